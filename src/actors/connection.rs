@@ -1,0 +1,220 @@
+//! The two halves of a stream as an actor holds them: at most one read and one
+//! write under way, each a future of the actor's own context.
+//!
+//! Not an actor: the part that SessionActor, PeerLinkActor and PeerSessionActor
+//! have in common. Reading is armed by hand, so an actor that has enough to do
+//! leaves the rest in the kernel, and a fast sender is slowed by TCP itself.
+//! What is written gathers while a write is under way and leaves with the next
+//! one, so a burst of small replies costs one system call. Everything unsent is
+//! counted ([`Connection::unsent_bytes`]); the bound on it is the actor's.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::net::Stream;
+
+/// An actor that has a [`Connection`]. After [`ConnectedActor::on_end`] nothing
+/// more is called.
+pub trait ConnectedActor: Actor<Context = Context<Self>> {
+    /// Its connection; `None` when it has none at the moment.
+    fn connection(&mut self) -> Option<&mut Connection>;
+
+    /// Bytes came and stand in [`Connection::input`]. Arm the next read with
+    /// [`arm_read`] when more are wanted.
+    fn on_read(&mut self, ctx: &mut Context<Self>);
+
+    /// A write ended: there is room again. What gathered meanwhile is already
+    /// on its way.
+    fn on_written(&mut self, ctx: &mut Context<Self>);
+
+    /// The other side will send no more (`Ok`), or the connection is broken.
+    /// After `Ok` it can still be written to.
+    fn on_end(&mut self, end: io::Result<()>, ctx: &mut Context<Self>);
+}
+
+/// How much one read takes from the kernel at the most, in bytes.
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// The least room that a read offers, in bytes: what an idle connection costs.
+const READ_BYTES_MIN: usize = 2 * 1024;
+/// From this size on, a piece of output is not copied but sent from where it is.
+const UNCOPIED_BYTES_MIN: usize = 4 * 1024;
+/// Slices handed to one `writev`.
+const WRITE_SLICES_MAX: usize = 64;
+
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// See the module.
+pub struct Connection {
+    /// Tells this connection from the one before it in late completions.
+    generation: u64,
+    reader: Option<Reader>,
+    writer: Option<Writer>,
+    input: BytesMut,
+    read_bytes: usize,
+    output: Output,
+    writing_bytes: usize,
+}
+
+impl Connection {
+    /// Takes a stream. `generation` differs from that of every earlier
+    /// connection of the same actor.
+    pub fn new(stream: Stream, generation: u64) -> Connection {
+        Connection {
+            generation,
+            reader: Some(stream.reader),
+            writer: Some(stream.writer),
+            input: BytesMut::new(),
+            read_bytes: READ_BYTES_MIN,
+            output: Output::default(),
+            writing_bytes: 0,
+        }
+    }
+
+    /// What was read and not yet taken.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// What is to be written; [`arm_write`] sends it.
+    pub fn output(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// Bytes that the kernel has not yet taken.
+    pub fn unsent_bytes(&self) -> usize {
+        self.writing_bytes + self.output.bytes
+    }
+}
+
+/// Output in the order of writing: small pieces are copied together, large ones
+/// are kept as they are.
+#[derive(Default)]
+pub struct Output {
+    pieces: VecDeque<Bytes>,
+    tail: BytesMut,
+    bytes: usize,
+}
+
+impl Output {
+    /// Adds a copy of `bytes`.
+    pub fn put_slice(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+        self.bytes += bytes.len();
+    }
+
+    /// Adds `bytes`, without a copy when they are many.
+    pub fn put_bytes(&mut self, bytes: Bytes) {
+        if bytes.len() < UNCOPIED_BYTES_MIN {
+            self.put_slice(&bytes);
+            return;
+        }
+        self.bytes += bytes.len();
+        self.end_tail();
+        self.pieces.push_back(bytes);
+    }
+
+    /// True when there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    fn end_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push_back(self.tail.split().freeze());
+        }
+    }
+
+    fn take(&mut self) -> VecDeque<Bytes> {
+        self.end_tail();
+        self.bytes = 0;
+        std::mem::take(&mut self.pieces)
+    }
+}
+
+/// Starts a read, unless one is under way or the connection is gone.
+pub fn arm_read<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
+    let Some(connection) = actor.connection() else { return };
+    let Some(mut reader) = connection.reader.take() else { return };
+    let mut input = std::mem::take(&mut connection.input);
+    let (generation, room) = (connection.generation, connection.read_bytes);
+    let read = async move {
+        input.reserve(room);
+        let result = reader.read_buf(&mut input).await;
+        (reader, input, result)
+    };
+    let done = read.into_actor(actor).map(move |(reader, input, result), actor, ctx| {
+        let Some(connection) = actor.connection().filter(|c| c.generation == generation) else {
+            return;
+        };
+        connection.input = input;
+        match result {
+            Ok(0) => actor.on_end(Ok(()), ctx),
+            Ok(read) => {
+                connection.reader = Some(reader);
+                // Grows with a busy connection, and shrinks again with an idle one.
+                connection.read_bytes = (read * 2).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+                actor.on_read(ctx);
+            }
+            Err(error) => actor.on_end(Err(error), ctx),
+        }
+    });
+    ctx.spawn(done);
+}
+
+/// Starts a write of all the output, unless one is under way, there is none, or
+/// the connection is gone.
+pub fn arm_write<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
+    let Some(connection) = actor.connection() else { return };
+    if connection.output.is_empty() {
+        return;
+    }
+    let Some(mut writer) = connection.writer.take() else { return };
+    connection.writing_bytes = connection.output.bytes;
+    let pieces = connection.output.take();
+    let generation = connection.generation;
+    let write = async move {
+        let result = write_all(&mut writer, pieces).await;
+        (writer, result)
+    };
+    let done = write.into_actor(actor).map(move |(writer, result), actor, ctx| {
+        let Some(connection) = actor.connection().filter(|c| c.generation == generation) else {
+            return;
+        };
+        connection.writing_bytes = 0;
+        match result {
+            Ok(()) => {
+                connection.writer = Some(writer);
+                arm_write(actor, ctx);
+                actor.on_written(ctx);
+            }
+            Err(error) => actor.on_end(Err(error), ctx),
+        }
+    });
+    ctx.spawn(done);
+}
+
+async fn write_all(writer: &mut Writer, mut pieces: VecDeque<Bytes>) -> io::Result<()> {
+    while !pieces.is_empty() {
+        let slices: Vec<IoSlice<'_>> =
+            pieces.iter().take(WRITE_SLICES_MAX).map(|piece| IoSlice::new(piece)).collect();
+        let mut written = writer.write_vectored(&slices).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        while written > 0 {
+            let first = pieces.front_mut().expect("no more is written than was given");
+            let taken = written.min(first.len());
+            first.advance(taken);
+            written -= taken;
+            if first.is_empty() {
+                pieces.pop_front();
+            }
+        }
+    }
+    writer.flush().await
+}

@@ -1,0 +1,36 @@
+//! The actors: thin shells that unpack a message, call the pure part and carry
+//! out its effects.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+
+pub mod connection;
+pub mod kv;
+pub mod log;
+pub mod peer_link;
+pub mod peer_session;
+pub mod raft;
+pub mod replicator;
+pub mod session;
+
+/// A client connection of this process; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// Where the reply to one command goes.
+#[derive(Clone)]
+pub struct Waiter {
+    /// The session that asked.
+    pub session: SessionId,
+    /// Which of its commands this is.
+    pub slot: u64,
+    /// The session's mailbox.
+    pub reply_to: Arc<Recipient<session::ClientReplies>>,
+}
+
+impl std::fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}/{}", self.session, self.slot)
+    }
+}

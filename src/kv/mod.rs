@@ -1,0 +1,3 @@
+//! Stub.
+mod command;
+pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query};

@@ -1,0 +1,121 @@
+//! What nodes say to each other. `wire` gives these structs their bytes.
+
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Term};
+
+/// One message between two nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The sender.
+    pub from: NodeId,
+    /// The node that it is for.
+    pub to: NodeId,
+    /// The sender's current term; of a [`PreVote`] and a granted
+    /// [`PreVoteResponse`] the term that the candidate would have.
+    pub term: Term,
+    /// The content.
+    pub rpc: Rpc,
+}
+
+/// The content of an [`Envelope`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rpc {
+    /// Figure 2, AppendEntries; without entries it is the heartbeat.
+    AppendEntries(AppendEntries),
+    /// Its answer.
+    AppendEntriesResponse(AppendEntriesResponse),
+    /// Figure 2, RequestVote.
+    RequestVote(RequestVote),
+    /// Its answer.
+    RequestVoteResponse(RequestVoteResponse),
+    /// Dissertation §9.6: would you vote for me?
+    PreVote(PreVote),
+    /// Its answer.
+    PreVoteResponse(PreVoteResponse),
+}
+
+impl Rpc {
+    /// True of answers: they travel back on the connection that brought the
+    /// request.
+    pub fn is_response(&self) -> bool {
+        matches!(
+            self,
+            Rpc::AppendEntriesResponse(_) | Rpc::RequestVoteResponse(_) | Rpc::PreVoteResponse(_)
+        )
+    }
+}
+
+/// Replicates entries; without any, the heartbeat (§5.2, §5.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendEntries {
+    /// Counts this leader's requests to this peer within a term; the response
+    /// repeats it, so that a late one is known for what it is.
+    pub request_seq: u64,
+    /// The position right before `entries`.
+    pub prev: LogPosition,
+    /// The leader's commit index.
+    pub leader_commit: LogIndex,
+    /// The newest round of reads that a response to this confirms
+    /// (dissertation §6.4).
+    pub read_seq: u64,
+    /// The entries, of consecutive indexes, the first at `prev.index + 1`.
+    pub entries: Vec<Entry>,
+}
+
+/// The answer to [`AppendEntries`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendEntriesResponse {
+    /// That of the request.
+    pub request_seq: u64,
+    /// That of the request.
+    pub read_seq: u64,
+    /// What came of it.
+    pub result: AppendResult,
+}
+
+/// What came of an [`AppendEntries`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendResult {
+    /// The log holds `prev`; up to `match_index` it equals the leader's *and*
+    /// is durable.
+    Success {
+        /// See above. It may lie before `prev`, while the disk is behind.
+        match_index: LogIndex,
+    },
+    /// The log does not hold `prev` (§5.3, the optimisation at its end).
+    Conflict {
+        /// The first index of the term that stands at `prev.index`, or one past
+        /// the log's end when it is shorter.
+        conflict_index: LogIndex,
+        /// The term that stands there; `None` when the log is shorter.
+        conflict_term: Option<Term>,
+    },
+}
+
+/// Asks for a vote (§5.2, §5.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestVote {
+    /// The end of the candidate's log.
+    pub last: LogPosition,
+}
+
+/// The answer to [`RequestVote`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestVoteResponse {
+    /// Whether the vote is the candidate's.
+    pub vote_granted: bool,
+}
+
+/// Asks whether a vote would be granted; changes nobody's term (dissertation
+/// §9.6). The envelope's term is the one that the candidate would take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreVote {
+    /// The end of the candidate's log.
+    pub last: LogPosition,
+}
+
+/// The answer to [`PreVote`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreVoteResponse {
+    /// Whether it would be.
+    pub vote_granted: bool,
+}

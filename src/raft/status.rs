@@ -1,0 +1,59 @@
+//! What a node tells of itself.
+
+use std::fmt;
+
+use crate::types::{LogIndex, NodeId, Term};
+
+/// A node's part in its term (§5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Follows a leader, or waits for one.
+    Follower,
+    /// Asks whether it would be elected (dissertation §9.6).
+    PreCandidate,
+    /// Asks for votes.
+    Candidate,
+    /// Leads its term.
+    Leader,
+    /// Has no vote: it follows only.
+    Learner,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Follower => "follower",
+            Role::PreCandidate => "pre_candidate",
+            Role::Candidate => "candidate",
+            Role::Leader => "leader",
+            Role::Learner => "learner",
+        })
+    }
+}
+
+/// One moment of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// The node.
+    pub id: NodeId,
+    /// Its role.
+    pub role: Role,
+    /// Its current term.
+    pub term: Term,
+    /// The leader of that term, when it knows one.
+    pub leader_id: Option<NodeId>,
+    /// The newest entry that it knows to be committed.
+    pub commit_index: LogIndex,
+    /// The newest entry that its store has applied.
+    pub last_applied: LogIndex,
+    /// The end of its log.
+    pub last_log_index: LogIndex,
+    /// The last entry that its newest snapshot includes; 0 for none.
+    pub snapshot_index: LogIndex,
+    /// Keys in its store that have not expired.
+    pub keys: u64,
+    /// The size of its store, as `store_bytes_max` counts it.
+    pub store_bytes: u64,
+    /// A digest of its store: equal at equal `last_applied`, on every node.
+    pub store_digest: u64,
+}

@@ -1,0 +1,5 @@
+//! What tests put in the place of the real world. Not in production builds.
+
+mod probe;
+
+pub use probe::{Inbox, probe, settle};

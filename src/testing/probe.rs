@@ -1,0 +1,61 @@
+//! A stand-in for the actor behind any port: it records what it is sent.
+
+use std::sync::{Arc, Mutex};
+
+use actix::dev::{MessageResponse, ToEnvelope};
+use actix::{Actor, Context, Handler, Message, Recipient};
+
+struct Probe<M> {
+    received: Arc<Mutex<Vec<M>>>,
+}
+
+impl<M: Unpin + 'static> Actor for Probe<M> {
+    type Context = Context<Self>;
+}
+
+impl<M> Handler<M> for Probe<M>
+where
+    M: Message<Result = ()> + Send + Unpin + 'static,
+    (): MessageResponse<Probe<M>, M>,
+{
+    type Result = ();
+
+    fn handle(&mut self, message: M, _ctx: &mut Context<Self>) {
+        self.received.lock().expect("no test panics while it holds the lock").push(message);
+    }
+}
+
+/// What a [`probe`] has received.
+pub struct Inbox<M> {
+    received: Arc<Mutex<Vec<M>>>,
+}
+
+impl<M> Inbox<M> {
+    /// Takes all that has come since the last call, in its order.
+    pub fn drain(&self) -> Vec<M> {
+        std::mem::take(&mut *self.received.lock().expect("no test panics while it holds the lock"))
+    }
+}
+
+/// A port that records, and the record.
+///
+/// # Panics
+/// Outside an actix runtime.
+pub fn probe<M>() -> (Recipient<M>, Inbox<M>)
+where
+    M: Message<Result = ()> + Send + Unpin + 'static,
+    Context<Probe<M>>: ToEnvelope<Probe<M>, M>,
+{
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let inbox = Inbox { received: Arc::clone(&received) };
+    (Probe { received }.start().recipient(), inbox)
+}
+
+/// Lets every actor of this thread run until none has anything left to do but
+/// wait for a timer or a socket. A number of turns, not a time: nothing here
+/// depends on how fast the machine is.
+pub async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}

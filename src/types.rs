@@ -1,0 +1,387 @@
+//! The words that every part shares: ids, positions in the log, entries, and
+//! what is known of a log without reading it.
+//!
+//! Nothing here does anything; `raft`, `kv` and `storage` import only this
+//! module, so that none of them needs to know another.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A node of the cluster, as in servers.toml. 0 is invalid; an id is never
+/// given to another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u64);
+
+/// An election epoch (§5.1). 0 is before the first election.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Term(pub u64);
+
+impl Term {
+    /// The term after this one.
+    #[must_use]
+    pub fn next(self) -> Term {
+        Term(self.0 + 1)
+    }
+}
+
+/// A position in the log. The first entry has index 1; 0 is before the log.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct LogIndex(pub u64);
+
+impl LogIndex {
+    /// The index after this one.
+    #[must_use]
+    pub fn next(self) -> LogIndex {
+        LogIndex(self.0 + 1)
+    }
+
+    /// The index before this one; 0 stays 0.
+    #[must_use]
+    pub fn prev(self) -> LogIndex {
+        LogIndex(self.0.saturating_sub(1))
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for LogIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An entry's identity: by Log Matching (§5.3) two logs that both hold a
+/// position are equal up to it. Ordered by term, then index, which is the
+/// "more up-to-date" order of §5.4.1.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct LogPosition {
+    /// The entry's term.
+    pub term: Term,
+    /// The entry's index.
+    pub index: LogIndex,
+}
+
+impl fmt::Display for LogPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.index, self.term)
+    }
+}
+
+/// What a node must never forget (Figure 2, "persistent state"): kept in one
+/// durable record, so that no crash can separate a term from its vote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HardState {
+    /// The latest term this node has seen.
+    pub current_term: Term,
+    /// Whom it voted for in that term.
+    pub voted_for: Option<NodeId>,
+}
+
+/// One record of the replicated log. Cloning shares the payload's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the log.
+    pub index: LogIndex,
+    /// The term of the leader that created it.
+    pub term: Term,
+    /// That leader's wall clock when it did, in milliseconds since the Unix
+    /// epoch, never below the stamp of the entry before: the only time that
+    /// the state machine knows.
+    pub stamp_ms: u64,
+    /// What it says.
+    pub payload: Payload,
+}
+
+impl Entry {
+    /// Where it stands.
+    pub fn position(&self) -> LogPosition {
+        LogPosition { term: self.term, index: self.index }
+    }
+
+    /// What it weighs in windows, batches and budgets: the payload, and
+    /// [`ENTRY_OVERHEAD_BYTES`] for the rest.
+    pub fn weight_bytes(&self) -> u64 {
+        let payload = match &self.payload {
+            Payload::Noop => 0,
+            Payload::Command(bytes) => bytes.len(),
+            Payload::Membership(membership) => membership.voters.len() * 9,
+        };
+        payload as u64 + ENTRY_OVERHEAD_BYTES
+    }
+}
+
+/// What an entry costs beside its payload, in memory, on the wire and on disk:
+/// a round figure for budgets, not an exact size.
+pub const ENTRY_OVERHEAD_BYTES: u64 = 64;
+
+/// The content of an [`Entry`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Nothing: the entry by which a new leader commits what it inherited (§8),
+    /// or by which time passes in an idle store.
+    Noop,
+    /// A command of the state machine, encoded once, by the session that
+    /// received it.
+    Command(Bytes),
+    /// The members from here on (dissertation §4.1: in force as soon as it is
+    /// in the log).
+    Membership(Membership),
+}
+
+/// Bytes that should be a [`Payload`] and are not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// A kind that this version does not know.
+    #[error("entry of unknown kind {0}")]
+    UnknownKind(u8),
+    /// A no-op that carries bytes.
+    #[error("a no-op entry carries {0} bytes")]
+    NoopWithBytes(usize),
+    /// The body of a membership does not decode, or names no voter.
+    #[error("membership entry does not decode: {0}")]
+    Membership(String),
+}
+
+impl Payload {
+    /// The kind's number in log records and frames.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Payload::Noop => 0,
+            Payload::Command(_) => 1,
+            Payload::Membership(_) => 2,
+        }
+    }
+
+    /// The body as it stands in log records and frames; a command's own bytes,
+    /// not copied.
+    ///
+    /// # Panics
+    /// Never: a membership always encodes.
+    pub fn body(&self) -> Bytes {
+        match self {
+            Payload::Noop => Bytes::new(),
+            Payload::Command(bytes) => bytes.clone(),
+            Payload::Membership(membership) => rmp_serde::to_vec_named(membership)
+                .expect("a set of numbers always encodes to MessagePack in memory")
+                .into(),
+        }
+    }
+
+    /// The inverse of [`Payload::kind`] and [`Payload::body`].
+    ///
+    /// # Errors
+    /// When the kind is unknown or the body does not fit it. A command's bytes
+    /// are not looked into.
+    pub fn decode(kind: u8, body: Bytes) -> Result<Payload, PayloadError> {
+        match kind {
+            0 if body.is_empty() => Ok(Payload::Noop),
+            0 => Err(PayloadError::NoopWithBytes(body.len())),
+            1 => Ok(Payload::Command(body)),
+            2 => {
+                let membership: Membership = rmp_serde::from_slice(&body)
+                    .map_err(|error| PayloadError::Membership(error.to_string()))?;
+                if membership.voters.is_empty() || membership.voters.contains(&NodeId(0)) {
+                    return Err(PayloadError::Membership("no voters, or an id of 0".into()));
+                }
+                Ok(Payload::Membership(membership))
+            }
+            kind => Err(PayloadError::UnknownKind(kind)),
+        }
+    }
+}
+
+/// Who has a vote. Encoded as a map, so that learners and joint memberships
+/// can join it later without changing what is on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The nodes whose votes and logs make a quorum; never empty.
+    pub voters: BTreeSet<NodeId>,
+}
+
+impl Membership {
+    /// How many voters make a majority.
+    pub fn quorum_size(&self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+}
+
+/// The terms of a whole log, run-length encoded: a run for each term that has
+/// entries. All that the rules of Raft ask of a log's past, in a few bytes.
+///
+/// Invariant: runs have rising first indexes and rising terms; the first begins
+/// at index 1; `last` lies in the last run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TermRuns {
+    runs: Vec<LogPosition>,
+    last_index: LogIndex,
+}
+
+impl TermRuns {
+    /// The position of the last entry; index and term 0 when the log is empty.
+    pub fn last(&self) -> LogPosition {
+        LogPosition {
+            term: self.runs.last().map_or(Term(0), |run| run.term),
+            index: self.last_index,
+        }
+    }
+
+    /// Adds the position of a new last entry.
+    ///
+    /// # Panics
+    /// When the index does not follow the last one, or the term is below the
+    /// last one: no log of a Raft can look like that.
+    pub fn push(&mut self, position: LogPosition) {
+        let last = self.last();
+        assert_eq!(position.index, last.index.next(), "a log has no gaps");
+        assert!(position.term >= last.term, "terms never fall along a log");
+        if position.term > last.term || self.runs.is_empty() {
+            self.runs.push(position);
+        }
+        self.last_index = position.index;
+    }
+
+    /// Forgets `index` and all behind it.
+    pub fn truncate_from(&mut self, index: LogIndex) {
+        if index > self.last_index {
+            return;
+        }
+        self.last_index = index.prev();
+        let keep = self.runs.partition_point(|run| run.index < index);
+        self.runs.truncate(keep);
+    }
+
+    /// The term of the entry at `index`: 0 before the log, `None` behind it.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index == LogIndex(0) {
+            return Some(Term(0));
+        }
+        self.run_of(index).map(|run| run.term)
+    }
+
+    /// True when the log holds an entry (or its beginning) at `position`.
+    pub fn contains(&self, position: LogPosition) -> bool {
+        self.term_at(position.index) == Some(position.term)
+    }
+
+    /// The first index of the term of the entry at `index`.
+    pub fn first_index_of_run(&self, index: LogIndex) -> Option<LogIndex> {
+        self.run_of(index).map(|run| run.index)
+    }
+
+    /// The last index whose term is at most `term`; 0 when there is none.
+    pub fn last_index_up_to_term(&self, term: Term) -> LogIndex {
+        let behind = self.runs.partition_point(|run| run.term <= term);
+        match self.runs.get(behind) {
+            Some(run) => run.index.prev(),
+            None => self.last_index,
+        }
+    }
+
+    /// The runs, oldest first: each is the position of its first entry.
+    pub fn runs(&self) -> &[LogPosition] {
+        &self.runs
+    }
+
+    fn run_of(&self, index: LogIndex) -> Option<LogPosition> {
+        if index == LogIndex(0) || index > self.last_index {
+            return None;
+        }
+        let behind = self.runs.partition_point(|run| run.index <= index);
+        Some(self.runs[behind - 1])
+    }
+}
+
+/// What recovery tells of a log without handing out its entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogSummary {
+    /// Its terms and its end.
+    pub runs: TermRuns,
+    /// Every membership entry, oldest first.
+    pub memberships: Vec<(LogIndex, Membership)>,
+    /// The stamp of its last entry; 0 when it is empty.
+    pub last_stamp_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(terms: &[u64]) -> TermRuns {
+        let mut runs = TermRuns::default();
+        for (offset, term) in terms.iter().enumerate() {
+            runs.push(LogPosition { term: Term(*term), index: LogIndex(offset as u64 + 1) });
+        }
+        runs
+    }
+
+    #[test]
+    fn runs_answer_like_the_list_of_terms_that_they_stand_for() {
+        let terms = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
+        let runs = runs(&terms);
+        assert_eq!(runs.term_at(LogIndex(0)), Some(Term(0)));
+        for (offset, term) in terms.iter().enumerate() {
+            let index = LogIndex(offset as u64 + 1);
+            assert_eq!(runs.term_at(index), Some(Term(*term)));
+            let first = terms.iter().position(|t| t == term).map(|o| LogIndex(o as u64 + 1));
+            assert_eq!(runs.first_index_of_run(index), first);
+        }
+        assert_eq!(runs.term_at(LogIndex(11)), None);
+        for term in 0..8 {
+            let expected = terms.iter().filter(|t| **t <= term).count() as u64;
+            assert_eq!(runs.last_index_up_to_term(Term(term)), LogIndex(expected));
+        }
+    }
+
+    #[test]
+    fn truncation_at_every_index_leaves_the_prefix() {
+        let terms = [1, 1, 2, 5, 5];
+        for keep in 0..=terms.len() {
+            let mut cut = runs(&terms);
+            cut.truncate_from(LogIndex(keep as u64 + 1));
+            assert_eq!(cut, runs(&terms[..keep]));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "no gaps")]
+    fn a_gap_is_refused() {
+        runs(&[1]).push(LogPosition { term: Term(1), index: LogIndex(3) });
+    }
+
+    #[test]
+    fn payloads_survive_their_encoding_and_reject_what_they_are_not() {
+        let membership = Membership { voters: [NodeId(1), NodeId(900)].into() };
+        for payload in [
+            Payload::Noop,
+            Payload::Command(Bytes::from_static(b"\x00\xff")),
+            Payload::Membership(membership),
+        ] {
+            assert_eq!(Payload::decode(payload.kind(), payload.body()), Ok(payload));
+        }
+        assert_eq!(Payload::decode(9, Bytes::new()), Err(PayloadError::UnknownKind(9)));
+        assert!(Payload::decode(0, Bytes::from_static(b"x")).is_err());
+        assert!(Payload::decode(2, Bytes::from_static(b"\x80")).is_err());
+    }
+}
