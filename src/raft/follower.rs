@@ -1,0 +1,115 @@
+//! AppendEntries at its receiver (Figure 2, §5.3).
+
+use super::effect::{Effect, Note};
+use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult, Rpc};
+use super::{Raft, RoleState};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId};
+
+impl Raft {
+    /// The sender leads our term: `step` has seen to that.
+    ///
+    /// # Panics
+    /// When this node leads the very same term (Election Safety, Figure 3), or
+    /// would have to drop a committed entry (Leader Completeness): going on would
+    /// spread the damage.
+    pub(super) fn on_append_entries(&mut self, from: NodeId, request: AppendEntries) {
+        assert!(
+            !matches!(self.role, RoleState::Leader(_)),
+            "node {from} leads term {}, and so does this one",
+            self.term()
+        );
+        if self.leader_id() != Some(from) {
+            self.effects
+                .push(Effect::Note(Note::FollowsLeader { leader_id: from, term: self.term() }));
+        }
+        self.become_follower(Some(from), "heard from the leader");
+
+        let AppendEntries { request_seq, prev, leader_commit, read_seq, entries } = request;
+        let respond = |result| {
+            Rpc::AppendEntriesResponse(AppendEntriesResponse { request_seq, read_seq, result })
+        };
+        if !self.log.contains(prev) {
+            self.send(from, respond(self.conflict_at(prev.index)));
+            return;
+        }
+        // What the request vouches for, and no more: behind it there may be
+        // entries of ours that this leader does not have (B23).
+        let verified_index = LogIndex(prev.index.0 + entries.len() as u64);
+        let has_appended = self.append_missing(entries);
+        if has_appended {
+            let match_index = verified_index;
+            self.send_when_persisted(from, respond(AppendResult::Success { match_index }));
+        } else {
+            let match_index = verified_index.min(self.persistence.persisted_index());
+            self.send(from, respond(AppendResult::Success { match_index }));
+        }
+        self.commit_index = self.commit_index.max(leader_commit.min(verified_index));
+        self.hand_over();
+    }
+
+    /// "If an existing entry conflicts with a new one (same index but different
+    /// terms), delete the existing entry and all that follow it. Append any new
+    /// entries not already in the log." An old request that holds nothing new
+    /// changes nothing (B24).
+    fn append_missing(&mut self, entries: Vec<Entry>) -> bool {
+        let known = entries.iter().take_while(|entry| self.log.contains(entry.position())).count();
+        let Some(first) = entries.get(known).map(|entry| entry.index) else { return false };
+        let last = self.log.last().index;
+        if first <= last {
+            assert!(
+                first > self.commit_index,
+                "the leader's entry {first} conflicts with a committed one (commit_index {})",
+                self.commit_index
+            );
+            self.log.truncate_from(first);
+            self.persistence.truncate_from(first);
+            self.effects.push(Effect::Note(Note::TruncatedLog { from: first, to: last }));
+        }
+        for entry in entries.into_iter().skip(known) {
+            self.log.append(entry);
+        }
+        true
+    }
+
+    /// What helps the leader to find where the logs part in a round trip a term
+    /// instead of one an entry (§5.3, at its end).
+    fn conflict_at(&self, prev_index: LogIndex) -> AppendResult {
+        match self.log.term_at(prev_index) {
+            None => AppendResult::Conflict {
+                conflict_index: self.log.last().index.next(),
+                conflict_term: None,
+            },
+            Some(term) => AppendResult::Conflict {
+                conflict_index: self
+                    .log
+                    .runs()
+                    .first_index_of_run(prev_index)
+                    .unwrap_or(prev_index),
+                conflict_term: Some(term),
+            },
+        }
+    }
+
+    /// A page that an [`Effect::ReadEntries`] asked for.
+    ///
+    /// # Panics
+    /// When it is not what was asked for: committed, durable entries do not change
+    /// and do not vanish.
+    pub fn on_entries_read(&mut self, entries: Vec<Entry>) {
+        assert!(self.is_reading_entries, "no entries were asked for");
+        self.is_reading_entries = false;
+        let limit = self.commit_index.min(self.persistence.persisted_index());
+        let mut expected = self.handed_over_index;
+        for entry in &entries {
+            expected = expected.next();
+            let LogPosition { index, term } = entry.position();
+            assert!(
+                index == expected && index <= limit && self.log.term_at(index) == Some(term),
+                "the log's entry {index}@{term} on disk is not the committed one"
+            );
+        }
+        assert!(expected > self.handed_over_index, "a committed entry is not on disk");
+        self.hand_over_entries(entries);
+        self.hand_over();
+    }
+}

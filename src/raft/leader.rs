@@ -1,0 +1,165 @@
+//! What a leader does (Figure 2, "leaders"; §5.3, §5.4.2, §8; dissertation §6.2).
+
+use std::sync::Arc;
+
+use super::effect::{Effect, Note};
+use super::progress::ReplicationReport;
+use super::read::Reads;
+use super::{Leadership, NotLeader, PeerState, Raft, RoleState};
+use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
+
+impl Raft {
+    /// Appends an entry to the leader's log and returns its index. It is committed
+    /// when an `Apply` effect brings it back; if `LeadershipLost` comes first,
+    /// nobody knows.
+    ///
+    /// # Errors
+    /// When this node is not the leader; the entry is nowhere then.
+    pub fn propose(&mut self, payload: Payload) -> Result<LogIndex, NotLeader> {
+        if !matches!(self.role, RoleState::Leader(_)) {
+            return Err(NotLeader { leader_id: self.leader_id() });
+        }
+        Ok(self.append_own(payload))
+    }
+
+    /// A leader only ever appends (Figure 3, Leader Append-Only).
+    fn append_own(&mut self, payload: Payload) -> LogIndex {
+        let entry = Entry {
+            index: self.log.last().index.next(),
+            term: self.term(),
+            stamp_ms: self.wall_ms.max(self.log.last_stamp_ms()),
+            payload,
+        };
+        let index = entry.index;
+        self.log.append(entry);
+        index
+    }
+
+    pub(super) fn become_leader(&mut self) {
+        let term = self.term();
+        let runs = self.log.runs().clone();
+        let peers = self.peers().into_iter().map(|peer| (peer, PeerState::default())).collect();
+        self.role = RoleState::Leader(Leadership {
+            first_index: self.log.last().index.next(),
+            peers,
+            heartbeat_elapsed_ticks: 0,
+            heartbeat_is_due: true,
+            reads: Reads::default(),
+        });
+        self.effects.push(Effect::Note(Note::BecameLeader { term }));
+        self.effects.push(Effect::StartReplication { term, runs });
+        // "a blank no-op entry into the log at the start of its term" (§8).
+        self.append_own(Payload::Noop);
+        if !self.log.has_membership() {
+            // From now on the log says who its members are, and not a file that
+            // anyone may edit on one server.
+            self.append_own(Payload::Membership(self.settings.initial_membership.clone()));
+        }
+    }
+
+    pub(super) fn end_leadership(&mut self, leadership: Leadership, reason: &'static str) {
+        // The replicators are of the term that ends, which is the highest that
+        // this node led: a term adopted meanwhile is higher.
+        let term = self.log.term_at(leadership.first_index).unwrap_or_else(|| self.term());
+        self.effects.push(Effect::Note(Note::SteppedDown { term, reason }));
+        self.effects.push(Effect::LeadershipLost { term });
+        for token in leadership.reads.into_tokens() {
+            self.effects.push(Effect::ReadFailed { token });
+        }
+    }
+
+    pub(super) fn tick_leader(&mut self) {
+        let stalled_ticks = self.persistence.stalled_ticks();
+        let quorum_size = self.membership().quorum_size();
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        leadership.heartbeat_elapsed_ticks += 1;
+        if leadership.heartbeat_elapsed_ticks >= self.settings.heartbeat_ticks {
+            leadership.heartbeat_elapsed_ticks = 0;
+            leadership.heartbeat_is_due = true;
+        }
+        let mut heard = 1; // itself
+        for peer in leadership.peers.values_mut() {
+            peer.silent_ticks = peer.silent_ticks.saturating_add(1);
+            if peer.silent_ticks <= self.settings.election_timeout_ticks_max {
+                heard += 1;
+            }
+        }
+        if heard < quorum_size {
+            // CheckQuorum (dissertation §6.2): clients must not wait on a leader
+            // that cannot commit. The term stays, and with it the vote (B04).
+            self.become_follower(None, "heard no quorum within the election timeout");
+        } else if stalled_ticks > self.settings.disk_stall_ticks {
+            self.become_follower(None, "the disk does not answer");
+        }
+    }
+
+    /// A peer's responses, as its `Progress` saw them.
+    pub fn on_replicated(&mut self, peer: NodeId, term: Term, report: ReplicationReport) {
+        if term > self.term() {
+            self.adopt_term(term, "a follower has a higher term");
+            return;
+        }
+        if term < self.term() {
+            return; // of an earlier leadership of ours (B05)
+        }
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let Some(state) = leadership.peers.get_mut(&peer) else { return };
+        state.silent_ticks = 0;
+        let has_more = report.match_index > state.match_index;
+        let has_confirmed = report.read_seq > state.read_seq;
+        state.match_index = state.match_index.max(report.match_index);
+        state.read_seq = state.read_seq.max(report.read_seq);
+        assert!(
+            state.match_index <= self.log.last().index,
+            "peer {peer} acknowledges {}, behind the end of the leader's own log {}",
+            state.match_index,
+            self.log.last().index
+        );
+        if has_more {
+            self.advance_commit_index();
+        }
+        if has_confirmed {
+            self.advance_confirmed_reads();
+        }
+    }
+
+    /// "If there exists an N such that N > commitIndex, a majority of
+    /// matchIndex[i] >= N, and log[N].term == currentTerm: set commitIndex = N"
+    /// (§5.3, §5.4.2). The leader counts itself by what its disk has confirmed.
+    pub(super) fn advance_commit_index(&mut self) {
+        let RoleState::Leader(leadership) = &self.role else { return };
+        let membership = self.membership();
+        let mut match_indexes: Vec<LogIndex> = membership
+            .voters
+            .iter()
+            .map(|voter| match leadership.peers.get(voter) {
+                Some(peer) => peer.match_index,
+                None if *voter == self.settings.id => self.persistence.persisted_index(),
+                None => LogIndex(0),
+            })
+            .collect();
+        match_indexes.sort_unstable_by(|a, b| b.cmp(a));
+        let replicated = match_indexes[membership.quorum_size() - 1];
+        if replicated > self.commit_index && self.log.term_at(replicated) == Some(self.term()) {
+            self.commit_index = replicated;
+            self.hand_over();
+        }
+    }
+
+    /// Tells the replicators what there is to send, if there is anything.
+    pub(super) fn flush_replication(&mut self, entries: Arc<[Entry]>) {
+        let (term, leader_commit) = (self.term(), self.commit_index);
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let has_round = leadership.reads.maybe_start_round();
+        let heartbeat = std::mem::take(&mut leadership.heartbeat_is_due) || has_round;
+        if entries.is_empty() && !heartbeat {
+            return;
+        }
+        let read_seq = leadership.reads.started_seq();
+        let is_alone = leadership.peers.is_empty();
+        self.effects.push(Effect::Replicate { term, entries, leader_commit, read_seq, heartbeat });
+        if has_round && is_alone {
+            self.advance_confirmed_reads();
+        }
+    }
+}

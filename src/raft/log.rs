@@ -1,0 +1,125 @@
+//! The core's view of the log: every term of it, the memberships in it, and the
+//! entries that are still on their way to the disk or to the state machine.
+//!
+//! The entries themselves live on disk. What the rules ask of the past is only
+//! its terms (§5.3, §5.4.1), and those are a few runs.
+
+use std::collections::VecDeque;
+
+use crate::types::{Entry, LogIndex, LogPosition, LogSummary, Membership, Term, TermRuns};
+
+/// Invariants: `tail` is contiguous and ends at the log's end (or is empty);
+/// `unflushed_from - 1 <= last`; every entry from `unflushed_from` on is in it.
+pub(super) struct RaftLog {
+    runs: TermRuns,
+    memberships: Vec<(LogIndex, Membership)>,
+    initial_membership: Membership,
+    last_stamp_ms: u64,
+    tail: VecDeque<Entry>,
+    unflushed_from: LogIndex,
+}
+
+impl RaftLog {
+    pub(super) fn new(summary: LogSummary, initial_membership: Membership) -> RaftLog {
+        RaftLog {
+            unflushed_from: summary.runs.last().index.next(),
+            runs: summary.runs,
+            memberships: summary.memberships,
+            initial_membership,
+            last_stamp_ms: summary.last_stamp_ms,
+            tail: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn last(&self) -> LogPosition {
+        self.runs.last()
+    }
+
+    pub(super) fn runs(&self) -> &TermRuns {
+        &self.runs
+    }
+
+    pub(super) fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.runs.term_at(index)
+    }
+
+    pub(super) fn contains(&self, position: LogPosition) -> bool {
+        self.runs.contains(position)
+    }
+
+    /// The stamp that the next entry must not go below.
+    pub(super) fn last_stamp_ms(&self) -> u64 {
+        self.last_stamp_ms
+    }
+
+    /// The newest membership in the log, committed or not (dissertation §4.1).
+    pub(super) fn membership(&self) -> &Membership {
+        self.memberships.last().map_or(&self.initial_membership, |(_, membership)| membership)
+    }
+
+    /// Whether the log itself says who its members are.
+    pub(super) fn has_membership(&self) -> bool {
+        !self.memberships.is_empty()
+    }
+
+    pub(super) fn append(&mut self, entry: Entry) {
+        self.runs.push(entry.position());
+        if let crate::types::Payload::Membership(membership) = &entry.payload {
+            self.memberships.push((entry.index, membership.clone()));
+        }
+        self.last_stamp_ms = self.last_stamp_ms.max(entry.stamp_ms);
+        self.tail.push_back(entry);
+    }
+
+    /// Forgets `index` and all behind it, memberships too (bugs.md B48).
+    pub(super) fn truncate_from(&mut self, index: LogIndex) {
+        self.runs.truncate_from(index);
+        while self.tail.back().is_some_and(|entry| entry.index >= index) {
+            self.tail.pop_back();
+        }
+        while self.memberships.last().is_some_and(|(at, _)| *at >= index) {
+            self.memberships.pop();
+        }
+        self.unflushed_from = self.unflushed_from.min(index);
+        // When the new end is not in memory the old stamp stays: a bound that is
+        // too high keeps stamps from falling, which is all that it is for.
+        if let Some(last) = self.tail.back() {
+            self.last_stamp_ms = last.stamp_ms;
+        }
+    }
+
+    /// The entries that have not been handed to the disk; they count as handed
+    /// over from here on.
+    pub(super) fn take_unflushed(&mut self) -> Vec<Entry> {
+        let first = self.unflushed_from;
+        self.unflushed_from = self.last().index.next();
+        self.slice(first, self.last().index).unwrap_or_default()
+    }
+
+    pub(super) fn has_unflushed(&self) -> bool {
+        self.unflushed_from <= self.last().index
+    }
+
+    /// The entries `from..=to`, or `None` when some are only on disk.
+    pub(super) fn slice(&self, from: LogIndex, to: LogIndex) -> Option<Vec<Entry>> {
+        let first = self.tail.front()?.index;
+        if from < first || to > self.last().index || from > to {
+            return None;
+        }
+        let (start, end) = ((from.0 - first.0) as usize, (to.0 - first.0) as usize);
+        Some(self.tail.range(start..=end).cloned().collect())
+    }
+
+    /// The first entry that is in memory; one past the end when none is.
+    pub(super) fn first_in_memory(&self) -> LogIndex {
+        self.tail.front().map_or(self.last().index.next(), |entry| entry.index)
+    }
+
+    /// Lets go of entries up to `index` that are already at the disk.
+    pub(super) fn evict_to(&mut self, index: LogIndex) {
+        let keep_from = self.unflushed_from.min(index.next());
+        while self.tail.front().is_some_and(|entry| entry.index < keep_from) {
+            self.tail.pop_front();
+        }
+    }
+}

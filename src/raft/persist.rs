@@ -1,0 +1,111 @@
+//! What is durable, what is on its way to the disk, and the messages that wait
+//! for it.
+//!
+//! A node may say nothing that depends on what its disk could still forget
+//! (Figure 2: "Updated on stable storage before responding to RPCs"). Messages
+//! are therefore handed in here with the number of the write that they wait for.
+
+use std::collections::VecDeque;
+
+use super::effect::PersistSeq;
+use super::rpc::Envelope;
+use crate::types::{LogIndex, Term};
+
+struct InFlight {
+    seq: PersistSeq,
+    /// The end of the log as of this write, lowered when a later truncation
+    /// makes what it writes worthless (bugs.md B20).
+    last_index: LogIndex,
+    age_ticks: u32,
+}
+
+pub(super) struct Persistence {
+    /// Up to here the log is durable.
+    persisted_index: LogIndex,
+    last_seq: PersistSeq,
+    in_flight: VecDeque<InFlight>,
+    deferred: VecDeque<(PersistSeq, Envelope)>,
+}
+
+impl Persistence {
+    pub(super) fn new(persisted_index: LogIndex) -> Persistence {
+        Persistence {
+            persisted_index,
+            last_seq: PersistSeq::default(),
+            in_flight: VecDeque::new(),
+            deferred: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn persisted_index(&self) -> LogIndex {
+        self.persisted_index
+    }
+
+    /// The number that the next write will have.
+    pub(super) fn next_seq(&self) -> PersistSeq {
+        PersistSeq(self.last_seq.0 + 1)
+    }
+
+    /// The number of the last write that was started.
+    pub(super) fn last_seq(&self) -> PersistSeq {
+        self.last_seq
+    }
+
+    /// Starts a write that brings the log to `last_index`.
+    pub(super) fn start(&mut self, last_index: LogIndex) -> PersistSeq {
+        self.last_seq = self.next_seq();
+        self.in_flight.push_back(InFlight { seq: self.last_seq, last_index, age_ticks: 0 });
+        self.last_seq
+    }
+
+    /// True when everything up to `seq` is durable.
+    pub(super) fn is_done(&self, seq: PersistSeq) -> bool {
+        self.in_flight.front().map_or(self.last_seq >= seq, |first| first.seq > seq)
+    }
+
+    /// Holds a message back until `seq` is durable.
+    pub(super) fn defer(&mut self, seq: PersistSeq, envelope: Envelope) {
+        self.deferred.push_back((seq, envelope));
+    }
+
+    /// The entries from `index` on are no longer part of the log: neither what is
+    /// durable nor what is on its way counts from there.
+    pub(super) fn truncate_from(&mut self, index: LogIndex) {
+        self.persisted_index = self.persisted_index.min(index.prev());
+        for write in &mut self.in_flight {
+            write.last_index = write.last_index.min(index.prev());
+        }
+    }
+
+    /// A write is durable, and with it all before: returns the messages that may
+    /// go now. One of an older term is dropped: its promise was overtaken.
+    pub(super) fn complete(&mut self, seq: PersistSeq, current_term: Term) -> Vec<Envelope> {
+        assert!(seq <= self.last_seq, "the disk reports write {seq}, which was never started");
+        while self.in_flight.front().is_some_and(|write| write.seq <= seq) {
+            if let Some(write) = self.in_flight.pop_front() {
+                self.persisted_index = self.persisted_index.max(write.last_index);
+            }
+        }
+        let mut released = Vec::new();
+        while self.deferred.front().is_some_and(|(waits_for, _)| *waits_for <= seq) {
+            if let Some((_, envelope)) = self.deferred.pop_front()
+                && envelope.term == current_term
+            {
+                released.push(envelope);
+            }
+        }
+        released
+    }
+
+    pub(super) fn tick(&mut self) {
+        // Writes complete in order: the oldest tells how long the disk has been silent.
+        if let Some(oldest) = self.in_flight.front_mut() {
+            oldest.age_ticks += 1;
+        }
+    }
+
+    /// How long the oldest write has been the oldest.
+    pub(super) fn stalled_ticks(&self) -> u32 {
+        self.in_flight.front().map_or(0, |oldest| oldest.age_ticks)
+    }
+}

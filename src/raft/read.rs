@@ -1,0 +1,153 @@
+//! Linearizable reads without a log entry: ReadIndex (dissertation §6.4).
+//!
+//! A read is answered from the leader's store once (1) the leader has committed
+//! an entry of its own term, (2) a quorum has answered a message sent after the
+//! read arrived, so that no later leader can have been elected before it, and
+//! (3) the store has applied what was committed when it arrived. Reads share
+//! rounds: all that arrive while [`ROUNDS_MAX`] are under way share the next.
+//!
+//! A read also has a place in the order of its session: behind the session's
+//! earlier writes, before its later ones. Hence (3) also waits for `after`, the
+//! session's last write; and a read is answered before any entry that was
+//! appended after it arrived. That one needs no round: when such an entry of our
+//! own term is committed, a quorum has answered a message sent after the read.
+
+use std::collections::VecDeque;
+
+use super::effect::{Effect, ReadToken};
+use super::{NotLeader, Raft, RoleState};
+use crate::types::{LogIndex, NodeId};
+
+/// Rounds under way at once. One more than one, so that a read rarely waits for a
+/// whole foreign round; no more, so that a burst shares instead of flooding.
+const ROUNDS_MAX: u64 = 2;
+
+/// A leader's reads. Invariant: places, rounds and tokens never fall along
+/// `waiting`.
+#[derive(Default)]
+pub(super) struct Reads {
+    waiting: VecDeque<WaitingRead>,
+    /// The newest round that was started.
+    started_seq: u64,
+    /// The newest round that a quorum has answered.
+    confirmed_seq: u64,
+}
+
+struct WaitingRead {
+    token: ReadToken,
+    /// What the store must have applied: (1), (3) and the session's writes.
+    read_index: LogIndex,
+    /// The end of the log when it arrived: it is answered before the next entry.
+    place: LogIndex,
+    /// The round that confirms it.
+    seq: u64,
+}
+
+impl Reads {
+    /// The place of the first waiting read.
+    pub(super) fn first_place(&self) -> Option<LogIndex> {
+        self.waiting.front().map(|read| read.place)
+    }
+
+    /// The newest round, for every message to a peer.
+    pub(super) fn started_seq(&self) -> u64 {
+        self.started_seq
+    }
+
+    /// Starts the next round, if a read waits for it and not too many are under
+    /// way.
+    pub(super) fn maybe_start_round(&mut self) -> bool {
+        let is_wanted = self.waiting.back().is_some_and(|read| read.seq > self.started_seq);
+        let is_possible = self.started_seq - self.confirmed_seq < ROUNDS_MAX;
+        if is_wanted && is_possible {
+            self.started_seq += 1;
+        }
+        is_wanted && is_possible
+    }
+
+    pub(super) fn confirm(&mut self, seq: u64) {
+        self.confirmed_seq = self.confirmed_seq.max(seq);
+    }
+
+    pub(super) fn into_tokens(self) -> impl Iterator<Item = ReadToken> {
+        self.waiting.into_iter().map(|read| read.token)
+    }
+}
+
+impl Raft {
+    /// A client wants to read. `after` is the last entry that its session
+    /// proposed, 0 for none. Answered by `Effect::ReadReady` or
+    /// `Effect::ReadFailed` with this token.
+    ///
+    /// # Errors
+    /// When this node is not the leader.
+    pub fn read(&mut self, token: ReadToken, after: LogIndex) -> Result<(), NotLeader> {
+        let (commit_index, place) = (self.commit_index, self.log.last().index);
+        let leader_id = self.leader_id();
+        let RoleState::Leader(leadership) = &mut self.role else {
+            return Err(NotLeader { leader_id });
+        };
+        let reads = &mut leadership.reads;
+        // (1): what was committed before our no-op may be more than we know (B37).
+        let read_index = commit_index.max(after).max(leadership.first_index);
+        let seq = reads.started_seq + 1;
+        reads.waiting.push_back(WaitingRead { token, read_index, place, seq });
+        Ok(())
+    }
+
+    /// Counts the rounds that the peers have confirmed.
+    pub(super) fn advance_confirmed_reads(&mut self) {
+        let quorum_size = self.membership().quorum_size();
+        let voters: Vec<NodeId> = self.membership().voters.iter().copied().collect();
+        let id = self.settings.id;
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let mut seqs: Vec<u64> = voters
+            .iter()
+            .map(|voter| match leadership.peers.get(voter) {
+                Some(peer) => peer.read_seq,
+                None if *voter == id => leadership.reads.started_seq(),
+                None => 0,
+            })
+            .collect();
+        seqs.sort_unstable_by(|a, b| b.cmp(a));
+        leadership.reads.confirm(seqs[quorum_size - 1]);
+        self.release_confirmed_reads();
+    }
+
+    /// In order: a read behind one that still waits, waits too.
+    pub(super) fn release_confirmed_reads(&mut self) {
+        let handed_over_index = self.handed_over_index;
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let reads = &mut leadership.reads;
+        while let Some(read) = reads.waiting.front()
+            && read.seq <= reads.confirmed_seq
+            && read.read_index <= handed_over_index
+        {
+            let WaitingRead { token, read_index, .. } = *read;
+            reads.waiting.pop_front();
+            self.effects.push(Effect::ReadReady { token, read_index });
+        }
+    }
+
+    /// The entry `next`, committed, is about to be handed over: reads that arrived
+    /// before it was appended come first. If it is of our term they are confirmed
+    /// by it; reads only ever wait in front of such entries, since a read's place
+    /// is at or behind the term's first.
+    pub(super) fn release_reads_before(&mut self, next: LogIndex) {
+        let handed_over_index = self.handed_over_index;
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let reads = &mut leadership.reads;
+        while let Some(read) = reads.waiting.front()
+            && read.place < next
+        {
+            assert!(
+                read.read_index <= handed_over_index && read.place >= leadership.first_index,
+                "a read must see entry {}, and its place is before {next}",
+                read.read_index
+            );
+            let WaitingRead { token, read_index, .. } = *read;
+            reads.waiting.pop_front();
+            self.effects.push(Effect::ReadReady { token, read_index });
+        }
+    }
+}
