@@ -13,6 +13,7 @@ pub mod peer_session;
 pub mod raft;
 pub mod replicator;
 pub mod session;
+pub mod ticker;
 
 /// A client connection of this process; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,7 +2,7 @@
 
 use actix::{Message, Recipient};
 
-use super::raft::{PeerDisconnected, PeerMessage};
+use super::raft::{ConnectionRefused, PeerMessage};
 use super::replicator::{AppendResponse, LinkDown, LinkUp};
 use crate::raft::Envelope;
 
@@ -21,8 +21,8 @@ pub struct SendRpc {
 pub struct PeerLinkPorts {
     /// RaftActor: responses to votes and pre-votes.
     pub messages: Recipient<PeerMessage>,
-    /// RaftActor: the connection ended, or a dial was refused.
-    pub disconnected: Recipient<PeerDisconnected>,
+    /// RaftActor: a dial was refused.
+    pub refused: Recipient<ConnectionRefused>,
     /// The peer's ReplicatorActor.
     pub up: Recipient<LinkUp>,
     /// The peer's ReplicatorActor.

@@ -1,9 +1,83 @@
-//! Stub.
+//! ReplicatorActor: what one peer still lacks, and getting it there.
+//!
+//! | in | from | out | to |
+//! |---|---|---|---|
+//! | [`Lead`], [`Replicate`], [`StepDown`] | RaftActor | `Replicated` | RaftActor |
+//! | [`LinkUp`], [`LinkDown`], [`AppendResponse`] | PeerLinkActor | `SendRpc` | PeerLinkActor |
+//! | `EntriesRead` | LogActor | `ReadEntries` | LogActor |
+//!
+//! It owns the peer's `raft::Progress`, which exists only while this node leads,
+//! and decides nothing itself: what the peer's responses mean for the commit
+//! index, or for the leadership, is RaftActor's to say. It runs on the main
+//! arbiter; what it sends is bounded by the progress's window.
 
-use actix::Message;
+use std::sync::Arc;
 
-use crate::raft::AppendEntriesResponse;
-use crate::types::Term;
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
+
+use super::log::{EntriesRead, ReadEntries};
+use super::peer_link::SendRpc;
+use super::raft::Replicated;
+use crate::raft::{
+    AppendEntriesResponse, Envelope, Progress, ProgressAction, ProgressSettings, ReplicationReport,
+    Rpc,
+};
+use crate::types::{Entry, LogIndex, NodeId, Term, TermRuns};
+
+/// Where ReplicatorActor sends.
+pub struct ReplicatorPorts {
+    /// RaftActor.
+    pub raft: Recipient<Replicated>,
+    /// The peer's PeerLinkActor.
+    pub link: Recipient<SendRpc>,
+    /// LogActor.
+    pub log: Recipient<ReadEntries>,
+}
+
+/// See the module.
+pub struct ReplicatorActor {
+    id: NodeId,
+    peer: NodeId,
+    settings: ProgressSettings,
+    ports: ReplicatorPorts,
+    is_connected: bool,
+    progress: Option<Progress>,
+    is_flush_pending: bool,
+}
+
+/// Sent by RaftActor: this node leads `term`.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Lead {
+    /// The new term.
+    pub term: Term,
+    /// The terms of the log before the leader's first entry.
+    pub runs: TermRuns,
+}
+
+/// Sent by RaftActor: there is something to send.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Replicate {
+    /// The leader's term.
+    pub term: Term,
+    /// New entries, consecutive over all messages of a term.
+    pub entries: Arc<[Entry]>,
+    /// The commit index to tell.
+    pub leader_commit: LogIndex,
+    /// The round of reads to confirm.
+    pub read_seq: u64,
+    /// Send something even if there are no entries.
+    pub heartbeat: bool,
+}
+
+/// Sent by RaftActor: the leadership of `term` is over.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct StepDown {
+    /// The term that was led.
+    pub term: Term,
+}
 
 /// Sent by PeerLinkActor: the connection to the peer is up.
 #[derive(Message, Debug, PartialEq, Eq)]
@@ -23,4 +97,312 @@ pub struct AppendResponse {
     pub term: Term,
     /// Its response.
     pub response: AppendEntriesResponse,
+}
+
+/// Sent to itself, once a mailbox drain: send what there is.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl ReplicatorActor {
+    /// The replication from node `id` to `peer`.
+    pub fn new(
+        id: NodeId,
+        peer: NodeId,
+        settings: ProgressSettings,
+        ports: ReplicatorPorts,
+    ) -> ReplicatorActor {
+        ReplicatorActor {
+            id,
+            peer,
+            settings,
+            ports,
+            is_connected: false,
+            progress: None,
+            is_flush_pending: false,
+        }
+    }
+}
+
+impl Actor for ReplicatorActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Lead> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Lead, ctx: &mut Context<Self>) {
+        let Lead { term, runs } = message;
+        self.progress = Some(Progress::new(self.settings, term, runs, self.is_connected));
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<Replicate> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Replicate, ctx: &mut Context<Self>) {
+        let Replicate { term, entries, leader_commit, read_seq, heartbeat } = message;
+        if let Some(progress) = self.progress_of(term) {
+            progress.replicate(&entries, leader_commit, read_seq, heartbeat);
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<StepDown> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: StepDown, _ctx: &mut Context<Self>) {
+        if self.progress_of(message.term).is_some() {
+            self.progress = None;
+        }
+    }
+}
+
+impl Handler<LinkUp> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, _message: LinkUp, ctx: &mut Context<Self>) {
+        self.is_connected = true;
+        if let Some(progress) = &mut self.progress {
+            progress.on_connected();
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<LinkDown> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, _message: LinkDown, _ctx: &mut Context<Self>) {
+        self.is_connected = false;
+        if let Some(progress) = &mut self.progress {
+            progress.on_disconnected();
+        }
+    }
+}
+
+impl Handler<AppendResponse> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: AppendResponse, ctx: &mut Context<Self>) {
+        let AppendResponse { term, response } = message;
+        let Some(progress) = &mut self.progress else { return };
+        if term > progress.term() {
+            // Whether that ends the leadership is RaftActor's to say.
+            let report = ReplicationReport::default();
+            self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
+        } else if term == progress.term() {
+            progress.on_response(response);
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<EntriesRead> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: EntriesRead, ctx: &mut Context<Self>) {
+        if let Some(progress) = &mut self.progress {
+            progress.on_entries_read(message.ticket, message.entries);
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<Flush> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, _flush: Flush, ctx: &mut Context<Self>) {
+        self.is_flush_pending = false;
+        let Some(progress) = &mut self.progress else { return };
+        let term = progress.term();
+        for action in progress.take_actions() {
+            match action {
+                ProgressAction::Send(request) => {
+                    let rpc = Rpc::AppendEntries(request);
+                    let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
+                    self.ports.link.do_send(SendRpc { envelope });
+                }
+                ProgressAction::ReadEntries { ticket, from, to, bytes_max } => {
+                    let reply_to = ctx.address().recipient();
+                    self.ports.log.do_send(ReadEntries { ticket, from, to, bytes_max, reply_to });
+                }
+                ProgressAction::Report(report) => {
+                    self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
+                }
+            }
+        }
+    }
+}
+
+impl ReplicatorActor {
+    fn progress_of(&mut self, term: Term) -> Option<&mut Progress> {
+        self.progress.as_mut().filter(|progress| progress.term() == term)
+    }
+
+    fn flush_soon(&mut self, ctx: &mut Context<Self>) {
+        if !self.is_flush_pending {
+            self.is_flush_pending = true;
+            ctx.notify(Flush);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::Addr;
+
+    use super::*;
+    use crate::raft::AppendResult;
+    use crate::testing::{Inbox, probe, settle};
+    use crate::types::{LogPosition, Payload};
+
+    struct Fixture {
+        replicator: Addr<ReplicatorActor>,
+        raft: Inbox<Replicated>,
+        link: Inbox<SendRpc>,
+        log: Inbox<ReadEntries>,
+    }
+
+    impl Fixture {
+        fn start() -> Fixture {
+            let ((raft, raft_inbox), (link, link_inbox)) = (probe(), probe());
+            let (log, log_inbox) = probe();
+            let settings = ProgressSettings {
+                append_entries_max: 2,
+                append_bytes_max: 1 << 20,
+                inflight_entries_max: 4,
+                inflight_bytes_max: 1 << 20,
+            };
+            let ports = ReplicatorPorts { raft, link, log };
+            let actor = ReplicatorActor::new(NodeId(1), NodeId(2), settings, ports);
+            Fixture {
+                replicator: actor.start(),
+                raft: raft_inbox,
+                link: link_inbox,
+                log: log_inbox,
+            }
+        }
+
+        /// Leads term 5 with a log of `entries` entries of term 1.
+        async fn lead(&self, entries: u64) {
+            let mut runs = TermRuns::default();
+            for index in 1..=entries {
+                runs.push(LogPosition { term: Term(1), index: LogIndex(index) });
+            }
+            self.replicator.do_send(LinkUp);
+            self.replicator.do_send(Lead { term: Term(5), runs });
+            settle().await;
+        }
+
+        async fn replicate(&self, term: u64, indexes: std::ops::RangeInclusive<u64>) {
+            let entries = indexes.map(entry).collect();
+            self.replicator.do_send(Replicate {
+                term: Term(term),
+                entries,
+                leader_commit: LogIndex(0),
+                read_seq: 0,
+                heartbeat: false,
+            });
+            settle().await;
+        }
+
+        async fn respond(&self, term: u64, request_seq: u64, result: AppendResult) {
+            let response = AppendEntriesResponse { request_seq, read_seq: 0, result };
+            self.replicator.do_send(AppendResponse { term: Term(term), response });
+            settle().await;
+        }
+
+        /// What was sent since the last call: after which index, and how many.
+        fn sent(&self) -> Vec<(u64, usize)> {
+            let describe = |message: SendRpc| match message.envelope.rpc {
+                Rpc::AppendEntries(request) => (request.prev.index.0, request.entries.len()),
+                rpc => panic!("a replicator sends AppendEntries, not {rpc:?}"),
+            };
+            self.link.drain().into_iter().map(describe).collect()
+        }
+    }
+
+    fn entry(index: u64) -> Entry {
+        let index = LogIndex(index);
+        Entry { index, term: Term(5), stamp_ms: 0, payload: Payload::Noop }
+    }
+
+    fn success(match_index: u64) -> AppendResult {
+        AppendResult::Success { match_index: LogIndex(match_index) }
+    }
+
+    #[actix::test]
+    async fn pipelines_within_its_window_and_reports_what_was_acknowledged() {
+        let f = Fixture::start();
+        f.lead(3).await;
+        assert_eq!(f.sent(), [(3, 0)], "first it finds out where the peer's log ends");
+        f.respond(5, 1, success(3)).await;
+        f.replicate(5, 4..=9).await;
+        assert_eq!(f.sent(), [(3, 2), (5, 2)], "four entries are the window");
+        f.raft.drain();
+        f.respond(5, 2, success(5)).await;
+        assert_eq!(f.sent(), [(7, 2)]);
+        let reports = f.raft.drain();
+        assert_eq!(reports.len(), 1);
+        assert_eq!(reports[0].report.match_index, LogIndex(5));
+    }
+
+    #[actix::test]
+    async fn drops_responses_from_an_older_term_and_passes_on_a_higher_one() {
+        let f = Fixture::start();
+        f.lead(3).await;
+        f.respond(4, 1, success(3)).await;
+        assert!(f.raft.drain().is_empty());
+        f.respond(6, 1, success(0)).await;
+        assert_eq!(f.raft.drain()[0].term, Term(6));
+    }
+
+    #[actix::test]
+    async fn reads_what_a_peer_far_behind_lacks_from_the_log() {
+        let f = Fixture::start();
+        f.lead(9).await;
+        let conflict_index = LogIndex(2);
+        let conflict = AppendResult::Conflict { conflict_index, conflict_term: None };
+        f.respond(5, 1, conflict).await;
+        assert_eq!(f.sent(), [(9, 0), (1, 0)]);
+        f.respond(5, 2, success(1)).await;
+        let asked = f.log.drain();
+        assert_eq!((asked[0].from, asked[0].to), (LogIndex(2), LogIndex(9)));
+        let entries = (2..=9).map(|index| Entry { term: Term(1), ..entry(index) }).collect();
+        asked[0].reply_to.do_send(EntriesRead { ticket: asked[0].ticket, entries });
+        settle().await;
+        assert_eq!(f.sent(), [(1, 2), (3, 2)]);
+    }
+
+    #[actix::test]
+    async fn a_lost_connection_sends_nothing_and_begins_anew_behind_what_was_acknowledged() {
+        let f = Fixture::start();
+        f.lead(3).await;
+        f.respond(5, 1, success(3)).await;
+        f.replicate(5, 4..=5).await;
+        f.replicator.do_send(LinkDown);
+        f.replicate(5, 6..=6).await;
+        assert_eq!(f.sent(), [(3, 0), (3, 2)]);
+        f.replicator.do_send(LinkUp);
+        settle().await;
+        assert_eq!(f.sent(), [(3, 2)]);
+    }
+
+    #[actix::test]
+    async fn says_nothing_when_it_does_not_lead() {
+        let f = Fixture::start();
+        f.replicator.do_send(LinkUp);
+        f.replicate(5, 1..=1).await;
+        f.lead(3).await;
+        f.replicator.do_send(StepDown { term: Term(4) });
+        f.replicate(5, 4..=4).await;
+        f.sent();
+        f.replicator.do_send(StepDown { term: Term(5) });
+        f.respond(5, 1, success(3)).await;
+        f.replicate(5, 5..=5).await;
+        assert!(f.sent().is_empty());
+    }
 }

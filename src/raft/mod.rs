@@ -426,6 +426,11 @@ impl Raft {
         self.log.term_at(index)
     }
 
+    /// The stamp that this node's next entry will not go below.
+    pub fn last_stamp_ms(&self) -> u64 {
+        self.log.last_stamp_ms()
+    }
+
     /// One moment of this node; what only the store knows is 0.
     pub fn status(&self) -> NodeStatus {
         NodeStatus {

@@ -2,4 +2,4 @@
 
 mod probe;
 
-pub use probe::{Inbox, probe, settle};
+pub use probe::{Inbox, Probe, probe, settle};

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::{Actor, Context, Handler, Message, Recipient};
 
-struct Probe<M> {
+/// The actor behind a [`probe`].
+pub struct Probe<M> {
     received: Arc<Mutex<Vec<M>>>,
 }
 

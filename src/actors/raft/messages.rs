@@ -1,13 +1,13 @@
-//! Stub.
+//! What RaftActor accepts: who sends it, when, and what answers.
 
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
 
-use super::SessionId;
-use super::peer_link::SendRpc;
-use super::session::ClientReplies;
+use crate::actors::SessionId;
+use crate::actors::peer_link::SendRpc;
+use crate::actors::session::ClientReplies;
 use crate::kv;
 use crate::raft::{Envelope, ReplicationReport};
 use crate::types::{LogIndex, NodeId, Term};
@@ -74,11 +74,12 @@ pub struct PeerDetached {
     pub connection: u64,
 }
 
-/// Sent by PeerLinkActor when its connection ends, and when a dial is refused: a
-/// hint that the peer may be dead.
-#[derive(Message, Debug)]
+/// Sent by PeerLinkActor when a dial is refused: nobody listens at the peer's
+/// address, so its process is dead. (A lost connection alone says little: it is
+/// dialled again at once, and that tells.)
+#[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
-pub struct PeerDisconnected {
+pub struct ConnectionRefused {
     /// The peer.
     pub peer: NodeId,
 }
@@ -95,7 +96,7 @@ pub struct Replicated {
     pub report: ReplicationReport,
 }
 
-/// Sent by KvActor after each [`super::kv::Apply`].
+/// Sent by KvActor after each [`crate::actors::kv::Apply`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct Applied {

@@ -1,0 +1,424 @@
+//! RaftActor: the only owner of term, vote, role and commit index.
+//!
+//! Every other actor sends it facts and gets orders. A second owner is how
+//! committed data was lost elsewhere (bugs.md B08): not even a heartbeat takes a
+//! shortcut around this mailbox.
+//!
+//! | in | from | out | to |
+//! |---|---|---|---|
+//! | [`ClientRequests`] | sessions | `ClientReplies` (refusals) | sessions |
+//! | [`Tick`] | ticker | `Append`, `ReadEntries` | LogActor |
+//! | [`PeerMessage`], [`PeerAttached`], [`PeerDetached`] | PeerSessionActor | `SendRpc` (responses) | PeerSessionActor |
+//! | [`PeerMessage`], [`ConnectionRefused`] | PeerLinkActor | `SendRpc` (votes) | PeerLinkActor |
+//! | [`Replicated`] | ReplicatorActor | `Lead`, `Replicate`, `StepDown` | ReplicatorActor |
+//! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
+//! | [`Applied`] | KvActor | | |
+//!
+//! It owns the core and the waiting clients ([`waiting`]). It runs on the main
+//! arbiter. All messages of one mailbox drain are handed to the core first and
+//! its effects carried out after: that is the batch. If the disk, the store or a
+//! replicator is gone the process is ending; nobody waits for their answer.
+
+mod messages;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
+
+pub use messages::{
+    Applied, ClientRequest, ClientRequests, ConnectionRefused, PeerAttached, PeerDetached,
+    PeerMessage, Replicated, Tick,
+};
+
+use super::Waiter;
+use super::kv::{Apply, ApplyTask};
+use super::log::{Append, EntriesRead, LogPersisted, ReadEntries};
+use super::peer_link::SendRpc;
+use super::replicator::{Lead, Replicate, StepDown};
+use super::session::{ClientReply, Refusal};
+use crate::clock::Clock;
+use crate::kv::Query;
+use crate::raft::{Effect, Envelope, NotLeader, Raft, ReadToken, Role};
+use crate::types::{Entry, LogIndex, NodeId, Payload};
+use waiting::{Proposal, Replies, Waiting};
+
+/// Where RaftActor sends.
+pub struct RaftPorts {
+    /// LogActor: what must become durable.
+    pub log: Recipient<Append>,
+    /// LogActor: entries that are only on disk.
+    pub log_reads: Recipient<ReadEntries>,
+    /// KvActor.
+    pub kv: Recipient<Apply>,
+    /// Each peer.
+    pub peers: BTreeMap<NodeId, PeerPorts>,
+}
+
+/// Where RaftActor sends what is for one peer.
+pub struct PeerPorts {
+    /// Its PeerLinkActor: requests for votes.
+    pub link: Recipient<SendRpc>,
+    /// Its ReplicatorActor.
+    pub lead: Recipient<Lead>,
+    /// Its ReplicatorActor.
+    pub replicate: Recipient<Replicate>,
+    /// Its ReplicatorActor.
+    pub step_down: Recipient<StepDown>,
+}
+
+/// The bounds of RaftActor.
+#[derive(Clone, Copy, Debug)]
+pub struct RaftActorSettings {
+    /// Clients' commands that may wait at once; beyond, `ERR_BUSY`.
+    pub waiting_commands_max: usize,
+    /// Bytes of proposals that may wait at once; beyond, `ERR_BUSY`.
+    pub waiting_bytes_max: u64,
+    /// A command that waits longer gets `ERR_TIMEOUT`.
+    pub request_timeout_ticks: u64,
+    /// Bytes of one page of entries read from the log for the store.
+    pub page_bytes_max: u64,
+}
+
+/// Messages after which the effects are carried out even if more are waiting:
+/// another arbiter could keep the mailbox from ever running dry.
+const BATCH_MESSAGES_MAX: u32 = 512;
+
+/// See the module.
+pub struct RaftActor {
+    raft: Raft,
+    ports: RaftPorts,
+    settings: RaftActorSettings,
+    clock: Arc<dyn Clock>,
+    waiting: Waiting,
+    /// The newest connection that each peer has opened to us.
+    attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
+    ticks: u64,
+    next_deadline_ms: Option<u64>,
+    /// Invariant: a `Flush` is in the mailbox exactly when this is not 0.
+    batched_messages: u32,
+}
+
+/// Sent to itself, once a mailbox drain: carry out what the core wants.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl RaftActor {
+    /// An actor around `raft`, as it comes out of recovery.
+    pub fn new(
+        raft: Raft,
+        ports: RaftPorts,
+        settings: RaftActorSettings,
+        clock: Arc<dyn Clock>,
+    ) -> RaftActor {
+        RaftActor {
+            raft,
+            ports,
+            settings,
+            clock,
+            waiting: Waiting::default(),
+            attached: BTreeMap::new(),
+            ticks: 0,
+            next_deadline_ms: None,
+            batched_messages: 0,
+        }
+    }
+}
+
+impl Actor for RaftActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // Its mailbox is bounded by the windows of those who send to it, not here:
+        // sessions by their in-flight budget, peers by one read's worth of frames,
+        // log and store by what they were given.
+        log::info!(
+            "started raft node={} term={} last_log_index={}",
+            self.raft.id(),
+            self.raft.term(),
+            self.raft.last_log().index
+        );
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<ClientRequests> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ClientRequests, ctx: &mut Context<Self>) {
+        let ClientRequests { session, reply_to, requests } = message;
+        self.raft.set_wall_ms(self.clock.wall_ms());
+        let mut refused = Replies::default();
+        for (slot, request) in requests {
+            let waiter = Waiter { session, slot, reply_to: Arc::clone(&reply_to) };
+            let accepted = match request {
+                ClientRequest::Write(bytes) => self.propose(bytes, &waiter),
+                ClientRequest::Read(query) => self.read(query, &waiter),
+                ClientRequest::Status => {
+                    let task = ApplyTask::Status { status: self.raft.status(), waiter };
+                    self.ports.kv.do_send(Apply { tasks: vec![task] });
+                    continue;
+                }
+            };
+            if let Err(refusal) = accepted {
+                refused.push(&waiter, ClientReply::Refused(refusal));
+            }
+        }
+        refused.send();
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<Tick> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, _tick: Tick, ctx: &mut Context<Self>) {
+        self.ticks += 1;
+        self.raft.set_wall_ms(self.clock.wall_ms());
+        self.raft.tick();
+        self.maybe_expire();
+        self.waiting.time_out(self.ticks).send();
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<PeerMessage> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: PeerMessage, ctx: &mut Context<Self>) {
+        // A vote may make this node a leader, which stamps its no-op.
+        self.raft.set_wall_ms(self.clock.wall_ms());
+        self.raft.step(message.envelope);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<PeerAttached> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: PeerAttached, _ctx: &mut Context<Self>) {
+        self.attached.insert(message.peer, (message.connection, message.port));
+    }
+}
+
+impl Handler<PeerDetached> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: PeerDetached, _ctx: &mut Context<Self>) {
+        let is_newest = |(connection, _): &(u64, _)| *connection == message.connection;
+        if self.attached.get(&message.peer).is_some_and(is_newest) {
+            self.attached.remove(&message.peer);
+        }
+    }
+}
+
+impl Handler<ConnectionRefused> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ConnectionRefused, ctx: &mut Context<Self>) {
+        self.raft.on_connection_refused(message.peer);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<Replicated> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Replicated, ctx: &mut Context<Self>) {
+        self.raft.on_replicated(message.peer, message.term, message.report);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<LogPersisted> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: LogPersisted, ctx: &mut Context<Self>) {
+        // A candidate alone in its cluster is elected by its own durable vote.
+        self.raft.set_wall_ms(self.clock.wall_ms());
+        self.raft.on_persisted(message.seq);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<EntriesRead> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: EntriesRead, ctx: &mut Context<Self>) {
+        self.raft.on_entries_read(message.entries);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<Applied> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Applied, ctx: &mut Context<Self>) {
+        self.next_deadline_ms = message.next_deadline_ms;
+        self.waiting.forget_sessions_up_to(message.last_applied);
+        self.raft.on_applied(message.last_applied);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<Flush> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, _flush: Flush, ctx: &mut Context<Self>) {
+        self.batched_messages = 0;
+        self.carry_out(ctx);
+    }
+}
+
+impl RaftActor {
+    fn flush_soon(&mut self, ctx: &mut Context<Self>) {
+        if self.batched_messages == 0 {
+            ctx.notify(Flush);
+        }
+        self.batched_messages += 1;
+        if self.batched_messages.is_multiple_of(BATCH_MESSAGES_MAX) {
+            self.carry_out(ctx);
+        }
+    }
+
+    fn propose(&mut self, command: bytes::Bytes, waiter: &Waiter) -> Result<(), Refusal> {
+        if self.waiting.is_full(&self.settings) {
+            return Err(self.busy_or_not_leader());
+        }
+        let bytes = command.len() as u64;
+        let index = self.raft.propose(Payload::Command(command)).map_err(not_leader)?;
+        let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
+        let waiter = waiter.clone();
+        self.waiting.add_proposal(
+            index,
+            Proposal { term: self.raft.term(), waiter, bytes, expires_at_tick },
+        );
+        Ok(())
+    }
+
+    fn read(&mut self, query: Query, waiter: &Waiter) -> Result<(), Refusal> {
+        if self.waiting.is_full(&self.settings) {
+            return Err(self.busy_or_not_leader());
+        }
+        let after = self.waiting.last_proposed(waiter.session);
+        let token = self.waiting.next_token();
+        self.raft.read(token, after).map_err(not_leader)?;
+        let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
+        self.waiting.add_read(token, query, waiter.clone(), expires_at_tick);
+        Ok(())
+    }
+
+    /// A node that does not lead says so even when it is busy: the client has
+    /// better luck elsewhere.
+    fn busy_or_not_leader(&self) -> Refusal {
+        if self.raft.role() == Role::Leader {
+            Refusal::Busy
+        } else {
+            Refusal::NotLeader { leader_id: self.raft.leader_id() }
+        }
+    }
+
+    /// Time passes in the store only with entries: when a deadline has passed and
+    /// no entry at or after it is on its way, the leader writes one of its own.
+    fn maybe_expire(&mut self) {
+        let Some(deadline_ms) = self.next_deadline_ms else { return };
+        if self.clock.wall_ms() >= deadline_ms && self.raft.last_stamp_ms() < deadline_ms {
+            // A follower leaves it to its leader.
+            let _ = self.raft.propose(Payload::Noop);
+        }
+    }
+
+    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        let mut tasks = Vec::new();
+        for effect in self.raft.take_effects() {
+            match effect {
+                Effect::Persist { seq, hard_state, entries } => {
+                    self.ports.log.do_send(Append { seq, hard_state, entries });
+                }
+                Effect::Send(envelope) => self.send(envelope),
+                Effect::StartReplication { term, runs } => {
+                    for peer in self.ports.peers.values() {
+                        peer.lead.do_send(Lead { term, runs: runs.clone() });
+                    }
+                }
+                Effect::Replicate { term, entries, leader_commit, read_seq, heartbeat } => {
+                    for peer in self.ports.peers.values() {
+                        let entries = Arc::clone(&entries);
+                        peer.replicate.do_send(Replicate {
+                            term,
+                            entries,
+                            leader_commit,
+                            read_seq,
+                            heartbeat,
+                        });
+                    }
+                }
+                Effect::LeadershipLost { term } => {
+                    for peer in self.ports.peers.values() {
+                        peer.step_down.do_send(StepDown { term });
+                    }
+                    self.waiting.lose_proposals_of(term).send();
+                }
+                Effect::Apply { entries } => self.add_entries(entries, &mut tasks),
+                Effect::ReadEntries { from, to } => self.ports.log_reads.do_send(ReadEntries {
+                    ticket: 0,
+                    from,
+                    to,
+                    bytes_max: self.settings.page_bytes_max,
+                    reply_to: ctx.address().recipient(),
+                }),
+                Effect::ReadReady { token, read_index } => {
+                    self.add_read(token, read_index, &mut tasks);
+                }
+                Effect::ReadFailed { token } => self.fail_read(token),
+                Effect::Note(note) => log::info!("{note} node={}", self.raft.id()),
+            }
+        }
+        if !tasks.is_empty() {
+            self.ports.kv.do_send(Apply { tasks });
+        }
+    }
+
+    /// Requests go out on our connection, responses on the one that brought the
+    /// request. Without one the message is lost, which Raft takes in its stride.
+    fn send(&self, envelope: Envelope) {
+        if envelope.rpc.is_response() {
+            if let Some((_, port)) = self.attached.get(&envelope.to) {
+                port.do_send(SendRpc { envelope });
+            }
+        } else if let Some(peer) = self.ports.peers.get(&envelope.to) {
+            peer.link.do_send(SendRpc { envelope });
+        }
+    }
+
+    fn add_entries(&mut self, entries: Vec<Entry>, tasks: &mut Vec<ApplyTask>) {
+        tasks.extend(entries.into_iter().map(|entry| {
+            let waiter = self.waiting.take_proposal(entry.position());
+            ApplyTask::Entry { entry, waiter }
+        }));
+    }
+
+    fn add_read(&mut self, token: ReadToken, read_index: LogIndex, tasks: &mut Vec<ApplyTask>) {
+        if let Some((query, waiter)) = self.waiting.take_read(token) {
+            let now_ms = self.clock.wall_ms();
+            tasks.push(ApplyTask::Read { query, read_index, now_ms, waiter });
+        }
+    }
+
+    fn fail_read(&mut self, token: ReadToken) {
+        if let Some((_, waiter)) = self.waiting.take_read(token) {
+            let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
+            let mut replies = Replies::default();
+            replies.push(&waiter, ClientReply::Refused(refusal));
+            replies.send();
+        }
+    }
+}
+
+fn not_leader(error: NotLeader) -> Refusal {
+    Refusal::NotLeader { leader_id: error.leader_id }
+}

@@ -1,0 +1,466 @@
+//! RaftActor alone, every neighbour a probe.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix::{Actor, Addr};
+use bytes::Bytes;
+
+use super::*;
+use crate::actors::SessionId;
+use crate::actors::session::ClientReplies;
+use crate::raft::{
+    AppendEntries, AppendResult, PersistSeq, PreVoteResponse, RaftSettings, ReplicationReport,
+    RequestVote, RequestVoteResponse, Rpc,
+};
+use crate::testing::{Inbox, probe, settle};
+use crate::types::{HardState, LogPosition, LogSummary, Membership, Term};
+
+const ME: NodeId = NodeId(1);
+const PEER: NodeId = NodeId(2);
+
+#[derive(Default)]
+struct TestClock(AtomicU64);
+
+impl Clock for TestClock {
+    fn wall_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Fixture {
+    raft: Addr<RaftActor>,
+    clock: Arc<TestClock>,
+    log: Inbox<Append>,
+    log_reads: Inbox<ReadEntries>,
+    kv: Inbox<Apply>,
+    links: BTreeMap<NodeId, Inbox<SendRpc>>,
+    leads: BTreeMap<NodeId, Inbox<Lead>>,
+    replicates: BTreeMap<NodeId, Inbox<Replicate>>,
+    step_downs: BTreeMap<NodeId, Inbox<StepDown>>,
+}
+
+impl Fixture {
+    fn start() -> Fixture {
+        Fixture::start_with(HardState::default(), LogSummary::default())
+    }
+
+    fn start_with(hard_state: HardState, summary: LogSummary) -> Fixture {
+        let settings = RaftSettings {
+            id: ME,
+            initial_membership: Membership { voters: [1, 2, 3].map(NodeId).into() },
+            election_timeout_ticks_min: 10,
+            election_timeout_ticks_max: 20,
+            heartbeat_ticks: 3,
+            disk_stall_ticks: 100,
+            seed: 7,
+        };
+        let raft = Raft::new(settings, hard_state, summary);
+        let (log, log_inbox) = probe();
+        let (log_reads, log_reads_inbox) = probe();
+        let (kv, kv_inbox) = probe();
+        let mut peers = BTreeMap::new();
+        let (mut links, mut leads) = (BTreeMap::new(), BTreeMap::new());
+        let (mut replicates, mut step_downs) = (BTreeMap::new(), BTreeMap::new());
+        for peer in [2, 3].map(NodeId) {
+            let (link, link_inbox) = probe();
+            let (lead, lead_inbox) = probe();
+            let (replicate, replicate_inbox) = probe();
+            let (step_down, step_down_inbox) = probe();
+            peers.insert(peer, PeerPorts { link, lead, replicate, step_down });
+            links.insert(peer, link_inbox);
+            leads.insert(peer, lead_inbox);
+            replicates.insert(peer, replicate_inbox);
+            step_downs.insert(peer, step_down_inbox);
+        }
+        let clock = Arc::new(TestClock::default());
+        let actor = RaftActor::new(
+            raft,
+            RaftPorts { log, log_reads, kv, peers },
+            RaftActorSettings {
+                waiting_commands_max: 4,
+                waiting_bytes_max: 1000,
+                request_timeout_ticks: 50,
+                page_bytes_max: 1000,
+            },
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        );
+        Fixture {
+            raft: actor.start(),
+            clock,
+            log: log_inbox,
+            log_reads: log_reads_inbox,
+            kv: kv_inbox,
+            links,
+            leads,
+            replicates,
+            step_downs,
+        }
+    }
+
+    async fn ticks(&self, ticks: u32) {
+        for _ in 0..ticks {
+            self.raft.do_send(Tick);
+            settle().await;
+        }
+    }
+
+    async fn receive(&self, from: NodeId, term: u64, rpc: Rpc) {
+        let envelope = Envelope { from, to: ME, term: Term(term), rpc };
+        self.raft.do_send(PeerMessage { envelope });
+        settle().await;
+    }
+
+    async fn persisted(&self, seq: u64) {
+        self.raft.do_send(LogPersisted { seq: PersistSeq(seq) });
+        settle().await;
+    }
+
+    async fn replicated(&self, term: u64, match_index: u64, read_seq: u64) {
+        let report = ReplicationReport { match_index: LogIndex(match_index), read_seq };
+        self.raft.do_send(Replicated { peer: PEER, term: Term(term), report });
+        settle().await;
+    }
+
+    /// Elected in term 1, its no-op (1) and membership (2) durable and committed.
+    async fn lead(&self) {
+        self.ticks(20).await;
+        let response = PreVoteResponse { vote_granted: true };
+        self.receive(PEER, 1, Rpc::PreVoteResponse(response)).await;
+        self.persisted(1).await; // term 1 and the own vote
+        let response = RequestVoteResponse { vote_granted: true };
+        self.receive(PEER, 1, Rpc::RequestVoteResponse(response)).await;
+        self.persisted(2).await; // the first entries
+        self.replicated(1, 2, 0).await;
+        let applied = Applied { last_applied: LogIndex(2), next_deadline_ms: None };
+        self.raft.do_send(applied);
+        settle().await;
+        self.log.drain();
+        self.kv.drain();
+    }
+
+    async fn request(&self, client: &Client, requests: Vec<(u64, ClientRequest)>) {
+        let reply_to = Arc::clone(&client.port);
+        self.raft.do_send(ClientRequests { session: client.session, reply_to, requests });
+        settle().await;
+    }
+
+    /// The tasks that the store was given since the last call, in short.
+    fn tasks(&self) -> Vec<String> {
+        let describe = |task| match task {
+            ApplyTask::Entry { entry, waiter } => {
+                format!("entry {} for {waiter:?}", entry.position())
+            }
+            ApplyTask::Read { read_index, waiter, .. } => {
+                format!("read at {read_index} for {waiter:?}")
+            }
+            ApplyTask::Status { waiter, .. } => format!("status for {waiter:?}"),
+        };
+        self.kv.drain().into_iter().flat_map(|apply| apply.tasks).map(describe).collect()
+    }
+}
+
+struct Client {
+    session: SessionId,
+    port: Arc<Recipient<ClientReplies>>,
+    replies: Inbox<ClientReplies>,
+}
+
+impl Client {
+    fn new(session: u64) -> Client {
+        let (port, replies) = probe();
+        Client { session: SessionId(session), port: Arc::new(port), replies }
+    }
+
+    fn refusals(&self) -> Vec<(u64, ClientReply)> {
+        self.replies.drain().into_iter().flat_map(|message| message.replies).collect()
+    }
+}
+
+fn write() -> ClientRequest {
+    ClientRequest::Write(Bytes::from_static(b"command"))
+}
+
+fn read() -> ClientRequest {
+    ClientRequest::Read(Query::Get { key: Bytes::from_static(b"key") })
+}
+
+fn refused(slot: u64, refusal: Refusal) -> (u64, ClientReply) {
+    (slot, ClientReply::Refused(refusal))
+}
+
+#[actix::test]
+async fn asks_for_votes_only_after_its_own_is_durable() {
+    let f = Fixture::start();
+    f.ticks(20).await;
+    f.receive(PEER, 1, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: true })).await;
+    let sent = |f: &Fixture| -> Vec<Rpc> {
+        f.links[&PEER].drain().into_iter().map(|message| message.envelope.rpc).collect()
+    };
+    assert!(sent(&f).iter().all(|rpc| matches!(rpc, Rpc::PreVote(_))));
+    let appends = f.log.drain();
+    assert_eq!(appends.len(), 1);
+    assert_eq!(
+        appends[0].hard_state,
+        Some(HardState { current_term: Term(1), voted_for: Some(ME) })
+    );
+    f.persisted(1).await;
+    assert_eq!(sent(&f), [Rpc::RequestVote(RequestVote { last: LogPosition::default() })]);
+}
+
+#[actix::test]
+async fn acknowledges_an_append_only_after_log_persisted_and_to_the_connection_that_asked() {
+    let f = Fixture::start();
+    let (port, responses) = probe();
+    f.raft.do_send(PeerAttached { peer: PEER, connection: 1, port });
+    let entry = Entry { index: LogIndex(1), term: Term(3), stamp_ms: 5, payload: Payload::Noop };
+    let request = AppendEntries {
+        request_seq: 9,
+        prev: LogPosition::default(),
+        leader_commit: LogIndex(0),
+        read_seq: 0,
+        entries: vec![entry.clone()],
+    };
+    f.receive(PEER, 3, Rpc::AppendEntries(request)).await;
+    assert!(responses.drain().is_empty(), "nothing is durable yet");
+    let appends = f.log.drain();
+    assert_eq!(appends.len(), 1);
+    assert_eq!(appends[0].entries, [entry]);
+    f.persisted(1).await;
+    let sent = responses.drain();
+    assert_eq!(sent.len(), 1);
+    let Rpc::AppendEntriesResponse(response) = &sent[0].envelope.rpc else { panic!("{sent:?}") };
+    assert_eq!(response.result, AppendResult::Success { match_index: LogIndex(1) });
+    assert!(f.links[&PEER].drain().is_empty());
+}
+
+#[actix::test]
+async fn a_late_detach_of_an_old_connection_does_not_take_the_new_one() {
+    let f = Fixture::start();
+    let ((old, _), (new, responses)) = (probe(), probe());
+    f.raft.do_send(PeerAttached { peer: PEER, connection: 1, port: old });
+    f.raft.do_send(PeerAttached { peer: PEER, connection: 2, port: new });
+    f.raft.do_send(PeerDetached { peer: PEER, connection: 1 });
+    let request = Rpc::PreVote(crate::raft::PreVote { last: LogPosition::default() });
+    f.receive(PEER, 1, request).await;
+    assert_eq!(responses.drain().len(), 1);
+}
+
+#[actix::test]
+async fn one_drain_of_the_mailbox_is_one_append_and_one_message_a_peer() {
+    let f = Fixture::start();
+    f.lead().await;
+    f.replicates[&PEER].drain();
+    let clients: Vec<Client> = (0..4).map(Client::new).collect();
+    for client in &clients {
+        let reply_to = Arc::clone(&client.port);
+        let requests = vec![(1, write())];
+        f.raft.do_send(ClientRequests { session: client.session, reply_to, requests });
+    }
+    settle().await;
+    let appends = f.log.drain();
+    assert_eq!(appends.len(), 1);
+    assert_eq!(appends[0].entries.len(), 4);
+    let replicates = f.replicates[&PEER].drain();
+    assert_eq!(replicates.len(), 1);
+    assert_eq!(replicates[0].entries.len(), 4);
+}
+
+#[actix::test]
+async fn a_write_is_applied_when_a_quorum_and_its_own_disk_have_it_and_not_before() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, vec![(5, write())]).await;
+    f.replicated(1, 3, 0).await;
+    assert!(f.tasks().is_empty(), "one of three, and its own disk is silent");
+    f.persisted(3).await;
+    assert_eq!(f.tasks(), ["entry 3@1 for Some(SessionId(8)/5)"]);
+    assert!(client.refusals().is_empty());
+}
+
+#[actix::test]
+async fn reports_of_an_older_term_change_nothing() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, vec![(5, write())]).await;
+    f.persisted(3).await;
+    f.replicated(0, 3, 0).await;
+    assert!(f.tasks().is_empty());
+    f.replicated(1, 3, 0).await;
+    assert_eq!(f.tasks().len(), 1);
+}
+
+#[actix::test]
+async fn a_pipelined_read_stands_between_its_sessions_writes() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, vec![(1, write()), (2, read()), (3, write())]).await;
+    f.persisted(3).await;
+    f.replicated(1, 4, 0).await;
+    assert_eq!(
+        f.tasks(),
+        [
+            "entry 3@1 for Some(SessionId(8)/1)",
+            "read at 3 for SessionId(8)/2",
+            "entry 4@1 for Some(SessionId(8)/3)"
+        ]
+    );
+}
+
+#[actix::test]
+async fn a_read_waits_for_a_round_and_takes_no_log_entry() {
+    let f = Fixture::start();
+    f.lead().await;
+    f.replicates[&PEER].drain();
+    let client = Client::new(8);
+    f.request(&client, vec![(1, read()), (2, read())]).await;
+    let rounds: Vec<u64> = f.replicates[&PEER].drain().iter().map(|r| r.read_seq).collect();
+    assert_eq!(rounds, [1], "two reads share a round");
+    assert!(f.log.drain().is_empty());
+    assert!(f.tasks().is_empty());
+    f.replicated(1, 2, 1).await;
+    assert_eq!(f.tasks(), ["read at 2 for SessionId(8)/1", "read at 2 for SessionId(8)/2"]);
+}
+
+#[actix::test]
+async fn a_follower_redirects_and_names_its_leader() {
+    let f = Fixture::start();
+    let request = AppendEntries {
+        request_seq: 1,
+        prev: LogPosition::default(),
+        leader_commit: LogIndex(0),
+        read_seq: 0,
+        entries: Vec::new(),
+    };
+    let client = Client::new(8);
+    f.request(&client, vec![(1, write())]).await;
+    f.receive(PEER, 1, Rpc::AppendEntries(request)).await;
+    f.request(&client, vec![(2, read()), (3, write())]).await;
+    assert_eq!(
+        client.refusals(),
+        [
+            refused(1, Refusal::NotLeader { leader_id: None }),
+            refused(2, Refusal::NotLeader { leader_id: Some(PEER) }),
+            refused(3, Refusal::NotLeader { leader_id: Some(PEER) })
+        ]
+    );
+}
+
+#[actix::test]
+async fn a_lost_leadership_fails_reads_for_certain_and_leaves_writes_unknown() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, vec![(1, write()), (2, read())]).await;
+    f.replicated(2, 0, 0).await; // a follower of a later term
+    assert_eq!(
+        client.refusals(),
+        [refused(1, Refusal::LeadershipLost), refused(2, Refusal::NotLeader { leader_id: None })]
+    );
+    assert_eq!(f.step_downs[&PEER].drain().len(), 1);
+    assert_eq!(f.leads[&PEER].drain().len(), 1);
+}
+
+#[actix::test]
+async fn what_is_not_committed_in_time_is_answered_as_unknown() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, vec![(1, write()), (2, read())]).await;
+    for _ in 0..49 {
+        f.ticks(1).await;
+        f.replicated(1, 2, 0).await; // the peer lives, and its disk is silent
+    }
+    assert!(client.refusals().is_empty());
+    f.ticks(1).await;
+    assert_eq!(client.refusals(), [refused(1, Refusal::Timeout), refused(2, Refusal::Timeout)]);
+}
+
+#[actix::test]
+async fn more_than_may_wait_is_answered_busy_and_not_proposed() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, (1..=6).map(|slot| (slot, write())).collect()).await;
+    assert_eq!(client.refusals(), [refused(5, Refusal::Busy), refused(6, Refusal::Busy)]);
+    assert_eq!(f.log.drain()[0].entries.len(), 4);
+    f.persisted(3).await;
+    f.replicated(1, 6, 0).await;
+    f.request(&client, vec![(7, write())]).await;
+    assert!(client.refusals().is_empty(), "what was applied waits no longer");
+}
+
+#[actix::test]
+async fn bytes_that_wait_are_bounded_too() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    let large = ClientRequest::Write(Bytes::from(vec![0; 1000]));
+    f.request(&client, vec![(1, large), (2, write())]).await;
+    assert_eq!(client.refusals(), [refused(2, Refusal::Busy)]);
+}
+
+#[actix::test]
+async fn an_expired_deadline_gets_one_entry_of_the_leaders_own() {
+    let f = Fixture::start();
+    f.lead().await;
+    let applied = Applied { last_applied: LogIndex(2), next_deadline_ms: Some(1000) };
+    f.raft.do_send(applied);
+    f.clock.0.store(999, Ordering::Relaxed);
+    f.ticks(1).await;
+    assert!(f.log.drain().is_empty());
+    f.clock.0.store(1000, Ordering::Relaxed);
+    f.ticks(2).await;
+    let entries: Vec<Entry> = f.log.drain().into_iter().flat_map(|append| append.entries).collect();
+    assert_eq!(entries.len(), 1);
+    assert_eq!((&entries[0].payload, entries[0].stamp_ms), (&Payload::Noop, 1000));
+}
+
+#[actix::test]
+async fn committed_entries_that_are_only_on_disk_are_read_by_pages() {
+    let mut summary = LogSummary::default();
+    for index in 1..=3 {
+        summary.runs.push(LogPosition { term: Term(1), index: LogIndex(index) });
+    }
+    let hard_state = HardState { current_term: Term(1), voted_for: None };
+    let f = Fixture::start_with(hard_state, summary);
+    let heartbeat = AppendEntries {
+        request_seq: 1,
+        prev: LogPosition { term: Term(1), index: LogIndex(3) },
+        leader_commit: LogIndex(3),
+        read_seq: 0,
+        entries: Vec::new(),
+    };
+    f.receive(PEER, 1, Rpc::AppendEntries(heartbeat)).await;
+    let page = |index| Entry {
+        index: LogIndex(index),
+        term: Term(1),
+        stamp_ms: 0,
+        payload: Payload::Noop,
+    };
+    let asked = f.log_reads.drain();
+    assert_eq!((asked[0].from, asked[0].to), (LogIndex(1), LogIndex(3)));
+    asked[0].reply_to.do_send(EntriesRead { ticket: 0, entries: vec![page(1), page(2)] });
+    settle().await;
+    assert_eq!(f.tasks(), ["entry 1@1 for None", "entry 2@1 for None"]);
+    assert!(f.log_reads.drain().is_empty(), "the next page waits until this one is applied");
+    f.raft.do_send(Applied { last_applied: LogIndex(2), next_deadline_ms: None });
+    settle().await;
+    assert_eq!(f.log_reads.drain()[0].from, LogIndex(3));
+}
+
+#[actix::test]
+async fn a_session_that_is_gone_does_not_disturb_the_others() {
+    let f = Fixture::start();
+    let gone = Client::new(1);
+    let Client { session, port, replies } = gone;
+    drop(replies);
+    let stays = Client::new(2);
+    f.raft.do_send(ClientRequests { session, reply_to: port, requests: vec![(1, write())] });
+    f.request(&stays, vec![(1, write())]).await;
+    assert_eq!(stays.refusals().len(), 1);
+}
