@@ -1,3 +1,35 @@
-//! Stub.
+//! The state machine: a replicated, ordered map with expiry, versions and
+//! exactly-once retries.
+//!
+//! Every node applies the same committed entries in the same order to the same
+//! empty [`Store`], so all stores are equal at equal `last_applied`. That holds
+//! only while nothing but the entry decides: no clock (time is the entry's
+//! stamp), no setting (limits travel in the [`Command`]), no random order (all
+//! tables are ordered). [`Store::digest`] shows it from outside.
+//!
+//! - `command`: what the store is asked and what it answers.
+//! - `codec`: a command's bytes, as they stand in the log for ever.
+//! - `store`: applies entries. `records` holds the keys, `once` the clients,
+//!   `expiry` the order in which either of them goes.
+//! - `query`: reads.
+//! - `digest`: the hash of one record.
+//!
+//! Why it is built like this: docs/adr/0004-the-store.md.
+
+mod codec;
 mod command;
+mod digest;
+mod expiry;
+#[cfg(test)]
+mod model;
+mod once;
+mod query;
+mod records;
+mod store;
+
+pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query};
+pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
+pub use query::SCAN_BYTES_MAX;
+pub use records::RECORD_OVERHEAD_BYTES;
+pub use store::Store;
