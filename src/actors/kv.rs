@@ -1,12 +1,56 @@
-//! Stub.
+//! KvActor: keeps the store, applies what is committed, answers confirmed reads.
+//!
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
+//! |  |  | [`Applied`] | RaftActor |
+//!
+//! Owns the [`Store`], and nothing else does. It lives on the main arbiter: all
+//! it does is work in memory, each task of it bounded (a scan by
+//! `kv::SCAN_BYTES_MAX`), and the number of tasks in a message is the sender's
+//! to bound.
+//!
+//! Tasks are done in the order of the message, so a read sees exactly the entries
+//! before it. All replies to a session leave in one message: what a session gets
+//! at once it writes with one system call.
+//!
+//! Fails by ending the process. An entry that does not decode is committed all
+//! the same: other nodes may know it and have executed it, so to skip it would
+//! be to diverge without a word, and there is no third way. The node stops, and
+//! stops again at every start until it runs a version that knows the entry.
 
-use actix::{Message, Recipient};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::Waiter;
+use actix::{Actor, Context, Handler, Message, Recipient};
+
 use super::raft::Applied;
-use crate::kv::Query;
+use super::session::{ClientReplies, ClientReply};
+use super::{SessionId, Waiter};
+use crate::kv::{Query, Store};
 use crate::raft::NodeStatus;
 use crate::types::{Entry, LogIndex};
+
+/// Where KvActor sends.
+#[derive(Clone, Debug)]
+pub struct KvPorts {
+    /// RaftActor.
+    pub raft: Recipient<Applied>,
+}
+
+/// See the module.
+pub struct KvActor {
+    store: Store,
+    ports: KvPorts,
+}
+
+impl KvActor {
+    /// Begins with an empty store: every committed entry, from the first on, has
+    /// to be applied to it.
+    pub fn new(ports: KvPorts) -> KvActor {
+        KvActor { store: Store::new(), ports }
+    }
+}
 
 /// Sent by RaftActor: things to do, in their order. Answered by `ClientReplies`
 /// to the sessions (one message a session), then by [`Applied`].
@@ -48,9 +92,300 @@ pub enum ApplyTask {
     },
 }
 
-/// Where KvActor sends.
-#[derive(Clone, Debug)]
-pub struct KvPorts {
-    /// RaftActor.
-    pub raft: Recipient<Applied>,
+impl Actor for KvActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Apply> for KvActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Apply, _ctx: &mut Context<Self>) {
+        let mut replies = Replies::default();
+        for task in message.tasks {
+            self.execute(task, &mut replies);
+        }
+        replies.send();
+        self.ports.raft.do_send(Applied {
+            last_applied: self.store.last_applied(),
+            next_deadline_ms: self.store.next_deadline_ms(),
+        });
+    }
+}
+
+impl KvActor {
+    fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {
+        match task {
+            ApplyTask::Entry { entry, waiter } => {
+                let outcome = self.store.apply(&entry).unwrap_or_else(|error| {
+                    panic!(
+                        "cannot apply the committed entry {}: {error}. Run a version of the \
+                         server that knows it; this one must not guess what it does",
+                        entry.position()
+                    )
+                });
+                if let Some(waiter) = waiter {
+                    let outcome = outcome.expect("sessions wait only for entries of a command");
+                    replies.add(waiter, ClientReply::Outcome(outcome));
+                }
+            }
+            ApplyTask::Read { query, read_index, now_ms, waiter } => {
+                assert!(
+                    read_index <= self.store.last_applied(),
+                    "a read waits in RaftActor until the store has applied its read index"
+                );
+                let answer = self.store.query(&query, now_ms);
+                replies.add(waiter, ClientReply::Answer(answer));
+            }
+            ApplyTask::Status { status, waiter } => {
+                let status = NodeStatus {
+                    last_applied: self.store.last_applied(),
+                    keys: self.store.keys(),
+                    store_bytes: self.store.bytes(),
+                    store_digest: self.store.digest(),
+                    ..status
+                };
+                replies.add(waiter, ClientReply::Status(status));
+            }
+        }
+    }
+}
+
+/// Replies gathered by session, the sessions in the order of their first reply.
+#[derive(Default)]
+struct Replies {
+    by_session: Vec<(Arc<Recipient<ClientReplies>>, ClientReplies)>,
+    /// Where each session stands in `by_session`.
+    places: BTreeMap<SessionId, usize>,
+}
+
+impl Replies {
+    fn add(&mut self, waiter: Waiter, reply: ClientReply) {
+        let Waiter { session, slot, reply_to } = waiter;
+        let place = *self.places.entry(session).or_insert(self.by_session.len());
+        if place == self.by_session.len() {
+            self.by_session.push((reply_to, ClientReplies { replies: Vec::new() }));
+        }
+        self.by_session[place].1.replies.push((slot, reply));
+    }
+
+    fn send(self) {
+        for (reply_to, replies) in self.by_session {
+            // do_send: a session's in-flight budget bounds what is under way to
+            // it. One whose client has left is gone, and nobody misses its replies.
+            reply_to.do_send(replies);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::Addr;
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::kv::{Answer, Command, Operation, Outcome};
+    use crate::raft::Role;
+    use crate::testing::{Inbox, probe, settle};
+    use crate::types::{NodeId, Payload, Term};
+
+    struct Session {
+        id: u64,
+        port: Arc<Recipient<ClientReplies>>,
+        inbox: Inbox<ClientReplies>,
+    }
+
+    impl Session {
+        fn new(id: u64) -> Session {
+            let (port, inbox) = probe();
+            Session { id, port: Arc::new(port), inbox }
+        }
+
+        fn waiter(&self, slot: u64) -> Waiter {
+            let reply_to = Arc::clone(&self.port);
+            Waiter { session: SessionId(self.id), slot, reply_to }
+        }
+    }
+
+    fn start() -> (Addr<KvActor>, Inbox<Applied>) {
+        let (raft, applied) = probe();
+        (KvActor::new(KvPorts { raft }).start(), applied)
+    }
+
+    fn set(index: u64, value: &'static str, exptime: u64) -> Entry {
+        let (key, value) = (Bytes::from("k"), Bytes::from(value));
+        let operation = Operation::Set { key, exptime, value };
+        let command = Command { once: None, store_bytes_max: 0, operation };
+        let payload = Payload::Command(command.encode());
+        Entry { index: LogIndex(index), term: Term(1), stamp_ms: 1000, payload }
+    }
+
+    fn entry(entry: Entry, waiter: Waiter) -> ApplyTask {
+        ApplyTask::Entry { entry, waiter: Some(waiter) }
+    }
+
+    fn get(read_index: u64, waiter: Waiter) -> ApplyTask {
+        let query = Query::Get { key: Bytes::from("k") };
+        ApplyTask::Read { query, read_index: LogIndex(read_index), now_ms: 0, waiter }
+    }
+
+    fn stored(version: u64) -> ClientReply {
+        ClientReply::Outcome(Outcome::Stored { version })
+    }
+
+    fn value(value: &'static str) -> ClientReply {
+        ClientReply::Answer(Answer::Value(Bytes::from(value)))
+    }
+
+    #[actix::test]
+    async fn a_read_sees_the_entries_before_it_and_none_behind_it() {
+        let (kv, _applied) = start();
+        let session = Session::new(1);
+        let tasks = vec![
+            entry(set(1, "one", 0), session.waiter(1)),
+            get(1, session.waiter(2)),
+            entry(set(2, "two", 0), session.waiter(3)),
+            get(1, session.waiter(4)),
+        ];
+        kv.do_send(Apply { tasks });
+        settle().await;
+        let replies = vec![(1, stored(1)), (2, value("one")), (3, stored(2)), (4, value("two"))];
+        assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
+    }
+
+    #[actix::test]
+    async fn each_session_gets_all_its_replies_in_one_message() {
+        let (kv, _applied) = start();
+        let (one, two) = (Session::new(1), Session::new(2));
+        let tasks = vec![
+            entry(set(1, "a", 0), two.waiter(7)),
+            entry(set(2, "b", 0), one.waiter(1)),
+            ApplyTask::Entry { entry: set(3, "c", 0), waiter: None },
+            entry(set(4, "d", 0), two.waiter(8)),
+        ];
+        kv.do_send(Apply { tasks });
+        settle().await;
+        assert_eq!(one.inbox.drain(), [ClientReplies { replies: vec![(1, stored(2))] }]);
+        let replies = vec![(7, stored(1)), (8, stored(4))];
+        assert_eq!(two.inbox.drain(), [ClientReplies { replies }]);
+    }
+
+    #[actix::test]
+    async fn sessions_are_answered_in_the_order_of_their_first_reply() {
+        let (kv, _applied) = start();
+        // Both sessions' replies go to one probe, which shows their order.
+        let first = Session::new(9);
+        let second = Session { id: 3, port: Arc::clone(&first.port), ..Session::new(3) };
+        let tasks = vec![
+            entry(set(1, "a", 0), first.waiter(1)),
+            entry(set(2, "b", 0), second.waiter(1)),
+            entry(set(3, "c", 0), first.waiter(2)),
+        ];
+        kv.do_send(Apply { tasks });
+        settle().await;
+        let of_first = ClientReplies { replies: vec![(1, stored(1)), (2, stored(3))] };
+        let of_second = ClientReplies { replies: vec![(1, stored(2))] };
+        assert_eq!(first.inbox.drain(), [of_first, of_second]);
+    }
+
+    #[actix::test]
+    async fn every_message_is_answered_by_applied_with_the_next_deadline() {
+        let (kv, applied) = start();
+        kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), waiter: None }] });
+        kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), waiter: None }] });
+        kv.do_send(Apply { tasks: vec![] });
+        settle().await;
+        let answer = |last_applied, next_deadline_ms| Applied {
+            last_applied: LogIndex(last_applied),
+            next_deadline_ms,
+        };
+        assert_eq!(applied.drain(), [answer(1, Some(6000)), answer(2, None), answer(2, None)]);
+    }
+
+    #[actix::test]
+    async fn a_status_is_completed_from_the_store() {
+        let (kv, _applied) = start();
+        let session = Session::new(1);
+        let status = NodeStatus {
+            id: NodeId(3),
+            role: Role::Leader,
+            term: Term(1),
+            leader_id: Some(NodeId(3)),
+            commit_index: LogIndex(4),
+            last_applied: LogIndex(0),
+            last_log_index: LogIndex(5),
+            snapshot_index: LogIndex(0),
+            keys: 0,
+            store_bytes: 0,
+            store_digest: 0,
+        };
+        let tasks = vec![
+            ApplyTask::Entry { entry: set(1, "a", 0), waiter: None },
+            ApplyTask::Status { status, waiter: session.waiter(1) },
+        ];
+        kv.do_send(Apply { tasks });
+        settle().await;
+        let mut store = Store::new();
+        store.apply(&set(1, "a", 0)).unwrap();
+        let completed = NodeStatus {
+            last_applied: LogIndex(1),
+            keys: 1,
+            store_bytes: store.bytes(),
+            store_digest: store.digest(),
+            ..status
+        };
+        let replies = vec![(1, ClientReply::Status(completed))];
+        assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
+    }
+
+    #[actix::test]
+    async fn a_session_that_is_gone_hinders_nobody() {
+        struct Leaving;
+        impl Actor for Leaving {
+            type Context = Context<Self>;
+            fn started(&mut self, ctx: &mut Context<Self>) {
+                actix::ActorContext::stop(ctx);
+            }
+        }
+        impl Handler<ClientReplies> for Leaving {
+            type Result = ();
+            fn handle(&mut self, _: ClientReplies, _: &mut Context<Self>) {
+                panic!("a stopped actor handles nothing");
+            }
+        }
+        let (kv, applied) = start();
+        let port = Arc::new(Leaving.start().recipient());
+        settle().await;
+        assert!(!port.connected());
+        let gone = Session { port, ..Session::new(1) };
+        let there = Session::new(2);
+        let tasks =
+            vec![entry(set(1, "a", 0), gone.waiter(1)), entry(set(2, "b", 0), there.waiter(1))];
+        kv.do_send(Apply { tasks });
+        settle().await;
+        assert_eq!(there.inbox.drain(), [ClientReplies { replies: vec![(1, stored(2))] }]);
+        assert_eq!(applied.drain().len(), 1);
+    }
+
+    // The shell's own panics are tried without the runtime: in production they
+    // end the process.
+
+    fn execute(task: ApplyTask) {
+        let (raft, _applied) = probe();
+        let mut kv = KvActor::new(KvPorts { raft });
+        kv.execute(task, &mut Replies::default());
+    }
+
+    #[actix::test]
+    #[should_panic(expected = "cannot apply the committed entry 1@1: the command's operation 99")]
+    async fn an_unknown_operation_halts_the_node() {
+        let payload = Payload::Command(Bytes::from_static(b"\x63"));
+        let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
+        execute(ApplyTask::Entry { entry, waiter: None });
+    }
+
+    #[actix::test]
+    #[should_panic(expected = "until the store has applied its read index")]
+    async fn a_read_is_never_answered_before_its_index_is_applied() {
+        execute(get(1, Session::new(1).waiter(1)));
+    }
 }
