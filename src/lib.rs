@@ -1,6 +1,34 @@
-//! Coracle: a replicated key-value store, a Raft node made of message-passing
-//! actors.
-#![warn(missing_docs)]
+//! Coracle: a replicated key-value store. A handful of server processes keep one
+//! ordered map in agreement by Raft, and lose no acknowledged write while a
+//! majority of them lives.
+//!
+//! A server is a Raft node made of actors that talk only by typed messages. Each
+//! actor is a thin shell around a pure part that knows no runtime:
+//!
+//! | pure part | what it is | its actor |
+//! |---|---|---|
+//! | [`raft::Raft`] | the rules of Raft: events in, effects out | [`actors::raft`] |
+//! | [`raft::Progress`] | what one peer still lacks | [`actors::replicator`] |
+//! | [`storage`] | the log and the vote on disk | [`actors::log`] |
+//! | [`kv::Store`] | the map, its clock, its exactly-once table | [`actors::kv`] |
+//! | [`protocol`] | clients' lines, and the replies | [`actors::session`] |
+//! | [`wire`] | frames between nodes | [`actors::peer_link`], [`actors::peer_session`] |
+//!
+//! # The way of one `set`
+//! 1. A session parses it, encodes it as a [`kv::Command`] and sends it to
+//!    RaftActor: [`actors::session`].
+//! 2. The leader's core gives it an index, a term and a stamp:
+//!    [`raft::Raft::propose`].
+//! 3. All of one mailbox drain goes to the disk and to the peers at once:
+//!    [`raft::Raft::take_effects`]; LogActor syncs it: [`actors::log`].
+//! 4. Each peer's replicator sends it; the follower's core checks it, and answers
+//!    when *its* disk has it: [`raft::AppendEntries`].
+//! 5. When a quorum has it on disk it is committed, and KvActor applies it and
+//!    answers the session, which replies in the order of the commands.
+//!
+//! [`node`] puts a node together; [`client`] is the library for programs that talk
+//! to a cluster. `docs/ARCHITECTURE.md` is the map, `docs/internals` has every byte
+//! on disk and on the wire, `docs/adr` says why things are as they are.
 
 pub mod actors;
 pub mod client;

@@ -1,1 +1,433 @@
-//! Stub.
+//! One node: creates the actors and hands each its ports. The only file that
+//! knows them all.
+//!
+//! ```text
+//!  clients -> SessionActor -> RaftActor -> LogActor -> disk
+//!                 ^              |  ^
+//!                 |              v  |
+//!              KvActor <- - - - -+  +-- PeerSessionActor <- peers' requests
+//!                                |
+//!                      ReplicatorActor -> PeerLinkActor -> peers
+//! ```
+//!
+//! What a node is made of comes from outside as an [`Environment`]: the system's
+//! own in production, a simulated one in tests. The actors are the same.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::actors::client_acceptor::{ClientAcceptorActor, ClientAcceptorPorts, StopAccepting};
+use crate::actors::kv::{KvActor, KvPorts};
+use crate::actors::log::{self as log_actor, LogActor, LogPorts};
+use crate::actors::peer_acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
+use crate::actors::peer_link::{LinkSettings, PeerLinkActor, PeerLinkPorts};
+use crate::actors::raft::{PeerPorts, RaftActor, RaftActorSettings, RaftPorts};
+use crate::actors::replicator::{ReplicatorActor, ReplicatorPorts};
+use crate::actors::session::SessionConfig;
+use crate::actors::ticker::TickerActor;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Server, Settings};
+use crate::kv::Store;
+use crate::net::{Listener, Network, Tcp};
+use crate::protocol::Limits;
+use crate::raft::{ProgressSettings, Raft, RaftSettings};
+use crate::storage::{Disk, RealDisk, Recovered, Storage, StorageError, StorageOptions};
+use crate::types::{Membership, NodeId};
+use crate::wire::{Hello, LocalNode};
+
+/// What a node lives in.
+pub struct Environment {
+    /// Dials and listens.
+    pub network: Rc<dyn Network>,
+    /// Stamps entries.
+    pub clock: Arc<dyn Clock>,
+    /// Keeps the log.
+    pub disk: Box<dyn Disk>,
+    /// Which actors get threads of their own.
+    pub placement: Placement,
+    /// Seeds election timeouts and the jitter of dials.
+    pub seed: u64,
+}
+
+/// Where actors run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// What blocks has an arbiter of its own, sessions as many as are configured.
+    Threads,
+    /// All on the calling arbiter, so that a run can be repeated exactly.
+    Inline,
+}
+
+/// Why a node could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// It is not in servers.toml.
+    #[error("there is no server with id {0} in servers.toml")]
+    UnknownId(NodeId),
+    /// A port is taken, or the address is not this machine's.
+    #[error(
+        "cannot listen on {hostname}:{port} ({key} of server {id}): {error}; free the port, or \
+         change {key} or hostname in servers.toml"
+    )]
+    Listen {
+        /// The server.
+        id: NodeId,
+        /// `client_port` or `log_port`.
+        key: &'static str,
+        /// Its hostname.
+        hostname: String,
+        /// The port.
+        port: u16,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The data directory cannot be used, or its disk failed.
+    #[error("{0}")]
+    Storage(#[from] StorageError),
+    /// The process cannot be told to stop.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+}
+
+/// A running node.
+pub struct Node {
+    client_port: u16,
+    log_port: u16,
+    clients: Addr<ClientAcceptorActor>,
+    peers: Addr<PeerAcceptorActor>,
+    links: Vec<Addr<PeerLinkActor>>,
+    log: Addr<LogActor>,
+    arbiters: Vec<Arbiter>,
+    failure: tokio::sync::mpsc::UnboundedReceiver<StorageError>,
+}
+
+impl Node {
+    /// Where clients connect.
+    pub fn client_port(&self) -> u16 {
+        self.client_port
+    }
+
+    /// Where peers connect.
+    pub fn log_port(&self) -> u16 {
+        self.log_port
+    }
+
+    /// Returns when the node can go on no longer: its disk has failed.
+    pub async fn failed(&mut self) -> StorageError {
+        match self.failure.recv().await {
+            Some(error) => error,
+            // LogActor ended without a failure: it was told to.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops it: nothing more is accepted, what the log was given is made durable,
+    /// and the data directory is free when this returns.
+    pub async fn stop(self) {
+        self.clients.do_send(StopAccepting);
+        self.peers.do_send(crate::actors::peer_link::Shutdown);
+        for link in &self.links {
+            link.do_send(crate::actors::peer_link::Shutdown);
+        }
+        // An error says that the actor has ended already, after a failure.
+        if self.log.send(log_actor::Shutdown).await.is_err() {
+            log::debug!("the log had stopped before");
+        }
+        for arbiter in self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+/// Starts node `id` on the calling arbiter: listens, recovers, and begins to take
+/// part. What can be wrong with its settings or its files is wrong here.
+///
+/// # Errors
+/// When it is not in the settings, cannot listen, or its files cannot be used.
+pub async fn start(
+    settings: &Settings,
+    id: NodeId,
+    environment: Environment,
+) -> Result<Node, NodeError> {
+    let server = settings.servers.get(&id).ok_or(NodeError::UnknownId(id))?;
+    let Environment { network, clock, disk, placement, seed } = environment;
+    let client_listener =
+        listen(network.as_ref(), server, "client_port", server.client_port).await?;
+    let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
+    let (client_port, log_port) = (client_listener.port(), peer_listener.port());
+
+    let (storage, recovered) = recover(settings, server, disk)?;
+    let mut arbiters = Vec::new();
+    let raft_ctx = Context::<RaftActor>::new();
+    let raft = raft_ctx.address();
+
+    let (failed, failure) = tokio::sync::mpsc::unbounded_channel();
+    let log_ports =
+        LogPorts { raft: raft.clone().recipient(), fatal: FailureActor { failed }.start().recipient() };
+    let log = match placement {
+        Placement::Inline => LogActor::new(storage, log_ports).start(),
+        Placement::Threads => {
+            let arbiter = Arbiter::new();
+            let log = LogActor::start_in_arbiter(&arbiter.handle(), move |_| {
+                LogActor::new(storage, log_ports)
+            });
+            arbiters.push(arbiter);
+            log
+        }
+    };
+    let kv = KvActor::new(KvPorts { raft: raft.clone().recipient() }).start();
+
+    let link_settings = link_settings(settings);
+    let mut links = Vec::new();
+    let mut peer_ports = BTreeMap::new();
+    for peer in settings.servers.values().filter(|peer| peer.id != id) {
+        let replicator_ctx = Context::<ReplicatorActor>::new();
+        let replicator = replicator_ctx.address();
+        let link = PeerLinkActor::new(
+            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id },
+            (peer.hostname.clone(), peer.log_port),
+            link_settings.clone(),
+            Rc::clone(&network),
+            PeerLinkPorts {
+                messages: raft.clone().recipient(),
+                refused: raft.clone().recipient(),
+                up: replicator.clone().recipient(),
+                down: replicator.clone().recipient(),
+                responses: replicator.clone().recipient(),
+            },
+            seed.wrapping_mul(31).wrapping_add(peer.id.0),
+        )
+        .start();
+        replicator_ctx.run(ReplicatorActor::new(
+            id,
+            peer.id,
+            progress_settings(settings),
+            ReplicatorPorts {
+                raft: raft.clone().recipient(),
+                link: link.clone().recipient(),
+                log: log.clone().recipient(),
+            },
+        ));
+        peer_ports.insert(
+            peer.id,
+            PeerPorts {
+                link: link.clone().recipient(),
+                lead: replicator.clone().recipient(),
+                replicate: replicator.clone().recipient(),
+                step_down: replicator.recipient(),
+            },
+        );
+        links.push(link);
+    }
+
+    raft_ctx.run(RaftActor::new(
+        Raft::new(raft_settings(settings, id, seed), recovered.hard_state, recovered.log),
+        RaftPorts {
+            log: log.clone().recipient(),
+            log_reads: log.clone().recipient(),
+            kv: kv.recipient(),
+            peers: peer_ports,
+        },
+        raft_actor_settings(settings),
+        clock,
+    ));
+    let tick = Duration::from_millis(settings.raft.tick_ms);
+    TickerActor::new(tick, raft.clone().recipient()).start();
+
+    let peers = PeerAcceptorActor::new(
+        peer_listener,
+        LocalNode {
+            cluster: settings.cluster.clone(),
+            id,
+            peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
+        },
+        link_settings,
+        PeerAcceptorPorts {
+            messages: raft.clone().recipient(),
+            attached: raft.clone().recipient(),
+            detached: raft.clone().recipient(),
+        },
+    )
+    .start();
+    let session_arbiters = match placement {
+        Placement::Inline => Vec::new(),
+        Placement::Threads => {
+            (0..settings.session.threads).map(|_| Arbiter::new()).collect::<Vec<_>>()
+        }
+    };
+    let handles: Vec<ArbiterHandle> = session_arbiters.iter().map(Arbiter::handle).collect();
+    arbiters.extend(session_arbiters);
+    let clients = ClientAcceptorActor::new(
+        client_listener,
+        settings.limits.connections_max,
+        Arc::new(session_config(settings)),
+        ClientAcceptorPorts { raft: raft.recipient() },
+        handles,
+    )
+    .start();
+    Ok(Node { client_port, log_port, clients, peers, links, log, arbiters, failure })
+}
+
+/// Runs node `id` on this machine until SIGTERM or SIGINT.
+///
+/// # Errors
+/// As [`start`], and when its disk fails.
+pub fn run(settings: &Settings, id: NodeId) -> Result<(), NodeError> {
+    actix::System::new().block_on(async {
+        let environment = Environment {
+            network: Rc::new(Tcp),
+            clock: Arc::new(SystemClock),
+            disk: Box::new(RealDisk),
+            placement: Placement::Threads,
+            // Nodes must differ, and so must two starts of one.
+            seed: SystemClock.wall_ms() ^ (u64::from(std::process::id()) << 32) ^ (id.0 << 48),
+        };
+        let mut terminate = signal(SignalKind::terminate()).map_err(NodeError::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(NodeError::Signals)?;
+        let mut node = start(settings, id, environment).await?;
+        log::info!(
+            "listening node={id} client_port={} log_port={}",
+            node.client_port(),
+            node.log_port()
+        );
+        tokio::select! {
+            error = node.failed() => return Err(error.into()),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        node.stop().await;
+        log::info!("stopped node={id}");
+        Ok(())
+    })
+}
+
+/// Takes LogActor's report of its failure out of the actors' world.
+struct FailureActor {
+    failed: tokio::sync::mpsc::UnboundedSender<StorageError>,
+}
+
+impl Actor for FailureActor {
+    type Context = Context<Self>;
+}
+
+impl actix::Handler<log_actor::LogFailed> for FailureActor {
+    type Result = ();
+
+    fn handle(&mut self, message: log_actor::LogFailed, _ctx: &mut Context<Self>) {
+        // Nobody listens only when the node is being stopped anyway.
+        let _ = self.failed.send(message.error);
+    }
+}
+
+async fn listen(
+    network: &dyn Network,
+    server: &Server,
+    key: &'static str,
+    port: u16,
+) -> Result<Box<dyn Listener>, NodeError> {
+    network.listen(&server.hostname, port).await.map_err(|error| NodeError::Listen {
+        id: server.id,
+        key,
+        hostname: server.hostname.clone(),
+        port,
+        error,
+    })
+}
+
+fn recover(
+    settings: &Settings,
+    server: &Server,
+    disk: Box<dyn Disk>,
+) -> Result<(Storage, Recovered), StorageError> {
+    let options = StorageOptions {
+        cluster: settings.cluster.clone(),
+        node_id: server.id,
+        segment_bytes: settings.log.segment_bytes,
+    };
+    let (storage, recovered) = Storage::open(disk, &server.data_dir, options)?;
+    for note in &recovered.notes {
+        log::warn!("{note} node={}", server.id);
+    }
+    Ok((storage, recovered))
+}
+
+fn raft_settings(settings: &Settings, id: NodeId, seed: u64) -> RaftSettings {
+    let raft = &settings.raft;
+    let ticks = |ms: u64| u32::try_from(ms.div_ceil(raft.tick_ms)).unwrap_or(u32::MAX);
+    let election_timeout_ticks_max = ticks(raft.election_timeout_ms_max);
+    RaftSettings {
+        id,
+        initial_membership: Membership { voters: settings.servers.keys().copied().collect() },
+        election_timeout_ticks_min: ticks(raft.election_timeout_ms_min),
+        election_timeout_ticks_max,
+        heartbeat_ticks: ticks(raft.heartbeat_interval_ms),
+        disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
+        seed,
+    }
+}
+
+/// A leader's disk may be silent for so many of the longest election timeouts: a
+/// sync that takes half a second happens on healthy disks and must change nothing.
+const DISK_STALL_ELECTION_TIMEOUTS: u32 = 4;
+
+fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
+    let limits = &settings.limits;
+    RaftActorSettings {
+        waiting_commands_max: limits.proposals_pending_max,
+        // The other half is for the windows to the peers and the sessions' buffers.
+        waiting_bytes_max: limits.memory_bytes / 2,
+        // A tick early: the answer must be there in time.
+        request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
+            .saturating_sub(1)
+            .max(1),
+        page_bytes_max: limits.append_bytes_max,
+    }
+}
+
+fn progress_settings(settings: &Settings) -> ProgressSettings {
+    let limits = &settings.limits;
+    ProgressSettings {
+        append_entries_max: limits.append_entries_max,
+        append_bytes_max: limits.append_bytes_max,
+        inflight_entries_max: limits.peer_inflight_entries_max,
+        inflight_bytes_max: limits.peer_inflight_bytes_max,
+    }
+}
+
+fn link_settings(settings: &Settings) -> LinkSettings {
+    let frame_bytes_max = settings.limits.frame_bytes_max() as usize;
+    LinkSettings {
+        frame_bytes_max,
+        // What a replicator may have under way, and one frame more.
+        outbound_bytes_max: settings.limits.peer_inflight_bytes_max as usize + 2 * frame_bytes_max,
+        ..LinkSettings::default()
+    }
+}
+
+fn session_config(settings: &Settings) -> SessionConfig {
+    let limits = &settings.limits;
+    let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
+    SessionConfig {
+        limits: Limits {
+            line_bytes_max: limits.line_bytes_max,
+            key_bytes_max: limits.key_bytes_max,
+            value_bytes_max: limits.value_bytes_max,
+        },
+        store_bytes_max: limits.store_bytes_max,
+        inflight_commands_max: limits.inflight_commands_max,
+        inflight_bytes_max: limits.inflight_bytes_max,
+        outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,
+        write_stall_ms_max: limits.write_stall_ms_max,
+        client_addresses: settings.servers.values().map(address).collect(),
+        started: tokio::time::Instant::now(),
+    }
+}
+
+/// Unsent replies of one session, in bytes, above which it reads no commands.
+const SESSION_OUTBOUND_BYTES_MAX: usize = 1024 * 1024;

@@ -102,6 +102,6 @@ pub struct Replicated {
 pub struct Applied {
     /// The newest entry that the store has applied.
     pub last_applied: LogIndex,
-    /// When the next key or client record expires, if any does.
+    /// When the next key expires, if any does.
     pub next_deadline_ms: Option<u64>,
 }
