@@ -1,1 +1,475 @@
-//! Stub.
+//! The log and the hard state on disk.
+//!
+//! The log is a *journal*: records are only ever added. A record whose index is
+//! not behind the log's end supersedes what stood at that index and behind, so
+//! a truncation (5.3: a follower deletes entries that conflict) is never a step
+//! of its own that a crash could leave half done. The journal is cut into
+//! segment files, which are prewritten with zeros, so that most syncs are of an
+//! overwrite, which is cheaper than an append. docs/internals/log_format.md draws
+//! every byte and docs/adr/0003-the-log-on-disk.md says why.
+//!
+//! Everything here blocks and knows no actor. Files are reached only through
+//! [`Disk`]. An error of any write or sync ends the [`Storage`]: nothing is
+//! retried, because after a failed sync nobody knows what the disk holds (B62).
+//!
+//! ```text
+//! <data_dir>/<id>/lock                     held while a process uses the directory
+//!                 identity                 whose directory it is; made last
+//!                 hard_state               term, vote and the seal, twice
+//!                 log/00000001.segment     the journal
+//! ```
+
+use std::path::{Path, PathBuf};
+
+mod catalog;
+mod disk;
+mod dump;
+mod error;
+mod hard_state;
+mod identity;
+mod record;
+mod recovery;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+pub use disk::{Disk, DiskFile, DiskLock, OpenMode, RealDisk};
+pub use dump::{VerifyReport, dump, verify};
+pub use error::StorageError;
+
+use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
+use catalog::Catalog;
+use error::IoContext;
+use hard_state::{HardStateFile, Seal};
+use identity::Identity;
+use recovery::Scanned;
+use segment::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED, log_dir, segment_path};
+
+/// Zeros are written so far ahead at a time: enough that few syncs are of a
+/// growing file, little enough that starting a server writes next to nothing.
+const PREWRITE_BYTES: u64 = 1024 * 1024;
+/// How much of a tail is rewritten or erased at a time.
+const REWRITE_BYTES: u64 = 256 * 1024;
+
+/// What [`Storage::open`] has to know.
+#[derive(Clone, Debug)]
+pub struct StorageOptions {
+    /// The cluster's name; a directory of another cluster is refused.
+    pub cluster: String,
+    /// The server; a directory of another one is refused.
+    pub node_id: NodeId,
+    /// A new segment begins when a record would not fit into so many bytes. A
+    /// larger record has a segment of its own.
+    pub segment_bytes: u64,
+}
+
+/// What a data directory held. All of it is durable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Term and vote.
+    pub hard_state: HardState,
+    /// The log, without its entries.
+    pub log: LogSummary,
+    /// Sentences for the server's log: what was cut, what was repaired.
+    pub notes: Vec<String>,
+    /// The directory was made by this call.
+    pub is_new: bool,
+}
+
+/// The open data directory of one server.
+pub struct Storage {
+    disk: Box<dyn Disk>,
+    dir: PathBuf,
+    node_id: NodeId,
+    segment_bytes: u64,
+    hard_state: HardStateFile,
+    catalog: Catalog,
+    tail: TailSegment,
+    /// An operation failed: what the disk holds is unknown from there on.
+    failed: bool,
+    /// Last, so that it is let go of only when all files are closed.
+    _lock: DiskLock,
+}
+
+/// The segment that is written to.
+struct TailSegment {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    salt: u32,
+    /// How far the file reaches; behind `end` it is zeros.
+    file_bytes: u64,
+    /// Where the next record goes.
+    end: u64,
+    /// Up to here, and so up to that entry, all is durable.
+    synced: u64,
+    synced_last: LogPosition,
+}
+
+impl TailSegment {
+    fn sync(&mut self, last: LogPosition) -> Result<(), StorageError> {
+        if self.synced < self.end {
+            self.file.sync_data().during("sync", &self.path)?;
+            (self.synced, self.synced_last) = (self.end, last);
+        }
+        Ok(())
+    }
+}
+
+impl Storage {
+    /// Opens a data directory, and makes it when it is not there. What is handed
+    /// out is durable by then, whatever ended the process before.
+    ///
+    /// # Errors
+    /// When another process holds it, when it is another server's, and when it
+    /// is damaged; damage is left as it is.
+    pub fn open(
+        disk: Box<dyn Disk>,
+        dir: &Path,
+        options: StorageOptions,
+    ) -> Result<(Storage, Recovered), StorageError> {
+        let StorageOptions { cluster, node_id, segment_bytes } = options;
+        let owner = Identity { cluster, node_id };
+        let log_dir = log_dir(dir);
+        disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
+        let lock = take_lock(&*disk, dir)?;
+        let is_new = identity::check(&*disk, dir, Some(&owner))?.is_none();
+        if is_new {
+            initialise(&*disk, dir, &owner)?;
+        }
+        let scanned = recovery::scan(&*disk, dir, node_id)?;
+        let recovered = Recovered {
+            hard_state: scanned.loaded.newest.hard_state,
+            log: scanned.summary.clone(),
+            notes: scanned.notes.clone(),
+            is_new,
+        };
+        remove_unfinished(&*disk, dir)?;
+        let (hard_state, tail) = settle(&*disk, dir, &scanned)?;
+        let catalog = scanned.catalog;
+        let dir = dir.to_owned();
+        let storage = Storage {
+            disk,
+            dir,
+            node_id,
+            segment_bytes,
+            hard_state,
+            catalog,
+            tail,
+            failed: false,
+            _lock: lock,
+        };
+        Ok((storage, recovered))
+    }
+
+    /// The position of the last entry, durable or not.
+    pub fn last(&self) -> LogPosition {
+        self.catalog.runs().last()
+    }
+
+    /// Writes entries of consecutive indexes; they are durable after
+    /// [`Storage::sync`]. When they begin at or below the last index they replace
+    /// what stands there and behind.
+    ///
+    /// # Errors
+    /// When a write fails, and ever after.
+    ///
+    /// # Panics
+    /// When they leave a gap, when terms fall, and when a term is above that of
+    /// the saved hard state: it is to be saved first.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+        self.guarded(|storage| storage.write_records(entries))
+    }
+
+    /// Makes all that was appended durable; without anything new it does nothing.
+    ///
+    /// # Errors
+    /// When the sync fails, and ever after.
+    pub fn sync(&mut self) -> Result<(), StorageError> {
+        self.guarded(|storage| storage.tail.sync(storage.catalog.runs().last()))
+    }
+
+    /// Makes a term and vote durable, in one record; does nothing when they are.
+    ///
+    /// # Errors
+    /// When a write or sync fails, and ever after.
+    pub fn save_hard_state(&mut self, hard_state: HardState) -> Result<(), StorageError> {
+        self.guarded(|storage| {
+            if storage.hard_state.current().hard_state == hard_state {
+                return Ok(());
+            }
+            storage.hard_state.save(hard_state, storage.synced_seal())
+        })
+    }
+
+    /// Records, durably, how far the log is durable, so that a later start knows
+    /// damage before that place for what it is. Does nothing when that is known.
+    ///
+    /// # Errors
+    /// When a write or sync fails, and ever after.
+    pub fn seal(&mut self) -> Result<(), StorageError> {
+        self.guarded(|storage| {
+            let current = storage.hard_state.current();
+            let seal = storage.synced_seal();
+            if current.seal == seal {
+                return Ok(());
+            }
+            storage.hard_state.save(current.hard_state, seal)
+        })
+    }
+
+    /// Entries from `from` to `to`, both included, until their
+    /// `Entry::weight_bytes` would exceed `bytes_max`, but at least one; none when
+    /// `from` is not in the log. Entries that are not yet durable count too.
+    ///
+    /// # Errors
+    /// When the disk cannot be read or gives back something else than was
+    /// written, and ever after.
+    pub fn read(
+        &mut self,
+        from: LogIndex,
+        to: LogIndex,
+        bytes_max: u64,
+    ) -> Result<Vec<Entry>, StorageError> {
+        self.guarded(|storage| storage.catalog.read(&*storage.disk, from, to, bytes_max))
+    }
+
+    /// Nothing is tried after an error (B62).
+    fn guarded<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Storage) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        if self.failed {
+            return Err(StorageError::Stopped);
+        }
+        let result = operation(self);
+        self.failed = result.is_err();
+        result
+    }
+
+    fn synced_seal(&self) -> Seal {
+        Seal {
+            segment: self.catalog.segments(),
+            offset: self.tail.synced,
+            last: self.tail.synced_last,
+            cutting: false,
+        }
+    }
+
+    fn write_records(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+        let current_term = self.hard_state.current().hard_state.current_term;
+        let mut buffer = Vec::new();
+        let mut expected = entries.first().map(|entry| entry.index);
+        for entry in entries {
+            assert_eq!(Some(entry.index), expected, "appended entries have consecutive indexes");
+            expected = Some(entry.index.next());
+            assert!(
+                entry.term <= current_term,
+                "term {} is saved before an entry of it is appended",
+                entry.term
+            );
+            let record_bytes = record::record_bytes(entry.payload.body().len() as u64);
+            let mut offset = self.tail.end + buffer.len() as u64;
+            let is_empty = offset == SEGMENT_HEADER_BYTES;
+            if !is_empty && offset + record_bytes > self.segment_bytes {
+                self.write_tail(&mut buffer)?;
+                self.begin_segment()?;
+                offset = self.tail.end;
+            }
+            if let Err(what) = self.catalog.add_record(entry.position(), offset) {
+                panic!("the caller appends what a log can hold: {what}");
+            }
+            let batch_start = offset == self.tail.synced;
+            record::encode(entry, batch_start, self.tail.salt, offset, &mut buffer);
+        }
+        self.write_tail(&mut buffer)
+    }
+
+    /// Writes what is in `buffer` behind the last record, and zeros ahead of it
+    /// when the file ends there: in one call.
+    fn write_tail(&mut self, buffer: &mut Vec<u8>) -> Result<(), StorageError> {
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let tail = &mut self.tail;
+        let start = tail.end;
+        let end = start + buffer.len() as u64;
+        if end > tail.file_bytes {
+            let ahead = (end + 1).next_multiple_of(PREWRITE_BYTES).min(self.segment_bytes);
+            tail.file_bytes = end.max(ahead);
+            buffer.resize((tail.file_bytes - start) as usize, 0);
+        }
+        tail.file.write_at(start, buffer).during("write", &tail.path)?;
+        tail.end = end;
+        buffer.clear();
+        Ok(())
+    }
+
+    /// Ends the last segment and begins the next. All of a segment is durable
+    /// before another one is there: that is why only the last can be torn.
+    fn begin_segment(&mut self) -> Result<(), StorageError> {
+        let last = self.catalog.runs().last();
+        self.tail.sync(last)?;
+        let header = SegmentHeader {
+            number: self.catalog.segments() + 1,
+            salt: self.disk.salt(),
+            node_id: self.node_id,
+            prev: last,
+        };
+        let file = segment::create_segment(&*self.disk, &self.dir, &header)?;
+        self.catalog.add_segment(header.salt);
+        self.tail = TailSegment {
+            path: segment_path(&self.dir, header.number),
+            file,
+            salt: header.salt,
+            file_bytes: SEGMENT_HEADER_BYTES,
+            end: SEGMENT_HEADER_BYTES,
+            synced: SEGMENT_HEADER_BYTES,
+            synced_last: last,
+        };
+        Ok(())
+    }
+}
+
+fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<DiskLock, StorageError> {
+    let path = dir.join("lock");
+    disk.lock(&path).during("lock", &path)?.ok_or(StorageError::Locked { path })
+}
+
+/// Makes the files of a new server: the identity last, so that a directory that
+/// has one has everything, and one without has nothing that anybody was told of.
+fn initialise(disk: &dyn Disk, dir: &Path, owner: &Identity) -> Result<(), StorageError> {
+    refuse_remains(disk, dir)?;
+    let header = SegmentHeader {
+        number: 1,
+        salt: disk.salt(),
+        node_id: owner.node_id,
+        prev: LogPosition::default(),
+    };
+    segment::create_segment(disk, dir, &header)?;
+    hard_state::create(disk, dir)?;
+    for ancestor in dir.ancestors().skip(1) {
+        match disk.sync_dir(ancestor) {
+            // What we may not even open is not where we have made anything.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            synced => synced.during("sync the directory", ancestor)?,
+        }
+    }
+    identity::create(disk, dir, owner)
+}
+
+/// Without an identity there may be what an earlier [`initialise`] had made when
+/// it was interrupted: an empty log and a blank hard state. Anything else shows
+/// that the identity was lost, and perhaps more.
+fn refuse_remains(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+    let missing = |evidence: &str| StorageError::FileMissing {
+        path: identity::identity_path(dir),
+        evidence: evidence.into(),
+    };
+    let numbers = recovery::segment_numbers(disk, dir)?;
+    for number in numbers {
+        let path = segment_path(dir, number);
+        let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
+        let bytes = file.bytes().during("look at", &path)?;
+        if number > 1 || bytes > SEGMENT_HEADER_BYTES {
+            return Err(missing("there is a log"));
+        }
+    }
+    let names = disk.list(dir).during("list", dir)?;
+    if names.iter().any(|name| name == "hard_state") {
+        let newest = hard_state::load(disk, dir)?.newest;
+        if newest != hard_state::Copy::FIRST {
+            return Err(missing("there is the hard state of a server that ran"));
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a crash left of files that were being made.
+fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+    for dir in [dir, &log_dir(dir)] {
+        let names = disk.list(dir).during("list", dir)?;
+        for name in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
+            let path = dir.join(name);
+            disk.remove(&path).during("remove", &path)?;
+        }
+        // Also for the sake of names that were made but not synced.
+        disk.sync_dir(dir).during("sync the directory", dir)?;
+    }
+    Ok(())
+}
+
+/// Makes durable what the scan has read, and erases a torn tail.
+fn settle(
+    disk: &dyn Disk,
+    dir: &Path,
+    scanned: &Scanned,
+) -> Result<(HardStateFile, TailSegment), StorageError> {
+    let mut hard_state = HardStateFile::open(disk, dir, &scanned.loaded)?;
+    let hard = scanned.loaded.newest;
+    let number = scanned.catalog.segments();
+    let path = segment_path(dir, number);
+    let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
+    let header = read_segment_header(&*file, &path)?;
+    let file_bytes = file.bytes().during("look at", &path)?;
+
+    // What was read behind the seal may be in the page cache only. A sync alone
+    // would not do: when an earlier sync failed, the kernel may hold those pages
+    // as clean though they were never written (ATC'20), so they are written again.
+    let sealed = if hard.seal.segment == number { hard.seal.offset } else { SEGMENT_HEADER_BYTES };
+    rewrite(&mut *file, sealed, scanned.end).during("rewrite", &path)?;
+    file.sync_data().during("sync", &path)?;
+
+    let last = scanned.summary.runs.last();
+    let mut seal = Seal { segment: number, offset: scanned.end, last, cutting: false };
+    if let Some(torn_to) = scanned.torn_to {
+        // The decision is durable before the first byte goes, so that a crash in
+        // between cannot make the rest look like something else.
+        seal.cutting = true;
+        hard_state.save(hard.hard_state, seal)?;
+        // Erased, not stepped over, so that no later crash can bring it back (B28).
+        erase(&mut *file, scanned.end, torn_to + 1).during("erase", &path)?;
+        file.sync_data().during("sync", &path)?;
+        seal.cutting = false;
+    }
+    hard_state.save(hard.hard_state, seal)?;
+    let tail = TailSegment {
+        path,
+        file,
+        salt: header.salt,
+        file_bytes,
+        end: scanned.end,
+        synced: scanned.end,
+        synced_last: last,
+    };
+    Ok((hard_state, tail))
+}
+
+fn read_segment_header(file: &dyn DiskFile, path: &Path) -> Result<SegmentHeader, StorageError> {
+    let mut head = [0; SEGMENT_HEADER_BYTES as usize];
+    file.read_at(0, &mut head).during("read", path)?;
+    SegmentHeader::decode(&head).map_err(|what| error::damaged(path, 0, what))
+}
+
+fn rewrite(file: &mut dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let mut chunk = vec![0; REWRITE_BYTES.min(to - at) as usize];
+        if file.read_at(at, &mut chunk)? < chunk.len() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(at, &chunk)?;
+        at += chunk.len() as u64;
+    }
+    Ok(())
+}
+
+fn erase(file: &mut dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
+    let zeros = vec![0; REWRITE_BYTES.min(to - from) as usize];
+    let mut at = from;
+    while at < to {
+        let bytes = REWRITE_BYTES.min(to - at);
+        file.write_at(at, &zeros[..bytes as usize])?;
+        at += bytes;
+    }
+    Ok(())
+}

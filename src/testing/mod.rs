@@ -1,5 +1,7 @@
 //! What tests put in the place of the real world. Not in production builds.
 
+mod disk;
 mod probe;
 
 pub use probe::{Inbox, Probe, probe, settle};
+pub use disk::{Crash, DiskOperation, SimDisk};

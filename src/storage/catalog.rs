@@ -1,0 +1,174 @@
+//! What stands where in the journal, in a few bytes: the way from an entry's
+//! index to its record.
+
+use std::path::{Path, PathBuf};
+
+use super::disk::{Disk, DiskFile, OpenMode};
+use super::error::{IoContext, StorageError, damaged};
+use super::segment::{Found, Window, segment_path};
+use crate::types::{Entry, LogIndex, LogPosition, TermRuns};
+
+/// A point for about so many bytes of journal: how much is read in vain at most
+/// to find an entry, and (24 bytes a point) what the catalog costs: 24 KiB for a
+/// segment of 64 MiB.
+const POINT_DISTANCE_BYTES: u64 = 64 * 1024;
+/// How much one read of the file takes.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Invariant: indexes, segments and offsets rise from point to point. From one
+/// point to the index of the next, the journal holds consecutive entries from
+/// the point's place on, in one segment: what was superseded by a later record
+/// lies behind them. So every superseding record is a point, and the first
+/// record of every segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Point {
+    index: LogIndex,
+    segment: u64,
+    offset: u64,
+}
+
+/// See the module.
+pub(super) struct Catalog {
+    dir: PathBuf,
+    runs: TermRuns,
+    points: Vec<Point>,
+    /// Those of segments 1, 2, ...
+    salts: Vec<u32>,
+    /// The segment that was read last: reads come in sequences.
+    open: Option<(u64, Box<dyn DiskFile>)>,
+}
+
+impl Catalog {
+    /// That of a log in `dir` without segments.
+    pub fn new(dir: &Path) -> Catalog {
+        Catalog {
+            dir: dir.to_owned(),
+            runs: TermRuns::default(),
+            points: Vec::new(),
+            salts: Vec::new(),
+            open: None,
+        }
+    }
+
+    /// The terms and the end of the log.
+    pub fn runs(&self) -> &TermRuns {
+        &self.runs
+    }
+
+    /// Adds the next segment.
+    pub fn add_segment(&mut self, salt: u32) {
+        self.salts.push(salt);
+    }
+
+    /// The number of the last segment.
+    pub fn segments(&self) -> u64 {
+        self.salts.len() as u64
+    }
+
+    /// Adds a record of the last segment. It supersedes what stood at its index
+    /// and behind.
+    ///
+    /// # Errors
+    /// When no log of a Raft can continue with it; says why.
+    pub fn add_record(&mut self, position: LogPosition, offset: u64) -> Result<(), String> {
+        let last = self.runs.last();
+        let index = position.index;
+        if index == LogIndex(0) || index > last.index.next() {
+            return Err(format!("entry {position} does not follow entry {last}"));
+        }
+        let prev_term = self.runs.term_at(index.prev()).expect("the log reaches to it");
+        if position.term < prev_term {
+            return Err(format!("entry {position} follows one of term {prev_term}"));
+        }
+        let supersedes = index <= last.index;
+        if supersedes {
+            self.runs.truncate_from(index);
+            let keep = self.points.partition_point(|point| point.index < index);
+            self.points.truncate(keep);
+        }
+        self.runs.push(position);
+        let segment = self.segments();
+        let near = self.points.last().is_some_and(|point| {
+            point.segment == segment && offset < point.offset + POINT_DISTANCE_BYTES
+        });
+        if supersedes || !near {
+            self.points.push(Point { index, segment, offset });
+        }
+        Ok(())
+    }
+
+    /// Reads entries; see [`super::Storage::read`].
+    pub fn read(
+        &mut self,
+        disk: &dyn Disk,
+        from: LogIndex,
+        to: LogIndex,
+        bytes_max: u64,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let to = to.min(self.runs.last().index);
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = 0;
+        let mut next = from;
+        while from != LogIndex(0) && next <= to {
+            let behind = self.points.partition_point(|point| point.index <= next);
+            let point = self.points[behind - 1];
+            let to = self.points.get(behind).map_or(to, |point| to.min(point.index.prev()));
+            for entry in self.read_run(disk, point, next, to, bytes_max - bytes)? {
+                bytes += entry.weight_bytes();
+                if bytes > bytes_max && !entries.is_empty() {
+                    return Ok(entries);
+                }
+                entries.push(entry);
+                next = next.next();
+                if bytes >= bytes_max {
+                    return Ok(entries);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Entries from `from` to `to`, all of them between `point` and the next
+    /// one; stops after the entry that reaches `bytes_max`.
+    fn read_run(
+        &mut self,
+        disk: &dyn Disk,
+        point: Point,
+        from: LogIndex,
+        to: LogIndex,
+        bytes_max: u64,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let path = segment_path(&self.dir, point.segment);
+        let file = match self.open.take() {
+            Some((segment, file)) if segment == point.segment => file,
+            _ => disk.open(&path, OpenMode::Read).during("open", &path)?,
+        };
+        let salt = self.salts[point.segment as usize - 1];
+        let file_bytes = file.bytes().during("look at", &path)?;
+        let mut window = Window::new(&*file, file_bytes, READ_BYTES);
+        let mut entries = Vec::new();
+        let (mut index, mut offset, mut bytes) = (point.index, point.offset, 0);
+        while index <= to && bytes < bytes_max.max(1) {
+            // Checked again: what was right when it was written or recovered may
+            // have rotted since.
+            let header = match window.find(salt, offset).during("read", &path)? {
+                Found::Record(header) if header.position.index == index => header,
+                _ => {
+                    return Err(damaged(&path, offset, format!("entry {index} is not there")));
+                }
+            };
+            if index >= from {
+                let record = window.get(offset, header.record_bytes()).during("read", &path)?;
+                let entry = header
+                    .entry(record)
+                    .map_err(|error| damaged(&path, offset, error.to_string()))?;
+                bytes += entry.weight_bytes();
+                entries.push(entry);
+            }
+            offset += header.record_bytes();
+            index = index.next();
+        }
+        self.open = Some((point.segment, file));
+        Ok(entries)
+    }
+}

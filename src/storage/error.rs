@@ -1,0 +1,131 @@
+//! What can be wrong with a data directory, said to the person who must act.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::types::LogPosition;
+
+/// Why the storage cannot go on. None of these is ever retried: after any of
+/// them the directory is as the last successful call left it.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// A system call failed. After a failed write or sync nobody knows what the
+    /// disk holds (the kernel may have dropped the pages), so the only way on is
+    /// a restart, which reads the disk.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Bytes that were once durable are not what was written.
+    #[error(
+        "{} is damaged at byte {offset}: {what}; nothing was changed, and this server must not \
+         start with it: see `When a server refuses to start` in docs/internals/log_format.md",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// How it shows.
+        what: String,
+    },
+    /// The log is whole as far as it goes, but it once went further.
+    #[error(
+        "{} ends at byte {offset}, but entries up to {sealed} were durable up to byte {sealed_to}: \
+         acknowledged entries are missing; nothing was changed, and this server must not start \
+         with it: see `When a server refuses to start` in docs/internals/log_format.md",
+        path.display()
+    )]
+    EntriesMissing {
+        /// The segment.
+        path: PathBuf,
+        /// Where its records end.
+        offset: u64,
+        /// The last entry that was known to be durable.
+        sealed: LogPosition,
+        /// Where its record ended.
+        sealed_to: u64,
+    },
+    /// A file that is always there beside others is not.
+    #[error(
+        "{} is missing, but {evidence}: put it back, or see `When a server refuses to start` in \
+         docs/internals/log_format.md",
+        path.display()
+    )]
+    FileMissing {
+        /// The file.
+        path: PathBuf,
+        /// What shows that it should be there.
+        evidence: String,
+    },
+    /// The hard state is older than the log, so a vote may be forgotten.
+    #[error(
+        "{} says term {current}, but the log reaches {last}: the file is older than the log (was \
+         it restored from a copy?), and a vote may be forgotten; see `When a server refuses to \
+         start` in docs/internals/log_format.md",
+        path.display()
+    )]
+    HardStateStale {
+        /// The file.
+        path: PathBuf,
+        /// Its term.
+        current: crate::types::Term,
+        /// The end of the log.
+        last: LogPosition,
+    },
+    /// The directory belongs to somebody else.
+    #[error(
+        "{} belongs to server {found_node} of cluster {found_cluster:?}, not to server {node} of \
+         cluster {cluster:?}: check --id, data_dir and cluster",
+        path.display()
+    )]
+    OtherOwner {
+        /// The identity file.
+        path: PathBuf,
+        /// The server that it names.
+        found_node: u64,
+        /// The cluster that it names.
+        found_cluster: String,
+        /// The server that opens it.
+        node: u64,
+        /// That server's cluster.
+        cluster: String,
+    },
+    /// Another process holds the directory.
+    #[error("{} is locked by another process: stop that server first", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// There is nothing to read.
+    #[error("{} is not the data directory of a server: it has no identity file", path.display())]
+    NotADataDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// An earlier call failed.
+    #[error("the storage stopped at an earlier error")]
+    Stopped,
+}
+
+/// Names the action and the file of a failed system call.
+pub(super) trait IoContext<T> {
+    fn during(self, action: &'static str, path: &Path) -> Result<T, StorageError>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn during(self, action: &'static str, path: &Path) -> Result<T, StorageError> {
+        self.map_err(|source| StorageError::Io { action, path: path.to_owned(), source })
+    }
+}
+
+/// Shorthand for [`StorageError::Damaged`].
+pub(super) fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> StorageError {
+    StorageError::Damaged { path: path.to_owned(), offset, what: what.into() }
+}

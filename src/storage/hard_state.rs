@@ -1,0 +1,217 @@
+//! The hard state on disk: term and vote in one record (B01), kept twice.
+//!
+//! A save writes and syncs copy A, then copy B, and only then returns. So
+//! whichever copy a crash tears or a disk loses, the other still holds the
+//! newest state that anybody was told of.
+//!
+//! The record also holds the seal: how far the log was known to be durable. It
+//! only ever lags behind the truth, and it is what tells a log that lost
+//! acknowledged entries from one that lost a write nobody was told of.
+
+use std::path::{Path, PathBuf};
+
+use super::disk::{Disk, DiskFile, OpenMode};
+use super::error::{IoContext, StorageError, damaged};
+use super::record::{u32_at, u64_at};
+use super::segment::{SEGMENT_HEADER_BYTES, install};
+use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
+
+const COPY_BYTES: usize = 4096;
+const MAGIC: [u8; 8] = *b"CORAHARD";
+const FORMAT_VERSION: u32 = 1;
+const CRC_OFFSET: usize = COPY_BYTES - 4;
+const COPY_NAMES: [&str; 2] = ["A", "B"];
+
+/// How far the log was known to be durable. A place in the journal, not in the
+/// log: the journal only grows, so a seal stays true when entries are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seal {
+    /// The segment.
+    pub segment: u64,
+    /// Where its durable records end.
+    pub offset: u64,
+    /// The end of the log there.
+    pub last: LogPosition,
+    /// Whatever stands behind the seal is void: a torn tail that recovery has
+    /// decided to cut, and was erasing.
+    pub cutting: bool,
+}
+
+impl Seal {
+    /// The seal of an empty log.
+    pub const START: Seal = Seal {
+        segment: 1,
+        offset: SEGMENT_HEADER_BYTES,
+        last: LogPosition { term: Term(0), index: LogIndex(0) },
+        cutting: false,
+    };
+}
+
+/// One copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    /// Rises with every save.
+    pub sequence: u64,
+    pub hard_state: HardState,
+    pub seal: Seal,
+}
+
+impl Copy {
+    /// That of a new server.
+    pub const FIRST: Copy = Copy {
+        sequence: 1,
+        hard_state: HardState { current_term: Term(0), voted_for: None },
+        seal: Seal::START,
+    };
+
+    pub fn encode(&self) -> [u8; COPY_BYTES] {
+        let mut bytes = [0; COPY_BYTES];
+        bytes[0..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes[12..16].copy_from_slice(&u32::from(self.seal.cutting).to_le_bytes());
+        let voted_for = self.hard_state.voted_for.map_or(0, |node| node.0);
+        let numbers = [
+            self.sequence,
+            self.hard_state.current_term.0,
+            voted_for,
+            self.seal.segment,
+            self.seal.offset,
+            self.seal.last.index.0,
+            self.seal.last.term.0,
+        ];
+        for (place, number) in bytes[16..].chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&bytes[..CRC_OFFSET]);
+        bytes[CRC_OFFSET..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// The inverse; what is wrong with the bytes otherwise.
+    pub fn decode(bytes: &[u8]) -> Result<Copy, String> {
+        let Some(bytes) = bytes.first_chunk::<COPY_BYTES>() else {
+            return Err("the file ends before it".into());
+        };
+        if u32_at(bytes, CRC_OFFSET) != crc32c::crc32c(&bytes[..CRC_OFFSET]) {
+            return Err("it does not match its checksum".into());
+        }
+        if bytes[0..8] != MAGIC || u32_at(bytes, 8) != FORMAT_VERSION {
+            return Err(format!("it is no hard state of format version {FORMAT_VERSION}"));
+        }
+        let voted_for = u64_at(bytes, 32);
+        Ok(Copy {
+            sequence: u64_at(bytes, 16),
+            hard_state: HardState {
+                current_term: Term(u64_at(bytes, 24)),
+                voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
+            },
+            seal: Seal {
+                segment: u64_at(bytes, 40),
+                offset: u64_at(bytes, 48),
+                last: LogPosition {
+                    index: LogIndex(u64_at(bytes, 56)),
+                    term: Term(u64_at(bytes, 64)),
+                },
+                cutting: u32_at(bytes, 12) & 1 != 0,
+            },
+        })
+    }
+}
+
+/// Where the hard state stands.
+pub(super) fn hard_state_path(dir: &Path) -> PathBuf {
+    dir.join("hard_state")
+}
+
+/// Makes the file of a new server, durably.
+pub(super) fn create(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+    let copy = Copy::FIRST.encode();
+    install(disk, &hard_state_path(dir), &[copy, copy].concat())
+}
+
+/// What was read of the file.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// The newest valid copy.
+    pub newest: Copy,
+    /// Which copies are not equal to it, and so are to be rewritten first.
+    stale: Option<usize>,
+    /// What a person should know.
+    pub note: Option<String>,
+}
+
+/// Reads the file and changes nothing.
+pub(super) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> {
+    let path = hard_state_path(dir);
+    let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
+    let mut bytes = vec![0; 2 * COPY_BYTES];
+    let read = file.read_at(0, &mut bytes).during("read", &path)?;
+    let bytes = &bytes[..read];
+    let a = Copy::decode(bytes);
+    let b = Copy::decode(bytes.get(COPY_BYTES..).unwrap_or_default());
+    let (newest, stale, damage) = match (a, b) {
+        (Ok(a), Ok(b)) if a == b => (a, None, None),
+        (Ok(a), Ok(b)) if a.sequence >= b.sequence => (a, Some(1), None),
+        (Ok(_), Ok(b)) => (b, Some(0), None),
+        (Ok(a), Err(what)) => (a, Some(1), Some(what)),
+        (Err(what), Ok(b)) => (b, Some(0), Some(what)),
+        (Err(what), Err(_)) => {
+            return Err(damaged(&path, 0, format!("neither copy is valid, the first: {what}")));
+        }
+    };
+    let note = damage.zip(stale).map(|(what, copy)| {
+        format!(
+            "{}: copy {} is damaged ({what}); the other copy holds term {} and is used",
+            path.display(),
+            COPY_NAMES[copy],
+            newest.hard_state.current_term
+        )
+    });
+    Ok(Loaded { newest, stale, note })
+}
+
+/// The file of a running server.
+pub(super) struct HardStateFile {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    /// What both copies hold.
+    current: Copy,
+}
+
+impl HardStateFile {
+    /// Opens the file to write and makes both copies hold what was loaded.
+    pub fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        loaded: &Loaded,
+    ) -> Result<HardStateFile, StorageError> {
+        let path = hard_state_path(dir);
+        let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
+        // What was read may come from the page cache of a process that was
+        // killed before its sync.
+        file.sync_data().during("sync", &path)?;
+        let mut opened = HardStateFile { path, file, current: loaded.newest };
+        if let Some(copy) = loaded.stale {
+            opened.write_copy(copy)?;
+        }
+        Ok(opened)
+    }
+
+    /// What is durable.
+    pub fn current(&self) -> Copy {
+        self.current
+    }
+
+    /// Makes a state durable.
+    pub fn save(&mut self, hard_state: HardState, seal: Seal) -> Result<(), StorageError> {
+        self.current = Copy { sequence: self.current.sequence + 1, hard_state, seal };
+        self.write_copy(0)?;
+        self.write_copy(1)
+    }
+
+    fn write_copy(&mut self, copy: usize) -> Result<(), StorageError> {
+        let offset = (copy * COPY_BYTES) as u64;
+        self.file.write_at(offset, &self.current.encode()).during("write", &self.path)?;
+        self.file.sync_data().during("sync", &self.path)
+    }
+}

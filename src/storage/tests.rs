@@ -1,0 +1,392 @@
+//! The storage on a simulated disk, and what the tests of its parts share: a
+//! model of what a log may be after a crash.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::testing::{Crash, DiskOperation, SimDisk};
+use crate::types::{Membership, Payload, Term};
+
+mod crash;
+mod damage;
+mod format;
+mod random;
+
+const DIR: &str = "data/1";
+/// Small, so that a few entries fill several segments.
+const SEGMENT_BYTES: u64 = 1536;
+
+fn dir() -> &'static Path {
+    Path::new(DIR)
+}
+
+fn segment(number: u64) -> PathBuf {
+    segment_path(dir(), number)
+}
+
+fn options() -> StorageOptions {
+    StorageOptions { cluster: "coracle".into(), node_id: NodeId(1), segment_bytes: SEGMENT_BYTES }
+}
+
+fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+    Storage::open(Box::new(disk.clone()), dir(), options())
+}
+
+fn reopen(disk: &SimDisk) -> (Storage, Recovered) {
+    open(disk).expect("the directory is whole")
+}
+
+/// An entry of its own for every index and term; without zeros in its body.
+fn entry(index: u64, term: u64) -> Entry {
+    let payload = match index % 7 {
+        0 => Payload::Noop,
+        3 => Payload::Membership(Membership { voters: [NodeId(index), NodeId(term)].into() }),
+        _ => {
+            let seed = (index * 31 + term * 17) as u8;
+            let length = 20 + (index * 37 + term * 11) % 200;
+            Payload::Command((0..length).map(|at| (seed ^ at as u8) | 1).collect())
+        }
+    };
+    Entry { index: LogIndex(index), term: Term(term), stamp_ms: 1000 * term + index, payload }
+}
+
+fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {
+    indexes.map(|index| entry(index, term)).collect()
+}
+
+fn term(term: u64) -> HardState {
+    HardState { current_term: Term(term), voted_for: Some(NodeId(term % 3 + 1)) }
+}
+
+fn all(storage: &mut Storage) -> Vec<Entry> {
+    storage.read(LogIndex(1), LogIndex(u64::MAX), u64::MAX).expect("the log can be read")
+}
+
+/// What recovery must say of a log with these entries.
+fn summary(log: &[Entry]) -> LogSummary {
+    let mut summary = LogSummary::default();
+    for entry in log {
+        summary.runs.push(entry.position());
+        if let Payload::Membership(membership) = &entry.payload {
+            summary.memberships.push((entry.index, membership.clone()));
+        }
+        summary.last_stamp_ms = entry.stamp_ms;
+    }
+    summary
+}
+
+/// What may be on the disk: everything that was synced, and then, in the order
+/// of writing, any number of the records that were not.
+#[derive(Clone, Default)]
+struct Model {
+    synced: Vec<Entry>,
+    unsynced: Vec<Entry>,
+    saved: HardState,
+    unsaved: Option<HardState>,
+}
+
+impl Model {
+    fn put(log: &mut Vec<Entry>, entry: &Entry) {
+        log.truncate(entry.index.0 as usize - 1);
+        log.push(entry.clone());
+    }
+
+    fn newest(&self) -> Vec<Entry> {
+        let mut log = self.synced.clone();
+        self.unsynced.iter().for_each(|entry| Model::put(&mut log, entry));
+        log
+    }
+
+    fn append(&mut self, storage: &mut Storage, entries: &[Entry]) -> Result<(), StorageError> {
+        self.unsynced.extend_from_slice(entries);
+        storage.append(entries)
+    }
+
+    fn sync(&mut self, storage: &mut Storage) -> Result<(), StorageError> {
+        storage.sync()?;
+        self.synced = self.newest();
+        self.unsynced.clear();
+        Ok(())
+    }
+
+    fn save(&mut self, storage: &mut Storage, state: HardState) -> Result<(), StorageError> {
+        self.unsaved = Some(state);
+        storage.save_hard_state(state)?;
+        self.saved = state;
+        self.unsaved = None;
+        Ok(())
+    }
+
+    /// Holds what was recovered against the model; from then on it is durable.
+    #[track_caller]
+    fn check(&mut self, storage: &mut Storage, recovered: &Recovered) {
+        let log = all(storage);
+        assert_eq!(recovered.log, summary(&log), "the summary is that of the entries");
+        let mut possible = self.synced.clone();
+        let mut found = possible == log;
+        for entry in &self.unsynced {
+            Model::put(&mut possible, entry);
+            found |= possible == log;
+        }
+        assert!(found, "{:?} is no log that this crash can leave", positions(&log));
+        let state = recovered.hard_state;
+        assert!(state == self.saved || Some(state) == self.unsaved, "{state:?} was never saved");
+        *self = Model { synced: log, saved: state, ..Model::default() };
+    }
+}
+
+fn positions(log: &[Entry]) -> Vec<String> {
+    log.iter().map(|entry| entry.position().to_string()).collect()
+}
+
+#[test]
+fn a_new_directory_is_empty_and_says_so_once() {
+    let disk = SimDisk::new();
+    let (storage, recovered) = reopen(&disk);
+    assert_eq!(recovered, Recovered { is_new: true, ..Recovered::default() });
+    assert_eq!(storage.last(), LogPosition::default());
+    drop(storage);
+    assert_eq!(reopen(&disk).1, Recovered::default());
+}
+
+#[test]
+fn entries_and_hard_state_are_there_after_a_restart() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(3)).unwrap();
+    storage.append(&entries(1..=40, 3)).unwrap();
+    storage.sync().unwrap();
+    drop(storage);
+    let (mut storage, recovered) = reopen(&disk);
+    assert_eq!(recovered.hard_state, term(3));
+    assert_eq!(recovered.log, summary(&entries(1..=40, 3)));
+    assert_eq!(all(&mut storage), entries(1..=40, 3));
+    assert_eq!(storage.last(), LogPosition { term: Term(3), index: LogIndex(40) });
+}
+
+#[test]
+fn the_real_disk_keeps_a_log_and_locks_its_directory() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("data/1");
+    let open = || Storage::open(Box::new(RealDisk), &dir, options());
+    let (mut storage, _) = open().unwrap();
+    storage.save_hard_state(term(2)).unwrap();
+    storage.append(&entries(1..=30, 1)).unwrap();
+    storage.append(&entries(12..=50, 2)).unwrap();
+    storage.sync().unwrap();
+    assert!(matches!(open(), Err(StorageError::Locked { .. })));
+    assert!(matches!(verify(&RealDisk, &dir), Err(StorageError::Locked { .. })));
+    drop(storage);
+    let (mut storage, recovered) = open().unwrap();
+    let expected = [entries(1..=11, 1), entries(12..=50, 2)].concat();
+    assert_eq!(recovered.log, summary(&expected));
+    assert_eq!(all(&mut storage), expected);
+}
+
+#[test]
+fn superseding_entries_replace_what_stands_there_and_behind() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(9)).unwrap();
+    let mut expected = Vec::new();
+    for (indexes, term) in [(1..=30, 1), (25..=26, 2), (3..=20, 4), (21..=22, 4), (1..=9, 5)] {
+        let new = entries(indexes, term);
+        storage.append(&new).unwrap();
+        new.iter().for_each(|entry| Model::put(&mut expected, entry));
+        assert_eq!(all(&mut storage), expected, "before a restart");
+    }
+    storage.sync().unwrap();
+    drop(storage);
+    let (mut storage, recovered) = reopen(&disk);
+    assert_eq!(recovered.log, summary(&expected));
+    assert_eq!(all(&mut storage), expected, "after a restart");
+}
+
+#[test]
+fn reads_begin_and_end_where_they_are_asked_to() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(2)).unwrap();
+    storage.append(&entries(1..=30, 1)).unwrap();
+    storage.append(&entries(20..=60, 2)).unwrap();
+    let log = all(&mut storage);
+    for from in 0..=62 {
+        for to in 0..=62 {
+            let expected: Vec<Entry> = log
+                .iter()
+                .filter(|_| from > 0)
+                .filter(|entry| (from..=to).contains(&entry.index.0))
+                .cloned()
+                .collect();
+            assert_eq!(
+                storage.read(LogIndex(from), LogIndex(to), u64::MAX).unwrap(),
+                expected,
+                "from {from} to {to}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_read_stops_before_its_bytes_but_not_before_the_first_entry() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    storage.append(&entries(1..=30, 1)).unwrap();
+    let log = all(&mut storage);
+    let mut sum = 0;
+    for (count, entry) in log.iter().enumerate() {
+        sum += entry.weight_bytes();
+        for (bytes_max, expected) in [(sum - 1, count.max(1)), (sum, count + 1)] {
+            let read = storage.read(LogIndex(1), LogIndex(30), bytes_max).unwrap();
+            assert_eq!(read, log[..expected], "{bytes_max} bytes");
+        }
+    }
+    assert_eq!(storage.read(LogIndex(5), LogIndex(9), 0).unwrap(), log[4..5]);
+}
+
+#[test]
+fn an_entry_larger_than_a_segment_and_than_a_read_is_kept() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    let mut log = entries(1..=5, 1);
+    log[2].payload = Payload::Command(Bytes::from(vec![7; 300_000]));
+    storage.append(&log).unwrap();
+    storage.sync().unwrap();
+    assert_eq!(all(&mut storage), log);
+    drop(storage);
+    assert_eq!(all(&mut reopen(&disk).0), log);
+}
+
+#[test]
+fn a_long_segment_is_read_by_its_points() {
+    let disk = SimDisk::new();
+    let large = StorageOptions { segment_bytes: 8 << 20, ..options() };
+    let open = || Storage::open(Box::new(disk.clone()), dir(), large.clone()).unwrap().0;
+    let mut storage = open();
+    storage.save_hard_state(term(2)).unwrap();
+    for start in (1..=3000).step_by(100) {
+        storage.append(&entries(start..=start + 99, 1)).unwrap();
+    }
+    storage.append(&entries(700..=720, 2)).unwrap();
+    storage.append(&entries(721..=2500, 2)).unwrap();
+    storage.sync().unwrap();
+    let expected = [entries(1..=699, 1), entries(700..=2500, 2)].concat();
+    for restarted in [false, true] {
+        if restarted {
+            drop(storage);
+            storage = open();
+        }
+        assert_eq!(all(&mut storage), expected);
+        for at in [1, 699, 700, 1500, 2500] {
+            let read = storage.read(LogIndex(at), LogIndex(at), u64::MAX).unwrap();
+            assert_eq!(read, expected[at as usize - 1..at as usize]);
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_one_write_and_a_sync_without_news_is_none() {
+    let disk = SimDisk::new();
+    let large = StorageOptions { segment_bytes: 8 << 20, ..options() };
+    let (mut storage, _) = Storage::open(Box::new(disk.clone()), dir(), large).unwrap();
+    storage.save_hard_state(term(1)).unwrap();
+    let (writes, syncs) = (disk.writes(), disk.syncs());
+    storage.append(&entries(1..=100, 1)).unwrap();
+    storage.sync().unwrap();
+    storage.sync().unwrap();
+    storage.append(&[]).unwrap();
+    storage.sync().unwrap();
+    assert_eq!((disk.writes(), disk.syncs()), (writes + 1, syncs + 1));
+    let length = disk.contents(&segment(1)).len();
+    storage.append(&entries(101..=110, 1)).unwrap();
+    assert_eq!(disk.contents(&segment(1)).len(), length, "the file was prewritten");
+}
+
+#[test]
+fn a_hard_state_costs_two_syncs_when_it_is_new_and_none_otherwise() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    let syncs = disk.syncs();
+    storage.save_hard_state(term(1)).unwrap();
+    assert_eq!(disk.syncs(), syncs + 2);
+    storage.save_hard_state(term(1)).unwrap();
+    storage.seal().unwrap();
+    assert_eq!(disk.syncs(), syncs + 2);
+}
+
+#[test]
+fn another_servers_or_clusters_directory_is_refused() {
+    let disk = SimDisk::new();
+    drop(reopen(&disk));
+    for other in [
+        StorageOptions { node_id: NodeId(2), ..options() },
+        StorageOptions { cluster: "other".into(), ..options() },
+    ] {
+        let error = Storage::open(Box::new(disk.clone()), dir(), other).err().unwrap();
+        assert!(matches!(error, StorageError::OtherOwner { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("belongs to server 1 of cluster \"coracle\""), "{text}");
+    }
+}
+
+#[test]
+fn one_process_holds_a_directory() {
+    let disk = SimDisk::new();
+    let (storage, _) = reopen(&disk);
+    assert!(matches!(open(&disk), Err(StorageError::Locked { .. })));
+    assert!(matches!(verify(&disk, dir()), Err(StorageError::Locked { .. })));
+    drop(storage);
+    reopen(&disk);
+}
+
+#[test]
+#[should_panic(expected = "term 2 is saved before")]
+fn an_entry_above_the_saved_term_is_a_mistake_of_the_caller() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    let _ = storage.append(&entries(1..=1, 2));
+}
+
+#[test]
+fn dump_prints_the_log_and_verify_counts_it() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(2)).unwrap();
+    let mut log = entries(1..=3, 1);
+    log[0].payload = Payload::Command(Bytes::from_static(b"a\x00\"\n"));
+    log[1].payload = Payload::Command(Bytes::from(vec![b'x'; 49]));
+    storage.append(&log).unwrap();
+    storage.append(&[Entry { payload: Payload::Noop, ..entry(4, 1) }]).unwrap();
+    storage.append(&[Entry { payload: Payload::Noop, ..entry(4, 2) }]).unwrap();
+    storage.sync().unwrap();
+    drop(storage);
+    disk.record();
+    let mut out = Vec::new();
+    dump(&disk, dir(), LogIndex(0), LogIndex(u64::MAX), &mut out).unwrap();
+    let x = "x".repeat(48);
+    let bytes = log[2].payload.body().len();
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        format!(
+            "current_term=2 voted_for=3 last_log_index=4 last_log_term=2\n\
+             index=1 term=1 stamp_ms=1001 kind=command bytes=4 body=\"a\\x00\\\"\\n\"\n\
+             index=2 term=1 stamp_ms=1002 kind=command bytes=49 body=\"{x}\"...\n\
+             index=3 term=1 stamp_ms=1003 kind=membership bytes={bytes} voters=1,3\n\
+             index=4 term=2 stamp_ms=2004 kind=noop bytes=0\n"
+        )
+    );
+    let mut part = Vec::new();
+    dump(&disk, dir(), LogIndex(2), LogIndex(2), &mut part).unwrap();
+    assert_eq!(String::from_utf8(part).unwrap().lines().count(), 2);
+    let report = verify(&disk, dir()).unwrap();
+    assert_eq!((report.segments, report.records, report.superseded), (1, 5, 1));
+    assert_eq!(report.last, LogPosition { term: Term(2), index: LogIndex(4) });
+    assert_eq!(disk.record(), [], "neither changes anything");
+    let missing = verify(&disk, Path::new("data")).unwrap_err();
+    assert!(matches!(missing, StorageError::NotADataDirectory { .. }), "{missing}");
+}

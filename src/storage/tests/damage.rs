@@ -1,0 +1,244 @@
+//! Bits that flip, bytes and files that are missing: refused, or harmless, but
+//! never a log that is silently shorter.
+
+use super::*;
+
+/// A log of three segments with entries that were replaced, and then, when
+/// wanted, the place from which it is not sealed.
+fn small_log(unsealed: bool) -> (SimDisk, Vec<Entry>, u64) {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(2)).unwrap();
+    storage.append(&entries(1..=8, 1)).unwrap();
+    storage.sync().unwrap();
+    storage.append(&entries(5..=16, 2)).unwrap();
+    storage.sync().unwrap();
+    storage.seal().unwrap();
+    let sealed = storage.tail.synced;
+    if unsealed {
+        storage.append(&entries(17..=18, 2)).unwrap();
+        storage.sync().unwrap();
+    }
+    assert_eq!(storage.catalog.segments(), 3);
+    let log = all(&mut storage);
+    (disk, log, sealed)
+}
+
+/// Opens a copy; what comes out, or the error.
+fn attempt(disk: &SimDisk) -> Result<(Vec<Entry>, Recovered), StorageError> {
+    let (mut storage, recovered) = open(&disk.duplicate())?;
+    Ok((all(&mut storage), recovered))
+}
+
+#[test]
+fn any_flipped_bit_of_a_sealed_log_is_refused_or_harmless() {
+    let (disk, log, _) = small_log(false);
+    let (_, whole) = attempt(&disk).unwrap();
+    for path in disk.paths() {
+        let bytes = disk.contents(&path).len() as u64;
+        // The padding of the two blocks of the hard state is most of all bits.
+        let step = if path == hard_state::hard_state_path(dir()) { 13 } else { 1 };
+        for bit in (0..bytes * 8).step_by(step) {
+            disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
+            if let Ok(scanned) = identity::check(&disk, dir(), None)
+                .and_then(|node| recovery::scan(&disk, dir(), node.unwrap()))
+            {
+                assert_eq!(scanned.summary, whole.log, "bit {bit} of {}", path.display());
+                assert_eq!(scanned.loaded.newest.hard_state, whole.hard_state);
+                if bit % 97 == 0 {
+                    match attempt(&disk) {
+                        Ok((entries, recovered)) => {
+                            assert_eq!(entries, log);
+                            assert_eq!(recovered.log, whole.log);
+                        }
+                        Err(error) => assert!(
+                            matches!(error, StorageError::OtherOwner { .. }),
+                            "the scan had no objection, but: {error}"
+                        ),
+                    }
+                }
+            }
+            disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
+        }
+    }
+}
+
+#[test]
+fn any_flipped_bit_of_an_unsealed_record_is_refused() {
+    let (disk, log, sealed) = small_log(true);
+    let end = {
+        let scanned = recovery::scan(&disk, dir(), NodeId(1)).unwrap();
+        assert_eq!(scanned.summary, summary(&log));
+        scanned.end
+    };
+    assert!(sealed < end);
+    for bit in sealed * 8..end * 8 {
+        disk.flip_bit(&segment(3), bit / 8, (bit % 8) as u32);
+        let result = recovery::scan(&disk, dir(), NodeId(1));
+        assert!(matches!(result, Err(StorageError::Damaged { .. })), "bit {bit} is cut");
+        disk.flip_bit(&segment(3), bit / 8, (bit % 8) as u32);
+    }
+}
+
+#[test]
+fn a_tail_that_ends_at_any_byte_is_cut_where_it_is_not_sealed_and_refused_where_it_is() {
+    let (disk, log, sealed) = small_log(true);
+    let whole = disk.contents(&segment(3));
+    let end = recovery::scan(&disk, dir(), NodeId(1)).unwrap().end;
+    for cut in SEGMENT_HEADER_BYTES..end {
+        for zeros in [false, true] {
+            let mut bytes = whole[..cut as usize].to_vec();
+            if zeros {
+                bytes.resize(whole.len(), 0);
+            }
+            disk.set_contents(&segment(3), bytes);
+            match attempt(&disk) {
+                Ok((entries, recovered)) => {
+                    assert!(cut >= sealed, "byte {cut} is sealed");
+                    assert!((16..18).contains(&entries.len()));
+                    assert_eq!(entries, log[..entries.len()]);
+                    let on_boundary = recovered.notes.is_empty();
+                    assert!(on_boundary || recovered.notes[0].contains("torn write"));
+                }
+                Err(error) => {
+                    assert!(cut < sealed, "byte {cut} is not sealed: {error}");
+                    let text = error.to_string();
+                    assert!(text.contains("00000003.segment"), "{text}");
+                    assert!(text.contains("When a server refuses"), "{text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_torn_tail_is_said_erased_and_does_not_come_back() {
+    let (disk, log, sealed) = small_log(true);
+    let path = segment(3);
+    let mut bytes = disk.contents(&path);
+    // The first record of two is torn: a part of it is zero, the second is whole.
+    bytes[sealed as usize..sealed as usize + 24].fill(0);
+    disk.set_contents(&path, bytes);
+    let before = verify(&disk, dir()).unwrap();
+    assert!(before.notes[0].contains(&format!("torn write at byte {sealed}")), "{before:?}");
+    let (storage, recovered) = reopen(&disk);
+    assert_eq!(recovered.notes, before.notes);
+    assert_eq!(recovered.log, summary(&log[..16]));
+    drop(storage);
+    let rest = &disk.contents(&path)[sealed as usize..];
+    assert!(rest.iter().all(|byte| *byte == 0), "erased, not stepped over");
+}
+
+#[test]
+fn damage_that_looks_torn_is_refused_when_a_later_batch_proves_that_it_was_whole() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    let mut ends = vec![storage.tail.end];
+    for index in 1..=3 {
+        storage.append(&entries(index..=index, 1)).unwrap();
+        storage.sync().unwrap();
+        ends.push(storage.tail.end);
+    }
+    drop(storage);
+    let path = segment(1);
+    for (from, to) in [(ends[0], ends[1]), (ends[1], ends[2]), (ends[0], ends[2])] {
+        let copy = disk.duplicate();
+        let mut bytes = copy.contents(&path);
+        bytes[from as usize..to as usize].fill(0);
+        copy.set_contents(&path, bytes);
+        let error = open(&copy).err().expect("a synced record is gone");
+        assert!(error.to_string().contains("was written after it was durable"), "{error}");
+    }
+}
+
+#[test]
+fn a_record_in_the_wrong_place_or_of_an_older_file_is_none() {
+    let (disk, _, _) = small_log(true);
+    let path = segment(3);
+    let whole = disk.contents(&path);
+    let header = SegmentHeader::decode(&whole).unwrap();
+    for (salt, moved) in [(header.salt, 8), (header.salt ^ 1, 0)] {
+        let at = SEGMENT_HEADER_BYTES;
+        let bytes = &whole[at as usize..];
+        assert!(record::RecordHeader::decode(bytes, header.salt, at).is_some());
+        assert_eq!(record::RecordHeader::decode(bytes, salt, at + moved), None);
+    }
+}
+
+#[test]
+fn any_missing_file_is_refused() {
+    let (disk, _, _) = small_log(false);
+    for path in disk.paths().into_iter().filter(|path| !path.ends_with("lock")) {
+        let copy = disk.duplicate();
+        copy.lose(&path);
+        let error = open(&copy).err().expect("a file is missing");
+        let StorageError::FileMissing { path: missing, .. } = &error else {
+            panic!("{} is missing: {error}", path.display());
+        };
+        assert_eq!(*missing, path, "{error}");
+        let error = verify(&copy, dir()).expect_err("a file is missing");
+        assert!(matches!(error, StorageError::FileMissing { .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_older_copy_of_any_file_is_refused() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    storage.append(&entries(1..=3, 1)).unwrap();
+    storage.sync().unwrap();
+    storage.seal().unwrap();
+    let older = disk.duplicate();
+    storage.save_hard_state(term(2)).unwrap();
+    storage.append(&entries(2..=5, 2)).unwrap();
+    storage.sync().unwrap();
+    storage.seal().unwrap();
+    drop(storage);
+    for path in [segment(1), hard_state::hard_state_path(dir())] {
+        let copy = disk.duplicate();
+        copy.set_contents(&path, older.contents(&path));
+        let error = open(&copy).err().expect("the file is old");
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    }
+}
+
+#[test]
+fn another_servers_segment_is_refused() {
+    let (disk, _, _) = small_log(false);
+    let other = SimDisk::new();
+    let options = StorageOptions { node_id: NodeId(2), ..options() };
+    drop(Storage::open(Box::new(other.clone()), dir(), options).unwrap());
+    disk.set_contents(&segment(1), other.contents(&segment(1)));
+    let error = open(&disk).err().expect("the segment is not ours");
+    assert!(error.to_string().contains("of server 2"), "{error}");
+}
+
+#[test]
+fn one_damaged_copy_of_the_hard_state_is_repaired_and_said_and_two_are_refused() {
+    let path = hard_state::hard_state_path(dir());
+    for copy in 0..2 {
+        let (disk, _, _) = small_log(false);
+        disk.flip_bit(&path, copy * 4096 + 24, 0);
+        let (storage, recovered) = reopen(&disk);
+        assert_eq!(recovered.hard_state, term(2));
+        let name = ["copy A is damaged", "copy B is damaged"][copy as usize];
+        assert!(recovered.notes[0].contains(name), "{:?}", recovered.notes);
+        drop(storage);
+        assert_eq!(reopen(&disk).1.notes, Vec::<String>::new());
+        disk.flip_bit(&path, 24, 0);
+        disk.flip_bit(&path, 4096 + 24, 0);
+        assert!(matches!(open(&disk), Err(StorageError::Damaged { .. })));
+    }
+}
+
+#[test]
+fn an_entry_that_rotted_after_the_start_is_not_handed_out() {
+    let (disk, log, _) = small_log(false);
+    let (mut storage, _) = reopen(&disk);
+    disk.flip_bit(&segment(1), SEGMENT_HEADER_BYTES + 45, 3);
+    let error = storage.read(LogIndex(1), LogIndex(2), u64::MAX).unwrap_err();
+    assert!(matches!(error, StorageError::Damaged { offset: 512, .. }), "{error}");
+    assert_eq!(log[0].index, LogIndex(1));
+}

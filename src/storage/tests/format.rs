@@ -1,0 +1,141 @@
+//! The bytes on disk, so that they cannot change unseen, and decoders that are
+//! fed anything.
+
+use proptest::prelude::*;
+
+use super::hard_state::Copy;
+use super::record::RecordHeader;
+use super::*;
+
+fn hex(bytes: &[u8]) -> String {
+    let lines = bytes.chunks(16).map(|line| {
+        let words = line
+            .chunks(4)
+            .map(|word| word.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        words.collect::<Vec<_>>().join(" ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn sample() -> Entry {
+    Entry {
+        index: LogIndex(0x0102),
+        term: Term(7),
+        stamp_ms: 0x1122_3344_5566,
+        payload: Payload::Command(Bytes::from_static(b"hello")),
+    }
+}
+
+#[test]
+fn golden_bytes_of_a_record() {
+    let mut bytes = Vec::new();
+    record::encode(&sample(), true, 0xdead_beef, 512, &mut bytes);
+    assert_eq!(
+        hex(&bytes),
+        "c93d5211 05000000 d008a1c8 72630101\n\
+         02010000 00000000 07000000 00000000\n\
+         66554433 22110000 68656c6c 6f000000\n\
+         00000000 656e642e"
+    );
+}
+
+#[test]
+fn golden_bytes_of_a_segment_header() {
+    let header = SegmentHeader {
+        number: 3,
+        salt: 0xdead_beef,
+        node_id: NodeId(5),
+        prev: LogPosition { term: Term(7), index: LogIndex(0x0102) },
+    };
+    let bytes = header.encode();
+    assert_eq!(
+        hex(&bytes[..48]),
+        "434f5241 434c4f47 01000000 efbeadde\n\
+         03000000 00000000 05000000 00000000\n\
+         02010000 00000000 07000000 00000000"
+    );
+    assert!(bytes[48..508].iter().all(|byte| *byte == 0));
+    assert_eq!(hex(&bytes[508..]), "08afaa16");
+    assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
+}
+
+#[test]
+fn golden_bytes_of_a_copy_of_the_hard_state() {
+    let copy = Copy {
+        sequence: 9,
+        hard_state: HardState { current_term: Term(7), voted_for: Some(NodeId(5)) },
+        seal: Seal {
+            segment: 3,
+            offset: 0x0248,
+            last: LogPosition { term: Term(6), index: LogIndex(0x0102) },
+            cutting: true,
+        },
+    };
+    let bytes = copy.encode();
+    assert_eq!(
+        hex(&bytes[..72]),
+        "434f5241 48415244 01000000 01000000\n\
+         09000000 00000000 07000000 00000000\n\
+         05000000 00000000 03000000 00000000\n\
+         48020000 00000000 02010000 00000000\n\
+         06000000 00000000"
+    );
+    assert!(bytes[72..4092].iter().all(|byte| *byte == 0));
+    assert_eq!(hex(&bytes[4092..]), "dfbb5cb5");
+    assert_eq!(Copy::decode(&bytes), Ok(copy));
+}
+
+#[test]
+fn a_record_of_any_length_is_aligned_and_comes_back() {
+    for length in 0..64 {
+        let body: Vec<u8> = (0..length).map(|at| at as u8).collect();
+        let entry = Entry { payload: Payload::Command(body.into()), ..sample() };
+        let mut bytes = vec![0xff; 3];
+        record::encode(&entry, false, 1, 8, &mut bytes);
+        let record = &bytes[3..];
+        let header = RecordHeader::decode(record, 1, 8).unwrap();
+        assert_eq!(record.len() as u64, header.record_bytes());
+        assert_eq!(record.len() % 8, 0);
+        assert!(!header.batch_start);
+        assert!(header.matches(record, 1, 8));
+        assert_eq!(header.entry(record), Ok(entry));
+    }
+}
+
+proptest! {
+    #[test]
+    fn decoders_take_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..9000)) {
+        let _ = RecordHeader::decode(&bytes, 7, 512);
+        let _ = SegmentHeader::decode(&bytes);
+        let _ = Copy::decode(&bytes);
+        // And with a directory around them.
+        for path in [segment(1), hard_state::hard_state_path(dir()), identity::identity_path(dir())] {
+            let disk = SimDisk::new();
+            drop(reopen(&disk));
+            disk.set_contents(&path, bytes.clone());
+            prop_assert!(open(&disk).is_err());
+        }
+    }
+
+    #[test]
+    fn any_bytes_behind_the_header_are_judged(
+        bytes in proptest::collection::vec(any::<u8>(), 0..3000),
+        kept in 0_usize..600,
+    ) {
+        let disk = SimDisk::new();
+        let (mut storage, _) = reopen(&disk);
+        storage.save_hard_state(term(1)).unwrap();
+        storage.append(&entries(1..=4, 1)).unwrap();
+        storage.sync().unwrap();
+        drop(storage);
+        let mut segment_bytes = disk.contents(&segment(1));
+        segment_bytes.truncate(512 + kept);
+        segment_bytes.extend(bytes);
+        disk.set_contents(&segment(1), segment_bytes);
+        // Refused or cut; a cut one starts again, to the same log.
+        if let Ok((storage, recovered)) = open(&disk) {
+            drop(storage);
+            prop_assert_eq!(reopen(&disk).1.log, recovered.log);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Anything in any order, against a plain list of entries.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Entries that begin so far before the end of the log.
+    Append {
+        back: u64,
+        count: u64,
+    },
+    Sync,
+    Seal,
+    Save,
+    Read {
+        from: u64,
+        count: u64,
+        bytes_max: u64,
+    },
+    Kill,
+    Crash {
+        seed: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (prop_oneof![3 => Just(0), 1 => 0_u64..30], 1_u64..12)
+            .prop_map(|(back, count)| Step::Append { back, count }),
+        4 => Just(Step::Sync),
+        1 => Just(Step::Seal),
+        1 => Just(Step::Save),
+        2 => (0_u64..80, 0_u64..20, 0_u64..3000)
+            .prop_map(|(from, count, bytes_max)| Step::Read { from, count, bytes_max }),
+        1 => Just(Step::Kill),
+        1 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_storage_is_a_list_of_entries(steps in proptest::collection::vec(step(), 1..60)) {
+        let disk = SimDisk::new();
+        let (mut storage, _) = reopen(&disk);
+        let mut model = Model::default();
+        for step in steps {
+            let log = model.newest();
+            let current = model.saved.current_term.0;
+            match step {
+                Step::Append { back, count } => {
+                    let first = (log.len() as u64).saturating_sub(back) + 1;
+                    model.save(&mut storage, term(current + 1)).unwrap();
+                    let new = entries(first..=first + count - 1, current + 1);
+                    model.append(&mut storage, &new).unwrap();
+                }
+                Step::Sync => model.sync(&mut storage).unwrap(),
+                Step::Seal => storage.seal().unwrap(),
+                Step::Save => model.save(&mut storage, term(current + 1)).unwrap(),
+                Step::Read { from, count, bytes_max } => {
+                    let read = storage
+                        .read(LogIndex(from), LogIndex(from + count), bytes_max)
+                        .unwrap();
+                    let mut bytes = 0;
+                    let expected = log
+                        .iter()
+                        .filter(|_| from > 0)
+                        .filter(|entry| (from..=from + count).contains(&entry.index.0))
+                        .enumerate()
+                        .take_while(|(at, entry)| {
+                            bytes += entry.weight_bytes();
+                            *at == 0 || bytes <= bytes_max
+                        });
+                    let expected: Vec<Entry> = expected.map(|(_, entry)| entry.clone()).collect();
+                    prop_assert_eq!(read, expected);
+                    continue;
+                }
+                Step::Kill => {
+                    drop(storage);
+                    let recovered;
+                    (storage, recovered) = reopen(&disk);
+                    prop_assert_eq!(&recovered.log, &summary(&log));
+                    model.check(&mut storage, &recovered);
+                    prop_assert_eq!(recovered.notes.len(), 0);
+                }
+                Step::Crash { seed } => {
+                    drop(storage);
+                    disk.crash(Crash::Seeded(seed));
+                    let recovered;
+                    (storage, recovered) = reopen(&disk);
+                    model.check(&mut storage, &recovered);
+                }
+            }
+            prop_assert_eq!(storage.last(), summary(&model.newest()).runs.last());
+        }
+        prop_assert_eq!(all(&mut storage), model.newest());
+    }
+}

@@ -1,0 +1,622 @@
+//! A disk in memory that can lose power, fill up, fail and rot.
+//!
+//! It keeps apart what is durable and what is only in the cache: the bytes of a
+//! file become durable by its `sync_data`, names by `sync_dir` of their
+//! directory, and neither by the other. Clones share the disk, so a test keeps
+//! one while the storage has another, and opens the same disk again after a
+//! [`SimDisk::crash`]. Nothing here is random but by a seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::storage::{Disk, DiskFile, DiskLock, OpenMode};
+
+/// What the disk writes all or nothing of.
+const SECTOR_BYTES: usize = 512;
+
+/// What a loss of power leaves of that which was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// Nothing.
+    LoseUnsynced,
+    /// All of it.
+    KeepUnsynced,
+    /// By chance, for each file: nothing, all, the first so many bytes, or some
+    /// of the sectors; and of the names the first so many changes.
+    Seeded(u64),
+}
+
+/// What was done to the disk; reads are not among it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskOperation {
+    /// A directory was made.
+    CreateDir(PathBuf),
+    /// A file was made, or emptied.
+    Create(PathBuf),
+    /// So many bytes were written at an offset.
+    Write(PathBuf, u64, usize),
+    /// A file was synced.
+    Sync(PathBuf),
+    /// A file was given the second name.
+    Rename(PathBuf, PathBuf),
+    /// A file was removed.
+    Remove(PathBuf),
+    /// A directory was synced.
+    SyncDir(PathBuf),
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: Vec<File>,
+    dirs: BTreeSet<PathBuf>,
+    names: BTreeMap<PathBuf, usize>,
+    /// What of `dirs` and `names` is durable.
+    durable_dirs: BTreeSet<PathBuf>,
+    durable_names: BTreeMap<PathBuf, usize>,
+    /// What is between the two, in order.
+    unsynced_names: Vec<NameChange>,
+    locks: BTreeSet<PathBuf>,
+    /// Rises with every crash: handles of an earlier life are dead.
+    life: u64,
+    salts: u32,
+    faults: Faults,
+    operations: u64,
+    writes: u64,
+    syncs: u64,
+    record: Option<Vec<DiskOperation>>,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    /// Its current name, for the record of operations.
+    path: PathBuf,
+    cached: Vec<u8>,
+    durable: Vec<u8>,
+    /// Writes between the two, in order.
+    unsynced: Vec<(usize, Vec<u8>)>,
+}
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Dir(PathBuf),
+    Set(PathBuf, usize),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+}
+
+impl NameChange {
+    fn dir(&self) -> &Path {
+        let (NameChange::Dir(path)
+        | NameChange::Set(path, _)
+        | NameChange::Rename(_, path)
+        | NameChange::Remove(path)) = self;
+        parent(path)
+    }
+
+    fn apply(&self, dirs: &mut BTreeSet<PathBuf>, names: &mut BTreeMap<PathBuf, usize>) {
+        match self {
+            NameChange::Dir(path) => {
+                dirs.insert(path.clone());
+            }
+            NameChange::Set(path, file) => {
+                names.insert(path.clone(), *file);
+            }
+            NameChange::Rename(from, to) => {
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
+                }
+            }
+            NameChange::Remove(path) => {
+                names.remove(path);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    /// Operations that still succeed; after them nothing does.
+    power_operations: Option<u64>,
+    /// The number of the write that fails, and how.
+    write: Option<(u64, io::ErrorKind)>,
+    sync: Option<(u64, io::ErrorKind)>,
+    /// No more bytes than this, over all files.
+    capacity_bytes: Option<u64>,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    pub fn new() -> SimDisk {
+        SimDisk::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics while it holds the lock")
+    }
+
+    /// The power goes and comes back: what was not synced is lost as `crash`
+    /// says, locks are free, open files are dead and faults are over.
+    pub fn crash(&self, crash: Crash) {
+        let state = &mut *self.state();
+        let mut rng = match crash {
+            Crash::Seeded(seed) => Some(StdRng::seed_from_u64(seed)),
+            _ => None,
+        };
+        let changes = std::mem::take(&mut state.unsynced_names);
+        let kept = match (crash, &mut rng) {
+            (Crash::KeepUnsynced, _) => changes.len(),
+            (_, Some(rng)) => rng.random_range(0..=changes.len()),
+            _ => 0,
+        };
+        for change in &changes[..kept] {
+            change.apply(&mut state.durable_dirs, &mut state.durable_names);
+        }
+        // A name in a directory that is itself gone is gone with it.
+        let dirs = &state.durable_dirs;
+        let reachable = |path: &Path| path.ancestors().skip(1).all(|dir| is_dir(dirs, dir));
+        state.names = state.durable_names.clone();
+        state.names.retain(|path, _| reachable(path));
+        state.dirs = dirs.iter().filter(|path| reachable(path)).cloned().collect();
+        state.durable_names = state.names.clone();
+        state.durable_dirs = state.dirs.clone();
+        for file in &mut state.files {
+            file.crash(crash, rng.as_mut());
+        }
+        let named: BTreeSet<usize> = state.names.values().copied().collect();
+        for (number, file) in state.files.iter_mut().enumerate() {
+            if !named.contains(&number) {
+                *file = File::default();
+            }
+        }
+        for (path, file) in &state.names {
+            state.files[*file].path = path.clone();
+        }
+        state.locks.clear();
+        state.life += 1;
+        state.faults = Faults::default();
+    }
+
+    /// After so many more operations the power is gone: everything fails, until
+    /// [`SimDisk::crash`].
+    pub fn cut_power_after(&self, operations: u64) {
+        let mut state = self.state();
+        state.faults.power_operations = Some(operations);
+    }
+
+    /// The `nth` write from now (1 is the next one) fails, after half of it.
+    pub fn fail_write(&self, nth: u64, error: io::ErrorKind) {
+        let mut state = self.state();
+        state.faults.write = Some((state.writes + nth, error));
+    }
+
+    /// The `nth` sync of a file from now (1 is the next one) fails. As on Linux,
+    /// what it should have written is from then on in the cache only, and no
+    /// later sync writes it.
+    pub fn fail_sync(&self, nth: u64, error: io::ErrorKind) {
+        let mut state = self.state();
+        state.faults.sync = Some((state.syncs + nth, error));
+    }
+
+    /// All files together take at most so many bytes; `None` is no limit.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state().faults.capacity_bytes = bytes;
+    }
+
+    /// What all files together take.
+    pub fn used_bytes(&self) -> u64 {
+        self.state().used_bytes()
+    }
+
+    /// Operations that changed something, or failed to, so far.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// Writes so far.
+    pub fn writes(&self) -> u64 {
+        self.state().writes
+    }
+
+    /// Syncs of files so far.
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
+    }
+
+    /// Records operations from now on; hands out what was recorded before.
+    pub fn record(&self) -> Vec<DiskOperation> {
+        self.state().record.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// The paths of all files, in their order.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.state().names.keys().cloned().collect()
+    }
+
+    /// The bytes of a file, as a process sees them.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn contents(&self, path: &Path) -> Vec<u8> {
+        let state = self.state();
+        state.files[state.names[path]].cached.clone()
+    }
+
+    /// Replaces a file behind everybody's back, durably; makes it, too.
+    pub fn set_contents(&self, path: &Path, bytes: Vec<u8>) {
+        let state = &mut *self.state();
+        let file = File {
+            path: path.to_owned(),
+            cached: bytes.clone(),
+            durable: bytes,
+            unsynced: Vec::new(),
+        };
+        state.files.push(file);
+        let file = state.files.len() - 1;
+        state.names.insert(path.to_owned(), file);
+        state.durable_names.insert(path.to_owned(), file);
+    }
+
+    /// Removes a file behind everybody's back, durably.
+    pub fn lose(&self, path: &Path) {
+        let mut state = self.state();
+        state.names.remove(path);
+        state.durable_names.remove(path);
+    }
+
+    /// Flips a bit of a file, durably.
+    ///
+    /// # Panics
+    /// When the file has no such bit.
+    pub fn flip_bit(&self, path: &Path, offset: u64, bit: u32) {
+        let state = &mut *self.state();
+        let file = &mut state.files[state.names[path]];
+        for bytes in [&mut file.cached, &mut file.durable] {
+            if let Some(byte) = bytes.get_mut(offset as usize) {
+                *byte ^= 1 << bit;
+            }
+        }
+    }
+
+    /// A disk of its own with what is on this one now, all of it durable.
+    #[must_use]
+    pub fn duplicate(&self) -> SimDisk {
+        let state = self.state();
+        let files = state.files.iter().map(|file| File {
+            path: file.path.clone(),
+            cached: file.cached.clone(),
+            durable: file.cached.clone(),
+            unsynced: Vec::new(),
+        });
+        let copy = State {
+            files: files.collect(),
+            dirs: state.dirs.clone(),
+            names: state.names.clone(),
+            durable_dirs: state.dirs.clone(),
+            durable_names: state.names.clone(),
+            salts: state.salts,
+            ..State::default()
+        };
+        SimDisk { state: Arc::new(Mutex::new(copy)) }
+    }
+}
+
+impl State {
+    /// Counts an operation, and fails it when the power is gone.
+    fn operate(&mut self, operation: DiskOperation) -> io::Result<()> {
+        self.powered()?;
+        if let Some(left) = &mut self.faults.power_operations {
+            *left -= 1;
+        }
+        self.operations += 1;
+        if let Some(record) = &mut self.record {
+            record.push(operation);
+        }
+        Ok(())
+    }
+
+    fn powered(&self) -> io::Result<()> {
+        match self.faults.power_operations {
+            Some(0) => Err(io::Error::other("the power is gone")),
+            _ => Ok(()),
+        }
+    }
+
+    fn used_bytes(&self) -> u64 {
+        self.names.values().map(|file| self.files[*file].cached.len() as u64).sum()
+    }
+
+    fn change_names(&mut self, change: NameChange) {
+        change.apply(&mut self.dirs, &mut self.names);
+        self.unsynced_names.push(change);
+    }
+
+    fn file(&self, path: &Path) -> io::Result<usize> {
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn write(&mut self, file: usize, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let path = self.files[file].path.clone();
+        self.operate(DiskOperation::Write(path, offset, bytes.len()))?;
+        self.writes += 1;
+        let growth =
+            (offset + bytes.len() as u64).saturating_sub(self.files[file].cached.len() as u64);
+        let free = self
+            .faults
+            .capacity_bytes
+            .map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used_bytes()));
+        let (taken, error) = match self.faults.write {
+            Some((nth, error)) if nth == self.writes => (bytes.len() / 2, Some(error)),
+            _ if growth > free => {
+                let taken = bytes.len() - ((growth - free) as usize).min(bytes.len());
+                (taken, Some(io::ErrorKind::StorageFull))
+            }
+            _ => (bytes.len(), None),
+        };
+        let written = bytes[..taken].to_vec();
+        let file = &mut self.files[file];
+        put(&mut file.cached, offset as usize, &written);
+        file.unsynced.push((offset as usize, written));
+        error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn sync(&mut self, file: usize) -> io::Result<()> {
+        let path = self.files[file].path.clone();
+        self.operate(DiskOperation::Sync(path))?;
+        self.syncs += 1;
+        let unsynced = std::mem::take(&mut self.files[file].unsynced);
+        if let Some((nth, error)) = self.faults.sync
+            && nth == self.syncs
+        {
+            return Err(error.into());
+        }
+        for (offset, bytes) in unsynced {
+            put(&mut self.files[file].durable, offset, &bytes);
+        }
+        Ok(())
+    }
+}
+
+impl File {
+    fn crash(&mut self, crash: Crash, rng: Option<&mut StdRng>) {
+        let unsynced = std::mem::take(&mut self.unsynced);
+        let durable = &mut self.durable;
+        match (crash, rng) {
+            (Crash::KeepUnsynced, _) => {
+                unsynced.iter().for_each(|(offset, bytes)| put(durable, *offset, bytes));
+            }
+            (_, Some(rng)) => match rng.random_range(0..4) {
+                0 => {}
+                1 => unsynced.iter().for_each(|(offset, bytes)| put(durable, *offset, bytes)),
+                2 => keep_prefix(durable, &unsynced, rng),
+                _ => keep_sectors(durable, &unsynced, rng),
+            },
+            _ => {}
+        }
+        self.cached.clone_from(&self.durable);
+    }
+}
+
+/// Keeps the first so many bytes of what was written, in the order of writing.
+fn keep_prefix(durable: &mut Vec<u8>, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
+    // Most of a write may be zeros ahead of the records: cut where it matters.
+    let length =
+        |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).map_or(bytes.len(), |at| at + 1);
+    let all: usize = unsynced.iter().map(|(_, bytes)| length(bytes)).sum();
+    let mut left = rng.random_range(0..=all);
+    for (offset, bytes) in unsynced {
+        let kept = left.min(bytes.len());
+        put(durable, *offset, &bytes[..kept]);
+        left -= kept;
+        if left == 0 {
+            break;
+        }
+    }
+}
+
+/// Keeps each sector of each write, or not.
+fn keep_sectors(durable: &mut Vec<u8>, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
+    for (offset, bytes) in unsynced {
+        let mut start = 0;
+        while start < bytes.len() {
+            let sector_end = (offset + start + 1).next_multiple_of(SECTOR_BYTES) - offset;
+            let end = sector_end.min(bytes.len());
+            if rng.random_bool(0.5) {
+                put(durable, offset + start, &bytes[start..end]);
+            }
+            start = end;
+        }
+    }
+}
+
+fn put(target: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    let end = offset + bytes.len();
+    target.resize(target.len().max(end), 0);
+    target[offset..end].copy_from_slice(bytes);
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+fn is_dir(dirs: &BTreeSet<PathBuf>, path: &Path) -> bool {
+    // The empty path and the root have no parent, and are always there.
+    path.parent().is_none() || dirs.contains(path)
+}
+
+impl Disk for SimDisk {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let mut missing: Vec<&Path> =
+            path.ancestors().filter(|dir| !is_dir(&state.dirs, dir)).collect();
+        missing.reverse();
+        for dir in missing {
+            state.operate(DiskOperation::CreateDir(dir.to_owned()))?;
+            state.change_names(NameChange::Dir(dir.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.state();
+        state.powered()?;
+        if !is_dir(&state.dirs, dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let paths = state.names.keys().chain(&state.dirs);
+        let children = paths.filter(|path| path.parent() == Some(dir));
+        let mut names: Vec<String> = children
+            .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state();
+        state.powered()?;
+        let file = match (state.file(path), mode) {
+            (Ok(file), OpenMode::Read | OpenMode::Write) => file,
+            (Err(error), OpenMode::Read | OpenMode::Write) => return Err(error),
+            (_, OpenMode::Create) => {
+                if !is_dir(&state.dirs, parent(path)) {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                state.operate(DiskOperation::Create(path.to_owned()))?;
+                // A new file even when one is emptied: simpler, and no kinder.
+                state.files.push(File { path: path.to_owned(), ..File::default() });
+                let file = state.files.len() - 1;
+                state.change_names(NameChange::Set(path.to_owned(), file));
+                file
+            }
+        };
+        let writable = mode != OpenMode::Read;
+        let (disk, life) = (self.clone(), state.life);
+        Ok(Box::new(SimFile { disk, file, life, writable }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let file = state.file(from)?;
+        if parent(from) != parent(to) {
+            return Err(io::Error::other("files are renamed within their directory only"));
+        }
+        state.operate(DiskOperation::Rename(from.to_owned(), to.to_owned()))?;
+        state.files[file].path = to.to_owned();
+        state.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.file(path)?;
+        state.operate(DiskOperation::Remove(path.to_owned()))?;
+        state.change_names(NameChange::Remove(path.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let state = &mut *self.state();
+        state.operate(DiskOperation::SyncDir(dir.to_owned()))?;
+        let changes = std::mem::take(&mut state.unsynced_names);
+        for change in changes {
+            if change.dir() == dir {
+                change.apply(&mut state.durable_dirs, &mut state.durable_names);
+            } else {
+                state.unsynced_names.push(change);
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
+        if self.state().file(path).is_err() {
+            self.open(path, OpenMode::Create)?;
+        }
+        let mut state = self.state();
+        state.powered()?;
+        if !state.locks.insert(path.to_owned()) {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(SimLock { disk: self.clone(), path: path.to_owned(), life: state.life })))
+    }
+
+    fn salt(&self) -> u32 {
+        let mut state = self.state();
+        state.salts += 1;
+        // Spread over all bits, so that no salt is like the next.
+        state.salts.wrapping_mul(0x9e37_79b1)
+    }
+}
+
+struct SimLock {
+    disk: SimDisk,
+    path: PathBuf,
+    life: u64,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        if state.life == self.life {
+            state.locks.remove(&self.path);
+        }
+    }
+}
+
+struct SimFile {
+    disk: SimDisk,
+    file: usize,
+    life: u64,
+    writable: bool,
+}
+
+impl SimFile {
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.disk.state();
+        state.powered()?;
+        if state.life != self.life {
+            return Err(io::Error::other("this file was opened before a crash"));
+        }
+        Ok(state)
+    }
+}
+
+impl DiskFile for SimFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let state = self.state()?;
+        let cached = &state.files[self.file].cached;
+        let available = cached.get(offset as usize..).unwrap_or_default();
+        let read = available.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&available[..read]);
+        Ok(read)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if !self.writable {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.state()?.write(self.file, offset, bytes)
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.state()?.sync(self.file)
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.state()?.files[self.file].cached.len() as u64)
+    }
+}
