@@ -1,13 +1,111 @@
-//! Stub.
+//! LogActor: the only one that touches the log and the hard state on disk.
+//!
+//! | in | from | answer |
+//! | --- | --- | --- |
+//! | [`Append`] | RaftActor | [`LogPersisted`], once for many |
+//! | [`ReadEntries`] | ReplicatorActor, RaftActor | [`EntriesRead`] |
+//! | [`Shutdown`] | `node` | when it is done |
+//!
+//! It owns the [`Storage`] and runs on an arbiter of its own, because the disk
+//! blocks, now and then for half a second.
+//!
+//! Group commit: an `Append` only joins a batch. The batch is written and synced
+//! once when the mailbox is drained, however many appends had gathered while the
+//! disk was busy with the batch before: the slower the disk, the larger the
+//! batches.
+//!
+//! Invariants: nothing is acknowledged before the sync that makes it durable
+//! (B22), and nothing after an error. An error of the disk is never retried: it
+//! is said, handed to [`LogPorts::fatal`], and from then on every message is
+//! dropped; a restart reads what the disk really holds.
 
-use actix::{Message, Recipient};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 
 use crate::raft::PersistSeq;
+use crate::storage::{Storage, StorageError};
 use crate::types::{Entry, HardState, LogIndex};
+
+/// A batch of so many entries does not wait for the mailbox.
+const FLUSH_ENTRIES_MAX: usize = 4096;
+/// A batch of so much weight does not wait for the mailbox.
+const FLUSH_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// How long nothing was flushed when the log is sealed.
+const SEAL_AFTER: Duration = Duration::from_millis(100);
+
+/// Where LogActor sends.
+#[derive(Clone, Debug)]
+pub struct LogPorts {
+    /// RaftActor.
+    pub raft: Recipient<LogPersisted>,
+    /// Ends the process: without its log a node has nothing to say.
+    pub fatal: Recipient<LogFailed>,
+}
+
+/// See the module.
+pub struct LogActor {
+    /// `None` after an error or the shutdown.
+    storage: Option<Storage>,
+    ports: LogPorts,
+    batch: Batch,
+    /// A [`Flush`] is under way: there is never more than one, because several
+    /// would arrive out of order.
+    flush_notified: bool,
+    /// Syncs so far; tells whether the log was idle.
+    flushes: u64,
+    seal_armed: bool,
+}
+
+/// What was asked for since the last flush.
+#[derive(Default)]
+struct Batch {
+    seq: Option<PersistSeq>,
+    hard_state: Option<HardState>,
+    /// Consecutive. When there are any, the log ends with the last of them,
+    /// whatever the storage holds behind the first.
+    entries: Vec<Entry>,
+    bytes: u64,
+}
+
+impl Batch {
+    fn add(&mut self, append: Append) {
+        self.seq = Some(append.seq);
+        // The last one says it all: a term and its vote only ever follow others.
+        self.hard_state = append.hard_state.or(self.hard_state);
+        if let Some(first) = append.entries.first() {
+            let kept = self.entries.partition_point(|entry| entry.index < first.index);
+            for superseded in self.entries.drain(kept..) {
+                self.bytes -= superseded.weight_bytes();
+            }
+        }
+        self.bytes += append.entries.iter().map(Entry::weight_bytes).sum::<u64>();
+        self.entries.extend(append.entries);
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= FLUSH_ENTRIES_MAX || self.bytes >= FLUSH_BYTES_MAX
+    }
+}
+
+impl LogActor {
+    /// Takes the storage, as it was opened.
+    pub fn new(storage: Storage, ports: LogPorts) -> LogActor {
+        LogActor {
+            storage: Some(storage),
+            ports,
+            batch: Batch::default(),
+            flush_notified: false,
+            flushes: 0,
+            seal_armed: false,
+        }
+    }
+}
 
 /// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes
 /// back with this or a higher `seq`. Entries that begin at or below the log's
-/// end replace what stands there and behind.
+/// end replace what stands there and behind. The hard state of a term comes
+/// before, or with, the first entry of that term.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Append {
@@ -55,14 +153,173 @@ pub struct EntriesRead {
     pub entries: Vec<Entry>,
 }
 
-/// Sent by `node` at the end: write, sync and seal what is there, then stop.
+/// Sent by `node` at the end: write, sync and seal what is there, let go of the
+/// data directory, stop. Answered when that is done.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Shutdown;
 
-/// Where LogActor sends.
-#[derive(Clone, Debug)]
-pub struct LogPorts {
-    /// RaftActor.
-    pub raft: Recipient<LogPersisted>,
+/// To `node`, once: the disk failed, nothing more is acknowledged, and the
+/// process is to end with an error.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct LogFailed {
+    /// Why.
+    pub error: StorageError,
 }
+
+/// Sent by LogActor to itself, behind the messages that are waiting.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl Actor for LogActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Append> for LogActor {
+    type Result = ();
+
+    fn handle(&mut self, append: Append, ctx: &mut Context<Self>) {
+        if self.storage.is_none() {
+            return;
+        }
+        self.batch.add(append);
+        if self.batch.is_full() {
+            self.flush(ctx);
+        } else if !self.flush_notified {
+            self.flush_notified = true;
+            ctx.notify(Flush);
+        }
+    }
+}
+
+impl Handler<Flush> for LogActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, ctx: &mut Context<Self>) {
+        self.flush_notified = false;
+        self.flush(ctx);
+    }
+}
+
+impl Handler<ReadEntries> for LogActor {
+    type Result = ();
+
+    fn handle(&mut self, read: ReadEntries, _: &mut Context<Self>) {
+        let ReadEntries { ticket, from, to, bytes_max, reply_to } = read;
+        if let Some(entries) = self
+            .attempt(|storage, batch| read_entries(storage, &batch.entries, from, to, bytes_max))
+        {
+            reply_to.do_send(EntriesRead { ticket, entries });
+        }
+    }
+}
+
+impl Handler<Shutdown> for LogActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
+        self.flush(ctx);
+        self.attempt(|storage, _| storage.seal());
+        // Before the answer leaves: whoever waited may open the directory.
+        self.storage = None;
+        ctx.stop();
+    }
+}
+
+impl LogActor {
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        let Some(seq) = self.batch.seq else { return };
+        if self.attempt(write_batch).is_none() {
+            return;
+        }
+        self.batch = Batch::default();
+        self.flushes += 1;
+        self.ports.raft.do_send(LogPersisted { seq });
+        self.arm_seal(ctx);
+    }
+
+    /// Seals the log when it has been idle for a while: a seal costs as much as
+    /// a flush, and under load the next one would only make it old.
+    fn arm_seal(&mut self, ctx: &mut Context<Self>) {
+        if self.seal_armed {
+            return;
+        }
+        self.seal_armed = true;
+        let flushes = self.flushes;
+        ctx.run_later(SEAL_AFTER, move |actor, ctx| {
+            actor.seal_armed = false;
+            if actor.flushes == flushes {
+                actor.attempt(|storage, _| storage.seal());
+            } else {
+                actor.arm_seal(ctx);
+            }
+        });
+    }
+
+    /// Every use of the storage. After an error there is none.
+    fn attempt<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Storage, &mut Batch) -> Result<T, StorageError>,
+    ) -> Option<T> {
+        match operation(self.storage.as_mut()?, &mut self.batch) {
+            Ok(done) => Some(done),
+            Err(error) => {
+                log::error!("{error}; this server stops, and its log is as it was acknowledged");
+                self.storage = None;
+                self.batch = Batch::default();
+                self.ports.fatal.do_send(LogFailed { error });
+                None
+            }
+        }
+    }
+}
+
+/// Writes a batch and makes it durable.
+///
+/// The hard state goes first, whatever the order of the appends was. Nothing of
+/// the batch is acknowledged yet, so a crash in between may leave any part of
+/// it, as long as the node could have been in that state: a term or vote without
+/// the entries that came with it is the state of a node that the entries never
+/// reached. The other way round, an entry of term 5 in a log whose term is 4
+/// would be a state that no node of a Raft is ever in (the storage takes it for
+/// a lost hard state and does not start).
+fn write_batch(storage: &mut Storage, batch: &mut Batch) -> Result<(), StorageError> {
+    if let Some(hard_state) = batch.hard_state {
+        storage.save_hard_state(hard_state)?;
+    }
+    storage.append(&batch.entries)?;
+    storage.sync()
+}
+
+/// Reads entries of the log as it will be when `batch` is written.
+fn read_entries(
+    storage: &mut Storage,
+    batch: &[Entry],
+    from: LogIndex,
+    to: LogIndex,
+    bytes_max: u64,
+) -> Result<Vec<Entry>, StorageError> {
+    let Some(first) = batch.first().map(|entry| entry.index) else {
+        return storage.read(from, to, bytes_max);
+    };
+    let stored_to = to.min(first.prev());
+    let mut entries = storage.read(from, stored_to, bytes_max)?;
+    let next = entries.last().map_or(from, |entry| entry.index.next());
+    if next < first {
+        return Ok(entries);
+    }
+    let mut bytes: u64 = entries.iter().map(Entry::weight_bytes).sum();
+    for entry in batch.iter().filter(|entry| next <= entry.index && entry.index <= to) {
+        bytes += entry.weight_bytes();
+        if bytes > bytes_max && !entries.is_empty() {
+            break;
+        }
+        entries.push(entry.clone());
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::storage::{Recovered, StorageOptions};
+use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
+use crate::types::{NodeId, Payload, Term};
+
+struct Fixture {
+    disk: SimDisk,
+    log: actix::Addr<LogActor>,
+    persisted: Inbox<LogPersisted>,
+    failed: Inbox<LogFailed>,
+    read_port: Recipient<EntriesRead>,
+    read: Inbox<EntriesRead>,
+}
+
+fn open(disk: &SimDisk) -> (Storage, Recovered) {
+    let options =
+        StorageOptions { cluster: "coracle".into(), node_id: NodeId(1), segment_bytes: 1 << 20 };
+    Storage::open(Box::new(disk.clone()), Path::new("data/1"), options)
+        .expect("the directory is whole and free")
+}
+
+fn start() -> Fixture {
+    let disk = SimDisk::new();
+    let (storage, _) = open(&disk);
+    let (raft, persisted) = probe();
+    let (fatal, failed) = probe();
+    let (read_port, read) = probe();
+    let log = LogActor::new(storage, LogPorts { raft, fatal }).start();
+    Fixture { disk, log, persisted, failed, read_port, read }
+}
+
+fn hard_state(term: u64) -> HardState {
+    HardState { current_term: Term(term), voted_for: None }
+}
+
+fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {
+    let entry = |index| Entry {
+        index: LogIndex(index),
+        term: Term(term),
+        stamp_ms: 0,
+        payload: Payload::Command(Bytes::from(vec![term as u8; 100])),
+    };
+    indexes.map(entry).collect()
+}
+
+fn persisted(seq: u64) -> LogPersisted {
+    LogPersisted { seq: PersistSeq(seq) }
+}
+
+impl Fixture {
+    fn append(&self, seq: u64, term: Option<u64>, entries: Vec<Entry>) {
+        let hard_state = term.map(hard_state);
+        self.log.do_send(Append { seq: PersistSeq(seq), hard_state, entries });
+    }
+
+    fn read(&self, from: u64, to: u64, bytes_max: u64) {
+        self.log.do_send(ReadEntries {
+            ticket: from,
+            from: LogIndex(from),
+            to: LogIndex(to),
+            bytes_max,
+            reply_to: self.read_port.clone(),
+        });
+    }
+
+    /// What a power cut at this moment would leave.
+    fn durable(&self) -> Recovered {
+        self.disk.crash(Crash::LoseUnsynced);
+        open(&self.disk).1
+    }
+}
+
+#[actix::test]
+async fn acknowledges_only_what_a_power_cut_would_leave() {
+    let fixture = start();
+    fixture.append(1, Some(3), entries(1..=4, 3));
+    assert_eq!(fixture.persisted.drain(), []);
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), [persisted(1)]);
+    let recovered = fixture.durable();
+    assert_eq!(recovered.hard_state, hard_state(3));
+    assert_eq!(recovered.log.runs.last(), entries(4..=4, 3)[0].position());
+}
+
+#[actix::test]
+async fn syncs_once_for_all_appends_that_wait() {
+    let fixture = start();
+    fixture.append(1, Some(1), vec![]);
+    settle().await;
+    fixture.persisted.drain();
+    let (syncs, writes) = (fixture.disk.syncs(), fixture.disk.writes());
+    for seq in 2..=51 {
+        fixture.append(seq, None, entries(seq..=seq, 1).into_iter().map(first_at_one).collect());
+    }
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), [persisted(51)]);
+    assert_eq!((fixture.disk.syncs(), fixture.disk.writes()), (syncs + 1, writes + 1));
+}
+
+/// Sequences begin at 2 where indexes begin at 1.
+fn first_at_one(mut entry: Entry) -> Entry {
+    entry.index = entry.index.prev();
+    entry
+}
+
+#[actix::test]
+async fn an_append_without_content_is_acknowledged_without_a_sync() {
+    let fixture = start();
+    let syncs = fixture.disk.syncs();
+    fixture.append(1, None, vec![]);
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), [persisted(1)]);
+    assert_eq!(fixture.disk.syncs(), syncs);
+}
+
+#[actix::test]
+async fn a_full_batch_does_not_wait_for_the_mailbox() {
+    let fixture = start();
+    let half = FLUSH_ENTRIES_MAX as u64 / 2;
+    fixture.append(1, Some(1), entries(1..=half, 1));
+    fixture.append(2, None, entries(half + 1..=2 * half, 1));
+    fixture.append(3, None, entries(2 * half + 1..=2 * half + 1, 1));
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), [persisted(2), persisted(3)]);
+}
+
+#[actix::test]
+async fn a_batch_in_which_entries_replace_others_leaves_the_last_of_them() {
+    let fixture = start();
+    fixture.append(1, Some(1), entries(1..=9, 1));
+    fixture.append(2, Some(2), entries(4..=6, 2));
+    fixture.append(3, Some(4), entries(5..=5, 4));
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), [persisted(3)]);
+    fixture.log.send(Shutdown).await.unwrap();
+    let (mut storage, recovered) = open(&fixture.disk);
+    assert_eq!(recovered.hard_state, hard_state(4));
+    let expected = [entries(1..=3, 1), entries(4..=4, 2), entries(5..=5, 4)].concat();
+    assert_eq!(storage.read(LogIndex(1), LogIndex(99), u64::MAX).unwrap(), expected);
+}
+
+#[actix::test]
+async fn reads_see_the_appends_before_them_and_not_those_behind() {
+    let fixture = start();
+    fixture.append(1, Some(2), entries(1..=6, 1));
+    settle().await;
+    fixture.append(2, None, entries(5..=8, 2));
+    fixture.read(3, 99, u64::MAX);
+    fixture.append(3, None, entries(6..=6, 2));
+    fixture.read(7, 99, u64::MAX);
+    fixture.read(1, 99, 164 * 5);
+    fixture.read(6, 6, 0);
+    fixture.read(2, 3, u64::MAX);
+    assert_eq!(fixture.persisted.drain(), [persisted(1)]);
+    settle().await;
+    let log = [entries(1..=4, 1), entries(5..=8, 2)].concat();
+    let read = |ticket: u64, entries: &[Entry]| EntriesRead { ticket, entries: entries.to_vec() };
+    assert_eq!(
+        fixture.read.drain(),
+        [
+            read(3, &log[2..8]),
+            read(7, &[]),
+            read(1, &log[0..5]),
+            read(6, &log[5..6]),
+            read(2, &log[1..3]),
+        ]
+    );
+}
+
+#[actix::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_and_the_failure_is_told_once() {
+    let fixture = start();
+    fixture.append(1, Some(1), entries(1..=2, 1));
+    settle().await;
+    fixture.persisted.drain();
+    fixture.disk.fail_sync(1, std::io::ErrorKind::Other);
+    fixture.append(2, None, entries(3..=3, 1));
+    settle().await;
+    // The disk is well again; this must not help.
+    fixture.append(3, None, entries(4..=4, 1));
+    fixture.read(1, 2, u64::MAX);
+    settle().await;
+    fixture.log.send(Shutdown).await.unwrap();
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), []);
+    assert_eq!(fixture.read.drain(), []);
+    let failed = fixture.failed.drain();
+    assert_eq!(failed.len(), 1);
+    assert!(matches!(failed[0].error, StorageError::Io { action: "sync", .. }));
+    assert_eq!(fixture.durable().log.runs.last().index, LogIndex(2));
+}
+
+#[actix::test]
+async fn a_full_disk_is_fatal_and_what_was_acknowledged_stays() {
+    let fixture = start();
+    fixture.append(1, Some(1), entries(1..=2, 1));
+    settle().await;
+    fixture.persisted.drain();
+    fixture.disk.set_capacity(Some(fixture.disk.used_bytes()));
+    fixture.append(2, None, entries(3..=12_000, 1));
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), []);
+    let failed = fixture.failed.drain();
+    assert!(matches!(failed[0].error, StorageError::Io { action: "write", .. }), "{failed:?}");
+    drop(fixture.log);
+    let (_, recovered) = open(&fixture.disk);
+    assert!(recovered.log.runs.last().index >= LogIndex(2));
+}
+
+#[actix::test]
+async fn an_idle_log_is_sealed_once_and_a_busy_one_is_not() {
+    let fixture = start();
+    tokio::time::pause();
+    fixture.append(1, Some(1), entries(1..=1, 1));
+    settle().await;
+    for index in 2..=5 {
+        let syncs = fixture.disk.syncs();
+        tokio::time::advance(SEAL_AFTER / 2).await;
+        fixture.append(index, None, entries(index..=index, 1));
+        settle().await;
+        assert_eq!(fixture.disk.syncs(), syncs + 1, "the batch, and no seal");
+    }
+    let syncs = fixture.disk.syncs();
+    for _ in 0..10 {
+        tokio::time::advance(SEAL_AFTER).await;
+        settle().await;
+    }
+    assert_eq!(fixture.disk.syncs(), syncs + 2, "one seal, of two copies");
+}
+
+#[actix::test]
+async fn a_shutdown_is_answered_when_all_is_durable_sealed_and_free() {
+    let fixture = start();
+    fixture.append(1, Some(1), entries(1..=5, 1));
+    fixture.log.send(Shutdown).await.unwrap();
+    let (storage, recovered) = open(&fixture.disk);
+    assert_eq!(recovered.log.runs.last().index, LogIndex(5));
+    drop(storage);
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), [persisted(1)]);
+    assert!(!fixture.log.connected());
+    // Sealed: a missing last entry is told from a torn one.
+    let path = Path::new("data/1/log/00000001.segment");
+    let mut bytes = fixture.disk.contents(path);
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end - 100..=end].fill(0);
+    fixture.disk.set_contents(path, bytes);
+    let report = crate::storage::verify(&fixture.disk, Path::new("data/1"));
+    assert!(matches!(report, Err(StorageError::Damaged { .. })));
+}
