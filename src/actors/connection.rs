@@ -7,6 +7,10 @@
 //! What is written gathers while a write is under way and leaves with the next
 //! one, so a burst of small replies costs one system call. Everything unsent is
 //! counted ([`Connection::unsent_bytes`]); the bound on it is the actor's.
+//!
+//! Dropping a [`Connection`] closes it at once: a read or a write that waits for
+//! a stalled peer ends, and what it held of the socket and of the output goes
+//! with it.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,6 +18,7 @@ use std::io::{self, IoSlice};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::net::Stream;
 
@@ -42,6 +47,11 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 const READ_BYTES_MIN: usize = 2 * 1024;
 /// From this size on, a piece of output is not copied but sent from where it is.
 const UNCOPIED_BYTES_MIN: usize = 4 * 1024;
+/// An empty input that has grown beyond this, in bytes, is given back.
+const INPUT_KEPT_BYTES_MAX: usize = 4 * READ_BYTES_MAX;
+/// From this size on, copied output is closed off, so that what follows does not
+/// move it when the buffer has to grow.
+const COPIED_BYTES_MAX: usize = 64 * 1024;
 /// Slices handed to one `writev`.
 const WRITE_SLICES_MAX: usize = 64;
 
@@ -58,6 +68,15 @@ pub struct Connection {
     read_bytes: usize,
     output: Output,
     writing_bytes: usize,
+    /// Ends the read and the write under way: their futures own their halves of
+    /// the stream meanwhile, and belong to the actor's context.
+    closed: CancellationToken,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.closed.cancel();
+    }
 }
 
 impl Connection {
@@ -72,6 +91,7 @@ impl Connection {
             read_bytes: READ_BYTES_MIN,
             output: Output::default(),
             writing_bytes: 0,
+            closed: CancellationToken::new(),
         }
     }
 
@@ -118,6 +138,17 @@ impl Output {
         self.pieces.push_back(bytes);
     }
 
+    /// Lets `write` append to the output in place.
+    pub fn put_with<R>(&mut self, write: impl FnOnce(&mut BytesMut) -> R) -> R {
+        let before = self.tail.len();
+        let result = write(&mut self.tail);
+        self.bytes += self.tail.len() - before;
+        if self.tail.len() >= COPIED_BYTES_MAX {
+            self.end_tail();
+        }
+        result
+    }
+
     /// True when there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
@@ -141,13 +172,18 @@ pub fn arm_read<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
     let Some(connection) = actor.connection() else { return };
     let Some(mut reader) = connection.reader.take() else { return };
     let mut input = std::mem::take(&mut connection.input);
+    if input.is_empty() && input.capacity() > INPUT_KEPT_BYTES_MAX {
+        input = BytesMut::new();
+    }
     let (generation, room) = (connection.generation, connection.read_bytes);
+    let closed = connection.closed.clone();
     let read = async move {
         input.reserve(room);
-        let result = reader.read_buf(&mut input).await;
-        (reader, input, result)
+        let result = closed.run_until_cancelled(reader.read_buf(&mut input)).await?;
+        Some((reader, input, result))
     };
-    let done = read.into_actor(actor).map(move |(reader, input, result), actor, ctx| {
+    let done = read.into_actor(actor).map(move |read, actor, ctx| {
+        let Some((reader, input, result)) = read else { return };
         let Some(connection) = actor.connection().filter(|c| c.generation == generation) else {
             return;
         };
@@ -166,6 +202,15 @@ pub fn arm_read<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
     ctx.spawn(done);
 }
 
+/// Starts a read, as [`arm_read`] does, after every other actor of this thread
+/// that has something to do had its turn. An actor that hands over what it reads
+/// without a window of its own arms its reads with this: else a socket that
+/// always has more would fill the receivers' mailboxes before they run at all.
+pub fn arm_read_after_others<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
+    let turn = tokio::task::yield_now().into_actor(actor);
+    ctx.spawn(turn.map(|(), actor, ctx| arm_read(actor, ctx)));
+}
+
 /// Starts a write of all the output, unless one is under way, there is none, or
 /// the connection is gone.
 pub fn arm_write<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
@@ -177,11 +222,13 @@ pub fn arm_write<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
     connection.writing_bytes = connection.output.bytes;
     let pieces = connection.output.take();
     let generation = connection.generation;
+    let closed = connection.closed.clone();
     let write = async move {
-        let result = write_all(&mut writer, pieces).await;
-        (writer, result)
+        let result = closed.run_until_cancelled(write_all(&mut writer, pieces)).await?;
+        Some((writer, result))
     };
-    let done = write.into_actor(actor).map(move |(writer, result), actor, ctx| {
+    let done = write.into_actor(actor).map(move |written, actor, ctx| {
+        let Some((writer, result)) = written else { return };
         let Some(connection) = actor.connection().filter(|c| c.generation == generation) else {
             return;
         };

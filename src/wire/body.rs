@@ -1,0 +1,263 @@
+//! Bodies of frames, by hand: positional arrays, each beginning with its kind.
+//!
+//! Not derived, because derived enums would put their variants' names on the
+//! wire and derived `Vec<u8>` would be arrays of integers, and because the order
+//! of a struct's fields is nobody's protocol: here a change of the wire is a
+//! change of this file.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use super::{Frame, Hello, WireError};
+use crate::raft::{
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, PreVote, PreVoteResponse,
+    RequestVote, RequestVoteResponse, Rpc,
+};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
+
+/// The first element of a body. A number is never given to another kind.
+mod kind {
+    pub const HELLO: u8 = 1;
+    pub const REFUSED: u8 = 2;
+    pub const APPEND_ENTRIES: u8 = 16;
+    pub const APPEND_ENTRIES_RESPONSE: u8 = 17;
+    pub const REQUEST_VOTE: u8 = 18;
+    pub const REQUEST_VOTE_RESPONSE: u8 = 19;
+    pub const PRE_VOTE: u8 = 20;
+    pub const PRE_VOTE_RESPONSE: u8 = 21;
+}
+
+/// The outcome in an AppendEntriesResponse.
+mod outcome {
+    pub const SUCCESS: u8 = 0;
+    pub const CONFLICT: u8 = 1;
+}
+
+/// The second element of a hello: whoever sends it means this protocol.
+const MAGIC: &str = "coracle";
+
+/// What a count of elements may reserve before they are there.
+const PREALLOCATED_ENTRIES_MAX: usize = 1024;
+
+/// A frame as it is serialised.
+pub(super) struct Body<'a>(pub &'a Frame);
+
+impl Body<'_> {
+    pub(super) fn encode(&self, output: &mut BytesMut) {
+        rmp_serde::encode::write(&mut output.writer(), self)
+            .expect("memory takes every write, and every type here has a MessagePack form");
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Frame, WireError> {
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(&bytes);
+        let frame = Frame::deserialize(&mut deserializer)?;
+        // Whatever still has a beginning is too much.
+        match IgnoredAny::deserialize(&mut deserializer) {
+            Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(frame),
+            _ => Err(WireError::Trailing),
+        }
+    }
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Frame::Hello(hello) => {
+                (kind::HELLO, MAGIC, &hello.cluster, hello.from, hello.to).serialize(serializer)
+            }
+            Frame::Refused { reason } => (kind::REFUSED, reason).serialize(serializer),
+            Frame::Rpc(envelope) => serialize_envelope(envelope, serializer),
+        }
+    }
+}
+
+fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok, S::Error> {
+    let Envelope { from, to, term, rpc } = envelope;
+    match rpc {
+        Rpc::AppendEntries(append) => (
+            kind::APPEND_ENTRIES,
+            from,
+            to,
+            term,
+            append.request_seq,
+            append.prev.index,
+            append.prev.term,
+            append.leader_commit,
+            append.read_seq,
+            Entries(&append.entries),
+        )
+            .serialize(s),
+        Rpc::AppendEntriesResponse(AppendEntriesResponse { request_seq, read_seq, result }) => {
+            let kind = kind::APPEND_ENTRIES_RESPONSE;
+            match result {
+                AppendResult::Success { match_index: index } => {
+                    (kind, from, to, term, request_seq, read_seq, outcome::SUCCESS, index)
+                        .serialize(s)
+                }
+                AppendResult::Conflict { conflict_index: index, conflict_term } => {
+                    let outcome = outcome::CONFLICT;
+                    (kind, from, to, term, request_seq, read_seq, outcome, index, conflict_term)
+                        .serialize(s)
+                }
+            }
+        }
+        Rpc::RequestVote(RequestVote { last }) => {
+            (kind::REQUEST_VOTE, from, to, term, last.index, last.term).serialize(s)
+        }
+        Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted }) => {
+            (kind::REQUEST_VOTE_RESPONSE, from, to, term, vote_granted).serialize(s)
+        }
+        Rpc::PreVote(PreVote { last }) => {
+            (kind::PRE_VOTE, from, to, term, last.index, last.term).serialize(s)
+        }
+        Rpc::PreVoteResponse(PreVoteResponse { vote_granted }) => {
+            (kind::PRE_VOTE_RESPONSE, from, to, term, vote_granted).serialize(s)
+        }
+    }
+}
+
+struct Entries<'a>(&'a [Entry]);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(EntryBody))
+    }
+}
+
+struct EntryBody<'a>(&'a Entry);
+
+impl Serialize for EntryBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Entry { index, term, stamp_ms, payload } = self.0;
+        let body = payload.body();
+        (index, term, stamp_ms, payload.kind(), serde_bytes::Bytes::new(&body))
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Frame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Frame, D::Error> {
+        deserializer.deserialize_seq(FrameVisitor)
+    }
+}
+
+struct FrameVisitor;
+
+impl<'de> Visitor<'de> for FrameVisitor {
+    type Value = Frame;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array that begins with the frame's kind")
+    }
+
+    // The deserializer refuses elements that are left over.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Frame, A::Error> {
+        let array = &mut array;
+        match next::<u8, A>(array, "kind")? {
+            kind::HELLO => visit_hello(array),
+            kind::REFUSED => Ok(Frame::Refused { reason: next(array, "reason")? }),
+            kind => visit_envelope(kind, array),
+        }
+    }
+}
+
+/// The next element, which must be there.
+fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
+    array: &mut A,
+    name: &'static str,
+) -> Result<T, A::Error> {
+    array.next_element()?.ok_or_else(|| de::Error::missing_field(name))
+}
+
+fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error> {
+    if next::<&str, A>(array, "magic")? != MAGIC {
+        return Err(de::Error::custom("a hello of another protocol"));
+    }
+    Ok(Frame::Hello(Hello {
+        cluster: next(array, "cluster")?,
+        from: next(array, "from")?,
+        to: next(array, "to")?,
+    }))
+}
+
+fn visit_envelope<'de, A: SeqAccess<'de>>(kind: u8, array: &mut A) -> Result<Frame, A::Error> {
+    let from: NodeId = next(array, "from")?;
+    let to: NodeId = next(array, "to")?;
+    let term: Term = next(array, "term")?;
+    let rpc = match kind {
+        kind::APPEND_ENTRIES => Rpc::AppendEntries(AppendEntries {
+            request_seq: next(array, "request_seq")?,
+            prev: visit_position(array)?,
+            leader_commit: next(array, "leader_commit")?,
+            read_seq: next(array, "read_seq")?,
+            entries: next::<OwnEntries, A>(array, "entries")?.0,
+        }),
+        kind::APPEND_ENTRIES_RESPONSE => Rpc::AppendEntriesResponse(AppendEntriesResponse {
+            request_seq: next(array, "request_seq")?,
+            read_seq: next(array, "read_seq")?,
+            result: visit_append_result(array)?,
+        }),
+        kind::REQUEST_VOTE => Rpc::RequestVote(RequestVote { last: visit_position(array)? }),
+        kind::REQUEST_VOTE_RESPONSE => Rpc::RequestVoteResponse(RequestVoteResponse {
+            vote_granted: next(array, "vote_granted")?,
+        }),
+        kind::PRE_VOTE => Rpc::PreVote(PreVote { last: visit_position(array)? }),
+        kind::PRE_VOTE_RESPONSE => {
+            Rpc::PreVoteResponse(PreVoteResponse { vote_granted: next(array, "vote_granted")? })
+        }
+        kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
+    };
+    Ok(Frame::Rpc(Envelope { from, to, term, rpc }))
+}
+
+fn visit_position<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<LogPosition, A::Error> {
+    let index: LogIndex = next(array, "index")?;
+    Ok(LogPosition { index, term: next(array, "term")? })
+}
+
+fn visit_append_result<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<AppendResult, A::Error> {
+    match next::<u8, A>(array, "outcome")? {
+        outcome::SUCCESS => Ok(AppendResult::Success { match_index: next(array, "match_index")? }),
+        outcome::CONFLICT => Ok(AppendResult::Conflict {
+            conflict_index: next(array, "conflict_index")?,
+            conflict_term: next(array, "conflict_term")?,
+        }),
+        other => Err(de::Error::custom(format_args!("a response of unknown outcome {other}"))),
+    }
+}
+
+struct OwnEntries(Vec<Entry>);
+
+impl<'de> Deserialize<'de> for OwnEntries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OwnEntries, D::Error> {
+        deserializer.deserialize_seq(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = OwnEntries;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<OwnEntries, A::Error> {
+        // The count is only a claim until the elements are there.
+        let claimed = array.size_hint().unwrap_or(0);
+        let mut entries = Vec::with_capacity(claimed.min(PREALLOCATED_ENTRIES_MAX));
+        while let Some(fields) = array.next_element()? {
+            let (index, term, stamp_ms, kind, body): (LogIndex, Term, u64, u8, &[u8]) = fields;
+            // A copy of its own: the store keeps a value for as long as its key
+            // lives, and must not keep the whole frame with it.
+            let payload = Payload::decode(kind, Bytes::copy_from_slice(body))
+                .map_err(|error| de::Error::custom(format_args!("entry {index}: {error}")))?;
+            entries.push(Entry { index, term, stamp_ms, payload });
+        }
+        Ok(OwnEntries(entries))
+    }
+}
