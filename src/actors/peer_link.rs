@@ -1,10 +1,166 @@
-//! Stub.
+//! The outbound connection to one peer: requests go out on it, and the responses
+//! to them come back on it.
+//!
+//! Each node dials each of its peers, so two nodes have two connections, and each
+//! carries the requests of its dialler. A response can therefore never reach a
+//! dialler on another connection than the one that its request left by (B36):
+//! when a connection ends, all that was under way on it ends with it, and
+//! `LinkDown` says so before anything of the next connection is heard.
+//!
+//! | in | from | out |
+//! | --- | --- | --- |
+//! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, or nothing without a connection |
+//! | [`Shutdown`] | `node` | |
+//! | frames | the peer | `AppendResponse` to ReplicatorActor, `PeerMessage` to RaftActor |
+//! | a good hello | the peer | `LinkUp` to ReplicatorActor |
+//! | the end of a connection | | `LinkDown`, and `PeerDisconnected` to RaftActor |
+//! | a refused dial | | `PeerDisconnected` to RaftActor |
+//!
+//! Owns the connection and its back-off. Runs on the main arbiter, as do all who
+//! send to it: its timers are not starved by a mailbox, because nobody else runs
+//! while it drains its own. Nothing that a peer sends can do more than end the
+//! connection. What it holds is bounded: a peer that does not read is dropped at
+//! [`LinkSettings::outbound_bytes_max`] (B80), and what is read is handed over
+//! before more is read ([`arm_read_after_others`]): the receivers' mailboxes hold
+//! one read's worth of a connection at the most.
 
-use actix::{Message, Recipient};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
 
-use super::raft::{ConnectionRefused, PeerMessage};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
+    WrapFuture,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
+
+use super::connection::{ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write};
+use super::peer_stream::{PeerError, PeerStream, Way, kind_of};
+use super::raft::{PeerDisconnected, PeerMessage};
 use super::replicator::{AppendResponse, LinkDown, LinkUp};
-use crate::raft::Envelope;
+use crate::net::{Network, Stream};
+use crate::raft::{Envelope, Rpc};
+use crate::types::NodeId;
+use crate::wire::{Frame, Hello};
+
+/// How connections between nodes behave, dialled and accepted ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkSettings {
+    /// The limit of a frame, in bytes: above the largest AppendEntries that a
+    /// replicator makes.
+    pub frame_bytes_max: usize,
+    /// The limit of what one connection holds unsent, in bytes; it is dropped
+    /// above.
+    pub outbound_bytes_max: usize,
+    /// How long connecting may take.
+    pub dial_timeout_ms: u64,
+    /// How long either side waits for the other's hello.
+    pub hello_timeout_ms: u64,
+    /// How long a peer may leave requests without any response; the connection is
+    /// dropped then.
+    pub silence_ms_max: u64,
+    /// The pause before a second dial; it doubles from dial to dial.
+    pub backoff_ms_min: u64,
+    /// The longest pause between dials.
+    pub backoff_ms_max: u64,
+    /// How many accepted connections may be without a good hello at a time; the
+    /// newest are dropped above.
+    pub greetings_max: usize,
+}
+
+impl Default for LinkSettings {
+    fn default() -> LinkSettings {
+        LinkSettings {
+            frame_bytes_max: 8 * 1024 * 1024,
+            outbound_bytes_max: 32 * 1024 * 1024,
+            dial_timeout_ms: 1000,
+            hello_timeout_ms: 2000,
+            silence_ms_max: 2000,
+            backoff_ms_min: 20,
+            backoff_ms_max: 500,
+            greetings_max: 64,
+        }
+    }
+}
+
+/// Where PeerLinkActor sends.
+#[derive(Clone, Debug)]
+pub struct PeerLinkPorts {
+    /// RaftActor: responses to votes and pre-votes.
+    pub messages: Recipient<PeerMessage>,
+    /// RaftActor: the connection ended, or a dial was refused.
+    pub disconnected: Recipient<PeerDisconnected>,
+    /// The peer's ReplicatorActor.
+    pub up: Recipient<LinkUp>,
+    /// The peer's ReplicatorActor.
+    pub down: Recipient<LinkDown>,
+    /// The peer's ReplicatorActor: responses to AppendEntries.
+    pub responses: Recipient<AppendResponse>,
+}
+
+/// See the module.
+pub struct PeerLinkActor {
+    /// What it says of itself and of the peer.
+    hello: Hello,
+    host: String,
+    port: u16,
+    settings: LinkSettings,
+    network: Rc<dyn Network>,
+    ports: PeerLinkPorts,
+    rng: StdRng,
+    /// From the dial's success to the connection's end.
+    open: Option<OpenLink>,
+    /// Counts dials: tells the timers of one from those of another.
+    generation: u64,
+    /// Dials in a row that failed.
+    failed_dials: u32,
+    /// Connections in a row that ended soon after their hello.
+    short_lives: u32,
+    /// Whether a [`Flush`] is under way.
+    is_flushing: bool,
+    /// What was last logged of a failing peer: the same again is not.
+    complaint: Option<String>,
+}
+
+struct OpenLink {
+    stream: PeerStream,
+    /// When the peer's hello came; before, nothing else is said.
+    established: Option<Instant>,
+    /// When the first request left after the last that was received. Not a count
+    /// of open requests: the core answers most, but owes none a response.
+    unanswered: Option<Instant>,
+}
+
+impl PeerLinkActor {
+    /// A link to node `hello.to` at `host` and `port`; it dials as soon as it is
+    /// started. `seed` is of the back-off's jitter.
+    pub fn new(
+        hello: Hello,
+        (host, port): (String, u16),
+        settings: LinkSettings,
+        network: Rc<dyn Network>,
+        ports: PeerLinkPorts,
+        seed: u64,
+    ) -> PeerLinkActor {
+        PeerLinkActor {
+            hello,
+            host,
+            port,
+            settings,
+            network,
+            ports,
+            rng: StdRng::seed_from_u64(seed),
+            open: None,
+            generation: 0,
+            failed_dials: 0,
+            short_lives: 0,
+            is_flushing: false,
+            complaint: None,
+        }
+    }
+}
 
 /// Sent by RaftActor and ReplicatorActor to PeerLinkActor (requests) and by
 /// RaftActor to PeerSessionActor (responses): a message for the peer. Dropped
@@ -16,17 +172,246 @@ pub struct SendRpc {
     pub envelope: Envelope,
 }
 
-/// Where PeerLinkActor sends.
-#[derive(Clone, Debug)]
-pub struct PeerLinkPorts {
-    /// RaftActor: responses to votes and pre-votes.
-    pub messages: Recipient<PeerMessage>,
-    /// RaftActor: a dial was refused.
-    pub refused: Recipient<ConnectionRefused>,
-    /// The peer's ReplicatorActor.
-    pub up: Recipient<LinkUp>,
-    /// The peer's ReplicatorActor.
-    pub down: Recipient<LinkDown>,
-    /// The peer's ReplicatorActor: responses to AppendEntries.
-    pub responses: Recipient<AppendResponse>,
+/// Sent by `node` to PeerLinkActor and PeerAcceptorActor at the end, and by
+/// PeerAcceptorActor to a PeerSessionActor that has been replaced: close what is
+/// open and stop.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Shutdown;
+
+/// To itself, once a drain of the mailbox: everything that was put leaves in one
+/// write.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl Actor for PeerLinkActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let check = Duration::from_millis((self.settings.silence_ms_max / 4).max(1));
+        ctx.run_interval(check, PeerLinkActor::check_silence);
+        self.dial(ctx);
+    }
+
+    fn stopped(&mut self, _ctx: &mut Context<Self>) {
+        if self.open.take().is_some_and(|open| open.established.is_some()) {
+            self.ports.down.do_send(LinkDown);
+        }
+    }
 }
+
+impl Handler<SendRpc> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, SendRpc { envelope }: SendRpc, ctx: &mut Context<Self>) {
+        let Some(open) = self.open.as_mut().filter(|open| open.established.is_some()) else {
+            return;
+        };
+        match open.stream.put(&Frame::Rpc(envelope)) {
+            Ok(()) => {
+                open.unanswered.get_or_insert_with(Instant::now);
+                if !self.is_flushing {
+                    self.is_flushing = true;
+                    ctx.notify(Flush);
+                }
+            }
+            Err(PeerError::Wire(error)) => {
+                log::error!("did not send a message {}: {error}", self.keys());
+            }
+            Err(error) => self.end(error, ctx),
+        }
+    }
+}
+
+impl Handler<Shutdown> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+impl Handler<Flush> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, ctx: &mut Context<Self>) {
+        self.is_flushing = false;
+        arm_write(self, ctx);
+    }
+}
+
+impl ConnectedActor for PeerLinkActor {
+    fn connection(&mut self) -> Option<&mut Connection> {
+        self.open.as_mut().map(|open| open.stream.connection())
+    }
+
+    fn on_read(&mut self, ctx: &mut Context<Self>) {
+        while let Some(open) = &mut self.open {
+            open.unanswered = None;
+            let taken = match open.stream.next_frame() {
+                Ok(None) => return arm_read_after_others(self, ctx),
+                Ok(Some(frame)) => self.take_frame(frame),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(reason) = taken {
+                self.end(reason, ctx);
+            }
+        }
+    }
+
+    fn on_written(&mut self, _ctx: &mut Context<Self>) {}
+
+    fn on_end(&mut self, end: io::Result<()>, ctx: &mut Context<Self>) {
+        self.end(end.map_or_else(PeerError::Broken, |()| PeerError::Closed), ctx);
+    }
+}
+
+impl PeerLinkActor {
+    fn peer(&self) -> NodeId {
+        self.hello.to
+    }
+
+    /// What every log line of a link has.
+    fn keys(&self) -> String {
+        let Hello { from, to, .. } = self.hello;
+        format!("node={from} peer={to} address={}:{}", self.host, self.port)
+    }
+
+    fn dial(&mut self, ctx: &mut Context<Self>) {
+        self.generation += 1;
+        let limit = Duration::from_millis(self.settings.dial_timeout_ms);
+        let connect = tokio::time::timeout(limit, self.network.connect(&self.host, self.port));
+        ctx.spawn(connect.into_actor(self).map(|dialled, actor, ctx| match dialled {
+            Ok(Ok(stream)) => actor.greet(stream, ctx),
+            Ok(Err(error)) => {
+                // Nobody listens there: the peer's process is gone. A host that
+                // does not answer, or has no name now, tells nothing of the process.
+                if error.kind() == io::ErrorKind::ConnectionRefused {
+                    actor.ports.disconnected.do_send(PeerDisconnected { peer: actor.peer() });
+                }
+                actor.fail_dial(PeerError::Dial(error), ctx);
+            }
+            Err(_) => {
+                actor.fail_dial(PeerError::DialTimeout(actor.settings.dial_timeout_ms), ctx);
+            }
+        }));
+    }
+
+    fn greet(&mut self, stream: Stream, ctx: &mut Context<Self>) {
+        let mut stream = PeerStream::new(stream, self.generation, &self.settings);
+        if let Err(error) = stream.put(&Frame::Hello(self.hello.clone())) {
+            return self.fail_dial(error, ctx);
+        }
+        self.open = Some(OpenLink { stream, established: None, unanswered: None });
+        arm_write(self, ctx);
+        arm_read(self, ctx);
+        let (generation, limit_ms) = (self.generation, self.settings.hello_timeout_ms);
+        ctx.run_later(Duration::from_millis(limit_ms), move |actor, ctx| {
+            let is_waiting = actor.open.as_ref().is_some_and(|open| open.established.is_none());
+            if is_waiting && actor.generation == generation {
+                actor.end(PeerError::HelloTimeout(limit_ms), ctx);
+            }
+        });
+    }
+
+    fn take_frame(&mut self, frame: Frame) -> Result<(), PeerError> {
+        let is_established = self.open.as_ref().is_some_and(|open| open.established.is_some());
+        match frame {
+            Frame::Hello(hello) if !is_established => self.establish(hello),
+            Frame::Refused { reason } if !is_established => Err(PeerError::Refused(reason)),
+            Frame::Rpc(envelope) if is_established && envelope.rpc.is_response() => {
+                self.take_response(envelope)
+            }
+            frame => Err(PeerError::Unexpected(kind_of(&frame))),
+        }
+    }
+
+    fn establish(&mut self, hello: Hello) -> Result<(), PeerError> {
+        if hello != self.hello.answer() {
+            return Err(PeerError::Answer(hello));
+        }
+        if let Some(open) = &mut self.open {
+            open.established = Some(Instant::now());
+            open.stream.trust();
+        }
+        self.failed_dials = 0;
+        self.complaint = None;
+        log::info!("peer connected {}", self.keys());
+        self.ports.up.do_send(LinkUp);
+        Ok(())
+    }
+
+    fn take_response(&self, envelope: Envelope) -> Result<(), PeerError> {
+        Way { from: self.hello.to, to: self.hello.from }.check(&envelope)?;
+        match envelope.rpc {
+            Rpc::AppendEntriesResponse(response) => {
+                self.ports.responses.do_send(AppendResponse { term: envelope.term, response });
+            }
+            _ => self.ports.messages.do_send(PeerMessage { envelope }),
+        }
+        Ok(())
+    }
+
+    /// A peer whose process hangs keeps its connection, and its kernel takes what
+    /// is sent for a while: only its silence tells (B36).
+    fn check_silence(&mut self, ctx: &mut Context<Self>) {
+        let Some(since) = self.open.as_ref().and_then(|open| open.unanswered) else { return };
+        let silence_ms = since.elapsed().as_millis();
+        if silence_ms >= u128::from(self.settings.silence_ms_max) {
+            self.end(PeerError::Silent(silence_ms), ctx);
+        }
+    }
+
+    /// Drops the connection, and sees to the next one.
+    fn end(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
+        let Some(open) = self.open.take() else { return };
+        let Some(established) = open.established else { return self.fail_dial(reason, ctx) };
+        log::warn!("peer disconnected {}: {reason}", self.keys());
+        self.ports.down.do_send(LinkDown);
+        self.ports.disconnected.do_send(PeerDisconnected { peer: self.peer() });
+        self.redial(established, ctx);
+    }
+
+    /// A lost connection is redialled at once. One that never lasts is not: what
+    /// ended it may come again with every attempt.
+    fn redial(&mut self, established: Instant, ctx: &mut Context<Self>) {
+        if established.elapsed() >= Duration::from_millis(self.settings.backoff_ms_max) {
+            self.short_lives = 0;
+        }
+        let short_lives = self.short_lives;
+        self.short_lives = short_lives.saturating_add(1);
+        match short_lives {
+            0 => self.dial(ctx),
+            short_lives => self.dial_later(short_lives, ctx),
+        }
+    }
+
+    fn fail_dial(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
+        let line = format!("did not connect to peer {}: {reason}", self.keys());
+        if self.complaint.as_ref() == Some(&line) {
+            log::debug!("{line}");
+        } else {
+            log::warn!("{line}");
+            self.complaint = Some(line);
+        }
+        self.failed_dials = self.failed_dials.saturating_add(1);
+        self.dial_later(self.failed_dials, ctx);
+    }
+
+    /// Dials after a pause for the `attempt`th time in a row, counted from 1.
+    fn dial_later(&mut self, attempt: u32, ctx: &mut Context<Self>) {
+        let LinkSettings { backoff_ms_min, backoff_ms_max, .. } = self.settings;
+        // Beyond 32 doublings any pause is at its cap.
+        let doubled = backoff_ms_min.saturating_mul(1 << (attempt - 1).min(32));
+        let pause_ms = doubled.min(backoff_ms_max).max(1);
+        // Spread over its upper half: servers that lost the same peer at the same
+        // moment do not come back in step.
+        let pause_ms = self.rng.random_range(pause_ms.div_ceil(2)..=pause_ms);
+        ctx.run_later(Duration::from_millis(pause_ms), |actor, ctx| actor.dial(ctx));
+    }
+}
+
+#[cfg(test)]
+#[path = "peer_link_tests.rs"]
+mod tests;
