@@ -265,3 +265,7 @@ async fn write_all(writer: &mut Writer, mut pieces: VecDeque<Bytes>) -> io::Resu
     }
     writer.flush().await
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -12,6 +12,8 @@ pub mod peer_acceptor;
 pub mod peer_link;
 pub mod peer_session;
 mod peer_stream;
+#[cfg(test)]
+mod peer_testing;
 pub mod raft;
 pub mod replicator;
 pub mod session;
