@@ -5,6 +5,7 @@ use actix::{Addr, Handler, Message};
 use tokio::io::DuplexStream;
 
 use super::*;
+use crate::actors::peer_testing::run_paused;
 use crate::testing::settle;
 
 /// Reads, tells `Sink` of each read, and counts what the sink has not seen yet.
@@ -97,51 +98,57 @@ fn reader(connection: Connection) -> Reader {
     }
 }
 
-#[actix::test]
-async fn output_keeps_the_order_in_which_it_was_put_and_counts_it() {
-    let (mut connection, mut far) = duplex(1 << 20);
-    let large = Bytes::from(vec![b'l'; UNCOPIED_BYTES_MIN]);
-    let output = connection.output();
-    output.put_slice(b"a");
-    output.put_with(|buffer| buffer.extend_from_slice(b"bc"));
-    output.put_bytes(large.clone());
-    output.put_bytes(Bytes::from_static(b"d"));
-    output.put_with(|buffer| buffer.resize(buffer.len() + COPIED_BYTES_MAX, b'e'));
-    output.put_slice(b"f");
-    let expected = [b"abc", &large[..], b"d", &vec![b'e'; COPIED_BYTES_MAX][..], b"f"].concat();
-    assert_eq!(connection.unsent_bytes(), expected.len());
-    let actor = reader(connection).start();
-    let mut received = vec![0; expected.len()];
-    far.read_exact(&mut received).await.unwrap();
-    assert_eq!(received, expected);
-    drop(actor);
+#[test]
+fn output_keeps_the_order_in_which_it_was_put_and_counts_it() {
+    run_paused(async {
+        let (mut connection, mut far) = duplex(1 << 20);
+        let large = Bytes::from(vec![b'l'; UNCOPIED_BYTES_MIN]);
+        let output = connection.output();
+        output.put_slice(b"a");
+        output.put_with(|buffer| buffer.extend_from_slice(b"bc"));
+        output.put_bytes(large.clone());
+        output.put_bytes(Bytes::from_static(b"d"));
+        output.put_with(|buffer| buffer.resize(buffer.len() + COPIED_BYTES_MAX, b'e'));
+        output.put_slice(b"f");
+        let expected = [b"abc", &large[..], b"d", &vec![b'e'; COPIED_BYTES_MAX][..], b"f"].concat();
+        assert_eq!(connection.unsent_bytes(), expected.len());
+        let actor = reader(connection).start();
+        let mut received = vec![0; expected.len()];
+        far.read_exact(&mut received).await.unwrap();
+        assert_eq!(received, expected);
+        drop(actor);
+    });
 }
 
-#[actix::test]
-async fn a_dropped_connection_gives_up_a_write_that_waits_and_closes() {
-    let (mut connection, mut far) = duplex(10);
-    connection.output().put_bytes(Bytes::from(vec![0; 1 << 20]));
-    let reader = reader(connection);
-    let ends = Rc::clone(&reader.ends);
-    let actor = reader.start();
-    settle().await;
-    actor.do_send(Drop);
-    settle().await;
-    let mut rest = Vec::new();
-    far.read_to_end(&mut rest).await.unwrap();
-    assert_eq!(rest.len(), 10);
-    assert_eq!(ends.get(), 0, "its owner knows");
+#[test]
+fn a_dropped_connection_gives_up_a_write_that_waits_and_closes() {
+    run_paused(async {
+        let (mut connection, mut far) = duplex(10);
+        connection.output().put_bytes(Bytes::from(vec![0; 1 << 20]));
+        let reader = reader(connection);
+        let ends = Rc::clone(&reader.ends);
+        let actor = reader.start();
+        settle().await;
+        actor.do_send(Drop);
+        settle().await;
+        let mut rest = Vec::new();
+        far.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest.len(), 10);
+        assert_eq!(ends.get(), 0, "its owner knows");
+    });
 }
 
-#[actix::test]
-async fn others_have_their_turn_between_two_reads_however_much_there_is_to_read() {
-    let (connection, mut far) = duplex(1 << 20);
-    far.write_all(&vec![0; 1 << 20]).await.unwrap();
-    let reader = reader(connection);
-    let most_waiting = Rc::clone(&reader.most_waiting);
-    let actor = reader.start();
-    far.write_all(&vec![0; 1 << 20]).await.unwrap();
-    settle().await;
-    assert_eq!(most_waiting.get(), 1);
-    drop(actor);
+#[test]
+fn others_have_their_turn_between_two_reads_however_much_there_is_to_read() {
+    run_paused(async {
+        let (connection, mut far) = duplex(1 << 20);
+        far.write_all(&vec![0; 1 << 20]).await.unwrap();
+        let reader = reader(connection);
+        let most_waiting = Rc::clone(&reader.most_waiting);
+        let actor = reader.start();
+        far.write_all(&vec![0; 1 << 20]).await.unwrap();
+        settle().await;
+        assert_eq!(most_waiting.get(), 1);
+        drop(actor);
+    });
 }

@@ -3,7 +3,8 @@
 //!
 //! | in | from | out |
 //! | --- | --- | --- |
-//! | a hello | whoever dialled | a hello, `PeerGreeted` to the acceptor, `PeerAttached` to RaftActor; or a refusal, and the end |
+//! | a good hello | a peer | a hello, `PeerAttached` to RaftActor, `PeerGreeted` to the acceptor |
+//! | another hello | whoever dialled | a refusal, and the end |
 //! | frames | the peer | `PeerMessage` to RaftActor |
 //! | `SendRpc` | RaftActor | a frame |
 //! | `Shutdown` | PeerAcceptorActor | |

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix::System;
 use bytes::Bytes;
@@ -25,15 +26,16 @@ use crate::wire::{Frame, FrameCodec, Hello};
 /// Runs a test on a clock that jumps to the next timer when nobody has anything
 /// left to do.
 pub(super) fn run_paused(test: impl Future<Output = ()>) {
-    run(true, test);
+    run(true, Duration::from_secs(24 * 3600), test);
 }
 
 /// Runs a test on the real clock, for real sockets.
 pub(super) fn run_real(test: impl Future<Output = ()>) {
-    run(false, test);
+    run(false, Duration::from_secs(60), test);
 }
 
-fn run(start_paused: bool, test: impl Future<Output = ()>) {
+/// `patience` is for what never comes: it makes a test fail that would hang.
+fn run(start_paused: bool, patience: Duration, test: impl Future<Output = ()>) {
     let system = System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -41,7 +43,8 @@ fn run(start_paused: bool, test: impl Future<Output = ()>) {
             .build()
             .unwrap()
     });
-    system.block_on(test);
+    let in_time = system.block_on(async { tokio::time::timeout(patience, test).await });
+    in_time.expect("what the test waits for never came");
 }
 
 /// The end of a connection that the test holds.

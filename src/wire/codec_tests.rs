@@ -403,7 +403,9 @@ proptest! {
     }
 
     #[test]
-    fn noise_in_a_right_header_never_panics(body in proptest::collection::vec(any::<u8>(), 1..200)) {
+    fn noise_in_a_right_header_never_panics(
+        body in proptest::collection::vec(any::<u8>(), 1..200),
+    ) {
         let _ = decode(&frame_around(&body));
     }
 
