@@ -71,9 +71,9 @@ fn a_good_hello_attaches_the_peer_and_messages_go_both_ways() {
         let (bench, mut far, attached) = attached(&LinkSettings::default(), 1024).await;
         assert_eq!((attached.peer, attached.connection), (NodeId(2), 5));
         far.send(&Frame::Rpc(request_vote(2, 1))).await;
-        far.send(&Frame::Rpc(append(2, 1, 2000))).await;
+        far.send(&Frame::Rpc(append(2, 1, 10_000))).await;
         settle().await;
-        assert_eq!(bench.requests(), [request_vote(2, 1), append(2, 1, 2000)]);
+        assert_eq!(bench.requests(), [request_vote(2, 1), append(2, 1, 10_000)]);
         for envelope in [vote(1, 2), append_response(1, 2, 1)] {
             attached.port.do_send(SendRpc { envelope });
         }
