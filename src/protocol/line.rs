@@ -1,0 +1,259 @@
+//! The grammar of one command line. Faults are told from left to right: the
+//! first one found is the one that the client is told.
+
+use bytes::Bytes;
+
+use super::{ErrorReply, Limits, Request};
+use crate::kv::{Once, Operation, Query};
+
+/// The longest client name of `once`, in bytes.
+const CLIENT_BYTES_MAX: usize = 64;
+/// The longest time to live: a hundred years, in seconds.
+const EXPTIME_MAX: u64 = 3_153_600_000;
+/// The most keys that one `scan` may ask for.
+const SCAN_LIMIT_MAX: u64 = 10_000;
+
+/// A well-formed line.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// The command is whole.
+    Request(Request),
+    /// A data block of so many bytes follows.
+    Write(WriteHead, usize),
+}
+
+/// A write that waits for its value.
+#[derive(Debug)]
+pub(super) struct WriteHead {
+    verb: WriteVerb,
+    key: Bytes,
+    exptime: u64,
+    once: Option<Once>,
+    noreply: bool,
+}
+
+#[derive(Debug)]
+enum WriteVerb {
+    Set,
+    Add,
+    Cas { version: u64 },
+}
+
+impl WriteHead {
+    /// The command, now that its value is there.
+    pub(super) fn with_value(self, value: Bytes) -> Request {
+        let WriteHead { verb, key, exptime, once, noreply } = self;
+        let operation = match verb {
+            WriteVerb::Set => Operation::Set { key, exptime, value },
+            WriteVerb::Add => Operation::Add { key, exptime, value },
+            WriteVerb::Cas { version } => Operation::Cas { key, exptime, version, value },
+        };
+        Request::Write { operation, once, noreply }
+    }
+}
+
+/// Parses a line without its line end.
+pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
+    let mut fields = Fields::of(line);
+    let word = fields.0.next().ok_or(ErrorReply::CmdErr("the line is empty".into()))?;
+    if is(word, "once") {
+        let client = fields.name("the client's name is missing")?;
+        if client.len() > CLIENT_BYTES_MAX {
+            return cmd_err("a client's name has at most 64 bytes");
+        }
+        let client = Bytes::copy_from_slice(client);
+        let seq = fields.number("<seq> is not a number")?;
+        if seq == 0 {
+            return cmd_err("<seq> begins at 1");
+        }
+        let word = fields.field("a command is missing behind once")?;
+        return write(word, Some(Once { client, seq }), &mut fields, limits)
+            .unwrap_or_else(|| cmd_err("once goes before set, add, cas or delete only"));
+    }
+    if let Some(write) = write(word, None, &mut fields, limits) {
+        return write;
+    }
+    let request = if is(word, "get") {
+        Request::Read(Query::Get { key: fields.key(limits)? })
+    } else if is(word, "getm") {
+        Request::Read(Query::GetMeta { key: fields.key(limits)? })
+    } else if is(word, "scan") {
+        scan(&mut fields, limits)?
+    } else if is(word, "ping") {
+        Request::Ping
+    } else if is(word, "status") {
+        Request::Status
+    } else if is(word, "help") {
+        Request::Help
+    } else if is(word, "quit") {
+        Request::Quit
+    } else {
+        return cmd_err("unknown command; help lists them");
+    };
+    fields.end()?;
+    Ok(Line::Request(request))
+}
+
+/// How many bytes of data follow a line, whatever else is wrong with it, if its
+/// word is one with a data block and the number can be read. Found by position,
+/// behind any number of `once`.
+pub(super) fn block_bytes(line: &[u8]) -> Option<u64> {
+    let mut fields = Fields::of(line).0;
+    let mut word = fields.next()?;
+    while is(word, "once") {
+        word = fields.nth(2)?;
+    }
+    let before = match word {
+        word if is(word, "set") || is(word, "add") => 2,
+        word if is(word, "cas") => 3,
+        _ => return None,
+    };
+    number(fields.nth(before)?)
+}
+
+/// Parses the rest of a line whose word is `word`; `None` when that is no write.
+fn write<'a>(
+    word: &[u8],
+    once: Option<Once>,
+    fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
+    limits: &Limits,
+) -> Option<Result<Line, ErrorReply>> {
+    if is(word, "set") {
+        Some(stored(WriteVerb::Set, once, fields, limits))
+    } else if is(word, "add") {
+        Some(stored(WriteVerb::Add, once, fields, limits))
+    } else if is(word, "cas") {
+        Some(stored(WriteVerb::Cas { version: 0 }, once, fields, limits))
+    } else if is(word, "delete") {
+        Some(delete(once, fields, limits))
+    } else {
+        None
+    }
+}
+
+fn stored<'a>(
+    mut verb: WriteVerb,
+    once: Option<Once>,
+    fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
+    limits: &Limits,
+) -> Result<Line, ErrorReply> {
+    let key = fields.key(limits)?;
+    let exptime = fields.number("<exptime> is not a number")?;
+    if exptime > EXPTIME_MAX {
+        return cmd_err("<exptime> is at most 3153600000 seconds");
+    }
+    if let WriteVerb::Cas { version } = &mut verb {
+        *version = fields.number("<version> is not a number")?;
+    }
+    let value_bytes = fields.number("<numbytes> is not a number")?;
+    let noreply = fields.noreply()?;
+    let value_bytes = usize::try_from(value_bytes)
+        .ok()
+        .filter(|bytes| *bytes <= limits.value_bytes_max)
+        .ok_or_else(|| too_large("a value", limits.value_bytes_max))?;
+    Ok(Line::Write(WriteHead { verb, key, exptime, once, noreply }, value_bytes))
+}
+
+fn delete<'a>(
+    once: Option<Once>,
+    fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
+    limits: &Limits,
+) -> Result<Line, ErrorReply> {
+    let operation = Operation::Delete { key: fields.key(limits)? };
+    let noreply = fields.noreply()?;
+    Ok(Line::Request(Request::Write { operation, once, noreply }))
+}
+
+fn scan<'a>(
+    fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
+    limits: &Limits,
+) -> Result<Request, ErrorReply> {
+    let mut prefix = fields.key(limits)?;
+    if prefix == b"*"[..] {
+        prefix = Bytes::new();
+    }
+    let limit = fields.number("<limit> is not a number")?;
+    if !(1..=SCAN_LIMIT_MAX).contains(&limit) {
+        return cmd_err("<limit> is 1 to 10000");
+    }
+    let after = match fields.0.next() {
+        Some(word) if is(word, "after") => Some(fields.key(limits)?),
+        Some(_) => return cmd_err("behind <limit> stands nothing, or after <key>"),
+        None => None,
+    };
+    Ok(Request::Read(Query::Scan { prefix, limit, after }))
+}
+
+/// What is left of a line, field by field.
+struct Fields<'a, I: Iterator<Item = &'a [u8]>>(I);
+
+impl<'a> Fields<'a, std::iter::Empty<&'a [u8]>> {
+    fn of(line: &'a [u8]) -> Fields<'a, impl Iterator<Item = &'a [u8]>> {
+        Fields(line.split(|byte| *byte == b' ').filter(|field| !field.is_empty()))
+    }
+}
+
+impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
+    fn field(&mut self, missing: &'static str) -> Result<&'a [u8], ErrorReply> {
+        self.0.next().ok_or(ErrorReply::CmdErr(missing.into()))
+    }
+
+    /// A field made of bytes that names may be made of.
+    fn name(&mut self, missing: &'static str) -> Result<&'a [u8], ErrorReply> {
+        let name = self.field(missing)?;
+        if name.iter().any(|byte| *byte <= 0x20 || *byte == 0x7f) {
+            return cmd_err("a name has a control character in it");
+        }
+        Ok(name)
+    }
+
+    /// A key, copied: it outlives the line, and a few bytes must not keep a
+    /// whole read buffer.
+    fn key(&mut self, limits: &Limits) -> Result<Bytes, ErrorReply> {
+        let key = self.name("a key is missing")?;
+        if key.len() > limits.key_bytes_max {
+            return Err(too_large("a key", limits.key_bytes_max));
+        }
+        Ok(Bytes::copy_from_slice(key))
+    }
+
+    fn number(&mut self, fault: &'static str) -> Result<u64, ErrorReply> {
+        self.0.next().and_then(number).ok_or(ErrorReply::CmdErr(fault.into()))
+    }
+
+    /// The end of a write: `noreply`, or nothing.
+    fn noreply(&mut self) -> Result<bool, ErrorReply> {
+        match self.0.next() {
+            None => Ok(false),
+            Some(word) if is(word, "noreply") => self.end().map(|()| true),
+            Some(_) => cmd_err("there are too many fields"),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), ErrorReply> {
+        match self.0.next() {
+            None => Ok(()),
+            Some(_) => cmd_err("there are too many fields"),
+        }
+    }
+}
+
+fn is(field: &[u8], word: &str) -> bool {
+    field.eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// A decimal number without a sign. Unlike `str::parse` it takes no `+`.
+fn number(field: &[u8]) -> Option<u64> {
+    field.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn cmd_err<T>(text: &'static str) -> Result<T, ErrorReply> {
+    Err(ErrorReply::CmdErr(text.into()))
+}
+
+fn too_large(what: &str, bytes_max: usize) -> ErrorReply {
+    ErrorReply::TooLarge(format!("{what} has at most {bytes_max} bytes").into())
+}

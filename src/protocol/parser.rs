@@ -1,0 +1,206 @@
+//! Framing: where a command begins and ends in a stream that is cut anywhere,
+//! and how to find the next one behind a bad one.
+
+use bytes::{Buf, BytesMut};
+
+use super::line::{self, Line, WriteHead};
+use super::{ErrorReply, Limits, Request};
+
+/// What the parser found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// A command to be executed.
+    Request(Request),
+    /// A command that gets this error; the next one can be parsed.
+    Refused(ErrorReply),
+    /// This error is the last that is sent: where the next command begins is
+    /// not known, or too far off to read on until there.
+    Fatal(ErrorReply),
+}
+
+/// A data block that is longer is not read past: the connection ends.
+const SKIPPED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Finds commands in what a client sends.
+#[derive(Debug)]
+pub struct Parser {
+    limits: Limits,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// In a command line, of which so many bytes are known to hold no line end:
+    /// they are not looked at again.
+    Line { searched: usize },
+    /// In the data block of a write; the line is already taken.
+    Value { head: WriteHead, value_bytes: usize },
+    /// In the data block of a command that has this error; thrown away as it
+    /// comes.
+    Skip { remaining: u64, error: ErrorReply },
+    /// Behind a data block that had no line end: nothing counts until the next.
+    Resync,
+    /// Behind a fatal error.
+    Ended,
+}
+
+/// What stands where a data block should be followed by its line end.
+enum BlockEnd {
+    /// A line end of so many bytes.
+    LineEnd(usize),
+    /// Something else.
+    Missing,
+    /// Not yet known.
+    Unknown,
+}
+
+impl Parser {
+    /// A parser at the beginning of a connection.
+    pub fn new(limits: Limits) -> Parser {
+        Parser { limits, state: State::Line { searched: 0 } }
+    }
+
+    /// Takes the next command from the front of `input`; `None` when it is not
+    /// all there. Until then `input` holds at most a line, or a value within its
+    /// limit. After [`Parsed::Fatal`] everything is thrown away.
+    pub fn next(&mut self, input: &mut BytesMut) -> Option<Parsed> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Line { searched: 0 }) {
+                State::Line { searched } => {
+                    if let Some(parsed) = self.line(searched, input)? {
+                        return Some(parsed);
+                    }
+                }
+                State::Value { head, value_bytes } => match block_end(input, value_bytes) {
+                    BlockEnd::LineEnd(end_bytes) => {
+                        let value = input.split_to(value_bytes).freeze();
+                        input.advance(end_bytes);
+                        return Some(Parsed::Request(head.with_value(value)));
+                    }
+                    BlockEnd::Missing => {
+                        input.advance(value_bytes);
+                        self.state = State::Resync;
+                        let text = "the data block is not followed by a line end";
+                        return Some(Parsed::Refused(ErrorReply::CmdErr(text.into())));
+                    }
+                    BlockEnd::Unknown => {
+                        self.state = State::Value { head, value_bytes };
+                        return None;
+                    }
+                },
+                State::Skip { remaining, error } => {
+                    let skipped =
+                        usize::try_from(remaining).map_or(input.len(), |all| all.min(input.len()));
+                    input.advance(skipped);
+                    let remaining = remaining - skipped as u64;
+                    let end = if remaining > 0 { BlockEnd::Unknown } else { block_end(input, 0) };
+                    match end {
+                        BlockEnd::LineEnd(end_bytes) => input.advance(end_bytes),
+                        BlockEnd::Missing => self.state = State::Resync,
+                        BlockEnd::Unknown => {
+                            self.state = State::Skip { remaining, error };
+                            return None;
+                        }
+                    }
+                    return Some(Parsed::Refused(error));
+                }
+                State::Resync => match input.iter().position(|byte| *byte == b'\n') {
+                    Some(at) => input.advance(at + 1),
+                    None => {
+                        input.clear();
+                        self.state = State::Resync;
+                        return None;
+                    }
+                },
+                State::Ended => {
+                    input.clear();
+                    self.state = State::Ended;
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Takes a command line. `None`: it is not all there. `Some(None)`: a data
+    /// block comes first.
+    fn line(&mut self, searched: usize, input: &mut BytesMut) -> Option<Option<Parsed>> {
+        let line_bytes_max = self.limits.line_bytes_max;
+        // Behind the longest line and its line end nothing needs to be searched.
+        let searchable = input.len().min(line_bytes_max + 2);
+        let found = input[searched..searchable].iter().position(|byte| *byte == b'\n');
+        let Some(end) = found.map(|at| searched + at) else {
+            // A last `\r` may yet turn out to belong to the line end.
+            let known = without_cr(&input[..searchable]).len();
+            if known > line_bytes_max {
+                return Some(Some(self.line_too_large()));
+            }
+            self.state = State::Line { searched: searchable };
+            return None;
+        };
+        let line = without_cr(&input[..end]);
+        if line.len() > line_bytes_max {
+            return Some(Some(self.line_too_large()));
+        }
+        let parsed = match line::parse(line, &self.limits) {
+            Ok(Line::Request(request)) => Some(Parsed::Request(request)),
+            Ok(Line::Write(head, value_bytes)) => {
+                self.state = State::Value { head, value_bytes };
+                None
+            }
+            Err(error) => match line::block_bytes(line) {
+                None => Some(Parsed::Refused(error)),
+                Some(bytes) if bytes <= self.skipped_bytes_max() => {
+                    self.state = State::Skip { remaining: bytes, error };
+                    None
+                }
+                Some(_) => {
+                    self.state = State::Ended;
+                    Some(Parsed::Fatal(error))
+                }
+            },
+        };
+        input.advance(end + 1);
+        Some(parsed)
+    }
+
+    /// A block that would be taken as a value is never too long to be read past.
+    fn skipped_bytes_max(&self) -> u64 {
+        SKIPPED_BYTES_MAX.max(self.limits.value_bytes_max as u64)
+    }
+
+    fn line_too_large(&mut self) -> Parsed {
+        self.state = State::Ended;
+        let text = format!("a line has at most {} bytes", self.limits.line_bytes_max);
+        Parsed::Fatal(ErrorReply::TooLarge(text.into()))
+    }
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn block_end(input: &[u8], at: usize) -> BlockEnd {
+    match (input.get(at), input.get(at + 1)) {
+        (Some(b'\n'), _) => BlockEnd::LineEnd(1),
+        (Some(b'\r'), Some(b'\n')) => BlockEnd::LineEnd(2),
+        (None, _) | (Some(b'\r'), None) => BlockEnd::Unknown,
+        (Some(_), _) => BlockEnd::Missing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_were_searched_are_not_searched_again() {
+        let limits = Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 };
+        let mut parser = Parser::new(limits);
+        let mut input = BytesMut::new();
+        for count in 1..=1024 {
+            input.extend_from_slice(b"x");
+            assert_eq!(parser.next(&mut input), None);
+            assert!(matches!(parser.state, State::Line { searched } if searched == count));
+        }
+    }
+}
