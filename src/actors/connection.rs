@@ -12,8 +12,10 @@
 //! a stalled peer ends, and what it held of the socket and of the output goes
 //! with it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytes::{Buf, Bytes, BytesMut};
@@ -67,7 +69,12 @@ pub struct Connection {
     input: BytesMut,
     read_bytes: usize,
     output: Output,
-    writing_bytes: usize,
+    /// Of all output so far, what was handed to a write.
+    handed_bytes: u64,
+    /// What the kernel has not yet taken of the write under way, which counts
+    /// it down as it goes.
+    writing_bytes: Rc<Cell<usize>>,
+    output_ended: bool,
     /// Ends the read and the write under way: their futures own their halves of
     /// the stream meanwhile, and belong to the actor's context.
     closed: CancellationToken,
@@ -90,7 +97,9 @@ impl Connection {
             input: BytesMut::new(),
             read_bytes: READ_BYTES_MIN,
             output: Output::default(),
-            writing_bytes: 0,
+            handed_bytes: 0,
+            writing_bytes: Rc::default(),
+            output_ended: false,
             closed: CancellationToken::new(),
         }
     }
@@ -107,7 +116,20 @@ impl Connection {
 
     /// Bytes that the kernel has not yet taken.
     pub fn unsent_bytes(&self) -> usize {
-        self.writing_bytes + self.output.bytes
+        self.writing_bytes.get() + self.output.bytes
+    }
+
+    /// Bytes that the kernel has taken since the beginning: while they rise, the
+    /// other side reads.
+    pub fn sent_bytes(&self) -> u64 {
+        self.handed_bytes - self.writing_bytes.get() as u64
+    }
+
+    /// Tells the other side that nothing more comes, while what it still sends
+    /// can be read. A write under way is the last.
+    pub fn end_output(&mut self) {
+        self.output_ended = true;
+        self.writer = None;
     }
 }
 
@@ -219,12 +241,14 @@ pub fn arm_write<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
         return;
     }
     let Some(mut writer) = connection.writer.take() else { return };
-    connection.writing_bytes = connection.output.bytes;
+    connection.handed_bytes += connection.output.bytes as u64;
+    connection.writing_bytes.set(connection.output.bytes);
     let pieces = connection.output.take();
-    let generation = connection.generation;
+    let (generation, unwritten) = (connection.generation, Rc::clone(&connection.writing_bytes));
     let closed = connection.closed.clone();
     let write = async move {
-        let result = closed.run_until_cancelled(write_all(&mut writer, pieces)).await?;
+        let write = write_all(&mut writer, pieces, &unwritten);
+        let result = closed.run_until_cancelled(write).await?;
         Some((writer, result))
     };
     let done = write.into_actor(actor).map(move |written, actor, ctx| {
@@ -232,10 +256,9 @@ pub fn arm_write<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
         let Some(connection) = actor.connection().filter(|c| c.generation == generation) else {
             return;
         };
-        connection.writing_bytes = 0;
         match result {
             Ok(()) => {
-                connection.writer = Some(writer);
+                connection.writer = Some(writer).filter(|_| !connection.output_ended);
                 arm_write(actor, ctx);
                 actor.on_written(ctx);
             }
@@ -245,7 +268,11 @@ pub fn arm_write<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
     ctx.spawn(done);
 }
 
-async fn write_all(writer: &mut Writer, mut pieces: VecDeque<Bytes>) -> io::Result<()> {
+async fn write_all(
+    writer: &mut Writer,
+    mut pieces: VecDeque<Bytes>,
+    unwritten: &Cell<usize>,
+) -> io::Result<()> {
     while !pieces.is_empty() {
         let slices: Vec<IoSlice<'_>> =
             pieces.iter().take(WRITE_SLICES_MAX).map(|piece| IoSlice::new(piece)).collect();
@@ -253,6 +280,7 @@ async fn write_all(writer: &mut Writer, mut pieces: VecDeque<Bytes>) -> io::Resu
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        unwritten.set(unwritten.get() - written);
         while written > 0 {
             let first = pieces.front_mut().expect("no more is written than was given");
             let taken = written.min(first.len());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
+pub mod client_acceptor;
 pub mod connection;
 pub mod kv;
 pub mod log;

@@ -13,8 +13,8 @@
 //! | [`Shutdown`] | `node` | |
 //! | frames | the peer | `AppendResponse` to ReplicatorActor, `PeerMessage` to RaftActor |
 //! | a good hello | the peer | `LinkUp` to ReplicatorActor |
-//! | the end of a connection | | `LinkDown`, and `PeerDisconnected` to RaftActor |
-//! | a refused dial | | `PeerDisconnected` to RaftActor |
+//! | the end of a connection | | `LinkDown` to ReplicatorActor |
+//! | a refused dial | | `ConnectionRefused` to RaftActor |
 //!
 //! Owns the connection and its back-off. Runs on the main arbiter, as do all who
 //! send to it: its timers are not starved by a mailbox, because nobody else runs
@@ -38,7 +38,7 @@ use tokio::time::Instant;
 
 use super::connection::{ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write};
 use super::peer_stream::{PeerError, PeerStream, Way, kind_of};
-use super::raft::{PeerDisconnected, PeerMessage};
+use super::raft::{ConnectionRefused, PeerMessage};
 use super::replicator::{AppendResponse, LinkDown, LinkUp};
 use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Rpc};
@@ -90,8 +90,8 @@ impl Default for LinkSettings {
 pub struct PeerLinkPorts {
     /// RaftActor: responses to votes and pre-votes.
     pub messages: Recipient<PeerMessage>,
-    /// RaftActor: the connection ended, or a dial was refused.
-    pub disconnected: Recipient<PeerDisconnected>,
+    /// RaftActor: a dial was refused.
+    pub refused: Recipient<ConnectionRefused>,
     /// The peer's ReplicatorActor.
     pub up: Recipient<LinkUp>,
     /// The peer's ReplicatorActor.
@@ -288,7 +288,7 @@ impl PeerLinkActor {
                 // Nobody listens there: the peer's process is gone. A host that
                 // does not answer, or has no name now, tells nothing of the process.
                 if error.kind() == io::ErrorKind::ConnectionRefused {
-                    actor.ports.disconnected.do_send(PeerDisconnected { peer: actor.peer() });
+                    actor.ports.refused.do_send(ConnectionRefused { peer: actor.peer() });
                 }
                 actor.fail_dial(PeerError::Dial(error), ctx);
             }
@@ -369,7 +369,6 @@ impl PeerLinkActor {
         let Some(established) = open.established else { return self.fail_dial(reason, ctx) };
         log::warn!("peer disconnected {}: {reason}", self.keys());
         self.ports.down.do_send(LinkDown);
-        self.ports.disconnected.do_send(PeerDisconnected { peer: self.peer() });
         self.redial(established, ctx);
     }
 

@@ -1,10 +1,170 @@
-//! Stub.
+//! SessionActor: one client connection, from its first byte to its last.
+//!
+//! It parses what one read brought, sends all of it to RaftActor as one
+//! [`ClientRequests`], and writes the replies in the order of the commands,
+//! whatever the order in which the results come. What a server can answer by
+//! itself (`ping`, `help`, every error of the line) takes its place among them.
+//!
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`ClientReplies`] | RaftActor, KvActor | [`ClientRequests`] | RaftActor |
+//! | [`EndSession`] | the acceptor | [`SessionClosed`] | the acceptor |
+//!
+//! Owns: the connection, the parser, the [`Window`] of unanswered commands.
+//! Thread: any arbiter.
+//!
+//! Bounds: it reads only while the window and the unsent output have room, so a
+//! client that sends faster than it is served, or does not read its replies, is
+//! slowed by TCP and never refused. One that takes nothing for
+//! `write_stall_ms_max` is cut off.
+//!
+//! Failure: a broken connection ends the session; its commands go on. When
+//! RaftActor is gone, every waiting command gets `ERR_INTERNAL` and the session
+//! ends: nobody waits for an answer that cannot come.
 
-use actix::Message;
+mod window;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
+use bytes::{Bytes, BytesMut};
+use log::debug;
+use tokio::time::Instant;
+
+use self::window::Window;
+use super::SessionId;
+use super::client_acceptor::SessionClosed;
+use super::connection::{ConnectedActor, Connection, Output, arm_read, arm_write};
+use super::raft::{ClientRequest, ClientRequests};
 use crate::kv;
+use crate::net::Stream;
+use crate::protocol::{ErrorReply, Limits, Parsed, Parser, Reply, Request, Sink, Status};
 use crate::raft::NodeStatus;
 use crate::types::NodeId;
+
+/// What all sessions of a node have in common.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// What a client may send.
+    pub limits: Limits,
+    /// The size limit of the store that goes into every command; 0 is none.
+    pub store_bytes_max: u64,
+    /// A connection with so many unanswered commands is not read from.
+    pub inflight_commands_max: usize,
+    /// A connection whose unanswered commands, and the replies they are expected
+    /// to bring, weigh so many bytes is not read from.
+    pub inflight_bytes_max: usize,
+    /// A connection with so many unsent bytes of replies is not read from.
+    pub outbound_bytes_max: usize,
+    /// A connection whose client takes none of its replies for so long is cut.
+    pub write_stall_ms_max: u64,
+    /// Where clients find each node, for `ERR_REDIRECT`: host and port.
+    pub client_addresses: BTreeMap<NodeId, (String, u16)>,
+    /// When this process started.
+    pub started: Instant,
+}
+
+/// Where SessionActor sends.
+#[derive(Clone, Debug)]
+pub struct SessionPorts {
+    /// RaftActor.
+    pub raft: Recipient<ClientRequests>,
+    /// The acceptor.
+    pub closed: Recipient<SessionClosed>,
+}
+
+/// See the module.
+pub struct SessionActor {
+    id: SessionId,
+    config: Arc<SessionConfig>,
+    ports: SessionPorts,
+    /// The session's own mailbox.
+    reply_to: Arc<Recipient<ClientReplies>>,
+    connection: Connection,
+    parser: Parser,
+    intake: Intake,
+    /// The parser has taken all that was read. Only then is a read under way,
+    /// which holds the rest of the input.
+    exhausted: bool,
+    /// The client sends no more.
+    input_ended: bool,
+    window: Window,
+    /// Commands that were parsed and leave together.
+    batch: Vec<(u64, ClientRequest)>,
+    watch: Option<Watch>,
+}
+
+/// What becomes of what the client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    /// Commands are taken.
+    Open,
+    /// `status` is one moment in the order of the commands: it waits until those
+    /// before it are answered, and those behind wait for it.
+    Barrier {
+        /// It is on its way.
+        sent: bool,
+    },
+    /// No further command is executed. What comes is read and thrown away, for
+    /// closing a socket with unread input would reset the connection, and a
+    /// reset can eat replies that the client has not read yet.
+    Discarding,
+    /// All is said; the client has a moment to hang up.
+    Lingering,
+}
+
+/// Looks after a session that has something outstanding.
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    /// When the client last was seen taking replies, or had none to take.
+    progress_at: Instant,
+    /// How much it had taken then.
+    sent_bytes: u64,
+}
+
+/// How often a [`Watch`] looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a connection that we end is still read from.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl SessionActor {
+    /// A session of `stream`, in its own context.
+    pub fn new(
+        id: SessionId,
+        stream: Stream,
+        config: Arc<SessionConfig>,
+        ports: SessionPorts,
+        ctx: &Context<Self>,
+    ) -> SessionActor {
+        SessionActor {
+            id,
+            ports,
+            reply_to: Arc::new(ctx.address().recipient()),
+            connection: Connection::new(stream, 0),
+            parser: Parser::new(config.limits),
+            intake: Intake::Open,
+            exhausted: true,
+            input_ended: false,
+            window: Window::new(config.limits.value_bytes_max),
+            batch: Vec::new(),
+            watch: None,
+            config,
+        }
+    }
+
+    /// Makes it a session that tells the client why it has none, and ends.
+    #[must_use]
+    pub fn refused(mut self, error: ErrorReply) -> SessionActor {
+        self.end_with(error);
+        self
+    }
+}
 
 /// Sent by RaftActor and KvActor: replies to some of the session's commands, by
 /// slot, in any order.
@@ -42,4 +202,317 @@ pub enum Refusal {
     LeadershipLost,
     /// A write that was not committed in time: it may yet be executed.
     Timeout,
+}
+
+/// Sent by the acceptor when the server stops: take no further command, send
+/// the replies that are due, and close. Answered by [`SessionClosed`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct EndSession;
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.advance(ctx);
+    }
+
+    fn stopped(&mut self, _ctx: &mut Context<Self>) {
+        self.ports.closed.do_send(SessionClosed { session: self.id });
+    }
+}
+
+impl ConnectedActor for SessionActor {
+    fn connection(&mut self) -> Option<&mut Connection> {
+        Some(&mut self.connection)
+    }
+
+    fn on_read(&mut self, ctx: &mut Context<Self>) {
+        self.exhausted = false;
+        self.advance(ctx);
+    }
+
+    fn on_written(&mut self, ctx: &mut Context<Self>) {
+        self.advance(ctx);
+    }
+
+    fn on_end(&mut self, end: io::Result<()>, ctx: &mut Context<Self>) {
+        match end {
+            Ok(()) => {
+                self.input_ended = true;
+                self.advance(ctx);
+            }
+            Err(error) => {
+                debug!("client connection broken session={} error={error}", self.id.0);
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Handler<ClientReplies> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ClientReplies, ctx: &mut Context<Self>) {
+        for (slot, reply) in message.replies {
+            let reply = self.reply(reply);
+            if !self.window.answer(slot, reply) {
+                debug!("ignored a reply that nobody waits for session={} slot={slot}", self.id.0);
+            }
+        }
+        self.advance(ctx);
+    }
+}
+
+impl Handler<EndSession> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _message: EndSession, ctx: &mut Context<Self>) {
+        if self.intake != Intake::Lingering {
+            self.intake = Intake::Discarding;
+        }
+        self.advance(ctx);
+    }
+}
+
+impl SessionActor {
+    /// Does what can be done now, after whatever has happened.
+    fn advance(&mut self, ctx: &mut Context<Self>) {
+        self.take_commands();
+        self.send_batch();
+        arm_write(self, ctx);
+        if self.window.is_empty() && self.connection.unsent_bytes() == 0 {
+            self.close_if_done(ctx);
+        }
+        let wants_input = match self.intake {
+            Intake::Open => self.exhausted && self.has_room(),
+            Intake::Barrier { .. } => false,
+            Intake::Discarding | Intake::Lingering => true,
+        };
+        if wants_input && !self.input_ended {
+            arm_read(self, ctx);
+        }
+        self.arm_watch(ctx);
+    }
+
+    /// Takes commands from the input, and hands due replies to the output, until
+    /// there are none or something has to be waited for.
+    fn take_commands(&mut self) {
+        loop {
+            self.print_due();
+            match self.intake {
+                Intake::Open if !self.exhausted && self.has_room() => {
+                    let input = self.connection.input();
+                    match self.parser.next(input) {
+                        Some(parsed) => self.take(parsed),
+                        None => {
+                            self.exhausted = true;
+                            if input.is_empty() {
+                                // An idle connection keeps no buffer.
+                                *input = BytesMut::new();
+                            }
+                        }
+                    }
+                }
+                Intake::Barrier { sent: false } if self.window.is_empty() => {
+                    self.batch.push((self.window.open_status(), ClientRequest::Status));
+                    self.intake = Intake::Barrier { sent: true };
+                }
+                Intake::Barrier { sent: true } if self.window.is_empty() => {
+                    self.intake = Intake::Open;
+                }
+                Intake::Open | Intake::Barrier { .. } => return,
+                Intake::Discarding | Intake::Lingering => {
+                    self.connection.input().clear();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.window.len() < self.config.inflight_commands_max
+            && self.window.held_bytes() < self.config.inflight_bytes_max
+            && self.connection.unsent_bytes() < self.config.outbound_bytes_max
+    }
+
+    fn take(&mut self, parsed: Parsed) {
+        let request = match parsed {
+            Parsed::Request(request) => request,
+            Parsed::Refused(error) => return self.window.push_answered(Reply::Error(error)),
+            Parsed::Fatal(error) => return self.end_with(error),
+        };
+        match request {
+            Request::Write { operation, once, noreply } => {
+                let store_bytes_max = self.config.store_bytes_max;
+                let command = kv::Command { once, store_bytes_max, operation }.encode();
+                let slot = self.window.open_write(command.len(), noreply);
+                self.batch.push((slot, ClientRequest::Write(command)));
+            }
+            Request::Read(query) => {
+                let slot = match query {
+                    kv::Query::Get { .. } | kv::Query::GetMeta { .. } => self.window.open_read(),
+                    kv::Query::Scan { .. } => self.window.open_scan(),
+                };
+                self.batch.push((slot, ClientRequest::Read(query)));
+            }
+            Request::Ping => self.window.push_answered(Reply::Pong),
+            Request::Help => self.window.push_answered(Reply::Help),
+            Request::Status => self.intake = Intake::Barrier { sent: false },
+            Request::Quit => self.intake = Intake::Discarding,
+        }
+    }
+
+    fn send_batch(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let requests = std::mem::take(&mut self.batch);
+        if !self.ports.raft.connected() {
+            self.end_without_raft();
+            return;
+        }
+        // The window bounds how many of these are under way.
+        self.ports.raft.do_send(ClientRequests {
+            session: self.id,
+            reply_to: Arc::clone(&self.reply_to),
+            requests,
+        });
+    }
+
+    fn print_due(&mut self) {
+        while let Some(due) = self.window.pop_due() {
+            if let Some(reply) = due {
+                reply.print(self.connection.output());
+            }
+        }
+    }
+
+    /// This reply is the last.
+    fn end_with(&mut self, error: ErrorReply) {
+        self.window.push_answered(Reply::Error(error));
+        self.intake = Intake::Discarding;
+    }
+
+    fn end_without_raft(&mut self) {
+        let error = ErrorReply::Internal("the server is stopping".into());
+        self.window.answer_all(&Reply::Error(error));
+        self.print_due();
+        self.intake = Intake::Discarding;
+    }
+
+    /// Ends what has come to its end; every reply is sent.
+    fn close_if_done(&mut self, ctx: &mut Context<Self>) {
+        match self.intake {
+            Intake::Open if self.input_ended && self.exhausted => ctx.stop(),
+            Intake::Discarding | Intake::Lingering if self.input_ended => ctx.stop(),
+            Intake::Discarding => {
+                self.intake = Intake::Lingering;
+                self.connection.end_output();
+                ctx.run_later(LINGER, |_, ctx| ctx.stop());
+            }
+            Intake::Open | Intake::Barrier { .. } | Intake::Lingering => {}
+        }
+    }
+
+    /// Watches while something is outstanding; an idle session has no timer.
+    fn arm_watch(&mut self, ctx: &mut Context<Self>) {
+        let outstanding = !self.window.is_empty() || self.connection.unsent_bytes() > 0;
+        if self.watch.is_some() || !outstanding {
+            return;
+        }
+        self.watch =
+            Some(Watch { progress_at: Instant::now(), sent_bytes: self.connection.sent_bytes() });
+        ctx.run_later(WATCH_INTERVAL, SessionActor::look);
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let Some(watch) = self.watch.take() else { return };
+        if !self.window.is_empty() && !self.ports.raft.connected() {
+            self.end_without_raft();
+        }
+        self.advance(ctx);
+        let stalled =
+            self.connection.unsent_bytes() > 0 && self.connection.sent_bytes() == watch.sent_bytes;
+        if !stalled {
+            return;
+        }
+        if watch.progress_at.elapsed() >= Duration::from_millis(self.config.write_stall_ms_max) {
+            debug!("cut off a client that does not read session={}", self.id.0);
+            ctx.stop();
+        }
+        // The advance above began a new watch; it goes on from the old one.
+        self.watch = Some(watch);
+    }
+
+    fn reply(&self, reply: ClientReply) -> Reply {
+        match reply {
+            ClientReply::Outcome(outcome) => outcome_reply(outcome),
+            ClientReply::Answer(answer) => answer_reply(answer),
+            ClientReply::Status(status) => Reply::Status(Box::new(self.status(&status))),
+            ClientReply::Refused(refusal) => Reply::Error(self.refusal(refusal)),
+        }
+    }
+
+    fn refusal(&self, refusal: Refusal) -> ErrorReply {
+        match refusal {
+            Refusal::NotLeader { leader_id } => {
+                leader_id.and_then(|id| self.config.client_addresses.get(&id)).map_or(
+                    ErrorReply::NoLeader,
+                    |(host, port)| ErrorReply::Redirect { host: host.clone(), port: *port },
+                )
+            }
+            Refusal::Busy => ErrorReply::Busy,
+            Refusal::LeadershipLost | Refusal::Timeout => ErrorReply::Timeout,
+        }
+    }
+
+    fn status(&self, status: &NodeStatus) -> Status {
+        Status {
+            id: status.id.0,
+            role: status.role.to_string(),
+            term: status.term.0,
+            leader: status.leader_id.map(|id| id.0),
+            commit_index: status.commit_index.0,
+            last_applied: status.last_applied.0,
+            last_log_index: status.last_log_index.0,
+            snapshot_index: status.snapshot_index.0,
+            keys: status.keys,
+            uptime_seconds: self.config.started.elapsed().as_secs(),
+            store_bytes: status.store_bytes,
+            store_digest: status.store_digest,
+        }
+    }
+}
+
+fn outcome_reply(outcome: kv::Outcome) -> Reply {
+    Reply::Error(match outcome {
+        kv::Outcome::Stored { version } => return Reply::Stored { version },
+        kv::Outcome::Deleted => return Reply::Deleted,
+        kv::Outcome::NotFound => ErrorReply::NotFound,
+        kv::Outcome::VersionMismatch { version } => ErrorReply::Version { version },
+        kv::Outcome::Exists { version } => ErrorReply::Exists { version },
+        kv::Outcome::Stale => ErrorReply::Stale,
+        kv::Outcome::Full => ErrorReply::Full,
+        kv::Outcome::Busy => ErrorReply::Busy,
+    })
+}
+
+fn answer_reply(answer: kv::Answer) -> Reply {
+    match answer {
+        kv::Answer::NotFound => Reply::Error(ErrorReply::NotFound),
+        kv::Answer::Value(value) => Reply::Value(value),
+        kv::Answer::Meta(item) => Reply::Meta(item),
+        kv::Answer::Scan { items, more } => Reply::Scan { items, more },
+    }
+}
+
+impl Sink for Output {
+    fn put_slice(&mut self, bytes: &[u8]) {
+        Output::put_slice(self, bytes);
+    }
+
+    fn put_bytes(&mut self, bytes: Bytes) {
+        Output::put_bytes(self, bytes);
+    }
 }

@@ -1,0 +1,210 @@
+//! The commands of one connection that are not answered yet, in their order,
+//! and what they may cost in memory.
+//!
+//! Results come in any order; replies leave in the order of the commands. A
+//! reply that waits for an earlier one pins its value even after the store has
+//! overwritten it, so a reply counts from the moment its read is sent: first
+//! with what it is expected to weigh, then with what it does.
+
+use std::collections::VecDeque;
+
+use crate::protocol::Reply;
+
+/// What a command costs beside its bytes.
+const COMMAND_OVERHEAD_BYTES: usize = 64;
+/// A read is never expected to bring less: this bounds what a client can pin
+/// that has made us expect small values and then asks for large ones.
+const READ_BYTES_MIN: usize = 16 * 1024;
+/// What a scan is expected to bring; the store stops a scan there.
+const SCAN_BYTES: usize = 4 * 1024 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// Oldest first; the front is unanswered, once [`Window::pop_due`] has
+    /// returned `None`.
+    queue: VecDeque<Slot>,
+    /// The number of the slot at the front.
+    first_slot: u64,
+    /// The sum of `bytes` over the queue.
+    held_bytes: usize,
+    /// What the next `get` is expected to bring.
+    read_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    bytes: usize,
+    /// A `get` or `getm`, whose reply tells what to expect of the next.
+    is_read: bool,
+    noreply: bool,
+    reply: Option<Reply>,
+}
+
+impl Window {
+    /// An empty window. Until replies tell otherwise, every value is expected
+    /// to be as long as `value_bytes_max`.
+    pub(super) fn new(value_bytes_max: usize) -> Window {
+        Window { queue: VecDeque::new(), first_slot: 0, held_bytes: 0, read_bytes: value_bytes_max }
+    }
+
+    /// True when every command is answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Commands that are not answered, or wait behind one that is not.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// What they cost.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// A write goes out.
+    pub(super) fn open_write(&mut self, command_bytes: usize, noreply: bool) -> u64 {
+        let bytes = command_bytes + COMMAND_OVERHEAD_BYTES;
+        self.push(Slot { bytes, is_read: false, noreply, reply: None })
+    }
+
+    /// A `get` or `getm` goes out.
+    pub(super) fn open_read(&mut self) -> u64 {
+        let bytes = self.read_bytes.max(READ_BYTES_MIN);
+        self.push(Slot { bytes, is_read: true, noreply: false, reply: None })
+    }
+
+    /// A `scan` goes out.
+    pub(super) fn open_scan(&mut self) -> u64 {
+        self.push(Slot { bytes: SCAN_BYTES, is_read: false, noreply: false, reply: None })
+    }
+
+    /// A `status` goes out.
+    pub(super) fn open_status(&mut self) -> u64 {
+        self.open_write(0, false)
+    }
+
+    /// A command is answered on the spot; the reply takes its turn.
+    pub(super) fn push_answered(&mut self, reply: Reply) {
+        let bytes = reply.weight_bytes();
+        self.push(Slot { bytes, is_read: false, noreply: false, reply: Some(reply) });
+    }
+
+    /// A result came. False when nothing waits for it.
+    pub(super) fn answer(&mut self, slot: u64, reply: Reply) -> bool {
+        let Some(waiting) = slot
+            .checked_sub(self.first_slot)
+            .and_then(|at| self.queue.get_mut(usize::try_from(at).ok()?))
+            .filter(|waiting| waiting.reply.is_none())
+        else {
+            return false;
+        };
+        let bytes = reply.weight_bytes();
+        self.held_bytes = self.held_bytes - waiting.bytes + bytes;
+        waiting.bytes = bytes;
+        waiting.reply = Some(reply);
+        if waiting.is_read {
+            // Up at once, down slowly: a large value among small ones is expected again.
+            self.read_bytes =
+                bytes.max(self.read_bytes - self.read_bytes.saturating_sub(bytes) / 8);
+        }
+        true
+    }
+
+    /// Answers everything that still waits.
+    pub(super) fn answer_all(&mut self, reply: &Reply) {
+        for slot in self.first_slot..self.first_slot + self.queue.len() as u64 {
+            self.answer(slot, reply.clone());
+        }
+    }
+
+    /// Takes the oldest command if it is answered: its reply, or `None` in its
+    /// place when the client wants none.
+    pub(super) fn pop_due(&mut self) -> Option<Option<Reply>> {
+        self.queue.front()?.reply.as_ref()?;
+        let Slot { bytes, noreply, reply, .. } = self.queue.pop_front()?;
+        self.first_slot += 1;
+        self.held_bytes -= bytes;
+        if self.queue.is_empty() {
+            // An idle connection keeps nothing.
+            self.queue = VecDeque::new();
+        }
+        Some(reply.filter(|_| !noreply))
+    }
+
+    fn push(&mut self, slot: Slot) -> u64 {
+        self.held_bytes += slot.bytes;
+        self.queue.push_back(slot);
+        self.first_slot + (self.queue.len() as u64 - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn value(bytes: usize) -> Reply {
+        Reply::Value(Bytes::from(vec![b'v'; bytes]))
+    }
+
+    #[test]
+    fn replies_leave_in_the_order_of_the_commands() {
+        let mut window = Window::new(1024);
+        let first = window.open_write(10, false);
+        let second = window.open_read();
+        window.push_answered(Reply::Pong);
+        assert!(window.answer(second, value(3)));
+        assert_eq!(window.pop_due(), None);
+        assert!(window.answer(first, Reply::Deleted));
+        assert_eq!(window.pop_due(), Some(Some(Reply::Deleted)));
+        assert_eq!(window.pop_due(), Some(Some(value(3))));
+        assert_eq!(window.pop_due(), Some(Some(Reply::Pong)));
+        assert_eq!(window.pop_due(), None);
+        assert_eq!((window.is_empty(), window.held_bytes()), (true, 0));
+    }
+
+    #[test]
+    fn a_result_that_nobody_waits_for_changes_nothing() {
+        let mut window = Window::new(1024);
+        let slot = window.open_write(10, false);
+        assert!(!window.answer(slot + 1, Reply::Deleted));
+        assert!(window.answer(slot, Reply::Deleted));
+        assert!(!window.answer(slot, Reply::Pong), "answered twice");
+        assert_eq!(window.pop_due(), Some(Some(Reply::Deleted)));
+        assert!(!window.answer(slot, Reply::Pong), "answered after it left");
+        assert_eq!(window.held_bytes(), 0);
+    }
+
+    #[test]
+    fn noreply_leaves_in_its_turn_and_silently() {
+        let mut window = Window::new(1024);
+        let silent = window.open_write(10, true);
+        window.push_answered(Reply::Pong);
+        assert_eq!(window.pop_due(), None, "pong waits for the outcome of the silent one");
+        window.answer(silent, Reply::Deleted);
+        assert_eq!(window.pop_due(), Some(None));
+        assert_eq!(window.pop_due(), Some(Some(Reply::Pong)));
+    }
+
+    #[test]
+    fn reads_are_expected_to_be_large_until_they_prove_small() {
+        let mut window = Window::new(1024 * 1024);
+        let mut expected = Vec::new();
+        for _ in 0..200 {
+            let slot = window.open_read();
+            expected.push(window.held_bytes());
+            window.answer(slot, value(10));
+            window.pop_due();
+        }
+        assert_eq!(expected[0], 1024 * 1024);
+        assert!(expected.is_sorted_by(|a, b| a >= b));
+        assert_eq!(expected[199], READ_BYTES_MIN);
+        let slot = window.open_read();
+        window.answer(slot, value(500_000));
+        window.open_read();
+        assert!(window.held_bytes() >= 1_000_000, "one large value makes the next expected large");
+    }
+}
