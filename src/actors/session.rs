@@ -404,8 +404,8 @@ impl SessionActor {
     /// Ends what has come to its end; every reply is sent.
     fn close_if_done(&mut self, ctx: &mut Context<Self>) {
         match self.intake {
-            Intake::Open if self.input_ended && self.exhausted => ctx.stop(),
-            Intake::Discarding | Intake::Lingering if self.input_ended => ctx.stop(),
+            // With nothing outstanding there is room, so the input is exhausted.
+            Intake::Open | Intake::Discarding | Intake::Lingering if self.input_ended => ctx.stop(),
             Intake::Discarding => {
                 self.intake = Intake::Lingering;
                 self.connection.end_output();
