@@ -1,0 +1,339 @@
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::{Overrides, Settings};
+use crate::types::NodeId;
+
+const ONE: &str = "[[servers]]\nid = 1\nhostname = \"a\"\nclient_port = 1000\nlog_port = 1001\n";
+
+fn parse(text: &str) -> Result<Settings, String> {
+    parse_with(text, &Overrides::default())
+}
+
+fn parse_with(text: &str, overrides: &Overrides) -> Result<Settings, String> {
+    Settings::parse(Path::new("servers.toml"), text, overrides).map_err(|error| error.to_string())
+}
+
+/// Asserts what is said about one server and `extra` tables.
+fn refused(extra: &str, sentence: &str) {
+    assert_eq!(parse(&format!("{ONE}{extra}")).unwrap_err(), sentence, "for {extra:?}");
+}
+
+#[test]
+fn a_file_with_servers_only_gives_the_defaults() {
+    let settings = parse(ONE).unwrap();
+    assert_eq!(settings.cluster, "coracle");
+    assert_eq!(settings.servers[&NodeId(1)].data_dir, PathBuf::from("data/1"));
+    assert_eq!(settings.servers[&NodeId(1)].client_address(), "a:1000");
+    assert_eq!(settings.raft.tick_ms, 10);
+    assert_eq!(settings.raft.heartbeat_interval_ms, 50);
+    assert_eq!(settings.raft.election_timeout_ms_min, 150);
+    assert_eq!(settings.raft.election_timeout_ms_max, 300);
+    assert_eq!(settings.log.segment_bytes, 67_108_864);
+    assert_eq!(settings.snapshot.entries_max, 100_000);
+    assert_eq!(settings.limits.request_timeout_ms, 5_000);
+    assert_eq!(settings.session.threads, 0);
+}
+
+#[test]
+fn every_key_is_read_into_its_own_place() {
+    let text = format!(
+        "cluster = \"c\"\ndata_dir = \"/d\"\n{ONE}
+        [raft]\ntick_ms = 2\nelection_timeout_ms = [1000, 2000]\nheartbeat_interval_ms = 101
+        [log]\nsegment_bytes = 10000001\nkeep_entries = 12
+        [snapshot]\nentries_max = 13\nbytes_max = 14
+        [limits]\nrequest_timeout_ms = 15\nconnections_max = 16\nline_bytes_max = 517
+        key_bytes_max = 100\nvalue_bytes_max = 18\nmemory_bytes = 10000019\nstore_bytes_max = 20
+        inflight_commands_max = 21\ninflight_bytes_max = 1022\nwrite_stall_ms_max = 23
+        proposals_pending_max = 24\nappend_entries_max = 25\nappend_bytes_max = 26
+        peer_inflight_entries_max = 27\npeer_inflight_bytes_max = 1028
+        [session]\nthreads = 29"
+    );
+    let settings = parse(&text).unwrap();
+    let (raft, limits) = (settings.raft, settings.limits);
+    assert_eq!(settings.cluster, "c");
+    assert_eq!(settings.servers[&NodeId(1)].data_dir, PathBuf::from("/d/1"));
+    assert_eq!((raft.tick_ms, raft.heartbeat_interval_ms), (2, 101));
+    assert_eq!((raft.election_timeout_ms_min, raft.election_timeout_ms_max), (1000, 2000));
+    assert_eq!((settings.log.segment_bytes, settings.log.keep_entries), (10_000_001, 12));
+    assert_eq!((settings.snapshot.entries_max, settings.snapshot.bytes_max), (13, 14));
+    assert_eq!((limits.request_timeout_ms, limits.connections_max), (15, 16));
+    assert_eq!((limits.line_bytes_max, limits.key_bytes_max), (517, 100));
+    assert_eq!((limits.value_bytes_max, limits.memory_bytes), (18, 10_000_019));
+    assert_eq!((limits.store_bytes_max, limits.inflight_commands_max), (20, 21));
+    assert_eq!((limits.inflight_bytes_max, limits.write_stall_ms_max), (1022, 23));
+    assert_eq!((limits.proposals_pending_max, limits.append_entries_max), (24, 25));
+    assert_eq!((limits.append_bytes_max, limits.peer_inflight_entries_max), (26, 27));
+    assert_eq!((limits.peer_inflight_bytes_max, settings.session.threads), (1028, 29));
+}
+
+#[test]
+fn the_committed_servers_toml_lists_five_servers_and_says_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers.toml");
+    let settings = Settings::load(&path, &Overrides::default()).unwrap();
+    let ports: Vec<_> =
+        settings.servers.values().map(|s| (s.id.0, s.client_port, s.log_port)).collect();
+    let expected =
+        [(1, 9000, 9001), (2, 9002, 9003), (3, 9004, 9005), (4, 9006, 9007), (5, 9008, 9009)];
+    assert_eq!(ports, expected);
+    let defaults = parse(ONE).unwrap();
+    assert_eq!(
+        (settings.cluster, settings.raft, settings.log, settings.snapshot, settings.limits),
+        (defaults.cluster, defaults.raft, defaults.log, defaults.snapshot, defaults.limits)
+    );
+}
+
+#[test]
+fn data_dir_is_beside_the_file_but_the_flag_is_taken_as_it_is() {
+    let text = format!("data_dir = \"store\"\n{ONE}");
+    let path = Path::new("etc/cluster/servers.toml");
+    let mut overrides = Overrides::default();
+    let settings = Settings::parse(path, &text, &overrides).unwrap();
+    assert_eq!(settings.servers[&NodeId(1)].data_dir, PathBuf::from("etc/cluster/store/1"));
+    overrides.data_dir = Some("elsewhere".into());
+    let settings = Settings::parse(path, &text, &overrides).unwrap();
+    assert_eq!(settings.servers[&NodeId(1)].data_dir, PathBuf::from("elsewhere/1"));
+}
+
+#[test]
+fn flags_come_before_the_file_and_are_checked_like_it() {
+    let mut overrides = Overrides {
+        data_dir: None,
+        heartbeat_interval_ms: Some(20),
+        election_timeout_ms_min: Some(60),
+        election_timeout_ms_max: Some(90),
+    };
+    let raft = parse_with(ONE, &overrides).unwrap().raft;
+    assert_eq!(raft.heartbeat_interval_ms, 20);
+    assert_eq!((raft.election_timeout_ms_min, raft.election_timeout_ms_max), (60, 90));
+
+    overrides.heartbeat_interval_ms = Some(21);
+    assert_eq!(
+        parse_with(ONE, &overrides).unwrap_err(),
+        "--heartbeat-interval-ms is 21: it must be at most 20, a third of the least election \
+         timeout of 60 ms: lower it or raise election_timeout_ms"
+    );
+    overrides.heartbeat_interval_ms = Some(0);
+    assert_eq!(
+        parse_with(ONE, &overrides).unwrap_err(),
+        "--heartbeat-interval-ms is 0: it must be from 1 to 600000"
+    );
+    overrides = Overrides { election_timeout_ms_min: Some(300), ..Overrides::default() };
+    assert_eq!(
+        parse_with(ONE, &overrides).unwrap_err(),
+        "--election-timeout-ms-min is [300, 300]: it must be a smaller number, then a larger \
+         one: servers that all wait equally long split the vote"
+    );
+    overrides = Overrides { data_dir: Some("".into()), ..Overrides::default() };
+    assert_eq!(
+        parse_with(ONE, &overrides).unwrap_err(),
+        "--data-dir is empty: it must be a directory, such as \"data\""
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_toml_is_named_with_the_line() {
+    let error = Settings::load(Path::new("no/such.toml"), &Overrides::default()).unwrap_err();
+    let sentence = error.to_string();
+    assert!(sentence.starts_with("no/such.toml cannot be read ("), "{sentence}");
+    assert!(sentence.ends_with("): name the servers' file with --config"), "{sentence}");
+
+    let sentence = parse("cluster = \"c\"\n\nservers = [\n").unwrap_err();
+    assert!(sentence.starts_with("servers.toml, line "), "{sentence}");
+    assert_eq!(sentence.lines().count(), 1);
+    let sentence = parse("cluster = \"c\"\ncluster = \"d\"\n").unwrap_err();
+    assert!(sentence.starts_with("servers.toml, line 2: this is not TOML: "), "{sentence}");
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_known_one() {
+    refused(
+        "[raft]\nelection_timeout = [150, 300]",
+        "servers.toml: [raft] election_timeout is not a key of this table: did you mean \
+         election_timeout_ms?",
+    );
+    refused(
+        "[session]\nzzz = 1",
+        "servers.toml: [session] zzz is not a key of this table: the keys are threads",
+    );
+    refused(
+        "port = 1",
+        "servers.toml: [[servers]] number 1 port is not a key of this table: the keys are id, \
+         hostname, client_port, log_port",
+    );
+    assert_eq!(
+        parse(&format!("clustre = \"c\"\n{ONE}")).unwrap_err(),
+        "servers.toml: clustre is not a key of this table: did you mean cluster?"
+    );
+}
+
+#[test]
+fn servers_must_be_there_and_must_not_clash() {
+    assert_eq!(
+        parse("").unwrap_err(),
+        "servers.toml lists no servers: add a [[servers]] table for each one"
+    );
+    refused(
+        "[[servers]]\nid = 1\nhostname = \"b\"\nclient_port = 1000\nlog_port = 1001",
+        "servers.toml: id 1 is given to two servers: an id belongs to one server for ever",
+    );
+    refused(
+        "[[servers]]\nid = 2\nhostname = \"A\"\nclient_port = 1001\nlog_port = 1002",
+        "servers.toml: port 1001 on A is both the log_port of server 1 and the client_port of \
+         server 2: every listener needs its own port",
+    );
+    refused(
+        "[[servers]]\nid = 0",
+        "servers.toml: [[servers]] number 2 id is 0: it must be from 1 to 9223372036854775807",
+    );
+    refused(
+        "[[servers]]\nid = 2\nclient_port = 1",
+        "servers.toml: [[servers]] number 2 hostname is missing: add it (a name or an address, \
+         such as \"127.0.0.1\")",
+    );
+    refused(
+        "[[servers]]\nid = 2\nhostname = \"b\"\nclient_port = 65536",
+        "servers.toml: [[servers]] number 2 client_port is 65536: it must be from 1 to 65535",
+    );
+    refused(
+        "[[servers]]\nid = 2\nhostname = \"b c\"",
+        "servers.toml: [[servers]] number 2 hostname is \"b c\": it must be a name or an \
+         address, such as \"127.0.0.1\"",
+    );
+    refused(
+        "[[servers]]\nid = 2\nhostname = \"b\"\nlog_port = 1",
+        "servers.toml: [[servers]] number 2 client_port is missing: add it (a number from 1 to \
+         65535)",
+    );
+    assert_eq!(
+        parse("servers = 5").unwrap_err(),
+        "servers.toml: servers is 5: it must be tables: [[servers]]"
+    );
+}
+
+#[test]
+fn an_id_that_no_server_has_is_told_with_those_that_there_are() {
+    let error = parse(ONE).unwrap().server(NodeId(7)).unwrap_err();
+    assert_eq!(error.to_string(), "servers.toml has no server with id 7: the ids are 1");
+}
+
+#[test]
+fn timings_that_elect_nobody_are_refused() {
+    refused(
+        "[raft]\nelection_timeout_ms = [300, 300]",
+        "servers.toml: [raft] election_timeout_ms is [300, 300]: it must be a smaller number, \
+         then a larger one: servers that all wait equally long split the vote",
+    );
+    refused(
+        "[raft]\nheartbeat_interval_ms = 51",
+        "servers.toml: [raft] heartbeat_interval_ms is 51: it must be at most 50, a third of \
+         the least election timeout of 150 ms: lower it or raise election_timeout_ms",
+    );
+    refused(
+        "[raft]\ntick_ms = 51",
+        "servers.toml: [raft] tick_ms is 51: it must be at most the heartbeat_interval_ms of 50",
+    );
+    refused(
+        "[raft]\nelection_timeout_ms = 150",
+        "servers.toml: [raft] election_timeout_ms is 150: it must be two numbers: [min, max]",
+    );
+}
+
+#[test]
+fn numbers_out_of_bounds_and_other_types_are_refused() {
+    refused(
+        "[limits]\nconnections_max = 0",
+        "servers.toml: [limits] connections_max is 0: it must be from 1 to 1000000",
+    );
+    refused(
+        "[limits]\nvalue_bytes_max = -1",
+        "servers.toml: [limits] value_bytes_max is -1: it must be from 1 to 67108864",
+    );
+    refused(
+        "[limits]\nmemory_bytes = \"1 GiB\"",
+        "servers.toml: [limits] memory_bytes is \"1 GiB\": it must be a number from 1 to \
+         1099511627776",
+    );
+    refused("[[raft]]", "servers.toml: raft is [{}]: it must be a table: [raft]");
+    assert_eq!(
+        parse(&format!("cluster = 1\n{ONE}")).unwrap_err(),
+        "servers.toml: cluster is 1: it must be text in quotes"
+    );
+    assert_eq!(
+        parse(&format!("cluster = \"\"\n{ONE}")).unwrap_err(),
+        "servers.toml: cluster is \"\": it must be a name of 1 to 64 bytes without control \
+         characters"
+    );
+    assert_eq!(
+        parse(&format!("data_dir = \"\"\n{ONE}")).unwrap_err(),
+        "servers.toml: data_dir is empty: it must be a directory, such as \"data\""
+    );
+}
+
+#[test]
+fn limits_that_could_never_be_kept_together_are_refused() {
+    refused(
+        "[limits]\nkey_bytes_max = 500",
+        "servers.toml: [limits] line_bytes_max is 1024: it must be at least 1256, so that a scan \
+         after the longest key fits: raise it or lower key_bytes_max",
+    );
+    refused(
+        "[limits]\ninflight_bytes_max = 1000000",
+        "servers.toml: [limits] inflight_bytes_max is 1000000: it must be at least 1049600, so \
+         that the largest command fits: raise it or lower value_bytes_max",
+    );
+    refused(
+        "[limits]\npeer_inflight_entries_max = 1000",
+        "servers.toml: [limits] peer_inflight_entries_max is 1000: it must be at least 1024, so \
+         that a full AppendEntries fits: raise it or lower append_entries_max",
+    );
+    refused(
+        "[limits]\npeer_inflight_bytes_max = 1000000",
+        "servers.toml: [limits] peer_inflight_bytes_max is 1000000: it must be at least 1048954, \
+         so that a full AppendEntries fits: raise it or lower append_bytes_max and \
+         value_bytes_max",
+    );
+    refused(
+        "[limits]\nmemory_bytes = 16777215",
+        "servers.toml: [limits] memory_bytes is 16777215: it must be at least 16777216, twice \
+         the window of a peer or a client: raise it or lower peer_inflight_bytes_max and \
+         inflight_bytes_max",
+    );
+    refused(
+        "[log]\nsegment_bytes = 1000000",
+        "servers.toml: [log] segment_bytes is 1000000: it must be at least 1114490, so that the \
+         largest entry fits: raise it or lower [limits] value_bytes_max",
+    );
+}
+
+#[test]
+fn the_largest_entry_and_a_full_append_fit_into_a_frame() {
+    let mut limits = parse(ONE).unwrap().limits;
+    limits.append_bytes_max = 1;
+    assert!(limits.frame_bytes_max() > limits.entry_bytes_max());
+    limits.append_bytes_max = 1 << 30;
+    assert!(limits.frame_bytes_max() > 1 << 30);
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_and_every_error_is_one_line(text in "\\PC*") {
+        if let Err(sentence) = parse(&text) {
+            prop_assert_eq!(sentence.lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn no_number_anywhere_panics(
+        table in prop::sample::select(vec!["raft", "log", "snapshot", "limits", "session"]),
+        key in prop::sample::select(vec![
+            "tick_ms", "heartbeat_interval_ms", "segment_bytes", "keep_entries", "entries_max",
+            "bytes_max", "key_bytes_max", "value_bytes_max", "memory_bytes", "threads",
+            "append_bytes_max", "peer_inflight_bytes_max", "inflight_bytes_max",
+        ]),
+        number in prop_oneof![any::<i64>(), 0..100_000i64],
+    ) {
+        let _ = parse(&format!("{ONE}[{table}]\n{key} = {number}"));
+    }
+}
