@@ -1,0 +1,55 @@
+//! What a command can end with.
+
+/// Why a command did not do what it was asked. Only [`Error::Unknown`] leaves
+/// open whether it was executed; after every other one it had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// `get`, `getm`, `delete`: no such key.
+    #[error("no such key")]
+    NotFound,
+    /// `cas`: the key has another version.
+    #[error("the key's version is {version}, not the one expected (0 is an absent key)")]
+    VersionMismatch {
+        /// The version that it has, 0 for an absent key.
+        version: u64,
+    },
+    /// `add`: the key is there.
+    #[error("the key is there already, at version {version}")]
+    Exists {
+        /// The version that it has.
+        version: u64,
+    },
+    /// The store is at its size limit.
+    #[error("the store is full ([limits] store_bytes_max): delete something first")]
+    Full,
+    /// It cannot be said in the protocol, and was not sent.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// The server does not take it, with its own words.
+    #[error("the server refused the command: {reply}")]
+    Refused {
+        /// The reply.
+        reply: String,
+    },
+    /// No leader could be reached in time. Nothing was executed.
+    #[error("no leader answered in time, and nothing was executed (last: {last})")]
+    Unavailable {
+        /// What became of the last try.
+        last: String,
+    },
+    /// A write got no answer in time: it may have been executed, or may yet be,
+    /// once; or it was not.
+    #[error("no answer in time: the write may or may not have been executed (last: {last})")]
+    Unknown {
+        /// What became of the last try.
+        last: String,
+    },
+}
+
+impl Error {
+    /// True of the answers that the servers remember for a retry: they settle
+    /// what became of earlier tries of the same write.
+    pub(super) fn is_remembered(&self) -> bool {
+        matches!(self, Error::NotFound | Error::VersionMismatch { .. } | Error::Exists { .. })
+    }
+}

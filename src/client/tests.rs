@@ -1,0 +1,359 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+
+use super::reply::{Expect, Reply, read_reply};
+use super::{Client, DEADLINE_MAX, Error, Options};
+
+/// What a fake server does with a command.
+enum Act {
+    /// Sends this.
+    Say(String),
+    /// Closes the connection without a reply.
+    Close,
+    /// Keeps the client waiting for ever.
+    Ignore,
+}
+
+fn say(reply: &str) -> Act {
+    Act::Say(format!("{reply}\r\n"))
+}
+
+/// A server that follows a script, one act a command, the last one for ever.
+struct Fake {
+    address: String,
+    received: Arc<Mutex<Vec<Vec<u8>>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Fake {
+    async fn start(script: Vec<Act>) -> Fake {
+        Fake::follow(TcpListener::bind("127.0.0.1:0").await.unwrap(), script)
+    }
+
+    fn follow(listener: TcpListener, script: Vec<Act>) -> Fake {
+        let address = listener.local_addr().unwrap().to_string();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let fake = Fake {
+            address,
+            received: Arc::clone(&received),
+            connections: Arc::clone(&connections),
+        };
+        let script = Arc::new(script);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(BufReader::new(stream), script.clone(), received.clone()));
+            }
+        });
+        fake
+    }
+
+    fn received(&self) -> Vec<String> {
+        let received = self.received.lock().unwrap();
+        received.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    }
+}
+
+async fn serve(
+    mut stream: BufReader<tokio::net::TcpStream>,
+    script: Arc<Vec<Act>>,
+    received: Arc<Mutex<Vec<Vec<u8>>>>,
+) {
+    loop {
+        let mut command = Vec::new();
+        if stream.read_until(b'\n', &mut command).await.unwrap_or(0) == 0 {
+            return;
+        }
+        let line = String::from_utf8_lossy(&command).into_owned();
+        if [" set ", " add ", " cas "].iter().any(|word| line.contains(word)) {
+            let length: usize = line.split_whitespace().last().unwrap().parse().unwrap();
+            let mut block = vec![0; length + 2];
+            stream.read_exact(&mut block).await.unwrap();
+            command.extend(block);
+        }
+        let number = {
+            let mut received = received.lock().unwrap();
+            received.push(command);
+            received.len() - 1
+        };
+        match &script[number.min(script.len() - 1)] {
+            Act::Say(reply) => stream.get_mut().write_all(reply.as_bytes()).await.unwrap(),
+            Act::Close => return,
+            Act::Ignore => {}
+        }
+    }
+}
+
+/// Patient where a test expects an answer.
+fn patient() -> Options {
+    Options { deadline: Duration::from_secs(60), try_timeout: Duration::from_secs(60) }
+}
+
+/// For tests that end with the deadline.
+fn hasty() -> Options {
+    Options { deadline: Duration::from_millis(200), try_timeout: Duration::from_millis(50) }
+}
+
+async fn client(servers: &[&Fake], options: Options) -> Client {
+    let addresses = servers.iter().map(|fake| fake.address.clone());
+    Client::connect(addresses, options).await.unwrap()
+}
+
+/// A command without its `once <client> <seq> `, and that prefix.
+fn without_once(command: &str) -> (String, String) {
+    let fields: Vec<&str> = command.splitn(4, ' ').collect();
+    assert_eq!(fields[0], "once");
+    (fields[3].into(), fields[..3].join(" "))
+}
+
+#[tokio::test]
+async fn commands_and_replies_pass_as_the_protocol_says() {
+    let script = vec![
+        say("OK 7"),
+        say("OK 8"),
+        say("OK 9"),
+        say("VALUE 4\r\n\r\n\r\n"),
+        say("VALUE 7 60 0\r\n"),
+        say("KEY a 1 0 1\r\nx\r\nKEY b 2 3 0\r\n\r\nMORE"),
+        say("END"),
+        say("DELETED"),
+        say("id 3\r\nrole leader\r\nEND"),
+    ];
+    let fake = Fake::start(script).await;
+    let mut client = client(&[&fake], patient()).await;
+    assert_eq!(client.set("k", 0, b"\r\n").await, Ok(7));
+    assert_eq!(client.add("k", 5, b"").await, Ok(8));
+    assert_eq!(client.cas("k", 0, 8, b"x y").await, Ok(9));
+    assert_eq!(client.get("k").await.unwrap(), b"\r\n\r\n");
+    let item = client.getm("k").await.unwrap();
+    assert_eq!((item.version, item.exptime, item.value.len()), (7, 60, 0));
+    let page = client.scan("", 2, None).await.unwrap();
+    let keys: Vec<_> = page.items.iter().map(|item| (&item.key[..], item.version)).collect();
+    assert_eq!((keys, page.more), (vec![(&b"a"[..], 1), (&b"b"[..], 2)], true));
+    assert!(!client.scan("a", 10_000, Some(b"b")).await.unwrap().more);
+    assert_eq!(client.delete("k").await, Ok(()));
+    let status = client.status().await.unwrap();
+    assert_eq!((status.number("id"), status.get("role")), (Some(3), Some("leader")));
+
+    let received = fake.received();
+    assert_eq!(without_once(&received[0]).0, "set k 0 2\r\n\r\n\r\n");
+    assert_eq!(without_once(&received[1]).0, "add k 5 0\r\n\r\n");
+    assert_eq!(without_once(&received[2]).0, "cas k 0 8 3\r\nx y\r\n");
+    assert_eq!(received[3], "get k\r\n");
+    assert_eq!(received[4], "getm k\r\n");
+    assert_eq!(received[5], "scan * 2\r\n");
+    assert_eq!(received[6], "scan a 10000 after b\r\n");
+    assert_eq!(without_once(&received[7]).0, "delete k\r\n");
+    assert_eq!(received[8], "status\r\n");
+}
+
+#[tokio::test]
+async fn every_write_has_a_number_of_its_own_under_a_name_of_its_own() {
+    let fake = Fake::start(vec![say("OK 7")]).await;
+    let mut first = client(&[&fake], patient()).await;
+    let mut second = client(&[&fake], patient()).await;
+    first.set("k", 0, b"").await.unwrap();
+    first.set("k", 0, b"").await.unwrap();
+    second.set("k", 0, b"").await.unwrap();
+    let prefixes: Vec<_> = fake.received().iter().map(|line| without_once(line).1).collect();
+    let name = |prefix: &str| prefix.split(' ').nth(1).unwrap().to_owned();
+    assert!(prefixes[0].ends_with(" 1") && prefixes[1].ends_with(" 2"));
+    assert_eq!(name(&prefixes[0]), name(&prefixes[1]));
+    assert_ne!(name(&prefixes[0]), name(&prefixes[2]));
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_and_the_leader_is_asked_first_from_then_on() {
+    let leader = Fake::start(vec![say("OK 7")]).await;
+    let follower = Fake::start(vec![say(&format!("ERR_REDIRECT {}", leader.address))]).await;
+    let mut client = client(&[&follower], patient()).await;
+    assert_eq!(client.set("k", 0, b"").await, Ok(7));
+    assert_eq!(client.set("k", 0, b"").await, Ok(7));
+    assert_eq!(follower.received().len(), 1);
+    assert_eq!(leader.received().len(), 2);
+}
+
+#[tokio::test]
+async fn two_servers_that_redirect_to_each_other_are_not_asked_without_end() {
+    let one = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let two = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to_two = say(&format!("ERR_REDIRECT {}", two.local_addr().unwrap()));
+    let to_one = say(&format!("ERR_REDIRECT {}", one.local_addr().unwrap()));
+    let (one, two) = (Fake::follow(one, vec![to_two]), Fake::follow(two, vec![to_one]));
+    let mut client = client(&[&one, &two], hasty()).await;
+    assert!(matches!(client.get("k").await, Err(Error::Unavailable { .. })));
+    // Pauses of 5 ms and more, doubling, leave room for seven rounds of four in 200 ms.
+    assert!(one.received().len() + two.received().len() <= 7 * 4);
+}
+
+#[tokio::test]
+async fn a_write_without_a_reply_is_retried_under_its_number_elsewhere() {
+    let deaf = Fake::start(vec![Act::Close]).await;
+    let busy = Fake::start(vec![say("ERR_BUSY")]).await;
+    let slow = Fake::start(vec![say("ERR_TIMEOUT")]).await;
+    let lost = Fake::start(vec![say("ERR_NO_LEADER")]).await;
+    let well = Fake::start(vec![say("OK 7")]).await;
+    let mut client = client(&[&deaf, &busy, &slow, &lost, &well], patient()).await;
+    assert_eq!(client.set("k", 0, b"value").await, Ok(7));
+    let sent = well.received();
+    for fake in [&deaf, &busy, &slow, &lost] {
+        assert_eq!(fake.received(), sent, "the very same command, once");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_the_servers_remember_settles_a_lost_try() {
+    let fake = Fake::start(vec![Act::Close, say("ERR_VERSION 9")]).await;
+    let mut client = client(&[&fake], patient()).await;
+    let result = client.cas("k", 0, 3, b"").await;
+    assert_eq!(result, Err(Error::VersionMismatch { version: 9 }));
+}
+
+#[tokio::test]
+async fn an_answer_that_they_do_not_remember_leaves_a_lost_try_unknown() {
+    for reply in ["ERR_FULL", "ERR_TOO_LARGE value", "ERR_STALE"] {
+        let fake = Fake::start(vec![Act::Close, say(reply)]).await;
+        let mut client = client(&[&fake], patient()).await;
+        let result = client.set("k", 0, b"").await;
+        assert!(matches!(result, Err(Error::Unknown { .. })), "{reply}: {result:?}");
+    }
+    // Without a lost try before, they say that nothing was executed.
+    let fake = Fake::start(vec![say("ERR_FULL"), say("ERR_TOO_LARGE value")]).await;
+    let mut client = client(&[&fake], patient()).await;
+    assert_eq!(client.set("k", 0, b"").await, Err(Error::Full));
+    assert!(matches!(client.set("k", 0, b"").await, Err(Error::Refused { .. })));
+}
+
+#[tokio::test]
+async fn a_write_that_may_have_been_executed_is_never_called_a_failure() {
+    for act in [Act::Close, Act::Ignore, say("ERR_TIMEOUT"), say("ERR_INTERNAL disk"), say("??")] {
+        let fake = Fake::start(vec![act]).await;
+        let mut client = client(&[&fake], hasty()).await;
+        let result = client.set("k", 0, b"").await;
+        assert!(matches!(result, Err(Error::Unknown { .. })), "{result:?}");
+        // A read has no effect to be in doubt about.
+        let result = client.get("k").await;
+        assert!(matches!(result, Err(Error::Unavailable { .. })), "{result:?}");
+    }
+    // Lost once, then refused until the deadline: still in doubt.
+    let fake = Fake::start(vec![Act::Close, say("ERR_NO_LEADER")]).await;
+    let mut client = client(&[&fake], hasty()).await;
+    assert!(matches!(client.delete("k").await, Err(Error::Unknown { .. })));
+}
+
+#[tokio::test]
+async fn a_write_that_no_server_took_was_not_executed() {
+    for reply in ["ERR_NO_LEADER", "ERR_BUSY"] {
+        let fake = Fake::start(vec![say(reply)]).await;
+        let mut client = client(&[&fake], hasty()).await;
+        let result = client.set("k", 0, b"").await;
+        assert!(matches!(result, Err(Error::Unavailable { .. })), "{result:?}");
+    }
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = Client::connect([free.to_string()], hasty()).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_late_reply_of_a_cancelled_command_is_nobody_elses() {
+    let fake = Fake::start(vec![Act::Ignore, say("VALUE 3\r\nnew")]).await;
+    let mut client = client(&[&fake], patient()).await;
+    tokio::select! {
+        biased;
+        _ = client.get("k") => panic!("it is never answered"),
+        () = async { while fake.received().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    // On the first connection a reply to the first command may yet come.
+    assert_eq!(client.get("k").await.unwrap(), b"new");
+    assert_eq!(fake.connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_the_protocol_cannot_say_is_not_sent() {
+    let fake = Fake::start(vec![say("OK 7")]).await;
+    let mut client = client(&[&fake], patient()).await;
+    for key in ["", "a b", "a\r\ndelete b", "\u{7f}", "a\0"] {
+        let result = client.set(key, 0, b"").await;
+        assert!(matches!(result, Err(Error::InvalidArgument(_))), "{key:?}: {result:?}");
+    }
+    let result = client.scan("*", 1, None).await;
+    assert!(matches!(result, Err(Error::InvalidArgument(_))), "{result:?}");
+    let result = client.scan("a", 1, Some(b"")).await;
+    assert!(matches!(result, Err(Error::InvalidArgument(_))), "{result:?}");
+    assert!(fake.received().is_empty());
+
+    let too_long = Options { deadline: DEADLINE_MAX * 2, ..patient() };
+    let error = Client::connect([fake.address.clone()], too_long).await.unwrap_err();
+    assert!(matches!(error, Error::InvalidArgument(_)));
+    let nobody: [String; 0] = [];
+    let error = Client::connect(nobody, patient()).await.unwrap_err();
+    assert!(matches!(error, Error::InvalidArgument(_)));
+}
+
+const EXPECTATIONS: [Expect; 6] = [
+    Expect::Stored,
+    Expect::Deleted,
+    Expect::Value,
+    Expect::Item,
+    Expect::Page { limit: 2 },
+    Expect::Status,
+];
+
+#[tokio::test]
+async fn replies_out_of_bounds_or_out_of_place_are_refused() {
+    let cases: [(&str, Expect); 12] = [
+        ("OK\r\n", Expect::Stored),
+        ("OK -1\r\n", Expect::Stored),
+        ("OK 18446744073709551616\r\n", Expect::Stored),
+        ("VALUE 67108865\r\n", Expect::Value),
+        ("VALUE 18446744073709551615\r\nx", Expect::Value),
+        ("VALUE 1\r\nxy\r\n", Expect::Value),
+        ("VALUE 2\r\nx", Expect::Value),
+        ("MORE\r\n", Expect::Page { limit: 2 }),
+        ("KEY a 1 0 0\r\n\r\nKEY b 1 0 0\r\n\r\n", Expect::Page { limit: 1 }),
+        ("DELETED", Expect::Deleted),
+        ("ERR_VERSION x\r\n", Expect::Stored),
+        ("role\r\nEND\r\n", Expect::Status),
+    ];
+    for (mut bytes, expect) in cases.map(|(text, expect)| (text.as_bytes(), expect)) {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let result = read_reply(&mut bytes, expect).await;
+        assert!(result.is_err(), "{text:?}: {result:?}");
+    }
+    let endless = vec![b'x'; 1 << 20];
+    assert!(read_reply(&mut &endless[..], Expect::Stored).await.is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic_the_parser(
+        start in prop::sample::select(vec![
+            "", "OK ", "VALUE ", "KEY a ", "ERR_", "ERR_REDIRECT ", "MORE", "role leader\r\n",
+        ]),
+        rest in prop::collection::vec(
+            prop_oneof![any::<u8>(), Just(b' '), Just(b'\n'), Just(b'1')],
+            0..64,
+        ),
+    ) {
+        let bytes = [start.as_bytes(), &rest].concat();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for expect in EXPECTATIONS {
+            let _ = runtime.block_on(read_reply(&mut &bytes[..], expect));
+        }
+    }
+
+    #[test]
+    fn any_value_survives_the_wire(value in prop::collection::vec(any::<u8>(), 0..200)) {
+        let bytes = [format!("VALUE {}\r\n", value.len()).as_bytes(), &value, b"\r\n"].concat();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let reply = runtime.block_on(read_reply(&mut &bytes[..], Expect::Value)).unwrap();
+        prop_assert_eq!(reply, Reply::Value(value));
+    }
+}
