@@ -1,1 +1,17 @@
-fn main() {}
+//! The command line: the only place with exit codes and the logger's start.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("coracle: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

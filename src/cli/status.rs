@@ -1,0 +1,87 @@
+//! `status`: one table of all servers, each asked directly.
+
+use std::time::Duration;
+
+use clap::Args;
+use coracle::client::{Error, Status, status_of};
+use coracle::types::NodeId;
+use futures_util::future::join_all;
+
+use super::{ConfigFile, Failure, block_on, print};
+
+#[derive(Args, Debug)]
+pub struct StatusCommand {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// How long to wait for a server's answer
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    timeout_ms: u64,
+}
+
+/// A server and what it answered.
+type Asked = (NodeId, String, Result<Status, Error>);
+
+const HEADER: [&str; 8] =
+    ["id", "role", "term", "commit", "applied", "lag", "client address", "reachable"];
+
+impl StatusCommand {
+    /// Prints the table; a failure when no server answered.
+    pub fn run(self) -> Result<(), Failure> {
+        let settings = self.file.load()?;
+        let patience = Duration::from_millis(self.timeout_ms);
+        let asked = settings.servers.values().map(async |server| {
+            let address = server.client_address();
+            let answer = status_of(&address, patience).await;
+            (server.id, address, answer)
+        });
+        let asked: Vec<Asked> = block_on(join_all(asked))?;
+        print(table(&asked).as_bytes())?;
+        if asked.iter().all(|(_, _, answer)| answer.is_err()) {
+            return Err(Failure::Unavailable("no server answered".into()));
+        }
+        Ok(())
+    }
+}
+
+fn table(asked: &[Asked]) -> String {
+    // A deposed leader may not know it yet: the highest term counts.
+    let leader_commit = asked
+        .iter()
+        .filter_map(|(_, _, answer)| answer.as_ref().ok())
+        .filter(|status| status.get("role") == Some("leader"))
+        .max_by_key(|status| status.number("term"))
+        .and_then(|status| status.number("commit_index"));
+    let mut rows = vec![HEADER.map(str::to_owned)];
+    rows.extend(asked.iter().map(|asked| row(asked, leader_commit)));
+    let widths = [0, 1, 2, 3, 4, 5, 6, 7]
+        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
+    rows.iter().map(|row| line(row, &widths)).collect()
+}
+
+fn row((id, address, answer): &Asked, leader_commit: Option<u64>) -> [String; 8] {
+    let Ok(status) = answer else {
+        let none = || "-".to_owned();
+        let (id, address) = (id.to_string(), address.clone());
+        return [id, none(), none(), none(), none(), none(), address, "no".into()];
+    };
+    let shown = |name| status.get(name).unwrap_or("-").to_owned();
+    let lag = leader_commit
+        .zip(status.number("last_applied"))
+        .map_or("-".into(), |(commit, applied)| commit.saturating_sub(applied).to_string());
+    [
+        id.to_string(),
+        shown("role"),
+        shown("term"),
+        shown("commit_index"),
+        shown("last_applied"),
+        lag,
+        address.clone(),
+        "yes".into(),
+    ]
+}
+
+fn line(row: &[String; 8], widths: &[usize; 8]) -> String {
+    let cells: Vec<String> =
+        row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+    format!("{}\n", cells.join("  ").trim_end())
+}
