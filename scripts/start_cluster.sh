@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# Runs every server of servers.toml in the foreground, until Ctrl-C or TERM.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: scripts/start_cluster.sh [--config FILE] [--fresh [--yes]] [--help]
+
+Runs every server of servers.toml in the foreground and says where each listens,
+its pid, and who leads. Ctrl-C or TERM stops them all; a server that ends by itself
+is told, and the others go on.
+
+  --config FILE  another file than the servers.toml beside the sources
+  --fresh        delete the servers' data first, after asking
+  --yes          do not ask
+  --help         this text
+USAGE
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+config=$root/servers.toml
+fresh=no
+yes=no
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --config)
+            if [ $# -lt 2 ]; then
+                echo "start_cluster: --config needs a file" >&2
+                usage >&2
+                exit 2
+            fi
+            config=$2
+            shift
+            ;;
+        --fresh) fresh=yes ;;
+        --yes) yes=yes ;;
+        --help)
+            usage
+            exit 0
+            ;;
+        *)
+            echo "start_cluster: unknown option $1" >&2
+            usage >&2
+            exit 2
+            ;;
+    esac
+    shift
+done
+
+say() { printf 'start_cluster: %s\n' "$*"; }
+
+# The release binary, built when it is missing or older than what it is made of.
+coracle=${CARGO_TARGET_DIR:-$root/target}/release/coracle
+if [ ! -x "$coracle" ] || [ -n "$(find "$root/src" "$root/Cargo.toml" "$root/Cargo.lock" \
+    -newer "$coracle" -print 2>/dev/null | head -n 1)" ]; then
+    say "building the release binary"
+    cargo build --release --quiet --manifest-path "$root/Cargo.toml"
+fi
+
+# The binary reads servers.toml, and says what is wrong with it.
+if servers=$("$coracle" config --config "$config"); then :; else exit $?; fi
+
+# Two sets of servers on the same data would be stopped by its lock; say it at once.
+if "$coracle" status --config "$config" >/dev/null 2>&1; then
+    say "servers of $config are running already: stop them first" >&2
+    exit 1
+fi
+
+ids=() hostnames=() client_ports=() log_ports=() directories=()
+while read -r id hostname client_port log_port directory; do
+    ids+=("$id")
+    hostnames+=("$hostname")
+    client_ports+=("$client_port")
+    log_ports+=("$log_port")
+    directories+=("$directory")
+done <<<"$servers"
+
+if [ "$fresh" = yes ]; then
+    old=()
+    for directory in "${directories[@]}"; do
+        if [ -d "$directory" ]; then old+=("$directory"); fi
+    done
+    if [ ${#old[@]} -gt 0 ]; then
+        if [ "$yes" = no ]; then
+            printf 'start_cluster: delete all data in %s? [y/N] ' "${old[*]}"
+            answer=
+            read -r answer || true
+            case $answer in
+                y | Y | yes) ;;
+                *)
+                    say "nothing was deleted, nothing was started"
+                    exit 1
+                    ;;
+            esac
+        fi
+        rm -rf -- "${old[@]}"
+    fi
+fi
+
+# Copies the lines of one server; those that do not name it (a panic, say) get its id.
+label() {
+    local id=$1 line
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in
+            *" n$id "*) printf '%s\n' "$line" ;;
+            *) printf 'n%s | %s\n' "$id" "$line" ;;
+        esac
+    done
+}
+
+pids=()    # of each server, in the order of ids; empty once it has ended
+labels=()  # of each server's label
+pipes=$(mktemp -d "${TMPDIR:-/tmp}/coracle.XXXXXX")
+
+# Stops what runs, by pid, and waits for it. A second signal does not interrupt it.
+stop() {
+    trap '' HUP INT TERM PIPE
+    local pid waited=0
+    for pid in ${pids[@]+"${pids[@]}"}; do
+        if [ -n "$pid" ]; then kill -TERM "$pid" 2>/dev/null || true; fi
+    done
+    for pid in ${pids[@]+"${pids[@]}"}; do
+        if [ -z "$pid" ]; then continue; fi
+        while kill -0 "$pid" 2>/dev/null && [ $waited -lt 100 ]; do
+            sleep 0.1
+            waited=$((waited + 1))
+        done
+        if kill -0 "$pid" 2>/dev/null; then
+            say "pid $pid did not stop within 10 s: killing it" || true
+            kill -KILL "$pid" 2>/dev/null || true
+        fi
+        wait "$pid" 2>/dev/null || true
+    done
+    for pid in ${labels[@]+"${labels[@]}"}; do wait "$pid" 2>/dev/null || true; done
+    rm -rf -- "$pipes"
+}
+trap stop EXIT
+trap 'say "stopping" || true; exit 0' INT TERM
+trap 'exit 0' HUP PIPE
+
+for position in "${!ids[@]}"; do
+    id=${ids[$position]}
+    mkfifo "$pipes/$id"
+    # A reader of the pipe outlives the signals that end its server, to show its last words.
+    (
+        trap '' HUP INT TERM
+        label "$id"
+    ) <"$pipes/$id" &
+    labels+=($!)
+    "$coracle" serve --config "$config" --id "$id" >"$pipes/$id" 2>&1 &
+    pids+=($!)
+    say "n$id (pid $!) listens at ${hostnames[$position]}, port ${client_ports[$position]} for" \
+        "clients and ${log_ports[$position]} for servers"
+done
+
+# If this script is killed outright, nobody is left to stop the servers: this reader sees
+# the end of its input then, whatever the reason, and does.
+exec 9> >(
+    trap '' HUP INT TERM
+    cat >/dev/null
+    kill -TERM "${pids[@]}" 2>/dev/null
+    rm -rf -- "$pipes"
+)
+
+# Sleeps so that a signal is heard at once. The shell's own word of a killed server is
+# dropped: we say it better.
+nap() {
+    sleep "$1" 9>&- &
+    wait $! 2>/dev/null || true
+}
+
+# The position of the server that leads, or nothing.
+find_leader() {
+    local id position
+    id=$("$coracle" status --config "$config" 2>/dev/null 9>&- |
+        awk '$2 == "leader" && $3 >= term { term = $3; id = $1 } END { print id }') || true
+    for position in "${!ids[@]}"; do
+        if [ "${ids[$position]}" = "$id" ]; then echo "$position"; fi
+    done
+}
+
+leader=
+running=${#ids[@]}
+while [ "$running" -gt 0 ]; do
+    for position in "${!ids[@]}"; do
+        pid=${pids[$position]}
+        if [ -z "$pid" ] || kill -0 "$pid" 2>/dev/null; then continue; fi
+        code=0
+        wait "$pid" 2>/dev/null || code=$?
+        pids[position]=
+        running=$((running - 1))
+        say "n${ids[$position]} (pid $pid) ended with exit code $code; $running still run"
+        if [ "$leader" = "$position" ]; then leader=; fi
+    done
+    if [ -z "$leader" ] && [ "$running" -gt 0 ]; then
+        leader=$(find_leader)
+        if [ -n "$leader" ] && [ -n "${pids[$leader]}" ]; then
+            say "n${ids[$leader]} (pid ${pids[$leader]}) leads;" \
+                "clients: ${hostnames[$leader]}, port ${client_ports[$leader]}"
+        fi
+    fi
+    nap 0.3
+done
+say "no server is left" >&2
+exit 1
