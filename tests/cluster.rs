@@ -1,0 +1,360 @@
+//! Five real processes: what holds when they are killed.
+
+mod common;
+
+use std::net::TcpListener;
+use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use common::{Cluster, Connection, PATIENCE, serve_to_its_end};
+use coracle::client::{Client, Error, Item, Options};
+
+#[test]
+fn every_server_leads_to_the_leader_and_the_leader_reads_what_was_written() {
+    let cluster = Cluster::start();
+    let leader = cluster.wait_for_leader();
+    for id in cluster.ids() {
+        let set = format!("set key{id} 0 5\r\nhel\r\n\r\n");
+        let mut connection = cluster.connect(id).unwrap();
+        let first = connection.ask(&set).unwrap();
+        if id == leader {
+            assert!(first.starts_with("OK "), "{first}");
+            continue;
+        }
+        assert_eq!(first, format!("ERR_REDIRECT {}\r\n", cluster.address(leader)));
+        let address = first.trim_end().strip_prefix("ERR_REDIRECT ").unwrap();
+        let reply = Connection::open(address).unwrap().ask(&set).unwrap();
+        assert!(reply.starts_with("OK "), "{reply}");
+        // A follower answers no read from its own store.
+        let read = connection.ask(&format!("get key{id}\r\n")).unwrap();
+        assert_eq!(read, format!("ERR_REDIRECT {address}\r\n"));
+    }
+    let mut connection = cluster.connect(leader).unwrap();
+    for id in cluster.ids() {
+        let reply = connection.ask(&format!("get key{id}\r\n")).unwrap();
+        assert_eq!(reply, "VALUE 5\r\nhel\r\n\r\n");
+    }
+}
+
+#[test]
+fn no_acknowledged_write_is_missing_after_three_killed_leaders() {
+    let mut cluster = Cluster::start();
+    cluster.wait_for_leader();
+    let writer = Writer::start(cluster.addresses());
+    for _ in 0..3 {
+        let leader = cluster.wait_for_leader();
+        writer.wait_for_more(&cluster, 50);
+        cluster.kill(leader);
+        // With the leader gone, not before it was missed.
+        writer.wait_for_more(&cluster, 50);
+        cluster.start_server(leader);
+    }
+    cluster.wait_for_leader();
+    let acknowledged = writer.stop();
+
+    let found = scan_all(&cluster);
+    for (key, version) in &acknowledged {
+        let item = found.iter().find(|item| item.key == key.as_bytes());
+        let item = item.unwrap_or_else(|| panic!("{key}, acknowledged at {version}, is gone"));
+        assert_eq!(item.value, key.as_bytes());
+        assert_eq!(item.version, *version);
+    }
+
+    let statuses = cluster.wait_for_quiet();
+    assert_eq!(statuses.len(), 5);
+    for status in &statuses {
+        assert_eq!(status["store_digest"], statuses[0]["store_digest"], "{statuses:#?}");
+        assert_eq!(status["keys"], found.len().to_string());
+    }
+}
+
+#[test]
+fn five_killed_servers_come_back_with_every_value_at_its_version() {
+    let mut cluster = Cluster::start();
+    cluster.wait_for_leader();
+    block_on(async {
+        let mut client = connect(&cluster).await;
+        for number in 0..100 {
+            client.set(format!("key{number}"), 0, &[number; 3]).await.unwrap();
+        }
+        client.delete("key7").await.unwrap();
+        let version = client.getm("key8").await.unwrap().version;
+        client.cas("key8", 0, version, b"newer").await.unwrap();
+    });
+    let before = scan_all(&cluster);
+    assert_eq!(before.len(), 99);
+
+    for round in 0..2 {
+        for id in cluster.ids() {
+            cluster.kill(id);
+        }
+        for id in cluster.ids() {
+            cluster.start_server(id);
+        }
+        cluster.wait_for_leader();
+        assert_eq!(scan_all(&cluster), before, "round {round}");
+    }
+    let statuses = cluster.wait_for_quiet();
+    assert!(statuses.iter().all(|status| status["store_digest"] == statuses[0]["store_digest"]));
+}
+
+#[test]
+fn a_minority_acknowledges_nothing_and_a_majority_goes_on() {
+    let mut cluster = Cluster::start();
+    cluster.wait_for_leader();
+    for id in [1, 2] {
+        cluster.kill(id);
+    }
+    cluster.wait_for_leader();
+    assert_eq!(code(&cluster.coracle(&["set", "key", "three"])), 0);
+    cluster.kill(3);
+    let refused = cluster.coracle(&["set", "key", "two", "--timeout-ms", "1500"]);
+    assert_eq!(code(&refused), 3, "{refused:?}");
+    cluster.start_server(1);
+    cluster.wait_for_leader();
+    let value = cluster.coracle(&["get", "key"]).stdout;
+    // The second write may have been in a log: then it is kept now, whole.
+    assert!(value == b"three" || value == b"two", "{value:?}");
+}
+
+#[test]
+fn a_server_stops_on_sigterm_with_exit_code_0() {
+    let mut cluster = Cluster::start();
+    let leader = cluster.wait_for_leader();
+    assert_eq!(cluster.terminate(leader).code(), Some(0));
+    let next = cluster.wait_for_leader();
+    assert_ne!(next, leader);
+    for id in cluster.ids() {
+        if id != leader {
+            assert_eq!(cluster.terminate(id).code(), Some(0));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why_in_one_sentence() {
+    let mut cluster = Cluster::start();
+    cluster.wait_for_leader();
+    for id in cluster.ids() {
+        cluster.terminate(id);
+    }
+
+    let port = cluster.client_port(1);
+    let occupant = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let (status, said) = serve_to_its_end(&cluster.config(), &["--id", "1"]);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_sentence(&said, &port.to_string());
+    drop(occupant);
+
+    // The files of another server.
+    std::fs::remove_dir_all(cluster.data_dir(2)).unwrap();
+    std::fs::rename(cluster.data_dir(1), cluster.data_dir(2)).unwrap();
+    let (status, said) = serve_to_its_end(&cluster.config(), &["--id", "2"]);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_sentence(&said, &cluster.data_dir(2).display().to_string());
+
+    // The files of a server that runs.
+    let mut other = Cluster::prepare();
+    other.start_server(3);
+    other.wait_for("the server to answer", || other.status(3));
+    let data_dir = other.data_dir(3);
+    let data_dir = data_dir.parent().unwrap().to_str().unwrap();
+    let (status, said) =
+        serve_to_its_end(&cluster.config(), &["--id", "3", "--data-dir", data_dir]);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_sentence(&said, &other.data_dir(3).display().to_string());
+}
+
+#[test]
+fn a_bad_servers_toml_is_a_usage_error() {
+    let cluster = Cluster::prepare();
+    let (status, said) = serve_to_its_end(&cluster.config(), &["--id", "6"]);
+    assert_eq!(status.code(), Some(2));
+    assert_sentence(&said, "has no server with id 6");
+
+    let config = cluster.config();
+    let (status, said) =
+        serve_to_its_end(&config, &["--id", "1", "--heartbeat-interval-ms", "101"]);
+    assert_eq!(status.code(), Some(2));
+    assert_sentence(&said, "--heartbeat-interval-ms is 101");
+
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("dat_dir = \"x\"\n{text}")).unwrap();
+    let (status, said) = serve_to_its_end(&config, &["--id", "1"]);
+    assert_eq!(status.code(), Some(2));
+    assert_sentence(&said, "did you mean data_dir?");
+    let refused = cluster.coracle(&["get", "key"]);
+    assert_eq!(code(&refused), 2);
+    assert_sentence(&String::from_utf8_lossy(&refused.stderr), "did you mean data_dir?");
+}
+
+#[test]
+fn the_command_line_reads_writes_and_tells_by_its_exit_code() {
+    let cluster = Cluster::start();
+    cluster.wait_for_leader();
+    let done = |arguments: &[&str]| {
+        let output = cluster.coracle(arguments);
+        assert_eq!(code(&output), 0, "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let no = |arguments: &[&str]| {
+        let output = cluster.coracle(arguments);
+        assert_eq!(code(&output), 1, "{arguments:?}: {output:?}");
+        assert_eq!(output.stdout, b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+    };
+    no(&["get", "key"]);
+    no(&["delete", "key"]);
+    let version = done(&["set", "key", "one"]);
+    assert_eq!(done(&["get", "key"]), "one");
+    assert_eq!(done(&["get", "key", "--meta"]), format!("{} 0 3\none", version.trim_end()));
+    no(&["add", "key", "two"]);
+    no(&["cas", "key", "0", "two"]);
+    done(&["cas", "key", version.trim_end(), "two"]);
+    no(&["cas", "key", version.trim_end(), "three"]);
+    done(&["add", "kez", "2", "--exptime", "1000"]);
+    done(&["set", "other", "3"]);
+
+    let bytes: Vec<u8> = (0..=255).collect();
+    assert_eq!(code(&cluster.coracle_with_input(&["set", "bytes", "-"], &bytes)), 0);
+    assert_eq!(cluster.coracle(&["get", "bytes"]).stdout, bytes);
+
+    let scanned = done(&["scan", "ke"]);
+    let lines: Vec<&str> = scanned.lines().collect();
+    assert_eq!(lines.len(), 4, "{scanned}");
+    assert!(lines[0].starts_with("key ") && lines[0].ends_with(" 0 3"), "{scanned}");
+    assert_eq!((lines[1], lines[3]), ("two", "2"));
+    assert_eq!(
+        done(&["scan", "", "--limit", "1"]).lines().next().unwrap().split(' ').next(),
+        Some("bytes")
+    );
+    done(&["delete", "key"]);
+    no(&["get", "key"]);
+
+    for arguments in [&["get", ""][..], &["get", "a b"], &["set", "key"], &["bogus"]] {
+        assert_eq!(code(&cluster.coracle(arguments)), 2, "{arguments:?}");
+    }
+    let large = vec![b'x'; 1_048_577];
+    assert_eq!(code(&cluster.coracle_with_input(&["set", "large", "-"], &large)), 2);
+}
+
+#[test]
+fn the_status_table_tells_who_leads_and_who_is_gone() {
+    let mut cluster = Cluster::start();
+    let leader = cluster.wait_for_leader();
+    let gone = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
+    cluster.kill(gone);
+    cluster.wait_for_leader();
+    let output = cluster.coracle(&["status"]);
+    assert_eq!(code(&output), 0);
+    let table = String::from_utf8(output.stdout).unwrap();
+    for row in table.lines().skip(1) {
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        let id: u64 = cells[0].parse().unwrap();
+        assert_eq!(cells[1] == "-", id == gone, "{table}");
+        assert_eq!(cells[7], if id == gone { "no" } else { "yes" }, "{table}");
+    }
+    assert_eq!(table.matches(" leader ").count(), 1, "{table}");
+
+    for id in cluster.ids() {
+        if id != gone {
+            cluster.kill(id);
+        }
+    }
+    assert_eq!(code(&cluster.coracle(&["status"])), 3);
+    assert_eq!(code(&cluster.coracle(&["get", "key", "--timeout-ms", "200"])), 3);
+}
+
+/// Adds key after key, each once, until it is told to stop.
+struct Writer {
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicU64>,
+    thread: JoinHandle<Vec<(String, u64)>>,
+}
+
+impl Writer {
+    fn start(servers: Vec<String>) -> Writer {
+        let stop = Arc::new(AtomicBool::new(false));
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&acknowledged));
+        let thread = std::thread::spawn(move || {
+            block_on(async {
+                let mut client = Client::connect(servers, patient()).await.unwrap();
+                let mut versions = Vec::new();
+                for number in 0.. {
+                    if stopped.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    // A retry that were executed again would find its own key there.
+                    let key = format!("key{number:06}");
+                    match client.add(&key, 0, key.as_bytes()).await {
+                        Ok(version) => {
+                            versions.push((key, version));
+                            count.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Err(Error::Unknown { .. } | Error::Unavailable { .. }) => {}
+                        Err(error) => panic!("{key}: {error}"),
+                    }
+                }
+                versions
+            })
+        });
+        Writer { stop, acknowledged, thread }
+    }
+
+    fn wait_for_more(&self, cluster: &Cluster, count: u64) {
+        let wanted = self.acknowledged.load(Ordering::SeqCst) + count;
+        cluster.wait_for("further acknowledged writes", || {
+            assert!(!self.thread.is_finished(), "the writer has failed");
+            (self.acknowledged.load(Ordering::SeqCst) >= wanted).then_some(())
+        });
+    }
+
+    fn stop(self) -> Vec<(String, u64)> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap()
+    }
+}
+
+fn scan_all(cluster: &Cluster) -> Vec<Item> {
+    block_on(async {
+        let mut client = connect(cluster).await;
+        let mut items: Vec<Item> = Vec::new();
+        loop {
+            let after = items.last().map(|item| item.key.clone());
+            let page = client.scan("", 1_000, after.as_deref()).await.unwrap();
+            items.extend(page.items);
+            if !page.more {
+                return items;
+            }
+        }
+    })
+}
+
+async fn connect(cluster: &Cluster) -> Client {
+    Client::connect(cluster.addresses(), patient()).await.unwrap()
+}
+
+fn patient() -> Options {
+    Options { deadline: PATIENCE, ..Options::default() }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(future)
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("it was not ended by a signal")
+}
+
+/// What is said ends with one sentence of ours that holds `part`.
+fn assert_sentence(said: &str, part: &str) {
+    let ours: Vec<&str> = said.lines().filter(|line| line.starts_with("coracle: ")).collect();
+    assert_eq!(ours.len(), 1, "{said}");
+    assert_eq!(said.lines().last(), Some(ours[0]), "{said}");
+    assert!(ours[0].contains(part), "{said}");
+}

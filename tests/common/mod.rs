@@ -1,0 +1,340 @@
+//! A cluster of real processes: the binary, started, killed and asked.
+//!
+//! Nothing here sleeps for a fixed time and hopes: whatever is waited for is
+//! polled, until [`PATIENCE`] runs out and the test fails with the servers'
+//! last words.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up. Far more than it takes on
+/// any machine: it decides when a broken test ends, never whether one passes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const BINARY: &str = env!("CARGO_BIN_EXE_coracle");
+
+/// A cluster in a directory of its own, on ports of its own. Dropping it kills
+/// its processes, and shows the ends of their logs when the test has failed.
+pub struct Cluster {
+    directory: TempDir,
+    nodes: BTreeMap<u64, Node>,
+}
+
+struct Node {
+    client_port: u16,
+    log_port: u16,
+    process: Option<Child>,
+}
+
+/// What a server answers to `status`.
+pub type Status = BTreeMap<String, String>;
+
+impl Cluster {
+    /// Five servers, all of them running.
+    pub fn start() -> Cluster {
+        let mut cluster = Cluster::prepare();
+        for id in cluster.ids() {
+            cluster.start_server(id);
+        }
+        cluster
+    }
+
+    /// Five servers, none of them running.
+    pub fn prepare() -> Cluster {
+        let ports = free_ports(10);
+        let node = |(offset, ports): (usize, &[u16])| {
+            let node = Node { client_port: ports[0], log_port: ports[1], process: None };
+            (offset as u64 + 1, node)
+        };
+        let nodes: BTreeMap<u64, Node> = ports.chunks(2).enumerate().map(node).collect();
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        // Slower than the defaults: tests run side by side on small machines.
+        let mut text = String::from("[raft]\nelection_timeout_ms = [300, 600]\n");
+        for (id, Node { client_port, log_port, .. }) in &nodes {
+            text += &format!(
+                "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
+                 client_port = {client_port}\nlog_port = {log_port}\n"
+            );
+        }
+        fs::write(directory.path().join("servers.toml"), text).expect("it is ours to write to");
+        Cluster { directory, nodes }
+    }
+
+    /// The ids of all servers.
+    pub fn ids(&self) -> Vec<u64> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// Its servers.toml.
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("servers.toml")
+    }
+
+    /// Where a server keeps its files.
+    pub fn data_dir(&self, id: u64) -> PathBuf {
+        self.directory.path().join("data").join(id.to_string())
+    }
+
+    /// Where clients find a server.
+    pub fn address(&self, id: u64) -> String {
+        format!("127.0.0.1:{}", self.nodes[&id].client_port)
+    }
+
+    /// Where clients find all of them.
+    pub fn addresses(&self) -> Vec<String> {
+        self.nodes.keys().map(|id| self.address(*id)).collect()
+    }
+
+    /// The port of a server for clients.
+    pub fn client_port(&self, id: u64) -> u16 {
+        self.nodes[&id].client_port
+    }
+
+    /// Starts a server that is not running; its log goes on where it ended.
+    pub fn start_server(&mut self, id: u64) {
+        let log = File::options().create(true).append(true).open(self.log_path(id));
+        let log = log.expect("it is ours to write to");
+        let process = Command::new(BINARY)
+            .args(["serve", "--id", &id.to_string(), "--config"])
+            .arg(self.config())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a descriptor is free"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary can be started");
+        let old = self.node(id).process.replace(process);
+        assert!(old.is_none(), "server {id} was running");
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self, id: u64) {
+        let mut process = self.node(id).process.take().expect("only what runs is killed");
+        process.kill().expect("our child can be killed");
+        process.wait().expect("our child can be waited for");
+    }
+
+    /// SIGTERM, and how the process ended.
+    pub fn terminate(&mut self, id: u64) -> ExitStatus {
+        let mut process = self.node(id).process.take().expect("only what runs is stopped");
+        let kill = Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
+        assert!(kill.expect("kill is installed").success());
+        wait_for_exit(&mut process)
+    }
+
+    /// `status` of one server; `None` when it does not answer.
+    pub fn status(&self, id: u64) -> Option<Status> {
+        let reply = self.connect(id).ok()?.ask("status\r\n").ok()?;
+        let lines = reply.lines().filter_map(|line| line.split_once(' '));
+        Some(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// Waits until every running server follows the same living leader; returns
+    /// its id.
+    pub fn wait_for_leader(&self) -> u64 {
+        self.wait_for("one leader", || {
+            let statuses = self.running_statuses()?;
+            let (leader, term) = (statuses[0].get("leader")?, statuses[0].get("term")?);
+            let agreed = statuses
+                .iter()
+                .all(|status| status.get("leader") == Some(leader) && status["term"] == *term);
+            let leads = |status: &Status| status["id"] == *leader && status["role"] == "leader";
+            let leads = agreed && statuses.iter().any(leads);
+            leads.then(|| leader.parse().expect("an id is a number"))
+        })
+    }
+
+    /// Waits until all running servers have applied the whole log; returns their
+    /// statuses.
+    pub fn wait_for_quiet(&self) -> Vec<Status> {
+        self.wait_for("every server to apply the whole log", || {
+            let statuses = self.running_statuses()?;
+            let last = statuses.iter().map(|status| &status["last_log_index"]).max()?;
+            let done = |status: &Status| {
+                status["last_log_index"] == *last && status["last_applied"] == *last
+            };
+            statuses.iter().all(done).then_some(statuses.clone())
+        })
+    }
+
+    /// Polls until there is something.
+    pub fn wait_for<T>(&self, what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = poll() {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what} in vain");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A connection to one server.
+    pub fn connect(&self, id: u64) -> io::Result<Connection> {
+        Connection::open(&self.address(id))
+    }
+
+    /// Runs the command line on this cluster; `--config` is added.
+    pub fn coracle(&self, arguments: &[&str]) -> Output {
+        self.coracle_with_input(arguments, b"")
+    }
+
+    /// The same with something on standard input.
+    pub fn coracle_with_input(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut process = Command::new(BINARY)
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be started");
+        let mut stdin = process.stdin.take().expect("it is piped");
+        // A command that ends without reading it closes the pipe: that is no failure.
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        process.wait_with_output().expect("our child can be waited for")
+    }
+
+    fn running_statuses(&self) -> Option<Vec<Status>> {
+        let running = self.nodes.iter().filter(|(_, node)| node.process.is_some());
+        let statuses: Option<Vec<Status>> = running.map(|(id, _)| self.status(*id)).collect();
+        statuses.filter(|statuses| !statuses.is_empty())
+    }
+
+    fn node(&mut self, id: u64) -> &mut Node {
+        self.nodes.get_mut(&id).expect("tests use the ids of ids()")
+    }
+
+    fn log_path(&self, id: u64) -> PathBuf {
+        self.directory.path().join(format!("n{id}.log"))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in self.nodes.values_mut() {
+            if let Some(process) = &mut node.process {
+                let _ = process.kill();
+                let _ = process.wait();
+            }
+        }
+        if std::thread::panicking() {
+            for id in self.nodes.keys() {
+                let log = fs::read_to_string(self.log_path(*id)).unwrap_or_default();
+                let lines: Vec<&str> = log.lines().collect();
+                let end = &lines[lines.len().saturating_sub(20)..];
+                eprintln!("--- the end of the log of n{id}:\n{}", end.join("\n"));
+            }
+        }
+    }
+}
+
+/// Runs `coracle serve` where it must not stay up: its exit status, and what it
+/// said on stderr.
+pub fn serve_to_its_end(config: &Path, arguments: &[&str]) -> (ExitStatus, String) {
+    let mut process = Command::new(BINARY)
+        .arg("serve")
+        .arg("--config")
+        .arg(config)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary can be started");
+    let status = wait_for_exit(&mut process);
+    let mut said = String::new();
+    let stderr = process.stderr.as_mut().expect("it is piped");
+    stderr.read_to_string(&mut said).expect("it is text");
+    (status, said)
+}
+
+fn wait_for_exit(process: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = process.try_wait().expect("our child can be waited for") {
+            return status;
+        }
+        if Instant::now() >= deadline {
+            let _ = process.kill();
+            let _ = process.wait();
+            panic!("waited {PATIENCE:?} for a server's end in vain");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A client connection that speaks the protocol's own words.
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    /// To this address.
+    pub fn open(address: &str) -> io::Result<Connection> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Connection { stream: BufReader::new(stream) })
+    }
+
+    /// Sends one command and returns its whole reply, line ends as they came.
+    pub fn ask(&mut self, command: &str) -> io::Result<String> {
+        self.stream.get_mut().write_all(command.as_bytes())?;
+        let mut reply = self.line()?;
+        match reply.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["VALUE", .., length] => {
+                let length: usize = length.parse().map_err(io::Error::other)?;
+                let mut block = vec![0; length + 2];
+                self.stream.read_exact(&mut block)?;
+                reply += &String::from_utf8_lossy(&block);
+            }
+            _ if command.starts_with("status") && !reply.starts_with("ERR_") => loop {
+                let line = self.line()?;
+                reply += &line;
+                if line == "END\r\n" {
+                    break;
+                }
+            },
+            _ => {}
+        }
+        Ok(reply)
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line)
+    }
+}
+
+/// Ports on which nobody listens. They lie below the range that the system gives
+/// to outgoing connections, or one of those could take the port of a server that
+/// is down for a moment; and no two calls of a process return the same.
+fn free_ports(count: usize) -> Vec<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 10_000;
+    const SPAN: u16 = 20_000;
+    // Test processes that run at the same time start at different ports.
+    let start = (std::process::id().wrapping_mul(7_919) % u32::from(SPAN)) as u16;
+    let mut ports = Vec::new();
+    while ports.len() < count {
+        let offset =
+            (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::SeqCst))) % u32::from(SPAN);
+        let port = FIRST + offset as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            ports.push(port);
+        }
+    }
+    ports
+}
