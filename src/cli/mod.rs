@@ -47,8 +47,8 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
-    fn load(&self) -> Result<Settings, ConfigError> {
-        Settings::load(&self.config, &Overrides::default())
+    fn load(&self) -> Result<Settings, Failure> {
+        Ok(Settings::load(&self.config, &Overrides::default())?)
     }
 }
 
@@ -82,15 +82,12 @@ pub enum Failure {
     /// The answer is no.
     #[error("{0}")]
     No(String),
-    /// It cannot be asked like this.
+    /// It cannot be asked like this, or not of this servers.toml.
     #[error("{0}")]
     Usage(String),
     /// Nobody answered, or nobody could tell.
     #[error("{0}")]
     Unavailable(String),
-    /// servers.toml is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// The server could not start, or had to stop.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -104,9 +101,15 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::No(_) | Failure::Node(_) | Failure::Io(_) => 1,
-            Failure::Usage(_) | Failure::Config(_) => 2,
+            Failure::Usage(_) => 2,
             Failure::Unavailable(_) => 3,
         }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        usage(error)
     }
 }
 

@@ -7,14 +7,11 @@ use std::path::PathBuf;
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In a file: its path, the table as it is written there (empty at the top
-    /// level), and the key.
+    /// In a file.
     File {
         /// The file.
         path: PathBuf,
-        /// `[raft]`, say.
-        table: String,
-        /// `tick_ms`, say.
+        /// The key with its table, as the file writes them: `[raft] tick_ms`, say.
         key: String,
     },
     /// On the command line, by this flag.
@@ -24,10 +21,7 @@ pub enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File { path, table, key } if table.is_empty() => {
-                write!(f, "{}: {key}", path.display())
-            }
-            Place::File { path, table, key } => write!(f, "{}: {table} {key}", path.display()),
+            Place::File { path, key } => write!(f, "{}: {key}", path.display()),
             Place::Flag(flag) => f.write_str(flag),
         }
     }

@@ -25,7 +25,8 @@ impl<'a> Section<'a> {
 
     /// Where `key` stands.
     pub(super) fn place(&self, key: &str) -> Place {
-        Place::File { path: self.path.into(), table: self.name.clone(), key: key.into() }
+        let key = format!("{} {key}", self.name).trim_start().to_owned();
+        Place::File { path: self.path.into(), key }
     }
 
     /// The number at `key`, or `default`.
