@@ -347,9 +347,9 @@ fn literal_or_comment(text: &str) -> usize {
     if text.starts_with('"') {
         return closing(text, '"').unwrap_or(text.len());
     }
-    if text.starts_with('\'') {
+    if let Some(inside) = text.strip_prefix('\'') {
         // A lifetime has no second quote right behind its first letter.
-        let mut chars = text[1..].chars();
+        let mut chars = inside.chars();
         let is_char = match chars.next() {
             Some('\\') => true,
             Some(_) => chars.next() == Some('\''),
