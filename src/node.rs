@@ -33,7 +33,6 @@ use crate::actors::session::SessionConfig;
 use crate::actors::ticker::TickerActor;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Server, Settings};
-use crate::kv::Store;
 use crate::net::{Listener, Network, Tcp};
 use crate::protocol::Limits;
 use crate::raft::{ProgressSettings, Raft, RaftSettings};

@@ -139,7 +139,7 @@ impl Serve {
         let settings = Settings::load(&self.file.config, &overrides)?;
         let id = settings.server(NodeId(self.id))?.id;
         logging::init(id, self.log_level);
-        Ok(node::run(settings, id)?)
+        Ok(node::run(&settings, id)?)
     }
 }
 
