@@ -155,13 +155,13 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
         let server = bench(listener, LinkSettings::default());
 
         let (messages_port, messages) = probe();
-        let (disconnected_port, _disconnected) = probe();
+        let (refused_port, _refused) = probe();
         let (up_port, up) = probe();
         let (down_port, down) = probe();
         let (responses_port, responses) = probe();
         let ports = PeerLinkPorts {
             messages: messages_port,
-            disconnected: disconnected_port,
+            refused: refused_port,
             up: up_port,
             down: down_port,
             responses: responses_port,
