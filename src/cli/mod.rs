@@ -6,6 +6,7 @@
 //! was asked for.
 
 mod data;
+mod log;
 mod logging;
 mod status;
 
@@ -34,6 +35,9 @@ enum Command {
     Data(data::DataCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
+    /// Look into the log of a server that is down
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Check servers.toml and print a line a server: id, hostname, client port, log port, directory
     Config(ConfigFile),
 }
@@ -73,7 +77,7 @@ struct Serve {
     election_timeout_ms_max: Option<u64>,
     /// off, error, warn, info, debug or trace; without it RUST_LOG counts, then info
     #[arg(long, value_name = "LEVEL")]
-    log_level: Option<log::LevelFilter>,
+    log_level: Option<::log::LevelFilter>,
 }
 
 /// Why it was not done.
@@ -123,6 +127,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Data(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Log(command) => command.run(),
             Command::Config(file) => print_servers(&file.load()?),
         }
     }

@@ -1,0 +1,102 @@
+//! `log dump` and `log verify`: what is in the files of a server that is down.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use coracle::storage::{self, RealDisk, StorageError, VerifyReport};
+use coracle::types::LogIndex;
+
+use super::{Failure, print};
+
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Print the hard state and the entries, one a line
+    Dump {
+        #[command(flatten)]
+        directory: Directory,
+        /// The first entry to print
+        #[arg(long, value_name = "INDEX", default_value_t = 1)]
+        from: u64,
+        /// The last entry to print; without it, up to the end
+        #[arg(long, value_name = "INDEX")]
+        to: Option<u64>,
+    },
+    /// Read and check everything
+    Verify {
+        #[command(flatten)]
+        directory: Directory,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Directory {
+    /// The server's own directory: <data_dir>/<id>
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+impl LogCommand {
+    /// Prints what was asked for.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            LogCommand::Dump { directory, from, to } => {
+                let (from, to) = (LogIndex(from), LogIndex(to.unwrap_or(u64::MAX)));
+                let mut out = BufWriter::new(UntilClosed { is_closed: false });
+                let dumped = storage::dump(&RealDisk, &directory.data_dir, from, to, &mut out);
+                let flushed = out.flush();
+                if out.get_ref().is_closed {
+                    return Ok(());
+                }
+                dumped.map_err(no)?;
+                Ok(flushed?)
+            }
+            LogCommand::Verify { directory } => {
+                let report = storage::verify(&RealDisk, &directory.data_dir).map_err(no)?;
+                print(sentences(&report).as_bytes())
+            }
+        }
+    }
+}
+
+fn sentences(report: &VerifyReport) -> String {
+    let VerifyReport { segments, records, superseded, last, hard_state, notes } = report;
+    let voted_for = hard_state.voted_for.map_or("none".into(), |node| node.to_string());
+    let mut text = format!(
+        "segments={segments} records={records} superseded={superseded}\n\
+         current_term={} voted_for={voted_for} last_log_index={} last_log_term={}\n",
+        hard_state.current_term, last.index, last.term
+    );
+    for note in notes {
+        text += &format!("# {note}\n");
+    }
+    text
+}
+
+fn no(error: StorageError) -> Failure {
+    Failure::No(error.to_string())
+}
+
+/// Stdout that knows whether its reader has seen enough (`| head`): a log may be
+/// too long to be gathered first.
+struct UntilClosed {
+    is_closed: bool,
+}
+
+impl Write for UntilClosed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = io::stdout().lock().write(bytes);
+        self.is_closed |= is_broken_pipe(&written);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = io::stdout().lock().flush();
+        self.is_closed |= is_broken_pipe(&flushed);
+        flushed
+    }
+}
+
+fn is_broken_pipe<T>(result: &io::Result<T>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe)
+}
