@@ -326,7 +326,10 @@ impl Storage {
             synced: SEGMENT_HEADER_BYTES,
             synced_last: last,
         };
-        Ok(())
+        // From here on the file is known to exist: without it the server does
+        // not start, even if nothing in it is ever sealed.
+        let hard_state = self.hard_state.current().hard_state;
+        self.hard_state.save(hard_state, self.synced_seal())
     }
 }
 

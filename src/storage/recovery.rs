@@ -6,7 +6,7 @@
 //!
 //! There is only one place where a crash can leave anything but whole records:
 //! behind the last sync, in the last segment. So damage anywhere else is
-//! damage. There, the rules are those of `judge_tail`.
+//! damage. There, the rules are those of `Tail::judge`.
 
 use std::io;
 use std::path::Path;

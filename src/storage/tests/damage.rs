@@ -183,6 +183,19 @@ fn any_missing_file_is_refused() {
 }
 
 #[test]
+fn a_missing_last_segment_is_refused_even_if_nothing_in_it_was_sealed() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    storage.append(&entries(1..=12, 1)).unwrap();
+    storage.sync().unwrap();
+    assert_eq!(storage.catalog.segments(), 2);
+    drop(storage);
+    disk.lose(&segment(2));
+    assert!(matches!(open(&disk), Err(StorageError::FileMissing { .. })));
+}
+
+#[test]
 fn an_older_copy_of_any_file_is_refused() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
