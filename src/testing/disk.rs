@@ -182,13 +182,18 @@ impl SimDisk {
         for (path, file) in &state.names {
             state.files[*file].path = path.clone();
         }
-        state.locks.clear();
-        state.life += 1;
-        state.faults = Faults::default();
+        state.end_process();
     }
 
-    /// After so many more operations the power is gone: everything fails, until
-    /// [`SimDisk::crash`].
+    /// Only the process dies, the kernel lives: locks are free, open files are
+    /// dead and faults are over, but nothing is lost, and what was not synced is
+    /// still not durable.
+    pub fn kill(&self) {
+        self.state().end_process();
+    }
+
+    /// After so many more operations everything fails, until [`SimDisk::crash`]
+    /// or [`SimDisk::kill`].
     pub fn cut_power_after(&self, operations: u64) {
         let mut state = self.state();
         state.faults.power_operations = Some(operations);
@@ -312,6 +317,12 @@ impl SimDisk {
 }
 
 impl State {
+    fn end_process(&mut self) {
+        self.locks.clear();
+        self.life += 1;
+        self.faults = Faults::default();
+    }
+
     /// Counts an operation, and fails it when the power is gone.
     fn operate(&mut self, operation: DiskOperation) -> io::Result<()> {
         self.powered()?;
@@ -622,103 +633,4 @@ impl DiskFile for SimFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn create(disk: &SimDisk, path: &str) -> Box<dyn DiskFile> {
-        disk.open(Path::new(path), OpenMode::Create).expect("the disk is well")
-    }
-
-    fn text(disk: &SimDisk, path: &str) -> String {
-        String::from_utf8(disk.contents(Path::new(path))).expect("tests write text")
-    }
-
-    #[test]
-    fn a_name_needs_its_directory_synced_and_bytes_their_file() {
-        let disk = SimDisk::new();
-        disk.create_dir_all(Path::new("d")).unwrap();
-        disk.sync_dir(Path::new("")).unwrap();
-        let mut nameless = create(&disk, "d/nameless");
-        nameless.write_at(0, b"synced").unwrap();
-        nameless.sync_data().unwrap();
-        disk.crash(Crash::LoseUnsynced);
-        assert_eq!(disk.list(Path::new("d")).unwrap(), Vec::<String>::new());
-
-        let mut named = create(&disk, "d/named");
-        disk.sync_dir(Path::new("d")).unwrap();
-        named.write_at(0, b"one ").unwrap();
-        named.sync_data().unwrap();
-        named.write_at(4, b"two").unwrap();
-        assert_eq!(text(&disk, "d/named"), "one two");
-        disk.crash(Crash::LoseUnsynced);
-        assert_eq!(text(&disk, "d/named"), "one ");
-        assert!(named.write_at(0, b"x").is_err(), "a handle of an earlier life is dead");
-    }
-
-    #[test]
-    fn a_rename_and_a_removal_come_undone_without_a_sync() {
-        let disk = SimDisk::new();
-        create(&disk, "a");
-        create(&disk, "b");
-        disk.sync_dir(Path::new("")).unwrap();
-        disk.rename(Path::new("a"), Path::new("c")).unwrap();
-        disk.remove(Path::new("b")).unwrap();
-        assert_eq!(disk.list(Path::new("")).unwrap(), ["c"]);
-        disk.crash(Crash::LoseUnsynced);
-        assert_eq!(disk.list(Path::new("")).unwrap(), ["a", "b"]);
-    }
-
-    #[test]
-    fn a_failed_sync_leaves_bytes_that_no_later_sync_writes() {
-        let disk = SimDisk::new();
-        let mut file = create(&disk, "f");
-        disk.sync_dir(Path::new("")).unwrap();
-        file.write_at(0, b"lost").unwrap();
-        disk.fail_sync(1, io::ErrorKind::Other);
-        assert!(file.sync_data().is_err());
-        file.sync_data().unwrap();
-        assert_eq!(text(&disk, "f"), "lost");
-        disk.crash(Crash::KeepUnsynced);
-        assert_eq!(text(&disk, "f"), "");
-    }
-
-    #[test]
-    fn a_full_disk_takes_what_fits_and_every_overwrite() {
-        let disk = SimDisk::new();
-        let mut file = create(&disk, "f");
-        disk.set_capacity(Some(6));
-        file.write_at(0, b"1234").unwrap();
-        let error = file.write_at(4, b"5678").unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        file.write_at(0, b"abcdef").unwrap();
-        assert_eq!(text(&disk, "f"), "abcdef");
-    }
-
-    #[test]
-    fn a_seed_tears_alike_every_time_and_seeds_differ() {
-        let torn = |seed| {
-            let disk = SimDisk::new();
-            let mut file = create(&disk, "f");
-            disk.sync_dir(Path::new("")).unwrap();
-            file.write_at(100, &[1; 3000]).unwrap();
-            disk.crash(Crash::Seeded(seed));
-            disk.contents(Path::new("f"))
-        };
-        let outcomes: BTreeSet<Vec<u8>> = (0..40).map(torn).collect();
-        assert!(outcomes.len() > 8, "nothing, all, prefixes and sectors");
-        assert!((0..40).all(|seed| torn(seed) == torn(seed)));
-    }
-
-    #[test]
-    fn without_power_nothing_works_until_it_is_back() {
-        let disk = SimDisk::new();
-        let mut file = create(&disk, "f");
-        disk.cut_power_after(1);
-        file.write_at(0, b"x").unwrap();
-        assert!(file.sync_data().is_err());
-        assert!(file.read_at(0, &mut [0]).is_err());
-        assert!(disk.list(Path::new("")).is_err());
-        disk.crash(Crash::KeepUnsynced);
-        assert_eq!(text(&disk, "f"), "x");
-    }
-}
+mod tests;

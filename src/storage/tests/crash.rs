@@ -95,6 +95,24 @@ fn a_power_cut_after_any_operation_loses_nothing_that_was_synced() {
 }
 
 #[test]
+fn a_process_killed_after_any_operation_leaves_what_a_later_power_cut_does_not_take() {
+    for operations in 0..=operations_of_script() {
+        let (disk, mut model) = (SimDisk::new(), Model::default());
+        disk.cut_power_after(operations);
+        let _ = run(&disk, &mut model, &script());
+        disk.kill();
+        let (mut storage, recovered) = reopen(&disk);
+        model.check(&mut storage, &recovered);
+        drop(storage);
+        disk.crash(Crash::LoseUnsynced);
+        let (mut storage, recovered) = reopen(&disk);
+        model.check(&mut storage, &recovered);
+        drop(storage);
+        recover(&disk, &mut model);
+    }
+}
+
+#[test]
 fn a_second_power_cut_during_recovery_loses_nothing_either() {
     for operations in (0..=operations_of_script()).step_by(3) {
         for seed in 0..3 {

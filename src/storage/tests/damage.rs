@@ -130,6 +130,37 @@ fn a_torn_tail_is_said_erased_and_does_not_come_back() {
 }
 
 #[test]
+fn a_cut_that_was_interrupted_at_any_byte_is_finished() {
+    let (disk, log, sealed) = small_log(true);
+    let path = segment(3);
+    let mut torn = disk.contents(&path);
+    let end = torn.iter().rposition(|byte| *byte != 0).unwrap();
+    torn[end] = 0;
+    disk.set_contents(&path, torn.clone());
+    let copy = disk.duplicate();
+    copy.record();
+    drop(reopen(&copy));
+    // The last write to the segment erases; before it the decision was saved.
+    let erase = copy
+        .record()
+        .iter()
+        .rposition(|operation| matches!(operation, DiskOperation::Write(at, ..) if *at == path))
+        .unwrap();
+    let start = recovery::scan(&disk, dir(), NodeId(1)).unwrap().end as usize;
+    assert!(start as u64 > sealed);
+    disk.cut_power_after(erase as u64);
+    assert!(open(&disk).is_err());
+    disk.crash(Crash::LoseUnsynced);
+    for erased in 0..=end + 1 - start {
+        let mut bytes = torn.clone();
+        bytes[start..start + erased].fill(0);
+        disk.set_contents(&path, bytes);
+        let (entries, _) = attempt(&disk).unwrap();
+        assert_eq!(entries, log[..17], "{erased} bytes erased");
+    }
+}
+
+#[test]
 fn damage_that_looks_torn_is_refused_when_a_later_batch_proves_that_it_was_whole() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
