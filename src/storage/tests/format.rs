@@ -109,7 +109,8 @@ proptest! {
         let _ = SegmentHeader::decode(&bytes);
         let _ = Copy::decode(&bytes);
         // And with a directory around them.
-        for path in [segment(1), hard_state::hard_state_path(dir()), identity::identity_path(dir())] {
+        let hard_state = hard_state::hard_state_path(dir());
+        for path in [segment(1), hard_state, identity::identity_path(dir())] {
             let disk = SimDisk::new();
             drop(reopen(&disk));
             disk.set_contents(&path, bytes.clone());
