@@ -167,8 +167,8 @@ pub async fn start(
     let raft = raft_ctx.address();
 
     let (failed, failure) = tokio::sync::mpsc::unbounded_channel();
-    let log_ports =
-        LogPorts { raft: raft.clone().recipient(), fatal: FailureActor { failed }.start().recipient() };
+    let fatal = FailureActor { failed }.start().recipient();
+    let log_ports = LogPorts { raft: raft.clone().recipient(), fatal };
     let log = match placement {
         Placement::Inline => LogActor::new(storage, log_ports).start(),
         Placement::Threads => {

@@ -3,5 +3,5 @@
 mod disk;
 mod probe;
 
-pub use probe::{Inbox, Probe, probe, settle};
 pub use disk::{Crash, DiskOperation, SimDisk};
+pub use probe::{Inbox, Probe, probe, settle};

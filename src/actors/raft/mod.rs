@@ -8,8 +8,9 @@
 //! |---|---|---|---|
 //! | [`ClientRequests`] | sessions | `ClientReplies` (refusals) | sessions |
 //! | [`Tick`] | ticker | `Append`, `ReadEntries` | LogActor |
-//! | [`PeerMessage`], [`PeerAttached`], [`PeerDetached`] | PeerSessionActor | `SendRpc` (responses) | PeerSessionActor |
-//! | [`PeerMessage`], [`ConnectionRefused`] | PeerLinkActor | `SendRpc` (votes) | PeerLinkActor |
+//! | [`PeerAttached`], [`PeerDetached`] | PeerSessionActor | | |
+//! | [`PeerMessage`] (requests) | PeerSessionActor | `SendRpc` (responses) | PeerSessionActor |
+//! | [`PeerMessage`] (votes), [`ConnectionRefused`] | PeerLinkActor | `SendRpc` (votes) | PeerLinkActor |
 //! | [`Replicated`] | ReplicatorActor | `Lead`, `Replicate`, `StepDown` | ReplicatorActor |
 //! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
 //! | [`Applied`] | KvActor | | |
