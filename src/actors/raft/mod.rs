@@ -10,7 +10,8 @@
 //! | [`Tick`] | ticker | `Append`, `ReadEntries` | LogActor |
 //! | [`PeerAttached`], [`PeerDetached`] | PeerSessionActor | | |
 //! | [`PeerMessage`] (requests) | PeerSessionActor | `SendRpc` (responses) | PeerSessionActor |
-//! | [`PeerMessage`] (votes), [`ConnectionRefused`] | PeerLinkActor | `SendRpc` (votes) | PeerLinkActor |
+//! | [`PeerMessage`] (votes) | PeerLinkActor | `SendRpc` (votes) | PeerLinkActor |
+//! | [`ConnectionRefused`] | PeerLinkActor | | |
 //! | [`Replicated`] | ReplicatorActor | `Lead`, `Replicate`, `StepDown` | ReplicatorActor |
 //! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
 //! | [`Applied`] | KvActor | | |
