@@ -42,6 +42,8 @@ mod progress;
 mod read;
 mod rpc;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

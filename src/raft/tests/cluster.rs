@@ -1,0 +1,538 @@
+//! A cluster without a runtime: nodes, their disks and stores, and a network that
+//! does as it is told. After every event the oracle looks at all of it.
+//!
+//! A node here is what the actors make of one: a [`Raft`], a [`Progress`] for each
+//! peer while it leads, a disk that completes writes, a log that pages are read
+//! from, a store that applies. By default disk and store answer at once; a test
+//! that wants them slow says so and lets them answer one by one.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::disk::{Disk, Durable, runs_of};
+use super::oracle::Oracle;
+use super::text;
+use crate::raft::{
+    Effect, Envelope, NotLeader, Progress, ProgressAction, ProgressSettings, Raft, RaftSettings,
+    ReadToken, ReplicationReport, Role, Rpc,
+};
+use crate::types::{Entry, LogIndex, Membership, NodeId, Payload, Term};
+
+pub(super) const ELECTION_TICKS_MIN: u32 = 10;
+pub(super) const ELECTION_TICKS_MAX: u32 = 20;
+pub(super) const HEARTBEAT_TICKS: u32 = 3;
+pub(super) const DISK_STALL_TICKS: u32 = 15;
+/// Entries that the log gives out at once.
+const PAGE_ENTRIES_MAX: u64 = 3;
+
+pub(super) fn n(id: u64) -> NodeId {
+    NodeId(id)
+}
+
+pub(super) fn i(index: u64) -> LogIndex {
+    LogIndex(index)
+}
+
+pub(super) fn command(text: &str) -> Payload {
+    Payload::Command(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// A log of commands with these terms.
+pub(super) fn log_of(terms: &[u64]) -> Vec<Entry> {
+    let entry = |(offset, term): (usize, &u64)| Entry {
+        index: LogIndex(offset as u64 + 1),
+        term: Term(*term),
+        stamp_ms: 0,
+        payload: command(&format!("t{term}")),
+    };
+    terms.iter().enumerate().map(entry).collect()
+}
+
+pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
+    RaftSettings {
+        id: NodeId(id),
+        initial_membership: Membership { voters: (1..=nodes).map(NodeId).collect() },
+        election_timeout_ticks_min: ELECTION_TICKS_MIN,
+        election_timeout_ticks_max: ELECTION_TICKS_MAX,
+        heartbeat_ticks: HEARTBEAT_TICKS,
+        disk_stall_ticks: DISK_STALL_TICKS,
+        seed: seed.wrapping_mul(1009).wrapping_add(id),
+    }
+}
+
+pub(super) const WINDOW: ProgressSettings = ProgressSettings {
+    append_entries_max: 4,
+    append_bytes_max: 1000,
+    inflight_entries_max: 8,
+    inflight_bytes_max: 600,
+};
+
+/// What a slow store or log has still to answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pending {
+    Page { from: LogIndex, to: LogIndex },
+    Fetch { peer: NodeId, term: Term, ticket: u64, from: LogIndex, to: LogIndex },
+    Applied(LogIndex),
+}
+
+pub(super) struct Node {
+    pub(super) id: NodeId,
+    /// `None` while it is down.
+    pub(super) raft: Option<Raft>,
+    pub(super) progress: BTreeMap<NodeId, Progress>,
+    pub(super) disk: Disk,
+    pub(super) applied: Vec<Entry>,
+    pub(super) pending: VecDeque<Pending>,
+    pub(super) is_disk_slow: bool,
+    pub(super) is_store_slow: bool,
+    /// The last write of this node's one session.
+    last_write: LogIndex,
+    lives: u64,
+}
+
+pub(super) struct Cluster {
+    pub(super) nodes: BTreeMap<NodeId, Node>,
+    /// What is under way, as it was sent.
+    pub(super) network: Vec<Envelope>,
+    pub(super) cuts: BTreeSet<(NodeId, NodeId)>,
+    pub(super) oracle: Oracle,
+    /// What happened, for those who read it; `None` when nobody does.
+    pub(super) trace: Option<Vec<String>>,
+    pub(super) window: ProgressSettings,
+    seed: u64,
+    next_token: u64,
+}
+
+impl Cluster {
+    pub(super) fn new(nodes: u64, seed: u64) -> Cluster {
+        Cluster::with_past(vec![Durable::default(); nodes as usize], seed)
+    }
+
+    /// Nodes 1, 2, ... that start with these disks.
+    pub(super) fn with_past(disks: Vec<Durable>, seed: u64) -> Cluster {
+        let mut cluster = Cluster {
+            nodes: BTreeMap::new(),
+            network: Vec::new(),
+            cuts: BTreeSet::new(),
+            oracle: Oracle::default(),
+            trace: None,
+            window: WINDOW,
+            seed,
+            next_token: 0,
+        };
+        for (id, durable) in (1..).map(NodeId).zip(disks) {
+            cluster.oracle.on_write(id, Role::Follower, &[], &durable.log);
+            let node = Node {
+                id,
+                raft: None,
+                progress: BTreeMap::new(),
+                disk: Disk::new(durable),
+                applied: Vec::new(),
+                pending: VecDeque::new(),
+                is_disk_slow: false,
+                is_store_slow: false,
+                last_write: LogIndex(0),
+                lives: 0,
+            };
+            cluster.nodes.insert(id, node);
+        }
+        for id in cluster.ids() {
+            cluster.restart(id);
+        }
+        cluster
+    }
+
+    pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[&id]
+    }
+
+    pub(super) fn is_up(&self, id: NodeId) -> bool {
+        self.nodes[&id].raft.is_some()
+    }
+
+    /// The core of a node that is up.
+    pub(super) fn raft(&self, id: NodeId) -> &Raft {
+        self.nodes[&id].raft.as_ref().expect("the node is up")
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.nodes.get_mut(&id).expect("a node of the cluster")
+    }
+
+    /// For events of the core that have no method here; call `settle` behind them.
+    pub(super) fn raft_mut(&mut self, id: NodeId) -> &mut Raft {
+        self.node_mut(id).raft.as_mut().expect("the node is up")
+    }
+
+    /// The leader of the highest term, if it is up.
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        self.nodes
+            .values()
+            .filter_map(|node| node.raft.as_ref())
+            .filter(|raft| raft.role() == Role::Leader)
+            .max_by_key(|raft| raft.term())
+            .map(Raft::id)
+    }
+
+    // Events of one node.
+
+    pub(super) fn tick(&mut self, id: NodeId) {
+        if self.is_up(id) {
+            self.raft_mut(id).tick();
+            self.settle(id);
+        }
+    }
+
+    pub(super) fn propose(&mut self, id: NodeId, text: &str) -> Result<LogIndex, NotLeader> {
+        let index = self.propose_unsettled(id, text);
+        self.settle(id);
+        index
+    }
+
+    /// A proposal in the same go as what comes next.
+    pub(super) fn propose_unsettled(
+        &mut self,
+        id: NodeId,
+        text: &str,
+    ) -> Result<LogIndex, NotLeader> {
+        let index = self.raft_mut(id).propose(command(text))?;
+        self.node_mut(id).last_write = index;
+        Ok(index)
+    }
+
+    /// A read of the node's one session, behind its last write.
+    pub(super) fn read(&mut self, id: NodeId) -> Result<ReadToken, NotLeader> {
+        let token = self.read_unsettled(id);
+        self.settle(id);
+        token
+    }
+
+    /// A read in the same go as what comes next.
+    pub(super) fn read_unsettled(&mut self, id: NodeId) -> Result<ReadToken, NotLeader> {
+        self.next_token += 1;
+        let token = ReadToken(self.next_token);
+        let after = self.nodes[&id].last_write;
+        self.raft_mut(id).read(token, after)?;
+        let place = self.raft(id).last_log().index;
+        self.oracle.on_read(token, id, place, after);
+        Ok(token)
+    }
+
+    /// Completes the oldest write of a slow disk.
+    pub(super) fn sync(&mut self, id: NodeId) -> bool {
+        let has_synced = self.complete_write(id);
+        self.settle(id);
+        has_synced
+    }
+
+    /// Lets a slow store or log give its oldest answer.
+    pub(super) fn answer(&mut self, id: NodeId) -> bool {
+        let has_answered = self.complete_pending(id);
+        self.settle(id);
+        has_answered
+    }
+
+    pub(super) fn crash(&mut self, id: NodeId) {
+        self.crash_with_leftovers(id, 0, 0);
+    }
+
+    /// See [`Disk::crash`].
+    pub(super) fn crash_with_leftovers(&mut self, id: NodeId, writes: usize, torn: usize) {
+        let node = self.node_mut(id);
+        node.raft = None;
+        node.progress.clear();
+        node.applied.clear();
+        node.pending.clear();
+        node.last_write = LogIndex(0);
+        node.disk.crash(writes, torn);
+        self.oracle.on_crash(id);
+        self.oracle.check_durable(&self.nodes);
+    }
+
+    pub(super) fn restart(&mut self, id: NodeId) {
+        let nodes = self.nodes.len() as u64;
+        let seed = self.seed;
+        let node = self.node_mut(id);
+        assert!(node.raft.is_none(), "only a node that is down can start");
+        node.lives += 1;
+        let hard_state = node.disk.durable().hard_state;
+        let settings = settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32));
+        node.raft = Some(Raft::new(settings, hard_state, node.disk.summary()));
+        self.oracle.on_restart(id, hard_state);
+        self.settle(id);
+    }
+
+    /// The connection between two nodes breaks, with all that is on it, and comes
+    /// back at once.
+    pub(super) fn reconnect(&mut self, a: NodeId, b: NodeId) {
+        self.network.retain(|m| (m.from, m.to) != (a, b) && (m.from, m.to) != (b, a));
+        for (id, peer) in [(a, b), (b, a)] {
+            if let Some(progress) = self.node_mut(id).progress.get_mut(&peer) {
+                progress.on_disconnected();
+                progress.on_connected();
+                self.settle(id);
+            }
+        }
+    }
+
+    // The network.
+
+    pub(super) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.cuts.contains(&(from, to)) || !self.is_up(to)
+    }
+
+    /// Cuts every line between two sides.
+    pub(super) fn partition(&mut self, side: &[NodeId]) {
+        for a in self.ids() {
+            for b in self.ids() {
+                if side.contains(&a) != side.contains(&b) {
+                    self.cuts.insert((a, b));
+                }
+            }
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.cuts.clear();
+    }
+
+    /// The message at this place of `network` arrives, or is lost if the line is
+    /// cut.
+    pub(super) fn deliver(&mut self, place: usize) {
+        let envelope = self.network.remove(place);
+        let is_lost = self.is_cut(envelope.from, envelope.to);
+        let mark = if is_lost { " (dropped)" } else { "" };
+        self.say(|| format!("{}{mark}", text::envelope(&envelope)));
+        if !is_lost {
+            self.receive(envelope);
+        }
+    }
+
+    fn receive(&mut self, envelope: Envelope) {
+        let (id, peer, term) = (envelope.to, envelope.from, envelope.term);
+        match envelope.rpc {
+            Rpc::AppendEntriesResponse(response) => {
+                let node = self.node_mut(id);
+                let Some(progress) = node.progress.get_mut(&peer) else { return };
+                if term == progress.term() {
+                    progress.on_response(response);
+                } else if term > progress.term() {
+                    self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
+                }
+            }
+            _ => self.raft_mut(id).step(envelope),
+        }
+        self.settle(id);
+    }
+
+    /// Delivers the oldest message that `wanted` likes.
+    pub(super) fn deliver_where(&mut self, wanted: impl Fn(&Envelope) -> bool) -> bool {
+        let place = self.network.iter().position(wanted);
+        if let Some(place) = place {
+            self.deliver(place);
+        }
+        place.is_some()
+    }
+
+    /// Delivers everything, and what comes of it, until nothing is under way.
+    pub(super) fn deliver_all(&mut self) {
+        let mut left = 100_000;
+        while !self.network.is_empty() {
+            self.deliver(0);
+            left -= 1;
+            assert!(left > 0, "the nodes do not stop talking");
+        }
+    }
+
+    /// Ticks a node until it stands for election, or for 3 of its timeouts.
+    pub(super) fn tick_until_campaign(&mut self, id: NodeId) {
+        for _ in 0..3 * ELECTION_TICKS_MAX {
+            let is_waiting = self.raft(id).role() == Role::Follower;
+            let sent = self.network.len();
+            self.tick(id);
+            if self.network.len() > sent || (is_waiting && self.raft(id).role() != Role::Follower) {
+                return;
+            }
+        }
+        panic!("node {id} does not stand for election");
+    }
+
+    /// Makes a node the leader, as long as the others let it.
+    pub(super) fn elect(&mut self, id: NodeId) {
+        self.tick_until_campaign(id);
+        self.deliver_all();
+        assert_eq!(self.raft(id).role(), Role::Leader, "node {id} was to be elected");
+    }
+
+    /// Lets the leader send a heartbeat to all.
+    pub(super) fn heartbeat(&mut self, id: NodeId) {
+        for _ in 0..HEARTBEAT_TICKS {
+            self.tick(id);
+        }
+        self.deliver_all();
+    }
+
+    // What the actors do.
+
+    /// Executes effects until there are none.
+    pub(super) fn settle(&mut self, id: NodeId) {
+        loop {
+            let effects = self.raft_mut(id).take_effects();
+            let mut is_done = effects.is_empty();
+            for effect in effects {
+                self.execute(id, effect);
+            }
+            is_done &= !self.drain_progress(id);
+            is_done &= self.nodes[&id].is_disk_slow || !self.complete_write(id);
+            is_done &= self.nodes[&id].is_store_slow || !self.complete_pending(id);
+            if is_done {
+                break;
+            }
+        }
+        self.oracle.check(id, &self.nodes);
+    }
+
+    fn execute(&mut self, id: NodeId, effect: Effect) {
+        match effect {
+            Effect::Persist { seq, hard_state, entries } => {
+                if self.nodes[&id].is_disk_slow {
+                    self.say(|| text::write(id, seq, hard_state, &entries));
+                }
+                let role = self.raft(id).role();
+                let disk = &mut self.nodes.get_mut(&id).expect("a node of the cluster").disk;
+                self.oracle.on_write(id, role, disk.log(), &entries);
+                disk.write(seq, hard_state, entries);
+            }
+            Effect::Send(envelope) => self.send(envelope),
+            Effect::StartReplication { term, runs } => {
+                let log = self.nodes[&id].disk.log();
+                assert_eq!(runs, runs_of(log), "the terms are those of the log");
+                self.oracle.on_elected(id, term, log);
+                let peers: Vec<NodeId> = self.ids().into_iter().filter(|p| *p != id).collect();
+                let window = self.window;
+                let start = |peer| (peer, Progress::new(window, term, runs.clone(), true));
+                self.node_mut(id).progress = peers.into_iter().map(start).collect();
+            }
+            Effect::Replicate { term, entries, leader_commit, read_seq, heartbeat } => {
+                for progress in self.node_mut(id).progress.values_mut() {
+                    assert_eq!(progress.term(), term, "the replicators are of the leader's term");
+                    progress.replicate(&entries, leader_commit, read_seq, heartbeat);
+                }
+            }
+            Effect::LeadershipLost { .. } => self.node_mut(id).progress.clear(),
+            Effect::Apply { entries } => self.apply(id, entries),
+            Effect::ReadEntries { from, to } => {
+                self.node_mut(id).pending.push_back(Pending::Page { from, to });
+            }
+            Effect::ReadReady { token, read_index } => {
+                let applied = &self.nodes[&id].applied;
+                assert!(read_index.0 <= applied.len() as u64, "applied before the read");
+                self.oracle.on_read_ready(id, token, applied);
+                let seen = applied.len();
+                self.say(|| format!("n{id} read #{} ready, sees {seen}", token.0));
+            }
+            Effect::ReadFailed { token } => {
+                self.oracle.on_read_failed(token);
+                self.say(|| format!("n{id} read #{} failed", token.0));
+            }
+            Effect::Note(note) => {
+                let term = self.raft(id).term();
+                self.say(|| format!("n{id}@{term} {note}"));
+            }
+        }
+    }
+
+    fn send(&mut self, envelope: Envelope) {
+        let leader = self.oracle.leader_of(envelope.term);
+        let leader_log = leader
+            .map(|leader| &self.nodes[&leader])
+            .filter(|node| node.raft.as_ref().is_some_and(|r| r.term() == envelope.term))
+            .map(|node| node.disk.log());
+        let durable = self.nodes[&envelope.from].disk.durable();
+        self.oracle.on_send(&envelope, durable, leader_log);
+        self.network.push(envelope);
+    }
+
+    fn apply(&mut self, id: NodeId, entries: Vec<Entry>) {
+        self.say(|| format!("n{id} applied {}", text::entries(&entries)));
+        let node = self.nodes.get_mut(&id).expect("a node of the cluster");
+        for entry in entries {
+            self.oracle.on_apply(id, &node.applied, &entry, node.disk.durable());
+            node.applied.push(entry);
+        }
+        let last_applied = LogIndex(node.applied.len() as u64);
+        node.pending.push_back(Pending::Applied(last_applied));
+    }
+
+    fn drain_progress(&mut self, id: NodeId) -> bool {
+        let mut has_acted = false;
+        for peer in self.ids() {
+            let Some(progress) = self.node_mut(id).progress.get_mut(&peer) else { continue };
+            let term = progress.term();
+            for action in progress.take_actions() {
+                has_acted = true;
+                match action {
+                    ProgressAction::Send(request) => {
+                        let rpc = Rpc::AppendEntries(request);
+                        self.send(Envelope { from: id, to: peer, term, rpc });
+                    }
+                    ProgressAction::ReadEntries { ticket, from, to, .. } => {
+                        let fetch = Pending::Fetch { peer, term, ticket, from, to };
+                        self.node_mut(id).pending.push_back(fetch);
+                    }
+                    ProgressAction::Report(report) => {
+                        self.raft_mut(id).on_replicated(peer, term, report);
+                    }
+                }
+            }
+        }
+        has_acted
+    }
+
+    fn complete_write(&mut self, id: NodeId) -> bool {
+        let Some(seq) = self.node_mut(id).disk.sync_next() else { return false };
+        if self.nodes[&id].is_disk_slow {
+            self.say(|| format!("n{id} synced write {seq}"));
+        }
+        self.raft_mut(id).on_persisted(seq);
+        true
+    }
+
+    fn complete_pending(&mut self, id: NodeId) -> bool {
+        let node = self.node_mut(id);
+        let Some(pending) = node.pending.pop_front() else { return false };
+        let page = |from: LogIndex, to: LogIndex| -> Vec<Entry> {
+            let log = node.disk.log();
+            let to = to.0.min(from.0 + PAGE_ENTRIES_MAX - 1).min(log.len() as u64);
+            log[from.prev().0 as usize..to as usize].to_vec()
+        };
+        match pending {
+            Pending::Page { from, to } => {
+                let entries = page(from, to);
+                self.raft_mut(id).on_entries_read(entries);
+            }
+            Pending::Fetch { peer, term, ticket, from, to } => {
+                let is_current = node.progress.get(&peer).is_some_and(|p| p.term() == term);
+                if is_current {
+                    let entries = page(from, to);
+                    if let Some(progress) = node.progress.get_mut(&peer) {
+                        progress.on_entries_read(ticket, entries);
+                    }
+                }
+            }
+            Pending::Applied(last_applied) => self.raft_mut(id).on_applied(last_applied),
+        }
+        true
+    }
+
+    pub(super) fn say(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(line());
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The core under test: a whole cluster without a runtime, a clock or a socket.
+//!
+//! | file | what |
+//! |---|---|
+//! | `cluster` | nodes, their disks and stores, and a network that does as it is told |
+//! | `disk` | a disk that forgets what was not synced |
+//! | `oracle` | what must hold over all nodes, whatever happens (Figure 3) |
+//! | `text` | the notation of the golden scripts |
+//! | `golden` | the scripts under tests/scripts/raft |
+//! | `paper_*` | a test for each rule of the paper and of the dissertation |
+//! | `progress` | a peer's replication by itself |
+//! | `random` | random walks under every fault that the cluster knows |
+
+mod cluster;
+mod disk;
+mod golden;
+mod oracle;
+mod paper_elections;
+mod paper_figures;
+mod paper_reads;
+mod paper_replication;
+mod progress;
+mod random;
+mod text;

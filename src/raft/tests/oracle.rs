@@ -1,0 +1,310 @@
+//! What must hold over all nodes, whatever happens: the properties of Figure 3,
+//! and those that make them survive a crash.
+//!
+//! An oracle sees everything at once, which no node can, and trusts none of them:
+//! it knows logs from the disks, not from the cores.
+
+use std::collections::BTreeMap;
+
+use super::cluster::Node;
+use super::disk::{Durable, position_at};
+use crate::raft::{AppendResult, Envelope, ReadToken, Role, Rpc};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
+
+/// Every method panics when its property does not hold.
+#[derive(Default)]
+pub(super) struct Oracle {
+    leaders: BTreeMap<Term, NodeId>,
+    /// Every entry ever written, with the term of the one before it.
+    entries: BTreeMap<LogPosition, (Entry, Term)>,
+    /// Who gave its vote to whom, as far as it was said.
+    votes: BTreeMap<(Term, NodeId), NodeId>,
+    /// All that was ever committed by any node's account, and in which term
+    /// at the latest.
+    committed: Vec<(Entry, Term)>,
+    last_seen: BTreeMap<NodeId, LastSeen>,
+    reads: BTreeMap<ReadToken, PendingRead>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct LastSeen {
+    hard_state: HardState,
+    commit_index: LogIndex,
+}
+
+/// What a read must see, and what it must not.
+struct PendingRead {
+    id: NodeId,
+    committed: u64,
+    own_write: LogIndex,
+    place: LogIndex,
+}
+
+impl Oracle {
+    pub(super) fn committed(&self) -> u64 {
+        self.committed.len() as u64
+    }
+
+    /// How many terms had a leader.
+    pub(super) fn elections(&self) -> usize {
+        self.leaders.len()
+    }
+
+    pub(super) fn leader_of(&self, term: Term) -> Option<NodeId> {
+        self.leaders.get(&term).copied()
+    }
+
+    /// Reads that have not been answered.
+    pub(super) fn pending_reads(&self) -> usize {
+        self.reads.len()
+    }
+
+    /// Election Safety: "at most one leader can be elected in a given term".
+    /// Leader Completeness: it has every entry committed in the terms before.
+    pub(super) fn on_elected(&mut self, id: NodeId, term: Term, log: &[Entry]) {
+        let first = *self.leaders.entry(term).or_insert(id);
+        assert_eq!(first, id, "Election Safety: two leaders in term {term}");
+        for (entry, committed_in) in &self.committed {
+            if *committed_in < term {
+                assert_has(log, entry, id, term);
+            }
+        }
+    }
+
+    /// Log Matching: "if two logs contain an entry with the same index and term,
+    /// then the logs are identical in all entries up through the given index":
+    /// by induction, if equal positions mean equal entries behind equal positions.
+    /// Leader Append-Only: "a leader never overwrites or deletes".
+    pub(super) fn on_write(&mut self, id: NodeId, role: Role, log: &[Entry], entries: &[Entry]) {
+        let Some(first) = entries.first() else { return };
+        if role == Role::Leader {
+            assert_eq!(
+                first.index.0,
+                log.len() as u64 + 1,
+                "Leader Append-Only: node {id} overwrites its log while it leads"
+            );
+        }
+        let mut prev_term = position_at(log, first.index.prev().0).map_or(Term(0), |p| p.term);
+        for entry in entries {
+            let known = self
+                .entries
+                .entry(entry.position())
+                .or_insert_with(|| (entry.clone(), prev_term));
+            assert_eq!(
+                (&known.0, known.1),
+                (entry, prev_term),
+                "Log Matching: node {id} has another entry at {}",
+                entry.position()
+            );
+            prev_term = entry.term;
+        }
+    }
+
+    /// Nothing is said before it is durable (Figure 2), and nobody votes twice.
+    pub(super) fn on_send(
+        &mut self,
+        envelope: &Envelope,
+        durable: &Durable,
+        leader_log: Option<&[Entry]>,
+    ) {
+        let Envelope { from, to, term, rpc } = envelope;
+        let has_voted_for = |candidate: &NodeId| {
+            durable.hard_state == HardState { current_term: *term, voted_for: Some(*candidate) }
+        };
+        match rpc {
+            Rpc::RequestVoteResponse(response) if response.vote_granted => {
+                assert!(has_voted_for(to), "node {from} tells its vote before it is durable");
+                self.note_vote(*term, *from, *to);
+            }
+            Rpc::RequestVote(_) => {
+                assert!(has_voted_for(from), "node {from} campaigns before its vote is durable");
+                self.note_vote(*term, *from, *from);
+            }
+            Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) => {
+                assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
+            }
+            Rpc::AppendEntriesResponse(response) => {
+                assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
+                let AppendResult::Success { match_index } = response.result else { return };
+                let position = position_at(&durable.log, match_index.0);
+                assert!(position.is_some(), "node {from} acknowledges {match_index}, not durable");
+                if let Some(leader_log) = leader_log {
+                    assert_eq!(
+                        position,
+                        position_at(leader_log, match_index.0),
+                        "node {from} acknowledges an entry that the leader does not have"
+                    );
+                }
+            }
+            Rpc::PreVote(_) | Rpc::PreVoteResponse(_) => {}
+        }
+    }
+
+    fn note_vote(&mut self, term: Term, voter: NodeId, candidate: NodeId) {
+        let first = *self.votes.entry((term, voter)).or_insert(candidate);
+        assert_eq!(first, candidate, "node {voter} votes twice in term {term}");
+    }
+
+    /// State Machine Safety: "if a server has applied a log entry at a given index
+    /// to its state machine, no other server will ever apply a different one".
+    /// `is_durable_here`: what is applied must not vanish in a crash (B34).
+    pub(super) fn on_apply(&mut self, id: NodeId, applied: &[Entry], entry: &Entry, disk: &Durable) {
+        assert_eq!(entry.index.0, applied.len() as u64 + 1, "node {id} skips or repeats an entry");
+        let committed = self.committed.get(applied.len()).map(|(entry, _)| entry);
+        if let Some(committed) = committed {
+            assert_eq!(committed, entry, "State Machine Safety: at node {id}");
+        }
+        assert!(disk.contains(entry.position()), "node {id} applies what is not durable");
+    }
+
+    /// `place`: the end of the node's log; `own_write`: the session's last write.
+    pub(super) fn on_read(
+        &mut self,
+        token: ReadToken,
+        id: NodeId,
+        place: LogIndex,
+        own_write: LogIndex,
+    ) {
+        let read = PendingRead {
+            id,
+            committed: self.committed(),
+            own_write: own_write.min(place),
+            place,
+        };
+        assert!(self.reads.insert(token, read).is_none(), "a token names one read");
+    }
+
+    /// Linearizability: a read sees all that was committed anywhere before it was
+    /// asked for, and its session's writes before it, but none behind it.
+    pub(super) fn on_read_ready(&mut self, id: NodeId, token: ReadToken, applied: &[Entry]) {
+        let read = self.reads.remove(&token).expect("a read is answered once");
+        assert_eq!(read.id, id, "a read is answered by the node that was asked");
+        let seen = applied.len() as u64;
+        assert!(
+            seen >= read.committed,
+            "node {id} answers a read at {seen}, but {} was committed before",
+            read.committed
+        );
+        assert!(seen >= read.own_write.0, "node {id}: a read misses its session's write");
+        assert!(seen <= read.place.0, "node {id}: a read sees what came behind it");
+    }
+
+    pub(super) fn on_read_failed(&mut self, token: ReadToken) {
+        self.reads.remove(&token).expect("a read is answered once");
+    }
+
+    /// A crash forgets the commit index and the reads, but no promise.
+    pub(super) fn on_crash(&mut self, id: NodeId) {
+        self.reads.retain(|_, read| read.id != id);
+        if let Some(seen) = self.last_seen.get_mut(&id) {
+            seen.commit_index = LogIndex(0);
+        }
+    }
+
+    /// A node comes back with what was durable: a vote that it never told may be
+    /// gone, one that it told is not.
+    pub(super) fn on_restart(&mut self, id: NodeId, hard_state: HardState) {
+        self.last_seen.entry(id).or_default().hard_state = hard_state;
+        if let Some(candidate) = self.votes.get(&(hard_state.current_term, id)) {
+            assert_eq!(hard_state.voted_for, Some(*candidate), "node {id} forgot its vote");
+        }
+    }
+
+    /// After every event of node `id`.
+    pub(super) fn check(&mut self, id: NodeId, nodes: &BTreeMap<NodeId, Node>) {
+        let node = &nodes[&id];
+        let Some(raft) = &node.raft else { return };
+        raft.check_invariants();
+        self.check_memory_of(node);
+        if raft.role() == Role::Leader {
+            let leader = self.leader_of(raft.term());
+            assert_eq!(leader, Some(id), "Election Safety: a leader without an election");
+        }
+        let seen = self.last_seen.entry(id).or_default();
+        let (before, now) = (seen.hard_state, raft.hard_state());
+        assert!(now.current_term >= before.current_term, "node {id}: the term fell");
+        assert!(
+            now.current_term > before.current_term
+                || before.voted_for.is_none()
+                || now.voted_for == before.voted_for,
+            "node {id}: the vote changed within a term"
+        );
+        assert!(raft.commit_index() >= seen.commit_index, "node {id}: the commit index fell");
+        *seen = LastSeen { hard_state: now, commit_index: raft.commit_index() };
+        self.check_commit(node, nodes);
+    }
+
+    /// The core believes of its log what is on its disk.
+    fn check_memory_of(&self, node: &Node) {
+        let Some(raft) = &node.raft else { return };
+        let log = node.disk.log();
+        let end = position_at(log, log.len() as u64);
+        assert_eq!(Some(raft.last_log()), end, "node {}: the log ends elsewhere", node.id);
+        let persisted_index = raft.persisted_index().0;
+        assert_eq!(
+            position_at(&node.disk.durable().log, persisted_index),
+            position_at(log, persisted_index),
+            "node {} takes {persisted_index} for durable, and it is not",
+            node.id
+        );
+    }
+
+    /// Committed: on a quorum's disks, for ever the same, and in the log of every
+    /// leader of a later term.
+    fn check_commit(&mut self, node: &Node, nodes: &BTreeMap<NodeId, Node>) {
+        let Some(raft) = &node.raft else { return };
+        let commit_index = raft.commit_index().0;
+        let log = node.disk.log();
+        if commit_index > 0 {
+            let index = commit_index.min(self.committed()) as usize;
+            if index > 0 {
+                assert_eq!(
+                    log[index - 1], self.committed[index - 1].0,
+                    "node {} takes another entry for committed",
+                    node.id
+                );
+            }
+        }
+        while self.committed() < commit_index {
+            let entry = log[self.committed.len()].clone();
+            let holders = nodes
+                .values()
+                .filter(|node| node.disk.durable().contains(entry.position()))
+                .count();
+            assert!(
+                holders > nodes.len() / 2,
+                "entry {} is committed, and durable on {holders} of {} nodes",
+                entry.position(),
+                nodes.len()
+            );
+            for other in nodes.values() {
+                if let Some(other_raft) = &other.raft
+                    && other_raft.role() == Role::Leader
+                    && other_raft.term() > raft.term()
+                {
+                    assert_has(other.disk.log(), &entry, other.id, other_raft.term());
+                }
+            }
+            self.committed.push((entry, raft.term()));
+        }
+    }
+
+    /// What was committed is still on a quorum's disks.
+    pub(super) fn check_durable(&self, nodes: &BTreeMap<NodeId, Node>) {
+        for (entry, _) in &self.committed {
+            let holders = nodes
+                .values()
+                .filter(|node| node.disk.durable().contains(entry.position()))
+                .count();
+            assert!(holders > nodes.len() / 2, "committed entry {} is gone", entry.position());
+        }
+    }
+}
+
+fn assert_has(log: &[Entry], entry: &Entry, leader: NodeId, term: Term) {
+    assert_eq!(
+        log.get(entry.index.prev().0 as usize),
+        Some(entry),
+        "Leader Completeness: node {leader}, which leads term {term}, lacks a committed entry"
+    );
+}

@@ -1,0 +1,127 @@
+//! The notation of the scripts: `index@term` for a place in a log, `n1@7` for a
+//! node in its term.
+
+use super::cluster::Node;
+use crate::raft::{AppendResult, Envelope, PersistSeq, Role, Rpc};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
+
+/// `n1@1 -> n2 AppendEntries prev=1@1 [2@1] commit=1`. A pre-vote speaks of a term
+/// that is nobody's yet: it has none in its label.
+pub(super) fn envelope(envelope: &Envelope) -> String {
+    let Envelope { from, to, term, rpc } = envelope;
+    let verdict = |granted: bool| if granted { "granted" } else { "refused" };
+    let line = match rpc {
+        Rpc::PreVote(request) => {
+            return format!("n{from} -> n{to} PreVote term={term} last={}", request.last);
+        }
+        Rpc::PreVoteResponse(response) if response.vote_granted => {
+            return format!("n{from} -> n{to} PreVoteResponse term={term} granted");
+        }
+        Rpc::PreVoteResponse(_) => "PreVoteResponse refused".to_string(),
+        Rpc::RequestVote(request) => format!("RequestVote last={}", request.last),
+        Rpc::RequestVoteResponse(response) => {
+            format!("RequestVoteResponse {}", verdict(response.vote_granted))
+        }
+        Rpc::AppendEntries(request) => format!(
+            "AppendEntries prev={} {} commit={}{}",
+            request.prev,
+            positions(&request.entries),
+            request.leader_commit,
+            round(request.read_seq),
+        ),
+        Rpc::AppendEntriesResponse(response) => {
+            let result = match response.result {
+                AppendResult::Success { match_index } => format!("match={match_index}"),
+                AppendResult::Conflict { conflict_index, conflict_term: None } => {
+                    format!("conflict={conflict_index}")
+                }
+                AppendResult::Conflict { conflict_index, conflict_term: Some(term) } => {
+                    format!("conflict={conflict_index}@{term}")
+                }
+            };
+            format!("AppendEntriesResponse {result}{}", round(response.read_seq))
+        }
+    };
+    format!("n{from}@{term} -> n{to} {line}")
+}
+
+fn round(read_seq: u64) -> String {
+    if read_seq == 0 { String::new() } else { format!(" read_seq={read_seq}") }
+}
+
+/// `[2@1 3@1]`, or `[2@1 .. 9@1]`.
+fn positions(entries: &[Entry]) -> String {
+    match entries {
+        [first, _, .., last] if entries.len() > 3 => {
+            format!("[{} .. {}]", first.position(), last.position())
+        }
+        _ => {
+            let all: Vec<String> = entries.iter().map(|e| e.position().to_string()).collect();
+            format!("[{}]", all.join(" "))
+        }
+    }
+}
+
+/// `3@1=a 4@1=noop`.
+pub(super) fn entries(entries: &[Entry]) -> String {
+    let entry = |entry: &Entry| {
+        let payload = match &entry.payload {
+            Payload::Noop => "noop".to_string(),
+            Payload::Command(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Payload::Membership(_) => "members".to_string(),
+        };
+        format!("{}={payload}", entry.position())
+    };
+    entries.iter().map(entry).collect::<Vec<_>>().join(" ")
+}
+
+/// `n2 writes 3: term=2 voted_for=1 [4@2]`.
+pub(super) fn write(
+    id: NodeId,
+    seq: PersistSeq,
+    hard_state: Option<HardState>,
+    entries: &[Entry],
+) -> String {
+    let hard_state = hard_state.map_or(String::new(), |state| {
+        let voted_for = state.voted_for.map_or("none".to_string(), |id| id.to_string());
+        format!(" term={} voted_for={voted_for}", state.current_term)
+    });
+    let entries =
+        if entries.is_empty() { String::new() } else { format!(" {}", positions(entries)) };
+    format!("n{id} writes {seq}:{hard_state}{entries}")
+}
+
+/// `n1@7 leader last=42@7 commit=40@7 applied=40 progress={2:42->43}`.
+pub(super) fn status(node: &Node) -> String {
+    let Some(raft) = &node.raft else {
+        let end = node.disk.log().last().map_or(LogPosition::default(), Entry::position);
+        return format!("n{}@{} down last={end}", node.id, node.disk.durable().hard_state.current_term);
+    };
+    let at = |index: LogIndex| LogPosition {
+        index,
+        term: raft.term_at(index).unwrap_or(Term(0)),
+    };
+    let mut line = format!(
+        "n{}@{} {} last={} commit={} applied={}",
+        node.id,
+        raft.term(),
+        raft.role(),
+        raft.last_log(),
+        at(raft.commit_index()),
+        node.applied.len(),
+    );
+    if raft.persisted_index() < raft.last_log().index {
+        line += &format!(" persisted={}", at(raft.persisted_index()));
+    }
+    if raft.role() == Role::Leader {
+        let peers: Vec<String> = node
+            .progress
+            .iter()
+            .map(|(peer, p)| format!("{peer}:{}->{}", p.match_index(), p.next_index()))
+            .collect();
+        line += &format!(" progress={{{}}}", peers.join(" "));
+    } else if let Some(leader_id) = raft.leader_id() {
+        line += &format!(" leader={leader_id}");
+    }
+    line
+}
