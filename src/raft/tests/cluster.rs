@@ -451,7 +451,10 @@ impl Cluster {
         let leader = self.oracle.leader_of(envelope.term);
         let leader_log = leader
             .map(|leader| &self.nodes[&leader])
-            .filter(|node| node.raft.as_ref().is_some_and(|r| r.term() == envelope.term))
+            .filter(|node| {
+                let raft = node.raft.as_ref();
+                raft.is_some_and(|r| r.role() == Role::Leader && r.term() == envelope.term)
+            })
             .map(|node| node.disk.log());
         let durable = self.nodes[&envelope.from].disk.durable();
         self.oracle.on_send(&envelope, durable, leader_log);

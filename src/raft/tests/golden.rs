@@ -1,1 +1,309 @@
-//! Later.
+//! Runs the scripts under tests/scripts/raft: stories of commands and of what came
+//! of them. `UPDATE_GOLDENFILES=1 cargo test` writes the outcome anew; accept it
+//! only if every line of it is what the paper says.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `cluster 3` | three new nodes |
+//! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms, and a term of their own behind the `@` |
+//! | `tick n1 [count]`, `campaign n1` | time passes at a node; until it stands for election |
+//! | `elect n1` | campaign, and deliver all |
+//! | `propose n1 a b`, `read n1` | a client at a node; several words are one go |
+//! | `deliver`, `drop`, `duplicate` | messages under way: all, or those that fit `from= to= rpc= count=`; a plain `deliver` goes on with the answers |
+//! | `show` | the messages under way |
+//! | `partition 1 2`, `cut from=1 to=2`, `heal` | lines that lose everything |
+//! | `reconnect 1 2` | a connection breaks and comes back |
+//! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | a disk whose writes wait to be completed |
+//! | `slow-store n1`, `answer n1`, `fast-store n1` | the same for the store and for reading the log |
+//! | `crash n1`, `restart n1`, `refuse n1 peer=2` | without what was not synced; a refused connection |
+//! | `status [n1]`, `log [n1]` | what a node knows |
+
+use std::error::Error;
+
+use goldenscript::{ArgumentConsumer, Command, Context, Runner};
+
+use super::cluster::{Cluster, HEARTBEAT_TICKS, log_of};
+use super::disk::Durable;
+use super::text;
+use crate::raft::{Envelope, Rpc};
+use crate::types::{HardState, NodeId, Term};
+
+struct Script {
+    cluster: Cluster,
+}
+
+impl Runner for Script {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
+        let mut args = command.consume_args();
+        let mut lines = Vec::new();
+        match command.name.as_str() {
+            "cluster" => self.cluster = new_cluster(&mut args)?,
+            "status" => {
+                for id in self.some_nodes(&mut args)? {
+                    lines.push(text::status(self.cluster.node(id)));
+                }
+            }
+            "log" => {
+                for id in self.some_nodes(&mut args)? {
+                    lines.push(format!("n{id} {}", text::entries(self.cluster.node(id).disk.log())));
+                }
+            }
+            "show" => lines.extend(self.cluster.network.iter().map(text::envelope)),
+            "deliver" | "drop" | "duplicate" => self.run_network(&command.name, &mut args)?,
+            "partition" => {
+                let mut side = Vec::new();
+                while let Some(id) = args.next_pos() {
+                    side.push(node_id(id)?);
+                }
+                self.cluster.partition(&side);
+            }
+            "cut" => {
+                let from = node_id(args.take_key("from").ok_or("from=")?)?;
+                let to = node_id(args.take_key("to").ok_or("to=")?)?;
+                self.cluster.cuts.insert((from, to));
+            }
+            "heal" => self.cluster.heal(),
+            "reconnect" => {
+                let a = node_id(args.next_pos().ok_or("a node")?)?;
+                self.cluster.reconnect(a, node_id(args.next_pos().ok_or("a node")?)?);
+            }
+            name => {
+                let id = node_id(args.next_pos().ok_or("a node")?)?;
+                self.run_node(name, id, &mut args, &mut lines)?;
+            }
+        }
+        args.reject_next()?;
+        let mut output = self.cluster.trace.replace(Vec::new()).unwrap_or_default();
+        output.append(&mut lines);
+        Ok(output.join("\n"))
+    }
+
+    fn end_script(&mut self) -> Result<(), Box<dyn Error>> {
+        self.cluster.oracle.check_durable(&self.cluster.nodes);
+        Ok(())
+    }
+}
+
+impl Script {
+    fn run_node(
+        &mut self,
+        name: &str,
+        id: NodeId,
+        args: &mut ArgumentConsumer<'_>,
+        lines: &mut Vec<String>,
+    ) -> Result<(), Box<dyn Error>> {
+        let cluster = &mut self.cluster;
+        match name {
+            "tick" => {
+                for _ in 0..count(args)? {
+                    cluster.tick(id);
+                }
+            }
+            "campaign" => cluster.tick_until_campaign(id),
+            "elect" => cluster.elect(id),
+            "heartbeat" => {
+                for _ in 0..HEARTBEAT_TICKS {
+                    cluster.tick(id);
+                }
+            }
+            "propose" => {
+                while let Some(text) = args.next_pos() {
+                    let index = cluster.propose_unsettled(id, text)?;
+                    lines.push(format!("n{id} proposed {text} at {index}"));
+                }
+                cluster.settle(id);
+            }
+            "read" => {
+                let token = cluster.read(id)?;
+                lines.push(format!("n{id} read #{} asked", token.0));
+            }
+            "propose-read-propose" => {
+                let before = cluster.propose_unsettled(id, "before")?;
+                let token = cluster.read_unsettled(id)?;
+                let behind = cluster.propose_unsettled(id, "behind")?;
+                lines.push(format!(
+                    "n{id} proposed before at {before}, read #{} asked, proposed behind at {behind}",
+                    token.0
+                ));
+                cluster.settle(id);
+            }
+            "sync" => {
+                for _ in 0..count(args)? {
+                    cluster.sync(id);
+                }
+            }
+            "answer" => {
+                for _ in 0..count(args)? {
+                    cluster.answer(id);
+                }
+            }
+            "slow-disk" | "fast-disk" | "slow-store" | "fast-store" => {
+                let node = cluster.nodes.get_mut(&id).ok_or("no such node")?;
+                match name {
+                    "slow-disk" => node.is_disk_slow = true,
+                    "fast-disk" => node.is_disk_slow = false,
+                    "slow-store" => node.is_store_slow = true,
+                    _ => node.is_store_slow = false,
+                }
+                cluster.settle(id);
+            }
+            "crash" => cluster.crash(id),
+            "restart" => cluster.restart(id),
+            "refuse" => {
+                let peer = node_id(args.take_key("peer").ok_or("peer=")?)?;
+                cluster.raft_mut(id).on_connection_refused(peer);
+                cluster.settle(id);
+            }
+            _ => return Err(format!("unknown command {name}").into()),
+        }
+        Ok(())
+    }
+
+    fn run_network(
+        &mut self,
+        name: &str,
+        args: &mut ArgumentConsumer<'_>,
+    ) -> Result<(), Box<dyn Error>> {
+        let from = args.take_key("from").map(node_id).transpose()?;
+        let to = args.take_key("to").map(node_id).transpose()?;
+        let rpc = args.take_key("rpc").map(str::to_string);
+        let count = args.take_key("count").map(str::parse::<usize>).transpose()?;
+        if name == "deliver" && from.is_none() && to.is_none() && rpc.is_none() && count.is_none() {
+            self.cluster.deliver_all();
+            return Ok(());
+        }
+        let fits = |m: &Envelope| {
+            from.is_none_or(|id| id == m.from)
+                && to.is_none_or(|id| id == m.to)
+                && rpc.as_deref().is_none_or(|rpc| rpc == rpc_name(&m.rpc))
+        };
+        let wanted: Vec<usize> = (0..self.cluster.network.len())
+            .filter(|place| fits(&self.cluster.network[*place]))
+            .take(count.unwrap_or(usize::MAX))
+            .collect();
+        if wanted.is_empty() {
+            return Err(format!("no message to {name}").into());
+        }
+        for (done, place) in wanted.into_iter().enumerate() {
+            match name {
+                "deliver" => self.cluster.deliver(place - done),
+                "drop" => {
+                    let lost = self.cluster.network.remove(place - done);
+                    self.cluster.say(|| format!("{} (dropped)", text::envelope(&lost)));
+                }
+                _ => {
+                    let copy = self.cluster.network[place].clone();
+                    self.cluster.say(|| format!("{} (duplicated)", text::envelope(&copy)));
+                    self.cluster.network.push(copy);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn some_nodes(&self, args: &mut ArgumentConsumer<'_>) -> Result<Vec<NodeId>, Box<dyn Error>> {
+        let mut ids = Vec::new();
+        while let Some(id) = args.next_pos() {
+            ids.push(node_id(id)?);
+        }
+        Ok(if ids.is_empty() { self.cluster.ids() } else { ids })
+    }
+}
+
+fn new_cluster(args: &mut ArgumentConsumer<'_>) -> Result<Cluster, Box<dyn Error>> {
+    let mut disks = Vec::new();
+    if let Some(nodes) = args.next_pos() {
+        disks = vec![Durable::default(); nodes.parse()?];
+    }
+    while let Some((_, past)) = args.next_key() {
+        let (terms, own) = past.split_once('@').unwrap_or((past, "0"));
+        let terms: Vec<u64> =
+            terms.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let term = terms.last().copied().unwrap_or(0).max(own.parse()?);
+        let hard_state = HardState { current_term: Term(term), voted_for: None };
+        disks.push(Durable { hard_state, log: log_of(&terms) });
+    }
+    let mut cluster = Cluster::with_past(disks, 1);
+    cluster.trace = Some(Vec::new());
+    Ok(cluster)
+}
+
+fn node_id(text: &str) -> Result<NodeId, Box<dyn Error>> {
+    Ok(NodeId(text.trim_start_matches('n').parse()?))
+}
+
+fn count(args: &mut ArgumentConsumer<'_>) -> Result<u64, Box<dyn Error>> {
+    Ok(args.next_pos().map_or(Ok(1), str::parse)?)
+}
+
+fn rpc_name(rpc: &Rpc) -> &'static str {
+    match rpc {
+        Rpc::AppendEntries(_) => "AppendEntries",
+        Rpc::AppendEntriesResponse(_) => "AppendEntriesResponse",
+        Rpc::RequestVote(_) => "RequestVote",
+        Rpc::RequestVoteResponse(_) => "RequestVoteResponse",
+        Rpc::PreVote(_) => "PreVote",
+        Rpc::PreVoteResponse(_) => "PreVoteResponse",
+    }
+}
+
+const SCRIPTS: &str = "tests/scripts/raft";
+
+macro_rules! scripts {
+    ($($name:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                let mut script = Script { cluster: Cluster::new(1, 1) };
+                let path = format!("{SCRIPTS}/{}.txt", stringify!($name));
+                goldenscript::run(&mut script, path).expect("the script runs");
+            }
+        )*
+
+        #[test]
+        fn every_script_is_run() {
+            let mut names: Vec<String> = std::fs::read_dir(SCRIPTS)
+                .expect("the scripts are there")
+                .map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            let mut run = vec![$(format!("{}.txt", stringify!($name))),*];
+            run.sort();
+            assert_eq!(names, run);
+        }
+    };
+}
+
+scripts! {
+    a_candidate_with_a_quorum_of_votes_leads,
+    a_candidate_with_an_older_log_gets_no_vote,
+    a_connection_refused_starts_the_pre_vote_early,
+    a_crash_forgets_what_was_not_synced_and_was_not_promised,
+    a_delayed_vote_of_an_older_term_does_not_count,
+    a_divergent_tail_is_replaced_in_a_few_round_trips,
+    a_duplicated_old_request_truncates_nothing,
+    a_follower_acknowledges_when_its_disk_has,
+    a_follower_commits_no_further_than_the_request_vouches_for,
+    a_higher_term_does_not_take_the_vote_with_it,
+    a_leader_does_not_count_itself_before_its_disk_has,
+    a_leader_that_hears_no_quorum_steps_down,
+    a_leader_with_a_stalled_disk_steps_down,
+    a_longest_log_with_the_lowest_term_still_wins,
+    a_partitioned_leader_answers_no_read,
+    a_pre_vote_is_refused_while_the_leader_lives,
+    a_read_on_a_new_leader_waits_for_its_no_op,
+    a_read_sees_its_session_s_earlier_writes_and_not_the_later_ones,
+    a_restarted_leader_answers_no_read_from_its_replayed_log,
+    a_same_term_step_down_keeps_the_vote,
+    a_single_node_commits_after_its_own_sync,
+    a_split_vote_is_resolved_in_the_next_term,
+    a_store_behind_gets_the_log_page_by_page,
+    a_truncation_while_a_write_is_in_flight_confirms_nothing,
+    a_vote_is_told_when_it_is_durable,
+    an_entry_of_an_older_term_is_not_committed_by_counting,
+    late_acknowledgements_release_no_later_read,
+    lost_and_reordered_requests_are_repaired,
+    minority_writes_vanish_and_majority_writes_stay,
+}
