@@ -47,7 +47,8 @@ impl Runner for Script {
             }
             "log" => {
                 for id in self.some_nodes(&mut args)? {
-                    lines.push(format!("n{id} {}", text::entries(self.cluster.node(id).disk.log())));
+                    lines
+                        .push(format!("n{id} {}", text::entries(self.cluster.node(id).disk.log())));
                 }
             }
             "show" => lines.extend(self.cluster.network.iter().map(text::envelope)),
@@ -219,8 +220,7 @@ fn new_cluster(args: &mut ArgumentConsumer<'_>) -> Result<Cluster, Box<dyn Error
     }
     while let Some((_, past)) = args.next_key() {
         let (terms, own) = past.split_once('@').unwrap_or((past, "0"));
-        let terms: Vec<u64> =
-            terms.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let terms: Vec<u64> = terms.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
         let term = terms.last().copied().unwrap_or(0).max(own.parse()?);
         let hard_state = HardState { current_term: Term(term), voted_for: None };
         disks.push(Durable { hard_state, log: log_of(&terms) });
@@ -289,6 +289,7 @@ scripts! {
     a_higher_term_does_not_take_the_vote_with_it,
     a_leader_does_not_count_itself_before_its_disk_has,
     a_leader_that_hears_no_quorum_steps_down,
+    a_leader_that_reaches_only_a_bridge_gives_way,
     a_leader_with_a_stalled_disk_steps_down,
     a_longest_log_with_the_lowest_term_still_wins,
     a_partitioned_leader_answers_no_read,
@@ -303,6 +304,8 @@ scripts! {
     a_truncation_while_a_write_is_in_flight_confirms_nothing,
     a_vote_is_told_when_it_is_durable,
     an_entry_of_an_older_term_is_not_committed_by_counting,
+    an_entry_of_its_own_term_commits_what_is_before_it,
+    half_of_the_nodes_confirm_no_read,
     late_acknowledgements_release_no_later_read,
     lost_and_reordered_requests_are_repaired,
     minority_writes_vanish_and_majority_writes_stay,

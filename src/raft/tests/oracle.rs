@@ -86,10 +86,8 @@ impl Oracle {
         }
         let mut prev_term = position_at(log, first.index.prev().0).map_or(Term(0), |p| p.term);
         for entry in entries {
-            let known = self
-                .entries
-                .entry(entry.position())
-                .or_insert_with(|| (entry.clone(), prev_term));
+            let known =
+                self.entries.entry(entry.position()).or_insert_with(|| (entry.clone(), prev_term));
             assert_eq!(
                 (&known.0, known.1),
                 (entry, prev_term),
@@ -148,7 +146,13 @@ impl Oracle {
     /// State Machine Safety: "if a server has applied a log entry at a given index
     /// to its state machine, no other server will ever apply a different one".
     /// `is_durable_here`: what is applied must not vanish in a crash (B34).
-    pub(super) fn on_apply(&mut self, id: NodeId, applied: &[Entry], entry: &Entry, disk: &Durable) {
+    pub(super) fn on_apply(
+        &mut self,
+        id: NodeId,
+        applied: &[Entry],
+        entry: &Entry,
+        disk: &Durable,
+    ) {
         assert_eq!(entry.index.0, applied.len() as u64 + 1, "node {id} skips or repeats an entry");
         let committed = self.committed.get(applied.len()).map(|(entry, _)| entry);
         if let Some(committed) = committed {
@@ -165,12 +169,8 @@ impl Oracle {
         place: LogIndex,
         own_write: LogIndex,
     ) {
-        let read = PendingRead {
-            id,
-            committed: self.committed(),
-            own_write: own_write.min(place),
-            place,
-        };
+        let read =
+            PendingRead { id, committed: self.committed(), own_write: own_write.min(place), place };
         assert!(self.reads.insert(token, read).is_none(), "a token names one read");
     }
 
@@ -259,7 +259,8 @@ impl Oracle {
             let index = commit_index.min(self.committed()) as usize;
             if index > 0 {
                 assert_eq!(
-                    log[index - 1], self.committed[index - 1].0,
+                    log[index - 1],
+                    self.committed[index - 1].0,
                     "node {} takes another entry for committed",
                     node.id
                 );

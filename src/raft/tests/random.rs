@@ -47,7 +47,8 @@ impl Walk {
                 inflight_bytes_max: 200,
             };
         }
-        let mut some = |max: f64| if rng.random_bool(0.3) { 0.0 } else { rng.random_range(0.0..max) };
+        let mut some =
+            |max: f64| if rng.random_bool(0.3) { 0.0 } else { rng.random_range(0.0..max) };
         let weather = Weather {
             loss: some(0.3),
             duplication: some(0.2),

@@ -95,12 +95,13 @@ pub(super) fn write(
 pub(super) fn status(node: &Node) -> String {
     let Some(raft) = &node.raft else {
         let end = node.disk.log().last().map_or(LogPosition::default(), Entry::position);
-        return format!("n{}@{} down last={end}", node.id, node.disk.durable().hard_state.current_term);
+        return format!(
+            "n{}@{} down last={end}",
+            node.id,
+            node.disk.durable().hard_state.current_term
+        );
     };
-    let at = |index: LogIndex| LogPosition {
-        index,
-        term: raft.term_at(index).unwrap_or(Term(0)),
-    };
+    let at = |index: LogIndex| LogPosition { index, term: raft.term_at(index).unwrap_or(Term(0)) };
     let mut line = format!(
         "n{}@{} {} last={} commit={} applied={}",
         node.id,
