@@ -88,8 +88,11 @@ impl Raft {
             return Err(NotLeader { leader_id });
         };
         let reads = &mut leadership.reads;
+        // The session may have proposed `after` in an earlier leadership of ours, and
+        // it was truncated since: behind the log's end there is nothing to wait for.
+        let own_write = after.min(place);
         // (1): what was committed before our no-op may be more than we know (B37).
-        let read_index = commit_index.max(after).max(leadership.first_index);
+        let read_index = commit_index.max(own_write).max(leadership.first_index);
         let seq = reads.started_seq + 1;
         reads.waiting.push_back(WaitingRead { token, read_index, place, seq });
         Ok(())

@@ -5,6 +5,7 @@
 //! | `cluster` | nodes, their disks and stores, and a network that does as it is told |
 //! | `disk` | a disk that forgets what was not synced |
 //! | `oracle` | what must hold over all nodes, whatever happens (Figure 3) |
+//! | `solo` | one node whose peers a test plays |
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
@@ -21,4 +22,5 @@ mod paper_reads;
 mod paper_replication;
 mod progress;
 mod random;
+mod solo;
 mod text;

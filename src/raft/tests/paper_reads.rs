@@ -1,1 +1,274 @@
-//! Later.
+//! Linearizable reads without a log entry: dissertation §6.4; §8 of the paper.
+
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, i, n};
+use super::solo::{Solo, append, at};
+use crate::raft::{Effect, NotLeader, ReadToken, ReplicationReport};
+use crate::types::{LogIndex, Payload, Term};
+
+/// The reads that were answered or failed since the last look.
+fn answers(solo: &mut Solo) -> Vec<(u64, bool)> {
+    let sent = solo.settle();
+    assert_eq!(sent, [], "a read is confirmed by the replicators");
+    let effects = std::mem::take(&mut solo.effects);
+    let answer = |effect| match effect {
+        Effect::ReadReady { token, .. } => Some((token.0, true)),
+        Effect::ReadFailed { token } => Some((token.0, false)),
+        _ => None,
+    };
+    effects.into_iter().filter_map(answer).collect()
+}
+
+fn confirm(solo: &mut Solo, peer: u64, match_index: u64, read_seq: u64) {
+    let report = ReplicationReport { match_index: LogIndex(match_index), read_seq };
+    let term = solo.raft.term();
+    solo.raft.on_replicated(n(peer), term, report);
+}
+
+fn read(solo: &mut Solo, token: u64, after: u64) {
+    solo.raft.read(ReadToken(token), i(after)).expect("it leads");
+}
+
+/// A leader of term 1 whose two first entries are committed.
+fn leader(nodes: u64) -> Solo {
+    let mut solo = Solo::new(nodes, &[], 0);
+    solo.win();
+    for peer in 2..=nodes {
+        confirm(&mut solo, peer, 2, 0);
+    }
+    answers(&mut solo);
+    solo
+}
+
+/// Dissertation §6.4, 1: "If the leader has not yet marked an entry from its current
+/// term committed, it waits until it has done so" (B37).
+#[test]
+fn a_read_waits_until_the_leader_has_committed_in_its_term() {
+    let mut solo = Solo::new(3, &[1, 1], 1);
+    solo.win();
+    read(&mut solo, 1, 0);
+    answers(&mut solo);
+    confirm(&mut solo, 2, 2, 1);
+    assert_eq!(answers(&mut solo), [], "a quorum confirms it, but what is committed?");
+    confirm(&mut solo, 2, 3, 1);
+    assert_eq!(answers(&mut solo), [(1, true)]);
+    assert_eq!(solo.applied.len(), 3);
+}
+
+/// Dissertation §6.4, 3: "It issues a new round of heartbeats and waits for their
+/// acknowledgments from a majority of the cluster."
+#[test]
+fn a_read_waits_for_a_majority_and_not_for_one_node_less() {
+    for nodes in 2..=7 {
+        let mut solo = leader(nodes);
+        read(&mut solo, 1, 0);
+        let needed = nodes / 2; // beside the leader (B43)
+        for peer in 2..2 + needed {
+            assert_eq!(answers(&mut solo), [], "{peer} of {nodes}");
+            confirm(&mut solo, peer, 2, 1);
+            if peer < 1 + needed {
+                confirm(&mut solo, peer, 2, 1); // a duplicate
+            }
+        }
+        assert_eq!(answers(&mut solo), [(1, true)], "of {nodes}");
+    }
+}
+
+/// The round must have begun after the read arrived (B38).
+#[test]
+fn an_answer_to_an_older_round_does_not_confirm_a_read() {
+    let mut solo = leader(3);
+    read(&mut solo, 1, 0);
+    answers(&mut solo);
+    read(&mut solo, 2, 0);
+    answers(&mut solo);
+    for _ in 0..3 {
+        confirm(&mut solo, 2, 2, 1);
+        confirm(&mut solo, 3, 2, 1);
+    }
+    assert_eq!(answers(&mut solo), [(1, true)]);
+    confirm(&mut solo, 3, 2, 2);
+    assert_eq!(answers(&mut solo), [(2, true)]);
+}
+
+/// "To amortize the cost": reads that come while rounds are under way share the next.
+#[test]
+fn reads_share_rounds_and_a_burst_does_not_flood_the_peers() {
+    let mut solo = leader(3);
+    let mut heartbeats = 0;
+    for token in 1..=10 {
+        read(&mut solo, token, 0);
+        for effect in solo.raft.take_effects() {
+            heartbeats += u32::from(matches!(effect, Effect::Replicate { heartbeat: true, .. }));
+        }
+    }
+    assert_eq!(heartbeats, 2, "rounds under way");
+    confirm(&mut solo, 2, 2, 1);
+    assert_eq!(answers(&mut solo), [(1, true)]);
+    confirm(&mut solo, 2, 2, 2);
+    assert_eq!(answers(&mut solo), [(2, true)]);
+    confirm(&mut solo, 2, 2, 3);
+    assert_eq!(answers(&mut solo), (3..=10).map(|token| (token, true)).collect::<Vec<_>>());
+}
+
+/// Dissertation §6.4, 4: "The leader waits for its state machine to advance at least
+/// as far as the readIndex."
+#[test]
+fn a_read_comes_behind_the_entries_that_it_must_see() {
+    let mut solo = leader(3);
+    solo.raft.propose(Payload::Noop).expect("it leads");
+    confirm(&mut solo, 2, 2, 0);
+    answers(&mut solo);
+    confirm(&mut solo, 2, 3, 0);
+    read(&mut solo, 1, 0);
+    confirm(&mut solo, 2, 3, 1);
+    let effects = solo.raft.take_effects();
+    let place = |wanted: fn(&Effect) -> bool| effects.iter().position(wanted);
+    let applied = place(|effect| matches!(effect, Effect::Apply { .. }));
+    assert!(applied.is_some(), "entry 3 is committed: {effects:?}");
+    assert_eq!(place(|effect| matches!(effect, Effect::ReadReady { .. })), None, "no round yet");
+    confirm(&mut solo, 3, 3, 1);
+    assert_eq!(answers(&mut solo), [(1, true)]);
+}
+
+/// protocol.md, "Order": behind the session's earlier writes, before its later ones,
+/// though one message confirms all of them.
+#[test]
+fn a_read_has_its_place_between_the_writes_of_its_session() {
+    let mut solo = leader(3);
+    let before = solo.raft.propose(Payload::Noop).expect("it leads");
+    read(&mut solo, 1, before.0);
+    solo.raft.propose(Payload::Noop).expect("it leads");
+    answers(&mut solo);
+    confirm(&mut solo, 2, 2, 1);
+    assert_eq!(answers(&mut solo), [], "confirmed, but its write is not committed");
+    confirm(&mut solo, 2, 4, 1);
+    let mut order = Vec::new();
+    for effect in solo.raft.take_effects() {
+        match effect {
+            Effect::Apply { entries } => order.extend(entries.iter().map(|e| e.index.0)),
+            Effect::ReadReady { read_index, .. } => order.push(1000 + read_index.0),
+            _ => {}
+        }
+    }
+    assert_eq!(order, [3, 1003, 4]);
+}
+
+/// A write of its own that was committed in the meantime confirms a read without any
+/// round: who acknowledges it, acknowledges the leader.
+#[test]
+fn a_later_entry_of_the_own_term_confirms_a_read() {
+    let mut solo = leader(3);
+    read(&mut solo, 1, 0);
+    solo.raft.propose(Payload::Noop).expect("it leads");
+    answers(&mut solo);
+    confirm(&mut solo, 3, 3, 0);
+    assert_eq!(answers(&mut solo), [(1, true)]);
+}
+
+/// A session's last write may have been truncated while another node led: it is not
+/// coming any more, and what stands in its place, or nothing, is not to be waited for.
+#[test]
+fn a_read_does_not_wait_for_a_write_that_was_truncated() {
+    let mut solo = Solo::new(3, &[1], 1);
+    solo.win();
+    for _ in 0..5 {
+        solo.raft.propose(Payload::Noop).expect("it leads");
+    }
+    let lost = solo.raft.last_log().index;
+    solo.settle();
+    solo.receive(2, 3, append(at(1, 1), &[3], 0));
+    assert_eq!(solo.raft.last_log(), at(2, 3));
+    solo.win();
+    assert!(solo.raft.last_log().index < lost);
+    let last = solo.raft.last_log().index.0;
+    confirm(&mut solo, 2, last, 0);
+    read(&mut solo, 1, lost.0);
+    answers(&mut solo);
+    confirm(&mut solo, 2, last, 1);
+    assert_eq!(answers(&mut solo), [(1, true)]);
+
+    // With an entry behind it, too.
+    read(&mut solo, 2, lost.0);
+    let next = solo.raft.propose(Payload::Noop).expect("it leads");
+    answers(&mut solo);
+    confirm(&mut solo, 2, next.0, 1);
+    assert_eq!(answers(&mut solo), [(2, true)]);
+}
+
+/// A leader that is one no longer answers none of its reads (B40).
+#[test]
+fn reads_fail_with_the_leadership() {
+    let mut solo = leader(3);
+    read(&mut solo, 1, 0);
+    read(&mut solo, 2, 0);
+    solo.receive(2, 2, append(at(2, 1), &[2], 3));
+    assert_eq!(answers(&mut solo), [(1, false), (2, false)]);
+    assert_eq!(
+        solo.raft.read(ReadToken(3), i(0)),
+        Err(NotLeader { leader_id: Some(n(2)) }),
+        "and takes no new ones"
+    );
+
+    let mut solo = leader(3);
+    read(&mut solo, 1, 0);
+    solo.tick(ELECTION_TICKS_MAX + 1);
+    assert_eq!(answers(&mut solo), [(1, false)]);
+}
+
+/// Rounds of an earlier leadership say nothing in a later one (B38).
+#[test]
+fn a_round_of_an_earlier_leadership_confirms_nothing() {
+    let mut solo = leader(3);
+    for token in 1..=3 {
+        read(&mut solo, token, 0);
+        answers(&mut solo);
+        confirm(&mut solo, 2, 2, token);
+        assert_eq!(answers(&mut solo), [(token, true)]);
+    }
+    solo.receive(2, 2, append(at(2, 1), &[], 0));
+    solo.win();
+    let last = solo.raft.last_log().index;
+    confirm(&mut solo, 2, last.0, 0);
+    read(&mut solo, 4, 0);
+    let report = ReplicationReport { match_index: i(2), read_seq: 3 };
+    solo.raft.on_replicated(n(3), Term(1), report);
+    assert_eq!(answers(&mut solo), []);
+    confirm(&mut solo, 3, last.0, 1);
+    assert_eq!(answers(&mut solo), [(4, true)]);
+}
+
+/// With nobody to ask, a node is its own majority.
+#[test]
+fn a_single_node_reads_without_any_message() {
+    let mut solo = Solo::new(1, &[1], 1);
+    solo.win();
+    solo.settle();
+    read(&mut solo, 1, 0);
+    assert_eq!(answers(&mut solo), [(1, true)]);
+}
+
+/// bugs.md B39 (etcd 3879): every node was down; nobody knows what is committed.
+#[test]
+fn a_read_after_a_full_restart_sees_everything() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect(n(1));
+    for text in ["a", "b", "c"] {
+        cluster.propose(n(1), text).expect("it leads");
+    }
+    cluster.deliver_all();
+    for id in cluster.ids() {
+        cluster.crash(id);
+    }
+    for id in cluster.ids() {
+        cluster.restart(id);
+        assert!(cluster.read(id).is_err());
+    }
+    cluster.tick_until_campaign(n(2));
+    while cluster.read(n(2)).is_err() {
+        cluster.deliver(0);
+    }
+    // The oracle knows what it has to see.
+    cluster.deliver_all();
+    assert_eq!(cluster.oracle.pending_reads(), 0);
+    assert_eq!(cluster.node(n(2)).applied.len(), 6);
+}

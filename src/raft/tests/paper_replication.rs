@@ -1,1 +1,383 @@
-//! Later.
+//! Replication and commitment: §5.3, §5.4.2, §8, Figure 2.
+
+use super::cluster::{DISK_STALL_TICKS, HEARTBEAT_TICKS, command, i, n, settings_of};
+use super::disk::Disk;
+use super::solo::{Solo, append, appended, at, conflict, request_vote};
+use crate::raft::{Effect, Envelope, NotLeader, PersistSeq, Raft, ReplicationReport, Role, Rpc};
+use crate::types::{Entry, HardState, LogIndex, Membership, NodeId, Payload, Term};
+
+fn report(match_index: u64) -> ReplicationReport {
+    ReplicationReport { match_index: LogIndex(match_index), read_seq: 0 }
+}
+
+/// A leader of term `term + 1` whose log began with `terms`.
+fn leader(nodes: u64, terms: &[u64], term: u64) -> Solo {
+    let mut solo = Solo::new(nodes, terms, term);
+    solo.win();
+    solo
+}
+
+/// §8: "Raft handles this by having each leader commit a blank no-op entry into the
+/// log at the start of its term."
+#[test]
+fn a_leader_begins_its_term_with_a_no_op() {
+    let solo = leader(3, &[1, 2], 2);
+    assert_eq!(solo.terms()[..3], [1, 2, 3]);
+    assert_eq!(solo.log()[2].payload, Payload::Noop);
+}
+
+/// The first leader ever writes down who the members are; no later one does.
+#[test]
+fn the_first_leader_writes_the_membership_into_the_log() {
+    let mut solo = leader(3, &[], 0);
+    let membership = Membership { voters: [n(1), n(2), n(3)].into() };
+    assert_eq!(solo.log()[1].payload, Payload::Membership(membership));
+    solo.restart(3);
+    solo.win();
+    assert_eq!(solo.terms(), [1, 1, 2]);
+}
+
+/// §5.3: "the leader appends the command to its log as a new entry".
+#[test]
+fn a_proposal_is_the_next_entry_of_the_leaders_log() {
+    let mut solo = leader(3, &[1, 1], 1);
+    let last = solo.raft.last_log().index;
+    assert_eq!(solo.raft.propose(command("a")), Ok(last.next()));
+    assert_eq!(solo.raft.propose(command("b")), Ok(last.next().next()));
+    solo.settle();
+    let entry = solo.log().last().expect("it is there");
+    assert_eq!((entry.index, entry.term, &entry.payload), (i(6), Term(2), &command("b")));
+}
+
+/// §8: clients are told who leads.
+#[test]
+fn a_proposal_is_refused_by_who_does_not_lead_and_names_the_leader() {
+    let mut solo = Solo::new(3, &[], 0);
+    assert_eq!(solo.raft.propose(Payload::Noop), Err(NotLeader { leader_id: None }));
+    solo.receive(2, 1, append(at(0, 0), &[], 0));
+    assert_eq!(solo.raft.propose(Payload::Noop), Err(NotLeader { leader_id: Some(n(2)) }));
+    assert_eq!(solo.terms(), []);
+}
+
+/// Design §3: the entries of one go leave together, in one write and one message
+/// to each replicator.
+#[test]
+fn the_proposals_of_one_go_are_one_write_and_one_batch() {
+    let mut solo = leader(3, &[], 0);
+    solo.effects.clear();
+    for text in ["a", "b", "c"] {
+        solo.raft.propose(command(text)).expect("it leads");
+    }
+    let effects = solo.raft.take_effects();
+    let (mut writes, mut batches) = (Vec::new(), Vec::new());
+    for effect in &effects {
+        match effect {
+            Effect::Persist { entries, .. } => writes.push(entries.len()),
+            Effect::Replicate { entries, .. } => batches.push(entries.len()),
+            _ => {}
+        }
+    }
+    assert_eq!((writes, batches), (vec![3], vec![3]));
+}
+
+/// protocol.md: stamps never fall, whatever the leader's clock does.
+#[test]
+fn stamps_never_fall_along_the_log() {
+    let mut solo = leader(1, &[], 0);
+    for wall_ms in [500, 900, 100, 901] {
+        solo.raft.set_wall_ms(wall_ms);
+        solo.raft.propose(Payload::Noop).expect("it leads");
+    }
+    solo.settle();
+    let stamps = |solo: &Solo| solo.log().iter().map(|e| e.stamp_ms).collect::<Vec<_>>();
+    assert_eq!(stamps(&solo)[2..], [500, 900, 900, 901]);
+    solo.restart(1);
+    solo.raft.set_wall_ms(3);
+    solo.win();
+    assert_eq!(stamps(&solo).last(), Some(&901));
+}
+
+/// Figure 2, AppendEntries 2: "reply false if log doesn't contain an entry at
+/// prevLogIndex whose term matches prevLogTerm"; with the hint of §5.3.
+#[test]
+fn a_request_behind_a_place_that_the_log_does_not_have_is_refused_with_a_hint() {
+    let terms = [1, 1, 4, 4, 4, 6];
+    for (prev, expected) in [
+        (at(6, 6), appended(7)),
+        (at(7, 6), conflict(7, None)),
+        (at(20, 6), conflict(7, None)),
+        (at(6, 5), conflict(6, Some(6))),
+        (at(5, 6), conflict(3, Some(4))),
+        (at(2, 2), conflict(1, Some(1))),
+    ] {
+        let mut solo = Solo::new(3, &terms, 7);
+        let (term, answer) = solo.ask(2, 7, append(prev, &[7], 0));
+        assert_eq!((term, answer), (7, expected), "prev {prev}");
+        let is_refused = prev != at(6, 6);
+        assert_eq!(solo.terms() == terms, is_refused, "prev {prev}");
+    }
+}
+
+/// Figure 2, AppendEntries 3 and 4: "If an existing entry conflicts with a new one,
+/// delete the existing entry and all that follow it. Append any new entries not
+/// already in the log." What does not conflict stays (B24).
+#[test]
+fn a_follower_drops_what_conflicts_and_keeps_what_does_not() {
+    for (prev, new, expected) in [
+        (at(2, 1), &[][..], &[1, 1, 2, 2][..]),
+        (at(2, 1), &[2], &[1, 1, 2, 2]),
+        (at(2, 1), &[2, 2, 3], &[1, 1, 2, 2, 3]),
+        (at(2, 1), &[3], &[1, 1, 3]),
+        (at(3, 2), &[3, 3], &[1, 1, 2, 3, 3]),
+        (at(0, 0), &[1], &[1, 1, 2, 2]),
+        (at(0, 0), &[3], &[3]),
+        (at(4, 2), &[3], &[1, 1, 2, 2, 3]),
+    ] {
+        let mut solo = Solo::new(3, &[1, 1, 2, 2], 3);
+        let verified = prev.index.0 + new.len() as u64;
+        let answer = solo.ask(2, 3, append(prev, new, 0));
+        assert_eq!(answer, (3, appended(verified)), "{new:?} behind {prev}");
+        assert_eq!(solo.terms(), expected, "{new:?} behind {prev}");
+        // §5.5: "Raft RPCs are idempotent".
+        assert_eq!(solo.ask(2, 3, append(prev, new, 0)), answer);
+        assert_eq!(solo.terms(), expected);
+    }
+}
+
+/// Figure 2, AppendEntries 5: "set commitIndex = min(leaderCommit, index of last new
+/// entry)": of the *request*, not of the log (B23); and it never falls.
+#[test]
+fn a_follower_commits_what_the_request_vouches_for_and_no_more() {
+    let mut solo = Solo::new(3, &[1, 1, 1, 1], 2);
+    solo.receive(2, 2, append(at(1, 1), &[1], 9));
+    assert_eq!(solo.raft.commit_index(), i(2));
+    solo.receive(2, 2, append(at(0, 0), &[], 9));
+    assert_eq!(solo.raft.commit_index(), i(2), "a late request");
+    solo.receive(2, 2, append(at(2, 1), &[], 1));
+    assert_eq!(solo.raft.commit_index(), i(2), "a late commit index");
+    solo.receive(2, 2, append(at(2, 1), &[2], 3));
+    assert_eq!((solo.raft.commit_index(), solo.applied.len()), (i(3), 3));
+    // A request that fails the check commits nothing.
+    solo.receive(2, 2, append(at(5, 2), &[], 5));
+    assert_eq!(solo.raft.commit_index(), i(3));
+}
+
+/// §5.3, §5.4.2: "a majority of matchIndex[i] >= N, and log[N].term == currentTerm".
+/// In every order in which the reports can come (B19).
+#[test]
+fn a_leader_commits_what_a_majority_has_whatever_order_it_hears_of_it() {
+    for (nodes, reports) in [
+        (3, &[(2, 5)][..]),
+        (5, &[(2, 9), (3, 4), (4, 7), (5, 3)]),
+        (5, &[(5, 2), (4, 6), (3, 6), (2, 6)]),
+        (4, &[(2, 8), (3, 3), (4, 6)]),
+        (7, &[(2, 1), (3, 9), (4, 8), (5, 2), (6, 7), (7, 3)]),
+    ] {
+        let mut orders = vec![reports.to_vec()];
+        for turn in 1..reports.len() {
+            let mut order = reports.to_vec();
+            order.rotate_left(turn);
+            orders.push(order.clone());
+            order.reverse();
+            orders.push(order);
+        }
+        for order in orders {
+            let mut solo = leader(nodes, &[], 0);
+            for _ in 3..=9 {
+                solo.raft.propose(Payload::Noop).expect("it leads");
+            }
+            solo.settle();
+            let mut known = vec![0; nodes as usize];
+            known[0] = 9; // its own disk
+            for (peer, match_index) in order {
+                solo.raft.on_replicated(n(peer), Term(1), report(match_index));
+                solo.raft.on_replicated(n(peer), Term(1), report(match_index / 2)); // late
+                known[peer as usize - 1] = match_index;
+                let mut sorted = known.clone();
+                sorted.sort_unstable();
+                let majority = sorted[(nodes as usize - 1) / 2];
+                assert_eq!(solo.raft.commit_index(), i(majority), "{known:?}");
+            }
+        }
+    }
+}
+
+/// §5.4.2: "only log entries from the leader's current term are committed by
+/// counting replicas" (B18).
+#[test]
+fn entries_of_older_terms_are_committed_only_by_one_of_the_own_term() {
+    let mut solo = leader(3, &[1, 2, 2], 3);
+    for match_index in 1..=3 {
+        for peer in [2, 3] {
+            solo.raft.on_replicated(n(peer), Term(4), report(match_index));
+            assert_eq!(solo.raft.commit_index(), i(0), "all have {match_index}");
+        }
+    }
+    solo.raft.on_replicated(n(2), Term(4), report(4));
+    solo.settle();
+    assert_eq!((solo.raft.commit_index(), solo.applied.len()), (i(4), 4));
+}
+
+/// §5.3: "all of its followers' logs": the leader's own is one of them, as far as
+/// its disk has it (B21).
+#[test]
+fn a_leader_counts_itself_when_its_disk_has_the_entry() {
+    let mut solo = leader(3, &[], 0);
+    let index = solo.raft.propose(Payload::Noop).expect("it leads");
+    let effects = solo.raft.take_effects();
+    solo.raft.on_replicated(n(2), Term(1), report(index.0));
+    assert_eq!(solo.raft.commit_index(), i(2), "what both disks have");
+    let seq = effects.iter().find_map(|effect| match effect {
+        Effect::Persist { seq, .. } => Some(*seq),
+        _ => None,
+    });
+    solo.raft.on_persisted(seq.expect("the entry is written"));
+    assert_eq!(solo.raft.commit_index(), index);
+}
+
+/// The two followers have it, the leader's own disk does not: committed, but not
+/// applied here (module: "only given entries that are durable on this very node").
+#[test]
+fn nothing_is_applied_that_this_nodes_disk_could_forget() {
+    let mut solo = leader(3, &[], 0);
+    solo.raft.on_replicated(n(2), Term(1), report(2));
+    solo.settle();
+    let index = solo.raft.propose(Payload::Noop).expect("it leads");
+    let _ = solo.raft.take_effects();
+    solo.raft.on_replicated(n(2), Term(1), report(index.0));
+    solo.raft.on_replicated(n(3), Term(1), report(index.0));
+    let applies = |effects: Vec<Effect>| {
+        effects.into_iter().filter(|effect| matches!(effect, Effect::Apply { .. })).count()
+    };
+    assert_eq!(solo.raft.commit_index(), index);
+    assert_eq!(applies(solo.raft.take_effects()), 0);
+}
+
+/// Reports of another term, of a stranger, or of nothing new change nothing (B05).
+#[test]
+fn a_report_of_another_leadership_does_not_count() {
+    let mut solo = leader(3, &[1], 1);
+    solo.raft.on_replicated(n(2), Term(1), report(2));
+    solo.raft.on_replicated(n(9), Term(2), report(2));
+    assert_eq!(solo.raft.commit_index(), i(0));
+    assert_eq!(solo.raft.role(), Role::Leader);
+}
+
+/// Figure 2: "updated on stable storage before responding to RPCs". The node's disk
+/// answers only when the test says so.
+#[test]
+fn nothing_is_promised_before_it_is_durable() {
+    let mut raft = Raft::new(settings_of(1, 3, 1), HardState::default(), Disk::default().summary());
+    let mut send = |raft: &mut Raft, from: u64, term: u64, rpc: Rpc| {
+        raft.step(Envelope { from: NodeId(from), to: n(1), term: Term(term), rpc });
+        raft.take_effects().into_iter().filter(|e| matches!(e, Effect::Send(_))).count()
+    };
+    assert_eq!(send(&mut raft, 2, 1, append(at(0, 0), &[1], 0)), 0, "term and entry");
+    assert_eq!(send(&mut raft, 2, 1, append(at(1, 1), &[1], 0)), 0, "another entry");
+    assert_eq!(send(&mut raft, 2, 1, append(at(5, 1), &[], 0)), 0, "a conflict speaks of the term");
+    raft.on_persisted(PersistSeq(1));
+    let sent = raft.take_effects();
+    let rpcs: Vec<_> = sent
+        .iter()
+        .filter_map(|e| match e {
+            Effect::Send(envelope) => Some(&envelope.rpc),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(rpcs, [&appended(1)], "the first write covers the first request");
+    raft.on_persisted(PersistSeq(2));
+    assert_eq!(raft.take_effects().len(), 2);
+}
+
+/// bugs.md B22: a request without news is answered at once, with what is durable.
+#[test]
+fn a_heartbeat_is_answered_at_once_with_what_the_disk_has() {
+    let mut solo = Solo::new(3, &[1, 1], 1);
+    solo.receive(2, 1, append(at(2, 1), &[], 0));
+    solo.raft.step(Envelope {
+        from: n(2),
+        to: n(1),
+        term: Term(1),
+        rpc: append(at(2, 1), &[1, 1], 0),
+    });
+    let _ = solo.raft.take_effects(); // its disk is silent from here on
+    solo.raft.step(Envelope { from: n(2), to: n(1), term: Term(1), rpc: append(at(4, 1), &[], 0) });
+    let effects = solo.raft.take_effects();
+    let [Effect::Send(answer)] = &effects[..] else { panic!("one answer: {effects:?}") };
+    assert_eq!(answer.rpc, appended(2));
+}
+
+/// bugs.md B20: an acknowledgement to the leader of an older term is overtaken.
+#[test]
+fn a_promise_of_an_older_term_is_dropped_when_its_write_completes() {
+    let mut solo = Solo::new(3, &[1], 1);
+    let step = |raft: &mut Raft, from: u64, term: u64, rpc: Rpc| {
+        raft.step(Envelope { from: NodeId(from), to: n(1), term: Term(term), rpc });
+        raft.take_effects()
+    };
+    step(&mut solo.raft, 2, 1, append(at(1, 1), &[1, 1], 0));
+    step(&mut solo.raft, 3, 2, append(at(1, 1), &[2], 0));
+    solo.raft.on_persisted(PersistSeq(1));
+    assert_eq!(solo.raft.take_effects(), []);
+    assert_eq!(solo.raft.persisted_index(), i(1), "2@1 is durable, and is not in the log");
+    solo.raft.on_persisted(PersistSeq(2));
+    let effects = solo.raft.take_effects();
+    let [Effect::Send(answer)] = &effects[..] else { panic!("one answer: {effects:?}") };
+    assert_eq!((answer.to, answer.term, &answer.rpc), (n(3), Term(2), &appended(2)));
+}
+
+/// bugs.md B48: a membership is in force as soon as it is in the log, and no longer
+/// than it is there (dissertation §4.1).
+#[test]
+fn a_membership_that_is_truncated_is_no_longer_in_force() {
+    let mut solo = Solo::new(3, &[1], 1);
+    let voters = Membership { voters: [n(1), n(2), n(3), n(4)].into() };
+    let Rpc::AppendEntries(mut request) = append(at(1, 1), &[1], 0) else { unreachable!() };
+    request.entries =
+        vec![Entry { payload: Payload::Membership(voters), ..request.entries.remove(0) }];
+    solo.receive(2, 1, Rpc::AppendEntries(request));
+    assert_eq!(solo.receive(4, 1, append(at(9, 1), &[], 0)).len(), 1, "node 4 is a member");
+    solo.receive(3, 2, append(at(1, 1), &[2], 0));
+    assert_eq!(solo.receive(4, 2, request_vote(at(9, 9))), [], "it is none any more");
+}
+
+/// Figure 3, Election Safety and Leader Completeness: a node that sees one of them
+/// broken stops, instead of spreading the damage.
+#[test]
+#[should_panic(expected = "node 2 leads term 1, and so does this one")]
+fn a_second_leader_of_the_same_term_stops_the_node() {
+    leader(3, &[], 0).receive(2, 1, append(at(0, 0), &[], 0));
+}
+
+/// See above.
+#[test]
+#[should_panic(expected = "conflicts with a committed one")]
+fn a_leader_that_replaces_a_committed_entry_stops_the_node() {
+    let mut solo = Solo::new(3, &[1, 1], 1);
+    solo.receive(2, 1, append(at(2, 1), &[], 2));
+    solo.receive(3, 2, append(at(1, 1), &[2], 0));
+}
+
+/// bugs.md B17 (hashicorp/raft 503): a leader with a dead disk must not stay, and
+/// must not stand for election again; one that is idle waits for no disk.
+#[test]
+fn a_leader_whose_disk_is_silent_steps_down_and_an_idle_one_does_not() {
+    let tick_heard = |solo: &mut Solo, ticks: u32| {
+        for _ in 0..ticks {
+            solo.raft.on_replicated(n(2), Term(1), report(0));
+            solo.raft.tick();
+        }
+    };
+    let mut solo = leader(3, &[], 0);
+    tick_heard(&mut solo, 5 * DISK_STALL_TICKS);
+    assert_eq!(solo.raft.role(), Role::Leader, "nothing is to be written");
+
+    solo.raft.propose(Payload::Noop).expect("it leads");
+    let _ = solo.raft.take_effects();
+    tick_heard(&mut solo, DISK_STALL_TICKS);
+    assert_eq!(solo.raft.role(), Role::Leader);
+    tick_heard(&mut solo, 1);
+    assert_eq!((solo.raft.role(), solo.raft.term()), (Role::Follower, Term(1)));
+    tick_heard(&mut solo, 50 * HEARTBEAT_TICKS);
+    assert_eq!(solo.raft.role(), Role::Follower);
+}

@@ -1,0 +1,179 @@
+//! One node by itself: a test plays its peers. Its disk and store answer at once.
+
+use super::cluster::settings_of;
+use super::disk::{Disk, Durable};
+use crate::raft::{
+    AppendEntries, AppendEntriesResponse, AppendResult, Effect, Envelope, PreVote, PreVoteResponse,
+    Raft, RequestVote, RequestVoteResponse, Role, Rpc,
+};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
+
+use super::cluster::log_of;
+
+/// Node 1.
+pub(super) struct Solo {
+    pub(super) raft: Raft,
+    disk: Disk,
+    pub(super) applied: Vec<Entry>,
+    /// Everything else that it did since the last look.
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Solo {
+    /// With a log of these terms, in `term`, not having voted.
+    pub(super) fn new(nodes: u64, terms: &[u64], term: u64) -> Solo {
+        let hard_state = HardState { current_term: Term(term), voted_for: None };
+        let mut solo = Solo {
+            raft: Raft::new(settings_of(1, nodes, 1), hard_state, Disk::default().summary()),
+            disk: Disk::new(Durable { hard_state, log: log_of(terms) }),
+            applied: Vec::new(),
+            effects: Vec::new(),
+        };
+        solo.restart(nodes);
+        solo
+    }
+
+    pub(super) fn restart(&mut self, nodes: u64) {
+        self.applied.clear();
+        let hard_state = self.disk.durable().hard_state;
+        self.raft = Raft::new(settings_of(1, nodes, 1), hard_state, self.disk.summary());
+    }
+
+    pub(super) fn log(&self) -> &[Entry] {
+        self.disk.log()
+    }
+
+    /// The terms of its log.
+    pub(super) fn terms(&self) -> Vec<u64> {
+        self.log().iter().map(|entry| entry.term.0).collect()
+    }
+
+    /// What comes from a peer, and what goes out for it.
+    pub(super) fn receive(&mut self, from: u64, term: u64, rpc: Rpc) -> Vec<Envelope> {
+        self.raft.step(Envelope { from: NodeId(from), to: NodeId(1), term: Term(term), rpc });
+        self.settle()
+    }
+
+    /// The one answer to a request.
+    pub(super) fn ask(&mut self, from: u64, term: u64, rpc: Rpc) -> (u64, Rpc) {
+        let mut sent = self.receive(from, term, rpc);
+        assert_eq!(sent.len(), 1, "one answer: {sent:?}");
+        let answer = sent.remove(0);
+        assert_eq!(answer.to, NodeId(from), "to who asked");
+        (answer.term.0, answer.rpc)
+    }
+
+    pub(super) fn tick(&mut self, ticks: u32) -> Vec<Envelope> {
+        let mut sent = Vec::new();
+        for _ in 0..ticks {
+            self.raft.tick();
+            sent.extend(self.settle());
+        }
+        sent
+    }
+
+    /// Ticks until it stands for election; what it sends for that.
+    pub(super) fn tick_until_campaign(&mut self) -> Vec<Envelope> {
+        loop {
+            let sent = self.tick(1);
+            if !sent.is_empty() || self.raft.role() == Role::Leader {
+                return sent;
+            }
+        }
+    }
+
+    /// Makes it a candidate, with the pre-votes of all.
+    pub(super) fn campaign(&mut self) -> Vec<Envelope> {
+        let mut requests = Vec::new();
+        for request in self.tick_until_campaign() {
+            requests.extend(self.receive(request.to.0, request.term.0, pre_voted(true)));
+        }
+        requests
+    }
+
+    /// Makes it the leader, with the votes of all.
+    pub(super) fn win(&mut self) {
+        for request in self.campaign() {
+            self.receive(request.to.0, request.term.0, voted(true));
+        }
+        assert_eq!(self.raft.role(), Role::Leader);
+    }
+
+    pub(super) fn settle(&mut self) -> Vec<Envelope> {
+        let mut sent = Vec::new();
+        loop {
+            let effects = self.raft.take_effects();
+            if effects.is_empty() {
+                return sent;
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Send(envelope) => sent.push(envelope),
+                    Effect::Persist { seq, hard_state, entries } => {
+                        self.disk.write(seq, hard_state, entries);
+                        self.disk.sync_next();
+                        self.raft.on_persisted(seq);
+                    }
+                    Effect::Apply { entries } => {
+                        self.applied.extend(entries);
+                        self.raft.on_applied(LogIndex(self.applied.len() as u64));
+                    }
+                    Effect::ReadEntries { from, to } => {
+                        let (from, to) = (from.prev().0 as usize, to.0 as usize);
+                        self.raft.on_entries_read(self.disk.log()[from..to].to_vec());
+                    }
+                    effect => self.effects.push(effect),
+                }
+            }
+        }
+    }
+}
+
+/// The place `index@term`.
+pub(super) fn at(index: u64, term: u64) -> LogPosition {
+    LogPosition { index: LogIndex(index), term: Term(term) }
+}
+
+pub(super) fn request_vote(last: LogPosition) -> Rpc {
+    Rpc::RequestVote(RequestVote { last })
+}
+
+pub(super) fn voted(vote_granted: bool) -> Rpc {
+    Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted })
+}
+
+pub(super) fn pre_vote(last: LogPosition) -> Rpc {
+    Rpc::PreVote(PreVote { last })
+}
+
+pub(super) fn pre_voted(vote_granted: bool) -> Rpc {
+    Rpc::PreVoteResponse(PreVoteResponse { vote_granted })
+}
+
+/// AppendEntries with entries of these terms behind `prev`.
+pub(super) fn append(prev: LogPosition, terms: &[u64], leader_commit: u64) -> Rpc {
+    let mut all = vec![0; prev.index.0 as usize];
+    all.extend_from_slice(terms);
+    Rpc::AppendEntries(AppendEntries {
+        request_seq: 1,
+        prev,
+        leader_commit: LogIndex(leader_commit),
+        read_seq: 0,
+        entries: log_of(&all).split_off(prev.index.0 as usize),
+    })
+}
+
+pub(super) fn appended(match_index: u64) -> Rpc {
+    answered(AppendResult::Success { match_index: LogIndex(match_index) })
+}
+
+pub(super) fn conflict(conflict_index: u64, conflict_term: Option<u64>) -> Rpc {
+    answered(AppendResult::Conflict {
+        conflict_index: LogIndex(conflict_index),
+        conflict_term: conflict_term.map(Term),
+    })
+}
+
+fn answered(result: AppendResult) -> Rpc {
+    Rpc::AppendEntriesResponse(AppendEntriesResponse { request_seq: 1, read_seq: 0, result })
+}
