@@ -236,8 +236,11 @@ impl Progress {
         conflict_term: Option<Term>,
     ) {
         // In `Replicate` too: the peer may have lost entries that it had not
-        // acknowledged (they were not durable).
-        if request_seq >= self.first_seq {
+        // acknowledged (they were not durable). One that lacks what it did
+        // acknowledge has lost its disk (bugs.md B52): looking further is in vain,
+        // and would go on as fast as it answers; the next heartbeat asks again.
+        let has_room = self.next_index > self.match_index.next();
+        if request_seq >= self.first_seq && has_room {
             let next = self.place_before_conflict(conflict_index, conflict_term);
             self.regress_next_index(next);
         }

@@ -1,1 +1,403 @@
-//! Later.
+//! A peer's replication by itself: [`Progress`]. The test plays the peer, and the
+//! log that entries are read from.
+
+use std::sync::Arc;
+
+use super::cluster::{command, i, log_of};
+use super::disk::runs_of;
+use crate::raft::{
+    AppendEntries, AppendEntriesResponse, AppendResult, Progress, ProgressAction, ProgressSettings,
+    ProgressState, ReplicationReport,
+};
+use crate::types::{ENTRY_OVERHEAD_BYTES, Entry, LogIndex, Term};
+
+const WIDE: ProgressSettings = ProgressSettings {
+    append_entries_max: 100,
+    append_bytes_max: 100_000,
+    inflight_entries_max: 100,
+    inflight_bytes_max: 100_000,
+};
+
+/// A leader of term 7 and what it sent.
+struct Peer {
+    progress: Progress,
+    log: Vec<Entry>,
+    requests: Vec<AppendEntries>,
+    reports: Vec<ReplicationReport>,
+    reads: Vec<(u64, LogIndex, LogIndex)>,
+}
+
+impl Peer {
+    /// The log had these terms before the leader was elected.
+    fn new(settings: ProgressSettings, terms: &[u64], is_connected: bool) -> Peer {
+        let log = log_of(terms);
+        let progress = Progress::new(settings, Term(7), runs_of(&log), is_connected);
+        Peer { progress, log, requests: Vec::new(), reports: Vec::new(), reads: Vec::new() }
+    }
+
+    /// One that is known to have all of an empty log, and is pipelined to.
+    fn replicating(settings: ProgressSettings) -> Peer {
+        let mut peer = Peer::new(settings, &[], true);
+        peer.heartbeat();
+        let probe = peer.requests.remove(0);
+        peer.succeed(probe.request_seq, 0);
+        assert_eq!(peer.progress.state(), ProgressState::Replicate);
+        peer
+    }
+
+    fn settle(&mut self) {
+        for action in self.progress.take_actions() {
+            match action {
+                ProgressAction::Send(request) => self.requests.push(request),
+                ProgressAction::Report(report) => self.reports.push(report),
+                ProgressAction::ReadEntries { ticket, from, to, .. } => {
+                    self.reads.push((ticket, from, to));
+                }
+            }
+        }
+    }
+
+    fn heartbeat(&mut self) {
+        self.replicate(&[], true);
+    }
+
+    fn replicate(&mut self, texts: &[&str], heartbeat: bool) {
+        let mut entries = Vec::new();
+        for text in texts {
+            let index = LogIndex(self.log.len() as u64 + 1);
+            let entry = Entry { index, term: Term(7), stamp_ms: 0, payload: command(text) };
+            self.log.push(entry.clone());
+            entries.push(entry);
+        }
+        let entries: Arc<[Entry]> = entries.into();
+        self.progress.replicate(&entries, i(0), 0, heartbeat);
+        self.settle();
+    }
+
+    fn succeed(&mut self, request_seq: u64, match_index: u64) {
+        self.respond(request_seq, AppendResult::Success { match_index: LogIndex(match_index) });
+    }
+
+    fn conflict(&mut self, request_seq: u64, conflict_index: u64, conflict_term: Option<u64>) {
+        let conflict_index = LogIndex(conflict_index);
+        let conflict_term = conflict_term.map(Term);
+        self.respond(request_seq, AppendResult::Conflict { conflict_index, conflict_term });
+    }
+
+    fn respond(&mut self, request_seq: u64, result: AppendResult) {
+        self.progress.on_response(AppendEntriesResponse { request_seq, read_seq: 0, result });
+        self.settle();
+    }
+
+    /// Answers the oldest read of the log with at most this many entries.
+    fn answer_read(&mut self, entries_max: usize) {
+        let (ticket, from, to) = self.reads.remove(0);
+        let entries = &self.log[from.prev().0 as usize..to.0 as usize];
+        let entries = entries[..entries.len().min(entries_max)].to_vec();
+        self.progress.on_entries_read(ticket, entries);
+        self.settle();
+    }
+
+    /// What was sent since the last look: where each request begins, and how many
+    /// entries it has.
+    fn sent(&mut self) -> Vec<(u64, usize)> {
+        self.requests.drain(..).map(|r| (r.prev.index.0, r.entries.len())).collect()
+    }
+}
+
+/// Figure 2: "nextIndex[], initialized to leader last log index + 1; matchIndex[],
+/// initialized to 0".
+#[test]
+fn a_new_leader_probes_behind_the_end_of_its_log_with_one_request() {
+    let mut peer = Peer::new(WIDE, &[1, 1, 4], true);
+    assert_eq!((peer.progress.next_index(), peer.progress.match_index()), (i(4), i(0)));
+    peer.replicate(&["noop"], true);
+    assert_eq!(peer.sent(), [(3, 1)]);
+    peer.replicate(&["a"], false);
+    assert_eq!(peer.sent(), [], "one at a time, as long as it probes");
+    peer.succeed(1, 4);
+    assert_eq!(peer.sent(), [(4, 1)]);
+    assert_eq!(peer.progress.state(), ProgressState::Replicate);
+}
+
+/// A probe that is lost is made up for by the next heartbeat.
+#[test]
+fn a_lost_probe_does_not_stop_the_replication() {
+    let mut peer = Peer::new(WIDE, &[1], true);
+    peer.replicate(&["noop"], true);
+    assert_eq!(peer.sent(), [(1, 1)]);
+    peer.heartbeat();
+    assert_eq!(peer.sent(), [(1, 0)]);
+    peer.succeed(2, 1);
+    assert_eq!(peer.sent(), [(1, 1)]);
+}
+
+/// Requests are pipelined: the next does not wait for the answer to the one before.
+#[test]
+fn requests_are_pipelined_as_long_as_the_window_has_room() {
+    let settings = ProgressSettings { append_entries_max: 2, inflight_entries_max: 5, ..WIDE };
+    let mut peer = Peer::replicating(settings);
+    peer.replicate(&["a", "b", "c"], false);
+    assert_eq!(peer.sent(), [(0, 2), (2, 1)]);
+    peer.replicate(&["d", "e", "f", "g"], false);
+    assert_eq!(peer.sent(), [(3, 2)], "five are under way");
+    assert_eq!(peer.progress.inflight_entries(), 5);
+    peer.succeed(2, 1);
+    assert_eq!(peer.sent(), [], "half a request frees nothing");
+    peer.succeed(2, 2);
+    assert_eq!(peer.sent(), [(5, 2)]);
+    peer.succeed(4, 7);
+    assert_eq!(peer.progress.inflight_entries(), 0);
+}
+
+/// The same in bytes; an entry that is larger than a request may be goes alone.
+#[test]
+fn requests_and_the_window_are_bounded_in_bytes_too() {
+    let large = "x".repeat(500);
+    let settings = ProgressSettings {
+        append_bytes_max: 2 * (ENTRY_OVERHEAD_BYTES + 1),
+        inflight_bytes_max: 3 * (ENTRY_OVERHEAD_BYTES + 1) + ENTRY_OVERHEAD_BYTES + 500,
+        ..WIDE
+    };
+    let mut peer = Peer::replicating(settings);
+    peer.replicate(&["a", "b", "c", &large], false);
+    assert_eq!(peer.sent(), [(0, 2), (2, 1), (3, 1)]);
+    peer.replicate(&["d"], false);
+    assert_eq!(peer.sent(), [], "the window is full");
+    peer.succeed(3, 3);
+    assert_eq!(peer.sent(), [(4, 1)]);
+}
+
+/// Heartbeats do not wait for the window, and carry nothing that would fill it.
+#[test]
+fn a_full_window_holds_no_heartbeat_back() {
+    let settings = ProgressSettings { inflight_entries_max: 1, ..WIDE };
+    let mut peer = Peer::replicating(settings);
+    peer.replicate(&["a"], false);
+    peer.replicate(&["b"], true);
+    assert_eq!(peer.sent(), [(0, 1), (1, 0)]);
+    assert_eq!(peer.progress.inflight_entries(), 1);
+}
+
+/// Entries that are not at hand are read from the log, one page at a time.
+#[test]
+fn a_peer_that_is_behind_is_served_from_the_log() {
+    let mut peer = Peer::new(WIDE, &[1, 1, 1, 2, 2, 2], true);
+    peer.replicate(&["noop"], true);
+    peer.conflict(1, 2, None);
+    assert_eq!(peer.sent(), [(6, 1), (1, 0)], "an empty probe: nothing is at hand");
+    peer.succeed(2, 1);
+    assert_eq!(peer.reads, [(peer.reads[0].0, i(2), i(6))]);
+    peer.replicate(&["a"], false);
+    assert_eq!(peer.reads.len(), 1, "one read at a time");
+    peer.answer_read(3);
+    assert_eq!(peer.sent(), [(1, 3)]);
+    assert_eq!((peer.reads[0].1, peer.reads[0].2), (i(5), i(6)));
+    peer.answer_read(9);
+    assert_eq!(peer.sent(), [(4, 2), (6, 2)], "and then what is at hand");
+}
+
+/// What a slow peer lacks is not all kept: the rest is read again.
+#[test]
+fn the_entries_at_hand_are_bounded() {
+    let entry = ENTRY_OVERHEAD_BYTES + 1;
+    let settings = ProgressSettings { inflight_bytes_max: 3 * entry, ..WIDE };
+    let mut peer = Peer::replicating(settings);
+    peer.replicate(&["a", "b", "c"], false);
+    assert_eq!(peer.sent(), [(0, 3)]);
+    peer.replicate(&["d", "e", "f", "g", "h"], false);
+    peer.succeed(2, 3);
+    assert_eq!(peer.sent(), []);
+    assert_eq!((peer.reads[0].1, peer.reads[0].2), (i(4), i(5)), "6 to 8 are at hand");
+    peer.answer_read(9);
+    assert_eq!(peer.sent(), [(3, 2), (5, 3)]);
+}
+
+/// An answer of the log that was asked for before the place changed is dropped, and
+/// so is one that does not fit.
+#[test]
+fn an_outdated_answer_of_the_log_is_dropped() {
+    let mut peer = Peer::new(WIDE, &[1, 1, 1, 2, 2, 2], true);
+    peer.replicate(&["noop"], true);
+    peer.conflict(1, 4, None);
+    peer.succeed(2, 3);
+    peer.sent();
+    let (ticket, ..) = peer.reads.remove(0);
+    peer.conflict(2, 2, None); // says nothing new: 3 is acknowledged
+    peer.progress.on_disconnected();
+    peer.progress.on_connected();
+    peer.settle();
+    peer.sent();
+    let entries = peer.log[3..].to_vec();
+    peer.progress.on_entries_read(ticket, entries);
+    peer.settle();
+    assert_eq!(peer.sent(), [], "of before the disconnection");
+    peer.succeed(3, 3);
+    let (ticket, from, _) = peer.reads.remove(0);
+    assert_eq!(from, i(4));
+    peer.progress.on_entries_read(ticket, log_of(&[1, 1, 1, 9])[3..].to_vec());
+    peer.settle();
+    assert_eq!(peer.sent(), [], "not of this leader's log");
+    assert_eq!(peer.reads.len(), 1, "so it is asked again");
+}
+
+/// §5.3: "the leader ... decrements nextIndex to bypass all of the conflicting
+/// entries in that term".
+#[test]
+fn a_conflict_is_bypassed_term_by_term() {
+    for (terms, hint, expected) in [
+        // The peer's log is shorter.
+        (&[1, 1, 1, 4, 4][..], (3, None), 2),
+        // Of the peer's term we have nothing: go before it.
+        (&[1, 1, 1, 4, 4], (3, Some(2)), 2),
+        (&[1, 1, 1, 4, 4], (2, Some(3)), 1),
+        // We have some of it: right behind our last.
+        (&[1, 1, 4, 4, 6], (2, Some(1)), 2),
+        (&[1, 4, 4, 4, 6], (2, Some(4)), 4),
+        (&[1, 1, 1, 1, 6], (1, Some(1)), 4),
+    ] {
+        let mut peer = Peer::new(WIDE, terms, true);
+        peer.heartbeat();
+        peer.sent();
+        peer.conflict(1, hint.0, hint.1);
+        assert_eq!(peer.sent(), [(expected, 0)], "{terms:?} and {hint:?}");
+    }
+}
+
+/// bugs.md B30 (openraft fbbf37b1): only the first conflict of a look counts; an
+/// older one never takes back what is known.
+#[test]
+fn a_stale_conflict_is_ignored() {
+    let settings = ProgressSettings { append_entries_max: 1, ..WIDE };
+    let mut peer = Peer::replicating(settings);
+    peer.replicate(&["a", "b", "c", "d"], false); // requests 2 to 5
+    peer.succeed(2, 1);
+    peer.sent();
+    peer.conflict(4, 2, None); // request 3 was lost
+    assert_eq!(peer.sent(), [(1, 1)]);
+    peer.conflict(5, 2, None);
+    assert_eq!(peer.sent(), [], "it answers a request of before the look");
+    peer.succeed(6, 2);
+    assert_eq!(peer.sent(), [(2, 1), (3, 1)]);
+    peer.conflict(4, 1, None);
+    assert_eq!((peer.progress.match_index(), peer.progress.next_index()), (i(2), i(5)));
+    assert_eq!(peer.sent(), []);
+}
+
+/// bugs.md B27 (raft-rs 555): whatever order answers come in, next stays above match.
+#[test]
+fn no_order_of_answers_moves_the_next_index_below_the_match_index() {
+    let answers: [&dyn Fn(&mut Peer); 5] = [
+        &|peer| peer.succeed(2, 3),
+        &|peer| peer.conflict(3, 1, None),
+        &|peer| peer.conflict(4, 1, Some(1)),
+        &|peer| peer.succeed(5, 2),
+        &|peer| peer.conflict(9, 20, None),
+    ];
+    for first in 0..answers.len() {
+        for second in 0..answers.len() {
+            for third in 0..answers.len() {
+                let mut peer = Peer::replicating(WIDE);
+                for text in ["a", "b", "c", "d"] {
+                    peer.replicate(&[text], false);
+                }
+                for answer in [first, second, third] {
+                    answers[answer](&mut peer);
+                    assert!(peer.progress.match_index() < peer.progress.next_index());
+                }
+            }
+        }
+    }
+}
+
+/// bugs.md B52 (TigerBeetle 2996): a peer that lost what it had acknowledged cannot
+/// be helped in this term, and must not be asked as fast as the wire carries it.
+#[test]
+fn a_peer_that_lost_what_it_acknowledged_is_asked_at_heartbeats_only() {
+    let mut peer = Peer::replicating(WIDE);
+    peer.replicate(&["a", "b"], false);
+    peer.succeed(2, 2);
+    peer.progress.on_disconnected();
+    peer.progress.on_connected();
+    peer.settle();
+    peer.sent();
+    peer.conflict(3, 1, None);
+    assert_eq!(peer.sent(), [], "it has entry 2, or nothing that it says is true");
+    peer.heartbeat();
+    assert_eq!(peer.sent(), [(2, 0)]);
+    peer.conflict(4, 1, None);
+    assert_eq!(peer.sent(), []);
+}
+
+/// bugs.md B29 (etcd-raft e419ba5): whatever is lost, the counters of the window
+/// return to zero.
+#[test]
+fn the_window_leaks_nothing_whatever_is_lost() {
+    let settings = ProgressSettings { append_entries_max: 2, inflight_entries_max: 6, ..WIDE };
+    let mut peer = Peer::replicating(settings);
+    for round in 0..50 {
+        peer.replicate(&["a", "b", "c", "d"], round % 3 == 0);
+        let last = peer.log.len() as u64;
+        match round % 5 {
+            0 => {
+                peer.progress.on_disconnected();
+                assert_eq!(peer.progress.inflight_entries(), 0);
+                peer.progress.on_connected();
+                peer.settle();
+            }
+            1 => peer.conflict(u64::MAX, last, None),
+            2 => peer.succeed(1, last - 3),
+            _ => {}
+        }
+        let seq = peer.requests.last().map_or(0, |request| request.request_seq);
+        peer.succeed(seq, last);
+        while !peer.reads.is_empty() {
+            peer.answer_read(2);
+        }
+        peer.succeed(u64::MAX, last);
+        assert_eq!(peer.progress.inflight_entries(), 0, "round {round}");
+        assert_eq!(peer.progress.match_index(), i(last));
+    }
+}
+
+/// A connection takes with it what was on it; the next begins with a look for the
+/// peer's place, behind what is acknowledged.
+#[test]
+fn a_new_connection_begins_with_a_probe() {
+    let mut peer = Peer::replicating(WIDE);
+    peer.replicate(&["a", "b"], false);
+    peer.succeed(2, 1);
+    peer.progress.on_disconnected();
+    peer.sent();
+    peer.replicate(&["c"], true);
+    assert_eq!(peer.sent(), [], "nobody listens");
+    peer.progress.on_connected();
+    peer.settle();
+    assert_eq!(peer.sent(), [(1, 2)]);
+    assert_eq!(peer.progress.state(), ProgressState::Probe);
+    peer.succeed(3, 3);
+    assert_eq!(peer.progress.next_index(), i(4));
+}
+
+/// Every answer is reported; what it reports never falls.
+#[test]
+fn every_answer_is_reported_and_reports_never_fall() {
+    let mut peer = Peer::replicating(WIDE);
+    peer.reports.clear();
+    peer.replicate(&["a", "b"], false);
+    let answers = [(2, 1, 5), (2, 2, 3), (2, 1, 4)];
+    for (request_seq, match_index, read_seq) in answers {
+        let result = AppendResult::Success { match_index: LogIndex(match_index) };
+        peer.progress.on_response(AppendEntriesResponse { request_seq, read_seq, result });
+        peer.settle();
+    }
+    let reports: Vec<_> = peer.reports.iter().map(|r| (r.match_index.0, r.read_seq)).collect();
+    assert_eq!(reports, [(1, 5), (2, 5), (2, 5)]);
+}
+
+/// An acknowledgement of what the leader does not have is a lie: stop.
+#[test]
+#[should_panic(expected = "which the leader does not have")]
+fn an_acknowledgement_behind_the_leaders_log_stops_the_node() {
+    Peer::replicating(WIDE).succeed(1, 1);
+}
