@@ -370,10 +370,15 @@ impl Cluster {
     }
 
     /// Lets the leader send a heartbeat to all.
-    pub(super) fn heartbeat(&mut self, id: NodeId) {
+    pub(super) fn send_heartbeat(&mut self, id: NodeId) {
         for _ in 0..HEARTBEAT_TICKS {
             self.tick(id);
         }
+    }
+
+    /// The same, and delivers it.
+    pub(super) fn heartbeat(&mut self, id: NodeId) {
+        self.send_heartbeat(id);
         self.deliver_all();
     }
 

@@ -22,7 +22,7 @@ use std::error::Error;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
-use super::cluster::{Cluster, HEARTBEAT_TICKS, log_of};
+use super::cluster::{Cluster, log_of};
 use super::disk::Durable;
 use super::text;
 use crate::raft::{Envelope, Rpc};
@@ -104,11 +104,7 @@ impl Script {
             }
             "campaign" => cluster.tick_until_campaign(id),
             "elect" => cluster.elect(id),
-            "heartbeat" => {
-                for _ in 0..HEARTBEAT_TICKS {
-                    cluster.tick(id);
-                }
-            }
+            "heartbeat" => cluster.send_heartbeat(id),
             "propose" => {
                 while let Some(text) = args.next_pos() {
                     let index = cluster.propose_unsettled(id, text)?;
