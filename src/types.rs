@@ -97,6 +97,10 @@ pub struct HardState {
     pub current_term: Term,
     /// Whom it voted for in that term.
     pub voted_for: Option<NodeId>,
+    /// Its data directory was new, and it may have lived before: it must not be
+    /// counted until it is known to remember all that it could have promised
+    /// (docs/adr/0005, bugs.md B52).
+    pub is_newcomer: bool,
 }
 
 /// One record of the replicated log. Cloning shares the payload's bytes.

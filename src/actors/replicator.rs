@@ -310,7 +310,8 @@ mod tests {
         }
 
         async fn respond(&self, term: u64, request_seq: u64, result: AppendResult) {
-            let response = AppendEntriesResponse { request_seq, read_seq: 0, result };
+            let response =
+                AppendEntriesResponse { request_seq, read_seq: 0, is_newcomer: false, result };
             self.replicator.do_send(AppendResponse { term: Term(term), response });
             settle().await;
         }

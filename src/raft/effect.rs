@@ -131,6 +131,11 @@ pub enum Note {
         /// In which term.
         term: Term,
     },
+    /// Is counted from now on: see `HardState::is_newcomer`.
+    BecameVoter {
+        /// Its term.
+        term: Term,
+    },
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
         /// The first that was dropped.
@@ -155,6 +160,7 @@ impl fmt::Display for Note {
             Note::GrantedVote { candidate, term } => {
                 write!(f, "granted vote candidate={candidate} term={term}")
             }
+            Note::BecameVoter { term } => write!(f, "became voter term={term}"),
             Note::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }

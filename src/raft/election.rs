@@ -153,7 +153,8 @@ impl Raft {
     /// the own vote counts, when both are durable.
     fn become_candidate(&mut self) {
         let term = self.term().next();
-        self.set_hard_state(HardState { current_term: term, voted_for: Some(self.settings.id) });
+        let voted_for = Some(self.settings.id);
+        self.set_hard_state(HardState { current_term: term, voted_for, ..self.hard_state });
         self.role = RoleState::Candidate { granted: BTreeSet::new(), refused: BTreeSet::new() };
         self.reset_election_timer();
         self.effects.push(Effect::Note(Note::StartedElection { term }));
@@ -181,8 +182,7 @@ impl Raft {
             is_free && is_undecided && self.is_voter() && request.last >= self.log.last();
         if vote_granted {
             if self.hard_state.voted_for.is_none() {
-                let current_term = self.term();
-                self.set_hard_state(HardState { current_term, voted_for: Some(from) });
+                self.set_hard_state(HardState { voted_for: Some(from), ..self.hard_state });
             }
             self.reset_election_timer();
             let note = Note::GrantedVote { candidate: from, term: self.term() };
@@ -243,6 +243,7 @@ impl Raft {
             Rpc::AppendEntries(request) => Rpc::AppendEntriesResponse(AppendEntriesResponse {
                 request_seq: request.request_seq,
                 read_seq: 0,
+                is_newcomer: self.hard_state.is_newcomer,
                 // The envelope's term is the answer; nothing was compared.
                 result: AppendResult::Success { match_index: LogIndex(0) },
             }),

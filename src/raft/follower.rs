@@ -25,8 +25,10 @@ impl Raft {
         self.become_follower(Some(from), "heard from the leader");
 
         let AppendEntries { request_seq, prev, leader_commit, read_seq, entries } = request;
+        let is_newcomer = self.hard_state.is_newcomer;
         let respond = |result| {
-            Rpc::AppendEntriesResponse(AppendEntriesResponse { request_seq, read_seq, result })
+            let response = AppendEntriesResponse { request_seq, read_seq, is_newcomer, result };
+            Rpc::AppendEntriesResponse(response)
         };
         if !self.log.contains(prev) {
             self.send(from, respond(self.conflict_at(prev.index)));

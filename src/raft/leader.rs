@@ -104,6 +104,9 @@ impl Raft {
         }
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let Some(state) = leadership.peers.get_mut(&peer) else { return };
+        if report.is_newcomer {
+            return; // it stores what it is sent, and promises nothing (docs/adr/0005)
+        }
         state.silent_ticks = 0;
         let has_more = report.match_index > state.match_index;
         let has_confirmed = report.read_seq > state.read_seq;

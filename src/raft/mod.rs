@@ -19,6 +19,7 @@
 //! | `read` | linearizable reads without a log entry (dissertation §6.4) |
 //! | `apply` | handing committed entries and confirmed reads to the store, in order |
 //! | `persist` | what may be said before the disk has answered: nothing (Figure 2) |
+//! | `newcomer` | a node whose data directory is new does not vote (docs/adr/0005) |
 //! | `log` | the terms of the whole log, and the entries on their way |
 //!
 //! # Where this deviates from the paper
@@ -37,6 +38,7 @@ mod follower;
 mod invariants;
 mod leader;
 mod log;
+mod newcomer;
 mod persist;
 mod progress;
 mod read;
@@ -56,12 +58,13 @@ use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membersh
 pub use effect::{Effect, Note, PersistSeq, ReadToken};
 pub use progress::{Progress, ProgressAction, ProgressSettings, ProgressState, ReplicationReport};
 pub use rpc::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, PreVote, PreVoteResponse,
-    RequestVote, RequestVoteResponse, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, NewcomerResponse, PreVote,
+    PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
 };
 pub use status::{NodeStatus, Role};
 
 use log::RaftLog;
+use newcomer::Newcomer;
 use persist::Persistence;
 use read::Reads;
 
@@ -104,6 +107,7 @@ pub struct Raft {
     log: RaftLog,
     persistence: Persistence,
     role: RoleState,
+    newcomer: Newcomer,
     /// Ticks since the election timer was last reset.
     election_elapsed_ticks: u32,
     /// When it fires; drawn anew at each reset (§5.2).
@@ -179,6 +183,7 @@ impl Raft {
             persistence: Persistence::new(log.runs.last().index),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
+            newcomer: Newcomer::default(),
             election_elapsed_ticks: 0,
             election_timeout_ticks: 0,
             commit_index: LogIndex(0),
@@ -200,7 +205,9 @@ impl Raft {
             return; // not for us, or from a node that is not a member (bugs.md B10)
         }
         match rpc {
-            // A pre-vote speaks of a term that nobody has taken: it changes none.
+            // A pre-vote speaks of a term that nobody has taken: it changes none. A
+            // newcomer has no say in anything.
+            Rpc::Newcomer => self.on_newcomer(from),
             Rpc::PreVote(request) => self.on_pre_vote(from, term, request),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 self.on_pre_vote_granted(from, term);
@@ -224,8 +231,11 @@ impl Raft {
                         self.on_request_vote_response(from, response);
                     }
                     Rpc::PreVoteResponse(_) => self.on_pre_vote_refused(from),
+                    Rpc::NewcomerResponse(response) => {
+                        self.on_newcomer_response(from, term, response);
+                    }
                     // Responses to AppendEntries are for the peer's `Progress`.
-                    Rpc::AppendEntriesResponse(_) | Rpc::PreVote(_) => {}
+                    Rpc::AppendEntriesResponse(_) | Rpc::PreVote(_) | Rpc::Newcomer => {}
                 }
             }
         }
@@ -234,6 +244,7 @@ impl Raft {
     /// A tick of time has passed.
     pub fn tick(&mut self) {
         self.persistence.tick();
+        self.tick_newcomer();
         if matches!(self.role, RoleState::Leader(_)) {
             self.tick_leader();
         } else {
@@ -260,7 +271,7 @@ impl Raft {
         match self.role {
             RoleState::Candidate { .. } => self.count_own_vote(),
             RoleState::Leader(_) => self.advance_commit_index(),
-            _ => {}
+            _ => self.maybe_become_voter(),
         }
         self.hand_over();
     }
@@ -328,7 +339,8 @@ impl Raft {
     /// "If RPC request or response contains term T > currentTerm: set currentTerm
     /// = T, convert to follower" (§5.1). Only a new term clears the vote (B04).
     fn adopt_term(&mut self, term: Term, reason: &'static str) {
-        self.set_hard_state(HardState { current_term: term, voted_for: None });
+        let hard_state = HardState { current_term: term, voted_for: None, ..self.hard_state };
+        self.set_hard_state(hard_state);
         self.become_follower(None, reason);
     }
 
@@ -353,8 +365,9 @@ impl Raft {
         self.log.membership()
     }
 
+    /// A member that is known to remember its promises.
     fn is_voter(&self) -> bool {
-        self.membership().voters.contains(&self.settings.id)
+        self.membership().voters.contains(&self.settings.id) && !self.hard_state.is_newcomer
     }
 
     /// The other voters.

@@ -66,6 +66,8 @@ pub struct ReplicationReport {
     pub match_index: LogIndex,
     /// The newest round of reads that it has confirmed.
     pub read_seq: u64,
+    /// It must not be counted: see `HardState::is_newcomer`.
+    pub is_newcomer: bool,
 }
 
 /// One peer's replication, in one term. Invariants: `match_index < next_index <=
@@ -173,7 +175,12 @@ impl Progress {
 
     /// The peer's answer to one of this term's requests.
     pub fn on_response(&mut self, response: AppendEntriesResponse) {
-        let AppendEntriesResponse { request_seq, read_seq, result } = response;
+        let AppendEntriesResponse { request_seq, read_seq, is_newcomer, result } = response;
+        if is_newcomer && let AppendResult::Conflict { conflict_index, .. } = result {
+            // Its former life acknowledged more. It is as if it had no past; what
+            // was counted stays counted: the core keeps its own account.
+            self.match_index = self.match_index.min(conflict_index.prev());
+        }
         match result {
             AppendResult::Success { match_index } => self.on_success(request_seq, match_index),
             AppendResult::Conflict { conflict_index, conflict_term } => {
@@ -185,6 +192,7 @@ impl Progress {
         self.actions.push(ProgressAction::Report(ReplicationReport {
             match_index: self.match_index,
             read_seq: self.confirmed_read_seq,
+            is_newcomer,
         }));
     }
 
@@ -237,8 +245,8 @@ impl Progress {
     ) {
         // In `Replicate` too: the peer may have lost entries that it had not
         // acknowledged (they were not durable). One that lacks what it did
-        // acknowledge has lost its disk (bugs.md B52): looking further is in vain,
-        // and would go on as fast as it answers; the next heartbeat asks again.
+        // acknowledge, and is no newcomer, is broken: looking further is in vain, and
+        // would go on as fast as it answers; the next heartbeat asks again.
         let has_room = self.next_index > self.match_index.next();
         if request_seq >= self.first_seq && has_room {
             let next = self.place_before_conflict(conflict_index, conflict_term);

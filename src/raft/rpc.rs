@@ -31,6 +31,10 @@ pub enum Rpc {
     PreVote(PreVote),
     /// Its answer.
     PreVoteResponse(PreVoteResponse),
+    /// A newcomer asks what there is to remember (docs/adr/0005). It has no body.
+    Newcomer,
+    /// Its answer.
+    NewcomerResponse(NewcomerResponse),
 }
 
 impl Rpc {
@@ -39,7 +43,10 @@ impl Rpc {
     pub fn is_response(&self) -> bool {
         matches!(
             self,
-            Rpc::AppendEntriesResponse(_) | Rpc::RequestVoteResponse(_) | Rpc::PreVoteResponse(_)
+            Rpc::AppendEntriesResponse(_)
+                | Rpc::RequestVoteResponse(_)
+                | Rpc::PreVoteResponse(_)
+                | Rpc::NewcomerResponse(_)
         )
     }
 }
@@ -68,6 +75,8 @@ pub struct AppendEntriesResponse {
     pub request_seq: u64,
     /// That of the request.
     pub read_seq: u64,
+    /// The sender must not be counted: see `HardState::is_newcomer`.
+    pub is_newcomer: bool,
     /// What came of it.
     pub result: AppendResult,
 }
@@ -118,4 +127,12 @@ pub struct PreVote {
 pub struct PreVoteResponse {
     /// Whether it would be.
     pub vote_granted: bool,
+}
+
+/// The answer to [`Rpc::Newcomer`]; the envelope has the term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewcomerResponse {
+    /// The end of the sender's log. With term 0 and an empty log it has never
+    /// taken part.
+    pub last: LogPosition,
 }

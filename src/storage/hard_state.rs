@@ -19,6 +19,10 @@ use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 const COPY_BYTES: usize = 4096;
 const MAGIC: [u8; 8] = *b"CORAHARD";
 const FORMAT_VERSION: u32 = 1;
+/// The seal's tail is being cut.
+const CUTTING: u32 = 1;
+/// The server is a newcomer.
+const NEWCOMER: u32 = 2;
 const CRC_OFFSET: usize = COPY_BYTES - 4;
 const COPY_NAMES: [&str; 2] = ["A", "B"];
 
@@ -60,7 +64,7 @@ impl Copy {
     /// That of a new server.
     pub const FIRST: Copy = Copy {
         sequence: 1,
-        hard_state: HardState { current_term: Term(0), voted_for: None },
+        hard_state: HardState { current_term: Term(0), voted_for: None, is_newcomer: true },
         seal: Seal::START,
     };
 
@@ -68,7 +72,9 @@ impl Copy {
         let mut bytes = [0; COPY_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes[12..16].copy_from_slice(&u32::from(self.seal.cutting).to_le_bytes());
+        let flags = [(self.seal.cutting, CUTTING), (self.hard_state.is_newcomer, NEWCOMER)];
+        let flags: u32 = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
+        bytes[12..16].copy_from_slice(&flags.to_le_bytes());
         let voted_for = self.hard_state.voted_for.map_or(0, |node| node.0);
         let numbers = [
             self.sequence,
@@ -98,12 +104,14 @@ impl Copy {
         if bytes[0..8] != MAGIC || u32_at(bytes, 8) != FORMAT_VERSION {
             return Err(format!("it is no hard state of format version {FORMAT_VERSION}"));
         }
+        let flags = u32_at(bytes, 12);
         let voted_for = u64_at(bytes, 32);
         Ok(Copy {
             sequence: u64_at(bytes, 16),
             hard_state: HardState {
                 current_term: Term(u64_at(bytes, 24)),
                 voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
+                is_newcomer: flags & NEWCOMER != 0,
             },
             seal: Seal {
                 segment: u64_at(bytes, 40),
@@ -112,7 +120,7 @@ impl Copy {
                     index: LogIndex(u64_at(bytes, 56)),
                     term: Term(u64_at(bytes, 64)),
                 },
-                cutting: u32_at(bytes, 12) & 1 != 0,
+                cutting: flags & CUTTING != 0,
             },
         })
     }

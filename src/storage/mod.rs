@@ -72,8 +72,6 @@ pub struct Recovered {
     pub log: LogSummary,
     /// Sentences for the server's log: what was cut, what was repaired.
     pub notes: Vec<String>,
-    /// The directory was made by this call.
-    pub is_new: bool,
 }
 
 /// The open data directory of one server.
@@ -132,8 +130,7 @@ impl Storage {
         let log_dir = log_dir(dir);
         disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
         let lock = take_lock(&*disk, dir)?;
-        let is_new = identity::check(&*disk, dir, Some(&owner))?.is_none();
-        if is_new {
+        if identity::check(&*disk, dir, Some(&owner))?.is_none() {
             initialise(&*disk, dir, &owner)?;
         }
         let scanned = recovery::scan(&*disk, dir, node_id)?;
@@ -141,7 +138,6 @@ impl Storage {
             hard_state: scanned.loaded.newest.hard_state,
             log: scanned.summary.clone(),
             notes: scanned.notes.clone(),
-            is_new,
         };
         remove_unfinished(&*disk, dir)?;
         let (hard_state, tail) = settle(&*disk, dir, &scanned)?;

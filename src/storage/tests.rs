@@ -57,7 +57,11 @@ fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {
 }
 
 fn term(term: u64) -> HardState {
-    HardState { current_term: Term(term), voted_for: Some(NodeId(term % 3 + 1)) }
+    HardState {
+        current_term: Term(term),
+        voted_for: Some(NodeId(term % 3 + 1)),
+        is_newcomer: term % 5 == 0,
+    }
 }
 
 fn all(storage: &mut Storage) -> Vec<Entry> {
@@ -79,12 +83,19 @@ fn summary(log: &[Entry]) -> LogSummary {
 
 /// What may be on the disk: everything that was synced, and then, in the order
 /// of writing, any number of the records that were not.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Model {
     synced: Vec<Entry>,
     unsynced: Vec<Entry>,
     saved: HardState,
     unsaved: Option<HardState>,
+}
+
+impl Default for Model {
+    fn default() -> Model {
+        let saved = HardState { is_newcomer: true, ..HardState::default() };
+        Model { synced: Vec::new(), unsynced: Vec::new(), saved, unsaved: None }
+    }
 }
 
 impl Model {
@@ -145,10 +156,11 @@ fn positions(log: &[Entry]) -> Vec<String> {
 fn a_new_directory_is_empty_and_says_so_once() {
     let disk = SimDisk::new();
     let (storage, recovered) = reopen(&disk);
-    assert_eq!(recovered, Recovered { is_new: true, ..Recovered::default() });
+    let hard_state = HardState { is_newcomer: true, ..HardState::default() };
+    assert_eq!(recovered, Recovered { hard_state, ..Recovered::default() });
     assert_eq!(storage.last(), LogPosition::default());
     drop(storage);
-    assert_eq!(reopen(&disk).1, Recovered::default());
+    assert_eq!(reopen(&disk).1, recovered, "until a voter's hard state is saved");
 }
 
 #[test]

@@ -13,8 +13,8 @@ use serde::ser::{Serialize, Serializer};
 
 use super::{Frame, Hello, WireError};
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, PreVote, PreVoteResponse,
-    RequestVote, RequestVoteResponse, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, NewcomerResponse, PreVote,
+    PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
 };
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
 
@@ -28,6 +28,8 @@ mod kind {
     pub const REQUEST_VOTE_RESPONSE: u8 = 19;
     pub const PRE_VOTE: u8 = 20;
     pub const PRE_VOTE_RESPONSE: u8 = 21;
+    pub const NEWCOMER: u8 = 22;
+    pub const NEWCOMER_RESPONSE: u8 = 23;
 }
 
 /// The outcome in an AppendEntriesResponse.
@@ -90,16 +92,18 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
             Entries(&append.entries),
         )
             .serialize(s),
-        Rpc::AppendEntriesResponse(AppendEntriesResponse { request_seq, read_seq, result }) => {
+        Rpc::AppendEntriesResponse(response) => {
+            let AppendEntriesResponse { request_seq, read_seq, is_newcomer: new, result } =
+                response;
             let kind = kind::APPEND_ENTRIES_RESPONSE;
             match result {
                 AppendResult::Success { match_index: index } => {
-                    (kind, from, to, term, request_seq, read_seq, outcome::SUCCESS, index)
-                        .serialize(s)
+                    let outcome = outcome::SUCCESS;
+                    (kind, from, to, term, request_seq, read_seq, new, outcome, index).serialize(s)
                 }
                 AppendResult::Conflict { conflict_index: index, conflict_term } => {
-                    let outcome = outcome::CONFLICT;
-                    (kind, from, to, term, request_seq, read_seq, outcome, index, conflict_term)
+                    let (seq, outcome) = (request_seq, outcome::CONFLICT);
+                    (kind, from, to, term, seq, read_seq, new, outcome, index, conflict_term)
                         .serialize(s)
                 }
             }
@@ -115,6 +119,10 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         }
         Rpc::PreVoteResponse(PreVoteResponse { vote_granted }) => {
             (kind::PRE_VOTE_RESPONSE, from, to, term, vote_granted).serialize(s)
+        }
+        Rpc::Newcomer => (kind::NEWCOMER, from, to, term).serialize(s),
+        Rpc::NewcomerResponse(NewcomerResponse { last }) => {
+            (kind::NEWCOMER_RESPONSE, from, to, term, last.index, last.term).serialize(s)
         }
     }
 }
@@ -198,6 +206,7 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(kind: u8, array: &mut A) -> Result<Fra
         kind::APPEND_ENTRIES_RESPONSE => Rpc::AppendEntriesResponse(AppendEntriesResponse {
             request_seq: next(array, "request_seq")?,
             read_seq: next(array, "read_seq")?,
+            is_newcomer: next(array, "is_newcomer")?,
             result: visit_append_result(array)?,
         }),
         kind::REQUEST_VOTE => Rpc::RequestVote(RequestVote { last: visit_position(array)? }),
@@ -207,6 +216,10 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(kind: u8, array: &mut A) -> Result<Fra
         kind::PRE_VOTE => Rpc::PreVote(PreVote { last: visit_position(array)? }),
         kind::PRE_VOTE_RESPONSE => {
             Rpc::PreVoteResponse(PreVoteResponse { vote_granted: next(array, "vote_granted")? })
+        }
+        kind::NEWCOMER => Rpc::Newcomer,
+        kind::NEWCOMER_RESPONSE => {
+            Rpc::NewcomerResponse(NewcomerResponse { last: visit_position(array)? })
         }
         kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
     };

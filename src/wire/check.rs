@@ -106,9 +106,11 @@ fn check_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::AppendEntries(append) => check_append(append, envelope.term),
         Rpc::RequestVote(request) => check_position(request.last, envelope.term),
         Rpc::PreVote(request) => check_position(request.last, envelope.term),
-        Rpc::AppendEntriesResponse(_) | Rpc::RequestVoteResponse(_) | Rpc::PreVoteResponse(_) => {
-            Ok(())
-        }
+        Rpc::NewcomerResponse(response) => check_position(response.last, envelope.term),
+        Rpc::AppendEntriesResponse(_)
+        | Rpc::RequestVoteResponse(_)
+        | Rpc::PreVoteResponse(_)
+        | Rpc::Newcomer => Ok(()),
     }
 }
 

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, PreVote, PreVoteResponse,
-    RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, NewcomerResponse, PreVote,
+    PreVoteResponse, RequestVote, RequestVoteResponse,
 };
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 use crate::wire::Hello;
@@ -56,7 +56,8 @@ fn append(term: u64, prev: LogPosition, entries: Vec<Entry>) -> Frame {
 }
 
 fn append_response(result: AppendResult) -> Frame {
-    let response = AppendEntriesResponse { request_seq: 7, read_seq: 300, result };
+    let response =
+        AppendEntriesResponse { request_seq: 7, read_seq: 300, is_newcomer: true, result };
     envelope(3, Rpc::AppendEntriesResponse(response))
 }
 
@@ -86,6 +87,11 @@ fn samples() -> Vec<(&'static str, Frame)> {
             "pre_vote_response",
             envelope(3, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: false })),
         ),
+        ("newcomer", envelope(0, Rpc::Newcomer)),
+        (
+            "newcomer_response",
+            envelope(3, Rpc::NewcomerResponse(NewcomerResponse { last: position(6, 2) })),
+        ),
     ]
 }
 
@@ -105,13 +111,15 @@ const GOLDEN: &[(&str, &str, &str)] = &[
             "950703cd03e802c40b81a6766f74657273920102"
         ),
     ),
-    ("append_success", "0000000b0151ff2c0d", "981101020307cd012c0006"),
-    ("append_conflict", "0000000c010510a2ad", "991101020307cd012c010502"),
-    ("append_short", "0000000c0127a6f49e", "991101020307cd012c0105c0"),
+    ("append_success", "0000000c019c8f698e", "991101020307cd012cc30006"),
+    ("append_conflict", "0000000d013a0aa7d9", "9a1101020307cd012cc3010502"),
+    ("append_short", "0000000d0118bcf1ea", "9a1101020307cd012cc30105c0"),
     ("request_vote", "000000070147c35315", "96120102030602"),
     ("vote", "000000060141776dae", "9513010203c3"),
     ("pre_vote", "0000000701a64ee564", "96140102030000"),
     ("pre_vote_response", "0000000601237b8f45", "9515010203c2"),
+    ("newcomer", "00000005016fee798b", "9416010200"),
+    ("newcomer_response", "00000007011a060f7b", "96170102030602"),
 ];
 
 #[test]
@@ -341,11 +349,14 @@ fn any_append_result() -> impl Strategy<Value = AppendResult> {
 fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
     prop_oneof![
         any_append(term),
-        (any::<u64>(), any::<u64>(), any_append_result()).prop_map(
-            |(request_seq, read_seq, result)| {
-                Rpc::AppendEntriesResponse(AppendEntriesResponse { request_seq, read_seq, result })
+        (any::<u64>(), any::<u64>(), any::<bool>(), any_append_result()).prop_map(
+            |(request_seq, read_seq, is_newcomer, result)| {
+                let response = AppendEntriesResponse { request_seq, read_seq, is_newcomer, result };
+                Rpc::AppendEntriesResponse(response)
             }
         ),
+        Just(Rpc::Newcomer),
+        any_position(term).prop_map(|last| Rpc::NewcomerResponse(NewcomerResponse { last })),
         any_position(term).prop_map(|last| Rpc::RequestVote(RequestVote { last })),
         any_position(term).prop_map(|last| Rpc::PreVote(PreVote { last })),
         any::<bool>().prop_map(|vote_granted| {

@@ -34,7 +34,7 @@ fn start() -> Fixture {
 }
 
 fn hard_state(term: u64) -> HardState {
-    HardState { current_term: Term(term), voted_for: None }
+    HardState { current_term: Term(term), ..HardState::default() }
 }
 
 fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {

@@ -118,7 +118,11 @@ impl Fixture {
     }
 
     async fn replicated(&self, term: u64, match_index: u64, read_seq: u64) {
-        let report = ReplicationReport { match_index: LogIndex(match_index), read_seq };
+        let report = ReplicationReport {
+            match_index: LogIndex(match_index),
+            read_seq,
+            ..Default::default()
+        };
         self.raft.do_send(Replicated { peer: PEER, term: Term(term), report });
         settle().await;
     }
@@ -203,7 +207,7 @@ async fn asks_for_votes_only_after_its_own_is_durable() {
     assert_eq!(appends.len(), 1);
     assert_eq!(
         appends[0].hard_state,
-        Some(HardState { current_term: Term(1), voted_for: Some(ME) })
+        Some(HardState { current_term: Term(1), voted_for: Some(ME), is_newcomer: false })
     );
     f.persisted(1).await;
     assert_eq!(sent(&f), [Rpc::RequestVote(RequestVote { last: LogPosition::default() })]);
@@ -426,7 +430,7 @@ async fn committed_entries_that_are_only_on_disk_are_read_by_pages() {
     for index in 1..=3 {
         summary.runs.push(LogPosition { term: Term(1), index: LogIndex(index) });
     }
-    let hard_state = HardState { current_term: Term(1), voted_for: None };
+    let hard_state = HardState { current_term: Term(1), ..Default::default() };
     let f = Fixture::start_with(hard_state, summary);
     let heartbeat = AppendEntries {
         request_seq: 1,

@@ -254,6 +254,13 @@ impl Cluster {
         self.oracle.check_durable(&self.nodes);
     }
 
+    /// A node that is down loses its data directory.
+    pub(super) fn wipe(&mut self, id: NodeId) {
+        assert!(!self.is_up(id), "only a node that is down can lose its directory");
+        self.node_mut(id).disk = Disk::new(Durable::new_directory());
+        self.oracle.on_wipe(id);
+    }
+
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let seed = self.seed;

@@ -90,6 +90,12 @@ impl Disk {
 }
 
 impl Durable {
+    /// As the storage makes it.
+    pub(super) fn new_directory() -> Durable {
+        let hard_state = HardState { is_newcomer: true, ..HardState::default() };
+        Durable { hard_state, log: Vec::new() }
+    }
+
     /// The hard state goes first: a log never has a term that it does not know.
     fn do_write(&mut self, write: &Write, entries_max: usize) {
         self.hard_state = write.hard_state.unwrap_or(self.hard_state);

@@ -218,7 +218,8 @@ fn new_cluster(args: &mut ArgumentConsumer<'_>) -> Result<Cluster, Box<dyn Error
         let (terms, own) = past.split_once('@').unwrap_or((past, "0"));
         let terms: Vec<u64> = terms.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
         let term = terms.last().copied().unwrap_or(0).max(own.parse()?);
-        let hard_state = HardState { current_term: Term(term), voted_for: None };
+        let hard_state =
+            HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
         disks.push(Durable { hard_state, log: log_of(&terms) });
     }
     let mut cluster = Cluster::with_past(disks, 1);
@@ -242,6 +243,8 @@ fn rpc_name(rpc: &Rpc) -> &'static str {
         Rpc::RequestVoteResponse(_) => "RequestVoteResponse",
         Rpc::PreVote(_) => "PreVote",
         Rpc::PreVoteResponse(_) => "PreVoteResponse",
+        Rpc::Newcomer => "Newcomer",
+        Rpc::NewcomerResponse(_) => "NewcomerResponse",
     }
 }
 

@@ -15,6 +15,7 @@
 mod cluster;
 mod disk;
 mod golden;
+mod newcomer;
 mod oracle;
 mod paper_elections;
 mod paper_figures;

@@ -19,6 +19,9 @@ pub(super) struct Oracle {
     entries: BTreeMap<LogPosition, (Entry, Term)>,
     /// Who gave its vote to whom, as far as it was said.
     votes: BTreeMap<(Term, NodeId), NodeId>,
+    /// Up to which term the votes of a node went with its data directory. They
+    /// still count: nobody may vote twice, not even one that forgot.
+    forgotten: BTreeMap<NodeId, Term>,
     /// All that was ever committed by any node's account, and in which term
     /// at the latest.
     committed: Vec<(Entry, Term)>,
@@ -107,7 +110,12 @@ impl Oracle {
     ) {
         let Envelope { from, to, term, rpc } = envelope;
         let has_voted_for = |candidate: &NodeId| {
-            durable.hard_state == HardState { current_term: *term, voted_for: Some(*candidate) }
+            durable.hard_state
+                == HardState {
+                    current_term: *term,
+                    voted_for: Some(*candidate),
+                    is_newcomer: false,
+                }
         };
         match rpc {
             Rpc::RequestVoteResponse(response) if response.vote_granted => {
@@ -134,7 +142,11 @@ impl Oracle {
                     );
                 }
             }
-            Rpc::PreVote(_) | Rpc::PreVoteResponse(_) => {}
+            Rpc::NewcomerResponse(response) => {
+                assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
+                assert!(response.last.term <= *term, "an entry is above its node's term");
+            }
+            Rpc::PreVote(_) | Rpc::PreVoteResponse(_) | Rpc::Newcomer => {}
         }
     }
 
@@ -201,11 +213,20 @@ impl Oracle {
         }
     }
 
+    /// A node lost its data directory.
+    pub(super) fn on_wipe(&mut self, id: NodeId) {
+        let voted = self.votes.keys().filter(|(_, voter)| *voter == id).map(|(term, _)| *term);
+        self.forgotten.insert(id, voted.max().unwrap_or_default());
+    }
+
     /// A node comes back with what was durable: a vote that it never told may be
     /// gone, one that it told is not.
     pub(super) fn on_restart(&mut self, id: NodeId, hard_state: HardState) {
         self.last_seen.entry(id).or_default().hard_state = hard_state;
-        if let Some(candidate) = self.votes.get(&(hard_state.current_term, id)) {
+        let has_forgotten = self.forgotten.get(&id) >= Some(&hard_state.current_term);
+        if let Some(candidate) = self.votes.get(&(hard_state.current_term, id))
+            && !has_forgotten
+        {
             assert_eq!(hard_state.voted_for, Some(*candidate), "node {id} forgot its vote");
         }
     }

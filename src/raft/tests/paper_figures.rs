@@ -6,7 +6,7 @@ use crate::raft::{AppendResult, Envelope, ProgressSettings, Role, Rpc};
 use crate::types::{HardState, Term};
 
 fn durable(terms: &[u64], term: u64) -> Durable {
-    let hard_state = HardState { current_term: Term(term), voted_for: None };
+    let hard_state = HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
     Durable { hard_state, log: log_of(terms) }
 }
 

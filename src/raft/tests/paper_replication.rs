@@ -7,7 +7,7 @@ use crate::raft::{Effect, Envelope, NotLeader, PersistSeq, Raft, ReplicationRepo
 use crate::types::{Entry, HardState, LogIndex, Membership, NodeId, Payload, Term};
 
 fn report(match_index: u64) -> ReplicationReport {
-    ReplicationReport { match_index: LogIndex(match_index), read_seq: 0 }
+    ReplicationReport { match_index: LogIndex(match_index), read_seq: 0, is_newcomer: false }
 }
 
 /// A leader of term `term + 1` whose log began with `terms`.

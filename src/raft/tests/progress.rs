@@ -85,7 +85,12 @@ impl Peer {
     }
 
     fn respond(&mut self, request_seq: u64, result: AppendResult) {
-        self.progress.on_response(AppendEntriesResponse { request_seq, read_seq: 0, result });
+        self.progress.on_response(AppendEntriesResponse {
+            request_seq,
+            read_seq: 0,
+            is_newcomer: false,
+            result,
+        });
         self.settle();
     }
 
@@ -388,7 +393,12 @@ fn every_answer_is_reported_and_reports_never_fall() {
     let answers = [(2, 1, 5), (2, 2, 3), (2, 1, 4)];
     for (request_seq, match_index, read_seq) in answers {
         let result = AppendResult::Success { match_index: LogIndex(match_index) };
-        peer.progress.on_response(AppendEntriesResponse { request_seq, read_seq, result });
+        peer.progress.on_response(AppendEntriesResponse {
+            request_seq,
+            read_seq,
+            is_newcomer: false,
+            result,
+        });
         peer.settle();
     }
     let reports: Vec<_> = peer.reports.iter().map(|r| (r.match_index.0, r.read_seq)).collect();

@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS};
+use super::disk::Durable;
 use crate::raft::{ProgressSettings, Role};
 use crate::types::NodeId;
 
@@ -36,7 +37,12 @@ impl Walk {
     fn new(seed: u64, is_told: bool) -> Walk {
         let mut rng = StdRng::seed_from_u64(seed);
         let nodes = [1, 2, 3, 3, 3, 4, 5, 5][rng.random_range(0..8)];
-        let mut cluster = Cluster::new(nodes, seed);
+        let mut cluster = if rng.random_bool(0.5) {
+            Cluster::new(nodes, seed)
+        } else {
+            let disks = (0..nodes).map(|_| Durable::new_directory()).collect();
+            Cluster::with_past(disks, seed)
+        };
         cluster.trace = is_told.then(Vec::new);
         if rng.random_bool(0.5) {
             // Windows so small that everything has to be read from the log again.

@@ -22,15 +22,21 @@ pub(super) struct Solo {
 impl Solo {
     /// With a log of these terms, in `term`, not having voted.
     pub(super) fn new(nodes: u64, terms: &[u64], term: u64) -> Solo {
-        let hard_state = HardState { current_term: Term(term), voted_for: None };
-        let mut solo = Solo {
-            raft: Raft::new(settings_of(1, nodes, 1), hard_state, Disk::default().summary()),
-            disk: Disk::new(Durable { hard_state, log: log_of(terms) }),
-            applied: Vec::new(),
-            effects: Vec::new(),
-        };
-        solo.restart(nodes);
-        solo
+        let hard_state =
+            HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
+        Solo::with_past(nodes, Durable { hard_state, log: log_of(terms) })
+    }
+
+    /// With a new data directory.
+    pub(super) fn newcomer(nodes: u64) -> Solo {
+        Solo::with_past(nodes, Durable::new_directory())
+    }
+
+    fn with_past(nodes: u64, durable: Durable) -> Solo {
+        let disk = Disk::new(durable);
+        let hard_state = disk.durable().hard_state;
+        let raft = Raft::new(settings_of(1, nodes, 1), hard_state, disk.summary());
+        Solo { raft, disk, applied: Vec::new(), effects: Vec::new() }
     }
 
     pub(super) fn restart(&mut self, nodes: u64) {
@@ -175,5 +181,10 @@ pub(super) fn conflict(conflict_index: u64, conflict_term: Option<u64>) -> Rpc {
 }
 
 fn answered(result: AppendResult) -> Rpc {
-    Rpc::AppendEntriesResponse(AppendEntriesResponse { request_seq: 1, read_seq: 0, result })
+    Rpc::AppendEntriesResponse(AppendEntriesResponse {
+        request_seq: 1,
+        read_seq: 0,
+        is_newcomer: false,
+        result,
+    })
 }

@@ -18,6 +18,8 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
             return format!("n{from} -> n{to} PreVoteResponse term={term} granted");
         }
         Rpc::PreVoteResponse(_) => "PreVoteResponse refused".to_string(),
+        Rpc::Newcomer => "Newcomer".to_string(),
+        Rpc::NewcomerResponse(response) => format!("NewcomerResponse last={}", response.last),
         Rpc::RequestVote(request) => format!("RequestVote last={}", request.last),
         Rpc::RequestVoteResponse(response) => {
             format!("RequestVoteResponse {}", verdict(response.vote_granted))
@@ -39,7 +41,8 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
                     format!("conflict={conflict_index}@{term}")
                 }
             };
-            format!("AppendEntriesResponse {result}{}", round(response.read_seq))
+            let newcomer = if response.is_newcomer { " newcomer" } else { "" };
+            format!("AppendEntriesResponse {result}{}{newcomer}", round(response.read_seq))
         }
     };
     format!("n{from}@{term} -> n{to} {line}")

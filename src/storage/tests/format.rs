@@ -63,7 +63,11 @@ fn golden_bytes_of_a_segment_header() {
 fn golden_bytes_of_a_copy_of_the_hard_state() {
     let copy = Copy {
         sequence: 9,
-        hard_state: HardState { current_term: Term(7), voted_for: Some(NodeId(5)) },
+        hard_state: HardState {
+            current_term: Term(7),
+            voted_for: Some(NodeId(5)),
+            is_newcomer: false,
+        },
         seal: Seal {
             segment: 3,
             offset: 0x0248,

@@ -1,0 +1,201 @@
+//! A node that may have forgotten its promises is not counted (docs/adr/0005,
+//! bugs.md B52).
+
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, n};
+use super::disk::Durable;
+use super::solo::{Solo, append, at};
+use crate::raft::{Envelope, NewcomerResponse, RequestVote, Role, Rpc};
+use crate::types::{HardState, NodeId, Term};
+
+fn new_cluster(nodes: usize) -> Cluster {
+    Cluster::with_past(vec![Durable::new_directory(); nodes], 1)
+}
+
+/// Lets time pass for all that are up, as the actors would, a while.
+fn run(cluster: &mut Cluster) {
+    for _ in 0..4 * ELECTION_TICKS_MAX {
+        for id in cluster.ids() {
+            cluster.tick(id);
+        }
+        cluster.deliver_all();
+    }
+}
+
+/// Five nodes, node 1 leads, and nodes 1, 2 and 3 are the only ones that hold the
+/// committed entry `kept`.
+fn committed_by_one_two_and_three() -> Cluster {
+    let mut cluster = Cluster::new(5, 1);
+    cluster.elect(n(1));
+    cluster.partition(&[n(4), n(5)]);
+    let index = cluster.propose(n(1), "kept").unwrap();
+    cluster.deliver_all();
+    assert!(cluster.raft(n(1)).commit_index() >= index);
+    cluster.heal();
+    cluster
+}
+
+/// Node 3 loses its directory and starts again; nodes `down` are down.
+fn forget(cluster: &mut Cluster, down: &[NodeId]) {
+    for id in down {
+        cluster.crash(*id);
+    }
+    cluster.crash(n(3));
+    cluster.wipe(n(3));
+    cluster.restart(n(3));
+}
+
+fn holds_kept(cluster: &Cluster, id: NodeId) -> bool {
+    let kept = super::cluster::command("kept");
+    cluster.node(id).disk.durable().log.iter().any(|entry| entry.payload == kept)
+}
+
+#[test]
+fn a_new_cluster_elects_as_soon_as_a_majority_has_started() {
+    for up in [3, 4, 5] {
+        let mut cluster = new_cluster(5);
+        for id in up + 1..=5 {
+            cluster.crash(n(id));
+        }
+        run(&mut cluster);
+        assert!(cluster.leader().is_some(), "{up} of 5 are up");
+    }
+}
+
+#[test]
+fn a_minority_of_a_new_cluster_elects_nobody() {
+    let mut cluster = new_cluster(5);
+    for id in 3..=5 {
+        cluster.crash(n(id));
+    }
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    assert_eq!(cluster.raft(n(1)).role(), Role::Learner);
+}
+
+#[test]
+fn a_node_alone_in_its_cluster_is_a_voter_at_once() {
+    let mut cluster = new_cluster(1);
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), Some(n(1)));
+}
+
+#[test]
+fn a_wiped_node_makes_no_quorum_with_those_that_never_had_the_entry() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[n(1), n(2)]);
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None, "nodes 3, 4 and 5 do not know the committed entry");
+    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+
+    cluster.restart(n(2));
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), Some(n(2)), "with node 2 there is a quorum that remembers");
+    assert!(cluster.ids().iter().skip(1).all(|id| holds_kept(&cluster, *id)));
+}
+
+#[test]
+fn a_wiped_node_is_not_counted_for_a_commit() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[n(4), n(5)]);
+    let before = cluster.raft(n(1)).commit_index();
+    cluster.propose(n(1), "lost?").unwrap();
+    cluster.deliver_all();
+    assert_eq!(cluster.raft(n(1)).commit_index(), before, "only nodes 1 and 2 are counted");
+}
+
+#[test]
+fn a_wiped_node_catches_up_and_votes_again_when_it_has_heard_from_all() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[]);
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+    assert!(holds_kept(&cluster, n(3)));
+
+    let leader = cluster.leader().unwrap();
+    let down: Vec<NodeId> = cluster.ids().into_iter().filter(|id| *id != n(3)).take(2).collect();
+    assert!(down.contains(&leader));
+    for id in down {
+        cluster.crash(id);
+    }
+    run(&mut cluster);
+    assert!(cluster.leader().is_some(), "node 3 is one of three again");
+}
+
+#[test]
+fn a_wiped_node_waits_for_the_last_member_and_is_served_meanwhile() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[n(5)]);
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+    assert!(holds_kept(&cluster, n(3)));
+    cluster.restart(n(5));
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+}
+
+#[test]
+fn what_it_has_become_survives_a_restart() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[n(5)]);
+    run(&mut cluster);
+    cluster.crash(n(3));
+    cluster.restart(n(3));
+    assert_eq!(cluster.raft(n(3)).role(), Role::Learner, "a restart does not make it a voter");
+    cluster.restart(n(5));
+    run(&mut cluster);
+    cluster.crash(n(3));
+    cluster.restart(n(3));
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+}
+
+#[test]
+fn a_new_voter_takes_the_vote_of_its_term_as_given_away() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[]);
+    run(&mut cluster);
+    let HardState { current_term, voted_for, is_newcomer } = cluster.raft(n(3)).hard_state();
+    assert!(!is_newcomer);
+    assert_eq!(voted_for, Some(n(3)));
+    let leader = cluster.leader().unwrap();
+    let candidate = cluster.ids().into_iter().find(|id| *id != leader && *id != n(3)).unwrap();
+    let rpc = Rpc::RequestVote(RequestVote { last: cluster.raft(candidate).last_log() });
+    let envelope = Envelope { from: candidate, to: n(3), term: current_term, rpc };
+    cluster.raft_mut(n(3)).step(envelope);
+    cluster.settle(n(3));
+    let granted =
+        |m: &Envelope| matches!(m.rpc, Rpc::RequestVoteResponse(response) if response.vote_granted);
+    assert!(!cluster.network.iter().any(granted));
+}
+
+#[test]
+fn a_node_that_starts_late_is_a_voter_when_it_has_caught_up() {
+    let mut cluster = new_cluster(3);
+    cluster.crash(n(3));
+    run(&mut cluster);
+    let leader = cluster.leader().unwrap();
+    for number in 0..20 {
+        cluster.propose(leader, &format!("entry {number}")).unwrap();
+    }
+    cluster.deliver_all();
+    cluster.restart(n(3));
+    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+    assert!(cluster.raft(n(3)).term() > Term(0));
+    cluster.crash(leader);
+    run(&mut cluster);
+    assert!(cluster.leader().is_some());
+}
+
+#[test]
+fn a_log_that_is_as_long_and_not_the_same_has_not_caught_up() {
+    let mut solo = Solo::newcomer(3);
+    let word = |last| Rpc::NewcomerResponse(NewcomerResponse { last });
+    solo.receive(2, 1, append(at(0, 0), &[1, 1, 1], 0));
+    solo.receive(2, 1, word(at(3, 1)));
+    solo.receive(3, 2, word(at(3, 2)));
+    assert_eq!(solo.raft.role(), Role::Learner);
+    solo.receive(3, 2, append(at(2, 1), &[2], 0));
+    solo.receive(3, 2, word(at(3, 2)));
+    assert_eq!(solo.raft.role(), Role::Follower);
+}
