@@ -139,8 +139,9 @@ impl Actor for RaftActor {
         // sessions by their in-flight budget, peers by one read's worth of frames,
         // log and store by what they were given.
         log::info!(
-            "started raft node={} term={} last_log_index={}",
+            "started raft node={} role={} term={} last_log_index={}",
             self.raft.id(),
+            self.raft.role(),
             self.raft.term(),
             self.raft.last_log().index
         );

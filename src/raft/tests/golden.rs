@@ -5,16 +5,17 @@
 //! | command | what it does |
 //! |---|---|
 //! | `cluster 3` | three new nodes |
-//! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms, and a term of their own behind the `@` |
+//! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms; `@` their own |
 //! | `tick n1 [count]`, `campaign n1` | time passes at a node; until it stands for election |
 //! | `elect n1` | campaign, and deliver all |
 //! | `propose n1 a b`, `read n1` | a client at a node; several words are one go |
-//! | `deliver`, `drop`, `duplicate` | messages under way: all, or those that fit `from= to= rpc= count=`; a plain `deliver` goes on with the answers |
+//! | `deliver`, `drop`, `duplicate` | messages that fit `from= to= rpc= count=` |
+//! | `deliver` alone | all messages, and the answers to them |
 //! | `show` | the messages under way |
 //! | `partition 1 2`, `cut from=1 to=2`, `heal` | lines that lose everything |
 //! | `reconnect 1 2` | a connection breaks and comes back |
-//! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | a disk whose writes wait to be completed |
-//! | `slow-store n1`, `answer n1`, `fast-store n1` | the same for the store and for reading the log |
+//! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | a disk whose writes wait |
+//! | `slow-store n1`, `answer n1`, `fast-store n1` | the same for store and log |
 //! | `crash n1`, `restart n1`, `refuse n1 peer=2` | without what was not synced; a refused connection |
 //! | `status [n1]`, `log [n1]` | what a node knows |
 
