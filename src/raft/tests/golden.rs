@@ -16,7 +16,8 @@
 //! | `reconnect 1 2` | a connection breaks and comes back |
 //! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | a disk whose writes wait |
 //! | `slow-store n1`, `answer n1`, `fast-store n1` | the same for store and log |
-//! | `crash n1`, `restart n1`, `refuse n1 peer=2` | without what was not synced; a refused connection |
+//! | `crash n1`, `restart n1` | without what was not synced |
+//! | `refuse n1 peer=2` | a dial is refused |
 //! | `status [n1]`, `log [n1]` | what a node knows |
 
 use std::error::Error;
@@ -122,7 +123,8 @@ impl Script {
                 let token = cluster.read_unsettled(id)?;
                 let behind = cluster.propose_unsettled(id, "behind")?;
                 lines.push(format!(
-                    "n{id} proposed before at {before}, read #{} asked, proposed behind at {behind}",
+                    "n{id} proposed before at {before}, read #{} asked, \
+                     proposed behind at {behind}",
                     token.0
                 ));
                 cluster.settle(id);
