@@ -13,7 +13,7 @@
 //! What a node is made of comes from outside as an [`Environment`]: the system's
 //! own in production, a simulated one in tests. The actors are the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -353,7 +353,28 @@ fn recover(
     for note in &recovered.notes {
         log::warn!("{note} node={}", server.id);
     }
+    if let Some(difference) = other_members(settings, &recovered) {
+        log::warn!("{difference} node={}", server.id);
+    }
     Ok((storage, recovered))
+}
+
+/// Who votes is in the log, once it says so: another list of servers in the file
+/// changes nothing, and its author should know.
+fn other_members(settings: &Settings, recovered: &Recovered) -> Option<String> {
+    let (_, membership) = recovered.log.memberships.last()?;
+    let listed: BTreeSet<NodeId> = settings.servers.keys().copied().collect();
+    if membership.voters == listed {
+        return None;
+    }
+    let ids = |set: &BTreeSet<NodeId>| set.iter().map(NodeId::to_string).collect::<Vec<_>>();
+    Some(format!(
+        "{} lists the servers {}, but the members of this cluster are {}: they were written \
+         into its log when it was new, and only they count; list these servers again",
+        settings.path.display(),
+        ids(&listed).join(", "),
+        ids(&membership.voters).join(", "),
+    ))
 }
 
 fn raft_settings(settings: &Settings, id: NodeId, seed: u64) -> RaftSettings {
@@ -430,3 +451,34 @@ fn session_config(settings: &Settings) -> SessionConfig {
 
 /// Unsent replies of one session, in bytes, above which it reads no commands.
 const SESSION_OUTBOUND_BYTES_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::LogIndex;
+
+    #[test]
+    fn a_list_of_servers_that_the_log_does_not_know_is_told_with_both() {
+        let servers: String = [1, 2, 3]
+            .map(|id| {
+                let (client, log) = (9000 + 2 * id, 9001 + 2 * id);
+                format!(
+                    "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
+                     client_port = {client}\nlog_port = {log}\n"
+                )
+            })
+            .concat();
+        let path = std::path::Path::new("servers.toml");
+        let settings = Settings::parse(path, &servers, &Default::default()).unwrap();
+        let mut recovered = Recovered::default();
+        assert_eq!(other_members(&settings, &recovered), None, "the log says nothing yet");
+        let mut members = |ids: &[u64]| {
+            let voters = ids.iter().copied().map(NodeId).collect();
+            recovered.log.memberships.push((LogIndex(2), Membership { voters }));
+            other_members(&settings, &recovered)
+        };
+        assert_eq!(members(&[1, 2, 3]), None);
+        let told = members(&[1, 2, 4]).unwrap();
+        assert!(told.contains("servers 1, 2, 3") && told.contains("are 1, 2, 4"), "{told}");
+    }
+}
