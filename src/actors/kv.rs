@@ -19,14 +19,12 @@
 //! be to diverge without a word, and there is no third way. The node stops, and
 //! stops again at every start until it runs a version that knows the entry.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use actix::{Actor, Context, Handler, Message, Recipient};
 
+use super::Waiter;
 use super::raft::Applied;
-use super::session::{ClientReplies, ClientReply};
-use super::{SessionId, Waiter};
+use super::replies::Replies;
+use super::session::ClientReply;
 use crate::kv::{Query, Store};
 use crate::raft::NodeStatus;
 use crate::types::{Entry, LogIndex};
@@ -150,39 +148,16 @@ impl KvActor {
     }
 }
 
-/// Replies gathered by session, the sessions in the order of their first reply.
-#[derive(Default)]
-struct Replies {
-    by_session: Vec<(Arc<Recipient<ClientReplies>>, ClientReplies)>,
-    /// Where each session stands in `by_session`.
-    places: BTreeMap<SessionId, usize>,
-}
-
-impl Replies {
-    fn add(&mut self, waiter: Waiter, reply: ClientReply) {
-        let Waiter { session, slot, reply_to } = waiter;
-        let place = *self.places.entry(session).or_insert(self.by_session.len());
-        if place == self.by_session.len() {
-            self.by_session.push((reply_to, ClientReplies { replies: Vec::new() }));
-        }
-        self.by_session[place].1.replies.push((slot, reply));
-    }
-
-    fn send(self) {
-        for (reply_to, replies) in self.by_session {
-            // do_send: a session's in-flight budget bounds what is under way to
-            // it. One whose client has left is gone, and nobody misses its replies.
-            reply_to.do_send(replies);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use actix::Addr;
     use bytes::Bytes;
 
     use super::*;
+    use crate::actors::SessionId;
+    use crate::actors::session::ClientReplies;
     use crate::kv::{Answer, Command, Operation, Outcome};
     use crate::raft::Role;
     use crate::testing::{Inbox, probe, settle};

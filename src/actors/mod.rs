@@ -17,6 +17,7 @@ mod peer_stream;
 mod peer_testing;
 pub mod raft;
 pub mod replicator;
+mod replies;
 pub mod session;
 pub mod ticker;
 

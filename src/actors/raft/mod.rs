@@ -41,12 +41,13 @@ use super::kv::{Apply, ApplyTask};
 use super::log::{Append, EntriesRead, LogPersisted, ReadEntries};
 use super::peer_link::SendRpc;
 use super::replicator::{Lead, Replicate, StepDown};
+use super::replies::Replies;
 use super::session::{ClientReply, Refusal};
 use crate::clock::Clock;
 use crate::kv::Query;
 use crate::raft::{Effect, Envelope, NotLeader, Raft, ReadToken, Role};
 use crate::types::{Entry, LogIndex, NodeId, Payload};
-use waiting::{Proposal, Replies, Waiting};
+use waiting::{Proposal, Waiting};
 
 /// Where RaftActor sends.
 pub struct RaftPorts {
@@ -168,7 +169,7 @@ impl Handler<ClientRequests> for RaftActor {
                 }
             };
             if let Err(refusal) = accepted {
-                refused.push(&waiter, ClientReply::Refused(refusal));
+                refused.add(waiter, ClientReply::Refused(refusal));
             }
         }
         refused.send();
@@ -416,7 +417,7 @@ impl RaftActor {
         if let Some((_, waiter)) = self.waiting.take_read(token) {
             let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
             let mut replies = Replies::default();
-            replies.push(&waiter, ClientReply::Refused(refusal));
+            replies.add(waiter, ClientReply::Refused(refusal));
             replies.send();
         }
     }

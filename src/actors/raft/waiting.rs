@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::RaftActorSettings;
-use crate::actors::session::{ClientReplies, ClientReply, Refusal};
+use crate::actors::replies::Replies;
+use crate::actors::session::{ClientReply, Refusal};
 use crate::actors::{SessionId, Waiter};
 use crate::kv::Query;
 use crate::raft::ReadToken;
@@ -101,13 +102,13 @@ impl Waiting {
             && first.expires_at_tick <= tick
         {
             if let Some(proposal) = self.remove_proposal(index) {
-                replies.push(&proposal.waiter, ClientReply::Refused(Refusal::Timeout));
+                replies.add(proposal.waiter, ClientReply::Refused(Refusal::Timeout));
             }
         }
         while let Some(first) = self.reads.first_entry()
             && first.get().expires_at_tick <= tick
         {
-            replies.push(&first.remove().waiter, ClientReply::Refused(Refusal::Timeout));
+            replies.add(first.remove().waiter, ClientReply::Refused(Refusal::Timeout));
         }
         replies
     }
@@ -120,7 +121,7 @@ impl Waiting {
             && first.term <= term
         {
             if let Some(proposal) = self.remove_proposal(index) {
-                replies.push(&proposal.waiter, ClientReply::Refused(Refusal::LeadershipLost));
+                replies.add(proposal.waiter, ClientReply::Refused(Refusal::LeadershipLost));
             }
         }
         self.last_proposed.clear();
@@ -131,29 +132,5 @@ impl Waiting {
         let proposal = self.proposals.remove(&index)?;
         self.proposal_bytes -= proposal.bytes;
         Some(proposal)
-    }
-}
-
-/// Replies gathered so that each session gets one message.
-#[derive(Default)]
-pub(super) struct Replies {
-    sessions: Vec<(Waiter, Vec<(u64, ClientReply)>)>,
-    places: HashMap<SessionId, usize>,
-}
-
-impl Replies {
-    pub(super) fn push(&mut self, waiter: &Waiter, reply: ClientReply) {
-        let place = *self.places.entry(waiter.session).or_insert_with(|| {
-            self.sessions.push((waiter.clone(), Vec::new()));
-            self.sessions.len() - 1
-        });
-        self.sessions[place].1.push((waiter.slot, reply));
-    }
-
-    /// A session that is gone wants no reply.
-    pub(super) fn send(self) {
-        for (waiter, replies) in self.sessions {
-            waiter.reply_to.do_send(ClientReplies { replies });
-        }
     }
 }
