@@ -22,6 +22,7 @@ struct Weather {
     reordering: f64,
     crashes: f64,
     partitions: f64,
+    coups: f64,
     slow_disks: f64,
     slow_stores: f64,
 }
@@ -61,6 +62,7 @@ impl Walk {
             reordering: some(0.8),
             crashes: some(0.03),
             partitions: some(0.03),
+            coups: some(0.01),
             slow_disks: some(0.05),
             slow_stores: some(0.05),
         };
@@ -118,7 +120,7 @@ impl Walk {
     }
 
     fn step_weather(&mut self, id: NodeId) {
-        let Weather { crashes, partitions, slow_disks, slow_stores, .. } = self.weather;
+        let Weather { crashes, partitions, coups, slow_disks, slow_stores, .. } = self.weather;
         if self.rng.random_bool(crashes) && self.cluster.is_up(id) {
             let writes = self.rng.random_range(0..3);
             let torn = self.rng.random_range(0..3);
@@ -138,6 +140,9 @@ impl Walk {
                 self.cluster.cuts.insert((id, peer));
             }
         }
+        if self.rng.random_bool(coups) {
+            self.step_coup();
+        }
         let is_disk_slow = self.rng.random_bool(0.5);
         let is_store_slow = self.rng.random_bool(0.5);
         if self.rng.random_bool(slow_disks) {
@@ -145,6 +150,35 @@ impl Walk {
         }
         if self.rng.random_bool(slow_stores) {
             self.set_slow(id, self.cluster.node(id).is_disk_slow, is_store_slow);
+        }
+    }
+
+    /// The leader is cut off with a minority, and the others have the time to elect another before
+    /// it knows; its clients go on. By chance alone that hardly ever happens.
+    fn step_coup(&mut self) {
+        let Some(leader) = self.cluster.leader() else { return };
+        // It keeps as many as make no quorum with it.
+        let mut others = self.cluster.ids();
+        others.retain(|id| *id != leader);
+        let kept = self.rng.random_range(0..=others.len().saturating_sub(1) / 2);
+        let side: Vec<NodeId> = others.drain(..kept).chain([leader]).collect();
+        self.cluster.heal();
+        self.cluster.partition(&side);
+        for _ in 0..self.rng.random_range(0..2 * ELECTION_TICKS_MAX) {
+            for id in &others {
+                self.cluster.tick(*id);
+            }
+            for _ in 0..self.rng.random_range(0..4 * others.len() + 1) {
+                self.step_network();
+            }
+        }
+        for id in self.cluster.ids() {
+            if self.cluster.is_up(id) {
+                self.step_client(id);
+            }
+        }
+        for _ in 0..20 {
+            self.step_network();
         }
     }
 
