@@ -240,8 +240,9 @@ impl Raft {
             Rpc::RequestVote(_) => {
                 Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: false })
             }
-            Rpc::AppendEntries(request) => Rpc::AppendEntriesResponse(AppendEntriesResponse {
-                request_seq: request.request_seq,
+            Rpc::AppendEntries(_) => Rpc::AppendEntriesResponse(AppendEntriesResponse {
+                // Answers no request of our term, should the sender lead it by now.
+                request_seq: 0,
                 read_seq: 0,
                 is_newcomer: self.hard_state.is_newcomer,
                 // The envelope's term is the answer; nothing was compared.

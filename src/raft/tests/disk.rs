@@ -40,10 +40,6 @@ impl Disk {
         &self.log
     }
 
-    pub(super) fn unsynced_writes(&self) -> usize {
-        self.writes.len()
-    }
-
     pub(super) fn write(
         &mut self,
         seq: PersistSeq,

@@ -5,19 +5,21 @@
 //! | command | what it does |
 //! |---|---|
 //! | `cluster 3` | three new nodes |
-//! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms; `@` their own |
-//! | `tick n1 [count]`, `campaign n1` | time passes at a node; until it stands for election |
+//! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms; their own is behind `@` |
+//! | `tick n1 [count]`, `campaign n1` | time passes; until the node stands for election |
 //! | `elect n1` | campaign, and deliver all |
+//! | `heartbeat n1` | time passes at a leader until it sends one |
 //! | `propose n1 a b`, `read n1` | a client at a node; several words are one go |
-//! | `deliver`, `drop`, `duplicate` | messages that fit `from= to= rpc= count=` |
-//! | `deliver` alone | all messages, and the answers to them |
-//! | `show` | the messages under way |
+//! | `propose-read-propose n1` | three commands of a session in one go |
+//! | `deliver` | what is under way, and the answers, until nothing is |
+//! | `deliver`, `drop`, `duplicate` and `from= to= rpc= count=` | those that fit, and no more |
+//! | `show` | what is under way |
 //! | `partition 1 2`, `cut from=1 to=2`, `heal` | lines that lose everything |
 //! | `reconnect 1 2` | a connection breaks and comes back |
-//! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | a disk whose writes wait |
-//! | `slow-store n1`, `answer n1`, `fast-store n1` | the same for store and log |
+//! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | writes wait to be completed |
+//! | `slow-store n1`, `answer n1 [count]`, `fast-store n1` | so do applying and reading the log |
 //! | `crash n1`, `restart n1` | without what was not synced |
-//! | `refuse n1 peer=2` | a dial is refused |
+//! | `refuse n1 peer=2` | the peer refuses a connection |
 //! | `status [n1]`, `log [n1]` | what a node knows |
 
 use std::error::Error;
@@ -123,9 +125,9 @@ impl Script {
                 let token = cluster.read_unsettled(id)?;
                 let behind = cluster.propose_unsettled(id, "behind")?;
                 lines.push(format!(
-                    "n{id} proposed before at {before}, read #{} asked, \
+                    "n{id} proposed before at {before}, read #{token} asked, \
                      proposed behind at {behind}",
-                    token.0
+                    token = token.0
                 ));
                 cluster.settle(id);
             }

@@ -268,7 +268,7 @@ fn a_report_of_another_leadership_does_not_count() {
 #[test]
 fn nothing_is_promised_before_it_is_durable() {
     let mut raft = Raft::new(settings_of(1, 3, 1), HardState::default(), Disk::default().summary());
-    let mut send = |raft: &mut Raft, from: u64, term: u64, rpc: Rpc| {
+    let send = |raft: &mut Raft, from: u64, term: u64, rpc: Rpc| {
         raft.step(Envelope { from: NodeId(from), to: n(1), term: Term(term), rpc });
         raft.take_effects().into_iter().filter(|e| matches!(e, Effect::Send(_))).count()
     };
