@@ -60,7 +60,7 @@ fn term(term: u64) -> HardState {
     HardState {
         current_term: Term(term),
         voted_for: Some(NodeId(term % 3 + 1)),
-        is_newcomer: term % 5 == 0,
+        is_newcomer: term.is_multiple_of(5),
     }
 }
 
