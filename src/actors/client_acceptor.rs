@@ -11,7 +11,7 @@
 //! in turn.
 //!
 //! Bounds: over `connections_max` a client is told `ERR_BUSY` by a session that
-//! does nothing else; over [`REFUSALS_MAX`] of those at a time, a connection is
+//! does nothing else; over `REFUSALS_MAX` of those at a time, a connection is
 //! closed without a word.
 //!
 //! Failure: an accept that fails (no file descriptors left, say) is tried again

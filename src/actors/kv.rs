@@ -2,7 +2,7 @@
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
-//! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
+//! | [`Apply`] | RaftActor | `ClientReplies`, one a session | SessionActor |
 //! |  |  | [`Applied`] | RaftActor |
 //!
 //! Owns the [`Store`], and nothing else does. It lives on the main arbiter: all

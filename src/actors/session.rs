@@ -10,7 +10,7 @@
 //! | [`ClientReplies`] | RaftActor, KvActor | [`ClientRequests`] | RaftActor |
 //! | [`EndSession`] | the acceptor | [`SessionClosed`] | the acceptor |
 //!
-//! Owns: the connection, the parser, the [`Window`] of unanswered commands.
+//! Owns: the connection, the parser, the `Window` of unanswered commands.
 //! Thread: any arbiter.
 //!
 //! Bounds: it reads only while the window and the unsent output have room, so a

@@ -16,7 +16,7 @@
 //! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
 //! | [`Applied`] | KvActor | | |
 //!
-//! It owns the core and the waiting clients ([`waiting`]). It runs on the main
+//! It owns the core and the waiting clients (`waiting`). It runs on the main
 //! arbiter. All messages of one mailbox drain are handed to the core first and
 //! its effects carried out after: that is the batch. If the disk, the store or a
 //! replicator is gone the process is ending; nobody waits for their answer.
