@@ -101,6 +101,32 @@ fn five_killed_servers_come_back_with_every_value_at_its_version() {
 }
 
 #[test]
+fn a_server_that_lost_its_disk_follows_until_it_has_caught_up_with_all_others() {
+    let mut cluster = Cluster::start();
+    let leader = cluster.wait_for_leader();
+    let forgetful = leader % 5 + 1;
+    let absent = forgetful % 5 + 1;
+    block_on(async {
+        let mut client = connect(&cluster).await;
+        for number in 0..20 {
+            client.set(format!("key{number}"), 0, b"value").await.unwrap();
+        }
+    });
+    cluster.kill(absent);
+    cluster.kill(forgetful);
+    std::fs::remove_dir_all(cluster.data_dir(forgetful)).unwrap();
+    cluster.start_server(forgetful);
+    let learner = cluster.wait_for("the wiped server to catch up", || {
+        cluster.status(forgetful).filter(|status| status["keys"] == "20")
+    });
+    assert_eq!(learner["role"], "learner", "it has not heard from server {absent}");
+    cluster.start_server(absent);
+    cluster.wait_for("the wiped server to vote again", || {
+        cluster.status(forgetful).filter(|status| status["role"] == "follower")
+    });
+}
+
+#[test]
 fn a_minority_acknowledges_nothing_and_a_majority_goes_on() {
     let mut cluster = Cluster::start();
     cluster.wait_for_leader();

@@ -16,7 +16,7 @@ use crate::types::{HardState, LogPosition, NodeId, Term};
 #[derive(Default)]
 pub(super) struct Newcomer {
     heard: BTreeMap<NodeId, Word>,
-    elapsed_ticks: u32,
+    age_ticks: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -37,11 +37,13 @@ impl Raft {
         if !self.hard_state.is_newcomer {
             return;
         }
-        self.newcomer.elapsed_ticks += 1;
-        if self.newcomer.elapsed_ticks < self.settings.heartbeat_ticks {
+        self.newcomer.age_ticks = self.newcomer.age_ticks.saturating_add(1);
+        // Eager at first, when all are about to start; a member that stays silent
+        // may be down for days.
+        let is_young = self.newcomer.age_ticks <= 10 * self.settings.election_timeout_ticks_max;
+        if !is_young && !self.newcomer.age_ticks.is_multiple_of(self.settings.heartbeat_ticks) {
             return;
         }
-        self.newcomer.elapsed_ticks = 0;
         let (from, term) = (self.settings.id, self.term());
         for to in self.peers() {
             self.effects.push(Effect::Send(Envelope { from, to, term, rpc: Rpc::Newcomer }));

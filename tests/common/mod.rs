@@ -136,8 +136,8 @@ impl Cluster {
         Some(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// Waits until every running server follows the same living leader; returns
-    /// its id.
+    /// Waits until every running server has a vote and follows the same living
+    /// leader; returns its id.
     pub fn wait_for_leader(&self) -> u64 {
         self.wait_for("one leader", || {
             let statuses = self.running_statuses()?;
@@ -146,7 +146,8 @@ impl Cluster {
                 .iter()
                 .all(|status| status.get("leader") == Some(leader) && status["term"] == *term);
             let leads = |status: &Status| status["id"] == *leader && status["role"] == "leader";
-            let leads = agreed && statuses.iter().any(leads);
+            let all_vote = statuses.iter().all(|status| status["role"] != "learner");
+            let leads = agreed && all_vote && statuses.iter().any(leads);
             leads.then(|| leader.parse().expect("an id is a number"))
         })
     }
