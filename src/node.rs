@@ -20,9 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::actors::client_acceptor::{ClientAcceptorActor, ClientAcceptorPorts, StopAccepting};
+use crate::actors::client_acceptor::{
+    self, ClientAcceptorActor, ClientAcceptorPorts, StopAccepting,
+};
 use crate::actors::kv::{KvActor, KvPorts};
 use crate::actors::log::{self as log_actor, LogActor, LogPorts};
 use crate::actors::peer_acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
@@ -52,6 +55,8 @@ pub struct Environment {
     pub placement: Placement,
     /// Seeds election timeouts and the jitter of dials.
     pub seed: u64,
+    /// How many files the process may have open at a time, connections among them.
+    pub open_files_max: u64,
 }
 
 /// Where actors run.
@@ -89,6 +94,17 @@ pub enum NodeError {
     /// The data directory cannot be used, or its disk failed.
     #[error("{0}")]
     Storage(#[from] StorageError),
+    /// The limit on open files leaves none for clients.
+    #[error(
+        "this process may have {open_files_max} files open, and a server of this cluster needs \
+         more than {own}: raise the limit (`ulimit -n`)"
+    )]
+    OpenFiles {
+        /// The limit.
+        open_files_max: u64,
+        /// What the server itself may need.
+        own: u64,
+    },
     /// The process cannot be told to stop.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
@@ -155,7 +171,8 @@ pub async fn start(
     environment: Environment,
 ) -> Result<Node, NodeError> {
     let server = settings.servers.get(&id).ok_or(NodeError::UnknownId(id))?;
-    let Environment { network, clock, disk, placement, seed } = environment;
+    let Environment { network, clock, disk, placement, seed, open_files_max } = environment;
+    let connections_max = connections_max(settings, open_files_max)?;
     let client_listener =
         listen(network.as_ref(), server, "client_port", server.client_port).await?;
     let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
@@ -264,7 +281,7 @@ pub async fn start(
     arbiters.extend(session_arbiters);
     let clients = ClientAcceptorActor::new(
         client_listener,
-        settings.limits.connections_max,
+        connections_max,
         Arc::new(session_config(settings)),
         ClientAcceptorPorts { raft: raft.recipient() },
         handles,
@@ -286,6 +303,7 @@ pub fn run(settings: &Settings, id: NodeId) -> Result<(), NodeError> {
             placement: Placement::Threads,
             // Nodes must differ, and so must two starts of one.
             seed: SystemClock.wall_ms() ^ (u64::from(std::process::id()) << 32) ^ (id.0 << 48),
+            open_files_max: raise_open_files_limit(),
         };
         let mut terminate = signal(SignalKind::terminate()).map_err(NodeError::Signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(NodeError::Signals)?;
@@ -321,6 +339,44 @@ impl actix::Handler<log_actor::LogFailed> for FailureActor {
     fn handle(&mut self, message: log_actor::LogFailed, _ctx: &mut Context<Self>) {
         // Nobody listens only when the node is being stopped anyway.
         let _ = self.failed.send(message.error);
+    }
+}
+
+/// What a server has open beside its clients and peers: its log, a new segment of
+/// it, the lock, directories being synced, its listeners and its runtime's own.
+const OWN_FILES: u64 = 64;
+
+/// Raises the limit on open files as far as it may be, and returns it. The soft
+/// limit is often 1,024 for the sake of programs that use `select`.
+fn raise_open_files_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    current.unwrap_or(u64::MAX)
+}
+
+/// How many clients fit: they must not take the descriptor that the log's next
+/// segment needs, or enough idle connections would stop the server.
+fn connections_max(settings: &Settings, open_files_max: u64) -> Result<usize, NodeError> {
+    let wanted = settings.limits.connections_max;
+    // A peer may have a connection either way, and one that replaces it; an arbiter
+    // waits for its sockets by a few.
+    let peers = 3 * settings.servers.len() + LinkSettings::default().greetings_max;
+    let sessions = 4 * settings.session.threads + client_acceptor::REFUSALS_MAX;
+    let own = OWN_FILES + (peers + sessions) as u64;
+    match usize::try_from(open_files_max.saturating_sub(own)).unwrap_or(usize::MAX) {
+        0 => Err(NodeError::OpenFiles { open_files_max, own }),
+        room if room < wanted => {
+            log::warn!(
+                "takes {room} clients at a time and not {wanted} ([limits] connections_max): this \
+                 process may have {open_files_max} files open (`ulimit -n`)"
+            );
+            Ok(room)
+        }
+        _ => Ok(wanted),
     }
 }
 

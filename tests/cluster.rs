@@ -291,6 +291,29 @@ fn the_status_table_tells_who_leads_and_who_is_gone() {
     assert_eq!(code(&cluster.coracle(&["get", "key", "--timeout-ms", "200"])), 3);
 }
 
+#[test]
+fn idle_clients_do_not_take_the_files_that_the_log_needs() {
+    let mut cluster = Cluster::prepare_with("[log]\nsegment_bytes = 1200000");
+    for id in cluster.ids() {
+        cluster.start_server_with_files(id, 256);
+    }
+    let leader = cluster.wait_for_leader();
+    let mut writer = cluster.connect(leader).unwrap();
+    assert!(writer.ask("set key 0 0\r\n\r\n").unwrap().starts_with("OK "));
+    let idle: Vec<_> = (0..300).filter_map(|_| cluster.connect(leader).ok()).collect();
+    assert!(idle.len() > 256, "the kernel takes them, whatever the server does");
+    let value = "x".repeat(1_000_000);
+    // Each begins a segment of the log.
+    for _ in 0..4 {
+        let reply = writer.ask(&format!("set key 0 1000000\r\n{value}\r\n")).unwrap();
+        assert!(reply.starts_with("OK "), "{reply}");
+    }
+    let status = writer.ask("status\r\n").unwrap();
+    assert!(status.contains("\r\nrole leader\r\n"), "{status}");
+    drop(idle);
+    assert_eq!(cluster.wait_for_leader(), leader);
+}
+
 /// Adds key after key, each once, until it is told to stop.
 struct Writer {
     stop: Arc<AtomicBool>,

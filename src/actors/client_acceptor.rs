@@ -35,8 +35,8 @@ use super::session::{EndSession, SessionActor, SessionConfig, SessionPorts};
 use crate::net::{Listener, Stream};
 use crate::protocol::ErrorReply;
 
-/// How many connections are being refused at a time.
-const REFUSALS_MAX: usize = 64;
+/// How many connections may be being refused at a time.
+pub const REFUSALS_MAX: usize = 64;
 /// The first pause after an accept that failed.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest.

@@ -110,7 +110,8 @@ pub struct SnapshotSettings {
 pub struct Limits {
     /// `request_timeout_ms`: every command is answered by then.
     pub request_timeout_ms: u64,
-    /// `connections_max`: clients at a time; the next gets `ERR_BUSY`.
+    /// `connections_max`: clients at a time; the next gets `ERR_BUSY`. Fewer when
+    /// the process may not have so many files open.
     pub connections_max: usize,
     /// `line_bytes_max`: a command line, without its line end.
     pub line_bytes_max: usize,

@@ -49,6 +49,11 @@ impl Cluster {
 
     /// Five servers, none of them running.
     pub fn prepare() -> Cluster {
+        Cluster::prepare_with("")
+    }
+
+    /// The same, with further tables in servers.toml.
+    pub fn prepare_with(tables: &str) -> Cluster {
         let ports = free_ports(10);
         let node = |(offset, ports): (usize, &[u16])| {
             let node = Node { client_port: ports[0], log_port: ports[1], process: None };
@@ -57,7 +62,7 @@ impl Cluster {
         let nodes: BTreeMap<u64, Node> = ports.chunks(2).enumerate().map(node).collect();
         let directory = TempDir::new().expect("a temporary directory can be made");
         // Slower than the defaults: tests run side by side on small machines.
-        let mut text = String::from("[raft]\nelection_timeout_ms = [300, 600]\n");
+        let mut text = format!("{tables}\n[raft]\nelection_timeout_ms = [300, 600]\n");
         for (id, Node { client_port, log_port, .. }) in &nodes {
             text += &format!(
                 "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
@@ -100,9 +105,21 @@ impl Cluster {
 
     /// Starts a server that is not running; its log goes on where it ended.
     pub fn start_server(&mut self, id: u64) {
+        self.spawn_server(id, Command::new(BINARY));
+    }
+
+    /// The same in a shell that may have so many files open, and no more.
+    pub fn start_server_with_files(&mut self, id: u64, open_files_max: u32) {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {open_files_max} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, BINARY]);
+        self.spawn_server(id, shell);
+    }
+
+    fn spawn_server(&mut self, id: u64, mut command: Command) {
         let log = File::options().create(true).append(true).open(self.log_path(id));
         let log = log.expect("it is ours to write to");
-        let process = Command::new(BINARY)
+        let process = command
             .args(["serve", "--id", &id.to_string(), "--config"])
             .arg(self.config())
             .stdin(Stdio::null())
@@ -123,10 +140,26 @@ impl Cluster {
 
     /// SIGTERM, and how the process ended.
     pub fn terminate(&mut self, id: u64) -> ExitStatus {
-        let mut process = self.node(id).process.take().expect("only what runs is stopped");
-        let kill = Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
+        self.signal(id, "-TERM");
+        self.wait_for_end(id)
+    }
+
+    /// Sends a running server a signal: `-STOP`, say.
+    pub fn signal(&mut self, id: u64, signal: &str) {
+        let process = self.node(id).process.as_ref().expect("only what runs is signalled");
+        let kill = Command::new("kill").args([signal, &process.id().to_string()]).status();
         assert!(kill.expect("kill is installed").success());
+    }
+
+    /// Waits for the end of a server that ends by itself: how it did.
+    pub fn wait_for_end(&mut self, id: u64) -> ExitStatus {
+        let mut process = self.node(id).process.take().expect("only what runs can end");
         wait_for_exit(&mut process)
+    }
+
+    /// What a server has logged so far.
+    pub fn log(&self, id: u64) -> String {
+        fs::read_to_string(self.log_path(id)).unwrap_or_default()
     }
 
     /// `status` of one server; `None` when it does not answer.

@@ -141,7 +141,7 @@ async fn failing_accepts_are_tried_again_ever_more_slowly() {
     let began = Instant::now();
     let mut failures = VecDeque::new();
     for _ in 0..10 {
-        failures.push_back(io::Error::from_raw_os_error(libc::EMFILE));
+        failures.push_back(io::Error::from(rustix::io::Errno::MFILE));
     }
     for failure in failures {
         server.dialled.send(Err(failure)).unwrap();
