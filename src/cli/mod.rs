@@ -5,6 +5,7 @@
 //! not answer. Errors are one line on stderr, and stdout holds nothing but what
 //! was asked for.
 
+mod bench;
 mod data;
 mod log;
 mod logging;
@@ -35,6 +36,8 @@ enum Command {
     Data(data::DataCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
+    /// Load the cluster, and measure throughput and latency
+    Bench(bench::BenchCommand),
     /// Look into the log of a server that is down
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -127,6 +130,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Data(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Log(command) => command.run(),
             Command::Config(file) => print_servers(&file.load()?),
         }
