@@ -161,9 +161,12 @@ impl Store {
     /// store that is over a limit that was lowered: it makes nothing worse, and
     /// shrinking values is a way back.
     fn has_room(&self, key: &[u8], value: &[u8], bytes_max: u64) -> bool {
+        if bytes_max == 0 {
+            return true;
+        }
         let replaced = self.records.get(key).map_or(0, |record| weight_bytes(key, &record.value));
         let written = weight_bytes(key, value);
-        bytes_max == 0 || written <= replaced || self.bytes() - replaced + written <= bytes_max
+        written <= replaced || self.bytes() - replaced + written <= bytes_max
     }
 
     /// The version of `key`; 0 when it is absent, which no entry's index is.
