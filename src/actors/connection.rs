@@ -1,26 +1,27 @@
-//! The two halves of a stream as an actor holds them: at most one read and one
-//! write under way, each a future of the actor's own context.
+//! The two halves of a stream as an actor holds them: what it reads, what it is
+//! about to write, and a [`Pump`] in the actor's context that moves both.
 //!
 //! Not an actor: the part that SessionActor, PeerLinkActor and PeerSessionActor
 //! have in common. Reading is armed by hand, so an actor that has enough to do
 //! leaves the rest in the kernel, and a fast sender is slowed by TCP itself.
-//! What is written gathers while a write is under way and leaves with the next
-//! one, so a burst of small replies costs one system call. Everything unsent is
-//! counted ([`Connection::unsent_bytes`]); the bound on it is the actor's.
+//! The context polls the pump when it has drained its mailbox, so all that one
+//! drain puts leaves with one system call. Everything unsent is counted
+//! ([`Connection::unsent_bytes`]); the bound on it is the actor's.
 //!
-//! Dropping a [`Connection`] closes it at once: a read or a write that waits for
-//! a stalled peer ends, and what it held of the socket and of the output goes
-//! with it.
+//! A connection has one pump for as long as it lives, and both halves stay where
+//! they are: to read and to write costs no allocation. Dropping a [`Connection`]
+//! closes it at once; its pump ends when it is next polled.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io::{self, IoSlice};
-use std::rc::Rc;
+use std::marker::PhantomData;
+use std::pin::{Pin, pin};
+use std::task::{self, Poll, Waker, ready};
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_util::sync::CancellationToken;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::net::Stream;
 
@@ -34,8 +35,7 @@ pub trait ConnectedActor: Actor<Context = Context<Self>> {
     /// [`arm_read`] when more are wanted.
     fn on_read(&mut self, ctx: &mut Context<Self>);
 
-    /// A write ended: there is room again. What gathered meanwhile is already
-    /// on its way.
+    /// All output is written: there is room again.
     fn on_written(&mut self, ctx: &mut Context<Self>);
 
     /// The other side will send no more (`Ok`), or the connection is broken.
@@ -46,44 +46,59 @@ pub trait ConnectedActor: Actor<Context = Context<Self>> {
 /// How much one read takes from the kernel at the most, in bytes.
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// The least room that a read offers, in bytes: what an idle connection costs.
-const READ_BYTES_MIN: usize = 2 * 1024;
+const READ_BYTES_MIN: usize = 1024;
 /// From this size on, a piece of output is not copied but sent from where it is.
 const UNCOPIED_BYTES_MIN: usize = 4 * 1024;
+/// Empty output that has grown beyond this, in bytes, is given back.
+const OUTPUT_KEPT_BYTES_MAX: usize = 4 * 1024;
 /// An empty input that has grown beyond this, in bytes, is given back.
 const INPUT_KEPT_BYTES_MAX: usize = 4 * READ_BYTES_MAX;
 /// From this size on, copied output is closed off, so that what follows does not
 /// move it when the buffer has to grow.
 const COPIED_BYTES_MAX: usize = 64 * 1024;
 /// Slices handed to one `writev`.
-const WRITE_SLICES_MAX: usize = 64;
+const WRITE_SLICES_MAX: usize = 16;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// See the module.
 pub struct Connection {
-    /// Tells this connection from the one before it in late completions.
+    /// Tells this connection from the others of the same actor.
     generation: u64,
+    /// `None` when nothing more comes.
     reader: Option<Reader>,
+    /// `None` when nothing more can be sent.
     writer: Option<Writer>,
     input: BytesMut,
+    /// How much room the next read has, in bytes.
     read_bytes: usize,
+    /// The last read took all the room it had: more may be waiting in the kernel.
+    has_more: bool,
+    /// A read is armed.
+    is_reading: bool,
     output: Output,
-    /// Of all output so far, what was handed to a write.
-    handed_bytes: u64,
-    /// What the kernel has not yet taken of the write under way, which counts
-    /// it down as it goes.
-    writing_bytes: Rc<Cell<usize>>,
-    output_ended: bool,
-    /// Ends the read and the write under way: their futures own their halves of
-    /// the stream meanwhile, and belong to the actor's context.
-    closed: CancellationToken,
+    /// What the kernel has taken of all output so far.
+    sent_bytes: u64,
+    pump: PumpState,
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.closed.cancel();
-    }
+/// Where the [`Pump`] of a connection is.
+enum PumpState {
+    /// Not begun.
+    Absent,
+    /// It is being polled, or will be.
+    Running,
+    /// It waits, and has to be woken if there is something else to do than what
+    /// it waits for.
+    Waiting(Waker),
+}
+
+/// What a [`Pump`] has to tell.
+enum Progress {
+    Read,
+    Written,
+    End(io::Result<()>),
 }
 
 impl Connection {
@@ -96,11 +111,11 @@ impl Connection {
             writer: Some(stream.writer),
             input: BytesMut::new(),
             read_bytes: READ_BYTES_MIN,
+            has_more: false,
+            is_reading: false,
             output: Output::default(),
-            handed_bytes: 0,
-            writing_bytes: Rc::default(),
-            output_ended: false,
-            closed: CancellationToken::new(),
+            sent_bytes: 0,
+            pump: PumpState::Absent,
         }
     }
 
@@ -116,20 +131,74 @@ impl Connection {
 
     /// Bytes that the kernel has not yet taken.
     pub fn unsent_bytes(&self) -> usize {
-        self.writing_bytes.get() + self.output.bytes
+        self.output.bytes
     }
 
     /// Bytes that the kernel has taken since the beginning: while they rise, the
     /// other side reads.
     pub fn sent_bytes(&self) -> u64 {
-        self.handed_bytes - self.writing_bytes.get() as u64
+        self.sent_bytes
     }
 
     /// Tells the other side that nothing more comes, while what it still sends
-    /// can be read. A write under way is the last.
+    /// can be read. What is unsent stays unsent.
     pub fn end_output(&mut self) {
-        self.output_ended = true;
         self.writer = None;
+    }
+
+    fn poll_progress(&mut self, task: &mut task::Context<'_>) -> Poll<Progress> {
+        if let Poll::Ready(progress) = self.poll_write(task) {
+            return Poll::Ready(progress);
+        }
+        if self.is_reading {
+            return self.poll_read(task);
+        }
+        Poll::Pending
+    }
+
+    fn poll_read(&mut self, task: &mut task::Context<'_>) -> Poll<Progress> {
+        let Some(reader) = &mut self.reader else { return Poll::Pending };
+        if self.input.is_empty() && self.input.capacity() > INPUT_KEPT_BYTES_MAX {
+            self.input = BytesMut::new();
+        }
+        self.input.reserve(self.read_bytes);
+        let room = self.input.capacity() - self.input.len();
+        let result = ready!(pin!(reader.read_buf(&mut self.input)).poll(task));
+        self.is_reading = false;
+        Poll::Ready(match result {
+            Ok(0) => {
+                self.reader = None;
+                Progress::End(Ok(()))
+            }
+            Ok(read) => {
+                self.has_more = read == room;
+                // Grows with a busy connection, and shrinks again with an idle one.
+                self.read_bytes = (read * 2).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+                Progress::Read
+            }
+            Err(error) => self.broken(error),
+        })
+    }
+
+    /// Pending, too, when there is nothing to write.
+    fn poll_write(&mut self, task: &mut task::Context<'_>) -> Poll<Progress> {
+        let Some(writer) = self.writer.as_mut().filter(|_| !self.output.is_empty()) else {
+            return Poll::Pending;
+        };
+        while !self.output.is_empty() {
+            match ready!(self.output.poll_write(Pin::new(writer), task)) {
+                Ok(0) => return Poll::Ready(self.broken(io::ErrorKind::WriteZero.into())),
+                Ok(written) => self.sent_bytes += written as u64,
+                Err(error) => return Poll::Ready(self.broken(error)),
+            }
+        }
+        Poll::Ready(Progress::Written)
+    }
+
+    fn broken(&mut self, error: io::Error) -> Progress {
+        self.reader = None;
+        self.writer = None;
+        Progress::End(Err(error))
     }
 }
 
@@ -182,116 +251,128 @@ impl Output {
         }
     }
 
-    fn take(&mut self) -> VecDeque<Bytes> {
-        self.end_tail();
-        self.bytes = 0;
-        std::mem::take(&mut self.pieces)
+    /// Writes what it can, and lets go of it.
+    fn poll_write(
+        &mut self,
+        writer: Pin<&mut Writer>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let written = if self.pieces.is_empty() {
+            ready!(writer.poll_write(task, &self.tail))
+        } else {
+            let mut slices = [IoSlice::new(&[]); WRITE_SLICES_MAX];
+            let pieces = self.pieces.iter().map(|piece| &piece[..]).chain([&self.tail[..]]);
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(pieces) {
+                *slice = IoSlice::new(piece);
+                count += 1;
+            }
+            ready!(writer.poll_write_vectored(task, &slices[..count]))
+        };
+        if let Ok(written) = written {
+            self.advance(written);
+        }
+        Poll::Ready(written)
+    }
+
+    fn advance(&mut self, written: usize) {
+        self.bytes -= written;
+        let mut left = written;
+        while let Some(first) = self.pieces.front_mut() {
+            let taken = left.min(first.len());
+            first.advance(taken);
+            left -= taken;
+            if !first.is_empty() {
+                return;
+            }
+            self.pieces.pop_front();
+        }
+        self.tail.advance(left);
+        if self.tail.is_empty() && self.tail.capacity() > OUTPUT_KEPT_BYTES_MAX {
+            self.tail = BytesMut::new();
+        }
     }
 }
 
 /// Starts a read, unless one is under way or the connection is gone.
 pub fn arm_read<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
     let Some(connection) = actor.connection() else { return };
-    let Some(mut reader) = connection.reader.take() else { return };
-    let mut input = std::mem::take(&mut connection.input);
-    if input.is_empty() && input.capacity() > INPUT_KEPT_BYTES_MAX {
-        input = BytesMut::new();
+    if !std::mem::replace(&mut connection.is_reading, true) {
+        run_pump(connection, ctx);
     }
-    let (generation, room) = (connection.generation, connection.read_bytes);
-    let closed = connection.closed.clone();
-    let read = async move {
-        input.reserve(room);
-        let result = closed.run_until_cancelled(reader.read_buf(&mut input)).await?;
-        Some((reader, input, result))
-    };
-    let done = read.into_actor(actor).map(move |read, actor, ctx| {
-        let Some((reader, input, result)) = read else { return };
-        let Some(connection) = actor.connection().filter(|c| c.generation == generation) else {
-            return;
-        };
-        connection.input = input;
-        match result {
-            Ok(0) => actor.on_end(Ok(()), ctx),
-            Ok(read) => {
-                connection.reader = Some(reader);
-                // Grows with a busy connection, and shrinks again with an idle one.
-                connection.read_bytes = (read * 2).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
-                actor.on_read(ctx);
-            }
-            Err(error) => actor.on_end(Err(error), ctx),
-        }
-    });
-    ctx.spawn(done);
 }
 
-/// Starts a read, as [`arm_read`] does, after every other actor of this thread
-/// that has something to do had its turn. An actor that hands over what it reads
-/// without a window of its own arms its reads with this: else a socket that
-/// always has more would fill the receivers' mailboxes before they run at all.
+/// Starts a read, as [`arm_read`] does, that takes nothing before every other
+/// actor of this thread that has something to do had its turn. An actor that
+/// hands over what it reads without a window of its own arms its reads with this:
+/// else a socket that always has more would fill the receivers' mailboxes before
+/// they run at all.
+///
+/// After a read that left nothing in the kernel no such turn has to be arranged:
+/// that more has come is learnt only when all sockets are looked at, after the
+/// turns of those who have something to do now.
 pub fn arm_read_after_others<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
+    if actor.connection().is_none_or(|connection| !connection.has_more) {
+        return arm_read(actor, ctx);
+    }
     let turn = tokio::task::yield_now().into_actor(actor);
     ctx.spawn(turn.map(|(), actor, ctx| arm_read(actor, ctx)));
 }
 
-/// Starts a write of all the output, unless one is under way, there is none, or
-/// the connection is gone.
+/// Starts a write of all the output, unless there is none, or the connection is
+/// gone. It leaves when the mailbox is drained.
 pub fn arm_write<A: ConnectedActor>(actor: &mut A, ctx: &mut Context<A>) {
     let Some(connection) = actor.connection() else { return };
-    if connection.output.is_empty() {
-        return;
+    if !connection.output.is_empty() {
+        run_pump(connection, ctx);
     }
-    let Some(mut writer) = connection.writer.take() else { return };
-    connection.handed_bytes += connection.output.bytes as u64;
-    connection.writing_bytes.set(connection.output.bytes);
-    let pieces = connection.output.take();
-    let (generation, unwritten) = (connection.generation, Rc::clone(&connection.writing_bytes));
-    let closed = connection.closed.clone();
-    let write = async move {
-        let write = write_all(&mut writer, pieces, &unwritten);
-        let result = closed.run_until_cancelled(write).await?;
-        Some((writer, result))
-    };
-    let done = write.into_actor(actor).map(move |written, actor, ctx| {
-        let Some((writer, result)) = written else { return };
-        let Some(connection) = actor.connection().filter(|c| c.generation == generation) else {
-            return;
-        };
-        match result {
-            Ok(()) => {
-                connection.writer = Some(writer).filter(|_| !connection.output_ended);
-                arm_write(actor, ctx);
-                actor.on_written(ctx);
-            }
-            Err(error) => actor.on_end(Err(error), ctx),
-        }
-    });
-    ctx.spawn(done);
 }
 
-async fn write_all(
-    writer: &mut Writer,
-    mut pieces: VecDeque<Bytes>,
-    unwritten: &Cell<usize>,
-) -> io::Result<()> {
-    while !pieces.is_empty() {
-        let slices: Vec<IoSlice<'_>> =
-            pieces.iter().take(WRITE_SLICES_MAX).map(|piece| IoSlice::new(piece)).collect();
-        let mut written = writer.write_vectored(&slices).await?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+fn run_pump<A: ConnectedActor>(connection: &mut Connection, ctx: &mut Context<A>) {
+    match std::mem::replace(&mut connection.pump, PumpState::Running) {
+        PumpState::Absent => {
+            let generation = connection.generation;
+            ctx.spawn(Pump { generation, actor: PhantomData });
         }
-        unwritten.set(unwritten.get() - written);
-        while written > 0 {
-            let first = pieces.front_mut().expect("no more is written than was given");
-            let taken = written.min(first.len());
-            first.advance(taken);
-            written -= taken;
-            if first.is_empty() {
-                pieces.pop_front();
+        PumpState::Running => {}
+        // In a handler it would be polled anyway, behind the mailbox; in a timer
+        // or another future of the context it would not.
+        PumpState::Waiting(waker) => waker.wake(),
+    }
+}
+
+/// Moves the bytes of one connection and tells its actor.
+struct Pump<A> {
+    generation: u64,
+    actor: PhantomData<fn(A)>,
+}
+
+impl<A: ConnectedActor> ActorFuture<A> for Pump<A> {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let Some(connection) = actor.connection().filter(|c| c.generation == self.generation)
+            else {
+                return Poll::Ready(());
+            };
+            connection.pump = PumpState::Running;
+            match connection.poll_progress(task) {
+                Poll::Ready(Progress::Read) => actor.on_read(ctx),
+                Poll::Ready(Progress::Written) => actor.on_written(ctx),
+                Poll::Ready(Progress::End(end)) => actor.on_end(end, ctx),
+                Poll::Pending => {
+                    connection.pump = PumpState::Waiting(task.waker().clone());
+                    return Poll::Pending;
+                }
             }
         }
     }
-    writer.flush().await
 }
 
 #[cfg(test)]

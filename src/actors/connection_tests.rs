@@ -1,8 +1,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix::{Addr, Handler, Message};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 
 use super::*;
 use crate::actors::peer_testing::run_paused;
@@ -28,6 +29,11 @@ struct Read;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Drop;
+
+/// Puts a byte, by itself and not in a handler, after the pump had its turn.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct PutLater;
 
 impl Actor for Sink {
     type Context = Context<Self>;
@@ -80,6 +86,19 @@ impl Handler<Drop> for Reader {
     }
 }
 
+impl Handler<PutLater> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, _: PutLater, ctx: &mut Context<Self>) {
+        ctx.run_later(Duration::from_millis(1), |actor, ctx| {
+            if let Some(connection) = &mut actor.connection {
+                connection.output().put_slice(b"x");
+            }
+            arm_write(actor, ctx);
+        });
+    }
+}
+
 fn duplex(capacity: usize) -> (Connection, DuplexStream) {
     let (near, far) = tokio::io::duplex(capacity);
     let (reader, writer) = tokio::io::split(near);
@@ -116,6 +135,19 @@ fn output_keeps_the_order_in_which_it_was_put_and_counts_it() {
         let mut received = vec![0; expected.len()];
         far.read_exact(&mut received).await.unwrap();
         assert_eq!(received, expected);
+        drop(actor);
+    });
+}
+
+#[test]
+fn a_write_that_a_timer_arms_leaves_at_once() {
+    run_paused(async {
+        let (connection, mut far) = duplex(10);
+        let actor = reader(connection).start();
+        settle().await;
+        actor.do_send(PutLater);
+        assert_eq!(far.read_u8().await.unwrap(), b'x');
+        // Nothing else wakes the actor in the meantime.
         drop(actor);
     });
 }

@@ -118,8 +118,6 @@ pub struct PeerLinkActor {
     failed_dials: u32,
     /// Connections in a row that ended soon after their hello.
     short_lives: u32,
-    /// Whether a [`Flush`] is under way.
-    is_flushing: bool,
     /// What was last logged of a failing peer: the same again is not.
     complaint: Option<String>,
 }
@@ -156,7 +154,6 @@ impl PeerLinkActor {
             generation: 0,
             failed_dials: 0,
             short_lives: 0,
-            is_flushing: false,
             complaint: None,
         }
     }
@@ -178,12 +175,6 @@ pub struct SendRpc {
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Shutdown;
-
-/// To itself, once a drain of the mailbox: everything that was put leaves in one
-/// write.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Flush;
 
 impl Actor for PeerLinkActor {
     type Context = Context<Self>;
@@ -211,10 +202,7 @@ impl Handler<SendRpc> for PeerLinkActor {
         match open.stream.put(&Frame::Rpc(envelope)) {
             Ok(()) => {
                 open.unanswered.get_or_insert_with(Instant::now);
-                if !self.is_flushing {
-                    self.is_flushing = true;
-                    ctx.notify(Flush);
-                }
+                arm_write(self, ctx);
             }
             Err(PeerError::Wire(error)) => {
                 log::error!("did not send a message {}: {error}", self.keys());
@@ -229,15 +217,6 @@ impl Handler<Shutdown> for PeerLinkActor {
 
     fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
         ctx.stop();
-    }
-}
-
-impl Handler<Flush> for PeerLinkActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Flush, ctx: &mut Context<Self>) {
-        self.is_flushing = false;
-        arm_write(self, ctx);
     }
 }
 

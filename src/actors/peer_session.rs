@@ -23,7 +23,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 
 use super::connection::{ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write};
 use super::peer_acceptor::{PeerGreeted, PeerSessionEnded};
@@ -60,8 +60,6 @@ pub struct PeerSessionActor {
     ports: PeerSessionPorts,
     stream: PeerStream,
     state: SessionState,
-    /// Whether a [`Flush`] is under way.
-    is_flushing: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,16 +91,9 @@ impl PeerSessionActor {
             ports,
             stream: PeerStream::new(stream, connection, settings),
             state: SessionState::Greeting,
-            is_flushing: false,
         }
     }
 }
-
-/// To itself, once a drain of the mailbox: everything that was put leaves in one
-/// write.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Flush;
 
 impl Actor for PeerSessionActor {
     type Context = Context<Self>;
@@ -132,11 +123,7 @@ impl Handler<SendRpc> for PeerSessionActor {
 
     fn handle(&mut self, SendRpc { envelope }: SendRpc, ctx: &mut Context<Self>) {
         match self.stream.put(&Frame::Rpc(envelope)) {
-            Ok(()) if self.is_flushing => {}
-            Ok(()) => {
-                self.is_flushing = true;
-                ctx.notify(Flush);
-            }
+            Ok(()) => arm_write(self, ctx),
             Err(PeerError::Wire(error)) => {
                 log::error!("did not send a message {}: {error}", self.keys());
             }
@@ -150,15 +137,6 @@ impl Handler<Shutdown> for PeerSessionActor {
 
     fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
         self.end(&PeerError::Shutdown, ctx);
-    }
-}
-
-impl Handler<Flush> for PeerSessionActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Flush, ctx: &mut Context<Self>) {
-        self.is_flushing = false;
-        arm_write(self, ctx);
     }
 }
 
