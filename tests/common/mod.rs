@@ -4,6 +4,9 @@
 //! polled, until [`PATIENCE`] runs out and the test fails with the servers'
 //! last words.
 
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -25,6 +28,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_coracle");
 /// its processes, and shows the ends of their logs when the test has failed.
 pub struct Cluster {
     directory: TempDir,
+    hostname: String,
     nodes: BTreeMap<u64, Node>,
 }
 
@@ -54,23 +58,30 @@ impl Cluster {
 
     /// The same, with further tables in servers.toml.
     pub fn prepare_with(tables: &str) -> Cluster {
-        let ports = free_ports(10);
+        // Slower than the defaults: tests run side by side on small machines.
+        let settings = format!("{tables}\n[raft]\nelection_timeout_ms = [300, 600]\n");
+        Cluster::prepare_like(5, "127.0.0.1", &settings)
+    }
+
+    /// So many servers that listen at `hostname`, none of them running.
+    /// `settings` are the tables of servers.toml besides them.
+    pub fn prepare_like(count: usize, hostname: &str, settings: &str) -> Cluster {
+        let ports = free_ports(2 * count);
         let node = |(offset, ports): (usize, &[u16])| {
             let node = Node { client_port: ports[0], log_port: ports[1], process: None };
             (offset as u64 + 1, node)
         };
         let nodes: BTreeMap<u64, Node> = ports.chunks(2).enumerate().map(node).collect();
         let directory = TempDir::new().expect("a temporary directory can be made");
-        // Slower than the defaults: tests run side by side on small machines.
-        let mut text = format!("{tables}\n[raft]\nelection_timeout_ms = [300, 600]\n");
+        let mut text = String::from(settings);
         for (id, Node { client_port, log_port, .. }) in &nodes {
             text += &format!(
-                "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
+                "[[servers]]\nid = {id}\nhostname = \"{hostname}\"\n\
                  client_port = {client_port}\nlog_port = {log_port}\n"
             );
         }
         fs::write(directory.path().join("servers.toml"), text).expect("it is ours to write to");
-        Cluster { directory, nodes }
+        Cluster { directory, hostname: hostname.into(), nodes }
     }
 
     /// The ids of all servers.
@@ -90,7 +101,11 @@ impl Cluster {
 
     /// Where clients find a server.
     pub fn address(&self, id: u64) -> String {
-        format!("127.0.0.1:{}", self.nodes[&id].client_port)
+        let port = self.nodes[&id].client_port;
+        match self.hostname.contains(':') {
+            true => format!("[{}]:{port}", self.hostname),
+            false => format!("{}:{port}", self.hostname),
+        }
     }
 
     /// Where clients find all of them.
@@ -140,15 +155,34 @@ impl Cluster {
 
     /// SIGTERM, and how the process ended.
     pub fn terminate(&mut self, id: u64) -> ExitStatus {
-        self.signal(id, "-TERM");
+        self.signal(id, "TERM");
         self.wait_for_end(id)
     }
 
-    /// Sends a running server a signal: `-STOP`, say.
-    pub fn signal(&mut self, id: u64, signal: &str) {
-        let process = self.node(id).process.as_ref().expect("only what runs is signalled");
-        let kill = Command::new("kill").args([signal, &process.id().to_string()]).status();
+    /// Sends a signal, by its name, to a running server.
+    pub fn signal(&self, id: u64, name: &str) {
+        let kill =
+            Command::new("kill").args([format!("-{name}"), self.pid(id).to_string()]).status();
         assert!(kill.expect("kill is installed").success());
+    }
+
+    /// How much memory a running server occupies.
+    pub fn resident_bytes(&self, id: u64) -> u64 {
+        let path = format!("/proc/{}/status", self.pid(id));
+        let status = fs::read_to_string(path).expect("our child's status can be read");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        1024 * kib.and_then(|kib| kib.parse::<u64>().ok()).expect("the kernel tells VmRSS in kB")
+    }
+
+    /// How many files and sockets a running server has open.
+    pub fn open_descriptors(&self, id: u64) -> usize {
+        let path = format!("/proc/{}/fd", self.pid(id));
+        fs::read_dir(path).expect("our child's descriptors can be listed").count()
+    }
+
+    fn pid(&self, id: u64) -> u32 {
+        self.nodes[&id].process.as_ref().expect("only what runs has a process").id()
     }
 
     /// Waits for the end of a server that ends by itself: how it did.

@@ -1,0 +1,70 @@
+//! What a server refuses: `ERR_FULL`, `ERR_BUSY`.
+
+use super::raw::{Raw, Server};
+
+#[test]
+fn a_full_store_refuses_what_makes_it_larger_and_nothing_else() {
+    // A key costs its bytes, its value's, and 256.
+    let server = Server::with("store_bytes_max = 1000");
+    let mut client = server.connect();
+    let value = "v".repeat(300);
+    client.ask(format!("set a 0 300\r\n{value}\r\n"), "OK #\r\n");
+    client.ask(format!("set b 1 100\r\n{}\r\n", &value[..100]), "OK #\r\n");
+    // 914 bytes are taken: the room is 86.
+    client.ask("set c 0 1\r\n1\r\n", "ERR_FULL\r\n");
+    client.ask("add c 0 1\r\n1\r\n", "ERR_FULL\r\n");
+    client.ask("cas c 0 0 1\r\n1\r\n", "ERR_FULL\r\n");
+    client.ask(format!("once c 5 set c 0 200\r\n{}\r\n", &value[..200]), "ERR_FULL\r\n");
+    client.ask("set c 0 1 noreply\r\n1\r\nget c\r\n", "ERR_NOT_FOUND\r\n");
+    // What is there is served, and may grow within the limit, or shrink.
+    client.ask("get a\r\n", &format!("VALUE 300\r\n{value}\r\n"));
+    client.ask("scan a 1\r\n", &format!("KEY a # 0 300\r\n{value}\r\nEND\r\n"));
+    client.ask("add a 0 1\r\n1\r\n", "ERR_EXISTS #\r\n");
+    client.ask("cas a 0 1 1\r\n1\r\n", "ERR_VERSION #\r\n");
+    client.ask(format!("set a 0 386\r\n{}\r\n", "w".repeat(386)), "OK #\r\n");
+    client.ask(format!("set a 0 387\r\n{}\r\n", "w".repeat(387)), "ERR_FULL\r\n");
+    assert_eq!(server.status()["store_bytes"], "1000");
+    // Expiry makes room, without a write of anybody's.
+    server.cluster.wait_for("a key to expire", || (server.status()["keys"] == "1").then_some(()));
+    client.ask("get b\r\n", "ERR_NOT_FOUND\r\n");
+    // The refused one has used no number: neither it nor a lower one is stale.
+    client.ask("once c 4 set c 0 1\r\n1\r\n", "OK #\r\n");
+    client.ask("once c 5 set d 0 1\r\n1\r\n", "ERR_FULL\r\n");
+    client.ask("delete a\r\n", "DELETED\r\n");
+    client.ask("once c 5 set d 0 1\r\n1\r\n", "OK #\r\n");
+}
+
+#[test]
+fn a_connection_too_many_is_told_so_and_closed_until_another_leaves() {
+    let server = Server::with("connections_max = 3");
+    // The connection that asked for the leader may not be forgotten yet.
+    let mut served: Vec<Raw> = (0..3).map(|_| connect_served(&server)).collect();
+    for _ in 0..3 {
+        let mut refused = server.connect();
+        // Whether it says something or not.
+        refused.try_send(b"get k\r\n");
+        refused.expect("ERR_BUSY\r\n");
+        refused.expect_end();
+    }
+    for client in &mut served {
+        client.ask("set k 0 1\r\n1\r\n", "OK #\r\n");
+    }
+    served.pop();
+    let mut next = connect_served(&server);
+    next.ask("get k\r\n", "VALUE 1\r\n1\r\n");
+    served.pop();
+    server.cluster.wait_for("the place to be free", || {
+        let mut client = server.connect();
+        client.try_send(b"ping\r\n");
+        (client.line() == "PONG\r\n").then_some(())
+    });
+}
+
+/// Waits for a place.
+fn connect_served(server: &Server) -> Raw {
+    server.cluster.wait_for("a connection that is served", || {
+        let mut client = server.connect();
+        client.try_send(b"ping\r\n");
+        (client.line() == "PONG\r\n").then_some(client)
+    })
+}

@@ -1,0 +1,96 @@
+//! Exactly-once retries on one server; those over a change of leader are in
+//! `leadership`.
+
+use super::raw::Server;
+
+#[test]
+fn the_same_number_again_gets_the_same_reply_whatever_the_command_says() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let first = client.ask("once c 1 set k 0 3\r\none\r\n", "OK #\r\n")[0];
+    for retry in [
+        "once c 1 set k 0 3\r\none\r\n",
+        "once c 1 set k 0 5\r\nother\r\n",
+        "once c 1 set another 0 3\r\none\r\n",
+        "once c 1 add k 0 3\r\none\r\n",
+        "once c 1 cas k 0 77 3\r\none\r\n",
+        "ONCE c 01 DELETE k\r\n",
+    ] {
+        client.ask(retry, &format!("OK {first}\r\n"));
+    }
+    client.ask("get k\r\nget another\r\n", "VALUE 3\r\none\r\nERR_NOT_FOUND\r\n");
+    // Names are told apart by every byte.
+    client.ask("once C 1 delete k\r\n", "DELETED\r\n");
+    client.ask("once C 1 delete k\r\n", "DELETED\r\n");
+    client.ask("get k\r\n", "ERR_NOT_FOUND\r\n");
+}
+
+#[test]
+fn not_found_version_and_exists_are_remembered_too() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.ask("once c 1 delete k\r\n", "ERR_NOT_FOUND\r\n");
+    let version = client.ask("set k 0 1\r\n1\r\n", "OK #\r\n")[0];
+    client.ask("once c 1 delete k\r\n", "ERR_NOT_FOUND\r\n");
+    client.ask("once c 2 cas k 0 0 1\r\n2\r\n", &format!("ERR_VERSION {version}\r\n"));
+    client.ask("once c 5 add k 0 1\r\n2\r\n", &format!("ERR_EXISTS {version}\r\n"));
+    client.ask("delete k\r\n", "DELETED\r\n");
+    client.ask("once c 5 add k 0 1\r\n2\r\n", &format!("ERR_EXISTS {version}\r\n"));
+    client.ask("get k\r\n", "ERR_NOT_FOUND\r\n");
+    client.ask("once d 1 cas k 0 3 1\r\n2\r\n", "ERR_VERSION 0\r\n");
+    client.ask("set k 0 1\r\n1\r\n", "OK #\r\n");
+    client.ask("once d 1 cas k 0 3 1\r\n2\r\n", "ERR_VERSION 0\r\n");
+}
+
+#[test]
+fn a_lower_number_is_stale_and_gaps_are_allowed() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.ask("once c 10 set k 0 1\r\n1\r\n", "OK #\r\n");
+    for seq in [1, 9] {
+        client.ask(format!("once c {seq} delete k\r\n"), "ERR_STALE\r\n");
+    }
+    client.ask("once c 1000 set k 0 1\r\n2\r\n", "OK #\r\n");
+    client.ask("once c 10 set k 0 1\r\n1\r\n", "ERR_STALE\r\n");
+    client.ask("get k\r\n", "VALUE 1\r\n2\r\n");
+}
+
+#[test]
+fn what_was_malformed_or_too_large_has_used_no_number() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let value = "v".repeat((1 << 20) + 1);
+    client.ask("once c 1 set k x 1\r\n1\r\n", "ERR_CMD_ERR~\r\n");
+    client.ask(format!("once c 1 set k 0 1048577\r\n{value}\r\n"), "ERR_TOO_LARGE~\r\n");
+    client.ask(format!("once c 1 delete {}\r\n", "k".repeat(251)), "ERR_TOO_LARGE~\r\n");
+    client.ask("once c 1 get k\r\n", "ERR_CMD_ERR~\r\n");
+    client.ask("once c 1 set k 0 1\r\n1\r\n", "OK #\r\n");
+}
+
+#[test]
+fn a_retry_in_the_same_write_and_on_another_connection_is_not_executed_again() {
+    let server = Server::start();
+    let versions = server.check(
+        "once c 1 set k 0 1\r\n1\r\nonce c 1 set k 0 1\r\n2\r\nget k\r\n",
+        "OK #\r\nOK #\r\nVALUE 1\r\n1\r\n",
+    );
+    assert_eq!(versions[0], versions[1]);
+    assert_eq!(server.check("once c 1 set k 0 1\r\n3\r\n", "OK #\r\n")[0], versions[0]);
+}
+
+#[test]
+fn the_numbers_and_replies_outlive_a_kill_and_a_restart() {
+    let mut server = Server::start();
+    let version = server.check("once c 7 set k 0 1\r\n1\r\n", "OK #\r\n")[0];
+    server.check("once d 3 delete absent\r\n", "ERR_NOT_FOUND\r\n");
+    server.check("set absent 0 1\r\n1\r\n", "OK #\r\n");
+    for _ in 0..2 {
+        server.cluster.kill(1);
+        server.cluster.start_server(1);
+        server.cluster.wait_for_leader();
+        server.check(
+            "once c 7 set k 0 1\r\n2\r\nonce c 6 delete k\r\nonce d 3 delete absent\r\nget k\r\n",
+            format!("OK {version}\r\nERR_STALE\r\nERR_NOT_FOUND\r\nVALUE 1\r\n1\r\n"),
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! A client that knows nothing but bytes, and a server of its own for a test.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use crate::common::{Cluster, PATIENCE, Status};
+
+/// One server, its own quorum: the quickest way to a leader.
+pub struct Server {
+    /// Its cluster.
+    pub cluster: Cluster,
+}
+
+/// Settings of a server that is alone.
+const ALONE: &str = "[raft]\nelection_timeout_ms = [50, 100]\nheartbeat_interval_ms = 15\n\
+                     [log]\nsegment_bytes = 4194304\n";
+
+impl Server {
+    /// With the limits as they are by default.
+    pub fn start() -> Server {
+        Server::with("")
+    }
+
+    /// With these lines in `[limits]`.
+    pub fn with(limits: &str) -> Server {
+        let settings = format!("{ALONE}[limits]\n{limits}\n");
+        let mut cluster = Cluster::prepare_like(1, "127.0.0.1", &settings);
+        cluster.start_server(1);
+        cluster.wait_for_leader();
+        Server { cluster }
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> Raw {
+        Raw::open(&self.cluster, 1)
+    }
+
+    /// What its `status` says.
+    pub fn status(&self) -> Status {
+        self.cluster.status(1).expect("it answers")
+    }
+
+    /// Sends all of `input` on a new connection, shuts down its sending side, and
+    /// compares all that comes back, up to the end, with `template`. Returns the
+    /// numbers in the places of `#`.
+    #[track_caller]
+    pub fn check(&self, input: impl AsRef<[u8]>, template: impl AsRef<[u8]>) -> Vec<u64> {
+        assert_matches(&self.connect().talk(input.as_ref()), template.as_ref())
+    }
+}
+
+/// One connection.
+pub struct Raw {
+    stream: TcpStream,
+}
+
+impl Raw {
+    /// To one server.
+    pub fn open(cluster: &Cluster, id: u64) -> Raw {
+        let stream = TcpStream::connect(cluster.address(id)).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+        stream.set_nodelay(true).expect("it is a TCP socket");
+        Raw { stream }
+    }
+
+    /// Sends bytes.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Sends as much as the server takes; false when it has hung up.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// The same connection once more, for another thread.
+    pub fn another_half(&self) -> Raw {
+        Raw { stream: self.stream.try_clone().expect("a descriptor is free") }
+    }
+
+    /// Says that nothing more is sent.
+    pub fn end(&mut self) {
+        // A server that has hung up already needs not to be told.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Reads as many lines as `template` has, data blocks as lines; they must
+    /// match. For blocks with line ends in them, [`Raw::expect_bytes`].
+    #[track_caller]
+    pub fn expect(&mut self, template: &str) -> Vec<u64> {
+        let mut got = Vec::new();
+        for _ in 0..template.matches('\n').count() {
+            got.extend(self.line().into_bytes());
+        }
+        assert_matches(&got, template.as_bytes())
+    }
+
+    /// Reads exactly these bytes.
+    #[track_caller]
+    pub fn expect_bytes(&mut self, expected: &[u8]) {
+        let mut got = vec![0; expected.len()];
+        self.stream.read_exact(&mut got).expect("the server answers");
+        assert!(got == expected, "got {} for {}", show(&got), show(expected));
+    }
+
+    /// Sends, and reads what it is answered.
+    #[track_caller]
+    pub fn ask(&mut self, input: impl AsRef<[u8]>, template: &str) -> Vec<u64> {
+        self.send(input);
+        self.expect(template)
+    }
+
+    /// Reads one line, with its end.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while line.last() != Some(&b'\n') {
+            let read = self.stream.read(&mut byte).expect("the server answers");
+            assert_eq!(read, 1, "the connection ended within {}", show(&line));
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).expect("this test asks for text")
+    }
+
+    /// Nothing comes before the server hangs up, and it hangs up by the book: a
+    /// reset could have eaten replies.
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        let rest = self.rest();
+        assert!(rest.is_empty(), "got {} for the end", show(&rest));
+    }
+
+    /// All that comes until the server hangs up, which must not be by a reset.
+    #[track_caller]
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        if let Err(error) = self.stream.read_to_end(&mut rest) {
+            panic!("{error} behind {}", show(&rest));
+        }
+        rest
+    }
+
+    /// Sends all of `input` while it reads what comes back, and returns that.
+    #[track_caller]
+    pub fn talk(&mut self, input: &[u8]) -> Vec<u8> {
+        let mut sending = self.stream.try_clone().expect("a descriptor is free");
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // A server that has heard enough hangs up.
+                let _ = sending.write_all(input);
+                let _ = sending.shutdown(Shutdown::Write);
+            });
+            self.rest()
+        })
+    }
+}
+
+/// `got` must be `template`, in which `#` stands for a decimal number and `~` for
+/// the rest of a line, printable ASCII. Returns the numbers.
+#[track_caller]
+pub fn assert_matches(got: &[u8], template: &[u8]) -> Vec<u64> {
+    match matches(got, template) {
+        Some(numbers) => numbers,
+        None => panic!("got {}\nfor {}", show(got), show(template)),
+    }
+}
+
+fn matches(mut got: &[u8], template: &[u8]) -> Option<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for expected in template {
+        let taken = match expected {
+            b'#' => got.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+            b'~' => got.iter().take_while(|byte| (b' '..=b'~').contains(byte)).count(),
+            expected => usize::from(got.first() == Some(expected)),
+        };
+        if *expected == b'#' {
+            numbers.push(std::str::from_utf8(&got[..taken]).ok()?.parse().ok()?);
+        } else if *expected != b'~' && taken == 0 {
+            return None;
+        }
+        got = &got[taken..];
+    }
+    got.is_empty().then_some(numbers)
+}
+
+fn show(bytes: &[u8]) -> String {
+    const SHOWN_BYTES_MAX: usize = 2_000;
+    let shown = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
+    format!("{} bytes: {}", bytes.len(), shown.escape_ascii())
+}

@@ -1,0 +1,115 @@
+//! What clients may cost: many idle ones, ones that do not read, ones that send
+//! slowly. Bounds on memory are stated with room for the allocator.
+
+use super::raw::{Raw, Server};
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn a_thousand_idle_connections_cost_less_than_50_mb() {
+    let server = Server::start();
+    let mut first = server.connect();
+    first.ask("set k 0 1\r\n1\r\n", "OK #\r\n");
+    let before = server.cluster.resident_bytes(1);
+    let mut idle: Vec<Raw> = (0..1_000).map(|_| server.connect()).collect();
+    // Idle, not new: each has had its say.
+    for client in &mut idle {
+        client.ask("get k\r\n", "VALUE 1\r\n1\r\n");
+    }
+    let after = server.cluster.resident_bytes(1);
+    let grown = after.saturating_sub(before);
+    assert!(grown < 50_000_000, "{grown} bytes");
+    first.ask("get k\r\n", "VALUE 1\r\n1\r\n");
+}
+
+#[test]
+fn a_reader_that_stalls_does_not_grow_the_server() {
+    const VALUE_BYTES: usize = 100 * 1024;
+    let server = Server::start();
+    let mut other = server.connect();
+    let value = "v".repeat(VALUE_BYTES);
+    let set = format!("set k 0 {VALUE_BYTES}\r\n{value}\r\n");
+    let get = format!("VALUE {VALUE_BYTES}\r\n{value}\r\n");
+    other.ask(&set, "OK #\r\n");
+    let before = server.cluster.resident_bytes(1);
+    let mut stalled: Vec<Raw> = (0..4).map(|_| server.connect()).collect();
+    // 2 GB of replies each, which nobody reads. The server stops reading, too, so
+    // they are sent from threads that wait.
+    let gets = "get k\r\n".repeat(20_000);
+    let mut writers = Vec::new();
+    for client in &mut stalled {
+        let (mut sender, gets) = (client.another_half(), gets.clone());
+        writers.push(std::thread::spawn(move || sender.try_send(gets.as_bytes())));
+    }
+    // Others are served all the while, also those that replace what is waiting to
+    // be sent: then the replies' copies are the only ones.
+    let mut served = server.connect();
+    for _ in 0..20 {
+        served.send("get k\r\n");
+        served.expect_bytes(get.as_bytes());
+        other.ask(&set, "OK #\r\n");
+    }
+    // Its window of 4 MiB and its output of 1 MiB for each, what was set, and once
+    // more as much for the allocator.
+    let grown = server.cluster.resident_bytes(1).saturating_sub(before);
+    assert!(grown < 2 * (4 * 5 + 2 + 2) * MIB, "{grown} bytes");
+    drop(stalled);
+    for writer in writers {
+        writer.join().unwrap();
+    }
+}
+
+#[test]
+fn an_announced_length_costs_nothing_before_its_bytes_come() {
+    let server = Server::start();
+    let before = server.cluster.resident_bytes(1);
+    let mut announced: Vec<Raw> = (0..100).map(|_| server.connect()).collect();
+    for (number, client) in announced.iter_mut().enumerate() {
+        let value_bytes = if number % 2 == 0 { 1 << 20 } else { 64 << 20 };
+        client.ask(format!("ping\r\nset k 0 {value_bytes}\r\nv"), "PONG\r\n");
+    }
+    // One sends its 64 MiB, but for the last byte: it is thrown away as it comes.
+    let block = vec![b'v'; 1 << 20];
+    for _ in 0..63 {
+        announced[1].send(&block);
+    }
+    announced[1].send(&block[2..]);
+    let mut other = server.connect();
+    other.ask("set other 0 1\r\n1\r\n", "OK #\r\n");
+    let grown = server.cluster.resident_bytes(1).saturating_sub(before);
+    assert!(grown < 16 * MIB, "{grown} bytes");
+    announced[1].ask("v\r\nping\r\n", "ERR_TOO_LARGE~\r\nPONG\r\n");
+    let grown = server.cluster.resident_bytes(1).saturating_sub(before);
+    assert!(grown < 16 * MIB, "{grown} bytes");
+    other.ask("get other\r\n", "VALUE 1\r\n1\r\n");
+}
+
+#[test]
+fn connections_that_come_and_go_leave_nothing_behind() {
+    let server = Server::start();
+    let round = || {
+        for _ in 0..50 {
+            // Each ends in another way: by the book, in the midst of a block, with
+            // unread replies, after a quit, after an error.
+            server.check("set k 0 1\r\n1\r\nget k\r\n", "OK #\r\nVALUE 1\r\n1\r\n");
+            server.connect().send("set k 0 1000000\r\nabc");
+            server.connect().send("get k\r\n".repeat(100));
+            server.check("quit\r\n", "");
+            drop(server.connect());
+        }
+        let descriptors = server.cluster.wait_for("the connections to be forgotten", || {
+            let open = server.cluster.open_descriptors(1);
+            (open < 40).then_some(open)
+        });
+        assert!(descriptors > 0);
+        server.cluster.resident_bytes(1)
+    };
+    round();
+    let before = round();
+    let mut after = before;
+    for _ in 0..4 {
+        after = round();
+    }
+    let grown = after.saturating_sub(before);
+    assert!(grown < 8 * MIB, "{grown} bytes over 1000 connections");
+}
