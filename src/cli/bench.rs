@@ -37,19 +37,44 @@ pub struct BenchCommand {
     #[command(flatten)]
     file: ConfigFile,
     /// Connections
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..=10_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = value_parser!(u64).range(1..=10_000),
+    )]
     clients: u64,
     /// Commands in flight on each connection
-    #[arg(long, value_name = "D", default_value_t = 1, value_parser = value_parser!(u64).range(1..=100_000))]
+    #[arg(
+        long,
+        value_name = "D",
+        default_value_t = 1,
+        value_parser = value_parser!(u64).range(1..=100_000),
+    )]
     pipeline: u64,
     /// Keys, of 8 bytes each
-    #[arg(long, value_name = "K", default_value_t = 10_000, value_parser = value_parser!(u64).range(1..=10_000_000))]
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 10_000,
+        value_parser = value_parser!(u64).range(1..=10_000_000),
+    )]
     keys: u64,
     /// Bytes of a value
-    #[arg(long, value_name = "B", default_value_t = 256, value_parser = value_parser!(u64).range(0..=64 * 1024 * 1024))]
+    #[arg(
+        long,
+        value_name = "B",
+        default_value_t = 256,
+        value_parser = value_parser!(u64).range(0..=64 * 1024 * 1024),
+    )]
     value_bytes: u64,
     /// How many of a hundred commands are reads; the keys are written first if they are not there
-    #[arg(long, value_name = "P", default_value_t = 0, value_parser = value_parser!(u32).range(0..=100))]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0,
+        value_parser = value_parser!(u32).range(0..=100),
+    )]
     read_percent: u32,
     /// How long to measure
     #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
