@@ -19,8 +19,8 @@ use super::log::{EntriesRead, ReadEntries};
 use super::peer_link::SendRpc;
 use super::raft::Replicated;
 use crate::raft::{
-    AppendEntriesResponse, Envelope, Progress, ProgressAction, ProgressSettings, ReplicationReport,
-    Rpc,
+    AppendEntriesResponse, AppendResult, Envelope, Progress, ProgressAction, ProgressSettings,
+    ReplicationReport, Rpc,
 };
 use crate::types::{Entry, LogIndex, NodeId, Term, TermRuns};
 
@@ -194,8 +194,22 @@ impl Handler<AppendResponse> for ReplicatorActor {
             let report = ReplicationReport::default();
             self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
         } else if term == progress.term() {
-            progress.on_response(response);
-            self.flush_soon(ctx);
+            let last_index = progress.last_index();
+            match response.result {
+                // Only a broken peer says so. It must not stop us as well.
+                AppendResult::Success { match_index } if match_index > last_index => {
+                    log::error!(
+                        "dropped a response node={} peer={}: it acknowledges entry {match_index}, \
+                         and the log ends with entry {last_index}",
+                        self.id,
+                        self.peer
+                    );
+                }
+                _ => {
+                    progress.on_response(response);
+                    self.flush_soon(ctx);
+                }
+            }
         }
     }
 }
@@ -255,7 +269,6 @@ mod tests {
     use actix::Addr;
 
     use super::*;
-    use crate::raft::AppendResult;
     use crate::testing::{Inbox, probe, settle};
     use crate::types::{LogPosition, Payload};
 
@@ -359,6 +372,16 @@ mod tests {
         assert!(f.raft.drain().is_empty());
         f.respond(6, 1, success(0)).await;
         assert_eq!(f.raft.drain()[0].term, Term(6));
+    }
+
+    #[actix::test]
+    async fn drops_the_acknowledgement_of_an_entry_that_is_not_there() {
+        let f = Fixture::start();
+        f.lead(3).await;
+        f.respond(5, 1, success(4)).await;
+        assert!(f.raft.drain().is_empty());
+        f.respond(5, 1, success(3)).await;
+        assert_eq!(f.raft.drain()[0].report.match_index, LogIndex(3));
     }
 
     #[actix::test]

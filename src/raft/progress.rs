@@ -432,6 +432,11 @@ impl Progress {
         self.state
     }
 
+    /// The end of the leader's log, as far as it was told: no peer can have more.
+    pub fn last_index(&self) -> LogIndex {
+        self.runs.last().index
+    }
+
     /// The next entry to send.
     pub fn next_index(&self) -> LogIndex {
         self.next_index

@@ -58,6 +58,9 @@ pub enum WireError {
         /// The envelope's term.
         term: Term,
     },
+    /// The last term that there is: no election could follow it.
+    #[error("the frame is of term {}, and no term follows it", Term(u64::MAX))]
+    LastTerm,
     /// Entries with a gap, or out of order.
     #[error("the frame has entry {found} where entry {expected} belongs")]
     EntryIndex {
@@ -102,6 +105,9 @@ fn check_nodes(from: NodeId, to: NodeId) -> Result<(), WireError> {
 
 fn check_envelope(envelope: &Envelope) -> Result<(), WireError> {
     check_nodes(envelope.from, envelope.to)?;
+    if envelope.term == Term(u64::MAX) {
+        return Err(WireError::LastTerm);
+    }
     match &envelope.rpc {
         Rpc::AppendEntries(append) => check_append(append, envelope.term),
         Rpc::RequestVote(request) => check_position(request.last, envelope.term),

@@ -294,6 +294,14 @@ fn positions_that_no_log_has_are_errors() {
     }
 }
 
+#[test]
+fn a_frame_of_the_last_term_is_an_error() {
+    for rpc in [Rpc::Newcomer, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: true })] {
+        assert!(decode(&encode(&envelope(u64::MAX - 1, rpc.clone()))).is_ok());
+        assert!(matches!(decode(&encode(&envelope(u64::MAX, rpc))), Err(WireError::LastTerm)));
+    }
+}
+
 fn any_node() -> impl Strategy<Value = NodeId> {
     (1..=u64::MAX).prop_map(NodeId)
 }
@@ -368,7 +376,7 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
 }
 
 fn any_frame() -> impl Strategy<Value = Frame> {
-    let rpc = (any_node(), any_node(), 1..=u64::MAX).prop_flat_map(|(from, to, term)| {
+    let rpc = (any_node(), any_node(), 1..u64::MAX).prop_flat_map(|(from, to, term)| {
         any_rpc(term).prop_map(move |rpc| Frame::Rpc(Envelope { from, to, term: Term(term), rpc }))
     });
     prop_oneof![
