@@ -266,7 +266,7 @@ impl LogActor {
         match operation(self.storage.as_mut()?, &mut self.batch) {
             Ok(done) => Some(done),
             Err(error) => {
-                log::error!("{error}; this server stops, and its log is as it was acknowledged");
+                log::error!("{error}; this server stops");
                 self.storage = None;
                 self.batch = Batch::default();
                 self.ports.fatal.do_send(LogFailed { error });

@@ -25,6 +25,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient,
     WrapFuture,
 };
+use tokio::time::Instant;
 
 use super::peer_link::{LinkSettings, Shutdown};
 use super::peer_session::{PeerSessionActor, PeerSessionPorts};
@@ -37,6 +38,12 @@ use crate::wire::LocalNode;
 const RETRY_MS_MIN: u64 = 50;
 /// The longest pause.
 const RETRY_MS_MAX: u64 = 1000;
+
+/// A connection that is replaced sooner than this had not been given up by the peer
+/// that made it: a peer notices within `silence_ms_max` that it is dead.
+const RIVAL_AGE_MAX: Duration = Duration::from_secs(10);
+/// So many of those in a row are no accident.
+const RIVALS_TOLD: u32 = 10;
 
 /// Where the sessions that PeerAcceptorActor starts send: RaftActor.
 #[derive(Clone, Debug)]
@@ -62,12 +69,34 @@ pub struct PeerAcceptorActor {
     retry_ms: u64,
     /// Whether the last connection was dropped for lack of room; logged once.
     is_crowded: bool,
+    rivals: Rivals,
 }
 
 struct Session {
-    address: Addr<PeerSessionActor>,
+    actor: Addr<PeerSessionActor>,
+    /// Where it was dialled from, for the log.
+    address: String,
     /// `None` until its hello was good.
     peer: Option<NodeId>,
+    since: Instant,
+}
+
+/// Tells a peer that comes back from two servers with one id, which throw out each
+/// other's connections for ever.
+#[derive(Default)]
+struct Rivals {
+    /// Young connections of each peer that were replaced, in a row.
+    replaced: BTreeMap<NodeId, u32>,
+}
+
+impl Rivals {
+    /// A connection of `peer`, alive and of this age, was replaced: true when it is
+    /// time to say what that looks like.
+    fn note(&mut self, peer: NodeId, age: Duration) -> bool {
+        let replaced = self.replaced.entry(peer).or_default();
+        *replaced = if age < RIVAL_AGE_MAX { *replaced + 1 } else { 0 };
+        *replaced > 0 && replaced.is_multiple_of(RIVALS_TOLD)
+    }
 }
 
 impl PeerAcceptorActor {
@@ -88,6 +117,7 @@ impl PeerAcceptorActor {
             accepted: 0,
             retry_ms: RETRY_MS_MIN,
             is_crowded: false,
+            rivals: Rivals::default(),
         }
     }
 }
@@ -119,7 +149,7 @@ impl Actor for PeerAcceptorActor {
 
     fn stopped(&mut self, _ctx: &mut Context<Self>) {
         for session in self.sessions.values() {
-            session.address.do_send(Shutdown);
+            session.actor.do_send(Shutdown);
         }
     }
 }
@@ -128,12 +158,27 @@ impl Handler<PeerGreeted> for PeerAcceptorActor {
     type Result = ();
 
     fn handle(&mut self, greeted: PeerGreeted, _ctx: &mut Context<Self>) {
-        for (connection, session) in &mut self.sessions {
-            if *connection == greeted.connection {
-                session.peer = Some(greeted.peer);
-            } else if session.peer == Some(greeted.peer) {
-                session.address.do_send(Shutdown);
+        let PeerGreeted { connection, peer } = greeted;
+        let mut replaced = None;
+        for (other, session) in &mut self.sessions {
+            if *other == connection {
+                session.peer = Some(peer);
+                session.since = Instant::now();
+            } else if session.peer == Some(peer) {
+                session.actor.do_send(Shutdown);
+                replaced = Some((session.address.clone(), session.since.elapsed()));
             }
+        }
+        if let Some((address, age)) = replaced
+            && self.rivals.note(peer, age)
+            && let Some(newest) = self.sessions.get(&connection)
+        {
+            log::warn!(
+                "two servers seem to run with id {peer}: its connections from {address} and {} \
+                 replace each other; an id belongs to one server, stop the other node={}",
+                newest.address,
+                self.local.id
+            );
         }
     }
 }
@@ -200,9 +245,16 @@ impl PeerAcceptorActor {
             ended: ctx.address().recipient(),
         };
         let local = Rc::clone(&self.local);
-        let session =
-            PeerSessionActor::new(stream, address, connection, local, &self.settings, ports);
-        self.sessions.insert(connection, Session { address: session.start(), peer: None });
+        let session = PeerSessionActor::new(
+            stream,
+            address.clone(),
+            connection,
+            local,
+            &self.settings,
+            ports,
+        );
+        let (actor, since) = (session.start(), Instant::now());
+        self.sessions.insert(connection, Session { actor, address, peer: None, since });
     }
 
     fn retry(&mut self, error: &io::Error, ctx: &mut Context<Self>) {

@@ -41,6 +41,19 @@ async fn greet(listener: &FakeListener, peer: u64) -> FarEnd {
 }
 
 #[test]
+fn two_servers_with_one_id_are_told_from_one_that_comes_back() {
+    let (young, old) = (Duration::from_secs(1), RIVAL_AGE_MAX);
+    let mut rivals = Rivals::default();
+    for _ in 0..5 {
+        for _ in 1..RIVALS_TOLD {
+            assert!(!rivals.note(NodeId(2), young) && !rivals.note(NodeId(3), young));
+        }
+        assert!(!rivals.note(NodeId(2), old), "it had been there for a while");
+        assert!(rivals.note(NodeId(3), young), "it goes on and on");
+    }
+}
+
+#[test]
 fn the_newest_connection_of_a_peer_replaces_the_one_before_and_no_other() {
     run_paused(async {
         let listener = FakeListener::default();

@@ -54,7 +54,7 @@ pub(super) enum PeerError {
     Silent(u128),
     #[error("it reads too slowly: {unsent_bytes} bytes are unsent, and the limit is {bytes_max}")]
     Unsent { unsent_bytes: usize, bytes_max: usize },
-    #[error("the server stops, or the peer has a newer connection")]
+    #[error("it was closed here: the peer has a newer one, or this server stops")]
     Shutdown,
 }
 

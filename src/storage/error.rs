@@ -12,7 +12,7 @@ pub enum StorageError {
     /// A system call failed. After a failed write or sync nobody knows what the
     /// disk holds (the kernel may have dropped the pages), so the only way on is
     /// a restart, which reads the disk.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -114,6 +114,22 @@ pub enum StorageError {
     Stopped,
 }
 
+/// What a person can do about the commonest errors of the system.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; make room and start the server again: nothing that was acknowledged is lost"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; let the user that runs the server read and write everything in its data directory"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; mount the file system writable and start the server again"
+        }
+        _ => "",
+    }
+}
+
 /// Names the action and the file of a failed system call.
 pub(super) trait IoContext<T> {
     fn during(self, action: &'static str, path: &Path) -> Result<T, StorageError>;
@@ -128,4 +144,26 @@ impl<T> IoContext<T> for io::Result<T> {
 /// Shorthand for [`StorageError::Damaged`].
 pub(super) fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> StorageError {
     StorageError::Damaged { path: path.to_owned(), offset, what: what.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commonest_errors_of_the_system_say_what_to_do() {
+        let say = |kind: io::ErrorKind| {
+            let failed: io::Result<()> = Err(kind.into());
+            failed.during("write", Path::new("data/1/hard_state")).unwrap_err().to_string()
+        };
+        let full = say(io::ErrorKind::StorageFull);
+        assert!(full.starts_with("cannot write data/1/hard_state: "), "{full}");
+        assert!(full.ends_with(
+            "; make room and start the server again: nothing that was acknowledged is lost"
+        ));
+        assert!(
+            say(io::ErrorKind::PermissionDenied).contains("; let the user that runs the server")
+        );
+        assert!(!say(io::ErrorKind::UnexpectedEof).contains(';'));
+    }
 }
