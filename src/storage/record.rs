@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use super::segment::SECTOR_BYTES;
 use crate::types::{Entry, LogIndex, LogPosition, Payload, PayloadError, Term};
 
 /// Bytes before the body.
@@ -23,6 +24,9 @@ pub(super) const MARK: [u8; 2] = *b"rc";
 const TRAILER: [u8; 4] = *b"end.";
 /// Flag: everything before this record was synced before it was written.
 const BATCH_START: u8 = 1;
+/// Flag: a whole sector of this record is zero by nature (a value may be zeros), so
+/// a sector of zeros in it is no sign of a write that a crash tore.
+const HOLDS_ZEROS: u8 = 2;
 
 /// What stands before the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,7 @@ pub(super) struct RecordHeader {
     pub body_crc: u32,
     pub kind: u8,
     pub batch_start: bool,
+    pub holds_zeros: bool,
     pub position: LogPosition,
     pub stamp_ms: u64,
 }
@@ -43,7 +48,8 @@ impl RecordHeader {
             return None;
         }
         let flags = bytes[MARK_OFFSET + 3];
-        if bytes[MARK_OFFSET..MARK_OFFSET + 2] != MARK || flags & !BATCH_START != 0 {
+        if bytes[MARK_OFFSET..MARK_OFFSET + 2] != MARK || flags & !(BATCH_START | HOLDS_ZEROS) != 0
+        {
             return None;
         }
         Some(RecordHeader {
@@ -51,6 +57,7 @@ impl RecordHeader {
             body_crc: u32_at(bytes, 8),
             kind: bytes[MARK_OFFSET + 2],
             batch_start: flags & BATCH_START != 0,
+            holds_zeros: flags & HOLDS_ZEROS != 0,
             position: LogPosition {
                 index: LogIndex(u64_at(bytes, 16)),
                 term: Term(u64_at(bytes, 24)),
@@ -110,12 +117,23 @@ pub(super) fn encode(entry: &Entry, batch_start: bool, salt: u32, offset: u64, o
     out.extend_from_slice(&entry.index.0.to_le_bytes());
     out.extend_from_slice(&entry.term.0.to_le_bytes());
     out.extend_from_slice(&entry.stamp_ms.to_le_bytes());
-    let header_crc = crc32c::crc32c_append(seed, &out[start + 4..]);
-    out[start..start + 4].copy_from_slice(&header_crc.to_le_bytes());
     out.extend_from_slice(&body);
     let size = record_bytes(u64::from(body_bytes)) as usize;
     out.resize(start + size - TRAILER.len(), 0);
     out.extend_from_slice(&TRAILER);
+    let record = &mut out[start..];
+    if holds_zero_sector(record, offset) {
+        record[MARK_OFFSET + 3] |= HOLDS_ZEROS;
+    }
+    let header_crc = crc32c::crc32c_append(seed, &record[4..HEADER_BYTES]);
+    record[..4].copy_from_slice(&header_crc.to_le_bytes());
+}
+
+/// Whether a whole sector is zero in a record that stands at `offset`.
+fn holds_zero_sector(record: &[u8], offset: u64) -> bool {
+    let first = (offset.next_multiple_of(SECTOR_BYTES) - offset) as usize;
+    let sectors = record.get(first..).unwrap_or_default().chunks_exact(SECTOR_BYTES as usize);
+    sectors.into_iter().any(|sector| sector.iter().all(|byte| *byte == 0))
 }
 
 fn seed(salt: u32, offset: u64) -> u32 {

@@ -298,7 +298,7 @@ impl Tail<'_> {
 
     /// True when the damage is what a crash leaves of a write over zeros: a part
     /// of it, by whole sectors, is still zero. Rot changes bits; it does not make
-    /// zeros of a sector.
+    /// zeros of a sector. (A value may be zeros, but then its record says so.)
     fn looks_torn(
         &self,
         window: &mut Window<'_>,
@@ -312,7 +312,8 @@ impl Tail<'_> {
         };
         let record_end = self.offset + header.record_bytes();
         let last_byte = window.get(record_end - 1, 1)?.first().copied();
-        Ok(last_byte.unwrap_or(0) == 0 || self.has_zero_sector(window, record_end)?)
+        let tells = !header.holds_zeros && self.has_zero_sector(window, record_end)?;
+        Ok(last_byte.unwrap_or(0) == 0 || tells)
     }
 
     /// Whether a sector that begins in the record, before `to`, is all zero.

@@ -159,12 +159,10 @@ impl<'a> Window<'a> {
     pub fn find(&mut self, salt: u32, offset: u64) -> io::Result<Found> {
         let head = self.get(offset, HEADER_BYTES as u64)?;
         // A header begins with its checksum and its length; both zero is what a
-        // prewritten file holds.
-        if head.iter().take(8).all(|byte| *byte == 0) {
-            return Ok(Found::Nothing);
-        }
+        // prewritten file holds, and one checksum in four billion.
         let Some(header) = RecordHeader::decode(head, salt, offset) else {
-            return Ok(Found::Damage(None));
+            let is_blank = head.iter().take(8).all(|byte| *byte == 0);
+            return Ok(if is_blank { Found::Nothing } else { Found::Damage(None) });
         };
         let record = self.get(offset, header.record_bytes())?;
         let whole = record.len() as u64 == header.record_bytes();

@@ -2,6 +2,7 @@
 //! never a log that is silently shorter.
 
 use super::*;
+use crate::storage::segment::SECTOR_BYTES;
 
 /// A log of three segments with entries that were replaced, and then, when
 /// wanted, the place from which it is not sealed.
@@ -78,6 +79,78 @@ fn any_flipped_bit_of_an_unsealed_record_is_refused() {
         assert!(matches!(result, Err(StorageError::Damaged { .. })), "bit {bit} is cut");
         disk.flip_bit(&segment(3), bit / 8, (bit % 8) as u32);
     }
+}
+
+#[test]
+fn a_flipped_bit_of_an_unsealed_value_of_zeros_is_refused() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    let payload = Payload::Command(vec![0; 3 * SECTOR_BYTES as usize].into());
+    storage.append(&[Entry { payload, ..entry(1, 1) }]).unwrap();
+    storage.sync().unwrap();
+    let (start, end) = (SEGMENT_HEADER_BYTES, storage.tail.end);
+    drop(storage);
+    let path = segment(1);
+    let whole = disk.contents(&path);
+    for bit in start * 8..end * 8 {
+        disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
+        let result = recovery::scan(&disk, dir(), NodeId(1));
+        assert!(matches!(result, Err(StorageError::Damaged { .. })), "bit {bit} is cut");
+        disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
+    }
+    // And a write of it that a crash tore is cut all the same.
+    for cut in start..end {
+        disk.set_contents(&path, whole[..cut as usize].to_vec());
+        let scanned = recovery::scan(&disk, dir(), NodeId(1)).unwrap();
+        assert_eq!((scanned.records, scanned.end), (0, start), "byte {cut}");
+    }
+}
+
+#[test]
+fn a_record_whose_checksum_is_zero_is_not_taken_for_the_end() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    let (salt, offset) = (storage.tail.salt, storage.tail.end);
+    let noop = |stamp_ms| Entry { stamp_ms, payload: Payload::Noop, ..entry(1, 1) };
+    let checksum = |stamp_ms| {
+        let mut bytes = Vec::new();
+        record::encode(&noop(stamp_ms), true, salt, offset, &mut bytes);
+        record::u32_at(&bytes, 0)
+    };
+    let stamp_ms = solve(checksum);
+    assert_eq!(checksum(stamp_ms), 0);
+    storage.append(&[noop(stamp_ms)]).unwrap();
+    storage.sync().unwrap();
+    drop(storage);
+    let (mut storage, _) = reopen(&disk);
+    assert_eq!(all(&mut storage), [noop(stamp_ms)]);
+}
+
+/// A number whose checksum is 0. A CRC is linear: the checksum of a number is that
+/// of 0, changed by what each of its bits changes alone.
+fn solve(checksum: impl Fn(u64) -> u32) -> u64 {
+    let zero = checksum(0);
+    // By their highest bits, numbers that change checksums so, and how they do.
+    let mut changes: [Option<(u32, u64)>; 32] = [None; 32];
+    let reduce = |changes: &[Option<(u32, u64)>; 32], mut change: u32, mut number: u64| {
+        for (other, of) in changes.iter().rev().flatten() {
+            if change ^ other < change {
+                (change, number) = (change ^ other, number ^ of);
+            }
+        }
+        (change, number)
+    };
+    for bit in 0..64 {
+        let (change, number) = reduce(&changes, checksum(1 << bit) ^ zero, 1 << bit);
+        if change != 0 {
+            changes[change.ilog2() as usize] = Some((change, number));
+        }
+    }
+    let (left, number) = reduce(&changes, zero, 0);
+    assert_eq!(left, 0, "64 bits reach every checksum of 32");
+    number
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::hard_state::Copy;
-use super::record::RecordHeader;
+use super::record::{HEADER_BYTES, RecordHeader};
 use super::*;
 
 fn hex(bytes: &[u8]) -> String {
@@ -37,6 +37,21 @@ fn golden_bytes_of_a_record() {
          66554433 22110000 68656c6c 6f000000\n\
          00000000 656e642e"
     );
+}
+
+#[test]
+fn a_record_says_when_a_sector_of_it_is_zero() {
+    for (zeros, holds_zeros) in [(511, false), (512, true), (5000, true)] {
+        let body = [b"x", &vec![0; zeros][..], b"x"].concat();
+        let mut bytes = Vec::new();
+        // The zeros begin with a sector.
+        let offset = 1024 - HEADER_BYTES as u64 - 1;
+        let entry = Entry { payload: Payload::Command(body.into()), ..sample() };
+        record::encode(&entry, false, 1, offset, &mut bytes);
+        let header = RecordHeader::decode(&bytes, 1, offset).unwrap();
+        assert_eq!(header.holds_zeros, holds_zeros, "{zeros} zeros");
+        assert!(header.matches(&bytes, 1, offset));
+    }
 }
 
 #[test]
