@@ -118,16 +118,11 @@ impl BenchCommand {
     async fn load(&self, settings: &Settings) -> Result<Recorder, Failure> {
         let servers: Vec<String> =
             settings.servers.values().map(|server| server.client_address()).collect();
-        let patience = Duration::from_millis(self.timeout_ms);
-        let leader = timeout(patience, find_leader(&servers))
-            .await
-            .map_err(|_| unavailable("no server says that it leads"))?;
         let workload = Workload::new(self.keys, self.value_bytes as usize, self.read_percent);
-        if workload.has_reads() {
-            fill(&leader, &workload)
-                .await
-                .map_err(|error| unavailable(&format!("could not write the keys: {error}")))?;
-        }
+        let patience = Duration::from_millis(self.timeout_ms);
+        let leader = timeout(patience, find_ready_leader(&servers, &workload))
+            .await
+            .map_err(|_| unavailable("no server says that it leads, and takes commands"))?;
         let run = Run {
             workload,
             pipeline: self.pipeline as usize,
@@ -190,6 +185,18 @@ async fn find_leader(servers: &[String]) -> String {
     }
 }
 
+/// A leader that has the keys to be read, if any are.
+async fn find_ready_leader(servers: &[String], workload: &Workload) -> String {
+    loop {
+        let leader = find_leader(servers).await;
+        // What fails may be a leader that has just lost its leadership.
+        if !workload.has_reads() || fill(&leader, workload).await.is_ok() {
+            return leader;
+        }
+        sleep(LOOK_INTERVAL).await;
+    }
+}
+
 /// Writes every key once, unless the last of them is there.
 async fn fill(leader: &str, workload: &Workload) -> io::Result<()> {
     let mut stream = TcpStream::connect(leader).await?;
@@ -231,8 +238,9 @@ async fn exchange(
             match outcome {
                 Outcome::Done => {}
                 Outcome::NotFound => all_found = false,
-                Outcome::Redirect(_) => return Err(io::Error::other("the leader has changed")),
-                Outcome::Error(error) => return Err(io::Error::other(error.to_owned())),
+                Outcome::Redirect(_) | Outcome::Error(_) => {
+                    return Err(io::Error::other("it does not lead, or takes no commands"));
+                }
             }
         }
     }

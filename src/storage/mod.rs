@@ -48,6 +48,10 @@ use segment::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED, log_dir, segment_
 /// Zeros are written so far ahead at a time: enough that few syncs are of a
 /// growing file, little enough that starting a server writes next to nothing.
 const PREWRITE_BYTES: u64 = 1024 * 1024;
+/// They are written in pieces of this size. The page cache keeps what one write
+/// brings in one folio, if it can, and a sync walks all blocks of a folio that
+/// has a dirty one: of a folio of 1 MiB, 256 blocks for one record.
+const PREWRITE_PIECE_BYTES: u64 = 16 * 1024;
 /// How much of a tail is rewritten or erased at a time.
 const REWRITE_BYTES: u64 = 256 * 1024;
 
@@ -281,7 +285,7 @@ impl Storage {
     }
 
     /// Writes what is in `buffer` behind the last record, and zeros ahead of it
-    /// when the file ends there: in one call.
+    /// when the file ends there.
     fn write_tail(&mut self, buffer: &mut Vec<u8>) -> Result<(), StorageError> {
         if buffer.is_empty() {
             return Ok(());
@@ -289,12 +293,18 @@ impl Storage {
         let tail = &mut self.tail;
         let start = tail.end;
         let end = start + buffer.len() as u64;
+        let mut piece_bytes_max = buffer.len() as u64;
         if end > tail.file_bytes {
             let ahead = (end + 1).next_multiple_of(PREWRITE_BYTES).min(self.segment_bytes);
             tail.file_bytes = end.max(ahead);
             buffer.resize((tail.file_bytes - start) as usize, 0);
+            piece_bytes_max = PREWRITE_PIECE_BYTES;
         }
-        tail.file.write_at(start, buffer).during("write", &tail.path)?;
+        let mut offset = start;
+        for piece in buffer.chunks(piece_bytes_max as usize) {
+            tail.file.write_at(offset, piece).during("write", &tail.path)?;
+            offset += piece.len() as u64;
+        }
         tail.end = end;
         buffer.clear();
         Ok(())
