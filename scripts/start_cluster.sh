@@ -113,6 +113,9 @@ pids=()    # of each server, in the order of ids; empty once it has ended
 labels=()  # of each server's label
 pipes=$(mktemp -d "${TMPDIR:-/tmp}/coracle.XXXXXX")
 
+# Tells the guard below that a server has ended: its pid may soon be somebody else's.
+forget() { (echo "$1" >&9) 2>/dev/null || true; }
+
 # Stops what runs, by pid, and waits for it. A second signal does not interrupt it.
 stop() {
     trap '' HUP INT TERM PIPE
@@ -131,6 +134,7 @@ stop() {
             kill -KILL "$pid" 2>/dev/null || true
         fi
         wait "$pid" 2>/dev/null || true
+        forget "$pid"
     done
     for pid in ${labels[@]+"${labels[@]}"}; do wait "$pid" 2>/dev/null || true; done
     rm -rf -- "$pipes"
@@ -154,12 +158,13 @@ for position in "${!ids[@]}"; do
         "clients and ${log_ports[$position]} for servers"
 done
 
-# If this script is killed outright, nobody is left to stop the servers: this reader sees
-# the end of its input then, whatever the reason, and does.
+# If this script is killed outright, nobody is left to stop the servers: this guard sees
+# the end of its input then, whatever the reason, and does. It is told which have ended.
 exec 9> >(
     trap '' HUP INT TERM
-    cat >/dev/null
-    kill -TERM "${pids[@]}" 2>/dev/null
+    left=" ${pids[*]} "
+    while read -r ended; do left=${left/ $ended / }; done
+    for pid in $left; do kill -TERM "$pid" 2>/dev/null; done
     rm -rf -- "$pipes"
 )
 
@@ -189,16 +194,20 @@ while [ "$running" -gt 0 ]; do
         code=0
         wait "$pid" 2>/dev/null || code=$?
         pids[position]=
+        forget "$pid"
         running=$((running - 1))
         say "n${ids[$position]} (pid $pid) ended with exit code $code; $running still run"
         if [ "$leader" = "$position" ]; then leader=; fi
     done
-    if [ -z "$leader" ] && [ "$running" -gt 0 ]; then
-        leader=$(find_leader)
-        if [ -n "$leader" ] && [ -n "${pids[$leader]}" ]; then
-            say "n${ids[$leader]} (pid ${pids[$leader]}) leads;" \
-                "clients: ${hostnames[$leader]}, port ${client_ports[$leader]}"
+    # The end of a server that somebody else has started is not seen: ask again.
+    if [ "$running" -gt 0 ] && { [ -z "$leader" ] || [ -z "${pids[$leader]}" ]; }; then
+        found=$(find_leader)
+        if [ -n "$found" ] && [ "$found" != "$leader" ]; then
+            pid=${pids[$found]:+"pid ${pids[$found]}"}
+            say "n${ids[$found]} (${pid:-not started here}) leads;" \
+                "clients: ${hostnames[$found]}, port ${client_ports[$found]}"
         fi
+        leader=$found
     fi
     nap 0.3
 done
