@@ -295,7 +295,7 @@ fn the_status_table_tells_who_leads_and_who_is_gone() {
 fn idle_clients_do_not_take_the_files_that_the_log_needs() {
     let mut cluster = Cluster::prepare_with("[log]\nsegment_bytes = 1200000");
     for id in cluster.ids() {
-        cluster.start_server_with_files(id, 256);
+        cluster.start_server_within(id, "ulimit -n 256");
     }
     let leader = cluster.wait_for_leader();
     let mut writer = cluster.connect(leader).unwrap();
@@ -312,6 +312,129 @@ fn idle_clients_do_not_take_the_files_that_the_log_needs() {
     assert!(status.contains("\r\nrole leader\r\n"), "{status}");
     drop(idle);
     assert_eq!(cluster.wait_for_leader(), leader);
+}
+
+#[test]
+fn a_counter_is_exact_after_killed_leaders() {
+    let mut cluster = Cluster::start();
+    cluster.wait_for_leader();
+    let counters: Vec<Counter> = (0..3).map(|_| Counter::start(cluster.addresses())).collect();
+    for _ in 0..3 {
+        let leader = cluster.wait_for_leader();
+        counters.iter().for_each(|counter| counter.wait_for_more(&cluster, 10));
+        cluster.kill(leader);
+        counters.iter().for_each(|counter| counter.wait_for_more(&cluster, 10));
+        cluster.start_server(leader);
+    }
+    let counted: u64 = counters.into_iter().map(Counter::stop).sum();
+    let found = block_on(async { connect(&cluster).await.get("counter").await.unwrap() });
+    assert_eq!(String::from_utf8(found).unwrap(), counted.to_string());
+}
+
+#[test]
+fn a_stopped_leader_is_replaced_and_wakes_up_to_no_stale_read() {
+    let mut cluster = Cluster::start();
+    let stopped = cluster.wait_for_leader();
+    let mut reader = cluster.connect(stopped).unwrap();
+    assert!(reader.ask("set key 0 3\r\nold\r\n").unwrap().starts_with("OK "));
+    for signalled in [stopped, stopped % 5 + 1] {
+        cluster.signal(signalled, "-STOP");
+    }
+    // It will be the first thing that the old leader hears.
+    reader.send("get key\r\n").unwrap();
+    let written = block_on(async { connect(&cluster).await.set("key", 0, b"new").await });
+    written.expect("three servers are a majority");
+    for signalled in [stopped, stopped % 5 + 1] {
+        cluster.signal(signalled, "-CONT");
+    }
+    let read = reader.hear("get key\r\n").unwrap();
+    assert!(read.starts_with("ERR_") || read == "VALUE 3\r\nnew\r\n", "{read}");
+    cluster.wait_for_leader();
+    let statuses = cluster.wait_for_quiet();
+    assert!(statuses.iter().all(|status| status["store_digest"] == statuses[0]["store_digest"]));
+}
+
+#[test]
+fn a_flipped_bit_in_a_log_is_refused_and_left_as_it_is() {
+    let mut cluster = Cluster::start();
+    cluster.wait_for_leader();
+    block_on(async {
+        let mut client = connect(&cluster).await;
+        for number in 0..100 {
+            client.set(format!("key{number}"), 0, b"a value of no importance").await.unwrap();
+        }
+    });
+    cluster.wait_for_quiet();
+    assert!(cluster.terminate(3).success());
+    let log = cluster.data_dir(3).join("log").join("00000001.segment");
+    let whole = std::fs::read(&log).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut damaged = whole.clone();
+    damaged[end / 2] ^= 1;
+    std::fs::write(&log, &damaged).unwrap();
+
+    let (status, said) = serve_to_its_end(&cluster.config(), &["--id", "3"]);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_sentence(&said, "00000001.segment is damaged at byte ");
+    assert!(std::fs::read(&log).unwrap() == damaged, "it was changed");
+    cluster.wait_for_leader();
+    assert_eq!(code(&cluster.coracle(&["set", "meanwhile", "yes"])), 0);
+
+    std::fs::write(&log, &whole).unwrap();
+    cluster.start_server(3);
+    cluster.wait_for_leader();
+    let statuses = cluster.wait_for_quiet();
+    assert!(statuses.iter().all(|status| status["keys"] == "101"), "{statuses:#?}");
+}
+
+#[test]
+fn a_torn_tail_is_cut_with_a_word_and_what_is_missing_fetched() {
+    let mut cluster = Cluster::start();
+    let leader = cluster.wait_for_leader();
+    let torn = leader % 5 + 1;
+    assert_eq!(code(&cluster.coracle(&["set", "key", "value"])), 0);
+    cluster.wait_for_quiet();
+    cluster.kill(torn);
+    assert_eq!(code(&cluster.coracle(&["set", "key", "newer"])), 0);
+    let log = cluster.data_dir(torn).join("log").join("00000001.segment");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    // The beginning of a record: nobody was told of what has no end.
+    bytes[end..end + 20].fill(7);
+    std::fs::write(&log, &bytes).unwrap();
+    cluster.start_server(torn);
+    cluster.wait_for_leader();
+    let statuses = cluster.wait_for_quiet();
+    assert!(statuses.iter().all(|status| status["store_digest"] == statuses[0]["store_digest"]));
+    let said = cluster.log(torn);
+    assert!(said.contains(&format!("00000001.segment: a torn write at byte {end}")), "{said}");
+}
+
+#[test]
+fn a_server_whose_disk_is_full_stops_with_a_sentence_and_comes_back() {
+    let mut cluster = Cluster::prepare();
+    for id in 1..=4 {
+        cluster.start_server(id);
+    }
+    // Files of 2 or 4 MiB at the most, by the shell; a write beyond is an error.
+    cluster.start_server_within(5, "trap '' XFSZ && ulimit -f 4096");
+    cluster.wait_for_leader();
+    let value = vec![b'x'; 1_000_000];
+    block_on(async {
+        let mut client = connect(&cluster).await;
+        for number in 0..6 {
+            client.set(format!("key{number}"), 0, &value).await.unwrap();
+        }
+    });
+    assert_eq!(cluster.wait_for_end(5).code(), Some(1));
+    let said = cluster.log(5);
+    assert!(said.lines().last().unwrap().starts_with("coracle: cannot write "), "{said}");
+    cluster.wait_for_leader();
+    assert_eq!(code(&cluster.coracle(&["set", "meanwhile", "yes"])), 0);
+    cluster.start_server(5);
+    cluster.wait_for_leader();
+    let statuses = cluster.wait_for_quiet();
+    assert!(statuses.iter().all(|status| status["keys"] == "7"), "{statuses:#?}");
 }
 
 /// Adds key after key, each once, until it is told to stop.
@@ -362,6 +485,54 @@ impl Writer {
     fn stop(self) -> Vec<(String, u64)> {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap()
+    }
+}
+
+/// Raises the key `counter` by compare-and-swap, until it is told to stop.
+struct Counter {
+    stop: Arc<AtomicBool>,
+    counted: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Counter {
+    fn start(servers: Vec<String>) -> Counter {
+        let stop = Arc::new(AtomicBool::new(false));
+        let counted = Arc::new(AtomicU64::new(0));
+        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&counted));
+        let thread = std::thread::spawn(move || {
+            block_on(async {
+                let mut client = Client::connect(servers, patient()).await.unwrap();
+                while !stopped.load(Ordering::SeqCst) {
+                    let (value, version) = match client.getm("counter").await {
+                        Ok(item) => (String::from_utf8(item.value).unwrap(), item.version),
+                        Err(Error::NotFound) => ("0".into(), 0),
+                        Err(error) => panic!("{error}"),
+                    };
+                    let next = (value.parse::<u64>().unwrap() + 1).to_string();
+                    match client.cas("counter", 0, version, next.as_bytes()).await {
+                        Ok(_) => count.fetch_add(1, Ordering::SeqCst),
+                        Err(Error::VersionMismatch { .. }) => continue,
+                        Err(error) => panic!("{error}"),
+                    };
+                }
+            });
+        });
+        Counter { stop, counted, thread }
+    }
+
+    fn wait_for_more(&self, cluster: &Cluster, count: u64) {
+        let wanted = self.counted.load(Ordering::SeqCst) + count;
+        cluster.wait_for("a counter to go on", || {
+            assert!(!self.thread.is_finished(), "a counter has failed");
+            (self.counted.load(Ordering::SeqCst) >= wanted).then_some(())
+        });
+    }
+
+    fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap();
+        self.counted.load(Ordering::SeqCst)
     }
 }
 

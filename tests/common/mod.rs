@@ -123,10 +123,10 @@ impl Cluster {
         self.spawn_server(id, Command::new(BINARY));
     }
 
-    /// The same in a shell that may have so many files open, and no more.
-    pub fn start_server_with_files(&mut self, id: u64, open_files_max: u32) {
+    /// The same in a shell that runs `limits` first: `ulimit -n 100`, say.
+    pub fn start_server_within(&mut self, id: u64, limits: &str) {
         let mut shell = Command::new("sh");
-        let script = format!("ulimit -n {open_files_max} && exec \"$0\" \"$@\"");
+        let script = format!("{limits} && exec \"$0\" \"$@\"");
         shell.args(["-c", &script, BINARY]);
         self.spawn_server(id, shell);
     }
@@ -356,7 +356,17 @@ impl Connection {
 
     /// Sends one command and returns its whole reply, line ends as they came.
     pub fn ask(&mut self, command: &str) -> io::Result<String> {
-        self.stream.get_mut().write_all(command.as_bytes())?;
+        self.send(command)?;
+        self.hear(command)
+    }
+
+    /// Sends one command.
+    pub fn send(&mut self, command: &str) -> io::Result<()> {
+        self.stream.get_mut().write_all(command.as_bytes())
+    }
+
+    /// The whole reply to the command that was sent first and not yet answered.
+    pub fn hear(&mut self, command: &str) -> io::Result<String> {
         let mut reply = self.line()?;
         match reply.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["VALUE", .., length] => {
