@@ -2,10 +2,11 @@
 //! to them come back on it.
 //!
 //! Each node dials each of its peers, so two nodes have two connections, and each
-//! carries the requests of its dialler. A response can therefore never reach a
-//! dialler on another connection than the one that its request left by (B36):
-//! when a connection ends, all that was under way on it ends with it, and
-//! `LinkDown` says so before anything of the next connection is heard.
+//! carries the requests of its dialler. When a connection ends, all that was under
+//! way on it counts as lost, and `LinkDown` says so before anything of the next
+//! connection is heard. A response that waited for the peer's disk meanwhile may
+//! still come over the next one; its term and the number of its request tell what
+//! it answers (B36), and what it acknowledges is as durable as ever.
 //!
 //! | in | from | out |
 //! | --- | --- | --- |

@@ -63,8 +63,8 @@ pub struct PeerAttached {
     pub port: Recipient<SendRpc>,
 }
 
-/// Sent by PeerSessionActor when its connection ends: a hint that the peer may
-/// be dead.
+/// Sent by PeerSessionActor when its connection ends: responses to the peer are
+/// dropped until it has another.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct PeerDetached {
