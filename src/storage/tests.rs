@@ -306,15 +306,17 @@ fn a_batch_is_one_write_and_a_sync_without_news_is_none() {
     let large = StorageOptions { segment_bytes: 8 << 20, ..options() };
     let (mut storage, _) = Storage::open(Box::new(disk.clone()), dir(), large).unwrap();
     storage.save_hard_state(term(1)).unwrap();
+    // The first batch also writes zeros ahead.
+    storage.append(&entries(1..=1, 1)).unwrap();
+    storage.sync().unwrap();
+    let length = disk.contents(&segment(1)).len();
     let (writes, syncs) = (disk.writes(), disk.syncs());
-    storage.append(&entries(1..=100, 1)).unwrap();
+    storage.append(&entries(2..=100, 1)).unwrap();
     storage.sync().unwrap();
     storage.sync().unwrap();
     storage.append(&[]).unwrap();
     storage.sync().unwrap();
     assert_eq!((disk.writes(), disk.syncs()), (writes + 1, syncs + 1));
-    let length = disk.contents(&segment(1)).len();
-    storage.append(&entries(101..=110, 1)).unwrap();
     assert_eq!(disk.contents(&segment(1)).len(), length, "the file was prewritten");
 }
 

@@ -435,15 +435,21 @@ fn keep_prefix(durable: &mut Vec<u8>, unsynced: &[(usize, Vec<u8>)], rng: &mut S
     }
 }
 
-/// Keeps each sector of each write, or not.
+/// Keeps each sector of each write, or not. The system writes whole sectors out of
+/// its cache: one that was last written before a write is without all later ones,
+/// too.
 fn keep_sectors(durable: &mut Vec<u8>, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
+    let mut settled = BTreeSet::new();
     for (offset, bytes) in unsynced {
         let mut start = 0;
         while start < bytes.len() {
             let sector_end = (offset + start + 1).next_multiple_of(SECTOR_BYTES) - offset;
             let end = sector_end.min(bytes.len());
-            if rng.random_bool(0.5) {
+            let sector = (offset + start) / SECTOR_BYTES;
+            if rng.random_bool(0.5) && !settled.contains(&sector) {
                 put(durable, offset + start, &bytes[start..end]);
+            } else {
+                settled.insert(sector);
             }
             start = end;
         }

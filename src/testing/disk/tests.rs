@@ -85,6 +85,20 @@ fn a_seed_tears_alike_every_time_and_seeds_differ() {
 }
 
 #[test]
+fn a_sector_never_holds_a_write_without_the_one_before() {
+    for seed in 0..100 {
+        let disk = SimDisk::new();
+        let mut file = create(&disk, "f");
+        disk.sync_dir(Path::new("")).unwrap();
+        file.write_at(0, b"one ").unwrap();
+        file.write_at(4, b"two").unwrap();
+        disk.crash(Crash::Seeded(seed));
+        let left = disk.contents(Path::new("f"));
+        assert!(b"one two".starts_with(&left[..]), "seed {seed} left {left:?}");
+    }
+}
+
+#[test]
 fn without_power_nothing_works_until_it_is_back() {
     let disk = SimDisk::new();
     let mut file = create(&disk, "f");
