@@ -458,6 +458,14 @@ fn read_limits(mut section: Section<'_>) -> Result<Limits, ConfigError> {
     )?;
     at_least(
         &section,
+        "proposals_pending_max",
+        limits.proposals_pending_max as u64,
+        limits.inflight_commands_max as u64,
+        "so that one connection's own pipelining is never ERR_BUSY: raise it or lower \
+         inflight_commands_max",
+    )?;
+    at_least(
+        &section,
         "peer_inflight_entries_max",
         limits.peer_inflight_entries_max as u64,
         limits.append_entries_max as u64,

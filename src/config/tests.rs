@@ -284,6 +284,12 @@ fn limits_that_could_never_be_kept_together_are_refused() {
          that the largest command fits: raise it or lower value_bytes_max",
     );
     refused(
+        "[limits]\nproposals_pending_max = 1000",
+        "servers.toml: [limits] proposals_pending_max is 1000: it must be at least 1024, so that \
+         one connection's own pipelining is never ERR_BUSY: raise it or lower \
+         inflight_commands_max",
+    );
+    refused(
         "[limits]\npeer_inflight_entries_max = 1000",
         "servers.toml: [limits] peer_inflight_entries_max is 1000: it must be at least 1024, so \
          that a full AppendEntries fits: raise it or lower append_entries_max",
