@@ -6,25 +6,34 @@
 //! |  |  | [`Applied`] | RaftActor |
 //!
 //! Owns the [`Store`], and nothing else does. It lives on the main arbiter: all
-//! it does is work in memory, each task of it bounded (a scan by
-//! `kv::SCAN_BYTES_MAX`), and the number of tasks in a message is the sender's
-//! to bound.
+//! it does is work in memory, and the number of tasks in a message is the
+//! sender's to bound.
 //!
 //! Tasks are done in the order of the message, so a read sees exactly the entries
 //! before it. All replies to a session leave in one message: what a session gets
 //! at once it writes with one system call.
+//!
+//! A scan is worth thousands of other tasks, and a few hundred of them in a row
+//! would keep the node from its heartbeats. So a scan only takes its moment of the
+//! store in the order of the tasks, a clone that costs nothing; it is worked out
+//! later, one scan a turn of the thread. Over [`SCANS_WAITING_MAX`] a scan is
+//! refused as busy. (A session has at most one under way.)
 //!
 //! Fails by ending the process. An entry that does not decode is committed all
 //! the same: other nodes may know it and have executed it, so to skip it would
 //! be to diverge without a word, and there is no third way. The node stops, and
 //! stops again at every start until it runs a version that knows the entry.
 
-use actix::{Actor, Context, Handler, Message, Recipient};
+use std::collections::VecDeque;
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
+};
 
 use super::Waiter;
 use super::raft::Applied;
 use super::replies::Replies;
-use super::session::ClientReply;
+use super::session::{ClientReplies, ClientReply, Refusal};
 use crate::kv::{Query, Store};
 use crate::raft::NodeStatus;
 use crate::types::{Entry, LogIndex};
@@ -36,17 +45,33 @@ pub struct KvPorts {
     pub raft: Recipient<Applied>,
 }
 
+/// How many scans wait for their turn. Each takes some milliseconds at the most:
+/// the last is answered well within `request_timeout_ms`.
+pub const SCANS_WAITING_MAX: usize = 256;
+
 /// See the module.
 pub struct KvActor {
     store: Store,
     ports: KvPorts,
+    /// In the order of their moments.
+    scans: VecDeque<WaitingScan>,
+    /// A turn for the next scan has been asked for.
+    turn_is_due: bool,
+}
+
+/// A scan that has its moment and waits for its turn.
+struct WaitingScan {
+    moment: Store,
+    query: Query,
+    now_ms: u64,
+    waiter: Waiter,
 }
 
 impl KvActor {
     /// Begins with an empty store: every committed entry, from the first on, has
     /// to be applied to it.
     pub fn new(ports: KvPorts) -> KvActor {
-        KvActor { store: Store::new(), ports }
+        KvActor { store: Store::new(), ports, scans: VecDeque::new(), turn_is_due: false }
     }
 }
 
@@ -97,7 +122,7 @@ impl Actor for KvActor {
 impl Handler<Apply> for KvActor {
     type Result = ();
 
-    fn handle(&mut self, message: Apply, _ctx: &mut Context<Self>) {
+    fn handle(&mut self, message: Apply, ctx: &mut Context<Self>) {
         let mut replies = Replies::default();
         for task in message.tasks {
             self.execute(task, &mut replies);
@@ -107,10 +132,38 @@ impl Handler<Apply> for KvActor {
             last_applied: self.store.last_applied(),
             next_deadline_ms: self.store.next_deadline_ms(),
         });
+        self.arm_scan(ctx);
     }
 }
 
 impl KvActor {
+    /// Asks for a turn, after all others that have something to do, if a scan
+    /// waits for one.
+    fn arm_scan(&mut self, ctx: &mut Context<Self>) {
+        if self.scans.is_empty() || self.turn_is_due {
+            return;
+        }
+        self.turn_is_due = true;
+        let turn = tokio::task::yield_now().into_actor(self);
+        ctx.spawn(turn.map(|(), actor, ctx| {
+            actor.turn_is_due = false;
+            actor.answer_next_scan();
+            actor.arm_scan(ctx);
+        }));
+    }
+
+    fn answer_next_scan(&mut self) {
+        while let Some(WaitingScan { moment, query, now_ms, waiter }) = self.scans.pop_front() {
+            // Nobody needs to work for a client that has left.
+            if waiter.reply_to.connected() {
+                let reply = ClientReply::Answer(moment.query(&query, now_ms));
+                let replies = vec![(waiter.slot, reply)];
+                waiter.reply_to.do_send(ClientReplies { replies });
+                return;
+            }
+        }
+    }
+
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {
         match task {
             ApplyTask::Entry { entry, waiter } => {
@@ -131,6 +184,15 @@ impl KvActor {
                     read_index <= self.store.last_applied(),
                     "a read waits in RaftActor until the store has applied its read index"
                 );
+                if let Query::Scan { .. } = query {
+                    if self.scans.len() >= SCANS_WAITING_MAX {
+                        replies.add(waiter, ClientReply::Refused(Refusal::Busy));
+                    } else {
+                        let moment = self.store.clone();
+                        self.scans.push_back(WaitingScan { moment, query, now_ms, waiter });
+                    }
+                    return;
+                }
                 let answer = self.store.query(&query, now_ms);
                 replies.add(waiter, ClientReply::Answer(answer));
             }
@@ -158,7 +220,7 @@ mod tests {
     use super::*;
     use crate::actors::SessionId;
     use crate::actors::session::ClientReplies;
-    use crate::kv::{Answer, Command, Operation, Outcome};
+    use crate::kv::{Answer, Command, Item, Operation, Outcome};
     use crate::raft::Role;
     use crate::testing::{Inbox, probe, settle};
     use crate::types::{NodeId, Payload, Term};
@@ -242,6 +304,62 @@ mod tests {
         assert_eq!(one.inbox.drain(), [ClientReplies { replies: vec![(1, stored(2))] }]);
         let replies = vec![(7, stored(1)), (8, stored(4))];
         assert_eq!(two.inbox.drain(), [ClientReplies { replies }]);
+    }
+
+    fn scan(session: &Session, slot: u64) -> ApplyTask {
+        let query = Query::Scan { prefix: Bytes::new(), limit: 10, after: None };
+        let read_index = LogIndex(0);
+        ApplyTask::Read { query, read_index, now_ms: 0, waiter: session.waiter(slot) }
+    }
+
+    fn scanned(value: &'static str, version: u64) -> ClientReply {
+        let item = Item { value: Bytes::from(value), version, exptime: 0 };
+        let items = vec![(Bytes::from("k"), item)];
+        ClientReply::Answer(Answer::Scan { items, more: false })
+    }
+
+    #[actix::test]
+    async fn a_scan_sees_its_moment_although_it_is_answered_later() {
+        let (kv, _applied) = start();
+        let session = Session::new(1);
+        let tasks = vec![
+            entry(set(1, "one", 0), session.waiter(1)),
+            scan(&session, 2),
+            entry(set(2, "two", 0), session.waiter(3)),
+            scan(&session, 4),
+        ];
+        kv.do_send(Apply { tasks });
+        settle().await;
+        let message = |replies: &[(u64, ClientReply)]| ClientReplies { replies: replies.to_vec() };
+        let expected = [
+            message(&[(1, stored(1)), (3, stored(2))]),
+            message(&[(2, scanned("one", 1))]),
+            message(&[(4, scanned("two", 2))]),
+        ];
+        assert_eq!(session.inbox.drain(), expected);
+    }
+
+    #[actix::test]
+    async fn scans_are_answered_one_a_turn_and_too_many_are_refused() {
+        let (kv, _applied) = start();
+        let session = Session::new(1);
+        let slots = SCANS_WAITING_MAX as u64;
+        let tasks = (1..=slots + 1).map(|slot| scan(&session, slot)).collect();
+        kv.do_send(Apply { tasks });
+        kv.do_send(Apply { tasks: vec![entry(set(1, "a", 0), session.waiter(0))] });
+        let mut heard = Vec::new();
+        for _ in 0..10 * slots {
+            // A turn of ours for one of the store's.
+            tokio::task::yield_now().await;
+            let messages = session.inbox.drain();
+            let is_scan = |reply: &ClientReply| matches!(reply, ClientReply::Answer(_));
+            let replies: Vec<_> = messages.into_iter().flat_map(|m| m.replies).collect();
+            assert!(replies.iter().filter(|(_, reply)| is_scan(reply)).count() <= 1);
+            heard.extend(replies);
+        }
+        assert_eq!(heard[0], (slots + 1, ClientReply::Refused(Refusal::Busy)));
+        assert_eq!(heard[1], (0, stored(1)), "a write does not wait for the scans before it");
+        assert!(heard[2..].iter().map(|(slot, _)| *slot).eq(1..=slots));
     }
 
     #[actix::test]
