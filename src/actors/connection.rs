@@ -8,6 +8,11 @@
 //! drain puts leaves with one system call. Everything unsent is counted
 //! ([`Connection::unsent_bytes`]); the bound on it is the actor's.
 //!
+//! In one turn a pump moves no more than [`TURN_BYTES`], then the other actors of
+//! the thread have theirs. The kernel takes and gives megabytes at once: a few
+//! hundred clients that fetch large values, or send as fast as they can, would
+//! keep a leader from its heartbeats and cost it its leadership.
+//!
 //! A connection has one pump for as long as it lives, and both halves stay where
 //! they are: to read and to write costs no allocation. Dropping a [`Connection`]
 //! closes it at once; its pump ends when it is next polled.
@@ -47,6 +52,9 @@ pub trait ConnectedActor: Actor<Context = Context<Self>> {
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// The least room that a read offers, in bytes: what an idle connection costs.
 const READ_BYTES_MIN: usize = 1024;
+/// What one connection moves in one turn, read and written, in bytes; but a read is
+/// not cut short.
+const TURN_BYTES: usize = 32 * 1024;
 /// From this size on, a piece of output is not copied but sent from where it is.
 const UNCOPIED_BYTES_MIN: usize = 4 * 1024;
 /// Empty output that has grown beyond this, in bytes, is given back.
@@ -146,17 +154,32 @@ impl Connection {
         self.writer = None;
     }
 
-    fn poll_progress(&mut self, task: &mut task::Context<'_>) -> Poll<Progress> {
-        if let Poll::Ready(progress) = self.poll_write(task) {
+    /// `turn_bytes` is what is left of [`TURN_BYTES`].
+    fn poll_progress(
+        &mut self,
+        turn_bytes: &mut usize,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Progress> {
+        if let Poll::Ready(progress) = self.poll_write(turn_bytes, task) {
             return Poll::Ready(progress);
         }
+        let is_wanted = self.is_reading || !self.output.is_empty();
+        if *turn_bytes == 0 && is_wanted {
+            // Behind all who have something to do now.
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.is_reading {
-            return self.poll_read(task);
+            return self.poll_read(turn_bytes, task);
         }
         Poll::Pending
     }
 
-    fn poll_read(&mut self, task: &mut task::Context<'_>) -> Poll<Progress> {
+    fn poll_read(
+        &mut self,
+        turn_bytes: &mut usize,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Progress> {
         let Some(reader) = &mut self.reader else { return Poll::Pending };
         if self.input.is_empty() && self.input.capacity() > INPUT_KEPT_BYTES_MAX {
             self.input = BytesMut::new();
@@ -172,6 +195,7 @@ impl Connection {
             }
             Ok(read) => {
                 self.has_more = read == room;
+                *turn_bytes = turn_bytes.saturating_sub(read);
                 // Grows with a busy connection, and shrinks again with an idle one.
                 self.read_bytes = (read * 2).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
                 Progress::Read
@@ -181,14 +205,24 @@ impl Connection {
     }
 
     /// Pending, too, when there is nothing to write.
-    fn poll_write(&mut self, task: &mut task::Context<'_>) -> Poll<Progress> {
+    fn poll_write(
+        &mut self,
+        turn_bytes: &mut usize,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Progress> {
         let Some(writer) = self.writer.as_mut().filter(|_| !self.output.is_empty()) else {
             return Poll::Pending;
         };
         while !self.output.is_empty() {
-            match ready!(self.output.poll_write(Pin::new(writer), task)) {
+            if *turn_bytes == 0 {
+                return Poll::Pending;
+            }
+            match ready!(self.output.poll_write(Pin::new(writer), *turn_bytes, task)) {
                 Ok(0) => return Poll::Ready(self.broken(io::ErrorKind::WriteZero.into())),
-                Ok(written) => self.sent_bytes += written as u64,
+                Ok(written) => {
+                    self.sent_bytes += written as u64;
+                    *turn_bytes -= written;
+                }
                 Err(error) => return Poll::Ready(self.broken(error)),
             }
         }
@@ -251,21 +285,27 @@ impl Output {
         }
     }
 
-    /// Writes what it can, and lets go of it.
+    /// Writes what it can of the first `bytes`, and lets go of it.
     fn poll_write(
         &mut self,
         writer: Pin<&mut Writer>,
+        bytes: usize,
         task: &mut task::Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let written = if self.pieces.is_empty() {
-            ready!(writer.poll_write(task, &self.tail))
+            ready!(writer.poll_write(task, &self.tail[..self.tail.len().min(bytes)]))
         } else {
             let mut slices = [IoSlice::new(&[]); WRITE_SLICES_MAX];
             let pieces = self.pieces.iter().map(|piece| &piece[..]).chain([&self.tail[..]]);
-            let mut count = 0;
+            let (mut count, mut left) = (0, bytes);
             for (slice, piece) in slices.iter_mut().zip(pieces) {
-                *slice = IoSlice::new(piece);
+                let taken = piece.len().min(left);
+                *slice = IoSlice::new(&piece[..taken]);
                 count += 1;
+                left -= taken;
+                if left == 0 {
+                    break;
+                }
             }
             ready!(writer.poll_write_vectored(task, &slices[..count]))
         };
@@ -356,13 +396,14 @@ impl<A: ConnectedActor> ActorFuture<A> for Pump<A> {
         ctx: &mut Context<A>,
         task: &mut task::Context<'_>,
     ) -> Poll<()> {
+        let mut turn_bytes = TURN_BYTES;
         loop {
             let Some(connection) = actor.connection().filter(|c| c.generation == self.generation)
             else {
                 return Poll::Ready(());
             };
             connection.pump = PumpState::Running;
-            match connection.poll_progress(task) {
+            match connection.poll_progress(&mut turn_bytes, task) {
                 Poll::Ready(Progress::Read) => actor.on_read(ctx),
                 Poll::Ready(Progress::Written) => actor.on_written(ctx),
                 Poll::Ready(Progress::End(end)) => actor.on_end(end, ctx),

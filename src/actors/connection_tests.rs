@@ -3,11 +3,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Addr, Handler, Message};
+use futures_util::FutureExt;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 use super::*;
 use crate::actors::peer_testing::run_paused;
-use crate::testing::settle;
+use crate::testing::{settle, turn};
 
 /// Reads, tells `Sink` of each read, and counts what the sink has not seen yet.
 struct Reader {
@@ -181,6 +182,31 @@ fn others_have_their_turn_between_two_reads_however_much_there_is_to_read() {
         far.write_all(&vec![0; 1 << 20]).await.unwrap();
         settle().await;
         assert_eq!(most_waiting.get(), 1);
+        drop(actor);
+    });
+}
+
+#[test]
+fn a_large_write_leaves_in_turns_with_others() {
+    run_paused(async {
+        let (mut connection, mut far) = duplex(1 << 20);
+        connection.output().put_bytes(Bytes::from(vec![b'x'; 1 << 20]));
+        let actor = reader(connection).start();
+        let most = actix_rt::spawn(async move {
+            let (mut received, mut most) = (0, 0);
+            while received < 1 << 20 {
+                turn().await;
+                let mut moved = Vec::with_capacity(1 << 20);
+                if let Some(read) = far.read_buf(&mut moved).now_or_never() {
+                    received += read.unwrap();
+                    most = most.max(moved.len());
+                }
+            }
+            most
+        });
+        // The end of one turn and the beginning of the next.
+        let most = most.await.unwrap();
+        assert!((1..=2 * TURN_BYTES).contains(&most), "{most}");
         drop(actor);
     });
 }

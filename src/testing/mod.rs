@@ -4,4 +4,4 @@ mod disk;
 mod probe;
 
 pub use disk::{Crash, DiskOperation, SimDisk};
-pub use probe::{Inbox, Probe, probe, settle};
+pub use probe::{Inbox, Probe, probe, settle, turn};

@@ -1,6 +1,7 @@
 //! A stand-in for the actor behind any port: it records what it is sent.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::{Actor, Context, Handler, Message, Recipient};
@@ -59,4 +60,19 @@ pub async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Lets every other actor of this thread that has something to do run once. To be
+/// awaited by a task of the thread's own, which takes turns with them; a test's
+/// first task does not.
+pub async fn turn() {
+    let mut is_over = false;
+    std::future::poll_fn(|task| {
+        if std::mem::replace(&mut is_over, true) {
+            return Poll::Ready(());
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
