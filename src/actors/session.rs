@@ -16,7 +16,8 @@
 //! Bounds: it reads only while the window and the unsent output have room, so a
 //! client that sends faster than it is served, or does not read its replies, is
 //! slowed by TCP and never refused. One that takes nothing for
-//! `write_stall_ms_max` is cut off.
+//! `write_stall_ms_max` is cut off. Much that comes at once is taken in turns with
+//! the other actors of the thread, [`TURN_COMMANDS`] each.
 //!
 //! Failure: a broken connection ends the session; its commands go on. When
 //! RaftActor is gone, every waiting command gets `ERR_INTERNAL` and the session
@@ -32,7 +33,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
+    WrapFuture,
+};
 use bytes::{Bytes, BytesMut};
 use log::debug;
 use tokio::time::Instant;
@@ -92,6 +96,8 @@ pub struct SessionActor {
     /// The parser has taken all that was read. Only then is a read under way,
     /// which holds the rest of the input.
     exhausted: bool,
+    /// There is more to take, after the others' turn.
+    turn_is_due: bool,
     /// The client sends no more.
     input_ended: bool,
     window: Window,
@@ -119,6 +125,15 @@ enum Intake {
     Lingering,
 }
 
+/// How [`SessionActor::take_commands`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// All that can be taken now is.
+    All,
+    /// It has had its turn.
+    Turn,
+}
+
 /// Looks after a session that has something outstanding.
 #[derive(Clone, Copy, Debug)]
 struct Watch {
@@ -128,6 +143,10 @@ struct Watch {
     sent_bytes: u64,
 }
 
+/// After so many commands the other actors of the thread have a turn: hundreds of
+/// clients that send `ping` as fast as they can must not keep a leader from its
+/// heartbeats.
+const TURN_COMMANDS: usize = 512;
 /// How often a [`Watch`] looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection that we end is still read from.
@@ -150,6 +169,7 @@ impl SessionActor {
             parser: Parser::new(config.limits),
             intake: Intake::Open,
             exhausted: true,
+            turn_is_due: false,
             input_ended: false,
             window: Window::new(config.limits.value_bytes_max),
             batch: Vec::new(),
@@ -278,10 +298,15 @@ impl Handler<EndSession> for SessionActor {
 impl SessionActor {
     /// Does what can be done now, after whatever has happened.
     fn advance(&mut self, ctx: &mut Context<Self>) {
-        self.take_commands();
+        if self.turn_is_due {
+            self.print_due();
+        } else if self.take_commands() == Taken::Turn {
+            self.arm_turn(ctx);
+        }
         self.send_batch();
         arm_write(self, ctx);
-        if self.window.is_empty() && self.connection.unsent_bytes() == 0 {
+        let is_quiet = self.window.is_empty() && self.connection.unsent_bytes() == 0;
+        if is_quiet && !self.turn_is_due {
             self.close_if_done(ctx);
         }
         let wants_input = match self.intake {
@@ -295,13 +320,25 @@ impl SessionActor {
         self.arm_watch(ctx);
     }
 
+    fn arm_turn(&mut self, ctx: &mut Context<Self>) {
+        self.turn_is_due = true;
+        let turn = tokio::task::yield_now().into_actor(self);
+        ctx.spawn(turn.map(|(), actor, ctx| {
+            actor.turn_is_due = false;
+            actor.advance(ctx);
+        }));
+    }
+
     /// Takes commands from the input, and hands due replies to the output, until
-    /// there are none or something has to be waited for.
-    fn take_commands(&mut self) {
+    /// there are none, something has to be waited for, or it is the others' turn.
+    fn take_commands(&mut self) -> Taken {
+        let mut taken = 0;
         loop {
             self.print_due();
             match self.intake {
+                Intake::Open if taken == TURN_COMMANDS => return Taken::Turn,
                 Intake::Open if !self.exhausted && self.has_room() => {
+                    taken += 1;
                     let input = self.connection.input();
                     match self.parser.next(input) {
                         Some(parsed) => self.take(parsed),
@@ -321,10 +358,10 @@ impl SessionActor {
                 Intake::Barrier { sent: true } if self.window.is_empty() => {
                     self.intake = Intake::Open;
                 }
-                Intake::Open | Intake::Barrier { .. } => return,
+                Intake::Open | Intake::Barrier { .. } => return Taken::All,
                 Intake::Discarding | Intake::Lingering => {
                     self.connection.input().clear();
-                    return;
+                    return Taken::All;
                 }
             }
         }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
 use crate::raft::Role;
-use crate::testing::{Inbox, probe, settle};
+use crate::testing::{Inbox, probe, settle, turn};
 use crate::types::{LogIndex, Term};
 
 const MIB: usize = 1 << 20;
@@ -331,6 +331,43 @@ async fn ten_thousand_commands_in_one_write_are_answered_in_order() {
     assert_eq!(client.hear().await, "");
     let largest = *largest.lock().unwrap();
     assert!((50..=1024).contains(&largest), "commands travel together: {largest}");
+}
+
+#[actix::test]
+async fn many_commands_in_one_write_are_taken_in_turns_with_others() {
+    let (raft, _inbox) = probe();
+    let mut client = Client::connect(config(), raft, MIB);
+    let commands = 20_000;
+    client.pipe().write_all("ping\r\n".repeat(commands).as_bytes()).await.unwrap();
+    let most = actix_rt::spawn(async move {
+        let (mut answered, mut most) = (0, 0);
+        while answered < commands {
+            turn().await;
+            let mut heard = Vec::with_capacity(MIB);
+            if let Some(read) = client.from_server.read_buf(&mut heard).now_or_never() {
+                let pongs = read.unwrap() / "PONG\r\n".len();
+                answered += pongs;
+                most = most.max(pongs);
+            }
+        }
+        most
+    });
+    // The end of one turn's commands and the beginning of the next.
+    let most = most.await.unwrap();
+    assert!((1..=2 * TURN_COMMANDS).contains(&most), "{most}");
+}
+
+#[actix::test]
+async fn a_half_close_behind_more_than_one_turn_of_commands_loses_none() {
+    let (raft, _inbox) = probe();
+    let mut client = Client::connect(config(), raft, MIB);
+    let commands = 3 * TURN_COMMANDS;
+    client.pipe().write_all("ping\r\n".repeat(commands).as_bytes()).await.unwrap();
+    client.hang_up();
+    let mut heard = Vec::new();
+    client.from_server.read_to_end(&mut heard).await.unwrap();
+    assert!(heard == "PONG\r\n".repeat(commands).as_bytes(), "{}", heard.len());
+    assert!(client.is_closed().await);
 }
 
 #[actix::test]
