@@ -333,7 +333,7 @@ fn a_counter_is_exact_after_killed_leaders() {
 
 #[test]
 fn a_stopped_leader_is_replaced_and_wakes_up_to_no_stale_read() {
-    let mut cluster = Cluster::start();
+    let cluster = Cluster::start();
     let stopped = cluster.wait_for_leader();
     let mut reader = cluster.connect(stopped).unwrap();
     assert!(reader.ask("set key 0 3\r\nold\r\n").unwrap().starts_with("OK "));
