@@ -1,5 +1,5 @@
 //! The two halves of a stream as an actor holds them: what it reads, what it is
-//! about to write, and a [`Pump`] in the actor's context that moves both.
+//! about to write, and a `Pump` in the actor's context that moves both.
 //!
 //! Not an actor: the part that SessionActor, PeerLinkActor and PeerSessionActor
 //! have in common. Reading is armed by hand, so an actor that has enough to do
@@ -8,7 +8,7 @@
 //! drain puts leaves with one system call. Everything unsent is counted
 //! ([`Connection::unsent_bytes`]); the bound on it is the actor's.
 //!
-//! In one turn a pump moves no more than [`TURN_BYTES`], then the other actors of
+//! In one turn a pump moves no more than `TURN_BYTES`, then the other actors of
 //! the thread have theirs. The kernel takes and gives megabytes at once: a few
 //! hundred clients that fetch large values, or send as fast as they can, would
 //! keep a leader from its heartbeats and cost it its leadership.

@@ -17,7 +17,7 @@
 //! client that sends faster than it is served, or does not read its replies, is
 //! slowed by TCP and never refused. One that takes nothing for
 //! `write_stall_ms_max` is cut off. Much that comes at once is taken in turns with
-//! the other actors of the thread, [`TURN_COMMANDS`] each.
+//! the other actors of the thread, `TURN_COMMANDS` each.
 //!
 //! Failure: a broken connection ends the session; its commands go on. When
 //! RaftActor is gone, every waiting command gets `ERR_INTERNAL` and the session
