@@ -338,14 +338,14 @@ fn a_stopped_leader_is_replaced_and_wakes_up_to_no_stale_read() {
     let mut reader = cluster.connect(stopped).unwrap();
     assert!(reader.ask("set key 0 3\r\nold\r\n").unwrap().starts_with("OK "));
     for signalled in [stopped, stopped % 5 + 1] {
-        cluster.signal(signalled, "-STOP");
+        cluster.signal(signalled, "STOP");
     }
     // It will be the first thing that the old leader hears.
     reader.send("get key\r\n").unwrap();
     let written = block_on(async { connect(&cluster).await.set("key", 0, b"new").await });
     written.expect("three servers are a majority");
     for signalled in [stopped, stopped % 5 + 1] {
-        cluster.signal(signalled, "-CONT");
+        cluster.signal(signalled, "CONT");
     }
     let read = reader.hear("get key\r\n").unwrap();
     assert!(read.starts_with("ERR_") || read == "VALUE 3\r\nnew\r\n", "{read}");

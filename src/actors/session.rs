@@ -146,7 +146,7 @@ struct Watch {
 /// After so many commands the other actors of the thread have a turn: hundreds of
 /// clients that send `ping` as fast as they can must not keep a leader from its
 /// heartbeats.
-const TURN_COMMANDS: usize = 512;
+const TURN_COMMANDS: usize = 16;
 /// How often a [`Watch`] looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection that we end is still read from.
