@@ -462,9 +462,15 @@ fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
-        page_bytes_max: limits.append_bytes_max,
+        page_bytes_max: REPLAY_PAGE_BYTES,
     }
 }
+
+/// Entries that are read from the log for the store, after a start, come in pages
+/// of so many bytes: a page is some milliseconds of work, in which this thread
+/// hears no heartbeat and sends none. Ten times as much, and servers that start
+/// together on few processors take each other for dead.
+const REPLAY_PAGE_BYTES: u64 = 128 * 1024;
 
 fn progress_settings(settings: &Settings) -> ProgressSettings {
     let limits = &settings.limits;
