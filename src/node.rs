@@ -22,6 +22,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::LocalSet;
 
 use crate::actors::client_acceptor::{
     self, ClientAcceptorActor, ClientAcceptorPorts, StopAccepting,
@@ -60,12 +61,13 @@ pub struct Environment {
 }
 
 /// Where actors run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Placement {
     /// What blocks has an arbiter of its own, sessions as many as are configured.
     Threads,
-    /// All on the calling arbiter, so that a run can be repeated exactly.
-    Inline,
+    /// All on the calling thread, so that a run can be repeated exactly. What
+    /// blocks is in this set: who drives it decides how long the disk takes.
+    Inline(Rc<LocalSet>),
 }
 
 /// Why a node could not start, or had to stop.
@@ -186,8 +188,13 @@ pub async fn start(
     let (failed, failure) = tokio::sync::mpsc::unbounded_channel();
     let fatal = FailureActor { failed }.start().recipient();
     let log_ports = LogPorts { raft: raft.clone().recipient(), fatal };
-    let log = match placement {
-        Placement::Inline => LogActor::new(storage, log_ports).start(),
+    let log = match &placement {
+        Placement::Inline(blocking) => {
+            let log_ctx = Context::<LogActor>::new();
+            let log = log_ctx.address();
+            blocking.spawn_local(log_ctx.into_future(LogActor::new(storage, log_ports)));
+            log
+        }
         Placement::Threads => {
             let arbiter = Arbiter::new();
             let log = LogActor::start_in_arbiter(&arbiter.handle(), move |_| {
@@ -272,7 +279,7 @@ pub async fn start(
     )
     .start();
     let session_arbiters = match placement {
-        Placement::Inline => Vec::new(),
+        Placement::Inline(_) => Vec::new(),
         Placement::Threads => {
             (0..settings.session.threads).map(|_| Arbiter::new()).collect::<Vec<_>>()
         }

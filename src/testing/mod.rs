@@ -2,6 +2,7 @@
 
 mod disk;
 mod probe;
+pub mod simulation;
 
 pub use disk::{Crash, DiskOperation, SimDisk};
 pub use probe::{Inbox, Probe, probe, settle, turn};

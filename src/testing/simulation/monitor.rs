@@ -1,0 +1,114 @@
+//! Asks every node for its status, all the time, and believes none of it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::client::Lines;
+use super::network::SimHost;
+use super::world::{World, host};
+
+/// How often a node is asked.
+const INTERVAL: Duration = Duration::from_millis(35);
+/// How long it may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a node told of itself at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub(super) id: u64,
+    /// Which of its lives.
+    pub(super) life: u64,
+    pub(super) role: String,
+    pub(super) term: u64,
+    pub(super) commit_index: u64,
+    pub(super) last_applied: u64,
+    pub(super) last_log_index: u64,
+    pub(super) store_digest: u64,
+}
+
+/// Watches node `id` for ever.
+pub(super) async fn watch(world: Rc<World>, id: u64) {
+    let from = world.network.calm_host("monitor");
+    let mut lines = None;
+    let mut last: Option<Sample> = None;
+    loop {
+        sleep(INTERVAL).await;
+        let life = world.machines[&id].lives.get();
+        let asked = ask(&from, id, life, lines.take());
+        let Ok(Ok((sample, connection))) = timeout(PATIENCE, asked).await else { continue };
+        // Of a node that was started again meanwhile nobody knows which life spoke.
+        if world.machines[&id].lives.get() != life {
+            continue;
+        }
+        lines = Some(connection);
+        check(&world, last.as_ref(), &sample);
+        last = Some(sample.clone());
+        world.samples.borrow_mut().push(sample);
+    }
+}
+
+/// One status of a node; the connection is used again when it is still good.
+pub(super) async fn ask(
+    from: &SimHost,
+    id: u64,
+    life: u64,
+    lines: Option<Lines>,
+) -> io::Result<(Sample, Lines)> {
+    let mut lines = match lines {
+        Some(lines) => lines,
+        None => Lines::connect(from, &host(id)).await?,
+    };
+    lines.send(b"status\r\n").await?;
+    let mut fields = BTreeMap::new();
+    loop {
+        let line = lines.line().await?;
+        if line == "END" {
+            break;
+        }
+        let (name, value) = line.split_once(' ').ok_or(io::ErrorKind::InvalidData)?;
+        fields.insert(name.to_owned(), value.to_owned());
+    }
+    let number = |name: &str| -> io::Result<u64> {
+        fields.get(name).and_then(|value| value.parse().ok()).ok_or(io::ErrorKind::InvalidData.into())
+    };
+    let digest = fields.get("store_digest").and_then(|value| u64::from_str_radix(value, 16).ok());
+    let sample = Sample {
+        id,
+        life,
+        role: fields.get("role").cloned().unwrap_or_default(),
+        term: number("term")?,
+        commit_index: number("commit_index")?,
+        last_applied: number("last_applied")?,
+        last_log_index: number("last_log_index")?,
+        store_digest: digest.ok_or(io::ErrorKind::InvalidData)?,
+    };
+    Ok((sample, lines))
+}
+
+/// What one sample and the one before must fulfil. What all samples must fulfil
+/// together is checked at the end, by the audit.
+fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
+    let Sample { id, life, term, commit_index, last_applied, last_log_index, .. } = sample;
+    world.trace.count(&[*id, *life, *term, *commit_index, *last_applied, sample.store_digest]);
+    if sample.role != "learner" {
+        world.voters.borrow_mut().insert(*id);
+        if world.forgetful.get() == Some(*id) {
+            world.forgetful.set(None);
+        }
+    }
+    // Commit is told by the core, applied by the store a moment later.
+    if commit_index > last_log_index {
+        world.violate(format!("n{id} committed what it does not have: {sample:?}"));
+    }
+    let Some(last) = last.filter(|last| last.life == sample.life) else { return };
+    if last.term > *term
+        || last.commit_index > *commit_index
+        || last.last_applied > *last_applied
+    {
+        world.violate(format!("n{id} went back: {last:?}, then {sample:?}"));
+    }
+}

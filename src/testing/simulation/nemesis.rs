@@ -1,0 +1,207 @@
+//! Does what the plan says that goes wrong, and mends it at the end.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::time::{Instant, sleep};
+
+use super::network::Weather;
+use super::plan::Fault;
+use super::world::{Machine, World, host};
+use crate::testing::{Crash, SimDisk};
+
+/// Makes trouble for as long as the plan says.
+pub(super) async fn run(world: &Rc<World>) {
+    let end = Instant::now() + Duration::from_millis(world.plan.trouble_ms);
+    while Instant::now() < end {
+        let pause_ms = world.random(|rng| rng.random_range(1..=world.plan.fault_pause_ms_max));
+        sleep(Duration::from_millis(pause_ms)).await;
+        let fault = draw(world);
+        if inflict(world, fault) {
+            world.count(fault);
+        }
+    }
+}
+
+/// From here on nothing goes wrong: lines are whole, disks good, nodes up.
+pub(super) fn make_peace(world: &Rc<World>) {
+    world.trace.say(&"peace");
+    world.network.heal();
+    world.network.set_weather(Weather {
+        delay_ms_min: 0,
+        delay_ms_max: 2,
+        spike_probability: 0.0,
+        spike_ms_max: 0,
+        tear_probability: 0.0,
+    });
+    for (id, machine) in &world.machines {
+        machine.pause(false);
+        machine.stall_disk(false);
+        machine.mend_disk();
+        world.start(*id);
+    }
+}
+
+fn draw(world: &World) -> Fault {
+    let all: u32 = world.plan.faults.iter().map(|(_, weight)| weight).sum();
+    let mut at = world.random(|rng| rng.random_range(0..all));
+    for (fault, weight) in &world.plan.faults {
+        if at < *weight {
+            return *fault;
+        }
+        at -= weight;
+    }
+    unreachable!("the weights sum up to what was drawn from")
+}
+
+fn some(world: &World, ids: &[u64]) -> u64 {
+    ids[world.random(|rng| rng.random_range(0..ids.len()))]
+}
+
+/// False when it cannot be done now.
+fn inflict(world: &Rc<World>, fault: Fault) -> bool {
+    let up = world.up();
+    let all: Vec<u64> = world.machines.keys().copied().collect();
+    if up.is_empty() {
+        return false;
+    }
+    let id = some(world, &up);
+    let machine = Rc::clone(&world.machines[&id]);
+    world.trace.say(&format_args!("{fault:?}, n{id} if it is for one"));
+    match fault {
+        Fault::Kill => world.crash(id, false),
+        Fault::PowerLoss => world.crash(id, true),
+        Fault::Blackout => up.iter().for_each(|id| world.crash(*id, true)),
+        Fault::Stop => machine.stop(),
+        Fault::Pause => {
+            let ms = world.random(|rng| [20, 300, 3_000][rng.random_range(0..3)]);
+            let ms = world.random(|rng| rng.random_range(1..=ms));
+            machine.pause(true);
+            after(ms, move || machine.pause(false));
+        }
+        Fault::SlowDisk => slow_down(world, machine),
+        Fault::Partition => {
+            let is_in = |_: &u64| world.random(|rng| rng.random_bool(0.5));
+            let (side, other): (Vec<u64>, Vec<u64>) = all.iter().partition(|id| is_in(id));
+            cut_between(world, &side, &other);
+        }
+        Fault::OneWay => {
+            for _ in 0..world.random(|rng| rng.random_range(1..=all.len())) {
+                let to = host(some(world, &all));
+                let client = world.random(|rng| rng.random_bool(0.2));
+                let from = match client {
+                    true => format!("c{}", some(world, &(1..=world.plan.clients).collect::<Vec<_>>())),
+                    false => host(some(world, &all)),
+                };
+                match world.random(|rng| rng.random_bool(0.5)) {
+                    true => world.network.cut(&from, &to),
+                    false => world.network.cut(&to, &from),
+                }
+            }
+        }
+        Fault::Chain => {
+            for a in &all {
+                let far: Vec<u64> = all.iter().copied().filter(|b| a.abs_diff(*b) > 1).collect();
+                cut_between(world, &[*a], &far);
+            }
+        }
+        Fault::Star => {
+            for a in all.iter().filter(|a| **a != id) {
+                let rest: Vec<u64> =
+                    all.iter().copied().filter(|b| *b != id && b != a).collect();
+                cut_between(world, &[*a], &rest);
+            }
+        }
+        Fault::Heal => world.network.heal(),
+        Fault::Break => {
+            let times = world.random(|rng| rng.random_range(1..=6));
+            return (0..times).any(|_| world.network.break_some_connection());
+        }
+        Fault::Clock => {
+            let most_ms = world.random(|rng| [50, 5_000, 10_000_000][rng.random_range(0..3)]);
+            machine.clock.set_offset_ms(world.random(|rng| rng.random_range(-most_ms..=most_ms)));
+        }
+        Fault::WriteError => {
+            let nth = world.random(|rng| rng.random_range(1..=8));
+            machine.spoil_disk(fault, |disk| disk.fail_write(nth, io::ErrorKind::Other));
+        }
+        Fault::SyncError => {
+            let nth = world.random(|rng| rng.random_range(1..=8));
+            machine.spoil_disk(fault, |disk| disk.fail_sync(nth, io::ErrorKind::Other));
+        }
+        Fault::DiskFull => {
+            let room = world.random(|rng| rng.random_range(0..=2_000));
+            machine.spoil_disk(fault, |disk| disk.set_capacity(Some(disk.used_bytes() + room)));
+        }
+        Fault::DiskCut => {
+            let operations = world.random(|rng| rng.random_range(0..=20));
+            machine.spoil_disk(fault, |disk| disk.cut_power_after(operations));
+        }
+        Fault::Wipe => return wipe(world, id),
+    }
+    true
+}
+
+fn after(ms: u64, then: impl FnOnce() + 'static) {
+    actix::spawn(async move {
+        sleep(Duration::from_millis(ms)).await;
+        then();
+    });
+}
+
+/// The disk is busy again and again, or once for long.
+fn slow_down(world: &Rc<World>, machine: Rc<Machine>) {
+    let (times, busy_ms) =
+        world.random(|rng| [(1, 4_000), (1, 600), (20, 60), (100, 8)][rng.random_range(0..4)]);
+    let world = Rc::clone(world);
+    actix::spawn(async move {
+        for _ in 0..times {
+            if world.is_over.get() {
+                break;
+            }
+            machine.stall_disk(true);
+            let ms = world.random(|rng| rng.random_range(1..=busy_ms));
+            sleep(Duration::from_millis(ms)).await;
+            machine.stall_disk(false);
+            sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+fn cut_between(world: &World, side: &[u64], other: &[u64]) {
+    for a in side {
+        for b in other {
+            world.network.cut(&host(*a), &host(*b));
+            world.network.cut(&host(*b), &host(*a));
+        }
+    }
+}
+
+/// One member at a time may forget, once all have taken part (docs/adr/0005).
+fn wipe(world: &Rc<World>, id: u64) -> bool {
+    let all_voted = world.voters.borrow().len() as u64 == world.plan.nodes;
+    if world.forgetful.get().is_some() || !all_voted {
+        return false;
+    }
+    world.forgetful.set(Some(id));
+    world.crash(id, false);
+    world.machines[&id].lose_everything();
+    true
+}
+
+impl Machine {
+    fn lose_everything(&self) {
+        for path in self.disk.paths() {
+            self.disk.lose(&path);
+        }
+        // The names are durably gone.
+        self.disk.crash(Crash::KeepUnsynced);
+    }
+
+    fn mend_disk(&self) {
+        let mend = |disk: &SimDisk| disk.set_capacity(None);
+        mend(&self.disk);
+    }
+}

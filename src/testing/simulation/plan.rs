@@ -1,0 +1,178 @@
+//! What one seed is about: how many nodes, which settings, which faults and how
+//! often. Drawn anew for each seed ("swarm"), for a run in which everything goes
+//! wrong at once never gets anywhere, and one with few faults goes deep.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::network::Weather;
+use crate::config::Settings;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Nodes, numbered from 1.
+    pub nodes: u64,
+    /// Their servers.toml.
+    pub settings: Settings,
+    /// How long things go wrong, in milliseconds.
+    pub trouble_ms: u64,
+    /// The network of the whole trouble.
+    pub weather: Weather,
+    /// Every fault, with its weight among the others; 0 for those that this seed
+    /// does without.
+    pub faults: Vec<(Fault, u32)>,
+    /// The longest pause between two faults, in milliseconds.
+    pub fault_pause_ms_max: u64,
+    /// The longest that a node stays down, in milliseconds.
+    pub down_ms_max: u64,
+    /// Clients at work.
+    pub clients: u64,
+    /// Keys that they share.
+    pub keys: u64,
+    /// The longest pause between two commands of a client, in milliseconds.
+    pub think_ms_max: u64,
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The process is killed; the machine lives.
+    Kill,
+    /// The machine loses power, and some of what was not synced.
+    PowerLoss,
+    /// All machines lose power at once.
+    Blackout,
+    /// The process is told to stop, and does.
+    Stop,
+    /// The process does nothing for a while, and does not know it.
+    Pause,
+    /// The disk takes its time for a sync, or stands still.
+    SlowDisk,
+    /// Some hosts cannot reach the others.
+    Partition,
+    /// Some lines are dead in one direction.
+    OneWay,
+    /// Every host reaches its two neighbours only.
+    Chain,
+    /// All reach one host, and nobody else.
+    Star,
+    /// The lines are whole again.
+    Heal,
+    /// Connections break.
+    Break,
+    /// A clock is set.
+    Clock,
+    /// A write fails.
+    WriteError,
+    /// A sync fails.
+    SyncError,
+    /// The disk is full, for a while.
+    DiskFull,
+    /// The power goes between two operations of the disk.
+    DiskCut,
+    /// The data directory is lost.
+    Wipe,
+}
+
+const FAULTS: [(Fault, u32); 18] = [
+    (Fault::Kill, 10),
+    (Fault::PowerLoss, 10),
+    (Fault::Blackout, 2),
+    (Fault::Stop, 5),
+    (Fault::Pause, 10),
+    (Fault::SlowDisk, 10),
+    (Fault::Partition, 10),
+    (Fault::OneWay, 6),
+    (Fault::Chain, 4),
+    (Fault::Star, 4),
+    (Fault::Heal, 25),
+    (Fault::Break, 15),
+    (Fault::Clock, 6),
+    (Fault::WriteError, 4),
+    (Fault::SyncError, 4),
+    (Fault::DiskFull, 3),
+    (Fault::DiskCut, 6),
+    (Fault::Wipe, 3),
+];
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn draw(rng: &mut StdRng) -> Plan {
+        let nodes = [1, 3, 3, 3, 3, 5, 5, 5, 7][rng.random_range(0..9)];
+        let weather = match rng.random_range(0..4) {
+            0 => Weather { delay_ms_max: 1, ..draw_weather(rng) },
+            1 => Weather { spike_probability: 0.0, ..draw_weather(rng) },
+            _ => draw_weather(rng),
+        };
+        let mut faults = FAULTS.to_vec();
+        for (fault, weight) in &mut faults {
+            let is_left_out = rng.random_bool(0.45) && *fault != Fault::Heal;
+            if is_left_out || (*fault == Fault::Wipe && nodes == 1) {
+                *weight = 0;
+            } else {
+                *weight *= rng.random_range(1..=4);
+            }
+        }
+        Plan {
+            nodes,
+            settings: draw_settings(nodes, rng),
+            trouble_ms: rng.random_range(8_000..=25_000),
+            weather,
+            faults,
+            fault_pause_ms_max: [300, 1_000, 3_000, 8_000][rng.random_range(0..4)],
+            down_ms_max: [300, 1_500, 6_000][rng.random_range(0..3)],
+            clients: rng.random_range(2..=5),
+            keys: rng.random_range(1..=4),
+            think_ms_max: [5, 40, 200][rng.random_range(0..3)],
+        }
+    }
+}
+
+fn draw_weather(rng: &mut StdRng) -> Weather {
+    Weather {
+        delay_ms_min: 0,
+        delay_ms_max: [1, 3, 10, 40][rng.random_range(0..4)],
+        spike_probability: [0.0, 0.01, 0.1][rng.random_range(0..3)],
+        spike_ms_max: [50, 200, 500][rng.random_range(0..3)],
+        tear_probability: [0.0, 0.05, 0.5][rng.random_range(0..3)],
+    }
+}
+
+/// Small bounds, so that small runs reach them.
+fn draw_settings(nodes: u64, rng: &mut StdRng) -> Settings {
+    let mut text = String::new();
+    for id in 1..=nodes {
+        writeln!(
+            text,
+            "[[servers]]\nid = {id}\nhostname = \"n{id}\"\nclient_port = 9000\nlog_port = 9001"
+        )
+        .expect("memory takes any text");
+    }
+    let append_entries_max = [1, 4, 64, 1024][rng.random_range(0..4)];
+    let append_bytes_max = [200, 2_000, 1 << 20][rng.random_range(0..3)];
+    let inflight_entries = append_entries_max * [1, 2, 16][rng.random_range(0..3)];
+    writeln!(
+        text,
+        "[log]\nsegment_bytes = {}\n[limits]\nrequest_timeout_ms = {}\nvalue_bytes_max = 1024\n\
+         append_entries_max = {append_entries_max}\nappend_bytes_max = {append_bytes_max}\n\
+         peer_inflight_entries_max = {inflight_entries}\npeer_inflight_bytes_max = {}",
+        [70_000, 200_000, 64 << 20][rng.random_range(0..3)],
+        [300, 1_000, 5_000][rng.random_range(0..3)],
+        append_bytes_max.max(2_000) * [1, 4][rng.random_range(0..2)],
+    )
+    .expect("memory takes any text");
+    let timing = [(10, 150, 300, 50), (10, 150, 300, 30), (20, 300, 600, 60), (5, 60, 120, 20)];
+    let (tick, min, max, heartbeat) = timing[rng.random_range(0..4)];
+    writeln!(
+        text,
+        "[raft]\ntick_ms = {tick}\nelection_timeout_ms = [{min}, {max}]\n\
+         heartbeat_interval_ms = {heartbeat}"
+    )
+    .expect("memory takes any text");
+    Settings::parse(Path::new("servers.toml"), &text, &Default::default())
+        .unwrap_or_else(|error| panic!("the plan's own servers.toml is wrong: {error}\n{text}"))
+}

@@ -1,0 +1,328 @@
+//! The machines: each with a disk, a clock, a place in the network, and most of
+//! the time a node.
+//!
+//! A node's tasks live in a set of their own, so that a crash is the drop of that
+//! set: all actors end at the same moment, wherever they are. actix lets an actor
+//! that is dropped go through its mailbox once more; by then its disk is dead, so
+//! that it can promise nothing. A process that is paused is a set that nobody
+//! polls, and a disk that stands still is one, too: LogActor has a set of its own,
+//! as it has a thread in production.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+use super::clock::SimClock;
+use super::history::Operation;
+use super::monitor::Sample;
+use super::network::SimNetwork;
+use super::plan::{Fault, Plan};
+use super::trace::Trace;
+use crate::node::{self, Environment, NodeError, Placement};
+use crate::storage::StorageError;
+use crate::testing::{Crash, SimDisk};
+use crate::types::NodeId;
+
+/// Everything that a seed makes.
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) trace: Trace,
+    pub(super) network: SimNetwork,
+    pub(super) machines: BTreeMap<u64, Rc<Machine>>,
+    pub(super) history: RefCell<Vec<Operation>>,
+    /// What every node told of itself.
+    pub(super) samples: RefCell<Vec<Sample>>,
+    pub(super) faults: RefCell<BTreeMap<Fault, u64>>,
+    /// The clients are to finish.
+    pub(super) is_over: Cell<bool>,
+    /// The one whose directory was lost and who has no vote since.
+    pub(super) forgetful: Cell<Option<u64>>,
+    /// Who has had a vote since the beginning.
+    pub(super) voters: RefCell<BTreeSet<u64>>,
+    violations: RefCell<Vec<String>>,
+    moment: Cell<u64>,
+    rng: RefCell<StdRng>,
+}
+
+/// See the module.
+pub(super) struct Machine {
+    pub(super) id: u64,
+    pub(super) disk: SimDisk,
+    pub(super) clock: SimClock,
+    /// Counts starts of the node.
+    pub(super) lives: Cell<u64>,
+    life: RefCell<Option<Life>>,
+    /// What the nemesis has done to the disk in this life.
+    disk_fault: Cell<Option<Fault>>,
+    is_paused: Cell<bool>,
+    is_disk_stalled: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    stop: Rc<Notify>,
+}
+
+/// A running node.
+struct Life {
+    main: Pin<Box<dyn Future<Output = End>>>,
+    log: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// Why a process ended by itself.
+enum End {
+    Refused(NodeError),
+    Failed(StorageError),
+    Stopped,
+}
+
+pub(super) fn host(id: u64) -> String {
+    format!("n{id}")
+}
+
+impl Machine {
+    fn new(id: u64, clock: SimClock) -> Machine {
+        Machine {
+            id,
+            disk: SimDisk::new(),
+            clock,
+            lives: Cell::new(0),
+            life: RefCell::default(),
+            disk_fault: Cell::default(),
+            is_paused: Cell::default(),
+            is_disk_stalled: Cell::default(),
+            waker: RefCell::default(),
+            stop: Rc::default(),
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.life.borrow().is_some()
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<End>> {
+        *self.waker.borrow_mut() = Some(cx.waker().clone());
+        let mut life = self.life.borrow_mut();
+        let Some(running) = life.as_mut() else { return Poll::Ready(None) };
+        if self.is_paused.get() {
+            return Poll::Pending;
+        }
+        if !self.is_disk_stalled.get() {
+            // It never ends: LogActor's set waits for more.
+            let _ = running.log.as_mut().poll(cx);
+        }
+        let Poll::Ready(end) = running.main.as_mut().poll(cx) else { return Poll::Pending };
+        let ended = life.take();
+        drop(life);
+        drop(ended);
+        Poll::Ready(Some(end))
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn pause(&self, is_paused: bool) {
+        self.is_paused.set(is_paused);
+        self.wake();
+    }
+
+    pub(super) fn stall_disk(&self, is_stalled: bool) {
+        self.is_disk_stalled.set(is_stalled);
+        self.wake();
+    }
+
+    /// Tells the process to stop, as SIGTERM does.
+    pub(super) fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Spoils the disk for the rest of this life.
+    pub(super) fn spoil_disk(&self, fault: Fault, spoil: impl FnOnce(&SimDisk)) {
+        self.disk_fault.set(Some(fault));
+        spoil(&self.disk);
+    }
+
+    fn end_life(&self, crash: Option<Crash>) {
+        // First the disk: what the actors still do when they are dropped must
+        // not count.
+        match crash {
+            Some(crash) => self.disk.crash(crash),
+            None => self.disk.kill(),
+        }
+        let life = self.life.borrow_mut().take();
+        drop(life);
+        self.disk_fault.set(None);
+        self.is_paused.set(false);
+        self.is_disk_stalled.set(false);
+        self.wake();
+    }
+}
+
+impl World {
+    pub(super) fn new(plan: Plan, network: SimNetwork, trace: Trace, mut rng: StdRng) -> World {
+        let skew_ms = [0, 100, 100_000][rng.random_range(0..3)];
+        let machine = |id| {
+            let clock = SimClock::new(rng.random_range(-skew_ms..=skew_ms));
+            (id, Rc::new(Machine::new(id, clock)))
+        };
+        World {
+            machines: (1..=plan.nodes).map(machine).collect(),
+            plan,
+            trace,
+            network,
+            history: RefCell::default(),
+            samples: RefCell::default(),
+            faults: RefCell::default(),
+            is_over: Cell::default(),
+            forgetful: Cell::default(),
+            voters: RefCell::default(),
+            violations: RefCell::default(),
+            moment: Cell::default(),
+            rng: RefCell::new(StdRng::seed_from_u64(rng.random())),
+        }
+    }
+
+    /// The next moment of the clock that all clients share.
+    pub(super) fn moment(&self) -> u64 {
+        self.moment.set(self.moment.get() + 1);
+        self.moment.get()
+    }
+
+    pub(super) fn violate(&self, what: String) {
+        self.trace.say(&format_args!("VIOLATION: {what}"));
+        self.violations.borrow_mut().push(what);
+    }
+
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.violations.borrow().clone()
+    }
+
+    pub(super) fn count(&self, fault: Fault) {
+        *self.faults.borrow_mut().entry(fault).or_default() += 1;
+    }
+
+    pub(super) fn random<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.rng.borrow_mut())
+    }
+
+    pub(super) fn up(&self) -> Vec<u64> {
+        self.machines.values().filter(|machine| machine.is_up()).map(|m| m.id).collect()
+    }
+
+    /// Starts the node of a machine that has none.
+    pub(super) fn start(self: &Rc<World>, id: u64) {
+        let machine = Rc::clone(&self.machines[&id]);
+        if machine.is_up() {
+            return;
+        }
+        machine.lives.set(machine.lives.get() + 1);
+        self.trace.say(&format_args!("n{id} starts, life {}", machine.lives.get()));
+        self.network.power_on(&host(id));
+        let log_set = Rc::new(LocalSet::new());
+        let environment = Environment {
+            network: Rc::new(self.network.host(&host(id))),
+            clock: Arc::new(machine.clock.clone()),
+            disk: Box::new(machine.disk.clone()),
+            placement: Placement::Inline(Rc::clone(&log_set)),
+            seed: self.random(|rng| rng.random()),
+        };
+        let settings = self.plan.settings.clone();
+        // A wish to stop that came too late for the last life is not for this one.
+        let stop = Rc::clone(&machine.stop);
+        let main = async move {
+            let set = LocalSet::new();
+            set.run_until(async move {
+                let mut node = match node::start(&settings, NodeId(id), environment).await {
+                    Ok(node) => node,
+                    Err(error) => return End::Refused(error),
+                };
+                let failure = {
+                    let stopped = std::pin::pin!(stop.notified());
+                    match select(std::pin::pin!(node.failed()), stopped).await {
+                        Either::Left((error, _)) => Some(error),
+                        Either::Right(_) => None,
+                    }
+                };
+                match failure {
+                    Some(error) => End::Failed(error),
+                    None => {
+                        node.stop().await;
+                        End::Stopped
+                    }
+                }
+            })
+            .await
+        };
+        let log = async move { log_set.run_until(std::future::pending()).await };
+        *machine.life.borrow_mut() = Some(Life { main: Box::pin(main), log: Box::pin(log) });
+        let world = Rc::clone(self);
+        actix::spawn(async move {
+            if let Some(end) = std::future::poll_fn(|cx| machine.poll(cx)).await {
+                world.on_end(&machine, &end);
+            }
+        });
+    }
+
+    /// The process has ended by itself.
+    fn on_end(self: &Rc<World>, machine: &Rc<Machine>, end: &End) {
+        let id = machine.id;
+        let fault = machine.disk_fault.get();
+        let crash = (fault == Some(Fault::DiskCut))
+            .then(|| Crash::Seeded(self.random(|rng| rng.random())));
+        match end {
+            End::Stopped => self.trace.say(&format_args!("n{id} stopped")),
+            End::Refused(error) => self.trace.say(&format_args!("n{id} did not start: {error}")),
+            End::Failed(error) => self.trace.say(&format_args!("n{id} failed: {error}")),
+        }
+        if let (End::Refused(_) | End::Failed(_), None) = (end, fault) {
+            self.violate(format!("n{id} ended although nothing was done to its disk"));
+        }
+        machine.end_life(crash);
+        self.start_later(id);
+    }
+
+    /// Ends the life of a node at once; with `is_power_lost` it takes with it
+    /// what its disk had not made durable, by chance.
+    pub(super) fn crash(self: &Rc<World>, id: u64, is_power_lost: bool) {
+        let machine = &self.machines[&id];
+        if !machine.is_up() {
+            return;
+        }
+        let crash = is_power_lost.then(|| match self.random(|rng| rng.random_range(0..4)) {
+            0 => Crash::LoseUnsynced,
+            1 => Crash::KeepUnsynced,
+            _ => Crash::Seeded(self.random(|rng| rng.random())),
+        });
+        if is_power_lost {
+            self.network.power_off(&host(id));
+        }
+        self.trace.say(&format_args!("n{id} crashes {crash:?}"));
+        machine.end_life(crash);
+        self.start_later(id);
+    }
+
+    /// Somebody will see that it is down, and start it.
+    fn start_later(self: &Rc<World>, id: u64) {
+        let down_ms_max = self.plan.down_ms_max;
+        let down_ms = self.random(|rng| rng.random_range(0..=down_ms_max));
+        let (world, life) = (Rc::clone(self), self.machines[&id].lives.get());
+        actix::spawn(async move {
+            sleep(Duration::from_millis(down_ms)).await;
+            if world.machines[&id].lives.get() == life {
+                world.start(id);
+            }
+        });
+    }
+}
