@@ -214,27 +214,33 @@ fn intervals(history: &[Operation], places: &[usize]) -> Result<Vec<Interval>, S
     Ok(intervals)
 }
 
-/// Which operations have had their moment.
+/// Which operations have had their moment: a bit for each.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Done {
-    /// All up to here have.
-    base: usize,
-    /// And of those behind, these.
-    beyond: BTreeSet<usize>,
-}
+struct Done(Vec<u64>);
 
 impl Done {
-    fn contains(&self, place: usize) -> bool {
-        place < self.base || self.beyond.contains(&place)
+    fn nothing(operations: usize) -> Done {
+        let mut done = Done(vec![0; operations.div_ceil(64)]);
+        // The bits behind the last operation are not to be done.
+        for place in operations..64 * done.0.len() {
+            done.0[place / 64] |= 1 << (place % 64);
+        }
+        done
     }
 
     fn with(&self, place: usize) -> Done {
         let mut done = self.clone();
-        done.beyond.insert(place);
-        while done.beyond.remove(&done.base) {
-            done.base += 1;
-        }
+        done.0[place / 64] |= 1 << (place % 64);
         done
+    }
+
+    /// What is not done, in order.
+    fn due(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().filter(|(_, word)| **word != u64::MAX).flat_map(
+            |(number, word)| {
+                (0..64).filter(move |bit| word & (1 << bit) == 0).map(move |bit| 64 * number + bit)
+            },
+        )
     }
 }
 
@@ -242,7 +248,7 @@ impl Done {
 fn search(history: &[Operation], intervals: &[Interval]) -> Verdict {
     let answered = intervals.iter().filter(|interval| interval.returned != u64::MAX).count();
     let mut seen: BTreeSet<(Done, State)> = BTreeSet::new();
-    let mut stack = vec![(Done { base: 0, beyond: BTreeSet::new() }, None, 0)];
+    let mut stack = vec![(Done::nothing(intervals.len()), None, 0)];
     let (mut steps, mut furthest) = (0, (0, Vec::new()));
     while let Some((done, state, answers)) = stack.pop() {
         if answers == answered {
@@ -256,10 +262,9 @@ fn search(history: &[Operation], intervals: &[Interval]) -> Verdict {
             return Verdict::GivenUp;
         }
         // Only what was sent before the first answer that is still due may be next.
-        let due = (done.base..intervals.len()).filter(|place| !done.contains(*place));
         let mut deadline = u64::MAX;
         let mut candidates = Vec::new();
-        for place in due {
+        for place in done.due() {
             if intervals[place].invoked > deadline {
                 break;
             }

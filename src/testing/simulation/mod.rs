@@ -57,6 +57,8 @@ pub struct Report {
     pub events: u64,
     /// Faults by kind.
     pub faults: BTreeMap<Fault, u64>,
+    /// The history was too hard to find an order for.
+    pub is_given_up: bool,
     /// From peace to the first write, in milliseconds.
     pub recovery_ms: u64,
 }
@@ -139,7 +141,7 @@ async fn run(seed: u64, is_told: bool) -> Report {
     let ticks = begin.elapsed().as_millis() as u64 * world.plan.nodes
         / world.plan.settings.raft.tick_ms;
     let operations = world.history.borrow().len() as u64;
-    let report = Report {
+    Report {
         seed,
         violations: world.violations(),
         hash: world.trace.hash() ^ world.network.hash().rotate_left(1),
@@ -147,9 +149,9 @@ async fn run(seed: u64, is_told: bool) -> Report {
         operations,
         events: world.network.deliveries() + disk_operations + ticks + world.trace.events(),
         faults: world.faults.borrow().clone(),
+        is_given_up: world.is_given_up.get(),
         recovery_ms,
-    };
-    report
+    }
 }
 
 /// A write goes through; how long that took.
@@ -181,6 +183,7 @@ async fn agree(world: &World) -> Option<u64> {
     loop {
         let statuses = statuses(world).await;
         if let Some(committed) = agreed(&statuses) {
+            world.is_agreed.set(true);
             return Some(committed);
         }
         if Instant::now() > deadline {

@@ -47,7 +47,9 @@ pub(super) async fn watch(world: Rc<World>, id: u64) {
         lines = Some(connection);
         check(&world, last.as_ref(), &sample);
         last = Some(sample.clone());
-        world.samples.borrow_mut().push(sample);
+        if !world.is_agreed.get() {
+            world.samples.borrow_mut().push(sample);
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl Plan {
             down_ms_max: [300, 1_500, 6_000][rng.random_range(0..3)],
             clients: rng.random_range(2..=5),
             keys: rng.random_range(1..=4),
-            think_ms_max: [5, 40, 200][rng.random_range(0..3)],
+            think_ms_max: [20, 60, 200][rng.random_range(0..3)],
         }
     }
 }

@@ -47,10 +47,14 @@ pub(super) struct World {
     pub(super) faults: RefCell<BTreeMap<Fault, u64>>,
     /// The clients are to finish.
     pub(super) is_over: Cell<bool>,
+    /// All nodes are equal; what they write while they stop is not looked at.
+    pub(super) is_agreed: Cell<bool>,
     /// The one whose directory was lost and who has no vote since.
     pub(super) forgetful: Cell<Option<u64>>,
     /// Who has had a vote since the beginning.
     pub(super) voters: RefCell<BTreeSet<u64>>,
+    /// The search for an order of the history was given up.
+    pub(super) is_given_up: Cell<bool>,
     violations: RefCell<Vec<String>>,
     moment: Cell<u64>,
     rng: RefCell<StdRng>,
@@ -69,7 +73,8 @@ pub(super) struct Machine {
     is_paused: Cell<bool>,
     is_disk_stalled: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    stop: Rc<Notify>,
+    /// Tells the process of this life to stop.
+    stop: RefCell<Rc<Notify>>,
 }
 
 /// A running node.
@@ -101,7 +106,7 @@ impl Machine {
             is_paused: Cell::default(),
             is_disk_stalled: Cell::default(),
             waker: RefCell::default(),
-            stop: Rc::default(),
+            stop: RefCell::default(),
         }
     }
 
@@ -145,7 +150,7 @@ impl Machine {
 
     /// Tells the process to stop, as SIGTERM does.
     pub(super) fn stop(&self) {
-        self.stop.notify_one();
+        self.stop.borrow().notify_one();
     }
 
     /// Spoils the disk for the rest of this life.
@@ -186,8 +191,10 @@ impl World {
             samples: RefCell::default(),
             faults: RefCell::default(),
             is_over: Cell::default(),
+            is_agreed: Cell::default(),
             forgetful: Cell::default(),
             voters: RefCell::default(),
+            is_given_up: Cell::default(),
             violations: RefCell::default(),
             moment: Cell::default(),
             rng: RefCell::new(StdRng::seed_from_u64(rng.random())),
@@ -240,7 +247,8 @@ impl World {
         };
         let settings = self.plan.settings.clone();
         // A wish to stop that came too late for the last life is not for this one.
-        let stop = Rc::clone(&machine.stop);
+        let stop = Rc::new(Notify::new());
+        *machine.stop.borrow_mut() = Rc::clone(&stop);
         let main = async move {
             let set = LocalSet::new();
             set.run_until(async move {
@@ -315,6 +323,9 @@ impl World {
 
     /// Somebody will see that it is down, and start it.
     fn start_later(self: &Rc<World>, id: u64) {
+        if self.is_agreed.get() {
+            return;
+        }
         let down_ms_max = self.plan.down_ms_max;
         let down_ms = self.random(|rng| rng.random_range(0..=down_ms_max));
         let (world, life) = (Rc::clone(self), self.machines[&id].lives.get());
