@@ -21,10 +21,7 @@ fn check(report: &Report) -> bool {
     }
     let seed = report.seed;
     println!("seed {seed} failed:\n  {}", report.violations.join("\n  "));
-    println!(
-        "replay: CORACLE_SEED={seed} cargo test --release --test simulation replay -- --ignored \
-         --nocapture"
-    );
+    println!("replay: scripts/simulate.sh --replay {seed}");
     false
 }
 
@@ -98,6 +95,7 @@ fn soak() {
     catch_panics();
     let seeds = env("CORACLE_SEEDS").unwrap_or(100);
     let first = env("CORACLE_FIRST").unwrap_or(1_000);
+    let limit = env("CORACLE_MINUTES").map_or(Duration::MAX, |m| Duration::from_secs(60 * m));
     let begin = Instant::now();
     let (next, soak) = (AtomicU64::new(first), Mutex::new(Soak::default()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -106,7 +104,7 @@ fn soak() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + seeds {
+                    if seed >= first + seeds || begin.elapsed() > limit {
                         break;
                     }
                     let report = simulate(seed, false);

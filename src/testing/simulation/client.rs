@@ -254,9 +254,7 @@ async fn read_answer(lines: &mut Lines) -> io::Result<Result<Try, String>> {
         ["ERR_VERSION", version] => number(version).map(Answer::Mismatch),
         ["ERR_EXISTS", version] => number(version).map(Answer::Exists),
         ["VALUE", version, "0", bytes] => match (number(version), bytes.parse()) {
-            (Some(version), Ok(bytes)) => {
-                Some(Answer::Value(version, lines.block(bytes).await?))
-            }
+            (Some(version), Ok(bytes)) => Some(Answer::Value(version, lines.block(bytes).await?)),
             _ => None,
         },
         ["ERR_REDIRECT", address] => {

@@ -106,7 +106,8 @@ fn check_key(history: &[Operation], places: &[usize]) -> Verdict {
 /// Which write each version and each value is from.
 struct Sources {
     versions: BTreeMap<u64, usize>,
-    /// Errors told versions that nobody can place.
+    /// Somebody met a value and cannot say of which write: what was deleted, or
+    /// the version of an error.
     has_strangers: bool,
     seen: BTreeSet<usize>,
 }
@@ -128,6 +129,10 @@ impl Sources {
                         return Err(format!("nobody wrote what {:?} read", history[*place]));
                     }
                 },
+                Answer::Deleted => {
+                    sources.has_strangers = true;
+                    continue;
+                }
                 _ => continue,
             };
             if *sources.versions.entry(version).or_insert(source) != source {
@@ -414,6 +419,14 @@ mod tests {
     #[test]
     fn what_nobody_wrote_cannot_be_read() {
         assert_bad(&[get("a", (1, 2), 1)]);
+    }
+
+    #[test]
+    fn a_delete_may_meet_a_write_without_an_answer() {
+        let deleted = [lost_set("a", 1), delete((2, 3), Answer::Deleted)];
+        assert_good(&[&deleted[..], &[get_nothing((4, 5))]].concat());
+        let again = delete((4, 5), Answer::Deleted);
+        assert_bad(&[&deleted[..], &[again]].concat());
     }
 
     #[test]

@@ -138,8 +138,8 @@ async fn run(seed: u64, is_told: bool) -> Report {
         }
     });
     let disk_operations: u64 = world.machines.values().map(|m| m.disk.operations()).sum();
-    let ticks = begin.elapsed().as_millis() as u64 * world.plan.nodes
-        / world.plan.settings.raft.tick_ms;
+    let ticks =
+        begin.elapsed().as_millis() as u64 * world.plan.nodes / world.plan.settings.raft.tick_ms;
     let operations = world.history.borrow().len() as u64;
     Report {
         seed,

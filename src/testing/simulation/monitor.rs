@@ -75,7 +75,10 @@ pub(super) async fn ask(
         fields.insert(name.to_owned(), value.to_owned());
     }
     let number = |name: &str| -> io::Result<u64> {
-        fields.get(name).and_then(|value| value.parse().ok()).ok_or(io::ErrorKind::InvalidData.into())
+        fields
+            .get(name)
+            .and_then(|value| value.parse().ok())
+            .ok_or(io::ErrorKind::InvalidData.into())
     };
     let digest = fields.get("store_digest").and_then(|value| u64::from_str_radix(value, 16).ok());
     let sample = Sample {
@@ -107,10 +110,7 @@ fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
         world.violate(format!("n{id} committed what it does not have: {sample:?}"));
     }
     let Some(last) = last.filter(|last| last.life == sample.life) else { return };
-    if last.term > *term
-        || last.commit_index > *commit_index
-        || last.last_applied > *last_applied
-    {
+    if last.term > *term || last.commit_index > *commit_index || last.last_applied > *last_applied {
         world.violate(format!("n{id} went back: {last:?}, then {sample:?}"));
     }
 }

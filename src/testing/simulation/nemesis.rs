@@ -92,7 +92,9 @@ fn inflict(world: &Rc<World>, fault: Fault) -> bool {
                 let to = host(some(world, &all));
                 let client = world.random(|rng| rng.random_bool(0.2));
                 let from = match client {
-                    true => format!("c{}", some(world, &(1..=world.plan.clients).collect::<Vec<_>>())),
+                    true => {
+                        format!("c{}", some(world, &(1..=world.plan.clients).collect::<Vec<_>>()))
+                    }
                     false => host(some(world, &all)),
                 };
                 match world.random(|rng| rng.random_bool(0.5)) {
@@ -109,8 +111,7 @@ fn inflict(world: &Rc<World>, fault: Fault) -> bool {
         }
         Fault::Star => {
             for a in all.iter().filter(|a| **a != id) {
-                let rest: Vec<u64> =
-                    all.iter().copied().filter(|b| *b != id && b != a).collect();
+                let rest: Vec<u64> = all.iter().copied().filter(|b| *b != id && b != a).collect();
                 cut_between(world, &[*a], &rest);
             }
         }
@@ -120,7 +121,7 @@ fn inflict(world: &Rc<World>, fault: Fault) -> bool {
             return (0..times).any(|_| world.network.break_some_connection());
         }
         Fault::Clock => {
-            let most_ms = world.random(|rng| [50, 5_000, 10_000_000][rng.random_range(0..3)]);
+            let most_ms = world.random(|rng| [50, 5_000, 1_200_000][rng.random_range(0..3)]);
             machine.clock.set_offset_ms(world.random(|rng| rng.random_range(-most_ms..=most_ms)));
         }
         Fault::WriteError => {

@@ -236,7 +236,8 @@ impl SimNetwork {
     /// there is none.
     pub fn break_some_connection(&self) -> bool {
         let state = &mut *self.state();
-        let is_calm = |pipe: &Pipe| state.calm.contains(&pipe.from) || state.calm.contains(&pipe.to);
+        let is_calm =
+            |pipe: &Pipe| state.calm.contains(&pipe.from) || state.calm.contains(&pipe.to);
         let numbers: Vec<u64> = state
             .pipes
             .iter()

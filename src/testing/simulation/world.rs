@@ -287,8 +287,8 @@ impl World {
     fn on_end(self: &Rc<World>, machine: &Rc<Machine>, end: &End) {
         let id = machine.id;
         let fault = machine.disk_fault.get();
-        let crash = (fault == Some(Fault::DiskCut))
-            .then(|| Crash::Seeded(self.random(|rng| rng.random())));
+        let crash =
+            (fault == Some(Fault::DiskCut)).then(|| Crash::Seeded(self.random(|rng| rng.random())));
         match end {
             End::Stopped => self.trace.say(&format_args!("n{id} stopped")),
             End::Refused(error) => self.trace.say(&format_args!("n{id} did not start: {error}")),
