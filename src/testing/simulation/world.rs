@@ -175,6 +175,9 @@ impl Machine {
     }
 }
 
+/// More than any simulated node opens.
+const OPEN_FILES_MAX: u64 = 1 << 20;
+
 impl World {
     pub(super) fn new(plan: Plan, network: SimNetwork, trace: Trace, mut rng: StdRng) -> World {
         let skew_ms = [0, 100, 100_000][rng.random_range(0..3)];
@@ -244,6 +247,7 @@ impl World {
             disk: Box::new(machine.disk.clone()),
             placement: Placement::Inline(Rc::clone(&log_set)),
             seed: self.random(|rng| rng.random()),
+            open_files_max: OPEN_FILES_MAX,
         };
         let settings = self.plan.settings.clone();
         // A wish to stop that came too late for the last life is not for this one.
