@@ -100,8 +100,11 @@ fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
     let Sample { id, life, term, commit_index, last_applied, last_log_index, .. } = sample;
     world.trace.count(&[*id, *life, *term, *commit_index, *last_applied, sample.store_digest]);
     if sample.role != "learner" {
-        world.voters.borrow_mut().insert(*id);
-        if world.forgetful.get() == Some(*id) {
+        if *last_applied > 0 {
+            world.participants.borrow_mut().insert(*id);
+        }
+        // The answer may be one of the life that ended with the loss.
+        if world.forgetful.get().is_some_and(|(of, at)| of == *id && *life > at) {
             world.forgetful.set(None);
         }
     }

@@ -182,11 +182,11 @@ fn cut_between(world: &World, side: &[u64], other: &[u64]) {
 
 /// One member at a time may forget, once all have taken part (docs/adr/0005).
 fn wipe(world: &Rc<World>, id: u64) -> bool {
-    let all_voted = world.voters.borrow().len() as u64 == world.plan.nodes;
-    if world.forgetful.get().is_some() || !all_voted {
+    let have_all_taken_part = world.participants.borrow().len() as u64 == world.plan.nodes;
+    if world.forgetful.get().is_some() || !have_all_taken_part {
         return false;
     }
-    world.forgetful.set(Some(id));
+    world.forgetful.set(Some((id, world.machines[&id].lives.get())));
     world.crash(id, false);
     world.machines[&id].lose_everything();
     true

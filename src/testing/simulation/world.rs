@@ -49,10 +49,11 @@ pub(super) struct World {
     pub(super) is_over: Cell<bool>,
     /// All nodes are equal; what they write while they stop is not looked at.
     pub(super) is_agreed: Cell<bool>,
-    /// The one whose directory was lost and who has no vote since.
-    pub(super) forgetful: Cell<Option<u64>>,
-    /// Who has had a vote since the beginning.
-    pub(super) voters: RefCell<BTreeSet<u64>>,
+    /// The one whose directory was lost, in which life, and who has no vote since.
+    pub(super) forgetful: Cell<Option<(u64, u64)>>,
+    /// Who has had a vote, and entries, since the beginning: a member that has a
+    /// vote and has never used it looks as new as one that has forgotten.
+    pub(super) participants: RefCell<BTreeSet<u64>>,
     /// The search for an order of the history was given up.
     pub(super) is_given_up: Cell<bool>,
     violations: RefCell<Vec<String>>,
@@ -196,7 +197,7 @@ impl World {
             is_over: Cell::default(),
             is_agreed: Cell::default(),
             forgetful: Cell::default(),
-            voters: RefCell::default(),
+            participants: RefCell::default(),
             is_given_up: Cell::default(),
             violations: RefCell::default(),
             moment: Cell::default(),
