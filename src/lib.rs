@@ -30,6 +30,10 @@
 //! to a cluster. `docs/ARCHITECTURE.md` is the map, `docs/internals` has every byte
 //! on disk and on the wire, `docs/adr` says why things are as they are.
 
+// First, for its macro.
+#[macro_use]
+pub mod mutants;
+
 pub mod actors;
 pub mod client;
 pub mod clock;

@@ -143,7 +143,8 @@ impl Raft {
             .collect();
         match_indexes.sort_unstable_by(|a, b| b.cmp(a));
         let replicated = match_indexes[membership.quorum_size() - 1];
-        if replicated > self.commit_index && self.log.term_at(replicated) == Some(self.term()) {
+        let is_of_own_term = self.log.term_at(replicated) == Some(self.term()) || mutant!(B18);
+        if replicated > self.commit_index && is_of_own_term {
             self.commit_index = replicated;
             self.hand_over();
         }

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::check::Check;
 use super::history::{Action, Answer, Operation};
 use super::network::SimHost;
 use super::world::{World, host};
@@ -235,7 +236,10 @@ impl SimClient {
                 answer
             }
             Ok(Err(line)) => {
-                self.world.violate(format!("{}: an unexpected reply: {line:?}", self.target));
+                self.world.violate(
+                    Check::Protocol,
+                    format!("{}: an unexpected reply: {line:?}", self.target),
+                );
                 Try::Lost
             }
             Err(_) => Try::Lost,

@@ -3,6 +3,7 @@
 //! that was promised. docs/internals/simulation.md is the guide.
 
 mod audit;
+mod check;
 mod client;
 mod clock;
 mod history;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use check::{Check, Violation};
 pub use clock::SimClock;
 pub use history::{Action, Answer, Operation};
 pub use linearizability::{Verdict, check as check_linearizability};
@@ -26,6 +28,7 @@ pub use network::{SimHost, SimNetwork, Weather};
 pub use plan::{Fault, Plan};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use client::SimClient;
@@ -46,14 +49,15 @@ pub struct Report {
     /// The seed.
     pub seed: u64,
     /// What was violated: nothing, one hopes.
-    pub violations: Vec<String>,
+    pub violations: Vec<Violation>,
     /// Stands for everything that happened: equal for two runs of one seed.
     pub hash: u64,
     /// How much time passed for the nodes, in milliseconds.
     pub simulated_ms: u64,
     /// Commands of clients.
     pub operations: u64,
-    /// Pieces of bytes that arrived, disk operations, ticks, statuses and the like.
+    /// What was handled by an actor and can be counted from outside: pieces of bytes
+    /// that arrived, disk operations, commands and statuses. Ticks are not among it.
     pub events: u64,
     /// Faults by kind.
     pub faults: BTreeMap<Fault, u64>,
@@ -116,30 +120,12 @@ async fn run(seed: u64, is_told: bool) -> Report {
         })
         .collect();
     nemesis::run(&world).await;
-    world.is_over.set(true);
-    nemesis::make_peace(&world);
-    let peace = Instant::now();
-    let recovery_ms = finish(&world, StdRng::seed_from_u64(rng.random()), peace).await;
-    for client in clients {
-        if client.await.is_err() {
-            world.violate("a client panicked".to_owned());
-        }
-    }
-    if let Some(committed) = agree(&world).await {
-        for machine in world.machines.values() {
-            machine.stop();
-        }
-        sleep(STOPPING).await;
-        audit::audit(&world, committed);
-    }
-    PANICS.with(|panics| {
-        for panic in panics.borrow_mut().drain(..) {
-            world.violate(format!("somebody panicked: {panic}"));
-        }
-    });
+    let recovery_ms = match has_failed(&world) {
+        true => 0,
+        false => conclude(&world, clients, StdRng::seed_from_u64(rng.random())).await,
+    };
+    has_failed(&world);
     let disk_operations: u64 = world.machines.values().map(|m| m.disk.operations()).sum();
-    let ticks =
-        begin.elapsed().as_millis() as u64 * world.plan.nodes / world.plan.settings.raft.tick_ms;
     let operations = world.history.borrow().len() as u64;
     Report {
         seed,
@@ -147,11 +133,42 @@ async fn run(seed: u64, is_told: bool) -> Report {
         hash: world.trace.hash() ^ world.network.hash().rotate_left(1),
         simulated_ms: begin.elapsed().as_millis() as u64,
         operations,
-        events: world.network.deliveries() + disk_operations + ticks + world.trace.events(),
+        events: world.network.deliveries() + disk_operations + world.trace.events(),
         faults: world.faults.borrow().clone(),
         is_given_up: world.is_given_up.get(),
         recovery_ms,
     }
+}
+
+/// Whether the seed has failed already: what comes behind the first violation
+/// says nothing more.
+fn has_failed(world: &World) -> bool {
+    PANICS.with(|panics| {
+        for panic in panics.borrow_mut().drain(..) {
+            world.violate(Check::Assertion, panic);
+        }
+    });
+    !world.violations().is_empty()
+}
+
+/// Peace, and the last look; the milliseconds from peace to the first write.
+async fn conclude(world: &Rc<World>, clients: Vec<JoinHandle<()>>, rng: StdRng) -> u64 {
+    world.is_over.set(true);
+    nemesis::make_peace(world);
+    let recovery_ms = finish(world, rng, Instant::now()).await;
+    for client in clients {
+        if client.await.is_err() {
+            world.violate(Check::Protocol, "a client panicked".to_owned());
+        }
+    }
+    if let Some(committed) = agree(world).await {
+        for machine in world.machines.values() {
+            machine.stop();
+        }
+        sleep(STOPPING).await;
+        audit::audit(world, committed);
+    }
+    recovery_ms
 }
 
 /// A write goes through; how long that took.
@@ -161,7 +178,10 @@ async fn finish(world: &Rc<World>, rng: StdRng, peace: Instant) -> u64 {
     let answer = client.execute(0, action).await;
     if !matches!(answer, Answer::Stored(_)) {
         let statuses = statuses(world).await;
-        world.violate(format!("no write within {RECOVERY:?} of peace: {answer:?}; {statuses:#?}"));
+        world.violate(
+            Check::Recovery,
+            format!("no write within {RECOVERY:?} of peace: {answer:?}; {statuses:#?}"),
+        );
     }
     peace.elapsed().as_millis() as u64
 }
@@ -187,7 +207,10 @@ async fn agree(world: &World) -> Option<u64> {
             return Some(committed);
         }
         if Instant::now() > deadline {
-            world.violate(format!("no agreement within {AGREEMENT:?}: {statuses:#?}"));
+            world.violate(
+                Check::Agreement,
+                format!("no agreement within {AGREEMENT:?}: {statuses:#?}"),
+            );
             return None;
         }
         sleep(Duration::from_millis(100)).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::check::Check;
 use super::client::Lines;
 use super::network::SimHost;
 use super::world::{World, host};
@@ -110,10 +111,13 @@ fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
     }
     // Commit is told by the core, applied by the store a moment later.
     if commit_index > last_log_index {
-        world.violate(format!("n{id} committed what it does not have: {sample:?}"));
+        world.violate(
+            Check::LogMatching,
+            format!("n{id} committed what it does not have: {sample:?}"),
+        );
     }
     let Some(last) = last.filter(|last| last.life == sample.life) else { return };
     if last.term > *term || last.commit_index > *commit_index || last.last_applied > *last_applied {
-        world.violate(format!("n{id} went back: {last:?}, then {sample:?}"));
+        world.violate(Check::Monotonic, format!("n{id} went back: {last:?}, then {sample:?}"));
     }
 }

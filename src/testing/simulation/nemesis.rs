@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::{Instant, sleep};
 
+use super::has_failed;
 use super::network::Weather;
 use super::plan::Fault;
 use super::world::{Machine, World, host};
@@ -15,7 +16,7 @@ use crate::testing::{Crash, SimDisk};
 /// Makes trouble for as long as the plan says.
 pub(super) async fn run(world: &Rc<World>) {
     let end = Instant::now() + Duration::from_millis(world.plan.trouble_ms);
-    while Instant::now() < end {
+    while Instant::now() < end && !has_failed(world) {
         let pause_ms = world.random(|rng| rng.random_range(1..=world.plan.fault_pause_ms_max));
         sleep(Duration::from_millis(pause_ms)).await;
         let fault = draw(world);

@@ -1,7 +1,7 @@
 //! What happened, as a number: two runs of one seed must give the same. And, for
 //! those who look for a fault, as text.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt::Display;
 
 use tokio::time::Instant;
@@ -13,7 +13,6 @@ pub struct Trace {
     is_told: bool,
     hash: Cell<u64>,
     events: Cell<u64>,
-    last: RefCell<Vec<String>>,
 }
 
 impl Trace {
@@ -24,7 +23,6 @@ impl Trace {
             is_told,
             hash: Cell::new(0xcbf2_9ce4_8422_2325),
             events: Cell::new(0),
-            last: RefCell::default(),
         }
     }
 
@@ -52,7 +50,6 @@ impl Trace {
         if self.is_told {
             println!("{:>8} ms  {text}", self.now_ms());
         }
-        self.last.borrow_mut().push(format!("{:>8} ms  {text}", self.now_ms()));
     }
 
     /// The number that stands for all that happened.

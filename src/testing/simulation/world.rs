@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
+use super::check::{Check, Violation};
 use super::clock::SimClock;
 use super::history::Operation;
 use super::monitor::Sample;
@@ -56,7 +57,7 @@ pub(super) struct World {
     pub(super) participants: RefCell<BTreeSet<u64>>,
     /// The search for an order of the history was given up.
     pub(super) is_given_up: Cell<bool>,
-    violations: RefCell<Vec<String>>,
+    violations: RefCell<Vec<Violation>>,
     moment: Cell<u64>,
     rng: RefCell<StdRng>,
 }
@@ -211,12 +212,12 @@ impl World {
         self.moment.get()
     }
 
-    pub(super) fn violate(&self, what: String) {
-        self.trace.say(&format_args!("VIOLATION: {what}"));
-        self.violations.borrow_mut().push(what);
+    pub(super) fn violate(&self, check: Check, what: String) {
+        self.trace.say(&format_args!("VIOLATION of {check}: {what}"));
+        self.violations.borrow_mut().push(Violation { check, what });
     }
 
-    pub(super) fn violations(&self) -> Vec<String> {
+    pub(super) fn violations(&self) -> Vec<Violation> {
         self.violations.borrow().clone()
     }
 
@@ -300,7 +301,10 @@ impl World {
             End::Failed(error) => self.trace.say(&format_args!("n{id} failed: {error}")),
         }
         if let (End::Refused(_) | End::Failed(_), None) = (end, fault) {
-            self.violate(format!("n{id} ended although nothing was done to its disk"));
+            self.violate(
+                Check::NodeLives,
+                format!("n{id} ended although nothing was done to its disk"),
+            );
         }
         machine.end_life(crash);
         self.start_later(id);

@@ -1,0 +1,88 @@
+//! Simulates whole clusters by seed: see docs/internals/simulation.md. Run by
+//! scripts/simulate.sh, and by scripts/mutants.sh with bugs put back.
+
+#[cfg(mutants)]
+mod mutants;
+mod soak;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use coracle::testing::simulation::{Report, catch_panics, simulate};
+
+/// Simulates a cluster for each seed, on all cores: what goes wrong in it is drawn
+/// from the seed, and everything that Raft and the protocol promise is checked.
+#[derive(Parser)]
+#[command(name = "simulate.sh", args_override_self = true)]
+struct Options {
+    /// So many seeds.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, value_name = "SEED", default_value_t = 1_000)]
+    first: u64,
+    /// Begins no further seed after so long.
+    #[arg(long, value_name = "M")]
+    minutes: Option<u64>,
+    /// So many threads; by default one a core.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Runs this seed alone.
+    #[arg(long, value_name = "SEED")]
+    replay: Option<u64>,
+    /// With --replay: tells all that happens.
+    #[arg(long, requires = "replay")]
+    trace: bool,
+    /// Puts bugs back, one after the other, or only this one.
+    #[cfg(mutants)]
+    #[arg(long, value_name = "BUG", num_args = 0..=1, default_missing_value = "")]
+    mutants: Option<String>,
+}
+
+impl Options {
+    fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(cores)
+    }
+
+    fn limit(&self) -> Duration {
+        self.minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(60 * minutes))
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    catch_panics();
+    let is_good = run(&options);
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(options: &Options) -> bool {
+    #[cfg(mutants)]
+    if let Some(name) = &options.mutants {
+        return mutants::run(options, name);
+    }
+    match options.replay {
+        Some(seed) => {
+            let report = simulate(seed, options.trace);
+            println!("{report:#?}");
+            check(&report)
+        }
+        None => soak::run(options),
+    }
+}
+
+/// Tells what was violated, and how to see it again.
+fn check(report: &Report) -> bool {
+    if report.violations.is_empty() {
+        return true;
+    }
+    println!("seed {} failed:", report.seed);
+    for violation in &report.violations {
+        println!("  {violation}");
+    }
+    let commit = std::env::var("CORACLE_COMMIT").unwrap_or_else(|_| "an unknown commit".to_owned());
+    println!("at {commit}; replay: scripts/simulate.sh --replay {} --trace", report.seed);
+    false
+}

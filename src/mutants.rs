@@ -1,0 +1,49 @@
+//! Bugs that Rafts have had, to be put back one at a time (docs/mutants.md,
+//! docs/adr/0007).
+//!
+//! `mutant!(B18)` stands beside the rule that keeps that bug out. In every build
+//! but one it is the constant `false`, and nothing of it is left in the program;
+//! with `--cfg mutants`, which only scripts/mutants.sh sets and which no server can
+//! be built with, a thread can have one of them. The simulation has to notice.
+
+/// True while the named bug is put back: see the module.
+#[cfg(not(mutants))]
+macro_rules! mutant {
+    ($name:ident) => {
+        false
+    };
+}
+
+/// True while the named bug is put back: see the module.
+#[cfg(mutants)]
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::mutants::is_put_back($crate::mutants::Mutant::$name)
+    };
+}
+
+#[cfg(mutants)]
+mod table;
+
+#[cfg(mutants)]
+pub use table::{MUTANTS, Mutant};
+
+#[cfg(all(mutants, not(feature = "testing")))]
+compile_error!("`--cfg mutants` is for scripts/mutants.sh alone: a build with it loses data");
+
+#[cfg(mutants)]
+thread_local! {
+    static PUT_BACK: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Puts one bug back on this thread, or none.
+#[cfg(mutants)]
+pub fn put_back(mutant: Option<Mutant>) {
+    PUT_BACK.set(mutant);
+}
+
+/// Whether this thread has the bug.
+#[cfg(mutants)]
+pub fn is_put_back(mutant: Mutant) -> bool {
+    PUT_BACK.get() == Some(mutant)
+}

@@ -1,0 +1,70 @@
+//! What is checked: every promise, and where it was given.
+
+use std::fmt;
+
+/// A promise. "§" is the Raft paper (extended version), "dissertation §" Ongaro's
+/// thesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// At most one leader can be elected in a given term (§5.2).
+    ElectionSafety,
+    /// A leader never overwrites or deletes entries in its log (§5.3).
+    LeaderAppendOnly,
+    /// Logs that have an entry in common are the same up to it (§5.3).
+    LogMatching,
+    /// What is committed is in the logs of all later leaders (§5.4).
+    LeaderCompleteness,
+    /// No two nodes apply different entries at one index (§5.4.3).
+    StateMachineSafety,
+    /// What is committed is on the disks of a quorum (§5.3, §5.4.2).
+    DurableQuorum,
+    /// A vote and a term are on disk before anybody hears of them (Figure 2).
+    DurableVote,
+    /// An entry is on disk before it is acknowledged (Figure 2).
+    DurableAcknowledgement,
+    /// Terms, commit and applied indexes never fall within a life (Figure 2).
+    Monotonic,
+    /// The history of each key is linearizable (§8).
+    Linearizability,
+    /// Versions rise with real time over all keys.
+    VersionOrder,
+    /// Every acknowledged write is there, at its version (§8).
+    AcknowledgedWrites,
+    /// No write is executed twice, and none that was refused
+    /// (dissertation §6.3).
+    ExactlyOnce,
+    /// A node ends by itself only if something was done to its disk, and starts
+    /// from whatever its disk kept.
+    NodeLives,
+    /// A node stays within its windows, queues and buffers.
+    Bounds,
+    /// Once faults are over a write succeeds soon.
+    Recovery,
+    /// And all nodes are equal soon (§5.4.3).
+    Agreement,
+    /// Replies are those of docs/protocol.md.
+    Protocol,
+    /// The nodes' own assertions.
+    Assertion,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub check: Check,
+    /// How it showed.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.check, self.what)
+    }
+}
