@@ -2,6 +2,7 @@
 //! network, disks and clocks, everything that can go wrong, and checks of all
 //! that was promised. docs/internals/simulation.md is the guide.
 
+mod aim;
 mod audit;
 mod check;
 mod client;

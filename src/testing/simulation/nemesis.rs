@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::{Instant, sleep};
 
+use super::aim::Aim;
 use super::has_failed;
 use super::network::Weather;
 use super::plan::Fault;
@@ -16,11 +17,12 @@ use crate::testing::{Crash, SimDisk};
 /// Makes trouble for as long as the plan says.
 pub(super) async fn run(world: &Rc<World>) {
     let end = Instant::now() + Duration::from_millis(world.plan.trouble_ms);
+    let mut aim = Aim::new(world, end);
     while Instant::now() < end && !has_failed(world) {
         let pause_ms = world.random(|rng| rng.random_range(1..=world.plan.fault_pause_ms_max));
         sleep(Duration::from_millis(pause_ms)).await;
         let fault = draw(world);
-        if inflict(world, fault) {
+        if inflict(world, &mut aim, fault).await {
             world.count(fault);
         }
     }
@@ -41,6 +43,7 @@ pub(super) fn make_peace(world: &Rc<World>) {
         machine.pause(false);
         machine.stall_disk(false);
         machine.mend_disk();
+        machine.is_away.set(false);
         world.start(*id);
     }
 }
@@ -62,7 +65,7 @@ fn some(world: &World, ids: &[u64]) -> u64 {
 }
 
 /// False when it cannot be done now.
-fn inflict(world: &Rc<World>, fault: Fault) -> bool {
+async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
     let up = world.up();
     let all: Vec<u64> = world.machines.keys().copied().collect();
     if up.is_empty() {
@@ -83,6 +86,19 @@ fn inflict(world: &Rc<World>, fault: Fault) -> bool {
             after(ms, move || machine.pause(false));
         }
         Fault::SlowDisk => slow_down(world, machine),
+        Fault::SlowLeader => match aim.leader_when(|_| true).await {
+            Some(leader) => slow_down(world, Rc::clone(&world.machines[&leader.id])),
+            None => return false,
+        },
+        Fault::IsolateLeader => return aim.isolate_leader().await,
+        Fault::KillLeader => return aim.kill_leader().await,
+        Fault::Revolve => return aim.revolve().await,
+        Fault::Hinge => return aim.hinge().await,
+        Fault::Reconnect => return aim.reconnect().await,
+        Fault::RestartAll => return aim.restart_all().await,
+        Fault::Absence => return aim.absence(),
+        Fault::Silence => return world.network.silence_some_connection(),
+        Fault::Storm => storm(world),
         Fault::Partition => {
             let is_in = |_: &u64| world.random(|rng| rng.random_bool(0.5));
             let (side, other): (Vec<u64>, Vec<u64>) = all.iter().partition(|id| is_in(id));
@@ -146,7 +162,19 @@ fn inflict(world: &Rc<World>, fault: Fault) -> bool {
     true
 }
 
-fn after(ms: u64, then: impl FnOnce() + 'static) {
+/// The network is slow for a while.
+fn storm(world: &Rc<World>) {
+    let delay_ms_max = world.random(|rng| [20, 60, 150][rng.random_range(0..3)]);
+    world.network.set_weather(Weather { delay_ms_max, ..world.plan.weather });
+    let calmed = Rc::clone(world);
+    after(world.random(|rng| rng.random_range(100..=3_000)), move || {
+        if !calmed.is_over.get() {
+            calmed.network.set_weather(calmed.plan.weather);
+        }
+    });
+}
+
+pub(super) fn after(ms: u64, then: impl FnOnce() + 'static) {
     actix::spawn(async move {
         sleep(Duration::from_millis(ms)).await;
         then();
@@ -172,7 +200,7 @@ fn slow_down(world: &Rc<World>, machine: Rc<Machine>) {
     });
 }
 
-fn cut_between(world: &World, side: &[u64], other: &[u64]) {
+pub(super) fn cut_between(world: &World, side: &[u64], other: &[u64]) {
     for a in side {
         for b in other {
             world.network.cut(&host(*a), &host(*b));

@@ -83,6 +83,8 @@ struct Pipe {
     is_reader_gone: bool,
     is_writer_gone: bool,
     is_broken: bool,
+    /// What is sent on it never arrives.
+    is_silent: bool,
 }
 
 #[derive(Debug)]
@@ -144,6 +146,26 @@ impl State {
         pipe.is_broken = true;
         wake(&mut pipe.writer);
         self.send(number, Segment::Reset);
+    }
+
+    /// The connections that can be harmed, by the number of their first pipe.
+    fn connections(&self) -> Vec<u64> {
+        let is_calm = |pipe: &Pipe| self.calm.contains(&pipe.from) || self.calm.contains(&pipe.to);
+        self.pipes
+            .iter()
+            .filter(|(number, pipe)| *number % 2 == 0 && !pipe.is_broken && !is_calm(pipe))
+            .map(|(number, _)| *number)
+            .collect()
+    }
+
+    fn some_connection(&mut self) -> Option<u64> {
+        let numbers = self.connections();
+        (!numbers.is_empty()).then(|| numbers[self.rng.random_range(0..numbers.len())])
+    }
+
+    fn break_connection(&mut self, number: u64) {
+        self.break_pipe(number);
+        self.break_pipe(number + 1);
     }
 
     fn forget_if_done(&mut self, number: u64) {
@@ -236,20 +258,34 @@ impl SimNetwork {
     /// there is none.
     pub fn break_some_connection(&self) -> bool {
         let state = &mut *self.state();
-        let is_calm =
-            |pipe: &Pipe| state.calm.contains(&pipe.from) || state.calm.contains(&pipe.to);
-        let numbers: Vec<u64> = state
-            .pipes
-            .iter()
-            .filter(|(number, pipe)| *number % 2 == 0 && !pipe.is_broken && !is_calm(pipe))
-            .map(|(number, _)| *number)
-            .collect();
-        if numbers.is_empty() {
-            return false;
+        let Some(number) = state.some_connection() else { return false };
+        state.break_connection(number);
+        true
+    }
+
+    /// Breaks all connections that a host has made.
+    pub fn break_connections_of(&self, host: &str) {
+        let state = &mut *self.state();
+        for number in state.connections() {
+            if state.pipes[&number].from == host {
+                state.break_connection(number);
+            }
         }
-        let number = numbers[state.rng.random_range(0..numbers.len())];
-        state.break_pipe(number);
-        state.break_pipe(number + 1);
+    }
+
+    /// From here on one of the connections carries nothing, in one direction or both,
+    /// and nobody is told: somewhere on the way a firewall has forgotten it. False
+    /// when there is none.
+    pub fn silence_some_connection(&self) -> bool {
+        let state = &mut *self.state();
+        let Some(number) = state.some_connection() else { return false };
+        let (forth, back) =
+            [(true, false), (false, true), (true, true)][state.rng.random_range(0..3)];
+        for (number, is_silent) in [(number, forth), (number + 1, back)] {
+            if let Some(pipe) = state.pipes.get_mut(&number) {
+                pipe.is_silent |= is_silent;
+            }
+        }
         true
     }
 
@@ -324,6 +360,7 @@ impl SimNetwork {
             is_reader_gone: false,
             is_writer_gone: false,
             is_broken: false,
+            is_silent: false,
         };
         state.pipes.insert(number, pipe(from, to));
         state.pipes.insert(number + 1, pipe(to, from));
@@ -400,7 +437,7 @@ impl AsyncRead for PipeReader {
         let state = &mut *guard;
         let number = this.pipe;
         let pipe = state.pipes.get(&number).expect("a pipe lives as long as its reader");
-        let is_cut = state.is_cut(&pipe.from, &pipe.to);
+        let is_cut = pipe.is_silent || state.is_cut(&pipe.from, &pipe.to);
         let pipe = state.pipes.get_mut(&number).expect("a pipe lives as long as its reader");
         pipe.reader = Some(cx.waker().clone());
         let Some((at, segment)) = pipe.segments.front_mut().filter(|_| !is_cut) else {
@@ -468,7 +505,9 @@ impl AsyncWrite for PipeWriter {
         let number = self.pipe;
         let pipe = state.pipes.get(&number).expect("a pipe lives as long as its writer");
         // That nobody reads any more has to be told by the other side.
-        let is_told = !state.is_cut(&pipe.to, &pipe.from) && !state.is_cut(&pipe.from, &pipe.to);
+        let is_told = !pipe.is_silent
+            && !state.is_cut(&pipe.to, &pipe.from)
+            && !state.is_cut(&pipe.from, &pipe.to);
         let pipe = state.pipes.get_mut(&number).expect("a pipe lives as long as its writer");
         if pipe.is_broken || (pipe.is_reader_gone && is_told) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

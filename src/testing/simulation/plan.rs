@@ -76,9 +76,29 @@ pub enum Fault {
     DiskCut,
     /// The data directory is lost.
     Wipe,
+    /// The leader cannot reach a majority.
+    IsolateLeader,
+    /// The leader's life ends while it has entries that are not committed.
+    KillLeader,
+    /// The leader's disk takes its time.
+    SlowLeader,
+    /// Leaders are cut off one after the other, each soon after its election.
+    Revolve,
+    /// Two majorities in turn share one node, which loses power in between.
+    Hinge,
+    /// The leader's connections break while its followers' disks are busy.
+    Reconnect,
+    /// All nodes are restarted, one soon after the other.
+    RestartAll,
+    /// A minority is down for long.
+    Absence,
+    /// A connection carries nothing any more, and nobody is told.
+    Silence,
+    /// The network is slow for a while.
+    Storm,
 }
 
-const FAULTS: [(Fault, u32); 18] = [
+const FAULTS: [(Fault, u32); 28] = [
     (Fault::Kill, 10),
     (Fault::PowerLoss, 10),
     (Fault::Blackout, 2),
@@ -97,7 +117,32 @@ const FAULTS: [(Fault, u32); 18] = [
     (Fault::DiskFull, 3),
     (Fault::DiskCut, 6),
     (Fault::Wipe, 3),
+    (Fault::IsolateLeader, 6),
+    (Fault::KillLeader, 6),
+    (Fault::SlowLeader, 4),
+    (Fault::Revolve, 5),
+    (Fault::Hinge, 5),
+    (Fault::Reconnect, 5),
+    (Fault::RestartAll, 3),
+    (Fault::Absence, 3),
+    (Fault::Silence, 4),
+    (Fault::Storm, 4),
 ];
+
+impl Fault {
+    /// Whether a node that has no peers can have it.
+    fn is_for_one_node(self) -> bool {
+        !matches!(
+            self,
+            Fault::Wipe
+                | Fault::IsolateLeader
+                | Fault::Revolve
+                | Fault::Hinge
+                | Fault::Reconnect
+                | Fault::Absence
+        )
+    }
+}
 
 impl Plan {
     /// The plan of a seed.
@@ -108,28 +153,39 @@ impl Plan {
             1 => Weather { spike_probability: 0.0, ..draw_weather(rng) },
             _ => draw_weather(rng),
         };
-        let mut faults = FAULTS.to_vec();
-        for (fault, weight) in &mut faults {
-            let is_left_out = rng.random_bool(0.45) && *fault != Fault::Heal;
-            if is_left_out || (*fault == Fault::Wipe && nodes == 1) {
-                *weight = 0;
-            } else {
-                *weight *= rng.random_range(1..=4);
-            }
-        }
+        let (trouble_ms, fault_pause_ms_max) = match rng.random_range(0..5) {
+            0 => (rng.random_range(3_000..=8_000), [50, 150][rng.random_range(0..2)]),
+            1 => (rng.random_range(20_000..=40_000), [3_000, 8_000][rng.random_range(0..2)]),
+            _ => (rng.random_range(8_000..=25_000), [300, 1_000, 3_000][rng.random_range(0..3)]),
+        };
         Plan {
             nodes,
             settings: draw_settings(nodes, rng),
-            trouble_ms: rng.random_range(8_000..=25_000),
+            trouble_ms,
             weather,
-            faults,
-            fault_pause_ms_max: [300, 1_000, 3_000, 8_000][rng.random_range(0..4)],
+            faults: draw_faults(nodes, rng),
+            fault_pause_ms_max,
             down_ms_max: [300, 1_500, 6_000][rng.random_range(0..3)],
             clients: rng.random_range(2..=5),
             keys: rng.random_range(1..=4),
             think_ms_max: [20, 60, 200][rng.random_range(0..3)],
         }
     }
+}
+
+/// Many kinds, or few: what hides one bug shows another.
+fn draw_faults(nodes: u64, rng: &mut StdRng) -> Vec<(Fault, u32)> {
+    let left_out = [0.2, 0.5, 0.5, 0.8][rng.random_range(0..4)];
+    let mut faults = FAULTS.to_vec();
+    for (fault, weight) in &mut faults {
+        let is_left_out = rng.random_bool(left_out) && *fault != Fault::Heal;
+        if is_left_out || (nodes == 1 && !fault.is_for_one_node()) {
+            *weight = 0;
+        } else {
+            *weight *= rng.random_range(1..=4);
+        }
+    }
+    faults
 }
 
 fn draw_weather(rng: &mut StdRng) -> Weather {

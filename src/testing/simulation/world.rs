@@ -72,6 +72,8 @@ pub(super) struct Machine {
     life: RefCell<Option<Life>>,
     /// What the nemesis has done to the disk in this life.
     disk_fault: Cell<Option<Fault>>,
+    /// Nobody starts it, for now.
+    pub(super) is_away: Cell<bool>,
     is_paused: Cell<bool>,
     is_disk_stalled: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -105,6 +107,7 @@ impl Machine {
             lives: Cell::new(0),
             life: RefCell::default(),
             disk_fault: Cell::default(),
+            is_away: Cell::default(),
             is_paused: Cell::default(),
             is_disk_stalled: Cell::default(),
             waker: RefCell::default(),
@@ -236,7 +239,7 @@ impl World {
     /// Starts the node of a machine that has none.
     pub(super) fn start(self: &Rc<World>, id: u64) {
         let machine = Rc::clone(&self.machines[&id]);
-        if machine.is_up() {
+        if machine.is_up() || machine.is_away.get() {
             return;
         }
         machine.lives.set(machine.lives.get() + 1);

@@ -1,0 +1,237 @@
+//! Faults that aim. What strikes at random rarely meets a leader when it matters:
+//! just elected, or with entries that only some of the others have. These look who
+//! leads, choose the moment, and strike again before all is well.
+//!
+//! None knows of any bug. Each is the shape of what a rule of Raft is there for.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::client::Lines;
+use super::monitor::{self, Sample};
+use super::nemesis::{after, cut_between};
+use super::network::SimHost;
+use super::world::{World, host};
+
+/// Between two looks at the nodes.
+const INTERVAL: Duration = Duration::from_millis(4);
+/// Who does not tell its status within so long stands still.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// See the module.
+pub(super) struct Aim {
+    world: Rc<World>,
+    /// When the trouble is over.
+    end: Instant,
+    host: SimHost,
+    lines: BTreeMap<u64, Lines>,
+}
+
+impl Aim {
+    pub(super) fn new(world: &Rc<World>, end: Instant) -> Aim {
+        let host = world.network.calm_host("aim");
+        Aim { world: Rc::clone(world), end, host, lines: BTreeMap::new() }
+    }
+
+    /// Cuts the leader off, alone or with fewer than it needs. The clients still
+    /// reach it, and it does not know yet.
+    pub(super) async fn isolate_leader(&mut self) -> bool {
+        let Some(leader) = self.leader_above(0).await else { return false };
+        let company = self.too_few();
+        self.seclude(leader.id, company);
+        true
+    }
+
+    /// Ends the leader's life while it has entries that are not committed.
+    pub(super) async fn kill_leader(&mut self) -> bool {
+        let is_torn = |sample: &Sample| sample.last_log_index > sample.commit_index;
+        let Some(leader) = self.leader_when(is_torn).await else { return false };
+        let is_power_lost = self.world.random(|rng| rng.random_bool(0.5));
+        self.world.crash(leader.id, is_power_lost);
+        true
+    }
+
+    /// Leaders are cut off one after the other, each soon after its election, and
+    /// those before come back: an entry reaches some, is overtaken by another's of
+    /// a later term, and comes back with a third leader (Figure 8).
+    pub(super) async fn revolve(&mut self) -> bool {
+        let times = self.world.random(|rng| rng.random_range(3..=12));
+        let mut term = 0;
+        for _ in 0..times {
+            let Some(leader) = self.leader_above(term).await else { break };
+            term = leader.term;
+            // What it has to say gets to some, to all or to nobody.
+            self.pause(2 + 3 * self.world.plan.weather.delay_ms_max).await;
+            self.world.network.heal();
+            if self.world.random(|rng| rng.random_bool(0.2)) {
+                self.world.crash(leader.id, self.world.random(|rng| rng.random_bool(0.5)));
+            } else {
+                let company = self.too_few();
+                self.seclude(leader.id, company);
+            }
+        }
+        term > 0
+    }
+
+    /// Two majorities in turn that have one node in common, and it loses power in
+    /// between: whatever the first has committed is known to the second by what
+    /// this one node has on its disk (§5.4.3).
+    pub(super) async fn hinge(&mut self) -> bool {
+        let Some(leader) = self.leader_above(0).await else { return false };
+        let mut second = self.others(leader.id);
+        let mut first = second.split_off(second.len() / 2);
+        first.push(leader.id);
+        self.world.network.heal();
+        cut_between(&self.world, &first, &second);
+        let is_leader = self.world.random(|rng| rng.random_bool(0.5));
+        let hinge = if is_leader { first.len() - 1 } else { 0 };
+        let hinge = first.swap_remove(hinge);
+        self.world.machines[&hinge].stall_disk(self.world.random(|rng| rng.random_bool(0.5)));
+        self.pause(self.election_timeout_ms()).await;
+        self.world.crash(hinge, true);
+        self.world.network.heal();
+        second.push(hinge);
+        cut_between(&self.world, &first, &second);
+        self.pause(self.election_timeout_ms()).await;
+        self.world.start(hinge);
+        sleep(Duration::from_millis(3 * self.election_timeout_ms())).await;
+        self.pause(3 * self.election_timeout_ms()).await;
+        self.world.network.heal();
+        true
+    }
+
+    /// The connections of the leader break, again and again, while disks of its
+    /// followers are busy: what they owe it they say on another connection than the
+    /// one that brought the request.
+    pub(super) async fn reconnect(&mut self) -> bool {
+        let Some(leader) = self.leader_above(0).await else { return false };
+        let followers = self.others(leader.id);
+        for id in followers.into_iter().filter(|_| self.world.random(|rng| rng.random_bool(0.5))) {
+            let machine = Rc::clone(&self.world.machines[&id]);
+            machine.stall_disk(true);
+            let busy_ms = self.world.random(|rng| rng.random_range(1..=400));
+            after(busy_ms, move || machine.stall_disk(false));
+        }
+        for _ in 0..self.world.random(|rng| rng.random_range(1..=4)) {
+            self.pause(60).await;
+            self.world.network.break_connections_of(&host(leader.id));
+        }
+        true
+    }
+
+    /// All nodes are restarted, one soon after the other, in any order.
+    pub(super) async fn restart_all(&mut self) -> bool {
+        let mut ids = self.world.up();
+        self.world.random(|rng| ids.shuffle(rng));
+        for id in ids {
+            match self.world.random(|rng| rng.random_range(0..3)) {
+                0 => self.world.machines[&id].stop(),
+                1 => self.world.crash(id, false),
+                _ => self.world.crash(id, true),
+            }
+            self.pause(100).await;
+        }
+        true
+    }
+
+    /// A minority is away for long, and comes back with what it had.
+    pub(super) fn absence(&self) -> bool {
+        let is_away = |id: &u64| self.world.machines[id].is_away.get();
+        if self.world.machines.keys().any(is_away) {
+            return false;
+        }
+        let mut ids: Vec<u64> = self.world.machines.keys().copied().collect();
+        self.world.random(|rng| ids.shuffle(rng));
+        ids.truncate(self.world.random(|rng| rng.random_range(1..=(ids.len() - 1) / 2)));
+        for id in &ids {
+            self.world.machines[id].is_away.set(true);
+            self.world.crash(*id, self.world.random(|rng| rng.random_bool(0.5)));
+        }
+        let left_ms = self.end.saturating_duration_since(Instant::now()).as_millis() as u64;
+        let world = Rc::clone(&self.world);
+        after(self.world.random(|rng| rng.random_range(0..=left_ms)), move || {
+            for id in ids {
+                world.machines[&id].is_away.set(false);
+                world.start(id);
+            }
+        });
+        true
+    }
+
+    /// The leader of the highest term, once there is one above `term`.
+    async fn leader_above(&mut self, term: u64) -> Option<Sample> {
+        self.leader_when(|sample| sample.term > term).await
+    }
+
+    /// The leader of the highest term, once it is as wanted.
+    pub(super) async fn leader_when(
+        &mut self,
+        is_wanted: impl Fn(&Sample) -> bool,
+    ) -> Option<Sample> {
+        let patience = Duration::from_millis(4 * self.election_timeout_ms());
+        let deadline = self.end.min(Instant::now() + patience);
+        while Instant::now() < deadline {
+            let leaders = self.look().await.into_iter().filter(|sample| sample.role == "leader");
+            let leader = leaders.max_by_key(|sample| sample.term);
+            if let Some(leader) = leader.filter(&is_wanted) {
+                return Some(leader);
+            }
+            sleep(INTERVAL).await;
+        }
+        None
+    }
+
+    /// What the nodes tell of themselves now.
+    async fn look(&mut self) -> Vec<Sample> {
+        let asked = self.world.up().into_iter().map(|id| {
+            let life = self.world.machines[&id].lives.get();
+            timeout(PATIENCE, monitor::ask(&self.host, id, life, self.lines.remove(&id)))
+        });
+        let answers = join_all(asked).await;
+        let mut samples = Vec::new();
+        for (sample, lines) in answers.into_iter().flatten().flatten() {
+            if self.world.machines[&sample.id].lives.get() == sample.life {
+                self.lines.insert(sample.id, lines);
+                samples.push(sample);
+            }
+        }
+        samples
+    }
+
+    /// Leaves a node nobody but so many others, chosen by chance.
+    fn seclude(&self, id: u64, company: usize) {
+        let mut others = self.others(id);
+        let mut side = others.split_off(others.len() - company);
+        side.push(id);
+        cut_between(&self.world, &side, &others);
+    }
+
+    /// How many others a node may have without being able to do anything.
+    fn too_few(&self) -> usize {
+        let quorum_size = self.world.machines.len() / 2 + 1;
+        self.world.random(|rng| rng.random_range(0..(quorum_size - 1).max(1)))
+    }
+
+    /// All machines but one, in any order.
+    fn others(&self, id: u64) -> Vec<u64> {
+        let mut others: Vec<u64> =
+            self.world.machines.keys().copied().filter(|other| *other != id).collect();
+        self.world.random(|rng| others.shuffle(rng));
+        others
+    }
+
+    fn election_timeout_ms(&self) -> u64 {
+        self.world.plan.settings.raft.election_timeout_ms_max
+    }
+
+    async fn pause(&self, ms_max: u64) {
+        let ms = self.world.random(|rng| rng.random_range(0..=ms_max));
+        sleep(Duration::from_millis(ms)).await;
+    }
+}
