@@ -74,7 +74,8 @@ impl Batch {
         // The last one says it all: a term and its vote only ever follow others.
         self.hard_state = append.hard_state.or(self.hard_state);
         if let Some(first) = append.entries.first() {
-            let kept = self.entries.partition_point(|entry| entry.index < first.index);
+            let is_kept = |entry: &Entry| entry.index < first.index || mutant!(B28b);
+            let kept = self.entries.partition_point(is_kept);
             for superseded in self.entries.drain(kept..) {
                 self.bytes -= superseded.weight_bytes();
             }
@@ -290,6 +291,9 @@ fn write_batch(storage: &mut Storage, batch: &mut Batch) -> Result<(), StorageEr
         storage.save_hard_state(hard_state)?;
     }
     storage.append(&batch.entries)?;
+    if mutant!(B22b) {
+        return Ok(());
+    }
     storage.sync()
 }
 

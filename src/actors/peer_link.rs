@@ -338,7 +338,7 @@ impl PeerLinkActor {
     fn check_silence(&mut self, ctx: &mut Context<Self>) {
         let Some(since) = self.open.as_ref().and_then(|open| open.unanswered) else { return };
         let silence_ms = since.elapsed().as_millis();
-        if silence_ms >= u128::from(self.settings.silence_ms_max) {
+        if silence_ms >= u128::from(self.settings.silence_ms_max) && !mutant!(B36) {
             self.end(PeerError::Silent(silence_ms), ctx);
         }
     }

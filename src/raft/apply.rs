@@ -23,7 +23,9 @@ impl Raft {
     /// between. Entries that are only on disk (after a start) come by pages, the
     /// next one when the store has applied the one before.
     pub(super) fn hand_over(&mut self) {
-        let limit = self.commit_index.min(self.persistence.persisted_index());
+        let durable_index = self.persistence.persisted_index();
+        let limit =
+            if mutant!(B34) { self.commit_index } else { self.commit_index.min(durable_index) };
         while self.handed_over_index < limit && !self.is_reading_entries {
             // A read that arrived before the next entry is answered before it.
             let next = self.handed_over_index.next();

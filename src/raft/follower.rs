@@ -38,14 +38,19 @@ impl Raft {
         // entries of ours that this leader does not have (B23).
         let verified_index = LogIndex(prev.index.0 + entries.len() as u64);
         let has_appended = self.append_missing(entries);
-        if has_appended {
+        if has_appended && !mutant!(B22a) {
             let match_index = verified_index;
             self.send_when_persisted(from, respond(AppendResult::Success { match_index }));
         } else {
-            let match_index = verified_index.min(self.persistence.persisted_index());
+            let durable_index = self.persistence.persisted_index();
+            let match_index =
+                if mutant!(B22a) { verified_index } else { verified_index.min(durable_index) };
             self.send(from, respond(AppendResult::Success { match_index }));
         }
-        self.commit_index = self.commit_index.max(leader_commit.min(verified_index));
+        let commit_bound = if mutant!(B23) { self.log.last().index } else { verified_index };
+        let committed = leader_commit.min(commit_bound);
+        self.commit_index =
+            if mutant!(B32b) { committed } else { self.commit_index.max(committed) };
         self.hand_over();
     }
 
@@ -54,8 +59,10 @@ impl Raft {
     /// entries not already in the log." An old request that holds nothing new
     /// changes nothing (B24).
     fn append_missing(&mut self, entries: Vec<Entry>) -> bool {
-        let known = entries.iter().take_while(|entry| self.log.contains(entry.position())).count();
-        let Some(first) = entries.get(known).map(|entry| entry.index) else { return false };
+        let is_known = |entry: &&Entry| self.log.contains(entry.position()) && !mutant!(B24a);
+        let known = entries.iter().take_while(is_known).count();
+        let end = entries.last().filter(|_| mutant!(B24b)).map(|entry| entry.index.next());
+        let Some(first) = entries.get(known).map(|entry| entry.index).or(end) else { return false };
         let last = self.log.last().index;
         if first <= last {
             assert!(
@@ -99,7 +106,7 @@ impl Raft {
     /// and do not vanish.
     pub fn on_entries_read(&mut self, entries: Vec<Entry>) {
         assert!(self.is_reading_entries, "no entries were asked for");
-        self.is_reading_entries = false;
+        self.is_reading_entries = mutant!(B84b);
         let limit = self.commit_index.min(self.persistence.persisted_index());
         let mut expected = self.handed_over_index;
         for entry in &entries {
@@ -112,6 +119,9 @@ impl Raft {
         }
         assert!(expected > self.handed_over_index, "a committed entry is not on disk");
         self.hand_over_entries(entries);
+        if mutant!(B32a) {
+            self.handed_over_index = limit.min(self.log.first_in_memory().prev());
+        }
         self.hand_over();
     }
 }

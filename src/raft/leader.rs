@@ -6,7 +6,7 @@ use super::effect::{Effect, Note};
 use super::progress::ReplicationReport;
 use super::read::Reads;
 use super::{Leadership, NotLeader, PeerState, Raft, RoleState};
-use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
+use crate::types::{Entry, HardState, LogIndex, NodeId, Payload, Term};
 
 impl Raft {
     /// Appends an entry to the leader's log and returns its index. It is committed
@@ -96,7 +96,11 @@ impl Raft {
     /// A peer's responses, as its `Progress` saw them.
     pub fn on_replicated(&mut self, peer: NodeId, term: Term, report: ReplicationReport) {
         if term > self.term() {
-            self.adopt_term(term, "a follower has a higher term");
+            if mutant!(B08) {
+                self.set_hard_state(HardState { current_term: term, ..self.hard_state });
+            } else {
+                self.adopt_term(term, "a follower has a higher term");
+            }
             return;
         }
         if term < self.term() {
@@ -137,12 +141,16 @@ impl Raft {
             .iter()
             .map(|voter| match leadership.peers.get(voter) {
                 Some(peer) => peer.match_index,
+                None if *voter == self.settings.id && mutant!(B21) => self.log.last().index,
                 None if *voter == self.settings.id => self.persistence.persisted_index(),
                 None => LogIndex(0),
             })
             .collect();
-        match_indexes.sort_unstable_by(|a, b| b.cmp(a));
-        let replicated = match_indexes[membership.quorum_size() - 1];
+        if !mutant!(B19b) {
+            match_indexes.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        let needed = membership.quorum_size() - usize::from(mutant!(B19a));
+        let replicated = match_indexes[needed.max(1) - 1];
         let is_of_own_term = self.log.term_at(replicated) == Some(self.term()) || mutant!(B18);
         if replicated > self.commit_index && is_of_own_term {
             self.commit_index = replicated;

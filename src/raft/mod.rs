@@ -175,6 +175,7 @@ impl Raft {
             log.runs.last().term,
             hard_state.current_term
         );
+        let committed = if mutant!(B84a) { log.runs.last().index } else { LogIndex(0) };
         let mut raft = Raft {
             rng: StdRng::seed_from_u64(settings.seed),
             hard_state,
@@ -186,7 +187,7 @@ impl Raft {
             newcomer: Newcomer::default(),
             election_elapsed_ticks: 0,
             election_timeout_ticks: 0,
-            commit_index: LogIndex(0),
+            commit_index: committed,
             handed_over_index: LogIndex(0),
             last_applied: LogIndex(0),
             is_reading_entries: false,

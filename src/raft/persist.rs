@@ -72,8 +72,10 @@ impl Persistence {
     /// durable nor what is on its way counts from there.
     pub(super) fn truncate_from(&mut self, index: LogIndex) {
         self.persisted_index = self.persisted_index.min(index.prev());
-        for write in &mut self.in_flight {
-            write.last_index = write.last_index.min(index.prev());
+        if !mutant!(B20) {
+            for write in &mut self.in_flight {
+                write.last_index = write.last_index.min(index.prev());
+            }
         }
     }
 
@@ -81,7 +83,9 @@ impl Persistence {
     /// go now. One of an older term is dropped: its promise was overtaken.
     pub(super) fn complete(&mut self, seq: PersistSeq, current_term: Term) -> Vec<Envelope> {
         assert!(seq <= self.last_seq, "the disk reports write {seq}, which was never started");
-        while self.in_flight.front().is_some_and(|write| write.seq <= seq) {
+        let is_done =
+            |write: &InFlight| if mutant!(B33) { write.seq == seq } else { write.seq <= seq };
+        while self.in_flight.front().is_some_and(is_done) {
             if let Some(write) = self.in_flight.pop_front() {
                 self.persisted_index = self.persisted_index.max(write.last_index);
             }

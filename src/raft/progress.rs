@@ -228,7 +228,8 @@ impl Progress {
                 "the peer acknowledges entry {match_index}, which the leader does not have"
             );
             self.match_index = match_index;
-            self.next_index = self.next_index.max(match_index.next());
+            let behind = if mutant!(B27) { self.next_index } else { match_index.next() };
+            self.next_index = self.next_index.max(behind);
             self.free_window();
             self.trim_buffer();
         }
@@ -248,7 +249,8 @@ impl Progress {
         // acknowledge, and is no newcomer, is broken: looking further is in vain, and
         // would go on as fast as it answers; the next heartbeat asks again.
         let has_room = self.next_index > self.match_index.next();
-        if request_seq >= self.first_seq && has_room {
+        let is_old = request_seq < self.first_seq && !mutant!(B30);
+        if !is_old && has_room {
             let next = self.place_before_conflict(conflict_index, conflict_term);
             self.regress_next_index(next);
         }
@@ -270,7 +272,8 @@ impl Progress {
         // Never back over what is acknowledged, never past what is there, and at
         // least one step: the probe goes on (bugs.md B27).
         let behind_match = self.match_index.next();
-        self.probe_from(next.min(self.next_index.prev()).max(behind_match));
+        let step = if mutant!(B31) { self.next_index } else { self.next_index.prev() };
+        self.probe_from(next.min(step).max(behind_match));
     }
 
     fn probe_from(&mut self, next: LogIndex) {
@@ -279,8 +282,10 @@ impl Progress {
         self.first_seq = self.request_seq + 1;
         self.is_probing = false;
         self.inflight.clear();
-        self.inflight_entries = 0;
-        self.inflight_bytes = 0;
+        if !mutant!(B29) {
+            self.inflight_entries = 0;
+            self.inflight_bytes = 0;
+        }
         self.fetched.clear();
         self.fetch_ticket += 1;
         self.is_fetching = false;

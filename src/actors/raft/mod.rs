@@ -418,7 +418,9 @@ impl RaftActor {
             let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
             let mut replies = Replies::default();
             replies.add(waiter, ClientReply::Refused(refusal));
-            replies.send();
+            if !mutant!(B81a) {
+                replies.send();
+            }
         }
     }
 }

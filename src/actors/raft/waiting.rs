@@ -120,7 +120,9 @@ impl Waiting {
         while let Some((&index, first)) = self.proposals.first_key_value()
             && first.term <= term
         {
-            if let Some(proposal) = self.remove_proposal(index) {
+            if let Some(proposal) = self.remove_proposal(index)
+                && !mutant!(B81b)
+            {
                 replies.add(proposal.waiter, ClientReply::Refused(Refusal::LeadershipLost));
             }
         }
