@@ -14,7 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use file::{File, Image};
+
 use crate::storage::{Disk, DiskFile, DiskLock, OpenMode};
+
+mod file;
 
 /// What the disk writes all or nothing of.
 const SECTOR_BYTES: usize = 512;
@@ -71,20 +75,13 @@ struct State {
     life: u64,
     salts: u32,
     faults: Faults,
+    /// No more bytes than this, over all files.
+    capacity_bytes: Option<u64>,
     operations: u64,
+    reads: u64,
     writes: u64,
     syncs: u64,
     record: Option<Vec<DiskOperation>>,
-}
-
-#[derive(Debug, Default)]
-struct File {
-    /// Its current name, for the record of operations.
-    path: PathBuf,
-    cached: Vec<u8>,
-    durable: Vec<u8>,
-    /// Writes between the two, in order.
-    unsynced: Vec<(usize, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,8 +128,8 @@ struct Faults {
     /// The number of the write that fails, and how.
     write: Option<(u64, io::ErrorKind)>,
     sync: Option<(u64, io::ErrorKind)>,
-    /// No more bytes than this, over all files.
-    capacity_bytes: Option<u64>,
+    /// The number of the read that fails.
+    read: Option<u64>,
 }
 
 impl SimDisk {
@@ -146,7 +143,8 @@ impl SimDisk {
     }
 
     /// The power goes and comes back: what was not synced is lost as `crash`
-    /// says, locks are free, open files are dead and faults are over.
+    /// says, locks are free, open files are dead and faults are over; but a full
+    /// disk stays full, and what is rotten stays so.
     pub fn crash(&self, crash: Crash) {
         let state = &mut *self.state();
         let mut rng = match crash {
@@ -213,9 +211,16 @@ impl SimDisk {
         state.faults.sync = Some((state.syncs + nth, error));
     }
 
-    /// All files together take at most so many bytes; `None` is no limit.
+    /// The `nth` read from now (1 is the next one) fails.
+    pub fn fail_read(&self, nth: u64) {
+        let mut state = self.state();
+        state.faults.read = Some(state.reads + nth);
+    }
+
+    /// All files together take at most so many bytes; `None` is no limit. Holds
+    /// until it is set anew.
     pub fn set_capacity(&self, bytes: Option<u64>) {
-        self.state().faults.capacity_bytes = bytes;
+        self.state().capacity_bytes = bytes;
     }
 
     /// What all files together take.
@@ -254,18 +259,13 @@ impl SimDisk {
     /// When there is no such file.
     pub fn contents(&self, path: &Path) -> Vec<u8> {
         let state = self.state();
-        state.files[state.names[path]].cached.clone()
+        state.files[state.names[path]].cached.bytes.clone()
     }
 
     /// Replaces a file behind everybody's back, durably; makes it, too.
     pub fn set_contents(&self, path: &Path, bytes: Vec<u8>) {
         let state = &mut *self.state();
-        let file = File {
-            path: path.to_owned(),
-            cached: bytes.clone(),
-            durable: bytes,
-            unsynced: Vec::new(),
-        };
+        let file = File::durable(path.to_owned(), Image::new(bytes));
         state.files.push(file);
         let file = state.files.len() - 1;
         state.names.insert(path.to_owned(), file);
@@ -282,29 +282,59 @@ impl SimDisk {
     /// Flips a bit of a file, durably.
     ///
     /// # Panics
-    /// When the file has no such bit.
+    /// When there is no such file.
     pub fn flip_bit(&self, path: &Path, offset: u64, bit: u32) {
+        self.change(path, offset, 1 << bit);
+    }
+
+    /// Puts other bytes into a file behind everybody's back, durably: what another
+    /// file's write, or none, has left there.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn damage(&self, path: &Path, offset: u64, bytes: &[u8]) {
+        let old = self.contents(path);
+        for (at, byte) in (offset..).zip(bytes) {
+            let changed = old.get(at as usize).map_or(0, |old| old ^ byte);
+            self.change(path, at, changed);
+        }
+    }
+
+    fn change(&self, path: &Path, offset: u64, bits: u8) {
         let state = &mut *self.state();
         let file = &mut state.files[state.names[path]];
-        for bytes in [&mut file.cached, &mut file.durable] {
-            if let Some(byte) = bytes.get_mut(offset as usize) {
-                *byte ^= 1 << bit;
-            }
+        for image in [&mut file.cached, &mut file.durable] {
+            image.change(offset as usize, bits);
         }
+    }
+
+    /// Every byte that a process would read now and that is not what was written.
+    pub fn rot(&self) -> Vec<(PathBuf, u64)> {
+        let state = self.state();
+        let of_file = |(path, file): (&PathBuf, &usize)| {
+            let rot = &state.files[*file].cached.rot;
+            rot.keys().map(|offset| (path.clone(), *offset as u64)).collect::<Vec<_>>()
+        };
+        state.names.iter().flat_map(of_file).collect()
     }
 
     /// A disk of its own with what is on this one now, all of it durable.
     #[must_use]
     pub fn duplicate(&self) -> SimDisk {
+        self.duplicate_as(Image::clone)
+    }
+
+    /// The same, without what is rotten in it.
+    #[must_use]
+    pub fn undamaged(&self) -> SimDisk {
+        self.duplicate_as(Image::undamaged)
+    }
+
+    fn duplicate_as(&self, copy: impl Fn(&Image) -> Image) -> SimDisk {
         let state = self.state();
-        let files = state.files.iter().map(|file| File {
-            path: file.path.clone(),
-            cached: file.cached.clone(),
-            durable: file.cached.clone(),
-            unsynced: Vec::new(),
-        });
+        let duplicate = |file: &File| File::durable(file.path.clone(), copy(&file.cached));
         let copy = State {
-            files: files.collect(),
+            files: state.files.iter().map(duplicate).collect(),
             dirs: state.dirs.clone(),
             names: state.names.clone(),
             durable_dirs: state.dirs.clone(),
@@ -344,7 +374,7 @@ impl State {
     }
 
     fn used_bytes(&self) -> u64 {
-        self.names.values().map(|file| self.files[*file].cached.len() as u64).sum()
+        self.names.values().map(|file| self.files[*file].cached.bytes.len() as u64).sum()
     }
 
     fn change_names(&mut self, change: NameChange) {
@@ -360,10 +390,9 @@ impl State {
         let path = self.files[file].path.clone();
         self.operate(DiskOperation::Write(path, offset, bytes.len()))?;
         self.writes += 1;
-        let growth =
-            (offset + bytes.len() as u64).saturating_sub(self.files[file].cached.len() as u64);
+        let length = self.files[file].cached.bytes.len() as u64;
+        let growth = (offset + bytes.len() as u64).saturating_sub(length);
         let free = self
-            .faults
             .capacity_bytes
             .map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used_bytes()));
         let (taken, error) = match self.faults.write {
@@ -374,10 +403,7 @@ impl State {
             }
             _ => (bytes.len(), None),
         };
-        let written = bytes[..taken].to_vec();
-        let file = &mut self.files[file];
-        put(&mut file.cached, offset as usize, &written);
-        file.unsynced.push((offset as usize, written));
+        self.files[file].write(offset as usize, bytes[..taken].to_vec());
         error.map_or(Ok(()), |error| Err(error.into()))
     }
 
@@ -385,84 +411,10 @@ impl State {
         let path = self.files[file].path.clone();
         self.operate(DiskOperation::Sync(path))?;
         self.syncs += 1;
-        let unsynced = std::mem::take(&mut self.files[file].unsynced);
-        if let Some((nth, error)) = self.faults.sync
-            && nth == self.syncs
-        {
-            return Err(error.into());
-        }
-        for (offset, bytes) in unsynced {
-            put(&mut self.files[file].durable, offset, &bytes);
-        }
-        Ok(())
+        let error = self.faults.sync.filter(|(nth, _)| *nth == self.syncs);
+        self.files[file].sync(error.is_some());
+        error.map_or(Ok(()), |(_, error)| Err(error.into()))
     }
-}
-
-impl File {
-    fn crash(&mut self, crash: Crash, rng: Option<&mut StdRng>) {
-        let unsynced = std::mem::take(&mut self.unsynced);
-        let durable = &mut self.durable;
-        match (crash, rng) {
-            (Crash::KeepUnsynced, _) => {
-                unsynced.iter().for_each(|(offset, bytes)| put(durable, *offset, bytes));
-            }
-            (_, Some(rng)) => match rng.random_range(0..4) {
-                0 => {}
-                1 => unsynced.iter().for_each(|(offset, bytes)| put(durable, *offset, bytes)),
-                2 => keep_prefix(durable, &unsynced, rng),
-                _ => keep_sectors(durable, &unsynced, rng),
-            },
-            _ => {}
-        }
-        self.cached.clone_from(&self.durable);
-    }
-}
-
-/// Keeps the first so many bytes of what was written, in the order of writing.
-fn keep_prefix(durable: &mut Vec<u8>, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
-    // Most of a write may be zeros ahead of the records: cut where it matters.
-    let length =
-        |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).map_or(bytes.len(), |at| at + 1);
-    let all: usize = unsynced.iter().map(|(_, bytes)| length(bytes)).sum();
-    let mut left = rng.random_range(0..=all);
-    for (offset, bytes) in unsynced {
-        let kept = left.min(bytes.len());
-        put(durable, *offset, &bytes[..kept]);
-        left -= kept;
-        if left == 0 {
-            break;
-        }
-    }
-}
-
-/// Keeps each sector of each write, or not. The system writes whole sectors out of
-/// its cache: one that was last written before a write is without all later ones,
-/// too.
-fn keep_sectors(durable: &mut Vec<u8>, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
-    let mut settled = BTreeSet::new();
-    for (offset, bytes) in unsynced {
-        let mut start = 0;
-        while start < bytes.len() {
-            let sector_end = (offset + start + 1).next_multiple_of(SECTOR_BYTES) - offset;
-            let end = sector_end.min(bytes.len());
-            let sector = (offset + start) / SECTOR_BYTES;
-            if rng.random_bool(0.5) && !settled.contains(&sector) {
-                put(durable, offset + start, &bytes[start..end]);
-            } else {
-                settled.insert(sector);
-            }
-            start = end;
-        }
-    }
-}
-
-fn put(target: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    if bytes.is_empty() {
-        return;
-    }
-    let end = offset + bytes.len();
-    target.resize(target.len().max(end), 0);
-    target[offset..end].copy_from_slice(bytes);
 }
 
 fn parent(path: &Path) -> &Path {
@@ -614,8 +566,12 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let state = self.state()?;
-        let cached = &state.files[self.file].cached;
+        let mut state = self.state()?;
+        state.reads += 1;
+        if state.faults.read == Some(state.reads) {
+            return Err(io::Error::other("this sector cannot be read"));
+        }
+        let cached = &state.files[self.file].cached.bytes;
         let available = cached.get(offset as usize..).unwrap_or_default();
         let read = available.len().min(buffer.len());
         buffer[..read].copy_from_slice(&available[..read]);
@@ -634,7 +590,7 @@ impl DiskFile for SimFile {
     }
 
     fn bytes(&self) -> io::Result<u64> {
-        Ok(self.state()?.files[self.file].cached.len() as u64)
+        Ok(self.state()?.files[self.file].cached.bytes.len() as u64)
     }
 }
 

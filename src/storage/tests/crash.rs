@@ -216,6 +216,7 @@ fn a_disk_of_any_size_fills_up_without_harm() {
         disk.set_capacity(Some(capacity));
         run(&disk, &mut model, &script()).expect_err("the disk is too small");
         disk.crash(Crash::Seeded(capacity));
+        disk.set_capacity(None);
         recover(&disk, &mut model);
     }
 }
