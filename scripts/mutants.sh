@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
             options+=("$1" "${2:?"$1 needs a number"}")
             shift
             ;;
-        B*) bug=("$1") ;;
+        B* | S*) bug=("$1") ;;
         *)
             echo "mutants: unknown option $1" >&2
             usage >&2

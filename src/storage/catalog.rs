@@ -84,7 +84,9 @@ impl Catalog {
         if supersedes {
             self.runs.truncate_from(index);
             let keep = self.points.partition_point(|point| point.index < index);
-            self.points.truncate(keep);
+            if !mutant!(B66) {
+                self.points.truncate(keep);
+            }
         }
         self.runs.push(position);
         let segment = self.segments();

@@ -110,7 +110,12 @@ struct TailSegment {
 impl TailSegment {
     fn sync(&mut self, last: LogPosition) -> Result<(), StorageError> {
         if self.synced < self.end {
-            self.file.sync_data().during("sync", &self.path)?;
+            let synced = self.file.sync_data();
+            if mutant!(B62b) && synced.is_err() {
+                self.file.sync_data().during("sync", &self.path)?;
+            } else if !mutant!(B62a) {
+                synced.during("sync", &self.path)?;
+            }
             (self.synced, self.synced_last) = (self.end, last);
         }
         Ok(())
@@ -210,7 +215,7 @@ impl Storage {
         self.guarded(|storage| {
             let current = storage.hard_state.current();
             let seal = storage.synced_seal();
-            if current.seal == seal {
+            if current.seal == seal || mutant!(S1) {
                 return Ok(());
             }
             storage.hard_state.save(current.hard_state, seal)
@@ -302,7 +307,10 @@ impl Storage {
         }
         let mut offset = start;
         for piece in buffer.chunks(piece_bytes_max as usize) {
-            tail.file.write_at(offset, piece).during("write", &tail.path)?;
+            let written = tail.file.write_at(offset, piece).during("write", &tail.path);
+            if !mutant!(B67a) {
+                written?;
+            }
             offset += piece.len() as u64;
         }
         tail.end = end;
@@ -314,7 +322,9 @@ impl Storage {
     /// before another one is there: that is why only the last can be torn.
     fn begin_segment(&mut self) -> Result<(), StorageError> {
         let last = self.catalog.runs().last();
-        self.tail.sync(last)?;
+        if !mutant!(B65) {
+            self.tail.sync(last)?;
+        }
         let header = SegmentHeader {
             number: self.catalog.segments() + 1,
             salt: self.disk.salt(),
@@ -356,7 +366,7 @@ fn initialise(disk: &dyn Disk, dir: &Path, owner: &Identity) -> Result<(), Stora
     };
     segment::create_segment(disk, dir, &header)?;
     hard_state::create(disk, dir)?;
-    for ancestor in dir.ancestors().skip(1) {
+    for ancestor in dir.ancestors().skip(1).filter(|_| !mutant!(B63b)) {
         match disk.sync_dir(ancestor) {
             // What we may not even open is not where we have made anything.
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
@@ -425,7 +435,9 @@ fn settle(
     // would not do: when an earlier sync failed, the kernel may hold those pages
     // as clean though they were never written (ATC'20), so they are written again.
     let sealed = if hard.seal.segment == number { hard.seal.offset } else { SEGMENT_HEADER_BYTES };
-    rewrite(&mut *file, sealed, scanned.end).during("rewrite", &path)?;
+    if !mutant!(S3) {
+        rewrite(&mut *file, sealed, scanned.end).during("rewrite", &path)?;
+    }
     file.sync_data().during("sync", &path)?;
 
     let last = scanned.summary.runs.last();
@@ -436,11 +448,15 @@ fn settle(
         seal.cutting = true;
         hard_state.save(hard.hard_state, seal)?;
         // Erased, not stepped over, so that no later crash can bring it back (B28).
-        erase(&mut *file, scanned.end, torn_to + 1).during("erase", &path)?;
+        if !mutant!(S2) {
+            erase(&mut *file, scanned.end, torn_to + 1).during("erase", &path)?;
+        }
         file.sync_data().during("sync", &path)?;
         seal.cutting = false;
     }
-    hard_state.save(hard.hard_state, seal)?;
+    if !mutant!(S1) {
+        hard_state.save(hard.hard_state, seal)?;
+    }
     let tail = TailSegment {
         path,
         file,

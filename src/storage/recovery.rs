@@ -226,7 +226,7 @@ impl Tail<'_> {
     fn judge(&self, window: &mut Window<'_>, found: &Found) -> Result<Option<u64>, StorageError> {
         let last_nonzero = window.last_nonzero(self.offset).during("read", self.path)?;
         let sealed_here = self.seal.segment == self.number;
-        let below_seal = sealed_here && self.offset < self.seal.offset;
+        let below_seal = sealed_here && self.offset < self.seal.offset && !mutant!(B68);
         if below_seal && (last_nonzero.is_none() || matches!(found, Found::Nothing)) {
             return Err(StorageError::EntriesMissing {
                 path: self.path.to_owned(),
@@ -238,6 +238,9 @@ impl Tail<'_> {
         let Some(last_nonzero) = last_nonzero else { return Ok(None) };
         if !self.is_last {
             return Err(self.damaged("this is no valid record, and later segments follow"));
+        }
+        if mutant!(B61a) {
+            return Ok(Some(last_nonzero));
         }
         if below_seal {
             return Err(self.damaged("this is no valid record, and one was durable here"));
@@ -255,7 +258,8 @@ impl Tail<'_> {
             // Zeros, and then the remains of a batch whose first part is not there.
             _ => return Ok(Some(last_nonzero)),
         };
-        if cutting || self.looks_torn(window, header, last_nonzero).during("read", self.path)? {
+        let looks_torn = self.looks_torn(window, header, last_nonzero).during("read", self.path)?;
+        if (cutting || looks_torn) && !mutant!(B61b) {
             return Ok(Some(last_nonzero));
         }
         Err(self.damaged(
