@@ -16,7 +16,7 @@ use super::record::{u32_at, u64_at};
 use super::segment::{SEGMENT_HEADER_BYTES, install};
 use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
-const COPY_BYTES: usize = 4096;
+pub(super) const COPY_BYTES: usize = 4096;
 const MAGIC: [u8; 8] = *b"CORAHARD";
 const FORMAT_VERSION: u32 = 1;
 /// The seal's tail is being cut.
@@ -149,15 +149,24 @@ pub(super) struct Loaded {
     pub note: Option<String>,
 }
 
-/// Reads the file and changes nothing.
-pub(super) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> {
+/// Reads both copies; of one that is not valid, what is wrong with it.
+pub(super) fn copies(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<[Result<Copy, String>; 2], StorageError> {
     let path = hard_state_path(dir);
     let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
     let mut bytes = vec![0; 2 * COPY_BYTES];
     let read = file.read_at(0, &mut bytes).during("read", &path)?;
     let bytes = &bytes[..read];
-    let a = Copy::decode(bytes);
-    let b = Copy::decode(bytes.get(COPY_BYTES..).unwrap_or_default());
+    let second = bytes.get(COPY_BYTES..).unwrap_or_default();
+    Ok([Copy::decode(bytes), Copy::decode(second)])
+}
+
+/// Reads the file and changes nothing.
+pub(super) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> {
+    let path = hard_state_path(dir);
+    let [a, b] = copies(disk, dir)?;
     let (newest, stale, damage) = match (a, b) {
         (Ok(a), Ok(b)) if a == b => (a, None, None),
         (Ok(a), Ok(b)) if a.sequence >= b.sequence => (a, Some(1), None),

@@ -29,6 +29,8 @@ mod hard_state;
 mod identity;
 mod record;
 mod recovery;
+#[cfg(any(test, feature = "testing"))]
+mod remains;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,8 @@ mod tests;
 pub use disk::{Disk, DiskFile, DiskLock, OpenMode, RealDisk};
 pub use dump::{VerifyReport, dump, verify};
 pub use error::StorageError;
+#[cfg(any(test, feature = "testing"))]
+pub use remains::{Place, RecordPlace, Remains};
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
 use catalog::Catalog;

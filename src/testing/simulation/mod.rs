@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod client;
 mod clock;
+mod disks;
 mod history;
 mod linearizability;
 mod monitor;

@@ -12,7 +12,6 @@ use super::has_failed;
 use super::network::Weather;
 use super::plan::Fault;
 use super::world::{Machine, World, host};
-use crate::testing::{Crash, SimDisk};
 
 /// Makes trouble for as long as the plan says.
 pub(super) async fn run(world: &Rc<World>) {
@@ -42,8 +41,8 @@ pub(super) fn make_peace(world: &Rc<World>) {
     for (id, machine) in &world.machines {
         machine.pause(false);
         machine.stall_disk(false);
-        machine.mend_disk();
         machine.is_away.set(false);
+        world.mend_disk(*id);
         world.start(*id);
     }
 }
@@ -141,23 +140,22 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
             let most_ms = world.random(|rng| [50, 5_000, 1_200_000][rng.random_range(0..3)]);
             machine.clock.set_offset_ms(world.random(|rng| rng.random_range(-most_ms..=most_ms)));
         }
-        Fault::WriteError => {
-            let nth = world.random(|rng| rng.random_range(1..=8));
-            machine.spoil_disk(fault, |disk| disk.fail_write(nth, io::ErrorKind::Other));
-        }
-        Fault::SyncError => {
-            let nth = world.random(|rng| rng.random_range(1..=8));
-            machine.spoil_disk(fault, |disk| disk.fail_sync(nth, io::ErrorKind::Other));
+        Fault::WriteError | Fault::SyncError | Fault::ReadError | Fault::DiskCut => {
+            spoil_disk(world, &machine, fault);
         }
         Fault::DiskFull => {
-            let room = world.random(|rng| rng.random_range(0..=2_000));
-            machine.spoil_disk(fault, |disk| disk.set_capacity(Some(disk.used_bytes() + room)));
+            let (room, ms) =
+                world.random(|rng| (rng.random_range(0..=2_000), rng.random_range(100..=8_000)));
+            machine.fill_disk(Some(room));
+            after(ms, move || machine.fill_disk(None));
         }
-        Fault::DiskCut => {
-            let operations = world.random(|rng| rng.random_range(0..=20));
-            machine.spoil_disk(fault, |disk| disk.cut_power_after(operations));
+        Fault::Rot => return world.rot(id),
+        Fault::Wipe => {
+            if !world.may_forget() {
+                return false;
+            }
+            world.wipe(id);
         }
-        Fault::Wipe => return wipe(world, id),
     }
     true
 }
@@ -178,6 +176,22 @@ pub(super) fn after(ms: u64, then: impl FnOnce() + 'static) {
     actix::spawn(async move {
         sleep(Duration::from_millis(ms)).await;
         then();
+    });
+}
+
+/// The disk fails once: in the life that is, or in the recovery of the next.
+fn spoil_disk(world: &Rc<World>, machine: &Machine, fault: Fault) {
+    let nth = world.random(|rng| rng.random_range(1..=8));
+    match world.random(|rng| rng.random_range(0..4)) {
+        0 => world.crash(machine.id, false),
+        1 => world.crash(machine.id, true),
+        _ => {}
+    }
+    machine.spoil_disk(fault, |disk| match fault {
+        Fault::WriteError => disk.fail_write(nth, io::ErrorKind::Other),
+        Fault::SyncError => disk.fail_sync(nth, io::ErrorKind::Other),
+        Fault::ReadError => disk.fail_read(nth),
+        _ => disk.cut_power_after(3 * nth),
     });
 }
 
@@ -206,32 +220,5 @@ pub(super) fn cut_between(world: &World, side: &[u64], other: &[u64]) {
             world.network.cut(&host(*a), &host(*b));
             world.network.cut(&host(*b), &host(*a));
         }
-    }
-}
-
-/// One member at a time may forget, once all have taken part (docs/adr/0005).
-fn wipe(world: &Rc<World>, id: u64) -> bool {
-    let have_all_taken_part = world.participants.borrow().len() as u64 == world.plan.nodes;
-    if world.forgetful.get().is_some() || !have_all_taken_part {
-        return false;
-    }
-    world.forgetful.set(Some((id, world.machines[&id].lives.get())));
-    world.crash(id, false);
-    world.machines[&id].lose_everything();
-    true
-}
-
-impl Machine {
-    fn lose_everything(&self) {
-        for path in self.disk.paths() {
-            self.disk.lose(&path);
-        }
-        // The names are durably gone.
-        self.disk.crash(Crash::KeepUnsynced);
-    }
-
-    fn mend_disk(&self) {
-        let mend = |disk: &SimDisk| disk.set_capacity(None);
-        mend(&self.disk);
     }
 }

@@ -72,8 +72,12 @@ pub enum Fault {
     SyncError,
     /// The disk is full, for a while.
     DiskFull,
+    /// A read fails.
+    ReadError,
     /// The power goes between two operations of the disk.
     DiskCut,
+    /// Bits of a file flip, writes were lost or went elsewhere.
+    Rot,
     /// The data directory is lost.
     Wipe,
     /// The leader cannot reach a majority.
@@ -98,7 +102,7 @@ pub enum Fault {
     Storm,
 }
 
-const FAULTS: [(Fault, u32); 28] = [
+const FAULTS: [(Fault, u32); 30] = [
     (Fault::Kill, 10),
     (Fault::PowerLoss, 10),
     (Fault::Blackout, 2),
@@ -115,7 +119,9 @@ const FAULTS: [(Fault, u32); 28] = [
     (Fault::WriteError, 4),
     (Fault::SyncError, 4),
     (Fault::DiskFull, 3),
+    (Fault::ReadError, 2),
     (Fault::DiskCut, 6),
+    (Fault::Rot, 5),
     (Fault::Wipe, 3),
     (Fault::IsolateLeader, 6),
     (Fault::KillLeader, 6),

@@ -26,6 +26,7 @@ use tokio::time::sleep;
 
 use super::check::{Check, Violation};
 use super::clock::SimClock;
+use super::disks::Prospect;
 use super::history::Operation;
 use super::monitor::Sample;
 use super::network::SimNetwork;
@@ -71,9 +72,16 @@ pub(super) struct Machine {
     pub(super) lives: Cell<u64>,
     life: RefCell<Option<Life>>,
     /// What the nemesis has done to the disk in this life.
-    disk_fault: Cell<Option<Fault>>,
+    pub(super) disk_fault: Cell<Option<Fault>>,
     /// Nobody starts it, for now.
     pub(super) is_away: Cell<bool>,
+    /// The disk is full; and was so at some time in this life.
+    pub(super) is_full: Cell<bool>,
+    pub(super) was_full: Cell<bool>,
+    /// The segment, and the place in it, up to which the last start sealed the log.
+    pub(super) sealed: Cell<(u64, u64)>,
+    /// The life that ended with the loss of everything.
+    pub(super) wiped: Cell<u64>,
     is_paused: Cell<bool>,
     is_disk_stalled: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -108,6 +116,10 @@ impl Machine {
             life: RefCell::default(),
             disk_fault: Cell::default(),
             is_away: Cell::default(),
+            is_full: Cell::default(),
+            was_full: Cell::default(),
+            sealed: Cell::default(),
+            wiped: Cell::default(),
             is_paused: Cell::default(),
             is_disk_stalled: Cell::default(),
             waker: RefCell::default(),
@@ -158,12 +170,6 @@ impl Machine {
         self.stop.borrow().notify_one();
     }
 
-    /// Spoils the disk for the rest of this life.
-    pub(super) fn spoil_disk(&self, fault: Fault, spoil: impl FnOnce(&SimDisk)) {
-        self.disk_fault.set(Some(fault));
-        spoil(&self.disk);
-    }
-
     fn end_life(&self, crash: Option<Crash>) {
         // First the disk: what the actors still do when they are dropped must
         // not count.
@@ -174,6 +180,7 @@ impl Machine {
         let life = self.life.borrow_mut().take();
         drop(life);
         self.disk_fault.set(None);
+        self.was_full.set(self.is_full.get());
         self.is_paused.set(false);
         self.is_disk_stalled.set(false);
         self.wake();
@@ -258,13 +265,19 @@ impl World {
         // A wish to stop that came too late for the last life is not for this one.
         let stop = Rc::new(Notify::new());
         *machine.stop.borrow_mut() = Rc::clone(&stop);
+        let (disk, dir) = (machine.disk.clone(), self.data_dir(id).to_owned());
+        let world = Rc::downgrade(self);
         let main = async move {
             let set = LocalSet::new();
             set.run_until(async move {
+                let prospect = Prospect::of(&disk, &dir);
                 let mut node = match node::start(&settings, NodeId(id), environment).await {
                     Ok(node) => node,
                     Err(error) => return End::Refused(error),
                 };
+                if let Some(world) = world.upgrade() {
+                    world.check_start(&world.machines[&id], &prospect);
+                }
                 let failure = {
                     let stopped = std::pin::pin!(stop.notified());
                     match select(std::pin::pin!(node.failed()), stopped).await {
@@ -303,14 +316,22 @@ impl World {
             End::Refused(error) => self.trace.say(&format_args!("n{id} did not start: {error}")),
             End::Failed(error) => self.trace.say(&format_args!("n{id} failed: {error}")),
         }
-        if let (End::Refused(_) | End::Failed(_), None) = (end, fault) {
-            self.violate(
-                Check::NodeLives,
-                format!("n{id} ended although nothing was done to its disk"),
-            );
+        match end {
+            End::Refused(NodeError::Storage(error)) => self.check_end(machine, error, true),
+            End::Failed(error) => self.check_end(machine, error, false),
+            End::Refused(error) => self.violate(Check::NodeLives, format!("n{id}: {error}")),
+            End::Stopped => {}
         }
         machine.end_life(crash);
-        self.start_later(id);
+        match end {
+            // A fault of the moment; what is rotten stays so.
+            End::Refused(NodeError::Storage(error))
+                if !matches!(error, StorageError::Io { .. }) =>
+            {
+                self.replace_later(id);
+            }
+            _ => self.start_later(id),
+        }
     }
 
     /// Ends the life of a node at once; with `is_power_lost` it takes with it

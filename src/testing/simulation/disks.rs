@@ -1,0 +1,346 @@
+//! What was done to the disks, and what a node has to make of it.
+//!
+//! A node refuses to start if and only if what it was told is durable is not there
+//! as it was written (docs/internals/log_format.md); it starts with all of it
+//! otherwise, however the power went, and whether there is room or not. Nobody here
+//! asks the storage what it thinks: the simulated disk knows which bytes are rotten,
+//! and [`Remains`] reads what would be there if none were.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::time::sleep;
+
+use super::check::Check;
+use super::plan::Fault;
+use super::world::{Machine, World};
+use crate::storage::{Place, RecordPlace, Remains, StorageError};
+use crate::testing::{Crash, SimDisk};
+use crate::types::{HardState, NodeId};
+
+/// What a start has to come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing is wrong that matters.
+    Starts,
+    /// What is wrong looks like something that could matter, or not.
+    Either,
+    /// Something that was durable is not what it was.
+    Refuses,
+}
+
+/// A disk as a start finds it.
+pub(super) struct Prospect {
+    verdict: Verdict,
+    remains: Remains,
+}
+
+impl Prospect {
+    /// Of the disk as it is now.
+    pub(super) fn of(disk: &SimDisk, dir: &Path) -> Prospect {
+        // What cannot be read even without the rot is nobody's fault but the node's.
+        let remains = Remains::read(&disk.undamaged(), dir).unwrap_or_default();
+        Prospect { verdict: judge(&remains, dir, &disk.rot()), remains }
+    }
+
+    /// Nothing is rotten but what does not matter.
+    pub(super) fn is_good(&self) -> bool {
+        self.verdict == Verdict::Starts
+    }
+}
+
+fn judge(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
+    let mut copies = remains.hard_states;
+    let (mut behind, mut elsewhere) = (0, 0);
+    for (path, offset) in rot {
+        match remains.place(dir, path, *offset) {
+            Place::Identity | Place::Header | Place::Record => return Verdict::Refuses,
+            Place::HardState(copy) => copies[copy] = None,
+            Place::Tail => behind += 1,
+            Place::Padding => elsewhere += 1,
+            Place::Nothing => {}
+        }
+    }
+    if remains.is_complete && copies == [None, None] {
+        return Verdict::Refuses;
+    }
+    // One wrong byte in zeros is behind all that was written, and is cut; more of
+    // them, or one in a torn write, may look like a record that was whole.
+    let is_harmless = elsewhere == 0 && (behind == 0 || behind == 1 && !remains.has_tail);
+    match remains.is_complete && is_harmless || rot.is_empty() {
+        true => Verdict::Starts,
+        false => Verdict::Either,
+    }
+}
+
+impl World {
+    pub(super) fn data_dir(&self, id: u64) -> &Path {
+        &self.plan.settings.servers[&NodeId(id)].data_dir
+    }
+
+    /// The node has opened its directory: it must have been right to, and must
+    /// have all that was there.
+    pub(super) fn check_start(&self, machine: &Machine, prospect: &Prospect) {
+        let (id, dir) = (machine.id, self.data_dir(machine.id));
+        if prospect.verdict == Verdict::Refuses {
+            let rot = machine.disk.rot();
+            let what = format!("n{id} starts although its disk is damaged at {rot:?}");
+            return self.violate(Check::NodeLives, what);
+        }
+        let now = match Remains::read(&machine.disk.duplicate(), dir) {
+            Ok(now) => now,
+            Err(error) => {
+                return self.violate(Check::NodeLives, format!("n{id} starts with that: {error}"));
+            }
+        };
+        let before = &prospect.remains;
+        if before.is_complete && now.segments != before.segments {
+            let what = format!(
+                "n{id} starts with a log that ends with {} and not with {}",
+                now.last(),
+                before.last()
+            );
+            self.violate(Check::DurableAcknowledgement, what);
+        }
+        let is_known = |state: &HardState| before.hard_states.contains(&Some(*state));
+        if before.is_complete && !now.hard_states.iter().flatten().all(is_known) {
+            let what = format!("n{id} starts with {:?}, and had {before:?}", now.hard_states);
+            self.violate(Check::DurableVote, what);
+        }
+        self.check_memory(machine, &now);
+        machine.sealed.set((now.segments.len() as u64, now.end_of(now.segments.len() as u64)));
+        if prospect.is_good() && self.forgetful.get() == Some((id, u64::MAX)) {
+            self.forgetful.set(None);
+        }
+    }
+
+    /// What a node told of itself it must remember: it applies only what its disk
+    /// holds, and a vote that it had it keeps.
+    fn check_memory(&self, machine: &Machine, now: &Remains) {
+        let (id, last) = (machine.id, now.last().index.0);
+        let samples = self.samples.borrow();
+        let own =
+            samples.iter().filter(|sample| sample.id == id && sample.life > machine.wiped.get());
+        let forgotten = own.clone().find(|sample| sample.last_applied > last);
+        let voter = own.clone().find(|sample| sample.role != "learner");
+        if let Some(sample) = forgotten {
+            let what = format!("n{id} starts with a log that ends at {last}, but was {sample:?}");
+            self.violate(Check::DurableAcknowledgement, what);
+        }
+        if let (Some(sample), Some(HardState { is_newcomer: true, .. })) =
+            (voter, now.hard_states[0])
+        {
+            self.violate(Check::DurableVote, format!("n{id} is new again, but was {sample:?}"));
+        }
+    }
+
+    /// Whether a node was right to end with this error.
+    pub(super) fn check_end(&self, machine: &Machine, error: &StorageError, is_start: bool) {
+        let (id, fault) = (machine.id, machine.disk_fault.get());
+        let prospect = Prospect::of(&machine.disk, self.data_dir(id));
+        let is_right = match error {
+            StorageError::Io { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                // It wants room for what is new, and never for what it has (B67).
+                machine.was_full.get() && !(is_start && prospect.remains.is_complete)
+            }
+            StorageError::Io { .. } => fault.is_some(),
+            _ => !prospect.is_good(),
+        };
+        if !is_right {
+            let what = format!("n{id} ended although its disk is good ({fault:?}): {error}");
+            self.violate(Check::NodeLives, what);
+        }
+    }
+
+    /// Whether this machine may lose what it was told is durable: one member at a
+    /// time may forget, once all have taken part (docs/adr/0005).
+    pub(super) fn may_forget(&self) -> bool {
+        let have_all_taken_part = self.participants.borrow().len() as u64 == self.plan.nodes;
+        self.plan.nodes > 1 && self.forgetful.get().is_none() && have_all_taken_part
+    }
+
+    /// A data directory is gone, with its disk, and there is a new one.
+    pub(super) fn wipe(self: &Rc<World>, id: u64) {
+        let machine = &self.machines[&id];
+        self.crash(id, false);
+        self.forgetful.set(Some((id, machine.lives.get())));
+        machine.lose_everything();
+    }
+
+    /// Somebody will see that the node refuses its disk, and give it a new one.
+    pub(super) fn replace_later(self: &Rc<World>, id: u64) {
+        let down_ms_max = 3 * self.plan.down_ms_max;
+        let down_ms = self.random(|rng| rng.random_range(0..=down_ms_max));
+        let (world, life) = (Rc::clone(self), self.machines[&id].lives.get());
+        actix::spawn(async move {
+            sleep(Duration::from_millis(down_ms)).await;
+            if world.machines[&id].lives.get() == life {
+                world.replace(id);
+            }
+        });
+    }
+
+    /// The disk of a node that is down, and will not start with it, is replaced.
+    pub(super) fn replace(self: &Rc<World>, id: u64) {
+        self.trace.say(&format_args!("n{id} gets another disk"));
+        self.wipe(id);
+        self.start(id);
+    }
+
+    /// Peace: no disk is full, or rotten in a way that matters.
+    pub(super) fn mend_disk(self: &Rc<World>, id: u64) {
+        let machine = &self.machines[&id];
+        machine.fill_disk(None);
+        if !Prospect::of(&machine.disk, self.data_dir(id)).is_good() {
+            self.replace(id);
+        }
+    }
+
+    /// Something on a disk rots; false when nothing can, now.
+    pub(super) fn rot(self: &Rc<World>, id: u64) -> bool {
+        let machine = &self.machines[&id];
+        let may_forget = self.may_forget();
+        if !may_forget || self.random(|rng| rng.random_bool(0.1)) {
+            return self.rot_one_copy(machine);
+        }
+        let remains = Prospect::of(&machine.disk, self.data_dir(id)).remains;
+        if !remains.is_complete {
+            return false;
+        }
+        self.forgetful.set(Some((id, u64::MAX)));
+        match self.random(|rng| rng.random_range(0..8)) {
+            0 => self.lose_writes(machine, &remains),
+            1 => self.misdirect_a_write(machine, &remains),
+            2..4 => self.flip_anywhere(machine, &remains),
+            _ => self.flip_in_record(machine, &remains),
+        }
+        match self.random(|rng| rng.random_range(0..3)) {
+            0 => self.crash(id, false),
+            1 => self.crash(id, true),
+            _ => {}
+        }
+        true
+    }
+
+    /// Of the two copies of the hard state one is enough; but not while the other
+    /// is being written.
+    fn rot_one_copy(self: &Rc<World>, machine: &Machine) -> bool {
+        self.crash(machine.id, false);
+        let dir = self.data_dir(machine.id);
+        let Prospect { verdict, remains } = Prospect::of(&machine.disk, dir);
+        let (Verdict::Starts, [Some(_), Some(_)], true) =
+            (verdict, remains.hard_states, machine.disk.rot().is_empty())
+        else {
+            return false;
+        };
+        let offset = self.random(|rng| {
+            let most = [72, 4096][rng.random_range(0..2)];
+            rng.random_range(0..2) * 4096 + rng.random_range(0..most)
+        });
+        self.flip(machine, &dir.join("hard_state"), offset);
+        true
+    }
+
+    fn flip(&self, machine: &Machine, path: &Path, offset: u64) {
+        let bit = self.random(|rng| rng.random_range(0..8));
+        self.trace.say(&format_args!("bit {bit} of byte {offset} of {} flips", path.display()));
+        machine.disk.flip_bit(path, offset, bit);
+    }
+
+    /// A bit of any file.
+    fn flip_anywhere(&self, machine: &Machine, remains: &Remains) {
+        let paths = remains.paths(self.data_dir(machine.id));
+        let path = &paths[self.random(|rng| rng.random_range(0..paths.len()))];
+        let bytes = machine.disk.contents(path).len();
+        let offset = self.random(|rng| rng.random_range(0..bytes)) as u64;
+        self.flip(machine, path, offset);
+    }
+
+    /// A bit of a record, mostly of one of the last.
+    fn flip_in_record(&self, machine: &Machine, remains: &Remains) {
+        let Some((path, record)) = self.some_record(machine, remains, u64::MAX) else {
+            return self.flip_anywhere(machine, remains);
+        };
+        let offset = self.random(|rng| rng.random_range(record.from..record.to));
+        self.flip(machine, &path, offset);
+    }
+
+    /// The last writes that were sealed are not there, though the disk said so.
+    fn lose_writes(&self, machine: &Machine, remains: &Remains) {
+        let (_, sealed_to) = machine.sealed.get();
+        let Some((path, record)) = self.some_record(machine, remains, sealed_to) else {
+            return self.flip_anywhere(machine, remains);
+        };
+        self.trace.say(&format_args!(
+            "{} has lost bytes {} to {sealed_to}",
+            path.display(),
+            record.from
+        ));
+        let zeros = vec![0; (sealed_to - record.from) as usize];
+        machine.disk.damage(&path, record.from, &zeros);
+    }
+
+    /// What was written for one place stands in another.
+    fn misdirect_a_write(&self, machine: &Machine, remains: &Remains) {
+        let (_, sealed_to) = machine.sealed.get();
+        let one = self.some_record(machine, remains, sealed_to);
+        let other = self.some_record(machine, remains, sealed_to);
+        let (Some((path, one)), Some((_, other))) = (one, other) else {
+            return self.flip_anywhere(machine, remains);
+        };
+        if one == other {
+            return self.flip_anywhere(machine, remains);
+        }
+        self.trace.say(&format_args!("{}: {other:?} is written over {one:?}", path.display()));
+        let contents = machine.disk.contents(&path);
+        let bytes = &contents[other.from as usize..other.to as usize];
+        let room = (sealed_to - one.from).min(bytes.len() as u64) as usize;
+        machine.disk.damage(&path, one.from, &bytes[..room]);
+    }
+
+    /// A record of the segment that was the last one at the start; those of other
+    /// segments are no different.
+    fn some_record(
+        &self,
+        machine: &Machine,
+        remains: &Remains,
+        to: u64,
+    ) -> Option<(PathBuf, RecordPlace)> {
+        let (segment, _) = machine.sealed.get();
+        let records = remains.segments.get((segment as usize).checked_sub(1)?)?;
+        let count = records.partition_point(|record| record.to <= to);
+        let near = self.random(|rng| [1, 4, count][rng.random_range(0..3)]).min(count);
+        let back = self.random(|rng| rng.random_range(1..=near.max(1)));
+        let record = records.get(count.checked_sub(back)?)?;
+        let path = remains.paths(self.data_dir(machine.id)).swap_remove(segment as usize - 1);
+        Some((path, *record))
+    }
+}
+
+impl Machine {
+    /// Spoils the disk for the rest of this life.
+    pub(super) fn spoil_disk(&self, fault: Fault, spoil: impl FnOnce(&SimDisk)) {
+        self.disk_fault.set(Some(fault));
+        spoil(&self.disk);
+    }
+
+    /// The disk has so much room and no more, or as much as one likes.
+    pub(super) fn fill_disk(&self, room: Option<u64>) {
+        self.is_full.set(room.is_some());
+        self.was_full.set(self.was_full.get() || room.is_some());
+        self.disk.set_capacity(room.map(|room| self.disk.used_bytes() + room));
+    }
+
+    fn lose_everything(&self) {
+        for path in self.disk.paths() {
+            self.disk.lose(&path);
+        }
+        // The names are durably gone.
+        self.disk.crash(Crash::KeepUnsynced);
+        self.wiped.set(self.lives.get());
+        self.sealed.set((0, 0));
+    }
+}
