@@ -3,6 +3,7 @@
 
 #[cfg(mutants)]
 mod mutants;
+mod scenarios;
 mod soak;
 
 use std::process::ExitCode;
@@ -34,6 +35,12 @@ struct Options {
     /// With --replay: tells all that happens.
     #[arg(long, requires = "replay")]
     trace: bool,
+    /// Plays each scenario with so many seeds (default: 50), and prints what came of it.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50")]
+    scenarios: Option<u64>,
+    /// With --replay: plays this scenario with that seed.
+    #[arg(long, value_name = "NAME", requires = "replay")]
+    scenario: Option<String>,
     /// Puts bugs back, one after the other, or only this one.
     #[cfg(mutants)]
     #[arg(long, value_name = "BUG", num_args = 0..=1, default_missing_value = "")]
@@ -63,9 +70,15 @@ fn run(options: &Options) -> bool {
     if let Some(name) = &options.mutants {
         return mutants::run(options, name);
     }
+    if let Some(seeds) = options.scenarios {
+        return scenarios::run(options, seeds);
+    }
     match options.replay {
         Some(seed) => {
-            let report = simulate(seed, options.trace);
+            let report = match &options.scenario {
+                Some(name) => scenarios::replay(name, seed, options.trace),
+                None => simulate(seed, options.trace),
+            };
             println!("{report:#?}");
             check(&report)
         }

@@ -223,6 +223,11 @@ impl SimDisk {
         self.state().capacity_bytes = bytes;
     }
 
+    /// No fault is to come any more.
+    pub fn mend(&self) {
+        self.state().faults = Faults::default();
+    }
+
     /// What all files together take.
     pub fn used_bytes(&self) -> u64 {
         self.state().used_bytes()

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::client::Lines;
 use super::monitor::{self, Sample};
-use super::nemesis::{after, cut_between};
+use super::nemesis::after;
 use super::network::SimHost;
 use super::world::{World, host};
 
@@ -88,7 +88,7 @@ impl Aim {
         let mut first = second.split_off(second.len() / 2);
         first.push(leader.id);
         self.world.network.heal();
-        cut_between(&self.world, &first, &second);
+        self.world.cut_between(&first, &second);
         let is_leader = self.world.random(|rng| rng.random_bool(0.5));
         let hinge = if is_leader { first.len() - 1 } else { 0 };
         let hinge = first.swap_remove(hinge);
@@ -97,7 +97,7 @@ impl Aim {
         self.world.crash(hinge, true);
         self.world.network.heal();
         second.push(hinge);
-        cut_between(&self.world, &first, &second);
+        self.world.cut_between(&first, &second);
         self.pause(self.election_timeout_ms()).await;
         self.world.start(hinge);
         sleep(Duration::from_millis(3 * self.election_timeout_ms())).await;
@@ -209,7 +209,7 @@ impl Aim {
         let mut others = self.others(id);
         let mut side = others.split_off(others.len() - company);
         side.push(id);
-        cut_between(&self.world, &side, &others);
+        self.world.cut_between(&side, &others);
     }
 
     /// How many others a node may have without being able to do anything.

@@ -40,6 +40,9 @@ pub enum Check {
     Bounds,
     /// Once faults are over a write succeeds soon.
     Recovery,
+    /// A leader that has a quorum and a disk that answers stays (dissertation §6.2,
+    /// §9.6).
+    Stability,
     /// And all nodes are equal soon (§5.4.3).
     Agreement,
     /// Replies are those of docs/protocol.md.

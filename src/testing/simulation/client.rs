@@ -106,6 +106,9 @@ impl SimClient {
         while !self.world.is_over.get() {
             let think_ms = self.rng.random_range(0..=self.world.plan.think_ms_max);
             sleep(Duration::from_millis(think_ms)).await;
+            if self.world.is_hushed.get() {
+                continue;
+            }
             let key = self.rng.random_range(0..self.versions.len());
             let action = self.draw_action(key);
             self.execute(key, action).await;

@@ -14,6 +14,8 @@ mod monitor;
 mod nemesis;
 mod network;
 mod plan;
+mod scenario;
+mod topology;
 mod trace;
 mod world;
 
@@ -30,6 +32,7 @@ pub use network::{SimHost, SimNetwork, Weather};
 pub use plan::{Fault, Plan};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+pub use scenario::{Outcome, Scenario};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -67,6 +70,8 @@ pub struct Report {
     pub is_given_up: bool,
     /// From peace to the first write, in milliseconds.
     pub recovery_ms: u64,
+    /// What came of the scenario, if the seed has one and it went well.
+    pub outcome: Option<Outcome>,
 }
 
 thread_local! {
@@ -92,6 +97,19 @@ pub fn catch_panics() {
 /// # Panics
 /// When there is no runtime to be had.
 pub fn simulate(seed: u64, is_told: bool) -> Report {
+    simulate_plan(seed, Plan::draw, is_told)
+}
+
+/// Runs a scenario, and nothing else that goes wrong, in a cluster that is drawn
+/// from the seed.
+///
+/// # Panics
+/// When there is no runtime to be had.
+pub fn rehearse(scenario: Scenario, seed: u64, is_told: bool) -> Report {
+    simulate_plan(seed, |_| Plan::rehearsal(scenario), is_told)
+}
+
+fn simulate_plan(seed: u64, plan: impl FnOnce(&mut StdRng) -> Plan, is_told: bool) -> Report {
     PANICS.with(|panics| panics.borrow_mut().clear());
     let system = actix::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_current_thread()
@@ -100,13 +118,13 @@ pub fn simulate(seed: u64, is_told: bool) -> Report {
             .build()
             .expect("a current-thread runtime needs nothing that could be missing")
     });
-    system.block_on(run(seed, is_told))
+    let mut rng = StdRng::seed_from_u64(seed);
+    let plan = plan(&mut rng);
+    system.block_on(run(seed, plan, rng, is_told))
 }
 
-async fn run(seed: u64, is_told: bool) -> Report {
+async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
     let begin = Instant::now();
-    let mut rng = StdRng::seed_from_u64(seed);
-    let plan = Plan::draw(&mut rng);
     let trace = Trace::new(is_told);
     trace.say(&format_args!("{plan:?}"));
     let network = SimNetwork::new(rng.random(), plan.weather);
@@ -122,8 +140,8 @@ async fn run(seed: u64, is_told: bool) -> Report {
         })
         .collect();
     nemesis::run(&world).await;
-    let recovery_ms = match has_failed(&world) {
-        true => 0,
+    let (recovery_ms, outcome) = match has_failed(&world) {
+        true => (0, None),
         false => conclude(&world, clients, StdRng::seed_from_u64(rng.random())).await,
     };
     has_failed(&world);
@@ -139,6 +157,7 @@ async fn run(seed: u64, is_told: bool) -> Report {
         faults: world.faults.borrow().clone(),
         is_given_up: world.is_given_up.get(),
         recovery_ms,
+        outcome,
     }
 }
 
@@ -153,24 +172,36 @@ fn has_failed(world: &World) -> bool {
     !world.violations().is_empty()
 }
 
-/// Peace, and the last look; the milliseconds from peace to the first write.
-async fn conclude(world: &Rc<World>, clients: Vec<JoinHandle<()>>, rng: StdRng) -> u64 {
-    world.is_over.set(true);
+/// Peace, the scenario if there is one, and the last look; the milliseconds from
+/// peace to the first write, and what came of the scenario.
+async fn conclude(
+    world: &Rc<World>,
+    clients: Vec<JoinHandle<()>>,
+    rng: StdRng,
+) -> (u64, Option<Outcome>) {
     nemesis::make_peace(world);
+    world.is_over.set(world.plan.scenario.is_none());
     let recovery_ms = finish(world, rng, Instant::now()).await;
+    let mut outcome = None;
+    if let Some(scenario) = world.plan.scenario.filter(|_| !has_failed(world)) {
+        nemesis::calm_down(world).await;
+        outcome = scenario::play(world, scenario).await;
+    }
+    world.is_over.set(true);
     for client in clients {
         if client.await.is_err() {
             world.violate(Check::Protocol, "a client panicked".to_owned());
         }
     }
-    if let Some(committed) = agree(world).await {
+    if let Some(samples) = level(world).await {
+        world.is_agreed.set(true);
         for machine in world.machines.values() {
             machine.stop();
         }
         sleep(STOPPING).await;
-        audit::audit(world, committed);
+        audit::audit(world, samples[0].last_applied);
     }
-    recovery_ms
+    (recovery_ms, outcome)
 }
 
 /// A write goes through; how long that took.
@@ -199,14 +230,13 @@ async fn statuses(world: &World) -> Vec<Option<Sample>> {
     statuses
 }
 
-/// Waits until all nodes are equal; the index up to which they are.
-async fn agree(world: &World) -> Option<u64> {
+/// Waits until all nodes are equal, and one leads; what they say then.
+async fn level(world: &World) -> Option<Vec<Sample>> {
     let deadline = Instant::now() + AGREEMENT;
     loop {
         let statuses = statuses(world).await;
-        if let Some(committed) = agreed(&statuses) {
-            world.is_agreed.set(true);
-            return Some(committed);
+        if is_level(&statuses) {
+            return statuses.into_iter().collect();
         }
         if Instant::now() > deadline {
             world.violate(
@@ -219,20 +249,18 @@ async fn agree(world: &World) -> Option<u64> {
     }
 }
 
-fn agreed(statuses: &[Option<Sample>]) -> Option<u64> {
-    let mut leaders = 0;
-    let first = statuses.first()?.as_ref()?;
-    for status in statuses {
-        let status = status.as_ref()?;
-        leaders += u32::from(status.role == "leader");
-        let is_equal = status.last_applied == status.last_log_index
-            && status.last_applied == status.commit_index
-            && status.last_applied == first.last_applied
-            && status.store_digest == first.store_digest
-            && status.role != "learner";
-        if !is_equal {
-            return None;
-        }
-    }
-    (leaders == 1).then_some(first.last_applied)
+fn is_level(statuses: &[Option<Sample>]) -> bool {
+    let Some(samples) = statuses.iter().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    let is_equal = |sample: &&Sample| {
+        sample.term == samples[0].term
+            && sample.last_applied == sample.last_log_index
+            && sample.last_applied == sample.commit_index
+            && sample.last_applied == samples[0].last_applied
+            && sample.store_digest == samples[0].store_digest
+            && sample.role != "learner"
+    };
+    samples.iter().all(is_equal)
+        && samples.iter().filter(|sample| sample.role == "leader").count() == 1
 }

@@ -13,6 +13,10 @@ use super::network::Weather;
 use super::plan::Fault;
 use super::world::{Machine, World, host};
 
+/// What was begun in trouble goes on for so long at the most: the longest pause, or
+/// the longest time that a disk stands still.
+const AFTERMATH_MS: u64 = 4_000;
+
 /// Makes trouble for as long as the plan says.
 pub(super) async fn run(world: &Rc<World>) {
     let end = Instant::now() + Duration::from_millis(world.plan.trouble_ms);
@@ -27,9 +31,15 @@ pub(super) async fn run(world: &Rc<World>) {
     }
 }
 
+/// Waits until nothing that the trouble began can still happen.
+pub(super) async fn calm_down(world: &World) {
+    sleep(Duration::from_millis(world.plan.trouble_ms.min(AFTERMATH_MS))).await;
+}
+
 /// From here on nothing goes wrong: lines are whole, disks good, nodes up.
 pub(super) fn make_peace(world: &Rc<World>) {
     world.trace.say(&"peace");
+    world.is_peace.set(true);
     world.network.heal();
     world.network.set_weather(Weather {
         delay_ms_min: 0,
@@ -101,7 +111,7 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
         Fault::Partition => {
             let is_in = |_: &u64| world.random(|rng| rng.random_bool(0.5));
             let (side, other): (Vec<u64>, Vec<u64>) = all.iter().partition(|id| is_in(id));
-            cut_between(world, &side, &other);
+            world.cut_between(&side, &other);
         }
         Fault::OneWay => {
             for _ in 0..world.random(|rng| rng.random_range(1..=all.len())) {
@@ -119,18 +129,8 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
                 }
             }
         }
-        Fault::Chain => {
-            for a in &all {
-                let far: Vec<u64> = all.iter().copied().filter(|b| a.abs_diff(*b) > 1).collect();
-                cut_between(world, &[*a], &far);
-            }
-        }
-        Fault::Star => {
-            for a in all.iter().filter(|a| **a != id) {
-                let rest: Vec<u64> = all.iter().copied().filter(|b| *b != id && b != a).collect();
-                cut_between(world, &[*a], &rest);
-            }
-        }
+        Fault::Chain => world.cut_to_chain(&all),
+        Fault::Star => world.cut_to_star(id),
         Fault::Heal => world.network.heal(),
         Fault::Break => {
             let times = world.random(|rng| rng.random_range(1..=6));
@@ -166,7 +166,7 @@ fn storm(world: &Rc<World>) {
     world.network.set_weather(Weather { delay_ms_max, ..world.plan.weather });
     let calmed = Rc::clone(world);
     after(world.random(|rng| rng.random_range(100..=3_000)), move || {
-        if !calmed.is_over.get() {
+        if !calmed.is_peace.get() {
             calmed.network.set_weather(calmed.plan.weather);
         }
     });
@@ -197,12 +197,12 @@ fn spoil_disk(world: &Rc<World>, machine: &Machine, fault: Fault) {
 
 /// The disk is busy again and again, or once for long.
 fn slow_down(world: &Rc<World>, machine: Rc<Machine>) {
-    let (times, busy_ms) =
-        world.random(|rng| [(1, 4_000), (1, 600), (20, 60), (100, 8)][rng.random_range(0..4)]);
+    let (times, busy_ms) = world
+        .random(|rng| [(1, AFTERMATH_MS), (1, 600), (20, 60), (100, 8)][rng.random_range(0..4)]);
     let world = Rc::clone(world);
     actix::spawn(async move {
         for _ in 0..times {
-            if world.is_over.get() {
+            if world.is_peace.get() {
                 break;
             }
             machine.stall_disk(true);
@@ -212,13 +212,4 @@ fn slow_down(world: &Rc<World>, machine: Rc<Machine>) {
             sleep(Duration::from_millis(1)).await;
         }
     });
-}
-
-pub(super) fn cut_between(world: &World, side: &[u64], other: &[u64]) {
-    for a in side {
-        for b in other {
-            world.network.cut(&host(*a), &host(*b));
-            world.network.cut(&host(*b), &host(*a));
-        }
-    }
 }

@@ -235,6 +235,13 @@ impl SimNetwork {
         self.state().cuts.insert((from.to_owned(), to.to_owned()));
     }
 
+    /// The line is good again in that direction.
+    pub fn mend(&self, from: &str, to: &str) {
+        let mut state = self.state();
+        state.cuts.remove(&(from.to_owned(), to.to_owned()));
+        state.wake_all();
+    }
+
     /// Mends every line.
     pub fn heal(&self) {
         let mut state = self.state();

@@ -4,11 +4,13 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::network::Weather;
+use super::scenario::Scenario;
 use crate::config::Settings;
 
 /// See the module.
@@ -35,6 +37,10 @@ pub struct Plan {
     pub keys: u64,
     /// The longest pause between two commands of a client, in milliseconds.
     pub think_ms_max: u64,
+    /// What is played when the trouble is over.
+    pub scenario: Option<Scenario>,
+    /// How long it is watched.
+    pub watch: Duration,
 }
 
 /// What can go wrong.
@@ -175,8 +181,44 @@ impl Plan {
             clients: rng.random_range(2..=5),
             keys: rng.random_range(1..=4),
             think_ms_max: [20, 60, 200][rng.random_range(0..3)],
+            scenario: draw_scenario(nodes, rng),
+            watch: Duration::from_secs(5),
         }
     }
+
+    /// A local network in fine weather, the settings of the repository's
+    /// servers.toml, and nothing that goes wrong but what is in the script.
+    pub fn rehearsal(scenario: Scenario) -> Plan {
+        let nodes = scenario.nodes();
+        Plan {
+            nodes,
+            settings: parse(&servers(nodes)),
+            trouble_ms: 0,
+            weather: Weather {
+                delay_ms_min: 0,
+                delay_ms_max: 1,
+                spike_probability: 0.0,
+                spike_ms_max: 0,
+                tear_probability: 0.0,
+            },
+            faults: Vec::new(),
+            fault_pause_ms_max: 0,
+            down_ms_max: 0,
+            clients: 3,
+            keys: 3,
+            think_ms_max: 100,
+            scenario: Some(scenario),
+            watch: scenario.watch(),
+        }
+    }
+}
+
+/// Every other seed has one, if its cluster is large enough.
+fn draw_scenario(nodes: u64, rng: &mut StdRng) -> Option<Scenario> {
+    let fitting: Vec<Scenario> =
+        Scenario::ALL.into_iter().filter(|scenario| scenario.fits(nodes)).collect();
+    let is_played = rng.random_bool(0.5) && !fitting.is_empty();
+    is_played.then(|| fitting[rng.random_range(0..fitting.len())])
 }
 
 /// Many kinds, or few: what hides one bug shows another.
@@ -206,14 +248,7 @@ fn draw_weather(rng: &mut StdRng) -> Weather {
 
 /// Small bounds, so that small runs reach them.
 fn draw_settings(nodes: u64, rng: &mut StdRng) -> Settings {
-    let mut text = String::new();
-    for id in 1..=nodes {
-        writeln!(
-            text,
-            "[[servers]]\nid = {id}\nhostname = \"n{id}\"\nclient_port = 9000\nlog_port = 9001"
-        )
-        .expect("memory takes any text");
-    }
+    let mut text = servers(nodes);
     let append_entries_max = [1, 4, 64, 1024][rng.random_range(0..4)];
     let append_bytes_max = [200, 2_000, 1 << 20][rng.random_range(0..3)];
     let inflight_entries = append_entries_max * [1, 2, 16][rng.random_range(0..3)];
@@ -235,6 +270,19 @@ fn draw_settings(nodes: u64, rng: &mut StdRng) -> Settings {
          heartbeat_interval_ms = {heartbeat}"
     )
     .expect("memory takes any text");
-    Settings::parse(Path::new("servers.toml"), &text, &Default::default())
+    parse(&text)
+}
+
+fn servers(nodes: u64) -> String {
+    let server = |id| {
+        format!(
+            "[[servers]]\nid = {id}\nhostname = \"n{id}\"\nclient_port = 9000\nlog_port = 9001\n"
+        )
+    };
+    (1..=nodes).map(server).collect()
+}
+
+fn parse(text: &str) -> Settings {
+    Settings::parse(Path::new("servers.toml"), text, &Default::default())
         .unwrap_or_else(|error| panic!("the plan's own servers.toml is wrong: {error}\n{text}"))
 }

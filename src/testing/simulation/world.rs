@@ -47,6 +47,10 @@ pub(super) struct World {
     /// What every node told of itself.
     pub(super) samples: RefCell<Vec<Sample>>,
     pub(super) faults: RefCell<BTreeMap<Fault, u64>>,
+    /// Nothing more goes wrong by chance.
+    pub(super) is_peace: Cell<bool>,
+    /// The clients are to say nothing for a moment.
+    pub(super) is_hushed: Cell<bool>,
     /// The clients are to finish.
     pub(super) is_over: Cell<bool>,
     /// All nodes are equal; what they write while they stop is not looked at.
@@ -205,6 +209,8 @@ impl World {
             history: RefCell::default(),
             samples: RefCell::default(),
             faults: RefCell::default(),
+            is_peace: Cell::default(),
+            is_hushed: Cell::default(),
             is_over: Cell::default(),
             is_agreed: Cell::default(),
             forgetful: Cell::default(),
