@@ -267,6 +267,24 @@ impl SimDisk {
         state.files[state.names[path]].cached.bytes.clone()
     }
 
+    /// Another number whenever other bytes may be durable.
+    pub fn generation(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.life, state.operations)
+    }
+
+    /// Looks at what of a file would survive if nothing did that was not synced, and
+    /// nothing rotted; `None` when not even its name would.
+    pub fn look_at_durable<T>(&self, path: &Path, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let state = self.state();
+        let file = state.durable_names.get(path)?;
+        let image = &state.files[*file].durable;
+        match image.rot.is_empty() {
+            true => Some(look(&image.bytes)),
+            false => Some(look(&image.undamaged().bytes)),
+        }
+    }
+
     /// Replaces a file behind everybody's back, durably; makes it, too.
     pub fn set_contents(&self, path: &Path, bytes: Vec<u8>) {
         let state = &mut *self.state();

@@ -8,6 +8,11 @@ use std::fmt;
 pub enum Check {
     /// At most one leader can be elected in a given term (§5.2).
     ElectionSafety,
+    /// A node votes for at most one candidate a term, whatever becomes of its
+    /// memory and its disk (§5.2).
+    OneVote,
+    /// A vote is only for a log that is at least as up-to-date (§5.4.1).
+    ElectionRestriction,
     /// A leader never overwrites or deletes entries in its log (§5.3).
     LeaderAppendOnly,
     /// Logs that have an entry in common are the same up to it (§5.3).
@@ -16,12 +21,17 @@ pub enum Check {
     LeaderCompleteness,
     /// No two nodes apply different entries at one index (§5.4.3).
     StateMachineSafety,
-    /// What is committed is on the disks of a quorum (§5.3, §5.4.2).
+    /// What is committed is on the disks of a quorum (§5.3).
     DurableQuorum,
+    /// A leader counts copies of entries of its own terms only (§5.4.2).
+    CommitRule,
     /// A vote and a term are on disk before anybody hears of them (Figure 2).
     DurableVote,
     /// An entry is on disk before it is acknowledged (Figure 2).
     DurableAcknowledgement,
+    /// Who may have forgotten takes no part before it has caught up
+    /// (docs/adr/0005).
+    Newcomer,
     /// Terms, commit and applied indexes never fall within a life (Figure 2).
     Monotonic,
     /// The history of each key is linearizable (§8).

@@ -167,6 +167,7 @@ impl World {
         let machine = &self.machines[&id];
         self.crash(id, false);
         self.forgetful.set(Some((id, machine.lives.get())));
+        self.oracle.on_wipe(id);
         machine.lose_everything();
     }
 

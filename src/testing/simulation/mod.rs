@@ -13,6 +13,7 @@ mod linearizability;
 mod monitor;
 mod nemesis;
 mod network;
+mod oracle;
 mod plan;
 mod scenario;
 mod topology;
@@ -38,6 +39,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use client::SimClient;
 use monitor::Sample;
+use oracle::Oracle;
 use trace::Trace;
 use world::World;
 
@@ -129,6 +131,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
     trace.say(&format_args!("{plan:?}"));
     let network = SimNetwork::new(rng.random(), plan.weather);
     let world = Rc::new(World::new(plan, network, trace, StdRng::seed_from_u64(rng.random())));
+    Oracle::attend(&world);
     for id in world.machines.keys() {
         world.start(*id);
         actix::spawn(monitor::watch(Rc::clone(&world), *id));
@@ -164,6 +167,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
 /// Whether the seed has failed already: what comes behind the first violation
 /// says nothing more.
 fn has_failed(world: &World) -> bool {
+    world.oracle.tell(world);
     PANICS.with(|panics| {
         for panic in panics.borrow_mut().drain(..) {
             world.violate(Check::Assertion, panic);

@@ -109,6 +109,9 @@ fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
             world.forgetful.set(None);
         }
     }
+    if sample.role == "leader" {
+        world.oracle.on_leader(*id, *term);
+    }
     // Commit is told by the core, applied by the store a moment later.
     if commit_index > last_log_index {
         world.violate(

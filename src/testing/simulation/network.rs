@@ -8,6 +8,7 @@
 //! comes from one seeded generator, all time from the (paused) runtime.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -43,6 +44,13 @@ pub struct Weather {
     pub tear_probability: f64,
 }
 
+/// Somebody who listens on the wire.
+pub trait Tap: Send {
+    /// A host has written these bytes to a connection. The connection's two
+    /// directions have numbers of their own: `2n` and `2n + 1`.
+    fn on_written(&mut self, pipe: u64, from: &str, to: &str, bytes: &[u8]);
+}
+
 /// Every host, and what is between them. Clones are the same network.
 #[derive(Clone, Debug)]
 pub struct SimNetwork {
@@ -63,6 +71,19 @@ struct State {
     off: BTreeSet<String>,
     deliveries: u64,
     hash: u64,
+    tap: Option<PortTap>,
+}
+
+/// A tap on all connections to one port.
+struct PortTap {
+    port: u16,
+    tap: Box<dyn Tap>,
+}
+
+impl fmt::Debug for PortTap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PortTap").field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +96,8 @@ struct Acceptor {
 struct Pipe {
     from: String,
     to: String,
+    /// Which was dialled, whatever the direction.
+    port: u16,
     segments: VecDeque<(Instant, Segment)>,
     bytes: usize,
     last_at: Instant,
@@ -128,6 +151,15 @@ impl State {
         }
         pipe.segments.push_back((pipe.last_at, segment));
         wake(&mut pipe.reader);
+    }
+
+    fn show_to_tap(&mut self, number: u64, bytes: &[u8]) {
+        if let Some(pipe) = self.pipes.get(&number)
+            && let Some(PortTap { port, tap }) = &mut self.tap
+            && *port == pipe.port
+        {
+            tap.on_written(number, &pipe.from, &pipe.to, bytes);
+        }
     }
 
     fn break_pipe(&mut self, number: u64) {
@@ -206,6 +238,7 @@ impl SimNetwork {
             off: BTreeSet::new(),
             deliveries: 0,
             hash: 0,
+            tap: None,
         };
         SimNetwork { state: Arc::new(Mutex::new(state)) }
     }
@@ -296,6 +329,12 @@ impl SimNetwork {
         true
     }
 
+    /// Shows `tap` all that is written from now on to connections that were
+    /// dialled at `port`.
+    pub fn set_tap(&self, port: u16, tap: Box<dyn Tap>) {
+        self.state().tap = Some(PortTap { port, tap });
+    }
+
     /// Pieces of bytes that arrived.
     pub fn deliveries(&self) -> u64 {
         self.state().deliveries
@@ -359,6 +398,7 @@ impl SimNetwork {
         let pipe = |from: &str, to: &str| Pipe {
             from: from.to_owned(),
             to: to.to_owned(),
+            port,
             segments: VecDeque::new(),
             bytes: 0,
             last_at: Instant::now(),
@@ -530,6 +570,7 @@ impl AsyncWrite for PipeWriter {
             // A short write, as a full socket makes it.
             taken = state.rng.random_range(1..=taken);
         }
+        state.show_to_tap(number, &bytes[..taken]);
         let mut rest = Bytes::copy_from_slice(&bytes[..taken]);
         while is_torn && rest.len() > 1 && state.rng.random_bool(0.5) {
             let piece = rest.split_to(state.rng.random_range(1..rest.len()));

@@ -30,6 +30,7 @@ use super::disks::Prospect;
 use super::history::Operation;
 use super::monitor::Sample;
 use super::network::SimNetwork;
+use super::oracle::Oracle;
 use super::plan::{Fault, Plan};
 use super::trace::Trace;
 use crate::node::{self, Environment, NodeError, Placement};
@@ -42,6 +43,7 @@ pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) trace: Trace,
     pub(super) network: SimNetwork,
+    pub(super) oracle: Oracle,
     pub(super) machines: BTreeMap<u64, Rc<Machine>>,
     pub(super) history: RefCell<Vec<Operation>>,
     /// What every node told of itself.
@@ -201,8 +203,11 @@ impl World {
             let clock = SimClock::new(rng.random_range(-skew_ms..=skew_ms));
             (id, Rc::new(Machine::new(id, clock)))
         };
+        let machines: BTreeMap<_, _> = (1..=plan.nodes).map(machine).collect();
+        let disks = machines.values().map(|machine| (machine.id, machine.disk.clone()));
         World {
-            machines: (1..=plan.nodes).map(machine).collect(),
+            oracle: Oracle::new(&plan, disks.collect()),
+            machines,
             plan,
             trace,
             network,

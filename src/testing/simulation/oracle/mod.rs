@@ -1,0 +1,229 @@
+//! Hears every word between nodes, as it is sent, and holds it against what the
+//! sender's disk would keep, against all that was said before, and against the
+//! paper.
+//!
+//! What a node says only to itself cannot be wrong for anybody else; what it says
+//! to others is here in its own frames. So this is Figure 3 over what was said:
+//! no violation has to do damage first. The oracle believes no node's memory: what
+//! a log holds it reads from the disk (`durable`) and from the leader's frames.
+
+mod durable;
+mod replication;
+mod votes;
+mod window;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::BytesMut;
+use tokio::sync::Notify;
+use tokio_util::codec::Decoder;
+
+use super::check::{Check, Violation};
+use super::network::Tap;
+use super::plan::Plan;
+use super::world::World;
+use crate::raft::{Envelope, Rpc};
+use crate::testing::SimDisk;
+use crate::types::{NodeId, Term};
+use crate::wire::{Frame, FrameCodec};
+use durable::Durable;
+use replication::Replication;
+use votes::Votes;
+use window::Windows;
+
+/// Where the nodes of a plan listen for each other.
+const PEER_PORT: u16 = 9001;
+
+/// What may not be: the first that was found.
+type Finding = Result<(), Violation>;
+
+/// See the module. Clones are the same oracle; the network has one, the world the
+/// other.
+#[derive(Clone)]
+pub(super) struct Oracle {
+    mind: Arc<Mutex<Mind>>,
+    found: Arc<Notify>,
+}
+
+/// All that was heard.
+struct Mind {
+    codec: FrameCodec,
+    /// What of a frame was written so far; `None` when it was no frame.
+    pipes: BTreeMap<u64, Option<BytesMut>>,
+    disks: Disks,
+    votes: Votes,
+    replication: Replication,
+    windows: Windows,
+    finding: Option<Violation>,
+    /// What comes behind the first violation says nothing more.
+    is_done: bool,
+}
+
+/// What everybody's disk would keep.
+struct Disks {
+    nodes: BTreeMap<NodeId, Durable>,
+}
+
+impl Disks {
+    fn of(&mut self, node: NodeId) -> &mut Durable {
+        self.nodes.get_mut(&node).expect("whoever speaks has a machine")
+    }
+
+    /// "Updated on stable storage before responding to RPCs" (Figure 2): whoever
+    /// shows a term can never again be in an earlier one.
+    fn check_term(&mut self, node: NodeId, term: Term) -> Finding {
+        let hard_state = self.of(node).hard_state();
+        let is_durable = hard_state.is_some_and(|hard_state| hard_state.current_term >= term);
+        ensure(is_durable, Check::DurableVote, || {
+            format!("n{node} shows term {term}, and its disk has {hard_state:?}")
+        })
+    }
+
+    /// Whoever asks for votes, leads, or votes has a durable vote to show for it,
+    /// unless its term is over: then it can give none any more.
+    fn check_vote(&mut self, node: NodeId, term: Term, candidate: NodeId) -> Finding {
+        self.check_term(node, term)?;
+        let hard_state = self.of(node).hard_state().unwrap_or_default();
+        let is_over = hard_state.current_term > term;
+        ensure(is_over || hard_state.voted_for == Some(candidate), Check::DurableVote, || {
+            format!(
+                "n{node} has voted for n{candidate} in term {term}, and its disk has \
+                     {hard_state:?}"
+            )
+        })?;
+        ensure(!hard_state.is_newcomer, Check::Newcomer, || {
+            format!("n{node} takes part in term {term}, and its disk says that it may not")
+        })
+    }
+}
+
+fn ensure(is_kept: bool, check: Check, what: impl FnOnce() -> String) -> Finding {
+    if is_kept { Ok(()) } else { Err(Violation { check, what: what() }) }
+}
+
+impl Oracle {
+    pub(super) fn new(plan: &Plan, disks: BTreeMap<u64, SimDisk>) -> Oracle {
+        let settings = &plan.settings;
+        let durable = |(id, disk)| {
+            let id = NodeId(id);
+            (id, Durable::new(disk, settings.servers[&id].data_dir.clone()))
+        };
+        let mind = Mind {
+            codec: FrameCodec::new(
+                usize::try_from(settings.limits.frame_bytes_max()).unwrap_or(usize::MAX),
+            ),
+            pipes: BTreeMap::new(),
+            disks: Disks { nodes: disks.into_iter().map(durable).collect() },
+            votes: Votes::default(),
+            replication: Replication::default(),
+            windows: Windows::new(&settings.limits),
+            finding: None,
+            is_done: false,
+        };
+        Oracle { mind: Arc::new(Mutex::new(mind)), found: Arc::default() }
+    }
+
+    fn mind(&self) -> MutexGuard<'_, Mind> {
+        self.mind.lock().expect("the oracle does not panic")
+    }
+
+    /// Listens from now on, and tells the world what it finds.
+    pub(super) fn attend(world: &Rc<World>) {
+        world.network.set_tap(PEER_PORT, Box::new(world.oracle.clone()));
+        let world = Rc::clone(world);
+        actix::spawn(async move {
+            loop {
+                world.oracle.found.notified().await;
+                world.oracle.tell(&world);
+            }
+        });
+    }
+
+    /// Tells what was found and not yet told.
+    pub(super) fn tell(&self, world: &World) {
+        let finding = self.mind().finding.take();
+        if let Some(Violation { check, what }) = finding {
+            world.violate(check, what);
+        }
+    }
+
+    /// A node says that it leads a term.
+    pub(super) fn on_leader(&self, node: u64, term: u64) {
+        self.note(|mind| mind.replication.check_leader(NodeId(node), Term(term)));
+    }
+
+    /// What a disk has is about to be lost.
+    pub(super) fn on_wipe(&self, node: u64) {
+        let Mind { disks, replication, .. } = &mut *self.mind();
+        replication.on_wipe(NodeId(node), disks);
+    }
+
+    fn note(&self, check: impl FnOnce(&mut Mind) -> Finding) {
+        let mind = &mut *self.mind();
+        if mind.is_done {
+            return;
+        }
+        if let Err(violation) = check(mind) {
+            mind.finding = Some(violation);
+            mind.is_done = true;
+            self.found.notify_one();
+        }
+    }
+}
+
+impl Tap for Oracle {
+    fn on_written(&mut self, pipe: u64, _from: &str, _to: &str, bytes: &[u8]) {
+        self.note(|mind| mind.on_written(pipe, bytes));
+    }
+}
+
+impl Mind {
+    fn on_written(&mut self, pipe: u64, bytes: &[u8]) -> Finding {
+        let buffer = self.pipes.entry(pipe).or_insert_with(|| Some(BytesMut::new()));
+        let Some(mut buffer) = buffer.take() else { return Ok(()) };
+        buffer.extend_from_slice(bytes);
+        loop {
+            match self.codec.decode(&mut buffer) {
+                Ok(Some(Frame::Rpc(envelope))) => self.on_sent(pipe / 2, envelope)?,
+                Ok(Some(Frame::Hello(_) | Frame::Refused { .. })) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    let what = format!("what was written is no frame: {error}");
+                    return Err(Violation { check: Check::Protocol, what });
+                }
+            }
+        }
+        self.pipes.insert(pipe, Some(buffer));
+        Ok(())
+    }
+
+    fn on_sent(&mut self, connection: u64, envelope: Envelope) -> Finding {
+        let Mind { disks, votes, replication, windows, .. } = self;
+        let Envelope { from, to, term, rpc } = envelope;
+        match rpc {
+            // These speak of a term that nobody has taken, or promise nothing.
+            Rpc::PreVote(_) | Rpc::Newcomer => Ok(()),
+            Rpc::PreVoteResponse(response) if response.vote_granted => Ok(()),
+            Rpc::PreVoteResponse(_) | Rpc::NewcomerResponse(_) => disks.check_term(from, term),
+            Rpc::RequestVote(request) => {
+                replication.check_return(from, disks)?;
+                votes.on_request_vote(from, term, request, disks)
+            }
+            Rpc::RequestVoteResponse(response) if response.vote_granted => {
+                replication.check_return(from, disks)?;
+                votes.on_granted(from, to, term, disks)
+            }
+            Rpc::RequestVoteResponse(_) => disks.check_term(from, term),
+            Rpc::AppendEntries(request) => {
+                windows.on_request(connection, term, &request)?;
+                replication.on_request(from, term, &request, disks)
+            }
+            Rpc::AppendEntriesResponse(response) => {
+                windows.on_response(connection, term, response);
+                replication.on_response(from, term, response, disks)
+            }
+        }
+    }
+}

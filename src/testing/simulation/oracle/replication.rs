@@ -1,0 +1,304 @@
+//! What leaders sent, what was acknowledged, and what is committed (§5.3, §5.4).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::durable::Slot;
+use super::{Check, Disks, Finding, ensure};
+use crate::raft::{AppendEntries, AppendEntriesResponse, AppendResult};
+use crate::types::{LogIndex, LogPosition, NodeId, Term};
+
+#[derive(Default)]
+pub(super) struct Replication {
+    /// Who leads, or has led, a term.
+    leaders: BTreeMap<Term, NodeId>,
+    reigns: BTreeMap<Term, Reign>,
+    /// Every entry that any leader had: what it is, and the term before it.
+    entries: BTreeMap<(LogIndex, Term), (Slot, Term)>,
+    /// What leaders have said to be committed, from index 1 on.
+    committed: Vec<Committed>,
+    /// Up to where each node's acknowledgements in a term were looked at.
+    acknowledged: BTreeMap<(NodeId, Term), usize>,
+    /// Who has lost a disk and has not been counted since.
+    forgetful: BTreeMap<NodeId, Forgotten>,
+}
+
+/// The log of a term's leader: what its disk had when it was elected, and what it
+/// has sent.
+struct Reign {
+    log: Vec<Slot>,
+    /// The highest commit index that it has told.
+    told: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Committed {
+    slot: Slot,
+    /// The first term whose leader said so.
+    term: Term,
+}
+
+/// What was lost with a disk.
+struct Forgotten {
+    log: Vec<Slot>,
+    /// How much was committed by then.
+    committed: usize,
+}
+
+impl Replication {
+    /// "at most one leader can be elected in a given term" (§5.2).
+    pub fn check_leader(&mut self, node: NodeId, term: Term) -> Finding {
+        let first = *self.leaders.entry(term).or_insert(node);
+        ensure(first == node, Check::ElectionSafety, || {
+            format!("n{node} leads term {term}, and so did n{first}")
+        })
+    }
+
+    pub fn on_request(
+        &mut self,
+        leader: NodeId,
+        term: Term,
+        request: &AppendEntries,
+        disks: &mut Disks,
+    ) -> Finding {
+        disks.check_vote(leader, term, leader)?;
+        self.check_leader(leader, term)?;
+        if !self.reigns.contains_key(&term) {
+            let hard_state = disks.of(leader).hard_state().unwrap_or_default();
+            if hard_state.current_term > term {
+                return Ok(()); // it was deposed before it came to speak
+            }
+            self.begin_reign(leader, term, disks)?;
+        }
+        self.check_prev(term, request.prev)?;
+        for entry in &request.entries {
+            self.check_entry(term, entry.index, Slot::of(entry))?;
+        }
+        self.check_commit(leader, term, request.leader_commit, disks)
+    }
+
+    /// All that a leader has of earlier terms is on its disk: it could not have
+    /// voted for itself otherwise.
+    fn begin_reign(&mut self, leader: NodeId, term: Term, disks: &mut Disks) -> Finding {
+        let log = disks.of(leader).log();
+        let earlier = log.partition_point(|slot| slot.term < term);
+        let log = log[..earlier].to_vec();
+        for index in 0..log.len() {
+            self.check_matching(&log, index)?;
+        }
+        self.check_complete(leader, term, &log)?;
+        self.reigns.insert(term, Reign { log, told: 0 });
+        Ok(())
+    }
+
+    /// "if a log entry is committed in a given term, then that entry will be present
+    /// in the logs of the leaders for all higher-numbered terms" (Figure 3).
+    fn check_complete(&self, leader: NodeId, term: Term, log: &[Slot]) -> Finding {
+        for (place, committed) in self.committed.iter().enumerate() {
+            let is_there = log.get(place) == Some(&committed.slot);
+            ensure(is_there || committed.term >= term, Check::LeaderCompleteness, || {
+                format!(
+                    "n{leader} leads term {term} without the entry {} that was committed in \
+                     term {}: it has {:?}",
+                    position(place, committed.slot),
+                    committed.term,
+                    log.get(place)
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// "if two logs contain an entry with the same index and term, then the logs are
+    /// identical in all entries up through the given index" (Figure 3): it is so when
+    /// the entry is the same, and the term before it.
+    fn check_matching(&mut self, log: &[Slot], place: usize) -> Finding {
+        let slot = log[place];
+        let before = place.checked_sub(1).map_or(Term(0), |place| log[place].term);
+        let position = position(place, slot);
+        let known = self.entries.entry((position.index, position.term)).or_insert((slot, before));
+        ensure(*known == (slot, before), Check::LogMatching, || {
+            format!("there are two entries {position}: {known:?}, and {slot:?} behind {before}")
+        })
+    }
+
+    /// "a leader never overwrites or deletes entries in its log; it only appends"
+    /// (Figure 3), and all that is new is of its own term.
+    fn check_entry(&mut self, term: Term, index: LogIndex, slot: Slot) -> Finding {
+        let Some(reign) = self.reigns.get_mut(&term) else { return Ok(()) };
+        let place = index.0 as usize - 1;
+        if let Some(known) = reign.log.get(place) {
+            return ensure(*known == slot, Check::LeaderAppendOnly, || {
+                format!("the leader of term {term} sends {slot:?} at {index}, and had {known:?}")
+            });
+        }
+        ensure(place == reign.log.len() && slot.term == term, Check::LeaderAppendOnly, || {
+            format!("the leader of term {term} adds {}", position(place, slot))
+        })?;
+        reign.log.push(slot);
+        let log = std::mem::take(&mut reign.log);
+        let finding = self.check_matching(&log, place);
+        if let Some(reign) = self.reigns.get_mut(&term) {
+            reign.log = log;
+        }
+        finding
+    }
+
+    fn check_prev(&self, term: Term, prev: LogPosition) -> Finding {
+        let Some(reign) = self.reigns.get(&term) else { return Ok(()) };
+        let Some(place) = (prev.index.0 as usize).checked_sub(1) else { return Ok(()) };
+        let known = reign.log.get(place).map(|slot| slot.term);
+        ensure(known == Some(prev.term), Check::LeaderAppendOnly, || {
+            format!("the leader of term {term} claims {prev}, and had term {known:?} there")
+        })
+    }
+
+    fn check_commit(
+        &mut self,
+        leader: NodeId,
+        term: Term,
+        commit: LogIndex,
+        disks: &mut Disks,
+    ) -> Finding {
+        let Some(reign) = self.reigns.get_mut(&term) else { return Ok(()) };
+        let new = reign.told..commit.0 as usize;
+        if new.is_empty() {
+            return Ok(());
+        }
+        reign.told = new.end;
+        self.check_quorum(leader, term, &new, disks)?;
+        self.check_own_term(leader, term, new.end - 1)?;
+        self.commit(term, &new)
+    }
+
+    /// "stored ... on a majority of the servers" (§5.3), and durably. A disk that was
+    /// lost meanwhile counts by what it held, as long as its node is not counted.
+    fn check_quorum(
+        &self,
+        leader: NodeId,
+        term: Term,
+        new: &Range<usize>,
+        disks: &mut Disks,
+    ) -> Finding {
+        let committed = self.reigns[&term].log.get(new.clone());
+        let holds = |log: &[Slot]| committed.is_some() && log.get(new.clone()) == committed;
+        let members = disks.nodes.len();
+        let mut holders = Vec::new();
+        for (node, durable) in &mut disks.nodes {
+            let lost = self.forgetful.get(node).is_some_and(|forgotten| holds(&forgotten.log));
+            if holds(durable.log()) || lost {
+                holders.push(node.0);
+            }
+        }
+        ensure(holders.len() > members / 2, Check::DurableQuorum, || {
+            format!(
+                "n{leader} says in term {term} that entries {}..={} are committed, and only \
+                 {holders:?} hold them",
+                new.start + 1,
+                new.end
+            )
+        })
+    }
+
+    /// "only log entries from the leader's current term are committed by counting
+    /// replicas" (§5.4.2): the last one that nobody knew to be committed is of a term
+    /// that this node leads, or has led.
+    fn check_own_term(&self, leader: NodeId, term: Term, last: usize) -> Finding {
+        let slot = self.reigns[&term].log[last];
+        let is_new = last >= self.committed.len();
+        let is_own = self.leaders.get(&slot.term) == Some(&leader);
+        ensure(!is_new || is_own, Check::CommitRule, || {
+            format!("n{leader} commits {} by counting, in term {term}", position(last, slot))
+        })
+    }
+
+    /// What is committed stays so, and is in the logs of all leaders that came and
+    /// will come later.
+    fn commit(&mut self, term: Term, new: &Range<usize>) -> Finding {
+        let log = &self.reigns[&term].log;
+        for place in new.clone() {
+            let slot = log[place];
+            match self.committed.get(place) {
+                Some(known) => ensure(known.slot == slot, Check::StateMachineSafety, || {
+                    format!(
+                        "{} is committed in term {term}, and {} was",
+                        position(place, slot),
+                        position(place, known.slot)
+                    )
+                })?,
+                None => self.committed.push(Committed { slot, term }),
+            }
+        }
+        for (later, reign) in self.reigns.range(term.next()..) {
+            self.check_complete(self.leaders[later], *later, &reign.log)?;
+        }
+        Ok(())
+    }
+
+    /// "matchIndex: index of highest log entry known to be replicated" (Figure 2): up
+    /// to it the node's disk holds what the leader of the term has.
+    pub fn on_response(
+        &mut self,
+        node: NodeId,
+        term: Term,
+        response: AppendEntriesResponse,
+        disks: &mut Disks,
+    ) -> Finding {
+        disks.check_term(node, term)?;
+        if response.is_newcomer {
+            return Ok(()); // what it says is not counted
+        }
+        self.check_return(node, disks)?;
+        let AppendResult::Success { match_index } = response.result else { return Ok(()) };
+        let hard_state = disks.of(node).hard_state().unwrap_or_default();
+        let Some(reign) = self.reigns.get(&term) else { return Ok(()) };
+        if hard_state.current_term > term || match_index == LogIndex(0) {
+            return Ok(()); // it has answered long ago, and heard from another since
+        }
+        ensure(!hard_state.is_newcomer, Check::Newcomer, || {
+            format!("n{node} acknowledges {match_index}, and its disk says that it may not")
+        })?;
+        let looked_at = self.acknowledged.entry((node, term)).or_default();
+        let to = match_index.0 as usize;
+        let from = (*looked_at).min(to - 1);
+        let log = disks.of(node).log();
+        let is_held = reign.log.get(from..to).is_some_and(|sent| log.get(from..to) == Some(sent));
+        *looked_at = to.max(*looked_at);
+        ensure(is_held, Check::DurableAcknowledgement, || {
+            format!(
+                "n{node} acknowledges {match_index} in term {term}, and its disk has {:?} behind \
+                 {from}, not {:?}",
+                log.get(from..),
+                reign.log.get(from..to)
+            )
+        })
+    }
+
+    /// A disk is about to lose all.
+    pub fn on_wipe(&mut self, node: NodeId, disks: &mut Disks) {
+        let log = disks.of(node).log().to_vec();
+        self.acknowledged.retain(|(of, _), _| *of != node);
+        self.forgetful.insert(node, Forgotten { log, committed: self.committed.len() });
+    }
+
+    /// A node asks to be counted: if it has lost its disk, it has by now all that it
+    /// could have helped to commit (docs/adr/0005).
+    pub fn check_return(&mut self, node: NodeId, disks: &mut Disks) -> Finding {
+        let Some(forgotten) = self.forgetful.remove(&node) else { return Ok(()) };
+        let log = disks.of(node).log();
+        for (place, committed) in self.committed[..forgotten.committed].iter().enumerate() {
+            ensure(log.get(place) == Some(&committed.slot), Check::Newcomer, || {
+                format!(
+                    "n{node} has lost its disk, takes part again, and lacks {}, which was \
+                     committed",
+                    position(place, committed.slot)
+                )
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn position(place: usize, slot: Slot) -> LogPosition {
+    LogPosition { term: slot.term, index: LogIndex(place as u64 + 1) }
+}

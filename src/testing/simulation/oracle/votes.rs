@@ -1,0 +1,80 @@
+//! Who was promised which vote (§5.2, §5.4.1).
+
+use std::collections::BTreeMap;
+
+use super::durable::last;
+use super::{Check, Disks, Finding, ensure};
+use crate::raft::RequestVote;
+use crate::types::{LogPosition, NodeId, Term};
+
+/// All votes of the run, over all lives: a vote outlives its voter's memory, and
+/// its disk.
+#[derive(Default)]
+pub(super) struct Votes {
+    /// Whom a node has voted for in a term.
+    granted: BTreeMap<(NodeId, Term), NodeId>,
+    /// The end of a candidate's log in a term.
+    candidates: BTreeMap<(NodeId, Term), LogPosition>,
+}
+
+impl Votes {
+    /// "vote for self" (Figure 2, candidates): a request for votes shows that vote.
+    pub fn on_request_vote(
+        &mut self,
+        candidate: NodeId,
+        term: Term,
+        request: RequestVote,
+        disks: &mut Disks,
+    ) -> Finding {
+        disks.check_vote(candidate, term, candidate)?;
+        self.candidates.insert((candidate, term), request.last);
+        self.count(candidate, term, candidate)
+    }
+
+    pub fn on_granted(
+        &mut self,
+        voter: NodeId,
+        candidate: NodeId,
+        term: Term,
+        disks: &mut Disks,
+    ) -> Finding {
+        disks.check_vote(voter, term, candidate)?;
+        self.count(voter, term, candidate)?;
+        self.check_log(voter, candidate, term, disks)
+    }
+
+    /// "Each server will vote for at most one candidate in a given term" (§5.2).
+    fn count(&mut self, voter: NodeId, term: Term, candidate: NodeId) -> Finding {
+        let first = *self.granted.entry((voter, term)).or_insert(candidate);
+        ensure(first == candidate, Check::OneVote, || {
+            format!("n{voter} votes for n{candidate} in term {term}, and did for n{first}")
+        })
+    }
+
+    /// "the voter denies its vote if its own log is more up-to-date than that of the
+    /// candidate" (§5.4.1). The voter's log in earlier terms, that is: between its
+    /// decision and its answer it may have heard from the one who won.
+    fn check_log(
+        &self,
+        voter: NodeId,
+        candidate: NodeId,
+        term: Term,
+        disks: &mut Disks,
+    ) -> Finding {
+        let Some(asked) = self.candidates.get(&(candidate, term)).copied() else {
+            return ensure(false, Check::OneVote, || {
+                format!("n{voter} votes for n{candidate} in term {term}, which has not asked")
+            });
+        };
+        let log = disks.of(voter).log();
+        let earlier = log.partition_point(|slot| slot.term < term);
+        let has_heard_leader = earlier < log.len();
+        let own = last(&log[..earlier]);
+        ensure(has_heard_leader || own <= asked, Check::ElectionRestriction, || {
+            format!(
+                "n{voter} votes in term {term} for n{candidate}, whose log ends at {asked}, and \
+                 its own at {own}"
+            )
+        })
+    }
+}
