@@ -84,16 +84,14 @@ impl Catalog {
         if supersedes {
             self.runs.truncate_from(index);
             let keep = self.points.partition_point(|point| point.index < index);
-            if !mutant!(B66) {
-                self.points.truncate(keep);
-            }
+            self.points.truncate(keep);
         }
         self.runs.push(position);
         let segment = self.segments();
         let near = self.points.last().is_some_and(|point| {
             point.segment == segment && offset < point.offset + POINT_DISTANCE_BYTES
         });
-        if supersedes || !near {
+        if supersedes && !mutant!(B66) || !near {
             self.points.push(Point { index, segment, offset });
         }
         Ok(())

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufRea
 use tokio::time::{Instant, sleep, timeout};
 
 use super::check::Check;
-use super::history::{Action, Answer, Operation};
+use super::history::{Action, Answer, Operation, unique_value};
 use super::network::SimHost;
 use super::world::{World, host};
 use crate::net::{Network, Stream};
@@ -117,7 +117,7 @@ impl SimClient {
 
     fn draw_action(&mut self, key: usize) -> Action {
         self.writes += 1;
-        let value = Bytes::from(format!("{}-{}", self.number, self.writes));
+        let value = unique_value(self.number, self.writes);
         match self.rng.random_range(0..100) {
             0..25 => Action::Set(value),
             25..35 => Action::Add(value),

@@ -35,6 +35,15 @@ pub enum Action {
     Get,
 }
 
+/// The value of a client's write. Of many lengths, some over several sectors and
+/// some with a sector of zeros: what a crash leaves of a log hangs on both.
+pub fn unique_value(client: u64, write: u64) -> Bytes {
+    let mut value = format!("{client}-{write}").into_bytes();
+    let more = [0, 0, 0, 30, 200, 700, 1000][(client + 3 * write) as usize % 7];
+    value.resize(value.len() + more, if write.is_multiple_of(3) { 0 } else { b'.' });
+    value.into()
+}
+
 impl Action {
     /// What it writes.
     pub fn value(&self) -> Option<&Bytes> {

@@ -182,6 +182,7 @@ pub(super) fn after(ms: u64, then: impl FnOnce() + 'static) {
 /// The disk fails once: in the life that is, or in the recovery of the next.
 fn spoil_disk(world: &Rc<World>, machine: &Machine, fault: Fault) {
     let nth = world.random(|rng| rng.random_range(1..=8));
+    let operations = world.random(|rng| rng.random_range(0..=20));
     match world.random(|rng| rng.random_range(0..4)) {
         0 => world.crash(machine.id, false),
         1 => world.crash(machine.id, true),
@@ -191,7 +192,7 @@ fn spoil_disk(world: &Rc<World>, machine: &Machine, fault: Fault) {
         Fault::WriteError => disk.fail_write(nth, io::ErrorKind::Other),
         Fault::SyncError => disk.fail_sync(nth, io::ErrorKind::Other),
         Fault::ReadError => disk.fail_read(nth),
-        _ => disk.cut_power_after(3 * nth),
+        _ => disk.cut_power_after(operations),
     });
 }
 

@@ -127,7 +127,7 @@ const FAULTS: [(Fault, u32); 30] = [
     (Fault::DiskFull, 3),
     (Fault::ReadError, 2),
     (Fault::DiskCut, 6),
-    (Fault::Rot, 5),
+    (Fault::Rot, 8),
     (Fault::Wipe, 3),
     (Fault::IsolateLeader, 6),
     (Fault::KillLeader, 6),
