@@ -55,6 +55,8 @@ pub enum Check {
     Stability,
     /// And all nodes are equal soon (§5.4.3).
     Agreement,
+    /// Every command is answered in time (docs/protocol.md).
+    Answers,
     /// Replies are those of docs/protocol.md.
     Protocol,
     /// The nodes' own assertions.

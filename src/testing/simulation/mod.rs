@@ -18,6 +18,7 @@ mod plan;
 mod scenario;
 mod topology;
 mod trace;
+mod witness;
 mod world;
 
 use std::cell::RefCell;
@@ -135,6 +136,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
     for id in world.machines.keys() {
         world.start(*id);
         actix::spawn(monitor::watch(Rc::clone(&world), *id));
+        actix::spawn(witness::watch(Rc::clone(&world), *id));
     }
     let clients: Vec<_> = (1..=world.plan.clients)
         .map(|number| {
@@ -199,6 +201,7 @@ async fn conclude(
     }
     if let Some(samples) = level(world).await {
         world.is_agreed.set(true);
+        stand_still(world).await;
         for machine in world.machines.values() {
             machine.stop();
         }
@@ -221,6 +224,30 @@ async fn finish(world: &Rc<World>, rng: StdRng, peace: Instant) -> u64 {
         );
     }
     peace.elapsed().as_millis() as u64
+}
+
+/// All processes stand still and go on at the same moment, as when the machine that
+/// runs them all sleeps. Nobody has missed anything: the leader stays (bugs.md B83).
+async fn stand_still(world: &World) {
+    let terms = |samples: Vec<Option<Sample>>| -> Vec<Option<u64>> {
+        samples.into_iter().map(|sample| sample.map(|sample| sample.term)).collect()
+    };
+    let terms_before = terms(statuses(world).await);
+    world.machines.values().for_each(|machine| machine.pause(true));
+    let pause_ms = world.random(|rng| rng.random_range(300..=10_000));
+    sleep(Duration::from_millis(pause_ms)).await;
+    world.machines.values().for_each(|machine| machine.pause(false));
+    let election_timeout_ms = world.plan.settings.raft.election_timeout_ms_max;
+    sleep(Duration::from_millis(3 * election_timeout_ms)).await;
+    let terms_after = terms(statuses(world).await);
+    // A disk that was spoilt may yet fail, and nobody starts that node any more.
+    let is_whole = world.up().len() == world.machines.len();
+    if is_whole && terms_after != terms_before {
+        world.violate(
+            Check::Stability,
+            format!("terms {terms_before:?} became {terms_after:?} in a pause of {pause_ms} ms"),
+        );
+    }
 }
 
 async fn statuses(world: &World) -> Vec<Option<Sample>> {

@@ -92,7 +92,12 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
             let ms = world.random(|rng| [20, 300, 3_000][rng.random_range(0..3)]);
             let ms = world.random(|rng| rng.random_range(1..=ms));
             machine.pause(true);
-            after(ms, move || machine.pause(false));
+            let world = Rc::clone(world);
+            after(ms, move || {
+                if !world.is_over.get() {
+                    machine.pause(false);
+                }
+            });
         }
         Fault::SlowDisk => slow_down(world, machine),
         Fault::SlowLeader => match aim.leader_when(|_| true).await {

@@ -166,6 +166,10 @@ impl Machine {
         self.wake();
     }
 
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused.get()
+    }
+
     pub(super) fn stall_disk(&self, is_stalled: bool) {
         self.is_disk_stalled.set(is_stalled);
         self.wake();

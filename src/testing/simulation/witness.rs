@@ -1,0 +1,68 @@
+//! Sends commands to every node, all the time, over lines that are always good, and
+//! asks only one thing: that each is answered in time. A client's own patience hides
+//! a command that the server has forgotten.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::time::{sleep, timeout};
+
+use super::check::Check;
+use super::client::Lines;
+use super::monitor;
+use super::world::{World, host};
+
+/// The longest pause between two commands to a node, in milliseconds.
+const PAUSE_MS_MAX: u64 = 500;
+/// How long a node that was just started may take to answer at all.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How closely the time is measured in which a process runs.
+const STEP: Duration = Duration::from_millis(20);
+/// What an answer may take beyond `request_timeout_ms`.
+const SLACK: Duration = Duration::from_millis(500);
+
+const COMMANDS: [&[u8]; 2] = [b"set witness 0 1\r\nx\r\n", b"getm witness\r\n"];
+
+/// Sends commands to node `id` until the trouble is over.
+pub(super) async fn watch(world: Rc<World>, id: u64) {
+    let from = world.network.calm_host("witness");
+    while !world.is_over.get() {
+        let pause_ms = world.random(|rng| rng.random_range(1..=PAUSE_MS_MAX));
+        sleep(Duration::from_millis(pause_ms)).await;
+        let life = world.machines[&id].lives.get();
+        // Whoever tells its status has begun to serve.
+        let asked = monitor::ask(&from, id, life, None);
+        if let Ok(Ok((_, lines))) = timeout(PATIENCE, asked).await {
+            let command = COMMANDS[world.random(|rng| rng.random_range(0..COMMANDS.len()))];
+            expect_answer(&world, id, life, lines, command).await;
+        }
+    }
+}
+
+/// Only time in which the process runs counts; when its life is over nobody is
+/// there to answer.
+async fn expect_answer(world: &World, id: u64, life: u64, mut lines: Lines, command: &[u8]) {
+    let machine = &world.machines[&id];
+    let limits = &world.plan.settings.limits;
+    let limit = Duration::from_millis(limits.request_timeout_ms) + SLACK;
+    let mut waited = Duration::ZERO;
+    let mut answer = pin!(async {
+        lines.send(command).await?;
+        lines.line().await
+    });
+    while timeout(STEP, answer.as_mut()).await.is_err() {
+        if !machine.is_up() || machine.lives.get() != life {
+            return;
+        }
+        if !machine.is_paused() {
+            waited += STEP;
+        }
+        if waited > limit {
+            let command = String::from_utf8_lossy(command);
+            let what = format!("{} gave no answer to {command:?} in {waited:?}", host(id));
+            return world.violate(Check::Answers, what);
+        }
+    }
+}
