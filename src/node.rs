@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Recipient};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
@@ -28,7 +28,7 @@ use crate::actors::client_acceptor::{
     self, ClientAcceptorActor, ClientAcceptorPorts, StopAccepting,
 };
 use crate::actors::kv::{KvActor, KvPorts};
-use crate::actors::log::{self as log_actor, LogActor, LogPorts};
+use crate::actors::log::{self as log_actor, LogActor, LogPersisted, LogPorts};
 use crate::actors::peer_acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
 use crate::actors::peer_link::{LinkSettings, PeerLinkActor, PeerLinkPorts};
 use crate::actors::raft::{PeerPorts, RaftActor, RaftActorSettings, RaftPorts};
@@ -61,14 +61,23 @@ pub struct Environment {
 }
 
 /// Where actors run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Placement {
     /// What blocks has an arbiter of its own, sessions as many as are configured.
     Threads,
     /// All on the calling thread, so that a run can be repeated exactly. What
     /// blocks is in this set: who drives it decides how long the disk takes.
-    Inline(Rc<LocalSet>),
+    Inline {
+        /// Takes what blocks.
+        blocking: Rc<LocalSet>,
+        /// Stands on the way of LogActor's answers to RaftActor: those of another
+        /// thread come when they come.
+        answers: Answers,
+    },
 }
+
+/// Gives LogActor another address for its answers than that of RaftActor.
+pub type Answers = Rc<dyn Fn(Recipient<LogPersisted>) -> Recipient<LogPersisted>>;
 
 /// Why a node could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -187,15 +196,17 @@ pub async fn start(
 
     let (failed, failure) = tokio::sync::mpsc::unbounded_channel();
     let fatal = FailureActor { failed }.start().recipient();
-    let log_ports = LogPorts { raft: raft.clone().recipient(), fatal };
+    let persisted = raft.clone().recipient();
     let log = match &placement {
-        Placement::Inline(blocking) => {
+        Placement::Inline { blocking, answers } => {
+            let log_ports = LogPorts { raft: answers(persisted), fatal };
             let log_ctx = Context::<LogActor>::new();
             let log = log_ctx.address();
             blocking.spawn_local(log_ctx.into_future(LogActor::new(storage, log_ports)));
             log
         }
         Placement::Threads => {
+            let log_ports = LogPorts { raft: persisted, fatal };
             let arbiter = Arbiter::new();
             let log = LogActor::start_in_arbiter(&arbiter.handle(), move |_| {
                 LogActor::new(storage, log_ports)
@@ -279,7 +290,7 @@ pub async fn start(
     )
     .start();
     let session_arbiters = match placement {
-        Placement::Inline(_) => Vec::new(),
+        Placement::Inline { .. } => Vec::new(),
         Placement::Threads => {
             (0..settings.session.threads).map(|_| Arbiter::new()).collect::<Vec<_>>()
         }

@@ -271,9 +271,9 @@ impl Progress {
     fn regress_next_index(&mut self, next: LogIndex) {
         // Never back over what is acknowledged, never past what is there, and at
         // least one step: the probe goes on (bugs.md B27).
-        let behind_match = self.match_index.next();
-        let step = if mutant!(B31) { self.next_index } else { self.next_index.prev() };
-        self.probe_from(next.min(step).max(behind_match));
+        let behind_match = if mutant!(B30) { LogIndex(1) } else { self.match_index.next() };
+        let step = next.min(self.next_index.prev()).max(behind_match);
+        self.probe_from(if mutant!(B31) { self.next_index } else { step });
     }
 
     fn probe_from(&mut self, next: LogIndex) {

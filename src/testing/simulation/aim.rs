@@ -48,6 +48,22 @@ impl Aim {
         true
     }
 
+    /// The leader's disk stands still, then it is cut off, then its successor replaces
+    /// what it has appended while that is still on its way to the disk.
+    pub(super) async fn overthrow(&mut self) -> bool {
+        let Some(leader) = self.leader_above(0).await else { return false };
+        let machine = Rc::clone(&self.world.machines[&leader.id]);
+        machine.stall_disk(true);
+        let company = self.too_few();
+        self.seclude(leader.id, company);
+        let successor = self.leader_above(leader.term).await;
+        self.pause(self.election_timeout_ms()).await;
+        self.world.network.heal();
+        self.pause(2 * self.election_timeout_ms()).await;
+        machine.stall_disk(false);
+        successor.is_some()
+    }
+
     /// Ends the leader's life while it has entries that are not committed.
     pub(super) async fn kill_leader(&mut self) -> bool {
         let is_torn = |sample: &Sample| sample.last_log_index > sample.commit_index;

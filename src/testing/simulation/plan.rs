@@ -31,6 +31,9 @@ pub struct Plan {
     pub fault_pause_ms_max: u64,
     /// The longest that a node stays down, in milliseconds.
     pub down_ms_max: u64,
+    /// The longest that a disk takes for a sync while nothing is wrong with it, in
+    /// milliseconds.
+    pub sync_ms_max: u64,
     /// Clients at work.
     pub clients: u64,
     /// Keys that they share.
@@ -92,6 +95,8 @@ pub enum Fault {
     KillLeader,
     /// The leader's disk takes its time.
     SlowLeader,
+    /// The leader's disk stands still until it has been replaced.
+    Overthrow,
     /// Leaders are cut off one after the other, each soon after its election.
     Revolve,
     /// Two majorities in turn share one node, which loses power in between.
@@ -108,7 +113,7 @@ pub enum Fault {
     Storm,
 }
 
-const FAULTS: [(Fault, u32); 30] = [
+const FAULTS: &[(Fault, u32)] = &[
     (Fault::Kill, 10),
     (Fault::PowerLoss, 10),
     (Fault::Blackout, 2),
@@ -132,6 +137,7 @@ const FAULTS: [(Fault, u32); 30] = [
     (Fault::IsolateLeader, 6),
     (Fault::KillLeader, 6),
     (Fault::SlowLeader, 4),
+    (Fault::Overthrow, 5),
     (Fault::Revolve, 5),
     (Fault::Hinge, 5),
     (Fault::Reconnect, 5),
@@ -148,6 +154,7 @@ impl Fault {
             self,
             Fault::Wipe
                 | Fault::IsolateLeader
+                | Fault::Overthrow
                 | Fault::Revolve
                 | Fault::Hinge
                 | Fault::Reconnect
@@ -178,6 +185,7 @@ impl Plan {
             faults: draw_faults(nodes, rng),
             fault_pause_ms_max,
             down_ms_max: [300, 1_500, 6_000][rng.random_range(0..3)],
+            sync_ms_max: [0, 2, 8, 30][rng.random_range(0..4)],
             clients: rng.random_range(2..=5),
             keys: rng.random_range(1..=4),
             think_ms_max: [20, 60, 200][rng.random_range(0..3)],

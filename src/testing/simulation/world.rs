@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
+use super::answers::LateAnswers;
 use super::check::{Check, Violation};
 use super::clock::SimClock;
 use super::disks::Prospect;
@@ -33,7 +34,7 @@ use super::network::SimNetwork;
 use super::oracle::Oracle;
 use super::plan::{Fault, Plan};
 use super::trace::Trace;
-use crate::node::{self, Environment, NodeError, Placement};
+use crate::node::{self, Answers, Environment, NodeError, Placement};
 use crate::storage::StorageError;
 use crate::testing::{Crash, SimDisk};
 use crate::types::NodeId;
@@ -170,6 +171,10 @@ impl Machine {
         self.is_paused.get()
     }
 
+    pub(super) fn is_disk_stalled(&self) -> bool {
+        self.is_disk_stalled.get()
+    }
+
     pub(super) fn stall_disk(&self, is_stalled: bool) {
         self.is_disk_stalled.set(is_stalled);
         self.wake();
@@ -268,11 +273,15 @@ impl World {
         self.trace.say(&format_args!("n{id} starts, life {}", machine.lives.get()));
         self.network.power_on(&host(id));
         let log_set = Rc::new(LocalSet::new());
+        let answers: Answers = {
+            let (world, machine) = (Rc::clone(self), Rc::clone(&machine));
+            Rc::new(move |to| LateAnswers::on_the_way(&world, &machine, to))
+        };
         let environment = Environment {
             network: Rc::new(self.network.host(&host(id))),
             clock: Arc::new(machine.clock.clone()),
             disk: Box::new(machine.disk.clone()),
-            placement: Placement::Inline(Rc::clone(&log_set)),
+            placement: Placement::Inline { blocking: Rc::clone(&log_set), answers },
             seed: self.random(|rng| rng.random()),
             open_files_max: OPEN_FILES_MAX,
         };
