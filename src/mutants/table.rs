@@ -61,4 +61,10 @@ mutants! {
     S2: "a torn tail is kept, and the next entries are written over its beginning",
     S3: "a start trusts what the page cache holds of a failed or interrupted sync",
     S4: "both copies of the hard state are written before either is synced",
+    B16a: "a leader that hears no quorum stays",
+    B16b: "a node that hears its leader grants votes all the same",
+    B17: "a leader whose disk does not answer stays",
+    B18: "a leader commits an entry of an earlier term by counting its copies",
+    B82: "a leader whose disk is busy sends no heartbeats",
+    B83: "ticks that were missed in a pause come all at once",
 }

@@ -78,7 +78,7 @@ impl Raft {
         match &self.role {
             RoleState::Leader(_) => true,
             RoleState::Follower { leader: Some(contact) } => {
-                contact.silent_ticks < self.settings.election_timeout_ticks_min
+                contact.silent_ticks < self.settings.election_timeout_ticks_min && !mutant!(B16b)
             }
             _ => false,
         }

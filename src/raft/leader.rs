@@ -73,7 +73,8 @@ impl Raft {
         let quorum_size = self.membership().quorum_size();
         let RoleState::Leader(leadership) = &mut self.role else { return };
         leadership.heartbeat_elapsed_ticks += 1;
-        if leadership.heartbeat_elapsed_ticks >= self.settings.heartbeat_ticks {
+        let waits_for_disk = mutant!(B82) && stalled_ticks > 0;
+        if leadership.heartbeat_elapsed_ticks >= self.settings.heartbeat_ticks && !waits_for_disk {
             leadership.heartbeat_elapsed_ticks = 0;
             leadership.heartbeat_is_due = true;
         }
@@ -84,11 +85,11 @@ impl Raft {
                 heard += 1;
             }
         }
-        if heard < quorum_size {
+        if heard < quorum_size && !mutant!(B16a) {
             // CheckQuorum (dissertation §6.2): clients must not wait on a leader
             // that cannot commit. The term stays, and with it the vote (B04).
             self.become_follower(None, "heard no quorum within the election timeout");
-        } else if stalled_ticks > self.settings.disk_stall_ticks {
+        } else if stalled_ticks > self.settings.disk_stall_ticks && !mutant!(B17) {
             self.become_follower(None, "the disk does not answer");
         }
     }

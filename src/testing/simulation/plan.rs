@@ -177,9 +177,11 @@ impl Plan {
             1 => (rng.random_range(20_000..=40_000), [3_000, 8_000][rng.random_range(0..2)]),
             _ => (rng.random_range(8_000..=25_000), [300, 1_000, 3_000][rng.random_range(0..3)]),
         };
+        let settings = draw_settings(nodes, rng);
         Plan {
             nodes,
-            settings: draw_settings(nodes, rng),
+            scenario: draw_scenario(nodes, &settings, rng),
+            settings,
             trouble_ms,
             weather,
             faults: draw_faults(nodes, rng),
@@ -189,7 +191,6 @@ impl Plan {
             clients: rng.random_range(2..=5),
             keys: rng.random_range(1..=4),
             think_ms_max: [20, 60, 200][rng.random_range(0..3)],
-            scenario: draw_scenario(nodes, rng),
             watch: Duration::from_secs(5),
         }
     }
@@ -212,6 +213,7 @@ impl Plan {
             faults: Vec::new(),
             fault_pause_ms_max: 0,
             down_ms_max: 0,
+            sync_ms_max: 0,
             clients: 3,
             keys: 3,
             think_ms_max: 100,
@@ -222,9 +224,9 @@ impl Plan {
 }
 
 /// Every other seed has one, if its cluster is large enough.
-fn draw_scenario(nodes: u64, rng: &mut StdRng) -> Option<Scenario> {
-    let fitting: Vec<Scenario> =
-        Scenario::ALL.into_iter().filter(|scenario| scenario.fits(nodes)).collect();
+fn draw_scenario(nodes: u64, settings: &Settings, rng: &mut StdRng) -> Option<Scenario> {
+    let fits = |scenario: &Scenario| scenario.fits(nodes, settings);
+    let fitting: Vec<Scenario> = Scenario::ALL.into_iter().filter(fits).collect();
     let is_played = rng.random_bool(0.5) && !fitting.is_empty();
     is_played.then(|| fitting[rng.random_range(0..fitting.len())])
 }

@@ -20,6 +20,7 @@ use super::history::{Action, Answer, Operation};
 use super::monitor::Sample;
 use super::world::{Machine, World, host};
 use super::{level, nemesis};
+use crate::config::Settings;
 
 /// A script. `L` is the leader at its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,13 +106,18 @@ impl Scenario {
         Scenario::PausedCluster,
     ];
 
-    /// Whether it is what it says in a cluster of so many nodes.
-    pub(super) fn fits(self, nodes: u64) -> bool {
+    /// Whether it is what it says in a cluster of so many nodes with these settings.
+    pub(super) fn fits(self, nodes: u64, settings: &Settings) -> bool {
         match self {
             Scenario::ChainOfThree => nodes == 3,
-            Scenario::QuorumLoss | Scenario::HubBehindCommit | Scenario::Chain => nodes >= 5,
+            // With its two neighbours a node has a quorum of five, and not of seven.
+            Scenario::Chain => nodes == 5,
+            Scenario::QuorumLoss | Scenario::HubBehindCommit => nodes >= 5,
             // A follower may be lost, and the leader then.
             Scenario::StalledFollower => nodes >= 5,
+            Scenario::SlowLeader | Scenario::SlowerLeader | Scenario::SlowEverywhere => {
+                nodes >= 3 && has_room_for_slow_disks(settings)
+            }
             _ => nodes >= 3,
         }
     }
@@ -129,6 +135,13 @@ impl Scenario {
             _ => WATCH,
         }
     }
+}
+
+/// Writes are answered in time although each takes a sync or two: there is a window
+/// for all that wait, and their time is not over before.
+fn has_room_for_slow_disks(settings: &Settings) -> bool {
+    settings.limits.peer_inflight_entries_max >= 16
+        && settings.limits.request_timeout_ms >= 5 * settings.raft.election_timeout_ms_max
 }
 
 /// What a scenario came to.
