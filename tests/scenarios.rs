@@ -9,7 +9,7 @@ use coracle::testing::simulation::{Report, Scenario, catch_panics, rehearse};
 const ELECTION_TIMEOUT_MS: u64 = 300;
 
 /// So many seeds of each with every run of the tests.
-const SEEDS: u64 = 2;
+const SEEDS: u64 = 1;
 
 /// What comes of a scenario has to be good with each seed.
 fn rehearsed(scenario: Scenario) -> impl Iterator<Item = Report> {

@@ -5,6 +5,7 @@
 mod aim;
 mod answers;
 mod audit;
+mod bounds;
 mod check;
 mod client;
 mod clock;
@@ -16,6 +17,7 @@ mod nemesis;
 mod network;
 mod oracle;
 mod plan;
+mod probe;
 mod scenario;
 mod topology;
 mod trace;
@@ -31,7 +33,7 @@ pub use check::{Check, Violation};
 pub use clock::SimClock;
 pub use history::{Action, Answer, Operation};
 pub use linearizability::{Verdict, check as check_linearizability};
-pub use network::{SimHost, SimNetwork, Weather};
+pub use network::{Load, SimHost, SimNetwork, Weather};
 pub use plan::{Fault, Plan};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -139,6 +141,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
         actix::spawn(monitor::watch(Rc::clone(&world), *id));
         actix::spawn(witness::watch(Rc::clone(&world), *id));
     }
+    actix::spawn(bounds::watch(Rc::clone(&world)));
     let clients: Vec<_> = (1..=world.plan.clients)
         .map(|number| {
             let rng = StdRng::seed_from_u64(rng.random());

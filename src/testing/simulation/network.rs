@@ -335,6 +335,17 @@ impl SimNetwork {
         self.state().tap = Some(PortTap { port, tap });
     }
 
+    /// What one host has under way to another, on the connections that it has
+    /// dialled and not yet given up.
+    pub fn load(&self, from: &str, to: &str) -> Load {
+        let state = self.state();
+        let is_counted = |pipe: &&Pipe| pipe.from == from && pipe.to == to && !pipe.is_writer_gone;
+        let dialled = state.pipes.iter().filter(|(number, _)| *number % 2 == 0);
+        let unread: Vec<usize> =
+            dialled.map(|(_, pipe)| pipe).filter(is_counted).map(|pipe| pipe.bytes).collect();
+        Load { connections: unread.len(), unread_bytes: unread.iter().sum() }
+    }
+
     /// Pieces of bytes that arrived.
     pub fn deliveries(&self) -> u64 {
         self.state().deliveries
@@ -344,6 +355,15 @@ impl SimNetwork {
     pub fn hash(&self) -> u64 {
         self.state().hash
     }
+}
+
+/// What one host has under way to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Connections.
+    pub connections: usize,
+    /// What the other has not read, in bytes.
+    pub unread_bytes: usize,
 }
 
 /// A host of a [`SimNetwork`].

@@ -5,19 +5,17 @@
 //!
 //! All bounds are multiples of the longest election timeout, `T`, in simulated time.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use rand::RngExt;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::check::Check;
-use super::client::Lines;
-use super::history::{Action, Answer, Operation};
 use super::monitor::Sample;
+use super::probe::Probes;
 use super::world::{Machine, World, host};
 use super::{level, nemesis};
 use crate::config::Settings;
@@ -78,10 +76,8 @@ const RECOVERY_TIMEOUTS: u32 = 10;
 pub(super) const WATCH: Duration = Duration::from_secs(10);
 /// How long a process stands still, or a node is alone.
 const ABSENCE: Duration = Duration::from_secs(10);
-/// How long a probe waits for an answer: slow disks are waited for, too.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two writes of a probe.
-const PROBE_INTERVAL: Duration = Duration::from_millis(20);
+/// How long nobody writes, where that makes a difference.
+const SILENCE: Duration = Duration::from_secs(3);
 
 impl Scenario {
     /// All of them.
@@ -159,10 +155,9 @@ pub struct Outcome {
 /// was not kept.
 pub(super) async fn play(world: &Rc<World>, scenario: Scenario) -> Option<Outcome> {
     world.trace.say(&format_args!("{scenario:?}"));
-    let probes = Probes::start(world);
-    let mut stage = Stage::set(world, Rc::clone(&probes)).await?;
+    let mut stage = Stage::set(world).await?;
     stage.play(scenario).await;
-    probes.stop().await;
+    stage.probes.stop().await;
     nemesis::make_peace(world);
     let first_write_ms = stage.first_write_ms.unwrap_or_default();
     Some(Outcome { scenario, first_write_ms, leader_changes: stage.leader_changes })
@@ -193,7 +188,7 @@ impl Stage {
     /// Waits for a leader that everybody follows, and for level logs: in a star or
     /// a chain it may be that no Raft can elect when they are not (§5.4.1), and the
     /// scenarios that want them so see to it themselves. The clients pause.
-    async fn set(world: &Rc<World>, probes: Rc<Probes>) -> Option<Stage> {
+    async fn set(world: &Rc<World>) -> Option<Stage> {
         world.is_hushed.set(true);
         let samples = level(world).await?;
         let leader = samples.iter().find(|sample| sample.role == "leader")?;
@@ -204,7 +199,7 @@ impl Stage {
         }
         Some(Stage {
             world: Rc::clone(world),
-            probes,
+            probes: Probes::start(world),
             leader: leader.id,
             term: leader.term,
             others,
@@ -228,6 +223,7 @@ impl Stage {
             }
             Scenario::ChainOfThree => {
                 self.world.cut_to_chain(&self.line());
+                self.is_steady_in_silence().await;
                 self.is_steady().await;
             }
             Scenario::DeafLeader => {
@@ -244,14 +240,15 @@ impl Stage {
                     host(self.leader),
                     host(self.others[0]),
                 ));
+                self.is_steady_in_silence().await;
                 self.is_steady().await;
                 flaky.abort();
             }
             Scenario::FollowerReturns => {
                 self.world.isolate(self.others[0]);
-                self.world.is_hushed.set(false);
                 sleep(ABSENCE).await;
                 self.world.network.heal();
+                self.is_steady_in_silence().await;
                 self.is_steady().await;
             }
             Scenario::LeaderReturns => {
@@ -425,12 +422,21 @@ impl Stage {
         ids.iter().for_each(|id| self.machine(*id).stall_disk(false));
     }
 
+    /// Nobody writes: a node that hears little has as long a log as all others, and
+    /// only the leader's life speaks against its election.
+    async fn is_steady_in_silence(&mut self) {
+        let mark = self.mark();
+        sleep(SILENCE).await;
+        self.check_leader(mark);
+    }
+
     /// From here on, for so long: the leader leads, nobody's term rises, and writes
     /// go on.
     async fn is_steady_for(&mut self, watch: Duration) {
         let mark = self.mark();
         self.world.is_hushed.set(false);
         sleep_until(mark.at + watch).await;
+        self.check_leader(mark);
         let pause = self.probes.longest_pause_since(mark.at);
         if pause > self.recovery() {
             self.world.violate(Check::Recovery, format!("no write for {pause:?}"));
@@ -439,6 +445,10 @@ impl Stage {
             let first = self.probes.first_since(mark.at);
             self.first_write_ms = first.map(|write| (write - mark.at).as_millis() as u64);
         }
+    }
+
+    /// Since then nothing has changed in who leads.
+    fn check_leader(&mut self, mark: Mark) {
         self.leader_changes += self.leaders_since(mark).len() as u64;
         let (leader, term) = (self.leader, self.term);
         // A former leader may still take itself for one, in its lower term.
@@ -475,93 +485,5 @@ async fn slow_disk(
         sleep(Duration::from_millis(ms)).await;
         machine.stall_disk(false);
         sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// Somebody at each node who writes all the time, whoever leads, and knows when it
-/// was acknowledged.
-struct Probes {
-    /// When each acknowledged write was sent, and acknowledged.
-    writes: RefCell<Vec<(Instant, Instant)>>,
-    is_over: Cell<bool>,
-    tasks: RefCell<Vec<JoinHandle<()>>>,
-}
-
-impl Probes {
-    fn start(world: &Rc<World>) -> Rc<Probes> {
-        let probes = Rc::new(Probes {
-            writes: RefCell::default(),
-            is_over: Cell::default(),
-            tasks: RefCell::default(),
-        });
-        for id in world.machines.keys() {
-            let task = probe(Rc::clone(world), Rc::clone(&probes), *id);
-            probes.tasks.borrow_mut().push(actix::spawn(task));
-        }
-        probes
-    }
-
-    async fn stop(&self) {
-        self.is_over.set(true);
-        for task in self.tasks.take() {
-            // One that panicked is told by the hook.
-            let _ = task.await;
-        }
-    }
-
-    /// When the first write that was sent since was acknowledged.
-    fn first_since(&self, since: Instant) -> Option<Instant> {
-        let writes = self.writes.borrow();
-        writes.iter().find(|(sent, _)| *sent >= since).map(|(_, acknowledged)| *acknowledged)
-    }
-
-    /// The longest time until now in which no write was acknowledged.
-    fn longest_pause_since(&self, since: Instant) -> Duration {
-        let writes = self.writes.borrow();
-        let later = writes.iter().map(|(_, at)| *at).filter(|at| *at >= since);
-        let (mut last, mut longest) = (since, Duration::ZERO);
-        for at in later.chain([Instant::now()]) {
-            longest = longest.max(at - last);
-            last = at;
-        }
-        longest
-    }
-}
-
-/// Each write has a key of its own; those that are acknowledged join the history.
-async fn probe(world: Rc<World>, probes: Rc<Probes>, id: u64) {
-    let from = world.network.calm_host("probe");
-    let mut lines = None;
-    let mut number = 0;
-    while !probes.is_over.get() {
-        sleep(PROBE_INTERVAL).await;
-        if world.is_hushed.get() {
-            continue;
-        }
-        number += 1;
-        let (key, value) = (format!("p{id}-{number}"), format!("probe-{id}-{number}"));
-        let (invoked, sent) = (world.moment(), Instant::now());
-        let set = async {
-            let mut lines = match lines.take() {
-                Some(lines) => lines,
-                None => Lines::connect(&from, &host(id)).await?,
-            };
-            lines.send(format!("set {key} 0 {}\r\n{value}\r\n", value.len()).as_bytes()).await?;
-            let line = lines.line().await?;
-            std::io::Result::Ok((lines, line))
-        };
-        let Ok(Ok((connection, line))) = timeout(PATIENCE, set).await else { continue };
-        lines = Some(connection);
-        let version = line.strip_prefix("OK ").and_then(|version| version.parse().ok());
-        let Some(version) = version else { continue };
-        probes.writes.borrow_mut().push((sent, Instant::now()));
-        world.history.borrow_mut().push(Operation {
-            client: 1_000 + id,
-            key: key.into(),
-            action: Action::Set(value.into()),
-            invoked,
-            returned: world.moment(),
-            answer: Answer::Stored(version),
-        });
     }
 }
