@@ -11,6 +11,11 @@ pub enum Check {
     /// A node votes for at most one candidate a term, whatever becomes of its
     /// memory and its disk (§5.2).
     OneVote,
+    /// A leader has the votes of a majority (§5.2).
+    ElectionQuorum,
+    /// Before a node stands for election a majority would vote for it
+    /// (dissertation §9.6).
+    PreVote,
     /// A vote is only for a log that is at least as up-to-date (§5.4.1).
     ElectionRestriction,
     /// A leader never overwrites or deletes entries in its log (§5.3).

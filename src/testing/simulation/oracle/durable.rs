@@ -43,6 +43,8 @@ pub(super) struct Durable {
     /// The generation of the disk that the rest is of.
     generation: Option<(u64, u64)>,
     hard_state: Option<HardState>,
+    /// A hard state, and the later one that takes it back.
+    regress: Option<(HardState, HardState)>,
     log: Vec<Slot>,
     segment: u64,
     offset: usize,
@@ -55,6 +57,7 @@ impl Durable {
             dir,
             generation: None,
             hard_state: None,
+            regress: None,
             log: Vec::new(),
             segment: 1,
             offset: SEGMENT_HEADER_BYTES,
@@ -65,6 +68,19 @@ impl Durable {
     pub fn hard_state(&mut self) -> Option<HardState> {
         self.look();
         self.hard_state
+    }
+
+    /// Two hard states, one after the other, that no memory could have: a lower
+    /// term, or another vote in the same one.
+    pub fn regress(&mut self) -> Option<(HardState, HardState)> {
+        self.look();
+        self.regress
+    }
+
+    /// All of it is about to be lost.
+    pub fn forget(&mut self) {
+        self.generation = None;
+        self.hard_state = None;
     }
 
     /// What stands at index 1, and behind.
@@ -83,8 +99,14 @@ impl Durable {
             (self.segment, self.offset) = (1, SEGMENT_HEADER_BYTES);
         }
         self.generation = Some(generation);
+        let before = self.hard_state;
         self.hard_state =
             self.disk.look_at_durable(&self.dir.join("hard_state"), hard_state).flatten();
+        self.regress = self.regress.or(before.zip(self.hard_state).filter(|(old, new)| {
+            let has_changed = old.voted_for.is_some() && old.voted_for != new.voted_for;
+            old.current_term > new.current_term
+                || (old.current_term == new.current_term && has_changed)
+        }));
         self.look_at_log();
     }
 

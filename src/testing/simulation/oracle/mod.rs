@@ -78,7 +78,15 @@ impl Disks {
         let is_durable = hard_state.is_some_and(|hard_state| hard_state.current_term >= term);
         ensure(is_durable, Check::DurableVote, || {
             format!("n{node} shows term {term}, and its disk has {hard_state:?}")
+        })?;
+        let regress = self.of(node).regress();
+        ensure(regress.is_none(), Check::DurableVote, || {
+            format!("n{node} has forgotten a term or a vote: {regress:?}")
         })
+    }
+
+    fn quorum_size(&self) -> usize {
+        self.nodes.len() / 2 + 1
     }
 
     /// Whoever asks for votes, leads, or votes has a durable vote to show for it,
@@ -205,7 +213,10 @@ impl Mind {
         match rpc {
             // These speak of a term that nobody has taken, or promise nothing.
             Rpc::PreVote(_) | Rpc::Newcomer => Ok(()),
-            Rpc::PreVoteResponse(response) if response.vote_granted => Ok(()),
+            Rpc::PreVoteResponse(response) if response.vote_granted => {
+                votes.on_pre_vote_granted(from, to, term);
+                Ok(())
+            }
             Rpc::PreVoteResponse(_) | Rpc::NewcomerResponse(_) => disks.check_term(from, term),
             Rpc::RequestVote(request) => {
                 replication.check_return(from, disks)?;
@@ -218,6 +229,7 @@ impl Mind {
             Rpc::RequestVoteResponse(_) => disks.check_term(from, term),
             Rpc::AppendEntries(request) => {
                 windows.on_request(connection, term, &request)?;
+                votes.check_elected(from, term, disks)?;
                 replication.on_request(from, term, &request, disks)
             }
             Rpc::AppendEntriesResponse(response) => {

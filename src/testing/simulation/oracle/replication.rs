@@ -182,7 +182,7 @@ impl Replication {
     ) -> Finding {
         let committed = self.reigns[&term].log.get(new.clone());
         let holds = |log: &[Slot]| committed.is_some() && log.get(new.clone()) == committed;
-        let members = disks.nodes.len();
+        let quorum_size = disks.quorum_size();
         let mut holders = Vec::new();
         for (node, durable) in &mut disks.nodes {
             let lost = self.forgetful.get(node).is_some_and(|forgotten| holds(&forgotten.log));
@@ -190,7 +190,7 @@ impl Replication {
                 holders.push(node.0);
             }
         }
-        ensure(holders.len() > members / 2, Check::DurableQuorum, || {
+        ensure(holders.len() >= quorum_size, Check::DurableQuorum, || {
             format!(
                 "n{leader} says in term {term} that entries {}..={} are committed, and only \
                  {holders:?} hold them",
@@ -276,7 +276,9 @@ impl Replication {
 
     /// A disk is about to lose all.
     pub fn on_wipe(&mut self, node: NodeId, disks: &mut Disks) {
-        let log = disks.of(node).log().to_vec();
+        let disk = disks.of(node);
+        let log = disk.log().to_vec();
+        disk.forget();
         self.acknowledged.retain(|(of, _), _| *of != node);
         self.forgetful.insert(node, Forgotten { log, committed: self.committed.len() });
     }

@@ -1,6 +1,6 @@
 //! Who was promised which vote (§5.2, §5.4.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::durable::last;
 use super::{Check, Disks, Finding, ensure};
@@ -13,12 +13,21 @@ use crate::types::{LogPosition, NodeId, Term};
 pub(super) struct Votes {
     /// Whom a node has voted for in a term.
     granted: BTreeMap<(NodeId, Term), NodeId>,
+    /// Who has voted for a candidate in a term.
+    voters: BTreeMap<(NodeId, Term), BTreeSet<NodeId>>,
+    /// Who would vote for it.
+    pre_voters: BTreeMap<(NodeId, Term), BTreeSet<NodeId>>,
     /// The end of a candidate's log in a term.
     candidates: BTreeMap<(NodeId, Term), LogPosition>,
 }
 
 impl Votes {
+    pub fn on_pre_vote_granted(&mut self, voter: NodeId, candidate: NodeId, term: Term) {
+        self.pre_voters.entry((candidate, term)).or_default().insert(voter);
+    }
+
     /// "vote for self" (Figure 2, candidates): a request for votes shows that vote.
+    /// Before it, a majority has said that it would vote so (dissertation §9.6).
     pub fn on_request_vote(
         &mut self,
         candidate: NodeId,
@@ -27,6 +36,11 @@ impl Votes {
         disks: &mut Disks,
     ) -> Finding {
         disks.check_vote(candidate, term, candidate)?;
+        let pre_voters = self.pre_voters.entry((candidate, term)).or_default();
+        pre_voters.insert(candidate);
+        ensure(pre_voters.len() >= disks.quorum_size(), Check::PreVote, || {
+            format!("n{candidate} stands in term {term} on the word of {pre_voters:?}")
+        })?;
         self.candidates.insert((candidate, term), request.last);
         self.count(candidate, term, candidate)
     }
@@ -45,9 +59,19 @@ impl Votes {
 
     /// "Each server will vote for at most one candidate in a given term" (§5.2).
     fn count(&mut self, voter: NodeId, term: Term, candidate: NodeId) -> Finding {
+        self.voters.entry((candidate, term)).or_default().insert(voter);
         let first = *self.granted.entry((voter, term)).or_insert(candidate);
         ensure(first == candidate, Check::OneVote, || {
             format!("n{voter} votes for n{candidate} in term {term}, and did for n{first}")
+        })
+    }
+
+    /// "If votes received from majority of servers: become leader" (Figure 2).
+    pub fn check_elected(&self, leader: NodeId, term: Term, disks: &Disks) -> Finding {
+        let voters = self.voters.get(&(leader, term));
+        let is_elected = voters.is_some_and(|voters| voters.len() >= disks.quorum_size());
+        ensure(is_elected, Check::ElectionQuorum, || {
+            format!("n{leader} leads term {term}, elected by {voters:?}")
         })
     }
 
