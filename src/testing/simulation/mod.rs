@@ -189,9 +189,10 @@ async fn conclude(
     clients: Vec<JoinHandle<()>>,
     rng: StdRng,
 ) -> (u64, Option<Outcome>) {
-    nemesis::make_peace(world);
+    nemesis::make_peace_but_for_some(world);
     world.is_over.set(world.plan.scenario.is_none());
     let recovery_ms = finish(world, rng, Instant::now()).await;
+    nemesis::end_absence(world);
     let mut outcome = None;
     if let Some(scenario) = world.plan.scenario.filter(|_| !has_failed(world)) {
         nemesis::calm_down(world).await;

@@ -39,6 +39,33 @@ pub(super) async fn calm_down(world: &World) {
 /// From here on nothing goes wrong: lines are whole, disks good, nodes up.
 pub(super) fn make_peace(world: &Rc<World>) {
     world.trace.say(&"peace");
+    mend(world);
+    world.machines.keys().for_each(|id| world.start(*id));
+}
+
+/// The same, but a minority may be down, until [`end_absence`]. A majority has to do,
+/// whichever it is: who lacks the longest log, or the highest term, has to get along
+/// without those that have it.
+pub(super) fn make_peace_but_for_some(world: &Rc<World>) {
+    world.trace.say(&"peace");
+    mend(world);
+    for id in draw_absent(world) {
+        world.trace.say(&format_args!("n{id} stays away"));
+        world.machines[&id].is_away.set(true);
+        world.crash(id, false);
+    }
+    world.machines.keys().for_each(|id| world.start(*id));
+}
+
+/// All are back.
+pub(super) fn end_absence(world: &Rc<World>) {
+    for (id, machine) in &world.machines {
+        machine.is_away.set(false);
+        world.start(*id);
+    }
+}
+
+fn mend(world: &Rc<World>) {
     world.is_peace.set(true);
     world.network.heal();
     world.network.set_weather(Weather {
@@ -53,8 +80,23 @@ pub(super) fn make_peace(world: &Rc<World>) {
         machine.stall_disk(false);
         machine.is_away.set(false);
         world.mend_disk(*id);
-        world.start(*id);
     }
+}
+
+/// Some of those that the others can do without: with who has no vote they are no
+/// majority.
+fn draw_absent(world: &World) -> Vec<u64> {
+    let has_vote = |id: &u64| {
+        let is_forgetful = world.forgetful.get().is_some_and(|(of, _)| of == *id);
+        !is_forgetful && world.participants.borrow().contains(id)
+    };
+    let mut voters: Vec<u64> = world.machines.keys().copied().filter(has_vote).collect();
+    let quorum_size = world.machines.len() / 2 + 1;
+    let most = voters.len().saturating_sub(quorum_size);
+    let absent = world.random(|rng| rng.random_range(0..=most));
+    (0..absent)
+        .map(|_| voters.remove(world.random(|rng| rng.random_range(0..voters.len()))))
+        .collect()
 }
 
 fn draw(world: &World) -> Fault {
