@@ -10,7 +10,7 @@ use super::rpc::{
     RequestVoteResponse, Rpc,
 };
 use super::{Raft, RoleState};
-use crate::types::{HardState, LogIndex, NodeId, Term};
+use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
 impl Raft {
     pub(super) fn reset_election_timer(&mut self) {
@@ -37,7 +37,7 @@ impl Raft {
     /// A node whose disk does not answer could neither vote for itself durably
     /// nor keep what it is sent: it leaves the election to others.
     fn can_campaign(&self) -> bool {
-        self.is_voter()
+        (self.is_voter() || mutant!(B11a))
             && self.persistence.stalled_ticks() <= self.settings.election_timeout_ticks_max
     }
 
@@ -80,6 +80,9 @@ impl Raft {
             RoleState::Follower { leader: Some(contact) } => {
                 contact.silent_ticks < self.settings.election_timeout_ticks_min && !mutant!(B16b)
             }
+            RoleState::Follower { leader: None } => {
+                mutant!(B13b) && self.hard_state.voted_for == Some(self.settings.id)
+            }
             _ => false,
         }
     }
@@ -103,10 +106,13 @@ impl Raft {
     /// Would we vote for it? Only if no leader lives, its term would be new to us,
     /// and its log is at least as up-to-date as ours.
     pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, request: PreVote) {
+        if mutant!(B13a) {
+            self.become_follower(Some(from), "heard from a candidate");
+        }
         let vote_granted = term > self.term()
             && !self.has_live_leader()
             && self.is_voter()
-            && request.last >= self.log.last();
+            && self.is_up_to_date(request.last);
         let rpc = Rpc::PreVoteResponse(PreVoteResponse { vote_granted });
         if vote_granted {
             // The term it asked about, so that the answer to an older question is
@@ -117,7 +123,7 @@ impl Raft {
                 term,
                 rpc,
             }));
-        } else {
+        } else if !mutant!(B12) {
             // Our own term: a candidate that is behind must learn it, or a group in
             // which the longest log has the lowest term never elects (B12).
             self.send(from, rpc);
@@ -125,9 +131,12 @@ impl Raft {
     }
 
     pub(super) fn on_pre_vote_granted(&mut self, from: NodeId, term: Term) {
+        if mutant!(B15) && matches!(self.role, RoleState::Leader(_)) {
+            self.become_candidate();
+        }
         let wanted = self.term().next();
         if let RoleState::PreCandidate { granted, .. } = &mut self.role
-            && term == wanted
+            && (term == wanted || mutant!(B05b))
         {
             granted.insert(from);
             self.maybe_campaign();
@@ -178,8 +187,9 @@ impl Raft {
         // The leader of a term has won its vote already, and so has every leader
         // that we follow in it: `voted_for` alone would not know after a restart.
         let is_undecided = self.leader_id().is_none();
-        let vote_granted =
-            is_free && is_undecided && self.is_voter() && request.last >= self.log.last();
+        let has_vote = self.is_voter() || mutant!(B11b);
+        let is_up_to_date = self.is_up_to_date(request.last) || mutant!(B06a);
+        let vote_granted = is_free && is_undecided && has_vote && is_up_to_date;
         if vote_granted {
             if self.hard_state.voted_for.is_none() {
                 self.set_hard_state(HardState { voted_for: Some(from), ..self.hard_state });
@@ -191,8 +201,18 @@ impl Raft {
         self.send(from, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted }));
     }
 
+    /// "up-to-date by comparing the index and term of the last entries" (§5.4.1):
+    /// the later term first, then the longer log (B07).
+    fn is_up_to_date(&self, last: LogPosition) -> bool {
+        let own = self.log.last();
+        if mutant!(B07) {
+            return (last.index, last.term) >= (own.index, own.term);
+        }
+        last >= own
+    }
+
     pub(super) fn on_request_vote_response(&mut self, from: NodeId, response: RequestVoteResponse) {
-        if response.vote_granted {
+        if response.vote_granted || mutant!(B06b) {
             self.count_vote(from);
         } else if let RoleState::Candidate { refused, .. } = &mut self.role {
             refused.insert(from);

@@ -178,7 +178,11 @@ impl Raft {
         let committed = if mutant!(B84a) { log.runs.last().index } else { LogIndex(0) };
         let mut raft = Raft {
             rng: StdRng::seed_from_u64(settings.seed),
-            hard_state,
+            hard_state: HardState {
+                voted_for: hard_state.voted_for.filter(|_| !mutant!(B03)),
+                is_newcomer: hard_state.is_newcomer && !mutant!(B52),
+                ..hard_state
+            },
             hard_state_seq: PersistSeq::default(),
             hard_state_changed: false,
             persistence: Persistence::new(log.runs.last().index),
@@ -221,7 +225,8 @@ impl Raft {
                 if term > self.term() {
                     self.adopt_term(term, "a peer has a higher term");
                 }
-                if term < self.term() {
+                let is_vote = matches!(rpc, Rpc::RequestVoteResponse(_));
+                if term < self.term() && !(is_vote && mutant!(B05a)) {
                     self.answer_stale_request(from, &rpc);
                     return;
                 }
@@ -304,7 +309,7 @@ impl Raft {
     /// durable.
     fn send(&mut self, to: NodeId, rpc: Rpc) {
         let envelope = Envelope { from: self.settings.id, to, term: self.term(), rpc };
-        if self.is_hard_state_durable() {
+        if self.is_hard_state_durable() || mutant!(B02) {
             self.effects.push(Effect::Send(envelope));
         } else {
             self.persistence.defer(self.barrier(), envelope);
@@ -342,12 +347,18 @@ impl Raft {
     fn adopt_term(&mut self, term: Term, reason: &'static str) {
         let hard_state = HardState { current_term: term, voted_for: None, ..self.hard_state };
         self.set_hard_state(hard_state);
+        if mutant!(B08) && matches!(self.role, RoleState::Leader(_)) {
+            return;
+        }
         self.become_follower(None, reason);
     }
 
     /// The election timer goes on unless a leader was heard or was us: a candidate
     /// that cannot win must not keep those waiting that can (Figure 2).
     fn become_follower(&mut self, leader: Option<NodeId>, reason: &'static str) {
+        if mutant!(B04) && !matches!(self.role, RoleState::Follower { .. }) {
+            self.set_hard_state(HardState { voted_for: None, ..self.hard_state });
+        }
         let leader = leader.map(|leader_id| LeaderContact { leader_id, silent_ticks: 0 });
         let has_leader = leader.is_some();
         let before = std::mem::replace(&mut self.role, RoleState::Follower { leader });

@@ -225,6 +225,13 @@ impl HardStateFile {
 
     /// Makes a state durable.
     pub fn save(&mut self, hard_state: HardState, seal: Seal) -> Result<(), StorageError> {
+        let is_new_term = hard_state.current_term > self.current.hard_state.current_term;
+        if mutant!(B01a) && is_new_term {
+            let current_term = self.current.hard_state.current_term;
+            self.save(HardState { current_term, ..hard_state }, seal)?;
+        }
+        let voted_for = hard_state.voted_for.filter(|_| !(mutant!(B01b) && is_new_term));
+        let hard_state = HardState { voted_for, ..hard_state };
         self.current = Copy { sequence: self.current.sequence + 1, hard_state, seal };
         self.write_copy(0)?;
         self.write_copy(1)
