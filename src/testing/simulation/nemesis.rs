@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::aim::Aim;
 use super::has_failed;
 use super::network::Weather;
+use super::oracle::Promise;
 use super::plan::Fault;
 use super::world::{Machine, World, host};
 
@@ -75,6 +76,7 @@ fn mend(world: &Rc<World>) {
         spike_ms_max: 0,
         tear_probability: 0.0,
     });
+    world.oracle.strike(None);
     for (id, machine) in &world.machines {
         machine.pause(false);
         machine.stall_disk(false);
@@ -129,6 +131,7 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
         Fault::Kill => world.crash(id, false),
         Fault::PowerLoss => world.crash(id, true),
         Fault::Blackout => up.iter().for_each(|id| world.crash(*id, true)),
+        Fault::Strike => world.oracle.strike(Some(world.random(Promise::draw))),
         Fault::Stop => machine.stop(),
         Fault::Pause => {
             let ms = world.random(|rng| [20, 300, 3_000][rng.random_range(0..3)]);

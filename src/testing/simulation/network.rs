@@ -117,6 +117,13 @@ enum Segment {
     Reset,
 }
 
+impl Pipe {
+    fn lose_bytes(&mut self) {
+        self.segments.retain(|(_, segment)| !matches!(segment, Segment::Bytes(_)));
+        self.bytes = 0;
+    }
+}
+
 impl State {
     fn is_cut(&self, from: &str, to: &str) -> bool {
         !self.calm.contains(from)
@@ -282,9 +289,14 @@ impl SimNetwork {
         state.wake_all();
     }
 
-    /// A host loses its power, and says nothing to anybody.
+    /// A host loses its power, and with it what it had sent and nobody had got; it
+    /// says nothing to anybody.
     pub fn power_off(&self, host: &str) {
-        self.state().off.insert(host.to_owned());
+        let mut state = self.state();
+        state.off.insert(host.to_owned());
+        for pipe in state.pipes.values_mut().filter(|pipe| pipe.from == host) {
+            pipe.lose_bytes();
+        }
     }
 
     /// It has power again.

@@ -55,6 +55,8 @@ pub enum Fault {
     PowerLoss,
     /// All machines lose power at once.
     Blackout,
+    /// Who next makes a promise loses power right behind it.
+    Strike,
     /// The process is told to stop, and does.
     Stop,
     /// The process does nothing for a while, and does not know it.
@@ -117,6 +119,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Kill, 10),
     (Fault::PowerLoss, 10),
     (Fault::Blackout, 2),
+    (Fault::Strike, 10),
     (Fault::Stop, 5),
     (Fault::Pause, 10),
     (Fault::SlowDisk, 10),

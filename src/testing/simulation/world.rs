@@ -272,6 +272,7 @@ impl World {
         machine.lives.set(machine.lives.get() + 1);
         self.trace.say(&format_args!("n{id} starts, life {}", machine.lives.get()));
         self.network.power_on(&host(id));
+        self.oracle.on_start(id);
         let log_set = Rc::new(LocalSet::new());
         let answers: Answers = {
             let (world, machine) = (Rc::clone(self), Rc::clone(&machine));

@@ -17,6 +17,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::BytesMut;
+use rand::RngExt;
+use rand::rngs::StdRng;
 use tokio::sync::Notify;
 use tokio_util::codec::Decoder;
 
@@ -56,9 +58,43 @@ struct Mind {
     votes: Votes,
     replication: Replication,
     windows: Windows,
+    /// What is to be struck.
+    target: Option<Promise>,
+    /// Who has been.
+    struck: Option<NodeId>,
     finding: Option<Violation>,
     /// What comes behind the first violation says nothing more.
     is_done: bool,
+}
+
+/// What a node must not forget once it has said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// Its vote for itself.
+    Candidacy,
+    /// Its vote.
+    Vote,
+    /// That it has entries.
+    Acknowledgement,
+    /// Entries of its own.
+    Entries,
+}
+
+impl Promise {
+    pub(super) fn draw(rng: &mut StdRng) -> Promise {
+        let all = [Promise::Candidacy, Promise::Vote, Promise::Acknowledgement, Promise::Entries];
+        all[rng.random_range(0..all.len())]
+    }
+
+    fn of(rpc: &Rpc) -> Option<Promise> {
+        match rpc {
+            Rpc::RequestVote(_) => Some(Promise::Candidacy),
+            Rpc::RequestVoteResponse(response) if response.vote_granted => Some(Promise::Vote),
+            Rpc::AppendEntriesResponse(_) => Some(Promise::Acknowledgement),
+            Rpc::AppendEntries(request) if !request.entries.is_empty() => Some(Promise::Entries),
+            _ => None,
+        }
+    }
 }
 
 /// What everybody's disk would keep.
@@ -127,6 +163,8 @@ impl Oracle {
             votes: Votes::default(),
             replication: Replication::default(),
             windows: Windows::new(&settings.limits),
+            target: None,
+            struck: None,
             finding: None,
             is_done: false,
         };
@@ -145,6 +183,10 @@ impl Oracle {
             loop {
                 world.oracle.found.notified().await;
                 world.oracle.tell(&world);
+                let struck = world.oracle.mind().struck.take();
+                if let Some(NodeId(id)) = struck {
+                    world.crash(id, true);
+                }
             }
         });
     }
@@ -155,6 +197,16 @@ impl Oracle {
         if let Some(Violation { check, what }) = finding {
             world.violate(check, what);
         }
+    }
+
+    /// Whoever next makes such a promise loses power; nobody does with `None`.
+    pub(super) fn strike(&self, promise: Option<Promise>) {
+        self.mind().target = promise;
+    }
+
+    /// A node starts, and is to be held to what its disk says.
+    pub(super) fn on_start(&self, node: u64) {
+        self.mind().disks.of(NodeId(node)).hard_state();
     }
 
     /// A node says that it leads a term.
@@ -176,6 +228,8 @@ impl Oracle {
         if let Err(violation) = check(mind) {
             mind.finding = Some(violation);
             mind.is_done = true;
+        }
+        if mind.finding.is_some() || mind.struck.is_some() {
             self.found.notify_one();
         }
     }
@@ -194,7 +248,13 @@ impl Mind {
         buffer.extend_from_slice(bytes);
         loop {
             match self.codec.decode(&mut buffer) {
-                Ok(Some(Frame::Rpc(envelope))) => self.on_sent(pipe / 2, envelope)?,
+                Ok(Some(Frame::Rpc(envelope))) => {
+                    if self.target.is_some() && self.target == Promise::of(&envelope.rpc) {
+                        self.target = None;
+                        self.struck = Some(envelope.from);
+                    }
+                    self.on_sent(pipe / 2, envelope)?;
+                }
                 Ok(Some(Frame::Hello(_) | Frame::Refused { .. })) => {}
                 Ok(None) => break,
                 Err(error) => {
