@@ -19,6 +19,8 @@ pub struct Malformed;
 
 /// No line of a reply is longer.
 const LINE_BYTES_MAX: usize = 4096;
+/// The largest value that the protocol can carry.
+const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The first reply in `input` and how many bytes it takes; `None` until it is
 /// there as a whole.
@@ -33,7 +35,8 @@ pub fn first_reply(input: &[u8]) -> Result<Option<(usize, Outcome<'_>)>, Malform
         "OK" => Outcome::Done,
         "ERR_NOT_FOUND" => Outcome::NotFound,
         "VALUE" => {
-            let value_bytes: usize = rest.parse().map_err(|_| Malformed)?;
+            let value_bytes = rest.parse::<usize>().ok().filter(|bytes| *bytes <= VALUE_BYTES_MAX);
+            let value_bytes = value_bytes.ok_or(Malformed)?;
             let taken = taken + value_bytes + b"\r\n".len();
             return Ok((input.len() >= taken).then_some((taken, Outcome::Done)));
         }
@@ -46,6 +49,8 @@ pub fn first_reply(input: &[u8]) -> Result<Option<(usize, Outcome<'_>)>, Malform
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -66,6 +71,29 @@ mod tests {
         assert_eq!(outcome(b"ERR_REDIRECT [::1]:9000\r\n"), Outcome::Redirect("[::1]:9000"));
         assert_eq!(outcome(b"ERR_BUSY\r\n"), Outcome::Error("ERR_BUSY"));
         assert_eq!(outcome(b"ERR_INTERNAL of some kind\r\n"), Outcome::Error("ERR_INTERNAL"));
+    }
+
+    #[test]
+    fn a_length_that_no_value_has_is_malformed() {
+        for length in [VALUE_BYTES_MAX + 1, usize::MAX - 10, usize::MAX] {
+            assert_eq!(first_reply(format!("VALUE {length}\r\n").as_bytes()), Err(Malformed));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_and_none_that_are_not_there_are_taken(
+            start in prop::sample::select(vec!["", "OK 1", "VALUE ", "VALUE 5\r\nab", "ERR_BUSY"]),
+            rest in prop::collection::vec(
+                prop_oneof![any::<u8>(), Just(b'9'), Just(b'\r'), Just(b'\n')],
+                0..40,
+            ),
+        ) {
+            let input = [start.as_bytes(), &rest].concat();
+            if let Ok(Some((taken, _))) = first_reply(&input) {
+                prop_assert!(taken <= input.len());
+            }
+        }
     }
 
     #[test]
