@@ -330,7 +330,10 @@ pub struct LogSummary {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::mutation::mutation;
 
     fn runs(terms: &[u64]) -> TermRuns {
         let mut runs = TermRuns::default();
@@ -387,5 +390,35 @@ mod tests {
         assert_eq!(Payload::decode(9, Bytes::new()), Err(PayloadError::UnknownKind(9)));
         assert!(Payload::decode(0, Bytes::from_static(b"x")).is_err());
         assert!(Payload::decode(2, Bytes::from_static(b"\x80")).is_err());
+    }
+
+    fn any_payload() -> impl Strategy<Value = Payload> {
+        prop_oneof![
+            Just(Payload::Noop),
+            prop::collection::vec(any::<u8>(), 0..40)
+                .prop_map(|bytes| Payload::Command(bytes.into())),
+            prop::collection::btree_set((1..=u64::MAX).prop_map(NodeId), 1..10)
+                .prop_map(|voters| Payload::Membership(Membership { voters })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_payload_survives_its_encoding(payload in any_payload()) {
+            prop_assert_eq!(Payload::decode(payload.kind(), payload.body()), Ok(payload));
+        }
+
+        #[test]
+        fn changed_payloads_are_refused_or_no_larger(
+            payload in any_payload(),
+            kind in prop_oneof![0..4_u8, any::<u8>()],
+            mutation in mutation(),
+        ) {
+            let body = Bytes::from(mutation.of(&payload.body()));
+            if let Ok(decoded) = Payload::decode(kind, body.clone()) {
+                prop_assert_eq!(decoded.kind(), kind);
+                prop_assert!(decoded.body().len() <= body.len());
+            }
+        }
     }
 }

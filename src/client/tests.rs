@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::reply::{Expect, Reply, read_reply};
 use super::{Client, DEADLINE_MAX, Error, Options};
+use crate::testing::mutation::mutation;
 
 /// What a fake server does with a command.
 enum Act {
@@ -355,5 +356,33 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let reply = runtime.block_on(read_reply(&mut &bytes[..], Expect::Value)).unwrap();
         prop_assert_eq!(reply, Reply::Value(value));
+    }
+
+    #[test]
+    fn changed_replies_are_refused_or_no_larger_than_what_came(
+        (expect, reply) in prop::sample::select(GOOD_REPLIES.to_vec()),
+        mutation in mutation(),
+    ) {
+        let bytes = mutation.of(reply.as_bytes());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        if let Ok(Reply::Value(value)) = runtime.block_on(read_reply(&mut &bytes[..], expect)) {
+            prop_assert!(value.capacity() <= bytes.len().max(64));
+        }
+    }
+}
+
+const GOOD_REPLIES: [(Expect, &str); 6] = [
+    (Expect::Stored, "OK 17\r\n"),
+    (Expect::Value, "VALUE 3\r\nabc\r\n"),
+    (Expect::Item, "VALUE 17 60 3\r\nabc\r\n"),
+    (Expect::Page { limit: 2 }, "KEY a 1 0 1\r\nx\r\nKEY b 2 9 0\r\n\r\nMORE\r\n"),
+    (Expect::Status, "role leader\r\nterm 7\r\nEND\r\n"),
+    (Expect::Deleted, "ERR_REDIRECT [::1]:9000\r\n"),
+];
+
+#[tokio::test]
+async fn the_good_replies_are_good() {
+    for (expect, reply) in GOOD_REPLIES {
+        read_reply(&mut reply.as_bytes(), expect).await.unwrap();
     }
 }

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::{Overrides, Settings};
+use crate::testing::mutation::mutation;
 use crate::types::NodeId;
 
 const ONE: &str = "[[servers]]\nid = 1\nhostname = \"a\"\nclient_port = 1000\nlog_port = 1001\n";
@@ -341,5 +342,14 @@ proptest! {
         number in prop_oneof![any::<i64>(), 0..100_000i64],
     ) {
         let _ = parse(&format!("{ONE}[{table}]\n{key} = {number}"));
+    }
+
+    #[test]
+    fn a_changed_file_gives_settings_or_one_line(mutation in mutation()) {
+        let whole = include_str!("../../servers.toml");
+        let text = String::from_utf8_lossy(&mutation.of(whole.as_bytes())).into_owned();
+        if let Err(sentence) = parse(&text) {
+            prop_assert_eq!(sentence.lines().count(), 1);
+        }
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kv::{Item, Once, Operation, Query};
+use crate::testing::mutation::mutation;
 
 const LIMITS: Limits = Limits { line_bytes_max: 80, key_bytes_max: 10, value_bytes_max: 20 };
 
@@ -414,6 +415,18 @@ proptest! {
         let pieces = cuts.windows(2).map(|ends| &input[ends[0]..ends[1]]);
         prop_assert_eq!(parse_pieces(LIMITS, pieces), parse(&input));
         prop_assert_eq!(parse_pieces(LIMITS, input.chunks(1)), parse(&input));
+    }
+
+    #[test]
+    fn changed_commands_are_parsed_alike_in_any_pieces_and_within_bounds(
+        mutation in mutation(),
+        piece_bytes in 1..40_usize,
+    ) {
+        let input = mutation.of(TRICKY.as_bytes());
+        let whole = parse(&input);
+        // No result is shorter than a line end.
+        prop_assert!(whole.len() <= input.len());
+        prop_assert_eq!(parse_pieces(LIMITS, input.chunks(piece_bytes)), whole);
     }
 
     #[test]

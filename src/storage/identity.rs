@@ -102,7 +102,10 @@ pub(super) fn check(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::mutation::mutation;
 
     #[test]
     fn an_identity_survives_its_encoding_whatever_the_name() {
@@ -117,5 +120,20 @@ mod tests {
     fn golden_bytes_of_an_identity() {
         let own = Identity { cluster: "coracle".into(), node_id: NodeId(3) };
         assert_eq!(own.encode(), "coracle 1\ncluster coracle\nnode 3\ncrc32c 2045c348\n");
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_identity_is_none(
+            cluster in ".*",
+            node in any::<u64>(),
+            mutation in mutation(),
+        ) {
+            let text = Identity { cluster: cluster.clone(), node_id: NodeId(node) }.encode();
+            let own = (cluster.escape_default().to_string(), node);
+            prop_assert_eq!(Identity::decode(text.as_bytes()), Ok(own));
+            let changed = mutation.of(text.as_bytes());
+            prop_assert!(changed == text.as_bytes() || Identity::decode(&changed).is_err());
+        }
     }
 }

@@ -136,7 +136,8 @@ fn holds_zero_sector(record: &[u8], offset: u64) -> bool {
     sectors.into_iter().any(|sector| sector.iter().all(|byte| *byte == 0))
 }
 
-fn seed(salt: u32, offset: u64) -> u32 {
+/// What both checksums of the record at `offset` begin with.
+pub(super) fn seed(salt: u32, offset: u64) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&salt.to_le_bytes()), &offset.to_le_bytes())
 }
 

@@ -193,3 +193,33 @@ impl<'a> Window<'a> {
         Ok(last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::record;
+    use crate::testing::SimDisk;
+    use crate::types::{Entry, Payload};
+
+    #[test]
+    fn a_record_that_claims_4_gib_reserves_no_more_than_the_file_has() {
+        let (salt, offset) = (7, SEGMENT_HEADER_BYTES);
+        let entry =
+            Entry { index: LogIndex(1), term: Term(1), stamp_ms: 5, payload: Payload::Noop };
+        let mut bytes = vec![0; offset as usize];
+        record::encode(&entry, true, salt, offset, &mut bytes);
+        let record = &mut bytes[offset as usize..];
+        record[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+        let crc = crc32c::crc32c_append(record::seed(salt, offset), &record[4..HEADER_BYTES]);
+        record[..4].copy_from_slice(&crc.to_le_bytes());
+
+        let (disk, path) = (SimDisk::new(), Path::new("segment"));
+        disk.set_contents(path, bytes.clone());
+        let file = disk.open(path, OpenMode::Read).unwrap();
+        let mut window = Window::new(&*file, bytes.len() as u64, 64);
+        let found = window.find(salt, offset).unwrap();
+        let Found::Damage(Some(header)) = found else { panic!("only the header is right") };
+        assert_eq!(header.body_bytes, u32::MAX);
+        assert!(window.buffer.capacity() <= bytes.len());
+    }
+}

@@ -1,6 +1,8 @@
 //! What tests put in the place of the real world. Not in production builds.
 
 mod disk;
+#[cfg(test)]
+pub(crate) mod mutation;
 mod probe;
 pub mod simulation;
 

@@ -6,6 +6,7 @@ use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, NewcomerResponse, PreVote,
     PreVoteResponse, RequestVote, RequestVoteResponse,
 };
+use crate::testing::mutation::mutation;
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 use crate::wire::Hello;
 
@@ -444,5 +445,33 @@ proptest! {
         let at = at.index(body.len());
         body[at] = byte;
         let _ = decode(&frame_around(&body));
+    }
+
+    #[test]
+    fn a_changed_body_is_refused_or_a_frame_that_is_no_larger(
+        frame in any_frame(),
+        mutation in mutation(),
+    ) {
+        let body = mutation.of(&encode(&frame)[FRAME_HEADER_BYTES..]);
+        let bytes = frame_around(&body);
+        if let Ok(Some(decoded)) = decode(&bytes) {
+            let encoded = encode(&decoded);
+            prop_assert!(encoded.len() <= bytes.len(), "nothing is made out of nothing");
+            prop_assert_eq!(decode(&encoded).unwrap(), Some(decoded));
+        }
+    }
+
+    #[test]
+    fn a_changed_stream_ends_or_waits_and_reserves_nothing(
+        frame in any_frame(),
+        mutation in mutation(),
+    ) {
+        let whole = encode(&frame);
+        let mut stream = BytesMut::from(&mutation.of(&whole)[..]);
+        let capacity = stream.capacity();
+        if let Ok(Some(decoded)) = FrameCodec::new(LIMIT).decode(&mut stream) {
+            prop_assert_eq!(decoded, frame, "it was the end that has changed");
+        }
+        prop_assert!(stream.capacity() <= capacity);
     }
 }

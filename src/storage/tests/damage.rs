@@ -1,8 +1,11 @@
 //! Bits that flip, bytes and files that are missing: refused, or harmless, but
 //! never a log that is silently shorter.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::storage::segment::SECTOR_BYTES;
+use crate::testing::mutation::mutation;
 
 /// A log of three segments with entries that were replaced, and then, when
 /// wanted, the place from which it is not sealed.
@@ -358,4 +361,21 @@ fn an_entry_that_rotted_after_the_start_is_not_handed_out() {
     let error = storage.read(LogIndex(1), LogIndex(2), u64::MAX).unwrap_err();
     assert!(matches!(error, StorageError::Damaged { offset: 512, .. }), "{error}");
     assert_eq!(log[0].index, LogIndex(1));
+}
+
+proptest! {
+    #[test]
+    fn any_change_of_any_file_of_a_sealed_log_is_refused_or_harmless(
+        which in any::<prop::sample::Index>(),
+        mutation in mutation(),
+    ) {
+        let (disk, log, _) = small_log(false);
+        let paths = disk.paths();
+        let path = &paths[which.index(paths.len())];
+        disk.set_contents(path, mutation.of(&disk.contents(path)));
+        if let Ok((entries, recovered)) = attempt(&disk) {
+            prop_assert_eq!(entries, log);
+            prop_assert_eq!(recovered.hard_state, term(2));
+        }
+    }
 }

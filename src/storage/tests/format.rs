@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::hard_state::Copy;
 use super::record::{HEADER_BYTES, RecordHeader};
 use super::*;
+use crate::testing::mutation::mutation;
 
 fn hex(bytes: &[u8]) -> String {
     let lines = bytes.chunks(16).map(|line| {
@@ -122,6 +123,54 @@ fn a_record_of_any_length_is_aligned_and_comes_back() {
 }
 
 proptest! {
+    #[test]
+    fn a_changed_record_is_none(
+        numbers in any::<[u64; 6]>(),
+        body in proptest::collection::vec(any::<u8>(), 0..700),
+        mutation in mutation(),
+    ) {
+        let [index, term, stamp_ms, salt, sector, at] = numbers;
+        let (salt, offset) = (salt as u32, (sector % 100) * 512 + at % 64 * 8);
+        let payload = Payload::Command(body.into());
+        let entry = Entry { index: LogIndex(index), term: Term(term), stamp_ms, payload };
+        let mut bytes = Vec::new();
+        record::encode(&entry, true, salt, offset, &mut bytes);
+        let read = |bytes: &[u8]| {
+            let header = RecordHeader::decode(bytes, salt, offset)?;
+            let record = bytes.get(..header.record_bytes() as usize)?;
+            header.matches(record, salt, offset).then(|| header.entry(record).unwrap())
+        };
+        prop_assert_eq!(read(&bytes), Some(entry));
+        let changed = mutation.of(&bytes);
+        prop_assert!(changed.starts_with(&bytes) || read(&changed).is_none());
+    }
+
+    #[test]
+    fn a_changed_header_or_hard_state_is_none(
+        numbers in any::<[u64; 6]>(),
+        vote in any::<Option<u64>>(),
+        flags in any::<(bool, bool)>(),
+        mutation in mutation(),
+    ) {
+        let [number, node, index, term, salt, offset] = numbers;
+        let last = LogPosition { index: LogIndex(index), term: Term(term) };
+        let header =
+            SegmentHeader { number, salt: salt as u32, node_id: NodeId(node), prev: last };
+        let bytes = header.encode();
+        prop_assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
+        let changed = mutation.of(&bytes);
+        prop_assert!(changed.starts_with(&bytes) || SegmentHeader::decode(&changed).is_err());
+
+        let voted_for = vote.filter(|node| *node != 0).map(NodeId);
+        let hard_state = HardState { current_term: Term(node), voted_for, is_newcomer: flags.0 };
+        let seal = Seal { segment: number, offset, last, cutting: flags.1 };
+        let copy = Copy { sequence: salt, hard_state, seal };
+        let bytes = copy.encode();
+        prop_assert_eq!(Copy::decode(&bytes), Ok(copy));
+        let changed = mutation.of(&bytes);
+        prop_assert!(changed.starts_with(&bytes) || Copy::decode(&changed).is_err());
+    }
+
     #[test]
     fn decoders_take_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..9000)) {
         let _ = RecordHeader::decode(&bytes, 7, 512);
