@@ -110,3 +110,44 @@ fn without_power_nothing_works_until_it_is_back() {
     disk.crash(Crash::KeepUnsynced);
     assert_eq!(text(&disk, "f"), "x");
 }
+
+#[test]
+fn what_is_rotten_is_known_until_it_is_written_again_and_synced() {
+    let (disk, path) = (SimDisk::new(), Path::new("f"));
+    let mut file = create(&disk, "f");
+    disk.sync_dir(Path::new("")).unwrap();
+    file.write_at(0, b"abcdef").unwrap();
+    file.sync_data().unwrap();
+    disk.flip_bit(path, 1, 0);
+    disk.damage(path, 3, b"dx");
+    assert_eq!(text(&disk, "f"), "acc".to_owned() + "dxf");
+    assert_eq!(disk.rot(), [(path.to_owned(), 1), (path.to_owned(), 4)]);
+    assert_eq!(text(&disk.undamaged(), "f"), "abcdef");
+    assert_eq!(text(&disk.duplicate(), "f"), "accdxf");
+    file.write_at(4, b"e").unwrap();
+    assert_eq!(disk.rot(), [(path.to_owned(), 1)]);
+    disk.crash(Crash::LoseUnsynced);
+    assert_eq!(disk.rot().len(), 2, "it was written to the cache only");
+    disk.flip_bit(path, 1, 0);
+    assert_eq!(disk.rot(), [(path.to_owned(), 4)], "flipped back");
+}
+
+#[test]
+fn a_full_disk_stays_full_and_a_read_fails_once() {
+    let disk = SimDisk::new();
+    let mut file = create(&disk, "f");
+    disk.sync_dir(Path::new("")).unwrap();
+    file.write_at(0, b"1234").unwrap();
+    file.sync_data().unwrap();
+    disk.set_capacity(Some(4));
+    disk.crash(Crash::LoseUnsynced);
+    let mut file = disk.open(Path::new("f"), OpenMode::Write).unwrap();
+    assert!(file.write_at(4, b"5").is_err());
+    disk.set_capacity(None);
+    file.write_at(4, b"5").unwrap();
+    disk.fail_read(2);
+    let mut bytes = [0; 5];
+    assert_eq!(file.read_at(0, &mut bytes).unwrap(), 5);
+    assert!(file.read_at(0, &mut bytes).is_err());
+    assert_eq!(file.read_at(0, &mut bytes).unwrap(), 5);
+}

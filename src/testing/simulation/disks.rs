@@ -346,3 +346,7 @@ impl Machine {
         self.sealed.set((0, 0));
     }
 }
+
+#[cfg(test)]
+#[path = "disks_tests.rs"]
+mod tests;
