@@ -350,7 +350,7 @@ impl SimDisk {
     /// The same, without what is rotten in it.
     #[must_use]
     pub fn undamaged(&self) -> SimDisk {
-        self.duplicate_as(Image::undamaged)
+        self.duplicate_as(|image| Image::new(image.as_written().into_owned()))
     }
 
     fn duplicate_as(&self, copy: impl Fn(&Image) -> Image) -> SimDisk {

@@ -1,6 +1,7 @@
 //! A file: what a process sees of it, what of that is durable, and what is rotten
 //! in either.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -57,12 +58,12 @@ impl Image {
     }
 
     /// What was written.
-    pub(super) fn undamaged(&self) -> Image {
-        let mut bytes = self.bytes.clone();
+    pub(super) fn as_written(&self) -> Cow<'_, [u8]> {
+        let mut bytes = Cow::Borrowed(&self.bytes[..]);
         for (offset, wrong) in &self.rot {
-            bytes[*offset] ^= wrong;
+            bytes.to_mut()[*offset] ^= wrong;
         }
-        Image::new(bytes)
+        bytes
     }
 }
 
