@@ -34,7 +34,6 @@ mutants! {
     B28a: "entries that were truncated stay at hand in the core",
     B28b: "entries that were replaced stay in the batch for the disk",
     B29: "what was under way on a lost connection stays in the window for ever",
-    B30: "a conflict that answers an old request is believed, even against acknowledgements",
     B31: "the search for the place where the logs part takes no step back",
     B32a: "after a restart the rest of what did not fit into a page is skipped",
     B32b: "the commit index of a follower falls",

@@ -249,8 +249,7 @@ impl Progress {
         // acknowledge, and is no newcomer, is broken: looking further is in vain, and
         // would go on as fast as it answers; the next heartbeat asks again.
         let has_room = self.next_index > self.match_index.next();
-        let is_old = request_seq < self.first_seq && !mutant!(B30);
-        if !is_old && has_room {
+        if request_seq >= self.first_seq && has_room {
             let next = self.place_before_conflict(conflict_index, conflict_term);
             self.regress_next_index(next);
         }
@@ -271,7 +270,7 @@ impl Progress {
     fn regress_next_index(&mut self, next: LogIndex) {
         // Never back over what is acknowledged, never past what is there, and at
         // least one step: the probe goes on (bugs.md B27).
-        let behind_match = if mutant!(B30) { LogIndex(1) } else { self.match_index.next() };
+        let behind_match = self.match_index.next();
         let step = next.min(self.next_index.prev()).max(behind_match);
         self.probe_from(if mutant!(B31) { self.next_index } else { step });
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::client::Lines;
 use super::monitor::{self, Sample};
 use super::nemesis::after;
-use super::network::SimHost;
+use super::network::{SimHost, Weather};
 use super::world::{World, host};
 
 /// Between two looks at the nodes.
@@ -77,13 +77,15 @@ impl Aim {
     /// those before come back: an entry reaches some, is overtaken by another's of
     /// a later term, and comes back with a third leader (Figure 8).
     pub(super) async fn revolve(&mut self) -> bool {
-        let times = self.world.random(|rng| rng.random_range(3..=12));
+        let times = self.world.random(|rng| rng.random_range(4..=20));
+        if self.world.random(|rng| rng.random_bool(0.7)) {
+            self.slow_down();
+        }
         let mut term = 0;
         for _ in 0..times {
             let Some(leader) = self.leader_above(term).await else { break };
             term = leader.term;
-            // What it has to say gets to some, to all or to nobody.
-            self.pause(2 + 3 * self.world.plan.weather.delay_ms_max).await;
+            self.choose_moment(&leader).await;
             self.world.network.heal();
             if self.world.random(|rng| rng.random_bool(0.2)) {
                 self.world.crash(leader.id, self.world.random(|rng| rng.random_bool(0.5)));
@@ -92,7 +94,36 @@ impl Aim {
                 self.seclude(leader.id, company);
             }
         }
+        self.world.network.set_weather(self.world.plan.weather);
         term > 0
+    }
+
+    /// As slow as the lines may be without that elections fail: there is time
+    /// between what one message brings about and what the next does.
+    fn slow_down(&self) {
+        let delay_ms_max = self.world.plan.settings.raft.election_timeout_ms_min / 8;
+        let weather = Weather {
+            delay_ms_min: delay_ms_max / 2,
+            delay_ms_max,
+            spike_probability: 0.0,
+            ..self.world.plan.weather
+        };
+        self.world.network.set_weather(weather);
+    }
+
+    /// When a new leader is struck: at once, while what it has to say is under way, or
+    /// as soon as it has committed something, which has to survive it.
+    async fn choose_moment(&mut self, leader: &Sample) {
+        let is_due = |sample: &Sample| {
+            sample.term > leader.term || sample.commit_index > leader.commit_index
+        };
+        match self.world.random(|rng| rng.random_range(0..3)) {
+            0 => {}
+            1 => self.pause(self.election_timeout_ms() / 3).await,
+            _ => {
+                self.leader_when(is_due).await;
+            }
+        }
     }
 
     /// Two majorities in turn that have one node in common, and it loses power in
@@ -190,7 +221,7 @@ impl Aim {
         &mut self,
         is_wanted: impl Fn(&Sample) -> bool,
     ) -> Option<Sample> {
-        let patience = Duration::from_millis(4 * self.election_timeout_ms());
+        let patience = Duration::from_millis(8 * self.election_timeout_ms());
         let deadline = self.end.min(Instant::now() + patience);
         while Instant::now() < deadline {
             let leaders = self.look().await.into_iter().filter(|sample| sample.role == "leader");
@@ -225,6 +256,7 @@ impl Aim {
         let mut others = self.others(id);
         let mut side = others.split_off(others.len() - company);
         side.push(id);
+        self.world.trace.say(&format_args!("nodes {side:?} are cut off"));
         self.world.cut_between(&side, &others);
     }
 
