@@ -42,6 +42,7 @@ const RULES: &[Rule] = &[
     Rule { module: "wire", may_import: &["types", "raft"], forbidden: &["actix", "HashMap"] },
     Rule { module: "config", may_import: &["types"], forbidden: &["actix", "tokio", "HashMap"] },
     Rule { module: "clock", may_import: &[], forbidden: &["actix", "tokio"] },
+    Rule { module: "mutants", may_import: &[], forbidden: PURE },
     Rule { module: "net", may_import: &[], forbidden: &["actix"] },
     Rule { module: "client", may_import: &[], forbidden: &["actix", "HashMap"] },
     Rule {
