@@ -141,6 +141,7 @@ impl Aim {
         let hinge = first.swap_remove(hinge);
         self.world.machines[&hinge].stall_disk(self.world.random(|rng| rng.random_bool(0.5)));
         self.pause(self.election_timeout_ms()).await;
+        self.world.machines[&hinge].stall_disk(false);
         self.world.crash(hinge, true);
         self.world.network.heal();
         second.push(hinge);
@@ -202,7 +203,7 @@ impl Aim {
         }
         let left_ms = self.end.saturating_duration_since(Instant::now()).as_millis() as u64;
         let world = Rc::clone(&self.world);
-        after(self.world.random(|rng| rng.random_range(0..=left_ms)), move || {
+        after(self.world.random(|rng| rng.random_range(left_ms / 3..=left_ms)), move || {
             for id in ids {
                 world.machines[&id].is_away.set(false);
                 world.start(id);
