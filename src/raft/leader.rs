@@ -97,7 +97,7 @@ impl Raft {
     /// A peer's responses, as its `Progress` saw them.
     pub fn on_replicated(&mut self, peer: NodeId, term: Term, report: ReplicationReport) {
         if term > self.term() {
-            if mutant!(B08) {
+            if mutant!(B08a) {
                 self.set_hard_state(HardState { current_term: term, ..self.hard_state });
             } else {
                 self.adopt_term(term, "a follower has a higher term");

@@ -347,7 +347,7 @@ impl Raft {
     fn adopt_term(&mut self, term: Term, reason: &'static str) {
         let hard_state = HardState { current_term: term, voted_for: None, ..self.hard_state };
         self.set_hard_state(hard_state);
-        if mutant!(B08) && matches!(self.role, RoleState::Leader(_)) {
+        if mutant!(B08b) && matches!(self.role, RoleState::Leader(_)) {
             return;
         }
         self.become_follower(None, reason);

@@ -278,11 +278,7 @@ impl SimDisk {
     pub fn look_at_durable<T>(&self, path: &Path, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
         let state = self.state();
         let file = state.durable_names.get(path)?;
-        let image = &state.files[*file].durable;
-        match image.rot.is_empty() {
-            true => Some(look(&image.bytes)),
-            false => Some(look(&image.undamaged().bytes)),
-        }
+        Some(look(&state.files[*file].durable.as_written()))
     }
 
     /// Replaces a file behind everybody's back, durably; makes it, too.

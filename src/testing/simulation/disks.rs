@@ -196,6 +196,7 @@ impl World {
     pub(super) fn mend_disk(self: &Rc<World>, id: u64) {
         let machine = &self.machines[&id];
         machine.fill_disk(None);
+        machine.disk.mend();
         if !Prospect::of(&machine.disk, self.data_dir(id)).is_good() {
             self.replace(id);
         }
