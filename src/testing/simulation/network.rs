@@ -48,7 +48,10 @@ pub struct Weather {
 pub trait Tap: Send {
     /// A host has written these bytes to a connection. The connection's two
     /// directions have numbers of their own: `2n` and `2n + 1`.
-    fn on_written(&mut self, pipe: u64, from: &str, to: &str, bytes: &[u8]);
+    fn on_written(&mut self, pipe: u64, bytes: &[u8]);
+
+    /// The host at the other end has got them.
+    fn on_read(&mut self, pipe: u64, bytes: &[u8]);
 }
 
 /// Every host, and what is between them. Clones are the same network.
@@ -160,13 +163,11 @@ impl State {
         wake(&mut pipe.reader);
     }
 
-    fn show_to_tap(&mut self, number: u64, bytes: &[u8]) {
-        if let Some(pipe) = self.pipes.get(&number)
-            && let Some(PortTap { port, tap }) = &mut self.tap
-            && *port == pipe.port
-        {
-            tap.on_written(number, &pipe.from, &pipe.to, bytes);
-        }
+    /// The tap on a pipe, if there is one.
+    fn tap(&mut self, pipe: u64) -> Option<&mut dyn Tap> {
+        let port = self.pipes.get(&pipe)?.port;
+        let tap = self.tap.as_mut().filter(|tap| tap.port == port)?;
+        Some(&mut *tap.tap)
     }
 
     fn break_pipe(&mut self, number: u64) {
@@ -539,12 +540,16 @@ impl AsyncRead for PipeReader {
         match segment {
             Segment::Bytes(bytes) => {
                 let taken = bytes.len().min(buffer.remaining());
-                buffer.put_slice(&bytes.split_to(taken));
+                let read = bytes.split_to(taken);
+                buffer.put_slice(&read);
                 if bytes.is_empty() {
                     pipe.segments.pop_front();
                 }
                 pipe.bytes -= taken;
                 wake(&mut pipe.writer);
+                if let Some(tap) = state.tap(number) {
+                    tap.on_read(number, &read);
+                }
                 state.deliveries += 1;
                 state.note(number);
                 state.note(taken as u64);
@@ -602,7 +607,9 @@ impl AsyncWrite for PipeWriter {
             // A short write, as a full socket makes it.
             taken = state.rng.random_range(1..=taken);
         }
-        state.show_to_tap(number, &bytes[..taken]);
+        if let Some(tap) = state.tap(number) {
+            tap.on_written(number, &bytes[..taken]);
+        }
         let mut rest = Bytes::copy_from_slice(&bytes[..taken]);
         while is_torn && rest.len() > 1 && state.rng.random_bool(0.5) {
             let piece = rest.split_to(state.rng.random_range(1..rest.len()));

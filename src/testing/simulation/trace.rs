@@ -6,11 +6,34 @@ use std::fmt::Display;
 
 use tokio::time::Instant;
 
+/// Prints what happens, if anybody wants to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Teller {
+    begin: Instant,
+    /// Somebody does.
+    pub is_told: bool,
+}
+
+impl Teller {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Prints a line.
+    pub fn tell(&self, what: &dyn Display) {
+        if self.is_told {
+            // Values are filled up with dots and zeros, which tell a reader nothing.
+            let text = what.to_string();
+            let text = text.replace(&".".repeat(10), "").replace(&r"\0".repeat(10), "");
+            println!("{:>8} ms  {text}", self.now_ms());
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Trace {
-    begin: Instant,
-    is_told: bool,
+    teller: Teller,
     hash: Cell<u64>,
     events: Cell<u64>,
 }
@@ -19,8 +42,7 @@ impl Trace {
     /// A trace that begins now; it prints as it goes when `is_told`.
     pub fn new(is_told: bool) -> Trace {
         Trace {
-            begin: Instant::now(),
-            is_told,
+            teller: Teller { begin: Instant::now(), is_told },
             hash: Cell::new(0xcbf2_9ce4_8422_2325),
             events: Cell::new(0),
         }
@@ -28,7 +50,12 @@ impl Trace {
 
     /// Milliseconds of simulated time.
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.teller.now_ms()
+    }
+
+    /// Prints without taking anything in.
+    pub fn teller(&self) -> Teller {
+        self.teller
     }
 
     /// Takes numbers in, with the time.
@@ -47,11 +74,7 @@ impl Trace {
         let text = what.to_string();
         let words: Vec<u64> = text.bytes().map(u64::from).collect();
         self.count(&words);
-        if self.is_told {
-            // Values are filled up with dots and zeros, which tell a reader nothing.
-            let text = text.replace(&".".repeat(10), "").replace(&r"\0".repeat(10), "");
-            println!("{:>8} ms  {text}", self.now_ms());
-        }
+        self.teller.tell(&text);
     }
 
     /// The number that stands for all that happened.

@@ -215,7 +215,7 @@ impl World {
         let machines: BTreeMap<_, _> = (1..=plan.nodes).map(machine).collect();
         let disks = machines.values().map(|machine| (machine.id, machine.disk.clone()));
         World {
-            oracle: Oracle::new(&plan, disks.collect()),
+            oracle: Oracle::new(&plan, disks.collect(), trace.teller()),
             machines,
             plan,
             trace,

@@ -9,6 +9,7 @@
 
 mod durable;
 mod replication;
+mod text;
 mod votes;
 mod window;
 
@@ -25,6 +26,7 @@ use tokio_util::codec::Decoder;
 use super::check::{Check, Violation};
 use super::network::Tap;
 use super::plan::Plan;
+use super::trace::Teller;
 use super::world::World;
 use crate::raft::{Envelope, Rpc};
 use crate::testing::SimDisk;
@@ -45,15 +47,17 @@ type Finding = Result<(), Violation>;
 /// other.
 #[derive(Clone)]
 pub(super) struct Oracle {
+    teller: Teller,
     mind: Arc<Mutex<Mind>>,
     found: Arc<Notify>,
 }
 
 /// All that was heard.
 struct Mind {
-    codec: FrameCodec,
-    /// What of a frame was written so far; `None` when it was no frame.
-    pipes: BTreeMap<u64, Option<BytesMut>>,
+    /// What was written.
+    written: Frames,
+    /// What was read; only when somebody wants to know.
+    read: Frames,
     disks: Disks,
     votes: Votes,
     replication: Replication,
@@ -148,17 +152,15 @@ fn ensure(is_kept: bool, check: Check, what: impl FnOnce() -> String) -> Finding
 }
 
 impl Oracle {
-    pub(super) fn new(plan: &Plan, disks: BTreeMap<u64, SimDisk>) -> Oracle {
+    pub(super) fn new(plan: &Plan, disks: BTreeMap<u64, SimDisk>, teller: Teller) -> Oracle {
         let settings = &plan.settings;
         let durable = |(id, disk)| {
             let id = NodeId(id);
             (id, Durable::new(disk, settings.servers[&id].data_dir.clone()))
         };
         let mind = Mind {
-            codec: FrameCodec::new(
-                usize::try_from(settings.limits.frame_bytes_max()).unwrap_or(usize::MAX),
-            ),
-            pipes: BTreeMap::new(),
+            written: Frames::new(settings.limits.frame_bytes_max()),
+            read: Frames::new(settings.limits.frame_bytes_max()),
             disks: Disks { nodes: disks.into_iter().map(durable).collect() },
             votes: Votes::default(),
             replication: Replication::default(),
@@ -168,7 +170,7 @@ impl Oracle {
             finding: None,
             is_done: false,
         };
-        Oracle { mind: Arc::new(Mutex::new(mind)), found: Arc::default() }
+        Oracle { teller, mind: Arc::new(Mutex::new(mind)), found: Arc::default() }
     }
 
     fn mind(&self) -> MutexGuard<'_, Mind> {
@@ -236,38 +238,66 @@ impl Oracle {
 }
 
 impl Tap for Oracle {
-    fn on_written(&mut self, pipe: u64, _from: &str, _to: &str, bytes: &[u8]) {
-        self.note(|mind| mind.on_written(pipe, bytes));
+    fn on_written(&mut self, pipe: u64, bytes: &[u8]) {
+        let teller = self.teller;
+        self.note(|mind| {
+            mind.written.take(pipe, bytes);
+            while let Some(frame) = mind.written.next(pipe)? {
+                if teller.is_told {
+                    teller.tell(&text::line(&frame));
+                }
+                mind.on_sent(pipe / 2, frame)?;
+            }
+            Ok(())
+        });
+    }
+
+    fn on_read(&mut self, pipe: u64, bytes: &[u8]) {
+        if !self.teller.is_told {
+            return;
+        }
+        let mind = &mut *self.mind();
+        mind.read.take(pipe, bytes);
+        // What was written was looked at already.
+        while let Ok(Some(frame)) = mind.read.next(pipe) {
+            self.teller.tell(&format_args!("    arrived: {}", text::line(&frame)));
+        }
+    }
+}
+
+/// Frames out of the bytes of many pipes.
+struct Frames {
+    codec: FrameCodec,
+    /// What of its next frame has come.
+    pipes: BTreeMap<u64, BytesMut>,
+}
+
+impl Frames {
+    fn new(frame_bytes_max: u64) -> Frames {
+        let frame_bytes_max = usize::try_from(frame_bytes_max).unwrap_or(usize::MAX);
+        Frames { codec: FrameCodec::new(frame_bytes_max), pipes: BTreeMap::new() }
+    }
+
+    fn take(&mut self, pipe: u64, bytes: &[u8]) {
+        self.pipes.entry(pipe).or_default().extend_from_slice(bytes);
+    }
+
+    fn next(&mut self, pipe: u64) -> Result<Option<Frame>, Violation> {
+        let Some(buffer) = self.pipes.get_mut(&pipe) else { return Ok(None) };
+        self.codec.decode(buffer).map_err(|error| Violation {
+            check: Check::Protocol,
+            what: format!("what was written is no frame: {error}"),
+        })
     }
 }
 
 impl Mind {
-    fn on_written(&mut self, pipe: u64, bytes: &[u8]) -> Finding {
-        let buffer = self.pipes.entry(pipe).or_insert_with(|| Some(BytesMut::new()));
-        let Some(mut buffer) = buffer.take() else { return Ok(()) };
-        buffer.extend_from_slice(bytes);
-        loop {
-            match self.codec.decode(&mut buffer) {
-                Ok(Some(Frame::Rpc(envelope))) => {
-                    if self.target.is_some() && self.target == Promise::of(&envelope.rpc) {
-                        self.target = None;
-                        self.struck = Some(envelope.from);
-                    }
-                    self.on_sent(pipe / 2, envelope)?;
-                }
-                Ok(Some(Frame::Hello(_) | Frame::Refused { .. })) => {}
-                Ok(None) => break,
-                Err(error) => {
-                    let what = format!("what was written is no frame: {error}");
-                    return Err(Violation { check: Check::Protocol, what });
-                }
-            }
+    fn on_sent(&mut self, connection: u64, frame: Frame) -> Finding {
+        let Frame::Rpc(envelope) = frame else { return Ok(()) };
+        if self.target.is_some() && self.target == Promise::of(&envelope.rpc) {
+            self.target = None;
+            self.struck = Some(envelope.from);
         }
-        self.pipes.insert(pipe, Some(buffer));
-        Ok(())
-    }
-
-    fn on_sent(&mut self, connection: u64, envelope: Envelope) -> Finding {
         let Mind { disks, votes, replication, windows, .. } = self;
         let Envelope { from, to, term, rpc } = envelope;
         match rpc {
@@ -299,3 +329,6 @@ impl Mind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
