@@ -22,6 +22,8 @@ pub(super) struct LateAnswers {
     machine: Rc<Machine>,
     to: Recipient<LogPersisted>,
     waiting: VecDeque<LogPersisted>,
+    /// The stall of the disk that holds the first of them back.
+    held_by: Option<u64>,
 }
 
 impl LateAnswers {
@@ -35,7 +37,9 @@ impl LateAnswers {
             return to;
         }
         let (world, machine) = (Rc::clone(world), Rc::clone(machine));
-        LateAnswers { world, machine, to, waiting: VecDeque::new() }.start().recipient()
+        LateAnswers { world, machine, to, waiting: VecDeque::new(), held_by: None }
+            .start()
+            .recipient()
     }
 
     fn pass_on_later(&self, ctx: &mut Context<Self>) {
@@ -45,10 +49,14 @@ impl LateAnswers {
     }
 
     fn pass_on(&mut self, ctx: &mut Context<Self>) {
-        if self.machine.is_disk_stalled() {
+        // It is out as soon as that stall is over, even if the next has begun.
+        if let Some(stall) = self.machine.disk_stall()
+            && *self.held_by.get_or_insert(stall) == stall
+        {
             ctx.run_later(STALL_POLL, LateAnswers::pass_on);
             return;
         }
+        self.held_by = None;
         if let Some(answer) = self.waiting.pop_front() {
             self.to.do_send(answer);
         }

@@ -91,6 +91,8 @@ pub(super) struct Machine {
     pub(super) wiped: Cell<u64>,
     is_paused: Cell<bool>,
     is_disk_stalled: Cell<bool>,
+    /// How often the disk has begun to stand still.
+    disk_stalls: Cell<u64>,
     waker: RefCell<Option<Waker>>,
     /// Tells the process of this life to stop.
     stop: RefCell<Rc<Notify>>,
@@ -129,6 +131,7 @@ impl Machine {
             wiped: Cell::default(),
             is_paused: Cell::default(),
             is_disk_stalled: Cell::default(),
+            disk_stalls: Cell::default(),
             waker: RefCell::default(),
             stop: RefCell::default(),
         }
@@ -171,12 +174,14 @@ impl Machine {
         self.is_paused.get()
     }
 
-    pub(super) fn is_disk_stalled(&self) -> bool {
-        self.is_disk_stalled.get()
+    /// The number of the stall in which the disk is.
+    pub(super) fn disk_stall(&self) -> Option<u64> {
+        self.is_disk_stalled.get().then_some(self.disk_stalls.get())
     }
 
     pub(super) fn stall_disk(&self, is_stalled: bool) {
         self.is_disk_stalled.set(is_stalled);
+        self.disk_stalls.set(self.disk_stalls.get() + u64::from(is_stalled));
         self.wake();
     }
 
