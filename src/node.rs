@@ -530,7 +530,7 @@ fn session_config(settings: &Settings) -> SessionConfig {
 }
 
 /// Unsent replies of one session, in bytes, above which it reads no commands.
-const SESSION_OUTBOUND_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const SESSION_OUTBOUND_BYTES_MAX: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

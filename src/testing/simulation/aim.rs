@@ -237,9 +237,9 @@ impl Aim {
 
     /// What the nodes tell of themselves now.
     async fn look(&mut self) -> Vec<Sample> {
-        let asked = self.world.up().into_iter().map(|id| {
-            let life = self.world.machines[&id].lives.get();
-            timeout(PATIENCE, monitor::ask(&self.host, id, life, self.lines.remove(&id)))
+        let world = &self.world;
+        let asked = world.up().into_iter().map(|id| {
+            timeout(PATIENCE, monitor::ask(world, &self.host, id, self.lines.remove(&id)))
         });
         let answers = join_all(asked).await;
         let mut samples = Vec::new();

@@ -2,17 +2,25 @@
 //! other, against all that the nodes ever told of themselves, and against all
 //! that the clients were ever told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::check::Check;
-use super::history::{Action, Answer};
+use super::check::{Check, Violation};
+use super::client::CALM;
+use super::history::{Action, Answer, Operation as Asked};
+use super::ledger::Ledger;
 use super::linearizability::{self, Verdict};
+use super::order;
 use super::world::{Machine, World};
 use crate::kv::{Command, Operation, Outcome, Store};
 use crate::storage::{Storage, StorageOptions};
 use crate::types::{Entry, LogIndex, NodeId, Payload};
+
+/// How long behind its deadline a key may be read, by the leader's clock.
+const LATE_MS_MAX: u64 = 1_000;
+/// Keys that begin so never expire.
+const LASTING_PREFIX: &[u8] = b"k";
 
 /// Checks it all; `committed` is what all nodes have committed.
 pub(super) fn audit(world: &World, committed: u64) {
@@ -40,18 +48,13 @@ pub(super) fn audit(world: &World, committed: u64) {
             );
         }
     }
-    let replay = Replay::of(log);
+    let (replay, ledger) = (Replay::of(log), Ledger::of(log));
     check_samples(world, &replay);
+    check_stamps(world, log);
+    check_store(world, log, &replay, &ledger);
     check_writes(world, &replay);
-    check_order(world);
-    // A write without an answer that is not in the log has not happened, and need
-    // not be tried at every place.
-    let happened = |operation: &&super::history::Operation| {
-        let value = operation.action.value().filter(|_| operation.answer == Answer::Unknown);
-        value.is_none_or(|value| replay.stored.contains_key(value))
-    };
-    let history: Vec<_> = world.history.borrow().iter().filter(happened).cloned().collect();
-    match linearizability::check(&history) {
+    check_answers(world, log, &ledger);
+    match linearizability::check(&history_by_key(world, &replay)) {
         Verdict::Linearizable => {}
         Verdict::GivenUp => world.is_given_up.set(true),
         Verdict::Violation(what) => world.violate(Check::Linearizability, what),
@@ -87,6 +90,8 @@ fn log_of(world: &World, machine: &Machine, committed: u64) -> Result<Vec<Entry>
 struct Replay {
     /// After each index; the first is that of the empty store.
     digests: Vec<u64>,
+    /// What came of each entry, and how many keys there were then.
+    outcomes: Vec<(Option<Outcome>, u64)>,
     /// Which entries stored each value.
     stored: BTreeMap<Bytes, Vec<u64>>,
 }
@@ -94,10 +99,12 @@ struct Replay {
 impl Replay {
     fn of(log: &[Entry]) -> Replay {
         let mut store = Store::new();
-        let mut replay = Replay { digests: vec![store.digest()], stored: BTreeMap::new() };
+        let mut replay =
+            Replay { digests: vec![store.digest()], outcomes: Vec::new(), stored: BTreeMap::new() };
         for entry in log {
             let outcome = store.apply(entry).expect("every node has applied it");
             replay.digests.push(store.digest());
+            replay.outcomes.push((outcome, store.keys()));
             if let (Payload::Command(bytes), Some(Outcome::Stored { version })) =
                 (&entry.payload, outcome)
                 && let Ok(Command { operation, .. }) = Command::decode(bytes)
@@ -138,6 +145,141 @@ fn check_samples(world: &World, replay: &Replay) {
     }
 }
 
+/// Stamps never fall, and none is of a time that no clock had shown by then.
+fn check_stamps(world: &World, log: &[Entry]) {
+    for pair in log.windows(2) {
+        if pair[0].stamp_ms > pair[1].stamp_ms {
+            let (first, second) = (pair[0].position(), pair[1].position());
+            world.violate(Check::Expiry, format!("stamps fall from {first} to {second}"));
+        }
+    }
+    for sample in world.samples.borrow().iter() {
+        let newest = log[..(sample.commit_index as usize).min(log.len())].last();
+        if newest.is_some_and(|entry| entry.stamp_ms > sample.latest_clock_ms) {
+            world.violate(Check::Expiry, format!("stamped in the future: {newest:?}, {sample:?}"));
+        }
+    }
+}
+
+/// The store does what docs/protocol.md says, which the ledger has from there: it
+/// executes once, and lets keys expire at their deadlines.
+fn check_store(world: &World, log: &[Entry], replay: &Replay, ledger: &Ledger) {
+    for (entry, (outcome, keys)) in log.iter().zip(&replay.outcomes) {
+        let index = entry.index.0;
+        let expected = ledger.outcome(index);
+        let expected_keys = ledger.keys_at(index).count() as u64;
+        if (*outcome, *keys) == (expected, expected_keys) {
+            continue;
+        }
+        let check = match (*outcome == expected, &entry.payload) {
+            (true, _) => Check::Expiry,
+            (false, Payload::Command(bytes))
+                if Command::decode(bytes).is_ok_and(|command| command.once.is_some()) =>
+            {
+                Check::ExactlyOnce
+            }
+            (false, _) => Check::StateMachineSafety,
+        };
+        let place = entry.position();
+        return world.violate(
+            check,
+            format!(
+                "{place} has the outcome {outcome:?} and leaves {keys} keys, and not {expected:?} \
+                 and {expected_keys}"
+            ),
+        );
+    }
+}
+
+/// Every answer was true at an index between its command and itself. And in peace,
+/// when one node leads all the time, its own clock can be asked: nobody reads a key
+/// more than a second behind its deadline, or misses it before the entry that lets it
+/// expire can have been written.
+fn check_answers(world: &World, log: &[Entry], ledger: &Ledger) {
+    let (history, samples) = (world.history.borrow(), world.samples.borrow());
+    let committed = samples.iter().map(|sample| (sample.heard, sample.commit_index));
+    let (indexes, violations) = order::check(ledger, &history, committed);
+    for Violation { check, what } in violations {
+        world.violate(check, what);
+    }
+    let of_calm = |(operation, _): &(&Asked, Option<u64>)| operation.client == CALM;
+    let calm: Vec<_> = history.iter().zip(indexes).filter(of_calm).collect();
+    let first = calm.iter().find_map(|(_, index)| *index).unwrap_or(0);
+    if log.get(first as usize).map(|entry| entry.term) != log.last().map(|entry| entry.term) {
+        return;
+    }
+    for pair in calm.windows(2) {
+        let ((operation, index), (next, _)) = (pair[0], pair[1]);
+        let Some(index) = index.filter(|_| operation.action.is_read()) else { continue };
+        let deadline_ms = ledger.at(index, &operation.key).and_then(|held| held.deadline_ms);
+        if deadline_ms.is_some_and(|deadline| operation.clock_ms > deadline + LATE_MS_MAX) {
+            world.violate(Check::Expiry, format!("read behind {deadline_ms:?}: {operation:?}"));
+        }
+        let is_gone = operation.answer == Answer::NotFound;
+        if is_gone
+            && ledger.clock_ms(index) > next.clock_ms.max(ledger.clock_ms(index.saturating_sub(1)))
+        {
+            world.violate(Check::Expiry, format!("gone before index {index}: {operation:?}"));
+        }
+    }
+}
+
+/// What the search for an order gets: operations on single keys that do not expire. A
+/// page of a scan is a read of every key that it could have told.
+fn history_by_key(world: &World, replay: &Replay) -> Vec<Asked> {
+    let all = world.history.borrow();
+    let is_lasting = |key: &Bytes| key.starts_with(LASTING_PREFIX);
+    let keys: BTreeSet<&Bytes> =
+        all.iter().map(|operation| &operation.key).filter(|key| key.len() > 1).collect();
+    let mut history = Vec::new();
+    for operation in all.iter() {
+        // A write without an answer that is not in the log has not happened, and one
+        // that is there has happened at its version, some time.
+        let value = operation.action.value().filter(|_| operation.answer == Answer::Unknown);
+        let executed = value.map(|value| replay.stored.get(value).and_then(|at| at.first()));
+        let operation = &match executed {
+            None => operation.clone(),
+            Some(None) => continue,
+            Some(Some(version)) => {
+                Asked { answer: Answer::Stored(*version), returned: u64::MAX, ..operation.clone() }
+            }
+        };
+        let read = |key: &Bytes, answer| Asked {
+            key: key.clone(),
+            action: Action::Get,
+            answer,
+            ..operation.clone()
+        };
+        match (&operation.action, &operation.answer) {
+            (Action::Scan { after, .. }, Answer::Page(items, more)) => {
+                let last = items.last().filter(|_| *more).map(|item| &item.key);
+                let could_be_told = |key: &&&Bytes| {
+                    is_lasting(key)
+                        && key.starts_with(&operation.key)
+                        && after.as_ref().is_none_or(|after| **key > after)
+                        && last.is_none_or(|last| **key <= last)
+                };
+                history.extend(keys.iter().filter(could_be_told).map(|key| {
+                    let told = items.iter().find(|item| item.key == *key);
+                    let answer = told.map_or(Answer::NotFound, |item| {
+                        Answer::Value(item.version, item.value.clone())
+                    });
+                    read(key, answer)
+                }));
+            }
+            _ if !is_lasting(&operation.key) => {}
+            (Action::GetBare, Answer::Bare(value)) => {
+                let version = replay.stored.get(value).and_then(|versions| versions.first());
+                let answer = Answer::Value(version.copied().unwrap_or(0), value.clone());
+                history.push(read(&operation.key, answer));
+            }
+            (Action::GetBare, answer) => history.push(read(&operation.key, answer.clone())),
+            _ => history.push(operation.clone()),
+        }
+    }
+    history
+}
+
 /// Every acknowledged write is there, none that was refused, and none twice.
 fn check_writes(world: &World, replay: &Replay) {
     for operation in world.history.borrow().iter() {
@@ -155,33 +297,9 @@ fn check_writes(world: &World, replay: &Replay) {
         };
         world.violate(check, format!("it was executed at {executed:?}: {operation:?}"));
     }
-}
-
-/// Versions are places in one log: over all keys, what was written behind an
-/// answer has a higher one, and nobody reads a version from the future.
-fn check_order(world: &World) {
     let history = world.history.borrow();
-    let mut moments: Vec<(u64, bool, usize)> = Vec::new();
-    for (place, operation) in history.iter().enumerate() {
-        if matches!(operation.answer, Answer::Stored(_)) {
-            moments.push((operation.invoked, true, place));
-            moments.push((operation.returned, false, place));
-        }
-    }
-    moments.sort_unstable();
-    let (mut newest, mut floors) = (0, BTreeMap::new());
-    for (_, is_invocation, place) in moments {
-        let Answer::Stored(version) = history[place].answer else { continue };
-        if is_invocation {
-            floors.insert(place, newest);
-        } else if version <= floors[&place] && history[place].action != Action::Get {
-            world.violate(
-                Check::VersionOrder,
-                format!("older than what was there before: {:?}", history[place]),
-            );
-        }
-        if !is_invocation {
-            newest = newest.max(version);
-        }
+    let sent: BTreeSet<&Bytes> = history.iter().filter_map(|o| o.action.value()).collect();
+    if let Some(value) = replay.stored.keys().find(|value| !sent.contains(value)) {
+        world.violate(Check::ExactlyOnce, format!("nobody sent what was executed: {value:?}"));
     }
 }

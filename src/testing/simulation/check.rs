@@ -48,6 +48,11 @@ pub enum Check {
     /// No write is executed twice, and none that was refused
     /// (dissertation §6.3).
     ExactlyOnce,
+    /// A key is never gone before its deadline, by the stamps of the log; stamps
+    /// never fall, and never are of a time that no clock has shown; and in peace
+    /// a key is gone within a second of its deadline, by the leader's clock
+    /// (docs/protocol.md, "Time").
+    Expiry,
     /// A node ends by itself only if something was done to its disk, and starts
     /// from whatever its disk kept.
     NodeLives,

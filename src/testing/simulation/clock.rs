@@ -1,7 +1,8 @@
-//! A wall clock that runs with the simulated time, and jumps when it is told to.
+//! A wall clock that runs with the simulated time, a little too fast or too slow,
+//! and jumps when it is told to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
@@ -15,12 +16,32 @@ const BEGIN_MS: i64 = 1_700_000_000_000;
 pub struct SimClock {
     begin: Instant,
     offset_ms: Arc<AtomicI64>,
+    /// How much it gains in a million.
+    drift_ppm: i64,
+    /// The latest time that it has shown anybody.
+    latest_ms: Arc<AtomicU64>,
 }
 
 impl SimClock {
     /// A clock that is wrong by `offset_ms`.
     pub fn new(offset_ms: i64) -> SimClock {
-        SimClock { begin: Instant::now(), offset_ms: Arc::new(AtomicI64::new(offset_ms)) }
+        SimClock {
+            begin: Instant::now(),
+            offset_ms: Arc::new(AtomicI64::new(offset_ms)),
+            drift_ppm: 0,
+            latest_ms: Arc::default(),
+        }
+    }
+
+    /// The same, and it gains so much in a million; loses, when that is negative.
+    #[must_use]
+    pub fn drifting(self, drift_ppm: i64) -> SimClock {
+        SimClock { drift_ppm, ..self }
+    }
+
+    /// The latest time that it has shown anybody.
+    pub fn latest_ms(&self) -> u64 {
+        self.latest_ms.load(Ordering::Relaxed)
     }
 
     /// Somebody sets it: it is wrong by `offset_ms` from now on.
@@ -34,7 +55,10 @@ impl Clock for SimClock {
         let elapsed_ms = i64::try_from(self.begin.elapsed().as_millis()).unwrap_or(i64::MAX);
         let wall_ms = BEGIN_MS
             .saturating_add(elapsed_ms)
+            .saturating_add(elapsed_ms.saturating_mul(self.drift_ppm) / 1_000_000)
             .saturating_add(self.offset_ms.load(Ordering::Relaxed));
-        u64::try_from(wall_ms).unwrap_or(0)
+        let wall_ms = u64::try_from(wall_ms).unwrap_or(0);
+        self.latest_ms.fetch_max(wall_ms, Ordering::Relaxed);
+        wall_ms
     }
 }

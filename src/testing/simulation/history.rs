@@ -8,7 +8,7 @@ use bytes::Bytes;
 pub struct Operation {
     /// Who.
     pub client: u64,
-    /// On which key.
+    /// On which key, or which prefix.
     pub key: Bytes,
     /// What.
     pub action: Action,
@@ -18,6 +18,10 @@ pub struct Operation {
     pub returned: u64,
     /// The answer.
     pub answer: Answer,
+    /// The wall clock of the node that was asked last, when it was asked.
+    pub clock_ms: u64,
+    /// The latest time that any node's clock had shown when the answer was there.
+    pub latest_clock_ms: u64,
 }
 
 /// What a client wants. Every value of a history is unique.
@@ -25,6 +29,8 @@ pub struct Operation {
 pub enum Action {
     /// `set`.
     Set(Bytes),
+    /// `set` for so many seconds.
+    SetFor(u64, Bytes),
     /// `add`.
     Add(Bytes),
     /// `cas` of a version; 0 for an absent key.
@@ -33,6 +39,15 @@ pub enum Action {
     Delete,
     /// `getm`.
     Get,
+    /// `get`.
+    GetBare,
+    /// `scan`; no prefix at all is `*`.
+    Scan {
+        /// At most so many keys.
+        limit: u64,
+        /// Only keys behind this one.
+        after: Option<Bytes>,
+    },
 }
 
 /// The value of a client's write. Of many lengths, some over several sectors and
@@ -48,10 +63,31 @@ impl Action {
     /// What it writes.
     pub fn value(&self) -> Option<&Bytes> {
         match self {
-            Action::Set(value) | Action::Add(value) | Action::Cas(_, value) => Some(value),
-            Action::Delete | Action::Get => None,
+            Action::Set(value)
+            | Action::SetFor(_, value)
+            | Action::Add(value)
+            | Action::Cas(_, value) => Some(value),
+            Action::Delete | Action::Get | Action::GetBare | Action::Scan { .. } => None,
         }
     }
+
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Action::Get | Action::GetBare | Action::Scan { .. })
+    }
+}
+
+/// A key as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The key.
+    pub key: Bytes,
+    /// Its version.
+    pub version: u64,
+    /// The seconds it has left; 0 is for ever.
+    pub exptime: u64,
+    /// Its value.
+    pub value: Bytes,
 }
 
 /// What a client knows in the end.
@@ -69,6 +105,14 @@ pub enum Answer {
     Exists(u64),
     /// `VALUE`, with the version.
     Value(u64, Bytes),
+    /// `VALUE` of a key that expires.
+    Expiring(Item),
+    /// `VALUE` without a version.
+    Bare(Bytes),
+    /// `KEY`s, and whether there are more.
+    Page(Vec<Item>, bool),
+    /// `ERR_STALE`.
+    Stale,
     /// It may have been executed, or be executed yet.
     Unknown,
     /// It was not executed, and will not be.

@@ -53,11 +53,17 @@ enum Step {
     Change { expected: Option<Seen>, to: State },
     /// The key stays what it is, which is this ...
     Look { seen: Seen, but_not: Option<State> },
-    /// The key becomes this if it is what is expected, or stays what it is.
+    /// The key becomes this if it is what is expected; or nothing ever happens.
     Maybe { expected: Option<Seen>, to: State },
 }
 
 impl Step {
+    /// A deletion without an answer: of those that could be next one is as good as
+    /// the other.
+    fn is_lost_delete(self) -> bool {
+        matches!(self, Step::Maybe { expected: None, to: None })
+    }
+
     fn apply(self, state: State) -> Option<State> {
         let is_expected = |expected: Option<Seen>| expected.is_none_or(|seen| seen.fits(state));
         match self {
@@ -65,8 +71,8 @@ impl Step {
             Step::Look { seen, but_not } => {
                 (seen.fits(state) && but_not != Some(state)).then_some(state)
             }
-            Step::Maybe { expected, to } if is_expected(expected) => Some(to),
-            Step::Maybe { .. } => Some(state),
+            // Where it changes nothing it need not have happened.
+            Step::Maybe { expected, to } => (is_expected(expected) && to != state).then_some(to),
         }
     }
 }
@@ -173,9 +179,9 @@ fn intervals(history: &[Operation], places: &[usize]) -> Result<Vec<Interval>, S
     for place in places {
         let operation = &history[*place];
         let expected = match &operation.action {
-            Action::Set(_) | Action::Get | Action::Delete => None,
             Action::Add(_) => Some(Seen::Exactly(None)),
             Action::Cas(version, _) => Some(sources.of(*version)),
+            _ => None,
         };
         let but_not = match expected {
             Some(Seen::Exactly(state)) => Some(state),
@@ -279,13 +285,25 @@ fn search(history: &[Operation], intervals: &[Interval]) -> Verdict {
         if answers >= furthest.0 {
             furthest = (answers, candidates.clone());
         }
+        // What changes nothing and is right now may as well be now: whatever comes
+        // behind it is as possible without it. Only changes are to be chosen from.
+        let is_right_now = |place: &&usize| {
+            let Interval { invoked, step, .. } = intervals[**place];
+            invoked <= deadline && matches!(step, Step::Look { .. }) && step.apply(state).is_some()
+        };
+        if let Some(place) = candidates.iter().find(is_right_now) {
+            stack.push((done.with(*place), state, answers + 1));
+            continue;
+        }
         // The one that was answered first is tried first; the unanswered last.
         candidates.sort_by_key(|place| std::cmp::Reverse(intervals[*place].returned));
+        let mut has_lost_delete = false;
         for place in candidates {
             let Interval { invoked, returned, step, .. } = intervals[place];
-            if invoked > deadline {
+            if invoked > deadline || (has_lost_delete && step.is_lost_delete()) {
                 continue;
             }
+            has_lost_delete |= step.is_lost_delete();
             if let Some(next) = step.apply(state) {
                 let answers = answers + usize::from(returned != u64::MAX);
                 stack.push((done.with(place), next, answers));
@@ -305,7 +323,16 @@ mod tests {
     use super::*;
 
     fn operation(action: Action, invoked: u64, returned: u64, answer: Answer) -> Operation {
-        Operation { client: 1, key: Bytes::from("k"), action, invoked, returned, answer }
+        Operation {
+            client: 1,
+            key: Bytes::from("k"),
+            action,
+            invoked,
+            returned,
+            answer,
+            clock_ms: 0,
+            latest_clock_ms: 0,
+        }
     }
 
     fn value(text: &'static str) -> Bytes {

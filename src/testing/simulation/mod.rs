@@ -11,11 +11,13 @@ mod client;
 mod clock;
 mod disks;
 mod history;
+mod ledger;
 mod linearizability;
 mod monitor;
 mod nemesis;
 mod network;
 mod oracle;
+mod order;
 mod plan;
 mod probe;
 mod scenario;
@@ -31,7 +33,7 @@ use std::time::Duration;
 
 pub use check::{Check, Violation};
 pub use clock::SimClock;
-pub use history::{Action, Answer, Operation};
+pub use history::{Action, Answer, Item, Operation};
 pub use linearizability::{Verdict, check as check_linearizability};
 pub use network::{Load, SimHost, SimNetwork, Weather};
 pub use plan::{Fault, Plan};
@@ -142,12 +144,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
         actix::spawn(witness::watch(Rc::clone(&world), *id));
     }
     actix::spawn(bounds::watch(Rc::clone(&world)));
-    let clients: Vec<_> = (1..=world.plan.clients)
-        .map(|number| {
-            let rng = StdRng::seed_from_u64(rng.random());
-            actix::spawn(SimClient::new(&world, number, rng).run())
-        })
-        .collect();
+    let clients = client::start_all(&world, StdRng::seed_from_u64(rng.random()));
     nemesis::run(&world).await;
     let (recovery_ms, outcome) = match has_failed(&world) {
         true => (0, None),
@@ -228,7 +225,9 @@ async fn finish(world: &Rc<World>, rng: StdRng, peace: Instant) -> u64 {
             format!("no write within {RECOVERY:?} of peace: {answer:?}; {statuses:#?}"),
         );
     }
-    peace.elapsed().as_millis() as u64
+    let recovery_ms = peace.elapsed().as_millis() as u64;
+    client.watch_a_key_expire().await;
+    recovery_ms
 }
 
 /// All processes stand still and go on at the same moment, as when the machine that
@@ -261,8 +260,8 @@ async fn stand_still(world: &World) {
 async fn statuses(world: &World) -> Vec<Option<Sample>> {
     let from = world.network.calm_host("calm");
     let mut statuses = Vec::new();
-    for (id, machine) in &world.machines {
-        let asked = monitor::ask(&from, *id, machine.lives.get(), None);
+    for id in world.machines.keys() {
+        let asked = monitor::ask(world, &from, *id, None);
         let status = timeout(Duration::from_secs(1), asked).await;
         statuses.push(status.ok().and_then(Result::ok).map(|(sample, _)| sample));
     }

@@ -29,6 +29,10 @@ pub(super) struct Sample {
     pub(super) last_applied: u64,
     pub(super) last_log_index: u64,
     pub(super) store_digest: u64,
+    /// When its answer was there, on the clock of the clients.
+    pub(super) heard: u64,
+    /// The latest time that any node's clock had shown by then.
+    pub(super) latest_clock_ms: u64,
 }
 
 /// Watches node `id` for ever.
@@ -39,7 +43,7 @@ pub(super) async fn watch(world: Rc<World>, id: u64) {
     loop {
         sleep(INTERVAL).await;
         let life = world.machines[&id].lives.get();
-        let asked = ask(&from, id, life, lines.take());
+        let asked = ask(&world, &from, id, lines.take());
         let Ok(Ok((sample, connection))) = timeout(PATIENCE, asked).await else { continue };
         // Of a node that was started again meanwhile nobody knows which life spoke.
         if world.machines[&id].lives.get() != life {
@@ -56,15 +60,16 @@ pub(super) async fn watch(world: Rc<World>, id: u64) {
 
 /// One status of a node; the connection is used again when it is still good.
 pub(super) async fn ask(
+    world: &World,
     from: &SimHost,
     id: u64,
-    life: u64,
     lines: Option<Lines>,
 ) -> io::Result<(Sample, Lines)> {
     let mut lines = match lines {
         Some(lines) => lines,
         None => Lines::connect(from, &host(id)).await?,
     };
+    let life = world.machines[&id].lives.get();
     lines.send(b"status\r\n").await?;
     let mut fields = BTreeMap::new();
     loop {
@@ -91,6 +96,8 @@ pub(super) async fn ask(
         last_applied: number("last_applied")?,
         last_log_index: number("last_log_index")?,
         store_digest: digest.ok_or(io::ErrorKind::InvalidData)?,
+        heard: world.moment(),
+        latest_clock_ms: world.latest_clock_ms(),
     };
     Ok((sample, lines))
 }

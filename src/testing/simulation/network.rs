@@ -25,7 +25,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::net::{Listener, Network, Stream};
 
 /// What a connection holds of unread bytes, in each direction; then the sender waits.
-const PIPE_BYTES_MAX: usize = 256 * 1024;
+pub(super) const PIPE_BYTES_MAX: usize = 256 * 1024;
 /// How long a dial waits before it tries a cut line again.
 const REDIAL: Duration = Duration::from_millis(200);
 

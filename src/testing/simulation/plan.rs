@@ -36,6 +36,10 @@ pub struct Plan {
     pub sync_ms_max: u64,
     /// Clients at work.
     pub clients: u64,
+    /// Clients that live beside a node.
+    pub residents: u64,
+    /// Whether there are some that read slowly, or send half a command.
+    pub has_slow_clients: bool,
     /// Keys that they share.
     pub keys: u64,
     /// The longest pause between two commands of a client, in milliseconds.
@@ -180,7 +184,10 @@ impl Plan {
             1 => (rng.random_range(20_000..=40_000), [3_000, 8_000][rng.random_range(0..2)]),
             _ => (rng.random_range(8_000..=25_000), [300, 1_000, 3_000][rng.random_range(0..3)]),
         };
-        let settings = draw_settings(nodes, rng);
+        // Whoever reads slowly needs something long to read.
+        let has_slow_clients = rng.random_bool(0.2);
+        let value_bytes_max = if has_slow_clients { 20_000 } else { 1_024 };
+        let settings = draw_settings(nodes, value_bytes_max, rng);
         Plan {
             nodes,
             scenario: draw_scenario(nodes, &settings, rng),
@@ -192,6 +199,8 @@ impl Plan {
             down_ms_max: [300, 1_500, 6_000][rng.random_range(0..3)],
             sync_ms_max: [0, 2, 8, 30][rng.random_range(0..4)],
             clients: rng.random_range(2..=5),
+            residents: nodes * [0, 1, 1, 2][rng.random_range(0..4)],
+            has_slow_clients,
             keys: rng.random_range(1..=4),
             think_ms_max: [20, 60, 200][rng.random_range(0..3)],
             watch: Duration::from_secs(5),
@@ -218,6 +227,8 @@ impl Plan {
             down_ms_max: 0,
             sync_ms_max: 0,
             clients: 3,
+            residents: 0,
+            has_slow_clients: false,
             keys: 3,
             think_ms_max: 100,
             scenario: Some(scenario),
@@ -261,19 +272,22 @@ fn draw_weather(rng: &mut StdRng) -> Weather {
 
 /// Small bounds, so that small runs reach them; windows of one entry above all, for
 /// then there is time between any two entries.
-fn draw_settings(nodes: u64, rng: &mut StdRng) -> Settings {
+fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings {
     let mut text = servers(nodes);
     let append_entries_max = [1, 1, 4, 1024][rng.random_range(0..4)];
     let append_bytes_max = [200, 2_000, 1 << 20][rng.random_range(0..3)];
     let inflight_entries = append_entries_max * [1, 1, 2, 16][rng.random_range(0..4)];
     writeln!(
         text,
-        "[log]\nsegment_bytes = {}\n[limits]\nrequest_timeout_ms = {}\nvalue_bytes_max = 1024\n\
+        "[log]\nsegment_bytes = {}\n[limits]\nrequest_timeout_ms = {}\nvalue_bytes_max = {value_bytes_max}\n\
+         inflight_commands_max = {}\ninflight_bytes_max = {}\n\
          append_entries_max = {append_entries_max}\nappend_bytes_max = {append_bytes_max}\n\
          peer_inflight_entries_max = {inflight_entries}\npeer_inflight_bytes_max = {}",
-        [70_000, 200_000, 64 << 20][rng.random_range(0..3)],
+        [value_bytes_max + 70_000, 200_000, 64 << 20][rng.random_range(0..3)],
         [300, 1_000, 5_000][rng.random_range(0..3)],
-        append_bytes_max.max(2_000) * [1, 4][rng.random_range(0..2)],
+        [4, 64, 1_024][rng.random_range(0..3)],
+        [100_000, 4 << 20][rng.random_range(0..2)],
+        append_bytes_max.max(value_bytes_max + 1_000) * [1, 4][rng.random_range(0..2)],
     )
     .expect("memory takes any text");
     let timing = [(10, 150, 300, 50), (10, 150, 300, 30), (20, 300, 600, 60), (5, 60, 120, 20)];

@@ -66,7 +66,7 @@ impl Probes {
     }
 }
 
-/// Each write has a key of its own; those that are acknowledged join the history.
+/// Each write has a key of its own.
 async fn probe(world: Rc<World>, probes: Rc<Probes>, id: u64) {
     let from = world.network.calm_host("probe");
     let mut lines = None;
@@ -79,6 +79,7 @@ async fn probe(world: Rc<World>, probes: Rc<Probes>, id: u64) {
         number += 1;
         let (key, value) = (format!("p{id}-{number}"), format!("probe-{id}-{number}"));
         let (invoked, sent) = (world.moment(), Instant::now());
+        let clock_ms = world.clock_ms(&host(id));
         let set = async {
             let mut lines = match lines.take() {
                 Some(lines) => lines,
@@ -88,18 +89,23 @@ async fn probe(world: Rc<World>, probes: Rc<Probes>, id: u64) {
             let line = lines.line().await?;
             std::io::Result::Ok((lines, line))
         };
-        let Ok(Ok((connection, line))) = timeout(PATIENCE, set).await else { continue };
-        lines = Some(connection);
-        let version = line.strip_prefix("OK ").and_then(|version| version.parse().ok());
-        let Some(version) = version else { continue };
-        probes.writes.borrow_mut().push((sent, Instant::now()));
+        let answered = timeout(PATIENCE, set).await.ok().and_then(Result::ok);
+        let version = answered.and_then(|(connection, line)| {
+            lines = Some(connection);
+            line.strip_prefix("OK ")?.parse().ok()
+        });
+        if version.is_some() {
+            probes.writes.borrow_mut().push((sent, Instant::now()));
+        }
         world.history.borrow_mut().push(Operation {
             client: 1_000 + id,
             key: key.into(),
             action: Action::Set(value.into()),
             invoked,
             returned: world.moment(),
-            answer: Answer::Stored(version),
+            answer: version.map_or(Answer::Unknown, Answer::Stored),
+            clock_ms,
+            latest_clock_ms: world.latest_clock_ms(),
         });
     }
 }

@@ -10,7 +10,8 @@ use rand::RngExt;
 use tokio::time::{sleep, timeout};
 
 use super::check::Check;
-use super::client::Lines;
+use super::client::{self, Lines};
+use super::history::Action;
 use super::monitor;
 use super::world::{World, host};
 
@@ -23,20 +24,27 @@ const STEP: Duration = Duration::from_millis(20);
 /// What an answer may take beyond `request_timeout_ms`.
 const SLACK: Duration = Duration::from_millis(500);
 
-const COMMANDS: [&[u8]; 2] = [b"set witness 0 1\r\nx\r\n", b"getm witness\r\n"];
-
 /// Sends commands to node `id` until the trouble is over.
 pub(super) async fn watch(world: Rc<World>, id: u64) {
     let from = world.network.calm_host("witness");
+    let mut writes = 0;
     while !world.is_over.get() {
         let pause_ms = world.random(|rng| rng.random_range(1..=PAUSE_MS_MAX));
         sleep(Duration::from_millis(pause_ms)).await;
         let life = world.machines[&id].lives.get();
         // Whoever tells its status has begun to serve.
-        let asked = monitor::ask(&from, id, life, None);
+        let asked = monitor::ask(&world, &from, id, None);
         if let Ok(Ok((_, lines))) = timeout(PATIENCE, asked).await {
-            let command = COMMANDS[world.random(|rng| rng.random_range(0..COMMANDS.len()))];
-            expect_answer(&world, id, life, lines, command).await;
+            let command = match world.random(|rng| rng.random_bool(0.5)) {
+                true => "getm witness\r\n".to_owned(),
+                false => {
+                    writes += 1;
+                    let value = format!("witness-{id}-{writes}");
+                    client::record_unknown(&world, "witness", Action::Set(value.clone().into()));
+                    format!("set witness 0 {}\r\n{value}\r\n", value.len())
+                }
+            };
+            expect_answer(&world, id, life, lines, command.as_bytes()).await;
         }
     }
 }

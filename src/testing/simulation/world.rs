@@ -34,6 +34,7 @@ use super::network::SimNetwork;
 use super::oracle::Oracle;
 use super::plan::{Fault, Plan};
 use super::trace::Trace;
+use crate::clock::Clock;
 use crate::node::{self, Answers, Environment, NodeError, Placement};
 use crate::storage::StorageError;
 use crate::testing::{Crash, SimDisk};
@@ -213,8 +214,10 @@ const OPEN_FILES_MAX: u64 = 1 << 20;
 impl World {
     pub(super) fn new(plan: Plan, network: SimNetwork, trace: Trace, mut rng: StdRng) -> World {
         let skew_ms = [0, 100, 100_000][rng.random_range(0..3)];
+        let drift_ppm = [0, 20, 1_000][rng.random_range(0..3)];
         let machine = |id| {
-            let clock = SimClock::new(rng.random_range(-skew_ms..=skew_ms));
+            let clock = SimClock::new(rng.random_range(-skew_ms..=skew_ms))
+                .drifting(rng.random_range(-drift_ppm..=drift_ppm));
             (id, Rc::new(Machine::new(id, clock)))
         };
         let machines: BTreeMap<_, _> = (1..=plan.nodes).map(machine).collect();
@@ -245,6 +248,17 @@ impl World {
     pub(super) fn moment(&self) -> u64 {
         self.moment.set(self.moment.get() + 1);
         self.moment.get()
+    }
+
+    /// What the clock of a node says now.
+    pub(super) fn clock_ms(&self, of: &str) -> u64 {
+        let found = self.machines.values().find(|machine| host(machine.id) == of);
+        found.map_or(0, |machine| machine.clock.wall_ms())
+    }
+
+    /// The latest time that any clock has ever shown.
+    pub(super) fn latest_clock_ms(&self) -> u64 {
+        self.machines.values().map(|machine| machine.clock.latest_ms()).max().unwrap_or(0)
     }
 
     pub(super) fn violate(&self, check: Check, what: String) {
