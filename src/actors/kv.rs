@@ -166,7 +166,10 @@ impl KvActor {
 
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {
         match task {
-            ApplyTask::Entry { entry, waiter } => {
+            ApplyTask::Entry { mut entry, waiter } => {
+                if mutant!(B77) && waiter.is_some() {
+                    entry.stamp_ms += 1;
+                }
                 let outcome = self.store.apply(&entry).unwrap_or_else(|error| {
                     panic!(
                         "cannot apply the committed entry {}: {error}. Run a version of the \

@@ -371,6 +371,7 @@ impl SessionActor {
         self.window.len() < self.config.inflight_commands_max
             && self.window.held_bytes() < self.config.inflight_bytes_max
             && self.connection.unsent_bytes() < self.config.outbound_bytes_max
+            || mutant!(B76)
     }
 
     fn take(&mut self, parsed: Parsed) {
@@ -500,6 +501,8 @@ impl SessionActor {
                 )
             }
             Refusal::Busy => ErrorReply::Busy,
+            Refusal::LeadershipLost if mutant!(B72a) => ErrorReply::NoLeader,
+            Refusal::Timeout if mutant!(B72b) => ErrorReply::Busy,
             Refusal::LeadershipLost | Refusal::Timeout => ErrorReply::Timeout,
         }
     }

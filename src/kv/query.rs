@@ -18,12 +18,13 @@ impl Store {
     pub fn query(&self, query: &Query, now_ms: u64) -> Answer {
         // The reader's clock may be behind the log's, and then is wrong.
         let now_ms = now_ms.max(self.clock_ms());
+        let is_there = |record: &&Record| !(mutant!(B74a) && is_due(record, now_ms));
         match query {
-            Query::Get { key } => match self.records.get(key) {
+            Query::Get { key } => match self.records.get(key).filter(is_there) {
                 Some(record) => Answer::Value(record.value.clone()),
                 None => Answer::NotFound,
             },
-            Query::GetMeta { key } => match self.records.get(key) {
+            Query::GetMeta { key } => match self.records.get(key).filter(is_there) {
                 Some(record) => Answer::Meta(item(record, now_ms)),
                 None => Answer::NotFound,
             },
@@ -52,6 +53,11 @@ impl Store {
         }
         Answer::Scan { items, more: false }
     }
+}
+
+/// Whether a key's time is over by a clock that has no say in it.
+fn is_due(record: &Record, now_ms: u64) -> bool {
+    record.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms)
 }
 
 fn item(record: &Record, now_ms: u64) -> Item {

@@ -68,6 +68,9 @@ impl Store {
         // A clock that never falls, even were a stamp to: what has expired stays
         // expired, and a deadline is never computed from an earlier time.
         self.clock_ms = self.clock_ms.max(entry.stamp_ms);
+        if mutant!(B71b) && entry.payload == Payload::Noop {
+            self.clients = OnceTable::new(CLIENTS_MAX);
+        }
         self.records.expire(self.clock_ms);
         self.clients.expire(self.clock_ms);
         Ok(command.map(|command| self.execute_once(&command)))
@@ -110,7 +113,8 @@ impl Store {
 
     /// Executes a command, or tells why its `once` forbids it.
     fn execute_once(&mut self, command: &Command) -> Outcome {
-        let Some(once) = &command.once else { return self.execute(command) };
+        let once = command.once.as_ref().filter(|_| !mutant!(B71a));
+        let Some(once) = once else { return self.execute(command) };
         if let Some(outcome) = self.clients.outcome_without_executing(once, self.clock_ms) {
             return outcome;
         }

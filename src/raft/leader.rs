@@ -22,12 +22,17 @@ impl Raft {
         Ok(self.append_own(payload))
     }
 
+    /// Time that has passed in the log has passed for good.
+    fn next_stamp_ms(&self) -> u64 {
+        self.wall_ms.max(self.log.last_stamp_ms())
+    }
+
     /// A leader only ever appends (Figure 3, Leader Append-Only).
     fn append_own(&mut self, payload: Payload) -> LogIndex {
         let entry = Entry {
             index: self.log.last().index.next(),
             term: self.term(),
-            stamp_ms: self.wall_ms.max(self.log.last_stamp_ms()),
+            stamp_ms: if mutant!(B74b) { self.wall_ms } else { self.next_stamp_ms() },
             payload,
         };
         let index = entry.index;

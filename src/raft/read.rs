@@ -65,6 +65,13 @@ impl Reads {
         is_wanted && is_possible
     }
 
+    /// The round that confirms a read which arrives now. Those that are under way
+    /// may have been answered before it came (B38).
+    fn seq_of_next_read(&self) -> u64 {
+        let is_joined = mutant!(B38) && self.started_seq > self.confirmed_seq;
+        self.started_seq + u64::from(!is_joined)
+    }
+
     pub(super) fn confirm(&mut self, seq: u64) {
         self.confirmed_seq = self.confirmed_seq.max(seq);
     }
@@ -83,19 +90,48 @@ impl Raft {
     /// When this node is not the leader.
     pub fn read(&mut self, token: ReadToken, after: LogIndex) -> Result<(), NotLeader> {
         let (commit_index, place) = (self.commit_index, self.log.last().index);
+        let is_trusted = self.trusts_its_role();
         let leader_id = self.leader_id();
         let RoleState::Leader(leadership) = &mut self.role else {
-            return Err(NotLeader { leader_id });
+            return self.refuse_read(token, leader_id);
         };
         let reads = &mut leadership.reads;
         // The session may have proposed `after` in an earlier leadership of ours, and
         // it was truncated since: behind the log's end there is nothing to wait for.
         let own_write = after.min(place);
         // (1): what was committed before our no-op may be more than we know (B37).
-        let read_index = commit_index.max(own_write).max(leadership.first_index);
-        let seq = reads.started_seq + 1;
+        let first_index = if mutant!(B37) { LogIndex(0) } else { leadership.first_index };
+        let read_index = commit_index.max(own_write).max(first_index);
+        let read_index = if mutant!(B39) { LogIndex(0) } else { read_index };
+        let seq = if is_trusted { 0 } else { reads.seq_of_next_read() };
         reads.waiting.push_back(WaitingRead { token, read_index, place, seq });
+        if is_trusted {
+            self.release_confirmed_reads();
+        }
         Ok(())
+    }
+
+    fn refuse_read(
+        &mut self,
+        token: ReadToken,
+        leader_id: Option<NodeId>,
+    ) -> Result<(), NotLeader> {
+        if mutant!(B44) && leader_id.is_some() {
+            let read_index = self.last_applied;
+            self.effects.push(Effect::ReadReady { token, read_index });
+            return Ok(());
+        }
+        Err(NotLeader { leader_id })
+    }
+
+    /// Never: that a node leads, and was heard to a moment ago, says nothing about now.
+    fn trusts_its_role(&self) -> bool {
+        let RoleState::Leader(leadership) = &self.role else { return false };
+        let is_heard = |peer: &&super::PeerState| {
+            peer.silent_ticks <= self.settings.election_timeout_ticks_min
+        };
+        let heard = 1 + leadership.peers.values().filter(is_heard).count();
+        if mutant!(B41b) { heard >= self.membership().quorum_size() } else { mutant!(B41a) }
     }
 
     /// Counts the rounds that the peers have confirmed.
@@ -113,7 +149,8 @@ impl Raft {
             })
             .collect();
         seqs.sort_unstable_by(|a, b| b.cmp(a));
-        leadership.reads.confirm(seqs[quorum_size - 1]);
+        let confirming = if mutant!(B43) { 1.max(quorum_size - 1) } else { quorum_size };
+        leadership.reads.confirm(seqs[confirming - 1]);
         self.release_confirmed_reads();
     }
 

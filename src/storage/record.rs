@@ -62,7 +62,7 @@ impl RecordHeader {
                 index: LogIndex(u64_at(bytes, 16)),
                 term: Term(u64_at(bytes, 24)),
             },
-            stamp_ms: u64_at(bytes, 32),
+            stamp_ms: if mutant!(B69) { 0 } else { u64_at(bytes, 32) },
         })
     }
 

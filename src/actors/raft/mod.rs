@@ -252,7 +252,12 @@ impl Handler<LogPersisted> for RaftActor {
 impl Handler<EntriesRead> for RaftActor {
     type Result = ();
 
-    fn handle(&mut self, message: EntriesRead, ctx: &mut Context<Self>) {
+    fn handle(&mut self, mut message: EntriesRead, ctx: &mut Context<Self>) {
+        if mutant!(B64)
+            && let Some(last) = message.entries.last_mut()
+        {
+            last.payload = Payload::Noop;
+        }
         self.raft.on_entries_read(message.entries);
         self.flush_soon(ctx);
     }
@@ -330,7 +335,8 @@ impl RaftActor {
     /// no entry at or after it is on its way, the leader writes one of its own.
     fn maybe_expire(&mut self) {
         let Some(deadline_ms) = self.next_deadline_ms else { return };
-        if self.clock.wall_ms() >= deadline_ms && self.raft.last_stamp_ms() < deadline_ms {
+        let is_due = self.clock.wall_ms() >= deadline_ms && !mutant!(B74c);
+        if is_due && self.raft.last_stamp_ms() < deadline_ms {
             // A follower leaves it to its leader.
             let _ = self.raft.propose(Payload::Noop);
         }
@@ -377,6 +383,9 @@ impl RaftActor {
                 }),
                 Effect::ReadReady { token, read_index } => {
                     self.add_read(token, read_index, &mut tasks);
+                }
+                Effect::ReadFailed { token } if mutant!(B40) => {
+                    self.add_read(token, LogIndex(0), &mut tasks);
                 }
                 Effect::ReadFailed { token } => self.fail_read(token),
                 Effect::Note(note) => log::info!("{note} node={}", self.raft.id()),

@@ -93,6 +93,7 @@ impl Window {
 
     /// A result came. False when nothing waits for it.
     pub(super) fn answer(&mut self, slot: u64, reply: Reply) -> bool {
+        let slot = if mutant!(B75) { self.first_unanswered_slot() } else { slot };
         let Some(waiting) = slot
             .checked_sub(self.first_slot)
             .and_then(|at| self.queue.get_mut(usize::try_from(at).ok()?))
@@ -110,6 +111,11 @@ impl Window {
                 bytes.max(self.read_bytes - self.read_bytes.saturating_sub(bytes) / 8);
         }
         true
+    }
+
+    fn first_unanswered_slot(&self) -> u64 {
+        let answered = self.queue.iter().take_while(|waiting| waiting.reply.is_some());
+        self.first_slot + answered.count() as u64
     }
 
     /// Answers everything that still waits.
