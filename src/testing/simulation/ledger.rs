@@ -156,7 +156,10 @@ mod tests {
     use super::*;
     use crate::types::{LogIndex, Term};
 
-    fn log(commands: &[(u64, Option<(&'static str, u64)>, Operation)]) -> Ledger {
+    /// When, behind which `once`, and what.
+    type Stamped = (u64, Option<(&'static str, u64)>, Operation);
+
+    fn log(commands: &[Stamped]) -> Ledger {
         let entries: Vec<Entry> = (1..)
             .zip(commands)
             .map(|(index, (stamp_ms, once, operation))| {
