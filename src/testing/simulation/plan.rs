@@ -279,7 +279,8 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     let inflight_entries = append_entries_max * [1, 1, 2, 16][rng.random_range(0..4)];
     writeln!(
         text,
-        "[log]\nsegment_bytes = {}\n[limits]\nrequest_timeout_ms = {}\nvalue_bytes_max = {value_bytes_max}\n\
+        "[log]\nsegment_bytes = {}\n[limits]\nrequest_timeout_ms = {}\n\
+         value_bytes_max = {value_bytes_max}\n\
          inflight_commands_max = {}\ninflight_bytes_max = {}\n\
          append_entries_max = {append_entries_max}\nappend_bytes_max = {append_bytes_max}\n\
          peer_inflight_entries_max = {inflight_entries}\npeer_inflight_bytes_max = {}",
