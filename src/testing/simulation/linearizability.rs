@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use super::history::{Action, Answer, Operation};
 
-/// Steps of one search, before it is given up.
-const STEPS_MAX: u64 = 2_000_000;
+/// Steps of one search, before it is given up: `order` has already had its say.
+const STEPS_MAX: u64 = 100_000;
 
 /// What came of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -70,7 +70,9 @@ pub struct Report {
     /// Commands of clients.
     pub operations: u64,
     /// What was handled by an actor and can be counted from outside: pieces of bytes
-    /// that arrived, disk operations, commands and statuses. Ticks are not among it.
+    /// that arrived, disk operations, commands and statuses, and the ticks of nodes
+    /// that ran. Each is one message of an actor at least; those that it causes are
+    /// not counted.
     pub events: u64,
     /// Faults by kind.
     pub faults: BTreeMap<Fault, u64>,
@@ -152,6 +154,8 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
     };
     has_failed(&world);
     let disk_operations: u64 = world.machines.values().map(|m| m.disk.operations()).sum();
+    let uptime: Duration = world.machines.values().map(|machine| machine.uptime()).sum();
+    let ticks = uptime.as_millis() as u64 / world.plan.settings.raft.tick_ms;
     let operations = world.history.borrow().len() as u64;
     Report {
         seed,
@@ -159,7 +163,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
         hash: world.trace.hash() ^ world.network.hash().rotate_left(1),
         simulated_ms: begin.elapsed().as_millis() as u64,
         operations,
-        events: world.network.deliveries() + disk_operations + world.trace.events(),
+        events: world.network.deliveries() + disk_operations + ticks + world.trace.events(),
         faults: world.faults.borrow().clone(),
         is_given_up: world.is_given_up.get(),
         recovery_ms,

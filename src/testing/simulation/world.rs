@@ -22,7 +22,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::answers::LateAnswers;
 use super::check::{Check, Violation};
@@ -79,6 +79,9 @@ pub(super) struct Machine {
     /// Counts starts of the node.
     pub(super) lives: Cell<u64>,
     life: RefCell<Option<Life>>,
+    /// Since when the node of this life runs, and how long those before it did.
+    began: Cell<Instant>,
+    ran: Cell<Duration>,
     /// What the nemesis has done to the disk in this life.
     pub(super) disk_fault: Cell<Option<Fault>>,
     /// Nobody starts it, for now.
@@ -124,6 +127,8 @@ impl Machine {
             clock,
             lives: Cell::new(0),
             life: RefCell::default(),
+            began: Cell::new(Instant::now()),
+            ran: Cell::default(),
             disk_fault: Cell::default(),
             is_away: Cell::default(),
             is_full: Cell::default(),
@@ -142,6 +147,12 @@ impl Machine {
         self.life.borrow().is_some()
     }
 
+    /// How long its nodes have run, in all their lives.
+    pub(super) fn uptime(&self) -> Duration {
+        let now = if self.is_up() { self.began.get().elapsed() } else { Duration::ZERO };
+        self.ran.get() + now
+    }
+
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         *self.waker.borrow_mut() = Some(cx.waker().clone());
         let mut life = self.life.borrow_mut();
@@ -154,10 +165,15 @@ impl Machine {
             let _ = running.log.as_mut().poll(cx);
         }
         let Poll::Ready(end) = running.main.as_mut().poll(cx) else { return Poll::Pending };
-        let ended = life.take();
         drop(life);
+        let ended = self.take_life();
         drop(ended);
         Poll::Ready(Some(end))
+    }
+
+    fn take_life(&self) -> Option<Life> {
+        self.ran.set(self.uptime());
+        self.life.borrow_mut().take()
     }
 
     fn wake(&self) {
@@ -198,8 +214,7 @@ impl Machine {
             Some(crash) => self.disk.crash(crash),
             None => self.disk.kill(),
         }
-        let life = self.life.borrow_mut().take();
-        drop(life);
+        drop(self.take_life());
         self.disk_fault.set(None);
         self.was_full.set(self.is_full.get());
         self.is_paused.set(false);
@@ -340,6 +355,7 @@ impl World {
             .await
         };
         let log = async move { log_set.run_until(std::future::pending()).await };
+        machine.began.set(Instant::now());
         *machine.life.borrow_mut() = Some(Life { main: Box::pin(main), log: Box::pin(log) });
         let world = Rc::clone(self);
         actix::spawn(async move {
