@@ -43,7 +43,7 @@ impl LateAnswers {
     }
 
     fn pass_on_later(&self, ctx: &mut Context<Self>) {
-        let ms_max = self.world.plan.sync_ms_max;
+        let ms_max = if self.world.is_peace.get() { 1 } else { self.world.plan.sync_ms_max };
         let ms = self.world.random(|rng| rng.random_range(1..=ms_max));
         ctx.run_later(Duration::from_millis(ms), LateAnswers::pass_on);
     }

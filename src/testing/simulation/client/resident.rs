@@ -152,7 +152,7 @@ async fn send(
 ) -> io::Result<()> {
     let (world, news) = (Rc::clone(&this.borrow().world), Rc::clone(&this.borrow().news));
     while !world.is_over.get() {
-        if queue.borrow().len() < OUTSTANDING_MAX {
+        if queue.borrow().len() < OUTSTANDING_MAX && !world.is_hushed.get() {
             let burst = this.borrow_mut().draw_burst(queue);
             writer.write_all(&burst).await?;
         }

@@ -36,6 +36,9 @@ pub(super) async fn read_slowly(world: Rc<World>, number: u64, rng: StdRng) {
     while !world.is_over.get() {
         let ms = client.rng.random_range(0..=3_000);
         sleep(Duration::from_millis(ms)).await;
+        if world.is_hushed.get() {
+            continue;
+        }
         let mut value = client.mind.new_value().to_vec();
         value.resize(world.plan.settings.limits.value_bytes_max, b'.');
         client.execute(key, Action::Set(value.into())).await;
