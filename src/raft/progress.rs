@@ -110,6 +110,12 @@ struct Inflight {
     bytes: u64,
 }
 
+impl Inflight {
+    fn first_index(&self) -> LogIndex {
+        LogIndex(self.last_index.0 + 1 - self.entries as u64)
+    }
+}
+
 impl Progress {
     /// The peer of a leader that has just been elected: "nextIndex, initialized to
     /// leader last log index + 1; matchIndex, initialized to 0" (Figure 2). `runs`
@@ -167,10 +173,13 @@ impl Progress {
     }
 
     /// The connection is gone, and what was under way on it: find out anew what
-    /// the peer has.
+    /// the peer has. Where the oldest request without an answer began, and not behind
+    /// `match_index`: in a new term, or while the peer's disk is busy, that may be far
+    /// back, and the probe would begin the log anew.
     pub fn on_disconnected(&mut self) {
         self.is_connected = false;
-        self.probe_from(self.match_index.next());
+        let unanswered = self.inflight.front().map_or(self.next_index, Inflight::first_index);
+        self.probe_from(unanswered.max(self.match_index.next()));
     }
 
     /// The peer's answer to one of this term's requests.

@@ -406,6 +406,28 @@ fn every_answer_is_reported_and_reports_never_fall() {
 }
 
 /// An acknowledgement of what the leader does not have is a lie: stop.
+/// A peer that has it all, but whose disk has told nothing yet, has acknowledged
+/// nothing in this term: a broken connection must not begin its log anew, entry by
+/// entry (simulation, seed 100369).
+#[test]
+fn a_lost_connection_moves_the_probe_back_no_further_than_what_was_under_way() {
+    let reconnect = |peer: &mut Peer| {
+        peer.progress.on_disconnected();
+        peer.progress.on_connected();
+        peer.settle();
+    };
+    let mut peer = Peer::new(WIDE, &[1; 50], true);
+    peer.heartbeat();
+    reconnect(&mut peer);
+    assert_eq!(peer.sent(), [(50, 0), (50, 0)], "before the first answer");
+    peer.succeed(2, 0);
+    peer.replicate(&["a"], false);
+    peer.replicate(&["b"], false);
+    assert_eq!(peer.sent(), [(50, 1), (51, 1)]);
+    reconnect(&mut peer);
+    assert_eq!(peer.sent(), [(50, 2)], "to the first entry without an answer");
+}
+
 #[test]
 #[should_panic(expected = "which the leader does not have")]
 fn an_acknowledgement_behind_the_leaders_log_stops_the_node() {

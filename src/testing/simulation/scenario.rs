@@ -336,8 +336,18 @@ impl Stage {
             let what = format!("a node that lacks committed entries leads term {sample}");
             self.world.violate(Check::LeaderCompleteness, what);
         }
-        self.world.mend_between(&rest[..1], &rest[1..]);
+        // Not all of them need to have got the last entry before the leader was gone.
+        let longest = rest.iter().copied().max_by_key(|id| self.last_log_index(*id));
+        let longest = longest.expect("there are other nodes");
+        let others: Vec<u64> = rest.into_iter().filter(|id| *id != longest).collect();
+        self.world.mend_between(&[longest], &others);
         self.recovers().await;
+    }
+
+    /// Where a node's log ended when it was last asked.
+    fn last_log_index(&self, id: u64) -> u64 {
+        let samples = self.world.samples.borrow();
+        samples.iter().rev().find(|sample| sample.id == id).map_or(0, |s| s.last_log_index)
     }
 
     /// The clients write for less than any election timeout.
