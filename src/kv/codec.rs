@@ -262,7 +262,7 @@ fn unpack<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, CommandError> {
 
 /// rmp-serde does not say how much it has read, and stops content behind the
 /// last field. Only at the end of the bytes can it not read one more marker.
-fn is_at_end(deserializer: &mut Deserializer<ReadRefReader<'_, [u8]>>) -> bool {
+pub(super) fn is_at_end(deserializer: &mut Deserializer<ReadRefReader<'_, [u8]>>) -> bool {
     matches!(u8::deserialize(deserializer), Err(DecodeError::InvalidMarkerRead(_)))
 }
 

@@ -93,6 +93,39 @@ pub enum Outcome {
     Busy,
 }
 
+impl Outcome {
+    /// Its number in digests and snapshots, and the version in it; part of both
+    /// formats.
+    pub(super) fn to_numbers(self) -> (u64, u64) {
+        match self {
+            Outcome::Stored { version } => (1, version),
+            Outcome::Deleted => (2, 0),
+            Outcome::NotFound => (3, 0),
+            Outcome::VersionMismatch { version } => (4, version),
+            Outcome::Exists { version } => (5, version),
+            Outcome::Stale => (6, 0),
+            Outcome::Full => (7, 0),
+            Outcome::Busy => (8, 0),
+        }
+    }
+
+    /// The inverse; `None` for numbers of no outcome.
+    pub(super) fn from_numbers(kind: u64, version: u64) -> Option<Outcome> {
+        let outcome = match kind {
+            1 => Outcome::Stored { version },
+            2 => Outcome::Deleted,
+            3 => Outcome::NotFound,
+            4 => Outcome::VersionMismatch { version },
+            5 => Outcome::Exists { version },
+            6 => Outcome::Stale,
+            7 => Outcome::Full,
+            8 => Outcome::Busy,
+            _ => return None,
+        };
+        (outcome.to_numbers() == (kind, version)).then_some(outcome)
+    }
+}
+
 /// A read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {

@@ -23,16 +23,7 @@ pub(super) fn key_record(key: &[u8], value: &[u8], version: u64, deadline_ms: Op
 
 /// The hash of a client and what is remembered of it.
 pub(super) fn client_record(name: &[u8], seq: u64, outcome: Outcome, last_used_ms: u64) -> u64 {
-    let (kind, version) = match outcome {
-        Outcome::Stored { version } => (1, version),
-        Outcome::Deleted => (2, 0),
-        Outcome::NotFound => (3, 0),
-        Outcome::VersionMismatch { version } => (4, version),
-        Outcome::Exists { version } => (5, version),
-        Outcome::Stale => (6, 0),
-        Outcome::Full => (7, 0),
-        Outcome::Busy => (8, 0),
-    };
+    let (kind, version) = outcome.to_numbers();
     xxh3_64_with_seed(name, numbers([CLIENT_RECORD, seq, kind, version, last_used_ms]))
 }
 

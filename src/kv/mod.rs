@@ -12,6 +12,7 @@
 //! - `store`: applies entries. `records` holds the keys, `once` the clients,
 //!   `expiry` the order in which either of them goes.
 //! - `query`: reads.
+//! - `snapshot`: a store as bytes, and back.
 //! - `digest`: the hash of one record.
 //!
 //! Why it is built like this: docs/adr/0004-the-store.md.
@@ -25,6 +26,7 @@ mod model;
 mod once;
 mod query;
 mod records;
+mod snapshot;
 mod store;
 
 pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
@@ -32,4 +34,5 @@ pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query};
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
 pub use query::SCAN_BYTES_MAX;
 pub use records::RECORD_OVERHEAD_BYTES;
+pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoader};
 pub use store::Store;

@@ -5,6 +5,8 @@
 //! goes wherever the store goes. So a retry finds the remembered outcome on
 //! whichever node leads by then.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use imbl::OrdMap;
 
@@ -32,6 +34,14 @@ struct Client {
     last_used_ms: u64,
     /// The record's part of the digest.
     hash: u64,
+}
+
+/// What a snapshot holds of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClientState {
+    pub seq: u64,
+    pub outcome: Outcome,
+    pub last_used_ms: u64,
 }
 
 impl Client {
@@ -96,7 +106,6 @@ impl OnceTable {
     }
 
     /// How many clients there are.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
@@ -104,6 +113,23 @@ impl OnceTable {
     /// The sum of the records' hashes.
     pub fn digest(&self) -> u64 {
         self.digest
+    }
+
+    /// The clients whose names lie behind `start`, in byte order.
+    pub fn range_from<'a>(
+        &'a self,
+        start: Bound<&[u8]>,
+    ) -> impl Iterator<Item = (&'a Bytes, ClientState)> + use<'a> {
+        let clients = self.by_name.range::<_, [u8]>((start, Bound::Unbounded));
+        clients.map(|(name, client)| {
+            let Client { seq, outcome, last_used_ms, .. } = *client;
+            (name, ClientState { seq, outcome, last_used_ms })
+        })
+    }
+
+    /// Puts back a client of a snapshot.
+    pub fn restore(&mut self, name: &[u8], state: ClientState) {
+        self.put(name, state.seq, state.outcome, state.last_used_ms);
     }
 
     fn put(&mut self, name: &[u8], seq: u64, outcome: Outcome, last_used_ms: u64) {

@@ -16,10 +16,10 @@ use crate::types::{Entry, LogIndex, Payload};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     pub(super) records: Records,
-    clients: OnceTable,
+    pub(super) clients: OnceTable,
     /// The highest stamp applied: the only clock that the store knows.
-    clock_ms: u64,
-    last_applied: LogIndex,
+    pub(super) clock_ms: u64,
+    pub(super) last_applied: LogIndex,
 }
 
 impl Default for Store {
