@@ -32,6 +32,7 @@ mod recovery;
 #[cfg(any(test, feature = "testing"))]
 mod remains;
 mod segment;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ pub use dump::{VerifyReport, dump, verify};
 pub use error::StorageError;
 #[cfg(any(test, feature = "testing"))]
 pub use remains::{Place, RecordPlace, Remains};
+pub use snapshot::{SnapshotFile, SnapshotHead, SnapshotOffer, SnapshotPart, Snapshots};
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
 use catalog::Catalog;

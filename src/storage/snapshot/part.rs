@@ -1,0 +1,137 @@
+//! A snapshot that is being received, piece by piece.
+//!
+//! Its file is named by the digest that was offered, so that a transfer goes on
+//! where it was, from whichever node has the same snapshot, and no other is mixed
+//! into it. Pieces are not synced one by one: what a loss of power leaves of them
+//! is found out by the digest at the end.
+
+use std::path::PathBuf;
+
+use super::super::disk::{DiskFile, OpenMode};
+use super::super::error::{IoContext, StorageError, damaged};
+use super::{SnapshotFile, Snapshots, name, read_file};
+use crate::types::LogPosition;
+
+/// What files that are being received end in.
+const PART: &str = ".part";
+
+/// A snapshot that another node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotOffer {
+    /// The last entry that is in it.
+    pub last: LogPosition,
+    /// The size of its file.
+    pub bytes: u64,
+    /// The digest of its file.
+    pub digest: u128,
+}
+
+/// See the module.
+pub struct SnapshotPart {
+    offer: SnapshotOffer,
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    received: u64,
+}
+
+impl SnapshotPart {
+    /// What is being received.
+    pub fn offer(&self) -> SnapshotOffer {
+        self.offer
+    }
+
+    /// How many bytes are there: the next piece begins here.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Takes the piece at `offset`. One that does not begin where the last one
+    /// ended is an old one, or was sent in vain: it is not taken.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn take(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let fits = offset + bytes.len() as u64 <= self.offer.bytes;
+        if offset == self.received && fits {
+            self.file.write_at(offset, bytes).during("write", &self.path)?;
+            self.received += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Whether all is there.
+    pub fn is_complete(&self) -> bool {
+        self.received == self.offer.bytes
+    }
+}
+
+impl Snapshots {
+    /// Begins to receive what is offered, or goes on; what was received of another
+    /// snapshot is removed.
+    ///
+    /// # Errors
+    /// When the disk does not let it.
+    pub fn receive(&self, offer: SnapshotOffer) -> Result<SnapshotPart, StorageError> {
+        let part = format!("{}.{:032x}{PART}", name(offer.last), offer.digest);
+        self.remove_where(|name| name.ends_with(PART) && name != part)?;
+        let path = self.dir.join(&part);
+        let names = self.disk.list(&self.dir).during("list", &self.dir)?;
+        let mode = if names.contains(&part) { OpenMode::Write } else { OpenMode::Create };
+        let file = self.disk.open(&path, mode).during("open", &path)?;
+        let received = file.bytes().during("look at", &path)?;
+        if received > offer.bytes {
+            // None of ours is too long: whatever it is, it is of no use.
+            let file = self.disk.open(&path, OpenMode::Create).during("create", &path)?;
+            return Ok(SnapshotPart { offer, path, file, received: 0 });
+        }
+        Ok(SnapshotPart { offer, path, file, received })
+    }
+
+    /// Turns what was received into a snapshot, durably, if it is what was offered.
+    ///
+    /// # Errors
+    /// When it is not: it is removed then, and can be received again.
+    ///
+    /// # Panics
+    /// When there is some of it yet to come.
+    pub fn complete(&self, mut part: SnapshotPart) -> Result<SnapshotFile, StorageError> {
+        assert!(part.is_complete(), "a snapshot is completed when all of it is there");
+        part.file.sync_data().during("sync", &part.path)?;
+        let read = read_file(&*self.disk, &part.path, |_| Ok::<_, StorageError>(()));
+        let found = read.and_then(|found| {
+            let is_offered =
+                found.digest == part.offer.digest && found.head.last == part.offer.last;
+            is_offered
+                .then_some(found)
+                .ok_or_else(|| damaged(&part.path, 0, "this is another snapshot than was offered"))
+        });
+        if let Err(StorageError::Damaged { .. }) = &found {
+            self.remove_where(|name| name.ends_with(PART))?;
+        }
+        let found = found?;
+        let path = self.path(part.offer.last);
+        self.disk.rename(&part.path, &path).during("rename to", &path)?;
+        self.disk.sync_dir(&self.dir).during("sync the directory", &self.dir)?;
+        self.remove_old()?;
+        Ok(found)
+    }
+
+    /// A piece of a snapshot's file, for another node: at most so many bytes, none
+    /// at its end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn piece(
+        &self,
+        last: LogPosition,
+        offset: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, StorageError> {
+        let path = self.path(last);
+        let file = self.disk.open(&path, OpenMode::Read).during("open", &path)?;
+        let mut piece = vec![0; bytes_max];
+        let read = file.read_at(offset, &mut piece).during("read", &path)?;
+        piece.truncate(read);
+        Ok(piece)
+    }
+}

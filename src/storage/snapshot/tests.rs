@@ -1,0 +1,204 @@
+use std::io::ErrorKind;
+
+use super::*;
+use crate::testing::{Crash, SimDisk};
+use crate::types::NodeId;
+
+/// One with a data directory, which `Storage` makes.
+fn disk() -> SimDisk {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new("data/1")).unwrap();
+    disk.sync_dir(Path::new("")).unwrap();
+    disk.sync_dir(Path::new("data")).unwrap();
+    disk
+}
+
+fn at(index: u64) -> LogPosition {
+    LogPosition { term: Term(3), index: LogIndex(index) }
+}
+
+fn head(index: u64) -> SnapshotHead {
+    let membership = Membership { voters: [1, 2, 3].map(NodeId).into() };
+    SnapshotHead {
+        cluster: "coracle".to_owned(),
+        last: at(index),
+        stamp_ms: 77,
+        membership: Some((LogIndex(2), membership)),
+    }
+}
+
+fn bodies(index: u64) -> Vec<Vec<u8>> {
+    vec![vec![index as u8; 700], Vec::new(), b"a last one".to_vec()]
+}
+
+fn open(disk: &SimDisk) -> Result<Snapshots, StorageError> {
+    Snapshots::open(Box::new(disk.clone()), Path::new("data/1"))
+}
+
+fn write(snapshots: &Snapshots, index: u64) -> Result<SnapshotFile, StorageError> {
+    snapshots.write(&head(index), bodies(index).into_iter())
+}
+
+fn read(
+    snapshots: &Snapshots,
+    last: LogPosition,
+) -> Result<(SnapshotFile, Vec<Vec<u8>>), StorageError> {
+    let mut bodies = Vec::new();
+    let file = snapshots.read(last, |body| {
+        bodies.push(body.to_vec());
+        Ok::<_, StorageError>(())
+    })?;
+    Ok((file, bodies))
+}
+
+fn offer(file: &SnapshotFile) -> SnapshotOffer {
+    SnapshotOffer { last: file.head.last, bytes: file.bytes, digest: file.digest }
+}
+
+#[test]
+fn what_was_written_is_read_and_the_two_newest_are_kept() {
+    let disk = disk();
+    let snapshots = open(&disk).unwrap();
+    for index in [5, 10, 200] {
+        let written = write(&snapshots, index).unwrap();
+        assert_eq!(read(&snapshots, at(index)).unwrap(), (written, bodies(index)));
+    }
+    assert_eq!(snapshots.list().unwrap(), [at(200), at(10)]);
+    disk.crash(Crash::LoseUnsynced);
+    assert_eq!(open(&disk).unwrap().list().unwrap(), [at(200), at(10)]);
+}
+
+#[test]
+fn equal_snapshots_are_equal_files_on_every_disk() {
+    let disks = [disk(), disk()];
+    let files = disks.each_ref().map(|disk| write(&open(disk).unwrap(), 5).unwrap());
+    assert_eq!(files[0], files[1]);
+    let path = Path::new("data/1/snapshot/00000000000000000005-3.snapshot");
+    assert_eq!(disks[0].contents(path), disks[1].contents(path));
+}
+
+#[test]
+fn a_power_cut_at_any_step_leaves_the_new_one_whole_or_not_at_all() {
+    for crash in [Crash::LoseUnsynced, Crash::KeepUnsynced, Crash::Seeded(1), Crash::Seeded(2)] {
+        for operations in 0.. {
+            let disk = disk();
+            let snapshots = open(&disk).unwrap();
+            write(&snapshots, 5).unwrap();
+            disk.cut_power_after(operations);
+            let written = write(&snapshots, 10);
+            disk.crash(crash);
+            let snapshots = open(&disk).unwrap();
+            let found = snapshots.list().unwrap();
+            assert!(found.contains(&at(5)), "{found:?}");
+            for last in &found {
+                assert_eq!(read(&snapshots, *last).unwrap().1, bodies(last.index.0));
+            }
+            assert!(disk.paths().iter().all(|path| !path.to_string_lossy().ends_with(UNFINISHED)));
+            if written.is_ok() {
+                assert!(found.contains(&at(10)), "it was said to be durable");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flip_of_any_bit_and_a_cut_at_any_byte_are_noticed() {
+    let disk = disk();
+    let snapshots = open(&disk).unwrap();
+    let file = write(&snapshots, 5).unwrap();
+    let path = snapshots.path(at(5));
+    let whole = disk.contents(&path);
+    assert_eq!(whole.len() as u64, file.bytes);
+    for offset in 0..whole.len() {
+        disk.flip_bit(&path, offset as u64, offset as u32 % 8);
+        assert!(matches!(read(&snapshots, at(5)), Err(StorageError::Damaged { .. })), "{offset}");
+        disk.set_contents(&path, whole[..offset].to_vec());
+        assert!(matches!(read(&snapshots, at(5)), Err(StorageError::Damaged { .. })), "{offset}");
+        disk.set_contents(&path, whole.clone());
+    }
+    disk.set_contents(&path, [whole.as_slice(), &[0]].concat());
+    assert!(read(&snapshots, at(5)).is_err(), "something behind the end");
+    disk.set_contents(&path, whole);
+    read(&snapshots, at(5)).unwrap();
+}
+
+#[test]
+fn a_failed_write_or_sync_leaves_no_snapshot() {
+    for (nth, is_sync) in [(1, false), (3, false), (1, true)] {
+        let disk = disk();
+        let snapshots = open(&disk).unwrap();
+        match is_sync {
+            true => disk.fail_sync(nth, ErrorKind::Other),
+            false => disk.fail_write(nth, ErrorKind::StorageFull),
+        }
+        assert!(matches!(write(&snapshots, 5), Err(StorageError::Io { .. })));
+        disk.kill();
+        assert_eq!(open(&disk).unwrap().list().unwrap(), []);
+    }
+}
+
+#[test]
+fn a_transfer_goes_on_after_a_restart_and_only_at_the_right_place() {
+    let (sender, receiver) = (disk(), disk());
+    let source = open(&sender).unwrap();
+    let file = write(&source, 5).unwrap();
+    let mut part = open(&receiver).unwrap().receive(offer(&file)).unwrap();
+    while !part.is_complete() {
+        let offset = part.received();
+        let piece = source.piece(at(5), offset, 100).unwrap();
+        part.take(offset + 1, &piece).unwrap();
+        assert_eq!(part.received(), offset, "a piece from further on is not taken");
+        part.take(offset, &piece).unwrap();
+        part.take(offset, &piece).unwrap();
+        assert_eq!(part.received(), offset + piece.len() as u64, "nor is one twice");
+        drop(part);
+        receiver.kill();
+        part = open(&receiver).unwrap().receive(offer(&file)).unwrap();
+    }
+    let target = open(&receiver).unwrap();
+    assert_eq!(target.complete(part).unwrap(), file);
+    receiver.crash(Crash::LoseUnsynced);
+    assert_eq!(read(&open(&receiver).unwrap(), at(5)).unwrap(), (file, bodies(5)));
+}
+
+#[test]
+fn pieces_of_two_snapshots_make_none() {
+    let (sender, receiver) = (disk(), disk());
+    let source = open(&sender).unwrap();
+    let (old, new) = (write(&source, 5).unwrap(), write(&source, 10).unwrap());
+    let target = open(&receiver).unwrap();
+    let mut part = target.receive(offer(&old)).unwrap();
+    part.take(0, &source.piece(at(5), 0, 300).unwrap()).unwrap();
+    let mut part = target.receive(offer(&new)).unwrap();
+    assert_eq!(part.received(), 0, "what was received of the other is gone");
+    part.take(0, &source.piece(at(5), 0, 300).unwrap()).unwrap();
+    part.take(300, &source.piece(at(10), 300, 10_000).unwrap()).unwrap();
+    assert!(part.is_complete());
+    assert!(matches!(target.complete(part), Err(StorageError::Damaged { .. })));
+    assert_eq!(target.receive(offer(&new)).unwrap().received(), 0, "and can be received again");
+}
+
+#[test]
+fn a_transfer_over_a_loss_of_power_is_whole_or_begins_anew() {
+    let sender = disk();
+    let source = open(&sender).unwrap();
+    let file = write(&source, 5).unwrap();
+    for seed in 0..50 {
+        let receiver = disk();
+        let mut part = open(&receiver).unwrap().receive(offer(&file)).unwrap();
+        part.take(0, &source.piece(at(5), 0, 400).unwrap()).unwrap();
+        receiver.crash(Crash::Seeded(seed));
+        let target = open(&receiver).unwrap();
+        loop {
+            let mut part = target.receive(offer(&file)).unwrap();
+            let received = part.received();
+            part.take(received, &source.piece(at(5), received, 10_000).unwrap()).unwrap();
+            match target.complete(part) {
+                Ok(found) => break assert_eq!(found, file),
+                Err(error) => assert!(received > 0, "{error}"),
+            }
+        }
+        assert_eq!(read(&target, at(5)).unwrap().1, bodies(5));
+    }
+}
