@@ -234,19 +234,35 @@ impl Membership {
 /// The terms of a whole log, run-length encoded: a run for each term that has
 /// entries. All that the rules of Raft ask of a log's past, in a few bytes.
 ///
+/// A log begins behind its base, the position of the last entry that a snapshot
+/// has taken the place of (docs/adr/0008); a new log's base is 0@0. Of what is
+/// before the base nothing is known, but that it is committed.
+///
 /// Invariant: runs have rising first indexes and rising terms; the first begins
-/// at index 1; `last` lies in the last run.
+/// right behind the base, and its term is not below the base's; `last_index` lies
+/// in the last run, or is the base's when there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TermRuns {
+    base: LogPosition,
     runs: Vec<LogPosition>,
     last_index: LogIndex,
 }
 
 impl TermRuns {
-    /// The position of the last entry; index and term 0 when the log is empty.
+    /// A log without entries behind `base`.
+    pub fn behind(base: LogPosition) -> TermRuns {
+        TermRuns { base, runs: Vec::new(), last_index: base.index }
+    }
+
+    /// The position that the log begins behind.
+    pub fn base(&self) -> LogPosition {
+        self.base
+    }
+
+    /// The position of the last entry; the base when the log is empty.
     pub fn last(&self) -> LogPosition {
         LogPosition {
-            term: self.runs.last().map_or(Term(0), |run| run.term),
+            term: self.runs.last().map_or(self.base.term, |run| run.term),
             index: self.last_index,
         }
     }
@@ -267,7 +283,11 @@ impl TermRuns {
     }
 
     /// Forgets `index` and all behind it.
+    ///
+    /// # Panics
+    /// When that is at or before the base: what a snapshot stands for is committed.
     pub fn truncate_from(&mut self, index: LogIndex) {
+        assert!(index > self.base.index, "nothing that is committed is truncated");
         if index > self.last_index {
             return;
         }
@@ -276,10 +296,31 @@ impl TermRuns {
         self.runs.truncate(keep);
     }
 
-    /// The term of the entry at `index`: 0 before the log, `None` behind it.
+    /// Forgets all entries up to `base`, which is in the log: it begins behind it
+    /// from now on. Does nothing when it does already.
+    ///
+    /// # Panics
+    /// When the log does not hold `base`.
+    pub fn compact_to(&mut self, base: LogPosition) {
+        if base.index <= self.base.index {
+            return;
+        }
+        assert!(self.contains(base), "a log is compacted to an entry that it holds");
+        let gone = self.runs.partition_point(|run| run.index <= base.index);
+        // The run that reaches over the base begins behind it from now on.
+        let ends_at = self.runs.get(gone).map_or(self.last_index, |run| run.index.prev());
+        self.runs.drain(..gone);
+        if ends_at > base.index {
+            self.runs.insert(0, LogPosition { index: base.index.next(), ..base });
+        }
+        self.base = base;
+    }
+
+    /// The term of the entry at `index`, or of the base; `None` before it and
+    /// behind the log.
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        if index == LogIndex(0) {
-            return Some(Term(0));
+        if index == self.base.index {
+            return Some(self.base.term);
         }
         self.run_of(index).map(|run| run.term)
     }
@@ -289,13 +330,18 @@ impl TermRuns {
         self.term_at(position.index) == Some(position.term)
     }
 
-    /// The first index of the term of the entry at `index`.
+    /// The first index of the term of the entry at `index`, as far as the log
+    /// reaches back.
     pub fn first_index_of_run(&self, index: LogIndex) -> Option<LogIndex> {
         self.run_of(index).map(|run| run.index)
     }
 
-    /// The last index whose term is at most `term`; 0 when there is none.
+    /// The last index whose term is at most `term`: the base's, or 0, when no
+    /// entry's is.
     pub fn last_index_up_to_term(&self, term: Term) -> LogIndex {
+        if self.base.term > term {
+            return LogIndex(0);
+        }
         let behind = self.runs.partition_point(|run| run.term <= term);
         match self.runs.get(behind) {
             Some(run) => run.index.prev(),
@@ -309,7 +355,7 @@ impl TermRuns {
     }
 
     fn run_of(&self, index: LogIndex) -> Option<LogPosition> {
-        if index == LogIndex(0) || index > self.last_index {
+        if index <= self.base.index || index > self.last_index {
             return None;
         }
         let behind = self.runs.partition_point(|run| run.index <= index);
@@ -322,9 +368,10 @@ impl TermRuns {
 pub struct LogSummary {
     /// Its terms and its end.
     pub runs: TermRuns,
-    /// Every membership entry, oldest first.
+    /// The membership in force at the base, if any is, and every membership entry
+    /// behind it, oldest first.
     pub memberships: Vec<(LogIndex, Membership)>,
-    /// The stamp of its last entry; 0 when it is empty.
+    /// The stamp of its last entry, or of its base.
     pub last_stamp_ms: u64,
 }
 
@@ -359,6 +406,50 @@ mod tests {
             let expected = terms.iter().filter(|t| **t <= term).count() as u64;
             assert_eq!(runs.last_index_up_to_term(Term(term)), LogIndex(expected));
         }
+    }
+
+    /// The same log, without what is before each possible base.
+    #[test]
+    fn a_compacted_log_says_the_same_of_what_is_left() {
+        let terms = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
+        let whole = runs(&terms);
+        for base in 0..=terms.len() as u64 {
+            let position =
+                LogPosition { index: LogIndex(base), term: whole.term_at(LogIndex(base)).unwrap() };
+            let mut log = whole.clone();
+            log.compact_to(position);
+            assert_eq!((log.base(), log.last()), (position, whole.last()));
+            for index in (0..12).map(LogIndex) {
+                let is_known = index.0 >= base;
+                assert_eq!(log.term_at(index), whole.term_at(index).filter(|_| is_known));
+                let first = whole.first_index_of_run(index).filter(|_| index.0 > base);
+                let first = first.map(|first| first.max(LogIndex(base + 1)));
+                assert_eq!(log.first_index_of_run(index), first, "{index} behind {base}");
+            }
+            for term in (0..8).map(Term) {
+                let expected = Some(whole.last_index_up_to_term(term)).filter(|i| i.0 >= base);
+                assert_eq!(log.last_index_up_to_term(term), expected.unwrap_or_default());
+            }
+            let mut pushed = TermRuns::behind(position);
+            for index in (base + 1)..=10 {
+                let index = LogIndex(index);
+                pushed.push(LogPosition { index, term: whole.term_at(index).unwrap() });
+            }
+            assert_eq!(pushed, log);
+            for keep in base..=10 {
+                let (mut cut, mut both) = (log.clone(), whole.clone());
+                cut.truncate_from(LogIndex(keep + 1));
+                both.truncate_from(LogIndex(keep + 1));
+                both.compact_to(position);
+                assert_eq!(cut, both);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "an entry that it holds")]
+    fn a_log_is_not_compacted_to_what_it_does_not_hold() {
+        runs(&[1, 1]).compact_to(LogPosition { term: Term(2), index: LogIndex(2) });
     }
 
     #[test]

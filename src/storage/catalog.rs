@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::error::{IoContext, StorageError, damaged};
-use super::segment::{Found, Window, segment_path};
+use super::hard_state::LogStart;
+use super::segment::{Found, SegmentHeader, Window, segment_path};
 use crate::types::{Entry, LogIndex, LogPosition, TermRuns};
 
 /// A point for about so many bytes of journal: how much is read in vain at most
@@ -27,25 +28,35 @@ struct Point {
     offset: u64,
 }
 
+/// What is known of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SegmentStart {
+    salt: u32,
+    /// The end of the log when it was made.
+    prev: LogPosition,
+}
+
 /// See the module.
 pub(super) struct Catalog {
     dir: PathBuf,
     runs: TermRuns,
     points: Vec<Point>,
-    /// Those of segments 1, 2, ...
-    salts: Vec<u32>,
+    first_segment: u64,
+    /// From the first segment on.
+    segments: Vec<SegmentStart>,
     /// The segment that was read last: reads come in sequences.
     open: Option<(u64, Box<dyn DiskFile>)>,
 }
 
 impl Catalog {
-    /// That of a log in `dir` without segments.
-    pub fn new(dir: &Path) -> Catalog {
+    /// That of a log in `dir` without segments, which begins as `start` says.
+    pub fn new(dir: &Path, start: LogStart) -> Catalog {
         Catalog {
             dir: dir.to_owned(),
-            runs: TermRuns::default(),
+            runs: TermRuns::behind(start.base),
             points: Vec::new(),
-            salts: Vec::new(),
+            first_segment: start.first_segment,
+            segments: Vec::new(),
             open: None,
         }
     }
@@ -56,13 +67,43 @@ impl Catalog {
     }
 
     /// Adds the next segment.
-    pub fn add_segment(&mut self, salt: u32) {
-        self.salts.push(salt);
+    pub fn add_segment(&mut self, header: &SegmentHeader) {
+        self.segments.push(SegmentStart { salt: header.salt, prev: header.prev });
+    }
+
+    /// The number of the first segment.
+    pub fn first_segment(&self) -> u64 {
+        self.first_segment
     }
 
     /// The number of the last segment.
-    pub fn segments(&self) -> u64 {
-        self.salts.len() as u64
+    pub fn last_segment(&self) -> u64 {
+        self.first_segment + self.segments.len() as u64 - 1
+    }
+
+    /// Where the log could begin, at the latest, for its base to be at `limit` or
+    /// before: behind whole segments, all of whose entries come before those of the
+    /// later ones.
+    pub fn start_at_latest(&self, limit: LogIndex) -> LogStart {
+        let fits = |segment: &SegmentStart| {
+            segment.prev.index <= limit && self.runs.contains(segment.prev)
+        };
+        let numbered = (self.first_segment..).zip(&self.segments);
+        let fit = numbered.filter(|(_, segment)| fits(segment)).last();
+        let (first_segment, base) = fit
+            .map_or((self.first_segment, self.runs.base()), |(number, segment)| {
+                (number, segment.prev)
+            });
+        LogStart { first_segment, base, resetting: false }
+    }
+
+    /// Forgets the segments before the start.
+    pub fn compact(&mut self, start: LogStart) {
+        self.segments.drain(..(start.first_segment - self.first_segment) as usize);
+        self.first_segment = start.first_segment;
+        self.points.retain(|point| point.segment >= start.first_segment);
+        self.runs.compact_to(start.base);
+        self.open = None;
     }
 
     /// Adds a record of the last segment. It supersedes what stood at its index
@@ -73,7 +114,7 @@ impl Catalog {
     pub fn add_record(&mut self, position: LogPosition, offset: u64) -> Result<(), String> {
         let last = self.runs.last();
         let index = position.index;
-        if index == LogIndex(0) || index > last.index.next() {
+        if index <= self.runs.base().index || index > last.index.next() {
             return Err(format!("entry {position} does not follow entry {last}"));
         }
         let prev_term = self.runs.term_at(index.prev()).expect("the log reaches to it");
@@ -87,7 +128,7 @@ impl Catalog {
             self.points.truncate(keep);
         }
         self.runs.push(position);
-        let segment = self.segments();
+        let segment = self.last_segment();
         let near = self.points.last().is_some_and(|point| {
             point.segment == segment && offset < point.offset + POINT_DISTANCE_BYTES
         });
@@ -106,10 +147,13 @@ impl Catalog {
         bytes_max: u64,
     ) -> Result<Vec<Entry>, StorageError> {
         let to = to.min(self.runs.last().index);
+        if from <= self.runs.base().index {
+            return Ok(Vec::new());
+        }
         let mut entries: Vec<Entry> = Vec::new();
         let mut bytes = 0;
         let mut next = from;
-        while from != LogIndex(0) && next <= to {
+        while next <= to {
             let behind = self.points.partition_point(|point| point.index <= next);
             let point = self.points[behind - 1];
             let to = self.points.get(behind).map_or(to, |point| to.min(point.index.prev()));
@@ -143,7 +187,7 @@ impl Catalog {
             Some((segment, file)) if segment == point.segment => file,
             _ => disk.open(&path, OpenMode::Read).during("open", &path)?,
         };
-        let salt = self.salts[point.segment as usize - 1];
+        let salt = self.segments[(point.segment - self.first_segment) as usize].salt;
         let file_bytes = file.bytes().during("look at", &path)?;
         let mut window = Window::new(&*file, file_bytes, READ_BYTES);
         let mut entries = Vec::new();

@@ -58,7 +58,7 @@ pub fn dump(
     for note in &scanned.notes {
         writeln!(out, "# {note}").during("write", output)?;
     }
-    let mut next = from.max(LogIndex(1));
+    let mut next = from.max(scanned.catalog.runs().base().index.next());
     loop {
         let entries = scanned.catalog.read(disk, next, to, DUMP_BYTES)?;
         let Some(last) = entries.last() else { return Ok(()) };
@@ -78,9 +78,9 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, StorageError>
     let (scanned, _lock) = inspect(disk, dir)?;
     let last = scanned.summary.runs.last();
     Ok(VerifyReport {
-        segments: scanned.catalog.segments(),
+        segments: scanned.catalog.last_segment() + 1 - scanned.catalog.first_segment(),
         records: scanned.records,
-        superseded: scanned.records - last.index.0,
+        superseded: scanned.records - (last.index.0 - scanned.catalog.runs().base().index.0),
         last,
         hard_state: scanned.loaded.newest.hard_state,
         notes: scanned.notes,

@@ -23,6 +23,8 @@ const FORMAT_VERSION: u32 = 1;
 const CUTTING: u32 = 1;
 /// The server is a newcomer.
 const NEWCOMER: u32 = 2;
+/// The log is being reset.
+const RESETTING: u32 = 4;
 const CRC_OFFSET: usize = COPY_BYTES - 4;
 const COPY_NAMES: [&str; 2] = ["A", "B"];
 
@@ -49,6 +51,33 @@ impl Seal {
         last: LogPosition { term: Term(0), index: LogIndex(0) },
         cutting: false,
     };
+
+    /// The seal of a log that begins so, without entries.
+    pub fn at_begin_of(start: LogStart) -> Seal {
+        Seal { segment: start.first_segment, last: start.base, ..Seal::START }
+    }
+}
+
+/// Where the log begins (docs/adr/0008): one record with term and vote, so that
+/// the base and the segment behind it change together (B55).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LogStart {
+    /// The segments before are void: a crash came before they were removed.
+    pub first_segment: u64,
+    /// The last entry that is no longer in the log.
+    pub base: LogPosition,
+    /// The first segment is being made, to replace all before: whatever has its
+    /// name is void, too.
+    pub resetting: bool,
+}
+
+impl LogStart {
+    /// That of a new server.
+    pub const FIRST: LogStart = LogStart {
+        first_segment: 1,
+        base: LogPosition { term: Term(0), index: LogIndex(0) },
+        resetting: false,
+    };
 }
 
 /// One copy.
@@ -57,6 +86,7 @@ pub(super) struct Copy {
     /// Rises with every save.
     pub sequence: u64,
     pub hard_state: HardState,
+    pub start: LogStart,
     pub seal: Seal,
 }
 
@@ -65,6 +95,7 @@ impl Copy {
     pub const FIRST: Copy = Copy {
         sequence: 1,
         hard_state: HardState { current_term: Term(0), voted_for: None, is_newcomer: true },
+        start: LogStart::FIRST,
         seal: Seal::START,
     };
 
@@ -72,7 +103,11 @@ impl Copy {
         let mut bytes = [0; COPY_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-        let flags = [(self.seal.cutting, CUTTING), (self.hard_state.is_newcomer, NEWCOMER)];
+        let flags = [
+            (self.seal.cutting, CUTTING),
+            (self.hard_state.is_newcomer, NEWCOMER),
+            (self.start.resetting, RESETTING),
+        ];
         let flags: u32 = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
         bytes[12..16].copy_from_slice(&flags.to_le_bytes());
         let voted_for = self.hard_state.voted_for.map_or(0, |node| node.0);
@@ -84,6 +119,9 @@ impl Copy {
             self.seal.offset,
             self.seal.last.index.0,
             self.seal.last.term.0,
+            self.start.first_segment,
+            self.start.base.index.0,
+            self.start.base.term.0,
         ];
         for (place, number) in bytes[16..].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
@@ -113,6 +151,14 @@ impl Copy {
                 current_term: Term(u64_at(bytes, 24)),
                 voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
                 is_newcomer: flags & NEWCOMER != 0,
+            },
+            start: LogStart {
+                first_segment: u64_at(bytes, 72),
+                base: LogPosition {
+                    index: LogIndex(u64_at(bytes, 80)),
+                    term: Term(u64_at(bytes, 88)),
+                },
+                resetting: flags & RESETTING != 0,
             },
             seal: Seal {
                 segment: u64_at(bytes, 40),
@@ -223,7 +269,7 @@ impl HardStateFile {
         self.current
     }
 
-    /// Makes a state durable.
+    /// Makes term, vote and seal durable.
     pub fn save(&mut self, hard_state: HardState, seal: Seal) -> Result<(), StorageError> {
         let is_new_term = hard_state.current_term > self.current.hard_state.current_term;
         if mutant!(B01a) && is_new_term {
@@ -232,7 +278,16 @@ impl HardStateFile {
         }
         let voted_for = hard_state.voted_for.filter(|_| !(mutant!(B01b) && is_new_term));
         let hard_state = HardState { voted_for, ..hard_state };
-        self.current = Copy { sequence: self.current.sequence + 1, hard_state, seal };
+        self.save_copy(Copy { hard_state, seal, ..self.current })
+    }
+
+    /// Makes it durable where the log begins, and how far it reaches.
+    pub fn save_start(&mut self, start: LogStart, seal: Seal) -> Result<(), StorageError> {
+        self.save_copy(Copy { start, seal, ..self.current })
+    }
+
+    fn save_copy(&mut self, copy: Copy) -> Result<(), StorageError> {
+        self.current = Copy { sequence: self.current.sequence + 1, ..copy };
         self.write_copy(0)?;
         self.write_copy(1)
     }

@@ -5,7 +5,8 @@
 //! a truncation (5.3: a follower deletes entries that conflict) is never a step
 //! of its own that a crash could leave half done. The journal is cut into
 //! segment files, which are prewritten with zeros, so that most syncs are of an
-//! overwrite, which is cheaper than an append. docs/internals/log_format.md draws
+//! overwrite, which is cheaper than an append. It begins behind a *base*, the last
+//! entry that a snapshot stands for. docs/internals/log_format.md draws
 //! every byte and docs/adr/0003-the-log-on-disk.md says why.
 //!
 //! Everything here blocks and knows no actor. Files are reached only through
@@ -46,7 +47,7 @@ pub use snapshot::{SnapshotFile, SnapshotHead, SnapshotOffer, SnapshotPart, Snap
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
 use catalog::Catalog;
 use error::IoContext;
-use hard_state::{HardStateFile, Seal};
+use hard_state::{HardStateFile, LogStart, Seal};
 use identity::Identity;
 use recovery::Scanned;
 use segment::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED, log_dir, segment_path};
@@ -114,6 +115,23 @@ struct TailSegment {
 }
 
 impl TailSegment {
+    /// Makes a segment without records.
+    fn create(
+        disk: &dyn Disk,
+        dir: &Path,
+        header: &SegmentHeader,
+    ) -> Result<TailSegment, StorageError> {
+        Ok(TailSegment {
+            path: segment_path(dir, header.number),
+            file: segment::create_segment(disk, dir, header)?,
+            salt: header.salt,
+            file_bytes: SEGMENT_HEADER_BYTES,
+            end: SEGMENT_HEADER_BYTES,
+            synced: SEGMENT_HEADER_BYTES,
+            synced_last: header.prev,
+        })
+    }
+
     fn sync(&mut self, last: LogPosition) -> Result<(), StorageError> {
         if self.synced < self.end {
             let synced = self.file.sync_data();
@@ -154,9 +172,12 @@ impl Storage {
             log: scanned.summary.clone(),
             notes: scanned.notes.clone(),
         };
-        remove_unfinished(&*disk, dir)?;
-        let (hard_state, tail) = settle(&*disk, dir, &scanned)?;
-        let catalog = scanned.catalog;
+        remove_remains(&*disk, dir, &scanned.void)?;
+        let (hard_state, tail, catalog) = if scanned.loaded.newest.start.resetting {
+            finish_reset(&*disk, dir, node_id, scanned)?
+        } else {
+            settle(&*disk, dir, scanned)?
+        };
         let dir = dir.to_owned();
         let storage = Storage {
             disk,
@@ -170,6 +191,11 @@ impl Storage {
             _lock: lock,
         };
         Ok((storage, recovered))
+    }
+
+    /// The position that the log begins behind; 0@0 until it was compacted.
+    pub fn base(&self) -> LogPosition {
+        self.catalog.runs().base()
     }
 
     /// The position of the last entry, durable or not.
@@ -244,6 +270,52 @@ impl Storage {
         self.guarded(|storage| storage.catalog.read(&*storage.disk, from, to, bytes_max))
     }
 
+    /// Removes whole segments whose entries all come at or before `limit`, up to
+    /// which a durable snapshot has to stand for them. Returns where the log
+    /// begins now.
+    ///
+    /// # Errors
+    /// When a write, a sync or a removal fails, and ever after.
+    pub fn compact(&mut self, limit: LogIndex) -> Result<LogPosition, StorageError> {
+        self.guarded(|storage| {
+            let start = storage.catalog.start_at_latest(limit);
+            let void = storage.catalog.first_segment()..start.first_segment;
+            if !void.is_empty() {
+                // The decision first: from here on they are void, removed or not.
+                storage.hard_state.save_start(start, storage.synced_seal())?;
+                storage.catalog.compact(start);
+                remove_segments(&*storage.disk, &storage.dir, void)?;
+            }
+            Ok(start.base)
+        })
+    }
+
+    /// Replaces the whole log by one without entries that begins behind `base`,
+    /// which a durable snapshot has to stand for: the log does not hold it (§7).
+    ///
+    /// # Errors
+    /// When a write, a sync or a removal fails, and ever after.
+    ///
+    /// # Panics
+    /// When the log holds `base`: that is a compaction.
+    pub fn reset(&mut self, base: LogPosition) -> Result<(), StorageError> {
+        assert!(!self.catalog.runs().contains(base), "a log that reaches a snapshot goes on");
+        self.guarded(|storage| {
+            let void = storage.catalog.first_segment()..=storage.catalog.last_segment();
+            let start = LogStart {
+                first_segment: storage.catalog.last_segment() + 1,
+                base,
+                resetting: true,
+            };
+            // The decision first, and in one record: a crash at any place behind it is
+            // finished by the next start.
+            storage.hard_state.save_start(start, Seal::at_begin_of(start))?;
+            (storage.tail, storage.catalog) =
+                begin_log(&*storage.disk, &storage.dir, storage.node_id, &mut storage.hard_state)?;
+            remove_segments(&*storage.disk, &storage.dir, void)
+        })
+    }
+
     /// Nothing is tried after an error (B62).
     fn guarded<T>(
         &mut self,
@@ -259,7 +331,7 @@ impl Storage {
 
     fn synced_seal(&self) -> Seal {
         Seal {
-            segment: self.catalog.segments(),
+            segment: self.catalog.last_segment(),
             offset: self.tail.synced,
             last: self.tail.synced_last,
             cutting: false,
@@ -332,22 +404,13 @@ impl Storage {
             self.tail.sync(last)?;
         }
         let header = SegmentHeader {
-            number: self.catalog.segments() + 1,
+            number: self.catalog.last_segment() + 1,
             salt: self.disk.salt(),
             node_id: self.node_id,
             prev: last,
         };
-        let file = segment::create_segment(&*self.disk, &self.dir, &header)?;
-        self.catalog.add_segment(header.salt);
-        self.tail = TailSegment {
-            path: segment_path(&self.dir, header.number),
-            file,
-            salt: header.salt,
-            file_bytes: SEGMENT_HEADER_BYTES,
-            end: SEGMENT_HEADER_BYTES,
-            synced: SEGMENT_HEADER_BYTES,
-            synced_last: last,
-        };
+        self.tail = TailSegment::create(&*self.disk, &self.dir, &header)?;
+        self.catalog.add_segment(&header);
         // From here on the file is known to exist: without it the server does
         // not start, even if nothing in it is ever sealed.
         let hard_state = self.hard_state.current().hard_state;
@@ -409,8 +472,53 @@ fn refuse_remains(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Removes what a crash left of files that were being made.
-fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+/// Makes the first segment of a log that is being reset, and the catalog of it.
+/// From its end on the log is the new one for good.
+fn begin_log(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+    hard_state: &mut HardStateFile,
+) -> Result<(TailSegment, Catalog), StorageError> {
+    let start = LogStart { resetting: false, ..hard_state.current().start };
+    let (number, prev) = (start.first_segment, start.base);
+    let header = SegmentHeader { number, salt: disk.salt(), node_id, prev };
+    let tail = TailSegment::create(disk, dir, &header)?;
+    let mut catalog = Catalog::new(dir, start);
+    catalog.add_segment(&header);
+    hard_state.save_start(start, Seal::at_begin_of(start))?;
+    Ok((tail, catalog))
+}
+
+fn finish_reset(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+    scanned: Scanned,
+) -> Result<(HardStateFile, TailSegment, Catalog), StorageError> {
+    let mut hard_state = HardStateFile::open(disk, dir, &scanned.loaded)?;
+    let (tail, catalog) = begin_log(disk, dir, node_id, &mut hard_state)?;
+    Ok((hard_state, tail, catalog))
+}
+
+/// Removes segments that the hard state says are void.
+fn remove_segments(
+    disk: &dyn Disk,
+    dir: &Path,
+    numbers: impl IntoIterator<Item = u64>,
+) -> Result<(), StorageError> {
+    for number in numbers {
+        let path = segment_path(dir, number);
+        disk.remove(&path).during("remove", &path)?;
+    }
+    let log_dir = log_dir(dir);
+    disk.sync_dir(&log_dir).during("sync the directory", &log_dir)
+}
+
+/// Removes what a crash left of files that were being made, and the segments that
+/// are void.
+fn remove_remains(disk: &dyn Disk, dir: &Path, void: &[u64]) -> Result<(), StorageError> {
+    remove_segments(disk, dir, void.iter().copied())?;
     for dir in [dir, &log_dir(dir)] {
         let names = disk.list(dir).during("list", dir)?;
         for name in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
@@ -427,11 +535,11 @@ fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
 fn settle(
     disk: &dyn Disk,
     dir: &Path,
-    scanned: &Scanned,
-) -> Result<(HardStateFile, TailSegment), StorageError> {
+    scanned: Scanned,
+) -> Result<(HardStateFile, TailSegment, Catalog), StorageError> {
     let mut hard_state = HardStateFile::open(disk, dir, &scanned.loaded)?;
     let hard = scanned.loaded.newest;
-    let number = scanned.catalog.segments();
+    let number = scanned.catalog.last_segment();
     let path = segment_path(dir, number);
     let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
     let header = read_segment_header(&*file, &path)?;
@@ -472,7 +580,7 @@ fn settle(
         synced: scanned.end,
         synced_last: last,
     };
-    Ok((hard_state, tail))
+    Ok((hard_state, tail, scanned.catalog))
 }
 
 fn read_segment_header(file: &dyn DiskFile, path: &Path) -> Result<SegmentHeader, StorageError> {

@@ -28,6 +28,8 @@ const SCAN_BYTES: usize = 256 * 1024;
 /// What was found.
 pub(super) struct Scanned {
     pub loaded: Loaded,
+    /// Segments that are no longer part of the log.
+    pub void: Vec<u64>,
     pub catalog: Catalog,
     pub summary: LogSummary,
     /// Where the records of the last segment end.
@@ -44,20 +46,26 @@ pub(super) struct Scanned {
 /// Reads all of `dir`, which has an identity that names `node_id`.
 pub(super) fn scan(disk: &dyn Disk, dir: &Path, node_id: NodeId) -> Result<Scanned, StorageError> {
     let numbers = segment_numbers(disk, dir)?;
-    check_files(disk, dir, &numbers)?;
+    check_hard_state_is_there(disk, dir)?;
     let loaded = hard_state::load(disk, dir)?;
-    let seal = loaded.newest.seal;
+    let (start, seal) = (loaded.newest.start, loaded.newest.seal);
+    let (void, numbers): (Vec<u64>, Vec<u64>) =
+        numbers.into_iter().partition(|number| *number < start.first_segment || start.resetting);
+    if !start.resetting {
+        check_segments(dir, start.first_segment, &numbers)?;
+    }
     let mut scanned = Scanned {
         notes: loaded.note.iter().cloned().collect(),
         loaded,
-        catalog: Catalog::new(dir),
+        void,
+        catalog: Catalog::new(dir, start),
         summary: LogSummary::default(),
-        end: 0,
+        end: SEGMENT_HEADER_BYTES,
         torn_to: None,
         records: 0,
         seal_seen: false,
     };
-    let last_number = numbers.len() as u64;
+    let last_number = numbers.last().copied().unwrap_or(start.first_segment);
     if seal.segment > last_number {
         return Err(StorageError::FileMissing {
             path: segment_path(dir, seal.segment),
@@ -89,18 +97,20 @@ pub(super) fn segment_numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, S
     Ok(numbers)
 }
 
-/// The files that every data directory has: none may be missing.
-fn check_files(disk: &dyn Disk, dir: &Path, numbers: &[u64]) -> Result<(), StorageError> {
-    let expected = 1..=(numbers.len() as u64).max(1);
-    for expected in expected {
-        if numbers.get(expected as usize - 1) != Some(&expected) {
-            let evidence = match numbers.last() {
-                None => "the server's identity is there".into(),
-                Some(last) => format!("segment {last} is there"),
-            };
-            return Err(StorageError::FileMissing { path: segment_path(dir, expected), evidence });
-        }
-    }
+/// From the first on, no segment may be missing.
+fn check_segments(dir: &Path, first: u64, numbers: &[u64]) -> Result<(), StorageError> {
+    let missing = (first..)
+        .zip(0..numbers.len().max(1))
+        .find(|(expected, place)| numbers.get(*place) != Some(expected));
+    let Some((missing, _)) = missing else { return Ok(()) };
+    let evidence = match numbers.last() {
+        None => "the server's identity is there".into(),
+        Some(last) => format!("segment {last} is there"),
+    };
+    Err(StorageError::FileMissing { path: segment_path(dir, missing), evidence })
+}
+
+fn check_hard_state_is_there(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
     let path = hard_state_path(dir);
     if !disk.list(dir).during("list", dir)?.iter().any(|name| name == "hard_state") {
         return Err(StorageError::FileMissing { path, evidence: "the log is there".into() });
@@ -125,7 +135,7 @@ impl Scanned {
         let head = window.get(0, SEGMENT_HEADER_BYTES).during("read", &path)?;
         let header = SegmentHeader::decode(head).map_err(|what| damaged(&path, 0, what))?;
         self.check_header(&header, number, node_id).map_err(|what| damaged(&path, 0, what))?;
-        self.catalog.add_segment(header.salt);
+        self.catalog.add_segment(&header);
 
         let mut offset = SEGMENT_HEADER_BYTES;
         let found = loop {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::testing::{Crash, DiskOperation, SimDisk};
-use crate::types::{Membership, Payload, Term};
+use crate::types::{Membership, Payload, Term, TermRuns};
 
 mod crash;
 mod damage;
@@ -65,12 +65,18 @@ fn term(term: u64) -> HardState {
 }
 
 fn all(storage: &mut Storage) -> Vec<Entry> {
-    storage.read(LogIndex(1), LogIndex(u64::MAX), u64::MAX).expect("the log can be read")
+    let first = storage.base().index.next();
+    storage.read(first, LogIndex(u64::MAX), u64::MAX).expect("the log can be read")
 }
 
 /// What recovery must say of a log with these entries.
 fn summary(log: &[Entry]) -> LogSummary {
-    let mut summary = LogSummary::default();
+    summary_behind(LogPosition::default(), log)
+}
+
+fn summary_behind(base: LogPosition, log: &[Entry]) -> LogSummary {
+    let runs = TermRuns::behind(base);
+    let mut summary = LogSummary { runs, ..LogSummary::default() };
     for entry in log {
         summary.runs.push(entry.position());
         if let Payload::Membership(membership) = &entry.payload {
@@ -82,32 +88,49 @@ fn summary(log: &[Entry]) -> LogSummary {
 }
 
 /// What may be on the disk: everything that was synced, and then, in the order
-/// of writing, any number of the records that were not.
+/// of writing, any number of the records that were not. It may begin further on,
+/// or anew, if that was asked for.
 #[derive(Clone)]
 struct Model {
+    base: LogPosition,
     synced: Vec<Entry>,
     unsynced: Vec<Entry>,
     saved: HardState,
     unsaved: Option<HardState>,
+    /// The base is at the most here.
+    compacted_to: LogIndex,
+    reset_to: Option<LogPosition>,
 }
 
 impl Default for Model {
     fn default() -> Model {
         let saved = HardState { is_newcomer: true, ..HardState::default() };
-        Model { synced: Vec::new(), unsynced: Vec::new(), saved, unsaved: None }
+        Model {
+            base: LogPosition::default(),
+            synced: Vec::new(),
+            unsynced: Vec::new(),
+            saved,
+            unsaved: None,
+            compacted_to: LogIndex(0),
+            reset_to: None,
+        }
     }
 }
 
 impl Model {
-    fn put(log: &mut Vec<Entry>, entry: &Entry) {
-        log.truncate(entry.index.0 as usize - 1);
+    fn put(&self, log: &mut Vec<Entry>, entry: &Entry) {
+        log.truncate((entry.index.0 - self.base.index.0) as usize - 1);
         log.push(entry.clone());
     }
 
     fn newest(&self) -> Vec<Entry> {
         let mut log = self.synced.clone();
-        self.unsynced.iter().for_each(|entry| Model::put(&mut log, entry));
+        self.unsynced.iter().for_each(|entry| self.put(&mut log, entry));
         log
+    }
+
+    fn last(&self) -> LogPosition {
+        summary_behind(self.base, &self.newest()).runs.last()
     }
 
     fn append(&mut self, storage: &mut Storage, entries: &[Entry]) -> Result<(), StorageError> {
@@ -130,21 +153,58 @@ impl Model {
         Ok(())
     }
 
+    fn compact(&mut self, storage: &mut Storage, limit: LogIndex) -> Result<(), StorageError> {
+        self.compacted_to = self.compacted_to.max(limit);
+        let before = self.base;
+        let base = storage.compact(limit)?;
+        assert_eq!(base, storage.base());
+        assert!(base == before || base.index <= limit, "{base} is behind {limit}");
+        self.begin_behind(base);
+        Ok(())
+    }
+
+    fn reset(&mut self, storage: &mut Storage, base: LogPosition) -> Result<(), StorageError> {
+        self.reset_to = Some(base);
+        storage.reset(base)?;
+        *self = Model { base, saved: self.saved, ..Model::default() };
+        Ok(())
+    }
+
+    /// The very log, without what is at `base` and before.
+    fn begin_behind(&mut self, base: LogPosition) {
+        let is_left = |entry: &Entry| entry.index > base.index;
+        self.synced.retain(is_left);
+        self.unsynced.retain(is_left);
+        self.base = base;
+    }
+
     /// Holds what was recovered against the model; from then on it is durable.
     #[track_caller]
     fn check(&mut self, storage: &mut Storage, recovered: &Recovered) {
-        let log = all(storage);
-        assert_eq!(recovered.log, summary(&log), "the summary is that of the entries");
+        let (base, log) = (storage.base(), all(storage));
+        assert_eq!(recovered.log, summary_behind(base, &log), "the summary is that of the entries");
+        let is_reset = self.reset_to == Some(base) && log.is_empty();
+        if !is_reset {
+            let is_allowed = base == self.base || base.index <= self.compacted_to;
+            assert!(is_allowed && base.index >= self.base.index, "it begins behind {base}");
+            assert!(summary_behind(self.base, &self.newest()).runs.contains(base));
+            self.begin_behind(base);
+            self.check_entries(&log);
+        }
+        let state = recovered.hard_state;
+        assert!(state == self.saved || Some(state) == self.unsaved, "{state:?} was never saved");
+        *self = Model { base, synced: log, saved: state, ..Model::default() };
+    }
+
+    #[track_caller]
+    fn check_entries(&self, log: &[Entry]) {
         let mut possible = self.synced.clone();
         let mut found = possible == log;
         for entry in &self.unsynced {
-            Model::put(&mut possible, entry);
+            self.put(&mut possible, entry);
             found |= possible == log;
         }
-        assert!(found, "{:?} is no log that this crash can leave", positions(&log));
-        let state = recovered.hard_state;
-        assert!(state == self.saved || Some(state) == self.unsaved, "{state:?} was never saved");
-        *self = Model { synced: log, saved: state, ..Model::default() };
+        assert!(found, "{:?} is no log that this crash can leave", positions(log));
     }
 }
 
@@ -206,7 +266,7 @@ fn superseding_entries_replace_what_stands_there_and_behind() {
     for (indexes, term) in [(1..=30, 1), (25..=26, 2), (3..=20, 4), (21..=22, 4), (1..=9, 5)] {
         let new = entries(indexes, term);
         storage.append(&new).unwrap();
-        new.iter().for_each(|entry| Model::put(&mut expected, entry));
+        new.iter().for_each(|entry| Model::default().put(&mut expected, entry));
         assert_eq!(all(&mut storage), expected, "before a restart");
     }
     storage.sync().unwrap();

@@ -11,11 +11,14 @@ enum Step {
     Append(Vec<Entry>),
     Sync,
     Seal,
+    Compact(u64),
+    Reset(LogPosition),
 }
 
-/// Rolls over segments, replaces entries over three of them, and more than once.
+/// Rolls over segments, replaces entries over three of them, and more than once;
+/// begins further on, twice, and anew.
 fn script() -> Vec<Step> {
-    use Step::{Append, Save, Seal, Sync};
+    use Step::{Append, Compact, Reset, Save, Seal, Sync};
     vec![
         Save(term(1)),
         Append(entries(1..=3, 1)),
@@ -32,10 +35,19 @@ fn script() -> Vec<Step> {
         Append(entries(8..=8, 4)),
         Append(entries(7..=26, 4)),
         Sync,
+        Compact(5),
         Append(entries(27..=28, 4)),
         Sync,
         Seal,
         Append(entries(29..=31, 4)),
+        Compact(25),
+        Append(entries(30..=33, 4)),
+        Reset(LogPosition { term: Term(4), index: LogIndex(50) }),
+        Append(entries(51..=53, 4)),
+        Sync,
+        Append(entries(54..=75, 4)),
+        Compact(53),
+        Append(entries(76..=77, 4)),
     ]
 }
 
@@ -47,6 +59,8 @@ fn run(disk: &SimDisk, model: &mut Model, steps: &[Step]) -> Result<(), StorageE
             Step::Append(entries) => model.append(&mut storage, entries)?,
             Step::Sync => model.sync(&mut storage)?,
             Step::Seal => storage.seal()?,
+            Step::Compact(limit) => model.compact(&mut storage, LogIndex(*limit))?,
+            Step::Reset(base) => model.reset(&mut storage, *base)?,
         }
     }
     Ok(())

@@ -23,7 +23,7 @@ fn small_log(unsealed: bool) -> (SimDisk, Vec<Entry>, u64) {
         storage.append(&entries(17..=18, 2)).unwrap();
         storage.sync().unwrap();
     }
-    assert_eq!(storage.catalog.segments(), 3);
+    assert_eq!(storage.catalog.last_segment(), 3);
     let log = all(&mut storage);
     (disk, log, sealed)
 }
@@ -296,7 +296,7 @@ fn a_missing_last_segment_is_refused_even_if_nothing_in_it_was_sealed() {
     storage.save_hard_state(term(1)).unwrap();
     storage.append(&entries(1..=12, 1)).unwrap();
     storage.sync().unwrap();
-    assert_eq!(storage.catalog.segments(), 2);
+    assert_eq!(storage.catalog.last_segment(), 2);
     drop(storage);
     disk.lose(&segment(2));
     assert!(matches!(open(&disk), Err(StorageError::FileMissing { .. })));

@@ -84,6 +84,11 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
             voted_for: Some(NodeId(5)),
             is_newcomer: false,
         },
+        start: LogStart {
+            first_segment: 2,
+            base: LogPosition { term: Term(4), index: LogIndex(0x0101) },
+            resetting: false,
+        },
         seal: Seal {
             segment: 3,
             offset: 0x0248,
@@ -93,15 +98,16 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
     };
     let bytes = copy.encode();
     assert_eq!(
-        hex(&bytes[..72]),
+        hex(&bytes[..96]),
         "434f5241 48415244 01000000 01000000\n\
          09000000 00000000 07000000 00000000\n\
          05000000 00000000 03000000 00000000\n\
          48020000 00000000 02010000 00000000\n\
-         06000000 00000000"
+         06000000 00000000 02000000 00000000\n\
+         01010000 00000000 04000000 00000000"
     );
-    assert!(bytes[72..4092].iter().all(|byte| *byte == 0));
-    assert_eq!(hex(&bytes[4092..]), "dfbb5cb5");
+    assert!(bytes[96..4092].iter().all(|byte| *byte == 0));
+    assert_eq!(hex(&bytes[4092..]), "c92c1829");
     assert_eq!(Copy::decode(&bytes), Ok(copy));
 }
 

@@ -13,6 +13,14 @@ enum Step {
     },
     Sync,
     Seal,
+    /// To so far before the end of the log.
+    Compact {
+        back: u64,
+    },
+    /// To so far behind it.
+    Reset {
+        ahead: u64,
+    },
     Save,
     Read {
         from: u64,
@@ -31,6 +39,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(back, count)| Step::Append { back, count }),
         4 => Just(Step::Sync),
         1 => Just(Step::Seal),
+        2 => (0_u64..30).prop_map(|back| Step::Compact { back }),
+        1 => (1_u64..20).prop_map(|ahead| Step::Reset { ahead }),
         1 => Just(Step::Save),
         2 => (0_u64..80, 0_u64..20, 0_u64..3000)
             .prop_map(|(from, count, bytes_max)| Step::Read { from, count, bytes_max }),
@@ -50,13 +60,25 @@ proptest! {
             let current = model.saved.current_term.0;
             match step {
                 Step::Append { back, count } => {
-                    let first = (log.len() as u64).saturating_sub(back) + 1;
+                    let kept = (log.len() as u64).saturating_sub(back);
+                    let first = model.base.index.0 + kept + 1;
                     model.save(&mut storage, term(current + 1)).unwrap();
                     let new = entries(first..=first + count - 1, current + 1);
                     model.append(&mut storage, &new).unwrap();
                 }
                 Step::Sync => model.sync(&mut storage).unwrap(),
                 Step::Seal => storage.seal().unwrap(),
+                Step::Compact { back } => {
+                    // Only what is durable is ever in a snapshot.
+                    model.sync(&mut storage).unwrap();
+                    let limit = model.last().index.0.saturating_sub(back);
+                    model.compact(&mut storage, LogIndex(limit)).unwrap();
+                }
+                Step::Reset { ahead } => {
+                    let index = LogIndex(model.last().index.0 + ahead);
+                    let base = LogPosition { index, term: model.saved.current_term };
+                    model.reset(&mut storage, base).unwrap();
+                }
                 Step::Save => model.save(&mut storage, term(current + 1)).unwrap(),
                 Step::Read { from, count, bytes_max } => {
                     let read = storage
@@ -65,7 +87,7 @@ proptest! {
                     let mut bytes = 0;
                     let expected = log
                         .iter()
-                        .filter(|_| from > 0)
+                        .filter(|_| from > model.base.index.0)
                         .filter(|entry| (from..=from + count).contains(&entry.index.0))
                         .enumerate()
                         .take_while(|(at, entry)| {
@@ -80,7 +102,7 @@ proptest! {
                     drop(storage);
                     let recovered;
                     (storage, recovered) = reopen(&disk);
-                    prop_assert_eq!(&recovered.log, &summary(&log));
+                    prop_assert_eq!(&recovered.log, &summary_behind(model.base, &log));
                     model.check(&mut storage, &recovered);
                     prop_assert_eq!(recovered.notes.len(), 0);
                 }
@@ -92,7 +114,8 @@ proptest! {
                     model.check(&mut storage, &recovered);
                 }
             }
-            prop_assert_eq!(storage.last(), summary(&model.newest()).runs.last());
+            prop_assert_eq!(storage.last(), model.last());
+            prop_assert_eq!(storage.base(), model.base);
         }
         prop_assert_eq!(all(&mut storage), model.newest());
     }
