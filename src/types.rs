@@ -363,6 +363,18 @@ impl TermRuns {
     }
 }
 
+/// Which snapshot: equal ones are the same bytes, whichever node wrote them
+/// (docs/adr/0008).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotId {
+    /// The last entry that is in it.
+    pub last: LogPosition,
+    /// The size of its file.
+    pub bytes: u64,
+    /// The digest of its file.
+    pub digest: u128,
+}
+
 /// What recovery tells of a log without handing out its entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSummary {

@@ -58,8 +58,9 @@ use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membersh
 pub use effect::{Effect, Note, PersistSeq, ReadToken};
 pub use progress::{Progress, ProgressAction, ProgressSettings, ProgressState, ReplicationReport};
 pub use rpc::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, NewcomerResponse, PreVote,
-    PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
+    RequestVoteResponse, Rpc,
 };
 pub use status::{NodeStatus, Role};
 
@@ -241,7 +242,11 @@ impl Raft {
                         self.on_newcomer_response(from, term, response);
                     }
                     // Responses to AppendEntries are for the peer's `Progress`.
-                    Rpc::AppendEntriesResponse(_) | Rpc::PreVote(_) | Rpc::Newcomer => {}
+                    Rpc::AppendEntriesResponse(_)
+                    | Rpc::InstallSnapshot(_)
+                    | Rpc::InstallSnapshotResponse(_)
+                    | Rpc::PreVote(_)
+                    | Rpc::Newcomer => {}
                 }
             }
         }

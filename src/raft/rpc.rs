@@ -1,6 +1,8 @@
 //! What nodes say to each other. `wire` gives these structs their bytes.
 
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Term};
+use bytes::Bytes;
+
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
 /// One message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,10 @@ pub enum Rpc {
     PreVote(PreVote),
     /// Its answer.
     PreVoteResponse(PreVoteResponse),
+    /// Figure 13, InstallSnapshot: a piece of the leader's newest snapshot.
+    InstallSnapshot(InstallSnapshot),
+    /// Its answer.
+    InstallSnapshotResponse(InstallSnapshotResponse),
     /// A newcomer asks what there is to remember (docs/adr/0005). It has no body.
     Newcomer,
     /// Its answer.
@@ -47,6 +53,7 @@ impl Rpc {
                 | Rpc::RequestVoteResponse(_)
                 | Rpc::PreVoteResponse(_)
                 | Rpc::NewcomerResponse(_)
+                | Rpc::InstallSnapshotResponse(_)
         )
     }
 }
@@ -127,6 +134,35 @@ pub struct PreVote {
 pub struct PreVoteResponse {
     /// Whether it would be.
     pub vote_granted: bool,
+}
+
+/// A piece of a snapshot, for a peer that lacks entries which are no longer in the
+/// leader's log (§7, docs/adr/0008).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallSnapshot {
+    /// As in [`AppendEntries`], and counted with those.
+    pub request_seq: u64,
+    /// Of which snapshot.
+    pub snapshot: SnapshotId,
+    /// Where in its file the piece belongs.
+    pub offset: u64,
+    /// The piece; empty to ask what the peer has of it.
+    pub bytes: Bytes,
+}
+
+/// The answer to [`InstallSnapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstallSnapshotResponse {
+    /// That of the request.
+    pub request_seq: u64,
+    /// As in [`AppendEntriesResponse`].
+    pub is_newcomer: bool,
+    /// The last entry of the snapshot.
+    pub last: LogPosition,
+    /// How much of its file the peer has: the next piece begins there.
+    pub received: u64,
+    /// Everything up to `last` is in the peer's log or store, durably.
+    pub is_installed: bool,
 }
 
 /// The answer to [`Rpc::Newcomer`]; the envelope has the term.

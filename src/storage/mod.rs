@@ -42,7 +42,7 @@ pub use dump::{VerifyReport, dump, verify};
 pub use error::StorageError;
 #[cfg(any(test, feature = "testing"))]
 pub use remains::{Place, RecordPlace, Remains};
-pub use snapshot::{SnapshotFile, SnapshotHead, SnapshotOffer, SnapshotPart, Snapshots};
+pub use snapshot::{SnapshotFile, SnapshotHead, SnapshotPart, Snapshots};
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
 use catalog::Catalog;

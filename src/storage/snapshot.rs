@@ -21,9 +21,9 @@ use super::disk::{Disk, DiskFile, OpenMode};
 use super::error::{IoContext, StorageError, damaged};
 use super::record::u32_at;
 use super::segment::UNFINISHED;
-use crate::types::{LogIndex, LogPosition, Membership, Term};
+use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, Term};
 
-pub use part::{SnapshotOffer, SnapshotPart};
+pub use part::SnapshotPart;
 
 const FORMAT_VERSION: u32 = 1;
 const FRAME_HEADER_BYTES: usize = 12;
@@ -64,6 +64,13 @@ pub struct SnapshotFile {
     pub bytes: u64,
     /// Of all before the foot: equal files, and only they, have equal digests.
     pub digest: u128,
+}
+
+impl SnapshotFile {
+    /// Which it is.
+    pub fn id(&self) -> SnapshotId {
+        SnapshotId { last: self.head.last, bytes: self.bytes, digest: self.digest }
+    }
 }
 
 /// The snapshots of one server.

@@ -13,10 +13,11 @@ use serde::ser::{Serialize, Serializer};
 
 use super::{Frame, Hello, WireError};
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, NewcomerResponse, PreVote,
-    PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
+    RequestVoteResponse, Rpc,
 };
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
 
 /// The first element of a body. A number is never given to another kind.
 mod kind {
@@ -30,6 +31,8 @@ mod kind {
     pub const PRE_VOTE_RESPONSE: u8 = 21;
     pub const NEWCOMER: u8 = 22;
     pub const NEWCOMER_RESPONSE: u8 = 23;
+    pub const INSTALL_SNAPSHOT: u8 = 24;
+    pub const INSTALL_SNAPSHOT_RESPONSE: u8 = 25;
 }
 
 /// The outcome in an AppendEntriesResponse.
@@ -119,6 +122,37 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         }
         Rpc::PreVoteResponse(PreVoteResponse { vote_granted }) => {
             (kind::PRE_VOTE_RESPONSE, from, to, term, vote_granted).serialize(s)
+        }
+        Rpc::InstallSnapshot(piece) => (
+            kind::INSTALL_SNAPSHOT,
+            from,
+            to,
+            term,
+            piece.request_seq,
+            piece.snapshot.last.index,
+            piece.snapshot.last.term,
+            piece.snapshot.bytes,
+            serde_bytes::Bytes::new(&piece.snapshot.digest.to_be_bytes()),
+            piece.offset,
+            serde_bytes::Bytes::new(&piece.bytes),
+        )
+            .serialize(s),
+        Rpc::InstallSnapshotResponse(response) => {
+            let InstallSnapshotResponse { request_seq, is_newcomer, last, received, is_installed } =
+                response;
+            (
+                kind::INSTALL_SNAPSHOT_RESPONSE,
+                from,
+                to,
+                term,
+                request_seq,
+                is_newcomer,
+                last.index,
+                last.term,
+                received,
+                is_installed,
+            )
+                .serialize(s)
         }
         Rpc::Newcomer => (kind::NEWCOMER, from, to, term).serialize(s),
         Rpc::NewcomerResponse(NewcomerResponse { last }) => {
@@ -221,6 +255,14 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(kind: u8, array: &mut A) -> Result<Fra
         kind::NEWCOMER_RESPONSE => {
             Rpc::NewcomerResponse(NewcomerResponse { last: visit_position(array)? })
         }
+        kind::INSTALL_SNAPSHOT => Rpc::InstallSnapshot(visit_install_snapshot(array)?),
+        kind::INSTALL_SNAPSHOT_RESPONSE => Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
+            request_seq: next(array, "request_seq")?,
+            is_newcomer: next(array, "is_newcomer")?,
+            last: visit_position(array)?,
+            received: next(array, "received")?,
+            is_installed: next(array, "is_installed")?,
+        }),
         kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
     };
     Ok(Frame::Rpc(Envelope { from, to, term, rpc }))
@@ -229,6 +271,22 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(kind: u8, array: &mut A) -> Result<Fra
 fn visit_position<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<LogPosition, A::Error> {
     let index: LogIndex = next(array, "index")?;
     Ok(LogPosition { index, term: next(array, "term")? })
+}
+
+fn visit_install_snapshot<'de, A: SeqAccess<'de>>(
+    array: &mut A,
+) -> Result<InstallSnapshot, A::Error> {
+    let request_seq = next(array, "request_seq")?;
+    let last = visit_position(array)?;
+    let bytes = next(array, "snapshot bytes")?;
+    let digest: &[u8] = next(array, "digest")?;
+    let digest = digest
+        .try_into()
+        .map_err(|_| de::Error::invalid_length(digest.len(), &"a digest of 16 bytes"))?;
+    let snapshot = SnapshotId { last, bytes, digest: u128::from_be_bytes(digest) };
+    let offset = next(array, "offset")?;
+    let piece: &[u8] = next(array, "bytes")?;
+    Ok(InstallSnapshot { request_seq, snapshot, offset, bytes: Bytes::copy_from_slice(piece) })
 }
 
 fn visit_append_result<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<AppendResult, A::Error> {

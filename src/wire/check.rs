@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Frame, Hello};
-use crate::raft::{AppendEntries, Envelope, Rpc};
+use crate::raft::{AppendEntries, Envelope, InstallSnapshot, Rpc};
 use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
 /// Bytes that are not a frame, or a frame that no node sends.
@@ -81,6 +81,14 @@ pub enum WireError {
         /// The leader's term.
         highest: Term,
     },
+    /// A piece of a snapshot that does not lie within it.
+    #[error("a piece at byte {offset} does not lie within a snapshot of {snapshot_bytes} bytes")]
+    Piece {
+        /// Where it begins.
+        offset: u64,
+        /// The snapshot's size.
+        snapshot_bytes: u64,
+    },
     /// The stream below the codec broke.
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
@@ -113,6 +121,8 @@ fn check_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::RequestVote(request) => check_position(request.last, envelope.term),
         Rpc::PreVote(request) => check_position(request.last, envelope.term),
         Rpc::NewcomerResponse(response) => check_position(response.last, envelope.term),
+        Rpc::InstallSnapshot(piece) => check_piece(piece, envelope.term),
+        Rpc::InstallSnapshotResponse(response) => check_position(response.last, envelope.term),
         Rpc::AppendEntriesResponse(_)
         | Rpc::RequestVoteResponse(_)
         | Rpc::PreVoteResponse(_)
@@ -126,6 +136,16 @@ fn check_position(position: LogPosition, term: Term) -> Result<(), WireError> {
     let is_beginning = position.index == LogIndex(0);
     if is_beginning != (position.term == Term(0)) || position.term > term {
         return Err(WireError::Position { position, term });
+    }
+    Ok(())
+}
+
+fn check_piece(piece: &InstallSnapshot, term: Term) -> Result<(), WireError> {
+    let InstallSnapshot { snapshot, offset, bytes, .. } = piece;
+    check_position(snapshot.last, term)?;
+    let end = offset.checked_add(bytes.len() as u64);
+    if end.is_none_or(|end| end > snapshot.bytes) {
+        return Err(WireError::Piece { offset: *offset, snapshot_bytes: snapshot.bytes });
     }
     Ok(())
 }

@@ -3,11 +3,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, NewcomerResponse, PreVote,
-    PreVoteResponse, RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
+    RequestVoteResponse,
 };
 use crate::testing::mutation::mutation;
-use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
+use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, SnapshotId, Term};
 use crate::wire::Hello;
 
 const LIMIT: usize = 4 * 1024 * 1024;
@@ -62,6 +63,13 @@ fn append_response(result: AppendResult) -> Frame {
     envelope(3, Rpc::AppendEntriesResponse(response))
 }
 
+/// A piece of a snapshot of 1000 bytes.
+fn piece(offset: u64, bytes: &'static [u8]) -> Frame {
+    let snapshot = SnapshotId { last: position(6, 2), bytes: 1000, digest: 0xab << 120 | 1 };
+    let bytes = Bytes::from_static(bytes);
+    envelope(3, Rpc::InstallSnapshot(InstallSnapshot { request_seq: 7, snapshot, offset, bytes }))
+}
+
 /// One of every kind and form, with its name in [`GOLDEN`].
 fn samples() -> Vec<(&'static str, Frame)> {
     let entries = vec![
@@ -93,6 +101,20 @@ fn samples() -> Vec<(&'static str, Frame)> {
             "newcomer_response",
             envelope(3, Rpc::NewcomerResponse(NewcomerResponse { last: position(6, 2) })),
         ),
+        ("install_snapshot", piece(300, b"\x01\xff")),
+        (
+            "install_snapshot_response",
+            envelope(
+                3,
+                Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
+                    request_seq: 7,
+                    is_newcomer: false,
+                    last: position(6, 2),
+                    received: 302,
+                    is_installed: true,
+                }),
+            ),
+        ),
     ]
 }
 
@@ -121,6 +143,12 @@ const GOLDEN: &[(&str, &str, &str)] = &[
     ("pre_vote_response", "0000000601237b8f45", "9515010203c2"),
     ("newcomer", "00000005016fee798b", "9416010200"),
     ("newcomer_response", "00000007011a060f7b", "96170102030602"),
+    (
+        "install_snapshot",
+        "0000002401c9bdd4d6",
+        "9b18010203070602cd03e8c410ab000000000000000000000000000001cd012cc40201ff",
+    ),
+    ("install_snapshot_response", "0000000d01fade4281", "9a1901020307c20602cd012ec3"),
 ];
 
 #[test]
@@ -142,6 +170,15 @@ fn every_kind_of_frame_comes_out_as_it_went_in_one_behind_the_other() {
         assert_eq!(FrameCodec::new(LIMIT).decode(&mut stream).unwrap(), Some(frame), "{name}");
     }
     assert!(stream.is_empty());
+}
+
+#[test]
+fn a_piece_outside_of_its_snapshot_is_an_error() {
+    assert!(decode(&encode(&piece(998, b"ab"))).unwrap().is_some());
+    for (offset, bytes) in [(999, b"ab".as_slice()), (1001, b""), (u64::MAX, b"ab")] {
+        let decoded = decode(&encode(&piece(offset, bytes)));
+        assert!(matches!(decoded, Err(WireError::Piece { .. })), "{decoded:?}");
+    }
 }
 
 #[test]
@@ -355,6 +392,16 @@ fn any_append_result() -> impl Strategy<Value = AppendResult> {
     ]
 }
 
+fn any_piece(term: u64) -> impl Strategy<Value = InstallSnapshot> {
+    let piece = proptest::collection::vec(any::<u8>(), 0..300);
+    (any::<u64>(), any_position(term), any::<u128>(), 0..u64::MAX / 2, piece).prop_map(
+        |(request_seq, last, digest, offset, piece)| {
+            let snapshot = SnapshotId { last, bytes: offset + piece.len() as u64, digest };
+            InstallSnapshot { request_seq, snapshot, offset, bytes: piece.into() }
+        },
+    )
+}
+
 fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
     prop_oneof![
         any_append(term),
@@ -365,6 +412,18 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
             }
         ),
         Just(Rpc::Newcomer),
+        any_piece(term).prop_map(Rpc::InstallSnapshot),
+        (any_position(term), any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
+            |(last, [request_seq, received], [is_newcomer, is_installed])| {
+                Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
+                    request_seq,
+                    is_newcomer,
+                    last,
+                    received,
+                    is_installed,
+                })
+            }
+        ),
         any_position(term).prop_map(|last| Rpc::NewcomerResponse(NewcomerResponse { last })),
         any_position(term).prop_map(|last| Rpc::RequestVote(RequestVote { last })),
         any_position(term).prop_map(|last| Rpc::PreVote(PreVote { last })),

@@ -250,6 +250,8 @@ fn rpc_name(rpc: &Rpc) -> &'static str {
         Rpc::PreVoteResponse(_) => "PreVoteResponse",
         Rpc::Newcomer => "Newcomer",
         Rpc::NewcomerResponse(_) => "NewcomerResponse",
+        Rpc::InstallSnapshot(_) => "InstallSnapshot",
+        Rpc::InstallSnapshotResponse(_) => "InstallSnapshotResponse",
     }
 }
 

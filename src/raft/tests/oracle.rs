@@ -146,6 +146,9 @@ impl Oracle {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
                 assert!(response.last.term <= *term, "an entry is above its node's term");
             }
+            Rpc::InstallSnapshot(_) | Rpc::InstallSnapshotResponse(_) => {
+                assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
+            }
             Rpc::PreVote(_) | Rpc::PreVoteResponse(_) | Rpc::Newcomer => {}
         }
     }

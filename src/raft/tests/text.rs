@@ -20,6 +20,19 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
         Rpc::PreVoteResponse(_) => "PreVoteResponse refused".to_string(),
         Rpc::Newcomer => "Newcomer".to_string(),
         Rpc::NewcomerResponse(response) => format!("NewcomerResponse last={}", response.last),
+        Rpc::InstallSnapshot(piece) => format!(
+            "InstallSnapshot last={} offset={} bytes={} of={}",
+            piece.snapshot.last,
+            piece.offset,
+            piece.bytes.len(),
+            piece.snapshot.bytes
+        ),
+        Rpc::InstallSnapshotResponse(response) if response.is_installed => {
+            format!("InstallSnapshotResponse last={} installed", response.last)
+        }
+        Rpc::InstallSnapshotResponse(response) => {
+            format!("InstallSnapshotResponse last={} received={}", response.last, response.received)
+        }
         Rpc::RequestVote(request) => format!("RequestVote last={}", request.last),
         Rpc::RequestVoteResponse(response) => {
             format!("RequestVoteResponse {}", verdict(response.vote_granted))

@@ -10,25 +10,14 @@ use std::path::PathBuf;
 use super::super::disk::{DiskFile, OpenMode};
 use super::super::error::{IoContext, StorageError, damaged};
 use super::{SnapshotFile, Snapshots, name, read_file};
-use crate::types::LogPosition;
+use crate::types::{LogPosition, SnapshotId};
 
 /// What files that are being received end in.
 const PART: &str = ".part";
 
-/// A snapshot that another node has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SnapshotOffer {
-    /// The last entry that is in it.
-    pub last: LogPosition,
-    /// The size of its file.
-    pub bytes: u64,
-    /// The digest of its file.
-    pub digest: u128,
-}
-
 /// See the module.
 pub struct SnapshotPart {
-    offer: SnapshotOffer,
+    id: SnapshotId,
     path: PathBuf,
     file: Box<dyn DiskFile>,
     received: u64,
@@ -36,8 +25,8 @@ pub struct SnapshotPart {
 
 impl SnapshotPart {
     /// What is being received.
-    pub fn offer(&self) -> SnapshotOffer {
-        self.offer
+    pub fn id(&self) -> SnapshotId {
+        self.id
     }
 
     /// How many bytes are there: the next piece begins here.
@@ -51,7 +40,7 @@ impl SnapshotPart {
     /// # Errors
     /// When it cannot be written.
     pub fn take(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        let fits = offset + bytes.len() as u64 <= self.offer.bytes;
+        let fits = offset + bytes.len() as u64 <= self.id.bytes;
         if offset == self.received && fits {
             self.file.write_at(offset, bytes).during("write", &self.path)?;
             self.received += bytes.len() as u64;
@@ -61,7 +50,7 @@ impl SnapshotPart {
 
     /// Whether all is there.
     pub fn is_complete(&self) -> bool {
-        self.received == self.offer.bytes
+        self.received == self.id.bytes
     }
 }
 
@@ -71,20 +60,20 @@ impl Snapshots {
     ///
     /// # Errors
     /// When the disk does not let it.
-    pub fn receive(&self, offer: SnapshotOffer) -> Result<SnapshotPart, StorageError> {
-        let part = format!("{}.{:032x}{PART}", name(offer.last), offer.digest);
+    pub fn receive(&self, id: SnapshotId) -> Result<SnapshotPart, StorageError> {
+        let part = format!("{}.{:032x}{PART}", name(id.last), id.digest);
         self.remove_where(|name| name.ends_with(PART) && name != part)?;
         let path = self.dir.join(&part);
         let names = self.disk.list(&self.dir).during("list", &self.dir)?;
         let mode = if names.contains(&part) { OpenMode::Write } else { OpenMode::Create };
         let file = self.disk.open(&path, mode).during("open", &path)?;
         let received = file.bytes().during("look at", &path)?;
-        if received > offer.bytes {
+        if received > id.bytes {
             // None of ours is too long: whatever it is, it is of no use.
             let file = self.disk.open(&path, OpenMode::Create).during("create", &path)?;
-            return Ok(SnapshotPart { offer, path, file, received: 0 });
+            return Ok(SnapshotPart { id, path, file, received: 0 });
         }
-        Ok(SnapshotPart { offer, path, file, received })
+        Ok(SnapshotPart { id, path, file, received })
     }
 
     /// Turns what was received into a snapshot, durably, if it is what was offered.
@@ -99,8 +88,7 @@ impl Snapshots {
         part.file.sync_data().during("sync", &part.path)?;
         let read = read_file(&*self.disk, &part.path, |_| Ok::<_, StorageError>(()));
         let found = read.and_then(|found| {
-            let is_offered =
-                found.digest == part.offer.digest && found.head.last == part.offer.last;
+            let is_offered = found.digest == part.id.digest && found.head.last == part.id.last;
             is_offered
                 .then_some(found)
                 .ok_or_else(|| damaged(&part.path, 0, "this is another snapshot than was offered"))
@@ -109,7 +97,7 @@ impl Snapshots {
             self.remove_where(|name| name.ends_with(PART))?;
         }
         let found = found?;
-        let path = self.path(part.offer.last);
+        let path = self.path(part.id.last);
         self.disk.rename(&part.path, &path).during("rename to", &path)?;
         self.disk.sync_dir(&self.dir).during("sync the directory", &self.dir)?;
         self.remove_old()?;

@@ -51,10 +51,6 @@ fn read(
     Ok((file, bodies))
 }
 
-fn offer(file: &SnapshotFile) -> SnapshotOffer {
-    SnapshotOffer { last: file.head.last, bytes: file.bytes, digest: file.digest }
-}
-
 #[test]
 fn what_was_written_is_read_and_the_two_newest_are_kept() {
     let disk = disk();
@@ -143,7 +139,7 @@ fn a_transfer_goes_on_after_a_restart_and_only_at_the_right_place() {
     let (sender, receiver) = (disk(), disk());
     let source = open(&sender).unwrap();
     let file = write(&source, 5).unwrap();
-    let mut part = open(&receiver).unwrap().receive(offer(&file)).unwrap();
+    let mut part = open(&receiver).unwrap().receive(file.id()).unwrap();
     while !part.is_complete() {
         let offset = part.received();
         let piece = source.piece(at(5), offset, 100).unwrap();
@@ -154,7 +150,7 @@ fn a_transfer_goes_on_after_a_restart_and_only_at_the_right_place() {
         assert_eq!(part.received(), offset + piece.len() as u64, "nor is one twice");
         drop(part);
         receiver.kill();
-        part = open(&receiver).unwrap().receive(offer(&file)).unwrap();
+        part = open(&receiver).unwrap().receive(file.id()).unwrap();
     }
     let target = open(&receiver).unwrap();
     assert_eq!(target.complete(part).unwrap(), file);
@@ -168,15 +164,15 @@ fn pieces_of_two_snapshots_make_none() {
     let source = open(&sender).unwrap();
     let (old, new) = (write(&source, 5).unwrap(), write(&source, 10).unwrap());
     let target = open(&receiver).unwrap();
-    let mut part = target.receive(offer(&old)).unwrap();
+    let mut part = target.receive(old.id()).unwrap();
     part.take(0, &source.piece(at(5), 0, 300).unwrap()).unwrap();
-    let mut part = target.receive(offer(&new)).unwrap();
+    let mut part = target.receive(new.id()).unwrap();
     assert_eq!(part.received(), 0, "what was received of the other is gone");
     part.take(0, &source.piece(at(5), 0, 300).unwrap()).unwrap();
     part.take(300, &source.piece(at(10), 300, 10_000).unwrap()).unwrap();
     assert!(part.is_complete());
     assert!(matches!(target.complete(part), Err(StorageError::Damaged { .. })));
-    assert_eq!(target.receive(offer(&new)).unwrap().received(), 0, "and can be received again");
+    assert_eq!(target.receive(new.id()).unwrap().received(), 0, "and can be received again");
 }
 
 #[test]
@@ -186,12 +182,12 @@ fn a_transfer_over_a_loss_of_power_is_whole_or_begins_anew() {
     let file = write(&source, 5).unwrap();
     for seed in 0..50 {
         let receiver = disk();
-        let mut part = open(&receiver).unwrap().receive(offer(&file)).unwrap();
+        let mut part = open(&receiver).unwrap().receive(file.id()).unwrap();
         part.take(0, &source.piece(at(5), 0, 400).unwrap()).unwrap();
         receiver.crash(Crash::Seeded(seed));
         let target = open(&receiver).unwrap();
         loop {
-            let mut part = target.receive(offer(&file)).unwrap();
+            let mut part = target.receive(file.id()).unwrap();
             let received = part.received();
             part.take(received, &source.piece(at(5), received, 10_000).unwrap()).unwrap();
             match target.complete(part) {
