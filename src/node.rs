@@ -39,7 +39,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::protocol::Limits;
-use crate::raft::{ProgressSettings, Raft, RaftSettings};
+use crate::raft::{ProgressSettings, Raft, RaftSettings, SnapshotPositions};
 use crate::storage::{Disk, RealDisk, Recovered, Storage, StorageError, StorageOptions};
 use crate::types::{Membership, NodeId};
 use crate::wire::{Hello, LocalNode};
@@ -261,7 +261,12 @@ pub async fn start(
     }
 
     raft_ctx.run(RaftActor::new(
-        Raft::new(raft_settings(settings, id, seed), recovered.hard_state, recovered.log),
+        Raft::new(
+            raft_settings(settings, id, seed),
+            recovered.hard_state,
+            recovered.log,
+            SnapshotPositions::default(),
+        ),
         RaftPorts {
             log: log.clone().recipient(),
             log_reads: log.clone().recipient(),
@@ -462,6 +467,9 @@ fn raft_settings(settings: &Settings, id: NodeId, seed: u64) -> RaftSettings {
         election_timeout_ticks_max,
         heartbeat_ticks: ticks(raft.heartbeat_interval_ms),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
+        snapshot_entries_max: settings.snapshot.entries_max,
+        snapshot_bytes_max: settings.snapshot.bytes_max,
+        keep_entries: settings.log.keep_entries,
         seed,
     }
 }
@@ -497,8 +505,17 @@ fn progress_settings(settings: &Settings) -> ProgressSettings {
         append_bytes_max: limits.append_bytes_max,
         inflight_entries_max: limits.peer_inflight_entries_max,
         inflight_bytes_max: limits.peer_inflight_bytes_max,
+        snapshot_piece_bytes: SNAPSHOT_PIECE_BYTES,
+        snapshot_window_bytes: SNAPSHOT_WINDOW_BYTES,
     }
 }
+
+/// A piece of a snapshot: so small that a heartbeat behind it waits for a millisecond
+/// at most (docs/adr/0008).
+const SNAPSHOT_PIECE_BYTES: u64 = 64 * 1024;
+
+/// So much of a snapshot is under way to a peer at once.
+const SNAPSHOT_WINDOW_BYTES: u64 = 1024 * 1024;
 
 fn link_settings(settings: &Settings) -> LinkSettings {
     let frame_bytes_max = settings.limits.frame_bytes_max() as usize;

@@ -22,7 +22,7 @@ use crate::raft::{
     AppendEntriesResponse, AppendResult, Envelope, Progress, ProgressAction, ProgressSettings,
     ReplicationReport, Rpc,
 };
-use crate::types::{Entry, LogIndex, NodeId, Term, TermRuns};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Term, TermRuns};
 
 /// Where ReplicatorActor sends.
 pub struct ReplicatorPorts {
@@ -61,6 +61,8 @@ pub struct Lead {
 pub struct Replicate {
     /// The leader's term.
     pub term: Term,
+    /// Where the log begins by now.
+    pub base: LogPosition,
     /// New entries, consecutive over all messages of a term.
     pub entries: Arc<[Entry]>,
     /// The commit index to tell.
@@ -142,9 +144,9 @@ impl Handler<Replicate> for ReplicatorActor {
     type Result = ();
 
     fn handle(&mut self, message: Replicate, ctx: &mut Context<Self>) {
-        let Replicate { term, entries, leader_commit, read_seq, heartbeat } = message;
+        let Replicate { term, base, entries, leader_commit, read_seq, heartbeat } = message;
         if let Some(progress) = self.progress_of(term) {
-            progress.replicate(&entries, leader_commit, read_seq, heartbeat);
+            progress.replicate(base, &entries, leader_commit, read_seq, heartbeat);
             self.flush_soon(ctx);
         }
     }
@@ -243,6 +245,13 @@ impl Handler<Flush> for ReplicatorActor {
                     let reply_to = ctx.address().recipient();
                     self.ports.log.do_send(ReadEntries { ticket, from, to, bytes_max, reply_to });
                 }
+                ProgressAction::SendSnapshot(piece) => {
+                    let rpc = Rpc::InstallSnapshot(piece);
+                    let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
+                    self.ports.link.do_send(SendRpc { envelope });
+                }
+                // Nothing is compacted yet, so no peer needs a snapshot.
+                ProgressAction::ReadSnapshot { .. } => {}
                 ProgressAction::Report(report) => {
                     self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
                 }
@@ -270,7 +279,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{Inbox, probe, settle};
-    use crate::types::{LogPosition, Payload};
+    use crate::types::Payload;
 
     struct Fixture {
         replicator: Addr<ReplicatorActor>,
@@ -288,6 +297,8 @@ mod tests {
                 append_bytes_max: 1 << 20,
                 inflight_entries_max: 4,
                 inflight_bytes_max: 1 << 20,
+                snapshot_piece_bytes: 1 << 16,
+                snapshot_window_bytes: 1 << 20,
             };
             let ports = ReplicatorPorts { raft, link, log };
             let actor = ReplicatorActor::new(NodeId(1), NodeId(2), settings, ports);
@@ -314,6 +325,7 @@ mod tests {
             let entries = indexes.map(entry).collect();
             self.replicator.do_send(Replicate {
                 term: Term(term),
+                base: LogPosition::default(),
                 entries,
                 leader_commit: LogIndex(0),
                 read_seq: 0,

@@ -48,7 +48,9 @@ impl Raft {
         if let Some(last) = entries.last() {
             self.handed_over_index = last.index;
             self.log.evict_to(last.index);
+            self.note_handed_over(&entries);
             self.effects.push(Effect::Apply { entries });
+            self.maybe_take_snapshot();
         }
     }
 

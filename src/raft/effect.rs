@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::rpc::Envelope;
-use crate::types::{Entry, HardState, LogIndex, NodeId, Term, TermRuns};
+use super::rpc::{Envelope, InstallSnapshot};
+use super::snapshot::SnapshotPoint;
+use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term, TermRuns};
 
 /// Numbers what is handed to the disk; completions come back in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +49,8 @@ pub enum Effect {
     Replicate {
         /// The leader's term.
         term: Term,
+        /// Where the log begins by now.
+        base: LogPosition,
         /// New entries at the end of the log.
         entries: Arc<[Entry]>,
         /// The commit index to tell.
@@ -68,7 +71,8 @@ pub enum Effect {
         /// The entries.
         entries: Vec<Entry>,
     },
-    /// Read these entries from the log and pass them to `Raft::on_entries_read`.
+    /// Read these entries from the log and pass them to `Raft::on_entries_read`;
+    /// answers come in the order of the effects.
     ReadEntries {
         /// The first.
         from: LogIndex,
@@ -87,6 +91,37 @@ pub enum Effect {
     ReadFailed {
         /// Which read.
         token: ReadToken,
+    },
+    /// Save the store as it is right behind the `Apply` effects before this one, and
+    /// call `Raft::on_snapshot_taken` when that is durable.
+    TakeSnapshot {
+        /// What it stands for.
+        head: SnapshotPoint,
+    },
+    /// Remove what is cheap to remove of the log's entries up to `limit`, and pass
+    /// the position behind which it begins then to `Raft::on_compacted`.
+    CompactLog {
+        /// The last entry that may go.
+        limit: LogIndex,
+    },
+    /// Add the piece to what was received of its snapshot, and answer with
+    /// `Raft::on_snapshot_piece`, or with `Raft::on_snapshot_received` when it is
+    /// whole, durable and loaded.
+    ReceiveSnapshot {
+        /// The leader that sent it.
+        from: NodeId,
+        /// Its term.
+        term: Term,
+        /// The piece.
+        piece: InstallSnapshot,
+    },
+    /// The snapshot that was received last takes the place of the log and of the
+    /// store: the log is empty behind `base`, behind all `Persist` before and before
+    /// all that follow; the same goes for the store and `Apply`. Call
+    /// `Raft::on_applied` when the store is in place.
+    InstallSnapshot {
+        /// The snapshot's last entry.
+        base: LogPosition,
     },
     /// For the log: something a person wants to know happened.
     Note(Note),

@@ -268,6 +268,9 @@ impl Raft {
                 // The envelope's term is the answer; nothing was compared.
                 result: AppendResult::Success { match_index: LogIndex(0) },
             }),
+            Rpc::InstallSnapshot(piece) => {
+                Rpc::InstallSnapshotResponse(self.snapshot_response(0, piece.snapshot.last, 0))
+            }
             _ => return,
         };
         self.send(from, answer);

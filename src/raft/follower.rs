@@ -9,34 +9,24 @@ impl Raft {
     /// The sender leads our term: `step` has seen to that.
     ///
     /// # Panics
-    /// When this node leads the very same term (Election Safety, Figure 3), or
-    /// would have to drop a committed entry (Leader Completeness): going on would
-    /// spread the damage.
+    /// When it would have to drop a committed entry (Leader Completeness): going on
+    /// would spread the damage.
     pub(super) fn on_append_entries(&mut self, from: NodeId, request: AppendEntries) {
-        assert!(
-            !matches!(self.role, RoleState::Leader(_)),
-            "node {from} leads term {}, and so does this one",
-            self.term()
-        );
-        if self.leader_id() != Some(from) {
-            self.effects
-                .push(Effect::Note(Note::FollowsLeader { leader_id: from, term: self.term() }));
-        }
-        self.become_follower(Some(from), "heard from the leader");
-
+        self.follow(from);
         let AppendEntries { request_seq, prev, leader_commit, read_seq, entries } = request;
         let is_newcomer = self.hard_state.is_newcomer;
         let respond = |result| {
             let response = AppendEntriesResponse { request_seq, read_seq, is_newcomer, result };
             Rpc::AppendEntriesResponse(response)
         };
+        // What the request vouches for, and no more: behind it there may be
+        // entries of ours that this leader does not have (B23).
+        let verified_index = LogIndex(prev.index.0 + entries.len() as u64);
+        let (prev, entries) = self.skip_compacted(prev, entries);
         if !self.log.contains(prev) {
             self.send(from, respond(self.conflict_at(prev.index)));
             return;
         }
-        // What the request vouches for, and no more: behind it there may be
-        // entries of ours that this leader does not have (B23).
-        let verified_index = LogIndex(prev.index.0 + entries.len() as u64);
         let has_appended = self.append_missing(entries);
         if has_appended && !mutant!(B22a) {
             let match_index = verified_index;
@@ -52,6 +42,43 @@ impl Raft {
         self.commit_index =
             if mutant!(B32b) { committed } else { self.commit_index.max(committed) };
         self.hand_over();
+    }
+
+    /// `from` leads our term.
+    ///
+    /// # Panics
+    /// When this node leads the very same term (Election Safety, Figure 3).
+    pub(super) fn follow(&mut self, from: NodeId) {
+        assert!(
+            !matches!(self.role, RoleState::Leader(_)),
+            "node {from} leads term {}, and so does this one",
+            self.term()
+        );
+        if self.leader_id() != Some(from) {
+            self.effects
+                .push(Effect::Note(Note::FollowsLeader { leader_id: from, term: self.term() }));
+        }
+        self.become_follower(Some(from), "heard from the leader");
+    }
+
+    /// A request may begin before our log does. What it holds up to our base is
+    /// committed, and so the same as what our snapshot stands for (State Machine
+    /// Safety): only the rest is to be compared (bugs.md B24).
+    fn skip_compacted(
+        &self,
+        prev: LogPosition,
+        mut entries: Vec<Entry>,
+    ) -> (LogPosition, Vec<Entry>) {
+        let base = self.log.base();
+        if prev.index >= base.index {
+            return (prev, entries);
+        }
+        let skipped = entries.len().min((base.index.0 - prev.index.0) as usize);
+        let behind = entries.split_off(skipped);
+        if let Some(last) = entries.last().filter(|last| last.index == base.index) {
+            assert_eq!(last.position(), base, "the leader lacks an entry that is committed here");
+        }
+        (base, behind)
     }
 
     /// "If an existing entry conflicts with a new one (same index but different
@@ -105,6 +132,10 @@ impl Raft {
     /// When it is not what was asked for: committed, durable entries do not change
     /// and do not vanish.
     pub fn on_entries_read(&mut self, entries: Vec<Entry>) {
+        if self.void_pages > 0 {
+            self.void_pages -= 1;
+            return; // asked for before a snapshot took the place of the log
+        }
         assert!(self.is_reading_entries, "no entries were asked for");
         self.is_reading_entries = mutant!(B84b);
         let limit = self.commit_index.min(self.persistence.persisted_index());

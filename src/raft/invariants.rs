@@ -18,12 +18,18 @@ impl Raft {
         assert!(self.commit_index <= last.index, "committed <= last");
         assert!(persisted_index <= last.index, "durable <= last");
         assert!(last.term <= self.term(), "no entry is of a term to come");
+        let (base, newest) = (self.log.base(), self.snapshots.newest());
+        assert!(base.index <= self.snapshots.older(), "base <= older snapshot (B55)");
+        assert!(self.snapshots.older() <= newest.index, "older snapshot <= newest");
+        assert!(newest.index <= self.handed_over_index, "newest snapshot <= handed over");
+        assert!(self.log.contains(newest), "the log goes on from the newest snapshot");
         match &self.role {
             RoleState::Leader(leadership) => {
-                assert_eq!(
-                    self.log.term_at(leadership.first_index),
-                    Some(self.term()),
-                    "a leader's no-op is in its log"
+                assert_eq!(leadership.term, self.term(), "a leader leads its own term");
+                assert!(
+                    leadership.first_index <= base.index
+                        || self.log.term_at(leadership.first_index) == Some(self.term()),
+                    "a leader's no-op is in its log, or in its snapshot"
                 );
                 assert_eq!(last.term, self.term(), "a leader's log ends with its term");
                 assert_eq!(

@@ -45,10 +45,12 @@ impl Raft {
         let runs = self.log.runs().clone();
         let peers = self.peers().into_iter().map(|peer| (peer, PeerState::default())).collect();
         self.role = RoleState::Leader(Leadership {
+            term,
             first_index: self.log.last().index.next(),
             peers,
             heartbeat_elapsed_ticks: 0,
             heartbeat_is_due: true,
+            told_base: runs.base(),
             reads: Reads::default(),
         });
         self.effects.push(Effect::Note(Note::BecameLeader { term }));
@@ -63,9 +65,8 @@ impl Raft {
     }
 
     pub(super) fn end_leadership(&mut self, leadership: Leadership, reason: &'static str) {
-        // The replicators are of the term that ends, which is the highest that
-        // this node led: a term adopted meanwhile is higher.
-        let term = self.log.term_at(leadership.first_index).unwrap_or_else(|| self.term());
+        // The term that ends; a term adopted meanwhile is higher.
+        let term = leadership.term;
         self.effects.push(Effect::Note(Note::SteppedDown { term, reason }));
         self.effects.push(Effect::LeadershipLost { term });
         for token in leadership.reads.into_tokens() {
@@ -86,6 +87,10 @@ impl Raft {
         let mut heard = 1; // itself
         for peer in leadership.peers.values_mut() {
             peer.silent_ticks = peer.silent_ticks.saturating_add(1);
+            peer.held_ticks = peer.held_ticks.saturating_add(1);
+            if peer.held_ticks > self.settings.election_timeout_ticks_max {
+                peer.held_from = None; // a peer that is gone does not hold up the others
+            }
             if peer.silent_ticks <= self.settings.election_timeout_ticks_max {
                 heard += 1;
             }
@@ -114,6 +119,8 @@ impl Raft {
         }
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let Some(state) = leadership.peers.get_mut(&peer) else { return };
+        state.held_from = report.snapshot_needed;
+        state.held_ticks = 0;
         if report.is_newcomer {
             return; // it stores what it is sent, and promises nothing (docs/adr/0005)
         }
@@ -170,12 +177,21 @@ impl Raft {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let has_round = leadership.reads.maybe_start_round();
         let heartbeat = std::mem::take(&mut leadership.heartbeat_is_due) || has_round;
-        if entries.is_empty() && !heartbeat {
+        let base = self.log.base();
+        let has_compacted = std::mem::replace(&mut leadership.told_base, base) != base;
+        if entries.is_empty() && !heartbeat && !has_compacted {
             return;
         }
         let read_seq = leadership.reads.started_seq();
         let is_alone = leadership.peers.is_empty();
-        self.effects.push(Effect::Replicate { term, entries, leader_commit, read_seq, heartbeat });
+        self.effects.push(Effect::Replicate {
+            term,
+            base,
+            entries,
+            leader_commit,
+            read_seq,
+            heartbeat,
+        });
         if has_round && is_alone {
             self.advance_confirmed_reads();
         }

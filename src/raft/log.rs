@@ -1,5 +1,5 @@
-//! The core's view of the log: every term of it, the memberships in it, and the
-//! entries that are still on their way to the disk or to the state machine.
+//! The core's view of the log: where it begins, every term of it, the memberships in
+//! it, and the entries that are still on their way to the disk or to the state machine.
 //!
 //! The entries themselves live on disk. What the rules ask of the past is only
 //! its terms (§5.3, §5.4.1), and those are a few runs.
@@ -12,6 +12,7 @@ use crate::types::{Entry, LogIndex, LogPosition, LogSummary, Membership, Term, T
 /// `unflushed_from - 1 <= last`; every entry from `unflushed_from` on is in it.
 pub(super) struct RaftLog {
     runs: TermRuns,
+    /// The one in force at the base, and every one behind it.
     memberships: Vec<(LogIndex, Membership)>,
     initial_membership: Membership,
     last_stamp_ms: u64,
@@ -35,6 +36,11 @@ impl RaftLog {
         self.runs.last()
     }
 
+    /// The position that the log begins behind (docs/adr/0008).
+    pub(super) fn base(&self) -> LogPosition {
+        self.runs.base()
+    }
+
     pub(super) fn runs(&self) -> &TermRuns {
         &self.runs
     }
@@ -55,6 +61,12 @@ impl RaftLog {
     /// The newest membership in the log, committed or not (dissertation §4.1).
     pub(super) fn membership(&self) -> &Membership {
         self.memberships.last().map_or(&self.initial_membership, |(_, membership)| membership)
+    }
+
+    /// The membership in force at `index`, which is not before the base, and the
+    /// entry that says so.
+    pub(super) fn membership_at(&self, index: LogIndex) -> Option<(LogIndex, Membership)> {
+        self.memberships.iter().rfind(|(at, _)| *at <= index).cloned()
     }
 
     /// Whether the log itself says who its members are.
@@ -86,6 +98,27 @@ impl RaftLog {
         if let Some(last) = self.tail.back() {
             self.last_stamp_ms = last.stamp_ms;
         }
+    }
+
+    /// Forgets what is at and before `base`, but for the membership in force there.
+    pub(super) fn compact_to(&mut self, base: LogPosition) {
+        self.runs.compact_to(base);
+        let behind = self.memberships.partition_point(|(at, _)| *at <= base.index);
+        self.memberships.drain(..behind.saturating_sub(1));
+    }
+
+    /// Forgets everything: a snapshot up to `base` has taken its place.
+    pub(super) fn reset(
+        &mut self,
+        base: LogPosition,
+        stamp_ms: u64,
+        membership: Option<(LogIndex, Membership)>,
+    ) {
+        self.runs = TermRuns::behind(base);
+        self.memberships = membership.into_iter().collect();
+        self.last_stamp_ms = stamp_ms;
+        self.tail.clear();
+        self.unflushed_from = base.index.next();
     }
 
     /// The entries that have not been handed to the disk; they count as handed

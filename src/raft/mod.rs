@@ -3,7 +3,8 @@
 //! Nothing here knows a clock, a thread, a file or a socket. A [`Raft`] is told
 //! what happened ([`Raft::step`] a message, [`Raft::tick`] a bit of time,
 //! [`Raft::propose`] and [`Raft::read`] a client, [`Raft::on_persisted`] the disk,
-//! [`Raft::on_replicated`] a peer's progress, [`Raft::on_applied`] the store) and
+//! [`Raft::on_replicated`] a peer's progress, [`Raft::on_applied`] the store,
+//! [`Raft::on_snapshot_taken`] and its like the snapshots) and
 //! [`Raft::take_effects`] says what to do about it. The same events in the same
 //! order, from the same seed, give the same effects.
 //!
@@ -20,6 +21,8 @@
 //! | `apply` | handing committed entries and confirmed reads to the store, in order |
 //! | `persist` | what may be said before the disk has answered: nothing (Figure 2) |
 //! | `newcomer` | a node whose data directory is new does not vote (docs/adr/0005) |
+//! | `snapshot` | when one is taken, compaction behind it, installing a leader's (§7) |
+//! | `transfer` | a snapshot on its way to a peer (§7) |
 //! | `log` | the terms of the whole log, and the entries on their way |
 //!
 //! # Where this deviates from the paper
@@ -43,9 +46,11 @@ mod persist;
 mod progress;
 mod read;
 mod rpc;
+mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,12 +67,14 @@ pub use rpc::{
     InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
     RequestVoteResponse, Rpc,
 };
+pub use snapshot::{SnapshotPoint, SnapshotPositions};
 pub use status::{NodeStatus, Role};
 
 use log::RaftLog;
 use newcomer::Newcomer;
 use persist::Persistence;
 use read::Reads;
+use snapshot::Snapshots;
 
 /// What a [`Raft`] is told of its surroundings. All times are counted in ticks.
 #[derive(Clone, Debug)]
@@ -85,6 +92,13 @@ pub struct RaftSettings {
     pub heartbeat_ticks: u32,
     /// A leader whose disk has not completed a write for so long steps down.
     pub disk_stall_ticks: u32,
+    /// The store is saved when so many entries came since the last snapshot;
+    pub snapshot_entries_max: u64,
+    /// or so many bytes ([`Entry::weight_bytes`]).
+    pub snapshot_bytes_max: u64,
+    /// Entries that stay in the log for followers that are a little behind, though
+    /// the snapshots cover them.
+    pub keep_entries: u64,
     /// Seeds the election timeouts.
     pub seed: u64,
 }
@@ -114,7 +128,7 @@ pub struct Raft {
     /// When it fires; drawn anew at each reset (§5.2).
     election_timeout_ticks: u32,
     /// The newest entry known to be committed. Volatile (Figure 2): after a start
-    /// the leader tells it anew.
+    /// it is what the snapshot covers, and the leader tells it anew.
     commit_index: LogIndex,
     /// The newest entry in an `Apply` effect; at most `commit_index`.
     handed_over_index: LogIndex,
@@ -122,6 +136,9 @@ pub struct Raft {
     last_applied: LogIndex,
     /// A page of the log is being read for the store.
     is_reading_entries: bool,
+    /// So many pages are being read of a log that is no more.
+    void_pages: u32,
+    snapshots: Snapshots,
     wall_ms: u64,
     rng: StdRng,
     effects: Vec<Effect>,
@@ -145,11 +162,14 @@ struct LeaderContact {
 /// What a leader keeps (Figure 2, "volatile state on leaders"; the next indexes
 /// and windows are in each peer's [`Progress`]).
 struct Leadership {
+    term: Term,
     /// Its first entry, the no-op: only with it commits what came before (§5.4.2).
     first_index: LogIndex,
     peers: BTreeMap<NodeId, PeerState>,
     heartbeat_elapsed_ticks: u32,
     heartbeat_is_due: bool,
+    /// Where the log begins, as far as the peers' `Progress` were told.
+    told_base: LogPosition,
     reads: Reads,
 }
 
@@ -160,23 +180,40 @@ struct PeerState {
     read_seq: u64,
     /// Ticks since it last answered.
     silent_ticks: u32,
+    /// It is being sent a snapshot: the log behind this index must stay.
+    held_from: Option<LogIndex>,
+    /// Ticks since it said so.
+    held_ticks: u32,
 }
 
 impl Raft {
     /// A node as it starts: a follower that knows what its disk told, and that
-    /// nothing of it is committed.
+    /// nothing of it is committed but what is in its snapshot, which the store was
+    /// loaded from.
     ///
     /// # Panics
-    /// When the hard state's term is below that of the log's last entry, which no
-    /// crash can bring about.
-    pub fn new(settings: RaftSettings, hard_state: HardState, log: LogSummary) -> Raft {
+    /// When the hard state's term is below that of the log's last entry, or the log
+    /// does not go on from the newest snapshot: no crash can bring that about.
+    pub fn new(
+        settings: RaftSettings,
+        hard_state: HardState,
+        log: LogSummary,
+        snapshots: SnapshotPositions,
+    ) -> Raft {
         assert!(
             hard_state.current_term >= log.runs.last().term,
             "the log has entries of term {}, above the durable term {}",
             log.runs.last().term,
             hard_state.current_term
         );
-        let committed = if mutant!(B84a) { log.runs.last().index } else { LogIndex(0) };
+        assert!(
+            log.runs.contains(snapshots.newest),
+            "there is a gap between the snapshot up to {} and the log behind {}",
+            snapshots.newest,
+            log.runs.base()
+        );
+        let in_snapshot = snapshots.newest.index;
+        let committed = if mutant!(B84a) { log.runs.last().index } else { in_snapshot };
         let mut raft = Raft {
             rng: StdRng::seed_from_u64(settings.seed),
             hard_state: HardState {
@@ -187,15 +224,17 @@ impl Raft {
             hard_state_seq: PersistSeq::default(),
             hard_state_changed: false,
             persistence: Persistence::new(log.runs.last().index),
+            snapshots: Snapshots::new(snapshots, log.runs.base()),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
             newcomer: Newcomer::default(),
             election_elapsed_ticks: 0,
             election_timeout_ticks: 0,
             commit_index: committed,
-            handed_over_index: LogIndex(0),
-            last_applied: LogIndex(0),
+            handed_over_index: in_snapshot,
+            last_applied: in_snapshot,
             is_reading_entries: false,
+            void_pages: 0,
             wall_ms: 0,
             effects: Vec::new(),
             settings,
@@ -241,9 +280,9 @@ impl Raft {
                     Rpc::NewcomerResponse(response) => {
                         self.on_newcomer_response(from, term, response);
                     }
-                    // Responses to AppendEntries are for the peer's `Progress`.
+                    Rpc::InstallSnapshot(piece) => self.on_install_snapshot(from, piece),
+                    // These responses are for the peer's `Progress`.
                     Rpc::AppendEntriesResponse(_)
-                    | Rpc::InstallSnapshot(_)
                     | Rpc::InstallSnapshotResponse(_)
                     | Rpc::PreVote(_)
                     | Rpc::Newcomer => {}
@@ -453,7 +492,17 @@ impl Raft {
         self.persistence.persisted_index()
     }
 
-    /// The term of the entry at `index`; 0 before the log, `None` behind it.
+    /// The position that the log begins behind: a snapshot stands for what is before.
+    pub fn log_base(&self) -> LogPosition {
+        self.log.base()
+    }
+
+    /// The last entry in the newest snapshot.
+    pub fn snapshot_index(&self) -> LogIndex {
+        self.snapshots.newest().index
+    }
+
+    /// The term of the entry at `index`; `None` before and behind the log.
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
         self.log.term_at(index)
     }
@@ -473,7 +522,7 @@ impl Raft {
             commit_index: self.commit_index,
             last_applied: self.last_applied,
             last_log_index: self.log.last().index,
-            snapshot_index: LogIndex(0),
+            snapshot_index: self.snapshot_index(),
             keys: 0,
             store_bytes: 0,
             store_digest: 0,

@@ -105,7 +105,8 @@ impl Raft {
         let furthest = heard.values().map(|word| word.last).max().unwrap_or_default();
         has_heard_all
             && self.term() >= term
-            && self.log.contains(furthest)
+            // What ends before our log begins can add nothing to what is committed.
+            && (self.log.contains(furthest) || furthest <= self.log.base())
             && self.persistence.persisted_index() >= furthest.index
             && matches!(self.role, RoleState::Follower { .. })
     }

@@ -79,6 +79,17 @@ impl Persistence {
         }
     }
 
+    /// A durable snapshot has taken the place of the whole log: it ends at `index`,
+    /// and what is on its way to the disk is no longer part of it (bugs.md B54).
+    pub(super) fn reset(&mut self, index: LogIndex) {
+        self.persisted_index = index;
+        if !mutant!(B54) {
+            for write in &mut self.in_flight {
+                write.last_index = LogIndex(0);
+            }
+        }
+    }
+
     /// A write is durable, and with it all before: returns the messages that may
     /// go now. One of an older term is dropped: its promise was overtaken.
     pub(super) fn complete(&mut self, seq: PersistSeq, current_term: Term) -> Vec<Envelope> {

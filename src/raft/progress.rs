@@ -6,13 +6,15 @@
 //!
 //! Within a term the leader's log only grows, so a `Progress` that was given the
 //! log's terms at the start of the term knows every term in it: it needs nobody
-//! to find where the logs part.
+//! to find where the logs part. But the log's beginning moves on: a peer that lacks
+//! what was there is sent a snapshot (`transfer`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult};
-use crate::types::{Entry, LogIndex, LogPosition, Term, TermRuns};
+use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot};
+use super::transfer::Transfer;
+use crate::types::{Entry, LogIndex, LogPosition, SnapshotId, Term, TermRuns};
 
 /// How much may be under way to one peer.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,10 @@ pub struct ProgressSettings {
     /// Bytes sent and not acknowledged; also what is kept at hand for a peer that
     /// is behind: the rest is read from the log again.
     pub inflight_bytes_max: u64,
+    /// Bytes in one piece of a snapshot: so few that a heartbeat hardly waits for it.
+    pub snapshot_piece_bytes: u64,
+    /// Bytes of a snapshot sent and not acknowledged, but for the last piece.
+    pub snapshot_window_bytes: u64,
 }
 
 /// How sure the leader is of where the peer's log ends.
@@ -36,6 +42,8 @@ pub enum ProgressState {
     Probe,
     /// The logs agree right before `next_index`: requests are pipelined.
     Replicate,
+    /// It lacks what is no longer in the log, and is sent a snapshot (§7).
+    Snapshot,
 }
 
 /// What to do for the peer.
@@ -55,6 +63,20 @@ pub enum ProgressAction {
         /// In [`Entry::weight_bytes`].
         bytes_max: u64,
     },
+    /// Read a piece of a snapshot, and pass it to [`Progress::on_snapshot_read`] with
+    /// this ticket; or say [`Progress::on_snapshot_gone`].
+    ReadSnapshot {
+        /// Tells the answer from an outdated one.
+        ticket: u64,
+        /// Of which snapshot; `None` for the newest.
+        snapshot: Option<SnapshotId>,
+        /// Where the piece begins.
+        offset: u64,
+        /// Its size, but at the end; 0 to learn whether the snapshot is there.
+        bytes_max: u64,
+    },
+    /// Send it this piece of a snapshot.
+    SendSnapshot(InstallSnapshot),
     /// Tell the core.
     Report(ReplicationReport),
 }
@@ -68,27 +90,31 @@ pub struct ReplicationReport {
     pub read_seq: u64,
     /// It must not be counted: see `HardState::is_newcomer`.
     pub is_newcomer: bool,
+    /// It is being sent the snapshot that ends here, or has it and catches up from
+    /// here: until it has, the log behind this index must stay, and so must the
+    /// snapshot.
+    pub snapshot_needed: Option<LogIndex>,
 }
 
 /// One peer's replication, in one term. Invariants: `match_index < next_index <=
-/// last + 1`; `buffer` is contiguous and ends at the log's end, or is empty;
+/// last + 1`; `base < next_index`; `buffer` is contiguous and ends at the log's end, or is empty;
 /// `inflight` rises, above `match_index`, and adds up to `inflight_bytes`.
 pub struct Progress {
-    settings: ProgressSettings,
+    pub(super) settings: ProgressSettings,
     term: Term,
-    runs: TermRuns,
-    state: ProgressState,
+    pub(super) runs: TermRuns,
+    pub(super) state: ProgressState,
     is_connected: bool,
     next_index: LogIndex,
-    match_index: LogIndex,
+    pub(super) match_index: LogIndex,
     leader_commit: LogIndex,
     read_seq: u64,
     confirmed_read_seq: u64,
     /// The number of the last request.
-    request_seq: u64,
+    pub(super) request_seq: u64,
     /// The first request since the last look for the peer's place; a conflict
     /// that answers an earlier one says nothing new (bugs.md B30).
-    first_seq: u64,
+    pub(super) first_seq: u64,
     /// In `Probe`: that first request is under way.
     is_probing: bool,
     inflight: VecDeque<Inflight>,
@@ -98,10 +124,16 @@ pub struct Progress {
     buffer_bytes: u64,
     /// Entries before those in `buffer`, read from the log.
     fetched: VecDeque<Entry>,
-    fetch_ticket: u64,
+    pub(super) fetch_ticket: u64,
     is_fetching: bool,
+    /// The snapshot that the peer is being sent; a lost connection does not end that.
+    pub(super) snapshot: Option<SnapshotId>,
+    /// In `Snapshot`: how far that is.
+    pub(super) transfer: Transfer,
+    /// The peer was sent a snapshot, and has not come up to here since.
+    pub(super) catch_up_to: Option<LogIndex>,
     heartbeat_is_due: bool,
-    actions: Vec<ProgressAction>,
+    pub(super) actions: Vec<ProgressAction>,
 }
 
 struct Inflight {
@@ -143,14 +175,19 @@ impl Progress {
             fetched: VecDeque::new(),
             fetch_ticket: 0,
             is_fetching: false,
+            snapshot: None,
+            transfer: Transfer::default(),
+            catch_up_to: None,
             heartbeat_is_due: false,
             actions: Vec::new(),
         }
     }
 
-    /// The leader has something to say: new entries, a heartbeat, or both.
+    /// The leader has something to say: new entries, a heartbeat, or both; and its log
+    /// begins behind `base` by now.
     pub fn replicate(
         &mut self,
+        base: LogPosition,
         entries: &Arc<[Entry]>,
         leader_commit: LogIndex,
         read_seq: u64,
@@ -165,6 +202,21 @@ impl Progress {
         self.read_seq = read_seq;
         self.heartbeat_is_due |= heartbeat;
         self.trim_buffer();
+        self.compact_to(base);
+    }
+
+    /// The log begins behind `base`. If the peer needs what is gone, the next probe
+    /// will tell; one that is being sent a snapshot is known to.
+    fn compact_to(&mut self, base: LogPosition) {
+        self.runs.compact_to(base);
+        if self.next_index > base.index {
+            return;
+        }
+        if self.state == ProgressState::Snapshot {
+            self.next_index = base.index.next();
+        } else {
+            self.probe_from(base.index.next());
+        }
     }
 
     /// The connection is up.
@@ -198,10 +250,15 @@ impl Progress {
         }
         // Even a conflict shows that the peer knows no higher term.
         self.confirmed_read_seq = self.confirmed_read_seq.max(read_seq);
+        self.report(is_newcomer);
+    }
+
+    pub(super) fn report(&mut self, is_newcomer: bool) {
         self.actions.push(ProgressAction::Report(ReplicationReport {
             match_index: self.match_index,
             read_seq: self.confirmed_read_seq,
             is_newcomer,
+            snapshot_needed: self.snapshot_needed(),
         }));
     }
 
@@ -224,7 +281,9 @@ impl Progress {
             self.send_entries();
             if std::mem::take(&mut self.heartbeat_is_due) {
                 self.send(Vec::new());
+                self.ask_again();
             }
+            self.send_pieces();
         }
         self.check_invariants();
         std::mem::take(&mut self.actions)
@@ -239,11 +298,13 @@ impl Progress {
             self.match_index = match_index;
             let behind = if mutant!(B27) { self.next_index } else { match_index.next() };
             self.next_index = self.next_index.max(behind);
+            self.catch_up_to = self.catch_up_to.filter(|end| *end > match_index);
             self.free_window();
             self.trim_buffer();
         }
         if request_seq >= self.first_seq {
             self.state = ProgressState::Replicate;
+            self.snapshot = None;
         }
     }
 
@@ -258,7 +319,13 @@ impl Progress {
         // acknowledge, and is no newcomer, is broken: looking further is in vain, and
         // would go on as fast as it answers; the next heartbeat asks again.
         let has_room = self.next_index > self.match_index.next();
-        if request_seq >= self.first_seq && has_room {
+        let is_old = request_seq < self.first_seq;
+        if is_old || !has_room || self.state == ProgressState::Snapshot {
+            return;
+        }
+        if self.next_index.prev() == self.runs.base().index {
+            self.begin_transfer();
+        } else {
             let next = self.place_before_conflict(conflict_index, conflict_term);
             self.regress_next_index(next);
         }
@@ -284,9 +351,11 @@ impl Progress {
         self.probe_from(if mutant!(B31) { self.next_index } else { step });
     }
 
-    fn probe_from(&mut self, next: LogIndex) {
+    /// Before the log's beginning there is nothing to compare: a peer that does not
+    /// have even that is found out there.
+    pub(super) fn probe_from(&mut self, next: LogIndex) {
         self.state = ProgressState::Probe;
-        self.next_index = next;
+        self.next_index = next.max(self.runs.base().index.next());
         self.first_seq = self.request_seq + 1;
         self.is_probing = false;
         self.inflight.clear();
@@ -297,6 +366,7 @@ impl Progress {
         self.fetched.clear();
         self.fetch_ticket += 1;
         self.is_fetching = false;
+        self.transfer = Transfer::default();
     }
 
     fn send_entries(&mut self) {
@@ -325,6 +395,7 @@ impl Progress {
                     self.next_index = last.next();
                 }
             }
+            ProgressState::Snapshot => {}
         }
     }
 
@@ -397,7 +468,7 @@ impl Progress {
     }
 
     /// Keeps the newest entries at hand: what the peer lacks, within the bound.
-    fn trim_buffer(&mut self) {
+    pub(super) fn trim_buffer(&mut self) {
         while let Some(first) = self.buffer.front()
             && (first.index <= self.match_index
                 || self.buffer_bytes > self.settings.inflight_bytes_max)
@@ -426,6 +497,7 @@ impl Progress {
     fn check_invariants(&self) {
         assert!(self.match_index < self.next_index, "match_index < next_index");
         assert!(self.next_index <= self.runs.last().index.next(), "next_index <= last + 1");
+        assert!(self.next_index > self.runs.base().index, "base < next_index");
         debug_assert_eq!(
             (self.inflight_entries, self.inflight_bytes),
             self.inflight

@@ -355,11 +355,12 @@ impl RaftActor {
                         peer.lead.do_send(Lead { term, runs: runs.clone() });
                     }
                 }
-                Effect::Replicate { term, entries, leader_commit, read_seq, heartbeat } => {
+                Effect::Replicate { term, base, entries, leader_commit, read_seq, heartbeat } => {
                     for peer in self.ports.peers.values() {
                         let entries = Arc::clone(&entries);
                         peer.replicate.do_send(Replicate {
                             term,
+                            base,
                             entries,
                             leader_commit,
                             read_seq,
@@ -388,6 +389,11 @@ impl RaftActor {
                     self.add_read(token, LogIndex(0), &mut tasks);
                 }
                 Effect::ReadFailed { token } => self.fail_read(token),
+                // Nothing is compacted yet, so there is nothing to send or to receive.
+                Effect::TakeSnapshot { .. }
+                | Effect::CompactLog { .. }
+                | Effect::ReceiveSnapshot { .. }
+                | Effect::InstallSnapshot { .. } => {}
                 Effect::Note(note) => log::info!("{note} node={}", self.raft.id()),
             }
         }

@@ -12,7 +12,7 @@ use crate::actors::SessionId;
 use crate::actors::session::ClientReplies;
 use crate::raft::{
     AppendEntries, AppendResult, PersistSeq, PreVoteResponse, RaftSettings, ReplicationReport,
-    RequestVote, RequestVoteResponse, Rpc,
+    RequestVote, RequestVoteResponse, Rpc, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{HardState, LogPosition, LogSummary, Membership, Term};
@@ -54,9 +54,12 @@ impl Fixture {
             election_timeout_ticks_max: 20,
             heartbeat_ticks: 3,
             disk_stall_ticks: 100,
+            snapshot_entries_max: u64::MAX,
+            snapshot_bytes_max: u64::MAX,
+            keep_entries: 0,
             seed: 7,
         };
-        let raft = Raft::new(settings, hard_state, summary);
+        let raft = Raft::new(settings, hard_state, summary, SnapshotPositions::default());
         let (log, log_inbox) = probe();
         let (log_reads, log_reads_inbox) = probe();
         let (kv, kv_inbox) = probe();

@@ -7,17 +7,19 @@
 //! that wants them slow says so and lets them answer one by one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::disk::{Disk, Durable, runs_of};
+use super::disk::{Disk, Done, Durable, Log, Received};
 use super::oracle::Oracle;
+use super::snapshots::{Job, SnapshotFile};
 use super::text;
 use crate::raft::{
     Effect, Envelope, NotLeader, Progress, ProgressAction, ProgressSettings, Raft, RaftSettings,
     ReadToken, ReplicationReport, Role, Rpc,
 };
-use crate::types::{Entry, LogIndex, Membership, NodeId, Payload, Term};
+use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
 pub(super) const ELECTION_TICKS_MIN: u32 = 10;
 pub(super) const ELECTION_TICKS_MAX: u32 = 20;
@@ -57,6 +59,9 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         election_timeout_ticks_max: ELECTION_TICKS_MAX,
         heartbeat_ticks: HEARTBEAT_TICKS,
         disk_stall_ticks: DISK_STALL_TICKS,
+        snapshot_entries_max: u64::MAX,
+        snapshot_bytes_max: u64::MAX,
+        keep_entries: 0,
         seed: seed.wrapping_mul(1009).wrapping_add(id),
     }
 }
@@ -66,7 +71,29 @@ pub(super) const WINDOW: ProgressSettings = ProgressSettings {
     append_bytes_max: 1000,
     inflight_entries_max: 8,
     inflight_bytes_max: 600,
+    snapshot_piece_bytes: 30,
+    snapshot_window_bytes: 60,
 };
+
+/// When snapshots are taken, and how they travel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SnapshotRules {
+    pub(super) entries_max: u64,
+    pub(super) bytes_max: u64,
+    pub(super) keep_entries: u64,
+    pub(super) piece_bytes: u64,
+    pub(super) window_bytes: u64,
+}
+
+impl SnapshotRules {
+    pub(super) const NONE: SnapshotRules = SnapshotRules {
+        entries_max: u64::MAX,
+        bytes_max: u64::MAX,
+        keep_entries: 0,
+        piece_bytes: WINDOW.snapshot_piece_bytes,
+        window_bytes: WINDOW.snapshot_window_bytes,
+    };
+}
 
 /// What a slow store or log has still to answer.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +113,13 @@ pub(super) struct Node {
     pub(super) pending: VecDeque<Pending>,
     pub(super) is_disk_slow: bool,
     pub(super) is_store_slow: bool,
+    /// What the keeper of its snapshots has still to do.
+    pub(super) jobs: VecDeque<Job>,
+    pub(super) is_keeper_slow: bool,
+    /// A snapshot that was received, as a store.
+    loaded: Option<Arc<SnapshotFile>>,
+    /// The entries whose clients wait.
+    pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of this node's one session.
     last_write: LogIndex,
     lives: u64,
@@ -100,6 +134,11 @@ pub(super) struct Cluster {
     /// What happened, for those who read it; `None` when nobody does.
     pub(super) trace: Option<Vec<String>>,
     pub(super) window: ProgressSettings,
+    rules: SnapshotRules,
+    /// Every snapshot that was ever taken, by its digest.
+    files: BTreeMap<u128, Arc<SnapshotFile>>,
+    /// How many snapshots were installed.
+    pub(super) installed: u32,
     seed: u64,
     next_token: u64,
 }
@@ -111,18 +150,30 @@ impl Cluster {
 
     /// Nodes 1, 2, ... that start with these disks.
     pub(super) fn with_past(disks: Vec<Durable>, seed: u64) -> Cluster {
+        Cluster::with_snapshots(disks, seed, SnapshotRules::NONE)
+    }
+
+    /// The same with snapshots.
+    pub(super) fn with_snapshots(disks: Vec<Durable>, seed: u64, rules: SnapshotRules) -> Cluster {
         let mut cluster = Cluster {
             nodes: BTreeMap::new(),
             network: Vec::new(),
             cuts: BTreeSet::new(),
             oracle: Oracle::default(),
             trace: None,
-            window: WINDOW,
+            window: ProgressSettings {
+                snapshot_piece_bytes: rules.piece_bytes,
+                snapshot_window_bytes: rules.window_bytes,
+                ..WINDOW
+            },
+            rules,
+            files: BTreeMap::new(),
+            installed: 0,
             seed,
             next_token: 0,
         };
         for (id, durable) in (1..).map(NodeId).zip(disks) {
-            cluster.oracle.on_write(id, Role::Follower, &[], &durable.log);
+            cluster.oracle.on_write(id, Role::Follower, &Log::default(), &durable.log);
             let node = Node {
                 id,
                 raft: None,
@@ -132,6 +183,10 @@ impl Cluster {
                 pending: VecDeque::new(),
                 is_disk_slow: false,
                 is_store_slow: false,
+                jobs: VecDeque::new(),
+                is_keeper_slow: false,
+                loaded: None,
+                waiting: BTreeSet::new(),
                 last_write: LogIndex(0),
                 lives: 0,
             };
@@ -201,7 +256,10 @@ impl Cluster {
         text: &str,
     ) -> Result<LogIndex, NotLeader> {
         let index = self.raft_mut(id).propose(command(text))?;
-        self.node_mut(id).last_write = index;
+        let term = self.raft(id).term();
+        let node = self.node_mut(id);
+        node.last_write = index;
+        node.waiting.insert(LogPosition { term, index });
         Ok(index)
     }
 
@@ -237,6 +295,13 @@ impl Cluster {
         has_answered
     }
 
+    /// Lets a slow keeper of snapshots do its next job.
+    pub(super) fn do_job(&mut self, id: NodeId) -> bool {
+        let has_done = self.complete_job(id);
+        self.settle(id);
+        has_done
+    }
+
     pub(super) fn crash(&mut self, id: NodeId) {
         self.crash_with_leftovers(id, 0, 0);
     }
@@ -248,10 +313,21 @@ impl Cluster {
         node.progress.clear();
         node.applied.clear();
         node.pending.clear();
+        node.jobs.clear();
+        node.loaded = None;
+        node.waiting.clear();
         node.last_write = LogIndex(0);
         node.disk.crash(writes, torn);
         self.oracle.on_crash(id);
         self.oracle.check_durable(&self.nodes);
+    }
+
+    /// See [`Disk::lose_newest_snapshot`].
+    pub(super) fn lose_newest_snapshot(&mut self, id: NodeId) {
+        assert!(!self.is_up(id), "damage is found by a start");
+        if self.node_mut(id).disk.lose_newest_snapshot() {
+            self.say(|| format!("n{id} lost its newest snapshot"));
+        }
     }
 
     /// A node that is down loses its data directory.
@@ -263,13 +339,24 @@ impl Cluster {
 
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
-        let seed = self.seed;
+        let (seed, rules) = (self.seed, self.rules);
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down can start");
         node.lives += 1;
+        node.disk.finish_installation();
         let hard_state = node.disk.durable().hard_state;
-        let settings = settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32));
-        node.raft = Some(Raft::new(settings, hard_state, node.disk.summary()));
+        let settings = RaftSettings {
+            snapshot_entries_max: rules.entries_max,
+            snapshot_bytes_max: rules.bytes_max,
+            keep_entries: rules.keep_entries,
+            ..settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32))
+        };
+        let (log, snapshots) = (node.disk.summary(), node.disk.snapshot_positions());
+        node.raft = Some(Raft::new(settings, hard_state, log, snapshots));
+        if let Some(newest) = node.disk.durable().snapshots.last() {
+            node.applied = newest.applied.clone();
+        }
+        self.oracle.on_restore(id, &self.nodes[&id].applied);
         self.oracle.on_restart(id, hard_state);
         self.settle(id);
     }
@@ -328,6 +415,15 @@ impl Cluster {
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
                     progress.on_response(response);
+                } else if term > progress.term() {
+                    self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
+                }
+            }
+            Rpc::InstallSnapshotResponse(response) => {
+                let node = self.node_mut(id);
+                let Some(progress) = node.progress.get_mut(&peer) else { return };
+                if term == progress.term() {
+                    progress.on_snapshot_response(response);
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -402,6 +498,7 @@ impl Cluster {
             is_done &= !self.drain_progress(id);
             is_done &= self.nodes[&id].is_disk_slow || !self.complete_write(id);
             is_done &= self.nodes[&id].is_store_slow || !self.complete_pending(id);
+            is_done &= self.nodes[&id].is_keeper_slow || !self.complete_job(id);
             if is_done {
                 break;
             }
@@ -423,24 +520,37 @@ impl Cluster {
             Effect::Send(envelope) => self.send(envelope),
             Effect::StartReplication { term, runs } => {
                 let log = self.nodes[&id].disk.log();
-                assert_eq!(runs, runs_of(log), "the terms are those of the log");
+                assert_eq!(runs, log.runs(), "the terms are those of the log");
                 self.oracle.on_elected(id, term, log);
                 let peers: Vec<NodeId> = self.ids().into_iter().filter(|p| *p != id).collect();
                 let window = self.window;
                 let start = |peer| (peer, Progress::new(window, term, runs.clone(), true));
                 self.node_mut(id).progress = peers.into_iter().map(start).collect();
             }
-            Effect::Replicate { term, entries, leader_commit, read_seq, heartbeat } => {
+            Effect::Replicate { term, base, entries, leader_commit, read_seq, heartbeat } => {
                 for progress in self.node_mut(id).progress.values_mut() {
                     assert_eq!(progress.term(), term, "the replicators are of the leader's term");
-                    progress.replicate(&entries, leader_commit, read_seq, heartbeat);
+                    progress.replicate(base, &entries, leader_commit, read_seq, heartbeat);
                 }
             }
-            Effect::LeadershipLost { .. } => self.node_mut(id).progress.clear(),
+            Effect::LeadershipLost { term } => {
+                let node = self.node_mut(id);
+                node.progress.clear();
+                node.waiting.retain(|position| position.term != term);
+            }
             Effect::Apply { entries } => self.apply(id, entries),
             Effect::ReadEntries { from, to } => {
                 self.node_mut(id).pending.push_back(Pending::Page { from, to });
             }
+            Effect::TakeSnapshot { head } => {
+                let applied = self.nodes[&id].applied.clone();
+                self.node_mut(id).jobs.push_back(Job::Take { point: head, applied });
+            }
+            Effect::CompactLog { limit } => self.node_mut(id).disk.compact(limit),
+            Effect::ReceiveSnapshot { from, term, piece } => {
+                self.node_mut(id).jobs.push_back(Job::Receive { from, term, piece });
+            }
+            Effect::InstallSnapshot { base } => self.install(id, base),
             Effect::ReadReady { token, read_index } => {
                 let applied = &self.nodes[&id].applied;
                 assert!(read_index.0 <= applied.len() as u64, "applied before the read");
@@ -478,10 +588,27 @@ impl Cluster {
         let node = self.nodes.get_mut(&id).expect("a node of the cluster");
         for entry in entries {
             self.oracle.on_apply(id, &node.applied, &entry, node.disk.durable());
+            node.waiting.remove(&entry.position());
             node.applied.push(entry);
         }
         let last_applied = LogIndex(node.applied.len() as u64);
         node.pending.push_back(Pending::Applied(last_applied));
+    }
+
+    fn install(&mut self, id: NodeId, base: LogPosition) {
+        let node = self.nodes.get_mut(&id).expect("a node of the cluster");
+        let file = node.loaded.take().expect("the snapshot was loaded");
+        assert_eq!(file.last(), base, "it is the one that was received");
+        assert!(
+            node.waiting.iter().all(|position| position.index > base.index),
+            "node {id}: a client waits for an entry that will never be applied (B58)"
+        );
+        self.oracle.on_restore(id, &file.applied);
+        node.applied = file.applied.clone();
+        node.disk.reset(base);
+        node.pending.push_back(Pending::Applied(base.index));
+        self.installed += 1;
+        self.say(|| format!("n{id} installed snapshot={base}"));
     }
 
     fn drain_progress(&mut self, id: NodeId) -> bool {
@@ -500,6 +627,14 @@ impl Cluster {
                         let fetch = Pending::Fetch { peer, term, ticket, from, to };
                         self.node_mut(id).pending.push_back(fetch);
                     }
+                    ProgressAction::ReadSnapshot { ticket, snapshot, offset, bytes_max } => {
+                        let job = Job::Read { peer, term, ticket, snapshot, offset, bytes_max };
+                        self.node_mut(id).jobs.push_back(job);
+                    }
+                    ProgressAction::SendSnapshot(piece) => {
+                        let rpc = Rpc::InstallSnapshot(piece);
+                        self.send(Envelope { from: id, to: peer, term, rpc });
+                    }
                     ProgressAction::Report(report) => {
                         self.raft_mut(id).on_replicated(peer, term, report);
                     }
@@ -510,22 +645,80 @@ impl Cluster {
     }
 
     fn complete_write(&mut self, id: NodeId) -> bool {
-        let Some(seq) = self.node_mut(id).disk.sync_next() else { return false };
-        if self.nodes[&id].is_disk_slow {
-            self.say(|| format!("n{id} synced write {seq}"));
+        let Some(done) = self.node_mut(id).disk.sync_next() else { return false };
+        match done {
+            Done::Persisted(seq) => {
+                if self.nodes[&id].is_disk_slow {
+                    self.say(|| format!("n{id} synced write {seq}"));
+                }
+                self.raft_mut(id).on_persisted(seq);
+            }
+            Done::Compacted(base) => {
+                self.say(|| format!("n{id} compacted base={base}"));
+                self.raft_mut(id).on_compacted(base);
+            }
+            Done::Reset => {}
         }
-        self.raft_mut(id).on_persisted(seq);
+        true
+    }
+
+    fn complete_job(&mut self, id: NodeId) -> bool {
+        let Some(job) = self.node_mut(id).jobs.pop_front() else { return false };
+        match job {
+            Job::Take { point, applied } => {
+                let file = Arc::new(SnapshotFile::new(point, applied));
+                let last = file.last();
+                self.files.insert(file.id.digest, Arc::clone(&file));
+                self.node_mut(id).disk.add_snapshot(file);
+                self.say(|| format!("n{id} took snapshot={last}"));
+                self.raft_mut(id).on_snapshot_taken(last);
+            }
+            Job::Receive { from, term, piece } => match self.node_mut(id).disk.receive(&piece) {
+                Received::Part(received) => self.raft_mut(id).on_snapshot_piece(
+                    from,
+                    term,
+                    piece.request_seq,
+                    piece.snapshot,
+                    received,
+                ),
+                Received::Whole(digest) => {
+                    let file = Arc::clone(&self.files[&digest]);
+                    let node = self.node_mut(id);
+                    node.disk.add_snapshot(Arc::clone(&file));
+                    let request_seq = piece.request_seq;
+                    node.jobs.push_back(Job::Deliver { from, term, request_seq, file });
+                }
+            },
+            Job::Deliver { from, term, request_seq, file } => {
+                let (point, stamp_ms) = (file.point.clone(), file.stamp_ms());
+                let raft = self.raft_mut(id);
+                if raft.on_snapshot_received(from, term, request_seq, point, stamp_ms) {
+                    self.node_mut(id).loaded = Some(file);
+                }
+            }
+            Job::Read { peer, term, ticket, snapshot, offset, bytes_max } => {
+                let node = self.node_mut(id);
+                let kept = &node.disk.durable().snapshots;
+                let file = kept.iter().rfind(|file| snapshot.is_none_or(|id| id == file.id));
+                let Some(progress) = node.progress.get_mut(&peer) else { return true };
+                if progress.term() == term {
+                    match file {
+                        Some(file) => {
+                            let bytes = file.piece(offset, bytes_max);
+                            progress.on_snapshot_read(ticket, file.id, offset, bytes);
+                        }
+                        None => progress.on_snapshot_gone(ticket),
+                    }
+                }
+            }
+        }
         true
     }
 
     fn complete_pending(&mut self, id: NodeId) -> bool {
         let node = self.node_mut(id);
         let Some(pending) = node.pending.pop_front() else { return false };
-        let page = |from: LogIndex, to: LogIndex| -> Vec<Entry> {
-            let log = node.disk.log();
-            let to = to.0.min(from.0 + PAGE_ENTRIES_MAX - 1).min(log.len() as u64);
-            log[from.prev().0 as usize..to as usize].to_vec()
-        };
+        let page = |from, to| node.disk.log().page(from, to, PAGE_ENTRIES_MAX);
         match pending {
             Pending::Page { from, to } => {
                 let entries = page(from, to);

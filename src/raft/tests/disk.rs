@@ -1,15 +1,42 @@
 //! A disk that forgets what was not synced.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use crate::raft::PersistSeq;
-use crate::types::{Entry, HardState, LogPosition, LogSummary, Payload, TermRuns};
+use super::snapshots::{SnapshotFile, digest_of};
+use crate::raft::{InstallSnapshot, PersistSeq, SnapshotPositions};
+use crate::types::{
+    Entry, HardState, LogIndex, LogPosition, LogSummary, Payload, SnapshotId, TermRuns,
+};
+
+/// Files that are kept of a node's snapshots.
+const SNAPSHOTS_KEPT: usize = 2;
+/// Compaction removes a multiple of so many entries, as if they were a segment.
+const SEGMENT_ENTRIES: u64 = 2;
+
+/// Entries behind a base.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Log {
+    base: LogPosition,
+    entries: Vec<Entry>,
+}
 
 /// What survives a crash.
 #[derive(Clone, Default)]
 pub(super) struct Durable {
     pub(super) hard_state: HardState,
-    pub(super) log: Vec<Entry>,
+    pub(super) log: Log,
+    /// Oldest first.
+    pub(super) snapshots: Vec<Arc<SnapshotFile>>,
+    /// What was received of a snapshot that is not whole yet.
+    part: Option<(SnapshotId, Vec<u8>)>,
+}
+
+enum Operation {
+    Write(Write),
+    Compact(LogIndex),
+    Reset(LogPosition),
 }
 
 struct Write {
@@ -18,17 +45,31 @@ struct Write {
     entries: Vec<Entry>,
 }
 
-/// Invariant: `log` is `durable.log` with every one of `writes` done to it.
+/// What the disk has to tell.
+pub(super) enum Done {
+    Persisted(PersistSeq),
+    Compacted(LogPosition),
+    Reset,
+}
+
+/// How far the receiving of a snapshot has come.
+pub(super) enum Received {
+    Part(u64),
+    Whole(u128),
+}
+
+/// Invariant: `log` is `durable.log` with every one of `operations` done to it, but
+/// for compactions, which are seen when they are done.
 #[derive(Default)]
 pub(super) struct Disk {
     durable: Durable,
-    writes: VecDeque<Write>,
-    log: Vec<Entry>,
+    operations: VecDeque<Operation>,
+    log: Log,
 }
 
 impl Disk {
     pub(super) fn new(durable: Durable) -> Disk {
-        Disk { log: durable.log.clone(), writes: VecDeque::new(), durable }
+        Disk { log: durable.log.clone(), operations: VecDeque::new(), durable }
     }
 
     pub(super) fn durable(&self) -> &Durable {
@@ -36,7 +77,7 @@ impl Disk {
     }
 
     /// The log as its owner knows it, synced or not.
-    pub(super) fn log(&self) -> &[Entry] {
+    pub(super) fn log(&self) -> &Log {
         &self.log
     }
 
@@ -46,36 +87,130 @@ impl Disk {
         hard_state: Option<HardState>,
         entries: Vec<Entry>,
     ) {
-        splice(&mut self.log, &entries);
-        self.writes.push_back(Write { seq, hard_state, entries });
+        self.log.splice(&entries);
+        self.operations.push_back(Operation::Write(Write { seq, hard_state, entries }));
     }
 
-    /// Makes the oldest write durable.
-    pub(super) fn sync_next(&mut self) -> Option<PersistSeq> {
-        let write = self.writes.pop_front()?;
-        self.durable.do_write(&write, usize::MAX);
-        Some(write.seq)
+    pub(super) fn compact(&mut self, limit: LogIndex) {
+        self.operations.push_back(Operation::Compact(limit));
     }
 
-    /// The machine stops. Of what was not synced, `writes` may have reached the
-    /// platter all the same, and of the next one its first `torn_entries`.
-    pub(super) fn crash(&mut self, writes: usize, torn_entries: usize) {
-        for _ in 0..writes {
+    pub(super) fn reset(&mut self, base: LogPosition) {
+        self.log.reset(base);
+        self.operations.push_back(Operation::Reset(base));
+    }
+
+    /// Makes the oldest operation durable.
+    pub(super) fn sync_next(&mut self) -> Option<Done> {
+        Some(match self.operations.pop_front()? {
+            Operation::Write(write) => {
+                self.durable.do_write(&write, usize::MAX);
+                Done::Persisted(write.seq)
+            }
+            Operation::Compact(limit) => {
+                let base = LogIndex(limit.0 - limit.0 % SEGMENT_ENTRIES);
+                self.durable.log.compact_to(base);
+                // A reset may be on its way behind it.
+                if self.log.base.index < base {
+                    self.log.compact_to(base);
+                }
+                Done::Compacted(self.durable.log.base)
+            }
+            Operation::Reset(base) => {
+                self.durable.log.reset(base);
+                Done::Reset
+            }
+        })
+    }
+
+    /// The machine stops. Of what was not synced, so many operations may have reached
+    /// the platter all the same, and of the next one its first `torn_entries`.
+    pub(super) fn crash(&mut self, operations: usize, torn_entries: usize) {
+        for _ in 0..operations {
             self.sync_next();
         }
-        if let Some(torn) = self.writes.pop_front()
+        if let Some(Operation::Write(torn)) = self.operations.pop_front()
             && torn_entries > 0
         {
             self.durable.do_write(&torn, torn_entries);
         }
+        // A part is not synced before it is whole.
+        if let Some((_, bytes)) = &mut self.durable.part {
+            bytes.truncate(bytes.len() * torn_entries / 2);
+        }
         *self = Disk::new(std::mem::take(&mut self.durable));
+    }
+
+    /// What a start does: a crash may have come between the last step of receiving a
+    /// snapshot, and that of installing it (docs/adr/0008).
+    pub(super) fn finish_installation(&mut self) {
+        let Some(newest) = self.durable.snapshots.last() else {
+            assert_eq!(self.log.base.index.0, 0, "the beginning of the log is gone (B55)");
+            return;
+        };
+        let last = newest.last();
+        assert!(self.log.base.index <= last.index, "a gap between snapshot and log (B55)");
+        if !self.log.contains(last) {
+            self.durable.log.reset(last);
+            self.log.reset(last);
+        }
+    }
+
+    /// The newest snapshot turns out to be damaged, where that is no harm: the log
+    /// goes on from the one before, and holds what only the newest had besides.
+    pub(super) fn lose_newest_snapshot(&mut self) -> bool {
+        let snapshots = &mut self.durable.snapshots;
+        let [older, newest] = snapshots.as_slice() else { return false };
+        let log = &self.durable.log;
+        let is_harmless = log.base.index <= older.last().index && log.contains(newest.last());
+        if is_harmless {
+            snapshots.pop();
+        }
+        is_harmless
+    }
+
+    /// A snapshot under its final name.
+    pub(super) fn add_snapshot(&mut self, file: Arc<SnapshotFile>) {
+        let snapshots = &mut self.durable.snapshots;
+        snapshots.retain(|kept| kept.id != file.id);
+        snapshots.push(file);
+        snapshots.sort_by_key(|kept| kept.last().index);
+        while snapshots.len() > SNAPSHOTS_KEPT {
+            snapshots.remove(0);
+        }
+    }
+
+    /// See `storage::SnapshotPart`. What was received of another snapshot goes.
+    pub(super) fn receive(&mut self, piece: &InstallSnapshot) -> Received {
+        let id = piece.snapshot;
+        if self.durable.snapshots.iter().any(|kept| kept.id == id) {
+            return Received::Part(id.bytes);
+        }
+        let part = self.durable.part.take().filter(|(kept, _)| *kept == id);
+        let (_, mut bytes) = part.unwrap_or((id, Vec::new()));
+        if piece.offset == bytes.len() as u64 {
+            bytes.extend_from_slice(&piece.bytes);
+        }
+        if bytes.len() as u64 == id.bytes {
+            assert_eq!(digest_of(&bytes), id.digest, "pieces of two snapshots are mixed (B56)");
+            return Received::Whole(id.digest);
+        }
+        let received = bytes.len() as u64;
+        self.durable.part = Some((id, bytes));
+        Received::Part(received)
     }
 
     /// What recovery would tell.
     pub(super) fn summary(&self) -> LogSummary {
-        let mut summary = LogSummary::default();
-        for entry in &self.log {
-            summary.runs.push(entry.position());
+        let newest = self.durable.snapshots.last();
+        let membership = newest.and_then(|file| file.point.membership.clone());
+        let in_force = membership.filter(|(at, _)| *at <= self.log.base.index);
+        let mut summary = LogSummary {
+            runs: self.log.runs(),
+            memberships: in_force.into_iter().collect(),
+            last_stamp_ms: newest.map_or(0, |file| file.stamp_ms()),
+        };
+        for entry in self.log.iter() {
             summary.last_stamp_ms = entry.stamp_ms;
             if let Payload::Membership(membership) = &entry.payload {
                 summary.memberships.push((entry.index, membership.clone()));
@@ -83,32 +218,125 @@ impl Disk {
         }
         summary
     }
+
+    /// What recovery would tell of the snapshots.
+    pub(super) fn snapshot_positions(&self) -> SnapshotPositions {
+        let mut newest_first = self.durable.snapshots.iter().rev().map(|file| file.last());
+        SnapshotPositions {
+            newest: newest_first.next().unwrap_or_default(),
+            older: newest_first.next().unwrap_or_default().index,
+        }
+    }
 }
 
 impl Durable {
+    pub(super) fn new(hard_state: HardState, log: Vec<Entry>) -> Durable {
+        let log = Log { base: LogPosition::default(), entries: log };
+        Durable { hard_state, log, ..Durable::default() }
+    }
+
     /// As the storage makes it.
     pub(super) fn new_directory() -> Durable {
-        let hard_state = HardState { is_newcomer: true, ..HardState::default() };
-        Durable { hard_state, log: Vec::new() }
+        Durable::new(HardState { is_newcomer: true, ..HardState::default() }, Vec::new())
     }
 
     /// The hard state goes first: a log never has a term that it does not know.
     fn do_write(&mut self, write: &Write, entries_max: usize) {
         self.hard_state = write.hard_state.unwrap_or(self.hard_state);
-        splice(&mut self.log, &write.entries[..write.entries.len().min(entries_max)]);
+        self.log.splice(&write.entries[..write.entries.len().min(entries_max)]);
     }
 
-    /// True when the log holds an entry (or its beginning) at `position`.
+    /// The position of the entry at `index`, in the snapshot or in the log behind it. A
+    /// log that does not hold the snapshot's last entry is void: see
+    /// [`Disk::finish_installation`].
+    pub(super) fn position_at(&self, index: LogIndex) -> Option<LogPosition> {
+        let Some(newest) = self.snapshots.last() else { return self.log.position_at(index) };
+        let in_snapshot = |place: u64| newest.applied.get(place as usize).map(Entry::position);
+        match index.0.checked_sub(1) {
+            None => Some(LogPosition::default()),
+            Some(place) if index <= newest.last().index => in_snapshot(place),
+            Some(_) if self.log.contains(newest.last()) => self.log.position_at(index),
+            Some(_) => None,
+        }
+    }
+
+    /// True when the snapshot or the log holds an entry (or the beginning) at
+    /// `position`.
     pub(super) fn contains(&self, position: LogPosition) -> bool {
-        position_at(&self.log, position.index.0) == Some(position)
+        self.position_at(position.index) == Some(position)
     }
 }
 
-/// The position of the entry at `index` of a whole log.
-pub(super) fn position_at(log: &[Entry], index: u64) -> Option<LogPosition> {
-    match index {
-        0 => Some(LogPosition::default()),
-        index => log.get(index as usize - 1).map(Entry::position),
+impl Log {
+    pub(super) fn base(&self) -> LogPosition {
+        self.base
+    }
+
+    /// The position of its last entry; the base when it has none.
+    pub(super) fn end(&self) -> LogPosition {
+        self.entries.last().map_or(self.base, Entry::position)
+    }
+
+    pub(super) fn entry(&self, index: LogIndex) -> Option<&Entry> {
+        let place = index.0.checked_sub(self.base.index.0 + 1)?;
+        self.entries.get(place as usize)
+    }
+
+    /// The position of the entry at `index`, or of the base.
+    pub(super) fn position_at(&self, index: LogIndex) -> Option<LogPosition> {
+        if index == self.base.index {
+            return Some(self.base);
+        }
+        self.entry(index).map(Entry::position)
+    }
+
+    pub(super) fn contains(&self, position: LogPosition) -> bool {
+        self.position_at(position.index) == Some(position)
+    }
+
+    /// At most `entries_max` of `from..=to`; none when the log begins later.
+    pub(super) fn page(&self, from: LogIndex, to: LogIndex, entries_max: u64) -> Vec<Entry> {
+        let to = to.0.min(from.0 + entries_max - 1).min(self.end().index.0);
+        (from.0..=to).map_while(|index| self.entry(LogIndex(index)).cloned()).collect()
+    }
+
+    pub(super) fn runs(&self) -> TermRuns {
+        let mut runs = TermRuns::behind(self.base);
+        for entry in &self.entries {
+            runs.push(entry.position());
+        }
+        runs
+    }
+
+    fn splice(&mut self, entries: &[Entry]) {
+        let Some(first) = entries.first() else { return };
+        let keep = first.index.prev().0.checked_sub(self.base.index.0);
+        let keep = keep.expect("what is committed is not written again") as usize;
+        assert!(keep <= self.entries.len(), "entry {} is written behind a gap", first.index);
+        self.entries.truncate(keep);
+        self.entries.extend_from_slice(entries);
+    }
+
+    fn compact_to(&mut self, base: LogIndex) {
+        if base <= self.base.index {
+            return;
+        }
+        let position = self.position_at(base).expect("a log is compacted to what it holds");
+        self.entries.retain(|entry| entry.index > base);
+        self.base = position;
+    }
+
+    fn reset(&mut self, base: LogPosition) {
+        assert!(!self.contains(base), "a log that reaches a snapshot goes on");
+        *self = Log { base, entries: Vec::new() };
+    }
+}
+
+impl Deref for Log {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.entries
     }
 }
 
@@ -119,12 +347,4 @@ pub(super) fn runs_of(log: &[Entry]) -> TermRuns {
         runs.push(entry.position());
     }
     runs
-}
-
-fn splice(log: &mut Vec<Entry>, entries: &[Entry]) {
-    let Some(first) = entries.first() else { return };
-    let keep = first.index.prev().0 as usize;
-    assert!(keep <= log.len(), "entry {} is written behind a gap", first.index);
-    log.truncate(keep);
-    log.extend_from_slice(entries);
 }

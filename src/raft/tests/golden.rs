@@ -5,6 +5,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `cluster 3` | three new nodes |
+//! | `snapshots every=4 keep=1 [piece=30 window=60]` | before `cluster`: when they are taken, how they travel |
 //! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms; their own is behind `@` |
 //! | `tick n1 [count]`, `campaign n1` | time passes; until the node stands for election |
 //! | `elect n1` | campaign, and deliver all |
@@ -18,6 +19,7 @@
 //! | `reconnect 1 2` | a connection breaks and comes back |
 //! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | writes wait to be completed |
 //! | `slow-store n1`, `answer n1 [count]`, `fast-store n1` | so do applying and reading the log |
+//! | `slow-snapshots n1`, `snapshot n1 [count]`, `fast-snapshots n1` | so do taking, reading and receiving them |
 //! | `crash n1`, `restart n1` | without what was not synced |
 //! | `refuse n1 peer=2` | the peer refuses a connection |
 //! | `status [n1]`, `log [n1]` | what a node knows |
@@ -26,7 +28,7 @@ use std::error::Error;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
-use super::cluster::{Cluster, log_of};
+use super::cluster::{Cluster, SnapshotRules, log_of};
 use super::disk::Durable;
 use super::text;
 use crate::raft::{Envelope, Rpc};
@@ -34,6 +36,7 @@ use crate::types::{HardState, NodeId, Term};
 
 struct Script {
     cluster: Cluster,
+    rules: SnapshotRules,
 }
 
 impl Runner for Script {
@@ -43,7 +46,8 @@ impl Runner for Script {
         let mut args = command.consume_args();
         let mut lines = Vec::new();
         match command.name.as_str() {
-            "cluster" => self.cluster = new_cluster(&mut args)?,
+            "cluster" => self.cluster = new_cluster(&mut args, self.rules)?,
+            "snapshots" => self.rules = snapshot_rules(&mut args)?,
             "status" => {
                 for id in self.some_nodes(&mut args)? {
                     lines.push(text::status(self.cluster.node(id)));
@@ -141,12 +145,20 @@ impl Script {
                     cluster.answer(id);
                 }
             }
-            "slow-disk" | "fast-disk" | "slow-store" | "fast-store" => {
+            "snapshot" => {
+                for _ in 0..count(args)? {
+                    cluster.do_job(id);
+                }
+            }
+            "slow-disk" | "fast-disk" | "slow-store" | "fast-store" | "slow-snapshots"
+            | "fast-snapshots" => {
                 let node = cluster.nodes.get_mut(&id).ok_or("no such node")?;
                 match name {
                     "slow-disk" => node.is_disk_slow = true,
                     "fast-disk" => node.is_disk_slow = false,
                     "slow-store" => node.is_store_slow = true,
+                    "slow-snapshots" => node.is_keeper_slow = true,
+                    "fast-snapshots" => node.is_keeper_slow = false,
                     _ => node.is_store_slow = false,
                 }
                 cluster.settle(id);
@@ -214,7 +226,21 @@ impl Script {
     }
 }
 
-fn new_cluster(args: &mut ArgumentConsumer<'_>) -> Result<Cluster, Box<dyn Error>> {
+fn snapshot_rules(args: &mut ArgumentConsumer<'_>) -> Result<SnapshotRules, Box<dyn Error>> {
+    let mut number = |name: &str, default: u64| args.take_key(name).map_or(Ok(default), str::parse);
+    Ok(SnapshotRules {
+        entries_max: number("every", u64::MAX)?,
+        bytes_max: u64::MAX,
+        keep_entries: number("keep", 0)?,
+        piece_bytes: number("piece", 30)?,
+        window_bytes: number("window", 60)?,
+    })
+}
+
+fn new_cluster(
+    args: &mut ArgumentConsumer<'_>,
+    rules: SnapshotRules,
+) -> Result<Cluster, Box<dyn Error>> {
     let mut disks = Vec::new();
     if let Some(nodes) = args.next_pos() {
         disks = vec![Durable::default(); nodes.parse()?];
@@ -225,9 +251,9 @@ fn new_cluster(args: &mut ArgumentConsumer<'_>) -> Result<Cluster, Box<dyn Error
         let term = terms.last().copied().unwrap_or(0).max(own.parse()?);
         let hard_state =
             HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
-        disks.push(Durable { hard_state, log: log_of(&terms) });
+        disks.push(Durable::new(hard_state, log_of(&terms)));
     }
-    let mut cluster = Cluster::with_past(disks, 1);
+    let mut cluster = Cluster::with_snapshots(disks, 1, rules);
     cluster.trace = Some(Vec::new());
     Ok(cluster)
 }
@@ -262,7 +288,7 @@ macro_rules! scripts {
         $(
             #[test]
             fn $name() {
-                let mut script = Script { cluster: Cluster::new(1, 1) };
+                let mut script = Script { cluster: Cluster::new(1, 1), rules: SnapshotRules::NONE };
                 let path = format!("{SCRIPTS}/{}.txt", stringify!($name));
                 goldenscript::run(&mut script, path).expect("the script runs");
             }

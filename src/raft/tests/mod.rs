@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cluster` | nodes, their disks and stores, and a network that does as it is told |
 //! | `disk` | a disk that forgets what was not synced |
+//! | `snapshots` | a node's snapshots, and the jobs of the one who keeps them |
 //! | `oracle` | what must hold over all nodes, whatever happens (Figure 3) |
 //! | `solo` | one node whose peers a test plays |
 //! | `text` | the notation of the golden scripts |
@@ -23,5 +24,6 @@ mod paper_reads;
 mod paper_replication;
 mod progress;
 mod random;
+mod snapshots;
 mod solo;
 mod text;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::cluster::Node;
-use super::disk::{Durable, position_at};
+use super::disk::{Durable, Log};
 use crate::raft::{AppendResult, Envelope, ReadToken, Role, Rpc};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
 
@@ -64,7 +64,7 @@ impl Oracle {
 
     /// Election Safety: "at most one leader can be elected in a given term".
     /// Leader Completeness: it has every entry committed in the terms before.
-    pub(super) fn on_elected(&mut self, id: NodeId, term: Term, log: &[Entry]) {
+    pub(super) fn on_elected(&mut self, id: NodeId, term: Term, log: &Log) {
         let first = *self.leaders.entry(term).or_insert(id);
         assert_eq!(first, id, "Election Safety: two leaders in term {term}");
         for (entry, committed_in) in &self.committed {
@@ -78,16 +78,16 @@ impl Oracle {
     /// then the logs are identical in all entries up through the given index":
     /// by induction, if equal positions mean equal entries behind equal positions.
     /// Leader Append-Only: "a leader never overwrites or deletes".
-    pub(super) fn on_write(&mut self, id: NodeId, role: Role, log: &[Entry], entries: &[Entry]) {
+    pub(super) fn on_write(&mut self, id: NodeId, role: Role, log: &Log, entries: &[Entry]) {
         let Some(first) = entries.first() else { return };
         if role == Role::Leader {
             assert_eq!(
-                first.index.0,
-                log.len() as u64 + 1,
+                first.index,
+                log.end().index.next(),
                 "Leader Append-Only: node {id} overwrites its log while it leads"
             );
         }
-        let mut prev_term = position_at(log, first.index.prev().0).map_or(Term(0), |p| p.term);
+        let mut prev_term = log.position_at(first.index.prev()).map_or(Term(0), |p| p.term);
         for entry in entries {
             let known =
                 self.entries.entry(entry.position()).or_insert_with(|| (entry.clone(), prev_term));
@@ -106,7 +106,7 @@ impl Oracle {
         &mut self,
         envelope: &Envelope,
         durable: &Durable,
-        leader_log: Option<&[Entry]>,
+        leader_log: Option<&Log>,
     ) {
         let Envelope { from, to, term, rpc } = envelope;
         let has_voted_for = |candidate: &NodeId| {
@@ -132,12 +132,12 @@ impl Oracle {
             Rpc::AppendEntriesResponse(response) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
                 let AppendResult::Success { match_index } = response.result else { return };
-                let position = position_at(&durable.log, match_index.0);
+                let position = durable.position_at(match_index);
                 assert!(position.is_some(), "node {from} acknowledges {match_index}, not durable");
                 if let Some(leader_log) = leader_log {
                     assert_eq!(
                         position,
-                        position_at(leader_log, match_index.0),
+                        leader_log.position_at(match_index).or(self.committed_at(match_index)),
                         "node {from} acknowledges an entry that the leader does not have"
                     );
                 }
@@ -146,10 +146,26 @@ impl Oracle {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
                 assert!(response.last.term <= *term, "an entry is above its node's term");
             }
-            Rpc::InstallSnapshot(_) | Rpc::InstallSnapshotResponse(_) => {
+            Rpc::InstallSnapshot(piece) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
+                let last = piece.snapshot.last;
+                assert_eq!(self.committed_at(last.index), Some(last), "it is of committed state");
+            }
+            Rpc::InstallSnapshotResponse(response) => {
+                assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
+                if response.is_installed {
+                    assert!(durable.contains(response.last), "node {from} has not what it says");
+                }
             }
             Rpc::PreVote(_) | Rpc::PreVoteResponse(_) | Rpc::Newcomer => {}
+        }
+    }
+
+    /// The position of a committed entry.
+    fn committed_at(&self, index: LogIndex) -> Option<LogPosition> {
+        match index {
+            LogIndex(0) => Some(LogPosition::default()),
+            index => self.committed.get(index.prev().0 as usize).map(|(e, _)| e.position()),
         }
     }
 
@@ -174,6 +190,13 @@ impl Oracle {
             assert_eq!(committed, entry, "State Machine Safety: at node {id}");
         }
         assert!(disk.contains(entry.position()), "node {id} applies what is not durable");
+    }
+
+    /// The same of a store that comes from a snapshot: it is what the entries would
+    /// have made of it.
+    pub(super) fn on_restore(&self, id: NodeId, applied: &[Entry]) {
+        let committed = self.committed.iter().map(|(entry, _)| entry).take(applied.len());
+        assert!(committed.eq(applied), "State Machine Safety: node {id} restores another history");
     }
 
     /// `place`: the end of the node's log; `own_write`: the session's last write.
@@ -256,18 +279,20 @@ impl Oracle {
         assert!(raft.commit_index() >= seen.commit_index, "node {id}: the commit index fell");
         *seen = LastSeen { hard_state: now, commit_index: raft.commit_index() };
         self.check_commit(node, nodes);
+        let base = node.disk.log().base();
+        assert_eq!(self.committed_at(base.index), Some(base), "node {id}: the log has lost more");
     }
 
     /// The core believes of its log what is on its disk.
     fn check_memory_of(&self, node: &Node) {
         let Some(raft) = &node.raft else { return };
         let log = node.disk.log();
-        let end = position_at(log, log.len() as u64);
-        assert_eq!(Some(raft.last_log()), end, "node {}: the log ends elsewhere", node.id);
-        let persisted_index = raft.persisted_index().0;
-        assert_eq!(
-            position_at(&node.disk.durable().log, persisted_index),
-            position_at(log, persisted_index),
+        assert_eq!(raft.last_log(), log.end(), "node {}: the log ends elsewhere", node.id);
+        assert_eq!(raft.log_base(), log.base(), "node {}: the log begins elsewhere", node.id);
+        let persisted_index = raft.persisted_index();
+        let is_durable = |position| node.disk.durable().contains(position);
+        assert!(
+            log.position_at(persisted_index).is_some_and(is_durable),
             "node {} takes {persisted_index} for durable, and it is not",
             node.id
         );
@@ -279,19 +304,20 @@ impl Oracle {
         let Some(raft) = &node.raft else { return };
         let commit_index = raft.commit_index().0;
         let log = node.disk.log();
-        if commit_index > 0 {
-            let index = commit_index.min(self.committed()) as usize;
-            if index > 0 {
-                assert_eq!(
-                    log[index - 1],
-                    self.committed[index - 1].0,
-                    "node {} takes another entry for committed",
-                    node.id
-                );
-            }
+        let index = LogIndex(commit_index.min(self.committed()));
+        if let Some(entry) = log.entry(index) {
+            assert_eq!(
+                *entry,
+                self.committed[index.prev().0 as usize].0,
+                "node {} takes another entry for committed",
+                node.id
+            );
         }
         while self.committed() < commit_index {
-            let entry = log[self.committed.len()].clone();
+            let next = LogIndex(self.committed() + 1);
+            // It may have been applied, saved and compacted since the last look.
+            let applied = node.applied.get(self.committed.len());
+            let entry = log.entry(next).or(applied).expect("committed, so it is there").clone();
             let holders = nodes
                 .values()
                 .filter(|node| node.disk.durable().contains(entry.position()))
@@ -326,9 +352,13 @@ impl Oracle {
     }
 }
 
-fn assert_has(log: &[Entry], entry: &Entry, leader: NodeId, term: Term) {
+/// What is before its base is in its snapshot, which is of what is committed.
+fn assert_has(log: &Log, entry: &Entry, leader: NodeId, term: Term) {
+    if entry.index <= log.base().index {
+        return;
+    }
     assert_eq!(
-        log.get(entry.index.prev().0 as usize),
+        log.entry(entry.index),
         Some(entry),
         "Leader Completeness: node {leader}, which leads term {term}, lacks a committed entry"
     );

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use super::cluster::{
     Cluster, ELECTION_TICKS_MAX, ELECTION_TICKS_MIN, HEARTBEAT_TICKS, n, settings_of,
 };
-use super::disk::Disk;
 use super::solo::{Solo, append, appended, at, pre_vote, pre_voted, request_vote, voted};
-use crate::raft::{Effect, Raft, ReplicationReport, Role, Rpc};
-use crate::types::{HardState, Term};
+use crate::raft::{Effect, Raft, ReplicationReport, Role, Rpc, SnapshotPositions};
+use crate::types::{HardState, LogSummary, Term};
 
 fn is_request_vote(rpc: &Rpc) -> bool {
     matches!(rpc, Rpc::RequestVote(_))
@@ -43,8 +42,12 @@ fn a_follower_remains_one_as_long_as_it_hears_a_leader() {
 #[test]
 fn election_timeouts_fill_their_interval_and_differ_from_node_to_node() {
     let timeout = |id, seed| {
-        let mut raft =
-            Raft::new(settings_of(id, 3, seed), HardState::default(), Disk::default().summary());
+        let mut raft = Raft::new(
+            settings_of(id, 3, seed),
+            HardState::default(),
+            LogSummary::default(),
+            SnapshotPositions::default(),
+        );
         for ticks in 1.. {
             raft.tick();
             if raft.role() != Role::Follower {

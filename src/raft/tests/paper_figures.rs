@@ -7,7 +7,7 @@ use crate::types::{HardState, Term};
 
 fn durable(terms: &[u64], term: u64) -> Durable {
     let hard_state = HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
-    Durable { hard_state, log: log_of(terms) }
+    Durable::new(hard_state, log_of(terms))
 }
 
 fn terms(cluster: &Cluster, id: u64) -> Vec<u64> {

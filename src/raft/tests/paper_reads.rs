@@ -20,7 +20,7 @@ fn answers(solo: &mut Solo) -> Vec<(u64, bool)> {
 
 fn confirm(solo: &mut Solo, peer: u64, match_index: u64, read_seq: u64) {
     let report =
-        ReplicationReport { match_index: LogIndex(match_index), read_seq, is_newcomer: false };
+        ReplicationReport { match_index: LogIndex(match_index), read_seq, ..Default::default() };
     let term = solo.raft.term();
     solo.raft.on_replicated(n(peer), term, report);
 }
@@ -240,7 +240,7 @@ fn a_round_of_an_earlier_leadership_confirms_nothing() {
     let last = solo.raft.last_log().index;
     confirm(&mut solo, 2, last.0, 0);
     read(&mut solo, 4, 0);
-    let report = ReplicationReport { match_index: i(2), read_seq: 3, is_newcomer: false };
+    let report = ReplicationReport { match_index: i(2), read_seq: 3, ..Default::default() };
     solo.raft.on_replicated(n(3), Term(1), report);
     assert_eq!(answers(&mut solo), []);
     confirm(&mut solo, 3, last.0, 1);

@@ -1,13 +1,14 @@
 //! Replication and commitment: §5.3, §5.4.2, §8, Figure 2.
 
 use super::cluster::{DISK_STALL_TICKS, HEARTBEAT_TICKS, command, i, n, settings_of};
-use super::disk::Disk;
 use super::solo::{Solo, append, appended, at, conflict, request_vote};
-use crate::raft::{Effect, Envelope, NotLeader, PersistSeq, Raft, ReplicationReport, Role, Rpc};
-use crate::types::{Entry, HardState, LogIndex, Membership, NodeId, Payload, Term};
+use crate::raft::{
+    Effect, Envelope, NotLeader, PersistSeq, Raft, ReplicationReport, Role, Rpc, SnapshotPositions,
+};
+use crate::types::{Entry, HardState, LogIndex, LogSummary, Membership, NodeId, Payload, Term};
 
 fn report(match_index: u64) -> ReplicationReport {
-    ReplicationReport { match_index: LogIndex(match_index), read_seq: 0, is_newcomer: false }
+    ReplicationReport { match_index: LogIndex(match_index), ..Default::default() }
 }
 
 /// A leader of term `term + 1` whose log began with `terms`.
@@ -267,7 +268,12 @@ fn a_report_of_another_leadership_does_not_count() {
 /// answers only when the test says so.
 #[test]
 fn nothing_is_promised_before_it_is_durable() {
-    let mut raft = Raft::new(settings_of(1, 3, 1), HardState::default(), Disk::default().summary());
+    let mut raft = Raft::new(
+        settings_of(1, 3, 1),
+        HardState::default(),
+        LogSummary::default(),
+        SnapshotPositions::default(),
+    );
     let send = |raft: &mut Raft, from: u64, term: u64, rpc: Rpc| {
         raft.step(Envelope { from: NodeId(from), to: n(1), term: Term(term), rpc });
         raft.take_effects().into_iter().filter(|e| matches!(e, Effect::Send(_))).count()

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use super::cluster::{command, i, log_of};
 use super::disk::runs_of;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Progress, ProgressAction, ProgressSettings,
-    ProgressState, ReplicationReport,
+    AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot, Progress, ProgressAction,
+    ProgressSettings, ProgressState, ReplicationReport,
 };
-use crate::types::{ENTRY_OVERHEAD_BYTES, Entry, LogIndex, Term};
+use crate::types::{ENTRY_OVERHEAD_BYTES, Entry, LogIndex, LogPosition, SnapshotId, Term};
 
 const WIDE: ProgressSettings = ProgressSettings {
     append_entries_max: 100,
     append_bytes_max: 100_000,
     inflight_entries_max: 100,
     inflight_bytes_max: 100_000,
+    snapshot_piece_bytes: 10,
+    snapshot_window_bytes: 25,
 };
 
 /// A leader of term 7 and what it sent.
@@ -25,14 +27,29 @@ struct Peer {
     requests: Vec<AppendEntries>,
     reports: Vec<ReplicationReport>,
     reads: Vec<(u64, LogIndex, LogIndex)>,
+    base: LogPosition,
+    pieces: Vec<InstallSnapshot>,
+    snapshot_reads: Vec<SnapshotRead>,
 }
+
+/// Ticket, snapshot, offset and size.
+type SnapshotRead = (u64, Option<SnapshotId>, u64, u64);
 
 impl Peer {
     /// The log had these terms before the leader was elected.
     fn new(settings: ProgressSettings, terms: &[u64], is_connected: bool) -> Peer {
         let log = log_of(terms);
         let progress = Progress::new(settings, Term(7), runs_of(&log), is_connected);
-        Peer { progress, log, requests: Vec::new(), reports: Vec::new(), reads: Vec::new() }
+        Peer {
+            progress,
+            log,
+            requests: Vec::new(),
+            reports: Vec::new(),
+            reads: Vec::new(),
+            base: LogPosition::default(),
+            pieces: Vec::new(),
+            snapshot_reads: Vec::new(),
+        }
     }
 
     /// One that is known to have all of an empty log, and is pipelined to.
@@ -49,6 +66,10 @@ impl Peer {
         for action in self.progress.take_actions() {
             match action {
                 ProgressAction::Send(request) => self.requests.push(request),
+                ProgressAction::ReadSnapshot { ticket, snapshot, offset, bytes_max } => {
+                    self.snapshot_reads.push((ticket, snapshot, offset, bytes_max));
+                }
+                ProgressAction::SendSnapshot(piece) => self.pieces.push(piece),
                 ProgressAction::Report(report) => self.reports.push(report),
                 ProgressAction::ReadEntries { ticket, from, to, .. } => {
                     self.reads.push((ticket, from, to));
@@ -70,7 +91,7 @@ impl Peer {
             entries.push(entry);
         }
         let entries: Arc<[Entry]> = entries.into();
-        self.progress.replicate(&entries, i(0), 0, heartbeat);
+        self.progress.replicate(self.base, &entries, i(0), 0, heartbeat);
         self.settle();
     }
 

@@ -1,12 +1,13 @@
 //! Random walks: every fault that the cluster knows, in any order, and the oracle
 //! after each step. A failure prints its seed and how it came about.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, SnapshotRules};
 use super::disk::Durable;
 use crate::raft::{ProgressSettings, Role};
 use crate::types::NodeId;
@@ -23,8 +24,25 @@ struct Weather {
     crashes: f64,
     partitions: f64,
     coups: f64,
+    absences: f64,
     slow_disks: f64,
     slow_stores: f64,
+    slow_keepers: f64,
+    damage: f64,
+}
+
+/// Snapshots every few entries in most walks, in pieces of a few bytes.
+fn any_rules(rng: &mut StdRng) -> SnapshotRules {
+    if rng.random_bool(0.3) {
+        return SnapshotRules::NONE;
+    }
+    SnapshotRules {
+        entries_max: rng.random_range(1..=8),
+        bytes_max: if rng.random_bool(0.5) { u64::MAX } else { rng.random_range(64..=640) },
+        keep_entries: rng.random_range(0..=4),
+        piece_bytes: rng.random_range(20..=200),
+        window_bytes: rng.random_range(20..=400),
+    }
 }
 
 struct Walk {
@@ -38,12 +56,10 @@ impl Walk {
     fn new(seed: u64, is_told: bool) -> Walk {
         let mut rng = StdRng::seed_from_u64(seed);
         let nodes = [1, 2, 3, 3, 3, 4, 5, 5][rng.random_range(0..8)];
-        let mut cluster = if rng.random_bool(0.5) {
-            Cluster::new(nodes, seed)
-        } else {
-            let disks = (0..nodes).map(|_| Durable::new_directory()).collect();
-            Cluster::with_past(disks, seed)
-        };
+        let durable =
+            if rng.random_bool(0.5) { Durable::default() } else { Durable::new_directory() };
+        let rules = any_rules(&mut rng);
+        let mut cluster = Cluster::with_snapshots(vec![durable; nodes], seed, rules);
         cluster.trace = is_told.then(Vec::new);
         if rng.random_bool(0.5) {
             // Windows so small that everything has to be read from the log again.
@@ -52,6 +68,7 @@ impl Walk {
                 append_bytes_max: 140,
                 inflight_entries_max: 3,
                 inflight_bytes_max: 200,
+                ..cluster.window
             };
         }
         let mut some =
@@ -63,8 +80,11 @@ impl Walk {
             crashes: some(0.03),
             partitions: some(0.03),
             coups: some(0.01),
+            absences: some(0.02),
             slow_disks: some(0.05),
             slow_stores: some(0.05),
+            slow_keepers: some(0.05),
+            damage: some(0.5),
         };
         Walk { cluster, rng, weather, proposals: 0 }
     }
@@ -79,6 +99,9 @@ impl Walk {
         self.step_weather(id);
         if !self.cluster.is_up(id) {
             if self.rng.random_bool(0.1) {
+                if self.rng.random_bool(self.weather.damage) {
+                    self.cluster.lose_newest_snapshot(id);
+                }
                 self.cluster.restart(id);
             }
             return;
@@ -93,8 +116,11 @@ impl Walk {
             75..80 => {
                 self.cluster.sync(id);
             }
-            80..85 => {
+            80..83 => {
                 self.cluster.answer(id);
+            }
+            83..85 => {
+                self.cluster.do_job(id);
             }
             85..94 => self.step_client(id),
             94..96 => {
@@ -120,7 +146,8 @@ impl Walk {
     }
 
     fn step_weather(&mut self, id: NodeId) {
-        let Weather { crashes, partitions, coups, slow_disks, slow_stores, .. } = self.weather;
+        let Weather { crashes, partitions, coups, slow_disks, slow_stores, slow_keepers, .. } =
+            self.weather;
         if self.rng.random_bool(crashes) && self.cluster.is_up(id) {
             let writes = self.rng.random_range(0..3);
             let torn = self.rng.random_range(0..3);
@@ -143,6 +170,9 @@ impl Walk {
         if self.rng.random_bool(coups) {
             self.step_coup();
         }
+        if self.rng.random_bool(self.weather.absences) {
+            self.step_absence(id);
+        }
         let is_disk_slow = self.rng.random_bool(0.5);
         let is_store_slow = self.rng.random_bool(0.5);
         if self.rng.random_bool(slow_disks) {
@@ -150,6 +180,10 @@ impl Walk {
         }
         if self.rng.random_bool(slow_stores) {
             self.set_slow(id, self.cluster.node(id).is_disk_slow, is_store_slow);
+        }
+        if self.rng.random_bool(slow_keepers) {
+            let is_slow = self.rng.random_bool(0.5);
+            self.set_keeper_slow(id, is_slow);
         }
     }
 
@@ -182,10 +216,43 @@ impl Walk {
         }
     }
 
+    /// A node hears nothing for so long that what it lacks is compacted away; and then
+    /// the others have some time to help it, if nothing comes between.
+    fn step_absence(&mut self, id: NodeId) {
+        self.cluster.heal();
+        self.cluster.partition(&[id]);
+        for has_come_back in [false, true] {
+            if has_come_back {
+                self.cluster.heal();
+            }
+            for _ in 0..self.rng.random_range(0..2 * ELECTION_TICKS_MAX) {
+                for id in self.cluster.ids() {
+                    self.cluster.tick(id);
+                }
+                for _ in 0..self.rng.random_range(0..40) {
+                    self.step_network();
+                }
+                let leader = self.cluster.leader().filter(|_| self.rng.random_bool(0.5));
+                if let Some(leader) = leader {
+                    self.step_client(leader);
+                }
+            }
+        }
+    }
+
     fn set_slow(&mut self, id: NodeId, is_disk_slow: bool, is_store_slow: bool) {
         if let Some(node) = self.cluster.nodes.get_mut(&id) {
             node.is_disk_slow = is_disk_slow;
             node.is_store_slow = is_store_slow;
+        }
+        if self.cluster.is_up(id) {
+            self.cluster.settle(id);
+        }
+    }
+
+    fn set_keeper_slow(&mut self, id: NodeId, is_slow: bool) {
+        if let Some(node) = self.cluster.nodes.get_mut(&id) {
+            node.is_keeper_slow = is_slow;
         }
         if self.cluster.is_up(id) {
             self.cluster.settle(id);
@@ -237,6 +304,7 @@ impl Walk {
                 self.cluster.restart(id);
             }
             self.set_slow(id, false, false);
+            self.set_keeper_slow(id, false);
         }
         self.cluster.deliver_all();
         self.run_calmly(5 * ELECTION_TICKS_MAX);
@@ -244,11 +312,14 @@ impl Walk {
         let proposed = self.cluster.propose(leader, "at last").expect("it leads");
         self.cluster.read(leader).expect("it leads");
         self.run_calmly(2 * HEARTBEAT_TICKS);
-        let log = self.cluster.node(leader).disk.durable().log.clone();
+        let log = self.cluster.node(leader).applied.clone();
         assert_eq!(self.cluster.raft(leader).role(), Role::Leader);
         for node in self.cluster.nodes.values() {
-            assert_eq!(node.disk.durable().log, log, "node {} has the leader's log", node.id);
-            assert_eq!(node.applied, log, "node {} has applied it", node.id);
+            assert_eq!(node.applied, log, "node {} has applied the leader's log", node.id);
+            let durable = &node.disk.durable().log;
+            let behind_base = &log[durable.base().index.0 as usize..];
+            assert_eq!(durable[..], *behind_base, "node {} has the leader's log", node.id);
+            assert_eq!(node.waiting, BTreeSet::new(), "every client of {} is answered", node.id);
         }
         assert_eq!(log.last().map(|entry| entry.index), Some(proposed), "it was the last");
         assert_eq!(self.cluster.oracle.pending_reads(), 0, "every read is answered");
@@ -309,13 +380,15 @@ fn a_seed_replays_the_same_walk() {
 /// A walk in which nothing is ever committed would keep every promise, too.
 #[test]
 fn random_walks_get_somewhere() {
-    let (mut committed, mut elections) = (0, 0);
+    let (mut committed, mut elections, mut installed) = (0, 0, 0);
     for seed in 0..20 {
         let mut walk = Walk::new(seed, false);
         walk.run();
         committed += walk.cluster.oracle.committed();
         elections += walk.cluster.oracle.elections();
+        installed += walk.cluster.installed;
     }
     assert!(committed > 20 * 15, "{committed} entries in 20 walks");
     assert!(elections > 20 * 3, "{elections} elections in 20 walks");
+    assert!(installed > 10, "{installed} snapshots installed in 20 walks");
 }

@@ -24,7 +24,7 @@ impl Solo {
     pub(super) fn new(nodes: u64, terms: &[u64], term: u64) -> Solo {
         let hard_state =
             HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
-        Solo::with_past(nodes, Durable { hard_state, log: log_of(terms) })
+        Solo::with_past(nodes, Durable::new(hard_state, log_of(terms)))
     }
 
     /// With a new data directory.
@@ -35,14 +35,16 @@ impl Solo {
     fn with_past(nodes: u64, durable: Durable) -> Solo {
         let disk = Disk::new(durable);
         let hard_state = disk.durable().hard_state;
-        let raft = Raft::new(settings_of(1, nodes, 1), hard_state, disk.summary());
+        let settings = settings_of(1, nodes, 1);
+        let raft = Raft::new(settings, hard_state, disk.summary(), disk.snapshot_positions());
         Solo { raft, disk, applied: Vec::new(), effects: Vec::new() }
     }
 
     pub(super) fn restart(&mut self, nodes: u64) {
         self.applied.clear();
         let hard_state = self.disk.durable().hard_state;
-        self.raft = Raft::new(settings_of(1, nodes, 1), hard_state, self.disk.summary());
+        let (log, snapshots) = (self.disk.summary(), self.disk.snapshot_positions());
+        self.raft = Raft::new(settings_of(1, nodes, 1), hard_state, log, snapshots);
     }
 
     pub(super) fn log(&self) -> &[Entry] {
@@ -121,12 +123,12 @@ impl Solo {
                         self.raft.on_persisted(seq);
                     }
                     Effect::Apply { entries } => {
+                        let last_applied = entries.last().expect("something to apply").index;
                         self.applied.extend(entries);
-                        self.raft.on_applied(LogIndex(self.applied.len() as u64));
+                        self.raft.on_applied(last_applied);
                     }
                     Effect::ReadEntries { from, to } => {
-                        let (from, to) = (from.prev().0 as usize, to.0 as usize);
-                        self.raft.on_entries_read(self.disk.log()[from..to].to_vec());
+                        self.raft.on_entries_read(self.disk.log().page(from, to, u64::MAX >> 1));
                     }
                     effect => self.effects.push(effect),
                 }

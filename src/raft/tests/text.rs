@@ -2,7 +2,7 @@
 //! node in its term.
 
 use super::cluster::Node;
-use crate::raft::{AppendResult, Envelope, PersistSeq, Role, Rpc};
+use crate::raft::{AppendResult, Envelope, PersistSeq, ProgressState, Role, Rpc};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
 
 /// `n1@1 -> n2 AppendEntries prev=1@1 [2@1] commit=1`. A pre-vote speaks of a term
@@ -110,7 +110,7 @@ pub(super) fn write(
 /// `n1@7 leader last=42@7 commit=40@7 applied=40 progress={2:42->43}`.
 pub(super) fn status(node: &Node) -> String {
     let Some(raft) = &node.raft else {
-        let end = node.disk.log().last().map_or(LogPosition::default(), Entry::position);
+        let end = node.disk.log().end();
         return format!(
             "n{}@{} down last={end}",
             node.id,
@@ -127,6 +127,9 @@ pub(super) fn status(node: &Node) -> String {
         at(raft.commit_index()),
         node.applied.len(),
     );
+    if raft.snapshot_index() > LogIndex(0) {
+        line += &format!(" base={} snapshot={}", raft.log_base(), raft.snapshot_index());
+    }
     if raft.persisted_index() < raft.last_log().index {
         line += &format!(" persisted={}", at(raft.persisted_index()));
     }
@@ -134,7 +137,10 @@ pub(super) fn status(node: &Node) -> String {
         let peers: Vec<String> = node
             .progress
             .iter()
-            .map(|(peer, p)| format!("{peer}:{}->{}", p.match_index(), p.next_index()))
+            .map(|(peer, p)| {
+                let is_sent = if p.state() == ProgressState::Snapshot { "(snapshot)" } else { "" };
+                format!("{peer}:{}->{}{is_sent}", p.match_index(), p.next_index())
+            })
             .collect();
         line += &format!(" progress={{{}}}", peers.join(" "));
     } else if let Some(leader_id) = raft.leader_id() {

@@ -1,0 +1,252 @@
+//! Snapshots in the place of the log's beginning (§7, docs/adr/0008).
+//!
+//! Three things are decided here: when this node takes the next snapshot of its
+//! store, how far its log may be compacted behind the ones that it has, and whether
+//! one that the leader sent is installed. How a leader sends it is `transfer`.
+//!
+//! Invariant: `base <= older <= newest <= handed_over_index`, and the log holds
+//! everything behind `base`. So whichever of the two snapshots is whole, the log
+//! goes on from it without a gap (bugs.md B55).
+
+use super::effect::Effect;
+use super::rpc::{InstallSnapshot, InstallSnapshotResponse, Rpc};
+use super::{Raft, RoleState};
+use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, SnapshotId, Term};
+
+/// The snapshots that a node has when it starts; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotPositions {
+    /// The last entry in the newest one, which the store was loaded from.
+    pub newest: LogPosition,
+    /// The last entry in the one before it.
+    pub older: LogIndex,
+}
+
+/// What a snapshot stands for, as far as the core must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotPoint {
+    /// The last entry that is in it.
+    pub last: LogPosition,
+    /// The members in force there, and the entry that says so; `None` before the
+    /// first such entry.
+    pub membership: Option<(LogIndex, Membership)>,
+}
+
+/// What the core keeps of this node's snapshots.
+#[derive(Default)]
+pub(super) struct Snapshots {
+    /// The newest durable one.
+    newest: LogPosition,
+    /// The one before it, in case the newest turns out to be damaged.
+    older: LogIndex,
+    is_taking: bool,
+    is_compacting: bool,
+    /// The weight of what was handed over since the last one was taken.
+    bytes_since: u64,
+}
+
+impl Snapshots {
+    pub(super) fn new(positions: SnapshotPositions, base: LogPosition) -> Snapshots {
+        Snapshots {
+            newest: positions.newest,
+            // What is before the base serves no more: the log does not reach it.
+            older: positions.older.max(base.index),
+            ..Snapshots::default()
+        }
+    }
+
+    pub(super) fn newest(&self) -> LogPosition {
+        self.newest
+    }
+
+    pub(super) fn older(&self) -> LogIndex {
+        self.older
+    }
+}
+
+impl Raft {
+    // Taking.
+
+    pub(super) fn note_handed_over(&mut self, entries: &[Entry]) {
+        self.snapshots.bytes_since += entries.iter().map(Entry::weight_bytes).sum::<u64>();
+    }
+
+    /// Takes a snapshot of the store as it is behind the last `Apply`, when enough
+    /// has come since the one before.
+    pub(super) fn maybe_take_snapshot(&mut self) {
+        let entries_since = self.handed_over_index.0 - self.snapshots.newest.index.0;
+        let is_due = entries_since >= self.settings.snapshot_entries_max
+            || self.snapshots.bytes_since >= self.settings.snapshot_bytes_max;
+        // The one after the next removes the older of the two. A peer that is being
+        // sent that one would have to begin again, and again (bugs.md B60).
+        let is_older_needed =
+            self.held_from().is_some_and(|held| held <= self.snapshots.older) && !mutant!(B60);
+        if !is_due || self.snapshots.is_taking || is_older_needed {
+            return;
+        }
+        let index = self.handed_over_index;
+        let term = self.log.term_at(index).expect("what was just handed over is in the log");
+        self.snapshots.is_taking = true;
+        self.snapshots.bytes_since = 0;
+        let membership = self.log.membership_at(index);
+        let head = SnapshotPoint { last: LogPosition { term, index }, membership };
+        self.effects.push(Effect::TakeSnapshot { head });
+    }
+
+    /// The snapshot that an [`Effect::TakeSnapshot`] asked for is durable.
+    ///
+    /// # Panics
+    /// When none was asked for.
+    pub fn on_snapshot_taken(&mut self, last: LogPosition) {
+        assert!(self.snapshots.is_taking, "no snapshot was asked for");
+        self.snapshots.is_taking = false;
+        // A newer one may have been installed meanwhile.
+        if last.index > self.snapshots.newest.index {
+            self.snapshots.older = self.snapshots.newest.index;
+            self.snapshots.newest = last;
+        }
+        self.maybe_compact();
+    }
+
+    // Compaction.
+
+    /// The log may lose what both snapshots cover, but not what followers that are
+    /// a little behind are likely to lack, nor what comes behind the snapshot that
+    /// one is being sent.
+    fn maybe_compact(&mut self) {
+        let covered = if mutant!(B55) { self.handed_over_index } else { self.snapshots.older };
+        let kept = self.log.last().index.0.saturating_sub(self.settings.keep_entries);
+        let held = self.held_from().unwrap_or(covered);
+        let limit = covered.min(LogIndex(kept)).min(held);
+        if limit > self.log.base().index && !self.snapshots.is_compacting {
+            self.snapshots.is_compacting = true;
+            self.effects.push(Effect::CompactLog { limit });
+        }
+    }
+
+    /// The disk's answer to [`Effect::CompactLog`]: its log begins behind `base` now.
+    ///
+    /// # Panics
+    /// When no compaction was asked for, or the log does not hold `base`.
+    pub fn on_compacted(&mut self, base: LogPosition) {
+        assert!(self.snapshots.is_compacting, "no compaction was asked for");
+        self.snapshots.is_compacting = false;
+        self.log.compact_to(base);
+    }
+
+    /// Peers that are being sent a snapshot need the log from here on.
+    fn held_from(&self) -> Option<LogIndex> {
+        let RoleState::Leader(leadership) = &self.role else { return None };
+        leadership.peers.values().filter_map(|peer| peer.held_from).min()
+    }
+
+    // Receiving and installing.
+
+    /// A piece of the leader's snapshot (Figure 13). The sender leads our term:
+    /// `step` has seen to that.
+    pub(super) fn on_install_snapshot(&mut self, from: NodeId, piece: InstallSnapshot) {
+        self.follow(from);
+        let last = piece.snapshot.last;
+        if self.covers(last) {
+            self.confirm_snapshot(from, piece.request_seq, last);
+        } else if self.is_hard_state_durable() {
+            let term = self.term();
+            self.effects.push(Effect::ReceiveSnapshot { from, term, piece });
+        }
+        // Else it is lost, and will be sent again: a snapshot becomes part of the log
+        // by the renaming of its file, and a log has no terms above the durable one.
+    }
+
+    /// The answer to [`Effect::ReceiveSnapshot`], unless that made it whole:
+    /// `received` bytes of the snapshot are there.
+    pub fn on_snapshot_piece(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        request_seq: u64,
+        snapshot: SnapshotId,
+        received: u64,
+    ) {
+        if term == self.term() {
+            let response = self.snapshot_response(request_seq, snapshot.last, received);
+            self.send(from, Rpc::InstallSnapshotResponse(response));
+        }
+    }
+
+    /// The answer to the last [`Effect::ReceiveSnapshot`]: the snapshot is whole,
+    /// verified, durable under its final name, and loaded. True: it is installed, and
+    /// the loaded store is to be kept for the [`Effect::InstallSnapshot`] that comes.
+    /// False: the log has caught up meanwhile, and the loaded store is of no use.
+    ///
+    /// In whatever term that is: what is in a snapshot is committed, and stays so.
+    pub fn on_snapshot_received(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        request_seq: u64,
+        point: SnapshotPoint,
+        stamp_ms: u64,
+    ) -> bool {
+        let last = point.last;
+        let is_wanted = !self.covers(last);
+        if is_wanted {
+            self.install(point, stamp_ms);
+        }
+        if term == self.term() {
+            self.confirm_snapshot(from, request_seq, last);
+        }
+        is_wanted
+    }
+
+    /// Nothing of the log remains (§7: "discard the entire log"): what it holds up to
+    /// the snapshot's last entry is in the snapshot, and what it holds behind belongs
+    /// to another history, for it lacks that entry.
+    fn install(&mut self, point: SnapshotPoint, stamp_ms: u64) {
+        let base = point.last;
+        assert!(
+            base.index > self.commit_index,
+            "entry {base} of a snapshot is not the one that is committed here"
+        );
+        // What was accepted so far goes to the disk first, in its order.
+        self.flush();
+        self.log.reset(base, stamp_ms, point.membership);
+        self.persistence.reset(base.index);
+        self.commit_index = base.index;
+        self.handed_over_index = base.index;
+        self.void_pages += u32::from(std::mem::take(&mut self.is_reading_entries));
+        self.snapshots.newest = base;
+        self.snapshots.older = base.index;
+        self.snapshots.bytes_since = 0;
+        self.effects.push(Effect::InstallSnapshot { base });
+    }
+
+    /// Whether everything up to `last` is in the log or before it.
+    fn covers(&self, last: LogPosition) -> bool {
+        last.index <= self.log.base().index || self.log.contains(last)
+    }
+
+    /// Tells the leader that it need not send the snapshot: now, or when what stands
+    /// in its place is durable.
+    fn confirm_snapshot(&mut self, to: NodeId, request_seq: u64, last: LogPosition) {
+        let response = self.snapshot_response(request_seq, last, 0);
+        let rpc = Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
+            is_installed: true,
+            ..response
+        });
+        if self.persistence.persisted_index() >= last.index {
+            self.send(to, rpc);
+        } else {
+            self.send_when_persisted(to, rpc);
+        }
+    }
+
+    pub(super) fn snapshot_response(
+        &self,
+        request_seq: u64,
+        last: LogPosition,
+        received: u64,
+    ) -> InstallSnapshotResponse {
+        let is_newcomer = self.hard_state.is_newcomer;
+        InstallSnapshotResponse { request_seq, is_newcomer, last, received, is_installed: false }
+    }
+}
