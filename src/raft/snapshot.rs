@@ -135,7 +135,7 @@ impl Raft {
     }
 
     /// Peers that are being sent a snapshot need the log from here on.
-    fn held_from(&self) -> Option<LogIndex> {
+    pub(super) fn held_from(&self) -> Option<LogIndex> {
         let RoleState::Leader(leadership) = &self.role else { return None };
         leadership.peers.values().filter_map(|peer| peer.held_from).min()
     }

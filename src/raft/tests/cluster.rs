@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::disk::{Disk, Done, Durable, Log, Received};
+use super::disk::{Disk, Done, Durable, Log};
 use super::oracle::Oracle;
-use super::snapshots::{Job, SnapshotFile};
+use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
     Effect, Envelope, NotLeader, Progress, ProgressAction, ProgressSettings, Raft, RaftSettings,
@@ -75,26 +75,6 @@ pub(super) const WINDOW: ProgressSettings = ProgressSettings {
     snapshot_window_bytes: 60,
 };
 
-/// When snapshots are taken, and how they travel.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SnapshotRules {
-    pub(super) entries_max: u64,
-    pub(super) bytes_max: u64,
-    pub(super) keep_entries: u64,
-    pub(super) piece_bytes: u64,
-    pub(super) window_bytes: u64,
-}
-
-impl SnapshotRules {
-    pub(super) const NONE: SnapshotRules = SnapshotRules {
-        entries_max: u64::MAX,
-        bytes_max: u64::MAX,
-        keep_entries: 0,
-        piece_bytes: WINDOW.snapshot_piece_bytes,
-        window_bytes: WINDOW.snapshot_window_bytes,
-    };
-}
-
 /// What a slow store or log has still to answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pending {
@@ -117,7 +97,7 @@ pub(super) struct Node {
     pub(super) jobs: VecDeque<Job>,
     pub(super) is_keeper_slow: bool,
     /// A snapshot that was received, as a store.
-    loaded: Option<Arc<SnapshotFile>>,
+    pub(super) loaded: Option<Arc<SnapshotFile>>,
     /// The entries whose clients wait.
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of this node's one session.
@@ -134,9 +114,9 @@ pub(super) struct Cluster {
     /// What happened, for those who read it; `None` when nobody does.
     pub(super) trace: Option<Vec<String>>,
     pub(super) window: ProgressSettings,
-    rules: SnapshotRules,
+    pub(super) rules: SnapshotRules,
     /// Every snapshot that was ever taken, by its digest.
-    files: BTreeMap<u128, Arc<SnapshotFile>>,
+    pub(super) files: BTreeMap<u128, Arc<SnapshotFile>>,
     /// How many snapshots were installed.
     pub(super) installed: u32,
     seed: u64,
@@ -215,7 +195,7 @@ impl Cluster {
         self.nodes[&id].raft.as_ref().expect("the node is up")
     }
 
-    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
         self.nodes.get_mut(&id).expect("a node of the cluster")
     }
 
@@ -595,22 +575,6 @@ impl Cluster {
         node.pending.push_back(Pending::Applied(last_applied));
     }
 
-    fn install(&mut self, id: NodeId, base: LogPosition) {
-        let node = self.nodes.get_mut(&id).expect("a node of the cluster");
-        let file = node.loaded.take().expect("the snapshot was loaded");
-        assert_eq!(file.last(), base, "it is the one that was received");
-        assert!(
-            node.waiting.iter().all(|position| position.index > base.index),
-            "node {id}: a client waits for an entry that will never be applied (B58)"
-        );
-        self.oracle.on_restore(id, &file.applied);
-        node.applied = file.applied.clone();
-        node.disk.reset(base);
-        node.pending.push_back(Pending::Applied(base.index));
-        self.installed += 1;
-        self.say(|| format!("n{id} installed snapshot={base}"));
-    }
-
     fn drain_progress(&mut self, id: NodeId) -> bool {
         let mut has_acted = false;
         for peer in self.ids() {
@@ -658,59 +622,6 @@ impl Cluster {
                 self.raft_mut(id).on_compacted(base);
             }
             Done::Reset => {}
-        }
-        true
-    }
-
-    fn complete_job(&mut self, id: NodeId) -> bool {
-        let Some(job) = self.node_mut(id).jobs.pop_front() else { return false };
-        match job {
-            Job::Take { point, applied } => {
-                let file = Arc::new(SnapshotFile::new(point, applied));
-                let last = file.last();
-                self.files.insert(file.id.digest, Arc::clone(&file));
-                self.node_mut(id).disk.add_snapshot(file);
-                self.say(|| format!("n{id} took snapshot={last}"));
-                self.raft_mut(id).on_snapshot_taken(last);
-            }
-            Job::Receive { from, term, piece } => match self.node_mut(id).disk.receive(&piece) {
-                Received::Part(received) => self.raft_mut(id).on_snapshot_piece(
-                    from,
-                    term,
-                    piece.request_seq,
-                    piece.snapshot,
-                    received,
-                ),
-                Received::Whole(digest) => {
-                    let file = Arc::clone(&self.files[&digest]);
-                    let node = self.node_mut(id);
-                    node.disk.add_snapshot(Arc::clone(&file));
-                    let request_seq = piece.request_seq;
-                    node.jobs.push_back(Job::Deliver { from, term, request_seq, file });
-                }
-            },
-            Job::Deliver { from, term, request_seq, file } => {
-                let (point, stamp_ms) = (file.point.clone(), file.stamp_ms());
-                let raft = self.raft_mut(id);
-                if raft.on_snapshot_received(from, term, request_seq, point, stamp_ms) {
-                    self.node_mut(id).loaded = Some(file);
-                }
-            }
-            Job::Read { peer, term, ticket, snapshot, offset, bytes_max } => {
-                let node = self.node_mut(id);
-                let kept = &node.disk.durable().snapshots;
-                let file = kept.iter().rfind(|file| snapshot.is_none_or(|id| id == file.id));
-                let Some(progress) = node.progress.get_mut(&peer) else { return true };
-                if progress.term() == term {
-                    match file {
-                        Some(file) => {
-                            let bytes = file.piece(offset, bytes_max);
-                            progress.on_snapshot_read(ticket, file.id, offset, bytes);
-                        }
-                        None => progress.on_snapshot_gone(ticket),
-                    }
-                }
-            }
         }
         true
     }

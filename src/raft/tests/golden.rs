@@ -28,8 +28,9 @@ use std::error::Error;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
-use super::cluster::{Cluster, SnapshotRules, log_of};
+use super::cluster::{Cluster, log_of};
 use super::disk::Durable;
+use super::snapshots::SnapshotRules;
 use super::text;
 use crate::raft::{Envelope, Rpc};
 use crate::types::{HardState, NodeId, Term};

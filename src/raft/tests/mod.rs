@@ -11,6 +11,7 @@
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `progress` | a peer's replication by itself |
+//! | `transfer` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |
 
 mod cluster;
@@ -22,8 +23,10 @@ mod paper_elections;
 mod paper_figures;
 mod paper_reads;
 mod paper_replication;
+mod paper_snapshots;
 mod progress;
 mod random;
 mod snapshots;
 mod solo;
 mod text;
+mod transfer;

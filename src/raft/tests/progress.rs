@@ -11,7 +11,7 @@ use crate::raft::{
 };
 use crate::types::{ENTRY_OVERHEAD_BYTES, Entry, LogIndex, LogPosition, SnapshotId, Term};
 
-const WIDE: ProgressSettings = ProgressSettings {
+pub(super) const WIDE: ProgressSettings = ProgressSettings {
     append_entries_max: 100,
     append_bytes_max: 100_000,
     inflight_entries_max: 100,
@@ -21,23 +21,23 @@ const WIDE: ProgressSettings = ProgressSettings {
 };
 
 /// A leader of term 7 and what it sent.
-struct Peer {
-    progress: Progress,
+pub(super) struct Peer {
+    pub(super) progress: Progress,
     log: Vec<Entry>,
     requests: Vec<AppendEntries>,
-    reports: Vec<ReplicationReport>,
-    reads: Vec<(u64, LogIndex, LogIndex)>,
-    base: LogPosition,
-    pieces: Vec<InstallSnapshot>,
-    snapshot_reads: Vec<SnapshotRead>,
+    pub(super) reports: Vec<ReplicationReport>,
+    pub(super) reads: Vec<(u64, LogIndex, LogIndex)>,
+    pub(super) base: LogPosition,
+    pub(super) pieces: Vec<InstallSnapshot>,
+    pub(super) snapshot_reads: Vec<SnapshotRead>,
 }
 
 /// Ticket, snapshot, offset and size.
-type SnapshotRead = (u64, Option<SnapshotId>, u64, u64);
+pub(super) type SnapshotRead = (u64, Option<SnapshotId>, u64, u64);
 
 impl Peer {
     /// The log had these terms before the leader was elected.
-    fn new(settings: ProgressSettings, terms: &[u64], is_connected: bool) -> Peer {
+    pub(super) fn new(settings: ProgressSettings, terms: &[u64], is_connected: bool) -> Peer {
         let log = log_of(terms);
         let progress = Progress::new(settings, Term(7), runs_of(&log), is_connected);
         Peer {
@@ -53,7 +53,7 @@ impl Peer {
     }
 
     /// One that is known to have all of an empty log, and is pipelined to.
-    fn replicating(settings: ProgressSettings) -> Peer {
+    pub(super) fn replicating(settings: ProgressSettings) -> Peer {
         let mut peer = Peer::new(settings, &[], true);
         peer.heartbeat();
         let probe = peer.requests.remove(0);
@@ -62,7 +62,7 @@ impl Peer {
         peer
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for action in self.progress.take_actions() {
             match action {
                 ProgressAction::Send(request) => self.requests.push(request),
@@ -78,11 +78,11 @@ impl Peer {
         }
     }
 
-    fn heartbeat(&mut self) {
+    pub(super) fn heartbeat(&mut self) {
         self.replicate(&[], true);
     }
 
-    fn replicate(&mut self, texts: &[&str], heartbeat: bool) {
+    pub(super) fn replicate(&mut self, texts: &[&str], heartbeat: bool) {
         let mut entries = Vec::new();
         for text in texts {
             let index = LogIndex(self.log.len() as u64 + 1);
@@ -95,17 +95,22 @@ impl Peer {
         self.settle();
     }
 
-    fn succeed(&mut self, request_seq: u64, match_index: u64) {
+    pub(super) fn succeed(&mut self, request_seq: u64, match_index: u64) {
         self.respond(request_seq, AppendResult::Success { match_index: LogIndex(match_index) });
     }
 
-    fn conflict(&mut self, request_seq: u64, conflict_index: u64, conflict_term: Option<u64>) {
+    pub(super) fn conflict(
+        &mut self,
+        request_seq: u64,
+        conflict_index: u64,
+        conflict_term: Option<u64>,
+    ) {
         let conflict_index = LogIndex(conflict_index);
         let conflict_term = conflict_term.map(Term);
         self.respond(request_seq, AppendResult::Conflict { conflict_index, conflict_term });
     }
 
-    fn respond(&mut self, request_seq: u64, result: AppendResult) {
+    pub(super) fn respond(&mut self, request_seq: u64, result: AppendResult) {
         self.progress.on_response(AppendEntriesResponse {
             request_seq,
             read_seq: 0,
@@ -124,9 +129,16 @@ impl Peer {
         self.settle();
     }
 
+    /// The number of the last AppendEntries.
+    pub(super) fn requests_sent(&mut self) -> u64 {
+        let last = self.requests.last().map_or(0, |request| request.request_seq);
+        self.requests.clear();
+        last
+    }
+
     /// What was sent since the last look: where each request begins, and how many
     /// entries it has.
-    fn sent(&mut self) -> Vec<(u64, usize)> {
+    pub(super) fn sent(&mut self) -> Vec<(u64, usize)> {
         self.requests.drain(..).map(|r| (r.prev.index.0, r.entries.len())).collect()
     }
 }

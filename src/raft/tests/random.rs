@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, SnapshotRules};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS};
 use super::disk::Durable;
+use super::snapshots::SnapshotRules;
 use crate::raft::{ProgressSettings, Role};
 use crate::types::NodeId;
 

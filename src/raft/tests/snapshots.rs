@@ -1,13 +1,35 @@
-//! A node's snapshots: files that are bytes when they travel, and the jobs of the
-//! actor that keeps them.
+//! The cluster's snapshots: files that are bytes when they travel, and the one who
+//! keeps them at a node, job by job.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::cluster::{Cluster, Pending, WINDOW};
+use super::disk::Received;
 use super::text;
 use crate::raft::{InstallSnapshot, SnapshotPoint};
 use crate::types::{Entry, LogPosition, NodeId, SnapshotId, Term};
+
+/// When snapshots are taken, and how they travel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SnapshotRules {
+    pub(super) entries_max: u64,
+    pub(super) bytes_max: u64,
+    pub(super) keep_entries: u64,
+    pub(super) piece_bytes: u64,
+    pub(super) window_bytes: u64,
+}
+
+impl SnapshotRules {
+    pub(super) const NONE: SnapshotRules = SnapshotRules {
+        entries_max: u64::MAX,
+        bytes_max: u64::MAX,
+        keep_entries: 0,
+        piece_bytes: WINDOW.snapshot_piece_bytes,
+        window_bytes: WINDOW.snapshot_window_bytes,
+    };
+}
 
 /// The store here is the list of what was applied, and so is a snapshot of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,4 +100,75 @@ pub(super) enum Job {
         offset: u64,
         bytes_max: u64,
     },
+}
+
+impl Cluster {
+    pub(super) fn complete_job(&mut self, id: NodeId) -> bool {
+        let Some(job) = self.node_mut(id).jobs.pop_front() else { return false };
+        match job {
+            Job::Take { point, applied } => {
+                let file = Arc::new(SnapshotFile::new(point, applied));
+                let last = file.last();
+                self.files.insert(file.id.digest, Arc::clone(&file));
+                self.node_mut(id).disk.add_snapshot(file);
+                self.say(|| format!("n{id} took snapshot={last}"));
+                self.raft_mut(id).on_snapshot_taken(last);
+            }
+            Job::Receive { from, term, piece } => match self.node_mut(id).disk.receive(&piece) {
+                Received::Part(received) => self.raft_mut(id).on_snapshot_piece(
+                    from,
+                    term,
+                    piece.request_seq,
+                    piece.snapshot,
+                    received,
+                ),
+                Received::Whole(digest) => {
+                    let file = Arc::clone(&self.files[&digest]);
+                    let node = self.node_mut(id);
+                    node.disk.add_snapshot(Arc::clone(&file));
+                    let request_seq = piece.request_seq;
+                    node.jobs.push_back(Job::Deliver { from, term, request_seq, file });
+                }
+            },
+            Job::Deliver { from, term, request_seq, file } => {
+                let (point, stamp_ms) = (file.point.clone(), file.stamp_ms());
+                let raft = self.raft_mut(id);
+                if raft.on_snapshot_received(from, term, request_seq, point, stamp_ms) {
+                    self.node_mut(id).loaded = Some(file);
+                }
+            }
+            Job::Read { peer, term, ticket, snapshot, offset, bytes_max } => {
+                let node = self.node_mut(id);
+                let kept = &node.disk.durable().snapshots;
+                let file = kept.iter().rfind(|file| snapshot.is_none_or(|id| id == file.id));
+                let Some(progress) = node.progress.get_mut(&peer) else { return true };
+                if progress.term() == term {
+                    match file {
+                        Some(file) => {
+                            let bytes = file.piece(offset, bytes_max);
+                            progress.on_snapshot_read(ticket, file.id, offset, bytes);
+                        }
+                        None => progress.on_snapshot_gone(ticket),
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn install(&mut self, id: NodeId, base: LogPosition) {
+        let node = self.nodes.get_mut(&id).expect("a node of the cluster");
+        let file = node.loaded.take().expect("the snapshot was loaded");
+        assert_eq!(file.last(), base, "it is the one that was received");
+        assert!(
+            node.waiting.iter().all(|position| position.index > base.index),
+            "node {id}: a client waits for an entry that will never be applied (B58)"
+        );
+        self.oracle.on_restore(id, &file.applied);
+        node.applied = file.applied.clone();
+        node.disk.reset(base);
+        node.pending.push_back(Pending::Applied(base.index));
+        self.installed += 1;
+        self.say(|| format!("n{id} installed snapshot={base}"));
+    }
 }

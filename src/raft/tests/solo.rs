@@ -130,6 +130,12 @@ impl Solo {
                     Effect::ReadEntries { from, to } => {
                         self.raft.on_entries_read(self.disk.log().page(from, to, u64::MAX >> 1));
                     }
+                    Effect::InstallSnapshot { base } => {
+                        self.disk.reset(base);
+                        self.disk.sync_next();
+                        self.raft.on_applied(base.index);
+                        self.effects.push(effect);
+                    }
                     effect => self.effects.push(effect),
                 }
             }

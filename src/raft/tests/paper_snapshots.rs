@@ -1,0 +1,409 @@
+//! Snapshots, compaction and installation at one node: §7, docs/adr/0008.
+
+use bytes::Bytes;
+
+use super::cluster::{command, i, n};
+use super::solo::{Solo, append, appended, at, conflict, request_vote, voted};
+use crate::raft::{
+    Effect, InstallSnapshot, InstallSnapshotResponse, NewcomerResponse, ReplicationReport, Role,
+    Rpc, SnapshotPoint,
+};
+use crate::types::{LogPosition, Membership, SnapshotId, Term};
+
+fn piece(last: LogPosition) -> Rpc {
+    let snapshot = SnapshotId { last, bytes: 10, digest: 1 };
+    Rpc::InstallSnapshot(InstallSnapshot {
+        request_seq: 7,
+        snapshot,
+        offset: 0,
+        bytes: Bytes::new(),
+    })
+}
+
+fn response(last: LogPosition, received: u64, is_installed: bool) -> Rpc {
+    Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
+        request_seq: 7,
+        is_newcomer: false,
+        last,
+        received,
+        is_installed,
+    })
+}
+
+fn point(last: LogPosition) -> SnapshotPoint {
+    SnapshotPoint { last, membership: None }
+}
+
+impl Solo {
+    /// Follows node 2 in `term` and has installed the snapshot up to `last` from it.
+    fn with_snapshot(terms: &[u64], term: u64, last: LogPosition) -> Solo {
+        let mut solo = Solo::new(3, terms, term);
+        solo.receive(2, term, append(at(0, 0), &[], 0));
+        assert!(solo.raft.on_snapshot_received(n(2), Term(term), 7, point(last), 0));
+        solo.settle();
+        solo.effects.clear();
+        solo
+    }
+
+    /// Alone in its cluster, it takes a snapshot every `entries` entries.
+    fn saving(entries: u64, keep_entries: u64) -> Solo {
+        let mut solo = Solo::new(1, &[], 0);
+        solo.raft.settings.snapshot_entries_max = entries;
+        solo.raft.settings.keep_entries = keep_entries;
+        solo.win();
+        solo
+    }
+
+    fn propose(&mut self, count: u64) {
+        for _ in 0..count {
+            self.raft.propose(command("c")).unwrap();
+        }
+        self.settle();
+    }
+
+    /// The snapshots that were asked for since the last look.
+    fn asked(&mut self) -> Vec<SnapshotPoint> {
+        let mut asked = Vec::new();
+        self.effects.retain(|effect| match effect {
+            Effect::TakeSnapshot { head } => {
+                asked.push(head.clone());
+                false
+            }
+            _ => true,
+        });
+        asked
+    }
+
+    /// Up to where the log may be compacted, if that was asked for since the last look.
+    fn limit(&mut self) -> Option<u64> {
+        let mut asked = None;
+        self.effects.retain(|effect| match effect {
+            Effect::CompactLog { limit } => {
+                asked = Some(limit.0);
+                false
+            }
+            _ => true,
+        });
+        asked
+    }
+
+    /// The one snapshot that was asked for is durable.
+    fn take(&mut self) -> u64 {
+        let asked = self.asked();
+        assert_eq!(asked.len(), 1);
+        self.raft.on_snapshot_taken(asked[0].last);
+        self.settle();
+        asked[0].last.index.0
+    }
+}
+
+// Behind a base.
+
+/// bugs.md B24 (databend 7112): an old request reaches back before our log. What it
+/// holds up to our base is in our snapshot: nothing is truncated, and its answer vouches
+/// for what it held, and for no more.
+#[test]
+fn a_request_that_begins_before_the_log_changes_nothing_that_is_known() {
+    let mut solo = Solo::with_snapshot(&[1, 1], 2, at(5, 2));
+    assert_eq!(solo.ask(2, 2, append(at(5, 2), &[2, 2, 2], 5)).1, appended(8));
+    for (prev, terms, matched) in [
+        (at(0, 0), &[1, 1, 1, 2, 2, 2, 2, 2][..], 8),
+        (at(0, 0), &[1, 1, 1, 2, 2], 5),
+        (at(0, 0), &[1, 1], 2),
+        (at(0, 0), &[], 0),
+        (at(3, 1), &[2], 4),
+        (at(3, 1), &[2, 2, 2], 6),
+        (at(4, 2), &[], 4),
+        (at(5, 2), &[2], 6),
+    ] {
+        assert_eq!(solo.ask(2, 2, append(prev, terms, 5)).1, appended(matched), "{prev} {terms:?}");
+        assert_eq!(solo.terms(), [2, 2, 2], "{prev} {terms:?}");
+    }
+}
+
+#[test]
+fn a_request_that_begins_before_the_log_may_bring_something_new() {
+    let mut solo = Solo::with_snapshot(&[], 2, at(5, 2));
+    assert_eq!(solo.ask(2, 2, append(at(3, 1), &[2, 2, 2, 2], 6)).1, appended(7));
+    assert_eq!(solo.terms(), [2, 2]);
+    assert_eq!(solo.raft.commit_index(), i(6));
+    assert_eq!(solo.ask(2, 3, append(at(4, 2), &[2, 2, 3], 6)).1, appended(7));
+    assert_eq!(solo.terms(), [2, 3], "entry 7 was not committed");
+}
+
+#[test]
+#[should_panic(expected = "the leader lacks an entry that is committed here")]
+fn a_leader_that_lacks_what_the_snapshot_stands_for_stops_the_node() {
+    let mut solo = Solo::with_snapshot(&[], 2, at(5, 2));
+    solo.receive(2, 3, append(at(3, 1), &[1, 1, 3], 0));
+}
+
+#[test]
+fn a_conflict_behind_the_base_never_points_before_it() {
+    let mut solo = Solo::with_snapshot(&[], 2, at(5, 2));
+    solo.receive(2, 2, append(at(5, 2), &[2, 2], 5));
+    assert_eq!(solo.ask(3, 4, append(at(7, 3), &[], 5)).1, conflict(6, Some(2)));
+    assert_eq!(solo.ask(3, 4, append(at(9, 3), &[], 5)).1, conflict(8, None));
+    assert_eq!(solo.ask(3, 4, append(at(5, 2), &[3], 5)).1, appended(6));
+    assert_eq!(solo.terms(), [3]);
+}
+
+/// §5.4.1: the end of the log is the snapshot's when there is nothing behind it.
+#[test]
+fn votes_compare_with_the_end_of_the_snapshot() {
+    for (last, is_granted) in [(at(4, 2), false), (at(9, 1), false), (at(5, 2), true)] {
+        let mut solo = Solo::with_snapshot(&[1, 1], 2, at(5, 2));
+        solo.tick(20);
+        assert_eq!(solo.ask(3, 9, request_vote(last)).1, voted(is_granted), "{last}");
+    }
+}
+
+// Installing.
+
+/// Figure 13, rule 7: "discard the entire log", for it belongs to another history.
+#[test]
+fn a_snapshot_takes_the_place_of_a_log_that_lacks_it() {
+    for terms in [&[][..], &[1], &[1, 1, 1, 1, 1, 1, 1, 1]] {
+        let mut solo = Solo::new(3, terms, 2);
+        assert_eq!(solo.receive(2, 2, piece(at(5, 2))), []);
+        assert!(matches!(solo.effects.pop(), Some(Effect::ReceiveSnapshot { .. })));
+        assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 2)), 33));
+        let answer = solo.settle();
+        assert_eq!(answer.len(), 1);
+        assert_eq!(answer[0].rpc, response(at(5, 2), 0, true));
+        assert_eq!((solo.raft.log_base(), solo.raft.last_log()), (at(5, 2), at(5, 2)));
+        assert_eq!((solo.raft.commit_index(), solo.raft.last_applied()), (i(5), i(5)));
+        assert_eq!(solo.raft.persisted_index(), i(5));
+        assert_eq!(solo.raft.last_stamp_ms(), 33);
+        assert_eq!(solo.ask(2, 2, append(at(5, 2), &[2], 6)).1, appended(6));
+        assert_eq!(solo.applied.last().map(|entry| entry.index), Some(i(6)));
+    }
+}
+
+/// Figure 13, rule 6: "If existing log entry has same index and term as snapshot's last
+/// included entry, retain log entries following it".
+#[test]
+fn a_log_that_holds_it_needs_no_snapshot() {
+    let mut solo = Solo::new(3, &[1, 1, 1], 2);
+    for last in [at(3, 1), at(2, 1)] {
+        assert_eq!(solo.ask(2, 2, piece(last)).1, response(last, 0, true));
+        assert!(!solo.raft.on_snapshot_received(n(2), Term(2), 7, point(last), 0));
+        assert_eq!(solo.settle()[0].rpc, response(last, 0, true));
+    }
+    assert_eq!(solo.terms(), [1, 1, 1]);
+    let mut solo = Solo::with_snapshot(&[], 2, at(5, 2));
+    assert_eq!(solo.ask(2, 2, piece(at(4, 1))).1, response(at(4, 1), 0, true));
+}
+
+#[test]
+fn a_piece_is_as_good_as_a_heartbeat() {
+    let mut solo = Solo::new(3, &[], 1);
+    solo.receive(2, 1, piece(at(5, 1)));
+    assert_eq!(solo.raft.leader_id(), Some(n(2)));
+    for _ in 0..5 {
+        assert_eq!(solo.tick(9), []);
+        solo.receive(2, 1, piece(at(5, 1)));
+    }
+}
+
+#[test]
+fn pieces_and_what_came_of_them_are_answered_in_their_own_term_only() {
+    let mut solo = Solo::new(3, &[], 3);
+    let (term, answer) = solo.ask(2, 2, piece(at(5, 2)));
+    let Rpc::InstallSnapshotResponse(answer) = answer else { panic!("{answer:?}") };
+    assert_eq!((term, answer.request_seq, answer.is_installed), (3, 0, false));
+
+    let id = SnapshotId { last: at(5, 2), bytes: 10, digest: 1 };
+    solo.raft.on_snapshot_piece(n(2), Term(2), 7, id, 10);
+    assert_eq!(solo.settle(), []);
+    solo.raft.on_snapshot_piece(n(2), Term(3), 7, id, 10);
+    assert_eq!(solo.settle()[0].rpc, response(at(5, 2), 10, false));
+
+    // What is in it is committed in any term.
+    assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 2)), 0));
+    assert_eq!(solo.settle(), []);
+    assert_eq!(solo.raft.commit_index(), i(5));
+}
+
+/// A crash could bring back a term that is below the snapshot's, and thus the log's.
+#[test]
+fn nothing_is_received_before_the_term_is_durable() {
+    let mut solo = Solo::new(3, &[], 1);
+    assert_eq!(solo.receive(2, 5, piece(at(5, 5))), []);
+    assert!(!solo.effects.iter().any(|e| matches!(e, Effect::ReceiveSnapshot { .. })));
+    solo.receive(2, 5, piece(at(5, 5)));
+    assert!(solo.effects.iter().any(|e| matches!(e, Effect::ReceiveSnapshot { .. })));
+}
+
+/// bugs.md B54: what was asked of the old log is answered when there is a new one.
+#[test]
+fn a_page_of_the_log_that_was_replaced_is_void() {
+    let mut solo = Solo::new(3, &[1, 1, 1, 1], 2);
+    // Entries 1 and 2 are committed; the page that holds them is on its way.
+    let old_log = solo.log().to_vec();
+    solo.raft.step(crate::raft::Envelope {
+        from: n(2),
+        to: n(1),
+        term: Term(2),
+        rpc: append(at(2, 1), &[], 2),
+    });
+    let effects = solo.raft.take_effects();
+    assert!(effects.iter().any(|e| matches!(e, Effect::ReadEntries { .. })));
+    assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 2)), 0));
+    solo.settle();
+    solo.raft.on_entries_read(old_log[..2].to_vec());
+    assert_eq!(solo.settle(), []);
+    assert!(solo.applied.is_empty());
+    solo.ask(2, 2, append(at(5, 2), &[2], 6));
+    assert_eq!(solo.applied.len(), 1);
+}
+
+// Taking and compacting.
+
+#[test]
+fn a_snapshot_is_taken_every_so_many_entries_and_one_at_a_time() {
+    let mut solo = Solo::saving(4, 0);
+    assert_eq!(solo.asked(), [], "the no-op and the members are two");
+    solo.propose(2);
+    let asked = solo.asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].last, at(4, 1));
+    let voters = [n(1)].into();
+    assert_eq!(asked[0].membership, Some((i(2), Membership { voters })));
+    solo.propose(9);
+    assert_eq!(solo.asked(), []);
+    solo.raft.on_snapshot_taken(at(4, 1));
+    assert_eq!((solo.asked(), solo.raft.snapshot_index()), (vec![], i(4)));
+    solo.propose(1);
+    assert_eq!(solo.asked()[0].last, at(14, 1));
+}
+
+#[test]
+fn a_snapshot_is_taken_every_so_many_bytes() {
+    let mut solo = Solo::saving(u64::MAX, 0);
+    solo.raft.settings.snapshot_bytes_max = 5 * 64;
+    solo.propose(2);
+    assert_eq!(solo.asked(), []);
+    solo.propose(1);
+    assert_eq!(solo.take(), 5);
+    solo.propose(4);
+    assert_eq!(solo.asked(), []);
+    solo.propose(1);
+    assert_eq!(solo.take(), 10);
+}
+
+/// bugs.md B55: the log reaches back to the older of the two snapshots.
+#[test]
+fn the_log_is_compacted_to_what_both_snapshots_cover() {
+    let mut solo = Solo::saving(4, 0);
+    solo.propose(2);
+    solo.take();
+    assert_eq!(solo.limit(), None, "there is only one");
+    solo.propose(4);
+    assert_eq!(solo.take(), 8);
+    assert_eq!(solo.limit(), Some(4));
+    solo.propose(4);
+    solo.take();
+    assert_eq!(solo.limit(), None, "one at a time");
+    solo.raft.on_compacted(at(3, 1));
+    assert_eq!(solo.raft.log_base(), at(3, 1));
+    solo.propose(4);
+    solo.take();
+    assert_eq!(solo.limit(), Some(12));
+    assert_eq!(solo.raft.term_at(i(3)), Some(Term(1)));
+    assert_eq!(solo.raft.term_at(i(2)), None);
+}
+
+#[test]
+fn the_last_entries_stay_in_the_log() {
+    let mut solo = Solo::saving(4, 6);
+    solo.propose(2);
+    solo.take();
+    solo.propose(4);
+    solo.take();
+    assert_eq!(solo.limit(), Some(2), "entries 3 to 8 stay");
+}
+
+/// Two snapshots are kept, so the second from now removes the older (bugs.md B60).
+#[test]
+fn no_snapshot_removes_the_one_that_a_peer_is_being_sent() {
+    let mut solo = Solo::new(3, &[], 0);
+    solo.raft.settings.snapshot_entries_max = 1;
+    solo.win();
+    let term = solo.raft.term();
+    let commit = |solo: &mut Solo| {
+        solo.propose(1);
+        let match_index = solo.raft.last_log().index;
+        let report = ReplicationReport { match_index, ..Default::default() };
+        solo.raft.on_replicated(n(2), term, report);
+        solo.settle();
+    };
+    let send = |solo: &mut Solo, snapshot_needed| {
+        let report = ReplicationReport { snapshot_needed, ..Default::default() };
+        solo.raft.on_replicated(n(3), term, report);
+        solo.settle();
+    };
+    commit(&mut solo);
+    let first = solo.take();
+    send(&mut solo, Some(i(first)));
+    commit(&mut solo);
+    solo.take();
+    assert_eq!(solo.limit(), Some(first));
+    solo.raft.on_compacted(LogPosition { term, index: i(first) });
+    commit(&mut solo);
+    assert_eq!(solo.asked(), [], "it would remove the first");
+    send(&mut solo, None);
+    commit(&mut solo);
+    solo.take();
+    assert!(solo.limit().is_some_and(|limit| limit > first));
+}
+
+/// A peer that is gone cannot hold it up for ever.
+#[test]
+fn a_peer_that_says_nothing_more_holds_nothing_up() {
+    let mut solo = Solo::new(3, &[], 0);
+    solo.win();
+    let term = solo.raft.term();
+    let report = ReplicationReport { snapshot_needed: Some(i(1)), ..Default::default() };
+    solo.raft.on_replicated(n(3), term, report);
+    for _ in 0..20 {
+        assert_eq!(solo.raft.held_from(), Some(i(1)));
+        solo.raft.on_replicated(n(2), term, ReplicationReport::default());
+        solo.tick(1);
+    }
+    solo.tick(1);
+    assert_eq!((solo.raft.held_from(), solo.raft.role()), (None, Role::Leader));
+}
+
+/// Whoever waits for an entry of that term must hear of it, whatever has become of its
+/// first entry (bugs.md B58).
+#[test]
+fn a_leader_whose_no_op_is_compacted_gives_up_its_own_term() {
+    let mut solo = Solo::saving(1, 0);
+    for _ in 0..3 {
+        solo.propose(1);
+        solo.take();
+    }
+    let limit = solo.limit().expect("the log is compacted");
+    solo.raft.on_compacted(at(limit, 1));
+    solo.settle();
+    let before = solo.raft.term();
+    solo.raft.adopt_term(Term(9), "a test");
+    solo.settle();
+    assert!(solo.effects.contains(&Effect::LeadershipLost { term: before }));
+}
+
+/// docs/adr/0005: what the others hold may end before the newcomer's snapshot does.
+#[test]
+fn a_newcomer_with_a_snapshot_has_caught_up_with_what_it_covers() {
+    let mut solo = Solo::newcomer(3);
+    let word = |last| Rpc::NewcomerResponse(NewcomerResponse { last });
+    solo.receive(2, 2, append(at(0, 0), &[], 0));
+    solo.receive(2, 2, word(at(5, 2)));
+    solo.receive(3, 2, word(at(3, 1)));
+    assert_eq!(solo.raft.role(), Role::Learner);
+    assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(6, 2)), 0));
+    solo.settle();
+    solo.receive(2, 2, append(at(6, 2), &[2], 6));
+    assert_eq!(solo.raft.role(), Role::Follower);
+}
