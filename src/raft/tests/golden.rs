@@ -5,7 +5,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `cluster 3` | three new nodes |
-//! | `snapshots every=4 keep=1 [piece=30 window=60]` | before `cluster`: when they are taken, how they travel |
+//! | `snapshots every=4 keep=1 piece=30 window=60` | before `cluster`: when, and how they travel |
 //! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms; their own is behind `@` |
 //! | `tick n1 [count]`, `campaign n1` | time passes; until the node stands for election |
 //! | `elect n1` | campaign, and deliver all |
@@ -19,7 +19,7 @@
 //! | `reconnect 1 2` | a connection breaks and comes back |
 //! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | writes wait to be completed |
 //! | `slow-store n1`, `answer n1 [count]`, `fast-store n1` | so do applying and reading the log |
-//! | `slow-snapshots n1`, `snapshot n1 [count]`, `fast-snapshots n1` | so do taking, reading and receiving them |
+//! | `slow-snapshots n1`, `snapshot n1 [count]`, `fast-snapshots n1` | so do snapshots |
 //! | `crash n1`, `restart n1` | without what was not synced |
 //! | `refuse n1 peer=2` | the peer refuses a connection |
 //! | `status [n1]`, `log [n1]` | what a node knows |

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::cluster::{command, i, n};
 use super::solo::{Solo, append, appended, at, conflict, request_vote, voted};
 use crate::raft::{
-    Effect, InstallSnapshot, InstallSnapshotResponse, NewcomerResponse, ReplicationReport, Role,
-    Rpc, SnapshotPoint,
+    Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, NewcomerResponse,
+    ReplicationReport, Role, Rpc, SnapshotPoint,
 };
 use crate::types::{LogPosition, Membership, SnapshotId, Term};
 
@@ -235,18 +235,29 @@ fn nothing_is_received_before_the_term_is_durable() {
     assert!(solo.effects.iter().any(|e| matches!(e, Effect::ReceiveSnapshot { .. })));
 }
 
+/// bugs.md B54, B20: entries of another history are on their way to the disk when a
+/// snapshot takes the place of the log. Their completion confirms nothing.
+#[test]
+fn writes_of_a_log_that_was_replaced_do_not_count_for_the_new_one() {
+    let mut solo = Solo::new(3, &[], 2);
+    let request = append(at(0, 0), &[2; 8], 0);
+    solo.raft.step(Envelope { from: n(2), to: n(1), term: Term(2), rpc: request });
+    let effects = solo.raft.take_effects();
+    let Some(Effect::Persist { seq, .. }) = effects.last() else { panic!("{effects:?}") };
+    assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 1)), 0));
+    solo.raft.on_persisted(*seq);
+    assert_eq!(solo.raft.persisted_index(), i(5));
+    solo.raft.take_effects();
+}
+
 /// bugs.md B54: what was asked of the old log is answered when there is a new one.
 #[test]
 fn a_page_of_the_log_that_was_replaced_is_void() {
     let mut solo = Solo::new(3, &[1, 1, 1, 1], 2);
     // Entries 1 and 2 are committed; the page that holds them is on its way.
     let old_log = solo.log().to_vec();
-    solo.raft.step(crate::raft::Envelope {
-        from: n(2),
-        to: n(1),
-        term: Term(2),
-        rpc: append(at(2, 1), &[], 2),
-    });
+    let request = append(at(2, 1), &[], 2);
+    solo.raft.step(Envelope { from: n(2), to: n(1), term: Term(2), rpc: request });
     let effects = solo.raft.take_effects();
     assert!(effects.iter().any(|e| matches!(e, Effect::ReadEntries { .. })));
     assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 2)), 0));
@@ -356,6 +367,30 @@ fn no_snapshot_removes_the_one_that_a_peer_is_being_sent() {
     commit(&mut solo);
     solo.take();
     assert!(solo.limit().is_some_and(|limit| limit > first));
+}
+
+/// The same of the log: a peer that has its snapshot is not compacted away again.
+#[test]
+fn the_log_stays_for_a_peer_that_catches_up() {
+    let mut solo = Solo::new(3, &[], 0);
+    solo.win();
+    let term = solo.raft.term();
+    let report = |match_index: u64, snapshot_needed: Option<u64>| ReplicationReport {
+        match_index: i(match_index),
+        snapshot_needed: snapshot_needed.map(i),
+        ..Default::default()
+    };
+    solo.propose(20);
+    solo.raft.on_replicated(n(2), term, report(10, None));
+    solo.raft.settings.snapshot_entries_max = 1;
+    solo.raft.on_replicated(n(2), term, report(11, None));
+    solo.settle();
+    solo.take();
+    solo.raft.on_replicated(n(2), term, report(12, None));
+    solo.settle();
+    solo.raft.on_replicated(n(3), term, report(0, Some(6)));
+    solo.take();
+    assert_eq!(solo.limit(), Some(6), "and not 11");
 }
 
 /// A peer that is gone cannot hold it up for ever.

@@ -47,7 +47,9 @@ impl SnapshotFile {
             Some(point.last),
             "a snapshot is taken of the store as it is"
         );
-        let bytes = Bytes::from(text::entries(&applied));
+        // Backwards, so that no snapshot is the beginning of another.
+        let backwards: Vec<Entry> = applied.iter().rev().cloned().collect();
+        let bytes = Bytes::from(text::entries(&backwards));
         let id =
             SnapshotId { last: point.last, bytes: bytes.len() as u64, digest: digest_of(&bytes) };
         SnapshotFile { id, point, applied, bytes }
