@@ -81,7 +81,10 @@ impl Raft {
         // sent that one would have to begin again, and again (bugs.md B60).
         let is_older_needed =
             self.held_from().is_some_and(|held| held <= self.snapshots.older) && !mutant!(B60);
-        if !is_due || self.snapshots.is_taking || is_older_needed {
+        // It says for ever that its entries are committed. A crash must not bring back
+        // a term in which that could still be denied.
+        let is_term_durable = self.is_hard_state_durable();
+        if !is_due || self.snapshots.is_taking || is_older_needed || !is_term_durable {
             return;
         }
         let index = self.handed_over_index;
@@ -153,8 +156,8 @@ impl Raft {
             let term = self.term();
             self.effects.push(Effect::ReceiveSnapshot { from, term, piece });
         }
-        // Else it is lost, and will be sent again: a snapshot becomes part of the log
-        // by the renaming of its file, and a log has no terms above the durable one.
+        // Else it is lost, and will be sent again: once its file has its name, a
+        // snapshot counts, and the term that it comes from must be durable before.
     }
 
     /// The answer to [`Effect::ReceiveSnapshot`], unless that made it whole:
@@ -206,6 +209,10 @@ impl Raft {
         assert!(
             base.index > self.commit_index,
             "entry {base} of a snapshot is not the one that is committed here"
+        );
+        assert!(
+            !matches!(self.role, RoleState::Leader(_)),
+            "a leader holds all that is committed (Leader Completeness)"
         );
         // What was accepted so far goes to the disk first, in its order.
         self.flush();

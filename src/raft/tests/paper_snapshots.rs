@@ -303,6 +303,30 @@ fn a_snapshot_is_taken_every_so_many_bytes() {
     assert_eq!(solo.take(), 10);
 }
 
+/// Node 2 tells in term 4 that entry 2 is committed. Without that term, a leader of term
+/// 3 could still replace it after a crash; a snapshot would not know of that.
+#[test]
+fn no_snapshot_is_taken_before_the_term_is_durable() {
+    let mut solo = Solo::new(3, &[1, 1], 1);
+    solo.raft.settings.snapshot_entries_max = 1;
+    let request = append(at(2, 1), &[], 2);
+    solo.raft.step(Envelope { from: n(2), to: n(1), term: Term(4), rpc: request });
+    let log = solo.log().to_vec();
+    let mut effects = solo.raft.take_effects();
+    solo.raft.on_entries_read(log);
+    effects.extend(solo.raft.take_effects());
+    let is_asked = |effect: &Effect| matches!(effect, Effect::TakeSnapshot { .. });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Apply { .. })));
+    assert!(!effects.iter().any(is_asked), "{effects:?}");
+    let seq = effects.iter().find_map(|effect| match effect {
+        Effect::Persist { seq, .. } => Some(*seq),
+        _ => None,
+    });
+    solo.raft.on_persisted(seq.expect("the new term is written"));
+    solo.receive(2, 4, append(at(2, 1), &[4], 3));
+    assert_eq!(solo.asked()[0].last, at(3, 4));
+}
+
 /// bugs.md B55: the log reaches back to the older of the two snapshots.
 #[test]
 fn the_log_is_compacted_to_what_both_snapshots_cover() {
