@@ -3,6 +3,7 @@
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, n};
 use super::disk::Durable;
+use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, at};
 use crate::raft::{Envelope, NewcomerResponse, RequestVote, Role, Rpc};
 use crate::types::{HardState, NodeId, Term};
@@ -198,4 +199,28 @@ fn a_log_that_is_as_long_and_not_the_same_has_not_caught_up() {
     solo.receive(3, 2, append(at(2, 1), &[2], 0));
     solo.receive(3, 2, word(at(3, 2)));
     assert_eq!(solo.raft.role(), Role::Follower);
+}
+
+#[test]
+fn a_wiped_node_is_brought_up_by_a_snapshot_and_votes_again() {
+    let rules = SnapshotRules { entries_max: 4, ..SnapshotRules::NONE };
+    let mut cluster = Cluster::with_snapshots(vec![Durable::new_directory(); 3], 1, rules);
+    run(&mut cluster);
+    let leader = cluster.leader().unwrap();
+    let wiped = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
+    for number in 0..20 {
+        cluster.propose(leader, &format!("entry {number}")).unwrap();
+        cluster.deliver_all();
+    }
+    assert!(cluster.raft(leader).log_base().index.0 > 0);
+    cluster.crash(wiped);
+    cluster.wipe(wiped);
+    cluster.restart(wiped);
+    run(&mut cluster);
+    assert!(cluster.installed > 0);
+    assert_eq!(cluster.node(wiped).applied, cluster.node(leader).applied);
+    assert_eq!(cluster.raft(wiped).role(), Role::Follower);
+    cluster.crash(leader);
+    run(&mut cluster);
+    assert!(cluster.leader().is_some(), "it is one of two again");
 }

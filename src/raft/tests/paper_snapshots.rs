@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::cluster::{command, i, n};
+use super::cluster::{Cluster, command, i, n};
+use super::disk::Durable;
+use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, appended, at, conflict, request_vote, voted};
 use crate::raft::{
     Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, NewcomerResponse,
@@ -465,4 +467,31 @@ fn a_newcomer_with_a_snapshot_has_caught_up_with_what_it_covers() {
     solo.settle();
     solo.receive(2, 2, append(at(6, 2), &[2], 6));
     assert_eq!(solo.raft.role(), Role::Follower);
+}
+
+/// bugs.md B60 (consul 9609): a follower whose line carries little is sent one snapshot,
+/// however much is written meanwhile, and not one after the other.
+#[test]
+fn a_follower_on_a_slow_line_catches_up_under_load() {
+    let rules = SnapshotRules { entries_max: 4, ..SnapshotRules::NONE };
+    let mut cluster = Cluster::with_snapshots(vec![Durable::default(); 3], 1, rules);
+    cluster.elect(n(1));
+    cluster.partition(&[n(3)]);
+    for number in 0..20 {
+        cluster.propose(n(1), &format!("before {number}")).unwrap();
+        cluster.deliver_all();
+    }
+    cluster.heal();
+    let mut rounds = 0;
+    while cluster.node(n(3)).applied.len() < 22 || cluster.node(n(3)).disk.log().is_empty() {
+        rounds += 1;
+        assert!(rounds < 200, "it does not catch up");
+        cluster.propose(n(1), &format!("meanwhile {rounds}")).unwrap();
+        cluster.tick(n(1));
+        while cluster.deliver_where(|m| m.from != n(3) && m.to != n(3)) {}
+        cluster.deliver_where(|m| m.to == n(3));
+        cluster.deliver_where(|m| m.from == n(3));
+    }
+    assert_eq!(cluster.installed, 1);
+    assert!(rounds > 8, "that was not slow: {rounds}");
 }
