@@ -170,7 +170,7 @@ proptest! {
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
         let hard_state = HardState { current_term: Term(node), voted_for, is_newcomer: flags.0 };
         let seal = Seal { segment: number, offset, last, cutting: flags.1 };
-        let copy = Copy { sequence: salt, hard_state, seal };
+        let copy = Copy { sequence: salt, hard_state, start: LogStart::FIRST, seal };
         let bytes = copy.encode();
         prop_assert_eq!(Copy::decode(&bytes), Ok(copy));
         let changed = mutation.of(&bytes);

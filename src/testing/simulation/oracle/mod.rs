@@ -307,7 +307,10 @@ impl Mind {
                 votes.on_pre_vote_granted(from, to, term);
                 Ok(())
             }
-            Rpc::PreVoteResponse(_) | Rpc::NewcomerResponse(_) => disks.check_term(from, term),
+            Rpc::PreVoteResponse(_)
+            | Rpc::NewcomerResponse(_)
+            | Rpc::InstallSnapshot(_)
+            | Rpc::InstallSnapshotResponse(_) => disks.check_term(from, term),
             Rpc::RequestVote(request) => {
                 replication.check_return(from, disks)?;
                 votes.on_request_vote(from, term, request, disks)

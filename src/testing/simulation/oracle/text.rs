@@ -31,6 +31,13 @@ fn describe(rpc: &Rpc) -> (&'static str, String) {
         }
         Rpc::Newcomer => ("Newcomer", String::new()),
         Rpc::NewcomerResponse(response) => ("NewcomerResponse", format!(" last={}", response.last)),
+        Rpc::InstallSnapshot(piece) => {
+            ("InstallSnapshot", format!(" last={} offset={}", piece.snapshot.last, piece.offset))
+        }
+        Rpc::InstallSnapshotResponse(response) => (
+            "InstallSnapshotResponse",
+            format!(" last={} received={}", response.last, response.received),
+        ),
     }
 }
 
