@@ -63,9 +63,17 @@ impl Persistence {
         self.in_flight.front().map_or(self.last_seq >= seq, |first| first.seq > seq)
     }
 
-    /// Holds a message back until `seq` is durable.
+    /// Holds a message back until `seq` is durable. Of answers to the leader that say
+    /// the same, only the last is kept: a silent disk does not stop its heartbeats.
     pub(super) fn defer(&mut self, seq: PersistSeq, envelope: Envelope) {
-        self.deferred.push_back((seq, envelope));
+        if let Some((waits_for, last)) = self.deferred.back_mut()
+            && *waits_for == seq
+            && last.is_superseded_by(&envelope)
+        {
+            *last = envelope;
+        } else {
+            self.deferred.push_back((seq, envelope));
+        }
     }
 
     /// The entries from `index` on are no longer part of the log: neither what is
@@ -122,5 +130,31 @@ impl Persistence {
     /// How long the oldest write has been the oldest.
     pub(super) fn stalled_ticks(&self) -> u32 {
         self.in_flight.front().map_or(0, |oldest| oldest.age_ticks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::{AppendEntriesResponse, AppendResult, Rpc};
+    use crate::types::NodeId;
+
+    fn success(request_seq: u64, match_index: u64) -> Envelope {
+        let result = AppendResult::Success { match_index: LogIndex(match_index) };
+        let response =
+            AppendEntriesResponse { request_seq, read_seq: 0, is_newcomer: false, result };
+        let rpc = Rpc::AppendEntriesResponse(response);
+        Envelope { from: NodeId(2), to: NodeId(1), term: Term(3), rpc }
+    }
+
+    /// A silent disk does not stop the leader's heartbeats.
+    #[test]
+    fn of_answers_that_say_the_same_the_last_is_kept() {
+        let mut persistence = Persistence::new(LogIndex(0));
+        let seq = persistence.start(LogIndex(5));
+        (1..=1000).for_each(|request_seq| persistence.defer(seq, success(request_seq, 4)));
+        persistence.defer(seq, success(1001, 5));
+        assert_eq!(persistence.deferred.len(), 2);
+        assert_eq!(persistence.complete(seq, Term(3)), [success(1000, 4), success(1001, 5)]);
     }
 }

@@ -18,6 +18,19 @@ pub struct Envelope {
     pub rpc: Rpc,
 }
 
+impl Envelope {
+    /// Whether `newer`, a later answer to the same leader, says all that this one does.
+    pub(super) fn is_superseded_by(&self, newer: &Envelope) -> bool {
+        let (Rpc::AppendEntriesResponse(old), Rpc::AppendEntriesResponse(new)) =
+            (&self.rpc, &newer.rpc)
+        else {
+            return false;
+        };
+        (self.to, self.term) == (newer.to, newer.term)
+            && (old.is_newcomer, old.result) == (new.is_newcomer, new.result)
+    }
+}
+
 /// The content of an [`Envelope`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rpc {
