@@ -64,6 +64,32 @@ impl Aim {
         successor.is_some()
     }
 
+    /// The leader's words reach the others, but their answers are held back; then its
+    /// process stands still until another leads and has committed something. Then they
+    /// arrive, line after line: who has nothing to say of a new term may come first.
+    pub(super) async fn withhold(&mut self) -> bool {
+        let Some(leader) = self.leader_above(0).await else { return false };
+        let others = self.others(leader.id);
+        let old = host(leader.id);
+        others.iter().for_each(|id| self.world.network.cut(&host(*id), &old));
+        self.pause(self.election_timeout_ms() / 3).await;
+        let machine = Rc::clone(&self.world.machines[&leader.id]);
+        machine.pause(true);
+        self.world.isolate(leader.id);
+        let has_committed = |sample: &Sample| {
+            sample.term > leader.term && sample.commit_index > leader.commit_index
+        };
+        let successor = self.leader_when(has_committed).await;
+        machine.pause(false);
+        for id in others {
+            self.pause(20).await;
+            self.world.network.mend(&host(id), &old);
+        }
+        self.pause(20).await;
+        self.world.network.heal();
+        successor.is_some()
+    }
+
     /// Ends the leader's life while it has entries that are not committed.
     pub(super) async fn kill_leader(&mut self) -> bool {
         let is_torn = |sample: &Sample| sample.last_log_index > sample.commit_index;

@@ -151,6 +151,7 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
         },
         Fault::IsolateLeader => return aim.isolate_leader().await,
         Fault::Overthrow => return aim.overthrow().await,
+        Fault::Withhold => return aim.withhold().await,
         Fault::KillLeader => return aim.kill_leader().await,
         Fault::Revolve => return aim.revolve().await,
         Fault::Hinge => return aim.hinge().await,

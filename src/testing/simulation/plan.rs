@@ -103,6 +103,8 @@ pub enum Fault {
     SlowLeader,
     /// The leader's disk stands still until it has been replaced.
     Overthrow,
+    /// The leader is cut off, and what was said to it comes when another leads.
+    Withhold,
     /// Leaders are cut off one after the other, each soon after its election.
     Revolve,
     /// Two majorities in turn share one node, which loses power in between.
@@ -145,6 +147,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::KillLeader, 6),
     (Fault::SlowLeader, 4),
     (Fault::Overthrow, 5),
+    (Fault::Withhold, 5),
     (Fault::Revolve, 8),
     (Fault::Hinge, 5),
     (Fault::Reconnect, 5),
@@ -162,6 +165,7 @@ impl Fault {
             Fault::Wipe
                 | Fault::IsolateLeader
                 | Fault::Overthrow
+                | Fault::Withhold
                 | Fault::Revolve
                 | Fault::Hinge
                 | Fault::Reconnect
