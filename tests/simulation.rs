@@ -11,10 +11,21 @@ const SEEDS: u64 = 12;
 /// Set for the second process.
 const IS_SECOND: &str = "CORACLE_SECOND_PROCESS";
 
+/// A seed is a run of one commit.
+fn commit() -> String {
+    let told = Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let told = told.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    told.unwrap_or_else(|_| "no commit".to_owned())
+}
+
 fn is_good(report: &Report) -> bool {
     for violation in &report.violations {
         let seed = report.seed;
-        println!("seed {seed}: {violation}; replay: scripts/simulate.sh --replay {seed} --trace");
+        println!(
+            "commit {}, seed {seed}: {violation}; \
+             replay: scripts/simulate.sh --replay {seed} --trace",
+            commit()
+        );
     }
     report.violations.is_empty()
 }
