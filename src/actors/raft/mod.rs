@@ -76,7 +76,8 @@ pub struct PeerPorts {
 /// The bounds of RaftActor.
 #[derive(Clone, Copy, Debug)]
 pub struct RaftActorSettings {
-    /// Clients' commands that may wait at once; beyond, `ERR_BUSY`.
+    /// Clients' commands that may wait at once, to be applied if not to be answered;
+    /// beyond, `ERR_BUSY`.
     pub waiting_commands_max: usize,
     /// Bytes of proposals that may wait at once; beyond, `ERR_BUSY`.
     pub waiting_bytes_max: u64,
@@ -268,7 +269,7 @@ impl Handler<Applied> for RaftActor {
 
     fn handle(&mut self, message: Applied, ctx: &mut Context<Self>) {
         self.next_deadline_ms = message.next_deadline_ms;
-        self.waiting.forget_sessions_up_to(message.last_applied);
+        self.waiting.on_applied(message.last_applied);
         self.raft.on_applied(message.last_applied);
         self.flush_soon(ctx);
     }

@@ -401,6 +401,28 @@ async fn more_than_may_wait_is_answered_busy_and_not_proposed() {
     assert!(client.refusals().is_empty(), "what was applied waits no longer");
 }
 
+/// Seed 300389 at 03fe75c: the clients gave up and came again, and the log's end ran away
+/// from a slow quorum.
+#[actix::test]
+async fn what_has_timed_out_counts_until_it_is_applied() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, (1..=4).map(|slot| (slot, write())).collect()).await;
+    for _ in 0..50 {
+        f.ticks(1).await;
+        f.replicated(1, 2, 0).await; // the peer lives, and its disk is silent
+    }
+    assert_eq!(client.refusals().len(), 4, "all have timed out");
+    f.request(&client, vec![(5, write())]).await;
+    assert_eq!(client.refusals(), [refused(5, Refusal::Busy)]);
+    f.persisted(3).await;
+    f.replicated(1, 6, 0).await;
+    f.raft.do_send(Applied { last_applied: LogIndex(6), next_deadline_ms: None });
+    f.request(&client, vec![(6, write())]).await;
+    assert!(client.refusals().is_empty(), "what was applied waits no longer");
+}
+
 #[actix::test]
 async fn bytes_that_wait_are_bounded_too() {
     let f = Fixture::start();

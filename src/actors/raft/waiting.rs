@@ -1,6 +1,6 @@
 //! The clients that wait for an entry to be applied or a read to be confirmed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::RaftActorSettings;
 use crate::actors::replies::Replies;
@@ -25,11 +25,15 @@ struct Read {
     expires_at_tick: u64,
 }
 
-/// Invariants: `proposal_bytes` is the sum over `proposals`; deadlines rise with
-/// indexes and with tokens, since every command has the same time.
+/// Invariants: `proposal_bytes` is the sum over `proposals` and `unanswerable`; deadlines
+/// rise with indexes and with tokens, since every command has the same time.
 #[derive(Default)]
 pub(super) struct Waiting {
     proposals: BTreeMap<LogIndex, Proposal>,
+    /// Those whose client was told that their time is over, and their bytes: they are in
+    /// the log and in memory until they are applied, and count until then. Else a quorum
+    /// that is slower than the clients lets the log's end run away from it.
+    unanswerable: VecDeque<(LogIndex, u64)>,
     proposal_bytes: u64,
     reads: BTreeMap<ReadToken, Read>,
     last_token: u64,
@@ -42,7 +46,8 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn is_full(&self, settings: &RaftActorSettings) -> bool {
-        self.proposals.len() + self.reads.len() >= settings.waiting_commands_max
+        self.proposals.len() + self.unanswerable.len() + self.reads.len()
+            >= settings.waiting_commands_max
             || self.proposal_bytes >= settings.waiting_bytes_max
     }
 
@@ -87,7 +92,18 @@ impl Waiting {
         self.last_proposed.get(&session).copied().unwrap_or_default()
     }
 
-    pub(super) fn forget_sessions_up_to(&mut self, last_applied: LogIndex) {
+    /// Nothing up to `last_applied` waits to be applied.
+    pub(super) fn on_applied(&mut self, last_applied: LogIndex) {
+        while let Some((index, bytes)) = self.unanswerable.front()
+            && *index <= last_applied
+        {
+            self.proposal_bytes -= bytes;
+            self.unanswerable.pop_front();
+        }
+        self.forget_sessions_up_to(last_applied);
+    }
+
+    fn forget_sessions_up_to(&mut self, last_applied: LogIndex) {
         if last_applied >= self.last_proposed_max {
             self.last_proposed.clear();
         } else if self.last_proposed.len() > 2 * self.proposals.len() + 64 {
@@ -101,7 +117,8 @@ impl Waiting {
         while let Some((&index, first)) = self.proposals.first_key_value()
             && first.expires_at_tick <= tick
         {
-            if let Some(proposal) = self.remove_proposal(index) {
+            if let Some(proposal) = self.proposals.remove(&index) {
+                self.unanswerable.push_back((index, proposal.bytes));
                 replies.add(proposal.waiter, ClientReply::Refused(Refusal::Timeout));
             }
         }
@@ -125,6 +142,9 @@ impl Waiting {
             {
                 replies.add(proposal.waiter, ClientReply::Refused(Refusal::LeadershipLost));
             }
+        }
+        for (_, bytes) in self.unanswerable.drain(..) {
+            self.proposal_bytes -= bytes;
         }
         self.last_proposed.clear();
         replies
