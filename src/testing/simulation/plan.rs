@@ -281,18 +281,23 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     let append_entries_max = [1, 1, 4, 1024][rng.random_range(0..4)];
     let append_bytes_max = [200, 2_000, 1 << 20][rng.random_range(0..3)];
     let inflight_entries = append_entries_max * [1, 1, 2, 16][rng.random_range(0..4)];
+    let inflight_bytes =
+        append_bytes_max.max(value_bytes_max + 1_000) * [1, 4][rng.random_range(0..2)];
+    // What waits when peace comes has to be through in seconds, with windows that small.
+    let pending_max = 64 * inflight_entries.min(inflight_bytes / 200);
+    let pending_max = pending_max.min([64, 16_384][rng.random_range(0..2)]);
     writeln!(
         text,
         "[log]\nsegment_bytes = {}\n[limits]\nrequest_timeout_ms = {}\n\
          value_bytes_max = {value_bytes_max}\n\
          inflight_commands_max = {}\ninflight_bytes_max = {}\n\
          append_entries_max = {append_entries_max}\nappend_bytes_max = {append_bytes_max}\n\
-         peer_inflight_entries_max = {inflight_entries}\npeer_inflight_bytes_max = {}",
+         peer_inflight_entries_max = {inflight_entries}\npeer_inflight_bytes_max = {inflight_bytes}\n\
+         proposals_pending_max = {pending_max}",
         [value_bytes_max + 70_000, 200_000, 64 << 20][rng.random_range(0..3)],
         [300, 1_000, 5_000][rng.random_range(0..3)],
-        [4, 64, 1_024][rng.random_range(0..3)],
+        [4, 64, pending_max.min(1_024)][rng.random_range(0..3)],
         [100_000, 4 << 20][rng.random_range(0..2)],
-        append_bytes_max.max(value_bytes_max + 1_000) * [1, 4][rng.random_range(0..2)],
     )
     .expect("memory takes any text");
     let timing = [(10, 150, 300, 50), (10, 150, 300, 30), (20, 300, 600, 60), (5, 60, 120, 20)];

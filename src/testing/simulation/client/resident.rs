@@ -152,7 +152,9 @@ async fn send(
 ) -> io::Result<()> {
     let (world, news) = (Rc::clone(&this.borrow().world), Rc::clone(&this.borrow().news));
     while !world.is_over.get() {
-        if queue.borrow().len() < OUTSTANDING_MAX && !world.is_hushed.get() {
+        // In peace what is written has to come through in time, behind all that waits.
+        let outstanding_max = if world.is_peace.get() { 1 } else { OUTSTANDING_MAX };
+        if queue.borrow().len() < outstanding_max && !world.is_hushed.get() {
             let burst = this.borrow_mut().draw_burst(queue);
             writer.write_all(&burst).await?;
         }
