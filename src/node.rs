@@ -13,7 +13,7 @@
 //! What a node is made of comes from outside as an [`Environment`]: the system's
 //! own in production, a simulated one in tests. The actors are the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,17 +32,20 @@ use crate::actors::log::{self as log_actor, LogActor, LogPersisted, LogPorts};
 use crate::actors::peer_acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
 use crate::actors::peer_link::{LinkSettings, PeerLinkActor, PeerLinkPorts};
 use crate::actors::raft::{PeerPorts, RaftActor, RaftActorSettings, RaftPorts};
-use crate::actors::replicator::{ReplicatorActor, ReplicatorPorts};
+use crate::actors::replicator::{ReplicatorActor, ReplicatorPorts, ReplicatorSettings};
 use crate::actors::session::SessionConfig;
+use crate::actors::snapshot::{SnapshotActor, SnapshotPorts};
 use crate::actors::ticker::TickerActor;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::protocol::Limits;
-use crate::raft::{ProgressSettings, Raft, RaftSettings, SnapshotPositions};
-use crate::storage::{Disk, RealDisk, Recovered, Storage, StorageError, StorageOptions};
+use crate::raft::{ProgressSettings, Raft, RaftSettings};
+use crate::storage::{Disk, RealDisk, StorageError};
 use crate::types::{Membership, NodeId};
 use crate::wire::{Hello, LocalNode};
+
+mod recovery;
 
 /// What a node lives in.
 pub struct Environment {
@@ -189,33 +192,50 @@ pub async fn start(
     let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
 
-    let (storage, recovered) = recover(settings, server, disk)?;
+    let recovered = recovery::recover(settings, server, disk)?;
     let mut arbiters = Vec::new();
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
 
     let (failed, failure) = tokio::sync::mpsc::unbounded_channel();
     let fatal = FailureActor { failed }.start().recipient();
-    let persisted = raft.clone().recipient();
-    let log = match &placement {
+    let compacted = raft.clone().recipient();
+    let log_ports = |persisted| LogPorts { raft: persisted, compacted, fatal: fatal.clone() };
+    let snapshot_ports = SnapshotPorts {
+        written: raft.clone().recipient(),
+        piece: raft.clone().recipient(),
+        received: raft.clone().recipient(),
+        lost: raft.clone().recipient(),
+        fatal: fatal.clone(),
+    };
+    let owner = (settings.cluster.clone(), id);
+    let (storage, persisted) = (recovered.storage, raft.clone().recipient());
+    let snapshots = SnapshotActor::new(recovered.snapshots, recovered.files, owner, snapshot_ports);
+    let (log, snapshots) = match &placement {
         Placement::Inline { blocking, answers } => {
-            let log_ports = LogPorts { raft: answers(persisted), fatal };
-            let log_ctx = Context::<LogActor>::new();
-            let log = log_ctx.address();
-            blocking.spawn_local(log_ctx.into_future(LogActor::new(storage, log_ports)));
-            log
+            let (log_ctx, snapshot_ctx) = (Context::<LogActor>::new(), Context::new());
+            let addresses = (log_ctx.address(), snapshot_ctx.address());
+            let log = LogActor::new(storage, log_ports(answers(persisted)));
+            blocking.spawn_local(log_ctx.into_future(log));
+            blocking.spawn_local(snapshot_ctx.into_future(snapshots));
+            addresses
         }
         Placement::Threads => {
-            let log_ports = LogPorts { raft: persisted, fatal };
-            let arbiter = Arbiter::new();
-            let log = LogActor::start_in_arbiter(&arbiter.handle(), move |_| {
-                LogActor::new(storage, log_ports)
-            });
-            arbiters.push(arbiter);
-            log
+            let (log_arbiter, snapshot_arbiter) = (Arbiter::new(), Arbiter::new());
+            let log = LogActor::new(storage, log_ports(persisted));
+            let log = LogActor::start_in_arbiter(&log_arbiter.handle(), move |_| log);
+            let snapshots =
+                SnapshotActor::start_in_arbiter(&snapshot_arbiter.handle(), move |_| snapshots);
+            arbiters.extend([log_arbiter, snapshot_arbiter]);
+            (log, snapshots)
         }
     };
-    let kv = KvActor::new(KvPorts { raft: raft.clone().recipient() }).start();
+    let kv_ports = KvPorts {
+        raft: raft.clone().recipient(),
+        snapshot: snapshots.clone().recipient(),
+        discard: snapshots.clone().recipient(),
+    };
+    let kv = KvActor::new(recovered.store, kv_ports).start();
 
     let link_settings = link_settings(settings);
     let mut links = Vec::new();
@@ -234,6 +254,7 @@ pub async fn start(
                 up: replicator.clone().recipient(),
                 down: replicator.clone().recipient(),
                 responses: replicator.clone().recipient(),
+                installs: replicator.clone().recipient(),
             },
             seed.wrapping_mul(31).wrapping_add(peer.id.0),
         )
@@ -241,11 +262,12 @@ pub async fn start(
         replicator_ctx.run(ReplicatorActor::new(
             id,
             peer.id,
-            progress_settings(settings),
+            replicator_settings(settings),
             ReplicatorPorts {
                 raft: raft.clone().recipient(),
                 link: link.clone().recipient(),
                 log: log.clone().recipient(),
+                snapshot: snapshots.clone().recipient(),
             },
         ));
         peer_ports.insert(
@@ -265,11 +287,14 @@ pub async fn start(
             raft_settings(settings, id, seed),
             recovered.hard_state,
             recovered.log,
-            SnapshotPositions::default(),
+            recovered.positions,
         ),
         RaftPorts {
             log: log.clone().recipient(),
             log_reads: log.clone().recipient(),
+            log_compact: log.clone().recipient(),
+            log_reset: log.clone().recipient(),
+            snapshot: snapshots.recipient(),
             kv: kv.recipient(),
             peers: peer_ports,
         },
@@ -418,44 +443,6 @@ async fn listen(
     })
 }
 
-fn recover(
-    settings: &Settings,
-    server: &Server,
-    disk: Box<dyn Disk>,
-) -> Result<(Storage, Recovered), StorageError> {
-    let options = StorageOptions {
-        cluster: settings.cluster.clone(),
-        node_id: server.id,
-        segment_bytes: settings.log.segment_bytes,
-    };
-    let (storage, recovered) = Storage::open(disk, &server.data_dir, options)?;
-    for note in &recovered.notes {
-        log::warn!("{note} node={}", server.id);
-    }
-    if let Some(difference) = other_members(settings, &recovered) {
-        log::warn!("{difference} node={}", server.id);
-    }
-    Ok((storage, recovered))
-}
-
-/// Who votes is in the log, once it says so: another list of servers in the file
-/// changes nothing, and its author should know.
-fn other_members(settings: &Settings, recovered: &Recovered) -> Option<String> {
-    let (_, membership) = recovered.log.memberships.last()?;
-    let listed: BTreeSet<NodeId> = settings.servers.keys().copied().collect();
-    if membership.voters == listed {
-        return None;
-    }
-    let ids = |set: &BTreeSet<NodeId>| set.iter().map(NodeId::to_string).collect::<Vec<_>>();
-    Some(format!(
-        "{} lists the servers {}, but the members of this cluster are {}: they were written \
-         into its log when it was new, and only they count; list these servers again",
-        settings.path.display(),
-        ids(&listed).join(", "),
-        ids(&membership.voters).join(", "),
-    ))
-}
-
 fn raft_settings(settings: &Settings, id: NodeId, seed: u64) -> RaftSettings {
     let raft = &settings.raft;
     let ticks = |ms: u64| u32::try_from(ms.div_ceil(raft.tick_ms)).unwrap_or(u32::MAX);
@@ -497,6 +484,11 @@ fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
 /// hears no heartbeat and sends none. Ten times as much, and servers that start
 /// together on few processors take each other for dead.
 const REPLAY_PAGE_BYTES: u64 = 128 * 1024;
+
+fn replicator_settings(settings: &Settings) -> ReplicatorSettings {
+    let snapshot_bytes_per_second_max = settings.snapshot.bytes_per_second_max;
+    ReplicatorSettings { progress: progress_settings(settings), snapshot_bytes_per_second_max }
+}
 
 fn progress_settings(settings: &Settings) -> ProgressSettings {
     let limits = &settings.limits;
@@ -548,34 +540,3 @@ fn session_config(settings: &Settings) -> SessionConfig {
 
 /// Unsent replies of one session, in bytes, above which it reads no commands.
 pub(crate) const SESSION_OUTBOUND_BYTES_MAX: usize = 1024 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::LogIndex;
-
-    #[test]
-    fn a_list_of_servers_that_the_log_does_not_know_is_told_with_both() {
-        let servers: String = [1, 2, 3]
-            .map(|id| {
-                let (client, log) = (9000 + 2 * id, 9001 + 2 * id);
-                format!(
-                    "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
-                     client_port = {client}\nlog_port = {log}\n"
-                )
-            })
-            .concat();
-        let path = std::path::Path::new("servers.toml");
-        let settings = Settings::parse(path, &servers, &Default::default()).unwrap();
-        let mut recovered = Recovered::default();
-        assert_eq!(other_members(&settings, &recovered), None, "the log says nothing yet");
-        let mut members = |ids: &[u64]| {
-            let voters = ids.iter().copied().map(NodeId).collect();
-            recovered.log.memberships.push((LogIndex(2), Membership { voters }));
-            other_members(&settings, &recovered)
-        };
-        assert_eq!(members(&[1, 2, 3]), None);
-        let told = members(&[1, 2, 4]).unwrap();
-        assert!(told.contains("servers 1, 2, 3") && told.contains("are 1, 2, 4"), "{told}");
-    }
-}

@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | [`Apply`] | RaftActor | `ClientReplies`, one a session | SessionActor |
 //! |  |  | [`Applied`] | RaftActor |
+//! |  |  | `WriteSnapshot`, `DropStore` | SnapshotActor |
 //!
 //! Owns the [`Store`], and nothing else does. It lives on the main arbiter: all
 //! it does is work in memory, and the number of tasks in a message is the
@@ -18,6 +19,10 @@
 //! store in the order of the tasks, a clone that costs nothing; it is worked out
 //! later, one scan a turn of the thread. Over [`SCANS_WAITING_MAX`] a scan is
 //! refused as busy. (A session has at most one under way.)
+//!
+//! A snapshot is such a moment, too: a clone in the order of the tasks, which
+//! SnapshotActor writes while this store goes on. And one that was received takes the
+//! place of this store as a whole.
 //!
 //! Fails by ending the process. An entry that does not decode is committed all
 //! the same: other nodes may know it and have executed it, so to skip it would
@@ -34,8 +39,9 @@ use super::Waiter;
 use super::raft::Applied;
 use super::replies::Replies;
 use super::session::{ClientReplies, ClientReply, Refusal};
+use super::snapshot::{DropStore, WriteSnapshot};
 use crate::kv::{Query, Store};
-use crate::raft::NodeStatus;
+use crate::raft::{NodeStatus, SnapshotPoint};
 use crate::types::{Entry, LogIndex};
 
 /// Where KvActor sends.
@@ -43,6 +49,10 @@ use crate::types::{Entry, LogIndex};
 pub struct KvPorts {
     /// RaftActor.
     pub raft: Recipient<Applied>,
+    /// SnapshotActor.
+    pub snapshot: Recipient<WriteSnapshot>,
+    /// SnapshotActor.
+    pub discard: Recipient<DropStore>,
 }
 
 /// How many scans wait for their turn. Each takes some milliseconds at the most:
@@ -68,10 +78,10 @@ struct WaitingScan {
 }
 
 impl KvActor {
-    /// Begins with an empty store: every committed entry, from the first on, has
-    /// to be applied to it.
-    pub fn new(ports: KvPorts) -> KvActor {
-        KvActor { store: Store::new(), ports, scans: VecDeque::new(), turn_is_due: false }
+    /// Begins with the store of a snapshot, or an empty one: every committed entry
+    /// behind it has to be applied to it.
+    pub fn new(store: Store, ports: KvPorts) -> KvActor {
+        KvActor { store, ports, scans: VecDeque::new(), turn_is_due: false }
     }
 }
 
@@ -104,6 +114,16 @@ pub enum ApplyTask {
         now_ms: u64,
         /// Who asked.
         waiter: Waiter,
+    },
+    /// Have the store saved as it is now.
+    Snapshot {
+        /// What it stands for.
+        point: SnapshotPoint,
+    },
+    /// The store of a snapshot that was received takes the place of this one.
+    Install {
+        /// The store.
+        store: Store,
     },
     /// Complete a status and pass it on.
     Status {
@@ -199,6 +219,23 @@ impl KvActor {
                 let answer = self.store.query(&query, now_ms);
                 replies.add(waiter, ClientReply::Answer(answer));
             }
+            ApplyTask::Snapshot { point } => {
+                assert_eq!(
+                    point.last.index,
+                    self.store.last_applied(),
+                    "a snapshot stands for exactly what is applied"
+                );
+                let (stamp_ms, store) = (self.store.clock_ms(), self.store.clone());
+                self.ports.snapshot.do_send(WriteSnapshot { point, stamp_ms, store });
+            }
+            ApplyTask::Install { store } => {
+                assert!(
+                    self.store.last_applied() < store.last_applied(),
+                    "a snapshot is installed when it holds more than was applied (bugs.md B54)"
+                );
+                let store = std::mem::replace(&mut self.store, store);
+                self.ports.discard.do_send(DropStore { store });
+            }
             ApplyTask::Status { status, waiter } => {
                 let status = NodeStatus {
                     last_applied: self.store.last_applied(),
@@ -248,7 +285,9 @@ mod tests {
 
     fn start() -> (Addr<KvActor>, Inbox<Applied>) {
         let (raft, applied) = probe();
-        (KvActor::new(KvPorts { raft }).start(), applied)
+        let ((snapshot, _), (discard, _)) = (probe(), probe());
+        let ports = KvPorts { raft, snapshot, discard };
+        (KvActor::new(Store::new(), ports).start(), applied)
     }
 
     fn set(index: u64, value: &'static str, exptime: u64) -> Entry {
@@ -466,8 +505,8 @@ mod tests {
     // end the process.
 
     fn execute(task: ApplyTask) {
-        let (raft, _applied) = probe();
-        let mut kv = KvActor::new(KvPorts { raft });
+        let ((raft, _), (snapshot, _), (discard, _)) = (probe(), probe(), probe());
+        let mut kv = KvActor::new(Store::new(), KvPorts { raft, snapshot, discard });
         kv.execute(task, &mut Replies::default());
     }
 

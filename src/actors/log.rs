@@ -4,6 +4,8 @@
 //! | --- | --- | --- |
 //! | [`Append`] | RaftActor | [`LogPersisted`], once for many |
 //! | [`ReadEntries`] | ReplicatorActor, RaftActor | [`EntriesRead`] |
+//! | [`CompactLog`] | RaftActor | [`LogCompacted`] |
+//! | [`ResetLog`] | RaftActor | |
 //! | [`Shutdown`] | `node` | when it is done |
 //!
 //! It owns the [`Storage`] and runs on an arbiter of its own, because the disk
@@ -25,7 +27,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipi
 
 use crate::raft::PersistSeq;
 use crate::storage::{Storage, StorageError};
-use crate::types::{Entry, HardState, LogIndex};
+use crate::types::{Entry, HardState, LogIndex, LogPosition};
 
 /// A batch of so many entries does not wait for the mailbox.
 const FLUSH_ENTRIES_MAX: usize = 4096;
@@ -39,6 +41,8 @@ const SEAL_AFTER: Duration = Duration::from_millis(100);
 pub struct LogPorts {
     /// RaftActor.
     pub raft: Recipient<LogPersisted>,
+    /// RaftActor.
+    pub compacted: Recipient<LogCompacted>,
     /// Ends the process: without its log a node has nothing to say.
     pub fatal: Recipient<LogFailed>,
 }
@@ -154,6 +158,32 @@ pub struct EntriesRead {
     pub entries: Vec<Entry>,
 }
 
+/// Sent by RaftActor: a durable snapshot stands for everything up to `limit`. What is
+/// cheap to remove of it is removed: whole segments. Answered by [`LogCompacted`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct CompactLog {
+    /// The last entry that may go.
+    pub limit: LogIndex,
+}
+
+/// To RaftActor: the answer to [`CompactLog`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct LogCompacted {
+    /// The log begins behind it now.
+    pub base: LogPosition,
+}
+
+/// Sent by RaftActor: a durable snapshot takes the place of the log, of everything
+/// that was appended before this message.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct ResetLog {
+    /// The snapshot's last entry: the log begins behind it then.
+    pub base: LogPosition,
+}
+
 /// Sent by `node` at the end: write, sync and seal what is there, let go of the
 /// data directory, stop. Answered when that is done.
 #[derive(Message, Debug)]
@@ -214,6 +244,26 @@ impl Handler<ReadEntries> for LogActor {
         {
             reply_to.do_send(EntriesRead { ticket, entries });
         }
+    }
+}
+
+impl Handler<CompactLog> for LogActor {
+    type Result = ();
+
+    fn handle(&mut self, CompactLog { limit }: CompactLog, _: &mut Context<Self>) {
+        // What may go was durable long ago: nothing in the batch is before it.
+        if let Some(base) = self.attempt(|storage, _| storage.compact(limit)) {
+            self.ports.compacted.do_send(LogCompacted { base });
+        }
+    }
+}
+
+impl Handler<ResetLog> for LogActor {
+    type Result = ();
+
+    fn handle(&mut self, ResetLog { base }: ResetLog, ctx: &mut Context<Self>) {
+        self.flush(ctx);
+        self.attempt(|storage, _| storage.reset(base));
     }
 }
 

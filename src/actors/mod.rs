@@ -19,6 +19,7 @@ pub mod raft;
 pub mod replicator;
 mod replies;
 pub mod session;
+pub mod snapshot;
 pub mod ticker;
 
 /// A client connection of this process; never reused.

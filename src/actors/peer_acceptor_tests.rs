@@ -172,12 +172,14 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
         let (up_port, up) = probe();
         let (down_port, down) = probe();
         let (responses_port, responses) = probe();
+        let (installs, _) = probe();
         let ports = PeerLinkPorts {
             messages: messages_port,
             refused: refused_port,
             up: up_port,
             down: down_port,
             responses: responses_port,
+            installs,
         };
         let address = ("127.0.0.1".to_owned(), port);
         let settings = LinkSettings::default();

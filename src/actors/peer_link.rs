@@ -12,7 +12,8 @@
 //! | --- | --- | --- |
 //! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, or nothing without a connection |
 //! | [`Shutdown`] | `node` | |
-//! | frames | the peer | `AppendResponse` to ReplicatorActor, `PeerMessage` to RaftActor |
+//! | frames | the peer | `AppendResponse`, `InstallResponse` to ReplicatorActor |
+//! | | | `PeerMessage` to RaftActor |
 //! | a good hello | the peer | `LinkUp` to ReplicatorActor |
 //! | the end of a connection | | `LinkDown` to ReplicatorActor |
 //! | a refused dial | | `ConnectionRefused` to RaftActor |
@@ -24,7 +25,11 @@
 //! [`LinkSettings::outbound_bytes_max`] (B80), and what is read is handed over
 //! before more is read ([`arm_read_after_others`]): the receivers' mailboxes hold
 //! one read's worth of a connection at the most.
+//!
+//! Pieces of a snapshot wait here while there is anything else to say: an
+//! AppendEntries, and so a heartbeat, has at most one of them before it (B59).
 
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -40,7 +45,7 @@ use tokio::time::Instant;
 use super::connection::{ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write};
 use super::peer_stream::{PeerError, PeerStream, Way, kind_of};
 use super::raft::{ConnectionRefused, PeerMessage};
-use super::replicator::{AppendResponse, LinkDown, LinkUp};
+use super::replicator::{AppendResponse, InstallResponse, LinkDown, LinkUp};
 use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Rpc};
 use crate::types::NodeId;
@@ -99,6 +104,8 @@ pub struct PeerLinkPorts {
     pub down: Recipient<LinkDown>,
     /// The peer's ReplicatorActor: responses to AppendEntries.
     pub responses: Recipient<AppendResponse>,
+    /// The peer's ReplicatorActor: responses to InstallSnapshot.
+    pub installs: Recipient<InstallResponse>,
 }
 
 /// See the module.
@@ -130,7 +137,15 @@ struct OpenLink {
     /// When the first request left after the last that was received. Not a count
     /// of open requests: the core answers most, but owes none a response.
     unanswered: Option<Instant>,
+    /// Pieces of a snapshot that wait until there is nothing else to send, and their
+    /// bytes.
+    pieces: VecDeque<Envelope>,
+    pieces_bytes: usize,
 }
+
+/// Pieces that wait may have so many bytes. A transfer's window is smaller; what goes
+/// beyond comes of its starting again, and is lost as a broken connection's would be.
+const PIECES_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl PeerLinkActor {
     /// A link to node `hello.to` at `host` and `port`; it dials as soon as it is
@@ -200,16 +215,39 @@ impl Handler<SendRpc> for PeerLinkActor {
         let Some(open) = self.open.as_mut().filter(|open| open.established.is_some()) else {
             return;
         };
-        match open.stream.put(&Frame::Rpc(envelope)) {
-            Ok(()) => {
-                open.unanswered.get_or_insert_with(Instant::now);
-                arm_write(self, ctx);
-            }
-            Err(PeerError::Wire(error)) => {
-                log::error!("did not send a message {}: {error}", self.keys());
-            }
-            Err(error) => self.end(error, ctx),
+        if piece_bytes(&envelope) == 0 {
+            return self.put(envelope, ctx);
         }
+        open.add_piece(envelope);
+        self.send_next_piece(ctx);
+    }
+}
+
+/// Bytes of a snapshot in a message; 0 in all but its pieces.
+fn piece_bytes(envelope: &Envelope) -> usize {
+    match &envelope.rpc {
+        Rpc::InstallSnapshot(piece) => piece.bytes.len(),
+        _ => 0,
+    }
+}
+
+impl OpenLink {
+    fn add_piece(&mut self, envelope: Envelope) {
+        let bytes = piece_bytes(&envelope);
+        if self.pieces_bytes + bytes <= PIECES_BYTES_MAX {
+            self.pieces_bytes += bytes;
+            self.pieces.push_back(envelope);
+        }
+    }
+
+    /// When all else is with the kernel.
+    fn next_piece(&mut self) -> Option<Envelope> {
+        if !mutant!(B59) && self.stream.connection().unsent_bytes() > 0 {
+            return None;
+        }
+        let piece = self.pieces.pop_front()?;
+        self.pieces_bytes -= piece_bytes(&piece);
+        Some(piece)
     }
 }
 
@@ -240,7 +278,9 @@ impl ConnectedActor for PeerLinkActor {
         }
     }
 
-    fn on_written(&mut self, _ctx: &mut Context<Self>) {}
+    fn on_written(&mut self, ctx: &mut Context<Self>) {
+        self.send_next_piece(ctx);
+    }
 
     fn on_end(&mut self, end: io::Result<()>, ctx: &mut Context<Self>) {
         self.end(end.map_or_else(PeerError::Broken, |()| PeerError::Closed), ctx);
@@ -256,6 +296,26 @@ impl PeerLinkActor {
     fn keys(&self) -> String {
         let Hello { from, to, .. } = self.hello;
         format!("node={from} peer={to} address={}:{}", self.host, self.port)
+    }
+
+    fn put(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
+        let Some(open) = &mut self.open else { return };
+        match open.stream.put(&Frame::Rpc(envelope)) {
+            Ok(()) => {
+                open.unanswered.get_or_insert_with(Instant::now);
+                arm_write(self, ctx);
+            }
+            Err(PeerError::Wire(error)) => {
+                log::error!("did not send a message {}: {error}", self.keys());
+            }
+            Err(error) => self.end(error, ctx),
+        }
+    }
+
+    fn send_next_piece(&mut self, ctx: &mut Context<Self>) {
+        if let Some(piece) = self.open.as_mut().and_then(OpenLink::next_piece) {
+            self.put(piece, ctx);
+        }
     }
 
     fn dial(&mut self, ctx: &mut Context<Self>) {
@@ -283,7 +343,13 @@ impl PeerLinkActor {
         if let Err(error) = stream.put(&Frame::Hello(self.hello.clone())) {
             return self.fail_dial(error, ctx);
         }
-        self.open = Some(OpenLink { stream, established: None, unanswered: None });
+        self.open = Some(OpenLink {
+            stream,
+            established: None,
+            unanswered: None,
+            pieces: VecDeque::new(),
+            pieces_bytes: 0,
+        });
         arm_write(self, ctx);
         arm_read(self, ctx);
         let (generation, limit_ms) = (self.generation, self.settings.hello_timeout_ms);
@@ -327,6 +393,9 @@ impl PeerLinkActor {
         match envelope.rpc {
             Rpc::AppendEntriesResponse(response) => {
                 self.ports.responses.do_send(AppendResponse { term: envelope.term, response });
+            }
+            Rpc::InstallSnapshotResponse(response) => {
+                self.ports.installs.do_send(InstallResponse { term: envelope.term, response });
             }
             _ => self.ports.messages.do_send(PeerMessage { envelope }),
         }

@@ -1,10 +1,12 @@
 use actix::Addr;
+use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::*;
 use crate::actors::peer_testing::*;
+use crate::raft::{InstallSnapshot, InstallSnapshotResponse};
 use crate::testing::{Inbox, probe, settle};
-use crate::types::Term;
+use crate::types::{LogPosition, SnapshotId, Term};
 
 /// The link of node 1 to node 2, between probes.
 struct Bench {
@@ -15,6 +17,7 @@ struct Bench {
     up: Inbox<LinkUp>,
     down: Inbox<LinkDown>,
     responses: Inbox<AppendResponse>,
+    installs: Inbox<InstallResponse>,
 }
 
 fn bench(network: &FakeNetwork, settings: LinkSettings) -> Bench {
@@ -23,17 +26,19 @@ fn bench(network: &FakeNetwork, settings: LinkSettings) -> Bench {
     let (up_port, up) = probe();
     let (down_port, down) = probe();
     let (responses_port, responses) = probe();
+    let (installs_port, installs) = probe();
     let ports = PeerLinkPorts {
         messages: messages_port,
         refused: refused_port,
         up: up_port,
         down: down_port,
         responses: responses_port,
+        installs: installs_port,
     };
     let address = ("peer".to_owned(), 9001);
     let rc_network: Rc<dyn Network> = Rc::new(network.clone());
     let link = PeerLinkActor::new(hello(1, 2), address, settings, rc_network, ports, 1).start();
-    Bench { link, network: network.clone(), messages, refused, up, down, responses }
+    Bench { link, network: network.clone(), messages, refused, up, down, responses, installs }
 }
 
 impl Bench {
@@ -85,17 +90,54 @@ fn the_link_is_up_when_the_peer_has_answered_the_hello_and_drops_messages_before
 }
 
 #[test]
-fn responses_to_appends_go_to_the_replicator_and_the_others_to_the_core() {
+fn responses_to_appends_and_pieces_go_to_the_replicator_and_the_others_to_the_core() {
     run_paused(async {
         let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
         let response = append_response(2, 1, 7);
         far.send(&Frame::Rpc(vote(2, 1))).await;
         far.send(&Frame::Rpc(response.clone())).await;
+        let install = InstallSnapshotResponse {
+            request_seq: 4,
+            is_newcomer: false,
+            last: LogPosition::default(),
+            received: 5,
+            is_installed: false,
+        };
+        let rpc = Rpc::InstallSnapshotResponse(install);
+        let envelope = Envelope { from: NodeId(2), to: NodeId(1), term: Term(3), rpc };
+        far.send(&Frame::Rpc(envelope)).await;
         settle().await;
+        let expected = InstallResponse { term: Term(3), response: install };
+        assert_eq!(bench.installs.drain(), [expected]);
         let Rpc::AppendEntriesResponse(response) = response.rpc else { unreachable!() };
         assert_eq!(bench.responses.drain(), [AppendResponse { term: Term(3), response }]);
         let messages = bench.messages.drain();
         assert_eq!(messages.into_iter().map(|m| m.envelope).collect::<Vec<_>>(), [vote(2, 1)]);
+    });
+}
+
+/// bugs.md B59: a heartbeat waits for one piece at the most, and for what the kernel has.
+#[test]
+fn pieces_of_a_snapshot_let_everything_else_go_first() {
+    run_paused(async {
+        let (bench, mut far) = connected(LinkSettings::default(), 1_000).await;
+        let piece = |offset| {
+            let snapshot = SnapshotId { last: LogPosition::default(), bytes: 1 << 20, digest: 1 };
+            let bytes = Bytes::from(vec![1; 64 * 1024]);
+            let piece = InstallSnapshot { request_seq: 1, snapshot, offset, bytes };
+            let rpc = Rpc::InstallSnapshot(piece);
+            Envelope { from: NodeId(1), to: NodeId(2), term: Term(3), rpc }
+        };
+        for place in 0..4 {
+            bench.send(piece(place * 64 * 1024));
+        }
+        settle().await;
+        bench.send(append(1, 2, 10));
+        assert_eq!(far.receive().await, Some(Frame::Rpc(piece(0))));
+        assert_eq!(far.receive().await, Some(Frame::Rpc(append(1, 2, 10))));
+        for place in 1..4 {
+            assert_eq!(far.receive().await, Some(Frame::Rpc(piece(place * 64 * 1024))));
+        }
     });
 }
 

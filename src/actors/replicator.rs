@@ -4,7 +4,9 @@
 //! |---|---|---|---|
 //! | [`Lead`], [`Replicate`], [`StepDown`] | RaftActor | `Replicated` | RaftActor |
 //! | [`LinkUp`], [`LinkDown`], [`AppendResponse`] | PeerLinkActor | `SendRpc` | PeerLinkActor |
+//! | [`InstallResponse`] | PeerLinkActor | | |
 //! | `EntriesRead` | LogActor | `ReadEntries` | LogActor |
+//! | `SnapshotRead` | SnapshotActor | `ReadSnapshot` | SnapshotActor |
 //!
 //! It owns the peer's `raft::Progress`, which exists only while this node leads,
 //! and decides nothing itself: what the peer's responses mean for the commit
@@ -12,15 +14,18 @@
 //! arbiter; what it sends is bounded by the progress's window.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
+use tokio::time::Instant;
 
 use super::log::{EntriesRead, ReadEntries};
 use super::peer_link::SendRpc;
 use super::raft::Replicated;
+use super::snapshot::{ReadSnapshot, SnapshotRead};
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, Envelope, Progress, ProgressAction, ProgressSettings,
-    ReplicationReport, Rpc,
+    AppendEntriesResponse, AppendResult, Envelope, InstallSnapshotResponse, Progress,
+    ProgressAction, ProgressSettings, ReplicationReport, Rpc,
 };
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Term, TermRuns};
 
@@ -32,13 +37,26 @@ pub struct ReplicatorPorts {
     pub link: Recipient<SendRpc>,
     /// LogActor.
     pub log: Recipient<ReadEntries>,
+    /// SnapshotActor.
+    pub snapshot: Recipient<ReadSnapshot>,
+}
+
+/// The bounds of ReplicatorActor.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplicatorSettings {
+    /// Those of what is under way to the peer.
+    pub progress: ProgressSettings,
+    /// How fast a snapshot is sent at the most, in bytes a second; 0 for no limit.
+    pub snapshot_bytes_per_second_max: u64,
 }
 
 /// See the module.
 pub struct ReplicatorActor {
     id: NodeId,
     peer: NodeId,
-    settings: ProgressSettings,
+    settings: ReplicatorSettings,
+    /// When the next piece of a snapshot may be read.
+    next_piece_at: Instant,
     ports: ReplicatorPorts,
     is_connected: bool,
     progress: Option<Progress>,
@@ -101,6 +119,16 @@ pub struct AppendResponse {
     pub response: AppendEntriesResponse,
 }
 
+/// Sent by PeerLinkActor for each response to an InstallSnapshot.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct InstallResponse {
+    /// The peer's term.
+    pub term: Term,
+    /// Its response.
+    pub response: InstallSnapshotResponse,
+}
+
 /// Sent to itself, once a mailbox drain: send what there is.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -111,13 +139,14 @@ impl ReplicatorActor {
     pub fn new(
         id: NodeId,
         peer: NodeId,
-        settings: ProgressSettings,
+        settings: ReplicatorSettings,
         ports: ReplicatorPorts,
     ) -> ReplicatorActor {
         ReplicatorActor {
             id,
             peer,
             settings,
+            next_piece_at: Instant::now(),
             ports,
             is_connected: false,
             progress: None,
@@ -135,7 +164,8 @@ impl Handler<Lead> for ReplicatorActor {
 
     fn handle(&mut self, message: Lead, ctx: &mut Context<Self>) {
         let Lead { term, runs } = message;
-        self.progress = Some(Progress::new(self.settings, term, runs, self.is_connected));
+        let settings = self.settings.progress;
+        self.progress = Some(Progress::new(settings, term, runs, self.is_connected));
         self.flush_soon(ctx);
     }
 }
@@ -190,28 +220,50 @@ impl Handler<AppendResponse> for ReplicatorActor {
 
     fn handle(&mut self, message: AppendResponse, ctx: &mut Context<Self>) {
         let AppendResponse { term, response } = message;
-        let Some(progress) = &mut self.progress else { return };
-        if term > progress.term() {
-            // Whether that ends the leadership is RaftActor's to say.
-            let report = ReplicationReport::default();
-            self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
-        } else if term == progress.term() {
-            let last_index = progress.last_index();
-            match response.result {
-                // Only a broken peer says so. It must not stop us as well.
-                AppendResult::Success { match_index } if match_index > last_index => {
-                    log::error!(
-                        "dropped a response node={} peer={}: it acknowledges entry {match_index}, \
-                         and the log ends with entry {last_index}",
-                        self.id,
-                        self.peer
-                    );
-                }
-                _ => {
-                    progress.on_response(response);
-                    self.flush_soon(ctx);
-                }
+        let (id, peer) = (self.id, self.peer);
+        let Some(progress) = self.progress_answered_in(term) else { return };
+        let last_index = progress.last_index();
+        match response.result {
+            // Only a broken peer says so. It must not stop us as well.
+            AppendResult::Success { match_index } if match_index > last_index => {
+                log::error!(
+                    "dropped a response node={id} peer={peer}: it acknowledges entry \
+                     {match_index}, and the log ends with entry {last_index}"
+                );
             }
+            _ => {
+                progress.on_response(response);
+                self.flush_soon(ctx);
+            }
+        }
+    }
+}
+
+impl Handler<InstallResponse> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: InstallResponse, ctx: &mut Context<Self>) {
+        let InstallResponse { term, response } = message;
+        if let Some(progress) = self.progress_answered_in(term) {
+            progress.on_snapshot_response(response);
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<SnapshotRead> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: SnapshotRead, ctx: &mut Context<Self>) {
+        let SnapshotRead { ticket, piece, offset } = message;
+        if let Some(progress) = &mut self.progress {
+            match piece {
+                Some((snapshot, bytes)) => {
+                    progress.on_snapshot_read(ticket, snapshot, offset, bytes);
+                }
+                None => progress.on_snapshot_gone(ticket),
+            }
+            self.flush_soon(ctx);
         }
     }
 }
@@ -250,8 +302,11 @@ impl Handler<Flush> for ReplicatorActor {
                     let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
                     self.ports.link.do_send(SendRpc { envelope });
                 }
-                // Nothing is compacted yet, so no peer needs a snapshot.
-                ProgressAction::ReadSnapshot { .. } => {}
+                ProgressAction::ReadSnapshot { ticket, snapshot, offset, bytes_max } => {
+                    let reply_to = ctx.address().recipient();
+                    let read = ReadSnapshot { ticket, snapshot, offset, bytes_max, reply_to };
+                    self.read_in_time(read, ctx);
+                }
                 ProgressAction::Report(report) => {
                     self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
                 }
@@ -263,6 +318,33 @@ impl Handler<Flush> for ReplicatorActor {
 impl ReplicatorActor {
     fn progress_of(&mut self, term: Term) -> Option<&mut Progress> {
         self.progress.as_mut().filter(|progress| progress.term() == term)
+    }
+
+    /// Reads the next piece when enough time has passed since the one before.
+    fn read_in_time(&mut self, read: ReadSnapshot, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let pause = self.next_piece_at.saturating_duration_since(now);
+        if let Some(micros) =
+            (read.bytes_max * 1_000_000).checked_div(self.settings.snapshot_bytes_per_second_max)
+        {
+            self.next_piece_at = now + pause + Duration::from_micros(micros);
+        }
+        if pause.is_zero() {
+            self.ports.snapshot.do_send(read);
+        } else {
+            ctx.run_later(pause, |actor, _| actor.ports.snapshot.do_send(read));
+        }
+    }
+
+    /// The progress that a response of `term` is for. Whether a higher term ends the
+    /// leadership is RaftActor's to say.
+    fn progress_answered_in(&mut self, term: Term) -> Option<&mut Progress> {
+        let current = self.progress.as_ref()?.term();
+        if term > current {
+            let report = ReplicationReport::default();
+            self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
+        }
+        self.progress_of(term)
     }
 
     fn flush_soon(&mut self, ctx: &mut Context<Self>) {
@@ -277,22 +359,25 @@ impl ReplicatorActor {
 mod tests {
     use actix::Addr;
 
+    use bytes::Bytes;
+
     use super::*;
     use crate::testing::{Inbox, probe, settle};
-    use crate::types::Payload;
+    use crate::types::{Payload, SnapshotId};
 
     struct Fixture {
         replicator: Addr<ReplicatorActor>,
         raft: Inbox<Replicated>,
         link: Inbox<SendRpc>,
         log: Inbox<ReadEntries>,
+        snapshot: Inbox<ReadSnapshot>,
     }
 
     impl Fixture {
         fn start() -> Fixture {
             let ((raft, raft_inbox), (link, link_inbox)) = (probe(), probe());
             let (log, log_inbox) = probe();
-            let settings = ProgressSettings {
+            let progress = ProgressSettings {
                 append_entries_max: 2,
                 append_bytes_max: 1 << 20,
                 inflight_entries_max: 4,
@@ -300,13 +385,16 @@ mod tests {
                 snapshot_piece_bytes: 1 << 16,
                 snapshot_window_bytes: 1 << 20,
             };
-            let ports = ReplicatorPorts { raft, link, log };
+            let (snapshot, snapshot_inbox) = probe();
+            let settings = ReplicatorSettings { progress, snapshot_bytes_per_second_max: 0 };
+            let ports = ReplicatorPorts { raft, link, log, snapshot };
             let actor = ReplicatorActor::new(NodeId(1), NodeId(2), settings, ports);
             Fixture {
                 replicator: actor.start(),
                 raft: raft_inbox,
                 link: link_inbox,
                 log: log_inbox,
+                snapshot: snapshot_inbox,
             }
         }
 
@@ -339,6 +427,15 @@ mod tests {
                 AppendEntriesResponse { request_seq, read_seq: 0, is_newcomer: false, result };
             self.replicator.do_send(AppendResponse { term: Term(term), response });
             settle().await;
+        }
+
+        /// Pieces of snapshots that were sent since the last call: where, how much.
+        fn pieces(&self) -> Vec<(u64, usize)> {
+            let describe = |message: SendRpc| match message.envelope.rpc {
+                Rpc::InstallSnapshot(piece) => (piece.offset, piece.bytes.len()),
+                rpc => panic!("a piece is expected, not {rpc:?}"),
+            };
+            self.link.drain().into_iter().map(describe).collect()
         }
 
         /// What was sent since the last call: after which index, and how many.
@@ -411,6 +508,54 @@ mod tests {
         asked[0].reply_to.do_send(EntriesRead { ticket: asked[0].ticket, entries });
         settle().await;
         assert_eq!(f.sent(), [(1, 2), (3, 2)]);
+    }
+
+    #[actix::test]
+    async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
+        let f = Fixture::start();
+        let base = LogPosition { term: Term(1), index: LogIndex(6) };
+        let mut runs = TermRuns::behind(base);
+        runs.push(LogPosition { term: Term(1), index: LogIndex(7) });
+        f.replicator.do_send(LinkUp);
+        f.replicator.do_send(Lead { term: Term(5), runs });
+        settle().await;
+        assert_eq!(f.sent(), [(7, 0)]);
+        let conflict_index = LogIndex(2);
+        let conflict = AppendResult::Conflict { conflict_index, conflict_term: None };
+        f.respond(5, 1, conflict).await;
+        assert_eq!(f.sent(), [(6, 0)], "the beginning of the log is tried first");
+        f.respond(5, 2, conflict).await;
+        let asked = f.snapshot.drain().remove(0);
+        assert_eq!((asked.snapshot, asked.bytes_max), (None, 0));
+        let snapshot = SnapshotId { last: base, bytes: 100, digest: 7 };
+        let answer = |ticket, offset, bytes: &'static [u8]| SnapshotRead {
+            ticket,
+            piece: Some((snapshot, Bytes::from_static(bytes))),
+            offset,
+        };
+        asked.reply_to.do_send(answer(asked.ticket, 0, b""));
+        settle().await;
+        let pieces = f.pieces();
+        assert_eq!(pieces, [(0, 0)], "first it asks what the peer has of it");
+        let request_seq = 3;
+        let response = InstallSnapshotResponse {
+            request_seq,
+            is_newcomer: false,
+            last: base,
+            received: 40,
+            is_installed: false,
+        };
+        f.replicator.do_send(InstallResponse { term: Term(5), response });
+        settle().await;
+        let asked = f.snapshot.drain().remove(0);
+        assert_eq!((asked.snapshot, asked.offset), (Some(snapshot), 40), "and goes on from there");
+        asked.reply_to.do_send(answer(asked.ticket, 40, b"next"));
+        settle().await;
+        assert_eq!(f.pieces(), [(40, 4)]);
+        let response = InstallSnapshotResponse { is_installed: true, ..response };
+        f.replicator.do_send(InstallResponse { term: Term(5), response });
+        settle().await;
+        assert_eq!(f.sent(), [(6, 0)], "the log goes on behind it");
     }
 
     #[actix::test]

@@ -91,18 +91,19 @@ pub struct LogSettings {
     /// `segment_bytes`: the size of a log file.
     pub segment_bytes: u64,
     /// `keep_entries`: kept behind a snapshot for followers that are a little
-    /// behind. Read by compaction, which comes with snapshots.
+    /// behind.
     pub keep_entries: u64,
 }
 
-/// `[snapshot]`: what causes the next one. Read by SnapshotActor, when there is
-/// one: until then the whole log is kept.
+/// `[snapshot]`: what causes the next one, and how fast one is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotSettings {
     /// `entries_max`: so many log entries since the last.
     pub entries_max: u64,
     /// `bytes_max`: or so many bytes of log.
     pub bytes_max: u64,
+    /// `bytes_per_second_max`: how fast one is sent to a peer; 0 for no limit.
+    pub bytes_per_second_max: u64,
 }
 
 /// `[limits]`: the bounds on queues, buffers, lines and tables.
@@ -422,8 +423,9 @@ fn read_log(mut section: Section<'_>, limits: &Limits) -> Result<LogSettings, Co
 fn read_snapshot(mut section: Section<'_>) -> Result<SnapshotSettings, ConfigError> {
     let entries_max = section.number("entries_max", 100_000, 1..=1 << 40)?;
     let bytes_max = section.number("bytes_max", 256 << 20, BYTES)?;
+    let bytes_per_second_max = section.number("bytes_per_second_max", 0, 0..=1 << 40)?;
     section.end()?;
-    Ok(SnapshotSettings { entries_max, bytes_max })
+    Ok(SnapshotSettings { entries_max, bytes_max, bytes_per_second_max })
 }
 
 fn read_limits(mut section: Section<'_>) -> Result<Limits, ConfigError> {

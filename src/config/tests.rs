@@ -43,7 +43,7 @@ fn every_key_is_read_into_its_own_place() {
         "cluster = \"c\"\ndata_dir = \"/d\"\n{ONE}
         [raft]\ntick_ms = 2\nelection_timeout_ms = [1000, 2000]\nheartbeat_interval_ms = 101
         [log]\nsegment_bytes = 10000001\nkeep_entries = 12
-        [snapshot]\nentries_max = 13\nbytes_max = 14
+        [snapshot]\nentries_max = 13\nbytes_max = 14\nbytes_per_second_max = 15
         [limits]\nrequest_timeout_ms = 15\nconnections_max = 16\nline_bytes_max = 517
         key_bytes_max = 100\nvalue_bytes_max = 18\nmemory_bytes = 10000019\nstore_bytes_max = 20
         inflight_commands_max = 21\ninflight_bytes_max = 1022\nwrite_stall_ms_max = 23

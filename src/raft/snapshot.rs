@@ -41,6 +41,10 @@ pub(super) struct Snapshots {
     older: LogIndex,
     is_taking: bool,
     is_compacting: bool,
+    /// One was damaged: another one is due, whatever has come since.
+    is_lost: bool,
+    /// There was no room for the last attempt, up to here: enough must come first.
+    failed_index: LogIndex,
     /// The weight of what was handed over since the last one was taken.
     bytes_since: u64,
 }
@@ -74,9 +78,11 @@ impl Raft {
     /// Takes a snapshot of the store as it is behind the last `Apply`, when enough
     /// has come since the one before.
     pub(super) fn maybe_take_snapshot(&mut self) {
-        let entries_since = self.handed_over_index.0 - self.snapshots.newest.index.0;
+        let since = self.snapshots.newest.index.max(self.snapshots.failed_index);
+        let entries_since = self.handed_over_index.0 - since.0;
         let is_due = entries_since >= self.settings.snapshot_entries_max
-            || self.snapshots.bytes_since >= self.settings.snapshot_bytes_max;
+            || self.snapshots.bytes_since >= self.settings.snapshot_bytes_max
+            || self.snapshots.is_lost;
         // The one after the next removes the older of the two. A peer that is being
         // sent that one would have to begin again, and again (bugs.md B60).
         let is_older_needed =
@@ -90,6 +96,7 @@ impl Raft {
         let index = self.handed_over_index;
         let term = self.log.term_at(index).expect("what was just handed over is in the log");
         self.snapshots.is_taking = true;
+        self.snapshots.is_lost = false;
         self.snapshots.bytes_since = 0;
         let membership = self.log.membership_at(index);
         let head = SnapshotPoint { last: LogPosition { term, index }, membership };
@@ -109,6 +116,25 @@ impl Raft {
             self.snapshots.newest = last;
         }
         self.maybe_compact();
+    }
+
+    /// There was no room for it. The next attempt is made when as much has come again
+    /// as makes a snapshot due.
+    ///
+    /// # Panics
+    /// When none was asked for.
+    pub fn on_snapshot_failed(&mut self, last: LogPosition) {
+        assert!(self.snapshots.is_taking, "no snapshot was asked for");
+        self.snapshots.is_taking = false;
+        self.snapshots.failed_index = last.index;
+    }
+
+    /// One of the snapshots has rotted and is gone. The log still goes on from the
+    /// other; but a peer may need one at once, and the next damage must not be the
+    /// last.
+    pub fn on_snapshot_lost(&mut self) {
+        self.snapshots.is_lost = true;
+        self.maybe_take_snapshot();
     }
 
     // Compaction.

@@ -70,6 +70,9 @@ pub trait Disk: Send {
     /// What the system says.
     fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>>;
 
+    /// Another handle on the same file system, for another thread.
+    fn another_handle(&self) -> Box<dyn Disk>;
+
     /// A number that nobody can foresee, to tell the records of one file from
     /// everything else that may stand in its place.
     fn salt(&self) -> u32;
@@ -168,6 +171,10 @@ impl Disk for RealDisk {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn another_handle(&self) -> Box<dyn Disk> {
+        Box::new(RealDisk)
     }
 
     fn salt(&self) -> u32 {

@@ -79,6 +79,33 @@ pub enum StorageError {
         /// The end of the log.
         last: LogPosition,
     },
+    /// The log begins in the middle, and nothing stands for what was before.
+    #[error(
+        "no snapshot in {} is whole and reaches entry {base}, behind which the log begins: nothing \
+         was changed; put one back, or let this server begin anew: see `When a server refuses to \
+         start` in docs/internals/log_format.md",
+        path.display()
+    )]
+    SnapshotMissing {
+        /// Where snapshots are.
+        path: PathBuf,
+        /// The beginning of the log.
+        base: LogPosition,
+    },
+    /// A snapshot of another cluster lies among this server's.
+    #[error(
+        "{} is a snapshot of cluster {found:?}, and this server is of cluster {cluster:?}: take it \
+         away, or see `coracle snapshot restore --help`",
+        path.display()
+    )]
+    OtherSnapshot {
+        /// The file.
+        path: PathBuf,
+        /// The cluster that it names.
+        found: String,
+        /// The server's.
+        cluster: String,
+    },
     /// The directory belongs to somebody else.
     #[error(
         "{} belongs to server {found_node} of cluster {found_cluster:?}, not to server {node} of \
@@ -112,6 +139,15 @@ pub enum StorageError {
     /// An earlier call failed.
     #[error("the storage stopped at an earlier error")]
     Stopped,
+}
+
+impl StorageError {
+    /// There was no room for what was to be written.
+    pub fn is_disk_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, StorageError::Io { source, .. }
+            if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
 }
 
 /// What a person can do about the commonest errors of the system.

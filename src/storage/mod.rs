@@ -42,7 +42,7 @@ pub use dump::{VerifyReport, dump, verify};
 pub use error::StorageError;
 #[cfg(any(test, feature = "testing"))]
 pub use remains::{Place, RecordPlace, Remains};
-pub use snapshot::{SnapshotFile, SnapshotHead, SnapshotPart, Snapshots};
+pub use snapshot::{SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots};
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
 use catalog::Catalog;
@@ -461,6 +461,9 @@ fn refuse_remains(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
         if number > 1 || bytes > SEGMENT_HEADER_BYTES {
             return Err(missing("there is a log"));
         }
+    }
+    if snapshot::is_any_there(disk, dir).during("list", dir)? {
+        return Err(missing("there are snapshots"));
     }
     let names = disk.list(dir).during("list", dir)?;
     if names.iter().any(|name| name == "hard_state") {

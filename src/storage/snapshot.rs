@@ -11,6 +11,7 @@
 //! ```
 
 mod part;
+mod pieces;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ use super::segment::UNFINISHED;
 use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, Term};
 
 pub use part::SnapshotPart;
+pub use pieces::SnapshotPieces;
 
 const FORMAT_VERSION: u32 = 1;
 const FRAME_HEADER_BYTES: usize = 12;
@@ -38,8 +40,6 @@ const BODY_BYTES_MAX: usize = 80 * 1024 * 1024;
 /// So much is written between two syncs. One sync of it all would hold up those
 /// of the log for as long as it takes.
 const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
-/// So many files are kept: the newest, and one in case it is damaged.
-const KEPT: usize = 2;
 
 /// What a snapshot stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,9 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
+    /// So many files are kept: the newest, and one in case it is damaged.
+    pub const KEPT: usize = 2;
+
     /// Opens the directory of a server's snapshots, and makes it when it is not
     /// there. The data directory has to be locked.
     ///
@@ -143,12 +146,49 @@ impl Snapshots {
         read_file(&*self.disk, &self.path(last), take)
     }
 
+    /// Checks that a snapshot is of this cluster.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check_owner(&self, file: &SnapshotFile, cluster: &str) -> Result<(), StorageError> {
+        if file.head.cluster == cluster {
+            return Ok(());
+        }
+        Err(StorageError::OtherSnapshot {
+            path: self.path(file.head.last),
+            found: file.head.cluster.clone(),
+            cluster: cluster.to_owned(),
+        })
+    }
+
+    /// The error of a log that begins behind `base` when no snapshot reaches that.
+    pub fn missing(&self, base: LogPosition) -> StorageError {
+        StorageError::SnapshotMissing { path: self.dir.clone(), base }
+    }
+
+    /// Removes a snapshot that has turned out to be damaged.
+    ///
+    /// # Errors
+    /// When the disk does not let it.
+    pub fn remove(&self, last: LogPosition) -> Result<(), StorageError> {
+        let damaged = name(last);
+        self.remove_where(|name| name == damaged)
+    }
+
+    /// Removes what is only a part of a snapshot: there is no room for the rest.
+    ///
+    /// # Errors
+    /// When the disk does not let it.
+    pub fn remove_unfinished(&self) -> Result<(), StorageError> {
+        self.remove_where(|name| name.ends_with(UNFINISHED) || name.ends_with(part::PART))
+    }
+
     fn path(&self, last: LogPosition) -> PathBuf {
         self.dir.join(name(last))
     }
 
     fn remove_old(&self) -> Result<(), StorageError> {
-        let old: Vec<String> = self.list()?.into_iter().skip(KEPT).map(name).collect();
+        let old: Vec<String> = self.list()?.into_iter().skip(Snapshots::KEPT).map(name).collect();
         self.remove_where(|name| old.iter().any(|old| old == name))
     }
 
@@ -160,6 +200,14 @@ impl Snapshots {
             }
         }
         self.disk.sync_dir(&self.dir).during("sync the directory", &self.dir)
+    }
+}
+
+/// Whether a data directory has snapshots, whole or not.
+pub(super) fn is_any_there(disk: &dyn Disk, data_dir: &Path) -> std::io::Result<bool> {
+    match disk.list(&data_dir.join("snapshot")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        names => Ok(names?.iter().any(|name| position(name).is_some())),
     }
 }
 
@@ -288,6 +336,7 @@ struct Reader {
 }
 
 struct Frame {
+    header: [u8; FRAME_HEADER_BYTES],
     kind: [u8; 4],
     body: Vec<u8>,
 }
@@ -305,17 +354,11 @@ impl Reader {
     }
 
     fn frame(&mut self) -> Result<Frame, StorageError> {
-        let mut header = [0; FRAME_HEADER_BYTES];
-        if self.file.read_at(self.offset, &mut header).during("read", &self.path)? < header.len() {
-            return Err(self.damaged("the snapshot ends in the middle"));
-        }
+        let header = self.header(self.offset)?;
         let kind = [header[0], header[1], header[2], header[3]];
-        let length = u32_at(&header, 4) as usize;
-        let end = self.offset + (FRAME_HEADER_BYTES + length) as u64;
         // Before anything is allocated on the word of a length.
-        if length > BODY_BYTES_MAX || end > self.bytes {
-            return Err(self.damaged(format!("a frame of {length} bytes does not fit here")));
-        }
+        let end = self.end_of(self.offset, &header)?;
+        let length = u32_at(&header, 4) as usize;
         let mut body = vec![0; length];
         let body_at = self.offset + FRAME_HEADER_BYTES as u64;
         let read = self.file.read_at(body_at, &mut body).during("read", &self.path)?;
@@ -326,7 +369,30 @@ impl Reader {
         self.digest.update(&body);
         self.offset = end;
         self.frames += 1;
-        Ok(Frame { kind, body })
+        Ok(Frame { header, kind, body })
+    }
+
+    fn header(&self, offset: u64) -> Result<[u8; FRAME_HEADER_BYTES], StorageError> {
+        let mut header = [0; FRAME_HEADER_BYTES];
+        if self.file.read_at(offset, &mut header).during("read", &self.path)? < header.len() {
+            return Err(self.damaged("the snapshot ends in the middle"));
+        }
+        Ok(header)
+    }
+
+    /// Where the frame ends that has this header.
+    fn end_of(&self, offset: u64, header: &[u8; FRAME_HEADER_BYTES]) -> Result<u64, StorageError> {
+        let length = u32_at(header, 4) as usize;
+        let end = offset + (FRAME_HEADER_BYTES + length) as u64;
+        if length > BODY_BYTES_MAX || end > self.bytes {
+            return Err(self.damaged(format!("a frame of {length} bytes does not fit here")));
+        }
+        Ok(end)
+    }
+
+    /// Where the frame at `offset` ends, by its unchecked header.
+    fn frame_end(&self, offset: u64) -> Result<u64, StorageError> {
+        self.end_of(offset, &self.header(offset)?)
     }
 
     fn check_foot(&self, foot: &[u8], frames: u64, digest: u128) -> Result<(), StorageError> {

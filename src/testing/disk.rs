@@ -542,6 +542,10 @@ impl Disk for SimDisk {
         Ok(Some(Box::new(SimLock { disk: self.clone(), path: path.to_owned(), life: state.life })))
     }
 
+    fn another_handle(&self) -> Box<dyn Disk> {
+        Box::new(self.clone())
+    }
+
     fn salt(&self) -> u32 {
         let mut state = self.state();
         state.salts += 1;

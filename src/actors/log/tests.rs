@@ -11,6 +11,7 @@ struct Fixture {
     disk: SimDisk,
     log: actix::Addr<LogActor>,
     persisted: Inbox<LogPersisted>,
+    compacted: Inbox<LogCompacted>,
     failed: Inbox<LogFailed>,
     read_port: Recipient<EntriesRead>,
     read: Inbox<EntriesRead>,
@@ -29,8 +30,10 @@ fn start() -> Fixture {
     let (raft, persisted) = probe();
     let (fatal, failed) = probe();
     let (read_port, read) = probe();
-    let log = LogActor::new(storage, LogPorts { raft, fatal }).start();
-    Fixture { disk, log, persisted, failed, read_port, read }
+    let (compacted_port, compacted) = probe();
+    let ports = LogPorts { raft, compacted: compacted_port, fatal };
+    let log = LogActor::new(storage, ports).start();
+    Fixture { disk, log, persisted, compacted, failed, read_port, read }
 }
 
 fn hard_state(term: u64) -> HardState {
@@ -45,6 +48,12 @@ fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {
         payload: Payload::Command(Bytes::from(vec![term as u8; 100])),
     };
     indexes.map(entry).collect()
+}
+
+/// A thousand of them fill a segment.
+fn large_entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {
+    let payload = || Payload::Command(Bytes::from(vec![7; 1000]));
+    entries(indexes, term).into_iter().map(|entry| Entry { payload: payload(), ..entry }).collect()
 }
 
 fn persisted(seq: u64) -> LogPersisted {
@@ -247,4 +256,47 @@ async fn a_shutdown_is_answered_when_all_is_durable_sealed_and_free() {
     fixture.disk.set_contents(path, bytes);
     let report = crate::storage::verify(&fixture.disk, Path::new("data/1"));
     assert!(matches!(report, Err(StorageError::Damaged { .. })));
+}
+
+fn at(index: u64, term: u64) -> LogPosition {
+    LogPosition { index: LogIndex(index), term: Term(term) }
+}
+
+#[actix::test]
+async fn compaction_removes_whole_segments_up_to_the_limit_and_says_where_the_log_begins() {
+    let fixture = start();
+    for batch in 0..40 {
+        let first = batch * 100 + 1;
+        fixture.append(batch + 1, (batch == 0).then_some(3), large_entries(first..=first + 99, 3));
+        settle().await;
+    }
+    fixture.log.do_send(CompactLog { limit: LogIndex(2000) });
+    settle().await;
+    let compacted = fixture.compacted.drain();
+    assert_eq!(compacted.len(), 1);
+    let base = compacted[0].base.index;
+    assert!(LogIndex(1000) < base && base <= LogIndex(2000), "{base}");
+    fixture.read(base.0, base.0 + 1, 1 << 20);
+    fixture.read(base.0 + 1, base.0 + 1, 1 << 20);
+    settle().await;
+    let read: Vec<usize> = fixture.read.drain().iter().map(|read| read.entries.len()).collect();
+    assert_eq!(read, [0, 1], "every read is answered");
+    let recovered = fixture.durable();
+    assert_eq!(
+        (recovered.log.runs.base(), recovered.log.runs.last()),
+        (at(base.0, 3), at(4000, 3))
+    );
+}
+
+#[actix::test]
+async fn a_reset_voids_what_came_before_it_and_nothing_behind() {
+    let fixture = start();
+    fixture.append(1, Some(3), entries(1..=4, 3));
+    fixture.log.do_send(ResetLog { base: at(10, 3) });
+    fixture.append(2, None, entries(11..=12, 3));
+    settle().await;
+    let seqs: Vec<LogPersisted> = fixture.persisted.drain();
+    assert_eq!(seqs.last(), Some(&persisted(2)));
+    let recovered = fixture.durable();
+    assert_eq!((recovered.log.runs.base(), recovered.log.runs.last()), (at(10, 3), at(12, 3)));
 }

@@ -14,6 +14,8 @@
 //! | [`ConnectionRefused`] | PeerLinkActor | | |
 //! | [`Replicated`] | ReplicatorActor | `Lead`, `Replicate`, `StepDown` | ReplicatorActor |
 //! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
+//! | `LogCompacted` | LogActor | `CompactLog`, `ResetLog` | LogActor |
+//! | `SnapshotWritten`, `SnapshotReceived` ... | SnapshotActor | `ReceivePiece` | SnapshotActor |
 //! | [`Applied`] | KvActor | | |
 //!
 //! It owns the core and the waiting clients (`waiting`). It runs on the main
@@ -38,13 +40,18 @@ pub use messages::{
 
 use super::Waiter;
 use super::kv::{Apply, ApplyTask};
-use super::log::{Append, EntriesRead, LogPersisted, ReadEntries};
+use super::log::{
+    Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
+};
 use super::peer_link::SendRpc;
 use super::replicator::{Lead, Replicate, StepDown};
 use super::replies::Replies;
 use super::session::{ClientReply, Refusal};
+use super::snapshot::{
+    PieceReceived, ReceivePiece, SnapshotLost, SnapshotReceived, SnapshotWritten,
+};
 use crate::clock::Clock;
-use crate::kv::Query;
+use crate::kv::{Query, Store};
 use crate::raft::{Effect, Envelope, NotLeader, Raft, ReadToken, Role};
 use crate::types::{Entry, LogIndex, NodeId, Payload};
 use waiting::{Proposal, Waiting};
@@ -55,6 +62,12 @@ pub struct RaftPorts {
     pub log: Recipient<Append>,
     /// LogActor: entries that are only on disk.
     pub log_reads: Recipient<ReadEntries>,
+    /// LogActor: a snapshot stands for the log's beginning.
+    pub log_compact: Recipient<CompactLog>,
+    /// LogActor: a snapshot stands for the log.
+    pub log_reset: Recipient<ResetLog>,
+    /// SnapshotActor: what the leader sends of its snapshot.
+    pub snapshot: Recipient<ReceivePiece>,
     /// KvActor.
     pub kv: Recipient<Apply>,
     /// Each peer.
@@ -102,6 +115,8 @@ pub struct RaftActor {
     attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
     ticks: u64,
     next_deadline_ms: Option<u64>,
+    /// Of a snapshot that was received and is about to be installed.
+    received_store: Option<Store>,
     /// Invariant: a `Flush` is in the mailbox exactly when this is not 0.
     batched_messages: u32,
 }
@@ -128,6 +143,7 @@ impl RaftActor {
             attached: BTreeMap::new(),
             ticks: 0,
             next_deadline_ms: None,
+            received_store: None,
             batched_messages: 0,
         }
     }
@@ -275,6 +291,67 @@ impl Handler<Applied> for RaftActor {
     }
 }
 
+impl Handler<SnapshotWritten> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: SnapshotWritten, ctx: &mut Context<Self>) {
+        match message.is_durable {
+            true => self.raft.on_snapshot_taken(message.last),
+            false => self.raft.on_snapshot_failed(message.last),
+        }
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<SnapshotLost> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, _message: SnapshotLost, ctx: &mut Context<Self>) {
+        self.raft.on_snapshot_lost();
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<LogCompacted> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: LogCompacted, ctx: &mut Context<Self>) {
+        self.raft.on_compacted(message.base);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<PieceReceived> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: PieceReceived, ctx: &mut Context<Self>) {
+        let PieceReceived { from, term, request_seq, snapshot, received } = message;
+        self.raft.on_snapshot_piece(from, term, request_seq, snapshot, received);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<SnapshotReceived> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: SnapshotReceived, ctx: &mut Context<Self>) {
+        let SnapshotReceived { from, term, request_seq, point, stamp_ms, store } = message;
+        let base = point.last;
+        if self.raft.on_snapshot_received(from, term, request_seq, point, stamp_ms) {
+            log::info!(
+                "installs snapshot node={} last_included_index={} last_included_term={}",
+                self.raft.id(),
+                base.index,
+                base.term
+            );
+            // The effect that asks for it must not meet the store of another one.
+            self.received_store = Some(store);
+            self.carry_out(ctx);
+        }
+        self.flush_soon(ctx);
+    }
+}
+
 impl Handler<Flush> for RaftActor {
     type Result = ();
 
@@ -390,11 +467,20 @@ impl RaftActor {
                     self.add_read(token, LogIndex(0), &mut tasks);
                 }
                 Effect::ReadFailed { token } => self.fail_read(token),
-                // Nothing is compacted yet, so there is nothing to send or to receive.
-                Effect::TakeSnapshot { .. }
-                | Effect::CompactLog { .. }
-                | Effect::ReceiveSnapshot { .. }
-                | Effect::InstallSnapshot { .. } => {}
+                Effect::TakeSnapshot { head } => tasks.push(ApplyTask::Snapshot { point: head }),
+                Effect::CompactLog { limit } => {
+                    self.ports.log_compact.do_send(CompactLog { limit });
+                }
+                Effect::ReceiveSnapshot { from, term, piece } => {
+                    self.ports.snapshot.do_send(ReceivePiece { from, term, piece });
+                }
+                Effect::InstallSnapshot { base } => {
+                    self.ports.log_reset.do_send(ResetLog { base });
+                    let store = self.received_store.take();
+                    let store = store.expect("the core installs what it was told is loaded");
+                    assert_eq!(store.last_applied(), base.index, "and nothing else (B54)");
+                    tasks.push(ApplyTask::Install { store });
+                }
                 Effect::Note(note) => log::info!("{note} node={}", self.raft.id()),
             }
         }

@@ -11,11 +11,11 @@ use super::*;
 use crate::actors::SessionId;
 use crate::actors::session::ClientReplies;
 use crate::raft::{
-    AppendEntries, AppendResult, PersistSeq, PreVoteResponse, RaftSettings, ReplicationReport,
-    RequestVote, RequestVoteResponse, Rpc, SnapshotPositions,
+    AppendEntries, AppendResult, InstallSnapshot, PersistSeq, PreVoteResponse, RaftSettings,
+    ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPoint, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{HardState, LogPosition, LogSummary, Membership, Term};
+use crate::types::{HardState, LogPosition, LogSummary, Membership, SnapshotId, Term};
 
 const ME: NodeId = NodeId(1);
 const PEER: NodeId = NodeId(2);
@@ -34,6 +34,9 @@ struct Fixture {
     clock: Arc<TestClock>,
     log: Inbox<Append>,
     log_reads: Inbox<ReadEntries>,
+    compacts: Inbox<CompactLog>,
+    resets: Inbox<ResetLog>,
+    pieces: Inbox<ReceivePiece>,
     kv: Inbox<Apply>,
     links: BTreeMap<NodeId, Inbox<SendRpc>>,
     leads: BTreeMap<NodeId, Inbox<Lead>>,
@@ -47,6 +50,14 @@ impl Fixture {
     }
 
     fn start_with(hard_state: HardState, summary: LogSummary) -> Fixture {
+        Fixture::start_snapshotting(hard_state, summary, u64::MAX)
+    }
+
+    fn start_snapshotting(
+        hard_state: HardState,
+        summary: LogSummary,
+        snapshot_entries_max: u64,
+    ) -> Fixture {
         let settings = RaftSettings {
             id: ME,
             initial_membership: Membership { voters: [1, 2, 3].map(NodeId).into() },
@@ -54,7 +65,7 @@ impl Fixture {
             election_timeout_ticks_max: 20,
             heartbeat_ticks: 3,
             disk_stall_ticks: 100,
-            snapshot_entries_max: u64::MAX,
+            snapshot_entries_max,
             snapshot_bytes_max: u64::MAX,
             keep_entries: 0,
             seed: 7,
@@ -62,6 +73,9 @@ impl Fixture {
         let raft = Raft::new(settings, hard_state, summary, SnapshotPositions::default());
         let (log, log_inbox) = probe();
         let (log_reads, log_reads_inbox) = probe();
+        let (log_compact, compacts) = probe();
+        let (log_reset, resets) = probe();
+        let (snapshot, pieces) = probe();
         let (kv, kv_inbox) = probe();
         let mut peers = BTreeMap::new();
         let (mut links, mut leads) = (BTreeMap::new(), BTreeMap::new());
@@ -80,7 +94,7 @@ impl Fixture {
         let clock = Arc::new(TestClock::default());
         let actor = RaftActor::new(
             raft,
-            RaftPorts { log, log_reads, kv, peers },
+            RaftPorts { log, log_reads, log_compact, log_reset, snapshot, kv, peers },
             RaftActorSettings {
                 waiting_commands_max: 4,
                 waiting_bytes_max: 1000,
@@ -94,6 +108,9 @@ impl Fixture {
             clock,
             log: log_inbox,
             log_reads: log_reads_inbox,
+            compacts,
+            resets,
+            pieces,
             kv: kv_inbox,
             links,
             leads,
@@ -163,6 +180,8 @@ impl Fixture {
                 format!("read at {read_index} for {waiter:?}")
             }
             ApplyTask::Status { waiter, .. } => format!("status for {waiter:?}"),
+            ApplyTask::Snapshot { point } => format!("snapshot of {}", point.last),
+            ApplyTask::Install { store } => format!("install {}", store.last_applied()),
         };
         self.kv.drain().into_iter().flat_map(|apply| apply.tasks).map(describe).collect()
     }
@@ -492,4 +511,67 @@ async fn a_session_that_is_gone_does_not_disturb_the_others() {
     f.raft.do_send(ClientRequests { session, reply_to: port, requests: vec![(1, write())] });
     f.request(&stays, vec![(1, write())]).await;
     assert_eq!(stays.refusals().len(), 1);
+}
+
+#[actix::test]
+async fn a_snapshot_is_taken_right_behind_its_last_entry_and_then_the_log_is_compacted() {
+    let f = Fixture::start_snapshotting(HardState::default(), LogSummary::default(), 3);
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, (1..=2).map(|slot| (slot, write())).collect()).await;
+    f.persisted(3).await;
+    f.replicated(1, 4, 0).await;
+    let waiter = |slot| format!("Some(SessionId(8)/{slot})");
+    let first = format!("entry 3@1 for {}", waiter(1));
+    let second = format!("entry 4@1 for {}", waiter(2));
+    assert_eq!(f.tasks(), [first, second, "snapshot of 4@1".into()]);
+    assert!(f.compacts.drain().is_empty(), "it is not durable yet");
+    let last = LogPosition { term: Term(1), index: LogIndex(4) };
+    f.raft.do_send(SnapshotWritten { last, is_durable: true });
+    f.raft.do_send(Applied { last_applied: LogIndex(4), next_deadline_ms: None });
+    f.request(&client, (3..=5).map(|slot| (slot, write())).collect()).await;
+    f.persisted(4).await;
+    f.replicated(1, 7, 0).await;
+    assert_eq!(f.tasks().last(), Some(&"snapshot of 7@1".to_owned()));
+    let last = LogPosition { term: Term(1), index: LogIndex(7) };
+    f.raft.do_send(SnapshotWritten { last, is_durable: true });
+    settle().await;
+    assert_eq!(f.compacts.drain(), [CompactLog { limit: LogIndex(4) }], "up to the older one");
+}
+
+#[actix::test]
+async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the_effects() {
+    let hard_state = HardState { current_term: Term(1), ..HardState::default() };
+    let f = Fixture::start_with(hard_state, LogSummary::default());
+    let snapshot = SnapshotId {
+        last: LogPosition { term: Term(1), index: LogIndex(1) },
+        bytes: 10,
+        digest: 1,
+    };
+    let bytes = Bytes::from_static(b"0123456789");
+    let piece = InstallSnapshot { request_seq: 3, snapshot, offset: 0, bytes };
+    f.receive(PEER, 1, Rpc::InstallSnapshot(piece.clone())).await;
+    let handed_on = f.pieces.drain();
+    assert_eq!((handed_on.len(), &handed_on[0].piece), (1, &piece));
+    let mut store = Store::new();
+    let stamp_ms = 9;
+    let noop = Entry { index: LogIndex(1), term: Term(1), stamp_ms, payload: Payload::Noop };
+    store.apply(&noop).unwrap();
+    let (port, responses) = probe();
+    f.raft.do_send(PeerAttached { peer: PEER, connection: 1, port });
+    f.raft.do_send(SnapshotReceived {
+        from: PEER,
+        term: Term(1),
+        request_seq: 3,
+        point: SnapshotPoint { last: snapshot.last, membership: None },
+        stamp_ms,
+        store,
+    });
+    settle().await;
+    assert_eq!(f.resets.drain(), [ResetLog { base: snapshot.last }]);
+    assert_eq!(f.tasks(), ["install 1"]);
+    let is_installed = |message: &SendRpc| matches!(&message.envelope.rpc, Rpc::InstallSnapshotResponse(r) if r.is_installed);
+    assert!(responses.drain().iter().any(is_installed));
+    f.raft.do_send(Applied { last_applied: LogIndex(1), next_deadline_ms: None });
+    settle().await;
 }

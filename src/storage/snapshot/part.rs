@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use super::super::disk::{DiskFile, OpenMode};
 use super::super::error::{IoContext, StorageError, damaged};
 use super::{SnapshotFile, Snapshots, name, read_file};
-use crate::types::{LogPosition, SnapshotId};
+use crate::types::SnapshotId;
 
 /// What files that are being received end in.
-const PART: &str = ".part";
+pub(super) const PART: &str = ".part";
 
 /// See the module.
 pub struct SnapshotPart {
@@ -102,24 +102,5 @@ impl Snapshots {
         self.disk.sync_dir(&self.dir).during("sync the directory", &self.dir)?;
         self.remove_old()?;
         Ok(found)
-    }
-
-    /// A piece of a snapshot's file, for another node: at most so many bytes, none
-    /// at its end.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn piece(
-        &self,
-        last: LogPosition,
-        offset: u64,
-        bytes_max: usize,
-    ) -> Result<Vec<u8>, StorageError> {
-        let path = self.path(last);
-        let file = self.disk.open(&path, OpenMode::Read).during("open", &path)?;
-        let mut piece = vec![0; bytes_max];
-        let read = file.read_at(offset, &mut piece).during("read", &path)?;
-        piece.truncate(read);
-        Ok(piece)
     }
 }

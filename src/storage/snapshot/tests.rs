@@ -39,6 +39,12 @@ fn write(snapshots: &Snapshots, index: u64) -> Result<SnapshotFile, StorageError
     snapshots.write(&head(index), bodies(index).into_iter())
 }
 
+/// A part of a snapshot's file.
+fn piece(disk: &SimDisk, index: u64, offset: u64, bytes_max: usize) -> Vec<u8> {
+    let file = disk.contents(&Path::new("data/1/snapshot").join(name(at(index))));
+    file.into_iter().skip(offset as usize).take(bytes_max).collect()
+}
+
 fn read(
     snapshots: &Snapshots,
     last: LogPosition,
@@ -142,7 +148,7 @@ fn a_transfer_goes_on_after_a_restart_and_only_at_the_right_place() {
     let mut part = open(&receiver).unwrap().receive(file.id()).unwrap();
     while !part.is_complete() {
         let offset = part.received();
-        let piece = source.piece(at(5), offset, 100).unwrap();
+        let piece = piece(&sender, 5, offset, 100);
         part.take(offset + 1, &piece).unwrap();
         assert_eq!(part.received(), offset, "a piece from further on is not taken");
         part.take(offset, &piece).unwrap();
@@ -165,11 +171,11 @@ fn pieces_of_two_snapshots_make_none() {
     let (old, new) = (write(&source, 5).unwrap(), write(&source, 10).unwrap());
     let target = open(&receiver).unwrap();
     let mut part = target.receive(old.id()).unwrap();
-    part.take(0, &source.piece(at(5), 0, 300).unwrap()).unwrap();
+    part.take(0, &piece(&sender, 5, 0, 300)).unwrap();
     let mut part = target.receive(new.id()).unwrap();
     assert_eq!(part.received(), 0, "what was received of the other is gone");
-    part.take(0, &source.piece(at(5), 0, 300).unwrap()).unwrap();
-    part.take(300, &source.piece(at(10), 300, 10_000).unwrap()).unwrap();
+    part.take(0, &piece(&sender, 5, 0, 300)).unwrap();
+    part.take(300, &piece(&sender, 10, 300, 10_000)).unwrap();
     assert!(part.is_complete());
     assert!(matches!(target.complete(part), Err(StorageError::Damaged { .. })));
     assert_eq!(target.receive(new.id()).unwrap().received(), 0, "and can be received again");
@@ -183,18 +189,64 @@ fn a_transfer_over_a_loss_of_power_is_whole_or_begins_anew() {
     for seed in 0..50 {
         let receiver = disk();
         let mut part = open(&receiver).unwrap().receive(file.id()).unwrap();
-        part.take(0, &source.piece(at(5), 0, 400).unwrap()).unwrap();
+        part.take(0, &piece(&sender, 5, 0, 400)).unwrap();
         receiver.crash(Crash::Seeded(seed));
         let target = open(&receiver).unwrap();
         loop {
             let mut part = target.receive(file.id()).unwrap();
             let received = part.received();
-            part.take(received, &source.piece(at(5), received, 10_000).unwrap()).unwrap();
+            part.take(received, &piece(&sender, 5, received, 10_000)).unwrap();
             match target.complete(part) {
                 Ok(found) => break assert_eq!(found, file),
                 Err(error) => assert!(received > 0, "{error}"),
             }
         }
         assert_eq!(read(&target, at(5)).unwrap().1, bodies(5));
+    }
+}
+
+#[test]
+fn the_pieces_of_a_file_are_the_file_from_whatever_place() {
+    let disk = disk();
+    let snapshots = open(&disk).unwrap();
+    let file = write(&snapshots, 5).unwrap();
+    let whole = piece(&disk, 5, 0, usize::MAX);
+    for first in [0, 1, 300, file.bytes - 1, file.bytes] {
+        let mut pieces = snapshots.pieces(&file).unwrap();
+        let mut found = Vec::new();
+        loop {
+            let next = pieces.piece(first + found.len() as u64, 100).unwrap();
+            if next.is_empty() {
+                break;
+            }
+            assert!(next.len() <= 125);
+            found.extend(next);
+        }
+        assert_eq!(found, whole[first as usize..]);
+    }
+}
+
+/// Else a leader would send all of it, again and again, to have it refused at the end.
+#[test]
+fn of_a_file_that_rots_no_wrong_byte_is_handed_out() {
+    let sound = disk();
+    let file = write(&open(&sound).unwrap(), 5).unwrap();
+    let whole = piece(&sound, 5, 0, usize::MAX);
+    for byte in 0..file.bytes {
+        let disk = sound.duplicate();
+        disk.flip_bit(&Path::new("data/1/snapshot").join(name(at(5))), byte, byte as u32 % 8);
+        let mut pieces = open(&disk).unwrap().pieces(&file).unwrap();
+        let (mut offset, mut is_refused) = (0, false);
+        while offset < file.bytes && !is_refused {
+            match pieces.piece(offset, 100) {
+                Ok(next) => {
+                    assert_eq!(next, whole[offset as usize..][..next.len()]);
+                    offset += next.len() as u64;
+                }
+                Err(StorageError::Damaged { .. }) => is_refused = true,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(is_refused, "byte {byte} is rotten");
     }
 }

@@ -1,0 +1,435 @@
+//! SnapshotActor: the only one that touches snapshot files (docs/adr/0008).
+//!
+//! | in | from | answer |
+//! | --- | --- | --- |
+//! | [`WriteSnapshot`] | KvActor | [`SnapshotWritten`] to RaftActor |
+//! | [`ReadSnapshot`] | ReplicatorActor | [`SnapshotRead`] |
+//! | [`ReceivePiece`] | RaftActor | [`PieceReceived`] or [`SnapshotReceived`] |
+//! | [`DropStore`] | KvActor | |
+//!
+//! It owns the [`Snapshots`] and runs on an arbiter of its own, because it blocks:
+//! on the disk, and on encoding or decoding a whole store. Nobody waits for it but
+//! with a message: while it writes, the node applies, reads and keeps its heartbeats.
+//!
+//! A snapshot is only an offer: until its file has its final name, and all of it is
+//! durable, nothing relies on it. So a full disk costs nothing but the snapshot, which
+//! is tried again later. Any other error of the disk ends the process, as one of the
+//! log does. A file that has rotted is removed; the core is told, and has another
+//! one taken. The end of the process does not wait for it: who comes next removes what
+//! is not finished.
+
+use std::time::Instant;
+
+use actix::{Actor, Context, Handler, Message, Recipient};
+use bytes::Bytes;
+
+use super::log::LogFailed;
+use crate::kv::{SnapshotError, Store, StoreLoader};
+use crate::raft::{InstallSnapshot, SnapshotPoint};
+use crate::storage::{
+    SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots, StorageError,
+};
+use crate::types::{LogPosition, NodeId, SnapshotId, Term};
+
+/// Where SnapshotActor sends.
+#[derive(Clone, Debug)]
+pub struct SnapshotPorts {
+    /// RaftActor.
+    pub written: Recipient<SnapshotWritten>,
+    /// RaftActor.
+    pub piece: Recipient<PieceReceived>,
+    /// RaftActor.
+    pub received: Recipient<SnapshotReceived>,
+    /// RaftActor.
+    pub lost: Recipient<SnapshotLost>,
+    /// Ends the process.
+    pub fatal: Recipient<LogFailed>,
+}
+
+/// See the module.
+pub struct SnapshotActor {
+    /// `None` after an error.
+    snapshots: Option<Snapshots>,
+    /// The name of the cluster, for the heads.
+    cluster: String,
+    node_id: NodeId,
+    ports: SnapshotPorts,
+    /// Those that are known to have been whole, newest first.
+    files: Vec<SnapshotFile>,
+    /// The one that was last read from.
+    open: Option<(SnapshotId, SnapshotPieces)>,
+    /// The one that is being received.
+    part: Option<SnapshotPart>,
+    /// The one that was received last: what still comes of it is superfluous.
+    completed: Option<SnapshotId>,
+}
+
+/// Sent by KvActor: write this moment of the store. Answered by [`SnapshotWritten`].
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct WriteSnapshot {
+    /// What it stands for.
+    pub point: SnapshotPoint,
+    /// The stamp of its last entry.
+    pub stamp_ms: u64,
+    /// The store right behind that entry.
+    pub store: Store,
+}
+
+/// To RaftActor: the answer to [`WriteSnapshot`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct SnapshotWritten {
+    /// The last entry that is in it.
+    pub last: LogPosition,
+    /// It is durable under its final name; else there was no room for it.
+    pub is_durable: bool,
+}
+
+/// Sent by ReplicatorActor for its peer. Answered by [`SnapshotRead`].
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct ReadSnapshot {
+    /// Repeated in the answer.
+    pub ticket: u64,
+    /// Of which; `None` for the newest.
+    pub snapshot: Option<SnapshotId>,
+    /// Where the piece begins.
+    pub offset: u64,
+    /// About its size; 0 to learn whether the snapshot is there.
+    pub bytes_max: u64,
+    /// Where the answer goes.
+    pub reply_to: Recipient<SnapshotRead>,
+}
+
+/// The answer to [`ReadSnapshot`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct SnapshotRead {
+    /// That of the request.
+    pub ticket: u64,
+    /// Of which snapshot, and the bytes; `None` when it is not there any more.
+    pub piece: Option<(SnapshotId, Bytes)>,
+    /// That of the request.
+    pub offset: u64,
+}
+
+/// Sent by RaftActor: a piece that its leader has sent. Answered by
+/// [`SnapshotReceived`] when it makes the snapshot whole, else by [`PieceReceived`].
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct ReceivePiece {
+    /// The leader.
+    pub from: NodeId,
+    /// Its term.
+    pub term: Term,
+    /// The piece.
+    pub piece: InstallSnapshot,
+}
+
+/// To RaftActor: the answer to most [`ReceivePiece`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct PieceReceived {
+    /// That of the piece.
+    pub from: NodeId,
+    /// That of the piece.
+    pub term: Term,
+    /// That of the piece.
+    pub request_seq: u64,
+    /// That of the piece.
+    pub snapshot: SnapshotId,
+    /// So much of it is there.
+    pub received: u64,
+}
+
+/// To RaftActor: a snapshot is whole, verified, durable under its final name, and
+/// loaded.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct SnapshotReceived {
+    /// That of the last piece.
+    pub from: NodeId,
+    /// That of the last piece.
+    pub term: Term,
+    /// That of the last piece.
+    pub request_seq: u64,
+    /// What it stands for.
+    pub point: SnapshotPoint,
+    /// The stamp of its last entry.
+    pub stamp_ms: u64,
+    /// What it holds.
+    pub store: Store,
+}
+
+/// To RaftActor: a snapshot that was durable is damaged, and was removed.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct SnapshotLost {
+    /// The last entry that was in it.
+    pub last: LogPosition,
+}
+
+/// Sent by KvActor: a store that nobody needs any more. To let go of a million keys
+/// takes a while.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct DropStore {
+    /// The store.
+    pub store: Store,
+}
+
+/// Why a snapshot cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read, or is damaged.
+    #[error("{0}")]
+    Storage(#[from] StorageError),
+    /// The file is whole, but no store comes out of it.
+    #[error("{0}")]
+    Store(#[from] SnapshotError),
+}
+
+/// Reads a snapshot from its first to its last byte, and makes the store of it.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or holds no store.
+pub fn load(snapshots: &Snapshots, last: LogPosition) -> Result<(SnapshotFile, Store), LoadError> {
+    let mut loader = StoreLoader::new();
+    let file = snapshots.read(last, |block| loader.load(block).map_err(LoadError::from))?;
+    Ok((file, loader.finish()?))
+}
+
+impl SnapshotActor {
+    /// Takes the snapshots as they were opened; `files` are those that were found to
+    /// be whole.
+    pub fn new(
+        snapshots: Snapshots,
+        files: Vec<SnapshotFile>,
+        (cluster, node_id): (String, NodeId),
+        ports: SnapshotPorts,
+    ) -> SnapshotActor {
+        SnapshotActor {
+            snapshots: Some(snapshots),
+            cluster,
+            node_id,
+            ports,
+            files,
+            open: None,
+            part: None,
+            completed: None,
+        }
+    }
+}
+
+impl Actor for SnapshotActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<WriteSnapshot> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, message: WriteSnapshot, _ctx: &mut Context<Self>) {
+        let WriteSnapshot { point, stamp_ms, store } = message;
+        let SnapshotPoint { last, membership } = point;
+        let head = SnapshotHead { cluster: self.cluster.clone(), last, stamp_ms, membership };
+        let began = Instant::now();
+        let written = self.attempt(|this, snapshots| {
+            let file = snapshots.write(&head, store.snapshot_blocks())?;
+            this.add_file(file.clone());
+            Ok(file)
+        });
+        if let Some(file) = &written {
+            log::info!(
+                "took snapshot node={} last_included_index={} last_included_term={} bytes={} \
+                 seconds={:.3}",
+                self.node_id,
+                last.index,
+                last.term,
+                file.bytes,
+                began.elapsed().as_secs_f64()
+            );
+        }
+        if self.snapshots.is_some() {
+            self.ports.written.do_send(SnapshotWritten { last, is_durable: written.is_some() });
+        }
+    }
+}
+
+impl Handler<ReadSnapshot> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ReadSnapshot, _ctx: &mut Context<Self>) {
+        let ReadSnapshot { ticket, snapshot, offset, bytes_max, reply_to } = message;
+        let piece = loop {
+            let is_wanted = |file: &&SnapshotFile| snapshot.is_none_or(|id| file.id() == id);
+            let Some(file) = self.files.iter().find(is_wanted).cloned() else { break None };
+            match self.read_piece(&file, offset, bytes_max) {
+                Some(bytes) => break Some((file.id(), bytes)),
+                None if self.snapshots.is_none() => return,
+                None => {} // it is damaged; perhaps there is another one
+            }
+        };
+        reply_to.do_send(SnapshotRead { ticket, piece, offset });
+    }
+}
+
+impl Handler<ReceivePiece> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ReceivePiece, _ctx: &mut Context<Self>) {
+        let ReceivePiece { from, term, piece } = message;
+        let (request_seq, snapshot) = (piece.request_seq, piece.snapshot);
+        if self.completed == Some(snapshot) {
+            return; // the core has it, and says so at the next request
+        }
+        let Some(received) = self.attempt(|this, snapshots| this.take_piece(snapshots, &piece))
+        else {
+            return;
+        };
+        if received < snapshot.bytes {
+            let answer = PieceReceived { from, term, request_seq, snapshot, received };
+            self.ports.piece.do_send(answer);
+            return;
+        }
+        match self.complete(snapshot) {
+            Some((file, store)) => {
+                let SnapshotHead { last, stamp_ms, membership, .. } = file.head;
+                let point = SnapshotPoint { last, membership };
+                let answer = SnapshotReceived { from, term, request_seq, point, stamp_ms, store };
+                self.ports.received.do_send(answer);
+            }
+            // It was not what was offered: from the beginning, then.
+            None => {
+                let answer = PieceReceived { from, term, request_seq, snapshot, received: 0 };
+                self.ports.piece.do_send(answer);
+            }
+        }
+    }
+}
+
+impl Handler<DropStore> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, message: DropStore, _ctx: &mut Context<Self>) {
+        drop(message.store);
+    }
+}
+
+impl SnapshotActor {
+    /// Of those that are kept, and no more of them than are.
+    fn add_file(&mut self, file: SnapshotFile) {
+        self.files.retain(|known| known.head.last != file.head.last);
+        self.files.push(file);
+        self.files.sort_unstable_by_key(|file| std::cmp::Reverse(file.head.last.index));
+        self.files.truncate(Snapshots::KEPT);
+        self.open = None;
+    }
+
+    /// `None` when the file is of no use any more.
+    fn read_piece(&mut self, file: &SnapshotFile, offset: u64, bytes_max: u64) -> Option<Bytes> {
+        let read = self.attempt(|this, snapshots| {
+            let id = file.id();
+            let mut pieces = match this.open.take() {
+                Some((open, pieces)) if open == id => pieces,
+                _ => match snapshots.pieces(file) {
+                    Err(error @ StorageError::Damaged { .. }) => return Ok(Err(error)),
+                    pieces => pieces?,
+                },
+            };
+            let piece = match pieces.piece(offset, bytes_max as usize) {
+                Err(error @ StorageError::Damaged { .. }) => return Ok(Err(error)),
+                piece => piece?,
+            };
+            this.open = Some((id, pieces));
+            Ok(Ok(Bytes::from(piece)))
+        })?;
+        read.map_err(|damage| self.lose(file.head.last, &damage)).ok()
+    }
+
+    /// Removes a file that has rotted, so that none of the two that are kept is a
+    /// damaged one.
+    fn lose(&mut self, last: LogPosition, damage: &StorageError) {
+        log::error!("{damage}; the snapshot is removed, and another one will be taken");
+        self.files.retain(|known| known.head.last != last);
+        if self.attempt(|_, snapshots| snapshots.remove(last)).is_some() {
+            self.ports.lost.do_send(SnapshotLost { last });
+        }
+    }
+
+    /// How much of the piece's snapshot is there then.
+    fn take_piece(
+        &mut self,
+        snapshots: &Snapshots,
+        piece: &InstallSnapshot,
+    ) -> Result<u64, StorageError> {
+        if self.part.as_ref().is_none_or(|part| part.id() != piece.snapshot) {
+            self.part = Some(snapshots.receive(piece.snapshot)?);
+            self.completed = None;
+        }
+        let Some(part) = &mut self.part else { return Ok(0) };
+        part.take(piece.offset, &piece.bytes)?;
+        Ok(part.received())
+    }
+
+    /// Verifies what was received, gives it its name, and loads it.
+    fn complete(&mut self, id: SnapshotId) -> Option<(SnapshotFile, Store)> {
+        let part = self.part.take()?;
+        let began = Instant::now();
+        let loaded = self.attempt(|this, snapshots| {
+            let loaded = snapshots.complete(part).map_err(LoadError::from).and_then(|file| {
+                let (file, store) = load(snapshots, file.head.last)?;
+                this.add_file(file.clone());
+                Ok((file, store))
+            });
+            match loaded {
+                Ok(loaded) => Ok(Some(loaded)),
+                Err(LoadError::Storage(error @ StorageError::Io { .. })) => Err(error),
+                Err(error) => {
+                    log::error!("a snapshot that was received is of no use: {error}");
+                    snapshots.remove(id.last)?;
+                    Ok(None)
+                }
+            }
+        })??;
+        log::info!(
+            "received snapshot node={} last_included_index={} bytes={} seconds={:.3}",
+            self.node_id,
+            id.last.index,
+            id.bytes,
+            began.elapsed().as_secs_f64()
+        );
+        self.completed = Some(id);
+        Some(loaded)
+    }
+
+    /// Every use of the disk. `None` after an error: a full disk is no reason to end,
+    /// for nothing relies on what was being written; after any other there is no
+    /// further use.
+    fn attempt<T>(
+        &mut self,
+        operation: impl FnOnce(&mut SnapshotActor, &Snapshots) -> Result<T, StorageError>,
+    ) -> Option<T> {
+        let snapshots = self.snapshots.take()?;
+        match operation(self, &snapshots) {
+            Ok(done) => {
+                self.snapshots = Some(snapshots);
+                Some(done)
+            }
+            Err(error) if error.is_disk_full() && snapshots.remove_unfinished().is_ok() => {
+                log::warn!("no room for a snapshot, it is tried again later: {error}");
+                self.part = None;
+                self.snapshots = Some(snapshots);
+                None
+            }
+            Err(error) => {
+                log::error!("{error}; this server stops");
+                self.ports.fatal.do_send(LogFailed { error });
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

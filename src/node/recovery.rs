@@ -1,0 +1,169 @@
+//! What a node begins with: its newest snapshot that is whole, and the log behind it
+//! (docs/adr/0008).
+//!
+//! A crash may have come between the moment at which a snapshot that was received got
+//! its name and the one at which the log was told: then the log does not reach the
+//! snapshot, and the installation is finished here. A newest snapshot that has rotted
+//! is told and removed; the one before stands in for it, for the log reaches back to
+//! that. Without any that serves, the server does not start.
+
+use std::collections::BTreeSet;
+
+use crate::actors::snapshot::{LoadError, load};
+use crate::config::{Server, Settings};
+use crate::kv::Store;
+use crate::raft::SnapshotPositions;
+use crate::storage::{
+    Disk, SnapshotFile, SnapshotHead, Snapshots, Storage, StorageError, StorageOptions,
+};
+use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, TermRuns};
+
+/// See the module.
+pub(super) struct Recovered {
+    pub storage: Storage,
+    pub snapshots: Snapshots,
+    /// Those that were read from end to end.
+    pub files: Vec<SnapshotFile>,
+    pub store: Store,
+    pub hard_state: HardState,
+    pub log: LogSummary,
+    pub positions: SnapshotPositions,
+}
+
+/// Opens the data directory of `server`.
+///
+/// # Errors
+/// When it cannot be used, as [`Storage::open`] says, and when no snapshot stands for
+/// what the log lacks.
+pub(super) fn recover(
+    settings: &Settings,
+    server: &Server,
+    disk: Box<dyn Disk>,
+) -> Result<Recovered, StorageError> {
+    let options = StorageOptions {
+        cluster: settings.cluster.clone(),
+        node_id: server.id,
+        segment_bytes: settings.log.segment_bytes,
+    };
+    let (mut storage, found) = Storage::open(disk.another_handle(), &server.data_dir, options)?;
+    for note in &found.notes {
+        log::warn!("{note} node={}", server.id);
+    }
+    let (hard_state, mut log) = (found.hard_state, found.log);
+    let snapshots = Snapshots::open(disk, &server.data_dir)?;
+    let mut listed = snapshots.list()?;
+    let (mut files, mut store) = (Vec::new(), Store::new());
+    match newest_whole(&snapshots, &listed, server.id)? {
+        Some((file, loaded)) if file.head.last.index >= storage.base().index => {
+            snapshots.check_owner(&file, &settings.cluster)?;
+            continue_from(&file.head, &mut storage, &mut log, server.id)?;
+            let damaged = listed.iter().take_while(|last| **last != file.head.last).count();
+            for last in listed.drain(..damaged) {
+                snapshots.remove(last)?;
+            }
+            (files, store) = (vec![file], loaded);
+        }
+        None if storage.base() == LogPosition::default() && listed.is_empty() => {}
+        _ => return Err(snapshots.missing(storage.base())),
+    }
+    if let Some(difference) = other_members(settings, &log) {
+        log::warn!("{difference} node={}", server.id);
+    }
+    let positions = SnapshotPositions {
+        newest: listed.first().copied().unwrap_or_default(),
+        older: listed.get(1).map_or(LogIndex(0), |older| older.index),
+    };
+    Ok(Recovered { storage, snapshots, files, store, hard_state, log, positions })
+}
+
+/// Loads the newest snapshot that is whole.
+fn newest_whole(
+    snapshots: &Snapshots,
+    listed: &[LogPosition],
+    id: NodeId,
+) -> Result<Option<(SnapshotFile, Store)>, StorageError> {
+    for last in listed {
+        match load(snapshots, *last) {
+            Ok(loaded) => return Ok(Some(loaded)),
+            Err(LoadError::Storage(error @ StorageError::Io { .. })) => return Err(error),
+            Err(error) => log::warn!("the snapshot up to {last} is of no use: {error} node={id}"),
+        }
+    }
+    Ok(None)
+}
+
+/// Makes the log one that goes on from the snapshot.
+fn continue_from(
+    head: &SnapshotHead,
+    storage: &mut Storage,
+    log: &mut LogSummary,
+    id: NodeId,
+) -> Result<(), StorageError> {
+    let last = head.last;
+    if log.runs.contains(last) {
+        log.last_stamp_ms = log.last_stamp_ms.max(head.stamp_ms);
+        // The log itself tells only of the memberships behind its base.
+        let is_in_log = |at: LogIndex| log.memberships.iter().any(|(index, _)| *index == at);
+        if let Some((at, membership)) = head.membership.clone().filter(|(at, _)| !is_in_log(*at)) {
+            log.memberships.insert(0, (at, membership));
+        }
+        return Ok(());
+    }
+    log::warn!("finishes the installation of the snapshot up to {last} node={id}");
+    storage.reset(last)?;
+    *log = LogSummary {
+        runs: TermRuns::behind(last),
+        memberships: head.membership.clone().into_iter().collect(),
+        last_stamp_ms: head.stamp_ms,
+    };
+    Ok(())
+}
+
+/// Who votes is in the log, once it says so: another list of servers in the file
+/// changes nothing, and its author should know.
+fn other_members(settings: &Settings, log: &LogSummary) -> Option<String> {
+    let (_, membership) = log.memberships.last()?;
+    let listed: BTreeSet<NodeId> = settings.servers.keys().copied().collect();
+    if membership.voters == listed {
+        return None;
+    }
+    let ids = |set: &BTreeSet<NodeId>| set.iter().map(NodeId::to_string).collect::<Vec<_>>();
+    Some(format!(
+        "{} lists the servers {}, but the members of this cluster are {}: they were written \
+         into its log when it was new, and only they count; list these servers again",
+        settings.path.display(),
+        ids(&listed).join(", "),
+        ids(&membership.voters).join(", "),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{LogIndex, Membership};
+
+    #[test]
+    fn a_list_of_servers_that_the_log_does_not_know_is_told_with_both() {
+        let servers: String = [1, 2, 3]
+            .map(|id| {
+                let (client, log) = (9000 + 2 * id, 9001 + 2 * id);
+                format!(
+                    "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
+                     client_port = {client}\nlog_port = {log}\n"
+                )
+            })
+            .concat();
+        let path = std::path::Path::new("servers.toml");
+        let settings = Settings::parse(path, &servers, &Default::default()).unwrap();
+        let mut log = LogSummary::default();
+        assert_eq!(other_members(&settings, &log), None, "the log says nothing yet");
+        let mut members = |ids: &[u64]| {
+            let voters = ids.iter().copied().map(NodeId).collect();
+            log.memberships.push((LogIndex(2), Membership { voters }));
+            other_members(&settings, &log)
+        };
+        assert_eq!(members(&[1, 2, 3]), None);
+        let told = members(&[1, 2, 4]).unwrap();
+        assert!(told.contains("servers 1, 2, 3") && told.contains("are 1, 2, 4"), "{told}");
+    }
+}
