@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use common::{Cluster, Connection, PATIENCE, serve_to_its_end};
+use common::{Cluster, Connection, PATIENCE, Status, serve_to_its_end};
 use coracle::client::{Client, Error, Item, Options};
 
 #[test]
@@ -124,6 +124,81 @@ fn a_server_that_lost_its_disk_follows_until_it_has_caught_up_with_all_others() 
     cluster.wait_for("the wiped server to vote again", || {
         cluster.status(forgetful).filter(|status| status["role"] == "follower")
     });
+}
+
+/// Snapshots every few hundred entries, and a log of small files.
+const SMALL: &str = "[log]\nsegment_bytes = 150000\nkeep_entries = 50\n\
+                     [snapshot]\nentries_max = 300\n\
+                     [limits]\nvalue_bytes_max = 20000\n";
+
+/// Five servers with the settings of [`SMALL`], and so many writes over 100 keys.
+fn compacted(writes: u64) -> Cluster {
+    let mut cluster = Cluster::prepare_with(SMALL);
+    cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
+    write_values(&cluster, writes);
+    cluster
+}
+
+fn write_values(cluster: &Cluster, writes: u64) {
+    let mut connection = cluster.connect(cluster.wait_for_leader()).unwrap();
+    for n in 0..writes {
+        let set = format!("set key{} 0 1000\r\n{n:01000}\r\n", n % 100);
+        let reply = connection.ask(&set).unwrap();
+        assert!(reply.starts_with("OK "), "{reply}");
+    }
+}
+
+#[test]
+fn a_log_is_compacted_and_all_come_back_from_their_snapshots() {
+    let mut cluster = compacted(2000);
+    let before = cluster.wait_for_quiet();
+    for status in &before {
+        assert!(status["snapshot_index"].parse::<u64>().unwrap() > 1000, "{status:?}");
+    }
+    for id in cluster.ids() {
+        let log_bytes = directory_bytes(&cluster.data_dir(id).join("log"));
+        let snapshots = std::fs::read_dir(cluster.data_dir(id).join("snapshot")).unwrap().count();
+        assert!(log_bytes < 1_600_000, "{log_bytes} bytes of log are left of more than 2,000,000");
+        assert!(snapshots <= 2, "{snapshots} snapshots");
+        cluster.kill(id);
+    }
+    cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
+    write_values(&cluster, 100);
+    let after = cluster.wait_for_quiet();
+    let same = |status: &Status| (status["store_digest"].clone(), status["keys"].clone());
+    assert!(after.iter().all(|status| same(status) == same(&after[0])));
+    assert_eq!(after[0]["keys"], "100");
+}
+
+#[test]
+fn a_server_that_was_away_or_lost_its_disk_is_brought_up_by_a_snapshot() {
+    let mut cluster = compacted(300);
+    let leader = cluster.wait_for_leader();
+    let followers: Vec<u64> = cluster.ids().into_iter().filter(|id| *id != leader).collect();
+    let (away, wiped) = (followers[0], followers[1]);
+    cluster.kill(away);
+    cluster.kill(wiped);
+    std::fs::remove_dir_all(cluster.data_dir(wiped)).unwrap();
+    write_values(&cluster, 2000);
+    cluster.start_server(away);
+    cluster.start_server(wiped);
+    let statuses = cluster.wait_for_quiet();
+    assert!(statuses.iter().all(|s| s["store_digest"] == statuses[0]["store_digest"]));
+    for id in [away, wiped] {
+        let log = cluster.log(id);
+        assert!(log.contains("received snapshot"), "{log}");
+        assert!(log.contains("installs snapshot"), "{log}");
+    }
+    // Both count again: they are needed for the quorum that is left.
+    let others = cluster.ids().into_iter().filter(|id| ![away, wiped].contains(id));
+    let gone: Vec<u64> = others.take(2).collect();
+    gone.iter().for_each(|id| cluster.kill(*id));
+    write_values(&cluster, 10);
+}
+
+fn directory_bytes(path: &std::path::Path) -> u64 {
+    let files = std::fs::read_dir(path).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
 }
 
 #[test]
