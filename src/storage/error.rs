@@ -79,9 +79,9 @@ pub enum StorageError {
         /// The end of the log.
         last: LogPosition,
     },
-    /// The log begins in the middle, and nothing stands for what was before.
+    /// Something is neither in the log nor in a snapshot that is whole.
     #[error(
-        "no snapshot in {} is whole and reaches entry {base}, behind which the log begins: nothing \
+        "no snapshot in {} that is whole reaches entry {base}, and the log does not hold it: nothing \
          was changed; put one back, or let this server begin anew: see `When a server refuses to \
          start` in docs/internals/log_format.md",
         path.display()
@@ -89,7 +89,7 @@ pub enum StorageError {
     SnapshotMissing {
         /// Where snapshots are.
         path: PathBuf,
-        /// The beginning of the log.
+        /// The entry that was there once.
         base: LogPosition,
     },
     /// A snapshot of another cluster lies among this server's.

@@ -1,0 +1,212 @@
+use std::path::Path;
+
+use super::*;
+use crate::kv::{Command, Operation};
+use crate::storage::StorageError;
+use crate::testing::{Crash, SimDisk};
+use crate::types::{Entry, Membership, Payload, Term};
+
+fn settings() -> Settings {
+    let servers: String = [1, 2, 3]
+        .map(|id| {
+            let (client, log) = (9000 + 2 * id, 9001 + 2 * id);
+            format!(
+                "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
+                 client_port = {client}\nlog_port = {log}\n"
+            )
+        })
+        .concat();
+    let mut settings =
+        Settings::parse(Path::new("servers.toml"), &servers, &Default::default()).unwrap();
+    // Less than a file may ask for: the entries here are small.
+    settings.log.segment_bytes = 4000;
+    settings
+}
+
+fn start(disk: &SimDisk) -> Result<Recovered, StorageError> {
+    let settings = settings();
+    recover(&settings, &settings.servers[&NodeId(1)], Box::new(disk.clone()))
+}
+
+fn entry(index: u64, term: u64) -> Entry {
+    let key = format!("key{}", index % 7).into_bytes().into();
+    let operation = Operation::Set { key, exptime: 0, value: vec![1; 100].into() };
+    let payload = Payload::Command(Command { once: None, store_bytes_max: 0, operation }.encode());
+    Entry { index: LogIndex(index), term: Term(term), stamp_ms: index * 10, payload }
+}
+
+fn at(index: u64, term: u64) -> LogPosition {
+    LogPosition { index: LogIndex(index), term: Term(term) }
+}
+
+fn membership() -> Option<(LogIndex, Membership)> {
+    Some((LogIndex(2), Membership { voters: [1, 2, 3].map(NodeId).into() }))
+}
+
+fn store(entries: u64) -> Store {
+    let mut store = Store::new();
+    (1..=entries).for_each(|index| {
+        store.apply(&entry(index, 1)).unwrap();
+    });
+    store
+}
+
+fn write_snapshot(snapshots: &Snapshots, last: LogPosition) {
+    let stamp_ms = last.index.0 * 10;
+    let cluster = "coracle".to_owned();
+    let head = SnapshotHead { cluster, last, stamp_ms, membership: membership() };
+    snapshots.write(&head, store(last.index.0).snapshot_blocks()).unwrap();
+}
+
+/// A log of so many entries of term 1, and snapshots up to these.
+fn disk_with(entries: u64, snapshots: &[u64]) -> SimDisk {
+    let disk = SimDisk::new();
+    let mut recovered = start(&disk).unwrap();
+    let hard_state = HardState { current_term: Term(1), ..recovered.hard_state };
+    recovered.storage.save_hard_state(hard_state).unwrap();
+    for index in 1..=entries {
+        recovered.storage.append(&[entry(index, 1)]).unwrap();
+    }
+    recovered.storage.sync().unwrap();
+    snapshots.iter().for_each(|index| write_snapshot(&recovered.snapshots, at(*index, 1)));
+    disk
+}
+
+fn compact(disk: &SimDisk, limit: u64) -> LogPosition {
+    start(disk).unwrap().storage.compact(LogIndex(limit)).unwrap()
+}
+
+fn snapshot_path(disk: &SimDisk, nth: usize) -> std::path::PathBuf {
+    let is_snapshot = |path: &std::path::PathBuf| path.to_string_lossy().ends_with(".snapshot");
+    disk.paths().into_iter().filter(is_snapshot).nth(nth).unwrap()
+}
+
+#[test]
+fn a_start_goes_on_from_the_newest_snapshot() {
+    let disk = disk_with(100, &[40, 80]);
+    let base = compact(&disk, 40);
+    assert!(base.index > LogIndex(0));
+    let recovered = start(&disk).unwrap();
+    assert_eq!(recovered.store, store(80));
+    assert_eq!(recovered.positions, SnapshotPositions { newest: at(80, 1), older: LogIndex(40) });
+    assert_eq!((recovered.log.runs.base(), recovered.log.runs.last()), (base, at(100, 1)));
+    assert_eq!(recovered.log.memberships, Vec::from_iter(membership()), "it is before the log");
+    assert_eq!(recovered.files[0].head.last, at(80, 1));
+}
+
+#[test]
+fn of_a_newest_snapshot_that_has_rotted_the_one_before_stands_in() {
+    let disk = disk_with(100, &[40, 80]);
+    let base = compact(&disk, 40);
+    disk.flip_bit(&snapshot_path(&disk, 1), 100, 2);
+    let recovered = start(&disk).unwrap();
+    assert_eq!(recovered.store, store(40));
+    assert_eq!(recovered.positions, SnapshotPositions { newest: at(40, 1), older: LogIndex(0) });
+    assert_eq!(recovered.log.runs.base(), base);
+    assert_eq!(recovered.snapshots.list().unwrap(), [at(40, 1)], "the other one is gone");
+}
+
+#[test]
+fn without_a_whole_snapshot_that_the_log_reaches_it_does_not_start_and_changes_nothing() {
+    for (rotten, removed) in [(vec![0, 1], vec![]), (vec![1], vec![0]), (vec![], vec![0, 1])] {
+        let disk = disk_with(100, &[40, 80]);
+        compact(&disk, 40);
+        let paths: Vec<_> = (0..2).map(|nth| snapshot_path(&disk, nth)).collect();
+        rotten.iter().for_each(|nth| disk.flip_bit(&paths[*nth], 100, 2));
+        removed.iter().for_each(|nth| disk.lose(&paths[*nth]));
+        let before = disk.paths();
+        assert!(matches!(start(&disk), Err(StorageError::SnapshotMissing { .. })));
+        assert_eq!(disk.paths(), before);
+    }
+}
+
+#[test]
+fn a_whole_log_needs_no_snapshot() {
+    let disk = disk_with(100, &[40, 80]);
+    (0..2).for_each(|nth| disk.flip_bit(&snapshot_path(&disk, nth), 100, 2));
+    let recovered = start(&disk).unwrap();
+    assert_eq!((recovered.store, recovered.log.runs.last()), (store(0), at(100, 1)));
+    assert_eq!(recovered.snapshots.list().unwrap(), []);
+}
+
+/// It was received, and acknowledged; the log was to be told next.
+#[test]
+fn nothing_stands_in_for_a_snapshot_that_the_log_does_not_reach() {
+    let disk = disk_with(20, &[10, 50]);
+    disk.flip_bit(&snapshot_path(&disk, 1), 100, 2);
+    assert!(matches!(start(&disk), Err(StorageError::SnapshotMissing { .. })));
+}
+
+/// Put back by hand from an old copy, say: the log would begin behind it.
+#[test]
+fn a_snapshot_from_before_the_beginning_of_the_log_does_not_serve() {
+    let disk = disk_with(100, &[10, 40, 80]);
+    let base = compact(&disk, 40);
+    (0..2).for_each(|_| disk.lose(&snapshot_path(&disk, 0)));
+    let snapshots = Snapshots::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    write_snapshot(&snapshots, at(5, 1));
+    assert!(base.index > LogIndex(5));
+    assert!(matches!(start(&disk), Err(StorageError::SnapshotMissing { .. })));
+    assert_eq!(snapshots.list().unwrap(), [at(5, 1)]);
+}
+
+/// The crash came when the snapshot had its name and the log had not heard of it; what
+/// the log held behind was never committed (§7).
+#[test]
+fn an_installation_that_a_crash_interrupted_is_finished() {
+    for (entries, last) in [(20, at(50, 1)), (60, at(50, 3)), (0, at(50, 1))] {
+        let disk = disk_with(entries, &[]);
+        {
+            let mut recovered = start(&disk).unwrap();
+            let hard_state = HardState { current_term: Term(3), ..recovered.hard_state };
+            recovered.storage.save_hard_state(hard_state).unwrap();
+            write_snapshot(&recovered.snapshots, last);
+        }
+        for _ in 0..2 {
+            let recovered = start(&disk).unwrap();
+            assert_eq!((recovered.log.runs.base(), recovered.log.runs.last()), (last, last));
+            assert_eq!((recovered.store, recovered.positions.newest), (store(50), last));
+            assert_eq!(
+                (recovered.log.last_stamp_ms, recovered.hard_state.current_term),
+                (500, Term(3))
+            );
+            drop(recovered.storage);
+            disk.crash(Crash::LoseUnsynced);
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_cluster_is_refused() {
+    let disk = disk_with(10, &[]);
+    let snapshots = Snapshots::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    let (cluster, last) = ("other".to_owned(), at(5, 1));
+    let head = SnapshotHead { cluster, last, stamp_ms: 50, membership: None };
+    snapshots.write(&head, store(5).snapshot_blocks()).unwrap();
+    assert!(matches!(start(&disk), Err(StorageError::OtherSnapshot { .. })));
+}
+
+#[test]
+fn a_list_of_servers_that_the_log_does_not_know_is_told_with_both() {
+    let servers: String = [1, 2, 3]
+        .map(|id| {
+            let (client, log) = (9000 + 2 * id, 9001 + 2 * id);
+            format!(
+                "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
+                 client_port = {client}\nlog_port = {log}\n"
+            )
+        })
+        .concat();
+    let path = std::path::Path::new("servers.toml");
+    let settings = Settings::parse(path, &servers, &Default::default()).unwrap();
+    let mut log = LogSummary::default();
+    assert_eq!(other_members(&settings, &log), None, "the log says nothing yet");
+    let mut members = |ids: &[u64]| {
+        let voters = ids.iter().copied().map(NodeId).collect();
+        log.memberships.push((LogIndex(2), Membership { voters }));
+        other_members(&settings, &log)
+    };
+    assert_eq!(members(&[1, 2, 3]), None);
+    let told = members(&[1, 2, 4]).unwrap();
+    assert!(told.contains("servers 1, 2, 3") && told.contains("are 1, 2, 4"), "{told}");
+}
