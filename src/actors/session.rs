@@ -15,7 +15,9 @@
 //!
 //! Bounds: it reads only while the window and the unsent output have room, so a
 //! client that sends faster than it is served, or does not read its replies, is
-//! slowed by TCP and never refused. One that takes nothing for
+//! slowed by TCP and never refused. A write that has timed out keeps its place in
+//! the window until RaftActor says what became of it: RaftActor counts it, too, and
+//! would refuse what took its place. A client that takes nothing for
 //! `write_stall_ms_max` is cut off. Much that comes at once is taken in turns with
 //! the other actors of the thread, `TURN_COMMANDS` each.
 //!
@@ -206,6 +208,8 @@ pub enum ClientReply {
     Status(NodeStatus),
     /// It was not, or may not have been, executed.
     Refused(Refusal),
+    /// What was answered [`Refusal::Pending`] is applied by now, or nobody's any more.
+    Settled,
 }
 
 /// Why a command was not answered by the store.
@@ -220,7 +224,10 @@ pub enum Refusal {
     Busy,
     /// A write whose leader lost its leadership: it may yet be executed.
     LeadershipLost,
-    /// A write that was not committed in time: it may yet be executed.
+    /// A write that was not committed in time: it may yet be executed. It keeps its
+    /// place in the window until [`ClientReply::Settled`].
+    Pending,
+    /// A read that was not confirmed in time.
     Timeout,
 }
 
@@ -275,8 +282,7 @@ impl Handler<ClientReplies> for SessionActor {
 
     fn handle(&mut self, message: ClientReplies, ctx: &mut Context<Self>) {
         for (slot, reply) in message.replies {
-            let reply = self.reply(reply);
-            if !self.window.answer(slot, reply) {
+            if !self.take_reply(slot, reply) {
                 debug!("ignored a reply that nobody waits for session={} slot={slot}", self.id.0);
             }
         }
@@ -368,7 +374,7 @@ impl SessionActor {
     }
 
     fn has_room(&self) -> bool {
-        self.window.len() < self.config.inflight_commands_max
+        self.window.held_commands() < self.config.inflight_commands_max
             && self.window.held_bytes() < self.config.inflight_bytes_max
             && self.connection.unsent_bytes() < self.config.outbound_bytes_max
             || mutant!(B76)
@@ -442,8 +448,8 @@ impl SessionActor {
     /// Ends what has come to its end; every reply is sent.
     fn close_if_done(&mut self, ctx: &mut Context<Self>) {
         match self.intake {
-            // With nothing outstanding there is room, so the input is exhausted.
-            Intake::Open | Intake::Discarding | Intake::Lingering if self.input_ended => ctx.stop(),
+            Intake::Open if self.input_ended && self.exhausted => ctx.stop(),
+            Intake::Discarding | Intake::Lingering if self.input_ended => ctx.stop(),
             Intake::Discarding => {
                 self.intake = Intake::Lingering;
                 self.connection.end_output();
@@ -455,7 +461,7 @@ impl SessionActor {
 
     /// Watches while something is outstanding; an idle session has no timer.
     fn arm_watch(&mut self, ctx: &mut Context<Self>) {
-        let outstanding = !self.window.is_empty() || self.connection.unsent_bytes() > 0;
+        let outstanding = self.window.held_commands() > 0 || self.connection.unsent_bytes() > 0;
         if self.watch.is_some() || !outstanding {
             return;
         }
@@ -466,7 +472,7 @@ impl SessionActor {
 
     fn look(&mut self, ctx: &mut Context<Self>) {
         let Some(watch) = self.watch.take() else { return };
-        if !self.window.is_empty() && !self.ports.raft.connected() {
+        if self.window.held_commands() > 0 && !self.ports.raft.connected() {
             self.end_without_raft();
         }
         self.advance(ctx);
@@ -483,13 +489,20 @@ impl SessionActor {
         self.watch = Some(watch);
     }
 
-    fn reply(&self, reply: ClientReply) -> Reply {
-        match reply {
+    /// False when nothing waits for it.
+    fn take_reply(&mut self, slot: u64, reply: ClientReply) -> bool {
+        let reply = match reply {
+            ClientReply::Settled => return self.window.settle(slot),
+            ClientReply::Refused(Refusal::Pending) => {
+                self.window.keep_place(slot);
+                Reply::Error(self.refusal(Refusal::Pending))
+            }
             ClientReply::Outcome(outcome) => outcome_reply(outcome),
             ClientReply::Answer(answer) => answer_reply(answer),
             ClientReply::Status(status) => Reply::Status(Box::new(self.status(&status))),
             ClientReply::Refused(refusal) => Reply::Error(self.refusal(refusal)),
-        }
+        };
+        self.window.answer(slot, reply)
     }
 
     fn refusal(&self, refusal: Refusal) -> ErrorReply {
@@ -502,8 +515,8 @@ impl SessionActor {
             }
             Refusal::Busy => ErrorReply::Busy,
             Refusal::LeadershipLost if mutant!(B72a) => ErrorReply::NoLeader,
-            Refusal::Timeout if mutant!(B72b) => ErrorReply::Busy,
-            Refusal::LeadershipLost | Refusal::Timeout => ErrorReply::Timeout,
+            Refusal::Pending if mutant!(B72b) => ErrorReply::Busy,
+            Refusal::LeadershipLost | Refusal::Pending | Refusal::Timeout => ErrorReply::Timeout,
         }
     }
 

@@ -199,6 +199,7 @@ fn a_leader_without_its_quorum_answers_err_timeout_in_time() {
 #[test]
 fn a_server_with_too_much_in_flight_is_busy_for_others_and_not_for_whom_it_waits() {
     let cluster = three("127.0.0.1", STUCK);
+    let mut waiting = None;
     with_stopped_followers(&cluster, |leader| {
         // One connection takes all there is, twice: it is slowed, not refused.
         let mut greedy = Raw::open(&cluster, leader);
@@ -215,15 +216,30 @@ fn a_server_with_too_much_in_flight_is_busy_for_others_and_not_for_whom_it_waits
             }
         }
         other.ask("set other 0 1 noreply\r\n1\r\nping\r\n", "PONG\r\n");
-        for _ in 0..16 {
+        for _ in 0..8 {
             let reply = greedy.line();
             if reply == "ERR_NO_LEADER\r\n" {
                 return None;
             }
             assert_eq!(reply, "ERR_TIMEOUT\r\n");
         }
+        // They may yet be executed: until then others are told so, and the rest of
+        // the greedy one's is not read.
+        other.send("set other 0 1\r\n1\r\n");
+        let reply = other.line();
+        if reply.starts_with("ERR_NO_LEADER") {
+            return None;
+        }
+        assert_eq!(reply, "ERR_BUSY\r\n");
+        waiting = Some(greedy);
         Some(())
     });
+    // The followers are back, or another leads.
+    let mut greedy = waiting.unwrap();
+    for _ in 0..8 {
+        let reply = greedy.line();
+        assert!(!reply.is_empty() && reply != "ERR_BUSY\r\n", "{reply:?}");
+    }
     let leader = cluster.wait_for_leader();
     let mut client = Raw::open(&cluster, leader);
     client.ask("set other 0 1\r\n2\r\nget other\r\n", "OK #\r\nVALUE 1\r\n2\r\n");

@@ -172,7 +172,7 @@ async fn stopping_closes_the_listener_and_lets_sessions_send_what_is_due() {
     assert_eq!(hear(&mut busy).await, (String::new(), false));
     let request = server.requests.drain().remove(0);
     request.reply_to.do_send(ClientReplies {
-        replies: vec![(request.requests[0].0, ClientReply::Refused(Refusal::Timeout))],
+        replies: vec![(request.requests[0].0, ClientReply::Refused(Refusal::Pending))],
     });
     assert_eq!(hear(&mut busy).await, ("ERR_TIMEOUT\r\n".into(), true));
     assert!(server.acceptor.connected());

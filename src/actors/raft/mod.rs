@@ -285,7 +285,7 @@ impl Handler<Applied> for RaftActor {
 
     fn handle(&mut self, message: Applied, ctx: &mut Context<Self>) {
         self.next_deadline_ms = message.next_deadline_ms;
-        self.waiting.on_applied(message.last_applied);
+        self.waiting.on_applied(message.last_applied).send();
         self.raft.on_applied(message.last_applied);
         self.flush_soon(ctx);
     }

@@ -403,7 +403,7 @@ async fn what_is_not_committed_in_time_is_answered_as_unknown() {
     }
     assert!(client.refusals().is_empty());
     f.ticks(1).await;
-    assert_eq!(client.refusals(), [refused(1, Refusal::Timeout), refused(2, Refusal::Timeout)]);
+    assert_eq!(client.refusals(), [refused(1, Refusal::Pending), refused(2, Refusal::Timeout)]);
 }
 
 #[actix::test]
@@ -437,9 +437,17 @@ async fn what_has_timed_out_counts_until_it_is_applied() {
     assert_eq!(client.refusals(), [refused(5, Refusal::Busy)]);
     f.persisted(3).await;
     f.replicated(1, 6, 0).await;
-    f.raft.do_send(Applied { last_applied: LogIndex(6), next_deadline_ms: None });
+    f.raft.do_send(Applied { last_applied: LogIndex(5), next_deadline_ms: None });
     f.request(&client, vec![(6, write())]).await;
-    assert!(client.refusals().is_empty(), "what was applied waits no longer");
+    let settled = |slot| (slot, ClientReply::Settled);
+    // What was applied waits no longer, and its session is told.
+    assert_eq!(client.refusals(), [settled(1), settled(2), settled(3)]);
+    f.replicated(2, 0, 0).await; // a follower of a later term
+    assert_eq!(
+        client.refusals(),
+        [refused(6, Refusal::LeadershipLost), settled(4)],
+        "what is lost waits no longer"
+    );
 }
 
 #[actix::test]

@@ -19,6 +19,14 @@ pub(super) struct Proposal {
     pub(super) expires_at_tick: u64,
 }
 
+/// A proposal that has timed out and is neither applied nor lost: its session is told
+/// when it is, for it holds a place of that session's window until then.
+struct Unanswerable {
+    index: LogIndex,
+    waiter: Waiter,
+    bytes: u64,
+}
+
 struct Read {
     query: Query,
     waiter: Waiter,
@@ -30,10 +38,10 @@ struct Read {
 #[derive(Default)]
 pub(super) struct Waiting {
     proposals: BTreeMap<LogIndex, Proposal>,
-    /// Those whose client was told that their time is over, and their bytes: they are in
-    /// the log and in memory until they are applied, and count until then. Else a quorum
-    /// that is slower than the clients lets the log's end run away from it.
-    unanswerable: VecDeque<(LogIndex, u64)>,
+    /// Those whose client was told that their time is over: they are in the log and in
+    /// memory until they are applied, and count until then. Else a quorum that is slower
+    /// than the clients lets the log's end run away from it.
+    unanswerable: VecDeque<Unanswerable>,
     proposal_bytes: u64,
     reads: BTreeMap<ReadToken, Read>,
     last_token: u64,
@@ -93,14 +101,20 @@ impl Waiting {
     }
 
     /// Nothing up to `last_applied` waits to be applied.
-    pub(super) fn on_applied(&mut self, last_applied: LogIndex) {
-        while let Some((index, bytes)) = self.unanswerable.front()
-            && *index <= last_applied
-        {
-            self.proposal_bytes -= bytes;
-            self.unanswerable.pop_front();
-        }
+    pub(super) fn on_applied(&mut self, last_applied: LogIndex) -> Replies {
+        let settled = self.unanswerable.partition_point(|entry| entry.index <= last_applied);
+        let mut replies = Replies::default();
+        self.settle(settled, &mut replies);
         self.forget_sessions_up_to(last_applied);
+        replies
+    }
+
+    /// The first `count` of `unanswerable` hold memory no longer.
+    fn settle(&mut self, count: usize, replies: &mut Replies) {
+        for Unanswerable { waiter, bytes, .. } in self.unanswerable.drain(..count) {
+            self.proposal_bytes -= bytes;
+            replies.add(waiter, ClientReply::Settled);
+        }
     }
 
     fn forget_sessions_up_to(&mut self, last_applied: LogIndex) {
@@ -118,8 +132,9 @@ impl Waiting {
             && first.expires_at_tick <= tick
         {
             if let Some(proposal) = self.proposals.remove(&index) {
-                self.unanswerable.push_back((index, proposal.bytes));
-                replies.add(proposal.waiter, ClientReply::Refused(Refusal::Timeout));
+                let Proposal { waiter, bytes, .. } = proposal;
+                replies.add(waiter.clone(), ClientReply::Refused(Refusal::Pending));
+                self.unanswerable.push_back(Unanswerable { index, waiter, bytes });
             }
         }
         while let Some(first) = self.reads.first_entry()
@@ -143,9 +158,7 @@ impl Waiting {
                 replies.add(proposal.waiter, ClientReply::Refused(Refusal::LeadershipLost));
             }
         }
-        for (_, bytes) in self.unanswerable.drain(..) {
-            self.proposal_bytes -= bytes;
-        }
+        self.settle(self.unanswerable.len(), &mut replies);
         self.last_proposed.clear();
         replies
     }

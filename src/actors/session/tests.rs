@@ -227,7 +227,8 @@ async fn every_result_is_told_in_the_words_of_the_protocol() {
         ),
         (write, refused(Refusal::Busy), "ERR_BUSY\r\n"),
         (write, refused(Refusal::LeadershipLost), "ERR_TIMEOUT\r\n"),
-        (write, refused(Refusal::Timeout), "ERR_TIMEOUT\r\n"),
+        ("get k\r\n", refused(Refusal::Timeout), "ERR_TIMEOUT\r\n"),
+        (write, refused(Refusal::Pending), "ERR_TIMEOUT\r\n"),
         (write, refused(Refusal::NotLeader { leader_id: None }), "ERR_NO_LEADER\r\n"),
         (
             write,
@@ -521,6 +522,30 @@ async fn input_that_waited_for_room_is_still_served_after_a_half_close() {
     }
     assert!(client.hear().await.ends_with("END\r\nVALUE 1\r\n3\r\n"));
     assert!(client.is_closed().await);
+}
+
+/// RaftActor counts it still: what took its place would be refused as busy.
+#[actix::test]
+async fn what_has_timed_out_keeps_its_place_until_it_is_settled() {
+    let (mut client, raft) = connect(SessionConfig { inflight_commands_max: 2, ..config() });
+    client.say("set k 0 1\r\n1\r\nget k\r\nset k 0 1\r\n2\r\nget k\r\nping\r\n").await;
+    client.hang_up();
+    let requests = take(&raft);
+    answer(&client, requests[0].0, refused(Refusal::Pending));
+    settle().await;
+    assert!(take(&raft).is_empty(), "the window is full: a write and a read");
+    answer(&client, requests[1].0, refused(Refusal::Timeout));
+    assert_eq!(client.hear().await, "ERR_TIMEOUT\r\nERR_TIMEOUT\r\n");
+    let second = take(&raft);
+    assert_eq!(second.len(), 1, "a read leaves its place");
+    answer(&client, second[0].0, refused(Refusal::Pending));
+    assert_eq!(client.hear().await, "ERR_TIMEOUT\r\n");
+    assert!(take(&raft).is_empty() && !client.is_closed().await, "there is input left");
+    answer(&client, requests[0].0, ClientReply::Settled);
+    settle().await;
+    answer(&client, take(&raft)[0].0, value("2"));
+    assert_eq!(client.hear().await, "VALUE 1\r\n2\r\nPONG\r\n");
+    assert!(client.is_closed().await, "nobody needs to hear of the other");
 }
 
 #[actix::test]

@@ -6,7 +6,7 @@
 //! overwritten it, so a reply counts from the moment its read is sent: first
 //! with what it is expected to weigh, then with what it does.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::protocol::Reply;
 
@@ -26,7 +26,10 @@ pub(super) struct Window {
     queue: VecDeque<Slot>,
     /// The number of the slot at the front.
     first_slot: u64,
-    /// The sum of `bytes` over the queue.
+    /// Writes whose client was told that they timed out, and that may yet be applied;
+    /// with what they cost.
+    unsettled: BTreeMap<u64, usize>,
+    /// The sum of `bytes` over the queue and of those in `unsettled`.
     held_bytes: usize,
     /// What the next `get` is expected to bring.
     read_bytes: usize,
@@ -45,7 +48,13 @@ impl Window {
     /// An empty window. Until replies tell otherwise, every value is expected
     /// to be as long as `value_bytes_max`.
     pub(super) fn new(value_bytes_max: usize) -> Window {
-        Window { queue: VecDeque::new(), first_slot: 0, held_bytes: 0, read_bytes: value_bytes_max }
+        Window {
+            queue: VecDeque::new(),
+            first_slot: 0,
+            unsettled: BTreeMap::new(),
+            held_bytes: 0,
+            read_bytes: value_bytes_max,
+        }
     }
 
     /// True when every command is answered.
@@ -53,9 +62,10 @@ impl Window {
         self.queue.is_empty()
     }
 
-    /// Commands that are not answered, or wait behind one that is not.
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
+    /// Commands that are not answered, or wait behind one that is not, or are not
+    /// settled.
+    pub(super) fn held_commands(&self) -> usize {
+        self.queue.len() + self.unsettled.len()
     }
 
     /// What they cost.
@@ -113,6 +123,24 @@ impl Window {
         true
     }
 
+    /// The answer that comes next does not end the command: it costs what it costs
+    /// until [`Window::settle`].
+    pub(super) fn keep_place(&mut self, slot: u64) {
+        let at = slot.checked_sub(self.first_slot).and_then(|at| usize::try_from(at).ok());
+        let waiting = at.and_then(|at| self.queue.get(at)).filter(|slot| slot.reply.is_none());
+        if let Some(waiting) = waiting {
+            self.held_bytes += waiting.bytes;
+            self.unsettled.insert(slot, waiting.bytes);
+        }
+    }
+
+    /// What became of it is known. False when nothing waits for that.
+    pub(super) fn settle(&mut self, slot: u64) -> bool {
+        let bytes = self.unsettled.remove(&slot);
+        self.held_bytes -= bytes.unwrap_or_default();
+        bytes.is_some()
+    }
+
     fn first_unanswered_slot(&self) -> u64 {
         let answered = self.queue.iter().take_while(|waiting| waiting.reply.is_some());
         self.first_slot + answered.count() as u64
@@ -151,6 +179,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::protocol::ErrorReply;
 
     fn value(bytes: usize) -> Reply {
         Reply::Value(Bytes::from(vec![b'v'; bytes]))
@@ -182,6 +211,23 @@ mod tests {
         assert_eq!(window.pop_due(), Some(Some(Reply::Deleted)));
         assert!(!window.answer(slot, Reply::Pong), "answered after it left");
         assert_eq!(window.held_bytes(), 0);
+    }
+
+    #[test]
+    fn what_has_timed_out_costs_until_it_is_settled() {
+        let mut window = Window::new(1024);
+        let slot = window.open_write(100, false);
+        let cost = window.held_bytes();
+        window.keep_place(slot);
+        assert!(window.answer(slot, Reply::Error(ErrorReply::Timeout)));
+        assert!(window.pop_due().is_some());
+        assert_eq!((window.is_empty(), window.held_commands()), (true, 1));
+        assert_eq!(window.held_bytes(), cost);
+        assert!(window.settle(slot));
+        assert!(!window.settle(slot), "settled twice");
+        assert_eq!((window.held_commands(), window.held_bytes()), (0, 0));
+        window.keep_place(slot);
+        assert_eq!(window.held_commands(), 0, "nothing waits for that");
     }
 
     #[test]
