@@ -1,0 +1,92 @@
+//! What a snapshot of a million keys costs the store that goes on meanwhile: how long
+//! an `apply` takes at the most without and with one being written on another thread.
+//!
+//! ```sh
+//! cargo bench --bench snapshot
+//! ```
+//!
+//! The machine's own hiccups are in both figures; the ratio tells.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use coracle::kv::{Command, Operation, Store, StoreLoader};
+use coracle::types::{Entry, LogIndex, Payload, Term};
+
+const KEYS: u64 = 1_000_000;
+const VALUE_BYTES: usize = 100;
+/// Commands to apply while nothing else happens; with a snapshot it is as many as fit.
+const QUIET: u64 = 1_000_000;
+
+fn set(index: u64) -> Entry {
+    // Spread over the keys, so that each write copies another path of the tree.
+    let key = format!("{:08}", index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS);
+    let value = Bytes::from(vec![b'v'; VALUE_BYTES]);
+    let operation = Operation::Set { key: key.into_bytes().into(), exptime: 0, value };
+    let command = Command { once: None, store_bytes_max: 0, operation };
+    let payload = Payload::Command(command.encode());
+    Entry { index: LogIndex(index), term: Term(1), stamp_ms: 0, payload }
+}
+
+/// How long each call takes, sorted.
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn print(mut self, what: &str) {
+        self.0.sort_unstable();
+        let at = |part: f64| self.0[((self.0.len() - 1) as f64 * part) as usize];
+        println!(
+            "{what:28} {:>9} calls   p50 {:>9.1?}   p99.9 {:>9.1?}   p99.99 {:>9.1?}   max {:>9.1?}",
+            self.0.len(),
+            at(0.5),
+            at(0.999),
+            at(0.9999),
+            at(1.0)
+        );
+    }
+}
+
+fn apply_while(store: &mut Store, mut goes_on: impl FnMut(u64) -> bool) -> Times {
+    let mut times = Vec::new();
+    while goes_on(times.len() as u64) {
+        let entry = set(store.last_applied().next().0);
+        let begin = Instant::now();
+        store.apply(&entry).expect("a set is always known");
+        times.push(begin.elapsed());
+    }
+    Times(times)
+}
+
+fn main() {
+    let mut store = Store::new();
+    while store.keys() < KEYS * 99 / 100 {
+        let entry = set(store.last_applied().next().0);
+        store.apply(&entry).expect("a set is always known");
+    }
+    println!("{} keys of 8 bytes, values of {VALUE_BYTES} bytes", store.keys());
+    apply_while(&mut store, |done| done < QUIET).print("apply, no snapshot");
+
+    let begin = Instant::now();
+    let moment = store.clone();
+    println!("clone                        {:.1?}", begin.elapsed());
+    let writer = std::thread::spawn(move || {
+        let begin = Instant::now();
+        let blocks: Vec<Vec<u8>> = moment.snapshot_blocks().collect();
+        (blocks, begin.elapsed())
+    });
+    apply_while(&mut store, |_| !writer.is_finished()).print("apply, during a snapshot");
+    let (blocks, encoding) = writer.join().expect("nothing panics there");
+    let bytes: usize = blocks.iter().map(Vec::len).sum();
+    println!("encode                       {encoding:.1?} for {bytes} bytes");
+
+    let begin = Instant::now();
+    let mut loader = StoreLoader::new();
+    for block in &blocks {
+        loader.load(block).expect("it was just made");
+    }
+    let loaded = loader.finish().expect("it was just made");
+    println!("load                         {:.1?}", begin.elapsed());
+    let begin = Instant::now();
+    drop(loaded);
+    println!("drop                         {:.1?}", begin.elapsed());
+}
