@@ -1,36 +1,40 @@
 //! `bench`: loads the cluster through its client protocol, and measures.
 //!
 //! A closed loop: every connection keeps `--pipeline` commands in flight and sends
-//! the next as soon as one is answered. It shares the machine with what it
-//! measures, often enough, so it is cheap: one thread, the protocol as it is, and
-//! nothing is allocated for a command.
+//! the next as soon as one is answered. With `--rate` it is an open loop: commands
+//! have their times, whatever became of those before ([`schedule`]). It shares the
+//! machine with what it measures, often enough, so it is cheap: one thread, the
+//! protocol as it is, and nothing is allocated for a command.
 
+mod chart;
 mod connection;
+mod drawing;
 mod floor;
+mod leader;
+mod progress;
 mod reply;
 mod report;
+mod schedule;
 mod workload;
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, value_parser};
-use coracle::client::status_of;
 use coracle::config::Settings;
 use futures_util::future::join_all;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::{sleep, timeout};
 
-use self::connection::{Input, Run};
-use self::reply::{Malformed, Outcome};
+use self::chart::{Chart, XMarks, YScale};
+use self::connection::{Beats, Client, Run, slow_count};
+use self::progress::{Progress, TELL_INTERVAL};
 use self::report::Recorder;
-use self::workload::{Workload, put_read};
-use super::{ConfigFile, Failure, block_on, print};
+use self::schedule::Schedule;
+use self::workload::{Distribution, Workload};
+use super::{ConfigFile, Failure, block_on, print, usage};
 
 #[derive(Args, Debug)]
 pub struct BenchCommand {
@@ -60,6 +64,9 @@ pub struct BenchCommand {
         value_parser = value_parser!(u64).range(1..=10_000_000),
     )]
     keys: u64,
+    /// Which keys are chosen how often
+    #[arg(long, value_name = "HOW", default_value = "uniform")]
+    distribution: Distribution,
     /// Bytes of a value
     #[arg(
         long,
@@ -76,6 +83,19 @@ pub struct BenchCommand {
         value_parser = value_parser!(u32).range(0..=100),
     )]
     read_percent: u32,
+    /// Commands a second, on all connections together, at times of their own: latencies count from
+    /// those, and a connection whose pipeline is full sends them later
+    #[arg(long, value_name = "R", value_parser = rate)]
+    rate: Option<f64>,
+    /// How many of a hundred connections read their replies slowly, of more commands at a time;
+    /// they are counted apart, and no part of --rate or --count
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0,
+        value_parser = value_parser!(u64).range(0..=99),
+    )]
+    slow_percent: u64,
     /// How long to measure
     #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
     duration_s: f64,
@@ -91,36 +111,54 @@ pub struct BenchCommand {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
+    /// Draw the distribution of the latencies into an SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Draw the points that standard input lists, as drawing.rs says
+    #[arg(long, value_name = "FILE", hide = true)]
+    chart: Option<PathBuf>,
     /// Measure what a disk and a socket take by themselves instead, with a file in DIR
     #[arg(long, value_name = "DIR", hide = true)]
     floor: Option<PathBuf>,
 }
 
-/// Between two looks for a leader.
-const LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// How long one server may take to say how it is.
-const STATUS_PATIENCE: Duration = Duration::from_secs(1);
 /// At the end the commands in flight are waited for, but no longer.
 const DRAIN: Duration = Duration::from_secs(2);
-/// So much is in flight while the keys are written before the run.
-const FILL_BYTES: usize = 64 * 1024;
+/// Open files beside the connections: the standard ones, the runtime's, a few to ask for a leader.
+const FILES_BESIDE: u64 = 32;
 
 impl BenchCommand {
     pub fn run(self) -> Result<(), Failure> {
         if let Some(dir) = &self.floor {
             return print(floor::measure(dir)?.as_bytes());
         }
+        if let Some(file) = &self.chart {
+            return Ok(fs::write(
+                file,
+                drawing::draw(&std::io::read_to_string(std::io::stdin())?)?,
+            )?);
+        }
         let settings = self.file.load()?;
+        // Before the load, which may be long.
+        allow_files(self.clients + FILES_BESIDE)?;
+        if let Some(plot) = &self.plot {
+            fs::write(plot, "").map_err(|error| usage(format!("{}: {error}", plot.display())))?;
+        }
         let recorder = block_on(self.load(&settings))??;
+        if let Some(plot) = &self.plot {
+            fs::write(plot, self.chart_of(&recorder).svg())?;
+        }
         print(if self.json { recorder.json() } else { recorder.text() }.as_bytes())
     }
 
     async fn load(&self, settings: &Settings) -> Result<Recorder, Failure> {
+        let progress = Progress::new();
         let servers: Vec<String> =
             settings.servers.values().map(|server| server.client_address()).collect();
-        let workload = Workload::new(self.keys, self.value_bytes as usize, self.read_percent);
+        let value_bytes = self.value_bytes as usize;
+        let workload = Workload::new(self.keys, self.distribution, value_bytes, self.read_percent);
         let patience = Duration::from_millis(self.timeout_ms);
-        let leader = timeout(patience, find_ready_leader(&servers, &workload))
+        let leader = timeout(patience, leader::find_ready_leader(&servers, &workload, &progress))
             .await
             .map_err(|_| unavailable("no server says that it leads, and takes commands"))?;
         let run = Run {
@@ -130,35 +168,106 @@ impl BenchCommand {
             servers,
             target: RefCell::new(leader),
             left: Cell::new(u64::MAX),
+            beats: self.rate.map(|rate| self.beats(rate)),
         };
-        let clients = join_all((0..self.clients).map(async |number| {
-            // Other commands on every connection, but the same in every run.
-            run.client(&mut StdRng::seed_from_u64(number)).await;
-        }));
+        let clients = join_all(
+            (0..self.clients).map(|number| run.client(Client::new(number, self.slow_percent))),
+        );
         tokio::select! {
-            _ = clients => run.recorder.borrow_mut().end(Instant::now()),
-            () = self.conduct(&run) => {}
+            _ = clients => self.end(&run),
+            () = self.conduct(&run, &progress) => {}
+            () = run.keep_time() => {}
         }
         Ok(run.recorder.into_inner())
     }
 
+    fn beats(&self, rate: f64) -> Beats {
+        let connections = self.clients - slow_count(self.clients, self.slow_percent);
+        Beats::new(Schedule::new(Instant::now(), rate, connections), connections)
+    }
+
     /// Begins and ends the measurement.
-    async fn conduct(&self, run: &Run) {
+    async fn conduct(&self, run: &Run, progress: &Progress) {
+        progress.waiting("warming up");
         sleep(Duration::from_secs_f64(self.warmup_s)).await;
-        run.recorder.borrow_mut().begin(Instant::now());
-        match self.count {
-            Some(count) => {
-                run.left.set(count);
-                std::future::pending().await
+        let begin = Instant::now();
+        run.recorder.borrow_mut().begin(begin);
+        run.left.set(self.count.unwrap_or(u64::MAX));
+        let duration = Duration::from_secs_f64(self.duration_s);
+        loop {
+            let elapsed = begin.elapsed();
+            let counts = run.recorder.borrow().so_far();
+            let (done, all) = match self.count {
+                Some(count) => (counts.0 + counts.1, count),
+                None => (elapsed.as_millis() as u64, duration.as_millis() as u64),
+            };
+            progress.doing("measuring", done, all);
+            progress.counted(counts, elapsed);
+            let rest = duration.saturating_sub(elapsed);
+            if self.count.is_none() && rest.is_zero() {
+                break;
             }
-            None => {
-                sleep(Duration::from_secs_f64(self.duration_s)).await;
-                run.recorder.borrow_mut().end(Instant::now());
-                run.left.set(0);
-                sleep(DRAIN).await;
-            }
+            let pause = if self.count.is_none() { rest.min(TELL_INTERVAL) } else { TELL_INTERVAL };
+            sleep(pause).await;
+        }
+        self.end(run);
+        run.stop();
+        sleep(DRAIN).await;
+    }
+
+    /// The measurement is over, if it was not already.
+    fn end(&self, run: &Run) {
+        let now = Instant::now();
+        let mut recorder = run.recorder.borrow_mut();
+        recorder.end(now);
+        // With a count all are answered.
+        if let (Some(beats), None) = (&run.beats, self.count) {
+            recorder.due(beats.schedule.due_count(now));
         }
     }
+
+    fn chart_of(&self, recorder: &Recorder) -> Chart {
+        let clients = match (self.clients, self.pipeline) {
+            (1, 1) => "1 client".to_owned(),
+            (clients, 1) => format!("{clients} clients"),
+            (clients, pipeline) => format!("{clients} clients x {pipeline} in flight"),
+        };
+        let rate = self.rate.map(|rate| format!(", {rate} a second")).unwrap_or_default();
+        Chart {
+            title: format!("Latency, {clients}{rate}"),
+            x_label: "percentile".into(),
+            y_label: "ms".into(),
+            x_marks: XMarks::Percentiles,
+            y_scale: YScale::Linear,
+            series: recorder.curves(),
+        }
+    }
+}
+
+/// Raises the limit of open files as far as the system lets us.
+fn allow_files(wanted: u64) -> Result<(), Failure> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let is_enough = limit.maximum.is_none_or(|maximum| maximum >= wanted);
+    if is_enough && setrlimit(Resource::Nofile, raised).is_ok() {
+        return Ok(());
+    }
+    let maximum = limit.maximum.unwrap_or(u64::MAX);
+    Err(usage(format!(
+        "--clients: so many need {wanted} open files, and this process may have {maximum}: \
+         raise it with ulimit -n"
+    )))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
+    if !(0.01..=10_000_000.0).contains(&rate) {
+        return Err("it is not between 0.01 and 10000000".into());
+    }
+    Ok(rate)
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -167,88 +276,6 @@ fn seconds(text: &str) -> Result<f64, String> {
         return Err("it is not between 0 and 86400".into());
     }
     Ok(seconds)
-}
-
-/// Asks until there is one.
-async fn find_leader(servers: &[String]) -> String {
-    loop {
-        let asked = servers.iter().map(async |address| {
-            let status = status_of(address, STATUS_PATIENCE).await.ok()?;
-            let leads = status.get("role") == Some("leader");
-            leads.then(|| (status.number("term"), address.clone()))
-        });
-        // A deposed leader may not know it yet: the highest term counts.
-        if let Some((_, leader)) = join_all(asked).await.into_iter().flatten().max() {
-            return leader;
-        }
-        sleep(LOOK_INTERVAL).await;
-    }
-}
-
-/// A leader that has the keys to be read, if any are.
-async fn find_ready_leader(servers: &[String], workload: &Workload) -> String {
-    loop {
-        let leader = find_leader(servers).await;
-        // What fails may be a leader that has just lost its leadership.
-        if !workload.has_reads() || fill(&leader, workload).await.is_ok() {
-            return leader;
-        }
-        sleep(LOOK_INTERVAL).await;
-    }
-}
-
-/// Writes every key once, unless the last of them is there.
-async fn fill(leader: &str, workload: &Workload) -> io::Result<()> {
-    let mut stream = TcpStream::connect(leader).await?;
-    stream.set_nodelay(true)?;
-    let mut input = Input::default();
-    let mut output = Vec::new();
-    put_read(workload.keys() - 1, &mut output);
-    if exchange(&mut stream, &mut input, &output, 1).await? {
-        return Ok(());
-    }
-    let mut key = 0;
-    while key < workload.keys() {
-        output.clear();
-        let first = key;
-        while key < workload.keys() && output.len() < FILL_BYTES {
-            workload.put_write(key, &mut output);
-            key += 1;
-        }
-        exchange(&mut stream, &mut input, &output, key - first).await?;
-    }
-    Ok(())
-}
-
-/// Sends `commands` commands and waits for their replies; true when every key
-/// was found.
-async fn exchange(
-    stream: &mut TcpStream,
-    input: &mut Input,
-    output: &[u8],
-    commands: u64,
-) -> io::Result<bool> {
-    stream.write_all(output).await?;
-    let mut all_found = true;
-    let mut answered = 0;
-    while answered < commands {
-        input.read(stream).await?;
-        while let Some(outcome) = input.next().map_err(|Malformed| malformed())? {
-            answered += 1;
-            match outcome {
-                Outcome::Done => {}
-                Outcome::NotFound => all_found = false,
-                Outcome::Redirect(_) | Outcome::Error(_) => {
-                    return Err(io::Error::other("it does not lead, or takes no commands"));
-                }
-            }
-        }
-    }
-    Ok(all_found)
-}
-
-fn malformed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "this is no server of ours")
 }
 
 fn unavailable(reason: &str) -> Failure {

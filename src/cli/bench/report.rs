@@ -1,4 +1,4 @@
-//! What a run has measured: latencies, errors, outages.
+//! What a run has measured: latencies, errors by kind, outages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -6,11 +6,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
+use super::chart::Series;
 use super::workload::Kind;
 
 /// Latencies are kept to a thousandth of themselves, up to this.
 const LATENCY_US_MAX: u64 = 60_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
+/// Points of a curve from one percentile to where half as many are beyond.
+const STEPS_A_HALVING: u32 = 10;
 
 /// Takes down what happens. Only what is answered between [`Recorder::begin`] and
 /// [`Recorder::end`] counts, but for outages, which count always.
@@ -21,6 +24,12 @@ pub struct Recorder {
     outages: Vec<Outage>,
     /// Answered outside the measurement.
     uncounted: u64,
+    /// Executed for connections that read slowly, which are in nothing else.
+    slow: u64,
+    /// Of an open loop: how many were due by the end and not answered.
+    unanswered: Option<u64>,
+    /// All that were answered, in or outside the measurement, executed or not.
+    answered: u64,
     span: Option<Span>,
     last_done: Instant,
     /// After an error, until the next command is executed.
@@ -53,6 +62,9 @@ impl Recorder {
             errors: BTreeMap::new(),
             outages: Vec::new(),
             uncounted: 0,
+            slow: 0,
+            unanswered: None,
+            answered: 0,
             span: None,
             last_done: Instant::now(),
             is_out: false,
@@ -78,6 +90,7 @@ impl Recorder {
             self.outages.push(Outage { duration: now - self.last_done, until });
         }
         self.last_done = now;
+        self.answered += 1;
         if !self.is_measuring() {
             self.uncounted += 1;
             return;
@@ -89,9 +102,23 @@ impl Recorder {
         histogram.saturating_record((now - sent).as_micros() as u64);
     }
 
+    /// A command was executed for a connection that reads slowly.
+    pub fn done_slowly(&mut self) {
+        if self.is_measuring() {
+            self.slow += 1;
+        }
+    }
+
+    /// It was an open loop, and by its end so many commands were due, since its
+    /// beginning. To be said at the end.
+    pub fn due(&mut self, count: u64) {
+        self.unanswered.get_or_insert(count.saturating_sub(self.answered));
+    }
+
     /// A command was refused, or a connection lost.
     pub fn failed(&mut self, error: &str) {
         self.is_out = true;
+        self.answered += 1;
         if self.is_measuring() {
             match self.errors.get_mut(error) {
                 Some(count) => *count += 1,
@@ -118,6 +145,28 @@ impl Recorder {
         if seconds > 0.0 { self.done_count() as f64 / seconds } else { 0.0 }
     }
 
+    /// Executed so far, and errors, of the measurement.
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.done_count(), self.errors.values().sum())
+    }
+
+    /// For each kind its percentiles: x is 1 / (1 - p), y the latency in ms.
+    pub fn curves(&self) -> Vec<Series> {
+        let curve = |histogram: &Histogram<u64>| {
+            let least = [(1.0, ms(histogram.min()))];
+            let steps = histogram.iter_quantiles(STEPS_A_HALVING).map(|step| {
+                let beyond = 1.0 - step.quantile_iterated_to();
+                // At the last one nothing is beyond: a single one is the best that is known.
+                let share = beyond.max(1.0 / histogram.len() as f64);
+                (1.0 / share, ms(step.value_iterated_to()))
+            });
+            least.into_iter().chain(steps).collect()
+        };
+        let series =
+            |(name, histogram)| Series { name: String::from(name), points: curve(histogram) };
+        self.kinds().map(series).collect()
+    }
+
     fn kinds(&self) -> impl Iterator<Item = (&'static str, &Histogram<u64>)> {
         [("reads", &self.reads), ("writes", &self.writes)]
             .into_iter()
@@ -135,9 +184,15 @@ impl Recorder {
         for (name, histogram) in self.kinds() {
             let _ = write!(text, "{name:<7}{:>9}  ", histogram.len());
             for (label, us) in latencies(histogram) {
-                let _ = write!(text, " {label} {:.3} ms", us as f64 / 1000.0);
+                let _ = write!(text, " {label} {:.3} ms", ms(us));
             }
             text.push('\n');
+        }
+        if self.slow > 0 {
+            let _ = writeln!(text, "slow   {:>9}   not among the above", self.slow);
+        }
+        if let Some(count) = self.unanswered {
+            let _ = writeln!(text, "unanswered {count:>5}   of those that were due");
         }
         for (error, count) in &self.errors {
             let _ = writeln!(text, "errors {count:>9}   {error}");
@@ -161,6 +216,10 @@ impl Recorder {
             let (count, latencies) = (histogram.len(), latencies.join(","));
             members.push(format!("\"{name}\":{{\"commands\":{count},{latencies}}}"));
         }
+        members.push(format!("\"slow_commands\":{}", self.slow));
+        if let Some(count) = self.unanswered {
+            members.push(format!("\"unanswered\":{count}"));
+        }
         let errors = self.errors.iter().map(|(error, count)| format!("{error:?}:{count}"));
         members.push(format!("\"errors\":{{{}}}", errors.collect::<Vec<_>>().join(",")));
         let outages = self.outages.iter().map(|Outage { duration, until }| {
@@ -170,6 +229,10 @@ impl Recorder {
         members.push(format!("\"outages\":[{}]", outages.collect::<Vec<_>>().join(",")));
         format!("{{{}}}\n", members.join(","))
     }
+}
+
+fn ms(us: u64) -> f64 {
+    us as f64 / 1000.0
 }
 
 fn latencies(histogram: &Histogram<u64>) -> [(&'static str, u64); 5] {
@@ -240,6 +303,54 @@ mod tests {
     }
 
     #[test]
+    fn slow_connections_are_counted_by_themselves() {
+        let mut run = Run::new();
+        run.recorder.done_slowly();
+        run.recorder.begin(run.now);
+        run.done_after_ms(Kind::Write, 10);
+        run.recorder.done_slowly();
+        run.recorder.end(run.now);
+        run.recorder.done_slowly();
+        let json = run.recorder.json();
+        assert!(json.contains(r#""commands":1,"#), "{json}");
+        assert!(json.contains(r#""slow_commands":1,"#), "{json}");
+    }
+
+    #[test]
+    fn what_was_due_and_is_not_answered_is_told() {
+        let mut run = Run::new();
+        run.done_after_ms(Kind::Write, 10);
+        run.recorder.begin(run.now);
+        run.done_after_ms(Kind::Write, 10);
+        run.recorder.failed("ERR_BUSY");
+        run.recorder.end(run.now);
+        assert!(!run.recorder.json().contains("unanswered"), "only an open loop has any");
+        run.recorder.due(8);
+        run.done_after_ms(Kind::Write, 10);
+        run.recorder.due(9);
+        let json = run.recorder.json();
+        assert!(json.contains(r#""unanswered":5,"#), "{json}");
+    }
+
+    #[test]
+    fn a_curve_goes_from_the_least_to_the_greatest() {
+        let mut run = Run::new();
+        run.recorder.begin(run.now);
+        for ms in 1..=1000 {
+            run.done_after_ms(Kind::Read, ms);
+        }
+        let curves = run.recorder.curves();
+        let [reads] = &curves[..] else { panic!("only reads were recorded") };
+        let near = |value: f64, wanted: f64| (value / wanted - 1.0).abs() < 0.01;
+        assert!(near(reads.points[0].0, 1.0) && near(reads.points[0].1, 1.0), "{reads:?}");
+        let last = reads.points[reads.points.len() - 1];
+        assert!(near(last.0, 1000.0) && near(last.1, 1000.0), "{last:?}");
+        let half = reads.points.iter().find(|(x, _)| near(*x, 2.0)).expect("the median is a step");
+        assert!(near(half.1, 500.0), "{half:?}");
+        assert!(reads.points.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1), "{reads:?}");
+    }
+
+    #[test]
     fn an_outage_lasts_from_the_last_success_to_the_next() {
         let mut run = Run::new();
         run.recorder.begin(run.now);
@@ -264,7 +375,7 @@ mod tests {
         assert_eq!(
             recorder.json(),
             "{\"seconds\":0.000000,\"commands\":0,\"commands_uncounted\":0,\"per_second\":0.0,\
-             \"errors\":{},\"outages\":[]}\n"
+             \"slow_commands\":0,\"errors\":{},\"outages\":[]}\n"
         );
     }
 }
