@@ -1,46 +1,60 @@
 #!/usr/bin/env bash
 # Measures a fresh cluster of five servers on this machine: throughput, latency, what
-# it costs, and how long it is out when its leader is killed.
+# it costs, and how long it is out when its leader is killed. On demand beside etcd.
 set -euo pipefail
 
 usage() {
     cat <<'USAGE'
-usage: scripts/bench.sh [--seconds S] [--rounds R] [--kills N] [--binary FILE]
-                        [--write-docs] [--help]
+usage: scripts/bench.sh [--seconds S] [--rounds R] [--kills N] [--quick] [--binary FILE]
+                        [--against etcd] [--write-docs] [--help]
+       scripts/bench.sh --failover N [--stop] [--against etcd] [--binary FILE]
 
 Starts five servers in a temporary directory, loads them with `coracle bench` (values of
-256 bytes, 10,000 keys of 8 bytes) and prints a table, then kills the leader under load a
-number of times, then restarts all of them. Nothing is left behind.
+256 bytes, 10,000 keys of 8 bytes) and prints a table; then, on fresh servers with 100,000
+entries, restarts all of them, and kills the leader under load a number of times. Nothing
+is left behind.
 
   --seconds S    how long each load lasts (3)
   --rounds R     how often all loads are run; the medians are printed (3)
   --kills N      how often the leader is killed (10)
+  --quick        loads of 0.5 s, one round, 2 kills, 10,000 entries: to see that it works
   --binary FILE  the servers' binary, if not the release build of these sources
+  --against etcd the same with five members of etcd, by turns with ours, and the ratios;
+                 without etcd on PATH it says so and measures ours
   --write-docs   also put the tables into docs/performance.md
+  --failover N   only kill the leader under load, so many times, and print all times from
+                 the kill to the first put that another server acknowledges
+  --stop         stop it instead (SIGSTOP): its connections stay, and nothing is reset
   --help         this text
 USAGE
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+program=bench
+# shellcheck source=scripts/lib/cluster.sh
+. "$root/scripts/lib/cluster.sh"
+# shellcheck source=scripts/lib/etcd.sh
+. "$root/scripts/lib/etcd.sh"
+
 seconds=3
 rounds=3
 kills=10
-binary=
+entries=100000
+against=
 write_docs=no
-
-fail() {
-    printf 'bench: %s\n' "$*" >&2
-    exit 2
-}
+failover=
+signal=KILL
 
 while [ $# -gt 0 ]; do
     case $1 in
-        --seconds | --rounds | --kills | --binary)
+        --seconds | --rounds | --kills | --binary | --against | --failover)
             [ $# -ge 2 ] || fail "$1 needs a value"
             declare "${1#--}=$2"
             shift
             ;;
+        --quick) seconds=0.5 rounds=1 kills=2 entries=10000 ;;
         --write-docs) write_docs=yes ;;
+        --stop) signal=STOP ;;
         --help)
             usage
             exit 0
@@ -49,98 +63,31 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+case $against in
+    '' | etcd) ;;
+    *) fail "--against knows etcd, not $against" ;;
+esac
+if [ $signal = STOP ]; then
+    [ -n "$failover" ] || fail "--stop goes with --failover"
+    [ -z "$against" ] || fail "--stop stops only our own leader, not etcd's"
+fi
 
-say() { printf 'bench: %s\n' "$*" >&2; }
+systems=(coracle)
+if [ -n "$against" ] && has_etcd; then systems+=(etcd); fi
 
-cargo build --release --quiet --manifest-path "$root/Cargo.toml"
-coracle=${CARGO_TARGET_DIR:-$root/target}/release/coracle
-binary=${binary:-$coracle}
-
-dir=$(mktemp -d "${TMPDIR:-/tmp}/coracle-bench.XXXXXX")
-config=$dir/servers.toml
-ids=(1 2 3 4 5)
-pids=() # of each server by id; the first is unused
-
-clean_up() {
-    trap '' HUP INT TERM
-    local pid
-    for pid in "${pids[@]:1}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    for pid in "${pids[@]:1}"; do wait "$pid" 2>/dev/null || true; done
-    rm -rf -- "$dir"
-}
-trap clean_up EXIT
-trap 'exit 1' HUP INT TERM
-
-# Ten ports in a row, below those that the system hands out, that nobody listens at.
-find_ports() {
-    local port
-    while :; do
-        first_port=$((10000 + RANDOM % 20000))
-        for port in $(seq "$first_port" $((first_port + 9))); do
-            if (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue 2; fi
-        done
-        return
-    done
+# What is done to one or the other.
+system_pids() { if [ "$1" = etcd ]; then echo "${etcd_pids[@]}"; else echo "${pids[@]}"; fi; }
+system_fresh() { if [ "$1" = etcd ]; then new_etcd_cluster; else new_cluster 5; fi; }
+system_leader() { if [ "$1" = etcd ]; then etcd_leader; else leader; fi; }
+system_start() { if [ "$1" = etcd ]; then start_member "$2"; else start_server "$2"; fi; }
+system_settle() { if [ "$1" = etcd ]; then sleep 1; else wait_until_caught_up; fi; }
+system_load() {
+    local system=$1
+    shift
+    if [ "$system" = etcd ]; then etcd_load "$@"; else bench "$@"; fi
 }
 
-write_config() {
-    local id
-    printf 'cluster = "bench"\ndata_dir = "data"\n'
-    for id in "${ids[@]}"; do
-        printf '\n[[servers]]\nid = %d\nhostname = "127.0.0.1"\n' "$id"
-        printf 'client_port = %d\nlog_port = %d\n' \
-            $((first_port + 2 * id - 2)) $((first_port + 2 * id - 1))
-    done
-}
-
-start_server() {
-    "$binary" serve --config "$config" --id "$1" --log-level warn >>"$dir/$1.log" 2>&1 &
-    pids[$1]=$!
-}
-
-# The shell's own word of a killed job is dropped.
-kill_server() {
-    kill -KILL "${pids[$1]}"
-    wait "${pids[$1]}" 2>/dev/null || true
-}
-
-# The columns of `coracle status` are id, role, term, commit, applied, lag ...
-leader() { "$coracle" status --config "$config" | awk '$2 == "leader" { id = $1 } END { print id }'; }
-
-# Waits until all servers have applied what is committed.
-wait_until_caught_up() {
-    while ! "$coracle" status --config "$config" 2>/dev/null |
-        awk '$6 == "0" { n++ } $2 == "leader" { led = 1 } END { exit !(led && n == 5) }'; do
-        sleep 0.05
-    done
-}
-
-bench() { "$coracle" bench --config "$config" --json "$@"; }
-
-# The first number of this name in a JSON object.
-field() { grep -o "\"$1\":[0-9.]*" <<<"$2" | head -n 1 | cut -d : -f 2; }
-
-# Sums over all servers.
-cpu_ticks() {
-    local pid
-    for pid in "${pids[@]:1}"; do
-        sed 's/.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }'
-    done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
-}
-resident_kb() {
-    local pid
-    for pid in "${pids[@]:1}"; do awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; done |
-        awk '{ sum += $1 } END { printf "%.0f\n", sum }'
-}
-disk_bytes() {
-    local pid
-    for pid in "${pids[@]:1}"; do awk '/^write_bytes/ { print $2 }' "/proc/$pid/io"; done |
-        awk '{ sum += $1 } END { printf "%.0f\n", sum }'
-}
-
-median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'; }
-
-# name|bench's arguments
+# name|arguments of the load
 loads=(
     "put, 1 client|--clients 1"
     "put, 64 clients|--clients 64"
@@ -151,141 +98,213 @@ loads=(
     "90 % get, 64 clients|--clients 64 --read-percent 90"
     "put, 64 clients x 16 in flight|--clients 64 --pipeline 16"
 )
-ticks_per_second=$(getconf CLK_TCK)
 
 # Runs a load and appends to its file: per second, p50, p99, p99.9 in us, CPU us a command,
-# MB resident, disk bytes a put and server, errors. Of a mixed load the latencies are the gets'.
+# MB resident a server, disk bytes a put. Of a mixed load the latencies are the gets'.
 run_load() {
-    local number=$1 name=$2 args=$3 cpu disk json commands puts errors
-    say "$name"
-    cpu=$(cpu_ticks) disk=$(disk_bytes)
+    local system=$1 number=$2 name=$3 args=$4 servers cpu disk json commands puts
+    say "$system: $name"
+    read -ra servers <<<"$(system_pids "$system")"
+    cpu=$(cpu_ticks "${servers[@]}") disk=$(disk_bytes "${servers[@]}")
     # shellcheck disable=SC2086 # several words
-    json=$(bench --warmup-s 0.5 --duration-s "$seconds" $args)
-    cpu=$(($(cpu_ticks) - cpu)) disk=$(($(disk_bytes) - disk))
+    json=$(system_load "$system" --warmup-s 0.5 --duration-s "$seconds" $args)
+    cpu=$(($(cpu_ticks "${servers[@]}") - cpu)) disk=$(($(disk_bytes "${servers[@]}") - disk))
     commands=$(($(field commands "$json") + $(field commands_uncounted "$json")))
     case $args in
         *"--read-percent 100"*) puts=0 ;;
         *"--read-percent 90"*) puts=$((commands / 10)) ;;
         *) puts=$commands ;;
     esac
-    errors=$(sed 's/.*"errors":{\([^}]*\)}.*/\1/' <<<"$json")
-    if [ -n "$errors" ]; then say "errors in \"$name\": $errors"; fi
+    if [ "$(errors "$json")" != 0 ]; then
+        say "errors in \"$name\": $(sed 's/.*"errors":{\([^}]*\)}.*/\1/' <<<"$json")"
+    fi
     awk -v rate="$(field per_second "$json")" -v p50="$(field p50_us "$json")" \
         -v p99="$(field p99_us "$json")" -v p999="$(field 'p99\.9_us' "$json")" \
         -v cpu_us="$((cpu * 1000000 / ticks_per_second))" -v commands="$commands" \
-        -v kb="$(resident_kb)" -v disk="$disk" -v puts="$puts" 'BEGIN {
-            print rate, p50, p99, p999, cpu_us / commands, kb / 1024, puts ? disk / puts / 5 : 0
-        }' >>"$dir/load.$number"
+        -v kb="$(resident_kb "${servers[@]}")" -v disk="$disk" -v puts="$puts" 'BEGIN {
+            print rate, p50, p99, p999, commands ? cpu_us / commands : 0, kb / 1024 / 5,
+                puts ? disk / puts : 0
+        }' >>"$dir/$system.load.$number"
 }
 
-column() { awk -v n="$2" '{ print $n }' "$dir/load.$1" | median; }
+column() { awk -v n="$3" '{ print $n }' "$dir/$1.load.$2" | median; }
 
 print_loads() {
     local number name
-    echo "| load | per second | p50 ms | p99 ms | p99.9 ms | CPU us a command | resident MB | disk bytes a put |"
+    echo "| load | per second | p50 ms | p99 ms | p99.9 ms | CPU s per 100,000, all servers | resident MB a server | bytes written a put, all servers |"
     echo "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for number in "${!loads[@]}"; do
         name=${loads[$number]%%|*}
-        awk -v name="$name" -v rate="$(column "$number" 1)" -v p50="$(column "$number" 2)" \
-            -v p99="$(column "$number" 3)" -v p999="$(column "$number" 4)" \
-            -v cpu="$(column "$number" 5)" -v mb="$(column "$number" 6)" \
-            -v disk="$(column "$number" 7)" 'BEGIN {
-                printf "| %s | %d | %.2f | %.2f | %.2f | %.1f | %d | %s |\n", name, rate,
-                    p50 / 1000, p99 / 1000, p999 / 1000, cpu, mb, disk ? int(disk) : "-"
+        awk -v name="$name" -v rate="$(column coracle "$number" 1)" \
+            -v p50="$(column coracle "$number" 2)" -v p99="$(column coracle "$number" 3)" \
+            -v p999="$(column coracle "$number" 4)" -v cpu="$(column coracle "$number" 5)" \
+            -v mb="$(column coracle "$number" 6)" -v disk="$(column coracle "$number" 7)" 'BEGIN {
+                printf "| %s | %d | %.2f | %.2f | %.2f | %.2f | %.1f | %s |\n", name, rate,
+                    p50 / 1000, p99 / 1000, p999 / 1000, cpu / 10, mb, disk ? int(disk) : "-"
             }'
     done
 }
 
-# Microseconds since 1970.
-now_us() { echo "${EPOCHREALTIME/[.,]/}"; }
-
-# Kills the leader under one writer; appends the milliseconds from the kill to the first
-# write that another one acknowledges.
+# Kills the leader under load; appends the milliseconds from then to the first put of a
+# writer of its own that another server acknowledges. (Of the load's own connections one may
+# still read a reply of the dead leader after another has seen it die.)
 run_failover() {
-    local old writer killed until
-    old=$(leader)
-    bench --clients 1 --duration-s 2.5 >"$dir/writer" &
-    writer=$!
+    local system=$1 old servers load writer killed until lasting=3 patience=()
+    if [ "$system" = etcd ]; then lasting=5; fi
+    # Nothing tells a client that a stopped server is gone, but that it is silent.
+    if [ $signal = STOP ]; then patience=(--silence-ms-max 25); fi
+    old=$(system_leader "$system")
+    read -ra servers <<<"$(system_pids "$system")"
+    if [ "$system" = etcd ]; then etcd_load_command; else bench_command; fi
+    "${load_command[@]}" --clients 16 --duration-s $lasting >/dev/null &
+    load=$! other[load]=$!
+    "${load_command[@]}" --clients 1 --duration-s $lasting "${patience[@]}" >"$dir/writer" &
+    writer=$! other[writer]=$!
     sleep 1
     killed=$(now_us)
-    kill_server "$old"
+    kill -$signal "${servers[old - 1]}"
     wait "$writer"
-    until=$(field until_unix_us "$(cat "$dir/writer")")
-    start_server "$old"
-    if [ -n "$until" ]; then
-        awk -v us=$((until - killed)) 'BEGIN { printf "%.1f\n", us / 1000 }' >>"$dir/failovers"
+    if [ $signal = STOP ]; then
+        kill -CONT "${servers[old - 1]}"
     else
-        say "no write was acknowledged after the leader was killed"
+        wait "${servers[old - 1]}" 2>/dev/null || true
+        system_start "$system" "$old"
     fi
-    wait_until_caught_up
+    wait "$load"
+    unset 'other[load]' 'other[writer]'
+    until=$(grep -o '"until_unix_us":[0-9]*' "$dir/writer" | cut -d : -f 2 |
+        awk -v killed="$killed" '$1 > killed { print; exit }')
+    if [ -n "$until" ]; then
+        awk -v us=$((until - killed)) 'BEGIN { printf "%.1f\n", us / 1000 }' >>"$dir/$system.failovers"
+    else
+        echo none >>"$dir/$system.failovers.none"
+        say "$system: no put was acknowledged for $((lasting - 1)) s after the leader was gone"
+    fi
+    system_settle "$system"
 }
 
-# All at once; sets restart_ms, the milliseconds until a get is answered, and entries, how
-# many there are to be read from the log.
+run_failovers() {
+    local system=$1 times=$2 kill
+    : >"$dir/$system.failovers"
+    for kill in $(seq "$times"); do
+        say "$system: leader $kill of $times"
+        run_failover "$system"
+    done
+}
+
+# All five of a fresh cluster with that many entries, killed and started at once; sets
+# restart_ms, until a get is answered.
 run_restart() {
-    local id started
-    entries=$("$coracle" status --config "$config" | awk '$2 == "leader" { print $4 }')
-    for id in "${ids[@]}"; do kill_server "$id"; done
+    local system=$1 servers number started
+    say "$system: restart with $entries entries"
+    system_fresh "$system"
+    # Ours by pipeline; etcd's load has none.
+    if [ "$system" = etcd ]; then
+        etcd_load --clients 256 --count "$entries" >/dev/null
+    else
+        bench --clients 64 --pipeline 16 --count "$entries" --distribution sequential >/dev/null
+    fi
+    system_settle "$system"
+    read -ra servers <<<"$(system_pids "$system")"
+    end_all "${servers[@]}"
     started=$(now_us)
-    for id in "${ids[@]}"; do start_server "$id"; done
-    bench --clients 1 --read-percent 100 --count 1 >/dev/null
-    restart_ms=$((($(now_us) - started) / 1000))
+    for number in 1 2 3 4 5; do system_start "$system" "$number"; done
+    system_load "$system" --clients 1 --read-percent 100 --count 1 >/dev/null
+    echo $((($(now_us) - started) / 1000)) >"$dir/$system.restart"
+    system_settle "$system"
 }
 
 print_rest() {
-    local floor failovers
+    local floor
     floor=$("$coracle" bench --floor "$dir")
-    failovers=$(sort -g "$dir/failovers" |
-        awk '{ v[NR] = $1 } END { printf "%s / %s / %s", v[1], v[int((NR + 1) / 2)], v[NR] }')
     echo "| what | |"
     echo "| --- | ---: |"
-    echo "| kill -9 of the leader to the next acknowledged write, ms, min / median / max of $(wc -l <"$dir/failovers") | $failovers |"
-    echo "| start of all five with $entries entries to the first linearizable read, ms | $restart_ms |"
+    echo "| kill -9 of the leader to the first put elsewhere, ms, min / median / max of $(wc -l <"$dir/coracle.failovers") | $(spread <"$dir/coracle.failovers") |"
+    echo "| start of all five with $entries entries to the first linearizable read, ms | $(cat "$dir/coracle.restart") |"
     echo "| floor: fdatasync of an overwrite, us | $(field fdatasync_us "$floor") |"
     echo "| floor: a round trip over the loopback, us | $(field loopback_round_trip_us "$floor") |"
 }
 
-find_ports
-write_config >"$config"
-for id in "${ids[@]}"; do start_server "$id"; done
-wait_until_caught_up
+# A row of the comparison: what, etcd's, ours, and how many times better ours is.
+ratio() {
+    awk -v what="$1" -v etcd="$2" -v ours="$3" -v more_is_better="$4" 'BEGIN {
+        better = more_is_better ? (etcd ? ours / etcd : 0) : (ours ? etcd / ours : 0)
+        printf "| %s | %.5g | %.5g | %.1f |\n", what, etcd, ours, better
+    }'
+}
 
+print_against() {
+    local number name pair
+    pair() { ratio "$name: $2" "$(column etcd "$number" "$1")" "$(column coracle "$number" "$1")" "$3"; }
+    echo "etcd $(etcd_version), five members, in turn with ours:"
+    echo
+    echo "| measure | etcd | coracle | times better |"
+    echo "| --- | ---: | ---: | ---: |"
+    for number in "${!loads[@]}"; do
+        name=${loads[$number]%%|*}
+        if [ ! -e "$dir/etcd.load.$number" ]; then continue; fi
+        pair 1 "per second" 1
+        pair 3 "p99 us" 0
+        pair 5 "CPU us a command, all servers" 0
+        case $name in put*) pair 7 "bytes written a put, all servers" 0 ;; esac
+    done
+    # After all loads, so of the last one that both had.
+    name="after all loads"
+    number=6
+    pair 6 "resident MB a server" 0
+    ratio "kill -9 of the leader to the first put elsewhere, ms, median" \
+        "$(median <"$dir/etcd.failovers")" "$(median <"$dir/coracle.failovers")" 0
+    ratio "start with $entries entries to the first linearizable read, ms" \
+        "$(cat "$dir/etcd.restart")" "$(cat "$dir/coracle.restart")" 0
+}
+
+build
+if [ ${#systems[@]} = 2 ]; then build_etcd_bench; fi
+make_dir
+
+if [ -n "$failover" ]; then
+    for system in "${systems[@]}"; do
+        system_fresh "$system"
+        run_failovers "$system" "$failover"
+        echo "$system, from SIG$signal of the leader to the first put elsewhere, ms, in order:"
+        sort -g "$dir/$system.failovers" | paste -sd ' '
+        echo "min / median / max of $(wc -l <"$dir/$system.failovers"): $(spread <"$dir/$system.failovers")"
+        if [ -e "$dir/$system.failovers.none" ]; then
+            echo "and $(wc -l <"$dir/$system.failovers.none") without any"
+        fi
+    done
+    exit
+fi
+
+for system in "${systems[@]}"; do system_fresh "$system"; done
 for _ in $(seq "$rounds"); do
     for number in "${!loads[@]}"; do
-        run_load "$number" "${loads[$number]%%|*}" "${loads[$number]#*|}"
+        for system in "${systems[@]}"; do
+            args=${loads[$number]#*|}
+            # Its load keeps one command in flight on a connection.
+            case $system$args in etcd*--pipeline*) continue ;; esac
+            run_load "$system" "$number" "${loads[$number]%%|*}" "$args"
+        done
     done
 done
-: >"$dir/failovers"
-for kill in $(seq "$kills"); do
-    say "kill $kill of $kills"
-    run_failover
+for system in "${systems[@]}"; do
+    run_restart "$system"
+    run_failovers "$system" "$kills"
 done
-say "restart of all"
-run_restart
 
 {
-    cpu_model=$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)
-    echo "$(nproc) cores of ${cpu_model:-an unknown processor}, Linux $(uname -r | cut -d - -f 1)," \
-        "five servers and the load on the one machine; medians of $rounds runs of $seconds s."
+    echo "$(machine), five servers and the load on the one machine; medians of $rounds runs of $seconds s."
     echo
     print_loads
     echo
     print_rest
 } | tee "$dir/tables"
+if [ ${#systems[@]} = 2 ]; then
+    echo
+    { echo "$(machine)." && print_against; } | tee "$dir/against"
+fi
 
 if [ "$write_docs" = yes ]; then
-    docs=$root/docs/performance.md
-    awk -v tables="$dir/tables" '
-        /<!-- tables -->/ { 
-            print
-            print ""
-            while ((getline line < tables) > 0) print line
-            print ""
-            skip = 1
-        }
-        /<!-- end of tables -->/ { skip = 0 }
-        !skip { print }
-    ' "$docs" >"$dir/docs"
-    cat "$dir/docs" >"$docs"
-    say "wrote the tables into docs/performance.md"
+    write_docs tables "$dir/tables"
+    if [ ${#systems[@]} = 2 ]; then write_docs "tables against etcd" "$dir/against"; fi
 fi

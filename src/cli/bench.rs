@@ -108,6 +108,14 @@ pub struct BenchCommand {
     /// How long to look for a leader
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     timeout_ms: u64,
+    /// A server that owes an answer and says nothing for so long is given up for the next
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 10_000,
+        value_parser = value_parser!(u64).range(1..=600_000),
+    )]
+    silence_ms_max: u64,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -164,6 +172,7 @@ impl BenchCommand {
         let run = Run {
             workload,
             pipeline: self.pipeline as usize,
+            silence_max: Duration::from_millis(self.silence_ms_max),
             recorder: RefCell::new(Recorder::new()),
             servers,
             target: RefCell::new(leader),

@@ -26,6 +26,8 @@ pub struct Run {
     /// Commands in flight on each connection.
     pub pipeline: usize,
     pub recorder: RefCell<Recorder>,
+    /// A connection with commands in flight that is silent for longer is lost.
+    pub silence_max: Duration,
     /// Client addresses of all servers.
     pub servers: Vec<String>,
     /// The leader's, as far as we know.
@@ -64,9 +66,6 @@ enum End {
     Refused,
 }
 
-/// A server answers every command in less: a connection that is silent for longer
-/// is lost.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Between two tries; also how exactly an outage can be told.
 const PAUSE: Duration = Duration::from_millis(2);
 const READ_BYTES: usize = 16 * 1024;
@@ -167,14 +166,14 @@ impl Run {
     }
 
     async fn session(&self, address: &str, client: &mut Client) -> Result<(), End> {
-        let connect = timeout(SILENCE_MAX, connect(address, client.is_slow)).await;
+        let connect = timeout(self.silence_max, connect(address, client.is_slow)).await;
         let refused = || End::Lost("connection refused");
         let mut stream = connect.map_err(|_| refused())?.map_err(|_| refused())?;
         let lost = |_: io::Error| End::Lost("connection lost");
         let (mut reader, mut writer) = stream.split();
         let mut flow = Flow::new();
         flow.pause = client.is_slow.then(Instant::now);
-        let mut silence = pin!(sleep(SILENCE_MAX));
+        let mut silence = pin!(sleep(self.silence_max));
         loop {
             if flow.end.is_none() {
                 self.draw(client, &mut flow);
@@ -200,10 +199,10 @@ impl Run {
                 () = silence.as_mut() => {
                     if flow.in_flight.is_empty() {
                         flow.heard = Instant::now();
-                    } else if flow.heard.elapsed() >= SILENCE_MAX {
+                    } else if flow.heard.elapsed() >= self.silence_max {
                         return Err(End::Lost("no answer"));
                     }
-                    silence.as_mut().reset((flow.heard + SILENCE_MAX).into());
+                    silence.as_mut().reset((flow.heard + self.silence_max).into());
                 }
             }
         }
@@ -402,6 +401,7 @@ mod tests {
         Run {
             workload: Workload::new(1000, Distribution::Sequential, 1, 100),
             pipeline,
+            silence_max: Duration::from_secs(10),
             recorder: RefCell::new(recorder),
             target: RefCell::new(servers[0].clone()),
             servers,
@@ -522,6 +522,22 @@ mod tests {
         assert_eq!((refused, done), (1, 9));
         let json = run.recorder.borrow().json();
         assert!(json.contains(r#"{"ERR_NO_LEADER":1,"connection refused":1}"#), "{json}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up() {
+        let (silent, leader) = (listener().await, listener().await);
+        let mut run = run(&[&silent, &leader], 2, 10, None);
+        run.silence_max = Duration::from_millis(20);
+        tokio::select! {
+            lines = serve(&leader, "OK 1\r\n") => assert_eq!(lines, 8),
+            () = async {
+                run.client(Client::new(0, 0)).await;
+                std::future::pending().await
+            } => {}
+        }
+        assert!(run.recorder.borrow().json().contains(r#""errors":{"no answer":1}"#));
+        drop(silent);
     }
 
     #[tokio::test]

@@ -1,0 +1,249 @@
+//! As much of gRPC and of etcd's messages as a load needs.
+//!
+//! A call is a POST over HTTP/2; a message has a header of five bytes, a flag and
+//! its length, and the call's status comes in the trailers. Of Protocol Buffers
+//! there are four messages with a few fields each, so they are written and read by
+//! hand: nothing is generated, and no protoc is needed to build this.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::client::{ResponseFuture, SendRequest};
+use http::{Method, Request, Uri};
+use tokio::net::TcpStream;
+
+/// Why a call, or a connection, came to nothing: as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault(pub &'static str);
+
+/// A connection to a member.
+#[derive(Clone)]
+pub struct Channel {
+    requests: SendRequest<Bytes>,
+    put: Uri,
+    range: Uri,
+    status: Uri,
+}
+
+/// How a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub leads: bool,
+    pub raft_index: u64,
+}
+
+const LOST: Fault = Fault("connection lost");
+const MALFORMED: Fault = Fault("malformed");
+const HEADER_BYTES: usize = 5;
+
+/// Types of fields.
+const VARINT: u64 = 0;
+const FIXED64: u64 = 1;
+const BYTES: u64 = 2;
+const FIXED32: u64 = 5;
+
+impl Channel {
+    pub async fn connect(endpoint: &str) -> Result<Channel, Fault> {
+        let refused = Fault("connection refused");
+        let stream = TcpStream::connect(endpoint).await.map_err(|_| refused)?;
+        stream.set_nodelay(true).map_err(|_| refused)?;
+        let (requests, connection) = h2::client::handshake(stream).await.map_err(|_| LOST)?;
+        // It ends with the last of its requests; what it has to say, they hear.
+        tokio::spawn(async { drop(connection.await) });
+        let uri = |path: &str| {
+            format!("http://{endpoint}/etcdserverpb.{path}").parse().map_err(|_| refused)
+        };
+        Ok(Channel {
+            requests,
+            put: uri("KV/Put")?,
+            range: uri("KV/Range")?,
+            status: uri("Maintenance/Status")?,
+        })
+    }
+
+    pub async fn put(&mut self, key: [u8; 8], value: &[u8]) -> Result<(), Fault> {
+        let mut message = begin_message();
+        put_bytes(&mut message, 1, &key);
+        put_bytes(&mut message, 2, value);
+        self.call(self.put.clone(), message).await.map(drop)
+    }
+
+    /// A linearizable read: is the key there?
+    pub async fn get(&mut self, key: [u8; 8]) -> Result<bool, Fault> {
+        let mut message = begin_message();
+        put_bytes(&mut message, 1, &key);
+        let reply = self.call(self.range.clone(), message).await?;
+        // kvs is the second field of RangeResponse.
+        let found = fields(&reply).any(|field| field.is_ok_and(|(number, _)| number == 2));
+        Ok(found)
+    }
+
+    pub async fn status(&mut self) -> Result<Status, Fault> {
+        let reply = self.call(self.status.clone(), begin_message()).await?;
+        read_status(&reply)
+    }
+
+    /// Sends a message and returns the one that answers it.
+    async fn call(&mut self, uri: Uri, message: BytesMut) -> Result<Bytes, Fault> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(uri)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .map_err(|_| MALFORMED)?;
+        let mut requests = self.requests.clone().ready().await.map_err(|_| LOST)?;
+        let (response, mut body) = requests.send_request(request, false).map_err(|_| LOST)?;
+        body.send_data(end_message(message), true).map_err(|_| LOST)?;
+        receive(response).await
+    }
+}
+
+async fn receive(response: ResponseFuture) -> Result<Bytes, Fault> {
+    let (head, mut body) = response.await.map_err(|_| LOST)?.into_parts();
+    let mut reply = BytesMut::new();
+    while let Some(data) = body.data().await {
+        let data = data.map_err(|_| LOST)?;
+        body.flow_control().release_capacity(data.len()).map_err(|_| LOST)?;
+        reply.extend_from_slice(&data);
+    }
+    let trailers = body.trailers().await.map_err(|_| LOST)?;
+    // A call that fails at once has its status in the head.
+    let status = trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
+    match status.or_else(|| head.headers.get("grpc-status")) {
+        Some(status) if status == "0" => {}
+        Some(_) => return Err(Fault("refused by etcd")),
+        None => return Err(MALFORMED),
+    }
+    if reply.len() < HEADER_BYTES {
+        return Err(MALFORMED);
+    }
+    Ok(reply.split_off(HEADER_BYTES).freeze())
+}
+
+/// With room for its header.
+fn begin_message() -> BytesMut {
+    BytesMut::from(&[0; HEADER_BYTES][..])
+}
+
+/// Fills in the header: not compressed, and how long.
+fn end_message(mut message: BytesMut) -> Bytes {
+    let length = (message.len() - HEADER_BYTES) as u32;
+    message[1..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
+    message.freeze()
+}
+
+fn put_bytes(message: &mut BytesMut, field: u64, bytes: &[u8]) {
+    put_varint(message, field << 3 | BYTES);
+    put_varint(message, bytes.len() as u64);
+    message.put_slice(bytes);
+}
+
+fn put_varint(message: &mut BytesMut, mut value: u64) {
+    while value >= 0x80 {
+        message.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    message.put_u8(value as u8);
+}
+
+/// What is in a field: a number, or bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The fields of a message, each with its number.
+fn fields(message: &[u8]) -> impl Iterator<Item = Result<(u64, Content<'_>), Fault>> {
+    let mut rest = message;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let field = take_field(&mut rest);
+        if field.is_none() {
+            rest = &[];
+        }
+        Some(field.ok_or(MALFORMED))
+    })
+}
+
+fn take_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Content<'a>)> {
+    let tag = take_varint(rest)?;
+    let content = match tag & 7 {
+        VARINT => Content::Number(take_varint(rest)?),
+        FIXED64 => Content::Bytes(rest.split_off(..8)?),
+        BYTES => {
+            let length = usize::try_from(take_varint(rest)?).ok()?;
+            Content::Bytes(rest.split_off(..length)?)
+        }
+        FIXED32 => Content::Bytes(rest.split_off(..4)?),
+        _ => return None,
+    };
+    Some((tag >> 3, content))
+}
+
+fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *rest.split_off_first()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Of a StatusResponse: header is the first field, in it member_id the second;
+/// leader is the fourth, raftIndex the fifth.
+fn read_status(message: &[u8]) -> Result<Status, Fault> {
+    let (mut member, mut leader, mut raft_index) = (0, 0, 0);
+    for field in fields(message) {
+        match field? {
+            (1, Content::Bytes(header)) => {
+                for field in fields(header) {
+                    if let (2, Content::Number(id)) = field? {
+                        member = id;
+                    }
+                }
+            }
+            (4, Content::Number(id)) => leader = id,
+            (5, Content::Number(index)) => raft_index = index,
+            _ => {}
+        }
+    }
+    Ok(Status { leads: leader != 0 && leader == member, raft_index })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_what_protocol_buffers_say() {
+        let mut message = begin_message();
+        put_bytes(&mut message, 1, b"key");
+        put_bytes(&mut message, 2, &[7; 300]);
+        let bytes = end_message(message);
+        let head = [0, 0, 0, 1, 52, 0x0a, 3, b'k', b'e', b'y', 0x12, 0xac, 0x02];
+        assert_eq!(bytes[..head.len()], head);
+        assert_eq!(bytes.len(), head.len() + 300);
+        let read: Result<Vec<_>, Fault> = fields(&bytes[HEADER_BYTES..]).collect();
+        assert_eq!(read, Ok(vec![(1, Content::Bytes(b"key")), (2, Content::Bytes(&[7; 300]))]));
+    }
+
+    #[test]
+    fn a_member_leads_when_it_says_that_it_is_the_leader() {
+        let status = |leader| [0x0a, 4, 0x10, 0x96, 0x01, 0x18, 0x20, leader, 0x01, 0x28, 9];
+        assert_eq!(read_status(&status(0x96)), Ok(Status { leads: true, raft_index: 9 }));
+        assert_eq!(read_status(&status(0x97)), Ok(Status { leads: false, raft_index: 9 }));
+        assert_eq!(read_status(&[]), Ok(Status { leads: false, raft_index: 0 }));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_malformed() {
+        for message in [&[0x0a][..], &[0x0a, 5, 1], &[0x80], &[0x0b, 1], &[0x80; 12]] {
+            assert_eq!(fields(message).last(), Some(Err(MALFORMED)), "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Loads an etcd cluster as `coracle bench` loads ours, for comparison.
+//!
+//! ```sh
+//! cargo run --release --example etcd_bench -- --endpoints 127.0.0.1:2379 --clients 64
+//! ```
+//!
+//! It speaks gRPC, as etcd's own clients do; its gateway for JSON would cost etcd
+//! more. Keys, values, mix and report are those of `coracle bench`, from the same
+//! sources, and so is the loop: one command in flight on each connection. It begins
+//! at etcd's leader. Reads are linearizable, as etcd's are unless told otherwise.
+
+#[allow(dead_code)]
+#[path = "../../src/cli/bench/chart.rs"]
+mod chart;
+mod grpc;
+#[allow(dead_code)]
+#[path = "../../src/cli/bench/report.rs"]
+mod report;
+#[allow(dead_code)]
+#[path = "../../src/cli/bench/workload.rs"]
+mod workload;
+
+use std::cell::{Cell, RefCell};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Parser;
+use futures_util::future::join_all;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::time::{sleep, timeout};
+
+use self::grpc::{Channel, Fault};
+use self::report::Recorder;
+use self::workload::{Distribution, Kind, Workload, key_bytes, value};
+
+/// Loads an etcd cluster, and measures throughput and latency.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Client addresses of all members
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', required = true)]
+    endpoints: Vec<String>,
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    clients: u64,
+    /// Keys, of 8 bytes each
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u64).range(1..=10_000_000),
+    )]
+    keys: u64,
+    /// Bytes of a value
+    #[arg(long, value_name = "B", default_value_t = 256)]
+    value_bytes: usize,
+    /// How many of a hundred commands are reads; the keys are written first if they are not there
+    #[arg(long, value_name = "P", default_value_t = 0)]
+    read_percent: u32,
+    /// How long to measure
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    duration_s: f64,
+    /// Instead of a duration: how many commands to send
+    #[arg(long, value_name = "N", conflicts_with = "duration_s")]
+    count: Option<u64>,
+    /// How long to load it before
+    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    warmup_s: f64,
+    /// Instead of a load: print the number of commands in etcd's log
+    #[arg(long)]
+    index: bool,
+    /// Instead of a load: print the leader's client address
+    #[arg(long)]
+    leader: bool,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long to look for a leader.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// A member that says nothing for longer is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(2);
+/// At the end the commands in flight are waited for, but no longer.
+const DRAIN: Duration = Duration::from_secs(2);
+/// So many are in flight while the keys are written before the run.
+const FILL_COMMANDS: u64 = 200;
+
+/// What all connections have in common.
+struct Run<'a> {
+    endpoints: &'a [String],
+    workload: Workload,
+    value: Bytes,
+    recorder: RefCell<Recorder>,
+    /// The endpoint that commands are sent to.
+    target: Cell<usize>,
+    /// So many commands are still to be sent.
+    left: Cell<u64>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let told = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+        runtime.block_on(async {
+            let run = run(&options);
+            run.await.map_err(|Fault(reason)| reason.to_owned())
+        })
+    });
+    match told {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("etcd_bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<String, Fault> {
+    let endpoints = &options.endpoints;
+    let (leader, index) = timeout(PATIENCE, find_leader(endpoints))
+        .await
+        .map_err(|_| Fault("no member says that it leads"))?;
+    if options.leader {
+        return Ok(format!("{}\n", endpoints[leader]));
+    }
+    if options.index {
+        return Ok(format!("{index}\n"));
+    }
+    let (keys, read_percent) = (options.keys, options.read_percent);
+    let run = Run {
+        endpoints,
+        workload: Workload::new(keys, Distribution::Uniform, options.value_bytes, read_percent),
+        value: value(options.value_bytes).collect(),
+        recorder: RefCell::new(Recorder::new()),
+        target: Cell::new(leader),
+        left: Cell::new(u64::MAX),
+    };
+    if run.workload.has_reads() {
+        run.fill().await?;
+    }
+    let clients = join_all((0..options.clients).map(|number| run.client(number)));
+    let conduct = async {
+        sleep(Duration::from_secs_f64(options.warmup_s)).await;
+        run.recorder.borrow_mut().begin(Instant::now());
+        if let Some(count) = options.count {
+            run.left.set(count);
+            return std::future::pending().await;
+        }
+        sleep(Duration::from_secs_f64(options.duration_s)).await;
+        run.recorder.borrow_mut().end(Instant::now());
+        run.left.set(0);
+        sleep(DRAIN).await;
+    };
+    tokio::select! {
+        _ = clients => run.recorder.borrow_mut().end(Instant::now()),
+        () = conduct => {}
+    }
+    let recorder = run.recorder.into_inner();
+    Ok(if options.json { recorder.json() } else { recorder.text() })
+}
+
+/// The number of the endpoint that leads, and the end of its log.
+async fn find_leader(endpoints: &[String]) -> (usize, u64) {
+    loop {
+        for (number, endpoint) in endpoints.iter().enumerate() {
+            let status = async { Channel::connect(endpoint).await?.status().await };
+            // Not every member is there, and one that was stopped says nothing.
+            if let Ok(Ok(status)) = timeout(Duration::from_secs(1), status).await
+                && status.leads
+            {
+                return (number, status.raft_index);
+            }
+        }
+        sleep(LOOK_INTERVAL).await;
+    }
+}
+
+impl Run<'_> {
+    /// Writes every key once, unless the last of them is there.
+    async fn fill(&self) -> Result<(), Fault> {
+        let channel = Channel::connect(&self.endpoints[self.target.get()]).await?;
+        let keys = self.workload.keys();
+        if channel.clone().get(key_bytes(keys - 1)).await? {
+            return Ok(());
+        }
+        for first in (0..keys).step_by(FILL_COMMANDS as usize) {
+            let puts = (first..keys.min(first + FILL_COMMANDS)).map(|key| {
+                let mut channel = channel.clone();
+                async move { channel.put(key_bytes(key), &self.value).await }
+            });
+            join_all(puts).await.into_iter().collect::<Result<(), Fault>>()?;
+        }
+        Ok(())
+    }
+
+    async fn client(&self, number: u64) {
+        let mut rng = StdRng::seed_from_u64(number);
+        while self.left.get() > 0 {
+            let target = self.target.get();
+            let Err(Fault(why)) = self.session(target, &mut rng).await else { return };
+            self.recorder.borrow_mut().failed(why);
+            // Another client may have gone on already.
+            if self.target.get() == target {
+                self.target.set((target + 1) % self.endpoints.len());
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn session(&self, target: usize, rng: &mut StdRng) -> Result<(), Fault> {
+        let connect = timeout(SILENCE_MAX, Channel::connect(&self.endpoints[target]));
+        let mut channel = connect.await.map_err(|_| Fault("connection refused"))??;
+        while self.left.get() > 0 {
+            self.left.set(self.left.get() - 1);
+            let (kind, key) = self.workload.draw(rng);
+            let sent = Instant::now();
+            let command = async {
+                match kind {
+                    Kind::Read => channel.get(key_bytes(key)).await.map(drop),
+                    Kind::Write => channel.put(key_bytes(key), &self.value).await,
+                }
+            };
+            timeout(SILENCE_MAX, command).await.map_err(|_| Fault("no answer"))??;
+            self.recorder.borrow_mut().done(kind, sent, Instant::now());
+        }
+        Ok(())
+    }
+}
