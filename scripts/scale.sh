@@ -68,7 +68,7 @@ point() {
     shift 3
     say "$section: $x"
     new_cluster "$servers"
-    if ! fill "$@"; then return; fi
+    if ! fill; then return; fi
     puts=$(bench --warmup-s 0.3 --duration-s "$seconds" "$@")
     put_kb=$(resident_kb "${pids[@]}")
     gets=$(bench --warmup-s 0.3 --duration-s "$seconds" --read-percent 100 --timeout-ms 60000 "$@")
@@ -82,13 +82,13 @@ point() {
         }' >>"$dir/$section"
 }
 
-# Writes keys_to_fill keys, if that is set; false when the time is over before.
+# Writes keys_to_fill keys with values of 16 bytes, if that is set; false when the time is over before.
 fill() {
     local filling left
     if [ -z "${keys_to_fill:-}" ]; then return; fi
     bench_command
-    "${load_command[@]}" "$@" --clients 64 --pipeline 16 --distribution sequential \
-        --count "$keys_to_fill" >/dev/null &
+    "${load_command[@]}" --clients 64 --pipeline 16 --distribution sequential --value-bytes 16 \
+        --keys "$keys_to_fill" --count "$keys_to_fill" >/dev/null &
     filling=$! other[filling]=$!
     left=$((fill_seconds * 10))
     while kill -0 "$filling" 2>/dev/null; do
@@ -196,6 +196,7 @@ scale_slow() {
 section() {
     local section=$1 heading=$2 of=${3:-} x=${4:-}
     if [ -n "$only" ] && [ "$only" != "$section" ]; then return; fi
+    : >"$dir/$section"
     "scale_$section"
     if [ "$section" != slow ] && [ $write_docs = yes ]; then plot "$section" "$of" "$x"; fi
     {

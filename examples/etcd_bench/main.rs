@@ -86,8 +86,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
 /// At the end the commands in flight are waited for, but no longer.
 const DRAIN: Duration = Duration::from_secs(2);
-/// So many are in flight while the keys are written before the run.
-const FILL_COMMANDS: u64 = 200;
+/// So many are in flight while the keys are written before the run: h2 begins no more than 100
+/// calls at a time until the other side has said how many it takes.
+const FILL_COMMANDS: u64 = 64;
 
 /// What all connections have in common.
 struct Run<'a> {
