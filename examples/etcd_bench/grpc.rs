@@ -23,13 +23,6 @@ pub struct Channel {
     status: Uri,
 }
 
-/// How a member is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
-    pub leads: bool,
-    pub raft_index: u64,
-}
-
 const LOST: Fault = Fault("connection lost");
 const MALFORMED: Fault = Fault("malformed");
 const HEADER_BYTES: usize = 5;
@@ -76,9 +69,10 @@ impl Channel {
         Ok(found)
     }
 
-    pub async fn status(&mut self) -> Result<Status, Fault> {
+    /// Does this member lead?
+    pub async fn leads(&mut self) -> Result<bool, Fault> {
         let reply = self.call(self.status.clone(), begin_message()).await?;
-        read_status(&reply)
+        read_leads(&reply)
     }
 
     /// Sends a message and returns the one that answers it.
@@ -195,9 +189,9 @@ fn take_varint(rest: &mut &[u8]) -> Option<u64> {
 }
 
 /// Of a StatusResponse: header is the first field, in it member_id the second;
-/// leader is the fourth, raftIndex the fifth.
-fn read_status(message: &[u8]) -> Result<Status, Fault> {
-    let (mut member, mut leader, mut raft_index) = (0, 0, 0);
+/// leader is the fourth.
+fn read_leads(message: &[u8]) -> Result<bool, Fault> {
+    let (mut member, mut leader) = (0, 0);
     for field in fields(message) {
         match field? {
             (1, Content::Bytes(header)) => {
@@ -208,11 +202,10 @@ fn read_status(message: &[u8]) -> Result<Status, Fault> {
                 }
             }
             (4, Content::Number(id)) => leader = id,
-            (5, Content::Number(index)) => raft_index = index,
             _ => {}
         }
     }
-    Ok(Status { leads: leader != 0 && leader == member, raft_index })
+    Ok(leader != 0 && leader == member)
 }
 
 #[cfg(test)]
@@ -235,9 +228,9 @@ mod tests {
     #[test]
     fn a_member_leads_when_it_says_that_it_is_the_leader() {
         let status = |leader| [0x0a, 4, 0x10, 0x96, 0x01, 0x18, 0x20, leader, 0x01, 0x28, 9];
-        assert_eq!(read_status(&status(0x96)), Ok(Status { leads: true, raft_index: 9 }));
-        assert_eq!(read_status(&status(0x97)), Ok(Status { leads: false, raft_index: 9 }));
-        assert_eq!(read_status(&[]), Ok(Status { leads: false, raft_index: 0 }));
+        assert_eq!(read_leads(&status(0x96)), Ok(true));
+        assert_eq!(read_leads(&status(0x97)), Ok(false));
+        assert_eq!(read_leads(&[]), Ok(false));
     }
 
     #[test]

@@ -67,12 +67,12 @@ struct Options {
     /// How long to load it before
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     warmup_s: f64,
-    /// Instead of a load: print the number of commands in etcd's log
-    #[arg(long)]
-    index: bool,
     /// Instead of a load: print the leader's client address
     #[arg(long)]
     leader: bool,
+    /// A member that says nothing for so long is given up for the next
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    silence_ms_max: u64,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -81,8 +81,6 @@ struct Options {
 /// How long to look for a leader.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// A member that says nothing for longer is given up.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
 /// At the end the commands in flight are waited for, but no longer.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -96,6 +94,7 @@ struct Run<'a> {
     workload: Workload,
     value: Bytes,
     recorder: RefCell<Recorder>,
+    silence_max: Duration,
     /// The endpoint that commands are sent to.
     target: Cell<usize>,
     /// So many commands are still to be sent.
@@ -125,14 +124,11 @@ fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<String, Fault> {
     let endpoints = &options.endpoints;
-    let (leader, index) = timeout(PATIENCE, find_leader(endpoints))
+    let leader = timeout(PATIENCE, find_leader(endpoints))
         .await
         .map_err(|_| Fault("no member says that it leads"))?;
     if options.leader {
         return Ok(format!("{}\n", endpoints[leader]));
-    }
-    if options.index {
-        return Ok(format!("{index}\n"));
     }
     let (keys, read_percent) = (options.keys, options.read_percent);
     let run = Run {
@@ -140,6 +136,7 @@ async fn run(options: &Options) -> Result<String, Fault> {
         workload: Workload::new(keys, Distribution::Uniform, options.value_bytes, read_percent),
         value: value(options.value_bytes).collect(),
         recorder: RefCell::new(Recorder::new()),
+        silence_max: Duration::from_millis(options.silence_ms_max),
         target: Cell::new(leader),
         left: Cell::new(u64::MAX),
     };
@@ -167,16 +164,14 @@ async fn run(options: &Options) -> Result<String, Fault> {
     Ok(if options.json { recorder.json() } else { recorder.text() })
 }
 
-/// The number of the endpoint that leads, and the end of its log.
-async fn find_leader(endpoints: &[String]) -> (usize, u64) {
+/// The number of the endpoint that leads.
+async fn find_leader(endpoints: &[String]) -> usize {
     loop {
         for (number, endpoint) in endpoints.iter().enumerate() {
-            let status = async { Channel::connect(endpoint).await?.status().await };
+            let leads = async { Channel::connect(endpoint).await?.leads().await };
             // Not every member is there, and one that was stopped says nothing.
-            if let Ok(Ok(status)) = timeout(Duration::from_secs(1), status).await
-                && status.leads
-            {
-                return (number, status.raft_index);
+            if let Ok(Ok(true)) = timeout(Duration::from_secs(1), leads).await {
+                return number;
             }
         }
         sleep(LOOK_INTERVAL).await;
@@ -216,7 +211,7 @@ impl Run<'_> {
     }
 
     async fn session(&self, target: usize, rng: &mut StdRng) -> Result<(), Fault> {
-        let connect = timeout(SILENCE_MAX, Channel::connect(&self.endpoints[target]));
+        let connect = timeout(self.silence_max, Channel::connect(&self.endpoints[target]));
         let mut channel = connect.await.map_err(|_| Fault("connection refused"))??;
         while self.left.get() > 0 {
             self.left.set(self.left.get() - 1);
@@ -228,7 +223,7 @@ impl Run<'_> {
                     Kind::Write => channel.put(key_bytes(key), &self.value).await,
                 }
             };
-            timeout(SILENCE_MAX, command).await.map_err(|_| Fault("no answer"))??;
+            timeout(self.silence_max, command).await.map_err(|_| Fault("no answer"))??;
             self.recorder.borrow_mut().done(kind, sent, Instant::now());
         }
         Ok(())

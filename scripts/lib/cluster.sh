@@ -96,8 +96,18 @@ leader() {
 
 # Waits until all servers have applied what is committed.
 wait_until_caught_up() {
+    local id tries=0
     while ! "$coracle" status --config "$config" 2>/dev/null | awk -v servers="${#ids[@]}" \
         '$6 == "0" { n++ } $2 == "leader" { led = 1 } END { exit !(led && n == servers) }'; do
+        for id in "${ids[@]}"; do
+            kill -0 "${pids[$id]}" 2>/dev/null ||
+                fail "server $id has ended: $(tail -n 1 "$dir/$id.log")"
+        done
+        tries=$((tries + 1))
+        if [ $tries = 2000 ]; then
+            "$coracle" status --config "$config" >&2 || true
+            fail "the servers have not caught up with each other after so many looks: $tries"
+        fi
         sleep 0.05
     done
 }
