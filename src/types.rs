@@ -97,9 +97,9 @@ pub struct HardState {
     pub current_term: Term,
     /// Whom it voted for in that term.
     pub voted_for: Option<NodeId>,
-    /// Its data directory was new, and it may have lived before: it must not be
-    /// counted until it is known to remember all that it could have promised
-    /// (docs/adr/0005, bugs.md B52).
+    /// Its data directory was new, and it may have lived before, or its log was cut
+    /// where it was damaged: it must not be counted until it is known to remember all
+    /// that it could have promised (docs/adr/0005, docs/adr/0009, bugs.md B52).
     pub is_newcomer: bool,
 }
 
@@ -385,6 +385,9 @@ pub struct LogSummary {
     pub memberships: Vec<(LogIndex, Membership)>,
     /// The stamp of its last entry, or of its base.
     pub last_stamp_ms: u64,
+    /// Of a newcomer whose log was cut where it was damaged: the furthest position that
+    /// is known to have been in it (docs/adr/0009); 0@0 otherwise.
+    pub lost: LogPosition,
 }
 
 #[cfg(test)]

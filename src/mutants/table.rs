@@ -74,6 +74,8 @@ mutants! {
     B61b: "a torn tail is a refusal to start",
     B61c: "the checksum of the hard state is not looked at",
     B61d: "the checksum of a record's body is not looked at",
+    B61e: "a damaged log is cut, and its server goes on as a voter",
+    B61f: "a damaged log is cut by one write, and its server loses its vote by the next",
     B62a: "an error of a sync is ignored",
     B62b: "a sync that failed is tried again, and then trusted",
     B63a: "no sync of the directory after a file was made and renamed",

@@ -44,6 +44,7 @@ pub(super) fn recover(
         cluster: settings.cluster.clone(),
         node_id: server.id,
         segment_bytes: settings.log.segment_bytes,
+        can_repair: settings.servers.len() > 2,
     };
     let (mut storage, found) = Storage::open(disk.another_handle(), &server.data_dir, options)?;
     for note in &found.notes {
@@ -122,6 +123,7 @@ fn continue_from(
         runs: TermRuns::behind(last),
         memberships: head.membership.clone().into_iter().collect(),
         last_stamp_ms: head.stamp_ms,
+        lost: log.lost,
     };
     Ok(())
 }

@@ -20,7 +20,7 @@
 //! | `read` | linearizable reads without a log entry (dissertation §6.4) |
 //! | `apply` | handing committed entries and confirmed reads to the store, in order |
 //! | `persist` | what may be said before the disk has answered: nothing (Figure 2) |
-//! | `newcomer` | a node whose data directory is new does not vote (docs/adr/0005) |
+//! | `newcomer` | a node that may have forgotten does not vote (docs/adr/0005, 0009) |
 //! | `snapshot` | when one is taken, compaction behind it, installing a leader's (§7) |
 //! | `transfer` | a snapshot on its way to a peer (§7) |
 //! | `log` | the terms of the whole log, and the entries on their way |
@@ -213,6 +213,7 @@ impl Raft {
             log.runs.base()
         );
         let in_snapshot = snapshots.newest.index;
+        let lost = log.lost;
         let committed = if mutant!(B84a) { log.runs.last().index } else { in_snapshot };
         let mut raft = Raft {
             rng: StdRng::seed_from_u64(settings.seed),
@@ -227,7 +228,7 @@ impl Raft {
             snapshots: Snapshots::new(snapshots, log.runs.base()),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
-            newcomer: Newcomer::default(),
+            newcomer: Newcomer::having_lost(lost),
             election_elapsed_ticks: 0,
             election_timeout_ticks: 0,
             commit_index: committed,

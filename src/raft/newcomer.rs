@@ -1,5 +1,6 @@
 //! A node with a new data directory, which may have lived before
-//! (docs/adr/0005, bugs.md B52).
+//! (docs/adr/0005, bugs.md B52), or with a log that was cut where it was damaged
+//! (docs/adr/0009, bugs.md B61).
 //!
 //! It follows, but is not counted, until it is known to remember whatever it may
 //! have promised: because the cluster is new, or because it has caught up with
@@ -17,6 +18,15 @@ use crate::types::{HardState, LogPosition, NodeId, Term};
 pub(super) struct Newcomer {
     heard: BTreeMap<NodeId, Word>,
     age_ticks: u32,
+    /// See `LogSummary::lost`.
+    lost: LogPosition,
+}
+
+impl Newcomer {
+    /// One that is known to have had a log that reached to `lost`.
+    pub(super) fn having_lost(lost: LogPosition) -> Newcomer {
+        Newcomer { lost, ..Newcomer::default() }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -54,8 +64,10 @@ impl Raft {
 
     /// What we have to say waits for the disk, like every answer: a term that we
     /// could forget again would be no word.
+    /// What we know to have had and lost counts: somebody who has nothing may not make
+    /// a majority with others that never had it.
     pub(super) fn on_newcomer(&mut self, from: NodeId) {
-        let last = self.log.last();
+        let last = self.log.last().max(self.newcomer.lost);
         self.send(from, Rpc::NewcomerResponse(NewcomerResponse { last }));
     }
 
@@ -99,6 +111,9 @@ impl Raft {
     /// It holds, durably, all that any other member does: of what it may have
     /// acknowledged and forgotten, the committed part is held by one of them.
     fn has_caught_up(&self) -> bool {
+        let persisted_index = self.persistence.persisted_index();
+        let term = self.log.term_at(persisted_index).unwrap_or_default();
+        let durable = LogPosition { term, index: persisted_index };
         let heard = &self.newcomer.heard;
         let has_heard_all = self.peers().iter().all(|peer| heard.contains_key(peer));
         let term = heard.values().map(|word| word.term).max().unwrap_or_default();
@@ -107,7 +122,10 @@ impl Raft {
             && self.term() >= term
             // What ends before our log begins can add nothing to what is committed.
             && (self.log.contains(furthest) || furthest <= self.log.base())
-            && self.persistence.persisted_index() >= furthest.index
+            && persisted_index >= furthest.index
+            // Of what it is known to have had, all that was or can be committed is back
+            // when its log is at least as up-to-date (§5.4.1).
+            && durable >= self.newcomer.lost
             && matches!(self.role, RoleState::Follower { .. })
     }
 }

@@ -22,11 +22,7 @@ pub enum StorageError {
         source: io::Error,
     },
     /// Bytes that were once durable are not what was written.
-    #[error(
-        "{} is damaged at byte {offset}: {what}; nothing was changed, and this server must not \
-         start with it: see `When a server refuses to start` in docs/internals/log_format.md",
-        path.display()
-    )]
+    #[error("{}; {NOTHING_CHANGED}", damaged_at(path, *offset, what))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -36,12 +32,7 @@ pub enum StorageError {
         what: String,
     },
     /// The log is whole as far as it goes, but it once went further.
-    #[error(
-        "{} ends at byte {offset}, but entries up to {sealed} were durable up to byte {sealed_to}: \
-         acknowledged entries are missing; nothing was changed, and this server must not start \
-         with it: see `When a server refuses to start` in docs/internals/log_format.md",
-        path.display()
-    )]
+    #[error("{}; {NOTHING_CHANGED}", ends_early(path, *offset, sealed, *sealed_to))]
     EntriesMissing {
         /// The segment.
         path: PathBuf,
@@ -53,22 +44,28 @@ pub enum StorageError {
         sealed_to: u64,
     },
     /// A file that is always there beside others is not.
-    #[error(
-        "{} is missing, but {evidence}: put it back, or see `When a server refuses to start` in \
-         docs/internals/log_format.md",
-        path.display()
-    )]
+    #[error("{}: put it back, or {SEE}", missing(path, evidence))]
     FileMissing {
         /// The file.
         path: PathBuf,
         /// What shows that it should be there.
         evidence: String,
     },
+    /// The log is damaged, and the others cannot repair it: without this server they are
+    /// no majority.
+    #[error(
+        "{damage}; nothing was changed, and nobody can repair it: a cluster of one or two servers \
+         can do nothing without this one; keep a copy of the directory, and put back a backup of \
+         all of it if there is one; {SEE}"
+    )]
+    Irreparable {
+        /// What is wrong with it.
+        damage: String,
+    },
     /// The hard state is older than the log, so a vote may be forgotten.
     #[error(
         "{} says term {current}, but the log reaches {last}: the file is older than the log (was \
-         it restored from a copy?), and a vote may be forgotten; see `When a server refuses to \
-         start` in docs/internals/log_format.md",
+         it restored from a copy?), and a vote may be forgotten; {SEE}",
         path.display()
     )]
     HardStateStale {
@@ -147,6 +144,40 @@ impl StorageError {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, StorageError::Io { source, .. }
             if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
+const SEE: &str = "see `When a server refuses to start` in docs/internals/log_format.md";
+const NOTHING_CHANGED: &str = "nothing was changed: see `When a server refuses to start` in \
+                               docs/internals/log_format.md";
+
+fn damaged_at(path: &Path, offset: u64, what: &str) -> String {
+    format!("{} is damaged at byte {offset}: {what}", path.display())
+}
+
+fn ends_early(path: &Path, offset: u64, sealed: &LogPosition, sealed_to: u64) -> String {
+    format!(
+        "{} ends at byte {offset}, but entries up to {sealed} were durable up to byte {sealed_to}: \
+         acknowledged entries are missing",
+        path.display()
+    )
+}
+
+fn missing(path: &Path, evidence: &str) -> String {
+    format!("{} is missing, but {evidence}", path.display())
+}
+
+impl StorageError {
+    /// What is wrong, without what is to be done about it.
+    pub(super) fn finding(&self) -> String {
+        match self {
+            StorageError::Damaged { path, offset, what } => damaged_at(path, *offset, what),
+            StorageError::EntriesMissing { path, offset, sealed, sealed_to } => {
+                ends_early(path, *offset, sealed, *sealed_to)
+            }
+            StorageError::FileMissing { path, evidence } => missing(path, evidence),
+            other => other.to_string(),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 pub(super) const COPY_BYTES: usize = 4096;
 const MAGIC: [u8; 8] = *b"CORAHARD";
 const FORMAT_VERSION: u32 = 1;
-/// The seal's tail is being cut.
+/// What stands behind the seal is being cut.
 const CUTTING: u32 = 1;
 /// The server is a newcomer.
 const NEWCOMER: u32 = 2;
@@ -38,8 +38,8 @@ pub(super) struct Seal {
     pub offset: u64,
     /// The end of the log there.
     pub last: LogPosition,
-    /// Whatever stands behind the seal is void: a torn tail that recovery has
-    /// decided to cut, and was erasing.
+    /// Whatever stands behind the seal is void, in its segment and in all later
+    /// ones: recovery has decided to cut it, and was erasing.
     pub cutting: bool,
 }
 
@@ -88,6 +88,8 @@ pub(super) struct Copy {
     pub hard_state: HardState,
     pub start: LogStart,
     pub seal: Seal,
+    /// What a newcomer is known to have had: see `LogSummary::lost`.
+    pub lost: LogPosition,
 }
 
 impl Copy {
@@ -97,6 +99,7 @@ impl Copy {
         hard_state: HardState { current_term: Term(0), voted_for: None, is_newcomer: true },
         start: LogStart::FIRST,
         seal: Seal::START,
+        lost: LogPosition { term: Term(0), index: LogIndex(0) },
     };
 
     pub fn encode(&self) -> [u8; COPY_BYTES] {
@@ -122,6 +125,8 @@ impl Copy {
             self.start.first_segment,
             self.start.base.index.0,
             self.start.base.term.0,
+            self.lost.index.0,
+            self.lost.term.0,
         ];
         for (place, number) in bytes[16..].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
@@ -168,6 +173,10 @@ impl Copy {
                     term: Term(u64_at(bytes, 64)),
                 },
                 cutting: flags & CUTTING != 0,
+            },
+            lost: LogPosition {
+                index: LogIndex(u64_at(bytes, 96)),
+                term: Term(u64_at(bytes, 104)),
             },
         })
     }
@@ -278,12 +287,35 @@ impl HardStateFile {
         }
         let voted_for = hard_state.voted_for.filter(|_| !(mutant!(B01b) && is_new_term));
         let hard_state = HardState { voted_for, ..hard_state };
-        self.save_copy(Copy { hard_state, seal, ..self.current })
+        // Who is counted again has all that it is known to have had.
+        let lost = if hard_state.is_newcomer { self.current.lost } else { LogPosition::default() };
+        self.save_copy(Copy { hard_state, seal, lost, ..self.current })
     }
 
     /// Makes it durable where the log begins, and how far it reaches.
     pub fn save_start(&mut self, start: LogStart, seal: Seal) -> Result<(), StorageError> {
         self.save_copy(Copy { start, seal, ..self.current })
+    }
+
+    /// Decides, in one record, that a damaged log ends at `seal` or begins anew at
+    /// `start`, and that the server is a newcomer from here on: there is no moment at
+    /// which a log that was cut is that of a voter (docs/adr/0009).
+    pub fn save_repair(
+        &mut self,
+        start: LogStart,
+        seal: Seal,
+        lost: LogPosition,
+    ) -> Result<(), StorageError> {
+        let lost = lost.max(self.current.lost);
+        let cut = Copy { start, seal, lost, ..self.current };
+        if mutant!(B61e) {
+            return self.save_copy(cut);
+        }
+        if mutant!(B61f) {
+            self.save_copy(cut)?;
+        }
+        let hard_state = HardState { is_newcomer: true, ..self.current.hard_state };
+        self.save_copy(Copy { hard_state, ..cut })
     }
 
     fn save_copy(&mut self, copy: Copy) -> Result<(), StorageError> {

@@ -20,6 +20,7 @@
 //!                 log/00000001.segment     the journal
 //! ```
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 mod catalog;
@@ -32,6 +33,7 @@ mod record;
 mod recovery;
 #[cfg(any(test, feature = "testing"))]
 mod remains;
+mod repair;
 mod segment;
 mod snapshot;
 #[cfg(test)]
@@ -72,6 +74,10 @@ pub struct StorageOptions {
     /// A new segment begins when a record would not fit into so many bytes. A
     /// larger record has a segment of its own.
     pub segment_bytes: u64,
+    /// The others are a majority without this server: when its log is damaged, it is cut
+    /// where the damage begins, and the server is a newcomer until it has caught up with
+    /// them (docs/adr/0009). Else it is refused.
+    pub can_repair: bool,
 }
 
 /// What a data directory held. All of it is durable.
@@ -152,13 +158,13 @@ impl Storage {
     ///
     /// # Errors
     /// When another process holds it, when it is another server's, and when it
-    /// is damaged; damage is left as it is.
+    /// is damaged and cannot be repaired; such damage is left as it is.
     pub fn open(
         disk: Box<dyn Disk>,
         dir: &Path,
         options: StorageOptions,
     ) -> Result<(Storage, Recovered), StorageError> {
-        let StorageOptions { cluster, node_id, segment_bytes } = options;
+        let StorageOptions { cluster, node_id, segment_bytes, can_repair } = options;
         let owner = Identity { cluster, node_id };
         let log_dir = log_dir(dir);
         disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
@@ -166,17 +172,19 @@ impl Storage {
         if identity::check(&*disk, dir, Some(&owner))?.is_none() {
             initialise(&*disk, dir, &owner)?;
         }
-        let scanned = recovery::scan(&*disk, dir, node_id)?;
+        let scanned = scan_or_repair(&*disk, dir, node_id, can_repair)?;
         let recovered = Recovered {
             hard_state: scanned.loaded.newest.hard_state,
             log: scanned.summary.clone(),
             notes: scanned.notes.clone(),
         };
+        // First of all: what it says is void is void only when that is durable.
+        let mut hard_state = HardStateFile::open(&*disk, dir, &scanned.loaded)?;
         remove_remains(&*disk, dir, &scanned.void)?;
-        let (hard_state, tail, catalog) = if scanned.loaded.newest.start.resetting {
-            finish_reset(&*disk, dir, node_id, scanned)?
+        let (tail, catalog) = if scanned.loaded.newest.start.resetting {
+            begin_log(&*disk, dir, node_id, &mut hard_state)?
         } else {
-            settle(&*disk, dir, scanned)?
+            settle(&*disk, dir, scanned, &mut hard_state)?
         };
         let dir = dir.to_owned();
         let storage = Storage {
@@ -493,15 +501,26 @@ fn begin_log(
     Ok((tail, catalog))
 }
 
-fn finish_reset(
+/// Reads and judges everything; with `can_repair`, a damaged log is one that ends
+/// before the damage.
+fn scan_or_repair(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,
-    scanned: Scanned,
-) -> Result<(HardStateFile, TailSegment, Catalog), StorageError> {
-    let mut hard_state = HardStateFile::open(disk, dir, &scanned.loaded)?;
-    let (tail, catalog) = begin_log(disk, dir, node_id, &mut hard_state)?;
-    Ok((hard_state, tail, catalog))
+    can_repair: bool,
+) -> Result<Scanned, StorageError> {
+    let (damaged, damage) = match recovery::survey(disk, dir, node_id)? {
+        (scanned, None) => return Ok(scanned),
+        (damaged, Some(damage)) => (damaged, damage),
+    };
+    if !can_repair {
+        return Err(StorageError::Irreparable { damage: damage.finding() });
+    }
+    let note = repair::decide(disk, dir, node_id, &damaged, &damage)?;
+    let mut scanned = recovery::scan(disk, dir, node_id)?;
+    scanned.notes = damaged.notes;
+    scanned.notes.push(note);
+    Ok(scanned)
 }
 
 /// Removes segments that the hard state says are void.
@@ -539,24 +558,14 @@ fn settle(
     disk: &dyn Disk,
     dir: &Path,
     scanned: Scanned,
-) -> Result<(HardStateFile, TailSegment, Catalog), StorageError> {
-    let mut hard_state = HardStateFile::open(disk, dir, &scanned.loaded)?;
+    hard_state: &mut HardStateFile,
+) -> Result<(TailSegment, Catalog), StorageError> {
     let hard = scanned.loaded.newest;
     let number = scanned.catalog.last_segment();
     let path = segment_path(dir, number);
-    let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
+    let mut file = make_durable(disk, dir, hard.seal, number, scanned.end)?;
     let header = read_segment_header(&*file, &path)?;
     let file_bytes = file.bytes().during("look at", &path)?;
-
-    // What was read behind the seal may be in the page cache only. A sync alone
-    // would not do: when an earlier sync failed, the kernel may hold those pages
-    // as clean though they were never written (ATC'20), so they are written again.
-    let sealed = if hard.seal.segment == number { hard.seal.offset } else { SEGMENT_HEADER_BYTES };
-    if !mutant!(S3) {
-        rewrite(&mut *file, sealed, scanned.end).during("rewrite", &path)?;
-    }
-    file.sync_data().during("sync", &path)?;
-
     let last = scanned.summary.runs.last();
     let mut seal = Seal { segment: number, offset: scanned.end, last, cutting: false };
     if let Some(torn_to) = scanned.torn_to {
@@ -583,7 +592,33 @@ fn settle(
         synced: scanned.end,
         synced_last: last,
     };
-    Ok((hard_state, tail, scanned.catalog))
+    Ok((tail, scanned.catalog))
+}
+
+/// Makes a segment durable up to `end`, where its records end, and opens it.
+///
+/// What was read behind the seal may be in the page cache only. A sync alone would
+/// not do: when an earlier sync failed, the kernel may hold those pages as clean
+/// though they were never written (ATC'20), so they are written again.
+fn make_durable(
+    disk: &dyn Disk,
+    dir: &Path,
+    seal: Seal,
+    number: u64,
+    end: u64,
+) -> Result<Box<dyn DiskFile>, StorageError> {
+    let path = segment_path(dir, number);
+    let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
+    let sealed = match seal.segment.cmp(&number) {
+        Ordering::Less => SEGMENT_HEADER_BYTES,
+        Ordering::Equal => seal.offset,
+        Ordering::Greater => end,
+    };
+    if !mutant!(S3) {
+        rewrite(&mut *file, sealed, end).during("rewrite", &path)?;
+    }
+    file.sync_data().during("sync", &path)?;
+    Ok(file)
 }
 
 fn read_segment_header(file: &dyn DiskFile, path: &Path) -> Result<SegmentHeader, StorageError> {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: of what was acknowledged nothing is lost, and nothing is silently
 //! repaired. What the scan cannot prove to be an unacknowledged write that a
-//! crash tore is an error, and the server does not start.
+//! crash tore is damage: the server does not start, or has it repaired by the
+//! others (`repair`).
 //!
 //! There is only one place where a crash can leave anything but whole records:
 //! behind the last sync, in the last segment. So damage anywhere else is
@@ -14,16 +15,16 @@ use std::path::Path;
 use super::catalog::Catalog;
 use super::disk::{Disk, OpenMode};
 use super::error::{IoContext, StorageError, damaged};
-use super::hard_state::{self, Loaded, Seal, hard_state_path};
-use super::record::{ALIGNMENT, HEADER_BYTES, MARK, MARK_OFFSET, RecordHeader};
+use super::hard_state::{self, Copy, Loaded, Seal, hard_state_path};
+use super::record::{ALIGNMENT, HEADER_BYTES, RecordHeader};
 use super::segment::{
     Found, SECTOR_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Window, log_dir, segment_number,
     segment_path,
 };
-use crate::types::{LogSummary, NodeId};
+use crate::types::{LogPosition, LogSummary, NodeId};
 
 /// How much of a segment is in memory at a time.
-const SCAN_BYTES: usize = 256 * 1024;
+pub(super) const SCAN_BYTES: usize = 256 * 1024;
 
 /// What was found.
 pub(super) struct Scanned {
@@ -39,21 +40,37 @@ pub(super) struct Scanned {
     /// Records read, those that were superseded among them.
     pub records: u64,
     seal_seen: bool,
+    /// Up to here everything is whole and fits together. `None` before the end of the
+    /// first segment.
+    pub kept: Option<Seal>,
     /// Sentences for people.
     pub notes: Vec<String>,
 }
 
 /// Reads all of `dir`, which has an identity that names `node_id`.
 pub(super) fn scan(disk: &dyn Disk, dir: &Path, node_id: NodeId) -> Result<Scanned, StorageError> {
+    match survey(disk, dir, node_id)? {
+        (scanned, None) => Ok(scanned),
+        (_, Some(damage)) => Err(damage),
+    }
+}
+
+/// The same, but it also hands out what stands before the damage of a log. Damage of
+/// anything else is an error.
+pub(super) fn survey(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+) -> Result<(Scanned, Option<StorageError>), StorageError> {
     let numbers = segment_numbers(disk, dir)?;
     check_hard_state_is_there(disk, dir)?;
     let loaded = hard_state::load(disk, dir)?;
     let (start, seal) = (loaded.newest.start, loaded.newest.seal);
-    let (void, numbers): (Vec<u64>, Vec<u64>) =
-        numbers.into_iter().partition(|number| *number < start.first_segment || start.resetting);
-    if !start.resetting {
-        check_segments(dir, start.first_segment, &numbers)?;
-    }
+    let is_void = |number: &u64| {
+        let is_cut = seal.cutting && *number > seal.segment;
+        *number < start.first_segment || start.resetting || is_cut
+    };
+    let (void, numbers): (Vec<u64>, Vec<u64>) = numbers.into_iter().partition(is_void);
     let mut scanned = Scanned {
         notes: loaded.note.iter().cloned().collect(),
         loaded,
@@ -64,25 +81,29 @@ pub(super) fn scan(disk: &dyn Disk, dir: &Path, node_id: NodeId) -> Result<Scann
         torn_to: None,
         records: 0,
         seal_seen: false,
+        kept: None,
     };
-    let last_number = numbers.last().copied().unwrap_or(start.first_segment);
-    if seal.segment > last_number {
-        return Err(StorageError::FileMissing {
-            path: segment_path(dir, seal.segment),
-            evidence: format!("entries up to {} were durable in it", seal.last),
-        });
-    }
-    for number in numbers {
-        scanned.scan_segment(disk, dir, number, node_id, number == last_number)?;
-    }
+    let damage = match start.resetting {
+        true => None,
+        false => scanned.scan_segments(disk, dir, &numbers, node_id)?,
+    };
     scanned.summary.runs = scanned.catalog.runs().clone();
-    let (last, current) =
-        (scanned.summary.runs.last(), scanned.loaded.newest.hard_state.current_term);
-    if last.term > current {
-        // A term is durable before the first entry of that term is written.
-        return Err(StorageError::HardStateStale { path: hard_state_path(dir), current, last });
+    scanned.summary.lost = scanned.loaded.newest.lost;
+    check_term(dir, &scanned.loaded, scanned.summary.runs.last())?;
+    Ok((scanned, damage))
+}
+
+/// A term is durable before the first entry of that term is written.
+pub(super) fn check_term(
+    dir: &Path,
+    loaded: &Loaded,
+    last: LogPosition,
+) -> Result<(), StorageError> {
+    let current = loaded.newest.hard_state.current_term;
+    match last.term > current {
+        true => Err(StorageError::HardStateStale { path: hard_state_path(dir), current, last }),
+        false => Ok(()),
     }
-    Ok(scanned)
 }
 
 /// The numbers of the segments that are there, in order.
@@ -97,17 +118,17 @@ pub(super) fn segment_numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, S
     Ok(numbers)
 }
 
-/// From the first on, no segment may be missing.
-fn check_segments(dir: &Path, first: u64, numbers: &[u64]) -> Result<(), StorageError> {
-    let missing = (first..)
-        .zip(0..numbers.len().max(1))
-        .find(|(expected, place)| numbers.get(*place) != Some(expected));
-    let Some((missing, _)) = missing else { return Ok(()) };
-    let evidence = match numbers.last() {
+/// From the first to the last, or to that of the seal, no segment may be missing.
+fn missing_segment(dir: &Path, first: u64, seal: Seal, numbers: &[u64]) -> Option<StorageError> {
+    let last = numbers.last().copied();
+    let wanted = first..=last.unwrap_or(first).max(seal.segment);
+    let missing = wanted.into_iter().find(|number| numbers.binary_search(number).is_err())?;
+    let evidence = match last {
+        Some(last) if last > missing => format!("segment {last} is there"),
+        Some(_) => format!("entries up to {} were durable in it", seal.last),
         None => "the server's identity is there".into(),
-        Some(last) => format!("segment {last} is there"),
     };
-    Err(StorageError::FileMissing { path: segment_path(dir, missing), evidence })
+    Some(StorageError::FileMissing { path: segment_path(dir, missing), evidence })
 }
 
 fn check_hard_state_is_there(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
@@ -119,6 +140,30 @@ fn check_hard_state_is_there(disk: &dyn Disk, dir: &Path) -> Result<(), StorageE
 }
 
 impl Scanned {
+    /// Reads the segments up to the first that is damaged, or missing; what is wrong.
+    fn scan_segments(
+        &mut self,
+        disk: &dyn Disk,
+        dir: &Path,
+        numbers: &[u64],
+        node_id: NodeId,
+    ) -> Result<Option<StorageError>, StorageError> {
+        let Copy { start, seal, .. } = self.loaded.newest;
+        let last_number = numbers.last().copied().unwrap_or(0).max(seal.segment);
+        for number in
+            (start.first_segment..).take_while(|number| numbers.binary_search(number).is_ok())
+        {
+            match self.scan_segment(disk, dir, number, node_id, number == last_number) {
+                Err(StorageError::Io { action, path, source }) => {
+                    return Err(StorageError::Io { action, path, source });
+                }
+                Err(damage) => return Ok(Some(damage)),
+                Ok(()) => {}
+            }
+        }
+        Ok(missing_segment(dir, start.first_segment, seal, numbers))
+    }
+
     fn scan_segment(
         &mut self,
         disk: &dyn Disk,
@@ -140,6 +185,9 @@ impl Scanned {
         let mut offset = SEGMENT_HEADER_BYTES;
         let found = loop {
             self.check_seal(number, offset).map_err(|what| damaged(&path, offset, what))?;
+            if seal.cutting && number == seal.segment && offset == seal.offset {
+                break Found::Nothing;
+            }
             match window.find(header.salt, offset).during("read", &path)? {
                 Found::Record(record) => {
                     let bytes = window.get(offset, record.record_bytes()).during("read", &path)?;
@@ -151,16 +199,18 @@ impl Scanned {
             }
         };
         self.end = offset;
+        let last = self.catalog.runs().last();
+        self.kept = Some(Seal { segment: number, offset, last, cutting: true });
         let tail = Tail { path: &path, salt: header.salt, offset, is_last, seal, number };
         self.torn_to = tail.judge(&mut window, &found)?;
         if let Some(torn_to) = self.torn_to {
-            self.notes.push(format!(
-                "{}: a torn write at byte {offset}, of {} bytes, that was never acknowledged \
-                 stands behind entry {}",
-                path.display(),
-                torn_to + 1 - offset,
-                self.catalog.runs().last()
-            ));
+            let bytes = torn_to + 1 - offset;
+            let what = if tail.is_being_cut() {
+                format!("an earlier start has begun to cut {bytes} bytes from byte {offset} on")
+            } else {
+                format!("a torn write at byte {offset}, of {bytes} bytes, was never acknowledged")
+            };
+            self.notes.push(format!("{}: {what}, behind entry {last}", path.display()));
         }
         Ok(())
     }
@@ -235,6 +285,9 @@ impl Tail<'_> {
     /// write when that is what stands there; an error for everything else.
     fn judge(&self, window: &mut Window<'_>, found: &Found) -> Result<Option<u64>, StorageError> {
         let last_nonzero = window.last_nonzero(self.offset).during("read", self.path)?;
+        if self.is_being_cut() {
+            return Ok(last_nonzero);
+        }
         let sealed_here = self.seal.segment == self.number;
         let below_seal = sealed_here && self.offset < self.seal.offset && !mutant!(B68);
         if below_seal && (last_nonzero.is_none() || matches!(found, Found::Nothing)) {
@@ -262,19 +315,23 @@ impl Tail<'_> {
                  durable"
             )));
         }
-        let cutting = self.seal.cutting && sealed_here && self.offset == self.seal.offset;
         let header = match found {
             Found::Damage(header) => header.as_ref(),
             // Zeros, and then the remains of a batch whose first part is not there.
             _ => return Ok(Some(last_nonzero)),
         };
         let looks_torn = self.looks_torn(window, header, last_nonzero).during("read", self.path)?;
-        if (cutting || looks_torn) && !mutant!(B61b) {
+        if looks_torn && !mutant!(B61b) {
             return Ok(Some(last_nonzero));
         }
         Err(self.damaged(
             "this record is complete but does not match its checksum; it may be acknowledged",
         ))
+    }
+
+    /// A start has decided before that all behind is void.
+    fn is_being_cut(&self) -> bool {
+        self.seal.cutting && self.seal.segment == self.number && self.seal.offset == self.offset
     }
 
     fn damaged(&self, what: impl Into<String>) -> StorageError {
@@ -284,28 +341,11 @@ impl Tail<'_> {
     /// Where the next valid record that begins a batch stands, if one does.
     fn later_batch(&self, window: &mut Window<'_>) -> io::Result<Option<u64>> {
         let mut at = self.offset + ALIGNMENT;
-        while at + HEADER_BYTES as u64 <= window.end {
-            let chunk = window.get(at, SCAN_BYTES as u64)?;
-            if chunk.len() < HEADER_BYTES {
-                return Ok(None);
+        while let Some((found, header)) = window.next_header(self.salt, at)? {
+            if header.batch_start && matches!(window.find(self.salt, found)?, Found::Record(_)) {
+                return Ok(Some(found));
             }
-            let starts = chunk.len() - HEADER_BYTES + 1;
-            let candidates: Vec<u64> = (0..starts)
-                .step_by(ALIGNMENT as usize)
-                .filter(|start| chunk[start + MARK_OFFSET..].starts_with(&MARK))
-                .filter(|start| {
-                    let offset = at + *start as u64;
-                    RecordHeader::decode(&chunk[*start..], self.salt, offset)
-                        .is_some_and(|header| header.batch_start)
-                })
-                .map(|start| at + start as u64)
-                .collect();
-            at += starts.next_multiple_of(ALIGNMENT as usize) as u64;
-            for candidate in candidates {
-                if matches!(window.find(self.salt, candidate)?, Found::Record(_)) {
-                    return Ok(Some(candidate));
-                }
-            }
+            at = found + ALIGNMENT;
         }
         Ok(None)
     }

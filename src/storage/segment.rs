@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::error::{IoContext, StorageError};
-use super::record::{HEADER_BYTES, RecordHeader, u32_at, u64_at};
+use super::record::{ALIGNMENT, HEADER_BYTES, MARK, MARK_OFFSET, RecordHeader, u32_at, u64_at};
 use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
 /// The header has a sector of its own, so that no write of a record touches it.
@@ -174,6 +174,27 @@ impl<'a> Window<'a> {
         } else {
             Found::Damage(Some(header))
         })
+    }
+
+    /// The next valid header of a record at or behind `at`, whatever stands before it.
+    pub fn next_header(
+        &mut self,
+        salt: u32,
+        mut at: u64,
+    ) -> io::Result<Option<(u64, RecordHeader)>> {
+        while at + HEADER_BYTES as u64 <= self.end {
+            let head = self.get(at, HEADER_BYTES as u64)?;
+            if head.len() < HEADER_BYTES {
+                break;
+            }
+            if head[MARK_OFFSET..].starts_with(&MARK)
+                && let Some(header) = RecordHeader::decode(head, salt, at)
+            {
+                return Ok(Some((at, header)));
+            }
+            at += ALIGNMENT;
+        }
+        Ok(None)
     }
 
     /// The last byte at or behind `offset` that is not zero.

@@ -13,6 +13,7 @@ mod crash;
 mod damage;
 mod format;
 mod random;
+mod repair;
 
 const DIR: &str = "data/1";
 /// Small, so that a few entries fill several segments.
@@ -27,7 +28,12 @@ fn segment(number: u64) -> PathBuf {
 }
 
 fn options() -> StorageOptions {
-    StorageOptions { cluster: "coracle".into(), node_id: NodeId(1), segment_bytes: SEGMENT_BYTES }
+    StorageOptions {
+        cluster: "coracle".into(),
+        node_id: NodeId(1),
+        segment_bytes: SEGMENT_BYTES,
+        can_repair: false,
+    }
 }
 
 fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
@@ -42,7 +48,9 @@ fn reopen(disk: &SimDisk) -> (Storage, Recovered) {
 fn entry(index: u64, term: u64) -> Entry {
     let payload = match index % 7 {
         0 => Payload::Noop,
-        3 => Payload::Membership(Membership { voters: [NodeId(index), NodeId(term)].into() }),
+        3 => Payload::Membership(Membership {
+            voters: [NodeId(index), NodeId(term), NodeId(1000)].into(),
+        }),
         _ => {
             let seed = (index * 31 + term * 17) as u8;
             let length = 20 + (index * 37 + term * 11) % 200;
@@ -450,7 +458,7 @@ fn dump_prints_the_log_and_verify_counts_it() {
             "current_term=2 voted_for=3 last_log_index=4 last_log_term=2\n\
              index=1 term=1 stamp_ms=1001 kind=command bytes=4 body=\"a\\x00\\\"\\n\"\n\
              index=2 term=1 stamp_ms=1002 kind=command bytes=49 body=\"{x}\"...\n\
-             index=3 term=1 stamp_ms=1003 kind=membership bytes={bytes} voters=1,3\n\
+             index=3 term=1 stamp_ms=1003 kind=membership bytes={bytes} voters=1,3,1000\n\
              index=4 term=2 stamp_ms=2004 kind=noop bytes=0\n"
         )
     );

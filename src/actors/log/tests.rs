@@ -18,8 +18,12 @@ struct Fixture {
 }
 
 fn open(disk: &SimDisk) -> (Storage, Recovered) {
-    let options =
-        StorageOptions { cluster: "coracle".into(), node_id: NodeId(1), segment_bytes: 1 << 20 };
+    let options = StorageOptions {
+        cluster: "coracle".into(),
+        node_id: NodeId(1),
+        segment_bytes: 1 << 20,
+        can_repair: false,
+    };
     Storage::open(Box::new(disk.clone()), Path::new("data/1"), options)
         .expect("the directory is whole and free")
 }

@@ -313,8 +313,15 @@ impl Cluster {
     /// A node that is down loses its data directory.
     pub(super) fn wipe(&mut self, id: NodeId) {
         assert!(!self.is_up(id), "only a node that is down can lose its directory");
-        self.node_mut(id).disk = Disk::new(Durable::new_directory());
+        let node = self.node_mut(id);
+        node.disk = Disk::new(node.disk.durable().clone().replaced());
         self.oracle.on_wipe(id);
+    }
+
+    /// The log of a node that is down is damaged behind `kept`.
+    pub(super) fn damage(&mut self, id: NodeId, kept: LogIndex) {
+        assert!(!self.is_up(id), "a log is judged when its node starts");
+        self.node_mut(id).disk.cut_behind(kept);
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {

@@ -1,6 +1,6 @@
 //! A disk that forgets what was not synced.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -31,6 +31,11 @@ pub(super) struct Durable {
     pub(super) snapshots: Vec<Arc<SnapshotFile>>,
     /// What was received of a snapshot that is not whole yet.
     part: Option<(SnapshotId, Vec<u8>)>,
+    /// See `LogSummary::lost`.
+    lost: LogPosition,
+    /// All that a newcomer has lost: what it promised with that holds, as long as it is
+    /// not counted.
+    forgotten: BTreeSet<LogPosition>,
 }
 
 enum Operation {
@@ -169,6 +174,18 @@ impl Disk {
         is_harmless
     }
 
+    /// The log turns out to be damaged behind `kept`, or behind the base, and is cut
+    /// there; what a start does then (docs/adr/0009).
+    pub(super) fn cut_behind(&mut self, kept: LogIndex) {
+        assert!(self.operations.is_empty(), "only the disk of a node that is down is judged");
+        self.durable.forget();
+        let durable = &mut self.durable;
+        durable.lost = durable.lost.max(durable.log.end());
+        durable.hard_state.is_newcomer = true;
+        durable.log.entries.retain(|entry| entry.index <= kept);
+        self.log = durable.log.clone();
+    }
+
     /// A snapshot under its final name.
     pub(super) fn add_snapshot(&mut self, file: Arc<SnapshotFile>) {
         let snapshots = &mut self.durable.snapshots;
@@ -209,6 +226,7 @@ impl Disk {
             runs: self.log.runs(),
             memberships: in_force.into_iter().collect(),
             last_stamp_ms: newest.map_or(0, |file| file.stamp_ms()),
+            lost: self.durable.lost,
         };
         for entry in self.log.iter() {
             summary.last_stamp_ms = entry.stamp_ms;
@@ -240,9 +258,31 @@ impl Durable {
         Durable::new(HardState { is_newcomer: true, ..HardState::default() }, Vec::new())
     }
 
+    /// What stands in the place of one that is lost as a whole.
+    pub(super) fn replaced(mut self) -> Durable {
+        self.forget();
+        Durable { forgotten: self.forgotten, ..Durable::new_directory() }
+    }
+
+    fn forget(&mut self) {
+        let last = self.log.end().index.0;
+        let all = (1..=last).filter_map(|index| self.position_at(LogIndex(index)));
+        let all: Vec<LogPosition> = all.collect();
+        self.forgotten.extend(all);
+    }
+
+    /// Holds an entry, or is that of a node which has forgotten it and is not counted.
+    pub(super) fn stands_for(&self, position: LogPosition) -> bool {
+        self.contains(position) || self.forgotten.contains(&position)
+    }
+
     /// The hard state goes first: a log never has a term that it does not know.
     fn do_write(&mut self, write: &Write, entries_max: usize) {
         self.hard_state = write.hard_state.unwrap_or(self.hard_state);
+        if !self.hard_state.is_newcomer {
+            self.lost = LogPosition::default();
+            self.forgotten.clear();
+        }
         self.log.splice(&write.entries[..write.entries.len().min(entries_max)]);
     }
 

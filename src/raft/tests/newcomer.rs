@@ -6,7 +6,7 @@ use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, at};
 use crate::raft::{Envelope, NewcomerResponse, RequestVote, Role, Rpc};
-use crate::types::{HardState, NodeId, Term};
+use crate::types::{HardState, LogIndex, NodeId, Term};
 
 fn new_cluster(nodes: usize) -> Cluster {
     Cluster::with_past(vec![Durable::new_directory(); nodes], 1)
@@ -223,4 +223,125 @@ fn a_wiped_node_is_brought_up_by_a_snapshot_and_votes_again() {
     cluster.crash(leader);
     run(&mut cluster);
     assert!(cluster.leader().is_some(), "it is one of two again");
+}
+
+/// Five nodes, node 1 leads, all hold what is committed but for nodes 4 and 5, which
+/// lack `kept`; the logs of `damaged` are damaged so that it is lost with all behind,
+/// and they start again.
+fn lose_kept(cluster: &mut Cluster, damaged: &[NodeId]) {
+    let kept = super::cluster::command("kept");
+    for id in damaged {
+        let log = cluster.node(*id).disk.log();
+        let before = log.iter().find(|entry| entry.payload == kept).unwrap().index.prev();
+        cluster.crash(*id);
+        cluster.damage(*id, before);
+    }
+    for id in damaged {
+        cluster.restart(*id);
+    }
+}
+
+#[test]
+fn a_damaged_node_makes_no_quorum_with_those_that_never_had_the_entry() {
+    let mut cluster = committed_by_one_two_and_three();
+    let term = cluster.raft(n(3)).term();
+    cluster.crash(n(1));
+    cluster.crash(n(2));
+    lose_kept(&mut cluster, &[n(3)]);
+    assert_eq!(cluster.raft(n(3)).term(), term, "term and vote are kept");
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None, "nodes 3, 4 and 5 do not know the committed entry");
+    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+
+    cluster.restart(n(2));
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), Some(n(2)), "with node 2 there is a quorum that remembers");
+    assert!(cluster.ids().iter().skip(1).all(|id| holds_kept(&cluster, *id)));
+    assert_eq!(cluster.raft(n(3)).role(), Role::Learner, "it has not heard from node 1");
+}
+
+#[test]
+fn a_damaged_node_is_not_counted_for_a_commit() {
+    let mut cluster = committed_by_one_two_and_three();
+    cluster.crash(n(4));
+    cluster.crash(n(5));
+    lose_kept(&mut cluster, &[n(3)]);
+    let before = cluster.raft(n(1)).commit_index();
+    cluster.propose(n(1), "lost?").unwrap();
+    cluster.deliver_all();
+    assert_eq!(cluster.raft(n(1)).commit_index(), before, "only nodes 1 and 2 are counted");
+}
+
+#[test]
+fn a_damaged_node_catches_up_and_is_one_of_three_again() {
+    let mut cluster = committed_by_one_two_and_three();
+    lose_kept(&mut cluster, &[n(3)]);
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+    assert!(holds_kept(&cluster, n(3)));
+    let others = cluster.ids().into_iter().filter(|id| *id != n(3)).take(2);
+    for id in others.collect::<Vec<_>>() {
+        cluster.crash(id);
+    }
+    run(&mut cluster);
+    assert!(cluster.leader().is_some());
+}
+
+/// Only nodes 1, 2 and 3 had the entry, all three have lost it, and know that.
+#[test]
+fn a_majority_that_knows_of_what_it_lost_does_not_go_on_without_it() {
+    let mut cluster = committed_by_one_two_and_three();
+    lose_kept(&mut cluster, &[n(1), n(2), n(3)]);
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    for id in 1..=3 {
+        assert_eq!(cluster.raft(n(id)).role(), Role::Learner);
+    }
+}
+
+/// As before, but node 3 knows of nothing: it has lost its disk, and believes the others.
+#[test]
+fn what_a_damaged_node_knows_to_have_had_binds_those_that_ask_it() {
+    let mut cluster = committed_by_one_two_and_three();
+    lose_kept(&mut cluster, &[n(1), n(2)]);
+    forget(&mut cluster, &[]);
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+}
+
+/// It never was committed: nobody else has it, and nobody will.
+#[test]
+fn what_was_lost_need_not_come_back_when_a_later_leader_did_not_have_it() {
+    let mut cluster = committed_by_one_two_and_three();
+    cluster.partition(&[n(1)]);
+    let index = cluster.propose(n(1), "nobody else's").unwrap();
+    let kept = index.prev();
+    cluster.crash(n(1));
+    cluster.damage(n(1), kept);
+    cluster.heal();
+    cluster.restart(n(1));
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(1)).role(), Role::Follower);
+    assert!(cluster.leader().is_some());
+}
+
+/// A blank node that hears from a damaged one knows that the cluster is not new.
+#[test]
+fn a_damaged_node_is_blank_for_nobody() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect(n(1));
+    cluster.crash(n(1));
+    cluster.crash(n(2));
+    cluster.crash(n(3));
+    cluster.damage(n(2), LogIndex(0));
+    cluster.wipe(n(3));
+    cluster.restart(n(2));
+    cluster.restart(n(3));
+    run(&mut cluster);
+    assert!(cluster.raft(n(2)).term() > Term(0));
+    assert_eq!(cluster.leader(), None);
+    for id in [2, 3] {
+        assert_eq!(cluster.raft(n(id)).role(), Role::Learner);
+    }
 }

@@ -324,7 +324,7 @@ impl Oracle {
             let entry = log.entry(next).or(applied).expect("committed, so it is there").clone();
             let holders = nodes
                 .values()
-                .filter(|node| node.disk.durable().contains(entry.position()))
+                .filter(|node| node.disk.durable().stands_for(entry.position()))
                 .count();
             assert!(
                 holders > nodes.len() / 2,
@@ -349,7 +349,7 @@ impl Oracle {
         for (entry, _) in &self.committed {
             let holders = nodes
                 .values()
-                .filter(|node| node.disk.durable().contains(entry.position()))
+                .filter(|node| node.disk.durable().stands_for(entry.position()))
                 .count();
             assert!(holders > nodes.len() / 2, "committed entry {} is gone", entry.position());
         }

@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node};
 use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use crate::raft::{ProgressSettings, Role};
-use crate::types::NodeId;
+use crate::types::{LogIndex, NodeId};
 
 const SEEDS: u64 = 300;
 const STEPS: u32 = 1200;
@@ -30,6 +30,7 @@ struct Weather {
     slow_stores: f64,
     slow_keepers: f64,
     damage: f64,
+    repairs: f64,
 }
 
 /// Snapshots every few entries in most walks, in pieces of a few bytes.
@@ -86,6 +87,7 @@ impl Walk {
             slow_stores: some(0.05),
             slow_keepers: some(0.05),
             damage: some(0.5),
+            repairs: some(0.3),
         };
         Walk { cluster, rng, weather, proposals: 0 }
     }
@@ -102,6 +104,9 @@ impl Walk {
             if self.rng.random_bool(0.1) {
                 if self.rng.random_bool(self.weather.damage) {
                     self.cluster.lose_newest_snapshot(id);
+                }
+                if self.rng.random_bool(self.weather.repairs) {
+                    self.damage_log(id);
                 }
                 self.cluster.restart(id);
             }
@@ -144,6 +149,21 @@ impl Walk {
                 }
             }
         }
+    }
+
+    /// A node that is down will find its log damaged at some place, if it is the only one
+    /// that has forgotten anything.
+    fn damage_log(&mut self, id: NodeId) {
+        let is_newcomer = |node: &Node| node.disk.durable().hard_state.is_newcomer;
+        let nodes = &self.cluster.nodes;
+        if nodes.len() < 3 || nodes.values().any(|node| node.id != id && is_newcomer(node)) {
+            return;
+        }
+        let log = self.cluster.node(id).disk.log();
+        let (base, end) = (log.base().index.0, log.end().index.0);
+        let kept = LogIndex(self.rng.random_range(base..=end));
+        self.cluster.say(|| format!("n{id} is damaged behind {kept}"));
+        self.cluster.damage(id, kept);
     }
 
     fn step_weather(&mut self, id: NodeId) {

@@ -280,10 +280,8 @@ fn any_missing_file_is_refused() {
         let copy = disk.duplicate();
         copy.lose(&path);
         let error = open(&copy).err().expect("a file is missing");
-        let StorageError::FileMissing { path: missing, .. } = &error else {
-            panic!("{} is missing: {error}", path.display());
-        };
-        assert_eq!(*missing, path, "{error}");
+        let said = error.to_string();
+        assert!(said.starts_with(&format!("{} is missing, but", path.display())), "{said}");
         let error = verify(&copy, dir()).expect_err("a file is missing");
         assert!(matches!(error, StorageError::FileMissing { .. }), "{error}");
     }
@@ -299,7 +297,8 @@ fn a_missing_last_segment_is_refused_even_if_nothing_in_it_was_sealed() {
     assert_eq!(storage.catalog.last_segment(), 2);
     drop(storage);
     disk.lose(&segment(2));
-    assert!(matches!(open(&disk), Err(StorageError::FileMissing { .. })));
+    let said = open(&disk).err().unwrap().to_string();
+    assert!(said.starts_with("data/1/log/00000002.segment is missing, but"), "{said}");
 }
 
 #[test]

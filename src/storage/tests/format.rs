@@ -95,19 +95,21 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
             last: LogPosition { term: Term(6), index: LogIndex(0x0102) },
             cutting: true,
         },
+        lost: LogPosition { term: Term(6), index: LogIndex(0x0103) },
     };
     let bytes = copy.encode();
     assert_eq!(
-        hex(&bytes[..96]),
+        hex(&bytes[..112]),
         "434f5241 48415244 01000000 01000000\n\
          09000000 00000000 07000000 00000000\n\
          05000000 00000000 03000000 00000000\n\
          48020000 00000000 02010000 00000000\n\
          06000000 00000000 02000000 00000000\n\
-         01010000 00000000 04000000 00000000"
+         01010000 00000000 04000000 00000000\n\
+         03010000 00000000 06000000 00000000"
     );
-    assert!(bytes[96..4092].iter().all(|byte| *byte == 0));
-    assert_eq!(hex(&bytes[4092..]), "c92c1829");
+    assert!(bytes[112..4092].iter().all(|byte| *byte == 0));
+    assert_eq!(hex(&bytes[4092..]), "52a7bec2");
     assert_eq!(Copy::decode(&bytes), Ok(copy));
 }
 
@@ -170,7 +172,7 @@ proptest! {
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
         let hard_state = HardState { current_term: Term(node), voted_for, is_newcomer: flags.0 };
         let seal = Seal { segment: number, offset, last, cutting: flags.1 };
-        let copy = Copy { sequence: salt, hard_state, start: LogStart::FIRST, seal };
+        let copy = Copy { sequence: salt, hard_state, start: LogStart::FIRST, seal, lost: last };
         let bytes = copy.encode();
         prop_assert_eq!(Copy::decode(&bytes), Ok(copy));
         let changed = mutation.of(&bytes);

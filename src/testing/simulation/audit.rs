@@ -67,6 +67,7 @@ fn log_of(world: &World, machine: &Machine, committed: u64) -> Result<Vec<Entry>
         cluster: world.plan.settings.cluster.clone(),
         node_id: id,
         segment_bytes: world.plan.settings.log.segment_bytes,
+        can_repair: false,
     };
     let data_dir = &world.plan.settings.servers[&id].data_dir;
     let disk = Box::new(machine.disk.duplicate());

@@ -9,7 +9,12 @@ use crate::types::{Entry, LogIndex, Payload, Term};
 const DIR: &str = "data/1";
 
 fn open(disk: &SimDisk) -> Result<Storage, StorageError> {
-    let options = StorageOptions { cluster: "c".into(), node_id: NodeId(1), segment_bytes: 4096 };
+    let options = StorageOptions {
+        cluster: "c".into(),
+        node_id: NodeId(1),
+        segment_bytes: 4096,
+        can_repair: true,
+    };
     Storage::open(Box::new(disk.clone()), Path::new(DIR), options).map(|(storage, _)| storage)
 }
 

@@ -29,6 +29,7 @@ impl Fixture {
                 cluster: plan.settings.cluster.clone(),
                 node_id: NodeId(*id),
                 segment_bytes: 4096,
+                can_repair: false,
             };
             let dir = plan.settings.servers[&NodeId(*id)].data_dir.clone();
             (*id, Storage::open(Box::new(disk.clone()), &dir, options).unwrap().0)

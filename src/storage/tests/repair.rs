@@ -1,0 +1,413 @@
+//! A damaged log that the others can repair: it ends where the damage begins, and
+//! its server is a newcomer, whatever comes between (docs/adr/0009).
+
+use super::*;
+use crate::storage::hard_state::hard_state_path;
+
+fn repairing() -> StorageOptions {
+    StorageOptions { can_repair: true, ..options() }
+}
+
+fn open_to_repair(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+    Storage::open(Box::new(disk.clone()), dir(), repairing())
+}
+
+/// Entries that were replaced, over three segments; the last are not sealed.
+fn some_log() -> SimDisk {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(2)).unwrap();
+    storage.append(&entries(1..=8, 1)).unwrap();
+    storage.sync().unwrap();
+    storage.append(&entries(5..=16, 2)).unwrap();
+    storage.sync().unwrap();
+    storage.seal().unwrap();
+    storage.append(&entries(17..=18, 2)).unwrap();
+    storage.sync().unwrap();
+    assert_eq!(storage.catalog.last_segment(), 3);
+    disk
+}
+
+const LAST: LogPosition = LogPosition { term: Term(2), index: LogIndex(18) };
+
+/// A record of the journal: its segment, where it begins and ends, and the log before it.
+struct Place {
+    segment: u64,
+    from: u64,
+    to: u64,
+    before: Vec<LogPosition>,
+}
+
+fn journal(disk: &SimDisk) -> Vec<Place> {
+    let remains = Remains::read(disk, dir()).unwrap();
+    let mut log: Vec<LogPosition> = Vec::new();
+    let mut places = Vec::new();
+    for (number, records) in (1..).zip(&remains.segments) {
+        for RecordPlace { from, to, position } in records {
+            let before = log.clone();
+            log.truncate(position.index.0 as usize - 1);
+            log.push(*position);
+            places.push(Place { segment: number, from: *from, to: *to, before });
+        }
+    }
+    assert_eq!(log.last(), Some(&LAST));
+    places
+}
+
+/// The log before the first record of a segment, or behind the last.
+fn before_segment(journal: &[Place], number: u64) -> Vec<LogPosition> {
+    journal.iter().find(|place| place.segment == number).unwrap().before.clone()
+}
+
+/// Opens a damaged log; it must be `kept`, that of a newcomer who knows what it lost.
+#[track_caller]
+fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> Recovered {
+    let (mut storage, recovered) =
+        open_to_repair(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
+    check_repaired(&mut storage, &recovered, kept, what);
+    recovered
+}
+
+#[track_caller]
+fn check_repaired(storage: &mut Storage, recovered: &Recovered, kept: &[LogPosition], what: &str) {
+    let state = HardState { is_newcomer: true, ..term(2) };
+    assert_eq!(recovered.hard_state, state, "{what}");
+    let log = all(storage);
+    assert_eq!(log.iter().map(Entry::position).collect::<Vec<_>>(), kept, "{what}");
+    let lost = recovered.log.lost;
+    assert_eq!(recovered.log, LogSummary { lost, ..summary(&log) }, "{what}");
+}
+
+/// It is whole from now on, stays a newcomer, takes what it is sent, and is a voter
+/// when it is told so.
+#[track_caller]
+fn check_further_life(disk: &SimDisk, recovered: &Recovered) {
+    verify(disk, dir()).expect("it is whole");
+    disk.crash(Crash::LoseUnsynced);
+    let (mut storage, again) = open_to_repair(disk).unwrap();
+    assert_eq!(again.notes, Vec::<String>::new());
+    assert_eq!((again.hard_state, &again.log), (recovered.hard_state, &recovered.log));
+    let last = storage.last().index.0;
+    storage.append(&entries(last + 1..=20, 2)).unwrap();
+    storage.sync().unwrap();
+    let log = all(&mut storage);
+    drop(storage);
+    disk.crash(Crash::LoseUnsynced);
+    let (mut storage, again) = open_to_repair(disk).unwrap();
+    assert_eq!(all(&mut storage), log);
+    assert_eq!(again.log.lost, recovered.log.lost, "not before it is counted");
+    storage.save_hard_state(term(2)).unwrap();
+    drop(storage);
+    let again = open_to_repair(disk).unwrap().1;
+    assert_eq!((again.hard_state, again.log.lost), (term(2), LogPosition::default()));
+}
+
+#[test]
+fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_newcomer() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    for number in 1..=3 {
+        let records = journal.iter().filter(|place| place.segment == number);
+        let header = [(0, 512, before_segment(&journal, number))];
+        let places = records.map(|place| (place.from, place.to, place.before.clone()));
+        for (place, (from, to, kept)) in header.into_iter().chain(places).enumerate() {
+            // Every bit of a few records, and some of all.
+            let step = if place % 5 == 4 { 1 } else { 53 };
+            for bit in (from * 8..to * 8).step_by(step) {
+                let copy = disk.duplicate();
+                copy.flip_bit(&segment(number), bit / 8, (bit % 8) as u32);
+                // What nobody looks at, like the padding of a header, is checksummed, too.
+                let what = format!("bit {bit} of segment {number}");
+                let recovered = check_repair(&copy, &kept, &what);
+                // The damaged record may have been the only witness of its entry.
+                let least = if number == 3 { LogIndex(16) } else { LAST.index };
+                assert!(recovered.log.lost.index >= least, "{what}: {:?}", recovered.log.lost);
+                if bit % 7 == 0 {
+                    check_further_life(&copy, &recovered);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_note_names_file_byte_and_first_entry_lost() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    let place = &journal[1];
+    disk.flip_bit(&segment(1), place.from + 50, 0);
+    let recovered = check_repair(&disk, &place.before, "the second record");
+    let [note] = &recovered.notes[..] else { panic!("one line: {:?}", recovered.notes) };
+    let begin = format!("data/1/log/00000001.segment is damaged at byte {}: ", place.from);
+    assert!(note.starts_with(&begin), "{note}");
+    assert!(note.contains("ends before entry 2 from here on"), "{note}");
+    assert!(note.contains("as a learner, without a vote, until"), "{note}");
+    assert_eq!(note.lines().count(), 1);
+}
+
+#[test]
+fn a_sealed_log_that_ends_at_any_byte_is_kept_as_far_as_it_goes() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    let sealed = hard_state::load(&disk, dir()).unwrap().newest.seal;
+    for number in 1..=3 {
+        let whole = disk.contents(&segment(number));
+        let records: Vec<&Place> = journal.iter().filter(|p| p.segment == number).collect();
+        let end = if number == 3 { sealed.offset } else { records.last().unwrap().to };
+        for cut in (512..end).step_by(7).chain(records.iter().map(|place| place.from)) {
+            if cut >= end {
+                continue;
+            }
+            for zeros in [false, true] {
+                let copy = disk.duplicate();
+                let mut bytes = whole[..cut as usize].to_vec();
+                if zeros {
+                    bytes.resize(whole.len(), 0);
+                }
+                copy.set_contents(&segment(number), bytes);
+                let kept = &records.iter().find(|place| place.to > cut).unwrap().before;
+                let what = format!("byte {cut} of segment {number}");
+                let recovered = check_repair(&copy, kept, &what);
+                assert!(recovered.log.lost.index >= LogIndex(16), "{what}");
+                check_further_life(&copy, &recovered);
+            }
+        }
+    }
+}
+
+#[test]
+fn any_missing_segments_leave_those_before_them() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    for missing in [&[1][..], &[2], &[3], &[1, 2], &[1, 3], &[2, 3], &[1, 2, 3]] {
+        let copy = disk.duplicate();
+        missing.iter().for_each(|number| copy.lose(&segment(*number)));
+        let kept = before_segment(&journal, missing[0]);
+        let recovered = check_repair(&copy, &kept, &format!("{missing:?} are missing"));
+        assert!(recovered.notes[0].contains("is missing, but"), "{:?}", recovered.notes);
+        let knows_all = !missing.contains(&3);
+        assert_eq!(recovered.log.lost.index.0, if knows_all { 18 } else { 16 });
+        check_further_life(&copy, &recovered);
+    }
+}
+
+/// Power goes at every step of the repair, and again at every step of the next: the
+/// damaged log is judged again, or it is cut and its server a newcomer.
+#[test]
+fn a_power_cut_at_any_step_of_a_repair_leaves_no_voter_with_a_cut_log() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    let damages: Vec<(u64, u64, Vec<LogPosition>)> = (1..=3)
+        .map(|number| (number, 20, before_segment(&journal, number)))
+        .chain([2, 9, 14, 19].map(|nth| {
+            let place: &Place = &journal[nth];
+            (place.segment, place.from + 41, place.before.clone())
+        }))
+        .collect();
+    for (number, offset, kept) in damages {
+        let damaged = disk.duplicate();
+        damaged.flip_bit(&segment(number), offset, 0);
+        let steps = {
+            let copy = damaged.duplicate();
+            let before = copy.operations();
+            drop(open_to_repair(&copy).unwrap());
+            copy.operations() - before
+        };
+        assert!(steps >= 8, "a record in two copies, the erasing, and the record again");
+        for first in 0..=steps {
+            for second in [0, 1, 2, 3, 5, 7, 9, 12, 40] {
+                for crash in [Crash::LoseUnsynced, Crash::KeepUnsynced, Crash::Seeded(second)] {
+                    let copy = damaged.duplicate();
+                    for operations in [first, second] {
+                        copy.cut_power_after(operations);
+                        drop(open_to_repair(&copy));
+                        copy.crash(crash);
+                        check_what_is_left(&copy);
+                    }
+                    let what = format!("{number}/{offset} {first} {second} {crash:?}");
+                    check_repair(&copy, &kept, &what);
+                }
+            }
+        }
+    }
+}
+
+/// A log that nothing is wrong with any more is not that of a voter.
+#[track_caller]
+fn check_what_is_left(disk: &SimDisk) {
+    if let Ok(scanned) = recovery::scan(disk, dir(), NodeId(1)) {
+        let newest = scanned.loaded.newest;
+        assert!(newest.hard_state.is_newcomer, "{newest:?}");
+    }
+}
+
+/// The same, when only the process is killed, and the power goes some time later: what
+/// a start does on the word of a record that is only in the page cache must wait.
+#[test]
+fn a_repair_or_compaction_whose_record_is_not_durable_removes_nothing() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    let damaged = disk.duplicate();
+    damaged.flip_bit(&segment(1), journal[2].from, 0);
+    for first in 0..=20 {
+        for second in 0..=20 {
+            let copy = damaged.duplicate();
+            copy.cut_power_after(first);
+            drop(open_to_repair(&copy));
+            copy.kill();
+            copy.cut_power_after(second);
+            drop(open_to_repair(&copy));
+            copy.crash(Crash::LoseUnsynced);
+            check_what_is_left(&copy);
+            check_repair(&copy, &journal[2].before, &format!("{first} {second}"));
+
+            let copy = disk.duplicate();
+            let (mut storage, _) = reopen(&copy);
+            copy.cut_power_after(first);
+            let _ = storage.compact(LogIndex(16));
+            drop(storage);
+            copy.kill();
+            copy.cut_power_after(second);
+            drop(open(&copy));
+            copy.crash(Crash::LoseUnsynced);
+            let (storage, recovered) = reopen(&copy);
+            assert_eq!(recovered.hard_state, term(2));
+            assert_eq!(storage.last(), LAST);
+        }
+    }
+}
+
+/// The seal, or the next record, tells that something before is not what was written,
+/// but not what: the segment is not believed.
+#[test]
+fn whole_records_that_contradict_the_seal_are_not_kept() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    let last = journal.last().unwrap();
+    let (salt, at) = {
+        let header = SegmentHeader::decode(&disk.contents(&segment(3))).unwrap();
+        (header.salt, journal.iter().find(|place| place.segment == 3).unwrap())
+    };
+    // A longer record, and one that skips an entry, where the segment begins.
+    let next = at.before.len() as u64 + 1;
+    for index in [next, next + 1] {
+        let copy = disk.duplicate();
+        let mut bytes = copy.contents(&segment(3));
+        let payload = Payload::Command(vec![7; (last.to - at.from) as usize].into());
+        let mut record = Vec::new();
+        let wrong = Entry { payload, ..entry(index, 2) };
+        record::encode(&wrong, true, salt, at.from, &mut record);
+        bytes.resize(bytes.len().max(at.from as usize + record.len()), 0);
+        bytes[at.from as usize..][..record.len()].copy_from_slice(&record);
+        copy.set_contents(&segment(3), bytes);
+        let recovered = check_repair(&copy, &at.before, &format!("entry {index}"));
+        check_further_life(&copy, &recovered);
+    }
+}
+
+#[test]
+fn a_log_that_begins_behind_a_snapshot_begins_there_again() {
+    let disk = some_log();
+    let (mut storage, _) = reopen(&disk);
+    let base = storage.compact(LogIndex(16)).unwrap();
+    let first = storage.catalog.first_segment();
+    assert!(base.index > LogIndex(0) && first > 1);
+    drop(storage);
+    for is_missing in [false, true] {
+        let copy = disk.duplicate();
+        match is_missing {
+            true => copy.lose(&segment(first)),
+            false => copy.flip_bit(&segment(first), 30, 1),
+        }
+        let (mut storage, recovered) = open_to_repair(&copy).unwrap();
+        assert_eq!((storage.base(), storage.last()), (base, base));
+        assert!(recovered.hard_state.is_newcomer);
+        assert_eq!(recovered.log.lost, LAST);
+        let next = base.index.0 + 1;
+        storage.append(&entries(next..=next + 9, 2)).unwrap();
+        storage.sync().unwrap();
+        let log = all(&mut storage);
+        drop(storage);
+        copy.crash(Crash::LoseUnsynced);
+        let (mut storage, again) = open_to_repair(&copy).unwrap();
+        assert_eq!((storage.base(), all(&mut storage)), (base, log));
+        assert_eq!(again.notes, Vec::<String>::new());
+    }
+}
+
+/// Damaged again while it is being repaired: it still knows the furthest that it had.
+#[test]
+fn a_second_damage_forgets_nothing_of_the_first() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    disk.flip_bit(&segment(1), journal[4].from, 0);
+    check_repair(&disk, &journal[4].before, "the first");
+    disk.flip_bit(&segment(1), journal[2].from, 0);
+    let recovered = check_repair(&disk, &journal[2].before, "the second");
+    assert_eq!(recovered.log.lost, LAST);
+}
+
+#[test]
+fn a_hard_state_or_identity_that_is_damaged_is_refused_whoever_else_there_is() {
+    let disk = some_log();
+    let path = hard_state_path(dir());
+    let copy = disk.duplicate();
+    copy.flip_bit(&path, 24, 0);
+    copy.flip_bit(&path, 4096 + 24, 0);
+    assert!(matches!(open_to_repair(&copy), Err(StorageError::Damaged { .. })));
+    let copy = disk.duplicate();
+    copy.flip_bit(&identity::identity_path(dir()), 3, 0);
+    assert!(matches!(open_to_repair(&copy), Err(StorageError::Damaged { .. })));
+    for path in [path, identity::identity_path(dir())] {
+        let copy = disk.duplicate();
+        copy.lose(&path);
+        assert!(matches!(open_to_repair(&copy), Err(StorageError::FileMissing { .. })));
+    }
+}
+
+/// An older copy of the hard state beside a damaged log: what stands behind the damage
+/// tells that a vote may be forgotten.
+#[test]
+fn a_hard_state_that_is_older_than_what_is_lost_is_refused() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    storage.append(&entries(1..=3, 1)).unwrap();
+    storage.sync().unwrap();
+    let older = disk.contents(&hard_state_path(dir()));
+    storage.save_hard_state(term(2)).unwrap();
+    storage.append(&entries(4..=5, 2)).unwrap();
+    storage.sync().unwrap();
+    drop(storage);
+    disk.flip_bit(&segment(1), SEGMENT_HEADER_BYTES + 2, 0);
+    disk.set_contents(&hard_state_path(dir()), older);
+    let error = open_to_repair(&disk).err().unwrap();
+    assert!(matches!(error, StorageError::HardStateStale { .. }), "{error}");
+}
+
+#[test]
+fn the_log_of_a_small_cluster_is_left_as_it_is() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    let members = Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() });
+    storage.append(&[Entry { payload: members, ..entry(1, 1) }]).unwrap();
+    storage.append(&entries(2..=2, 1)).unwrap();
+    storage.sync().unwrap();
+    let end = storage.tail.end;
+    drop(storage);
+    disk.flip_bit(&segment(1), end - 20, 0);
+    disk.record();
+    for options in [options(), repairing()] {
+        let error = Storage::open(Box::new(disk.clone()), dir(), options).err().unwrap();
+        assert!(matches!(error, StorageError::Irreparable { .. }), "{error}");
+        let said = error.to_string();
+        assert!(said.contains("00000001.segment is damaged at byte"), "{said}");
+        assert!(said.contains("put back a backup"), "{said}");
+    }
+    let changes = disk
+        .record()
+        .into_iter()
+        .filter(|operation| !matches!(operation, DiskOperation::CreateDir(_)));
+    assert_eq!(changes.count(), 0, "nothing was changed");
+}
