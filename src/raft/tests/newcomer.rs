@@ -299,12 +299,42 @@ fn a_majority_that_knows_of_what_it_lost_does_not_go_on_without_it() {
     }
 }
 
-/// As before, but node 3 knows of nothing: it has lost its disk, and believes the others.
+/// As before, but nodes 1 and 2 have lost their disks and know of nothing: node 3 alone
+/// knows that it had more than anybody has.
+#[test]
+fn what_a_damaged_node_knows_to_have_had_it_wants_back() {
+    let mut cluster = committed_by_one_two_and_three();
+    for id in [n(1), n(2)] {
+        cluster.crash(id);
+        cluster.wipe(id);
+    }
+    lose_kept(&mut cluster, &[n(3)]);
+    cluster.restart(n(1));
+    cluster.restart(n(2));
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+}
+
+/// Nodes 1 and 2 know that there was an entry, and have lost all. Node 3 had it, too, has
+/// lost its disk, and holds as much as anybody: nothing.
 #[test]
 fn what_a_damaged_node_knows_to_have_had_binds_those_that_ask_it() {
-    let mut cluster = committed_by_one_two_and_three();
-    lose_kept(&mut cluster, &[n(1), n(2)]);
-    forget(&mut cluster, &[]);
+    let mut cluster = Cluster::new(5, 1);
+    cluster.partition(&[n(4), n(5)]);
+    cluster.elect(n(1));
+    assert!(cluster.raft(n(1)).commit_index() > LogIndex(0));
+    cluster.heal();
+    for id in [n(1), n(2), n(3)] {
+        cluster.crash(id);
+    }
+    for id in [n(1), n(2)] {
+        cluster.damage(id, LogIndex(0));
+    }
+    cluster.wipe(n(3));
+    for id in [n(1), n(2), n(3)] {
+        cluster.restart(id);
+    }
     run(&mut cluster);
     assert_eq!(cluster.leader(), None);
     assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
