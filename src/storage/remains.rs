@@ -21,10 +21,13 @@ pub struct Remains {
     pub is_complete: bool,
     /// The two copies of the hard state, as far as they are valid.
     pub hard_states: [Option<HardState>; 2],
-    /// Every valid record before the first that is not, by segment.
+    /// Every valid record before the first that is not, by segment. What a start has
+    /// decided to be void is not among them.
     pub segments: Vec<Vec<RecordPlace>>,
     /// Where anything stands in the last segment that is not zero, behind its records.
     pub has_tail: bool,
+    /// Whatever stands behind the records is void.
+    pub is_being_cut: bool,
 }
 
 /// A record, and where it stands in its segment.
@@ -45,14 +48,14 @@ pub enum Place {
     Identity,
     /// A copy of the hard state, 0 or 1.
     HardState(usize),
-    /// The header of a segment.
-    Header,
-    /// A valid record.
-    Record,
+    /// The header of this segment.
+    Header(u64),
+    /// A valid record in this segment.
+    Record(u64),
     /// Behind the records of the last segment.
-    Tail,
+    Tail(u64),
     /// Behind the records of another one.
-    Padding,
+    Padding(u64),
     /// Nobody looks at it.
     Nothing,
 }
@@ -68,12 +71,20 @@ impl Remains {
             is_complete: names.iter().any(|name| name == "identity"),
             ..Remains::default()
         };
+        let mut newest = None;
         if names.iter().any(|name| name == "hard_state") {
-            remains.hard_states = hard_state::copies(disk, dir)?
-                .map(|copy| copy.ok().map(|Copy { hard_state, .. }| hard_state));
+            let copies = hard_state::copies(disk, dir)?.map(Result::ok);
+            remains.hard_states = copies.map(|copy| copy.map(|copy| copy.hard_state));
+            newest = copies.into_iter().flatten().max_by_key(|copy| copy.sequence);
         }
+        let Copy { start, seal, .. } = newest.unwrap_or(Copy::FIRST);
+        remains.is_being_cut = seal.cutting;
+        let cut = seal.cutting.then_some(seal);
         for number in segment_numbers(disk, dir)? {
-            remains.read_segment(disk, dir, number)?;
+            if !start.resetting && cut.is_none_or(|cut| number <= cut.segment) {
+                let cut_at = cut.filter(|cut| cut.segment == number).map(|cut| cut.offset);
+                remains.read_segment(disk, dir, number, cut_at.unwrap_or(u64::MAX))?;
+            }
         }
         Ok(remains)
     }
@@ -83,6 +94,7 @@ impl Remains {
         disk: &dyn Disk,
         dir: &Path,
         number: u64,
+        cut_at: u64,
     ) -> Result<(), StorageError> {
         let path = segment_path(dir, number);
         let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
@@ -91,7 +103,9 @@ impl Remains {
         let end = file.bytes().during("look at", &path)?;
         let mut window = Window::new(&*file, end, READ_BYTES);
         let mut from = SEGMENT_HEADER_BYTES;
-        while let Found::Record(record) = window.find(salt, from).during("read", &path)? {
+        while from < cut_at
+            && let Found::Record(record) = window.find(salt, from).during("read", &path)?
+        {
             let to = from + record.record_bytes();
             records.push(RecordPlace { from, to, position: record.position });
             from = to;
@@ -127,10 +141,11 @@ impl Remains {
             return Place::Nothing;
         };
         match offset {
-            _ if offset < SEGMENT_HEADER_BYTES => Place::Header,
-            _ if offset < self.end_of(segment) => Place::Record,
-            _ if segment == *segments.end() => Place::Tail,
-            _ => Place::Padding,
+            _ if offset < SEGMENT_HEADER_BYTES => Place::Header(segment),
+            _ if offset < self.end_of(segment) => Place::Record(segment),
+            _ if segment < *segments.end() => Place::Padding(segment),
+            _ if self.is_being_cut => Place::Nothing,
+            _ => Place::Tail(segment),
         }
     }
 

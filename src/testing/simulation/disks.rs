@@ -1,8 +1,9 @@
 //! What was done to the disks, and what a node has to make of it.
 //!
-//! A node refuses to start if and only if what it was told is durable is not there
-//! as it was written (docs/internals/log_format.md); it starts with all of it
-//! otherwise, however the power went, and whether there is room or not. Nobody here
+//! A node refuses to start if and only if its identity or its hard state is not there
+//! as it was written; when that is so of its log, it starts as a newcomer, with all
+//! that stands before the damage (docs/adr/0009); it starts with all of it otherwise,
+//! however the power went, and whether there is room or not. Nobody here
 //! asks the storage what it thinks: the simulated disk knows which bytes are rotten,
 //! and [`Remains`] reads what would be there if none were.
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::sleep;
 
-use super::check::Check;
+use super::check::{Check, Violation};
 use super::plan::Fault;
 use super::world::{Machine, World};
 use crate::storage::{Place, RecordPlace, Remains, StorageError};
@@ -26,9 +27,11 @@ use crate::types::{HardState, NodeId};
 enum Verdict {
     /// Nothing is wrong that matters.
     Starts,
-    /// What is wrong looks like something that could matter, or not.
+    /// What is wrong with the log looks like something that could matter, or not.
     Either,
-    /// Something that was durable is not what it was.
+    /// Something in the log that was durable is not what it was.
+    Repairs,
+    /// Something else that was durable is not what it was.
     Refuses,
 }
 
@@ -36,6 +39,8 @@ enum Verdict {
 pub(super) struct Prospect {
     verdict: Verdict,
     remains: Remains,
+    /// What stands before the first damage of the log.
+    kept: Vec<Vec<RecordPlace>>,
 }
 
 impl Prospect {
@@ -43,29 +48,94 @@ impl Prospect {
     pub(super) fn of(disk: &SimDisk, dir: &Path) -> Prospect {
         // What cannot be read even without the rot is nobody's fault but the node's.
         let remains = Remains::read(&disk.undamaged(), dir).unwrap_or_default();
-        Prospect { verdict: judge(&remains, dir, &disk.rot()), remains }
+        let rot = disk.rot();
+        let (verdict, kept) = (judge(&remains, dir, &rot), kept(&remains, dir, &rot));
+        Prospect { verdict, remains, kept }
     }
 
     /// Nothing is rotten but what does not matter.
     pub(super) fn is_good(&self) -> bool {
         self.verdict == Verdict::Starts
     }
+
+    /// Whether a start was right to make this of it.
+    fn check(&self, now: &Remains) -> Result<(), Violation> {
+        let before = &self.remains;
+        if self.verdict == Verdict::Refuses {
+            let what = "it starts although its disk is damaged".to_owned();
+            return Err(Violation { check: Check::NodeLives, what });
+        }
+        if !before.is_complete {
+            return Ok(());
+        }
+        let is_known = |state: &HardState| before.hard_states.contains(&Some(*state));
+        let is_whole =
+            now.segments == before.segments && now.hard_states.iter().flatten().all(is_known);
+        let is_repaired = now.segments == self.kept
+            && now.hard_states.iter().flatten().all(|state| {
+                let voter = HardState { is_newcomer: false, ..*state };
+                state.is_newcomer && (is_known(state) || is_known(&voter))
+            });
+        let is_right = match self.verdict {
+            Verdict::Starts => is_whole,
+            Verdict::Either => is_whole || is_repaired,
+            Verdict::Repairs | Verdict::Refuses => is_repaired,
+        };
+        if is_right {
+            return Ok(());
+        }
+        let is_log_right = now.segments == before.segments || now.segments == self.kept;
+        let check = if is_log_right { Check::DurableVote } else { Check::DurableAcknowledgement };
+        let what = format!(
+            "it starts ({:?}) with {:?} and a log that ends with {}, and had {:?} and {}",
+            self.verdict,
+            now.hard_states,
+            now.last(),
+            before.hard_states,
+            before.last()
+        );
+        Err(Violation { check, what })
+    }
+}
+
+/// What a damaged log is cut to. A segment without its header is nothing, but for the
+/// first, which begins anew.
+fn kept(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Vec<RecordPlace>> {
+    let places = rot.iter().filter_map(|(path, offset)| match remains.place(dir, path, *offset) {
+        Place::Header(segment) => Some((segment, 0)),
+        Place::Record(segment) | Place::Tail(segment) | Place::Padding(segment) => {
+            Some((segment, *offset))
+        }
+        _ => None,
+    });
+    let Some((segment, offset)) = places.min() else { return remains.segments.clone() };
+    let mut kept = remains.segments[..segment as usize].to_vec();
+    if offset == 0 && segment > 1 {
+        kept.pop();
+    } else if let Some(last) = kept.last_mut() {
+        last.retain(|record| record.to <= offset);
+    }
+    kept
 }
 
 fn judge(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
     let mut copies = remains.hard_states;
-    let (mut behind, mut elsewhere) = (0, 0);
+    let (mut behind, mut elsewhere, mut damaged) = (0, 0, 0);
     for (path, offset) in rot {
         match remains.place(dir, path, *offset) {
-            Place::Identity | Place::Header | Place::Record => return Verdict::Refuses,
+            Place::Identity => return Verdict::Refuses,
+            Place::Header(_) | Place::Record(_) => damaged += 1,
             Place::HardState(copy) => copies[copy] = None,
-            Place::Tail => behind += 1,
-            Place::Padding => elsewhere += 1,
+            Place::Tail(_) => behind += 1,
+            Place::Padding(_) => elsewhere += 1,
             Place::Nothing => {}
         }
     }
     if remains.is_complete && copies == [None, None] {
         return Verdict::Refuses;
+    }
+    if damaged > 0 {
+        return Verdict::Repairs;
     }
     // One wrong byte in zeros is behind all that was written, and is cut; more of
     // them, or one in a torn write, may look like a record that was whole.
@@ -85,35 +155,39 @@ impl World {
     /// have all that was there.
     pub(super) fn check_start(&self, machine: &Machine, prospect: &Prospect) {
         let (id, dir) = (machine.id, self.data_dir(machine.id));
-        if prospect.verdict == Verdict::Refuses {
-            let rot = machine.disk.rot();
-            let what = format!("n{id} starts although its disk is damaged at {rot:?}");
-            return self.violate(Check::NodeLives, what);
-        }
         let now = match Remains::read(&machine.disk.duplicate(), dir) {
             Ok(now) => now,
             Err(error) => {
                 return self.violate(Check::NodeLives, format!("n{id} starts with that: {error}"));
             }
         };
-        let before = &prospect.remains;
-        if before.is_complete && now.segments != before.segments {
-            let what = format!(
-                "n{id} starts with a log that ends with {} and not with {}",
-                now.last(),
-                before.last()
-            );
-            self.violate(Check::DurableAcknowledgement, what);
+        if let Err(Violation { check, what }) = prospect.check(&now) {
+            return self
+                .violate(check, format!("n{id}: {what}; rotten is {:?}", machine.disk.rot()));
         }
-        let is_known = |state: &HardState| before.hard_states.contains(&Some(*state));
-        if before.is_complete && !now.hard_states.iter().flatten().all(is_known) {
-            let what = format!("n{id} starts with {:?}, and had {before:?}", now.hard_states);
-            self.violate(Check::DurableVote, what);
-        }
+        self.check_repair(machine, prospect, &now);
         self.check_memory(machine, &now);
         machine.sealed.set((now.segments.len() as u64, now.end_of(now.segments.len() as u64)));
-        if prospect.is_good() && self.forgetful.get() == Some((id, u64::MAX)) {
-            self.forgetful.set(None);
+    }
+
+    /// A node whose log was damaged has forgotten what stood behind the damage, from this
+    /// life on; or it has not, for there was nothing that mattered.
+    fn check_repair(&self, machine: &Machine, prospect: &Prospect, now: &Remains) {
+        let id = machine.id;
+        let is_suspect = self.forgetful.get() == Some((id, u64::MAX));
+        let is_newcomer = now.hard_states.iter().flatten().all(|state| state.is_newcomer);
+        if is_suspect && is_newcomer {
+            let life_before = machine.lives.get() - 1;
+            self.forgetful.set(Some((id, life_before)));
+            machine.wiped.set(life_before);
+            let (now, before) = (now.last(), prospect.remains.last());
+            self.trace.say(&format_args!("n{id} starts with its log up to {now} of {before}"));
+            self.oracle.on_repair(id);
+        } else {
+            self.oracle.on_whole_start(id);
+            if is_suspect && prospect.is_good() {
+                self.forgetful.set(None);
+            }
         }
     }
 
@@ -148,6 +222,8 @@ impl World {
                 machine.was_full.get() && !(is_start && prospect.remains.is_complete)
             }
             StorageError::Io { .. } => fault.is_some(),
+            // A damaged log ends a life, but does not keep the next from beginning.
+            _ if is_start => prospect.verdict == Verdict::Refuses,
             _ => !prospect.is_good(),
         };
         if !is_right {
@@ -197,8 +273,13 @@ impl World {
         let machine = &self.machines[&id];
         machine.fill_disk(None);
         machine.disk.mend();
-        if !Prospect::of(&machine.disk, self.data_dir(id)).is_good() {
-            self.replace(id);
+        match Prospect::of(&machine.disk, self.data_dir(id)).verdict {
+            Verdict::Starts => {}
+            Verdict::Refuses => self.replace(id),
+            Verdict::Either | Verdict::Repairs => {
+                self.crash(id, false);
+                self.start(id);
+            }
         }
     }
 
@@ -220,9 +301,15 @@ impl World {
             3 => self.flip_anywhere(machine, &remains),
             _ => self.flip_in_record(machine, &remains),
         }
-        match self.random(|rng| rng.random_range(0..3)) {
+        match self.random(|rng| rng.random_range(0..4)) {
             0 => self.crash(id, false),
             1 => self.crash(id, true),
+            2 => {
+                // And once more, while it is being repaired.
+                self.crash(id, true);
+                let operations = self.random(|rng| rng.random_range(0..=20));
+                machine.spoil_disk(Fault::DiskCut, |disk| disk.cut_power_after(operations));
+            }
             _ => {}
         }
         true
@@ -233,7 +320,7 @@ impl World {
     fn rot_one_copy(self: &Rc<World>, machine: &Machine) -> bool {
         self.crash(machine.id, false);
         let dir = self.data_dir(machine.id);
-        let Prospect { verdict, remains } = Prospect::of(&machine.disk, dir);
+        let Prospect { verdict, remains, .. } = Prospect::of(&machine.disk, dir);
         let (Verdict::Starts, [Some(_), Some(_)], true) =
             (verdict, remains.hard_states, machine.disk.rot().is_empty())
         else {

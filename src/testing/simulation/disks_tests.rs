@@ -71,11 +71,13 @@ proptest! {
             disk.flip_bit(path, offset, bit);
         }
         let prospect = Prospect::of(&disk, dir);
-        let opened = open(&disk.duplicate());
-        match prospect.verdict {
-            Verdict::Starts => prop_assert!(opened.is_ok(), "{:?}", opened.err()),
-            Verdict::Refuses => prop_assert!(opened.is_err(), "{:?}", disk.rot()),
-            Verdict::Either => {}
+        match open(&disk) {
+            Err(error) => prop_assert_eq!(prospect.verdict, Verdict::Refuses, "{}", error),
+            Ok(_) => {
+                let now = Remains::read(&disk.duplicate(), dir).unwrap();
+                let checked = prospect.check(&now);
+                prop_assert!(checked.is_ok(), "{:?}, {:?}", checked, disk.rot());
+            }
         }
     }
 }

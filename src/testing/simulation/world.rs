@@ -330,6 +330,9 @@ impl World {
             let set = LocalSet::new();
             set.run_until(async move {
                 let prospect = Prospect::of(&disk, &dir);
+                if let Some(world) = world.upgrade().filter(|_| !prospect.is_good()) {
+                    world.oracle.on_damaged_start(id);
+                }
                 let mut node = match node::start(&settings, NodeId(id), environment).await {
                     Ok(node) => node,
                     Err(error) => return End::Refused(error),

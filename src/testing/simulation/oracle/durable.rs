@@ -83,6 +83,11 @@ impl Durable {
         self.hard_state = None;
     }
 
+    /// A part of the log is gone.
+    pub fn read_again(&mut self) {
+        self.generation = None;
+    }
+
     /// What stands at index 1, and behind.
     pub fn log(&mut self) -> &[Slot] {
         self.look();

@@ -222,6 +222,23 @@ impl Oracle {
         replication.on_wipe(NodeId(node), disks);
     }
 
+    /// A node starts, and its disk is damaged: it may forget what is on it now.
+    pub(super) fn on_damaged_start(&self, node: u64) {
+        let Mind { disks, replication, .. } = &mut *self.mind();
+        replication.on_damaged_start(NodeId(node), disks);
+    }
+
+    /// It has started with a part of its log.
+    pub(super) fn on_repair(&self, node: u64) {
+        let Mind { disks, replication, .. } = &mut *self.mind();
+        replication.on_repair(NodeId(node), disks);
+    }
+
+    /// It has started with everything.
+    pub(super) fn on_whole_start(&self, node: u64) {
+        self.mind().replication.on_whole_start(NodeId(node));
+    }
+
     fn note(&self, check: impl FnOnce(&mut Mind) -> Finding) {
         let mind = &mut *self.mind();
         if mind.is_done {

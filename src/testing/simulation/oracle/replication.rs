@@ -19,7 +19,7 @@ pub(super) struct Replication {
     committed: Vec<Committed>,
     /// Up to where each node's acknowledgements in a term were looked at.
     acknowledged: BTreeMap<(NodeId, Term), usize>,
-    /// Who has lost a disk and has not been counted since.
+    /// Who has lost a disk, or a part of its log, and has not been counted since.
     forgetful: BTreeMap<NodeId, Forgotten>,
 }
 
@@ -38,11 +38,13 @@ struct Committed {
     term: Term,
 }
 
-/// What was lost with a disk.
+/// What was on a disk of which something was lost.
 struct Forgotten {
     log: Vec<Slot>,
     /// How much was committed by then.
     committed: usize,
+    /// Something was; else it may turn out to be whole.
+    is_certain: bool,
 }
 
 impl Replication {
@@ -276,11 +278,37 @@ impl Replication {
 
     /// A disk is about to lose all.
     pub fn on_wipe(&mut self, node: NodeId, disks: &mut Disks) {
-        let disk = disks.of(node);
-        let log = disk.log().to_vec();
-        disk.forget();
+        self.on_damaged_start(node, disks);
+        self.forget(node);
+        disks.of(node).forget();
+    }
+
+    /// A disk may be about to lose a part of its log, if it has not yet: what an earlier
+    /// start has begun counts from there.
+    pub fn on_damaged_start(&mut self, node: NodeId, disks: &mut Disks) {
+        let committed = self.committed.len();
+        self.forgetful.entry(node).or_insert_with(|| {
+            let log = disks.of(node).log().to_vec();
+            Forgotten { log, committed, is_certain: false }
+        });
+    }
+
+    /// It has lost it.
+    pub fn on_repair(&mut self, node: NodeId, disks: &mut Disks) {
+        self.forget(node);
+        disks.of(node).read_again();
+    }
+
+    fn forget(&mut self, node: NodeId) {
         self.acknowledged.retain(|(of, _), _| *of != node);
-        self.forgetful.insert(node, Forgotten { log, committed: self.committed.len() });
+        if let Some(forgotten) = self.forgetful.get_mut(&node) {
+            forgotten.is_certain = true;
+        }
+    }
+
+    /// It has lost nothing.
+    pub fn on_whole_start(&mut self, node: NodeId) {
+        self.forgetful.retain(|of, forgotten| *of != node || forgotten.is_certain);
     }
 
     /// A node asks to be counted: if it has lost its disk, it has by now all that it
