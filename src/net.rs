@@ -3,8 +3,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -39,9 +41,18 @@ pub trait Listener {
     fn port(&self) -> u16;
 }
 
-/// The system's TCP, without Nagle's delay.
+/// The system's TCP, without Nagle's delay and with keepalive: a connection whose
+/// other host has vanished without a word ends after two minutes, even if nothing is
+/// to be sent; else it would keep its place for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tcp;
+
+/// A connection that has been silent for so long is asked whether it is there.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// And again after so long, if there is no answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// And ended when so many questions in a row had none.
+const KEEPALIVE_RETRIES: u32 = 6;
 
 /// How many connections the kernel keeps for us until we accept them.
 const BACKLOG_CONNECTIONS: u32 = 4096;
@@ -107,7 +118,33 @@ impl Listener for TcpAcceptor {
 }
 
 fn stream(socket: TcpStream) -> io::Result<Stream> {
-    socket.set_nodelay(true)?;
+    prepare(&socket)?;
     let (reader, writer) = socket.into_split();
     Ok(Stream { reader: Box::new(reader), writer: Box::new(writer) })
+}
+
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn a_connection_whose_other_host_has_vanished_is_noticed_by_the_kernel() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        prepare(&socket).unwrap();
+        let socket = SockRef::from(&socket);
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_AFTER);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_RETRIES);
+    }
 }

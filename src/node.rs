@@ -29,11 +29,12 @@ use crate::actors::client_acceptor::{
 };
 use crate::actors::kv::{KvActor, KvPorts};
 use crate::actors::log::{self as log_actor, LogActor, LogPersisted, LogPorts};
+use crate::actors::memory::Budget;
 use crate::actors::peer_acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
 use crate::actors::peer_link::{LinkSettings, PeerLinkActor, PeerLinkPorts};
 use crate::actors::raft::{PeerPorts, RaftActor, RaftActorSettings, RaftPorts};
 use crate::actors::replicator::{ReplicatorActor, ReplicatorPorts, ReplicatorSettings};
-use crate::actors::session::SessionConfig;
+use crate::actors::session::{SESSION_BYTES, SessionConfig};
 use crate::actors::snapshot::{SnapshotActor, SnapshotPorts};
 use crate::actors::ticker::TickerActor;
 use crate::clock::{Clock, SystemClock};
@@ -133,6 +134,7 @@ pub struct Node {
     links: Vec<Addr<PeerLinkActor>>,
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
+    memory: Budget,
     failure: tokio::sync::mpsc::UnboundedReceiver<StorageError>,
 }
 
@@ -145,6 +147,11 @@ impl Node {
     /// Where peers connect.
     pub fn log_port(&self) -> u16 {
         self.log_port
+    }
+
+    /// What its clients may cost in memory, and do.
+    pub fn memory(&self) -> Budget {
+        self.memory.clone()
     }
 
     /// Returns when the node can go on no longer: its disk has failed.
@@ -230,10 +237,12 @@ pub async fn start(
             (log, snapshots)
         }
     };
+    let memory = Budget::new(settings.limits.client_bytes(settings.servers.len()));
     let kv_ports = KvPorts {
         raft: raft.clone().recipient(),
         snapshot: snapshots.clone().recipient(),
         discard: snapshots.clone().recipient(),
+        memory: memory.clone(),
     };
     let kv = KvActor::new(recovered.store, kv_ports).start();
 
@@ -297,6 +306,7 @@ pub async fn start(
             snapshot: snapshots.recipient(),
             kv: kv.recipient(),
             peers: peer_ports,
+            memory: memory.take(0),
         },
         raft_actor_settings(settings),
         clock,
@@ -330,12 +340,12 @@ pub async fn start(
     let clients = ClientAcceptorActor::new(
         client_listener,
         connections_max,
-        Arc::new(session_config(settings)),
+        Arc::new(session_config(settings, memory.clone())),
         ClientAcceptorPorts { raft: raft.recipient() },
         handles,
     )
     .start();
-    Ok(Node { client_port, log_port, clients, peers, links, log, arbiters, failure })
+    Ok(Node { client_port, log_port, clients, peers, links, log, arbiters, memory, failure })
 }
 
 /// Runs node `id` on this machine until SIGTERM or SIGINT.
@@ -409,7 +419,7 @@ fn raise_open_files_limit() -> u64 {
 /// How many clients fit: they must not take the descriptor that the log's next
 /// segment needs, or enough idle connections would stop the server.
 fn connections_max(settings: &Settings, open_files_max: u64) -> Result<usize, NodeError> {
-    let wanted = settings.limits.connections_max;
+    let wanted = connections_in_memory(settings);
     // A peer may have a connection either way, and one that replaces it; an arbiter
     // waits for its sockets by a few.
     let peers = 3 * settings.servers.len() + LinkSettings::default().greetings_max;
@@ -427,6 +437,24 @@ fn connections_max(settings: &Settings, open_files_max: u64) -> Result<usize, No
         _ => Ok(wanted),
     }
 }
+
+/// How many clients fit into the memory, idle, with room for what one may need.
+fn connections_in_memory(settings: &Settings) -> usize {
+    let (limits, servers) = (&settings.limits, settings.servers.len());
+    let room_bytes = limits.client_bytes(servers).saturating_sub(limits.client_bytes_min());
+    let room = usize::try_from(room_bytes / SESSION_BYTES).unwrap_or(usize::MAX).max(CLIENTS_MIN);
+    if room < limits.connections_max {
+        log::warn!(
+            "takes {room} clients at a time and not {} ([limits] connections_max): there is no \
+             memory for more ([limits] memory_bytes)",
+            limits.connections_max
+        );
+    }
+    room.min(limits.connections_max)
+}
+
+/// So many clients may always be there.
+const CLIENTS_MIN: usize = 64;
 
 async fn listen(
     network: &dyn Network,
@@ -469,8 +497,8 @@ fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
     let limits = &settings.limits;
     RaftActorSettings {
         waiting_commands_max: limits.proposals_pending_max,
-        // The other half is for the windows to the peers and the sessions' buffers.
-        waiting_bytes_max: limits.memory_bytes / 2,
+        // The other half is for the sessions' buffers and what is read.
+        waiting_bytes_max: limits.client_bytes(settings.servers.len()) / 2,
         // A tick early: the answer must be there in time.
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
@@ -519,7 +547,7 @@ fn link_settings(settings: &Settings) -> LinkSettings {
     }
 }
 
-fn session_config(settings: &Settings) -> SessionConfig {
+fn session_config(settings: &Settings, memory: Budget) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {
@@ -532,6 +560,7 @@ fn session_config(settings: &Settings) -> SessionConfig {
         inflight_commands_max: limits.inflight_commands_max,
         inflight_bytes_max: limits.inflight_bytes_max,
         outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,
+        memory,
         write_stall_ms_max: limits.write_stall_ms_max,
         client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),

@@ -25,9 +25,10 @@ use std::pin::{Pin, pin};
 use std::task::{self, Poll, Waker, ready};
 
 use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, Context, WrapFuture};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use super::memory::Budget;
 use crate::net::Stream;
 
 /// An actor that has a [`Connection`]. After [`ConnectedActor::on_end`] nothing
@@ -52,6 +53,9 @@ pub trait ConnectedActor: Actor<Context = Context<Self>> {
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// The least room that a read offers, in bytes: what an idle connection costs.
 const READ_BYTES_MIN: usize = 1024;
+/// An input up to this size is copied, so that a connection within a budget keeps no
+/// larger buffer than it needs while it waits.
+const SMALL_INPUT_BYTES: usize = 4 * 1024;
 /// What one connection moves in one turn, read and written, in bytes; but a read is
 /// not cut short.
 const TURN_BYTES: usize = 32 * 1024;
@@ -79,8 +83,10 @@ pub struct Connection {
     /// `None` when nothing more can be sent.
     writer: Option<Writer>,
     input: BytesMut,
-    /// How much room the next read has, in bytes.
+    /// How much room the next read has, in bytes, if the budget allows it.
     read_bytes: usize,
+    /// A read takes no more than is free of it.
+    memory: Option<Budget>,
     /// The last read took all the room it had: more may be waiting in the kernel.
     has_more: bool,
     /// A read is armed.
@@ -119,12 +125,32 @@ impl Connection {
             writer: Some(stream.writer),
             input: BytesMut::new(),
             read_bytes: READ_BYTES_MIN,
+            memory: None,
             has_more: false,
             is_reading: false,
             output: Output::default(),
             sent_bytes: 0,
             pump: PumpState::Absent,
         }
+    }
+
+    /// Lets it read no more than is free of `memory`, or [`READ_BYTES_MIN`]: who pays
+    /// for it says so in [`ConnectedActor::on_read`].
+    #[must_use]
+    pub fn within(mut self, memory: Budget) -> Connection {
+        self.memory = Some(memory);
+        self
+    }
+
+    /// What it holds beside small buffers, in bytes: what was read and not yet taken,
+    /// and what is unsent.
+    pub fn held_bytes(&self) -> usize {
+        let input_bytes = match self.input.len() {
+            small if small <= SMALL_INPUT_BYTES => small,
+            // Not what an allocator may have put aside behind it, which is not touched.
+            large => self.input.capacity().min(large + READ_BYTES_MAX),
+        };
+        input_bytes + self.output.bytes
     }
 
     /// What was read and not yet taken.
@@ -184,9 +210,20 @@ impl Connection {
         if self.input.is_empty() && self.input.capacity() > INPUT_KEPT_BYTES_MAX {
             self.input = BytesMut::new();
         }
-        self.input.reserve(self.read_bytes);
-        let room = self.input.capacity() - self.input.len();
-        let result = ready!(pin!(reader.read_buf(&mut self.input)).poll(task));
+        let free = self.memory.as_ref().map(Budget::free_bytes);
+        let free = free.and_then(|free| usize::try_from(free).ok()).unwrap_or(usize::MAX);
+        let read_bytes = self.read_bytes.min(free.max(READ_BYTES_MIN));
+        self.input.reserve(read_bytes);
+        // All that is there anyway, if it need not be counted.
+        let room = match self.memory {
+            None => self.input.capacity() - self.input.len(),
+            Some(_) => read_bytes,
+        };
+        let mut buffer = (&mut self.input).limit(room);
+        let Poll::Ready(result) = pin!(reader.read_buf(&mut buffer)).poll(task) else {
+            self.wait_with_little();
+            return Poll::Pending;
+        };
         self.is_reading = false;
         Poll::Ready(match result {
             Ok(0) => {
@@ -202,6 +239,15 @@ impl Connection {
             }
             Err(error) => self.broken(error),
         })
+    }
+
+    /// While it waits, a connection within a budget has no room for what may come.
+    fn wait_with_little(&mut self) {
+        let is_small = self.input.len() <= SMALL_INPUT_BYTES;
+        let spare = self.input.capacity() - self.input.len();
+        if self.memory.is_some() && is_small && spare > READ_BYTES_MIN {
+            self.input = BytesMut::from(&self.input[..]);
+        }
     }
 
     /// Pending, too, when there is nothing to write.

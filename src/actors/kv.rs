@@ -18,7 +18,8 @@
 //! would keep the node from its heartbeats. So a scan only takes its moment of the
 //! store in the order of the tasks, a clone that costs nothing; it is worked out
 //! later, one scan a turn of the thread. Over [`SCANS_WAITING_MAX`] a scan is
-//! refused as busy. (A session has at most one under way.)
+//! refused as busy, and so is one whose result finds no memory. (A session has at
+//! most one under way.)
 //!
 //! A snapshot is such a moment, too: a clone in the order of the tasks, which
 //! SnapshotActor writes while this store goes on. And one that was received takes the
@@ -36,11 +37,12 @@ use actix::{
 };
 
 use super::Waiter;
+use super::memory::Budget;
 use super::raft::Applied;
 use super::replies::Replies;
 use super::session::{ClientReplies, ClientReply, Refusal};
 use super::snapshot::{DropStore, WriteSnapshot};
-use crate::kv::{Query, Store};
+use crate::kv::{Answer, Query, Store};
 use crate::raft::{NodeStatus, SnapshotPoint};
 use crate::types::{Entry, LogIndex};
 
@@ -53,11 +55,16 @@ pub struct KvPorts {
     pub snapshot: Recipient<WriteSnapshot>,
     /// SnapshotActor.
     pub discard: Recipient<DropStore>,
+    /// What clients may cost in memory.
+    pub memory: Budget,
 }
 
 /// How many scans wait for their turn. Each takes some milliseconds at the most:
 /// the last is answered well within `request_timeout_ms`.
 pub const SCANS_WAITING_MAX: usize = 256;
+
+/// What a key found by a scan costs beside its bytes and its value's.
+const ITEM_OVERHEAD_BYTES: usize = 64;
 
 /// See the module.
 pub struct KvActor {
@@ -176,12 +183,28 @@ impl KvActor {
         while let Some(WaitingScan { moment, query, now_ms, waiter }) = self.scans.pop_front() {
             // Nobody needs to work for a client that has left.
             if waiter.reply_to.connected() {
-                let reply = ClientReply::Answer(moment.query(&query, now_ms));
+                let reply = self.scan_reply(moment.query(&query, now_ms));
                 let replies = vec![(waiter.slot, reply)];
                 waiter.reply_to.do_send(ClientReplies { replies });
                 return;
             }
         }
+    }
+
+    /// The result is counted here, or refused: sessions ask for more of them than
+    /// there is memory for.
+    fn scan_reply(&self, answer: Answer) -> ClientReply {
+        let bytes = match &answer {
+            Answer::Scan { items, .. } => items
+                .iter()
+                .map(|(key, item)| key.len() + item.value.len() + ITEM_OVERHEAD_BYTES)
+                .sum::<usize>() as u64,
+            _ => 0,
+        };
+        if bytes > self.ports.memory.free_bytes() {
+            return ClientReply::Refused(Refusal::Busy);
+        }
+        ClientReply::Scan(answer, self.ports.memory.take(bytes))
     }
 
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {
@@ -283,11 +306,14 @@ mod tests {
         }
     }
 
+    fn ports(raft: Recipient<Applied>) -> KvPorts {
+        let ((snapshot, _), (discard, _)) = (probe(), probe());
+        KvPorts { raft, snapshot, discard, memory: Budget::new(1 << 20) }
+    }
+
     fn start() -> (Addr<KvActor>, Inbox<Applied>) {
         let (raft, applied) = probe();
-        let ((snapshot, _), (discard, _)) = (probe(), probe());
-        let ports = KvPorts { raft, snapshot, discard };
-        (KvActor::new(Store::new(), ports).start(), applied)
+        (KvActor::new(Store::new(), ports(raft)).start(), applied)
     }
 
     fn set(index: u64, value: &'static str, exptime: u64) -> Entry {
@@ -356,8 +382,9 @@ mod tests {
 
     fn scanned(value: &'static str, version: u64) -> ClientReply {
         let item = Item { value: Bytes::from(value), version, exptime: 0 };
+        let bytes = 1 + value.len() + ITEM_OVERHEAD_BYTES;
         let items = vec![(Bytes::from("k"), item)];
-        ClientReply::Answer(Answer::Scan { items, more: false })
+        ClientReply::Scan(Answer::Scan { items, more: false }, Budget::new(0).take(bytes as u64))
     }
 
     #[actix::test]
@@ -394,7 +421,7 @@ mod tests {
             // A turn of ours for one of the store's.
             tokio::task::yield_now().await;
             let messages = session.inbox.drain();
-            let is_scan = |reply: &ClientReply| matches!(reply, ClientReply::Answer(_));
+            let is_scan = |reply: &ClientReply| matches!(reply, ClientReply::Scan(..));
             let replies: Vec<_> = messages.into_iter().flat_map(|m| m.replies).collect();
             assert!(replies.iter().filter(|(_, reply)| is_scan(reply)).count() <= 1);
             heard.extend(replies);
@@ -402,6 +429,30 @@ mod tests {
         assert_eq!(heard[0], (slots + 1, ClientReply::Refused(Refusal::Busy)));
         assert_eq!(heard[1], (0, stored(1)), "a write does not wait for the scans before it");
         assert!(heard[2..].iter().map(|(slot, _)| *slot).eq(1..=slots));
+    }
+
+    #[actix::test]
+    async fn a_scan_whose_result_finds_no_memory_is_busy_and_the_rest_is_counted() {
+        let (raft, _applied) = probe();
+        let memory = Budget::new(1000);
+        let kv = KvActor::new(KvPorts { raft, memory: memory.clone() }).start();
+        let session = Session::new(1);
+        let others = memory.take(900);
+        let value = "v".repeat(100).leak();
+        let tasks = vec![entry(set(1, value, 0), session.waiter(1)), scan(&session, 2)];
+        kv.do_send(Apply { tasks });
+        settle().await;
+        let busy = ClientReply::Refused(Refusal::Busy);
+        let replies = |session: &Session| session.inbox.drain().pop().unwrap().replies;
+        assert_eq!(replies(&session), [(2, busy)]);
+        drop(others);
+        kv.do_send(Apply { tasks: vec![scan(&session, 3)] });
+        settle().await;
+        let result = replies(&session);
+        assert_eq!(result, [(3, scanned(value, 1))]);
+        assert_eq!(memory.used_bytes(), 165, "until the session has it");
+        drop(result);
+        assert_eq!(memory.used_bytes(), 0);
     }
 
     #[actix::test]
@@ -505,8 +556,8 @@ mod tests {
     // end the process.
 
     fn execute(task: ApplyTask) {
-        let ((raft, _), (snapshot, _), (discard, _)) = (probe(), probe(), probe());
-        let mut kv = KvActor::new(Store::new(), KvPorts { raft, snapshot, discard });
+        let (raft, _applied) = probe();
+        let mut kv = KvActor::new(Store::new(), ports(raft));
         kv.execute(task, &mut Replies::default());
     }
 

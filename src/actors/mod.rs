@@ -9,6 +9,7 @@ pub mod client_acceptor;
 pub mod connection;
 pub mod kv;
 pub mod log;
+pub mod memory;
 pub mod peer_acceptor;
 pub mod peer_link;
 pub mod peer_session;

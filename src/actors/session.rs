@@ -28,6 +28,8 @@
 mod window;
 
 #[cfg(test)]
+mod memory_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -47,6 +49,7 @@ use self::window::Window;
 use super::SessionId;
 use super::client_acceptor::SessionClosed;
 use super::connection::{ConnectedActor, Connection, Output, arm_read, arm_write};
+use super::memory::{Budget, Share};
 use super::raft::{ClientRequest, ClientRequests};
 use crate::kv;
 use crate::net::Stream;
@@ -68,6 +71,8 @@ pub struct SessionConfig {
     pub inflight_bytes_max: usize,
     /// A connection with so many unsent bytes of replies is not read from.
     pub outbound_bytes_max: usize,
+    /// What all clients may cost in memory.
+    pub memory: Budget,
     /// A connection whose client takes none of its replies for so long is cut.
     pub write_stall_ms_max: u64,
     /// Where clients find each node, for `ERR_REDIRECT`: host and port.
@@ -105,6 +110,10 @@ pub struct SessionActor {
     window: Window,
     /// Commands that were parsed and leave together.
     batch: Vec<(u64, ClientRequest)>,
+    /// The bytes of the writes among them.
+    batch_bytes: usize,
+    /// What the session holds of the budget of all.
+    memory: Share,
     watch: Option<Watch>,
 }
 
@@ -149,6 +158,9 @@ struct Watch {
 /// clients that send `ping` as fast as they can must not keep a leader from its
 /// heartbeats.
 const TURN_COMMANDS: usize = 16;
+/// What a session costs at the least, in bytes: its actor and its place in the
+/// runtime, small buffers, what the kernel's events need.
+pub const SESSION_BYTES: u64 = 8 * 1024;
 /// How often a [`Watch`] looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection that we end is still read from.
@@ -167,7 +179,7 @@ impl SessionActor {
             id,
             ports,
             reply_to: Arc::new(ctx.address().recipient()),
-            connection: Connection::new(stream, 0),
+            connection: Connection::new(stream, 0).within(config.memory.clone()),
             parser: Parser::new(config.limits),
             intake: Intake::Open,
             exhausted: true,
@@ -175,6 +187,8 @@ impl SessionActor {
             input_ended: false,
             window: Window::new(config.limits.value_bytes_max),
             batch: Vec::new(),
+            batch_bytes: 0,
+            memory: config.memory.take(SESSION_BYTES),
             watch: None,
             config,
         }
@@ -204,6 +218,8 @@ pub enum ClientReply {
     Outcome(kv::Outcome),
     /// A read was answered.
     Answer(kv::Answer),
+    /// A scan was; the result holds memory.
+    Scan(kv::Answer, Share),
     /// One moment of this server.
     Status(NodeStatus),
     /// It was not, or may not have been, executed.
@@ -311,18 +327,18 @@ impl SessionActor {
         }
         self.send_batch();
         arm_write(self, ctx);
-        let is_quiet = self.window.is_empty() && self.connection.unsent_bytes() == 0;
-        if is_quiet && !self.turn_is_due {
+        if self.is_quiet() && !self.turn_is_due {
             self.close_if_done(ctx);
         }
         let wants_input = match self.intake {
-            Intake::Open => self.exhausted && self.has_room(),
+            Intake::Open => self.exhausted && self.has_room() && self.may_read(),
             Intake::Barrier { .. } => false,
             Intake::Discarding | Intake::Lingering => true,
         };
         if wants_input && !self.input_ended {
             arm_read(self, ctx);
         }
+        self.count();
         self.arm_watch(ctx);
     }
 
@@ -344,10 +360,14 @@ impl SessionActor {
             match self.intake {
                 Intake::Open if taken == TURN_COMMANDS => return Taken::Turn,
                 Intake::Open if !self.exhausted && self.has_room() => {
+                    let is_short = !self.has_memory();
+                    if is_short && !self.is_quiet() {
+                        return Taken::All;
+                    }
                     taken += 1;
                     let input = self.connection.input();
                     match self.parser.next(input) {
-                        Some(parsed) => self.take(parsed),
+                        Some(parsed) => self.take(parsed, is_short),
                         None => {
                             self.exhausted = true;
                             if input.is_empty() {
@@ -380,9 +400,47 @@ impl SessionActor {
             || mutant!(B76)
     }
 
-    fn take(&mut self, parsed: Parsed) {
+    /// Every command is answered, and every reply sent.
+    fn is_quiet(&self) -> bool {
+        self.window.is_empty() && self.connection.unsent_bytes() == 0
+    }
+
+    /// Says what the session holds, and returns it.
+    fn count(&mut self) -> u64 {
+        let held = self.window.kept_bytes() + self.batch_bytes + self.connection.held_bytes();
+        self.memory.set(SESSION_BYTES.max(held as u64));
+        held as u64
+    }
+
+    /// What the session holds is less than what is left for whoever comes: it may
+    /// have more. One that may not waits until something of its own is answered or
+    /// sent; one that has nothing outstanding is refused as busy, for it must not
+    /// wait for others (docs/adr/0010).
+    fn has_memory(&mut self) -> bool {
+        self.count() < self.config.memory.free_bytes() || mutant!(B76)
+    }
+
+    /// Whether to read on. A value that has come in part and finds no room is given
+    /// up: two of them must not wait for each other.
+    fn may_read(&mut self) -> bool {
+        if self.has_memory() {
+            return true;
+        }
+        if !self.is_quiet() {
+            return false;
+        }
+        self.parser.refuse_value(ErrorReply::Busy, self.connection.input());
+        true
+    }
+
+    fn take(&mut self, parsed: Parsed, is_short: bool) {
         let request = match parsed {
+            Parsed::Request(Request::Write { noreply: true, .. }) if is_short => return,
+            Parsed::Request(Request::Write { .. } | Request::Read(_)) if is_short => {
+                return self.window.push_answered(Reply::Error(ErrorReply::Busy));
+            }
             Parsed::Request(request) => request,
+            Parsed::Dropped => return,
             Parsed::Refused(error) => return self.window.push_answered(Reply::Error(error)),
             Parsed::Fatal(error) => return self.end_with(error),
         };
@@ -391,6 +449,7 @@ impl SessionActor {
                 let store_bytes_max = self.config.store_bytes_max;
                 let command = kv::Command { once, store_bytes_max, operation }.encode();
                 let slot = self.window.open_write(command.len(), noreply);
+                self.batch_bytes += command.len();
                 self.batch.push((slot, ClientRequest::Write(command)));
             }
             Request::Read(query) => {
@@ -412,6 +471,7 @@ impl SessionActor {
             return;
         }
         let requests = std::mem::take(&mut self.batch);
+        let held = self.config.memory.take(std::mem::take(&mut self.batch_bytes) as u64);
         if !self.ports.raft.connected() {
             self.end_without_raft();
             return;
@@ -421,6 +481,7 @@ impl SessionActor {
             session: self.id,
             reply_to: Arc::clone(&self.reply_to),
             requests,
+            held,
         });
     }
 
@@ -498,7 +559,7 @@ impl SessionActor {
                 Reply::Error(self.refusal(Refusal::Pending))
             }
             ClientReply::Outcome(outcome) => outcome_reply(outcome),
-            ClientReply::Answer(answer) => answer_reply(answer),
+            ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => answer_reply(answer),
             ClientReply::Status(status) => Reply::Status(Box::new(self.status(&status))),
             ClientReply::Refused(refusal) => Reply::Error(self.refusal(refusal)),
         };
@@ -534,6 +595,7 @@ impl SessionActor {
             uptime_seconds: self.config.started.elapsed().as_secs(),
             store_bytes: status.store_bytes,
             store_digest: status.store_digest,
+            memory_bytes_used: self.config.memory.used_bytes(),
         }
     }
 }

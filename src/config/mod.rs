@@ -121,7 +121,8 @@ pub struct Limits {
     /// `value_bytes_max`: a value.
     pub value_bytes_max: usize,
     /// `memory_bytes`: pending proposals, replication windows, session buffers
-    /// and caches, together.
+    /// and caches, together: [`Limits::replication_bytes`] and
+    /// [`Limits::client_bytes`].
     pub memory_bytes: u64,
     /// `store_bytes_max`: the data; 0 for no limit.
     pub store_bytes_max: u64,
@@ -158,6 +159,33 @@ impl Limits {
     pub fn frame_bytes_max(&self) -> u64 {
         self.append_bytes_max.max(self.entry_bytes_max()) + FRAME_OVERHEAD_BYTES
     }
+
+    /// What of `memory_bytes` is kept free for replication in a cluster of so many
+    /// servers (docs/adr/0010). For each peer: a window of entries read from the log,
+    /// a window and two frames on its connection, a frame from it, and a snapshot's
+    /// pieces. For all of them: the newest entries, of which all hold the same; and of
+    /// a leader's window what a follower writes, and what it applies.
+    pub fn replication_bytes(&self, servers: usize) -> u64 {
+        let window_bytes = self.peer_inflight_bytes_max;
+        let peer_bytes = 2 * window_bytes + 3 * self.frame_bytes_max() + TRANSFER_BYTES;
+        match servers as u64 {
+            1 => 0,
+            servers => (servers - 1) * peer_bytes + 3 * window_bytes,
+        }
+    }
+
+    /// The rest of it: what clients may take.
+    pub fn client_bytes(&self, servers: usize) -> u64 {
+        self.memory_bytes.saturating_sub(self.replication_bytes(servers))
+    }
+
+    /// The least that it must be. A client alone gets half of what is free, so that
+    /// never less than its window and the command behind it may be half: what it
+    /// sends, what waits, the result of a scan and unsent replies.
+    pub fn client_bytes_min(&self) -> u64 {
+        let command_bytes = (self.value_bytes_max + self.line_bytes_max) as u64;
+        2 * (self.inflight_bytes_max as u64 + 2 * command_bytes + CLIENT_OVERHEAD_BYTES)
+    }
 }
 
 /// `[session]`.
@@ -184,6 +212,11 @@ pub struct Overrides {
 const CLIENT_NAME_BYTES_MAX: usize = 64;
 /// What a frame holds beside its entries, in bytes, with room to spare.
 const FRAME_OVERHEAD_BYTES: u64 = 64 * 1024;
+/// Pieces of a snapshot that are under way to a peer or from it, in bytes.
+const TRANSFER_BYTES: u64 = 2 * 1024 * 1024;
+/// What one client may make the server hold beside its window, in bytes: 4 MiB of a
+/// scan's result and what its items cost, 1 MiB of unsent replies, buffers.
+const CLIENT_OVERHEAD_BYTES: u64 = 6 * 1024 * 1024;
 /// What the longest command line holds beside its keys, in bytes: words,
 /// numbers and a client's name.
 const LINE_OVERHEAD_BYTES: usize = 256;
@@ -229,6 +262,7 @@ impl Settings {
         let session = read_session(file.table("session")?)?;
         file.end()?;
         let servers = read_servers(path, sections, &data_dir)?;
+        check_memory(path, &limits, servers.len())?;
         Ok(Settings { path: path.into(), cluster, servers, raft, log, snapshot, limits, session })
     }
 
@@ -481,16 +515,28 @@ fn read_limits(mut section: Section<'_>) -> Result<Limits, ConfigError> {
         "so that a full AppendEntries fits: raise it or lower append_bytes_max and \
          value_bytes_max",
     )?;
-    at_least(
-        &section,
-        "memory_bytes",
-        limits.memory_bytes,
-        2 * limits.peer_inflight_bytes_max.max(limits.inflight_bytes_max as u64),
-        "twice the window of a peer or a client: raise it or lower peer_inflight_bytes_max and \
-         inflight_bytes_max",
-    )?;
     section.end()?;
     Ok(limits)
+}
+
+/// What replication needs is never lent to clients, and one client alone must have
+/// its window.
+fn check_memory(path: &Path, limits: &Limits, servers: usize) -> Result<(), ConfigError> {
+    let (replication_bytes, client_bytes) =
+        (limits.replication_bytes(servers), limits.client_bytes_min());
+    let least = replication_bytes + client_bytes;
+    if limits.memory_bytes >= least {
+        return Ok(());
+    }
+    Err(ConfigError::Conflict {
+        place: Place::File { path: path.into(), key: "[limits] memory_bytes".into() },
+        value: limits.memory_bytes.to_string(),
+        bound: format!(
+            "at least {least}: {replication_bytes} for the windows between {servers} servers and \
+             {client_bytes} for clients: raise it or lower peer_inflight_bytes_max, \
+             append_bytes_max, value_bytes_max and inflight_bytes_max"
+        ),
+    })
 }
 
 fn at_least(

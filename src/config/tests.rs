@@ -45,7 +45,7 @@ fn every_key_is_read_into_its_own_place() {
         [log]\nsegment_bytes = 10000001\nkeep_entries = 12
         [snapshot]\nentries_max = 13\nbytes_max = 14\nbytes_per_second_max = 15
         [limits]\nrequest_timeout_ms = 15\nconnections_max = 16\nline_bytes_max = 517
-        key_bytes_max = 100\nvalue_bytes_max = 18\nmemory_bytes = 10000019\nstore_bytes_max = 20
+        key_bytes_max = 100\nvalue_bytes_max = 18\nmemory_bytes = 100000019\nstore_bytes_max = 20
         inflight_commands_max = 21\ninflight_bytes_max = 1022\nwrite_stall_ms_max = 23
         proposals_pending_max = 24\nappend_entries_max = 25\nappend_bytes_max = 26
         peer_inflight_entries_max = 27\npeer_inflight_bytes_max = 1028
@@ -61,7 +61,7 @@ fn every_key_is_read_into_its_own_place() {
     assert_eq!((settings.snapshot.entries_max, settings.snapshot.bytes_max), (13, 14));
     assert_eq!((limits.request_timeout_ms, limits.connections_max), (15, 16));
     assert_eq!((limits.line_bytes_max, limits.key_bytes_max), (517, 100));
-    assert_eq!((limits.value_bytes_max, limits.memory_bytes), (18, 10_000_019));
+    assert_eq!((limits.value_bytes_max, limits.memory_bytes), (18, 100_000_019));
     assert_eq!((limits.store_bytes_max, limits.inflight_commands_max), (20, 21));
     assert_eq!((limits.inflight_bytes_max, limits.write_stall_ms_max), (1022, 23));
     assert_eq!((limits.proposals_pending_max, limits.append_entries_max), (24, 25));
@@ -303,9 +303,9 @@ fn limits_that_could_never_be_kept_together_are_refused() {
     );
     refused(
         "[limits]\nmemory_bytes = 16777215",
-        "servers.toml: [limits] memory_bytes is 16777215: it must be at least 16777216, twice \
-         the window of a peer or a client: raise it or lower peer_inflight_bytes_max and \
-         inflight_bytes_max",
+        "servers.toml: [limits] memory_bytes is 16777215: it must be at least 25169920: 0 for \
+         the windows between 1 servers and 25169920 for clients: raise it or lower \
+         peer_inflight_bytes_max, append_bytes_max, value_bytes_max and inflight_bytes_max",
     );
     refused(
         "[log]\nsegment_bytes = 1000000",

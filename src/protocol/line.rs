@@ -40,6 +40,11 @@ enum WriteVerb {
 }
 
 impl WriteHead {
+    /// The client wants no reply.
+    pub(super) fn noreply(&self) -> bool {
+        self.noreply
+    }
+
     /// The command, now that its value is there.
     pub(super) fn with_value(self, value: Bytes) -> Request {
         let WriteHead { verb, key, exptime, once, noreply } = self;

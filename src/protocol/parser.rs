@@ -13,6 +13,8 @@ pub enum Parsed {
     Request(Request),
     /// A command that gets this error; the next one can be parsed.
     Refused(ErrorReply),
+    /// A command with `noreply` that [`Parser::refuse_value`] has refused: nobody is told.
+    Dropped,
     /// This error is the last that is sent: where the next command begins is
     /// not known, or too far off to read on until there.
     Fatal(ErrorReply),
@@ -35,9 +37,9 @@ enum State {
     Line { searched: usize },
     /// In the data block of a write; the line is already taken.
     Value { head: WriteHead, value_bytes: usize },
-    /// In the data block of a command that has this error; thrown away as it
-    /// comes.
-    Skip { remaining: u64, error: ErrorReply },
+    /// In the data block of a command that has this error, or is not to be answered;
+    /// thrown away as it comes.
+    Skip { remaining: u64, error: Option<ErrorReply> },
     /// Behind a data block that had no line end: nothing counts until the next.
     Resync,
     /// Behind a fatal error.
@@ -102,7 +104,7 @@ impl Parser {
                             return None;
                         }
                     }
-                    return Some(Parsed::Refused(error));
+                    return Some(error.map_or(Parsed::Dropped, Parsed::Refused));
                 }
                 State::Resync => match input.iter().position(|byte| *byte == b'\n') {
                     Some(at) => input.advance(at + 1),
@@ -118,6 +120,18 @@ impl Parser {
                     return None;
                 }
             }
+        }
+    }
+
+    /// Refuses the command whose data block has come in part, if there is one: what is
+    /// there of it is thrown away at once, and the rest as it comes.
+    pub fn refuse_value(&mut self, error: ErrorReply, input: &mut BytesMut) {
+        if let State::Value { head, value_bytes } = &self.state {
+            let skipped = input.len().min(*value_bytes);
+            let remaining = (*value_bytes - skipped) as u64;
+            let error = (!head.noreply()).then_some(error);
+            *input = BytesMut::from(&input[skipped..]);
+            self.state = State::Skip { remaining, error };
         }
     }
 
@@ -150,7 +164,7 @@ impl Parser {
             Err(error) => match line::block_bytes(line) {
                 None => Some(Parsed::Refused(error)),
                 Some(bytes) if bytes <= self.skipped_bytes_max() => {
-                    self.state = State::Skip { remaining: bytes, error };
+                    self.state = State::Skip { remaining: bytes, error: Some(error) };
                     None
                 }
                 Some(_) => {

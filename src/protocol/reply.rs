@@ -74,6 +74,8 @@ pub struct Status {
     pub store_bytes: u64,
     /// Equal at equal `last_applied`, on every server; printed in hexadecimal.
     pub store_digest: u64,
+    /// What its clients take of `[limits] memory_bytes`.
+    pub memory_bytes_used: u64,
 }
 
 /// A reply that is an error. Texts are one line of printable ASCII and never
@@ -232,6 +234,7 @@ impl Status {
         line(sink, format_args!("uptime_seconds {}", self.uptime_seconds));
         line(sink, format_args!("store_bytes {}", self.store_bytes));
         line(sink, format_args!("store_digest {:016x}", self.store_digest));
+        line(sink, format_args!("memory_bytes_used {}", self.memory_bytes_used));
         sink.put_slice(b"END\r\n");
     }
 }

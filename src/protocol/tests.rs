@@ -35,6 +35,7 @@ fn show(parsed: &[Parsed]) -> Vec<String> {
         .map(|parsed| match parsed {
             Parsed::Request(request) => format!("{request:?}"),
             Parsed::Refused(error) => error.to_string(),
+            Parsed::Dropped => "dropped".to_owned(),
             Parsed::Fatal(error) => format!("fatal {error}"),
         })
         .collect()
@@ -516,10 +517,11 @@ fn status_lines_come_in_the_order_of_the_protocol() {
         uptime_seconds: 8,
         store_bytes: 9,
         store_digest: 0xabc,
+        memory_bytes_used: 11,
     };
     let text = "id 1\r\nrole pre_candidate\r\nterm 2\r\nleader none\r\ncommit_index 3\r\n\
         last_applied 4\r\nlast_log_index 5\r\nsnapshot_index 6\r\nkeys 7\r\nuptime_seconds 8\r\n\
-        store_bytes 9\r\nstore_digest 0000000000000abc\r\nEND\r\n";
+        store_bytes 9\r\nstore_digest 0000000000000abc\r\nmemory_bytes_used 11\r\nEND\r\n";
     assert_eq!(print(Reply::Status(Box::new(status.clone()))), text);
     let led = Status { leader: Some(4), ..status };
     assert!(print(Reply::Status(Box::new(led))).contains("\r\nleader 4\r\n"));

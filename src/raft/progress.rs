@@ -359,7 +359,7 @@ impl Progress {
         self.first_seq = self.request_seq + 1;
         self.is_probing = false;
         self.inflight.clear();
-        if !mutant!(B29) {
+        if !mutant!(B29a) {
             self.inflight_entries = 0;
             self.inflight_bytes = 0;
         }

@@ -84,6 +84,12 @@ impl Raw {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
+    /// Hangs up in both directions, whoever still has a half.
+    pub fn close(&self) {
+        // A server that has hung up already needs not to be told.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// Reads as many lines as `template` has, data blocks as lines; they must
     /// match. For blocks with line ends in them, [`Raw::expect_bytes`].
     #[track_caller]

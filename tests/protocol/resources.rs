@@ -2,6 +2,7 @@
 //! slowly. Bounds on memory are stated with room for the allocator.
 
 use super::raw::{Raw, Server};
+use crate::common::Cluster;
 
 const MIB: u64 = 1 << 20;
 
@@ -112,4 +113,82 @@ fn connections_that_come_and_go_leave_nothing_behind() {
     }
     let grown = after.saturating_sub(before);
     assert!(grown < 8 * MIB, "{grown} bytes over 1000 connections");
+}
+
+/// Everything at once that clients can do to a server's memory, and a follower that
+/// stands still in the midst of it: the leader stays within its budget and its store,
+/// serves who behaves, and is as before when all is over.
+#[test]
+fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
+    const MEMORY_BYTES: u64 = 100 * MIB;
+    const VALUE_BYTES: usize = 100 * 1024;
+    const KEYS: usize = 100;
+    // Beside budget and store: the program with its runtime, 20 MiB at the most; a turn
+    // of every session between two looks at the counter; and what the allocator keeps of
+    // what was given back, a quarter of all.
+    const SLACK_BYTES: u64 = 20 * MIB + MEMORY_BYTES / 4;
+    let settings = format!(
+        "[raft]\nelection_timeout_ms = [1000, 2000]\n[log]\nsegment_bytes = 16777216\n\
+         [limits]\nmemory_bytes = {MEMORY_BYTES}\npeer_inflight_bytes_max = 4194304\n\
+         write_stall_ms_max = 5000\n"
+    );
+    let mut cluster = Cluster::prepare_like(3, "127.0.0.1", &settings);
+    for id in cluster.ids() {
+        cluster.start_server(id);
+    }
+    let leader = cluster.wait_for_leader();
+    let follower = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
+    let mut good = Raw::open(&cluster, leader);
+    let value = "v".repeat(VALUE_BYTES);
+    for key in 0..KEYS {
+        good.ask(format!("set k{key} 0 {VALUE_BYTES}\r\n{value}\r\n"), "OK #\r\n");
+    }
+    cluster.signal(follower, "STOP");
+    let gets: String = (0..KEYS).cycle().take(5_000).map(|key| format!("get k{key}\r\n")).collect();
+    let sets: String = (0..KEYS)
+        .map(|key| format!("set k{key} 0 {VALUE_BYTES}\r\n{value}\r\n"))
+        .collect::<String>()
+        .repeat(2);
+    let half = format!("set k0 0 1048576\r\n{}", "v".repeat(1_000_000));
+    let inputs = [gets, sets, "scan * 10000\r\n".repeat(200), half];
+    let clients: Vec<Raw> = (0..200).map(|_| Raw::open(&cluster, leader)).collect();
+    let most = std::thread::scope(|scope| {
+        for (number, client) in clients.iter().enumerate() {
+            let (mut sender, input) = (client.another_half(), &inputs[number % inputs.len()]);
+            // Nobody reads what they are answered; the server hangs up in the end.
+            scope.spawn(move || sender.try_send(input.as_bytes()));
+        }
+        let (mut served, mut most) = (0, 0);
+        for round in 0..40 {
+            // Who sends little, and reads, is served or told to come again.
+            good.send(format!("set good 0 1\r\n{}\r\nget good\r\nping\r\n", round % 10));
+            for answer in ["OK ", "VALUE 1", "PONG"] {
+                let line = good.line();
+                if answer == "VALUE 1" && line == "VALUE 1\r\n" {
+                    good.line();
+                }
+                served += usize::from(line.starts_with(answer));
+                let is_known = line.starts_with(answer) || line == "ERR_BUSY\r\n";
+                assert!(is_known, "{line:?} for {answer}");
+            }
+            most = most.max(cluster.resident_bytes(leader));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(served > 60, "{served} of 120");
+        for client in &clients {
+            client.close();
+        }
+        most
+    });
+    let store_bytes: u64 = cluster.status(leader).unwrap()["store_bytes"].parse().unwrap();
+    let bound = MEMORY_BYTES + store_bytes + SLACK_BYTES;
+    println!("{} of {} MiB", most / MIB, bound / MIB);
+    assert!(most < bound, "{} MiB, and the bound is {} MiB", most / MIB, bound / MIB);
+    cluster.signal(follower, "CONT");
+    drop(clients);
+    // What was taken comes back: nothing is left but what connections cost.
+    cluster.wait_for("all that was taken to come back", || {
+        let used: u64 = cluster.status(leader)?["memory_bytes_used"].parse().ok()?;
+        (used <= 2 * 8192).then_some(())
+    });
 }

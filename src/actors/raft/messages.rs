@@ -6,6 +6,7 @@ use actix::{Message, Recipient};
 use bytes::Bytes;
 
 use crate::actors::SessionId;
+use crate::actors::memory::Share;
 use crate::actors::peer_link::SendRpc;
 use crate::actors::session::ClientReplies;
 use crate::kv;
@@ -23,6 +24,8 @@ pub struct ClientRequests {
     pub reply_to: Arc<Recipient<ClientReplies>>,
     /// Each with its slot.
     pub requests: Vec<(u64, ClientRequest)>,
+    /// The bytes of its writes, until RaftActor has counted them.
+    pub held: Share,
 }
 
 /// One command of a client.

@@ -43,6 +43,7 @@ use super::kv::{Apply, ApplyTask};
 use super::log::{
     Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
 };
+use super::memory::Share;
 use super::peer_link::SendRpc;
 use super::replicator::{Lead, Replicate, StepDown};
 use super::replies::Replies;
@@ -72,6 +73,8 @@ pub struct RaftPorts {
     pub kv: Recipient<Apply>,
     /// Each peer.
     pub peers: BTreeMap<NodeId, PeerPorts>,
+    /// What waiting commands hold of the memory for clients.
+    pub memory: Share,
 }
 
 /// Where RaftActor sends what is for one peer.
@@ -171,7 +174,7 @@ impl Handler<ClientRequests> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: ClientRequests, ctx: &mut Context<Self>) {
-        let ClientRequests { session, reply_to, requests } = message;
+        let ClientRequests { session, reply_to, requests, held } = message;
         self.raft.set_wall_ms(self.clock.wall_ms());
         let mut refused = Replies::default();
         for (slot, request) in requests {
@@ -190,6 +193,8 @@ impl Handler<ClientRequests> for RaftActor {
             }
         }
         refused.send();
+        self.ports.memory.set(self.waiting.weight_bytes());
+        drop(held);
         self.flush_soon(ctx);
     }
 }
@@ -487,6 +492,7 @@ impl RaftActor {
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
+        self.ports.memory.set(self.waiting.weight_bytes());
     }
 
     /// Requests go out on our connection, responses on the one that brought the

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::actors::SessionId;
+use crate::actors::memory::Budget;
 use crate::actors::session::ClientReplies;
 use crate::raft::{
     AppendEntries, AppendResult, InstallSnapshot, PersistSeq, PreVoteResponse, RaftSettings,
@@ -32,6 +33,7 @@ impl Clock for TestClock {
 struct Fixture {
     raft: Addr<RaftActor>,
     clock: Arc<TestClock>,
+    memory: Budget,
     log: Inbox<Append>,
     log_reads: Inbox<ReadEntries>,
     compacts: Inbox<CompactLog>,
@@ -92,9 +94,19 @@ impl Fixture {
             step_downs.insert(peer, step_down_inbox);
         }
         let clock = Arc::new(TestClock::default());
+        let memory = Budget::new(1 << 20);
         let actor = RaftActor::new(
             raft,
-            RaftPorts { log, log_reads, log_compact, log_reset, snapshot, kv, peers },
+            RaftPorts {
+                log,
+                log_reads,
+                log_compact,
+                log_reset,
+                snapshot,
+                kv,
+                peers,
+                memory: memory.take(0),
+            },
             RaftActorSettings {
                 waiting_commands_max: 4,
                 waiting_bytes_max: 1000,
@@ -106,6 +118,7 @@ impl Fixture {
         Fixture {
             raft: actor.start(),
             clock,
+            memory,
             log: log_inbox,
             log_reads: log_reads_inbox,
             compacts,
@@ -166,7 +179,8 @@ impl Fixture {
 
     async fn request(&self, client: &Client, requests: Vec<(u64, ClientRequest)>) {
         let reply_to = Arc::clone(&client.port);
-        self.raft.do_send(ClientRequests { session: client.session, reply_to, requests });
+        let held = self.memory.take(0);
+        self.raft.do_send(ClientRequests { session: client.session, reply_to, requests, held });
         settle().await;
     }
 
@@ -282,7 +296,8 @@ async fn one_drain_of_the_mailbox_is_one_append_and_one_message_a_peer() {
     for client in &clients {
         let reply_to = Arc::clone(&client.port);
         let requests = vec![(1, write())];
-        f.raft.do_send(ClientRequests { session: client.session, reply_to, requests });
+        let held = f.memory.take(0);
+        f.raft.do_send(ClientRequests { session: client.session, reply_to, requests, held });
     }
     settle().await;
     let appends = f.log.drain();
@@ -450,6 +465,31 @@ async fn what_has_timed_out_counts_until_it_is_applied() {
     );
 }
 
+/// Counters return to 0 (bugs.md B29), whatever becomes of the commands.
+#[actix::test]
+async fn what_waits_holds_memory_until_it_is_applied_or_lost() {
+    let f = Fixture::start();
+    f.lead().await;
+    assert_eq!(f.memory.used_bytes(), 0);
+    let client = Client::new(8);
+    let large = ClientRequest::Write(Bytes::from(vec![0; 900]));
+    f.request(&client, vec![(1, large.clone()), (2, read()), (3, large)]).await;
+    let all = f.memory.used_bytes();
+    assert!((1800..4000).contains(&all), "{all}");
+    f.persisted(3).await;
+    f.replicated(1, 3, 1).await;
+    let one = f.memory.used_bytes();
+    assert!((900..2000).contains(&one), "the read and a write are done: {one}");
+    drop(client);
+    for _ in 0..50 {
+        f.ticks(1).await;
+        f.replicated(1, 3, 0).await;
+    }
+    assert_eq!(f.memory.used_bytes(), one, "timed out, its client gone, and not applied");
+    f.replicated(2, 0, 0).await; // a follower of a later term
+    assert_eq!(f.memory.used_bytes(), 0);
+}
+
 #[actix::test]
 async fn bytes_that_wait_are_bounded_too() {
     let f = Fixture::start();
@@ -516,7 +556,8 @@ async fn a_session_that_is_gone_does_not_disturb_the_others() {
     let Client { session, port, replies } = gone;
     drop(replies);
     let stays = Client::new(2);
-    f.raft.do_send(ClientRequests { session, reply_to: port, requests: vec![(1, write())] });
+    let (requests, held) = (vec![(1, write())], f.memory.take(7));
+    f.raft.do_send(ClientRequests { session, reply_to: port, requests, held });
     f.request(&stays, vec![(1, write())]).await;
     assert_eq!(stays.refusals().len(), 1);
 }

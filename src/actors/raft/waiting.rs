@@ -10,6 +10,10 @@ use crate::kv::Query;
 use crate::raft::ReadToken;
 use crate::types::{LogIndex, LogPosition, Term};
 
+/// What a waiting command costs beside its bytes: its place here, in the core and in
+/// the queues of log and peers.
+const COMMAND_OVERHEAD_BYTES: u64 = 512;
+
 /// A proposal whose outcome somebody wants to know.
 pub(super) struct Proposal {
     /// The term of its entry: with the index, its identity.
@@ -57,6 +61,12 @@ impl Waiting {
         self.proposals.len() + self.unanswerable.len() + self.reads.len()
             >= settings.waiting_commands_max
             || self.proposal_bytes >= settings.waiting_bytes_max
+    }
+
+    /// What they hold in memory.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let commands = self.proposals.len() + self.unanswerable.len() + self.reads.len();
+        self.proposal_bytes + commands as u64 * COMMAND_OVERHEAD_BYTES
     }
 
     pub(super) fn add_proposal(&mut self, index: LogIndex, proposal: Proposal) {

@@ -13,13 +13,14 @@ use crate::types::{LogIndex, Term};
 
 const MIB: usize = 1 << 20;
 
-fn config() -> SessionConfig {
+pub(super) fn config() -> SessionConfig {
     SessionConfig {
         limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: MIB },
         store_bytes_max: 77,
         inflight_commands_max: 1024,
         inflight_bytes_max: 4 * MIB,
         outbound_bytes_max: MIB,
+        memory: Budget::new(64 * MIB as u64),
         write_stall_ms_max: 30_000,
         client_addresses: [
             (NodeId(2), ("db2.example".to_owned(), 9002)),
@@ -32,16 +33,20 @@ fn config() -> SessionConfig {
 
 /// A client and its session. Each direction is a pipe of its own, so that
 /// either side can end one and keep the other.
-struct Client {
-    to_server: Option<DuplexStream>,
-    from_server: DuplexStream,
-    session: Addr<SessionActor>,
+pub(super) struct Client {
+    pub(super) to_server: Option<DuplexStream>,
+    pub(super) from_server: DuplexStream,
+    pub(super) session: Addr<SessionActor>,
     closed: Inbox<SessionClosed>,
 }
 
 impl Client {
     /// Connects; the kernel, as it were, holds `pipe_bytes` in each direction.
-    fn connect(config: SessionConfig, raft: Recipient<ClientRequests>, pipe_bytes: usize) -> Self {
+    pub(super) fn connect(
+        config: SessionConfig,
+        raft: Recipient<ClientRequests>,
+        pipe_bytes: usize,
+    ) -> Self {
         let (to_server, reader) = tokio::io::duplex(pipe_bytes);
         let (from_server, writer) = tokio::io::duplex(pipe_bytes);
         let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
@@ -54,7 +59,7 @@ impl Client {
     }
 
     /// Sends what a pipe of its size takes.
-    async fn say(&mut self, text: impl AsRef<[u8]>) {
+    pub(super) async fn say(&mut self, text: impl AsRef<[u8]>) {
         self.pipe().write_all(text.as_ref()).await.unwrap();
         settle().await;
     }
@@ -77,7 +82,7 @@ impl Client {
     }
 
     /// Everything that can be read now.
-    async fn hear(&mut self) -> String {
+    pub(super) async fn hear(&mut self) -> String {
         let mut heard = Vec::new();
         loop {
             settle().await;
@@ -108,29 +113,29 @@ impl Client {
 }
 
 /// A client of a session whose RaftActor only takes notes.
-fn connect(config: SessionConfig) -> (Client, Inbox<ClientRequests>) {
+pub(super) fn connect(config: SessionConfig) -> (Client, Inbox<ClientRequests>) {
     let (raft, inbox) = probe();
     (Client::connect(config, raft, 1 << 16), inbox)
 }
 
 /// Every request that came, with what it takes to answer it.
-fn take(inbox: &Inbox<ClientRequests>) -> Vec<(u64, ClientRequest)> {
+pub(super) fn take(inbox: &Inbox<ClientRequests>) -> Vec<(u64, ClientRequest)> {
     inbox.drain().into_iter().flat_map(|message| message.requests).collect()
 }
 
-fn answer(client: &Client, slot: u64, reply: ClientReply) {
+pub(super) fn answer(client: &Client, slot: u64, reply: ClientReply) {
     client.session.do_send(ClientReplies { replies: vec![(slot, reply)] });
 }
 
-fn stored(version: u64) -> ClientReply {
+pub(super) fn stored(version: u64) -> ClientReply {
     ClientReply::Outcome(kv::Outcome::Stored { version })
 }
 
-fn value(text: &str) -> ClientReply {
+pub(super) fn value(text: &str) -> ClientReply {
     ClientReply::Answer(kv::Answer::Value(Bytes::copy_from_slice(text.as_bytes())))
 }
 
-fn refused(refusal: Refusal) -> ClientReply {
+pub(super) fn refused(refusal: Refusal) -> ClientReply {
     ClientReply::Refused(refusal)
 }
 
@@ -524,30 +529,6 @@ async fn input_that_waited_for_room_is_still_served_after_a_half_close() {
     assert!(client.is_closed().await);
 }
 
-/// RaftActor counts it still: what took its place would be refused as busy.
-#[actix::test]
-async fn what_has_timed_out_keeps_its_place_until_it_is_settled() {
-    let (mut client, raft) = connect(SessionConfig { inflight_commands_max: 2, ..config() });
-    client.say("set k 0 1\r\n1\r\nget k\r\nset k 0 1\r\n2\r\nget k\r\nping\r\n").await;
-    client.hang_up();
-    let requests = take(&raft);
-    answer(&client, requests[0].0, refused(Refusal::Pending));
-    settle().await;
-    assert!(take(&raft).is_empty(), "the window is full: a write and a read");
-    answer(&client, requests[1].0, refused(Refusal::Timeout));
-    assert_eq!(client.hear().await, "ERR_TIMEOUT\r\nERR_TIMEOUT\r\n");
-    let second = take(&raft);
-    assert_eq!(second.len(), 1, "a read leaves its place");
-    answer(&client, second[0].0, refused(Refusal::Pending));
-    assert_eq!(client.hear().await, "ERR_TIMEOUT\r\n");
-    assert!(take(&raft).is_empty() && !client.is_closed().await, "there is input left");
-    answer(&client, requests[0].0, ClientReply::Settled);
-    settle().await;
-    answer(&client, take(&raft)[0].0, value("2"));
-    assert_eq!(client.hear().await, "VALUE 1\r\n2\r\nPONG\r\n");
-    assert!(client.is_closed().await, "nobody needs to hear of the other");
-}
-
 #[actix::test]
 async fn a_cut_last_line_is_dropped_without_a_reply() {
     for text in ["ping", "set k 0 1\r\nx", "set k x 1\r\n", ""] {
@@ -631,7 +612,7 @@ async fn status_is_one_moment_in_the_order_of_the_commands() {
         client.hear().await,
         "id 1\r\nrole leader\r\nterm 4\r\nleader 1\r\ncommit_index 9\r\nlast_applied 8\r\n\
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
-         store_bytes 100\r\nstore_digest 000000000000feed\r\nEND\r\n"
+         store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

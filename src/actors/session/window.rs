@@ -5,6 +5,10 @@
 //! reply that waits for an earlier one pins its value even after the store has
 //! overwritten it, so a reply counts from the moment its read is sent: first
 //! with what it is expected to weigh, then with what it does.
+//!
+//! What counts against the bounds of the connection (`held_bytes`) is not all kept
+//! here (`kept_bytes`): a write has gone to RaftActor, which counts it in the budget
+//! of all, and a scan's result is counted by whoever makes it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,6 +35,8 @@ pub(super) struct Window {
     unsettled: BTreeMap<u64, usize>,
     /// The sum of `bytes` over the queue and of those in `unsettled`.
     held_bytes: usize,
+    /// The sum of `kept_bytes` over the queue.
+    kept_bytes: usize,
     /// What the next `get` is expected to bring.
     read_bytes: usize,
 }
@@ -38,6 +44,7 @@ pub(super) struct Window {
 #[derive(Debug)]
 struct Slot {
     bytes: usize,
+    kept_bytes: usize,
     /// A `get` or `getm`, whose reply tells what to expect of the next.
     is_read: bool,
     noreply: bool,
@@ -53,6 +60,7 @@ impl Window {
             first_slot: 0,
             unsettled: BTreeMap::new(),
             held_bytes: 0,
+            kept_bytes: 0,
             read_bytes: value_bytes_max,
         }
     }
@@ -73,21 +81,29 @@ impl Window {
         self.held_bytes
     }
 
+    /// What of that nobody else counts.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept_bytes
+    }
+
     /// A write goes out.
     pub(super) fn open_write(&mut self, command_bytes: usize, noreply: bool) -> u64 {
         let bytes = command_bytes + COMMAND_OVERHEAD_BYTES;
-        self.push(Slot { bytes, is_read: false, noreply, reply: None })
+        let kept_bytes = COMMAND_OVERHEAD_BYTES;
+        self.push(Slot { bytes, kept_bytes, is_read: false, noreply, reply: None })
     }
 
     /// A `get` or `getm` goes out.
     pub(super) fn open_read(&mut self) -> u64 {
         let bytes = self.read_bytes.max(READ_BYTES_MIN);
-        self.push(Slot { bytes, is_read: true, noreply: false, reply: None })
+        self.push(Slot { bytes, kept_bytes: bytes, is_read: true, noreply: false, reply: None })
     }
 
     /// A `scan` goes out.
     pub(super) fn open_scan(&mut self) -> u64 {
-        self.push(Slot { bytes: SCAN_BYTES, is_read: false, noreply: false, reply: None })
+        let kept_bytes = COMMAND_OVERHEAD_BYTES;
+        let bytes = SCAN_BYTES;
+        self.push(Slot { bytes, kept_bytes, is_read: false, noreply: false, reply: None })
     }
 
     /// A `status` goes out.
@@ -98,7 +114,8 @@ impl Window {
     /// A command is answered on the spot; the reply takes its turn.
     pub(super) fn push_answered(&mut self, reply: Reply) {
         let bytes = reply.weight_bytes();
-        self.push(Slot { bytes, is_read: false, noreply: false, reply: Some(reply) });
+        let reply = Some(reply);
+        self.push(Slot { bytes, kept_bytes: bytes, is_read: false, noreply: false, reply });
     }
 
     /// A result came. False when nothing waits for it.
@@ -113,7 +130,8 @@ impl Window {
         };
         let bytes = reply.weight_bytes();
         self.held_bytes = self.held_bytes - waiting.bytes + bytes;
-        waiting.bytes = bytes;
+        self.kept_bytes = self.kept_bytes - waiting.kept_bytes + bytes;
+        (waiting.bytes, waiting.kept_bytes) = (bytes, bytes);
         waiting.reply = Some(reply);
         if waiting.is_read {
             // Up at once, down slowly: a large value among small ones is expected again.
@@ -157,9 +175,10 @@ impl Window {
     /// place when the client wants none.
     pub(super) fn pop_due(&mut self) -> Option<Option<Reply>> {
         self.queue.front()?.reply.as_ref()?;
-        let Slot { bytes, noreply, reply, .. } = self.queue.pop_front()?;
+        let Slot { bytes, kept_bytes, noreply, reply, .. } = self.queue.pop_front()?;
         self.first_slot += 1;
         self.held_bytes -= bytes;
+        self.kept_bytes -= kept_bytes;
         if self.queue.is_empty() {
             // An idle connection keeps nothing.
             self.queue = VecDeque::new();
@@ -169,6 +188,7 @@ impl Window {
 
     fn push(&mut self, slot: Slot) -> u64 {
         self.held_bytes += slot.bytes;
+        self.kept_bytes += slot.kept_bytes;
         self.queue.push_back(slot);
         self.first_slot + (self.queue.len() as u64 - 1)
     }

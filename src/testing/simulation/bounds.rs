@@ -1,13 +1,16 @@
 //! That queues have bounds, as far as can be seen from outside a node: what is
-//! under way from one to another, and on how many connections (bugs.md B36, B80).
+//! under way from one to another, and on how many connections (bugs.md B36, B80); and
+//! that what was taken of a node's memory comes back (B29).
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::check::Check;
+use super::statuses;
 use super::world::{World, host};
+use crate::actors::session::SESSION_BYTES;
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -30,6 +33,29 @@ pub(super) async fn watch(world: Rc<World>) {
                 check(&world, *from, *to);
             }
         }
+    }
+}
+
+/// By then a node has let go of clients that left without reading.
+const MEMORY_BACK_MAX: Duration = Duration::from_secs(60);
+
+/// The clients are done, and all that they sent is applied: what they took comes back,
+/// but for what every connection costs, whatever happened before.
+pub(super) async fn watch_memory_come_back(world: &World) {
+    let deadline = Instant::now() + MEMORY_BACK_MAX;
+    loop {
+        let statuses = statuses(world).await;
+        let is_back = |used: u64| used.is_multiple_of(SESSION_BYTES);
+        if statuses.iter().flatten().all(|sample| is_back(sample.memory_bytes_used)) {
+            return;
+        }
+        if Instant::now() > deadline {
+            let used = statuses.iter().flatten().map(|s| (s.id, s.memory_bytes_used));
+            let used: Vec<_> = used.collect();
+            world.violate(Check::Bounds, format!("nothing is under way, and is taken: {used:?}"));
+            return;
+        }
+        sleep(INTERVAL).await;
     }
 }
 

@@ -210,6 +210,7 @@ async fn conclude(
     }
     if let Some(samples) = level(world).await {
         world.is_agreed.set(true);
+        bounds::watch_memory_come_back(world).await;
         stand_still(world).await;
         for machine in world.machines.values() {
             machine.stop();

@@ -29,6 +29,8 @@ pub(super) struct Sample {
     pub(super) last_applied: u64,
     pub(super) last_log_index: u64,
     pub(super) store_digest: u64,
+    /// What its clients take of the memory.
+    pub(super) memory_bytes_used: u64,
     /// When its answer was there, on the clock of the clients.
     pub(super) heard: u64,
     /// The latest time that any node's clock had shown by then.
@@ -96,6 +98,7 @@ pub(super) async fn ask(
         last_applied: number("last_applied")?,
         last_log_index: number("last_log_index")?,
         store_digest: digest.ok_or(io::ErrorKind::InvalidData)?,
+        memory_bytes_used: number("memory_bytes_used")?,
         heard: world.moment(),
         latest_clock_ms: world.latest_clock_ms(),
     };

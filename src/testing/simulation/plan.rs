@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 
 use super::network::Weather;
 use super::scenario::Scenario;
+use crate::actors::session::SESSION_BYTES;
 use crate::config::Settings;
 
 /// See the module.
@@ -292,7 +293,8 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
          value_bytes_max = {value_bytes_max}\n\
          inflight_commands_max = {}\ninflight_bytes_max = {}\n\
          append_entries_max = {append_entries_max}\nappend_bytes_max = {append_bytes_max}\n\
-         peer_inflight_entries_max = {inflight_entries}\npeer_inflight_bytes_max = {inflight_bytes}\n\
+         peer_inflight_entries_max = {inflight_entries}\n\
+         peer_inflight_bytes_max = {inflight_bytes}\n\
          proposals_pending_max = {pending_max}",
         [value_bytes_max + 70_000, 200_000, 64 << 20][rng.random_range(0..3)],
         [300, 1_000, 5_000][rng.random_range(0..3)],
@@ -308,7 +310,15 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
          heartbeat_interval_ms = {heartbeat}"
     )
     .expect("memory takes any text");
-    parse(&text)
+    let mut settings = parse(&text);
+    if rng.random_bool(0.3) {
+        // Less than a servers.toml may say: so little that these small loads are short of it.
+        let connections_bytes = 64 * SESSION_BYTES;
+        let client_bytes = connections_bytes + [60_000, 400_000][rng.random_range(0..2)];
+        settings.limits.memory_bytes =
+            settings.limits.replication_bytes(nodes as usize) + client_bytes;
+    }
+    settings
 }
 
 fn servers(nodes: u64) -> String {

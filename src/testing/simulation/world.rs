@@ -34,6 +34,7 @@ use super::network::SimNetwork;
 use super::oracle::Oracle;
 use super::plan::{Fault, Plan};
 use super::trace::Trace;
+use crate::actors::memory::Budget;
 use crate::clock::Clock;
 use crate::node::{self, Answers, Environment, NodeError, Placement};
 use crate::storage::StorageError;
@@ -98,6 +99,8 @@ pub(super) struct Machine {
     /// How often the disk has begun to stand still.
     disk_stalls: Cell<u64>,
     waker: RefCell<Option<Waker>>,
+    /// The memory for clients of this life.
+    memory: RefCell<Option<Budget>>,
     /// Tells the process of this life to stop.
     stop: RefCell<Rc<Notify>>,
 }
@@ -139,6 +142,7 @@ impl Machine {
             is_disk_stalled: Cell::default(),
             disk_stalls: Cell::default(),
             waker: RefCell::default(),
+            memory: RefCell::default(),
             stop: RefCell::default(),
         }
     }
@@ -207,7 +211,10 @@ impl Machine {
         self.stop.borrow().notify_one();
     }
 
-    fn end_life(&self, crash: Option<Crash>) {
+    /// What clients still take of its memory when all its actors are gone: nothing, or
+    /// something was forgotten (bugs.md B29).
+    #[must_use]
+    fn end_life(&self, crash: Option<Crash>) -> u64 {
         // First the disk: what the actors still do when they are dropped must
         // not count.
         match crash {
@@ -220,6 +227,7 @@ impl Machine {
         self.is_paused.set(false);
         self.is_disk_stalled.set(false);
         self.wake();
+        self.memory.take().map_or(0, |memory| memory.used_bytes())
     }
 }
 
@@ -338,6 +346,7 @@ impl World {
                     Err(error) => return End::Refused(error),
                 };
                 if let Some(world) = world.upgrade() {
+                    *world.machines[&id].memory.borrow_mut() = Some(node.memory());
                     world.check_start(&world.machines[&id], &prospect);
                 }
                 let failure = {
@@ -385,7 +394,7 @@ impl World {
             End::Refused(error) => self.violate(Check::NodeLives, format!("n{id}: {error}")),
             End::Stopped => {}
         }
-        machine.end_life(crash);
+        self.check_forgotten(id, machine.end_life(crash));
         match end {
             // A fault of the moment; what is rotten stays so.
             End::Refused(NodeError::Storage(error))
@@ -413,8 +422,17 @@ impl World {
             self.network.power_off(&host(id));
         }
         self.trace.say(&format_args!("n{id} crashes {crash:?}"));
-        machine.end_life(crash);
+        self.check_forgotten(id, machine.end_life(crash));
         self.start_later(id);
+    }
+
+    fn check_forgotten(&self, id: u64, memory_bytes: u64) {
+        if memory_bytes != 0 {
+            self.violate(
+                Check::Bounds,
+                format!("n{id} has ended, and {memory_bytes} bytes of its memory count as taken"),
+            );
+        }
     }
 
     /// Somebody will see that it is down, and start it.

@@ -1,0 +1,130 @@
+//! What clients may cost in memory, all of them together (docs/adr/0010).
+//!
+//! A counter, not shared state: nobody waits for it, and it says nothing but how
+//! much is taken. Its holders are told what they hold now, not what came or went,
+//! and give all of it back when they are dropped: there is no way to forget a part
+//! (bugs.md B29). It is read and written from any thread, and may be a moment old.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// See the module. Clones are of the same budget.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Counter>);
+
+#[derive(Debug)]
+struct Counter {
+    bytes_max: u64,
+    /// The sum of `bytes` over all shares.
+    used_bytes: AtomicU64,
+}
+
+impl Budget {
+    /// A budget of so many bytes, none of them taken.
+    pub fn new(bytes_max: u64) -> Budget {
+        Budget(Arc::new(Counter { bytes_max, used_bytes: AtomicU64::new(0) }))
+    }
+
+    /// What is taken. It may be more than there is: whoever holds something is
+    /// never kept from saying so.
+    pub fn used_bytes(&self) -> u64 {
+        self.0.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What is left.
+    pub fn free_bytes(&self) -> u64 {
+        self.0.bytes_max.saturating_sub(self.used_bytes())
+    }
+
+    /// Takes so many bytes, whether they are free or not.
+    pub fn take(&self, bytes: u64) -> Share {
+        let mut share = Share { budget: self.clone(), bytes: 0 };
+        share.set(bytes);
+        share
+    }
+}
+
+/// What one holder has of a budget; dropping it gives it back.
+#[derive(Debug)]
+pub struct Share {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl Share {
+    /// It holds so many bytes now.
+    pub fn set(&mut self, bytes: u64) {
+        let used = &self.budget.0.used_bytes;
+        if bytes > self.bytes {
+            used.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else if bytes < self.bytes {
+            used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
+    }
+
+    /// Whose part it is.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if !mutant!(B29b) {
+            self.set(0);
+        }
+    }
+}
+
+/// A message that is cloned holds as much again.
+impl Clone for Share {
+    fn clone(&self) -> Share {
+        self.budget.take(self.bytes)
+    }
+}
+
+impl PartialEq for Share {
+    fn eq(&self, other: &Share) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Share {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_comes_back_when_it_is_dropped() {
+        let budget = Budget::new(100);
+        let mut one = budget.take(30);
+        let two = budget.take(50);
+        assert_eq!((budget.used_bytes(), budget.free_bytes()), (80, 20));
+        one.set(10);
+        let again = two.clone();
+        assert_eq!((budget.used_bytes(), budget.free_bytes()), (110, 0), "more than there is");
+        drop((one, two));
+        assert_eq!(budget.used_bytes(), 50);
+        drop(again);
+        assert_eq!((budget.used_bytes(), budget.free_bytes()), (0, 100));
+    }
+
+    #[test]
+    fn shares_of_many_threads_add_up_to_nothing_in_the_end() {
+        let budget = Budget::new(1000);
+        std::thread::scope(|scope| {
+            for seed in 1..=4 {
+                let budget = budget.clone();
+                scope.spawn(move || {
+                    let mut share = budget.take(seed);
+                    for step in 0..10_000 {
+                        share.set(step * seed % 97);
+                    }
+                });
+            }
+        });
+        assert_eq!(budget.used_bytes(), 0);
+    }
+}
