@@ -60,7 +60,7 @@ const SMALL_INPUT_BYTES: usize = 4 * 1024;
 /// not cut short.
 const TURN_BYTES: usize = 32 * 1024;
 /// From this size on, a piece of output is not copied but sent from where it is.
-const UNCOPIED_BYTES_MIN: usize = 4 * 1024;
+pub const UNCOPIED_BYTES_MIN: usize = 4 * 1024;
 /// Empty output that has grown beyond this, in bytes, is given back.
 const OUTPUT_KEPT_BYTES_MAX: usize = 4 * 1024;
 /// An empty input that has grown beyond this, in bytes, is given back.

@@ -99,12 +99,12 @@ impl Client {
         matches!(self.from_server.read(&mut [0]).now_or_never(), Some(Ok(0)))
     }
 
-    fn hang_up(&mut self) {
+    pub(super) fn hang_up(&mut self) {
         self.to_server = None;
     }
 
     /// True when the session has ended and said so.
-    async fn is_closed(&mut self) -> bool {
+    pub(super) async fn is_closed(&mut self) -> bool {
         settle().await;
         let closed = self.closed.drain();
         assert_eq!(closed.len(), usize::from(!self.session.connected()));

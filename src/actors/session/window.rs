@@ -8,10 +8,12 @@
 //!
 //! What counts against the bounds of the connection (`held_bytes`) is not all kept
 //! here (`kept_bytes`): a write has gone to RaftActor, which counts it in the budget
-//! of all, and a scan's result is counted by whoever makes it.
+//! of all, a scan's result is counted by whoever makes it, and a large value that is
+//! under way is the store's own.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::actors::connection::UNCOPIED_BYTES_MIN;
 use crate::protocol::Reply;
 
 /// What a command costs beside its bytes.
@@ -19,6 +21,9 @@ const COMMAND_OVERHEAD_BYTES: usize = 64;
 /// A read is never expected to bring less: this bounds what a client can pin
 /// that has made us expect small values and then asks for large ones.
 const READ_BYTES_MIN: usize = 16 * 1024;
+/// What a read keeps until it is answered: a value of up to so many bytes is copied
+/// into the output, a larger one is where the store has it.
+const COPIED_BYTES_MAX: usize = UNCOPIED_BYTES_MIN + COMMAND_OVERHEAD_BYTES;
 /// What a scan is expected to bring; the store stops a scan there.
 const SCAN_BYTES: usize = 4 * 1024 * 1024;
 
@@ -96,7 +101,8 @@ impl Window {
     /// A `get` or `getm` goes out.
     pub(super) fn open_read(&mut self) -> u64 {
         let bytes = self.read_bytes.max(READ_BYTES_MIN);
-        self.push(Slot { bytes, kept_bytes: bytes, is_read: true, noreply: false, reply: None })
+        let kept_bytes = COPIED_BYTES_MAX;
+        self.push(Slot { bytes, kept_bytes, is_read: true, noreply: false, reply: None })
     }
 
     /// A `scan` goes out.
