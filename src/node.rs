@@ -497,8 +497,8 @@ fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
     let limits = &settings.limits;
     RaftActorSettings {
         waiting_commands_max: limits.proposals_pending_max,
-        // The other half is for the sessions' buffers and what is read.
-        waiting_bytes_max: limits.client_bytes(settings.servers.len()) / 2,
+        // Sessions see to it that there is always room for those that hold little.
+        waiting_bytes_max: limits.client_bytes(settings.servers.len()),
         // A tick early: the answer must be there in time.
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)

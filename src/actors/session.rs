@@ -405,19 +405,20 @@ impl SessionActor {
         self.window.is_empty() && self.connection.unsent_bytes() == 0
     }
 
-    /// Says what the session holds, and returns it.
-    fn count(&mut self) -> u64 {
+    /// Says what the session holds.
+    fn count(&mut self) {
         let held = self.window.kept_bytes() + self.batch_bytes + self.connection.held_bytes();
         self.memory.set(SESSION_BYTES.max(held as u64));
-        held as u64
     }
 
-    /// What the session holds is less than what is left for whoever comes: it may
-    /// have more. One that may not waits until something of its own is answered or
+    /// What is held for the session, here and elsewhere, is less than what is left for
+    /// whoever comes: it may have more. One that may not waits until something of its own is answered or
     /// sent; one that has nothing outstanding is refused as busy, for it must not
     /// wait for others (docs/adr/0010).
     fn has_memory(&mut self) -> bool {
-        self.count() < self.config.memory.free_bytes() || mutant!(B76)
+        self.count();
+        let held = self.window.held_bytes() + self.connection.held_bytes();
+        (held as u64) < self.config.memory.free_bytes() || mutant!(B76)
     }
 
     /// Whether to read on. A value that has come in part and finds no room is given

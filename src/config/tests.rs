@@ -315,6 +315,32 @@ fn limits_that_could_never_be_kept_together_are_refused() {
 }
 
 #[test]
+fn the_memory_covers_what_replication_needs_and_a_client() {
+    let servers = |count: u16| -> String {
+        let server = |id| {
+            let (client, log) = (9000 + 2 * id, 9001 + 2 * id);
+            format!(
+                "[[servers]]\nid = {id}\nhostname = \"h\"\n\
+                 client_port = {client}\nlog_port = {log}\n"
+            )
+        };
+        (1..=count).map(server).collect()
+    };
+    for count in [1, 3, 5, 7, 9] {
+        let limits = parse(&servers(count)).unwrap().limits;
+        let count = usize::from(count);
+        let sum = limits.replication_bytes(count) + limits.client_bytes(count);
+        assert_eq!(sum, limits.memory_bytes);
+        assert!(limits.client_bytes(count) >= limits.client_bytes_min());
+        // One client gets half: its window, a scan, unsent replies, the next command.
+        assert!(limits.client_bytes_min() / 2 > (4 + 4 + 1 + 1) << 20);
+    }
+    let error = parse(&(servers(7) + "[limits]\nmemory_bytes = 100000000\n")).unwrap_err();
+    assert!(error.contains("memory_bytes is 100000000: it must be at least "), "{error}");
+    assert!(error.contains(" for the windows between 7 servers and "), "{error}");
+}
+
+#[test]
 fn the_largest_entry_and_a_full_append_fit_into_a_frame() {
     let mut limits = parse(ONE).unwrap().limits;
     limits.append_bytes_max = 1;

@@ -206,6 +206,46 @@ fn block_end(input: &[u8], at: usize) -> BlockEnd {
 mod tests {
     use super::*;
 
+    /// What is there of a refused value is gone at once, and the rest of it as it comes,
+    /// wherever it is cut.
+    #[test]
+    fn a_value_that_is_refused_in_its_midst_is_read_past() {
+        let limits = Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 };
+        for noreply in ["", " noreply"] {
+            let block = "\nping\r\r\n";
+            let text = format!("set k 0 {}{noreply}\r\n{block}\r\n", block.len());
+            let line_bytes = text.len() - block.len() - 2;
+            // Its very last byte may be all that is missing.
+            for cut in line_bytes..text.len() {
+                let mut parser = Parser::new(limits);
+                let mut input = BytesMut::from(&text[..cut]);
+                assert_eq!(parser.next(&mut input), None);
+                parser.refuse_value(ErrorReply::Busy, &mut input);
+                assert!(input.len() <= 1, "but for a line end that is not whole");
+                input.extend_from_slice(&text.as_bytes()[cut..]);
+                input.extend_from_slice(b"ping\r\n");
+                let refused = if noreply.is_empty() {
+                    Parsed::Refused(ErrorReply::Busy)
+                } else {
+                    Parsed::Dropped
+                };
+                assert_eq!(parser.next(&mut input), Some(refused));
+                assert_eq!(parser.next(&mut input), Some(Parsed::Request(Request::Ping)));
+                assert!(input.is_empty());
+            }
+        }
+        let mut parser = Parser::new(limits);
+        let mut input = BytesMut::from(&b"pin"[..]);
+        assert_eq!(parser.next(&mut input), None);
+        parser.refuse_value(ErrorReply::Busy, &mut input);
+        input.extend_from_slice(b"g\r\n");
+        assert_eq!(
+            parser.next(&mut input),
+            Some(Parsed::Request(Request::Ping)),
+            "a line is no value"
+        );
+    }
+
     #[test]
     fn bytes_that_were_searched_are_not_searched_again() {
         let limits = Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 };

@@ -35,6 +35,35 @@ fn a_full_store_refuses_what_makes_it_larger_and_nothing_else() {
 }
 
 #[test]
+fn a_store_over_a_lowered_limit_is_served_and_may_shrink() {
+    let mut server = Server::with("store_bytes_max = 2000");
+    let (large, small) = ("v".repeat(600), "w".repeat(300));
+    let mut client = server.connect();
+    for key in ["a", "b"] {
+        client.ask(format!("once {key} 1 set {key} 0 600\r\n{large}\r\n"), "OK #\r\n");
+    }
+    let config = server.cluster.config();
+    let settings = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, settings.replace("= 2000", "= 1000")).unwrap();
+    server.cluster.kill(1);
+    server.cluster.start_server(1);
+    server.cluster.wait_for_leader();
+    let mut client = server.connect();
+    let is_back = || (server.status()["store_bytes"] == "1714").then_some(());
+    server.cluster.wait_for("the store to be back", is_back);
+    let get = |text: &str| format!("VALUE {}\r\n{text}\r\n", text.len());
+    client.ask("get a\r\n", &get(&large));
+    // What makes nothing worse is taken, and what was executed is remembered.
+    client.ask(format!("set a 0 600\r\n{large}\r\n"), "OK #\r\n");
+    client.ask("once b 1 set c 0 1\r\n1\r\n", "OK #\r\n");
+    client.ask(format!("once b 2 set a 0 601\r\n{large}v\r\n"), "ERR_FULL\r\n");
+    client.ask(format!("once b 2 set a 0 300\r\n{small}\r\n"), "OK #\r\n");
+    client.ask(format!("get a\r\nset a 0 301\r\n{small}w\r\n"), &(get(&small) + "ERR_FULL\r\n"));
+    client.ask("delete b\r\n", "DELETED\r\n");
+    client.ask(format!("set a 0 301\r\n{small}w\r\n"), "OK #\r\n");
+}
+
+#[test]
 fn a_connection_too_many_is_told_so_and_closed_until_another_leaves() {
     let server = Server::with("connections_max = 3");
     // The connection that asked for the leader may not be forgotten yet.

@@ -159,7 +159,7 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
             scope.spawn(move || sender.try_send(input.as_bytes()));
         }
         let (mut served, mut most) = (0, 0);
-        for round in 0..40 {
+        for round in 0..20 {
             // Who sends little, and reads, is served or told to come again.
             good.send(format!("set good 0 1\r\n{}\r\nget good\r\nping\r\n", round % 10));
             for answer in ["OK ", "VALUE 1", "PONG"] {
@@ -174,7 +174,7 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
             most = most.max(cluster.resident_bytes(leader));
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
-        assert!(served > 60, "{served} of 120");
+        assert!(served > 40, "{served} of 60");
         for client in &clients {
             client.close();
         }

@@ -107,7 +107,7 @@ async fn who_does_not_read_its_replies_is_not_read_from_and_goes_on_when_it_does
 
 #[actix::test]
 async fn nothing_is_left_of_a_session_that_ends_in_the_midst_of_everything() {
-    let (config, memory) = short_of(1000 * KIB);
+    let (config, memory) = short_of(4000 * KIB);
     let (raft, inbox) = crate::testing::probe();
     let mut client = Client::connect(config, raft, 1 << 16);
     client.say(format!("set k 0 9000\r\n{}\r\n", "v".repeat(9000))).await;
