@@ -134,7 +134,7 @@ impl Connection {
         }
     }
 
-    /// Lets it read no more than is free of `memory`, or [`READ_BYTES_MIN`]: who pays
+    /// Lets it read no more than is free of `memory`, or a small buffer's worth: who pays
     /// for it says so in [`ConnectedActor::on_read`].
     #[must_use]
     pub fn within(mut self, memory: Budget) -> Connection {

@@ -435,7 +435,8 @@ mod tests {
     async fn a_scan_whose_result_finds_no_memory_is_busy_and_the_rest_is_counted() {
         let (raft, _applied) = probe();
         let memory = Budget::new(1000);
-        let kv = KvActor::new(KvPorts { raft, memory: memory.clone() }).start();
+        let ports = KvPorts { memory: memory.clone(), ..ports(raft) };
+        let kv = KvActor::new(Store::new(), ports).start();
         let session = Session::new(1);
         let others = memory.take(900);
         let value = "v".repeat(100).leak();

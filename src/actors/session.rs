@@ -412,9 +412,9 @@ impl SessionActor {
     }
 
     /// What is held for the session, here and elsewhere, is less than what is left for
-    /// whoever comes: it may have more. One that may not waits until something of its own is answered or
-    /// sent; one that has nothing outstanding is refused as busy, for it must not
-    /// wait for others (docs/adr/0010).
+    /// whoever comes: it may have more. One that may not waits until something of its
+    /// own is answered or sent; one that has nothing outstanding is refused as busy,
+    /// for it must not wait for others (docs/adr/0010).
     fn has_memory(&mut self) -> bool {
         self.count();
         let held = self.window.held_bytes() + self.connection.held_bytes();

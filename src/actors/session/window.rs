@@ -8,8 +8,7 @@
 //!
 //! What counts against the bounds of the connection (`held_bytes`) is not all kept
 //! here (`kept_bytes`): a write has gone to RaftActor, which counts it in the budget
-//! of all, a scan's result is counted by whoever makes it, and a large value that is
-//! under way is the store's own.
+//! of all, and a scan's result is counted by whoever makes it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,8 +20,8 @@ const COMMAND_OVERHEAD_BYTES: usize = 64;
 /// A read is never expected to bring less: this bounds what a client can pin
 /// that has made us expect small values and then asks for large ones.
 const READ_BYTES_MIN: usize = 16 * 1024;
-/// What a read keeps until it is answered: a value of up to so many bytes is copied
-/// into the output, a larger one is where the store has it.
+/// What a read is charged with at the least: a value of up to so many bytes is copied
+/// into the output, a larger one stays where the store has it.
 const COPIED_BYTES_MAX: usize = UNCOPIED_BYTES_MIN + COMMAND_OVERHEAD_BYTES;
 /// What a scan is expected to bring; the store stops a scan there.
 const SCAN_BYTES: usize = 4 * 1024 * 1024;
@@ -44,6 +43,9 @@ pub(super) struct Window {
     kept_bytes: usize,
     /// What the next `get` is expected to bring.
     read_bytes: usize,
+    /// What one has brought, of late, at the most: what the budget of all is charged
+    /// with. It begins low, or a few hundred new clients that read would use it up.
+    seen_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl Window {
             held_bytes: 0,
             kept_bytes: 0,
             read_bytes: value_bytes_max,
+            seen_bytes: COPIED_BYTES_MAX,
         }
     }
 
@@ -101,7 +104,7 @@ impl Window {
     /// A `get` or `getm` goes out.
     pub(super) fn open_read(&mut self) -> u64 {
         let bytes = self.read_bytes.max(READ_BYTES_MIN);
-        let kept_bytes = COPIED_BYTES_MAX;
+        let kept_bytes = self.seen_bytes.max(COPIED_BYTES_MAX);
         self.push(Slot { bytes, kept_bytes, is_read: true, noreply: false, reply: None })
     }
 
@@ -141,8 +144,9 @@ impl Window {
         waiting.reply = Some(reply);
         if waiting.is_read {
             // Up at once, down slowly: a large value among small ones is expected again.
-            self.read_bytes =
-                bytes.max(self.read_bytes - self.read_bytes.saturating_sub(bytes) / 8);
+            let learn = |known: usize| bytes.max(known - known.saturating_sub(bytes) / 8);
+            self.read_bytes = learn(self.read_bytes);
+            self.seen_bytes = learn(self.seen_bytes);
         }
         true
     }
