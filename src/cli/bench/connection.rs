@@ -527,16 +527,25 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_says_nothing_is_given_up() {
         let (silent, leader) = (listener().await, listener().await);
-        let mut run = run(&[&silent, &leader], 2, 10, None);
+        let mut run = run(&[&silent, &leader], 2, u64::MAX, None);
         run.silence_max = Duration::from_millis(20);
+        let answered = async {
+            while run.recorder.borrow().so_far().0 == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // On a slow machine the leader may be given up, too, and more than once.
+        let serve = async {
+            loop {
+                serve(&leader, "OK 1\r\n").await;
+            }
+        };
         tokio::select! {
-            lines = serve(&leader, "OK 1\r\n") => assert_eq!(lines, 8),
-            () = async {
-                run.client(Client::new(0, 0)).await;
-                std::future::pending().await
-            } => {}
+            () = answered => {}
+            () = serve => {}
+            () = run.client(Client::new(0, 0)) => panic!("something is left"),
         }
-        assert!(run.recorder.borrow().json().contains(r#""errors":{"no answer":1}"#));
+        assert!(run.recorder.borrow().json().contains(r#""no answer":"#));
         drop(silent);
     }
 
