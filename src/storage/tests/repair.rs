@@ -1,8 +1,11 @@
 //! A damaged log that the others can repair: it ends where the damage begins, and
 //! its server is a newcomer, whatever comes between (docs/adr/0009).
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::storage::hard_state::hard_state_path;
+use crate::testing::mutation::mutation;
 
 fn repairing() -> StorageOptions {
     StorageOptions { can_repair: true, ..options() }
@@ -410,4 +413,37 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
         .into_iter()
         .filter(|operation| !matches!(operation, DiskOperation::CreateDir(_)));
     assert_eq!(changes.count(), 0, "nothing was changed");
+}
+
+proptest! {
+    /// Whatever happens to a file: refused for what is not the log, or whole, or a part
+    /// of the journal from its beginning on, and then a newcomer.
+    #[test]
+    fn any_change_of_any_file_leaves_a_whole_log_or_a_newcomer_with_a_part_of_it(
+        which in any::<prop::sample::Index>(),
+        mutation in mutation(),
+    ) {
+        let disk = some_log();
+        let journal = journal(&disk);
+        let paths = disk.paths();
+        let path = &paths[which.index(paths.len())];
+        disk.set_contents(path, mutation.of(&disk.contents(path)));
+        let Ok((mut storage, recovered)) = open_to_repair(&disk) else {
+            prop_assert!(!path.starts_with(log_dir(dir())), "{} is repaired", path.display());
+            return Ok(());
+        };
+        let log: Vec<LogPosition> = all(&mut storage).iter().map(Entry::position).collect();
+        drop(storage);
+        // The last batch is not sealed: who cuts it tells nobody that it was whole.
+        let sealed = LAST.index.0 as usize - 2;
+        if recovered.hard_state.is_newcomer {
+            prop_assert!(log.len() >= LAST.index.0 as usize || recovered.log.lost.index.0 >= 16);
+            prop_assert!(journal.iter().any(|place| place.before == log) || log.len() == 18);
+        } else {
+            prop_assert!(log.len() >= sealed, "{} entries of a voter", log.len());
+            prop_assert_eq!(log.last().unwrap().term, LAST.term);
+        }
+        prop_assert!(verify(&disk, dir()).is_ok());
+        prop_assert_eq!(open_to_repair(&disk).unwrap().1.log, recovered.log);
+    }
 }
