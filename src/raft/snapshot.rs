@@ -101,6 +101,10 @@ impl Raft {
         let membership = self.log.membership_at(index);
         let head = SnapshotPoint { last: LogPosition { term, index }, membership };
         self.effects.push(Effect::TakeSnapshot { head });
+        if mutant!(B55b) && !self.snapshots.is_compacting {
+            self.snapshots.is_compacting = true;
+            self.effects.push(Effect::CompactLog { limit: index });
+        }
     }
 
     /// The snapshot that an [`Effect::TakeSnapshot`] asked for is durable.

@@ -244,6 +244,21 @@ fn a_peer_whose_next_entry_is_compacted_away_is_looked_at_anew() {
     assert_eq!(peer.progress.state(), ProgressState::Snapshot);
 }
 
+/// bugs.md B60: a log that is compacted faster than the peer answers.
+#[test]
+fn the_answer_to_a_probe_counts_though_its_place_is_compacted_away() {
+    let mut peer = Peer::new(WIDE, &[1, 1, 1, 1, 2, 2, 2, 2], true);
+    peer.base = at(4, 1);
+    peer.heartbeat();
+    peer.conflict(1, 3, None);
+    assert_eq!(peer.sent(), [(8, 0), (4, 0)]);
+    peer.base = at(6, 2);
+    peer.replicate(&[], false);
+    assert_eq!(peer.sent(), [], "one probe at a time");
+    peer.conflict(2, 3, None);
+    assert_eq!(peer.progress.state(), ProgressState::Snapshot);
+}
+
 /// A peer that acknowledged the base and denies it now is broken: no snapshot helps.
 #[test]
 fn a_peer_that_denies_what_it_acknowledged_gets_no_snapshot() {
