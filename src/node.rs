@@ -525,7 +525,8 @@ fn progress_settings(settings: &Settings) -> ProgressSettings {
         append_bytes_max: limits.append_bytes_max,
         inflight_entries_max: limits.peer_inflight_entries_max,
         inflight_bytes_max: limits.peer_inflight_bytes_max,
-        snapshot_piece_bytes: SNAPSHOT_PIECE_BYTES,
+        // A piece may be a quarter larger (see SnapshotPieces), and has to fit into a frame.
+        snapshot_piece_bytes: SNAPSHOT_PIECE_BYTES.min(limits.frame_bytes_max() / 2),
         snapshot_window_bytes: SNAPSHOT_WINDOW_BYTES,
     }
 }
@@ -535,7 +536,7 @@ fn progress_settings(settings: &Settings) -> ProgressSettings {
 const SNAPSHOT_PIECE_BYTES: u64 = 64 * 1024;
 
 /// So much of a snapshot is under way to a peer at once.
-const SNAPSHOT_WINDOW_BYTES: u64 = 1024 * 1024;
+pub(crate) const SNAPSHOT_WINDOW_BYTES: u64 = 1024 * 1024;
 
 fn link_settings(settings: &Settings) -> LinkSettings {
     let frame_bytes_max = settings.limits.frame_bytes_max() as usize;
@@ -569,3 +570,22 @@ fn session_config(settings: &Settings, memory: Budget) -> SessionConfig {
 
 /// Unsent replies of one session, in bytes, above which it reads no commands.
 pub(crate) const SESSION_OUTBOUND_BYTES_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Else it would never be sent, and the peer never catch up.
+    #[test]
+    fn a_piece_of_a_snapshot_fits_into_the_smallest_frame() {
+        let text = "[[servers]]\nid = 1\nhostname = \"h\"\nclient_port = 1\nlog_port = 2\n\
+                    [limits]\nvalue_bytes_max = 1\nkey_bytes_max = 1\nappend_bytes_max = 1\n";
+        let settings =
+            Settings::parse(Path::new("servers.toml"), text, &Default::default()).unwrap();
+        let piece_bytes = progress_settings(&settings).snapshot_piece_bytes;
+        let largest = piece_bytes + piece_bytes / 4;
+        assert!(largest + 1024 < settings.limits.frame_bytes_max(), "{largest}");
+    }
+}
