@@ -256,6 +256,7 @@ impl Handler<SnapshotRead> for ReplicatorActor {
 
     fn handle(&mut self, message: SnapshotRead, ctx: &mut Context<Self>) {
         let SnapshotRead { ticket, piece, offset } = message;
+        self.note_piece(piece.as_ref().map_or(0, |(_, bytes)| bytes.len()));
         if let Some(progress) = &mut self.progress {
             match piece {
                 Some((snapshot, bytes)) => {
@@ -322,17 +323,20 @@ impl ReplicatorActor {
 
     /// Reads the next piece when enough time has passed since the one before.
     fn read_in_time(&mut self, read: ReadSnapshot, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        let pause = self.next_piece_at.saturating_duration_since(now);
-        if let Some(micros) =
-            (read.bytes_max * 1_000_000).checked_div(self.settings.snapshot_bytes_per_second_max)
-        {
-            self.next_piece_at = now + pause + Duration::from_micros(micros);
-        }
+        let pause = self.next_piece_at.saturating_duration_since(Instant::now());
         if pause.is_zero() {
             self.ports.snapshot.do_send(read);
         } else {
             ctx.run_later(pause, |actor, _| actor.ports.snapshot.do_send(read));
+        }
+    }
+
+    /// A piece takes its time on the line by what it has, which may be far less than was
+    /// asked for.
+    fn note_piece(&mut self, bytes: usize) {
+        let micros = bytes as u64 * 1_000_000;
+        if let Some(micros) = micros.checked_div(self.settings.snapshot_bytes_per_second_max) {
+            self.next_piece_at = Instant::now() + Duration::from_micros(micros);
         }
     }
 
@@ -375,6 +379,11 @@ mod tests {
 
     impl Fixture {
         fn start() -> Fixture {
+            Fixture::start_with(0)
+        }
+
+        /// With so many bytes of snapshots a second; 0 for no limit.
+        fn start_with(snapshot_bytes_per_second_max: u64) -> Fixture {
             let ((raft, raft_inbox), (link, link_inbox)) = (probe(), probe());
             let (log, log_inbox) = probe();
             let progress = ProgressSettings {
@@ -386,7 +395,7 @@ mod tests {
                 snapshot_window_bytes: 1 << 20,
             };
             let (snapshot, snapshot_inbox) = probe();
-            let settings = ReplicatorSettings { progress, snapshot_bytes_per_second_max: 0 };
+            let settings = ReplicatorSettings { progress, snapshot_bytes_per_second_max };
             let ports = ReplicatorPorts { raft, link, log, snapshot };
             let actor = ReplicatorActor::new(NodeId(1), NodeId(2), settings, ports);
             Fixture {
@@ -455,6 +464,45 @@ mod tests {
 
     fn success(match_index: u64) -> AppendResult {
         AppendResult::Success { match_index: LogIndex(match_index) }
+    }
+
+    /// On simulated time. A piece may have far less than was asked for, as where a frame
+    /// ends: to pay for 64 KiB each time would make a small snapshot take for ever.
+    #[actix::test]
+    async fn a_piece_takes_its_time_by_what_it_has() {
+        tokio::time::pause();
+        let f = Fixture::start_with(1_000);
+        let read = |offset, bytes_max| {
+            let reply_to = f.replicator.clone().recipient();
+            ReadSnapshot { ticket: 1, snapshot: None, offset, bytes_max, reply_to }
+        };
+        let id = SnapshotId { last: LogPosition::default(), bytes: 100, digest: 1 };
+        let piece = Some((id, Bytes::from_static(&[7; 50])));
+        f.replicator.do_send(Pace { read: read(0, 1 << 16) });
+        settle().await;
+        assert_eq!(f.snapshot.drain().len(), 1, "the first is read at once");
+        f.replicator.do_send(SnapshotRead { ticket: 1, piece, offset: 0 });
+        f.replicator.do_send(Pace { read: read(50, 1 << 16) });
+        settle().await;
+        assert_eq!(f.snapshot.drain().len(), 0);
+        tokio::time::advance(Duration::from_millis(51)).await;
+        settle().await;
+        assert_eq!(f.snapshot.drain().len(), 1, "50 bytes are 50 ms of a kilobyte a second");
+    }
+
+    /// Has a piece read as an action would.
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Pace {
+        read: ReadSnapshot,
+    }
+
+    impl Handler<Pace> for ReplicatorActor {
+        type Result = ();
+
+        fn handle(&mut self, message: Pace, ctx: &mut Context<Self>) {
+            self.read_in_time(message.read, ctx);
+        }
     }
 
     #[actix::test]
