@@ -363,7 +363,8 @@ impl SnapshotActor {
         snapshots: &Snapshots,
         piece: &InstallSnapshot,
     ) -> Result<u64, StorageError> {
-        if self.part.as_ref().is_none_or(|part| part.id() != piece.snapshot) {
+        let is_other = |part: &SnapshotPart| part.id() != piece.snapshot && !mutant!(B56);
+        if self.part.as_ref().is_none_or(is_other) {
             self.part = Some(snapshots.receive(piece.snapshot)?);
             self.completed = None;
         }
@@ -416,7 +417,11 @@ impl SnapshotActor {
                 self.snapshots = Some(snapshots);
                 Some(done)
             }
-            Err(error) if error.is_disk_full() && snapshots.remove_unfinished().is_ok() => {
+            Err(error)
+                if error.is_disk_full()
+                    && !mutant!(B67c)
+                    && snapshots.remove_unfinished().is_ok() =>
+            {
                 log::warn!("no room for a snapshot, it is tried again later: {error}");
                 self.part = None;
                 self.snapshots = Some(snapshots);

@@ -106,7 +106,8 @@ impl Store {
     /// but the clone and the block. A block has [`SNAPSHOT_BLOCK_BYTES`], or one
     /// record that is larger.
     pub fn snapshot_blocks(&self) -> SnapshotBlocks {
-        SnapshotBlocks { store: self.clone(), next: Next::Head }
+        let store = if mutant!(B73b) { self.without_clients() } else { self.clone() };
+        SnapshotBlocks { store, next: Next::Head }
     }
 }
 
@@ -262,7 +263,9 @@ impl StoreLoader {
         let promised = self.head.ok_or(SnapshotError::Empty)?;
         let (keys, clients) = (self.store.keys(), self.store.clients.len() as u64);
         let digest = self.store.digest();
-        if (promised.keys, promised.clients, promised.digest) != (keys, clients, digest) {
+        let is_as_promised =
+            (promised.keys, promised.clients, promised.digest) == (keys, clients, digest);
+        if !is_as_promised && !mutant!(B56) && !mutant!(B57) {
             return Err(SnapshotError::Incomplete {
                 promised_keys: promised.keys,
                 promised_clients: promised.clients,

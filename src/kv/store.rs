@@ -76,6 +76,11 @@ impl Store {
         Ok(command.map(|command| self.execute_once(&command)))
     }
 
+    /// What a snapshot would be that forgets who has asked for what (bugs.md B73).
+    pub(super) fn without_clients(&self) -> Store {
+        Store { clients: OnceTable::new(CLIENTS_MAX), ..self.clone() }
+    }
+
     /// The newest entry that was applied.
     pub fn last_applied(&self) -> LogIndex {
         self.last_applied

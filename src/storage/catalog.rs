@@ -86,7 +86,7 @@ impl Catalog {
     /// later ones.
     pub fn start_at_latest(&self, limit: LogIndex) -> LogStart {
         let fits = |segment: &SegmentStart| {
-            segment.prev.index <= limit && self.runs.contains(segment.prev)
+            (segment.prev.index <= limit || mutant!(B66b)) && self.runs.contains(segment.prev)
         };
         let numbered = (self.first_segment..).zip(&self.segments);
         let fit = numbered.filter(|(_, segment)| fits(segment)).last();

@@ -289,10 +289,15 @@ impl Storage {
             let start = storage.catalog.start_at_latest(limit);
             let void = storage.catalog.first_segment()..start.first_segment;
             if !void.is_empty() {
+                if mutant!(B65b) {
+                    remove_segments(&*storage.disk, &storage.dir, void.clone())?;
+                }
                 // The decision first: from here on they are void, removed or not.
                 storage.hard_state.save_start(start, storage.synced_seal())?;
                 storage.catalog.compact(start);
-                remove_segments(&*storage.disk, &storage.dir, void)?;
+                if !mutant!(B65b) {
+                    remove_segments(&*storage.disk, &storage.dir, void)?;
+                }
             }
             Ok(start.base)
         })

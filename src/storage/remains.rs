@@ -8,8 +8,9 @@ use super::error::{IoContext, StorageError};
 use super::hard_state::{self, Copy, hard_state_path};
 use super::recovery::segment_numbers;
 use super::segment::{Found, SEGMENT_HEADER_BYTES, SegmentHeader, Window, segment_path};
+use super::snapshot::{self, Snapshots};
 use super::{identity, read_segment_header};
-use crate::types::{HardState, LogPosition};
+use crate::types::{HardState, LogIndex, LogPosition};
 
 /// How much of a file is in memory at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -21,6 +22,10 @@ pub struct Remains {
     pub is_complete: bool,
     /// The two copies of the hard state, as far as they are valid.
     pub hard_states: [Option<HardState>; 2],
+    /// The position that the log begins behind.
+    pub base: LogPosition,
+    /// The number of the first segment of the log.
+    pub first_segment: u64,
     /// Every valid record before the first that is not, by segment. What a start has
     /// decided to be void is not among them.
     pub segments: Vec<Vec<RecordPlace>>,
@@ -28,6 +33,8 @@ pub struct Remains {
     pub has_tail: bool,
     /// Whatever stands behind the records is void.
     pub is_being_cut: bool,
+    /// The snapshots that are whole, newest first.
+    pub snapshots: Vec<LogPosition>,
 }
 
 /// A record, and where it stands in its segment.
@@ -56,6 +63,8 @@ pub enum Place {
     Tail(u64),
     /// Behind the records of another one.
     Padding(u64),
+    /// The snapshot up to there.
+    Snapshot(LogPosition),
     /// Nobody looks at it.
     Nothing,
 }
@@ -78,15 +87,35 @@ impl Remains {
             newest = copies.into_iter().flatten().max_by_key(|copy| copy.sequence);
         }
         let Copy { start, seal, .. } = newest.unwrap_or(Copy::FIRST);
+        (remains.base, remains.first_segment) = (start.base, start.first_segment);
         remains.is_being_cut = seal.cutting;
         let cut = seal.cutting.then_some(seal);
-        for number in segment_numbers(disk, dir)? {
-            if !start.resetting && cut.is_none_or(|cut| number <= cut.segment) {
+        if start.resetting {
+            remains.segments.push(Vec::new()); // it is about to be made
+        } else {
+            let is_part = |number: &u64| {
+                *number >= start.first_segment && cut.is_none_or(|cut| *number <= cut.segment)
+            };
+            for number in segment_numbers(disk, dir)?.into_iter().filter(is_part) {
                 let cut_at = cut.filter(|cut| cut.segment == number).map(|cut| cut.offset);
                 remains.read_segment(disk, dir, number, cut_at.unwrap_or(u64::MAX))?;
             }
         }
+        remains.read_snapshots(disk, dir)?;
         Ok(remains)
+    }
+
+    fn read_snapshots(&mut self, disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+        for name in disk.list(&dir.join("snapshot")).unwrap_or_default() {
+            let Some(last) = snapshot::position(&name) else { continue };
+            match Snapshots::at(disk.another_handle(), dir).read(last, |_| Ok(())) {
+                Ok(_) => self.snapshots.push(last),
+                Err(StorageError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.snapshots.sort_unstable_by_key(|last| std::cmp::Reverse(last.index));
+        Ok(())
     }
 
     fn read_segment(
@@ -115,16 +144,40 @@ impl Remains {
         Ok(())
     }
 
-    /// Where the records of a segment (from 1) end.
+    /// The number of the last segment.
+    pub fn last_segment(&self) -> u64 {
+        (self.first_segment + self.segments.len() as u64).saturating_sub(1)
+    }
+
+    /// The records of a segment.
+    pub fn records(&self, segment: u64) -> &[RecordPlace] {
+        let place = segment.checked_sub(self.first_segment);
+        place.and_then(|place| self.segments.get(place as usize)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where the records of a segment end.
     pub fn end_of(&self, segment: u64) -> u64 {
-        let records = self.segments.get(segment as usize - 1);
-        records.and_then(|records| records.last()).map_or(SEGMENT_HEADER_BYTES, |last| last.to)
+        self.records(segment).last().map_or(SEGMENT_HEADER_BYTES, |last| last.to)
     }
 
     /// The end of the log: the journal's last record holds its last entry.
     pub fn last(&self) -> LogPosition {
         let last = self.segments.iter().rev().find_map(|records| records.last());
-        last.map_or_else(LogPosition::default, |record| record.position)
+        last.map_or(self.base, |record| record.position)
+    }
+
+    /// Whether the log holds an entry, or begins right behind it.
+    pub fn contains(&self, position: LogPosition) -> bool {
+        let records = self.segments.iter().flatten().rev();
+        // From the end on, each record makes void what stood at its index and behind.
+        let mut end = LogIndex(u64::MAX);
+        for record in records.map(|record| record.position) {
+            if record.index < end && record.index <= position.index {
+                return record == position;
+            }
+            end = end.min(record.index);
+        }
+        position == self.base
     }
 
     /// What stands at a byte of a file.
@@ -135,7 +188,11 @@ impl Remains {
         if path == hard_state_path(dir) {
             return Place::HardState(usize::from(offset >= hard_state::COPY_BYTES as u64));
         }
-        let segments = 1..=self.segments.len() as u64;
+        if path.parent() == Some(&dir.join("snapshot")) {
+            let name = path.file_name().and_then(|name| name.to_str());
+            return name.and_then(snapshot::position).map_or(Place::Nothing, Place::Snapshot);
+        }
+        let segments = self.first_segment..=self.last_segment();
         let Some(segment) = segments.clone().find(|number| path == segment_path(dir, *number))
         else {
             return Place::Nothing;
@@ -151,7 +208,8 @@ impl Remains {
 
     /// The path of a segment, of the hard state, of the identity.
     pub fn paths(&self, dir: &Path) -> Vec<std::path::PathBuf> {
-        let segments = (1..=self.segments.len() as u64).map(|number| segment_path(dir, number));
+        let segments = self.first_segment..=self.last_segment();
+        let segments = segments.map(|number| segment_path(dir, number));
         segments.chain([hard_state_path(dir), identity::identity_path(dir)]).collect()
     }
 }

@@ -89,12 +89,17 @@ impl Snapshots {
     /// # Errors
     /// When the disk does not let it.
     pub fn open(disk: Box<dyn Disk>, data_dir: &Path) -> Result<Snapshots, StorageError> {
-        let dir = data_dir.join("snapshot");
-        disk.create_dir_all(&dir).during("make the directory", &dir)?;
-        disk.sync_dir(data_dir).during("sync the directory", data_dir)?;
-        let snapshots = Snapshots { disk, dir };
+        let snapshots = Snapshots::at(disk, data_dir);
+        let dir = &snapshots.dir;
+        snapshots.disk.create_dir_all(dir).during("make the directory", dir)?;
+        snapshots.disk.sync_dir(data_dir).during("sync the directory", data_dir)?;
         snapshots.remove_where(|name| name.ends_with(UNFINISHED))?;
         Ok(snapshots)
+    }
+
+    /// Those of a directory as it is.
+    pub(super) fn at(disk: Box<dyn Disk>, data_dir: &Path) -> Snapshots {
+        Snapshots { disk, dir: data_dir.join("snapshot") }
     }
 
     /// The positions of all snapshots, newest first, by their names.
@@ -127,7 +132,7 @@ impl Snapshots {
         }
         let (bytes, digest) = writer.finish()?;
         self.disk.rename(&unfinished, &path).during("rename to", &path)?;
-        self.disk.sync_dir(&self.dir).during("sync the directory", &self.dir)?;
+        self.sync_dir()?;
         self.remove_old()?;
         Ok(SnapshotFile { head: head.clone(), bytes, digest })
     }
@@ -199,6 +204,13 @@ impl Snapshots {
                 self.disk.remove(&path).during("remove", &path)?;
             }
         }
+        self.sync_dir()
+    }
+
+    fn sync_dir(&self) -> Result<(), StorageError> {
+        if mutant!(B63c) {
+            return Ok(());
+        }
         self.disk.sync_dir(&self.dir).during("sync the directory", &self.dir)
     }
 }
@@ -216,7 +228,7 @@ fn name(last: LogPosition) -> String {
 }
 
 /// The position in a snapshot's name; `None` for other files.
-fn position(file_name: &str) -> Option<LogPosition> {
+pub(super) fn position(file_name: &str) -> Option<LogPosition> {
     let (index, term) = file_name.strip_suffix(".snapshot")?.split_once('-')?;
     let last = LogPosition { index: LogIndex(index.parse().ok()?), term: Term(term.parse().ok()?) };
     (name(last) == file_name).then_some(last)
@@ -362,7 +374,8 @@ impl Reader {
         let mut body = vec![0; length];
         let body_at = self.offset + FRAME_HEADER_BYTES as u64;
         let read = self.file.read_at(body_at, &mut body).during("read", &self.path)?;
-        if read < length || checksum(self.frames, kind, &body) != u32_at(&header, 8) {
+        let is_whole = checksum(self.frames, kind, &body) == u32_at(&header, 8);
+        if read < length || !(is_whole || mutant!(B57)) {
             return Err(self.damaged("a frame does not match its checksum"));
         }
         self.digest.update(&header);
@@ -398,7 +411,8 @@ impl Reader {
     fn check_foot(&self, foot: &[u8], frames: u64, digest: u128) -> Result<(), StorageError> {
         let mut expected = frames.to_le_bytes().to_vec();
         expected.extend_from_slice(&digest.to_le_bytes());
-        if foot.len() != FOOT_BYTES || foot != expected {
+        let is_checked = !mutant!(B56) && !mutant!(B57);
+        if foot.len() != FOOT_BYTES || (foot != expected && is_checked) {
             return Err(self.damaged("the snapshot does not match its digest"));
         }
         if self.offset != self.bytes {

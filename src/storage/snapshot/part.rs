@@ -62,7 +62,7 @@ impl Snapshots {
     /// When the disk does not let it.
     pub fn receive(&self, id: SnapshotId) -> Result<SnapshotPart, StorageError> {
         let part = format!("{}.{:032x}{PART}", name(id.last), id.digest);
-        self.remove_where(|name| name.ends_with(PART) && name != part)?;
+        self.remove_where(|name| name.ends_with(PART) && name != part && !mutant!(B70))?;
         let path = self.dir.join(&part);
         let names = self.disk.list(&self.dir).during("list", &self.dir)?;
         let mode = if names.contains(&part) { OpenMode::Write } else { OpenMode::Create };
@@ -85,11 +85,13 @@ impl Snapshots {
     /// When there is some of it yet to come.
     pub fn complete(&self, mut part: SnapshotPart) -> Result<SnapshotFile, StorageError> {
         assert!(part.is_complete(), "a snapshot is completed when all of it is there");
-        part.file.sync_data().during("sync", &part.path)?;
+        if !mutant!(B57b) {
+            part.file.sync_data().during("sync", &part.path)?;
+        }
         let read = read_file(&*self.disk, &part.path, |_| Ok::<_, StorageError>(()));
         let found = read.and_then(|found| {
             let is_offered = found.digest == part.id.digest && found.head.last == part.id.last;
-            is_offered
+            (is_offered || mutant!(B56) || mutant!(B57))
                 .then_some(found)
                 .ok_or_else(|| damaged(&part.path, 0, "this is another snapshot than was offered"))
         });
@@ -99,7 +101,7 @@ impl Snapshots {
         let found = found?;
         let path = self.path(part.id.last);
         self.disk.rename(&part.path, &path).during("rename to", &path)?;
-        self.disk.sync_dir(&self.dir).during("sync the directory", &self.dir)?;
+        self.sync_dir()?;
         self.remove_old()?;
         Ok(found)
     }
