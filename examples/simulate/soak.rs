@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use coracle::testing::simulation::{Fault, Report, simulate};
+use coracle::testing::simulation::{Fault, Report, SnapshotCounts, TransferCounts, simulate};
 
 use super::{Options, check};
 
@@ -23,6 +23,7 @@ struct Soak {
     given_up: u64,
     recovery_ms_max: u64,
     faults: BTreeMap<Fault, u64>,
+    snapshots: SnapshotCounts,
 }
 
 impl Soak {
@@ -36,6 +37,24 @@ impl Soak {
         for (fault, times) in &report.faults {
             *self.faults.entry(*fault).or_default() += times;
         }
+        let (all, one) = (&mut self.snapshots, &report.snapshots);
+        all.taken += one.taken;
+        all.received += one.received;
+        all.segments_removed += one.segments_removed;
+        all.transfers.begun += one.transfers.begun;
+        all.transfers.resumed += one.transfers.resumed;
+        all.transfers.installed += one.transfers.installed;
+        all.transfers.abandoned += one.transfers.abandoned;
+    }
+
+    fn tell_snapshots(&self) {
+        let SnapshotCounts { taken, received, segments_removed, transfers } = self.snapshots;
+        let TransferCounts { begun, resumed, installed, abandoned } = transfers;
+        println!(
+            "snapshots: {taken} taken, {received} received; transfers: {begun} begun, {resumed} \
+             resumed, {abandoned} abandoned, {installed} confirmed; {segments_removed} segments \
+             removed"
+        );
     }
 
     fn tell(&self, elapsed: Duration, threads: usize) {
@@ -85,6 +104,7 @@ pub(super) fn run(options: &Options) -> bool {
     soak.tell(begin.elapsed(), threads);
     let faults: Vec<_> = soak.faults.iter().map(|(fault, n)| format!("{fault:?} {n}")).collect();
     println!("faults: {}", faults.join(", "));
+    soak.tell_snapshots();
     println!(
         "longest recovery: {} ms; searches for an order given up: {}; failed seeds: {:?}",
         soak.recovery_ms_max, soak.given_up, soak.failed

@@ -82,6 +82,11 @@ struct State {
     writes: u64,
     syncs: u64,
     record: Option<Vec<DiskOperation>>,
+    /// What the names end in of files that are kept when they are removed.
+    keep: Option<&'static str>,
+    removed: Vec<(PathBuf, Vec<u8>)>,
+    /// How often a file that ended so was renamed to one that ends so.
+    renames: BTreeMap<(String, String), u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -253,6 +258,22 @@ impl SimDisk {
         self.state().record.replace(Vec::new()).unwrap_or_default()
     }
 
+    /// From now on a file whose name ends in `.extension` can still be looked at, as it
+    /// was written, when it is removed or lost.
+    pub fn keep_removed(&self, extension: &'static str) {
+        self.state().keep = Some(extension);
+    }
+
+    /// Those, in the order in which they went.
+    pub fn removed(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        self.state().removed.clone()
+    }
+
+    /// How often a file that ended in `.from` was renamed to one that ends in `.to`.
+    pub fn renames(&self, from: &str, to: &str) -> u64 {
+        self.state().renames.get(&(from.into(), to.into())).copied().unwrap_or(0)
+    }
+
     /// The paths of all files, in their order.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.state().names.keys().cloned().collect()
@@ -281,6 +302,15 @@ impl SimDisk {
         Some(look(&state.files[*file].durable.as_written()))
     }
 
+    /// The files of a directory whose names would survive if nothing did that was not
+    /// synced.
+    pub fn durable_paths(&self, dir: &Path) -> Vec<PathBuf> {
+        let state = self.state();
+        let names = state.durable_names.range(dir.to_owned()..).map(|(path, _)| path);
+        let below = names.take_while(|path| path.starts_with(dir));
+        below.filter(|path| path.parent() == Some(dir)).cloned().collect()
+    }
+
     /// Replaces a file behind everybody's back, durably; makes it, too.
     pub fn set_contents(&self, path: &Path, bytes: Vec<u8>) {
         let state = &mut *self.state();
@@ -294,6 +324,7 @@ impl SimDisk {
     /// Removes a file behind everybody's back, durably.
     pub fn lose(&self, path: &Path) {
         let mut state = self.state();
+        state.keep_if_wanted(path);
         state.names.remove(path);
         state.durable_names.remove(path);
     }
@@ -351,9 +382,13 @@ impl SimDisk {
 
     fn duplicate_as(&self, copy: impl Fn(&Image) -> Image) -> SimDisk {
         let state = self.state();
-        let duplicate = |file: &File| File::durable(file.path.clone(), copy(&file.cached));
+        let named: BTreeSet<usize> = state.names.values().copied().collect();
+        let duplicate = |(number, file): (usize, &File)| match named.contains(&number) {
+            true => File::durable(file.path.clone(), copy(&file.cached)),
+            false => File::default(),
+        };
         let copy = State {
-            files: state.files.iter().map(duplicate).collect(),
+            files: state.files.iter().enumerate().map(duplicate).collect(),
             dirs: state.dirs.clone(),
             names: state.names.clone(),
             durable_dirs: state.dirs.clone(),
@@ -394,6 +429,14 @@ impl State {
 
     fn used_bytes(&self) -> u64 {
         self.names.values().map(|file| self.files[*file].cached.bytes.len() as u64).sum()
+    }
+
+    fn keep_if_wanted(&mut self, path: &Path) {
+        let Some(file) = self.names.get(path).filter(|_| extension(path) == self.keep) else {
+            return;
+        };
+        let written = self.files[*file].cached.as_written().into_owned();
+        self.removed.push((path.to_owned(), written));
     }
 
     fn change_names(&mut self, change: NameChange) {
@@ -438,6 +481,10 @@ impl State {
 
 fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
+}
+
+fn extension(path: &Path) -> Option<&str> {
+    path.extension()?.to_str()
 }
 
 fn is_dir(dirs: &BTreeSet<PathBuf>, path: &Path) -> bool {
@@ -503,6 +550,8 @@ impl Disk for SimDisk {
             return Err(io::Error::other("files are renamed within their directory only"));
         }
         state.operate(DiskOperation::Rename(from.to_owned(), to.to_owned()))?;
+        let extensions = [from, to].map(|path| extension(path).unwrap_or_default().to_owned());
+        *state.renames.entry(extensions.into()).or_default() += 1;
         state.files[file].path = to.to_owned();
         state.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
         Ok(())
@@ -512,6 +561,7 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.file(path)?;
         state.operate(DiskOperation::Remove(path.to_owned()))?;
+        state.keep_if_wanted(path);
         state.change_names(NameChange::Remove(path.to_owned()));
         Ok(())
     }

@@ -238,6 +238,70 @@ impl Aim {
         true
     }
 
+    /// A follower is down until the leader's log begins behind what it has. When the
+    /// leader sends it a snapshot, one of the two ends, or the leader is replaced, or the
+    /// follower's disk is full, or their connections break.
+    pub(super) async fn interrupt(&mut self) -> bool {
+        let Some(leader) = self.leader_above(0).await else { return false };
+        let begun = self.world.oracle.transfers().begun;
+        let id = self.others(leader.id)[0];
+        let machine = Rc::clone(&self.world.machines[&id]);
+        if machine.is_away.get() || !machine.is_up() {
+            return false;
+        }
+        machine.is_away.set(true);
+        self.world.crash(id, self.world.random(|rng| rng.random_bool(0.5)));
+        let settings = &self.world.plan.settings;
+        let needed = 2 * settings.snapshot.entries_max + settings.log.keep_entries;
+        let is_ahead = |sample: &Sample| sample.commit_index > leader.commit_index + needed;
+        let is_needed = self.leader_when(is_ahead).await.is_some();
+        machine.is_away.set(false);
+        self.world.start(id);
+        if !is_needed {
+            return false;
+        }
+        let deadline = self.end.min(Instant::now() + Duration::from_secs(2));
+        while self.world.oracle.transfers().begun == begun {
+            if Instant::now() > deadline {
+                return false;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        self.pause(20).await;
+        let Some(leader) = self.leader_above(0).await else { return false };
+        self.break_off(leader.id, id);
+        true
+    }
+
+    fn break_off(&self, leader: u64, follower: u64) {
+        let world = &self.world;
+        match world.random(|rng| rng.random_range(0..8)) {
+            0 => world.crash(leader, false),
+            1 => world.crash(leader, true),
+            2 => world.crash(follower, false),
+            3 => world.crash(follower, true),
+            4 => self.seclude(leader, 0),
+            5 => {
+                let machine = Rc::clone(&world.machines[&follower]);
+                let (room, ms) = world
+                    .random(|rng| (rng.random_range(0..=2_000), rng.random_range(100..=3_000)));
+                machine.fill_disk(Some(room));
+                after(ms, move || machine.fill_disk(None));
+            }
+            6 => {
+                let machine = Rc::clone(&world.machines[&leader]);
+                machine.pause(true);
+                let world = Rc::clone(world);
+                after(3 * self.election_timeout_ms(), move || {
+                    if !world.is_over.get() {
+                        machine.pause(false);
+                    }
+                });
+            }
+            _ => world.network.break_connections_of(&host(follower)),
+        }
+    }
+
     /// The leader of the highest term, once there is one above `term`.
     async fn leader_above(&mut self, term: u64) -> Option<Sample> {
         self.leader_when(|sample| sample.term > term).await

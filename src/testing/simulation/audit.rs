@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::check::{Check, Violation};
+use super::chronicle::Chronicle;
 use super::client::CALM;
 use super::history::{Action, Answer, Operation as Asked};
 use super::ledger::Ledger;
 use super::linearizability::{self, Verdict};
 use super::order;
 use super::world::{Machine, World};
+use crate::actors::snapshot::{LoadError, load};
 use crate::kv::{Command, Operation, Outcome, Store};
-use crate::storage::{Storage, StorageOptions};
-use crate::types::{Entry, LogIndex, NodeId, Payload};
+use crate::storage::{Snapshots, Storage, StorageOptions};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload};
 
 /// How long behind its deadline a key may be read, by the leader's clock.
 const LATE_MS_MAX: u64 = 1_000;
@@ -24,31 +26,13 @@ const LASTING_PREFIX: &[u8] = b"k";
 
 /// Checks it all; `committed` is what all nodes have committed.
 pub(super) fn audit(world: &World, committed: u64) {
-    let mut logs = Vec::new();
-    for machine in world.machines.values() {
-        match log_of(world, machine, committed) {
-            Ok(log) => logs.push((machine.id, log)),
-            Err(error) => return world.violate(Check::AcknowledgedWrites, error),
-        }
-    }
-    let (_, log) = &logs[0];
-    // Log Matching (5.3): what is committed is the same everywhere.
-    for (id, other) in &logs {
-        if let Some(place) =
-            (0..committed as usize).find(|place| log.get(*place) != other.get(*place))
-        {
-            return world.violate(
-                Check::LogMatching,
-                format!(
-                    "n{id} has another entry at index {}: {:?}, and not {:?}",
-                    place + 1,
-                    other.get(place),
-                    log.get(place)
-                ),
-            );
-        }
-    }
+    let log = match committed_log(world, committed) {
+        Ok(log) => log,
+        Err(Violation { check, what }) => return world.violate(check, what),
+    };
+    let log = &log[..];
     let (replay, ledger) = (Replay::of(log), Ledger::of(log));
+    check_snapshots(world, log, &replay);
     check_samples(world, &replay);
     check_stamps(world, log);
     check_store(world, log, &replay, &ledger);
@@ -61,7 +45,42 @@ pub(super) fn audit(world: &World, committed: u64) {
     }
 }
 
-fn log_of(world: &World, machine: &Machine, committed: u64) -> Result<Vec<Entry>, String> {
+/// Log Matching (5.3): what is committed is the same everywhere, as far as a log reaches
+/// back; what comes before was in some log.
+fn committed_log(world: &World, committed: u64) -> Result<Vec<Entry>, Violation> {
+    let chronicle = Chronicle::of(world);
+    let mut log: Option<Vec<Entry>> = None;
+    for machine in world.machines.values() {
+        let lost = |what| Violation { check: Check::AcknowledgedWrites, what };
+        let (last, kept) = log_of(world, machine, committed).map_err(lost)?;
+        let log = match &mut log {
+            Some(log) => log,
+            none => none.insert(
+                chronicle
+                    .log_to(last)
+                    .map_err(|what| Violation { check: Check::LogMatching, what })?,
+            ),
+        };
+        let is_other = |entry: &&Entry| log.get(entry.index.0 as usize - 1) != Some(*entry);
+        let position = log.last().map(Entry::position).unwrap_or_default();
+        if let Some(entry) = kept.iter().find(is_other) {
+            let what = format!("n{} has {entry:?} in a log up to {position}", machine.id);
+            return Err(Violation { check: Check::LogMatching, what });
+        }
+        if position != last {
+            let what = format!("n{}'s log ends at {last}, another one at {position}", machine.id);
+            return Err(Violation { check: Check::LogMatching, what });
+        }
+    }
+    Ok(log.unwrap_or_default())
+}
+
+/// The position of the last committed entry, and all those that the log still holds.
+fn log_of(
+    world: &World,
+    machine: &Machine,
+    committed: u64,
+) -> Result<(LogPosition, Vec<Entry>), String> {
     let id = NodeId(machine.id);
     let options = StorageOptions {
         cluster: world.plan.settings.cluster.clone(),
@@ -73,18 +92,66 @@ fn log_of(world: &World, machine: &Machine, committed: u64) -> Result<Vec<Entry>
     let disk = Box::new(machine.disk.duplicate());
     let opened = Storage::open(disk, data_dir, options);
     let (mut storage, _) = opened.map_err(|error| format!("n{id}'s log at the end: {error}"))?;
-    let mut log: Vec<Entry> = Vec::new();
-    while (log.len() as u64) < committed {
-        let next = LogIndex(log.len() as u64 + 1);
+    let (mut last, mut log) = (storage.base(), Vec::new());
+    while last.index.0 < committed {
+        let next = last.index.next();
         let page = storage
             .read(next, LogIndex(committed), 1 << 20)
             .map_err(|error| format!("n{id}'s log at the end: {error}"))?;
-        if page.is_empty() {
-            return Err(format!("n{id} has committed {committed}, but its log ends before {next}"));
-        }
+        last = page.last().map(Entry::position).ok_or_else(|| {
+            format!("n{id} has committed {committed}, but its log ends before {next}")
+        })?;
         log.extend(page);
     }
-    Ok(log)
+    Ok((last, log))
+}
+
+/// "the snapshot ... describes the state of the system as of the last included index"
+/// (§7): each that is left is the store that the log leads to, and each that was ever
+/// seen had its digest.
+fn check_snapshots(world: &World, log: &[Entry], replay: &Replay) {
+    let mut left: BTreeMap<LogIndex, Vec<(u64, Store)>> = BTreeMap::new();
+    for machine in world.machines.values() {
+        for (last, store) in snapshots_of(world, machine) {
+            left.entry(last.index).or_default().push((machine.id, store));
+        }
+    }
+    let mut store = Store::new();
+    for entry in log {
+        store.apply(entry).expect("every node has applied it");
+        for (id, found) in left.remove(&entry.index).unwrap_or_default() {
+            if found != store {
+                let what = format!("n{id}'s snapshot of {} is another store", entry.position());
+                world.violate(Check::Snapshot, what);
+            }
+        }
+    }
+    // What is behind the log was written when the nodes were equal already.
+    for (last, digest) in world.oracle.snapshots() {
+        let place = last.index.0 as usize;
+        if place > log.len() {
+            continue;
+        }
+        let is_committed = log.get(place - 1).is_some_and(|entry| entry.term == last.term);
+        if !is_committed || replay.digests[place] != digest {
+            let what = format!("a snapshot of {last} was not what the log leads to there");
+            world.violate(Check::Snapshot, what);
+        }
+    }
+}
+
+/// Those that are not rotten; a start looks no further than to the newest.
+fn snapshots_of(world: &World, machine: &Machine) -> Vec<(LogPosition, Store)> {
+    let (id, dir) = (machine.id, world.data_dir(machine.id));
+    let loaded = || {
+        let snapshots = Snapshots::open(Box::new(machine.disk.undamaged()), dir)?;
+        let load = |last| Ok((last, load(&snapshots, last)?.1));
+        snapshots.list()?.into_iter().map(load).collect::<Result<Vec<_>, LoadError>>()
+    };
+    loaded().unwrap_or_else(|error| {
+        world.violate(Check::Snapshot, format!("n{id}'s snapshots at the end: {error}"));
+        Vec::new()
+    })
 }
 
 /// The committed log, executed once more.

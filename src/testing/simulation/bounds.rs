@@ -1,6 +1,7 @@
 //! That queues have bounds, as far as can be seen from outside a node: what is
-//! under way from one to another, and on how many connections (bugs.md B36, B80); and
-//! that what was taken of a node's memory comes back (B29).
+//! under way from one to another, and on how many connections (bugs.md B36, B80); that
+//! what was taken of a node's memory comes back (B29); and that a log has one: what the
+//! settings let it keep, and no more (§7).
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,9 +9,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::check::Check;
+use super::client::SimClient;
+use super::history::Action;
 use super::statuses;
-use super::world::{World, host};
+use super::world::{Machine, World, host};
 use crate::actors::session::SESSION_BYTES;
+use crate::node::SNAPSHOT_WINDOW_BYTES;
+use crate::storage::Remains;
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -64,8 +69,81 @@ fn check(world: &World, from: u64, to: u64) {
     let limits = &world.plan.settings.limits;
     // Entries in their frames take at most twice what they weigh: the least are small.
     let window_bytes = limits.peer_inflight_bytes_max + limits.frame_bytes_max();
-    let unread_bytes_max = 2 * window_bytes + SMALL_MESSAGES_BYTES_MAX;
+    let snapshot_bytes = SNAPSHOT_WINDOW_BYTES + SNAPSHOT_WINDOW_BYTES / 4;
+    let unread_bytes_max = 2 * window_bytes + snapshot_bytes + SMALL_MESSAGES_BYTES_MAX;
     if load.connections > CONNECTIONS_MAX || load.unread_bytes as u64 > unread_bytes_max {
         world.violate(Check::Bounds, format!("from n{from} to n{to}: {load:?}"));
+    }
+}
+
+/// When snapshots are taken more seldom, peace is too short to see to it.
+const AGED_ENTRIES_MAX: u64 = 50;
+
+/// Lets the log grow until each node must have taken two snapshots: what a transfer
+/// has held back is free by then.
+pub(super) async fn age(world: &World, client: &mut SimClient) {
+    let entries_max = world.plan.settings.snapshot.entries_max;
+    if entries_max > AGED_ENTRIES_MAX {
+        return;
+    }
+    for number in 0..3 * entries_max {
+        client.execute(0, Action::Set(format!("aged-{number}").into())).await;
+    }
+}
+
+/// All nodes are equal, and nobody writes.
+pub(super) fn check_disks(world: &World) {
+    for machine in world.machines.values() {
+        check_files(world, machine);
+        if world.plan.settings.snapshot.entries_max <= AGED_ENTRIES_MAX {
+            check_log(world, machine);
+        }
+    }
+}
+
+/// Two snapshots, and what is being written or was last received.
+fn check_files(world: &World, machine: &Machine) {
+    let paths = machine.disk.paths();
+    let count = |extension: &str| {
+        let is_one = |path: &&std::path::PathBuf| {
+            path.starts_with(world.data_dir(machine.id).join("snapshot"))
+                && path.extension().is_some_and(|found| found == extension)
+        };
+        paths.iter().filter(is_one).count()
+    };
+    if count("snapshot") > 2 || count("new") > 1 || count("part") > 1 {
+        world.violate(Check::Bounds, format!("n{} keeps {paths:?}", machine.id));
+    }
+}
+
+/// The first segment is needed: its last entry is one that the log is to keep, or the
+/// older of two snapshots does not stand for it. What has come since the last snapshot
+/// does not count: it takes one to compact the log.
+fn check_log(world: &World, machine: &Machine) {
+    let settings = &world.plan.settings;
+    let dir = world.data_dir(machine.id);
+    let Ok(remains) = Remains::read(&machine.disk.undamaged(), dir) else { return };
+    let [_, older] = remains.snapshots[..] else {
+        // One that has rotted was removed, or the last transfer brought the only one.
+        return;
+    };
+    let Some(next) = remains.segments.get(1).and_then(|records| records.first()) else { return };
+    let since_last = settings.snapshot.entries_max + settings.limits.proposals_pending_max as u64;
+    let kept = settings.log.keep_entries + since_last;
+    let is_kept = next.position.index.0 + kept > remains.last().index.0;
+    let is_uncovered = next.position.index.0 + since_last > older.index.0;
+    if !is_kept && !is_uncovered {
+        world.violate(
+            Check::Bounds,
+            format!(
+                "n{} keeps a log from {} to {} behind the snapshots {:?}; the second segment \
+                 begins with {}",
+                machine.id,
+                remains.base,
+                remains.last(),
+                remains.snapshots,
+                next.position
+            ),
+        );
     }
 }

@@ -34,6 +34,9 @@ pub enum Check {
     DurableVote,
     /// An entry is on disk before it is acknowledged (Figure 2).
     DurableAcknowledgement,
+    /// A snapshot is the state of the committed log at its last entry, whole when it has
+    /// its name, and the log goes on from it without a gap (§7).
+    Snapshot,
     /// Who may have forgotten takes no part before it has caught up
     /// (docs/adr/0005).
     Newcomer,

@@ -1,12 +1,14 @@
 //! What was done to the disks, and what a node has to make of it.
 //!
 //! A node refuses to start if and only if its identity or its hard state is not there
-//! as it was written; when that is so of its log, it starts as a newcomer, with all
-//! that stands before the damage (docs/adr/0009); it starts with all of it otherwise,
-//! however the power went, and whether there is room or not. Nobody here
+//! as it was written, or no snapshot that is whole goes with its log; when its log is not
+//! as it was written, it starts as a newcomer, with all that stands before the damage
+//! (docs/adr/0009); it starts with all of it otherwise, however the power went, and
+//! whether there is room or not. Nobody here
 //! asks the storage what it thinks: the simulated disk knows which bytes are rotten,
 //! and [`Remains`] reads what would be there if none were.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -20,7 +22,7 @@ use super::plan::Fault;
 use super::world::{Machine, World};
 use crate::storage::{Place, RecordPlace, Remains, StorageError};
 use crate::testing::{Crash, SimDisk};
-use crate::types::{HardState, NodeId};
+use crate::types::{HardState, LogPosition, NodeId};
 
 /// What a start has to come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +41,8 @@ enum Verdict {
 pub(super) struct Prospect {
     verdict: Verdict,
     remains: Remains,
-    /// What stands before the first damage of the log.
-    kept: Vec<Vec<RecordPlace>>,
+    /// The ways in which the node may start with it.
+    ways: Vec<Way>,
 }
 
 impl Prospect {
@@ -49,8 +51,12 @@ impl Prospect {
         // What cannot be read even without the rot is nobody's fault but the node's.
         let remains = Remains::read(&disk.undamaged(), dir).unwrap_or_default();
         let rot = disk.rot();
-        let (verdict, kept) = (judge(&remains, dir, &rot), kept(&remains, dir, &rot));
-        Prospect { verdict, remains, kept }
+        let ways = ways(&remains, dir, &rot);
+        let verdict = match judge(&remains, dir, &rot) {
+            _ if remains.is_complete && ways.iter().all(Way::is_barred) => Verdict::Refuses,
+            verdict => verdict,
+        };
+        Prospect { verdict, remains, ways }
     }
 
     /// Nothing is rotten but what does not matter.
@@ -65,36 +71,100 @@ impl Prospect {
             let what = "it starts although its disk is damaged".to_owned();
             return Err(Violation { check: Check::NodeLives, what });
         }
-        if !before.is_complete {
+        if !before.is_complete || self.ways.iter().any(|way| way.was_taken(before, now)) {
             return Ok(());
         }
-        let is_known = |state: &HardState| before.hard_states.contains(&Some(*state));
-        let is_whole =
-            now.segments == before.segments && now.hard_states.iter().flatten().all(is_known);
-        let is_repaired = now.segments == self.kept
-            && now.hard_states.iter().flatten().all(|state| {
-                let voter = HardState { is_newcomer: false, ..*state };
-                state.is_newcomer && (is_known(state) || is_known(&voter))
-            });
-        let is_right = match self.verdict {
-            Verdict::Starts => is_whole,
-            Verdict::Either => is_whole || is_repaired,
-            Verdict::Repairs | Verdict::Refuses => is_repaired,
+        let check = match self.ways.iter().find(|way| way.is_log_right(now)) {
+            Some(way) if !way.is_snapshot_right(now) => Check::Snapshot,
+            Some(_) => Check::DurableVote,
+            None => Check::DurableAcknowledgement,
         };
-        if is_right {
-            return Ok(());
-        }
-        let is_log_right = now.segments == before.segments || now.segments == self.kept;
-        let check = if is_log_right { Check::DurableVote } else { Check::DurableAcknowledgement };
         let what = format!(
-            "it starts ({:?}) with {:?} and a log that ends with {}, and had {:?} and {}",
+            "it starts ({:?}) with {:?}, the snapshots {:?} and a log from {} to {}, and had {:?}, \
+             {:?} and a log from {} to {}",
             self.verdict,
             now.hard_states,
+            now.snapshots,
+            now.base,
             now.last(),
             before.hard_states,
+            before.snapshots,
+            before.base,
             before.last()
         );
         Err(Violation { check, what })
+    }
+}
+
+/// A way in which a node may start.
+struct Way {
+    /// As a newcomer, with a log that was cut.
+    is_repair: bool,
+    /// What there is of it.
+    remains: Remains,
+    /// The snapshot that the store is loaded from, 0@0 for none; `None` when no store
+    /// goes with the log.
+    beginning: Option<LogPosition>,
+}
+
+impl Way {
+    fn new(is_repair: bool, remains: Remains, rotten: &BTreeSet<LogPosition>) -> Way {
+        let beginning = beginning(&remains, rotten);
+        Way { is_repair, remains, beginning }
+    }
+
+    /// No snapshot that is whole goes with the log.
+    fn is_barred(&self) -> bool {
+        self.beginning.is_none()
+    }
+
+    /// The log has to begin anew behind the snapshot.
+    fn wants_log(&self) -> bool {
+        self.beginning.is_some_and(|beginning| {
+            beginning != LogPosition::default() && !self.remains.contains(beginning)
+        })
+    }
+
+    fn was_taken(&self, before: &Remains, now: &Remains) -> bool {
+        let is_known = |state: &HardState| before.hard_states.contains(&Some(*state));
+        let is_right = |state: &HardState| match self.is_repair {
+            false => is_known(state),
+            true => {
+                let voter = HardState { is_newcomer: false, ..*state };
+                state.is_newcomer && (is_known(state) || is_known(&voter))
+            }
+        };
+        self.is_log_right(now)
+            && self.is_snapshot_right(now)
+            && now.hard_states.iter().flatten().all(is_right)
+    }
+
+    /// The log that there was, or none behind a snapshot that it did not reach.
+    fn is_log_right(&self, now: &Remains) -> bool {
+        let Some(beginning) = self.beginning else { return false };
+        match self.wants_log() {
+            false => now.segments == self.remains.segments && now.base == self.remains.base,
+            // What stands behind the base of such a log was written since.
+            true => now.base == beginning && now.last() == beginning,
+        }
+    }
+
+    /// The store comes from a snapshot that is whole, and the damaged ones before which
+    /// it would have come are gone.
+    fn is_snapshot_right(&self, now: &Remains) -> bool {
+        Some(now.snapshots.first().copied().unwrap_or_default()) == self.beginning
+    }
+}
+
+fn ways(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Way> {
+    let rotten = rotten_snapshots(remains, dir, rot);
+    let whole = Way::new(false, remains.clone(), &rotten);
+    let cut = Remains { segments: kept(remains, dir, rot), ..remains.clone() };
+    let cut = Way::new(true, cut, &rotten);
+    match judge(remains, dir, rot) {
+        Verdict::Starts => vec![whole],
+        Verdict::Either => vec![whole, cut],
+        Verdict::Repairs | Verdict::Refuses => vec![cut],
     }
 }
 
@@ -109,8 +179,8 @@ fn kept(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Vec<Record
         _ => None,
     });
     let Some((segment, offset)) = places.min() else { return remains.segments.clone() };
-    let mut kept = remains.segments[..segment as usize].to_vec();
-    if offset == 0 && segment > 1 {
+    let mut kept = remains.segments[..=(segment - remains.first_segment) as usize].to_vec();
+    if offset == 0 && segment > remains.first_segment {
         kept.pop();
     } else if let Some(last) = kept.last_mut() {
         last.retain(|record| record.to <= offset);
@@ -128,7 +198,7 @@ fn judge(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
             Place::HardState(copy) => copies[copy] = None,
             Place::Tail(_) => behind += 1,
             Place::Padding(_) => elsewhere += 1,
-            Place::Nothing => {}
+            Place::Snapshot(_) | Place::Nothing => {}
         }
     }
     if remains.is_complete && copies == [None, None] {
@@ -144,6 +214,27 @@ fn judge(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
         true => Verdict::Starts,
         false => Verdict::Either,
     }
+}
+
+fn rotten_snapshots(
+    remains: &Remains,
+    dir: &Path,
+    rot: &[(PathBuf, u64)],
+) -> BTreeSet<LogPosition> {
+    let places = rot.iter().map(|(path, offset)| remains.place(dir, path, *offset));
+    let snapshot = |place| if let Place::Snapshot(last) = place { Some(last) } else { None };
+    places.filter_map(snapshot).collect()
+}
+
+/// Where the store begins: with the newest snapshot that is whole, if the log reaches
+/// back to it; with none, if the log was never compacted. But a newer one that is
+/// damaged, and that the log does not reach, may have been confirmed.
+fn beginning(remains: &Remains, rotten: &BTreeSet<LogPosition>) -> Option<LogPosition> {
+    let is_whole = |last: &&LogPosition| !rotten.contains(last);
+    let newest = remains.snapshots.iter().find(is_whole).copied().unwrap_or_default();
+    let damaged = remains.snapshots.iter().take_while(|last| **last != newest);
+    let is_known = damaged.into_iter().all(|last| remains.contains(*last));
+    (newest.index >= remains.base.index && is_known).then_some(newest)
 }
 
 impl World {
@@ -167,7 +258,7 @@ impl World {
         }
         self.check_repair(machine, prospect, &now);
         self.check_memory(machine, &now);
-        machine.sealed.set((now.segments.len() as u64, now.end_of(now.segments.len() as u64)));
+        machine.sealed.set((now.last_segment(), now.end_of(now.last_segment())));
     }
 
     /// A node whose log was damaged has forgotten what stood behind the damage, from this
@@ -217,11 +308,19 @@ impl World {
         let (id, fault) = (machine.id, machine.disk_fault.get());
         let prospect = Prospect::of(&machine.disk, self.data_dir(id));
         let is_right = match error {
-            StorageError::Io { source, .. } if source.kind() == ErrorKind::StorageFull => {
+            StorageError::Io { source, path, .. } if source.kind() == ErrorKind::StorageFull => {
                 // It wants room for what is new, and never for what it has (B67).
-                machine.was_full.get() && !(is_start && prospect.remains.is_complete)
+                // A snapshot can wait, but a log that is to begin behind one cannot.
+                let is_for_snapshot = path.starts_with(self.data_dir(id).join("snapshot"));
+                let wants_log = prospect.ways.iter().any(Way::wants_log);
+                let is_for_start = is_start && prospect.remains.is_complete && !wants_log;
+                machine.was_full.get() && !is_for_start && !is_for_snapshot
             }
             StorageError::Io { .. } => fault.is_some(),
+            // Only rot makes the log begin behind what no snapshot reaches.
+            StorageError::SnapshotMissing { .. } => {
+                prospect.ways.iter().any(Way::is_barred) && machine.has_snapshot_rotted.get()
+            }
             // A damaged log ends a life, but does not keep the next from beginning.
             _ if is_start => prospect.verdict == Verdict::Refuses,
             _ => !prospect.is_good(),
@@ -286,6 +385,9 @@ impl World {
     /// Something on a disk rots; false when nothing can, now.
     pub(super) fn rot(self: &Rc<World>, id: u64) -> bool {
         let machine = &self.machines[&id];
+        if self.random(|rng| rng.random_bool(0.3)) && self.rot_snapshot(machine) {
+            return true;
+        }
         let may_forget = self.may_forget();
         if !may_forget || self.random(|rng| rng.random_bool(0.1)) {
             return self.rot_one_copy(machine);
@@ -331,6 +433,46 @@ impl World {
             rng.random_range(0..2) * 4096 + rng.random_range(0..most)
         });
         self.flip(machine, &dir.join("hard_state"), offset);
+        true
+    }
+
+    /// A bit of a snapshot flips; when none that is whole goes with the log then, that is
+    /// the loss of a member.
+    fn rot_snapshot(self: &Rc<World>, machine: &Machine) -> bool {
+        let (id, dir) = (machine.id, self.data_dir(machine.id));
+        let paths: Vec<PathBuf> = machine.disk.paths();
+        let in_dir = |path: &&PathBuf| {
+            path.starts_with(dir.join("snapshot"))
+                && path.extension().is_some_and(|e| e == "snapshot")
+        };
+        let paths: Vec<&PathBuf> = paths.iter().filter(in_dir).collect();
+        if paths.is_empty() {
+            return false;
+        }
+        let path = paths[self.random(|rng| rng.random_range(0..paths.len()))];
+        let bytes = machine.disk.contents(path).len();
+        let offset = self.random(|rng| rng.random_range(0..bytes)) as u64;
+        // First on another disk: what it comes to must be allowed.
+        let rotten = machine.disk.duplicate();
+        rotten.flip_bit(path, offset, 0);
+        let mut rot = machine.disk.rot();
+        rot.extend(rotten.rot());
+        let remains = Prospect::of(&machine.disk, dir).remains;
+        let is_fatal = ways(&remains, dir, &rot).iter().any(Way::is_barred);
+        if is_fatal && !self.may_forget() {
+            return false;
+        }
+        if is_fatal {
+            self.forgetful.set(Some((id, u64::MAX)));
+        }
+        machine.has_snapshot_rotted.set(true);
+        self.oracle.on_snapshot_rot(id);
+        self.flip(machine, path, offset);
+        match self.random(|rng| rng.random_range(0..3)) {
+            0 => self.crash(id, false),
+            1 => self.crash(id, true),
+            _ => {}
+        }
         true
     }
 
@@ -400,12 +542,13 @@ impl World {
         to: u64,
     ) -> Option<(PathBuf, RecordPlace)> {
         let (segment, _) = machine.sealed.get();
-        let records = remains.segments.get((segment as usize).checked_sub(1)?)?;
+        let records = remains.records(segment);
         let count = records.partition_point(|record| record.to <= to);
         let near = self.random(|rng| [1, 4, count][rng.random_range(0..3)]).min(count);
         let back = self.random(|rng| rng.random_range(1..=near.max(1)));
         let record = records.get(count.checked_sub(back)?)?;
-        let path = remains.paths(self.data_dir(machine.id)).swap_remove(segment as usize - 1);
+        let place = (segment - remains.first_segment) as usize;
+        let path = remains.paths(self.data_dir(machine.id)).swap_remove(place);
         Some((path, *record))
     }
 }
@@ -432,6 +575,7 @@ impl Machine {
         self.disk.crash(Crash::KeepUnsynced);
         self.wiped.set(self.lives.get());
         self.sealed.set((0, 0));
+        self.has_snapshot_rotted.set(false);
     }
 }
 

@@ -7,6 +7,7 @@ mod answers;
 mod audit;
 mod bounds;
 mod check;
+mod chronicle;
 mod client;
 mod clock;
 mod disks;
@@ -46,8 +47,11 @@ use tokio::time::{Instant, sleep, timeout};
 use client::SimClient;
 use monitor::Sample;
 use oracle::Oracle;
+pub use oracle::TransferCounts;
 use trace::Trace;
 use world::World;
+
+use crate::testing::SimDisk;
 
 /// When peace has come, a write has to succeed within so long.
 const RECOVERY: Duration = Duration::from_secs(20);
@@ -85,6 +89,35 @@ pub struct Report {
     pub recovery_ms: u64,
     /// What came of the scenario, if the seed has one and it went well.
     pub outcome: Option<Outcome>,
+    /// How often snapshots did what.
+    pub snapshots: SnapshotCounts,
+}
+
+/// How often what is about snapshots happened, on all nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotCounts {
+    /// A node has written one.
+    pub taken: u64,
+    /// A node has received one to its last byte.
+    pub received: u64,
+    /// A segment was removed, by a compaction or because a snapshot took the log's place.
+    pub segments_removed: u64,
+    /// On their way.
+    pub transfers: TransferCounts,
+}
+
+impl SnapshotCounts {
+    fn of(world: &World) -> SnapshotCounts {
+        let sum = |count: &dyn Fn(&SimDisk) -> u64| -> u64 {
+            world.machines.values().map(|machine| count(&machine.disk)).sum()
+        };
+        SnapshotCounts {
+            taken: sum(&|disk| disk.renames("new", "snapshot")),
+            received: sum(&|disk| disk.renames("part", "snapshot")),
+            segments_removed: sum(&|disk| disk.removed().len() as u64),
+            transfers: world.oracle.transfers(),
+        }
+    }
 }
 
 thread_local! {
@@ -171,6 +204,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_told: bool) -> Report {
         is_given_up: world.is_given_up.get(),
         recovery_ms,
         outcome,
+        snapshots: SnapshotCounts::of(&world),
     }
 }
 
@@ -195,7 +229,8 @@ async fn conclude(
 ) -> (u64, Option<Outcome>) {
     nemesis::make_peace_but_for_some(world);
     world.is_over.set(world.plan.scenario.is_none());
-    let recovery_ms = finish(world, rng, Instant::now()).await;
+    let mut calm = SimClient::calm(world, rng, RECOVERY);
+    let recovery_ms = finish(world, &mut calm, Instant::now()).await;
     nemesis::end_absence(world);
     let mut outcome = None;
     if let Some(scenario) = world.plan.scenario.filter(|_| !has_failed(world)) {
@@ -208,7 +243,11 @@ async fn conclude(
             world.violate(Check::Protocol, "a client panicked".to_owned());
         }
     }
-    if let Some(samples) = level(world).await {
+    if level(world).await.is_some() {
+        bounds::age(world, &mut calm).await;
+    }
+    if let Some(samples) = level_unless_failed(world).await {
+        bounds::check_disks(world);
         world.is_agreed.set(true);
         bounds::watch_memory_come_back(world).await;
         stand_still(world).await;
@@ -222,8 +261,7 @@ async fn conclude(
 }
 
 /// A write goes through; how long that took.
-async fn finish(world: &Rc<World>, rng: StdRng, peace: Instant) -> u64 {
-    let mut client = SimClient::calm(world, rng, RECOVERY);
+async fn finish(world: &Rc<World>, client: &mut SimClient, peace: Instant) -> u64 {
     let action = Action::Set("the last word".into());
     let answer = client.execute(0, action).await;
     if !matches!(answer, Answer::Stored(_)) {
@@ -274,6 +312,10 @@ async fn statuses(world: &World) -> Vec<Option<Sample>> {
         statuses.push(status.ok().and_then(Result::ok).map(|(sample, _)| sample));
     }
     statuses
+}
+
+async fn level_unless_failed(world: &World) -> Option<Vec<Sample>> {
+    if has_failed(world) { None } else { level(world).await }
 }
 
 /// Waits until all nodes are equal, and one leads; what they say then.

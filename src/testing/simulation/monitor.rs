@@ -28,6 +28,7 @@ pub(super) struct Sample {
     pub(super) commit_index: u64,
     pub(super) last_applied: u64,
     pub(super) last_log_index: u64,
+    pub(super) snapshot_index: u64,
     pub(super) store_digest: u64,
     /// What its clients take of the memory.
     pub(super) memory_bytes_used: u64,
@@ -53,6 +54,7 @@ pub(super) async fn watch(world: Rc<World>, id: u64) {
         }
         lines = Some(connection);
         check(&world, last.as_ref(), &sample);
+        world.oracle.on_sample(id);
         last = Some(sample.clone());
         if !world.is_agreed.get() {
             world.samples.borrow_mut().push(sample);
@@ -97,6 +99,7 @@ pub(super) async fn ask(
         commit_index: number("commit_index")?,
         last_applied: number("last_applied")?,
         last_log_index: number("last_log_index")?,
+        snapshot_index: number("snapshot_index")?,
         store_digest: digest.ok_or(io::ErrorKind::InvalidData)?,
         memory_bytes_used: number("memory_bytes_used")?,
         heard: world.moment(),
@@ -129,8 +132,19 @@ fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
             format!("n{id} committed what it does not have: {sample:?}"),
         );
     }
+    // What a snapshot stands for was applied, or will be with it.
+    if sample.snapshot_index > *commit_index {
+        world.violate(
+            Check::Snapshot,
+            format!("n{id} has a snapshot of what is not committed: {sample:?}"),
+        );
+    }
     let Some(last) = last.filter(|last| last.life == sample.life) else { return };
-    if last.term > *term || last.commit_index > *commit_index || last.last_applied > *last_applied {
+    let has_fallen = last.term > *term
+        || last.commit_index > *commit_index
+        || last.last_applied > *last_applied
+        || last.snapshot_index > sample.snapshot_index;
+    if has_fallen {
         world.violate(Check::Monotonic, format!("n{id} went back: {last:?}, then {sample:?}"));
     }
 }

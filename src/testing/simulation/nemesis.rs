@@ -158,6 +158,7 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
         Fault::Reconnect => return aim.reconnect().await,
         Fault::RestartAll => return aim.restart_all().await,
         Fault::Absence => return aim.absence(),
+        Fault::Interrupt => return aim.interrupt().await,
         Fault::Silence => return world.network.silence_some_connection(),
         Fault::Storm => storm(world),
         Fault::Partition => {

@@ -116,6 +116,8 @@ pub enum Fault {
     RestartAll,
     /// A minority is down for long.
     Absence,
+    /// A follower needs a snapshot, and while it is being sent something goes wrong.
+    Interrupt,
     /// A connection carries nothing any more, and nobody is told.
     Silence,
     /// The network is slow for a while.
@@ -154,6 +156,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Reconnect, 5),
     (Fault::RestartAll, 3),
     (Fault::Absence, 3),
+    (Fault::Interrupt, 10),
     (Fault::Silence, 4),
     (Fault::Storm, 4),
 ];
@@ -171,6 +174,7 @@ impl Fault {
                 | Fault::Hinge
                 | Fault::Reconnect
                 | Fault::Absence
+                | Fault::Interrupt
         )
     }
 }
@@ -192,7 +196,10 @@ impl Plan {
         // Whoever reads slowly needs something long to read.
         let has_slow_clients = rng.random_bool(0.2);
         let value_bytes_max = if has_slow_clients { 20_000 } else { 1_024 };
-        let settings = draw_settings(nodes, value_bytes_max, rng);
+        let mut settings = draw_settings(nodes, value_bytes_max, rng);
+        if rng.random_bool(0.8) {
+            draw_snapshots(&mut settings, rng);
+        }
         Plan {
             nodes,
             scenario: draw_scenario(nodes, &settings, rng),
@@ -319,6 +326,20 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
             settings.limits.replication_bytes(nodes as usize) + client_bytes;
     }
     settings
+}
+
+/// Snapshots every few entries, and segments that hold few: smaller ones than servers.toml
+/// may ask for, so that compaction removes some.
+fn draw_snapshots(settings: &mut Settings, rng: &mut StdRng) {
+    settings.log.segment_bytes = [700, 1_500, 6_000, 30_000][rng.random_range(0..4)];
+    settings.log.keep_entries = [0, 0, 3, 50, 10_000][rng.random_range(0..5)];
+    settings.snapshot.entries_max = match rng.random_range(0..4) {
+        0 => rng.random_range(1..=5),
+        1 | 2 => rng.random_range(5..=50),
+        _ => 200,
+    };
+    settings.snapshot.bytes_max = [1_000, 20_000, 1 << 28][rng.random_range(0..3)];
+    settings.snapshot.bytes_per_second_max = [0, 0, 0, 5_000, 100_000][rng.random_range(0..5)];
 }
 
 fn servers(nodes: u64) -> String {

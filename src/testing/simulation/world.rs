@@ -92,6 +92,8 @@ pub(super) struct Machine {
     pub(super) was_full: Cell<bool>,
     /// The segment, and the place in it, up to which the last start sealed the log.
     pub(super) sealed: Cell<(u64, u64)>,
+    /// A snapshot of this disk has rotted, and may be missing since.
+    pub(super) has_snapshot_rotted: Cell<bool>,
     /// The life that ended with the loss of everything.
     pub(super) wiped: Cell<u64>,
     is_paused: Cell<bool>,
@@ -124,9 +126,11 @@ pub(super) fn host(id: u64) -> String {
 
 impl Machine {
     fn new(id: u64, clock: SimClock) -> Machine {
+        let disk = SimDisk::new();
+        disk.keep_removed("segment");
         Machine {
             id,
-            disk: SimDisk::new(),
+            disk,
             clock,
             lives: Cell::new(0),
             life: RefCell::default(),
@@ -137,6 +141,7 @@ impl Machine {
             is_full: Cell::default(),
             was_full: Cell::default(),
             sealed: Cell::default(),
+            has_snapshot_rotted: Cell::default(),
             wiped: Cell::default(),
             is_paused: Cell::default(),
             is_disk_stalled: Cell::default(),

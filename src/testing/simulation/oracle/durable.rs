@@ -1,13 +1,23 @@
 //! What a node's disk would still hold if nothing survived that was not synced.
 //!
-//! Read by the book (docs/internals/log_format.md), and not by the code of
-//! `storage`, which is what is to be checked. A journal only grows, so each look
-//! goes on where the last one ended; after a crash it begins anew.
+//! Read by the book (docs/internals/log_format.md, docs/adr/0008), and not by the code
+//! of `storage`, which is what is to be checked. A journal only grows, so each look
+//! goes on where the last one ended; after a crash, or when a snapshot has taken the
+//! log's place, it begins anew.
+//!
+//! A log that begins behind a base is here what it stands for: the entries before come
+//! from the [`Archive`], by their position. That is what Log Matching (§5.3) is about: an
+//! index and a term name a whole history.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::kv::StoreLoader;
 use crate::testing::SimDisk;
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
 
 /// Where the records of a segment begin.
 const SEGMENT_HEADER_BYTES: usize = 512;
@@ -16,6 +26,11 @@ const TRAILER: &[u8] = b"end.";
 const HARD_STATE_BYTES: usize = 4096;
 /// The flag of a newcomer in a hard state.
 const NEWCOMER: u32 = 2;
+/// The flag of a log that is being replaced.
+const RESETTING: u32 = 4;
+const FRAME_HEADER_BYTES: usize = 12;
+/// The last frame of a snapshot: its header, the number of frames, the digest.
+const FOOT_BYTES: usize = FRAME_HEADER_BYTES + 24;
 
 /// What stands at an index: the entry's term, and a number for the rest of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +51,51 @@ fn checksum(kind: u8, stamp_ms: [u8; 8], body: &[u8]) -> u32 {
     crc32c::crc32c_append(head, body)
 }
 
+/// All that was ever seen of logs and snapshots, whoever had it.
+#[derive(Default)]
+pub(super) struct Archive {
+    /// What stands at a position, and the term before it.
+    entries: BTreeMap<LogPosition, (Slot, Term)>,
+    snapshots: BTreeMap<LogPosition, Contents>,
+}
+
+impl Archive {
+    /// What was seen first stays: that nothing else comes there is checked elsewhere.
+    pub fn add(&mut self, index: LogIndex, slot: Slot, prev_term: Term) {
+        let position = LogPosition { term: slot.term, index };
+        self.entries.entry(position).or_insert((slot, prev_term));
+    }
+
+    /// All entries up to the one at `last`.
+    fn history(&self, last: LogPosition) -> Option<Vec<Slot>> {
+        let mut slots = Vec::with_capacity(last.index.0 as usize);
+        let mut at = last;
+        while at.index > LogIndex(0) {
+            let (slot, prev_term) = self.entries.get(&at)?;
+            slots.push(*slot);
+            at = LogPosition { term: *prev_term, index: at.index.prev() };
+        }
+        slots.reverse();
+        Some(slots)
+    }
+
+    /// What was in each snapshot: the digest of the store.
+    pub fn snapshots(&self) -> impl Iterator<Item = (LogPosition, u64)> {
+        self.snapshots.iter().map(|(last, contents)| (*last, contents.store_digest))
+    }
+}
+
+/// A snapshot that is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Contents {
+    id: SnapshotId,
+    /// Of the store that comes of it.
+    store_digest: u64,
+}
+
 /// See the module.
 pub(super) struct Durable {
+    archive: Arc<Mutex<Archive>>,
     disk: SimDisk,
     dir: PathBuf,
     /// The generation of the disk that the rest is of.
@@ -45,22 +103,40 @@ pub(super) struct Durable {
     hard_state: Option<HardState>,
     /// A hard state, and the later one that takes it back.
     regress: Option<(HardState, HardState)>,
+    /// Where the log begins, once it was read.
+    start: Option<Start>,
+    /// What the log stands for, from index 1 on.
     log: Vec<Slot>,
     segment: u64,
     offset: usize,
+    /// The snapshots that are there, and whole.
+    snapshots: BTreeMap<PathBuf, Contents>,
+    /// The newest one, when the log does not reach it, and what it stands for: a start
+    /// would put it in the log's place.
+    instead: Option<(LogPosition, Vec<Slot>)>,
+    /// A snapshot has rotted, so that one may be missing.
+    has_rotted: bool,
+    /// What may not be.
+    complaint: Option<String>,
 }
 
 impl Durable {
-    pub fn new(disk: SimDisk, dir: PathBuf) -> Durable {
+    pub fn new(disk: SimDisk, dir: PathBuf, archive: Arc<Mutex<Archive>>) -> Durable {
         Durable {
+            archive,
             disk,
             dir,
             generation: None,
             hard_state: None,
             regress: None,
+            start: None,
             log: Vec::new(),
             segment: 1,
             offset: SEGMENT_HEADER_BYTES,
+            snapshots: BTreeMap::new(),
+            instead: None,
+            has_rotted: false,
+            complaint: None,
         }
     }
 
@@ -77,10 +153,17 @@ impl Durable {
         self.regress
     }
 
+    /// What snapshots and base have to be to each other, and are not.
+    pub fn complaint(&mut self) -> Option<&str> {
+        self.look();
+        self.complaint.as_deref()
+    }
+
     /// All of it is about to be lost.
     pub fn forget(&mut self) {
         self.generation = None;
         self.hard_state = None;
+        self.has_rotted = false;
     }
 
     /// A part of the log is gone.
@@ -88,10 +171,36 @@ impl Durable {
         self.generation = None;
     }
 
-    /// What stands at index 1, and behind.
+    /// A snapshot rots; whoever finds it so removes it.
+    pub fn on_rot(&mut self) {
+        self.has_rotted = true;
+    }
+
+    /// What stands at index 1, and behind: in the log, before it, or in the snapshot
+    /// that takes its place.
     pub fn log(&mut self) -> &[Slot] {
         self.look();
-        &self.log
+        self.instead.as_ref().map_or(&self.log, |(_, history)| history)
+    }
+
+    /// Whether a snapshot is there.
+    pub fn has_snapshot(&mut self, id: SnapshotId) -> bool {
+        self.look();
+        self.snapshots.values().any(|contents| contents.id == id)
+    }
+
+    /// Whether it is, and these are its bytes at `offset`.
+    pub fn has_piece(&mut self, id: SnapshotId, offset: u64, bytes: &[u8]) -> bool {
+        self.look();
+        let Some((path, _)) = self.snapshots.iter().find(|(_, contents)| contents.id == id) else {
+            return false;
+        };
+        let at = offset as usize..offset as usize + bytes.len();
+        self.disk.look_at_durable(path, |file| file.get(at) == Some(bytes)) == Some(true)
+    }
+
+    fn archive(&self) -> MutexGuard<'_, Archive> {
+        self.archive.lock().expect("the oracle does not panic")
     }
 
     fn look(&mut self) {
@@ -100,29 +209,53 @@ impl Durable {
             return;
         }
         if self.generation.is_none_or(|(life, _)| life != generation.0) {
-            self.log.clear();
-            (self.segment, self.offset) = (1, SEGMENT_HEADER_BYTES);
+            self.start = None;
+            self.snapshots.clear();
         }
         self.generation = Some(generation);
+        self.complaint = None;
         let before = self.hard_state;
-        self.hard_state =
-            self.disk.look_at_durable(&self.dir.join("hard_state"), hard_state).flatten();
+        let copy = self.disk.look_at_durable(&self.dir.join("hard_state"), copy).flatten();
+        self.hard_state = copy.map(|(hard_state, _)| hard_state);
         self.regress = self.regress.or(before.zip(self.hard_state).filter(|(old, new)| {
             let has_changed = old.voted_for.is_some() && old.voted_for != new.voted_for;
             old.current_term > new.current_term
                 || (old.current_term == new.current_term && has_changed)
         }));
-        self.look_at_log();
+        let start = copy.map_or(Start::FIRST, |(_, start)| start);
+        self.look_at_log(start);
+        self.look_at_snapshots();
+        self.compare(start);
     }
 
-    fn look_at_log(&mut self) {
+    fn look_at_log(&mut self, start: Start) {
+        if self.start != Some(start) {
+            // After a compaction the log is the same, and so is what it stands for.
+            let was_resetting = self.start.is_none_or(|start| start.is_resetting);
+            let goes_on = !start.is_resetting && !was_resetting && self.is_in_log(start.base);
+            if !goes_on || self.segment < start.first_segment {
+                self.log = self.history(start.base);
+                (self.segment, self.offset) = (start.first_segment, SEGMENT_HEADER_BYTES);
+            }
+            self.start = Some(start);
+        }
+        // The first segment of a new log is not there yet; those before are void.
+        if !start.is_resetting {
+            self.read_segments();
+        }
+    }
+
+    fn read_segments(&mut self) {
+        let archive = Arc::clone(&self.archive);
+        let mut archive = archive.lock().expect("the oracle does not panic");
         loop {
             let (log, offset) = (&mut self.log, &mut self.offset);
             let is_there = |segment| self.dir.join(format!("log/{segment:08}.segment"));
             self.disk.look_at_durable(&is_there(self.segment), |bytes| {
                 while let Some(record) = Record::read(bytes, *offset) {
                     // It supersedes what stood at its index, and all behind.
-                    log.truncate((record.index as usize).saturating_sub(1));
+                    log.truncate((record.index.0 as usize).saturating_sub(1));
+                    archive.add(record.index, record.slot, last(log).term);
                     log.push(record.slot);
                     *offset += record.bytes;
                 }
@@ -133,11 +266,96 @@ impl Durable {
             (self.segment, self.offset) = (self.segment + 1, SEGMENT_HEADER_BYTES);
         }
     }
+
+    /// A snapshot never changes once it has its name.
+    fn look_at_snapshots(&mut self) {
+        let paths = self.disk.durable_paths(&self.dir.join("snapshot"));
+        self.snapshots.retain(|path, _| paths.contains(path));
+        for path in paths {
+            let Some(last) = position(&path).filter(|_| !self.snapshots.contains_key(&path)) else {
+                continue;
+            };
+            let contents =
+                self.disk.look_at_durable(&path, |bytes| contents(last, bytes)).flatten();
+            let Some(contents) = contents else {
+                self.complaint = Some(format!("{} is not whole", path.display()));
+                continue;
+            };
+            let known = *self.archive().snapshots.entry(last).or_insert(contents);
+            if known != contents {
+                self.complaint = Some(format!("{contents:?} is not {known:?} of another node"));
+            }
+            self.snapshots.insert(path, contents);
+        }
+    }
+
+    /// "the last included index and term ... the entry immediately preceding" the log
+    /// (§7): the log goes on from a snapshot that is there, or else one takes its place.
+    fn compare(&mut self, start: Start) {
+        let mut positions: Vec<LogPosition> =
+            self.snapshots.values().map(|contents| contents.id.last).collect();
+        positions.sort_unstable_by_key(|last| std::cmp::Reverse(last.index));
+        let newest = positions.first().copied().unwrap_or_default();
+        let base = start.base;
+        if newest.index < base.index && !self.has_rotted {
+            self.complaint = Some(format!(
+                "the log begins behind {base}, and the newest snapshot reaches {newest}"
+            ));
+        }
+        if let Some(older) = positions.get(1)
+            && older.index < base.index
+            && newest != base
+            && !self.has_rotted
+        {
+            self.complaint = Some(format!(
+                "the log begins behind {base}; if {newest} is damaged, it does not go on from \
+                 {older}"
+            ));
+        }
+        if newest.index <= base.index || self.is_in_log(newest) {
+            self.instead = None;
+        } else if self.instead.as_ref().is_none_or(|(last, _)| *last != newest) {
+            self.instead = Some((newest, self.history(newest)));
+        }
+    }
+
+    fn is_in_log(&self, at: LogPosition) -> bool {
+        match at.index.0.checked_sub(1) {
+            None => true,
+            Some(place) => self.log.get(place as usize).is_some_and(|slot| slot.term == at.term),
+        }
+    }
+
+    fn history(&mut self, to: LogPosition) -> Vec<Slot> {
+        let history = self.archive().history(to);
+        history.unwrap_or_else(|| {
+            self.complaint = Some(format!("nobody ever had the entry {to}, or all before it"));
+            Vec::new()
+        })
+    }
+}
+
+/// All entries that a segment holds, in the order in which they were written, each with
+/// the term of the one before it. `terms` are those of the log up to here.
+pub(in super::super) fn entries(
+    segment: &[u8],
+    terms: &mut BTreeMap<LogIndex, Term>,
+) -> Vec<(Entry, Term)> {
+    let Some(header) = segment.get(..SEGMENT_HEADER_BYTES) else { return Vec::new() };
+    terms.insert(LogIndex(u64_at(header, 32)), Term(u64_at(header, 40)));
+    let (mut entries, mut offset) = (Vec::new(), SEGMENT_HEADER_BYTES);
+    while let Some(record) = Record::read(segment, offset) {
+        let prev_term = terms.get(&record.index.prev()).copied();
+        terms.insert(record.index, record.slot.term);
+        entries.extend(record.entry(&segment[offset..]).zip(prev_term));
+        offset += record.bytes;
+    }
+    entries
 }
 
 /// A record that is whole.
 struct Record {
-    index: u64,
+    index: LogIndex,
     slot: Slot,
     bytes: usize,
 }
@@ -163,22 +381,85 @@ impl Record {
         let stamp_ms = u64_at(header, 32).to_le_bytes();
         let slot =
             Slot { term: Term(u64_at(header, 24)), checksum: checksum(header[14], stamp_ms, body) };
-        Some(Record { index: u64_at(header, 16), slot, bytes })
+        Some(Record { index: LogIndex(u64_at(header, 16)), slot, bytes })
+    }
+
+    /// The entry that is in it.
+    fn entry(&self, record: &[u8]) -> Option<Entry> {
+        let body = &record[RECORD_HEADER_BYTES..][..u32_at(record, 4) as usize];
+        let payload = Payload::decode(record[14], body.to_vec().into()).ok()?;
+        let (index, term) = (self.index, self.slot.term);
+        Some(Entry { index, term, stamp_ms: u64_at(record, 32), payload })
     }
 }
 
+/// Where a log begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Start {
+    first_segment: u64,
+    base: LogPosition,
+    is_resetting: bool,
+}
+
+impl Start {
+    const FIRST: Start = Start {
+        first_segment: 1,
+        base: LogPosition { term: Term(0), index: LogIndex(0) },
+        is_resetting: false,
+    };
+}
+
 /// The newer copy of those that are whole.
-fn hard_state(bytes: &[u8]) -> Option<HardState> {
+fn copy(bytes: &[u8]) -> Option<(HardState, Start)> {
     let copies = bytes.chunks_exact(HARD_STATE_BYTES).filter(|copy| {
         let (content, crc) = copy.split_at(HARD_STATE_BYTES - 4);
         crc32c::crc32c(content) == u32_at(crc, 0)
     });
     let newest = copies.max_by_key(|copy| u64_at(copy, 16))?;
-    let voted_for = u64_at(newest, 32);
-    Some(HardState {
+    let (flags, voted_for) = (u32_at(newest, 12), u64_at(newest, 32));
+    let hard_state = HardState {
         current_term: Term(u64_at(newest, 24)),
         voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
-        is_newcomer: u32_at(newest, 12) & NEWCOMER != 0,
+        is_newcomer: flags & NEWCOMER != 0,
+    };
+    let start = Start {
+        first_segment: u64_at(newest, 72),
+        base: LogPosition { index: LogIndex(u64_at(newest, 80)), term: Term(u64_at(newest, 88)) },
+        is_resetting: flags & RESETTING != 0,
+    };
+    Some((hard_state, start))
+}
+
+/// The last entry in a snapshot, by the file's name; none for other files.
+fn position(path: &Path) -> Option<LogPosition> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".snapshot")?;
+    let (index, term) = name.split_once('-')?;
+    Some(LogPosition { index: LogIndex(index.parse().ok()?), term: Term(term.parse().ok()?) })
+}
+
+/// What is in a snapshot, if it is one from end to end.
+fn contents(last: LogPosition, bytes: &[u8]) -> Option<Contents> {
+    let (frames, foot) = bytes.split_at_checked(bytes.len().checked_sub(FOOT_BYTES)?)?;
+    let digest = xxh3_128(frames);
+    let (mut rest, mut number, mut loader) = (frames, 0_u64, StoreLoader::new());
+    while !rest.is_empty() {
+        let (header, behind) = rest.split_at_checked(FRAME_HEADER_BYTES)?;
+        let (body, behind) = behind.split_at_checked(u32_at(header, 4) as usize)?;
+        let seed = crc32c::crc32c_append(crc32c::crc32c(&number.to_le_bytes()), &header[..4]);
+        if crc32c::crc32c_append(seed, body) != u32_at(header, 8) {
+            return None;
+        }
+        if header.starts_with(b"body") {
+            loader.load(body).ok()?;
+        }
+        (rest, number) = (behind, number + 1);
+    }
+    let promised = &foot[FRAME_HEADER_BYTES..];
+    let is_whole = promised[..8] == number.to_le_bytes() && promised[8..] == digest.to_le_bytes();
+    let store = loader.finish().ok()?;
+    (is_whole && store.last_applied() == last.index).then_some(Contents {
+        id: SnapshotId { last, bytes: bytes.len() as u64, digest },
+        store_digest: store.digest(),
     })
 }
 

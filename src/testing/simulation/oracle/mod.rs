@@ -10,6 +10,7 @@
 mod durable;
 mod replication;
 mod text;
+mod transfer;
 mod votes;
 mod window;
 
@@ -30,10 +31,13 @@ use super::trace::Teller;
 use super::world::World;
 use crate::raft::{Envelope, Rpc};
 use crate::testing::SimDisk;
-use crate::types::{NodeId, Term};
+use crate::types::{LogPosition, NodeId, Term};
 use crate::wire::{Frame, FrameCodec};
-use durable::Durable;
+pub(super) use durable::entries as entries_of_segment;
+use durable::{Archive, Durable};
 use replication::Replication;
+pub use transfer::TransferCounts;
+use transfer::Transfers;
 use votes::Votes;
 use window::Windows;
 
@@ -62,6 +66,7 @@ struct Mind {
     votes: Votes,
     replication: Replication,
     windows: Windows,
+    transfers: Transfers,
     /// What is to be struck.
     target: Option<Promise>,
     /// Who has been.
@@ -82,11 +87,25 @@ pub(super) enum Promise {
     Acknowledgement,
     /// Entries of its own.
     Entries,
+    /// A piece of its snapshot.
+    Piece,
+    /// That it has a piece of one.
+    Receipt,
+    /// That it has all of it.
+    Installation,
 }
 
 impl Promise {
     pub(super) fn draw(rng: &mut StdRng) -> Promise {
-        let all = [Promise::Candidacy, Promise::Vote, Promise::Acknowledgement, Promise::Entries];
+        let all = [
+            Promise::Candidacy,
+            Promise::Vote,
+            Promise::Acknowledgement,
+            Promise::Entries,
+            Promise::Piece,
+            Promise::Receipt,
+            Promise::Installation,
+        ];
         all[rng.random_range(0..all.len())]
     }
 
@@ -96,6 +115,11 @@ impl Promise {
             Rpc::RequestVoteResponse(response) if response.vote_granted => Some(Promise::Vote),
             Rpc::AppendEntriesResponse(_) => Some(Promise::Acknowledgement),
             Rpc::AppendEntries(request) if !request.entries.is_empty() => Some(Promise::Entries),
+            Rpc::InstallSnapshot(piece) if !piece.bytes.is_empty() => Some(Promise::Piece),
+            Rpc::InstallSnapshotResponse(response) => Some(match response.is_installed {
+                true => Promise::Installation,
+                false => Promise::Receipt,
+            }),
             _ => None,
         }
     }
@@ -104,11 +128,25 @@ impl Promise {
 /// What everybody's disk would keep.
 struct Disks {
     nodes: BTreeMap<NodeId, Durable>,
+    archive: Arc<Mutex<Archive>>,
 }
 
 impl Disks {
     fn of(&mut self, node: NodeId) -> &mut Durable {
         self.nodes.get_mut(&node).expect("whoever speaks has a machine")
+    }
+
+    fn archive(&self) -> MutexGuard<'_, Archive> {
+        self.archive.lock().expect("the oracle does not panic")
+    }
+
+    /// A snapshot is whole when it has its name, is the same on all nodes, and what it
+    /// does not stand for is in the log (§7).
+    fn check_snapshots(&mut self, node: NodeId) -> Finding {
+        let complaint = self.of(node).complaint().map(str::to_owned);
+        ensure(complaint.is_none(), Check::Snapshot, || {
+            format!("n{node}'s disk: {}", complaint.unwrap_or_default())
+        })
     }
 
     /// "Updated on stable storage before responding to RPCs" (Figure 2): whoever
@@ -154,17 +192,21 @@ fn ensure(is_kept: bool, check: Check, what: impl FnOnce() -> String) -> Finding
 impl Oracle {
     pub(super) fn new(plan: &Plan, disks: BTreeMap<u64, SimDisk>, teller: Teller) -> Oracle {
         let settings = &plan.settings;
+        let archive = Arc::<Mutex<Archive>>::default();
         let durable = |(id, disk)| {
             let id = NodeId(id);
-            (id, Durable::new(disk, settings.servers[&id].data_dir.clone()))
+            let dir = settings.servers[&id].data_dir.clone();
+            (id, Durable::new(disk, dir, Arc::clone(&archive)))
         };
+        let nodes = disks.into_iter().map(durable).collect();
         let mind = Mind {
             written: Frames::new(settings.limits.frame_bytes_max()),
             read: Frames::new(settings.limits.frame_bytes_max()),
-            disks: Disks { nodes: disks.into_iter().map(durable).collect() },
+            disks: Disks { nodes, archive },
             votes: Votes::default(),
             replication: Replication::default(),
             windows: Windows::new(&settings.limits),
+            transfers: Transfers::default(),
             target: None,
             struck: None,
             finding: None,
@@ -214,6 +256,30 @@ impl Oracle {
     /// A node says that it leads a term.
     pub(super) fn on_leader(&self, node: u64, term: u64) {
         self.note(|mind| mind.replication.check_leader(NodeId(node), Term(term)));
+    }
+
+    /// A node runs, and its snapshots and its log go together. A node without peers has
+    /// nobody to tell of its log, so that nobody knows what was in it.
+    pub(super) fn on_sample(&self, node: u64) {
+        self.note(|mind| match mind.disks.nodes.len() {
+            1 => Ok(()),
+            _ => mind.disks.check_snapshots(NodeId(node)),
+        });
+    }
+
+    /// A snapshot of a node rots.
+    pub(super) fn on_snapshot_rot(&self, node: u64) {
+        self.mind().disks.of(NodeId(node)).on_rot();
+    }
+
+    /// Every snapshot that was seen, and the digest of the store in it.
+    pub(super) fn snapshots(&self) -> Vec<(LogPosition, u64)> {
+        self.mind().disks.archive().snapshots().collect()
+    }
+
+    /// What was seen of transfers.
+    pub(super) fn transfers(&self) -> TransferCounts {
+        self.mind().transfers.counts
     }
 
     /// What a disk has is about to be lost.
@@ -315,8 +381,9 @@ impl Mind {
             self.target = None;
             self.struck = Some(envelope.from);
         }
-        let Mind { disks, votes, replication, windows, .. } = self;
+        let Mind { disks, votes, replication, windows, transfers, .. } = self;
         let Envelope { from, to, term, rpc } = envelope;
+        disks.check_snapshots(from)?;
         match rpc {
             // These speak of a term that nobody has taken, or promise nothing.
             Rpc::PreVote(_) | Rpc::Newcomer => Ok(()),
@@ -324,10 +391,20 @@ impl Mind {
                 votes.on_pre_vote_granted(from, to, term);
                 Ok(())
             }
-            Rpc::PreVoteResponse(_)
-            | Rpc::NewcomerResponse(_)
-            | Rpc::InstallSnapshot(_)
-            | Rpc::InstallSnapshotResponse(_) => disks.check_term(from, term),
+            Rpc::PreVoteResponse(_) | Rpc::NewcomerResponse(_) => disks.check_term(from, term),
+            Rpc::InstallSnapshot(piece) => {
+                votes.check_elected(from, term, disks)?;
+                replication.on_snapshot(from, term, piece.snapshot.last, disks)?;
+                transfers.on_piece(from, to, &piece, disks)
+            }
+            Rpc::InstallSnapshotResponse(response) => {
+                disks.check_term(from, term)?;
+                transfers.on_response(to, from, response);
+                match response.is_installed {
+                    true => replication.on_installed(from, response.last, disks),
+                    false => Ok(()),
+                }
+            }
             Rpc::RequestVote(request) => {
                 replication.check_return(from, disks)?;
                 votes.on_request_vote(from, term, request, disks)

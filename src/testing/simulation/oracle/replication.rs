@@ -63,20 +63,60 @@ impl Replication {
         request: &AppendEntries,
         disks: &mut Disks,
     ) -> Finding {
-        disks.check_vote(leader, term, leader)?;
-        self.check_leader(leader, term)?;
-        if !self.reigns.contains_key(&term) {
-            let hard_state = disks.of(leader).hard_state().unwrap_or_default();
-            if hard_state.current_term > term {
-                return Ok(()); // it was deposed before it came to speak
-            }
-            self.begin_reign(leader, term, disks)?;
+        self.hear_leader(leader, term, disks)?;
+        let mut prev_term = request.prev.term;
+        for entry in &request.entries {
+            disks.archive().add(entry.index, Slot::of(entry), prev_term);
+            prev_term = entry.term;
         }
         self.check_prev(term, request.prev)?;
         for entry in &request.entries {
             self.check_entry(term, entry.index, Slot::of(entry))?;
         }
         self.check_commit(leader, term, request.leader_commit, disks)
+    }
+
+    /// Whoever sends what only leaders do leads its term.
+    fn hear_leader(&mut self, leader: NodeId, term: Term, disks: &mut Disks) -> Finding {
+        disks.check_vote(leader, term, leader)?;
+        self.check_leader(leader, term)?;
+        let hard_state = disks.of(leader).hard_state().unwrap_or_default();
+        // If it was deposed before it came to speak, nobody knows what it had.
+        if self.reigns.contains_key(&term) || hard_state.current_term > term {
+            return Ok(());
+        }
+        self.begin_reign(leader, term, disks)
+    }
+
+    /// "the leader ... sends snapshots to followers" (§7) of what it has, and of what is
+    /// committed; it may not have told so yet.
+    pub fn on_snapshot(
+        &mut self,
+        leader: NodeId,
+        term: Term,
+        last: LogPosition,
+        disks: &mut Disks,
+    ) -> Finding {
+        self.hear_leader(leader, term, disks)?;
+        let Some(reign) = self.reigns.get(&term) else { return Ok(()) };
+        let (to, known) = (last.index.0 as usize, self.committed.len());
+        let own = to.checked_sub(1).and_then(|place| reign.log.get(place)).copied();
+        ensure(own.is_some_and(|slot| slot.term == last.term), Check::Snapshot, || {
+            format!("the leader of term {term} sends a snapshot of {last}, and had {own:?} there")
+        })?;
+        let is_known = self.committed.get(to - 1).is_some_and(|slot| Some(slot.slot) == own);
+        if is_known { Ok(()) } else { self.check_quorum(leader, term, &(known.min(to)..to), disks) }
+    }
+
+    /// "once a follower has it": everything up to `last` is on its disk, whatever it
+    /// forgets.
+    pub fn on_installed(&self, node: NodeId, last: LogPosition, disks: &mut Disks) -> Finding {
+        let log = disks.of(node).log();
+        let place = (last.index.0 as usize).checked_sub(1);
+        let own = place.and_then(|place| log.get(place)).copied();
+        ensure(own.is_some_and(|own| own.term == last.term), Check::DurableAcknowledgement, || {
+            format!("n{node} says that it has all up to {last}, and its disk has {own:?} there")
+        })
     }
 
     /// All that a leader has of earlier terms is on its disk: it could not have
