@@ -47,6 +47,7 @@ mutants! {
     B23: "a follower commits entries of its own that the leader's request did not cover",
     B24a: "a request with entries that are known replaces them and drops all behind",
     B24b: "a request with entries that are known drops all behind them",
+    B26: "a probe is void when the log was compacted before its answer",
     B27: "the next entry to send may be one that was acknowledged",
     B28a: "entries that were truncated stay at hand in the core",
     B28b: "entries that were replaced stay in the batch for the disk",

@@ -216,8 +216,10 @@ impl Progress {
             ProgressState::Snapshot => self.next_index = base.index.next(),
             // The probe under way still counts: who lacks what it asks for lacks the base,
             // too. Else a log that is compacted faster than a peer answers would never let
-            // it have a snapshot (bugs.md B60).
-            ProgressState::Probe if self.is_probing => self.next_index = base.index.next(),
+            // it have a snapshot (bugs.md B26).
+            ProgressState::Probe if self.is_probing && !mutant!(B26) => {
+                self.next_index = base.index.next();
+            }
             ProgressState::Probe | ProgressState::Replicate => self.probe_from(base.index.next()),
         }
     }

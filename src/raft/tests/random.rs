@@ -402,14 +402,14 @@ fn a_seed_replays_the_same_walk() {
 #[test]
 fn random_walks_get_somewhere() {
     let (mut committed, mut elections, mut installed) = (0, 0, 0);
-    for seed in 0..20 {
+    for seed in 0..30 {
         let mut walk = Walk::new(seed, false);
         walk.run();
         committed += walk.cluster.oracle.committed();
         elections += walk.cluster.oracle.elections();
         installed += walk.cluster.installed;
     }
-    assert!(committed > 20 * 15, "{committed} entries in 20 walks");
-    assert!(elections > 20 * 3, "{elections} elections in 20 walks");
-    assert!(installed > 10, "{installed} snapshots installed in 20 walks");
+    assert!(committed > 30 * 15, "{committed} entries in 30 walks");
+    assert!(elections > 30 * 3, "{elections} elections in 30 walks");
+    assert!(installed > 10, "{installed} snapshots installed in 30 walks");
 }

@@ -244,7 +244,7 @@ fn a_peer_whose_next_entry_is_compacted_away_is_looked_at_anew() {
     assert_eq!(peer.progress.state(), ProgressState::Snapshot);
 }
 
-/// bugs.md B60: a log that is compacted faster than the peer answers.
+/// bugs.md B26: a log that is compacted faster than the peer answers.
 #[test]
 fn the_answer_to_a_probe_counts_though_its_place_is_compacted_away() {
     let mut peer = Peer::new(WIDE, &[1, 1, 1, 1, 2, 2, 2, 2], true);
