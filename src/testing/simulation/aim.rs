@@ -254,7 +254,11 @@ impl Aim {
         let settings = &self.world.plan.settings;
         let needed = 2 * settings.snapshot.entries_max + settings.log.keep_entries;
         let is_ahead = |sample: &Sample| sample.commit_index > leader.commit_index + needed;
-        let is_needed = self.leader_when(is_ahead).await.is_some();
+        // A few commands in each of the looks: patience for some times as many.
+        let mut is_needed = false;
+        for _ in 0..4 {
+            is_needed = is_needed || self.leader_when(is_ahead).await.is_some();
+        }
         machine.is_away.set(false);
         self.world.start(id);
         if !is_needed {
@@ -267,7 +271,7 @@ impl Aim {
             }
             sleep(Duration::from_millis(1)).await;
         }
-        self.pause(20).await;
+        self.pause(self.world.random(|rng| [2, 20, 300][rng.random_range(0..3)])).await;
         let Some(leader) = self.leader_above(0).await else { return false };
         self.break_off(leader.id, id);
         true
