@@ -216,6 +216,7 @@ pub async fn start(
         fatal: fatal.clone(),
     };
     let owner = (settings.cluster.clone(), id);
+    let origin = recovered.storage.origin();
     let (storage, persisted) = (recovered.storage, raft.clone().recipient());
     let snapshots = SnapshotActor::new(recovered.snapshots, recovered.files, owner, snapshot_ports);
     let (log, snapshots) = match &placement {
@@ -253,7 +254,7 @@ pub async fn start(
         let replicator_ctx = Context::<ReplicatorActor>::new();
         let replicator = replicator_ctx.address();
         let link = PeerLinkActor::new(
-            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id },
+            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, origin },
             (peer.hostname.clone(), peer.log_port),
             link_settings.clone(),
             Rc::clone(&network),
@@ -303,7 +304,8 @@ pub async fn start(
             log_reads: log.clone().recipient(),
             log_compact: log.clone().recipient(),
             log_reset: log.clone().recipient(),
-            snapshot: snapshots.recipient(),
+            snapshot: snapshots.clone().recipient(),
+            snapshot_queries: snapshots.recipient(),
             kv: kv.recipient(),
             peers: peer_ports,
             memory: memory.take(0),
@@ -320,6 +322,7 @@ pub async fn start(
             cluster: settings.cluster.clone(),
             id,
             peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
+            origin,
         },
         link_settings,
         PeerAcceptorPorts {

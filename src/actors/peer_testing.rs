@@ -195,7 +195,7 @@ impl Listener for FakeListener {
 }
 
 pub(super) fn hello(from: u64, to: u64) -> Hello {
-    Hello { cluster: "coracle".into(), from: NodeId(from), to: NodeId(to) }
+    Hello { cluster: "coracle".into(), from: NodeId(from), to: NodeId(to), origin: None }
 }
 
 pub(super) fn envelope(from: u64, to: u64, rpc: Rpc) -> Envelope {

@@ -51,11 +51,14 @@ use super::client_acceptor::SessionClosed;
 use super::connection::{ConnectedActor, Connection, Output, arm_read, arm_write};
 use super::memory::{Budget, Share};
 use super::raft::{ClientRequest, ClientRequests};
+use super::snapshot::{SnapshotAnswer, SnapshotQuery};
 use crate::kv;
 use crate::net::Stream;
-use crate::protocol::{ErrorReply, Limits, Parsed, Parser, Reply, Request, Sink, Status};
+use crate::protocol::{
+    ErrorReply, Limits, Parsed, Parser, Reply, Request, Sink, SnapshotRequest, Status,
+};
 use crate::raft::NodeStatus;
-use crate::types::NodeId;
+use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
 /// What all sessions of a node have in common.
 #[derive(Clone, Debug)]
@@ -220,6 +223,10 @@ pub enum ClientReply {
     Answer(kv::Answer),
     /// A scan was; the result holds memory.
     Scan(kv::Answer, Share),
+    /// A snapshot that reaches so far is being taken.
+    SnapshotBegun(LogIndex),
+    /// What a server has of snapshots.
+    Snapshot(SnapshotAnswer),
     /// One moment of this server.
     Status(NodeStatus),
     /// It was not, or may not have been, executed.
@@ -460,6 +467,11 @@ impl SessionActor {
                 };
                 self.batch.push((slot, ClientRequest::Read(query)));
             }
+            Request::Snapshot(request) => {
+                let (piece_bytes, request) = snapshot_request(request);
+                let slot = self.window.open_snapshot(piece_bytes);
+                self.batch.push((slot, request));
+            }
             Request::Ping => self.window.push_answered(Reply::Pong),
             Request::Help => self.window.push_answered(Reply::Help),
             Request::Status => self.intake = Intake::Barrier { sent: false },
@@ -561,6 +573,8 @@ impl SessionActor {
             }
             ClientReply::Outcome(outcome) => outcome_reply(outcome),
             ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => answer_reply(answer),
+            ClientReply::SnapshotBegun(index) => Reply::SnapshotBegun { index: index.0 },
+            ClientReply::Snapshot(answer) => snapshot_reply(answer),
             ClientReply::Status(status) => Reply::Status(Box::new(self.status(&status))),
             ClientReply::Refused(refusal) => Reply::Error(self.refusal(refusal)),
         };
@@ -620,6 +634,31 @@ fn answer_reply(answer: kv::Answer) -> Reply {
         kv::Answer::Value(value) => Reply::Value(value),
         kv::Answer::Meta(item) => Reply::Meta(item),
         kv::Answer::Scan { items, more } => Reply::Scan { items, more },
+    }
+}
+
+/// The size of its answer, and what RaftActor is asked.
+fn snapshot_request(request: SnapshotRequest) -> (usize, ClientRequest) {
+    match request {
+        SnapshotRequest::Begin => (0, ClientRequest::BeginSnapshot),
+        SnapshotRequest::Find { index } => {
+            (0, ClientRequest::Snapshot(SnapshotQuery::Find { index: LogIndex(index) }))
+        }
+        SnapshotRequest::Read { index, term, digest, offset, bytes_max } => {
+            let last = LogPosition { index: LogIndex(index), term: Term(term) };
+            let query = SnapshotQuery::Read { last, digest, offset, bytes_max };
+            (bytes_max, ClientRequest::Snapshot(query))
+        }
+    }
+}
+
+fn snapshot_reply(answer: SnapshotAnswer) -> Reply {
+    match answer {
+        SnapshotAnswer::NotFound => Reply::Error(ErrorReply::NotFound),
+        SnapshotAnswer::Piece(bytes) => Reply::Value(bytes),
+        SnapshotAnswer::Found(SnapshotId { last, bytes, digest }) => {
+            Reply::Snapshot { index: last.index.0, term: last.term.0, bytes, digest }
+        }
     }
 }
 

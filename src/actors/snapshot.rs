@@ -5,6 +5,7 @@
 //! | [`WriteSnapshot`] | KvActor | [`SnapshotWritten`] to RaftActor |
 //! | [`ReadSnapshot`] | ReplicatorActor | [`SnapshotRead`] |
 //! | [`ReceivePiece`] | RaftActor | [`PieceReceived`] or [`SnapshotReceived`] |
+//! | [`QuerySnapshots`] | RaftActor | [`SnapshotsQueried`] |
 //! | [`DropStore`] | KvActor | |
 //!
 //! It owns the [`Snapshots`] and runs on an arbiter of its own, because it blocks:
@@ -29,7 +30,7 @@ use crate::raft::{InstallSnapshot, SnapshotPoint};
 use crate::storage::{
     SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots, StorageError,
 };
-use crate::types::{LogPosition, NodeId, SnapshotId, Term};
+use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
 /// Where SnapshotActor sends.
 #[derive(Clone, Debug)]
@@ -58,10 +59,22 @@ pub struct SnapshotActor {
     files: Vec<SnapshotFile>,
     /// The one that was last read from.
     open: Option<(SnapshotId, SnapshotPieces)>,
+    /// The one that a client fetches.
+    fetched: Option<Fetched>,
     /// The one that is being received.
     part: Option<SnapshotPart>,
     /// The one that was received last: what still comes of it is superfluous.
     completed: Option<SnapshotId>,
+}
+
+/// A snapshot that a client fetches for a backup. It stays open, and so it can be read
+/// to its end even when two newer ones have taken its place: else the backup of a large
+/// store under load would never end.
+struct Fetched {
+    id: SnapshotId,
+    pieces: SnapshotPieces,
+    /// Since the last snapshot was written. Nobody waits for a client that has left.
+    was_used: bool,
 }
 
 /// Sent by KvActor: write this moment of the store. Answered by [`SnapshotWritten`].
@@ -112,6 +125,60 @@ pub struct SnapshotRead {
     pub piece: Option<(SnapshotId, Bytes)>,
     /// That of the request.
     pub offset: u64,
+}
+
+/// Sent by RaftActor: a client wants to know. Answered by [`SnapshotsQueried`].
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct QuerySnapshots {
+    /// Repeated in the answer.
+    pub ticket: u64,
+    /// What it wants to know.
+    pub query: SnapshotQuery,
+    /// Where the answer goes.
+    pub reply_to: Recipient<SnapshotsQueried>,
+}
+
+/// What a client that fetches a backup wants to know (docs/adr/0011).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotQuery {
+    /// The newest snapshot, if it reaches so far.
+    Find {
+        /// So far.
+        index: LogIndex,
+    },
+    /// Bytes of this one.
+    Read {
+        /// The last entry that is in it.
+        last: LogPosition,
+        /// Its digest.
+        digest: u128,
+        /// Where they begin.
+        offset: u64,
+        /// So many, unless the file ends.
+        bytes_max: usize,
+    },
+}
+
+/// To RaftActor: the answer to [`QuerySnapshots`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct SnapshotsQueried {
+    /// That of the request.
+    pub ticket: u64,
+    /// What it is.
+    pub answer: SnapshotAnswer,
+}
+
+/// What is told of snapshots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotAnswer {
+    /// There is none, or not any more.
+    NotFound,
+    /// It is this one.
+    Found(SnapshotId),
+    /// The bytes; none at the file's end.
+    Piece(Bytes),
 }
 
 /// Sent by RaftActor: a piece that its leader has sent. Answered by
@@ -216,6 +283,7 @@ impl SnapshotActor {
             ports,
             files,
             open: None,
+            fetched: None,
             part: None,
             completed: None,
         }
@@ -250,6 +318,8 @@ impl Handler<WriteSnapshot> for SnapshotActor {
                 began.elapsed().as_secs_f64()
             );
         }
+        let is_abandoned = |fetched: &mut Fetched| !std::mem::take(&mut fetched.was_used);
+        drop(self.fetched.take_if(is_abandoned));
         if self.snapshots.is_some() {
             self.ports.written.do_send(SnapshotWritten { last, is_durable: written.is_some() });
         }
@@ -271,6 +341,22 @@ impl Handler<ReadSnapshot> for SnapshotActor {
             }
         };
         reply_to.do_send(SnapshotRead { ticket, piece, offset });
+    }
+}
+
+impl Handler<QuerySnapshots> for SnapshotActor {
+    type Result = ();
+
+    fn handle(&mut self, message: QuerySnapshots, _ctx: &mut Context<Self>) {
+        let QuerySnapshots { ticket, query, reply_to } = message;
+        let answer = match query {
+            SnapshotQuery::Find { index } => self.find(index).map(SnapshotAnswer::Found),
+            SnapshotQuery::Read { last, digest, offset, bytes_max } => self
+                .fetch(last, digest, offset, bytes_max)
+                .map(|bytes| SnapshotAnswer::Piece(Bytes::from(bytes))),
+        };
+        let answer = answer.unwrap_or(SnapshotAnswer::NotFound);
+        reply_to.do_send(SnapshotsQueried { ticket, answer });
     }
 }
 
@@ -324,6 +410,55 @@ impl SnapshotActor {
         self.files.sort_unstable_by_key(|file| std::cmp::Reverse(file.head.last.index));
         self.files.truncate(Snapshots::KEPT);
         self.open = None;
+    }
+
+    /// The newest snapshot, if it reaches `index`; it is held open from here on.
+    fn find(&mut self, index: LogIndex) -> Option<SnapshotId> {
+        let file = self.files.first().filter(|file| file.head.last.index >= index)?.clone();
+        let id = file.id();
+        if self.fetched.as_ref().is_none_or(|fetched| fetched.id != id) {
+            self.open_to_fetch(&file)?;
+        }
+        Some(id)
+    }
+
+    fn open_to_fetch(&mut self, file: &SnapshotFile) -> Option<()> {
+        let opened = self.attempt(|_, snapshots| match snapshots.pieces(file) {
+            Err(error @ StorageError::Damaged { .. }) => Ok(Err(error)),
+            pieces => Ok(Ok(pieces?)),
+        })?;
+        let pieces = opened.map_err(|damage| self.lose(file.head.last, &damage)).ok()?;
+        self.fetched = Some(Fetched { id: file.id(), pieces, was_used: true });
+        Some(())
+    }
+
+    /// Exactly so many bytes, unless the file ends: so who fetches knows where the next
+    /// piece begins before this one is there. `None` when the snapshot is gone, or
+    /// of no use any more.
+    fn fetch(
+        &mut self,
+        last: LogPosition,
+        digest: u128,
+        offset: u64,
+        bytes_max: usize,
+    ) -> Option<Vec<u8>> {
+        let is_wanted = |id: SnapshotId| (id.last, id.digest) == (last, digest);
+        if self.fetched.as_ref().is_none_or(|fetched| !is_wanted(fetched.id)) {
+            let file = self.files.iter().find(|file| is_wanted(file.id()))?.clone();
+            self.open_to_fetch(&file)?;
+        }
+        let mut fetched = self.fetched.take()?;
+        let read =
+            self.attempt(|_, _| match read_exactly(&mut fetched.pieces, offset, bytes_max) {
+                Err(error @ StorageError::Damaged { .. }) => Ok(Err(error)),
+                bytes => Ok(Ok(bytes?)),
+            })?;
+        let bytes = read.map_err(|damage| self.lose(last, &damage)).ok()?;
+        // Behind its end there is nothing more to come for.
+        if !bytes.is_empty() {
+            self.fetched = Some(Fetched { was_used: true, ..fetched });
+        }
+        Some(bytes)
     }
 
     /// `None` when the file is of no use any more.
@@ -434,6 +569,23 @@ impl SnapshotActor {
             }
         }
     }
+}
+
+fn read_exactly(
+    pieces: &mut SnapshotPieces,
+    offset: u64,
+    bytes_max: usize,
+) -> Result<Vec<u8>, StorageError> {
+    let mut bytes = Vec::new();
+    while bytes.len() < bytes_max {
+        let piece = pieces.piece(offset + bytes.len() as u64, bytes_max - bytes.len())?;
+        if piece.is_empty() {
+            break;
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    bytes.truncate(bytes_max);
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -110,6 +110,11 @@ impl Store {
         self.records.next_deadline_ms()
     }
 
+    /// How many clients are remembered for their retries.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
     /// A hash of all keys and clients, equal on all nodes at equal
     /// [`Store::last_applied`]. It is kept up to date, not computed here.
     pub fn digest(&self) -> u64 {
@@ -190,11 +195,6 @@ impl Store {
     pub(super) fn recomputed(&self) -> (u64, u64) {
         let (bytes, digest) = self.records.recomputed();
         (bytes, digest.wrapping_add(self.clients.recomputed_digest()))
-    }
-
-    /// How many clients are remembered.
-    pub(super) fn clients(&self) -> usize {
-        self.clients.len()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{ErrorReply, Limits, Request};
+use super::{ErrorReply, Limits, Request, SnapshotRequest};
 use crate::kv::{Once, Operation, Query};
 
 /// The longest client name of `once`, in bytes.
@@ -12,6 +12,8 @@ const CLIENT_BYTES_MAX: usize = 64;
 const EXPTIME_MAX: u64 = 3_153_600_000;
 /// The most keys that one `scan` may ask for.
 const SCAN_LIMIT_MAX: u64 = 10_000;
+/// The longest piece of a snapshot.
+const PIECE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A well-formed line.
 #[derive(Debug)]
@@ -84,6 +86,8 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
         Request::Read(Query::GetMeta { key: fields.key(limits)? })
     } else if is(word, "scan") {
         scan(&mut fields, limits)?
+    } else if is(word, "snapshot") {
+        Request::Snapshot(snapshot(&mut fields)?)
     } else if is(word, "ping") {
         Request::Ping
     } else if is(word, "status") {
@@ -189,6 +193,32 @@ fn scan<'a>(
     Ok(Request::Read(Query::Scan { prefix, limit, after }))
 }
 
+fn snapshot<'a>(
+    fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
+) -> Result<SnapshotRequest, ErrorReply> {
+    let word = fields.field("begin, find or read is missing behind snapshot")?;
+    if is(word, "begin") {
+        return Ok(SnapshotRequest::Begin);
+    }
+    if is(word, "find") {
+        return Ok(SnapshotRequest::Find { index: fields.number("<index> is not a number")? });
+    }
+    if !is(word, "read") {
+        return cmd_err("behind snapshot stands begin, find or read");
+    }
+    let index = fields.number("<index> is not a number")?;
+    let term = fields.number("<term> is not a number")?;
+    let digest = fields.digest()?;
+    let offset = fields.number("<offset> is not a number")?;
+    let bytes_max = fields.number("<numbytes> is not a number")?;
+    match usize::try_from(bytes_max) {
+        Ok(bytes_max) if (1..=PIECE_BYTES_MAX).contains(&(bytes_max as u64)) => {
+            Ok(SnapshotRequest::Read { index, term, digest, offset, bytes_max })
+        }
+        _ => cmd_err("<numbytes> is 1 to 1048576"),
+    }
+}
+
 /// What is left of a line, field by field.
 struct Fields<'a, I: Iterator<Item = &'a [u8]>>(I);
 
@@ -224,6 +254,16 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
 
     fn number(&mut self, fault: &'static str) -> Result<u64, ErrorReply> {
         self.0.next().and_then(number).ok_or(ErrorReply::CmdErr(fault.into()))
+    }
+
+    fn digest(&mut self) -> Result<u128, ErrorReply> {
+        let digits = self
+            .0
+            .next()
+            .filter(|digits| digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit));
+        digits
+            .and_then(|digits| u128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
+            .ok_or(ErrorReply::CmdErr("<digest> is not 32 hexadecimal digits".into()))
     }
 
     /// The end of a write: `noreply`, or nothing.

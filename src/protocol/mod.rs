@@ -46,6 +46,8 @@ pub enum Request {
     },
     /// `get`, `getm`, `scan`.
     Read(kv::Query),
+    /// `snapshot ...`, for backups.
+    Snapshot(SnapshotRequest),
     /// `ping`.
     Ping,
     /// `status`.
@@ -54,4 +56,29 @@ pub enum Request {
     Help,
     /// `quit`.
     Quit,
+}
+
+/// The commands that fetch a backup (docs/adr/0011).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotRequest {
+    /// `snapshot begin`.
+    Begin,
+    /// `snapshot find`.
+    Find {
+        /// The snapshot shall reach so far.
+        index: u64,
+    },
+    /// `snapshot read`.
+    Read {
+        /// The last entry that is in it.
+        index: u64,
+        /// That entry's term.
+        term: u64,
+        /// The file's digest.
+        digest: u128,
+        /// Where the piece begins.
+        offset: u64,
+        /// How long it is at most; bounded.
+        bytes_max: usize,
+    },
 }

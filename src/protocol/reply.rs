@@ -37,6 +37,22 @@ pub enum Reply {
         /// Whether there are further keys.
         more: bool,
     },
+    /// `snapshot begin`: a snapshot will reach so far.
+    SnapshotBegun {
+        /// The entry.
+        index: u64,
+    },
+    /// `snapshot find`. (`snapshot read` is answered by a [`Reply::Value`].)
+    Snapshot {
+        /// The last entry that is in it.
+        index: u64,
+        /// That entry's term.
+        term: u64,
+        /// The size of its file.
+        bytes: u64,
+        /// The digest of its file.
+        digest: u128,
+    },
     /// `ping`.
     Pong,
     /// `status`.
@@ -163,6 +179,9 @@ get <key>: the value\r
 getm <key>: the value with its version and the seconds it has left\r
 scan <prefix> <limit> [after <key>]: keys and values in byte order; * is every key\r
 once <client> <seq> <write>: execute a write exactly once, however often it is sent\r
+snapshot begin: have a snapshot taken, for a backup; then snapshot find <index>\r
+snapshot find <index>: the newest snapshot here that reaches that entry\r
+snapshot read <index> <term> <digest> <offset> <numbytes>: a piece of its file\r
 ping: is the server there?\r
 status: the server's state\r
 help: this text\r
@@ -208,6 +227,10 @@ impl Reply {
                     block(sink, value);
                 }
                 sink.put_slice(if more { b"MORE\r\n" } else { b"END\r\n" });
+            }
+            Reply::SnapshotBegun { index } => line(sink, format_args!("OK {index}")),
+            Reply::Snapshot { index, term, bytes, digest } => {
+                line(sink, format_args!("SNAPSHOT {index} {term} {bytes} {digest:032x}"));
             }
             Reply::Pong => sink.put_slice(b"PONG\r\n"),
             Reply::Status(status) => status.print(sink),

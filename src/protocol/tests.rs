@@ -78,6 +78,49 @@ fn scan(prefix: &'static str, limit: u64, after: Option<&'static str>) -> Reques
     Request::Read(Query::Scan { prefix: bytes(prefix), limit, after: after.map(bytes) })
 }
 
+/// docs/adr/0011.
+#[test]
+fn the_commands_of_backups() {
+    let limits = Limits { line_bytes_max: 100, ..LIMITS };
+    let parse = |line: &str| parse_pieces(limits, [format!("{line}\r\nping\r\n").as_bytes()]);
+    let digest = "000102030405060708090a0b0c0d0eFf";
+    let read = SnapshotRequest::Read {
+        index: 7,
+        term: 2,
+        digest: 0x0001_0203_0405_0607_0809_0a0b_0c0d_0eff,
+        offset: 9,
+        bytes_max: 1 << 20,
+    };
+    for (line, request) in [
+        ("snapshot begin", SnapshotRequest::Begin),
+        ("Snapshot  FIND 7", SnapshotRequest::Find { index: 7 }),
+        (&format!("snapshot read 7 2 {digest} 9 1048576"), read),
+    ] {
+        let parsed = parse(line);
+        let request = Request::Snapshot(request);
+        assert_eq!(parsed, [Parsed::Request(request), Parsed::Request(Request::Ping)]);
+    }
+    for wrong in [
+        "snapshot",
+        "snapshot take",
+        "snapshot begin 1",
+        "snapshot find",
+        "snapshot find -1",
+        "snapshot find 1 2",
+        &format!("snapshot read 7 2 {digest} 9"),
+        &format!("snapshot read 7 2 {digest} 9 0"),
+        &format!("snapshot read 7 2 {digest} 9 1048577"),
+        &format!("snapshot read 7 2 {digest} 9 1 1"),
+        &format!("snapshot read 7 2 {}g 9 1", &digest[1..]),
+        &format!("snapshot read 7 2 +{} 9 1", &digest[1..]),
+        &format!("snapshot read 7 2 {} 9 1", &digest[1..]),
+    ] {
+        let parsed = parse(wrong);
+        assert!(is_cmd_err(&parsed[0]), "{wrong}: {parsed:?}");
+        assert_eq!(parsed[1..], [Parsed::Request(Request::Ping)], "{wrong}");
+    }
+}
+
 #[test]
 fn every_command_is_parsed() {
     let delete = |key| Operation::Delete { key: bytes(key) };

@@ -296,6 +296,7 @@ impl Raft {
     pub fn tick(&mut self) {
         self.persistence.tick();
         self.tick_newcomer();
+        self.tick_snapshots();
         if matches!(self.role, RoleState::Leader(_)) {
             self.tick_leader();
         } else {

@@ -43,6 +43,8 @@ pub(super) struct Snapshots {
     is_compacting: bool,
     /// One was damaged: another one is due, whatever has come since.
     is_lost: bool,
+    /// Somebody wants one at or behind this entry (docs/adr/0011); 0 for nobody.
+    wanted_index: LogIndex,
     /// There was no room for the last attempt, up to here: enough must come first.
     failed_index: LogIndex,
     /// The weight of what was handed over since the last one was taken.
@@ -66,6 +68,11 @@ impl Snapshots {
     pub(super) fn older(&self) -> LogIndex {
         self.older
     }
+
+    /// What is wanted is not there; that being taken now may yet turn out to be it.
+    fn is_wanted(&self) -> bool {
+        self.wanted_index > self.newest.index
+    }
 }
 
 impl Raft {
@@ -82,7 +89,8 @@ impl Raft {
         let entries_since = self.handed_over_index.0 - since.0;
         let is_due = entries_since >= self.settings.snapshot_entries_max
             || self.snapshots.bytes_since >= self.settings.snapshot_bytes_max
-            || self.snapshots.is_lost;
+            || self.snapshots.is_lost
+            || self.snapshots.is_wanted();
         // The one after the next removes the older of the two. A peer that is being
         // sent that one would have to begin again, and again (bugs.md B60).
         let is_older_needed =
@@ -107,6 +115,19 @@ impl Raft {
         }
     }
 
+    /// There shall be a snapshot at or behind `index`, an applied entry, whatever has
+    /// come since the last one: for a backup (docs/adr/0011). It is begun at the next
+    /// tick, or as soon as one can be.
+    pub fn want_snapshot(&mut self, index: LogIndex) {
+        self.snapshots.wanted_index = self.snapshots.wanted_index.max(index);
+    }
+
+    pub(super) fn tick_snapshots(&mut self) {
+        if self.snapshots.is_wanted() {
+            self.maybe_take_snapshot();
+        }
+    }
+
     /// The snapshot that an [`Effect::TakeSnapshot`] asked for is durable.
     ///
     /// # Panics
@@ -123,7 +144,7 @@ impl Raft {
     }
 
     /// There was no room for it. The next attempt is made when as much has come again
-    /// as makes a snapshot due.
+    /// as makes a snapshot due; who wanted one has to ask again.
     ///
     /// # Panics
     /// When none was asked for.
@@ -131,6 +152,7 @@ impl Raft {
         assert!(self.snapshots.is_taking, "no snapshot was asked for");
         self.snapshots.is_taking = false;
         self.snapshots.failed_index = last.index;
+        self.snapshots.wanted_index = LogIndex(0);
     }
 
     /// One of the snapshots has rotted and is gone. The log still goes on from the

@@ -121,6 +121,26 @@ pub enum StorageError {
         /// That server's cluster.
         cluster: String,
     },
+    /// Something is there already where a backup should be restored to.
+    #[error(
+        "{} is not empty: a backup is restored into a new directory; if nobody needs what is in          this one (an interrupted restore leaves such a directory), remove it",
+        path.display()
+    )]
+    NotEmpty {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// A backup should be restored into the cluster that it was taken from.
+    #[error(
+        "{} was taken from a cluster of the name {cluster:?}, too: give the new one another name          (`cluster` in its servers.toml), so that no server of the old one can join it",
+        path.display()
+    )]
+    SameCluster {
+        /// The backup.
+        path: PathBuf,
+        /// The name.
+        cluster: String,
+    },
     /// Another process holds the directory.
     #[error("{} is locked by another process: stop that server first", path.display())]
     Locked {

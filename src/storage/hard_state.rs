@@ -102,6 +102,18 @@ impl Copy {
         lost: LogPosition { term: Term(0), index: LogIndex(0) },
     };
 
+    /// That of a server that begins with a snapshot up to `base` (docs/adr/0011). It is
+    /// no newcomer: a person says that its cluster begins here.
+    pub fn restored(base: LogPosition) -> Copy {
+        let start = LogStart { base, ..LogStart::FIRST };
+        Copy {
+            hard_state: HardState { current_term: base.term, voted_for: None, is_newcomer: false },
+            start,
+            seal: Seal::at_begin_of(start),
+            ..Copy::FIRST
+        }
+    }
+
     pub fn encode(&self) -> [u8; COPY_BYTES] {
         let mut bytes = [0; COPY_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
@@ -188,8 +200,8 @@ pub(super) fn hard_state_path(dir: &Path) -> PathBuf {
 }
 
 /// Makes the file of a new server, durably.
-pub(super) fn create(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    let copy = Copy::FIRST.encode();
+pub(super) fn create(disk: &dyn Disk, dir: &Path, copy: &Copy) -> Result<(), StorageError> {
+    let copy = copy.encode();
     install(disk, &hard_state_path(dir), &[copy, copy].concat())
 }
 

@@ -34,6 +34,7 @@ mod recovery;
 #[cfg(any(test, feature = "testing"))]
 mod remains;
 mod repair;
+mod restore;
 mod segment;
 mod snapshot;
 #[cfg(test)]
@@ -44,7 +45,11 @@ pub use dump::{VerifyReport, dump, verify};
 pub use error::StorageError;
 #[cfg(any(test, feature = "testing"))]
 pub use remains::{Place, RecordPlace, Remains};
-pub use snapshot::{SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots};
+pub use restore::restore;
+pub use snapshot::{
+    SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots,
+    read_snapshot,
+};
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
 use catalog::Catalog;
@@ -96,6 +101,7 @@ pub struct Storage {
     disk: Box<dyn Disk>,
     dir: PathBuf,
     node_id: NodeId,
+    origin: Option<u128>,
     segment_bytes: u64,
     hard_state: HardStateFile,
     catalog: Catalog,
@@ -165,11 +171,12 @@ impl Storage {
         options: StorageOptions,
     ) -> Result<(Storage, Recovered), StorageError> {
         let StorageOptions { cluster, node_id, segment_bytes, can_repair } = options;
-        let owner = Identity { cluster, node_id };
+        let owner = Identity { cluster, node_id, origin: None };
         let log_dir = log_dir(dir);
         disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
         let lock = take_lock(&*disk, dir)?;
-        if identity::check(&*disk, dir, Some(&owner))?.is_none() {
+        let identified = identity::check(&*disk, dir, Some(&owner))?;
+        if identified.is_none() {
             initialise(&*disk, dir, &owner)?;
         }
         let scanned = scan_or_repair(&*disk, dir, node_id, can_repair)?;
@@ -191,6 +198,7 @@ impl Storage {
             disk,
             dir,
             node_id,
+            origin: identified.and_then(|(_, origin)| origin),
             segment_bytes,
             hard_state,
             catalog,
@@ -199,6 +207,12 @@ impl Storage {
             _lock: lock,
         };
         Ok((storage, recovered))
+    }
+
+    /// The digest of the snapshot that the directory was restored from, if it was
+    /// (docs/adr/0011).
+    pub fn origin(&self) -> Option<u128> {
+        self.origin
     }
 
     /// The position that the log begins behind; 0@0 until it was compacted.
@@ -447,7 +461,13 @@ fn initialise(disk: &dyn Disk, dir: &Path, owner: &Identity) -> Result<(), Stora
         prev: LogPosition::default(),
     };
     segment::create_segment(disk, dir, &header)?;
-    hard_state::create(disk, dir)?;
+    hard_state::create(disk, dir, &hard_state::Copy::FIRST)?;
+    sync_ancestors(disk, dir)?;
+    identity::create(disk, dir, owner)
+}
+
+/// Makes it durable that the directory is there.
+fn sync_ancestors(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
     for ancestor in dir.ancestors().skip(1).filter(|_| !mutant!(B63b)) {
         match disk.sync_dir(ancestor) {
             // What we may not even open is not where we have made anything.
@@ -455,7 +475,7 @@ fn initialise(disk: &dyn Disk, dir: &Path, owner: &Identity) -> Result<(), Stora
             synced => synced.during("sync the directory", ancestor)?,
         }
     }
-    identity::create(disk, dir, owner)
+    Ok(())
 }
 
 /// Without an identity there may be what an earlier [`initialise`] had made when

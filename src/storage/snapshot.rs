@@ -27,7 +27,8 @@ use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, Term};
 pub use part::SnapshotPart;
 pub use pieces::SnapshotPieces;
 
-const FORMAT_VERSION: u32 = 1;
+/// The version of the format of snapshot files.
+pub const SNAPSHOT_FORMAT_VERSION: u32 = 1;
 const FRAME_HEADER_BYTES: usize = 12;
 const HEAD: [u8; 4] = *b"head";
 const BODY: [u8; 4] = *b"body";
@@ -121,15 +122,36 @@ impl Snapshots {
     pub fn write(
         &self,
         head: &SnapshotHead,
-        bodies: impl Iterator<Item = Vec<u8>>,
+        mut bodies: impl Iterator<Item = Vec<u8>>,
+    ) -> Result<SnapshotFile, StorageError> {
+        self.write_with(head, |writer| bodies.try_for_each(|body| writer.frame(BODY, &body)))
+    }
+
+    /// Writes the snapshot in the file `source`, which belongs to nobody, as one of
+    /// `cluster`, which has no members yet (docs/adr/0011).
+    pub(super) fn adopt(&self, source: &Path, cluster: &str) -> Result<SnapshotFile, StorageError> {
+        let found = read_snapshot(&*self.disk, source, |_| Ok::<(), StorageError>(()))?;
+        let (cluster, membership) = (cluster.to_owned(), None);
+        let head = SnapshotHead { cluster, membership, ..found.head.clone() };
+        self.write_with(&head, |writer| {
+            let copied = read_snapshot(&*self.disk, source, |body| writer.frame(BODY, body))?;
+            if copied.id() != found.id() {
+                return Err(damaged(source, 0, "it changed while it was read"));
+            }
+            Ok(())
+        })
+    }
+
+    fn write_with(
+        &self,
+        head: &SnapshotHead,
+        add_bodies: impl FnOnce(&mut Writer) -> Result<(), StorageError>,
     ) -> Result<SnapshotFile, StorageError> {
         let path = self.path(head.last);
         let unfinished = self.dir.join(format!("{}{UNFINISHED}", name(head.last)));
         let mut writer = Writer::create(&*self.disk, unfinished.clone())?;
         writer.frame(HEAD, &encode_head(head))?;
-        for body in bodies {
-            writer.frame(BODY, &body)?;
-        }
+        add_bodies(&mut writer)?;
         let (bytes, digest) = writer.finish()?;
         self.disk.rename(&unfinished, &path).during("rename to", &path)?;
         self.sync_dir()?;
@@ -148,7 +170,7 @@ impl Snapshots {
         last: LogPosition,
         take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<SnapshotFile, E> {
-        read_file(&*self.disk, &self.path(last), take)
+        read_snapshot(&*self.disk, &self.path(last), take)
     }
 
     /// Checks that a snapshot is of this cluster.
@@ -235,7 +257,7 @@ pub(super) fn position(file_name: &str) -> Option<LogPosition> {
 }
 
 fn encode_head(head: &SnapshotHead) -> Vec<u8> {
-    let mut body = FORMAT_VERSION.to_le_bytes().to_vec();
+    let mut body = SNAPSHOT_FORMAT_VERSION.to_le_bytes().to_vec();
     rmp_serde::encode::write(&mut body, head)
         .expect("numbers and text always encode to MessagePack in memory");
     body
@@ -246,9 +268,9 @@ fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
         return Err("its head is too short".into());
     };
     let version = u32::from_le_bytes(*version);
-    if version != FORMAT_VERSION {
+    if version != SNAPSHOT_FORMAT_VERSION {
         return Err(format!(
-            "the snapshot has format version {version}, this server knows {FORMAT_VERSION}"
+            "the snapshot has format version {version}, this server knows {SNAPSHOT_FORMAT_VERSION}"
         ));
     }
     rmp_serde::from_slice(head).map_err(|error| format!("its head does not decode: {error}"))
@@ -313,7 +335,11 @@ impl Writer {
     }
 }
 
-fn read_file<E: From<StorageError>>(
+/// Reads a file as [`Snapshots::read`] does, wherever it is.
+///
+/// # Errors
+/// Likewise.
+pub fn read_snapshot<E: From<StorageError>>(
     disk: &dyn Disk,
     path: &Path,
     mut take: impl FnMut(&[u8]) -> Result<(), E>,

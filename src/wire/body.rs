@@ -70,8 +70,13 @@ impl Body<'_> {
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Frame::Hello(hello) => {
-                (kind::HELLO, MAGIC, &hello.cluster, hello.from, hello.to).serialize(serializer)
+            Frame::Hello(Hello { cluster, from, to, origin: None }) => {
+                (kind::HELLO, MAGIC, cluster, from, to).serialize(serializer)
+            }
+            Frame::Hello(Hello { cluster, from, to, origin: Some(origin) }) => {
+                let origin = origin.to_be_bytes();
+                (kind::HELLO, MAGIC, cluster, from, to, serde_bytes::Bytes::new(&origin))
+                    .serialize(serializer)
             }
             Frame::Refused { reason } => (kind::REFUSED, reason).serialize(serializer),
             Frame::Rpc(envelope) => serialize_envelope(envelope, serializer),
@@ -222,6 +227,7 @@ fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error>
         cluster: next(array, "cluster")?,
         from: next(array, "from")?,
         to: next(array, "to")?,
+        origin: array.next_element()?.map(digest).transpose()?,
     }))
 }
 
@@ -279,14 +285,17 @@ fn visit_install_snapshot<'de, A: SeqAccess<'de>>(
     let request_seq = next(array, "request_seq")?;
     let last = visit_position(array)?;
     let bytes = next(array, "snapshot bytes")?;
-    let digest: &[u8] = next(array, "digest")?;
-    let digest = digest
-        .try_into()
-        .map_err(|_| de::Error::invalid_length(digest.len(), &"a digest of 16 bytes"))?;
-    let snapshot = SnapshotId { last, bytes, digest: u128::from_be_bytes(digest) };
+    let snapshot = SnapshotId { last, bytes, digest: digest(next(array, "digest")?)? };
     let offset = next(array, "offset")?;
     let piece: &[u8] = next(array, "bytes")?;
     Ok(InstallSnapshot { request_seq, snapshot, offset, bytes: Bytes::copy_from_slice(piece) })
+}
+
+fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| de::Error::invalid_length(bytes.len(), &"a digest of 16 bytes"))?;
+    Ok(u128::from_be_bytes(bytes))
 }
 
 fn visit_append_result<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<AppendResult, A::Error> {

@@ -77,12 +77,15 @@ fn samples() -> Vec<(&'static str, Frame)> {
         entry(6, 3, Payload::Command(Bytes::from_static(b"\x01\xff"))),
         entry(7, 3, Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() })),
     ];
-    let hello = Hello { cluster: "coracle".into(), from: NodeId(1), to: NodeId(2) };
+    let (from, to) = (NodeId(1), NodeId(2));
+    let hello = Hello { cluster: "coracle".into(), from, to, origin: None };
+    let restored = Hello { origin: Some(0x1122), ..hello.clone() };
     let success = AppendResult::Success { match_index: LogIndex(6) };
     let conflict =
         |conflict_term| AppendResult::Conflict { conflict_index: LogIndex(5), conflict_term };
     vec![
         ("hello", Frame::Hello(hello)),
+        ("hello_restored", Frame::Hello(restored)),
         ("refused", Frame::Refused { reason: "no".into() }),
         ("heartbeat", append(3, position(4, 2), vec![])),
         ("append_entries", append(3, position(4, 2), entries)),
@@ -122,6 +125,11 @@ fn samples() -> Vec<(&'static str, Frame)> {
 /// new version.
 const GOLDEN: &[(&str, &str, &str)] = &[
     ("hello", "000000140103d4e4c6", "9501a7636f7261636c65a7636f7261636c650102"),
+    (
+        "hello_restored",
+        "00000026017b8fde14",
+        "9601a7636f7261636c65a7636f7261636c650102c41000000000000000000000000000001122",
+    ),
     ("refused", "00000005018155fcad", "9202a26e6f"),
     ("heartbeat", "0000000d01f8509b59", "9a1001020307040204cd012c90"),
     (
@@ -287,7 +295,7 @@ fn a_count_of_four_billion_entries_is_an_error_and_not_an_allocation() {
 fn frames_of_or_to_no_node_are_errors() {
     for (from, to) in [(0, 1), (1, 0)] {
         let (from, to) = (NodeId(from), NodeId(to));
-        let hello = Frame::Hello(Hello { cluster: "c".into(), from, to });
+        let hello = Frame::Hello(Hello { cluster: "c".into(), from, to, origin: None });
         let rpc = Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true });
         let vote = Frame::Rpc(Envelope { from, to, term: Term(1), rpc });
         for frame in [hello, vote] {
@@ -440,8 +448,9 @@ fn any_frame() -> impl Strategy<Value = Frame> {
         any_rpc(term).prop_map(move |rpc| Frame::Rpc(Envelope { from, to, term: Term(term), rpc }))
     });
     prop_oneof![
-        1 => (any_node(), any_node(), ".*")
-            .prop_map(|(from, to, cluster)| Frame::Hello(Hello { cluster, from, to })),
+        1 => (any_node(), any_node(), ".*", any::<Option<u128>>()).prop_map(
+            |(from, to, cluster, origin)| Frame::Hello(Hello { cluster, from, to, origin })
+        ),
         1 => ".*".prop_map(|reason| Frame::Refused { reason }),
         6 => rpc,
     ]

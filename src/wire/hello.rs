@@ -18,13 +18,16 @@ pub struct Hello {
     pub from: NodeId,
     /// The node that the sender expects at the other end.
     pub to: NodeId,
+    /// The digest of the snapshot that the sender's data directory was restored from, if
+    /// it was (docs/adr/0011).
+    pub origin: Option<u128>,
 }
 
 impl Hello {
     /// The hello that the other end answers with.
     #[must_use]
     pub fn answer(&self) -> Hello {
-        Hello { cluster: self.cluster.clone(), from: self.to, to: self.from }
+        Hello { from: self.to, to: self.from, ..self.clone() }
     }
 }
 
@@ -37,6 +40,8 @@ pub struct LocalNode {
     pub id: NodeId,
     /// The other nodes of the cluster.
     pub peers: BTreeSet<NodeId>,
+    /// As in [`Hello`].
+    pub origin: Option<u128>,
 }
 
 impl LocalNode {
@@ -58,7 +63,14 @@ impl LocalNode {
         if !self.peers.contains(&hello.from) {
             return Err(HelloError::Sender { ours: self.id, theirs: hello.from });
         }
-        Ok(hello.answer())
+        // Each takes what comes before its log for what the other has before its own. One
+        // that was not restored has begun empty, and has it from a leader.
+        match (self.origin, hello.origin) {
+            (Some(ours), Some(theirs)) if ours != theirs => {
+                Err(HelloError::Origin { ours, theirs })
+            }
+            _ => Ok(hello.answer()),
+        }
     }
 }
 
@@ -87,6 +99,17 @@ pub enum HelloError {
         /// Whom the dialler expects.
         wanted: NodeId,
     },
+    /// The two were restored from different backups.
+    #[error(
+        "this server was restored from a backup that became snapshot {ours:032x}, the dialling \
+         one from one that became {theirs:032x}: restore all servers from the same file"
+    )]
+    Origin {
+        /// The acceptor's.
+        ours: u128,
+        /// The dialler's.
+        theirs: u128,
+    },
     /// The dialler is no peer.
     #[error("node {theirs} is not one of the other servers in the servers.toml of node {ours}")]
     Sender {
@@ -102,7 +125,7 @@ mod tests {
     use super::*;
 
     fn hello(cluster: &str, from: u64, to: u64) -> Hello {
-        Hello { cluster: cluster.into(), from: NodeId(from), to: NodeId(to) }
+        Hello { cluster: cluster.into(), from: NodeId(from), to: NodeId(to), origin: None }
     }
 
     #[test]
@@ -111,6 +134,7 @@ mod tests {
             cluster: "coracle".into(),
             id: NodeId(1),
             peers: [NodeId(2), NodeId(3)].into(),
+            origin: None,
         };
         assert_eq!(local.answer(&hello("coracle", 2, 1)), Ok(hello("coracle", 1, 2)));
         assert_eq!(
@@ -126,6 +150,23 @@ mod tests {
                 local.answer(&hello("coracle", stranger, 1)),
                 Err(HelloError::Sender { ours: NodeId(1), theirs: NodeId(stranger) })
             );
+        }
+    }
+
+    #[test]
+    fn servers_restored_from_different_backups_refuse_each_other() {
+        let of = |origin| LocalNode {
+            cluster: "coracle".into(),
+            id: NodeId(1),
+            peers: [NodeId(2)].into(),
+            origin,
+        };
+        let from = |origin| Hello { origin, ..hello("coracle", 2, 1) };
+        let refused = of(Some(7)).answer(&from(Some(8)));
+        assert_eq!(refused, Err(HelloError::Origin { ours: 7, theirs: 8 }));
+        for (ours, theirs) in [(Some(7), Some(7)), (None, Some(7)), (Some(7), None)] {
+            let answer = of(ours).answer(&from(theirs));
+            assert_eq!(answer.map(|answer| (answer.from, answer.to)), Ok((NodeId(1), NodeId(2))));
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::actors::SessionId;
 use crate::actors::memory::Share;
 use crate::actors::peer_link::SendRpc;
 use crate::actors::session::ClientReplies;
+use crate::actors::snapshot::SnapshotQuery;
 use crate::kv;
 use crate::raft::{Envelope, ReplicationReport};
 use crate::types::{LogIndex, NodeId, Term};
@@ -35,6 +36,10 @@ pub enum ClientRequest {
     Write(Bytes),
     /// A linearizable read.
     Read(kv::Query),
+    /// Have a snapshot taken that holds all that was acknowledged before.
+    BeginSnapshot,
+    /// What this node has of snapshots.
+    Snapshot(SnapshotQuery),
     /// One moment of this node.
     Status,
 }

@@ -16,6 +16,7 @@
 //! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
 //! | `LogCompacted` | LogActor | `CompactLog`, `ResetLog` | LogActor |
 //! | `SnapshotWritten`, `SnapshotReceived` ... | SnapshotActor | `ReceivePiece` | SnapshotActor |
+//! | `SnapshotsQueried` | SnapshotActor | `QuerySnapshots` | SnapshotActor |
 //! | [`Applied`] | KvActor | | |
 //!
 //! It owns the core and the waiting clients (`waiting`). It runs on the main
@@ -23,6 +24,7 @@
 //! its effects carried out after: that is the batch. If the disk, the store or a
 //! replicator is gone the process is ending; nobody waits for their answer.
 
+mod backup;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -49,12 +51,13 @@ use super::replicator::{Lead, Replicate, StepDown};
 use super::replies::Replies;
 use super::session::{ClientReply, Refusal};
 use super::snapshot::{
-    PieceReceived, ReceivePiece, SnapshotLost, SnapshotReceived, SnapshotWritten,
+    PieceReceived, QuerySnapshots, ReceivePiece, SnapshotLost, SnapshotReceived, SnapshotWritten,
 };
 use crate::clock::Clock;
 use crate::kv::{Query, Store};
 use crate::raft::{Effect, Envelope, NotLeader, Raft, ReadToken, Role};
 use crate::types::{Entry, LogIndex, NodeId, Payload};
+use backup::Backup;
 use waiting::{Proposal, Waiting};
 
 /// Where RaftActor sends.
@@ -69,6 +72,8 @@ pub struct RaftPorts {
     pub log_reset: Recipient<ResetLog>,
     /// SnapshotActor: what the leader sends of its snapshot.
     pub snapshot: Recipient<ReceivePiece>,
+    /// SnapshotActor: what clients want to know of snapshots.
+    pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor.
     pub kv: Recipient<Apply>,
     /// Each peer.
@@ -114,6 +119,7 @@ pub struct RaftActor {
     settings: RaftActorSettings,
     clock: Arc<dyn Clock>,
     waiting: Waiting,
+    backup: Backup,
     /// The newest connection that each peer has opened to us.
     attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
     ticks: u64,
@@ -143,6 +149,7 @@ impl RaftActor {
             settings,
             clock,
             waiting: Waiting::default(),
+            backup: Backup::default(),
             attached: BTreeMap::new(),
             ticks: 0,
             next_deadline_ms: None,
@@ -182,6 +189,8 @@ impl Handler<ClientRequests> for RaftActor {
             let accepted = match request {
                 ClientRequest::Write(bytes) => self.propose(bytes, &waiter),
                 ClientRequest::Read(query) => self.read(query, &waiter),
+                ClientRequest::BeginSnapshot => self.begin_snapshot(&waiter),
+                ClientRequest::Snapshot(query) => self.query_snapshots(query, &waiter, ctx),
                 ClientRequest::Status => {
                     let task = ApplyTask::Status { status: self.raft.status(), waiter };
                     self.ports.kv.do_send(Apply { tasks: vec![task] });
@@ -208,6 +217,7 @@ impl Handler<Tick> for RaftActor {
         self.raft.tick();
         self.maybe_expire();
         self.waiting.time_out(self.ticks).send();
+        self.backup.time_out(self.ticks).send();
         self.flush_soon(ctx);
     }
 }
@@ -518,19 +528,27 @@ impl RaftActor {
         if let Some((query, waiter)) = self.waiting.take_read(token) {
             let now_ms = self.clock.wall_ms();
             tasks.push(ApplyTask::Read { query, read_index, now_ms, waiter });
+        } else if let Some(waiter) = self.backup.take_begin(token) {
+            self.raft.want_snapshot(read_index);
+            reply(waiter, ClientReply::SnapshotBegun(read_index));
         }
     }
 
     fn fail_read(&mut self, token: ReadToken) {
-        if let Some((_, waiter)) = self.waiting.take_read(token) {
+        let waiter = self.waiting.take_read(token).map(|(_, waiter)| waiter);
+        if let Some(waiter) = waiter.or_else(|| self.backup.take_begin(token)) {
             let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
-            let mut replies = Replies::default();
-            replies.add(waiter, ClientReply::Refused(refusal));
             if !mutant!(B81a) {
-                replies.send();
+                reply(waiter, ClientReply::Refused(refusal));
             }
         }
     }
+}
+
+fn reply(waiter: Waiter, reply: ClientReply) {
+    let mut replies = Replies::default();
+    replies.add(waiter, reply);
+    replies.send();
 }
 
 fn not_leader(error: NotLeader) -> Refusal {

@@ -1,5 +1,7 @@
 //! RaftActor alone, every neighbour a probe.
 
+mod backup;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +41,7 @@ struct Fixture {
     compacts: Inbox<CompactLog>,
     resets: Inbox<ResetLog>,
     pieces: Inbox<ReceivePiece>,
+    queries: Inbox<QuerySnapshots>,
     kv: Inbox<Apply>,
     links: BTreeMap<NodeId, Inbox<SendRpc>>,
     leads: BTreeMap<NodeId, Inbox<Lead>>,
@@ -78,6 +81,7 @@ impl Fixture {
         let (log_compact, compacts) = probe();
         let (log_reset, resets) = probe();
         let (snapshot, pieces) = probe();
+        let (snapshot_queries, queries) = probe();
         let (kv, kv_inbox) = probe();
         let mut peers = BTreeMap::new();
         let (mut links, mut leads) = (BTreeMap::new(), BTreeMap::new());
@@ -103,6 +107,7 @@ impl Fixture {
                 log_compact,
                 log_reset,
                 snapshot,
+                snapshot_queries,
                 kv,
                 peers,
                 memory: memory.take(0),
@@ -124,6 +129,7 @@ impl Fixture {
             compacts,
             resets,
             pieces,
+            queries,
             kv: kv_inbox,
             links,
             leads,

@@ -115,6 +115,11 @@ impl Window {
         self.push(Slot { bytes, kept_bytes, is_read: false, noreply: false, reply: None })
     }
 
+    /// A `snapshot read` of so many bytes goes out, or another of its kind.
+    pub(super) fn open_snapshot(&mut self, piece_bytes: usize) -> u64 {
+        self.open_write(piece_bytes, false)
+    }
+
     /// A `status` goes out.
     pub(super) fn open_status(&mut self) -> u64 {
         self.open_write(0, false)

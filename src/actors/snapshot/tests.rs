@@ -89,6 +89,34 @@ impl Fixture {
         self.read(None, 0, 0).await.map(|(id, _)| id)
     }
 
+    async fn query(&self, query: SnapshotQuery) -> SnapshotAnswer {
+        let (reply_to, inbox) = probe();
+        self.actor.do_send(QuerySnapshots { ticket: 8, query, reply_to });
+        settle().await;
+        let mut answers = inbox.drain();
+        assert_eq!(answers.len(), 1, "every query is answered, once");
+        let SnapshotsQueried { ticket, answer } = answers.remove(0);
+        assert_eq!(ticket, 8);
+        answer
+    }
+
+    async fn find(&self, index: u64) -> Option<SnapshotId> {
+        match self.query(SnapshotQuery::Find { index: LogIndex(index) }).await {
+            SnapshotAnswer::Found(id) => Some(id),
+            SnapshotAnswer::NotFound => None,
+            answer => panic!("{answer:?} answers no find"),
+        }
+    }
+
+    async fn fetch(&self, id: SnapshotId, offset: u64, bytes_max: usize) -> Option<Bytes> {
+        let (last, digest) = (id.last, id.digest);
+        match self.query(SnapshotQuery::Read { last, digest, offset, bytes_max }).await {
+            SnapshotAnswer::Piece(bytes) => Some(bytes),
+            SnapshotAnswer::NotFound => None,
+            answer => panic!("{answer:?} answers no read"),
+        }
+    }
+
     async fn receive(&self, snapshot: SnapshotId, offset: u64, bytes: Bytes) {
         let piece = InstallSnapshot { request_seq: offset, snapshot, offset, bytes };
         self.actor.do_send(ReceivePiece { from: NodeId(2), term: Term(1), piece });
@@ -221,4 +249,69 @@ async fn any_other_error_of_the_disk_ends_it() {
     assert_eq!(f.failed.drain().len(), 1);
     f.write(200).await;
     assert!(f.written.drain().is_empty() && f.failed.drain().is_empty());
+}
+
+// For backups (docs/adr/0011).
+
+#[actix::test]
+async fn a_backup_is_the_newest_that_reaches_far_enough_in_pieces_as_long_as_asked_for() {
+    let f = start();
+    assert_eq!(f.find(1).await, None);
+    f.write(600).await;
+    let id = f.find(600).await.unwrap();
+    assert_eq!((Some(id), f.find(601).await), (f.newest().await, None));
+    let whole = f.disk.contents(&f.paths()[0]);
+    assert!(id.bytes == whole.len() as u64 && whole.len() > 3 * 100_000, "several frames");
+    let mut fetched = Vec::new();
+    for offset in (0..id.bytes).step_by(100_000) {
+        let piece = f.fetch(id, offset, 100_000).await.unwrap();
+        assert_eq!(piece.len() as u64, 100_000.min(id.bytes - offset));
+        fetched.extend_from_slice(&piece);
+    }
+    assert!(fetched == whole);
+    for offset in [id.bytes, u64::MAX] {
+        assert_eq!(f.fetch(id, offset, 100).await, Some(Bytes::new()), "behind the end");
+    }
+    for other in [SnapshotId { digest: 1, ..id }, SnapshotId { last: at(599), ..id }] {
+        assert_eq!(f.fetch(other, 0, 100).await, None);
+    }
+}
+
+#[actix::test]
+async fn a_backup_goes_on_when_newer_snapshots_have_taken_its_place() {
+    let f = start();
+    f.write(600).await;
+    let id = f.find(600).await.unwrap();
+    let whole = f.disk.contents(&f.paths()[0]);
+    let mut fetched = Vec::new();
+    for (entries, offset) in (601..).zip((0..id.bytes).step_by(100_000)) {
+        f.write(entries).await;
+        fetched.extend_from_slice(&f.fetch(id, offset, 100_000).await.unwrap());
+    }
+    assert!(fetched == whole && f.paths().len() == 2);
+    assert_eq!(f.fetch(id, id.bytes, 1).await, Some(Bytes::new()));
+    assert_eq!(f.fetch(id, 0, 1).await, None, "its end was read");
+}
+
+#[actix::test]
+async fn a_backup_that_was_abandoned_holds_nothing_for_long() {
+    let f = start();
+    f.write(10).await;
+    let id = f.find(1).await.unwrap();
+    for entries in 11..=13 {
+        f.write(entries).await;
+    }
+    assert_eq!(f.fetch(id, 0, 1).await, None);
+}
+
+#[actix::test]
+async fn a_backup_that_rots_is_removed_and_told() {
+    let f = start();
+    f.write(100).await;
+    let id = f.find(1).await.unwrap();
+    f.disk.flip_bit(&f.paths()[0], id.bytes / 2, 3);
+    assert_eq!(f.fetch(id, id.bytes / 2, 100).await, None);
+    assert_eq!(f.lost.drain(), [SnapshotLost { last: at(100) }]);
+    assert!(f.failed.drain().is_empty());
+    assert_eq!(f.find(1).await, None);
 }

@@ -305,6 +305,55 @@ fn a_snapshot_is_taken_every_so_many_bytes() {
     assert_eq!(solo.take(), 10);
 }
 
+/// For a backup (docs/adr/0011).
+#[test]
+fn a_snapshot_that_is_wanted_is_taken_at_once_and_only_once() {
+    let mut solo = Solo::saving(u64::MAX, 0);
+    solo.propose(3);
+    solo.tick(1);
+    assert_eq!(solo.asked(), [], "nobody wants one");
+    solo.raft.want_snapshot(i(4));
+    solo.tick(1);
+    assert_eq!(solo.take(), 5, "at what is applied, which is behind what is wanted");
+    solo.raft.want_snapshot(i(5));
+    solo.propose(3);
+    solo.tick(3);
+    assert_eq!(solo.asked(), [], "that one serves");
+    solo.raft.want_snapshot(i(6));
+    solo.tick(1);
+    assert_eq!(solo.take(), 8);
+}
+
+#[test]
+fn a_snapshot_that_is_being_taken_and_is_too_old_is_followed_by_another() {
+    let mut solo = Solo::saving(4, 0);
+    solo.propose(2);
+    assert_eq!(solo.asked()[0].last, at(4, 1));
+    solo.propose(1);
+    solo.raft.want_snapshot(i(5));
+    solo.tick(3);
+    assert_eq!(solo.asked(), [], "one at a time");
+    solo.raft.on_snapshot_taken(at(4, 1));
+    solo.tick(1);
+    assert_eq!(solo.take(), 5);
+}
+
+/// A full disk is not hammered.
+#[test]
+fn a_snapshot_that_is_wanted_and_finds_no_room_is_wanted_no_more() {
+    let mut solo = Solo::saving(u64::MAX, 0);
+    solo.propose(1);
+    solo.raft.want_snapshot(i(3));
+    solo.tick(1);
+    assert_eq!(solo.asked().len(), 1);
+    solo.raft.on_snapshot_failed(at(3, 1));
+    solo.tick(5);
+    assert_eq!(solo.asked(), []);
+    solo.raft.want_snapshot(i(3));
+    solo.tick(1);
+    assert_eq!(solo.take(), 3, "whoever asks again gets another try");
+}
+
 /// Node 2 tells in term 4 that entry 2 is committed. Without that term, a leader of term
 /// 3 could still replace it after a crash; a snapshot would not know of that.
 #[test]
@@ -389,6 +438,9 @@ fn no_snapshot_removes_the_one_that_a_peer_is_being_sent() {
     solo.raft.on_compacted(LogPosition { term, index: i(first) });
     commit(&mut solo);
     assert_eq!(solo.asked(), [], "it would remove the first");
+    solo.raft.want_snapshot(solo.raft.status().commit_index);
+    solo.tick(1);
+    assert_eq!(solo.asked(), [], "and not for a backup either");
     send(&mut solo, None);
     commit(&mut solo);
     solo.take();

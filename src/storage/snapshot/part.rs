@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use super::super::disk::{DiskFile, OpenMode};
 use super::super::error::{IoContext, StorageError, damaged};
-use super::{SnapshotFile, Snapshots, name, read_file};
+use super::{SnapshotFile, Snapshots, name, read_snapshot};
 use crate::types::SnapshotId;
 
 /// What files that are being received end in.
@@ -88,7 +88,7 @@ impl Snapshots {
         if !mutant!(B57b) {
             part.file.sync_data().during("sync", &part.path)?;
         }
-        let read = read_file(&*self.disk, &part.path, |_| Ok::<_, StorageError>(()));
+        let read = read_snapshot(&*self.disk, &part.path, |_| Ok::<_, StorageError>(()));
         let found = read.and_then(|found| {
             let is_offered = found.digest == part.id.digest && found.head.last == part.id.last;
             (is_offered || mutant!(B56) || mutant!(B57))

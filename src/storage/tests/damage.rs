@@ -45,7 +45,7 @@ fn any_flipped_bit_of_a_sealed_log_is_refused_or_harmless() {
         for bit in (0..bytes * 8).step_by(step) {
             disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
             if let Ok(scanned) = identity::check(&disk, dir(), None)
-                .and_then(|node| recovery::scan(&disk, dir(), node.unwrap()))
+                .and_then(|found| recovery::scan(&disk, dir(), found.unwrap().0))
             {
                 assert_eq!(scanned.summary, whole.log, "bit {bit} of {}", path.display());
                 assert_eq!(scanned.loaded.newest.hard_state, whole.hard_state);

@@ -1,0 +1,67 @@
+//! A new data directory out of a backup (docs/adr/0011): the first of a server whose
+//! cluster begins with a store that is not empty.
+//!
+//! The snapshot is made first and the identity last. A crash in between leaves a
+//! directory that no server takes for a restored one: without the snapshot it is an
+//! empty one, without the identity it is refused.
+
+use std::io;
+use std::path::Path;
+
+use super::disk::Disk;
+use super::error::{IoContext, StorageError};
+use super::identity::{self, Identity};
+use super::segment::{self, SegmentHeader, log_dir};
+use super::snapshot::{SnapshotFile, Snapshots, read_snapshot};
+use super::{hard_state, sync_ancestors, take_lock};
+use crate::types::NodeId;
+
+/// Makes the data directory `dir` of server `node_id` of a new cluster that begins with
+/// the snapshot in the file `source`. Returns the snapshot as it is then: equal
+/// for all servers that are restored from equal files.
+///
+/// # Errors
+/// When the file is damaged or of a cluster of the same name, when the directory is not
+/// empty, and when the disk does not let it.
+pub fn restore(
+    disk: &dyn Disk,
+    source: &Path,
+    dir: &Path,
+    (cluster, node_id): (&str, NodeId),
+) -> Result<SnapshotFile, StorageError> {
+    let found = read_snapshot(disk, source, |_| Ok::<(), StorageError>(()))?;
+    if found.head.cluster == cluster {
+        let (path, cluster) = (source.to_owned(), cluster.to_owned());
+        return Err(StorageError::SameCluster { path, cluster });
+    }
+    refuse_content(disk, dir, &[])?;
+    let log_dir = log_dir(dir);
+    disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
+    let _lock = take_lock(disk, dir)?;
+    // Once more, for somebody else may have been faster.
+    refuse_content(disk, dir, &["lock", "log"])?;
+    let snapshots = Snapshots::open(disk.another_handle(), dir)?;
+    let restored = snapshots.adopt(source, cluster)?;
+    let base = restored.head.last;
+    let header = SegmentHeader { number: 1, salt: disk.salt(), node_id, prev: base };
+    segment::create_segment(disk, dir, &header)?;
+    hard_state::create(disk, dir, &hard_state::Copy::restored(base))?;
+    sync_ancestors(disk, dir)?;
+    let (cluster, origin) = (cluster.to_owned(), Some(restored.digest));
+    identity::create(disk, dir, &Identity { cluster, node_id, origin })?;
+    Ok(restored)
+}
+
+fn refuse_content(disk: &dyn Disk, dir: &Path, own: &[&str]) -> Result<(), StorageError> {
+    let names = match disk.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        names => names.during("list", dir)?,
+    };
+    match names.iter().all(|name| own.contains(&name.as_str())) {
+        true => Ok(()),
+        false => Err(StorageError::NotEmpty { path: dir.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

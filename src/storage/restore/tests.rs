@@ -1,0 +1,158 @@
+use super::*;
+use crate::storage::{Recovered, SnapshotHead, Storage, StorageOptions};
+use crate::testing::{Crash, SimDisk};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, Membership, Payload, Term};
+
+const BASE: LogPosition = LogPosition { term: Term(4), index: LogIndex(90) };
+
+fn source() -> &'static Path {
+    Path::new("data/1/snapshot/00000000000000000090-4.snapshot")
+}
+
+fn dir() -> &'static Path {
+    Path::new("new/2")
+}
+
+/// With a backup in it, and the directory that all new ones are made in.
+fn disk() -> SimDisk {
+    let disk = SimDisk::new();
+    for dir in ["data/1", "new"].map(Path::new) {
+        disk.create_dir_all(dir).unwrap();
+        disk.sync_dir(dir).unwrap();
+        disk.sync_dir(dir.parent().unwrap()).unwrap();
+    }
+    disk.sync_dir(Path::new("")).unwrap();
+    let snapshots = Snapshots::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    let voters = [1, 2, 3].map(NodeId).into();
+    let head = SnapshotHead {
+        cluster: "old".into(),
+        last: BASE,
+        stamp_ms: 77,
+        membership: Some((LogIndex(2), Membership { voters })),
+    };
+    snapshots.write(&head, bodies().into_iter()).unwrap();
+    disk
+}
+
+fn bodies() -> Vec<Vec<u8>> {
+    vec![vec![7; 700], Vec::new(), b"a last one".to_vec()]
+}
+
+fn restored(disk: &SimDisk, cluster: &str) -> Result<SnapshotFile, StorageError> {
+    restore(disk, source(), dir(), (cluster, NodeId(2)))
+}
+
+fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+    let options = StorageOptions {
+        cluster: "new".into(),
+        node_id: NodeId(2),
+        segment_bytes: 1 << 16,
+        can_repair: true,
+    };
+    Storage::open(Box::new(disk.clone()), dir(), options)
+}
+
+/// It is what a restored directory has to be, and its log goes on.
+#[track_caller]
+fn check(disk: &SimDisk, origin: Option<u128>) {
+    let (mut storage, recovered) = open(disk).unwrap();
+    assert_eq!((storage.base(), storage.last()), (BASE, BASE));
+    assert!(storage.origin().is_some() && origin.is_none_or(|_| storage.origin() == origin));
+    let hard_state = HardState { current_term: Term(4), voted_for: None, is_newcomer: false };
+    assert_eq!(recovered.hard_state, hard_state);
+    assert_eq!(recovered.notes, Vec::<String>::new());
+    let snapshots = Snapshots::open(Box::new(disk.clone()), dir()).unwrap();
+    let mut found = Vec::new();
+    let file = snapshots.read(BASE, |body| {
+        found.push(body.to_vec());
+        Ok::<_, StorageError>(())
+    });
+    let head = file.unwrap().head;
+    assert_eq!((head.cluster.as_str(), head.membership), ("new", None));
+    assert_eq!((head.last, head.stamp_ms), (BASE, 77));
+    assert_eq!(found, bodies());
+    storage.save_hard_state(HardState { current_term: Term(5), ..hard_state }).unwrap();
+    let index = LogIndex(91);
+    let entry = Entry { index, term: Term(5), stamp_ms: 78, payload: Payload::Noop };
+    storage.append(&[entry]).unwrap();
+    storage.sync().unwrap();
+    drop(storage);
+    disk.crash(Crash::LoseUnsynced);
+    assert_eq!(open(disk).unwrap().0.last().index, index);
+}
+
+#[test]
+fn a_restored_directory_begins_behind_the_backup_under_its_own_name() {
+    let disk = disk();
+    let file = restored(&disk, "new").unwrap();
+    disk.crash(Crash::LoseUnsynced);
+    check(&disk, Some(file.digest));
+}
+
+#[test]
+fn the_same_backup_gives_every_server_the_same_origin() {
+    let (one, other) = (disk(), disk());
+    let first = restored(&one, "new").unwrap();
+    let second = restore(&other, source(), Path::new("new/3"), ("new", NodeId(3))).unwrap();
+    assert_eq!(first, second);
+    assert_ne!(restored(&disk(), "newer").unwrap().digest, first.digest);
+}
+
+/// Without the snapshot a directory is an empty one, without the identity it is refused;
+/// never is it taken for a restored one when something is missing.
+#[test]
+fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
+    let whole = disk();
+    let before = whole.operations();
+    restored(&whole, "new").unwrap();
+    let all = whole.operations() - before;
+    let crashes = [Crash::LoseUnsynced, Crash::KeepUnsynced];
+    for (operations, crash) in (0..=all).flat_map(|at| crashes.map(|crash| (at, crash))) {
+        let disk = disk();
+        disk.cut_power_after(operations);
+        assert_eq!(restored(&disk, "new").is_ok(), operations == all, "after {operations}");
+        disk.crash(crash);
+        match open(&disk) {
+            Ok((storage, recovered)) if storage.base() == LogPosition::default() => {
+                assert!(recovered.hard_state.is_newcomer && storage.origin().is_none());
+            }
+            Ok((storage, _)) => {
+                drop(storage);
+                check(&disk, None);
+            }
+            Err(StorageError::FileMissing { .. }) => {}
+            Err(error) => panic!("after {operations} operations: {error}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_there_already_is_not_touched() {
+    let disk = disk();
+    restored(&disk, "new").unwrap();
+    let before: Vec<_> = disk.paths().iter().map(|path| disk.contents(path)).collect();
+    let error = restored(&disk, "new").unwrap_err();
+    assert!(error.to_string().starts_with("new/2 is not empty: "), "{error}");
+    assert!(before.iter().eq(&disk.paths().iter().map(|p| disk.contents(p)).collect::<Vec<_>>()));
+}
+
+#[test]
+fn a_cluster_of_the_same_name_gets_nothing() {
+    let disk = disk();
+    let paths = disk.paths();
+    let error = restored(&disk, "old").unwrap_err();
+    assert!(error.to_string().contains("give the new one another name"), "{error}");
+    assert_eq!(disk.paths(), paths);
+}
+
+#[test]
+fn a_damaged_backup_makes_no_directory() {
+    for offset in 0..disk().contents(source()).len() as u64 {
+        let disk = disk();
+        let paths = disk.paths();
+        disk.flip_bit(source(), offset, (offset % 8) as u32);
+        let error = restored(&disk, "new").unwrap_err();
+        assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
+        assert_eq!(disk.paths(), paths);
+    }
+}
