@@ -195,7 +195,8 @@ fn print_version(version: u64) -> Result<(), Failure> {
     print(format!("{version}\n").as_bytes())
 }
 
-fn failure(error: Error) -> Failure {
+/// How the command line puts a client's error.
+pub fn failure(error: Error) -> Failure {
     match error {
         Error::NotFound | Error::VersionMismatch { .. } | Error::Exists { .. } | Error::Full => {
             Failure::No(error.to_string())

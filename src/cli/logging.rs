@@ -24,7 +24,7 @@ pub fn init(id: NodeId, level: Option<LevelFilter>) {
 }
 
 /// A time of day in UTC, as in RFC 3339.
-fn utc(unix_seconds: u64, millis: u32) -> String {
+pub fn utc(unix_seconds: u64, millis: u32) -> String {
     let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
     // Years that begin in March put the leap day last: a month's first day is then a linear
     // function of the month, within an era of 400 years (Hinnant, "chrono-compatible low-level

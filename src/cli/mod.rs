@@ -9,6 +9,8 @@ mod bench;
 mod data;
 mod log;
 mod logging;
+mod progress;
+mod snapshot;
 mod status;
 
 use std::fmt::Display;
@@ -36,6 +38,9 @@ enum Command {
     Data(data::DataCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
+    /// Back up a cluster, look into a backup, and begin a new cluster with it
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
     /// Load the cluster, and measure throughput and latency
     Bench(bench::BenchCommand),
     /// Look into the log of a server that is down
@@ -130,6 +135,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Data(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Snapshot(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Log(command) => command.run(),
             Command::Config(file) => print_servers(&file.load()?),

@@ -1,6 +1,6 @@
 //! Commands as bytes. Nothing that could break out of its field gets in.
 
-use super::Error;
+use super::{Error, SnapshotName};
 
 /// The bytes of one command, ready to be sent, as often as it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,20 @@ impl Command {
             fields.extend([b"after".as_slice(), key_field(after)?]);
         }
         Ok(read(&fields))
+    }
+
+    pub(super) fn snapshot_begin() -> Command {
+        read(&[b"snapshot", b"begin"])
+    }
+
+    pub(super) fn snapshot_find(index: u64) -> Command {
+        read(&[b"snapshot", b"find", number(index).as_bytes()])
+    }
+
+    pub(super) fn snapshot_read(name: &SnapshotName, offset: u64, bytes: u64) -> Command {
+        let SnapshotName { last_included_index, last_included_term, digest, .. } = name;
+        let place = format!("{last_included_index} {last_included_term} {digest:032x} {offset}");
+        read(&[b"snapshot", b"read", place.as_bytes(), number(bytes).as_bytes()])
     }
 
     pub(super) fn status() -> Command {

@@ -32,6 +32,7 @@
 mod command;
 mod error;
 mod reply;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reply::{ErrorReply, Expect, ReadError, Reply};
 pub use reply::{Item, Page, Status};
+pub use snapshot::{SnapshotDownload, SnapshotName};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};

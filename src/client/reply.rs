@@ -5,6 +5,8 @@ use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
+use super::SnapshotName;
+
 /// The longest line of a reply, in bytes: it holds any key and any message.
 const LINE_BYTES_MAX: u64 = 128 * 1024;
 /// The largest value that the protocol can carry, in bytes.
@@ -68,6 +70,7 @@ pub(super) enum Expect {
     Value,
     Item,
     Page { limit: u64 },
+    Snapshot,
     Status,
 }
 
@@ -79,6 +82,7 @@ pub(super) enum Reply {
     Value(Vec<u8>),
     Item(Item),
     Page(Page),
+    Snapshot(SnapshotName),
     Status(Status),
     Error(ErrorReply),
 }
@@ -167,9 +171,27 @@ where
             let header = header.ok_or_else(|| malformed(&line))?;
             Ok(Reply::Item(read_item(reader, Vec::new(), header).await?))
         }
+        Expect::Snapshot => {
+            snapshot_name(&line).map(Reply::Snapshot).ok_or_else(|| malformed(&line))
+        }
         Expect::Page { limit } => read_page(reader, line, limit).await.map(Reply::Page),
         Expect::Status => read_status(reader, line).await.map(Reply::Status),
     }
+}
+
+fn snapshot_name(line: &[u8]) -> Option<SnapshotName> {
+    let fields = fields(line);
+    let [b"SNAPSHOT", numbers @ .., digest] = fields.as_slice() else { return None };
+    let [index, term, bytes] = numbers else { return None };
+    if digest.len() != 32 || !digest.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    Some(SnapshotName {
+        last_included_index: number(index)?,
+        last_included_term: number(term)?,
+        bytes: number(bytes)?,
+        digest: u128::from_str_radix(std::str::from_utf8(digest).ok()?, 16).ok()?,
+    })
 }
 
 async fn read_page<R>(reader: &mut R, first: Vec<u8>, limit: u64) -> Result<Page, ReadError>

@@ -1,0 +1,361 @@
+//! `snapshot save`, `inspect` and `restore`: backups (docs/operations.md, docs/adr/0011).
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use coracle::actors::snapshot::LoadError;
+use coracle::client::{Client, DEADLINE_MAX, Options, SnapshotName};
+use coracle::config::{Overrides, Settings};
+use coracle::kv::{Answer, Query, Store, StoreLoader};
+use coracle::storage::{
+    self, Disk, RealDisk, SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotHead, StorageError,
+    read_snapshot,
+};
+use coracle::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
+
+use super::{ConfigFile, Failure, block_on, data, logging, print, progress, usage};
+
+/// One reply of a server that is writing a snapshot may take its request_timeout_ms.
+const TRY_TIMEOUT: Duration = Duration::from_secs(15);
+/// Before a server is asked again that could not send its snapshot to the end.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Keys that are looked up at a time.
+const PAGE_KEYS: u64 = 10_000;
+
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Fetch a consistent cut of the running cluster into a file: a backup
+    Save(Save),
+    /// Read a backup from its first byte to its last, and print what it is
+    Inspect(Inspect),
+    /// Make the data directories of a new cluster's servers out of a backup
+    Restore(Restore),
+}
+
+#[derive(Args, Debug)]
+pub struct Save {
+    /// The file to make
+    file: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    servers: ConfigFile,
+    /// How long to try
+    #[arg(long, value_name = "MS", default_value_t = 600_000)]
+    timeout_ms: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// The backup
+    file: PathBuf,
+    /// One line of JSON, for programs
+    #[arg(long)]
+    json: bool,
+    /// Print its keys instead, those that begin with PREFIX, in byte order: a line "key version
+    /// seconds size", seconds being what it had left (0: never expires)
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, default_missing_value = "",
+          conflicts_with = "json")]
+    keys: Option<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub struct Restore {
+    /// The backup
+    file: PathBuf,
+    /// The new cluster's servers.toml: another name as `cluster` than the backup's
+    #[command(flatten)]
+    servers: ConfigFile,
+    /// Which of its servers; may be given more than once
+    #[arg(long, required_unless_present = "all", conflicts_with = "all")]
+    id: Vec<u64>,
+    /// All of its servers
+    #[arg(long)]
+    all: bool,
+    /// As in `coracle serve`
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl SnapshotCommand {
+    /// Does what was asked for.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            SnapshotCommand::Save(save) => save.run(),
+            SnapshotCommand::Inspect(inspect) => inspect.run(),
+            SnapshotCommand::Restore(restore) => restore.run(),
+        }
+    }
+}
+
+impl Save {
+    fn run(self) -> Result<(), Failure> {
+        let settings = self.servers.load()?;
+        if !self.force && self.file.symlink_metadata().is_ok() {
+            let file = self.file.display();
+            return Err(usage(format!("{file} is there already: --force replaces it")));
+        }
+        let mut unfinished = self.file.clone().into_os_string();
+        unfinished.push(".new");
+        let unfinished = PathBuf::from(unfinished);
+        let saved = self.save(&settings, &unfinished);
+        if saved.is_err() {
+            // It may not be there; and what is wrong is told already.
+            let _ = fs::remove_file(&unfinished);
+        }
+        saved
+    }
+
+    fn save(&self, settings: &Settings, unfinished: &Path) -> Result<(), Failure> {
+        let began = Instant::now();
+        let name = block_on(self.fetch(settings, unfinished))??;
+        let backup = Backup::read(unfinished)?;
+        if backup.file.id() != id_of(name) {
+            let path = unfinished.display();
+            return Err(Failure::No(format!("{path} is another snapshot than was fetched")));
+        }
+        let (disk, directory) = (RealDisk, self.file.parent().unwrap_or(Path::new("")));
+        disk.rename(unfinished, &self.file)
+            .and_then(|()| disk.sync_dir(directory))
+            .map_err(|error| cannot("rename", unfinished, &error))?;
+        print(
+            format!(
+                "last_included_index={} last_included_term={} keys={} bytes={} digest={:032x} \
+                 seconds={:.3}\n",
+                name.last_included_index,
+                name.last_included_term,
+                backup.store.keys(),
+                name.bytes,
+                name.digest,
+                began.elapsed().as_secs_f64()
+            )
+            .as_bytes(),
+        )
+    }
+
+    /// Begins again when the server is lost, or has the snapshot no longer.
+    async fn fetch(&self, settings: &Settings, path: &Path) -> Result<SnapshotName, Failure> {
+        let until = Instant::now() + Duration::from_millis(self.timeout_ms);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match fetch_once(settings, path, left.min(DEADLINE_MAX)).await {
+                Err(Failure::Unavailable(_)) if Instant::now() + PAUSE < until => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                fetched => return fetched,
+            }
+        }
+    }
+}
+
+async fn fetch_once(
+    settings: &Settings,
+    path: &Path,
+    deadline: Duration,
+) -> Result<SnapshotName, Failure> {
+    let servers = settings.servers.values().map(|server| server.client_address());
+    let options = Options { deadline, try_timeout: TRY_TIMEOUT };
+    let mut client = Client::connect(servers, options).await.map_err(data::failure)?;
+    let waiting = progress::spinner("waiting for the leader's snapshot".into());
+    let begun = client.begin_snapshot().await;
+    waiting.finish_and_clear();
+    let mut download = begun.map_err(data::failure)?;
+    let bar = progress::bar(download.name().bytes, "fetching");
+    let written = |error: io::Error| cannot("write", path, &error);
+    let mut file = File::create(path).map_err(written)?;
+    while let Some(piece) = download.next_piece().await.map_err(data::failure)? {
+        file.write_all(&piece).map_err(written)?;
+        bar.inc(piece.len() as u64);
+    }
+    file.sync_all().map_err(written)?;
+    bar.finish_and_clear();
+    Ok(download.name())
+}
+
+impl Inspect {
+    fn run(self) -> Result<(), Failure> {
+        let backup = Backup::read(&self.file)?;
+        match self.keys {
+            Some(prefix) => backup.print_keys(prefix.as_bytes()),
+            None if self.json => print(backup.json().as_bytes()),
+            None => print(backup.text().as_bytes()),
+        }
+    }
+}
+
+impl Restore {
+    fn run(self) -> Result<(), Failure> {
+        let overrides = Overrides { data_dir: self.data_dir.clone(), ..Overrides::default() };
+        let settings = Settings::load(&self.servers.config, &overrides)?;
+        let ids: Vec<NodeId> = match self.all {
+            true => settings.servers.keys().copied().collect(),
+            false => self.id.iter().copied().map(NodeId).collect(),
+        };
+        for id in &ids {
+            settings.server(*id)?;
+        }
+        Backup::read(&self.file)?;
+        for id in ids {
+            let data_dir = &settings.server(id)?.data_dir;
+            let waiting = progress::spinner(format!("restoring server {id}"));
+            let owner = (settings.cluster.as_str(), id);
+            let restored = storage::restore(&RealDisk, &self.file, data_dir, owner);
+            waiting.finish_and_clear();
+            let file = restored.map_err(|error| no(&self.file, error.into()))?;
+            print(restored_line(id, data_dir, &file).as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn restored_line(id: NodeId, data_dir: &Path, file: &SnapshotFile) -> String {
+    let LogPosition { index, term } = file.head.last;
+    let (data_dir, digest) = (data_dir.display(), file.digest);
+    format!(
+        "restored server={id} data_dir={data_dir} last_included_index={index} \
+         last_included_term={term} origin={digest:032x}\n"
+    )
+}
+
+/// A name, a value, and whether that is text and no number.
+type Fact = (&'static str, String, bool);
+
+/// A snapshot that was read from its first to its last byte.
+struct Backup {
+    file: SnapshotFile,
+    store: Store,
+}
+
+impl Backup {
+    fn read(path: &Path) -> Result<Backup, Failure> {
+        let bytes = fs::metadata(path).map_err(|error| cannot("read", path, &error))?.len();
+        let bar = progress::bar(bytes, "checking");
+        let mut loader = StoreLoader::new();
+        let read = read_snapshot(&RealDisk, path, |block| {
+            bar.inc(block.len() as u64);
+            loader.load(block).map_err(LoadError::from)
+        });
+        let loaded = read.and_then(|file| Ok((file, loader.finish()?)));
+        bar.finish_and_clear();
+        let (file, store) = loaded.map_err(|error| no(path, error))?;
+        if file.head.last.index != store.last_applied() {
+            let (path, last) = (path.display(), store.last_applied());
+            return Err(Failure::No(format!("{path} holds a store up to another entry: {last}")));
+        }
+        Ok(Backup { file, store })
+    }
+
+    fn facts(&self) -> [Fact; 12] {
+        let SnapshotFile { head, bytes, digest } = &self.file;
+        let SnapshotHead { cluster, last, stamp_ms, membership } = head;
+        let voters = membership.iter().flat_map(|(_, membership)| &membership.voters);
+        let voters = voters.map(NodeId::to_string).collect::<Vec<_>>().join(",");
+        let time = logging::utc(stamp_ms / 1000, (stamp_ms % 1000) as u32);
+        [
+            ("format_version", SNAPSHOT_FORMAT_VERSION.to_string(), false),
+            ("cluster", cluster.clone(), true),
+            ("last_included_index", last.index.to_string(), false),
+            ("last_included_term", last.term.to_string(), false),
+            ("membership", voters, true),
+            ("time", time, true),
+            ("stamp_ms", stamp_ms.to_string(), false),
+            ("keys", self.store.keys().to_string(), false),
+            ("clients", self.store.clients().to_string(), false),
+            ("bytes", bytes.to_string(), false),
+            ("digest", format!("{digest:032x}"), true),
+            ("store_digest", format!("{:016x}", self.store.digest()), true),
+        ]
+    }
+
+    fn text(&self) -> String {
+        let line = |(name, value, _): Fact| match value.is_empty() {
+            true => format!("{name} none\n"),
+            false => format!("{name} {}\n", value.escape_debug()),
+        };
+        self.facts().map(line).concat()
+    }
+
+    fn json(&self) -> String {
+        let member = |(name, value, is_text): Fact| match is_text {
+            true => format!("\"{name}\":{}", json_text(&value)),
+            false => format!("\"{name}\":{value}"),
+        };
+        format!("{{{}}}\n", self.facts().map(member).join(","))
+    }
+
+    fn print_keys(&self, prefix: &[u8]) -> Result<(), Failure> {
+        let (prefix, mut after) = (Bytes::copy_from_slice(prefix), None);
+        loop {
+            let query = Query::Scan { prefix: prefix.clone(), limit: PAGE_KEYS, after };
+            let Answer::Scan { items, more } = self.store.query(&query, self.store.clock_ms())
+            else {
+                unreachable!("a scan is answered by a scan");
+            };
+            let mut lines = Vec::new();
+            for (key, item) in &items {
+                lines.extend_from_slice(key);
+                let numbers = (item.version, item.exptime, item.value.len());
+                lines.extend(format!(" {} {} {}\n", numbers.0, numbers.1, numbers.2).bytes());
+            }
+            print(&lines)?;
+            match items.into_iter().last() {
+                Some((last, _)) if more => after = Some(last),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// A string of JSON.
+fn json_text(text: &str) -> String {
+    let mut json = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => json.extend(['\\', character]),
+            control if control < ' ' => json += &format!("\\u{:04x}", u32::from(control)),
+            other => json.push(other),
+        }
+    }
+    json.push('"');
+    json
+}
+
+fn id_of(name: SnapshotName) -> SnapshotId {
+    let SnapshotName { last_included_index: index, last_included_term: term, bytes, digest } = name;
+    let last = LogPosition { index: LogIndex(index), term: Term(term) };
+    SnapshotId { last, bytes, digest }
+}
+
+fn cannot(action: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::No(format!("cannot {action} {}: {error}", path.display()))
+}
+
+/// What is wrong with a backup, or with where it should go.
+fn no(path: &Path, error: LoadError) -> Failure {
+    let path = path.display();
+    Failure::No(match error {
+        LoadError::Storage(StorageError::Damaged { offset, what, .. }) => {
+            format!("{path} is damaged at byte {offset}: {what}; do not rely on this backup")
+        }
+        LoadError::Store(error) => format!("{path} is no backup of a store: {error}"),
+        LoadError::Storage(error) => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::json_text;
+
+    #[test]
+    fn names_are_text_in_json_whatever_is_in_them() {
+        assert_eq!(json_text("two words"), r#""two words""#);
+        assert_eq!(json_text("a\"b\\c\n\u{1f}caf\u{e9}"), "\"a\\\"b\\\\c\\u000a\\u001fcaf\u{e9}\"");
+    }
+}
