@@ -386,3 +386,109 @@ async fn the_good_replies_are_good() {
         read_reply(&mut reply.as_bytes(), expect).await.unwrap();
     }
 }
+
+// Backups (docs/adr/0011).
+
+/// What announces a snapshot of so many bytes.
+fn found(bytes: u64) -> Act {
+    say(&format!("SNAPSHOT 9 2 {bytes} {:032x}", 0xabc))
+}
+
+fn piece(byte: char, bytes: usize) -> Act {
+    say(&format!("VALUE {bytes}\r\n{}", byte.to_string().repeat(bytes)))
+}
+
+const PIECE: usize = 256 * 1024;
+
+#[tokio::test]
+async fn a_backup_is_waited_for_and_fetched_in_pieces() {
+    let script = vec![
+        say("OK 7"),
+        say("ERR_NOT_FOUND"),
+        say("ERR_TIMEOUT"),
+        found(2 * PIECE as u64 + 10),
+        piece('a', PIECE),
+        piece('b', PIECE),
+        piece('c', 10),
+    ];
+    let fake = Fake::start(script).await;
+    let mut client = client(&[&fake], patient()).await;
+    let mut download = client.begin_snapshot().await.unwrap();
+    let name = download.name();
+    assert_eq!((name.last_included_index, name.last_included_term), (9, 2));
+    assert_eq!((name.bytes, name.digest), (2 * PIECE as u64 + 10, 0xabc));
+    for (byte, bytes) in [(b'a', PIECE), (b'b', PIECE), (b'c', 10)] {
+        assert!(download.next_piece().await.unwrap() == Some(vec![byte; bytes]));
+    }
+    assert_eq!(download.next_piece().await, Ok(None));
+    let received = fake.received();
+    assert_eq!(received[0], "snapshot begin\r\n");
+    assert!(received[1..4].iter().all(|command| command == "snapshot find 7\r\n"));
+    let reads = [0, PIECE, 2 * PIECE]
+        .map(|offset| format!("snapshot read 9 2 {:032x} {offset} {PIECE}\r\n", 0xabc));
+    assert_eq!(received[4..], reads);
+}
+
+#[tokio::test]
+async fn pieces_that_a_busy_server_did_not_send_are_asked_for_again() {
+    let script = vec![
+        say("OK 7"),
+        found(2 * PIECE as u64),
+        piece('a', PIECE),
+        say("ERR_TIMEOUT"),
+        say("ERR_BUSY"),
+        piece('b', PIECE),
+    ];
+    let fake = Fake::start(script).await;
+    let mut client = client(&[&fake], patient()).await;
+    let mut download = client.begin_snapshot().await.unwrap();
+    assert!(download.next_piece().await.unwrap() == Some(vec![b'a'; PIECE]));
+    assert!(download.next_piece().await.unwrap() == Some(vec![b'b'; PIECE]));
+    assert_eq!(download.next_piece().await, Ok(None));
+}
+
+/// The second piece comes, and is not what follows a first one that did not.
+#[tokio::test]
+async fn a_piece_behind_one_that_is_missing_is_not_taken_for_it() {
+    let script = vec![
+        say("OK 7"),
+        found(2 * PIECE as u64),
+        say("ERR_TIMEOUT"),
+        piece('b', PIECE),
+        piece('a', PIECE),
+        piece('b', PIECE),
+    ];
+    let fake = Fake::start(script).await;
+    let mut client = client(&[&fake], patient()).await;
+    let mut download = client.begin_snapshot().await.unwrap();
+    assert!(download.next_piece().await.unwrap() == Some(vec![b'a'; PIECE]));
+    assert!(download.next_piece().await.unwrap() == Some(vec![b'b'; PIECE]));
+}
+
+#[tokio::test]
+async fn a_backup_that_is_gone_or_makes_no_sense_is_told() {
+    for wrong in [
+        say("ERR_NOT_FOUND"),
+        say("ERR_CMD_ERR no"),
+        piece('a', 9),
+        piece('a', 11),
+        piece('a', 0),
+        say("OK 1"),
+        Act::Close,
+    ] {
+        let fake = Fake::start(vec![say("OK 7"), found(10), wrong]).await;
+        let mut client = client(&[&fake], patient()).await;
+        let mut download = client.begin_snapshot().await.unwrap();
+        let error = download.next_piece().await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    }
+    let signed = format!("SNAPSHOT 1 2 +3 {:032x}", 1);
+    for wrong in ["SNAPSHOT 1 2 3", "SNAPSHOT 1 2 3 4", &signed] {
+        let fake = Fake::start(vec![say("OK 7"), say(wrong)]).await;
+        let error = client(&[&fake], patient()).await.begin_snapshot().await.unwrap_err();
+        assert!(error.to_string().contains("not a reply to the command"), "{error}");
+    }
+    let fake = Fake::start(vec![say("OK 7"), say("ERR_NOT_FOUND")]).await;
+    let error = client(&[&fake], hasty()).await.begin_snapshot().await.unwrap_err();
+    assert!(error.to_string().contains("the snapshot was not taken in time"), "{error}");
+}
