@@ -63,7 +63,7 @@ impl RaftActor {
         let after = self.waiting.last_proposed(waiter.session);
         let token = self.waiting.next_token();
         self.raft.read(token, after).map_err(not_leader)?;
-        let waiting = self.from_now(waiter);
+        let waiting = self.with_deadline(waiter);
         self.backup.begins.insert(token, waiting);
         Ok(())
     }
@@ -79,14 +79,14 @@ impl RaftActor {
         }
         self.backup.last_ticket += 1;
         let ticket = self.backup.last_ticket;
-        let waiting = self.from_now(waiter);
+        let waiting = self.with_deadline(waiter);
         self.backup.queries.insert(ticket, Some(waiting));
         let reply_to = ctx.address().recipient();
         self.ports.snapshot_queries.do_send(QuerySnapshots { ticket, query, reply_to });
         Ok(())
     }
 
-    fn from_now(&self, waiter: &Waiter) -> Waiting {
+    fn with_deadline(&self, waiter: &Waiter) -> Waiting {
         let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
         Waiting { waiter: waiter.clone(), expires_at_tick }
     }
