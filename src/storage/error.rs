@@ -123,7 +123,8 @@ pub enum StorageError {
     },
     /// Something is there already where a backup should be restored to.
     #[error(
-        "{} is not empty: a backup is restored into a new directory; if nobody needs what is in          this one (an interrupted restore leaves such a directory), remove it",
+        "{} is not empty: a backup is restored into a new directory; if nobody needs what is in \
+         this one (an interrupted restore leaves such a directory), remove it",
         path.display()
     )]
     NotEmpty {
@@ -132,7 +133,8 @@ pub enum StorageError {
     },
     /// A backup should be restored into the cluster that it was taken from.
     #[error(
-        "{} was taken from a cluster of the name {cluster:?}, too: give the new one another name          (`cluster` in its servers.toml), so that no server of the old one can join it",
+        "{} was taken from a cluster of the name {cluster:?}, too: give the new one another \
+         name (`cluster` in its servers.toml), so that no server of the old one can join it",
         path.display()
     )]
     SameCluster {
