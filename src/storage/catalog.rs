@@ -34,6 +34,8 @@ struct SegmentStart {
     salt: u32,
     /// The end of the log when it was made.
     prev: LogPosition,
+    /// The lowest index of a record in it, in force or not.
+    lowest_index: LogIndex,
 }
 
 /// See the module.
@@ -68,7 +70,11 @@ impl Catalog {
 
     /// Adds the next segment.
     pub fn add_segment(&mut self, header: &SegmentHeader) {
-        self.segments.push(SegmentStart { salt: header.salt, prev: header.prev });
+        self.segments.push(SegmentStart {
+            salt: header.salt,
+            prev: header.prev,
+            lowest_index: LogIndex(u64::MAX),
+        });
     }
 
     /// The number of the first segment.
@@ -82,19 +88,21 @@ impl Catalog {
     }
 
     /// Where the log could begin, at the latest, for its base to be at `limit` or
-    /// before: behind whole segments, all of whose entries come before those of the
-    /// later ones.
+    /// before: with a segment in which, and behind which, no record stands for anything
+    /// up to that base. That the base is in the log is not enough: entries that were
+    /// superseded can come back, and stand behind those that had superseded them.
     pub fn start_at_latest(&self, limit: LogIndex) -> LogStart {
-        let fits = |segment: &SegmentStart| {
-            (segment.prev.index <= limit || mutant!(B66b)) && self.runs.contains(segment.prev)
-        };
-        let numbered = (self.first_segment..).zip(&self.segments);
-        let fit = numbered.filter(|(_, segment)| fits(segment)).last();
-        let (first_segment, base) = fit
-            .map_or((self.first_segment, self.runs.base()), |(number, segment)| {
-                (number, segment.prev)
-            });
-        LogStart { first_segment, base, resetting: false }
+        let mut lowest_index = LogIndex(u64::MAX);
+        for (place, segment) in self.segments.iter().enumerate().rev() {
+            lowest_index = lowest_index.min(segment.lowest_index);
+            let is_behind = segment.prev.index < lowest_index
+                || mutant!(S5) && self.runs.contains(segment.prev);
+            if (segment.prev.index <= limit || mutant!(B66b)) && is_behind {
+                let first_segment = self.first_segment + place as u64;
+                return LogStart { first_segment, base: segment.prev, resetting: false };
+            }
+        }
+        LogStart { first_segment: self.first_segment, base: self.runs.base(), resetting: false }
     }
 
     /// Forgets the segments before the start.
@@ -128,6 +136,9 @@ impl Catalog {
             self.points.truncate(keep);
         }
         self.runs.push(position);
+        if let Some(segment) = self.segments.last_mut() {
+            segment.lowest_index = segment.lowest_index.min(index);
+        }
         let segment = self.last_segment();
         let near = self.points.last().is_some_and(|point| {
             point.segment == segment && offset < point.offset + POINT_DISTANCE_BYTES

@@ -472,3 +472,31 @@ fn dump_prints_the_log_and_verify_counts_it() {
     let missing = verify(&disk, Path::new("data")).unwrap_err();
     assert!(matches!(missing, StorageError::NotADataDirectory { .. }), "{missing}");
 }
+
+/// A leader that was deposed and leads again brings back what had been superseded: those
+/// entries stand behind the ones that had superseded them (simulation, seed 20455).
+#[test]
+fn a_log_is_not_compacted_to_where_entries_came_back() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(2)).unwrap();
+    let mut last = 0;
+    while storage.catalog.last_segment() < 3 {
+        last += 1;
+        storage.append(&[entry(last, 2)]).unwrap();
+    }
+    // The third segment begins behind `end`.
+    let end = last - 1;
+    storage.save_hard_state(term(3)).unwrap();
+    storage.append(&entries(end - 1..=end, 3)).unwrap();
+    storage.save_hard_state(term(4)).unwrap();
+    storage.append(&entries(end - 1..=end, 2)).unwrap();
+    storage.append(&entries(last..=last + 40, 4)).unwrap();
+    storage.sync().unwrap();
+    let base = storage.compact(LogIndex(end)).unwrap();
+    assert!(LogIndex(0) < base.index && base.index < LogIndex(end - 1), "{base}");
+    let before = all(&mut storage);
+    drop(storage);
+    let (mut storage, recovered) = reopen(&disk);
+    assert_eq!((recovered.log.runs.base(), all(&mut storage)), (base, before));
+}
