@@ -250,3 +250,24 @@ fn of_a_file_that_rots_no_wrong_byte_is_handed_out() {
         assert!(is_refused, "byte {byte} is rotten");
     }
 }
+
+/// After a failed sync the kernel may call clean what it never wrote (ATC'20); the next
+/// life finds all of it in the cache, and a sync that succeeds.
+#[test]
+fn what_was_received_before_a_failed_sync_is_written_again() {
+    let (sender, receiver) = (disk(), disk());
+    let source = open(&sender).unwrap();
+    let file = write(&source, 5).unwrap();
+    let target = open(&receiver).unwrap();
+    let mut part = target.receive(file.id()).unwrap();
+    part.take(0, &piece(&sender, 5, 0, usize::MAX)).unwrap();
+    receiver.fail_sync(1, ErrorKind::Other);
+    assert!(matches!(target.complete(part), Err(StorageError::Io { .. })));
+    receiver.kill();
+    let target = open(&receiver).unwrap();
+    let part = target.receive(file.id()).unwrap();
+    assert!(part.is_complete());
+    assert_eq!(target.complete(part).unwrap(), file);
+    receiver.crash(Crash::LoseUnsynced);
+    assert_eq!(read(&open(&receiver).unwrap(), at(5)).unwrap(), (file, bodies(5)));
+}
