@@ -86,6 +86,7 @@ mutants! {
     B61f: "a damaged log is cut by one write, and its server loses its vote by the next",
     B62a: "an error of a sync is ignored",
     B62b: "a sync that failed is tried again, and then trusted",
+    B62c: "what was received of a snapshot before a restart is not written again",
     B63a: "no sync of the directory after a file was made and renamed",
     B63b: "no sync of the directories above a new data directory",
     B63c: "no sync of the directory after a snapshot was renamed or removed",
@@ -123,4 +124,5 @@ mutants! {
     S2: "a torn tail is kept, and the next entries are written over its beginning",
     S3: "a start trusts what the page cache holds of a failed or interrupted sync",
     S4: "both copies of the hard state are written before either is synced",
+    S5: "the log is compacted to a segment in which entries before it came back",
 }

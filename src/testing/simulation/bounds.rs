@@ -15,7 +15,7 @@ use super::statuses;
 use super::world::{Machine, World, host};
 use crate::actors::session::SESSION_BYTES;
 use crate::node::SNAPSHOT_WINDOW_BYTES;
-use crate::storage::Remains;
+use crate::storage::{RecordPlace, Remains};
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -116,6 +116,18 @@ fn check_files(world: &World, machine: &Machine) {
     }
 }
 
+/// The first record of the next segment with which the log could begin: what was in the
+/// log before it was never superseded.
+fn next_beginning(remains: &Remains) -> Option<RecordPlace> {
+    (1..remains.segments.len()).find_map(|place| {
+        let (before, behind) = remains.segments.split_at(place);
+        let prev = before.iter().rev().find_map(|records| records.last())?;
+        let lowest_index = behind.iter().flatten().map(|record| record.position.index).min()?;
+        let first = behind[0].first().copied()?;
+        (prev.position.index < lowest_index).then_some(first)
+    })
+}
+
 /// The first segment is needed: its last entry is one that the log is to keep, or the
 /// older of two snapshots does not stand for it. What has come since the last snapshot
 /// does not count: it takes one to compact the log.
@@ -127,7 +139,7 @@ fn check_log(world: &World, machine: &Machine) {
         // One that has rotted was removed, or the last transfer brought the only one.
         return;
     };
-    let Some(next) = remains.segments.get(1).and_then(|records| records.first()) else { return };
+    let Some(next) = next_beginning(&remains) else { return };
     let since_last = settings.snapshot.entries_max + settings.limits.proposals_pending_max as u64;
     let kept = settings.log.keep_entries + since_last;
     let is_kept = next.position.index.0 + kept > remains.last().index.0;

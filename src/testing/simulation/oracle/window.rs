@@ -41,7 +41,9 @@ impl Windows {
         }
     }
 
-    /// One request may go beyond the window; none when it is full.
+    /// One request may go beyond the window; none when it is full. A probe is in no
+    /// window: its entries are sent again when its answer has come. But a log that is
+    /// compacted to the probe's end meanwhile goes on from there.
     pub fn on_request(&mut self, connection: u64, term: Term, request: &AppendEntries) -> Finding {
         let window = self.connections.entry(connection).or_default();
         if window.term != term {
@@ -53,8 +55,9 @@ impl Windows {
         window.next_index = LogIndex(request.prev.index.0 + request.entries.len() as u64).next();
         let Some(last) = request.entries.last() else { return Ok(()) };
         window.requests.retain(|request| request.last_index > window.acknowledged);
-        let entries: usize = window.requests.iter().map(|request| request.entries).sum();
-        let bytes: u64 = window.requests.iter().map(|request| request.bytes).sum();
+        let counted = || window.requests.iter().skip(1);
+        let entries: usize = counted().map(|request| request.entries).sum();
+        let bytes: u64 = counted().map(|request| request.bytes).sum();
         window.requests.push_back(Request {
             last_index: last.index,
             entries: request.entries.len(),
