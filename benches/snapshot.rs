@@ -36,7 +36,7 @@ impl Times {
         self.0.sort_unstable();
         let at = |part: f64| self.0[((self.0.len() - 1) as f64 * part) as usize];
         println!(
-            "{what:28} {:>9} calls   p50 {:>9.1?}   p99.9 {:>9.1?}   p99.99 {:>9.1?}   max {:>9.1?}",
+            "{what:26} {:>8} calls  p50 {:>8.1?}  p99.9 {:>8.1?}  p99.99 {:>8.1?}  max {:>8.1?}",
             self.0.len(),
             at(0.5),
             at(0.999),

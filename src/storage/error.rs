@@ -78,9 +78,9 @@ pub enum StorageError {
     },
     /// Something is neither in the log nor in a snapshot that is whole.
     #[error(
-        "no snapshot in {} that is whole reaches entry {base}, and the log does not hold it: nothing \
-         was changed; put one back, or let this server begin anew: see `When a server refuses to \
-         start` in docs/internals/log_format.md",
+        "no snapshot in {} that is whole reaches entry {base}, and the log does not hold it: \
+         nothing was changed; put one back, or let this server begin anew: see `When a server \
+         refuses to start` in docs/internals/log_format.md",
         path.display()
     )]
     SnapshotMissing {
