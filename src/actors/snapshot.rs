@@ -547,27 +547,26 @@ impl SnapshotActor {
         operation: impl FnOnce(&mut SnapshotActor, &Snapshots) -> Result<T, StorageError>,
     ) -> Option<T> {
         let snapshots = self.snapshots.take()?;
-        match operation(self, &snapshots) {
+        let fatal = match operation(self, &snapshots) {
             Ok(done) => {
                 self.snapshots = Some(snapshots);
-                Some(done)
+                return Some(done);
             }
-            Err(error)
-                if error.is_disk_full()
-                    && !mutant!(B67c)
-                    && snapshots.remove_unfinished().is_ok() =>
-            {
+            Err(error) if error.is_disk_full() && !mutant!(B67c) => {
                 log::warn!("no room for a snapshot, it is tried again later: {error}");
                 self.part = None;
-                self.snapshots = Some(snapshots);
-                None
+                snapshots.remove_unfinished().err()
             }
-            Err(error) => {
+            Err(error) => Some(error),
+        };
+        match fatal {
+            None => self.snapshots = Some(snapshots),
+            Some(error) => {
                 log::error!("{error}; this server stops");
                 self.ports.fatal.do_send(LogFailed { error });
-                None
             }
         }
+        None
     }
 }
 

@@ -116,6 +116,8 @@ pub(super) struct Durable {
     instead: Option<(LogPosition, Vec<Slot>)>,
     /// A snapshot has rotted, so that one may be missing.
     has_rotted: bool,
+    /// The log was cut where it was damaged, so that places behind are written again.
+    was_cut: bool,
     /// What may not be.
     complaint: Option<String>,
 }
@@ -136,6 +138,7 @@ impl Durable {
             snapshots: BTreeMap::new(),
             instead: None,
             has_rotted: false,
+            was_cut: false,
             complaint: None,
         }
     }
@@ -164,11 +167,14 @@ impl Durable {
         self.generation = None;
         self.hard_state = None;
         self.has_rotted = false;
+        self.was_cut = false;
     }
 
-    /// A part of the log is gone.
+    /// A part of the log is gone: what is written now is written over what was read, for
+    /// that is there as long as nobody looks at the rot.
     pub fn read_again(&mut self) {
         self.generation = None;
+        self.was_cut = true;
     }
 
     /// A snapshot rots; whoever finds it so removes it.
@@ -211,6 +217,9 @@ impl Durable {
         if self.generation.is_none_or(|(life, _)| life != generation.0) {
             self.start = None;
             self.snapshots.clear();
+        }
+        if self.was_cut {
+            self.start = None;
         }
         self.generation = Some(generation);
         self.complaint = None;
