@@ -6,6 +6,7 @@ coracle=
 binary=
 dir=
 config=
+tables= # more of servers.toml
 ids=()
 pids=()  # of our servers, by id
 declare -A other=() # what else was started, by any name
@@ -66,6 +67,7 @@ write_config() {
         printf 'client_port = %d\nlog_port = %d\n' \
             $((first_port + 2 * id - 2)) $((first_port + 2 * id - 1))
     done
+    printf '%s' "$tables"
 }
 
 start_server() {

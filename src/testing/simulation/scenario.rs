@@ -104,7 +104,10 @@ impl Scenario {
 
     /// Whether it is what it says in a cluster of so many nodes with these settings.
     pub(super) fn fits(self, nodes: u64, settings: &Settings) -> bool {
+        // Who waits for a snapshot that may only be sent slowly is not back in time.
+        let is_unhurried = settings.snapshot.bytes_per_second_max > 0;
         match self {
+            _ if is_unhurried => false,
             Scenario::ChainOfThree => nodes == 3,
             // With its two neighbours a node has a quorum of five, and not of seven.
             Scenario::Chain => nodes == 5,

@@ -105,7 +105,13 @@ impl Replication {
             format!("the leader of term {term} sends a snapshot of {last}, and had {own:?} there")
         })?;
         let is_known = self.committed.get(to - 1).is_some_and(|slot| Some(slot.slot) == own);
-        if is_known { Ok(()) } else { self.check_quorum(leader, term, &(known.min(to)..to), disks) }
+        if is_known {
+            return Ok(());
+        }
+        // Whoever installs it knows that, too, and may say so before this leader does.
+        let new = known.min(to)..to;
+        self.check_quorum(leader, term, &new, disks)?;
+        self.commit(term, &new)
     }
 
     /// "once a follower has it": everything up to `last` is on its disk, whatever it
