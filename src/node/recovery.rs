@@ -54,7 +54,8 @@ pub(super) fn recover(
     let snapshots = Snapshots::open(disk, &server.data_dir)?;
     let mut listed = snapshots.list()?;
     let (mut files, mut store) = (Vec::new(), Store::new());
-    let (newest, damaged) = newest_whole(&snapshots, &listed, server.id)?;
+    let mut damaged = Vec::new();
+    let newest = newest_whole(&snapshots, &listed, &mut damaged, server.id)?;
     // The end of one that was received may have been acknowledged: only a log that
     // reaches it stands in for it.
     if damaged.iter().any(|last| !log.runs.contains(*last)) {
@@ -82,22 +83,22 @@ pub(super) fn recover(
     Ok(Recovered { storage, snapshots, files, store, hard_state, log, positions })
 }
 
-/// Loads the newest snapshot that is whole, and names those before it, which are not.
+/// Loads the newest snapshot that is whole, and adds those before it to `damaged`.
 fn newest_whole(
     snapshots: &Snapshots,
     listed: &[LogPosition],
+    damaged: &mut Vec<LogPosition>,
     id: NodeId,
-) -> Result<(Option<(SnapshotFile, Store)>, Vec<LogPosition>), StorageError> {
-    let mut damaged = Vec::new();
+) -> Result<Option<(SnapshotFile, Store)>, StorageError> {
     for last in listed {
         match load(snapshots, *last) {
-            Ok(loaded) => return Ok((Some(loaded), damaged)),
+            Ok(loaded) => return Ok(Some(loaded)),
             Err(LoadError::Storage(error @ StorageError::Io { .. })) => return Err(error),
             Err(error) => log::warn!("the snapshot up to {last} is of no use: {error} node={id}"),
         }
         damaged.push(*last);
     }
-    Ok((None, damaged))
+    Ok(None)
 }
 
 /// Makes the log one that goes on from the snapshot.
