@@ -33,6 +33,8 @@ pub struct Remains {
     pub has_tail: bool,
     /// Whatever stands behind the records is void.
     pub is_being_cut: bool,
+    /// The log begins anew behind `base`, and its first segment is about to be made.
+    pub is_resetting: bool,
     /// The snapshots that are whole, newest first.
     pub snapshots: Vec<LogPosition>,
 }
@@ -88,7 +90,7 @@ impl Remains {
         }
         let Copy { start, seal, .. } = newest.unwrap_or(Copy::FIRST);
         (remains.base, remains.first_segment) = (start.base, start.first_segment);
-        remains.is_being_cut = seal.cutting;
+        (remains.is_being_cut, remains.is_resetting) = (seal.cutting, start.resetting);
         let cut = seal.cutting.then_some(seal);
         if start.resetting {
             remains.segments.push(Vec::new()); // it is about to be made

@@ -312,7 +312,8 @@ impl World {
                 // It wants room for what is new, and never for what it has (B67).
                 // A snapshot can wait, but a log that is to begin behind one cannot.
                 let is_for_snapshot = path.starts_with(self.data_dir(id).join("snapshot"));
-                let wants_log = prospect.ways.iter().any(Way::wants_log);
+                let wants_log =
+                    prospect.ways.iter().any(Way::wants_log) || prospect.remains.is_resetting;
                 let is_for_start = is_start && prospect.remains.is_complete && !wants_log;
                 machine.was_full.get() && !is_for_start && !is_for_snapshot
             }

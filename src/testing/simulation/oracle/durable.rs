@@ -189,6 +189,13 @@ impl Durable {
         self.instead.as_ref().map_or(&self.log, |(_, history)| history)
     }
 
+    /// The last entry of the newest snapshot that is there; 0 for none.
+    pub fn newest_snapshot(&mut self) -> LogIndex {
+        self.look();
+        let indexes = self.snapshots.values().map(|contents| contents.id.last.index);
+        indexes.max().unwrap_or_default()
+    }
+
     /// Whether a snapshot is there.
     pub fn has_snapshot(&mut self, id: SnapshotId) -> bool {
         self.look();
