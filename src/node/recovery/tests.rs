@@ -188,17 +188,7 @@ fn a_snapshot_of_another_cluster_is_refused() {
 
 #[test]
 fn a_list_of_servers_that_the_log_does_not_know_is_told_with_both() {
-    let servers: String = [1, 2, 3]
-        .map(|id| {
-            let (client, log) = (9000 + 2 * id, 9001 + 2 * id);
-            format!(
-                "[[servers]]\nid = {id}\nhostname = \"127.0.0.1\"\n\
-                 client_port = {client}\nlog_port = {log}\n"
-            )
-        })
-        .concat();
-    let path = std::path::Path::new("servers.toml");
-    let settings = Settings::parse(path, &servers, &Default::default()).unwrap();
+    let settings = settings();
     let mut log = LogSummary::default();
     assert_eq!(other_members(&settings, &log), None, "the log says nothing yet");
     let mut members = |ids: &[u64]| {
