@@ -43,6 +43,8 @@ pub(super) struct Snapshots {
     is_compacting: bool,
     /// One was damaged: another one is due, whatever has come since.
     is_lost: bool,
+    /// That one was the newest: it stands for nothing any more.
+    is_newest_gone: bool,
     /// Somebody wants one at or behind this entry (docs/adr/0011); 0 for nobody.
     wanted_index: LogIndex,
     /// There was no room for the last attempt, up to here: enough must come first.
@@ -136,8 +138,12 @@ impl Raft {
         assert!(self.snapshots.is_taking, "no snapshot was asked for");
         self.snapshots.is_taking = false;
         // A newer one may have been installed meanwhile.
-        if last.index > self.snapshots.newest.index {
-            self.snapshots.older = self.snapshots.newest.index;
+        let newest = self.snapshots.newest.index;
+        if last.index >= newest {
+            let was_gone = std::mem::take(&mut self.snapshots.is_newest_gone);
+            if last.index > newest && !was_gone {
+                self.snapshots.older = newest;
+            }
             self.snapshots.newest = last;
         }
         self.maybe_compact();
@@ -155,11 +161,13 @@ impl Raft {
         self.snapshots.wanted_index = LogIndex(0);
     }
 
-    /// One of the snapshots has rotted and is gone. The log still goes on from the
-    /// other; but a peer may need one at once, and the next damage must not be the
-    /// last.
-    pub fn on_snapshot_lost(&mut self) {
+    /// A snapshot has rotted and is gone. The log still goes on from the other; but a
+    /// peer may need one at once, and the next damage must not be the last. When it was
+    /// the newest, the log stays as long as the one before it needs it, until there are
+    /// two again.
+    pub fn on_snapshot_lost(&mut self, last: LogPosition) {
         self.snapshots.is_lost = true;
+        self.snapshots.is_newest_gone |= last == self.snapshots.newest;
         self.maybe_take_snapshot();
     }
 
@@ -275,6 +283,7 @@ impl Raft {
         self.void_pages += u32::from(std::mem::take(&mut self.is_reading_entries));
         self.snapshots.newest = base;
         self.snapshots.older = base.index;
+        self.snapshots.is_newest_gone = false;
         self.snapshots.bytes_since = 0;
         self.effects.push(Effect::InstallSnapshot { base });
     }

@@ -321,8 +321,8 @@ impl Handler<SnapshotWritten> for RaftActor {
 impl Handler<SnapshotLost> for RaftActor {
     type Result = ();
 
-    fn handle(&mut self, _message: SnapshotLost, ctx: &mut Context<Self>) {
-        self.raft.on_snapshot_lost();
+    fn handle(&mut self, message: SnapshotLost, ctx: &mut Context<Self>) {
+        self.raft.on_snapshot_lost(message.last);
         self.flush_soon(ctx);
     }
 }

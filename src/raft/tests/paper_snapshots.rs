@@ -338,6 +338,25 @@ fn a_snapshot_that_is_being_taken_and_is_too_old_is_followed_by_another() {
     assert_eq!(solo.take(), 5);
 }
 
+/// What is compacted is in both of the snapshots that are there (bugs.md B55): one that
+/// is gone is none of them.
+#[test]
+fn a_snapshot_that_has_rotted_stands_for_nothing_when_the_log_is_compacted() {
+    let mut solo = Solo::saving(3, 0);
+    solo.propose(1);
+    assert_eq!(solo.take(), 3);
+    solo.propose(3);
+    assert_eq!((solo.take(), solo.limit()), (6, Some(3)));
+    solo.raft.on_compacted(at(3, 1));
+    solo.propose(1);
+    solo.raft.on_snapshot_lost(at(6, 1));
+    solo.settle();
+    assert_eq!(solo.take(), 7, "another one, at once");
+    assert_eq!(solo.limit(), None, "the other one is still that up to 3");
+    solo.propose(3);
+    assert_eq!((solo.take(), solo.limit()), (10, Some(7)));
+}
+
 /// A full disk is not hammered.
 #[test]
 fn a_snapshot_that_is_wanted_and_finds_no_room_is_wanted_no_more() {
