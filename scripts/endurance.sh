@@ -182,12 +182,12 @@ restart() {
 
 build
 make_dir
-{
-    echo "$(machine), five servers and the load on the one machine."
-    for section in growth comeback restart; do
-        if [ -n "$only" ] && [ "$only" != $section ]; then continue; fi
-        echo
-        $section
-    done
-} | tee "$dir/figures"
+echo "$(machine), five servers and the load on the one machine." >"$dir/figures"
+for section in growth comeback restart; do
+    if [ -n "$only" ] && [ "$only" != $section ]; then continue; fi
+    echo >>"$dir/figures"
+    # In this shell and not in a pipe's: it is the one that ends the servers.
+    $section >>"$dir/figures"
+done
+cat "$dir/figures"
 if [ $write_docs = yes ]; then write_docs endurance "$dir/figures"; fi
