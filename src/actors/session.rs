@@ -115,6 +115,8 @@ pub struct SessionActor {
     batch: Vec<(u64, ClientRequest)>,
     /// The bytes of the writes among them.
     batch_bytes: usize,
+    /// Room for the commands of the batch; none when it is empty.
+    encoded: BytesMut,
     /// What the session holds of the budget of all.
     memory: Share,
     watch: Option<Watch>,
@@ -164,6 +166,8 @@ const TURN_COMMANDS: usize = 16;
 /// What a session costs at the least, in bytes: its actor and its place in the
 /// runtime, small buffers, what the kernel's events need.
 pub const SESSION_BYTES: u64 = 8 * 1024;
+/// The room in a batch for what follows its first command.
+const BATCH_BYTES_MAX: usize = 16 * 1024;
 /// How often a [`Watch`] looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection that we end is still read from.
@@ -191,6 +195,7 @@ impl SessionActor {
             window: Window::new(config.limits.value_bytes_max),
             batch: Vec::new(),
             batch_bytes: 0,
+            encoded: BytesMut::new(),
             memory: config.memory.take(SESSION_BYTES),
             watch: None,
             config,
@@ -455,7 +460,7 @@ impl SessionActor {
         match request {
             Request::Write { operation, once, noreply } => {
                 let store_bytes_max = self.config.store_bytes_max;
-                let command = kv::Command { once, store_bytes_max, operation }.encode();
+                let command = self.encode(&kv::Command { once, store_bytes_max, operation });
                 let slot = self.window.open_write(command.len(), noreply);
                 self.batch_bytes += command.len();
                 self.batch.push((slot, ClientRequest::Write(command)));
@@ -479,10 +484,22 @@ impl SessionActor {
         }
     }
 
+    /// The commands of a batch share an allocation: those that are still in the input
+    /// will take about as much as they take there.
+    fn encode(&mut self, command: &kv::Command) -> Bytes {
+        if self.encoded.capacity() == 0 {
+            let more_bytes = self.connection.input().len().min(BATCH_BYTES_MAX);
+            self.encoded.reserve(command.encoded_bytes_max() + more_bytes);
+        }
+        command.encode_to(&mut self.encoded);
+        self.encoded.split().freeze()
+    }
+
     fn send_batch(&mut self) {
         if self.batch.is_empty() {
             return;
         }
+        self.encoded = BytesMut::new();
         let requests = std::mem::take(&mut self.batch);
         let held = self.config.memory.take(std::mem::take(&mut self.batch_bytes) as u64);
         if !self.ports.raft.connected() {

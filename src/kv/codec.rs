@@ -19,12 +19,10 @@
 //! number is used twice. Nothing unknown is skipped: a node that guessed at a
 //! command would decide otherwise than one that knows it.
 //!
-//! Decoding copies nothing: key and value are slices of the entry's payload, so
-//! a stored value keeps its payload alive. The codecs of the log and of the wire
-//! therefore give each command an allocation of its own; in a payload that were
-//! a slice of a whole batch, one small value would keep the batch.
+//! Decoding copies nothing: key and value are slices of the entry's payload, which
+//! may itself be a slice of a whole batch. The store copies what it keeps.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use rmp_serde::Deserializer;
 use rmp_serde::decode::{Error as DecodeError, ReadRefReader};
 use serde::{Deserialize, Serialize};
@@ -46,8 +44,7 @@ const CAS: u8 = 3;
 const DELETE: u8 = 4;
 
 /// The most that a command takes beside key, value and client: a `cas` with
-/// `once`, every number and length at its widest. Close, since the rest of the
-/// allocation lives as long as the value.
+/// `once`, every number and length at its widest.
 const FRAMING_BYTES_MAX: usize = 51;
 
 /// Bytes that are not a command of this version.
@@ -126,39 +123,60 @@ struct DeleteFields<'a> {
 }
 
 impl Command {
-    /// The command's bytes, in an allocation of their own.
+    /// The command's bytes.
+    ///
+    /// # Panics
+    /// As [`Command::encode_to`].
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::new();
+        self.encode_to(&mut bytes);
+        bytes.freeze()
+    }
+
+    /// As many bytes as the command takes, or up to 51 more.
+    pub fn encoded_bytes_max(&self) -> usize {
+        let client_bytes = self.once.as_ref().map_or(0, |once| once.client.len());
+        let (key, value) = self.key_and_value();
+        FRAMING_BYTES_MAX + client_bytes + key.len() + value.len()
+    }
+
+    /// What it writes; of a `delete` nothing.
+    fn key_and_value(&self) -> (&[u8], &[u8]) {
+        match &self.operation {
+            Operation::Set { key, value, .. }
+            | Operation::Add { key, value, .. }
+            | Operation::Cas { key, value, .. } => (key, value),
+            Operation::Delete { key } => (key, &[]),
+        }
+    }
+
+    /// Appends the command's bytes to `output`.
     ///
     /// # Panics
     /// When a field breaks a bound of the format. The parser's limits are within
     /// them; were one not, better that this node stops before the command is in
     /// the log than that every node stops over it afterwards.
-    pub fn encode(&self) -> Bytes {
+    pub fn encode_to(&self, output: &mut BytesMut) {
         if let Err(error) = self.check() {
             panic!("{error}: the limits of the client protocol exceed those of the log");
         }
-        let (key, value) = match &self.operation {
-            Operation::Set { key, value, .. }
-            | Operation::Add { key, value, .. }
-            | Operation::Cas { key, value, .. } => (key, value.as_ref()),
-            Operation::Delete { key } => (key, [].as_slice()),
-        };
-        let client_bytes = self.once.as_ref().map_or(0, |once| once.client.len());
-        let capacity = FRAMING_BYTES_MAX + client_bytes + key.len() + value.len();
+        output.reserve(self.encoded_bytes_max());
+        let (key, value) = self.key_and_value();
         let once = self.once.as_ref().map(|once| OnceFields(&once.client, once.seq));
         let store_bytes_max = self.store_bytes_max;
         match self.operation {
             Operation::Set { exptime, .. } => {
-                pack(SET, capacity, &WriteFields { once, store_bytes_max, key, exptime, value })
+                pack(SET, &WriteFields { once, store_bytes_max, key, exptime, value }, output)
             }
             Operation::Add { exptime, .. } => {
-                pack(ADD, capacity, &WriteFields { once, store_bytes_max, key, exptime, value })
+                pack(ADD, &WriteFields { once, store_bytes_max, key, exptime, value }, output)
             }
             Operation::Cas { exptime, version, .. } => {
                 let fields = CasFields { once, store_bytes_max, key, exptime, version, value };
-                pack(CAS, capacity, &fields)
+                pack(CAS, &fields, output)
             }
             Operation::Delete { .. } => {
-                pack(DELETE, capacity, &DeleteFields { once, store_bytes_max, key })
+                pack(DELETE, &DeleteFields { once, store_bytes_max, key }, output)
             }
         }
     }
@@ -245,12 +263,10 @@ fn check_length(
     }
 }
 
-fn pack<T: Serialize>(operation: u8, capacity: usize, fields: &T) -> Bytes {
-    let mut bytes = Vec::with_capacity(capacity);
-    bytes.push(operation);
-    rmp_serde::encode::write(&mut bytes, fields)
+fn pack<T: Serialize>(operation: u8, fields: &T, output: &mut BytesMut) {
+    output.put_u8(operation);
+    rmp_serde::encode::write(&mut output.writer(), fields)
         .expect("numbers and byte strings always encode to MessagePack in memory");
-    bytes.into()
 }
 
 fn unpack<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, CommandError> {
@@ -370,7 +386,9 @@ mod tests {
         let raw = |key: &[u8], value: &[u8], client: &[u8], seq: u64| {
             let once = Some(OnceFields(client, seq));
             let fields = WriteFields { once, store_bytes_max: 0, key, exptime: 0, value };
-            Command::decode(&pack(SET, 0, &fields))
+            let mut payload = BytesMut::new();
+            pack(SET, &fields, &mut payload);
+            Command::decode(&payload.freeze())
         };
         assert_eq!(length(raw(b"", b"", b"c", 1)), ("key", 0));
         let long = vec![b'k'; VALUE_BYTES_MAX + 1];

@@ -10,7 +10,7 @@
 //! - `command`: what the store is asked and what it answers.
 //! - `codec`: a command's bytes, as they stand in the log for ever.
 //! - `store`: applies entries. `records` holds the keys, `once` the clients,
-//!   `expiry` the order in which either of them goes.
+//!   `expiry` the order in which either of them goes, `name` what either is called.
 //! - `query`: reads.
 //! - `snapshot`: a store as bytes, and back.
 //! - `digest`: the hash of one record.
@@ -23,6 +23,7 @@ mod digest;
 mod expiry;
 #[cfg(test)]
 mod model;
+mod name;
 mod once;
 mod query;
 mod records;

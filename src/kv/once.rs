@@ -7,12 +7,12 @@
 
 use std::ops::Bound;
 
-use bytes::Bytes;
 use imbl::OrdMap;
 
 use super::command::{Once, Outcome};
 use super::digest;
 use super::expiry::Deadlines;
+use super::name::Name;
 
 /// How many clients the store remembers; at the limit a new one gets
 /// [`Outcome::Busy`]. A constant of the format: nodes with different limits
@@ -61,7 +61,7 @@ impl Client {
 /// it will have been silent for too long; `digest` is the sum of the hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OnceTable {
-    by_name: OrdMap<Bytes, Client>,
+    by_name: OrdMap<Name, Client>,
     silences: Deadlines,
     digest: u64,
     clients_max: usize,
@@ -76,7 +76,7 @@ impl OnceTable {
     /// Forgets every client that has been silent for too long.
     pub fn expire(&mut self, clock_ms: u64) {
         while let Some(name) = self.silences.pop_due(clock_ms) {
-            let removed = self.by_name.remove(&name).expect("only known clients fall silent");
+            let removed = self.by_name.remove(&name[..]).expect("only known clients fall silent");
             self.digest = self.digest.wrapping_sub(removed.hash);
         }
     }
@@ -85,7 +85,7 @@ impl OnceTable {
     /// or of one client too many. `None` when it is to be executed; then
     /// [`OnceTable::executed`] must follow.
     pub fn outcome_without_executing(&mut self, once: &Once, clock_ms: u64) -> Option<Outcome> {
-        let Some(client) = self.by_name.get(&once.client).copied() else {
+        let Some(client) = self.by_name.get(&once.client[..]).copied() else {
             return (self.by_name.len() >= self.clients_max).then_some(Outcome::Busy);
         };
         if once.seq > client.seq || mutant!(B71c) && once.seq < client.seq {
@@ -100,7 +100,7 @@ impl OnceTable {
     pub fn executed(&mut self, once: &Once, outcome: Outcome, clock_ms: u64) {
         if outcome != Outcome::Full {
             self.put(&once.client, once.seq, outcome, clock_ms);
-        } else if let Some(client) = self.by_name.get(&once.client).copied() {
+        } else if let Some(client) = self.by_name.get(&once.client[..]).copied() {
             self.put(&once.client, client.seq, client.outcome, clock_ms);
         }
     }
@@ -119,7 +119,7 @@ impl OnceTable {
     pub fn range_from<'a>(
         &'a self,
         start: Bound<&[u8]>,
-    ) -> impl Iterator<Item = (&'a Bytes, ClientState)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a Name, ClientState)> + use<'a> {
         let clients = self.by_name.range::<_, [u8]>((start, Bound::Unbounded));
         clients.map(|(name, client)| {
             let Client { seq, outcome, last_used_ms, .. } = *client;
@@ -144,8 +144,7 @@ impl OnceTable {
                 self.silences.insert(client.silent_at_ms(), name.clone());
             }
         } else {
-            // A copy, not a slice that would keep the entry's payload alive.
-            let name = Bytes::copy_from_slice(name);
+            let name = Name::from(name);
             self.silences.insert(client.silent_at_ms(), name.clone());
             self.by_name.insert(name, client);
         }
@@ -165,6 +164,8 @@ impl OnceTable {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn once(client: &'static str, seq: u64) -> Once {

@@ -49,7 +49,7 @@ impl Store {
             if is_over || items.len() as u64 >= limit {
                 return Answer::Scan { items, more: true };
             }
-            items.push((key.clone(), item(record, now_ms)));
+            items.push((Bytes::copy_from_slice(key), item(record, now_ms)));
         }
         Answer::Scan { items, more: false }
     }

@@ -7,6 +7,7 @@ use imbl::OrdMap;
 
 use super::digest;
 use super::expiry::Deadlines;
+use super::name::Name;
 
 /// What a key costs beside the bytes of key and value: its place in the ordered
 /// map and among the deadlines, the map's own copy of the key and the
@@ -17,7 +18,7 @@ pub const RECORD_OVERHEAD_BYTES: u64 = 256;
 /// What is stored under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// A slice of the payload of the entry that wrote it.
+    /// A copy of its own: a slice of the entry would keep alive all that came with it.
     pub value: Bytes,
     /// The index of that entry.
     pub version: u64,
@@ -35,7 +36,7 @@ pub(super) struct Record {
 /// `by_key`. All parts are persistent: a clone takes constant time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
-    by_key: OrdMap<Bytes, Record>,
+    by_key: OrdMap<Name, Record>,
     deadlines: Deadlines,
     bytes: u64,
     digest: u64,
@@ -53,22 +54,26 @@ impl Records {
     }
 
     /// Stores `value` under `key`, in the place of what was there.
-    pub fn put(&mut self, key: &[u8], value: Bytes, version: u64, deadline_ms: Option<u64>) {
-        let hash = digest::key_record(key, &value, version, deadline_ms);
-        self.bytes += weight_bytes(key, &value);
+    pub fn put(&mut self, key: &[u8], value: &[u8], version: u64, deadline_ms: Option<u64>) {
+        let hash = digest::key_record(key, value, version, deadline_ms);
+        self.bytes += weight_bytes(key, value);
         self.digest = self.digest.wrapping_add(hash);
-        let record = Record { value, version, deadline_ms, hash };
         if let Some((key, stored)) = self.by_key.get_key_value_mut(key) {
-            let key = key.clone();
-            let replaced = std::mem::replace(stored, record);
-            self.forget(&key, &replaced);
-            self.remember_deadline(key, deadline_ms);
+            self.bytes -= weight_bytes(key, &stored.value);
+            self.digest = self.digest.wrapping_sub(stored.hash);
+            let replaced_deadline_ms = std::mem::replace(&mut stored.deadline_ms, deadline_ms);
+            write_over(&mut stored.value, value);
+            (stored.version, stored.hash) = (version, hash);
+            if replaced_deadline_ms != deadline_ms {
+                let key = key.clone();
+                self.forget_deadline(&key, replaced_deadline_ms);
+                self.remember_deadline(key, deadline_ms);
+            }
         } else {
-            // The key outlives the value that it came with, and would keep that
-            // entry's payload alive if it were a slice of it.
-            let key = Bytes::copy_from_slice(key);
+            let key = Name::from(key);
             self.remember_deadline(key.clone(), deadline_ms);
-            let replaced = self.by_key.insert(key, record);
+            let value = Bytes::copy_from_slice(value);
+            let replaced = self.by_key.insert(key, Record { value, version, deadline_ms, hash });
             assert!(replaced.is_none(), "a key that is absent has no record");
         }
     }
@@ -76,14 +81,15 @@ impl Records {
     /// Removes `key`; false when it is not there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let Some((key, removed)) = self.by_key.remove_with_key(key) else { return false };
-        self.forget(&key, &removed);
+        self.forget_deadline(&key, removed.deadline_ms);
+        self.discount(&key, &removed);
         true
     }
 
     /// Removes every key whose deadline is `clock_ms` or earlier.
     pub fn expire(&mut self, clock_ms: u64) {
         while let Some(key) = self.deadlines.pop_due(clock_ms) {
-            let removed = self.by_key.remove(&key).expect("only stored keys have a deadline");
+            let removed = self.by_key.remove(&key[..]).expect("only stored keys have a deadline");
             self.discount(&key, &removed);
         }
     }
@@ -92,7 +98,7 @@ impl Records {
     pub fn range_from<'a>(
         &'a self,
         start: Bound<&[u8]>,
-    ) -> impl Iterator<Item = (&'a Bytes, &'a Record)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a Name, &'a Record)> + use<'a> {
         self.by_key.range::<_, [u8]>((start, Bound::Unbounded))
     }
 
@@ -116,23 +122,35 @@ impl Records {
         self.deadlines.next_ms()
     }
 
-    fn remember_deadline(&mut self, key: Bytes, deadline_ms: Option<u64>) {
+    fn remember_deadline(&mut self, key: Name, deadline_ms: Option<u64>) {
         if let Some(deadline_ms) = deadline_ms {
             self.deadlines.insert(deadline_ms, key);
         }
     }
 
-    fn forget(&mut self, key: &Bytes, record: &Record) {
-        if let Some(deadline_ms) = record.deadline_ms {
+    fn forget_deadline(&mut self, key: &Name, deadline_ms: Option<u64>) {
+        if let Some(deadline_ms) = deadline_ms {
             self.deadlines.remove(deadline_ms, key.clone());
         }
-        self.discount(key, record);
     }
 
     fn discount(&mut self, key: &[u8], record: &Record) {
         self.bytes -= weight_bytes(key, &record.value);
         self.digest = self.digest.wrapping_sub(record.hash);
     }
+}
+
+/// Replaces `stored`, in its own place when nobody else reads it and the sizes are equal,
+/// as they mostly are: values come and go with every write, in no order, and so would
+/// their places in memory.
+fn write_over(stored: &mut Bytes, value: &[u8]) {
+    *stored = match std::mem::take(stored).try_into_mut() {
+        Ok(mut own) if own.len() == value.len() => {
+            own.copy_from_slice(value);
+            own.freeze()
+        }
+        _ => Bytes::copy_from_slice(value),
+    };
 }
 
 #[cfg(test)]
@@ -152,26 +170,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_overwritten_key_keeps_neither_payload_alive() {
-        let payloads = [Bytes::from(vec![b'k'; 100]), Bytes::from(vec![b'k'; 100])];
+    fn who_reads_a_value_keeps_it_while_it_is_overwritten() {
         let mut records = Records::default();
-        for (version, payload) in payloads.iter().enumerate() {
-            records.put(&payload[..1], payload.slice(1..), version as u64, Some(1000));
+        let mut read = Vec::new();
+        for (version, value) in
+            ["first", "other", "third, and longer", "", "last"].iter().enumerate()
+        {
+            records.put(b"k", value.as_bytes(), version as u64, Some(1000));
+            read.push(records.get(b"k").unwrap().value.clone());
         }
-        let [first, second] = payloads;
-        assert!(first.is_unique(), "the first value is gone, and its key was copied");
-        assert!(!second.is_unique(), "the second value is shared, not copied");
-        records.remove(b"k");
-        assert!(second.is_unique());
+        assert_eq!(read, ["first", "other", "third, and longer", "", "last"]);
+    }
+
+    #[test]
+    fn a_value_of_the_same_size_takes_the_place_of_one_that_nobody_reads() {
+        let mut records = Records::default();
+        records.put(b"k", b"first", 1, None);
+        let place = records.get(b"k").unwrap().value.as_ptr();
+        records.put(b"k", b"other", 2, None);
+        let stored = &records.get(b"k").unwrap().value;
+        assert_eq!((stored.as_ptr(), &stored[..]), (place, &b"other"[..]));
     }
 
     #[test]
     fn a_clone_is_a_moment_that_later_writes_do_not_touch() {
         let mut records = Records::default();
-        records.put(b"a", Bytes::from("1"), 1, None);
+        records.put(b"a", b"1", 1, None);
         let moment = records.clone();
-        records.put(b"a", Bytes::from("22"), 2, Some(5));
-        records.put(b"b", Bytes::from("3"), 3, None);
+        records.put(b"a", b"22", 2, Some(5));
+        records.put(b"b", b"3", 3, None);
         assert_eq!(moment.get(b"a").map(|record| record.version), Some(1));
         assert_eq!((moment.len(), moment.next_deadline_ms()), (1, None));
         assert_eq!(moment.recomputed(), (moment.bytes(), moment.digest()));
@@ -181,9 +208,9 @@ mod tests {
     #[test]
     fn what_is_put_and_removed_leaves_nothing_behind() {
         let mut records = Records::default();
-        records.put(b"a", Bytes::from("1"), 1, Some(10));
-        records.put(b"b", Bytes::from("1"), 2, Some(20));
-        records.put(b"a", Bytes::from("2"), 3, Some(30));
+        records.put(b"a", b"1", 1, Some(10));
+        records.put(b"b", b"1", 2, Some(20));
+        records.put(b"a", b"2", 3, Some(30));
         assert!(records.remove(b"a"));
         assert!(!records.remove(b"a"));
         records.expire(20);

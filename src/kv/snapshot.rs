@@ -14,12 +14,12 @@
 
 use std::ops::Bound;
 
-use bytes::Bytes;
 use rmp_serde::Deserializer;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, is_at_end};
 use super::command::Outcome;
+use super::name::Name;
 use super::once::ClientState;
 use super::store::Store;
 use crate::types::LogIndex;
@@ -122,8 +122,8 @@ pub struct SnapshotBlocks {
 #[derive(Clone, Debug)]
 enum Next {
     Head,
-    Keys(Option<Bytes>),
-    Clients(Option<Bytes>),
+    Keys(Option<Name>),
+    Clients(Option<Name>),
 }
 
 impl SnapshotBlocks {
@@ -137,11 +137,11 @@ impl SnapshotBlocks {
         }
     }
 
-    fn keys_behind(&self, last: Option<&Bytes>) -> Block {
+    fn keys_behind(&self, last: Option<&Name>) -> Block {
         let mut block = Block::new(KEYS);
         for (name, record) in self.store.records.range_from(behind(last)) {
             let (version, deadline_ms) = (record.version, record.deadline_ms);
-            let (key, value) = (name.as_ref(), record.value.as_ref());
+            let (key, value) = (&name[..], &record.value[..]);
             if block.add(name, &KeyRecord { key, value, version, deadline_ms }) {
                 break;
             }
@@ -149,7 +149,7 @@ impl SnapshotBlocks {
         block
     }
 
-    fn clients_behind(&self, last: Option<&Bytes>) -> Block {
+    fn clients_behind(&self, last: Option<&Name>) -> Block {
         let mut block = Block::new(CLIENTS);
         for (name, client) in self.store.clients.range_from(behind(last)) {
             let ClientState { seq, outcome, last_used_ms } = client;
@@ -162,8 +162,8 @@ impl SnapshotBlocks {
     }
 }
 
-fn behind(name: Option<&Bytes>) -> Bound<&[u8]> {
-    name.map_or(Bound::Unbounded, |name| Bound::Excluded(name.as_ref()))
+fn behind(name: Option<&Name>) -> Bound<&[u8]> {
+    name.map_or(Bound::Unbounded, |name| Bound::Excluded(&name[..]))
 }
 
 impl Iterator for SnapshotBlocks {
@@ -196,7 +196,7 @@ struct Block {
     bytes: Vec<u8>,
     records: u32,
     /// The name of its last record.
-    last: Option<Bytes>,
+    last: Option<Name>,
 }
 
 impl Block {
@@ -206,7 +206,7 @@ impl Block {
     }
 
     /// Adds a record; true when the block is full.
-    fn add(&mut self, name: &Bytes, record: &impl Serialize) -> bool {
+    fn add(&mut self, name: &Name, record: &impl Serialize) -> bool {
         self.write(record);
         self.last = Some(name.clone());
         self.bytes.len() >= SNAPSHOT_BLOCK_BYTES
@@ -229,8 +229,8 @@ impl Block {
 pub struct StoreLoader {
     store: Store,
     head: Option<Head>,
-    last_key: Bytes,
-    last_client: Bytes,
+    last_key: Vec<u8>,
+    last_client: Vec<u8>,
 }
 
 impl StoreLoader {
@@ -292,7 +292,7 @@ impl StoreLoader {
         if key.is_empty() || key.len() > KEY_BYTES_MAX || value.len() > VALUE_BYTES_MAX {
             return Err(SnapshotError::Impossible("a key or value has an impossible length"));
         }
-        if key <= self.last_key.as_ref() {
+        if key <= &self.last_key[..] {
             return Err(SnapshotError::Impossible("the keys are not in their order"));
         }
         if version == 0 || version > self.store.last_applied.0 {
@@ -301,9 +301,8 @@ impl StoreLoader {
         if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.store.clock_ms) {
             return Err(SnapshotError::Impossible("a key has expired"));
         }
-        self.last_key = Bytes::copy_from_slice(key);
-        // An allocation of its own: a slice would keep the whole block.
-        self.store.records.put(key, Bytes::copy_from_slice(value), version, deadline_ms);
+        key.clone_into(&mut self.last_key);
+        self.store.records.put(key, value, version, deadline_ms);
         Ok(())
     }
 
@@ -312,7 +311,7 @@ impl StoreLoader {
         if name.is_empty() || name.len() > CLIENT_BYTES_MAX || seq == 0 {
             return Err(SnapshotError::Impossible("a client has an impossible name or number"));
         }
-        if name <= self.last_client.as_ref() {
+        if name <= &self.last_client[..] {
             return Err(SnapshotError::Impossible("the clients are not in their order"));
         }
         if last_used_ms > self.store.clock_ms {
@@ -320,7 +319,7 @@ impl StoreLoader {
         }
         let outcome = Outcome::from_numbers(outcome, version)
             .ok_or(SnapshotError::Impossible("a client has an unknown outcome"))?;
-        self.last_client = Bytes::copy_from_slice(name);
+        name.clone_into(&mut self.last_client);
         self.store.clients.restore(name, ClientState { seq, outcome, last_used_ms });
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! The store itself: applies committed entries, one after the other.
 
-use bytes::Bytes;
-
 use super::codec::CommandError;
 use super::command::{Command, Operation, Outcome};
 use super::once::{CLIENTS_MAX, OnceTable};
@@ -159,14 +157,14 @@ impl Store {
         }
     }
 
-    fn write(&mut self, key: &[u8], exptime: u64, value: &Bytes, bytes_max: u64) -> Outcome {
+    fn write(&mut self, key: &[u8], exptime: u64, value: &[u8], bytes_max: u64) -> Outcome {
         if !self.has_room(key, value, bytes_max) {
             return Outcome::Full;
         }
         let version = self.last_applied.0;
         let deadline_ms =
             (exptime > 0).then(|| self.clock_ms.saturating_add(exptime.saturating_mul(1000)));
-        self.records.put(key, value.clone(), version, deadline_ms);
+        self.records.put(key, value, version, deadline_ms);
         Outcome::Stored { version }
     }
 

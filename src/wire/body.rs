@@ -8,7 +8,7 @@
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::{Frame, Hello, WireError};
@@ -56,9 +56,10 @@ impl Body<'_> {
             .expect("memory takes every write, and every type here has a MessagePack form");
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Frame, WireError> {
-        let mut deserializer = rmp_serde::Deserializer::from_read_ref(&bytes);
-        let frame = Frame::deserialize(&mut deserializer)?;
+    /// What entries and pieces of snapshots hold are slices of `bytes`.
+    pub(super) fn decode(bytes: &Bytes) -> Result<Frame, WireError> {
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(&bytes[..]);
+        let frame = FrameVisitor { bytes }.deserialize(&mut deserializer)?;
         // Whatever still has a beginning is too much.
         match IgnoredAny::deserialize(&mut deserializer) {
             Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(frame),
@@ -185,15 +186,20 @@ impl Serialize for EntryBody<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Frame {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Frame, D::Error> {
-        deserializer.deserialize_seq(FrameVisitor)
+/// Reads the body that `bytes` are.
+struct FrameVisitor<'a> {
+    bytes: &'a Bytes,
+}
+
+impl<'de> DeserializeSeed<'de> for FrameVisitor<'de> {
+    type Value = Frame;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Frame, D::Error> {
+        deserializer.deserialize_seq(self)
     }
 }
 
-struct FrameVisitor;
-
-impl<'de> Visitor<'de> for FrameVisitor {
+impl<'de> Visitor<'de> for FrameVisitor<'de> {
     type Value = Frame;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,7 +212,7 @@ impl<'de> Visitor<'de> for FrameVisitor {
         match next::<u8, A>(array, "kind")? {
             kind::HELLO => visit_hello(array),
             kind::REFUSED => Ok(Frame::Refused { reason: next(array, "reason")? }),
-            kind => visit_envelope(kind, array),
+            kind => visit_envelope(kind, self.bytes, array),
         }
     }
 }
@@ -231,7 +237,11 @@ fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error>
     }))
 }
 
-fn visit_envelope<'de, A: SeqAccess<'de>>(kind: u8, array: &mut A) -> Result<Frame, A::Error> {
+fn visit_envelope<'de, A: SeqAccess<'de>>(
+    kind: u8,
+    bytes: &'de Bytes,
+    array: &mut A,
+) -> Result<Frame, A::Error> {
     let from: NodeId = next(array, "from")?;
     let to: NodeId = next(array, "to")?;
     let term: Term = next(array, "term")?;
@@ -241,7 +251,9 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(kind: u8, array: &mut A) -> Result<Fra
             prev: visit_position(array)?,
             leader_commit: next(array, "leader_commit")?,
             read_seq: next(array, "read_seq")?,
-            entries: next::<OwnEntries, A>(array, "entries")?.0,
+            entries: array
+                .next_element_seed(EntriesVisitor { bytes })?
+                .ok_or_else(|| de::Error::missing_field("entries"))?,
         }),
         kind::APPEND_ENTRIES_RESPONSE => Rpc::AppendEntriesResponse(AppendEntriesResponse {
             request_seq: next(array, "request_seq")?,
@@ -261,7 +273,7 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(kind: u8, array: &mut A) -> Result<Fra
         kind::NEWCOMER_RESPONSE => {
             Rpc::NewcomerResponse(NewcomerResponse { last: visit_position(array)? })
         }
-        kind::INSTALL_SNAPSHOT => Rpc::InstallSnapshot(visit_install_snapshot(array)?),
+        kind::INSTALL_SNAPSHOT => Rpc::InstallSnapshot(visit_install_snapshot(bytes, array)?),
         kind::INSTALL_SNAPSHOT_RESPONSE => Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
             request_seq: next(array, "request_seq")?,
             is_newcomer: next(array, "is_newcomer")?,
@@ -280,6 +292,7 @@ fn visit_position<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<LogPosition, 
 }
 
 fn visit_install_snapshot<'de, A: SeqAccess<'de>>(
+    frame: &'de Bytes,
     array: &mut A,
 ) -> Result<InstallSnapshot, A::Error> {
     let request_seq = next(array, "request_seq")?;
@@ -288,7 +301,7 @@ fn visit_install_snapshot<'de, A: SeqAccess<'de>>(
     let snapshot = SnapshotId { last, bytes, digest: digest(next(array, "digest")?)? };
     let offset = next(array, "offset")?;
     let piece: &[u8] = next(array, "bytes")?;
-    Ok(InstallSnapshot { request_seq, snapshot, offset, bytes: Bytes::copy_from_slice(piece) })
+    Ok(InstallSnapshot { request_seq, snapshot, offset, bytes: frame.slice_ref(piece) })
 }
 
 fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
@@ -309,35 +322,36 @@ fn visit_append_result<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<AppendRe
     }
 }
 
-struct OwnEntries(Vec<Entry>);
+/// Reads the entries in the body that `bytes` are.
+struct EntriesVisitor<'a> {
+    bytes: &'a Bytes,
+}
 
-impl<'de> Deserialize<'de> for OwnEntries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OwnEntries, D::Error> {
-        deserializer.deserialize_seq(EntriesVisitor)
+impl<'de> DeserializeSeed<'de> for EntriesVisitor<'de> {
+    type Value = Vec<Entry>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Entry>, D::Error> {
+        deserializer.deserialize_seq(self)
     }
 }
 
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = OwnEntries;
+impl<'de> Visitor<'de> for EntriesVisitor<'de> {
+    type Value = Vec<Entry>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of entries")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<OwnEntries, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Vec<Entry>, A::Error> {
         // The count is only a claim until the elements are there.
         let claimed = array.size_hint().unwrap_or(0);
         let mut entries = Vec::with_capacity(claimed.min(PREALLOCATED_ENTRIES_MAX));
         while let Some(fields) = array.next_element()? {
             let (index, term, stamp_ms, kind, body): (LogIndex, Term, u64, u8, &[u8]) = fields;
-            // A copy of its own: the store keeps a value for as long as its key
-            // lives, and must not keep the whole frame with it.
-            let payload = Payload::decode(kind, Bytes::copy_from_slice(body))
+            let payload = Payload::decode(kind, self.bytes.slice_ref(body))
                 .map_err(|error| de::Error::custom(format_args!("entry {index}: {error}")))?;
             entries.push(Entry { index, term, stamp_ms, payload });
         }
-        Ok(OwnEntries(entries))
+        Ok(entries)
     }
 }

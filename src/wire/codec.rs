@@ -1,6 +1,6 @@
 //! Frames in and out of byte buffers: the header, and the limit.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::body::Body;
@@ -72,7 +72,11 @@ impl Decoder for FrameCodec {
         if computed != stored {
             return Err(WireError::Checksum { stored, computed });
         }
-        let frame = Body::decode(&input[FRAME_HEADER_BYTES..frame_bytes])?;
+        // One copy, which the frame's entries share: they come and go together, and the
+        // store copies what it keeps. Not the buffer itself: it may be far larger than a
+        // small frame, which would keep all of it.
+        let body = Bytes::copy_from_slice(&input[FRAME_HEADER_BYTES..frame_bytes]);
+        let frame = Body::decode(&body)?;
         check(&frame)?;
         input.advance(frame_bytes);
         Ok(Some(frame))

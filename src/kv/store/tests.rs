@@ -1,5 +1,7 @@
 //! Each rule of the protocol by an example; `kv::model` tries them together.
 
+use bytes::Bytes;
+
 use super::*;
 use crate::kv::model::{add, cas, delete, entry, noop, set, set_for};
 use crate::kv::{Answer, CLIENT_SILENCE_MS, Query, RECORD_OVERHEAD_BYTES};
