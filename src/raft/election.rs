@@ -21,6 +21,16 @@ impl Raft {
         );
     }
 
+    /// The first of a node's life is shorter: no leader is known that it could disturb,
+    /// only the PreVote of one that starts while a leader lives must be rare. So it waits
+    /// for longer than a heartbeat takes, and no longer than the least timeout.
+    pub(super) fn start_election_timer(&mut self) {
+        let settings = &self.settings;
+        let heard_of = settings.heartbeat_ticks + 1;
+        let min = settings.election_timeout_ticks_min;
+        self.election_timeout_ticks = self.rng.random_range(heard_of.min(min)..=min);
+    }
+
     pub(super) fn tick_election(&mut self) {
         if let RoleState::Follower { leader: Some(contact) } = &mut self.role {
             contact.silent_ticks = contact.silent_ticks.saturating_add(1);

@@ -240,7 +240,7 @@ impl Raft {
             effects: Vec::new(),
             settings,
         };
-        raft.reset_election_timer();
+        raft.start_election_timer();
         raft
     }
 

@@ -6,7 +6,7 @@ use super::cluster::{
     Cluster, ELECTION_TICKS_MAX, ELECTION_TICKS_MIN, HEARTBEAT_TICKS, n, settings_of,
 };
 use super::solo::{Solo, append, appended, at, pre_vote, pre_voted, request_vote, voted};
-use crate::raft::{Effect, Raft, ReplicationReport, Role, Rpc, SnapshotPositions};
+use crate::raft::{Effect, Envelope, Raft, ReplicationReport, Role, Rpc, SnapshotPositions};
 use crate::types::{HardState, LogSummary, Term};
 
 fn is_request_vote(rpc: &Rpc) -> bool {
@@ -41,25 +41,40 @@ fn a_follower_remains_one_as_long_as_it_hears_a_leader() {
 /// §5.2: "election timeouts are chosen randomly from a fixed interval".
 #[test]
 fn election_timeouts_fill_their_interval_and_differ_from_node_to_node() {
-    let timeout = |id, seed| {
-        let mut raft = Raft::new(
-            settings_of(id, 3, seed),
-            HardState::default(),
-            LogSummary::default(),
-            SnapshotPositions::default(),
-        );
-        for ticks in 1.. {
-            raft.tick();
-            if raft.role() != Role::Follower {
-                return ticks;
-            }
-        }
-        unreachable!("it stands for election some time")
-    };
-    let timeouts: BTreeSet<u32> = (0..300).map(|seed| timeout(1, seed)).collect();
+    let leader_lost = |id, seed| timeout(id, seed, true);
+    let timeouts: BTreeSet<u32> = (0..300).map(|seed| leader_lost(1, seed)).collect();
     assert_eq!(timeouts, (ELECTION_TICKS_MIN..=ELECTION_TICKS_MAX).collect());
-    assert!((0..20).any(|seed| timeout(1, seed) != timeout(2, seed)));
-    assert_eq!(timeout(1, 7), timeout(1, 7), "the same seed, the same timeout");
+    assert!((0..20).any(|seed| leader_lost(1, seed) != leader_lost(3, seed)));
+    assert_eq!(leader_lost(1, 7), leader_lost(1, 7), "the same seed, the same timeout");
+}
+
+/// A node that has just started has no leader to lose: it waits until one would have
+/// spoken, and then for no longer than the others' least timeout.
+#[test]
+fn the_first_election_timeout_of_a_life_is_short() {
+    let timeouts: BTreeSet<u32> = (0..300).map(|seed| timeout(1, seed, false)).collect();
+    assert_eq!(timeouts, (HEARTBEAT_TICKS + 1..=ELECTION_TICKS_MIN).collect());
+}
+
+/// Ticks until a new node stands for election, after it has heard from a leader or not.
+fn timeout(id: u64, seed: u64, hears_leader: bool) -> u32 {
+    let mut raft = Raft::new(
+        settings_of(id, 3, seed),
+        HardState::default(),
+        LogSummary::default(),
+        SnapshotPositions::default(),
+    );
+    if hears_leader {
+        let rpc = append(at(0, 0), &[], 0);
+        raft.step(Envelope { from: n(2), to: n(id), term: Term(1), rpc });
+    }
+    for ticks in 1.. {
+        raft.tick();
+        if raft.role() != Role::Follower {
+            return ticks;
+        }
+    }
+    unreachable!("it stands for election some time")
 }
 
 /// Figure 2: "On conversion to candidate: increment currentTerm, vote for self,
@@ -249,7 +264,7 @@ fn a_vote_granted_resets_the_timer_and_a_vote_refused_does_not() {
             if solo.raft.role() != Role::Follower {
                 return ticks;
             }
-            if ticks == 9 {
+            if ticks == HEARTBEAT_TICKS {
                 solo.receive(2, 2, request_vote(last));
             }
             solo.tick(1);
@@ -261,7 +276,7 @@ fn a_vote_granted_resets_the_timer_and_a_vote_refused_does_not() {
         (1..).find(|_| !solo.tick(1).is_empty()).expect("it stands for election")
     };
     assert_eq!(ticks_until_campaign(at(0, 0)), undisturbed);
-    assert!(ticks_until_campaign(at(1, 1)) >= 9 + ELECTION_TICKS_MIN);
+    assert!(ticks_until_campaign(at(1, 1)) >= HEARTBEAT_TICKS + ELECTION_TICKS_MIN);
 }
 
 /// Dissertation §4.2.3: "if a server receives a RequestVote request within the
