@@ -32,6 +32,7 @@ use log::{debug, warn};
 use super::SessionId;
 use super::raft::ClientRequests;
 use super::session::{EndSession, SessionActor, SessionConfig, SessionPorts};
+use super::turnstile::Turnstile;
 use crate::net::{Listener, Stream};
 use crate::protocol::ErrorReply;
 
@@ -56,6 +57,8 @@ pub struct ClientAcceptorActor {
     ports: ClientAcceptorPorts,
     /// Where sessions run, in turn; empty: here.
     arbiters: Vec<ArbiterHandle>,
+    /// For those that run here, beside all others.
+    turnstile: Turnstile,
     /// Here, or in the accept under way; nowhere once accepting has stopped.
     listener: Option<Box<dyn Listener>>,
     /// The accept under way, or the pause before it.
@@ -81,6 +84,7 @@ impl ClientAcceptorActor {
             session_config,
             ports,
             arbiters,
+            turnstile: Turnstile::default(),
             listener: Some(listener),
             accepting: None,
             is_stopping: false,
@@ -208,7 +212,7 @@ impl ClientAcceptorActor {
             }
         };
         match self.arbiters.len() {
-            0 => SessionActor::create(session),
+            0 => SessionActor::create(|ctx| session(ctx).taking_turns(&self.turnstile)),
             arbiters => {
                 let turn = usize::try_from(id.0 % arbiters as u64)
                     .expect("a remainder is below the number of arbiters");

@@ -29,6 +29,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::memory::Budget;
+use super::turnstile::{Ticket, Turnstile};
 use crate::net::Stream;
 
 /// An actor that has a [`Connection`]. After [`ConnectedActor::on_end`] nothing
@@ -87,6 +88,8 @@ pub struct Connection {
     read_bytes: usize,
     /// A read takes no more than is free of it.
     memory: Option<Budget>,
+    /// It works only in its turns.
+    ticket: Option<Ticket>,
     /// The last read took all the room it had: more may be waiting in the kernel.
     has_more: bool,
     /// A read is armed.
@@ -126,6 +129,7 @@ impl Connection {
             input: BytesMut::new(),
             read_bytes: READ_BYTES_MIN,
             memory: None,
+            ticket: None,
             has_more: false,
             is_reading: false,
             output: Output::default(),
@@ -140,6 +144,11 @@ impl Connection {
     pub fn within(mut self, memory: Budget) -> Connection {
         self.memory = Some(memory);
         self
+    }
+
+    /// Lets it read and write only when the turnstile lets it through.
+    pub fn take_turns(&mut self, turnstile: &Turnstile) {
+        self.ticket = Some(turnstile.ticket());
     }
 
     /// What it holds beside small buffers, in bytes: what was read and not yet taken,
@@ -443,11 +452,17 @@ impl<A: ConnectedActor> ActorFuture<A> for Pump<A> {
         task: &mut task::Context<'_>,
     ) -> Poll<()> {
         let mut turn_bytes = TURN_BYTES;
+        let mut is_turn = false;
         loop {
             let Some(connection) = actor.connection().filter(|c| c.generation == self.generation)
             else {
                 return Poll::Ready(());
             };
+            is_turn = is_turn || connection.ticket.as_ref().is_none_or(|t| t.poll_turn(task));
+            if !is_turn {
+                connection.pump = PumpState::Waiting(task.waker().clone());
+                return Poll::Pending;
+            }
             connection.pump = PumpState::Running;
             match connection.poll_progress(&mut turn_bytes, task) {
                 Poll::Ready(Progress::Read) => actor.on_read(ctx),

@@ -22,6 +22,7 @@ mod replies;
 pub mod session;
 pub mod snapshot;
 pub mod ticker;
+mod turnstile;
 
 /// A client connection of this process; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

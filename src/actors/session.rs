@@ -52,6 +52,7 @@ use super::connection::{ConnectedActor, Connection, Output, arm_read, arm_write}
 use super::memory::{Budget, Share};
 use super::raft::{ClientRequest, ClientRequests};
 use super::snapshot::{SnapshotAnswer, SnapshotQuery};
+use super::turnstile::Turnstile;
 use crate::kv;
 use crate::net::Stream;
 use crate::protocol::{
@@ -200,6 +201,13 @@ impl SessionActor {
             watch: None,
             config,
         }
+    }
+
+    /// Lets it work only when the turnstile lets it through.
+    #[must_use]
+    pub fn taking_turns(mut self, turnstile: &Turnstile) -> SessionActor {
+        self.connection.take_turns(turnstile);
+        self
     }
 
     /// Makes it a session that tells the client why it has none, and ends.

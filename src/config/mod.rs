@@ -474,7 +474,7 @@ fn read_limits(mut section: Section<'_>) -> Result<Limits, ConfigError> {
         inflight_commands_max: section.number("inflight_commands_max", 1_024, COUNT)? as usize,
         inflight_bytes_max: section.number("inflight_bytes_max", 4 << 20, 1..=1 << 30)? as usize,
         write_stall_ms_max: section.number("write_stall_ms_max", 30_000, MS)?,
-        proposals_pending_max: section.number("proposals_pending_max", 16_384, COUNT)? as usize,
+        proposals_pending_max: section.number("proposals_pending_max", 65_536, COUNT)? as usize,
         append_entries_max: section.number("append_entries_max", 1_024, COUNT)? as usize,
         append_bytes_max: section.number("append_bytes_max", 1 << 20, 1..=1 << 30)?,
         peer_inflight_entries_max: section.number("peer_inflight_entries_max", 16_384, COUNT)?
