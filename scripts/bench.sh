@@ -6,7 +6,7 @@ set -euo pipefail
 usage() {
     cat <<'USAGE'
 usage: scripts/bench.sh [--seconds S] [--rounds R] [--kills N] [--quick] [--binary FILE]
-                        [--against etcd] [--write-docs] [--help]
+                        [--against etcd] [--batch] [--write-docs] [--help]
        scripts/bench.sh --failover N [--stop] [--against etcd] [--binary FILE]
 
 Starts five servers in a temporary directory, loads them with `coracle bench` (values of
@@ -21,6 +21,8 @@ is left behind.
   --binary FILE  the servers' binary, if not the release build of these sources
   --against etcd the same with five members of etcd, by turns with ours, and the ratios;
                  without etcd on PATH it says so and measures ours
+  --batch        start all servers, etcd's too, under the kernel's policy for batch jobs
+                 (SCHED_BATCH, by chrt): docs/operations.md says when that is right
   --write-docs   also put the tables into docs/performance.md
   --failover N   only kill the leader under load, so many times, and print all times from
                  the kill to the first put that another server acknowledges
@@ -44,6 +46,7 @@ against=
 write_docs=no
 failover=
 signal=KILL
+policy=
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -55,6 +58,7 @@ while [ $# -gt 0 ]; do
         --quick) seconds=0.5 rounds=1 kills=2 entries=10000 ;;
         --write-docs) write_docs=yes ;;
         --stop) signal=STOP ;;
+        --batch) launcher=(chrt --batch 0) policy=", all of them under SCHED_BATCH" ;;
         --help)
             usage
             exit 0
@@ -297,7 +301,7 @@ for system in "${systems[@]}"; do
 done
 
 {
-    echo "$(machine), five servers and the load on the one machine; medians of $rounds runs of $seconds s."
+    echo "$(machine), five servers$policy, and the load on the one machine; medians of $rounds runs of $seconds s."
     echo
     print_loads
     echo
@@ -305,10 +309,11 @@ done
 } | tee "$dir/tables"
 if [ ${#systems[@]} = 2 ]; then
     echo
-    { echo "$(machine)." && print_against; } | tee "$dir/against"
+    { echo "$(machine)$policy." && print_against; } | tee "$dir/against"
 fi
 
 if [ "$write_docs" = yes ]; then
-    write_docs tables "$dir/tables"
-    if [ ${#systems[@]} = 2 ]; then write_docs "tables against etcd" "$dir/against"; fi
+    under=${policy:+ under SCHED_BATCH}
+    if [ -z "$under" ]; then write_docs tables "$dir/tables"; fi
+    if [ ${#systems[@]} = 2 ]; then write_docs "tables against etcd$under" "$dir/against"; fi
 fi

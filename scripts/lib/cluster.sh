@@ -7,6 +7,7 @@ binary=
 dir=
 config=
 tables= # more of servers.toml
+launcher=() # what servers are started by, if they are not started as they are
 ids=()
 pids=()  # of our servers, by id
 declare -A other=() # what else was started, by any name
@@ -71,7 +72,7 @@ write_config() {
 }
 
 start_server() {
-    "$binary" serve --config "$config" --id "$1" --log-level warn >>"$dir/$1.log" 2>&1 &
+    "${launcher[@]}" "$binary" serve --config "$config" --id "$1" --log-level warn >>"$dir/$1.log" 2>&1 &
     pids[$1]=$!
 }
 

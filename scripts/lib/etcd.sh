@@ -25,7 +25,7 @@ etcd_version() { etcd --version | awk '/^etcd Version/ { print $3 }'; }
 start_member() {
     local client=http://127.0.0.1:$((etcd_port + 2 * $1 - 2))
     local peer=http://127.0.0.1:$((etcd_port + 2 * $1 - 1))
-    etcd --name "n$1" --data-dir "$dir/etcd/$1" --logger zap --log-level error \
+    "${launcher[@]}" etcd --name "n$1" --data-dir "$dir/etcd/$1" --logger zap --log-level error \
         --listen-client-urls "$client" --advertise-client-urls "$client" \
         --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" \
         --initial-cluster "$etcd_peers" --initial-cluster-token bench \
