@@ -41,7 +41,16 @@ compile_error!("`--cfg mutants` is for scripts/mutants.sh alone: a build with it
 
 #[cfg(mutants)]
 thread_local! {
-    static PUT_BACK: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+    static PUT_BACK: std::cell::Cell<Option<Mutant>> = std::cell::Cell::new(of_environment());
+}
+
+/// The bug that every thread begins with: `scripts/mutants.sh --tests` puts it back for
+/// a run of the tests, whose threads are their own.
+#[cfg(mutants)]
+fn of_environment() -> Option<Mutant> {
+    let name = std::env::var("CORACLE_MUTANT").ok()?;
+    let found = MUTANTS.iter().find(|mutant| format!("{:?}", mutant.0) == name);
+    Some(found.unwrap_or_else(|| panic!("CORACLE_MUTANT is {name:?}: no such bug")).0)
 }
 
 /// Puts one bug back on this thread, or none.
