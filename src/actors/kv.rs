@@ -504,10 +504,11 @@ mod tests {
             keys: 0,
             store_bytes: 0,
             store_digest: 0,
+            transfers: vec![(NodeId(2), crate::raft::TransferStatus { acked_bytes: 1, bytes: 2 })],
         };
         let tasks = vec![
             ApplyTask::Entry { entry: set(1, "a", 0), waiter: None },
-            ApplyTask::Status { status, waiter: session.waiter(1) },
+            ApplyTask::Status { status: status.clone(), waiter: session.waiter(1) },
         ];
         kv.do_send(Apply { tasks });
         settle().await;

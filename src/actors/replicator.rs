@@ -25,7 +25,7 @@ use super::raft::Replicated;
 use super::snapshot::{ReadSnapshot, SnapshotRead};
 use crate::raft::{
     AppendEntriesResponse, AppendResult, Envelope, InstallSnapshotResponse, Progress,
-    ProgressAction, ProgressSettings, ReplicationReport, Rpc,
+    ProgressAction, ProgressSettings, ReplicationReport, Rpc, TransferStatus,
 };
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Term, TermRuns};
 
@@ -60,6 +60,8 @@ pub struct ReplicatorActor {
     ports: ReplicatorPorts,
     is_connected: bool,
     progress: Option<Progress>,
+    /// How far the snapshot is that is being sent, by the last report.
+    transfer: Option<TransferStatus>,
     is_flush_pending: bool,
 }
 
@@ -150,6 +152,7 @@ impl ReplicatorActor {
             ports,
             is_connected: false,
             progress: None,
+            transfer: None,
             is_flush_pending: false,
         }
     }
@@ -309,6 +312,7 @@ impl Handler<Flush> for ReplicatorActor {
                     self.read_in_time(read, ctx);
                 }
                 ProgressAction::Report(report) => {
+                    self.tell_of(report.transfer, report.match_index);
                     self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
                 }
             }
@@ -328,6 +332,21 @@ impl ReplicatorActor {
             self.ports.snapshot.do_send(read);
         } else {
             ctx.run_later(pause, |actor, _| actor.ports.snapshot.do_send(read));
+        }
+    }
+
+    /// Says when a snapshot begins to be sent, and how that ends; `status` says how far it
+    /// is in between.
+    fn tell_of(&mut self, transfer: Option<TransferStatus>, match_index: LogIndex) {
+        let (id, peer) = (self.id, self.peer);
+        match (std::mem::replace(&mut self.transfer, transfer), transfer) {
+            (None, Some(TransferStatus { acked_bytes, bytes })) => log::info!(
+                "sends snapshot node={id} peer={peer} bytes={bytes} acked_bytes={acked_bytes}"
+            ),
+            (Some(_), None) => log::info!(
+                "sends no snapshot any more node={id} peer={peer} match_index={match_index}"
+            ),
+            _ => {}
         }
     }
 

@@ -25,6 +25,7 @@
 //! RaftActor is gone, every waiting command gets `ERR_INTERNAL` and the session
 //! ends: nobody waits for an answer that cannot come.
 
+mod translation;
 mod window;
 
 #[cfg(test)]
@@ -45,21 +46,20 @@ use bytes::{Bytes, BytesMut};
 use log::debug;
 use tokio::time::Instant;
 
+use self::translation::{answer_reply, outcome_reply, snapshot_reply, snapshot_request};
 use self::window::Window;
 use super::SessionId;
 use super::client_acceptor::SessionClosed;
 use super::connection::{ConnectedActor, Connection, Output, arm_read, arm_write};
 use super::memory::{Budget, Share};
 use super::raft::{ClientRequest, ClientRequests};
-use super::snapshot::{SnapshotAnswer, SnapshotQuery};
+use super::snapshot::SnapshotAnswer;
 use super::turnstile::Turnstile;
 use crate::kv;
 use crate::net::Stream;
-use crate::protocol::{
-    ErrorReply, Limits, Parsed, Parser, Reply, Request, Sink, SnapshotRequest, Status,
-};
+use crate::protocol::{ErrorReply, Limits, Parsed, Parser, Reply, Request, Sink, Status};
 use crate::raft::NodeStatus;
-use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
+use crate::types::{LogIndex, NodeId};
 
 /// What all sessions of a node have in common.
 #[derive(Clone, Debug)]
@@ -622,6 +622,8 @@ impl SessionActor {
     }
 
     fn status(&self, status: &NodeStatus) -> Status {
+        let transfers = status.transfers.iter();
+        let transfers = transfers.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
         Status {
             id: status.id.0,
             role: status.role.to_string(),
@@ -636,53 +638,7 @@ impl SessionActor {
             store_bytes: status.store_bytes,
             store_digest: status.store_digest,
             memory_bytes_used: self.config.memory.used_bytes(),
-        }
-    }
-}
-
-fn outcome_reply(outcome: kv::Outcome) -> Reply {
-    Reply::Error(match outcome {
-        kv::Outcome::Stored { version } => return Reply::Stored { version },
-        kv::Outcome::Deleted => return Reply::Deleted,
-        kv::Outcome::NotFound => ErrorReply::NotFound,
-        kv::Outcome::VersionMismatch { version } => ErrorReply::Version { version },
-        kv::Outcome::Exists { version } => ErrorReply::Exists { version },
-        kv::Outcome::Stale => ErrorReply::Stale,
-        kv::Outcome::Full => ErrorReply::Full,
-        kv::Outcome::Busy => ErrorReply::Busy,
-    })
-}
-
-fn answer_reply(answer: kv::Answer) -> Reply {
-    match answer {
-        kv::Answer::NotFound => Reply::Error(ErrorReply::NotFound),
-        kv::Answer::Value(value) => Reply::Value(value),
-        kv::Answer::Meta(item) => Reply::Meta(item),
-        kv::Answer::Scan { items, more } => Reply::Scan { items, more },
-    }
-}
-
-/// The size of its answer, and what RaftActor is asked.
-fn snapshot_request(request: SnapshotRequest) -> (usize, ClientRequest) {
-    match request {
-        SnapshotRequest::Begin => (0, ClientRequest::BeginSnapshot),
-        SnapshotRequest::Find { index } => {
-            (0, ClientRequest::Snapshot(SnapshotQuery::Find { index: LogIndex(index) }))
-        }
-        SnapshotRequest::Read { index, term, digest, offset, bytes_max } => {
-            let last = LogPosition { index: LogIndex(index), term: Term(term) };
-            let query = SnapshotQuery::Read { last, digest, offset, bytes_max };
-            (bytes_max, ClientRequest::Snapshot(query))
-        }
-    }
-}
-
-fn snapshot_reply(answer: SnapshotAnswer) -> Reply {
-    match answer {
-        SnapshotAnswer::NotFound => Reply::Error(ErrorReply::NotFound),
-        SnapshotAnswer::Piece(bytes) => Reply::Value(bytes),
-        SnapshotAnswer::Found(SnapshotId { last, bytes, digest }) => {
-            Reply::Snapshot { index: last.index.0, term: last.term.0, bytes, digest }
+            snapshot_transfers: transfers.collect(),
         }
     }
 }

@@ -92,6 +92,9 @@ pub struct Status {
     pub store_digest: u64,
     /// What its clients take of `[limits] memory_bytes`.
     pub memory_bytes_used: u64,
+    /// The servers that are being sent a snapshot: each with the bytes of it that it has,
+    /// and all that there are.
+    pub snapshot_transfers: Vec<(u64, u64, u64)>,
 }
 
 /// A reply that is an error. Texts are one line of printable ASCII and never
@@ -258,6 +261,13 @@ impl Status {
         line(sink, format_args!("store_bytes {}", self.store_bytes));
         line(sink, format_args!("store_digest {:016x}", self.store_digest));
         line(sink, format_args!("memory_bytes_used {}", self.memory_bytes_used));
+        let transfers = self.snapshot_transfers.iter();
+        let transfers: Vec<String> =
+            transfers.map(|(id, acked, bytes)| format!("{id}:{acked}/{bytes}")).collect();
+        match transfers.is_empty() {
+            true => line(sink, format_args!("snapshot_transfers none")),
+            false => line(sink, format_args!("snapshot_transfers {}", transfers.join(","))),
+        }
         sink.put_slice(b"END\r\n");
     }
 }

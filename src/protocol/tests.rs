@@ -561,13 +561,17 @@ fn status_lines_come_in_the_order_of_the_protocol() {
         store_bytes: 9,
         store_digest: 0xabc,
         memory_bytes_used: 11,
+        snapshot_transfers: vec![(2, 0, 5), (3, 1, 5)],
     };
     let text = "id 1\r\nrole pre_candidate\r\nterm 2\r\nleader none\r\ncommit_index 3\r\n\
         last_applied 4\r\nlast_log_index 5\r\nsnapshot_index 6\r\nkeys 7\r\nuptime_seconds 8\r\n\
-        store_bytes 9\r\nstore_digest 0000000000000abc\r\nmemory_bytes_used 11\r\nEND\r\n";
+        store_bytes 9\r\nstore_digest 0000000000000abc\r\nmemory_bytes_used 11\r\n\
+        snapshot_transfers 2:0/5,3:1/5\r\nEND\r\n";
     assert_eq!(print(Reply::Status(Box::new(status.clone()))), text);
-    let led = Status { leader: Some(4), ..status };
-    assert!(print(Reply::Status(Box::new(led))).contains("\r\nleader 4\r\n"));
+    let led = Status { leader: Some(4), snapshot_transfers: Vec::new(), ..status };
+    let text = print(Reply::Status(Box::new(led)));
+    assert!(text.contains("\r\nleader 4\r\n"), "{text}");
+    assert!(text.contains("\r\nsnapshot_transfers none\r\n"), "{text}");
 }
 
 #[test]

@@ -90,6 +90,7 @@ impl Raft {
             peer.held_ticks = peer.held_ticks.saturating_add(1);
             if peer.held_ticks > self.settings.election_timeout_ticks_max {
                 peer.held_from = None; // a peer that is gone does not hold up the others
+                peer.transfer = None;
             }
             if peer.silent_ticks <= self.settings.election_timeout_ticks_max {
                 heard += 1;
@@ -120,6 +121,7 @@ impl Raft {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let Some(state) = leadership.peers.get_mut(&peer) else { return };
         state.held_from = report.snapshot_needed;
+        state.transfer = report.transfer;
         state.held_ticks = 0;
         if report.is_newcomer {
             return; // it stores what it is sent, and promises nothing (docs/adr/0005)

@@ -68,7 +68,7 @@ pub use rpc::{
     RequestVoteResponse, Rpc,
 };
 pub use snapshot::{SnapshotPoint, SnapshotPositions};
-pub use status::{NodeStatus, Role};
+pub use status::{NodeStatus, Role, TransferStatus};
 
 use log::RaftLog;
 use newcomer::Newcomer;
@@ -184,6 +184,8 @@ struct PeerState {
     held_from: Option<LogIndex>,
     /// Ticks since it said so.
     held_ticks: u32,
+    /// How far that snapshot is, by its last answer.
+    transfer: Option<TransferStatus>,
 }
 
 impl Raft {
@@ -514,6 +516,12 @@ impl Raft {
         self.log.last_stamp_ms()
     }
 
+    fn transfers(&self) -> Vec<(NodeId, TransferStatus)> {
+        let RoleState::Leader(leadership) = &self.role else { return Vec::new() };
+        let peers = leadership.peers.iter();
+        peers.filter_map(|(id, peer)| Some((*id, peer.transfer?))).collect()
+    }
+
     /// One moment of this node; what only the store knows is 0.
     pub fn status(&self) -> NodeStatus {
         NodeStatus {
@@ -528,6 +536,7 @@ impl Raft {
             keys: 0,
             store_bytes: 0,
             store_digest: 0,
+            transfers: self.transfers(),
         }
     }
 }

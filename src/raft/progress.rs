@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot};
+use super::status::TransferStatus;
 use super::transfer::Transfer;
 use crate::types::{Entry, LogIndex, LogPosition, SnapshotId, Term, TermRuns};
 
@@ -94,6 +95,8 @@ pub struct ReplicationReport {
     /// here: until it has, the log behind this index must stay, and so must the
     /// snapshot.
     pub snapshot_needed: Option<LogIndex>,
+    /// How far that snapshot is, when it is being sent.
+    pub transfer: Option<TransferStatus>,
 }
 
 /// One peer's replication, in one term. Invariants: `match_index < next_index <=
@@ -264,6 +267,7 @@ impl Progress {
             read_seq: self.confirmed_read_seq,
             is_newcomer,
             snapshot_needed: self.snapshot_needed(),
+            transfer: self.transfer_status(),
         }));
     }
 

@@ -31,8 +31,17 @@ impl fmt::Display for Role {
     }
 }
 
-/// One moment of one node.
+/// How far a snapshot is on its way to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferStatus {
+    /// The peer has so many bytes of it,
+    pub acked_bytes: u64,
+    /// of so many.
+    pub bytes: u64,
+}
+
+/// One moment of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStatus {
     /// The node.
     pub id: NodeId,
@@ -56,4 +65,6 @@ pub struct NodeStatus {
     pub store_bytes: u64,
     /// A digest of its store: equal at equal `last_applied`, on every node.
     pub store_digest: u64,
+    /// Of a leader: the peers that are being sent a snapshot.
+    pub transfers: Vec<(NodeId, TransferStatus)>,
 }

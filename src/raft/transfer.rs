@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::progress::{Progress, ProgressAction, ProgressState};
 use super::rpc::{InstallSnapshot, InstallSnapshotResponse};
+use super::status::TransferStatus;
 use crate::types::{LogIndex, SnapshotId};
 
 /// Invariant: `acked_offset <= next_offset`; `ahead` begins at `next_offset`.
@@ -204,6 +205,13 @@ impl Progress {
         transfer.inflight.push_back(Piece { request_seq, end, is_question });
         let piece = InstallSnapshot { request_seq, snapshot, offset, bytes };
         self.actions.push(ProgressAction::SendSnapshot(piece));
+    }
+
+    /// How far the snapshot is that the peer is being sent.
+    pub(super) fn transfer_status(&self) -> Option<TransferStatus> {
+        let snapshot = self.snapshot.filter(|_| self.state == ProgressState::Snapshot)?;
+        let acked_bytes = self.transfer.acked_offset;
+        Some(TransferStatus { acked_bytes, bytes: snapshot.bytes })
     }
 
     /// What the log must keep for the peer: see `ReplicationReport::snapshot_needed`.

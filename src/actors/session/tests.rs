@@ -158,6 +158,7 @@ fn status() -> ClientReply {
         keys: 2,
         store_bytes: 100,
         store_digest: 0xfeed,
+        transfers: Vec::new(),
     })
 }
 
@@ -614,7 +615,8 @@ async fn status_is_one_moment_in_the_order_of_the_commands() {
         client.hear().await,
         "id 1\r\nrole leader\r\nterm 4\r\nleader 1\r\ncommit_index 9\r\nlast_applied 8\r\n\
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
-         store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\nEND\r\n"
+         store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\n\
+         snapshot_transfers none\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

@@ -8,7 +8,7 @@ use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, appended, at, conflict, request_vote, voted};
 use crate::raft::{
     Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, NewcomerResponse,
-    ReplicationReport, Role, Rpc, SnapshotPoint,
+    ReplicationReport, Role, Rpc, SnapshotPoint, TransferStatus,
 };
 use crate::types::{LogPosition, Membership, SnapshotId, Term};
 
@@ -488,6 +488,21 @@ fn the_log_stays_for_a_peer_that_catches_up() {
     solo.raft.on_replicated(n(3), term, report(0, Some(6)));
     solo.take();
     assert_eq!(solo.limit(), Some(6), "and not 11");
+}
+
+#[test]
+fn a_leader_tells_how_far_the_snapshots_are_that_it_sends() {
+    let mut solo = Solo::new(3, &[], 0);
+    solo.win();
+    assert_eq!(solo.raft.status().transfers, []);
+    let transfer = Some(TransferStatus { acked_bytes: 3, bytes: 10 });
+    let term = solo.raft.term();
+    let report = ReplicationReport { transfer, is_newcomer: true, ..Default::default() };
+    solo.raft.on_replicated(n(3), term, report);
+    let told = TransferStatus { acked_bytes: 3, bytes: 10 };
+    assert_eq!(solo.raft.status().transfers, [(n(3), told)]);
+    solo.raft.on_replicated(n(3), term, ReplicationReport::default());
+    assert_eq!(solo.raft.status().transfers, []);
 }
 
 /// A peer that is gone cannot hold it up for ever.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::cluster::i;
 use super::progress::{Peer, WIDE};
 use super::solo::at;
-use crate::raft::{InstallSnapshotResponse, ProgressState};
+use crate::raft::{InstallSnapshotResponse, ProgressState, TransferStatus};
 use crate::types::{LogPosition, SnapshotId};
 
 fn snapshot(last: LogPosition) -> SnapshotId {
@@ -94,6 +94,17 @@ fn pieces_are_sent_in_a_window_and_one_is_read_ahead() {
     assert_eq!(peer.sent_pieces(), [(8, 40, 5)], "an answer stands for all before it");
     peer.received(8, 45);
     assert_eq!((peer.sent_pieces(), peer.snapshot_reads.len()), (vec![], 0), "that was all");
+}
+
+#[test]
+fn every_report_tells_how_far_a_transfer_is() {
+    let mut peer = Peer::receiving(0);
+    peer.serve(at(6, 2));
+    peer.received(5, 20);
+    peer.answer(6, at(6, 2), 45, true);
+    let told: Vec<_> = peer.reports.iter().map(|report| report.transfer).collect();
+    let at = |acked_bytes| Some(TransferStatus { acked_bytes, bytes: 45 });
+    assert_eq!(told, [None, None, at(0), at(20), None]);
 }
 
 #[test]

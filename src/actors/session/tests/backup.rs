@@ -1,6 +1,8 @@
 //! Clients that fetch a backup (docs/adr/0011).
 
 use super::*;
+use crate::actors::snapshot::SnapshotQuery;
+use crate::types::{LogPosition, SnapshotId};
 
 #[actix::test]
 async fn commands_of_backups_are_passed_on_and_answered_in_their_turn() {
