@@ -94,6 +94,11 @@ impl Cluster {
         self.directory.path().join("servers.toml")
     }
 
+    /// Where the other servers find it.
+    pub fn log_address(&self, id: u64) -> String {
+        format!("127.0.0.1:{}", self.nodes[&id].log_port)
+    }
+
     /// Where a server keeps its files.
     pub fn data_dir(&self, id: u64) -> PathBuf {
         self.directory.path().join("data").join(id.to_string())

@@ -1,6 +1,15 @@
 //! What clients may cost: many idle ones, ones that do not read, ones that send
 //! slowly. Bounds on memory are stated with room for the allocator.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use bytes::BytesMut;
+use tokio_util::codec::{Decoder, Encoder};
+
+use coracle::types::NodeId;
+use coracle::wire::{FRAME_HEADER_BYTES, Frame, FrameCodec, Hello, PROTOCOL_VERSION};
+
 use super::raw::{Raw, Server};
 use crate::common::Cluster;
 
@@ -195,4 +204,61 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
         let used: u64 = cluster.status(leader)?["memory_bytes_used"].parse().ok()?;
         (used <= 2 * 8192).then_some(())
     });
+}
+
+fn read_frame(peer: &mut TcpStream) -> Frame {
+    let mut input = BytesMut::new();
+    loop {
+        if let Some(frame) = FrameCodec::new(1 << 20).decode(&mut input).unwrap() {
+            return frame;
+        }
+        let mut bytes = [0; 1024];
+        let read = peer.read(&mut bytes).unwrap();
+        assert!(read > 0, "the connection ends");
+        input.extend_from_slice(&bytes[..read]);
+    }
+}
+
+/// A peer that stalls in the midst of a frame, and comes again each time (bugs.md B79):
+/// what it has sent of the frame is all that it costs, once, and nobody else notices.
+#[test]
+fn a_peer_that_stalls_in_the_midst_of_a_frame_costs_that_frame_and_no_more() {
+    const FRAME_BYTES: usize = 1 << 20;
+    let mut cluster = Cluster::prepare_like(3, "127.0.0.1", "");
+    for id in cluster.ids() {
+        cluster.start_server(id);
+    }
+    let leader = cluster.wait_for_leader();
+    let gone = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
+    cluster.kill(gone);
+    let mut client = Raw::open(&cluster, leader);
+    client.ask("set k 0 1\r\n1\r\n", "OK #\r\n");
+    let term = &cluster.status(leader).unwrap()["term"];
+    let before = cluster.resident_bytes(leader);
+
+    let hello = Frame::Hello(Hello {
+        cluster: "coracle".into(),
+        from: NodeId(gone),
+        to: NodeId(leader),
+        origin: None,
+    });
+    let mut first = BytesMut::new();
+    FrameCodec::new(FRAME_BYTES).encode(&hello, &mut first).unwrap();
+    // A header that announces all of a frame, and all of the frame but its last byte.
+    let mut part = (FRAME_BYTES as u32).to_be_bytes().to_vec();
+    part.push(PROTOCOL_VERSION);
+    part.resize(FRAME_HEADER_BYTES + FRAME_BYTES - 1, 0);
+    let mut stalled = Vec::new();
+    for _ in 0..30 {
+        let mut peer = TcpStream::connect(cluster.log_address(leader)).unwrap();
+        peer.write_all(&first).unwrap();
+        assert!(matches!(read_frame(&mut peer), Frame::Hello(_)), "the leader takes it in");
+        // It may be cut off in the midst of it, by the next one.
+        let _ = peer.write_all(&part);
+        stalled.push(peer);
+        client.ask("set k 0 1\r\n1\r\nget k\r\n", "OK #\r\nVALUE 1\r\n1\r\n");
+    }
+    let grown = cluster.resident_bytes(leader).saturating_sub(before);
+    assert!(grown < 12 * MIB, "{grown} bytes");
+    assert_eq!(cluster.status(leader).unwrap()["term"], *term, "the same leader still leads");
 }
