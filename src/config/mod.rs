@@ -88,7 +88,8 @@ pub struct RaftSettings {
 /// `[log]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// `segment_bytes`: the size of a log file.
+    /// `segment_bytes`: the size of a log file; by default 8 MiB, or what the largest
+    /// entry needs.
     pub segment_bytes: u64,
     /// `keep_entries`: kept behind a snapshot for followers that are a little
     /// behind.
@@ -212,6 +213,9 @@ pub struct Overrides {
 const CLIENT_NAME_BYTES_MAX: usize = 64;
 /// What a frame holds beside its entries, in bytes, with room to spare.
 const FRAME_OVERHEAD_BYTES: u64 = 64 * 1024;
+/// Compaction removes whole segments: of the first and the last one, half stays for nothing
+/// on average (docs/adr/0008). A new one costs two syncs.
+const SEGMENT_BYTES_DEFAULT: u64 = 8 << 20;
 /// Pieces of a snapshot that are under way to a peer or from it, in bytes.
 const TRANSFER_BYTES: u64 = 2 * 1024 * 1024;
 /// What one client may make the server hold beside its window, in bytes: 4 MiB of a
@@ -437,9 +441,9 @@ fn read_raft(mut section: Section<'_>, overrides: &Overrides) -> Result<RaftSett
 }
 
 fn read_log(mut section: Section<'_>, limits: &Limits) -> Result<LogSettings, ConfigError> {
-    let segment_bytes = section.number("segment_bytes", 64 << 20, BYTES)?;
-    let keep_entries = section.number("keep_entries", 10_000, 0..=1 << 40)?;
     let least = limits.entry_bytes_max() + FRAME_OVERHEAD_BYTES;
+    let segment_bytes = section.number("segment_bytes", SEGMENT_BYTES_DEFAULT.max(least), BYTES)?;
+    let keep_entries = section.number("keep_entries", 10_000, 0..=1 << 40)?;
     if segment_bytes < least {
         return Err(ConfigError::Conflict {
             place: section.place("segment_bytes"),

@@ -31,7 +31,7 @@ fn a_file_with_servers_only_gives_the_defaults() {
     assert_eq!(settings.raft.heartbeat_interval_ms, 50);
     assert_eq!(settings.raft.election_timeout_ms_min, 150);
     assert_eq!(settings.raft.election_timeout_ms_max, 300);
-    assert_eq!(settings.log.segment_bytes, 67_108_864);
+    assert_eq!(settings.log.segment_bytes, 8 << 20);
     assert_eq!(settings.snapshot.entries_max, 100_000);
     assert_eq!(settings.limits.request_timeout_ms, 5_000);
     assert_eq!(settings.session.threads, 0);
