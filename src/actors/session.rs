@@ -167,6 +167,8 @@ const TURN_COMMANDS: usize = 16;
 /// What a session costs at the least, in bytes: its actor and its place in the
 /// runtime, small buffers, what the kernel's events need.
 pub const SESSION_BYTES: u64 = 8 * 1024;
+/// What a batch may keep for nothing as long as one of its commands is under way.
+const UNUSED_BYTES_MAX: usize = 1024;
 /// The room in a batch for what follows its first command.
 const BATCH_BYTES_MAX: usize = 16 * 1024;
 /// How often a [`Watch`] looks.
@@ -507,8 +509,11 @@ impl SessionActor {
         if self.batch.is_empty() {
             return;
         }
-        self.encoded = BytesMut::new();
-        let requests = std::mem::take(&mut self.batch);
+        let mut requests = std::mem::take(&mut self.batch);
+        let unused_bytes = std::mem::take(&mut self.encoded).capacity();
+        if unused_bytes > self.batch_bytes.max(UNUSED_BYTES_MAX) {
+            give_each_its_own(&mut requests);
+        }
         let held = self.config.memory.take(std::mem::take(&mut self.batch_bytes) as u64);
         if !self.ports.raft.connected() {
             self.end_without_raft();
@@ -639,6 +644,16 @@ impl SessionActor {
             store_digest: status.store_digest,
             memory_bytes_used: self.config.memory.used_bytes(),
             snapshot_transfers: transfers.collect(),
+        }
+    }
+}
+
+/// The room that was made for a batch is mostly unused, and would stay as long as one of
+/// its commands does: no share of memory counts it.
+fn give_each_its_own(requests: &mut [(u64, ClientRequest)]) {
+    for (_, request) in requests {
+        if let ClientRequest::Write(command) = request {
+            *command = Bytes::copy_from_slice(command);
         }
     }
 }

@@ -151,3 +151,34 @@ async fn what_has_timed_out_keeps_its_place_until_it_is_settled() {
     assert_eq!(client.hear().await, "VALUE 1\r\n2\r\nPONG\r\n");
     assert!(client.is_closed().await, "nobody needs to hear of the other");
 }
+
+/// A write that is followed by much else does not keep room for it.
+#[actix::test]
+async fn a_batch_keeps_no_more_room_than_its_commands_need() {
+    for reads in [0, 300] {
+        let (mut client, raft) = connect(config());
+        let reads = "get k\r\n".repeat(reads);
+        client.say(&format!("set a 0 2\r\nab\r\nset b 0 2\r\nab\r\n{reads}")).await;
+        let writes: Vec<Bytes> = take(&raft)
+            .into_iter()
+            .filter_map(|(_, request)| match request {
+                ClientRequest::Write(command) => Some(command),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(writes.len(), 2);
+        for command in writes {
+            let bytes = command.len();
+            // Those that share an allocation cannot be taken for their own.
+            if let Ok(own) = command.try_into_mut() {
+                assert!(
+                    own.capacity() <= bytes + UNUSED_BYTES_MAX,
+                    "{} for {bytes}",
+                    own.capacity()
+                );
+            } else {
+                assert!(reads.is_empty(), "they have a room of their own");
+            }
+        }
+    }
+}
