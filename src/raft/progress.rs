@@ -129,6 +129,8 @@ pub struct Progress {
     fetched: VecDeque<Entry>,
     pub(super) fetch_ticket: u64,
     is_fetching: bool,
+    /// The log had nothing of what was asked for: it is asked again at a heartbeat.
+    is_fetch_void: bool,
     /// The snapshot that the peer is being sent; a lost connection does not end that.
     pub(super) snapshot: Option<SnapshotId>,
     /// In `Snapshot`: how far that is.
@@ -178,6 +180,7 @@ impl Progress {
             fetched: VecDeque::new(),
             fetch_ticket: 0,
             is_fetching: false,
+            is_fetch_void: false,
             snapshot: None,
             transfer: Transfer::default(),
             catch_up_to: None,
@@ -204,6 +207,9 @@ impl Progress {
         self.leader_commit = leader_commit;
         self.read_seq = read_seq;
         self.heartbeat_is_due |= heartbeat;
+        if heartbeat && std::mem::take(&mut self.is_fetch_void) {
+            self.is_fetching = false;
+        }
         self.trim_buffer();
         self.compact_to(base);
     }
@@ -276,7 +282,9 @@ impl Progress {
         if ticket != self.fetch_ticket {
             return; // asked for before the peer's place was found to be another
         }
-        self.is_fetching = false;
+        // To ask again at once would go on as fast as the log answers.
+        self.is_fetch_void = entries.is_empty();
+        self.is_fetching = self.is_fetch_void;
         let is_wanted = entries.first().is_some_and(|first| first.index == self.next_index)
             && entries.iter().all(|entry| self.runs.contains(entry.position()));
         if is_wanted {
@@ -375,6 +383,7 @@ impl Progress {
         self.fetched.clear();
         self.fetch_ticket += 1;
         self.is_fetching = false;
+        self.is_fetch_void = false;
         self.transfer = Transfer::default();
     }
 

@@ -279,6 +279,22 @@ fn an_outdated_answer_of_the_log_is_dropped() {
     assert_eq!(peer.reads.len(), 1, "so it is asked again");
 }
 
+/// A log that has nothing of it is not asked as fast as it answers.
+#[test]
+fn a_log_that_gives_nothing_is_asked_again_at_a_heartbeat() {
+    let mut peer = Peer::new(WIDE, &[1, 1, 1, 2, 2, 2], true);
+    peer.replicate(&["noop"], true);
+    peer.conflict(1, 4, None);
+    peer.succeed(2, 3);
+    let (ticket, from, _) = peer.reads.remove(0);
+    peer.progress.on_entries_read(ticket, Vec::new());
+    peer.settle();
+    assert_eq!(peer.reads, []);
+    peer.heartbeat();
+    let again: Vec<_> = peer.reads.iter().map(|(_, from, _)| *from).collect();
+    assert_eq!(again, [from]);
+}
+
 /// §5.3: "the leader ... decrements nextIndex to bypass all of the conflicting
 /// entries in that term".
 #[test]
