@@ -34,7 +34,7 @@ macro_rules! mutant {
 mod table;
 
 #[cfg(mutants)]
-pub use table::{MUTANTS, Mutant};
+pub use table::{LEFT_TO_TESTS, MUTANTS, Mutant};
 
 #[cfg(all(mutants, not(feature = "testing")))]
 compile_error!("`--cfg mutants` is for scripts/mutants.sh alone: a build with it loses data");

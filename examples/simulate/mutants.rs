@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use coracle::mutants::{MUTANTS, Mutant, put_back};
+use coracle::mutants::{LEFT_TO_TESTS, MUTANTS, Mutant, put_back};
 use coracle::testing::simulation::{Report, simulate};
 
 use super::Options;
@@ -17,12 +17,16 @@ enum Fate {
     Survived(u64),
 }
 
-/// Puts back the bug of that name, or all of them; true when each was noticed.
+/// Puts back the bug of that name, or all but those that are left to the tests; true when
+/// each was noticed.
 pub(super) fn run(options: &Options, name: &str) -> bool {
     let chosen: Vec<(Mutant, &str)> = MUTANTS
         .iter()
         .copied()
-        .filter(|(mutant, _)| name.is_empty() || name == format!("{mutant:?}"))
+        .filter(|(mutant, _)| match name {
+            "" => !LEFT_TO_TESTS.contains(mutant),
+            name => name == format!("{mutant:?}"),
+        })
         .collect();
     if let (Some(seed), [(mutant, _)]) = (options.replay, chosen.as_slice()) {
         put_back(Some(*mutant));

@@ -25,12 +25,12 @@ pub(super) enum Name {
 
 impl From<&[u8]> for Name {
     fn from(name: &[u8]) -> Name {
-        let Some(room) = SHORT_BYTES_MAX.checked_sub(name.len()) else {
+        if name.len() > SHORT_BYTES_MAX {
             return Name::Long(name.into());
-        };
+        }
         let mut bytes = [0; SHORT_BYTES_MAX];
         bytes[..name.len()].copy_from_slice(name);
-        Name::Short { len: (SHORT_BYTES_MAX - room) as u8, bytes }
+        Name::Short { len: name.len() as u8, bytes }
     }
 }
 

@@ -10,8 +10,8 @@ use super::expiry::Deadlines;
 use super::name::Name;
 
 /// What a key costs beside the bytes of key and value: its place in the ordered
-/// map and among the deadlines, the map's own copy of the key and the
-/// allocations that hold it and the entry's payload. A round figure for limits,
+/// map and among the deadlines, the record, and the allocations of a long key and
+/// of the value. A round figure for limits,
 /// not an exact size; part of the format, because `ERR_FULL` depends on it.
 pub const RECORD_OVERHEAD_BYTES: u64 = 256;
 
