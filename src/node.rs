@@ -286,7 +286,8 @@ pub async fn start(
                 link: link.clone().recipient(),
                 lead: replicator.clone().recipient(),
                 replicate: replicator.clone().recipient(),
-                step_down: replicator.recipient(),
+                step_down: replicator.clone().recipient(),
+                set_pace: replicator.recipient(),
             },
         );
         links.push(link);
@@ -485,6 +486,7 @@ fn raft_settings(settings: &Settings, id: NodeId, seed: u64) -> RaftSettings {
         election_timeout_ticks_max,
         heartbeat_ticks: ticks(raft.heartbeat_interval_ms),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
+        has_trailing_peers: raft.trailing_pause_ms > 0,
         snapshot_entries_max: settings.snapshot.entries_max,
         snapshot_bytes_max: settings.snapshot.bytes_max,
         keep_entries: settings.log.keep_entries,
@@ -517,8 +519,11 @@ fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
 const REPLAY_PAGE_BYTES: u64 = 128 * 1024;
 
 fn replicator_settings(settings: &Settings) -> ReplicatorSettings {
-    let snapshot_bytes_per_second_max = settings.snapshot.bytes_per_second_max;
-    ReplicatorSettings { progress: progress_settings(settings), snapshot_bytes_per_second_max }
+    ReplicatorSettings {
+        progress: progress_settings(settings),
+        snapshot_bytes_per_second_max: settings.snapshot.bytes_per_second_max,
+        trailing_pause: Duration::from_millis(settings.raft.trailing_pause_ms),
+    }
 }
 
 fn progress_settings(settings: &Settings) -> ProgressSettings {

@@ -83,6 +83,9 @@ pub struct RaftSettings {
     /// `heartbeat_interval_ms`: at most a third of the least election timeout,
     /// so that one lost heartbeat elects nobody.
     pub heartbeat_interval_ms: u64,
+    /// `trailing_pause_ms`: between two requests to a server that the quorum does not
+    /// need; 0: all are sent everything at once (docs/adr/0014).
+    pub trailing_pause_ms: u64,
 }
 
 /// `[log]`.
@@ -402,6 +405,7 @@ fn read_raft(mut section: Section<'_>, overrides: &Overrides) -> Result<RaftSett
         heartbeat,
         "heartbeat_interval_ms",
     )?;
+    let trailing_pause_ms = section.number("trailing_pause_ms", 2, 0..=50)?;
     let tick_place = section.place("tick_ms");
     section.end()?;
     if min >= max {
@@ -437,6 +441,7 @@ fn read_raft(mut section: Section<'_>, overrides: &Overrides) -> Result<RaftSett
         election_timeout_ms_min: min,
         election_timeout_ms_max: max,
         heartbeat_interval_ms: heartbeat,
+        trailing_pause_ms,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::progress::Pace;
 use super::rpc::{Envelope, InstallSnapshot};
 use super::snapshot::SnapshotPoint;
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term, TermRuns};
@@ -57,8 +58,17 @@ pub enum Effect {
         leader_commit: LogIndex,
         /// The round of reads to confirm.
         read_seq: u64,
-        /// Send something even if there are no entries.
+        /// A heartbeat is due: send something even if there is nothing to say.
         heartbeat: bool,
+    },
+    /// To a peer's `Progress`: how it is sent what there is, from here on.
+    SetPace {
+        /// The leader's term.
+        term: Term,
+        /// Whose.
+        peer: NodeId,
+        /// How.
+        pace: Pace,
     },
     /// This node leads no longer: every `Progress` ends, every proposal of `term`
     /// that has not been applied has an unknown outcome.

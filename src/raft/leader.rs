@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::effect::{Effect, Note};
-use super::progress::ReplicationReport;
+use super::progress::{Pace, ReplicationReport};
 use super::read::Reads;
 use super::{Leadership, NotLeader, PeerState, Raft, RoleState};
 use crate::types::{Entry, HardState, LogIndex, NodeId, Payload, Term};
@@ -96,12 +96,40 @@ impl Raft {
                 heard += 1;
             }
         }
+        self.pace_peers();
         if heard < quorum_size && !mutant!(B16a) {
             // CheckQuorum (dissertation §6.2): clients must not wait on a leader
             // that cannot commit. The term stays, and with it the vote (B04).
             self.become_follower(None, "heard no quorum within the election timeout");
         } else if stalled_ticks > self.settings.disk_stall_ticks && !mutant!(B17) {
             self.become_follower(None, "the disk does not answer");
+        }
+    }
+
+    /// Commits and reads wait for as many peers as make a quorum with this node: those that
+    /// are furthest are sent everything at once, and the others trail (docs/adr/0014). One
+    /// that falls behind those that trail changes places with them.
+    fn pace_peers(&mut self) {
+        if !self.settings.has_trailing_peers {
+            return;
+        }
+        let followers = self.membership().quorum_size() - 1;
+        let term = self.term();
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let mut order: Vec<(NodeId, PeerState)> =
+            leadership.peers.iter().map(|(id, peer)| (*id, *peer)).collect();
+        order.sort_by_key(|(_, peer)| {
+            let is_pipelined = peer.pace == Pace::Pipelined;
+            std::cmp::Reverse((peer.match_index, peer.read_seq, is_pipelined))
+        });
+        for (place, (id, peer)) in order.into_iter().enumerate() {
+            let pace = if place < followers { Pace::Pipelined } else { Pace::Trailing };
+            if peer.pace != pace
+                && let Some(peer) = leadership.peers.get_mut(&id)
+            {
+                peer.pace = pace;
+                self.effects.push(Effect::SetPace { term, peer: id, pace });
+            }
         }
     }
 
@@ -178,10 +206,10 @@ impl Raft {
         let (term, leader_commit) = (self.term(), self.commit_index);
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let has_round = leadership.reads.maybe_start_round();
-        let heartbeat = std::mem::take(&mut leadership.heartbeat_is_due) || has_round;
+        let heartbeat = std::mem::take(&mut leadership.heartbeat_is_due);
         let base = self.log.base();
         let has_compacted = std::mem::replace(&mut leadership.told_base, base) != base;
-        if entries.is_empty() && !heartbeat && !has_compacted {
+        if entries.is_empty() && !heartbeat && !has_round && !has_compacted {
             return;
         }
         let read_seq = leadership.reads.started_seq();

@@ -61,7 +61,9 @@ use rand::rngs::StdRng;
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, Term};
 
 pub use effect::{Effect, Note, PersistSeq, ReadToken};
-pub use progress::{Progress, ProgressAction, ProgressSettings, ProgressState, ReplicationReport};
+pub use progress::{
+    Pace, Progress, ProgressAction, ProgressSettings, ProgressState, ReplicationReport,
+};
 pub use rpc::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
     InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
@@ -92,6 +94,8 @@ pub struct RaftSettings {
     pub heartbeat_ticks: u32,
     /// A leader whose disk has not completed a write for so long steps down.
     pub disk_stall_ticks: u32,
+    /// Peers that no quorum needs are sent what there is a little later (docs/adr/0014).
+    pub has_trailing_peers: bool,
     /// The store is saved when so many entries came since the last snapshot;
     pub snapshot_entries_max: u64,
     /// or so many bytes ([`Entry::weight_bytes`]).
@@ -186,6 +190,7 @@ struct PeerState {
     held_ticks: u32,
     /// How far that snapshot is, by its last answer.
     transfer: Option<TransferStatus>,
+    pace: Pace,
 }
 
 impl Raft {

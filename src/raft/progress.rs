@@ -47,6 +47,17 @@ pub enum ProgressState {
     Snapshot,
 }
 
+/// How a peer in [`ProgressState::Replicate`] is sent what there is (docs/adr/0014).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// At once, whatever is under way.
+    #[default]
+    Pipelined,
+    /// What has gathered, when the last request is answered and a pause is over: fewer
+    /// requests, and larger ones, for a peer that no commit waits for.
+    Trailing,
+}
+
 /// What to do for the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProgressAction {
@@ -78,6 +89,9 @@ pub enum ProgressAction {
     },
     /// Send it this piece of a snapshot.
     SendSnapshot(InstallSnapshot),
+    /// Call [`Progress::on_pause_over`] after the pause between two requests to a peer
+    /// that trails.
+    Pause,
     /// Tell the core.
     Report(ReplicationReport),
 }
@@ -113,6 +127,13 @@ pub struct Progress {
     leader_commit: LogIndex,
     read_seq: u64,
     confirmed_read_seq: u64,
+    /// The round that the last request asks to confirm.
+    told_read_seq: u64,
+    pace: Pace,
+    /// A peer that trails was sent something a moment ago.
+    is_paused: bool,
+    /// The newest request that was answered.
+    answered_seq: u64,
     /// The number of the last request.
     pub(super) request_seq: u64,
     /// The first request since the last look for the peer's place; a conflict
@@ -169,6 +190,10 @@ impl Progress {
             leader_commit: LogIndex(0),
             read_seq: 0,
             confirmed_read_seq: 0,
+            told_read_seq: 0,
+            pace: Pace::default(),
+            is_paused: false,
+            answered_seq: 0,
             request_seq: 0,
             first_seq: 1,
             is_probing: false,
@@ -251,6 +276,7 @@ impl Progress {
     /// The peer's answer to one of this term's requests.
     pub fn on_response(&mut self, response: AppendEntriesResponse) {
         let AppendEntriesResponse { request_seq, read_seq, is_newcomer, result } = response;
+        self.answered_seq = self.answered_seq.max(request_seq);
         if is_newcomer && let AppendResult::Conflict { conflict_index, .. } = result {
             // Its former life acknowledged more. It is as if it had no past; what
             // was counted stays counted: the core keeps its own account.
@@ -295,7 +321,7 @@ impl Progress {
     /// What is to be done now.
     pub fn take_actions(&mut self) -> Vec<ProgressAction> {
         if self.is_connected {
-            self.send_entries();
+            self.send_in_pace();
             if std::mem::take(&mut self.heartbeat_is_due) {
                 self.send(Vec::new());
                 self.ask_again();
@@ -304,6 +330,33 @@ impl Progress {
         }
         self.check_invariants();
         std::mem::take(&mut self.actions)
+    }
+
+    /// How to send from here on.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// What a [`ProgressAction::Pause`] asked for.
+    pub fn on_pause_over(&mut self) {
+        self.is_paused = false;
+    }
+
+    /// Entries, and the question for a round of reads. A heartbeat waits for no pace.
+    fn send_in_pace(&mut self) {
+        let trails = self.pace == Pace::Trailing && self.state == ProgressState::Replicate;
+        if trails && (self.is_paused || self.answered_seq < self.request_seq) {
+            return;
+        }
+        let sent_seq = self.request_seq;
+        self.send_entries();
+        if self.told_read_seq < self.read_seq {
+            self.send(Vec::new());
+        }
+        if trails && self.request_seq > sent_seq {
+            self.is_paused = true;
+            self.actions.push(ProgressAction::Pause);
+        }
     }
 
     fn on_success(&mut self, request_seq: u64, match_index: LogIndex) {
@@ -498,6 +551,7 @@ impl Progress {
 
     fn send(&mut self, entries: Vec<Entry>) {
         self.request_seq += 1;
+        self.told_read_seq = self.read_seq;
         let index = self.next_index.prev();
         let term = self
             .runs

@@ -11,8 +11,8 @@
 //! | [`PeerAttached`], [`PeerDetached`] | PeerSessionActor | | |
 //! | [`PeerMessage`] (requests) | PeerSessionActor | `SendRpc` (responses) | PeerSessionActor |
 //! | [`PeerMessage`] (votes) | PeerLinkActor | `SendRpc` (votes) | PeerLinkActor |
-//! | [`ConnectionRefused`] | PeerLinkActor | | |
-//! | [`Replicated`] | ReplicatorActor | `Lead`, `Replicate`, `StepDown` | ReplicatorActor |
+//! | [`ConnectionRefused`] | PeerLinkActor | `SetPace`, `StepDown` | ReplicatorActor |
+//! | [`Replicated`] | ReplicatorActor | `Lead`, `Replicate` | ReplicatorActor |
 //! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
 //! | `LogCompacted` | LogActor | `CompactLog`, `ResetLog` | LogActor |
 //! | `SnapshotWritten`, `SnapshotReceived` ... | SnapshotActor | `ReceivePiece` | SnapshotActor |
@@ -47,7 +47,7 @@ use super::log::{
 };
 use super::memory::Share;
 use super::peer_link::SendRpc;
-use super::replicator::{Lead, Replicate, StepDown};
+use super::replicator::{Lead, Replicate, SetPace, StepDown};
 use super::replies::Replies;
 use super::session::{ClientReply, Refusal};
 use super::snapshot::{
@@ -92,6 +92,8 @@ pub struct PeerPorts {
     pub replicate: Recipient<Replicate>,
     /// Its ReplicatorActor.
     pub step_down: Recipient<StepDown>,
+    /// Its ReplicatorActor.
+    pub set_pace: Recipient<SetPace>,
 }
 
 /// The bounds of RaftActor.
@@ -459,6 +461,11 @@ impl RaftActor {
                             read_seq,
                             heartbeat,
                         });
+                    }
+                }
+                Effect::SetPace { term, peer, pace } => {
+                    if let Some(peer) = self.ports.peers.get(&peer) {
+                        peer.set_pace.do_send(SetPace { term, pace });
                     }
                 }
                 Effect::LeadershipLost { term } => {

@@ -14,7 +14,7 @@ use crate::actors::SessionId;
 use crate::actors::memory::Budget;
 use crate::actors::session::ClientReplies;
 use crate::raft::{
-    AppendEntries, AppendResult, InstallSnapshot, PersistSeq, PreVoteResponse, RaftSettings,
+    AppendEntries, AppendResult, InstallSnapshot, Pace, PersistSeq, PreVoteResponse, RaftSettings,
     ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPoint, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
@@ -47,6 +47,7 @@ struct Fixture {
     leads: BTreeMap<NodeId, Inbox<Lead>>,
     replicates: BTreeMap<NodeId, Inbox<Replicate>>,
     step_downs: BTreeMap<NodeId, Inbox<StepDown>>,
+    paces: BTreeMap<NodeId, Inbox<SetPace>>,
 }
 
 impl Fixture {
@@ -70,6 +71,7 @@ impl Fixture {
             election_timeout_ticks_max: 20,
             heartbeat_ticks: 3,
             disk_stall_ticks: 100,
+            has_trailing_peers: true,
             snapshot_entries_max,
             snapshot_bytes_max: u64::MAX,
             keep_entries: 0,
@@ -86,12 +88,15 @@ impl Fixture {
         let mut peers = BTreeMap::new();
         let (mut links, mut leads) = (BTreeMap::new(), BTreeMap::new());
         let (mut replicates, mut step_downs) = (BTreeMap::new(), BTreeMap::new());
+        let mut paces = BTreeMap::new();
         for peer in [2, 3].map(NodeId) {
             let (link, link_inbox) = probe();
             let (lead, lead_inbox) = probe();
             let (replicate, replicate_inbox) = probe();
             let (step_down, step_down_inbox) = probe();
-            peers.insert(peer, PeerPorts { link, lead, replicate, step_down });
+            let (set_pace, pace_inbox) = probe();
+            paces.insert(peer, pace_inbox);
+            peers.insert(peer, PeerPorts { link, lead, replicate, step_down, set_pace });
             links.insert(peer, link_inbox);
             leads.insert(peer, lead_inbox);
             replicates.insert(peer, replicate_inbox);
@@ -135,6 +140,7 @@ impl Fixture {
             leads,
             replicates,
             step_downs,
+            paces,
         }
     }
 
@@ -190,6 +196,11 @@ impl Fixture {
         settle().await;
     }
 
+    fn is_told_to_trail(&self, peer: NodeId) -> bool {
+        let told = self.paces[&peer].drain();
+        told == [SetPace { term: Term(1), pace: Pace::Trailing }]
+    }
+
     /// The tasks that the store was given since the last call, in short.
     fn tasks(&self) -> Vec<String> {
         let describe = |task| match task {
@@ -234,6 +245,16 @@ fn read() -> ClientRequest {
 
 fn refused(slot: u64, refusal: Refusal) -> (u64, ClientReply) {
     (slot, ClientReply::Refused(refusal))
+}
+
+/// docs/adr/0014: of two peers one makes the quorum.
+#[actix::test]
+async fn tells_the_peer_that_no_quorum_needs_that_it_trails() {
+    let f = Fixture::start();
+    f.lead().await;
+    f.ticks(1).await;
+    let told: Vec<NodeId> = f.paces.keys().copied().filter(|p| f.is_told_to_trail(*p)).collect();
+    assert_eq!(told, [NodeId(3)], "which has acknowledged nothing");
 }
 
 #[actix::test]

@@ -59,6 +59,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         election_timeout_ticks_max: ELECTION_TICKS_MAX,
         heartbeat_ticks: HEARTBEAT_TICKS,
         disk_stall_ticks: DISK_STALL_TICKS,
+        has_trailing_peers: seed.is_multiple_of(2),
         snapshot_entries_max: u64::MAX,
         snapshot_bytes_max: u64::MAX,
         keep_entries: 0,
@@ -81,6 +82,7 @@ pub(super) enum Pending {
     Page { from: LogIndex, to: LogIndex },
     Fetch { peer: NodeId, term: Term, ticket: u64, from: LogIndex, to: LogIndex },
     Applied(LogIndex),
+    Pause { peer: NodeId, term: Term },
 }
 
 pub(super) struct Node {
@@ -520,6 +522,12 @@ impl Cluster {
                     progress.replicate(base, &entries, leader_commit, read_seq, heartbeat);
                 }
             }
+            Effect::SetPace { term, peer, pace } => {
+                let progress = self.node_mut(id).progress.get_mut(&peer);
+                let progress = progress.expect("every peer has a replicator");
+                assert_eq!(progress.term(), term, "the replicators are of the leader's term");
+                progress.set_pace(pace);
+            }
             Effect::LeadershipLost { term } => {
                 let node = self.node_mut(id);
                 node.progress.clear();
@@ -606,6 +614,9 @@ impl Cluster {
                         let rpc = Rpc::InstallSnapshot(piece);
                         self.send(Envelope { from: id, to: peer, term, rpc });
                     }
+                    ProgressAction::Pause => {
+                        self.node_mut(id).pending.push_back(Pending::Pause { peer, term });
+                    }
                     ProgressAction::Report(report) => {
                         self.raft_mut(id).on_replicated(peer, term, report);
                     }
@@ -652,6 +663,12 @@ impl Cluster {
                 }
             }
             Pending::Applied(last_applied) => self.raft_mut(id).on_applied(last_applied),
+            Pending::Pause { peer, term } => {
+                let progress = node.progress.get_mut(&peer).filter(|p| p.term() == term);
+                if let Some(progress) = progress {
+                    progress.on_pause_over();
+                }
+            }
         }
         true
     }

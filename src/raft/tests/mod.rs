@@ -10,6 +10,7 @@
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
+//! | `pace` | who is sent everything at once, and who trails |
 //! | `progress` | a peer's replication by itself |
 //! | `transfer` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |
@@ -19,6 +20,7 @@ mod disk;
 mod golden;
 mod newcomer;
 mod oracle;
+mod pace;
 mod paper_elections;
 mod paper_figures;
 mod paper_reads;

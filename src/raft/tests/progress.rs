@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::cluster::{command, i, log_of};
 use super::disk::runs_of;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot, Progress, ProgressAction,
-    ProgressSettings, ProgressState, ReplicationReport,
+    AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot, Pace, Progress,
+    ProgressAction, ProgressSettings, ProgressState, ReplicationReport,
 };
 use crate::types::{ENTRY_OVERHEAD_BYTES, Entry, LogIndex, LogPosition, SnapshotId, Term};
 
@@ -30,6 +30,7 @@ pub(super) struct Peer {
     pub(super) base: LogPosition,
     pub(super) pieces: Vec<InstallSnapshot>,
     pub(super) snapshot_reads: Vec<SnapshotRead>,
+    pauses: usize,
 }
 
 /// Ticket, snapshot, offset and size.
@@ -49,6 +50,7 @@ impl Peer {
             base: LogPosition::default(),
             pieces: Vec::new(),
             snapshot_reads: Vec::new(),
+            pauses: 0,
         }
     }
 
@@ -70,6 +72,7 @@ impl Peer {
                     self.snapshot_reads.push((ticket, snapshot, offset, bytes_max));
                 }
                 ProgressAction::SendSnapshot(piece) => self.pieces.push(piece),
+                ProgressAction::Pause => self.pauses += 1,
                 ProgressAction::Report(report) => self.reports.push(report),
                 ProgressAction::ReadEntries { ticket, from, to, .. } => {
                     self.reads.push((ticket, from, to));
@@ -93,6 +96,16 @@ impl Peer {
         let entries: Arc<[Entry]> = entries.into();
         self.progress.replicate(self.base, &entries, i(0), 0, heartbeat);
         self.settle();
+    }
+
+    fn end_pause(&mut self) {
+        self.progress.on_pause_over();
+        self.settle();
+    }
+
+    /// The rounds that were asked for since the last look.
+    fn rounds(&mut self) -> Vec<u64> {
+        self.requests.drain(..).map(|request| request.read_seq).collect()
     }
 
     pub(super) fn succeed(&mut self, request_seq: u64, match_index: u64) {
@@ -186,6 +199,76 @@ fn requests_are_pipelined_as_long_as_the_window_has_room() {
     assert_eq!(peer.sent(), [(5, 2)]);
     peer.succeed(4, 7);
     assert_eq!(peer.progress.inflight_entries(), 0);
+}
+
+/// docs/adr/0014: no commit waits for it, so it gets fewer requests, and larger ones.
+#[test]
+fn a_peer_that_trails_is_sent_one_request_an_answer_and_a_pause() {
+    let mut peer = Peer::replicating(WIDE);
+    peer.sent();
+    peer.progress.set_pace(Pace::Trailing);
+    peer.replicate(&["a"], false);
+    assert_eq!((peer.sent(), peer.pauses), (vec![(0, 1)], 1), "a lone entry waits for nothing");
+    peer.replicate(&["b"], false);
+    peer.succeed(2, 1);
+    assert_eq!(peer.sent(), [], "it has answered, but the pause is not over");
+    peer.replicate(&["c"], false);
+    peer.end_pause();
+    assert_eq!((peer.sent(), peer.pauses), (vec![(1, 2)], 2));
+    peer.end_pause();
+    peer.replicate(&["d"], false);
+    assert_eq!(peer.sent(), [], "the pause is over, but it has not answered");
+    peer.succeed(3, 3);
+    assert_eq!((peer.sent(), peer.pauses), (vec![(3, 1)], 3));
+    peer.end_pause();
+    peer.succeed(4, 4);
+    assert_eq!((peer.sent(), peer.pauses), (vec![], 3), "nothing to say, nothing to pause for");
+}
+
+/// Nor does it hear of every round of reads; but a heartbeat is a heartbeat.
+#[test]
+fn a_peer_that_trails_is_asked_for_the_newest_round_only_but_always_gets_heartbeats() {
+    let mut peer = Peer::replicating(WIDE);
+    peer.sent();
+    peer.progress.set_pace(Pace::Trailing);
+    let no_entries: Arc<[Entry]> = Arc::new([]);
+    for read_seq in 1..=3 {
+        peer.progress.replicate(peer.base, &no_entries, i(0), read_seq, false);
+        peer.settle();
+    }
+    assert_eq!(peer.rounds(), [1]);
+    peer.end_pause();
+    peer.succeed(2, 0);
+    assert_eq!(peer.rounds(), [3]);
+    peer.replicate(&["a"], true);
+    assert_eq!(peer.sent(), [(0, 0)]);
+}
+
+/// From the moment on that a commit waits for it.
+#[test]
+fn a_peer_that_trails_no_longer_is_sent_at_once_what_it_lacks() {
+    let mut peer = Peer::replicating(WIDE);
+    peer.progress.set_pace(Pace::Trailing);
+    peer.replicate(&["a"], false);
+    peer.replicate(&["b"], false);
+    peer.sent();
+    peer.progress.set_pace(Pace::Pipelined);
+    peer.settle();
+    assert_eq!(peer.sent(), [(1, 1)]);
+}
+
+/// A peer whose place is not known is looked for as ever, and catches up by whole windows.
+#[test]
+fn a_peer_that_trails_is_probed_and_caught_up_as_others_are() {
+    let settings = ProgressSettings { append_entries_max: 2, inflight_entries_max: 4, ..WIDE };
+    let mut peer = Peer::new(settings, &[], true);
+    peer.progress.set_pace(Pace::Trailing);
+    peer.replicate(&["a", "b", "c", "d", "e"], true);
+    assert_eq!((peer.sent(), peer.pauses), (vec![(0, 2)], 0));
+    peer.conflict(1, 1, None);
+    peer.heartbeat();
+    peer.succeed(2, 0);
+    assert_eq!(peer.sent(), [(0, 0), (0, 2), (2, 2)], "a window, of as many requests as it takes");
 }
 
 /// The same in bytes; an entry that is larger than a request may be goes alone.

@@ -4,7 +4,7 @@ use super::cluster::settings_of;
 use super::disk::{Disk, Durable};
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Effect, Envelope, PreVote, PreVoteResponse,
-    Raft, RequestVote, RequestVoteResponse, Role, Rpc,
+    Raft, RaftSettings, RequestVote, RequestVoteResponse, Role, Rpc,
 };
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
 
@@ -32,10 +32,19 @@ impl Solo {
         Solo::with_past(nodes, Durable::new_directory())
     }
 
+    /// With a new log, and with peers that trail.
+    pub(super) fn with_trailing_peers(nodes: u64) -> Solo {
+        let settings = RaftSettings { has_trailing_peers: true, ..settings_of(1, nodes, 1) };
+        Solo::with_settings(settings, Durable::default())
+    }
+
     fn with_past(nodes: u64, durable: Durable) -> Solo {
+        Solo::with_settings(settings_of(1, nodes, 1), durable)
+    }
+
+    fn with_settings(settings: RaftSettings, durable: Durable) -> Solo {
         let disk = Disk::new(durable);
         let hard_state = disk.durable().hard_state;
-        let settings = settings_of(1, nodes, 1);
         let raft = Raft::new(settings, hard_state, disk.summary(), disk.snapshot_positions());
         Solo { raft, disk, applied: Vec::new(), effects: Vec::new() }
     }

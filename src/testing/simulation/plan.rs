@@ -314,7 +314,8 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     writeln!(
         text,
         "[raft]\ntick_ms = {tick}\nelection_timeout_ms = [{min}, {max}]\n\
-         heartbeat_interval_ms = {heartbeat}"
+         heartbeat_interval_ms = {heartbeat}\ntrailing_pause_ms = {}",
+        [0, 2, 2, 10][rng.random_range(0..4)]
     )
     .expect("memory takes any text");
     let mut settings = parse(&text);
