@@ -114,7 +114,9 @@ fn one_that_confirms_no_rounds_of_reads_changes_places_with_those_that_do() {
 fn peers_that_are_equally_far_keep_their_places() {
     for furthest in [[2, 3], [4, 5]] {
         let mut leader = Leader::of(5);
-        furthest.map(|peer| leader.acknowledge(peer, 1, 0));
+        for peer in furthest {
+            leader.acknowledge(peer, 1, 0);
+        }
         let trailing = leader.trailing();
         assert!(furthest.iter().all(|peer| !trailing.contains(peer)));
         for index in 2..=5 {
