@@ -28,7 +28,7 @@ program=scale
 . "$root/scripts/lib/cluster.sh"
 
 seconds=3
-fill_seconds=120
+fill_seconds=600
 only=
 quick=no
 write_docs=no

@@ -95,8 +95,8 @@ pub struct WriteSnapshot {
 pub struct SnapshotWritten {
     /// The last entry that is in it.
     pub last: LogPosition,
-    /// It is durable under its final name; else there was no room for it.
-    pub is_durable: bool,
+    /// Its size, durable under its final name; `None` when there was no room for it.
+    pub bytes: Option<u64>,
 }
 
 /// Sent by ReplicatorActor for its peer. Answered by [`SnapshotRead`].
@@ -321,7 +321,8 @@ impl Handler<WriteSnapshot> for SnapshotActor {
         let is_abandoned = |fetched: &mut Fetched| !std::mem::take(&mut fetched.was_used);
         drop(self.fetched.take_if(is_abandoned));
         if self.snapshots.is_some() {
-            self.ports.written.do_send(SnapshotWritten { last, is_durable: written.is_some() });
+            let bytes = written.map(|file| file.bytes);
+            self.ports.written.do_send(SnapshotWritten { last, bytes });
         }
     }
 }

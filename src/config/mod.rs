@@ -102,9 +102,9 @@ pub struct LogSettings {
 /// `[snapshot]`: what causes the next one, and how fast one is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotSettings {
-    /// `entries_max`: so many log entries since the last.
+    /// `entries_max`: so many log entries since the last,
     pub entries_max: u64,
-    /// `bytes_max`: or so many bytes of log.
+    /// `bytes_max`: or so many bytes of log; but no less log than the last one has bytes.
     pub bytes_max: u64,
     /// `bytes_per_second_max`: how fast one is sent to a peer; 0 for no limit.
     pub bytes_per_second_max: u64,

@@ -78,6 +78,7 @@ pub(super) fn recover(
     }
     let positions = SnapshotPositions {
         newest: listed.first().copied().unwrap_or_default(),
+        newest_bytes: files.first().map_or(0, |newest| newest.bytes),
         older: listed.get(1).map_or(LogIndex(0), |older| older.index),
     };
     Ok(Recovered { storage, snapshots, files, store, hard_state, log, positions })

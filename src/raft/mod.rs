@@ -96,9 +96,10 @@ pub struct RaftSettings {
     pub disk_stall_ticks: u32,
     /// Peers that no quorum needs are sent what there is a little later (docs/adr/0014).
     pub has_trailing_peers: bool,
-    /// The store is saved when so many entries came since the last snapshot;
+    /// The store is saved when so many entries came since the last snapshot,
     pub snapshot_entries_max: u64,
-    /// or so many bytes ([`Entry::weight_bytes`]).
+    /// or so many bytes ([`Entry::weight_bytes`]); but not before as many came as the
+    /// last snapshot has.
     pub snapshot_bytes_max: u64,
     /// Entries that stay in the log for followers that are a little behind, though
     /// the snapshots cover them.

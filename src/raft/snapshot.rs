@@ -18,6 +18,8 @@ use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, SnapshotId,
 pub struct SnapshotPositions {
     /// The last entry in the newest one, which the store was loaded from.
     pub newest: LogPosition,
+    /// The size of its file.
+    pub newest_bytes: u64,
     /// The last entry in the one before it.
     pub older: LogIndex,
 }
@@ -37,6 +39,8 @@ pub struct SnapshotPoint {
 pub(super) struct Snapshots {
     /// The newest durable one.
     newest: LogPosition,
+    /// The size of its file, or of the one before, if it was received.
+    newest_bytes: u64,
     /// The one before it, in case the newest turns out to be damaged.
     older: LogIndex,
     is_taking: bool,
@@ -57,6 +61,7 @@ impl Snapshots {
     pub(super) fn new(positions: SnapshotPositions, base: LogPosition) -> Snapshots {
         Snapshots {
             newest: positions.newest,
+            newest_bytes: positions.newest_bytes,
             // What is before the base serves no more: the log does not reach it.
             older: positions.older.max(base.index),
             ..Snapshots::default()
@@ -89,10 +94,13 @@ impl Raft {
     pub(super) fn maybe_take_snapshot(&mut self) {
         let since = self.snapshots.newest.index.max(self.snapshots.failed_index);
         let entries_since = self.handed_over_index.0 - since.0;
-        let is_due = entries_since >= self.settings.snapshot_entries_max
-            || self.snapshots.bytes_since >= self.settings.snapshot_bytes_max
-            || self.snapshots.is_lost
-            || self.snapshots.is_wanted();
+        let is_enough = entries_since >= self.settings.snapshot_entries_max
+            || self.snapshots.bytes_since >= self.settings.snapshot_bytes_max;
+        // As much as it will weigh: so all snapshots together are no more than the log,
+        // and a store that grows is not written ever more often than it grows.
+        let is_worth_it = self.snapshots.bytes_since >= self.snapshots.newest_bytes;
+        let is_due =
+            is_enough && is_worth_it || self.snapshots.is_lost || self.snapshots.is_wanted();
         // The one after the next removes the older of the two. A peer that is being
         // sent that one would have to begin again, and again (bugs.md B60).
         let is_older_needed =
@@ -130,11 +138,12 @@ impl Raft {
         }
     }
 
-    /// The snapshot that an [`Effect::TakeSnapshot`] asked for is durable.
+    /// The snapshot that an [`Effect::TakeSnapshot`] asked for is durable, a file of so
+    /// many bytes.
     ///
     /// # Panics
     /// When none was asked for.
-    pub fn on_snapshot_taken(&mut self, last: LogPosition) {
+    pub fn on_snapshot_taken(&mut self, last: LogPosition, bytes: u64) {
         assert!(self.snapshots.is_taking, "no snapshot was asked for");
         self.snapshots.is_taking = false;
         // A newer one may have been installed meanwhile.
@@ -145,6 +154,7 @@ impl Raft {
                 self.snapshots.older = newest;
             }
             self.snapshots.newest = last;
+            self.snapshots.newest_bytes = bytes;
         }
         self.maybe_compact();
     }

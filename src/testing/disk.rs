@@ -87,6 +87,7 @@ struct State {
     removed: Vec<(PathBuf, Vec<u8>)>,
     /// How often a file that ended so was renamed to one that ends so.
     renames: BTreeMap<(String, String), u64>,
+    largest: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -272,6 +273,11 @@ impl SimDisk {
     /// How often a file that ended in `.from` was renamed to one that ends in `.to`.
     pub fn renames(&self, from: &str, to: &str) -> u64 {
         self.state().renames.get(&(from.into(), to.into())).copied().unwrap_or(0)
+    }
+
+    /// The size of the largest file that was ever renamed to one that ends in `.to`.
+    pub fn largest_renamed(&self, to: &str) -> u64 {
+        self.state().largest.get(to).copied().unwrap_or(0)
     }
 
     /// The paths of all files, in their order.
@@ -551,6 +557,9 @@ impl Disk for SimDisk {
         }
         state.operate(DiskOperation::Rename(from.to_owned(), to.to_owned()))?;
         let extensions = [from, to].map(|path| extension(path).unwrap_or_default().to_owned());
+        let bytes = state.files[file].cached.bytes.len() as u64;
+        let largest = state.largest.entry(extensions[1].clone()).or_default();
+        *largest = bytes.max(*largest);
         *state.renames.entry(extensions.into()).or_default() += 1;
         state.files[file].path = to.to_owned();
         state.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));

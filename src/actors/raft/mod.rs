@@ -312,9 +312,9 @@ impl Handler<SnapshotWritten> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: SnapshotWritten, ctx: &mut Context<Self>) {
-        match message.is_durable {
-            true => self.raft.on_snapshot_taken(message.last),
-            false => self.raft.on_snapshot_failed(message.last),
+        match message.bytes {
+            Some(bytes) => self.raft.on_snapshot_taken(message.last, bytes),
+            None => self.raft.on_snapshot_failed(message.last),
         }
         self.flush_soon(ctx);
     }

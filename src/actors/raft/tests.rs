@@ -603,14 +603,14 @@ async fn a_snapshot_is_taken_right_behind_its_last_entry_and_then_the_log_is_com
     assert_eq!(f.tasks(), [first, second, "snapshot of 4@1".into()]);
     assert!(f.compacts.drain().is_empty(), "it is not durable yet");
     let last = LogPosition { term: Term(1), index: LogIndex(4) };
-    f.raft.do_send(SnapshotWritten { last, is_durable: true });
+    f.raft.do_send(SnapshotWritten { last, bytes: Some(10) });
     f.raft.do_send(Applied { last_applied: LogIndex(4), next_deadline_ms: None });
     f.request(&client, (3..=5).map(|slot| (slot, write())).collect()).await;
     f.persisted(4).await;
     f.replicated(1, 7, 0).await;
     assert_eq!(f.tasks().last(), Some(&"snapshot of 7@1".to_owned()));
     let last = LogPosition { term: Term(1), index: LogIndex(7) };
-    f.raft.do_send(SnapshotWritten { last, is_durable: true });
+    f.raft.do_send(SnapshotWritten { last, bytes: Some(10) });
     settle().await;
     assert_eq!(f.compacts.drain(), [CompactLog { limit: LogIndex(4) }], "up to the older one");
 }

@@ -81,6 +81,12 @@ fn snapshot_path(disk: &SimDisk, nth: usize) -> std::path::PathBuf {
     disk.paths().into_iter().filter(is_snapshot).nth(nth).unwrap()
 }
 
+/// The newest snapshot is the nth file.
+fn positions(disk: &SimDisk, newest: LogPosition, nth: usize, older: u64) -> SnapshotPositions {
+    let newest_bytes = disk.contents(&snapshot_path(disk, nth)).len() as u64;
+    SnapshotPositions { newest, newest_bytes, older: LogIndex(older) }
+}
+
 #[test]
 fn a_start_goes_on_from_the_newest_snapshot() {
     let disk = disk_with(100, &[40, 80]);
@@ -88,7 +94,7 @@ fn a_start_goes_on_from_the_newest_snapshot() {
     assert!(base.index > LogIndex(0));
     let recovered = start(&disk).unwrap();
     assert_eq!(recovered.store, store(80));
-    assert_eq!(recovered.positions, SnapshotPositions { newest: at(80, 1), older: LogIndex(40) });
+    assert_eq!(recovered.positions, positions(&disk, at(80, 1), 1, 40));
     assert_eq!((recovered.log.runs.base(), recovered.log.runs.last()), (base, at(100, 1)));
     assert_eq!(recovered.log.memberships, Vec::from_iter(membership()), "it is before the log");
     assert_eq!(recovered.files[0].head.last, at(80, 1));
@@ -101,7 +107,7 @@ fn of_a_newest_snapshot_that_has_rotted_the_one_before_stands_in() {
     disk.flip_bit(&snapshot_path(&disk, 1), 100, 2);
     let recovered = start(&disk).unwrap();
     assert_eq!(recovered.store, store(40));
-    assert_eq!(recovered.positions, SnapshotPositions { newest: at(40, 1), older: LogIndex(0) });
+    assert_eq!(recovered.positions, positions(&disk, at(40, 1), 0, 0));
     assert_eq!(recovered.log.runs.base(), base);
     assert_eq!(recovered.snapshots.list().unwrap(), [at(40, 1)], "the other one is gone");
 }

@@ -121,7 +121,7 @@ pub(super) struct Cluster {
     pub(super) files: BTreeMap<u128, Arc<SnapshotFile>>,
     /// How many snapshots were installed.
     pub(super) installed: u32,
-    seed: u64,
+    pub(super) seed: u64,
     next_token: u64,
 }
 

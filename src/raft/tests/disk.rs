@@ -239,10 +239,12 @@ impl Disk {
 
     /// What recovery would tell of the snapshots.
     pub(super) fn snapshot_positions(&self) -> SnapshotPositions {
-        let mut newest_first = self.durable.snapshots.iter().rev().map(|file| file.last());
+        let mut newest_first = self.durable.snapshots.iter().rev();
+        let newest = newest_first.next();
         SnapshotPositions {
-            newest: newest_first.next().unwrap_or_default(),
-            older: newest_first.next().unwrap_or_default().index,
+            newest: newest.map(|file| file.last()).unwrap_or_default(),
+            newest_bytes: newest.map_or(0, |file| file.id.bytes),
+            older: newest_first.next().map_or(LogIndex(0), |file| file.last().index),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::raft::{
     Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, NewcomerResponse,
     ReplicationReport, Role, Rpc, SnapshotPoint, TransferStatus,
 };
-use crate::types::{LogPosition, Membership, SnapshotId, Term};
+use crate::types::{ENTRY_OVERHEAD_BYTES, LogPosition, Membership, SnapshotId, Term};
 
 fn piece(last: LogPosition) -> Rpc {
     let snapshot = SnapshotId { last, bytes: 10, digest: 1 };
@@ -91,9 +91,14 @@ impl Solo {
 
     /// The one snapshot that was asked for is durable.
     fn take(&mut self) -> u64 {
+        self.take_of(0)
+    }
+
+    /// The same, and its file has so many bytes.
+    fn take_of(&mut self, bytes: u64) -> u64 {
         let asked = self.asked();
         assert_eq!(asked.len(), 1);
-        self.raft.on_snapshot_taken(asked[0].last);
+        self.raft.on_snapshot_taken(asked[0].last, bytes);
         self.settle();
         asked[0].last.index.0
     }
@@ -285,10 +290,28 @@ fn a_snapshot_is_taken_every_so_many_entries_and_one_at_a_time() {
     assert_eq!(asked[0].membership, Some((i(2), Membership { voters })));
     solo.propose(9);
     assert_eq!(solo.asked(), []);
-    solo.raft.on_snapshot_taken(at(4, 1));
+    solo.raft.on_snapshot_taken(at(4, 1), 0);
     assert_eq!((solo.asked(), solo.raft.snapshot_index()), (vec![], i(4)));
     solo.propose(1);
     assert_eq!(solo.asked()[0].last, at(14, 1));
+}
+
+/// Else a store of ten million keys would be written as often as one of a thousand, and
+/// to fill it would take the square of its size.
+#[test]
+fn a_snapshot_is_not_taken_before_as_much_has_come_as_the_last_one_weighs() {
+    let weight = |entries: u64| entries * (ENTRY_OVERHEAD_BYTES + 1);
+    let mut solo = Solo::saving(4, 0);
+    solo.propose(2);
+    assert_eq!(solo.take_of(weight(7)), 4);
+    solo.propose(6);
+    assert_eq!(solo.asked(), []);
+    solo.propose(1);
+    assert_eq!(solo.take_of(weight(2)), 11);
+    solo.propose(3);
+    assert_eq!(solo.asked(), [], "nor before as many as are wanted");
+    solo.propose(1);
+    assert_eq!(solo.take_of(weight(4)), 15);
 }
 
 #[test]
@@ -333,7 +356,7 @@ fn a_snapshot_that_is_being_taken_and_is_too_old_is_followed_by_another() {
     solo.raft.want_snapshot(i(5));
     solo.tick(3);
     assert_eq!(solo.asked(), [], "one at a time");
-    solo.raft.on_snapshot_taken(at(4, 1));
+    solo.raft.on_snapshot_taken(at(4, 1), 0);
     solo.tick(1);
     assert_eq!(solo.take(), 5);
 }

@@ -16,6 +16,7 @@ use super::world::{Machine, World, host};
 use crate::actors::session::SESSION_BYTES;
 use crate::node::SNAPSHOT_WINDOW_BYTES;
 use crate::storage::{RecordPlace, Remains};
+use crate::types::ENTRY_OVERHEAD_BYTES;
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -140,7 +141,10 @@ fn check_log(world: &World, machine: &Machine) {
         return;
     };
     let Some(next) = next_beginning(&remains) else { return };
-    let since_last = settings.snapshot.entries_max + settings.limits.proposals_pending_max as u64;
+    // Before as much has come as the last one weighs, no snapshot is taken.
+    let heaviest = machine.disk.largest_renamed("snapshot") / ENTRY_OVERHEAD_BYTES;
+    let entries = settings.snapshot.entries_max.max(heaviest);
+    let since_last = entries + settings.limits.proposals_pending_max as u64;
     let kept = settings.log.keep_entries + since_last;
     let is_kept = next.position.index.0 + kept > remains.last().index.0;
     let is_uncovered = next.position.index.0 + since_last > older.index.0;
