@@ -13,7 +13,7 @@ For every point starts fresh servers in a temporary directory, loads them with
 
   --seconds S       how long each load lasts (3)
   --fill-seconds S  how long keys may be written before a load; with more keys than can be
-                    written in that time nothing is measured (120)
+                    written in that time nothing is measured (600)
   --only SECTION    clients, values, keys, servers or slow (all of them)
   --quick           loads of 0.5 s, 3 s to write keys, and few points: to see that it works
   --binary FILE     the servers' binary, if not the release build of these sources
