@@ -40,7 +40,8 @@ impl Soak {
         let (all, one) = (&mut self.snapshots, &report.snapshots);
         all.taken += one.taken;
         all.received += one.received;
-        all.segments_removed += one.segments_removed;
+        all.segments_void += one.segments_void;
+        all.segments_recycled += one.segments_recycled;
         all.transfers.begun += one.transfers.begun;
         all.transfers.resumed += one.transfers.resumed;
         all.transfers.installed += one.transfers.installed;
@@ -48,12 +49,13 @@ impl Soak {
     }
 
     fn tell_snapshots(&self) {
-        let SnapshotCounts { taken, received, segments_removed, transfers } = self.snapshots;
+        let SnapshotCounts { taken, received, segments_void, segments_recycled, transfers } =
+            self.snapshots;
         let TransferCounts { begun, resumed, installed, abandoned } = transfers;
         println!(
             "snapshots: {taken} taken, {received} received; transfers: {begun} begun, {resumed} \
-             resumed, {abandoned} abandoned, {installed} confirmed; {segments_removed} segments \
-             removed"
+             resumed, {abandoned} abandoned, {installed} confirmed; {segments_void} segments \
+             let go of, {segments_recycled} made of such"
         );
     }
 

@@ -99,7 +99,7 @@ mutants! {
     B63c: "no sync of the directory after a snapshot was renamed or removed",
     B64: "after a start the last entry of a page is not executed, and counts as applied",
     B65: "a segment is begun before the one before it is durable",
-    B65b: "compaction removes segments, and then says that the log begins behind them",
+    B65b: "compaction lets go of segments, and then says that the log begins behind them",
     B66: "entries that were replaced are found again",
     B66b: "compaction removes all segments but the last",
     B67a: "a failed write leaves a hole, and the next goes behind it",
@@ -132,4 +132,7 @@ mutants! {
     S3: "a start trusts what the page cache holds of a failed or interrupted sync",
     S4: "both copies of the hard state are written before either is synced",
     S5: "the log is compacted to a segment in which entries before it came back",
+    S6: "a sector's mark does not say which segment it was written for",
+    S7: "a sector that an earlier segment left is no blank one",
+    S8: "segments that were cut off are kept for others, whatever their numbers",
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::error::{IoContext, StorageError, damaged};
 use super::hard_state::LogStart;
-use super::segment::{Found, SegmentHeader, Window, segment_path};
+use super::sectors::place_of;
+use super::segment::{Found, SegmentHeader, Window, open_segment, segment_path};
 use crate::types::{Entry, LogIndex, LogPosition, TermRuns};
 
 /// A point for about so many bytes of journal: how much is read in vain at most
@@ -14,7 +15,7 @@ use crate::types::{Entry, LogIndex, LogPosition, TermRuns};
 /// segment of 64 MiB.
 const POINT_DISTANCE_BYTES: u64 = 64 * 1024;
 /// How much one read of the file takes.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: u64 = 64 * 1024;
 
 /// Invariant: indexes, segments and offsets rise from point to point. From one
 /// point to the index of the next, the journal holds consecutive entries from
@@ -29,11 +30,8 @@ struct Point {
 }
 
 /// What is known of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct SegmentStart {
-    salt: u32,
-    /// The end of the log when it was made.
-    prev: LogPosition,
+struct Segment {
+    header: SegmentHeader,
     /// The lowest index of a record in it, in force or not.
     lowest_index: LogIndex,
 }
@@ -45,7 +43,7 @@ pub(super) struct Catalog {
     points: Vec<Point>,
     first_segment: u64,
     /// From the first segment on.
-    segments: Vec<SegmentStart>,
+    segments: Vec<Segment>,
     /// The segment that was read last: reads come in sequences.
     open: Option<(u64, Box<dyn DiskFile>)>,
 }
@@ -70,11 +68,7 @@ impl Catalog {
 
     /// Adds the next segment.
     pub fn add_segment(&mut self, header: &SegmentHeader) {
-        self.segments.push(SegmentStart {
-            salt: header.salt,
-            prev: header.prev,
-            lowest_index: LogIndex(u64::MAX),
-        });
+        self.segments.push(Segment { header: *header, lowest_index: LogIndex(u64::MAX) });
     }
 
     /// The number of the first segment.
@@ -95,11 +89,11 @@ impl Catalog {
         let mut lowest_index = LogIndex(u64::MAX);
         for (place, segment) in self.segments.iter().enumerate().rev() {
             lowest_index = lowest_index.min(segment.lowest_index);
-            let is_behind = segment.prev.index < lowest_index
-                || mutant!(S5) && self.runs.contains(segment.prev);
-            if (segment.prev.index <= limit || mutant!(B66b)) && is_behind {
+            let base = segment.header.prev;
+            let is_behind = base.index < lowest_index || mutant!(S5) && self.runs.contains(base);
+            if (base.index <= limit || mutant!(B66b)) && is_behind {
                 let first_segment = self.first_segment + place as u64;
-                return LogStart { first_segment, base: segment.prev, resetting: false };
+                return LogStart { first_segment, base, resetting: false };
             }
         }
         LogStart { first_segment: self.first_segment, base: self.runs.base(), resetting: false }
@@ -196,27 +190,28 @@ impl Catalog {
         let path = segment_path(&self.dir, point.segment);
         let file = match self.open.take() {
             Some((segment, file)) if segment == point.segment => file,
-            _ => disk.open(&path, OpenMode::Read).during("open", &path)?,
+            _ => open_segment(disk, &path, OpenMode::Read)?,
         };
-        let salt = self.segments[(point.segment - self.first_segment) as usize].salt;
+        let header = &self.segments[(point.segment - self.first_segment) as usize].header;
         let file_bytes = file.bytes().during("look at", &path)?;
-        let mut window = Window::new(&*file, file_bytes, READ_BYTES);
+        let mut window = Window::new(&*file, header, file_bytes, READ_BYTES);
         let mut entries = Vec::new();
         let (mut index, mut offset, mut bytes) = (point.index, point.offset, 0);
         while index <= to && bytes < bytes_max.max(1) {
             // Checked again: what was right when it was written or recovered may
             // have rotted since.
-            let header = match window.find(salt, offset).during("read", &path)? {
+            let header = match window.find(offset).during("read", &path)? {
                 Found::Record(header) if header.position.index == index => header,
                 _ => {
-                    return Err(damaged(&path, offset, format!("entry {index} is not there")));
+                    let what = format!("entry {index} is not there");
+                    return Err(damaged(&path, place_of(offset), what));
                 }
             };
             if index >= from {
                 let record = window.get(offset, header.record_bytes()).during("read", &path)?;
                 let entry = header
                     .entry(record)
-                    .map_err(|error| damaged(&path, offset, error.to_string()))?;
+                    .map_err(|error| damaged(&path, place_of(offset), error.to_string()))?;
                 bytes += entry.weight_bytes();
                 entries.push(entry);
             }

@@ -104,6 +104,9 @@ pub trait DiskFile: Send {
     /// # Errors
     /// What the system says.
     fn bytes(&self) -> io::Result<u64>;
+
+    /// What is read of it from now on is cached page by page, and nothing ahead.
+    fn cache_by_pages(&self);
 }
 
 /// The system's files.
@@ -209,5 +212,10 @@ impl DiskFile for File {
 
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn cache_by_pages(&self) {
+        // Advice: a system that does not take it writes more, and that is all.
+        let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
     }
 }

@@ -93,7 +93,7 @@ fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(Scanned, Option<DiskLock>), S
     let is_lockable = names.iter().any(|name| name == "lock");
     let lock = if is_lockable { Some(take_lock(disk, dir)?) } else { None };
     let Some((node_id, _)) = identity::check(disk, dir, None)? else {
-        return Err(if recovery::segment_numbers(disk, dir)?.is_empty() {
+        return Err(if segment::segment_numbers(disk, dir)?.is_empty() {
             StorageError::NotADataDirectory { path: dir.to_owned() }
         } else {
             StorageError::FileMissing {

@@ -18,7 +18,7 @@ use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
 pub(super) const COPY_BYTES: usize = 4096;
 const MAGIC: [u8; 8] = *b"CORAHARD";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// What stands behind the seal is being cut.
 const CUTTING: u32 = 1;
 /// The server is a newcomer.

@@ -9,7 +9,7 @@ use super::error::{IoContext, StorageError, damaged};
 use super::segment::install;
 use crate::types::NodeId;
 
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// More than any identity has; what is longer is none.
 const FILE_BYTES_MAX: usize = 64 * 1024;
 
@@ -136,10 +136,10 @@ mod tests {
     #[test]
     fn golden_bytes_of_an_identity() {
         let own = Identity { cluster: "coracle".into(), node_id: NodeId(3), origin: None };
-        assert_eq!(own.encode(), "coracle 1\ncluster coracle\nnode 3\ncrc32c 2045c348\n");
+        assert_eq!(own.encode(), "coracle 2\ncluster coracle\nnode 3\ncrc32c 52189fef\n");
         let restored = Identity { origin: Some(0xabc), ..own }.encode();
         let lines: Vec<&str> = restored.lines().collect();
-        assert_eq!(lines[..3], ["coracle 1", "cluster coracle", "node 3"]);
+        assert_eq!(lines[..3], ["coracle 2", "cluster coracle", "node 3"]);
         assert_eq!(lines[3], "origin 00000000000000000000000000000abc");
     }
 

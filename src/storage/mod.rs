@@ -4,10 +4,10 @@
 //! not behind the log's end supersedes what stood at that index and behind, so
 //! a truncation (5.3: a follower deletes entries that conflict) is never a step
 //! of its own that a crash could leave half done. The journal is cut into
-//! segment files, which are prewritten with zeros, so that most syncs are of an
-//! overwrite, which is cheaper than an append. It begins behind a *base*, the last
-//! entry that a snapshot stands for. docs/internals/log_format.md draws
-//! every byte and docs/adr/0003-the-log-on-disk.md says why.
+//! segment files, which are those of earlier segments, or prewritten with zeros, so
+//! that most syncs are of an overwrite, which is cheaper than an append. It begins behind
+//! a *base*, the last entry that a snapshot stands for. docs/internals/log_format.md draws
+//! every byte; docs/adr/0003-the-log-on-disk.md and 0013-recycled-segments.md say why.
 //!
 //! Everything here blocks and knows no actor. Files are reached only through
 //! [`Disk`]. An error of any write or sync ends the [`Storage`]: nothing is
@@ -17,10 +17,10 @@
 //! <data_dir>/<id>/lock                     held while a process uses the directory
 //!                 identity                 whose directory it is; made last
 //!                 hard_state               term, vote and the seal, twice
-//!                 log/00000001.segment     the journal
+//!                 log/00000003.segment     the journal
+//!                 log/00000002.spare       a file for the next segment
 //! ```
 
-use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 mod catalog;
@@ -35,8 +35,11 @@ mod recovery;
 mod remains;
 mod repair;
 mod restore;
+mod sectors;
 mod segment;
 mod snapshot;
+mod spares;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -57,17 +60,9 @@ use error::IoContext;
 use hard_state::{HardStateFile, LogStart, Seal};
 use identity::Identity;
 use recovery::Scanned;
-use segment::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED, log_dir, segment_path};
-
-/// Zeros are written so far ahead at a time: enough that few syncs are of a
-/// growing file, little enough that starting a server writes next to nothing.
-const PREWRITE_BYTES: u64 = 1024 * 1024;
-/// They are written in pieces of this size. The page cache keeps what one write
-/// brings in one folio, if it can, and a sync walks all blocks of a folio that
-/// has a dirty one: of a folio of 1 MiB, 256 blocks for one record.
-const PREWRITE_PIECE_BYTES: u64 = 16 * 1024;
-/// How much of a tail is rewritten or erased at a time.
-const REWRITE_BYTES: u64 = 256 * 1024;
+use segment::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED, log_dir, segment_path, sync_names};
+use spares::Spares;
+use tail::TailSegment;
 
 /// What [`Storage::open`] has to know.
 #[derive(Clone, Debug)]
@@ -102,60 +97,16 @@ pub struct Storage {
     dir: PathBuf,
     node_id: NodeId,
     origin: Option<u128>,
-    segment_bytes: u64,
+    /// How long the file of a segment is, unless a record is longer.
+    file_bytes_max: u64,
     hard_state: HardStateFile,
     catalog: Catalog,
+    spares: Spares,
     tail: TailSegment,
     /// An operation failed: what the disk holds is unknown from there on.
     failed: bool,
     /// Last, so that it is let go of only when all files are closed.
     _lock: DiskLock,
-}
-
-/// The segment that is written to.
-struct TailSegment {
-    path: PathBuf,
-    file: Box<dyn DiskFile>,
-    salt: u32,
-    /// How far the file reaches; behind `end` it is zeros.
-    file_bytes: u64,
-    /// Where the next record goes.
-    end: u64,
-    /// Up to here, and so up to that entry, all is durable.
-    synced: u64,
-    synced_last: LogPosition,
-}
-
-impl TailSegment {
-    /// Makes a segment without records.
-    fn create(
-        disk: &dyn Disk,
-        dir: &Path,
-        header: &SegmentHeader,
-    ) -> Result<TailSegment, StorageError> {
-        Ok(TailSegment {
-            path: segment_path(dir, header.number),
-            file: segment::create_segment(disk, dir, header)?,
-            salt: header.salt,
-            file_bytes: SEGMENT_HEADER_BYTES,
-            end: SEGMENT_HEADER_BYTES,
-            synced: SEGMENT_HEADER_BYTES,
-            synced_last: header.prev,
-        })
-    }
-
-    fn sync(&mut self, last: LogPosition) -> Result<(), StorageError> {
-        if self.synced < self.end {
-            let synced = self.file.sync_data();
-            if mutant!(B62b) && synced.is_err() {
-                self.file.sync_data().during("sync", &self.path)?;
-            } else if !mutant!(B62a) {
-                synced.during("sync", &self.path)?;
-            }
-            (self.synced, self.synced_last) = (self.end, last);
-        }
-        Ok(())
-    }
 }
 
 impl Storage {
@@ -187,9 +138,12 @@ impl Storage {
         };
         // First of all: what it says is void is void only when that is durable.
         let mut hard_state = HardStateFile::open(&*disk, dir, &scanned.loaded)?;
-        remove_remains(&*disk, dir, &scanned.void)?;
-        let (tail, catalog) = if scanned.loaded.newest.start.resetting {
-            begin_log(&*disk, dir, node_id, &mut hard_state)?
+        let start = scanned.loaded.newest.start;
+        let file_bytes_max = tail::ordinary_file_bytes(segment_bytes);
+        let mut spares = Spares::open(&*disk, dir, start.first_segment, file_bytes_max)?;
+        clear_away(&*disk, dir, &scanned, &mut spares)?;
+        let (tail, catalog) = if start.resetting {
+            begin_log(&*disk, dir, node_id, &mut hard_state, &mut spares)?
         } else {
             settle(&*disk, dir, scanned, &mut hard_state)?
         };
@@ -199,9 +153,10 @@ impl Storage {
             dir,
             node_id,
             origin: identified.and_then(|(_, origin)| origin),
-            segment_bytes,
+            file_bytes_max,
             hard_state,
             catalog,
+            spares,
             tail,
             failed: false,
             _lock: lock,
@@ -292,25 +247,25 @@ impl Storage {
         self.guarded(|storage| storage.catalog.read(&*storage.disk, from, to, bytes_max))
     }
 
-    /// Removes whole segments whose entries all come at or before `limit`, up to
+    /// Lets go of whole segments whose entries all come at or before `limit`, up to
     /// which a durable snapshot has to stand for them. Returns where the log
     /// begins now.
     ///
     /// # Errors
-    /// When a write, a sync or a removal fails, and ever after.
+    /// When a write, a sync, a renaming or a removal fails, and ever after.
     pub fn compact(&mut self, limit: LogIndex) -> Result<LogPosition, StorageError> {
         self.guarded(|storage| {
             let start = storage.catalog.start_at_latest(limit);
             let void = storage.catalog.first_segment()..start.first_segment;
             if !void.is_empty() {
                 if mutant!(B65b) {
-                    remove_segments(&*storage.disk, &storage.dir, void.clone())?;
+                    storage.spares.take(&*storage.disk, &storage.dir, void.clone())?;
                 }
-                // The decision first: from here on they are void, removed or not.
+                // The decision first: from here on they are void, whatever their names.
                 storage.hard_state.save_start(start, storage.synced_seal())?;
                 storage.catalog.compact(start);
                 if !mutant!(B65b) {
-                    remove_segments(&*storage.disk, &storage.dir, void)?;
+                    storage.spares.take(&*storage.disk, &storage.dir, void)?;
                 }
             }
             Ok(start.base)
@@ -337,9 +292,14 @@ impl Storage {
             // The decision first, and in one record: a crash at any place behind it is
             // finished by the next start.
             storage.hard_state.save_start(start, Seal::at_begin_of(start))?;
-            (storage.tail, storage.catalog) =
-                begin_log(&*storage.disk, &storage.dir, storage.node_id, &mut storage.hard_state)?;
-            remove_segments(&*storage.disk, &storage.dir, void)
+            (storage.tail, storage.catalog) = begin_log(
+                &*storage.disk,
+                &storage.dir,
+                storage.node_id,
+                &mut storage.hard_state,
+                &mut storage.spares,
+            )?;
+            storage.spares.take(&*storage.disk, &storage.dir, void)
         })
     }
 
@@ -380,7 +340,7 @@ impl Storage {
             let record_bytes = record::record_bytes(entry.payload.body().len() as u64);
             let mut offset = self.tail.end + buffer.len() as u64;
             let is_empty = offset == SEGMENT_HEADER_BYTES;
-            if !is_empty && offset + record_bytes > self.segment_bytes {
+            if !is_empty && !tail::fits(offset + record_bytes, self.file_bytes_max) {
                 self.write_tail(&mut buffer)?;
                 self.begin_segment()?;
                 offset = self.tail.end;
@@ -394,32 +354,11 @@ impl Storage {
         self.write_tail(&mut buffer)
     }
 
-    /// Writes what is in `buffer` behind the last record, and zeros ahead of it
-    /// when the file ends there.
     fn write_tail(&mut self, buffer: &mut Vec<u8>) -> Result<(), StorageError> {
-        if buffer.is_empty() {
-            return Ok(());
+        if !buffer.is_empty() {
+            self.tail.write(buffer, self.file_bytes_max)?;
+            buffer.clear();
         }
-        let tail = &mut self.tail;
-        let start = tail.end;
-        let end = start + buffer.len() as u64;
-        let mut piece_bytes_max = buffer.len() as u64;
-        if end > tail.file_bytes {
-            let ahead = (end + 1).next_multiple_of(PREWRITE_BYTES).min(self.segment_bytes);
-            tail.file_bytes = end.max(ahead);
-            buffer.resize((tail.file_bytes - start) as usize, 0);
-            piece_bytes_max = PREWRITE_PIECE_BYTES;
-        }
-        let mut offset = start;
-        for piece in buffer.chunks(piece_bytes_max as usize) {
-            let written = tail.file.write_at(offset, piece).during("write", &tail.path);
-            if !mutant!(B67a) {
-                written?;
-            }
-            offset += piece.len() as u64;
-        }
-        tail.end = end;
-        buffer.clear();
         Ok(())
     }
 
@@ -436,7 +375,8 @@ impl Storage {
             node_id: self.node_id,
             prev: last,
         };
-        self.tail = TailSegment::create(&*self.disk, &self.dir, &header)?;
+        let file = self.spares.create_segment(&*self.disk, &self.dir, &header)?;
+        self.tail = TailSegment::new(&self.dir, &header, file)?;
         self.catalog.add_segment(&header);
         // From here on the file is known to exist: without it the server does
         // not start, even if nothing in it is ever sealed.
@@ -486,8 +426,10 @@ fn refuse_remains(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
         path: identity::identity_path(dir),
         evidence: evidence.into(),
     };
-    let numbers = recovery::segment_numbers(disk, dir)?;
-    for number in numbers {
+    if !spares::numbers(disk, dir)?.is_empty() {
+        return Err(missing("there was a log"));
+    }
+    for number in segment::segment_numbers(disk, dir)? {
         let path = segment_path(dir, number);
         let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
         let bytes = file.bytes().during("look at", &path)?;
@@ -515,11 +457,13 @@ fn begin_log(
     dir: &Path,
     node_id: NodeId,
     hard_state: &mut HardStateFile,
+    spares: &mut Spares,
 ) -> Result<(TailSegment, Catalog), StorageError> {
     let start = LogStart { resetting: false, ..hard_state.current().start };
     let (number, prev) = (start.first_segment, start.base);
     let header = SegmentHeader { number, salt: disk.salt(), node_id, prev };
-    let tail = TailSegment::create(disk, dir, &header)?;
+    let file = spares.create_segment(disk, dir, &header)?;
+    let tail = TailSegment::new(dir, &header, file)?;
     let mut catalog = Catalog::new(dir, start);
     catalog.add_segment(&header);
     hard_state.save_start(start, Seal::at_begin_of(start))?;
@@ -548,24 +492,23 @@ fn scan_or_repair(
     Ok(scanned)
 }
 
-/// Removes segments that the hard state says are void.
-fn remove_segments(
+/// Removes what a crash left of files that were being made, and lets go of the segments
+/// that the hard state says are void.
+fn clear_away(
     disk: &dyn Disk,
     dir: &Path,
-    numbers: impl IntoIterator<Item = u64>,
+    scanned: &Scanned,
+    spares: &mut Spares,
 ) -> Result<(), StorageError> {
-    for number in numbers {
+    let first_segment = scanned.loaded.newest.start.first_segment;
+    // What was cut off has numbers that are to come again.
+    let is_old = |number: &u64| *number < first_segment || mutant!(S8);
+    let (old, cut_off): (Vec<u64>, Vec<u64>) = scanned.void.iter().partition(|n| is_old(n));
+    spares.take(disk, dir, old)?;
+    for number in cut_off {
         let path = segment_path(dir, number);
         disk.remove(&path).during("remove", &path)?;
     }
-    let log_dir = log_dir(dir);
-    disk.sync_dir(&log_dir).during("sync the directory", &log_dir)
-}
-
-/// Removes what a crash left of files that were being made, and the segments that
-/// are void.
-fn remove_remains(disk: &dyn Disk, dir: &Path, void: &[u64]) -> Result<(), StorageError> {
-    remove_segments(disk, dir, void.iter().copied())?;
     for dir in [dir, &log_dir(dir)] {
         let names = disk.list(dir).during("list", dir)?;
         for name in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
@@ -573,7 +516,7 @@ fn remove_remains(disk: &dyn Disk, dir: &Path, void: &[u64]) -> Result<(), Stora
             disk.remove(&path).during("remove", &path)?;
         }
         // Also for the sake of names that were made but not synced.
-        disk.sync_dir(dir).during("sync the directory", dir)?;
+        sync_names(disk, dir)?;
     }
     Ok(())
 }
@@ -588,90 +531,26 @@ fn settle(
     let hard = scanned.loaded.newest;
     let number = scanned.catalog.last_segment();
     let path = segment_path(dir, number);
-    let mut file = make_durable(disk, dir, hard.seal, number, scanned.end)?;
-    let header = read_segment_header(&*file, &path)?;
-    let file_bytes = file.bytes().during("look at", &path)?;
+    let (header, mut file) = tail::make_durable(disk, dir, hard.seal, number, scanned.end)?;
     let last = scanned.summary.runs.last();
     let mut seal = Seal { segment: number, offset: scanned.end, last, cutting: false };
-    if let Some(torn_to) = scanned.torn_to {
+    if scanned.torn_to.is_some() {
         // The decision is durable before the first byte goes, so that a crash in
         // between cannot make the rest look like something else.
         seal.cutting = true;
         hard_state.save(hard.hard_state, seal)?;
-        // Erased, not stepped over, so that no later crash can bring it back (B28).
-        if !mutant!(S2) {
-            erase(&mut *file, scanned.end, torn_to + 1).during("erase", &path)?;
-        }
-        file.sync_data().during("sync", &path)?;
         seal.cutting = false;
+    }
+    // Erased, not stepped over, so that no later crash can bring it back (B28). What is zero
+    // already in the last record's sector may be so in the page cache only.
+    if !mutant!(S2) {
+        let erase_to = scanned.torn_to.unwrap_or_else(|| sectors::file_bytes_to(scanned.end));
+        tail::erase(&mut *file, scanned.end, erase_to).during("erase", &path)?;
+        file.sync_data().during("sync", &path)?;
     }
     if !mutant!(S1) {
         hard_state.save(hard.hard_state, seal)?;
     }
-    let tail = TailSegment {
-        path,
-        file,
-        salt: header.salt,
-        file_bytes,
-        end: scanned.end,
-        synced: scanned.end,
-        synced_last: last,
-    };
+    let tail = TailSegment::at(dir, &header, file, scanned.end, last)?;
     Ok((tail, scanned.catalog))
-}
-
-/// Makes a segment durable up to `end`, where its records end, and opens it.
-///
-/// What was read behind the seal may be in the page cache only. A sync alone would
-/// not do: when an earlier sync failed, the kernel may hold those pages as clean
-/// though they were never written (ATC'20), so they are written again.
-fn make_durable(
-    disk: &dyn Disk,
-    dir: &Path,
-    seal: Seal,
-    number: u64,
-    end: u64,
-) -> Result<Box<dyn DiskFile>, StorageError> {
-    let path = segment_path(dir, number);
-    let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
-    let sealed = match seal.segment.cmp(&number) {
-        Ordering::Less => SEGMENT_HEADER_BYTES,
-        Ordering::Equal => seal.offset,
-        Ordering::Greater => end,
-    };
-    if !mutant!(S3) {
-        rewrite(&mut *file, sealed, end).during("rewrite", &path)?;
-    }
-    file.sync_data().during("sync", &path)?;
-    Ok(file)
-}
-
-fn read_segment_header(file: &dyn DiskFile, path: &Path) -> Result<SegmentHeader, StorageError> {
-    let mut head = [0; SEGMENT_HEADER_BYTES as usize];
-    file.read_at(0, &mut head).during("read", path)?;
-    SegmentHeader::decode(&head).map_err(|what| error::damaged(path, 0, what))
-}
-
-fn rewrite(file: &mut dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
-    let mut at = from;
-    while at < to {
-        let mut chunk = vec![0; REWRITE_BYTES.min(to - at) as usize];
-        if file.read_at(at, &mut chunk)? < chunk.len() {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        file.write_at(at, &chunk)?;
-        at += chunk.len() as u64;
-    }
-    Ok(())
-}
-
-fn erase(file: &mut dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
-    let zeros = vec![0; REWRITE_BYTES.min(to - from) as usize];
-    let mut at = from;
-    while at < to {
-        let bytes = REWRITE_BYTES.min(to - at);
-        file.write_at(at, &zeros[..bytes as usize])?;
-        at += bytes;
-    }
-    Ok(())
 }

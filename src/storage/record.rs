@@ -8,7 +8,6 @@
 
 use bytes::Bytes;
 
-use super::segment::SECTOR_BYTES;
 use crate::types::{Entry, LogIndex, LogPosition, Payload, PayloadError, Term};
 
 /// Bytes before the body.
@@ -19,14 +18,8 @@ pub(super) const ALIGNMENT: u64 = 8;
 pub(super) const MARK_OFFSET: usize = 12;
 /// In every header, to find candidates quickly when looking past damage.
 pub(super) const MARK: [u8; 2] = *b"rc";
-/// The last bytes of every record. Each has several bits set, so no flipped bit
-/// makes one zero: a zero where the last should be was never written.
-const TRAILER: [u8; 4] = *b"end.";
 /// Flag: everything before this record was synced before it was written.
 const BATCH_START: u8 = 1;
-/// Flag: a whole sector of this record is zero by nature (a value may be zeros), so
-/// a sector of zeros in it is no sign of a write that a crash tore.
-const HOLDS_ZEROS: u8 = 2;
 
 /// What stands before the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +28,6 @@ pub(super) struct RecordHeader {
     pub body_crc: u32,
     pub kind: u8,
     pub batch_start: bool,
-    pub holds_zeros: bool,
     pub position: LogPosition,
     pub stamp_ms: u64,
 }
@@ -48,8 +40,7 @@ impl RecordHeader {
             return None;
         }
         let flags = bytes[MARK_OFFSET + 3];
-        if bytes[MARK_OFFSET..MARK_OFFSET + 2] != MARK || flags & !(BATCH_START | HOLDS_ZEROS) != 0
-        {
+        if bytes[MARK_OFFSET..MARK_OFFSET + 2] != MARK || flags & !BATCH_START != 0 {
             return None;
         }
         Some(RecordHeader {
@@ -57,7 +48,6 @@ impl RecordHeader {
             body_crc: u32_at(bytes, 8),
             kind: bytes[MARK_OFFSET + 2],
             batch_start: flags & BATCH_START != 0,
-            holds_zeros: flags & HOLDS_ZEROS != 0,
             position: LogPosition {
                 index: LogIndex(u64_at(bytes, 16)),
                 term: Term(u64_at(bytes, 24)),
@@ -73,11 +63,8 @@ impl RecordHeader {
 
     /// Whether `record`, all of its bytes, is what was written.
     pub fn matches(&self, record: &[u8], salt: u32, offset: u64) -> bool {
-        let body_end = HEADER_BYTES + self.body_bytes as usize;
-        let (body, rest) = record[HEADER_BYTES..].split_at(body_end - HEADER_BYTES);
-        let (padding, trailer) = rest.split_at(rest.len() - TRAILER.len());
-        trailer == TRAILER
-            && padding.iter().all(|byte| *byte == 0)
+        let (body, padding) = record[HEADER_BYTES..].split_at(self.body_bytes as usize);
+        padding.iter().all(|byte| *byte == 0)
             && (self.body_crc == crc32c::crc32c_append(seed(salt, offset), body) || mutant!(B61d))
     }
 
@@ -97,7 +84,7 @@ impl RecordHeader {
 
 /// The size of a record with a body of so many bytes.
 pub(super) fn record_bytes(body_bytes: u64) -> u64 {
-    (HEADER_BYTES as u64 + body_bytes + TRAILER.len() as u64).next_multiple_of(ALIGNMENT)
+    (HEADER_BYTES as u64 + body_bytes).next_multiple_of(ALIGNMENT)
 }
 
 /// Adds the record of an entry, to stand at `offset`, to `out`.
@@ -119,21 +106,10 @@ pub(super) fn encode(entry: &Entry, batch_start: bool, salt: u32, offset: u64, o
     out.extend_from_slice(&entry.stamp_ms.to_le_bytes());
     out.extend_from_slice(&body);
     let size = record_bytes(u64::from(body_bytes)) as usize;
-    out.resize(start + size - TRAILER.len(), 0);
-    out.extend_from_slice(&TRAILER);
+    out.resize(start + size, 0);
     let record = &mut out[start..];
-    if holds_zero_sector(record, offset) {
-        record[MARK_OFFSET + 3] |= HOLDS_ZEROS;
-    }
     let header_crc = crc32c::crc32c_append(seed, &record[4..HEADER_BYTES]);
     record[..4].copy_from_slice(&header_crc.to_le_bytes());
-}
-
-/// Whether a whole sector is zero in a record that stands at `offset`.
-fn holds_zero_sector(record: &[u8], offset: u64) -> bool {
-    let first = (offset.next_multiple_of(SECTOR_BYTES) - offset) as usize;
-    let sectors = record.get(first..).unwrap_or_default().chunks_exact(SECTOR_BYTES as usize);
-    sectors.into_iter().any(|sector| sector.iter().all(|byte| *byte == 0))
 }
 
 /// What both checksums of the record at `offset` begin with.

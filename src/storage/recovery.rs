@@ -16,15 +16,16 @@ use super::catalog::Catalog;
 use super::disk::{Disk, OpenMode};
 use super::error::{IoContext, StorageError, damaged};
 use super::hard_state::{self, Copy, Loaded, Seal, hard_state_path};
-use super::record::{ALIGNMENT, HEADER_BYTES, RecordHeader};
+use super::record::{ALIGNMENT, RecordHeader};
+use super::sectors::{end_place_of, place_of};
 use super::segment::{
-    Found, SECTOR_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, Window, log_dir, segment_number,
+    Found, SEGMENT_HEADER_BYTES, SegmentHeader, Window, open_segment, read_header, segment_numbers,
     segment_path,
 };
 use crate::types::{LogPosition, LogSummary, NodeId};
 
 /// How much of a segment is in memory at a time.
-pub(super) const SCAN_BYTES: usize = 256 * 1024;
+pub(super) const SCAN_BYTES: u64 = 256 * 1024;
 
 /// What was found.
 pub(super) struct Scanned {
@@ -35,7 +36,7 @@ pub(super) struct Scanned {
     pub summary: LogSummary,
     /// Where the records of the last segment end.
     pub end: u64,
-    /// Behind `end` stands a torn tail, whose last byte is this one.
+    /// Behind `end` stands a torn tail, up to this byte of the file.
     pub torn_to: Option<u64>,
     /// Records read, those that were superseded among them.
     pub records: u64,
@@ -106,18 +107,6 @@ pub(super) fn check_term(
     }
 }
 
-/// The numbers of the segments that are there, in order.
-pub(super) fn segment_numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StorageError> {
-    let log_dir = log_dir(dir);
-    let names = match disk.list(&log_dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        names => names.during("list", &log_dir)?,
-    };
-    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
-    numbers.sort_unstable();
-    Ok(numbers)
-}
-
 /// From the first to the last, or to that of the seal, no segment may be missing.
 fn missing_segment(dir: &Path, first: u64, seal: Seal, numbers: &[u64]) -> Option<StorageError> {
     let last = numbers.last().copied();
@@ -174,25 +163,24 @@ impl Scanned {
     ) -> Result<(), StorageError> {
         let path = segment_path(dir, number);
         let seal = self.loaded.newest.seal;
-        let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
+        let file = open_segment(disk, &path, OpenMode::Read)?;
         let file_bytes = file.bytes().during("look at", &path)?;
-        let mut window = Window::new(&*file, file_bytes, SCAN_BYTES);
-        let head = window.get(0, SEGMENT_HEADER_BYTES).during("read", &path)?;
-        let header = SegmentHeader::decode(head).map_err(|what| damaged(&path, 0, what))?;
+        let header = read_header(&*file, &path)?;
+        let mut window = Window::new(&*file, &header, file_bytes, SCAN_BYTES);
         self.check_header(&header, number, node_id).map_err(|what| damaged(&path, 0, what))?;
         self.catalog.add_segment(&header);
 
         let mut offset = SEGMENT_HEADER_BYTES;
         let found = loop {
-            self.check_seal(number, offset).map_err(|what| damaged(&path, offset, what))?;
+            let wrong = |what| damaged(&path, place_of(offset), what);
+            self.check_seal(number, offset).map_err(wrong)?;
             if seal.cutting && number == seal.segment && offset == seal.offset {
                 break Found::Nothing;
             }
-            match window.find(header.salt, offset).during("read", &path)? {
+            match window.find(offset).during("read", &path)? {
                 Found::Record(record) => {
                     let bytes = window.get(offset, record.record_bytes()).during("read", &path)?;
-                    self.admit(&record, bytes, offset)
-                        .map_err(|what| damaged(&path, offset, what))?;
+                    self.admit(&record, bytes, offset).map_err(wrong)?;
                     offset += record.record_bytes();
                 }
                 found => break found,
@@ -201,14 +189,15 @@ impl Scanned {
         self.end = offset;
         let last = self.catalog.runs().last();
         self.kept = Some(Seal { segment: number, offset, last, cutting: true });
-        let tail = Tail { path: &path, salt: header.salt, offset, is_last, seal, number };
+        let tail = Tail { path: &path, offset, is_last, seal, number };
         self.torn_to = tail.judge(&mut window, &found)?;
         if let Some(torn_to) = self.torn_to {
-            let bytes = torn_to + 1 - offset;
+            let from = end_place_of(offset);
+            let bytes = torn_to - from;
             let what = if tail.is_being_cut() {
-                format!("an earlier start has begun to cut {bytes} bytes from byte {offset} on")
+                format!("an earlier start has begun to cut {bytes} bytes from byte {from} on")
             } else {
-                format!("a torn write at byte {offset}, of {bytes} bytes, was never acknowledged")
+                format!("a torn write at byte {from}, of {bytes} bytes, was never acknowledged")
             };
             self.notes.push(format!("{}: {what}, behind entry {last}", path.display()));
         }
@@ -250,7 +239,8 @@ impl Scanned {
         if offset != seal.offset || last != seal.last {
             return Err(format!(
                 "entry {last} ends here, but entry {} was durable at byte {}",
-                seal.last, seal.offset
+                seal.last,
+                end_place_of(seal.offset)
             ));
         }
         Ok(())
@@ -273,7 +263,6 @@ impl Scanned {
 /// The place where the valid records of a segment end.
 struct Tail<'a> {
     path: &'a Path,
-    salt: u32,
     offset: u64,
     number: u64,
     is_last: bool,
@@ -281,29 +270,34 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// `None` when nothing stands behind the records; the last byte of a torn
+    /// `None` when nothing stands behind the records; the end in the file of a torn
     /// write when that is what stands there; an error for everything else.
+    ///
+    /// A crash leaves a part of what was written since the last sync, by whole sectors:
+    /// those that are missing are blank, but for the one that the records end in, which
+    /// is there without the write, and so with zeros behind them. Rot makes no blank
+    /// sector of one that was written.
     fn judge(&self, window: &mut Window<'_>, found: &Found) -> Result<Option<u64>, StorageError> {
-        let last_nonzero = window.last_nonzero(self.offset).during("read", self.path)?;
+        let written_to = window.last_written(self.offset).during("read", self.path)?;
         if self.is_being_cut() {
-            return Ok(last_nonzero);
+            return Ok(written_to);
         }
         let sealed_here = self.seal.segment == self.number;
         let below_seal = sealed_here && self.offset < self.seal.offset && !mutant!(B68);
-        if below_seal && (last_nonzero.is_none() || matches!(found, Found::Nothing)) {
+        if below_seal && (written_to.is_none() || matches!(found, Found::Nothing)) {
             return Err(StorageError::EntriesMissing {
                 path: self.path.to_owned(),
-                offset: self.offset,
+                offset: end_place_of(self.offset),
                 sealed: self.seal.last,
-                sealed_to: self.seal.offset,
+                sealed_to: end_place_of(self.seal.offset),
             });
         }
-        let Some(last_nonzero) = last_nonzero else { return Ok(None) };
+        let Some(written_to) = written_to else { return Ok(None) };
         if !self.is_last {
             return Err(self.damaged("this is no valid record, and later segments follow"));
         }
         if mutant!(B61a) {
-            return Ok(Some(last_nonzero));
+            return Ok(Some(written_to));
         }
         if below_seal {
             return Err(self.damaged("this is no valid record, and one was durable here"));
@@ -311,22 +305,17 @@ impl Tail<'_> {
         // A batch begins only when all before it is synced: then this was once whole.
         if let Some(later) = self.later_batch(window).during("read", self.path)? {
             return Err(self.damaged(format!(
-                "this is no valid record, but the one at byte {later} was written after it was \
-                 durable"
+                "this is no valid record, but the one at byte {} was written after it was durable",
+                place_of(later)
             )));
         }
-        let header = match found {
-            Found::Damage(header) => header.as_ref(),
-            // Zeros, and then the remains of a batch whose first part is not there.
-            _ => return Ok(Some(last_nonzero)),
-        };
-        let looks_torn = self.looks_torn(window, header, last_nonzero).during("read", self.path)?;
-        if looks_torn && !mutant!(B61b) {
-            return Ok(Some(last_nonzero));
+        match found {
+            Found::Nothing => Ok(Some(written_to)),
+            Found::Torn if !mutant!(B61b) => Ok(Some(written_to)),
+            _ => Err(self.damaged(
+                "this record is complete but does not match its checksum; it may be acknowledged",
+            )),
         }
-        Err(self.damaged(
-            "this record is complete but does not match its checksum; it may be acknowledged",
-        ))
     }
 
     /// A start has decided before that all behind is void.
@@ -335,50 +324,18 @@ impl Tail<'_> {
     }
 
     fn damaged(&self, what: impl Into<String>) -> StorageError {
-        damaged(self.path, self.offset, what)
+        damaged(self.path, place_of(self.offset), what)
     }
 
     /// Where the next valid record that begins a batch stands, if one does.
     fn later_batch(&self, window: &mut Window<'_>) -> io::Result<Option<u64>> {
         let mut at = self.offset + ALIGNMENT;
-        while let Some((found, header)) = window.next_header(self.salt, at)? {
-            if header.batch_start && matches!(window.find(self.salt, found)?, Found::Record(_)) {
+        while let Some((found, header)) = window.next_header(at)? {
+            if header.batch_start && matches!(window.find(found)?, Found::Record(_)) {
                 return Ok(Some(found));
             }
             at = found + ALIGNMENT;
         }
         Ok(None)
-    }
-
-    /// True when the damage is what a crash leaves of a write over zeros: a part
-    /// of it, by whole sectors, is still zero. Rot changes bits; it does not make
-    /// zeros of a sector. (A value may be zeros, but then its record says so.)
-    fn looks_torn(
-        &self,
-        window: &mut Window<'_>,
-        header: Option<&RecordHeader>,
-        last_nonzero: u64,
-    ) -> io::Result<bool> {
-        let header_end = self.offset + HEADER_BYTES as u64;
-        let Some(header) = header else {
-            // Nothing behind the header: it was not even written to its end.
-            return Ok(last_nonzero < header_end || self.has_zero_sector(window, header_end)?);
-        };
-        let record_end = self.offset + header.record_bytes();
-        let last_byte = window.get(record_end - 1, 1)?.first().copied();
-        let tells = !header.holds_zeros && self.has_zero_sector(window, record_end)?;
-        Ok(last_byte.unwrap_or(0) == 0 || tells)
-    }
-
-    /// Whether a sector that begins in the record, before `to`, is all zero.
-    fn has_zero_sector(&self, window: &mut Window<'_>, to: u64) -> io::Result<bool> {
-        let mut sector = self.offset.next_multiple_of(SECTOR_BYTES);
-        while sector < to {
-            if window.get(sector, SECTOR_BYTES)?.iter().all(|byte| *byte == 0) {
-                return Ok(true);
-            }
-            sector += SECTOR_BYTES;
-        }
-        Ok(false)
     }
 }

@@ -6,14 +6,17 @@ use std::path::Path;
 use super::disk::{Disk, OpenMode};
 use super::error::{IoContext, StorageError};
 use super::hard_state::{self, Copy, hard_state_path};
-use super::recovery::segment_numbers;
-use super::segment::{Found, SEGMENT_HEADER_BYTES, SegmentHeader, Window, segment_path};
+use super::identity;
+use super::sectors::{SECTOR_BYTES, end_place_of, place_of};
+use super::segment::{
+    Found, SEGMENT_HEADER_BYTES, Window, read_header, segment_numbers, segment_path,
+};
 use super::snapshot::{self, Snapshots};
-use super::{identity, read_segment_header};
+use super::spares;
 use crate::types::{HardState, LogIndex, LogPosition};
 
 /// How much of a file is in memory at a time.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: u64 = 64 * 1024;
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +32,10 @@ pub struct Remains {
     /// Every valid record before the first that is not, by segment. What a start has
     /// decided to be void is not among them.
     pub segments: Vec<Vec<RecordPlace>>,
-    /// Where anything stands in the last segment that is not zero, behind its records.
+    /// Whether anything stands in the last segment behind its records.
     pub has_tail: bool,
+    /// The numbers of the files that are kept for segments to come.
+    pub spares: Vec<u64>,
     /// Whatever stands behind the records is void.
     pub is_being_cut: bool,
     /// The log begins anew behind `base`, and its first segment is about to be made.
@@ -39,7 +44,7 @@ pub struct Remains {
     pub snapshots: Vec<LogPosition>,
 }
 
-/// A record, and where it stands in its segment.
+/// A record, and where it stands in its segment's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordPlace {
     /// Its first byte.
@@ -61,7 +66,12 @@ pub enum Place {
     Header(u64),
     /// A valid record in this segment.
     Record(u64),
-    /// Behind the records of the last segment.
+    /// The mark of a sector that has a valid record, or a part of one: it has to be right
+    /// only if that is not.
+    Mark,
+    /// In the last segment, in the sector that the next record would begin in.
+    Next(u64),
+    /// In a sector behind that.
     Tail(u64),
     /// Behind the records of another one.
     Padding(u64),
@@ -103,6 +113,7 @@ impl Remains {
                 remains.read_segment(disk, dir, number, cut_at.unwrap_or(u64::MAX))?;
             }
         }
+        remains.spares = spares::numbers(disk, dir)?;
         remains.read_snapshots(disk, dir)?;
         Ok(remains)
     }
@@ -130,18 +141,19 @@ impl Remains {
         let path = segment_path(dir, number);
         let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
         let mut records = Vec::new();
-        let SegmentHeader { salt, .. } = read_segment_header(&*file, &path)?;
-        let end = file.bytes().during("look at", &path)?;
-        let mut window = Window::new(&*file, end, READ_BYTES);
-        let mut from = SEGMENT_HEADER_BYTES;
-        while from < cut_at
-            && let Found::Record(record) = window.find(salt, from).during("read", &path)?
+        let header = read_header(&*file, &path)?;
+        let file_bytes = file.bytes().during("look at", &path)?;
+        let mut window = Window::new(&*file, &header, file_bytes, READ_BYTES);
+        let mut offset = SEGMENT_HEADER_BYTES;
+        while offset < cut_at
+            && let Found::Record(record) = window.find(offset).during("read", &path)?
         {
-            let to = from + record.record_bytes();
+            let from = place_of(offset);
+            offset += record.record_bytes();
+            let to = end_place_of(offset);
             records.push(RecordPlace { from, to, position: record.position });
-            from = to;
         }
-        self.has_tail = window.last_nonzero(from).during("read", &path)?.is_some();
+        self.has_tail = window.last_written(offset).during("read", &path)?.is_some();
         self.segments.push(records);
         Ok(())
     }
@@ -199,19 +211,28 @@ impl Remains {
         else {
             return Place::Nothing;
         };
+        let end = self.end_of(segment);
         match offset {
             _ if offset < SEGMENT_HEADER_BYTES => Place::Header(segment),
-            _ if offset < self.end_of(segment) => Place::Record(segment),
+            _ if offset < end && is_mark(offset) => Place::Mark,
+            _ if offset < end => Place::Record(segment),
             _ if segment < *segments.end() => Place::Padding(segment),
             _ if self.is_being_cut => Place::Nothing,
+            _ if offset / SECTOR_BYTES == end / SECTOR_BYTES => Place::Next(segment),
             _ => Place::Tail(segment),
         }
     }
 
-    /// The path of a segment, of the hard state, of the identity.
+    /// The paths of the segments, the spares, the hard state and the identity.
     pub fn paths(&self, dir: &Path) -> Vec<std::path::PathBuf> {
         let segments = self.first_segment..=self.last_segment();
         let segments = segments.map(|number| segment_path(dir, number));
-        segments.chain([hard_state_path(dir), identity::identity_path(dir)]).collect()
+        let spares = self.spares.iter().map(|number| spares::spare_path(dir, *number));
+        segments.chain(spares).chain([hard_state_path(dir), identity::identity_path(dir)]).collect()
     }
+}
+
+/// Whether this byte of a segment belongs to the mark of a sector.
+fn is_mark(place: u64) -> bool {
+    place % SECTOR_BYTES < place_of(SEGMENT_HEADER_BYTES) % SECTOR_BYTES
 }

@@ -12,9 +12,12 @@ use std::path::Path;
 use super::disk::{Disk, OpenMode};
 use super::error::{IoContext, StorageError};
 use super::hard_state::{Copy, HardStateFile, LogStart, Seal};
+use super::record;
 use super::recovery::{self, SCAN_BYTES, Scanned};
-use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, Window, segment_path};
-use super::{make_durable, record};
+use super::segment::{
+    SEGMENT_HEADER_BYTES, Window, open_segment, read_header, segment_numbers, segment_path,
+};
+use super::tail::make_durable;
 use crate::types::{LogPosition, NodeId};
 
 /// With fewer the others are no majority.
@@ -76,24 +79,24 @@ fn furthest_lost(
         None => (start.first_segment, SEGMENT_HEADER_BYTES),
     };
     let mut furthest = seal.last;
-    for number in recovery::segment_numbers(disk, dir)? {
+    for number in segment_numbers(disk, dir)? {
         if number < first {
             continue;
         }
         let path = segment_path(dir, number);
-        let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
+        let file = open_segment(disk, &path, OpenMode::Read)?;
         let file_bytes = file.bytes().during("look at", &path)?;
-        let mut window = Window::new(&*file, file_bytes, SCAN_BYTES);
-        let head = window.get(0, SEGMENT_HEADER_BYTES).during("read", &path)?;
-        let Ok(header) = SegmentHeader::decode(head) else { continue };
+        let header = match read_header(&*file, &path) {
+            Err(StorageError::Damaged { .. }) => continue,
+            header => header?,
+        };
         if (header.number, header.node_id) != (number, node_id) {
             continue;
         }
         furthest = furthest.max(header.prev);
+        let mut window = Window::new(&*file, &header, file_bytes, SCAN_BYTES);
         let mut at = if number == first { offset } else { SEGMENT_HEADER_BYTES };
-        while let Some((found, header)) =
-            window.next_header(header.salt, at).during("read", &path)?
-        {
+        while let Some((found, header)) = window.next_header(at).during("read", &path)? {
             furthest = furthest.max(header.position);
             at = found + record::ALIGNMENT;
         }

@@ -1,23 +1,24 @@
 //! A segment file: its name, its header, how it comes into being, and a window
-//! to read it through.
+//! to read its records through.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, OpenMode};
-use super::error::{IoContext, StorageError};
+use super::error::{IoContext, StorageError, damaged};
 use super::record::{ALIGNMENT, HEADER_BYTES, MARK, MARK_OFFSET, RecordHeader, u32_at, u64_at};
+use super::sectors::{self, Life, SECTOR_BYTES, SectorState, begin_of, sector_of};
 use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
-/// The header has a sector of its own, so that no write of a record touches it.
-pub(super) const SEGMENT_HEADER_BYTES: u64 = 512;
-/// What a disk writes all or nothing of.
-pub(super) const SECTOR_BYTES: u64 = 512;
+/// The header has a sector of its own, so that no write of a record touches it. The offset
+/// of the first record.
+pub(super) const SEGMENT_HEADER_BYTES: u64 = SECTOR_BYTES;
 /// Files that are being made end in this; a leftover is of no worth.
 pub(super) const UNFINISHED: &str = ".new";
 
+const EXTENSION: &str = ".segment";
 const MAGIC: [u8; 8] = *b"CORACLOG";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const CRC_OFFSET: usize = 508;
 
 /// The first sector of a segment.
@@ -81,13 +82,37 @@ pub(super) fn log_dir(dir: &Path) -> PathBuf {
 
 /// The path of a segment.
 pub(super) fn segment_path(dir: &Path, number: u64) -> PathBuf {
-    log_dir(dir).join(format!("{number:08}.segment"))
+    numbered_path(dir, number, EXTENSION)
 }
 
-/// The number in a segment's name; `None` for other files.
-pub(super) fn segment_number(name: &str) -> Option<u64> {
-    let number: u64 = name.strip_suffix(".segment")?.parse().ok()?;
-    (format!("{number:08}.segment") == name).then_some(number)
+/// That of a file that is named by a number.
+pub(super) fn numbered_path(dir: &Path, number: u64, extension: &str) -> PathBuf {
+    log_dir(dir).join(format!("{number:08}{extension}"))
+}
+
+/// The numbers of the segments that are there, in order.
+pub(super) fn segment_numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StorageError> {
+    numbers(disk, dir, EXTENSION)
+}
+
+/// The numbers in the names of files that end so, in order.
+pub(super) fn numbers(
+    disk: &dyn Disk,
+    dir: &Path,
+    extension: &str,
+) -> Result<Vec<u64>, StorageError> {
+    let log_dir = log_dir(dir);
+    let names = match disk.list(&log_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        names => names.during("list", &log_dir)?,
+    };
+    let number = |name: &String| {
+        let number: u64 = name.strip_suffix(extension)?.parse().ok()?;
+        (format!("{number:08}{extension}") == *name).then_some(number)
+    };
+    let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// Makes a file that is there whole or not at all, and durable on return: under
@@ -99,11 +124,20 @@ pub(super) fn install(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), 
     let mut file = disk.open(&unfinished, OpenMode::Create).during("create", &unfinished)?;
     file.write_at(0, bytes).during("write", &unfinished)?;
     file.sync_data().during("sync", &unfinished)?;
-    disk.rename(&unfinished, path).during("rename to", path)?;
-    let dir = path.parent().expect("every file of a data directory stands in one");
-    if mutant!(B63a) {
-        return Ok(());
+    give_name(disk, &unfinished, path)
+}
+
+/// Gives a file that is durable its name, durably.
+pub(super) fn give_name(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), StorageError> {
+    disk.rename(from, to).during("rename to", to)?;
+    match mutant!(B63a) {
+        true => Ok(()),
+        false => sync_names(disk, to.parent().expect("every file of a data directory has one")),
     }
+}
+
+/// Makes the names in a directory durable.
+pub(super) fn sync_names(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
     disk.sync_dir(dir).during("sync the directory", dir)
 }
 
@@ -115,73 +149,156 @@ pub(super) fn create_segment(
 ) -> Result<Box<dyn DiskFile>, StorageError> {
     let path = segment_path(dir, header.number);
     install(disk, &path, &header.encode())?;
-    disk.open(&path, OpenMode::Write).during("open", &path)
+    open_segment(disk, &path, OpenMode::Write)
 }
 
-/// A buffered view of a file that is read mostly forwards, in bounded memory.
+/// Opens the file of a segment. Whatever a write brings into the page cache, or a read, is
+/// kept in one folio, if that is possible, and a sync that writes a byte of it is charged
+/// all of it: so single pages are written, and read.
+pub(super) fn open_segment(
+    disk: &dyn Disk,
+    path: &Path,
+    mode: OpenMode,
+) -> Result<Box<dyn DiskFile>, StorageError> {
+    let file = disk.open(path, mode).during("open", path)?;
+    file.cache_by_pages();
+    Ok(file)
+}
+
+/// Reads the header of a segment.
+pub(super) fn read_header(file: &dyn DiskFile, path: &Path) -> Result<SegmentHeader, StorageError> {
+    let mut head = [0; SEGMENT_HEADER_BYTES as usize];
+    let read = file.read_at(0, &mut head).during("read", path)?;
+    SegmentHeader::decode(&head[..read]).map_err(|what| damaged(path, 0, what))
+}
+
+/// A buffered view of the records of a segment, read mostly forwards, in bounded memory.
+/// Sectors that are blank read as zeros.
 pub(super) struct Window<'a> {
     file: &'a dyn DiskFile,
-    /// Where the file ends, or is taken to end.
-    pub end: u64,
-    chunk_bytes: usize,
-    start: u64,
+    life: Life,
+    salt: u32,
+    /// Where the last whole sector of the file ends.
+    end: u64,
+    sectors_min: u64,
+    /// The sector that the buffer begins with.
+    first: u64,
     buffer: Vec<u8>,
+    /// Of the sectors in the buffer.
+    states: Vec<SectorState>,
 }
 
 /// What stands at an offset.
 pub(super) enum Found {
     /// A valid record; its bytes are [`Window::get`] of its size.
     Record(RecordHeader),
-    /// The file's end, or zeros where a record would begin.
+    /// The file's end, or nothing but zeros in the rest of the sector.
     Nothing,
-    /// Bytes that are no valid record; the header, when at least that is valid.
-    Damage(Option<RecordHeader>),
+    /// The beginning of a record, as it seems; a sector of it is blank.
+    Torn,
+    /// Bytes that are no valid record.
+    Damage,
 }
 
 impl<'a> Window<'a> {
-    pub fn new(file: &'a dyn DiskFile, end: u64, chunk_bytes: usize) -> Window<'a> {
-        Window { file, end, chunk_bytes, start: 0, buffer: Vec::new() }
+    /// Of a file of this length, of which so much is read at a time.
+    pub fn new(
+        file: &'a dyn DiskFile,
+        header: &SegmentHeader,
+        file_bytes: u64,
+        chunk_bytes: u64,
+    ) -> Window<'a> {
+        Window {
+            file,
+            life: Life::of(header),
+            salt: header.salt,
+            end: sectors::end_of_stream(file_bytes),
+            sectors_min: chunk_bytes.div_ceil(SECTOR_BYTES),
+            first: 0,
+            buffer: Vec::new(),
+            states: Vec::new(),
+        }
     }
 
     /// The bytes at `offset`, as many as wanted or as there are before the end.
     pub fn get(&mut self, offset: u64, wanted: u64) -> io::Result<&[u8]> {
         let wanted = wanted.min(self.end.saturating_sub(offset));
-        if offset < self.start || offset + wanted > self.start + self.buffer.len() as u64 {
-            let fill = wanted.max(self.chunk_bytes as u64).min(self.end.saturating_sub(offset));
-            self.buffer.resize(usize::try_from(fill).map_err(io::Error::other)?, 0);
-            let read = self.file.read_at(offset, &mut self.buffer)?;
-            self.buffer.truncate(read);
-            self.start = offset;
+        if wanted == 0 {
+            return Ok(&[]);
         }
-        let at = (offset - self.start) as usize;
+        let (first, last) = (sector_of(offset), sector_of(offset + wanted - 1));
+        if first < self.first || last >= self.first + self.states.len() as u64 {
+            let sectors = (last - first + 1).max(self.sectors_min);
+            self.load(first, sectors.min(sector_of(self.end) - first))?;
+        }
+        let at = (offset - begin_of(self.first)) as usize;
         let available = wanted.min(self.buffer.len().saturating_sub(at) as u64) as usize;
         Ok(self.buffer.get(at..at + available).unwrap_or_default())
     }
 
+    fn load(&mut self, first: u64, sectors: u64) -> io::Result<()> {
+        let bytes = usize::try_from(sectors * SECTOR_BYTES).map_err(io::Error::other)?;
+        self.buffer.resize(bytes, 0);
+        let read = self.file.read_at(first * SECTOR_BYTES, &mut self.buffer)?;
+        self.first = first;
+        self.states.clear();
+        let sector_bytes = SECTOR_BYTES as usize;
+        let mut filled = 0;
+        for place in 0..read / sector_bytes {
+            let at = place * sector_bytes;
+            let sector = &mut self.buffer[at..at + sector_bytes];
+            let state = self.life.state(first + place as u64, sector);
+            if state == SectorState::Blank {
+                sector.fill(0);
+            }
+            let mark_bytes = sector_bytes - sectors::payload(sector).len();
+            self.states.push(state);
+            self.buffer.copy_within(at + mark_bytes..at + sector_bytes, filled);
+            filled += sector_bytes - mark_bytes;
+        }
+        self.buffer.truncate(filled);
+        Ok(())
+    }
+
+    /// Whether the file reaches to `to`, and no sector that holds something of what stands
+    /// between is blank.
+    fn is_written(&mut self, from: u64, to: u64) -> io::Result<bool> {
+        if to > self.end || self.get(from, to - from)?.len() as u64 != to - from {
+            return Ok(false);
+        }
+        let places = sector_of(from) - self.first..=sector_of(to - 1) - self.first;
+        let (first, last) = (*places.start() as usize, *places.end() as usize);
+        Ok(self.states[first..=last].iter().all(|state| *state != SectorState::Blank))
+    }
+
     /// What stands at `offset`.
-    pub fn find(&mut self, salt: u32, offset: u64) -> io::Result<Found> {
+    pub fn find(&mut self, offset: u64) -> io::Result<Found> {
+        let salt = self.salt;
         let head = self.get(offset, HEADER_BYTES as u64)?;
-        // A header begins with its checksum and its length; both zero is what a
-        // prewritten file holds, and one checksum in four billion.
         let Some(header) = RecordHeader::decode(head, salt, offset) else {
-            let is_blank = head.iter().take(8).all(|byte| *byte == 0);
-            return Ok(if is_blank { Found::Nothing } else { Found::Damage(None) });
+            let rest = begin_of(sector_of(offset) + 1) - offset;
+            return Ok(if self.get(offset, rest)?.iter().all(|byte| *byte == 0) {
+                Found::Nothing
+            } else if self.is_written(offset, offset + HEADER_BYTES as u64)? {
+                Found::Damage
+            } else {
+                Found::Torn
+            });
         };
+        // Its bytes alone would not do: a value may be as zero as a sector that is blank.
+        if !self.is_written(offset, offset + header.record_bytes())? {
+            return Ok(Found::Torn);
+        }
         let record = self.get(offset, header.record_bytes())?;
-        let whole = record.len() as u64 == header.record_bytes();
-        Ok(if whole && header.matches(record, salt, offset) {
-            Found::Record(header)
-        } else {
-            Found::Damage(Some(header))
+        Ok(match header.matches(record, salt, offset) {
+            true => Found::Record(header),
+            false => Found::Damage,
         })
     }
 
     /// The next valid header of a record at or behind `at`, whatever stands before it.
-    pub fn next_header(
-        &mut self,
-        salt: u32,
-        mut at: u64,
-    ) -> io::Result<Option<(u64, RecordHeader)>> {
+    pub fn next_header(&mut self, mut at: u64) -> io::Result<Option<(u64, RecordHeader)>> {
+        let salt = self.salt;
         while at + HEADER_BYTES as u64 <= self.end {
             let head = self.get(at, HEADER_BYTES as u64)?;
             if head.len() < HEADER_BYTES {
@@ -197,21 +314,21 @@ impl<'a> Window<'a> {
         Ok(None)
     }
 
-    /// The last byte at or behind `offset` that is not zero.
-    pub fn last_nonzero(&mut self, offset: u64) -> io::Result<Option<u64>> {
-        let mut last = None;
-        let mut at = offset;
-        while at < self.end {
-            let chunk = self.get(at, self.chunk_bytes as u64)?;
-            if chunk.is_empty() {
+    /// Where in the file the last sector ends that has something at or behind `offset`:
+    /// bytes that are not zero, or, in a later sector, a mark that does not make it blank.
+    pub fn last_written(&mut self, offset: u64) -> io::Result<Option<u64>> {
+        let own = sector_of(offset);
+        let rest = self.get(offset, begin_of(own + 1) - offset)?;
+        let mut last = rest.iter().any(|byte| *byte != 0).then_some(own);
+        for sector in own + 1..sector_of(self.end) {
+            if self.get(begin_of(sector), 1)?.is_empty() {
                 break;
             }
-            if let Some(found) = chunk.iter().rposition(|byte| *byte != 0) {
-                last = Some(at + found as u64);
+            if self.states[(sector - self.first) as usize] != SectorState::Blank {
+                last = Some(sector);
             }
-            at += chunk.len() as u64;
         }
-        Ok(last)
+        Ok(last.map(|sector| (sector + 1) * SECTOR_BYTES))
     }
 }
 
@@ -224,23 +341,26 @@ mod tests {
 
     #[test]
     fn a_record_that_claims_4_gib_reserves_no_more_than_the_file_has() {
-        let (salt, offset) = (7, SEGMENT_HEADER_BYTES);
+        let header =
+            SegmentHeader { number: 1, salt: 7, node_id: NodeId(1), prev: LogPosition::default() };
+        let (salt, offset) = (header.salt, SEGMENT_HEADER_BYTES);
         let entry =
             Entry { index: LogIndex(1), term: Term(1), stamp_ms: 5, payload: Payload::Noop };
-        let mut bytes = vec![0; offset as usize];
-        record::encode(&entry, true, salt, offset, &mut bytes);
-        let record = &mut bytes[offset as usize..];
+        let mut record = Vec::new();
+        record::encode(&entry, true, salt, offset, &mut record);
         record[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
         let crc = crc32c::crc32c_append(record::seed(salt, offset), &record[4..HEADER_BYTES]);
         record[..4].copy_from_slice(&crc.to_le_bytes());
+        record.resize(sectors::PAYLOAD_BYTES as usize, 0);
+        let bytes = [&header.encode()[..], &Life::of(&header).encode(1, &record)].concat();
 
         let (disk, path) = (SimDisk::new(), Path::new("segment"));
         disk.set_contents(path, bytes.clone());
         let file = disk.open(path, OpenMode::Read).unwrap();
-        let mut window = Window::new(&*file, bytes.len() as u64, 64);
-        let found = window.find(salt, offset).unwrap();
-        let Found::Damage(Some(header)) = found else { panic!("only the header is right") };
-        assert_eq!(header.body_bytes, u32::MAX);
+        let mut window = Window::new(&*file, &header, bytes.len() as u64, 64);
+        assert!(matches!(window.find(offset).unwrap(), Found::Torn), "only the header is right");
+        let (at, found) = window.next_header(offset).unwrap().unwrap();
+        assert_eq!((at, found.body_bytes), (offset, u32::MAX));
         assert!(window.buffer.capacity() <= bytes.len());
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::sectors::Life;
 use super::*;
 use crate::testing::{Crash, DiskOperation, SimDisk};
 use crate::types::{Membership, Payload, Term, TermRuns};
@@ -13,7 +14,9 @@ mod crash;
 mod damage;
 mod format;
 mod random;
+mod recycle;
 mod repair;
+mod torn;
 
 const DIR: &str = "data/1";
 /// Small, so that a few entries fill several segments.
@@ -216,6 +219,31 @@ impl Model {
     }
 }
 
+/// Whether this byte of a segment belongs to a sector's mark.
+fn is_mark(place: u64) -> bool {
+    place >= 512 && place % 512 < 8
+}
+
+/// Makes of a segment's file one that was another segment's before: what is blank in it
+/// is what an earlier life left, with records of the same entries.
+fn age(disk: &SimDisk, path: &Path) {
+    let header = SegmentHeader::decode(&disk.contents(path)).unwrap();
+    let earlier = SegmentHeader { number: header.number - 1, salt: header.salt ^ 1, ..header };
+    let mut records = Vec::new();
+    for entry in entries(1..=60, 1) {
+        let offset = SEGMENT_HEADER_BYTES + records.len() as u64;
+        record::encode(&entry, true, earlier.salt, offset, &mut records);
+    }
+    let earlier = Life::of(&earlier).encode(1, &records);
+    let mut bytes = disk.contents(path);
+    bytes.resize(bytes.len().max(SEGMENT_BYTES as usize), 0);
+    let sectors = bytes[512..].chunks_exact_mut(512).zip(earlier.chunks_exact(512));
+    for (sector, earlier) in sectors.filter(|(sector, _)| sector.iter().all(|byte| *byte == 0)) {
+        sector.copy_from_slice(earlier);
+    }
+    disk.set_contents(path, bytes);
+}
+
 fn positions(log: &[Entry]) -> Vec<String> {
     log.iter().map(|entry| entry.position().to_string()).collect()
 }
@@ -369,7 +397,7 @@ fn a_long_segment_is_read_by_its_points() {
 }
 
 #[test]
-fn a_batch_is_one_write_and_a_sync_without_news_is_none() {
+fn a_batch_is_one_write_a_page_and_a_sync_without_news_is_none() {
     let disk = SimDisk::new();
     let large = StorageOptions { segment_bytes: 8 << 20, ..options() };
     let (mut storage, _) = Storage::open(Box::new(disk.clone()), dir(), large).unwrap();
@@ -378,13 +406,26 @@ fn a_batch_is_one_write_and_a_sync_without_news_is_none() {
     storage.append(&entries(1..=1, 1)).unwrap();
     storage.sync().unwrap();
     let length = disk.contents(&segment(1)).len();
-    let (writes, syncs) = (disk.writes(), disk.syncs());
-    storage.append(&entries(2..=100, 1)).unwrap();
-    storage.sync().unwrap();
-    storage.sync().unwrap();
-    storage.append(&[]).unwrap();
-    storage.sync().unwrap();
-    assert_eq!((disk.writes(), disk.syncs()), (writes + 1, syncs + 1));
+    disk.record();
+    for batch in [2..=3, 4..=100] {
+        storage.append(&entries(batch, 1)).unwrap();
+        storage.sync().unwrap();
+        storage.sync().unwrap();
+        storage.append(&[]).unwrap();
+        storage.sync().unwrap();
+    }
+    let pages = sectors::end_place_of(storage.tail.end) / 4096 + 1;
+    let operations = disk.record();
+    let (writes, syncs): (Vec<_>, Vec<_>) =
+        operations.iter().partition(|operation| matches!(operation, DiskOperation::Write(..)));
+    assert_eq!((writes.len() as u64, syncs.len()), (1 + pages, 2));
+    for write in writes {
+        let DiskOperation::Write(_, offset, bytes) = write else { unreachable!() };
+        assert_eq!(offset / 4096, (offset + *bytes as u64 - 1) / 4096, "{write:?}");
+        // A page is written as a whole when it is begun; sectors always are.
+        assert!(offset % 4096 != 0 || *bytes == 4096, "{write:?}");
+        assert!(offset % 512 == 0 && bytes % 512 == 0, "{write:?}");
+    }
     assert_eq!(disk.contents(&segment(1)).len(), length, "the file was prewritten");
 }
 

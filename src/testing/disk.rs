@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use file::{File, Image};
+use file::{File, Image, whole_sectors};
 
 use crate::storage::{Disk, DiskFile, DiskLock, OpenMode};
 
@@ -260,7 +260,7 @@ impl SimDisk {
     }
 
     /// From now on a file whose name ends in `.extension` can still be looked at, as it
-    /// was written, when it is removed or lost.
+    /// was written, when it is removed or lost, or gets a name that ends otherwise.
     pub fn keep_removed(&self, extension: &'static str) {
         self.state().keep = Some(extension);
     }
@@ -471,6 +471,8 @@ impl State {
             }
             _ => (bytes.len(), None),
         };
+        // The page cache takes a page or does not: no sector is torn.
+        let taken = whole_sectors(offset as usize, taken, bytes.len());
         self.files[file].write(offset as usize, bytes[..taken].to_vec());
         error.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -557,6 +559,9 @@ impl Disk for SimDisk {
         }
         state.operate(DiskOperation::Rename(from.to_owned(), to.to_owned()))?;
         let extensions = [from, to].map(|path| extension(path).unwrap_or_default().to_owned());
+        if extensions[0] != extensions[1] {
+            state.keep_if_wanted(from);
+        }
         let bytes = state.files[file].cached.bytes.len() as u64;
         let largest = state.largest.entry(extensions[1].clone()).or_default();
         *largest = bytes.max(*largest);
@@ -674,6 +679,8 @@ impl DiskFile for SimFile {
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.state()?.files[self.file].cached.bytes.len() as u64)
     }
+
+    fn cache_by_pages(&self) {}
 }
 
 #[cfg(test)]

@@ -5,16 +5,19 @@
 //! into it. Pieces are not synced one by one: what a loss of power leaves of them
 //! is found out by the digest at the end.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::super::disk::{DiskFile, OpenMode};
 use super::super::error::{IoContext, StorageError, damaged};
-use super::super::rewrite;
 use super::{SnapshotFile, Snapshots, name, read_snapshot};
 use crate::types::SnapshotId;
 
 /// What files that are being received end in.
 pub(super) const PART: &str = ".part";
+
+/// How much is written again at a time.
+const REWRITE_BYTES: u64 = 256 * 1024;
 
 /// See the module.
 pub struct SnapshotPart {
@@ -77,7 +80,7 @@ impl Snapshots {
         // When a sync has failed in an earlier life, the kernel may hold what was not
         // written as if it were: no later sync would write it (ATC'20, bugs.md B62).
         if !mutant!(B62c) {
-            rewrite(&mut *file, 0, received).during("rewrite", &path)?;
+            rewrite(&mut *file, received).during("rewrite", &path)?;
         }
         Ok(SnapshotPart { id, path, file, received })
     }
@@ -111,4 +114,18 @@ impl Snapshots {
         self.remove_old()?;
         Ok(found)
     }
+}
+
+/// Writes again the first so many bytes, as they are.
+fn rewrite(file: &mut dyn DiskFile, bytes: u64) -> io::Result<()> {
+    let mut at = 0;
+    while at < bytes {
+        let mut chunk = vec![0; REWRITE_BYTES.min(bytes - at) as usize];
+        if file.read_at(at, &mut chunk)? < chunk.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(at, &chunk)?;
+        at += chunk.len() as u64;
+    }
+    Ok(())
 }

@@ -16,7 +16,8 @@ enum Step {
 }
 
 /// Rolls over segments, replaces entries over three of them, and more than once;
-/// begins further on, twice, and anew.
+/// begins further on, some times, and anew. From the first compaction on segments are
+/// made of those that went before.
 fn script() -> Vec<Step> {
     use Step::{Append, Compact, Reset, Save, Seal, Sync};
     vec![
@@ -48,6 +49,12 @@ fn script() -> Vec<Step> {
         Append(entries(54..=75, 4)),
         Compact(53),
         Append(entries(76..=77, 4)),
+        Sync,
+        Append(entries(78..=84, 4)),
+        Append(entries(82..=90, 4)),
+        Sync,
+        Compact(80),
+        Append(entries(91..=93, 4)),
     ]
 }
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::storage::segment::SECTOR_BYTES;
+use crate::storage::sectors::{SECTOR_BYTES, end_place_of, file_bytes_to, place_of};
 use crate::testing::mutation::mutation;
 
 /// A log of three segments with entries that were replaced, and then, when
@@ -76,11 +76,25 @@ fn any_flipped_bit_of_an_unsealed_record_is_refused() {
         scanned.end
     };
     assert!(sealed < end);
-    for bit in sealed * 8..end * 8 {
-        disk.flip_bit(&segment(3), bit / 8, (bit % 8) as u32);
-        let result = recovery::scan(&disk, dir(), NodeId(1));
-        assert!(matches!(result, Err(StorageError::Damaged { .. })), "bit {bit} is cut");
-        disk.flip_bit(&segment(3), bit / 8, (bit % 8) as u32);
+    age(&disk, &segment(3));
+    check_flips(&disk, &segment(3), sealed, end);
+}
+
+/// Every bit of the records between two offsets matters, and no other.
+#[track_caller]
+fn check_flips(disk: &SimDisk, path: &Path, from: u64, to: u64) {
+    let whole = recovery::scan(disk, dir(), NodeId(1)).unwrap().summary;
+    for bit in place_of(from) * 8..end_place_of(to) * 8 {
+        disk.flip_bit(path, bit / 8, (bit % 8) as u32);
+        match recovery::scan(disk, dir(), NodeId(1)) {
+            Ok(scanned) => {
+                assert!(is_mark(bit / 8), "bit {bit} is cut");
+                assert_eq!((scanned.summary, scanned.notes.len()), (whole.clone(), 0));
+            }
+            Err(StorageError::Damaged { .. }) => assert!(!is_mark(bit / 8), "bit {bit}"),
+            Err(error) => panic!("bit {bit}: {error}"),
+        }
+        disk.flip_bit(path, bit / 8, (bit % 8) as u32);
     }
 }
 
@@ -95,15 +109,10 @@ fn a_flipped_bit_of_an_unsealed_value_of_zeros_is_refused() {
     let (start, end) = (SEGMENT_HEADER_BYTES, storage.tail.end);
     drop(storage);
     let path = segment(1);
-    let whole = disk.contents(&path);
-    for bit in start * 8..end * 8 {
-        disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
-        let result = recovery::scan(&disk, dir(), NodeId(1));
-        assert!(matches!(result, Err(StorageError::Damaged { .. })), "bit {bit} is cut");
-        disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
-    }
+    check_flips(&disk, &path, start, end);
     // And a write of it that a crash tore is cut all the same.
-    for cut in start..end {
+    let whole = disk.contents(&path);
+    for cut in end_place_of(start)..end_place_of(end) {
         disk.set_contents(&path, whole[..cut as usize].to_vec());
         let scanned = recovery::scan(&disk, dir(), NodeId(1)).unwrap();
         assert_eq!((scanned.records, scanned.end), (0, start), "byte {cut}");
@@ -156,63 +165,78 @@ fn solve(checksum: impl Fn(u64) -> u32) -> u64 {
     number
 }
 
+/// A file that ends within a sector does not have that sector.
 #[test]
 fn a_tail_that_ends_at_any_byte_is_cut_where_it_is_not_sealed_and_refused_where_it_is() {
     let (disk, log, sealed) = small_log(true);
     let whole = disk.contents(&segment(3));
     let end = recovery::scan(&disk, dir(), NodeId(1)).unwrap().end;
-    for cut in SEGMENT_HEADER_BYTES..end {
-        for zeros in [false, true] {
-            let mut bytes = whole[..cut as usize].to_vec();
-            if zeros {
-                bytes.resize(whole.len(), 0);
+    for cut in SEGMENT_HEADER_BYTES..end_place_of(end) {
+        disk.set_contents(&segment(3), whole[..cut as usize].to_vec());
+        match attempt(&disk) {
+            Ok((entries, recovered)) => {
+                assert!(cut >= file_bytes_to(sealed), "byte {cut} is sealed");
+                assert!((16..18).contains(&entries.len()));
+                assert_eq!(entries, log[..entries.len()]);
+                let on_boundary = recovered.notes.is_empty();
+                assert!(on_boundary || recovered.notes[0].contains("torn write"));
             }
-            disk.set_contents(&segment(3), bytes);
-            match attempt(&disk) {
-                Ok((entries, recovered)) => {
-                    assert!(cut >= sealed, "byte {cut} is sealed");
-                    assert!((16..18).contains(&entries.len()));
-                    assert_eq!(entries, log[..entries.len()]);
-                    let on_boundary = recovered.notes.is_empty();
-                    assert!(on_boundary || recovered.notes[0].contains("torn write"));
-                }
-                Err(error) => {
-                    assert!(cut < sealed, "byte {cut} is not sealed: {error}");
-                    let text = error.to_string();
-                    assert!(text.contains("00000003.segment"), "{text}");
-                    assert!(text.contains("When a server refuses"), "{text}");
-                }
+            Err(error) => {
+                assert!(cut < file_bytes_to(sealed), "byte {cut} is not sealed: {error}");
+                let text = error.to_string();
+                assert!(text.contains("00000003.segment"), "{text}");
+                assert!(text.contains("When a server refuses"), "{text}");
             }
         }
     }
 }
 
+/// A log of six entries, two of them sealed; the others are a batch that begins in the
+/// first sector and ends in the second.
+fn log_with_a_batch() -> (SimDisk, Vec<Entry>) {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(2)).unwrap();
+    storage.append(&entries(1..=2, 2)).unwrap();
+    storage.sync().unwrap();
+    storage.seal().unwrap();
+    storage.append(&entries(3..=6, 2)).unwrap();
+    storage.sync().unwrap();
+    drop(storage);
+    let places = &Remains::read(&disk, dir()).unwrap().segments[0];
+    assert!(places[2].to < 1024 && places[3].from < 1024 && places[3].to > 1024);
+    (disk, entries(1..=6, 2))
+}
+
 #[test]
 fn a_torn_tail_is_said_erased_and_does_not_come_back() {
-    let (disk, log, sealed) = small_log(true);
-    let path = segment(3);
+    let (disk, log) = log_with_a_batch();
+    let path = segment(1);
     let mut bytes = disk.contents(&path);
-    // The first record of two is torn: a part of it is zero, the second is whole.
-    bytes[sealed as usize..sealed as usize + 24].fill(0);
+    // The first sector is there without the batch, the second one is whole.
+    let from = Remains::read(&disk, dir()).unwrap().segments[0][2].from as usize;
+    bytes[from..1024].fill(0);
     disk.set_contents(&path, bytes);
     let before = verify(&disk, dir()).unwrap();
-    assert!(before.notes[0].contains(&format!("torn write at byte {sealed}")), "{before:?}");
+    assert!(before.notes[0].contains(&format!("torn write at byte {from}")), "{before:?}");
     let (storage, recovered) = reopen(&disk);
     assert_eq!(recovered.notes, before.notes);
-    assert_eq!(recovered.log, summary(&log[..16]));
+    assert_eq!(recovered.log, summary(&log[..2]));
     drop(storage);
-    let rest = &disk.contents(&path)[sealed as usize..];
+    let rest = &disk.contents(&path)[from..];
     assert!(rest.iter().all(|byte| *byte == 0), "erased, not stepped over");
 }
 
 #[test]
 fn a_cut_that_was_interrupted_at_any_byte_is_finished() {
-    let (disk, log, sealed) = small_log(true);
-    let path = segment(3);
+    let (disk, log) = log_with_a_batch();
+    let path = segment(1);
     let mut torn = disk.contents(&path);
-    let end = torn.iter().rposition(|byte| *byte != 0).unwrap();
-    torn[end] = 0;
-    disk.set_contents(&path, torn.clone());
+    torn[1024..].fill(0);
+    disk.set_contents(&path, torn);
+    age(&disk, &path);
+    let torn = disk.contents(&path);
+    let start = Remains::read(&disk, dir()).unwrap().segments[0][2].to as usize;
     let copy = disk.duplicate();
     copy.record();
     drop(reopen(&copy));
@@ -222,17 +246,15 @@ fn a_cut_that_was_interrupted_at_any_byte_is_finished() {
         .iter()
         .rposition(|operation| matches!(operation, DiskOperation::Write(at, ..) if *at == path))
         .unwrap();
-    let start = recovery::scan(&disk, dir(), NodeId(1)).unwrap().end as usize;
-    assert!(start as u64 > sealed);
     disk.cut_power_after(erase as u64);
     assert!(open(&disk).is_err());
     disk.crash(Crash::LoseUnsynced);
-    for erased in 0..=end + 1 - start {
+    for erased in 0..=torn.len() - start {
         let mut bytes = torn.clone();
         bytes[start..start + erased].fill(0);
         disk.set_contents(&path, bytes);
         let (entries, _) = attempt(&disk).unwrap();
-        assert_eq!(entries, log[..17], "{erased} bytes erased");
+        assert_eq!(entries, log[..3], "{erased} bytes erased");
     }
 }
 
@@ -252,7 +274,7 @@ fn damage_that_looks_torn_is_refused_when_a_later_batch_proves_that_it_was_whole
     for (from, to) in [(ends[0], ends[1]), (ends[1], ends[2]), (ends[0], ends[2])] {
         let copy = disk.duplicate();
         let mut bytes = copy.contents(&path);
-        bytes[from as usize..to as usize].fill(0);
+        bytes[place_of(from) as usize..end_place_of(to) as usize].fill(0);
         copy.set_contents(&path, bytes);
         let error = open(&copy).err().expect("a synced record is gone");
         assert!(error.to_string().contains("was written after it was durable"), "{error}");
@@ -267,7 +289,7 @@ fn a_record_in_the_wrong_place_or_of_an_older_file_is_none() {
     let header = SegmentHeader::decode(&whole).unwrap();
     for (salt, moved) in [(header.salt, 8), (header.salt ^ 1, 0)] {
         let at = SEGMENT_HEADER_BYTES;
-        let bytes = &whole[at as usize..];
+        let bytes = &whole[place_of(at) as usize..];
         assert!(record::RecordHeader::decode(bytes, header.salt, at).is_some());
         assert_eq!(record::RecordHeader::decode(bytes, salt, at + moved), None);
     }
@@ -356,9 +378,9 @@ fn one_damaged_copy_of_the_hard_state_is_repaired_and_said_and_two_are_refused()
 fn an_entry_that_rotted_after_the_start_is_not_handed_out() {
     let (disk, log, _) = small_log(false);
     let (mut storage, _) = reopen(&disk);
-    disk.flip_bit(&segment(1), SEGMENT_HEADER_BYTES + 45, 3);
+    disk.flip_bit(&segment(1), place_of(SEGMENT_HEADER_BYTES) + 45, 3);
     let error = storage.read(LogIndex(1), LogIndex(2), u64::MAX).unwrap_err();
-    assert!(matches!(error, StorageError::Damaged { offset: 512, .. }), "{error}");
+    assert!(matches!(error, StorageError::Damaged { offset: 520, .. }), "{error}");
     assert_eq!(log[0].index, LogIndex(1));
 }
 

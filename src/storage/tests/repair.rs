@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::storage::hard_state::hard_state_path;
+use crate::storage::sectors::{Life, end_place_of, place_of};
 use crate::testing::mutation::mutation;
 
 fn repairing() -> StorageOptions {
@@ -33,7 +34,8 @@ fn some_log() -> SimDisk {
 
 const LAST: LogPosition = LogPosition { term: Term(2), index: LogIndex(18) };
 
-/// A record of the journal: its segment, where it begins and ends, and the log before it.
+/// A record of the journal: its segment, where in the file it begins and ends, and the log
+/// before it.
 struct Place {
     segment: u64,
     from: u64,
@@ -116,7 +118,7 @@ fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_newcomer() {
         for (place, (from, to, kept)) in header.into_iter().chain(places).enumerate() {
             // Every bit of a few records, and some of all.
             let step = if place % 5 == 4 { 1 } else { 53 };
-            for bit in (from * 8..to * 8).step_by(step) {
+            for bit in (from * 8..to * 8).step_by(step).filter(|bit| !is_mark(bit / 8)) {
                 let copy = disk.duplicate();
                 copy.flip_bit(&segment(number), bit / 8, (bit % 8) as u32);
                 // What nobody looks at, like the padding of a header, is checksummed, too.
@@ -156,21 +158,28 @@ fn a_sealed_log_that_ends_at_any_byte_is_kept_as_far_as_it_goes() {
     for number in 1..=3 {
         let whole = disk.contents(&segment(number));
         let records: Vec<&Place> = journal.iter().filter(|p| p.segment == number).collect();
-        let end = if number == 3 { sealed.offset } else { records.last().unwrap().to };
+        let end =
+            if number == 3 { end_place_of(sealed.offset) } else { records.last().unwrap().to };
         for cut in (512..end).step_by(7).chain(records.iter().map(|place| place.from)) {
-            if cut >= end {
-                continue;
-            }
             for zeros in [false, true] {
                 let copy = disk.duplicate();
                 let mut bytes = whole[..cut as usize].to_vec();
                 if zeros {
                     bytes.resize(whole.len(), 0);
                 }
-                copy.set_contents(&segment(number), bytes);
-                let kept = &records.iter().find(|place| place.to > cut).unwrap().before;
+                let sectors_end = bytes.len() / 512 * 512;
+                let is_lost = |place: &&&Place| {
+                    let place = place.from as usize..place.to as usize;
+                    place.end > sectors_end || bytes[place.clone()] != whole[place]
+                };
+                // The last bytes of a record may be zeros.
+                let Some(first) = records.iter().find(is_lost).filter(|place| place.from < end)
+                else {
+                    continue;
+                };
+                copy.set_contents(&segment(number), bytes.clone());
                 let what = format!("byte {cut} of segment {number}");
-                let recovered = check_repair(&copy, kept, &what);
+                let recovered = check_repair(&copy, &first.before, &what);
                 assert!(recovered.log.lost.index >= LogIndex(16), "{what}");
                 check_further_life(&copy, &recovered);
             }
@@ -287,10 +296,8 @@ fn whole_records_that_contradict_the_seal_are_not_kept() {
     let disk = some_log();
     let journal = journal(&disk);
     let last = journal.last().unwrap();
-    let (salt, at) = {
-        let header = SegmentHeader::decode(&disk.contents(&segment(3))).unwrap();
-        (header.salt, journal.iter().find(|place| place.segment == 3).unwrap())
-    };
+    let at = journal.iter().find(|place| place.segment == 3).unwrap();
+    let header = SegmentHeader::decode(&disk.contents(&segment(3))).unwrap();
     // A longer record, and one that skips an entry, where the segment begins.
     let next = at.before.len() as u64 + 1;
     for index in [next, next + 1] {
@@ -299,9 +306,10 @@ fn whole_records_that_contradict_the_seal_are_not_kept() {
         let payload = Payload::Command(vec![7; (last.to - at.from) as usize].into());
         let mut record = Vec::new();
         let wrong = Entry { payload, ..entry(index, 2) };
-        record::encode(&wrong, true, salt, at.from, &mut record);
-        bytes.resize(bytes.len().max(at.from as usize + record.len()), 0);
-        bytes[at.from as usize..][..record.len()].copy_from_slice(&record);
+        record::encode(&wrong, true, header.salt, SEGMENT_HEADER_BYTES, &mut record);
+        let sectors = Life::of(&header).encode(1, &record);
+        bytes.resize(bytes.len().max(512 + sectors.len().next_multiple_of(512)), 0);
+        bytes[512..][..sectors.len()].copy_from_slice(&sectors);
         copy.set_contents(&segment(3), bytes);
         let recovered = check_repair(&copy, &at.before, &format!("entry {index}"));
         check_further_life(&copy, &recovered);
@@ -382,7 +390,7 @@ fn a_hard_state_that_is_older_than_what_is_lost_is_refused() {
     storage.append(&entries(4..=5, 2)).unwrap();
     storage.sync().unwrap();
     drop(storage);
-    disk.flip_bit(&segment(1), SEGMENT_HEADER_BYTES + 2, 0);
+    disk.flip_bit(&segment(1), place_of(SEGMENT_HEADER_BYTES) + 2, 0);
     disk.set_contents(&hard_state_path(dir()), older);
     let error = open_to_repair(&disk).err().unwrap();
     assert!(matches!(error, StorageError::HardStateStale { .. }), "{error}");
@@ -399,7 +407,7 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
     storage.sync().unwrap();
     let end = storage.tail.end;
     drop(storage);
-    disk.flip_bit(&segment(1), end - 20, 0);
+    disk.flip_bit(&segment(1), end_place_of(end) - 20, 0);
     disk.record();
     for options in [options(), repairing()] {
         let error = Storage::open(Box::new(disk.clone()), dir(), options).err().unwrap();

@@ -106,7 +106,16 @@ impl File {
     }
 }
 
-/// Keeps the first so many bytes of what was written, in the order of writing.
+/// So much of a write of `bytes` at `offset` that it ends with a sector, or all of it.
+pub(super) fn whole_sectors(offset: usize, bytes: usize, length: usize) -> usize {
+    match bytes < length {
+        true => ((offset + bytes) / SECTOR_BYTES * SECTOR_BYTES).saturating_sub(offset),
+        false => length,
+    }
+}
+
+/// Keeps the first so many bytes of what was written, in the order of writing, by whole
+/// sectors.
 fn keep_prefix(durable: &mut Image, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
     // Most of a write may be zeros ahead of the records: cut where it matters.
     let length =
@@ -115,7 +124,7 @@ fn keep_prefix(durable: &mut Image, unsynced: &[(usize, Vec<u8>)], rng: &mut Std
     let mut left = rng.random_range(0..=all);
     for (offset, bytes) in unsynced {
         let kept = left.min(bytes.len());
-        durable.put(*offset, &bytes[..kept]);
+        durable.put(*offset, &bytes[..whole_sectors(*offset, kept, bytes.len())]);
         left -= kept;
         if left == 0 {
             break;

@@ -102,17 +102,24 @@ pub(super) fn check_disks(world: &World) {
     }
 }
 
-/// Two snapshots, and what is being written or was last received.
+/// Two snapshots, and what is being written or was last received; four spare files for
+/// segments.
 fn check_files(world: &World, machine: &Machine) {
     let paths = machine.disk.paths();
-    let count = |extension: &str| {
+    let count = |dir: &str, extension: &str| {
         let is_one = |path: &&std::path::PathBuf| {
-            path.starts_with(world.data_dir(machine.id).join("snapshot"))
+            path.starts_with(world.data_dir(machine.id).join(dir))
                 && path.extension().is_some_and(|found| found == extension)
         };
         paths.iter().filter(is_one).count()
     };
-    if count("snapshot") > 2 || count("new") > 1 || count("part") > 1 {
+    let most = [
+        ("snapshot", "snapshot", 2),
+        ("snapshot", "new", 1),
+        ("snapshot", "part", 1),
+        ("log", "spare", 4),
+    ];
+    if most.into_iter().any(|(dir, extension, most)| count(dir, extension) > most) {
         world.violate(Check::Bounds, format!("n{} keeps {paths:?}", machine.id));
     }
 }

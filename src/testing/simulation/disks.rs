@@ -18,6 +18,7 @@ use rand::RngExt;
 use tokio::time::sleep;
 
 use super::check::{Check, Violation};
+use super::oracle::{SECTOR_BYTES, mark_of_sector};
 use super::plan::Fault;
 use super::world::{Machine, World};
 use crate::storage::{Place, RecordPlace, Remains, StorageError};
@@ -173,9 +174,10 @@ fn ways(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Way> {
 fn kept(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Vec<RecordPlace>> {
     let places = rot.iter().filter_map(|(path, offset)| match remains.place(dir, path, *offset) {
         Place::Header(segment) => Some((segment, 0)),
-        Place::Record(segment) | Place::Tail(segment) | Place::Padding(segment) => {
-            Some((segment, *offset))
-        }
+        Place::Record(segment)
+        | Place::Next(segment)
+        | Place::Tail(segment)
+        | Place::Padding(segment) => Some((segment, *offset)),
         _ => None,
     });
     let Some((segment, offset)) = places.min() else { return remains.segments.clone() };
@@ -197,8 +199,8 @@ fn judge(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
             Place::Header(_) | Place::Record(_) => damaged += 1,
             Place::HardState(copy) => copies[copy] = None,
             Place::Tail(_) => behind += 1,
-            Place::Padding(_) => elsewhere += 1,
-            Place::Snapshot(_) | Place::Nothing => {}
+            Place::Next(_) | Place::Padding(_) => elsewhere += 1,
+            Place::Mark | Place::Snapshot(_) | Place::Nothing => {}
         }
     }
     if remains.is_complete && copies == [None, None] {
@@ -207,8 +209,9 @@ fn judge(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
     if damaged > 0 {
         return Verdict::Repairs;
     }
-    // One wrong byte in zeros is behind all that was written, and is cut; more of
-    // them, or one in a torn write, may look like a record that was whole.
+    // One wrong byte where nothing was written, in a sector behind the last record's, is
+    // cut or not even seen; more of them, or one in a torn write or where the next record
+    // would begin, may look like a record that was whole.
     let is_harmless = elsewhere == 0 && (behind == 0 || behind == 1 && !remains.has_tail);
     match remains.is_complete && is_harmless || rot.is_empty() {
         true => Verdict::Starts,
@@ -512,8 +515,11 @@ impl World {
             path.display(),
             record.from
         ));
-        let zeros = vec![0; (sealed_to - record.from) as usize];
-        machine.disk.damage(&path, record.from, &zeros);
+        let before = match self.random(|rng| rng.random_bool(0.5)) {
+            true => vec![0; (sealed_to - record.from) as usize],
+            false => earlier_life(&machine.disk.contents(&path), record.from, sealed_to),
+        };
+        machine.disk.damage(&path, record.from, &before);
     }
 
     /// What was written for one place stands in another.
@@ -552,6 +558,23 @@ impl World {
         let path = remains.paths(self.data_dir(machine.id)).swap_remove(place);
         Some((path, *record))
     }
+}
+
+/// What stood in a part of a segment's file before it was written, if the file was that of
+/// the segment before.
+fn earlier_life(segment: &[u8], from: u64, to: u64) -> Vec<u8> {
+    let mut header = segment[..SECTOR_BYTES].to_vec();
+    let number = u64::from_le_bytes(*header[16..].first_chunk().expect("it is a header"));
+    header[16..24].copy_from_slice(&(number - 1).to_le_bytes());
+    let (from, to) = (from as usize, (to as usize).next_multiple_of(SECTOR_BYTES));
+    let mut bytes = vec![0; to - from];
+    for place in (from.next_multiple_of(SECTOR_BYTES)..to).step_by(SECTOR_BYTES) {
+        let sector = &mut bytes[place - from..][..SECTOR_BYTES];
+        sector.fill(b'?');
+        let mark = mark_of_sector(&header, place / SECTOR_BYTES).expect("it is a header");
+        sector[..mark.len()].copy_from_slice(&mark);
+    }
+    bytes
 }
 
 impl Machine {

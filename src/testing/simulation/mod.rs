@@ -100,8 +100,10 @@ pub struct SnapshotCounts {
     pub taken: u64,
     /// A node has received one to its last byte.
     pub received: u64,
-    /// A segment was removed, by a compaction or because a snapshot took the log's place.
-    pub segments_removed: u64,
+    /// A segment became void, by a compaction or because a snapshot took the log's place.
+    pub segments_void: u64,
+    /// The file of one became another segment's.
+    pub segments_recycled: u64,
     /// On their way.
     pub transfers: TransferCounts,
 }
@@ -114,7 +116,8 @@ impl SnapshotCounts {
         SnapshotCounts {
             taken: sum(&|disk| disk.renames("new", "snapshot")),
             received: sum(&|disk| disk.renames("part", "snapshot")),
-            segments_removed: sum(&|disk| disk.removed().len() as u64),
+            segments_void: sum(&|disk| disk.removed().len() as u64),
+            segments_recycled: sum(&|disk| disk.renames("spare", "segment")),
             transfers: world.oracle.transfers(),
         }
     }

@@ -21,8 +21,12 @@ use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Sna
 
 /// Where the records of a segment begin.
 const SEGMENT_HEADER_BYTES: usize = 512;
+/// What a disk writes all or nothing of.
+pub(in super::super) const SECTOR_BYTES: usize = 512;
+/// What a sector has before the records.
+const MARK_BYTES: usize = 8;
+const PAYLOAD_BYTES: usize = SECTOR_BYTES - MARK_BYTES;
 const RECORD_HEADER_BYTES: usize = 40;
-const TRAILER: &[u8] = b"end.";
 const HARD_STATE_BYTES: usize = 4096;
 /// The flag of a newcomer in a hard state.
 const NEWCOMER: u32 = 2;
@@ -268,7 +272,8 @@ impl Durable {
             let (log, offset) = (&mut self.log, &mut self.offset);
             let is_there = |segment| self.dir.join(format!("log/{segment:08}.segment"));
             self.disk.look_at_durable(&is_there(self.segment), |bytes| {
-                while let Some(record) = Record::read(bytes, *offset) {
+                let Some(records) = Records::from(bytes, *offset) else { return };
+                while let Some(record) = records.read(*offset) {
                     // It supersedes what stood at its index, and all behind.
                     log.truncate((record.index.0 as usize).saturating_sub(1));
                     archive.add(record.index, record.slot, last(log).term);
@@ -360,13 +365,61 @@ pub(in super::super) fn entries(
     let Some(header) = segment.get(..SEGMENT_HEADER_BYTES) else { return Vec::new() };
     terms.insert(LogIndex(u64_at(header, 32)), Term(u64_at(header, 40)));
     let (mut entries, mut offset) = (Vec::new(), SEGMENT_HEADER_BYTES);
-    while let Some(record) = Record::read(segment, offset) {
+    let Some(records) = Records::from(segment, offset) else { return entries };
+    while let Some(record) = records.read(offset) {
         let prev_term = terms.get(&record.index.prev()).copied();
         terms.insert(record.index, record.slot.term);
-        entries.extend(record.entry(&segment[offset..]).zip(prev_term));
+        entries.extend(records.entry(offset).zip(prev_term));
         offset += record.bytes;
     }
     entries
+}
+
+/// What a sector of a segment begins with when it was written for that segment; `header`
+/// is the segment's.
+pub(in super::super) fn mark(header: &[u8], sector: usize) -> Option<[u8; MARK_BYTES]> {
+    // The number, and the node's.
+    let crc = crc32c::crc32c(header.get(16..32)?);
+    let crc = crc32c::crc32c_append(crc, &(sector as u64).to_le_bytes());
+    let mut mark = [0; MARK_BYTES];
+    mark[..4].copy_from_slice(&header[16..20]);
+    mark[4..].copy_from_slice(&crc.to_le_bytes());
+    Some(mark)
+}
+
+/// The payloads of the sectors that were written for a segment, from one of them on.
+struct Records {
+    salt: [u8; 4],
+    /// Where the first of them begins in all of the payloads, the header among them.
+    begin: usize,
+    bytes: Vec<u8>,
+}
+
+impl Records {
+    /// Those from the sector on that has the byte at `offset`.
+    fn from(segment: &[u8], offset: usize) -> Option<Records> {
+        let first = (offset - SEGMENT_HEADER_BYTES) / PAYLOAD_BYTES + 1;
+        let salt = *segment.get(12..)?.first_chunk()?;
+        let mut bytes = Vec::new();
+        let sectors = segment.get(first * SECTOR_BYTES..).unwrap_or_default();
+        for (at, sector) in (first..).zip(sectors.chunks_exact(SECTOR_BYTES)) {
+            match sector.strip_prefix(&mark(segment, at)?) {
+                Some(payload) => bytes.extend_from_slice(payload),
+                None => break,
+            }
+        }
+        let begin = SEGMENT_HEADER_BYTES + (first - 1) * PAYLOAD_BYTES;
+        Some(Records { salt, begin, bytes })
+    }
+
+    fn read(&self, offset: usize) -> Option<Record> {
+        Record::read(self.bytes.get(offset - self.begin..)?, self.salt, offset)
+    }
+
+    /// The entry that is in a record.
+    fn entry(&self, offset: usize) -> Option<Entry> {
+        self.read(offset)?.entry(&self.bytes[offset - self.begin..])
+    }
 }
 
 /// A record that is whole.
@@ -377,23 +430,21 @@ struct Record {
 }
 
 impl Record {
-    /// The record at `offset` of a segment.
-    fn read(segment: &[u8], offset: usize) -> Option<Record> {
-        let header = segment.get(offset..)?.get(..RECORD_HEADER_BYTES)?;
-        let seed = crc32c::crc32c_append(
-            crc32c::crc32c(segment.get(12..16)?),
-            &(offset as u64).to_le_bytes(),
-        );
+    /// The record that these bytes at `offset` begin with.
+    fn read(bytes: &[u8], salt: [u8; 4], offset: usize) -> Option<Record> {
+        let header = bytes.get(..RECORD_HEADER_BYTES)?;
+        let seed = crc32c::crc32c_append(crc32c::crc32c(&salt), &(offset as u64).to_le_bytes());
         if u32_at(header, 0) != crc32c::crc32c_append(seed, &header[4..]) {
             return None;
         }
         let body_bytes = u32_at(header, 4) as usize;
-        let bytes = (RECORD_HEADER_BYTES + body_bytes + TRAILER.len()).next_multiple_of(8);
-        let record = segment.get(offset..offset + bytes)?;
-        let body = &record[RECORD_HEADER_BYTES..][..body_bytes];
-        if u32_at(header, 8) != crc32c::crc32c_append(seed, body) || !record.ends_with(TRAILER) {
+        let record = bytes.get(..(RECORD_HEADER_BYTES + body_bytes).next_multiple_of(8))?;
+        let (body, padding) = record[RECORD_HEADER_BYTES..].split_at(body_bytes);
+        let is_whole = u32_at(header, 8) == crc32c::crc32c_append(seed, body);
+        if !is_whole || padding.iter().any(|byte| *byte != 0) {
             return None;
         }
+        let bytes = record.len();
         let stamp_ms = u64_at(header, 32).to_le_bytes();
         let slot =
             Slot { term: Term(u64_at(header, 24)), checksum: checksum(header[14], stamp_ms, body) };
