@@ -521,7 +521,9 @@ fn damage_that_the_others_cannot_repair_is_refused_and_left_as_it_is() {
     assert!(alone.terminate(1).success());
     let log = alone.data_dir(1).join("log").join("00000001.segment");
     let end = std::fs::read(&log).unwrap().iter().rposition(|byte| *byte != 0).unwrap();
-    refuses(&mut alone, 1, &log, &[end / 2], "00000001.segment is damaged at byte ");
+    // In the middle of the records, and not in the mark of a sector.
+    let middle = end / 2 / 512 * 512 + 100;
+    refuses(&mut alone, 1, &log, &[middle], "00000001.segment is damaged at byte ");
     assert_eq!(code(&alone.coracle(&["get", "key19"])), 0);
 
     let mut cluster = Cluster::start();
@@ -558,9 +560,10 @@ fn a_torn_tail_is_cut_with_a_word_and_what_is_missing_fetched() {
     assert_eq!(code(&cluster.coracle(&["set", "key", "newer"])), 0);
     let log = cluster.data_dir(torn).join("log").join("00000001.segment");
     let mut bytes = std::fs::read(&log).unwrap();
-    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    // The beginning of a record: nobody was told of what has no end.
-    bytes[end..end + 20].fill(7);
+    let end = (bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1).next_multiple_of(8);
+    // A later sector of a write, without the one that it began in.
+    let later = (end + 1).next_multiple_of(512);
+    bytes[later..later + 512].fill(7);
     std::fs::write(&log, &bytes).unwrap();
     cluster.start_server(torn);
     cluster.wait_for_leader();

@@ -116,6 +116,7 @@ proptest! {
             }
             prop_assert_eq!(storage.last(), model.last());
             prop_assert_eq!(storage.base(), model.base);
+            prop_assert!(spares::numbers(&disk, dir()).unwrap().len() <= spares::SPARES_MAX);
         }
         prop_assert_eq!(all(&mut storage), model.newest());
     }
