@@ -1,15 +1,21 @@
-//! The seam to the wall clock. Only a leader asks it, to stamp entries; timers
-//! run on ticks.
+//! The seam to the clocks. Only a leader asks for the time of day, to stamp entries;
+//! only leader leases ask for the time that has passed; timers run on ticks.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time of day.
+use rustix::time::{ClockId, clock_gettime};
+
+/// Tells the time.
 pub trait Clock: Send + Sync {
     /// Milliseconds since the Unix epoch. It may jump either way.
     fn wall_ms(&self) -> u64;
+
+    /// The time since some moment. It never goes back, and while a process is stopped
+    /// or the machine sleeps it goes on.
+    fn monotonic(&self) -> Duration;
 }
 
-/// The system's clock.
+/// The system's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -19,5 +25,13 @@ impl Clock for SystemClock {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Not that of `Instant`, which stands still while the machine sleeps.
+    fn monotonic(&self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).expect("no machine was started in the future");
+        let nanos = u32::try_from(time.tv_nsec).expect("a second has a thousand million of them");
+        Duration::new(seconds, nanos)
     }
 }

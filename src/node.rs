@@ -41,7 +41,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::protocol::Limits;
-use crate::raft::{ProgressSettings, Raft, RaftSettings};
+use crate::raft::{LeaseSettings, ProgressSettings, Raft, RaftSettings};
 use crate::storage::{Disk, RealDisk, StorageError};
 use crate::types::{Membership, NodeId};
 use crate::wire::{Hello, LocalNode};
@@ -216,6 +216,7 @@ pub async fn start(
         fatal: fatal.clone(),
     };
     let owner = (settings.cluster.clone(), id);
+    let promise = settings.raft.promise();
     let origin = recovered.storage.origin();
     let (storage, persisted) = (recovered.storage, raft.clone().recipient());
     let snapshots = SnapshotActor::new(recovered.snapshots, recovered.files, owner, snapshot_ports);
@@ -254,7 +255,7 @@ pub async fn start(
         let replicator_ctx = Context::<ReplicatorActor>::new();
         let replicator = replicator_ctx.address();
         let link = PeerLinkActor::new(
-            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, origin },
+            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, origin, promise },
             (peer.hostname.clone(), peer.log_port),
             link_settings.clone(),
             Rc::clone(&network),
@@ -295,7 +296,7 @@ pub async fn start(
 
     raft_ctx.run(RaftActor::new(
         Raft::new(
-            raft_settings(settings, id, seed),
+            raft_settings(settings, id, seed, clock.as_ref()),
             recovered.hard_state,
             recovered.log,
             recovered.positions,
@@ -324,6 +325,7 @@ pub async fn start(
             id,
             peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
             origin,
+            promise,
         },
         link_settings,
         PeerAcceptorPorts {
@@ -475,7 +477,7 @@ async fn listen(
     })
 }
 
-fn raft_settings(settings: &Settings, id: NodeId, seed: u64) -> RaftSettings {
+fn raft_settings(settings: &Settings, id: NodeId, seed: u64, clock: &dyn Clock) -> RaftSettings {
     let raft = &settings.raft;
     let ticks = |ms: u64| u32::try_from(ms.div_ceil(raft.tick_ms)).unwrap_or(u32::MAX);
     let election_timeout_ticks_max = ticks(raft.election_timeout_ms_max);
@@ -485,6 +487,9 @@ fn raft_settings(settings: &Settings, id: NodeId, seed: u64) -> RaftSettings {
         election_timeout_ticks_min: ticks(raft.election_timeout_ms_min),
         election_timeout_ticks_max,
         heartbeat_ticks: ticks(raft.heartbeat_interval_ms),
+        leader_lease: raft
+            .promise()
+            .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
         has_trailing_peers: raft.trailing_pause_ms > 0,
         snapshot_entries_max: settings.snapshot.entries_max,

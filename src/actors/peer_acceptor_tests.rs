@@ -29,6 +29,7 @@ fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
         id: NodeId(1),
         peers: [NodeId(2), NodeId(3)].into(),
         origin: None,
+        promise: None,
     };
     let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();
     Bench { acceptor, messages, attached, detached }

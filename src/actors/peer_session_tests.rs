@@ -34,6 +34,7 @@ fn bench(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd) {
         id: NodeId(1),
         peers: [NodeId(2), NodeId(3)].into(),
         origin: None,
+        promise: None,
     };
     let (stream, far) = connection(capacity);
     let session =

@@ -195,7 +195,13 @@ impl Listener for FakeListener {
 }
 
 pub(super) fn hello(from: u64, to: u64) -> Hello {
-    Hello { cluster: "coracle".into(), from: NodeId(from), to: NodeId(to), origin: None }
+    Hello {
+        cluster: "coracle".into(),
+        from: NodeId(from),
+        to: NodeId(to),
+        origin: None,
+        promise: None,
+    }
 }
 
 pub(super) fn envelope(from: u64, to: u64, rpc: Rpc) -> Envelope {

@@ -17,6 +17,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use error::{ConfigError, Place};
 use section::{Section, in_range};
@@ -86,6 +87,17 @@ pub struct RaftSettings {
     /// `trailing_pause_ms`: between two requests to a server that the quorum does not
     /// need; 0: all are sent everything at once (docs/adr/0014).
     pub trailing_pause_ms: u64,
+    /// `leader_lease`: a leader answers reads without asking the others, for as long as
+    /// these have promised to elect nobody (docs/adr/0012). The same on all servers.
+    pub leader_lease: bool,
+}
+
+impl RaftSettings {
+    /// With leader leases: for how long a server elects nobody after it heard its
+    /// leader.
+    pub fn promise(&self) -> Option<Duration> {
+        self.leader_lease.then(|| Duration::from_millis(self.election_timeout_ms_min))
+    }
 }
 
 /// `[log]`.
@@ -406,6 +418,7 @@ fn read_raft(mut section: Section<'_>, overrides: &Overrides) -> Result<RaftSett
         "heartbeat_interval_ms",
     )?;
     let trailing_pause_ms = section.number("trailing_pause_ms", 2, 0..=50)?;
+    let leader_lease = section.flag("leader_lease", false)?;
     let tick_place = section.place("tick_ms");
     section.end()?;
     if min >= max {
@@ -442,6 +455,7 @@ fn read_raft(mut section: Section<'_>, overrides: &Overrides) -> Result<RaftSett
         election_timeout_ms_max: max,
         heartbeat_interval_ms: heartbeat,
         trailing_pause_ms,
+        leader_lease,
     })
 }
 

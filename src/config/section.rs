@@ -76,6 +76,15 @@ impl<'a> Section<'a> {
         ])
     }
 
+    /// Whether `key` is true, or `default`.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> Result<bool, ConfigError> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(Value::Boolean(value)) => Ok(value),
+            Some(value) => Err(self.wrong_type(key, &value, "true or false")),
+        }
+    }
+
     /// The text at `key`, if there is any.
     pub(super) fn text(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
         match self.take(key) {

@@ -32,6 +32,7 @@ fn a_file_with_servers_only_gives_the_defaults() {
     assert_eq!(settings.raft.trailing_pause_ms, 2);
     assert_eq!(settings.raft.election_timeout_ms_min, 150);
     assert_eq!(settings.raft.election_timeout_ms_max, 300);
+    assert!(!settings.raft.leader_lease, "clocks are not relied on unless somebody says so");
     assert_eq!(settings.log.segment_bytes, 8 << 20);
     assert_eq!(settings.snapshot.entries_max, 100_000);
     assert_eq!(settings.limits.request_timeout_ms, 5_000);
@@ -44,6 +45,7 @@ fn every_key_is_read_into_its_own_place() {
         "cluster = \"c\"\ndata_dir = \"/d\"\n{ONE}
         [raft]\ntick_ms = 2\nelection_timeout_ms = [1000, 2000]\nheartbeat_interval_ms = 101
         trailing_pause_ms = 30
+        leader_lease = true
         [log]\nsegment_bytes = 10000001\nkeep_entries = 12
         [snapshot]\nentries_max = 13\nbytes_max = 14\nbytes_per_second_max = 15
         [limits]\nrequest_timeout_ms = 15\nconnections_max = 16\nline_bytes_max = 517
@@ -60,6 +62,7 @@ fn every_key_is_read_into_its_own_place() {
     assert_eq!((raft.tick_ms, raft.heartbeat_interval_ms), (2, 101));
     assert_eq!(raft.trailing_pause_ms, 30);
     assert_eq!((raft.election_timeout_ms_min, raft.election_timeout_ms_max), (1000, 2000));
+    assert!(raft.leader_lease);
     assert_eq!((settings.log.segment_bytes, settings.log.keep_entries), (10_000_001, 12));
     assert_eq!((settings.snapshot.entries_max, settings.snapshot.bytes_max), (13, 14));
     assert_eq!((limits.request_timeout_ms, limits.connections_max), (15, 16));

@@ -23,8 +23,12 @@ impl Raft {
 
     /// The first of a node's life is shorter: no leader is known that it could disturb,
     /// only the PreVote of one that starts while a leader lives must be rare. So it waits
-    /// for longer than a heartbeat takes, and no longer than the least timeout.
+    /// for longer than a heartbeat takes, and no longer than the least timeout. With
+    /// leases nobody votes before that, so it would be for nothing.
     pub(super) fn start_election_timer(&mut self) {
+        if self.has_leases() {
+            return self.reset_election_timer();
+        }
         let settings = &self.settings;
         let heard_of = settings.heartbeat_ticks + 1;
         let min = settings.election_timeout_ticks_min;
@@ -36,7 +40,7 @@ impl Raft {
             contact.silent_ticks = contact.silent_ticks.saturating_add(1);
         }
         self.election_elapsed_ticks = self.election_elapsed_ticks.saturating_add(1);
-        if self.election_elapsed_ticks >= self.election_timeout_ticks {
+        if self.election_elapsed_ticks >= self.election_timeout_ticks && !self.is_bound() {
             self.reset_election_timer();
             if self.can_campaign() {
                 self.become_pre_candidate();
@@ -55,17 +59,24 @@ impl Raft {
     /// a proof, and only about the leader: the election timer is cut short.
     /// Followers take turns in the order of their ids behind the leader's, a tick
     /// apart, so that they do not all stand for election at once; and the
-    /// PreVote that follows disturbs nobody if the leader is alive after all.
+    /// PreVote that follows disturbs nobody if the leader is alive after all. With
+    /// leases a hint shortens no promise: the turns begin when those have run out.
     pub fn on_connection_refused(&mut self, peer: NodeId) {
         let min = self.settings.election_timeout_ticks_min;
+        let has_leases = self.has_leases();
         let RoleState::Follower { leader: Some(contact) } = &mut self.role else { return };
         if contact.leader_id != peer || contact.silent_ticks >= min {
             return; // known already, or not the leader
         }
+        // A tick more: the first one came when less than a tick had passed.
+        let promised_ticks = if has_leases { min - contact.silent_ticks + 1 } else { 0 };
         contact.silent_ticks = min;
+        if mutant!(B41e) {
+            self.promised_until = self.now;
+        }
         let turn = self.turn_behind(peer);
         self.election_elapsed_ticks = 0;
-        self.election_timeout_ticks = 1 + turn;
+        self.election_timeout_ticks = promised_ticks + 1 + turn;
     }
 
     /// How many voters come between `leader` and this node, in the order of ids,
@@ -121,6 +132,7 @@ impl Raft {
         }
         let vote_granted = term > self.term()
             && !self.has_live_leader()
+            && !self.is_bound()
             && self.is_voter()
             && self.is_up_to_date(request.last);
         let rpc = Rpc::PreVoteResponse(PreVoteResponse { vote_granted });

@@ -205,8 +205,11 @@ impl Raft {
     pub(super) fn flush_replication(&mut self, entries: Arc<[Entry]>) {
         let (term, leader_commit) = (self.term(), self.commit_index);
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let has_round = leadership.reads.maybe_start_round();
         let heartbeat = std::mem::take(&mut leadership.heartbeat_is_due);
+        let has_round = match &self.settings.leader_lease {
+            None => leadership.reads.maybe_start_round(),
+            Some(lease) => leadership.reads.maybe_start_leased_round(heartbeat, self.now, lease),
+        };
         let base = self.log.base();
         let has_compacted = std::mem::replace(&mut leadership.told_base, base) != base;
         if entries.is_empty() && !heartbeat && !has_round && !has_compacted {

@@ -18,6 +18,7 @@
 //! | `leader` | propose, count, commit, CheckQuorum (§5.3, §5.4.2; dissertation §6.2) |
 //! | `progress` | what a leader knows of one peer: probe, pipeline, conflict hints (§5.3) |
 //! | `read` | linearizable reads without a log entry (dissertation §6.4) |
+//! | `lease` | promises, and reads without a round while they last (dissertation §6.4.1) |
 //! | `apply` | handing committed entries and confirmed reads to the store, in order |
 //! | `persist` | what may be said before the disk has answered: nothing (Figure 2) |
 //! | `newcomer` | a node that may have forgotten does not vote (docs/adr/0005, 0009) |
@@ -40,6 +41,7 @@ mod election;
 mod follower;
 mod invariants;
 mod leader;
+mod lease;
 mod log;
 mod newcomer;
 mod persist;
@@ -54,6 +56,7 @@ mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -61,6 +64,7 @@ use rand::rngs::StdRng;
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, Term};
 
 pub use effect::{Effect, Note, PersistSeq, ReadToken};
+pub use lease::LeaseSettings;
 pub use progress::{
     Pace, Progress, ProgressAction, ProgressSettings, ProgressState, ReplicationReport,
 };
@@ -78,7 +82,8 @@ use persist::Persistence;
 use read::Reads;
 use snapshot::Snapshots;
 
-/// What a [`Raft`] is told of its surroundings. All times are counted in ticks.
+/// What a [`Raft`] is told of its surroundings. All times but those of leases are
+/// counted in ticks.
 #[derive(Clone, Debug)]
 pub struct RaftSettings {
     /// This node.
@@ -92,6 +97,8 @@ pub struct RaftSettings {
     pub election_timeout_ticks_max: u32,
     /// Between two heartbeats; well below the election timeouts.
     pub heartbeat_ticks: u32,
+    /// Leader leases, if they are on.
+    pub leader_lease: Option<LeaseSettings>,
     /// A leader whose disk has not completed a write for so long steps down.
     pub disk_stall_ticks: u32,
     /// Peers that no quorum needs are sent what there is a little later (docs/adr/0014).
@@ -145,6 +152,10 @@ pub struct Raft {
     void_pages: u32,
     snapshots: Snapshots,
     wall_ms: u64,
+    /// See [`Raft::set_now`]; 0, as the next, for ever when there are no leases.
+    now: Duration,
+    /// Until then this node elects nobody, in whatever role and term.
+    promised_until: Duration,
     rng: StdRng,
     effects: Vec<Effect>,
 }
@@ -245,10 +256,13 @@ impl Raft {
             is_reading_entries: false,
             void_pages: 0,
             wall_ms: 0,
+            now: Duration::ZERO,
+            promised_until: Duration::ZERO,
             effects: Vec::new(),
             settings,
         };
         raft.start_election_timer();
+        raft.promise_at_start();
         raft
     }
 
@@ -269,6 +283,10 @@ impl Raft {
             Rpc::RequestVote(_) if term > self.term() && self.has_live_leader() => {
                 // Dissertation §4.2.3: neither its vote nor its term counts while
                 // the leader lives; else a node that came back could depose it.
+            }
+            Rpc::RequestVote(_) if self.is_bound() => {
+                // The same, and in our own term, too: that we heard of it elsewhere takes
+                // back no promise.
             }
             rpc => {
                 if term > self.term() {
@@ -415,6 +433,9 @@ impl Raft {
         }
         let leader = leader.map(|leader_id| LeaderContact { leader_id, silent_ticks: 0 });
         let has_leader = leader.is_some();
+        if has_leader {
+            self.promise();
+        }
         let before = std::mem::replace(&mut self.role, RoleState::Follower { leader });
         let has_led = if let RoleState::Leader(leadership) = before {
             self.end_leadership(leadership, reason);

@@ -4,7 +4,8 @@
 //! an entry of its own term, (2) a quorum has answered a message sent after the
 //! read arrived, so that no later leader can have been elected before it, and
 //! (3) the store has applied what was committed when it arrived. Reads share
-//! rounds: all that arrive while [`ROUNDS_MAX`] are under way share the next.
+//! rounds: all that arrive while [`ROUNDS_MAX`] are under way share the next. With
+//! leader leases (`lease`) a round confirms what arrives in the time after it, too.
 //!
 //! A read also has a place in the order of its session: behind the session's
 //! earlier writes, before its later ones. Hence (3) also waits for `after`, the
@@ -13,8 +14,10 @@
 //! own term is committed, a quorum has answered a message sent after the read.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::effect::{Effect, ReadToken};
+use super::lease::LeaseSettings;
 use super::{NotLeader, Raft, RoleState};
 use crate::types::{LogIndex, NodeId};
 
@@ -31,6 +34,10 @@ pub(super) struct Reads {
     started_seq: u64,
     /// The newest round that a quorum has answered.
     confirmed_seq: u64,
+    /// With leases: the rounds under way, and when each began.
+    begun: VecDeque<(u64, Duration)>,
+    /// With leases: when the newest round that a quorum has answered began.
+    confirmed_at: Option<Duration>,
 }
 
 struct WaitingRead {
@@ -65,6 +72,28 @@ impl Reads {
         is_wanted && is_possible
     }
 
+    /// The same with leases, where each heartbeat is a round. It began now: not later
+    /// than anything of it is sent.
+    pub(super) fn maybe_start_leased_round(
+        &mut self,
+        is_heartbeat_due: bool,
+        now: Duration,
+        lease: &LeaseSettings,
+    ) -> bool {
+        let has_round = self.maybe_start_round();
+        if !has_round && is_heartbeat_due {
+            self.started_seq += 1;
+        }
+        if has_round || is_heartbeat_due {
+            // Answers to what is older come too late for a lease.
+            while self.begun.front().is_some_and(|(_, began_at)| *began_at + lease.promise < now) {
+                self.begun.pop_front();
+            }
+            self.begun.push_back((self.started_seq, now));
+        }
+        has_round || is_heartbeat_due
+    }
+
     /// The round that confirms a read which arrives now. Those that are under way
     /// may have been answered before it came (B38).
     fn seq_of_next_read(&self) -> u64 {
@@ -72,8 +101,30 @@ impl Reads {
         self.started_seq + u64::from(!is_joined)
     }
 
+    /// That of a read which needs none: no other than that of the reads before it, which
+    /// it waits behind.
+    fn seq_of_last_read(&self) -> u64 {
+        self.waiting.back().map_or(0, |read| read.seq)
+    }
+
     pub(super) fn confirm(&mut self, seq: u64) {
         self.confirmed_seq = self.confirmed_seq.max(seq);
+        while let Some((begun_seq, began_at)) = self.begun.front()
+            && *begun_seq <= seq
+        {
+            self.confirmed_at = Some(*began_at);
+            self.begun.pop_front();
+        }
+    }
+
+    /// See the field.
+    pub(super) fn confirmed_at(&self) -> Option<Duration> {
+        self.confirmed_at
+    }
+
+    #[cfg(test)]
+    pub(super) fn begun_rounds(&self) -> usize {
+        self.begun.len()
     }
 
     pub(super) fn into_tokens(self) -> impl Iterator<Item = ReadToken> {
@@ -90,7 +141,7 @@ impl Raft {
     /// When this node is not the leader.
     pub fn read(&mut self, token: ReadToken, after: LogIndex) -> Result<(), NotLeader> {
         let (commit_index, place) = (self.commit_index, self.log.last().index);
-        let is_trusted = self.trusts_its_role();
+        let is_confirmed = self.holds_lease() || self.trusts_its_role();
         let leader_id = self.leader_id();
         let RoleState::Leader(leadership) = &mut self.role else {
             return self.refuse_read(token, leader_id);
@@ -103,9 +154,9 @@ impl Raft {
         let first_index = if mutant!(B37) { LogIndex(0) } else { leadership.first_index };
         let read_index = commit_index.max(own_write).max(first_index);
         let read_index = if mutant!(B39) { LogIndex(0) } else { read_index };
-        let seq = if is_trusted { 0 } else { reads.seq_of_next_read() };
+        let seq = if is_confirmed { reads.seq_of_last_read() } else { reads.seq_of_next_read() };
         reads.waiting.push_back(WaitingRead { token, read_index, place, seq });
-        if is_trusted {
+        if is_confirmed {
             self.release_confirmed_reads();
         }
         Ok(())
@@ -124,7 +175,7 @@ impl Raft {
         Err(NotLeader { leader_id })
     }
 
-    /// Never: that a node leads, and was heard to a moment ago, says nothing about now.
+    /// Never: that a node leads, and was heard a moment ago, says nothing about now.
     fn trusts_its_role(&self) -> bool {
         let RoleState::Leader(leadership) = &self.role else { return false };
         let is_heard = |peer: &&super::PeerState| {
@@ -151,6 +202,9 @@ impl Raft {
         seqs.sort_unstable_by(|a, b| b.cmp(a));
         let confirming = if mutant!(B43) { 1.max(quorum_size - 1) } else { quorum_size };
         leadership.reads.confirm(seqs[confirming - 1]);
+        if mutant!(B41c) {
+            leadership.reads.confirmed_at = Some(self.now);
+        }
         self.release_confirmed_reads();
     }
 

@@ -6,6 +6,7 @@
 //! change of this file.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -71,13 +72,19 @@ impl Body<'_> {
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Frame::Hello(Hello { cluster, from, to, origin: None }) => {
+            Frame::Hello(Hello { cluster, from, to, origin: None, promise: None }) => {
                 (kind::HELLO, MAGIC, cluster, from, to).serialize(serializer)
             }
-            Frame::Hello(Hello { cluster, from, to, origin: Some(origin) }) => {
+            Frame::Hello(Hello { cluster, from, to, origin: Some(origin), promise: None }) => {
                 let origin = origin.to_be_bytes();
                 (kind::HELLO, MAGIC, cluster, from, to, serde_bytes::Bytes::new(&origin))
                     .serialize(serializer)
+            }
+            Frame::Hello(Hello { cluster, from, to, origin, promise: Some(promise) }) => {
+                let origin = origin.map(u128::to_be_bytes);
+                let origin = origin.as_ref().map(|bytes| serde_bytes::Bytes::new(bytes));
+                let promise_ms = promise.as_millis() as u64;
+                (kind::HELLO, MAGIC, cluster, from, to, origin, promise_ms).serialize(serializer)
             }
             Frame::Refused { reason } => (kind::REFUSED, reason).serialize(serializer),
             Frame::Rpc(envelope) => serialize_envelope(envelope, serializer),
@@ -233,7 +240,8 @@ fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error>
         cluster: next(array, "cluster")?,
         from: next(array, "from")?,
         to: next(array, "to")?,
-        origin: array.next_element()?.map(digest).transpose()?,
+        origin: array.next_element::<Option<&[u8]>>()?.flatten().map(digest).transpose()?,
+        promise: array.next_element()?.map(Duration::from_millis),
     }))
 }
 

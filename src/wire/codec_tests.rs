@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -78,14 +80,18 @@ fn samples() -> Vec<(&'static str, Frame)> {
         entry(7, 3, Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() })),
     ];
     let (from, to) = (NodeId(1), NodeId(2));
-    let hello = Hello { cluster: "coracle".into(), from, to, origin: None };
+    let hello = Hello { cluster: "coracle".into(), from, to, origin: None, promise: None };
     let restored = Hello { origin: Some(0x1122), ..hello.clone() };
+    let promising = Hello { promise: Some(Duration::from_millis(150)), ..hello.clone() };
+    let both = Hello { promise: Some(Duration::from_millis(150)), ..restored.clone() };
     let success = AppendResult::Success { match_index: LogIndex(6) };
     let conflict =
         |conflict_term| AppendResult::Conflict { conflict_index: LogIndex(5), conflict_term };
     vec![
         ("hello", Frame::Hello(hello)),
         ("hello_restored", Frame::Hello(restored)),
+        ("hello_promising", Frame::Hello(promising)),
+        ("hello_restored_promising", Frame::Hello(both)),
         ("refused", Frame::Refused { reason: "no".into() }),
         ("heartbeat", append(3, position(4, 2), vec![])),
         ("append_entries", append(3, position(4, 2), entries)),
@@ -129,6 +135,12 @@ const GOLDEN: &[(&str, &str, &str)] = &[
         "hello_restored",
         "00000026017b8fde14",
         "9601a7636f7261636c65a7636f7261636c650102c41000000000000000000000000000001122",
+    ),
+    ("hello_promising", "00000017016af0a448", "9701a7636f7261636c65a7636f7261636c650102c0cc96"),
+    (
+        "hello_restored_promising",
+        "0000002801e516dc14",
+        "9701a7636f7261636c65a7636f7261636c650102c41000000000000000000000000000001122cc96",
     ),
     ("refused", "00000005018155fcad", "9202a26e6f"),
     ("heartbeat", "0000000d01f8509b59", "9a1001020307040204cd012c90"),
@@ -295,7 +307,8 @@ fn a_count_of_four_billion_entries_is_an_error_and_not_an_allocation() {
 fn frames_of_or_to_no_node_are_errors() {
     for (from, to) in [(0, 1), (1, 0)] {
         let (from, to) = (NodeId(from), NodeId(to));
-        let hello = Frame::Hello(Hello { cluster: "c".into(), from, to, origin: None });
+        let hello = Hello { cluster: "c".into(), from, to, origin: None, promise: None };
+        let hello = Frame::Hello(hello);
         let rpc = Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true });
         let vote = Frame::Rpc(Envelope { from, to, term: Term(1), rpc });
         for frame in [hello, vote] {
@@ -448,8 +461,11 @@ fn any_frame() -> impl Strategy<Value = Frame> {
         any_rpc(term).prop_map(move |rpc| Frame::Rpc(Envelope { from, to, term: Term(term), rpc }))
     });
     prop_oneof![
-        1 => (any_node(), any_node(), ".*", any::<Option<u128>>()).prop_map(
-            |(from, to, cluster, origin)| Frame::Hello(Hello { cluster, from, to, origin })
+        1 => (any_node(), any_node(), ".*", any::<Option<u128>>(), any::<Option<u64>>()).prop_map(
+            |(from, to, cluster, origin, promise_ms)| {
+                let promise = promise_ms.map(Duration::from_millis);
+                Frame::Hello(Hello { cluster, from, to, origin, promise })
+            }
         ),
         1 => ".*".prop_map(|reason| Frame::Refused { reason }),
         6 => rpc,

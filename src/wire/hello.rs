@@ -1,6 +1,8 @@
 //! The first frame of a connection, and who is let in.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
 
 use crate::types::NodeId;
 
@@ -21,6 +23,9 @@ pub struct Hello {
     /// The digest of the snapshot that the sender's data directory was restored from, if
     /// it was (docs/adr/0011).
     pub origin: Option<u128>,
+    /// With leader leases, for how long the sender elects nobody after it heard its
+    /// leader (docs/adr/0012), in whole milliseconds.
+    pub promise: Option<Duration>,
 }
 
 impl Hello {
@@ -42,6 +47,8 @@ pub struct LocalNode {
     pub peers: BTreeSet<NodeId>,
     /// As in [`Hello`].
     pub origin: Option<u128>,
+    /// As in [`Hello`].
+    pub promise: Option<Duration>,
 }
 
 impl LocalNode {
@@ -63,6 +70,11 @@ impl LocalNode {
         if !self.peers.contains(&hello.from) {
             return Err(HelloError::Sender { ours: self.id, theirs: hello.from });
         }
+        // A leader counts on what its followers promise.
+        if hello.promise != self.promise {
+            let (ours, theirs) = (Promise(self.promise), Promise(hello.promise));
+            return Err(HelloError::Promise { ours, theirs });
+        }
         // Each takes what comes before its log for what the other has before its own. One
         // that was not restored has begun empty, and has it from a leader.
         match (self.origin, hello.origin) {
@@ -70,6 +82,21 @@ impl LocalNode {
                 Err(HelloError::Origin { ours, theirs })
             }
             _ => Ok(hello.answer()),
+        }
+    }
+}
+
+/// What servers.toml says of leases, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise(pub Option<Duration>);
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("no leader_lease"),
+            Some(promise) => {
+                write!(f, "leader_lease with election timeouts from {} ms", promise.as_millis())
+            }
         }
     }
 }
@@ -110,6 +137,17 @@ pub enum HelloError {
         /// The dialler's.
         theirs: u128,
     },
+    /// The two do not promise the same.
+    #[error(
+        "this server has {ours}, the dialling one {theirs}: [raft] leader_lease, and with it the \
+         least election_timeout_ms, must be the same on all servers"
+    )]
+    Promise {
+        /// The acceptor's.
+        ours: Promise,
+        /// The dialler's.
+        theirs: Promise,
+    },
     /// The dialler is no peer.
     #[error("node {theirs} is not one of the other servers in the servers.toml of node {ours}")]
     Sender {
@@ -125,7 +163,13 @@ mod tests {
     use super::*;
 
     fn hello(cluster: &str, from: u64, to: u64) -> Hello {
-        Hello { cluster: cluster.into(), from: NodeId(from), to: NodeId(to), origin: None }
+        Hello {
+            cluster: cluster.into(),
+            from: NodeId(from),
+            to: NodeId(to),
+            origin: None,
+            promise: None,
+        }
     }
 
     #[test]
@@ -135,6 +179,7 @@ mod tests {
             id: NodeId(1),
             peers: [NodeId(2), NodeId(3)].into(),
             origin: None,
+            promise: None,
         };
         assert_eq!(local.answer(&hello("coracle", 2, 1)), Ok(hello("coracle", 1, 2)));
         assert_eq!(
@@ -160,6 +205,7 @@ mod tests {
             id: NodeId(1),
             peers: [NodeId(2)].into(),
             origin,
+            promise: None,
         };
         let from = |origin| Hello { origin, ..hello("coracle", 2, 1) };
         let refused = of(Some(7)).answer(&from(Some(8)));
@@ -168,5 +214,31 @@ mod tests {
             let answer = of(ours).answer(&from(theirs));
             assert_eq!(answer.map(|answer| (answer.from, answer.to)), Ok((NodeId(1), NodeId(2))));
         }
+    }
+
+    #[test]
+    fn servers_that_promise_different_things_refuse_each_other() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        let of = |promise| LocalNode {
+            cluster: "coracle".into(),
+            id: NodeId(1),
+            peers: [NodeId(2)].into(),
+            origin: None,
+            promise,
+        };
+        for (ours, theirs) in [(None, ms(150)), (ms(150), None), (ms(150), ms(149))] {
+            let error = of(ours).answer(&Hello { promise: theirs, ..hello("coracle", 2, 1) });
+            let expected = HelloError::Promise { ours: Promise(ours), theirs: Promise(theirs) };
+            assert_eq!(error, Err(expected));
+        }
+        let same = Hello { promise: ms(150), ..hello("coracle", 2, 1) };
+        assert_eq!(of(ms(150)).answer(&same), Ok(same.answer()));
+        let error = HelloError::Promise { ours: Promise(None), theirs: Promise(ms(150)) };
+        assert_eq!(
+            error.to_string(),
+            "this server has no leader_lease, the dialling one leader_lease with election \
+             timeouts from 150 ms: [raft] leader_lease, and with it the least \
+             election_timeout_ms, must be the same on all servers"
+        );
     }
 }

@@ -19,7 +19,7 @@ mod hello;
 
 pub use check::WireError;
 pub use codec::{FRAME_HEADER_BYTES, FrameCodec, PROTOCOL_VERSION};
-pub use hello::{HELLO_FRAME_BYTES_MAX, Hello, HelloError, LocalNode};
+pub use hello::{HELLO_FRAME_BYTES_MAX, Hello, HelloError, LocalNode, Promise};
 
 use crate::raft::Envelope;
 

@@ -241,6 +241,7 @@ fn a_peer_that_stalls_in_the_midst_of_a_frame_costs_that_frame_and_no_more() {
         from: NodeId(gone),
         to: NodeId(leader),
         origin: None,
+        promise: None,
     });
     let mut first = BytesMut::new();
     FrameCodec::new(FRAME_BYTES).encode(&hello, &mut first).unwrap();

@@ -184,7 +184,11 @@ impl Handler<ClientRequests> for RaftActor {
 
     fn handle(&mut self, message: ClientRequests, ctx: &mut Context<Self>) {
         let ClientRequests { session, reply_to, requests, held } = message;
-        self.raft.set_wall_ms(self.clock.wall_ms());
+        if mutant!(B41d) {
+            self.raft.set_wall_ms(self.clock.wall_ms());
+        } else {
+            self.tell_time();
+        }
         let mut refused = Replies::default();
         for (slot, request) in requests {
             let waiter = Waiter { session, slot, reply_to: Arc::clone(&reply_to) };
@@ -215,7 +219,7 @@ impl Handler<Tick> for RaftActor {
 
     fn handle(&mut self, _tick: Tick, ctx: &mut Context<Self>) {
         self.ticks += 1;
-        self.raft.set_wall_ms(self.clock.wall_ms());
+        self.tell_time();
         self.raft.tick();
         self.maybe_expire();
         self.waiting.time_out(self.ticks).send();
@@ -229,7 +233,7 @@ impl Handler<PeerMessage> for RaftActor {
 
     fn handle(&mut self, message: PeerMessage, ctx: &mut Context<Self>) {
         // A vote may make this node a leader, which stamps its no-op.
-        self.raft.set_wall_ms(self.clock.wall_ms());
+        self.tell_time();
         self.raft.step(message.envelope);
         self.flush_soon(ctx);
     }
@@ -277,7 +281,7 @@ impl Handler<LogPersisted> for RaftActor {
 
     fn handle(&mut self, message: LogPersisted, ctx: &mut Context<Self>) {
         // A candidate alone in its cluster is elected by its own durable vote.
-        self.raft.set_wall_ms(self.clock.wall_ms());
+        self.tell_time();
         self.raft.on_persisted(message.seq);
         self.flush_soon(ctx);
     }
@@ -379,6 +383,14 @@ impl Handler<Flush> for RaftActor {
 }
 
 impl RaftActor {
+    /// Before the core is told what happened.
+    fn tell_time(&mut self) {
+        self.raft.set_wall_ms(self.clock.wall_ms());
+        if self.raft.has_leases() {
+            self.raft.set_now(self.clock.monotonic());
+        }
+    }
+
     fn flush_soon(&mut self, ctx: &mut Context<Self>) {
         if self.batched_messages == 0 {
             ctx.notify(Flush);

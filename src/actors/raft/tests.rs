@@ -5,6 +5,7 @@ mod backup;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix::{Actor, Addr};
 use bytes::Bytes;
@@ -29,6 +30,10 @@ struct TestClock(AtomicU64);
 impl Clock for TestClock {
     fn wall_ms(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.wall_ms())
     }
 }
 
@@ -70,6 +75,7 @@ impl Fixture {
             election_timeout_ticks_min: 10,
             election_timeout_ticks_max: 20,
             heartbeat_ticks: 3,
+            leader_lease: None,
             disk_stall_ticks: 100,
             has_trailing_peers: true,
             snapshot_entries_max,

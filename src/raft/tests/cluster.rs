@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -16,8 +17,8 @@ use super::oracle::Oracle;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
-    Effect, Envelope, NotLeader, Progress, ProgressAction, ProgressSettings, Raft, RaftSettings,
-    ReadToken, ReplicationReport, Role, Rpc,
+    Effect, Envelope, LeaseSettings, NotLeader, Progress, ProgressAction, ProgressSettings, Raft,
+    RaftSettings, ReadToken, ReplicationReport, Role, Rpc,
 };
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
@@ -25,6 +26,9 @@ pub(super) const ELECTION_TICKS_MIN: u32 = 10;
 pub(super) const ELECTION_TICKS_MAX: u32 = 20;
 pub(super) const HEARTBEAT_TICKS: u32 = 3;
 pub(super) const DISK_STALL_TICKS: u32 = 15;
+pub(super) const TICK: Duration = Duration::from_millis(10);
+/// The promise of nodes with leases.
+pub(super) const PROMISE: Duration = Duration::from_millis(100);
 /// Entries that the log gives out at once.
 const PAGE_ENTRIES_MAX: u64 = 3;
 
@@ -58,6 +62,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         election_timeout_ticks_min: ELECTION_TICKS_MIN,
         election_timeout_ticks_max: ELECTION_TICKS_MAX,
         heartbeat_ticks: HEARTBEAT_TICKS,
+        leader_lease: None,
         disk_stall_ticks: DISK_STALL_TICKS,
         has_trailing_peers: seed.is_multiple_of(2),
         snapshot_entries_max: u64::MAX,
@@ -119,6 +124,9 @@ pub(super) struct Cluster {
     pub(super) rules: SnapshotRules,
     /// Every snapshot that was ever taken, by its digest.
     pub(super) files: BTreeMap<u128, Arc<SnapshotFile>>,
+    /// With leader leases; and the time that has passed, which is nothing to do with ticks.
+    has_leases: bool,
+    pub(super) now: Duration,
     /// How many snapshots were installed.
     pub(super) installed: u32,
     pub(super) seed: u64,
@@ -137,7 +145,19 @@ impl Cluster {
 
     /// The same with snapshots.
     pub(super) fn with_snapshots(disks: Vec<Durable>, seed: u64, rules: SnapshotRules) -> Cluster {
+        Cluster::with_leases(disks, seed, rules, false)
+    }
+
+    /// The same with leader leases, perhaps.
+    pub(super) fn with_leases(
+        disks: Vec<Durable>,
+        seed: u64,
+        rules: SnapshotRules,
+        has_leases: bool,
+    ) -> Cluster {
         let mut cluster = Cluster {
+            has_leases,
+            now: Duration::ZERO,
             nodes: BTreeMap::new(),
             network: Vec::new(),
             cuts: BTreeSet::new(),
@@ -220,9 +240,21 @@ impl Cluster {
 
     pub(super) fn tick(&mut self, id: NodeId) {
         if self.is_up(id) {
+            self.tell_time(id);
             self.raft_mut(id).tick();
             self.settle(id);
         }
+    }
+
+    /// What the clock of a node says: each is wrong by its own rate, and two differ by
+    /// nearly as much as leases allow.
+    fn clock(&self, id: NodeId) -> Duration {
+        self.now.mul_f64([1.0, 0.86, 1.14][id.0 as usize % 3])
+    }
+
+    fn tell_time(&mut self, id: NodeId) {
+        let now = self.clock(id);
+        self.raft_mut(id).set_now(now);
     }
 
     pub(super) fn propose(&mut self, id: NodeId, text: &str) -> Result<LogIndex, NotLeader> {
@@ -257,6 +289,7 @@ impl Cluster {
         self.next_token += 1;
         let token = ReadToken(self.next_token);
         let after = self.nodes[&id].last_write;
+        self.tell_time(id);
         self.raft_mut(id).read(token, after)?;
         let place = self.raft(id).last_log().index;
         self.oracle.on_read(token, id, place, after);
@@ -329,6 +362,8 @@ impl Cluster {
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
+        let lease = LeaseSettings { promise: PROMISE, started_at: self.clock(id) };
+        let leader_lease = self.has_leases.then_some(lease);
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down can start");
         node.lives += 1;
@@ -338,6 +373,7 @@ impl Cluster {
             snapshot_entries_max: rules.entries_max,
             snapshot_bytes_max: rules.bytes_max,
             keep_entries: rules.keep_entries,
+            leader_lease,
             ..settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32))
         };
         let (log, snapshots) = (node.disk.summary(), node.disk.snapshot_positions());
@@ -417,7 +453,10 @@ impl Cluster {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
             }
-            _ => self.raft_mut(id).step(envelope),
+            _ => {
+                self.tell_time(id);
+                self.raft_mut(id).step(envelope);
+            }
         }
         self.settle(id);
     }

@@ -10,6 +10,7 @@
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
+//! | `leases` | leader leases, and the promises that they rest on |
 //! | `pace` | who is sent everything at once, and who trails |
 //! | `progress` | a peer's replication by itself |
 //! | `transfer` | a snapshot on its way to a peer, by itself |
@@ -18,6 +19,7 @@
 mod cluster;
 mod disk;
 mod golden;
+mod leases;
 mod newcomer;
 mod oracle;
 mod pace;

@@ -128,7 +128,7 @@ fn a_vote_is_given_once_a_term_to_the_first_that_asks() {
 fn a_vote_survives_a_restart() {
     let mut solo = Solo::new(3, &[1], 1);
     solo.ask(2, 2, request_vote(at(1, 1)));
-    solo.restart(3);
+    solo.restart();
     assert_eq!(solo.ask(3, 2, request_vote(at(1, 1))), (2, voted(false)));
     assert_eq!(solo.ask(2, 2, request_vote(at(1, 1))), (2, voted(true)));
 }
@@ -167,7 +167,7 @@ fn a_candidate_recognizes_a_leader_of_its_term_and_keeps_its_vote() {
     assert_eq!(solo.ask(2, 1, append(at(0, 0), &[1], 0)), (1, appended(1)));
     assert_eq!((solo.raft.role(), solo.raft.leader_id()), (Role::Follower, Some(n(2))));
     assert_eq!(solo.raft.hard_state().voted_for, Some(n(1)));
-    solo.restart(3);
+    solo.restart();
     assert_eq!(solo.ask(3, 1, request_vote(at(1, 1))), (1, voted(false)));
 }
 

@@ -33,7 +33,7 @@ fn the_first_leader_writes_the_membership_into_the_log() {
     let mut solo = leader(3, &[], 0);
     let membership = Membership { voters: [n(1), n(2), n(3)].into() };
     assert_eq!(solo.log()[1].payload, Payload::Membership(membership));
-    solo.restart(3);
+    solo.restart();
     solo.win();
     assert_eq!(solo.terms(), [1, 1, 2]);
 }
@@ -92,7 +92,7 @@ fn stamps_never_fall_along_the_log() {
     solo.settle();
     let stamps = |solo: &Solo| solo.log().iter().map(|e| e.stamp_ms).collect::<Vec<_>>();
     assert_eq!(stamps(&solo)[2..], [500, 900, 900, 901]);
-    solo.restart(1);
+    solo.restart();
     solo.raft.set_wall_ms(3);
     solo.win();
     assert_eq!(stamps(&solo).last(), Some(&901));

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node, TICK};
 use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use crate::raft::{ProgressSettings, Role};
@@ -51,17 +52,21 @@ struct Walk {
     cluster: Cluster,
     rng: StdRng,
     weather: Weather,
+    /// With leases: how much time passes with a tick. Less than a tick is wrong, but
+    /// promises and leases must not mind.
+    pace: Duration,
+    has_leases: bool,
     proposals: u64,
 }
 
 impl Walk {
-    fn new(seed: u64, is_told: bool) -> Walk {
+    fn new(seed: u64, has_leases: bool, is_told: bool) -> Walk {
         let mut rng = StdRng::seed_from_u64(seed);
         let nodes = [1, 2, 3, 3, 3, 4, 5, 5][rng.random_range(0..8)];
         let durable =
             if rng.random_bool(0.5) { Durable::default() } else { Durable::new_directory() };
         let rules = any_rules(&mut rng);
-        let mut cluster = Cluster::with_snapshots(vec![durable; nodes], seed, rules);
+        let mut cluster = Cluster::with_leases(vec![durable; nodes], seed, rules, has_leases);
         cluster.trace = is_told.then(Vec::new);
         if rng.random_bool(0.5) {
             // Windows so small that everything has to be read from the log again.
@@ -89,7 +94,8 @@ impl Walk {
             damage: some(0.5),
             repairs: some(0.3),
         };
-        Walk { cluster, rng, weather, proposals: 0 }
+        let pace = if has_leases { TICK / [1, 1, 3, 10][rng.random_range(0..4)] } else { TICK };
+        Walk { cluster, rng, weather, pace, has_leases, proposals: 0 }
     }
 
     fn any_node(&mut self) -> NodeId {
@@ -97,8 +103,13 @@ impl Walk {
         ids[self.rng.random_range(0..ids.len())]
     }
 
+    fn pass(&mut self, ticks: f64) {
+        self.cluster.now += self.pace.mul_f64(ticks);
+    }
+
     fn step(&mut self) {
         let id = self.any_node();
+        self.pass(0.15);
         self.step_weather(id);
         if !self.cluster.is_up(id) {
             if self.rng.random_bool(0.1) {
@@ -131,7 +142,8 @@ impl Walk {
             85..94 => self.step_client(id),
             94..96 => {
                 let peer = self.any_node();
-                if !self.cluster.is_up(peer) {
+                // With leases it may be a lie.
+                if !self.cluster.is_up(peer) || (self.has_leases && peer != id) {
                     self.cluster.raft_mut(id).on_connection_refused(peer);
                     self.cluster.settle(id);
                 }
@@ -220,6 +232,7 @@ impl Walk {
         self.cluster.heal();
         self.cluster.partition(&side);
         for _ in 0..self.rng.random_range(0..2 * ELECTION_TICKS_MAX) {
+            self.pass(1.0);
             for id in &others {
                 self.cluster.tick(*id);
             }
@@ -247,6 +260,7 @@ impl Walk {
                 self.cluster.heal();
             }
             for _ in 0..self.rng.random_range(0..2 * ELECTION_TICKS_MAX) {
+                self.pass(1.0);
                 for id in self.cluster.ids() {
                     self.cluster.tick(id);
                 }
@@ -353,6 +367,7 @@ impl Walk {
 
     fn run_calmly(&mut self, ticks: u32) {
         for _ in 0..ticks {
+            self.cluster.now += TICK;
             for id in self.cluster.ids() {
                 self.cluster.tick(id);
             }
@@ -369,16 +384,15 @@ impl Walk {
 }
 
 /// Runs one seed; the walk is over before the oracle's panic is reported.
-fn is_safe(seed: u64) -> bool {
-    catch_unwind(|| Walk::new(seed, false).run()).is_ok()
+fn is_safe(seed: u64, has_leases: bool) -> bool {
+    catch_unwind(|| Walk::new(seed, has_leases, false).run()).is_ok()
 }
 
-#[test]
-fn random_walks_keep_every_promise_and_recover() {
-    let failed: Vec<u64> = (0..SEEDS).filter(|seed| !is_safe(*seed)).collect();
+fn walk_all(has_leases: bool) {
+    let failed: Vec<u64> = (0..SEEDS).filter(|seed| !is_safe(*seed, has_leases)).collect();
     let Some(seed) = failed.first() else { return };
     // Once more, this time told.
-    let mut walk = Walk::new(*seed, true);
+    let mut walk = Walk::new(*seed, has_leases, true);
     let _ = catch_unwind(AssertUnwindSafe(|| walk.run()));
     let trace = walk.cluster.trace.unwrap_or_default();
     for line in &trace[trace.len().saturating_sub(80)..] {
@@ -387,11 +401,23 @@ fn random_walks_keep_every_promise_and_recover() {
     panic!("seed {seed} fails, its end is above; and {} others of {SEEDS}", failed.len() - 1);
 }
 
+#[test]
+fn random_walks_keep_every_promise_and_recover() {
+    walk_all(false);
+}
+
+/// The clocks of the nodes are wrong by different rates, ticks come faster than the
+/// time, and hints that the leader is gone are lies.
+#[test]
+fn random_walks_with_leases_keep_every_promise_and_recover() {
+    walk_all(true);
+}
+
 /// Without this no failure could be replayed.
 #[test]
 fn a_seed_replays_the_same_walk() {
     let tell = || {
-        let mut walk = Walk::new(7, true);
+        let mut walk = Walk::new(7, true, true);
         walk.run();
         walk.cluster.trace
     };
@@ -403,7 +429,7 @@ fn a_seed_replays_the_same_walk() {
 fn random_walks_get_somewhere() {
     let (mut committed, mut elections, mut installed) = (0, 0, 0);
     for seed in 0..30 {
-        let mut walk = Walk::new(seed, false);
+        let mut walk = Walk::new(seed, false, false);
         walk.run();
         committed += walk.cluster.oracle.committed();
         elections += walk.cluster.oracle.elections();

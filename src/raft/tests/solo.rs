@@ -1,10 +1,12 @@
 //! One node by itself: a test plays its peers. Its disk and store answer at once.
 
-use super::cluster::settings_of;
+use std::time::Duration;
+
+use super::cluster::{PROMISE, TICK, settings_of};
 use super::disk::{Disk, Durable};
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Effect, Envelope, PreVote, PreVoteResponse,
-    Raft, RaftSettings, RequestVote, RequestVoteResponse, Role, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendResult, Effect, Envelope, LeaseSettings, PreVote,
+    PreVoteResponse, Raft, RaftSettings, RequestVote, RequestVoteResponse, Role, Rpc,
 };
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
 
@@ -13,7 +15,10 @@ use super::cluster::log_of;
 /// Node 1.
 pub(super) struct Solo {
     pub(super) raft: Raft,
+    settings: RaftSettings,
     disk: Disk,
+    /// With leases: a tick passes as much of it as it should.
+    pub(super) now: Duration,
     pub(super) applied: Vec<Entry>,
     /// Everything else that it did since the last look.
     pub(super) effects: Vec<Effect>,
@@ -24,36 +29,52 @@ impl Solo {
     pub(super) fn new(nodes: u64, terms: &[u64], term: u64) -> Solo {
         let hard_state =
             HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
-        Solo::with_past(nodes, Durable::new(hard_state, log_of(terms)))
+        Solo::with_past(settings_of(1, nodes, 1), Durable::new(hard_state, log_of(terms)))
+    }
+
+    /// The same with leader leases.
+    pub(super) fn leased(nodes: u64, terms: &[u64], term: u64) -> Solo {
+        let hard_state =
+            HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
+        let lease = LeaseSettings { promise: PROMISE, started_at: Duration::ZERO };
+        let settings = RaftSettings { leader_lease: Some(lease), ..settings_of(1, nodes, 1) };
+        Solo::with_past(settings, Durable::new(hard_state, log_of(terms)))
     }
 
     /// With a new data directory.
     pub(super) fn newcomer(nodes: u64) -> Solo {
-        Solo::with_past(nodes, Durable::new_directory())
+        Solo::with_past(settings_of(1, nodes, 1), Durable::new_directory())
     }
 
     /// With a new log, and with peers that trail.
     pub(super) fn with_trailing_peers(nodes: u64) -> Solo {
         let settings = RaftSettings { has_trailing_peers: true, ..settings_of(1, nodes, 1) };
-        Solo::with_settings(settings, Durable::default())
+        Solo::with_past(settings, Durable::default())
     }
 
-    fn with_past(nodes: u64, durable: Durable) -> Solo {
-        Solo::with_settings(settings_of(1, nodes, 1), durable)
-    }
-
-    fn with_settings(settings: RaftSettings, durable: Durable) -> Solo {
+    fn with_past(settings: RaftSettings, durable: Durable) -> Solo {
         let disk = Disk::new(durable);
-        let hard_state = disk.durable().hard_state;
-        let raft = Raft::new(settings, hard_state, disk.summary(), disk.snapshot_positions());
-        Solo { raft, disk, applied: Vec::new(), effects: Vec::new() }
+        let (hard_state, log) = (disk.durable().hard_state, disk.summary());
+        let raft = Raft::new(settings.clone(), hard_state, log, disk.snapshot_positions());
+        let now = Duration::ZERO;
+        Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() }
     }
 
-    pub(super) fn restart(&mut self, nodes: u64) {
+    pub(super) fn restart(&mut self) {
         self.applied.clear();
         let hard_state = self.disk.durable().hard_state;
         let (log, snapshots) = (self.disk.summary(), self.disk.snapshot_positions());
-        self.raft = Raft::new(settings_of(1, nodes, 1), hard_state, log, snapshots);
+        if let Some(lease) = &mut self.settings.leader_lease {
+            lease.started_at = self.now;
+        }
+        self.raft = Raft::new(self.settings.clone(), hard_state, log, snapshots);
+        self.pass(Duration::ZERO);
+    }
+
+    /// Lets time pass in which nothing happens.
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.raft.set_now(self.now);
     }
 
     pub(super) fn log(&self) -> &[Entry] {
@@ -83,6 +104,7 @@ impl Solo {
     pub(super) fn tick(&mut self, ticks: u32) -> Vec<Envelope> {
         let mut sent = Vec::new();
         for _ in 0..ticks {
+            self.pass(TICK);
             self.raft.tick();
             sent.extend(self.settle());
         }

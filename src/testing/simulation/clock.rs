@@ -1,8 +1,9 @@
-//! A wall clock that runs with the simulated time, a little too fast or too slow,
-//! and jumps when it is told to.
+//! The clocks of a machine, which run with the simulated time, a little too fast or
+//! too slow; that on the wall jumps when it is told to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -18,6 +19,8 @@ pub struct SimClock {
     offset_ms: Arc<AtomicI64>,
     /// How much it gains in a million.
     drift_ppm: i64,
+    /// How much the monotonic clock gains in a million.
+    rate_ppm: i32,
     /// The latest time that it has shown anybody.
     latest_ms: Arc<AtomicU64>,
 }
@@ -29,6 +32,7 @@ impl SimClock {
             begin: Instant::now(),
             offset_ms: Arc::new(AtomicI64::new(offset_ms)),
             drift_ppm: 0,
+            rate_ppm: 0,
             latest_ms: Arc::default(),
         }
     }
@@ -37,6 +41,12 @@ impl SimClock {
     #[must_use]
     pub fn drifting(self, drift_ppm: i64) -> SimClock {
         SimClock { drift_ppm, ..self }
+    }
+
+    /// The same, and its monotonic clock gains so much in a million, or loses.
+    #[must_use]
+    pub fn running_at(self, rate_ppm: i32) -> SimClock {
+        SimClock { rate_ppm, ..self }
     }
 
     /// The latest time that it has shown anybody.
@@ -60,5 +70,9 @@ impl Clock for SimClock {
         let wall_ms = u64::try_from(wall_ms).unwrap_or(0);
         self.latest_ms.fetch_max(wall_ms, Ordering::Relaxed);
         wall_ms
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.begin.elapsed().mul_f64(1.0 + f64::from(self.rate_ppm) / 1e6)
     }
 }

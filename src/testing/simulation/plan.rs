@@ -319,6 +319,7 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     )
     .expect("memory takes any text");
     let mut settings = parse(&text);
+    settings.raft.leader_lease = rng.random_bool(0.4);
     if rng.random_bool(0.3) {
         // Less than a servers.toml may say: so little that these small loads are short of it.
         let connections_bytes = 64 * SESSION_BYTES;

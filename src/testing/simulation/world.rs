@@ -236,6 +236,10 @@ impl Machine {
     }
 }
 
+/// How wrong a monotonic clock may be: two of them differ by nearly as much as leases allow
+/// (docs/adr/0012).
+const RATE_PPM_MAX: i32 = 140_000;
+
 /// More than any simulated node opens.
 const OPEN_FILES_MAX: u64 = 1 << 20;
 
@@ -243,9 +247,11 @@ impl World {
     pub(super) fn new(plan: Plan, network: SimNetwork, trace: Trace, mut rng: StdRng) -> World {
         let skew_ms = [0, 100, 100_000][rng.random_range(0..3)];
         let drift_ppm = [0, 20, 1_000][rng.random_range(0..3)];
+        let rate_ppm = [0, RATE_PPM_MAX][rng.random_range(0..2)];
         let machine = |id| {
             let clock = SimClock::new(rng.random_range(-skew_ms..=skew_ms))
-                .drifting(rng.random_range(-drift_ppm..=drift_ppm));
+                .drifting(rng.random_range(-drift_ppm..=drift_ppm))
+                .running_at(rng.random_range(-rate_ppm..=rate_ppm));
             (id, Rc::new(Machine::new(id, clock)))
         };
         let machines: BTreeMap<_, _> = (1..=plan.nodes).map(machine).collect();
