@@ -5,7 +5,7 @@
 //! told with each event ([`Raft::set_now`]): ticks stand still with a process that is
 //! stopped, and need not keep the time to a tick.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use super::{Raft, RoleState};
 

@@ -13,8 +13,8 @@
 //! appended after it arrived. That one needs no round: when such an entry of our
 //! own term is committed, a quorum has answered a message sent after the read.
 
+use core::time::Duration;
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::effect::{Effect, ReadToken};
 use super::lease::LeaseSettings;

@@ -6,9 +6,9 @@
 //! from, a store that applies. By default disk and store answer at once; a test
 //! that wants them slow says so and lets them answer one by one.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -17,8 +17,8 @@ use super::oracle::Oracle;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
-    Effect, Envelope, LeaseSettings, NotLeader, Progress, ProgressAction, ProgressSettings, Raft,
-    RaftSettings, ReadToken, ReplicationReport, Role, Rpc,
+    Effect, Envelope, NotLeader, Progress, ProgressAction, ProgressSettings, Raft, RaftSettings,
+    ReadToken, ReplicationReport, Role, Rpc,
 };
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
@@ -26,9 +26,6 @@ pub(super) const ELECTION_TICKS_MIN: u32 = 10;
 pub(super) const ELECTION_TICKS_MAX: u32 = 20;
 pub(super) const HEARTBEAT_TICKS: u32 = 3;
 pub(super) const DISK_STALL_TICKS: u32 = 15;
-pub(super) const TICK: Duration = Duration::from_millis(10);
-/// The promise of nodes with leases.
-pub(super) const PROMISE: Duration = Duration::from_millis(100);
 /// Entries that the log gives out at once.
 const PAGE_ENTRIES_MAX: u64 = 3;
 
@@ -246,17 +243,6 @@ impl Cluster {
         }
     }
 
-    /// What the clock of a node says: each is wrong by its own rate, and two differ by
-    /// nearly as much as leases allow.
-    fn clock(&self, id: NodeId) -> Duration {
-        self.now.mul_f64([1.0, 0.86, 1.14][id.0 as usize % 3])
-    }
-
-    fn tell_time(&mut self, id: NodeId) {
-        let now = self.clock(id);
-        self.raft_mut(id).set_now(now);
-    }
-
     pub(super) fn propose(&mut self, id: NodeId, text: &str) -> Result<LogIndex, NotLeader> {
         let index = self.propose_unsettled(id, text);
         self.settle(id);
@@ -362,8 +348,7 @@ impl Cluster {
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
-        let lease = LeaseSettings { promise: PROMISE, started_at: self.clock(id) };
-        let leader_lease = self.has_leases.then_some(lease);
+        let leader_lease = self.has_leases.then(|| self.lease_settings(id));
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down can start");
         node.lives += 1;

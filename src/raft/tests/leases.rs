@@ -1,9 +1,9 @@
 //! Leader leases: dissertation §6.4.1, docs/adr/0012.
 
-use std::time::Duration;
+use core::time::Duration;
 
-use super::cluster::{ELECTION_TICKS_MAX, ELECTION_TICKS_MIN, HEARTBEAT_TICKS, PROMISE, TICK};
-use super::cluster::{i, n};
+use super::clocks::{PROMISE, TICK};
+use super::cluster::{ELECTION_TICKS_MAX, ELECTION_TICKS_MIN, HEARTBEAT_TICKS, i, n};
 use super::solo::{Solo, append, at, pre_vote, pre_voted, request_vote, voted};
 use crate::raft::{Effect, NotLeader, ReadToken, ReplicationReport, Role, Rpc};
 use crate::types::{LogIndex, Payload};

@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `clocks` | the clocks of nodes with leases, each wrong by its own rate |
 //! | `cluster` | nodes, their disks and stores, and a network that does as it is told |
 //! | `disk` | a disk that forgets what was not synced |
 //! | `snapshots` | a node's snapshots, and the jobs of the one who keeps them |
@@ -16,6 +17,7 @@
 //! | `transfer` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |
 
+mod clocks;
 mod cluster;
 mod disk;
 mod golden;

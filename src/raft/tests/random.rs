@@ -1,14 +1,15 @@
 //! Random walks: every fault that the cluster knows, in any order, and the oracle
 //! after each step. A failure prints its seed and how it came about.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node, TICK};
+use super::clocks::TICK;
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node};
 use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use crate::raft::{ProgressSettings, Role};

@@ -1,8 +1,9 @@
 //! One node by itself: a test plays its peers. Its disk and store answer at once.
 
-use std::time::Duration;
+use core::time::Duration;
 
-use super::cluster::{PROMISE, TICK, settings_of};
+use super::clocks::{PROMISE, TICK};
+use super::cluster::settings_of;
 use super::disk::{Disk, Durable};
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Effect, Envelope, LeaseSettings, PreVote,

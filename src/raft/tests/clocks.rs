@@ -1,0 +1,30 @@
+//! The clocks of nodes with leader leases.
+
+use core::time::Duration;
+
+use super::cluster::Cluster;
+use crate::raft::LeaseSettings;
+use crate::types::NodeId;
+
+/// What a tick should be.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+/// As long as the shortest election timeout.
+pub(super) const PROMISE: Duration = Duration::from_millis(100);
+
+impl Cluster {
+    /// What the clock of a node says: each is wrong by its own rate, and two differ by
+    /// nearly as much as leases allow.
+    fn clock(&self, id: NodeId) -> Duration {
+        self.now.mul_f64([1.0, 0.86, 1.14][id.0 as usize % 3])
+    }
+
+    pub(super) fn tell_time(&mut self, id: NodeId) {
+        let now = self.clock(id);
+        self.raft_mut(id).set_now(now);
+    }
+
+    /// Those of a node that starts now.
+    pub(super) fn lease_settings(&self, id: NodeId) -> LeaseSettings {
+        LeaseSettings { promise: PROMISE, started_at: self.clock(id) }
+    }
+}
