@@ -1,6 +1,7 @@
 //! RaftActor alone, every neighbour a probe.
 
 mod backup;
+mod leases;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,23 @@ impl Clock for TestClock {
     }
 }
 
+fn settings() -> RaftSettings {
+    RaftSettings {
+        id: ME,
+        initial_membership: Membership { voters: [1, 2, 3].map(NodeId).into() },
+        election_timeout_ticks_min: 10,
+        election_timeout_ticks_max: 20,
+        heartbeat_ticks: 3,
+        leader_lease: None,
+        disk_stall_ticks: 100,
+        has_trailing_peers: true,
+        snapshot_entries_max: u64::MAX,
+        snapshot_bytes_max: u64::MAX,
+        keep_entries: 0,
+        seed: 7,
+    }
+}
+
 struct Fixture {
     raft: Addr<RaftActor>,
     clock: Arc<TestClock>,
@@ -69,20 +87,10 @@ impl Fixture {
         summary: LogSummary,
         snapshot_entries_max: u64,
     ) -> Fixture {
-        let settings = RaftSettings {
-            id: ME,
-            initial_membership: Membership { voters: [1, 2, 3].map(NodeId).into() },
-            election_timeout_ticks_min: 10,
-            election_timeout_ticks_max: 20,
-            heartbeat_ticks: 3,
-            leader_lease: None,
-            disk_stall_ticks: 100,
-            has_trailing_peers: true,
-            snapshot_entries_max,
-            snapshot_bytes_max: u64::MAX,
-            keep_entries: 0,
-            seed: 7,
-        };
+        Fixture::start_as(RaftSettings { snapshot_entries_max, ..settings() }, hard_state, summary)
+    }
+
+    fn start_as(settings: RaftSettings, hard_state: HardState, summary: LogSummary) -> Fixture {
         let raft = Raft::new(settings, hard_state, summary, SnapshotPositions::default());
         let (log, log_inbox) = probe();
         let (log_reads, log_reads_inbox) = probe();
