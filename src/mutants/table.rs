@@ -19,7 +19,7 @@ macro_rules! mutants {
 /// (`scripts/mutants.sh --tests`, which reads their names here).
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
-    &[B26, B41e, B54, B55c, B59, B60, B65b, S2, S4, S5, S8]
+    &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8]
 };
 
 mutants! {
@@ -75,8 +75,9 @@ mutants! {
     B41a: "a leader answers reads because it is the leader",
     B41b: "a leader answers reads because it heard a quorum within an election timeout",
     B41c: "a lease is counted from the answers that renew it, and lasts as long as the promises",
-    B41d: "a lease is held against the time of the event before the read",
+    B41d: "promises and leases are counted in ticks",
     B41e: "a refused connection to the leader takes a promise back",
+    B41f: "a lease is held against the time of the event before the read",
     B43: "a round of reads is confirmed by one node less than a quorum",
     B44: "a follower answers reads from its own store",
     B52: "a node that has lost its disk takes part at once",

@@ -256,7 +256,7 @@ impl Raft {
             is_reading_entries: false,
             void_pages: 0,
             wall_ms: 0,
-            now: Duration::ZERO,
+            now: settings.leader_lease.map_or(Duration::ZERO, |lease| lease.started_at),
             promised_until: Duration::ZERO,
             effects: Vec::new(),
             settings,
@@ -320,6 +320,11 @@ impl Raft {
 
     /// A tick of time has passed.
     pub fn tick(&mut self) {
+        if let Some(lease) = self.settings.leader_lease
+            && mutant!(B41d)
+        {
+            self.now += lease.promise / self.settings.election_timeout_ticks_min;
+        }
         self.persistence.tick();
         self.tick_newcomer();
         self.tick_snapshots();

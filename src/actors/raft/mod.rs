@@ -184,7 +184,7 @@ impl Handler<ClientRequests> for RaftActor {
 
     fn handle(&mut self, message: ClientRequests, ctx: &mut Context<Self>) {
         let ClientRequests { session, reply_to, requests, held } = message;
-        if mutant!(B41d) {
+        if mutant!(B41f) {
             self.raft.set_wall_ms(self.clock.wall_ms());
         } else {
             self.tell_time();

@@ -180,6 +180,29 @@ impl Aim {
         true
     }
 
+    /// Who makes the leader's majority is killed right behind an answer to it, and starts at
+    /// once, but among those who have not heard the leader for long. The leader does not know
+    /// yet, and its clients still reach it.
+    pub(super) async fn usurp(&mut self) -> bool {
+        let Some(leader) = self.leader_above(0).await else { return false };
+        let mut second = self.others(leader.id);
+        let mut first = second.split_off(second.len() / 2);
+        first.push(leader.id);
+        self.world.network.heal();
+        self.world.cut_between(&first, &second);
+        sleep(Duration::from_millis(self.election_timeout_ms())).await;
+        self.pause(self.election_timeout_ms()).await;
+        let hinge = first.swap_remove(0);
+        second.push(hinge);
+        self.world.crash(hinge, false);
+        self.world.network.heal();
+        self.world.cut_between(&first, &second);
+        self.world.start(hinge);
+        sleep(Duration::from_millis(self.election_timeout_ms())).await;
+        self.world.network.heal();
+        true
+    }
+
     /// The connections of the leader break, again and again, while disks of its
     /// followers are busy: what they owe it they say on another connection than the
     /// one that brought the request.

@@ -155,6 +155,7 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
         Fault::KillLeader => return aim.kill_leader().await,
         Fault::Revolve => return aim.revolve().await,
         Fault::Hinge => return aim.hinge().await,
+        Fault::Usurp => return aim.usurp().await,
         Fault::Reconnect => return aim.reconnect().await,
         Fault::RestartAll => return aim.restart_all().await,
         Fault::Absence => return aim.absence(),

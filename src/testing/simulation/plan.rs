@@ -110,6 +110,8 @@ pub enum Fault {
     Revolve,
     /// Two majorities in turn share one node, which loses power in between.
     Hinge,
+    /// Who has just heard the leader is killed, and starts among those who have not.
+    Usurp,
     /// The leader's connections break while its followers' disks are busy.
     Reconnect,
     /// All nodes are restarted, one soon after the other.
@@ -153,6 +155,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Withhold, 5),
     (Fault::Revolve, 8),
     (Fault::Hinge, 5),
+    (Fault::Usurp, 5),
     (Fault::Reconnect, 5),
     (Fault::RestartAll, 3),
     (Fault::Absence, 3),
@@ -172,6 +175,7 @@ impl Fault {
                 | Fault::Withhold
                 | Fault::Revolve
                 | Fault::Hinge
+                | Fault::Usurp
                 | Fault::Reconnect
                 | Fault::Absence
                 | Fault::Interrupt
