@@ -182,24 +182,57 @@ impl Aim {
 
     /// Who makes the leader's majority is killed right behind an answer to it, and starts at
     /// once, but among those who have not heard the leader for long. The leader does not know
-    /// yet, and its clients still reach it.
+    /// yet, and its clients still reach it. In fine weather: whom they elect must be there
+    /// before the leader misses anybody.
     pub(super) async fn usurp(&mut self) -> bool {
-        let Some(leader) = self.leader_above(0).await else { return false };
-        let mut second = self.others(leader.id);
-        let mut first = second.split_off(second.len() / 2);
-        first.push(leader.id);
-        self.world.network.heal();
-        self.world.cut_between(&first, &second);
-        sleep(Duration::from_millis(self.election_timeout_ms())).await;
-        self.pause(self.election_timeout_ms()).await;
-        let hinge = first.swap_remove(0);
-        second.push(hinge);
-        self.world.crash(hinge, false);
-        self.world.network.heal();
-        self.world.cut_between(&first, &second);
-        self.world.start(hinge);
-        sleep(Duration::from_millis(self.election_timeout_ms())).await;
-        self.world.network.heal();
+        self.world.network.set_weather(Weather {
+            delay_ms_min: 0,
+            delay_ms_max: 1,
+            spike_probability: 0.0,
+            ..self.world.plan.weather
+        });
+        let mut times = self.world.random(|rng| rng.random_range(1..=6));
+        while times > 0
+            && let Some(leader) = self.leader_above(0).await
+        {
+            times -= 1;
+            let mut second = self.others(leader.id);
+            let mut first = second.split_off(second.len() / 2);
+            first.push(leader.id);
+            self.world.cut_between(&first, &second);
+            sleep(Duration::from_millis(self.election_timeout_ms())).await;
+            self.pause(self.election_timeout_ms()).await;
+            let hinge = first.swap_remove(0);
+            second.push(hinge);
+            self.world.crash(hinge, false);
+            self.world.network.heal();
+            self.world.cut_between(&first, &second);
+            self.world.start(hinge);
+            sleep(Duration::from_millis(self.election_timeout_ms())).await;
+            self.world.network.heal();
+        }
+        self.world.network.set_weather(self.world.plan.weather);
+        times == 0
+    }
+
+    /// The leader's process stands still until another leads and has committed something, and
+    /// a little longer: what its clients have sent meanwhile is the first that it sees.
+    pub(super) async fn doze(&mut self) -> bool {
+        for _ in 0..self.world.random(|rng| rng.random_range(1..=4)) {
+            let Some(leader) = self.leader_above(0).await else { return false };
+            let machine = Rc::clone(&self.world.machines[&leader.id]);
+            machine.pause(true);
+            let has_committed = |sample: &Sample| {
+                sample.term > leader.term && sample.commit_index > leader.commit_index
+            };
+            let successor = self.leader_when(has_committed).await;
+            self.pause(self.election_timeout_ms()).await;
+            machine.pause(false);
+            if successor.is_none() {
+                return false;
+            }
+            self.pause(self.election_timeout_ms()).await;
+        }
         true
     }
 

@@ -156,6 +156,7 @@ async fn inflict(world: &Rc<World>, aim: &mut Aim, fault: Fault) -> bool {
         Fault::Revolve => return aim.revolve().await,
         Fault::Hinge => return aim.hinge().await,
         Fault::Usurp => return aim.usurp().await,
+        Fault::Doze => return aim.doze().await,
         Fault::Reconnect => return aim.reconnect().await,
         Fault::RestartAll => return aim.restart_all().await,
         Fault::Absence => return aim.absence(),

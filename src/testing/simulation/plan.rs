@@ -112,6 +112,8 @@ pub enum Fault {
     Hinge,
     /// Who has just heard the leader is killed, and starts among those who have not.
     Usurp,
+    /// The leader stands still until another has committed something.
+    Doze,
     /// The leader's connections break while its followers' disks are busy.
     Reconnect,
     /// All nodes are restarted, one soon after the other.
@@ -156,6 +158,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Revolve, 8),
     (Fault::Hinge, 5),
     (Fault::Usurp, 5),
+    (Fault::Doze, 5),
     (Fault::Reconnect, 5),
     (Fault::RestartAll, 3),
     (Fault::Absence, 3),
@@ -176,6 +179,7 @@ impl Fault {
                 | Fault::Revolve
                 | Fault::Hinge
                 | Fault::Usurp
+                | Fault::Doze
                 | Fault::Reconnect
                 | Fault::Absence
                 | Fault::Interrupt
