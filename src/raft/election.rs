@@ -26,7 +26,7 @@ impl Raft {
     /// for longer than a heartbeat takes, and no longer than the least timeout. With
     /// leases nobody votes before that, so it would be for nothing.
     pub(super) fn start_election_timer(&mut self) {
-        if self.has_leases() {
+        if self.has_leases() && !mutant!(B09) {
             return self.reset_election_timer();
         }
         let settings = &self.settings;
