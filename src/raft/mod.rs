@@ -15,7 +15,7 @@
 //! |---|---|
 //! | `election` | timers, PreVote; where a vote is granted (§5.2, §5.4.1; dissertation §9.6) |
 //! | `follower` | AppendEntries at its receiver: consistency check, truncation, commit (§5.3) |
-//! | `leader` | propose, count, commit, CheckQuorum (§5.3, §5.4.2; dissertation §6.2) |
+//! | `leader` | propose, count, commit, CheckQuorum (§5.3, §5.4.2; dissertation §6.2); who trails |
 //! | `progress` | what a leader knows of one peer: probe, pipeline, conflict hints (§5.3) |
 //! | `read` | linearizable reads without a log entry (dissertation §6.4) |
 //! | `lease` | promises, and reads without a round while they last (dissertation §6.4.1) |
