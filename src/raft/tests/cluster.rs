@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::disk::{Disk, Done, Durable, Log};
 use super::oracle::Oracle;
+use super::pending::Pending;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
@@ -26,8 +27,6 @@ pub(super) const ELECTION_TICKS_MIN: u32 = 10;
 pub(super) const ELECTION_TICKS_MAX: u32 = 20;
 pub(super) const HEARTBEAT_TICKS: u32 = 3;
 pub(super) const DISK_STALL_TICKS: u32 = 15;
-/// Entries that the log gives out at once.
-const PAGE_ENTRIES_MAX: u64 = 3;
 
 pub(super) fn n(id: u64) -> NodeId {
     NodeId(id)
@@ -77,15 +76,6 @@ pub(super) const WINDOW: ProgressSettings = ProgressSettings {
     snapshot_piece_bytes: 30,
     snapshot_window_bytes: 60,
 };
-
-/// What a slow store or log has still to answer.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Pending {
-    Page { from: LogIndex, to: LogIndex },
-    Fetch { peer: NodeId, term: Term, ticket: u64, from: LogIndex, to: LogIndex },
-    Applied(LogIndex),
-    Pause { peer: NodeId, term: Term },
-}
 
 pub(super) struct Node {
     pub(super) id: NodeId,
@@ -664,35 +654,6 @@ impl Cluster {
                 self.raft_mut(id).on_compacted(base);
             }
             Done::Reset => {}
-        }
-        true
-    }
-
-    fn complete_pending(&mut self, id: NodeId) -> bool {
-        let node = self.node_mut(id);
-        let Some(pending) = node.pending.pop_front() else { return false };
-        let page = |from, to| node.disk.log().page(from, to, PAGE_ENTRIES_MAX);
-        match pending {
-            Pending::Page { from, to } => {
-                let entries = page(from, to);
-                self.raft_mut(id).on_entries_read(entries);
-            }
-            Pending::Fetch { peer, term, ticket, from, to } => {
-                let is_current = node.progress.get(&peer).is_some_and(|p| p.term() == term);
-                if is_current {
-                    let entries = page(from, to);
-                    if let Some(progress) = node.progress.get_mut(&peer) {
-                        progress.on_entries_read(ticket, entries);
-                    }
-                }
-            }
-            Pending::Applied(last_applied) => self.raft_mut(id).on_applied(last_applied),
-            Pending::Pause { peer, term } => {
-                let progress = node.progress.get_mut(&peer).filter(|p| p.term() == term);
-                if let Some(progress) = progress {
-                    progress.on_pause_over();
-                }
-            }
         }
         true
     }

@@ -13,6 +13,7 @@
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `pace` | who is sent everything at once, and who trails |
+//! | `pending` | what takes its time at a node |
 //! | `progress` | a peer's replication by itself |
 //! | `transfer` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |
@@ -30,6 +31,7 @@ mod paper_figures;
 mod paper_reads;
 mod paper_replication;
 mod paper_snapshots;
+mod pending;
 mod progress;
 mod random;
 mod snapshots;

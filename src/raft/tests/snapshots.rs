@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::cluster::{Cluster, Pending, WINDOW};
+use super::cluster::{Cluster, WINDOW};
 use super::disk::Received;
+use super::pending::Pending;
 use super::text;
 use crate::raft::{InstallSnapshot, SnapshotPoint};
 use crate::types::{Entry, LogPosition, NodeId, SnapshotId, Term};
