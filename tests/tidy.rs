@@ -15,7 +15,8 @@ struct Rule {
 }
 
 /// No runtime, no clock, no thread, no file, no socket, no randomness but what is
-/// handed in, and no order that differs from run to run.
+/// handed in, and no order that differs from run to run. (`core::time` has no clock, only
+/// the `Duration` in which the core is told the time.)
 const PURE: &[&str] = &[
     "actix",
     "tokio",
