@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::storage::{Recovered, StorageOptions};
 use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
+use crate::types::LogPosition;
 use crate::types::{NodeId, Payload, Term};
 
 struct Fixture {
@@ -12,7 +13,7 @@ struct Fixture {
     log: actix::Addr<LogActor>,
     persisted: Inbox<LogPersisted>,
     compacted: Inbox<LogCompacted>,
-    failed: Inbox<LogFailed>,
+    failed: Inbox<StorageFailed>,
     read_port: Recipient<EntriesRead>,
     read: Inbox<EntriesRead>,
 }
