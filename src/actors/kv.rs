@@ -43,8 +43,8 @@ use super::replies::Replies;
 use super::session::{ClientReplies, ClientReply, Refusal};
 use super::snapshot::{DropStore, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
-use crate::raft::{NodeStatus, SnapshotPoint};
-use crate::types::{Entry, LogIndex};
+use crate::raft::NodeStatus;
+use crate::types::{Entry, LogIndex, SnapshotPoint};
 
 /// Where KvActor sends.
 #[derive(Clone, Debug)]

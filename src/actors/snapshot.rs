@@ -26,11 +26,11 @@ use bytes::Bytes;
 
 use super::log::LogFailed;
 use crate::kv::{SnapshotError, Store, StoreLoader};
-use crate::raft::{InstallSnapshot, SnapshotPoint};
+use crate::raft::InstallSnapshot;
 use crate::storage::{
     SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots, StorageError,
 };
-use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
+use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
 /// Where SnapshotActor sends.
 #[derive(Clone, Debug)]

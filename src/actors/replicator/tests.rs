@@ -203,7 +203,7 @@ async fn reads_what_a_peer_far_behind_lacks_from_the_log() {
 async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     let f = Fixture::start();
     let base = LogPosition { term: Term(1), index: LogIndex(6) };
-    let mut runs = TermRuns::behind(base);
+    let mut runs = TermRuns::starting_after(base);
     runs.push(LogPosition { term: Term(1), index: LogIndex(7) });
     f.replicator.do_send(LinkUp);
     f.replicator.do_send(Lead { term: Term(5), runs });
