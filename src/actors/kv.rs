@@ -36,8 +36,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Wr
 
 use crate::actors::io::memory::Budget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal, Waiter};
-use crate::actors::messages::kv::Applied;
-use crate::actors::messages::kv::{Apply, ApplyTask};
+use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};

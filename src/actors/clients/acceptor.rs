@@ -31,8 +31,7 @@ use log::{debug, warn};
 
 use crate::actors::clients::session::{SessionActor, SessionConfig, SessionPorts};
 use crate::actors::io::fair_queue::Turnstile;
-use crate::actors::messages::clients::SessionClosed;
-use crate::actors::messages::clients::{ClientRequests, EndSession, SessionId};
+use crate::actors::messages::clients::{ClientRequests, EndSession, SessionClosed, SessionId};
 use crate::actors::messages::lifecycle::StopAccepting;
 use crate::net::{Listener, Stream};
 use crate::protocol::ErrorReply;

@@ -49,8 +49,10 @@ use crate::actors::clients::window::Window;
 use crate::actors::io::connection::{ConnectedActor, Connection, Output, arm_read, arm_write};
 use crate::actors::io::fair_queue::Turnstile;
 use crate::actors::io::memory::{Budget, Share};
-use crate::actors::messages::clients::{ClientReplies, ClientReply, EndSession, Refusal};
-use crate::actors::messages::clients::{ClientRequest, ClientRequests, SessionClosed, SessionId};
+use crate::actors::messages::clients::{
+    ClientReplies, ClientReply, ClientRequest, ClientRequests, EndSession, Refusal, SessionClosed,
+    SessionId,
+};
 use crate::kv;
 use crate::net::Stream;
 use crate::protocol::{ErrorReply, Limits, Parsed, Parser, Reply, Request, Sink, Status};

@@ -8,9 +8,7 @@ use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::kv::{Answer, Command, Item, Operation, Outcome};
 use crate::raft::Role;
 use crate::testing::{Inbox, probe, settle};
-use crate::types::Entry;
-use crate::types::LogIndex;
-use crate::types::{NodeId, Payload, Term};
+use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
 
 struct Session {
     id: u64,

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::storage::{Recovered, StorageOptions};
 use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
-use crate::types::LogPosition;
-use crate::types::{NodeId, Payload, Term};
+use crate::types::{LogPosition, NodeId, Payload, Term};
 
 struct Fixture {
     disk: SimDisk,

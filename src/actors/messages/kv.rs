@@ -4,8 +4,8 @@ use actix::Message;
 
 use crate::actors::messages::clients::Waiter;
 use crate::kv::{Query, Store};
-use crate::raft::{NodeStatus, SnapshotPoint};
-use crate::types::{Entry, LogIndex};
+use crate::raft::NodeStatus;
+use crate::types::{Entry, LogIndex, SnapshotPoint};
 
 /// Sent by RaftActor: things to do, in their order. Answered by `ClientReplies`
 /// to the sessions (one message a session), then by [`Applied`].

@@ -4,8 +4,8 @@ use actix::{Message, Recipient};
 use bytes::Bytes;
 
 use crate::kv::Store;
-use crate::raft::{InstallSnapshot, SnapshotPoint};
-use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
+use crate::raft::InstallSnapshot;
+use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
 /// Sent by KvActor: write this moment of the store. Answered by [`SnapshotWritten`].
 #[derive(Message, Debug)]

@@ -28,8 +28,9 @@ use actix::{
 use tokio::time::Instant;
 
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{PeerAttached, PeerDetached, PeerMessage};
-use crate::actors::messages::peers::{PeerGreeted, PeerSessionEnded};
+use crate::actors::messages::peers::{
+    PeerAttached, PeerDetached, PeerGreeted, PeerMessage, PeerSessionEnded,
+};
 use crate::actors::peers::link::LinkSettings;
 use crate::actors::peers::session::{PeerSessionActor, PeerSessionPorts};
 use crate::net::{Listener, Stream};

@@ -45,8 +45,7 @@ use crate::actors::io::connection::{
     ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write,
 };
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::SendRpc;
-use crate::actors::messages::peers::{ConnectionRefused, PeerMessage};
+use crate::actors::messages::peers::{ConnectionRefused, PeerMessage, SendRpc};
 use crate::actors::messages::replication::{AppendResponse, InstallResponse, LinkDown, LinkUp};
 use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
 use crate::net::{Network, Stream};

@@ -20,10 +20,9 @@ use tokio::time::Instant;
 
 use crate::actors::messages::log::{EntriesRead, ReadEntries};
 use crate::actors::messages::peers::SendRpc;
-use crate::actors::messages::replication::InstallResponse;
-use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replication::{
-    AppendResponse, Lead, LinkDown, LinkUp, Replicate, SetPace, StepDown,
+    AppendResponse, InstallResponse, Lead, LinkDown, LinkUp, Replicate, Replicated, SetPace,
+    StepDown,
 };
 use crate::actors::messages::snapshots::{ReadSnapshot, SnapshotRead};
 use crate::raft::{

@@ -35,18 +35,18 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
 use crate::actors::io::memory::Share;
-use crate::actors::messages::clients::{ClientReply, Refusal, Waiter};
-use crate::actors::messages::clients::{ClientRequest, ClientRequests};
-use crate::actors::messages::kv::Applied;
-use crate::actors::messages::kv::{Apply, ApplyTask};
+use crate::actors::messages::clients::{
+    ClientReply, ClientRequest, ClientRequests, Refusal, Waiter,
+};
+use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::lifecycle::Tick;
 use crate::actors::messages::log::{
     Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
 };
-use crate::actors::messages::peers::SendRpc;
-use crate::actors::messages::peers::{ConnectionRefused, PeerAttached, PeerDetached, PeerMessage};
-use crate::actors::messages::replication::Replicated;
-use crate::actors::messages::replication::{Lead, Replicate, SetPace, StepDown};
+use crate::actors::messages::peers::{
+    ConnectionRefused, PeerAttached, PeerDetached, PeerMessage, SendRpc,
+};
+use crate::actors::messages::replication::{Lead, Replicate, Replicated, SetPace, StepDown};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{
     PieceReceived, QuerySnapshots, ReceivePiece, SnapshotLost, SnapshotReceived, SnapshotWritten,

@@ -16,10 +16,12 @@ use crate::actors::io::memory::Budget;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::raft::{
     AppendEntries, AppendResult, InstallSnapshot, Pace, PersistSeq, PreVoteResponse, RaftSettings,
-    ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPoint, SnapshotPositions,
+    ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{HardState, LogPosition, LogSummary, Membership, SnapshotId, Term};
+use crate::types::{
+    HardState, LogPosition, LogSummary, Membership, SnapshotId, SnapshotPoint, Term,
+};
 
 const ME: NodeId = NodeId(1);
 const PEER: NodeId = NodeId(2);

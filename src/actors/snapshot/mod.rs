@@ -26,18 +26,16 @@ use bytes::Bytes;
 
 use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::messages::snapshots::{
-    DropStore, QuerySnapshots, ReadSnapshot, ReceivePiece, SnapshotAnswer, SnapshotQuery,
-    SnapshotRead, SnapshotsQueried,
-};
-use crate::actors::messages::snapshots::{
-    PieceReceived, SnapshotLost, SnapshotReceived, SnapshotWritten, WriteSnapshot,
+    DropStore, PieceReceived, QuerySnapshots, ReadSnapshot, ReceivePiece, SnapshotAnswer,
+    SnapshotLost, SnapshotQuery, SnapshotRead, SnapshotReceived, SnapshotWritten, SnapshotsQueried,
+    WriteSnapshot,
 };
 use crate::kv::{SnapshotError, Store, StoreLoader};
-use crate::raft::{InstallSnapshot, SnapshotPoint};
+use crate::raft::InstallSnapshot;
 use crate::storage::{
     SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots, StorageError,
 };
-use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId};
+use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint};
 
 /// Where SnapshotActor sends.
 #[derive(Clone, Debug)]

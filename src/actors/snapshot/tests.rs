@@ -9,8 +9,7 @@ use super::*;
 use crate::kv::{Command, Operation};
 use crate::storage::Disk;
 use crate::testing::{Inbox, SimDisk, probe, settle};
-use crate::types::Term;
-use crate::types::{Entry, LogIndex, Payload};
+use crate::types::{Entry, LogIndex, Payload, Term};
 
 struct Fixture {
     disk: SimDisk,

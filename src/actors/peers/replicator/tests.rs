@@ -5,14 +5,9 @@ use actix::Addr;
 use bytes::Bytes;
 
 use super::*;
-use crate::raft::AppendEntriesResponse;
-use crate::raft::InstallSnapshotResponse;
-use crate::raft::Pace;
+use crate::raft::{AppendEntriesResponse, InstallSnapshotResponse, Pace};
 use crate::testing::{Inbox, probe, settle};
-use crate::types::Entry;
-use crate::types::LogPosition;
-use crate::types::TermRuns;
-use crate::types::{Payload, SnapshotId};
+use crate::types::{Entry, LogPosition, Payload, SnapshotId, TermRuns};
 
 struct Fixture {
     replicator: Addr<ReplicatorActor>,
@@ -209,7 +204,7 @@ async fn reads_what_a_peer_far_behind_lacks_from_the_log() {
 async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     let f = Fixture::start();
     let base = LogPosition { term: Term(1), index: LogIndex(6) };
-    let mut runs = TermRuns::behind(base);
+    let mut runs = TermRuns::starting_after(base);
     runs.push(LogPosition { term: Term(1), index: LogIndex(7) });
     f.replicator.do_send(LinkUp);
     f.replicator.do_send(Lead { term: Term(5), runs });
