@@ -101,7 +101,7 @@ pub struct HardState {
     /// Its data directory was new, and it may have lived before, or its log was cut
     /// where it was damaged: it must not be counted until it is known to remember all
     /// that it could have promised (docs/adr/0005, docs/adr/0009, bugs.md B52).
-    pub is_newcomer: bool,
+    pub is_rejoining: bool,
 }
 
 /// One record of the replicated log. Cloning shares the payload's bytes.
@@ -386,7 +386,7 @@ pub struct LogSummary {
     pub memberships: Vec<(LogIndex, Membership)>,
     /// The stamp of its last entry, or of its base.
     pub last_stamp_ms: u64,
-    /// Of a newcomer whose log was cut where it was damaged: the furthest position that
+    /// Of a rejoining node whose log was cut where it was damaged: the furthest position that
     /// is known to have been in it (docs/adr/0009); 0@0 otherwise.
     pub lost: LogPosition,
 }

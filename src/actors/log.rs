@@ -3,7 +3,7 @@
 //! | in | from | answer |
 //! | --- | --- | --- |
 //! | [`Append`] | RaftActor | [`LogPersisted`], once for many |
-//! | [`ReadEntries`] | ReplicatorActor, RaftActor | [`EntriesRead`] |
+//! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] |
 //! | [`CompactLog`] | RaftActor | [`LogCompacted`] |
 //! | [`ResetLog`] | RaftActor | |
 //! | [`Shutdown`] | `node` | when it is done |
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 
-use crate::raft::PersistSeq;
+use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::storage::{Storage, StorageError};
 use crate::types::{Entry, HardState, LogIndex, LogPosition};
 
@@ -107,19 +107,10 @@ impl LogActor {
     }
 }
 
-/// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes
-/// back with this or a higher `seq`. Entries that begin at or below the log's
-/// end replace what stands there and behind. The hard state of a term comes
-/// before, or with, the first entry of that term.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Append {
-    /// Rising by one with every message.
-    pub seq: PersistSeq,
-    /// A new term or vote.
-    pub hard_state: Option<HardState>,
-    /// Entries of consecutive indexes.
-    pub entries: Vec<Entry>,
+/// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes back with
+/// this or a higher `seq`.
+impl Message for Append {
+    type Result = ();
 }
 
 /// To RaftActor: everything up to `seq` is durable.
@@ -134,20 +125,14 @@ pub struct LogPersisted {
 /// Answered by [`EntriesRead`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct ReadEntries {
-    /// Repeated in the answer.
-    pub ticket: u64,
-    /// The first entry wanted.
-    pub from: LogIndex,
-    /// The last entry wanted.
-    pub to: LogIndex,
-    /// Stop before this sum of `Entry::weight_bytes`, but not before the first.
-    pub bytes_max: u64,
-    /// Where the answer goes.
+pub struct ReadEntriesRequest {
+    /// The entries to read.
+    pub read: ReadEntries,
+    /// The receiver of the answer.
     pub reply_to: Recipient<EntriesRead>,
 }
 
-/// The answer to [`ReadEntries`].
+/// The answer to [`ReadEntriesRequest`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct EntriesRead {
@@ -158,13 +143,9 @@ pub struct EntriesRead {
     pub entries: Vec<Entry>,
 }
 
-/// Sent by RaftActor: a durable snapshot stands for everything up to `limit`. What is
-/// cheap to remove of it is removed: whole segments. Answered by [`LogCompacted`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct CompactLog {
-    /// The last entry that may go.
-    pub limit: LogIndex,
+/// Sent by RaftActor. Whole segments are removed. Answered by [`LogCompacted`].
+impl Message for CompactLog {
+    type Result = ();
 }
 
 /// To RaftActor: the answer to [`CompactLog`].
@@ -175,13 +156,9 @@ pub struct LogCompacted {
     pub base: LogPosition,
 }
 
-/// Sent by RaftActor: a durable snapshot takes the place of the log, of everything
-/// that was appended before this message.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct ResetLog {
-    /// The snapshot's last entry: the log begins behind it then.
-    pub base: LogPosition,
+/// Sent by RaftActor. It ends everything that was appended before this message.
+impl Message for ResetLog {
+    type Result = ();
 }
 
 /// Sent by `node` at the end: write, sync and seal what is there, let go of the
@@ -234,11 +211,12 @@ impl Handler<Flush> for LogActor {
     }
 }
 
-impl Handler<ReadEntries> for LogActor {
+impl Handler<ReadEntriesRequest> for LogActor {
     type Result = ();
 
-    fn handle(&mut self, read: ReadEntries, _: &mut Context<Self>) {
-        let ReadEntries { ticket, from, to, bytes_max, reply_to } = read;
+    fn handle(&mut self, request: ReadEntriesRequest, _: &mut Context<Self>) {
+        let ReadEntriesRequest { read, reply_to } = request;
+        let ReadEntries { ticket, from, to, bytes_max } = read;
         if let Some(entries) = self
             .attempt(|storage, batch| read_entries(storage, &batch.entries, from, to, bytes_max))
         {

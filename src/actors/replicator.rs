@@ -2,32 +2,33 @@
 //!
 //! | in | from | out | to |
 //! |---|---|---|---|
-//! | [`Lead`], [`Replicate`], [`SetPace`], [`StepDown`] | RaftActor | `Replicated` | RaftActor |
+//! | [`StartReplication`], [`Replicate`] | RaftActor | `Replicated` | RaftActor |
+//! | [`SetSendMode`], [`StopReplication`] | RaftActor | | |
 //! | [`LinkUp`], [`LinkDown`], [`AppendResponse`] | PeerLinkActor | `SendRpc` | PeerLinkActor |
 //! | [`InstallResponse`] | PeerLinkActor | | |
-//! | `EntriesRead` | LogActor | `ReadEntries` | LogActor |
-//! | `SnapshotRead` | SnapshotActor | `ReadSnapshot` | SnapshotActor |
+//! | `EntriesRead` | LogActor | `ReadEntriesRequest` | LogActor |
+//! | `SnapshotRead` | SnapshotActor | `ReadSnapshotRequest` | SnapshotActor |
 //!
 //! It owns the peer's `raft::Progress`, which exists only while this node leads,
 //! and decides nothing itself: what the peer's responses mean for the commit
 //! index, or for the leadership, is RaftActor's to say. It runs on the main
 //! arbiter; what it sends is bounded by the progress's window.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 use tokio::time::Instant;
 
-use super::log::{EntriesRead, ReadEntries};
+use super::log::{EntriesRead, ReadEntriesRequest};
 use super::peer_link::SendRpc;
 use super::raft::Replicated;
-use super::snapshot::{ReadSnapshot, SnapshotRead};
+use super::snapshot::{ReadSnapshotRequest, SnapshotRead};
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, Envelope, InstallSnapshotResponse, Pace, Progress,
-    ProgressAction, ProgressSettings, ReplicationReport, Rpc, TransferStatus,
+    AppendEntriesResponse, AppendResult, Envelope, InstallSnapshotResponse, Progress,
+    ProgressAction, ProgressSettings, Replicate, ReplicationReport, Rpc, SetSendMode,
+    SnapshotProgress, StartReplication, StopReplication,
 };
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Term, TermRuns};
+use crate::types::{LogIndex, NodeId, Term};
 
 /// Where ReplicatorActor sends.
 pub struct ReplicatorPorts {
@@ -36,9 +37,9 @@ pub struct ReplicatorPorts {
     /// The peer's PeerLinkActor.
     pub link: Recipient<SendRpc>,
     /// LogActor.
-    pub log: Recipient<ReadEntries>,
+    pub log: Recipient<ReadEntriesRequest>,
     /// SnapshotActor.
-    pub snapshot: Recipient<ReadSnapshot>,
+    pub snapshot: Recipient<ReadSnapshotRequest>,
 }
 
 /// The bounds of ReplicatorActor.
@@ -48,8 +49,8 @@ pub struct ReplicatorSettings {
     pub progress: ProgressSettings,
     /// How fast a snapshot is sent at the most, in bytes a second; 0 for no limit.
     pub snapshot_bytes_per_second_max: u64,
-    /// Between two requests to a peer that trails.
-    pub trailing_pause: Duration,
+    /// The pause between two requests to a peer that is sent batches.
+    pub batched_peer_delay: Duration,
 }
 
 /// See the module.
@@ -63,54 +64,28 @@ pub struct ReplicatorActor {
     is_connected: bool,
     progress: Option<Progress>,
     /// How far the snapshot is that is being sent, by the last report.
-    transfer: Option<TransferStatus>,
+    snapshot_progress: Option<SnapshotProgress>,
     is_flush_pending: bool,
 }
 
-/// Sent by RaftActor: this node leads `term`.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Lead {
-    /// The new term.
-    pub term: Term,
-    /// The terms of the log before the leader's first entry.
-    pub runs: TermRuns,
+/// Sent by RaftActor when this node begins to lead.
+impl Message for StartReplication {
+    type Result = ();
 }
 
-/// Sent by RaftActor: there is something to send.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Replicate {
-    /// The leader's term.
-    pub term: Term,
-    /// Where the log begins by now.
-    pub base: LogPosition,
-    /// New entries, consecutive over all messages of a term.
-    pub entries: Arc<[Entry]>,
-    /// The commit index to tell.
-    pub leader_commit: LogIndex,
-    /// The round of reads to confirm.
-    pub read_seq: u64,
-    /// A heartbeat is due: send something even if there is nothing to say.
-    pub heartbeat: bool,
+/// Sent by RaftActor when there is something to send.
+impl Message for Replicate {
+    type Result = ();
 }
 
-/// Sent by RaftActor: how to send what there is, from here on.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct SetPace {
-    /// The leader's term.
-    pub term: Term,
-    /// How.
-    pub pace: Pace,
+/// Sent by RaftActor when the peer is to be sent entries in another way.
+impl Message for SetSendMode {
+    type Result = ();
 }
 
-/// Sent by RaftActor: the leadership of `term` is over.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct StepDown {
-    /// The term that was led.
-    pub term: Term,
+/// Sent by RaftActor when this node leads no longer.
+impl Message for StopReplication {
+    type Result = ();
 }
 
 /// Sent by PeerLinkActor: the connection to the peer is up.
@@ -171,7 +146,7 @@ impl ReplicatorActor {
             ports,
             is_connected: false,
             progress: None,
-            transfer: None,
+            snapshot_progress: None,
             is_flush_pending: false,
         }
     }
@@ -181,11 +156,11 @@ impl Actor for ReplicatorActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Lead> for ReplicatorActor {
+impl Handler<StartReplication> for ReplicatorActor {
     type Result = ();
 
-    fn handle(&mut self, message: Lead, ctx: &mut Context<Self>) {
-        let Lead { term, runs } = message;
+    fn handle(&mut self, message: StartReplication, ctx: &mut Context<Self>) {
+        let StartReplication { term, runs } = message;
         let settings = self.settings.progress;
         self.progress = Some(Progress::new(settings, term, runs, self.is_connected));
         self.flush_soon(ctx);
@@ -195,22 +170,20 @@ impl Handler<Lead> for ReplicatorActor {
 impl Handler<Replicate> for ReplicatorActor {
     type Result = ();
 
-    fn handle(&mut self, message: Replicate, ctx: &mut Context<Self>) {
-        let Replicate { term, base, entries, leader_commit, read_seq, heartbeat } = message;
-        if let Some(progress) = self.progress_of(term) {
-            progress.replicate(base, &entries, leader_commit, read_seq, heartbeat);
+    fn handle(&mut self, order: Replicate, ctx: &mut Context<Self>) {
+        if let Some(progress) = self.progress_of(order.term) {
+            progress.replicate(&order);
             self.flush_soon(ctx);
         }
     }
 }
 
-impl Handler<SetPace> for ReplicatorActor {
+impl Handler<SetSendMode> for ReplicatorActor {
     type Result = ();
 
-    fn handle(&mut self, message: SetPace, ctx: &mut Context<Self>) {
-        let SetPace { term, pace } = message;
-        if let Some(progress) = self.progress_of(term) {
-            progress.set_pace(pace);
+    fn handle(&mut self, order: SetSendMode, ctx: &mut Context<Self>) {
+        if let Some(progress) = self.progress_of(order.term) {
+            progress.set_send_mode(order.mode);
             self.flush_soon(ctx);
         }
     }
@@ -227,10 +200,10 @@ impl Handler<PauseOver> for ReplicatorActor {
     }
 }
 
-impl Handler<StepDown> for ReplicatorActor {
+impl Handler<StopReplication> for ReplicatorActor {
     type Result = ();
 
-    fn handle(&mut self, message: StepDown, _ctx: &mut Context<Self>) {
+    fn handle(&mut self, message: StopReplication, _ctx: &mut Context<Self>) {
         if self.progress_of(message.term).is_some() {
             self.progress = None;
         }
@@ -339,25 +312,24 @@ impl Handler<Flush> for ReplicatorActor {
                     let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
                     self.ports.link.do_send(SendRpc { envelope });
                 }
-                ProgressAction::ReadEntries { ticket, from, to, bytes_max } => {
+                ProgressAction::ReadEntries(read) => {
                     let reply_to = ctx.address().recipient();
-                    self.ports.log.do_send(ReadEntries { ticket, from, to, bytes_max, reply_to });
+                    self.ports.log.do_send(ReadEntriesRequest { read, reply_to });
                 }
                 ProgressAction::SendSnapshot(piece) => {
                     let rpc = Rpc::InstallSnapshot(piece);
                     let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
                     self.ports.link.do_send(SendRpc { envelope });
                 }
-                ProgressAction::ReadSnapshot { ticket, snapshot, offset, bytes_max } => {
+                ProgressAction::ReadSnapshot(read) => {
                     let reply_to = ctx.address().recipient();
-                    let read = ReadSnapshot { ticket, snapshot, offset, bytes_max, reply_to };
-                    self.read_in_time(read, ctx);
+                    self.read_in_time(ReadSnapshotRequest { read, reply_to }, ctx);
                 }
                 ProgressAction::Pause => {
-                    ctx.notify_later(PauseOver { term }, self.settings.trailing_pause);
+                    ctx.notify_later(PauseOver { term }, self.settings.batched_peer_delay);
                 }
                 ProgressAction::Report(report) => {
-                    self.tell_of(report.transfer, report.match_index);
+                    self.tell_of(report.snapshot_progress, report.match_index);
                     self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
                 }
             }
@@ -371,7 +343,7 @@ impl ReplicatorActor {
     }
 
     /// Reads the next piece when enough time has passed since the one before.
-    fn read_in_time(&mut self, read: ReadSnapshot, ctx: &mut Context<Self>) {
+    fn read_in_time(&mut self, read: ReadSnapshotRequest, ctx: &mut Context<Self>) {
         let pause = self.next_piece_at.saturating_duration_since(Instant::now());
         if pause.is_zero() {
             self.ports.snapshot.do_send(read);
@@ -382,10 +354,11 @@ impl ReplicatorActor {
 
     /// Says when a snapshot begins to be sent, and how that ends; `status` says how far it
     /// is in between.
-    fn tell_of(&mut self, transfer: Option<TransferStatus>, match_index: LogIndex) {
+    fn tell_of(&mut self, snapshot_progress: Option<SnapshotProgress>, match_index: LogIndex) {
         let (id, peer) = (self.id, self.peer);
-        match (std::mem::replace(&mut self.transfer, transfer), transfer) {
-            (None, Some(TransferStatus { acked_bytes, bytes })) => log::info!(
+        match (std::mem::replace(&mut self.snapshot_progress, snapshot_progress), snapshot_progress)
+        {
+            (None, Some(SnapshotProgress { acked_bytes, bytes })) => log::info!(
                 "sends snapshot node={id} peer={peer} bytes={bytes} acked_bytes={acked_bytes}"
             ),
             (Some(_), None) => log::info!(

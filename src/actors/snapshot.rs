@@ -3,8 +3,8 @@
 //! | in | from | answer |
 //! | --- | --- | --- |
 //! | [`WriteSnapshot`] | KvActor | [`SnapshotWritten`] to RaftActor |
-//! | [`ReadSnapshot`] | ReplicatorActor | [`SnapshotRead`] |
-//! | [`ReceivePiece`] | RaftActor | [`PieceReceived`] or [`SnapshotReceived`] |
+//! | [`ReadSnapshotRequest`] | ReplicatorActor | [`SnapshotRead`] |
+//! | [`ReceiveSnapshot`] | RaftActor | [`PieceReceived`] or [`SnapshotReceived`] |
 //! | [`QuerySnapshots`] | RaftActor | [`SnapshotsQueried`] |
 //! | [`DropStore`] | KvActor | |
 //!
@@ -26,7 +26,7 @@ use bytes::Bytes;
 
 use super::log::LogFailed;
 use crate::kv::{SnapshotError, Store, StoreLoader};
-use crate::raft::{InstallSnapshot, SnapshotPoint};
+use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot, SnapshotPoint};
 use crate::storage::{
     SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots, StorageError,
 };
@@ -102,20 +102,14 @@ pub struct SnapshotWritten {
 /// Sent by ReplicatorActor for its peer. Answered by [`SnapshotRead`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct ReadSnapshot {
-    /// Repeated in the answer.
-    pub ticket: u64,
-    /// Of which; `None` for the newest.
-    pub snapshot: Option<SnapshotId>,
-    /// Where the piece begins.
-    pub offset: u64,
-    /// About its size; 0 to learn whether the snapshot is there.
-    pub bytes_max: u64,
-    /// Where the answer goes.
+pub struct ReadSnapshotRequest {
+    /// The piece to read.
+    pub read: ReadSnapshot,
+    /// The receiver of the answer.
     pub reply_to: Recipient<SnapshotRead>,
 }
 
-/// The answer to [`ReadSnapshot`].
+/// The answer to [`ReadSnapshotRequest`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SnapshotRead {
@@ -181,20 +175,13 @@ pub enum SnapshotAnswer {
     Piece(Bytes),
 }
 
-/// Sent by RaftActor: a piece that its leader has sent. Answered by
-/// [`SnapshotReceived`] when it makes the snapshot whole, else by [`PieceReceived`].
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct ReceivePiece {
-    /// The leader.
-    pub from: NodeId,
-    /// Its term.
-    pub term: Term,
-    /// The piece.
-    pub piece: InstallSnapshot,
+/// Sent by RaftActor. Answered by [`SnapshotReceived`] when the piece makes the snapshot
+/// whole, else by [`PieceReceived`].
+impl Message for ReceiveSnapshot {
+    type Result = ();
 }
 
-/// To RaftActor: the answer to most [`ReceivePiece`].
+/// To RaftActor: the answer to most [`ReceiveSnapshot`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct PieceReceived {
@@ -327,11 +314,12 @@ impl Handler<WriteSnapshot> for SnapshotActor {
     }
 }
 
-impl Handler<ReadSnapshot> for SnapshotActor {
+impl Handler<ReadSnapshotRequest> for SnapshotActor {
     type Result = ();
 
-    fn handle(&mut self, message: ReadSnapshot, _ctx: &mut Context<Self>) {
-        let ReadSnapshot { ticket, snapshot, offset, bytes_max, reply_to } = message;
+    fn handle(&mut self, message: ReadSnapshotRequest, _ctx: &mut Context<Self>) {
+        let ReadSnapshotRequest { read, reply_to } = message;
+        let ReadSnapshot { ticket, snapshot, offset, bytes_max } = read;
         let piece = loop {
             let is_wanted = |file: &&SnapshotFile| snapshot.is_none_or(|id| file.id() == id);
             let Some(file) = self.files.iter().find(is_wanted).cloned() else { break None };
@@ -361,11 +349,11 @@ impl Handler<QuerySnapshots> for SnapshotActor {
     }
 }
 
-impl Handler<ReceivePiece> for SnapshotActor {
+impl Handler<ReceiveSnapshot> for SnapshotActor {
     type Result = ();
 
-    fn handle(&mut self, message: ReceivePiece, _ctx: &mut Context<Self>) {
-        let ReceivePiece { from, term, piece } = message;
+    fn handle(&mut self, message: ReceiveSnapshot, _ctx: &mut Context<Self>) {
+        let ReceiveSnapshot { from, term, piece } = message;
         let (request_seq, snapshot) = (piece.request_seq, piece.snapshot);
         if self.completed == Some(snapshot) {
             return; // the core has it, and says so at the next request
