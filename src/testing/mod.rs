@@ -5,6 +5,8 @@ mod disk;
 pub(crate) mod mutation;
 mod probe;
 pub mod simulation;
+#[cfg(test)]
+pub(crate) mod store_model;
 
 pub use disk::{Crash, DiskOperation, SimDisk};
 pub use probe::{Inbox, Probe, probe, settle, turn};
