@@ -12,9 +12,8 @@ use actix::{Actor, Addr};
 use bytes::Bytes;
 
 use super::*;
-use crate::actors::SessionId;
-use crate::actors::memory::Budget;
-use crate::actors::session::ClientReplies;
+use crate::actors::io::memory::Budget;
+use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::raft::{
     AppendEntries, AppendResult, InstallSnapshot, Pace, PersistSeq, PreVoteResponse, RaftSettings,
     ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPositions,
