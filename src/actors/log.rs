@@ -25,9 +25,11 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 
+use crate::actors::messages::lifecycle::{Shutdown, StorageFailed};
+use crate::actors::messages::log::{EntriesRead, LogCompacted, LogPersisted, ReadEntriesRequest};
 use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::storage::{Storage, StorageError};
-use crate::types::{Entry, HardState, LogIndex, LogPosition};
+use crate::types::{Entry, HardState, LogIndex};
 
 /// A batch of so many entries does not wait for the mailbox.
 const FLUSH_ENTRIES_MAX: usize = 4096;
@@ -44,7 +46,7 @@ pub struct LogPorts {
     /// RaftActor.
     pub compacted: Recipient<LogCompacted>,
     /// Ends the process: without its log a node has nothing to say.
-    pub fatal: Recipient<LogFailed>,
+    pub fatal: Recipient<StorageFailed>,
 }
 
 /// See the module.
@@ -105,75 +107,6 @@ impl LogActor {
             seal_armed: false,
         }
     }
-}
-
-/// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes back with
-/// this or a higher `seq`.
-impl Message for Append {
-    type Result = ();
-}
-
-/// To RaftActor: everything up to `seq` is durable.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LogPersisted {
-    /// The newest [`Append`] of the batch that was synced.
-    pub seq: PersistSeq,
-}
-
-/// Sent by ReplicatorActor and RaftActor for entries that they no longer hold.
-/// Answered by [`EntriesRead`].
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct ReadEntriesRequest {
-    /// The entries to read.
-    pub read: ReadEntries,
-    /// The receiver of the answer.
-    pub reply_to: Recipient<EntriesRead>,
-}
-
-/// The answer to [`ReadEntriesRequest`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct EntriesRead {
-    /// That of the request.
-    pub ticket: u64,
-    /// Consecutive entries from the one asked for; empty when the log, as it is
-    /// by now, does not hold it.
-    pub entries: Vec<Entry>,
-}
-
-/// Sent by RaftActor. Whole segments are removed. Answered by [`LogCompacted`].
-impl Message for CompactLog {
-    type Result = ();
-}
-
-/// To RaftActor: the answer to [`CompactLog`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LogCompacted {
-    /// The log begins behind it now.
-    pub base: LogPosition,
-}
-
-/// Sent by RaftActor. It ends everything that was appended before this message.
-impl Message for ResetLog {
-    type Result = ();
-}
-
-/// Sent by `node` at the end: write, sync and seal what is there, let go of the
-/// data directory, stop. Answered when that is done.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Shutdown;
-
-/// To `node`, once: the disk failed, nothing more is acknowledged, and the
-/// process is to end with an error.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct LogFailed {
-    /// Why.
-    pub error: StorageError,
 }
 
 /// Sent by LogActor to itself, behind the messages that are waiting.
@@ -298,7 +231,7 @@ impl LogActor {
                 log::error!("{error}; this server stops");
                 self.storage = None;
                 self.batch = Batch::default();
-                self.ports.fatal.do_send(LogFailed { error });
+                self.ports.fatal.do_send(StorageFailed { error });
                 None
             }
         }

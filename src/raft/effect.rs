@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::event::Event;
 use super::progress::SendMode;
 use super::rpc::{Envelope, InstallSnapshot};
-use super::snapshot::SnapshotPoint;
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, SnapshotId, Term, TermRuns};
+use crate::types::{
+    Entry, HardState, LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term, TermRuns,
+};
 
 /// The number of a write to the disk. Writes complete in the order of their numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

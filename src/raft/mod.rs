@@ -78,7 +78,7 @@ pub use rpc::{
     InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
     RequestVoteResponse, Rpc,
 };
-pub use snapshot::{SnapshotPoint, SnapshotPositions};
+pub use snapshot::SnapshotPositions;
 pub use status::{NodeStatus, Role, SnapshotProgress};
 
 use log::RaftLog;
