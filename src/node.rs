@@ -285,10 +285,10 @@ pub async fn start(
             peer.id,
             PeerPorts {
                 link: link.clone().recipient(),
-                lead: replicator.clone().recipient(),
+                start_replication: replicator.clone().recipient(),
                 replicate: replicator.clone().recipient(),
-                step_down: replicator.clone().recipient(),
-                set_pace: replicator.recipient(),
+                stop_replication: replicator.clone().recipient(),
+                set_send_mode: replicator.recipient(),
             },
         );
         links.push(link);
@@ -495,7 +495,8 @@ fn raft_settings(settings: &Settings, id: NodeId, seed: u64, clock: &dyn Clock) 
             .promise()
             .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
-        has_trailing_peers: raft.trailing_pause_ms > 0,
+        has_batched_peers: raft.batched_peer_delay_ms > 0,
+        page_bytes_max: REPLAY_PAGE_BYTES,
         snapshot_entries_max: settings.snapshot.entries_max,
         snapshot_bytes_max: settings.snapshot.bytes_max,
         keep_entries: settings.log.keep_entries,
@@ -517,7 +518,6 @@ fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
-        page_bytes_max: REPLAY_PAGE_BYTES,
     }
 }
 
@@ -531,7 +531,7 @@ fn replicator_settings(settings: &Settings) -> ReplicatorSettings {
     ReplicatorSettings {
         progress: progress_settings(settings),
         snapshot_bytes_per_second_max: settings.snapshot.bytes_per_second_max,
-        trailing_pause: Duration::from_millis(settings.raft.trailing_pause_ms),
+        batched_peer_delay: Duration::from_millis(settings.raft.batched_peer_delay_ms),
     }
 }
 

@@ -3,7 +3,7 @@
 //! | in | from | answer |
 //! | --- | --- | --- |
 //! | [`Append`] | RaftActor | [`LogPersisted`], once for many |
-//! | [`ReadEntries`] | ReplicatorActor, RaftActor | [`EntriesRead`] |
+//! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] |
 //! | [`CompactLog`] | RaftActor | [`LogCompacted`] |
 //! | [`ResetLog`] | RaftActor | |
 //! | [`Shutdown`] | `node` | when it is done |
@@ -26,10 +26,8 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 
 use crate::actors::messages::lifecycle::{Shutdown, StorageFailed};
-use crate::actors::messages::log::{
-    Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
-};
-use crate::raft::PersistSeq;
+use crate::actors::messages::log::{EntriesRead, LogCompacted, LogPersisted, ReadEntriesRequest};
+use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::storage::{Storage, StorageError};
 use crate::types::{Entry, HardState, LogIndex};
 
@@ -146,11 +144,12 @@ impl Handler<Flush> for LogActor {
     }
 }
 
-impl Handler<ReadEntries> for LogActor {
+impl Handler<ReadEntriesRequest> for LogActor {
     type Result = ();
 
-    fn handle(&mut self, read: ReadEntries, _: &mut Context<Self>) {
-        let ReadEntries { ticket, from, to, bytes_max, reply_to } = read;
+    fn handle(&mut self, request: ReadEntriesRequest, _: &mut Context<Self>) {
+        let ReadEntriesRequest { read, reply_to } = request;
+        let ReadEntries { ticket, from, to, bytes_max } = read;
         if let Some(entries) = self
             .attempt(|storage, batch| read_entries(storage, &batch.entries, from, to, bytes_max))
         {

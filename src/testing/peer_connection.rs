@@ -228,7 +228,7 @@ pub(crate) fn append(from: u64, to: u64, value_bytes: usize) -> Envelope {
 
 pub(crate) fn append_response(from: u64, to: u64, request_seq: u64) -> Envelope {
     let result = AppendResult::Success { match_index: LogIndex(1) };
-    let response = AppendEntriesResponse { request_seq, read_seq: 0, is_newcomer: false, result };
+    let response = AppendEntriesResponse { request_seq, read_seq: 0, is_rejoining: false, result };
     envelope(from, to, Rpc::AppendEntriesResponse(response))
 }
 

@@ -16,5 +16,5 @@ pub struct HardState {
     /// although the node may have run before, or its log was cut where it was damaged.
     /// Such a node is not counted in any quorum until it is known to remember all that
     /// it could have promised (docs/adr/0005, docs/adr/0009, docs/bugs.md B52).
-    pub is_newcomer: bool,
+    pub is_rejoining: bool,
 }

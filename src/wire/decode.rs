@@ -12,7 +12,7 @@ use super::hello::Hello;
 use super::kind;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
+    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
     RequestVoteResponse, Rpc,
 };
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
@@ -103,9 +103,9 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(
         kind::PRE_VOTE_RESPONSE => {
             Rpc::PreVoteResponse(PreVoteResponse { vote_granted: next(array, "vote_granted")? })
         }
-        kind::NEWCOMER => Rpc::Newcomer,
-        kind::NEWCOMER_RESPONSE => {
-            Rpc::NewcomerResponse(NewcomerResponse { last: visit_position(array)? })
+        kind::REJOIN_REQUEST => Rpc::RejoinRequest,
+        kind::REJOIN_RESPONSE => {
+            Rpc::RejoinResponse(RejoinResponse { last: visit_position(array)? })
         }
         kind::INSTALL_SNAPSHOT => Rpc::InstallSnapshot(visit_install(body, array)?),
         kind::INSTALL_SNAPSHOT_RESPONSE => {
@@ -137,7 +137,7 @@ fn visit_append_response<'de, A: SeqAccess<'de>>(
     Ok(AppendEntriesResponse {
         request_seq: next(array, "request_seq")?,
         read_seq: next(array, "read_seq")?,
-        is_newcomer: next(array, "is_newcomer")?,
+        is_rejoining: next(array, "is_rejoining")?,
         result: visit_append_result(array)?,
     })
 }
@@ -147,7 +147,7 @@ fn visit_install_response<'de, A: SeqAccess<'de>>(
 ) -> Result<InstallSnapshotResponse, A::Error> {
     Ok(InstallSnapshotResponse {
         request_seq: next(array, "request_seq")?,
-        is_newcomer: next(array, "is_newcomer")?,
+        is_rejoining: next(array, "is_rejoining")?,
         last: visit_position(array)?,
         received: next(array, "received")?,
         is_installed: next(array, "is_installed")?,

@@ -70,8 +70,8 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         Rpc::PreVoteResponse(response) => vote(kind::PRE_VOTE_RESPONSE, response.vote_granted, s),
         Rpc::InstallSnapshot(chunk) => serialize_install(envelope, chunk, s),
         Rpc::InstallSnapshotResponse(response) => serialize_install_response(envelope, response, s),
-        Rpc::Newcomer => empty(kind::NEWCOMER, s),
-        Rpc::NewcomerResponse(response) => position(kind::NEWCOMER_RESPONSE, response.last, s),
+        Rpc::RejoinRequest => empty(kind::REJOIN_REQUEST, s),
+        Rpc::RejoinResponse(response) => position(kind::REJOIN_RESPONSE, response.last, s),
     }
 }
 
@@ -101,7 +101,7 @@ fn serialize_append_response<S: Serializer>(
     s: S,
 ) -> Result<S::Ok, S::Error> {
     let Envelope { from, to, term, .. } = envelope;
-    let AppendEntriesResponse { request_seq: seq, read_seq, is_newcomer: new, result } = response;
+    let AppendEntriesResponse { request_seq: seq, read_seq, is_rejoining: new, result } = response;
     let kind = kind::APPEND_ENTRIES_RESPONSE;
     match result {
         AppendResult::Success { match_index: index } => {
@@ -147,7 +147,7 @@ fn serialize_install_response<S: Serializer>(
         envelope.to,
         envelope.term,
         response.request_seq,
-        response.is_newcomer,
+        response.is_rejoining,
         response.last.index,
         response.last.term,
         response.received,

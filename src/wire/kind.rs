@@ -19,10 +19,10 @@ pub(super) const REQUEST_VOTE_RESPONSE: u8 = 19;
 pub(super) const PRE_VOTE: u8 = 20;
 /// The answer to a request for a pre-vote: docs/internals/wire_format.md#prevoteresponse.
 pub(super) const PRE_VOTE_RESPONSE: u8 = 21;
-/// The question of a rejoining node: docs/internals/wire_format.md#newcomer.
-pub(super) const NEWCOMER: u8 = 22;
-/// The answer to a rejoining node: docs/internals/wire_format.md#newcomerresponse.
-pub(super) const NEWCOMER_RESPONSE: u8 = 23;
+/// The question of a rejoining node: docs/internals/wire_format.md#rejoinrequest.
+pub(super) const REJOIN_REQUEST: u8 = 22;
+/// The answer to a rejoining node: docs/internals/wire_format.md#rejoinresponse.
+pub(super) const REJOIN_RESPONSE: u8 = 23;
 /// A chunk of a snapshot: docs/internals/wire_format.md#installsnapshot.
 pub(super) const INSTALL_SNAPSHOT: u8 = 24;
 /// The answer to a chunk: docs/internals/wire_format.md#installsnapshotresponse.

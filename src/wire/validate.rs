@@ -32,13 +32,13 @@ fn validate_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::AppendEntries(append) => validate_append(append, envelope.term),
         Rpc::RequestVote(request) => validate_position(request.last, envelope.term),
         Rpc::PreVote(request) => validate_position(request.last, envelope.term),
-        Rpc::NewcomerResponse(response) => validate_position(response.last, envelope.term),
+        Rpc::RejoinResponse(response) => validate_position(response.last, envelope.term),
         Rpc::InstallSnapshot(chunk) => validate_chunk(chunk, envelope.term),
         Rpc::InstallSnapshotResponse(response) => validate_position(response.last, envelope.term),
         Rpc::AppendEntriesResponse(_)
         | Rpc::RequestVoteResponse(_)
         | Rpc::PreVoteResponse(_)
-        | Rpc::Newcomer => Ok(()),
+        | Rpc::RejoinRequest => Ok(()),
     }
 }
 

@@ -570,8 +570,8 @@ impl SessionActor {
     }
 
     fn status(&self, status: &NodeStatus) -> Status {
-        let transfers = status.transfers.iter();
-        let transfers = transfers.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
+        let snapshots = status.snapshot_progress.iter();
+        let snapshots = snapshots.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
         Status {
             id: status.id.0,
             role: status.role.to_string(),
@@ -586,7 +586,7 @@ impl SessionActor {
             store_bytes: status.store_bytes,
             store_digest: status.store_digest,
             memory_bytes_used: self.config.memory.used_bytes(),
-            snapshot_transfers: transfers.collect(),
+            snapshot_transfers: snapshots.collect(),
         }
     }
 }

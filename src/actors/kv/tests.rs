@@ -226,7 +226,10 @@ async fn a_status_is_completed_from_the_store() {
         keys: 0,
         store_bytes: 0,
         store_digest: 0,
-        transfers: vec![(NodeId(2), crate::raft::TransferStatus { acked_bytes: 1, bytes: 2 })],
+        snapshot_progress: vec![(
+            NodeId(2),
+            crate::raft::SnapshotProgress { acked_bytes: 1, bytes: 2 },
+        )],
     };
     let tasks = vec![
         ApplyTask::Entry { entry: set(1, "a", 0), waiter: None },

@@ -71,13 +71,8 @@ impl Fixture {
     }
 
     fn read(&self, from: u64, to: u64, bytes_max: u64) {
-        self.log.do_send(ReadEntries {
-            ticket: from,
-            from: LogIndex(from),
-            to: LogIndex(to),
-            bytes_max,
-            reply_to: self.read_port.clone(),
-        });
+        let read = ReadEntries { ticket: from, from: LogIndex(from), to: LogIndex(to), bytes_max };
+        self.log.do_send(ReadEntriesRequest { read, reply_to: self.read_port.clone() });
     }
 
     /// What a power cut at this moment would leave.

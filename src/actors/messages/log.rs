@@ -2,22 +2,13 @@
 
 use actix::{Message, Recipient};
 
-use crate::raft::PersistSeq;
-use crate::types::{Entry, HardState, LogIndex, LogPosition};
+use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
+use crate::types::{Entry, LogPosition};
 
-/// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes
-/// back with this or a higher `seq`. Entries that begin at or below the log's
-/// end replace what stands there and behind. The hard state of a term comes
-/// before, or with, the first entry of that term.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Append {
-    /// Rising by one with every message.
-    pub seq: PersistSeq,
-    /// A new term or vote.
-    pub hard_state: Option<HardState>,
-    /// Entries of consecutive indexes.
-    pub entries: Vec<Entry>,
+/// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes back with
+/// this or a higher `seq`.
+impl Message for Append {
+    type Result = ();
 }
 
 /// To RaftActor: everything up to `seq` is durable.
@@ -32,20 +23,14 @@ pub struct LogPersisted {
 /// Answered by [`EntriesRead`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct ReadEntries {
-    /// Repeated in the answer.
-    pub ticket: u64,
-    /// The first entry wanted.
-    pub from: LogIndex,
-    /// The last entry wanted.
-    pub to: LogIndex,
-    /// Stop before this sum of `Entry::weight_bytes`, but not before the first.
-    pub bytes_max: u64,
-    /// Where the answer goes.
+pub struct ReadEntriesRequest {
+    /// The entries to read.
+    pub read: ReadEntries,
+    /// The receiver of the answer.
     pub reply_to: Recipient<EntriesRead>,
 }
 
-/// The answer to [`ReadEntries`].
+/// The answer to [`ReadEntriesRequest`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct EntriesRead {
@@ -56,13 +41,9 @@ pub struct EntriesRead {
     pub entries: Vec<Entry>,
 }
 
-/// Sent by RaftActor: a durable snapshot stands for everything up to `limit`. What is
-/// cheap to remove of it is removed: whole segments. Answered by [`LogCompacted`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct CompactLog {
-    /// The last entry that may go.
-    pub limit: LogIndex,
+/// Sent by RaftActor. Whole segments are removed. Answered by [`LogCompacted`].
+impl Message for CompactLog {
+    type Result = ();
 }
 
 /// To RaftActor: the answer to [`CompactLog`].
@@ -73,11 +54,7 @@ pub struct LogCompacted {
     pub base: LogPosition,
 }
 
-/// Sent by RaftActor: a durable snapshot takes the place of the log, of everything
-/// that was appended before this message.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct ResetLog {
-    /// The snapshot's last entry: the log begins behind it then.
-    pub base: LogPosition,
+/// Sent by RaftActor. It ends everything that was appended before this message.
+impl Message for ResetLog {
+    type Result = ();
 }

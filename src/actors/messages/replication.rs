@@ -1,57 +1,32 @@
 //! What ReplicatorActor is told by RaftActor and by the connection to its peer, and
 //! what it reports.
 
-use std::sync::Arc;
-
 use actix::Message;
 
-use crate::raft::{AppendEntriesResponse, InstallSnapshotResponse, Pace, ReplicationReport};
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Term, TermRuns};
+use crate::raft::{
+    AppendEntriesResponse, InstallSnapshotResponse, Replicate, ReplicationReport, SetSendMode,
+    StartReplication, StopReplication,
+};
+use crate::types::{NodeId, Term};
 
-/// Sent by RaftActor: this node leads `term`.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Lead {
-    /// The new term.
-    pub term: Term,
-    /// The terms of the log before the leader's first entry.
-    pub runs: TermRuns,
+/// Sent by RaftActor when this node begins to lead.
+impl Message for StartReplication {
+    type Result = ();
 }
 
-/// Sent by RaftActor: there is something to send.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Replicate {
-    /// The leader's term.
-    pub term: Term,
-    /// Where the log begins by now.
-    pub base: LogPosition,
-    /// New entries, consecutive over all messages of a term.
-    pub entries: Arc<[Entry]>,
-    /// The commit index to tell.
-    pub leader_commit: LogIndex,
-    /// The round of reads to confirm.
-    pub read_seq: u64,
-    /// A heartbeat is due: send something even if there is nothing to say.
-    pub heartbeat: bool,
+/// Sent by RaftActor when there is something to send.
+impl Message for Replicate {
+    type Result = ();
 }
 
-/// Sent by RaftActor: how to send what there is, from here on.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct SetPace {
-    /// The leader's term.
-    pub term: Term,
-    /// How.
-    pub pace: Pace,
+/// Sent by RaftActor when the peer is to be sent entries in another way.
+impl Message for SetSendMode {
+    type Result = ();
 }
 
-/// Sent by RaftActor: the leadership of `term` is over.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct StepDown {
-    /// The term that was led.
-    pub term: Term,
+/// Sent by RaftActor when this node leads no longer.
+impl Message for StopReplication {
+    type Result = ();
 }
 
 /// Sent by PeerLinkActor: the connection to the peer is up.

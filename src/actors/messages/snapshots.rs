@@ -4,7 +4,7 @@ use actix::{Message, Recipient};
 use bytes::Bytes;
 
 use crate::kv::Store;
-use crate::raft::InstallSnapshot;
+use crate::raft::{ReadSnapshot, ReceiveSnapshot};
 use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
 /// Sent by KvActor: write this moment of the store. Answered by [`SnapshotWritten`].
@@ -32,20 +32,14 @@ pub struct SnapshotWritten {
 /// Sent by ReplicatorActor for its peer. Answered by [`SnapshotRead`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct ReadSnapshot {
-    /// Repeated in the answer.
-    pub ticket: u64,
-    /// Of which; `None` for the newest.
-    pub snapshot: Option<SnapshotId>,
-    /// Where the piece begins.
-    pub offset: u64,
-    /// About its size; 0 to learn whether the snapshot is there.
-    pub bytes_max: u64,
-    /// Where the answer goes.
+pub struct ReadSnapshotRequest {
+    /// The piece to read.
+    pub read: ReadSnapshot,
+    /// The receiver of the answer.
     pub reply_to: Recipient<SnapshotRead>,
 }
 
-/// The answer to [`ReadSnapshot`].
+/// The answer to [`ReadSnapshotRequest`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SnapshotRead {
@@ -111,20 +105,13 @@ pub enum SnapshotAnswer {
     Piece(Bytes),
 }
 
-/// Sent by RaftActor: a piece that its leader has sent. Answered by
-/// [`SnapshotReceived`] when it makes the snapshot whole, else by [`PieceReceived`].
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct ReceivePiece {
-    /// The leader.
-    pub from: NodeId,
-    /// Its term.
-    pub term: Term,
-    /// The piece.
-    pub piece: InstallSnapshot,
+/// Sent by RaftActor. Answered by [`SnapshotReceived`] when the piece makes the snapshot
+/// whole, else by [`PieceReceived`].
+impl Message for ReceiveSnapshot {
+    type Result = ();
 }
 
-/// To RaftActor: the answer to most [`ReceivePiece`].
+/// To RaftActor: the answer to most [`ReceiveSnapshot`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct PieceReceived {

@@ -7,15 +7,15 @@
 //! | in | from | out | to |
 //! |---|---|---|---|
 //! | [`ClientRequests`] | sessions | `ClientReplies` (refusals) | sessions |
-//! | [`Tick`] | ticker | `Append`, `ReadEntries` | LogActor |
+//! | [`Tick`] | ticker | `Append`, `ReadEntriesRequest` | LogActor |
 //! | [`PeerAttached`], [`PeerDetached`] | PeerSessionActor | | |
 //! | [`PeerMessage`] (requests) | PeerSessionActor | `SendRpc` (responses) | PeerSessionActor |
 //! | [`PeerMessage`] (votes) | PeerLinkActor | `SendRpc` (votes) | PeerLinkActor |
-//! | [`ConnectionRefused`] | PeerLinkActor | `SetPace`, `StepDown` | ReplicatorActor |
-//! | [`Replicated`] | ReplicatorActor | `Lead`, `Replicate` | ReplicatorActor |
+//! | [`ConnectionRefused`] | PeerLinkActor | `SetSendMode`, `StopReplication` | ReplicatorActor |
+//! | [`Replicated`] | ReplicatorActor | `StartReplication`, `Replicate` | ReplicatorActor |
 //! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
 //! | `LogCompacted` | LogActor | `CompactLog`, `ResetLog` | LogActor |
-//! | `SnapshotWritten`, `SnapshotReceived` ... | SnapshotActor | `ReceivePiece` | SnapshotActor |
+//! | `SnapshotWritten`, `SnapshotLost` ... | SnapshotActor | `ReceiveSnapshot` | SnapshotActor |
 //! | `SnapshotsQueried` | SnapshotActor | `QuerySnapshots` | SnapshotActor |
 //! | [`Applied`] | KvActor | | |
 //!
@@ -40,20 +40,21 @@ use crate::actors::messages::clients::{
 };
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::lifecycle::Tick;
-use crate::actors::messages::log::{
-    Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
-};
+use crate::actors::messages::log::{EntriesRead, LogCompacted, LogPersisted, ReadEntriesRequest};
 use crate::actors::messages::peers::{
     ConnectionRefused, PeerAttached, PeerDetached, PeerMessage, SendRpc,
 };
-use crate::actors::messages::replication::{Lead, Replicate, Replicated, SetPace, StepDown};
+use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{
-    PieceReceived, QuerySnapshots, ReceivePiece, SnapshotLost, SnapshotReceived, SnapshotWritten,
+    PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
 };
 use crate::clock::Clock;
 use crate::kv::{Query, Store};
-use crate::raft::{Effect, Envelope, NotLeader, Raft, ReadToken, Role};
+use crate::raft::{
+    Append, CompactLog, Effect, Envelope, NotLeader, Raft, ReadToken, ReceiveSnapshot, Replicate,
+    ResetLog, Role, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+};
 use crate::types::{Entry, LogIndex, NodeId, Payload};
 use backups::Backup;
 use pending::{Proposal, Waiting};
@@ -63,13 +64,13 @@ pub struct RaftPorts {
     /// LogActor: what must become durable.
     pub log: Recipient<Append>,
     /// LogActor: entries that are only on disk.
-    pub log_reads: Recipient<ReadEntries>,
+    pub log_reads: Recipient<ReadEntriesRequest>,
     /// LogActor: a snapshot stands for the log's beginning.
     pub log_compact: Recipient<CompactLog>,
     /// LogActor: a snapshot stands for the log.
     pub log_reset: Recipient<ResetLog>,
     /// SnapshotActor: what the leader sends of its snapshot.
-    pub snapshot: Recipient<ReceivePiece>,
+    pub snapshot: Recipient<ReceiveSnapshot>,
     /// SnapshotActor: what clients want to know of snapshots.
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor.
@@ -85,13 +86,13 @@ pub struct PeerPorts {
     /// Its PeerLinkActor: requests for votes.
     pub link: Recipient<SendRpc>,
     /// Its ReplicatorActor.
-    pub lead: Recipient<Lead>,
+    pub start_replication: Recipient<StartReplication>,
     /// Its ReplicatorActor.
     pub replicate: Recipient<Replicate>,
     /// Its ReplicatorActor.
-    pub step_down: Recipient<StepDown>,
+    pub stop_replication: Recipient<StopReplication>,
     /// Its ReplicatorActor.
-    pub set_pace: Recipient<SetPace>,
+    pub set_send_mode: Recipient<SetSendMode>,
 }
 
 /// The bounds of RaftActor.
@@ -104,8 +105,6 @@ pub struct RaftActorSettings {
     pub waiting_bytes_max: u64,
     /// A command that waits longer gets `ERR_TIMEOUT`.
     pub request_timeout_ticks: u64,
-    /// Bytes of one page of entries read from the log for the store.
-    pub page_bytes_max: u64,
 }
 
 /// Messages after which the effects are carried out even if more are waiting:
@@ -185,7 +184,7 @@ impl Handler<ClientRequests> for RaftActor {
         if mutant!(B41f) {
             self.raft.set_wall_ms(self.clock.wall_ms());
         } else {
-            self.tell_time();
+            self.update_clock();
         }
         let mut refused = Replies::default();
         for (slot, request) in requests {
@@ -217,7 +216,7 @@ impl Handler<Tick> for RaftActor {
 
     fn handle(&mut self, _tick: Tick, ctx: &mut Context<Self>) {
         self.ticks += 1;
-        self.tell_time();
+        self.update_clock();
         self.raft.tick();
         self.maybe_expire();
         self.waiting.time_out(self.ticks).send();
@@ -231,7 +230,7 @@ impl Handler<PeerMessage> for RaftActor {
 
     fn handle(&mut self, message: PeerMessage, ctx: &mut Context<Self>) {
         // A vote may make this node a leader, which stamps its no-op.
-        self.tell_time();
+        self.update_clock();
         self.raft.step(message.envelope);
         self.flush_soon(ctx);
     }
@@ -279,7 +278,7 @@ impl Handler<LogPersisted> for RaftActor {
 
     fn handle(&mut self, message: LogPersisted, ctx: &mut Context<Self>) {
         // A candidate alone in its cluster is elected by its own durable vote.
-        self.tell_time();
+        self.update_clock();
         self.raft.on_persisted(message.seq);
         self.flush_soon(ctx);
     }
@@ -365,7 +364,7 @@ impl Handler<SnapshotReceived> for RaftActor {
             );
             // The effect that asks for it must not meet the store of another one.
             self.received_store = Some(store);
-            self.carry_out(ctx);
+            self.execute(ctx);
         }
         self.flush_soon(ctx);
     }
@@ -376,13 +375,13 @@ impl Handler<Flush> for RaftActor {
 
     fn handle(&mut self, _flush: Flush, ctx: &mut Context<Self>) {
         self.batched_messages = 0;
-        self.carry_out(ctx);
+        self.execute(ctx);
     }
 }
 
 impl RaftActor {
     /// Before the core is told what happened.
-    fn tell_time(&mut self) {
+    fn update_clock(&mut self) {
         self.raft.set_wall_ms(self.clock.wall_ms());
         if self.raft.has_leases() {
             self.raft.set_now(self.clock.monotonic());
@@ -395,7 +394,7 @@ impl RaftActor {
         }
         self.batched_messages += 1;
         if self.batched_messages.is_multiple_of(BATCH_MESSAGES_MAX) {
-            self.carry_out(ctx);
+            self.execute(ctx);
         }
     }
 
@@ -447,51 +446,38 @@ impl RaftActor {
         }
     }
 
-    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+    fn execute(&mut self, ctx: &mut Context<Self>) {
         let mut tasks = Vec::new();
         for effect in self.raft.take_effects() {
             match effect {
-                Effect::Persist { seq, hard_state, entries } => {
-                    self.ports.log.do_send(Append { seq, hard_state, entries });
-                }
+                Effect::Append(append) => self.ports.log.do_send(append),
                 Effect::Send(envelope) => self.send(envelope),
-                Effect::StartReplication { term, runs } => {
+                Effect::StartReplication(start) => {
                     for peer in self.ports.peers.values() {
-                        peer.lead.do_send(Lead { term, runs: runs.clone() });
+                        peer.start_replication.do_send(start.clone());
                     }
                 }
-                Effect::Replicate { term, base, entries, leader_commit, read_seq, heartbeat } => {
+                Effect::Replicate(order) => {
                     for peer in self.ports.peers.values() {
-                        let entries = Arc::clone(&entries);
-                        peer.replicate.do_send(Replicate {
-                            term,
-                            base,
-                            entries,
-                            leader_commit,
-                            read_seq,
-                            heartbeat,
-                        });
+                        peer.replicate.do_send(order.clone());
                     }
                 }
-                Effect::SetPace { term, peer, pace } => {
-                    if let Some(peer) = self.ports.peers.get(&peer) {
-                        peer.set_pace.do_send(SetPace { term, pace });
+                Effect::SetSendMode(order) => {
+                    if let Some(peer) = self.ports.peers.get(&order.peer) {
+                        peer.set_send_mode.do_send(order);
                     }
                 }
-                Effect::LeadershipLost { term } => {
+                Effect::StopReplication(stop) => {
                     for peer in self.ports.peers.values() {
-                        peer.step_down.do_send(StepDown { term });
+                        peer.stop_replication.do_send(stop);
                     }
-                    self.waiting.lose_proposals_of(term).send();
+                    self.waiting.lose_proposals_of(stop.term).send();
                 }
                 Effect::Apply { entries } => self.add_entries(entries, &mut tasks),
-                Effect::ReadEntries { from, to } => self.ports.log_reads.do_send(ReadEntries {
-                    ticket: 0,
-                    from,
-                    to,
-                    bytes_max: self.settings.page_bytes_max,
-                    reply_to: ctx.address().recipient(),
-                }),
+                Effect::ReadEntries(read) => {
+                    let reply_to = ctx.address().recipient();
+                    self.ports.log_reads.do_send(ReadEntriesRequest { read, reply_to });
+                }
                 Effect::ReadReady { token, read_index } => {
                     self.add_read(token, read_index, &mut tasks);
                 }
@@ -499,21 +485,19 @@ impl RaftActor {
                     self.add_read(token, LogIndex(0), &mut tasks);
                 }
                 Effect::ReadFailed { token } => self.fail_read(token),
-                Effect::TakeSnapshot { head } => tasks.push(ApplyTask::Snapshot { point: head }),
-                Effect::CompactLog { limit } => {
-                    self.ports.log_compact.do_send(CompactLog { limit });
+                Effect::TakeSnapshot(TakeSnapshot { point }) => {
+                    tasks.push(ApplyTask::Snapshot { point });
                 }
-                Effect::ReceiveSnapshot { from, term, piece } => {
-                    self.ports.snapshot.do_send(ReceivePiece { from, term, piece });
-                }
-                Effect::InstallSnapshot { base } => {
-                    self.ports.log_reset.do_send(ResetLog { base });
+                Effect::CompactLog(order) => self.ports.log_compact.do_send(order),
+                Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
+                Effect::ResetLog(order) => {
+                    self.ports.log_reset.do_send(order);
                     let store = self.received_store.take();
                     let store = store.expect("the core installs what it was told is loaded");
-                    assert_eq!(store.last_applied(), base.index, "and nothing else (B54)");
+                    assert_eq!(store.last_applied(), order.base.index, "and nothing else (B54)");
                     tasks.push(ApplyTask::Install { store });
                 }
-                Effect::Note(note) => log::info!("{note} node={}", self.raft.id()),
+                Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
             }
         }
         if !tasks.is_empty() {

@@ -15,8 +15,8 @@ use super::*;
 use crate::actors::io::memory::Budget;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::raft::{
-    AppendEntries, AppendResult, InstallSnapshot, Pace, PersistSeq, PreVoteResponse, RaftSettings,
-    ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPositions,
+    AppendEntries, AppendResult, InstallSnapshot, PersistSeq, PreVoteResponse, RaftSettings,
+    ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SendMode, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{
@@ -48,7 +48,8 @@ fn settings() -> RaftSettings {
         heartbeat_ticks: 3,
         leader_lease: None,
         disk_stall_ticks: 100,
-        has_trailing_peers: true,
+        has_batched_peers: true,
+        page_bytes_max: 1000,
         snapshot_entries_max: u64::MAX,
         snapshot_bytes_max: u64::MAX,
         keep_entries: 0,
@@ -61,17 +62,17 @@ struct Fixture {
     clock: Arc<TestClock>,
     memory: Budget,
     log: Inbox<Append>,
-    log_reads: Inbox<ReadEntries>,
+    log_reads: Inbox<ReadEntriesRequest>,
     compacts: Inbox<CompactLog>,
     resets: Inbox<ResetLog>,
-    pieces: Inbox<ReceivePiece>,
+    pieces: Inbox<ReceiveSnapshot>,
     queries: Inbox<QuerySnapshots>,
     kv: Inbox<Apply>,
     links: BTreeMap<NodeId, Inbox<SendRpc>>,
-    leads: BTreeMap<NodeId, Inbox<Lead>>,
+    leads: BTreeMap<NodeId, Inbox<StartReplication>>,
     replicates: BTreeMap<NodeId, Inbox<Replicate>>,
-    step_downs: BTreeMap<NodeId, Inbox<StepDown>>,
-    paces: BTreeMap<NodeId, Inbox<SetPace>>,
+    step_downs: BTreeMap<NodeId, Inbox<StopReplication>>,
+    send_modes: BTreeMap<NodeId, Inbox<SetSendMode>>,
 }
 
 impl Fixture {
@@ -103,15 +104,18 @@ impl Fixture {
         let mut peers = BTreeMap::new();
         let (mut links, mut leads) = (BTreeMap::new(), BTreeMap::new());
         let (mut replicates, mut step_downs) = (BTreeMap::new(), BTreeMap::new());
-        let mut paces = BTreeMap::new();
+        let mut send_modes = BTreeMap::new();
         for peer in [2, 3].map(NodeId) {
             let (link, link_inbox) = probe();
-            let (lead, lead_inbox) = probe();
+            let (start_replication, lead_inbox) = probe();
             let (replicate, replicate_inbox) = probe();
-            let (step_down, step_down_inbox) = probe();
-            let (set_pace, pace_inbox) = probe();
-            paces.insert(peer, pace_inbox);
-            peers.insert(peer, PeerPorts { link, lead, replicate, step_down, set_pace });
+            let (stop_replication, step_down_inbox) = probe();
+            let (set_send_mode, send_mode_inbox) = probe();
+            send_modes.insert(peer, send_mode_inbox);
+            peers.insert(
+                peer,
+                PeerPorts { link, start_replication, replicate, stop_replication, set_send_mode },
+            );
             links.insert(peer, link_inbox);
             leads.insert(peer, lead_inbox);
             replicates.insert(peer, replicate_inbox);
@@ -136,7 +140,6 @@ impl Fixture {
                 waiting_commands_max: 4,
                 waiting_bytes_max: 1000,
                 request_timeout_ticks: 50,
-                page_bytes_max: 1000,
             },
             Arc::clone(&clock) as Arc<dyn Clock>,
         );
@@ -155,7 +158,7 @@ impl Fixture {
             leads,
             replicates,
             step_downs,
-            paces,
+            send_modes,
         }
     }
 
@@ -212,8 +215,8 @@ impl Fixture {
     }
 
     fn is_told_to_trail(&self, peer: NodeId) -> bool {
-        let told = self.paces[&peer].drain();
-        told == [SetPace { term: Term(1), pace: Pace::Trailing }]
+        let told = self.send_modes[&peer].drain();
+        told == [SetSendMode { term: Term(1), peer, mode: SendMode::Batched }]
     }
 
     /// The tasks that the store was given since the last call, in short.
@@ -268,7 +271,8 @@ async fn tells_the_peer_that_no_quorum_needs_that_it_trails() {
     let f = Fixture::start();
     f.lead().await;
     f.ticks(1).await;
-    let told: Vec<NodeId> = f.paces.keys().copied().filter(|p| f.is_told_to_trail(*p)).collect();
+    let told: Vec<NodeId> =
+        f.send_modes.keys().copied().filter(|p| f.is_told_to_trail(*p)).collect();
     assert_eq!(told, [NodeId(3)], "which has acknowledged nothing");
 }
 
@@ -285,7 +289,7 @@ async fn asks_for_votes_only_after_its_own_is_durable() {
     assert_eq!(appends.len(), 1);
     assert_eq!(
         appends[0].hard_state,
-        Some(HardState { current_term: Term(1), voted_for: Some(ME), is_newcomer: false })
+        Some(HardState { current_term: Term(1), voted_for: Some(ME), is_rejoining: false })
     );
     f.persisted(1).await;
     assert_eq!(sent(&f), [Rpc::RequestVote(RequestVote { last: LogPosition::default() })]);
@@ -581,14 +585,14 @@ async fn committed_entries_that_are_only_on_disk_are_read_by_pages() {
         payload: Payload::Noop,
     };
     let asked = f.log_reads.drain();
-    assert_eq!((asked[0].from, asked[0].to), (LogIndex(1), LogIndex(3)));
+    assert_eq!((asked[0].read.from, asked[0].read.to), (LogIndex(1), LogIndex(3)));
     asked[0].reply_to.do_send(EntriesRead { ticket: 0, entries: vec![page(1), page(2)] });
     settle().await;
     assert_eq!(f.tasks(), ["entry 1@1 for None", "entry 2@1 for None"]);
     assert!(f.log_reads.drain().is_empty(), "the next page waits until this one is applied");
     f.raft.do_send(Applied { last_applied: LogIndex(2), next_deadline_ms: None });
     settle().await;
-    assert_eq!(f.log_reads.drain()[0].from, LogIndex(3));
+    assert_eq!(f.log_reads.drain()[0].read.from, LogIndex(3));
 }
 
 #[actix::test]

@@ -12,8 +12,8 @@ fn every_kind_has_a_heading_in_the_wire_format() {
         (REQUEST_VOTE_RESPONSE, "RequestVoteResponse"),
         (PRE_VOTE, "PreVote"),
         (PRE_VOTE_RESPONSE, "PreVoteResponse"),
-        (NEWCOMER, "Newcomer"),
-        (NEWCOMER_RESPONSE, "NewcomerResponse"),
+        (REJOIN_REQUEST, "RejoinRequest"),
+        (REJOIN_RESPONSE, "RejoinResponse"),
         (INSTALL_SNAPSHOT, "InstallSnapshot"),
         (INSTALL_SNAPSHOT_RESPONSE, "InstallSnapshotResponse"),
     ] {

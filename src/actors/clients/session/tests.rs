@@ -159,7 +159,7 @@ fn status() -> ClientReply {
         keys: 2,
         store_bytes: 100,
         store_digest: 0xfeed,
-        transfers: Vec::new(),
+        snapshot_progress: Vec::new(),
     })
 }
 

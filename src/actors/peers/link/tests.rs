@@ -98,7 +98,7 @@ fn responses_to_appends_and_pieces_go_to_the_replicator_and_the_others_to_the_co
         far.send(&Frame::Rpc(response.clone())).await;
         let install = InstallSnapshotResponse {
             request_seq: 4,
-            is_newcomer: false,
+            is_rejoining: false,
             last: LogPosition::default(),
             received: 5,
             is_installed: false,

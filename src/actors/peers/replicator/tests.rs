@@ -5,7 +5,7 @@ use actix::Addr;
 use bytes::Bytes;
 
 use super::*;
-use crate::raft::{AppendEntriesResponse, InstallSnapshotResponse, Pace};
+use crate::raft::{AppendEntriesResponse, InstallSnapshotResponse, ReadSnapshot, SendMode};
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{Entry, LogPosition, Payload, SnapshotId, TermRuns};
 
@@ -13,8 +13,8 @@ struct Fixture {
     replicator: Addr<ReplicatorActor>,
     raft: Inbox<Replicated>,
     link: Inbox<SendRpc>,
-    log: Inbox<ReadEntries>,
-    snapshot: Inbox<ReadSnapshot>,
+    log: Inbox<ReadEntriesRequest>,
+    snapshot: Inbox<ReadSnapshotRequest>,
 }
 
 impl Fixture {
@@ -35,9 +35,9 @@ impl Fixture {
             snapshot_window_bytes: 1 << 20,
         };
         let (snapshot, snapshot_inbox) = probe();
-        let trailing_pause = Duration::from_millis(2);
+        let batched_peer_delay = Duration::from_millis(2);
         let settings =
-            ReplicatorSettings { progress, snapshot_bytes_per_second_max, trailing_pause };
+            ReplicatorSettings { progress, snapshot_bytes_per_second_max, batched_peer_delay };
         let ports = ReplicatorPorts { raft, link, log, snapshot };
         let actor = ReplicatorActor::new(NodeId(1), NodeId(2), settings, ports);
         Fixture {
@@ -56,7 +56,7 @@ impl Fixture {
             runs.push(LogPosition { term: Term(1), index: LogIndex(index) });
         }
         self.replicator.do_send(LinkUp);
-        self.replicator.do_send(Lead { term: Term(5), runs });
+        self.replicator.do_send(StartReplication { term: Term(5), runs });
         settle().await;
     }
 
@@ -75,7 +75,7 @@ impl Fixture {
 
     async fn respond(&self, term: u64, request_seq: u64, result: AppendResult) {
         let response =
-            AppendEntriesResponse { request_seq, read_seq: 0, is_newcomer: false, result };
+            AppendEntriesResponse { request_seq, read_seq: 0, is_rejoining: false, result };
         self.replicator.do_send(AppendResponse { term: Term(term), response });
         settle().await;
     }
@@ -116,7 +116,8 @@ async fn a_piece_takes_its_time_by_what_it_has() {
     let f = Fixture::start_with(1_000);
     let read = |offset, bytes_max| {
         let reply_to = f.replicator.clone().recipient();
-        ReadSnapshot { ticket: 1, snapshot: None, offset, bytes_max, reply_to }
+        let read = ReadSnapshot { ticket: 1, snapshot: None, offset, bytes_max };
+        ReadSnapshotRequest { read, reply_to }
     };
     let id = SnapshotId { last: LogPosition::default(), bytes: 100, digest: 1 };
     let piece = Some((id, Bytes::from_static(&[7; 50])));
@@ -136,7 +137,7 @@ async fn a_piece_takes_its_time_by_what_it_has() {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Asked {
-    read: ReadSnapshot,
+    read: ReadSnapshotRequest,
 }
 
 impl Handler<Asked> for ReplicatorActor {
@@ -193,9 +194,9 @@ async fn reads_what_a_peer_far_behind_lacks_from_the_log() {
     assert_eq!(f.sent(), [(9, 0), (1, 0)]);
     f.respond(5, 2, success(1)).await;
     let asked = f.log.drain();
-    assert_eq!((asked[0].from, asked[0].to), (LogIndex(2), LogIndex(9)));
+    assert_eq!((asked[0].read.from, asked[0].read.to), (LogIndex(2), LogIndex(9)));
     let entries = (2..=9).map(|index| Entry { term: Term(1), ..entry(index) }).collect();
-    asked[0].reply_to.do_send(EntriesRead { ticket: asked[0].ticket, entries });
+    asked[0].reply_to.do_send(EntriesRead { ticket: asked[0].read.ticket, entries });
     settle().await;
     assert_eq!(f.sent(), [(1, 2), (3, 2)]);
 }
@@ -207,7 +208,7 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     let mut runs = TermRuns::starting_after(base);
     runs.push(LogPosition { term: Term(1), index: LogIndex(7) });
     f.replicator.do_send(LinkUp);
-    f.replicator.do_send(Lead { term: Term(5), runs });
+    f.replicator.do_send(StartReplication { term: Term(5), runs });
     settle().await;
     assert_eq!(f.sent(), [(7, 0)]);
     let conflict_index = LogIndex(2);
@@ -216,21 +217,21 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     assert_eq!(f.sent(), [(6, 0)], "the beginning of the log is tried first");
     f.respond(5, 2, conflict).await;
     let asked = f.snapshot.drain().remove(0);
-    assert_eq!((asked.snapshot, asked.bytes_max), (None, 0));
+    assert_eq!((asked.read.snapshot, asked.read.bytes_max), (None, 0));
     let snapshot = SnapshotId { last: base, bytes: 100, digest: 7 };
     let answer = |ticket, offset, bytes: &'static [u8]| SnapshotRead {
         ticket,
         piece: Some((snapshot, Bytes::from_static(bytes))),
         offset,
     };
-    asked.reply_to.do_send(answer(asked.ticket, 0, b""));
+    asked.reply_to.do_send(answer(asked.read.ticket, 0, b""));
     settle().await;
     let pieces = f.pieces();
     assert_eq!(pieces, [(0, 0)], "first it asks what the peer has of it");
     let request_seq = 3;
     let response = InstallSnapshotResponse {
         request_seq,
-        is_newcomer: false,
+        is_rejoining: false,
         last: base,
         received: 40,
         is_installed: false,
@@ -238,8 +239,12 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     f.replicator.do_send(InstallResponse { term: Term(5), response });
     settle().await;
     let asked = f.snapshot.drain().remove(0);
-    assert_eq!((asked.snapshot, asked.offset), (Some(snapshot), 40), "and goes on from there");
-    asked.reply_to.do_send(answer(asked.ticket, 40, b"next"));
+    assert_eq!(
+        (asked.read.snapshot, asked.read.offset),
+        (Some(snapshot), 40),
+        "and goes on from there"
+    );
+    asked.reply_to.do_send(answer(asked.read.ticket, 40, b"next"));
     settle().await;
     assert_eq!(f.pieces(), [(40, 4)]);
     let response = InstallSnapshotResponse { is_installed: true, ..response };
@@ -255,7 +260,7 @@ async fn a_peer_that_trails_is_sent_what_has_gathered_when_the_pause_is_over() {
     let f = Fixture::start();
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
-    f.replicator.do_send(SetPace { term: Term(5), pace: Pace::Trailing });
+    f.replicator.do_send(SetSendMode { term: Term(5), peer: NodeId(2), mode: SendMode::Batched });
     f.sent();
     f.replicate(5, 4..=4).await;
     assert_eq!(f.sent(), [(3, 1)], "the first waits for nothing");
@@ -274,7 +279,7 @@ async fn a_pace_of_an_earlier_term_changes_nothing() {
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
     f.sent();
-    f.replicator.do_send(SetPace { term: Term(4), pace: Pace::Trailing });
+    f.replicator.do_send(SetSendMode { term: Term(4), peer: NodeId(2), mode: SendMode::Batched });
     f.replicate(5, 4..=4).await;
     f.replicate(5, 5..=5).await;
     assert_eq!(f.sent(), [(3, 1), (4, 1)]);
@@ -300,10 +305,10 @@ async fn says_nothing_when_it_does_not_lead() {
     f.replicator.do_send(LinkUp);
     f.replicate(5, 1..=1).await;
     f.lead(3).await;
-    f.replicator.do_send(StepDown { term: Term(4) });
+    f.replicator.do_send(StopReplication { term: Term(4) });
     f.replicate(5, 4..=4).await;
     f.sent();
-    f.replicator.do_send(StepDown { term: Term(5) });
+    f.replicator.do_send(StopReplication { term: Term(5) });
     f.respond(5, 1, success(3)).await;
     f.replicate(5, 5..=5).await;
     assert!(f.sent().is_empty());
