@@ -12,7 +12,6 @@ mod drawing;
 mod floor;
 mod leader;
 mod progress;
-mod reply;
 mod report;
 mod schedule;
 mod workload;

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coracle::protocol::{Address, ErrorReply, ReplyLine, first_reply};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -15,7 +16,6 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::Notify;
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::reply::{Malformed, Outcome, first_reply};
 use super::report::Recorder;
 use super::schedule::Schedule;
 use super::workload::{Kind, Workload};
@@ -271,19 +271,26 @@ impl Run {
             match outcome {
                 Outcome::Done | Outcome::NotFound if client.is_slow => recorder.done_slowly(),
                 Outcome::Done | Outcome::NotFound => recorder.done(kind, sent, now),
-                Outcome::Redirect(address) => {
-                    recorder.failed("ERR_REDIRECT");
-                    flow.end.get_or_insert(End::Redirect(address.to_owned()));
-                }
-                Outcome::Error(error) => {
-                    recorder.failed(error);
-                    if matches!(error, "ERR_NO_LEADER" | "ERR_INTERNAL") {
-                        flow.end.get_or_insert(End::Refused);
+                Outcome::Failed(word, error) => {
+                    recorder.failed(word);
+                    if let Some(end) = end_after(error) {
+                        flow.end.get_or_insert(end);
                     }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// The reason to give the connection up after an error, if that is one.
+fn end_after(error: ErrorReply) -> Option<End> {
+    match error {
+        ErrorReply::Redirect { host, port } => {
+            Some(End::Redirect(Address { host: &host, port }.to_string()))
+        }
+        ErrorReply::NoLeader | ErrorReply::Internal(_) => Some(End::Refused),
+        _ => None,
     }
 }
 
@@ -341,6 +348,21 @@ impl Flow {
     }
 }
 
+/// The outcome of one command.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// The command was executed.
+    Done,
+    /// The command was executed, and the key is absent.
+    NotFound,
+    /// The command failed with this error; its first word comes first.
+    Failed(&'a str, ErrorReply),
+}
+
+/// The bytes are no reply to any of our commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
 /// What was read and not yet taken.
 #[derive(Default)]
 pub struct Input {
@@ -376,11 +398,17 @@ impl Input {
 
     /// The next whole reply.
     pub fn next(&mut self) -> Result<Option<Outcome<'_>>, Malformed> {
-        let Some((bytes, outcome)) = first_reply(&self.bytes[self.taken..])? else {
-            return Ok(None);
-        };
+        let first = first_reply(&self.bytes[self.taken..]).map_err(|_| Malformed)?;
+        let Some((bytes, reply)) = first else { return Ok(None) };
         self.taken += bytes;
-        Ok(Some(outcome))
+        Ok(Some(match reply {
+            ReplyLine::Ok { .. } | ReplyLine::Value { .. } => Outcome::Done,
+            ReplyLine::Error(error) => match error.reply().ok_or(Malformed)? {
+                ErrorReply::NotFound => Outcome::NotFound,
+                reply => Outcome::Failed(error.word(), reply),
+            },
+            _ => return Err(Malformed),
+        }))
     }
 }
 

@@ -9,9 +9,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::connection::Input;
+use super::connection::{Input, Malformed, Outcome};
 use super::progress::Progress;
-use super::reply::{Malformed, Outcome};
 use super::workload::{Workload, put_read};
 
 /// Between two looks for a leader.
@@ -96,7 +95,7 @@ async fn exchange(
             match outcome {
                 Outcome::Done => {}
                 Outcome::NotFound => all_found = false,
-                Outcome::Redirect(_) | Outcome::Error(_) => {
+                Outcome::Failed(..) => {
                     return Err(io::Error::other("it does not lead, or takes no commands"));
                 }
             }
