@@ -16,7 +16,7 @@ pub enum Failure {
     /// The command or servers.toml is wrong.
     #[error("{0}")]
     Usage(String),
-    /// The cluster did not answer, or could not tell the outcome.
+    /// The cluster did not answer, or the outcome is not known.
     #[error("{0}")]
     Unavailable(String),
     /// The server could not start, or had to stop.

@@ -84,7 +84,7 @@ pub struct Restore {
     /// All of its servers
     #[arg(long)]
     all: bool,
-    /// As in `coracle serve`
+    /// Directory of all servers' files, as in `coracle serve`
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -112,7 +112,7 @@ impl Save {
         let unfinished = PathBuf::from(unfinished);
         let saved = self.save(&settings, &unfinished);
         if saved.is_err() {
-            // The file may not be there, and the failure is told already.
+            // The removal fails when the file is not there; the first failure is reported anyway.
             let _ = fs::remove_file(&unfinished);
         }
         saved

@@ -20,14 +20,14 @@ pub struct StatusCommand {
     timeout_ms: u64,
 }
 
-/// A server and what it answered.
+/// A server, its address and its answer.
 type Asked = (NodeId, String, Result<Status, Error>);
 
 const HEADER: [&str; 8] =
     ["id", "role", "term", "commit", "applied", "lag", "client address", "reachable"];
 
 impl StatusCommand {
-    /// Prints the table; a failure when no server answered.
+    /// Prints the table. Fails when no server answered.
     pub fn run(self) -> Result<(), Failure> {
         let settings = self.file.load()?;
         let patience = Duration::from_millis(self.timeout_ms);
@@ -46,7 +46,7 @@ impl StatusCommand {
 }
 
 fn rows(asked: &[Asked]) -> Vec<[String; 8]> {
-    // A deposed leader may not know it yet: the highest term counts.
+    // A deposed leader may not know it yet, so the highest term counts.
     let leader_commit = asked
         .iter()
         .filter_map(|(_, _, answer)| answer.as_ref().ok())

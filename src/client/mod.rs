@@ -138,9 +138,8 @@ impl Client {
     /// (`host:port`); some of them are enough. Waits until one can be reached.
     ///
     /// # Errors
-    /// When the list is empty or the deadline too long
-    /// ([`Error::InvalidArgument`]), or no server could be reached in time
-    /// ([`Error::Unavailable`]).
+    /// [`Error::InvalidArgument`] when the list is empty or the deadline too long;
+    /// [`Error::Unavailable`] when no server could be reached in time.
     pub async fn connect<S: Into<String>>(
         servers: impl IntoIterator<Item = S>,
         options: Options,
@@ -153,7 +152,7 @@ impl Client {
             let most = DEADLINE_MAX.as_secs();
             return Err(Error::InvalidArgument(format!("the deadline is at most {most} s")));
         }
-        // The standard library's hash keys are its one public source of the system's randomness.
+        // The hash keys are the standard library's only public source of the system's randomness.
         let random = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
         let mut client = Client {
             servers,
@@ -302,8 +301,8 @@ impl Client {
             Reply::SnapshotBegun { index } => index,
             _ => unreachable!("the parser gives what is expected"),
         };
-        // Only the server that took the command takes the snapshot. A command that was
-        // answered leaves its connection behind.
+        // Only the server that took the command takes the snapshot. Its connection is there,
+        // because the command was answered.
         let connection = self.connection.take();
         let server = Server::new(self.target.clone(), self.options.try_timeout, deadline);
         SnapshotDownload::begin(server, connection, index).await
@@ -327,7 +326,7 @@ impl Client {
         self.execute(Request::Read(query)).await
     }
 
-    /// Tries until there is an answer or the deadline passes.
+    /// Tries one server after the other until there is an answer or the deadline passes.
     async fn execute(&mut self, request: Request) -> Result<Reply, Error> {
         let command = Command::new(request);
         let deadline = Instant::now() + self.options.deadline;
@@ -378,7 +377,7 @@ impl Client {
         }
     }
 
-    /// One try, at one server.
+    /// Sends the command to one server, once.
     async fn attempt(&mut self, command: &Command, deadline: Instant) -> Result<Reply, Failure> {
         let deadline = deadline.min(Instant::now() + self.options.try_timeout);
         let kept = self.connection.take();
@@ -483,8 +482,8 @@ fn failure_or_error(reply: ErrorReply) -> Result<Failure, Error> {
         ErrorReply::NotFound => return Err(Error::NotFound),
         ErrorReply::Version { version } => return Err(Error::VersionMismatch { version }),
         ErrorReply::Exists { version } => return Err(Error::Exists { version }),
-        // Nobody else has our name, and we have not used a higher number: something is amiss,
-        // and an earlier try may have been executed.
+        // No other client has our name, and we have not used a higher number, so this must not
+        // happen. An earlier try may have been executed.
         ErrorReply::Stale => return Err(Error::Unknown { last: reply.to_string() }),
         ErrorReply::Full => return Err(Error::Full),
         ErrorReply::CmdErr(_) | ErrorReply::TooLarge(_) => {

@@ -1,4 +1,4 @@
-//! Fetching a snapshot for a backup (docs/adr/0011).
+//! The fetching of a snapshot for a backup, in pieces of its file (docs/adr/0011).
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 pub struct SnapshotName {
     /// The last entry that is in the snapshot.
     pub last_included_index: u64,
-    /// That entry's term.
+    /// The term of that entry.
     pub last_included_term: u64,
     /// The size of the file in bytes.
     pub bytes: u64,

@@ -11,9 +11,9 @@ use super::connection::read_reply;
 use super::{Client, DEADLINE_MAX, Error, Options};
 use crate::protocol::{Expect, Reply};
 
-/// What a fake server does with a command.
+/// A fake server's reaction to a command.
 enum Act {
-    /// Sends this.
+    /// Sends these bytes.
     Say(String),
     /// Closes the connection without a reply.
     Close,
@@ -25,7 +25,7 @@ fn say(reply: &str) -> Act {
     Act::Say(format!("{reply}\r\n"))
 }
 
-/// A server that follows a script, one act a command, the last one for ever.
+/// A server that follows a script: one act for each command, and the last one for ever.
 struct Fake {
     address: String,
     received: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -93,12 +93,12 @@ async fn serve(
     }
 }
 
-/// Patient where a test expects an answer.
+/// Options for a test that expects an answer.
 fn patient() -> Options {
     Options { deadline: Duration::from_secs(60), try_timeout: Duration::from_secs(60) }
 }
 
-/// For tests that end with the deadline.
+/// Options for a test that ends with the deadline.
 fn hasty() -> Options {
     Options { deadline: Duration::from_millis(200), try_timeout: Duration::from_millis(50) }
 }
@@ -108,7 +108,7 @@ async fn client(servers: &[&Fake], options: Options) -> Client {
     Client::connect(addresses, options).await.unwrap()
 }
 
-/// A command without its `once <client> <seq> `, and that prefix.
+/// Returns a command without its `once <client> <seq> `, and that prefix.
 fn without_once(command: &str) -> (String, String) {
     let fields: Vec<&str> = command.splitn(4, ' ').collect();
     assert_eq!(fields[0], "once");
@@ -191,7 +191,8 @@ async fn two_servers_that_redirect_to_each_other_are_not_asked_without_end() {
     let (one, two) = (Fake::follow(one, vec![to_two]), Fake::follow(two, vec![to_one]));
     let mut client = client(&[&one, &two], hasty()).await;
     assert!(matches!(client.get("k").await, Err(Error::Unavailable { .. })));
-    // Pauses of 5 ms and more, doubling, leave room for seven rounds of four in 200 ms.
+    // The pauses begin with at least 5 ms and double: 200 ms are enough for seven rounds of
+    // four.
     assert!(one.received().len() + two.received().len() <= 7 * 4);
 }
 
@@ -226,7 +227,7 @@ async fn an_answer_that_they_do_not_remember_leaves_a_lost_try_unknown() {
         let result = client.set("k", 0, b"").await;
         assert!(matches!(result, Err(Error::Unknown { .. })), "{reply}: {result:?}");
     }
-    // Without a lost try before, they say that nothing was executed.
+    // Without a lost try before, these answers mean that nothing was executed.
     let fake = Fake::start(vec![say("ERR_FULL"), say("ERR_TOO_LARGE value")]).await;
     let mut client = client(&[&fake], patient()).await;
     assert_eq!(client.set("k", 0, b"").await, Err(Error::Full));
@@ -240,11 +241,11 @@ async fn a_write_that_may_have_been_executed_is_never_called_a_failure() {
         let mut client = client(&[&fake], hasty()).await;
         let result = client.set("k", 0, b"").await;
         assert!(matches!(result, Err(Error::Unknown { .. })), "{result:?}");
-        // A read has no effect to be in doubt about.
+        // A read has no effect that could be in doubt.
         let result = client.get("k").await;
         assert!(matches!(result, Err(Error::Unavailable { .. })), "{result:?}");
     }
-    // Lost once, then refused until the deadline: still in doubt.
+    // A write that was lost once, and then refused until the deadline, is still in doubt.
     let fake = Fake::start(vec![Act::Close, say("ERR_NO_LEADER")]).await;
     let mut client = client(&[&fake], hasty()).await;
     assert!(matches!(client.delete("k").await, Err(Error::Unknown { .. })));
@@ -272,7 +273,7 @@ async fn the_late_reply_of_a_cancelled_command_is_nobody_elses() {
         _ = client.get("k") => panic!("it is never answered"),
         () = async { while fake.received().is_empty() { tokio::task::yield_now().await } } => {}
     }
-    // On the first connection a reply to the first command may yet come.
+    // A reply to the first command may yet come on the first connection.
     assert_eq!(client.get("k").await.unwrap(), b"new");
     assert_eq!(fake.connections.load(Ordering::SeqCst), 2);
 }
@@ -327,9 +328,9 @@ proptest! {
     }
 }
 
-// Backups (docs/adr/0011).
+// Backups, which are snapshot files that a client fetches (docs/adr/0011).
 
-/// What announces a snapshot of so many bytes.
+/// A reply that announces a snapshot of this size.
 fn found(bytes: u64) -> Act {
     say(&format!("SNAPSHOT 9 2 {bytes} {:032x}", 0xabc))
 }
@@ -387,9 +388,9 @@ async fn pieces_that_a_busy_server_did_not_send_are_asked_for_again() {
     assert_eq!(download.next_piece().await, Ok(None));
 }
 
-/// The second piece comes, and is not what follows a first one that did not.
+/// The first piece does not come, and the second one is not taken for it.
 #[tokio::test]
-async fn a_piece_behind_one_that_is_missing_is_not_taken_for_it() {
+async fn a_piece_after_one_that_is_missing_is_not_taken_for_it() {
     let script = vec![
         say("OK 7"),
         found(2 * PIECE as u64),
@@ -406,7 +407,7 @@ async fn a_piece_behind_one_that_is_missing_is_not_taken_for_it() {
 }
 
 #[tokio::test]
-async fn a_backup_that_is_gone_or_makes_no_sense_is_told() {
+async fn a_backup_that_is_gone_or_makes_no_sense_is_an_error() {
     for wrong in [
         say("ERR_NOT_FOUND"),
         say("ERR_CMD_ERR no"),

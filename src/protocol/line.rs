@@ -12,7 +12,7 @@ use crate::kv::{Once, Operation, Query};
 const CLIENT_BYTES_MAX: usize = 64;
 /// The longest time to live: a hundred years, in seconds.
 const EXPTIME_MAX: u64 = 3_153_600_000;
-/// The most keys that one `scan` may ask for.
+/// Maximum number of keys that one `scan` may ask for.
 const SCAN_LIMIT_MAX: u64 = 10_000;
 /// The longest piece of a snapshot, in bytes.
 const PIECE_BYTES_MAX: u64 = 1024 * 1024;

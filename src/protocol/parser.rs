@@ -15,7 +15,7 @@ pub enum Parsed {
     Request(Request),
     /// A command that gets this error; the next one can be parsed.
     Refused(ErrorReply),
-    /// A command with `noreply` that [`Parser::refuse_value`] has refused: nobody is told.
+    /// A command with `noreply` that [`Parser::refuse_value`] has refused. It gets no reply.
     Dropped,
     /// This error is the last reply: the place where the next command begins is not
     /// known, or too far away to read on until there.
@@ -26,7 +26,7 @@ pub enum Parsed {
 /// the connection ends.
 const SKIPPED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Finds commands in what a client sends.
+/// Finds the commands in the bytes that a client sends.
 #[derive(Debug)]
 pub struct Parser {
     limits: Limits,
@@ -129,15 +129,15 @@ impl Parser {
         }
     }
 
-    /// Takes a command line. `None`: it is not all there. `Some(None)`: a data
-    /// block comes first.
+    /// Takes a command line. Returns `None` when it is not all there, and `Some(None)` when
+    /// its data block comes first.
     fn line(&mut self, searched: usize, input: &mut BytesMut) -> Option<Option<Parsed>> {
         let line_bytes_max = self.limits.line_bytes_max;
         // Nothing after the longest line and its line end needs to be searched.
         let searchable = input.len().min(line_bytes_max + 2);
         let found = input[searched..searchable].iter().position(|byte| *byte == b'\n');
         let Some(end) = found.map(|at| searched + at) else {
-            // A last `\r` may yet turn out to belong to the line end.
+            // A final `\r` may be the first byte of the line end.
             let known = without_cr(&input[..searchable]).len();
             if known > line_bytes_max {
                 return Some(Some(self.line_too_large()));

@@ -42,7 +42,7 @@ pub enum Reply {
     Snapshot {
         /// The last entry that is in the snapshot.
         index: u64,
-        /// That entry's term.
+        /// The term of that entry.
         term: u64,
         /// The size of the file in bytes.
         bytes: u64,
@@ -189,7 +189,7 @@ impl Malformed {
     }
 }
 
-/// A line of a reply, but for those of `status` and `help`, which are free text.
+/// A line of a reply. The lines of `status` and `help` are free text, and not parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyLine<'a> {
     /// `OK` and a version, or the index that a snapshot will reach.
@@ -216,7 +216,7 @@ pub enum ReplyLine<'a> {
     Snapshot {
         /// The last entry that is in the snapshot.
         index: u64,
-        /// That entry's term.
+        /// The term of that entry.
         term: u64,
         /// The size of the file in bytes.
         bytes: u64,

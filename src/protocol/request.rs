@@ -57,7 +57,7 @@ pub enum SnapshotRequest {
     Read {
         /// The last entry that is in the snapshot.
         index: u64,
-        /// That entry's term.
+        /// The term of that entry.
         term: u64,
         /// The file's digest.
         digest: u128,

@@ -165,7 +165,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_printed_request_is_parsed_to_the_same_request(requests in prop::collection::vec(request(), 1..4)) {
+    fn a_printed_request_is_parsed_to_the_same_request(
+        requests in prop::collection::vec(request(), 1..4),
+    ) {
         let limits = Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 };
         let mut text = Vec::new();
         for request in &requests {

@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use super::chart::Series;
 use super::workload::Kind;
 
-/// Maximum latency that is told exactly, in microseconds.
+/// Maximum latency that is recorded exactly, in microseconds.
 const LATENCY_US_MAX: u64 = 60_000_000;
 /// Latencies are kept to a thousandth of themselves.
 const SIGNIFICANT_DIGITS: u8 = 3;
@@ -159,7 +159,7 @@ impl Recorder {
             let least = [(1.0, ms(histogram.min()))];
             let steps = histogram.iter_quantiles(STEPS_A_HALVING).map(|step| {
                 let beyond = 1.0 - step.quantile_iterated_to();
-                // No value lies above the last percentile; the share of one value stands for it.
+                // No value lies above the last percentile: it is drawn at the share of one value.
                 let share = beyond.max(1.0 / histogram.len() as f64);
                 (1.0 / share, ms(step.value_iterated_to()))
             });

@@ -28,7 +28,7 @@ async fn find_leader(servers: &[String]) -> String {
             let leads = status.get("role") == Some("leader");
             leads.then(|| (status.number("term"), address.clone()))
         });
-        // A deposed leader may not know it yet: the highest term counts.
+        // A deposed leader may not know it yet, so the highest term counts.
         if let Some((_, leader)) = join_all(asked).await.into_iter().flatten().max() {
             return leader;
         }

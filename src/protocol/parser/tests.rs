@@ -1,4 +1,4 @@
-//! The protocol's rules, one by one, and over input cut anywhere.
+//! The rules for commands, one by one, and over input that is cut anywhere.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn parse(text: impl AsRef<[u8]>) -> Vec<Parsed> {
     parse_pieces(LIMITS, [text.as_ref()])
 }
 
-/// What a golden line of a test says of a result: enough to tell results apart.
+/// The results in short text, enough to tell them apart.
 fn show(parsed: &[Parsed]) -> Vec<String> {
     parsed
         .iter()
@@ -79,7 +79,7 @@ fn scan(prefix: &'static str, limit: u64, after: Option<&'static str>) -> Reques
     Request::Read(Query::Scan { prefix: bytes(prefix), limit, after: after.map(bytes) })
 }
 
-/// docs/adr/0011.
+/// A backup is fetched in pieces of a snapshot file (docs/adr/0011).
 #[test]
 fn the_commands_of_backups() {
     let limits = Limits { line_bytes_max: 100, ..LIMITS };
@@ -267,7 +267,7 @@ fn a_client_name_has_1_to_64_bytes() {
 }
 
 #[test]
-fn a_key_over_its_limit_is_too_large_wherever_it_stands() {
+fn a_key_over_its_limit_is_too_large_in_every_field() {
     for line in [
         "get 12345678901",
         "getm 12345678901",
@@ -286,7 +286,7 @@ fn a_key_over_its_limit_is_too_large_wherever_it_stands() {
 #[test]
 fn the_data_block_of_a_bad_line_is_skipped_whenever_its_length_can_be_read() {
     let lines = [
-        // The block is `quit`: executing it would show.
+        // The block is `quit`: the test would fail if it were executed.
         "set 12345678901 0 4",
         "set k\x01 0 4",
         "set k x 4",
@@ -347,7 +347,7 @@ fn a_value_over_its_limit_is_read_past_and_not_kept() {
     let line = format!("set k 0 {value_bytes} noreply\r\n");
     let block = vec![b'v'; 1 << 16];
     let blocks = std::iter::repeat_n(&block[..], value_bytes / block.len());
-    // parse_pieces checks what is kept.
+    // parse_pieces checks the size of the input that is kept.
     let pieces = std::iter::once(line.as_bytes()).chain(blocks).chain([&b"\r\nping\r\n"[..]]);
     let parsed = parse_pieces(LIMITS, pieces);
     assert!(is_too_large(&parsed[0]), "noreply or not");
@@ -399,7 +399,7 @@ fn a_last_line_without_its_end_is_no_command() {
     }
 }
 
-/// All that can go wrong, and what must be right between it.
+/// Commands with every kind of fault, and good commands between them.
 const TRICKY: &str = "set k 0 3\r\nabc\r\n\r\n  PING \nset k 0 4 noreply\nab\r\n\n\
     set k 0 3\r\nabcd\r\nget k\r\nset k x 5\r\nquit\n\r\ncas k 0 1 25\nquit\r\nquit\r\nquit\r\n\
     quit..\r\r\nget a\r\r\nonce c 1 add k 9 0\r\n\r\nset k 0 0 x\r\nping\r\nonce c 0 set k 0 2\n\
@@ -488,7 +488,7 @@ proptest! {
 /// The part of a refused value that is there is thrown away at once, and the rest as it
 /// comes, wherever it is cut.
 #[test]
-fn a_value_that_is_refused_in_its_midst_is_read_past() {
+fn a_value_that_is_refused_when_it_has_come_in_part_is_read_past() {
     let limits = Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 };
     for noreply in ["", " noreply"] {
         let block = "\nping\r\r\n";

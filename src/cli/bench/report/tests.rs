@@ -68,7 +68,7 @@ fn slow_connections_are_counted_by_themselves() {
 }
 
 #[test]
-fn what_was_due_and_is_not_answered_is_told() {
+fn commands_that_were_due_and_not_answered_are_reported() {
     let mut run = Run::new();
     run.done_after_ms(Kind::Write, 10);
     run.recorder.begin(run.now);
