@@ -46,7 +46,7 @@ const RULES: &[Rule] = &[
     // The environment says which bug the tests run with.
     Rule { module: "mutants", may_import: &[], forbidden: BLOCKING },
     Rule { module: "net", may_import: &[], forbidden: &["actix"] },
-    Rule { module: "client", may_import: &[], forbidden: &["actix", "HashMap"] },
+    Rule { module: "client", may_import: &["kv", "protocol"], forbidden: &["actix", "HashMap"] },
     Rule {
         module: "actors",
         may_import: &[
