@@ -40,9 +40,10 @@ const ACTORS: &str = "src/actors/";
 const MESSAGES: &str = "src/actors/messages/";
 const IO: &str = "src/actors/io/";
 
-/// An `impl` of a trait.
+/// An `impl` block.
 pub struct Impl {
-    pub of_trait: String,
+    /// The trait's name; none for the type's own methods.
+    pub of_trait: Option<String>,
     /// The name of the trait's type argument, without its path: `X` of `Handler<a::X>`.
     pub argument: Option<String>,
     /// The name of the type, without its path.
@@ -50,7 +51,13 @@ pub struct Impl {
     pub line: usize,
 }
 
-/// The impls of traits in the production code of a file.
+impl Impl {
+    pub fn is_of(&self, name: &str) -> bool {
+        self.of_trait.as_deref() == Some(name)
+    }
+}
+
+/// The impl blocks in the production code of a file.
 pub fn impls(source: &Source) -> Vec<Impl> {
     let tokens = &source.tokens;
     let starts = (0..tokens.len()).filter(|at| tokens[*at].text == "impl" && !tokens[*at].is_test);
@@ -62,7 +69,8 @@ fn read_impl(tokens: &[Token], start: usize) -> Option<Impl> {
     if tokens.get(at)?.text == "<" {
         at = closing_angle(tokens, at) + 1;
     }
-    let of_trait = path_name(tokens, &mut at)?;
+    let line = tokens[start].line;
+    let name = path_name(tokens, &mut at)?;
     let mut argument = None;
     if tokens.get(at)?.text == "<" {
         let mut inner = at + 1;
@@ -70,11 +78,14 @@ fn read_impl(tokens: &[Token], start: usize) -> Option<Impl> {
         at = closing_angle(tokens, at) + 1;
     }
     if tokens.get(at)?.text != "for" {
-        return None;
+        return Some(Impl { of_trait: None, argument: None, of_type: name, line });
     }
     at += 1;
+    while matches!(tokens.get(at)?.text.as_str(), "&" | "'" | "[" | "(") {
+        at += 1;
+    }
     let of_type = path_name(tokens, &mut at)?;
-    Some(Impl { of_trait, argument, of_type, line: tokens[start].line })
+    Some(Impl { of_trait: Some(name), argument, of_type, line })
 }
 
 /// The last word of the path at `at`, which is moved to what follows.
@@ -111,7 +122,7 @@ fn closing_angle(tokens: &[Token], open: usize) -> usize {
 }
 
 pub fn is_actor(source: &Source) -> bool {
-    impls(source).iter().any(|found| found.of_trait == "Actor")
+    impls(source).iter().any(|found| found.is_of("Actor"))
 }
 
 fn imports_of_actors(tree: &Tree) -> Vec<Complaint> {
@@ -174,8 +185,9 @@ fn messages(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for source in tree.production().filter(|source| source.path.starts_with(MESSAGES)) {
         for found in impls(source) {
-            if matches!(found.of_trait.as_str(), "Actor" | "Handler" | "StreamHandler") {
-                let rule = format!("messages have no {}: it belongs to an actor", found.of_trait);
+            let of_trait = found.of_trait.unwrap_or_default();
+            if matches!(of_trait.as_str(), "Actor" | "Handler" | "StreamHandler") {
+                let rule = format!("messages have no {of_trait}: it belongs to an actor");
                 complaints.push(Complaint::new(&source.path, found.line, rule));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::lex::is_word;
+use super::lex::{first_word, is_word};
 use super::report::{self, Complaint};
 use super::source::Tree;
 
@@ -136,8 +136,7 @@ fn exists(tree: &Tree, path: &str) -> bool {
 fn bugs(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let list = tree.documents.get(BUGS).map_or("", String::as_str);
-    let rows: BTreeSet<&str> =
-        list.lines().filter_map(|line| bug_numbers(line).first().copied()).collect();
+    let rows: BTreeSet<&str> = list.lines().filter_map(row).collect();
     for line in lines(tree).into_iter().filter(|line| line.path != BUGS) {
         let mut complain =
             |rule: String| complaints.push(Complaint::new(line.path, line.number, rule));
@@ -151,6 +150,41 @@ fn bugs(tree: &Tree) -> Vec<Complaint> {
         }
         for number in bug_numbers(line.text).into_iter().filter(|number| !rows.contains(number)) {
             complain(format!("{BUGS} has no row {number}"));
+        }
+    }
+    complaints
+}
+
+/// The number of the bug whose row or heading the line begins.
+fn row(line: &str) -> Option<&str> {
+    let inside = line.strip_prefix('|').or(line.strip_prefix('#'))?;
+    let inside = inside.trim_start_matches(['#', ' ', '*', '[']);
+    bug_numbers(&inside[..first_word(inside).len()]).pop()
+}
+
+/// The tests that the list of bugs names, after `Our test:`, are tests or golden scripts.
+fn tests_of_bugs(tree: &Tree) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let words = tree.sources.iter().flat_map(|source| source.tokens.windows(2));
+    let functions: BTreeSet<&str> =
+        words.filter(|pair| pair[0].text == "fn").map(|pair| pair[1].text.as_str()).collect();
+    let is_script = |name: &str| {
+        let is_it =
+            |path: &String| path.starts_with("tests/") && path.ends_with(&format!("/{name}"));
+        name.ends_with(".txt") && tree.files.iter().any(is_it)
+    };
+    let list = tree.documents.get(BUGS).map_or("", String::as_str);
+    let mut is_about_tests = false;
+    for (number, line) in list.lines().enumerate() {
+        if line.starts_with("- ") || line.trim().is_empty() {
+            is_about_tests = line.starts_with("- Our test:");
+        }
+        let names = line.split('`').skip(1).step_by(2).filter(|_| is_about_tests);
+        for name in names.filter(|name| first_word(name).contains('_')) {
+            if !functions.contains(name) && !is_script(name) {
+                let rule = format!("{name} is neither a test nor a golden script");
+                complaints.push(Complaint::new(BUGS, number + 1, rule));
+            }
         }
     }
     complaints
@@ -177,6 +211,7 @@ fn every_cited_path_exists() {
 #[test]
 fn every_cited_bug_has_a_row() {
     report::hold("bugs", bugs);
+    report::hold("tests of bugs", tests_of_bugs);
 }
 
 #[test]
@@ -219,11 +254,27 @@ fn a_path_that_does_not_exist_is_found_on_its_line() {
 
 #[test]
 fn a_bug_without_a_row_is_found_on_its_line() {
-    let list = (BUGS, "| # | Bug |\n| B17 | as B18 |\n");
+    let list = (BUGS, "# Bugs, as B18\n\n### B17\n\n- As: B18\n");
     let caught = |text: &str| report::found(bugs, &[list, ("src/a.rs", text)]);
     let row = ["src/a.rs:2: docs/bugs.md has no row B18"];
     assert_eq!(caught("\n// It is safe (docs/bugs.md B17, B18).\n"), row);
     assert_eq!(caught("// bugs.md\n"), ["src/a.rs:1: the list of bugs is docs/bugs.md"]);
     let quiet = "// docs/bugs.md B17a, DB99, B9, BE11\nlet b = \"B18 bugs.md\";\n";
     assert_eq!(caught(quiet), Vec::<String>::new());
+}
+
+#[test]
+fn a_test_of_a_bug_that_does_not_exist_is_found_on_its_line() {
+    let files = |names: &'static str| {
+        let list =
+            format!("- Rule: `no_such_rule`\n- Our test: \n  {names}, `Raft`.\n- As `it_was`.\n");
+        let script = ("tests/scripts/raft/append_once.txt", "");
+        let test = ("src/a/tests.rs", "fn a_vote_survives() {}\n");
+        report::found(tests_of_bugs, &[(BUGS, &list), script, test])
+    };
+    assert_eq!(files("`a_vote_survives`, `append_once.txt`"), Vec::<String>::new());
+    let complaint =
+        |name: &str| [format!("{BUGS}:3: {name} is neither a test nor a golden script")];
+    assert_eq!(files("`a_vote_survives`, `a_vote`"), complaint("a_vote"));
+    assert_eq!(files("`append_twice.txt`"), complaint("append_twice.txt"));
 }

@@ -45,7 +45,8 @@ const ROOMS: &[Room] = &[
     // The environment says which bug the tests run with.
     Room { module: "mutants", may_import: &[], forbidden: BLOCKING },
     Room { module: "net", may_import: &[], forbidden: &["actix"] },
-    Room { module: "client", may_import: &["protocol"], forbidden: &["actix", "HashMap"] },
+    // The commands of the store in the text of the protocol.
+    Room { module: "client", may_import: &["kv", "protocol"], forbidden: &["actix", "HashMap"] },
     Room {
         module: "actors",
         may_import: &[

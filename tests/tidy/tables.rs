@@ -40,12 +40,12 @@ fn tables(tree: &Tree) -> Vec<Complaint> {
     let mut handlers = Vec::new();
     for source in tree.production().filter(|source| !source.is_testing()) {
         define(source, &mut definitions);
-        let found = impls(source).into_iter().filter(|found| found.of_trait == "Handler");
+        let found = impls(source).into_iter().filter(|found| found.is_of("Handler"));
         handlers.extend(found.map(|found| (source.path.as_str(), found)));
     }
     let mut complaints = Vec::new();
     for source in tree.production().filter(|source| !source.is_testing()) {
-        let actors = impls(source).into_iter().filter(|found| found.of_trait == "Actor");
+        let actors = impls(source).into_iter().filter(|found| found.is_of("Actor"));
         let names: Vec<Impl> = actors.collect();
         let Some(first) = names.first() else { continue };
         let Some(table) = read_table(source) else {

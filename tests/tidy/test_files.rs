@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::actors::impls;
 use super::imports::Graph;
 use super::report::{self, Complaint};
 use super::source::{Source, Tree};
@@ -77,11 +78,20 @@ fn used_by_tests_only(tree: &Tree) -> Vec<(&Source, &str)> {
     let mut found = Vec::new();
     for (to, user) in users {
         let source = &graph.sources[to];
-        if !is_for_tests(source) && !in_production.contains(&to) {
+        if !is_for_tests(source) && !in_production.contains(&to) && !extends_others(source) {
             found.push((source, user));
         }
     }
     found
+}
+
+/// True when a file has methods of a type that another file defines: nobody imports those.
+fn extends_others(source: &Source) -> bool {
+    let defines = |name: &str| {
+        let pairs = source.tokens.windows(2).filter(|pair| pair[1].text == name);
+        pairs.into_iter().any(|pair| matches!(pair[0].text.as_str(), "struct" | "enum"))
+    };
+    impls(source).iter().any(|found| !defines(&found.of_type))
 }
 
 fn golden_scripts(tree: &Tree) -> Vec<Complaint> {
@@ -154,6 +164,8 @@ fn a_file_that_only_tests_use_is_found() {
         ["src/helper.rs:1: only tests use this file (src/a/tests.rs): move it to src/testing"]
     );
     assert_eq!(report::found(test_only_files, &[helper, tests, user]), Vec::<String>::new());
+    let methods = ("src/helper.rs", "impl Store {}\npub fn help() {}\n");
+    assert_eq!(report::found(test_only_files, &[methods, tests]), Vec::<String>::new());
 }
 
 #[test]
