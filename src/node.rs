@@ -24,17 +24,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
-use crate::actors::client_acceptor::{
-    self, ClientAcceptorActor, ClientAcceptorPorts, StopAccepting,
-};
+use crate::actors::clients::acceptor::{ClientAcceptorActor, ClientAcceptorPorts};
+use crate::actors::clients::session::{SESSION_BYTES, SessionConfig};
+use crate::actors::io::memory::Budget;
 use crate::actors::kv::{KvActor, KvPorts};
-use crate::actors::log::{self as log_actor, LogActor, LogPersisted, LogPorts};
-use crate::actors::memory::Budget;
-use crate::actors::peer_acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
-use crate::actors::peer_link::{LinkSettings, PeerLinkActor, PeerLinkPorts};
+use crate::actors::log::{LogActor, LogPorts};
+use crate::actors::messages::lifecycle::StopAccepting;
+use crate::actors::messages::log::LogPersisted;
+use crate::actors::peers::acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
+use crate::actors::peers::link::{LinkSettings, PeerLinkActor, PeerLinkPorts};
+use crate::actors::peers::replicator::{ReplicatorActor, ReplicatorPorts, ReplicatorSettings};
 use crate::actors::raft::{PeerPorts, RaftActor, RaftActorSettings, RaftPorts};
-use crate::actors::replicator::{ReplicatorActor, ReplicatorPorts, ReplicatorSettings};
-use crate::actors::session::{SESSION_BYTES, SessionConfig};
 use crate::actors::snapshot::{SnapshotActor, SnapshotPorts};
 use crate::actors::ticker::TickerActor;
 use crate::clock::{Clock, SystemClock};
@@ -167,12 +167,12 @@ impl Node {
     /// and the data directory is free when this returns.
     pub async fn stop(self) {
         self.clients.do_send(StopAccepting);
-        self.peers.do_send(crate::actors::peer_link::Shutdown);
+        self.peers.do_send(crate::actors::messages::lifecycle::Shutdown);
         for link in &self.links {
-            link.do_send(crate::actors::peer_link::Shutdown);
+            link.do_send(crate::actors::messages::lifecycle::Shutdown);
         }
         // An error says that the actor has ended already, after a failure.
-        if self.log.send(log_actor::Shutdown).await.is_err() {
+        if self.log.send(crate::actors::messages::lifecycle::Shutdown).await.is_err() {
             log::debug!("the log had stopped before");
         }
         for arbiter in self.arbiters {
@@ -397,10 +397,14 @@ impl Actor for FailureActor {
     type Context = Context<Self>;
 }
 
-impl actix::Handler<log_actor::LogFailed> for FailureActor {
+impl actix::Handler<crate::actors::messages::lifecycle::StorageFailed> for FailureActor {
     type Result = ();
 
-    fn handle(&mut self, message: log_actor::LogFailed, _ctx: &mut Context<Self>) {
+    fn handle(
+        &mut self,
+        message: crate::actors::messages::lifecycle::StorageFailed,
+        _ctx: &mut Context<Self>,
+    ) {
         // Nobody listens only when the node is being stopped anyway.
         let _ = self.failed.send(message.error);
     }
@@ -429,7 +433,7 @@ fn connections_max(settings: &Settings, open_files_max: u64) -> Result<usize, No
     // A peer may have a connection either way, and one that replaces it; an arbiter
     // waits for its sockets by a few.
     let peers = 3 * settings.servers.len() + LinkSettings::default().greetings_max;
-    let sessions = 4 * settings.session.threads + client_acceptor::REFUSALS_MAX;
+    let sessions = 4 * settings.session.threads + crate::actors::clients::acceptor::REFUSALS_MAX;
     let own = OWN_FILES + (peers + sessions) as u64;
     match usize::try_from(open_files_max.saturating_sub(own)).unwrap_or(usize::MAX) {
         0 => Err(NodeError::OpenFiles { open_files_max, own }),

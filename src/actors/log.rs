@@ -25,9 +25,13 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 
+use crate::actors::messages::lifecycle::{Shutdown, StorageFailed};
+use crate::actors::messages::log::{
+    Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
+};
 use crate::raft::PersistSeq;
 use crate::storage::{Storage, StorageError};
-use crate::types::{Entry, HardState, LogIndex, LogPosition};
+use crate::types::{Entry, HardState, LogIndex};
 
 /// A batch of so many entries does not wait for the mailbox.
 const FLUSH_ENTRIES_MAX: usize = 4096;
@@ -44,7 +48,7 @@ pub struct LogPorts {
     /// RaftActor.
     pub compacted: Recipient<LogCompacted>,
     /// Ends the process: without its log a node has nothing to say.
-    pub fatal: Recipient<LogFailed>,
+    pub fatal: Recipient<StorageFailed>,
 }
 
 /// See the module.
@@ -105,98 +109,6 @@ impl LogActor {
             seal_armed: false,
         }
     }
-}
-
-/// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes
-/// back with this or a higher `seq`. Entries that begin at or below the log's
-/// end replace what stands there and behind. The hard state of a term comes
-/// before, or with, the first entry of that term.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Append {
-    /// Rising by one with every message.
-    pub seq: PersistSeq,
-    /// A new term or vote.
-    pub hard_state: Option<HardState>,
-    /// Entries of consecutive indexes.
-    pub entries: Vec<Entry>,
-}
-
-/// To RaftActor: everything up to `seq` is durable.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LogPersisted {
-    /// The newest [`Append`] of the batch that was synced.
-    pub seq: PersistSeq,
-}
-
-/// Sent by ReplicatorActor and RaftActor for entries that they no longer hold.
-/// Answered by [`EntriesRead`].
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct ReadEntries {
-    /// Repeated in the answer.
-    pub ticket: u64,
-    /// The first entry wanted.
-    pub from: LogIndex,
-    /// The last entry wanted.
-    pub to: LogIndex,
-    /// Stop before this sum of `Entry::weight_bytes`, but not before the first.
-    pub bytes_max: u64,
-    /// Where the answer goes.
-    pub reply_to: Recipient<EntriesRead>,
-}
-
-/// The answer to [`ReadEntries`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct EntriesRead {
-    /// That of the request.
-    pub ticket: u64,
-    /// Consecutive entries from the one asked for; empty when the log, as it is
-    /// by now, does not hold it.
-    pub entries: Vec<Entry>,
-}
-
-/// Sent by RaftActor: a durable snapshot stands for everything up to `limit`. What is
-/// cheap to remove of it is removed: whole segments. Answered by [`LogCompacted`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct CompactLog {
-    /// The last entry that may go.
-    pub limit: LogIndex,
-}
-
-/// To RaftActor: the answer to [`CompactLog`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LogCompacted {
-    /// The log begins behind it now.
-    pub base: LogPosition,
-}
-
-/// Sent by RaftActor: a durable snapshot takes the place of the log, of everything
-/// that was appended before this message.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct ResetLog {
-    /// The snapshot's last entry: the log begins behind it then.
-    pub base: LogPosition,
-}
-
-/// Sent by `node` at the end: write, sync and seal what is there, let go of the
-/// data directory, stop. Answered when that is done.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Shutdown;
-
-/// To `node`, once: the disk failed, nothing more is acknowledged, and the
-/// process is to end with an error.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct LogFailed {
-    /// Why.
-    pub error: StorageError,
 }
 
 /// Sent by LogActor to itself, behind the messages that are waiting.
@@ -320,7 +232,7 @@ impl LogActor {
                 log::error!("{error}; this server stops");
                 self.storage = None;
                 self.batch = Batch::default();
-                self.ports.fatal.do_send(LogFailed { error });
+                self.ports.fatal.do_send(StorageFailed { error });
                 None
             }
         }

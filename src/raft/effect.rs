@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::progress::Pace;
 use super::rpc::{Envelope, InstallSnapshot};
-use super::snapshot::SnapshotPoint;
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term, TermRuns};
+use crate::types::{
+    Entry, HardState, LogIndex, LogPosition, NodeId, SnapshotPoint, Term, TermRuns,
+};
 
 /// Numbers what is handed to the disk; completions come back in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

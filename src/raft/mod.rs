@@ -73,7 +73,7 @@ pub use rpc::{
     InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
     RequestVoteResponse, Rpc,
 };
-pub use snapshot::{SnapshotPoint, SnapshotPositions};
+pub use snapshot::SnapshotPositions;
 pub use status::{NodeStatus, Role, TransferStatus};
 
 use log::RaftLog;

@@ -11,7 +11,7 @@
 use super::effect::Effect;
 use super::rpc::{InstallSnapshot, InstallSnapshotResponse, Rpc};
 use super::{Raft, RoleState};
-use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, SnapshotId, Term};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
 /// The snapshots that a node has when it starts; 0 where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,16 +22,6 @@ pub struct SnapshotPositions {
     pub newest_bytes: u64,
     /// The last entry in the one before it.
     pub older: LogIndex,
-}
-
-/// What a snapshot stands for, as far as the core must know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnapshotPoint {
-    /// The last entry that is in it.
-    pub last: LogPosition,
-    /// The members in force there, and the entry that says so; `None` before the
-    /// first such entry.
-    pub membership: Option<(LogIndex, Membership)>,
 }
 
 /// What the core keeps of this node's snapshots.

@@ -86,7 +86,7 @@ fn summary(log: &[Entry]) -> LogSummary {
 }
 
 fn summary_behind(base: LogPosition, log: &[Entry]) -> LogSummary {
-    let runs = TermRuns::behind(base);
+    let runs = TermRuns::starting_after(base);
     let mut summary = LogSummary { runs, ..LogSummary::default() };
     for entry in log {
         summary.runs.push(entry.position());

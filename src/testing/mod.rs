@@ -3,6 +3,8 @@
 mod disk;
 #[cfg(test)]
 pub(crate) mod mutation;
+#[cfg(test)]
+pub(crate) mod peer_connection;
 mod probe;
 pub mod simulation;
 

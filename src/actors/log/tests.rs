@@ -5,14 +5,14 @@ use bytes::Bytes;
 use super::*;
 use crate::storage::{Recovered, StorageOptions};
 use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
-use crate::types::{NodeId, Payload, Term};
+use crate::types::{LogPosition, NodeId, Payload, Term};
 
 struct Fixture {
     disk: SimDisk,
     log: actix::Addr<LogActor>,
     persisted: Inbox<LogPersisted>,
     compacted: Inbox<LogCompacted>,
-    failed: Inbox<LogFailed>,
+    failed: Inbox<StorageFailed>,
     read_port: Recipient<EntriesRead>,
     read: Inbox<EntriesRead>,
 }

@@ -24,41 +24,39 @@
 //! its effects carried out after: that is the batch. If the disk, the store or a
 //! replicator is gone the process is ending; nobody waits for their answer.
 
-mod backup;
-mod messages;
+mod backups;
+mod pending;
 #[cfg(test)]
 mod tests;
-mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
-pub use messages::{
-    Applied, ClientRequest, ClientRequests, ConnectionRefused, PeerAttached, PeerDetached,
-    PeerMessage, Replicated, Tick,
+use crate::actors::io::memory::Share;
+use crate::actors::messages::clients::{
+    ClientReply, ClientRequest, ClientRequests, Refusal, Waiter,
 };
-
-use super::Waiter;
-use super::kv::{Apply, ApplyTask};
-use super::log::{
+use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
+use crate::actors::messages::lifecycle::Tick;
+use crate::actors::messages::log::{
     Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
 };
-use super::memory::Share;
-use super::peer_link::SendRpc;
-use super::replicator::{Lead, Replicate, SetPace, StepDown};
-use super::replies::Replies;
-use super::session::{ClientReply, Refusal};
-use super::snapshot::{
+use crate::actors::messages::peers::{
+    ConnectionRefused, PeerAttached, PeerDetached, PeerMessage, SendRpc,
+};
+use crate::actors::messages::replication::{Lead, Replicate, Replicated, SetPace, StepDown};
+use crate::actors::messages::replies::Replies;
+use crate::actors::messages::snapshots::{
     PieceReceived, QuerySnapshots, ReceivePiece, SnapshotLost, SnapshotReceived, SnapshotWritten,
 };
 use crate::clock::Clock;
 use crate::kv::{Query, Store};
 use crate::raft::{Effect, Envelope, NotLeader, Raft, ReadToken, Role};
 use crate::types::{Entry, LogIndex, NodeId, Payload};
-use backup::Backup;
-use waiting::{Proposal, Waiting};
+use backups::Backup;
+use pending::{Proposal, Waiting};
 
 /// Where RaftActor sends.
 pub struct RaftPorts {

@@ -12,15 +12,16 @@ use actix::{Actor, Addr};
 use bytes::Bytes;
 
 use super::*;
-use crate::actors::SessionId;
-use crate::actors::memory::Budget;
-use crate::actors::session::ClientReplies;
+use crate::actors::io::memory::Budget;
+use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::raft::{
     AppendEntries, AppendResult, InstallSnapshot, Pace, PersistSeq, PreVoteResponse, RaftSettings,
-    ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPoint, SnapshotPositions,
+    ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{HardState, LogPosition, LogSummary, Membership, SnapshotId, Term};
+use crate::types::{
+    HardState, LogPosition, LogSummary, Membership, SnapshotId, SnapshotPoint, Term,
+};
 
 const ME: NodeId = NodeId(1);
 const PEER: NodeId = NodeId(2);

@@ -9,7 +9,7 @@ use super::*;
 use crate::kv::{Command, Operation};
 use crate::storage::Disk;
 use crate::testing::{Inbox, SimDisk, probe, settle};
-use crate::types::{Entry, LogIndex, Payload};
+use crate::types::{Entry, LogIndex, Payload, Term};
 
 struct Fixture {
     disk: SimDisk,
@@ -18,7 +18,7 @@ struct Fixture {
     piece: Inbox<PieceReceived>,
     received: Inbox<SnapshotReceived>,
     lost: Inbox<SnapshotLost>,
-    failed: Inbox<LogFailed>,
+    failed: Inbox<StorageFailed>,
 }
 
 fn start() -> Fixture {

@@ -343,7 +343,7 @@ impl Log {
     }
 
     pub(super) fn runs(&self) -> TermRuns {
-        let mut runs = TermRuns::behind(self.base);
+        let mut runs = TermRuns::starting_after(self.base);
         for entry in &self.entries {
             runs.push(entry.position());
         }

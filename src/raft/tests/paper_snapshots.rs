@@ -8,9 +8,11 @@ use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, appended, at, conflict, request_vote, voted};
 use crate::raft::{
     Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, NewcomerResponse,
-    ReplicationReport, Role, Rpc, SnapshotPoint, TransferStatus,
+    ReplicationReport, Role, Rpc, TransferStatus,
 };
-use crate::types::{ENTRY_OVERHEAD_BYTES, LogPosition, Membership, SnapshotId, Term};
+use crate::types::{
+    ENTRY_OVERHEAD_BYTES, LogPosition, Membership, SnapshotId, SnapshotPoint, Term,
+};
 
 fn piece(last: LogPosition) -> Rpc {
     let snapshot = SnapshotId { last, bytes: 10, digest: 1 };
