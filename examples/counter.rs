@@ -1,8 +1,8 @@
-//! Several clients count together, by compare-and-swap, while servers may die.
+//! Several clients raise one counter by compare-and-swap, while servers may be killed.
 //!
-//! Start `scripts/start_cluster.sh`, then `cargo run --example counter`; kill a
-//! server meanwhile. The count is exact all the same: a lost reply is retried
-//! under its number, and executed once.
+//! Start `scripts/start_cluster.sh`, then `cargo run --example counter`, and kill a server
+//! meanwhile. The count is exact nevertheless: a command whose reply was lost is sent again
+//! under the same number, and the cluster executes it once.
 
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Raises the counter `STEPS` times; returns how often it had to try again.
+/// Raises the counter `STEPS` times; returns the number of steps that it had to repeat
+/// because another client was faster.
 async fn count(options: Options) -> Result<u64, Error> {
     let mut client = Client::connect(SERVERS, options).await?;
     let mut retries = 0;
@@ -46,7 +47,7 @@ async fn count(options: Options) -> Result<u64, Error> {
     Ok(retries)
 }
 
-/// The count and its version; an absent counter is 0 at version 0.
+/// Reads the count and its version. An absent counter is 0 at version 0.
 async fn read(client: &mut Client) -> Result<(u64, u64), Error> {
     match client.getm("counter").await {
         Ok(item) => {

@@ -4,10 +4,10 @@
 //! cargo run --release --example etcd_bench -- --endpoints 127.0.0.1:2379 --clients 64
 //! ```
 //!
-//! It speaks gRPC, as etcd's own clients do; its gateway for JSON would cost etcd
-//! more. Keys, values, mix and report are those of `coracle bench`, from the same
-//! sources, and so is the loop: one command in flight on each connection. It begins
-//! at etcd's leader. Reads are linearizable, as etcd's are unless told otherwise.
+//! It speaks gRPC, as etcd's own clients do, because etcd's JSON gateway costs etcd more.
+//! Keys, values, the mix of commands and the report come from the sources of `coracle
+//! bench`. Each connection has one command in flight, as there. Commands go to etcd's
+//! leader. Reads are linearizable, which is etcd's default.
 
 #[allow(dead_code)]
 #[path = "../../src/cli/bench/chart.rs"]
@@ -55,40 +55,40 @@ struct Options {
     /// Bytes of a value
     #[arg(long, value_name = "B", default_value_t = 256)]
     value_bytes: usize,
-    /// How many of a hundred commands are reads; the keys are written first if they are not there
+    /// Percentage of reads; the keys are written first if they are not there
     #[arg(long, value_name = "P", default_value_t = 0)]
     read_percent: u32,
-    /// How long to measure
+    /// Seconds to measure
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     duration_s: f64,
-    /// Instead of a duration: how many commands to send
+    /// Number of commands to send, instead of a duration
     #[arg(long, value_name = "N", conflicts_with = "duration_s")]
     count: Option<u64>,
-    /// How long to load it before
+    /// Seconds of load before the measurement
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     warmup_s: f64,
-    /// Instead of a load: print the leader's client address
+    /// Print the leader's client address instead of loading the cluster
     #[arg(long)]
     leader: bool,
-    /// A member that says nothing for so long is given up for the next
+    /// Time without an answer, after which the next member is tried
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     silence_ms_max: u64,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// How long to look for a leader.
+/// Time to look for a leader before giving up.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 const PAUSE: Duration = Duration::from_millis(2);
-/// At the end the commands in flight are waited for, but no longer.
+/// Maximum time to wait at the end for the commands in flight.
 const DRAIN: Duration = Duration::from_secs(2);
-/// So many are in flight while the keys are written before the run: h2 begins no more than 100
-/// calls at a time until the other side has said how many it takes.
+/// Number of commands in flight while the keys are written before the run. h2 begins at most
+/// 100 calls at a time until the other side has told its own limit.
 const FILL_COMMANDS: u64 = 64;
 
-/// What all connections have in common.
+/// The state that all connections share.
 struct Run<'a> {
     endpoints: &'a [String],
     workload: Workload,
@@ -97,7 +97,7 @@ struct Run<'a> {
     silence_max: Duration,
     /// The endpoint that commands are sent to.
     target: Cell<usize>,
-    /// So many commands are still to be sent.
+    /// Number of commands that are still to be sent.
     left: Cell<u64>,
 }
 
@@ -169,7 +169,7 @@ async fn find_leader(endpoints: &[String]) -> usize {
     loop {
         for (number, endpoint) in endpoints.iter().enumerate() {
             let leads = async { Channel::connect(endpoint).await?.leads().await };
-            // Not every member is there, and one that was stopped says nothing.
+            // A member may be down, and one whose process is stopped does not answer.
             if let Ok(Ok(true)) = timeout(Duration::from_secs(1), leads).await {
                 return number;
             }
@@ -202,7 +202,7 @@ impl Run<'_> {
             let target = self.target.get();
             let Err(Fault(why)) = self.session(target, &mut rng).await else { return };
             self.recorder.borrow_mut().failed(why);
-            // Another client may have gone on already.
+            // Another client may have chosen the next member already.
             if self.target.get() == target {
                 self.target.set((target + 1) % self.endpoints.len());
             }
