@@ -238,7 +238,7 @@ impl Named {
     }
 }
 
-/// Where a path that begins with a keyword starts, and what follows.
+/// The module at which a path that begins with a keyword starts, and the rest of the path.
 fn rooted<'a>(at: &[String], path: &'a [String]) -> Option<(Vec<String>, &'a [String])> {
     let first = path.first()?;
     match first.as_str() {

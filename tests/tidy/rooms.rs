@@ -5,8 +5,8 @@ use super::lex::has_path;
 use super::report::{self, Complaint};
 use super::source::Tree;
 
-/// What a top-level module may know of the crate, and words that it may not contain. `*` is
-/// everything.
+/// The modules of the crate that a top-level module may import, `*` for all of them, and the
+/// words that its code may not contain.
 struct Room {
     module: &'static str,
     may_import: &'static [&'static str],

@@ -162,7 +162,7 @@ impl Actor<'_> {
                 allowed.extend(taken.filter_map(|(_, found)| found.argument.clone()));
             }
         }
-        // What messages bring, however deep.
+        // The recipients in the messages that it takes, and in their parts.
         let mut waiting: Vec<&str> = self.handled().collect();
         let mut seen = BTreeSet::new();
         while let Some(name) = waiting.pop() {

@@ -27,7 +27,9 @@ fn test_modules(tree: &Tree) -> Vec<Complaint> {
             if is_inline && (is_tests || three[0].is_test && !source.is_test) {
                 complain(three[0].line, "a module of tests has a file of its own");
             }
-            if three[0].text == "#" && three[1].text == "[" && three[2].text == "path" {
+            // Examples take in files of the program by their paths: it is no library.
+            let is_attribute = three[0].text == "#" && three[1].text == "[";
+            if source.is_in_src() && is_attribute && three[2].text == "path" {
                 complain(three[2].line, "a module lies where its name says, without #[path]");
             }
         }
