@@ -75,7 +75,10 @@ fn used_by_tests_only(tree: &Tree) -> Vec<(&Source, &str)> {
         .collect();
     let mut users = BTreeMap::new();
     for (from, to) in graph.edges(true).keys() {
-        users.entry(*to).or_insert(graph.sources[*from].path.as_str());
+        // Its own tests say nothing of a file.
+        if !graph.sources[*to].is_above(&graph.sources[*from]) {
+            users.entry(*to).or_insert(graph.sources[*from].path.as_str());
+        }
     }
     let mut found = Vec::new();
     for (to, user) in users {
@@ -166,6 +169,8 @@ fn a_file_that_only_tests_use_is_found() {
         ["src/helper.rs:1: only tests use this file (src/a/tests.rs): move it to src/testing"]
     );
     assert_eq!(report::found(test_only_files, &[helper, tests, user]), Vec::<String>::new());
+    let own_tests = ("src/helper/tests.rs", "use super::*;\nfn f() { help() }\n");
+    assert_eq!(report::found(test_only_files, &[helper, own_tests]), Vec::<String>::new());
     let methods = ("src/helper.rs", "impl Store {}\npub fn help() {}\n");
     assert_eq!(report::found(test_only_files, &[methods, tests]), Vec::<String>::new());
 }
