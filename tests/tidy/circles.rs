@@ -40,7 +40,7 @@ fn complaint(
     let name = |file: usize| graph.sources[file].path.as_str();
     let mut text = format!("imports run in a circle of {}", circle.len());
     if set.len() > circle.len() {
-        text += &format!(" (the shortest of a knot of {} files)", set.len());
+        text += &format!(" (the shortest among {} files that import each other)", set.len());
     }
     for (at, from) in circle.iter().enumerate() {
         let to = circle[(at + 1) % circle.len()];
@@ -99,7 +99,7 @@ fn shortest_circle(arrows: &Arrows, file: usize) -> Option<Vec<usize>> {
 
 #[test]
 fn no_import_runs_in_a_circle() {
-    report::hold("circles", circles);
+    report::assert_none("circles", circles);
 }
 
 #[test]
@@ -116,7 +116,8 @@ fn the_shortest_circle_is_found_with_its_lines() {
     );
     assert_eq!(
         report::found(circles, &[a, b, c, d]),
-        ["src/c.rs:2: imports run in a circle of 2 (the shortest of a knot of 4 files)\n    \
+        ["src/c.rs:2: imports run in a circle of 2 (the shortest among 4 \
+         files that import each other)\n    \
           src/c.rs:2 imports src/d.rs\n    src/d.rs:3 imports src/c.rs\n    \
           all: src/a.rs src/b.rs src/c.rs src/d.rs"]
     );

@@ -417,7 +417,6 @@ fn defined_item(tokens: &[Token], at: usize) -> Option<String> {
 }
 
 /// Each import of a made-up tree, as `from:line -> to`.
-#[cfg(test)]
 fn resolved(files: &[(&str, &str)]) -> Vec<String> {
     let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
     let tree = Tree::of(files.collect());

@@ -10,6 +10,9 @@ const FIRST_WORDS: &[&str] = &[
     "how", "that",
 ];
 
+/// Words that send the reader elsewhere.
+const POINTERS: &[&str] = &["See the ", "see the module", "see the field"];
+
 /// The word is for the tests that put bugs back, which lie outside of src.
 const NOT_IN_SRC: &str = "mutant";
 
@@ -40,7 +43,10 @@ fn pointers(tree: &Tree) -> Vec<Complaint> {
     for source in &tree.sources {
         for comment in &source.comments {
             for (number, line) in comment.lines.iter().enumerate() {
-                if line.contains("See the ") || line.contains("see the module") {
+                let next = comment.lines.get(number + 1).map_or("", |next| next.trim());
+                let text = format!("{} {next} ", line.trim_end());
+                let begins_here = |words: &str| text.find(words).is_some_and(|at| at < line.len());
+                if POINTERS.iter().any(|words| begins_here(words)) {
                     let rule = "\"See the\": say here what the reader has to know";
                     complaints.push(Complaint::new(&source.path, comment.line + number, rule));
                 }
@@ -67,17 +73,17 @@ fn mutants(tree: &Tree) -> Vec<Complaint> {
 
 #[test]
 fn no_comment_begins_without_its_subject() {
-    report::hold("first words", first_words);
+    report::assert_none("first words", first_words);
 }
 
 #[test]
 fn no_comment_says_see_the() {
-    report::hold("see the", pointers);
+    report::assert_none("see the", pointers);
 }
 
 #[test]
 fn no_file_under_src_knows_the_word_mutant() {
-    report::hold("mutants", mutants);
+    report::assert_none("mutants", mutants);
 }
 
 #[test]
@@ -97,10 +103,12 @@ fn a_comment_without_its_subject_is_found_on_its_line() {
 
 #[test]
 fn a_pointer_and_a_forbidden_word_are_found_on_their_lines() {
-    let text =
-        "/// A thing. See\n/// the field.\n\n/// It is. See the module.\nlet s = \"See the \";\n";
-    let complaint = "src/a.rs:4: \"See the\": say here what the reader has to know";
-    assert_eq!(report::found(pointers, &[("src/a.rs", text)]), [complaint]);
+    let caught = |text: &str| report::found(pointers, &[("src/a.rs", text)]);
+    let complaint = ["src/a.rs:2: \"See the\": say here what the reader has to know"];
+    assert_eq!(caught("\n/// It is. See the module.\n"), complaint);
+    assert_eq!(caught("/// A thing.\n/// It is long. See\n/// the field.\n"), complaint);
+    let quiet = "/// We see the end. See\n\n/// the.\nlet s = \"See the \";\n";
+    assert_eq!(caught(quiet), Vec::<String>::new());
     let files = [
         ("src/a.rs", "fn f() {}\nlet s = \"two Mutants\";\n"),
         ("src/b.md", "mutant!\n"),

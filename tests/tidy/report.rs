@@ -46,7 +46,7 @@ impl fmt::Display for Complaint {
 }
 
 /// Fails with all complaints about the crate's own tree, if there are any.
-pub fn hold(rule: &str, check: impl Fn(&Tree) -> Vec<Complaint>) {
+pub fn assert_none(rule: &str, check: impl Fn(&Tree) -> Vec<Complaint>) {
     let mut complaints = check(Tree::of_the_crate());
     complaints.sort();
     complaints.dedup();

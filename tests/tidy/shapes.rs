@@ -109,12 +109,12 @@ fn functions(tree: &Tree) -> Vec<Complaint> {
 
 #[test]
 fn no_struct_has_more_than_fifteen_fields_without_a_reason() {
-    report::hold("structs", structs);
+    report::assert_none("structs", structs);
 }
 
 #[test]
 fn no_function_has_more_than_seventy_lines() {
-    report::hold("functions", functions);
+    report::assert_none("functions", functions);
 }
 
 #[test]

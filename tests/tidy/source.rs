@@ -50,7 +50,7 @@ impl Source {
             }
         }
         if is_test {
-            source.be_a_test();
+            source.mark_as_test();
         }
         source
     }
@@ -60,7 +60,7 @@ impl Source {
         self.tokens.get(first).is_some_and(|token| token.line == line && token.is_test)
     }
 
-    fn be_a_test(&mut self) {
+    fn mark_as_test(&mut self) {
         self.is_test = true;
         self.production.iter_mut().for_each(String::clear);
         self.tokens.iter_mut().for_each(|token| token.is_test = true);
@@ -185,7 +185,7 @@ impl Tree {
                 rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
             };
             if stems.iter().any(is_below) {
-                source.be_a_test();
+                source.mark_as_test();
             }
         }
     }

@@ -114,17 +114,17 @@ fn golden_scripts(tree: &Tree) -> Vec<Complaint> {
 
 #[test]
 fn tests_are_in_files_named_for_them() {
-    report::hold("test modules", test_modules);
+    report::assert_none("test modules", test_modules);
 }
 
 #[test]
 fn files_for_tests_alone_are_in_tests_or_testing() {
-    report::hold("test-only files", test_only_files);
+    report::assert_none("test-only files", test_only_files);
 }
 
 #[test]
 fn golden_scripts_are_named_by_area() {
-    report::hold("golden scripts", golden_scripts);
+    report::assert_none("golden scripts", golden_scripts);
 }
 
 #[test]
