@@ -3,10 +3,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Addr, Handler, Message};
+use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
+use crate::actors::io::output::{COPIED_BYTES_MAX, UNCOPIED_BYTES_MIN};
+use crate::net::Stream;
 use crate::testing::peer_connection::run_paused;
 use crate::testing::{settle, turn};
 
