@@ -11,4 +11,4 @@ pub mod simulation;
 pub(crate) mod store_model;
 
 pub use disk::{Crash, DiskOperation, SimDisk};
-pub use probe::{Inbox, Probe, probe, settle, turn};
+pub use probe::{Inbox, KindInbox, Probe, probe, settle, turn};
