@@ -1,20 +1,18 @@
 //! `bench`: loads the cluster through its client protocol, and measures.
 //!
-//! A closed loop: every connection keeps `--pipeline` commands in flight and sends
-//! the next as soon as one is answered. With `--rate` it is an open loop: commands
-//! have their times, whatever became of those before ([`schedule`]). It shares the
-//! machine with what it measures, often enough, so it is cheap: one thread, the
-//! protocol as it is, and nothing is allocated for a command.
+//! The load is a closed loop: every connection keeps `--pipeline` commands in flight and
+//! sends the next as soon as one is answered. With `--rate` it is an open loop: commands
+//! have their times, independent of the answers to those before ([`schedule`]). The
+//! program often shares the machine with the servers that it measures, so it is cheap: it
+//! runs on one thread, and allocates nothing for a command or a reply.
 
+mod baseline;
 mod chart;
+mod chart_input;
 mod connection;
-mod drawing;
-mod floor;
-mod leader;
-mod progress;
-mod reply;
 mod report;
 mod schedule;
+mod warmup;
 mod workload;
 
 use std::cell::{Cell, RefCell};
@@ -30,16 +28,56 @@ use tokio::time::{sleep, timeout};
 
 use self::chart::{Chart, XMarks, YScale};
 use self::connection::{Beats, Client, Run, slow_count};
-use self::progress::{Progress, TELL_INTERVAL};
 use self::report::Recorder;
 use self::schedule::Schedule;
 use self::workload::{Distribution, Workload};
-use super::{ConfigFile, Failure, block_on, print, usage};
+use crate::cli::cluster::{ConfigFile, block_on};
+use crate::cli::failure::{Failure, usage};
+use crate::cli::output::{LoadBar, print};
 
 #[derive(Args, Debug)]
 pub struct BenchCommand {
     #[command(flatten)]
     file: ConfigFile,
+    #[command(flatten)]
+    shape: LoadShape,
+    /// Time to measure
+    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
+    duration_s: f64,
+    /// Instead of a duration: number of commands to send
+    #[arg(long, value_name = "N", conflicts_with = "duration_s")]
+    count: Option<u64>,
+    /// Time to load it before
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = seconds)]
+    warmup_s: f64,
+    /// Maximum time to look for a leader
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    timeout_ms: u64,
+    /// A server that owes an answer and says nothing for so long is given up for the next
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 10_000,
+        value_parser = value_parser!(u64).range(1..=600_000),
+    )]
+    silence_ms_max: u64,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Draw the distribution of the latencies into an SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Draw the points that standard input lists, as chart_input.rs says
+    #[arg(long, value_name = "FILE", hide = true)]
+    chart: Option<PathBuf>,
+    /// Measure the time of a sync and of a round trip instead, with a file in DIR
+    #[arg(long, value_name = "DIR", hide = true)]
+    floor: Option<PathBuf>,
+}
+
+/// The connections of a load, and the commands that they send.
+#[derive(Args, Debug)]
+struct LoadShape {
     /// Connections
     #[arg(
         long,
@@ -64,7 +102,7 @@ pub struct BenchCommand {
         value_parser = value_parser!(u64).range(1..=10_000_000),
     )]
     keys: u64,
-    /// Which keys are chosen how often
+    /// Frequency with which keys are chosen
     #[arg(long, value_name = "HOW", default_value = "uniform")]
     distribution: Distribution,
     /// Bytes of a value
@@ -75,7 +113,8 @@ pub struct BenchCommand {
         value_parser = value_parser!(u64).range(0..=64 * 1024 * 1024),
     )]
     value_bytes: u64,
-    /// How many of a hundred commands are reads; the keys are written first if they are not there
+    /// Number of commands in a hundred that are reads; the keys are written first if they are not
+    /// there
     #[arg(
         long,
         value_name = "P",
@@ -87,8 +126,8 @@ pub struct BenchCommand {
     /// those, and a connection whose pipeline is full sends them later
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
-    /// How many of a hundred connections read their replies slowly, of more commands at a time;
-    /// they are counted apart, and no part of --rate or --count
+    /// Number of connections in a hundred that read their replies slowly, of more commands at a
+    /// time; they are counted apart, and no part of --rate or --count
     #[arg(
         long,
         value_name = "P",
@@ -96,59 +135,30 @@ pub struct BenchCommand {
         value_parser = value_parser!(u64).range(0..=99),
     )]
     slow_percent: u64,
-    /// How long to measure
-    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
-    duration_s: f64,
-    /// Instead of a duration: how many commands to send
-    #[arg(long, value_name = "N", conflicts_with = "duration_s")]
-    count: Option<u64>,
-    /// How long to load it before
-    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = seconds)]
-    warmup_s: f64,
-    /// How long to look for a leader
-    #[arg(long, value_name = "MS", default_value_t = 10_000)]
-    timeout_ms: u64,
-    /// A server that owes an answer and says nothing for so long is given up for the next
-    #[arg(
-        long,
-        value_name = "MS",
-        default_value_t = 10_000,
-        value_parser = value_parser!(u64).range(1..=600_000),
-    )]
-    silence_ms_max: u64,
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
-    /// Draw the distribution of the latencies into an SVG file
-    #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
-    /// Draw the points that standard input lists, as drawing.rs says
-    #[arg(long, value_name = "FILE", hide = true)]
-    chart: Option<PathBuf>,
-    /// Measure what a disk and a socket take by themselves instead, with a file in DIR
-    #[arg(long, value_name = "DIR", hide = true)]
-    floor: Option<PathBuf>,
 }
 
-/// At the end the commands in flight are waited for, but no longer.
+/// Maximum time to wait for the commands in flight at the end.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Open files beside the connections: the standard ones, the runtime's, a few to ask for a leader.
-const FILES_BESIDE: u64 = 32;
+const OTHER_FILES: u64 = 32;
+/// The time between two updates of the bar; nobody reads faster.
+const TELL_INTERVAL: Duration = Duration::from_millis(200);
 
 impl BenchCommand {
+    /// Measures, and prints the result.
     pub fn run(self) -> Result<(), Failure> {
         if let Some(dir) = &self.floor {
-            return print(floor::measure(dir)?.as_bytes());
+            return print(baseline::measure(dir)?.as_bytes());
         }
         if let Some(file) = &self.chart {
             return Ok(fs::write(
                 file,
-                drawing::draw(&std::io::read_to_string(std::io::stdin())?)?,
+                chart_input::draw(&std::io::read_to_string(std::io::stdin())?)?,
             )?);
         }
         let settings = self.file.load()?;
-        // Before the load, which may be long.
-        allow_files(self.clients + FILES_BESIDE)?;
+        // Checked before the load, which may be long.
+        allow_files(self.shape.clients + OTHER_FILES)?;
         if let Some(plot) = &self.plot {
             fs::write(plot, "").map_err(|error| usage(format!("{}: {error}", plot.display())))?;
         }
@@ -160,27 +170,33 @@ impl BenchCommand {
     }
 
     async fn load(&self, settings: &Settings) -> Result<Recorder, Failure> {
-        let progress = Progress::new();
+        let progress = LoadBar::new();
         let servers: Vec<String> =
             settings.servers.values().map(|server| server.client_address()).collect();
-        let value_bytes = self.value_bytes as usize;
-        let workload = Workload::new(self.keys, self.distribution, value_bytes, self.read_percent);
+        let value_bytes = self.shape.value_bytes as usize;
+        let workload = Workload::new(
+            self.shape.keys,
+            self.shape.distribution,
+            value_bytes,
+            self.shape.read_percent,
+        );
         let patience = Duration::from_millis(self.timeout_ms);
-        let leader = timeout(patience, leader::find_ready_leader(&servers, &workload, &progress))
+        let leader = timeout(patience, warmup::find_ready_leader(&servers, &workload, &progress))
             .await
             .map_err(|_| unavailable("no server says that it leads, and takes commands"))?;
         let run = Run {
             workload,
-            pipeline: self.pipeline as usize,
+            pipeline: self.shape.pipeline as usize,
             silence_max: Duration::from_millis(self.silence_ms_max),
             recorder: RefCell::new(Recorder::new()),
             servers,
             target: RefCell::new(leader),
             left: Cell::new(u64::MAX),
-            beats: self.rate.map(|rate| self.beats(rate)),
+            beats: self.shape.rate.map(|rate| self.beats(rate)),
         };
         let clients = join_all(
-            (0..self.clients).map(|number| run.client(Client::new(number, self.slow_percent))),
+            (0..self.shape.clients)
+                .map(|number| run.client(Client::new(number, self.shape.slow_percent))),
         );
         tokio::select! {
             _ = clients => self.end(&run),
@@ -191,12 +207,13 @@ impl BenchCommand {
     }
 
     fn beats(&self, rate: f64) -> Beats {
-        let connections = self.clients - slow_count(self.clients, self.slow_percent);
+        let connections =
+            self.shape.clients - slow_count(self.shape.clients, self.shape.slow_percent);
         Beats::new(Schedule::new(Instant::now(), rate, connections), connections)
     }
 
     /// Begins and ends the measurement.
-    async fn conduct(&self, run: &Run, progress: &Progress) {
+    async fn conduct(&self, run: &Run, progress: &LoadBar) {
         progress.waiting("warming up");
         sleep(Duration::from_secs_f64(self.warmup_s)).await;
         let begin = Instant::now();
@@ -224,24 +241,24 @@ impl BenchCommand {
         sleep(DRAIN).await;
     }
 
-    /// The measurement is over, if it was not already.
+    /// Ends the measurement, if it has not ended already.
     fn end(&self, run: &Run) {
         let now = Instant::now();
         let mut recorder = run.recorder.borrow_mut();
         recorder.end(now);
-        // With a count all are answered.
+        // With a count all commands are answered.
         if let (Some(beats), None) = (&run.beats, self.count) {
             recorder.due(beats.schedule.due_count(now));
         }
     }
 
     fn chart_of(&self, recorder: &Recorder) -> Chart {
-        let clients = match (self.clients, self.pipeline) {
+        let clients = match (self.shape.clients, self.shape.pipeline) {
             (1, 1) => "1 client".to_owned(),
             (clients, 1) => format!("{clients} clients"),
             (clients, pipeline) => format!("{clients} clients x {pipeline} in flight"),
         };
-        let rate = self.rate.map(|rate| format!(", {rate} a second")).unwrap_or_default();
+        let rate = self.shape.rate.map(|rate| format!(", {rate} a second")).unwrap_or_default();
         Chart {
             title: format!("Latency, {clients}{rate}"),
             x_label: "percentile".into(),

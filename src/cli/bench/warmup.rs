@@ -1,4 +1,4 @@
-//! What comes before a load: a leader, and keys that can be read.
+//! The preparation of a load: finds the leader, and writes the keys that are to be read.
 
 use std::io;
 use std::time::Duration;
@@ -9,19 +9,18 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::connection::Input;
-use super::progress::Progress;
-use super::reply::{Malformed, Outcome};
-use super::workload::{Workload, put_read};
+use super::connection::{Input, Malformed, Outcome};
+use super::workload::Workload;
+use crate::cli::output::LoadBar;
 
-/// Between two looks for a leader.
+/// The pause between two looks for a leader.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// How long one server may take to say how it is.
+/// Maximum time for the status of one server.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
-/// So much is in flight while the keys are written before the run.
+/// Number of bytes in flight while the keys are written.
 const FILL_BYTES: usize = 64 * 1024;
 
-/// Asks until there is one.
+/// Asks all servers until one says that it leads, and returns its address.
 async fn find_leader(servers: &[String]) -> String {
     loop {
         let asked = servers.iter().map(async |address| {
@@ -29,7 +28,7 @@ async fn find_leader(servers: &[String]) -> String {
             let leads = status.get("role") == Some("leader");
             leads.then(|| (status.number("term"), address.clone()))
         });
-        // A deposed leader may not know it yet: the highest term counts.
+        // A deposed leader may not know it yet, so the highest term counts.
         if let Some((_, leader)) = join_all(asked).await.into_iter().flatten().max() {
             return leader;
         }
@@ -37,16 +36,16 @@ async fn find_leader(servers: &[String]) -> String {
     }
 }
 
-/// A leader that has the keys to be read, if any are.
+/// The address of a leader that has the keys, if any are to be read.
 pub async fn find_ready_leader(
     servers: &[String],
     workload: &Workload,
-    progress: &Progress,
+    progress: &LoadBar,
 ) -> String {
     loop {
         progress.waiting("looking for a leader");
         let leader = find_leader(servers).await;
-        // What fails may be a leader that has just lost its leadership.
+        // The writes fail when the leader has just lost its leadership.
         if !workload.has_reads() || fill(&leader, workload, progress).await.is_ok() {
             return leader;
         }
@@ -55,12 +54,12 @@ pub async fn find_ready_leader(
 }
 
 /// Writes every key once, unless the last of them is there.
-async fn fill(leader: &str, workload: &Workload, progress: &Progress) -> io::Result<()> {
+async fn fill(leader: &str, workload: &Workload, progress: &LoadBar) -> io::Result<()> {
     let mut stream = TcpStream::connect(leader).await?;
     stream.set_nodelay(true)?;
     let mut input = Input::default();
     let mut output = Vec::new();
-    put_read(workload.keys() - 1, &mut output);
+    workload.put_read(workload.keys() - 1, &mut output);
     if exchange(&mut stream, &mut input, &output, 1).await? {
         return Ok(());
     }
@@ -96,7 +95,7 @@ async fn exchange(
             match outcome {
                 Outcome::Done => {}
                 Outcome::NotFound => all_found = false,
-                Outcome::Redirect(_) | Outcome::Error(_) => {
+                Outcome::Failed(..) => {
                     return Err(io::Error::other("it does not lead, or takes no commands"));
                 }
             }

@@ -1,5 +1,5 @@
-//! What nothing that replicates to disks over sockets can beat on a machine: one
-//! sync of an overwrite, and one round trip over the loopback.
+//! The baseline of a machine, which nothing that replicates to disks over sockets can
+//! beat: the time of one sync of an overwrite, and of one round trip over the loopback.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
@@ -12,11 +12,12 @@ use hdrhistogram::Histogram;
 
 const SYNCS: u64 = 1000;
 const ROUND_TRIPS: u64 = 5000;
-/// A record of the log with a value of 256 bytes, and more or less a command.
+/// About the size of a log record with a value of 256 bytes, and of a command.
 const BLOCK_BYTES: usize = 300;
 const FILE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Measures both, the sync in a new file in `dir`, and says it in one line.
+/// Measures both, the sync in a new file in `dir`, and returns one line of JSON with the
+/// medians in microseconds.
 pub fn measure(dir: &Path) -> io::Result<String> {
     let sync_us = measure_sync(dir)?;
     let round_trip_us = measure_round_trip()?;
