@@ -217,7 +217,7 @@ pub async fn start(
     };
     let owner = (settings.cluster.clone(), id);
     let promise = settings.raft.promise();
-    let origin = recovered.storage.origin();
+    let origin = recovered.storage.restore_id();
     let (storage, persisted) = (recovered.storage, raft.clone().recipient());
     let snapshots = SnapshotActor::new(recovered.snapshots, recovered.files, owner, snapshot_ports);
     let (log, snapshots) = match &placement {
@@ -538,7 +538,7 @@ fn progress_settings(settings: &Settings) -> ProgressSettings {
         append_bytes_max: limits.append_bytes_max,
         inflight_entries_max: limits.peer_inflight_entries_max,
         inflight_bytes_max: limits.peer_inflight_bytes_max,
-        // A piece may be a quarter larger (see SnapshotPieces), and has to fit into a frame.
+        // A piece may be a quarter larger (see SnapshotChunks), and has to fit into a frame.
         snapshot_piece_bytes: SNAPSHOT_PIECE_BYTES.min(limits.frame_bytes_max() / 2),
         snapshot_window_bytes: SNAPSHOT_WINDOW_BYTES,
     }

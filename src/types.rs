@@ -396,7 +396,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::mutation::mutation;
+    use crate::testing::byte_mutation::mutation;
 
     fn runs(terms: &[u64]) -> TermRuns {
         let mut runs = TermRuns::default();

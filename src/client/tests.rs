@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::reply::{Expect, Reply, read_reply};
 use super::{Client, DEADLINE_MAX, Error, Options};
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 
 /// What a fake server does with a command.
 enum Act {

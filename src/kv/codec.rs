@@ -288,7 +288,7 @@ mod tests {
 
     use super::*;
     use crate::kv::model::any_command;
-    use crate::testing::mutation::mutation;
+    use crate::testing::byte_mutation::mutation;
 
     fn once() -> Option<Once> {
         Some(Once { client: Bytes::from("me"), seq: 300 })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::sectors::Life;
+use super::log::sectors::SectorOwner;
 use super::*;
 use crate::testing::{Crash, DiskOperation, SimDisk};
 use crate::types::{Membership, Payload, Term, TermRuns};
@@ -39,11 +39,11 @@ fn options() -> StorageOptions {
     }
 }
 
-fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+fn open(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
     Storage::open(Box::new(disk.clone()), dir(), options())
 }
 
-fn reopen(disk: &SimDisk) -> (Storage, Recovered) {
+fn reopen(disk: &SimDisk) -> (Storage, DurableState) {
     open(disk).expect("the directory is whole")
 }
 
@@ -191,7 +191,7 @@ impl Model {
 
     /// Holds what was recovered against the model; from then on it is durable.
     #[track_caller]
-    fn check(&mut self, storage: &mut Storage, recovered: &Recovered) {
+    fn check(&mut self, storage: &mut Storage, recovered: &DurableState) {
         let (base, log) = (storage.base(), all(storage));
         assert_eq!(recovered.log, summary_behind(base, &log), "the summary is that of the entries");
         let is_reset = self.reset_to == Some(base) && log.is_empty();
@@ -234,7 +234,7 @@ fn age(disk: &SimDisk, path: &Path) {
         let offset = SEGMENT_HEADER_BYTES + records.len() as u64;
         record::encode(&entry, true, earlier.salt, offset, &mut records);
     }
-    let earlier = Life::of(&earlier).encode(1, &records);
+    let earlier = SectorOwner::of(&earlier).encode(1, &records);
     let mut bytes = disk.contents(path);
     bytes.resize(bytes.len().max(SEGMENT_BYTES as usize), 0);
     let sectors = bytes[512..].chunks_exact_mut(512).zip(earlier.chunks_exact(512));
@@ -253,7 +253,7 @@ fn a_new_directory_is_empty_and_says_so_once() {
     let disk = SimDisk::new();
     let (storage, recovered) = reopen(&disk);
     let hard_state = HardState { is_newcomer: true, ..HardState::default() };
-    assert_eq!(recovered, Recovered { hard_state, ..Recovered::default() });
+    assert_eq!(recovered, DurableState { hard_state, ..DurableState::default() });
     assert_eq!(storage.last(), LogPosition::default());
     drop(storage);
     assert_eq!(reopen(&disk).1, recovered, "until a voter's hard state is saved");
@@ -414,7 +414,7 @@ fn a_batch_is_one_write_a_page_and_a_sync_without_news_is_none() {
         storage.append(&[]).unwrap();
         storage.sync().unwrap();
     }
-    let pages = sectors::end_place_of(storage.tail.end) / 4096 + 1;
+    let pages = sectors::end_place_of(storage.tail.end()) / 4096 + 1;
     let operations = disk.record();
     let (writes, syncs): (Vec<_>, Vec<_>) =
         operations.iter().partition(|operation| matches!(operation, DiskOperation::Write(..)));
@@ -437,7 +437,7 @@ fn a_hard_state_costs_two_syncs_when_it_is_new_and_none_otherwise() {
     storage.save_hard_state(term(1)).unwrap();
     assert_eq!(disk.syncs(), syncs + 2);
     storage.save_hard_state(term(1)).unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     assert_eq!(disk.syncs(), syncs + 2);
 }
 
@@ -522,7 +522,7 @@ fn a_log_is_not_compacted_to_where_entries_came_back() {
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(2)).unwrap();
     let mut last = 0;
-    while storage.catalog.last_segment() < 3 {
+    while storage.index.last_segment() < 3 {
         last += 1;
         storage.append(&[entry(last, 2)]).unwrap();
     }

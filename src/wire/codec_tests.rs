@@ -9,7 +9,7 @@ use crate::raft::{
     InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
     RequestVoteResponse,
 };
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, SnapshotId, Term};
 use crate::wire::Hello;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::storage::{Recovered, SnapshotHead, Storage, StorageOptions};
+use crate::storage::{DurableState, SnapshotHead, Storage, StorageOptions};
 use crate::testing::{Crash, SimDisk};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, Membership, Payload, Term};
 
@@ -22,7 +22,7 @@ fn disk() -> SimDisk {
         disk.sync_dir(dir.parent().unwrap()).unwrap();
     }
     disk.sync_dir(Path::new("")).unwrap();
-    let snapshots = Snapshots::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
     let voters = [1, 2, 3].map(NodeId).into();
     let head = SnapshotHead {
         cluster: "old".into(),
@@ -42,7 +42,7 @@ fn restored(disk: &SimDisk, cluster: &str) -> Result<SnapshotFile, StorageError>
     restore(disk, source(), dir(), (cluster, NodeId(2)))
 }
 
-fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+fn open(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
     let options = StorageOptions {
         cluster: "new".into(),
         node_id: NodeId(2),
@@ -54,14 +54,17 @@ fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
 
 /// It is what a restored directory has to be, and its log goes on.
 #[track_caller]
-fn check(disk: &SimDisk, origin: Option<u128>) {
+fn check(disk: &SimDisk, restore_id: Option<u128>) {
     let (mut storage, recovered) = open(disk).unwrap();
     assert_eq!((storage.base(), storage.last()), (BASE, BASE));
-    assert!(storage.origin().is_some() && origin.is_none_or(|_| storage.origin() == origin));
+    assert!(
+        storage.restore_id().is_some()
+            && restore_id.is_none_or(|_| storage.restore_id() == restore_id)
+    );
     let hard_state = HardState { current_term: Term(4), voted_for: None, is_newcomer: false };
     assert_eq!(recovered.hard_state, hard_state);
     assert_eq!(recovered.notes, Vec::<String>::new());
-    let snapshots = Snapshots::open(Box::new(disk.clone()), dir()).unwrap();
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), dir()).unwrap();
     let mut found = Vec::new();
     let file = snapshots.read(BASE, |body| {
         found.push(body.to_vec());
@@ -114,7 +117,7 @@ fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
         disk.crash(crash);
         match open(&disk) {
             Ok((storage, recovered)) if storage.base() == LogPosition::default() => {
-                assert!(recovered.hard_state.is_newcomer && storage.origin().is_none());
+                assert!(recovered.hard_state.is_newcomer && storage.restore_id().is_none());
             }
             Ok((storage, _)) => {
                 drop(storage);

@@ -2,7 +2,7 @@ use std::io::ErrorKind;
 
 use super::*;
 use crate::testing::{Crash, SimDisk};
-use crate::types::NodeId;
+use crate::types::{Membership, NodeId};
 
 /// One with a data directory, which `Storage` makes.
 fn disk() -> SimDisk {
@@ -31,11 +31,11 @@ fn bodies(index: u64) -> Vec<Vec<u8>> {
     vec![vec![index as u8; 700], Vec::new(), b"a last one".to_vec()]
 }
 
-fn open(disk: &SimDisk) -> Result<Snapshots, StorageError> {
-    Snapshots::open(Box::new(disk.clone()), Path::new("data/1"))
+fn open(disk: &SimDisk) -> Result<SnapshotFiles, StorageError> {
+    SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1"))
 }
 
-fn write(snapshots: &Snapshots, index: u64) -> Result<SnapshotFile, StorageError> {
+fn write(snapshots: &SnapshotFiles, index: u64) -> Result<SnapshotFile, StorageError> {
     snapshots.write(&head(index), bodies(index).into_iter())
 }
 
@@ -46,7 +46,7 @@ fn piece(disk: &SimDisk, index: u64, offset: u64, bytes_max: usize) -> Vec<u8> {
 }
 
 fn read(
-    snapshots: &Snapshots,
+    snapshots: &SnapshotFiles,
     last: LogPosition,
 ) -> Result<(SnapshotFile, Vec<Vec<u8>>), StorageError> {
     let mut bodies = Vec::new();
@@ -149,10 +149,10 @@ fn a_transfer_goes_on_after_a_restart_and_only_at_the_right_place() {
     while !part.is_complete() {
         let offset = part.received();
         let piece = piece(&sender, 5, offset, 100);
-        part.take(offset + 1, &piece).unwrap();
+        part.write_chunk(offset + 1, &piece).unwrap();
         assert_eq!(part.received(), offset, "a piece from further on is not taken");
-        part.take(offset, &piece).unwrap();
-        part.take(offset, &piece).unwrap();
+        part.write_chunk(offset, &piece).unwrap();
+        part.write_chunk(offset, &piece).unwrap();
         assert_eq!(part.received(), offset + piece.len() as u64, "nor is one twice");
         drop(part);
         receiver.kill();
@@ -171,11 +171,11 @@ fn pieces_of_two_snapshots_make_none() {
     let (old, new) = (write(&source, 5).unwrap(), write(&source, 10).unwrap());
     let target = open(&receiver).unwrap();
     let mut part = target.receive(old.id()).unwrap();
-    part.take(0, &piece(&sender, 5, 0, 300)).unwrap();
+    part.write_chunk(0, &piece(&sender, 5, 0, 300)).unwrap();
     let mut part = target.receive(new.id()).unwrap();
     assert_eq!(part.received(), 0, "what was received of the other is gone");
-    part.take(0, &piece(&sender, 5, 0, 300)).unwrap();
-    part.take(300, &piece(&sender, 10, 300, 10_000)).unwrap();
+    part.write_chunk(0, &piece(&sender, 5, 0, 300)).unwrap();
+    part.write_chunk(300, &piece(&sender, 10, 300, 10_000)).unwrap();
     assert!(part.is_complete());
     assert!(matches!(target.complete(part), Err(StorageError::Damaged { .. })));
     assert_eq!(target.receive(new.id()).unwrap().received(), 0, "and can be received again");
@@ -189,13 +189,13 @@ fn a_transfer_over_a_loss_of_power_is_whole_or_begins_anew() {
     for seed in 0..50 {
         let receiver = disk();
         let mut part = open(&receiver).unwrap().receive(file.id()).unwrap();
-        part.take(0, &piece(&sender, 5, 0, 400)).unwrap();
+        part.write_chunk(0, &piece(&sender, 5, 0, 400)).unwrap();
         receiver.crash(Crash::Seeded(seed));
         let target = open(&receiver).unwrap();
         loop {
             let mut part = target.receive(file.id()).unwrap();
             let received = part.received();
-            part.take(received, &piece(&sender, 5, received, 10_000)).unwrap();
+            part.write_chunk(received, &piece(&sender, 5, received, 10_000)).unwrap();
             match target.complete(part) {
                 Ok(found) => break assert_eq!(found, file),
                 Err(error) => assert!(received > 0, "{error}"),
@@ -212,10 +212,10 @@ fn the_pieces_of_a_file_are_the_file_from_whatever_place() {
     let file = write(&snapshots, 5).unwrap();
     let whole = piece(&disk, 5, 0, usize::MAX);
     for first in [0, 1, 300, file.bytes - 1, file.bytes] {
-        let mut pieces = snapshots.pieces(&file).unwrap();
+        let mut chunks = snapshots.chunks(&file).unwrap();
         let mut found = Vec::new();
         loop {
-            let next = pieces.piece(first + found.len() as u64, 100).unwrap();
+            let next = chunks.chunk(first + found.len() as u64, 100).unwrap();
             if next.is_empty() {
                 break;
             }
@@ -235,10 +235,10 @@ fn of_a_file_that_rots_no_wrong_byte_is_handed_out() {
     for byte in 0..file.bytes {
         let disk = sound.duplicate();
         disk.flip_bit(&Path::new("data/1/snapshot").join(name(at(5))), byte, byte as u32 % 8);
-        let mut pieces = open(&disk).unwrap().pieces(&file).unwrap();
+        let mut chunks = open(&disk).unwrap().chunks(&file).unwrap();
         let (mut offset, mut is_refused) = (0, false);
         while offset < file.bytes && !is_refused {
-            match pieces.piece(offset, 100) {
+            match chunks.chunk(offset, 100) {
                 Ok(next) => {
                     assert_eq!(next, whole[offset as usize..][..next.len()]);
                     offset += next.len() as u64;
@@ -260,7 +260,7 @@ fn what_was_received_before_a_failed_sync_is_written_again() {
     let file = write(&source, 5).unwrap();
     let target = open(&receiver).unwrap();
     let mut part = target.receive(file.id()).unwrap();
-    part.take(0, &piece(&sender, 5, 0, usize::MAX)).unwrap();
+    part.write_chunk(0, &piece(&sender, 5, 0, usize::MAX)).unwrap();
     receiver.fail_sync(1, ErrorKind::Other);
     assert!(matches!(target.complete(part), Err(StorageError::Io { .. })));
     receiver.kill();

@@ -65,7 +65,7 @@ fn run(disk: &SimDisk, model: &mut Model, steps: &[Step]) -> Result<(), StorageE
             Step::Save(state) => model.save(&mut storage, *state)?,
             Step::Append(entries) => model.append(&mut storage, entries)?,
             Step::Sync => model.sync(&mut storage)?,
-            Step::Seal => storage.seal()?,
+            Step::Seal => storage.record_durable_end()?,
             Step::Compact(limit) => model.compact(&mut storage, LogIndex(*limit))?,
             Step::Reset(base) => model.reset(&mut storage, *base)?,
         }
@@ -195,7 +195,7 @@ fn nothing_is_tried_after_an_error() {
     assert!(matches!(storage.sync(), Err(StorageError::Stopped)));
     assert!(matches!(storage.append(&entries(3..=3, 1)), Err(StorageError::Stopped)));
     assert!(matches!(storage.save_hard_state(term(2)), Err(StorageError::Stopped)));
-    assert!(matches!(storage.seal(), Err(StorageError::Stopped)));
+    assert!(matches!(storage.record_durable_end(), Err(StorageError::Stopped)));
     let read = storage.read(LogIndex(1), LogIndex(1), 1);
     assert!(matches!(read, Err(StorageError::Stopped)));
     assert_eq!(disk.record(), []);

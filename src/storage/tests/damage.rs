@@ -4,8 +4,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::storage::sectors::{SECTOR_BYTES, end_place_of, file_bytes_to, place_of};
-use crate::testing::mutation::mutation;
+use crate::storage::little_endian::u32_at;
+use crate::storage::log::header::SECTOR_BYTES;
+use crate::storage::log::recovery::scan;
+use crate::storage::log::sectors::{end_place_of, file_bytes_to, place_of};
+use crate::testing::DirectoryContents;
+use crate::testing::byte_mutation::mutation;
 
 /// A log of three segments with entries that were replaced, and then, when
 /// wanted, the place from which it is not sealed.
@@ -17,19 +21,19 @@ fn small_log(unsealed: bool) -> (SimDisk, Vec<Entry>, u64) {
     storage.sync().unwrap();
     storage.append(&entries(5..=16, 2)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
-    let sealed = storage.tail.synced;
+    storage.record_durable_end().unwrap();
+    let sealed = storage.tail.synced();
     if unsealed {
         storage.append(&entries(17..=18, 2)).unwrap();
         storage.sync().unwrap();
     }
-    assert_eq!(storage.catalog.last_segment(), 3);
+    assert_eq!(storage.index.last_segment(), 3);
     let log = all(&mut storage);
     (disk, log, sealed)
 }
 
 /// Opens a copy; what comes out, or the error.
-fn attempt(disk: &SimDisk) -> Result<(Vec<Entry>, Recovered), StorageError> {
+fn attempt(disk: &SimDisk) -> Result<(Vec<Entry>, DurableState), StorageError> {
     let (mut storage, recovered) = open(&disk.duplicate())?;
     Ok((all(&mut storage), recovered))
 }
@@ -45,7 +49,7 @@ fn any_flipped_bit_of_a_sealed_log_is_refused_or_harmless() {
         for bit in (0..bytes * 8).step_by(step) {
             disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
             if let Ok(scanned) = identity::check(&disk, dir(), None)
-                .and_then(|found| recovery::scan(&disk, dir(), found.unwrap().0))
+                .and_then(|found| scan(&disk, dir(), found.unwrap().0))
             {
                 assert_eq!(scanned.summary, whole.log, "bit {bit} of {}", path.display());
                 assert_eq!(scanned.loaded.newest.hard_state, whole.hard_state);
@@ -71,7 +75,7 @@ fn any_flipped_bit_of_a_sealed_log_is_refused_or_harmless() {
 fn any_flipped_bit_of_an_unsealed_record_is_refused() {
     let (disk, log, sealed) = small_log(true);
     let end = {
-        let scanned = recovery::scan(&disk, dir(), NodeId(1)).unwrap();
+        let scanned = scan(&disk, dir(), NodeId(1)).unwrap();
         assert_eq!(scanned.summary, summary(&log));
         scanned.end
     };
@@ -83,10 +87,10 @@ fn any_flipped_bit_of_an_unsealed_record_is_refused() {
 /// Every bit of the records between two offsets matters, and no other.
 #[track_caller]
 fn check_flips(disk: &SimDisk, path: &Path, from: u64, to: u64) {
-    let whole = recovery::scan(disk, dir(), NodeId(1)).unwrap().summary;
+    let whole = scan(disk, dir(), NodeId(1)).unwrap().summary;
     for bit in place_of(from) * 8..end_place_of(to) * 8 {
         disk.flip_bit(path, bit / 8, (bit % 8) as u32);
-        match recovery::scan(disk, dir(), NodeId(1)) {
+        match scan(disk, dir(), NodeId(1)) {
             Ok(scanned) => {
                 assert!(is_mark(bit / 8), "bit {bit} is cut");
                 assert_eq!((scanned.summary, scanned.notes.len()), (whole.clone(), 0));
@@ -106,7 +110,7 @@ fn a_flipped_bit_of_an_unsealed_value_of_zeros_is_refused() {
     let payload = Payload::Command(vec![0; 3 * SECTOR_BYTES as usize].into());
     storage.append(&[Entry { payload, ..entry(1, 1) }]).unwrap();
     storage.sync().unwrap();
-    let (start, end) = (SEGMENT_HEADER_BYTES, storage.tail.end);
+    let (start, end) = (SEGMENT_HEADER_BYTES, storage.tail.end());
     drop(storage);
     let path = segment(1);
     check_flips(&disk, &path, start, end);
@@ -114,7 +118,7 @@ fn a_flipped_bit_of_an_unsealed_value_of_zeros_is_refused() {
     let whole = disk.contents(&path);
     for cut in end_place_of(start)..end_place_of(end) {
         disk.set_contents(&path, whole[..cut as usize].to_vec());
-        let scanned = recovery::scan(&disk, dir(), NodeId(1)).unwrap();
+        let scanned = scan(&disk, dir(), NodeId(1)).unwrap();
         assert_eq!((scanned.records, scanned.end), (0, start), "byte {cut}");
     }
 }
@@ -124,12 +128,12 @@ fn a_record_whose_checksum_is_zero_is_not_taken_for_the_end() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();
-    let (salt, offset) = (storage.tail.salt, storage.tail.end);
+    let (salt, offset) = (storage.tail.salt(), storage.tail.end());
     let noop = |stamp_ms| Entry { stamp_ms, payload: Payload::Noop, ..entry(1, 1) };
     let checksum = |stamp_ms| {
         let mut bytes = Vec::new();
         record::encode(&noop(stamp_ms), true, salt, offset, &mut bytes);
-        record::u32_at(&bytes, 0)
+        u32_at(&bytes, 0)
     };
     let stamp_ms = solve(checksum);
     assert_eq!(checksum(stamp_ms), 0);
@@ -170,7 +174,7 @@ fn solve(checksum: impl Fn(u64) -> u32) -> u64 {
 fn a_tail_that_ends_at_any_byte_is_cut_where_it_is_not_sealed_and_refused_where_it_is() {
     let (disk, log, sealed) = small_log(true);
     let whole = disk.contents(&segment(3));
-    let end = recovery::scan(&disk, dir(), NodeId(1)).unwrap().end;
+    let end = scan(&disk, dir(), NodeId(1)).unwrap().end;
     for cut in SEGMENT_HEADER_BYTES..end_place_of(end) {
         disk.set_contents(&segment(3), whole[..cut as usize].to_vec());
         match attempt(&disk) {
@@ -199,11 +203,11 @@ fn log_with_a_batch() -> (SimDisk, Vec<Entry>) {
     storage.save_hard_state(term(2)).unwrap();
     storage.append(&entries(1..=2, 2)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     storage.append(&entries(3..=6, 2)).unwrap();
     storage.sync().unwrap();
     drop(storage);
-    let places = &Remains::read(&disk, dir()).unwrap().segments[0];
+    let places = &DirectoryContents::read(&disk, dir()).unwrap().segments[0];
     assert!(places[2].to < 1024 && places[3].from < 1024 && places[3].to > 1024);
     (disk, entries(1..=6, 2))
 }
@@ -214,7 +218,7 @@ fn a_torn_tail_is_said_erased_and_does_not_come_back() {
     let path = segment(1);
     let mut bytes = disk.contents(&path);
     // The first sector is there without the batch, the second one is whole.
-    let from = Remains::read(&disk, dir()).unwrap().segments[0][2].from as usize;
+    let from = DirectoryContents::read(&disk, dir()).unwrap().segments[0][2].from as usize;
     bytes[from..1024].fill(0);
     disk.set_contents(&path, bytes);
     let before = verify(&disk, dir()).unwrap();
@@ -236,7 +240,7 @@ fn a_cut_that_was_interrupted_at_any_byte_is_finished() {
     disk.set_contents(&path, torn);
     age(&disk, &path);
     let torn = disk.contents(&path);
-    let start = Remains::read(&disk, dir()).unwrap().segments[0][2].to as usize;
+    let start = DirectoryContents::read(&disk, dir()).unwrap().segments[0][2].to as usize;
     let copy = disk.duplicate();
     copy.record();
     drop(reopen(&copy));
@@ -263,11 +267,11 @@ fn damage_that_looks_torn_is_refused_when_a_later_batch_proves_that_it_was_whole
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();
-    let mut ends = vec![storage.tail.end];
+    let mut ends = vec![storage.tail.end()];
     for index in 1..=3 {
         storage.append(&entries(index..=index, 1)).unwrap();
         storage.sync().unwrap();
-        ends.push(storage.tail.end);
+        ends.push(storage.tail.end());
     }
     drop(storage);
     let path = segment(1);
@@ -316,7 +320,7 @@ fn a_missing_last_segment_is_refused_even_if_nothing_in_it_was_sealed() {
     storage.save_hard_state(term(1)).unwrap();
     storage.append(&entries(1..=12, 1)).unwrap();
     storage.sync().unwrap();
-    assert_eq!(storage.catalog.last_segment(), 2);
+    assert_eq!(storage.index.last_segment(), 2);
     drop(storage);
     disk.lose(&segment(2));
     let said = open(&disk).err().unwrap().to_string();
@@ -330,12 +334,12 @@ fn an_older_copy_of_any_file_is_refused() {
     storage.save_hard_state(term(1)).unwrap();
     storage.append(&entries(1..=3, 1)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     let older = disk.duplicate();
     storage.save_hard_state(term(2)).unwrap();
     storage.append(&entries(2..=5, 2)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     drop(storage);
     for path in [segment(1), hard_state::hard_state_path(dir())] {
         let copy = disk.duplicate();

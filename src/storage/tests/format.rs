@@ -3,11 +3,11 @@
 
 use proptest::prelude::*;
 
-use super::hard_state::Copy;
-use super::record::RecordHeader;
-use super::sectors::Life;
+use super::hard_state::HardStateCopy;
+use super::log::record::RecordHeader;
+use super::log::sectors::SectorOwner;
 use super::*;
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 
 fn hex(bytes: &[u8]) -> String {
     let lines = bytes.chunks(16).map(|line| {
@@ -48,7 +48,7 @@ fn golden_bytes_of_a_sector() {
         node_id: NodeId(5),
         prev: LogPosition::default(),
     };
-    let bytes = Life::of(&header).encode(7, &[b"hello", &[0; 500][..]].concat());
+    let bytes = SectorOwner::of(&header).encode(7, &[b"hello", &[0; 500][..]].concat());
     assert_eq!(hex(&bytes[..16]), "06050403 6af357cb 68656c6c 6f000000");
     assert!(bytes[16..512].iter().all(|byte| *byte == 0));
     assert_eq!(hex(&bytes[512..]), "06050403 b4f23573 00");
@@ -76,7 +76,7 @@ fn golden_bytes_of_a_segment_header() {
 
 #[test]
 fn golden_bytes_of_a_copy_of_the_hard_state() {
-    let copy = Copy {
+    let copy = HardStateCopy {
         sequence: 9,
         hard_state: HardState {
             current_term: Term(7),
@@ -88,7 +88,7 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
             base: LogPosition { term: Term(4), index: LogIndex(0x0101) },
             resetting: false,
         },
-        seal: Seal {
+        durable_end: DurableEnd {
             segment: 3,
             offset: 0x0248,
             last: LogPosition { term: Term(6), index: LogIndex(0x0102) },
@@ -109,7 +109,7 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
     );
     assert!(bytes[112..4092].iter().all(|byte| *byte == 0));
     assert_eq!(hex(&bytes[4092..]), "46fc0857");
-    assert_eq!(Copy::decode(&bytes), Ok(copy));
+    assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
 }
 
 #[test]
@@ -170,19 +170,19 @@ proptest! {
 
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
         let hard_state = HardState { current_term: Term(node), voted_for, is_newcomer: flags.0 };
-        let seal = Seal { segment: number, offset, last, cutting: flags.1 };
-        let copy = Copy { sequence: salt, hard_state, start: LogStart::FIRST, seal, lost: last };
+        let durable_end = DurableEnd { segment: number, offset, last, cutting: flags.1 };
+        let copy = HardStateCopy { sequence: salt, hard_state, start: LogStart::FIRST, durable_end, lost: last };
         let bytes = copy.encode();
-        prop_assert_eq!(Copy::decode(&bytes), Ok(copy));
+        prop_assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
         let changed = mutation.of(&bytes);
-        prop_assert!(changed.starts_with(&bytes) || Copy::decode(&changed).is_err());
+        prop_assert!(changed.starts_with(&bytes) || HardStateCopy::decode(&changed).is_err());
     }
 
     #[test]
     fn decoders_take_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..9000)) {
         let _ = RecordHeader::decode(&bytes, 7, 512);
         let _ = SegmentHeader::decode(&bytes);
-        let _ = Copy::decode(&bytes);
+        let _ = HardStateCopy::decode(&bytes);
         // And with a directory around them.
         let hard_state = hard_state::hard_state_path(dir());
         for path in [segment(1), hard_state, identity::identity_path(dir())] {

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::storage::log::files::spare_numbers;
+use crate::storage::log::pool::POOL_FILES_MAX;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -67,7 +69,7 @@ proptest! {
                     model.append(&mut storage, &new).unwrap();
                 }
                 Step::Sync => model.sync(&mut storage).unwrap(),
-                Step::Seal => storage.seal().unwrap(),
+                Step::Seal => storage.record_durable_end().unwrap(),
                 Step::Compact { back } => {
                     // Only what is durable is ever in a snapshot.
                     model.sync(&mut storage).unwrap();
@@ -116,7 +118,7 @@ proptest! {
             }
             prop_assert_eq!(storage.last(), model.last());
             prop_assert_eq!(storage.base(), model.base);
-            prop_assert!(spares::numbers(&disk, dir()).unwrap().len() <= spares::SPARES_MAX);
+            prop_assert!(spare_numbers(&disk, dir()).unwrap().len() <= POOL_FILES_MAX);
         }
         prop_assert_eq!(all(&mut storage), model.newest());
     }

@@ -5,14 +5,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::storage::hard_state::hard_state_path;
-use crate::storage::sectors::{Life, end_place_of, place_of};
-use crate::testing::mutation::mutation;
+use crate::storage::log::recovery::scan;
+use crate::storage::log::sectors::{SectorOwner, end_place_of, place_of};
+use crate::testing::byte_mutation::mutation;
+use crate::testing::{DirectoryContents, RecordPlace};
 
 fn repairing() -> StorageOptions {
     StorageOptions { can_repair: true, ..options() }
 }
 
-fn open_to_repair(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+fn open_to_repair(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
     Storage::open(Box::new(disk.clone()), dir(), repairing())
 }
 
@@ -25,10 +27,10 @@ fn some_log() -> SimDisk {
     storage.sync().unwrap();
     storage.append(&entries(5..=16, 2)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     storage.append(&entries(17..=18, 2)).unwrap();
     storage.sync().unwrap();
-    assert_eq!(storage.catalog.last_segment(), 3);
+    assert_eq!(storage.index.last_segment(), 3);
     disk
 }
 
@@ -44,7 +46,7 @@ struct Place {
 }
 
 fn journal(disk: &SimDisk) -> Vec<Place> {
-    let remains = Remains::read(disk, dir()).unwrap();
+    let remains = DirectoryContents::read(disk, dir()).unwrap();
     let mut log: Vec<LogPosition> = Vec::new();
     let mut places = Vec::new();
     for (number, records) in (1..).zip(&remains.segments) {
@@ -66,7 +68,7 @@ fn before_segment(journal: &[Place], number: u64) -> Vec<LogPosition> {
 
 /// Opens a damaged log; it must be `kept`, that of a newcomer who knows what it lost.
 #[track_caller]
-fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> Recovered {
+fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> DurableState {
     let (mut storage, recovered) =
         open_to_repair(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
     check_repaired(&mut storage, &recovered, kept, what);
@@ -74,7 +76,12 @@ fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> Recovered {
 }
 
 #[track_caller]
-fn check_repaired(storage: &mut Storage, recovered: &Recovered, kept: &[LogPosition], what: &str) {
+fn check_repaired(
+    storage: &mut Storage,
+    recovered: &DurableState,
+    kept: &[LogPosition],
+    what: &str,
+) {
     let state = HardState { is_newcomer: true, ..term(2) };
     assert_eq!(recovered.hard_state, state, "{what}");
     let log = all(storage);
@@ -86,7 +93,7 @@ fn check_repaired(storage: &mut Storage, recovered: &Recovered, kept: &[LogPosit
 /// It is whole from now on, stays a newcomer, takes what it is sent, and is a voter
 /// when it is told so.
 #[track_caller]
-fn check_further_life(disk: &SimDisk, recovered: &Recovered) {
+fn check_further_life(disk: &SimDisk, recovered: &DurableState) {
     verify(disk, dir()).expect("it is whole");
     disk.crash(Crash::LoseUnsynced);
     let (mut storage, again) = open_to_repair(disk).unwrap();
@@ -154,7 +161,7 @@ fn a_note_names_file_byte_and_first_entry_lost() {
 fn a_sealed_log_that_ends_at_any_byte_is_kept_as_far_as_it_goes() {
     let disk = some_log();
     let journal = journal(&disk);
-    let sealed = hard_state::load(&disk, dir()).unwrap().newest.seal;
+    let sealed = hard_state::load(&disk, dir()).unwrap().newest.durable_end;
     for number in 1..=3 {
         let whole = disk.contents(&segment(number));
         let records: Vec<&Place> = journal.iter().filter(|p| p.segment == number).collect();
@@ -247,7 +254,7 @@ fn a_power_cut_at_any_step_of_a_repair_leaves_no_voter_with_a_cut_log() {
 /// A log that nothing is wrong with any more is not that of a voter.
 #[track_caller]
 fn check_what_is_left(disk: &SimDisk) {
-    if let Ok(scanned) = recovery::scan(disk, dir(), NodeId(1)) {
+    if let Ok(scanned) = scan(disk, dir(), NodeId(1)) {
         let newest = scanned.loaded.newest;
         assert!(newest.hard_state.is_newcomer, "{newest:?}");
     }
@@ -307,7 +314,7 @@ fn whole_records_that_contradict_the_seal_are_not_kept() {
         let mut record = Vec::new();
         let wrong = Entry { payload, ..entry(index, 2) };
         record::encode(&wrong, true, header.salt, SEGMENT_HEADER_BYTES, &mut record);
-        let sectors = Life::of(&header).encode(1, &record);
+        let sectors = SectorOwner::of(&header).encode(1, &record);
         bytes.resize(bytes.len().max(512 + sectors.len().next_multiple_of(512)), 0);
         bytes[512..][..sectors.len()].copy_from_slice(&sectors);
         copy.set_contents(&segment(3), bytes);
@@ -321,7 +328,7 @@ fn a_log_that_begins_behind_a_snapshot_begins_there_again() {
     let disk = some_log();
     let (mut storage, _) = reopen(&disk);
     let base = storage.compact(LogIndex(16)).unwrap();
-    let first = storage.catalog.first_segment();
+    let first = storage.index.first_segment();
     assert!(base.index > LogIndex(0) && first > 1);
     drop(storage);
     for is_missing in [false, true] {
@@ -405,7 +412,7 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
     storage.append(&[Entry { payload: members, ..entry(1, 1) }]).unwrap();
     storage.append(&entries(2..=2, 1)).unwrap();
     storage.sync().unwrap();
-    let end = storage.tail.end;
+    let end = storage.tail.end();
     drop(storage);
     disk.flip_bit(&segment(1), end_place_of(end) - 20, 0);
     disk.record();

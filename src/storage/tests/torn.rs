@@ -1,7 +1,8 @@
 //! Every state in which a crash can leave a batch, over a new file and over one that was
 //! another segment's before; and what looks like one of them and is none.
 
-use super::sectors::{Life, PAYLOAD_BYTES, SECTOR_BYTES, end_place_of, place_of, sector_of};
+use super::log::header::SECTOR_BYTES;
+use super::log::sectors::{PAYLOAD_BYTES, SectorOwner, end_place_of, place_of, sector_of};
 use super::*;
 
 /// Records of some hundred bytes, one of a value that holds more than a sector of zeros, and
@@ -40,7 +41,7 @@ impl Case {
         let first = entries(1..=2, 1);
         storage.append(&first).unwrap();
         storage.sync().unwrap();
-        storage.seal().unwrap();
+        storage.record_durable_end().unwrap();
         drop(storage);
         if is_recycled {
             let mut bytes = disk.contents(&segment(1));
@@ -87,7 +88,7 @@ impl Case {
     }
 
     /// What a start makes of a file.
-    fn open_with(&self, bytes: Vec<u8>) -> Result<(Storage, Recovered, SimDisk), StorageError> {
+    fn open_with(&self, bytes: Vec<u8>) -> Result<(Storage, DurableState, SimDisk), StorageError> {
         let copy = self.disk.duplicate();
         copy.set_contents(&segment(1), bytes);
         Storage::open(Box::new(copy.clone()), dir(), large())
@@ -150,7 +151,7 @@ fn earlier_life(sector: u64, seed: u8) -> Vec<u8> {
     let payload: Vec<u8> = (0..PAYLOAD_BYTES).map(|at| seed.wrapping_mul(at as u8)).collect();
     let header =
         SegmentHeader { number: 0, salt: 1, node_id: NodeId(1), prev: LogPosition::default() };
-    Life::of(&header).encode(sector, &payload)
+    SectorOwner::of(&header).encode(sector, &payload)
 }
 
 /// A sector below the seal, or before a batch that was written later, that is blank or as
@@ -160,13 +161,13 @@ fn a_sector_that_was_durable_and_is_blank_is_refused() {
     for is_sealed in [true, false] {
         let case = Case::new(true);
         let (mut storage, _, disk) = case.open_with(case.after.clone()).unwrap();
-        let batch_end = storage.tail.end;
+        let batch_end = storage.tail.end();
         storage.append(&entries(9..=9, 1)).unwrap();
         storage.sync().unwrap();
         if is_sealed {
-            storage.seal().unwrap();
+            storage.record_durable_end().unwrap();
         }
-        let end = if is_sealed { storage.tail.end } else { batch_end };
+        let end = if is_sealed { storage.tail.end() } else { batch_end };
         drop(storage);
         let whole = disk.contents(&segment(1));
         let begin = if is_sealed { 1 } else { case.sectors()[0] as u64 };
