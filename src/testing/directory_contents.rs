@@ -36,7 +36,7 @@ pub struct DirectoryContents {
     /// True when the last segment holds something after its records.
     pub has_tail: bool,
     /// The numbers of the files in the segment pool.
-    pub spares: Vec<u64>,
+    pub pool_files: Vec<u64>,
     /// True when a start has decided to erase everything after the records.
     pub is_being_cut: bool,
     /// True when the log begins anew after `base`, and its first segment is about to be
@@ -115,7 +115,7 @@ impl DirectoryContents {
                 contents.read_segment(disk, dir, number, cut_at.unwrap_or(u64::MAX))?;
             }
         }
-        contents.spares = spare_numbers(disk, dir)?;
+        contents.pool_files = spare_numbers(disk, dir)?;
         contents.read_snapshots(disk, dir)?;
         Ok(contents)
     }
@@ -230,8 +230,8 @@ impl DirectoryContents {
     pub fn paths(&self, dir: &Path) -> Vec<PathBuf> {
         let segments = self.first_segment..=self.last_segment();
         let segments = segments.map(|number| segment_path(dir, number));
-        let spares = self.spares.iter().map(|number| spare_path(dir, *number));
-        segments.chain(spares).chain([hard_state_path(dir), identity_path(dir)]).collect()
+        let pool_files = self.pool_files.iter().map(|number| spare_path(dir, *number));
+        segments.chain(pool_files).chain([hard_state_path(dir), identity_path(dir)]).collect()
     }
 }
 
