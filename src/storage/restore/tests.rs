@@ -13,7 +13,7 @@ fn dir() -> &'static Path {
     Path::new("new/2")
 }
 
-/// With a backup in it, and the directory that all new ones are made in.
+/// A disk with a backup, and with the directory that new data directories are created in.
 fn disk() -> SimDisk {
     let disk = SimDisk::new();
     for dir in ["data/1", "new"].map(Path::new) {
@@ -52,7 +52,7 @@ fn open(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
     Storage::open(Box::new(disk.clone()), dir(), options)
 }
 
-/// It is what a restored directory has to be, and its log goes on.
+/// Checks that the directory is a restored one, and that its log can be continued.
 #[track_caller]
 fn check(disk: &SimDisk, restore_id: Option<u128>) {
     let (mut storage, recovered) = open(disk).unwrap();
@@ -85,7 +85,7 @@ fn check(disk: &SimDisk, restore_id: Option<u128>) {
 }
 
 #[test]
-fn a_restored_directory_begins_behind_the_backup_under_its_own_name() {
+fn a_restored_directory_begins_after_the_backup_under_its_own_name() {
     let disk = disk();
     let file = restored(&disk, "new").unwrap();
     disk.crash(Crash::LoseUnsynced);
@@ -93,7 +93,7 @@ fn a_restored_directory_begins_behind_the_backup_under_its_own_name() {
 }
 
 #[test]
-fn the_same_backup_gives_every_server_the_same_origin() {
+fn the_same_backup_gives_every_server_the_same_restore_id() {
     let (one, other) = (disk(), disk());
     let first = restored(&one, "new").unwrap();
     let second = restore(&other, source(), Path::new("new/3"), ("new", NodeId(3))).unwrap();
@@ -101,8 +101,8 @@ fn the_same_backup_gives_every_server_the_same_origin() {
     assert_ne!(restored(&disk(), "newer").unwrap().digest, first.digest);
 }
 
-/// Without the snapshot a directory is an empty one, without the identity it is refused;
-/// never is it taken for a restored one when something is missing.
+/// A directory without the snapshot is an empty one, and a directory without the identity is
+/// refused. A directory is never taken for a restored one when something is missing.
 #[test]
 fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
     let whole = disk();

@@ -1,5 +1,4 @@
-//! The bytes on disk, so that they cannot change unseen, and decoders that are
-//! fed anything.
+//! Tests of the bytes on disk, which must not change unnoticed, and of decoders with any bytes.
 
 use proptest::prelude::*;
 
@@ -183,7 +182,7 @@ proptest! {
         let _ = RecordHeader::decode(&bytes, 7, 512);
         let _ = SegmentHeader::decode(&bytes);
         let _ = HardStateCopy::decode(&bytes);
-        // And with a directory around them.
+        // The bytes are also read as files of a directory.
         let hard_state = hard_state::hard_state_path(dir());
         for path in [segment(1), hard_state, identity::identity_path(dir())] {
             let disk = SimDisk::new();
@@ -194,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_the_header_are_judged(
+    fn any_bytes_after_the_header_are_judged(
         bytes in proptest::collection::vec(any::<u8>(), 0..3000),
         kept in 0_usize..600,
     ) {
@@ -208,7 +207,7 @@ proptest! {
         segment_bytes.truncate(512 + kept);
         segment_bytes.extend(bytes);
         disk.set_contents(&segment(1), segment_bytes);
-        // Refused or cut; a cut one starts again, to the same log.
+        // The log is refused or cut. A log that was cut is the same at the next start.
         if let Ok((storage, recovered)) = open(&disk) {
             drop(storage);
             prop_assert_eq!(reopen(&disk).1.log, recovered.log);

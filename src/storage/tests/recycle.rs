@@ -1,10 +1,10 @@
-//! Files of segments that become other segments.
+//! Tests of files of segments that become other segments.
 
 use super::*;
 use crate::storage::log::files::{spare_numbers, spare_path};
 use crate::storage::log::pool::POOL_FILES_MAX;
 
-/// Adds batches until there are so many segments more; returns the last index.
+/// Adds batches until there are `segments` more segments. Returns the last index.
 fn fill(storage: &mut Storage, from: u64, segments: u64) -> u64 {
     let end = storage.index.last_segment() + segments;
     let mut last = from;
@@ -16,7 +16,7 @@ fn fill(storage: &mut Storage, from: u64, segments: u64) -> u64 {
     last
 }
 
-/// A log of which `compacted` segments were let go of, and the index of its last entry.
+/// A log of which `segments` segments were compacted, and the index of its last entry.
 fn compacted(disk: &SimDisk, segments: u64) -> (Storage, u64) {
     let (mut storage, _) = reopen(disk);
     storage.save_hard_state(term(1)).unwrap();
@@ -61,7 +61,7 @@ fn a_segment_is_made_of_a_spare_without_growth_or_a_new_file() {
 }
 
 #[test]
-fn so_many_spares_are_kept_and_no_large_ones() {
+fn a_limited_number_of_spares_is_kept_and_no_large_ones() {
     let disk = SimDisk::new();
     let (mut storage, last) = compacted(&disk, 12);
     assert_eq!(spare_numbers(&disk, dir()).unwrap().len(), POOL_FILES_MAX);
@@ -78,7 +78,7 @@ fn so_many_spares_are_kept_and_no_large_ones() {
     let kept = spare_numbers(&disk, dir()).unwrap();
     assert!(kept.len() == POOL_FILES_MAX && !kept.contains(&large), "{kept:?}");
     drop(storage);
-    // A start keeps them, and no more of what it finds than can be ones.
+    // A start keeps them, and of the other files only those that can be in the pool.
     disk.set_contents(&spare_path(dir(), 0), vec![0; 1536]);
     disk.set_contents(&spare_path(dir(), 900), vec![0; 1536]);
     drop(reopen(&disk));
@@ -100,7 +100,7 @@ fn a_reset_keeps_the_files_of_the_log_before() {
     assert_eq!(all(&mut reopen(&disk).0), log);
 }
 
-/// Numbers that were cut off a log come again; their files do not.
+/// The numbers of segments that were cut off a log are used again, but not their files.
 #[test]
 fn what_a_repair_cuts_off_is_no_spare() {
     let options = StorageOptions { can_repair: true, ..options() };
@@ -125,7 +125,7 @@ fn what_a_repair_cuts_off_is_no_spare() {
     }
 }
 
-/// The same when the power goes while numbers come again, at every step.
+/// The power fails at every step while segments are created from files in the pool.
 #[test]
 fn a_power_cut_at_any_step_of_a_new_segment_leaves_the_log_before_it() {
     let whole = SimDisk::new();
