@@ -180,8 +180,8 @@ fn damaged_at(path: &Path, offset: u64, what: &str) -> String {
 
 fn ends_early(path: &Path, offset: u64, durable: &LogPosition, durable_to: u64) -> String {
     format!(
-        "{} ends at byte {offset}, but entries up to {durable} were durable up to byte {durable_to}: \
-         acknowledged entries are missing",
+        "{} ends at byte {offset}, but entries up to {durable} were durable up to byte \
+         {durable_to}: acknowledged entries are missing",
         path.display()
     )
 }

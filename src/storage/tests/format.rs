@@ -170,7 +170,8 @@ proptest! {
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
         let hard_state = HardState { current_term: Term(node), voted_for, is_newcomer: flags.0 };
         let durable_end = DurableEnd { segment: number, offset, last, cutting: flags.1 };
-        let copy = HardStateCopy { sequence: salt, hard_state, start: LogStart::FIRST, durable_end, lost: last };
+        let (sequence, start, lost) = (salt, LogStart::FIRST, last);
+        let copy = HardStateCopy { sequence, hard_state, start, durable_end, lost };
         let bytes = copy.encode();
         prop_assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
         let changed = mutation.of(&bytes);
