@@ -23,8 +23,8 @@ const MAGIC: [u8; 8] = *b"CORAHARD";
 const FORMAT_VERSION: u32 = 2;
 /// Flag of a log that is being cut after the durable end.
 const CUTTING: u32 = 1;
-/// Flag of a server that is not counted yet.
-const NEWCOMER: u32 = 2;
+/// Flag of a server that is rejoining.
+const REJOINING: u32 = 2;
 /// Flag of a log that is being reset.
 const RESETTING: u32 = 4;
 const CRC_OFFSET: usize = COPY_BYTES - 4;
@@ -89,7 +89,7 @@ impl LogStart {
 pub(crate) struct HardStateCopy {
     /// Number of the save; rises by one with every save.
     pub sequence: u64,
-    /// Term, vote, and whether the server is counted.
+    /// Term, vote, and whether the server is rejoining.
     pub hard_state: HardState,
     /// The place where the log begins.
     pub start: LogStart,
@@ -104,19 +104,19 @@ impl HardStateCopy {
     /// The hard state of a new server.
     pub const FIRST: HardStateCopy = HardStateCopy {
         sequence: 1,
-        hard_state: HardState { current_term: Term(0), voted_for: None, is_newcomer: true },
+        hard_state: HardState { current_term: Term(0), voted_for: None, is_rejoining: true },
         start: LogStart::FIRST,
         durable_end: DurableEnd::START,
         lost: LogPosition { term: Term(0), index: LogIndex(0) },
     };
 
     /// The hard state of a server that begins with a snapshot up to `base` (restored from a
-    /// backup: docs/adr/0011). It is counted at once: a person says that its cluster begins
-    /// here.
+    /// backup: docs/adr/0011). It is not rejoining: a person says that its cluster
+    /// begins here.
     pub fn restored(base: LogPosition) -> HardStateCopy {
         let start = LogStart { base, ..LogStart::FIRST };
         HardStateCopy {
-            hard_state: HardState { current_term: base.term, voted_for: None, is_newcomer: false },
+            hard_state: HardState { current_term: base.term, voted_for: None, is_rejoining: false },
             start,
             durable_end: DurableEnd::at_start(start),
             ..HardStateCopy::FIRST
@@ -130,7 +130,7 @@ impl HardStateCopy {
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
         let flags = [
             (self.durable_end.cutting, CUTTING),
-            (self.hard_state.is_newcomer, NEWCOMER),
+            (self.hard_state.is_rejoining, REJOINING),
             (self.start.resetting, RESETTING),
         ];
         let flags: u32 = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
@@ -177,7 +177,7 @@ impl HardStateCopy {
             hard_state: HardState {
                 current_term: Term(u64_at(bytes, 24)),
                 voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
-                is_newcomer: flags & NEWCOMER != 0,
+                is_rejoining: flags & REJOINING != 0,
             },
             start: LogStart {
                 first_segment: u64_at(bytes, 72),
@@ -317,8 +317,8 @@ impl HardStateFile {
         }
         let voted_for = hard_state.voted_for.filter(|_| !(mutant!(B01b) && is_new_term));
         let hard_state = HardState { voted_for, ..hard_state };
-        // A server that is counted again has all entries that it is known to have had.
-        let lost = if hard_state.is_newcomer { self.current.lost } else { LogPosition::default() };
+        // A server that is not rejoining has all entries that it is known to have had.
+        let lost = if hard_state.is_rejoining { self.current.lost } else { LogPosition::default() };
         self.save_copy(HardStateCopy { hard_state, durable_end, lost, ..self.current })
     }
 
@@ -332,7 +332,7 @@ impl HardStateFile {
     }
 
     /// Decides, in one record, that a damaged log ends at `durable_end` or begins anew at
-    /// `start`, and that the server is not counted from now on. So at no point in time is a
+    /// `start`, and that the server is rejoining from now on. So at no point in time is a
     /// log that was cut the log of a voter (repair by the other servers: docs/adr/0009).
     pub fn save_repair(
         &mut self,
@@ -348,7 +348,7 @@ impl HardStateFile {
         if mutant!(B61f) {
             self.save_copy(cut)?;
         }
-        let hard_state = HardState { is_newcomer: true, ..self.current.hard_state };
+        let hard_state = HardState { is_rejoining: true, ..self.current.hard_state };
         self.save_copy(HardStateCopy { hard_state, ..cut })
     }
 

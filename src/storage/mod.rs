@@ -72,7 +72,7 @@ pub struct StorageOptions {
     /// larger record has a segment of its own.
     pub segment_bytes: u64,
     /// True when the other servers are a majority without this one. A damaged log is then cut
-    /// where the damage begins, and the server is not counted until it has caught up with them
+    /// where the damage begins, and the server is rejoining until it has caught up with them
     /// (repair by the other servers: docs/adr/0009). Otherwise a damaged log is refused.
     pub can_repair: bool,
 }

@@ -5,9 +5,11 @@
 pub(crate) mod byte_mutation;
 mod directory_contents;
 mod disk;
+#[cfg(test)]
+pub(crate) mod peer_connection;
 mod probe;
 pub mod simulation;
 
 pub use directory_contents::{DirectoryContents, RecordPlace, Region};
 pub use disk::{Crash, DiskOperation, SimDisk};
-pub use probe::{Inbox, Probe, probe, settle, turn};
+pub use probe::{Inbox, KindInbox, Probe, probe, settle, turn};

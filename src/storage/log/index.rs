@@ -56,7 +56,7 @@ impl RecordIndex {
     pub fn new(dir: &Path, start: LogStart) -> RecordIndex {
         RecordIndex {
             dir: dir.to_owned(),
-            runs: TermRuns::behind(start.base),
+            runs: TermRuns::starting_after(start.base),
             points: Vec::new(),
             first_segment: start.first_segment,
             segments: Vec::new(),

@@ -2,7 +2,7 @@
 //! the lost entries (repair by the other servers: docs/adr/0009; docs/bugs.md B61).
 //!
 //! The entries before the damage are kept, and everything after it is discarded. The server is
-//! not counted from then on until it has fetched from the others whatever it may have
+//! rejoining from then on: it is not counted until it has fetched from the others whatever it may have
 //! acknowledged. One record of the hard state says all of that. This file takes the decision;
 //! every start carries it out, as it does with any log that is being cut or reset.
 
@@ -57,7 +57,7 @@ pub(crate) fn decide(
     };
     hard_state.save_repair(start, cut, lost)?;
     Ok(format!(
-        "{}: the log ends before entry {} from here on; this server follows as a learner, without \
+        "{}: the log ends before entry {} from here on; this server rejoins without \
          a vote, until it has fetched that and all behind it, and has caught up with all others",
         damage.finding(),
         cut.last.index.next()

@@ -61,7 +61,7 @@ fn check(disk: &SimDisk, restore_id: Option<u128>) {
         storage.restore_id().is_some()
             && restore_id.is_none_or(|_| storage.restore_id() == restore_id)
     );
-    let hard_state = HardState { current_term: Term(4), voted_for: None, is_newcomer: false };
+    let hard_state = HardState { current_term: Term(4), voted_for: None, is_rejoining: false };
     assert_eq!(recovered.hard_state, hard_state);
     assert_eq!(recovered.notes, Vec::<String>::new());
     let snapshots = SnapshotFiles::open(Box::new(disk.clone()), dir()).unwrap();
@@ -117,7 +117,7 @@ fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
         disk.crash(crash);
         match open(&disk) {
             Ok((storage, recovered)) if storage.base() == LogPosition::default() => {
-                assert!(recovered.hard_state.is_newcomer && storage.restore_id().is_none());
+                assert!(recovered.hard_state.is_rejoining && storage.restore_id().is_none());
             }
             Ok((storage, _)) => {
                 drop(storage);

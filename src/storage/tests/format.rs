@@ -80,7 +80,7 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
         hard_state: HardState {
             current_term: Term(7),
             voted_for: Some(NodeId(5)),
-            is_newcomer: false,
+            is_rejoining: false,
         },
         start: LogStart {
             first_segment: 2,
@@ -168,7 +168,7 @@ proptest! {
         prop_assert!(changed.starts_with(&bytes) || SegmentHeader::decode(&changed).is_err());
 
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
-        let hard_state = HardState { current_term: Term(node), voted_for, is_newcomer: flags.0 };
+        let hard_state = HardState { current_term: Term(node), voted_for, is_rejoining: flags.0 };
         let durable_end = DurableEnd { segment: number, offset, last, cutting: flags.1 };
         let (sequence, start, lost) = (salt, LogStart::FIRST, last);
         let copy = HardStateCopy { sequence, hard_state, start, durable_end, lost };

@@ -1,5 +1,5 @@
 //! Tests of a damaged log that the other servers can repair. The log ends where the damage
-//! begins, and the server is not counted, whatever happens in between (docs/adr/0009).
+//! begins, and the server is rejoining, whatever happens in between (docs/adr/0009).
 
 use proptest::prelude::*;
 
@@ -67,7 +67,7 @@ fn before_segment(journal: &[Place], number: u64) -> Vec<LogPosition> {
     journal.iter().find(|place| place.segment == number).unwrap().before.clone()
 }
 
-/// Opens a damaged log. The log must then be `kept`, and the server is not counted and knows
+/// Opens a damaged log. The log must then be `kept`, and the server is rejoining and knows
 /// what it lost.
 #[track_caller]
 fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> DurableState {
@@ -84,7 +84,7 @@ fn check_repaired(
     kept: &[LogPosition],
     what: &str,
 ) {
-    let state = HardState { is_newcomer: true, ..term(2) };
+    let state = HardState { is_rejoining: true, ..term(2) };
     assert_eq!(recovered.hard_state, state, "{what}");
     let log = all(storage);
     assert_eq!(log.iter().map(Entry::position).collect::<Vec<_>>(), kept, "{what}");
@@ -92,8 +92,8 @@ fn check_repaired(
     assert_eq!(recovered.log, LogSummary { lost, ..summary(&log) }, "{what}");
 }
 
-/// Checks that the log is whole from now on, and that the server takes entries and is not
-/// counted until a hard state is saved that says so.
+/// Checks that the log is whole from now on, and that the server takes entries and is
+/// rejoining until a hard state is saved that says otherwise.
 #[track_caller]
 fn check_further_life(disk: &SimDisk, recovered: &DurableState) {
     verify(disk, dir()).expect("it is whole");
@@ -117,7 +117,7 @@ fn check_further_life(disk: &SimDisk, recovered: &DurableState) {
 }
 
 #[test]
-fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_newcomer() {
+fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_rejoining_server() {
     let disk = some_log();
     let journal = journal(&disk);
     for number in 1..=3 {
@@ -155,7 +155,7 @@ fn a_note_names_file_byte_and_first_entry_lost() {
     let begin = format!("data/1/log/00000001.segment is damaged at byte {}: ", place.from);
     assert!(note.starts_with(&begin), "{note}");
     assert!(note.contains("ends before entry 2 from here on"), "{note}");
-    assert!(note.contains("as a learner, without a vote, until"), "{note}");
+    assert!(note.contains("rejoins without a vote, until"), "{note}");
     assert_eq!(note.lines().count(), 1);
 }
 
@@ -213,7 +213,7 @@ fn any_missing_segments_leave_those_before_them() {
 }
 
 /// The power fails at every step of a repair, and again at every step of the next. The damaged
-/// log is judged again, or it was cut and its server is not counted.
+/// log is judged again, or it was cut and its server is rejoining.
 #[test]
 fn a_power_cut_at_any_step_of_a_repair_leaves_no_voter_with_a_cut_log() {
     let disk = some_log();
@@ -258,7 +258,7 @@ fn a_power_cut_at_any_step_of_a_repair_leaves_no_voter_with_a_cut_log() {
 fn check_what_is_left(disk: &SimDisk) {
     if let Ok(scanned) = scan(disk, dir(), NodeId(1)) {
         let newest = scanned.loaded.newest;
-        assert!(newest.hard_state.is_newcomer, "{newest:?}");
+        assert!(newest.hard_state.is_rejoining, "{newest:?}");
     }
 }
 
@@ -341,7 +341,7 @@ fn a_log_that_begins_after_a_snapshot_begins_there_again() {
         }
         let (mut storage, recovered) = open_to_repair(&copy).unwrap();
         assert_eq!((storage.base(), storage.last()), (base, base));
-        assert!(recovered.hard_state.is_newcomer);
+        assert!(recovered.hard_state.is_rejoining);
         assert_eq!(recovered.log.lost, LAST);
         let next = base.index.0 + 1;
         storage.append(&entries(next..=next + 9, 2)).unwrap();
@@ -435,9 +435,9 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
 
 proptest! {
     /// A changed file that is not part of the log is refused. A changed log is whole, or it is a
-    /// prefix of the journal and its server is not counted.
+    /// prefix of the journal and its server is rejoining.
     #[test]
-    fn any_change_of_any_file_leaves_a_whole_log_or_a_newcomer_with_a_part_of_it(
+    fn any_change_of_any_file_leaves_a_whole_log_or_a_rejoining_server_with_a_part_of_it(
         which in any::<prop::sample::Index>(),
         mutation in mutation(),
     ) {
@@ -454,7 +454,7 @@ proptest! {
         drop(storage);
         // No durable end is recorded for the last batch: a cut leaves no trace of it.
         let recorded = LAST.index.0 as usize - 2;
-        if recovered.hard_state.is_newcomer {
+        if recovered.hard_state.is_rejoining {
             prop_assert!(log.len() >= LAST.index.0 as usize || recovered.log.lost.index.0 >= 16);
             prop_assert!(journal.iter().any(|place| place.before == log) || log.len() == 18);
         } else {
