@@ -9,6 +9,8 @@ mod disk;
 pub(crate) mod peer_connection;
 mod probe;
 pub mod simulation;
+#[cfg(test)]
+pub(crate) mod store_model;
 
 pub use directory_contents::{DirectoryContents, RecordPlace, Region};
 pub use disk::{Crash, DiskOperation, SimDisk};
