@@ -18,8 +18,8 @@ pub(super) fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<DiskLock, Storage
     disk.lock(&path).during("lock", &path)?.ok_or(StorageError::Locked { path })
 }
 
-/// Creates the files of a new server. The identity is created last: a directory with an
-/// identity is complete, and a directory without one holds nothing that anybody was told of.
+/// Creates the files of a new server. The identity is created last: a directory with an identity
+/// is complete, and a directory without one holds nothing that was acknowledged.
 pub(super) fn initialise(
     disk: &dyn Disk,
     dir: &Path,
@@ -38,9 +38,9 @@ pub(super) fn initialise(
     identity::create(disk, dir, owner)
 }
 
-/// Refuses a directory without an identity that once had one. An interrupted
-/// [`initialise`] leaves an empty log and a blank hard state. Anything else shows that the
-/// identity was lost, and perhaps more.
+/// Refuses a directory without an identity that once had one. An interrupted [`initialise`]
+/// leaves an empty log and a blank hard state. Anything else shows that the identity was lost,
+/// and perhaps more.
 fn refuse_leftovers(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
     let missing = |evidence: &str| StorageError::FileMissing {
         path: identity::identity_path(dir),

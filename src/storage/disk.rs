@@ -73,8 +73,8 @@ pub trait Disk: Send {
     /// Returns another handle of the same file system, for another thread.
     fn another_handle(&self) -> Box<dyn Disk>;
 
-    /// Returns a number that nobody can foresee. It tells the records of one file from
-    /// anything else that may be read in its place.
+    /// Returns a number that nobody can foresee. It tells the records of one file from anything
+    /// else that may be read in its place.
     fn salt(&self) -> u32;
 }
 
@@ -95,8 +95,8 @@ pub trait DiskFile: Send {
     /// Makes everything that was written durable, and the length of the file.
     ///
     /// # Errors
-    /// The error of the system. It is then unknown what is durable, and stays unknown: a
-    /// second sync that succeeds proves nothing.
+    /// The error of the system. It is then unknown what is durable, and stays unknown: a second
+    /// sync that succeeds proves nothing.
     fn sync_data(&mut self) -> io::Result<()>;
 
     /// Returns the length of the file in bytes.

@@ -9,9 +9,8 @@ use crate::types::{LogPosition, Term};
 /// them the directory is as the last successful call left it.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// A system call failed. After a failed write or sync nobody knows what the disk holds
-    /// (the kernel may have dropped the pages), so the process has to restart and read the
-    /// disk.
+    /// A system call failed. After a failed write or sync nobody knows what the disk holds (the
+    /// kernel may have dropped the pages), so the process has to restart and read the disk.
     #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
     Io {
         /// The action that failed, a verb.
@@ -51,8 +50,8 @@ pub enum StorageError {
         /// A clause that says what shows that it should exist.
         evidence: String,
     },
-    /// The log is damaged, and the other servers cannot repair it: without this server they
-    /// are no majority.
+    /// The log is damaged, and the other servers cannot repair it: without this server they are
+    /// no majority.
     #[error(
         "{damage}; nothing was changed, and nobody can repair it: a cluster of one or two servers \
          can do nothing without this one; keep a copy of the directory, and put back a backup of \

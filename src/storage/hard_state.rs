@@ -1,12 +1,11 @@
 //! The hard state on disk: term and vote in one record (docs/bugs.md B01), kept twice.
 //!
-//! A save writes and syncs copy A, then copy B, and only then returns. So whichever copy a
-//! crash tears or a disk loses, the other still holds the newest state that anybody was told
-//! of.
+//! A save writes and syncs copy A, then copy B, and only then returns. So when a crash tears one
+//! copy, or a disk loses it, the other still holds the newest state that was acknowledged.
 //!
-//! The record also holds the durable end: the place up to which the log was known to be
-//! durable. It may be behind the truth, but never ahead of it. It tells a log that lost
-//! acknowledged entries from a log that lost a write nobody was told of.
+//! The record also holds the durable end: the place up to which the log was known to be durable.
+//! It may be behind the real one, but never ahead of it. It tells a log that lost acknowledged
+//! entries from a log that lost only an unacknowledged write.
 
 use std::path::{Path, PathBuf};
 
@@ -65,13 +64,13 @@ impl DurableEnd {
 /// term and vote, so that the base and the first segment change together (docs/bugs.md B55).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LogStart {
-    /// Number of the first segment. A segment with a lower number is no longer part of the
-    /// log: a crash came before it was removed.
+    /// Number of the first segment. A segment with a lower number is no longer part of the log:
+    /// a crash came before it was removed.
     pub first_segment: u64,
-    /// The last entry before the log, which a snapshot stands for.
+    /// The last entry before the log, which a snapshot covers.
     pub base: LogPosition,
-    /// True while the first segment is being created, to replace all segments before it. A
-    /// file that already has its name is not part of the log either.
+    /// True while the first segment is being created, to replace all segments before it. A file
+    /// that already has its name is not part of the log either.
     pub resetting: bool,
 }
 
@@ -111,8 +110,7 @@ impl HardStateCopy {
     };
 
     /// The hard state of a server that begins with a snapshot up to `base` (restored from a
-    /// backup: docs/adr/0011). It is not rejoining: a person says that its cluster
-    /// begins here.
+    /// backup: docs/adr/0011). It is not rejoining: a person says that its cluster begins here.
     pub fn restored(base: LogPosition) -> HardStateCopy {
         let start = LogStart { base, ..LogStart::FIRST };
         HardStateCopy {
@@ -289,8 +287,8 @@ impl HardStateFile {
             create_file(disk, &path, &[loaded.newest.encode(), loaded.newest.encode()].concat())?;
         }
         let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
-        // The bytes may have been read from the page cache, because the process that wrote
-        // them was killed before its sync.
+        // The bytes may have been read from the page cache, because the process that wrote them
+        // was killed before its sync.
         file.sync_data().during("sync", &path)?;
         let mut opened = HardStateFile { path, file, current: loaded.newest };
         if let Some(copy) = loaded.stale {
@@ -332,8 +330,8 @@ impl HardStateFile {
     }
 
     /// Decides, in one record, that a damaged log ends at `durable_end` or begins anew at
-    /// `start`, and that the server is rejoining from now on. So at no point in time is a
-    /// log that was cut the log of a voter (repair by the other servers: docs/adr/0009).
+    /// `start`, and that the server is rejoining from now on. So at no point in time is a log
+    /// that was cut the log of a voter (repair by the other servers: docs/adr/0009).
     pub fn save_repair(
         &mut self,
         start: LogStart,

@@ -1,6 +1,6 @@
-//! The identity: the file that says which server of which cluster a data directory belongs
-//! to. It has three lines for people, and a checksum. It is created last, so a directory with
-//! an identity is complete.
+//! The identity: the file that says which server of which cluster a data directory belongs to.
+//! It has three lines for people, and a checksum. It is created last, so a directory with an
+//! identity is complete.
 
 use std::io;
 use std::path::{Path, PathBuf};

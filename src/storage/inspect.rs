@@ -1,6 +1,6 @@
 //! Inspection of a stopped server's directory from the command line: `dump` prints the log,
-//! `verify` checks everything. Both take the lock, so that nothing changes meanwhile, and
-//! change nothing themselves.
+//! `verify` checks everything. Both take the lock, so that nothing changes meanwhile, and change
+//! nothing themselves.
 
 use std::io;
 use std::path::Path;
@@ -38,8 +38,7 @@ pub struct VerifyReport {
 /// Prints the hard state, and the entries from `from` to `to` with one line each.
 ///
 /// # Errors
-/// When a server runs there, when the directory is damaged, and when `out`
-/// cannot be written.
+/// When a server runs there, when the directory is damaged, and when `out` cannot be written.
 pub fn dump(
     disk: &dyn Disk,
     dir: &Path,
@@ -75,8 +74,8 @@ pub fn dump(
 /// Reads and checks everything.
 ///
 /// # Errors
-/// When a server runs there, and when the directory is damaged. A torn tail is not damage:
-/// it is in the notes.
+/// When a server runs there, and when the directory is damaged. A torn tail is not damage: it is
+/// in the notes.
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, StorageError> {
     let (scanned, _lock) = inspect(disk, dir)?;
     let last = scanned.summary.runs.last();

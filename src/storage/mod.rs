@@ -6,8 +6,8 @@
 //! could leave half done. The journal is cut into segment files. These are the files of earlier
 //! segments, or are prewritten with zeros, so that most syncs are of an overwrite, which is
 //! cheaper than an append. The journal begins after a *base*, the last entry that a snapshot
-//! stands for. docs/internals/log_format.md draws every byte;
-//! docs/adr/0003-the-log-on-disk.md and 0013-recycled-segments.md say why.
+//! covers. docs/internals/log_format.md draws every byte; docs/adr/0003-the-log-on-disk.md and
+//! 0013-recycled-segments.md say why.
 //!
 //! Everything here blocks and knows no actor. Files are reached only through [`Disk`]. An error
 //! of any write or sync ends the [`Storage`]: nothing is retried, because after a failed sync
@@ -108,8 +108,8 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Opens a data directory, which is created if it does not exist. The state that is
-    /// returned is durable, whatever ended the process before.
+    /// Opens a data directory, which is created if it does not exist. The state that is returned
+    /// is durable, whatever ended the process before.
     ///
     /// # Errors
     /// When another process holds the directory, when it is another server's, and when it is
@@ -134,8 +134,8 @@ impl Storage {
             log: scanned.summary.clone(),
             notes: scanned.notes.clone(),
         };
-        // The hard state is made durable first: only then may anything be removed that it
-        // says is no longer part of the log.
+        // The hard state is made durable first: only then may anything be removed that it says
+        // is no longer part of the log.
         let mut hard_state = HardStateFile::open(&*disk, dir, &scanned.loaded)?;
         let start = scanned.loaded.newest.start;
         let file_bytes_max = tail::ordinary_file_bytes(segment_bytes);
@@ -186,8 +186,8 @@ impl Storage {
     /// When a write fails, and ever after.
     ///
     /// # Panics
-    /// When the entries leave a gap, when terms fall, and when a term is above that of the
-    /// saved hard state, which has to be saved first.
+    /// When the entries leave a gap, when terms fall, and when a term is above that of the saved
+    /// hard state, which has to be saved first.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
         self.guarded(|storage| storage.write_records(entries))
     }
@@ -229,9 +229,9 @@ impl Storage {
         })
     }
 
-    /// Reads the entries from `from` to `to`, both included, until their
-    /// [`Entry::weight_bytes`] would exceed `bytes_max`, but at least one. Returns none when
-    /// `from` is not in the log. Entries that are not durable yet are read, too.
+    /// Reads the entries from `from` to `to`, both included, until their [`Entry::weight_bytes`]
+    /// would exceed `bytes_max`, but at least one. Returns none when `from` is not in the log.
+    /// Entries that are not durable yet are read, too.
     ///
     /// # Errors
     /// When the disk cannot be read or returns other bytes than were written, and ever after.
@@ -245,8 +245,8 @@ impl Storage {
     }
 
     /// Removes whole segments from the beginning of the log whose entries all come at or before
-    /// `limit`. A durable snapshot has to stand for the entries up to `limit`. Returns the new
-    /// base of the log.
+    /// `limit`. A durable snapshot has to cover the entries up to `limit`. Returns the new base
+    /// of the log.
     ///
     /// # Errors
     /// When a write, a sync, a renaming or a removal fails, and ever after.
@@ -270,8 +270,8 @@ impl Storage {
         })
     }
 
-    /// Replaces the whole log by one without entries that begins after `base`, an entry that
-    /// the log does not hold and that a durable snapshot stands for (§7).
+    /// Replaces the whole log by one without entries that begins after `base`, an entry that the
+    /// log does not hold and that a durable snapshot covers (§7).
     ///
     /// # Errors
     /// When a write, a sync or a removal fails, and ever after.
@@ -284,8 +284,8 @@ impl Storage {
             let obsolete = storage.index.first_segment()..=storage.index.last_segment();
             let start =
                 LogStart { first_segment: storage.index.last_segment() + 1, base, resetting: true };
-            // The decision is saved first, and in one record: a start completes it after a
-            // crash at any later step.
+            // The decision is saved first, and in one record: a start completes it after a crash
+            // at any later step.
             storage.hard_state.save_start(start, DurableEnd::at_start(start))?;
             (storage.tail, storage.index) = begin_log(
                 &*storage.disk,
@@ -375,8 +375,8 @@ impl Storage {
         let file = self.pool.create_segment(&*self.disk, &self.dir, &header)?;
         self.tail = TailSegment::new(&self.dir, &header, file)?;
         self.index.add_segment(&header);
-        // From now on the file is known to exist: without it the server does not start, even
-        // if no record in it is ever recorded as durable.
+        // From now on the file is known to exist: without it the server does not start, even if
+        // no record in it is ever recorded as durable.
         let hard_state = self.hard_state.current().hard_state;
         self.hard_state.save(hard_state, self.durable_end())
     }
@@ -423,8 +423,8 @@ fn scan_or_repair(
     Ok(scanned)
 }
 
-/// Removes files that were being created when a crash came, and segments that are no longer
-/// part of the log, as the hard state says.
+/// Removes files that were being created when a crash came, and segments that are no longer part
+/// of the log, as the hard state says.
 fn remove_obsolete_files(
     disk: &dyn Disk,
     dir: &Path,

@@ -1,5 +1,5 @@
-//! Tests of the storage on a simulated disk, and a model of the logs that a crash may leave.
-//! The tests of the parts share the model.
+//! Tests of the storage on a simulated disk, and a model of the logs that a crash may leave. The
+//! tests of the parts share the model.
 
 use std::path::{Path, PathBuf};
 

@@ -39,8 +39,7 @@ pub struct DirectoryContents {
     pub pool_files: Vec<u64>,
     /// True when a start has decided to erase everything after the records.
     pub is_being_cut: bool,
-    /// True when the log begins anew after `base`, and its first segment is about to be
-    /// created.
+    /// True when the log begins anew after `base`, and its first segment is about to be created.
     pub is_resetting: bool,
     /// The whole snapshots, newest first.
     pub snapshots: Vec<LogPosition>,
@@ -185,8 +184,8 @@ impl DirectoryContents {
     /// True when the log holds an entry, or begins right after it.
     pub fn contains(&self, position: LogPosition) -> bool {
         let records = self.segments.iter().flatten().rev();
-        // The records are visited from the last on: each supersedes the entries at its index
-        // and after it.
+        // The records are visited from the last on: each supersedes the entries at its index and
+        // after it.
         let mut end = LogIndex(u64::MAX);
         for record in records.map(|record| record.position) {
             if record.index < end && record.index <= position.index {

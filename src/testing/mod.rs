@@ -1,5 +1,5 @@
-//! Replacements of the real world for tests: disk, network and clock, probes, and the
-//! simulation of a whole cluster. Production builds do not contain them.
+//! Replacements of the real world for tests: disk, network and clock, probes, and the simulation
+//! of a whole cluster. Production builds do not contain them.
 
 #[cfg(test)]
 pub(crate) mod byte_mutation;

@@ -38,13 +38,13 @@ impl<M> Inbox<M> {
         std::mem::take(&mut *self.received.lock().expect("no test panics while it holds the lock"))
     }
 
-    /// The messages that `pick` takes, as an inbox of their own.
+    /// Returns an inbox of the messages for which `pick` returns something.
     pub fn of_kind<T>(&self, pick: fn(&M) -> Option<T>) -> KindInbox<M, T> {
         KindInbox { inbox: Inbox { received: Arc::clone(&self.received) }, pick }
     }
 
-    /// Takes the messages of one kind, in their order: those that `pick` gives something
-    /// for. The others stay.
+    /// Takes the messages for which `pick` returns something, in their order. The other messages
+    /// stay.
     pub fn drain_kind<T>(&self, mut pick: impl FnMut(&M) -> Option<T>) -> Vec<T> {
         let mut picked = Vec::new();
         let mut received = self.received.lock().expect("no test panics while it holds the lock");
@@ -66,7 +66,7 @@ pub struct KindInbox<M, T> {
 }
 
 impl<M, T> KindInbox<M, T> {
-    /// Takes the messages of this kind that have come since the last call, in their order.
+    /// Takes the messages of this kind that came since the last call, in their order.
     pub fn drain(&self) -> Vec<T> {
         self.inbox.drain_kind(self.pick)
     }
@@ -86,18 +86,16 @@ where
     (Probe { received }.start().recipient(), inbox)
 }
 
-/// Lets every actor of this thread run until all of them wait for a timer or a socket. It
-/// yields a fixed number of times and measures no time, so nothing depends on how fast the
-/// machine is.
+/// Lets every actor of this thread run until all of them wait for a timer or a socket. It yields
+/// a fixed number of times and measures no time, so nothing depends on how fast the machine is.
 pub async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Lets every other actor of this thread that has something to do run once. It has to be
-/// awaited by a spawned task, which takes turns with the actors; the first task of a test does
-/// not.
+/// Lets every other actor of this thread that has something to do run once. It has to be awaited
+/// by a spawned task, which takes turns with the actors; the first task of a test does not.
 pub async fn turn() {
     let mut is_over = false;
     std::future::poll_fn(|task| {

@@ -5,8 +5,8 @@ use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
 /// Size of a sector in bytes. A disk writes a sector whole or not at all.
 pub(crate) const SECTOR_BYTES: u64 = 512;
-/// Size of the header in bytes, and the offset of the first record. The header has a sector
-/// of its own, so that no write of a record touches it.
+/// Size of the header in bytes, and the offset of the first record. The header has a sector of
+/// its own, so that no write of a record touches it.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = SECTOR_BYTES;
 
 const MAGIC: [u8; 8] = *b"CORACLOG";

@@ -12,9 +12,9 @@ use crate::storage::error::{IoContext, StorageError, damaged};
 use crate::storage::hard_state::LogStart;
 use crate::types::{Entry, LogIndex, LogPosition, TermRuns};
 
-/// Distance in bytes of journal from one point to the next. It bounds how much is read in vain
-/// to find an entry, and what the index costs: 24 bytes a point, 24 KiB for a segment of
-/// 64 MiB.
+/// Distance in bytes of journal from one point to the next. It bounds the bytes that are read
+/// before the wanted entry is found, and the memory of the index: 24 bytes a point, 24 KiB for a
+/// segment of 64 MiB.
 const POINT_DISTANCE_BYTES: u64 = 64 * 1024;
 /// Number of bytes that one read of a file takes.
 const READ_BYTES: u64 = 64 * 1024;
@@ -84,10 +84,10 @@ impl RecordIndex {
         self.first_segment + self.segments.len() as u64 - 1
     }
 
-    /// Returns the latest possible start of the log whose base is at or before `limit`. The
-    /// log can start with a segment when neither it nor a later one has a record at or before
-    /// that base. It is not enough that the base is in the log: superseded entries can come
-    /// back, in records after those that had superseded them.
+    /// Returns the latest possible start of the log whose base is at or before `limit`. The log
+    /// can start with a segment when neither it nor a later one has a record at or before that
+    /// base. It is not enough that the base is in the log: superseded entries can come back, in
+    /// records after those that had superseded them.
     pub fn start_at_latest(&self, limit: LogIndex) -> LogStart {
         let mut lowest_index = LogIndex(u64::MAX);
         for (place, segment) in self.segments.iter().enumerate().rev() {
@@ -111,8 +111,8 @@ impl RecordIndex {
         self.open = None;
     }
 
-    /// Adds a record of the last segment. It supersedes the entry at its index and all
-    /// entries after that.
+    /// Adds a record of the last segment. It supersedes the entry at its index and all entries
+    /// after that.
     ///
     /// # Errors
     /// When no log of a Raft can continue with the record; the error is a sentence that says
@@ -147,9 +147,8 @@ impl RecordIndex {
         Ok(())
     }
 
-    /// Reads the entries from `from` to `to`, both included, until their
-    /// [`Entry::weight_bytes`] would exceed `bytes_max`, but at least one. Returns none when
-    /// `from` is not in the log.
+    /// Reads the entries from `from` to `to`, both included, until their [`Entry::weight_bytes`]
+    /// would exceed `bytes_max`, but at least one. Returns none when `from` is not in the log.
     pub fn read(
         &mut self,
         disk: &dyn Disk,
@@ -183,8 +182,8 @@ impl RecordIndex {
         Ok(entries)
     }
 
-    /// Reads the entries from `from` to `to`, which all lie between `point` and the next
-    /// point. Stops after the entry that reaches `bytes_max`.
+    /// Reads the entries from `from` to `to`, which all lie between `point` and the next point.
+    /// Stops after the entry that reaches `bytes_max`.
     fn read_run(
         &mut self,
         disk: &dyn Disk,
@@ -204,8 +203,7 @@ impl RecordIndex {
         let mut entries = Vec::new();
         let (mut index, mut offset, mut bytes) = (point.index, point.offset, 0);
         while index <= to && bytes < bytes_max.max(1) {
-            // The record is checked again: it may have rotted since it was written or
-            // recovered.
+            // The record is checked again: it may have rotted since it was written or recovered.
             let header = match reader.find(offset).during("read", &path)? {
                 Found::Record(header) if header.position.index == index => header,
                 _ => {

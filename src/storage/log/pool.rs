@@ -1,10 +1,10 @@
 //! The pool of segment files: files of old segments are kept to become the files of new ones.
 //! Writing over them needs no zeros ahead (recycled files: docs/adr/0013).
 //!
-//! Invariant: a file in the pool has the number of the segment that it was last, and none of
-//! its sectors has the tag of a later segment. Its number is below that of every segment to
-//! come, so a tag that an earlier segment left is never that of the present one. That is why a
-//! segment that was cut off the log never comes into the pool: its number is used again.
+//! Invariant: a file in the pool has the number of the segment that it was last, and none of its
+//! sectors has the tag of a later segment. Its number is below that of every segment to come, so
+//! a tag that an earlier segment left is never that of the present one. That is why a segment
+//! that was cut off the log never comes into the pool: its number is used again.
 
 use std::path::Path;
 
@@ -78,8 +78,8 @@ impl SegmentPool {
         sync_dir(disk, &log_dir(dir))
     }
 
-    /// Creates a segment without records, durably, from a file of the pool if there is one,
-    /// and opens it.
+    /// Creates a segment without records, durably, from a file of the pool if there is one, and
+    /// opens it.
     pub fn create_segment(
         &mut self,
         disk: &dyn Disk,

@@ -1,10 +1,9 @@
-//! A record: one entry of the log as bytes in a segment. docs/internals/log_format.md
-//! draws it.
+//! A record: one entry of the log as bytes in a segment. docs/internals/log_format.md draws it.
 //!
-//! Invariant: a record is valid only with the salt of its segment and at its own offset,
-//! which seed both of its checksums. So neither the leftover of an older file, nor a record
-//! that the disk wrote to the wrong place (docs/bugs.md B68), nor a client's value that looks
-//! like a record is taken for one.
+//! Invariant: a record is valid only with the salt of its segment and at its own offset, which
+//! seed both of its checksums. So neither the leftover of an older file, nor a record that the
+//! disk wrote to the wrong place (docs/bugs.md B68), nor a client's value that looks like a
+//! record is taken for one.
 
 use bytes::Bytes;
 
@@ -17,8 +16,8 @@ pub(crate) const HEADER_BYTES: usize = 40;
 pub(crate) const ALIGNMENT: u64 = 8;
 /// Position of [`MAGIC`] in the header.
 pub(crate) const MAGIC_OFFSET: usize = 12;
-/// Two bytes of every header, by which candidates are found quickly when a reader searches
-/// for records behind damage.
+/// Two bytes of every header, by which candidates are found quickly when a reader searches for
+/// records after damage.
 pub(crate) const MAGIC: [u8; 2] = *b"rc";
 /// Flag of a record before which everything was synced before it was written.
 const BATCH_START: u8 = 1;
@@ -78,8 +77,8 @@ impl RecordHeader {
 
     /// Returns the entry of a record that [`RecordHeader::matches`].
     pub fn entry(&self, record: &[u8]) -> Result<Entry, PayloadError> {
-        // The body is copied, so that a small entry that is kept does not keep alive
-        // everything that was read together with it.
+        // The body is copied, so that a small entry that is kept does not keep alive everything
+        // that was read together with it.
         let body = &record[HEADER_BYTES..][..self.body_bytes as usize];
         Ok(Entry {
             index: self.position.index,

@@ -1,13 +1,12 @@
-//! The scan of a whole data directory at a start. It judges what it reads and changes
-//! nothing.
+//! The scan of a whole data directory at a start. It judges what it reads and changes nothing.
 //!
 //! Invariant: nothing that was acknowledged is lost, and nothing is silently repaired. Bytes
 //! that the scan cannot prove to be an unacknowledged write torn by a crash are damage: the
 //! server does not start, or has its log repaired by the other servers (`repair`).
 //!
-//! A crash can leave something other than whole records in one place only: after the last
-//! sync, in the last segment. Anything but whole records in any other place is damage. In the
-//! last segment the rules are those of `EndOfRecords::judge`.
+//! A crash can leave something other than whole records in one place only: after the last sync,
+//! in the last segment. Anything but whole records in any other place is damage. In the last
+//! segment the rules are those of `EndOfRecords::judge`.
 
 use std::io;
 use std::path::Path;
@@ -44,8 +43,8 @@ pub(crate) struct Scanned {
     pub records: u64,
     /// True once the scan has passed the recorded durable end.
     passed_durable_end: bool,
-    /// The place up to which everything is whole and fits together. `None` before the end of
-    /// the first segment.
+    /// The place up to which everything is whole and fits together. `None` before the end of the
+    /// first segment.
     pub kept: Option<DurableEnd>,
     /// Sentences for people.
     pub notes: Vec<String>,
@@ -111,8 +110,8 @@ pub(crate) fn check_term(
     }
 }
 
-/// Returns an error when a segment is missing from the first one to the last, or to that of
-/// the durable end if that is later.
+/// Returns an error when a segment is missing from the first one to the last, or to that of the
+/// durable end if that is later.
 fn missing_segment(
     dir: &Path,
     first: u64,
@@ -295,9 +294,9 @@ impl EndOfRecords<'_> {
     /// the file at which they end when they are a torn write, and an error for anything else.
     ///
     /// A crash leaves a part of what was written since the last sync, in whole sectors. The
-    /// sectors that are missing are blank. The sector in which the records end is an
-    /// exception: without the write it has zeros after the records. Rot never turns a sector
-    /// that was written into a blank one.
+    /// sectors that are missing are blank. The sector in which the records end is an exception:
+    /// without the write it has zeros after the records. Rot never turns a sector that was
+    /// written into a blank one.
     fn judge(
         &self,
         reader: &mut SegmentReader<'_>,
@@ -327,8 +326,8 @@ impl EndOfRecords<'_> {
         if was_durable {
             return Err(self.damaged("this is no valid record, and one was durable here"));
         }
-        // A batch begins only after everything before it was synced. So if a later batch
-        // exists, these bytes were once a whole record.
+        // A batch begins only after everything before it was synced. So if a later batch exists,
+        // these bytes were once a whole record.
         if let Some(later) = self.later_batch(reader).during("read", self.path)? {
             return Err(self.damaged(format!(
                 "this is no valid record, but the one at byte {} was written after it was durable",

@@ -2,9 +2,9 @@
 //! the lost entries (repair by the other servers: docs/adr/0009; docs/bugs.md B61).
 //!
 //! The entries before the damage are kept, and everything after it is discarded. The server is
-//! rejoining from then on: it is not counted until it has fetched from the others whatever it may have
-//! acknowledged. One record of the hard state says all of that. This file takes the decision;
-//! every start carries it out, as it does with any log that is being cut or reset.
+//! rejoining from then on: it is not counted until it has fetched from the others everything
+//! that it may have acknowledged. One record of the hard state says all of that. This file takes
+//! the decision; every start carries it out, as it does with any log that is being cut or reset.
 
 use std::path::Path;
 
@@ -64,8 +64,8 @@ pub(crate) fn decide(
     ))
 }
 
-/// Returns the furthest position that is known to have been in the log and is lost. The
-/// recorded durable end, the headers of segments and records after the damage tell of it.
+/// Returns the furthest position that is known to have been in the log and is lost. The recorded
+/// durable end, the headers of segments and records after the damage tell of it.
 fn furthest_lost(
     disk: &dyn Disk,
     dir: &Path,

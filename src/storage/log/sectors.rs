@@ -1,9 +1,9 @@
-//! The sectors of a segment's file: how the stream of its records is spread over them, and
-//! which of them this segment has written (recycled files: docs/adr/0013).
+//! The sectors of a segment's file: how the stream of its records is spread over them, and which
+//! of them this segment has written (recycled files: docs/adr/0013).
 //!
 //! All other files count in *offsets*, positions in the stream: the header is the first 512
-//! bytes of the stream, and the payloads of all sectors follow one after the other. Only
-//! this file knows which byte of the file an offset is.
+//! bytes of the stream, and the payloads of all sectors follow one after the other. Only this
+//! file knows which byte of the file an offset is.
 
 use super::header::{SECTOR_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::storage::little_endian::u32_at;
@@ -65,12 +65,11 @@ pub(crate) enum SectorState {
     /// This segment has not written the sector: all of it is zero, or the tag is that of the
     /// same sector of an earlier segment.
     Blank,
-    /// The tag is none that any segment wrote there.
+    /// No segment wrote this tag there.
     Damaged,
 }
 
-/// A segment as the owner of sectors of its file. A file belongs to one segment after the
-/// other.
+/// A segment as the owner of sectors of its file. A file belongs to one segment after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SectorOwner {
     number: u64,
@@ -98,8 +97,8 @@ impl SectorOwner {
 
     /// Returns the state of the sector with these bytes.
     pub fn state(self, sector: u64, bytes: &[u8]) -> SectorState {
-        // The tag has the lower half of the number. The upper half is that of the nearest
-        // number which is not above this segment's.
+        // The tag has the lower half of the number. The upper half is that of the nearest number
+        // which is not above this segment's.
         let age = (self.number as u32).wrapping_sub(u32_at(bytes, 0));
         let owner =
             self.number.checked_sub(u64::from(age)).map(|number| SectorOwner { number, ..self });

@@ -7,8 +7,8 @@ use super::record::{ALIGNMENT, HEADER_BYTES, MAGIC, MAGIC_OFFSET, RecordHeader};
 use super::sectors::{self, SectorOwner, SectorState, begin_of, sector_of};
 use crate::storage::disk::DiskFile;
 
-/// A buffered view of the records of a segment, read mostly forwards, in bounded memory.
-/// Blank sectors read as zeros.
+/// A buffered view of the records of a segment, read mostly forwards, in bounded memory. Blank
+/// sectors read as zeros.
 pub(crate) struct SegmentReader<'a> {
     file: &'a dyn DiskFile,
     owner: SectorOwner,
@@ -38,8 +38,8 @@ pub(crate) enum Found {
 }
 
 impl<'a> SegmentReader<'a> {
-    /// Makes a reader of a file of `file_bytes` bytes, of which at least `chunk_bytes` are
-    /// read at a time.
+    /// Makes a reader of a file of `file_bytes` bytes, of which at least `chunk_bytes` are read
+    /// at a time.
     pub fn new(
         file: &'a dyn DiskFile,
         header: &SegmentHeader,
@@ -98,8 +98,8 @@ impl<'a> SegmentReader<'a> {
         Ok(())
     }
 
-    /// True when the file reaches to `to`, and no sector with a byte between the two offsets
-    /// is blank.
+    /// True when the file reaches to `to`, and no sector with a byte between the two offsets is
+    /// blank.
     fn is_written(&mut self, from: u64, to: u64) -> io::Result<bool> {
         if to > self.end || self.get(from, to - from)?.len() as u64 != to - from {
             return Ok(false);

@@ -18,8 +18,8 @@ use crate::types::LogPosition;
 const PREWRITE_BYTES: u64 = 1024 * 1024;
 /// Size of a page of the page cache in bytes. Each page is written by a call of its own: the
 /// kernel would keep what one call brings in as one folio, and a sync walks all of a folio of
-/// which a byte has changed, and is charged for it. A page that nobody has read is written as
-/// a whole, or the kernel would read it first.
+/// which a byte has changed, and is charged for it. A page that nobody has read is written as a
+/// whole, or the kernel would read it first.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// Number of bytes of a tail that are rewritten or erased at a time: whole sectors.
 const REWRITE_BYTES: u64 = 512 * PAYLOAD_BYTES;
@@ -150,9 +150,9 @@ impl TailSegment {
 
 /// Makes a segment durable up to `end`, where its records end, and opens it.
 ///
-/// The bytes after the durable end may have been read from the page cache only. A sync alone
-/// is not enough: when an earlier sync failed, the kernel may hold those pages as clean though
-/// they were never written (ATC'20). So they are written again.
+/// The bytes after the durable end may have been read from the page cache only. A sync alone is
+/// not enough: when an earlier sync failed, the kernel may hold those pages as clean though they
+/// were never written (ATC'20). So they are written again.
 pub(crate) fn make_durable(
     disk: &dyn Disk,
     dir: &Path,
@@ -176,8 +176,8 @@ pub(crate) fn make_durable(
 }
 
 /// Writes the bytes between two offsets again, unchanged. The bytes after `to` in its sector
-/// stay as they are: they may be a torn write or damage, and it is not decided yet that they
-/// are erased.
+/// stay as they are: they may be a torn write or damage, and it is not decided yet that they are
+/// erased.
 fn rewrite(file: &mut dyn DiskFile, header: &SegmentHeader, from: u64, to: u64) -> io::Result<()> {
     let file_bytes = file.bytes()?;
     let mut at = begin_of(sector_of(from));

@@ -1,8 +1,8 @@
 //! A snapshot file that is read in chunks, for another node.
 //!
 //! No byte is handed out of a frame that does not match its checksum. A file that has rotted
-//! since it was written would otherwise fail only at the receiver, after all of it was sent,
-//! and again at every attempt.
+//! since it was written would otherwise fail only at the receiver, after all of it was sent, and
+//! again at every attempt.
 
 use std::path::Path;
 
@@ -34,8 +34,8 @@ impl SnapshotChunks {
     }
 
     /// Returns the bytes from `offset` on: about `bytes_max` of them, fewer where a frame ends,
-    /// and none at the end of the file or when `bytes_max` is 0. A chunk may be a quarter
-    /// larger than `bytes_max`.
+    /// and none at the end of the file or when `bytes_max` is 0. A chunk may be a quarter larger
+    /// than `bytes_max`.
     ///
     /// # Errors
     /// When they cannot be read, or are not the bytes that were written.

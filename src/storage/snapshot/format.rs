@@ -51,8 +51,7 @@ pub struct SnapshotFile {
     pub head: SnapshotHead,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// The digest of everything before the foot. Files are equal exactly when their digests
-    /// are.
+    /// The digest of everything before the foot. Files are equal exactly when their digests are.
     pub digest: u128,
 }
 

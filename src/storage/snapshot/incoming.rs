@@ -1,9 +1,9 @@
 //! A snapshot that is being received, chunk by chunk.
 //!
 //! Its file is named by the digest that was offered. So it is continued after a restart, from
-//! whichever node has the same snapshot, and chunks of another snapshot are never mixed into
-//! it. Chunks are not synced one by one: the digest at the end finds out what a loss of power
-//! left of them.
+//! whichever node has the same snapshot, and chunks of another snapshot are never mixed into it.
+//! Chunks are not synced one by one: the digest at the end finds out what a loss of power left
+//! of them.
 
 use std::io;
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ impl IncomingSnapshot {
     }
 
     /// Writes the chunk at `offset`. A chunk that does not begin where the last one ended is an
-    /// old one, or was sent in vain, and is ignored.
+    /// old one, or was sent needlessly, and is ignored.
     ///
     /// # Errors
     /// When it cannot be written.

@@ -143,7 +143,7 @@ fn a_second_power_cut_during_recovery_loses_nothing_either() {
                 let _ = run(&disk, &mut model, &script());
                 disk.crash(Crash::Seeded(seed + operations));
                 disk.cut_power_after(second);
-                // Nobody was told of the result.
+                // The result is dropped: nothing relies on it.
                 let _ = open(&disk);
                 disk.crash(Crash::Seeded(seed + second));
                 recover(&disk, &mut model);

@@ -67,8 +67,8 @@ fn before_segment(journal: &[Place], number: u64) -> Vec<LogPosition> {
     journal.iter().find(|place| place.segment == number).unwrap().before.clone()
 }
 
-/// Opens a damaged log. The log must then be `kept`, and the server is rejoining and knows
-/// what it lost.
+/// Opens a damaged log. The log must then be `kept`, and the server is rejoining and knows what
+/// it lost.
 #[track_caller]
 fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> DurableState {
     let (mut storage, recovered) =
@@ -92,8 +92,8 @@ fn check_repaired(
     assert_eq!(recovered.log, LogSummary { lost, ..summary(&log) }, "{what}");
 }
 
-/// Checks that the log is whole from now on, and that the server takes entries and is
-/// rejoining until a hard state is saved that says otherwise.
+/// Checks that the log is whole from now on, and that the server takes entries and is rejoining
+/// until a hard state is saved that says otherwise.
 #[track_caller]
 fn check_further_life(disk: &SimDisk, recovered: &DurableState) {
     verify(disk, dir()).expect("it is whole");
@@ -386,8 +386,8 @@ fn a_hard_state_or_identity_that_is_damaged_is_refused_whoever_else_there_is() {
     }
 }
 
-/// The hard state is an older copy and the log is damaged. A record after the damage tells that a
-/// vote may be forgotten.
+/// The hard state is an older copy and the log is damaged. A record after the damage tells that
+/// a vote may be forgotten.
 #[test]
 fn a_hard_state_that_is_older_than_what_is_lost_is_refused() {
     let disk = SimDisk::new();

@@ -198,8 +198,8 @@ fn a_sector_that_was_durable_and_is_blank_is_refused() {
     }
 }
 
-/// Any bit of a batch that may be acknowledged is flipped. A tag says nothing that the records in
-/// its sector do not say.
+/// Any bit of a batch that may be acknowledged is flipped. A tag says nothing that the records
+/// in its sector do not say.
 #[test]
 fn a_flipped_bit_in_a_recycled_file_is_refused_or_harmless() {
     let case = Case::new(true);

@@ -40,8 +40,8 @@ pub(super) struct File {
 #[derive(Clone, Debug, Default)]
 struct Image {
     bytes: Vec<u8>,
-    /// The changed bits of every byte that is not what was written. A write of such a byte
-    /// makes it good again.
+    /// The changed bits of every byte that is not what was written. A write of such a byte makes
+    /// it good again.
     rot: BTreeMap<usize, u8>,
 }
 

@@ -3,8 +3,8 @@
 //! It distinguishes what is durable from what is only in the cache. The bytes of a file become
 //! durable by its `sync_data`, names become durable by the `sync_dir` of their directory, and
 //! neither by the other. Clones share the disk, so a test keeps one clone while the storage has
-//! another, and opens the same disk again after a [`SimDisk::crash`]. Nothing is random but by
-//! a seed.
+//! another, and opens the same disk again after a [`SimDisk::crash`]. Nothing is random but by a
+//! seed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,8 +114,8 @@ impl SimDisk {
         self.state().record.replace(Vec::new()).unwrap_or_default()
     }
 
-    /// Keeps the content of files whose names end in `.extension` from now on. It is kept, as
-    /// it was written, when a file is removed or lost, or is renamed to another extension.
+    /// Keeps the content of files whose names end in `.extension` from now on. It is kept, as it
+    /// was written, when a file is removed or lost, or is renamed to another extension.
     pub fn keep_removed(&self, extension: &'static str) {
         self.state().removed.extension = Some(extension);
     }
@@ -219,8 +219,7 @@ impl SimDisk {
         state.names.files().flat_map(of_file).collect()
     }
 
-    /// Returns another disk with the content that a process sees on this one, all of it
-    /// durable.
+    /// Returns another disk with the content that a process sees on this one, all of it durable.
     #[must_use]
     pub fn duplicate(&self) -> SimDisk {
         self.duplicate_as(File::duplicate)
