@@ -132,7 +132,7 @@ pub async fn start(
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
 
     let recovered = recovery::recover(settings, server, disk)?;
-    let local = local_node(settings, id, recovered.storage.origin());
+    let local = local_node(settings, id, recovered.storage.restore_id());
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));

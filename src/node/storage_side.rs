@@ -11,13 +11,13 @@ use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::raft::RaftActor;
 use crate::actors::snapshot::{SnapshotActor, SnapshotPorts};
 use crate::kv::Store;
-use crate::storage::{SnapshotFile, Snapshots, Storage, StorageError};
+use crate::storage::{SnapshotFile, SnapshotFiles, Storage, StorageError};
 use crate::types::NodeId;
 
 /// The contents of a data directory, opened, which the actors take over.
 pub(super) struct Opened {
     pub(super) storage: Storage,
-    pub(super) snapshots: Snapshots,
+    pub(super) snapshots: SnapshotFiles,
     /// The snapshots that were read from end to end.
     pub(super) files: Vec<SnapshotFile>,
     pub(super) store: Store,

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 
 #[test]
 fn payloads_survive_their_encoding_and_other_bytes_are_errors() {

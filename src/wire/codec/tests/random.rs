@@ -9,7 +9,7 @@ use crate::raft::{
     AppendEntriesResponse, AppendResult, InstallSnapshotResponse, PreVote, PreVoteResponse,
     RejoinResponse, RequestVote, RequestVoteResponse,
 };
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 use crate::types::Membership;
 use crate::wire::Hello;
 

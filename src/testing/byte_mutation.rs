@@ -1,9 +1,9 @@
-//! What may happen to bytes on their way, for the property tests of decoders.
+//! Random changes of bytes, for the property tests of decoders.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// One thing that happens.
+/// One change of a sequence of bytes.
 #[derive(Clone, Debug)]
 enum Change {
     Flip {
@@ -18,7 +18,7 @@ enum Change {
         at: Index,
         bytes: Vec<u8>,
     },
-    /// Four bytes that may be a length or a count become a number.
+    /// Four bytes, which may be a length or a count, become a number.
     Number {
         at: Index,
         number: [u8; 4],
@@ -27,10 +27,10 @@ enum Change {
 
 /// Some changes of one sequence of bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Mutation(Vec<Change>);
+pub(crate) struct ByteMutation(Vec<Change>);
 
-impl Mutation {
-    /// The bytes after it; they may be the same.
+impl ByteMutation {
+    /// Returns the bytes after all changes. They may be equal to `bytes`.
     pub(crate) fn of(&self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for change in &self.0 {
@@ -57,8 +57,9 @@ impl Mutation {
     }
 }
 
-/// Flips, cuts, inserts, and lengths of nothing, of all there can be, and of any.
-pub(crate) fn mutation() -> impl Strategy<Value = Mutation> {
+/// Draws one to three changes: flipped bits, cuts, insertions, and numbers that are 0, the
+/// largest, or any.
+pub(crate) fn mutation() -> impl Strategy<Value = ByteMutation> {
     let number = prop_oneof![Just([0; 4]), Just([0xff; 4]), any::<[u8; 4]>()];
     let change = prop_oneof![
         4 => (any::<Index>(), 0..8_u32).prop_map(|(at, bit)| Change::Flip { at, bit }),
@@ -67,5 +68,5 @@ pub(crate) fn mutation() -> impl Strategy<Value = Mutation> {
             .prop_map(|(at, bytes)| Change::Insert { at, bytes }),
         2 => (any::<Index>(), number).prop_map(|(at, number)| Change::Number { at, number }),
     ];
-    prop::collection::vec(change, 1..4).prop_map(Mutation)
+    prop::collection::vec(change, 1..4).prop_map(ByteMutation)
 }

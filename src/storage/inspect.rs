@@ -1,42 +1,44 @@
-//! What the command line shows of a stopped server's directory. Takes the lock,
-//! so that nothing moves meanwhile, and changes nothing.
+//! Inspection of a stopped server's directory from the command line: `dump` prints the log,
+//! `verify` checks everything. Both take the lock, so that nothing changes meanwhile, and change
+//! nothing themselves.
 
 use std::io;
 use std::path::Path;
 
+use super::directory::take_lock;
 use super::disk::{Disk, DiskLock};
 use super::error::{IoContext, StorageError};
-use super::recovery::{self, Scanned};
-use super::{identity, segment, take_lock};
+use super::identity;
+use super::log::files::{log_dir, segment_numbers};
+use super::log::recovery::{self, Scanned};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, Payload};
 
-/// How much of a command is shown.
+/// Maximum number of bytes of a command that are shown.
 const PREVIEW_BYTES: usize = 48;
-/// How many bytes of entries are in memory at a time.
+/// Number of bytes of entries that are in memory at a time.
 const DUMP_BYTES: u64 = 1024 * 1024;
 
-/// What [`verify`] has counted.
+/// The result of [`verify`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// Segment files.
+    /// Number of segment files.
     pub segments: u64,
-    /// Records in them.
+    /// Number of records in them.
     pub records: u64,
-    /// Those of them that a later record has superseded.
+    /// Number of records that a later record has superseded.
     pub superseded: u64,
     /// The end of the log.
     pub last: LogPosition,
     /// Term and vote.
     pub hard_state: HardState,
-    /// What the next start would repair, in sentences.
+    /// Sentences that say what the next start would repair.
     pub notes: Vec<String>,
 }
 
-/// Prints the hard state and the entries from `from` to `to`, one a line.
+/// Prints the hard state, and the entries from `from` to `to` with one line each.
 ///
 /// # Errors
-/// When a server runs there, when the directory is damaged, and when `out`
-/// cannot be written.
+/// When a server runs there, when the directory is damaged, and when `out` cannot be written.
 pub fn dump(
     disk: &dyn Disk,
     dir: &Path,
@@ -58,9 +60,9 @@ pub fn dump(
     for note in &scanned.notes {
         writeln!(out, "# {note}").during("write", output)?;
     }
-    let mut next = from.max(scanned.catalog.runs().base().index.next());
+    let mut next = from.max(scanned.index.runs().base().index.next());
     loop {
-        let entries = scanned.catalog.read(disk, next, to, DUMP_BYTES)?;
+        let entries = scanned.index.read(disk, next, to, DUMP_BYTES)?;
         let Some(last) = entries.last() else { return Ok(()) };
         next = last.index.next();
         for entry in &entries {
@@ -72,15 +74,15 @@ pub fn dump(
 /// Reads and checks everything.
 ///
 /// # Errors
-/// When a server runs there, and when the directory is damaged. A torn tail is
-/// no damage: it is in the notes.
+/// When a server runs there, and when the directory is damaged. A torn tail is not damage: it is
+/// in the notes.
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, StorageError> {
     let (scanned, _lock) = inspect(disk, dir)?;
     let last = scanned.summary.runs.last();
     Ok(VerifyReport {
-        segments: scanned.catalog.last_segment() + 1 - scanned.catalog.first_segment(),
+        segments: scanned.index.last_segment() + 1 - scanned.index.first_segment(),
         records: scanned.records,
-        superseded: scanned.records - (last.index.0 - scanned.catalog.runs().base().index.0),
+        superseded: scanned.records - (last.index.0 - scanned.index.runs().base().index.0),
         last,
         hard_state: scanned.loaded.newest.hard_state,
         notes: scanned.notes,
@@ -89,16 +91,16 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, StorageError>
 
 fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(Scanned, Option<DiskLock>), StorageError> {
     let names = disk.list(dir).during("list", dir)?;
-    // A copy of a directory may come without the lock, and is not given one.
+    // A copy of a directory may have no lock file. None is created.
     let is_lockable = names.iter().any(|name| name == "lock");
     let lock = if is_lockable { Some(take_lock(disk, dir)?) } else { None };
     let Some((node_id, _)) = identity::check(disk, dir, None)? else {
-        return Err(if segment::segment_numbers(disk, dir)?.is_empty() {
+        return Err(if segment_numbers(disk, dir)?.is_empty() {
             StorageError::NotADataDirectory { path: dir.to_owned() }
         } else {
             StorageError::FileMissing {
                 path: identity::identity_path(dir),
-                evidence: format!("{} is there", segment::log_dir(dir).display()),
+                evidence: format!("{} is there", log_dir(dir).display()),
             }
         });
     };

@@ -1,27 +1,30 @@
-//! What stands where in the journal, in a few bytes: the way from an entry's
-//! index to its record.
+//! The index of the journal: the way from an entry's index to its record, in a few bytes of
+//! memory.
 
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, DiskFile, OpenMode};
-use super::error::{IoContext, StorageError, damaged};
-use super::hard_state::LogStart;
+use super::files::{open_segment, segment_path};
+use super::header::SegmentHeader;
 use super::sectors::place_of;
-use super::segment::{Found, SegmentHeader, Window, open_segment, segment_path};
+use super::segment::{Found, SegmentReader};
+use crate::storage::disk::{Disk, DiskFile, OpenMode};
+use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::hard_state::LogStart;
 use crate::types::{Entry, LogIndex, LogPosition, TermRuns};
 
-/// A point for about so many bytes of journal: how much is read in vain at most
-/// to find an entry, and (24 bytes a point) what the catalog costs: 24 KiB for a
+/// Distance in bytes of journal from one point to the next. It bounds the bytes that are read
+/// before the wanted entry is found, and the memory of the index: 24 bytes a point, 24 KiB for a
 /// segment of 64 MiB.
 const POINT_DISTANCE_BYTES: u64 = 64 * 1024;
-/// How much one read of the file takes.
+/// Number of bytes that one read of a file takes.
 const READ_BYTES: u64 = 64 * 1024;
 
-/// Invariant: indexes, segments and offsets rise from point to point. From one
-/// point to the index of the next, the journal holds consecutive entries from
-/// the point's place on, in one segment: what was superseded by a later record
-/// lies behind them. So every superseding record is a point, and the first
-/// record of every segment.
+/// The place of one record.
+///
+/// Invariant: indexes, segments and offsets rise from point to point. From one point to the
+/// index of the next, the journal holds consecutive entries from the point's place on, in one
+/// segment; records that a later record supersedes lie after them. So every superseding record
+/// is a point, and so is the first record of every segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Point {
     index: LogIndex,
@@ -29,29 +32,29 @@ struct Point {
     offset: u64,
 }
 
-/// What is known of a segment.
+/// A segment of the log.
 struct Segment {
     header: SegmentHeader,
-    /// The lowest index of a record in it, in force or not.
+    /// The lowest index of a record in it, superseded or not.
     lowest_index: LogIndex,
 }
 
-/// See the module.
-pub(super) struct Catalog {
+/// The index of the journal's records.
+pub(crate) struct RecordIndex {
     dir: PathBuf,
     runs: TermRuns,
     points: Vec<Point>,
     first_segment: u64,
-    /// From the first segment on.
+    /// The segments from the first one on.
     segments: Vec<Segment>,
-    /// The segment that was read last: reads come in sequences.
+    /// The segment that was read last, kept open because reads come in sequences.
     open: Option<(u64, Box<dyn DiskFile>)>,
 }
 
-impl Catalog {
-    /// That of a log in `dir` without segments, which begins as `start` says.
-    pub fn new(dir: &Path, start: LogStart) -> Catalog {
-        Catalog {
+impl RecordIndex {
+    /// The index of a log in `dir` that begins at `start` and has no segments yet.
+    pub fn new(dir: &Path, start: LogStart) -> RecordIndex {
+        RecordIndex {
             dir: dir.to_owned(),
             runs: TermRuns::starting_after(start.base),
             points: Vec::new(),
@@ -61,7 +64,7 @@ impl Catalog {
         }
     }
 
-    /// The terms and the end of the log.
+    /// The base, the terms and the end of the log.
     pub fn runs(&self) -> &TermRuns {
         &self.runs
     }
@@ -81,17 +84,17 @@ impl Catalog {
         self.first_segment + self.segments.len() as u64 - 1
     }
 
-    /// Where the log could begin, at the latest, for its base to be at `limit` or
-    /// before: with a segment in which, and behind which, no record stands for anything
-    /// up to that base. That the base is in the log is not enough: entries that were
-    /// superseded can come back, and stand behind those that had superseded them.
+    /// Returns the latest possible start of the log whose base is at or before `limit`. The log
+    /// can start with a segment when neither it nor a later one has a record at or before that
+    /// base. It is not enough that the base is in the log: superseded entries can come back, in
+    /// records after those that had superseded them.
     pub fn start_at_latest(&self, limit: LogIndex) -> LogStart {
         let mut lowest_index = LogIndex(u64::MAX);
         for (place, segment) in self.segments.iter().enumerate().rev() {
             lowest_index = lowest_index.min(segment.lowest_index);
             let base = segment.header.prev;
-            let is_behind = base.index < lowest_index || mutant!(S5) && self.runs.contains(base);
-            if (base.index <= limit || mutant!(B66b)) && is_behind {
+            let is_possible = base.index < lowest_index || mutant!(S5) && self.runs.contains(base);
+            if (base.index <= limit || mutant!(B66b)) && is_possible {
                 let first_segment = self.first_segment + place as u64;
                 return LogStart { first_segment, base, resetting: false };
             }
@@ -108,11 +111,12 @@ impl Catalog {
         self.open = None;
     }
 
-    /// Adds a record of the last segment. It supersedes what stood at its index
-    /// and behind.
+    /// Adds a record of the last segment. It supersedes the entry at its index and all entries
+    /// after that.
     ///
     /// # Errors
-    /// When no log of a Raft can continue with it; says why.
+    /// When no log of a Raft can continue with the record; the error is a sentence that says
+    /// why.
     pub fn add_record(&mut self, position: LogPosition, offset: u64) -> Result<(), String> {
         let last = self.runs.last();
         let index = position.index;
@@ -143,7 +147,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Reads entries; see [`super::Storage::read`].
+    /// Reads the entries from `from` to `to`, both included, until their [`Entry::weight_bytes`]
+    /// would exceed `bytes_max`, but at least one. Returns none when `from` is not in the log.
     pub fn read(
         &mut self,
         disk: &dyn Disk,
@@ -159,9 +164,9 @@ impl Catalog {
         let mut bytes = 0;
         let mut next = from;
         while next <= to {
-            let behind = self.points.partition_point(|point| point.index <= next);
-            let point = self.points[behind - 1];
-            let to = self.points.get(behind).map_or(to, |point| to.min(point.index.prev()));
+            let following = self.points.partition_point(|point| point.index <= next);
+            let point = self.points[following - 1];
+            let to = self.points.get(following).map_or(to, |point| to.min(point.index.prev()));
             for entry in self.read_run(disk, point, next, to, bytes_max - bytes)? {
                 bytes += entry.weight_bytes();
                 if bytes > bytes_max && !entries.is_empty() {
@@ -177,8 +182,8 @@ impl Catalog {
         Ok(entries)
     }
 
-    /// Entries from `from` to `to`, all of them between `point` and the next
-    /// one; stops after the entry that reaches `bytes_max`.
+    /// Reads the entries from `from` to `to`, which all lie between `point` and the next point.
+    /// Stops after the entry that reaches `bytes_max`.
     fn read_run(
         &mut self,
         disk: &dyn Disk,
@@ -194,13 +199,12 @@ impl Catalog {
         };
         let header = &self.segments[(point.segment - self.first_segment) as usize].header;
         let file_bytes = file.bytes().during("look at", &path)?;
-        let mut window = Window::new(&*file, header, file_bytes, READ_BYTES);
+        let mut reader = SegmentReader::new(&*file, header, file_bytes, READ_BYTES);
         let mut entries = Vec::new();
         let (mut index, mut offset, mut bytes) = (point.index, point.offset, 0);
         while index <= to && bytes < bytes_max.max(1) {
-            // Checked again: what was right when it was written or recovered may
-            // have rotted since.
-            let header = match window.find(offset).during("read", &path)? {
+            // The record is checked again: it may have rotted since it was written or recovered.
+            let header = match reader.find(offset).during("read", &path)? {
                 Found::Record(header) if header.position.index == index => header,
                 _ => {
                     let what = format!("entry {index} is not there");
@@ -208,7 +212,7 @@ impl Catalog {
                 }
             };
             if index >= from {
-                let record = window.get(offset, header.record_bytes()).during("read", &path)?;
+                let record = reader.get(offset, header.record_bytes()).during("read", &path)?;
                 let entry = header
                     .entry(record)
                     .map_err(|error| damaged(&path, place_of(offset), error.to_string()))?;
