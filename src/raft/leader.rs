@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::effect::{Effect, Replicate, SetSendMode, StartReplication, StopReplication};
 use super::event::Event;
-use super::progress::{ReplicationReport, SendMode};
 use super::read::Reads;
+use super::replication::action::ReplicationReport;
+use super::replication::pacing::SendMode;
 use super::{Leadership, NotLeader, PeerState, Raft, RoleState};
 use crate::types::{Entry, HardState, LogIndex, NodeId, Payload, Term};
 

@@ -40,15 +40,14 @@ mod effect;
 mod election;
 mod event;
 mod follower;
-mod install;
 mod invariants;
 mod leader;
 mod lease;
 mod log;
 mod persist;
-mod progress;
 mod read;
 mod rejoin;
+mod replication;
 mod rpc;
 mod snapshot;
 mod status;
@@ -70,9 +69,11 @@ pub use effect::{
 };
 pub use event::Event;
 pub use lease::LeaseSettings;
-pub use progress::{
-    Progress, ProgressAction, ProgressSettings, ProgressState, ReplicationReport, SendMode,
-};
+pub use replication::Progress;
+pub use replication::action::{ProgressAction, ReplicationReport};
+pub use replication::pacing::SendMode;
+pub use replication::probe::ProgressState;
+pub use replication::settings::ProgressSettings;
 pub use rpc::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
     InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
