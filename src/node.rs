@@ -26,7 +26,7 @@ use tokio::task::LocalSet;
 
 use crate::actors::clients::acceptor::{ClientAcceptorActor, ClientAcceptorPorts};
 use crate::actors::clients::session::{SESSION_BYTES, SessionConfig};
-use crate::actors::io::memory::Budget;
+use crate::actors::io::memory::MemoryBudget;
 use crate::actors::kv::{KvActor, KvPorts};
 use crate::actors::log::{LogActor, LogPorts};
 use crate::actors::messages::lifecycle::StopAccepting;
@@ -134,7 +134,7 @@ pub struct Node {
     links: Vec<Addr<PeerLinkActor>>,
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
-    memory: Budget,
+    memory: MemoryBudget,
     failure: tokio::sync::mpsc::UnboundedReceiver<StorageError>,
 }
 
@@ -150,7 +150,7 @@ impl Node {
     }
 
     /// What its clients may cost in memory, and do.
-    pub fn memory(&self) -> Budget {
+    pub fn memory(&self) -> MemoryBudget {
         self.memory.clone()
     }
 
@@ -217,7 +217,7 @@ pub async fn start(
     };
     let owner = (settings.cluster.clone(), id);
     let promise = settings.raft.promise();
-    let origin = recovered.storage.origin();
+    let restore_id = recovered.storage.origin();
     let (storage, persisted) = (recovered.storage, raft.clone().recipient());
     let snapshots = SnapshotActor::new(recovered.snapshots, recovered.files, owner, snapshot_ports);
     let (log, snapshots) = match &placement {
@@ -239,7 +239,7 @@ pub async fn start(
             (log, snapshots)
         }
     };
-    let memory = Budget::new(settings.limits.client_bytes(settings.servers.len()));
+    let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
     let kv_ports = KvPorts {
         raft: raft.clone().recipient(),
         snapshot: snapshots.clone().recipient(),
@@ -255,17 +255,13 @@ pub async fn start(
         let replicator_ctx = Context::<ReplicatorActor>::new();
         let replicator = replicator_ctx.address();
         let link = PeerLinkActor::new(
-            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, origin, promise },
+            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, restore_id, promise },
             (peer.hostname.clone(), peer.log_port),
             link_settings.clone(),
             Rc::clone(&network),
             PeerLinkPorts {
-                messages: raft.clone().recipient(),
-                refused: raft.clone().recipient(),
-                up: replicator.clone().recipient(),
-                down: replicator.clone().recipient(),
-                responses: replicator.clone().recipient(),
-                installs: replicator.clone().recipient(),
+                raft: raft.clone().recipient(),
+                replicator: replicator.clone().recipient(),
             },
             seed.wrapping_mul(31).wrapping_add(peer.id.0),
         )
@@ -283,13 +279,7 @@ pub async fn start(
         ));
         peer_ports.insert(
             peer.id,
-            PeerPorts {
-                link: link.clone().recipient(),
-                start_replication: replicator.clone().recipient(),
-                replicate: replicator.clone().recipient(),
-                stop_replication: replicator.clone().recipient(),
-                set_send_mode: replicator.recipient(),
-            },
+            PeerPorts { link: link.clone().recipient(), replicator: replicator.recipient() },
         );
         links.push(link);
     }
@@ -304,8 +294,6 @@ pub async fn start(
         RaftPorts {
             log: log.clone().recipient(),
             log_reads: log.clone().recipient(),
-            log_compact: log.clone().recipient(),
-            log_reset: log.clone().recipient(),
             snapshot: snapshots.clone().recipient(),
             snapshot_queries: snapshots.recipient(),
             kv: kv.recipient(),
@@ -324,15 +312,11 @@ pub async fn start(
             cluster: settings.cluster.clone(),
             id,
             peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
-            origin,
+            restore_id,
             promise,
         },
         link_settings,
-        PeerAcceptorPorts {
-            messages: raft.clone().recipient(),
-            attached: raft.clone().recipient(),
-            detached: raft.clone().recipient(),
-        },
+        PeerAcceptorPorts { raft: raft.clone().recipient() },
     )
     .start();
     let session_arbiters = match placement {
@@ -565,7 +549,7 @@ fn link_settings(settings: &Settings) -> LinkSettings {
     }
 }
 
-fn session_config(settings: &Settings, memory: Budget) -> SessionConfig {
+fn session_config(settings: &Settings, memory: MemoryBudget) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {

@@ -1,26 +1,42 @@
-//! What LogActor is asked, and what it answers.
+//! The questions that LogActor answers, and its answers.
 
 use actix::{Message, Recipient};
 
 use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::types::{Entry, LogPosition};
 
-/// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes back with
-/// this or a higher `seq`.
-impl Message for Append {
-    type Result = ();
+/// An order that changes the log. Sent by RaftActor, executed in the order of sending:
+/// a reset replaces every append before it and none after it.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub enum LogCommand {
+    /// Everything in it is durable when [`LogPersisted`] comes back with its number or a
+    /// higher one.
+    Append(Append),
+    /// Removes whole segments, which is cheap. Answered by [`LogCompacted`].
+    Compact(CompactLog),
+    /// Replaces the log by nothing. Has no answer.
+    Reset(ResetLog),
 }
 
-/// To RaftActor: everything up to `seq` is durable.
+/// Sent to RaftActor: every append up to `seq` is durable.
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct LogPersisted {
-    /// The newest [`Append`] of the batch that was synced.
+    /// The number of the newest [`Append`] in the batch that was synced.
     pub seq: PersistSeq,
 }
 
-/// Sent by ReplicatorActor and RaftActor for entries that they no longer hold.
-/// Answered by [`EntriesRead`].
+/// Sent to RaftActor: the answer to [`LogCommand::Compact`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct LogCompacted {
+    /// The position before the first entry that is left.
+    pub base: LogPosition,
+}
+
+/// Sent by ReplicatorActor and RaftActor for entries that they no longer hold in
+/// memory. Answered by [`EntriesRead`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct ReadEntriesRequest {
@@ -34,27 +50,9 @@ pub struct ReadEntriesRequest {
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct EntriesRead {
-    /// That of the request.
+    /// The ticket of the request.
     pub ticket: u64,
-    /// Consecutive entries from the one asked for; empty when the log, as it is
-    /// by now, does not hold it.
+    /// Consecutive entries from the first one that was asked for. Empty when the log no
+    /// longer holds that entry.
     pub entries: Vec<Entry>,
-}
-
-/// Sent by RaftActor. Whole segments are removed. Answered by [`LogCompacted`].
-impl Message for CompactLog {
-    type Result = ();
-}
-
-/// To RaftActor: the answer to [`CompactLog`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LogCompacted {
-    /// The log begins behind it now.
-    pub base: LogPosition,
-}
-
-/// Sent by RaftActor. It ends everything that was appended before this message.
-impl Message for ResetLog {
-    type Result = ();
 }

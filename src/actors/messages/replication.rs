@@ -1,5 +1,4 @@
-//! What ReplicatorActor is told by RaftActor and by the connection to its peer, and
-//! what it reports.
+//! The orders and events that ReplicatorActor receives, and its reports.
 
 use actix::Message;
 
@@ -9,64 +8,55 @@ use crate::raft::{
 };
 use crate::types::{NodeId, Term};
 
-/// Sent by RaftActor when this node begins to lead.
-impl Message for StartReplication {
-    type Result = ();
+/// An order to replicate. Sent by RaftActor to the ReplicatorActor of each peer,
+/// executed in the order of sending.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub enum ReplicationCommand {
+    /// This node begins to lead.
+    Start(StartReplication),
+    /// There is something to send.
+    Replicate(Replicate),
+    /// The peer is sent entries in another way.
+    SetSendMode(SetSendMode),
+    /// This node no longer leads.
+    Stop(StopReplication),
 }
 
-/// Sent by RaftActor when there is something to send.
-impl Message for Replicate {
-    type Result = ();
-}
-
-/// Sent by RaftActor when the peer is to be sent entries in another way.
-impl Message for SetSendMode {
-    type Result = ();
-}
-
-/// Sent by RaftActor when this node leads no longer.
-impl Message for StopReplication {
-    type Result = ();
-}
-
-/// Sent by PeerLinkActor: the connection to the peer is up.
+/// An event of the connection to the peer. Sent by PeerLinkActor to ReplicatorActor in
+/// the order in which the events happened, so that a response is never taken for one of
+/// another connection.
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
-pub struct LinkUp;
-
-/// Sent by PeerLinkActor: it is gone, and with it all that was under way.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LinkDown;
-
-/// Sent by PeerLinkActor for each response to an AppendEntries.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct AppendResponse {
-    /// The peer's term.
-    pub term: Term,
-    /// Its response.
-    pub response: AppendEntriesResponse,
+pub enum LinkEvent {
+    /// The connection is up.
+    Up,
+    /// The connection is gone, and with it every request and response under way.
+    Down,
+    /// The peer answered an AppendEntries.
+    AppendResponse {
+        /// The peer's term.
+        term: Term,
+        /// The answer.
+        response: AppendEntriesResponse,
+    },
+    /// The peer answered an InstallSnapshot.
+    InstallResponse {
+        /// The peer's term.
+        term: Term,
+        /// The answer.
+        response: InstallSnapshotResponse,
+    },
 }
 
-/// Sent by PeerLinkActor for each response to an InstallSnapshot.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct InstallResponse {
-    /// The peer's term.
-    pub term: Term,
-    /// Its response.
-    pub response: InstallSnapshotResponse,
-}
-
-/// Sent by ReplicatorActor when its peer's responses told something new.
+/// Sent by ReplicatorActor to RaftActor when responses of its peer brought news.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Replicated {
     /// The peer.
     pub peer: NodeId,
-    /// The term of the responses: above the node's own when it is deposed.
+    /// The term of the responses. Above the node's own when the peer knows a newer one.
     pub term: Term,
-    /// What they told.
+    /// The news.
     pub report: ReplicationReport,
 }

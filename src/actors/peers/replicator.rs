@@ -2,12 +2,10 @@
 //!
 //! | in | from | out | to |
 //! |---|---|---|---|
-//! | [`StartReplication`], [`Replicate`] | RaftActor | `Replicated` | RaftActor |
-//! | [`SetSendMode`], [`StopReplication`] | RaftActor | | |
-//! | [`LinkUp`], [`LinkDown`], [`AppendResponse`] | PeerLinkActor | `SendRpc` | PeerLinkActor |
-//! | [`InstallResponse`] | PeerLinkActor | | |
-//! | `EntriesRead` | LogActor | `ReadEntriesRequest` | LogActor |
-//! | `SnapshotRead` | SnapshotActor | `ReadSnapshotRequest` | SnapshotActor |
+//! | [`ReplicationCommand`] | RaftActor | [`Replicated`] | RaftActor |
+//! | [`LinkEvent`] | PeerLinkActor | [`SendRpc`] | PeerLinkActor |
+//! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
+//! | [`SnapshotRead`] | SnapshotActor | [`ReadSnapshotRequest`] | SnapshotActor |
 //!
 //! It owns the peer's `raft::Progress`, which exists only while this node leads,
 //! and decides nothing itself: what the peer's responses mean for the commit
@@ -21,13 +19,11 @@ use tokio::time::Instant;
 
 use crate::actors::messages::log::{EntriesRead, ReadEntriesRequest};
 use crate::actors::messages::peers::SendRpc;
-use crate::actors::messages::replication::{
-    AppendResponse, InstallResponse, LinkDown, LinkUp, Replicated,
-};
+use crate::actors::messages::replication::{LinkEvent, Replicated, ReplicationCommand};
 use crate::actors::messages::snapshots::{ReadSnapshotRequest, SnapshotRead};
 use crate::raft::{
-    AppendResult, Envelope, Progress, ProgressAction, ProgressSettings, Replicate,
-    ReplicationReport, Rpc, SetSendMode, SnapshotProgress, StartReplication, StopReplication,
+    AppendEntriesResponse, AppendResult, Envelope, Progress, ProgressAction, ProgressSettings,
+    ReplicationReport, Rpc, SnapshotProgress, StartReplication,
 };
 use crate::types::{LogIndex, NodeId, Term};
 
@@ -107,35 +103,64 @@ impl Actor for ReplicatorActor {
     type Context = Context<Self>;
 }
 
-impl Handler<StartReplication> for ReplicatorActor {
+impl Handler<ReplicationCommand> for ReplicatorActor {
     type Result = ();
 
-    fn handle(&mut self, message: StartReplication, ctx: &mut Context<Self>) {
-        let StartReplication { term, runs } = message;
-        let settings = self.settings.progress;
-        self.progress = Some(Progress::new(settings, term, runs, self.is_connected));
-        self.flush_soon(ctx);
-    }
-}
-
-impl Handler<Replicate> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, order: Replicate, ctx: &mut Context<Self>) {
-        if let Some(progress) = self.progress_of(order.term) {
-            progress.replicate(&order);
-            self.flush_soon(ctx);
+    fn handle(&mut self, command: ReplicationCommand, ctx: &mut Context<Self>) {
+        match command {
+            ReplicationCommand::Start(StartReplication { term, runs }) => {
+                let settings = self.settings.progress;
+                self.progress = Some(Progress::new(settings, term, runs, self.is_connected));
+                self.flush_soon(ctx);
+            }
+            ReplicationCommand::Replicate(order) => {
+                if let Some(progress) = self.progress_of(order.term) {
+                    progress.replicate(&order);
+                    self.flush_soon(ctx);
+                }
+            }
+            ReplicationCommand::SetSendMode(order) => {
+                if let Some(progress) = self.progress_of(order.term) {
+                    progress.set_send_mode(order.mode);
+                    self.flush_soon(ctx);
+                }
+            }
+            ReplicationCommand::Stop(order) => {
+                if self.progress_of(order.term).is_some() {
+                    self.progress = None;
+                }
+            }
         }
     }
 }
 
-impl Handler<SetSendMode> for ReplicatorActor {
+impl Handler<LinkEvent> for ReplicatorActor {
     type Result = ();
 
-    fn handle(&mut self, order: SetSendMode, ctx: &mut Context<Self>) {
-        if let Some(progress) = self.progress_of(order.term) {
-            progress.set_send_mode(order.mode);
-            self.flush_soon(ctx);
+    fn handle(&mut self, event: LinkEvent, ctx: &mut Context<Self>) {
+        match event {
+            LinkEvent::Up => {
+                self.is_connected = true;
+                if let Some(progress) = &mut self.progress {
+                    progress.on_connected();
+                    self.flush_soon(ctx);
+                }
+            }
+            LinkEvent::Down => {
+                self.is_connected = false;
+                if let Some(progress) = &mut self.progress {
+                    progress.on_disconnected();
+                }
+            }
+            LinkEvent::AppendResponse { term, response } => {
+                self.on_append_response(term, response, ctx);
+            }
+            LinkEvent::InstallResponse { term, response } => {
+                if let Some(progress) = self.progress_answered_in(term) {
+                    progress.on_snapshot_response(response);
+                    self.flush_soon(ctx);
+                }
+            }
         }
     }
 }
@@ -146,75 +171,6 @@ impl Handler<PauseOver> for ReplicatorActor {
     fn handle(&mut self, PauseOver { term }: PauseOver, ctx: &mut Context<Self>) {
         if let Some(progress) = self.progress_of(term) {
             progress.on_pause_over();
-            self.flush_soon(ctx);
-        }
-    }
-}
-
-impl Handler<StopReplication> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, message: StopReplication, _ctx: &mut Context<Self>) {
-        if self.progress_of(message.term).is_some() {
-            self.progress = None;
-        }
-    }
-}
-
-impl Handler<LinkUp> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, _message: LinkUp, ctx: &mut Context<Self>) {
-        self.is_connected = true;
-        if let Some(progress) = &mut self.progress {
-            progress.on_connected();
-            self.flush_soon(ctx);
-        }
-    }
-}
-
-impl Handler<LinkDown> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, _message: LinkDown, _ctx: &mut Context<Self>) {
-        self.is_connected = false;
-        if let Some(progress) = &mut self.progress {
-            progress.on_disconnected();
-        }
-    }
-}
-
-impl Handler<AppendResponse> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, message: AppendResponse, ctx: &mut Context<Self>) {
-        let AppendResponse { term, response } = message;
-        let (id, peer) = (self.id, self.peer);
-        let Some(progress) = self.progress_answered_in(term) else { return };
-        let last_index = progress.last_index();
-        match response.result {
-            // Only a broken peer says so. It must not stop us as well.
-            AppendResult::Success { match_index } if match_index > last_index => {
-                log::error!(
-                    "dropped a response node={id} peer={peer}: it acknowledges entry \
-                     {match_index}, and the log ends with entry {last_index}"
-                );
-            }
-            _ => {
-                progress.on_response(response);
-                self.flush_soon(ctx);
-            }
-        }
-    }
-}
-
-impl Handler<InstallResponse> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, message: InstallResponse, ctx: &mut Context<Self>) {
-        let InstallResponse { term, response } = message;
-        if let Some(progress) = self.progress_answered_in(term) {
-            progress.on_snapshot_response(response);
             self.flush_soon(ctx);
         }
     }
@@ -289,6 +245,30 @@ impl Handler<Flush> for ReplicatorActor {
 }
 
 impl ReplicatorActor {
+    fn on_append_response(
+        &mut self,
+        term: Term,
+        response: AppendEntriesResponse,
+        ctx: &mut Context<Self>,
+    ) {
+        let (id, peer) = (self.id, self.peer);
+        let Some(progress) = self.progress_answered_in(term) else { return };
+        let last_index = progress.last_index();
+        match response.result {
+            // Only a broken peer says so. It must not stop this node as well.
+            AppendResult::Success { match_index } if match_index > last_index => {
+                log::error!(
+                    "dropped a response node={id} peer={peer}: it acknowledges entry \
+                     {match_index}, and the log ends with entry {last_index}"
+                );
+            }
+            _ => {
+                progress.on_response(response);
+                self.flush_soon(ctx);
+            }
+        }
+    }
+
     fn progress_of(&mut self, term: Term) -> Option<&mut Progress> {
         self.progress.as_mut().filter(|progress| progress.term() == term)
     }

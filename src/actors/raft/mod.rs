@@ -34,17 +34,17 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
-use crate::actors::io::memory::Share;
+use crate::actors::io::memory::Reservation;
 use crate::actors::messages::clients::{
-    ClientReply, ClientRequest, ClientRequests, Refusal, Waiter,
+    ClientReply, ClientRequest, ClientRequests, Refusal, ReplyHandle,
 };
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::lifecycle::Tick;
-use crate::actors::messages::log::{EntriesRead, LogCompacted, LogPersisted, ReadEntriesRequest};
-use crate::actors::messages::peers::{
-    ConnectionRefused, PeerAttached, PeerDetached, PeerMessage, SendRpc,
+use crate::actors::messages::log::{
+    EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::replication::Replicated;
+use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::actors::messages::replication::{Replicated, ReplicationCommand};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{
     PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
@@ -52,33 +52,28 @@ use crate::actors::messages::snapshots::{
 use crate::clock::Clock;
 use crate::kv::{Query, Store};
 use crate::raft::{
-    Append, CompactLog, Effect, Envelope, NotLeader, Raft, ReadToken, ReceiveSnapshot, Replicate,
-    ResetLog, Role, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    Effect, Envelope, NotLeader, Raft, ReadToken, ReceiveSnapshot, Role, TakeSnapshot,
 };
 use crate::types::{Entry, LogIndex, NodeId, Payload};
-use backups::Backup;
+use backups::Backups;
 use pending::{Proposal, Waiting};
 
 /// Where RaftActor sends.
 pub struct RaftPorts {
-    /// LogActor: what must become durable.
-    pub log: Recipient<Append>,
-    /// LogActor: entries that are only on disk.
+    /// LogActor: orders that change the log.
+    pub log: Recipient<LogCommand>,
+    /// LogActor: reads of entries that are only on disk.
     pub log_reads: Recipient<ReadEntriesRequest>,
-    /// LogActor: a snapshot stands for the log's beginning.
-    pub log_compact: Recipient<CompactLog>,
-    /// LogActor: a snapshot stands for the log.
-    pub log_reset: Recipient<ResetLog>,
-    /// SnapshotActor: what the leader sends of its snapshot.
+    /// SnapshotActor: chunks of a snapshot that the leader sent.
     pub snapshot: Recipient<ReceiveSnapshot>,
-    /// SnapshotActor: what clients want to know of snapshots.
+    /// SnapshotActor: questions of clients about snapshots.
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor.
     pub kv: Recipient<Apply>,
     /// Each peer.
     pub peers: BTreeMap<NodeId, PeerPorts>,
     /// What waiting commands hold of the memory for clients.
-    pub memory: Share,
+    pub memory: Reservation,
 }
 
 /// Where RaftActor sends what is for one peer.
@@ -86,13 +81,7 @@ pub struct PeerPorts {
     /// Its PeerLinkActor: requests for votes.
     pub link: Recipient<SendRpc>,
     /// Its ReplicatorActor.
-    pub start_replication: Recipient<StartReplication>,
-    /// Its ReplicatorActor.
-    pub replicate: Recipient<Replicate>,
-    /// Its ReplicatorActor.
-    pub stop_replication: Recipient<StopReplication>,
-    /// Its ReplicatorActor.
-    pub set_send_mode: Recipient<SetSendMode>,
+    pub replicator: Recipient<ReplicationCommand>,
 }
 
 /// The bounds of RaftActor.
@@ -118,7 +107,7 @@ pub struct RaftActor {
     settings: RaftActorSettings,
     clock: Arc<dyn Clock>,
     waiting: Waiting,
-    backup: Backup,
+    backup: Backups,
     /// The newest connection that each peer has opened to us.
     attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
     ticks: u64,
@@ -148,7 +137,7 @@ impl RaftActor {
             settings,
             clock,
             waiting: Waiting::default(),
-            backup: Backup::default(),
+            backup: Backups::default(),
             attached: BTreeMap::new(),
             ticks: 0,
             next_deadline_ms: None,
@@ -188,20 +177,20 @@ impl Handler<ClientRequests> for RaftActor {
         }
         let mut refused = Replies::default();
         for (slot, request) in requests {
-            let waiter = Waiter { session, slot, reply_to: Arc::clone(&reply_to) };
+            let reply_handle = ReplyHandle { session, slot, reply_to: Arc::clone(&reply_to) };
             let accepted = match request {
-                ClientRequest::Write(bytes) => self.propose(bytes, &waiter),
-                ClientRequest::Read(query) => self.read(query, &waiter),
-                ClientRequest::BeginSnapshot => self.begin_snapshot(&waiter),
-                ClientRequest::Snapshot(query) => self.query_snapshots(query, &waiter, ctx),
+                ClientRequest::Write(bytes) => self.propose(bytes, &reply_handle),
+                ClientRequest::Read(query) => self.read(query, &reply_handle),
+                ClientRequest::BeginSnapshot => self.begin_snapshot(&reply_handle),
+                ClientRequest::Snapshot(query) => self.query_snapshots(query, &reply_handle, ctx),
                 ClientRequest::Status => {
-                    let task = ApplyTask::Status { status: self.raft.status(), waiter };
+                    let task = ApplyTask::Status { status: self.raft.status(), reply_handle };
                     self.ports.kv.do_send(Apply { tasks: vec![task] });
                     continue;
                 }
             };
             if let Err(refusal) = accepted {
-                refused.add(waiter, ClientReply::Refused(refusal));
+                refused.add(reply_handle, ClientReply::Refused(refusal));
             }
         }
         refused.send();
@@ -225,42 +214,31 @@ impl Handler<Tick> for RaftActor {
     }
 }
 
-impl Handler<PeerMessage> for RaftActor {
+impl Handler<PeerEvent> for RaftActor {
     type Result = ();
 
-    fn handle(&mut self, message: PeerMessage, ctx: &mut Context<Self>) {
-        // A vote may make this node a leader, which stamps its no-op.
-        self.update_clock();
-        self.raft.step(message.envelope);
-        self.flush_soon(ctx);
-    }
-}
-
-impl Handler<PeerAttached> for RaftActor {
-    type Result = ();
-
-    fn handle(&mut self, message: PeerAttached, _ctx: &mut Context<Self>) {
-        self.attached.insert(message.peer, (message.connection, message.port));
-    }
-}
-
-impl Handler<PeerDetached> for RaftActor {
-    type Result = ();
-
-    fn handle(&mut self, message: PeerDetached, _ctx: &mut Context<Self>) {
-        let is_newest = |(connection, _): &(u64, _)| *connection == message.connection;
-        if self.attached.get(&message.peer).is_some_and(is_newest) {
-            self.attached.remove(&message.peer);
+    fn handle(&mut self, event: PeerEvent, ctx: &mut Context<Self>) {
+        match event {
+            PeerEvent::Attached { peer, connection, port } => {
+                self.attached.insert(peer, (connection, port));
+            }
+            PeerEvent::Message(envelope) => {
+                // A vote may make this node a leader, which stamps its no-op.
+                self.update_clock();
+                self.raft.step(envelope);
+                self.flush_soon(ctx);
+            }
+            PeerEvent::Detached { peer, connection } => {
+                let is_newest = |(newest, _): &(u64, _)| *newest == connection;
+                if self.attached.get(&peer).is_some_and(is_newest) {
+                    self.attached.remove(&peer);
+                }
+            }
+            PeerEvent::Refused { peer } => {
+                self.raft.on_connection_refused(peer);
+                self.flush_soon(ctx);
+            }
         }
-    }
-}
-
-impl Handler<ConnectionRefused> for RaftActor {
-    type Result = ();
-
-    fn handle(&mut self, message: ConnectionRefused, ctx: &mut Context<Self>) {
-        self.raft.on_connection_refused(message.peer);
-        self.flush_soon(ctx);
     }
 }
 
@@ -398,30 +376,34 @@ impl RaftActor {
         }
     }
 
-    fn propose(&mut self, command: bytes::Bytes, waiter: &Waiter) -> Result<(), Refusal> {
+    fn propose(
+        &mut self,
+        command: bytes::Bytes,
+        reply_handle: &ReplyHandle,
+    ) -> Result<(), Refusal> {
         if self.waiting.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
         let bytes = command.len() as u64;
         let index = self.raft.propose(Payload::Command(command)).map_err(not_leader)?;
         let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
-        let waiter = waiter.clone();
+        let reply_handle = reply_handle.clone();
         self.waiting.add_proposal(
             index,
-            Proposal { term: self.raft.term(), waiter, bytes, expires_at_tick },
+            Proposal { term: self.raft.term(), reply_handle, bytes, expires_at_tick },
         );
         Ok(())
     }
 
-    fn read(&mut self, query: Query, waiter: &Waiter) -> Result<(), Refusal> {
+    fn read(&mut self, query: Query, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
         if self.waiting.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
-        let after = self.waiting.last_proposed(waiter.session);
+        let after = self.waiting.last_proposed(reply_handle.session);
         let token = self.waiting.next_token();
         self.raft.read(token, after).map_err(not_leader)?;
         let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
-        self.waiting.add_read(token, query, waiter.clone(), expires_at_tick);
+        self.waiting.add_read(token, query, reply_handle.clone(), expires_at_tick);
         Ok(())
     }
 
@@ -450,28 +432,22 @@ impl RaftActor {
         let mut tasks = Vec::new();
         for effect in self.raft.take_effects() {
             match effect {
-                Effect::Append(append) => self.ports.log.do_send(append),
+                Effect::Append(order) => self.ports.log.do_send(LogCommand::Append(order)),
                 Effect::Send(envelope) => self.send(envelope),
-                Effect::StartReplication(start) => {
-                    for peer in self.ports.peers.values() {
-                        peer.start_replication.do_send(start.clone());
-                    }
+                Effect::StartReplication(order) => {
+                    self.command_all(&ReplicationCommand::Start(order));
                 }
                 Effect::Replicate(order) => {
-                    for peer in self.ports.peers.values() {
-                        peer.replicate.do_send(order.clone());
-                    }
+                    self.command_all(&ReplicationCommand::Replicate(order));
                 }
                 Effect::SetSendMode(order) => {
                     if let Some(peer) = self.ports.peers.get(&order.peer) {
-                        peer.set_send_mode.do_send(order);
+                        peer.replicator.do_send(ReplicationCommand::SetSendMode(order));
                     }
                 }
-                Effect::StopReplication(stop) => {
-                    for peer in self.ports.peers.values() {
-                        peer.stop_replication.do_send(stop);
-                    }
-                    self.waiting.lose_proposals_of(stop.term).send();
+                Effect::StopReplication(order) => {
+                    self.command_all(&ReplicationCommand::Stop(order));
+                    self.waiting.lose_proposals_of(order.term).send();
                 }
                 Effect::Apply { entries } => self.add_entries(entries, &mut tasks),
                 Effect::ReadEntries(read) => {
@@ -488,10 +464,10 @@ impl RaftActor {
                 Effect::TakeSnapshot(TakeSnapshot { point }) => {
                     tasks.push(ApplyTask::Snapshot { point });
                 }
-                Effect::CompactLog(order) => self.ports.log_compact.do_send(order),
+                Effect::CompactLog(order) => self.ports.log.do_send(LogCommand::Compact(order)),
                 Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
                 Effect::ResetLog(order) => {
-                    self.ports.log_reset.do_send(order);
+                    self.ports.log.do_send(LogCommand::Reset(order));
                     let store = self.received_store.take();
                     let store = store.expect("the core installs what it was told is loaded");
                     assert_eq!(store.last_applied(), order.base.index, "and nothing else (B54)");
@@ -504,6 +480,13 @@ impl RaftActor {
             self.ports.kv.do_send(Apply { tasks });
         }
         self.ports.memory.set(self.waiting.weight_bytes());
+    }
+
+    /// Gives one command to the ReplicatorActor of every peer.
+    fn command_all(&self, command: &ReplicationCommand) {
+        for peer in self.ports.peers.values() {
+            peer.replicator.do_send(command.clone());
+        }
     }
 
     /// Requests go out on our connection, responses on the one that brought the
@@ -520,35 +503,35 @@ impl RaftActor {
 
     fn add_entries(&mut self, entries: Vec<Entry>, tasks: &mut Vec<ApplyTask>) {
         tasks.extend(entries.into_iter().map(|entry| {
-            let waiter = self.waiting.take_proposal(entry.position());
-            ApplyTask::Entry { entry, waiter }
+            let reply_handle = self.waiting.take_proposal(entry.position());
+            ApplyTask::Entry { entry, reply_handle }
         }));
     }
 
     fn add_read(&mut self, token: ReadToken, read_index: LogIndex, tasks: &mut Vec<ApplyTask>) {
-        if let Some((query, waiter)) = self.waiting.take_read(token) {
+        if let Some((query, reply_handle)) = self.waiting.take_read(token) {
             let now_ms = self.clock.wall_ms();
-            tasks.push(ApplyTask::Read { query, read_index, now_ms, waiter });
-        } else if let Some(waiter) = self.backup.take_begin(token) {
+            tasks.push(ApplyTask::Read { query, read_index, now_ms, reply_handle });
+        } else if let Some(reply_handle) = self.backup.take_begin(token) {
             self.raft.want_snapshot(read_index);
-            reply(waiter, ClientReply::SnapshotBegun(read_index));
+            reply(reply_handle, ClientReply::SnapshotBegun(read_index));
         }
     }
 
     fn fail_read(&mut self, token: ReadToken) {
-        let waiter = self.waiting.take_read(token).map(|(_, waiter)| waiter);
-        if let Some(waiter) = waiter.or_else(|| self.backup.take_begin(token)) {
+        let reply_handle = self.waiting.take_read(token).map(|(_, reply_handle)| reply_handle);
+        if let Some(reply_handle) = reply_handle.or_else(|| self.backup.take_begin(token)) {
             let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
             if !mutant!(B81a) {
-                reply(waiter, ClientReply::Refused(refusal));
+                reply(reply_handle, ClientReply::Refused(refusal));
             }
         }
     }
 }
 
-fn reply(waiter: Waiter, reply: ClientReply) {
+fn reply(reply_handle: ReplyHandle, reply: ClientReply) {
     let mut replies = Replies::default();
-    replies.add(waiter, reply);
+    replies.add(reply_handle, reply);
     replies.send();
 }
 

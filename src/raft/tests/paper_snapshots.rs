@@ -10,9 +10,12 @@ use crate::raft::{
     Append, CompactLog, Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, RejoinResponse,
     ReplicationReport, Role, Rpc, SnapshotProgress, StopReplication, TakeSnapshot,
 };
-use crate::types::{
-    ENTRY_OVERHEAD_BYTES, LogPosition, Membership, SnapshotId, SnapshotPoint, Term,
-};
+use crate::types::ENTRY_OVERHEAD_BYTES;
+use crate::types::LogPosition;
+use crate::types::Membership;
+use crate::types::SnapshotId;
+use crate::types::SnapshotPoint;
+use crate::types::Term;
 
 fn piece(last: LogPosition) -> Rpc {
     let snapshot = SnapshotId { last, bytes: 10, digest: 1 };

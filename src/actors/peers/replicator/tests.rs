@@ -5,7 +5,10 @@ use actix::Addr;
 use bytes::Bytes;
 
 use super::*;
-use crate::raft::{AppendEntriesResponse, InstallSnapshotResponse, ReadSnapshot, SendMode};
+use crate::raft::{
+    AppendEntriesResponse, InstallSnapshotResponse, ReadSnapshot, Replicate, SendMode, SetSendMode,
+    StopReplication,
+};
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{Entry, LogPosition, Payload, SnapshotId, TermRuns};
 
@@ -55,28 +58,29 @@ impl Fixture {
         for index in 1..=entries {
             runs.push(LogPosition { term: Term(1), index: LogIndex(index) });
         }
-        self.replicator.do_send(LinkUp);
-        self.replicator.do_send(StartReplication { term: Term(5), runs });
+        self.replicator.do_send(LinkEvent::Up);
+        self.replicator
+            .do_send(ReplicationCommand::Start(StartReplication { term: Term(5), runs }));
         settle().await;
     }
 
     async fn replicate(&self, term: u64, indexes: std::ops::RangeInclusive<u64>) {
         let entries = indexes.map(entry).collect();
-        self.replicator.do_send(Replicate {
+        self.replicator.do_send(ReplicationCommand::Replicate(Replicate {
             term: Term(term),
             base: LogPosition::default(),
             entries,
             leader_commit: LogIndex(0),
             read_seq: 0,
             heartbeat: false,
-        });
+        }));
         settle().await;
     }
 
     async fn respond(&self, term: u64, request_seq: u64, result: AppendResult) {
         let response =
             AppendEntriesResponse { request_seq, read_seq: 0, is_rejoining: false, result };
-        self.replicator.do_send(AppendResponse { term: Term(term), response });
+        self.replicator.do_send(LinkEvent::AppendResponse { term: Term(term), response });
         settle().await;
     }
 
@@ -207,8 +211,8 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     let base = LogPosition { term: Term(1), index: LogIndex(6) };
     let mut runs = TermRuns::starting_after(base);
     runs.push(LogPosition { term: Term(1), index: LogIndex(7) });
-    f.replicator.do_send(LinkUp);
-    f.replicator.do_send(StartReplication { term: Term(5), runs });
+    f.replicator.do_send(LinkEvent::Up);
+    f.replicator.do_send(ReplicationCommand::Start(StartReplication { term: Term(5), runs }));
     settle().await;
     assert_eq!(f.sent(), [(7, 0)]);
     let conflict_index = LogIndex(2);
@@ -236,7 +240,7 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
         received: 40,
         is_installed: false,
     };
-    f.replicator.do_send(InstallResponse { term: Term(5), response });
+    f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response });
     settle().await;
     let asked = f.snapshot.drain().remove(0);
     assert_eq!(
@@ -248,7 +252,7 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     settle().await;
     assert_eq!(f.pieces(), [(40, 4)]);
     let response = InstallSnapshotResponse { is_installed: true, ..response };
-    f.replicator.do_send(InstallResponse { term: Term(5), response });
+    f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response });
     settle().await;
     assert_eq!(f.sent(), [(6, 0)], "the log goes on behind it");
 }
@@ -260,7 +264,11 @@ async fn a_peer_that_trails_is_sent_what_has_gathered_when_the_pause_is_over() {
     let f = Fixture::start();
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
-    f.replicator.do_send(SetSendMode { term: Term(5), peer: NodeId(2), mode: SendMode::Batched });
+    f.replicator.do_send(ReplicationCommand::SetSendMode(SetSendMode {
+        term: Term(5),
+        peer: NodeId(2),
+        mode: SendMode::Batched,
+    }));
     f.sent();
     f.replicate(5, 4..=4).await;
     assert_eq!(f.sent(), [(3, 1)], "the first waits for nothing");
@@ -279,7 +287,11 @@ async fn a_pace_of_an_earlier_term_changes_nothing() {
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
     f.sent();
-    f.replicator.do_send(SetSendMode { term: Term(4), peer: NodeId(2), mode: SendMode::Batched });
+    f.replicator.do_send(ReplicationCommand::SetSendMode(SetSendMode {
+        term: Term(4),
+        peer: NodeId(2),
+        mode: SendMode::Batched,
+    }));
     f.replicate(5, 4..=4).await;
     f.replicate(5, 5..=5).await;
     assert_eq!(f.sent(), [(3, 1), (4, 1)]);
@@ -291,10 +303,10 @@ async fn a_lost_connection_sends_nothing_and_begins_anew_behind_what_was_acknowl
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
     f.replicate(5, 4..=5).await;
-    f.replicator.do_send(LinkDown);
+    f.replicator.do_send(LinkEvent::Down);
     f.replicate(5, 6..=6).await;
     assert_eq!(f.sent(), [(3, 0), (3, 2)]);
-    f.replicator.do_send(LinkUp);
+    f.replicator.do_send(LinkEvent::Up);
     settle().await;
     assert_eq!(f.sent(), [(3, 2)]);
 }
@@ -302,13 +314,13 @@ async fn a_lost_connection_sends_nothing_and_begins_anew_behind_what_was_acknowl
 #[actix::test]
 async fn says_nothing_when_it_does_not_lead() {
     let f = Fixture::start();
-    f.replicator.do_send(LinkUp);
+    f.replicator.do_send(LinkEvent::Up);
     f.replicate(5, 1..=1).await;
     f.lead(3).await;
-    f.replicator.do_send(StopReplication { term: Term(4) });
+    f.replicator.do_send(ReplicationCommand::Stop(StopReplication { term: Term(4) }));
     f.replicate(5, 4..=4).await;
     f.sent();
-    f.replicator.do_send(StopReplication { term: Term(5) });
+    f.replicator.do_send(ReplicationCommand::Stop(StopReplication { term: Term(5) }));
     f.respond(5, 1, success(3)).await;
     f.replicate(5, 5..=5).await;
     assert!(f.sent().is_empty());
