@@ -13,9 +13,9 @@ const IS_SECOND: &str = "CORACLE_SECOND_PROCESS";
 
 /// The commit that the test was built from: a seed means the same run only at one commit.
 fn commit() -> String {
-    let told = Command::new("git").args(["describe", "--always", "--dirty"]).output();
-    let told = told.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    told.unwrap_or_else(|_| "no commit".to_owned())
+    let output = Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let commit = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    commit.unwrap_or_else(|_| "no commit".to_owned())
 }
 
 fn is_good(report: &Report) -> bool {
@@ -49,10 +49,10 @@ fn clusters_keep_their_promises_and_a_seed_is_one_run_in_every_process() {
     let failed = reports.iter().filter(|report| !is_good(report)).count();
     assert_eq!(failed, 0, "of {SEEDS} seeds");
     if let Some(second) = second {
-        let told = second.expect("this program can be run again").stdout;
-        let told = String::from_utf8_lossy(&told);
+        let output = second.expect("this program can be run again").stdout;
+        let output = String::from_utf8_lossy(&output);
         for hash in &hashes {
-            assert!(told.contains(hash), "{hash} here, and in another process:\n{told}");
+            assert!(output.contains(hash), "{hash} here, and in another process:\n{output}");
         }
     }
 }

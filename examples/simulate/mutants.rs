@@ -38,7 +38,7 @@ pub(super) fn run(options: &Options, name: &str) -> bool {
             let begin = Instant::now();
             let fate = hunt(*mutant, options);
             eprintln!("{} ({:.1} s)", row(*mutant, what, &fate), begin.elapsed().as_secs_f64());
-            let mut fates = fates.lock().expect("nobody panics while it holds the lock");
+            let mut fates = fates.lock().expect("no thread panics while it holds the lock");
             fates.push((*mutant, *what, fate));
         }
     };
@@ -47,7 +47,7 @@ pub(super) fn run(options: &Options, name: &str) -> bool {
             scope.spawn(work);
         }
     });
-    let mut fates = fates.into_inner().expect("nobody panics while it holds the lock");
+    let mut fates = fates.into_inner().expect("no thread panics while it holds the lock");
     fates.sort_by_key(|(mutant, ..)| *mutant);
     println!("| bug | put back | noticed by | after seeds |\n| --- | --- | --- | --- |");
     for (mutant, what, fate) in &fates {

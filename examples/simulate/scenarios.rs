@@ -20,7 +20,7 @@ pub(super) fn run(options: &Options, seeds: u64) -> bool {
     let work = || {
         while let Some(scenario) = Scenario::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
             let figures = play(*scenario, options.first, seeds);
-            all.lock().expect("nobody panics while it holds the lock").push(figures);
+            all.lock().expect("no thread panics while it holds the lock").push(figures);
         }
     };
     std::thread::scope(|scope| {
@@ -28,7 +28,7 @@ pub(super) fn run(options: &Options, seeds: u64) -> bool {
             scope.spawn(work);
         }
     });
-    let mut all = all.into_inner().expect("nobody panics while it holds the lock");
+    let mut all = all.into_inner().expect("no thread panics while it holds the lock");
     all.sort_by_key(|figures| figures.scenario);
     println!("{seeds} seeds each, from {}; simulated milliseconds:\n", options.first);
     println!("| scenario | first write: min | median | max | changes of leader: min | max |");

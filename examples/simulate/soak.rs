@@ -87,7 +87,7 @@ pub(super) fn run(options: &Options) -> bool {
                 break;
             }
             let report = simulate(seed, false);
-            let mut soak = soak.lock().expect("nobody panics while it holds the lock");
+            let mut soak = soak.lock().expect("no thread panics while it holds the lock");
             soak.add(&report);
             if !check(&report) {
                 soak.failed.push(seed);
@@ -102,7 +102,7 @@ pub(super) fn run(options: &Options) -> bool {
             scope.spawn(work);
         }
     });
-    let soak = soak.into_inner().expect("nobody panics while it holds the lock");
+    let soak = soak.into_inner().expect("no thread panics while it holds the lock");
     soak.print(begin.elapsed(), threads);
     let faults: Vec<_> = soak.faults.iter().map(|(fault, n)| format!("{fault:?} {n}")).collect();
     println!("faults: {}", faults.join(", "));

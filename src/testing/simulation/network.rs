@@ -255,7 +255,7 @@ impl SimNetwork {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while it holds the lock")
+        self.state.lock().expect("no thread panics while it holds the lock")
     }
 
     /// The network as it is seen from a host.

@@ -224,7 +224,7 @@ impl Stage {
 
     /// Only the hub lacks the entries that the others commit. Then `L` is isolated and the rest is
     /// a star: all others refuse their vote to the hub, and each of them reaches the hub only.
-    /// When one of them gets more lines, it is elected.
+    /// One of them is elected as soon as it gets more lines.
     async fn wait_for_the_committed(&mut self) {
         let (hub, rest) = (self.others[0], self.others[1..].to_vec());
         topology::cut_between(&self.world, &[self.leader], &[hub]);

@@ -1,7 +1,7 @@
 //! The committed log from its first entry on. No disk holds all of it any more, so it is put
 //! together from all segments that have ever existed.
 //!
-//! Index and term identify an entry, and each record tells the term of the entry before it. So the
+//! Index and term identify an entry, and each record has the term of the entry before it. So the
 //! last entry leads back to the first one (Log Matching, §5.3).
 
 use std::collections::BTreeMap;

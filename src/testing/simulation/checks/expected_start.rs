@@ -1,4 +1,4 @@
-//! What a node has to make of its disk when it starts.
+//! The expected result of a start, from the disk that the node starts with.
 //!
 //! - It refuses to start if and only if its identity or its hard state is damaged, or no intact
 //!   snapshot fits its log.

@@ -327,8 +327,8 @@ fn history_by_key(world: &World, replay: &Replay) -> Vec<Asked> {
                         && last.is_none_or(|last| **key <= last)
                 };
                 history.extend(keys.iter().filter(could_be_listed).map(|key| {
-                    let told = items.iter().find(|item| item.key == *key);
-                    let answer = told.map_or(Answer::NotFound, |item| {
+                    let listed = items.iter().find(|item| item.key == *key);
+                    let answer = listed.map_or(Answer::NotFound, |item| {
                         Answer::Value(item.version, item.value.clone())
                     });
                     read(key, answer)

@@ -29,7 +29,7 @@ pub enum Verdict {
 /// The value of a key: the place of its write in the history, or `None` for an absent key.
 type State = Option<usize>;
 
-/// What an answer tells about the value of a key.
+/// The knowledge about the value of a key that an answer gives.
 #[derive(Clone, Copy, Debug)]
 enum Seen {
     /// This value.
@@ -250,9 +250,9 @@ impl Done {
 
     /// The operations that are not done, in order.
     fn due(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().enumerate().filter(|(_, word)| **word != u64::MAX).flat_map(
-            |(number, word)| {
-                (0..64).filter(move |bit| word & (1 << bit) == 0).map(move |bit| 64 * number + bit)
+        self.0.iter().enumerate().filter(|(_, bits)| **bits != u64::MAX).flat_map(
+            |(number, bits)| {
+                (0..64).filter(move |bit| bits & (1 << bit) == 0).map(move |bit| 64 * number + bit)
             },
         )
     }

@@ -79,8 +79,10 @@ fn is_true_at(store: &ReferenceStore, operation: &Operation, index: u64) -> bool
     let version = held.map_or(0, |held| held.version);
     match (answer, action) {
         (Answer::NotFound, _) => held.is_none(),
-        (Answer::Mismatch(told), Action::Cas(expected, _)) => version == *told && told != expected,
-        (Answer::Exists(told), _) => version == *told && version != 0,
+        (Answer::Mismatch(found), Action::Cas(expected, _)) => {
+            version == *found && found != expected
+        }
+        (Answer::Exists(found), _) => version == *found && version != 0,
         (Answer::Bare(value), _) => held.is_some_and(|held| held.value == *value),
         (Answer::Value(version, value), _) => {
             let held = held.map(|held| (held.version, &held.value, held.deadline_ms));
@@ -92,18 +94,18 @@ fn is_true_at(store: &ReferenceStore, operation: &Operation, index: u64) -> bool
             let mut found =
                 store.keys_at(index).filter(|(name, _)| name.starts_with(key) && is_after(name));
             let first = found.by_ref().take(*limit as usize);
-            let mut told = items.iter();
+            let mut listed = items.iter();
             let is_equal =
-                first.map(|(key, held)| (key, held, told.next())).all(|(key, held, item)| {
+                first.map(|(key, held)| (key, held, listed.next())).all(|(key, held, item)| {
                     item.is_some_and(|item| item.key == key && is_item(store, index, held, item))
                 });
-            is_equal && told.next().is_none() && found.next().is_some() == *more
+            is_equal && listed.next().is_none() && found.next().is_some() == *more
         }
         _ => false,
     }
 }
 
-/// True when a value is what the answer says. The answer tells the time that is left by the leader's
+/// True when a value is what the answer says. The remaining time to live is that of the leader's
 /// clock, which may be ahead of the store's clock but never behind it.
 fn is_item(store: &ReferenceStore, index: u64, held: &Held, item: &Item) -> bool {
     let left_max = held

@@ -155,11 +155,11 @@ impl SimClient {
         let action = Action::Set(self.state.new_value());
         let command = self.once(seq, self.state.command(key, &action));
         let invoked = self.world.next_time();
-        let told = self.answer(&command, key, &action).await;
-        if !matches!(told, Answer::Unknown | Answer::Refused) && told != expected {
+        let answered = self.answer(&command, key, &action).await;
+        if !matches!(answered, Answer::Unknown | Answer::Refused) && answered != expected {
             self.world.violate(
                 Check::ExactlyOnce,
-                format!("c{} repeats {seq}: {told:?}, and not {expected:?}", self.number),
+                format!("c{} repeats {seq}: {answered:?}, and not {expected:?}", self.number),
             );
         }
         let (client, returned) = (self.number, self.world.next_time());

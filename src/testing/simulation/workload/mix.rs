@@ -23,7 +23,7 @@ pub(super) enum Mix {
     Writes,
 }
 
-/// The key that was written last, which the clients tell each other: a client that reads it just
+/// The key that was written last, which all clients know: a client that reads it just
 /// after another has written it notices a node that does not know the write.
 #[derive(Default)]
 pub(super) struct HotKey {

@@ -4,7 +4,7 @@
 //! A process is a set of tasks of its own. A crash drops that set, so that all actors end at the
 //! same point in time, wherever they are. actix lets an actor that is dropped go through its
 //! mailbox once more; by then its disk is dead, so that it can promise nothing. A process that is
-//! paused is a set that nobody polls. A stalled disk is one as well: LogActor has a set of its
+//! paused is a set that is not polled. A stalled disk is one as well: LogActor has a set of its
 //! own, as it has a thread in production.
 
 use std::cell::{Cell, RefCell};
@@ -35,7 +35,7 @@ pub(crate) struct Machine {
     process: Process,
     /// The fault that was inflicted on the disk in this life.
     pub(crate) disk_fault: Cell<Option<Fault>>,
-    /// True while nobody starts the node.
+    /// True while the node must not be started.
     pub(crate) is_away: Cell<bool>,
     /// True while the disk is full.
     is_full: Cell<bool>,

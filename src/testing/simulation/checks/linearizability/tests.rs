@@ -122,7 +122,7 @@ fn a_cas_that_fails_needs_another_version_to_fail_at() {
 }
 
 #[test]
-fn what_nobody_wrote_cannot_be_read() {
+fn a_read_of_an_unwritten_value_is_found() {
     assert_bad(&[get("a", (1, 2), 1)]);
 }
 

@@ -48,7 +48,7 @@ fn a(at: (u64, u64)) -> Operation {
 }
 
 #[test]
-fn a_read_is_behind_what_was_told_before_it() {
+fn a_read_is_not_older_than_an_earlier_answer() {
     let gone = |at| read("a", at, Answer::NotFound);
     assert!(is_good(&[a((1, 2)), gone((3, 4))], &[]));
     assert!(is_good(&[gone((1, 2)), a((3, 4))], &[]), "before it was set");
@@ -57,11 +57,14 @@ fn a_read_is_behind_what_was_told_before_it() {
     assert!(!is_good(&[a((1, 2)), gone((3, 4)), a((5, 6))], &[]));
     assert!(is_good(&[expiring.clone(), a((3, 4))], &[]));
     assert!(is_good(&[expiring.clone(), a((3, 4))], &[(2, 2)]));
-    assert!(!is_good(&[expiring, a((3, 5))], &[(2, 3)]), "somebody knew of the deletion");
+    assert!(
+        !is_good(&[expiring, a((3, 5))], &[(2, 3)]),
+        "a status has shown the commit of the deletion"
+    );
 }
 
 #[test]
-fn a_page_is_one_moment() {
+fn a_page_is_true_at_one_index() {
     let page = |items: &[Item]| read("", (1, 2), Answer::Page(items.to_vec(), false));
     assert!(is_good(&[page(&[])], &[]));
     assert!(is_good(&[page(&[item("a", 1, 0), item("b", 2, 1)])], &[]));

@@ -17,7 +17,7 @@ pub(super) fn ensure(is_kept: bool, check: Check, what: impl FnOnce() -> String)
     if is_kept { Ok(()) } else { Err(Violation { check, what: what() }) }
 }
 
-/// What each node's disk would keep if its power failed now.
+/// The contents that each node's disk would keep if its power failed now.
 pub(super) struct Disks {
     pub nodes: BTreeMap<NodeId, Durable>,
     archive: Arc<Mutex<Archive>>,
@@ -36,7 +36,7 @@ impl Disks {
     }
 
     pub fn of(&mut self, node: NodeId) -> &mut Durable {
-        self.nodes.get_mut(&node).expect("whoever speaks has a machine")
+        self.nodes.get_mut(&node).expect("every node has a machine")
     }
 
     pub fn archive(&self) -> MutexGuard<'_, Archive> {

@@ -1,4 +1,4 @@
-//! What a node's disk would still hold if everything that is not synced were lost.
+//! The contents of a node's disk that would be left if everything that is not synced were lost.
 //!
 //! The files are read by their description (docs/internals/log_format.md, docs/adr/0008) and not
 //! by the code of `storage`, which is the code under test. A log only grows, so each read goes on

@@ -1,5 +1,5 @@
-//! Snapshots that leaders send to followers: each chunk is what the sender's disk has. Counts how
-//! they end.
+//! Checks that each chunk of a snapshot that a leader sends is what its disk has, and counts the
+//! snapshots that are sent.
 
 use std::collections::BTreeMap;
 

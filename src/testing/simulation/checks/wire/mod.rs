@@ -127,7 +127,7 @@ impl WireChecker {
     }
 
     /// A node has answered with its status. Its snapshots and its log have to fit together. A
-    /// node without peers is exempt: it sends its log to nobody, so that it is not known here.
+    /// node without peers is exempt: it sends its log to no node, so that it is not known here.
     pub(crate) fn on_sample(&self, node: u64) {
         self.check(|state| match state.disks.nodes.len() {
             1 => Ok(()),

@@ -1,3 +1,5 @@
+//! Messages between three nodes that break one promise each.
+
 use bytes::{Bytes, BytesMut};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -120,7 +122,7 @@ fn acknowledge(match_index: u64) -> Rpc {
 }
 
 #[test]
-fn a_good_life_is_not_complained_of() {
+fn a_correct_run_has_no_violation() {
     let mut f = Fixture::new();
     f.elect();
     for node in [1, 2] {
@@ -144,7 +146,7 @@ fn a_vote_is_on_disk_and_there_is_one_a_term() {
 }
 
 #[test]
-fn nobody_leads_without_votes_and_nobody_stands_without_pre_votes() {
+fn a_leader_has_votes_and_a_candidate_has_pre_votes() {
     let mut f = Fixture::new();
     f.save(3, 1, 3);
     assert_eq!(f.send(3, 1, 1, append(0, 0, 0, vec![])), Some(Check::ElectionQuorum));
@@ -199,7 +201,7 @@ fn a_leader_only_appends_and_knows_what_it_has() {
 }
 
 #[test]
-fn a_durable_log_is_what_the_journal_says_over_segments_and_replacements() {
+fn a_durable_log_is_read_over_segments_and_replaced_entries() {
     let mut f = Fixture::new();
     f.save(1, 3, 1);
     let entries: Vec<Entry> = (1..=200).map(|index| entry(index, 1)).collect();
