@@ -51,7 +51,7 @@ fn are_equal(statuses: &[Option<Sample>]) -> bool {
             && sample.last_applied == sample.commit_index
             && sample.last_applied == samples[0].last_applied
             && sample.store_digest == samples[0].store_digest
-            && sample.role != "learner"
+            && sample.role != "rejoining"
     };
     samples.iter().all(is_equal)
         && samples.iter().filter(|sample| sample.role == "leader").count() == 1

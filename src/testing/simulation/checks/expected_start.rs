@@ -137,8 +137,8 @@ impl StartOption {
         let is_right = |state: &HardState| match self.is_repair {
             false => is_known(state),
             true => {
-                let voter = HardState { is_newcomer: false, ..*state };
-                state.is_newcomer && (is_known(state) || is_known(&voter))
+                let voter = HardState { is_rejoining: false, ..*state };
+                state.is_rejoining && (is_known(state) || is_known(&voter))
             }
         };
         self.is_log_right(now)
@@ -276,7 +276,7 @@ pub(crate) fn check_start(world: &World, machine: &Machine, expected: &ExpectedS
 fn note_repair(world: &World, machine: &Machine, expected: &ExpectedStart, now: &Remains) {
     let id = machine.id;
     let is_suspect = world.data_loss.get() == Some((id, u64::MAX));
-    let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_newcomer);
+    let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_rejoining);
     if is_suspect && is_rejoining {
         let life_before = machine.lives.get() - 1;
         world.data_loss.set(Some((id, life_before)));
@@ -305,7 +305,8 @@ fn check_memory(world: &World, machine: &Machine, now: &Remains) {
         let what = format!("n{id} starts with a log that ends at {last}, but was {sample:?}");
         world.violate(Check::DurableAcknowledgement, what);
     }
-    if let (Some(sample), Some(HardState { is_newcomer: true, .. })) = (voter, now.hard_states[0]) {
+    if let (Some(sample), Some(HardState { is_rejoining: true, .. })) = (voter, now.hard_states[0])
+    {
         world.violate(Check::DurableVote, format!("n{id} is new again, but was {sample:?}"));
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler, Recipient};
 use rand::RngExt;
 
-use crate::actors::log::LogPersisted;
+use crate::actors::messages::log::LogPersisted;
 use crate::testing::simulation::world::{Machine, World};
 
 /// The time between two looks at a disk that is stalled.

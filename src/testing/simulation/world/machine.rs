@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::actors::memory::Budget;
+use crate::actors::io::memory::MemoryBudget;
 use crate::node::NodeError;
 use crate::storage::StorageError;
 use crate::testing::simulation::clock::SimClock;
@@ -62,7 +62,7 @@ struct Process {
     is_paused: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// The memory for clients of this life.
-    memory: RefCell<Option<Budget>>,
+    memory: RefCell<Option<MemoryBudget>>,
     /// Asks the process of this life to stop.
     stop: RefCell<Rc<Notify>>,
 }
@@ -144,7 +144,7 @@ impl Machine {
         stop
     }
 
-    pub(crate) fn set_memory(&self, memory: Budget) {
+    pub(crate) fn set_memory(&self, memory: MemoryBudget) {
         *self.process.memory.borrow_mut() = Some(memory);
     }
 

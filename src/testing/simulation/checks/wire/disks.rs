@@ -82,7 +82,7 @@ impl Disks {
                      {hard_state:?}"
             )
         })?;
-        ensure(!hard_state.is_newcomer, Check::Rejoining, || {
+        ensure(!hard_state.is_rejoining, Check::Rejoining, || {
             format!("n{node} takes part in term {term}, and its disk says that it may not")
         })
     }

@@ -484,7 +484,7 @@ fn newest_copy(bytes: &[u8]) -> Option<(HardState, Start)> {
     let hard_state = HardState {
         current_term: Term(u64_at(newest, 24)),
         voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
-        is_newcomer: flags & REJOINING != 0,
+        is_rejoining: flags & REJOINING != 0,
     };
     let start = Start {
         first_segment: u64_at(newest, 72),

@@ -227,13 +227,13 @@ impl CheckerState {
         let Envelope { from, to, term, rpc } = envelope;
         disks.check_snapshots(from)?;
         match rpc {
-            // A PreVote names a term that its sender has not taken. Newcomer promises nothing.
-            Rpc::PreVote(_) | Rpc::Newcomer => Ok(()),
+            // A PreVote names a term that its sender has not taken. A RejoinRequest promises nothing.
+            Rpc::PreVote(_) | Rpc::RejoinRequest => Ok(()),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 votes.on_pre_vote_granted(from, to, term);
                 Ok(())
             }
-            Rpc::PreVoteResponse(_) | Rpc::NewcomerResponse(_) => disks.check_term(from, term),
+            Rpc::PreVoteResponse(_) | Rpc::RejoinResponse(_) => disks.check_term(from, term),
             Rpc::InstallSnapshot(chunk) => {
                 votes.check_elected(from, term, disks)?;
                 replication.on_snapshot(from, term, chunk.snapshot.last, disks)?;

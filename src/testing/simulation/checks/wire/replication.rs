@@ -298,7 +298,7 @@ impl Replication {
         disks: &mut Disks,
     ) -> Finding {
         disks.check_term(node, term)?;
-        if response.is_newcomer {
+        if response.is_rejoining {
             return Ok(()); // its acknowledgements do not count
         }
         self.check_return(node, disks)?;
@@ -308,7 +308,7 @@ impl Replication {
         if hard_state.current_term > term || match_index == LogIndex(0) {
             return Ok(()); // it answered before it met a later leader
         }
-        ensure(!hard_state.is_newcomer, Check::Rejoining, || {
+        ensure(!hard_state.is_rejoining, Check::Rejoining, || {
             format!("n{node} acknowledges {match_index}, and its disk says that it may not")
         })?;
         let looked_at = self.acknowledged.entry((node, term)).or_default();
