@@ -1,6 +1,6 @@
-//! Plays the scenarios of the simulation with few seeds: see docs/internals/simulation.md. All bounds
-//! are in simulated time, so that a slow machine changes nothing. `scripts/simulate.sh --scenarios`
-//! plays many more.
+//! Plays the scenarios of the simulation with few seeds: see docs/internals/simulation.md. All
+//! bounds are in simulated time, so that a slow machine changes nothing. `scripts/simulate.sh
+//! --scenarios` plays many more.
 
 use coracle::testing::simulation::{Report, Scenario, catch_panics, rehearse};
 

@@ -1,5 +1,5 @@
-//! Simulates whole clusters by seed: see docs/internals/simulation.md. A failure prints the seed and
-//! the command that replays it with everything that happens.
+//! Simulates whole clusters by seed: see docs/internals/simulation.md. A failure prints the seed
+//! and the command that replays it with everything that happens.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! Simulates whole clusters by seed: see docs/internals/simulation.md. scripts/simulate.sh runs it, and
-//! scripts/mutants.sh does so with bugs put back.
+//! Simulates whole clusters by seed: see docs/internals/simulation.md. scripts/simulate.sh runs it,
+//! and scripts/mutants.sh does so with bugs put back.
 
 #[cfg(mutants)]
 mod mutants;

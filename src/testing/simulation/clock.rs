@@ -1,5 +1,5 @@
-//! The clocks of a machine. They follow the simulated time, slightly too fast or too slow. The time of
-//! day also jumps when it is set.
+//! The clocks of a machine. They follow the simulated time, slightly too fast or too slow. The time
+//! of day also jumps when it is set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

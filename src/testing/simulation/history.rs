@@ -1,5 +1,5 @@
-//! The history: the commands of all clients and their answers, with times of a logical clock that all
-//! clients share.
+//! The history: the commands of all clients and their answers, with times of a logical clock that
+//! all clients share.
 
 use bytes::Bytes;
 
@@ -50,8 +50,8 @@ pub enum Action {
     },
 }
 
-/// The value of a client's write. Values have many lengths, some over several sectors and some with a
-/// sector of zeros: both matter for what a crash leaves of a log.
+/// The value of a client's write. Values have many lengths, some over several sectors and some with
+/// a sector of zeros: both matter for what a crash leaves of a log.
 pub fn unique_value(client: u64, write: u64) -> Bytes {
     let mut value = format!("{client}-{write}").into_bytes();
     let more = [0, 0, 0, 30, 200, 700, 1000][(client + 3 * write) as usize % 7];

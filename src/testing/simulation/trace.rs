@@ -1,5 +1,5 @@
-//! A digest of everything that happened, which must be equal for two runs of one seed. For people who
-//! look for a fault the trace is also printed.
+//! A digest of everything that happened, which must be equal for two runs of one seed. For people
+//! who look for a fault the trace is also printed.
 
 use std::cell::Cell;
 use std::fmt::Display;

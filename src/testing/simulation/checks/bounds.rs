@@ -24,8 +24,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// give up.
 const CONNECTIONS_MAX: usize = 2;
 
-/// Maximum size of the messages without entries that are under way: heartbeats, votes and those of a
-/// rejoining node, for as long as a node needs to notice that its peer is silent. Each has about
+/// Maximum size of the messages without entries that are under way: heartbeats, votes and those of
+/// a rejoining node, for as long as a node needs to notice that its peer is silent. Each has about
 /// a hundred bytes. One per tick of 5 ms for two seconds is 40 KB; twice that is permitted.
 const SMALL_MESSAGES_BYTES_MAX: u64 = 80 * 1024;
 
@@ -76,8 +76,8 @@ fn check(world: &World, from: u64, to: u64) {
     }
 }
 
-/// The bounds of the log are checked in seeds that take a snapshot at least every this many entries.
-/// With rarer ones the fault-free phase is too short to compact the log.
+/// The bounds of the log are checked in seeds that take a snapshot at least every this many
+/// entries. With rarer ones the fault-free phase is too short to compact the log.
 pub(crate) const AGED_ENTRIES_MAX: u64 = 50;
 
 /// Checks the files of all nodes, while they are equal and there are no writes.

@@ -1,5 +1,5 @@
-//! The last check, when all nodes have stopped: compares the logs on the disks with each other, with
-//! all statuses of the nodes, and with all answers that clients have got.
+//! The last check, when all nodes have stopped: compares the logs on the disks with each other,
+//! with all statuses of the nodes, and with all answers that clients have got.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,9 +104,9 @@ fn log_of(
     Ok((last, log))
 }
 
-/// "the snapshot ... describes the state of the system as of the last included index"
-/// (§7): each remaining snapshot equals the store after the same entries of the log, and each that was
-/// ever seen had the digest of that store.
+/// "the snapshot ... describes the state of the system as of the last included index" (§7): each
+/// remaining snapshot equals the store after the same entries of the log, and each that was ever
+/// seen had the digest of that store.
 fn check_snapshots(world: &World, log: &[Entry], replay: &Replay) {
     let mut left: BTreeMap<LogIndex, Vec<(u64, Store)>> = BTreeMap::new();
     for machine in world.machines.values() {
@@ -187,9 +187,9 @@ impl Replay {
     }
 }
 
-/// State Machine Safety (§5.4.3) and Leader Completeness (§5.4): the entries that a node had applied
-/// at any time are a prefix of the committed log. Election Safety (§5.2): no term has had two
-/// leaders.
+/// State Machine Safety (§5.4.3) and Leader Completeness (§5.4): the entries that a node had
+/// applied at any time are a prefix of the committed log. Election Safety (§5.2): no term has had
+/// two leaders.
 fn check_samples(world: &World, replay: &Replay) {
     let mut leaders = BTreeMap::new();
     for sample in world.samples.borrow().iter() {
@@ -291,8 +291,8 @@ fn check_answers(world: &World, log: &[Entry], reference: &ReferenceStore) {
     }
 }
 
-/// The history for the search for an order: operations on single keys that do not expire. A page of a
-/// scan is a read of every key that it could contain.
+/// The history for the search for an order: operations on single keys that do not expire. A page of
+/// a scan is a read of every key that it could contain.
 fn history_by_key(world: &World, replay: &Replay) -> Vec<Asked> {
     let all = world.history.borrow();
     let is_lasting = |key: &Bytes| key.starts_with(LASTING_PREFIX);

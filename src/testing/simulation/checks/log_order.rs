@@ -1,6 +1,6 @@
 //! Checks every answer against the committed log. Each operation needs an index at which its answer
-//! was true, and an operation that was sent after the answer to another one, to any client, must not
-//! have an earlier index.
+//! was true, and an operation that was sent after the answer to another one, to any client, must
+//! not have an earlier index.
 //!
 //! This is linearizability (Herlihy and Wing) without a search, because the log is the order. The
 //! earliest index that fits is always the best choice: it restricts later operations the least.

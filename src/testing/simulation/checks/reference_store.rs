@@ -1,6 +1,6 @@
-//! A second implementation of the store, as docs/protocol.md describes it and as simple as possible.
-//! A store with other results is wrong, and so is an answer that was true at no index. No simulated
-//! store has a limit on its size.
+//! A second implementation of the store, as docs/protocol.md describes it and as simple as
+//! possible. A store with other results is wrong, and so is an answer that was true at no index. No
+//! simulated store has a limit on its size.
 
 use std::collections::BTreeMap;
 

@@ -227,7 +227,8 @@ impl CheckerState {
         let Envelope { from, to, term, rpc } = envelope;
         disks.check_snapshots(from)?;
         match rpc {
-            // A PreVote names a term that its sender has not taken. A RejoinRequest promises nothing.
+            // A PreVote names a term that its sender has not taken. A RejoinRequest promises
+            // nothing.
             Rpc::PreVote(_) | Rpc::RejoinRequest => Ok(()),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 votes.on_pre_vote_granted(from, to, term);
