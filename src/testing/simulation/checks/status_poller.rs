@@ -1,6 +1,5 @@
 //! Polls the status of every node, and compares each with the one before and with other facts.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -54,27 +53,15 @@ pub(crate) async fn ask(
         None => Lines::connect(from, &host(id)).await?,
     };
     let life = world.machines[&id].lives.get();
-    lines.send(b"status\r\n").await?;
-    let mut fields = BTreeMap::new();
-    loop {
-        let line = lines.line().await?;
-        if line == "END" {
-            break;
-        }
-        let (name, value) = line.split_once(' ').ok_or(io::ErrorKind::InvalidData)?;
-        fields.insert(name.to_owned(), value.to_owned());
-    }
+    let status = lines.status().await?;
     let number = |name: &str| -> io::Result<u64> {
-        fields
-            .get(name)
-            .and_then(|value| value.parse().ok())
-            .ok_or(io::ErrorKind::InvalidData.into())
+        status.number(name).ok_or(io::ErrorKind::InvalidData.into())
     };
-    let digest = fields.get("store_digest").and_then(|value| u64::from_str_radix(value, 16).ok());
+    let digest = status.get("store_digest").and_then(|value| u64::from_str_radix(value, 16).ok());
     let sample = Sample {
         id,
         life,
-        role: fields.get("role").cloned().unwrap_or_default(),
+        role: status.get("role").unwrap_or_default().to_owned(),
         term: number("term")?,
         commit_index: number("commit_index")?,
         last_applied: number("last_applied")?,

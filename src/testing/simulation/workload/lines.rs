@@ -2,10 +2,12 @@
 
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
+use crate::kv;
 use crate::net::{Network, Stream};
+use crate::protocol::{ErrorReply, Expect, Reply, ReplyLine, ReplyParser, Status};
 use crate::testing::simulation::history::{Action, Answer, Item};
 use crate::testing::simulation::network::SimHost;
 
@@ -31,6 +33,16 @@ impl Lines {
     pub(crate) async fn line(&mut self) -> io::Result<String> {
         self.reader.line().await
     }
+
+    /// Requests the status of the node.
+    pub(crate) async fn status(&mut self) -> io::Result<Status> {
+        self.send(b"status\r\n").await?;
+        let line = self.line().await?;
+        match self.reader.parse(line, Expect::Status).await? {
+            Some(Reply::Status(status)) => Ok(status),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
 }
 
 impl LineReader {
@@ -43,11 +55,35 @@ impl LineReader {
         }
     }
 
-    async fn block(&mut self, bytes: usize) -> io::Result<Bytes> {
+    /// The bytes of a data block, and of the line end that follows it.
+    async fn block(&mut self, bytes: usize) -> io::Result<Vec<u8>> {
         let mut block = vec![0; bytes];
         self.0.read_exact(&mut block).await?;
-        self.line().await?;
-        Ok(block.into())
+        let rest = self.line().await?;
+        block.extend_from_slice(rest.as_bytes());
+        block.extend_from_slice(b"\r\n");
+        Ok(block)
+    }
+
+    /// The reply that begins with `line`, which is read already; `None` when it is not a reply of
+    /// the expected kind.
+    async fn parse(&mut self, mut line: String, expect: Expect) -> io::Result<Option<Reply>> {
+        let (mut parser, mut input) = (ReplyParser::new(expect), BytesMut::new());
+        loop {
+            input.extend_from_slice(line.as_bytes());
+            input.extend_from_slice(b"\r\n");
+            let mut parsed = parser.next(&mut input);
+            let block_bytes = ReplyLine::parse(line.as_bytes()).and_then(|line| line.block_bytes());
+            if let (Ok(None), Some(bytes)) = (&parsed, block_bytes) {
+                input.extend_from_slice(&self.block(bytes).await?);
+                parsed = parser.next(&mut input);
+            }
+            match parsed {
+                Ok(Some(reply)) => return Ok(Some(reply)),
+                Ok(None) => line = self.line().await?,
+                Err(_) => return Ok(None),
+            }
+        }
     }
 
     /// The result of `action` on `key`, whose reply begins with `line`. An inner `Err` is a reply
@@ -58,59 +94,8 @@ impl LineReader {
         key: &Bytes,
         action: &Action,
     ) -> io::Result<Result<Try, String>> {
-        let fields: Vec<&str> = line.split(' ').collect();
-        let is_listing = matches!(fields[0], "KEY" | "END" | "MORE");
-        let answer = match fields.as_slice() {
-            ["OK", version] => number(version).map(Answer::Stored),
-            ["DELETED"] => Some(Answer::Deleted),
-            ["ERR_NOT_FOUND"] => Some(Answer::NotFound),
-            ["ERR_STALE"] => Some(Answer::Stale),
-            ["ERR_VERSION", version] => number(version).map(Answer::Mismatch),
-            ["ERR_EXISTS", version] => number(version).map(Answer::Exists),
-            ["VALUE", bytes] => match bytes.parse() {
-                Ok(bytes) => Some(Answer::Bare(self.block(bytes).await?)),
-                Err(_) => None,
-            },
-            ["VALUE", numbers @ ..] => self.item(key.clone(), numbers).await?.map(value),
-            _ if is_listing => self.page(line.clone()).await?,
-            ["ERR_REDIRECT", address] => {
-                let host = address.split(':').next().map(str::to_owned);
-                return Ok(Ok(Try::Elsewhere(host)));
-            }
-            ["ERR_NO_LEADER"] | ["ERR_BUSY"] => return Ok(Ok(Try::Elsewhere(None))),
-            ["ERR_TIMEOUT"] | ["ERR_INTERNAL", ..] => return Ok(Ok(Try::Lost)),
-            _ => None,
-        };
-        Ok(answer.filter(|answer| is_answer_to(answer, action)).map(Try::Answer).ok_or(line))
-    }
-
-    async fn item(&mut self, key: Bytes, numbers: &[&str]) -> io::Result<Option<Item>> {
-        let [version, exptime, bytes] = numbers else { return Ok(None) };
-        let (Some(version), Some(exptime)) = (number(version), number(exptime)) else {
-            return Ok(None);
-        };
-        let Ok(bytes) = bytes.parse() else { return Ok(None) };
-        Ok(Some(Item { key, version, exptime, value: self.block(bytes).await? }))
-    }
-
-    async fn page(&mut self, mut line: String) -> io::Result<Option<Answer>> {
-        let mut items = Vec::new();
-        loop {
-            let fields: Vec<&str> = line.split(' ').collect();
-            match fields.as_slice() {
-                ["END"] => return Ok(Some(Answer::Page(items, false))),
-                ["MORE"] => return Ok(Some(Answer::Page(items, true))),
-                ["KEY", key, numbers @ ..] => {
-                    let key = Bytes::copy_from_slice(key.as_bytes());
-                    match self.item(key, numbers).await? {
-                        Some(item) => items.push(item),
-                        None => return Ok(None),
-                    }
-                }
-                _ => return Ok(None),
-            }
-            line = self.line().await?;
-        }
+        let reply = self.parse(line.clone(), expected_reply(action)).await?;
+        Ok(reply.and_then(|reply| result(reply, key, action)).ok_or(line))
     }
 }
 
@@ -123,29 +108,52 @@ pub(super) enum Try {
     Lost,
 }
 
-fn number(field: &str) -> Option<u64> {
-    field.parse().ok()
-}
-
-fn value(item: Item) -> Answer {
-    match item.exptime {
-        0 => Answer::Value(item.version, item.value),
-        _ => Answer::Expiring(item),
-    }
-}
-
-fn is_answer_to(answer: &Answer, action: &Action) -> bool {
-    match answer {
+fn expected_reply(action: &Action) -> Expect {
+    match action {
+        Action::Get => Expect::Meta,
+        Action::GetBare => Expect::Value,
+        Action::Scan { limit, .. } => Expect::Scan { limit: *limit },
         // The answer to a write may be a remembered one, of another kind of command.
-        Answer::Stored(_)
-        | Answer::Deleted
-        | Answer::Mismatch(_)
-        | Answer::Exists(_)
-        | Answer::Stale => !action.is_read(),
-        Answer::NotFound => !matches!(action, Action::Scan { .. }),
-        Answer::Value(..) | Answer::Expiring(_) => *action == Action::Get,
-        Answer::Bare(_) => *action == Action::GetBare,
-        Answer::Page(..) => matches!(action, Action::Scan { .. }),
-        Answer::Unknown | Answer::Refused => false,
+        Action::Set(_) | Action::SetFor(..) | Action::Add(_) | Action::Cas(..) | Action::Delete => {
+            Expect::Written
+        }
     }
+}
+
+/// The result that a reply of the expected kind, or an error, gives for `action` on `key`; `None`
+/// for an error that it never gives.
+fn result(reply: Reply, key: &Bytes, action: &Action) -> Option<Try> {
+    let answer = match reply {
+        Reply::Stored { version } => Answer::Stored(version),
+        Reply::Deleted => Answer::Deleted,
+        Reply::Value(value) => Answer::Bare(value),
+        Reply::Meta(kv::Item { value, version, exptime: 0 }) => Answer::Value(version, value),
+        Reply::Meta(item) => Answer::Expiring(listed(key.clone(), item)),
+        Reply::Scan { items, more } => {
+            Answer::Page(items.into_iter().map(|(key, item)| listed(key, item)).collect(), more)
+        }
+        Reply::Error(error) => return result_of_error(error, action),
+        _ => return None,
+    };
+    Some(Try::Answer(answer))
+}
+
+fn result_of_error(error: ErrorReply, action: &Action) -> Option<Try> {
+    let (is_write, is_scan) = (!action.is_read(), matches!(action, Action::Scan { .. }));
+    let answer = match error {
+        ErrorReply::NotFound if !is_scan => Answer::NotFound,
+        ErrorReply::Stale if is_write => Answer::Stale,
+        ErrorReply::Version { version } if is_write => Answer::Mismatch(version),
+        ErrorReply::Exists { version } if is_write => Answer::Exists(version),
+        ErrorReply::Redirect { host, .. } => return Some(Try::Elsewhere(Some(host))),
+        ErrorReply::NoLeader | ErrorReply::Busy => return Some(Try::Elsewhere(None)),
+        ErrorReply::Timeout | ErrorReply::Internal(_) => return Some(Try::Lost),
+        _ => return None,
+    };
+    Some(Try::Answer(answer))
+}
+
+fn listed(key: Bytes, item: kv::Item) -> Item {
+    let kv::Item { value, version, exptime } = item;
+    Item { key, version, exptime, value }
 }
