@@ -104,53 +104,53 @@ impl Stage {
         match scenario {
             Scenario::QuorumLoss => {
                 topology::cut_to_star(&self.world, self.others[0]);
-                self.recovers().await;
+                self.expect_recovery().await;
             }
             Scenario::ConstrainedElection => self.elect_constrained().await,
             Scenario::HubBehindCommit => self.wait_for_the_committed().await,
             Scenario::Chain => {
                 topology::cut_to_chain(&self.world, &self.line());
-                self.recovers().await;
+                self.expect_recovery().await;
             }
             Scenario::ChainOfThree => {
                 topology::cut_to_chain(&self.world, &self.line());
-                self.is_steady_while_quiesced().await;
-                self.is_steady().await;
+                self.expect_steady_while_quiesced().await;
+                self.expect_steady().await;
             }
             Scenario::DeafLeader => {
                 self.others.iter().for_each(|id| self.cut_one_way(*id, self.leader));
-                self.recovers().await;
+                self.expect_recovery().await;
             }
             Scenario::MuteLeader => {
                 self.others.iter().for_each(|id| self.cut_one_way(self.leader, *id));
-                self.recovers().await;
+                self.expect_recovery().await;
             }
             Scenario::FlakyLine => self.keep_leader_on_flaky_line().await,
             Scenario::FollowerReturns => self.return_of_follower().await,
             Scenario::LeaderReturns => {
                 topology::isolate(&self.world, self.leader);
-                self.recovers().await;
+                self.expect_recovery().await;
                 self.world.network.heal();
-                self.is_steady().await;
+                self.expect_steady().await;
             }
             Scenario::StalledLeader => self.replace_stalled_leader().await,
             Scenario::SlowLeader => {
                 let range_ms = self.timeouts_ms(1, 6)..=self.timeouts_ms(1, 3);
-                self.is_steady_on_slow_disks(&[self.leader], range_ms).await;
+                self.expect_steady_on_slow_disks(&[self.leader], range_ms).await;
             }
             Scenario::SlowerLeader => {
                 let range_ms = self.timeouts_ms(2, 3)..=self.timeouts_ms(5, 3);
-                self.is_steady_on_slow_disks(&[self.leader], range_ms).await;
+                self.expect_steady_on_slow_disks(&[self.leader], range_ms).await;
             }
             Scenario::SlowEverywhere => {
                 let range_ms = self.timeouts_ms(2, 3)..=self.timeouts_ms(5, 3);
-                self.is_steady_on_slow_disks(&self.all(), range_ms).await;
+                self.expect_steady_on_slow_disks(&self.all(), range_ms).await;
             }
             Scenario::OneStall => {
                 let (machine, ms) = (self.machine(self.leader), self.timeouts_ms(5, 3));
                 machine.stall_disk(true);
                 cluster::after(ms, move || machine.stall_disk(false));
-                self.is_steady().await;
+                self.expect_steady().await;
             }
             Scenario::StalledFollower => self.replace_leader_beside_stalled_follower().await,
             Scenario::PausedLeader => self.replace_paused_leader().await,
@@ -161,8 +161,8 @@ impl Stage {
     async fn keep_leader_on_flaky_line(&mut self) {
         let (from, to) = (host(self.leader), host(self.others[0]));
         let flaky = actix::spawn(flaky_line(Rc::clone(&self.world), from, to));
-        self.is_steady_while_quiesced().await;
-        self.is_steady().await;
+        self.expect_steady_while_quiesced().await;
+        self.expect_steady().await;
         flaky.abort();
     }
 
@@ -170,24 +170,24 @@ impl Stage {
         topology::isolate(&self.world, self.others[0]);
         sleep(ABSENCE).await;
         self.world.network.heal();
-        self.is_steady_while_quiesced().await;
-        self.is_steady().await;
+        self.expect_steady_while_quiesced().await;
+        self.expect_steady().await;
     }
 
     async fn replace_stalled_leader(&mut self) {
         let old = self.machine(self.leader);
         old.stall_disk(true);
-        self.recovers().await;
+        self.expect_recovery().await;
         old.stall_disk(false);
-        self.is_steady().await;
+        self.expect_steady().await;
     }
 
     async fn replace_leader_beside_stalled_follower(&mut self) {
         let stalled = self.others[0];
         self.machine(stalled).stall_disk(true);
-        self.is_steady().await;
+        self.expect_steady().await;
         topology::isolate(&self.world, self.leader);
-        self.recovers().await;
+        self.expect_recovery().await;
         if self.leader == stalled {
             let what = format!("n{stalled} leads, and its disk does not answer");
             self.world.violate(Check::DurableVote, what);
@@ -197,9 +197,9 @@ impl Stage {
     async fn replace_paused_leader(&mut self) {
         let old = self.machine(self.leader);
         old.pause(true);
-        self.recovers().await;
+        self.expect_recovery().await;
         old.pause(false);
-        self.is_steady().await;
+        self.expect_steady().await;
     }
 
     async fn keep_leader_of_paused_cluster(&mut self) {
@@ -208,7 +208,7 @@ impl Stage {
         all.iter().for_each(|id| self.machine(*id).pause(true));
         sleep(ABSENCE).await;
         all.iter().for_each(|id| self.machine(*id).pause(false));
-        self.is_steady().await;
+        self.expect_steady().await;
     }
 
     /// `L` reaches one node only, so that they have entries that the hub lacks and that are not
@@ -219,7 +219,7 @@ impl Stage {
         self.run_ahead().await;
         topology::cut_to_star(&self.world, rest[0]);
         topology::isolate(&self.world, self.leader);
-        self.recovers().await;
+        self.expect_recovery().await;
     }
 
     /// Only the hub lacks the entries that the others commit. Then `L` is isolated and the rest is
@@ -242,7 +242,7 @@ impl Stage {
         let longest = longest.expect("there are other nodes");
         let others: Vec<u64> = rest.into_iter().filter(|id| *id != longest).collect();
         topology::mend_between(&self.world, &[longest], &others);
-        self.recovers().await;
+        self.expect_recovery().await;
     }
 
     /// The last index of a node's log in its newest status.
@@ -297,7 +297,7 @@ impl Stage {
 
     /// Checks that from now on a write succeeds in time, and that after this time a node leads and
     /// goes on leading.
-    async fn recovers(&mut self) {
+    async fn expect_recovery(&mut self) {
         let since = self.now();
         self.world.phase.is_quiesced.set(false);
         sleep_until(since.at + self.recovery()).await;
@@ -315,14 +315,14 @@ impl Stage {
         let leader = self.world.samples.borrow().iter().rev().find(leads).map(|s| s.id);
         (self.leader, self.term) = (leader.expect("the term had a leader"), term);
         let rest = self.world.plan.scenario_duration.saturating_sub(since.at.elapsed());
-        self.is_steady_for(rest).await;
+        self.expect_steady_for(rest).await;
     }
 
-    async fn is_steady(&mut self) {
-        self.is_steady_for(self.world.plan.scenario_duration).await;
+    async fn expect_steady(&mut self) {
+        self.expect_steady_for(self.world.plan.scenario_duration).await;
     }
 
-    async fn is_steady_on_slow_disks(
+    async fn expect_steady_on_slow_disks(
         &mut self,
         ids: &[u64],
         range_ms: std::ops::RangeInclusive<u64>,
@@ -332,14 +332,14 @@ impl Stage {
             .map(|id| slow_disk(Rc::clone(&self.world), self.machine(*id), range_ms.clone()))
             .map(actix::spawn)
             .collect();
-        self.is_steady().await;
+        self.expect_steady().await;
         slow.iter().for_each(JoinHandle::abort);
         ids.iter().for_each(|id| self.machine(*id).stall_disk(false));
     }
 
     /// Checks that the leader stays while nobody writes. A node with few connections has as long
     /// a log as the others then, so that its election fails only because the leader is alive.
-    async fn is_steady_while_quiesced(&mut self) {
+    async fn expect_steady_while_quiesced(&mut self) {
         let since = self.now();
         sleep(QUIESCENCE).await;
         self.check_leader(since);
@@ -347,7 +347,7 @@ impl Stage {
 
     /// Checks that from now on, for `duration`, the leader stays, no term rises, and writes
     /// succeed.
-    async fn is_steady_for(&mut self, duration: Duration) {
+    async fn expect_steady_for(&mut self, duration: Duration) {
         let since = self.now();
         self.world.phase.is_quiesced.set(false);
         sleep_until(since.at + duration).await;
