@@ -1,8 +1,8 @@
-//! Several clients count together, by compare-and-swap, while servers may die.
+//! Several clients raise one counter by compare-and-swap, while servers may die.
 //!
-//! Start `scripts/start_cluster.sh`, then `cargo run --example counter`; kill a
-//! server meanwhile. The count is exact all the same: a lost reply is retried
-//! under its number, and executed once.
+//! Start `scripts/start_cluster.sh`, then `cargo run --example counter`; kill a server
+//! meanwhile. The count is exact all the same: a write whose reply is lost is retried under
+//! its number, and executed once.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Raises the counter `STEPS` times; returns how often it had to try again.
+/// Raises the counter `STEPS` times; returns the number of times that it had to try again.
 async fn count(options: Options) -> Result<u64, Error> {
     let mut client = Client::connect(SERVERS, options).await?;
     let mut retries = 0;

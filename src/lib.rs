@@ -8,15 +8,15 @@
 //! | pure part | what it is | its actor |
 //! |---|---|---|
 //! | [`raft::Raft`] | the rules of Raft: events in, effects out | [`actors::raft`] |
-//! | [`raft::Progress`] | what one peer still lacks | [`actors::replicator`] |
+//! | [`raft::Progress`] | what one peer still lacks | [`actors::peers::replicator`] |
 //! | [`storage`] | the log and the vote on disk | [`actors::log`] |
 //! | [`kv::Store`] | the map, its clock, its exactly-once table | [`actors::kv`] |
-//! | [`protocol`] | clients' lines, and the replies | [`actors::session`] |
-//! | [`wire`] | frames between nodes | [`actors::peer_link`], [`actors::peer_session`] |
+//! | [`protocol`] | clients' lines, and the replies | [`actors::clients::session`] |
+//! | [`wire`] | frames between nodes | [`actors::peers::link`], [`actors::peers::session`] |
 //!
 //! # The way of one `set`
 //! 1. A session parses it, encodes it as a [`kv::Command`] and sends it to
-//!    RaftActor: [`actors::session`].
+//!    RaftActor: [`actors::clients::session`].
 //! 2. The leader's core gives it an index, a term and a stamp:
 //!    [`raft::Raft::propose`].
 //! 3. All of one mailbox drain goes to the disk and to the peers at once:

@@ -24,17 +24,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
-use crate::actors::client_acceptor::{
-    self, ClientAcceptorActor, ClientAcceptorPorts, StopAccepting,
-};
+use crate::actors::clients::acceptor::{ClientAcceptorActor, ClientAcceptorPorts};
+use crate::actors::clients::session::{SESSION_BYTES, SessionConfig};
+use crate::actors::io::memory::MemoryBudget;
 use crate::actors::kv::{KvActor, KvPorts};
-use crate::actors::log::{self as log_actor, LogActor, LogPersisted, LogPorts};
-use crate::actors::memory::Budget;
-use crate::actors::peer_acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
-use crate::actors::peer_link::{LinkSettings, PeerLinkActor, PeerLinkPorts};
+use crate::actors::log::{LogActor, LogPorts};
+use crate::actors::messages::lifecycle::StopAccepting;
+use crate::actors::messages::log::LogPersisted;
+use crate::actors::peers::acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
+use crate::actors::peers::link::{LinkSettings, PeerLinkActor, PeerLinkPorts};
+use crate::actors::peers::replicator::{ReplicatorActor, ReplicatorPorts, ReplicatorSettings};
 use crate::actors::raft::{PeerPorts, RaftActor, RaftActorSettings, RaftPorts};
-use crate::actors::replicator::{ReplicatorActor, ReplicatorPorts, ReplicatorSettings};
-use crate::actors::session::{SESSION_BYTES, SessionConfig};
 use crate::actors::snapshot::{SnapshotActor, SnapshotPorts};
 use crate::actors::ticker::TickerActor;
 use crate::clock::{Clock, SystemClock};
@@ -134,7 +134,7 @@ pub struct Node {
     links: Vec<Addr<PeerLinkActor>>,
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
-    memory: Budget,
+    memory: MemoryBudget,
     failure: tokio::sync::mpsc::UnboundedReceiver<StorageError>,
 }
 
@@ -150,7 +150,7 @@ impl Node {
     }
 
     /// What its clients may cost in memory, and do.
-    pub fn memory(&self) -> Budget {
+    pub fn memory(&self) -> MemoryBudget {
         self.memory.clone()
     }
 
@@ -167,12 +167,12 @@ impl Node {
     /// and the data directory is free when this returns.
     pub async fn stop(self) {
         self.clients.do_send(StopAccepting);
-        self.peers.do_send(crate::actors::peer_link::Shutdown);
+        self.peers.do_send(crate::actors::messages::lifecycle::Shutdown);
         for link in &self.links {
-            link.do_send(crate::actors::peer_link::Shutdown);
+            link.do_send(crate::actors::messages::lifecycle::Shutdown);
         }
         // An error says that the actor has ended already, after a failure.
-        if self.log.send(log_actor::Shutdown).await.is_err() {
+        if self.log.send(crate::actors::messages::lifecycle::Shutdown).await.is_err() {
             log::debug!("the log had stopped before");
         }
         for arbiter in self.arbiters {
@@ -217,7 +217,7 @@ pub async fn start(
     };
     let owner = (settings.cluster.clone(), id);
     let promise = settings.raft.promise();
-    let origin = recovered.storage.origin();
+    let restore_id = recovered.storage.origin();
     let (storage, persisted) = (recovered.storage, raft.clone().recipient());
     let snapshots = SnapshotActor::new(recovered.snapshots, recovered.files, owner, snapshot_ports);
     let (log, snapshots) = match &placement {
@@ -239,7 +239,7 @@ pub async fn start(
             (log, snapshots)
         }
     };
-    let memory = Budget::new(settings.limits.client_bytes(settings.servers.len()));
+    let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
     let kv_ports = KvPorts {
         raft: raft.clone().recipient(),
         snapshot: snapshots.clone().recipient(),
@@ -255,17 +255,13 @@ pub async fn start(
         let replicator_ctx = Context::<ReplicatorActor>::new();
         let replicator = replicator_ctx.address();
         let link = PeerLinkActor::new(
-            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, origin, promise },
+            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, restore_id, promise },
             (peer.hostname.clone(), peer.log_port),
             link_settings.clone(),
             Rc::clone(&network),
             PeerLinkPorts {
-                messages: raft.clone().recipient(),
-                refused: raft.clone().recipient(),
-                up: replicator.clone().recipient(),
-                down: replicator.clone().recipient(),
-                responses: replicator.clone().recipient(),
-                installs: replicator.clone().recipient(),
+                raft: raft.clone().recipient(),
+                replicator: replicator.clone().recipient(),
             },
             seed.wrapping_mul(31).wrapping_add(peer.id.0),
         )
@@ -283,13 +279,7 @@ pub async fn start(
         ));
         peer_ports.insert(
             peer.id,
-            PeerPorts {
-                link: link.clone().recipient(),
-                lead: replicator.clone().recipient(),
-                replicate: replicator.clone().recipient(),
-                step_down: replicator.clone().recipient(),
-                set_pace: replicator.recipient(),
-            },
+            PeerPorts { link: link.clone().recipient(), replicator: replicator.recipient() },
         );
         links.push(link);
     }
@@ -304,8 +294,6 @@ pub async fn start(
         RaftPorts {
             log: log.clone().recipient(),
             log_reads: log.clone().recipient(),
-            log_compact: log.clone().recipient(),
-            log_reset: log.clone().recipient(),
             snapshot: snapshots.clone().recipient(),
             snapshot_queries: snapshots.recipient(),
             kv: kv.recipient(),
@@ -324,15 +312,11 @@ pub async fn start(
             cluster: settings.cluster.clone(),
             id,
             peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
-            origin,
+            restore_id,
             promise,
         },
         link_settings,
-        PeerAcceptorPorts {
-            messages: raft.clone().recipient(),
-            attached: raft.clone().recipient(),
-            detached: raft.clone().recipient(),
-        },
+        PeerAcceptorPorts { raft: raft.clone().recipient() },
     )
     .start();
     let session_arbiters = match placement {
@@ -397,10 +381,14 @@ impl Actor for FailureActor {
     type Context = Context<Self>;
 }
 
-impl actix::Handler<log_actor::LogFailed> for FailureActor {
+impl actix::Handler<crate::actors::messages::lifecycle::StorageFailed> for FailureActor {
     type Result = ();
 
-    fn handle(&mut self, message: log_actor::LogFailed, _ctx: &mut Context<Self>) {
+    fn handle(
+        &mut self,
+        message: crate::actors::messages::lifecycle::StorageFailed,
+        _ctx: &mut Context<Self>,
+    ) {
         // Nobody listens only when the node is being stopped anyway.
         let _ = self.failed.send(message.error);
     }
@@ -429,7 +417,7 @@ fn connections_max(settings: &Settings, open_files_max: u64) -> Result<usize, No
     // A peer may have a connection either way, and one that replaces it; an arbiter
     // waits for its sockets by a few.
     let peers = 3 * settings.servers.len() + LinkSettings::default().greetings_max;
-    let sessions = 4 * settings.session.threads + client_acceptor::REFUSALS_MAX;
+    let sessions = 4 * settings.session.threads + crate::actors::clients::acceptor::REFUSALS_MAX;
     let own = OWN_FILES + (peers + sessions) as u64;
     match usize::try_from(open_files_max.saturating_sub(own)).unwrap_or(usize::MAX) {
         0 => Err(NodeError::OpenFiles { open_files_max, own }),
@@ -491,7 +479,8 @@ fn raft_settings(settings: &Settings, id: NodeId, seed: u64, clock: &dyn Clock) 
             .promise()
             .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
-        has_trailing_peers: raft.trailing_pause_ms > 0,
+        has_batched_peers: raft.batched_peer_delay_ms > 0,
+        page_bytes_max: REPLAY_PAGE_BYTES,
         snapshot_entries_max: settings.snapshot.entries_max,
         snapshot_bytes_max: settings.snapshot.bytes_max,
         keep_entries: settings.log.keep_entries,
@@ -513,7 +502,6 @@ fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
-        page_bytes_max: REPLAY_PAGE_BYTES,
     }
 }
 
@@ -527,7 +515,7 @@ fn replicator_settings(settings: &Settings) -> ReplicatorSettings {
     ReplicatorSettings {
         progress: progress_settings(settings),
         snapshot_bytes_per_second_max: settings.snapshot.bytes_per_second_max,
-        trailing_pause: Duration::from_millis(settings.raft.trailing_pause_ms),
+        batched_peer_delay: Duration::from_millis(settings.raft.batched_peer_delay_ms),
     }
 }
 
@@ -561,7 +549,7 @@ fn link_settings(settings: &Settings) -> LinkSettings {
     }
 }
 
-fn session_config(settings: &Settings, memory: Budget) -> SessionConfig {
+fn session_config(settings: &Settings, memory: MemoryBudget) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {

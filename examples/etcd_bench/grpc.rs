@@ -1,4 +1,4 @@
-//! As much of gRPC and of etcd's messages as a load needs.
+//! The part of gRPC and of etcd's messages that a load needs.
 //!
 //! A call is a POST over HTTP/2; a message has a header of five bytes, a flag and
 //! its length, and the call's status comes in the trailers. Of Protocol Buffers
@@ -10,7 +10,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::{Method, Request, Uri};
 use tokio::net::TcpStream;
 
-/// Why a call, or a connection, came to nothing: as it is counted.
+/// The reason why a call or a connection failed, as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub &'static str);
 
@@ -27,7 +27,7 @@ const LOST: Fault = Fault("connection lost");
 const MALFORMED: Fault = Fault("malformed");
 const HEADER_BYTES: usize = 5;
 
-/// Types of fields.
+/// The types of fields.
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
 const BYTES: u64 = 2;
@@ -39,7 +39,8 @@ impl Channel {
         let stream = TcpStream::connect(endpoint).await.map_err(|_| refused)?;
         stream.set_nodelay(true).map_err(|_| refused)?;
         let (requests, connection) = h2::client::handshake(stream).await.map_err(|_| LOST)?;
-        // It ends with the last of its requests; what it has to say, they hear.
+        // The task ends with the last request of the connection, and the requests report its
+        // errors.
         tokio::spawn(async { drop(connection.await) });
         let uri = |path: &str| {
             format!("http://{endpoint}/etcdserverpb.{path}").parse().map_err(|_| refused)
@@ -59,7 +60,7 @@ impl Channel {
         self.call(self.put.clone(), message).await.map(drop)
     }
 
-    /// A linearizable read: is the key there?
+    /// Reads a key, linearizably, and returns true when it is there.
     pub async fn get(&mut self, key: [u8; 8]) -> Result<bool, Fault> {
         let mut message = begin_message();
         put_bytes(&mut message, 1, &key);
@@ -69,7 +70,7 @@ impl Channel {
         Ok(found)
     }
 
-    /// Does this member lead?
+    /// Returns true when this member leads.
     pub async fn leads(&mut self) -> Result<bool, Fault> {
         let reply = self.call(self.status.clone(), begin_message()).await?;
         read_leads(&reply)
@@ -113,12 +114,12 @@ async fn receive(response: ResponseFuture) -> Result<Bytes, Fault> {
     Ok(reply.split_off(HEADER_BYTES).freeze())
 }
 
-/// With room for its header.
+/// An empty message with room for its header.
 fn begin_message() -> BytesMut {
     BytesMut::from(&[0; HEADER_BYTES][..])
 }
 
-/// Fills in the header: not compressed, and how long.
+/// Fills in the header: not compressed, and the length.
 fn end_message(mut message: BytesMut) -> Bytes {
     let length = (message.len() - HEADER_BYTES) as u32;
     message[1..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
@@ -139,7 +140,7 @@ fn put_varint(message: &mut BytesMut, mut value: u64) {
     message.put_u8(value as u8);
 }
 
-/// What is in a field: a number, or bytes.
+/// The content of a field: a number, or bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content<'a> {
     Number(u64),
@@ -188,8 +189,8 @@ fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Of a StatusResponse: header is the first field, in it member_id the second;
-/// leader is the fourth.
+/// Returns true when a StatusResponse says that its member leads. Its first field is the
+/// header, whose second field is member_id; its fourth is the leader.
 fn read_leads(message: &[u8]) -> Result<bool, Fault> {
     let (mut member, mut leader) = (0, 0);
     for field in fields(message) {
@@ -209,34 +210,4 @@ fn read_leads(message: &[u8]) -> Result<bool, Fault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_what_protocol_buffers_say() {
-        let mut message = begin_message();
-        put_bytes(&mut message, 1, b"key");
-        put_bytes(&mut message, 2, &[7; 300]);
-        let bytes = end_message(message);
-        let head = [0, 0, 0, 1, 52, 0x0a, 3, b'k', b'e', b'y', 0x12, 0xac, 0x02];
-        assert_eq!(bytes[..head.len()], head);
-        assert_eq!(bytes.len(), head.len() + 300);
-        let read: Result<Vec<_>, Fault> = fields(&bytes[HEADER_BYTES..]).collect();
-        assert_eq!(read, Ok(vec![(1, Content::Bytes(b"key")), (2, Content::Bytes(&[7; 300]))]));
-    }
-
-    #[test]
-    fn a_member_leads_when_it_says_that_it_is_the_leader() {
-        let status = |leader| [0x0a, 4, 0x10, 0x96, 0x01, 0x18, 0x20, leader, 0x01, 0x28, 9];
-        assert_eq!(read_leads(&status(0x96)), Ok(true));
-        assert_eq!(read_leads(&status(0x97)), Ok(false));
-        assert_eq!(read_leads(&[]), Ok(false));
-    }
-
-    #[test]
-    fn what_is_cut_short_is_malformed() {
-        for message in [&[0x0a][..], &[0x0a, 5, 1], &[0x80], &[0x0b, 1], &[0x80; 12]] {
-            assert_eq!(fields(message).last(), Some(Err(MALFORMED)), "{message:?}");
-        }
-    }
-}
+mod tests;

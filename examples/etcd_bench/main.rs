@@ -4,21 +4,20 @@
 //! cargo run --release --example etcd_bench -- --endpoints 127.0.0.1:2379 --clients 64
 //! ```
 //!
-//! It speaks gRPC, as etcd's own clients do; its gateway for JSON would cost etcd
-//! more. Keys, values, mix and report are those of `coracle bench`, from the same
-//! sources, and so is the loop: one command in flight on each connection. It begins
-//! at etcd's leader. Reads are linearizable, as etcd's are unless told otherwise.
+//! The program speaks gRPC, as etcd's own clients do; etcd's gateway for JSON would cost
+//! etcd more. Keys, values, mix and report are those of `coracle bench`, from the same
+//! sources. The loop is the same, too: one command in flight on each connection. The load
+//! begins at etcd's leader. Reads are linearizable, which is etcd's default.
 
-#[allow(dead_code)]
-#[path = "../../src/cli/bench/chart.rs"]
-mod chart;
 mod grpc;
+/// The parts of `coracle bench` that this program shares.
 #[allow(dead_code)]
-#[path = "../../src/cli/bench/report.rs"]
-mod report;
-#[allow(dead_code)]
-#[path = "../../src/cli/bench/workload.rs"]
-mod workload;
+#[path = "../../src/cli/bench"]
+mod bench {
+    pub mod chart;
+    pub mod report;
+    pub mod workload;
+}
 
 use std::cell::{Cell, RefCell};
 use std::process::ExitCode;
@@ -31,9 +30,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{sleep, timeout};
 
+use self::bench::report::Recorder;
+use self::bench::workload::{Distribution, Kind, Workload, key_bytes, value};
 use self::grpc::{Channel, Fault};
-use self::report::Recorder;
-use self::workload::{Distribution, Kind, Workload, key_bytes, value};
 
 /// Loads an etcd cluster, and measures throughput and latency.
 #[derive(Debug, Parser)]
@@ -55,16 +54,17 @@ struct Options {
     /// Bytes of a value
     #[arg(long, value_name = "B", default_value_t = 256)]
     value_bytes: usize,
-    /// How many of a hundred commands are reads; the keys are written first if they are not there
+    /// Number of commands in a hundred that are reads; the keys are written first if they are not
+    /// there
     #[arg(long, value_name = "P", default_value_t = 0)]
     read_percent: u32,
-    /// How long to measure
+    /// Time to measure
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     duration_s: f64,
-    /// Instead of a duration: how many commands to send
+    /// Instead of a duration: number of commands to send
     #[arg(long, value_name = "N", conflicts_with = "duration_s")]
     count: Option<u64>,
-    /// How long to load it before
+    /// Time to load it before
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     warmup_s: f64,
     /// Instead of a load: print the leader's client address
@@ -78,17 +78,17 @@ struct Options {
     json: bool,
 }
 
-/// How long to look for a leader.
+/// Maximum time to look for a leader.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 const PAUSE: Duration = Duration::from_millis(2);
-/// At the end the commands in flight are waited for, but no longer.
+/// Maximum time to wait for the commands in flight at the end.
 const DRAIN: Duration = Duration::from_secs(2);
-/// So many are in flight while the keys are written before the run: h2 begins no more than 100
+/// Number of commands in flight while the keys are written before the run: h2 begins at most 100
 /// calls at a time until the other side has said how many it takes.
 const FILL_COMMANDS: u64 = 64;
 
-/// What all connections have in common.
+/// The state that all connections share.
 struct Run<'a> {
     endpoints: &'a [String],
     workload: Workload,
@@ -97,7 +97,7 @@ struct Run<'a> {
     silence_max: Duration,
     /// The endpoint that commands are sent to.
     target: Cell<usize>,
-    /// So many commands are still to be sent.
+    /// Number of commands that are still to be sent.
     left: Cell<u64>,
 }
 
@@ -169,7 +169,7 @@ async fn find_leader(endpoints: &[String]) -> usize {
     loop {
         for (number, endpoint) in endpoints.iter().enumerate() {
             let leads = async { Channel::connect(endpoint).await?.leads().await };
-            // Not every member is there, and one that was stopped says nothing.
+            // Not every member runs, and one that was stopped sends no answer.
             if let Ok(Ok(true)) = timeout(Duration::from_secs(1), leads).await {
                 return number;
             }

@@ -32,19 +32,15 @@
 
 use std::collections::VecDeque;
 
-use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
-use super::Waiter;
-use super::memory::Budget;
-use super::raft::Applied;
-use super::replies::Replies;
-use super::session::{ClientReplies, ClientReply, Refusal};
-use super::snapshot::{DropStore, WriteSnapshot};
+use crate::actors::io::memory::MemoryBudget;
+use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal, ReplyHandle};
+use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
+use crate::actors::messages::replies::Replies;
+use crate::actors::messages::snapshots::{DropStore, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
-use crate::raft::{NodeStatus, SnapshotPoint};
-use crate::types::{Entry, LogIndex};
+use crate::raft::NodeStatus;
 
 /// Where KvActor sends.
 #[derive(Clone, Debug)]
@@ -56,7 +52,7 @@ pub struct KvPorts {
     /// SnapshotActor.
     pub discard: Recipient<DropStore>,
     /// What clients may cost in memory.
-    pub memory: Budget,
+    pub memory: MemoryBudget,
 }
 
 /// How many scans wait for their turn. Each takes some milliseconds at the most:
@@ -81,7 +77,7 @@ struct WaitingScan {
     moment: Store,
     query: Query,
     now_ms: u64,
-    waiter: Waiter,
+    reply_handle: ReplyHandle,
 }
 
 impl KvActor {
@@ -90,56 +86,6 @@ impl KvActor {
     pub fn new(store: Store, ports: KvPorts) -> KvActor {
         KvActor { store, ports, scans: VecDeque::new(), turn_is_due: false }
     }
-}
-
-/// Sent by RaftActor: things to do, in their order. Answered by `ClientReplies`
-/// to the sessions (one message a session), then by [`Applied`].
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Apply {
-    /// What to do.
-    pub tasks: Vec<ApplyTask>,
-}
-
-/// One thing to do.
-#[derive(Debug)]
-pub enum ApplyTask {
-    /// Apply a committed entry; indexes are consecutive over all messages.
-    Entry {
-        /// The entry.
-        entry: Entry,
-        /// Who waits for its outcome, on the leader.
-        waiter: Option<Waiter>,
-    },
-    /// Answer a read whose leader is confirmed.
-    Read {
-        /// What to read.
-        query: Query,
-        /// Must be applied before: everything that the read has to see.
-        read_index: LogIndex,
-        /// The leader's wall clock, for the time that a key has left.
-        now_ms: u64,
-        /// Who asked.
-        waiter: Waiter,
-    },
-    /// Have the store saved as it is now.
-    Snapshot {
-        /// What it stands for.
-        point: SnapshotPoint,
-    },
-    /// The store of a snapshot that was received takes the place of this one.
-    Install {
-        /// The store.
-        store: Store,
-    },
-    /// Complete a status and pass it on.
-    Status {
-        /// What the core knows; `last_applied`, `keys`, `store_bytes` and
-        /// `store_digest` are filled in here.
-        status: NodeStatus,
-        /// Who asked.
-        waiter: Waiter,
-    },
 }
 
 impl Actor for KvActor {
@@ -180,12 +126,13 @@ impl KvActor {
     }
 
     fn answer_next_scan(&mut self) {
-        while let Some(WaitingScan { moment, query, now_ms, waiter }) = self.scans.pop_front() {
+        while let Some(WaitingScan { moment, query, now_ms, reply_handle }) = self.scans.pop_front()
+        {
             // Nobody needs to work for a client that has left.
-            if waiter.reply_to.connected() {
+            if reply_handle.reply_to.connected() {
                 let reply = self.scan_reply(moment.query(&query, now_ms));
-                let replies = vec![(waiter.slot, reply)];
-                waiter.reply_to.do_send(ClientReplies { replies });
+                let replies = vec![(reply_handle.slot, reply)];
+                reply_handle.reply_to.do_send(ClientReplies { replies });
                 return;
             }
         }
@@ -209,8 +156,8 @@ impl KvActor {
 
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {
         match task {
-            ApplyTask::Entry { mut entry, waiter } => {
-                if mutant!(B77) && waiter.is_some() {
+            ApplyTask::Entry { mut entry, reply_handle } => {
+                if mutant!(B77) && reply_handle.is_some() {
                     entry.stamp_ms += 1;
                 }
                 let outcome = self.store.apply(&entry).unwrap_or_else(|error| {
@@ -220,27 +167,27 @@ impl KvActor {
                         entry.position()
                     )
                 });
-                if let Some(waiter) = waiter {
+                if let Some(reply_handle) = reply_handle {
                     let outcome = outcome.expect("sessions wait only for entries of a command");
-                    replies.add(waiter, ClientReply::Outcome(outcome));
+                    replies.add(reply_handle, ClientReply::Outcome(outcome));
                 }
             }
-            ApplyTask::Read { query, read_index, now_ms, waiter } => {
+            ApplyTask::Read { query, read_index, now_ms, reply_handle } => {
                 assert!(
                     read_index <= self.store.last_applied(),
                     "a read waits in RaftActor until the store has applied its read index"
                 );
                 if let Query::Scan { .. } = query {
                     if self.scans.len() >= SCANS_WAITING_MAX {
-                        replies.add(waiter, ClientReply::Refused(Refusal::Busy));
+                        replies.add(reply_handle, ClientReply::Refused(Refusal::Busy));
                     } else {
                         let moment = self.store.clone();
-                        self.scans.push_back(WaitingScan { moment, query, now_ms, waiter });
+                        self.scans.push_back(WaitingScan { moment, query, now_ms, reply_handle });
                     }
                     return;
                 }
                 let answer = self.store.query(&query, now_ms);
-                replies.add(waiter, ClientReply::Answer(answer));
+                replies.add(reply_handle, ClientReply::Answer(answer));
             }
             ApplyTask::Snapshot { point } => {
                 assert_eq!(
@@ -259,7 +206,7 @@ impl KvActor {
                 let store = std::mem::replace(&mut self.store, store);
                 self.ports.discard.do_send(DropStore { store });
             }
-            ApplyTask::Status { status, waiter } => {
+            ApplyTask::Status { status, reply_handle } => {
                 let status = NodeStatus {
                     last_applied: self.store.last_applied(),
                     keys: self.store.keys(),
@@ -267,313 +214,11 @@ impl KvActor {
                     store_digest: self.store.digest(),
                     ..status
                 };
-                replies.add(waiter, ClientReply::Status(status));
+                replies.add(reply_handle, ClientReply::Status(status));
             }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use actix::Addr;
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::actors::SessionId;
-    use crate::actors::session::ClientReplies;
-    use crate::kv::{Answer, Command, Item, Operation, Outcome};
-    use crate::raft::Role;
-    use crate::testing::{Inbox, probe, settle};
-    use crate::types::{NodeId, Payload, Term};
-
-    struct Session {
-        id: u64,
-        port: Arc<Recipient<ClientReplies>>,
-        inbox: Inbox<ClientReplies>,
-    }
-
-    impl Session {
-        fn new(id: u64) -> Session {
-            let (port, inbox) = probe();
-            Session { id, port: Arc::new(port), inbox }
-        }
-
-        fn waiter(&self, slot: u64) -> Waiter {
-            let reply_to = Arc::clone(&self.port);
-            Waiter { session: SessionId(self.id), slot, reply_to }
-        }
-    }
-
-    fn ports(raft: Recipient<Applied>) -> KvPorts {
-        let ((snapshot, _), (discard, _)) = (probe(), probe());
-        KvPorts { raft, snapshot, discard, memory: Budget::new(1 << 20) }
-    }
-
-    fn start() -> (Addr<KvActor>, Inbox<Applied>) {
-        let (raft, applied) = probe();
-        (KvActor::new(Store::new(), ports(raft)).start(), applied)
-    }
-
-    fn set(index: u64, value: &'static str, exptime: u64) -> Entry {
-        let (key, value) = (Bytes::from("k"), Bytes::from(value));
-        let operation = Operation::Set { key, exptime, value };
-        let command = Command { once: None, store_bytes_max: 0, operation };
-        let payload = Payload::Command(command.encode());
-        Entry { index: LogIndex(index), term: Term(1), stamp_ms: 1000, payload }
-    }
-
-    fn entry(entry: Entry, waiter: Waiter) -> ApplyTask {
-        ApplyTask::Entry { entry, waiter: Some(waiter) }
-    }
-
-    fn get(read_index: u64, waiter: Waiter) -> ApplyTask {
-        let query = Query::Get { key: Bytes::from("k") };
-        ApplyTask::Read { query, read_index: LogIndex(read_index), now_ms: 0, waiter }
-    }
-
-    fn stored(version: u64) -> ClientReply {
-        ClientReply::Outcome(Outcome::Stored { version })
-    }
-
-    fn value(value: &'static str) -> ClientReply {
-        ClientReply::Answer(Answer::Value(Bytes::from(value)))
-    }
-
-    #[actix::test]
-    async fn a_read_sees_the_entries_before_it_and_none_behind_it() {
-        let (kv, _applied) = start();
-        let session = Session::new(1);
-        let tasks = vec![
-            entry(set(1, "one", 0), session.waiter(1)),
-            get(1, session.waiter(2)),
-            entry(set(2, "two", 0), session.waiter(3)),
-            get(1, session.waiter(4)),
-        ];
-        kv.do_send(Apply { tasks });
-        settle().await;
-        let replies = vec![(1, stored(1)), (2, value("one")), (3, stored(2)), (4, value("two"))];
-        assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
-    }
-
-    #[actix::test]
-    async fn each_session_gets_all_its_replies_in_one_message() {
-        let (kv, _applied) = start();
-        let (one, two) = (Session::new(1), Session::new(2));
-        let tasks = vec![
-            entry(set(1, "a", 0), two.waiter(7)),
-            entry(set(2, "b", 0), one.waiter(1)),
-            ApplyTask::Entry { entry: set(3, "c", 0), waiter: None },
-            entry(set(4, "d", 0), two.waiter(8)),
-        ];
-        kv.do_send(Apply { tasks });
-        settle().await;
-        assert_eq!(one.inbox.drain(), [ClientReplies { replies: vec![(1, stored(2))] }]);
-        let replies = vec![(7, stored(1)), (8, stored(4))];
-        assert_eq!(two.inbox.drain(), [ClientReplies { replies }]);
-    }
-
-    fn scan(session: &Session, slot: u64) -> ApplyTask {
-        let query = Query::Scan { prefix: Bytes::new(), limit: 10, after: None };
-        let read_index = LogIndex(0);
-        ApplyTask::Read { query, read_index, now_ms: 0, waiter: session.waiter(slot) }
-    }
-
-    fn scanned(value: &'static str, version: u64) -> ClientReply {
-        let item = Item { value: Bytes::from(value), version, exptime: 0 };
-        let bytes = 1 + value.len() + ITEM_OVERHEAD_BYTES;
-        let items = vec![(Bytes::from("k"), item)];
-        ClientReply::Scan(Answer::Scan { items, more: false }, Budget::new(0).take(bytes as u64))
-    }
-
-    #[actix::test]
-    async fn a_scan_sees_its_moment_although_it_is_answered_later() {
-        let (kv, _applied) = start();
-        let session = Session::new(1);
-        let tasks = vec![
-            entry(set(1, "one", 0), session.waiter(1)),
-            scan(&session, 2),
-            entry(set(2, "two", 0), session.waiter(3)),
-            scan(&session, 4),
-        ];
-        kv.do_send(Apply { tasks });
-        settle().await;
-        let message = |replies: &[(u64, ClientReply)]| ClientReplies { replies: replies.to_vec() };
-        let expected = [
-            message(&[(1, stored(1)), (3, stored(2))]),
-            message(&[(2, scanned("one", 1))]),
-            message(&[(4, scanned("two", 2))]),
-        ];
-        assert_eq!(session.inbox.drain(), expected);
-    }
-
-    #[actix::test]
-    async fn scans_are_answered_one_a_turn_and_too_many_are_refused() {
-        let (kv, _applied) = start();
-        let session = Session::new(1);
-        let slots = SCANS_WAITING_MAX as u64;
-        let tasks = (1..=slots + 1).map(|slot| scan(&session, slot)).collect();
-        kv.do_send(Apply { tasks });
-        kv.do_send(Apply { tasks: vec![entry(set(1, "a", 0), session.waiter(0))] });
-        let mut heard = Vec::new();
-        for _ in 0..10 * slots {
-            // A turn of ours for one of the store's.
-            tokio::task::yield_now().await;
-            let messages = session.inbox.drain();
-            let is_scan = |reply: &ClientReply| matches!(reply, ClientReply::Scan(..));
-            let replies: Vec<_> = messages.into_iter().flat_map(|m| m.replies).collect();
-            assert!(replies.iter().filter(|(_, reply)| is_scan(reply)).count() <= 1);
-            heard.extend(replies);
-        }
-        assert_eq!(heard[0], (slots + 1, ClientReply::Refused(Refusal::Busy)));
-        assert_eq!(heard[1], (0, stored(1)), "a write does not wait for the scans before it");
-        assert!(heard[2..].iter().map(|(slot, _)| *slot).eq(1..=slots));
-    }
-
-    #[actix::test]
-    async fn a_scan_whose_result_finds_no_memory_is_busy_and_the_rest_is_counted() {
-        let (raft, _applied) = probe();
-        let memory = Budget::new(1000);
-        let ports = KvPorts { memory: memory.clone(), ..ports(raft) };
-        let kv = KvActor::new(Store::new(), ports).start();
-        let session = Session::new(1);
-        let others = memory.take(900);
-        let value = "v".repeat(100).leak();
-        let tasks = vec![entry(set(1, value, 0), session.waiter(1)), scan(&session, 2)];
-        kv.do_send(Apply { tasks });
-        settle().await;
-        let busy = ClientReply::Refused(Refusal::Busy);
-        let replies = |session: &Session| session.inbox.drain().pop().unwrap().replies;
-        assert_eq!(replies(&session), [(2, busy)]);
-        drop(others);
-        kv.do_send(Apply { tasks: vec![scan(&session, 3)] });
-        settle().await;
-        let result = replies(&session);
-        assert_eq!(result, [(3, scanned(value, 1))]);
-        assert_eq!(memory.used_bytes(), 165, "until the session has it");
-        drop(result);
-        assert_eq!(memory.used_bytes(), 0);
-    }
-
-    #[actix::test]
-    async fn sessions_are_answered_in_the_order_of_their_first_reply() {
-        let (kv, _applied) = start();
-        // Both sessions' replies go to one probe, which shows their order.
-        let first = Session::new(9);
-        let second = Session { id: 3, port: Arc::clone(&first.port), ..Session::new(3) };
-        let tasks = vec![
-            entry(set(1, "a", 0), first.waiter(1)),
-            entry(set(2, "b", 0), second.waiter(1)),
-            entry(set(3, "c", 0), first.waiter(2)),
-        ];
-        kv.do_send(Apply { tasks });
-        settle().await;
-        let of_first = ClientReplies { replies: vec![(1, stored(1)), (2, stored(3))] };
-        let of_second = ClientReplies { replies: vec![(1, stored(2))] };
-        assert_eq!(first.inbox.drain(), [of_first, of_second]);
-    }
-
-    #[actix::test]
-    async fn every_message_is_answered_by_applied_with_the_next_deadline() {
-        let (kv, applied) = start();
-        kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), waiter: None }] });
-        kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), waiter: None }] });
-        kv.do_send(Apply { tasks: vec![] });
-        settle().await;
-        let answer = |last_applied, next_deadline_ms| Applied {
-            last_applied: LogIndex(last_applied),
-            next_deadline_ms,
-        };
-        assert_eq!(applied.drain(), [answer(1, Some(6000)), answer(2, None), answer(2, None)]);
-    }
-
-    #[actix::test]
-    async fn a_status_is_completed_from_the_store() {
-        let (kv, _applied) = start();
-        let session = Session::new(1);
-        let status = NodeStatus {
-            id: NodeId(3),
-            role: Role::Leader,
-            term: Term(1),
-            leader_id: Some(NodeId(3)),
-            commit_index: LogIndex(4),
-            last_applied: LogIndex(0),
-            last_log_index: LogIndex(5),
-            snapshot_index: LogIndex(0),
-            keys: 0,
-            store_bytes: 0,
-            store_digest: 0,
-            transfers: vec![(NodeId(2), crate::raft::TransferStatus { acked_bytes: 1, bytes: 2 })],
-        };
-        let tasks = vec![
-            ApplyTask::Entry { entry: set(1, "a", 0), waiter: None },
-            ApplyTask::Status { status: status.clone(), waiter: session.waiter(1) },
-        ];
-        kv.do_send(Apply { tasks });
-        settle().await;
-        let mut store = Store::new();
-        store.apply(&set(1, "a", 0)).unwrap();
-        let completed = NodeStatus {
-            last_applied: LogIndex(1),
-            keys: 1,
-            store_bytes: store.bytes(),
-            store_digest: store.digest(),
-            ..status
-        };
-        let replies = vec![(1, ClientReply::Status(completed))];
-        assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
-    }
-
-    #[actix::test]
-    async fn a_session_that_is_gone_hinders_nobody() {
-        struct Leaving;
-        impl Actor for Leaving {
-            type Context = Context<Self>;
-            fn started(&mut self, ctx: &mut Context<Self>) {
-                actix::ActorContext::stop(ctx);
-            }
-        }
-        impl Handler<ClientReplies> for Leaving {
-            type Result = ();
-            fn handle(&mut self, _: ClientReplies, _: &mut Context<Self>) {
-                panic!("a stopped actor handles nothing");
-            }
-        }
-        let (kv, applied) = start();
-        let port = Arc::new(Leaving.start().recipient());
-        settle().await;
-        assert!(!port.connected());
-        let gone = Session { port, ..Session::new(1) };
-        let there = Session::new(2);
-        let tasks =
-            vec![entry(set(1, "a", 0), gone.waiter(1)), entry(set(2, "b", 0), there.waiter(1))];
-        kv.do_send(Apply { tasks });
-        settle().await;
-        assert_eq!(there.inbox.drain(), [ClientReplies { replies: vec![(1, stored(2))] }]);
-        assert_eq!(applied.drain().len(), 1);
-    }
-
-    // The shell's own panics are tried without the runtime: in production they
-    // end the process.
-
-    fn execute(task: ApplyTask) {
-        let (raft, _applied) = probe();
-        let mut kv = KvActor::new(Store::new(), ports(raft));
-        kv.execute(task, &mut Replies::default());
-    }
-
-    #[actix::test]
-    #[should_panic(expected = "cannot apply the committed entry 1@1: the command's operation 99")]
-    async fn an_unknown_operation_halts_the_node() {
-        let payload = Payload::Command(Bytes::from_static(b"\x63"));
-        let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
-        execute(ApplyTask::Entry { entry, waiter: None });
-    }
-
-    #[actix::test]
-    #[should_panic(expected = "until the store has applied its read index")]
-    async fn a_read_is_never_answered_before_its_index_is_applied() {
-        execute(get(1, Session::new(1).waiter(1)));
-    }
-}
+mod tests;

@@ -1,12 +1,11 @@
 //! LogActor: the only one that touches the log and the hard state on disk.
 //!
-//! | in | from | answer |
-//! | --- | --- | --- |
-//! | [`Append`] | RaftActor | [`LogPersisted`], once for many |
-//! | [`ReadEntries`] | ReplicatorActor, RaftActor | [`EntriesRead`] |
-//! | [`CompactLog`] | RaftActor | [`LogCompacted`] |
-//! | [`ResetLog`] | RaftActor | |
-//! | [`Shutdown`] | `node` | when it is done |
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`LogCommand`] | RaftActor | [`LogPersisted`], once for many; [`LogCompacted`] | RaftActor |
+//! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] | the sender |
+//! | [`Shutdown`] | `node` | | |
+//! | an error of the disk | | [`StorageFailed`] | `node` |
 //!
 //! It owns the [`Storage`] and runs on an arbiter of its own, because the disk
 //! blocks, now and then for half a second.
@@ -25,9 +24,13 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 
-use crate::raft::PersistSeq;
+use crate::actors::messages::lifecycle::{Shutdown, StorageFailed};
+use crate::actors::messages::log::{
+    EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
+};
+use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::storage::{Storage, StorageError};
-use crate::types::{Entry, HardState, LogIndex, LogPosition};
+use crate::types::{Entry, HardState, LogIndex};
 
 /// A batch of so many entries does not wait for the mailbox.
 const FLUSH_ENTRIES_MAX: usize = 4096;
@@ -44,7 +47,7 @@ pub struct LogPorts {
     /// RaftActor.
     pub compacted: Recipient<LogCompacted>,
     /// Ends the process: without its log a node has nothing to say.
-    pub fatal: Recipient<LogFailed>,
+    pub fatal: Recipient<StorageFailed>,
 }
 
 /// See the module.
@@ -107,98 +110,6 @@ impl LogActor {
     }
 }
 
-/// Sent by RaftActor. Everything in it is durable when [`LogPersisted`] comes
-/// back with this or a higher `seq`. Entries that begin at or below the log's
-/// end replace what stands there and behind. The hard state of a term comes
-/// before, or with, the first entry of that term.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Append {
-    /// Rising by one with every message.
-    pub seq: PersistSeq,
-    /// A new term or vote.
-    pub hard_state: Option<HardState>,
-    /// Entries of consecutive indexes.
-    pub entries: Vec<Entry>,
-}
-
-/// To RaftActor: everything up to `seq` is durable.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LogPersisted {
-    /// The newest [`Append`] of the batch that was synced.
-    pub seq: PersistSeq,
-}
-
-/// Sent by ReplicatorActor and RaftActor for entries that they no longer hold.
-/// Answered by [`EntriesRead`].
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct ReadEntries {
-    /// Repeated in the answer.
-    pub ticket: u64,
-    /// The first entry wanted.
-    pub from: LogIndex,
-    /// The last entry wanted.
-    pub to: LogIndex,
-    /// Stop before this sum of `Entry::weight_bytes`, but not before the first.
-    pub bytes_max: u64,
-    /// Where the answer goes.
-    pub reply_to: Recipient<EntriesRead>,
-}
-
-/// The answer to [`ReadEntries`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct EntriesRead {
-    /// That of the request.
-    pub ticket: u64,
-    /// Consecutive entries from the one asked for; empty when the log, as it is
-    /// by now, does not hold it.
-    pub entries: Vec<Entry>,
-}
-
-/// Sent by RaftActor: a durable snapshot stands for everything up to `limit`. What is
-/// cheap to remove of it is removed: whole segments. Answered by [`LogCompacted`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct CompactLog {
-    /// The last entry that may go.
-    pub limit: LogIndex,
-}
-
-/// To RaftActor: the answer to [`CompactLog`].
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LogCompacted {
-    /// The log begins behind it now.
-    pub base: LogPosition,
-}
-
-/// Sent by RaftActor: a durable snapshot takes the place of the log, of everything
-/// that was appended before this message.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct ResetLog {
-    /// The snapshot's last entry: the log begins behind it then.
-    pub base: LogPosition,
-}
-
-/// Sent by `node` at the end: write, sync and seal what is there, let go of the
-/// data directory, stop. Answered when that is done.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Shutdown;
-
-/// To `node`, once: the disk failed, nothing more is acknowledged, and the
-/// process is to end with an error.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct LogFailed {
-    /// Why.
-    pub error: StorageError,
-}
-
 /// Sent by LogActor to itself, behind the messages that are waiting.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -208,19 +119,17 @@ impl Actor for LogActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Append> for LogActor {
+impl Handler<LogCommand> for LogActor {
     type Result = ();
 
-    fn handle(&mut self, append: Append, ctx: &mut Context<Self>) {
-        if self.storage.is_none() {
-            return;
-        }
-        self.batch.add(append);
-        if self.batch.is_full() {
-            self.flush(ctx);
-        } else if !self.flush_notified {
-            self.flush_notified = true;
-            ctx.notify(Flush);
+    fn handle(&mut self, command: LogCommand, ctx: &mut Context<Self>) {
+        match command {
+            LogCommand::Append(append) => self.append(append, ctx),
+            LogCommand::Compact(CompactLog { limit }) => self.compact(limit),
+            LogCommand::Reset(ResetLog { base }) => {
+                self.flush(ctx);
+                self.attempt(|storage, _| storage.reset(base));
+            }
         }
     }
 }
@@ -234,36 +143,17 @@ impl Handler<Flush> for LogActor {
     }
 }
 
-impl Handler<ReadEntries> for LogActor {
+impl Handler<ReadEntriesRequest> for LogActor {
     type Result = ();
 
-    fn handle(&mut self, read: ReadEntries, _: &mut Context<Self>) {
-        let ReadEntries { ticket, from, to, bytes_max, reply_to } = read;
+    fn handle(&mut self, request: ReadEntriesRequest, _: &mut Context<Self>) {
+        let ReadEntriesRequest { read, reply_to } = request;
+        let ReadEntries { ticket, from, to, bytes_max } = read;
         if let Some(entries) = self
             .attempt(|storage, batch| read_entries(storage, &batch.entries, from, to, bytes_max))
         {
             reply_to.do_send(EntriesRead { ticket, entries });
         }
-    }
-}
-
-impl Handler<CompactLog> for LogActor {
-    type Result = ();
-
-    fn handle(&mut self, CompactLog { limit }: CompactLog, _: &mut Context<Self>) {
-        // What may go was durable long ago: nothing in the batch is before it.
-        if let Some(base) = self.attempt(|storage, _| storage.compact(limit)) {
-            self.ports.compacted.do_send(LogCompacted { base });
-        }
-    }
-}
-
-impl Handler<ResetLog> for LogActor {
-    type Result = ();
-
-    fn handle(&mut self, ResetLog { base }: ResetLog, ctx: &mut Context<Self>) {
-        self.flush(ctx);
-        self.attempt(|storage, _| storage.reset(base));
     }
 }
 
@@ -280,6 +170,26 @@ impl Handler<Shutdown> for LogActor {
 }
 
 impl LogActor {
+    fn append(&mut self, append: Append, ctx: &mut Context<Self>) {
+        if self.storage.is_none() {
+            return;
+        }
+        self.batch.add(append);
+        if self.batch.is_full() {
+            self.flush(ctx);
+        } else if !self.flush_notified {
+            self.flush_notified = true;
+            ctx.notify(Flush);
+        }
+    }
+
+    fn compact(&mut self, limit: LogIndex) {
+        // Everything up to the limit was durable long ago: the batch holds none of it.
+        if let Some(base) = self.attempt(|storage, _| storage.compact(limit)) {
+            self.ports.compacted.do_send(LogCompacted { base });
+        }
+    }
+
     fn flush(&mut self, ctx: &mut Context<Self>) {
         let Some(seq) = self.batch.seq else { return };
         if self.attempt(write_batch).is_none() {
@@ -320,7 +230,7 @@ impl LogActor {
                 log::error!("{error}; this server stops");
                 self.storage = None;
                 self.batch = Batch::default();
-                self.ports.fatal.do_send(LogFailed { error });
+                self.ports.fatal.do_send(StorageFailed { error });
                 None
             }
         }

@@ -1,46 +1,29 @@
-//! The actors: thin shells that unpack a message, call the pure part and carry
-//! out its effects.
+//! The actors of a node: thin shells that unpack a message, call the pure part and
+//! execute the effects that it returns.
+//!
+//! | folder or file | actors |
+//! |---|---|
+//! | `raft` | RaftActor: the Raft core and the commands that wait for it |
+//! | `log` | LogActor: the log and the hard state on disk |
+//! | `kv` | KvActor: the store |
+//! | `snapshot` | SnapshotActor: snapshot files |
+//! | `peers` | the connections to the other nodes, and the replication over them |
+//! | `clients` | the client connections |
+//! | `ticker` | TickerActor: time, as a message |
+//! | `io` | parts that actors share: a connection, fair turns, the memory budget |
+//! | `messages` | every message between two actors |
+//!
+//! **Rule of the messages.** A question and its answer are defined together, in the
+//! file of the service that answers; both sides import it. Message files import only
+//! the messages of services below them, pure types and `io::memory`. An actor imports
+//! another actor only to start it.
 
-use std::sync::Arc;
-
-use actix::Recipient;
-
-pub mod client_acceptor;
-pub mod connection;
+pub mod clients;
+pub mod io;
 pub mod kv;
 pub mod log;
-pub mod memory;
-pub mod peer_acceptor;
-pub mod peer_link;
-pub mod peer_session;
-mod peer_stream;
-#[cfg(test)]
-mod peer_testing;
+pub mod messages;
+pub mod peers;
 pub mod raft;
-pub mod replicator;
-mod replies;
-pub mod session;
 pub mod snapshot;
 pub mod ticker;
-mod turnstile;
-
-/// A client connection of this process; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub u64);
-
-/// Where the reply to one command goes.
-#[derive(Clone)]
-pub struct Waiter {
-    /// The session that asked.
-    pub session: SessionId,
-    /// Which of its commands this is.
-    pub slot: u64,
-    /// The session's mailbox.
-    pub reply_to: Arc<Recipient<session::ClientReplies>>,
-}
-
-impl std::fmt::Debug for Waiter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}/{}", self.session, self.slot)
-    }
-}

@@ -122,7 +122,7 @@ fn continue_from(
     log::warn!("finishes the installation of the snapshot up to {last} node={id}");
     storage.reset(last)?;
     *log = LogSummary {
-        runs: TermRuns::behind(last),
+        runs: TermRuns::starting_after(last),
         memberships: head.membership.clone().into_iter().collect(),
         last_stamp_ms: head.stamp_ms,
         lost: log.lost,

@@ -114,7 +114,7 @@ impl RaftLog {
         stamp_ms: u64,
         membership: Option<(LogIndex, Membership)>,
     ) {
-        self.runs = TermRuns::behind(base);
+        self.runs = TermRuns::starting_after(base);
         self.memberships = membership.into_iter().collect();
         self.last_stamp_ms = stamp_ms;
         self.tail.clear();

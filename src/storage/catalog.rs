@@ -53,7 +53,7 @@ impl Catalog {
     pub fn new(dir: &Path, start: LogStart) -> Catalog {
         Catalog {
             dir: dir.to_owned(),
-            runs: TermRuns::behind(start.base),
+            runs: TermRuns::starting_after(start.base),
             points: Vec::new(),
             first_segment: start.first_segment,
             segments: Vec::new(),

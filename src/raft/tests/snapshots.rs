@@ -9,8 +9,8 @@ use super::cluster::{Cluster, WINDOW};
 use super::disk::Received;
 use super::pending::Pending;
 use super::text;
-use crate::raft::{InstallSnapshot, SnapshotPoint};
-use crate::types::{Entry, LogPosition, NodeId, SnapshotId, Term};
+use crate::raft::InstallSnapshot;
+use crate::types::{Entry, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
 /// When snapshots are taken, and how they travel.
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,9 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler, Recipient};
 use rand::RngExt;
 
-use super::world::{Machine, World};
-use crate::actors::log::LogPersisted;
+use super::world::Machine;
+use super::world::World;
+use crate::actors::messages::log::LogPersisted;
 
 /// How often a disk that stands still is looked at again.
 const STALL_POLL: Duration = Duration::from_millis(3);

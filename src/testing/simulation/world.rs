@@ -25,18 +25,21 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 
 use super::answers::LateAnswers;
-use super::check::{Check, Violation};
+use super::check::Check;
+use super::check::Violation;
 use super::clock::SimClock;
 use super::disks::Prospect;
 use super::history::Operation;
 use super::monitor::Sample;
 use super::network::SimNetwork;
 use super::oracle::Oracle;
-use super::plan::{Fault, Plan};
+use super::plan::Fault;
+use super::plan::Plan;
 use super::trace::Trace;
-use crate::actors::memory::Budget;
+use crate::actors::io::memory::MemoryBudget;
 use crate::clock::Clock;
-use crate::node::{self, Answers, Environment, NodeError, Placement};
+use crate::node;
+use crate::node::{Answers, Environment, NodeError, Placement};
 use crate::storage::StorageError;
 use crate::testing::{Crash, SimDisk};
 use crate::types::NodeId;
@@ -102,7 +105,7 @@ pub(super) struct Machine {
     disk_stalls: Cell<u64>,
     waker: RefCell<Option<Waker>>,
     /// The memory for clients of this life.
-    memory: RefCell<Option<Budget>>,
+    memory: RefCell<Option<MemoryBudget>>,
     /// Tells the process of this life to stop.
     stop: RefCell<Rc<Notify>>,
 }

@@ -1,0 +1,218 @@
+//! ClientAcceptorActor: takes client connections and starts a SessionActor for
+//! each.
+//!
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`SessionClosed`] | SessionActor | [`EndSession`] | SessionActor |
+//! | [`StopAccepting`] | `node` | | |
+//!
+//! Owns: the listener, and who is connected. Thread: main, for a listener stays
+//! on the thread that made it; the sessions run on the arbiters they are given,
+//! in turn.
+//!
+//! Bounds: over `connections_max` a client is told `ERR_BUSY` by a session that
+//! does nothing else; over `REFUSALS_MAX` of those at a time, a connection is
+//! closed without a word.
+//!
+//! Failure: an accept that fails (no file descriptors left, say) is tried again
+//! after a pause that grows while it goes on failing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient,
+    SpawnHandle, WrapFuture,
+};
+use actix_rt::ArbiterHandle;
+use log::{debug, warn};
+
+use crate::actors::clients::session::{SessionActor, SessionConfig, SessionPorts};
+use crate::actors::io::fair_queue::FairQueue;
+use crate::actors::messages::clients::{ClientRequests, EndSession, SessionClosed, SessionId};
+use crate::actors::messages::lifecycle::StopAccepting;
+use crate::net::{Listener, Stream};
+use crate::protocol::ErrorReply;
+
+/// How many connections may be being refused at a time.
+pub const REFUSALS_MAX: usize = 64;
+/// The first pause after an accept that failed.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// The longest.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Where ClientAcceptorActor sends, and its sessions.
+#[derive(Clone, Debug)]
+pub struct ClientAcceptorPorts {
+    /// RaftActor.
+    pub raft: Recipient<ClientRequests>,
+}
+
+/// See the module.
+pub struct ClientAcceptorActor {
+    connections_max: usize,
+    session_config: Arc<SessionConfig>,
+    ports: ClientAcceptorPorts,
+    /// Where sessions run, in turn; empty: here.
+    arbiters: Vec<ArbiterHandle>,
+    /// For those that run here, beside all others.
+    fair_queue: FairQueue,
+    /// Here, or in the accept under way; nowhere once accepting has stopped.
+    listener: Option<Box<dyn Listener>>,
+    /// The accept under way, or the pause before it.
+    accepting: Option<SpawnHandle>,
+    is_stopping: bool,
+    pause: Duration,
+    last_session: u64,
+    sessions: BTreeMap<SessionId, Addr<SessionActor>>,
+    refusals: BTreeSet<SessionId>,
+}
+
+impl ClientAcceptorActor {
+    /// An acceptor of at most `connections_max` sessions at a time.
+    pub fn new(
+        listener: Box<dyn Listener>,
+        connections_max: usize,
+        session_config: Arc<SessionConfig>,
+        ports: ClientAcceptorPorts,
+        arbiters: Vec<ArbiterHandle>,
+    ) -> ClientAcceptorActor {
+        ClientAcceptorActor {
+            connections_max,
+            session_config,
+            ports,
+            arbiters,
+            fair_queue: FairQueue::default(),
+            listener: Some(listener),
+            accepting: None,
+            is_stopping: false,
+            pause: PAUSE_MIN,
+            last_session: 0,
+            sessions: BTreeMap::new(),
+            refusals: BTreeSet::new(),
+        }
+    }
+}
+
+impl Actor for ClientAcceptorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.arm_accept(ctx);
+    }
+}
+
+impl Handler<SessionClosed> for ClientAcceptorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: SessionClosed, ctx: &mut Context<Self>) {
+        self.sessions.remove(&message.session);
+        self.refusals.remove(&message.session);
+        self.stop_if_done(ctx);
+    }
+}
+
+impl Handler<StopAccepting> for ClientAcceptorActor {
+    type Result = ();
+
+    fn handle(&mut self, _message: StopAccepting, ctx: &mut Context<Self>) {
+        self.is_stopping = true;
+        self.listener = None;
+        if let Some(accepting) = self.accepting.take() {
+            ctx.cancel_future(accepting);
+        }
+        for session in self.sessions.values() {
+            session.do_send(EndSession);
+        }
+        self.stop_if_done(ctx);
+    }
+}
+
+impl ClientAcceptorActor {
+    fn arm_accept(&mut self, ctx: &mut Context<Self>) {
+        let Some(mut listener) = self.listener.take() else { return };
+        let accept = async move {
+            let accepted = listener.accept().await;
+            (listener, accepted)
+        };
+        let done = accept.into_actor(self).map(|(listener, accepted), actor, ctx| {
+            if actor.is_stopping {
+                return;
+            }
+            actor.listener = Some(listener);
+            actor.on_accepted(accepted, ctx);
+        });
+        self.accepting = Some(ctx.spawn(done));
+    }
+
+    fn on_accepted(&mut self, accepted: io::Result<(Stream, String)>, ctx: &mut Context<Self>) {
+        match accepted {
+            Ok((stream, from)) => {
+                self.pause = PAUSE_MIN;
+                self.take(stream, &from, ctx);
+                self.arm_accept(ctx);
+            }
+            Err(error) => {
+                let pause_ms = self.pause.as_millis();
+                warn!("accepting a client failed pause_ms={pause_ms} error={error}");
+                self.accepting = Some(ctx.run_later(self.pause, Self::arm_accept));
+                self.pause = (self.pause * 2).min(PAUSE_MAX);
+            }
+        }
+    }
+
+    fn take(&mut self, stream: Stream, from: &str, ctx: &mut Context<Self>) {
+        let id = SessionId(self.last_session + 1);
+        if self.sessions.len() < self.connections_max {
+            debug!("client connected session={} from={from}", id.0);
+            let session = self.start_session(id, stream, None, ctx);
+            self.sessions.insert(id, session);
+        } else if self.refusals.len() < REFUSALS_MAX {
+            debug!("client refused: too many connections session={} from={from}", id.0);
+            self.start_session(id, stream, Some(ErrorReply::Busy), ctx);
+            self.refusals.insert(id);
+        } else {
+            debug!("client dropped: too many connections from={from}");
+            return;
+        }
+        self.last_session = id.0;
+    }
+
+    fn start_session(
+        &self,
+        id: SessionId,
+        stream: Stream,
+        refused: Option<ErrorReply>,
+        ctx: &Context<Self>,
+    ) -> Addr<SessionActor> {
+        let config = Arc::clone(&self.session_config);
+        let ports =
+            SessionPorts { raft: self.ports.raft.clone(), closed: ctx.address().recipient() };
+        let session = move |ctx: &mut Context<SessionActor>| {
+            let session = SessionActor::new(id, stream, config, ports, ctx);
+            match refused {
+                None => session,
+                Some(error) => session.refused(error),
+            }
+        };
+        match self.arbiters.len() {
+            0 => SessionActor::create(|ctx| session(ctx).taking_turns(&self.fair_queue)),
+            arbiters => {
+                let turn = usize::try_from(id.0 % arbiters as u64)
+                    .expect("a remainder is below the number of arbiters");
+                SessionActor::start_in_arbiter(&self.arbiters[turn], session)
+            }
+        }
+    }
+
+    fn stop_if_done(&mut self, ctx: &mut Context<Self>) {
+        if self.is_stopping && self.sessions.is_empty() {
+            ctx.stop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

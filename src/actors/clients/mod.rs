@@ -1,0 +1,5 @@
+//! Client connections: the acceptor, and one session for each.
+
+pub mod acceptor;
+pub mod session;
+mod window;

@@ -1,0 +1,33 @@
+use super::*;
+
+#[test]
+fn what_is_taken_comes_back_when_it_is_dropped() {
+    let budget = MemoryBudget::new(100);
+    let mut one = budget.take(30);
+    let two = budget.take(50);
+    assert_eq!((budget.used_bytes(), budget.free_bytes()), (80, 20));
+    one.set(10);
+    let again = two.clone();
+    assert_eq!((budget.used_bytes(), budget.free_bytes()), (110, 0), "more than there is");
+    drop((one, two));
+    assert_eq!(budget.used_bytes(), 50);
+    drop(again);
+    assert_eq!((budget.used_bytes(), budget.free_bytes()), (0, 100));
+}
+
+#[test]
+fn shares_of_many_threads_add_up_to_nothing_in_the_end() {
+    let budget = MemoryBudget::new(1000);
+    std::thread::scope(|scope| {
+        for seed in 1..=4 {
+            let budget = budget.clone();
+            scope.spawn(move || {
+                let mut share = budget.take(seed);
+                for step in 0..10_000 {
+                    share.set(step * seed % 97);
+                }
+            });
+        }
+    });
+    assert_eq!(budget.used_bytes(), 0);
+}

@@ -1,0 +1,309 @@
+use std::sync::Arc;
+
+use actix::Addr;
+use bytes::Bytes;
+
+use super::*;
+use crate::actors::messages::clients::{ClientReplies, SessionId};
+use crate::kv::{Answer, Command, Item, Operation, Outcome};
+use crate::raft::Role;
+use crate::testing::{Inbox, probe, settle};
+use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
+
+struct Session {
+    id: u64,
+    port: Arc<Recipient<ClientReplies>>,
+    inbox: Inbox<ClientReplies>,
+}
+
+impl Session {
+    fn new(id: u64) -> Session {
+        let (port, inbox) = probe();
+        Session { id, port: Arc::new(port), inbox }
+    }
+
+    fn reply_handle(&self, slot: u64) -> ReplyHandle {
+        let reply_to = Arc::clone(&self.port);
+        ReplyHandle { session: SessionId(self.id), slot, reply_to }
+    }
+}
+
+fn ports(raft: Recipient<Applied>) -> KvPorts {
+    let ((snapshot, _), (discard, _)) = (probe(), probe());
+    KvPorts { raft, snapshot, discard, memory: MemoryBudget::new(1 << 20) }
+}
+
+fn start() -> (Addr<KvActor>, Inbox<Applied>) {
+    let (raft, applied) = probe();
+    (KvActor::new(Store::new(), ports(raft)).start(), applied)
+}
+
+fn set(index: u64, value: &'static str, exptime: u64) -> Entry {
+    let (key, value) = (Bytes::from("k"), Bytes::from(value));
+    let operation = Operation::Set { key, exptime, value };
+    let command = Command { once: None, store_bytes_max: 0, operation };
+    let payload = Payload::Command(command.encode());
+    Entry { index: LogIndex(index), term: Term(1), stamp_ms: 1000, payload }
+}
+
+fn entry(entry: Entry, reply_handle: ReplyHandle) -> ApplyTask {
+    ApplyTask::Entry { entry, reply_handle: Some(reply_handle) }
+}
+
+fn get(read_index: u64, reply_handle: ReplyHandle) -> ApplyTask {
+    let query = Query::Get { key: Bytes::from("k") };
+    ApplyTask::Read { query, read_index: LogIndex(read_index), now_ms: 0, reply_handle }
+}
+
+fn stored(version: u64) -> ClientReply {
+    ClientReply::Outcome(Outcome::Stored { version })
+}
+
+fn value(value: &'static str) -> ClientReply {
+    ClientReply::Answer(Answer::Value(Bytes::from(value)))
+}
+
+#[actix::test]
+async fn a_read_sees_the_entries_before_it_and_none_behind_it() {
+    let (kv, _applied) = start();
+    let session = Session::new(1);
+    let tasks = vec![
+        entry(set(1, "one", 0), session.reply_handle(1)),
+        get(1, session.reply_handle(2)),
+        entry(set(2, "two", 0), session.reply_handle(3)),
+        get(1, session.reply_handle(4)),
+    ];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    let replies = vec![(1, stored(1)), (2, value("one")), (3, stored(2)), (4, value("two"))];
+    assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
+}
+
+#[actix::test]
+async fn each_session_gets_all_its_replies_in_one_message() {
+    let (kv, _applied) = start();
+    let (one, two) = (Session::new(1), Session::new(2));
+    let tasks = vec![
+        entry(set(1, "a", 0), two.reply_handle(7)),
+        entry(set(2, "b", 0), one.reply_handle(1)),
+        ApplyTask::Entry { entry: set(3, "c", 0), reply_handle: None },
+        entry(set(4, "d", 0), two.reply_handle(8)),
+    ];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    assert_eq!(one.inbox.drain(), [ClientReplies { replies: vec![(1, stored(2))] }]);
+    let replies = vec![(7, stored(1)), (8, stored(4))];
+    assert_eq!(two.inbox.drain(), [ClientReplies { replies }]);
+}
+
+fn scan(session: &Session, slot: u64) -> ApplyTask {
+    let query = Query::Scan { prefix: Bytes::new(), limit: 10, after: None };
+    let read_index = LogIndex(0);
+    ApplyTask::Read { query, read_index, now_ms: 0, reply_handle: session.reply_handle(slot) }
+}
+
+fn scanned(value: &'static str, version: u64) -> ClientReply {
+    let item = Item { value: Bytes::from(value), version, exptime: 0 };
+    let bytes = 1 + value.len() + ITEM_OVERHEAD_BYTES;
+    let items = vec![(Bytes::from("k"), item)];
+    ClientReply::Scan(Answer::Scan { items, more: false }, MemoryBudget::new(0).take(bytes as u64))
+}
+
+#[actix::test]
+async fn a_scan_sees_its_moment_although_it_is_answered_later() {
+    let (kv, _applied) = start();
+    let session = Session::new(1);
+    let tasks = vec![
+        entry(set(1, "one", 0), session.reply_handle(1)),
+        scan(&session, 2),
+        entry(set(2, "two", 0), session.reply_handle(3)),
+        scan(&session, 4),
+    ];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    let message = |replies: &[(u64, ClientReply)]| ClientReplies { replies: replies.to_vec() };
+    let expected = [
+        message(&[(1, stored(1)), (3, stored(2))]),
+        message(&[(2, scanned("one", 1))]),
+        message(&[(4, scanned("two", 2))]),
+    ];
+    assert_eq!(session.inbox.drain(), expected);
+}
+
+#[actix::test]
+async fn scans_are_answered_one_a_turn_and_too_many_are_refused() {
+    let (kv, _applied) = start();
+    let session = Session::new(1);
+    let slots = SCANS_WAITING_MAX as u64;
+    let tasks = (1..=slots + 1).map(|slot| scan(&session, slot)).collect();
+    kv.do_send(Apply { tasks });
+    kv.do_send(Apply { tasks: vec![entry(set(1, "a", 0), session.reply_handle(0))] });
+    let mut heard = Vec::new();
+    for _ in 0..10 * slots {
+        // A turn of ours for one of the store's.
+        tokio::task::yield_now().await;
+        let messages = session.inbox.drain();
+        let is_scan = |reply: &ClientReply| matches!(reply, ClientReply::Scan(..));
+        let replies: Vec<_> = messages.into_iter().flat_map(|m| m.replies).collect();
+        assert!(replies.iter().filter(|(_, reply)| is_scan(reply)).count() <= 1);
+        heard.extend(replies);
+    }
+    assert_eq!(heard[0], (slots + 1, ClientReply::Refused(Refusal::Busy)));
+    assert_eq!(heard[1], (0, stored(1)), "a write does not wait for the scans before it");
+    assert!(heard[2..].iter().map(|(slot, _)| *slot).eq(1..=slots));
+}
+
+#[actix::test]
+async fn a_scan_whose_result_finds_no_memory_is_busy_and_the_rest_is_counted() {
+    let (raft, _applied) = probe();
+    let memory = MemoryBudget::new(1000);
+    let ports = KvPorts { memory: memory.clone(), ..ports(raft) };
+    let kv = KvActor::new(Store::new(), ports).start();
+    let session = Session::new(1);
+    let others = memory.take(900);
+    let value = "v".repeat(100).leak();
+    let tasks = vec![entry(set(1, value, 0), session.reply_handle(1)), scan(&session, 2)];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    let busy = ClientReply::Refused(Refusal::Busy);
+    let replies = |session: &Session| session.inbox.drain().pop().unwrap().replies;
+    assert_eq!(replies(&session), [(2, busy)]);
+    drop(others);
+    kv.do_send(Apply { tasks: vec![scan(&session, 3)] });
+    settle().await;
+    let result = replies(&session);
+    assert_eq!(result, [(3, scanned(value, 1))]);
+    assert_eq!(memory.used_bytes(), 165, "until the session has it");
+    drop(result);
+    assert_eq!(memory.used_bytes(), 0);
+}
+
+#[actix::test]
+async fn sessions_are_answered_in_the_order_of_their_first_reply() {
+    let (kv, _applied) = start();
+    // Both sessions' replies go to one probe, which shows their order.
+    let first = Session::new(9);
+    let second = Session { id: 3, port: Arc::clone(&first.port), ..Session::new(3) };
+    let tasks = vec![
+        entry(set(1, "a", 0), first.reply_handle(1)),
+        entry(set(2, "b", 0), second.reply_handle(1)),
+        entry(set(3, "c", 0), first.reply_handle(2)),
+    ];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    let of_first = ClientReplies { replies: vec![(1, stored(1)), (2, stored(3))] };
+    let of_second = ClientReplies { replies: vec![(1, stored(2))] };
+    assert_eq!(first.inbox.drain(), [of_first, of_second]);
+}
+
+#[actix::test]
+async fn every_message_is_answered_by_applied_with_the_next_deadline() {
+    let (kv, applied) = start();
+    kv.do_send(Apply {
+        tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), reply_handle: None }],
+    });
+    kv.do_send(Apply {
+        tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), reply_handle: None }],
+    });
+    kv.do_send(Apply { tasks: vec![] });
+    settle().await;
+    let answer = |last_applied, next_deadline_ms| Applied {
+        last_applied: LogIndex(last_applied),
+        next_deadline_ms,
+    };
+    assert_eq!(applied.drain(), [answer(1, Some(6000)), answer(2, None), answer(2, None)]);
+}
+
+#[actix::test]
+async fn a_status_is_completed_from_the_store() {
+    let (kv, _applied) = start();
+    let session = Session::new(1);
+    let status = NodeStatus {
+        id: NodeId(3),
+        role: Role::Leader,
+        term: Term(1),
+        leader_id: Some(NodeId(3)),
+        commit_index: LogIndex(4),
+        last_applied: LogIndex(0),
+        last_log_index: LogIndex(5),
+        snapshot_index: LogIndex(0),
+        keys: 0,
+        store_bytes: 0,
+        store_digest: 0,
+        snapshot_progress: vec![(
+            NodeId(2),
+            crate::raft::SnapshotProgress { acked_bytes: 1, bytes: 2 },
+        )],
+    };
+    let tasks = vec![
+        ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
+        ApplyTask::Status { status: status.clone(), reply_handle: session.reply_handle(1) },
+    ];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    let mut store = Store::new();
+    store.apply(&set(1, "a", 0)).unwrap();
+    let completed = NodeStatus {
+        last_applied: LogIndex(1),
+        keys: 1,
+        store_bytes: store.bytes(),
+        store_digest: store.digest(),
+        ..status
+    };
+    let replies = vec![(1, ClientReply::Status(completed))];
+    assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
+}
+
+#[actix::test]
+async fn a_session_that_is_gone_hinders_nobody() {
+    struct Leaving;
+    impl Actor for Leaving {
+        type Context = Context<Self>;
+        fn started(&mut self, ctx: &mut Context<Self>) {
+            actix::ActorContext::stop(ctx);
+        }
+    }
+    impl Handler<ClientReplies> for Leaving {
+        type Result = ();
+        fn handle(&mut self, _: ClientReplies, _: &mut Context<Self>) {
+            panic!("a stopped actor handles nothing");
+        }
+    }
+    let (kv, applied) = start();
+    let port = Arc::new(Leaving.start().recipient());
+    settle().await;
+    assert!(!port.connected());
+    let gone = Session { port, ..Session::new(1) };
+    let there = Session::new(2);
+    let tasks = vec![
+        entry(set(1, "a", 0), gone.reply_handle(1)),
+        entry(set(2, "b", 0), there.reply_handle(1)),
+    ];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    assert_eq!(there.inbox.drain(), [ClientReplies { replies: vec![(1, stored(2))] }]);
+    assert_eq!(applied.drain().len(), 1);
+}
+
+// The shell's own panics are tried without the runtime: in production they
+// end the process.
+
+fn execute(task: ApplyTask) {
+    let (raft, _applied) = probe();
+    let mut kv = KvActor::new(Store::new(), ports(raft));
+    kv.execute(task, &mut Replies::default());
+}
+
+#[actix::test]
+#[should_panic(expected = "cannot apply the committed entry 1@1: the command's operation 99")]
+async fn an_unknown_operation_halts_the_node() {
+    let payload = Payload::Command(Bytes::from_static(b"\x63"));
+    let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
+    execute(ApplyTask::Entry { entry, reply_handle: None });
+}
+
+#[actix::test]
+#[should_panic(expected = "until the store has applied its read index")]
+async fn a_read_is_never_answered_before_its_index_is_applied() {
+    execute(get(1, Session::new(1).reply_handle(1)));
+}

@@ -1,0 +1,129 @@
+//! The messages between client sessions, their acceptor and RaftActor.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix::{Message, Recipient};
+use bytes::Bytes;
+
+use crate::actors::io::memory::Reservation;
+use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery};
+use crate::kv;
+use crate::raft::NodeStatus;
+use crate::types::{LogIndex, NodeId};
+
+/// The number of a client connection of this process; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// The place that the reply to one command goes to.
+#[derive(Clone)]
+pub struct ReplyHandle {
+    /// The session that asked.
+    pub session: SessionId,
+    /// The number of the command among those of the session.
+    pub slot: u64,
+    /// The session's mailbox.
+    pub reply_to: Arc<Recipient<ClientReplies>>,
+}
+
+impl fmt::Debug for ReplyHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}/{}", self.session, self.slot)
+    }
+}
+
+/// Sent by SessionActor to RaftActor: the commands that it parsed in one go, in their
+/// order. Answered by [`ClientReplies`], with one reply for every request.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct ClientRequests {
+    /// The session.
+    pub session: SessionId,
+    /// The session's mailbox.
+    pub reply_to: Arc<Recipient<ClientReplies>>,
+    /// The commands, each with its slot.
+    pub requests: Vec<(u64, ClientRequest)>,
+    /// The bytes of the writes among them, until RaftActor has counted them itself.
+    pub held: Reservation,
+}
+
+/// One command of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientRequest {
+    /// Propose a `kv::Command`, which is encoded already.
+    Write(Bytes),
+    /// Answer a linearizable read.
+    Read(kv::Query),
+    /// Have a snapshot taken that holds every write acknowledged before.
+    BeginSnapshot,
+    /// Answer a question about the snapshots of this node.
+    Snapshot(SnapshotQuery),
+    /// Report this node's state at one point in time.
+    Status,
+}
+
+/// Sent by RaftActor and KvActor to SessionActor: replies to some of its commands, in
+/// any order.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct ClientReplies {
+    /// The slot of each command, and the reply to it.
+    pub replies: Vec<(u64, ClientReply)>,
+}
+
+/// The reply to one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientReply {
+    /// A write was committed and applied.
+    Outcome(kv::Outcome),
+    /// A read was answered.
+    Answer(kv::Answer),
+    /// A scan was answered; the memory of the result is reserved until the session has
+    /// it.
+    Scan(kv::Answer, Reservation),
+    /// A snapshot that holds this entry is being taken.
+    SnapshotBegun(LogIndex),
+    /// A question about snapshots was answered.
+    Snapshot(SnapshotAnswer),
+    /// The state of this server at one point in time.
+    Status(NodeStatus),
+    /// The command was not executed, or it is not known whether it was.
+    Refused(Refusal),
+    /// The entry of a command that was answered [`Refusal::Pending`] is applied, or was
+    /// lost: it is no longer under way.
+    Settled,
+}
+
+/// The reason why the store did not answer a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not executed: another node leads, or no leader is known.
+    NotLeader {
+        /// The leader, if it is known.
+        leader_id: Option<NodeId>,
+    },
+    /// Not executed: the node has too much under way.
+    Busy,
+    /// A write whose leader lost its leadership: it may yet be executed.
+    LeadershipLost,
+    /// A write that was not committed in time: it may yet be executed. It keeps its
+    /// place in the session's window until [`ClientReply::Settled`].
+    Pending,
+    /// A read that was not confirmed in time.
+    Timeout,
+}
+
+/// Sent by SessionActor to ClientAcceptorActor when it has ended.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct SessionClosed {
+    /// The session.
+    pub session: SessionId,
+}
+
+/// Sent by ClientAcceptorActor to SessionActor when the server stops: take no further
+/// command, send the replies that are due, and close. Answered by [`SessionClosed`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct EndSession;

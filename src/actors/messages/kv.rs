@@ -1,0 +1,69 @@
+//! The work that KvActor is given, and its answer to RaftActor.
+
+use actix::Message;
+
+use crate::actors::messages::clients::ReplyHandle;
+use crate::kv::{Query, Store};
+use crate::raft::NodeStatus;
+use crate::types::{Entry, LogIndex, SnapshotPoint};
+
+/// Sent by RaftActor: tasks to execute in this order. Answered by `ClientReplies` to the
+/// sessions, one message a session, and then by [`Applied`].
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Apply {
+    /// The tasks.
+    pub tasks: Vec<ApplyTask>,
+}
+
+/// One task of [`Apply`].
+#[derive(Debug)]
+pub enum ApplyTask {
+    /// Apply a committed entry. Indexes are consecutive over all messages.
+    Entry {
+        /// The entry.
+        entry: Entry,
+        /// The client that waits for the outcome, on the leader.
+        reply_handle: Option<ReplyHandle>,
+    },
+    /// Answer a read after the leadership was confirmed.
+    Read {
+        /// The question.
+        query: Query,
+        /// The entry that must have been applied: the read sees it and all before it.
+        read_index: LogIndex,
+        /// The leader's wall clock, for the time that a key has left.
+        now_ms: u64,
+        /// The client that asked.
+        reply_handle: ReplyHandle,
+    },
+    /// Have the store saved as it is now.
+    Snapshot {
+        /// The position and the membership that the snapshot replaces.
+        point: SnapshotPoint,
+    },
+    /// Replace the store by that of a received snapshot.
+    Install {
+        /// The store of the snapshot.
+        store: Store,
+    },
+    /// Complete a status and pass it on.
+    Status {
+        /// The core's part; `last_applied`, `keys`, `store_bytes` and `store_digest` are
+        /// filled in here.
+        status: NodeStatus,
+        /// The client that asked.
+        reply_handle: ReplyHandle,
+    },
+}
+
+/// Sent by KvActor after each [`Apply`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct Applied {
+    /// The newest entry that the store has applied.
+    pub last_applied: LogIndex,
+    /// The time at which the next key expires, if any does, in milliseconds since the
+    /// Unix epoch.
+    pub next_deadline_ms: Option<u64>,
+}

@@ -1,0 +1,34 @@
+//! Messages of the whole node: its time, its end and its failure.
+
+use actix::Message;
+
+use crate::storage::StorageError;
+
+/// Sent by TickerActor to RaftActor, every `tick_ms`.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Tick;
+
+/// The receiver closes what it has open and stops; the answer comes when that is done.
+///
+/// Sent by `node` at the end to LogActor, which makes durable what it was given and
+/// frees the data directory, and to the actors of the peers; sent by
+/// PeerAcceptorActor to a PeerSessionActor that has been replaced.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Shutdown;
+
+/// Sent by `node` when the server stops: ClientAcceptorActor closes the listener, lets
+/// every session send the replies that are due, and stops.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct StopAccepting;
+
+/// Sent once to `node` by LogActor or SnapshotActor: the disk has failed, nothing more
+/// is acknowledged, and the process has to end with an error.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct StorageFailed {
+    /// The error of the disk.
+    pub error: StorageError,
+}

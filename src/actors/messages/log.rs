@@ -1,0 +1,58 @@
+//! The questions that LogActor answers, and its answers.
+
+use actix::{Message, Recipient};
+
+use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
+use crate::types::{Entry, LogPosition};
+
+/// An order that changes the log. Sent by RaftActor, executed in the order of sending:
+/// a reset replaces every append before it and none after it.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub enum LogCommand {
+    /// Everything in it is durable when [`LogPersisted`] comes back with its number or a
+    /// higher one.
+    Append(Append),
+    /// Removes whole segments, which is cheap. Answered by [`LogCompacted`].
+    Compact(CompactLog),
+    /// Replaces the log by nothing. Has no answer.
+    Reset(ResetLog),
+}
+
+/// Sent to RaftActor: every append up to `seq` is durable.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct LogPersisted {
+    /// The number of the newest [`Append`] in the batch that was synced.
+    pub seq: PersistSeq,
+}
+
+/// Sent to RaftActor: the answer to [`LogCommand::Compact`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct LogCompacted {
+    /// The position before the first entry that is left.
+    pub base: LogPosition,
+}
+
+/// Sent by ReplicatorActor and RaftActor for entries that they no longer hold in
+/// memory. Answered by [`EntriesRead`].
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct ReadEntriesRequest {
+    /// The entries to read.
+    pub read: ReadEntries,
+    /// The receiver of the answer.
+    pub reply_to: Recipient<EntriesRead>,
+}
+
+/// The answer to [`ReadEntriesRequest`].
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct EntriesRead {
+    /// The ticket of the request.
+    pub ticket: u64,
+    /// Consecutive entries from the first one that was asked for. Empty when the log no
+    /// longer holds that entry.
+    pub entries: Vec<Entry>,
+}

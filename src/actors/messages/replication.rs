@@ -1,0 +1,62 @@
+//! The orders and events that ReplicatorActor receives, and its reports.
+
+use actix::Message;
+
+use crate::raft::{
+    AppendEntriesResponse, InstallSnapshotResponse, Replicate, ReplicationReport, SetSendMode,
+    StartReplication, StopReplication,
+};
+use crate::types::{NodeId, Term};
+
+/// An order to replicate. Sent by RaftActor to the ReplicatorActor of each peer,
+/// executed in the order of sending.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub enum ReplicationCommand {
+    /// This node begins to lead.
+    Start(StartReplication),
+    /// There is something to send.
+    Replicate(Replicate),
+    /// The peer is sent entries in another way.
+    SetSendMode(SetSendMode),
+    /// This node no longer leads.
+    Stop(StopReplication),
+}
+
+/// An event of the connection to the peer. Sent by PeerLinkActor to ReplicatorActor in
+/// the order in which the events happened, so that a response is never taken for one of
+/// another connection.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub enum LinkEvent {
+    /// The connection is up.
+    Up,
+    /// The connection is gone, and with it every request and response under way.
+    Down,
+    /// The peer answered an AppendEntries.
+    AppendResponse {
+        /// The peer's term.
+        term: Term,
+        /// The answer.
+        response: AppendEntriesResponse,
+    },
+    /// The peer answered an InstallSnapshot.
+    InstallResponse {
+        /// The peer's term.
+        term: Term,
+        /// The answer.
+        response: InstallSnapshotResponse,
+    },
+}
+
+/// Sent by ReplicatorActor to RaftActor when responses of its peer brought news.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Replicated {
+    /// The peer.
+    pub peer: NodeId,
+    /// The term of the responses. Above the node's own when the peer knows a newer one.
+    pub term: Term,
+    /// The news.
+    pub report: ReplicationReport,
+}

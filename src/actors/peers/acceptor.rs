@@ -1,0 +1,245 @@
+//! Accepts the connections of the peers and starts a PeerSessionActor for each.
+//!
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | a connection | the listener | a new PeerSessionActor | |
+//! | [`PeerSessionEvent`] | PeerSessionActor | [`Shutdown`] | an older session of that peer |
+//! | [`Shutdown`] | PeersActor | [`Shutdown`] | every session |
+//!
+//! Owns the listener and the list of sessions. Runs on the main arbiter, and so
+//! do the sessions. Strangers are bounded by `greetings_max`, and peers by
+//! themselves: a peer has one connection here, since the newest replaces the one
+//! before. That is how a connection ends whose other side vanished without a
+//! word: nothing else would tell, on a connection that only ever answers.
+//!
+//! A failing accept (no file descriptor left, say) is logged and tried again
+//! after a pause: the connections there are go on.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient,
+    WrapFuture,
+};
+use tokio::time::Instant;
+
+use crate::actors::messages::lifecycle::Shutdown;
+use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent};
+use crate::actors::peers::link::LinkSettings;
+use crate::actors::peers::session::{PeerSessionActor, PeerSessionPorts};
+use crate::net::{Listener, Stream};
+use crate::types::NodeId;
+use crate::wire::LocalNode;
+
+/// The pause after a failed accept, in milliseconds; it doubles while it fails.
+const RETRY_MS_MIN: u64 = 50;
+/// The longest pause.
+const RETRY_MS_MAX: u64 = 1000;
+
+/// A connection that is replaced sooner than this had not been given up by the peer
+/// that made it: a peer notices within `silence_ms_max` that it is dead.
+const RIVAL_AGE_MAX: Duration = Duration::from_secs(10);
+/// So many of those in a row are no accident.
+const RIVALS_TOLD: u32 = 10;
+
+/// Where the sessions that PeerAcceptorActor starts send: RaftActor.
+#[derive(Clone, Debug)]
+pub struct PeerAcceptorPorts {
+    /// The connections of peers, and their requests.
+    pub raft: Recipient<PeerEvent>,
+}
+
+/// See the module.
+pub struct PeerAcceptorActor {
+    /// `None` while an accept is under way, whose future has it.
+    listener: Option<Box<dyn Listener>>,
+    local: Rc<LocalNode>,
+    settings: LinkSettings,
+    ports: PeerAcceptorPorts,
+    sessions: BTreeMap<u64, Session>,
+    /// How many connections were accepted: numbers them.
+    accepted: u64,
+    retry_ms: u64,
+    /// Whether the last connection was dropped for lack of room; logged once.
+    is_crowded: bool,
+    rivals: Rivals,
+}
+
+struct Session {
+    actor: Addr<PeerSessionActor>,
+    /// Where it was dialled from, for the log.
+    address: String,
+    /// `None` until its hello was good.
+    peer: Option<NodeId>,
+    since: Instant,
+}
+
+/// Tells a peer that comes back from two servers with one id, which throw out each
+/// other's connections for ever.
+#[derive(Default)]
+struct Rivals {
+    /// Young connections of each peer that were replaced, in a row.
+    replaced: BTreeMap<NodeId, u32>,
+}
+
+impl Rivals {
+    /// A connection of `peer`, alive and of this age, was replaced: true when it is
+    /// time to say what that looks like.
+    fn note(&mut self, peer: NodeId, age: Duration) -> bool {
+        let replaced = self.replaced.entry(peer).or_default();
+        *replaced = if age < RIVAL_AGE_MAX { *replaced + 1 } else { 0 };
+        *replaced > 0 && replaced.is_multiple_of(RIVALS_TOLD)
+    }
+}
+
+impl PeerAcceptorActor {
+    /// An acceptor of the connections that `listener` gets; `local` says who it
+    /// is and whom it lets in.
+    pub fn new(
+        listener: Box<dyn Listener>,
+        local: LocalNode,
+        settings: LinkSettings,
+        ports: PeerAcceptorPorts,
+    ) -> PeerAcceptorActor {
+        PeerAcceptorActor {
+            listener: Some(listener),
+            local: Rc::new(local),
+            settings,
+            ports,
+            sessions: BTreeMap::new(),
+            accepted: 0,
+            retry_ms: RETRY_MS_MIN,
+            is_crowded: false,
+            rivals: Rivals::default(),
+        }
+    }
+}
+
+impl Actor for PeerAcceptorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.arm_accept(ctx);
+    }
+
+    fn stopped(&mut self, _ctx: &mut Context<Self>) {
+        for session in self.sessions.values() {
+            session.actor.do_send(Shutdown);
+        }
+    }
+}
+
+impl Handler<PeerSessionEvent> for PeerAcceptorActor {
+    type Result = ();
+
+    fn handle(&mut self, event: PeerSessionEvent, _ctx: &mut Context<Self>) {
+        match event {
+            PeerSessionEvent::Authenticated { connection, peer } => {
+                self.on_authenticated(connection, peer);
+            }
+            PeerSessionEvent::Ended { connection } => {
+                self.sessions.remove(&connection);
+            }
+        }
+    }
+}
+
+impl Handler<Shutdown> for PeerAcceptorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+impl PeerAcceptorActor {
+    /// The newest connection of a peer replaces the one before.
+    fn on_authenticated(&mut self, connection: u64, peer: NodeId) {
+        let mut replaced = None;
+        for (other, session) in &mut self.sessions {
+            if *other == connection {
+                session.peer = Some(peer);
+                session.since = Instant::now();
+            } else if session.peer == Some(peer) {
+                session.actor.do_send(Shutdown);
+                replaced = Some((session.address.clone(), session.since.elapsed()));
+            }
+        }
+        if let Some((address, age)) = replaced
+            && self.rivals.note(peer, age)
+            && let Some(newest) = self.sessions.get(&connection)
+        {
+            log::warn!(
+                "two servers seem to run with id {peer}: its connections from {address} and {} \
+                 replace each other; an id belongs to one server, stop the other node={}",
+                newest.address,
+                self.local.id
+            );
+        }
+    }
+
+    fn arm_accept(&mut self, ctx: &mut Context<Self>) {
+        let Some(mut listener) = self.listener.take() else { return };
+        let accept = async move {
+            let accepted = listener.accept().await;
+            (listener, accepted)
+        };
+        ctx.spawn(accept.into_actor(self).map(|(listener, accepted), actor, ctx| {
+            actor.listener = Some(listener);
+            match accepted {
+                Ok((stream, address)) => actor.take_connection(stream, address, ctx),
+                Err(error) => actor.retry(&error, ctx),
+            }
+        }));
+    }
+
+    fn take_connection(&mut self, stream: Stream, address: String, ctx: &mut Context<Self>) {
+        self.retry_ms = RETRY_MS_MIN;
+        let strangers = self.sessions.values().filter(|session| session.peer.is_none()).count();
+        if strangers >= self.settings.greetings_max {
+            if !self.is_crowded {
+                let node = self.local.id;
+                log::warn!(
+                    "dropped a connection node={node} address={address}: {strangers} others \
+                            have not yet said who they are"
+                );
+            }
+            self.is_crowded = true;
+        } else {
+            self.is_crowded = false;
+            self.start_session(stream, address, ctx);
+        }
+        self.arm_accept(ctx);
+    }
+
+    fn start_session(&mut self, stream: Stream, address: String, ctx: &mut Context<Self>) {
+        self.accepted += 1;
+        let connection = self.accepted;
+        let ports =
+            PeerSessionPorts { raft: self.ports.raft.clone(), acceptor: ctx.address().recipient() };
+        let local = Rc::clone(&self.local);
+        let session = PeerSessionActor::new(
+            stream,
+            address.clone(),
+            connection,
+            local,
+            &self.settings,
+            ports,
+        );
+        let (actor, since) = (session.start(), Instant::now());
+        self.sessions.insert(connection, Session { actor, address, peer: None, since });
+    }
+
+    fn retry(&mut self, error: &io::Error, ctx: &mut Context<Self>) {
+        let (node, pause_ms) = (self.local.id, self.retry_ms);
+        log::warn!("did not accept a connection node={node}: {error}; next try in {pause_ms} ms");
+        self.retry_ms = (pause_ms * 2).min(RETRY_MS_MAX);
+        ctx.run_later(Duration::from_millis(pause_ms), |actor, ctx| actor.arm_accept(ctx));
+    }
+}
+
+#[cfg(test)]
+mod tests;

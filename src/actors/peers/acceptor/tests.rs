@@ -1,0 +1,213 @@
+use tokio::time::sleep;
+
+use super::*;
+use crate::actors::messages::peers::SendRpc;
+use crate::actors::messages::replication::LinkEvent;
+use crate::actors::peers::link::{PeerLinkActor, PeerLinkPorts};
+use crate::net::{Network, Tcp};
+use crate::testing::peer_connection::*;
+use crate::testing::{KindInbox, probe, settle};
+use crate::wire::Frame;
+
+/// The acceptor of node 1, whose peers are 2 and 3, between probes.
+struct Bench {
+    acceptor: Addr<PeerAcceptorActor>,
+    raft: PeerEvents,
+}
+
+fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
+    let (raft_port, raft) = probe();
+    let ports = PeerAcceptorPorts { raft: raft_port };
+    let local = LocalNode {
+        cluster: "coracle".into(),
+        id: NodeId(1),
+        peers: [NodeId(2), NodeId(3)].into(),
+        restore_id: None,
+        promise: None,
+    };
+    let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();
+    Bench { acceptor, raft: PeerEvents::of(&raft) }
+}
+
+async fn greet(listener: &FakeListener, peer: u64) -> FarEnd {
+    let mut far = listener.dial(1024);
+    far.send(&Frame::Hello(hello(peer, 1))).await;
+    assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, peer))));
+    far
+}
+
+#[test]
+fn two_servers_with_one_id_are_told_from_one_that_comes_back() {
+    let (young, old) = (Duration::from_secs(1), RIVAL_AGE_MAX);
+    let mut rivals = Rivals::default();
+    for _ in 0..5 {
+        for _ in 1..RIVALS_TOLD {
+            assert!(!rivals.note(NodeId(2), young) && !rivals.note(NodeId(3), young));
+        }
+        assert!(!rivals.note(NodeId(2), old), "it had been there for a while");
+        assert!(rivals.note(NodeId(3), young), "it goes on and on");
+    }
+}
+
+#[test]
+fn the_newest_connection_of_a_peer_replaces_the_one_before_and_no_other() {
+    run_paused(async {
+        let listener = FakeListener::default();
+        let bench = bench(Box::new(listener.clone()), LinkSettings::default());
+        let mut first = greet(&listener, 2).await;
+        let mut other = greet(&listener, 3).await;
+        let mut second = greet(&listener, 2).await;
+        assert_eq!(first.receive().await, None);
+        settle().await;
+        let attached: Vec<_> =
+            bench.raft.attached.drain().iter().map(|a| (a.peer.0, a.connection)).collect();
+        assert_eq!(attached, [(2, 1), (3, 2), (2, 3)]);
+        assert_eq!(bench.raft.detached.drain(), [(NodeId(2), 1)]);
+        assert!(!other.is_closed().await && !second.is_closed().await);
+    });
+}
+
+#[test]
+fn a_refused_stranger_replaces_nobody() {
+    run_paused(async {
+        let listener = FakeListener::default();
+        let bench = bench(Box::new(listener.clone()), LinkSettings::default());
+        let mut peer = greet(&listener, 2).await;
+        let mut stranger = listener.dial(1024);
+        stranger.send(&Frame::Hello(hello(2, 3))).await;
+        assert!(matches!(stranger.receive().await, Some(Frame::Refused { .. })));
+        assert!(!peer.is_closed().await);
+        assert_eq!(bench.raft.detached.drain().len(), 0);
+    });
+}
+
+#[test]
+fn strangers_beyond_the_limit_are_dropped_until_there_is_room_again() {
+    run_paused(async {
+        let settings = LinkSettings { greetings_max: 2, ..LinkSettings::default() };
+        let listener = FakeListener::default();
+        let bench = bench(Box::new(listener.clone()), settings);
+        let mut peer = greet(&listener, 3).await;
+        let mut strangers = [listener.dial(1024), listener.dial(1024)];
+        let mut dropped = listener.dial(1024);
+        assert!(dropped.is_closed().await);
+        for stranger in &mut strangers {
+            assert!(!stranger.is_closed().await);
+        }
+        for stranger in &mut strangers {
+            assert_eq!(stranger.receive().await, None, "its time is over");
+        }
+        greet(&listener, 2).await;
+        assert!(!peer.is_closed().await);
+        settle().await;
+        assert_eq!(bench.raft.attached.drain().len(), 2);
+    });
+}
+
+#[test]
+fn failing_accepts_are_repeated_with_pauses_and_end_nothing() {
+    run_paused(async {
+        let listener = FakeListener::default();
+        let bench = bench(Box::new(listener.clone()), LinkSettings::default());
+        let mut peer = greet(&listener, 2).await;
+        let before = listener.asked();
+        for _ in 0..10 {
+            // EMFILE.
+            listener.push(Err(io::Error::from_raw_os_error(24)));
+        }
+        let start = tokio::time::Instant::now();
+        let next = greet(&listener, 3).await;
+        // 50, 100, 200, 400, 800 and five times 1000 ms.
+        assert_eq!(start.elapsed().as_millis() / 100, 65);
+        settle().await;
+        assert_eq!(listener.asked(), before + 11);
+        assert!(!peer.is_closed().await);
+        assert_eq!(bench.raft.detached.drain().len(), 0);
+        drop(next);
+    });
+}
+
+#[test]
+fn a_shutdown_closes_the_listener_and_every_session() {
+    run_paused(async {
+        let listener = FakeListener::default();
+        let bench = bench(Box::new(listener.clone()), LinkSettings::default());
+        let mut peer = greet(&listener, 2).await;
+        let mut stranger = listener.dial(1024);
+        settle().await;
+        bench.acceptor.do_send(Shutdown);
+        assert_eq!(peer.receive().await, None);
+        assert_eq!(stranger.receive().await, None);
+        settle().await;
+        assert!(listener.is_closed());
+        assert_eq!(bench.raft.detached.drain().len(), 1);
+    });
+}
+
+/// Waits for a message of this kind to come over a real socket.
+async fn received<M, T>(inbox: &KindInbox<M, T>) -> T {
+    loop {
+        if let Some(message) = inbox.drain().pop() {
+            return message;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[test]
+fn two_nodes_talk_over_tcp_and_find_each_other_again() {
+    run_real(async {
+        let listener = Tcp.listen("127.0.0.1", 0).await.unwrap();
+        let port = listener.port();
+        let server = bench(listener, LinkSettings::default());
+
+        let (raft_port, raft) = probe();
+        let (replicator_port, replicator) = probe();
+        let ports = PeerLinkPorts { raft: raft_port, replicator: replicator_port };
+        let messages = PeerEvents::of(&raft).messages;
+        let up = replicator.of_kind(|event| match event {
+            LinkEvent::Up => Some(()),
+            _ => None,
+        });
+        let down = replicator.of_kind(|event| match event {
+            LinkEvent::Down => Some(()),
+            _ => None,
+        });
+        let responses = replicator.of_kind(|event| match event {
+            LinkEvent::AppendResponse { response, .. } => Some(*response),
+            _ => None,
+        });
+        let address = ("127.0.0.1".to_owned(), port);
+        let settings = LinkSettings::default();
+        let link =
+            PeerLinkActor::new(hello(2, 1), address, settings, Rc::new(Tcp), ports, 1).start();
+
+        received(&up).await;
+        let attached = received(&server.raft.attached).await;
+        // More than any socket buffer holds.
+        let request = append(2, 1, 1 << 22);
+        link.do_send(SendRpc { envelope: request.clone() });
+        assert_eq!(received(&server.raft.messages).await, request);
+        attached.port.do_send(SendRpc { envelope: append_response(1, 2, 9) });
+        assert_eq!(received(&responses).await.request_seq, 9);
+        link.do_send(SendRpc { envelope: request_vote(2, 1) });
+        assert_eq!(received(&server.raft.messages).await, request_vote(2, 1));
+        attached.port.do_send(SendRpc { envelope: vote(1, 2) });
+        assert_eq!(received(&messages).await, vote(1, 2));
+
+        server.acceptor.do_send(Shutdown);
+        received(&down).await;
+        let listener = loop {
+            // The old listener may be closing yet.
+            match Tcp.listen("127.0.0.1", port).await {
+                Ok(listener) => break listener,
+                Err(_) => sleep(Duration::from_millis(1)).await,
+            }
+        };
+        let server = bench(listener, LinkSettings::default());
+        received(&up).await;
+        assert_eq!(received(&server.raft.attached).await.peer, NodeId(2));
+        link.do_send(Shutdown);
+        assert_eq!(received(&server.raft.detached).await.0, NodeId(2));
+    });
+}

@@ -1,0 +1,442 @@
+//! The outbound connection to one peer: requests go out on it, and the responses
+//! to them come back on it.
+//!
+//! Each node dials each of its peers, so two nodes have two connections, and each
+//! carries the requests of its dialler. When a connection ends, all that was under
+//! way on it counts as lost, and `LinkDown` says so before anything of the next
+//! connection is heard. A response that waited for the peer's disk meanwhile may
+//! still come over the next one; its term and the number of its request tell what
+//! it answers (B36), and what it acknowledges is as durable as ever.
+//!
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, or nothing without a connection | the peer |
+//! | [`Shutdown`] | PeersActor | | |
+//! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
+//! | responses to votes | the peer | [`PeerEvent`] | RaftActor |
+//! | a good hello, the end of a connection | the peer | [`LinkEvent`] | ReplicatorActor |
+//! | a refused dial | | [`PeerEvent`] | RaftActor |
+//!
+//! Owns the connection and its back-off. Runs on the main arbiter, as do all who
+//! send to it: its timers are not starved by a mailbox, because nobody else runs
+//! while it drains its own. Nothing that a peer sends can do more than end the
+//! connection. What it holds is bounded: a peer that does not read is dropped at
+//! [`LinkSettings::outbound_bytes_max`] (B80), and what is read is handed over
+//! before more is read ([`arm_read_after_others`]): the receivers' mailboxes hold
+//! one read's worth of a connection at the most.
+//!
+//! Pieces of a snapshot wait here while there is anything else to say: an
+//! AppendEntries, and so a heartbeat, has at most one of them before it (B59).
+
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
+
+use crate::actors::io::connection::{
+    ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write,
+};
+use crate::actors::messages::lifecycle::Shutdown;
+use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::actors::messages::replication::LinkEvent;
+use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
+use crate::net::{Network, Stream};
+use crate::raft::{Envelope, Rpc};
+use crate::types::NodeId;
+use crate::wire::{Frame, Hello};
+
+/// How connections between nodes behave, dialled and accepted ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkSettings {
+    /// The limit of a frame, in bytes: above the largest AppendEntries that a
+    /// replicator makes.
+    pub frame_bytes_max: usize,
+    /// The limit of what one connection holds unsent, in bytes; it is dropped
+    /// above.
+    pub outbound_bytes_max: usize,
+    /// How long connecting may take.
+    pub dial_timeout_ms: u64,
+    /// How long either side waits for the other's hello.
+    pub hello_timeout_ms: u64,
+    /// How long a peer may leave requests without any response; the connection is
+    /// dropped then.
+    pub silence_ms_max: u64,
+    /// The pause before a second dial; it doubles from dial to dial.
+    pub backoff_ms_min: u64,
+    /// The longest pause between dials.
+    pub backoff_ms_max: u64,
+    /// How many accepted connections may be without a good hello at a time; the
+    /// newest are dropped above.
+    pub greetings_max: usize,
+}
+
+impl Default for LinkSettings {
+    fn default() -> LinkSettings {
+        LinkSettings {
+            frame_bytes_max: 8 * 1024 * 1024,
+            outbound_bytes_max: 32 * 1024 * 1024,
+            dial_timeout_ms: 1000,
+            hello_timeout_ms: 2000,
+            silence_ms_max: 2000,
+            backoff_ms_min: 20,
+            backoff_ms_max: 500,
+            greetings_max: 64,
+        }
+    }
+}
+
+/// Where PeerLinkActor sends.
+#[derive(Clone, Debug)]
+pub struct PeerLinkPorts {
+    /// RaftActor: responses to votes and pre-votes, and dials that were refused.
+    pub raft: Recipient<PeerEvent>,
+    /// The peer's ReplicatorActor: responses to its requests, and the connection's state.
+    pub replicator: Recipient<LinkEvent>,
+}
+
+/// See the module.
+pub struct PeerLinkActor {
+    /// What it says of itself and of the peer.
+    hello: Hello,
+    host: String,
+    port: u16,
+    settings: LinkSettings,
+    network: Rc<dyn Network>,
+    ports: PeerLinkPorts,
+    rng: StdRng,
+    /// From the dial's success to the connection's end.
+    open: Option<OpenLink>,
+    /// Counts dials: tells the timers of one from those of another.
+    generation: u64,
+    /// Dials in a row that failed.
+    failed_dials: u32,
+    /// Connections in a row that ended soon after their hello.
+    short_lives: u32,
+    /// What was last logged of a failing peer: the same again is not.
+    complaint: Option<String>,
+}
+
+struct OpenLink {
+    stream: PeerStream,
+    /// When the peer's hello came; before, nothing else is said.
+    established: Option<Instant>,
+    /// When the first request left after the last that was received. Not a count
+    /// of open requests: the core answers most, but owes none a response.
+    unanswered: Option<Instant>,
+    /// Pieces of a snapshot that wait until there is nothing else to send, and their
+    /// bytes.
+    pieces: VecDeque<Envelope>,
+    pieces_bytes: usize,
+}
+
+/// Pieces that wait may have so many bytes. A transfer's window is smaller; what goes
+/// beyond comes of its starting again, and is lost as a broken connection's would be.
+const PIECES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+impl PeerLinkActor {
+    /// A link to node `hello.to` at `host` and `port`; it dials as soon as it is
+    /// started. `seed` is of the back-off's jitter.
+    pub fn new(
+        hello: Hello,
+        (host, port): (String, u16),
+        settings: LinkSettings,
+        network: Rc<dyn Network>,
+        ports: PeerLinkPorts,
+        seed: u64,
+    ) -> PeerLinkActor {
+        PeerLinkActor {
+            hello,
+            host,
+            port,
+            settings,
+            network,
+            ports,
+            rng: StdRng::seed_from_u64(seed),
+            open: None,
+            generation: 0,
+            failed_dials: 0,
+            short_lives: 0,
+            complaint: None,
+        }
+    }
+}
+
+impl Actor for PeerLinkActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let check = Duration::from_millis((self.settings.silence_ms_max / 4).max(1));
+        ctx.run_interval(check, PeerLinkActor::check_silence);
+        self.dial(ctx);
+    }
+
+    fn stopped(&mut self, _ctx: &mut Context<Self>) {
+        if self.open.take().is_some_and(|open| open.established.is_some()) {
+            self.ports.replicator.do_send(LinkEvent::Down);
+        }
+    }
+}
+
+impl Handler<SendRpc> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, SendRpc { envelope }: SendRpc, ctx: &mut Context<Self>) {
+        let Some(open) = self.open.as_mut().filter(|open| open.established.is_some()) else {
+            return;
+        };
+        if piece_bytes(&envelope) == 0 {
+            return self.put(envelope, ctx);
+        }
+        open.add_piece(envelope);
+        self.send_next_piece(ctx);
+    }
+}
+
+/// Bytes of a snapshot in a message; 0 in all but its pieces.
+fn piece_bytes(envelope: &Envelope) -> usize {
+    match &envelope.rpc {
+        Rpc::InstallSnapshot(piece) => piece.bytes.len(),
+        _ => 0,
+    }
+}
+
+impl OpenLink {
+    fn add_piece(&mut self, envelope: Envelope) {
+        let bytes = piece_bytes(&envelope);
+        if self.pieces_bytes + bytes <= PIECES_BYTES_MAX {
+            self.pieces_bytes += bytes;
+            self.pieces.push_back(envelope);
+        }
+    }
+
+    /// When all else is with the kernel.
+    fn next_piece(&mut self) -> Option<Envelope> {
+        if !mutant!(B59) && self.stream.connection().unsent_bytes() > 0 {
+            return None;
+        }
+        let piece = self.pieces.pop_front()?;
+        self.pieces_bytes -= piece_bytes(&piece);
+        Some(piece)
+    }
+}
+
+impl Handler<Shutdown> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+impl ConnectedActor for PeerLinkActor {
+    fn connection(&mut self) -> Option<&mut Connection> {
+        self.open.as_mut().map(|open| open.stream.connection())
+    }
+
+    fn on_read(&mut self, ctx: &mut Context<Self>) {
+        while let Some(open) = &mut self.open {
+            open.unanswered = None;
+            let taken = match open.stream.next_frame() {
+                Ok(None) => return arm_read_after_others(self, ctx),
+                Ok(Some(frame)) => self.take_frame(frame),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(reason) = taken {
+                self.end(reason, ctx);
+            }
+        }
+    }
+
+    fn on_written(&mut self, ctx: &mut Context<Self>) {
+        self.send_next_piece(ctx);
+    }
+
+    fn on_end(&mut self, end: io::Result<()>, ctx: &mut Context<Self>) {
+        self.end(end.map_or_else(PeerError::Broken, |()| PeerError::Closed), ctx);
+    }
+}
+
+impl PeerLinkActor {
+    fn peer(&self) -> NodeId {
+        self.hello.to
+    }
+
+    /// What every log line of a link has.
+    fn keys(&self) -> String {
+        let Hello { from, to, .. } = self.hello;
+        format!("node={from} peer={to} address={}:{}", self.host, self.port)
+    }
+
+    fn put(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
+        let Some(open) = &mut self.open else { return };
+        match open.stream.put(&Frame::Rpc(envelope)) {
+            Ok(()) => {
+                open.unanswered.get_or_insert_with(Instant::now);
+                arm_write(self, ctx);
+            }
+            Err(PeerError::Wire(error)) => {
+                log::error!("did not send a message {}: {error}", self.keys());
+            }
+            Err(error) => self.end(error, ctx),
+        }
+    }
+
+    fn send_next_piece(&mut self, ctx: &mut Context<Self>) {
+        if let Some(piece) = self.open.as_mut().and_then(OpenLink::next_piece) {
+            self.put(piece, ctx);
+        }
+    }
+
+    fn dial(&mut self, ctx: &mut Context<Self>) {
+        self.generation += 1;
+        let limit = Duration::from_millis(self.settings.dial_timeout_ms);
+        let connect = tokio::time::timeout(limit, self.network.connect(&self.host, self.port));
+        ctx.spawn(connect.into_actor(self).map(|dialled, actor, ctx| match dialled {
+            Ok(Ok(stream)) => actor.greet(stream, ctx),
+            Ok(Err(error)) => {
+                // Nobody listens there: the peer's process is gone. A host that
+                // does not answer, or has no name now, tells nothing of the process.
+                if error.kind() == io::ErrorKind::ConnectionRefused {
+                    actor.ports.raft.do_send(PeerEvent::Refused { peer: actor.peer() });
+                }
+                actor.fail_dial(PeerError::Dial(error), ctx);
+            }
+            Err(_) => {
+                actor.fail_dial(PeerError::DialTimeout(actor.settings.dial_timeout_ms), ctx);
+            }
+        }));
+    }
+
+    fn greet(&mut self, stream: Stream, ctx: &mut Context<Self>) {
+        let mut stream = PeerStream::new(stream, self.generation, &self.settings);
+        if let Err(error) = stream.put(&Frame::Hello(self.hello.clone())) {
+            return self.fail_dial(error, ctx);
+        }
+        self.open = Some(OpenLink {
+            stream,
+            established: None,
+            unanswered: None,
+            pieces: VecDeque::new(),
+            pieces_bytes: 0,
+        });
+        arm_write(self, ctx);
+        arm_read(self, ctx);
+        let (generation, limit_ms) = (self.generation, self.settings.hello_timeout_ms);
+        ctx.run_later(Duration::from_millis(limit_ms), move |actor, ctx| {
+            let is_waiting = actor.open.as_ref().is_some_and(|open| open.established.is_none());
+            if is_waiting && actor.generation == generation {
+                actor.end(PeerError::HelloTimeout(limit_ms), ctx);
+            }
+        });
+    }
+
+    fn take_frame(&mut self, frame: Frame) -> Result<(), PeerError> {
+        let is_established = self.open.as_ref().is_some_and(|open| open.established.is_some());
+        match frame {
+            Frame::Hello(hello) if !is_established => self.establish(hello),
+            Frame::Refused { reason } if !is_established => Err(PeerError::Refused(reason)),
+            Frame::Rpc(envelope) if is_established && envelope.rpc.is_response() => {
+                self.take_response(envelope)
+            }
+            frame => Err(PeerError::Unexpected(kind_of(&frame))),
+        }
+    }
+
+    fn establish(&mut self, hello: Hello) -> Result<(), PeerError> {
+        if hello != self.hello.answer() {
+            return Err(PeerError::Answer(hello));
+        }
+        if let Some(open) = &mut self.open {
+            open.established = Some(Instant::now());
+            open.stream.trust();
+        }
+        self.failed_dials = 0;
+        self.complaint = None;
+        log::info!("peer connected {}", self.keys());
+        self.ports.replicator.do_send(LinkEvent::Up);
+        Ok(())
+    }
+
+    fn take_response(&self, envelope: Envelope) -> Result<(), PeerError> {
+        Way { from: self.hello.to, to: self.hello.from }.check(&envelope)?;
+        match envelope.rpc {
+            Rpc::AppendEntriesResponse(response) => {
+                let term = envelope.term;
+                self.ports.replicator.do_send(LinkEvent::AppendResponse { term, response });
+            }
+            Rpc::InstallSnapshotResponse(response) => {
+                let term = envelope.term;
+                self.ports.replicator.do_send(LinkEvent::InstallResponse { term, response });
+            }
+            _ => self.ports.raft.do_send(PeerEvent::Message(envelope)),
+        }
+        Ok(())
+    }
+
+    /// A peer whose process hangs keeps its connection, and its kernel takes what
+    /// is sent for a while: only its silence tells (B36).
+    fn check_silence(&mut self, ctx: &mut Context<Self>) {
+        let Some(since) = self.open.as_ref().and_then(|open| open.unanswered) else { return };
+        let silence_ms = since.elapsed().as_millis();
+        if silence_ms >= u128::from(self.settings.silence_ms_max) && !mutant!(B36) {
+            self.end(PeerError::Silent(silence_ms), ctx);
+        }
+    }
+
+    /// Drops the connection, and sees to the next one.
+    fn end(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
+        let Some(open) = self.open.take() else { return };
+        let Some(established) = open.established else { return self.fail_dial(reason, ctx) };
+        log::warn!("peer disconnected {}: {reason}", self.keys());
+        self.ports.replicator.do_send(LinkEvent::Down);
+        self.redial(established, ctx);
+    }
+
+    /// A lost connection is redialled at once. One that never lasts is not: what
+    /// ended it may come again with every attempt.
+    fn redial(&mut self, established: Instant, ctx: &mut Context<Self>) {
+        if established.elapsed() >= Duration::from_millis(self.settings.backoff_ms_max) {
+            self.short_lives = 0;
+        }
+        let short_lives = self.short_lives;
+        self.short_lives = short_lives.saturating_add(1);
+        match short_lives {
+            0 => self.dial(ctx),
+            short_lives => self.dial_later(short_lives, ctx),
+        }
+    }
+
+    fn fail_dial(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
+        let line = format!("did not connect to peer {}: {reason}", self.keys());
+        if self.complaint.as_ref() == Some(&line) {
+            log::debug!("{line}");
+        } else {
+            log::warn!("{line}");
+            self.complaint = Some(line);
+        }
+        self.failed_dials = self.failed_dials.saturating_add(1);
+        self.dial_later(self.failed_dials, ctx);
+    }
+
+    /// Dials after a pause for the `attempt`th time in a row, counted from 1.
+    fn dial_later(&mut self, attempt: u32, ctx: &mut Context<Self>) {
+        let LinkSettings { backoff_ms_min, backoff_ms_max, .. } = self.settings;
+        // Beyond 32 doublings any pause is at its cap.
+        let doubled = backoff_ms_min.saturating_mul(1 << (attempt - 1).min(32));
+        let pause_ms = doubled.min(backoff_ms_max).max(1);
+        // Spread over its upper half: servers that lost the same peer at the same
+        // moment do not come back in step.
+        let pause_ms = self.rng.random_range(pause_ms.div_ceil(2)..=pause_ms);
+        ctx.run_later(Duration::from_millis(pause_ms), |actor, ctx| actor.dial(ctx));
+    }
+}
+
+#[cfg(test)]
+mod tests;

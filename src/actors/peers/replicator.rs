@@ -1,0 +1,331 @@
+//! ReplicatorActor: what one peer still lacks, and getting it there.
+//!
+//! | in | from | out | to |
+//! |---|---|---|---|
+//! | [`ReplicationCommand`] | RaftActor | [`Replicated`] | RaftActor |
+//! | [`LinkEvent`] | PeerLinkActor | [`SendRpc`] | PeerLinkActor |
+//! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
+//! | [`SnapshotRead`] | SnapshotActor | [`ReadSnapshotRequest`] | SnapshotActor |
+//!
+//! It owns the peer's `raft::Progress`, which exists only while this node leads,
+//! and decides nothing itself: what the peer's responses mean for the commit
+//! index, or for the leadership, is RaftActor's to say. It runs on the main
+//! arbiter; what it sends is bounded by the progress's window.
+
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
+use tokio::time::Instant;
+
+use crate::actors::messages::log::{EntriesRead, ReadEntriesRequest};
+use crate::actors::messages::peers::SendRpc;
+use crate::actors::messages::replication::{LinkEvent, Replicated, ReplicationCommand};
+use crate::actors::messages::snapshots::{ReadSnapshotRequest, SnapshotRead};
+use crate::raft::{
+    AppendEntriesResponse, AppendResult, Envelope, Progress, ProgressAction, ProgressSettings,
+    ReplicationReport, Rpc, SnapshotProgress, StartReplication,
+};
+use crate::types::{LogIndex, NodeId, Term};
+
+/// Where ReplicatorActor sends.
+pub struct ReplicatorPorts {
+    /// RaftActor.
+    pub raft: Recipient<Replicated>,
+    /// The peer's PeerLinkActor.
+    pub link: Recipient<SendRpc>,
+    /// LogActor.
+    pub log: Recipient<ReadEntriesRequest>,
+    /// SnapshotActor.
+    pub snapshot: Recipient<ReadSnapshotRequest>,
+}
+
+/// The bounds of ReplicatorActor.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplicatorSettings {
+    /// Those of what is under way to the peer.
+    pub progress: ProgressSettings,
+    /// How fast a snapshot is sent at the most, in bytes a second; 0 for no limit.
+    pub snapshot_bytes_per_second_max: u64,
+    /// The pause between two requests to a peer that is sent batches.
+    pub batched_peer_delay: Duration,
+}
+
+/// See the module.
+pub struct ReplicatorActor {
+    id: NodeId,
+    peer: NodeId,
+    settings: ReplicatorSettings,
+    /// When the next piece of a snapshot may be read.
+    next_piece_at: Instant,
+    ports: ReplicatorPorts,
+    is_connected: bool,
+    progress: Option<Progress>,
+    /// How far the snapshot is that is being sent, by the last report.
+    snapshot_progress: Option<SnapshotProgress>,
+    is_flush_pending: bool,
+}
+
+/// Sent to itself: the pause between two requests of `term` is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct PauseOver {
+    term: Term,
+}
+
+/// Sent to itself, once a mailbox drain: send what there is.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl ReplicatorActor {
+    /// The replication from node `id` to `peer`.
+    pub fn new(
+        id: NodeId,
+        peer: NodeId,
+        settings: ReplicatorSettings,
+        ports: ReplicatorPorts,
+    ) -> ReplicatorActor {
+        ReplicatorActor {
+            id,
+            peer,
+            settings,
+            next_piece_at: Instant::now(),
+            ports,
+            is_connected: false,
+            progress: None,
+            snapshot_progress: None,
+            is_flush_pending: false,
+        }
+    }
+}
+
+impl Actor for ReplicatorActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<ReplicationCommand> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, command: ReplicationCommand, ctx: &mut Context<Self>) {
+        match command {
+            ReplicationCommand::Start(StartReplication { term, runs }) => {
+                let settings = self.settings.progress;
+                self.progress = Some(Progress::new(settings, term, runs, self.is_connected));
+                self.flush_soon(ctx);
+            }
+            ReplicationCommand::Replicate(order) => {
+                if let Some(progress) = self.progress_of(order.term) {
+                    progress.replicate(&order);
+                    self.flush_soon(ctx);
+                }
+            }
+            ReplicationCommand::SetSendMode(order) => {
+                if let Some(progress) = self.progress_of(order.term) {
+                    progress.set_send_mode(order.mode);
+                    self.flush_soon(ctx);
+                }
+            }
+            ReplicationCommand::Stop(order) => {
+                if self.progress_of(order.term).is_some() {
+                    self.progress = None;
+                }
+            }
+        }
+    }
+}
+
+impl Handler<LinkEvent> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, event: LinkEvent, ctx: &mut Context<Self>) {
+        match event {
+            LinkEvent::Up => {
+                self.is_connected = true;
+                if let Some(progress) = &mut self.progress {
+                    progress.on_connected();
+                    self.flush_soon(ctx);
+                }
+            }
+            LinkEvent::Down => {
+                self.is_connected = false;
+                if let Some(progress) = &mut self.progress {
+                    progress.on_disconnected();
+                }
+            }
+            LinkEvent::AppendResponse { term, response } => {
+                self.on_append_response(term, response, ctx);
+            }
+            LinkEvent::InstallResponse { term, response } => {
+                if let Some(progress) = self.progress_answered_in(term) {
+                    progress.on_snapshot_response(response);
+                    self.flush_soon(ctx);
+                }
+            }
+        }
+    }
+}
+
+impl Handler<PauseOver> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, PauseOver { term }: PauseOver, ctx: &mut Context<Self>) {
+        if let Some(progress) = self.progress_of(term) {
+            progress.on_pause_over();
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<SnapshotRead> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: SnapshotRead, ctx: &mut Context<Self>) {
+        let SnapshotRead { ticket, piece, offset } = message;
+        self.note_piece(piece.as_ref().map_or(0, |(_, bytes)| bytes.len()));
+        if let Some(progress) = &mut self.progress {
+            match piece {
+                Some((snapshot, bytes)) => {
+                    progress.on_snapshot_read(ticket, snapshot, offset, bytes);
+                }
+                None => progress.on_snapshot_gone(ticket),
+            }
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<EntriesRead> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: EntriesRead, ctx: &mut Context<Self>) {
+        if let Some(progress) = &mut self.progress {
+            progress.on_entries_read(message.ticket, message.entries);
+            self.flush_soon(ctx);
+        }
+    }
+}
+
+impl Handler<Flush> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, _flush: Flush, ctx: &mut Context<Self>) {
+        self.is_flush_pending = false;
+        let Some(progress) = &mut self.progress else { return };
+        let term = progress.term();
+        for action in progress.take_actions() {
+            match action {
+                ProgressAction::Send(request) => {
+                    let rpc = Rpc::AppendEntries(request);
+                    let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
+                    self.ports.link.do_send(SendRpc { envelope });
+                }
+                ProgressAction::ReadEntries(read) => {
+                    let reply_to = ctx.address().recipient();
+                    self.ports.log.do_send(ReadEntriesRequest { read, reply_to });
+                }
+                ProgressAction::SendSnapshot(piece) => {
+                    let rpc = Rpc::InstallSnapshot(piece);
+                    let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
+                    self.ports.link.do_send(SendRpc { envelope });
+                }
+                ProgressAction::ReadSnapshot(read) => {
+                    let reply_to = ctx.address().recipient();
+                    self.read_in_time(ReadSnapshotRequest { read, reply_to }, ctx);
+                }
+                ProgressAction::Pause => {
+                    ctx.notify_later(PauseOver { term }, self.settings.batched_peer_delay);
+                }
+                ProgressAction::Report(report) => {
+                    self.tell_of(report.snapshot_progress, report.match_index);
+                    self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
+                }
+            }
+        }
+    }
+}
+
+impl ReplicatorActor {
+    fn on_append_response(
+        &mut self,
+        term: Term,
+        response: AppendEntriesResponse,
+        ctx: &mut Context<Self>,
+    ) {
+        let (id, peer) = (self.id, self.peer);
+        let Some(progress) = self.progress_answered_in(term) else { return };
+        let last_index = progress.last_index();
+        match response.result {
+            // Only a broken peer says so. It must not stop this node as well.
+            AppendResult::Success { match_index } if match_index > last_index => {
+                log::error!(
+                    "dropped a response node={id} peer={peer}: it acknowledges entry \
+                     {match_index}, and the log ends with entry {last_index}"
+                );
+            }
+            _ => {
+                progress.on_response(response);
+                self.flush_soon(ctx);
+            }
+        }
+    }
+
+    fn progress_of(&mut self, term: Term) -> Option<&mut Progress> {
+        self.progress.as_mut().filter(|progress| progress.term() == term)
+    }
+
+    /// Reads the next piece when enough time has passed since the one before.
+    fn read_in_time(&mut self, read: ReadSnapshotRequest, ctx: &mut Context<Self>) {
+        let pause = self.next_piece_at.saturating_duration_since(Instant::now());
+        if pause.is_zero() {
+            self.ports.snapshot.do_send(read);
+        } else {
+            ctx.run_later(pause, |actor, _| actor.ports.snapshot.do_send(read));
+        }
+    }
+
+    /// Says when a snapshot begins to be sent, and how that ends; `status` says how far it
+    /// is in between.
+    fn tell_of(&mut self, snapshot_progress: Option<SnapshotProgress>, match_index: LogIndex) {
+        let (id, peer) = (self.id, self.peer);
+        match (std::mem::replace(&mut self.snapshot_progress, snapshot_progress), snapshot_progress)
+        {
+            (None, Some(SnapshotProgress { acked_bytes, bytes })) => log::info!(
+                "sends snapshot node={id} peer={peer} bytes={bytes} acked_bytes={acked_bytes}"
+            ),
+            (Some(_), None) => log::info!(
+                "sends no snapshot any more node={id} peer={peer} match_index={match_index}"
+            ),
+            _ => {}
+        }
+    }
+
+    /// A piece takes its time on the line by what it has, which may be far less than was
+    /// asked for.
+    fn note_piece(&mut self, bytes: usize) {
+        let micros = bytes as u64 * 1_000_000;
+        if let Some(micros) = micros.checked_div(self.settings.snapshot_bytes_per_second_max) {
+            self.next_piece_at = Instant::now() + Duration::from_micros(micros);
+        }
+    }
+
+    /// The progress that a response of `term` is for. Whether a higher term ends the
+    /// leadership is RaftActor's to say.
+    fn progress_answered_in(&mut self, term: Term) -> Option<&mut Progress> {
+        let current = self.progress.as_ref()?.term();
+        if term > current {
+            let report = ReplicationReport::default();
+            self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
+        }
+        self.progress_of(term)
+    }
+
+    fn flush_soon(&mut self, ctx: &mut Context<Self>) {
+        if !self.is_flush_pending {
+            self.is_flush_pending = true;
+            ctx.notify(Flush);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

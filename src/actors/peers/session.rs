@@ -1,0 +1,229 @@
+//! One accepted connection of a peer: requests come in on it, and the responses
+//! to them go out on it.
+//!
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | a good hello | a peer | [`PeerEvent`] | RaftActor |
+//! | | | [`PeerSessionEvent`] | PeerAcceptorActor |
+//! | any other hello | the other side | a refusal, and the end | the other side |
+//! | requests | the peer | [`PeerEvent`] | RaftActor |
+//! | [`SendRpc`] | RaftActor | a frame | the peer |
+//! | [`Shutdown`] | PeerAcceptorActor | | |
+//! | the end | | [`PeerEvent`], [`PeerSessionEvent`] | RaftActor, PeerAcceptorActor |
+//!
+//! Owns the connection. Runs on the main arbiter, like RaftActor: it hands over
+//! all frames of a read, lets RaftActor have its turn, which drains its whole
+//! mailbox, and reads again only then. So a peer that floods has at most one
+//! read's worth of messages in that mailbox, however large it is (B80).
+//!
+//! Whoever dialled is a stranger until its hello was good: it gets a small frame
+//! limit and little time. Nothing that it sends can do more than end its own
+//! connection.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
+
+use crate::actors::io::connection::{
+    ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write,
+};
+use crate::actors::messages::lifecycle::Shutdown;
+use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent, SendRpc};
+use crate::actors::peers::link::LinkSettings;
+use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
+use crate::net::Stream;
+use crate::types::NodeId;
+use crate::wire::{Frame, Hello, LocalNode, WireError};
+
+/// Where PeerSessionActor sends.
+#[derive(Clone, Debug)]
+pub struct PeerSessionPorts {
+    /// RaftActor: the connection, and the requests of the peer.
+    pub raft: Recipient<PeerEvent>,
+    /// PeerAcceptorActor: the state of the connection.
+    pub acceptor: Recipient<PeerSessionEvent>,
+}
+
+/// See the module.
+pub struct PeerSessionActor {
+    local: Rc<LocalNode>,
+    /// Tells it from other sessions of the same process.
+    connection: u64,
+    /// The other end, for the log.
+    address: String,
+    hello_timeout_ms: u64,
+    ports: PeerSessionPorts,
+    stream: PeerStream,
+    state: SessionState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SessionState {
+    /// Until the hello.
+    Greeting,
+    /// Until the refusal is written; nothing more is read.
+    Refusing,
+    /// The connection of this peer.
+    Attached(NodeId),
+}
+
+impl PeerSessionActor {
+    /// A session over `stream`, which was dialled from `address`. `connection`
+    /// tells it from all others of the process.
+    pub fn new(
+        stream: Stream,
+        address: String,
+        connection: u64,
+        local: Rc<LocalNode>,
+        settings: &LinkSettings,
+        ports: PeerSessionPorts,
+    ) -> PeerSessionActor {
+        PeerSessionActor {
+            local,
+            connection,
+            address,
+            hello_timeout_ms: settings.hello_timeout_ms,
+            ports,
+            stream: PeerStream::new(stream, connection, settings),
+            state: SessionState::Greeting,
+        }
+    }
+}
+
+impl Actor for PeerSessionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        arm_read(self, ctx);
+        // It goes for a refusal as well, which a stranger need not read.
+        let limit_ms = self.hello_timeout_ms;
+        ctx.run_later(Duration::from_millis(limit_ms), move |actor, ctx| match actor.state {
+            SessionState::Greeting => actor.end(&PeerError::HelloTimeout(limit_ms), ctx),
+            SessionState::Refusing => ctx.stop(),
+            SessionState::Attached(_) => {}
+        });
+    }
+
+    fn stopped(&mut self, _ctx: &mut Context<Self>) {
+        let connection = self.connection;
+        if let SessionState::Attached(peer) = self.state {
+            self.ports.raft.do_send(PeerEvent::Detached { peer, connection });
+        }
+        self.ports.acceptor.do_send(PeerSessionEvent::Ended { connection });
+    }
+}
+
+impl Handler<SendRpc> for PeerSessionActor {
+    type Result = ();
+
+    fn handle(&mut self, SendRpc { envelope }: SendRpc, ctx: &mut Context<Self>) {
+        match self.stream.put(&Frame::Rpc(envelope)) {
+            Ok(()) => arm_write(self, ctx),
+            Err(PeerError::Wire(error)) => {
+                log::error!("did not send a message {}: {error}", self.keys());
+            }
+            Err(error) => self.end(&error, ctx),
+        }
+    }
+}
+
+impl Handler<Shutdown> for PeerSessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
+        self.end(&PeerError::Shutdown, ctx);
+    }
+}
+
+impl ConnectedActor for PeerSessionActor {
+    fn connection(&mut self) -> Option<&mut Connection> {
+        Some(self.stream.connection())
+    }
+
+    fn on_read(&mut self, ctx: &mut Context<Self>) {
+        while self.state != SessionState::Refusing {
+            let taken = match self.stream.next_frame() {
+                Ok(None) => return arm_read_after_others(self, ctx),
+                Ok(Some(frame)) => self.take_frame(frame, ctx),
+                // The header is that of every version, so this is a server of
+                // another release and not noise: it is told.
+                Err(error @ WireError::Version { .. }) if self.state == SessionState::Greeting => {
+                    self.refuse(&error.to_string(), ctx)
+                }
+                Err(error) => Err(error.into()),
+            };
+            if let Err(reason) = taken {
+                return self.end(&reason, ctx);
+            }
+        }
+    }
+
+    fn on_written(&mut self, ctx: &mut Context<Self>) {
+        if self.state == SessionState::Refusing {
+            ctx.stop();
+        }
+    }
+
+    fn on_end(&mut self, end: io::Result<()>, ctx: &mut Context<Self>) {
+        self.end(&end.map_or_else(PeerError::Broken, |()| PeerError::Closed), ctx);
+    }
+}
+
+impl PeerSessionActor {
+    /// What every log line of a session has.
+    fn keys(&self) -> String {
+        let (node, address) = (self.local.id, &self.address);
+        match self.state {
+            SessionState::Attached(peer) => format!("node={node} peer={peer} address={address}"),
+            SessionState::Greeting | SessionState::Refusing => {
+                format!("node={node} address={address}")
+            }
+        }
+    }
+
+    fn take_frame(&mut self, frame: Frame, ctx: &mut Context<Self>) -> Result<(), PeerError> {
+        match (self.state, frame) {
+            (SessionState::Greeting, Frame::Hello(hello)) => match self.local.answer(&hello) {
+                Ok(answer) => self.attach(answer, ctx),
+                Err(error) => self.refuse(&error.to_string(), ctx),
+            },
+            (SessionState::Attached(peer), Frame::Rpc(envelope)) if !envelope.rpc.is_response() => {
+                Way { from: peer, to: self.local.id }.check(&envelope)?;
+                self.ports.raft.do_send(PeerEvent::Message(envelope));
+                Ok(())
+            }
+            (_, frame) => Err(PeerError::Unexpected(kind_of(&frame))),
+        }
+    }
+
+    fn attach(&mut self, answer: Hello, ctx: &mut Context<Self>) -> Result<(), PeerError> {
+        let (peer, connection) = (answer.to, self.connection);
+        self.stream.put(&Frame::Hello(answer))?;
+        self.stream.trust();
+        self.state = SessionState::Attached(peer);
+        arm_write(self, ctx);
+        log::info!("accepted peer {}", self.keys());
+        let port = ctx.address().recipient();
+        self.ports.raft.do_send(PeerEvent::Attached { peer, connection, port });
+        self.ports.acceptor.do_send(PeerSessionEvent::Authenticated { connection, peer });
+        Ok(())
+    }
+
+    fn refuse(&mut self, reason: &str, ctx: &mut Context<Self>) -> Result<(), PeerError> {
+        log::warn!("refused peer {}: {reason}", self.keys());
+        self.stream.put(&Frame::Refused { reason: reason.to_owned() })?;
+        self.state = SessionState::Refusing;
+        arm_write(self, ctx);
+        Ok(())
+    }
+
+    fn end(&mut self, reason: &PeerError, ctx: &mut Context<Self>) {
+        log::info!("peer connection ended {}: {reason}", self.keys());
+        ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! A connection between two nodes, in frames, and all that can end one: what
+//! PeerLinkActor and PeerSessionActor have in common.
+
+use std::io;
+
+use tokio_util::codec::{Decoder, Encoder};
+
+use crate::actors::io::connection::Connection;
+use crate::actors::peers::link::LinkSettings;
+use crate::net::Stream;
+use crate::raft::Envelope;
+use crate::types::NodeId;
+use crate::wire::{Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, WireError};
+
+/// A [`Connection`] with the codec of its frames, and the bound on what it holds.
+pub(super) struct PeerStream {
+    connection: Connection,
+    codec: FrameCodec,
+    frame_bytes_max: usize,
+    outbound_bytes_max: usize,
+}
+
+/// Why a connection to a peer ends, or does not begin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PeerError {
+    #[error("it could not be dialled: {0}")]
+    Dial(io::Error),
+    #[error("dialling it timed out after {0} ms")]
+    DialTimeout(u64),
+    #[error("no hello came within {0} ms")]
+    HelloTimeout(u64),
+    /// The sentence of the other side, quoted: it may hold anything.
+    #[error("it refused the hello: {0:?}")]
+    Refused(String),
+    #[error(
+        "node {} of cluster {:?} answered, to node {}: another server has the address",
+        .0.from, .0.cluster, .0.to
+    )]
+    Answer(Hello),
+    #[error("it closed the connection")]
+    Closed,
+    #[error("the connection broke: {0}")]
+    Broken(io::Error),
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    #[error("it sent a {0}, which does not belong here")]
+    Unexpected(&'static str),
+    #[error(
+        "it sent a message from node {from} to node {to} on the connection from node \
+         {} to node {}", .way.from, .way.to
+    )]
+    Way { from: NodeId, to: NodeId, way: Way },
+    #[error("it has left requests unanswered for {0} ms")]
+    Silent(u128),
+    #[error("it reads too slowly: {unsent_bytes} bytes are unsent, and the limit is {bytes_max}")]
+    Unsent { unsent_bytes: usize, bytes_max: usize },
+    #[error("it was closed here: the peer has a newer one, or this server stops")]
+    Shutdown,
+}
+
+/// From whom to whom the messages of one direction go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub from: NodeId,
+    pub to: NodeId,
+}
+
+impl Way {
+    /// Checks that a message goes this way, whatever its frame claims.
+    pub fn check(self, envelope: &Envelope) -> Result<(), PeerError> {
+        let Envelope { from, to, .. } = *envelope;
+        if (Way { from, to }) != self {
+            return Err(PeerError::Way { from, to, way: self });
+        }
+        Ok(())
+    }
+}
+
+/// What a frame is, without what is in it.
+pub(super) fn kind_of(frame: &Frame) -> &'static str {
+    match frame {
+        Frame::Hello(_) => "hello",
+        Frame::Refused { .. } => "refusal",
+        Frame::Rpc(envelope) if envelope.rpc.is_response() => "response",
+        Frame::Rpc(_) => "request",
+    }
+}
+
+impl PeerStream {
+    /// Before the other side's hello only small frames are read.
+    pub fn new(stream: Stream, generation: u64, settings: &LinkSettings) -> PeerStream {
+        PeerStream {
+            connection: Connection::new(stream, generation),
+            codec: FrameCodec::new(HELLO_FRAME_BYTES_MAX),
+            frame_bytes_max: settings.frame_bytes_max,
+            outbound_bytes_max: settings.outbound_bytes_max,
+        }
+    }
+
+    /// The other side's hello was good: from here on frames of full size.
+    pub fn trust(&mut self) {
+        self.codec = FrameCodec::new(self.frame_bytes_max);
+    }
+
+    /// For the reads and writes of `connection`.
+    pub fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// The next frame of what was read, if it is there as a whole.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, WireError> {
+        self.codec.decode(self.connection.input())
+    }
+
+    /// Adds a frame to the output.
+    ///
+    /// # Errors
+    /// `Unsent`: the other side does not read, and the connection is to be
+    /// dropped with all that gathered for it. `Wire`: the frame is above the
+    /// limit; the connection is as good as before.
+    pub fn put(&mut self, frame: &Frame) -> Result<(), PeerError> {
+        let mut codec = self.codec;
+        self.connection.output().put_with(|output| codec.encode(frame, output))?;
+        let unsent_bytes = self.connection.unsent_bytes();
+        if unsent_bytes > self.outbound_bytes_max {
+            return Err(PeerError::Unsent { unsent_bytes, bytes_max: self.outbound_bytes_max });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+use super::*;
+use crate::testing::{probe, settle};
+
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Lets so much time pass, nearly all of it at once. The rest goes in small
+/// steps: a timer that is overdue fires a millisecond later.
+async fn pass(intervals: u32) {
+    const STEPS: u32 = 5;
+    const STEP: Duration = Duration::from_millis(1);
+    tokio::time::advance(INTERVAL * intervals - STEP * STEPS).await;
+    for _ in 0..STEPS {
+        settle().await;
+        tokio::time::advance(STEP).await;
+    }
+    settle().await;
+}
+
+#[actix::test]
+async fn ticks_keep_the_time_but_for_what_was_slept() {
+    tokio::time::pause();
+    let (raft, ticks) = probe();
+    TickerActor::new(INTERVAL, raft).start();
+    settle().await;
+    tokio::time::advance(Duration::from_millis(2)).await;
+    for intervals in [1, 1, 2, 3, 1] {
+        pass(intervals).await;
+        assert_eq!(ticks.drain().len() as u32, intervals, "a little late");
+    }
+    pass(500).await;
+    assert_eq!(ticks.drain().len(), 1, "after a pause");
+    pass(1).await;
+    assert_eq!(ticks.drain().len(), 1, "and on as before");
+}

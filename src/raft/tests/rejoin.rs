@@ -1,0 +1,377 @@
+//! A node that may have forgotten its promises is not counted (docs/adr/0005,
+//! bugs.md B52).
+
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, n};
+use super::disk::Durable;
+use super::snapshots::SnapshotRules;
+use super::solo::{Solo, append, at};
+use crate::raft::{Envelope, RejoinResponse, RequestVote, Role, Rpc};
+use crate::types::{HardState, LogIndex, NodeId, Term};
+
+fn new_cluster(nodes: usize) -> Cluster {
+    Cluster::with_past(vec![Durable::new_directory(); nodes], 1)
+}
+
+/// Lets time pass for all that are up, as the actors would, a while.
+fn run(cluster: &mut Cluster) {
+    for _ in 0..4 * ELECTION_TICKS_MAX {
+        for id in cluster.ids() {
+            cluster.tick(id);
+        }
+        cluster.deliver_all();
+    }
+}
+
+/// Five nodes, node 1 leads, and nodes 1, 2 and 3 are the only ones that hold the
+/// committed entry `kept`.
+fn committed_by_one_two_and_three() -> Cluster {
+    let mut cluster = Cluster::new(5, 1);
+    cluster.elect(n(1));
+    cluster.partition(&[n(4), n(5)]);
+    let index = cluster.propose(n(1), "kept").unwrap();
+    cluster.deliver_all();
+    assert!(cluster.raft(n(1)).commit_index() >= index);
+    cluster.heal();
+    cluster
+}
+
+/// Node 3 loses its directory and starts again; nodes `down` are down.
+fn forget(cluster: &mut Cluster, down: &[NodeId]) {
+    for id in down {
+        cluster.crash(*id);
+    }
+    cluster.crash(n(3));
+    cluster.wipe(n(3));
+    cluster.restart(n(3));
+}
+
+fn holds_kept(cluster: &Cluster, id: NodeId) -> bool {
+    let kept = super::cluster::command("kept");
+    cluster.node(id).disk.durable().log.iter().any(|entry| entry.payload == kept)
+}
+
+#[test]
+fn a_new_cluster_elects_as_soon_as_a_majority_has_started() {
+    for up in [3, 4, 5] {
+        let mut cluster = new_cluster(5);
+        for id in up + 1..=5 {
+            cluster.crash(n(id));
+        }
+        run(&mut cluster);
+        assert!(cluster.leader().is_some(), "{up} of 5 are up");
+    }
+}
+
+#[test]
+fn a_minority_of_a_new_cluster_elects_nobody() {
+    let mut cluster = new_cluster(5);
+    for id in 3..=5 {
+        cluster.crash(n(id));
+    }
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    assert_eq!(cluster.raft(n(1)).role(), Role::Rejoining);
+}
+
+#[test]
+fn a_node_alone_in_its_cluster_is_a_voter_at_once() {
+    let mut cluster = new_cluster(1);
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), Some(n(1)));
+}
+
+#[test]
+fn a_wiped_node_makes_no_quorum_with_those_that_never_had_the_entry() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[n(1), n(2)]);
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None, "nodes 3, 4 and 5 do not know the committed entry");
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
+
+    cluster.restart(n(2));
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), Some(n(2)), "with node 2 there is a quorum that remembers");
+    assert!(cluster.ids().iter().skip(1).all(|id| holds_kept(&cluster, *id)));
+}
+
+#[test]
+fn a_wiped_node_is_not_counted_for_a_commit() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[n(4), n(5)]);
+    let before = cluster.raft(n(1)).commit_index();
+    cluster.propose(n(1), "lost?").unwrap();
+    cluster.deliver_all();
+    assert_eq!(cluster.raft(n(1)).commit_index(), before, "only nodes 1 and 2 are counted");
+}
+
+#[test]
+fn a_wiped_node_catches_up_and_votes_again_when_it_has_heard_from_all() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[]);
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+    assert!(holds_kept(&cluster, n(3)));
+
+    let leader = cluster.leader().unwrap();
+    let down: Vec<NodeId> = cluster.ids().into_iter().filter(|id| *id != n(3)).take(2).collect();
+    assert!(down.contains(&leader));
+    for id in down {
+        cluster.crash(id);
+    }
+    run(&mut cluster);
+    assert!(cluster.leader().is_some(), "node 3 is one of three again");
+}
+
+#[test]
+fn a_wiped_node_waits_for_the_last_member_and_is_served_meanwhile() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[n(5)]);
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
+    assert!(holds_kept(&cluster, n(3)));
+    cluster.restart(n(5));
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+}
+
+#[test]
+fn what_it_has_become_survives_a_restart() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[n(5)]);
+    run(&mut cluster);
+    cluster.crash(n(3));
+    cluster.restart(n(3));
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining, "a restart does not make it a voter");
+    cluster.restart(n(5));
+    run(&mut cluster);
+    cluster.crash(n(3));
+    cluster.restart(n(3));
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+}
+
+#[test]
+fn a_new_voter_takes_the_vote_of_its_term_as_given_away() {
+    let mut cluster = committed_by_one_two_and_three();
+    forget(&mut cluster, &[]);
+    run(&mut cluster);
+    let HardState { current_term, voted_for, is_rejoining } = cluster.raft(n(3)).hard_state();
+    assert!(!is_rejoining);
+    assert_eq!(voted_for, Some(n(3)));
+    let leader = cluster.leader().unwrap();
+    let candidate = cluster.ids().into_iter().find(|id| *id != leader && *id != n(3)).unwrap();
+    let rpc = Rpc::RequestVote(RequestVote { last: cluster.raft(candidate).last_log() });
+    let envelope = Envelope { from: candidate, to: n(3), term: current_term, rpc };
+    cluster.raft_mut(n(3)).step(envelope);
+    cluster.settle(n(3));
+    let granted =
+        |m: &Envelope| matches!(m.rpc, Rpc::RequestVoteResponse(response) if response.vote_granted);
+    assert!(!cluster.network.iter().any(granted));
+}
+
+#[test]
+fn a_node_that_starts_late_is_a_voter_when_it_has_caught_up() {
+    let mut cluster = new_cluster(3);
+    cluster.crash(n(3));
+    run(&mut cluster);
+    let leader = cluster.leader().unwrap();
+    for number in 0..20 {
+        cluster.propose(leader, &format!("entry {number}")).unwrap();
+    }
+    cluster.deliver_all();
+    cluster.restart(n(3));
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+    assert!(cluster.raft(n(3)).term() > Term(0));
+    cluster.crash(leader);
+    run(&mut cluster);
+    assert!(cluster.leader().is_some());
+}
+
+#[test]
+fn a_log_that_is_as_long_and_not_the_same_has_not_caught_up() {
+    let mut solo = Solo::rejoining(3);
+    let word = |last| Rpc::RejoinResponse(RejoinResponse { last });
+    solo.receive(2, 1, append(at(0, 0), &[1, 1, 1], 0));
+    solo.receive(2, 1, word(at(3, 1)));
+    solo.receive(3, 2, word(at(3, 2)));
+    assert_eq!(solo.raft.role(), Role::Rejoining);
+    solo.receive(3, 2, append(at(2, 1), &[2], 0));
+    solo.receive(3, 2, word(at(3, 2)));
+    assert_eq!(solo.raft.role(), Role::Follower);
+}
+
+#[test]
+fn a_wiped_node_is_brought_up_by_a_snapshot_and_votes_again() {
+    let rules = SnapshotRules { entries_max: 4, ..SnapshotRules::NONE };
+    let mut cluster = Cluster::with_snapshots(vec![Durable::new_directory(); 3], 1, rules);
+    run(&mut cluster);
+    let leader = cluster.leader().unwrap();
+    let wiped = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
+    for number in 0..20 {
+        cluster.propose(leader, &format!("entry {number}")).unwrap();
+        cluster.deliver_all();
+    }
+    assert!(cluster.raft(leader).log_base().index.0 > 0);
+    cluster.crash(wiped);
+    cluster.wipe(wiped);
+    cluster.restart(wiped);
+    run(&mut cluster);
+    assert!(cluster.installed > 0);
+    assert_eq!(cluster.node(wiped).applied, cluster.node(leader).applied);
+    assert_eq!(cluster.raft(wiped).role(), Role::Follower);
+    cluster.crash(leader);
+    run(&mut cluster);
+    assert!(cluster.leader().is_some(), "it is one of two again");
+}
+
+/// Five nodes, node 1 leads, all hold what is committed but for nodes 4 and 5, which
+/// lack `kept`; the logs of `damaged` are damaged so that it is lost with all behind,
+/// and they start again.
+fn lose_kept(cluster: &mut Cluster, damaged: &[NodeId]) {
+    let kept = super::cluster::command("kept");
+    for id in damaged {
+        let log = cluster.node(*id).disk.log();
+        let before = log.iter().find(|entry| entry.payload == kept).unwrap().index.prev();
+        cluster.crash(*id);
+        cluster.damage(*id, before);
+    }
+    for id in damaged {
+        cluster.restart(*id);
+    }
+}
+
+#[test]
+fn a_damaged_node_makes_no_quorum_with_those_that_never_had_the_entry() {
+    let mut cluster = committed_by_one_two_and_three();
+    let term = cluster.raft(n(3)).term();
+    cluster.crash(n(1));
+    cluster.crash(n(2));
+    lose_kept(&mut cluster, &[n(3)]);
+    assert_eq!(cluster.raft(n(3)).term(), term, "term and vote are kept");
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None, "nodes 3, 4 and 5 do not know the committed entry");
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
+
+    cluster.restart(n(2));
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), Some(n(2)), "with node 2 there is a quorum that remembers");
+    assert!(cluster.ids().iter().skip(1).all(|id| holds_kept(&cluster, *id)));
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining, "it has not heard from node 1");
+}
+
+#[test]
+fn a_damaged_node_is_not_counted_for_a_commit() {
+    let mut cluster = committed_by_one_two_and_three();
+    cluster.crash(n(4));
+    cluster.crash(n(5));
+    lose_kept(&mut cluster, &[n(3)]);
+    let before = cluster.raft(n(1)).commit_index();
+    cluster.propose(n(1), "lost?").unwrap();
+    cluster.deliver_all();
+    assert_eq!(cluster.raft(n(1)).commit_index(), before, "only nodes 1 and 2 are counted");
+}
+
+#[test]
+fn a_damaged_node_catches_up_and_is_one_of_three_again() {
+    let mut cluster = committed_by_one_two_and_three();
+    lose_kept(&mut cluster, &[n(3)]);
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
+    assert!(holds_kept(&cluster, n(3)));
+    let others = cluster.ids().into_iter().filter(|id| *id != n(3)).take(2);
+    for id in others.collect::<Vec<_>>() {
+        cluster.crash(id);
+    }
+    run(&mut cluster);
+    assert!(cluster.leader().is_some());
+}
+
+/// Only nodes 1, 2 and 3 had the entry, all three have lost it, and know that.
+#[test]
+fn a_majority_that_knows_of_what_it_lost_does_not_go_on_without_it() {
+    let mut cluster = committed_by_one_two_and_three();
+    lose_kept(&mut cluster, &[n(1), n(2), n(3)]);
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    for id in 1..=3 {
+        assert_eq!(cluster.raft(n(id)).role(), Role::Rejoining);
+    }
+}
+
+/// As before, but nodes 1 and 2 have lost their disks and know of nothing: node 3 alone
+/// knows that it had more than anybody has.
+#[test]
+fn what_a_damaged_node_knows_to_have_had_it_wants_back() {
+    let mut cluster = committed_by_one_two_and_three();
+    for id in [n(1), n(2)] {
+        cluster.crash(id);
+        cluster.wipe(id);
+    }
+    lose_kept(&mut cluster, &[n(3)]);
+    cluster.restart(n(1));
+    cluster.restart(n(2));
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
+}
+
+/// Nodes 1 and 2 know that there was an entry, and have lost all. Node 3 had it, too, has
+/// lost its disk, and holds as much as anybody: nothing.
+#[test]
+fn what_a_damaged_node_knows_to_have_had_binds_those_that_ask_it() {
+    let mut cluster = Cluster::new(5, 1);
+    cluster.partition(&[n(4), n(5)]);
+    cluster.elect(n(1));
+    assert!(cluster.raft(n(1)).commit_index() > LogIndex(0));
+    cluster.heal();
+    for id in [n(1), n(2), n(3)] {
+        cluster.crash(id);
+    }
+    for id in [n(1), n(2)] {
+        cluster.damage(id, LogIndex(0));
+    }
+    cluster.wipe(n(3));
+    for id in [n(1), n(2), n(3)] {
+        cluster.restart(id);
+    }
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
+}
+
+/// It never was committed: nobody else has it, and nobody will.
+#[test]
+fn what_was_lost_need_not_come_back_when_a_later_leader_did_not_have_it() {
+    let mut cluster = committed_by_one_two_and_three();
+    cluster.partition(&[n(1)]);
+    let index = cluster.propose(n(1), "nobody else's").unwrap();
+    let kept = index.prev();
+    cluster.crash(n(1));
+    cluster.damage(n(1), kept);
+    cluster.heal();
+    cluster.restart(n(1));
+    run(&mut cluster);
+    assert_eq!(cluster.raft(n(1)).role(), Role::Follower);
+    assert!(cluster.leader().is_some());
+}
+
+/// A blank node that hears from a damaged one knows that the cluster is not new.
+#[test]
+fn a_damaged_node_is_blank_for_nobody() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect(n(1));
+    cluster.crash(n(1));
+    cluster.crash(n(2));
+    cluster.crash(n(3));
+    cluster.damage(n(2), LogIndex(0));
+    cluster.wipe(n(3));
+    cluster.restart(n(2));
+    cluster.restart(n(3));
+    run(&mut cluster);
+    assert!(cluster.raft(n(2)).term() > Term(0));
+    assert_eq!(cluster.leader(), None);
+    for id in [2, 3] {
+        assert_eq!(cluster.raft(n(id)).role(), Role::Rejoining);
+    }
+}

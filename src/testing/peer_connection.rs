@@ -1,0 +1,284 @@
+//! The other end of a connection, for the tests of the peer actors.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Recipient, System};
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::Instant;
+use tokio_util::codec::Framed;
+
+use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::net::{Listener, Network, Stream};
+use crate::raft::{
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, RequestVote, RequestVoteResponse,
+    Rpc,
+};
+use crate::testing::{Inbox, KindInbox};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
+use crate::wire::{Frame, FrameCodec, Hello};
+
+/// Runs a test on a clock that jumps to the next timer when nobody has anything
+/// left to do.
+pub(crate) fn run_paused(test: impl Future<Output = ()>) {
+    run(true, Duration::from_secs(24 * 3600), test);
+}
+
+/// Runs a test on the real clock, for real sockets.
+pub(crate) fn run_real(test: impl Future<Output = ()>) {
+    run(false, Duration::from_secs(60), test);
+}
+
+/// `patience` is for what never comes: it makes a test fail that would hang.
+fn run(start_paused: bool, patience: Duration, test: impl Future<Output = ()>) {
+    let system = System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(start_paused)
+            .build()
+            .unwrap()
+    });
+    let in_time = system.block_on(async { tokio::time::timeout(patience, test).await });
+    in_time.expect("what the test waits for never came");
+}
+
+/// The end of a connection that the test holds.
+pub(crate) struct FarEnd {
+    framed: Framed<DuplexStream, FrameCodec>,
+}
+
+/// A connection whose two directions hold `capacity` bytes each.
+pub(crate) fn connection(capacity: usize) -> (Stream, FarEnd) {
+    let (near, far) = tokio::io::duplex(capacity);
+    let (reader, writer) = tokio::io::split(near);
+    let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
+    (stream, FarEnd { framed: Framed::new(far, FrameCodec::new(1 << 20)) })
+}
+
+impl FarEnd {
+    /// The next frame; `None` when the actor has closed the connection.
+    pub async fn receive(&mut self) -> Option<Frame> {
+        self.framed.next().await.map(|frame| frame.expect("actors send good frames"))
+    }
+
+    pub async fn send(&mut self, frame: &Frame) {
+        self.framed.send(frame).await.unwrap();
+    }
+
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.framed.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// All that still comes until the actor closes the connection.
+    pub async fn rest(mut self) -> Vec<u8> {
+        let mut rest = self.framed.read_buffer().to_vec();
+        self.framed.get_mut().read_to_end(&mut rest).await.unwrap();
+        rest
+    }
+
+    /// Whether the actor has closed the connection by now.
+    pub async fn is_closed(&mut self) -> bool {
+        crate::testing::settle().await;
+        tokio::select! {
+            biased;
+            read = self.framed.get_mut().read_u8() => read.is_err(),
+            () = std::future::ready(()) => false,
+        }
+    }
+}
+
+/// How a dial ends.
+pub(crate) enum Dial {
+    Connected(Stream),
+    Refused,
+    Never,
+}
+
+/// A network whose dials end as told, in order, and the times of the dials.
+#[derive(Clone, Default)]
+pub(crate) struct FakeNetwork {
+    dials: Rc<RefCell<VecDeque<Dial>>>,
+    times: Rc<RefCell<Vec<Instant>>>,
+}
+
+impl FakeNetwork {
+    /// Lets a coming dial end like this; those beyond never end.
+    pub fn expect(&self, dial: Dial) {
+        self.dials.borrow_mut().push_back(dial);
+    }
+
+    /// Lets a coming dial succeed.
+    pub fn expect_connection(&self, capacity: usize) -> FarEnd {
+        let (stream, far) = connection(capacity);
+        self.expect(Dial::Connected(stream));
+        far
+    }
+
+    /// When each dial began.
+    pub fn times(&self) -> Vec<Instant> {
+        self.times.borrow().clone()
+    }
+}
+
+impl Network for FakeNetwork {
+    fn connect(&self, _host: &str, _port: u16) -> LocalBoxFuture<'static, io::Result<Stream>> {
+        self.times.borrow_mut().push(Instant::now());
+        let dial = self.dials.borrow_mut().pop_front().unwrap_or(Dial::Never);
+        Box::pin(async move {
+            match dial {
+                Dial::Connected(stream) => Ok(stream),
+                Dial::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
+                Dial::Never => pending().await,
+            }
+        })
+    }
+
+    fn listen(&self, _: &str, _: u16) -> LocalBoxFuture<'static, io::Result<Box<dyn Listener>>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+}
+
+/// A listener that accepts what it is told to, and counts how often it is asked.
+#[derive(Clone, Default)]
+pub(crate) struct FakeListener {
+    accepts: Rc<RefCell<VecDeque<io::Result<Stream>>>>,
+    asked: Rc<RefCell<usize>>,
+    wake: Rc<tokio::sync::Notify>,
+}
+
+impl FakeListener {
+    /// Somebody dials.
+    pub fn dial(&self, capacity: usize) -> FarEnd {
+        let (stream, far) = connection(capacity);
+        self.push(Ok(stream));
+        far
+    }
+
+    /// The next accept ends like this.
+    pub fn push(&self, accepted: io::Result<Stream>) {
+        self.accepts.borrow_mut().push_back(accepted);
+        self.wake.notify_one();
+    }
+
+    pub fn asked(&self) -> usize {
+        *self.asked.borrow()
+    }
+
+    /// Whether nobody listens any more.
+    pub fn is_closed(&self) -> bool {
+        Rc::strong_count(&self.asked) == 1
+    }
+}
+
+impl Listener for FakeListener {
+    fn accept(&mut self) -> LocalBoxFuture<'_, io::Result<(Stream, String)>> {
+        *self.asked.borrow_mut() += 1;
+        Box::pin(async {
+            loop {
+                let accepted = self.accepts.borrow_mut().pop_front();
+                match accepted {
+                    Some(accepted) => return accepted.map(|stream| (stream, "far:1".into())),
+                    None => self.wake.notified().await,
+                }
+            }
+        })
+    }
+
+    fn port(&self) -> u16 {
+        1
+    }
+}
+
+pub(crate) fn hello(from: u64, to: u64) -> Hello {
+    Hello {
+        cluster: "coracle".into(),
+        from: NodeId(from),
+        to: NodeId(to),
+        restore_id: None,
+        promise: None,
+    }
+}
+
+pub(crate) fn envelope(from: u64, to: u64, rpc: Rpc) -> Envelope {
+    Envelope { from: NodeId(from), to: NodeId(to), term: Term(3), rpc }
+}
+
+/// A request that carries one value.
+pub(crate) fn append(from: u64, to: u64, value_bytes: usize) -> Envelope {
+    let entry = Entry {
+        index: LogIndex(1),
+        term: Term(1),
+        stamp_ms: 0,
+        payload: Payload::Command(Bytes::from(vec![7; value_bytes])),
+    };
+    let append = AppendEntries {
+        request_seq: 1,
+        prev: LogPosition::default(),
+        leader_commit: LogIndex(0),
+        read_seq: 0,
+        entries: vec![entry],
+    };
+    envelope(from, to, Rpc::AppendEntries(append))
+}
+
+pub(crate) fn append_response(from: u64, to: u64, request_seq: u64) -> Envelope {
+    let result = AppendResult::Success { match_index: LogIndex(1) };
+    let response = AppendEntriesResponse { request_seq, read_seq: 0, is_rejoining: false, result };
+    envelope(from, to, Rpc::AppendEntriesResponse(response))
+}
+
+pub(crate) fn request_vote(from: u64, to: u64) -> Envelope {
+    envelope(from, to, Rpc::RequestVote(RequestVote { last: LogPosition::default() }))
+}
+
+pub(crate) fn vote(from: u64, to: u64) -> Envelope {
+    envelope(from, to, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true }))
+}
+
+/// A connection of a peer that RaftActor was told of.
+pub(crate) struct AttachedPeer {
+    pub(crate) peer: NodeId,
+    pub(crate) connection: u64,
+    pub(crate) port: Recipient<SendRpc>,
+}
+
+/// The events of connections that RaftActor was sent, by kind.
+pub(crate) struct PeerEvents {
+    pub(crate) messages: KindInbox<PeerEvent, Envelope>,
+    pub(crate) attached: KindInbox<PeerEvent, AttachedPeer>,
+    /// The peer, and the number of its connection.
+    pub(crate) detached: KindInbox<PeerEvent, (NodeId, u64)>,
+    pub(crate) refused: KindInbox<PeerEvent, NodeId>,
+}
+
+impl PeerEvents {
+    pub(crate) fn of(inbox: &Inbox<PeerEvent>) -> PeerEvents {
+        PeerEvents {
+            messages: inbox.of_kind(|event| match event {
+                PeerEvent::Message(envelope) => Some(envelope.clone()),
+                _ => None,
+            }),
+            attached: inbox.of_kind(|event| match event {
+                PeerEvent::Attached { peer, connection, port } => {
+                    Some(AttachedPeer { peer: *peer, connection: *connection, port: port.clone() })
+                }
+                _ => None,
+            }),
+            detached: inbox.of_kind(|event| match event {
+                PeerEvent::Detached { peer, connection } => Some((*peer, *connection)),
+                _ => None,
+            }),
+            refused: inbox.of_kind(|event| match event {
+                PeerEvent::Refused { peer } => Some(*peer),
+                _ => None,
+            }),
+        }
+    }
+}

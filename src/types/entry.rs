@@ -1,0 +1,124 @@
+//! Entries of the log, and the encoding of their payloads.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::ids::{LogIndex, LogPosition, NodeId, Term};
+use super::membership::Membership;
+
+/// One record of the replicated log. Cloning shares the payload's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The entry's place in the log.
+    pub index: LogIndex,
+    /// The term of the leader that created it.
+    pub term: Term,
+    /// The wall clock of that leader when it created the entry, in milliseconds since the
+    /// Unix epoch. A stamp is never below the stamp of the entry before. It is the only time
+    /// that the state machine knows.
+    pub stamp_ms: u64,
+    /// The content of the entry.
+    pub payload: Payload,
+}
+
+impl Entry {
+    /// The entry's term and index.
+    pub fn position(&self) -> LogPosition {
+        LogPosition { term: self.term, index: self.index }
+    }
+
+    /// The size by which windows, batches and budgets count the entry: the payload, and
+    /// [`ENTRY_OVERHEAD_BYTES`] for the rest.
+    pub fn weight_bytes(&self) -> u64 {
+        let payload = match &self.payload {
+            Payload::Noop => 0,
+            Payload::Command(bytes) => bytes.len(),
+            Payload::Membership(membership) => membership.voters.len() * 9,
+        };
+        payload as u64 + ENTRY_OVERHEAD_BYTES
+    }
+}
+
+/// The cost of an entry besides its payload, in memory, on the wire and on disk. It is
+/// a round figure for budgets, not an exact size.
+pub const ENTRY_OVERHEAD_BYTES: u64 = 64;
+
+/// The content of an [`Entry`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// No content. By such an entry a new leader commits the entries that it inherited
+    /// (§8), and time passes in an idle store.
+    Noop,
+    /// A command of the state machine. The session that received it encoded it, and no
+    /// other part encodes it again.
+    Command(Bytes),
+    /// The members from this entry on. A membership is in force as soon as it is in the
+    /// log (dissertation §4.1).
+    Membership(Membership),
+}
+
+/// The reason why bytes are not a [`Payload`].
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// A kind that this version does not know.
+    #[error("entry of unknown kind {0}")]
+    UnknownKind(u8),
+    /// A no-op that carries bytes.
+    #[error("a no-op entry carries {0} bytes")]
+    NoopWithBytes(usize),
+    /// The body of a membership does not decode, or names no voter.
+    #[error("membership entry does not decode: {0}")]
+    Membership(String),
+}
+
+impl Payload {
+    /// The kind's number in log records and frames.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Payload::Noop => 0,
+            Payload::Command(_) => 1,
+            Payload::Membership(_) => 2,
+        }
+    }
+
+    /// The body in log records and frames. The bytes of a command are not copied.
+    ///
+    /// # Panics
+    /// Never: a membership always encodes.
+    pub fn body(&self) -> Cow<'_, [u8]> {
+        match self {
+            Payload::Noop => Cow::default(),
+            Payload::Command(bytes) => Cow::Borrowed(bytes),
+            Payload::Membership(membership) => rmp_serde::to_vec_named(membership)
+                .expect("a set of numbers always encodes to MessagePack in memory")
+                .into(),
+        }
+    }
+
+    /// The payload of a kind and a body: the inverse of [`Payload::kind`] and
+    /// [`Payload::body`].
+    ///
+    /// # Errors
+    /// When the kind is unknown or the body does not fit it. The bytes of a command are
+    /// not examined.
+    pub fn decode(kind: u8, body: Bytes) -> Result<Payload, PayloadError> {
+        match kind {
+            0 if body.is_empty() => Ok(Payload::Noop),
+            0 => Err(PayloadError::NoopWithBytes(body.len())),
+            1 => Ok(Payload::Command(body)),
+            2 => {
+                let membership: Membership = rmp_serde::from_slice(&body)
+                    .map_err(|error| PayloadError::Membership(error.to_string()))?;
+                if membership.voters.is_empty() || membership.voters.contains(&NodeId(0)) {
+                    return Err(PayloadError::Membership("no voters, or an id of 0".into()));
+                }
+                Ok(Payload::Membership(membership))
+            }
+            kind => Err(PayloadError::UnknownKind(kind)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

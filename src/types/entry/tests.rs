@@ -1,0 +1,52 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::mutation::mutation;
+
+#[test]
+fn payloads_survive_their_encoding_and_reject_what_they_are_not() {
+    let membership = Membership { voters: [NodeId(1), NodeId(900)].into() };
+    for payload in [
+        Payload::Noop,
+        Payload::Command(Bytes::from_static(b"\x00\xff")),
+        Payload::Membership(membership),
+    ] {
+        assert_eq!(
+            Payload::decode(payload.kind(), Bytes::copy_from_slice(&payload.body())),
+            Ok(payload)
+        );
+    }
+    assert_eq!(Payload::decode(9, Bytes::new()), Err(PayloadError::UnknownKind(9)));
+    assert!(Payload::decode(0, Bytes::from_static(b"x")).is_err());
+    assert!(Payload::decode(2, Bytes::from_static(b"\x80")).is_err());
+}
+
+fn any_payload() -> impl Strategy<Value = Payload> {
+    prop_oneof![
+        Just(Payload::Noop),
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Payload::Command(bytes.into())),
+        prop::collection::btree_set((1..=u64::MAX).prop_map(NodeId), 1..10)
+            .prop_map(|voters| Payload::Membership(Membership { voters })),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_payload_survives_its_encoding(payload in any_payload()) {
+        let body = Bytes::copy_from_slice(&payload.body());
+        prop_assert_eq!(Payload::decode(payload.kind(), body), Ok(payload));
+    }
+
+    #[test]
+    fn changed_payloads_are_refused_or_no_larger(
+        payload in any_payload(),
+        kind in prop_oneof![0..4_u8, any::<u8>()],
+        mutation in mutation(),
+    ) {
+        let body = Bytes::from(mutation.of(&payload.body()));
+        if let Ok(decoded) = Payload::decode(kind, body.clone()) {
+            prop_assert_eq!(decoded.kind(), kind);
+            prop_assert!(decoded.body().len() <= body.len());
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The durable state of a node besides its log.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{NodeId, Term};
+
+/// The state that a node must never forget (Figure 2, "persistent state"). It is kept
+/// in one durable record, so that no crash can separate a term from its vote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HardState {
+    /// The latest term that this node has seen.
+    pub current_term: Term,
+    /// The candidate that this node voted for in that term.
+    pub voted_for: Option<NodeId>,
+    /// True when the node may have forgotten a promise: its data directory was new
+    /// although the node may have run before, or its log was cut where it was damaged.
+    /// Such a node is not counted in any quorum until it is known to remember all that
+    /// it could have promised (docs/adr/0005, docs/adr/0009, docs/bugs.md B52).
+    pub is_rejoining: bool,
+}

@@ -1,0 +1,31 @@
+//! The data types that every part of the crate shares: ids, positions in the log,
+//! entries, and summaries of a log that hold none of its entries.
+//!
+//! The types have no behaviour beyond arithmetic and encoding. `raft`, `kv` and `storage`
+//! import only this module, so that none of them depends on another.
+//!
+//! | file | types |
+//! |---|---|
+//! | `ids` | [`NodeId`], [`Term`], [`LogIndex`], [`LogPosition`] |
+//! | `entry` | [`Entry`] and its [`Payload`] |
+//! | `membership` | [`Membership`], the voters of the cluster |
+//! | `hard_state` | [`HardState`], the term and the vote |
+//! | `term_runs` | [`TermRuns`], the term of every index of a log |
+//! | `log_summary` | [`LogSummary`], the parts of a log that the core keeps in memory |
+//! | `snapshot` | [`SnapshotId`] and [`SnapshotPoint`] |
+
+mod entry;
+mod hard_state;
+mod ids;
+mod log_summary;
+mod membership;
+mod snapshot;
+mod term_runs;
+
+pub use entry::{ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError};
+pub use hard_state::HardState;
+pub use ids::{LogIndex, LogPosition, NodeId, Term};
+pub use log_summary::LogSummary;
+pub use membership::Membership;
+pub use snapshot::{SnapshotId, SnapshotPoint};
+pub use term_runs::TermRuns;
