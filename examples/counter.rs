@@ -1,8 +1,8 @@
-//! Several clients raise one counter by compare-and-swap, while servers may be killed.
+//! Several clients raise one counter by compare-and-swap, while servers may die.
 //!
-//! Start `scripts/start_cluster.sh`, then `cargo run --example counter`, and kill a server
-//! meanwhile. The count is exact nevertheless: a command whose reply was lost is sent again
-//! under the same number, and the cluster executes it once.
+//! Start `scripts/start_cluster.sh`, then `cargo run --example counter`; kill a server
+//! meanwhile. The count is exact all the same: a write whose reply is lost is retried under
+//! its number, and executed once.
 
 use std::time::Duration;
 
@@ -28,8 +28,7 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Raises the counter `STEPS` times; returns the number of steps that it had to repeat
-/// because another client was faster.
+/// Raises the counter `STEPS` times; returns the number of times that it had to try again.
 async fn count(options: Options) -> Result<u64, Error> {
     let mut client = Client::connect(SERVERS, options).await?;
     let mut retries = 0;
@@ -47,7 +46,7 @@ async fn count(options: Options) -> Result<u64, Error> {
     Ok(retries)
 }
 
-/// Reads the count and its version. An absent counter is 0 at version 0.
+/// The count and its version; an absent counter is 0 at version 0.
 async fn read(client: &mut Client) -> Result<(u64, u64), Error> {
     match client.getm("counter").await {
         Ok(item) => {

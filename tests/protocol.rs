@@ -1,8 +1,8 @@
-//! docs/protocol.md, sentence by sentence: raw bytes into the sockets of real
-//! server processes, raw bytes out.
+//! docs/protocol.md, sentence by sentence: the tests send raw bytes to real server processes
+//! and compare the raw bytes that come back.
 //!
-//! Expected replies are written as templates: `#` stands for a number and `~`
-//! for the rest of a line (see [`protocol::raw`]).
+//! Expected replies are written as templates: `#` matches a number, and `~` the rest of a
+//! line ([`protocol::raw`]).
 
 mod common;
 

@@ -1,16 +1,16 @@
 //! The part of gRPC and of etcd's messages that a load needs.
 //!
-//! A call is a POST over HTTP/2. A message has a header of five bytes, a flag and its
-//! length, and the status of the call comes in the trailers. Only four Protocol Buffers
-//! messages with a few fields each are needed, so they are written and read by hand: nothing
-//! is generated, and no protoc is needed to build this.
+//! A call is a POST over HTTP/2; a message has a header of five bytes, a flag and
+//! its length, and the call's status comes in the trailers. Of Protocol Buffers
+//! there are four messages with a few fields each, so they are written and read by
+//! hand: nothing is generated, and no protoc is needed to build this.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
 use http::{Method, Request, Uri};
 use tokio::net::TcpStream;
 
-/// The reason why a call or a connection failed. The report counts failures by reason.
+/// The reason why a call or a connection failed, as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub &'static str);
 
@@ -27,7 +27,7 @@ const LOST: Fault = Fault("connection lost");
 const MALFORMED: Fault = Fault("malformed");
 const HEADER_BYTES: usize = 5;
 
-// The types of fields in Protocol Buffers.
+/// The types of fields.
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
 const BYTES: u64 = 2;
@@ -39,7 +39,8 @@ impl Channel {
         let stream = TcpStream::connect(endpoint).await.map_err(|_| refused)?;
         stream.set_nodelay(true).map_err(|_| refused)?;
         let (requests, connection) = h2::client::handshake(stream).await.map_err(|_| LOST)?;
-        // The task ends with the last request; the requests themselves get its errors.
+        // The task ends with the last request of the connection, and the requests report its
+        // errors.
         tokio::spawn(async { drop(connection.await) });
         let uri = |path: &str| {
             format!("http://{endpoint}/etcdserverpb.{path}").parse().map_err(|_| refused)
@@ -59,17 +60,17 @@ impl Channel {
         self.call(self.put.clone(), message).await.map(drop)
     }
 
-    /// Reads a key, linearizably; true if it exists.
+    /// Reads a key, linearizably, and returns true when it is there.
     pub async fn get(&mut self, key: [u8; 8]) -> Result<bool, Fault> {
         let mut message = begin_message();
         put_bytes(&mut message, 1, &key);
         let reply = self.call(self.range.clone(), message).await?;
-        // The second field of RangeResponse is `kvs`.
+        // kvs is the second field of RangeResponse.
         let found = fields(&reply).any(|field| field.is_ok_and(|(number, _)| number == 2));
         Ok(found)
     }
 
-    /// True if this member says that it leads.
+    /// Returns true when this member leads.
     pub async fn leads(&mut self) -> Result<bool, Fault> {
         let reply = self.call(self.status.clone(), begin_message()).await?;
         read_leads(&reply)
@@ -100,7 +101,7 @@ async fn receive(response: ResponseFuture) -> Result<Bytes, Fault> {
         reply.extend_from_slice(&data);
     }
     let trailers = body.trailers().await.map_err(|_| LOST)?;
-    // The status of a call that fails at once is in the head.
+    // A call that fails at once has its status in the head.
     let status = trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
     match status.or_else(|| head.headers.get("grpc-status")) {
         Some(status) if status == "0" => {}
@@ -118,7 +119,7 @@ fn begin_message() -> BytesMut {
     BytesMut::from(&[0; HEADER_BYTES][..])
 }
 
-/// Fills in the header: the message is not compressed, and its length.
+/// Fills in the header: not compressed, and the length.
 fn end_message(mut message: BytesMut) -> Bytes {
     let length = (message.len() - HEADER_BYTES) as u32;
     message[1..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
@@ -139,7 +140,7 @@ fn put_varint(message: &mut BytesMut, mut value: u64) {
     message.put_u8(value as u8);
 }
 
-/// The content of a field.
+/// The content of a field: a number, or bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content<'a> {
     Number(u64),
@@ -188,8 +189,8 @@ fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Reads from a StatusResponse whether its sender leads. Field 1 is `header`, with
-/// `member_id` as its field 2; field 4 is `leader`.
+/// Returns true when a StatusResponse says that its member leads. Its first field is the
+/// header, whose second field is member_id; its fourth is the leader.
 fn read_leads(message: &[u8]) -> Result<bool, Fault> {
     let (mut member, mut leader) = (0, 0);
     for field in fields(message) {

@@ -4,21 +4,20 @@
 //! cargo run --release --example etcd_bench -- --endpoints 127.0.0.1:2379 --clients 64
 //! ```
 //!
-//! It speaks gRPC, as etcd's own clients do, because etcd's JSON gateway costs etcd more.
-//! Keys, values, the mix of commands and the report come from the sources of `coracle
-//! bench`. Each connection has one command in flight, as there. Commands go to etcd's
-//! leader. Reads are linearizable, which is etcd's default.
+//! The program speaks gRPC, as etcd's own clients do; etcd's gateway for JSON would cost
+//! etcd more. Keys, values, mix and report are those of `coracle bench`, from the same
+//! sources. The loop is the same, too: one command in flight on each connection. The load
+//! begins at etcd's leader. Reads are linearizable, which is etcd's default.
 
-#[allow(dead_code)]
-#[path = "../../src/cli/bench/chart.rs"]
-mod chart;
 mod grpc;
+/// The parts of `coracle bench` that this program shares.
 #[allow(dead_code)]
-#[path = "../../src/cli/bench/report.rs"]
-mod report;
-#[allow(dead_code)]
-#[path = "../../src/cli/bench/workload.rs"]
-mod workload;
+#[path = "../../src/cli/bench"]
+mod bench {
+    pub mod chart;
+    pub mod report;
+    pub mod workload;
+}
 
 use std::cell::{Cell, RefCell};
 use std::process::ExitCode;
@@ -31,9 +30,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::{sleep, timeout};
 
+use self::bench::report::Recorder;
+use self::bench::workload::{Distribution, Kind, Workload, key_bytes, value};
 use self::grpc::{Channel, Fault};
-use self::report::Recorder;
-use self::workload::{Distribution, Kind, Workload, key_bytes, value};
 
 /// Loads an etcd cluster, and measures throughput and latency.
 #[derive(Debug, Parser)]
@@ -55,37 +54,38 @@ struct Options {
     /// Bytes of a value
     #[arg(long, value_name = "B", default_value_t = 256)]
     value_bytes: usize,
-    /// Percentage of reads; the keys are written first if they are not there
+    /// Number of commands in a hundred that are reads; the keys are written first if they are not
+    /// there
     #[arg(long, value_name = "P", default_value_t = 0)]
     read_percent: u32,
-    /// Seconds to measure
+    /// Time to measure
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     duration_s: f64,
-    /// Number of commands to send, instead of a duration
+    /// Instead of a duration: number of commands to send
     #[arg(long, value_name = "N", conflicts_with = "duration_s")]
     count: Option<u64>,
-    /// Seconds of load before the measurement
+    /// Time to load it before
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     warmup_s: f64,
-    /// Print the leader's client address instead of loading the cluster
+    /// Instead of a load: print the leader's client address
     #[arg(long)]
     leader: bool,
-    /// Time without an answer, after which the next member is tried
+    /// A member that says nothing for so long is given up for the next
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     silence_ms_max: u64,
-    /// Print one JSON object instead of text
+    /// One JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Time to look for a leader before giving up.
+/// Maximum time to look for a leader.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 const PAUSE: Duration = Duration::from_millis(2);
-/// Maximum time to wait at the end for the commands in flight.
+/// Maximum time to wait for the commands in flight at the end.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Number of commands in flight while the keys are written before the run. h2 begins at most
-/// 100 calls at a time until the other side has told its own limit.
+/// Number of commands in flight while the keys are written before the run: h2 begins at most 100
+/// calls at a time until the other side has said how many it takes.
 const FILL_COMMANDS: u64 = 64;
 
 /// The state that all connections share.
@@ -169,7 +169,7 @@ async fn find_leader(endpoints: &[String]) -> usize {
     loop {
         for (number, endpoint) in endpoints.iter().enumerate() {
             let leads = async { Channel::connect(endpoint).await?.leads().await };
-            // A member may be down, and one whose process is stopped does not answer.
+            // Not every member runs, and one that was stopped sends no answer.
             if let Ok(Ok(true)) = timeout(Duration::from_secs(1), leads).await {
                 return number;
             }
@@ -202,7 +202,7 @@ impl Run<'_> {
             let target = self.target.get();
             let Err(Fault(why)) = self.session(target, &mut rng).await else { return };
             self.recorder.borrow_mut().failed(why);
-            // Another client may have chosen the next member already.
+            // Another client may have gone on already.
             if self.target.get() == target {
                 self.target.set((target + 1) % self.endpoints.len());
             }

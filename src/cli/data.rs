@@ -1,5 +1,5 @@
-//! `get`, `set`, `add`, `cas`, `delete`, `scan`: one command of the library's
-//! client each.
+//! `get`, `set`, `add`, `cas`, `delete`, `scan`: each is one command of the library's
+//! client.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -9,7 +9,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use coracle::client::{Client, Error, Item, Options};
 
-use super::{ConfigFile, Failure, block_on, print, usage};
+use super::cluster::{ConfigFile, block_on};
+use super::failure::{Failure, usage};
+use super::output::print;
 
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
@@ -71,7 +73,7 @@ pub enum DataCommand {
 pub struct Cluster {
     #[command(flatten)]
     file: ConfigFile,
-    /// How long to look for a leader and an answer
+    /// Maximum time to look for a leader and an answer
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     timeout_ms: u64,
 }
@@ -85,9 +87,9 @@ pub struct Value {
     exptime: u64,
 }
 
-/// The most keys that one page of the protocol can have.
+/// Maximum number of keys in one page of the protocol.
 const PAGE_KEYS_MAX: u64 = 10_000;
-/// What is read of standard input at most, in bytes: more fits into no value.
+/// Maximum number of bytes that are read from standard input: more fits into no value.
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 impl DataCommand {
@@ -130,15 +132,14 @@ impl DataCommand {
     }
 }
 
-/// Page by page, each one moment of the store.
+/// Prints the keys page by page. Each page is one point in time of the store.
 fn scan(prefix: &[u8], limit: u64, cluster: &Cluster) -> Result<(), Failure> {
     block_on(async {
         let mut client = cluster.connect().await?;
         let mut left = limit;
         let mut after: Option<Vec<u8>> = None;
         while left > 0 {
-            let page = client.scan(prefix, left.min(PAGE_KEYS_MAX), after.as_deref()).await;
-            let page = page.map_err(failure)?;
+            let page = client.scan(prefix, left.min(PAGE_KEYS_MAX), after.as_deref()).await?;
             for item in &page.items {
                 let line = [b" ", numbers(item).as_bytes(), b"\n", &item.value, b"\n"].concat();
                 print(&[&item.key[..], &line].concat())?;
@@ -158,7 +159,7 @@ impl Cluster {
         let settings = self.file.load()?;
         let servers = settings.servers.values().map(|server| server.client_address());
         let deadline = Duration::from_millis(self.timeout_ms);
-        Client::connect(servers, Options { deadline, ..Options::default() }).await.map_err(failure)
+        Ok(Client::connect(servers, Options { deadline, ..Options::default() }).await?)
     }
 
     fn ask<T>(
@@ -167,13 +168,13 @@ impl Cluster {
     ) -> Result<T, Failure> {
         block_on(async {
             let mut client = self.connect().await?;
-            command(&mut client).await.map_err(failure)
+            Ok(command(&mut client).await?)
         })?
     }
 }
 
 impl Value {
-    /// The bytes, and when they expire.
+    /// Returns the bytes of the value, and the seconds until it expires.
     fn read(self) -> Result<(Vec<u8>, u64), Failure> {
         if self.value != "-" {
             return Ok((self.value.as_bytes().to_vec(), self.exptime));
@@ -193,17 +194,4 @@ fn numbers(item: &Item) -> String {
 
 fn print_version(version: u64) -> Result<(), Failure> {
     print(format!("{version}\n").as_bytes())
-}
-
-/// How the command line puts a client's error.
-pub fn failure(error: Error) -> Failure {
-    match error {
-        Error::NotFound | Error::VersionMismatch { .. } | Error::Exists { .. } | Error::Full => {
-            Failure::No(error.to_string())
-        }
-        Error::InvalidArgument(_) | Error::Refused { .. } => usage(error),
-        Error::Unavailable { .. } | Error::Unknown { .. } => {
-            Failure::Unavailable(error.to_string())
-        }
-    }
 }

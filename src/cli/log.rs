@@ -1,13 +1,14 @@
-//! `log dump` and `log verify`: what is in the files of a server that is down.
+//! `log dump` and `log verify`: print and check the files of a server that is down.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use coracle::storage::{self, RealDisk, StorageError, VerifyReport};
 use coracle::types::LogIndex;
 
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::{UntilClosed, print};
 
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
@@ -37,15 +38,15 @@ pub struct Directory {
 }
 
 impl LogCommand {
-    /// Prints what was asked for.
+    /// Prints what the command asks for.
     pub fn run(self) -> Result<(), Failure> {
         match self {
             LogCommand::Dump { directory, from, to } => {
                 let (from, to) = (LogIndex(from), LogIndex(to.unwrap_or(u64::MAX)));
-                let mut out = BufWriter::new(UntilClosed { is_closed: false });
+                let mut out = BufWriter::new(UntilClosed::default());
                 let dumped = storage::dump(&RealDisk, &directory.data_dir, from, to, &mut out);
                 let flushed = out.flush();
-                if out.get_ref().is_closed {
+                if out.get_ref().is_closed() {
                     return Ok(());
                 }
                 dumped.map_err(no)?;
@@ -75,28 +76,4 @@ fn sentences(report: &VerifyReport) -> String {
 
 fn no(error: StorageError) -> Failure {
     Failure::No(error.to_string())
-}
-
-/// Stdout that knows whether its reader has seen enough (`| head`): a log may be
-/// too long to be gathered first.
-struct UntilClosed {
-    is_closed: bool,
-}
-
-impl Write for UntilClosed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = io::stdout().lock().write(bytes);
-        self.is_closed |= is_broken_pipe(&written);
-        written
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let flushed = io::stdout().lock().flush();
-        self.is_closed |= is_broken_pipe(&flushed);
-        flushed
-    }
-}
-
-fn is_broken_pipe<T>(result: &io::Result<T>) -> bool {
-    matches!(result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,4 +1,4 @@
-//! What the command line can say, and what becomes of it.
+//! The commands of the command line.
 //!
 //! Exit codes: 0 done; 1 no (no such key, another version, a server that had to
 //! stop); 2 a usage error, in the command or in servers.toml; 3 the cluster did
@@ -6,21 +6,22 @@
 //! was asked for.
 
 mod bench;
+mod cluster;
 mod data;
+mod failure;
 mod log;
 mod logging;
-mod progress;
+mod output;
+mod serve;
 mod snapshot;
 mod status;
 
-use std::fmt::Display;
-use std::io;
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
+use coracle::config::Settings;
 
-use clap::{Args, Parser, Subcommand};
-use coracle::config::{ConfigError, Overrides, Settings};
-use coracle::node::{self, NodeError};
-use coracle::types::NodeId;
+use self::cluster::ConfigFile;
+use self::failure::Failure;
+use self::output::print;
 
 /// A replicated key-value store.
 #[derive(Debug, Parser)]
@@ -33,7 +34,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run one server in the foreground; SIGTERM stops it
-    Serve(Serve),
+    Serve(serve::ServeCommand),
     #[command(flatten)]
     Data(data::DataCommand),
     /// Ask every server how it is, and print one table
@@ -50,89 +51,11 @@ enum Command {
     Config(ConfigFile),
 }
 
-/// Which servers.toml.
-#[derive(Args, Debug)]
-struct ConfigFile {
-    /// The servers' file
-    #[arg(long, value_name = "FILE", default_value = "servers.toml")]
-    config: PathBuf,
-}
-
-impl ConfigFile {
-    fn load(&self) -> Result<Settings, Failure> {
-        Ok(Settings::load(&self.config, &Overrides::default())?)
-    }
-}
-
-#[derive(Args, Debug)]
-struct Serve {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Which of its servers to run
-    #[arg(long)]
-    id: u64,
-    /// Where all servers keep their files, each in <DIR>/<id>, instead of data_dir
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Instead of heartbeat_interval_ms
-    #[arg(long, value_name = "MS")]
-    heartbeat_interval_ms: Option<u64>,
-    /// Instead of the first of election_timeout_ms
-    #[arg(long, value_name = "MS")]
-    election_timeout_ms_min: Option<u64>,
-    /// Instead of the second of election_timeout_ms
-    #[arg(long, value_name = "MS")]
-    election_timeout_ms_max: Option<u64>,
-    /// off, error, warn, info, debug or trace; without it RUST_LOG counts, then info
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<::log::LevelFilter>,
-}
-
-/// Why it was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The answer is no.
-    #[error("{0}")]
-    No(String),
-    /// It cannot be asked like this, or not of this servers.toml.
-    #[error("{0}")]
-    Usage(String),
-    /// Nobody answered, or nobody could tell.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The server could not start, or had to stop.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// Standard input or output failed.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-}
-
-impl Failure {
-    /// What the process ends with.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Failure::No(_) | Failure::Node(_) | Failure::Io(_) => 1,
-            Failure::Usage(_) => 2,
-            Failure::Unavailable(_) => 3,
-        }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Failure {
-        usage(error)
-    }
-}
-
 impl Cli {
-    /// Does what the command line says.
-    ///
-    /// # Errors
-    /// See [`Failure`].
+    /// Does what the command line asks for.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
-            Command::Serve(serve) => serve.run(),
+            Command::Serve(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Snapshot(command) => command.run(),
@@ -143,21 +66,6 @@ impl Cli {
     }
 }
 
-impl Serve {
-    fn run(self) -> Result<(), Failure> {
-        let overrides = Overrides {
-            data_dir: self.data_dir,
-            heartbeat_interval_ms: self.heartbeat_interval_ms,
-            election_timeout_ms_min: self.election_timeout_ms_min,
-            election_timeout_ms_max: self.election_timeout_ms_max,
-        };
-        let settings = Settings::load(&self.file.config, &overrides)?;
-        let id = settings.server(NodeId(self.id))?.id;
-        logging::init(id, self.log_level);
-        Ok(node::run(&settings, id)?)
-    }
-}
-
 fn print_servers(settings: &Settings) -> Result<(), Failure> {
     let line = |server: &coracle::config::Server| {
         let (id, hostname) = (server.id, &server.hostname);
@@ -165,22 +73,4 @@ fn print_servers(settings: &Settings) -> Result<(), Failure> {
         format!("{id} {hostname} {} {} {directory}\n", server.client_port, server.log_port)
     };
     print(settings.servers.values().map(line).collect::<String>().as_bytes())
-}
-
-/// Writes to stdout. A reader that has seen enough (`| head`) is not an error.
-fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match io::Write::write_all(&mut stdout, bytes).and_then(|()| io::Write::flush(&mut stdout)) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
-}
-
-/// Runs a client's future to its end.
-fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
-}
-
-fn usage(reason: impl Display) -> Failure {
-    Failure::Usage(reason.to_string())
 }

@@ -1,4 +1,5 @@
-//! `snapshot save`, `inspect` and `restore`: backups (docs/operations.md, docs/adr/0011).
+//! `snapshot save`, `inspect` and `restore`: backups, which are snapshot files that a client
+//! fetches (docs/operations.md, docs/adr/0011).
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -19,13 +20,17 @@ use coracle::storage::{
 };
 use coracle::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
-use super::{ConfigFile, Failure, block_on, data, logging, print, progress, usage};
+use super::cluster::{ConfigFile, block_on};
+use super::failure::{Failure, usage};
+use super::logging;
+use super::output::{bar, json_text, print, spinner};
 
-/// One reply of a server that is writing a snapshot may take its request_timeout_ms.
+/// Maximum time for one reply: a server that is writing a snapshot may need its
+/// `request_timeout_ms`.
 const TRY_TIMEOUT: Duration = Duration::from_secs(15);
-/// Before a server is asked again that could not send its snapshot to the end.
+/// The pause before a server is asked again that could not send its snapshot to the end.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Keys that are looked up at a time.
+/// Number of keys that are looked up at a time.
 const PAGE_KEYS: u64 = 10_000;
 
 #[derive(Debug, Subcommand)]
@@ -47,7 +52,7 @@ pub struct Save {
     force: bool,
     #[command(flatten)]
     servers: ConfigFile,
-    /// How long to try
+    /// Maximum time to try
     #[arg(long, value_name = "MS", default_value_t = 600_000)]
     timeout_ms: u64,
 }
@@ -73,19 +78,19 @@ pub struct Restore {
     /// The new cluster's servers.toml: another name as `cluster` than the backup's
     #[command(flatten)]
     servers: ConfigFile,
-    /// Which of its servers; may be given more than once
+    /// One of its servers; may be given more than once
     #[arg(long, required_unless_present = "all", conflicts_with = "all")]
     id: Vec<u64>,
     /// All of its servers
     #[arg(long)]
     all: bool,
-    /// As in `coracle serve`
+    /// Directory of all servers' files, as in `coracle serve`
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
 
 impl SnapshotCommand {
-    /// Does what was asked for.
+    /// Does what the command asks for.
     pub fn run(self) -> Result<(), Failure> {
         match self {
             SnapshotCommand::Save(save) => save.run(),
@@ -107,7 +112,7 @@ impl Save {
         let unfinished = PathBuf::from(unfinished);
         let saved = self.save(&settings, &unfinished);
         if saved.is_err() {
-            // It may not be there; and what is wrong is told already.
+            // The removal fails when the file is not there; the first failure is reported anyway.
             let _ = fs::remove_file(&unfinished);
         }
         saved
@@ -140,7 +145,7 @@ impl Save {
         )
     }
 
-    /// Begins again when the server is lost, or has the snapshot no longer.
+    /// Fetches the snapshot, and begins again when the server is lost or has it no longer.
     async fn fetch(&self, settings: &Settings, path: &Path) -> Result<SnapshotName, Failure> {
         let until = Instant::now() + Duration::from_millis(self.timeout_ms);
         loop {
@@ -162,20 +167,20 @@ async fn fetch_once(
 ) -> Result<SnapshotName, Failure> {
     let servers = settings.servers.values().map(|server| server.client_address());
     let options = Options { deadline, try_timeout: TRY_TIMEOUT };
-    let mut client = Client::connect(servers, options).await.map_err(data::failure)?;
-    let waiting = progress::spinner("waiting for the leader's snapshot".into());
+    let mut client = Client::connect(servers, options).await?;
+    let waiting = spinner("waiting for the leader's snapshot".into());
     let begun = client.begin_snapshot().await;
     waiting.finish_and_clear();
-    let mut download = begun.map_err(data::failure)?;
-    let bar = progress::bar(download.name().bytes, "fetching");
+    let mut download = begun?;
+    let progress = bar(download.name().bytes, "fetching");
     let written = |error: io::Error| cannot("write", path, &error);
     let mut file = File::create(path).map_err(written)?;
-    while let Some(piece) = download.next_piece().await.map_err(data::failure)? {
+    while let Some(piece) = download.next_piece().await? {
         file.write_all(&piece).map_err(written)?;
-        bar.inc(piece.len() as u64);
+        progress.inc(piece.len() as u64);
     }
     file.sync_all().map_err(written)?;
-    bar.finish_and_clear();
+    progress.finish_and_clear();
     Ok(download.name())
 }
 
@@ -204,7 +209,7 @@ impl Restore {
         Backup::read(&self.file)?;
         for id in ids {
             let data_dir = &settings.server(id)?.data_dir;
-            let waiting = progress::spinner(format!("restoring server {id}"));
+            let waiting = spinner(format!("restoring server {id}"));
             let owner = (settings.cluster.as_str(), id);
             let restored = storage::restore(&RealDisk, &self.file, data_dir, owner);
             waiting.finish_and_clear();
@@ -224,10 +229,10 @@ fn restored_line(id: NodeId, data_dir: &Path, file: &SnapshotFile) -> String {
     )
 }
 
-/// A name, a value, and whether that is text and no number.
+/// A name, a value, and true when the value is text and no number.
 type Fact = (&'static str, String, bool);
 
-/// A snapshot that was read from its first to its last byte.
+/// A snapshot file that was read from its first to its last byte.
 struct Backup {
     file: SnapshotFile,
     store: Store,
@@ -236,14 +241,14 @@ struct Backup {
 impl Backup {
     fn read(path: &Path) -> Result<Backup, Failure> {
         let bytes = fs::metadata(path).map_err(|error| cannot("read", path, &error))?.len();
-        let bar = progress::bar(bytes, "checking");
+        let progress = bar(bytes, "checking");
         let mut loader = StoreLoader::new();
         let read = read_snapshot(&RealDisk, path, |block| {
-            bar.inc(block.len() as u64);
+            progress.inc(block.len() as u64);
             loader.load(block).map_err(LoadError::from)
         });
         let loaded = read.and_then(|file| Ok((file, loader.finish()?)));
-        bar.finish_and_clear();
+        progress.finish_and_clear();
         let (file, store) = loaded.map_err(|error| no(path, error))?;
         if file.head.last.index != store.last_applied() {
             let (path, last) = (path.display(), store.last_applied());
@@ -313,20 +318,6 @@ impl Backup {
     }
 }
 
-/// A string of JSON.
-fn json_text(text: &str) -> String {
-    let mut json = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => json.extend(['\\', character]),
-            control if control < ' ' => json += &format!("\\u{:04x}", u32::from(control)),
-            other => json.push(other),
-        }
-    }
-    json.push('"');
-    json
-}
-
 fn id_of(name: SnapshotName) -> SnapshotId {
     let SnapshotName { last_included_index: index, last_included_term: term, bytes, digest } = name;
     let last = LogPosition { index: LogIndex(index), term: Term(term) };
@@ -337,7 +328,7 @@ fn cannot(action: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::No(format!("cannot {action} {}: {error}", path.display()))
 }
 
-/// What is wrong with a backup, or with where it should go.
+/// The failure to read a backup, or to write to its destination.
 fn no(path: &Path, error: LoadError) -> Failure {
     let path = path.display();
     Failure::No(match error {
@@ -347,15 +338,4 @@ fn no(path: &Path, error: LoadError) -> Failure {
         LoadError::Store(error) => format!("{path} is no backup of a store: {error}"),
         LoadError::Storage(error) => error.to_string(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::json_text;
-
-    #[test]
-    fn names_are_text_in_json_whatever_is_in_them() {
-        assert_eq!(json_text("two words"), r#""two words""#);
-        assert_eq!(json_text("a\"b\\c\n\u{1f}caf\u{e9}"), "\"a\\\"b\\\\c\\u000a\\u001fcaf\u{e9}\"");
-    }
 }

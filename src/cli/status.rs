@@ -1,4 +1,4 @@
-//! `status`: one table of all servers, each asked directly.
+//! `status`: asks every server directly, and prints one table.
 
 use std::time::Duration;
 
@@ -7,25 +7,27 @@ use coracle::client::{Error, Status, status_of};
 use coracle::types::NodeId;
 use futures_util::future::join_all;
 
-use super::{ConfigFile, Failure, block_on, print};
+use super::cluster::{ConfigFile, block_on};
+use super::failure::Failure;
+use super::output::{print, table};
 
 #[derive(Args, Debug)]
 pub struct StatusCommand {
     #[command(flatten)]
     file: ConfigFile,
-    /// How long to wait for a server's answer
+    /// Maximum time to wait for a server's answer
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     timeout_ms: u64,
 }
 
-/// A server and what it answered.
+/// A server, its address and its answer.
 type Asked = (NodeId, String, Result<Status, Error>);
 
 const HEADER: [&str; 8] =
     ["id", "role", "term", "commit", "applied", "lag", "client address", "reachable"];
 
 impl StatusCommand {
-    /// Prints the table; a failure when no server answered.
+    /// Prints the table. Fails when no server answered.
     pub fn run(self) -> Result<(), Failure> {
         let settings = self.file.load()?;
         let patience = Duration::from_millis(self.timeout_ms);
@@ -35,7 +37,7 @@ impl StatusCommand {
             (server.id, address, answer)
         });
         let asked: Vec<Asked> = block_on(join_all(asked))?;
-        print(table(&asked).as_bytes())?;
+        print(table(&rows(&asked)).as_bytes())?;
         if asked.iter().all(|(_, _, answer)| answer.is_err()) {
             return Err(Failure::Unavailable("no server answered".into()));
         }
@@ -43,8 +45,8 @@ impl StatusCommand {
     }
 }
 
-fn table(asked: &[Asked]) -> String {
-    // A deposed leader may not know it yet: the highest term counts.
+fn rows(asked: &[Asked]) -> Vec<[String; 8]> {
+    // A deposed leader may not know it yet, so the highest term counts.
     let leader_commit = asked
         .iter()
         .filter_map(|(_, _, answer)| answer.as_ref().ok())
@@ -53,9 +55,7 @@ fn table(asked: &[Asked]) -> String {
         .and_then(|status| status.number("commit_index"));
     let mut rows = vec![HEADER.map(str::to_owned)];
     rows.extend(asked.iter().map(|asked| row(asked, leader_commit)));
-    let widths = [0, 1, 2, 3, 4, 5, 6, 7]
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-    rows.iter().map(|row| line(row, &widths)).collect()
+    rows
 }
 
 fn row((id, address, answer): &Asked, leader_commit: Option<u64>) -> [String; 8] {
@@ -78,10 +78,4 @@ fn row((id, address, answer): &Asked, leader_commit: Option<u64>) -> [String; 8]
         address.clone(),
         "yes".into(),
     ]
-}
-
-fn line(row: &[String; 8], widths: &[usize; 8]) -> String {
-    let cells: Vec<String> =
-        row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-    format!("{}\n", cells.join("  ").trim_end())
 }

@@ -1,6 +1,6 @@
-//! What a command can end with.
+//! The errors that a command can end with.
 
-/// Why a command did not do what it was asked. Only [`Error::Unknown`] leaves
+/// The reason why a command was not done. Only [`Error::Unknown`] leaves
 /// open whether it was executed; after every other one it had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -10,45 +10,45 @@ pub enum Error {
     /// `cas`: the key has another version.
     #[error("the key's version is {version}, not the one expected (0 is an absent key)")]
     VersionMismatch {
-        /// The version that it has, 0 for an absent key.
+        /// The version of the key, 0 for an absent key.
         version: u64,
     },
     /// `add`: the key is there.
     #[error("the key is there already, at version {version}")]
     Exists {
-        /// The version that it has.
+        /// The version of the key.
         version: u64,
     },
     /// The store is at its size limit.
     #[error("the store is full ([limits] store_bytes_max): delete something first")]
     Full,
-    /// It cannot be said in the protocol, and was not sent.
+    /// The command cannot be said in the protocol, and was not sent.
     #[error("{0}")]
     InvalidArgument(String),
-    /// The server does not take it, with its own words.
+    /// The server refused the command.
     #[error("the server refused the command: {reply}")]
     Refused {
-        /// The reply.
+        /// The reply in the server's own words.
         reply: String,
     },
-    /// No leader could be reached in time. Nothing was executed.
+    /// No leader could be reached in time, and nothing was executed.
     #[error("no leader answered in time, and nothing was executed (last: {last})")]
     Unavailable {
-        /// What became of the last try.
+        /// The outcome of the last try.
         last: String,
     },
     /// A write got no answer in time: it may have been executed, or may yet be,
     /// once; or it was not.
     #[error("no answer in time: the write may or may not have been executed (last: {last})")]
     Unknown {
-        /// What became of the last try.
+        /// The outcome of the last try.
         last: String,
     },
 }
 
 impl Error {
-    /// True of the answers that the servers remember for a retry: they settle
-    /// what became of earlier tries of the same write.
+    /// True for the answers that the servers remember for a retry: they settle the outcome
+    /// of earlier tries of the same write, too.
     pub(super) fn is_remembered(&self) -> bool {
         matches!(self, Error::NotFound | Error::VersionMismatch { .. } | Error::Exists { .. })
     }

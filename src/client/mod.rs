@@ -4,9 +4,9 @@
 //! A write that got no answer may have been executed or not. So every write
 //! carries the protocol's `once` prefix: this client's random name and a rising
 //! number, kept on a retry; the servers remember the last number with its reply,
-//! and a retry gets that reply instead of a second execution. What is still
-//! open when the deadline passes is told as what it is, [`Error::Unknown`], and
-//! never as a failure; [`Error::Unavailable`] means that nothing was executed.
+//! and a retry gets that reply instead of a second execution. A write that is still
+//! open when the deadline passes ends with [`Error::Unknown`], never with another
+//! error; [`Error::Unavailable`] means that nothing was executed.
 //!
 //! ```no_run
 //! use coracle::client::{Client, Error, Options};
@@ -29,9 +29,8 @@
 //! connection, so no late reply is taken for another command's. A write that is
 //! cancelled may still be executed, once.
 
-mod command;
+mod connection;
 mod error;
-mod reply;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -39,25 +38,27 @@ mod tests;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use command::Command;
+use bytes::Bytes;
+use connection::{Command, Connection};
 pub use error::Error;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use reply::{ErrorReply, Expect, ReadError, Reply};
-pub use reply::{Item, Page, Status};
+use snapshot::Server;
 pub use snapshot::{SnapshotDownload, SnapshotName};
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// How patient a [`Client`] is.
+use crate::kv::{self, Once, Operation, Query};
+pub use crate::protocol::Status;
+use crate::protocol::{Address, ErrorReply, Reply, Request, SnapshotRequest, is_name};
+
+/// The times that a [`Client`] waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// From the call to the answer, over all retries; at most
+    /// Time from the call to the answer, over all retries; at most
     /// [`DEADLINE_MAX`]. Default: 10 s.
     pub deadline: Duration,
-    /// One try: reaching a server, sending the command and reading the whole
-    /// reply. Then the next server is tried. Default: 2 s.
+    /// Time for one try: to reach a server, send the command and read the whole reply.
+    /// Then the next server is tried. Default: 2 s.
     pub try_timeout: Duration,
 }
 
@@ -67,47 +68,68 @@ impl Default for Options {
     }
 }
 
-/// The most that [`Options::deadline`] may be. The servers forget a client that
+/// Maximum of [`Options::deadline`]. The servers forget a client that
 /// has been silent for an hour; a retry must come well before.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(600);
 
-/// Redirects that are followed at once; further ones wait like other failures,
-/// for two servers may each take the other for the leader.
+/// Maximum number of redirects in a row that are followed at once. Further ones wait like
+/// other failures, because two servers may each take the other for the leader.
 const HOPS_MAX: u32 = 3;
-/// The pause after the first failure; it doubles with each further one ...
+/// The pause after the first failure. It doubles with each further one, up to
+/// [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(10);
-/// ... up to this. Each pause is cut by a random part, so that the clients of a
-/// dead leader do not all come back at the same moment.
+/// The longest pause. Each pause is cut by a random part, so that the clients of a dead
+/// leader do not all come back at the same time.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// A client of one cluster. One command at a time: a program that wants more in
-/// flight uses more clients.
+/// A key with its value, as `getm` and `scan` tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The key; empty from `getm`, where it is known.
+    pub key: Vec<u8>,
+    /// The log index of the write that produced the value.
+    pub version: u64,
+    /// The whole seconds left, rounded up; 0 for never.
+    pub exptime: u64,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// The result of one `scan`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The keys in byte order.
+    pub items: Vec<Item>,
+    /// True when there are further keys.
+    pub more: bool,
+}
+
+/// A client of one cluster. It executes one command at a time: a program that wants more
+/// in flight uses more clients.
 #[derive(Debug)]
 pub struct Client {
-    /// Client addresses, at least one.
+    /// The client addresses of the servers, at least one.
     servers: Vec<String>,
     options: Options,
-    /// Whom to ask next: the leader as far as we know.
+    /// The address to ask next: the leader's, as far as we know.
     target: String,
-    /// To `target`; `None` while a command is under way, so that a cancelled
+    /// The connection to `target`; `None` while a command is under way, so that a cancelled
     /// command takes its connection with it.
     connection: Option<Connection>,
     /// The `once` name; no other client has it.
-    name: String,
+    name: Bytes,
     /// The `once` number of the last write.
     seq: u64,
     rng: StdRng,
 }
 
-type Connection = BufReader<TcpStream>;
-
-/// Why one try did not answer.
+/// The reason why one try brought no answer.
 enum Failure {
     /// The leader is at this address.
     Redirect(String),
-    /// Not executed; another try may do better.
+    /// The command was not executed; another try may do better.
     Refused(String),
-    /// No answer: executed or not.
+    /// There was no answer: the command was executed or not.
     Lost(String),
 }
 
@@ -116,9 +138,8 @@ impl Client {
     /// (`host:port`); some of them are enough. Waits until one can be reached.
     ///
     /// # Errors
-    /// When the list is empty or the deadline too long
-    /// ([`Error::InvalidArgument`]), or no server could be reached in time
-    /// ([`Error::Unavailable`]).
+    /// [`Error::InvalidArgument`] when the list is empty or the deadline too long;
+    /// [`Error::Unavailable`] when no server could be reached in time.
     pub async fn connect<S: Into<String>>(
         servers: impl IntoIterator<Item = S>,
         options: Options,
@@ -131,14 +152,14 @@ impl Client {
             let most = DEADLINE_MAX.as_secs();
             return Err(Error::InvalidArgument(format!("the deadline is at most {most} s")));
         }
-        // The standard library's hash keys are its one public source of the system's randomness.
+        // The hash keys are the standard library's only public source of the system's randomness.
         let random = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
         let mut client = Client {
             servers,
             options,
             target: first,
             connection: None,
-            name: format!("{:016x}{:016x}", random[0], random[1]),
+            name: format!("{:016x}{:016x}", random[0], random[1]).into(),
             seq: 0,
             rng: StdRng::seed_from_u64(random[0]),
         };
@@ -157,7 +178,8 @@ impl Client {
         exptime: u64,
         value: &[u8],
     ) -> Result<u64, Error> {
-        self.store(Command::set(key.as_ref(), exptime, value)?).await
+        let (key, value) = (name_of(key)?, Bytes::copy_from_slice(value));
+        self.store(Operation::Set { key, exptime, value }).await
     }
 
     /// Writes the value if the key is absent. Returns the new version.
@@ -170,7 +192,8 @@ impl Client {
         exptime: u64,
         value: &[u8],
     ) -> Result<u64, Error> {
-        self.store(Command::add(key.as_ref(), exptime, value)?).await
+        let (key, value) = (name_of(key)?, Bytes::copy_from_slice(value));
+        self.store(Operation::Add { key, exptime, value }).await
     }
 
     /// Writes the value if the key has this version, 0 for an absent key.
@@ -185,7 +208,8 @@ impl Client {
         version: u64,
         value: &[u8],
     ) -> Result<u64, Error> {
-        self.store(Command::cas(key.as_ref(), exptime, version, value)?).await
+        let (key, value) = (name_of(key)?, Bytes::copy_from_slice(value));
+        self.store(Operation::Cas { key, exptime, version, value }).await
     }
 
     /// Removes the key.
@@ -193,8 +217,7 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there is none; see [`Error`].
     pub async fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        let command = Command::delete(key.as_ref())?;
-        match self.write(command, Expect::Deleted).await? {
+        match self.write(Operation::Delete { key: name_of(key)? }).await? {
             Reply::Deleted => Ok(()),
             _ => unreachable!("the parser gives what is expected"),
         }
@@ -205,8 +228,8 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there is none; see [`Error`].
     pub async fn get(&mut self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
-        match self.execute(&Command::get(key.as_ref())?, Expect::Value).await? {
-            Reply::Value(value) => Ok(value),
+        match self.read(Query::Get { key: name_of(key)? }).await? {
+            Reply::Value(value) => Ok(value.to_vec()),
             _ => unreachable!("the parser gives what is expected"),
         }
     }
@@ -216,15 +239,15 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there is none; see [`Error`].
     pub async fn getm(&mut self, key: impl AsRef<[u8]>) -> Result<Item, Error> {
-        match self.execute(&Command::getm(key.as_ref())?, Expect::Item).await? {
-            Reply::Item(item) => Ok(item),
+        match self.read(Query::GetMeta { key: name_of(key)? }).await? {
+            Reply::Meta(item) => Ok(Item::new(&[], &item)),
             _ => unreachable!("the parser gives what is expected"),
         }
     }
 
     /// Up to `limit` (1 to 10,000) keys that begin with `prefix` (empty: every
-    /// key) and come behind `after`, in byte order, as of one moment. When
-    /// [`Page::more`] says so, go on behind the last key.
+    /// key) and come after the key `after`, in byte order, as of one point in time. When
+    /// [`Page::more`] is true, go on after the last key.
     ///
     /// # Errors
     /// See [`Error`].
@@ -234,49 +257,87 @@ impl Client {
         limit: u64,
         after: Option<&[u8]>,
     ) -> Result<Page, Error> {
-        let command = Command::scan(prefix.as_ref(), limit, after)?;
-        match self.execute(&command, Expect::Page { limit }).await? {
-            Reply::Page(page) => Ok(page),
+        let prefix = match prefix.as_ref() {
+            b"" => Bytes::new(),
+            b"*" => {
+                let reason = "the prefix * alone would mean every key: scan every key instead";
+                return Err(Error::InvalidArgument(reason.into()));
+            }
+            prefix => name_of(prefix)?,
+        };
+        let after = after.map(name_of).transpose()?;
+        match self.read(Query::Scan { prefix, limit, after }).await? {
+            Reply::Scan { items, more } => {
+                let items = items.iter().map(|(key, item)| Item::new(key, item)).collect();
+                Ok(Page { items, more })
+            }
             _ => unreachable!("the parser gives what is expected"),
         }
     }
 
-    /// What one server tells of itself: the leader, as far as this client knows.
+    /// The status of one server: the leader, as far as this client knows.
     /// Any server answers; to ask a certain one, see [`status_of`].
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn status(&mut self) -> Result<Status, Error> {
-        match self.execute(&Command::status(), Expect::Status).await? {
+        match self.execute(Request::Status).await? {
             Reply::Status(status) => Ok(status),
             _ => unreachable!("the parser gives what is expected"),
         }
     }
 
-    async fn store(&mut self, command: Command) -> Result<u64, Error> {
-        match self.write(command, Expect::Stored).await? {
+    /// Has the leader take a snapshot that holds every write acknowledged before this
+    /// call, waits for it, and begins to fetch it. The bytes are of no use before all of
+    /// them are here and their digest is right.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when that was not done in time, and when the server is lost;
+    /// see [`Error`].
+    pub async fn begin_snapshot(&mut self) -> Result<SnapshotDownload, Error> {
+        let deadline = Instant::now() + self.options.deadline;
+        let begin = Request::Snapshot(SnapshotRequest::Begin);
+        let index = match self.execute(begin).await? {
+            Reply::SnapshotBegun { index } => index,
+            _ => unreachable!("the parser gives what is expected"),
+        };
+        // Only the server that took the command takes the snapshot. Its connection is there,
+        // because the command was answered.
+        let connection = self.connection.take();
+        let server = Server::new(self.target.clone(), self.options.try_timeout, deadline);
+        SnapshotDownload::begin(server, connection, index).await
+    }
+
+    async fn store(&mut self, operation: Operation) -> Result<u64, Error> {
+        match self.write(operation).await? {
             Reply::Stored { version } => Ok(version),
             _ => unreachable!("the parser gives what is expected"),
         }
     }
 
-    async fn write(&mut self, command: Command, expect: Expect) -> Result<Reply, Error> {
+    async fn write(&mut self, operation: Operation) -> Result<Reply, Error> {
         // Raised before the first try: the number of a cancelled write is never used again.
         self.seq += 1;
-        self.execute(&command.once(&self.name, self.seq), expect).await
+        let once = Some(Once { client: self.name.clone(), seq: self.seq });
+        self.execute(Request::Write { operation, once, noreply: false }).await
     }
 
-    /// Tries until there is an answer or the deadline passes.
-    async fn execute(&mut self, command: &Command, expect: Expect) -> Result<Reply, Error> {
+    async fn read(&mut self, query: Query) -> Result<Reply, Error> {
+        self.execute(Request::Read(query)).await
+    }
+
+    /// Tries one server after the other until there is an answer or the deadline passes.
+    async fn execute(&mut self, request: Request) -> Result<Reply, Error> {
+        let command = Command::new(request);
         let deadline = Instant::now() + self.options.deadline;
         let mut may_have_executed = false;
         let mut failures = 0;
         let mut hops = 0;
         loop {
-            let last = match self.attempt(command, expect, deadline).await {
+            let last = match self.attempt(&command, deadline).await {
                 Ok(Reply::Error(reply)) => match failure_or_error(reply) {
                     Ok(failure) => failure,
-                    // An earlier try of this write may still be executed behind this answer,
+                    // An earlier try of this write may still be executed after this answer,
                     // unless the answer is the one that the servers remember.
                     Err(error) if may_have_executed && !error.is_remembered() => {
                         return Err(Error::Unknown { last: error.to_string() });
@@ -316,24 +377,19 @@ impl Client {
         }
     }
 
-    /// One try, at one server.
-    async fn attempt(
-        &mut self,
-        command: &Command,
-        expect: Expect,
-        deadline: Instant,
-    ) -> Result<Reply, Failure> {
+    /// Sends the command to one server, once.
+    async fn attempt(&mut self, command: &Command, deadline: Instant) -> Result<Reply, Failure> {
         let deadline = deadline.min(Instant::now() + self.options.try_timeout);
         let kept = self.connection.take();
         let mut connection = match kept {
             Some(connection) => connection,
-            None => match timeout_at(deadline, dial(&self.target)).await {
+            None => match timeout_at(deadline, Connection::dial(&self.target)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(error)) => return Err(Failure::Refused(self.at_target(&error.to_string()))),
                 Err(_) => return Err(Failure::Refused(self.at_target("it cannot be reached"))),
             },
         };
-        match timeout_at(deadline, exchange(&mut connection, command, expect)).await {
+        match timeout_at(deadline, connection.exchange(command)).await {
             Ok(Ok(reply)) => {
                 self.connection = Some(connection);
                 Ok(reply)
@@ -349,7 +405,7 @@ impl Client {
         let mut failures = 0;
         loop {
             let until = deadline.min(Instant::now() + self.options.try_timeout);
-            let last = match timeout_at(until, dial(&self.target)).await {
+            let last = match timeout_at(until, Connection::dial(&self.target)).await {
                 Ok(Ok(connection)) => {
                     self.connection = Some(connection);
                     return Ok(());
@@ -381,7 +437,7 @@ impl Client {
         self.target = address;
     }
 
-    /// The server behind the last one; the first when that was not in the list.
+    /// Turns to the server after the last one; to the first when that was not in the list.
     fn turn_to_next(&mut self) {
         let position = self.servers.iter().position(|server| *server == self.target);
         let next = position.map_or(0, |position| (position + 1) % self.servers.len());
@@ -393,14 +449,14 @@ impl Client {
     }
 }
 
-/// What the server at `address` tells of itself, asked directly and once.
+/// The status of the server at `address`, asked directly and once.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when it does not answer within `patience`.
 pub async fn status_of(address: &str, patience: Duration) -> Result<Status, Error> {
     let ask = async {
-        let mut connection = dial(address).await?;
-        exchange(&mut connection, &Command::status(), Expect::Status).await
+        let mut connection = Connection::dial(address).await?;
+        connection.exchange(&Command::new(Request::Status)).await
     };
     let unavailable = |reason: &str| Error::Unavailable { last: format!("{address}: {reason}") };
     match timeout(patience, ask).await {
@@ -412,36 +468,46 @@ pub async fn status_of(address: &str, patience: Duration) -> Result<Status, Erro
     }
 }
 
-async fn dial(address: &str) -> Result<Connection, ReadError> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(BufReader::new(stream))
-}
-
-async fn exchange(
-    connection: &mut Connection,
-    command: &Command,
-    expect: Expect,
-) -> Result<Reply, ReadError> {
-    connection.get_mut().write_all(command.as_bytes()).await?;
-    reply::read_reply(connection, expect).await
-}
-
-/// Whether an error reply is worth another try, or is the answer.
+/// Returns the failure when an error reply is worth another try, and the error when the
+/// reply is the answer.
 fn failure_or_error(reply: ErrorReply) -> Result<Failure, Error> {
     Ok(match reply {
-        ErrorReply::Redirect(address) => Failure::Redirect(address),
+        ErrorReply::Redirect { host, port } => {
+            Failure::Redirect(Address { host: &host, port }.to_string())
+        }
         ErrorReply::NoLeader | ErrorReply::Busy => Failure::Refused(reply.to_string()),
-        ErrorReply::Timeout | ErrorReply::Internal(_) => Failure::Lost(reply.to_string()),
+        ErrorReply::Timeout | ErrorReply::Internal(_) | ErrorReply::Unknown(_) => {
+            Failure::Lost(reply.to_string())
+        }
         ErrorReply::NotFound => return Err(Error::NotFound),
-        ErrorReply::Version(version) => return Err(Error::VersionMismatch { version }),
-        ErrorReply::Exists(version) => return Err(Error::Exists { version }),
-        // Nobody else has our name, and we have not used a higher number: something is amiss,
-        // and an earlier try may have been executed.
+        ErrorReply::Version { version } => return Err(Error::VersionMismatch { version }),
+        ErrorReply::Exists { version } => return Err(Error::Exists { version }),
+        // No other client has our name, and we have not used a higher number, so this must not
+        // happen. An earlier try may have been executed.
         ErrorReply::Stale => return Err(Error::Unknown { last: reply.to_string() }),
         ErrorReply::Full => return Err(Error::Full),
         ErrorReply::CmdErr(_) | ErrorReply::TooLarge(_) => {
             return Err(Error::Refused { reply: reply.to_string() });
         }
     })
+}
+
+impl Item {
+    fn new(key: &[u8], item: &kv::Item) -> Item {
+        let kv::Item { value, version, exptime } = item;
+        Item { key: key.to_vec(), version: *version, exptime: *exptime, value: value.to_vec() }
+    }
+}
+
+/// A key, copied, if it can be one. The servers decide how long it may be.
+fn name_of(key: impl AsRef<[u8]>) -> Result<Bytes, Error> {
+    let key = key.as_ref();
+    if key.is_empty() {
+        return Err(Error::InvalidArgument("a key has at least one byte".into()));
+    }
+    if !is_name(key) {
+        let reason = "a key holds no spaces and no control characters";
+        return Err(Error::InvalidArgument(reason.into()));
+    }
+    Ok(Bytes::copy_from_slice(key))
 }

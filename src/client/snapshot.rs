@@ -1,105 +1,105 @@
-//! Fetching a snapshot for a backup (docs/adr/0011).
+//! The fetching of a snapshot for a backup, in pieces of its file (docs/adr/0011).
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::command::Command;
-use super::reply::{ErrorReply, Expect, Reply, read_reply};
-use super::{Client, Connection, Error, exchange};
+use super::connection::{Command, Connection, ReadError};
+use super::error::Error;
+use crate::protocol::{ErrorReply, Expect, Reply, Request, SnapshotRequest};
 
-/// How much is asked for at a time ...
+/// Length of a piece in bytes.
 const PIECE_BYTES: u64 = 256 * 1024;
-/// ... and how often before the first of it is there: the way to the server and back
-/// costs no time then.
+/// Maximum number of pieces that are asked for before the first of them is there, so that
+/// the way to the server and back costs no time.
 const PIECES_INFLIGHT: u32 = 4;
-/// Between two questions for what is not there yet.
+/// The pause before a server is asked again for something that it could not send yet.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A snapshot of one server, by what tells it from all others.
+/// The identity of a snapshot of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotName {
-    /// The last entry that is in it.
+    /// The last entry that is in the snapshot.
     pub last_included_index: u64,
-    /// That entry's term.
+    /// The term of that entry.
     pub last_included_term: u64,
-    /// The size of its file.
+    /// The size of the file in bytes.
     pub bytes: u64,
-    /// The digest of its file.
+    /// The digest of the file.
     pub digest: u128,
 }
 
-/// A snapshot on its way here. Not cancel-safe: whoever drops a future of it drops it, too.
+/// A snapshot that is being fetched. Not cancel-safe: a caller that drops a future of it
+/// must drop the download, too.
 #[derive(Debug)]
 pub struct SnapshotDownload {
+    server: Server,
     connection: Connection,
-    address: String,
     name: SnapshotName,
-    /// One reply may take so long.
-    try_timeout: Duration,
-    deadline: Instant,
+    /// Bytes that have been returned.
     received: u64,
+    /// Bytes that have been asked for.
     asked: u64,
+    /// Pieces that have been asked for and have not come.
     inflight: u32,
 }
 
-impl Client {
-    /// Has the leader take a snapshot that holds every write acknowledged before this call,
-    /// waits for it, and begins to fetch it. Nothing of it is worth anything before all
-    /// of it is here and its digest is right.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when that was not done in time, and when the server is lost;
-    /// see [`Error`].
-    pub async fn begin_snapshot(&mut self) -> Result<SnapshotDownload, Error> {
-        let deadline = Instant::now() + self.options.deadline;
-        let index = match self.execute(&Command::snapshot_begin(), Expect::Stored).await? {
-            Reply::Stored { version: index } => index,
-            _ => unreachable!("the parser gives what is expected"),
+/// The server that a snapshot is fetched from, and no other, with the bounds on waiting.
+#[derive(Debug)]
+pub(super) struct Server {
+    address: String,
+    /// Maximum time for one reply.
+    try_timeout: Duration,
+    deadline: Instant,
+}
+
+impl SnapshotDownload {
+    /// Waits for the snapshot that reaches `index`, over the connection on which its
+    /// server began it.
+    pub(super) async fn begin(
+        server: Server,
+        connection: Option<Connection>,
+        index: u64,
+    ) -> Result<SnapshotDownload, Error> {
+        let Some(mut connection) = connection else {
+            return Err(server.unavailable("its connection is gone"));
         };
-        let address = self.target.clone();
-        // The server that is taking it, and no other. A command that was answered leaves
-        // its connection behind.
-        let Some(mut connection) = self.connection.take() else {
-            return Err(unavailable(&address, "its connection is gone"));
-        };
-        let find = Command::snapshot_find(index);
-        let try_timeout = self.options.try_timeout;
-        while Instant::now() < deadline {
-            let asked = exchange(&mut connection, &find, Expect::Snapshot);
-            let reply = in_time(&address, try_timeout, asked).await?;
-            match reply {
-                Reply::Snapshot(name) => {
+        let find = Command::new(Request::Snapshot(SnapshotRequest::Find { index }));
+        while Instant::now() < server.deadline {
+            match server.in_time(connection.exchange(&find)).await? {
+                Reply::Snapshot { index, term, bytes, digest } => {
+                    let name = SnapshotName {
+                        last_included_index: index,
+                        last_included_term: term,
+                        bytes,
+                        digest,
+                    };
+                    let (received, asked, inflight) = (0, 0, 0);
                     return Ok(SnapshotDownload {
+                        server,
                         connection,
-                        address,
                         name,
-                        try_timeout,
-                        deadline,
-                        received: 0,
-                        asked: 0,
-                        inflight: 0,
+                        received,
+                        asked,
+                        inflight,
                     });
                 }
                 Reply::Error(ErrorReply::NotFound | ErrorReply::Timeout | ErrorReply::Busy) => {
                     sleep(POLL_INTERVAL).await;
                 }
-                Reply::Error(error) => return Err(unavailable(&address, &error.to_string())),
+                Reply::Error(error) => return Err(server.unavailable(&error.to_string())),
                 _ => unreachable!("the parser gives what is expected"),
             }
         }
-        Err(unavailable(&address, "the snapshot was not taken in time"))
+        Err(server.unavailable("the snapshot was not taken in time"))
     }
-}
 
-impl SnapshotDownload {
-    /// Which it is.
+    /// The identity of the snapshot.
     pub fn name(&self) -> SnapshotName {
         self.name
     }
 
-    /// The next bytes of the file; `None` behind its end.
+    /// The next bytes of the file; `None` at its end.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the server is lost, has the snapshot no longer, or the
@@ -110,22 +110,22 @@ impl SnapshotDownload {
             match self.reply().await? {
                 Reply::Value(piece) if piece.len() as u64 == self.due_bytes() => {
                     self.received += piece.len() as u64;
-                    return Ok(Some(piece));
+                    return Ok(Some(piece.to_vec()));
                 }
                 Reply::Value(piece) => {
                     let reason = format!("it sent {} bytes of a snapshot", piece.len());
-                    return Err(unavailable(&self.address, &reason));
+                    return Err(self.server.unavailable(&reason));
                 }
-                // It is writing the next snapshot, perhaps: once more from here.
+                // Perhaps the server is writing the next snapshot: ask once more from here.
                 Reply::Error(ErrorReply::Timeout | ErrorReply::Busy) => self.go_back().await?,
                 Reply::Error(ErrorReply::NotFound) => {
-                    return Err(unavailable(&self.address, "it has the snapshot no longer"));
+                    return Err(self.server.unavailable("it has the snapshot no longer"));
                 }
-                Reply::Error(error) => return Err(unavailable(&self.address, &error.to_string())),
+                Reply::Error(error) => return Err(self.server.unavailable(&error.to_string())),
                 _ => unreachable!("the parser gives what is expected"),
             }
-            if Instant::now() >= self.deadline {
-                return Err(unavailable(&self.address, "the snapshot was not sent in time"));
+            if Instant::now() >= self.server.deadline {
+                return Err(self.server.unavailable("the snapshot was not sent in time"));
             }
         }
         Ok(None)
@@ -138,11 +138,15 @@ impl SnapshotDownload {
 
     async fn ask_ahead(&mut self) -> Result<(), Error> {
         while self.asked < self.name.bytes && self.inflight < PIECES_INFLIGHT {
-            let command = Command::snapshot_read(&self.name, self.asked, PIECE_BYTES);
-            let sent = async {
-                self.connection.get_mut().write_all(command.as_bytes()).await.map_err(Into::into)
-            };
-            in_time(&self.address, self.try_timeout, sent).await?;
+            let SnapshotName { last_included_index, last_included_term, digest, .. } = self.name;
+            let command = Command::new(Request::Snapshot(SnapshotRequest::Read {
+                index: last_included_index,
+                term: last_included_term,
+                digest,
+                offset: self.asked,
+                bytes_max: PIECE_BYTES as usize,
+            }));
+            self.server.in_time(self.connection.send(&command)).await?;
             self.asked += PIECE_BYTES;
             self.inflight += 1;
         }
@@ -151,10 +155,11 @@ impl SnapshotDownload {
 
     async fn reply(&mut self) -> Result<Reply, Error> {
         self.inflight -= 1;
-        let reply = read_reply(&mut self.connection, Expect::Value);
-        in_time(&self.address, self.try_timeout, reply).await
+        self.server.in_time(self.connection.reply(Expect::Value)).await
     }
 
+    /// Drops the replies that are still to come, and asks again from the last byte that has
+    /// been returned.
     async fn go_back(&mut self) -> Result<(), Error> {
         while self.inflight > 0 {
             self.reply().await?;
@@ -165,17 +170,23 @@ impl SnapshotDownload {
     }
 }
 
-async fn in_time<T>(
-    address: &str,
-    patience: Duration,
-    done: impl Future<Output = Result<T, super::reply::ReadError>>,
-) -> Result<T, Error> {
-    match timeout(patience, done).await {
-        Ok(done) => done.map_err(|error| unavailable(address, &error.to_string())),
-        Err(_) => Err(unavailable(address, "no reply in time")),
+impl Server {
+    /// The server at `address`.
+    pub(super) fn new(address: String, try_timeout: Duration, deadline: Instant) -> Server {
+        Server { address, try_timeout, deadline }
     }
-}
 
-fn unavailable(address: &str, reason: &str) -> Error {
-    Error::Unavailable { last: format!("{address}: {reason}") }
+    async fn in_time<T>(
+        &self,
+        done: impl Future<Output = Result<T, ReadError>>,
+    ) -> Result<T, Error> {
+        match timeout(self.try_timeout, done).await {
+            Ok(done) => done.map_err(|error| self.unavailable(&error.to_string())),
+            Err(_) => Err(self.unavailable("no reply in time")),
+        }
+    }
+
+    fn unavailable(&self, reason: &str) -> Error {
+        Error::Unavailable { last: format!("{}: {reason}", self.address) }
+    }
 }

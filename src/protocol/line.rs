@@ -1,18 +1,20 @@
-//! The grammar of one command line. Faults are told from left to right: the
-//! first one found is the one that the client is told.
+//! The grammar of one command line. It is read from left to right, and the client is told
+//! the first fault that is found.
 
 use bytes::Bytes;
 
-use super::{ErrorReply, Limits, Request, SnapshotRequest};
+use super::error_reply::ErrorReply;
+use super::request::{Limits, Request, SnapshotRequest};
+use super::text::{digest, is_name, number};
 use crate::kv::{Once, Operation, Query};
 
 /// The longest client name of `once`, in bytes.
 const CLIENT_BYTES_MAX: usize = 64;
 /// The longest time to live: a hundred years, in seconds.
 const EXPTIME_MAX: u64 = 3_153_600_000;
-/// The most keys that one `scan` may ask for.
+/// Maximum number of keys that one `scan` may ask for.
 const SCAN_LIMIT_MAX: u64 = 10_000;
-/// The longest piece of a snapshot.
+/// The longest piece of a snapshot, in bytes.
 const PIECE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A well-formed line.
@@ -20,7 +22,7 @@ const PIECE_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) enum Line {
     /// The command is whole.
     Request(Request),
-    /// A data block of so many bytes follows.
+    /// A data block follows; the number is its length in bytes.
     Write(WriteHead, usize),
 }
 
@@ -42,12 +44,12 @@ enum WriteVerb {
 }
 
 impl WriteHead {
-    /// The client wants no reply.
+    /// True when the client wants no reply.
     pub(super) fn noreply(&self) -> bool {
         self.noreply
     }
 
-    /// The command, now that its value is there.
+    /// The complete command.
     pub(super) fn with_value(self, value: Bytes) -> Request {
         let WriteHead { verb, key, exptime, once, noreply } = self;
         let operation = match verb {
@@ -103,9 +105,9 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
     Ok(Line::Request(request))
 }
 
-/// How many bytes of data follow a line, whatever else is wrong with it, if its
-/// word is one with a data block and the number can be read. Found by position,
-/// behind any number of `once`.
+/// The length in bytes of the data block after a line, whatever else is wrong with the
+/// line, if its word is one with a data block and the number can be read. The number is
+/// found by its position, after any number of `once`.
 pub(super) fn block_bytes(line: &[u8]) -> Option<u64> {
     let mut fields = Fields::of(line).0;
     let mut word = fields.next()?;
@@ -120,7 +122,7 @@ pub(super) fn block_bytes(line: &[u8]) -> Option<u64> {
     number(fields.nth(before)?)
 }
 
-/// Parses the rest of a line whose word is `word`; `None` when that is no write.
+/// Parses the rest of a line that begins with `word`; `None` when that is no write.
 fn write<'a>(
     word: &[u8],
     once: Option<Once>,
@@ -219,7 +221,7 @@ fn snapshot<'a>(
     }
 }
 
-/// What is left of a line, field by field.
+/// The rest of a line, field by field.
 struct Fields<'a, I: Iterator<Item = &'a [u8]>>(I);
 
 impl<'a> Fields<'a, std::iter::Empty<&'a [u8]>> {
@@ -233,17 +235,17 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
         self.0.next().ok_or(ErrorReply::CmdErr(missing.into()))
     }
 
-    /// A field made of bytes that names may be made of.
+    /// Takes a field that is a name.
     fn name(&mut self, missing: &'static str) -> Result<&'a [u8], ErrorReply> {
         let name = self.field(missing)?;
-        if name.iter().any(|byte| *byte <= 0x20 || *byte == 0x7f) {
+        if !is_name(name) {
             return cmd_err("a name has a control character in it");
         }
         Ok(name)
     }
 
-    /// A key, copied: it outlives the line, and a few bytes must not keep a
-    /// whole read buffer.
+    /// Takes a key and copies it: the key outlives the line, and a few bytes must not keep
+    /// a whole read buffer.
     fn key(&mut self, limits: &Limits) -> Result<Bytes, ErrorReply> {
         let key = self.name("a key is missing")?;
         if key.len() > limits.key_bytes_max {
@@ -257,16 +259,11 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
     }
 
     fn digest(&mut self) -> Result<u128, ErrorReply> {
-        let digits = self
-            .0
-            .next()
-            .filter(|digits| digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit));
-        digits
-            .and_then(|digits| u128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
-            .ok_or(ErrorReply::CmdErr("<digest> is not 32 hexadecimal digits".into()))
+        let fault = "<digest> is not 32 hexadecimal digits";
+        self.0.next().and_then(digest).ok_or(ErrorReply::CmdErr(fault.into()))
     }
 
-    /// The end of a write: `noreply`, or nothing.
+    /// Takes the end of a write: `noreply`, or nothing.
     fn noreply(&mut self) -> Result<bool, ErrorReply> {
         match self.0.next() {
             None => Ok(false),
@@ -285,14 +282,6 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
 
 fn is(field: &[u8], word: &str) -> bool {
     field.eq_ignore_ascii_case(word.as_bytes())
-}
-
-/// A decimal number without a sign. Unlike `str::parse` it takes no `+`.
-fn number(field: &[u8]) -> Option<u64> {
-    field.iter().try_fold(0_u64, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 fn cmd_err<T>(text: &'static str) -> Result<T, ErrorReply> {

@@ -1,84 +1,41 @@
-//! The text client protocol: bytes to requests, replies to bytes. Pure: no
-//! socket, no clock, no actor; docs/PROTOCOL.md is the contract.
+//! The text client protocol in both directions: bytes to requests and replies, requests
+//! and replies to bytes. Pure: no socket, no clock, no actor. docs/protocol.md is the
+//! contract.
 //!
-//! [`Parser`] finds the commands in what was read, however it was cut;
-//! [`Reply`] prints what became of them. Invariants:
-//! - what the parser returns does not depend on where the input was cut;
-//! - it looks at each byte a bounded number of times, and reserves nothing for
-//!   a length that was only announced;
-//! - whatever came before, it finds the next command again, or says that the
-//!   connection must end.
+//! | file | contents |
+//! | --- | --- |
+//! | `request` | [`Request`], and how it is printed |
+//! | `line` | the grammar of one command line |
+//! | `parser` | [`Parser`]: commands out of a stream that is cut anywhere |
+//! | `reply` | [`Reply`], how it is printed, and [`ReplyParser`], which reads it |
+//! | `error_reply` | [`ErrorReply`]: the errors, printed and parsed |
+//! | `status` | [`StatusReport`], what a server knows of itself, and [`Status`], its lines |
+//! | `text` | the small pieces of text that requests and replies share |
+//!
+//! Invariants of both parsers:
+//! - the result does not depend on where the input was cut;
+//! - each byte is looked at a bounded number of times, and nothing is reserved for a
+//!   length that was only announced;
+//! - after any input, [`Parser`] finds the next command, or says that the connection
+//!   must end;
+//! - a request or reply that was printed is parsed to the same value.
 
+mod error_reply;
 mod line;
 mod parser;
 mod reply;
+mod request;
+mod status;
+mod text;
 
 #[cfg(test)]
 mod tests;
 
+pub use error_reply::{Address, ErrorReply};
 pub use parser::{Parsed, Parser};
-pub use reply::{ErrorReply, Reply, Sink, Status};
-
-use crate::kv;
-
-/// What a client may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The longest command line, in bytes, without its line end.
-    pub line_bytes_max: usize,
-    /// The longest key, in bytes.
-    pub key_bytes_max: usize,
-    /// The longest value, in bytes.
-    pub value_bytes_max: usize,
-}
-
-/// A well-formed command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// `set`, `add`, `cas`, `delete`.
-    Write {
-        /// What to write.
-        operation: kv::Operation,
-        /// The exactly-once prefix.
-        once: Option<kv::Once>,
-        /// Whether the client wants no reply at all.
-        noreply: bool,
-    },
-    /// `get`, `getm`, `scan`.
-    Read(kv::Query),
-    /// `snapshot ...`, for backups.
-    Snapshot(SnapshotRequest),
-    /// `ping`.
-    Ping,
-    /// `status`.
-    Status,
-    /// `help`.
-    Help,
-    /// `quit`.
-    Quit,
-}
-
-/// The commands that fetch a backup (docs/adr/0011).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnapshotRequest {
-    /// `snapshot begin`.
-    Begin,
-    /// `snapshot find`.
-    Find {
-        /// The snapshot shall reach so far.
-        index: u64,
-    },
-    /// `snapshot read`.
-    Read {
-        /// The last entry that is in it.
-        index: u64,
-        /// That entry's term.
-        term: u64,
-        /// The file's digest.
-        digest: u128,
-        /// Where the piece begins.
-        offset: u64,
-        /// How long it is at most; bounded.
-        bytes_max: usize,
-    },
-}
+pub use reply::{
+    ErrorLine, Expect, ItemLine, Malformed, Reply, ReplyLine, ReplyParser, first_reply,
+};
+pub use request::{Limits, Request, SnapshotRequest};
+pub use status::{Status, StatusReport};
+pub use text::{Sink, is_name};

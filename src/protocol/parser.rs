@@ -1,29 +1,32 @@
-//! Framing: where a command begins and ends in a stream that is cut anywhere,
-//! and how to find the next one behind a bad one.
+//! Framing: finds where a command begins and ends in a stream that is cut anywhere, and
+//! where the next one begins after a bad one.
 
 use bytes::{Buf, BytesMut};
 
+use super::error_reply::ErrorReply;
 use super::line::{self, Line, WriteHead};
-use super::{ErrorReply, Limits, Request};
+use super::request::{Limits, Request};
+use super::text::{BlockEnd, block_end, without_cr};
 
-/// What the parser found.
+/// A result of the parser.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// A command to be executed.
     Request(Request),
     /// A command that gets this error; the next one can be parsed.
     Refused(ErrorReply),
-    /// A command with `noreply` that [`Parser::refuse_value`] has refused: nobody is told.
+    /// A command with `noreply` that [`Parser::refuse_value`] has refused. It gets no reply.
     Dropped,
-    /// This error is the last that is sent: where the next command begins is
-    /// not known, or too far off to read on until there.
+    /// This error is the last reply: the place where the next command begins is not
+    /// known, or too far away to read on until there.
     Fatal(ErrorReply),
 }
 
-/// A data block that is longer is not read past: the connection ends.
+/// The longest data block of a bad command that is read past, in bytes: at a longer one
+/// the connection ends.
 const SKIPPED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Finds commands in what a client sends.
+/// Finds the commands in the bytes that a client sends.
 #[derive(Debug)]
 pub struct Parser {
     limits: Limits,
@@ -32,28 +35,19 @@ pub struct Parser {
 
 #[derive(Debug)]
 enum State {
-    /// In a command line, of which so many bytes are known to hold no line end:
-    /// they are not looked at again.
+    /// In a command line. The first `searched` bytes of it are known to hold no line end,
+    /// and are not looked at again.
     Line { searched: usize },
     /// In the data block of a write; the line is already taken.
     Value { head: WriteHead, value_bytes: usize },
-    /// In the data block of a command that has this error, or is not to be answered;
-    /// thrown away as it comes.
+    /// In the data block of a command that has this error, or is not to be answered. The
+    /// block is thrown away as it comes.
     Skip { remaining: u64, error: Option<ErrorReply> },
-    /// Behind a data block that had no line end: nothing counts until the next.
+    /// After a data block that had no line end: all is thrown away until the next line
+    /// end.
     Resync,
-    /// Behind a fatal error.
+    /// After a fatal error.
     Ended,
-}
-
-/// What stands where a data block should be followed by its line end.
-enum BlockEnd {
-    /// A line end of so many bytes.
-    LineEnd(usize),
-    /// Something else.
-    Missing,
-    /// Not yet known.
-    Unknown,
 }
 
 impl Parser {
@@ -123,8 +117,8 @@ impl Parser {
         }
     }
 
-    /// Refuses the command whose data block has come in part, if there is one: what is
-    /// there of it is thrown away at once, and the rest as it comes.
+    /// Refuses the command whose data block has come in part, if there is one. The part of
+    /// the block that is there is thrown away at once, and the rest as it comes.
     pub fn refuse_value(&mut self, error: ErrorReply, input: &mut BytesMut) {
         if let State::Value { head, value_bytes } = &self.state {
             let skipped = input.len().min(*value_bytes);
@@ -135,15 +129,15 @@ impl Parser {
         }
     }
 
-    /// Takes a command line. `None`: it is not all there. `Some(None)`: a data
-    /// block comes first.
+    /// Takes a command line. Returns `None` when it is not all there, and `Some(None)` when
+    /// its data block comes first.
     fn line(&mut self, searched: usize, input: &mut BytesMut) -> Option<Option<Parsed>> {
         let line_bytes_max = self.limits.line_bytes_max;
-        // Behind the longest line and its line end nothing needs to be searched.
+        // Nothing after the longest line and its line end needs to be searched.
         let searchable = input.len().min(line_bytes_max + 2);
         let found = input[searched..searchable].iter().position(|byte| *byte == b'\n');
         let Some(end) = found.map(|at| searched + at) else {
-            // A last `\r` may yet turn out to belong to the line end.
+            // A final `\r` may be the first byte of the line end.
             let known = without_cr(&input[..searchable]).len();
             if known > line_bytes_max {
                 return Some(Some(self.line_too_large()));
@@ -177,7 +171,8 @@ impl Parser {
         Some(parsed)
     }
 
-    /// A block that would be taken as a value is never too long to be read past.
+    /// The longest data block that is read past. A block that would be taken as a value is
+    /// never too long.
     fn skipped_bytes_max(&self) -> u64 {
         SKIPPED_BYTES_MAX.max(self.limits.value_bytes_max as u64)
     }
@@ -189,72 +184,5 @@ impl Parser {
     }
 }
 
-fn without_cr(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-fn block_end(input: &[u8], at: usize) -> BlockEnd {
-    match (input.get(at), input.get(at + 1)) {
-        (Some(b'\n'), _) => BlockEnd::LineEnd(1),
-        (Some(b'\r'), Some(b'\n')) => BlockEnd::LineEnd(2),
-        (None, _) | (Some(b'\r'), None) => BlockEnd::Unknown,
-        (Some(_), _) => BlockEnd::Missing,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is there of a refused value is gone at once, and the rest of it as it comes,
-    /// wherever it is cut.
-    #[test]
-    fn a_value_that_is_refused_in_its_midst_is_read_past() {
-        let limits = Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 };
-        for noreply in ["", " noreply"] {
-            let block = "\nping\r\r\n";
-            let text = format!("set k 0 {}{noreply}\r\n{block}\r\n", block.len());
-            let line_bytes = text.len() - block.len() - 2;
-            // Its very last byte may be all that is missing.
-            for cut in line_bytes..text.len() {
-                let mut parser = Parser::new(limits);
-                let mut input = BytesMut::from(&text[..cut]);
-                assert_eq!(parser.next(&mut input), None);
-                parser.refuse_value(ErrorReply::Busy, &mut input);
-                assert!(input.len() <= 1, "but for a line end that is not whole");
-                input.extend_from_slice(&text.as_bytes()[cut..]);
-                input.extend_from_slice(b"ping\r\n");
-                let refused = if noreply.is_empty() {
-                    Parsed::Refused(ErrorReply::Busy)
-                } else {
-                    Parsed::Dropped
-                };
-                assert_eq!(parser.next(&mut input), Some(refused));
-                assert_eq!(parser.next(&mut input), Some(Parsed::Request(Request::Ping)));
-                assert!(input.is_empty());
-            }
-        }
-        let mut parser = Parser::new(limits);
-        let mut input = BytesMut::from(&b"pin"[..]);
-        assert_eq!(parser.next(&mut input), None);
-        parser.refuse_value(ErrorReply::Busy, &mut input);
-        input.extend_from_slice(b"g\r\n");
-        assert_eq!(
-            parser.next(&mut input),
-            Some(Parsed::Request(Request::Ping)),
-            "a line is no value"
-        );
-    }
-
-    #[test]
-    fn bytes_that_were_searched_are_not_searched_again() {
-        let limits = Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 };
-        let mut parser = Parser::new(limits);
-        let mut input = BytesMut::new();
-        for count in 1..=1024 {
-            input.extend_from_slice(b"x");
-            assert_eq!(parser.next(&mut input), None);
-            assert!(matches!(parser.state, State::Line { searched } if searched == count));
-        }
-    }
-}
+mod tests;

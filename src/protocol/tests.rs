@@ -1,608 +1,226 @@
-//! The protocol's rules, one by one, and over input cut anywhere.
+//! Both directions together: a printed request or reply is parsed to the same value.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
 use crate::kv::{Item, Once, Operation, Query};
-use crate::testing::mutation::mutation;
 
-const LIMITS: Limits = Limits { line_bytes_max: 80, key_bytes_max: 10, value_bytes_max: 20 };
-
-/// Parses `pieces` as they come, and holds the parser to its memory bound.
-fn parse_pieces<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Parsed> {
-    let mut parser = Parser::new(limits);
-    let mut input = BytesMut::new();
-    let mut parsed = Vec::new();
-    for piece in pieces {
-        input.extend_from_slice(piece);
-        while let Some(found) = parser.next(&mut input) {
-            parsed.push(found);
-        }
-        assert!(input.len() <= limits.line_bytes_max.max(limits.value_bytes_max) + 2);
-    }
-    parsed
+fn name() -> impl Strategy<Value = Bytes> {
+    let byte = prop_oneof![Just(b'*'), 0x21..0x7f_u8, 0x80..=u8::MAX];
+    prop::collection::vec(byte, 1..=64).prop_map(Bytes::from)
 }
 
-fn parse(text: impl AsRef<[u8]>) -> Vec<Parsed> {
-    parse_pieces(LIMITS, [text.as_ref()])
+fn value() -> impl Strategy<Value = Bytes> {
+    let byte = prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n')];
+    prop::collection::vec(byte, 0..100).prop_map(Bytes::from)
 }
 
-/// What a golden line of a test says of a result: enough to tell results apart.
-fn show(parsed: &[Parsed]) -> Vec<String> {
-    parsed
-        .iter()
-        .map(|parsed| match parsed {
-            Parsed::Request(request) => format!("{request:?}"),
-            Parsed::Refused(error) => error.to_string(),
-            Parsed::Dropped => "dropped".to_owned(),
-            Parsed::Fatal(error) => format!("fatal {error}"),
-        })
-        .collect()
+fn exptime() -> impl Strategy<Value = u64> {
+    0..=3_153_600_000_u64
 }
 
-fn is_cmd_err(parsed: &Parsed) -> bool {
-    matches!(parsed, Parsed::Refused(ErrorReply::CmdErr(_)))
+fn operation() -> impl Strategy<Value = Operation> {
+    let stored = (name(), exptime(), value(), any::<u64>(), 0..3);
+    prop_oneof![
+        3 => stored.prop_map(|(key, exptime, value, version, verb)| match verb {
+            0 => Operation::Set { key, exptime, value },
+            1 => Operation::Add { key, exptime, value },
+            _ => Operation::Cas { key, exptime, version, value },
+        }),
+        1 => name().prop_map(|key| Operation::Delete { key }),
+    ]
 }
 
-fn is_too_large(parsed: &Parsed) -> bool {
-    matches!(parsed, Parsed::Refused(ErrorReply::TooLarge(_)))
+fn once() -> impl Strategy<Value = Option<Once>> {
+    let once = (name(), 1..=u64::MAX).prop_map(|(client, seq)| Once { client, seq });
+    prop::option::of(once)
 }
 
-fn bytes(text: &'static str) -> Bytes {
-    Bytes::from_static(text.as_bytes())
+fn query() -> impl Strategy<Value = Query> {
+    // The prefix * alone is the text of an empty one.
+    let prefix = prop_oneof![Just(Bytes::new()), name().prop_filter("*", |name| *name != "*")];
+    let scan = (prefix, 1..=10_000_u64, prop::option::of(name()));
+    prop_oneof![
+        name().prop_map(|key| Query::Get { key }),
+        name().prop_map(|key| Query::GetMeta { key }),
+        scan.prop_map(|(prefix, limit, after)| Query::Scan { prefix, limit, after }),
+    ]
 }
 
-fn set(key: &'static str, exptime: u64, value: &'static str) -> Operation {
-    Operation::Set { key: bytes(key), exptime, value: bytes(value) }
+fn snapshot_request() -> impl Strategy<Value = SnapshotRequest> {
+    let read = (any::<[u64; 3]>(), any::<u128>(), 1..=1024 * 1024_usize);
+    prop_oneof![
+        Just(SnapshotRequest::Begin),
+        any::<u64>().prop_map(|index| SnapshotRequest::Find { index }),
+        read.prop_map(|([index, term, offset], digest, bytes_max)| {
+            SnapshotRequest::Read { index, term, digest, offset, bytes_max }
+        }),
+    ]
 }
 
-fn write(operation: Operation) -> Request {
-    Request::Write { operation, once: None, noreply: false }
+fn request() -> impl Strategy<Value = Request> {
+    let write = (operation(), once(), any::<bool>());
+    let simple = vec![Request::Ping, Request::Status, Request::Help, Request::Quit];
+    prop_oneof![
+        4 => write.prop_map(|(operation, once, noreply)| {
+            Request::Write { operation, once, noreply }
+        }),
+        3 => query().prop_map(Request::Read),
+        2 => snapshot_request().prop_map(Request::Snapshot),
+        1 => prop::sample::select(simple),
+    ]
 }
 
-fn quietly(operation: Operation) -> Request {
-    Request::Write { operation, once: None, noreply: true }
+fn item() -> impl Strategy<Value = Item> {
+    (value(), any::<u64>(), any::<u64>()).prop_map(|(value, version, exptime)| Item {
+        value,
+        version,
+        exptime,
+    })
 }
 
-fn once(client: &'static str, seq: u64, operation: Operation) -> Request {
-    let once = Some(Once { client: bytes(client), seq });
-    Request::Write { operation, once, noreply: false }
-}
-
-fn get(key: &'static str) -> Request {
-    Request::Read(Query::Get { key: bytes(key) })
-}
-
-fn scan(prefix: &'static str, limit: u64, after: Option<&'static str>) -> Request {
-    Request::Read(Query::Scan { prefix: bytes(prefix), limit, after: after.map(bytes) })
-}
-
-/// docs/adr/0011.
-#[test]
-fn the_commands_of_backups() {
-    let limits = Limits { line_bytes_max: 100, ..LIMITS };
-    let parse = |line: &str| parse_pieces(limits, [format!("{line}\r\nping\r\n").as_bytes()]);
-    let digest = "000102030405060708090a0b0c0d0eFf";
-    let read = SnapshotRequest::Read {
-        index: 7,
-        term: 2,
-        digest: 0x0001_0203_0405_0607_0809_0a0b_0c0d_0eff,
-        offset: 9,
-        bytes_max: 1 << 20,
-    };
-    for (line, request) in [
-        ("snapshot begin", SnapshotRequest::Begin),
-        ("Snapshot  FIND 7", SnapshotRequest::Find { index: 7 }),
-        (&format!("snapshot read 7 2 {digest} 9 1048576"), read),
-    ] {
-        let parsed = parse(line);
-        let request = Request::Snapshot(request);
-        assert_eq!(parsed, [Parsed::Request(request), Parsed::Request(Request::Ping)]);
-    }
-    for wrong in [
-        "snapshot",
-        "snapshot take",
-        "snapshot begin 1",
-        "snapshot find",
-        "snapshot find -1",
-        "snapshot find 1 2",
-        &format!("snapshot read 7 2 {digest} 9"),
-        &format!("snapshot read 7 2 {digest} 9 0"),
-        &format!("snapshot read 7 2 {digest} 9 1048577"),
-        &format!("snapshot read 7 2 {digest} 9 1 1"),
-        &format!("snapshot read 7 2 {}g 9 1", &digest[1..]),
-        &format!("snapshot read 7 2 +{} 9 1", &digest[1..]),
-        &format!("snapshot read 7 2 {} 9 1", &digest[1..]),
-    ] {
-        let parsed = parse(wrong);
-        assert!(is_cmd_err(&parsed[0]), "{wrong}: {parsed:?}");
-        assert_eq!(parsed[1..], [Parsed::Request(Request::Ping)], "{wrong}");
-    }
-}
-
-#[test]
-fn every_command_is_parsed() {
-    let delete = |key| Operation::Delete { key: bytes(key) };
-    let table = [
-        ("set k 0 3\r\nabc\r\n", write(set("k", 0, "abc"))),
-        ("set k 0 3\nabc\n", write(set("k", 0, "abc"))),
-        ("SeT  k   007 000\r\n\r\n", write(set("k", 7, ""))),
-        ("  set k 0 2  \r\n\r\n\r\n", write(set("k", 0, "\r\n"))),
-        ("set k 0 3\r\nabc\n", write(set("k", 0, "abc"))),
-        ("set k 0 1\r\n\r\r\n", write(set("k", 0, "\r"))),
-        ("set k 3153600000 1 noreply\r\nx\r\n", quietly(set("k", 3_153_600_000, "x"))),
-        ("set noreply 0 1 NoReply\r\nx\r\n", quietly(set("noreply", 0, "x"))),
-        ("set k 0 20\r\n12345678901234567890\r\n", write(set("k", 0, "12345678901234567890"))),
-        (
-            "add k 1 1\r\nx\r\n",
-            write(Operation::Add { key: bytes("k"), exptime: 1, value: bytes("x") }),
-        ),
-        (
-            "cas k 1 18446744073709551615 1\r\nx\r\n",
-            write(Operation::Cas {
-                key: bytes("k"),
-                exptime: 1,
-                version: u64::MAX,
-                value: bytes("x"),
-            }),
-        ),
-        (
-            "cas k 1 2 1 noreply\r\nx\r\n",
-            quietly(Operation::Cas { key: bytes("k"), exptime: 1, version: 2, value: bytes("x") }),
-        ),
-        ("delete k\r\n", write(delete("k"))),
-        ("DELETE k noreply\n", quietly(delete("k"))),
-        ("delete noreply\n", write(delete("noreply"))),
-        ("delete noreply noreply\n", quietly(delete("noreply"))),
-        ("get k\r\n", get("k")),
-        ("get noreply\r\n", get("noreply")),
-        ("get 1234567890\r\n", get("1234567890")),
-        ("get k\u{e9}y\r\n", get("k\u{e9}y")),
-        ("getm K\r\n", Request::Read(Query::GetMeta { key: bytes("K") })),
-        ("scan * 1\r\n", scan("", 1, None)),
-        ("scan ** 10000\r\n", scan("**", 10_000, None)),
-        ("scan p 5 AFTER p1\r\n", scan("p", 5, Some("p1"))),
-        ("scan * 5 after *\r\n", scan("", 5, Some("*"))),
-        ("scan after 5 after after\r\n", scan("after", 5, Some("after"))),
-        ("once c 1 set k 0 1\r\nx\r\n", once("c", 1, set("k", 0, "x"))),
-        ("ONCE Once 18446744073709551615 delete k\r\n", once("Once", u64::MAX, delete("k"))),
-        ("once set 2 delete k\r\n", once("set", 2, delete("k"))),
-        ("ping\r\n", Request::Ping),
-        ("PING\n", Request::Ping),
-        ("status\r\n", Request::Status),
-        ("help\r\n", Request::Help),
-        ("quit\r\n", Request::Quit),
+fn error() -> impl Strategy<Value = ErrorReply> {
+    let simple = vec![
+        ErrorReply::NotFound,
+        ErrorReply::Stale,
+        ErrorReply::NoLeader,
+        ErrorReply::Busy,
+        ErrorReply::Full,
+        ErrorReply::Timeout,
     ];
-    for (text, request) in table {
-        assert_eq!(parse(text), [Parsed::Request(request)], "{text:?}");
-    }
+    let host = prop_oneof!["[a-z0-9.-]{1,20}", "[a-f0-9]{0,4}::[a-f0-9:]{1,10}"];
+    prop_oneof![
+        3 => prop::sample::select(simple),
+        1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::CmdErr(text.into())),
+        1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::TooLarge(text.into())),
+        1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::Internal(text.into())),
+        1 => "ERR_NEW_[A-Z]{1,10}( [a-z ]{1,20})?".prop_map(ErrorReply::Unknown),
+        1 => any::<u64>().prop_map(|version| ErrorReply::Version { version }),
+        1 => any::<u64>().prop_map(|version| ErrorReply::Exists { version }),
+        2 => (host, any::<u16>()).prop_map(|(host, port)| ErrorReply::Redirect { host, port }),
+    ]
 }
 
-#[test]
-fn every_malformed_line_gets_cmd_err_and_leaves_the_connection_usable() {
-    let lines = [
-        "",
-        "   ",
-        "\r",
-        "\0",
-        "get",
-        "get ",
-        "get a b",
-        "get a noreply",
-        "get a\x7f",
-        "get a\tb",
-        "get\ta",
-        "get a\rb",
-        "get a\r\r",
-        "getm",
-        "getm a b",
-        "frob",
-        "frob k 0 3",
-        "pin",
-        "pings",
-        "ping 1",
-        "status 1",
-        "help me",
-        "quit now",
-        "noreply",
-        "after",
-        "set",
-        "set k",
-        "set k 0",
-        "set k 0 noreply",
-        "set k 0 x",
-        "set k 0 +1",
-        "set k 0 -1",
-        "set k 0 1.0",
-        "set k 0 18446744073709551616",
-        "add k 0",
-        "cas k 0 3",
-        "cas k 0 3 noreply",
-        "delete",
-        "delete k extra",
-        "delete k noreply extra",
-        "scan",
-        "scan *",
-        "scan * 0",
-        "scan * 10001",
-        "scan * x",
-        "scan * 1 after",
-        "scan * 1 behind k",
-        "scan * 1 after k k",
-        "scan * 1 k",
-        "once",
-        "once c",
-        "once c 1",
-        "once c 1 get k",
-        "once c 1 ping",
-        "once c 1 scan * 1",
-        "once c 0 delete k",
-        "once c x delete k",
-        "once c -1 delete k",
-        "once c delete k",
-        "once c 18446744073709551616 delete k",
-        "once c\x01 1 delete k",
-        "once c 1 once c 2 delete k",
-        "once c 1 noreply",
-    ];
-    for line in lines {
-        let parsed = parse(format!("{line}\r\nping\r\n"));
-        assert_eq!(parsed.len(), 2, "{line:?} {parsed:?}");
-        assert!(is_cmd_err(&parsed[0]), "{line:?} {parsed:?}");
-        assert_eq!(parsed[1], Parsed::Request(Request::Ping), "{line:?}");
-    }
+fn status() -> impl Strategy<Value = Status> {
+    let transfers = prop::collection::vec(any::<(u64, u64, u64)>(), 0..4);
+    let numbers = any::<[u64; 11]>();
+    ("[a-z_]{1,16}", prop::option::of(any::<u64>()), numbers, transfers).prop_map(
+        |(role, leader, numbers, snapshot_transfers)| {
+            let [id, term, commit_index, last_applied, last_log_index, snapshot_index, ..] =
+                numbers;
+            let [.., keys, uptime_seconds, store_bytes, store_digest, memory_bytes_used] = numbers;
+            let report = StatusReport {
+                id,
+                role,
+                term,
+                leader,
+                commit_index,
+                last_applied,
+                last_log_index,
+                snapshot_index,
+                keys,
+                uptime_seconds,
+                store_bytes,
+                store_digest,
+                memory_bytes_used,
+                snapshot_transfers,
+            };
+            report.into_lines()
+        },
+    )
 }
 
-#[test]
-fn a_client_name_has_1_to_64_bytes() {
-    let limits = Limits { line_bytes_max: 200, ..LIMITS };
-    for (name_bytes, is_good) in [(1, true), (64, true), (65, false)] {
-        let line = format!("once {} 1 delete k\r\n", "c".repeat(name_bytes));
-        let parsed = parse_pieces(limits, [line.as_bytes()]);
-        assert_eq!(matches!(parsed[..], [Parsed::Request(_)]), is_good);
-        assert_eq!(parsed.iter().all(is_cmd_err), !is_good);
-    }
-}
-
-#[test]
-fn a_key_over_its_limit_is_too_large_wherever_it_stands() {
-    for line in [
-        "get 12345678901",
-        "getm 12345678901",
-        "delete 12345678901",
-        "delete 12345678901 noreply",
-        "scan 12345678901 1",
-        "scan * 1 after 12345678901",
-        "once c 1 delete 12345678901",
-    ] {
-        let parsed = parse(format!("{line}\r\nping\r\n"));
-        assert!(is_too_large(&parsed[0]), "{line}");
-        assert_eq!(parsed[1..], [Parsed::Request(Request::Ping)], "{line}");
-    }
-}
-
-#[test]
-fn the_data_block_of_a_bad_line_is_skipped_whenever_its_length_can_be_read() {
-    let lines = [
-        // The block is `quit`: executing it would show.
-        "set 12345678901 0 4",
-        "set k\x01 0 4",
-        "set k x 4",
-        "set k 3153600001 4",
-        "set k 99999999999999999999 4",
-        "set k 0 4 extra",
-        "set k 0 4 noreply extra",
-        "set k 0 4 4 4 4 4",
-        "add k x 4 noreply",
-        "cas k 0 x 4",
-        "cas k x 1 4 noreply",
-        "once c 0 set k 0 4",
-        "once c x set k 0 4",
-        "once c\x01 1 set k 0 4",
-        "ONCE c x CAS k 0 0 4",
-        "once c 1 set k x 4",
-        "once c 1 set 12345678901 0 4 extra",
-        "once c 1 once d 2 add k 0 4",
-    ];
-    for line in lines {
-        for end in ["\r\n", "\n"] {
-            let parsed = parse(format!("{line}{end}quit{end}ping{end}"));
-            assert_eq!(parsed.len(), 2, "{line:?} {parsed:?}");
-            assert!(is_cmd_err(&parsed[0]) || is_too_large(&parsed[0]), "{line:?} {parsed:?}");
-            assert_eq!(parsed[1], Parsed::Request(Request::Ping), "{line:?}");
-        }
-    }
-}
-
-#[test]
-fn the_fault_of_a_skipped_command_is_told_once_its_block_has_passed() {
-    assert_eq!(parse("set k x 4\r\nqui"), []);
-    assert_eq!(parse("set k x 4\r\nquit"), []);
-    assert_eq!(parse("set k x 4\r\nquit\r"), []);
-    assert_eq!(parse("set k x 4\r\nquit\r\n").len(), 1);
-    let parsed = parse("set k x 4\r\nquitter\r\nping\r\n");
-    assert_eq!(parsed.len(), 2, "one reply, although the block's end is wrong, too");
-    assert_eq!(parsed[1], Parsed::Request(Request::Ping));
-}
-
-#[test]
-fn a_block_without_its_line_end_is_not_executed_and_the_next_line_is_found() {
-    for rest in ["d\r\n", "def\n", "\r\r\n", "\rx\n", "d noreply\r\n", "\0\0\0\r\n"] {
-        for tail in ["", " noreply"] {
-            let parsed = parse(format!("set k 0 3{tail}\r\nabc{rest}ping\r\n"));
-            assert_eq!(parsed.len(), 2, "{rest:?} {parsed:?}");
-            assert!(is_cmd_err(&parsed[0]), "{rest:?}");
-            assert_eq!(parsed[1], Parsed::Request(Request::Ping), "{rest:?}");
-        }
-    }
-    let long = format!("set k 0 3\r\nabc{}\r\nping\r\n", "x".repeat(10_000));
-    assert_eq!(parse(long).len(), 2, "what is passed over is no line and has no limit");
-}
-
-#[test]
-fn a_value_over_its_limit_is_read_past_and_not_kept() {
-    let value_bytes = 64 * 1024 * 1024;
-    let line = format!("set k 0 {value_bytes} noreply\r\n");
-    let block = vec![b'v'; 1 << 16];
-    let blocks = std::iter::repeat_n(&block[..], value_bytes / block.len());
-    // parse_pieces checks what is kept.
-    let pieces = std::iter::once(line.as_bytes()).chain(blocks).chain([&b"\r\nping\r\n"[..]]);
-    let parsed = parse_pieces(LIMITS, pieces);
-    assert!(is_too_large(&parsed[0]), "noreply or not");
-    assert_eq!(parsed[1..], [Parsed::Request(Request::Ping)]);
-}
-
-#[test]
-fn a_block_over_64_mib_ends_the_connection() {
-    for line in [
-        "set k 0 67108865",
-        "set k x 67108865",
-        "cas k 0 0 18446744073709551615 noreply",
-        "once c 1 add k 0 67108865",
-    ] {
-        let parsed = parse(format!("{line}\r\nping\r\nquit\r\n"));
-        assert!(matches!(parsed[..], [Parsed::Fatal(_)]), "{line} {parsed:?}");
-    }
-    let limits = Limits { value_bytes_max: 1 << 27, ..LIMITS };
-    let parsed = parse_pieces(limits, [&b"set k 0 67108865\r\nping\r\n"[..]]);
-    assert_eq!(parsed, [], "it waits for a value that is within its limit");
-}
-
-#[test]
-fn a_line_over_its_limit_ends_the_connection_as_soon_as_it_is_known() {
-    let longest = format!("{:80}", "ping");
-    assert_eq!(parse(format!("{longest}\r\n")), [Parsed::Request(Request::Ping)]);
-    assert_eq!(parse(format!("{longest}\n")), [Parsed::Request(Request::Ping)]);
-    assert_eq!(parse(format!("{longest}\r")), []);
-    for too_long in [
-        format!("{longest} "),
-        format!("{longest}\r\r\n"),
-        format!("{longest} \r\nping\r\n"),
-        format!("{longest}\r "),
-        "x".repeat(10_000),
-        " ".repeat(100),
-    ] {
-        let parsed = parse(&too_long);
-        assert!(
-            matches!(parsed[..], [Parsed::Fatal(ErrorReply::TooLarge(_))]),
-            "{too_long:?} {parsed:?}"
-        );
-    }
-}
-
-#[test]
-fn a_last_line_without_its_end_is_no_command() {
-    for text in ["ping", "set k 0 3\r\nabc", "set k 0 3\r\nabc\r", "set k 0 3\r\nab", "x"] {
-        assert_eq!(parse(text), [], "{text:?}");
-    }
-}
-
-/// All that can go wrong, and what must be right between it.
-const TRICKY: &str = "set k 0 3\r\nabc\r\n\r\n  PING \nset k 0 4 noreply\nab\r\n\n\
-    set k 0 3\r\nabcd\r\nget k\r\nset k x 5\r\nquit\n\r\ncas k 0 1 25\nquit\r\nquit\r\nquit\r\n\
-    quit..\r\r\nget a\r\r\nonce c 1 add k 9 0\r\n\r\nset k 0 0 x\r\nping\r\nonce c 0 set k 0 2\n\
-    \r\n\nscan * 3 after z\r\nset k 0 2\r\n\r\r\r\ndelete k noreply\r\nset k 0 1\r\nx\rstatus\r\n\
-    ping\nquit\r\n12345678901234567890123456789012345678901234567890123456789012345678901234567890\
-    12345 ping\r\n";
-
-#[test]
-fn a_cut_at_every_byte_changes_nothing() {
-    let whole = parse(TRICKY);
-    assert!(whole.len() > 18, "{:#?}", show(&whole));
-    assert!(matches!(whole.last(), Some(Parsed::Fatal(_))));
-    for cut in 0..TRICKY.len() {
-        let (front, back) = TRICKY.as_bytes().split_at(cut);
-        assert_eq!(parse_pieces(LIMITS, [front, back]), whole, "cut at {cut}");
-    }
-    assert_eq!(parse_pieces(LIMITS, TRICKY.as_bytes().chunks(1)), whole);
-}
-
-fn fragments() -> impl Strategy<Value = Vec<u8>> {
-    let fragment = prop_oneof![
-        Just(b"\r\n".to_vec()),
-        Just(b"\n".to_vec()),
-        Just(b" ".to_vec()),
-        Just(b"once c 1 ".to_vec()),
-        prop_oneof![
-            Just("set"),
-            Just("add"),
-            Just("cas"),
-            Just("delete"),
-            Just("get"),
-            Just("getm"),
-            Just("scan"),
-            Just("ping"),
-            Just("quit"),
-            Just(" after "),
-            Just(" noreply"),
-        ]
-        .prop_map(|word| word.as_bytes().to_vec()),
-        (0..30_u64).prop_map(|number| format!(" {number} ").into_bytes()),
-        Just(b"set k 0 3\r\n".to_vec()),
-        prop::collection::vec(any::<u8>(), 0..30),
-    ];
-    prop::collection::vec(fragment, 0..40).prop_map(|fragments| fragments.concat())
+/// A reply with what its client expects.
+fn reply() -> impl Strategy<Value = (Expect, Reply)> {
+    let limit = 20;
+    let items = prop::collection::vec((name(), item()), 0..limit as usize);
+    let snapshot = (any::<[u64; 3]>(), any::<u128>());
+    let expect = vec![Expect::Stored, Expect::Scan { limit }, Expect::Status, Expect::Help];
+    prop_oneof![
+        any::<u64>().prop_map(|version| (Expect::Stored, Reply::Stored { version })),
+        any::<u64>().prop_map(|version| (Expect::Written, Reply::Stored { version })),
+        prop::sample::select(vec![Expect::Deleted, Expect::Written])
+            .prop_map(|expect| (expect, Reply::Deleted)),
+        value().prop_map(|value| (Expect::Value, Reply::Value(value))),
+        item().prop_map(|item| (Expect::Meta, Reply::Meta(item))),
+        (items, any::<bool>()).prop_map(move |(items, more)| {
+            // A page without a key is the last one.
+            let more = more && !items.is_empty();
+            (Expect::Scan { limit }, Reply::Scan { items, more })
+        }),
+        any::<u64>().prop_map(|index| (Expect::SnapshotBegun, Reply::SnapshotBegun { index })),
+        snapshot.prop_map(|([index, term, bytes], digest)| {
+            (Expect::Snapshot, Reply::Snapshot { index, term, bytes, digest })
+        }),
+        Just((Expect::Pong, Reply::Pong)),
+        Just((Expect::Help, Reply::Help)),
+        status().prop_map(|status| (Expect::Status, Reply::Status(status))),
+        (prop::sample::select(expect), error())
+            .prop_map(|(expect, error)| (expect, Reply::Error(error))),
+    ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_cuts_of_any_input_change_nothing(
-        input in fragments(),
-        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+    fn a_printed_request_is_parsed_to_the_same_request(
+        requests in prop::collection::vec(request(), 1..4),
     ) {
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
-        cuts.extend([0, input.len()]);
-        cuts.sort_unstable();
-        let pieces = cuts.windows(2).map(|ends| &input[ends[0]..ends[1]]);
-        prop_assert_eq!(parse_pieces(LIMITS, pieces), parse(&input));
-        prop_assert_eq!(parse_pieces(LIMITS, input.chunks(1)), parse(&input));
+        let limits = Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 };
+        let mut text = Vec::new();
+        for request in &requests {
+            request.clone().print(&mut text);
+        }
+        let mut input = BytesMut::from(&text[..]);
+        let mut parser = Parser::new(limits);
+        for request in requests {
+            prop_assert_eq!(parser.next(&mut input), Some(Parsed::Request(request)));
+        }
+        prop_assert_eq!(parser.next(&mut input), None);
+        prop_assert!(input.is_empty());
     }
 
     #[test]
-    fn changed_commands_are_parsed_alike_in_any_pieces_and_within_bounds(
-        mutation in mutation(),
-        piece_bytes in 1..40_usize,
+    fn a_printed_reply_is_parsed_to_the_same_reply(
+        replies in prop::collection::vec(reply(), 1..4),
+        piece_bytes in 1..200_usize,
     ) {
-        let input = mutation.of(TRICKY.as_bytes());
-        let whole = parse(&input);
-        // No result is shorter than a line end.
-        prop_assert!(whole.len() <= input.len());
-        prop_assert_eq!(parse_pieces(LIMITS, input.chunks(piece_bytes)), whole);
+        let mut text = Vec::new();
+        for (_, reply) in &replies {
+            reply.clone().print(&mut text);
+        }
+        let mut pieces = text.chunks(piece_bytes);
+        let mut input = BytesMut::new();
+        for (expect, reply) in replies {
+            let mut parser = ReplyParser::new(expect);
+            let parsed = loop {
+                match parser.next(&mut input) {
+                    Ok(None) => input.extend_from_slice(pieces.next().expect("there is more")),
+                    parsed => break parsed,
+                }
+            };
+            prop_assert_eq!(parsed, Ok(Some(reply)));
+        }
+        prop_assert!(input.is_empty() && pieces.next().is_none());
     }
 
+    /// The load generator's view of a reply agrees with the parser's.
     #[test]
-    fn after_any_complete_line_that_is_no_write_the_next_command_is_found(
-        line in prop::collection::vec(prop_oneof![0..b'\n', b'\n' + 1..=u8::MAX], 0..79),
-    ) {
-        prop_assume!(line::block_bytes(&line).is_none());
-        let parsed = parse([&line[..], b"\nping\r\n"].concat());
-        prop_assert_eq!(parsed.len(), 2);
-        prop_assert_eq!(&parsed[1], &Parsed::Request(Request::Ping));
+    fn a_first_reply_takes_as_many_bytes_as_the_parser((_, reply) in reply()) {
+        let is_single = !matches!(reply, Reply::Scan { .. } | Reply::Status(_) | Reply::Help);
+        prop_assume!(is_single);
+        let mut text = Vec::new();
+        reply.clone().print(&mut text);
+        let bytes = text.len();
+        text.extend_from_slice(b"OK 1\r\n");
+        let (taken, line) = first_reply(&text).expect("it is a reply").expect("it is all there");
+        prop_assert_eq!(taken, bytes);
+        let is_error = matches!(line, ReplyLine::Error(_));
+        prop_assert_eq!(is_error, matches!(reply, Reply::Error(_)));
+        if let ReplyLine::Error(error) = line {
+            prop_assert_eq!(error.reply().map(Reply::Error), Some(reply));
+        }
     }
-}
-
-/// A sink that prints into memory.
-#[derive(Default)]
-struct Text(Vec<u8>);
-
-impl Sink for Text {
-    fn put_slice(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn put_bytes(&mut self, bytes: Bytes) {
-        self.0.extend_from_slice(&bytes);
-    }
-}
-
-fn print(reply: Reply) -> String {
-    let mut text = Text::default();
-    reply.print(&mut text);
-    String::from_utf8(text.0).expect("this test prints text")
-}
-
-fn redirect(host: &str) -> ErrorReply {
-    ErrorReply::Redirect { host: host.into(), port: 9000 }
-}
-
-#[test]
-fn every_reply_is_printed_as_the_protocol_says() {
-    let item = |value, version, exptime| Item { value: bytes(value), version, exptime };
-    let items = vec![(bytes("a"), item("1", 7, 0)), (bytes("b"), item("", 9, 60))];
-    let table = [
-        (Reply::Stored { version: 42 }, "OK 42\r\n"),
-        (Reply::Deleted, "DELETED\r\n"),
-        (Reply::Value(bytes("ab\r\n")), "VALUE 4\r\nab\r\n\r\n"),
-        (Reply::Value(bytes("")), "VALUE 0\r\n\r\n"),
-        (Reply::Meta(item("abc", 8, 3)), "VALUE 8 3 3\r\nabc\r\n"),
-        (
-            Reply::Scan { items: items.clone(), more: true },
-            "KEY a 7 0 1\r\n1\r\nKEY b 9 60 0\r\n\r\nMORE\r\n",
-        ),
-        (Reply::Scan { items: vec![], more: false }, "END\r\n"),
-        (Reply::Pong, "PONG\r\n"),
-        (Reply::Error(ErrorReply::CmdErr("text".into())), "ERR_CMD_ERR text\r\n"),
-        (Reply::Error(ErrorReply::TooLarge("text".into())), "ERR_TOO_LARGE text\r\n"),
-        (Reply::Error(ErrorReply::NotFound), "ERR_NOT_FOUND\r\n"),
-        (Reply::Error(ErrorReply::Version { version: 0 }), "ERR_VERSION 0\r\n"),
-        (Reply::Error(ErrorReply::Exists { version: 3 }), "ERR_EXISTS 3\r\n"),
-        (Reply::Error(ErrorReply::Stale), "ERR_STALE\r\n"),
-        (Reply::Error(redirect("db1.example")), "ERR_REDIRECT db1.example:9000\r\n"),
-        (Reply::Error(redirect("10.0.0.1")), "ERR_REDIRECT 10.0.0.1:9000\r\n"),
-        (Reply::Error(redirect("fe80::1")), "ERR_REDIRECT [fe80::1]:9000\r\n"),
-        (Reply::Error(redirect("[::1]")), "ERR_REDIRECT [::1]:9000\r\n"),
-        (Reply::Error(ErrorReply::NoLeader), "ERR_NO_LEADER\r\n"),
-        (Reply::Error(ErrorReply::Busy), "ERR_BUSY\r\n"),
-        (Reply::Error(ErrorReply::Full), "ERR_FULL\r\n"),
-        (Reply::Error(ErrorReply::Timeout), "ERR_TIMEOUT\r\n"),
-        (Reply::Error(ErrorReply::Internal("text".into())), "ERR_INTERNAL text\r\n"),
-    ];
-    for (reply, text) in table {
-        assert_eq!(print(reply.clone()), text, "{reply:?}");
-    }
-}
-
-#[test]
-fn status_lines_come_in_the_order_of_the_protocol() {
-    let status = Status {
-        id: 1,
-        role: "pre_candidate".into(),
-        term: 2,
-        leader: None,
-        commit_index: 3,
-        last_applied: 4,
-        last_log_index: 5,
-        snapshot_index: 6,
-        keys: 7,
-        uptime_seconds: 8,
-        store_bytes: 9,
-        store_digest: 0xabc,
-        memory_bytes_used: 11,
-        snapshot_transfers: vec![(2, 0, 5), (3, 1, 5)],
-    };
-    let text = "id 1\r\nrole pre_candidate\r\nterm 2\r\nleader none\r\ncommit_index 3\r\n\
-        last_applied 4\r\nlast_log_index 5\r\nsnapshot_index 6\r\nkeys 7\r\nuptime_seconds 8\r\n\
-        store_bytes 9\r\nstore_digest 0000000000000abc\r\nmemory_bytes_used 11\r\n\
-        snapshot_transfers 2:0/5,3:1/5\r\nEND\r\n";
-    assert_eq!(print(Reply::Status(Box::new(status.clone()))), text);
-    let led = Status { leader: Some(4), snapshot_transfers: Vec::new(), ..status };
-    let text = print(Reply::Status(Box::new(led)));
-    assert!(text.contains("\r\nleader 4\r\n"), "{text}");
-    assert!(text.contains("\r\nsnapshot_transfers none\r\n"), "{text}");
-}
-
-#[test]
-fn help_names_every_command_and_ends() {
-    let help = print(Reply::Help);
-    let lines: Vec<&str> = help.split_terminator("\r\n").collect();
-    assert!(!help.replace("\r\n", "").contains(['\r', '\n']), "every line ends alike");
-    for word in [
-        "set ", "add ", "cas ", "delete ", "get ", "getm ", "scan ", "once ", "ping", "status",
-        "help", "quit",
-    ] {
-        assert_eq!(lines.iter().filter(|line| line.starts_with(word)).count(), 1, "{word}");
-    }
-    assert_eq!(lines.last(), Some(&"END"));
-}
-
-#[test]
-fn only_a_timeout_or_an_internal_error_may_have_executed() {
-    let unknown = [ErrorReply::Timeout, ErrorReply::Internal("".into())];
-    let known = [
-        ErrorReply::CmdErr("".into()),
-        ErrorReply::TooLarge("".into()),
-        ErrorReply::NotFound,
-        ErrorReply::Version { version: 1 },
-        ErrorReply::Exists { version: 1 },
-        ErrorReply::Stale,
-        redirect("h"),
-        ErrorReply::NoLeader,
-        ErrorReply::Busy,
-        ErrorReply::Full,
-    ];
-    assert!(unknown.iter().all(ErrorReply::may_have_executed));
-    assert!(!known.iter().any(ErrorReply::may_have_executed));
 }

@@ -1,4 +1,4 @@
-//! What a server answers by itself: `ping`, `status`, `help`, `quit`.
+//! The commands that a server answers by itself: `ping`, `status`, `help`, `quit`.
 
 use super::raw::Server;
 
@@ -34,9 +34,9 @@ fn help_names_every_command_and_ends() {
 }
 
 #[test]
-fn quit_sends_what_is_due_and_executes_nothing_behind_it() {
+fn quit_sends_what_is_due_and_executes_nothing_after_it() {
     let server = Server::start();
-    // Without shutting down the sending side: the server hangs up by itself.
+    // The client does not shut down its sending side: the server hangs up by itself.
     let mut client = server.connect();
     client.send("set k 0 1\r\n1\r\nget k\r\nping\r\nquit\r\ndelete k\r\nping\r\n");
     client.expect("OK #\r\nVALUE 1\r\n1\r\nPONG\r\n");

@@ -1,4 +1,4 @@
-//! What each command does, and `noreply`.
+//! The effect of each command, and `noreply`.
 
 use super::raw::Server;
 
@@ -116,7 +116,7 @@ fn a_malformed_or_too_large_command_is_answered_in_spite_of_noreply() {
     ] {
         server.check(format!("{command}ping\r\n"), format!("{reply}PONG\r\n"));
     }
-    // Where a key is expected, the word is a key.
+    // In the place of a key the word is a key.
     server.check(
         "set noreply 0 1\r\n1\r\nget noreply\r\ndelete noreply\r\nget noreply\r\n",
         "OK #\r\nVALUE 1\r\n1\r\nDELETED\r\nERR_NOT_FOUND\r\n",

@@ -1,4 +1,4 @@
-//! Data blocks: any bytes, and the way back to the next command behind a bad one.
+//! Data blocks: any bytes, and the way to the next command after a bad one.
 
 use super::raw::Server;
 
@@ -60,7 +60,7 @@ fn a_value_of_64_mib_is_read_past_and_one_byte_more_ends_the_connection() {
         "cas k 0 0 67108865",
         "once c 1 set k 0 67108865",
     ] {
-        // Behind the line, or in the midst of the block, which is not waited for.
+        // The input ends after the line, or within the block, which is not waited for.
         server.check(format!("ping\r\n{line}\r\n"), "PONG\r\nERR_TOO_LARGE~\r\n");
         let mut client = server.connect();
         client.send(format!("{line}\r\nping\r\nping\r\n"));
@@ -101,7 +101,7 @@ fn the_block_of_a_bad_command_is_skipped() {
     }
     let input = format!("set {too_long_key} 0 4\r\nquit\r\nping\r\n");
     server.check(input, "ERR_TOO_LARGE~\r\nPONG\r\n");
-    // A word without a block has none, whatever else stands in the line.
+    // A word without a data block has none, whatever else is in the line.
     server.check("delete k 0 4\r\nping\r\n", "ERR_CMD_ERR~\r\nPONG\r\n");
     server.check("bogus k 0 4\r\nping\r\n", "ERR_CMD_ERR~\r\nPONG\r\n");
     assert_eq!(server.status()["keys"], "0");
@@ -116,14 +116,14 @@ fn a_block_without_its_line_end_is_not_executed_and_the_next_line_is_found() {
             server.check(input, "ERR_CMD_ERR~\r\nPONG\r\n");
         }
     }
-    // What is passed over is no line, and has no limit.
+    // Skipped bytes are no line, and have no limit.
     let long = "x".repeat(100_000);
     server.check(format!("set k 0 3\r\nabc{long}\r\nping\r\n"), "ERR_CMD_ERR~\r\nPONG\r\n");
     let over = "x".repeat((1 << 20) + 2);
     let input = format!("set k 0 1048577\r\n{over}\r\nping\r\n");
     server.check(input, "ERR_TOO_LARGE~\r\nPONG\r\n");
     server.check("once c 1 set k 0 3\r\nabcd\r\nget k\r\n", "ERR_CMD_ERR~\r\nERR_NOT_FOUND\r\n");
-    // The malformed one has used no number.
+    // The malformed command has used no number.
     server.check("once c 1 set k 0 3\r\nabc\r\nget k\r\n", "OK #\r\nVALUE 3\r\nabc\r\n");
 }
 
@@ -137,11 +137,11 @@ fn input_in_single_bytes_is_answered_like_input_in_one_piece() {
         VALUE # 0 5\r\na\r\nbc\r\nKEY k # 0 5\r\na\r\nbc\r\nEND\r\nERR_NOT_FOUND\r\nPONG\r\n\
         DELETED\r\nDELETED\r\n";
     server.check(input, replies);
-    // As a client of another name, whose number 1 is not used.
+    // This is a client of another name, whose number 1 is not used.
     let input = String::from_utf8(input.to_vec()).unwrap().replace("once c", "once d");
     let mut client = server.connect();
     for byte in input.as_bytes() {
-        // Behind quit the server may hang up at any time.
+        // After quit the server may hang up at any time.
         client.try_send(&[*byte]);
     }
     super::raw::assert_matches(&client.rest(), replies.as_bytes());

@@ -1,6 +1,6 @@
-//! Time. Nothing here depends on how fast the machine is: that a key is never
-//! gone early is told by clocks that are read before its write and after its
-//! absence, and that it goes at all is polled for.
+//! Expiry. Nothing here depends on the speed of the machine: a key is never gone early by
+//! clocks that are read before its write and after its absence, and the tests poll until it
+//! is gone.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,7 +56,7 @@ fn getm_and_scan_tell_the_seconds_left() {
         let left: u128 = line.split(' ').nth(2).unwrap().parse().unwrap();
         let passed_ms = now_ms() - before_ms;
         assert!((1..=3).contains(&left), "{line}");
-        // Rounded up: what is left and what has passed are together no less.
+        // Seconds are rounded up: the time left and the time passed are together no less.
         assert!(left * 1_000 + passed_ms >= 3_000, "{left} after {passed_ms} ms");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }

@@ -1,9 +1,9 @@
-//! What depends on who leads: redirects, no leader, a leader without a quorum.
+//! Replies that depend on the leader: redirects, no leader, a leader without a quorum.
 
 use super::raw::{Raw, assert_matches};
 use crate::common::Cluster;
 
-/// Slower than the defaults: tests run side by side on small machines.
+/// Elections are slower than by default, because tests run side by side on small machines.
 const SETTINGS: &str = "[raft]\nelection_timeout_ms = [300, 600]\n[log]\nsegment_bytes = 4194304\n";
 
 fn three(hostname: &str, settings: &str) -> Cluster {
@@ -47,7 +47,7 @@ fn a_follower_redirects_what_is_well_formed_and_tells_first_what_is_not() {
         ] {
             check(&format!("{command}ping\r\n"), &format!("{error}PONG\r\n"));
         }
-        // A well-formed one with noreply is dropped.
+        // A well-formed command with noreply is dropped.
         check(
             "set k 0 1 noreply\r\n1\r\ndelete k noreply\r\n\
              once c 1 add k 0 1 noreply\r\n1\r\nping\n",
@@ -59,7 +59,7 @@ fn a_follower_redirects_what_is_well_formed_and_tells_first_what_is_not() {
         assert!(status.contains(&format!("\r\nleader {leader}\r\n")), "{status}");
         assert!(Raw::open(&cluster, id).talk(b"help\r\n").ends_with(b"\r\nEND\r\n"));
     }
-    // Nothing of that was executed, and no number was used.
+    // None of these commands was executed, and no number was used.
     let got = Raw::open(&cluster, leader).talk(b"get k\r\nonce c 1 set k 0 1\r\n1\r\n");
     assert_matches(&got, b"ERR_NOT_FOUND\r\nOK #\r\n");
 }
@@ -159,16 +159,16 @@ fn once_is_once_over_a_change_of_leader_and_a_restart_of_all() {
     check_retries(&cluster);
 }
 
-/// The leader's patience with silent followers is long, and with its clients'
-/// commands short: in between it leads and cannot commit.
+/// The leader waits long for silent followers, and only a short time for its clients'
+/// commands: in between it leads and cannot commit.
 const STUCK: &str = "[raft]\nelection_timeout_ms = [2000, 2500]\nheartbeat_interval_ms = 100\n\
                      [log]\nsegment_bytes = 4194304\n\
                      [limits]\nrequest_timeout_ms = 500\ninflight_commands_max = 8\n\
                      proposals_pending_max = 8\n";
 
-/// Stops the followers, lets `attempt` talk to the leader, and lets them go on.
-/// Attempts again when the leader gave up before `attempt` was done, as it may on
-/// a slow machine.
+/// Stops the followers, lets `attempt` talk to the leader, and lets the followers go on.
+/// Attempts again when the leader gave up before `attempt` was done, which happens on a
+/// slow machine.
 fn with_stopped_followers(cluster: &Cluster, mut attempt: impl FnMut(u64) -> Option<()>) {
     cluster.wait_for("a leader that keeps leading meanwhile", || {
         let leader = cluster.wait_for_leader();
@@ -187,27 +187,28 @@ fn a_leader_without_its_quorum_answers_err_timeout_in_time() {
         let mut client = Raw::open(&cluster, leader);
         client.send("set k 0 5\r\nmaybe\r\nset k 0 1 noreply\r\n2\r\nping\r\nget k\r\nquit\r\n");
         let got = String::from_utf8(client.rest()).unwrap();
-        // Had the leader given up first, the get would have told.
+        // If the leader had given up first, the get would have another reply.
         (got == "ERR_TIMEOUT\r\nPONG\r\nERR_TIMEOUT\r\n").then_some(())
     });
-    // It may yet be executed, and the cluster goes on.
+    // The write may yet be executed, and the cluster goes on.
     let leader = cluster.wait_for_leader();
     let mut client = Raw::open(&cluster, leader);
     client.ask("set k 0 4\r\ndone\r\nget k\r\n", "OK #\r\nVALUE 4\r\ndone\r\n");
 }
 
 #[test]
-fn a_server_with_too_much_in_flight_is_busy_for_others_and_not_for_whom_it_waits() {
+fn a_server_with_too_much_in_flight_is_busy_for_others_than_those_it_waits_for() {
     let cluster = three("127.0.0.1", STUCK);
     let mut waiting = None;
     with_stopped_followers(&cluster, |leader| {
-        // One connection takes all there is, twice: it is slowed, not refused.
+        // One connection takes twice as many places as there are: it is slowed, not refused.
         let mut greedy = Raw::open(&cluster, leader);
         greedy.send("set greedy 0 1\r\n1\r\n".repeat(16));
         let mut other = Raw::open(&cluster, leader);
         let mut replies = Vec::new();
         while replies.last().is_none_or(|reply| reply != "ERR_BUSY\r\n") {
-            // Malformed or not is told first, and what needs no leader is served.
+            // A malformed command gets its own error first, and a command that needs no
+            // leader is served.
             other.ask("ping\r\nget\r\n", "PONG\r\nERR_CMD_ERR~\r\n");
             other.send("once c 1 set other 0 1\r\n1\r\n");
             replies.push(other.line());
@@ -223,8 +224,8 @@ fn a_server_with_too_much_in_flight_is_busy_for_others_and_not_for_whom_it_waits
             }
             assert_eq!(reply, "ERR_TIMEOUT\r\n");
         }
-        // They may yet be executed: until then others are told so, and the rest of
-        // the greedy one's is not read.
+        // The writes may yet be executed: until then other clients are refused, and the
+        // rest of the greedy client's commands is not read.
         other.send("set other 0 1\r\n1\r\n");
         let reply = other.line();
         if reply.starts_with("ERR_NO_LEADER") {
@@ -234,7 +235,7 @@ fn a_server_with_too_much_in_flight_is_busy_for_others_and_not_for_whom_it_waits
         waiting = Some(greedy);
         Some(())
     });
-    // The followers are back, or another leads.
+    // The followers are back, or another server leads.
     let mut greedy = waiting.unwrap();
     for _ in 0..8 {
         let reply = greedy.line();
@@ -260,7 +261,7 @@ fn a_leader_that_gives_up_answers_what_waits_and_then_knows_no_leader() {
         (replies.last().unwrap() == "ERR_NO_LEADER\r\n").then_some(())
     });
     replies.pop();
-    // Nothing is acknowledged, and nothing refused before the leadership ends.
+    // No write is acknowledged, and none is refused before the leadership ends.
     assert!(replies.iter().all(|reply| reply == "ERR_TIMEOUT\r\n"), "{replies:?}");
     client.ask("get k\r\n", "ERR_NO_LEADER\r\n");
 }

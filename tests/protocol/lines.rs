@@ -1,4 +1,4 @@
-//! Framing, limits, and what is wrong with a line.
+//! Framing, limits, and the faults of a line.
 
 use super::raw::Server;
 
@@ -121,12 +121,12 @@ fn a_line_is_taken_at_1024_bytes_and_refused_at_1025() {
     for end in ["\r\n", "\n"] {
         server.check(format!("{:1024}{end}ping{end}", "ping"), "PONG\r\nPONG\r\n");
         server.check(format!("{:>1024}{end}ping{end}", "ping"), "PONG\r\nPONG\r\n");
-        // Nothing behind it is executed.
+        // Nothing after the long line is executed.
         let input = format!("set k 0 1\n1\n{:1025}{end}delete k\r\n", "ping");
         server.check(input, "OK #\r\nERR_TOO_LARGE~\r\n");
         server.check("get k\r\n", "VALUE 1\r\n1\r\n");
     }
-    // It is told as soon as it is known, not when the line ends.
+    // The error comes as soon as the line is too long, not when it ends.
     let mut client = server.connect();
     client.send("x".repeat(1025));
     client.send("x");
@@ -137,8 +137,8 @@ fn a_line_is_taken_at_1024_bytes_and_refused_at_1025() {
 #[test]
 fn a_client_in_the_middle_of_sending_reads_why_it_is_cut_off() {
     let server = Server::start();
-    // More than the server reads at once: closing with the rest unread would be a
-    // reset.
+    // The input is more than the server reads at once: closing the socket with the rest
+    // unread would reset the connection.
     let input = [b"ping\r\n".repeat(10), vec![b'x'; 2 << 20]].concat();
     for _ in 0..5 {
         let template = format!("{}ERR_TOO_LARGE~\r\n", "PONG\r\n".repeat(10));
@@ -203,14 +203,14 @@ fn numbers_are_unsigned_64_bit_and_may_have_leading_zeros() {
     server.check("set k 00000000000000000000000 0001\r\n1\r\n", "OK #\r\n");
     server.check(format!("cas k 0 {MAX} 1\r\n1\r\n"), "ERR_VERSION #\r\n");
     server.check(format!("cas k 0 0{MAX} 1\r\n1\r\n"), "ERR_VERSION #\r\n");
-    // Where the block ends can be read: it is skipped.
+    // The length of the block can be read, so the block is skipped.
     server.check(format!("cas k 0 {OVER} 4\r\nquit\r\nping\n"), "ERR_CMD_ERR~\r\nPONG\r\n");
     server.check(format!("set k {OVER} 4\r\nquit\r\nping\n"), "ERR_CMD_ERR~\r\nPONG\r\n");
     server.check(format!("once c {MAX} delete k\r\n"), "DELETED\r\n");
     server.check(format!("once c {MAX} delete k\r\n"), "DELETED\r\n");
     server.check(format!("once c {OVER} delete k\r\nping\n"), "ERR_CMD_ERR~\r\nPONG\r\n");
     server.check("scan * 0000000000000000000000000000001\r\n", "END\r\n");
-    // It cannot be read: there is no block.
+    // The length cannot be read, so there is no block.
     server.check(format!("set k 0 {OVER}\r\nping\n"), "ERR_CMD_ERR~\r\nPONG\r\n");
     server.check(format!("set k 0 {MAX}\r\nping\n"), "ERR_TOO_LARGE~\r\n");
 }

@@ -1,4 +1,4 @@
-//! Exactly-once retries on one server; those over a change of leader are in
+//! Exactly-once retries on one server. Retries over a change of leader are in
 //! `leadership`.
 
 use super::raw::Server;
@@ -19,7 +19,7 @@ fn the_same_number_again_gets_the_same_reply_whatever_the_command_says() {
         client.ask(retry, &format!("OK {first}\r\n"));
     }
     client.ask("get k\r\nget another\r\n", "VALUE 3\r\none\r\nERR_NOT_FOUND\r\n");
-    // Names are told apart by every byte.
+    // Names differ when any byte differs.
     client.ask("once C 1 delete k\r\n", "DELETED\r\n");
     client.ask("once C 1 delete k\r\n", "DELETED\r\n");
     client.ask("get k\r\n", "ERR_NOT_FOUND\r\n");

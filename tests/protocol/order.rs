@@ -25,7 +25,7 @@ fn a_get_sees_exactly_the_writes_before_it_on_its_connection() {
 }
 
 #[test]
-fn status_is_one_moment_between_the_commands_around_it() {
+fn status_is_one_point_in_time_between_the_commands_around_it() {
     let server = Server::start();
     let mut client = server.connect();
     let mut input = String::new();
@@ -70,7 +70,7 @@ fn ten_thousand_commands_in_one_write_are_answered_in_order() {
     }
     assert!(server.check(input, template).is_sorted());
 
-    // Not even with the smallest windows is one connection too much for the server.
+    // One connection is never too much for the server, not even with the smallest windows.
     let server = Server::with("inflight_commands_max = 1\nproposals_pending_max = 1");
     let input = "set k 0 1\r\n1\r\nget k\r\n".repeat(500);
     server.check(input, "OK #\r\nVALUE 1\r\n1\r\n".repeat(500));
@@ -114,7 +114,7 @@ fn a_connection_that_ends_in_the_midst_of_everything_hinders_nobody() {
         let mut client = server.connect();
         client.send(format!("set k 0 100000\r\n{value}\r\nget k\r\nget k\r\nset k 0 100000\r\nv"));
         if round % 2 == 0 {
-            // Replies wait unread: closing now sends a reset.
+            // Replies are unread, so closing now sends a reset.
             client.expect("OK #\r\n");
         }
         drop(client);

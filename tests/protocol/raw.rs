@@ -1,27 +1,30 @@
 //! A client that knows nothing but bytes, and a server of its own for a test.
+//!
+//! It does not use the crate's parser of replies: a test of the bytes must not trust the
+//! parser whose input they are.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use crate::common::{Cluster, PATIENCE, Status};
 
-/// One server, its own quorum: the quickest way to a leader.
+/// One server that is its own quorum, which is the quickest way to a leader.
 pub struct Server {
-    /// Its cluster.
+    /// The cluster of this one server.
     pub cluster: Cluster,
 }
 
-/// Settings of a server that is alone.
+/// The settings of a server that is alone.
 const ALONE: &str = "[raft]\nelection_timeout_ms = [50, 100]\nheartbeat_interval_ms = 15\n\
                      [log]\nsegment_bytes = 4194304\n";
 
 impl Server {
-    /// With the limits as they are by default.
+    /// Starts a server with the default limits.
     pub fn start() -> Server {
         Server::with("")
     }
 
-    /// With these lines in `[limits]`.
+    /// Starts a server with these lines in `[limits]`.
     pub fn with(limits: &str) -> Server {
         let settings = format!("{ALONE}[limits]\n{limits}\n");
         let mut cluster = Cluster::prepare_like(1, "127.0.0.1", &settings);
@@ -30,12 +33,12 @@ impl Server {
         Server { cluster }
     }
 
-    /// A new connection.
+    /// Opens a new connection.
     pub fn connect(&self) -> Raw {
         Raw::open(&self.cluster, 1)
     }
 
-    /// What its `status` says.
+    /// Returns the lines of its `status`.
     pub fn status(&self) -> Status {
         self.cluster.status(1).expect("it answers")
     }
@@ -55,7 +58,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// To one server.
+    /// Opens a connection to one server.
     pub fn open(cluster: &Cluster, id: u64) -> Raw {
         let stream = TcpStream::connect(cluster.address(id)).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
@@ -73,25 +76,26 @@ impl Raw {
         self.stream.write_all(bytes).is_ok()
     }
 
-    /// The same connection once more, for another thread.
+    /// Returns the same connection once more, for another thread.
     pub fn another_half(&self) -> Raw {
         Raw { stream: self.stream.try_clone().expect("a descriptor is free") }
     }
 
-    /// Says that nothing more is sent.
+    /// Shuts down the sending side.
     pub fn end(&mut self) {
-        // A server that has hung up already needs not to be told.
+        // The shutdown fails when the server has hung up already.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Hangs up in both directions, whoever still has a half.
+    /// Hangs up in both directions, even if another half is in use.
     pub fn close(&self) {
-        // A server that has hung up already needs not to be told.
+        // The shutdown fails when the server has hung up already.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Reads as many lines as `template` has, data blocks as lines; they must
-    /// match. For blocks with line ends in them, [`Raw::expect_bytes`].
+    /// Reads as many lines as `template` has, and compares them with it. Data blocks count as
+    /// lines; for blocks with line ends in them use [`Raw::expect_bytes`]. Returns the
+    /// numbers in the places of `#`.
     #[track_caller]
     pub fn expect(&mut self, template: &str) -> Vec<u64> {
         let mut got = Vec::new();
@@ -109,7 +113,7 @@ impl Raw {
         assert!(got == expected, "got {} for {}", show(&got), show(expected));
     }
 
-    /// Sends, and reads what it is answered.
+    /// Sends `input`, and reads the reply.
     #[track_caller]
     pub fn ask(&mut self, input: impl AsRef<[u8]>, template: &str) -> Vec<u64> {
         self.send(input);
@@ -128,20 +132,20 @@ impl Raw {
         String::from_utf8(line).expect("this test asks for text")
     }
 
-    /// Nothing comes before the server hangs up, and it hangs up by the book: a
-    /// reset could have eaten replies.
+    /// Waits until the server hangs up. Nothing may come before, and the end must not be a
+    /// reset, which could have lost replies.
     #[track_caller]
     pub fn expect_end(&mut self) {
         let rest = self.rest();
         assert!(rest.is_empty(), "got {} for the end", show(&rest));
     }
 
-    /// All that comes until the server hangs up, which must not be by a reset.
+    /// Returns all bytes that come until the server hangs up, which must not be a reset.
     #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         if let Err(error) = self.stream.read_to_end(&mut rest) {
-            panic!("{error} behind {}", show(&rest));
+            panic!("{error} after {}", show(&rest));
         }
         rest
     }
@@ -152,7 +156,7 @@ impl Raw {
         let mut sending = self.stream.try_clone().expect("a descriptor is free");
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                // A server that has heard enough hangs up.
+                // A server that reads no further hangs up.
                 let _ = sending.write_all(input);
                 let _ = sending.shutdown(Shutdown::Write);
             });
@@ -161,8 +165,8 @@ impl Raw {
     }
 }
 
-/// `got` must be `template`, in which `#` stands for a decimal number and `~` for
-/// the rest of a line, printable ASCII. Returns the numbers.
+/// Compares `got` with `template`, in which `#` matches a decimal number and `~` the rest of
+/// a line of printable ASCII. Returns the numbers.
 #[track_caller]
 pub fn assert_matches(got: &[u8], template: &[u8]) -> Vec<u64> {
     match matches(got, template) {

@@ -1,5 +1,5 @@
-//! What clients may cost: many idle ones, ones that do not read, ones that send
-//! slowly. Bounds on memory are stated with room for the allocator.
+//! The cost of clients: many idle ones, ones that do not read, ones that send slowly. The
+//! bounds on memory leave room for the allocator.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ fn a_thousand_idle_connections_cost_less_than_50_mb() {
     first.ask("set k 0 1\r\n1\r\n", "OK #\r\n");
     let before = server.cluster.resident_bytes(1);
     let mut idle: Vec<Raw> = (0..1_000).map(|_| server.connect()).collect();
-    // Idle, not new: each has had its say.
+    // The clients are idle, not new: each has sent a command.
     for client in &mut idle {
         client.ask("get k\r\n", "VALUE 1\r\n1\r\n");
     }
@@ -43,24 +43,24 @@ fn a_reader_that_stalls_does_not_grow_the_server() {
     other.ask(&set, "OK #\r\n");
     let before = server.cluster.resident_bytes(1);
     let mut stalled: Vec<Raw> = (0..4).map(|_| server.connect()).collect();
-    // 2 GB of replies each, which nobody reads. The server stops reading, too, so
-    // they are sent from threads that wait.
+    // Each client asks for 2 GB of replies and reads none. The server stops reading, too,
+    // so threads that wait send the commands.
     let gets = "get k\r\n".repeat(20_000);
     let mut writers = Vec::new();
     for client in &mut stalled {
         let (mut sender, gets) = (client.another_half(), gets.clone());
         writers.push(std::thread::spawn(move || sender.try_send(gets.as_bytes())));
     }
-    // Others are served all the while, also those that replace what is waiting to
-    // be sent: then the replies' copies are the only ones.
+    // Other clients are served meanwhile, also those that overwrite a value that is waiting
+    // to be sent: then only the replies hold a copy of it.
     let mut served = server.connect();
     for _ in 0..20 {
         served.send("get k\r\n");
         served.expect_bytes(get.as_bytes());
         other.ask(&set, "OK #\r\n");
     }
-    // Its window of 4 MiB and its output of 1 MiB for each, what was set, and once
-    // more as much for the allocator.
+    // The bound is a window of 4 MiB and an output of 1 MiB for each connection and the
+    // values that were set; and once more as much for the allocator.
     let grown = server.cluster.resident_bytes(1).saturating_sub(before);
     assert!(grown < 2 * (4 * 5 + 2 + 2) * MIB, "{grown} bytes");
     drop(stalled);
@@ -78,7 +78,8 @@ fn an_announced_length_costs_nothing_before_its_bytes_come() {
         let value_bytes = if number % 2 == 0 { 1 << 20 } else { 64 << 20 };
         client.ask(format!("ping\r\nset k 0 {value_bytes}\r\nv"), "PONG\r\n");
     }
-    // One sends its 64 MiB, but for the last byte: it is thrown away as it comes.
+    // One client sends its 64 MiB except the last byte: the block is thrown away as it
+    // comes.
     let block = vec![b'v'; 1 << 20];
     for _ in 0..63 {
         announced[1].send(&block);
@@ -95,12 +96,12 @@ fn an_announced_length_costs_nothing_before_its_bytes_come() {
 }
 
 #[test]
-fn connections_that_come_and_go_leave_nothing_behind() {
+fn connections_that_come_and_go_leave_nothing() {
     let server = Server::start();
     let round = || {
         for _ in 0..50 {
-            // Each ends in another way: by the book, in the midst of a block, with
-            // unread replies, after a quit, after an error.
+            // Each connection ends in another way: in order, within a block, with unread
+            // replies, after a quit, without a command.
             server.check("set k 0 1\r\n1\r\nget k\r\n", "OK #\r\nVALUE 1\r\n1\r\n");
             server.connect().send("set k 0 1000000\r\nabc");
             server.connect().send("get k\r\n".repeat(100));
@@ -124,17 +125,17 @@ fn connections_that_come_and_go_leave_nothing_behind() {
     assert!(grown < 8 * MIB, "{grown} bytes over 1000 connections");
 }
 
-/// Everything at once that clients can do to a server's memory, and a follower that
-/// stands still in the midst of it: the leader stays within its budget and its store,
-/// serves who behaves, and is as before when all is over.
+/// Clients do everything at once that they can do to a server's memory, and a follower
+/// stalls meanwhile. The leader stays within its budget and the size of its store, serves
+/// the client that behaves, and releases all memory in the end.
 #[test]
 fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
     const MEMORY_BYTES: u64 = 100 * MIB;
     const VALUE_BYTES: usize = 100 * 1024;
     const KEYS: usize = 100;
-    // Beside budget and store: the program with its runtime, 20 MiB at the most; a turn
-    // of every session between two looks at the counter; and what the allocator keeps of
-    // what was given back, a quarter of all.
+    // Beside the budget and the store there are the program with its runtime, at most
+    // 20 MiB; one turn of every session between two looks at the counter; and the freed
+    // memory that the allocator keeps, a quarter of all.
     const SLACK_BYTES: u64 = 20 * MIB + MEMORY_BYTES / 4;
     let settings = format!(
         "[raft]\nelection_timeout_ms = [1000, 2000]\n[log]\nsegment_bytes = 16777216\n\
@@ -164,13 +165,13 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
     let most = std::thread::scope(|scope| {
         for (number, client) in clients.iter().enumerate() {
             let (mut sender, input) = (client.another_half(), &inputs[number % inputs.len()]);
-            // Nobody reads what they are answered; the server hangs up in the end.
+            // The client reads no reply, and the server hangs up in the end.
             scope.spawn(move || sender.try_send(input.as_bytes()));
         }
         let (mut round, mut most) = (0, 0);
-        // Who sends little, and reads, is answered all the while: served, or told to
-        // come again. And it is served, at the latest when the server has hung up on
-        // those who do not read, while all of them would still go on.
+        // A client that sends little, and reads, always gets an answer: it is served, or
+        // refused as busy. It is served at the latest when the server has hung up on the
+        // clients that do not read, although all of them would still go on.
         cluster.wait_for("who behaves to be served beside those who do not", || {
             round += 1;
             good.send(format!("set good 0 1\r\n{}\r\nget good\r\nping\r\n", round % 10));
@@ -199,7 +200,7 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
     assert!(most < bound, "{} MiB, and the bound is {} MiB", most / MIB, bound / MIB);
     cluster.signal(follower, "CONT");
     drop(clients);
-    // What was taken comes back: nothing is left but what connections cost.
+    // All memory is released but for the cost of the connections.
     cluster.wait_for("all that was taken to come back", || {
         let used: u64 = cluster.status(leader)?["memory_bytes_used"].parse().ok()?;
         (used <= 2 * 8192).then_some(())
@@ -219,10 +220,10 @@ fn read_frame(peer: &mut TcpStream) -> Frame {
     }
 }
 
-/// A peer that stalls in the midst of a frame, and comes again each time (bugs.md B79):
-/// what it has sent of the frame is all that it costs, once, and nobody else notices.
+/// A peer that stalls within a frame, and connects again each time, costs the bytes of one
+/// frame that it has sent, once, and nothing else is affected (docs/bugs.md B79).
 #[test]
-fn a_peer_that_stalls_in_the_midst_of_a_frame_costs_that_frame_and_no_more() {
+fn a_peer_that_stalls_within_a_frame_costs_that_frame_and_no_more() {
     const FRAME_BYTES: usize = 1 << 20;
     let mut cluster = Cluster::prepare_like(3, "127.0.0.1", "");
     for id in cluster.ids() {
@@ -240,12 +241,12 @@ fn a_peer_that_stalls_in_the_midst_of_a_frame_costs_that_frame_and_no_more() {
         cluster: "coracle".into(),
         from: NodeId(gone),
         to: NodeId(leader),
-        origin: None,
+        restore_id: None,
         promise: None,
     });
     let mut first = BytesMut::new();
     FrameCodec::new(FRAME_BYTES).encode(&hello, &mut first).unwrap();
-    // A header that announces all of a frame, and all of the frame but its last byte.
+    // The header announces a frame, and all of the frame but its last byte follows.
     let mut part = (FRAME_BYTES as u32).to_be_bytes().to_vec();
     part.push(PROTOCOL_VERSION);
     part.resize(FRAME_HEADER_BYTES + FRAME_BYTES - 1, 0);
@@ -254,7 +255,7 @@ fn a_peer_that_stalls_in_the_midst_of_a_frame_costs_that_frame_and_no_more() {
         let mut peer = TcpStream::connect(cluster.log_address(leader)).unwrap();
         peer.write_all(&first).unwrap();
         assert!(matches!(read_frame(&mut peer), Frame::Hello(_)), "the leader takes it in");
-        // It may be cut off in the midst of it, by the next one.
+        // The next connection may cut this one off while it sends.
         let _ = peer.write_all(&part);
         stalled.push(peer);
         client.ask("set k 0 1\r\n1\r\nget k\r\n", "OK #\r\nVALUE 1\r\n1\r\n");

@@ -1,4 +1,4 @@
-//! `scan`: which keys, in which order, how many, and of which moment.
+//! `scan`: the keys that it returns, their order and number, and the point in time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,7 +51,7 @@ fn scan_returns_the_keys_with_the_prefix_in_byte_order() {
 }
 
 #[test]
-fn a_scan_asks_for_1_to_10_000_keys_and_goes_on_behind_the_last() {
+fn a_scan_asks_for_1_to_10_000_keys_and_goes_on_after_the_last() {
     let server = Server::start();
     let mut input = String::new();
     for key in 0..10_001 {
@@ -105,7 +105,7 @@ fn a_scan_stops_after_4_mib_but_never_before_its_first_key() {
 }
 
 #[test]
-fn a_scan_is_one_moment() {
+fn a_scan_is_one_point_in_time() {
     const KEYS: usize = 40;
     let server = Server::start();
     let mut client = server.connect();
@@ -133,14 +133,14 @@ fn a_scan_is_one_moment() {
             while client.line().starts_with("KEY ") {
                 rounds.push(client.line().trim_end().parse().unwrap());
             }
-            // Written from the first key to the last, round by round: at any moment
-            // a round is done up to some key, and the one before it behind that.
-            let one_moment = rounds.len() == KEYS
+            // The keys are written from the first to the last, round by round: at any point
+            // in time the keys up to one are of this round, those after it of the one before.
+            let is_one_point_in_time = rounds.len() == KEYS
                 && rounds.is_sorted_by(|a, b| a >= b)
                 && rounds[0] - rounds[KEYS - 1] <= 1
                 && rounds[KEYS - 1] >= last;
             last = rounds[0].saturating_sub(1);
-            if !one_moment {
+            if !is_one_point_in_time {
                 done.store(true, Ordering::SeqCst);
                 panic!("{rounds:?}");
             }

@@ -55,7 +55,7 @@ use crate::actors::messages::clients::{
 };
 use crate::kv;
 use crate::net::Stream;
-use crate::protocol::{ErrorReply, Limits, Parsed, Parser, Reply, Request, Sink, Status};
+use crate::protocol::{ErrorReply, Limits, Parsed, Parser, Reply, Request, Sink, StatusReport};
 use crate::raft::NodeStatus;
 use crate::types::NodeId;
 
@@ -548,7 +548,7 @@ impl SessionActor {
             ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => answer_reply(answer),
             ClientReply::SnapshotBegun(index) => Reply::SnapshotBegun { index: index.0 },
             ClientReply::Snapshot(answer) => snapshot_reply(answer),
-            ClientReply::Status(status) => Reply::Status(Box::new(self.status(&status))),
+            ClientReply::Status(status) => Reply::Status(self.status(&status).into_lines()),
             ClientReply::Refused(refusal) => Reply::Error(self.refusal(refusal)),
         };
         self.window.answer(slot, reply)
@@ -569,10 +569,10 @@ impl SessionActor {
         }
     }
 
-    fn status(&self, status: &NodeStatus) -> Status {
+    fn status(&self, status: &NodeStatus) -> StatusReport {
         let snapshots = status.snapshot_progress.iter();
         let snapshots = snapshots.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
-        Status {
+        StatusReport {
             id: status.id.0,
             role: status.role.to_string(),
             term: status.term.0,

@@ -1,37 +1,38 @@
 //! A line chart as SVG: a logarithmic x axis, and lines through points.
 //!
-//! By hand, because it is a page of code; plotters with nothing but its SVG
-//! backend is five crates for the same picture.
+//! It is written by hand, because it is a page of code; the crate plotters with nothing but
+//! its SVG backend is five crates for the same picture.
 
 use std::fmt::{self, Write};
 
-/// A line, by the name that it has in the legend.
+/// A line of the chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
+    /// The name in the legend.
     pub name: String,
-    /// By x, which is above 0.
+    /// Pairs of x and y, ordered by x, which is above 0.
     pub points: Vec<(f64, f64)>,
 }
 
-/// What is marked on the x axis.
+/// The marks on the x axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XMarks {
-    /// x is 1 / (1 - p): the percentiles with one nine more each.
+    /// The percentiles, each with one nine more than the one before; x is 1 / (1 - p).
     Percentiles,
-    /// The points' own.
+    /// The x of every point.
     Points,
 }
 
-/// Where a value of 0 has no place, one that is a factor away is as far as any other.
+/// The scale of the y axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum YScale {
-    /// From 0.
+    /// The axis begins at 0.
     Linear,
-    /// By decades; what is not above 0 is left out.
+    /// The axis is divided by powers of ten; points that are not above 0 are left out.
     Logarithmic,
 }
 
-/// All that is drawn.
+/// A chart with all its texts and lines.
 #[derive(Clone, Debug)]
 pub struct Chart {
     pub title: String,
@@ -48,20 +49,21 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 50.0;
-/// Told apart by the colour-blind, too (Okabe and Ito).
+/// Colours that the colour-blind can tell apart, too (Okabe and Ito).
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
-/// More points are a curve, and not marked one by one.
+/// Maximum number of points that are marked one by one; more are a curve.
 const DOTS_MAX: usize = 20;
 
-/// From values to places.
+/// An axis, which maps values to coordinates.
 struct Axis {
     is_logarithmic: bool,
     least: f64,
     greatest: f64,
-    /// The places of both.
+    /// The coordinate of the least value.
     from: f64,
+    /// The coordinate of the greatest value.
     to: f64,
-    /// Values with their labels.
+    /// The values that are marked, with their labels.
     marks: Vec<(f64, String)>,
 }
 
@@ -76,7 +78,7 @@ impl Axis {
 }
 
 impl Chart {
-    /// The file's contents.
+    /// The chart as the contents of an SVG file.
     pub fn svg(&self) -> String {
         let mut svg = String::new();
         self.write(&mut svg).expect("memory takes every write");
@@ -189,26 +191,27 @@ impl Chart {
     }
 }
 
-/// Of sorted values; these where there are none.
+/// The least and the greatest of sorted values; the defaults when there are none.
 fn ends(sorted: &[f64], least: f64, greatest: f64) -> (f64, f64) {
     (*sorted.first().unwrap_or(&least), *sorted.last().unwrap_or(&greatest))
 }
 
-/// Exponents of the powers of ten between two values.
+/// The exponents of the powers of ten between two values.
 fn decades(least: f64, greatest: f64) -> std::ops::RangeInclusive<i32> {
     least.log10().ceil() as i32..=greatest.log10().floor() as i32
 }
 
-/// 1, 2 or 5 of some decade: about five of them make up `greatest`.
+/// The distance of two marks: 1, 2 or 5 times a power of ten, so that about five of them
+/// make up `greatest`.
 fn step(greatest: f64) -> f64 {
-    // A chart of zeros has an axis, too.
+    // A chart of zeros must have an axis, too.
     let rough = if greatest > 0.0 { greatest / 5.0 } else { 1.0 };
     let decade = 10_f64.powf(rough.log10().floor());
     let times = [1.0, 2.0, 5.0].into_iter().find(|times| times * decade >= rough * 0.999);
     times.unwrap_or(10.0) * decade
 }
 
-/// With `nines` nines: 0 %, 90 %, 99 %, 99.9 % ...
+/// The percentile with `nines` nines: 0 %, 90 %, 99 %, 99.9 % ...
 fn percentile_label(nines: i32) -> String {
     match nines {
         i32::MIN..=0 => "0 %".into(),
@@ -218,7 +221,7 @@ fn percentile_label(nines: i32) -> String {
     }
 }
 
-/// A number as short as it can be read: 250, 64 k, 1.5 M, 0.02.
+/// A number in its shortest readable form: 250, 64 k, 1.5 M, 0.02.
 fn label(value: f64) -> String {
     let (scaled, unit) = match value {
         _ if value >= 1e6 => (value / 1e6, " M"),
@@ -242,68 +245,4 @@ fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, text: &str) -> fmt::
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chart(x_marks: XMarks, y_scale: YScale, points: &[(f64, f64)]) -> Chart {
-        Chart {
-            title: "a < b & c".into(),
-            x_label: "x".into(),
-            y_label: "ms".into(),
-            x_marks,
-            y_scale,
-            series: vec![Series { name: "puts".into(), points: points.to_vec() }],
-        }
-    }
-
-    fn labels(svg: &str, anchor: &str) -> Vec<String> {
-        let marked = svg.lines().filter(|line| line.contains(&format!("anchor=\"{anchor}\"")));
-        let inside = |line: &str| line.split(['<', '>']).nth(2).unwrap().to_owned();
-        marked.map(inside).collect()
-    }
-
-    #[test]
-    fn the_axis_of_percentiles_has_a_nine_more_a_decade() {
-        let svg = chart(XMarks::Percentiles, YScale::Linear, &[(1.0, 1.0), (20_000.0, 9.0)]).svg();
-        let wanted = ["a &lt; b &amp; c", "x", "0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
-        assert_eq!(labels(&svg, "middle"), wanted);
-        assert_eq!(labels(&svg, "end"), ["0", "2", "4", "6", "8", "10"]);
-    }
-
-    #[test]
-    fn points_lie_where_the_axes_say() {
-        let points = [(1.0, 0.0), (10.0, 5.0), (100.0, 10.0)];
-        let svg = chart(XMarks::Points, YScale::Linear, &points).svg();
-        assert!(svg.contains("points=\"70.0,350.0 385.0,195.0 700.0,40.0 \""), "{svg}");
-        assert_eq!(svg.matches("<circle").count(), 3);
-    }
-
-    #[test]
-    fn a_logarithmic_scale_leaves_out_what_is_not_above_0() {
-        let points = [(1.0, 0.0), (16.0, 3.0), (1e6, 40.0)];
-        let svg = chart(XMarks::Points, YScale::Logarithmic, &points).svg();
-        assert_eq!(labels(&svg, "end"), ["1", "10", "100"]);
-        assert_eq!(svg.matches("<circle").count(), 2);
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        let cases =
-            [(0.0, "0"), (0.02, "0.02"), (250.0, "250"), (65_536.0, "65.536 k"), (1.5e6, "1.5 M")];
-        for (value, wanted) in cases {
-            assert_eq!(label(value), wanted);
-        }
-    }
-
-    #[test]
-    fn a_chart_of_nothing_or_of_one_point_is_a_chart() {
-        for points in [&[][..], &[(5.0, 0.0)], &[(5.0, 7.0)]] {
-            for y_scale in [YScale::Linear, YScale::Logarithmic] {
-                for x_marks in [XMarks::Percentiles, XMarks::Points] {
-                    let svg = chart(x_marks, y_scale, points).svg();
-                    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{points:?}: {svg}");
-                }
-            }
-        }
-    }
-}
+mod tests;

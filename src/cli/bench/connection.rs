@@ -1,5 +1,5 @@
-//! One connection of the load generator: it keeps a number of commands in flight,
-//! in a closed loop or by a schedule, and goes where the leader is.
+//! One connection of the load generator: it keeps a number of commands in flight, in a
+//! closed loop or by a schedule, and follows the leader.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coracle::protocol::{Address, ErrorReply, ReplyLine, first_reply};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -15,75 +16,77 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::Notify;
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::reply::{Malformed, Outcome, first_reply};
 use super::report::Recorder;
 use super::schedule::Schedule;
 use super::workload::{Kind, Workload};
 
-/// What all connections of a run have in common.
+/// The state that all connections of a run share.
 pub struct Run {
     pub workload: Workload,
-    /// Commands in flight on each connection.
+    /// Maximum number of commands in flight on each connection.
     pub pipeline: usize,
     pub recorder: RefCell<Recorder>,
-    /// A connection with commands in flight that is silent for longer is lost.
+    /// Maximum silence of a connection with commands in flight; then it is lost.
     pub silence_max: Duration,
-    /// Client addresses of all servers.
+    /// The client addresses of all servers.
     pub servers: Vec<String>,
-    /// The leader's, as far as we know.
+    /// The client address of the leader, as far as we know.
     pub target: RefCell<String>,
-    /// So many commands are still to be sent.
+    /// Number of commands that are still to be sent.
     pub left: Cell<u64>,
-    /// Of an open loop.
+    /// The schedule of an open loop.
     pub beats: Option<Beats>,
 }
 
-/// When commands are to be sent, and who waits for that.
+/// The times at which commands are to be sent, and the connections that wait for them.
 pub struct Beats {
     pub schedule: Schedule,
-    /// By the number of the connection: something is due, or nothing is left.
+    /// One for each connection, by its number. It is notified when a command is due, and
+    /// when nothing is left.
     wakers: Vec<Notify>,
 }
 
-/// One connection, and those that replace it.
+/// One client: a connection, and those that replace it.
 pub struct Client {
-    /// Among those that read as fast as they can, or among the others.
+    /// The place among the clients that read as fast as they can, or among the slow ones.
     number: u64,
     rng: StdRng,
-    /// Commands of the schedule that it has sent.
+    /// Number of commands of the schedule that the client has sent.
     turn: u64,
-    /// Reads slowly, and is not measured.
+    /// True when the client reads slowly, and is not measured.
     is_slow: bool,
 }
 
-/// Why a connection was given up.
+/// The reason why a connection was given up.
 enum End {
     /// The leader is at this address.
     Redirect(String),
-    /// It leads nobody knows where, or the connection is lost: as it is counted.
+    /// The connection is lost; the text is the name under which that is counted.
     Lost(&'static str),
-    /// As before, but the commands were answered and are counted.
+    /// The server knows no leader, or cannot serve. The commands were answered and are
+    /// counted.
     Refused,
 }
 
-/// Between two tries; also how exactly an outage can be told.
+/// The pause between two tries, which is also the precision of outages.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Minimum room for a read, in bytes.
 const READ_BYTES: usize = 16 * 1024;
-/// No more commands are drawn while so much waits to be sent.
+/// Maximum number of unsent bytes with which further commands are drawn.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 
-/// A slow connection has at least so many commands in flight, so that replies pile up,
+/// Minimum number of commands in flight on a slow connection, so that replies pile up.
 const SLOW_PIPELINE: usize = 64;
-/// reads no more at a time,
+/// Maximum number of bytes that a slow connection reads at a time.
 const SLOW_READ_BYTES: usize = 512;
-/// then nothing for so long,
+/// The pause of a slow connection after each read.
 const SLOW_PAUSE: Duration = Duration::from_millis(100);
-/// and lets the kernel keep little more.
+/// The kernel's buffer for the input of a slow connection, in bytes.
 const SLOW_BUFFER_BYTES: u32 = 4096;
 
 impl Client {
-    /// The `number`th of all, `slow_percent` of which are slow. Each draws other
-    /// commands, but the same in every run.
+    /// The `number`th of all clients, `slow_percent` of which are slow. Each draws other
+    /// commands, but the same ones in every run.
     pub fn new(number: u64, slow_percent: u64) -> Client {
         let slow_before = slow_count(number, slow_percent);
         let is_slow = slow_count(number + 1, slow_percent) > slow_before;
@@ -93,18 +96,18 @@ impl Client {
     }
 }
 
-/// How many of the first `clients` are slow: spread evenly.
+/// The number of slow clients among the first `clients`. They are spread evenly.
 pub fn slow_count(clients: u64, slow_percent: u64) -> u64 {
     clients * slow_percent / 100
 }
 
 impl Beats {
-    /// Over so many connections.
+    /// The beats of a schedule over this many connections.
     pub fn new(schedule: Schedule, connections: u64) -> Beats {
         Beats { schedule, wakers: (0..connections).map(|_| Notify::new()).collect() }
     }
 
-    /// Wakes every connection when it has something to send.
+    /// Wakes every connection when one of its commands is due. Never ends.
     async fn conduct(&self) {
         let listener = Arc::new(Notify::new());
         self.schedule.notify_beats(&listener);
@@ -130,7 +133,7 @@ impl Run {
         }
     }
 
-    /// Nothing more is sent.
+    /// Stops the load: nothing more is sent.
     pub fn stop(&self) {
         self.left.set(0);
         for waker in self.beats.iter().flat_map(|beats| &beats.wakers) {
@@ -138,7 +141,7 @@ impl Run {
         }
     }
 
-    /// One client, until nothing is left to be sent and all is answered.
+    /// Runs one client until nothing is left to be sent and all is answered.
     pub async fn client(&self, mut client: Client) {
         while self.left.get() > 0 {
             let target = self.target.borrow().clone();
@@ -151,7 +154,7 @@ impl Run {
         }
     }
 
-    /// Another client may have gone on from `failed` already.
+    /// Chooses the next target after `failed`, unless another client has done so already.
     fn retarget(&self, failed: &str, end: End) {
         let mut target = self.target.borrow_mut();
         match end {
@@ -216,7 +219,7 @@ impl Run {
         self.beats.as_ref().filter(|_| !client.is_slow)
     }
 
-    /// Waits until there may be something to send.
+    /// Waits until a command may be due.
     async fn wake(&self, client: &Client) {
         match self.beats(client) {
             Some(beats) => beats.wakers[client.number as usize].notified().await,
@@ -224,7 +227,7 @@ impl Run {
         }
     }
 
-    /// Draws commands until as many are in flight as may be.
+    /// Draws commands until the maximum number is in flight, or none is due.
     fn draw(&self, client: &mut Client, flow: &mut Flow) {
         flow.forget_sent();
         let depth = self.depth(client);
@@ -239,7 +242,7 @@ impl Run {
                 break;
             }
             if flow.in_flight.is_empty() {
-                // The silence before was ours.
+                // Nothing was in flight, so the silence before was not the server's.
                 flow.heard = now;
             }
             client.turn += 1;
@@ -249,7 +252,7 @@ impl Run {
         }
     }
 
-    /// One less is left; what a slow connection sends is beside the count.
+    /// Takes a command from those that are left. Commands of slow connections do not count.
     fn take_one(&self, client: &Client) {
         if !client.is_slow {
             match self.left.get() {
@@ -271,19 +274,26 @@ impl Run {
             match outcome {
                 Outcome::Done | Outcome::NotFound if client.is_slow => recorder.done_slowly(),
                 Outcome::Done | Outcome::NotFound => recorder.done(kind, sent, now),
-                Outcome::Redirect(address) => {
-                    recorder.failed("ERR_REDIRECT");
-                    flow.end.get_or_insert(End::Redirect(address.to_owned()));
-                }
-                Outcome::Error(error) => {
-                    recorder.failed(error);
-                    if matches!(error, "ERR_NO_LEADER" | "ERR_INTERNAL") {
-                        flow.end.get_or_insert(End::Refused);
+                Outcome::Failed(word, error) => {
+                    recorder.failed(word);
+                    if let Some(end) = end_after(error) {
+                        flow.end.get_or_insert(end);
                     }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// The reason to give the connection up after an error, if that is one.
+fn end_after(error: ErrorReply) -> Option<End> {
+    match error {
+        ErrorReply::Redirect { host, port } => {
+            Some(End::Redirect(Address { host: &host, port }.to_string()))
+        }
+        ErrorReply::NoLeader | ErrorReply::Internal(_) => Some(End::Refused),
+        _ => None,
     }
 }
 
@@ -300,19 +310,20 @@ async fn connect(address: &str, is_slow: bool) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// What is under way on a connection.
+/// The commands and bytes that are under way on a connection.
 struct Flow {
-    /// With the time that its latency counts from.
+    /// Unanswered commands, each with the time that its latency counts from.
     in_flight: VecDeque<(Kind, Instant)>,
     output: Vec<u8>,
-    /// So much of the output is sent.
+    /// Number of bytes of the output that are sent.
     sent: usize,
     input: Input,
-    /// No reading before.
+    /// The time before which a slow connection does not read.
     pause: Option<Instant>,
-    /// When the server last said something, or had no reason to.
+    /// The time when the server last sent something, or owed nothing.
     heard: Instant,
-    /// Nothing is sent any more, and when all is answered the connection is given up.
+    /// Set when nothing more is to be sent: the connection is given up when all commands
+    /// are answered.
     end: Option<End>,
 }
 
@@ -341,17 +352,32 @@ impl Flow {
     }
 }
 
-/// What was read and not yet taken.
+/// The outcome of one command.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// The command was executed.
+    Done,
+    /// The command was executed, and the key is absent.
+    NotFound,
+    /// The command failed with this error; its first word comes first.
+    Failed(&'a str, ErrorReply),
+}
+
+/// The bytes are no reply to any of our commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// The bytes that were read and not yet taken.
 #[derive(Default)]
 pub struct Input {
     bytes: Vec<u8>,
-    /// Before it all is taken.
+    /// Number of bytes at the front that are taken.
     taken: usize,
 }
 
 impl Input {
-    /// Waits for more; a slow reader until the end of its pause first, and for no
-    /// more than a little. May be cancelled.
+    /// Reads more; a slow reader waits until the end of its pause first, and reads only a
+    /// little. May be cancelled.
     pub async fn read(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
@@ -374,245 +400,21 @@ impl Input {
         if read_bytes == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// The next whole reply.
+    /// Takes the next reply, when all of it is there.
     pub fn next(&mut self) -> Result<Option<Outcome<'_>>, Malformed> {
-        let Some((bytes, outcome)) = first_reply(&self.bytes[self.taken..])? else {
-            return Ok(None);
-        };
+        let first = first_reply(&self.bytes[self.taken..]).map_err(|_| Malformed)?;
+        let Some((bytes, reply)) = first else { return Ok(None) };
         self.taken += bytes;
-        Ok(Some(outcome))
+        Ok(Some(match reply {
+            ReplyLine::Ok { .. } | ReplyLine::Value { .. } => Outcome::Done,
+            ReplyLine::Error(error) => match error.reply().ok_or(Malformed)? {
+                ErrorReply::NotFound => Outcome::NotFound,
+                reply => Outcome::Failed(error.word(), reply),
+            },
+            _ => return Err(Malformed),
+        }))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncBufReadExt, BufReader};
-    use tokio::net::TcpListener;
-
-    use super::super::workload::Distribution;
-    use super::*;
-
-    /// Reads, one after the other.
-    fn run(servers: &[&TcpListener], pipeline: usize, count: u64, beats: Option<Beats>) -> Run {
-        let address = |server: &&TcpListener| server.local_addr().unwrap().to_string();
-        let servers: Vec<String> = servers.iter().map(address).collect();
-        let mut recorder = Recorder::new();
-        recorder.begin(Instant::now());
-        Run {
-            workload: Workload::new(1000, Distribution::Sequential, 1, 100),
-            pipeline,
-            silence_max: Duration::from_secs(10),
-            recorder: RefCell::new(recorder),
-            target: RefCell::new(servers[0].clone()),
-            servers,
-            left: Cell::new(count),
-            beats,
-        }
-    }
-
-    async fn listener() -> TcpListener {
-        TcpListener::bind("127.0.0.1:0").await.unwrap()
-    }
-
-    /// Answers every line of a connection, and returns how many came.
-    async fn serve(listener: &TcpListener, reply: &str) -> u64 {
-        let mut stream = BufReader::new(listener.accept().await.unwrap().0);
-        let mut lines = 0;
-        let mut line = String::new();
-        while stream.read_line(&mut line).await.is_ok_and(|bytes| bytes > 0) {
-            lines += 1;
-            line.clear();
-            if stream.write_all(reply.as_bytes()).await.is_err() {
-                break;
-            }
-        }
-        lines
-    }
-
-    #[tokio::test]
-    async fn a_closed_loop_sends_what_is_left_and_ends() {
-        let server = listener().await;
-        let run = run(&[&server], 3, 100, None);
-        let (lines, ()) =
-            tokio::join!(serve(&server, "VALUE 1\r\nx\r\n"), run.client(Client::new(0, 0)));
-        assert_eq!(lines, 100);
-        assert_eq!(run.recorder.borrow().so_far(), (100, 0));
-    }
-
-    #[tokio::test]
-    async fn no_more_are_in_flight_than_may_be() {
-        let server = listener().await;
-        let run = run(&[&server], 3, 100, None);
-        let serve = async {
-            let mut stream = server.accept().await.unwrap().0;
-            let mut bytes = [0; 1000];
-            let mut came = 0;
-            while came < 3 * "get k0000000\r\n".len() {
-                came += stream.read(&mut bytes).await.unwrap();
-            }
-            // The client has the one reply before it hears that this is the end.
-            stream.write_all(b"OK 1\r\n").await.unwrap();
-            came = 0;
-            while came < "get k0000000\r\n".len() {
-                came += stream.read(&mut bytes).await.unwrap();
-            }
-            came
-        };
-        tokio::select! {
-            came = serve => assert_eq!(came, "get k0000003\r\n".len()),
-            () = run.client(Client::new(0, 0)) => panic!("it is not answered"),
-        }
-        assert_eq!(run.left.get(), 96);
-    }
-
-    #[tokio::test]
-    async fn latencies_of_an_open_loop_count_from_the_time_that_was_meant() {
-        let server = listener().await;
-        let begin = Instant::now() - Duration::from_secs(5);
-        // All are due, the first for five seconds: as if the server had stood still.
-        let beats = Beats::new(Schedule::new(begin, 100.0, 1), 1);
-        let run = run(&[&server], 1, 400, Some(beats));
-        tokio::join!(serve(&server, "OK 1\r\n"), run.client(Client::new(0, 0)));
-        let curves = run.recorder.borrow().curves();
-        let (least, greatest) = (curves[0].points[0].1, curves[0].points.last().unwrap().1);
-        assert!(greatest >= 4_990.0, "the first had waited for 5 s: {greatest} ms");
-        assert!(least >= 990.0, "the last for 1 s: {least} ms");
-    }
-
-    #[tokio::test]
-    async fn an_open_loop_waits_until_a_command_is_due() {
-        let server = listener().await;
-        let begin = Instant::now();
-        let run = run(&[&server], 10, 30, Some(Beats::new(Schedule::new(begin, 1000.0, 1), 1)));
-        let client = async {
-            tokio::select! {
-                () = run.client(Client::new(0, 0)) => {}
-                () = run.keep_time() => {}
-            }
-        };
-        tokio::join!(serve(&server, "OK 1\r\n"), client);
-        assert_eq!(run.recorder.borrow().so_far(), (30, 0));
-        assert!(begin.elapsed() >= Duration::from_millis(29), "the last is due after 29 ms");
-    }
-
-    #[tokio::test]
-    async fn clients_go_where_they_are_sent() {
-        let (old, new) = (listener().await, listener().await);
-        let run = run(&[&old, &new], 1, 10, None);
-        let redirect = format!("ERR_REDIRECT {}\r\n", new.local_addr().unwrap());
-        let (before, after, ()) = tokio::join!(
-            serve(&old, &redirect),
-            serve(&new, "OK 1\r\n"),
-            run.client(Client::new(0, 0)),
-        );
-        assert_eq!((before, after), (1, 9));
-        assert!(run.recorder.borrow().json().contains(r#""errors":{"ERR_REDIRECT":1}"#));
-    }
-
-    #[tokio::test]
-    async fn clients_try_the_next_server_when_one_knows_no_leader_or_is_gone() {
-        let (gone, without, leader) = (listener().await, listener().await, listener().await);
-        let run = run(&[&gone, &without, &leader], 1, 10, None);
-        drop(gone);
-        let (refused, done, ()) = tokio::join!(
-            serve(&without, "ERR_NO_LEADER\r\n"),
-            serve(&leader, "OK 1\r\n"),
-            run.client(Client::new(0, 0)),
-        );
-        assert_eq!((refused, done), (1, 9));
-        let json = run.recorder.borrow().json();
-        assert!(json.contains(r#"{"ERR_NO_LEADER":1,"connection refused":1}"#), "{json}");
-    }
-
-    #[tokio::test]
-    async fn a_server_that_says_nothing_is_given_up() {
-        let (silent, leader) = (listener().await, listener().await);
-        let mut run = run(&[&silent, &leader], 2, u64::MAX, None);
-        run.silence_max = Duration::from_millis(20);
-        let answered = async {
-            while run.recorder.borrow().so_far().0 == 0 {
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        // On a slow machine the leader may be given up, too, and more than once.
-        let serve = async {
-            loop {
-                serve(&leader, "OK 1\r\n").await;
-            }
-        };
-        tokio::select! {
-            () = answered => {}
-            () = serve => {}
-            () = run.client(Client::new(0, 0)) => panic!("something is left"),
-        }
-        assert!(run.recorder.borrow().json().contains(r#""no answer":"#));
-        drop(silent);
-    }
-
-    #[tokio::test]
-    async fn busy_and_late_answers_are_counted_and_the_connection_goes_on() {
-        for error in ["ERR_BUSY", "ERR_TIMEOUT"] {
-            let server = listener().await;
-            let run = run(&[&server], 2, 10, None);
-            let reply = format!("{error}\r\n");
-            let (lines, ()) = tokio::join!(serve(&server, &reply), run.client(Client::new(0, 0)));
-            assert_eq!(lines, 10);
-            let json = run.recorder.borrow().json();
-            assert!(json.contains(&format!("\"errors\":{{\"{error}\":10}}")), "{json}");
-        }
-    }
-
-    #[test]
-    fn slow_ones_are_as_many_as_asked_for_and_spread() {
-        let slow = |clients: u64, percent| {
-            let all = (0..clients).map(|number| Client::new(number, percent));
-            all.filter(|client| client.is_slow).map(|client| client.number).collect::<Vec<u64>>()
-        };
-        assert_eq!(slow(1000, 0), []);
-        assert_eq!(slow(5000, 10), (0..500).collect::<Vec<u64>>());
-        assert_eq!(slow(4, 50), [0, 1]);
-        let fast: Vec<u64> = (0..4)
-            .map(|number| Client::new(number, 50))
-            .filter(|client| !client.is_slow)
-            .map(|client| client.number)
-            .collect();
-        assert_eq!(fast, [0, 1], "numbered without gaps, for the schedule");
-    }
-
-    #[tokio::test]
-    async fn a_slow_one_is_counted_apart() {
-        let server = listener().await;
-        let run = run(&[&server], 1, 5, None);
-        let client = async {
-            let slow = run.client(Client::new(1, 50));
-            tokio::pin!(slow);
-            while run.recorder.borrow().json().contains(r#""slow_commands":0,"#) {
-                tokio::select! {
-                    () = &mut slow => panic!("something is left"),
-                    () = sleep(Duration::from_millis(1)) => {}
-                }
-            }
-        };
-        tokio::select! {
-            _ = serve(&server, "OK 1\r\n") => panic!("the client is there"),
-            () = client => {}
-        }
-        assert_eq!(run.left.get(), 5, "they are beside the count");
-        assert_eq!(run.recorder.borrow().so_far(), (0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_one_reads_a_little_after_each_pause() {
-        let mut input = Input::default();
-        let mut reader = &[b'x'; 2000][..];
-        let begin = tokio::time::Instant::now();
-        for turn in 1..=2 {
-            let pause = Instant::now() + SLOW_PAUSE;
-            input.read(&mut reader, Some(pause)).await.unwrap();
-            assert_eq!(input.bytes.len(), turn * SLOW_READ_BYTES);
-        }
-        assert!(begin.elapsed() >= SLOW_PAUSE);
-        input.read(&mut reader, None).await.unwrap();
-        assert_eq!(input.bytes.len(), 2000);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! What a run has measured: latencies, errors by kind, outages.
+//! The results of a run: latencies, errors by kind, outages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,30 +9,33 @@ use hdrhistogram::Histogram;
 use super::chart::Series;
 use super::workload::Kind;
 
-/// Latencies are kept to a thousandth of themselves, up to this.
+/// Maximum latency that is recorded exactly, in microseconds.
 const LATENCY_US_MAX: u64 = 60_000_000;
+/// Latencies are kept to a thousandth of themselves.
 const SIGNIFICANT_DIGITS: u8 = 3;
-/// Points of a curve from one percentile to where half as many are beyond.
+/// Number of points of a curve from one percentile to the one with half as many values
+/// above it.
 const STEPS_A_HALVING: u32 = 10;
 
-/// Takes down what happens. Only what is answered between [`Recorder::begin`] and
-/// [`Recorder::end`] counts, but for outages, which count always.
+/// Records the outcomes of commands. Only those that come between [`Recorder::begin`] and
+/// [`Recorder::end`] count; outages count always.
 pub struct Recorder {
     reads: Histogram<u64>,
     writes: Histogram<u64>,
     errors: BTreeMap<String, u64>,
     outages: Vec<Outage>,
-    /// Answered outside the measurement.
+    /// Commands that were answered outside the measurement.
     uncounted: u64,
-    /// Executed for connections that read slowly, which are in nothing else.
+    /// Commands that were executed for connections that read slowly. No other figure counts
+    /// them.
     slow: u64,
-    /// Of an open loop: how many were due by the end and not answered.
+    /// Commands of an open loop that were due by the end and not answered.
     unanswered: Option<u64>,
-    /// All that were answered, in or outside the measurement, executed or not.
+    /// All commands that were answered, in or outside the measurement, executed or not.
     answered: u64,
     span: Option<Span>,
     last_done: Instant,
-    /// After an error, until the next command is executed.
+    /// True after an error, until the next command is executed.
     is_out: bool,
 }
 
@@ -41,12 +44,12 @@ struct Span {
     end: Option<Instant>,
 }
 
-/// A while in which, after an error, nothing was executed.
+/// A time in which, after an error, nothing was executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Outage {
-    /// From the last command before to the first one after.
+    /// Time from the last executed command before the error to the first one after it.
     duration: Duration,
-    /// The time of day of its end, since 1970.
+    /// The end of the outage, since 1970.
     until: Duration,
 }
 
@@ -71,19 +74,19 @@ impl Recorder {
         }
     }
 
-    /// The warm-up is over.
+    /// Begins the measurement: the warm-up is over.
     pub fn begin(&mut self, now: Instant) {
         self.span = Some(Span { begin: now, end: None });
     }
 
-    /// Nothing more counts.
+    /// Ends the measurement, if it has not ended: nothing more counts.
     pub fn end(&mut self, now: Instant) {
         if let Some(span) = &mut self.span {
             span.end.get_or_insert(now);
         }
     }
 
-    /// A command was executed.
+    /// Records a command that was executed.
     pub fn done(&mut self, kind: Kind, sent: Instant, now: Instant) {
         if std::mem::take(&mut self.is_out) {
             let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -102,20 +105,20 @@ impl Recorder {
         histogram.saturating_record((now - sent).as_micros() as u64);
     }
 
-    /// A command was executed for a connection that reads slowly.
+    /// Records a command that was executed for a connection that reads slowly.
     pub fn done_slowly(&mut self) {
         if self.is_measuring() {
             self.slow += 1;
         }
     }
 
-    /// It was an open loop, and by its end so many commands were due, since its
-    /// beginning. To be said at the end.
+    /// Records the number of commands of an open loop that were due from its beginning to
+    /// its end. It must be called at the end.
     pub fn due(&mut self, count: u64) {
         self.unanswered.get_or_insert(count.saturating_sub(self.answered));
     }
 
-    /// A command was refused, or a connection lost.
+    /// Records a command that was refused, or a connection that was lost.
     pub fn failed(&mut self, error: &str) {
         self.is_out = true;
         self.answered += 1;
@@ -145,18 +148,18 @@ impl Recorder {
         if seconds > 0.0 { self.done_count() as f64 / seconds } else { 0.0 }
     }
 
-    /// Executed so far, and errors, of the measurement.
+    /// The numbers of executed commands and of errors in the measurement so far.
     pub fn so_far(&self) -> (u64, u64) {
         (self.done_count(), self.errors.values().sum())
     }
 
-    /// For each kind its percentiles: x is 1 / (1 - p), y the latency in ms.
+    /// The percentiles of each kind of command: x is 1 / (1 - p), y the latency in ms.
     pub fn curves(&self) -> Vec<Series> {
         let curve = |histogram: &Histogram<u64>| {
             let least = [(1.0, ms(histogram.min()))];
             let steps = histogram.iter_quantiles(STEPS_A_HALVING).map(|step| {
                 let beyond = 1.0 - step.quantile_iterated_to();
-                // At the last one nothing is beyond: a single one is the best that is known.
+                // No value lies above the last percentile: it is drawn at the share of one value.
                 let share = beyond.max(1.0 / histogram.len() as f64);
                 (1.0 / share, ms(step.value_iterated_to()))
             });
@@ -173,7 +176,7 @@ impl Recorder {
             .filter(|(_, histogram)| !histogram.is_empty())
     }
 
-    /// For people.
+    /// The results for people.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{} commands in {:.2} s: {:.0} per second\n",
@@ -203,7 +206,7 @@ impl Recorder {
         text
     }
 
-    /// For programs: one object on one line.
+    /// The results for programs: one JSON object on one line.
     pub fn json(&self) -> String {
         let mut members = vec![
             format!("\"seconds\":{:.6}", self.seconds()),
@@ -246,136 +249,4 @@ fn latencies(histogram: &Histogram<u64>) -> [(&'static str, u64); 5] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Run {
-        recorder: Recorder,
-        now: Instant,
-    }
-
-    impl Run {
-        fn new() -> Run {
-            Run { recorder: Recorder::new(), now: Instant::now() }
-        }
-
-        fn done_after_ms(&mut self, kind: Kind, ms: u64) {
-            let sent = self.now;
-            self.now += Duration::from_millis(ms);
-            self.recorder.done(kind, sent, self.now);
-        }
-    }
-
-    #[test]
-    fn only_what_is_answered_in_the_measurement_counts() {
-        let mut run = Run::new();
-        run.done_after_ms(Kind::Write, 1000);
-        run.recorder.failed("ERR_BUSY");
-        run.recorder.begin(run.now);
-        for _ in 0..99 {
-            run.done_after_ms(Kind::Write, 10);
-        }
-        run.done_after_ms(Kind::Read, 1010);
-        run.recorder.end(run.now);
-        run.done_after_ms(Kind::Write, 5000);
-        run.recorder.failed("ERR_BUSY");
-        let text = run.recorder.text();
-        assert!(text.starts_with("100 commands in 2.00 s: 50 per second\n"), "{text}");
-        let latency = |text: &str, name| text.split(name).nth(1).unwrap()[1..8].to_owned();
-        let writes = text.lines().find(|line| line.starts_with("writes")).unwrap();
-        assert_eq!(latency(writes, "max"), "10.007 ", "kept to a thousandth: {text}");
-        assert!(!text.contains("ERR_BUSY"), "{text}");
-    }
-
-    #[test]
-    fn errors_are_counted_by_kind() {
-        let mut run = Run::new();
-        run.recorder.begin(run.now);
-        for error in ["ERR_BUSY", "connection lost", "ERR_BUSY"] {
-            run.recorder.failed(error);
-        }
-        run.recorder.end(run.now);
-        assert!(
-            run.recorder.json().contains(r#""errors":{"ERR_BUSY":2,"connection lost":1}"#),
-            "{}",
-            run.recorder.json()
-        );
-    }
-
-    #[test]
-    fn slow_connections_are_counted_by_themselves() {
-        let mut run = Run::new();
-        run.recorder.done_slowly();
-        run.recorder.begin(run.now);
-        run.done_after_ms(Kind::Write, 10);
-        run.recorder.done_slowly();
-        run.recorder.end(run.now);
-        run.recorder.done_slowly();
-        let json = run.recorder.json();
-        assert!(json.contains(r#""commands":1,"#), "{json}");
-        assert!(json.contains(r#""slow_commands":1,"#), "{json}");
-    }
-
-    #[test]
-    fn what_was_due_and_is_not_answered_is_told() {
-        let mut run = Run::new();
-        run.done_after_ms(Kind::Write, 10);
-        run.recorder.begin(run.now);
-        run.done_after_ms(Kind::Write, 10);
-        run.recorder.failed("ERR_BUSY");
-        run.recorder.end(run.now);
-        assert!(!run.recorder.json().contains("unanswered"), "only an open loop has any");
-        run.recorder.due(8);
-        run.done_after_ms(Kind::Write, 10);
-        run.recorder.due(9);
-        let json = run.recorder.json();
-        assert!(json.contains(r#""unanswered":5,"#), "{json}");
-    }
-
-    #[test]
-    fn a_curve_goes_from_the_least_to_the_greatest() {
-        let mut run = Run::new();
-        run.recorder.begin(run.now);
-        for ms in 1..=1000 {
-            run.done_after_ms(Kind::Read, ms);
-        }
-        let curves = run.recorder.curves();
-        let [reads] = &curves[..] else { panic!("only reads were recorded") };
-        let near = |value: f64, wanted: f64| (value / wanted - 1.0).abs() < 0.01;
-        assert!(near(reads.points[0].0, 1.0) && near(reads.points[0].1, 1.0), "{reads:?}");
-        let last = reads.points[reads.points.len() - 1];
-        assert!(near(last.0, 1000.0) && near(last.1, 1000.0), "{last:?}");
-        let half = reads.points.iter().find(|(x, _)| near(*x, 2.0)).expect("the median is a step");
-        assert!(near(half.1, 500.0), "{half:?}");
-        assert!(reads.points.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1), "{reads:?}");
-    }
-
-    #[test]
-    fn an_outage_lasts_from_the_last_success_to_the_next() {
-        let mut run = Run::new();
-        run.recorder.begin(run.now);
-        run.done_after_ms(Kind::Write, 1);
-        run.recorder.failed("connection lost");
-        run.recorder.failed("ERR_NO_LEADER");
-        run.done_after_ms(Kind::Write, 200);
-        run.done_after_ms(Kind::Write, 300);
-        run.recorder.end(run.now);
-        let durations: Vec<Duration> =
-            run.recorder.outages.iter().map(|outage| outage.duration).collect();
-        assert_eq!(durations, [Duration::from_millis(200)]);
-    }
-
-    #[test]
-    fn a_run_without_an_answer_has_no_rate() {
-        let mut recorder = Recorder::new();
-        let now = Instant::now();
-        recorder.begin(now);
-        recorder.end(now);
-        assert_eq!(recorder.text(), "0 commands in 0.00 s: 0 per second\n");
-        assert_eq!(
-            recorder.json(),
-            "{\"seconds\":0.000000,\"commands\":0,\"commands_uncounted\":0,\"per_second\":0.0,\
-             \"slow_commands\":0,\"errors\":{},\"outages\":[]}\n"
-        );
-    }
-}
+mod tests;

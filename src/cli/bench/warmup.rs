@@ -1,0 +1,109 @@
+//! The preparation of a load: finds the leader, and writes the keys that are to be read.
+
+use std::io;
+use std::time::Duration;
+
+use coracle::client::status_of;
+use futures_util::future::join_all;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use super::connection::{Input, Malformed, Outcome};
+use super::workload::Workload;
+use crate::cli::output::LoadBar;
+
+/// The pause between two looks for a leader.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// Maximum time for the status of one server.
+const STATUS_PATIENCE: Duration = Duration::from_secs(1);
+/// Number of bytes in flight while the keys are written.
+const FILL_BYTES: usize = 64 * 1024;
+
+/// Asks all servers until one says that it leads, and returns its address.
+async fn find_leader(servers: &[String]) -> String {
+    loop {
+        let asked = servers.iter().map(async |address| {
+            let status = status_of(address, STATUS_PATIENCE).await.ok()?;
+            let leads = status.get("role") == Some("leader");
+            leads.then(|| (status.number("term"), address.clone()))
+        });
+        // A deposed leader may not know it yet, so the highest term counts.
+        if let Some((_, leader)) = join_all(asked).await.into_iter().flatten().max() {
+            return leader;
+        }
+        sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// The address of a leader that has the keys, if any are to be read.
+pub async fn find_ready_leader(
+    servers: &[String],
+    workload: &Workload,
+    progress: &LoadBar,
+) -> String {
+    loop {
+        progress.waiting("looking for a leader");
+        let leader = find_leader(servers).await;
+        // The writes fail when the leader has just lost its leadership.
+        if !workload.has_reads() || fill(&leader, workload, progress).await.is_ok() {
+            return leader;
+        }
+        sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// Writes every key once, unless the last of them is there.
+async fn fill(leader: &str, workload: &Workload, progress: &LoadBar) -> io::Result<()> {
+    let mut stream = TcpStream::connect(leader).await?;
+    stream.set_nodelay(true)?;
+    let mut input = Input::default();
+    let mut output = Vec::new();
+    workload.put_read(workload.keys() - 1, &mut output);
+    if exchange(&mut stream, &mut input, &output, 1).await? {
+        return Ok(());
+    }
+    let mut key = 0;
+    while key < workload.keys() {
+        output.clear();
+        let first = key;
+        while key < workload.keys() && output.len() < FILL_BYTES {
+            workload.put_write(key, &mut output);
+            key += 1;
+        }
+        exchange(&mut stream, &mut input, &output, key - first).await?;
+        progress.doing("writing the keys", key, workload.keys());
+    }
+    Ok(())
+}
+
+/// Sends `commands` commands and waits for their replies; true when every key
+/// was found.
+async fn exchange(
+    stream: &mut TcpStream,
+    input: &mut Input,
+    output: &[u8],
+    commands: u64,
+) -> io::Result<bool> {
+    stream.write_all(output).await?;
+    let mut all_found = true;
+    let mut answered = 0;
+    while answered < commands {
+        input.read(stream, None).await?;
+        while let Some(outcome) = input.next().map_err(|Malformed| malformed())? {
+            answered += 1;
+            match outcome {
+                Outcome::Done => {}
+                Outcome::NotFound => all_found = false,
+                Outcome::Failed(..) => {
+                    return Err(io::Error::other("it does not lead, or takes no commands"));
+                }
+            }
+        }
+    }
+    Ok(all_found)
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "this is no server of ours")
+}

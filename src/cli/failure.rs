@@ -1,0 +1,65 @@
+//! The ways in which a command fails, and the exit code of each.
+
+use std::fmt::Display;
+use std::io;
+
+use coracle::client::Error;
+use coracle::config::ConfigError;
+use coracle::node::NodeError;
+
+/// The reason why a command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The answer is no: no such key, another version, a damaged file.
+    #[error("{0}")]
+    No(String),
+    /// The command or servers.toml is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The cluster did not answer, or the outcome is not known.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The server could not start, or had to stop.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// Standard input or output failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Failure {
+    /// The exit code of the process.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::No(_) | Failure::Node(_) | Failure::Io(_) => 1,
+            Failure::Usage(_) => 2,
+            Failure::Unavailable(_) => 3,
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        usage(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match error {
+            Error::NotFound
+            | Error::VersionMismatch { .. }
+            | Error::Exists { .. }
+            | Error::Full => Failure::No(error.to_string()),
+            Error::InvalidArgument(_) | Error::Refused { .. } => usage(error),
+            Error::Unavailable { .. } | Error::Unknown { .. } => {
+                Failure::Unavailable(error.to_string())
+            }
+        }
+    }
+}
+
+/// A wrong command, or a wrong servers.toml.
+pub fn usage(reason: impl Display) -> Failure {
+    Failure::Usage(reason.to_string())
+}

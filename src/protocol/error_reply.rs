@@ -1,0 +1,144 @@
+//! The replies that are errors, printed and parsed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::text::number;
+
+/// A reply that is an error. The texts of a server are one line of printable ASCII and
+/// never repeat what the client sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorReply {
+    /// The line is malformed.
+    CmdErr(Cow<'static, str>),
+    /// The line, the key or the value is over its limit.
+    TooLarge(Cow<'static, str>),
+    /// There is no such key, or no such snapshot.
+    NotFound,
+    /// `cas`: the key has another version than the one given.
+    Version {
+        /// The version of the key; 0 for an absent key.
+        version: u64,
+    },
+    /// `add`: the key is there.
+    Exists {
+        /// The version of the key.
+        version: u64,
+    },
+    /// `once`: an old sequence number.
+    Stale,
+    /// Another server leads.
+    Redirect {
+        /// The leader's name or address; an IPv6 address that was parsed has no brackets.
+        host: String,
+        /// The leader's client port.
+        port: u16,
+    },
+    /// No leader is known.
+    NoLeader,
+    /// The server has too much to do.
+    Busy,
+    /// The store is at its size limit.
+    Full,
+    /// The command is not known to be committed; it may yet be.
+    Timeout,
+    /// The server cannot serve.
+    Internal(Cow<'static, str>),
+    /// A line of a newer server, whose error word is not one of the above. Servers never
+    /// print it.
+    Unknown(String),
+}
+
+const CMD_ERR: &str = "ERR_CMD_ERR";
+const TOO_LARGE: &str = "ERR_TOO_LARGE";
+const NOT_FOUND: &str = "ERR_NOT_FOUND";
+const VERSION: &str = "ERR_VERSION";
+const EXISTS: &str = "ERR_EXISTS";
+const STALE: &str = "ERR_STALE";
+const REDIRECT: &str = "ERR_REDIRECT";
+const NO_LEADER: &str = "ERR_NO_LEADER";
+const BUSY: &str = "ERR_BUSY";
+const FULL: &str = "ERR_FULL";
+const TIMEOUT: &str = "ERR_TIMEOUT";
+const INTERNAL: &str = "ERR_INTERNAL";
+
+impl ErrorReply {
+    /// True when the command may have been executed, now or later, although its
+    /// outcome is not known.
+    pub fn may_have_executed(&self) -> bool {
+        matches!(self, ErrorReply::Timeout | ErrorReply::Internal(_) | ErrorReply::Unknown(_))
+    }
+
+    /// Parses the word of an error and the text after it. `None` when they are no error
+    /// reply.
+    pub(super) fn parse(word: &str, text: &[u8]) -> Option<ErrorReply> {
+        let lossy = || String::from_utf8_lossy(text).into_owned();
+        Some(match word {
+            CMD_ERR => ErrorReply::CmdErr(lossy().into()),
+            TOO_LARGE => ErrorReply::TooLarge(lossy().into()),
+            NOT_FOUND => ErrorReply::NotFound,
+            VERSION => ErrorReply::Version { version: number(text)? },
+            EXISTS => ErrorReply::Exists { version: number(text)? },
+            STALE => ErrorReply::Stale,
+            REDIRECT => {
+                let (host, port) = std::str::from_utf8(text).ok()?.rsplit_once(':')?;
+                let without = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+                let host = without.unwrap_or(host);
+                let port = u16::try_from(number(port.as_bytes())?).ok()?;
+                (!host.is_empty()).then(|| ErrorReply::Redirect { host: host.into(), port })?
+            }
+            NO_LEADER => ErrorReply::NoLeader,
+            BUSY => ErrorReply::Busy,
+            FULL => ErrorReply::Full,
+            TIMEOUT => ErrorReply::Timeout,
+            INTERNAL => ErrorReply::Internal(lossy().into()),
+            _ if text.is_empty() => ErrorReply::Unknown(word.to_owned()),
+            _ => ErrorReply::Unknown(format!("{word} {}", lossy())),
+        })
+    }
+}
+
+impl fmt::Display for ErrorReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorReply::CmdErr(text) => write!(f, "{CMD_ERR} {text}"),
+            ErrorReply::TooLarge(text) => write!(f, "{TOO_LARGE} {text}"),
+            ErrorReply::NotFound => f.write_str(NOT_FOUND),
+            ErrorReply::Version { version } => write!(f, "{VERSION} {version}"),
+            ErrorReply::Exists { version } => write!(f, "{EXISTS} {version}"),
+            ErrorReply::Stale => f.write_str(STALE),
+            ErrorReply::Redirect { host, port } => {
+                write!(f, "{REDIRECT} {}", Address { host, port: *port })
+            }
+            ErrorReply::NoLeader => f.write_str(NO_LEADER),
+            ErrorReply::Busy => f.write_str(BUSY),
+            ErrorReply::Full => f.write_str(FULL),
+            ErrorReply::Timeout => f.write_str(TIMEOUT),
+            ErrorReply::Internal(text) => write!(f, "{INTERNAL} {text}"),
+            ErrorReply::Unknown(line) => f.write_str(line),
+        }
+    }
+}
+
+/// A client address as the protocol prints it: `host:port`.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    /// A name or an address.
+    pub host: &'a str,
+    /// The client port.
+    pub port: u16,
+}
+
+impl fmt::Display for Address<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Address { host, port } = self;
+        // Without brackets the colons of an IPv6 address swallow the port's.
+        match host.contains(':') && !host.starts_with('[') {
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! Replies in text, and out of text that is cut or changed anywhere.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::mutation::mutation;
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn print(reply: Reply) -> String {
+    let mut text = Vec::new();
+    reply.print(&mut text);
+    String::from_utf8(text).expect("this test prints text")
+}
+
+fn redirect(host: &str) -> ErrorReply {
+    ErrorReply::Redirect { host: host.into(), port: 9000 }
+}
+
+#[test]
+fn every_reply_is_printed_as_the_protocol_says() {
+    let item = |value, version, exptime| Item { value: bytes(value), version, exptime };
+    let items = vec![(bytes("a"), item("1", 7, 0)), (bytes("b"), item("", 9, 60))];
+    let table = [
+        (Reply::Stored { version: 42 }, "OK 42\r\n"),
+        (Reply::Deleted, "DELETED\r\n"),
+        (Reply::Value(bytes("ab\r\n")), "VALUE 4\r\nab\r\n\r\n"),
+        (Reply::Value(bytes("")), "VALUE 0\r\n\r\n"),
+        (Reply::Meta(item("abc", 8, 3)), "VALUE 8 3 3\r\nabc\r\n"),
+        (
+            Reply::Scan { items: items.clone(), more: true },
+            "KEY a 7 0 1\r\n1\r\nKEY b 9 60 0\r\n\r\nMORE\r\n",
+        ),
+        (Reply::Scan { items: vec![], more: false }, "END\r\n"),
+        (Reply::Pong, "PONG\r\n"),
+        (Reply::Error(ErrorReply::CmdErr("text".into())), "ERR_CMD_ERR text\r\n"),
+        (Reply::Error(ErrorReply::TooLarge("text".into())), "ERR_TOO_LARGE text\r\n"),
+        (Reply::Error(ErrorReply::NotFound), "ERR_NOT_FOUND\r\n"),
+        (Reply::Error(ErrorReply::Version { version: 0 }), "ERR_VERSION 0\r\n"),
+        (Reply::Error(ErrorReply::Exists { version: 3 }), "ERR_EXISTS 3\r\n"),
+        (Reply::Error(ErrorReply::Stale), "ERR_STALE\r\n"),
+        (Reply::Error(redirect("db1.example")), "ERR_REDIRECT db1.example:9000\r\n"),
+        (Reply::Error(redirect("10.0.0.1")), "ERR_REDIRECT 10.0.0.1:9000\r\n"),
+        (Reply::Error(redirect("fe80::1")), "ERR_REDIRECT [fe80::1]:9000\r\n"),
+        (Reply::Error(redirect("[::1]")), "ERR_REDIRECT [::1]:9000\r\n"),
+        (Reply::Error(ErrorReply::NoLeader), "ERR_NO_LEADER\r\n"),
+        (Reply::Error(ErrorReply::Busy), "ERR_BUSY\r\n"),
+        (Reply::Error(ErrorReply::Full), "ERR_FULL\r\n"),
+        (Reply::Error(ErrorReply::Timeout), "ERR_TIMEOUT\r\n"),
+        (Reply::Error(ErrorReply::Internal("text".into())), "ERR_INTERNAL text\r\n"),
+    ];
+    for (reply, text) in table {
+        assert_eq!(print(reply.clone()), text, "{reply:?}");
+    }
+}
+
+#[test]
+fn help_names_every_command_and_ends() {
+    let help = print(Reply::Help);
+    let lines: Vec<&str> = help.split_terminator("\r\n").collect();
+    assert!(!help.replace("\r\n", "").contains(['\r', '\n']), "every line ends alike");
+    for word in [
+        "set ", "add ", "cas ", "delete ", "get ", "getm ", "scan ", "once ", "ping", "status",
+        "help", "quit",
+    ] {
+        assert_eq!(lines.iter().filter(|line| line.starts_with(word)).count(), 1, "{word}");
+    }
+    assert_eq!(lines.last(), Some(&"END"));
+}
+
+/// Parses `pieces` as they come.
+fn parse_pieces<'a>(
+    expect: Expect,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Option<Reply>, Malformed> {
+    let mut parser = ReplyParser::new(expect);
+    let mut input = BytesMut::new();
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        if let Some(reply) = parser.next(&mut input)? {
+            return Ok(Some(reply));
+        }
+    }
+    Ok(None)
+}
+
+fn parse(expect: Expect, text: impl AsRef<[u8]>) -> Result<Option<Reply>, Malformed> {
+    parse_pieces(expect, [text.as_ref()])
+}
+
+const EXPECTATIONS: [Expect; 11] = [
+    Expect::Stored,
+    Expect::Deleted,
+    Expect::Written,
+    Expect::Value,
+    Expect::Meta,
+    Expect::Scan { limit: 2 },
+    Expect::SnapshotBegun,
+    Expect::Snapshot,
+    Expect::Pong,
+    Expect::Status,
+    Expect::Help,
+];
+
+const GOOD_REPLIES: [(Expect, &str); 10] = [
+    (Expect::Stored, "OK 17\r\n"),
+    (Expect::Written, "OK 17\r\n"),
+    (Expect::Written, "DELETED\r\n"),
+    (Expect::Value, "VALUE 3\r\nabc\r\n"),
+    (Expect::Value, "VALUE 3\nabc\n"),
+    (Expect::Meta, "VALUE 17 60 3\r\nabc\r\n"),
+    (Expect::Scan { limit: 2 }, "KEY a 1 0 1\r\nx\r\nKEY b 2 9 0\r\n\r\nMORE\r\n"),
+    (Expect::Status, "role leader\r\nterm 7\r\nEND\r\n"),
+    (Expect::Deleted, "ERR_REDIRECT [::1]:9000\r\n"),
+    (Expect::Snapshot, "SNAPSHOT 9 2 3 00000000000000000000000000000abc\r\n"),
+];
+
+#[test]
+fn a_reply_is_taken_only_as_a_whole_wherever_it_is_cut() {
+    for (expect, text) in GOOD_REPLIES {
+        let whole = parse(expect, text).unwrap();
+        assert!(whole.is_some(), "{text:?}");
+        for end in 0..text.len() {
+            assert_eq!(parse(expect, &text[..end]), Ok(None), "{text:?} up to {end}");
+            let (front, back) = text.as_bytes().split_at(end);
+            assert_eq!(parse_pieces(expect, [front, back]), Ok(whole.clone()), "{text:?}");
+        }
+        assert_eq!(parse_pieces(expect, text.as_bytes().chunks(1)), Ok(whole), "{text:?}");
+    }
+}
+
+#[test]
+fn replies_out_of_bounds_or_out_of_place_are_refused() {
+    let cases = [
+        ("OK\r\n", Expect::Stored),
+        ("OK \r\n", Expect::Stored),
+        ("OK 1 2\r\n", Expect::Stored),
+        ("OK -1\r\n", Expect::Stored),
+        ("OK 18446744073709551616\r\n", Expect::Stored),
+        ("DELETED\r\n", Expect::Stored),
+        ("OK 1\r\n", Expect::Deleted),
+        ("OK 1\r\n", Expect::Value),
+        ("VALUE 1 2 3\r\n", Expect::Value),
+        ("VALUE 1\r\n", Expect::Meta),
+        ("VALUE 67108865\r\n", Expect::Value),
+        ("VALUE 18446744073709551615\r\nx", Expect::Value),
+        ("VALUE 1\r\nxy\r\n", Expect::Value),
+        ("MORE\r\n", Expect::Scan { limit: 2 }),
+        ("KEY a 1 0 0\r\n\r\nKEY b 1 0 0\r\n\r\n", Expect::Scan { limit: 1 }),
+        ("KEY a 1 0 0\r\n\r\nERR_BUSY\r\n", Expect::Scan { limit: 2 }),
+        ("ERR_VERSION x\r\n", Expect::Stored),
+        ("ERR_REDIRECT\r\n", Expect::Stored),
+        ("ERR_REDIRECT nowhere\r\n", Expect::Stored),
+        ("ERR_REDIRECT host:65536\r\n", Expect::Stored),
+        ("role\r\nEND\r\n", Expect::Status),
+        ("SNAPSHOT 1 2 +3 00000000000000000000000000000abc\r\n", Expect::Snapshot),
+        ("SNAPSHOT 1 2 3 4\r\n", Expect::Snapshot),
+        ("HTTP/1.1 400 Bad Request\r\n", Expect::Pong),
+    ];
+    for (text, expect) in cases {
+        assert!(parse(expect, text).is_err(), "{text:?}");
+    }
+    for expect in EXPECTATIONS {
+        assert!(parse(expect, vec![b'x'; LINE_BYTES_MAX]).is_err());
+        assert_eq!(parse(expect, vec![b'x'; LINE_BYTES_MAX - 1]), Ok(None));
+    }
+    let endless = "a line\r\n".repeat(HELP_LINES_MAX + 1);
+    assert!(parse(Expect::Help, &endless).is_err());
+    assert!(parse(Expect::Status, &endless).is_err());
+}
+
+#[test]
+fn a_page_has_a_bound_on_the_bytes_that_it_announces() {
+    let mut parser = ReplyParser::new(Expect::Scan { limit: 3 });
+    let item = |key: &str| format!("KEY {key} 1 0 {VALUE_BYTES_MAX}");
+    let take = |parser: &mut ReplyParser, key| {
+        parser.due = None;
+        parser.take_line(&item(key).into())
+    };
+    assert_eq!(take(&mut parser, "a"), Ok(None));
+    assert_eq!(take(&mut parser, "b"), Ok(None));
+    assert!(take(&mut parser, "c").is_err());
+}
+
+#[test]
+fn the_first_reply_is_found_without_copying() {
+    let value = ReplyLine::Value { bytes: 5 };
+    let whole = b"VALUE 5\r\nab\ncd\r\n";
+    for end in 0..whole.len() {
+        assert_eq!(first_reply(&whole[..end]), Ok(None), "of {end} bytes");
+    }
+    assert_eq!(first_reply(whole), Ok(Some((whole.len(), value))));
+    assert_eq!(first_reply(b"OK 1"), Ok(None));
+    assert_eq!(first_reply(b"OK 1\r\nOK 2\r\n"), Ok(Some((6, ReplyLine::Ok { number: 1 }))));
+}
+
+#[test]
+fn errors_are_told_apart() {
+    let error = |input: &'static [u8]| match first_reply(input) {
+        Ok(Some((_, ReplyLine::Error(error)))) => (error.word(), error.reply().unwrap()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(error(b"ERR_NOT_FOUND\r\n"), ("ERR_NOT_FOUND", ErrorReply::NotFound));
+    let redirect = ErrorReply::Redirect { host: "::1".into(), port: 9000 };
+    assert_eq!(error(b"ERR_REDIRECT [::1]:9000\r\n"), ("ERR_REDIRECT", redirect));
+    assert_eq!(error(b"ERR_BUSY\r\n"), ("ERR_BUSY", ErrorReply::Busy));
+    let internal = ErrorReply::Internal("of some kind".into());
+    assert_eq!(error(b"ERR_INTERNAL of some kind\r\n"), ("ERR_INTERNAL", internal));
+    let unknown = ErrorReply::Unknown("ERR_NEW of some kind".into());
+    assert_eq!(error(b"ERR_NEW of some kind\r\n"), ("ERR_NEW", unknown));
+}
+
+#[test]
+fn a_first_reply_out_of_bounds_is_malformed() {
+    for length in [VALUE_BYTES_MAX + 1, usize::MAX - 10, usize::MAX] {
+        assert!(first_reply(format!("VALUE {length}\r\n").as_bytes()).is_err());
+    }
+    for text in ["HTTP/1.1 400 Bad Request\r\n", "VALUE many\r\n", "VALUE 1\r\nab\r\n", "OK\r\n"] {
+        assert!(first_reply(text.as_bytes()).is_err(), "{text:?}");
+    }
+    assert!(first_reply(b"\xff\r\n").is_err());
+    assert!(first_reply(&[b'x'; LINE_BYTES_MAX]).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_panic_a_parser_and_none_that_are_not_there_are_taken(
+        start in prop::sample::select(vec![
+            "", "OK ", "OK 1", "VALUE ", "VALUE 5\r\nab", "KEY a ", "ERR_", "ERR_REDIRECT ", "MORE",
+            "SNAPSHOT 1 2 ", "role leader\r\n",
+        ]),
+        rest in prop::collection::vec(
+            prop_oneof![any::<u8>(), Just(b' '), Just(b'\r'), Just(b'\n'), Just(b'1'), Just(b'9')],
+            0..64,
+        ),
+    ) {
+        let input = [start.as_bytes(), &rest].concat();
+        for expect in EXPECTATIONS {
+            let whole = parse(expect, &input);
+            prop_assert_eq!(parse_pieces(expect, input.chunks(1)).is_err(), whole.is_err());
+        }
+        if let Ok(Some((taken, _))) = first_reply(&input) {
+            prop_assert!(taken <= input.len());
+        }
+    }
+
+    #[test]
+    fn changed_replies_are_refused_or_no_larger_than_what_came(
+        (expect, reply) in prop::sample::select(GOOD_REPLIES.to_vec()),
+        mutation in mutation(),
+    ) {
+        let bytes = mutation.of(reply.as_bytes());
+        if let Ok(Some(Reply::Value(value))) = parse(expect, &bytes) {
+            prop_assert!(value.len() <= bytes.len());
+        }
+        if let Ok(Some((taken, _))) = first_reply(&bytes) {
+            prop_assert!(taken <= bytes.len());
+        }
+    }
+}

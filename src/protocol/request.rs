@@ -1,0 +1,178 @@
+//! The commands of clients, and how they are printed. `line` and `parser` read them.
+
+use bytes::Bytes;
+
+use super::reply::Expect;
+use super::text::{Sink, put_block, put_line, put_text};
+use crate::kv;
+
+/// Bounds on what a client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest command line, in bytes, without its line end.
+    pub line_bytes_max: usize,
+    /// The longest key, in bytes.
+    pub key_bytes_max: usize,
+    /// The longest value, in bytes.
+    pub value_bytes_max: usize,
+}
+
+/// A well-formed command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `set`, `add`, `cas`, `delete`.
+    Write {
+        /// The write.
+        operation: kv::Operation,
+        /// The exactly-once prefix.
+        once: Option<kv::Once>,
+        /// True when the client wants no reply at all.
+        noreply: bool,
+    },
+    /// `get`, `getm`, `scan`.
+    Read(kv::Query),
+    /// `snapshot ...`, for backups.
+    Snapshot(SnapshotRequest),
+    /// `ping`.
+    Ping,
+    /// `status`.
+    Status,
+    /// `help`.
+    Help,
+    /// `quit`.
+    Quit,
+}
+
+/// The commands that fetch a backup (docs/adr/0011).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotRequest {
+    /// `snapshot begin`.
+    Begin,
+    /// `snapshot find`.
+    Find {
+        /// The entry that the snapshot must reach.
+        index: u64,
+    },
+    /// `snapshot read`.
+    Read {
+        /// The last entry that is in the snapshot.
+        index: u64,
+        /// The term of that entry.
+        term: u64,
+        /// The file's digest.
+        digest: u128,
+        /// The place in the file where the piece begins, in bytes.
+        offset: u64,
+        /// Maximum length of the piece in bytes, 1 to 1 MiB.
+        bytes_max: usize,
+    },
+}
+
+impl Request {
+    /// The reply that the command gets, if not an error; `None` when it gets no reply at
+    /// all.
+    pub fn expect(&self) -> Option<Expect> {
+        Some(match self {
+            Request::Write { noreply: true, .. } | Request::Quit => return None,
+            Request::Write { operation: kv::Operation::Delete { .. }, .. } => Expect::Deleted,
+            Request::Write { .. } => Expect::Stored,
+            Request::Read(kv::Query::Get { .. }) => Expect::Value,
+            Request::Read(kv::Query::GetMeta { .. }) => Expect::Meta,
+            Request::Read(kv::Query::Scan { limit, .. }) => Expect::Scan { limit: *limit },
+            Request::Snapshot(SnapshotRequest::Begin) => Expect::SnapshotBegun,
+            Request::Snapshot(SnapshotRequest::Find { .. }) => Expect::Snapshot,
+            Request::Snapshot(SnapshotRequest::Read { .. }) => Expect::Value,
+            Request::Ping => Expect::Pong,
+            Request::Status => Expect::Status,
+            Request::Help => Expect::Help,
+        })
+    }
+
+    /// Prints the command: its line, and its data block if it has one.
+    ///
+    /// Keys and client names must be names ([`super::is_name`]); only the prefix of a scan
+    /// may be empty, and it must not be `*`, which would mean every key. Anything else
+    /// could break out of its field.
+    pub fn print(self, sink: &mut impl Sink) {
+        match self {
+            Request::Write { operation, once, noreply } => {
+                if let Some(kv::Once { client, seq }) = once {
+                    sink.put_slice(b"once ");
+                    sink.put_slice(&client);
+                    put_text(sink, format_args!(" {seq} "));
+                }
+                print_operation(operation, noreply, sink);
+            }
+            Request::Read(query) => print_query(&query, sink),
+            Request::Snapshot(request) => print_snapshot_request(request, sink),
+            Request::Ping => sink.put_slice(b"ping\r\n"),
+            Request::Status => sink.put_slice(b"status\r\n"),
+            Request::Help => sink.put_slice(b"help\r\n"),
+            Request::Quit => sink.put_slice(b"quit\r\n"),
+        }
+    }
+}
+
+fn print_operation(operation: kv::Operation, noreply: bool, sink: &mut impl Sink) {
+    let noreply = if noreply { " noreply" } else { "" };
+    match operation {
+        kv::Operation::Set { key, exptime, value } => {
+            put_word_and_key(b"set ", &key, sink);
+            put_line(sink, format_args!(" {exptime} {}{noreply}", value.len()));
+            put_block(sink, value);
+        }
+        kv::Operation::Add { key, exptime, value } => {
+            put_word_and_key(b"add ", &key, sink);
+            put_line(sink, format_args!(" {exptime} {}{noreply}", value.len()));
+            put_block(sink, value);
+        }
+        kv::Operation::Cas { key, exptime, version, value } => {
+            put_word_and_key(b"cas ", &key, sink);
+            put_line(sink, format_args!(" {exptime} {version} {}{noreply}", value.len()));
+            put_block(sink, value);
+        }
+        kv::Operation::Delete { key } => {
+            put_word_and_key(b"delete ", &key, sink);
+            put_line(sink, format_args!("{noreply}"));
+        }
+    }
+}
+
+fn print_query(query: &kv::Query, sink: &mut impl Sink) {
+    match query {
+        kv::Query::Get { key } => {
+            put_word_and_key(b"get ", key, sink);
+            put_line(sink, format_args!(""));
+        }
+        kv::Query::GetMeta { key } => {
+            put_word_and_key(b"getm ", key, sink);
+            put_line(sink, format_args!(""));
+        }
+        kv::Query::Scan { prefix, limit, after } => {
+            let every_key = Bytes::from_static(b"*");
+            let prefix = if prefix.is_empty() { &every_key } else { prefix };
+            put_word_and_key(b"scan ", prefix, sink);
+            put_text(sink, format_args!(" {limit}"));
+            if let Some(after) = after {
+                put_word_and_key(b" after ", after, sink);
+            }
+            put_line(sink, format_args!(""));
+        }
+    }
+}
+
+fn print_snapshot_request(request: SnapshotRequest, sink: &mut impl Sink) {
+    match request {
+        SnapshotRequest::Begin => sink.put_slice(b"snapshot begin\r\n"),
+        SnapshotRequest::Find { index } => put_line(sink, format_args!("snapshot find {index}")),
+        SnapshotRequest::Read { index, term, digest, offset, bytes_max } => {
+            let file = format_args!("{index} {term} {digest:032x}");
+            put_line(sink, format_args!("snapshot read {file} {offset} {bytes_max}"));
+        }
+    }
+}
+
+fn put_word_and_key(word: &[u8], key: &[u8], sink: &mut impl Sink) {
+    sink.put_slice(word);
+    sink.put_slice(key);
+}

@@ -1,0 +1,124 @@
+//! The reply to `status`: what a server knows of itself, and the lines that say it.
+
+use super::text::{Sink, put_line};
+
+/// A server at one point in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusReport {
+    /// The server.
+    pub id: u64,
+    /// The server's role, in the words of docs/protocol.md.
+    pub role: String,
+    /// The server's term.
+    pub term: u64,
+    /// The leader of that term, when the server knows one.
+    pub leader: Option<u64>,
+    /// The newest entry that the server knows to be committed.
+    pub commit_index: u64,
+    /// The newest entry that the server's store has applied.
+    pub last_applied: u64,
+    /// The end of the server's log.
+    pub last_log_index: u64,
+    /// The last entry in the server's newest snapshot; 0 for none.
+    pub snapshot_index: u64,
+    /// Keys that have not expired.
+    pub keys: u64,
+    /// Seconds since the process started.
+    pub uptime_seconds: u64,
+    /// The size of the store.
+    pub store_bytes: u64,
+    /// The digest of the store: equal at equal `last_applied`, on every server. It is
+    /// printed in hexadecimal.
+    pub store_digest: u64,
+    /// The part of `[limits] memory_bytes` that the clients use.
+    pub memory_bytes_used: u64,
+    /// The servers that are being sent a snapshot: each with the bytes of it that it has,
+    /// and the size of the snapshot in bytes.
+    pub snapshot_transfers: Vec<(u64, u64, u64)>,
+}
+
+impl StatusReport {
+    /// The lines of the report, in the order in which servers print them.
+    pub fn into_lines(self) -> Status {
+        let leader = self.leader.map_or("none".to_owned(), |id| id.to_string());
+        let transfers = self.snapshot_transfers.iter();
+        let transfers: Vec<String> =
+            transfers.map(|(id, acked, bytes)| format!("{id}:{acked}/{bytes}")).collect();
+        let transfers = match transfers.is_empty() {
+            true => "none".to_owned(),
+            false => transfers.join(","),
+        };
+        let lines = [
+            ("id", self.id.to_string()),
+            ("role", self.role),
+            ("term", self.term.to_string()),
+            ("leader", leader),
+            ("commit_index", self.commit_index.to_string()),
+            ("last_applied", self.last_applied.to_string()),
+            ("last_log_index", self.last_log_index.to_string()),
+            ("snapshot_index", self.snapshot_index.to_string()),
+            ("keys", self.keys.to_string()),
+            ("uptime_seconds", self.uptime_seconds.to_string()),
+            ("store_bytes", self.store_bytes.to_string()),
+            ("store_digest", format!("{:016x}", self.store_digest)),
+            ("memory_bytes_used", self.memory_bytes_used.to_string()),
+            ("snapshot_transfers", transfers),
+        ];
+        Status { lines: lines.map(|(name, value)| (name.to_owned(), value)).into() }
+    }
+}
+
+/// A server at one point in time: names and values, as it sends them. A client keeps
+/// those that it does not know, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    lines: Vec<(String, String)>,
+}
+
+impl Status {
+    /// The value of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.lines.iter().find(|line| line.0 == name).map(|line| line.1.as_str())
+    }
+
+    /// The value of this name, where it is a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// All names and values, in the server's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Maximum number of lines that a client takes.
+    const LINES_MAX: usize = 1_000;
+
+    /// True when there is no line.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Adds a line of a reply, without its line end. False when it is no line of a
+    /// status, or one too many.
+    pub(super) fn push(&mut self, line: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(line);
+        let Some((name, value)) = text.split_once(' ') else { return false };
+        if self.lines.len() == Status::LINES_MAX {
+            return false;
+        }
+        self.lines.push((name.to_owned(), value.to_owned()));
+        true
+    }
+
+    /// Prints all lines and the last one, `END`.
+    pub(super) fn print(&self, sink: &mut impl Sink) {
+        for (name, value) in &self.lines {
+            put_line(sink, format_args!("{name} {value}"));
+        }
+        sink.put_slice(b"END\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests;

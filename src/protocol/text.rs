@@ -1,0 +1,102 @@
+//! The small pieces of text that requests and replies share: sinks, numbers, names, line
+//! ends.
+
+use std::fmt::{self, Write};
+
+use bytes::Bytes;
+
+/// The place that requests and replies are printed to.
+pub trait Sink {
+    /// Adds a copy of `bytes`.
+    fn put_slice(&mut self, bytes: &[u8]);
+
+    /// Adds `bytes`; they need not be copied.
+    fn put_bytes(&mut self, bytes: Bytes);
+}
+
+impl Sink for Vec<u8> {
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn put_bytes(&mut self, bytes: Bytes) {
+        self.extend_from_slice(&bytes);
+    }
+}
+
+/// Prints `text` without a line end.
+pub(super) fn put_text(sink: &mut impl Sink, text: fmt::Arguments<'_>) {
+    /// Prints numbers straight into the sink.
+    struct Text<'a, S>(&'a mut S);
+
+    impl<S: Sink> Write for Text<'_, S> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.put_slice(text.as_bytes());
+            Ok(())
+        }
+    }
+
+    Text(sink).write_fmt(text).expect("a sink takes everything");
+}
+
+/// Prints `text` and a line end.
+pub(super) fn put_line(sink: &mut impl Sink, text: fmt::Arguments<'_>) {
+    put_text(sink, text);
+    sink.put_slice(b"\r\n");
+}
+
+/// Prints a data block and its line end.
+pub(super) fn put_block(sink: &mut impl Sink, data: Bytes) {
+    sink.put_bytes(data);
+    sink.put_slice(b"\r\n");
+}
+
+/// True when `bytes` can be a key or a client's name: at least one byte, and none of them
+/// a space or a control character.
+pub fn is_name(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| *byte > 0x20 && *byte != 0x7f)
+}
+
+/// The value of a decimal number without a sign. Unlike `str::parse` it takes no `+`.
+pub(super) fn number(field: &[u8]) -> Option<u64> {
+    if field.is_empty() {
+        return None;
+    }
+    field.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// The value of a digest: 32 hexadecimal digits.
+pub(super) fn digest(field: &[u8]) -> Option<u128> {
+    if field.len() != 32 || !field.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u128::from_str_radix(std::str::from_utf8(field).ok()?, 16).ok()
+}
+
+/// The line end after a data block.
+pub(super) enum BlockEnd {
+    /// A line end of one or two bytes.
+    LineEnd(usize),
+    /// The block is followed by something else.
+    Missing,
+    /// Too little has come to tell.
+    Unknown,
+}
+
+/// Looks for the line end of a data block that ends before `at`.
+pub(super) fn block_end(input: &[u8], at: usize) -> BlockEnd {
+    match (input.get(at), input.get(at + 1)) {
+        (Some(b'\n'), _) => BlockEnd::LineEnd(1),
+        (Some(b'\r'), Some(b'\n')) => BlockEnd::LineEnd(2),
+        (None, _) | (Some(b'\r'), None) => BlockEnd::Unknown,
+        (Some(_), _) => BlockEnd::Missing,
+    }
+}
+
+/// The line without the `\r` before its line feed.
+pub(super) fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}

@@ -1,0 +1,244 @@
+//! Helpers for tests of the store: short constructors of commands and entries, strategies
+//! that generate random ones, and a model of the store that is too simple to be wrong.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use crate::kv::{
+    CLIENT_SILENCE_MS, Command, Item, Once, Operation, Outcome, RECORD_OVERHEAD_BYTES,
+};
+use crate::types::{Entry, LogIndex, Payload, Term};
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn command(operation: Operation) -> Command {
+    Command { once: None, store_bytes_max: 0, operation }
+}
+
+/// A `set` without expiry.
+pub(crate) fn set(key: &str, value: &str) -> Command {
+    set_for(key, value, 0)
+}
+
+/// A `set` that expires after `exptime` seconds; 0 means never.
+pub(crate) fn set_for(key: &str, value: &str, exptime: u64) -> Command {
+    command(Operation::Set { key: bytes(key), exptime, value: bytes(value) })
+}
+
+/// An `add` without expiry.
+pub(crate) fn add(key: &str, value: &str) -> Command {
+    command(Operation::Add { key: bytes(key), exptime: 0, value: bytes(value) })
+}
+
+/// A `cas` without expiry.
+pub(crate) fn cas(key: &str, version: u64, value: &str) -> Command {
+    command(Operation::Cas { key: bytes(key), exptime: 0, version, value: bytes(value) })
+}
+
+/// A `delete`.
+pub(crate) fn delete(key: &str) -> Command {
+    command(Operation::Delete { key: bytes(key) })
+}
+
+impl Command {
+    /// The same command with the prefix `once <client> <seq>`.
+    pub(crate) fn once(mut self, client: &str, seq: u64) -> Command {
+        self.once = Some(Once { client: bytes(client), seq });
+        self
+    }
+
+    /// The same command, written by a leader with this size limit in bytes.
+    pub(crate) fn limit(mut self, store_bytes_max: u64) -> Command {
+        self.store_bytes_max = store_bytes_max;
+        self
+    }
+}
+
+/// The entry that holds `command`.
+pub(crate) fn entry(index: u64, stamp_ms: u64, command: &Command) -> Entry {
+    let payload = Payload::Command(command.encode());
+    Entry { index: LogIndex(index), term: Term(1), stamp_ms, payload }
+}
+
+/// An entry without a command.
+pub(crate) fn noop(index: u64, stamp_ms: u64) -> Entry {
+    Entry { index: LogIndex(index), term: Term(1), stamp_ms, payload: Payload::Noop }
+}
+
+/// Generates any command that the format allows.
+pub(crate) fn any_command() -> impl Strategy<Value = Command> {
+    let name = |max| prop::collection::vec(any::<u8>(), 1..=max).prop_map(Bytes::from);
+    let value = prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from);
+    let once = prop::option::of((name(64), 1..=u64::MAX))
+        .prop_map(|once| once.map(|(client, seq)| Once { client, seq }));
+    let operation = (0..4, name(300), any::<u64>(), any::<u64>(), value).prop_map(
+        |(kind, key, exptime, version, value)| match kind {
+            0 => Operation::Set { key, exptime, value },
+            1 => Operation::Add { key, exptime, value },
+            2 => Operation::Cas { key, exptime, version, value },
+            _ => Operation::Delete { key },
+        },
+    );
+    (once, any::<u64>(), operation).prop_map(|(once, store_bytes_max, operation)| Command {
+        once,
+        store_bytes_max,
+        operation,
+    })
+}
+
+/// Generates a log whose commands interact: they have few keys, few clients, small
+/// numbers, short expiry times and a tight size limit. Some entries are no-ops.
+pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
+    let key = prop::sample::select(vec!["a", "ab", "abc", "b", "ba", "c\u{e9}"]);
+    let value = prop::sample::select(vec!["", "1", "22", "a longer value than the others"]);
+    let operation =
+        (0..5, key, 0..4u64, 0..30u64, value).prop_map(|(kind, key, exptime, version, value)| {
+            match kind {
+                0 | 1 => set_for(key, value, exptime),
+                2 => add(key, value),
+                3 => cas(key, version, value),
+                _ => delete(key),
+            }
+        });
+    let once = prop::option::weighted(0.4, (prop::sample::select(vec!["x", "y", "z"]), 1..6u64));
+    let limit = prop::sample::select(vec![0, 0, 0, 2 * (RECORD_OVERHEAD_BYTES + 10)]);
+    let command = (operation, once, limit).prop_map(|(command, once, limit)| {
+        let command = command.limit(limit);
+        match once {
+            Some((client, seq)) => command.once(client, seq),
+            None => command,
+        }
+    });
+    // Most steps between stamps are short, and some are about an hour. Sometimes a stamp
+    // falls: no leader writes such a stamp, and it must not turn back the store's clock.
+    let step = prop_oneof![
+        8 => 0..1500i64,
+        1 => Just(-700),
+        1 => Just(CLIENT_SILENCE_MS as i64 - 1000),
+    ];
+    let steps = prop::collection::vec((step, prop::option::weighted(0.9, command)), 0..60);
+    steps.prop_map(|steps| {
+        let mut stamp_ms = 1_000_000u64;
+        let numbered = steps.into_iter().zip(1..);
+        numbered
+            .map(|((step, command), index)| {
+                stamp_ms = stamp_ms.saturating_add_signed(step);
+                match command {
+                    Some(command) => entry(index, stamp_ms, &command),
+                    None => noop(index, stamp_ms),
+                }
+            })
+            .collect()
+    })
+}
+
+/// A key of the [`Model`].
+#[derive(Clone)]
+pub(crate) struct ModelKey {
+    value: Bytes,
+    version: u64,
+    /// 0 means never.
+    pub(crate) deadline_ms: u64,
+}
+
+/// A client of the [`Model`].
+pub(crate) struct ModelClient {
+    seq: u64,
+    outcome: Outcome,
+    last_used_ms: u64,
+}
+
+/// The rules of docs/protocol.md, each written down once and in the plainest way.
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) keys: BTreeMap<Bytes, ModelKey>,
+    pub(crate) clients: BTreeMap<Bytes, ModelClient>,
+    pub(crate) clock_ms: u64,
+}
+
+impl Model {
+    /// Applies an entry; the outcome of its command, if it has one.
+    pub(crate) fn apply(&mut self, entry: &Entry) -> Option<Outcome> {
+        self.clock_ms = self.clock_ms.max(entry.stamp_ms);
+        let now = self.clock_ms;
+        self.keys.retain(|_, key| key.deadline_ms == 0 || key.deadline_ms > now);
+        self.clients.retain(|_, client| client.last_used_ms + CLIENT_SILENCE_MS > now);
+        let Payload::Command(payload) = &entry.payload else { return None };
+        let command = Command::decode(payload).unwrap();
+        let Some(once) = &command.once else { return Some(self.execute(&command, entry.index.0)) };
+        if let Some(client) = self.clients.get_mut(&once.client) {
+            client.last_used_ms = now;
+            if once.seq == client.seq {
+                return Some(client.outcome);
+            }
+            if once.seq < client.seq {
+                return Some(Outcome::Stale);
+            }
+        }
+        let outcome = self.execute(&command, entry.index.0);
+        if outcome != Outcome::Full {
+            let client = ModelClient { seq: once.seq, outcome, last_used_ms: now };
+            self.clients.insert(once.client.clone(), client);
+        }
+        Some(outcome)
+    }
+
+    fn execute(&mut self, command: &Command, index: u64) -> Outcome {
+        let (key, exptime, value) = match &command.operation {
+            Operation::Delete { key } => {
+                let removed = self.keys.remove(key);
+                return removed.map_or(Outcome::NotFound, |_| Outcome::Deleted);
+            }
+            Operation::Set { key, exptime, value }
+            | Operation::Add { key, exptime, value }
+            | Operation::Cas { key, exptime, value, .. } => (key, exptime, value),
+        };
+        let found = self.keys.get(key).map_or(0, |key| key.version);
+        match &command.operation {
+            Operation::Add { .. } if found != 0 => return Outcome::Exists { version: found },
+            Operation::Cas { version, .. } if found != *version => {
+                return Outcome::VersionMismatch { version: found };
+            }
+            _ => {}
+        }
+        let deadline_ms = if *exptime == 0 { 0 } else { self.clock_ms + exptime * 1000 };
+        let stored = ModelKey { value: value.clone(), version: index, deadline_ms };
+        let mut keys = self.keys.clone();
+        keys.insert(key.clone(), stored);
+        let (before, after) = (size(&self.keys), size(&keys));
+        if command.store_bytes_max != 0 && after > command.store_bytes_max && after > before {
+            return Outcome::Full;
+        }
+        self.keys = keys;
+        Outcome::Stored { version: index }
+    }
+
+    /// The size of the store in bytes, as `store_bytes_max` counts it.
+    pub(crate) fn bytes(&self) -> u64 {
+        size(&self.keys)
+    }
+
+    /// All keys with `prefix`, in byte order.
+    pub(crate) fn scan(&self, prefix: &[u8], now_ms: u64) -> Vec<(Bytes, Item)> {
+        let with_prefix = self.keys.iter().filter(|(key, _)| key.starts_with(prefix));
+        with_prefix
+            .map(|(name, key)| {
+                let left_ms = key.deadline_ms.saturating_sub(now_ms.max(self.clock_ms));
+                let exptime = if key.deadline_ms == 0 { 0 } else { left_ms.div_ceil(1000).max(1) };
+                let item = Item { value: key.value.clone(), version: key.version, exptime };
+                (name.clone(), item)
+            })
+            .collect()
+    }
+}
+
+/// The size of keys in bytes, as `store_bytes_max` counts it.
+fn size(keys: &BTreeMap<Bytes, ModelKey>) -> u64 {
+    keys.iter()
+        .map(|(name, key)| (name.len() + key.value.len()) as u64 + RECORD_OVERHEAD_BYTES)
+        .sum()
+}
