@@ -38,7 +38,7 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::replies::Replies;
-use crate::actors::messages::snapshots::{DropStore, WriteSnapshot};
+use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
 use crate::raft::NodeStatus;
 
@@ -47,10 +47,8 @@ use crate::raft::NodeStatus;
 pub struct KvPorts {
     /// RaftActor.
     pub raft: Recipient<Applied>,
-    /// SnapshotActor.
-    pub snapshot: Recipient<WriteSnapshot>,
-    /// SnapshotActor.
-    pub discard: Recipient<DropStore>,
+    /// SnapshotWriterActor.
+    pub snapshots: Recipient<StoreCommand>,
     /// What clients may cost in memory.
     pub memory: MemoryBudget,
 }
@@ -196,7 +194,8 @@ impl KvActor {
                     "a snapshot stands for exactly what is applied"
                 );
                 let (stamp_ms, store) = (self.store.clock_ms(), self.store.clone());
-                self.ports.snapshot.do_send(WriteSnapshot { point, stamp_ms, store });
+                let order = WriteSnapshot { point, stamp_ms, store };
+                self.ports.snapshots.do_send(StoreCommand::Write(order));
             }
             ApplyTask::Install { store } => {
                 assert!(
@@ -204,7 +203,7 @@ impl KvActor {
                     "a snapshot is installed when it holds more than was applied (bugs.md B54)"
                 );
                 let store = std::mem::replace(&mut self.store, store);
-                self.ports.discard.do_send(DropStore { store });
+                self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
             }
             ApplyTask::Status { status, reply_handle } => {
                 let status = NodeStatus {

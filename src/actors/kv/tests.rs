@@ -29,8 +29,8 @@ impl Session {
 }
 
 fn ports(raft: Recipient<Applied>) -> KvPorts {
-    let ((snapshot, _), (discard, _)) = (probe(), probe());
-    KvPorts { raft, snapshot, discard, memory: MemoryBudget::new(1 << 20) }
+    let (snapshots, _) = probe();
+    KvPorts { raft, snapshots, memory: MemoryBudget::new(1 << 20) }
 }
 
 fn start() -> (Addr<KvActor>, Inbox<Applied>) {
