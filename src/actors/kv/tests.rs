@@ -1,3 +1,5 @@
+//! KvActor alone.
+
 use std::sync::Arc;
 
 use actix::Addr;
@@ -64,7 +66,7 @@ fn value(value: &'static str) -> ClientReply {
 }
 
 #[actix::test]
-async fn a_read_sees_the_entries_before_it_and_none_behind_it() {
+async fn a_read_sees_the_entries_before_it_and_none_after_it() {
     let (kv, _applied) = start();
     let session = Session::new(1);
     let tasks = vec![
@@ -113,7 +115,7 @@ fn scanned(value: &'static str, version: u64) -> ClientReply {
 }
 
 #[actix::test]
-async fn a_scan_sees_its_moment_although_it_is_answered_later() {
+async fn a_scan_sees_the_store_as_it_was_although_it_is_answered_later() {
     let (kv, _applied) = start();
     let session = Session::new(1);
     let tasks = vec![
@@ -143,7 +145,7 @@ async fn scans_are_answered_one_a_turn_and_too_many_are_refused() {
     kv.do_send(Apply { tasks: vec![entry(set(1, "a", 0), session.reply_handle(0))] });
     let mut heard = Vec::new();
     for _ in 0..10 * slots {
-        // A turn of ours for one of the store's.
+        // The test has one turn for each turn of the store.
         tokio::task::yield_now().await;
         let messages = session.inbox.drain();
         let is_scan = |reply: &ClientReply| matches!(reply, ClientReply::Scan(..));
@@ -288,8 +290,7 @@ async fn a_session_that_is_gone_hinders_nobody() {
     assert_eq!(applied.drain().len(), 1);
 }
 
-// The shell's own panics are tried without the runtime: in production they
-// end the process.
+// The panics are tested without the runtime: in production they end the process.
 
 fn execute(task: ApplyTask) {
     let (raft, _applied) = probe();
