@@ -26,7 +26,7 @@ use tokio::task::LocalSet;
 
 use crate::actors::clients::acceptor::{ClientAcceptorActor, ClientAcceptorPorts};
 use crate::actors::clients::session::{SESSION_BYTES, SessionConfig};
-use crate::actors::io::memory::Budget;
+use crate::actors::io::memory::MemoryBudget;
 use crate::actors::kv::{KvActor, KvPorts};
 use crate::actors::log::{LogActor, LogPorts};
 use crate::actors::messages::lifecycle::StopAccepting;
@@ -134,7 +134,7 @@ pub struct Node {
     links: Vec<Addr<PeerLinkActor>>,
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
-    memory: Budget,
+    memory: MemoryBudget,
     failure: tokio::sync::mpsc::UnboundedReceiver<StorageError>,
 }
 
@@ -150,7 +150,7 @@ impl Node {
     }
 
     /// What its clients may cost in memory, and do.
-    pub fn memory(&self) -> Budget {
+    pub fn memory(&self) -> MemoryBudget {
         self.memory.clone()
     }
 
@@ -239,7 +239,7 @@ pub async fn start(
             (log, snapshots)
         }
     };
-    let memory = Budget::new(settings.limits.client_bytes(settings.servers.len()));
+    let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
     let kv_ports = KvPorts {
         raft: raft.clone().recipient(),
         snapshot: snapshots.clone().recipient(),
@@ -260,12 +260,8 @@ pub async fn start(
             link_settings.clone(),
             Rc::clone(&network),
             PeerLinkPorts {
-                messages: raft.clone().recipient(),
-                refused: raft.clone().recipient(),
-                up: replicator.clone().recipient(),
-                down: replicator.clone().recipient(),
-                responses: replicator.clone().recipient(),
-                installs: replicator.clone().recipient(),
+                raft: raft.clone().recipient(),
+                replicator: replicator.clone().recipient(),
             },
             seed.wrapping_mul(31).wrapping_add(peer.id.0),
         )
@@ -283,13 +279,7 @@ pub async fn start(
         ));
         peer_ports.insert(
             peer.id,
-            PeerPorts {
-                link: link.clone().recipient(),
-                lead: replicator.clone().recipient(),
-                replicate: replicator.clone().recipient(),
-                step_down: replicator.clone().recipient(),
-                set_pace: replicator.recipient(),
-            },
+            PeerPorts { link: link.clone().recipient(), replicator: replicator.recipient() },
         );
         links.push(link);
     }
@@ -304,8 +294,6 @@ pub async fn start(
         RaftPorts {
             log: log.clone().recipient(),
             log_reads: log.clone().recipient(),
-            log_compact: log.clone().recipient(),
-            log_reset: log.clone().recipient(),
             snapshot: snapshots.clone().recipient(),
             snapshot_queries: snapshots.recipient(),
             kv: kv.recipient(),
@@ -328,11 +316,7 @@ pub async fn start(
             promise,
         },
         link_settings,
-        PeerAcceptorPorts {
-            messages: raft.clone().recipient(),
-            attached: raft.clone().recipient(),
-            detached: raft.clone().recipient(),
-        },
+        PeerAcceptorPorts { raft: raft.clone().recipient() },
     )
     .start();
     let session_arbiters = match placement {
@@ -495,7 +479,8 @@ fn raft_settings(settings: &Settings, id: NodeId, seed: u64, clock: &dyn Clock) 
             .promise()
             .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
-        has_trailing_peers: raft.trailing_pause_ms > 0,
+        has_batched_peers: raft.batched_peer_delay_ms > 0,
+        page_bytes_max: REPLAY_PAGE_BYTES,
         snapshot_entries_max: settings.snapshot.entries_max,
         snapshot_bytes_max: settings.snapshot.bytes_max,
         keep_entries: settings.log.keep_entries,
@@ -517,7 +502,6 @@ fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
-        page_bytes_max: REPLAY_PAGE_BYTES,
     }
 }
 
@@ -531,7 +515,7 @@ fn replicator_settings(settings: &Settings) -> ReplicatorSettings {
     ReplicatorSettings {
         progress: progress_settings(settings),
         snapshot_bytes_per_second_max: settings.snapshot.bytes_per_second_max,
-        trailing_pause: Duration::from_millis(settings.raft.trailing_pause_ms),
+        batched_peer_delay: Duration::from_millis(settings.raft.batched_peer_delay_ms),
     }
 }
 
@@ -565,7 +549,7 @@ fn link_settings(settings: &Settings) -> LinkSettings {
     }
 }
 
-fn session_config(settings: &Settings, memory: Budget) -> SessionConfig {
+fn session_config(settings: &Settings, memory: MemoryBudget) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {

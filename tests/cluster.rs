@@ -118,10 +118,10 @@ fn a_server_that_lost_its_disk_follows_until_it_has_caught_up_with_all_others() 
     cluster.kill(forgetful);
     std::fs::remove_dir_all(cluster.data_dir(forgetful)).unwrap();
     cluster.start_server(forgetful);
-    let learner = cluster.wait_for("the wiped server to catch up", || {
+    let rejoining = cluster.wait_for("the wiped server to catch up", || {
         cluster.status(forgetful).filter(|status| status["keys"] == "20")
     });
-    assert_eq!(learner["role"], "learner", "it has not heard from server {absent}");
+    assert_eq!(rejoining["role"], "rejoining", "it has not heard from server {absent}");
     cluster.start_server(absent);
     cluster.wait_for("the wiped server to vote again", || {
         cluster.status(forgetful).filter(|status| status["role"] == "follower")
@@ -470,16 +470,16 @@ fn a_damaged_log_is_repaired_from_the_others_and_its_server_counts_again() {
             let statuses = cluster.ids().into_iter().filter_map(|id| cluster.status(id));
             let leader = statuses.into_iter().find(|status| status["role"] == "leader")?;
             let status = cluster.status(damaged)?;
-            assert_eq!(status["role"], "learner", "it has not heard from server {absent}");
+            assert_eq!(status["role"], "rejoining", "it has not heard from server {absent}");
             let applied = |status: &common::Status| status["last_applied"].parse::<u64>().unwrap();
             (applied(&status) + 100 > applied(&leader)).then_some(())
         });
         let said = cluster.log(damaged);
-        let told = said.lines().filter(|line| line.contains("follows as a learner")).count();
+        let told = said.lines().filter(|line| line.contains("rejoins without a vote")).count();
         assert_eq!(told, round + 1, "{said}");
         cluster.start_server(absent);
         cluster.wait_for("the damaged server to vote again", || {
-            cluster.status(damaged).filter(|status| status["role"] != "learner")
+            cluster.status(damaged).filter(|status| status["role"] != "rejoining")
         });
         // Two others are killed, the leader among them: without it there is no majority.
         let leader = cluster.wait_for_leader();

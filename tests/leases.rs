@@ -87,6 +87,6 @@ fn a_server_that_promises_nothing_is_not_let_in() {
                     same on all servers";
         (1..=5).all(|id| cluster.log(id).contains(said)).then_some(())
     });
-    assert_eq!(cluster.status(5).unwrap()["role"], "learner", "nobody has told it anything");
+    assert_eq!(cluster.status(5).unwrap()["role"], "rejoining", "nobody has told it anything");
     ask(&cluster, &[1, 2, 3, 4], &set(1), "OK ");
 }

@@ -34,8 +34,8 @@ use std::collections::VecDeque;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
-use crate::actors::io::memory::Budget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal, Waiter};
+use crate::actors::io::memory::MemoryBudget;
+use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, WriteSnapshot};
@@ -52,7 +52,7 @@ pub struct KvPorts {
     /// SnapshotActor.
     pub discard: Recipient<DropStore>,
     /// What clients may cost in memory.
-    pub memory: Budget,
+    pub memory: MemoryBudget,
 }
 
 /// How many scans wait for their turn. Each takes some milliseconds at the most:
@@ -77,7 +77,7 @@ struct WaitingScan {
     moment: Store,
     query: Query,
     now_ms: u64,
-    waiter: Waiter,
+    reply_handle: ReplyHandle,
 }
 
 impl KvActor {
@@ -126,12 +126,13 @@ impl KvActor {
     }
 
     fn answer_next_scan(&mut self) {
-        while let Some(WaitingScan { moment, query, now_ms, waiter }) = self.scans.pop_front() {
+        while let Some(WaitingScan { moment, query, now_ms, reply_handle }) = self.scans.pop_front()
+        {
             // Nobody needs to work for a client that has left.
-            if waiter.reply_to.connected() {
+            if reply_handle.reply_to.connected() {
                 let reply = self.scan_reply(moment.query(&query, now_ms));
-                let replies = vec![(waiter.slot, reply)];
-                waiter.reply_to.do_send(ClientReplies { replies });
+                let replies = vec![(reply_handle.slot, reply)];
+                reply_handle.reply_to.do_send(ClientReplies { replies });
                 return;
             }
         }
@@ -155,8 +156,8 @@ impl KvActor {
 
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {
         match task {
-            ApplyTask::Entry { mut entry, waiter } => {
-                if mutant!(B77) && waiter.is_some() {
+            ApplyTask::Entry { mut entry, reply_handle } => {
+                if mutant!(B77) && reply_handle.is_some() {
                     entry.stamp_ms += 1;
                 }
                 let outcome = self.store.apply(&entry).unwrap_or_else(|error| {
@@ -166,27 +167,27 @@ impl KvActor {
                         entry.position()
                     )
                 });
-                if let Some(waiter) = waiter {
+                if let Some(reply_handle) = reply_handle {
                     let outcome = outcome.expect("sessions wait only for entries of a command");
-                    replies.add(waiter, ClientReply::Outcome(outcome));
+                    replies.add(reply_handle, ClientReply::Outcome(outcome));
                 }
             }
-            ApplyTask::Read { query, read_index, now_ms, waiter } => {
+            ApplyTask::Read { query, read_index, now_ms, reply_handle } => {
                 assert!(
                     read_index <= self.store.last_applied(),
                     "a read waits in RaftActor until the store has applied its read index"
                 );
                 if let Query::Scan { .. } = query {
                     if self.scans.len() >= SCANS_WAITING_MAX {
-                        replies.add(waiter, ClientReply::Refused(Refusal::Busy));
+                        replies.add(reply_handle, ClientReply::Refused(Refusal::Busy));
                     } else {
                         let moment = self.store.clone();
-                        self.scans.push_back(WaitingScan { moment, query, now_ms, waiter });
+                        self.scans.push_back(WaitingScan { moment, query, now_ms, reply_handle });
                     }
                     return;
                 }
                 let answer = self.store.query(&query, now_ms);
-                replies.add(waiter, ClientReply::Answer(answer));
+                replies.add(reply_handle, ClientReply::Answer(answer));
             }
             ApplyTask::Snapshot { point } => {
                 assert_eq!(
@@ -205,7 +206,7 @@ impl KvActor {
                 let store = std::mem::replace(&mut self.store, store);
                 self.ports.discard.do_send(DropStore { store });
             }
-            ApplyTask::Status { status, waiter } => {
+            ApplyTask::Status { status, reply_handle } => {
                 let status = NodeStatus {
                     last_applied: self.store.last_applied(),
                     keys: self.store.keys(),
@@ -213,7 +214,7 @@ impl KvActor {
                     store_digest: self.store.digest(),
                     ..status
                 };
-                replies.add(waiter, ClientReply::Status(status));
+                replies.add(reply_handle, ClientReply::Status(status));
             }
         }
     }

@@ -1,12 +1,11 @@
 //! LogActor: the only one that touches the log and the hard state on disk.
 //!
-//! | in | from | answer |
-//! | --- | --- | --- |
-//! | [`Append`] | RaftActor | [`LogPersisted`], once for many |
-//! | [`ReadEntries`] | ReplicatorActor, RaftActor | [`EntriesRead`] |
-//! | [`CompactLog`] | RaftActor | [`LogCompacted`] |
-//! | [`ResetLog`] | RaftActor | |
-//! | [`Shutdown`] | `node` | when it is done |
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`LogCommand`] | RaftActor | [`LogPersisted`], once for many; [`LogCompacted`] | RaftActor |
+//! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] | the sender |
+//! | [`Shutdown`] | `node` | | |
+//! | an error of the disk | | [`StorageFailed`] | `node` |
 //!
 //! It owns the [`Storage`] and runs on an arbiter of its own, because the disk
 //! blocks, now and then for half a second.
@@ -27,9 +26,9 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipi
 
 use crate::actors::messages::lifecycle::{Shutdown, StorageFailed};
 use crate::actors::messages::log::{
-    Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
+    EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::raft::PersistSeq;
+use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::storage::{Storage, StorageError};
 use crate::types::{Entry, HardState, LogIndex};
 
@@ -120,19 +119,17 @@ impl Actor for LogActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Append> for LogActor {
+impl Handler<LogCommand> for LogActor {
     type Result = ();
 
-    fn handle(&mut self, append: Append, ctx: &mut Context<Self>) {
-        if self.storage.is_none() {
-            return;
-        }
-        self.batch.add(append);
-        if self.batch.is_full() {
-            self.flush(ctx);
-        } else if !self.flush_notified {
-            self.flush_notified = true;
-            ctx.notify(Flush);
+    fn handle(&mut self, command: LogCommand, ctx: &mut Context<Self>) {
+        match command {
+            LogCommand::Append(append) => self.append(append, ctx),
+            LogCommand::Compact(CompactLog { limit }) => self.compact(limit),
+            LogCommand::Reset(ResetLog { base }) => {
+                self.flush(ctx);
+                self.attempt(|storage, _| storage.reset(base));
+            }
         }
     }
 }
@@ -146,36 +143,17 @@ impl Handler<Flush> for LogActor {
     }
 }
 
-impl Handler<ReadEntries> for LogActor {
+impl Handler<ReadEntriesRequest> for LogActor {
     type Result = ();
 
-    fn handle(&mut self, read: ReadEntries, _: &mut Context<Self>) {
-        let ReadEntries { ticket, from, to, bytes_max, reply_to } = read;
+    fn handle(&mut self, request: ReadEntriesRequest, _: &mut Context<Self>) {
+        let ReadEntriesRequest { read, reply_to } = request;
+        let ReadEntries { ticket, from, to, bytes_max } = read;
         if let Some(entries) = self
             .attempt(|storage, batch| read_entries(storage, &batch.entries, from, to, bytes_max))
         {
             reply_to.do_send(EntriesRead { ticket, entries });
         }
-    }
-}
-
-impl Handler<CompactLog> for LogActor {
-    type Result = ();
-
-    fn handle(&mut self, CompactLog { limit }: CompactLog, _: &mut Context<Self>) {
-        // What may go was durable long ago: nothing in the batch is before it.
-        if let Some(base) = self.attempt(|storage, _| storage.compact(limit)) {
-            self.ports.compacted.do_send(LogCompacted { base });
-        }
-    }
-}
-
-impl Handler<ResetLog> for LogActor {
-    type Result = ();
-
-    fn handle(&mut self, ResetLog { base }: ResetLog, ctx: &mut Context<Self>) {
-        self.flush(ctx);
-        self.attempt(|storage, _| storage.reset(base));
     }
 }
 
@@ -192,6 +170,26 @@ impl Handler<Shutdown> for LogActor {
 }
 
 impl LogActor {
+    fn append(&mut self, append: Append, ctx: &mut Context<Self>) {
+        if self.storage.is_none() {
+            return;
+        }
+        self.batch.add(append);
+        if self.batch.is_full() {
+            self.flush(ctx);
+        } else if !self.flush_notified {
+            self.flush_notified = true;
+            ctx.notify(Flush);
+        }
+    }
+
+    fn compact(&mut self, limit: LogIndex) {
+        // Everything up to the limit was durable long ago: the batch holds none of it.
+        if let Some(base) = self.attempt(|storage, _| storage.compact(limit)) {
+            self.ports.compacted.do_send(LogCompacted { base });
+        }
+    }
+
     fn flush(&mut self, ctx: &mut Context<Self>) {
         let Some(seq) = self.batch.seq else { return };
         if self.attempt(write_batch).is_none() {

@@ -84,9 +84,9 @@ pub struct RaftSettings {
     /// `heartbeat_interval_ms`: at most a third of the least election timeout,
     /// so that one lost heartbeat elects nobody.
     pub heartbeat_interval_ms: u64,
-    /// `trailing_pause_ms`: between two requests to a server that the quorum does not
+    /// `batched_peer_delay_ms`: between two requests to a server that the quorum does not
     /// need; 0: all are sent everything at once (docs/adr/0014).
-    pub trailing_pause_ms: u64,
+    pub batched_peer_delay_ms: u64,
     /// `leader_lease`: a leader answers reads without asking the others, for as long as
     /// these have promised to elect nobody (docs/adr/0012). The same on all servers.
     pub leader_lease: bool,
@@ -183,7 +183,7 @@ impl Limits {
     /// a leader's window what a follower writes, and what it applies.
     pub fn replication_bytes(&self, servers: usize) -> u64 {
         let window_bytes = self.peer_inflight_bytes_max;
-        let peer_bytes = 2 * window_bytes + 3 * self.frame_bytes_max() + TRANSFER_BYTES;
+        let peer_bytes = 2 * window_bytes + 3 * self.frame_bytes_max() + SNAPSHOT_INSTALL_BYTES;
         match servers as u64 {
             1 => 0,
             servers => (servers - 1) * peer_bytes + 3 * window_bytes,
@@ -232,7 +232,7 @@ const FRAME_OVERHEAD_BYTES: u64 = 64 * 1024;
 /// on average (docs/adr/0008). A new one costs two syncs.
 const SEGMENT_BYTES_DEFAULT: u64 = 8 << 20;
 /// Pieces of a snapshot that are under way to a peer or from it, in bytes.
-const TRANSFER_BYTES: u64 = 2 * 1024 * 1024;
+const SNAPSHOT_INSTALL_BYTES: u64 = 2 * 1024 * 1024;
 /// What one client may make the server hold beside its window, in bytes: 4 MiB of a
 /// scan's result and what its items cost, 1 MiB of unsent replies, buffers.
 const CLIENT_OVERHEAD_BYTES: u64 = 6 * 1024 * 1024;
@@ -417,7 +417,7 @@ fn read_raft(mut section: Section<'_>, overrides: &Overrides) -> Result<RaftSett
         heartbeat,
         "heartbeat_interval_ms",
     )?;
-    let trailing_pause_ms = section.number("trailing_pause_ms", 2, 0..=50)?;
+    let batched_peer_delay_ms = section.number("batched_peer_delay_ms", 2, 0..=50)?;
     let leader_lease = section.flag("leader_lease", false)?;
     let tick_place = section.place("tick_ms");
     section.end()?;
@@ -454,7 +454,7 @@ fn read_raft(mut section: Section<'_>, overrides: &Overrides) -> Result<RaftSett
         election_timeout_ms_min: min,
         election_timeout_ms_max: max,
         heartbeat_interval_ms: heartbeat,
-        trailing_pause_ms,
+        batched_peer_delay_ms,
         leader_lease,
     })
 }

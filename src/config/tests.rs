@@ -29,7 +29,7 @@ fn a_file_with_servers_only_gives_the_defaults() {
     assert_eq!(settings.servers[&NodeId(1)].client_address(), "a:1000");
     assert_eq!(settings.raft.tick_ms, 10);
     assert_eq!(settings.raft.heartbeat_interval_ms, 50);
-    assert_eq!(settings.raft.trailing_pause_ms, 2);
+    assert_eq!(settings.raft.batched_peer_delay_ms, 2);
     assert_eq!(settings.raft.election_timeout_ms_min, 150);
     assert_eq!(settings.raft.election_timeout_ms_max, 300);
     assert!(!settings.raft.leader_lease, "clocks are not relied on unless somebody says so");
@@ -44,7 +44,7 @@ fn every_key_is_read_into_its_own_place() {
     let text = format!(
         "cluster = \"c\"\ndata_dir = \"/d\"\n{ONE}
         [raft]\ntick_ms = 2\nelection_timeout_ms = [1000, 2000]\nheartbeat_interval_ms = 101
-        trailing_pause_ms = 30
+        batched_peer_delay_ms = 30
         leader_lease = true
         [log]\nsegment_bytes = 10000001\nkeep_entries = 12
         [snapshot]\nentries_max = 13\nbytes_max = 14\nbytes_per_second_max = 15
@@ -60,7 +60,7 @@ fn every_key_is_read_into_its_own_place() {
     assert_eq!(settings.cluster, "c");
     assert_eq!(settings.servers[&NodeId(1)].data_dir, PathBuf::from("/d/1"));
     assert_eq!((raft.tick_ms, raft.heartbeat_interval_ms), (2, 101));
-    assert_eq!(raft.trailing_pause_ms, 30);
+    assert_eq!(raft.batched_peer_delay_ms, 30);
     assert_eq!((raft.election_timeout_ms_min, raft.election_timeout_ms_max), (1000, 2000));
     assert!(raft.leader_lease);
     assert_eq!((settings.log.segment_bytes, settings.log.keep_entries), (10_000_001, 12));

@@ -1,6 +1,6 @@
 //! Handing committed entries and confirmed reads to the store, in one order.
 
-use super::effect::Effect;
+use super::effect::{Effect, ReadEntries};
 use super::{Raft, RoleState};
 use crate::types::{Entry, LogIndex};
 
@@ -11,9 +11,9 @@ impl Raft {
     /// When that is more than it was given, or less than it reported before.
     pub fn on_applied(&mut self, last_applied: LogIndex) {
         assert!(
-            self.last_applied <= last_applied && last_applied <= self.handed_over_index,
+            self.last_applied <= last_applied && last_applied <= self.submitted_index,
             "the store reports {last_applied} as applied, was given {}",
-            self.handed_over_index
+            self.submitted_index
         );
         self.last_applied = last_applied;
         self.hand_over();
@@ -26,17 +26,22 @@ impl Raft {
         let durable_index = self.persistence.persisted_index();
         let limit =
             if mutant!(B34) { self.commit_index } else { self.commit_index.min(durable_index) };
-        while self.handed_over_index < limit && !self.is_reading_entries {
+        while self.submitted_index < limit && !self.is_reading_entries {
             // A read that arrived before the next entry is answered before it.
-            let next = self.handed_over_index.next();
+            let next = self.submitted_index.next();
             self.release_reads_before(next);
             let to = self.last_index_before_next_read(limit);
             if let Some(entries) = self.log.slice(next, to) {
                 self.hand_over_entries(entries);
-            } else if self.last_applied == self.handed_over_index {
+            } else if self.last_applied == self.submitted_index {
                 let to = limit.min(self.log.first_in_memory().prev());
                 self.is_reading_entries = true;
-                self.effects.push(Effect::ReadEntries { from: next, to });
+                self.effects.push(Effect::ReadEntries(ReadEntries {
+                    ticket: 0,
+                    from: next,
+                    to,
+                    bytes_max: self.settings.page_bytes_max,
+                }));
             } else {
                 return;
             }
@@ -46,9 +51,9 @@ impl Raft {
 
     pub(super) fn hand_over_entries(&mut self, entries: Vec<Entry>) {
         if let Some(last) = entries.last() {
-            self.handed_over_index = last.index;
+            self.submitted_index = last.index;
             self.log.evict_to(last.index);
-            self.note_handed_over(&entries);
+            self.note_submitted(&entries);
             self.effects.push(Effect::Apply { entries });
             self.maybe_take_snapshot();
         }

@@ -1,15 +1,19 @@
-//! What the core asks of the world.
+//! What the core asks its shell to do.
+//!
+//! Each order is one struct, which the shell hands to the actor that carries it out as
+//! it is: `Effect::Append(Append)` is the message `Append` in LogActor's mailbox.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::progress::Pace;
+use super::event::Event;
+use super::progress::SendMode;
 use super::rpc::{Envelope, InstallSnapshot};
 use crate::types::{
-    Entry, HardState, LogIndex, LogPosition, NodeId, SnapshotPoint, Term, TermRuns,
+    Entry, HardState, LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term, TermRuns,
 };
 
-/// Numbers what is handed to the disk; completions come back in order.
+/// The number of a write to the disk. Writes complete in the order of their numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersistSeq(pub u64);
 
@@ -19,195 +23,181 @@ impl fmt::Display for PersistSeq {
     }
 }
 
-/// Names a read until it is released or failed; chosen by the caller of
-/// `Raft::read`, rising.
+/// The name of a read until it is released or failed. The caller of `Raft::read`
+/// chooses it; the numbers rise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadToken(pub u64);
 
 /// One thing to do. The shell does them in the order in which they come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Make this durable, then call `Raft::on_persisted(seq)`. Entries that begin
-    /// at or below the log's end replace what stands there and behind.
-    Persist {
-        /// Rising by one.
-        seq: PersistSeq,
-        /// A new term or vote.
-        hard_state: Option<HardState>,
-        /// Entries of consecutive indexes.
-        entries: Vec<Entry>,
-    },
+    /// To the log.
+    Append(Append),
     /// Send a message. Requests go out on our connection to the peer, responses
     /// on the one that it opened to us.
     Send(Envelope),
-    /// This node leads `term`: every peer's `Progress` begins anew.
-    StartReplication {
-        /// The new term.
-        term: Term,
-        /// The leader's log before its first entry of that term.
-        runs: TermRuns,
-    },
-    /// To every peer's `Progress`: there is something to send.
-    Replicate {
-        /// The leader's term.
-        term: Term,
-        /// Where the log begins by now.
-        base: LogPosition,
-        /// New entries at the end of the log.
-        entries: Arc<[Entry]>,
-        /// The commit index to tell.
-        leader_commit: LogIndex,
-        /// The round of reads to confirm.
-        read_seq: u64,
-        /// A heartbeat is due: send something even if there is nothing to say.
-        heartbeat: bool,
-    },
-    /// To a peer's `Progress`: how it is sent what there is, from here on.
-    SetPace {
-        /// The leader's term.
-        term: Term,
-        /// Whose.
-        peer: NodeId,
-        /// How.
-        pace: Pace,
-    },
-    /// This node leads no longer: every `Progress` ends, every proposal of `term`
-    /// that has not been applied has an unknown outcome.
-    LeadershipLost {
-        /// The term that it led.
-        term: Term,
-    },
-    /// Apply committed, durable entries: consecutive over all such effects.
+    /// To every peer's `Progress`.
+    StartReplication(StartReplication),
+    /// To every peer's `Progress`.
+    Replicate(Replicate),
+    /// To one peer's `Progress`.
+    SetSendMode(SetSendMode),
+    /// To every peer's `Progress`. Every proposal of the term that has not been applied
+    /// has an unknown outcome.
+    StopReplication(StopReplication),
+    /// Apply committed, durable entries. They are consecutive over all such effects.
     Apply {
         /// The entries.
         entries: Vec<Entry>,
     },
-    /// Read these entries from the log and pass them to `Raft::on_entries_read`;
+    /// Read these entries from the log and pass them to `Raft::on_entries_read`. The
     /// answers come in the order of the effects.
-    ReadEntries {
-        /// The first.
-        from: LogIndex,
-        /// The last.
-        to: LogIndex,
-    },
+    ReadEntries(ReadEntries),
     /// Leadership is confirmed, and everything up to `read_index` was in `Apply`
     /// effects before this one: read now, and before any later `Apply`.
     ReadReady {
-        /// Which read.
+        /// The read.
         token: ReadToken,
-        /// What it must see.
+        /// The newest entry that the read must see.
         read_index: LogIndex,
     },
-    /// Leadership was lost before the read could be confirmed; it had no effect.
+    /// Leadership was lost before the read could be confirmed. The read had no effect.
     ReadFailed {
-        /// Which read.
+        /// The read.
         token: ReadToken,
     },
-    /// Save the store as it is right behind the `Apply` effects before this one, and
-    /// call `Raft::on_snapshot_taken` when that is durable.
-    TakeSnapshot {
-        /// What it stands for.
-        head: SnapshotPoint,
-    },
-    /// Remove what is cheap to remove of the log's entries up to `limit`, and pass
-    /// the position behind which it begins then to `Raft::on_compacted`.
-    CompactLog {
-        /// The last entry that may go.
-        limit: LogIndex,
-    },
-    /// Add the piece to what was received of its snapshot, and answer with
-    /// `Raft::on_snapshot_piece`, or with `Raft::on_snapshot_received` when it is
-    /// whole, durable and loaded.
-    ReceiveSnapshot {
-        /// The leader that sent it.
-        from: NodeId,
-        /// Its term.
-        term: Term,
-        /// The piece.
-        piece: InstallSnapshot,
-    },
-    /// The snapshot that was received last takes the place of the log and of the
-    /// store: the log is empty behind `base`, behind all `Persist` before and before
-    /// all that follow; the same goes for the store and `Apply`. Call
-    /// `Raft::on_applied` when the store is in place.
-    InstallSnapshot {
-        /// The snapshot's last entry.
-        base: LogPosition,
-    },
-    /// For the log: something a person wants to know happened.
-    Note(Note),
+    /// To the store.
+    TakeSnapshot(TakeSnapshot),
+    /// To the log.
+    CompactLog(CompactLog),
+    /// To the snapshots.
+    ReceiveSnapshot(ReceiveSnapshot),
+    /// To the log. The snapshot that was received last also takes the place of the
+    /// store, after every `Apply` before this effect and before every `Apply` after it.
+    /// Call `Raft::on_applied` when the store is in place.
+    ResetLog(ResetLog),
+    /// For the log that people read.
+    Event(Event),
 }
 
-/// A change worth a line in the log.
+/// Make this durable, then call `Raft::on_persisted(seq)`. Entries that begin at or
+/// below the log's end replace the entries there and after. The hard state of a term
+/// comes before, or with, the first entry of that term.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// The number of this write. It rises by one.
+    pub seq: PersistSeq,
+    /// A new term or vote.
+    pub hard_state: Option<HardState>,
+    /// Entries of consecutive indexes.
+    pub entries: Vec<Entry>,
+}
+
+/// This node leads `term`: every peer's `Progress` begins anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartReplication {
+    /// The new term.
+    pub term: Term,
+    /// The terms of the leader's log before its first entry of that term.
+    pub runs: TermRuns,
+}
+
+/// There is something to send to the peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replicate {
+    /// The leader's term.
+    pub term: Term,
+    /// The position before the first entry of the log, as it is now.
+    pub base: LogPosition,
+    /// New entries at the end of the log, consecutive over all orders of a term.
+    pub entries: Arc<[Entry]>,
+    /// The leader's commit index.
+    pub leader_commit: LogIndex,
+    /// The newest round of reads that the peers are asked to confirm.
+    pub read_seq: u64,
+    /// True when a heartbeat is due: something must be sent even without news.
+    pub heartbeat: bool,
+}
+
+/// A peer is sent entries in another way from here on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// Elected.
-    BecameLeader {
-        /// The term that it leads.
-        term: Term,
-    },
-    /// Stepped down, or was deposed.
-    SteppedDown {
-        /// The term that it led.
-        term: Term,
-        /// Why.
-        reason: &'static str,
-    },
-    /// Heard from a new leader.
-    FollowsLeader {
-        /// The leader.
-        leader_id: NodeId,
-        /// Its term.
-        term: Term,
-    },
-    /// Asks for pre-votes.
-    StartedPreVote {
-        /// The term that an election would have.
-        term: Term,
-    },
-    /// Asks for votes.
-    StartedElection {
-        /// The term of the election.
-        term: Term,
-    },
-    /// Gave its vote.
-    GrantedVote {
-        /// To whom.
-        candidate: NodeId,
-        /// In which term.
-        term: Term,
-    },
-    /// Is counted from now on: see `HardState::is_newcomer`.
-    BecameVoter {
-        /// Its term.
-        term: Term,
-    },
-    /// Dropped entries that conflict with the leader's (§5.3).
-    TruncatedLog {
-        /// The first that was dropped.
-        from: LogIndex,
-        /// The last that was.
-        to: LogIndex,
-    },
+pub struct SetSendMode {
+    /// The leader's term.
+    pub term: Term,
+    /// The peer.
+    pub peer: NodeId,
+    /// The way.
+    pub mode: SendMode,
 }
 
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Note::BecameLeader { term } => write!(f, "became leader term={term}"),
-            Note::SteppedDown { term, reason } => {
-                write!(f, "stepped down term={term} reason=\"{reason}\"")
-            }
-            Note::FollowsLeader { leader_id, term } => {
-                write!(f, "follows leader={leader_id} term={term}")
-            }
-            Note::StartedPreVote { term } => write!(f, "started pre-vote term={term}"),
-            Note::StartedElection { term } => write!(f, "started election term={term}"),
-            Note::GrantedVote { candidate, term } => {
-                write!(f, "granted vote candidate={candidate} term={term}")
-            }
-            Note::BecameVoter { term } => write!(f, "became voter term={term}"),
-            Note::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
-        }
-    }
+/// This node no longer leads `term`: every peer's `Progress` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopReplication {
+    /// The term that it led.
+    pub term: Term,
+}
+
+/// Read entries from the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadEntries {
+    /// The number that the answer repeats. The core's own reads have 0.
+    pub ticket: u64,
+    /// The first entry.
+    pub from: LogIndex,
+    /// The last entry.
+    pub to: LogIndex,
+    /// Maximum sum of [`Entry::weight_bytes`], except for a first entry that is larger.
+    pub bytes_max: u64,
+}
+
+/// Read a piece of a snapshot for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadSnapshot {
+    /// The number that the answer repeats.
+    pub ticket: u64,
+    /// The snapshot; `None` for the newest.
+    pub snapshot: Option<SnapshotId>,
+    /// The offset in the file at which the piece begins.
+    pub offset: u64,
+    /// The size of the piece, unless the file ends earlier; 0 to learn whether the
+    /// snapshot is there.
+    pub bytes_max: u64,
+}
+
+/// Save the store as it is right after the `Apply` effects before this one, and call
+/// `Raft::on_snapshot_taken` when that is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakeSnapshot {
+    /// The point in the log that the snapshot stands for.
+    pub point: SnapshotPoint,
+}
+
+/// A durable snapshot stands for everything up to `limit`: remove the part of it that
+/// is cheap to remove, and pass the position before the first entry that is left to
+/// `Raft::on_compacted`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompactLog {
+    /// The last entry that may be removed.
+    pub limit: LogIndex,
+}
+
+/// Add the piece to what was received of its snapshot. The answer is
+/// `Raft::on_snapshot_received` when the snapshot is whole, durable and loaded, else
+/// `Raft::on_snapshot_piece`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiveSnapshot {
+    /// The leader that sent the piece.
+    pub from: NodeId,
+    /// The leader's term.
+    pub term: Term,
+    /// The piece.
+    pub piece: InstallSnapshot,
+}
+
+/// A durable snapshot takes the place of the log: the log is empty after `base`. The
+/// order keeps its place among the `Append` effects before and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetLog {
+    /// The snapshot's last entry.
+    pub base: LogPosition,
 }

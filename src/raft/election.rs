@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use rand::RngExt;
 
-use super::effect::{Effect, Note};
+use super::effect::Effect;
+use super::event::Event;
 use super::rpc::{
     AppendEntriesResponse, AppendResult, Envelope, PreVote, PreVoteResponse, RequestVote,
     RequestVoteResponse, Rpc,
@@ -40,7 +41,7 @@ impl Raft {
             contact.silent_ticks = contact.silent_ticks.saturating_add(1);
         }
         self.election_elapsed_ticks = self.election_elapsed_ticks.saturating_add(1);
-        if self.election_elapsed_ticks >= self.election_timeout_ticks && !self.is_bound() {
+        if self.election_elapsed_ticks >= self.election_timeout_ticks && !self.has_promised() {
             self.reset_election_timer();
             if self.can_campaign() {
                 self.become_pre_candidate();
@@ -72,7 +73,7 @@ impl Raft {
         let promised_ticks = if has_leases { min - contact.silent_ticks + 1 } else { 0 };
         contact.silent_ticks = min;
         if mutant!(B41e) {
-            self.promised_until = self.now;
+            self.promise_ends_at = self.now;
         }
         let turn = self.turn_behind(peer);
         self.election_elapsed_ticks = 0;
@@ -114,7 +115,7 @@ impl Raft {
             granted: BTreeSet::from([self.settings.id]),
             refused: BTreeSet::new(),
         };
-        self.effects.push(Effect::Note(Note::StartedPreVote { term }));
+        self.effects.push(Effect::Event(Event::StartedPreVote { term }));
         let last = self.log.last();
         for to in self.peers() {
             let rpc = Rpc::PreVote(PreVote { last });
@@ -132,7 +133,7 @@ impl Raft {
         }
         let vote_granted = term > self.term()
             && !self.has_live_leader()
-            && !self.is_bound()
+            && !self.has_promised()
             && self.is_voter()
             && self.is_up_to_date(request.last);
         let rpc = Rpc::PreVoteResponse(PreVoteResponse { vote_granted });
@@ -188,7 +189,7 @@ impl Raft {
         self.set_hard_state(HardState { current_term: term, voted_for, ..self.hard_state });
         self.role = RoleState::Candidate { granted: BTreeSet::new(), refused: BTreeSet::new() };
         self.reset_election_timer();
-        self.effects.push(Effect::Note(Note::StartedElection { term }));
+        self.effects.push(Effect::Event(Event::StartedElection { term }));
         let last = self.log.last();
         for peer in self.peers() {
             self.send(peer, Rpc::RequestVote(RequestVote { last }));
@@ -217,8 +218,8 @@ impl Raft {
                 self.set_hard_state(HardState { voted_for: Some(from), ..self.hard_state });
             }
             self.reset_election_timer();
-            let note = Note::GrantedVote { candidate: from, term: self.term() };
-            self.effects.push(Effect::Note(note));
+            let event = Event::GrantedVote { candidate: from, term: self.term() };
+            self.effects.push(Effect::Event(event));
         }
         self.send(from, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted }));
     }
@@ -286,7 +287,7 @@ impl Raft {
                 // Answers no request of our term, should the sender lead it by now.
                 request_seq: 0,
                 read_seq: 0,
-                is_newcomer: self.hard_state.is_newcomer,
+                is_rejoining: self.hard_state.is_rejoining,
                 // The envelope's term is the answer; nothing was compared.
                 result: AppendResult::Success { match_index: LogIndex(0) },
             }),

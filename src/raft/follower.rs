@@ -1,6 +1,7 @@
 //! AppendEntries at its receiver (Figure 2, §5.3).
 
-use super::effect::{Effect, Note};
+use super::effect::Effect;
+use super::event::Event;
 use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult, Rpc};
 use super::{Raft, RoleState};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId};
@@ -14,9 +15,9 @@ impl Raft {
     pub(super) fn on_append_entries(&mut self, from: NodeId, request: AppendEntries) {
         self.follow(from);
         let AppendEntries { request_seq, prev, leader_commit, read_seq, entries } = request;
-        let is_newcomer = self.hard_state.is_newcomer;
+        let is_rejoining = self.hard_state.is_rejoining;
         let respond = |result| {
-            let response = AppendEntriesResponse { request_seq, read_seq, is_newcomer, result };
+            let response = AppendEntriesResponse { request_seq, read_seq, is_rejoining, result };
             Rpc::AppendEntriesResponse(response)
         };
         // What the request vouches for, and no more: behind it there may be
@@ -56,7 +57,7 @@ impl Raft {
         );
         if self.leader_id() != Some(from) {
             self.effects
-                .push(Effect::Note(Note::FollowsLeader { leader_id: from, term: self.term() }));
+                .push(Effect::Event(Event::FollowsLeader { leader_id: from, term: self.term() }));
         }
         self.become_follower(Some(from), "heard from the leader");
     }
@@ -99,7 +100,7 @@ impl Raft {
             );
             self.log.truncate_from(first);
             self.persistence.truncate_from(first);
-            self.effects.push(Effect::Note(Note::TruncatedLog { from: first, to: last }));
+            self.effects.push(Effect::Event(Event::TruncatedLog { from: first, to: last }));
         }
         for entry in entries.into_iter().skip(known) {
             self.log.append(entry);
@@ -132,14 +133,14 @@ impl Raft {
     /// When it is not what was asked for: committed, durable entries do not change
     /// and do not vanish.
     pub fn on_entries_read(&mut self, entries: Vec<Entry>) {
-        if self.void_pages > 0 {
-            self.void_pages -= 1;
+        if self.stale_pages > 0 {
+            self.stale_pages -= 1;
             return; // asked for before a snapshot took the place of the log
         }
         assert!(self.is_reading_entries, "no entries were asked for");
         self.is_reading_entries = mutant!(B84b);
         let limit = self.commit_index.min(self.persistence.persisted_index());
-        let mut expected = self.handed_over_index;
+        let mut expected = self.submitted_index;
         for entry in &entries {
             expected = expected.next();
             let LogPosition { index, term } = entry.position();
@@ -148,10 +149,10 @@ impl Raft {
                 "the log's entry {index}@{term} on disk is not the committed one"
             );
         }
-        assert!(expected > self.handed_over_index, "a committed entry is not on disk");
+        assert!(expected > self.submitted_index, "a committed entry is not on disk");
         self.hand_over_entries(entries);
         if mutant!(B32a) {
-            self.handed_over_index = limit.min(self.log.first_in_memory().prev());
+            self.submitted_index = limit.min(self.log.first_in_memory().prev());
         }
         self.hand_over();
     }

@@ -12,16 +12,16 @@ impl Raft {
     pub fn check_invariants(&self) {
         let last = self.log.last();
         let persisted_index = self.persistence.persisted_index();
-        assert!(self.last_applied <= self.handed_over_index, "applied <= handed over");
-        assert!(self.handed_over_index <= self.commit_index, "handed over <= committed");
-        assert!(self.handed_over_index <= persisted_index, "handed over <= durable");
+        assert!(self.last_applied <= self.submitted_index, "applied <= handed over");
+        assert!(self.submitted_index <= self.commit_index, "handed over <= committed");
+        assert!(self.submitted_index <= persisted_index, "handed over <= durable");
         assert!(self.commit_index <= last.index, "committed <= last");
         assert!(persisted_index <= last.index, "durable <= last");
         assert!(last.term <= self.term(), "no entry is of a term to come");
         let (base, newest) = (self.log.base(), self.snapshots.newest());
         assert!(base.index <= self.snapshots.older(), "base <= older snapshot (B55)");
         assert!(self.snapshots.older() <= newest.index, "older snapshot <= newest");
-        assert!(newest.index <= self.handed_over_index, "newest snapshot <= handed over");
+        assert!(newest.index <= self.submitted_index, "newest snapshot <= handed over");
         assert!(self.log.contains(newest), "the log goes on from the newest snapshot");
         match &self.role {
             RoleState::Leader(leadership) => {

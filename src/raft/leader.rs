@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::effect::{Effect, Note};
-use super::progress::{Pace, ReplicationReport};
+use super::effect::{Effect, Replicate, SetSendMode, StartReplication, StopReplication};
+use super::event::Event;
+use super::progress::{ReplicationReport, SendMode};
 use super::read::Reads;
 use super::{Leadership, NotLeader, PeerState, Raft, RoleState};
 use crate::types::{Entry, HardState, LogIndex, NodeId, Payload, Term};
 
 impl Raft {
     /// Appends an entry to the leader's log and returns its index. It is committed
-    /// when an `Apply` effect brings it back; if `LeadershipLost` comes first,
+    /// when an `Apply` effect brings it back; if `StopReplication` comes first,
     /// nobody knows.
     ///
     /// # Errors
@@ -50,11 +51,11 @@ impl Raft {
             peers,
             heartbeat_elapsed_ticks: 0,
             heartbeat_is_due: true,
-            told_base: runs.base(),
+            announced_base: runs.base(),
             reads: Reads::default(),
         });
-        self.effects.push(Effect::Note(Note::BecameLeader { term }));
-        self.effects.push(Effect::StartReplication { term, runs });
+        self.effects.push(Effect::Event(Event::BecameLeader { term }));
+        self.effects.push(Effect::StartReplication(StartReplication { term, runs }));
         // "a blank no-op entry into the log at the start of its term" (§8).
         self.append_own(Payload::Noop);
         if !self.log.has_membership() {
@@ -67,8 +68,8 @@ impl Raft {
     pub(super) fn end_leadership(&mut self, leadership: Leadership, reason: &'static str) {
         // The term that ends; a term adopted meanwhile is higher.
         let term = leadership.term;
-        self.effects.push(Effect::Note(Note::SteppedDown { term, reason }));
-        self.effects.push(Effect::LeadershipLost { term });
+        self.effects.push(Effect::Event(Event::SteppedDown { term, reason }));
+        self.effects.push(Effect::StopReplication(StopReplication { term }));
         for token in leadership.reads.into_tokens() {
             self.effects.push(Effect::ReadFailed { token });
         }
@@ -87,16 +88,16 @@ impl Raft {
         let mut heard = 1; // itself
         for peer in leadership.peers.values_mut() {
             peer.silent_ticks = peer.silent_ticks.saturating_add(1);
-            peer.held_ticks = peer.held_ticks.saturating_add(1);
-            if peer.held_ticks > self.settings.election_timeout_ticks_max {
-                peer.held_from = None; // a peer that is gone does not hold up the others
-                peer.transfer = None;
+            peer.keep_log_ticks = peer.keep_log_ticks.saturating_add(1);
+            if peer.keep_log_ticks > self.settings.election_timeout_ticks_max {
+                peer.keep_log_from = None; // a peer that is gone does not hold up the others
+                peer.snapshot_progress = None;
             }
             if peer.silent_ticks <= self.settings.election_timeout_ticks_max {
                 heard += 1;
             }
         }
-        self.pace_peers();
+        self.choose_send_modes();
         if heard < quorum_size && !mutant!(B16a) {
             // CheckQuorum (dissertation §6.2): clients must not wait on a leader
             // that cannot commit. The term stays, and with it the vote (B04).
@@ -109,8 +110,8 @@ impl Raft {
     /// Commits and reads wait for as many peers as make a quorum with this node: those that
     /// are furthest are sent everything at once, and the others trail (docs/adr/0014). One
     /// that falls behind those that trail changes places with them.
-    fn pace_peers(&mut self) {
-        if !self.settings.has_trailing_peers {
+    fn choose_send_modes(&mut self) {
+        if !self.settings.has_batched_peers {
             return;
         }
         let followers = self.membership().quorum_size() - 1;
@@ -119,16 +120,20 @@ impl Raft {
         let mut order: Vec<(NodeId, PeerState)> =
             leadership.peers.iter().map(|(id, peer)| (*id, *peer)).collect();
         order.sort_by_key(|(_, peer)| {
-            let is_pipelined = peer.pace == Pace::Pipelined;
+            let is_pipelined = peer.send_mode == SendMode::Immediate;
             std::cmp::Reverse((peer.match_index, peer.read_seq, is_pipelined))
         });
         for (place, (id, peer)) in order.into_iter().enumerate() {
-            let pace = if place < followers { Pace::Pipelined } else { Pace::Trailing };
-            if peer.pace != pace
+            let send_mode = if place < followers { SendMode::Immediate } else { SendMode::Batched };
+            if peer.send_mode != send_mode
                 && let Some(peer) = leadership.peers.get_mut(&id)
             {
-                peer.pace = pace;
-                self.effects.push(Effect::SetPace { term, peer: id, pace });
+                peer.send_mode = send_mode;
+                self.effects.push(Effect::SetSendMode(SetSendMode {
+                    term,
+                    peer: id,
+                    mode: send_mode,
+                }));
             }
         }
     }
@@ -148,10 +153,10 @@ impl Raft {
         }
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let Some(state) = leadership.peers.get_mut(&peer) else { return };
-        state.held_from = report.snapshot_needed;
-        state.transfer = report.transfer;
-        state.held_ticks = 0;
-        if report.is_newcomer {
+        state.keep_log_from = report.keep_log_from;
+        state.snapshot_progress = report.snapshot_progress;
+        state.keep_log_ticks = 0;
+        if report.is_rejoining {
             return; // it stores what it is sent, and promises nothing (docs/adr/0005)
         }
         state.silent_ticks = 0;
@@ -211,20 +216,20 @@ impl Raft {
             Some(lease) => leadership.reads.maybe_start_leased_round(heartbeat, self.now, lease),
         };
         let base = self.log.base();
-        let has_compacted = std::mem::replace(&mut leadership.told_base, base) != base;
+        let has_compacted = std::mem::replace(&mut leadership.announced_base, base) != base;
         if entries.is_empty() && !heartbeat && !has_round && !has_compacted {
             return;
         }
         let read_seq = leadership.reads.started_seq();
         let is_alone = leadership.peers.is_empty();
-        self.effects.push(Effect::Replicate {
+        self.effects.push(Effect::Replicate(Replicate {
             term,
             base,
             entries,
             leader_commit,
             read_seq,
             heartbeat,
-        });
+        }));
         if has_round && is_alone {
             self.advance_confirmed_reads();
         }

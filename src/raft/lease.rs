@@ -45,7 +45,7 @@ impl Raft {
     /// The term's leader was heard.
     pub(super) fn promise(&mut self) {
         if let Some(lease) = &self.settings.leader_lease {
-            self.promised_until = self.now + lease.promise;
+            self.promise_ends_at = self.now + lease.promise;
         }
     }
 
@@ -54,13 +54,13 @@ impl Raft {
         if let Some(lease) = &self.settings.leader_lease
             && !mutant!(B09)
         {
-            self.promised_until = lease.started_at + lease.promise;
+            self.promise_ends_at = lease.started_at + lease.promise;
         }
     }
 
     /// True while this node has promised to elect nobody, whatever its role is by now.
-    pub(super) fn is_bound(&self) -> bool {
-        self.now < self.promised_until
+    pub(super) fn has_promised(&self) -> bool {
+        self.now < self.promise_ends_at
     }
 
     /// True while nobody else can have been elected: a quorum answered what was sent

@@ -21,9 +21,9 @@
 //! | `lease` | promises, and reads without a round while they last (dissertation §6.4.1) |
 //! | `apply` | handing committed entries and confirmed reads to the store, in order |
 //! | `persist` | what may be said before the disk has answered: nothing (Figure 2) |
-//! | `newcomer` | a node that may have forgotten does not vote (docs/adr/0005, 0009) |
+//! | `rejoin` | a node that may have forgotten does not vote (docs/adr/0005, 0009) |
 //! | `snapshot` | when one is taken, compaction behind it, installing a leader's (§7) |
-//! | `transfer` | a snapshot on its way to a peer (§7) |
+//! | `install` | a snapshot on its way to a peer (§7) |
 //! | `log` | the terms of the whole log, and the entries on their way |
 //!
 //! # Where this deviates from the paper
@@ -38,21 +38,22 @@
 mod apply;
 mod effect;
 mod election;
+mod event;
 mod follower;
+mod install;
 mod invariants;
 mod leader;
 mod lease;
 mod log;
-mod newcomer;
 mod persist;
 mod progress;
 mod read;
+mod rejoin;
 mod rpc;
 mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
-mod transfer;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,23 +64,27 @@ use rand::rngs::StdRng;
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, Term};
 
-pub use effect::{Effect, Note, PersistSeq, ReadToken};
+pub use effect::{
+    Append, CompactLog, Effect, PersistSeq, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot,
+    Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+};
+pub use event::Event;
 pub use lease::LeaseSettings;
 pub use progress::{
-    Pace, Progress, ProgressAction, ProgressSettings, ProgressState, ReplicationReport,
+    Progress, ProgressAction, ProgressSettings, ProgressState, ReplicationReport, SendMode,
 };
 pub use rpc::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
+    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
     RequestVoteResponse, Rpc,
 };
 pub use snapshot::SnapshotPositions;
-pub use status::{NodeStatus, Role, TransferStatus};
+pub use status::{NodeStatus, Role, SnapshotProgress};
 
 use log::RaftLog;
-use newcomer::Newcomer;
 use persist::Persistence;
 use read::Reads;
+use rejoin::Rejoining;
 use snapshot::Snapshots;
 
 /// What a [`Raft`] is told of its surroundings. All times but those of leases are
@@ -102,7 +107,7 @@ pub struct RaftSettings {
     /// A leader whose disk has not completed a write for so long steps down.
     pub disk_stall_ticks: u32,
     /// Peers that no quorum needs are sent what there is a little later (docs/adr/0014).
-    pub has_trailing_peers: bool,
+    pub has_batched_peers: bool,
     /// The store is saved when so many entries came since the last snapshot,
     pub snapshot_entries_max: u64,
     /// or so many bytes ([`Entry::weight_bytes`]); but not before as many came as the
@@ -111,6 +116,9 @@ pub struct RaftSettings {
     /// Entries that stay in the log for followers that are a little behind, though
     /// the snapshots cover them.
     pub keep_entries: u64,
+    /// Maximum sum of [`Entry::weight_bytes`] in one page of entries that is read from the
+    /// log for the store.
+    pub page_bytes_max: u64,
     /// Seeds the election timeouts.
     pub seed: u64,
 }
@@ -134,7 +142,7 @@ pub struct Raft {
     log: RaftLog,
     persistence: Persistence,
     role: RoleState,
-    newcomer: Newcomer,
+    rejoining: Rejoining,
     /// Ticks since the election timer was last reset.
     election_elapsed_ticks: u32,
     /// When it fires; drawn anew at each reset (§5.2).
@@ -143,19 +151,19 @@ pub struct Raft {
     /// it is what the snapshot covers, and the leader tells it anew.
     commit_index: LogIndex,
     /// The newest entry in an `Apply` effect; at most `commit_index`.
-    handed_over_index: LogIndex,
+    submitted_index: LogIndex,
     /// The newest entry that the store has reported as applied.
     last_applied: LogIndex,
     /// A page of the log is being read for the store.
     is_reading_entries: bool,
     /// So many pages are being read of a log that is no more.
-    void_pages: u32,
+    stale_pages: u32,
     snapshots: Snapshots,
     wall_ms: u64,
     /// See [`Raft::set_now`]; 0, as the next, for ever when there are no leases.
     now: Duration,
     /// Until then this node elects nobody, in whatever role and term.
-    promised_until: Duration,
+    promise_ends_at: Duration,
     rng: StdRng,
     effects: Vec<Effect>,
 }
@@ -185,7 +193,7 @@ struct Leadership {
     heartbeat_elapsed_ticks: u32,
     heartbeat_is_due: bool,
     /// Where the log begins, as far as the peers' `Progress` were told.
-    told_base: LogPosition,
+    announced_base: LogPosition,
     reads: Reads,
 }
 
@@ -197,12 +205,12 @@ struct PeerState {
     /// Ticks since it last answered.
     silent_ticks: u32,
     /// It is being sent a snapshot: the log behind this index must stay.
-    held_from: Option<LogIndex>,
+    keep_log_from: Option<LogIndex>,
     /// Ticks since it said so.
-    held_ticks: u32,
+    keep_log_ticks: u32,
     /// How far that snapshot is, by its last answer.
-    transfer: Option<TransferStatus>,
-    pace: Pace,
+    snapshot_progress: Option<SnapshotProgress>,
+    send_mode: SendMode,
 }
 
 impl Raft {
@@ -238,7 +246,7 @@ impl Raft {
             rng: StdRng::seed_from_u64(settings.seed),
             hard_state: HardState {
                 voted_for: hard_state.voted_for.filter(|_| !mutant!(B03)),
-                is_newcomer: hard_state.is_newcomer && !mutant!(B52),
+                is_rejoining: hard_state.is_rejoining && !mutant!(B52),
                 ..hard_state
             },
             hard_state_seq: PersistSeq::default(),
@@ -247,17 +255,17 @@ impl Raft {
             snapshots: Snapshots::new(snapshots, log.runs.base()),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
-            newcomer: Newcomer::having_lost(lost),
+            rejoining: Rejoining::having_lost(lost),
             election_elapsed_ticks: 0,
             election_timeout_ticks: 0,
             commit_index: committed,
-            handed_over_index: in_snapshot,
+            submitted_index: in_snapshot,
             last_applied: in_snapshot,
             is_reading_entries: false,
-            void_pages: 0,
+            stale_pages: 0,
             wall_ms: 0,
             now: settings.leader_lease.map_or(Duration::ZERO, |lease| lease.started_at),
-            promised_until: Duration::ZERO,
+            promise_ends_at: Duration::ZERO,
             effects: Vec::new(),
             settings,
         };
@@ -274,8 +282,8 @@ impl Raft {
         }
         match rpc {
             // A pre-vote speaks of a term that nobody has taken: it changes none. A
-            // newcomer has no say in anything.
-            Rpc::Newcomer => self.on_newcomer(from),
+            // rejoining node has no say in anything.
+            Rpc::RejoinRequest => self.on_rejoin_request(from),
             Rpc::PreVote(request) => self.on_pre_vote(from, term, request),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 self.on_pre_vote_granted(from, term);
@@ -284,7 +292,7 @@ impl Raft {
                 // Dissertation §4.2.3: neither its vote nor its term counts while
                 // the leader lives; else a node that came back could depose it.
             }
-            Rpc::RequestVote(_) if self.is_bound() => {
+            Rpc::RequestVote(_) if self.has_promised() => {
                 // The same, and in our own term, too: that we heard of it elsewhere takes
                 // back no promise.
             }
@@ -304,15 +312,15 @@ impl Raft {
                         self.on_request_vote_response(from, response);
                     }
                     Rpc::PreVoteResponse(_) => self.on_pre_vote_refused(from),
-                    Rpc::NewcomerResponse(response) => {
-                        self.on_newcomer_response(from, term, response);
+                    Rpc::RejoinResponse(response) => {
+                        self.on_rejoin_response(from, term, response);
                     }
                     Rpc::InstallSnapshot(piece) => self.on_install_snapshot(from, piece),
                     // These responses are for the peer's `Progress`.
                     Rpc::AppendEntriesResponse(_)
                     | Rpc::InstallSnapshotResponse(_)
                     | Rpc::PreVote(_)
-                    | Rpc::Newcomer => {}
+                    | Rpc::RejoinRequest => {}
                 }
             }
         }
@@ -326,7 +334,7 @@ impl Raft {
             self.now += lease.promise / self.settings.election_timeout_ticks_min;
         }
         self.persistence.tick();
-        self.tick_newcomer();
+        self.tick_rejoin();
         self.tick_snapshots();
         if matches!(self.role, RoleState::Leader(_)) {
             self.tick_leader();
@@ -377,7 +385,7 @@ impl Raft {
             let seq = self.persistence.start(self.log.last().index);
             let hard_state = self.hard_state_changed.then_some(self.hard_state);
             self.hard_state_changed = false;
-            self.effects.push(Effect::Persist { seq, hard_state, entries: unflushed });
+            self.effects.push(Effect::Append(Append { seq, hard_state, entries: unflushed }));
         }
         self.flush_replication(entries);
     }
@@ -459,7 +467,7 @@ impl Raft {
 
     /// A member that is known to remember its promises.
     fn is_voter(&self) -> bool {
-        self.membership().voters.contains(&self.settings.id) && !self.hard_state.is_newcomer
+        self.membership().voters.contains(&self.settings.id) && !self.hard_state.is_rejoining
     }
 
     /// The other voters.
@@ -486,7 +494,7 @@ impl Raft {
     /// Its part in the term.
     pub fn role(&self) -> Role {
         match self.role {
-            RoleState::Follower { .. } if !self.is_voter() => Role::Learner,
+            RoleState::Follower { .. } if !self.is_voter() => Role::Rejoining,
             RoleState::Follower { .. } => Role::Follower,
             RoleState::PreCandidate { .. } => Role::PreCandidate,
             RoleState::Candidate { .. } => Role::Candidate,
@@ -509,8 +517,8 @@ impl Raft {
     }
 
     /// The newest entry handed to the state machine.
-    pub fn handed_over_index(&self) -> LogIndex {
-        self.handed_over_index
+    pub fn submitted_index(&self) -> LogIndex {
+        self.submitted_index
     }
 
     /// The newest entry that the state machine has applied.
@@ -548,10 +556,10 @@ impl Raft {
         self.log.last_stamp_ms()
     }
 
-    fn transfers(&self) -> Vec<(NodeId, TransferStatus)> {
+    fn snapshot_progress(&self) -> Vec<(NodeId, SnapshotProgress)> {
         let RoleState::Leader(leadership) = &self.role else { return Vec::new() };
         let peers = leadership.peers.iter();
-        peers.filter_map(|(id, peer)| Some((*id, peer.transfer?))).collect()
+        peers.filter_map(|(id, peer)| Some((*id, peer.snapshot_progress?))).collect()
     }
 
     /// One moment of this node; what only the store knows is 0.
@@ -568,7 +576,7 @@ impl Raft {
             keys: 0,
             store_bytes: 0,
             store_digest: 0,
-            transfers: self.transfers(),
+            snapshot_progress: self.snapshot_progress(),
         }
     }
 }

@@ -142,7 +142,7 @@ mod tests {
     fn success(request_seq: u64, match_index: u64) -> Envelope {
         let result = AppendResult::Success { match_index: LogIndex(match_index) };
         let response =
-            AppendEntriesResponse { request_seq, read_seq: 0, is_newcomer: false, result };
+            AppendEntriesResponse { request_seq, read_seq: 0, is_rejoining: false, result };
         let rpc = Rpc::AppendEntriesResponse(response);
         Envelope { from: NodeId(2), to: NodeId(1), term: Term(3), rpc }
     }

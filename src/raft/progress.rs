@@ -10,11 +10,11 @@
 //! what was there is sent a snapshot (`transfer`).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
+use super::effect::{ReadEntries, ReadSnapshot, Replicate};
+use super::install::SnapshotInstall;
 use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot};
-use super::status::TransferStatus;
-use super::transfer::Transfer;
+use super::status::SnapshotProgress;
 use crate::types::{Entry, LogIndex, LogPosition, SnapshotId, Term, TermRuns};
 
 /// How much may be under way to one peer.
@@ -49,13 +49,13 @@ pub enum ProgressState {
 
 /// How a peer in [`ProgressState::Replicate`] is sent what there is (docs/adr/0014).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pace {
+pub enum SendMode {
     /// At once, whatever is under way.
     #[default]
-    Pipelined,
+    Immediate,
     /// What has gathered, when the last request is answered and a pause is over: fewer
     /// requests, and larger ones, for a peer that no commit waits for.
-    Trailing,
+    Batched,
 }
 
 /// What to do for the peer.
@@ -63,30 +63,12 @@ pub enum Pace {
 pub enum ProgressAction {
     /// Send it this.
     Send(AppendEntries),
-    /// Read these entries from the log, as many as fit into `bytes_max`, and pass
-    /// them to [`Progress::on_entries_read`] with this ticket.
-    ReadEntries {
-        /// Tells the answer from an outdated one.
-        ticket: u64,
-        /// The first.
-        from: LogIndex,
-        /// The last.
-        to: LogIndex,
-        /// In [`Entry::weight_bytes`].
-        bytes_max: u64,
-    },
+    /// Read these entries from the log, and pass them to [`Progress::on_entries_read`]
+    /// with the ticket.
+    ReadEntries(ReadEntries),
     /// Read a piece of a snapshot, and pass it to [`Progress::on_snapshot_read`] with
-    /// this ticket; or say [`Progress::on_snapshot_gone`].
-    ReadSnapshot {
-        /// Tells the answer from an outdated one.
-        ticket: u64,
-        /// Of which snapshot; `None` for the newest.
-        snapshot: Option<SnapshotId>,
-        /// Where the piece begins.
-        offset: u64,
-        /// Its size, but at the end; 0 to learn whether the snapshot is there.
-        bytes_max: u64,
-    },
+    /// the ticket, or call [`Progress::on_snapshot_gone`].
+    ReadSnapshot(ReadSnapshot),
     /// Send it this piece of a snapshot.
     SendSnapshot(InstallSnapshot),
     /// Call [`Progress::on_pause_over`] after the pause between two requests to a peer
@@ -103,14 +85,14 @@ pub struct ReplicationReport {
     pub match_index: LogIndex,
     /// The newest round of reads that it has confirmed.
     pub read_seq: u64,
-    /// It must not be counted: see `HardState::is_newcomer`.
-    pub is_newcomer: bool,
+    /// It must not be counted: see `HardState::is_rejoining`.
+    pub is_rejoining: bool,
     /// It is being sent the snapshot that ends here, or has it and catches up from
     /// here: until it has, the log behind this index must stay, and so must the
     /// snapshot.
-    pub snapshot_needed: Option<LogIndex>,
+    pub keep_log_from: Option<LogIndex>,
     /// How far that snapshot is, when it is being sent.
-    pub transfer: Option<TransferStatus>,
+    pub snapshot_progress: Option<SnapshotProgress>,
 }
 
 /// One peer's replication, in one term. Invariants: `match_index < next_index <=
@@ -128,8 +110,8 @@ pub struct Progress {
     read_seq: u64,
     confirmed_read_seq: u64,
     /// The round that the last request asks to confirm.
-    told_read_seq: u64,
-    pace: Pace,
+    announced_read_seq: u64,
+    send_mode: SendMode,
     /// A peer that trails was sent something a moment ago.
     is_paused: bool,
     /// The newest request that was answered.
@@ -155,7 +137,7 @@ pub struct Progress {
     /// The snapshot that the peer is being sent; a lost connection does not end that.
     pub(super) snapshot: Option<SnapshotId>,
     /// In `Snapshot`: how far that is.
-    pub(super) transfer: Transfer,
+    pub(super) install: SnapshotInstall,
     /// The peer was sent a snapshot, and has not come up to here since.
     pub(super) catch_up_to: Option<LogIndex>,
     heartbeat_is_due: bool,
@@ -190,8 +172,8 @@ impl Progress {
             leader_commit: LogIndex(0),
             read_seq: 0,
             confirmed_read_seq: 0,
-            told_read_seq: 0,
-            pace: Pace::default(),
+            announced_read_seq: 0,
+            send_mode: SendMode::default(),
             is_paused: false,
             answered_seq: 0,
             request_seq: 0,
@@ -207,7 +189,7 @@ impl Progress {
             is_fetching: false,
             is_fetch_void: false,
             snapshot: None,
-            transfer: Transfer::default(),
+            install: SnapshotInstall::default(),
             catch_up_to: None,
             heartbeat_is_due: false,
             actions: Vec::new(),
@@ -216,27 +198,21 @@ impl Progress {
 
     /// The leader has something to say: new entries, a heartbeat, or both; and its log
     /// begins behind `base` by now.
-    pub fn replicate(
-        &mut self,
-        base: LogPosition,
-        entries: &Arc<[Entry]>,
-        leader_commit: LogIndex,
-        read_seq: u64,
-        heartbeat: bool,
-    ) {
+    pub fn replicate(&mut self, order: &Replicate) {
+        let Replicate { base, entries, leader_commit, read_seq, heartbeat, .. } = order;
         for entry in entries.iter() {
             self.runs.push(entry.position());
             self.buffer_bytes += entry.weight_bytes();
             self.buffer.push_back(entry.clone());
         }
-        self.leader_commit = leader_commit;
-        self.read_seq = read_seq;
-        self.heartbeat_is_due |= heartbeat;
-        if heartbeat && std::mem::take(&mut self.is_fetch_void) {
+        self.leader_commit = *leader_commit;
+        self.read_seq = *read_seq;
+        self.heartbeat_is_due |= *heartbeat;
+        if *heartbeat && std::mem::take(&mut self.is_fetch_void) {
             self.is_fetching = false;
         }
         self.trim_buffer();
-        self.compact_to(base);
+        self.compact_to(*base);
     }
 
     /// The log begins behind `base`. If the peer needs what is gone, the next probe
@@ -275,9 +251,9 @@ impl Progress {
 
     /// The peer's answer to one of this term's requests.
     pub fn on_response(&mut self, response: AppendEntriesResponse) {
-        let AppendEntriesResponse { request_seq, read_seq, is_newcomer, result } = response;
+        let AppendEntriesResponse { request_seq, read_seq, is_rejoining, result } = response;
         self.answered_seq = self.answered_seq.max(request_seq);
-        if is_newcomer && let AppendResult::Conflict { conflict_index, .. } = result {
+        if is_rejoining && let AppendResult::Conflict { conflict_index, .. } = result {
             // Its former life acknowledged more. It is as if it had no past; what
             // was counted stays counted: the core keeps its own account.
             self.match_index = self.match_index.min(conflict_index.prev());
@@ -290,16 +266,16 @@ impl Progress {
         }
         // Even a conflict shows that the peer knows no higher term.
         self.confirmed_read_seq = self.confirmed_read_seq.max(read_seq);
-        self.report(is_newcomer);
+        self.report(is_rejoining);
     }
 
-    pub(super) fn report(&mut self, is_newcomer: bool) {
+    pub(super) fn report(&mut self, is_rejoining: bool) {
         self.actions.push(ProgressAction::Report(ReplicationReport {
             match_index: self.match_index,
             read_seq: self.confirmed_read_seq,
-            is_newcomer,
-            snapshot_needed: self.snapshot_needed(),
-            transfer: self.transfer_status(),
+            is_rejoining,
+            keep_log_from: self.keep_log_from(),
+            snapshot_progress: self.snapshot_progress(),
         }));
     }
 
@@ -321,7 +297,7 @@ impl Progress {
     /// What is to be done now.
     pub fn take_actions(&mut self) -> Vec<ProgressAction> {
         if self.is_connected {
-            self.send_in_pace();
+            self.send_by_mode();
             if std::mem::take(&mut self.heartbeat_is_due) {
                 self.send(Vec::new());
                 self.ask_again();
@@ -333,8 +309,8 @@ impl Progress {
     }
 
     /// How to send from here on.
-    pub fn set_pace(&mut self, pace: Pace) {
-        self.pace = pace;
+    pub fn set_send_mode(&mut self, send_mode: SendMode) {
+        self.send_mode = send_mode;
     }
 
     /// What a [`ProgressAction::Pause`] asked for.
@@ -342,15 +318,15 @@ impl Progress {
         self.is_paused = false;
     }
 
-    /// Entries, and the question for a round of reads. A heartbeat waits for no pace.
-    fn send_in_pace(&mut self) {
-        let trails = self.pace == Pace::Trailing && self.state == ProgressState::Replicate;
+    /// Entries, and the question for a round of reads. A heartbeat waits for no send_mode.
+    fn send_by_mode(&mut self) {
+        let trails = self.send_mode == SendMode::Batched && self.state == ProgressState::Replicate;
         if trails && (self.is_paused || self.answered_seq < self.request_seq) {
             return;
         }
         let sent_seq = self.request_seq;
         self.send_entries();
-        if self.told_read_seq < self.read_seq {
+        if self.announced_read_seq < self.read_seq {
             self.send(Vec::new());
         }
         if trails && self.request_seq > sent_seq {
@@ -386,7 +362,7 @@ impl Progress {
     ) {
         // In `Replicate` too: the peer may have lost entries that it had not
         // acknowledged (they were not durable). One that lacks what it did
-        // acknowledge, and is no newcomer, is broken: looking further is in vain, and
+        // acknowledge, and is not rejoining, is broken: looking further is in vain, and
         // would go on as fast as it answers; the next heartbeat asks again.
         let has_room = self.next_index > self.match_index.next();
         let is_old = request_seq < self.first_seq;
@@ -394,7 +370,7 @@ impl Progress {
             return;
         }
         if self.next_index.prev() == self.runs.base().index {
-            self.begin_transfer();
+            self.begin_install();
         } else {
             let next = self.place_before_conflict(conflict_index, conflict_term);
             self.regress_next_index(next);
@@ -437,7 +413,7 @@ impl Progress {
         self.fetch_ticket += 1;
         self.is_fetching = false;
         self.is_fetch_void = false;
-        self.transfer = Transfer::default();
+        self.install = SnapshotInstall::default();
     }
 
     fn send_entries(&mut self) {
@@ -530,12 +506,12 @@ impl Progress {
         }
         self.is_fetching = true;
         self.fetch_ticket += 1;
-        self.actions.push(ProgressAction::ReadEntries {
+        self.actions.push(ProgressAction::ReadEntries(ReadEntries {
             ticket: self.fetch_ticket,
             from: self.next_index,
             to: at_hand.prev(),
             bytes_max: self.settings.inflight_bytes_max,
-        });
+        }));
     }
 
     /// Keeps the newest entries at hand: what the peer lacks, within the bound.
@@ -551,7 +527,7 @@ impl Progress {
 
     fn send(&mut self, entries: Vec<Entry>) {
         self.request_seq += 1;
-        self.told_read_seq = self.read_seq;
+        self.announced_read_seq = self.read_seq;
         let index = self.next_index.prev();
         let term = self
             .runs

@@ -210,12 +210,12 @@ impl Raft {
 
     /// In order: a read behind one that still waits, waits too.
     pub(super) fn release_confirmed_reads(&mut self) {
-        let handed_over_index = self.handed_over_index;
+        let submitted_index = self.submitted_index;
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let reads = &mut leadership.reads;
         while let Some(read) = reads.waiting.front()
             && read.seq <= reads.confirmed_seq
-            && read.read_index <= handed_over_index
+            && read.read_index <= submitted_index
         {
             let WaitingRead { token, read_index, .. } = *read;
             reads.waiting.pop_front();
@@ -228,14 +228,14 @@ impl Raft {
     /// by it; reads only ever wait in front of such entries, since a read's place
     /// is at or behind the term's first.
     pub(super) fn release_reads_before(&mut self, next: LogIndex) {
-        let handed_over_index = self.handed_over_index;
+        let submitted_index = self.submitted_index;
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let reads = &mut leadership.reads;
         while let Some(read) = reads.waiting.front()
             && read.place < next
         {
             assert!(
-                read.read_index <= handed_over_index && read.place >= leadership.first_index,
+                read.read_index <= submitted_index && read.place >= leadership.first_index,
                 "a read must see entry {}, and its place is before {next}",
                 read.read_index
             );

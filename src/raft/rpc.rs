@@ -27,7 +27,7 @@ impl Envelope {
             return false;
         };
         (self.to, self.term) == (newer.to, newer.term)
-            && (old.is_newcomer, old.result) == (new.is_newcomer, new.result)
+            && (old.is_rejoining, old.result) == (new.is_rejoining, new.result)
     }
 }
 
@@ -50,10 +50,10 @@ pub enum Rpc {
     InstallSnapshot(InstallSnapshot),
     /// Its answer.
     InstallSnapshotResponse(InstallSnapshotResponse),
-    /// A newcomer asks what there is to remember (docs/adr/0005). It has no body.
-    Newcomer,
+    /// A rejoining node asks what there is to remember (docs/adr/0005). It has no body.
+    RejoinRequest,
     /// Its answer.
-    NewcomerResponse(NewcomerResponse),
+    RejoinResponse(RejoinResponse),
 }
 
 impl Rpc {
@@ -65,7 +65,7 @@ impl Rpc {
             Rpc::AppendEntriesResponse(_)
                 | Rpc::RequestVoteResponse(_)
                 | Rpc::PreVoteResponse(_)
-                | Rpc::NewcomerResponse(_)
+                | Rpc::RejoinResponse(_)
                 | Rpc::InstallSnapshotResponse(_)
         )
     }
@@ -95,8 +95,8 @@ pub struct AppendEntriesResponse {
     pub request_seq: u64,
     /// That of the request.
     pub read_seq: u64,
-    /// The sender must not be counted: see `HardState::is_newcomer`.
-    pub is_newcomer: bool,
+    /// The sender must not be counted: see `HardState::is_rejoining`.
+    pub is_rejoining: bool,
     /// What came of it.
     pub result: AppendResult,
 }
@@ -169,7 +169,7 @@ pub struct InstallSnapshotResponse {
     /// That of the request.
     pub request_seq: u64,
     /// As in [`AppendEntriesResponse`].
-    pub is_newcomer: bool,
+    pub is_rejoining: bool,
     /// The last entry of the snapshot.
     pub last: LogPosition,
     /// How much of its file the peer has: the next piece begins there.
@@ -178,9 +178,9 @@ pub struct InstallSnapshotResponse {
     pub is_installed: bool,
 }
 
-/// The answer to [`Rpc::Newcomer`]; the envelope has the term.
+/// The answer to [`Rpc::RejoinRequest`]; the envelope has the term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewcomerResponse {
+pub struct RejoinResponse {
     /// The end of the sender's log. With term 0 and an empty log it has never
     /// taken part.
     pub last: LogPosition,

@@ -4,11 +4,11 @@
 //! store, how far its log may be compacted behind the ones that it has, and whether
 //! one that the leader sent is installed. How a leader sends it is `transfer`.
 //!
-//! Invariant: `base <= older <= newest <= handed_over_index`, and the log holds
+//! Invariant: `base <= older <= newest <= submitted_index`, and the log holds
 //! everything behind `base`. So whichever of the two snapshots is whole, the log
 //! goes on from it without a gap (bugs.md B55).
 
-use super::effect::Effect;
+use super::effect::{CompactLog, Effect, ReceiveSnapshot, ResetLog, TakeSnapshot};
 use super::rpc::{InstallSnapshot, InstallSnapshotResponse, Rpc};
 use super::{Raft, RoleState};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
@@ -75,7 +75,7 @@ impl Snapshots {
 impl Raft {
     // Taking.
 
-    pub(super) fn note_handed_over(&mut self, entries: &[Entry]) {
+    pub(super) fn note_submitted(&mut self, entries: &[Entry]) {
         self.snapshots.bytes_since += entries.iter().map(Entry::weight_bytes).sum::<u64>();
     }
 
@@ -83,7 +83,7 @@ impl Raft {
     /// has come since the one before.
     pub(super) fn maybe_take_snapshot(&mut self) {
         let since = self.snapshots.newest.index.max(self.snapshots.failed_index);
-        let entries_since = self.handed_over_index.0 - since.0;
+        let entries_since = self.submitted_index.0 - since.0;
         let is_enough = entries_since >= self.settings.snapshot_entries_max
             || self.snapshots.bytes_since >= self.settings.snapshot_bytes_max;
         // As much as it will weigh: so all snapshots together are no more than the log,
@@ -94,24 +94,24 @@ impl Raft {
         // The one after the next removes the older of the two. A peer that is being
         // sent that one would have to begin again, and again (bugs.md B60).
         let is_older_needed =
-            self.held_from().is_some_and(|held| held <= self.snapshots.older) && !mutant!(B60);
+            self.keep_log_from().is_some_and(|held| held <= self.snapshots.older) && !mutant!(B60);
         // It says for ever that its entries are committed. A crash must not bring back
         // a term in which that could still be denied.
         let is_term_durable = self.is_hard_state_durable();
         if !is_due || self.snapshots.is_taking || is_older_needed || !is_term_durable {
             return;
         }
-        let index = self.handed_over_index;
+        let index = self.submitted_index;
         let term = self.log.term_at(index).expect("what was just handed over is in the log");
         self.snapshots.is_taking = true;
         self.snapshots.is_lost = false;
         self.snapshots.bytes_since = 0;
         let membership = self.log.membership_at(index);
-        let head = SnapshotPoint { last: LogPosition { term, index }, membership };
-        self.effects.push(Effect::TakeSnapshot { head });
+        let point = SnapshotPoint { last: LogPosition { term, index }, membership };
+        self.effects.push(Effect::TakeSnapshot(TakeSnapshot { point }));
         if mutant!(B55b) && !self.snapshots.is_compacting {
             self.snapshots.is_compacting = true;
-            self.effects.push(Effect::CompactLog { limit: index });
+            self.effects.push(Effect::CompactLog(CompactLog { limit: index }));
         }
     }
 
@@ -177,13 +177,13 @@ impl Raft {
     /// a little behind are likely to lack, nor what comes behind the snapshot that
     /// one is being sent.
     fn maybe_compact(&mut self) {
-        let covered = if mutant!(B55) { self.handed_over_index } else { self.snapshots.older };
+        let covered = if mutant!(B55) { self.submitted_index } else { self.snapshots.older };
         let kept = self.log.last().index.0.saturating_sub(self.settings.keep_entries);
-        let held = self.held_from().unwrap_or(covered);
+        let held = self.keep_log_from().unwrap_or(covered);
         let limit = covered.min(LogIndex(kept)).min(held);
         if limit > self.log.base().index && !self.snapshots.is_compacting {
             self.snapshots.is_compacting = true;
-            self.effects.push(Effect::CompactLog { limit });
+            self.effects.push(Effect::CompactLog(CompactLog { limit }));
         }
     }
 
@@ -198,9 +198,9 @@ impl Raft {
     }
 
     /// Peers that are being sent a snapshot need the log from here on.
-    pub(super) fn held_from(&self) -> Option<LogIndex> {
+    pub(super) fn keep_log_from(&self) -> Option<LogIndex> {
         let RoleState::Leader(leadership) = &self.role else { return None };
-        leadership.peers.values().filter_map(|peer| peer.held_from).min()
+        leadership.peers.values().filter_map(|peer| peer.keep_log_from).min()
     }
 
     // Receiving and installing.
@@ -214,7 +214,7 @@ impl Raft {
             self.confirm_snapshot(from, piece.request_seq, last);
         } else if self.is_hard_state_durable() {
             let term = self.term();
-            self.effects.push(Effect::ReceiveSnapshot { from, term, piece });
+            self.effects.push(Effect::ReceiveSnapshot(ReceiveSnapshot { from, term, piece }));
         }
         // Else it is lost, and will be sent again: once its file has its name, a
         // snapshot counts, and the term that it comes from must be durable before.
@@ -238,7 +238,7 @@ impl Raft {
 
     /// The answer to the last [`Effect::ReceiveSnapshot`]: the snapshot is whole,
     /// verified, durable under its final name, and loaded. True: it is installed, and
-    /// the loaded store is to be kept for the [`Effect::InstallSnapshot`] that comes.
+    /// the loaded store is to be kept for the [`Effect::ResetLog`] that comes.
     /// False: the log has caught up meanwhile, and the loaded store is of no use.
     ///
     /// In whatever term that is: what is in a snapshot is committed, and stays so.
@@ -279,13 +279,13 @@ impl Raft {
         self.log.reset(base, stamp_ms, point.membership);
         self.persistence.reset(base.index);
         self.commit_index = base.index;
-        self.handed_over_index = base.index;
-        self.void_pages += u32::from(std::mem::take(&mut self.is_reading_entries));
+        self.submitted_index = base.index;
+        self.stale_pages += u32::from(std::mem::take(&mut self.is_reading_entries));
         self.snapshots.newest = base;
         self.snapshots.older = base.index;
         self.snapshots.is_newest_gone = false;
         self.snapshots.bytes_since = 0;
-        self.effects.push(Effect::InstallSnapshot { base });
+        self.effects.push(Effect::ResetLog(ResetLog { base }));
     }
 
     /// Whether everything up to `last` is in the log or before it.
@@ -314,7 +314,7 @@ impl Raft {
         last: LogPosition,
         received: u64,
     ) -> InstallSnapshotResponse {
-        let is_newcomer = self.hard_state.is_newcomer;
-        InstallSnapshotResponse { request_seq, is_newcomer, last, received, is_installed: false }
+        let is_rejoining = self.hard_state.is_rejoining;
+        InstallSnapshotResponse { request_seq, is_rejoining, last, received, is_installed: false }
     }
 }

@@ -15,8 +15,9 @@ pub enum Role {
     Candidate,
     /// Leads its term.
     Leader,
-    /// Has no vote: it follows only.
-    Learner,
+    /// A voter that has lost what it had: it follows, and is not counted until it has
+    /// caught up.
+    Rejoining,
 }
 
 impl fmt::Display for Role {
@@ -26,17 +27,17 @@ impl fmt::Display for Role {
             Role::PreCandidate => "pre_candidate",
             Role::Candidate => "candidate",
             Role::Leader => "leader",
-            Role::Learner => "learner",
+            Role::Rejoining => "rejoining",
         })
     }
 }
 
-/// How far a snapshot is on its way to a peer.
+/// The progress of a snapshot that is being sent to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TransferStatus {
-    /// The peer has so many bytes of it,
+pub struct SnapshotProgress {
+    /// Bytes that the peer has acknowledged.
     pub acked_bytes: u64,
-    /// of so many.
+    /// Size of the snapshot in bytes.
     pub bytes: u64,
 }
 
@@ -66,5 +67,5 @@ pub struct NodeStatus {
     /// A digest of its store: equal at equal `last_applied`, on every node.
     pub store_digest: u64,
     /// Of a leader: the peers that are being sent a snapshot.
-    pub transfers: Vec<(NodeId, TransferStatus)>,
+    pub snapshot_progress: Vec<(NodeId, SnapshotProgress)>,
 }

@@ -21,8 +21,8 @@ const MAGIC: [u8; 8] = *b"CORAHARD";
 const FORMAT_VERSION: u32 = 2;
 /// What stands behind the seal is being cut.
 const CUTTING: u32 = 1;
-/// The server is a newcomer.
-const NEWCOMER: u32 = 2;
+/// The server is rejoining.
+const REJOINING: u32 = 2;
 /// The log is being reset.
 const RESETTING: u32 = 4;
 const CRC_OFFSET: usize = COPY_BYTES - 4;
@@ -88,7 +88,7 @@ pub(super) struct Copy {
     pub hard_state: HardState,
     pub start: LogStart,
     pub seal: Seal,
-    /// What a newcomer is known to have had: see `LogSummary::lost`.
+    /// What a rejoining server is known to have had: see `LogSummary::lost`.
     pub lost: LogPosition,
 }
 
@@ -96,18 +96,18 @@ impl Copy {
     /// That of a new server.
     pub const FIRST: Copy = Copy {
         sequence: 1,
-        hard_state: HardState { current_term: Term(0), voted_for: None, is_newcomer: true },
+        hard_state: HardState { current_term: Term(0), voted_for: None, is_rejoining: true },
         start: LogStart::FIRST,
         seal: Seal::START,
         lost: LogPosition { term: Term(0), index: LogIndex(0) },
     };
 
     /// That of a server that begins with a snapshot up to `base` (docs/adr/0011). It is
-    /// no newcomer: a person says that its cluster begins here.
+    /// not rejoining: a person says that its cluster begins here.
     pub fn restored(base: LogPosition) -> Copy {
         let start = LogStart { base, ..LogStart::FIRST };
         Copy {
-            hard_state: HardState { current_term: base.term, voted_for: None, is_newcomer: false },
+            hard_state: HardState { current_term: base.term, voted_for: None, is_rejoining: false },
             start,
             seal: Seal::at_begin_of(start),
             ..Copy::FIRST
@@ -120,7 +120,7 @@ impl Copy {
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
         let flags = [
             (self.seal.cutting, CUTTING),
-            (self.hard_state.is_newcomer, NEWCOMER),
+            (self.hard_state.is_rejoining, REJOINING),
             (self.start.resetting, RESETTING),
         ];
         let flags: u32 = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
@@ -167,7 +167,7 @@ impl Copy {
             hard_state: HardState {
                 current_term: Term(u64_at(bytes, 24)),
                 voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
-                is_newcomer: flags & NEWCOMER != 0,
+                is_rejoining: flags & REJOINING != 0,
             },
             start: LogStart {
                 first_segment: u64_at(bytes, 72),
@@ -300,7 +300,7 @@ impl HardStateFile {
         let voted_for = hard_state.voted_for.filter(|_| !(mutant!(B01b) && is_new_term));
         let hard_state = HardState { voted_for, ..hard_state };
         // Who is counted again has all that it is known to have had.
-        let lost = if hard_state.is_newcomer { self.current.lost } else { LogPosition::default() };
+        let lost = if hard_state.is_rejoining { self.current.lost } else { LogPosition::default() };
         self.save_copy(Copy { hard_state, seal, lost, ..self.current })
     }
 
@@ -310,7 +310,7 @@ impl HardStateFile {
     }
 
     /// Decides, in one record, that a damaged log ends at `seal` or begins anew at
-    /// `start`, and that the server is a newcomer from here on: there is no moment at
+    /// `start`, and that the server is rejoining from here on: there is no moment at
     /// which a log that was cut is that of a voter (docs/adr/0009).
     pub fn save_repair(
         &mut self,
@@ -326,7 +326,7 @@ impl HardStateFile {
         if mutant!(B61f) {
             self.save_copy(cut)?;
         }
-        let hard_state = HardState { is_newcomer: true, ..self.current.hard_state };
+        let hard_state = HardState { is_rejoining: true, ..self.current.hard_state };
         self.save_copy(Copy { hard_state, ..cut })
     }
 

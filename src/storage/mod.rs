@@ -75,7 +75,7 @@ pub struct StorageOptions {
     /// larger record has a segment of its own.
     pub segment_bytes: u64,
     /// The others are a majority without this server: when its log is damaged, it is cut
-    /// where the damage begins, and the server is a newcomer until it has caught up with
+    /// where the damage begins, and the server is rejoining until it has caught up with
     /// them (docs/adr/0009). Else it is refused.
     pub can_repair: bool,
 }

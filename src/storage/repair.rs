@@ -2,7 +2,7 @@
 //! (docs/adr/0009, bugs.md B61).
 //!
 //! What stands before the damage is kept, what stands behind is void, and the
-//! server is a newcomer from then on: it is not counted until it has fetched from
+//! server is rejoining from then on: it is not counted until it has fetched from
 //! the others whatever it may have acknowledged. All of that is one record of the
 //! hard state. This is where it is decided; what makes it true is what every
 //! start does with a log that is being cut, or reset.
@@ -58,7 +58,7 @@ pub(super) fn decide(
     };
     hard_state.save_repair(start, cut, lost)?;
     Ok(format!(
-        "{}: the log ends before entry {} from here on; this server follows as a learner, without \
+        "{}: the log ends before entry {} from here on; this server rejoins without \
          a vote, until it has fetched that and all behind it, and has caught up with all others",
         damage.finding(),
         cut.last.index.next()

@@ -71,7 +71,7 @@ fn term(term: u64) -> HardState {
     HardState {
         current_term: Term(term),
         voted_for: Some(NodeId(term % 3 + 1)),
-        is_newcomer: term.is_multiple_of(5),
+        is_rejoining: term.is_multiple_of(5),
     }
 }
 
@@ -115,7 +115,7 @@ struct Model {
 
 impl Default for Model {
     fn default() -> Model {
-        let saved = HardState { is_newcomer: true, ..HardState::default() };
+        let saved = HardState { is_rejoining: true, ..HardState::default() };
         Model {
             base: LogPosition::default(),
             synced: Vec::new(),
@@ -252,7 +252,7 @@ fn positions(log: &[Entry]) -> Vec<String> {
 fn a_new_directory_is_empty_and_says_so_once() {
     let disk = SimDisk::new();
     let (storage, recovered) = reopen(&disk);
-    let hard_state = HardState { is_newcomer: true, ..HardState::default() };
+    let hard_state = HardState { is_rejoining: true, ..HardState::default() };
     assert_eq!(recovered, Recovered { hard_state, ..Recovered::default() });
     assert_eq!(storage.last(), LogPosition::default());
     drop(storage);

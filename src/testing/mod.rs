@@ -9,4 +9,4 @@ mod probe;
 pub mod simulation;
 
 pub use disk::{Crash, DiskOperation, SimDisk};
-pub use probe::{Inbox, Probe, probe, settle, turn};
+pub use probe::{Inbox, KindInbox, Probe, probe, settle, turn};

@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::System;
+use actix::{Recipient, System};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt, StreamExt};
@@ -15,11 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 use tokio_util::codec::Framed;
 
+use crate::actors::messages::peers::{PeerEvent, SendRpc};
 use crate::net::{Listener, Network, Stream};
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, RequestVote, RequestVoteResponse,
     Rpc,
 };
+use crate::testing::{Inbox, KindInbox};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
 use crate::wire::{Frame, FrameCodec, Hello};
 
@@ -228,7 +230,7 @@ pub(crate) fn append(from: u64, to: u64, value_bytes: usize) -> Envelope {
 
 pub(crate) fn append_response(from: u64, to: u64, request_seq: u64) -> Envelope {
     let result = AppendResult::Success { match_index: LogIndex(1) };
-    let response = AppendEntriesResponse { request_seq, read_seq: 0, is_newcomer: false, result };
+    let response = AppendEntriesResponse { request_seq, read_seq: 0, is_rejoining: false, result };
     envelope(from, to, Rpc::AppendEntriesResponse(response))
 }
 
@@ -238,4 +240,45 @@ pub(crate) fn request_vote(from: u64, to: u64) -> Envelope {
 
 pub(crate) fn vote(from: u64, to: u64) -> Envelope {
     envelope(from, to, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true }))
+}
+
+/// A connection of a peer that RaftActor was told of.
+pub(crate) struct AttachedPeer {
+    pub(crate) peer: NodeId,
+    pub(crate) connection: u64,
+    pub(crate) port: Recipient<SendRpc>,
+}
+
+/// The events of connections that RaftActor was sent, by kind.
+pub(crate) struct PeerEvents {
+    pub(crate) messages: KindInbox<PeerEvent, Envelope>,
+    pub(crate) attached: KindInbox<PeerEvent, AttachedPeer>,
+    /// The peer, and the number of its connection.
+    pub(crate) detached: KindInbox<PeerEvent, (NodeId, u64)>,
+    pub(crate) refused: KindInbox<PeerEvent, NodeId>,
+}
+
+impl PeerEvents {
+    pub(crate) fn of(inbox: &Inbox<PeerEvent>) -> PeerEvents {
+        PeerEvents {
+            messages: inbox.of_kind(|event| match event {
+                PeerEvent::Message(envelope) => Some(envelope.clone()),
+                _ => None,
+            }),
+            attached: inbox.of_kind(|event| match event {
+                PeerEvent::Attached { peer, connection, port } => {
+                    Some(AttachedPeer { peer: *peer, connection: *connection, port: port.clone() })
+                }
+                _ => None,
+            }),
+            detached: inbox.of_kind(|event| match event {
+                PeerEvent::Detached { peer, connection } => Some((*peer, *connection)),
+                _ => None,
+            }),
+            refused: inbox.of_kind(|event| match event {
+                PeerEvent::Refused { peer } => Some(*peer),
+                _ => None,
+            }),
+        }
+    }
 }

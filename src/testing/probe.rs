@@ -37,6 +37,39 @@ impl<M> Inbox<M> {
     pub fn drain(&self) -> Vec<M> {
         std::mem::take(&mut *self.received.lock().expect("no test panics while it holds the lock"))
     }
+
+    /// The messages that `pick` takes, as an inbox of their own.
+    pub fn of_kind<T>(&self, pick: fn(&M) -> Option<T>) -> KindInbox<M, T> {
+        KindInbox { inbox: Inbox { received: Arc::clone(&self.received) }, pick }
+    }
+
+    /// Takes the messages of one kind, in their order: those that `pick` gives something
+    /// for. The others stay.
+    pub fn drain_kind<T>(&self, mut pick: impl FnMut(&M) -> Option<T>) -> Vec<T> {
+        let mut picked = Vec::new();
+        let mut received = self.received.lock().expect("no test panics while it holds the lock");
+        received.retain(|message| match pick(message) {
+            Some(found) => {
+                picked.push(found);
+                false
+            }
+            None => true,
+        });
+        picked
+    }
+}
+
+/// The messages of one kind among those that a [`probe`] has received.
+pub struct KindInbox<M, T> {
+    inbox: Inbox<M>,
+    pick: fn(&M) -> Option<T>,
+}
+
+impl<M, T> KindInbox<M, T> {
+    /// Takes the messages of this kind that have come since the last call, in their order.
+    pub fn drain(&self) -> Vec<T> {
+        self.inbox.drain_kind(self.pick)
+    }
 }
 
 /// A port that records, and the record.

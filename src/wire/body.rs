@@ -15,7 +15,7 @@ use serde::ser::{Serialize, Serializer};
 use super::{Frame, Hello, WireError};
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
+    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
     RequestVoteResponse, Rpc,
 };
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
@@ -30,8 +30,8 @@ mod kind {
     pub const REQUEST_VOTE_RESPONSE: u8 = 19;
     pub const PRE_VOTE: u8 = 20;
     pub const PRE_VOTE_RESPONSE: u8 = 21;
-    pub const NEWCOMER: u8 = 22;
-    pub const NEWCOMER_RESPONSE: u8 = 23;
+    pub const REJOIN_REQUEST: u8 = 22;
+    pub const REJOIN_RESPONSE: u8 = 23;
     pub const INSTALL_SNAPSHOT: u8 = 24;
     pub const INSTALL_SNAPSHOT_RESPONSE: u8 = 25;
 }
@@ -109,7 +109,7 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         )
             .serialize(s),
         Rpc::AppendEntriesResponse(response) => {
-            let AppendEntriesResponse { request_seq, read_seq, is_newcomer: new, result } =
+            let AppendEntriesResponse { request_seq, read_seq, is_rejoining: new, result } =
                 response;
             let kind = kind::APPEND_ENTRIES_RESPONSE;
             match result {
@@ -151,25 +151,24 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         )
             .serialize(s),
         Rpc::InstallSnapshotResponse(response) => {
-            let InstallSnapshotResponse { request_seq, is_newcomer, last, received, is_installed } =
-                response;
+            let InstallSnapshotResponse { request_seq, is_rejoining, last, .. } = response;
             (
                 kind::INSTALL_SNAPSHOT_RESPONSE,
                 from,
                 to,
                 term,
                 request_seq,
-                is_newcomer,
+                is_rejoining,
                 last.index,
                 last.term,
-                received,
-                is_installed,
+                response.received,
+                response.is_installed,
             )
                 .serialize(s)
         }
-        Rpc::Newcomer => (kind::NEWCOMER, from, to, term).serialize(s),
-        Rpc::NewcomerResponse(NewcomerResponse { last }) => {
-            (kind::NEWCOMER_RESPONSE, from, to, term, last.index, last.term).serialize(s)
+        Rpc::RejoinRequest => (kind::REJOIN_REQUEST, from, to, term).serialize(s),
+        Rpc::RejoinResponse(RejoinResponse { last }) => {
+            (kind::REJOIN_RESPONSE, from, to, term, last.index, last.term).serialize(s)
         }
     }
 }
@@ -266,7 +265,7 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(
         kind::APPEND_ENTRIES_RESPONSE => Rpc::AppendEntriesResponse(AppendEntriesResponse {
             request_seq: next(array, "request_seq")?,
             read_seq: next(array, "read_seq")?,
-            is_newcomer: next(array, "is_newcomer")?,
+            is_rejoining: next(array, "is_rejoining")?,
             result: visit_append_result(array)?,
         }),
         kind::REQUEST_VOTE => Rpc::RequestVote(RequestVote { last: visit_position(array)? }),
@@ -277,14 +276,14 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(
         kind::PRE_VOTE_RESPONSE => {
             Rpc::PreVoteResponse(PreVoteResponse { vote_granted: next(array, "vote_granted")? })
         }
-        kind::NEWCOMER => Rpc::Newcomer,
-        kind::NEWCOMER_RESPONSE => {
-            Rpc::NewcomerResponse(NewcomerResponse { last: visit_position(array)? })
+        kind::REJOIN_REQUEST => Rpc::RejoinRequest,
+        kind::REJOIN_RESPONSE => {
+            Rpc::RejoinResponse(RejoinResponse { last: visit_position(array)? })
         }
         kind::INSTALL_SNAPSHOT => Rpc::InstallSnapshot(visit_install_snapshot(bytes, array)?),
         kind::INSTALL_SNAPSHOT_RESPONSE => Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
             request_seq: next(array, "request_seq")?,
-            is_newcomer: next(array, "is_newcomer")?,
+            is_rejoining: next(array, "is_rejoining")?,
             last: visit_position(array)?,
             received: next(array, "received")?,
             is_installed: next(array, "is_installed")?,

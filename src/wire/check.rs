@@ -120,13 +120,13 @@ fn check_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::AppendEntries(append) => check_append(append, envelope.term),
         Rpc::RequestVote(request) => check_position(request.last, envelope.term),
         Rpc::PreVote(request) => check_position(request.last, envelope.term),
-        Rpc::NewcomerResponse(response) => check_position(response.last, envelope.term),
+        Rpc::RejoinResponse(response) => check_position(response.last, envelope.term),
         Rpc::InstallSnapshot(piece) => check_piece(piece, envelope.term),
         Rpc::InstallSnapshotResponse(response) => check_position(response.last, envelope.term),
         Rpc::AppendEntriesResponse(_)
         | Rpc::RequestVoteResponse(_)
         | Rpc::PreVoteResponse(_)
-        | Rpc::Newcomer => Ok(()),
+        | Rpc::RejoinRequest => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, NewcomerResponse, PreVote, PreVoteResponse, RequestVote,
+    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
     RequestVoteResponse,
 };
 use crate::testing::mutation::mutation;
@@ -61,7 +61,7 @@ fn append(term: u64, prev: LogPosition, entries: Vec<Entry>) -> Frame {
 
 fn append_response(result: AppendResult) -> Frame {
     let response =
-        AppendEntriesResponse { request_seq: 7, read_seq: 300, is_newcomer: true, result };
+        AppendEntriesResponse { request_seq: 7, read_seq: 300, is_rejoining: true, result };
     envelope(3, Rpc::AppendEntriesResponse(response))
 }
 
@@ -105,10 +105,10 @@ fn samples() -> Vec<(&'static str, Frame)> {
             "pre_vote_response",
             envelope(3, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: false })),
         ),
-        ("newcomer", envelope(0, Rpc::Newcomer)),
+        ("rejoin_request", envelope(0, Rpc::RejoinRequest)),
         (
-            "newcomer_response",
-            envelope(3, Rpc::NewcomerResponse(NewcomerResponse { last: position(6, 2) })),
+            "rejoin_response",
+            envelope(3, Rpc::RejoinResponse(RejoinResponse { last: position(6, 2) })),
         ),
         ("install_snapshot", piece(300, b"\x01\xff")),
         (
@@ -117,7 +117,7 @@ fn samples() -> Vec<(&'static str, Frame)> {
                 3,
                 Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
                     request_seq: 7,
-                    is_newcomer: false,
+                    is_rejoining: false,
                     last: position(6, 2),
                     received: 302,
                     is_installed: true,
@@ -161,8 +161,8 @@ const GOLDEN: &[(&str, &str, &str)] = &[
     ("vote", "000000060141776dae", "9513010203c3"),
     ("pre_vote", "0000000701a64ee564", "96140102030000"),
     ("pre_vote_response", "0000000601237b8f45", "9515010203c2"),
-    ("newcomer", "00000005016fee798b", "9416010200"),
-    ("newcomer_response", "00000007011a060f7b", "96170102030602"),
+    ("rejoin_request", "00000005016fee798b", "9416010200"),
+    ("rejoin_response", "00000007011a060f7b", "96170102030602"),
     (
         "install_snapshot",
         "0000002401c9bdd4d6",
@@ -355,7 +355,7 @@ fn positions_that_no_log_has_are_errors() {
 
 #[test]
 fn a_frame_of_the_last_term_is_an_error() {
-    for rpc in [Rpc::Newcomer, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: true })] {
+    for rpc in [Rpc::RejoinRequest, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: true })] {
         assert!(decode(&encode(&envelope(u64::MAX - 1, rpc.clone()))).is_ok());
         assert!(matches!(decode(&encode(&envelope(u64::MAX, rpc))), Err(WireError::LastTerm)));
     }
@@ -427,25 +427,26 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
     prop_oneof![
         any_append(term),
         (any::<u64>(), any::<u64>(), any::<bool>(), any_append_result()).prop_map(
-            |(request_seq, read_seq, is_newcomer, result)| {
-                let response = AppendEntriesResponse { request_seq, read_seq, is_newcomer, result };
+            |(request_seq, read_seq, is_rejoining, result)| {
+                let response =
+                    AppendEntriesResponse { request_seq, read_seq, is_rejoining, result };
                 Rpc::AppendEntriesResponse(response)
             }
         ),
-        Just(Rpc::Newcomer),
+        Just(Rpc::RejoinRequest),
         any_piece(term).prop_map(Rpc::InstallSnapshot),
         (any_position(term), any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
-            |(last, [request_seq, received], [is_newcomer, is_installed])| {
+            |(last, [request_seq, received], [is_rejoining, is_installed])| {
                 Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
                     request_seq,
-                    is_newcomer,
+                    is_rejoining,
                     last,
                     received,
                     is_installed,
                 })
             }
         ),
-        any_position(term).prop_map(|last| Rpc::NewcomerResponse(NewcomerResponse { last })),
+        any_position(term).prop_map(|last| Rpc::RejoinResponse(RejoinResponse { last })),
         any_position(term).prop_map(|last| Rpc::RequestVote(RequestVote { last })),
         any_position(term).prop_map(|last| Rpc::PreVote(PreVote { last })),
         any::<bool>().prop_map(|vote_granted| {

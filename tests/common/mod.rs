@@ -218,7 +218,7 @@ impl Cluster {
                 .iter()
                 .all(|status| status.get("leader") == Some(leader) && status["term"] == *term);
             let leads = |status: &Status| status["id"] == *leader && status["role"] == "leader";
-            let all_vote = statuses.iter().all(|status| status["role"] != "learner");
+            let all_vote = statuses.iter().all(|status| status["role"] != "rejoining");
             let leads = agreed && all_vote && statuses.iter().any(leads);
             leads.then(|| leader.parse().expect("an id is a number"))
         })

@@ -30,7 +30,7 @@ use actix_rt::ArbiterHandle;
 use log::{debug, warn};
 
 use crate::actors::clients::session::{SessionActor, SessionConfig, SessionPorts};
-use crate::actors::io::fair_queue::Turnstile;
+use crate::actors::io::fair_queue::FairQueue;
 use crate::actors::messages::clients::{ClientRequests, EndSession, SessionClosed, SessionId};
 use crate::actors::messages::lifecycle::StopAccepting;
 use crate::net::{Listener, Stream};
@@ -58,7 +58,7 @@ pub struct ClientAcceptorActor {
     /// Where sessions run, in turn; empty: here.
     arbiters: Vec<ArbiterHandle>,
     /// For those that run here, beside all others.
-    turnstile: Turnstile,
+    fair_queue: FairQueue,
     /// Here, or in the accept under way; nowhere once accepting has stopped.
     listener: Option<Box<dyn Listener>>,
     /// The accept under way, or the pause before it.
@@ -84,7 +84,7 @@ impl ClientAcceptorActor {
             session_config,
             ports,
             arbiters,
-            turnstile: Turnstile::default(),
+            fair_queue: FairQueue::default(),
             listener: Some(listener),
             accepting: None,
             is_stopping: false,
@@ -198,7 +198,7 @@ impl ClientAcceptorActor {
             }
         };
         match self.arbiters.len() {
-            0 => SessionActor::create(|ctx| session(ctx).taking_turns(&self.turnstile)),
+            0 => SessionActor::create(|ctx| session(ctx).taking_turns(&self.fair_queue)),
             arbiters => {
                 let turn = usize::try_from(id.0 % arbiters as u64)
                     .expect("a remainder is below the number of arbiters");

@@ -47,8 +47,8 @@ use crate::actors::clients::session::translation::{
 };
 use crate::actors::clients::window::Window;
 use crate::actors::io::connection::{ConnectedActor, Connection, Output, arm_read, arm_write};
-use crate::actors::io::fair_queue::Turnstile;
-use crate::actors::io::memory::{Budget, Share};
+use crate::actors::io::fair_queue::FairQueue;
+use crate::actors::io::memory::{MemoryBudget, Reservation};
 use crate::actors::messages::clients::{
     ClientReplies, ClientReply, ClientRequest, ClientRequests, EndSession, Refusal, SessionClosed,
     SessionId,
@@ -74,7 +74,7 @@ pub struct SessionConfig {
     /// A connection with so many unsent bytes of replies is not read from.
     pub outbound_bytes_max: usize,
     /// What all clients may cost in memory.
-    pub memory: Budget,
+    pub memory: MemoryBudget,
     /// A connection whose client takes none of its replies for so long is cut.
     pub write_stall_ms_max: u64,
     /// Where clients find each node, for `ERR_REDIRECT`: host and port.
@@ -117,7 +117,7 @@ pub struct SessionActor {
     /// Room for the commands of the batch; none when it is empty.
     encoded: BytesMut,
     /// What the session holds of the budget of all.
-    memory: Share,
+    memory: Reservation,
     watch: Option<Watch>,
 }
 
@@ -203,10 +203,10 @@ impl SessionActor {
         }
     }
 
-    /// Lets it work only when the turnstile lets it through.
+    /// Lets it work only when the fair_queue lets it through.
     #[must_use]
-    pub fn taking_turns(mut self, turnstile: &Turnstile) -> SessionActor {
-        self.connection.take_turns(turnstile);
+    pub fn taking_turns(mut self, fair_queue: &FairQueue) -> SessionActor {
+        self.connection.take_turns(fair_queue);
         self
     }
 
@@ -570,8 +570,8 @@ impl SessionActor {
     }
 
     fn status(&self, status: &NodeStatus) -> StatusReport {
-        let transfers = status.transfers.iter();
-        let transfers = transfers.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
+        let snapshots = status.snapshot_progress.iter();
+        let snapshots = snapshots.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
         StatusReport {
             id: status.id.0,
             role: status.role.to_string(),
@@ -586,7 +586,7 @@ impl SessionActor {
             store_bytes: status.store_bytes,
             store_digest: status.store_digest,
             memory_bytes_used: self.config.memory.used_bytes(),
-            snapshot_transfers: transfers.collect(),
+            snapshot_transfers: snapshots.collect(),
         }
     }
 }

@@ -28,8 +28,8 @@ use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, Context, WrapFutur
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::actors::io::fair_queue::{Ticket, Turnstile};
-use crate::actors::io::memory::Budget;
+use crate::actors::io::fair_queue::{FairQueue, Permit};
+use crate::actors::io::memory::MemoryBudget;
 use crate::net::Stream;
 
 /// An actor that has a [`Connection`]. After [`ConnectedActor::on_end`] nothing
@@ -87,9 +87,9 @@ pub struct Connection {
     /// How much room the next read has, in bytes, if the budget allows it.
     read_bytes: usize,
     /// A read takes no more than is free of it.
-    memory: Option<Budget>,
+    memory: Option<MemoryBudget>,
     /// It works only in its turns.
-    ticket: Option<Ticket>,
+    ticket: Option<Permit>,
     /// The last read took all the room it had: more may be waiting in the kernel.
     has_more: bool,
     /// A read is armed.
@@ -141,14 +141,14 @@ impl Connection {
     /// Lets it read no more than is free of `memory`, or a small buffer's worth: who pays
     /// for it says so in [`ConnectedActor::on_read`].
     #[must_use]
-    pub fn within(mut self, memory: Budget) -> Connection {
+    pub fn within(mut self, memory: MemoryBudget) -> Connection {
         self.memory = Some(memory);
         self
     }
 
-    /// Lets it read and write only when the turnstile lets it through.
-    pub fn take_turns(&mut self, turnstile: &Turnstile) {
-        self.ticket = Some(turnstile.ticket());
+    /// Lets it read and write only when the fair_queue lets it through.
+    pub fn take_turns(&mut self, fair_queue: &FairQueue) {
+        self.ticket = Some(fair_queue.ticket());
     }
 
     /// What it holds beside small buffers, in bytes: what was read and not yet taken,
@@ -219,7 +219,7 @@ impl Connection {
         if self.input.is_empty() && self.input.capacity() > INPUT_KEPT_BYTES_MAX {
             self.input = BytesMut::new();
         }
-        let free = self.memory.as_ref().map(Budget::free_bytes);
+        let free = self.memory.as_ref().map(MemoryBudget::free_bytes);
         let free = free.and_then(|free| usize::try_from(free).ok()).unwrap_or(usize::MAX);
         let read_bytes = self.read_bytes.min(free.max(READ_BYTES_MIN));
         self.input.reserve(read_bytes);

@@ -17,9 +17,9 @@ use std::task::{self, Waker};
 /// Connections that work between two turns of all others: a few milliseconds.
 const TURNS: usize = 256;
 
-/// See the module. Clones are the same turnstile.
+/// See the module. Clones are the same fair_queue.
 #[derive(Clone, Default)]
-pub struct Turnstile(Rc<RefCell<Queue>>);
+pub struct FairQueue(Rc<RefCell<Queue>>);
 
 struct Queue {
     free: usize,
@@ -42,16 +42,16 @@ enum Place {
     Called,
 }
 
-/// One connection's access to a turnstile.
-pub struct Ticket {
-    turnstile: Turnstile,
+/// One connection's access to a fair_queue.
+pub struct Permit {
+    fair_queue: FairQueue,
     place: Rc<Cell<Place>>,
 }
 
-impl Turnstile {
+impl FairQueue {
     /// For a connection.
-    pub fn ticket(&self) -> Ticket {
-        Ticket { turnstile: self.clone(), place: Rc::new(Cell::new(Place::Outside)) }
+    pub fn ticket(&self) -> Permit {
+        Permit { fair_queue: self.clone(), place: Rc::new(Cell::new(Place::Outside)) }
     }
 
     /// Takes a free turn, if there is one. The last one has new ones made, when the
@@ -63,11 +63,11 @@ impl Turnstile {
         }
         queue.free -= 1;
         if queue.free == 0 {
-            let turnstile = self.clone();
+            let fair_queue = self.clone();
             actix::spawn(async move {
                 loop {
                     tokio::task::yield_now().await;
-                    if turnstile.call_next() {
+                    if fair_queue.call_next() {
                         return;
                     }
                 }
@@ -89,7 +89,7 @@ impl Turnstile {
     }
 }
 
-impl Ticket {
+impl Permit {
     /// Whether it is the connection's turn; else `task` is woken when it is.
     pub fn poll_turn(&self, task: &task::Context<'_>) -> bool {
         match self.place.get() {
@@ -99,11 +99,11 @@ impl Ticket {
                 true
             }
             Place::Outside => {
-                let is_turn = self.turnstile.take();
+                let is_turn = self.fair_queue.take();
                 if !is_turn {
                     self.place.set(Place::Waiting);
                     let waiting = (Rc::clone(&self.place), task.waker().clone());
-                    self.turnstile.0.borrow_mut().waiting.push_back(waiting);
+                    self.fair_queue.0.borrow_mut().waiting.push_back(waiting);
                 }
                 is_turn
             }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// See the module. Clones are of the same budget.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Counter>);
+pub struct MemoryBudget(Arc<Counter>);
 
 #[derive(Debug)]
 struct Counter {
@@ -19,10 +19,10 @@ struct Counter {
     used_bytes: AtomicU64,
 }
 
-impl Budget {
+impl MemoryBudget {
     /// A budget of so many bytes, none of them taken.
-    pub fn new(bytes_max: u64) -> Budget {
-        Budget(Arc::new(Counter { bytes_max, used_bytes: AtomicU64::new(0) }))
+    pub fn new(bytes_max: u64) -> MemoryBudget {
+        MemoryBudget(Arc::new(Counter { bytes_max, used_bytes: AtomicU64::new(0) }))
     }
 
     /// What is taken. It may be more than there is: whoever holds something is
@@ -37,8 +37,8 @@ impl Budget {
     }
 
     /// Takes so many bytes, whether they are free or not.
-    pub fn take(&self, bytes: u64) -> Share {
-        let mut share = Share { budget: self.clone(), bytes: 0 };
+    pub fn take(&self, bytes: u64) -> Reservation {
+        let mut share = Reservation { budget: self.clone(), bytes: 0 };
         share.set(bytes);
         share
     }
@@ -46,12 +46,12 @@ impl Budget {
 
 /// What one holder has of a budget; dropping it gives it back.
 #[derive(Debug)]
-pub struct Share {
-    budget: Budget,
+pub struct Reservation {
+    budget: MemoryBudget,
     bytes: u64,
 }
 
-impl Share {
+impl Reservation {
     /// It holds so many bytes now.
     pub fn set(&mut self, bytes: u64) {
         let used = &self.budget.0.used_bytes;
@@ -64,12 +64,12 @@ impl Share {
     }
 
     /// Whose part it is.
-    pub fn budget(&self) -> &Budget {
+    pub fn budget(&self) -> &MemoryBudget {
         &self.budget
     }
 }
 
-impl Drop for Share {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if !mutant!(B29b) {
             self.set(0);
@@ -78,19 +78,19 @@ impl Drop for Share {
 }
 
 /// A message that is cloned holds as much again.
-impl Clone for Share {
-    fn clone(&self) -> Share {
+impl Clone for Reservation {
+    fn clone(&self) -> Reservation {
         self.budget.take(self.bytes)
     }
 }
 
-impl PartialEq for Share {
-    fn eq(&self, other: &Share) -> bool {
+impl PartialEq for Reservation {
+    fn eq(&self, other: &Reservation) -> bool {
         self.bytes == other.bytes
     }
 }
 
-impl Eq for Share {}
+impl Eq for Reservation {}
 
 #[cfg(test)]
 mod tests;

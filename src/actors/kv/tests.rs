@@ -22,15 +22,15 @@ impl Session {
         Session { id, port: Arc::new(port), inbox }
     }
 
-    fn waiter(&self, slot: u64) -> Waiter {
+    fn reply_handle(&self, slot: u64) -> ReplyHandle {
         let reply_to = Arc::clone(&self.port);
-        Waiter { session: SessionId(self.id), slot, reply_to }
+        ReplyHandle { session: SessionId(self.id), slot, reply_to }
     }
 }
 
 fn ports(raft: Recipient<Applied>) -> KvPorts {
     let ((snapshot, _), (discard, _)) = (probe(), probe());
-    KvPorts { raft, snapshot, discard, memory: Budget::new(1 << 20) }
+    KvPorts { raft, snapshot, discard, memory: MemoryBudget::new(1 << 20) }
 }
 
 fn start() -> (Addr<KvActor>, Inbox<Applied>) {
@@ -46,13 +46,13 @@ fn set(index: u64, value: &'static str, exptime: u64) -> Entry {
     Entry { index: LogIndex(index), term: Term(1), stamp_ms: 1000, payload }
 }
 
-fn entry(entry: Entry, waiter: Waiter) -> ApplyTask {
-    ApplyTask::Entry { entry, waiter: Some(waiter) }
+fn entry(entry: Entry, reply_handle: ReplyHandle) -> ApplyTask {
+    ApplyTask::Entry { entry, reply_handle: Some(reply_handle) }
 }
 
-fn get(read_index: u64, waiter: Waiter) -> ApplyTask {
+fn get(read_index: u64, reply_handle: ReplyHandle) -> ApplyTask {
     let query = Query::Get { key: Bytes::from("k") };
-    ApplyTask::Read { query, read_index: LogIndex(read_index), now_ms: 0, waiter }
+    ApplyTask::Read { query, read_index: LogIndex(read_index), now_ms: 0, reply_handle }
 }
 
 fn stored(version: u64) -> ClientReply {
@@ -68,10 +68,10 @@ async fn a_read_sees_the_entries_before_it_and_none_behind_it() {
     let (kv, _applied) = start();
     let session = Session::new(1);
     let tasks = vec![
-        entry(set(1, "one", 0), session.waiter(1)),
-        get(1, session.waiter(2)),
-        entry(set(2, "two", 0), session.waiter(3)),
-        get(1, session.waiter(4)),
+        entry(set(1, "one", 0), session.reply_handle(1)),
+        get(1, session.reply_handle(2)),
+        entry(set(2, "two", 0), session.reply_handle(3)),
+        get(1, session.reply_handle(4)),
     ];
     kv.do_send(Apply { tasks });
     settle().await;
@@ -84,10 +84,10 @@ async fn each_session_gets_all_its_replies_in_one_message() {
     let (kv, _applied) = start();
     let (one, two) = (Session::new(1), Session::new(2));
     let tasks = vec![
-        entry(set(1, "a", 0), two.waiter(7)),
-        entry(set(2, "b", 0), one.waiter(1)),
-        ApplyTask::Entry { entry: set(3, "c", 0), waiter: None },
-        entry(set(4, "d", 0), two.waiter(8)),
+        entry(set(1, "a", 0), two.reply_handle(7)),
+        entry(set(2, "b", 0), one.reply_handle(1)),
+        ApplyTask::Entry { entry: set(3, "c", 0), reply_handle: None },
+        entry(set(4, "d", 0), two.reply_handle(8)),
     ];
     kv.do_send(Apply { tasks });
     settle().await;
@@ -99,14 +99,14 @@ async fn each_session_gets_all_its_replies_in_one_message() {
 fn scan(session: &Session, slot: u64) -> ApplyTask {
     let query = Query::Scan { prefix: Bytes::new(), limit: 10, after: None };
     let read_index = LogIndex(0);
-    ApplyTask::Read { query, read_index, now_ms: 0, waiter: session.waiter(slot) }
+    ApplyTask::Read { query, read_index, now_ms: 0, reply_handle: session.reply_handle(slot) }
 }
 
 fn scanned(value: &'static str, version: u64) -> ClientReply {
     let item = Item { value: Bytes::from(value), version, exptime: 0 };
     let bytes = 1 + value.len() + ITEM_OVERHEAD_BYTES;
     let items = vec![(Bytes::from("k"), item)];
-    ClientReply::Scan(Answer::Scan { items, more: false }, Budget::new(0).take(bytes as u64))
+    ClientReply::Scan(Answer::Scan { items, more: false }, MemoryBudget::new(0).take(bytes as u64))
 }
 
 #[actix::test]
@@ -114,9 +114,9 @@ async fn a_scan_sees_its_moment_although_it_is_answered_later() {
     let (kv, _applied) = start();
     let session = Session::new(1);
     let tasks = vec![
-        entry(set(1, "one", 0), session.waiter(1)),
+        entry(set(1, "one", 0), session.reply_handle(1)),
         scan(&session, 2),
-        entry(set(2, "two", 0), session.waiter(3)),
+        entry(set(2, "two", 0), session.reply_handle(3)),
         scan(&session, 4),
     ];
     kv.do_send(Apply { tasks });
@@ -137,7 +137,7 @@ async fn scans_are_answered_one_a_turn_and_too_many_are_refused() {
     let slots = SCANS_WAITING_MAX as u64;
     let tasks = (1..=slots + 1).map(|slot| scan(&session, slot)).collect();
     kv.do_send(Apply { tasks });
-    kv.do_send(Apply { tasks: vec![entry(set(1, "a", 0), session.waiter(0))] });
+    kv.do_send(Apply { tasks: vec![entry(set(1, "a", 0), session.reply_handle(0))] });
     let mut heard = Vec::new();
     for _ in 0..10 * slots {
         // A turn of ours for one of the store's.
@@ -156,13 +156,13 @@ async fn scans_are_answered_one_a_turn_and_too_many_are_refused() {
 #[actix::test]
 async fn a_scan_whose_result_finds_no_memory_is_busy_and_the_rest_is_counted() {
     let (raft, _applied) = probe();
-    let memory = Budget::new(1000);
+    let memory = MemoryBudget::new(1000);
     let ports = KvPorts { memory: memory.clone(), ..ports(raft) };
     let kv = KvActor::new(Store::new(), ports).start();
     let session = Session::new(1);
     let others = memory.take(900);
     let value = "v".repeat(100).leak();
-    let tasks = vec![entry(set(1, value, 0), session.waiter(1)), scan(&session, 2)];
+    let tasks = vec![entry(set(1, value, 0), session.reply_handle(1)), scan(&session, 2)];
     kv.do_send(Apply { tasks });
     settle().await;
     let busy = ClientReply::Refused(Refusal::Busy);
@@ -185,9 +185,9 @@ async fn sessions_are_answered_in_the_order_of_their_first_reply() {
     let first = Session::new(9);
     let second = Session { id: 3, port: Arc::clone(&first.port), ..Session::new(3) };
     let tasks = vec![
-        entry(set(1, "a", 0), first.waiter(1)),
-        entry(set(2, "b", 0), second.waiter(1)),
-        entry(set(3, "c", 0), first.waiter(2)),
+        entry(set(1, "a", 0), first.reply_handle(1)),
+        entry(set(2, "b", 0), second.reply_handle(1)),
+        entry(set(3, "c", 0), first.reply_handle(2)),
     ];
     kv.do_send(Apply { tasks });
     settle().await;
@@ -199,8 +199,12 @@ async fn sessions_are_answered_in_the_order_of_their_first_reply() {
 #[actix::test]
 async fn every_message_is_answered_by_applied_with_the_next_deadline() {
     let (kv, applied) = start();
-    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), waiter: None }] });
-    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), waiter: None }] });
+    kv.do_send(Apply {
+        tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), reply_handle: None }],
+    });
+    kv.do_send(Apply {
+        tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), reply_handle: None }],
+    });
     kv.do_send(Apply { tasks: vec![] });
     settle().await;
     let answer = |last_applied, next_deadline_ms| Applied {
@@ -226,11 +230,14 @@ async fn a_status_is_completed_from_the_store() {
         keys: 0,
         store_bytes: 0,
         store_digest: 0,
-        transfers: vec![(NodeId(2), crate::raft::TransferStatus { acked_bytes: 1, bytes: 2 })],
+        snapshot_progress: vec![(
+            NodeId(2),
+            crate::raft::SnapshotProgress { acked_bytes: 1, bytes: 2 },
+        )],
     };
     let tasks = vec![
-        ApplyTask::Entry { entry: set(1, "a", 0), waiter: None },
-        ApplyTask::Status { status: status.clone(), waiter: session.waiter(1) },
+        ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
+        ApplyTask::Status { status: status.clone(), reply_handle: session.reply_handle(1) },
     ];
     kv.do_send(Apply { tasks });
     settle().await;
@@ -268,7 +275,10 @@ async fn a_session_that_is_gone_hinders_nobody() {
     assert!(!port.connected());
     let gone = Session { port, ..Session::new(1) };
     let there = Session::new(2);
-    let tasks = vec![entry(set(1, "a", 0), gone.waiter(1)), entry(set(2, "b", 0), there.waiter(1))];
+    let tasks = vec![
+        entry(set(1, "a", 0), gone.reply_handle(1)),
+        entry(set(2, "b", 0), there.reply_handle(1)),
+    ];
     kv.do_send(Apply { tasks });
     settle().await;
     assert_eq!(there.inbox.drain(), [ClientReplies { replies: vec![(1, stored(2))] }]);
@@ -289,11 +299,11 @@ fn execute(task: ApplyTask) {
 async fn an_unknown_operation_halts_the_node() {
     let payload = Payload::Command(Bytes::from_static(b"\x63"));
     let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
-    execute(ApplyTask::Entry { entry, waiter: None });
+    execute(ApplyTask::Entry { entry, reply_handle: None });
 }
 
 #[actix::test]
 #[should_panic(expected = "until the store has applied its read index")]
 async fn a_read_is_never_answered_before_its_index_is_applied() {
-    execute(get(1, Session::new(1).waiter(1)));
+    execute(get(1, Session::new(1).reply_handle(1)));
 }

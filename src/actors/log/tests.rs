@@ -67,17 +67,12 @@ fn persisted(seq: u64) -> LogPersisted {
 impl Fixture {
     fn append(&self, seq: u64, term: Option<u64>, entries: Vec<Entry>) {
         let hard_state = term.map(hard_state);
-        self.log.do_send(Append { seq: PersistSeq(seq), hard_state, entries });
+        self.log.do_send(LogCommand::Append(Append { seq: PersistSeq(seq), hard_state, entries }));
     }
 
     fn read(&self, from: u64, to: u64, bytes_max: u64) {
-        self.log.do_send(ReadEntries {
-            ticket: from,
-            from: LogIndex(from),
-            to: LogIndex(to),
-            bytes_max,
-            reply_to: self.read_port.clone(),
-        });
+        let read = ReadEntries { ticket: from, from: LogIndex(from), to: LogIndex(to), bytes_max };
+        self.log.do_send(ReadEntriesRequest { read, reply_to: self.read_port.clone() });
     }
 
     /// What a power cut at this moment would leave.
@@ -275,7 +270,7 @@ async fn compaction_removes_whole_segments_up_to_the_limit_and_says_where_the_lo
         fixture.append(batch + 1, (batch == 0).then_some(3), large_entries(first..=first + 99, 3));
         settle().await;
     }
-    fixture.log.do_send(CompactLog { limit: LogIndex(2000) });
+    fixture.log.do_send(LogCommand::Compact(CompactLog { limit: LogIndex(2000) }));
     settle().await;
     let compacted = fixture.compacted.drain();
     assert_eq!(compacted.len(), 1);
@@ -297,7 +292,7 @@ async fn compaction_removes_whole_segments_up_to_the_limit_and_says_where_the_lo
 async fn a_reset_voids_what_came_before_it_and_nothing_behind() {
     let fixture = start();
     fixture.append(1, Some(3), entries(1..=4, 3));
-    fixture.log.do_send(ResetLog { base: at(10, 3) });
+    fixture.log.do_send(LogCommand::Reset(ResetLog { base: at(10, 3) }));
     fixture.append(2, None, entries(11..=12, 3));
     settle().await;
     let seqs: Vec<LogPersisted> = fixture.persisted.drain();

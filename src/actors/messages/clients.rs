@@ -1,126 +1,129 @@
-//! What passes between client sessions, their acceptor and RaftActor.
+//! The messages between client sessions, their acceptor and RaftActor.
 
+use std::fmt;
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
 
-use crate::actors::io::memory::Share;
+use crate::actors::io::memory::Reservation;
 use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery};
 use crate::kv;
 use crate::raft::NodeStatus;
 use crate::types::{LogIndex, NodeId};
 
-/// A client connection of this process; never reused.
+/// The number of a client connection of this process; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// Where the reply to one command goes.
+/// The place that the reply to one command goes to.
 #[derive(Clone)]
-pub struct Waiter {
+pub struct ReplyHandle {
     /// The session that asked.
     pub session: SessionId,
-    /// Which of its commands this is.
+    /// The number of the command among those of the session.
     pub slot: u64,
     /// The session's mailbox.
     pub reply_to: Arc<Recipient<ClientReplies>>,
 }
 
-impl std::fmt::Debug for Waiter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ReplyHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}/{}", self.session, self.slot)
     }
 }
 
-/// Sent by a session: the commands that it parsed in one go, in their order.
-/// Answered by [`ClientReplies`]: one reply for every request.
+/// Sent by SessionActor to RaftActor: the commands that it parsed in one go, in their
+/// order. Answered by [`ClientReplies`], with one reply for every request.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct ClientRequests {
     /// The session.
     pub session: SessionId,
-    /// Its mailbox.
+    /// The session's mailbox.
     pub reply_to: Arc<Recipient<ClientReplies>>,
-    /// Each with its slot.
+    /// The commands, each with its slot.
     pub requests: Vec<(u64, ClientRequest)>,
-    /// The bytes of its writes, until RaftActor has counted them.
-    pub held: Share,
+    /// The bytes of the writes among them, until RaftActor has counted them itself.
+    pub held: Reservation,
 }
 
 /// One command of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientRequest {
-    /// A `kv::Command`, encoded.
+    /// Propose a `kv::Command`, which is encoded already.
     Write(Bytes),
-    /// A linearizable read.
+    /// Answer a linearizable read.
     Read(kv::Query),
-    /// Have a snapshot taken that holds all that was acknowledged before.
+    /// Have a snapshot taken that holds every write acknowledged before.
     BeginSnapshot,
-    /// What this node has of snapshots.
+    /// Answer a question about the snapshots of this node.
     Snapshot(SnapshotQuery),
-    /// One moment of this node.
+    /// Report this node's state at one point in time.
     Status,
 }
 
-/// Sent by RaftActor and KvActor: replies to some of the session's commands, by
-/// slot, in any order.
+/// Sent by RaftActor and KvActor to SessionActor: replies to some of its commands, in
+/// any order.
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct ClientReplies {
-    /// The slot of each command, and its reply.
+    /// The slot of each command, and the reply to it.
     pub replies: Vec<(u64, ClientReply)>,
 }
 
-/// What became of one command.
+/// The reply to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientReply {
     /// A write was committed and applied.
     Outcome(kv::Outcome),
     /// A read was answered.
     Answer(kv::Answer),
-    /// A scan was; the result holds memory.
-    Scan(kv::Answer, Share),
-    /// A snapshot that reaches so far is being taken.
+    /// A scan was answered; the memory of the result is reserved until the session has
+    /// it.
+    Scan(kv::Answer, Reservation),
+    /// A snapshot that holds this entry is being taken.
     SnapshotBegun(LogIndex),
-    /// What a server has of snapshots.
+    /// A question about snapshots was answered.
     Snapshot(SnapshotAnswer),
-    /// One moment of this server.
+    /// The state of this server at one point in time.
     Status(NodeStatus),
-    /// It was not, or may not have been, executed.
+    /// The command was not executed, or it is not known whether it was.
     Refused(Refusal),
-    /// What was answered [`Refusal::Pending`] is applied by now, or nobody's any more.
+    /// The entry of a command that was answered [`Refusal::Pending`] is applied, or was
+    /// lost: it is no longer under way.
     Settled,
 }
 
-/// Why a command was not answered by the store.
+/// The reason why the store did not answer a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Not executed: another node leads, or none that we know.
+    /// Not executed: another node leads, or no leader is known.
     NotLeader {
-        /// The leader.
+        /// The leader, if it is known.
         leader_id: Option<NodeId>,
     },
-    /// Not executed: the node has too much in flight.
+    /// Not executed: the node has too much under way.
     Busy,
     /// A write whose leader lost its leadership: it may yet be executed.
     LeadershipLost,
     /// A write that was not committed in time: it may yet be executed. It keeps its
-    /// place in the window until [`ClientReply::Settled`].
+    /// place in the session's window until [`ClientReply::Settled`].
     Pending,
     /// A read that was not confirmed in time.
     Timeout,
 }
 
-/// Sent by SessionActor when it has ended.
+/// Sent by SessionActor to ClientAcceptorActor when it has ended.
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SessionClosed {
-    /// Which.
+    /// The session.
     pub session: SessionId,
 }
 
-/// Sent by the acceptor when the server stops: take no further command, send
-/// the replies that are due, and close. Answered by [`SessionClosed`].
+/// Sent by ClientAcceptorActor to SessionActor when the server stops: take no further
+/// command, send the replies that are due, and close. Answered by [`SessionClosed`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct EndSession;

@@ -1,68 +1,69 @@
-//! What KvActor is asked, and what it answers RaftActor.
+//! The work that KvActor is given, and its answer to RaftActor.
 
 use actix::Message;
 
-use crate::actors::messages::clients::Waiter;
+use crate::actors::messages::clients::ReplyHandle;
 use crate::kv::{Query, Store};
 use crate::raft::NodeStatus;
 use crate::types::{Entry, LogIndex, SnapshotPoint};
 
-/// Sent by RaftActor: things to do, in their order. Answered by `ClientReplies`
-/// to the sessions (one message a session), then by [`Applied`].
+/// Sent by RaftActor: tasks to execute in this order. Answered by `ClientReplies` to the
+/// sessions, one message a session, and then by [`Applied`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Apply {
-    /// What to do.
+    /// The tasks.
     pub tasks: Vec<ApplyTask>,
 }
 
-/// One thing to do.
+/// One task of [`Apply`].
 #[derive(Debug)]
 pub enum ApplyTask {
-    /// Apply a committed entry; indexes are consecutive over all messages.
+    /// Apply a committed entry. Indexes are consecutive over all messages.
     Entry {
         /// The entry.
         entry: Entry,
-        /// Who waits for its outcome, on the leader.
-        waiter: Option<Waiter>,
+        /// The client that waits for the outcome, on the leader.
+        reply_handle: Option<ReplyHandle>,
     },
-    /// Answer a read whose leader is confirmed.
+    /// Answer a read after the leadership was confirmed.
     Read {
-        /// What to read.
+        /// The question.
         query: Query,
-        /// Must be applied before: everything that the read has to see.
+        /// The entry that must have been applied: the read sees it and all before it.
         read_index: LogIndex,
         /// The leader's wall clock, for the time that a key has left.
         now_ms: u64,
-        /// Who asked.
-        waiter: Waiter,
+        /// The client that asked.
+        reply_handle: ReplyHandle,
     },
     /// Have the store saved as it is now.
     Snapshot {
-        /// What it stands for.
+        /// The position and the membership that the snapshot replaces.
         point: SnapshotPoint,
     },
-    /// The store of a snapshot that was received takes the place of this one.
+    /// Replace the store by that of a received snapshot.
     Install {
-        /// The store.
+        /// The store of the snapshot.
         store: Store,
     },
     /// Complete a status and pass it on.
     Status {
-        /// What the core knows; `last_applied`, `keys`, `store_bytes` and
-        /// `store_digest` are filled in here.
+        /// The core's part; `last_applied`, `keys`, `store_bytes` and `store_digest` are
+        /// filled in here.
         status: NodeStatus,
-        /// Who asked.
-        waiter: Waiter,
+        /// The client that asked.
+        reply_handle: ReplyHandle,
     },
 }
 
-/// Sent by KvActor after each [`crate::actors::messages::kv::Apply`].
+/// Sent by KvActor after each [`Apply`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct Applied {
     /// The newest entry that the store has applied.
     pub last_applied: LogIndex,
-    /// When the next key expires, if any does.
+    /// The time at which the next key expires, if any does, in milliseconds since the
+    /// Unix epoch.
     pub next_deadline_ms: Option<u64>,
 }

@@ -1,97 +1,62 @@
-//! What ReplicatorActor is told by RaftActor and by the connection to its peer, and
-//! what it reports.
-
-use std::sync::Arc;
+//! The orders and events that ReplicatorActor receives, and its reports.
 
 use actix::Message;
 
-use crate::raft::{AppendEntriesResponse, InstallSnapshotResponse, Pace, ReplicationReport};
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Term, TermRuns};
+use crate::raft::{
+    AppendEntriesResponse, InstallSnapshotResponse, Replicate, ReplicationReport, SetSendMode,
+    StartReplication, StopReplication,
+};
+use crate::types::{NodeId, Term};
 
-/// Sent by RaftActor: this node leads `term`.
-#[derive(Message, Debug)]
+/// An order to replicate. Sent by RaftActor to the ReplicatorActor of each peer,
+/// executed in the order of sending.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
-pub struct Lead {
-    /// The new term.
-    pub term: Term,
-    /// The terms of the log before the leader's first entry.
-    pub runs: TermRuns,
+pub enum ReplicationCommand {
+    /// This node begins to lead.
+    Start(StartReplication),
+    /// There is something to send.
+    Replicate(Replicate),
+    /// The peer is sent entries in another way.
+    SetSendMode(SetSendMode),
+    /// This node no longer leads.
+    Stop(StopReplication),
 }
 
-/// Sent by RaftActor: there is something to send.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct Replicate {
-    /// The leader's term.
-    pub term: Term,
-    /// Where the log begins by now.
-    pub base: LogPosition,
-    /// New entries, consecutive over all messages of a term.
-    pub entries: Arc<[Entry]>,
-    /// The commit index to tell.
-    pub leader_commit: LogIndex,
-    /// The round of reads to confirm.
-    pub read_seq: u64,
-    /// A heartbeat is due: send something even if there is nothing to say.
-    pub heartbeat: bool,
-}
-
-/// Sent by RaftActor: how to send what there is, from here on.
+/// An event of the connection to the peer. Sent by PeerLinkActor to ReplicatorActor in
+/// the order in which the events happened, so that a response is never taken for one of
+/// another connection.
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
-pub struct SetPace {
-    /// The leader's term.
-    pub term: Term,
-    /// How.
-    pub pace: Pace,
+pub enum LinkEvent {
+    /// The connection is up.
+    Up,
+    /// The connection is gone, and with it every request and response under way.
+    Down,
+    /// The peer answered an AppendEntries.
+    AppendResponse {
+        /// The peer's term.
+        term: Term,
+        /// The answer.
+        response: AppendEntriesResponse,
+    },
+    /// The peer answered an InstallSnapshot.
+    InstallResponse {
+        /// The peer's term.
+        term: Term,
+        /// The answer.
+        response: InstallSnapshotResponse,
+    },
 }
 
-/// Sent by RaftActor: the leadership of `term` is over.
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct StepDown {
-    /// The term that was led.
-    pub term: Term,
-}
-
-/// Sent by PeerLinkActor: the connection to the peer is up.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LinkUp;
-
-/// Sent by PeerLinkActor: it is gone, and with it all that was under way.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct LinkDown;
-
-/// Sent by PeerLinkActor for each response to an AppendEntries.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct AppendResponse {
-    /// The peer's term.
-    pub term: Term,
-    /// Its response.
-    pub response: AppendEntriesResponse,
-}
-
-/// Sent by PeerLinkActor for each response to an InstallSnapshot.
-#[derive(Message, Debug, PartialEq, Eq)]
-#[rtype(result = "()")]
-pub struct InstallResponse {
-    /// The peer's term.
-    pub term: Term,
-    /// Its response.
-    pub response: InstallSnapshotResponse,
-}
-
-/// Sent by ReplicatorActor when its peer's responses told something new.
+/// Sent by ReplicatorActor to RaftActor when responses of its peer brought news.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Replicated {
     /// The peer.
     pub peer: NodeId,
-    /// The term of the responses: above the node's own when it is deposed.
+    /// The term of the responses. Above the node's own when the peer knows a newer one.
     pub term: Term,
-    /// What they told.
+    /// The news.
     pub report: ReplicationReport,
 }

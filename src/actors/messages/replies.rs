@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
-use crate::actors::messages::clients::{ClientReplies, ClientReply, SessionId, Waiter};
+use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle, SessionId};
 
 /// Replies for any number of sessions, in the order of each session's first reply.
 #[derive(Default)]
@@ -17,8 +17,8 @@ pub struct Replies {
 
 impl Replies {
     /// Adds the reply to one command.
-    pub fn add(&mut self, waiter: Waiter, reply: ClientReply) {
-        let Waiter { session, slot, reply_to } = waiter;
+    pub fn add(&mut self, reply_handle: ReplyHandle, reply: ClientReply) {
+        let ReplyHandle { session, slot, reply_to } = reply_handle;
         let place = *self.places.entry(session).or_insert(self.by_session.len());
         if place == self.by_session.len() {
             self.by_session.push((reply_to, ClientReplies { replies: Vec::new() }));

@@ -1,165 +1,156 @@
-//! What SnapshotActor is asked, and what it answers.
+//! The questions that the snapshot actors answer, and their answers.
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
 
 use crate::kv::Store;
-use crate::raft::InstallSnapshot;
+use crate::raft::{ReadSnapshot, ReceiveSnapshot};
 use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
-/// Sent by KvActor: write this moment of the store. Answered by [`SnapshotWritten`].
+/// Sent by KvActor: write this view of the store. Answered by [`SnapshotWritten`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct WriteSnapshot {
-    /// What it stands for.
+    /// The position and the membership that the snapshot replaces.
     pub point: SnapshotPoint,
-    /// The stamp of its last entry.
+    /// The stamp of its last entry, in milliseconds since the Unix epoch.
     pub stamp_ms: u64,
-    /// The store right behind that entry.
+    /// The store right after that entry.
     pub store: Store,
 }
 
-/// To RaftActor: the answer to [`WriteSnapshot`].
+/// Sent to RaftActor: the answer to [`WriteSnapshot`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SnapshotWritten {
-    /// The last entry that is in it.
+    /// The last entry in the snapshot.
     pub last: LogPosition,
-    /// Its size, durable under its final name; `None` when there was no room for it.
+    /// The size of the file, which is durable under its final name. `None` when the disk
+    /// had no room for it.
     pub bytes: Option<u64>,
 }
 
-/// Sent by ReplicatorActor for its peer. Answered by [`SnapshotRead`].
+/// Sent by ReplicatorActor to send a chunk to its peer. Answered by [`SnapshotRead`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct ReadSnapshot {
-    /// Repeated in the answer.
-    pub ticket: u64,
-    /// Of which; `None` for the newest.
-    pub snapshot: Option<SnapshotId>,
-    /// Where the piece begins.
-    pub offset: u64,
-    /// About its size; 0 to learn whether the snapshot is there.
-    pub bytes_max: u64,
-    /// Where the answer goes.
+pub struct ReadSnapshotRequest {
+    /// The chunk to read.
+    pub read: ReadSnapshot,
+    /// The receiver of the answer.
     pub reply_to: Recipient<SnapshotRead>,
 }
 
-/// The answer to [`ReadSnapshot`].
+/// The answer to [`ReadSnapshotRequest`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SnapshotRead {
-    /// That of the request.
+    /// The ticket of the request.
     pub ticket: u64,
-    /// Of which snapshot, and the bytes; `None` when it is not there any more.
+    /// The snapshot and the bytes. `None` when the snapshot no longer exists.
     pub piece: Option<(SnapshotId, Bytes)>,
-    /// That of the request.
+    /// The offset of the request, in bytes.
     pub offset: u64,
 }
 
-/// Sent by RaftActor: a client wants to know. Answered by [`SnapshotsQueried`].
+/// Sent by RaftActor for a client that fetches a backup. Answered by
+/// [`SnapshotsQueried`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct QuerySnapshots {
     /// Repeated in the answer.
     pub ticket: u64,
-    /// What it wants to know.
+    /// The question.
     pub query: SnapshotQuery,
-    /// Where the answer goes.
+    /// The receiver of the answer.
     pub reply_to: Recipient<SnapshotsQueried>,
 }
 
-/// What a client that fetches a backup wants to know (docs/adr/0011).
+/// A question of a client that fetches a backup (docs/adr/0011).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotQuery {
-    /// The newest snapshot, if it reaches so far.
+    /// Asks for the newest snapshot, if it holds the entry.
     Find {
-        /// So far.
+        /// The entry that must be in it.
         index: LogIndex,
     },
-    /// Bytes of this one.
+    /// Asks for bytes of this snapshot.
     Read {
-        /// The last entry that is in it.
+        /// The last entry in it.
         last: LogPosition,
         /// Its digest.
         digest: u128,
-        /// Where they begin.
+        /// The first byte that is asked for.
         offset: u64,
-        /// So many, unless the file ends.
+        /// The number of bytes, unless the file ends earlier.
         bytes_max: usize,
     },
 }
 
-/// To RaftActor: the answer to [`QuerySnapshots`].
+/// Sent to RaftActor: the answer to [`QuerySnapshots`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SnapshotsQueried {
-    /// That of the request.
+    /// The ticket of the request.
     pub ticket: u64,
-    /// What it is.
+    /// The answer.
     pub answer: SnapshotAnswer,
 }
 
-/// What is told of snapshots.
+/// The answer to a [`SnapshotQuery`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SnapshotAnswer {
-    /// There is none, or not any more.
+    /// There is no such snapshot, or no longer.
     NotFound,
-    /// It is this one.
+    /// The newest snapshot is this one.
     Found(SnapshotId),
-    /// The bytes; none at the file's end.
+    /// The bytes; none at the end of the file.
     Piece(Bytes),
 }
 
-/// Sent by RaftActor: a piece that its leader has sent. Answered by
-/// [`SnapshotReceived`] when it makes the snapshot whole, else by [`PieceReceived`].
-#[derive(Message, Debug)]
-#[rtype(result = "()")]
-pub struct ReceivePiece {
-    /// The leader.
-    pub from: NodeId,
-    /// Its term.
-    pub term: Term,
-    /// The piece.
-    pub piece: InstallSnapshot,
+/// Sent by RaftActor for each chunk of a snapshot that its leader sent. Answered by
+/// [`SnapshotReceived`] when the chunk completes the snapshot, else by
+/// [`PieceReceived`].
+impl Message for ReceiveSnapshot {
+    type Result = ();
 }
 
-/// To RaftActor: the answer to most [`ReceivePiece`].
+/// Sent to RaftActor: the answer to a [`ReceiveSnapshot`] that did not complete the
+/// snapshot.
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct PieceReceived {
-    /// That of the piece.
+    /// The leader that sent the chunk.
     pub from: NodeId,
-    /// That of the piece.
+    /// The term of the chunk.
     pub term: Term,
-    /// That of the piece.
+    /// The request number of the chunk.
     pub request_seq: u64,
-    /// That of the piece.
+    /// The snapshot of the chunk.
     pub snapshot: SnapshotId,
-    /// So much of it is there.
+    /// The number of bytes of the snapshot that are there now.
     pub received: u64,
 }
 
-/// To RaftActor: a snapshot is whole, verified, durable under its final name, and
-/// loaded.
+/// Sent to RaftActor: a snapshot is complete, verified, durable under its final name,
+/// and loaded.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct SnapshotReceived {
-    /// That of the last piece.
+    /// The leader that sent the last chunk.
     pub from: NodeId,
-    /// That of the last piece.
+    /// The term of the last chunk.
     pub term: Term,
-    /// That of the last piece.
+    /// The request number of the last chunk.
     pub request_seq: u64,
-    /// What it stands for.
+    /// The position and the membership that the snapshot replaces.
     pub point: SnapshotPoint,
-    /// The stamp of its last entry.
+    /// The stamp of its last entry, in milliseconds since the Unix epoch.
     pub stamp_ms: u64,
-    /// What it holds.
+    /// The store that was loaded from it.
     pub store: Store,
 }
 
-/// To RaftActor: a snapshot that was durable is damaged, and was removed.
+/// Sent to RaftActor: a snapshot that was durable is damaged and was removed.
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SnapshotLost {
@@ -167,8 +158,8 @@ pub struct SnapshotLost {
     pub last: LogPosition,
 }
 
-/// Sent by KvActor: a store that nobody needs any more. To let go of a million keys
-/// takes a while.
+/// Sent by KvActor: a store that is no longer needed. To free a million keys takes
+/// longer than an actor of the main arbiter may.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct DropStore {

@@ -1,11 +1,10 @@
 //! Accepts the connections of the peers and starts a PeerSessionActor for each.
 //!
-//! | in | from | out |
-//! | --- | --- | --- |
-//! | a connection | the listener | a new PeerSessionActor |
-//! | [`PeerGreeted`] | PeerSessionActor | `Shutdown` to an older session of that peer |
-//! | [`PeerSessionEnded`] | PeerSessionActor | |
-//! | `Shutdown` | `node` | `Shutdown` to every session |
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | a connection | the listener | a new PeerSessionActor | |
+//! | [`PeerSessionEvent`] | PeerSessionActor | [`Shutdown`] | an older session of that peer |
+//! | [`Shutdown`] | PeersActor | [`Shutdown`] | every session |
 //!
 //! Owns the listener and the list of sessions. Runs on the main arbiter, and so
 //! do the sessions. Strangers are bounded by `greetings_max`, and peers by
@@ -28,9 +27,7 @@ use actix::{
 use tokio::time::Instant;
 
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{
-    PeerAttached, PeerDetached, PeerGreeted, PeerMessage, PeerSessionEnded,
-};
+use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent};
 use crate::actors::peers::link::LinkSettings;
 use crate::actors::peers::session::{PeerSessionActor, PeerSessionPorts};
 use crate::net::{Listener, Stream};
@@ -51,12 +48,8 @@ const RIVALS_TOLD: u32 = 10;
 /// Where the sessions that PeerAcceptorActor starts send: RaftActor.
 #[derive(Clone, Debug)]
 pub struct PeerAcceptorPorts {
-    /// Requests of peers.
-    pub messages: Recipient<PeerMessage>,
-    /// A peer connected.
-    pub attached: Recipient<PeerAttached>,
-    /// Its connection ended.
-    pub detached: Recipient<PeerDetached>,
+    /// The connections of peers, and their requests.
+    pub raft: Recipient<PeerEvent>,
 }
 
 /// See the module.
@@ -139,11 +132,32 @@ impl Actor for PeerAcceptorActor {
     }
 }
 
-impl Handler<PeerGreeted> for PeerAcceptorActor {
+impl Handler<PeerSessionEvent> for PeerAcceptorActor {
     type Result = ();
 
-    fn handle(&mut self, greeted: PeerGreeted, _ctx: &mut Context<Self>) {
-        let PeerGreeted { connection, peer } = greeted;
+    fn handle(&mut self, event: PeerSessionEvent, _ctx: &mut Context<Self>) {
+        match event {
+            PeerSessionEvent::Authenticated { connection, peer } => {
+                self.on_authenticated(connection, peer);
+            }
+            PeerSessionEvent::Ended { connection } => {
+                self.sessions.remove(&connection);
+            }
+        }
+    }
+}
+
+impl Handler<Shutdown> for PeerAcceptorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+impl PeerAcceptorActor {
+    /// The newest connection of a peer replaces the one before.
+    fn on_authenticated(&mut self, connection: u64, peer: NodeId) {
         let mut replaced = None;
         for (other, session) in &mut self.sessions {
             if *other == connection {
@@ -166,25 +180,7 @@ impl Handler<PeerGreeted> for PeerAcceptorActor {
             );
         }
     }
-}
 
-impl Handler<PeerSessionEnded> for PeerAcceptorActor {
-    type Result = ();
-
-    fn handle(&mut self, ended: PeerSessionEnded, _ctx: &mut Context<Self>) {
-        self.sessions.remove(&ended.connection);
-    }
-}
-
-impl Handler<Shutdown> for PeerAcceptorActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
-        ctx.stop();
-    }
-}
-
-impl PeerAcceptorActor {
     fn arm_accept(&mut self, ctx: &mut Context<Self>) {
         let Some(mut listener) = self.listener.take() else { return };
         let accept = async move {
@@ -222,13 +218,8 @@ impl PeerAcceptorActor {
     fn start_session(&mut self, stream: Stream, address: String, ctx: &mut Context<Self>) {
         self.accepted += 1;
         let connection = self.accepted;
-        let ports = PeerSessionPorts {
-            messages: self.ports.messages.clone(),
-            attached: self.ports.attached.clone(),
-            detached: self.ports.detached.clone(),
-            greeted: ctx.address().recipient(),
-            ended: ctx.address().recipient(),
-        };
+        let ports =
+            PeerSessionPorts { raft: self.ports.raft.clone(), acceptor: ctx.address().recipient() };
         let local = Rc::clone(&self.local);
         let session = PeerSessionActor::new(
             stream,

@@ -8,15 +8,14 @@
 //! still come over the next one; its term and the number of its request tell what
 //! it answers (B36), and what it acknowledges is as durable as ever.
 //!
-//! | in | from | out |
-//! | --- | --- | --- |
-//! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, or nothing without a connection |
-//! | [`Shutdown`] | `node` | |
-//! | frames | the peer | `AppendResponse`, `InstallResponse` to ReplicatorActor |
-//! | | | `PeerMessage` to RaftActor |
-//! | a good hello | the peer | `LinkUp` to ReplicatorActor |
-//! | the end of a connection | | `LinkDown` to ReplicatorActor |
-//! | a refused dial | | `ConnectionRefused` to RaftActor |
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, or nothing without a connection | the peer |
+//! | [`Shutdown`] | PeersActor | | |
+//! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
+//! | responses to votes | the peer | [`PeerEvent`] | RaftActor |
+//! | a good hello, the end of a connection | the peer | [`LinkEvent`] | ReplicatorActor |
+//! | a refused dial | | [`PeerEvent`] | RaftActor |
 //!
 //! Owns the connection and its back-off. Runs on the main arbiter, as do all who
 //! send to it: its timers are not starved by a mailbox, because nobody else runs
@@ -45,8 +44,8 @@ use crate::actors::io::connection::{
     ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write,
 };
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{ConnectionRefused, PeerMessage, SendRpc};
-use crate::actors::messages::replication::{AppendResponse, InstallResponse, LinkDown, LinkUp};
+use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
 use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Rpc};
@@ -96,18 +95,10 @@ impl Default for LinkSettings {
 /// Where PeerLinkActor sends.
 #[derive(Clone, Debug)]
 pub struct PeerLinkPorts {
-    /// RaftActor: responses to votes and pre-votes.
-    pub messages: Recipient<PeerMessage>,
-    /// RaftActor: a dial was refused.
-    pub refused: Recipient<ConnectionRefused>,
-    /// The peer's ReplicatorActor.
-    pub up: Recipient<LinkUp>,
-    /// The peer's ReplicatorActor.
-    pub down: Recipient<LinkDown>,
-    /// The peer's ReplicatorActor: responses to AppendEntries.
-    pub responses: Recipient<AppendResponse>,
-    /// The peer's ReplicatorActor: responses to InstallSnapshot.
-    pub installs: Recipient<InstallResponse>,
+    /// RaftActor: responses to votes and pre-votes, and dials that were refused.
+    pub raft: Recipient<PeerEvent>,
+    /// The peer's ReplicatorActor: responses to its requests, and the connection's state.
+    pub replicator: Recipient<LinkEvent>,
 }
 
 /// See the module.
@@ -188,7 +179,7 @@ impl Actor for PeerLinkActor {
 
     fn stopped(&mut self, _ctx: &mut Context<Self>) {
         if self.open.take().is_some_and(|open| open.established.is_some()) {
-            self.ports.down.do_send(LinkDown);
+            self.ports.replicator.do_send(LinkEvent::Down);
         }
     }
 }
@@ -313,7 +304,7 @@ impl PeerLinkActor {
                 // Nobody listens there: the peer's process is gone. A host that
                 // does not answer, or has no name now, tells nothing of the process.
                 if error.kind() == io::ErrorKind::ConnectionRefused {
-                    actor.ports.refused.do_send(ConnectionRefused { peer: actor.peer() });
+                    actor.ports.raft.do_send(PeerEvent::Refused { peer: actor.peer() });
                 }
                 actor.fail_dial(PeerError::Dial(error), ctx);
             }
@@ -369,7 +360,7 @@ impl PeerLinkActor {
         self.failed_dials = 0;
         self.complaint = None;
         log::info!("peer connected {}", self.keys());
-        self.ports.up.do_send(LinkUp);
+        self.ports.replicator.do_send(LinkEvent::Up);
         Ok(())
     }
 
@@ -377,12 +368,14 @@ impl PeerLinkActor {
         Way { from: self.hello.to, to: self.hello.from }.check(&envelope)?;
         match envelope.rpc {
             Rpc::AppendEntriesResponse(response) => {
-                self.ports.responses.do_send(AppendResponse { term: envelope.term, response });
+                let term = envelope.term;
+                self.ports.replicator.do_send(LinkEvent::AppendResponse { term, response });
             }
             Rpc::InstallSnapshotResponse(response) => {
-                self.ports.installs.do_send(InstallResponse { term: envelope.term, response });
+                let term = envelope.term;
+                self.ports.replicator.do_send(LinkEvent::InstallResponse { term, response });
             }
-            _ => self.ports.messages.do_send(PeerMessage { envelope }),
+            _ => self.ports.raft.do_send(PeerEvent::Message(envelope)),
         }
         Ok(())
     }
@@ -402,7 +395,7 @@ impl PeerLinkActor {
         let Some(open) = self.open.take() else { return };
         let Some(established) = open.established else { return self.fail_dial(reason, ctx) };
         log::warn!("peer disconnected {}: {reason}", self.keys());
-        self.ports.down.do_send(LinkDown);
+        self.ports.replicator.do_send(LinkEvent::Down);
         self.redial(established, ctx);
     }
 

@@ -2,11 +2,10 @@
 //!
 //! | in | from | out | to |
 //! |---|---|---|---|
-//! | [`Lead`], [`Replicate`], [`SetPace`], [`StepDown`] | RaftActor | `Replicated` | RaftActor |
-//! | [`LinkUp`], [`LinkDown`], [`AppendResponse`] | PeerLinkActor | `SendRpc` | PeerLinkActor |
-//! | [`InstallResponse`] | PeerLinkActor | | |
-//! | `EntriesRead` | LogActor | `ReadEntries` | LogActor |
-//! | `SnapshotRead` | SnapshotActor | `ReadSnapshot` | SnapshotActor |
+//! | [`ReplicationCommand`] | RaftActor | [`Replicated`] | RaftActor |
+//! | [`LinkEvent`] | PeerLinkActor | [`SendRpc`] | PeerLinkActor |
+//! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
+//! | [`SnapshotRead`] | SnapshotActor | [`ReadSnapshotRequest`] | SnapshotActor |
 //!
 //! It owns the peer's `raft::Progress`, which exists only while this node leads,
 //! and decides nothing itself: what the peer's responses mean for the commit
@@ -18,16 +17,13 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 use tokio::time::Instant;
 
-use crate::actors::messages::log::{EntriesRead, ReadEntries};
+use crate::actors::messages::log::{EntriesRead, ReadEntriesRequest};
 use crate::actors::messages::peers::SendRpc;
-use crate::actors::messages::replication::{
-    AppendResponse, InstallResponse, Lead, LinkDown, LinkUp, Replicate, Replicated, SetPace,
-    StepDown,
-};
-use crate::actors::messages::snapshots::{ReadSnapshot, SnapshotRead};
+use crate::actors::messages::replication::{LinkEvent, Replicated, ReplicationCommand};
+use crate::actors::messages::snapshots::{ReadSnapshotRequest, SnapshotRead};
 use crate::raft::{
-    AppendResult, Envelope, Progress, ProgressAction, ProgressSettings, ReplicationReport, Rpc,
-    TransferStatus,
+    AppendEntriesResponse, AppendResult, Envelope, Progress, ProgressAction, ProgressSettings,
+    ReplicationReport, Rpc, SnapshotProgress, StartReplication,
 };
 use crate::types::{LogIndex, NodeId, Term};
 
@@ -38,9 +34,9 @@ pub struct ReplicatorPorts {
     /// The peer's PeerLinkActor.
     pub link: Recipient<SendRpc>,
     /// LogActor.
-    pub log: Recipient<ReadEntries>,
+    pub log: Recipient<ReadEntriesRequest>,
     /// SnapshotActor.
-    pub snapshot: Recipient<ReadSnapshot>,
+    pub snapshot: Recipient<ReadSnapshotRequest>,
 }
 
 /// The bounds of ReplicatorActor.
@@ -50,8 +46,8 @@ pub struct ReplicatorSettings {
     pub progress: ProgressSettings,
     /// How fast a snapshot is sent at the most, in bytes a second; 0 for no limit.
     pub snapshot_bytes_per_second_max: u64,
-    /// Between two requests to a peer that trails.
-    pub trailing_pause: Duration,
+    /// The pause between two requests to a peer that is sent batches.
+    pub batched_peer_delay: Duration,
 }
 
 /// See the module.
@@ -65,7 +61,7 @@ pub struct ReplicatorActor {
     is_connected: bool,
     progress: Option<Progress>,
     /// How far the snapshot is that is being sent, by the last report.
-    transfer: Option<TransferStatus>,
+    snapshot_progress: Option<SnapshotProgress>,
     is_flush_pending: bool,
 }
 
@@ -97,7 +93,7 @@ impl ReplicatorActor {
             ports,
             is_connected: false,
             progress: None,
-            transfer: None,
+            snapshot_progress: None,
             is_flush_pending: false,
         }
     }
@@ -107,37 +103,64 @@ impl Actor for ReplicatorActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Lead> for ReplicatorActor {
+impl Handler<ReplicationCommand> for ReplicatorActor {
     type Result = ();
 
-    fn handle(&mut self, message: Lead, ctx: &mut Context<Self>) {
-        let Lead { term, runs } = message;
-        let settings = self.settings.progress;
-        self.progress = Some(Progress::new(settings, term, runs, self.is_connected));
-        self.flush_soon(ctx);
-    }
-}
-
-impl Handler<Replicate> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, message: Replicate, ctx: &mut Context<Self>) {
-        let Replicate { term, base, entries, leader_commit, read_seq, heartbeat } = message;
-        if let Some(progress) = self.progress_of(term) {
-            progress.replicate(base, &entries, leader_commit, read_seq, heartbeat);
-            self.flush_soon(ctx);
+    fn handle(&mut self, command: ReplicationCommand, ctx: &mut Context<Self>) {
+        match command {
+            ReplicationCommand::Start(StartReplication { term, runs }) => {
+                let settings = self.settings.progress;
+                self.progress = Some(Progress::new(settings, term, runs, self.is_connected));
+                self.flush_soon(ctx);
+            }
+            ReplicationCommand::Replicate(order) => {
+                if let Some(progress) = self.progress_of(order.term) {
+                    progress.replicate(&order);
+                    self.flush_soon(ctx);
+                }
+            }
+            ReplicationCommand::SetSendMode(order) => {
+                if let Some(progress) = self.progress_of(order.term) {
+                    progress.set_send_mode(order.mode);
+                    self.flush_soon(ctx);
+                }
+            }
+            ReplicationCommand::Stop(order) => {
+                if self.progress_of(order.term).is_some() {
+                    self.progress = None;
+                }
+            }
         }
     }
 }
 
-impl Handler<SetPace> for ReplicatorActor {
+impl Handler<LinkEvent> for ReplicatorActor {
     type Result = ();
 
-    fn handle(&mut self, message: SetPace, ctx: &mut Context<Self>) {
-        let SetPace { term, pace } = message;
-        if let Some(progress) = self.progress_of(term) {
-            progress.set_pace(pace);
-            self.flush_soon(ctx);
+    fn handle(&mut self, event: LinkEvent, ctx: &mut Context<Self>) {
+        match event {
+            LinkEvent::Up => {
+                self.is_connected = true;
+                if let Some(progress) = &mut self.progress {
+                    progress.on_connected();
+                    self.flush_soon(ctx);
+                }
+            }
+            LinkEvent::Down => {
+                self.is_connected = false;
+                if let Some(progress) = &mut self.progress {
+                    progress.on_disconnected();
+                }
+            }
+            LinkEvent::AppendResponse { term, response } => {
+                self.on_append_response(term, response, ctx);
+            }
+            LinkEvent::InstallResponse { term, response } => {
+                if let Some(progress) = self.progress_answered_in(term) {
+                    progress.on_snapshot_response(response);
+                    self.flush_soon(ctx);
+                }
+            }
         }
     }
 }
@@ -148,75 +171,6 @@ impl Handler<PauseOver> for ReplicatorActor {
     fn handle(&mut self, PauseOver { term }: PauseOver, ctx: &mut Context<Self>) {
         if let Some(progress) = self.progress_of(term) {
             progress.on_pause_over();
-            self.flush_soon(ctx);
-        }
-    }
-}
-
-impl Handler<StepDown> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, message: StepDown, _ctx: &mut Context<Self>) {
-        if self.progress_of(message.term).is_some() {
-            self.progress = None;
-        }
-    }
-}
-
-impl Handler<LinkUp> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, _message: LinkUp, ctx: &mut Context<Self>) {
-        self.is_connected = true;
-        if let Some(progress) = &mut self.progress {
-            progress.on_connected();
-            self.flush_soon(ctx);
-        }
-    }
-}
-
-impl Handler<LinkDown> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, _message: LinkDown, _ctx: &mut Context<Self>) {
-        self.is_connected = false;
-        if let Some(progress) = &mut self.progress {
-            progress.on_disconnected();
-        }
-    }
-}
-
-impl Handler<AppendResponse> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, message: AppendResponse, ctx: &mut Context<Self>) {
-        let AppendResponse { term, response } = message;
-        let (id, peer) = (self.id, self.peer);
-        let Some(progress) = self.progress_answered_in(term) else { return };
-        let last_index = progress.last_index();
-        match response.result {
-            // Only a broken peer says so. It must not stop us as well.
-            AppendResult::Success { match_index } if match_index > last_index => {
-                log::error!(
-                    "dropped a response node={id} peer={peer}: it acknowledges entry \
-                     {match_index}, and the log ends with entry {last_index}"
-                );
-            }
-            _ => {
-                progress.on_response(response);
-                self.flush_soon(ctx);
-            }
-        }
-    }
-}
-
-impl Handler<InstallResponse> for ReplicatorActor {
-    type Result = ();
-
-    fn handle(&mut self, message: InstallResponse, ctx: &mut Context<Self>) {
-        let InstallResponse { term, response } = message;
-        if let Some(progress) = self.progress_answered_in(term) {
-            progress.on_snapshot_response(response);
             self.flush_soon(ctx);
         }
     }
@@ -265,25 +219,24 @@ impl Handler<Flush> for ReplicatorActor {
                     let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
                     self.ports.link.do_send(SendRpc { envelope });
                 }
-                ProgressAction::ReadEntries { ticket, from, to, bytes_max } => {
+                ProgressAction::ReadEntries(read) => {
                     let reply_to = ctx.address().recipient();
-                    self.ports.log.do_send(ReadEntries { ticket, from, to, bytes_max, reply_to });
+                    self.ports.log.do_send(ReadEntriesRequest { read, reply_to });
                 }
                 ProgressAction::SendSnapshot(piece) => {
                     let rpc = Rpc::InstallSnapshot(piece);
                     let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
                     self.ports.link.do_send(SendRpc { envelope });
                 }
-                ProgressAction::ReadSnapshot { ticket, snapshot, offset, bytes_max } => {
+                ProgressAction::ReadSnapshot(read) => {
                     let reply_to = ctx.address().recipient();
-                    let read = ReadSnapshot { ticket, snapshot, offset, bytes_max, reply_to };
-                    self.read_in_time(read, ctx);
+                    self.read_in_time(ReadSnapshotRequest { read, reply_to }, ctx);
                 }
                 ProgressAction::Pause => {
-                    ctx.notify_later(PauseOver { term }, self.settings.trailing_pause);
+                    ctx.notify_later(PauseOver { term }, self.settings.batched_peer_delay);
                 }
                 ProgressAction::Report(report) => {
-                    self.tell_of(report.transfer, report.match_index);
+                    self.tell_of(report.snapshot_progress, report.match_index);
                     self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
                 }
             }
@@ -292,12 +245,36 @@ impl Handler<Flush> for ReplicatorActor {
 }
 
 impl ReplicatorActor {
+    fn on_append_response(
+        &mut self,
+        term: Term,
+        response: AppendEntriesResponse,
+        ctx: &mut Context<Self>,
+    ) {
+        let (id, peer) = (self.id, self.peer);
+        let Some(progress) = self.progress_answered_in(term) else { return };
+        let last_index = progress.last_index();
+        match response.result {
+            // Only a broken peer says so. It must not stop this node as well.
+            AppendResult::Success { match_index } if match_index > last_index => {
+                log::error!(
+                    "dropped a response node={id} peer={peer}: it acknowledges entry \
+                     {match_index}, and the log ends with entry {last_index}"
+                );
+            }
+            _ => {
+                progress.on_response(response);
+                self.flush_soon(ctx);
+            }
+        }
+    }
+
     fn progress_of(&mut self, term: Term) -> Option<&mut Progress> {
         self.progress.as_mut().filter(|progress| progress.term() == term)
     }
 
     /// Reads the next piece when enough time has passed since the one before.
-    fn read_in_time(&mut self, read: ReadSnapshot, ctx: &mut Context<Self>) {
+    fn read_in_time(&mut self, read: ReadSnapshotRequest, ctx: &mut Context<Self>) {
         let pause = self.next_piece_at.saturating_duration_since(Instant::now());
         if pause.is_zero() {
             self.ports.snapshot.do_send(read);
@@ -308,10 +285,11 @@ impl ReplicatorActor {
 
     /// Says when a snapshot begins to be sent, and how that ends; `status` says how far it
     /// is in between.
-    fn tell_of(&mut self, transfer: Option<TransferStatus>, match_index: LogIndex) {
+    fn tell_of(&mut self, snapshot_progress: Option<SnapshotProgress>, match_index: LogIndex) {
         let (id, peer) = (self.id, self.peer);
-        match (std::mem::replace(&mut self.transfer, transfer), transfer) {
-            (None, Some(TransferStatus { acked_bytes, bytes })) => log::info!(
+        match (std::mem::replace(&mut self.snapshot_progress, snapshot_progress), snapshot_progress)
+        {
+            (None, Some(SnapshotProgress { acked_bytes, bytes })) => log::info!(
                 "sends snapshot node={id} peer={peer} bytes={bytes} acked_bytes={acked_bytes}"
             ),
             (Some(_), None) => log::info!(

@@ -1,14 +1,15 @@
 //! One accepted connection of a peer: requests come in on it, and the responses
 //! to them go out on it.
 //!
-//! | in | from | out |
-//! | --- | --- | --- |
-//! | a good hello | a peer | a hello, `PeerAttached` to RaftActor, `PeerGreeted` to the acceptor |
-//! | another hello | whoever dialled | a refusal, and the end |
-//! | frames | the peer | `PeerMessage` to RaftActor |
-//! | `SendRpc` | RaftActor | a frame |
-//! | `Shutdown` | PeerAcceptorActor | |
-//! | the end | | `PeerDetached` to RaftActor, `PeerSessionEnded` to the acceptor |
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | a good hello | a peer | [`PeerEvent`] | RaftActor |
+//! | | | [`PeerSessionEvent`] | PeerAcceptorActor |
+//! | any other hello | the other side | a refusal, and the end | the other side |
+//! | requests | the peer | [`PeerEvent`] | RaftActor |
+//! | [`SendRpc`] | RaftActor | a frame | the peer |
+//! | [`Shutdown`] | PeerAcceptorActor | | |
+//! | the end | | [`PeerEvent`], [`PeerSessionEvent`] | RaftActor, PeerAcceptorActor |
 //!
 //! Owns the connection. Runs on the main arbiter, like RaftActor: it hands over
 //! all frames of a read, lets RaftActor have its turn, which drains its whole
@@ -29,9 +30,7 @@ use crate::actors::io::connection::{
     ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write,
 };
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{
-    PeerAttached, PeerDetached, PeerGreeted, PeerMessage, PeerSessionEnded, SendRpc,
-};
+use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent, SendRpc};
 use crate::actors::peers::link::LinkSettings;
 use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
 use crate::net::Stream;
@@ -41,16 +40,10 @@ use crate::wire::{Frame, Hello, LocalNode, WireError};
 /// Where PeerSessionActor sends.
 #[derive(Clone, Debug)]
 pub struct PeerSessionPorts {
-    /// RaftActor: requests of the peer.
-    pub messages: Recipient<PeerMessage>,
-    /// RaftActor: responses to the peer come here.
-    pub attached: Recipient<PeerAttached>,
-    /// RaftActor: the connection ended.
-    pub detached: Recipient<PeerDetached>,
-    /// PeerAcceptorActor: the hello was good.
-    pub greeted: Recipient<PeerGreeted>,
-    /// PeerAcceptorActor: the connection ended.
-    pub ended: Recipient<PeerSessionEnded>,
+    /// RaftActor: the connection, and the requests of the peer.
+    pub raft: Recipient<PeerEvent>,
+    /// PeerAcceptorActor: the state of the connection.
+    pub acceptor: Recipient<PeerSessionEvent>,
 }
 
 /// See the module.
@@ -116,9 +109,9 @@ impl Actor for PeerSessionActor {
     fn stopped(&mut self, _ctx: &mut Context<Self>) {
         let connection = self.connection;
         if let SessionState::Attached(peer) = self.state {
-            self.ports.detached.do_send(PeerDetached { peer, connection });
+            self.ports.raft.do_send(PeerEvent::Detached { peer, connection });
         }
-        self.ports.ended.do_send(PeerSessionEnded { connection });
+        self.ports.acceptor.do_send(PeerSessionEvent::Ended { connection });
     }
 }
 
@@ -198,7 +191,7 @@ impl PeerSessionActor {
             },
             (SessionState::Attached(peer), Frame::Rpc(envelope)) if !envelope.rpc.is_response() => {
                 Way { from: peer, to: self.local.id }.check(&envelope)?;
-                self.ports.messages.do_send(PeerMessage { envelope });
+                self.ports.raft.do_send(PeerEvent::Message(envelope));
                 Ok(())
             }
             (_, frame) => Err(PeerError::Unexpected(kind_of(&frame))),
@@ -213,8 +206,8 @@ impl PeerSessionActor {
         arm_write(self, ctx);
         log::info!("accepted peer {}", self.keys());
         let port = ctx.address().recipient();
-        self.ports.attached.do_send(PeerAttached { peer, connection, port });
-        self.ports.greeted.do_send(PeerGreeted { connection, peer });
+        self.ports.raft.do_send(PeerEvent::Attached { peer, connection, port });
+        self.ports.acceptor.do_send(PeerSessionEvent::Authenticated { connection, peer });
         Ok(())
     }
 

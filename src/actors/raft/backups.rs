@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use actix::{AsyncContext, Context, Handler};
 
-use crate::actors::messages::clients::{ClientReply, Refusal, Waiter};
+use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{QuerySnapshots, SnapshotQuery, SnapshotsQueried};
 use crate::actors::raft::{RaftActor, not_leader, reply};
@@ -19,7 +19,7 @@ const QUERIES_MAX: usize = 64;
 
 /// See the module. Deadlines rise with tokens and with tickets.
 #[derive(Default)]
-pub(super) struct Backup {
+pub(super) struct Backups {
     begins: BTreeMap<ReadToken, Waiting>,
     /// By ticket; `None`: the client was told that its time is over.
     queries: BTreeMap<u64, Option<Waiting>>,
@@ -27,14 +27,14 @@ pub(super) struct Backup {
 }
 
 struct Waiting {
-    waiter: Waiter,
+    reply_handle: ReplyHandle,
     expires_at_tick: u64,
 }
 
-impl Backup {
+impl Backups {
     /// Who waits for this `snapshot begin`.
-    pub(super) fn take_begin(&mut self, token: ReadToken) -> Option<Waiter> {
-        self.begins.remove(&token).map(|waiting| waiting.waiter)
+    pub(super) fn take_begin(&mut self, token: ReadToken) -> Option<ReplyHandle> {
+        self.begins.remove(&token).map(|waiting| waiting.reply_handle)
     }
 
     /// What has waited too long.
@@ -43,11 +43,11 @@ impl Backup {
         while let Some(first) = self.begins.first_entry()
             && first.get().expires_at_tick <= tick
         {
-            replies.add(first.remove().waiter, ClientReply::Refused(Refusal::Timeout));
+            replies.add(first.remove().reply_handle, ClientReply::Refused(Refusal::Timeout));
         }
         for query in self.queries.values_mut() {
             if let Some(waiting) = query.take_if(|waiting| waiting.expires_at_tick <= tick) {
-                replies.add(waiting.waiter, ClientReply::Refused(Refusal::Timeout));
+                replies.add(waiting.reply_handle, ClientReply::Refused(Refusal::Timeout));
             }
         }
         replies
@@ -55,14 +55,14 @@ impl Backup {
 }
 
 impl RaftActor {
-    pub(super) fn begin_snapshot(&mut self, waiter: &Waiter) -> Result<(), Refusal> {
+    pub(super) fn begin_snapshot(&mut self, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
         if self.waiting.is_full(&self.settings) || self.backup.begins.len() >= QUERIES_MAX {
             return Err(self.busy_or_not_leader());
         }
-        let after = self.waiting.last_proposed(waiter.session);
+        let after = self.waiting.last_proposed(reply_handle.session);
         let token = self.waiting.next_token();
         self.raft.read(token, after).map_err(not_leader)?;
-        let waiting = self.with_deadline(waiter);
+        let waiting = self.with_deadline(reply_handle);
         self.backup.begins.insert(token, waiting);
         Ok(())
     }
@@ -70,7 +70,7 @@ impl RaftActor {
     pub(super) fn query_snapshots(
         &mut self,
         query: SnapshotQuery,
-        waiter: &Waiter,
+        reply_handle: &ReplyHandle,
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
         if self.backup.queries.len() >= QUERIES_MAX {
@@ -78,16 +78,16 @@ impl RaftActor {
         }
         self.backup.last_ticket += 1;
         let ticket = self.backup.last_ticket;
-        let waiting = self.with_deadline(waiter);
+        let waiting = self.with_deadline(reply_handle);
         self.backup.queries.insert(ticket, Some(waiting));
         let reply_to = ctx.address().recipient();
         self.ports.snapshot_queries.do_send(QuerySnapshots { ticket, query, reply_to });
         Ok(())
     }
 
-    fn with_deadline(&self, waiter: &Waiter) -> Waiting {
+    fn with_deadline(&self, reply_handle: &ReplyHandle) -> Waiting {
         let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
-        Waiting { waiter: waiter.clone(), expires_at_tick }
+        Waiting { reply_handle: reply_handle.clone(), expires_at_tick }
     }
 }
 
@@ -97,7 +97,7 @@ impl Handler<SnapshotsQueried> for RaftActor {
     fn handle(&mut self, message: SnapshotsQueried, _ctx: &mut Context<Self>) {
         let SnapshotsQueried { ticket, answer } = message;
         if let Some(Some(waiting)) = self.backup.queries.remove(&ticket) {
-            reply(waiting.waiter, ClientReply::Snapshot(answer));
+            reply(waiting.reply_handle, ClientReply::Snapshot(answer));
         }
     }
 }

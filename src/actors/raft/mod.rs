@@ -7,15 +7,15 @@
 //! | in | from | out | to |
 //! |---|---|---|---|
 //! | [`ClientRequests`] | sessions | `ClientReplies` (refusals) | sessions |
-//! | [`Tick`] | ticker | `Append`, `ReadEntries` | LogActor |
+//! | [`Tick`] | ticker | `Append`, `ReadEntriesRequest` | LogActor |
 //! | [`PeerAttached`], [`PeerDetached`] | PeerSessionActor | | |
 //! | [`PeerMessage`] (requests) | PeerSessionActor | `SendRpc` (responses) | PeerSessionActor |
 //! | [`PeerMessage`] (votes) | PeerLinkActor | `SendRpc` (votes) | PeerLinkActor |
-//! | [`ConnectionRefused`] | PeerLinkActor | `SetPace`, `StepDown` | ReplicatorActor |
-//! | [`Replicated`] | ReplicatorActor | `Lead`, `Replicate` | ReplicatorActor |
+//! | [`ConnectionRefused`] | PeerLinkActor | `SetSendMode`, `StopReplication` | ReplicatorActor |
+//! | [`Replicated`] | ReplicatorActor | `StartReplication`, `Replicate` | ReplicatorActor |
 //! | `LogPersisted`, `EntriesRead` | LogActor | `Apply` | KvActor |
 //! | `LogCompacted` | LogActor | `CompactLog`, `ResetLog` | LogActor |
-//! | `SnapshotWritten`, `SnapshotReceived` ... | SnapshotActor | `ReceivePiece` | SnapshotActor |
+//! | `SnapshotWritten`, `SnapshotLost` ... | SnapshotActor | `ReceiveSnapshot` | SnapshotActor |
 //! | `SnapshotsQueried` | SnapshotActor | `QuerySnapshots` | SnapshotActor |
 //! | [`Applied`] | KvActor | | |
 //!
@@ -34,50 +34,46 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
-use crate::actors::io::memory::Share;
+use crate::actors::io::memory::Reservation;
 use crate::actors::messages::clients::{
-    ClientReply, ClientRequest, ClientRequests, Refusal, Waiter,
+    ClientReply, ClientRequest, ClientRequests, Refusal, ReplyHandle,
 };
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::lifecycle::Tick;
 use crate::actors::messages::log::{
-    Append, CompactLog, EntriesRead, LogCompacted, LogPersisted, ReadEntries, ResetLog,
+    EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{
-    ConnectionRefused, PeerAttached, PeerDetached, PeerMessage, SendRpc,
-};
-use crate::actors::messages::replication::{Lead, Replicate, Replicated, SetPace, StepDown};
+use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::actors::messages::replication::{Replicated, ReplicationCommand};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{
-    PieceReceived, QuerySnapshots, ReceivePiece, SnapshotLost, SnapshotReceived, SnapshotWritten,
+    PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
 };
 use crate::clock::Clock;
 use crate::kv::{Query, Store};
-use crate::raft::{Effect, Envelope, NotLeader, Raft, ReadToken, Role};
+use crate::raft::{
+    Effect, Envelope, NotLeader, Raft, ReadToken, ReceiveSnapshot, Role, TakeSnapshot,
+};
 use crate::types::{Entry, LogIndex, NodeId, Payload};
-use backups::Backup;
+use backups::Backups;
 use pending::{Proposal, Waiting};
 
 /// Where RaftActor sends.
 pub struct RaftPorts {
-    /// LogActor: what must become durable.
-    pub log: Recipient<Append>,
-    /// LogActor: entries that are only on disk.
-    pub log_reads: Recipient<ReadEntries>,
-    /// LogActor: a snapshot stands for the log's beginning.
-    pub log_compact: Recipient<CompactLog>,
-    /// LogActor: a snapshot stands for the log.
-    pub log_reset: Recipient<ResetLog>,
-    /// SnapshotActor: what the leader sends of its snapshot.
-    pub snapshot: Recipient<ReceivePiece>,
-    /// SnapshotActor: what clients want to know of snapshots.
+    /// LogActor: orders that change the log.
+    pub log: Recipient<LogCommand>,
+    /// LogActor: reads of entries that are only on disk.
+    pub log_reads: Recipient<ReadEntriesRequest>,
+    /// SnapshotActor: chunks of a snapshot that the leader sent.
+    pub snapshot: Recipient<ReceiveSnapshot>,
+    /// SnapshotActor: questions of clients about snapshots.
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor.
     pub kv: Recipient<Apply>,
     /// Each peer.
     pub peers: BTreeMap<NodeId, PeerPorts>,
     /// What waiting commands hold of the memory for clients.
-    pub memory: Share,
+    pub memory: Reservation,
 }
 
 /// Where RaftActor sends what is for one peer.
@@ -85,13 +81,7 @@ pub struct PeerPorts {
     /// Its PeerLinkActor: requests for votes.
     pub link: Recipient<SendRpc>,
     /// Its ReplicatorActor.
-    pub lead: Recipient<Lead>,
-    /// Its ReplicatorActor.
-    pub replicate: Recipient<Replicate>,
-    /// Its ReplicatorActor.
-    pub step_down: Recipient<StepDown>,
-    /// Its ReplicatorActor.
-    pub set_pace: Recipient<SetPace>,
+    pub replicator: Recipient<ReplicationCommand>,
 }
 
 /// The bounds of RaftActor.
@@ -104,8 +94,6 @@ pub struct RaftActorSettings {
     pub waiting_bytes_max: u64,
     /// A command that waits longer gets `ERR_TIMEOUT`.
     pub request_timeout_ticks: u64,
-    /// Bytes of one page of entries read from the log for the store.
-    pub page_bytes_max: u64,
 }
 
 /// Messages after which the effects are carried out even if more are waiting:
@@ -119,7 +107,7 @@ pub struct RaftActor {
     settings: RaftActorSettings,
     clock: Arc<dyn Clock>,
     waiting: Waiting,
-    backup: Backup,
+    backup: Backups,
     /// The newest connection that each peer has opened to us.
     attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
     ticks: u64,
@@ -149,7 +137,7 @@ impl RaftActor {
             settings,
             clock,
             waiting: Waiting::default(),
-            backup: Backup::default(),
+            backup: Backups::default(),
             attached: BTreeMap::new(),
             ticks: 0,
             next_deadline_ms: None,
@@ -185,24 +173,24 @@ impl Handler<ClientRequests> for RaftActor {
         if mutant!(B41f) {
             self.raft.set_wall_ms(self.clock.wall_ms());
         } else {
-            self.tell_time();
+            self.update_clock();
         }
         let mut refused = Replies::default();
         for (slot, request) in requests {
-            let waiter = Waiter { session, slot, reply_to: Arc::clone(&reply_to) };
+            let reply_handle = ReplyHandle { session, slot, reply_to: Arc::clone(&reply_to) };
             let accepted = match request {
-                ClientRequest::Write(bytes) => self.propose(bytes, &waiter),
-                ClientRequest::Read(query) => self.read(query, &waiter),
-                ClientRequest::BeginSnapshot => self.begin_snapshot(&waiter),
-                ClientRequest::Snapshot(query) => self.query_snapshots(query, &waiter, ctx),
+                ClientRequest::Write(bytes) => self.propose(bytes, &reply_handle),
+                ClientRequest::Read(query) => self.read(query, &reply_handle),
+                ClientRequest::BeginSnapshot => self.begin_snapshot(&reply_handle),
+                ClientRequest::Snapshot(query) => self.query_snapshots(query, &reply_handle, ctx),
                 ClientRequest::Status => {
-                    let task = ApplyTask::Status { status: self.raft.status(), waiter };
+                    let task = ApplyTask::Status { status: self.raft.status(), reply_handle };
                     self.ports.kv.do_send(Apply { tasks: vec![task] });
                     continue;
                 }
             };
             if let Err(refusal) = accepted {
-                refused.add(waiter, ClientReply::Refused(refusal));
+                refused.add(reply_handle, ClientReply::Refused(refusal));
             }
         }
         refused.send();
@@ -217,7 +205,7 @@ impl Handler<Tick> for RaftActor {
 
     fn handle(&mut self, _tick: Tick, ctx: &mut Context<Self>) {
         self.ticks += 1;
-        self.tell_time();
+        self.update_clock();
         self.raft.tick();
         self.maybe_expire();
         self.waiting.time_out(self.ticks).send();
@@ -226,42 +214,31 @@ impl Handler<Tick> for RaftActor {
     }
 }
 
-impl Handler<PeerMessage> for RaftActor {
+impl Handler<PeerEvent> for RaftActor {
     type Result = ();
 
-    fn handle(&mut self, message: PeerMessage, ctx: &mut Context<Self>) {
-        // A vote may make this node a leader, which stamps its no-op.
-        self.tell_time();
-        self.raft.step(message.envelope);
-        self.flush_soon(ctx);
-    }
-}
-
-impl Handler<PeerAttached> for RaftActor {
-    type Result = ();
-
-    fn handle(&mut self, message: PeerAttached, _ctx: &mut Context<Self>) {
-        self.attached.insert(message.peer, (message.connection, message.port));
-    }
-}
-
-impl Handler<PeerDetached> for RaftActor {
-    type Result = ();
-
-    fn handle(&mut self, message: PeerDetached, _ctx: &mut Context<Self>) {
-        let is_newest = |(connection, _): &(u64, _)| *connection == message.connection;
-        if self.attached.get(&message.peer).is_some_and(is_newest) {
-            self.attached.remove(&message.peer);
+    fn handle(&mut self, event: PeerEvent, ctx: &mut Context<Self>) {
+        match event {
+            PeerEvent::Attached { peer, connection, port } => {
+                self.attached.insert(peer, (connection, port));
+            }
+            PeerEvent::Message(envelope) => {
+                // A vote may make this node a leader, which stamps its no-op.
+                self.update_clock();
+                self.raft.step(envelope);
+                self.flush_soon(ctx);
+            }
+            PeerEvent::Detached { peer, connection } => {
+                let is_newest = |(newest, _): &(u64, _)| *newest == connection;
+                if self.attached.get(&peer).is_some_and(is_newest) {
+                    self.attached.remove(&peer);
+                }
+            }
+            PeerEvent::Refused { peer } => {
+                self.raft.on_connection_refused(peer);
+                self.flush_soon(ctx);
+            }
         }
-    }
-}
-
-impl Handler<ConnectionRefused> for RaftActor {
-    type Result = ();
-
-    fn handle(&mut self, message: ConnectionRefused, ctx: &mut Context<Self>) {
-        self.raft.on_connection_refused(message.peer);
-        self.flush_soon(ctx);
     }
 }
 
@@ -279,7 +256,7 @@ impl Handler<LogPersisted> for RaftActor {
 
     fn handle(&mut self, message: LogPersisted, ctx: &mut Context<Self>) {
         // A candidate alone in its cluster is elected by its own durable vote.
-        self.tell_time();
+        self.update_clock();
         self.raft.on_persisted(message.seq);
         self.flush_soon(ctx);
     }
@@ -365,7 +342,7 @@ impl Handler<SnapshotReceived> for RaftActor {
             );
             // The effect that asks for it must not meet the store of another one.
             self.received_store = Some(store);
-            self.carry_out(ctx);
+            self.execute(ctx);
         }
         self.flush_soon(ctx);
     }
@@ -376,13 +353,13 @@ impl Handler<Flush> for RaftActor {
 
     fn handle(&mut self, _flush: Flush, ctx: &mut Context<Self>) {
         self.batched_messages = 0;
-        self.carry_out(ctx);
+        self.execute(ctx);
     }
 }
 
 impl RaftActor {
     /// Before the core is told what happened.
-    fn tell_time(&mut self) {
+    fn update_clock(&mut self) {
         self.raft.set_wall_ms(self.clock.wall_ms());
         if self.raft.has_leases() {
             self.raft.set_now(self.clock.monotonic());
@@ -395,34 +372,38 @@ impl RaftActor {
         }
         self.batched_messages += 1;
         if self.batched_messages.is_multiple_of(BATCH_MESSAGES_MAX) {
-            self.carry_out(ctx);
+            self.execute(ctx);
         }
     }
 
-    fn propose(&mut self, command: bytes::Bytes, waiter: &Waiter) -> Result<(), Refusal> {
+    fn propose(
+        &mut self,
+        command: bytes::Bytes,
+        reply_handle: &ReplyHandle,
+    ) -> Result<(), Refusal> {
         if self.waiting.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
         let bytes = command.len() as u64;
         let index = self.raft.propose(Payload::Command(command)).map_err(not_leader)?;
         let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
-        let waiter = waiter.clone();
+        let reply_handle = reply_handle.clone();
         self.waiting.add_proposal(
             index,
-            Proposal { term: self.raft.term(), waiter, bytes, expires_at_tick },
+            Proposal { term: self.raft.term(), reply_handle, bytes, expires_at_tick },
         );
         Ok(())
     }
 
-    fn read(&mut self, query: Query, waiter: &Waiter) -> Result<(), Refusal> {
+    fn read(&mut self, query: Query, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
         if self.waiting.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
-        let after = self.waiting.last_proposed(waiter.session);
+        let after = self.waiting.last_proposed(reply_handle.session);
         let token = self.waiting.next_token();
         self.raft.read(token, after).map_err(not_leader)?;
         let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
-        self.waiting.add_read(token, query, waiter.clone(), expires_at_tick);
+        self.waiting.add_read(token, query, reply_handle.clone(), expires_at_tick);
         Ok(())
     }
 
@@ -447,51 +428,32 @@ impl RaftActor {
         }
     }
 
-    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+    fn execute(&mut self, ctx: &mut Context<Self>) {
         let mut tasks = Vec::new();
         for effect in self.raft.take_effects() {
             match effect {
-                Effect::Persist { seq, hard_state, entries } => {
-                    self.ports.log.do_send(Append { seq, hard_state, entries });
-                }
+                Effect::Append(order) => self.ports.log.do_send(LogCommand::Append(order)),
                 Effect::Send(envelope) => self.send(envelope),
-                Effect::StartReplication { term, runs } => {
-                    for peer in self.ports.peers.values() {
-                        peer.lead.do_send(Lead { term, runs: runs.clone() });
+                Effect::StartReplication(order) => {
+                    self.command_all(&ReplicationCommand::Start(order));
+                }
+                Effect::Replicate(order) => {
+                    self.command_all(&ReplicationCommand::Replicate(order));
+                }
+                Effect::SetSendMode(order) => {
+                    if let Some(peer) = self.ports.peers.get(&order.peer) {
+                        peer.replicator.do_send(ReplicationCommand::SetSendMode(order));
                     }
                 }
-                Effect::Replicate { term, base, entries, leader_commit, read_seq, heartbeat } => {
-                    for peer in self.ports.peers.values() {
-                        let entries = Arc::clone(&entries);
-                        peer.replicate.do_send(Replicate {
-                            term,
-                            base,
-                            entries,
-                            leader_commit,
-                            read_seq,
-                            heartbeat,
-                        });
-                    }
-                }
-                Effect::SetPace { term, peer, pace } => {
-                    if let Some(peer) = self.ports.peers.get(&peer) {
-                        peer.set_pace.do_send(SetPace { term, pace });
-                    }
-                }
-                Effect::LeadershipLost { term } => {
-                    for peer in self.ports.peers.values() {
-                        peer.step_down.do_send(StepDown { term });
-                    }
-                    self.waiting.lose_proposals_of(term).send();
+                Effect::StopReplication(order) => {
+                    self.command_all(&ReplicationCommand::Stop(order));
+                    self.waiting.lose_proposals_of(order.term).send();
                 }
                 Effect::Apply { entries } => self.add_entries(entries, &mut tasks),
-                Effect::ReadEntries { from, to } => self.ports.log_reads.do_send(ReadEntries {
-                    ticket: 0,
-                    from,
-                    to,
-                    bytes_max: self.settings.page_bytes_max,
-                    reply_to: ctx.address().recipient(),
-                }),
+                Effect::ReadEntries(read) => {
+                    let reply_to = ctx.address().recipient();
+                    self.ports.log_reads.do_send(ReadEntriesRequest { read, reply_to });
+                }
                 Effect::ReadReady { token, read_index } => {
                     self.add_read(token, read_index, &mut tasks);
                 }
@@ -499,27 +461,32 @@ impl RaftActor {
                     self.add_read(token, LogIndex(0), &mut tasks);
                 }
                 Effect::ReadFailed { token } => self.fail_read(token),
-                Effect::TakeSnapshot { head } => tasks.push(ApplyTask::Snapshot { point: head }),
-                Effect::CompactLog { limit } => {
-                    self.ports.log_compact.do_send(CompactLog { limit });
+                Effect::TakeSnapshot(TakeSnapshot { point }) => {
+                    tasks.push(ApplyTask::Snapshot { point });
                 }
-                Effect::ReceiveSnapshot { from, term, piece } => {
-                    self.ports.snapshot.do_send(ReceivePiece { from, term, piece });
-                }
-                Effect::InstallSnapshot { base } => {
-                    self.ports.log_reset.do_send(ResetLog { base });
+                Effect::CompactLog(order) => self.ports.log.do_send(LogCommand::Compact(order)),
+                Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
+                Effect::ResetLog(order) => {
+                    self.ports.log.do_send(LogCommand::Reset(order));
                     let store = self.received_store.take();
                     let store = store.expect("the core installs what it was told is loaded");
-                    assert_eq!(store.last_applied(), base.index, "and nothing else (B54)");
+                    assert_eq!(store.last_applied(), order.base.index, "and nothing else (B54)");
                     tasks.push(ApplyTask::Install { store });
                 }
-                Effect::Note(note) => log::info!("{note} node={}", self.raft.id()),
+                Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
             }
         }
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
         self.ports.memory.set(self.waiting.weight_bytes());
+    }
+
+    /// Gives one command to the ReplicatorActor of every peer.
+    fn command_all(&self, command: &ReplicationCommand) {
+        for peer in self.ports.peers.values() {
+            peer.replicator.do_send(command.clone());
+        }
     }
 
     /// Requests go out on our connection, responses on the one that brought the
@@ -536,35 +503,35 @@ impl RaftActor {
 
     fn add_entries(&mut self, entries: Vec<Entry>, tasks: &mut Vec<ApplyTask>) {
         tasks.extend(entries.into_iter().map(|entry| {
-            let waiter = self.waiting.take_proposal(entry.position());
-            ApplyTask::Entry { entry, waiter }
+            let reply_handle = self.waiting.take_proposal(entry.position());
+            ApplyTask::Entry { entry, reply_handle }
         }));
     }
 
     fn add_read(&mut self, token: ReadToken, read_index: LogIndex, tasks: &mut Vec<ApplyTask>) {
-        if let Some((query, waiter)) = self.waiting.take_read(token) {
+        if let Some((query, reply_handle)) = self.waiting.take_read(token) {
             let now_ms = self.clock.wall_ms();
-            tasks.push(ApplyTask::Read { query, read_index, now_ms, waiter });
-        } else if let Some(waiter) = self.backup.take_begin(token) {
+            tasks.push(ApplyTask::Read { query, read_index, now_ms, reply_handle });
+        } else if let Some(reply_handle) = self.backup.take_begin(token) {
             self.raft.want_snapshot(read_index);
-            reply(waiter, ClientReply::SnapshotBegun(read_index));
+            reply(reply_handle, ClientReply::SnapshotBegun(read_index));
         }
     }
 
     fn fail_read(&mut self, token: ReadToken) {
-        let waiter = self.waiting.take_read(token).map(|(_, waiter)| waiter);
-        if let Some(waiter) = waiter.or_else(|| self.backup.take_begin(token)) {
+        let reply_handle = self.waiting.take_read(token).map(|(_, reply_handle)| reply_handle);
+        if let Some(reply_handle) = reply_handle.or_else(|| self.backup.take_begin(token)) {
             let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
             if !mutant!(B81a) {
-                reply(waiter, ClientReply::Refused(refusal));
+                reply(reply_handle, ClientReply::Refused(refusal));
             }
         }
     }
 }
 
-fn reply(waiter: Waiter, reply: ClientReply) {
+fn reply(reply_handle: ReplyHandle, reply: ClientReply) {
     let mut replies = Replies::default();
-    replies.add(waiter, reply);
+    replies.add(reply_handle, reply);
     replies.send();
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::actors::messages::clients::{ClientReply, Refusal, SessionId, Waiter};
+use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle, SessionId};
 use crate::actors::messages::replies::Replies;
 use crate::actors::raft::RaftActorSettings;
 use crate::kv::Query;
@@ -17,7 +17,7 @@ const COMMAND_OVERHEAD_BYTES: u64 = 512;
 pub(super) struct Proposal {
     /// The term of its entry: with the index, its identity.
     pub(super) term: Term,
-    pub(super) waiter: Waiter,
+    pub(super) reply_handle: ReplyHandle,
     pub(super) bytes: u64,
     pub(super) expires_at_tick: u64,
 }
@@ -26,13 +26,13 @@ pub(super) struct Proposal {
 /// when it is, for it holds a place of that session's window until then.
 struct Unanswerable {
     index: LogIndex,
-    waiter: Waiter,
+    reply_handle: ReplyHandle,
     bytes: u64,
 }
 
 struct Read {
     query: Query,
-    waiter: Waiter,
+    reply_handle: ReplyHandle,
     expires_at_tick: u64,
 }
 
@@ -69,7 +69,7 @@ impl Waiting {
     }
 
     pub(super) fn add_proposal(&mut self, index: LogIndex, proposal: Proposal) {
-        self.last_proposed.insert(proposal.waiter.session, index);
+        self.last_proposed.insert(proposal.reply_handle.session, index);
         self.last_proposed_max = index;
         self.proposal_bytes += proposal.bytes;
         self.proposals.insert(index, proposal);
@@ -84,24 +84,24 @@ impl Waiting {
         &mut self,
         token: ReadToken,
         query: Query,
-        waiter: Waiter,
+        reply_handle: ReplyHandle,
         expires_at_tick: u64,
     ) {
-        self.reads.insert(token, Read { query, waiter, expires_at_tick });
+        self.reads.insert(token, Read { query, reply_handle, expires_at_tick });
     }
 
     /// Who waits for this very entry; not for another of the same index.
-    pub(super) fn take_proposal(&mut self, position: LogPosition) -> Option<Waiter> {
+    pub(super) fn take_proposal(&mut self, position: LogPosition) -> Option<ReplyHandle> {
         let proposal = self.proposals.get(&position.index)?;
         if proposal.term != position.term {
             return None;
         }
-        self.remove_proposal(position.index).map(|proposal| proposal.waiter)
+        self.remove_proposal(position.index).map(|proposal| proposal.reply_handle)
     }
 
     /// `None` when it has timed out.
-    pub(super) fn take_read(&mut self, token: ReadToken) -> Option<(Query, Waiter)> {
-        self.reads.remove(&token).map(|read| (read.query, read.waiter))
+    pub(super) fn take_read(&mut self, token: ReadToken) -> Option<(Query, ReplyHandle)> {
+        self.reads.remove(&token).map(|read| (read.query, read.reply_handle))
     }
 
     /// The last entry that the session proposed and that may not be applied yet.
@@ -120,9 +120,9 @@ impl Waiting {
 
     /// The first `count` of `unanswerable` hold memory no longer.
     fn settle(&mut self, count: usize, replies: &mut Replies) {
-        for Unanswerable { waiter, bytes, .. } in self.unanswerable.drain(..count) {
+        for Unanswerable { reply_handle, bytes, .. } in self.unanswerable.drain(..count) {
             self.proposal_bytes -= bytes;
-            replies.add(waiter, ClientReply::Settled);
+            replies.add(reply_handle, ClientReply::Settled);
         }
     }
 
@@ -141,15 +141,15 @@ impl Waiting {
             && first.expires_at_tick <= tick
         {
             if let Some(proposal) = self.proposals.remove(&index) {
-                let Proposal { waiter, bytes, .. } = proposal;
-                replies.add(waiter.clone(), ClientReply::Refused(Refusal::Pending));
-                self.unanswerable.push_back(Unanswerable { index, waiter, bytes });
+                let Proposal { reply_handle, bytes, .. } = proposal;
+                replies.add(reply_handle.clone(), ClientReply::Refused(Refusal::Pending));
+                self.unanswerable.push_back(Unanswerable { index, reply_handle, bytes });
             }
         }
         while let Some(first) = self.reads.first_entry()
             && first.get().expires_at_tick <= tick
         {
-            replies.add(first.remove().waiter, ClientReply::Refused(Refusal::Timeout));
+            replies.add(first.remove().reply_handle, ClientReply::Refused(Refusal::Timeout));
         }
         replies
     }
@@ -164,7 +164,7 @@ impl Waiting {
             if let Some(proposal) = self.remove_proposal(index)
                 && !mutant!(B81b)
             {
-                replies.add(proposal.waiter, ClientReply::Refused(Refusal::LeadershipLost));
+                replies.add(proposal.reply_handle, ClientReply::Refused(Refusal::LeadershipLost));
             }
         }
         self.settle(self.unanswerable.len(), &mut replies);

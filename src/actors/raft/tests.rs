@@ -12,11 +12,12 @@ use actix::{Actor, Addr};
 use bytes::Bytes;
 
 use super::*;
-use crate::actors::io::memory::Budget;
+use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::raft::{
-    AppendEntries, AppendResult, InstallSnapshot, Pace, PersistSeq, PreVoteResponse, RaftSettings,
-    ReplicationReport, RequestVote, RequestVoteResponse, Rpc, SnapshotPositions,
+    Append, AppendEntries, AppendResult, CompactLog, InstallSnapshot, PersistSeq, PreVoteResponse,
+    RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse, ResetLog, Rpc,
+    SendMode, SetSendMode, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{
@@ -48,7 +49,8 @@ fn settings() -> RaftSettings {
         heartbeat_ticks: 3,
         leader_lease: None,
         disk_stall_ticks: 100,
-        has_trailing_peers: true,
+        has_batched_peers: true,
+        page_bytes_max: 1000,
         snapshot_entries_max: u64::MAX,
         snapshot_bytes_max: u64::MAX,
         keep_entries: 0,
@@ -59,19 +61,14 @@ fn settings() -> RaftSettings {
 struct Fixture {
     raft: Addr<RaftActor>,
     clock: Arc<TestClock>,
-    memory: Budget,
-    log: Inbox<Append>,
-    log_reads: Inbox<ReadEntries>,
-    compacts: Inbox<CompactLog>,
-    resets: Inbox<ResetLog>,
-    pieces: Inbox<ReceivePiece>,
+    memory: MemoryBudget,
+    log: Inbox<LogCommand>,
+    log_reads: Inbox<ReadEntriesRequest>,
+    pieces: Inbox<ReceiveSnapshot>,
     queries: Inbox<QuerySnapshots>,
     kv: Inbox<Apply>,
     links: BTreeMap<NodeId, Inbox<SendRpc>>,
-    leads: BTreeMap<NodeId, Inbox<Lead>>,
-    replicates: BTreeMap<NodeId, Inbox<Replicate>>,
-    step_downs: BTreeMap<NodeId, Inbox<StepDown>>,
-    paces: BTreeMap<NodeId, Inbox<SetPace>>,
+    replicators: BTreeMap<NodeId, Inbox<ReplicationCommand>>,
 }
 
 impl Fixture {
@@ -95,37 +92,25 @@ impl Fixture {
         let raft = Raft::new(settings, hard_state, summary, SnapshotPositions::default());
         let (log, log_inbox) = probe();
         let (log_reads, log_reads_inbox) = probe();
-        let (log_compact, compacts) = probe();
-        let (log_reset, resets) = probe();
         let (snapshot, pieces) = probe();
         let (snapshot_queries, queries) = probe();
         let (kv, kv_inbox) = probe();
         let mut peers = BTreeMap::new();
-        let (mut links, mut leads) = (BTreeMap::new(), BTreeMap::new());
-        let (mut replicates, mut step_downs) = (BTreeMap::new(), BTreeMap::new());
-        let mut paces = BTreeMap::new();
+        let (mut links, mut replicators) = (BTreeMap::new(), BTreeMap::new());
         for peer in [2, 3].map(NodeId) {
             let (link, link_inbox) = probe();
-            let (lead, lead_inbox) = probe();
-            let (replicate, replicate_inbox) = probe();
-            let (step_down, step_down_inbox) = probe();
-            let (set_pace, pace_inbox) = probe();
-            paces.insert(peer, pace_inbox);
-            peers.insert(peer, PeerPorts { link, lead, replicate, step_down, set_pace });
+            let (replicator, replicator_inbox) = probe();
+            peers.insert(peer, PeerPorts { link, replicator });
             links.insert(peer, link_inbox);
-            leads.insert(peer, lead_inbox);
-            replicates.insert(peer, replicate_inbox);
-            step_downs.insert(peer, step_down_inbox);
+            replicators.insert(peer, replicator_inbox);
         }
         let clock = Arc::new(TestClock::default());
-        let memory = Budget::new(1 << 20);
+        let memory = MemoryBudget::new(1 << 20);
         let actor = RaftActor::new(
             raft,
             RaftPorts {
                 log,
                 log_reads,
-                log_compact,
-                log_reset,
                 snapshot,
                 snapshot_queries,
                 kv,
@@ -136,7 +121,6 @@ impl Fixture {
                 waiting_commands_max: 4,
                 waiting_bytes_max: 1000,
                 request_timeout_ticks: 50,
-                page_bytes_max: 1000,
             },
             Arc::clone(&clock) as Arc<dyn Clock>,
         );
@@ -146,17 +130,47 @@ impl Fixture {
             memory,
             log: log_inbox,
             log_reads: log_reads_inbox,
-            compacts,
-            resets,
             pieces,
             queries,
             kv: kv_inbox,
             links,
-            leads,
-            replicates,
-            step_downs,
-            paces,
+            replicators,
         }
+    }
+
+    fn appends(&self) -> Vec<Append> {
+        self.log.drain_kind(|command| match command {
+            LogCommand::Append(append) => Some(append.clone()),
+            _ => None,
+        })
+    }
+
+    fn compactions(&self) -> Vec<CompactLog> {
+        self.log.drain_kind(|command| match command {
+            LogCommand::Compact(order) => Some(*order),
+            _ => None,
+        })
+    }
+
+    fn resets(&self) -> Vec<ResetLog> {
+        self.log.drain_kind(|command| match command {
+            LogCommand::Reset(order) => Some(*order),
+            _ => None,
+        })
+    }
+
+    fn replicates(&self, peer: NodeId) -> Vec<Replicate> {
+        self.replicators[&peer].drain_kind(|command| match command {
+            ReplicationCommand::Replicate(order) => Some(order.clone()),
+            _ => None,
+        })
+    }
+
+    fn send_modes(&self, peer: NodeId) -> Vec<SetSendMode> {
+        self.replicators[&peer].drain_kind(|command| match command {
+            ReplicationCommand::SetSendMode(order) => Some(*order),
+            _ => None,
+        })
     }
 
     async fn ticks(&self, ticks: u32) {
@@ -168,7 +182,7 @@ impl Fixture {
 
     async fn receive(&self, from: NodeId, term: u64, rpc: Rpc) {
         let envelope = Envelope { from, to: ME, term: Term(term), rpc };
-        self.raft.do_send(PeerMessage { envelope });
+        self.raft.do_send(PeerEvent::Message(envelope));
         settle().await;
     }
 
@@ -200,7 +214,7 @@ impl Fixture {
         let applied = Applied { last_applied: LogIndex(2), next_deadline_ms: None };
         self.raft.do_send(applied);
         settle().await;
-        self.log.drain();
+        self.appends();
         self.kv.drain();
     }
 
@@ -212,20 +226,20 @@ impl Fixture {
     }
 
     fn is_told_to_trail(&self, peer: NodeId) -> bool {
-        let told = self.paces[&peer].drain();
-        told == [SetPace { term: Term(1), pace: Pace::Trailing }]
+        let told = self.send_modes(peer);
+        told == [SetSendMode { term: Term(1), peer, mode: SendMode::Batched }]
     }
 
     /// The tasks that the store was given since the last call, in short.
     fn tasks(&self) -> Vec<String> {
         let describe = |task| match task {
-            ApplyTask::Entry { entry, waiter } => {
-                format!("entry {} for {waiter:?}", entry.position())
+            ApplyTask::Entry { entry, reply_handle } => {
+                format!("entry {} for {reply_handle:?}", entry.position())
             }
-            ApplyTask::Read { read_index, waiter, .. } => {
-                format!("read at {read_index} for {waiter:?}")
+            ApplyTask::Read { read_index, reply_handle, .. } => {
+                format!("read at {read_index} for {reply_handle:?}")
             }
-            ApplyTask::Status { waiter, .. } => format!("status for {waiter:?}"),
+            ApplyTask::Status { reply_handle, .. } => format!("status for {reply_handle:?}"),
             ApplyTask::Snapshot { point } => format!("snapshot of {}", point.last),
             ApplyTask::Install { store } => format!("install {}", store.last_applied()),
         };
@@ -268,7 +282,8 @@ async fn tells_the_peer_that_no_quorum_needs_that_it_trails() {
     let f = Fixture::start();
     f.lead().await;
     f.ticks(1).await;
-    let told: Vec<NodeId> = f.paces.keys().copied().filter(|p| f.is_told_to_trail(*p)).collect();
+    let told: Vec<NodeId> =
+        f.replicators.keys().copied().filter(|p| f.is_told_to_trail(*p)).collect();
     assert_eq!(told, [NodeId(3)], "which has acknowledged nothing");
 }
 
@@ -281,11 +296,11 @@ async fn asks_for_votes_only_after_its_own_is_durable() {
         f.links[&PEER].drain().into_iter().map(|message| message.envelope.rpc).collect()
     };
     assert!(sent(&f).iter().all(|rpc| matches!(rpc, Rpc::PreVote(_))));
-    let appends = f.log.drain();
+    let appends = f.appends();
     assert_eq!(appends.len(), 1);
     assert_eq!(
         appends[0].hard_state,
-        Some(HardState { current_term: Term(1), voted_for: Some(ME), is_newcomer: false })
+        Some(HardState { current_term: Term(1), voted_for: Some(ME), is_rejoining: false })
     );
     f.persisted(1).await;
     assert_eq!(sent(&f), [Rpc::RequestVote(RequestVote { last: LogPosition::default() })]);
@@ -295,7 +310,7 @@ async fn asks_for_votes_only_after_its_own_is_durable() {
 async fn acknowledges_an_append_only_after_log_persisted_and_to_the_connection_that_asked() {
     let f = Fixture::start();
     let (port, responses) = probe();
-    f.raft.do_send(PeerAttached { peer: PEER, connection: 1, port });
+    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
     let entry = Entry { index: LogIndex(1), term: Term(3), stamp_ms: 5, payload: Payload::Noop };
     let request = AppendEntries {
         request_seq: 9,
@@ -306,7 +321,7 @@ async fn acknowledges_an_append_only_after_log_persisted_and_to_the_connection_t
     };
     f.receive(PEER, 3, Rpc::AppendEntries(request)).await;
     assert!(responses.drain().is_empty(), "nothing is durable yet");
-    let appends = f.log.drain();
+    let appends = f.appends();
     assert_eq!(appends.len(), 1);
     assert_eq!(appends[0].entries, [entry]);
     f.persisted(1).await;
@@ -321,9 +336,9 @@ async fn acknowledges_an_append_only_after_log_persisted_and_to_the_connection_t
 async fn a_late_detach_of_an_old_connection_does_not_take_the_new_one() {
     let f = Fixture::start();
     let ((old, _), (new, responses)) = (probe(), probe());
-    f.raft.do_send(PeerAttached { peer: PEER, connection: 1, port: old });
-    f.raft.do_send(PeerAttached { peer: PEER, connection: 2, port: new });
-    f.raft.do_send(PeerDetached { peer: PEER, connection: 1 });
+    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port: old });
+    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 2, port: new });
+    f.raft.do_send(PeerEvent::Detached { peer: PEER, connection: 1 });
     let request = Rpc::PreVote(crate::raft::PreVote { last: LogPosition::default() });
     f.receive(PEER, 1, request).await;
     assert_eq!(responses.drain().len(), 1);
@@ -333,7 +348,7 @@ async fn a_late_detach_of_an_old_connection_does_not_take_the_new_one() {
 async fn one_drain_of_the_mailbox_is_one_append_and_one_message_a_peer() {
     let f = Fixture::start();
     f.lead().await;
-    f.replicates[&PEER].drain();
+    f.replicates(PEER);
     let clients: Vec<Client> = (0..4).map(Client::new).collect();
     for client in &clients {
         let reply_to = Arc::clone(&client.port);
@@ -342,10 +357,10 @@ async fn one_drain_of_the_mailbox_is_one_append_and_one_message_a_peer() {
         f.raft.do_send(ClientRequests { session: client.session, reply_to, requests, held });
     }
     settle().await;
-    let appends = f.log.drain();
+    let appends = f.appends();
     assert_eq!(appends.len(), 1);
     assert_eq!(appends[0].entries.len(), 4);
-    let replicates = f.replicates[&PEER].drain();
+    let replicates = f.replicates(PEER);
     assert_eq!(replicates.len(), 1);
     assert_eq!(replicates[0].entries.len(), 4);
 }
@@ -398,12 +413,12 @@ async fn a_pipelined_read_stands_between_its_sessions_writes() {
 async fn a_read_waits_for_a_round_and_takes_no_log_entry() {
     let f = Fixture::start();
     f.lead().await;
-    f.replicates[&PEER].drain();
+    f.replicates(PEER);
     let client = Client::new(8);
     f.request(&client, vec![(1, read()), (2, read())]).await;
-    let rounds: Vec<u64> = f.replicates[&PEER].drain().iter().map(|r| r.read_seq).collect();
+    let rounds: Vec<u64> = f.replicates(PEER).iter().map(|r| r.read_seq).collect();
     assert_eq!(rounds, [1], "two reads share a round");
-    assert!(f.log.drain().is_empty());
+    assert!(f.appends().is_empty());
     assert!(f.tasks().is_empty());
     f.replicated(1, 2, 1).await;
     assert_eq!(f.tasks(), ["read at 2 for SessionId(8)/1", "read at 2 for SessionId(8)/2"]);
@@ -444,8 +459,12 @@ async fn a_lost_leadership_fails_reads_for_certain_and_leaves_writes_unknown() {
         client.refusals(),
         [refused(1, Refusal::LeadershipLost), refused(2, Refusal::NotLeader { leader_id: None })]
     );
-    assert_eq!(f.step_downs[&PEER].drain().len(), 1);
-    assert_eq!(f.leads[&PEER].drain().len(), 1);
+    let commands = f.replicators[&PEER].drain();
+    let count = |is_wanted: fn(&ReplicationCommand) -> bool| {
+        commands.iter().filter(|command| is_wanted(command)).count()
+    };
+    assert_eq!(count(|command| matches!(command, ReplicationCommand::Start(_))), 1);
+    assert_eq!(count(|command| matches!(command, ReplicationCommand::Stop(_))), 1);
 }
 
 #[actix::test]
@@ -470,7 +489,7 @@ async fn more_than_may_wait_is_answered_busy_and_not_proposed() {
     let client = Client::new(8);
     f.request(&client, (1..=6).map(|slot| (slot, write())).collect()).await;
     assert_eq!(client.refusals(), [refused(5, Refusal::Busy), refused(6, Refusal::Busy)]);
-    assert_eq!(f.log.drain()[0].entries.len(), 4);
+    assert_eq!(f.appends()[0].entries.len(), 4);
     f.persisted(3).await;
     f.replicated(1, 6, 0).await;
     f.request(&client, vec![(7, write())]).await;
@@ -550,10 +569,10 @@ async fn an_expired_deadline_gets_one_entry_of_the_leaders_own() {
     f.raft.do_send(applied);
     f.clock.0.store(999, Ordering::Relaxed);
     f.ticks(1).await;
-    assert!(f.log.drain().is_empty());
+    assert!(f.appends().is_empty());
     f.clock.0.store(1000, Ordering::Relaxed);
     f.ticks(2).await;
-    let entries: Vec<Entry> = f.log.drain().into_iter().flat_map(|append| append.entries).collect();
+    let entries: Vec<Entry> = f.appends().into_iter().flat_map(|append| append.entries).collect();
     assert_eq!(entries.len(), 1);
     assert_eq!((&entries[0].payload, entries[0].stamp_ms), (&Payload::Noop, 1000));
 }
@@ -581,14 +600,14 @@ async fn committed_entries_that_are_only_on_disk_are_read_by_pages() {
         payload: Payload::Noop,
     };
     let asked = f.log_reads.drain();
-    assert_eq!((asked[0].from, asked[0].to), (LogIndex(1), LogIndex(3)));
+    assert_eq!((asked[0].read.from, asked[0].read.to), (LogIndex(1), LogIndex(3)));
     asked[0].reply_to.do_send(EntriesRead { ticket: 0, entries: vec![page(1), page(2)] });
     settle().await;
     assert_eq!(f.tasks(), ["entry 1@1 for None", "entry 2@1 for None"]);
     assert!(f.log_reads.drain().is_empty(), "the next page waits until this one is applied");
     f.raft.do_send(Applied { last_applied: LogIndex(2), next_deadline_ms: None });
     settle().await;
-    assert_eq!(f.log_reads.drain()[0].from, LogIndex(3));
+    assert_eq!(f.log_reads.drain()[0].read.from, LogIndex(3));
 }
 
 #[actix::test]
@@ -612,11 +631,11 @@ async fn a_snapshot_is_taken_right_behind_its_last_entry_and_then_the_log_is_com
     f.request(&client, (1..=2).map(|slot| (slot, write())).collect()).await;
     f.persisted(3).await;
     f.replicated(1, 4, 0).await;
-    let waiter = |slot| format!("Some(SessionId(8)/{slot})");
-    let first = format!("entry 3@1 for {}", waiter(1));
-    let second = format!("entry 4@1 for {}", waiter(2));
+    let reply_handle = |slot| format!("Some(SessionId(8)/{slot})");
+    let first = format!("entry 3@1 for {}", reply_handle(1));
+    let second = format!("entry 4@1 for {}", reply_handle(2));
     assert_eq!(f.tasks(), [first, second, "snapshot of 4@1".into()]);
-    assert!(f.compacts.drain().is_empty(), "it is not durable yet");
+    assert!(f.compactions().is_empty(), "it is not durable yet");
     let last = LogPosition { term: Term(1), index: LogIndex(4) };
     f.raft.do_send(SnapshotWritten { last, bytes: Some(10) });
     f.raft.do_send(Applied { last_applied: LogIndex(4), next_deadline_ms: None });
@@ -627,7 +646,7 @@ async fn a_snapshot_is_taken_right_behind_its_last_entry_and_then_the_log_is_com
     let last = LogPosition { term: Term(1), index: LogIndex(7) };
     f.raft.do_send(SnapshotWritten { last, bytes: Some(10) });
     settle().await;
-    assert_eq!(f.compacts.drain(), [CompactLog { limit: LogIndex(4) }], "up to the older one");
+    assert_eq!(f.compactions(), [CompactLog { limit: LogIndex(4) }], "up to the older one");
 }
 
 #[actix::test]
@@ -649,7 +668,7 @@ async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the
     let noop = Entry { index: LogIndex(1), term: Term(1), stamp_ms, payload: Payload::Noop };
     store.apply(&noop).unwrap();
     let (port, responses) = probe();
-    f.raft.do_send(PeerAttached { peer: PEER, connection: 1, port });
+    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
     f.raft.do_send(SnapshotReceived {
         from: PEER,
         term: Term(1),
@@ -659,7 +678,7 @@ async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the
         store,
     });
     settle().await;
-    assert_eq!(f.resets.drain(), [ResetLog { base: snapshot.last }]);
+    assert_eq!(f.resets(), [ResetLog { base: snapshot.last }]);
     assert_eq!(f.tasks(), ["install 1"]);
     let answer = responses.drain().pop().map(|message| message.envelope.rpc);
     let Some(Rpc::InstallSnapshotResponse(answer)) = answer else { panic!("{answer:?}") };

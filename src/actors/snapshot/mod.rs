@@ -3,8 +3,8 @@
 //! | in | from | answer |
 //! | --- | --- | --- |
 //! | [`WriteSnapshot`] | KvActor | [`SnapshotWritten`] to RaftActor |
-//! | [`ReadSnapshot`] | ReplicatorActor | [`SnapshotRead`] |
-//! | [`ReceivePiece`] | RaftActor | [`PieceReceived`] or [`SnapshotReceived`] |
+//! | [`ReadSnapshotRequest`] | ReplicatorActor | [`SnapshotRead`] |
+//! | [`ReceiveSnapshot`] | RaftActor | [`PieceReceived`] or [`SnapshotReceived`] |
 //! | [`QuerySnapshots`] | RaftActor | [`SnapshotsQueried`] |
 //! | [`DropStore`] | KvActor | |
 //!
@@ -26,12 +26,12 @@ use bytes::Bytes;
 
 use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::messages::snapshots::{
-    DropStore, PieceReceived, QuerySnapshots, ReadSnapshot, ReceivePiece, SnapshotAnswer,
-    SnapshotLost, SnapshotQuery, SnapshotRead, SnapshotReceived, SnapshotWritten, SnapshotsQueried,
+    DropStore, PieceReceived, QuerySnapshots, ReadSnapshotRequest, SnapshotAnswer, SnapshotLost,
+    SnapshotQuery, SnapshotRead, SnapshotReceived, SnapshotWritten, SnapshotsQueried,
     WriteSnapshot,
 };
 use crate::kv::{SnapshotError, Store, StoreLoader};
-use crate::raft::InstallSnapshot;
+use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot};
 use crate::storage::{
     SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots, StorageError,
 };
@@ -163,11 +163,12 @@ impl Handler<WriteSnapshot> for SnapshotActor {
     }
 }
 
-impl Handler<ReadSnapshot> for SnapshotActor {
+impl Handler<ReadSnapshotRequest> for SnapshotActor {
     type Result = ();
 
-    fn handle(&mut self, message: ReadSnapshot, _ctx: &mut Context<Self>) {
-        let ReadSnapshot { ticket, snapshot, offset, bytes_max, reply_to } = message;
+    fn handle(&mut self, message: ReadSnapshotRequest, _ctx: &mut Context<Self>) {
+        let ReadSnapshotRequest { read, reply_to } = message;
+        let ReadSnapshot { ticket, snapshot, offset, bytes_max } = read;
         let piece = loop {
             let is_wanted = |file: &&SnapshotFile| snapshot.is_none_or(|id| file.id() == id);
             let Some(file) = self.files.iter().find(is_wanted).cloned() else { break None };
@@ -197,11 +198,11 @@ impl Handler<QuerySnapshots> for SnapshotActor {
     }
 }
 
-impl Handler<ReceivePiece> for SnapshotActor {
+impl Handler<ReceiveSnapshot> for SnapshotActor {
     type Result = ();
 
-    fn handle(&mut self, message: ReceivePiece, _ctx: &mut Context<Self>) {
-        let ReceivePiece { from, term, piece } = message;
+    fn handle(&mut self, message: ReceiveSnapshot, _ctx: &mut Context<Self>) {
+        let ReceiveSnapshot { from, term, piece } = message;
         let (request_seq, snapshot) = (piece.request_seq, piece.snapshot);
         if self.completed == Some(snapshot) {
             return; // the core has it, and says so at the next request

@@ -76,7 +76,10 @@ impl Fixture {
         bytes_max: u64,
     ) -> Option<(SnapshotId, Bytes)> {
         let (reply_to, inbox) = probe();
-        self.actor.do_send(ReadSnapshot { ticket: 9, snapshot, offset, bytes_max, reply_to });
+        self.actor.do_send(ReadSnapshotRequest {
+            read: ReadSnapshot { ticket: 9, snapshot, offset, bytes_max },
+            reply_to,
+        });
         settle().await;
         let mut answers = inbox.drain();
         assert_eq!(answers.len(), 1, "every read is answered, once");
@@ -119,7 +122,7 @@ impl Fixture {
 
     async fn receive(&self, snapshot: SnapshotId, offset: u64, bytes: Bytes) {
         let piece = InstallSnapshot { request_seq: offset, snapshot, offset, bytes };
-        self.actor.do_send(ReceivePiece { from: NodeId(2), term: Term(1), piece });
+        self.actor.do_send(ReceiveSnapshot { from: NodeId(2), term: Term(1), piece });
         settle().await;
     }
 

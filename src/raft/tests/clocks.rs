@@ -18,7 +18,7 @@ impl Cluster {
         self.now.mul_f64([1.0, 0.86, 1.14][id.0 as usize % 3])
     }
 
-    pub(super) fn tell_time(&mut self, id: NodeId) {
+    pub(super) fn update_clock(&mut self, id: NodeId) {
         let now = self.clock(id);
         self.raft_mut(id).set_now(now);
     }

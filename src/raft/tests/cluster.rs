@@ -18,8 +18,9 @@ use super::pending::Pending;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
-    Effect, Envelope, NotLeader, Progress, ProgressAction, ProgressSettings, Raft, RaftSettings,
-    ReadToken, ReplicationReport, Role, Rpc,
+    Append, CompactLog, Effect, Envelope, NotLeader, Progress, ProgressAction, ProgressSettings,
+    Raft, RaftSettings, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot, ReplicationReport,
+    ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
@@ -60,7 +61,8 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         heartbeat_ticks: HEARTBEAT_TICKS,
         leader_lease: None,
         disk_stall_ticks: DISK_STALL_TICKS,
-        has_trailing_peers: seed.is_multiple_of(2),
+        has_batched_peers: seed.is_multiple_of(2),
+        page_bytes_max: u64::MAX >> 1,
         snapshot_entries_max: u64::MAX,
         snapshot_bytes_max: u64::MAX,
         keep_entries: 0,
@@ -227,7 +229,7 @@ impl Cluster {
 
     pub(super) fn tick(&mut self, id: NodeId) {
         if self.is_up(id) {
-            self.tell_time(id);
+            self.update_clock(id);
             self.raft_mut(id).tick();
             self.settle(id);
         }
@@ -265,7 +267,7 @@ impl Cluster {
         self.next_token += 1;
         let token = ReadToken(self.next_token);
         let after = self.nodes[&id].last_write;
-        self.tell_time(id);
+        self.update_clock(id);
         self.raft_mut(id).read(token, after)?;
         let place = self.raft(id).last_log().index;
         self.oracle.on_read(token, id, place, after);
@@ -429,7 +431,7 @@ impl Cluster {
                 }
             }
             _ => {
-                self.tell_time(id);
+                self.update_clock(id);
                 self.raft_mut(id).step(envelope);
             }
         }
@@ -511,7 +513,7 @@ impl Cluster {
 
     fn execute(&mut self, id: NodeId, effect: Effect) {
         match effect {
-            Effect::Persist { seq, hard_state, entries } => {
+            Effect::Append(Append { seq, hard_state, entries }) => {
                 if self.nodes[&id].is_disk_slow {
                     self.say(|| text::write(id, seq, hard_state, &entries));
                 }
@@ -521,7 +523,7 @@ impl Cluster {
                 disk.write(seq, hard_state, entries);
             }
             Effect::Send(envelope) => self.send(envelope),
-            Effect::StartReplication { term, runs } => {
+            Effect::StartReplication(StartReplication { term, runs }) => {
                 let log = self.nodes[&id].disk.log();
                 assert_eq!(runs, log.runs(), "the terms are those of the log");
                 self.oracle.on_elected(id, term, log);
@@ -530,36 +532,40 @@ impl Cluster {
                 let start = |peer| (peer, Progress::new(window, term, runs.clone(), true));
                 self.node_mut(id).progress = peers.into_iter().map(start).collect();
             }
-            Effect::Replicate { term, base, entries, leader_commit, read_seq, heartbeat } => {
+            Effect::Replicate(order) => {
                 for progress in self.node_mut(id).progress.values_mut() {
-                    assert_eq!(progress.term(), term, "the replicators are of the leader's term");
-                    progress.replicate(base, &entries, leader_commit, read_seq, heartbeat);
+                    assert_eq!(
+                        progress.term(),
+                        order.term,
+                        "the replicators are of the leader's term"
+                    );
+                    progress.replicate(&order);
                 }
             }
-            Effect::SetPace { term, peer, pace } => {
+            Effect::SetSendMode(SetSendMode { term, peer, mode }) => {
                 let progress = self.node_mut(id).progress.get_mut(&peer);
                 let progress = progress.expect("every peer has a replicator");
                 assert_eq!(progress.term(), term, "the replicators are of the leader's term");
-                progress.set_pace(pace);
+                progress.set_send_mode(mode);
             }
-            Effect::LeadershipLost { term } => {
+            Effect::StopReplication(StopReplication { term }) => {
                 let node = self.node_mut(id);
                 node.progress.clear();
                 node.waiting.retain(|position| position.term != term);
             }
             Effect::Apply { entries } => self.apply(id, entries),
-            Effect::ReadEntries { from, to } => {
+            Effect::ReadEntries(ReadEntries { from, to, .. }) => {
                 self.node_mut(id).pending.push_back(Pending::Page { from, to });
             }
-            Effect::TakeSnapshot { head } => {
+            Effect::TakeSnapshot(TakeSnapshot { point }) => {
                 let applied = self.nodes[&id].applied.clone();
-                self.node_mut(id).jobs.push_back(Job::Take { point: head, applied });
+                self.node_mut(id).jobs.push_back(Job::Take { point, applied });
             }
-            Effect::CompactLog { limit } => self.node_mut(id).disk.compact(limit),
-            Effect::ReceiveSnapshot { from, term, piece } => {
+            Effect::CompactLog(CompactLog { limit }) => self.node_mut(id).disk.compact(limit),
+            Effect::ReceiveSnapshot(ReceiveSnapshot { from, term, piece }) => {
                 self.node_mut(id).jobs.push_back(Job::Receive { from, term, piece });
             }
-            Effect::InstallSnapshot { base } => self.install(id, base),
+            Effect::ResetLog(ResetLog { base }) => self.install(id, base),
             Effect::ReadReady { token, read_index } => {
                 let applied = &self.nodes[&id].applied;
                 assert!(read_index.0 <= applied.len() as u64, "applied before the read");
@@ -571,9 +577,9 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
-            Effect::Note(note) => {
+            Effect::Event(event) => {
                 let term = self.raft(id).term();
-                self.say(|| format!("n{id}@{term} {note}"));
+                self.say(|| format!("n{id}@{term} {event}"));
             }
         }
     }
@@ -616,11 +622,16 @@ impl Cluster {
                         let rpc = Rpc::AppendEntries(request);
                         self.send(Envelope { from: id, to: peer, term, rpc });
                     }
-                    ProgressAction::ReadEntries { ticket, from, to, .. } => {
+                    ProgressAction::ReadEntries(ReadEntries { ticket, from, to, .. }) => {
                         let fetch = Pending::Fetch { peer, term, ticket, from, to };
                         self.node_mut(id).pending.push_back(fetch);
                     }
-                    ProgressAction::ReadSnapshot { ticket, snapshot, offset, bytes_max } => {
+                    ProgressAction::ReadSnapshot(ReadSnapshot {
+                        ticket,
+                        snapshot,
+                        offset,
+                        bytes_max,
+                    }) => {
                         let job = Job::Read { peer, term, ticket, snapshot, offset, bytes_max };
                         self.node_mut(id).jobs.push_back(job);
                     }

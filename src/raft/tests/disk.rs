@@ -33,7 +33,7 @@ pub(super) struct Durable {
     part: Option<(SnapshotId, Vec<u8>)>,
     /// See `LogSummary::lost`.
     lost: LogPosition,
-    /// All that a newcomer has lost: what it promised with that holds, as long as it is
+    /// All that a rejoining node has lost: what it promised with that holds, as long as it is
     /// not counted.
     forgotten: BTreeSet<LogPosition>,
 }
@@ -181,7 +181,7 @@ impl Disk {
         self.durable.forget();
         let durable = &mut self.durable;
         durable.lost = durable.lost.max(durable.log.end());
-        durable.hard_state.is_newcomer = true;
+        durable.hard_state.is_rejoining = true;
         durable.log.entries.retain(|entry| entry.index <= kept);
         self.log = durable.log.clone();
     }
@@ -257,7 +257,7 @@ impl Durable {
 
     /// As the storage makes it.
     pub(super) fn new_directory() -> Durable {
-        Durable::new(HardState { is_newcomer: true, ..HardState::default() }, Vec::new())
+        Durable::new(HardState { is_rejoining: true, ..HardState::default() }, Vec::new())
     }
 
     /// What stands in the place of one that is lost as a whole.
@@ -281,7 +281,7 @@ impl Durable {
     /// The hard state goes first: a log never has a term that it does not know.
     fn do_write(&mut self, write: &Write, entries_max: usize) {
         self.hard_state = write.hard_state.unwrap_or(self.hard_state);
-        if !self.hard_state.is_newcomer {
+        if !self.hard_state.is_rejoining {
             self.lost = LogPosition::default();
             self.forgotten.clear();
         }

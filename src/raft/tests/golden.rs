@@ -251,7 +251,7 @@ fn new_cluster(
         let terms: Vec<u64> = terms.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
         let term = terms.last().copied().unwrap_or(0).max(own.parse()?);
         let hard_state =
-            HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
+            HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
         disks.push(Durable::new(hard_state, log_of(&terms)));
     }
     let mut cluster = Cluster::with_snapshots(disks, 1, rules);
@@ -275,8 +275,8 @@ fn rpc_name(rpc: &Rpc) -> &'static str {
         Rpc::RequestVoteResponse(_) => "RequestVoteResponse",
         Rpc::PreVote(_) => "PreVote",
         Rpc::PreVoteResponse(_) => "PreVoteResponse",
-        Rpc::Newcomer => "Newcomer",
-        Rpc::NewcomerResponse(_) => "NewcomerResponse",
+        Rpc::RejoinRequest => "RejoinRequest",
+        Rpc::RejoinResponse(_) => "RejoinResponse",
         Rpc::InstallSnapshot(_) => "InstallSnapshot",
         Rpc::InstallSnapshotResponse(_) => "InstallSnapshotResponse",
     }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::clocks::{PROMISE, TICK};
 use super::cluster::{ELECTION_TICKS_MAX, ELECTION_TICKS_MIN, HEARTBEAT_TICKS, i, n};
 use super::solo::{Solo, append, at, pre_vote, pre_voted, request_vote, voted};
-use crate::raft::{Effect, NotLeader, ReadToken, ReplicationReport, Role, Rpc};
+use crate::raft::{Effect, NotLeader, ReadToken, Replicate, ReplicationReport, Role, Rpc};
 use crate::types::{LogIndex, Payload};
 
 const MS: Duration = Duration::from_millis(1);
@@ -42,7 +42,7 @@ fn read(solo: &mut Solo, token: u64) -> Vec<(u64, bool)> {
 fn round(solo: &mut Solo) -> Option<u64> {
     solo.settle();
     let rounds = solo.effects.iter().filter_map(|effect| match effect {
-        Effect::Replicate { read_seq, .. } => Some(*read_seq),
+        Effect::Replicate(Replicate { read_seq, .. }) => Some(*read_seq),
         _ => None,
     });
     let newest = rounds.last();
@@ -136,10 +136,10 @@ fn a_lease_needs_a_majority() {
     }
     answer(&mut solo, 4, seq);
     assert!(!solo.raft.holds_lease(), "it and one other of five");
-    // A newcomer stores what it is sent, and promises nothing.
+    // A rejoining node stores what it is sent, and promises nothing.
     let match_index = solo.raft.last_log().index;
     let report =
-        ReplicationReport { match_index, read_seq: seq, is_newcomer: true, ..Default::default() };
+        ReplicationReport { match_index, read_seq: seq, is_rejoining: true, ..Default::default() };
     confirm(&mut solo, 5, report);
     assert!(!solo.raft.holds_lease());
     answer(&mut solo, 3, seq);
@@ -213,7 +213,7 @@ fn follower() -> Solo {
 }
 
 /// Nobody is elected by it until the promise is over, and then somebody is.
-fn assert_is_bound_for(solo: &mut Solo, time: Duration) {
+fn assert_has_promised_for(solo: &mut Solo, time: Duration) {
     let (term, end) = (solo.raft.term().0, solo.now + time);
     let last = solo.raft.last_log();
     for _ in 0..2 {
@@ -234,7 +234,7 @@ fn assert_is_bound_for(solo: &mut Solo, time: Duration) {
 
 #[test]
 fn a_promise_is_kept_by_the_clock_however_fast_the_ticks_are() {
-    assert_is_bound_for(&mut follower(), PROMISE);
+    assert_has_promised_for(&mut follower(), PROMISE);
 }
 
 /// A follower that was told of the leader's death had promised all the same; the hint cuts
@@ -243,7 +243,7 @@ fn a_promise_is_kept_by_the_clock_however_fast_the_ticks_are() {
 fn a_hint_does_not_shorten_a_promise() {
     let mut solo = follower();
     solo.raft.on_connection_refused(n(2));
-    assert_is_bound_for(&mut solo, PROMISE);
+    assert_has_promised_for(&mut solo, PROMISE);
 
     let mut solo = follower();
     solo.raft.on_connection_refused(n(2));
@@ -257,7 +257,7 @@ fn a_hint_does_not_shorten_a_promise() {
 fn a_restarted_voter_refuses_within_the_promise() {
     let mut solo = follower();
     solo.restart();
-    assert_is_bound_for(&mut solo, PROMISE);
+    assert_has_promised_for(&mut solo, PROMISE);
 }
 
 /// Nor does it stand for election itself: the first timeout of a life is no shorter.
@@ -291,7 +291,7 @@ fn every_message_of_the_leader_renews_the_promise() {
     let mut solo = follower();
     solo.pass(PROMISE - MS);
     solo.receive(2, 1, append(at(1, 1), &[1], 0));
-    assert_is_bound_for(&mut solo, PROMISE);
+    assert_has_promised_for(&mut solo, PROMISE);
 }
 
 /// The rounds under way are few, however long nobody answers.

@@ -12,20 +12,19 @@
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `leases` | leader leases, and the promises that they rest on |
-//! | `pace` | who is sent everything at once, and who trails |
+//! | `send_modes` | who is sent everything at once, and who trails |
 //! | `pending` | what takes its time at a node |
 //! | `progress` | a peer's replication by itself |
-//! | `transfer` | a snapshot on its way to a peer, by itself |
+//! | `install` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |
 
 mod clocks;
 mod cluster;
 mod disk;
 mod golden;
+mod install;
 mod leases;
-mod newcomer;
 mod oracle;
-mod pace;
 mod paper_elections;
 mod paper_figures;
 mod paper_reads;
@@ -34,7 +33,8 @@ mod paper_snapshots;
 mod pending;
 mod progress;
 mod random;
+mod rejoin;
+mod send_modes;
 mod snapshots;
 mod solo;
 mod text;
-mod transfer;

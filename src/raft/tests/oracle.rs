@@ -114,7 +114,7 @@ impl Oracle {
                 == HardState {
                     current_term: *term,
                     voted_for: Some(*candidate),
-                    is_newcomer: false,
+                    is_rejoining: false,
                 }
         };
         match rpc {
@@ -142,7 +142,7 @@ impl Oracle {
                     );
                 }
             }
-            Rpc::NewcomerResponse(response) => {
+            Rpc::RejoinResponse(response) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
                 assert!(response.last.term <= *term, "an entry is above its node's term");
             }
@@ -157,7 +157,7 @@ impl Oracle {
                     assert!(durable.contains(response.last), "node {from} has not what it says");
                 }
             }
-            Rpc::PreVote(_) | Rpc::PreVoteResponse(_) | Rpc::Newcomer => {}
+            Rpc::PreVote(_) | Rpc::PreVoteResponse(_) | Rpc::RejoinRequest => {}
         }
     }
 

@@ -6,7 +6,9 @@ use super::cluster::{
     Cluster, ELECTION_TICKS_MAX, ELECTION_TICKS_MIN, HEARTBEAT_TICKS, n, settings_of,
 };
 use super::solo::{Solo, append, appended, at, pre_vote, pre_voted, request_vote, voted};
-use crate::raft::{Effect, Envelope, Raft, ReplicationReport, Role, Rpc, SnapshotPositions};
+use crate::raft::{
+    Effect, Envelope, Raft, ReplicationReport, Role, Rpc, SnapshotPositions, StopReplication,
+};
 use crate::types::{HardState, LogSummary, Term};
 
 fn is_request_vote(rpc: &Rpc) -> bool {
@@ -84,7 +86,7 @@ fn a_candidate_takes_the_next_term_votes_for_itself_and_asks_all_others() {
     let mut solo = Solo::new(5, &[1, 3], 4);
     let requests = solo.campaign();
     assert_eq!(solo.raft.role(), Role::Candidate);
-    let expected = HardState { current_term: Term(5), voted_for: Some(n(1)), is_newcomer: false };
+    let expected = HardState { current_term: Term(5), voted_for: Some(n(1)), is_rejoining: false };
     assert_eq!(solo.raft.hard_state(), expected);
     assert_eq!(requests.iter().map(|m| m.to.0).collect::<Vec<_>>(), [2, 3, 4, 5]);
     for request in requests {
@@ -200,7 +202,8 @@ fn a_higher_term_makes_every_role_a_follower_whose_vote_is_free() {
             assert_eq!(solo.raft.role(), role);
             solo.receive(2, 9, rpc);
             assert_eq!(solo.raft.role(), Role::Follower);
-            let expected = HardState { current_term: Term(9), voted_for: None, is_newcomer: false };
+            let expected =
+                HardState { current_term: Term(9), voted_for: None, is_rejoining: false };
             assert_eq!(solo.raft.hard_state(), expected);
         }
     }
@@ -214,7 +217,7 @@ fn a_report_of_a_higher_term_deposes_the_leader() {
     solo.raft.on_replicated(n(2), Term(7), ReplicationReport::default());
     solo.settle();
     assert_eq!((solo.raft.role(), solo.raft.term()), (Role::Follower, Term(7)));
-    assert!(solo.effects.contains(&Effect::LeadershipLost { term: Term(1) }));
+    assert!(solo.effects.contains(&Effect::StopReplication(StopReplication { term: Term(1) })));
 }
 
 /// §5.1: "If a server receives a request with a stale term number, it rejects the
@@ -226,7 +229,7 @@ fn a_message_of_an_older_term_changes_nothing() {
     assert_eq!(solo.ask(2, 5, append(at(1, 1), &[5], 2)).0, 6);
     assert_eq!(solo.receive(2, 5, voted(true)), []);
     assert_eq!(solo.ask(2, 6, pre_vote(at(9, 5))), (6, pre_voted(false)));
-    let expected = HardState { current_term: Term(6), voted_for: None, is_newcomer: false };
+    let expected = HardState { current_term: Term(6), voted_for: None, is_rejoining: false };
     assert_eq!((solo.raft.hard_state(), solo.raft.leader_id()), (expected, None));
     assert_eq!(solo.terms(), [1]);
 }
@@ -319,7 +322,7 @@ fn a_pre_candidate_takes_a_term_only_with_a_majority_behind_it() {
     }
     assert_eq!(
         solo.raft.hard_state(),
-        HardState { current_term: Term(3), voted_for: None, is_newcomer: false }
+        HardState { current_term: Term(3), voted_for: None, is_rejoining: false }
     );
     assert_eq!(solo.receive(2, 4, pre_voted(true)), []);
     assert_eq!(solo.receive(2, 4, pre_voted(true)), [], "a duplicate");
@@ -336,7 +339,7 @@ fn a_pre_vote_changes_nobodys_term_and_nobodys_vote() {
     assert_eq!(solo.ask(3, 7, pre_vote(at(1, 1))), (7, pre_voted(true)));
     assert_eq!(
         solo.raft.hard_state(),
-        HardState { current_term: Term(3), voted_for: None, is_newcomer: false }
+        HardState { current_term: Term(3), voted_for: None, is_rejoining: false }
     );
 }
 
@@ -370,7 +373,7 @@ fn a_stranger_is_not_heard() {
     }
     assert_eq!(
         solo.raft.hard_state(),
-        HardState { current_term: Term(1), voted_for: None, is_newcomer: false }
+        HardState { current_term: Term(1), voted_for: None, is_rejoining: false }
     );
     assert_eq!(solo.terms(), [1]);
 }
@@ -391,7 +394,7 @@ fn a_leader_that_hears_no_majority_steps_down_within_its_term() {
         let has_stayed = solo.raft.role() == Role::Leader;
         assert_eq!(has_stayed, stays, "{speakers} of {nodes}");
         let expected =
-            HardState { current_term: Term(1), voted_for: Some(n(1)), is_newcomer: false };
+            HardState { current_term: Term(1), voted_for: Some(n(1)), is_rejoining: false };
         assert_eq!(solo.raft.hard_state(), expected, "the vote is kept (B04)");
     }
 }

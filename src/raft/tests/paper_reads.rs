@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, i, n};
 use super::solo::{Solo, append, at};
-use crate::raft::{Effect, NotLeader, ReadToken, ReplicationReport};
+use crate::raft::{Append, Effect, NotLeader, ReadToken, Replicate, ReplicationReport};
 use crate::types::{LogIndex, Payload, Term};
 
 /// The reads that were answered or failed since the last look.
@@ -99,7 +99,7 @@ fn reads_share_rounds_and_a_burst_does_not_flood_the_peers() {
     for token in 1..=10 {
         read(&mut solo, token, 0);
         for effect in solo.raft.take_effects() {
-            if let Effect::Replicate { read_seq, .. } = effect {
+            if let Effect::Replicate(Replicate { read_seq, .. }) = effect {
                 rounds.push(read_seq);
             }
         }
@@ -121,7 +121,7 @@ fn a_read_comes_behind_the_entries_that_it_must_see() {
     solo.raft.propose(Payload::Noop).expect("it leads");
     let effects = solo.raft.take_effects();
     let write = effects.iter().find_map(|effect| match effect {
-        Effect::Persist { seq, .. } => Some(*seq),
+        Effect::Append(Append { seq, .. }) => Some(*seq),
         _ => None,
     });
     // The peers commit it, but here it waits for the disk, and with it the read.

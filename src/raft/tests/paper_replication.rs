@@ -3,7 +3,8 @@
 use super::cluster::{DISK_STALL_TICKS, HEARTBEAT_TICKS, command, i, n, settings_of};
 use super::solo::{Solo, append, appended, at, conflict, request_vote};
 use crate::raft::{
-    Effect, Envelope, NotLeader, PersistSeq, Raft, ReplicationReport, Role, Rpc, SnapshotPositions,
+    Append, Effect, Envelope, NotLeader, PersistSeq, Raft, Replicate, ReplicationReport, Role, Rpc,
+    SnapshotPositions,
 };
 use crate::types::{Entry, HardState, LogIndex, LogSummary, Membership, NodeId, Payload, Term};
 
@@ -73,8 +74,8 @@ fn the_proposals_of_one_go_are_one_write_and_one_batch() {
     let (mut writes, mut batches) = (Vec::new(), Vec::new());
     for effect in &effects {
         match effect {
-            Effect::Persist { entries, .. } => writes.push(entries.len()),
-            Effect::Replicate { entries, .. } => batches.push(entries.len()),
+            Effect::Append(Append { entries, .. }) => writes.push(entries.len()),
+            Effect::Replicate(Replicate { entries, .. }) => batches.push(entries.len()),
             _ => {}
         }
     }
@@ -229,7 +230,7 @@ fn a_leader_counts_itself_when_its_disk_has_the_entry() {
     solo.raft.on_replicated(n(2), Term(1), report(index.0));
     assert_eq!(solo.raft.commit_index(), i(2), "what both disks have");
     let seq = effects.iter().find_map(|effect| match effect {
-        Effect::Persist { seq, .. } => Some(*seq),
+        Effect::Append(Append { seq, .. }) => Some(*seq),
         _ => None,
     });
     solo.raft.on_persisted(seq.expect("the entry is written"));

@@ -7,12 +7,15 @@ use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, appended, at, conflict, request_vote, voted};
 use crate::raft::{
-    Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, NewcomerResponse,
-    ReplicationReport, Role, Rpc, TransferStatus,
+    Append, CompactLog, Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, RejoinResponse,
+    ReplicationReport, Role, Rpc, SnapshotProgress, StopReplication, TakeSnapshot,
 };
-use crate::types::{
-    ENTRY_OVERHEAD_BYTES, LogPosition, Membership, SnapshotId, SnapshotPoint, Term,
-};
+use crate::types::ENTRY_OVERHEAD_BYTES;
+use crate::types::LogPosition;
+use crate::types::Membership;
+use crate::types::SnapshotId;
+use crate::types::SnapshotPoint;
+use crate::types::Term;
 
 fn piece(last: LogPosition) -> Rpc {
     let snapshot = SnapshotId { last, bytes: 10, digest: 1 };
@@ -27,7 +30,7 @@ fn piece(last: LogPosition) -> Rpc {
 fn response(last: LogPosition, received: u64, is_installed: bool) -> Rpc {
     Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
         request_seq: 7,
-        is_newcomer: false,
+        is_rejoining: false,
         last,
         received,
         is_installed,
@@ -69,8 +72,8 @@ impl Solo {
     fn asked(&mut self) -> Vec<SnapshotPoint> {
         let mut asked = Vec::new();
         self.effects.retain(|effect| match effect {
-            Effect::TakeSnapshot { head } => {
-                asked.push(head.clone());
+            Effect::TakeSnapshot(TakeSnapshot { point }) => {
+                asked.push(point.clone());
                 false
             }
             _ => true,
@@ -82,7 +85,7 @@ impl Solo {
     fn limit(&mut self) -> Option<u64> {
         let mut asked = None;
         self.effects.retain(|effect| match effect {
-            Effect::CompactLog { limit } => {
+            Effect::CompactLog(CompactLog { limit }) => {
                 asked = Some(limit.0);
                 false
             }
@@ -175,7 +178,7 @@ fn a_snapshot_takes_the_place_of_a_log_that_lacks_it() {
     for terms in [&[][..], &[1], &[1, 1, 1, 1, 1, 1, 1, 1]] {
         let mut solo = Solo::new(3, terms, 2);
         assert_eq!(solo.receive(2, 2, piece(at(5, 2))), []);
-        assert!(matches!(solo.effects.pop(), Some(Effect::ReceiveSnapshot { .. })));
+        assert!(matches!(solo.effects.pop(), Some(Effect::ReceiveSnapshot(_))));
         assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 2)), 33));
         let answer = solo.settle();
         assert_eq!(answer.len(), 1);
@@ -239,9 +242,9 @@ fn pieces_and_what_came_of_them_are_answered_in_their_own_term_only() {
 fn nothing_is_received_before_the_term_is_durable() {
     let mut solo = Solo::new(3, &[], 1);
     assert_eq!(solo.receive(2, 5, piece(at(5, 5))), []);
-    assert!(!solo.effects.iter().any(|e| matches!(e, Effect::ReceiveSnapshot { .. })));
+    assert!(!solo.effects.iter().any(|e| matches!(e, Effect::ReceiveSnapshot(_))));
     solo.receive(2, 5, piece(at(5, 5)));
-    assert!(solo.effects.iter().any(|e| matches!(e, Effect::ReceiveSnapshot { .. })));
+    assert!(solo.effects.iter().any(|e| matches!(e, Effect::ReceiveSnapshot(_))));
 }
 
 /// bugs.md B54, B20: entries of another history are on their way to the disk when a
@@ -252,7 +255,7 @@ fn writes_of_a_log_that_was_replaced_do_not_count_for_the_new_one() {
     let request = append(at(0, 0), &[2; 8], 0);
     solo.raft.step(Envelope { from: n(2), to: n(1), term: Term(2), rpc: request });
     let effects = solo.raft.take_effects();
-    let Some(Effect::Persist { seq, .. }) = effects.last() else { panic!("{effects:?}") };
+    let Some(Effect::Append(Append { seq, .. })) = effects.last() else { panic!("{effects:?}") };
     assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 1)), 0));
     solo.raft.on_persisted(*seq);
     assert_eq!(solo.raft.persisted_index(), i(5));
@@ -268,7 +271,7 @@ fn a_page_of_the_log_that_was_replaced_is_void() {
     let request = append(at(2, 1), &[], 2);
     solo.raft.step(Envelope { from: n(2), to: n(1), term: Term(2), rpc: request });
     let effects = solo.raft.take_effects();
-    assert!(effects.iter().any(|e| matches!(e, Effect::ReadEntries { .. })));
+    assert!(effects.iter().any(|e| matches!(e, Effect::ReadEntries(_))));
     assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 2)), 0));
     solo.settle();
     solo.raft.on_entries_read(old_log[..2].to_vec());
@@ -410,11 +413,11 @@ fn no_snapshot_is_taken_before_the_term_is_durable() {
     let mut effects = solo.raft.take_effects();
     solo.raft.on_entries_read(log);
     effects.extend(solo.raft.take_effects());
-    let is_asked = |effect: &Effect| matches!(effect, Effect::TakeSnapshot { .. });
+    let is_asked = |effect: &Effect| matches!(effect, Effect::TakeSnapshot(_));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Apply { .. })));
     assert!(!effects.iter().any(is_asked), "{effects:?}");
     let seq = effects.iter().find_map(|effect| match effect {
-        Effect::Persist { seq, .. } => Some(*seq),
+        Effect::Append(Append { seq, .. }) => Some(*seq),
         _ => None,
     });
     solo.raft.on_persisted(seq.expect("the new term is written"));
@@ -468,8 +471,8 @@ fn no_snapshot_removes_the_one_that_a_peer_is_being_sent() {
         solo.raft.on_replicated(n(2), term, report);
         solo.settle();
     };
-    let send = |solo: &mut Solo, snapshot_needed| {
-        let report = ReplicationReport { snapshot_needed, ..Default::default() };
+    let send = |solo: &mut Solo, keep_log_from| {
+        let report = ReplicationReport { keep_log_from, ..Default::default() };
         solo.raft.on_replicated(n(3), term, report);
         solo.settle();
     };
@@ -497,9 +500,9 @@ fn the_log_stays_for_a_peer_that_catches_up() {
     let mut solo = Solo::new(3, &[], 0);
     solo.win();
     let term = solo.raft.term();
-    let report = |match_index: u64, snapshot_needed: Option<u64>| ReplicationReport {
+    let report = |match_index: u64, keep_log_from: Option<u64>| ReplicationReport {
         match_index: i(match_index),
-        snapshot_needed: snapshot_needed.map(i),
+        keep_log_from: keep_log_from.map(i),
         ..Default::default()
     };
     solo.propose(20);
@@ -519,15 +522,15 @@ fn the_log_stays_for_a_peer_that_catches_up() {
 fn a_leader_tells_how_far_the_snapshots_are_that_it_sends() {
     let mut solo = Solo::new(3, &[], 0);
     solo.win();
-    assert_eq!(solo.raft.status().transfers, []);
-    let transfer = Some(TransferStatus { acked_bytes: 3, bytes: 10 });
+    assert_eq!(solo.raft.status().snapshot_progress, []);
+    let snapshot_progress = Some(SnapshotProgress { acked_bytes: 3, bytes: 10 });
     let term = solo.raft.term();
-    let report = ReplicationReport { transfer, is_newcomer: true, ..Default::default() };
+    let report = ReplicationReport { snapshot_progress, is_rejoining: true, ..Default::default() };
     solo.raft.on_replicated(n(3), term, report);
-    let told = TransferStatus { acked_bytes: 3, bytes: 10 };
-    assert_eq!(solo.raft.status().transfers, [(n(3), told)]);
+    let told = SnapshotProgress { acked_bytes: 3, bytes: 10 };
+    assert_eq!(solo.raft.status().snapshot_progress, [(n(3), told)]);
     solo.raft.on_replicated(n(3), term, ReplicationReport::default());
-    assert_eq!(solo.raft.status().transfers, []);
+    assert_eq!(solo.raft.status().snapshot_progress, []);
 }
 
 /// A peer that is gone cannot hold it up for ever.
@@ -536,15 +539,15 @@ fn a_peer_that_says_nothing_more_holds_nothing_up() {
     let mut solo = Solo::new(3, &[], 0);
     solo.win();
     let term = solo.raft.term();
-    let report = ReplicationReport { snapshot_needed: Some(i(1)), ..Default::default() };
+    let report = ReplicationReport { keep_log_from: Some(i(1)), ..Default::default() };
     solo.raft.on_replicated(n(3), term, report);
     for _ in 0..20 {
-        assert_eq!(solo.raft.held_from(), Some(i(1)));
+        assert_eq!(solo.raft.keep_log_from(), Some(i(1)));
         solo.raft.on_replicated(n(2), term, ReplicationReport::default());
         solo.tick(1);
     }
     solo.tick(1);
-    assert_eq!((solo.raft.held_from(), solo.raft.role()), (None, Role::Leader));
+    assert_eq!((solo.raft.keep_log_from(), solo.raft.role()), (None, Role::Leader));
 }
 
 /// Whoever waits for an entry of that term must hear of it, whatever has become of its
@@ -562,18 +565,18 @@ fn a_leader_whose_no_op_is_compacted_gives_up_its_own_term() {
     let before = solo.raft.term();
     solo.raft.adopt_term(Term(9), "a test");
     solo.settle();
-    assert!(solo.effects.contains(&Effect::LeadershipLost { term: before }));
+    assert!(solo.effects.contains(&Effect::StopReplication(StopReplication { term: before })));
 }
 
-/// docs/adr/0005: what the others hold may end before the newcomer's snapshot does.
+/// docs/adr/0005: what the others hold may end before the rejoining node's snapshot does.
 #[test]
-fn a_newcomer_with_a_snapshot_has_caught_up_with_what_it_covers() {
-    let mut solo = Solo::newcomer(3);
-    let word = |last| Rpc::NewcomerResponse(NewcomerResponse { last });
+fn a_rejoining_node_with_a_snapshot_has_caught_up_with_what_it_covers() {
+    let mut solo = Solo::rejoining(3);
+    let word = |last| Rpc::RejoinResponse(RejoinResponse { last });
     solo.receive(2, 2, append(at(0, 0), &[], 0));
     solo.receive(2, 2, word(at(5, 2)));
     solo.receive(3, 2, word(at(3, 1)));
-    assert_eq!(solo.raft.role(), Role::Learner);
+    assert_eq!(solo.raft.role(), Role::Rejoining);
     assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(6, 2)), 0));
     solo.settle();
     solo.receive(2, 2, append(at(6, 2), &[2], 6));

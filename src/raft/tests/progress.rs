@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::cluster::{command, i, log_of};
 use super::disk::runs_of;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot, Pace, Progress,
-    ProgressAction, ProgressSettings, ProgressState, ReplicationReport,
+    AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot, Progress, ProgressAction,
+    ProgressSettings, ProgressState, ReadEntries, ReadSnapshot, Replicate, ReplicationReport,
+    SendMode,
 };
 use crate::types::{ENTRY_OVERHEAD_BYTES, Entry, LogIndex, LogPosition, SnapshotId, Term};
 
@@ -68,13 +69,18 @@ impl Peer {
         for action in self.progress.take_actions() {
             match action {
                 ProgressAction::Send(request) => self.requests.push(request),
-                ProgressAction::ReadSnapshot { ticket, snapshot, offset, bytes_max } => {
+                ProgressAction::ReadSnapshot(ReadSnapshot {
+                    ticket,
+                    snapshot,
+                    offset,
+                    bytes_max,
+                }) => {
                     self.snapshot_reads.push((ticket, snapshot, offset, bytes_max));
                 }
                 ProgressAction::SendSnapshot(piece) => self.pieces.push(piece),
                 ProgressAction::Pause => self.pauses += 1,
                 ProgressAction::Report(report) => self.reports.push(report),
-                ProgressAction::ReadEntries { ticket, from, to, .. } => {
+                ProgressAction::ReadEntries(ReadEntries { ticket, from, to, .. }) => {
                     self.reads.push((ticket, from, to));
                 }
             }
@@ -85,6 +91,17 @@ impl Peer {
         self.replicate(&[], true);
     }
 
+    fn order(&mut self, entries: Arc<[Entry]>, read_seq: u64, heartbeat: bool) {
+        self.progress.replicate(&Replicate {
+            term: Term(7),
+            base: self.base,
+            entries,
+            leader_commit: i(0),
+            read_seq,
+            heartbeat,
+        });
+    }
+
     pub(super) fn replicate(&mut self, texts: &[&str], heartbeat: bool) {
         let mut entries = Vec::new();
         for text in texts {
@@ -93,8 +110,7 @@ impl Peer {
             self.log.push(entry.clone());
             entries.push(entry);
         }
-        let entries: Arc<[Entry]> = entries.into();
-        self.progress.replicate(self.base, &entries, i(0), 0, heartbeat);
+        self.order(entries.into(), 0, heartbeat);
         self.settle();
     }
 
@@ -127,7 +143,7 @@ impl Peer {
         self.progress.on_response(AppendEntriesResponse {
             request_seq,
             read_seq: 0,
-            is_newcomer: false,
+            is_rejoining: false,
             result,
         });
         self.settle();
@@ -206,7 +222,7 @@ fn requests_are_pipelined_as_long_as_the_window_has_room() {
 fn a_peer_that_trails_is_sent_one_request_an_answer_and_a_pause() {
     let mut peer = Peer::replicating(WIDE);
     peer.sent();
-    peer.progress.set_pace(Pace::Trailing);
+    peer.progress.set_send_mode(SendMode::Batched);
     peer.replicate(&["a"], false);
     assert_eq!((peer.sent(), peer.pauses), (vec![(0, 1)], 1), "a lone entry waits for nothing");
     peer.replicate(&["b"], false);
@@ -230,10 +246,9 @@ fn a_peer_that_trails_is_sent_one_request_an_answer_and_a_pause() {
 fn a_peer_that_trails_is_asked_for_the_newest_round_only_but_always_gets_heartbeats() {
     let mut peer = Peer::replicating(WIDE);
     peer.sent();
-    peer.progress.set_pace(Pace::Trailing);
-    let no_entries: Arc<[Entry]> = Arc::new([]);
+    peer.progress.set_send_mode(SendMode::Batched);
     for read_seq in 1..=3 {
-        peer.progress.replicate(peer.base, &no_entries, i(0), read_seq, false);
+        peer.order(Arc::new([]), read_seq, false);
         peer.settle();
     }
     assert_eq!(peer.rounds(), [1]);
@@ -248,11 +263,11 @@ fn a_peer_that_trails_is_asked_for_the_newest_round_only_but_always_gets_heartbe
 #[test]
 fn a_peer_that_trails_no_longer_is_sent_at_once_what_it_lacks() {
     let mut peer = Peer::replicating(WIDE);
-    peer.progress.set_pace(Pace::Trailing);
+    peer.progress.set_send_mode(SendMode::Batched);
     peer.replicate(&["a"], false);
     peer.replicate(&["b"], false);
     peer.sent();
-    peer.progress.set_pace(Pace::Pipelined);
+    peer.progress.set_send_mode(SendMode::Immediate);
     peer.settle();
     assert_eq!(peer.sent(), [(1, 1)]);
 }
@@ -262,7 +277,7 @@ fn a_peer_that_trails_no_longer_is_sent_at_once_what_it_lacks() {
 fn a_peer_that_trails_is_probed_and_caught_up_as_others_are() {
     let settings = ProgressSettings { append_entries_max: 2, inflight_entries_max: 4, ..WIDE };
     let mut peer = Peer::new(settings, &[], true);
-    peer.progress.set_pace(Pace::Trailing);
+    peer.progress.set_send_mode(SendMode::Batched);
     peer.replicate(&["a", "b", "c", "d", "e"], true);
     assert_eq!((peer.sent(), peer.pauses), (vec![(0, 2)], 0));
     peer.conflict(1, 1, None);
@@ -528,7 +543,7 @@ fn every_answer_is_reported_and_reports_never_fall() {
         peer.progress.on_response(AppendEntriesResponse {
             request_seq,
             read_seq,
-            is_newcomer: false,
+            is_rejoining: false,
             result,
         });
         peer.settle();

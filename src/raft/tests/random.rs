@@ -167,9 +167,9 @@ impl Walk {
     /// A node that is down will find its log damaged at some place, if it is the only one
     /// that has forgotten anything.
     fn damage_log(&mut self, id: NodeId) {
-        let is_newcomer = |node: &Node| node.disk.durable().hard_state.is_newcomer;
+        let is_rejoining = |node: &Node| node.disk.durable().hard_state.is_rejoining;
         let nodes = &self.cluster.nodes;
-        if nodes.len() < 3 || nodes.values().any(|node| node.id != id && is_newcomer(node)) {
+        if nodes.len() < 3 || nodes.values().any(|node| node.id != id && is_rejoining(node)) {
             return;
         }
         let log = self.cluster.node(id).disk.log();

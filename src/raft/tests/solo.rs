@@ -6,8 +6,9 @@ use super::clocks::{PROMISE, TICK};
 use super::cluster::settings_of;
 use super::disk::{Disk, Durable};
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Effect, Envelope, LeaseSettings, PreVote,
-    PreVoteResponse, Raft, RaftSettings, RequestVote, RequestVoteResponse, Role, Rpc,
+    Append, AppendEntries, AppendEntriesResponse, AppendResult, Effect, Envelope, LeaseSettings,
+    PreVote, PreVoteResponse, Raft, RaftSettings, ReadEntries, RequestVote, RequestVoteResponse,
+    ResetLog, Role, Rpc,
 };
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
 
@@ -29,27 +30,27 @@ impl Solo {
     /// With a log of these terms, in `term`, not having voted.
     pub(super) fn new(nodes: u64, terms: &[u64], term: u64) -> Solo {
         let hard_state =
-            HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
+            HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
         Solo::with_past(settings_of(1, nodes, 1), Durable::new(hard_state, log_of(terms)))
     }
 
     /// The same with leader leases.
     pub(super) fn leased(nodes: u64, terms: &[u64], term: u64) -> Solo {
         let hard_state =
-            HardState { current_term: Term(term), voted_for: None, is_newcomer: false };
+            HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
         let lease = LeaseSettings { promise: PROMISE, started_at: Duration::ZERO };
         let settings = RaftSettings { leader_lease: Some(lease), ..settings_of(1, nodes, 1) };
         Solo::with_past(settings, Durable::new(hard_state, log_of(terms)))
     }
 
     /// With a new data directory.
-    pub(super) fn newcomer(nodes: u64) -> Solo {
+    pub(super) fn rejoining(nodes: u64) -> Solo {
         Solo::with_past(settings_of(1, nodes, 1), Durable::new_directory())
     }
 
     /// With a new log, and with peers that trail.
-    pub(super) fn with_trailing_peers(nodes: u64) -> Solo {
-        let settings = RaftSettings { has_trailing_peers: true, ..settings_of(1, nodes, 1) };
+    pub(super) fn with_batched_peers(nodes: u64) -> Solo {
+        let settings = RaftSettings { has_batched_peers: true, ..settings_of(1, nodes, 1) };
         Solo::with_past(settings, Durable::default())
     }
 
@@ -149,7 +150,7 @@ impl Solo {
             for effect in effects {
                 match effect {
                     Effect::Send(envelope) => sent.push(envelope),
-                    Effect::Persist { seq, hard_state, entries } => {
+                    Effect::Append(Append { seq, hard_state, entries }) => {
                         self.disk.write(seq, hard_state, entries);
                         self.disk.sync_next();
                         self.raft.on_persisted(seq);
@@ -159,10 +160,10 @@ impl Solo {
                         self.applied.extend(entries);
                         self.raft.on_applied(last_applied);
                     }
-                    Effect::ReadEntries { from, to } => {
+                    Effect::ReadEntries(ReadEntries { from, to, .. }) => {
                         self.raft.on_entries_read(self.disk.log().page(from, to, u64::MAX >> 1));
                     }
-                    Effect::InstallSnapshot { base } => {
+                    Effect::ResetLog(ResetLog { base }) => {
                         self.disk.reset(base);
                         self.disk.sync_next();
                         self.raft.on_applied(base.index);
@@ -224,7 +225,7 @@ fn answered(result: AppendResult) -> Rpc {
     Rpc::AppendEntriesResponse(AppendEntriesResponse {
         request_seq: 1,
         read_seq: 0,
-        is_newcomer: false,
+        is_rejoining: false,
         result,
     })
 }

@@ -18,8 +18,8 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
             return format!("n{from} -> n{to} PreVoteResponse term={term} granted");
         }
         Rpc::PreVoteResponse(_) => "PreVoteResponse refused".to_string(),
-        Rpc::Newcomer => "Newcomer".to_string(),
-        Rpc::NewcomerResponse(response) => format!("NewcomerResponse last={}", response.last),
+        Rpc::RejoinRequest => "RejoinRequest".to_string(),
+        Rpc::RejoinResponse(response) => format!("RejoinResponse last={}", response.last),
         Rpc::InstallSnapshot(piece) => format!(
             "InstallSnapshot last={} offset={} bytes={} of={}",
             piece.snapshot.last,
@@ -54,8 +54,8 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
                     format!("conflict={conflict_index}@{term}")
                 }
             };
-            let newcomer = if response.is_newcomer { " newcomer" } else { "" };
-            format!("AppendEntriesResponse {result}{}{newcomer}", round(response.read_seq))
+            let rejoining = if response.is_rejoining { " rejoining" } else { "" };
+            format!("AppendEntriesResponse {result}{}{rejoining}", round(response.read_seq))
         }
     };
     format!("n{from}@{term} -> n{to} {line}")

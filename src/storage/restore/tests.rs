@@ -58,7 +58,7 @@ fn check(disk: &SimDisk, origin: Option<u128>) {
     let (mut storage, recovered) = open(disk).unwrap();
     assert_eq!((storage.base(), storage.last()), (BASE, BASE));
     assert!(storage.origin().is_some() && origin.is_none_or(|_| storage.origin() == origin));
-    let hard_state = HardState { current_term: Term(4), voted_for: None, is_newcomer: false };
+    let hard_state = HardState { current_term: Term(4), voted_for: None, is_rejoining: false };
     assert_eq!(recovered.hard_state, hard_state);
     assert_eq!(recovered.notes, Vec::<String>::new());
     let snapshots = Snapshots::open(Box::new(disk.clone()), dir()).unwrap();
@@ -114,7 +114,7 @@ fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
         disk.crash(crash);
         match open(&disk) {
             Ok((storage, recovered)) if storage.base() == LogPosition::default() => {
-                assert!(recovered.hard_state.is_newcomer && storage.origin().is_none());
+                assert!(recovered.hard_state.is_rejoining && storage.origin().is_none());
             }
             Ok((storage, _)) => {
                 drop(storage);

@@ -81,7 +81,7 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
         hard_state: HardState {
             current_term: Term(7),
             voted_for: Some(NodeId(5)),
-            is_newcomer: false,
+            is_rejoining: false,
         },
         start: LogStart {
             first_segment: 2,
@@ -169,7 +169,7 @@ proptest! {
         prop_assert!(changed.starts_with(&bytes) || SegmentHeader::decode(&changed).is_err());
 
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
-        let hard_state = HardState { current_term: Term(node), voted_for, is_newcomer: flags.0 };
+        let hard_state = HardState { current_term: Term(node), voted_for, is_rejoining: flags.0 };
         let seal = Seal { segment: number, offset, last, cutting: flags.1 };
         let copy = Copy { sequence: salt, hard_state, start: LogStart::FIRST, seal, lost: last };
         let bytes = copy.encode();

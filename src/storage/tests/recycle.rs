@@ -112,7 +112,7 @@ fn what_a_repair_cuts_off_is_no_spare() {
         disk.flip_bit(&segment(damaged), offset, 3);
         let (mut storage, recovered) =
             Storage::open(Box::new(disk.clone()), dir(), options.clone()).unwrap();
-        assert!(recovered.hard_state.is_newcomer);
+        assert!(recovered.hard_state.is_rejoining);
         assert_eq!(numbers(&disk, dir()).unwrap(), [0; 0]);
         let last = storage.last().index.0;
         fill(&mut storage, last, 5);

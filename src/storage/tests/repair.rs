@@ -1,5 +1,5 @@
 //! A damaged log that the others can repair: it ends where the damage begins, and
-//! its server is a newcomer, whatever comes between (docs/adr/0009).
+//! its server is rejoining, whatever comes between (docs/adr/0009).
 
 use proptest::prelude::*;
 
@@ -64,7 +64,7 @@ fn before_segment(journal: &[Place], number: u64) -> Vec<LogPosition> {
     journal.iter().find(|place| place.segment == number).unwrap().before.clone()
 }
 
-/// Opens a damaged log; it must be `kept`, that of a newcomer who knows what it lost.
+/// Opens a damaged log; it must be `kept`, that of a rejoining server that knows what it lost.
 #[track_caller]
 fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> Recovered {
     let (mut storage, recovered) =
@@ -75,7 +75,7 @@ fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> Recovered {
 
 #[track_caller]
 fn check_repaired(storage: &mut Storage, recovered: &Recovered, kept: &[LogPosition], what: &str) {
-    let state = HardState { is_newcomer: true, ..term(2) };
+    let state = HardState { is_rejoining: true, ..term(2) };
     assert_eq!(recovered.hard_state, state, "{what}");
     let log = all(storage);
     assert_eq!(log.iter().map(Entry::position).collect::<Vec<_>>(), kept, "{what}");
@@ -83,7 +83,7 @@ fn check_repaired(storage: &mut Storage, recovered: &Recovered, kept: &[LogPosit
     assert_eq!(recovered.log, LogSummary { lost, ..summary(&log) }, "{what}");
 }
 
-/// It is whole from now on, stays a newcomer, takes what it is sent, and is a voter
+/// It is whole from now on, stays rejoining, takes what it is sent, and is a voter
 /// when it is told so.
 #[track_caller]
 fn check_further_life(disk: &SimDisk, recovered: &Recovered) {
@@ -108,7 +108,7 @@ fn check_further_life(disk: &SimDisk, recovered: &Recovered) {
 }
 
 #[test]
-fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_newcomer() {
+fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_rejoining_server() {
     let disk = some_log();
     let journal = journal(&disk);
     for number in 1..=3 {
@@ -146,7 +146,7 @@ fn a_note_names_file_byte_and_first_entry_lost() {
     let begin = format!("data/1/log/00000001.segment is damaged at byte {}: ", place.from);
     assert!(note.starts_with(&begin), "{note}");
     assert!(note.contains("ends before entry 2 from here on"), "{note}");
-    assert!(note.contains("as a learner, without a vote, until"), "{note}");
+    assert!(note.contains("rejoins without a vote, until"), "{note}");
     assert_eq!(note.lines().count(), 1);
 }
 
@@ -204,7 +204,7 @@ fn any_missing_segments_leave_those_before_them() {
 }
 
 /// Power goes at every step of the repair, and again at every step of the next: the
-/// damaged log is judged again, or it is cut and its server a newcomer.
+/// damaged log is judged again, or it is cut and its server is rejoining.
 #[test]
 fn a_power_cut_at_any_step_of_a_repair_leaves_no_voter_with_a_cut_log() {
     let disk = some_log();
@@ -249,7 +249,7 @@ fn a_power_cut_at_any_step_of_a_repair_leaves_no_voter_with_a_cut_log() {
 fn check_what_is_left(disk: &SimDisk) {
     if let Ok(scanned) = recovery::scan(disk, dir(), NodeId(1)) {
         let newest = scanned.loaded.newest;
-        assert!(newest.hard_state.is_newcomer, "{newest:?}");
+        assert!(newest.hard_state.is_rejoining, "{newest:?}");
     }
 }
 
@@ -332,7 +332,7 @@ fn a_log_that_begins_behind_a_snapshot_begins_there_again() {
         }
         let (mut storage, recovered) = open_to_repair(&copy).unwrap();
         assert_eq!((storage.base(), storage.last()), (base, base));
-        assert!(recovered.hard_state.is_newcomer);
+        assert!(recovered.hard_state.is_rejoining);
         assert_eq!(recovered.log.lost, LAST);
         let next = base.index.0 + 1;
         storage.append(&entries(next..=next + 9, 2)).unwrap();
@@ -425,9 +425,9 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
 
 proptest! {
     /// Whatever happens to a file: refused for what is not the log, or whole, or a part
-    /// of the journal from its beginning on, and then a newcomer.
+    /// of the journal from its beginning on, and then a rejoining server.
     #[test]
-    fn any_change_of_any_file_leaves_a_whole_log_or_a_newcomer_with_a_part_of_it(
+    fn any_change_of_any_file_leaves_a_whole_log_or_a_rejoining_server_with_a_part_of_it(
         which in any::<prop::sample::Index>(),
         mutation in mutation(),
     ) {
@@ -444,7 +444,7 @@ proptest! {
         drop(storage);
         // The last batch is not sealed: who cuts it tells nobody that it was whole.
         let sealed = LAST.index.0 as usize - 2;
-        if recovered.hard_state.is_newcomer {
+        if recovered.hard_state.is_rejoining {
             prop_assert!(log.len() >= LAST.index.0 as usize || recovered.log.lost.index.0 >= 16);
             prop_assert!(journal.iter().any(|place| place.before == log) || log.len() == 18);
         } else {

@@ -27,7 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// about to give up.
 const CONNECTIONS_MAX: usize = 2;
 
-/// What is not entries: heartbeats, votes and the questions of a newcomer, for as
+/// What is not entries: heartbeats, votes and the questions of a rejoining node, for as
 /// long as a node takes to see that its peer is silent. A hundred bytes each, one a
 /// tick of 5 ms for two seconds, and as much again.
 const SMALL_MESSAGES_BYTES_MAX: u64 = 80 * 1024;

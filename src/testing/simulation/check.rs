@@ -39,7 +39,7 @@ pub enum Check {
     Snapshot,
     /// Who may have forgotten takes no part before it has caught up
     /// (docs/adr/0005).
-    Newcomer,
+    Rejoining,
     /// Terms, commit and applied indexes never fall within a life (Figure 2).
     Monotonic,
     /// The history of each key is linearizable (§8).

@@ -2,7 +2,7 @@
 //!
 //! A node refuses to start if and only if its identity or its hard state is not there
 //! as it was written, or no snapshot that is whole goes with its log; when its log is not
-//! as it was written, it starts as a newcomer, with all that stands before the damage
+//! as it was written, it starts as a rejoining node, with all that stands before the damage
 //! (docs/adr/0009); it starts with all of it otherwise, however the power went, and
 //! whether there is room or not. Nobody here
 //! asks the storage what it thinks: the simulated disk knows which bytes are rotten,
@@ -99,7 +99,7 @@ impl Prospect {
 
 /// A way in which a node may start.
 struct Way {
-    /// As a newcomer, with a log that was cut.
+    /// As a rejoining node, with a log that was cut.
     is_repair: bool,
     /// What there is of it.
     remains: Remains,
@@ -131,8 +131,8 @@ impl Way {
         let is_right = |state: &HardState| match self.is_repair {
             false => is_known(state),
             true => {
-                let voter = HardState { is_newcomer: false, ..*state };
-                state.is_newcomer && (is_known(state) || is_known(&voter))
+                let voter = HardState { is_rejoining: false, ..*state };
+                state.is_rejoining && (is_known(state) || is_known(&voter))
             }
         };
         self.is_log_right(now)
@@ -269,8 +269,8 @@ impl World {
     fn check_repair(&self, machine: &Machine, prospect: &Prospect, now: &Remains) {
         let id = machine.id;
         let is_suspect = self.forgetful.get() == Some((id, u64::MAX));
-        let is_newcomer = now.hard_states.iter().flatten().all(|state| state.is_newcomer);
-        if is_suspect && is_newcomer {
+        let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_rejoining);
+        if is_suspect && is_rejoining {
             let life_before = machine.lives.get() - 1;
             self.forgetful.set(Some((id, life_before)));
             machine.wiped.set(life_before);
@@ -299,7 +299,7 @@ impl World {
             let what = format!("n{id} starts with a log that ends at {last}, but was {sample:?}");
             self.violate(Check::DurableAcknowledgement, what);
         }
-        if let (Some(sample), Some(HardState { is_newcomer: true, .. })) =
+        if let (Some(sample), Some(HardState { is_rejoining: true, .. })) =
             (voter, now.hard_states[0])
         {
             self.violate(Check::DurableVote, format!("n{id} is new again, but was {sample:?}"));

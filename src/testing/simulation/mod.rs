@@ -356,7 +356,7 @@ fn is_level(statuses: &[Option<Sample>]) -> bool {
             && sample.last_applied == sample.commit_index
             && sample.last_applied == samples[0].last_applied
             && sample.store_digest == samples[0].store_digest
-            && sample.role != "learner"
+            && sample.role != "rejoining"
     };
     samples.iter().all(is_equal)
         && samples.iter().filter(|sample| sample.role == "leader").count() == 1

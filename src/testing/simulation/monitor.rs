@@ -113,7 +113,7 @@ pub(super) async fn ask(
 fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
     let Sample { id, life, term, commit_index, last_applied, last_log_index, .. } = sample;
     world.trace.count(&[*id, *life, *term, *commit_index, *last_applied, sample.store_digest]);
-    if sample.role != "learner" {
+    if sample.role != "rejoining" {
         if *last_applied > 0 {
             world.participants.borrow_mut().insert(*id);
         }

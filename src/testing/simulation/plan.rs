@@ -322,7 +322,7 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     writeln!(
         text,
         "[raft]\ntick_ms = {tick}\nelection_timeout_ms = [{min}, {max}]\n\
-         heartbeat_interval_ms = {heartbeat}\ntrailing_pause_ms = {}",
+         heartbeat_interval_ms = {heartbeat}\nbatched_peer_delay_ms = {}",
         [0, 2, 2, 10][rng.random_range(0..4)]
     )
     .expect("memory takes any text");

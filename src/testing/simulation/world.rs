@@ -36,7 +36,7 @@ use super::oracle::Oracle;
 use super::plan::Fault;
 use super::plan::Plan;
 use super::trace::Trace;
-use crate::actors::io::memory::Budget;
+use crate::actors::io::memory::MemoryBudget;
 use crate::clock::Clock;
 use crate::node;
 use crate::node::{Answers, Environment, NodeError, Placement};
@@ -105,7 +105,7 @@ pub(super) struct Machine {
     disk_stalls: Cell<u64>,
     waker: RefCell<Option<Waker>>,
     /// The memory for clients of this life.
-    memory: RefCell<Option<Budget>>,
+    memory: RefCell<Option<MemoryBudget>>,
     /// Tells the process of this life to stop.
     stop: RefCell<Rc<Notify>>,
 }

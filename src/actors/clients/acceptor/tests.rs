@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::*;
-use crate::actors::io::memory::Budget;
+use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal};
 use crate::net::{Network, Tcp};
 use crate::protocol::Limits;
@@ -55,7 +55,7 @@ fn session_config() -> Arc<SessionConfig> {
         inflight_commands_max: 1024,
         inflight_bytes_max: 4 << 20,
         outbound_bytes_max: 1 << 20,
-        memory: Budget::new(64 << 20),
+        memory: MemoryBudget::new(64 << 20),
         write_stall_ms_max: 30_000,
         client_addresses: BTreeMap::new(),
         started: Instant::now(),

@@ -23,7 +23,7 @@ pub(super) fn config() -> SessionConfig {
         inflight_commands_max: 1024,
         inflight_bytes_max: 4 * MIB,
         outbound_bytes_max: MIB,
-        memory: Budget::new(64 * MIB as u64),
+        memory: MemoryBudget::new(64 * MIB as u64),
         write_stall_ms_max: 30_000,
         client_addresses: [
             (NodeId(2), ("db2.example".to_owned(), 9002)),
@@ -159,7 +159,7 @@ fn status() -> ClientReply {
         keys: 2,
         store_bytes: 100,
         store_digest: 0xfeed,
-        transfers: Vec::new(),
+        snapshot_progress: Vec::new(),
     })
 }
 

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn what_is_taken_comes_back_when_it_is_dropped() {
-    let budget = Budget::new(100);
+    let budget = MemoryBudget::new(100);
     let mut one = budget.take(30);
     let two = budget.take(50);
     assert_eq!((budget.used_bytes(), budget.free_bytes()), (80, 20));
@@ -17,7 +17,7 @@ fn what_is_taken_comes_back_when_it_is_dropped() {
 
 #[test]
 fn shares_of_many_threads_add_up_to_nothing_in_the_end() {
-    let budget = Budget::new(1000);
+    let budget = MemoryBudget::new(1000);
     std::thread::scope(|scope| {
         for seed in 1..=4 {
             let budget = budget.clone();

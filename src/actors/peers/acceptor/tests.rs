@@ -2,29 +2,22 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::actors::messages::peers::SendRpc;
+use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::link::{PeerLinkActor, PeerLinkPorts};
 use crate::net::{Network, Tcp};
 use crate::testing::peer_connection::*;
-use crate::testing::{Inbox, probe, settle};
+use crate::testing::{KindInbox, probe, settle};
 use crate::wire::Frame;
 
 /// The acceptor of node 1, whose peers are 2 and 3, between probes.
 struct Bench {
     acceptor: Addr<PeerAcceptorActor>,
-    messages: Inbox<PeerMessage>,
-    attached: Inbox<PeerAttached>,
-    detached: Inbox<PeerDetached>,
+    raft: PeerEvents,
 }
 
 fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
-    let (messages_port, messages) = probe();
-    let (attached_port, attached) = probe();
-    let (detached_port, detached) = probe();
-    let ports = PeerAcceptorPorts {
-        messages: messages_port,
-        attached: attached_port,
-        detached: detached_port,
-    };
+    let (raft_port, raft) = probe();
+    let ports = PeerAcceptorPorts { raft: raft_port };
     let local = LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
@@ -33,7 +26,7 @@ fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
         promise: None,
     };
     let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();
-    Bench { acceptor, messages, attached, detached }
+    Bench { acceptor, raft: PeerEvents::of(&raft) }
 }
 
 async fn greet(listener: &FakeListener, peer: u64) -> FarEnd {
@@ -67,11 +60,9 @@ fn the_newest_connection_of_a_peer_replaces_the_one_before_and_no_other() {
         assert_eq!(first.receive().await, None);
         settle().await;
         let attached: Vec<_> =
-            bench.attached.drain().iter().map(|a| (a.peer.0, a.connection)).collect();
+            bench.raft.attached.drain().iter().map(|a| (a.peer.0, a.connection)).collect();
         assert_eq!(attached, [(2, 1), (3, 2), (2, 3)]);
-        let detached: Vec<_> =
-            bench.detached.drain().iter().map(|d| (d.peer.0, d.connection)).collect();
-        assert_eq!(detached, [(2, 1)]);
+        assert_eq!(bench.raft.detached.drain(), [(NodeId(2), 1)]);
         assert!(!other.is_closed().await && !second.is_closed().await);
     });
 }
@@ -86,7 +77,7 @@ fn a_refused_stranger_replaces_nobody() {
         stranger.send(&Frame::Hello(hello(2, 3))).await;
         assert!(matches!(stranger.receive().await, Some(Frame::Refused { .. })));
         assert!(!peer.is_closed().await);
-        assert_eq!(bench.detached.drain().len(), 0);
+        assert_eq!(bench.raft.detached.drain().len(), 0);
     });
 }
 
@@ -109,7 +100,7 @@ fn strangers_beyond_the_limit_are_dropped_until_there_is_room_again() {
         greet(&listener, 2).await;
         assert!(!peer.is_closed().await);
         settle().await;
-        assert_eq!(bench.attached.drain().len(), 2);
+        assert_eq!(bench.raft.attached.drain().len(), 2);
     });
 }
 
@@ -131,7 +122,7 @@ fn failing_accepts_are_repeated_with_pauses_and_end_nothing() {
         settle().await;
         assert_eq!(listener.asked(), before + 11);
         assert!(!peer.is_closed().await);
-        assert_eq!(bench.detached.drain().len(), 0);
+        assert_eq!(bench.raft.detached.drain().len(), 0);
         drop(next);
     });
 }
@@ -149,12 +140,12 @@ fn a_shutdown_closes_the_listener_and_every_session() {
         assert_eq!(stranger.receive().await, None);
         settle().await;
         assert!(listener.is_closed());
-        assert_eq!(bench.detached.drain().len(), 1);
+        assert_eq!(bench.raft.detached.drain().len(), 1);
     });
 }
 
-/// Waits for what comes over a real socket.
-async fn received<M>(inbox: &Inbox<M>) -> M {
+/// Waits for a message of this kind to come over a real socket.
+async fn received<M, T>(inbox: &KindInbox<M, T>) -> T {
     loop {
         if let Some(message) = inbox.drain().pop() {
             return message;
@@ -170,37 +161,39 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
         let port = listener.port();
         let server = bench(listener, LinkSettings::default());
 
-        let (messages_port, messages) = probe();
-        let (refused_port, _refused) = probe();
-        let (up_port, up) = probe();
-        let (down_port, down) = probe();
-        let (responses_port, responses) = probe();
-        let (installs, _) = probe();
-        let ports = PeerLinkPorts {
-            messages: messages_port,
-            refused: refused_port,
-            up: up_port,
-            down: down_port,
-            responses: responses_port,
-            installs,
-        };
+        let (raft_port, raft) = probe();
+        let (replicator_port, replicator) = probe();
+        let ports = PeerLinkPorts { raft: raft_port, replicator: replicator_port };
+        let messages = PeerEvents::of(&raft).messages;
+        let up = replicator.of_kind(|event| match event {
+            LinkEvent::Up => Some(()),
+            _ => None,
+        });
+        let down = replicator.of_kind(|event| match event {
+            LinkEvent::Down => Some(()),
+            _ => None,
+        });
+        let responses = replicator.of_kind(|event| match event {
+            LinkEvent::AppendResponse { response, .. } => Some(*response),
+            _ => None,
+        });
         let address = ("127.0.0.1".to_owned(), port);
         let settings = LinkSettings::default();
         let link =
             PeerLinkActor::new(hello(2, 1), address, settings, Rc::new(Tcp), ports, 1).start();
 
         received(&up).await;
-        let attached = received(&server.attached).await;
+        let attached = received(&server.raft.attached).await;
         // More than any socket buffer holds.
         let request = append(2, 1, 1 << 22);
         link.do_send(SendRpc { envelope: request.clone() });
-        assert_eq!(received(&server.messages).await.envelope, request);
+        assert_eq!(received(&server.raft.messages).await, request);
         attached.port.do_send(SendRpc { envelope: append_response(1, 2, 9) });
-        assert_eq!(received(&responses).await.response.request_seq, 9);
+        assert_eq!(received(&responses).await.request_seq, 9);
         link.do_send(SendRpc { envelope: request_vote(2, 1) });
-        assert_eq!(received(&server.messages).await.envelope, request_vote(2, 1));
+        assert_eq!(received(&server.raft.messages).await, request_vote(2, 1));
         attached.port.do_send(SendRpc { envelope: vote(1, 2) });
-        assert_eq!(received(&messages).await.envelope, vote(1, 2));
+        assert_eq!(received(&messages).await, vote(1, 2));
 
         server.acceptor.do_send(Shutdown);
         received(&down).await;
@@ -213,8 +206,8 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
         };
         let server = bench(listener, LinkSettings::default());
         received(&up).await;
-        assert_eq!(received(&server.attached).await.peer, NodeId(2));
+        assert_eq!(received(&server.raft.attached).await.peer, NodeId(2));
         link.do_send(Shutdown);
-        assert_eq!(received(&server.detached).await.peer, NodeId(2));
+        assert_eq!(received(&server.raft.detached).await.0, NodeId(2));
     });
 }

@@ -12,33 +12,19 @@ use crate::types::{LogPosition, SnapshotId, Term};
 struct Bench {
     link: Addr<PeerLinkActor>,
     network: FakeNetwork,
-    messages: Inbox<PeerMessage>,
-    refused: Inbox<ConnectionRefused>,
-    up: Inbox<LinkUp>,
-    down: Inbox<LinkDown>,
-    responses: Inbox<AppendResponse>,
-    installs: Inbox<InstallResponse>,
+    raft: PeerEvents,
+    replicator: Inbox<LinkEvent>,
 }
 
 fn bench(network: &FakeNetwork, settings: LinkSettings) -> Bench {
-    let (messages_port, messages) = probe();
-    let (refused_port, refused) = probe();
-    let (up_port, up) = probe();
-    let (down_port, down) = probe();
-    let (responses_port, responses) = probe();
-    let (installs_port, installs) = probe();
-    let ports = PeerLinkPorts {
-        messages: messages_port,
-        refused: refused_port,
-        up: up_port,
-        down: down_port,
-        responses: responses_port,
-        installs: installs_port,
-    };
+    let (raft_port, raft) = probe();
+    let (replicator_port, replicator) = probe();
+    let ports = PeerLinkPorts { raft: raft_port, replicator: replicator_port };
     let address = ("peer".to_owned(), 9001);
     let rc_network: Rc<dyn Network> = Rc::new(network.clone());
     let link = PeerLinkActor::new(hello(1, 2), address, settings, rc_network, ports, 1).start();
-    Bench { link, network: network.clone(), messages, refused, up, down, responses, installs }
+    let raft = PeerEvents::of(&raft);
+    Bench { link, network: network.clone(), raft, replicator }
 }
 
 impl Bench {
@@ -46,11 +32,21 @@ impl Bench {
         self.link.do_send(SendRpc { envelope });
     }
 
+    /// How often the connection came up since the last call.
+    fn ups(&self) -> usize {
+        self.replicator.drain_kind(|event| (*event == LinkEvent::Up).then_some(())).len()
+    }
+
+    /// How often it went down since the last call.
+    fn downs(&self) -> usize {
+        self.replicator.drain_kind(|event| (*event == LinkEvent::Down).then_some(())).len()
+    }
+
     /// How often the connection was lost since the last call.
     async fn losses(&self) -> usize {
         settle().await;
-        assert_eq!(self.refused.drain(), [], "a lost connection alone is no hint");
-        self.down.drain().len()
+        assert_eq!(self.raft.refused.drain(), [], "a lost connection alone is no hint");
+        self.downs()
     }
 }
 
@@ -61,7 +57,7 @@ async fn connected(settings: LinkSettings, capacity: usize) -> (Bench, FarEnd) {
     let bench = bench(&network, settings);
     answer_hello(&mut far).await;
     settle().await;
-    assert_eq!(bench.up.drain(), [LinkUp]);
+    assert_eq!(bench.ups(), 1);
     (bench, far)
 }
 
@@ -80,10 +76,10 @@ fn the_link_is_up_when_the_peer_has_answered_the_hello_and_drops_messages_before
         settle().await;
         bench.send(request_vote(1, 2));
         settle().await;
-        assert_eq!(bench.up.drain(), []);
+        assert_eq!(bench.ups(), 0);
         answer_hello(&mut far).await;
         settle().await;
-        assert_eq!(bench.up.drain(), [LinkUp]);
+        assert_eq!(bench.ups(), 1);
         bench.send(append(1, 2, 10));
         assert_eq!(far.receive().await, Some(Frame::Rpc(append(1, 2, 10))));
     });
@@ -98,7 +94,7 @@ fn responses_to_appends_and_pieces_go_to_the_replicator_and_the_others_to_the_co
         far.send(&Frame::Rpc(response.clone())).await;
         let install = InstallSnapshotResponse {
             request_seq: 4,
-            is_newcomer: false,
+            is_rejoining: false,
             last: LogPosition::default(),
             received: 5,
             is_installed: false,
@@ -107,12 +103,14 @@ fn responses_to_appends_and_pieces_go_to_the_replicator_and_the_others_to_the_co
         let envelope = Envelope { from: NodeId(2), to: NodeId(1), term: Term(3), rpc };
         far.send(&Frame::Rpc(envelope)).await;
         settle().await;
-        let expected = InstallResponse { term: Term(3), response: install };
-        assert_eq!(bench.installs.drain(), [expected]);
         let Rpc::AppendEntriesResponse(response) = response.rpc else { unreachable!() };
-        assert_eq!(bench.responses.drain(), [AppendResponse { term: Term(3), response }]);
-        let messages = bench.messages.drain();
-        assert_eq!(messages.into_iter().map(|m| m.envelope).collect::<Vec<_>>(), [vote(2, 1)]);
+        let term = Term(3);
+        let expected = [
+            LinkEvent::AppendResponse { term, response },
+            LinkEvent::InstallResponse { term, response: install },
+        ];
+        assert_eq!(bench.replicator.drain(), expected);
+        assert_eq!(bench.raft.messages.drain(), [vote(2, 1)]);
     });
 }
 
@@ -163,11 +161,11 @@ fn a_lost_connection_is_told_once_and_redialled_at_once() {
         let mut next = bench.network.expect_connection(1024);
         drop(far);
         assert_eq!(bench.losses().await, 1);
-        assert_eq!(bench.up.drain(), []);
+        assert_eq!(bench.ups(), 0);
         bench.send(request_vote(1, 2));
         answer_hello(&mut next).await;
         settle().await;
-        assert_eq!(bench.up.drain(), [LinkUp]);
+        assert_eq!(bench.ups(), 1);
         assert_eq!(*bench.network.times().last().unwrap(), lost);
         // What was sent in between is gone, and what is sent now is not.
         bench.send(append(1, 2, 1));
@@ -187,10 +185,10 @@ fn every_refused_dial_is_a_hint_and_the_pauses_grow_to_their_cap() {
         while network.times().len() < 13 {
             sleep(Duration::from_millis(1)).await;
         }
-        let hints = bench.refused.drain();
+        let hints = bench.raft.refused.drain();
         assert_eq!(hints.len(), 12);
-        assert!(hints.iter().all(|hint| hint.peer == NodeId(2)));
-        assert_eq!(bench.down.drain(), []);
+        assert!(hints.iter().all(|peer| *peer == NodeId(2)));
+        assert_eq!(bench.downs(), 0);
         let mut cap_ms = 20;
         for dials in network.times().windows(2) {
             let pause_ms = (dials[1] - dials[0]).as_millis();
@@ -209,8 +207,8 @@ fn a_dial_that_times_out_is_no_hint_and_is_repeated() {
         let bench = bench(&network, LinkSettings::default());
         answer_hello(&mut far).await;
         settle().await;
-        assert_eq!(bench.up.drain(), [LinkUp]);
-        assert_eq!(bench.refused.drain().len(), 0);
+        assert_eq!(bench.ups(), 1);
+        assert_eq!(bench.raft.refused.drain().len(), 0);
         let times = network.times();
         assert!(times[1] - times[0] >= Duration::from_millis(1000));
     });
@@ -227,7 +225,7 @@ fn connections_that_never_last_are_not_redialled_in_a_hot_loop() {
             answer_hello(&mut far).await;
             settle().await;
         }
-        assert_eq!(bench.up.drain().len(), 8);
+        assert_eq!(bench.ups(), 8);
         assert_eq!(network.times()[1], start, "the first loss is redialled at once");
         // Halves of 20, 40, 80, 160, 320 and 500 ms at the least.
         assert!(start.elapsed() >= Duration::from_millis(560));
@@ -260,11 +258,11 @@ fn a_hello_that_is_refused_or_wrong_or_missing_is_no_link_and_no_hint() {
         assert!(sent.elapsed() >= Duration::from_millis(2000));
 
         assert_eq!(bench.losses().await, 0);
-        assert_eq!(bench.up.drain(), []);
-        assert_eq!(bench.messages.drain().len(), 0);
+        assert_eq!(bench.ups(), 0);
+        assert_eq!(bench.raft.messages.drain().len(), 0);
         answer_hello(&mut good).await;
         settle().await;
-        assert_eq!(bench.up.drain(), [LinkUp]);
+        assert_eq!(bench.ups(), 1);
     });
 }
 
@@ -294,7 +292,8 @@ fn what_does_not_belong_on_a_link_ends_the_connection_and_nothing_else() {
         far.send_bytes(b"\xff\xff\xff\xff\x01\x00\x00\x00\x00").await;
         assert_eq!(far.receive().await, None);
         assert_eq!(bench.losses().await, 1);
-        assert_eq!(bench.messages.drain().len() + bench.responses.drain().len(), 0);
+        assert_eq!(bench.raft.messages.drain(), []);
+        assert!(bench.replicator.drain().iter().all(|event| *event == LinkEvent::Up));
     });
 }
 
@@ -310,7 +309,7 @@ fn a_peer_that_leaves_requests_unanswered_is_dropped_and_an_idle_one_is_not() {
             far.send(&Frame::Rpc(append_response(2, 1, request_seq))).await;
         }
         assert_eq!(bench.losses().await, 0);
-        assert_eq!(bench.responses.drain().len(), 10);
+        assert_eq!(bench.replicator.drain().len(), 10);
         let sent = Instant::now();
         // It goes on reading, as the kernel of a hung process does.
         let requests = async {
@@ -367,7 +366,7 @@ fn a_shutdown_closes_the_connection_for_good() {
         bench.link.do_send(Shutdown);
         assert_eq!(far.receive().await, None);
         sleep(Duration::from_secs(10)).await;
-        assert_eq!(bench.down.drain(), [LinkDown]);
+        assert_eq!(bench.downs(), 1);
         assert_eq!(bench.network.times().len(), 1);
     });
 }

@@ -5,7 +5,10 @@ use actix::Addr;
 use bytes::Bytes;
 
 use super::*;
-use crate::raft::{AppendEntriesResponse, InstallSnapshotResponse, Pace};
+use crate::raft::{
+    AppendEntriesResponse, InstallSnapshotResponse, ReadSnapshot, Replicate, SendMode, SetSendMode,
+    StopReplication,
+};
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{Entry, LogPosition, Payload, SnapshotId, TermRuns};
 
@@ -13,8 +16,8 @@ struct Fixture {
     replicator: Addr<ReplicatorActor>,
     raft: Inbox<Replicated>,
     link: Inbox<SendRpc>,
-    log: Inbox<ReadEntries>,
-    snapshot: Inbox<ReadSnapshot>,
+    log: Inbox<ReadEntriesRequest>,
+    snapshot: Inbox<ReadSnapshotRequest>,
 }
 
 impl Fixture {
@@ -35,9 +38,9 @@ impl Fixture {
             snapshot_window_bytes: 1 << 20,
         };
         let (snapshot, snapshot_inbox) = probe();
-        let trailing_pause = Duration::from_millis(2);
+        let batched_peer_delay = Duration::from_millis(2);
         let settings =
-            ReplicatorSettings { progress, snapshot_bytes_per_second_max, trailing_pause };
+            ReplicatorSettings { progress, snapshot_bytes_per_second_max, batched_peer_delay };
         let ports = ReplicatorPorts { raft, link, log, snapshot };
         let actor = ReplicatorActor::new(NodeId(1), NodeId(2), settings, ports);
         Fixture {
@@ -55,28 +58,29 @@ impl Fixture {
         for index in 1..=entries {
             runs.push(LogPosition { term: Term(1), index: LogIndex(index) });
         }
-        self.replicator.do_send(LinkUp);
-        self.replicator.do_send(Lead { term: Term(5), runs });
+        self.replicator.do_send(LinkEvent::Up);
+        self.replicator
+            .do_send(ReplicationCommand::Start(StartReplication { term: Term(5), runs }));
         settle().await;
     }
 
     async fn replicate(&self, term: u64, indexes: std::ops::RangeInclusive<u64>) {
         let entries = indexes.map(entry).collect();
-        self.replicator.do_send(Replicate {
+        self.replicator.do_send(ReplicationCommand::Replicate(Replicate {
             term: Term(term),
             base: LogPosition::default(),
             entries,
             leader_commit: LogIndex(0),
             read_seq: 0,
             heartbeat: false,
-        });
+        }));
         settle().await;
     }
 
     async fn respond(&self, term: u64, request_seq: u64, result: AppendResult) {
         let response =
-            AppendEntriesResponse { request_seq, read_seq: 0, is_newcomer: false, result };
-        self.replicator.do_send(AppendResponse { term: Term(term), response });
+            AppendEntriesResponse { request_seq, read_seq: 0, is_rejoining: false, result };
+        self.replicator.do_send(LinkEvent::AppendResponse { term: Term(term), response });
         settle().await;
     }
 
@@ -116,7 +120,8 @@ async fn a_piece_takes_its_time_by_what_it_has() {
     let f = Fixture::start_with(1_000);
     let read = |offset, bytes_max| {
         let reply_to = f.replicator.clone().recipient();
-        ReadSnapshot { ticket: 1, snapshot: None, offset, bytes_max, reply_to }
+        let read = ReadSnapshot { ticket: 1, snapshot: None, offset, bytes_max };
+        ReadSnapshotRequest { read, reply_to }
     };
     let id = SnapshotId { last: LogPosition::default(), bytes: 100, digest: 1 };
     let piece = Some((id, Bytes::from_static(&[7; 50])));
@@ -136,7 +141,7 @@ async fn a_piece_takes_its_time_by_what_it_has() {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Asked {
-    read: ReadSnapshot,
+    read: ReadSnapshotRequest,
 }
 
 impl Handler<Asked> for ReplicatorActor {
@@ -193,9 +198,9 @@ async fn reads_what_a_peer_far_behind_lacks_from_the_log() {
     assert_eq!(f.sent(), [(9, 0), (1, 0)]);
     f.respond(5, 2, success(1)).await;
     let asked = f.log.drain();
-    assert_eq!((asked[0].from, asked[0].to), (LogIndex(2), LogIndex(9)));
+    assert_eq!((asked[0].read.from, asked[0].read.to), (LogIndex(2), LogIndex(9)));
     let entries = (2..=9).map(|index| Entry { term: Term(1), ..entry(index) }).collect();
-    asked[0].reply_to.do_send(EntriesRead { ticket: asked[0].ticket, entries });
+    asked[0].reply_to.do_send(EntriesRead { ticket: asked[0].read.ticket, entries });
     settle().await;
     assert_eq!(f.sent(), [(1, 2), (3, 2)]);
 }
@@ -206,8 +211,8 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     let base = LogPosition { term: Term(1), index: LogIndex(6) };
     let mut runs = TermRuns::starting_after(base);
     runs.push(LogPosition { term: Term(1), index: LogIndex(7) });
-    f.replicator.do_send(LinkUp);
-    f.replicator.do_send(Lead { term: Term(5), runs });
+    f.replicator.do_send(LinkEvent::Up);
+    f.replicator.do_send(ReplicationCommand::Start(StartReplication { term: Term(5), runs }));
     settle().await;
     assert_eq!(f.sent(), [(7, 0)]);
     let conflict_index = LogIndex(2);
@@ -216,34 +221,38 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     assert_eq!(f.sent(), [(6, 0)], "the beginning of the log is tried first");
     f.respond(5, 2, conflict).await;
     let asked = f.snapshot.drain().remove(0);
-    assert_eq!((asked.snapshot, asked.bytes_max), (None, 0));
+    assert_eq!((asked.read.snapshot, asked.read.bytes_max), (None, 0));
     let snapshot = SnapshotId { last: base, bytes: 100, digest: 7 };
     let answer = |ticket, offset, bytes: &'static [u8]| SnapshotRead {
         ticket,
         piece: Some((snapshot, Bytes::from_static(bytes))),
         offset,
     };
-    asked.reply_to.do_send(answer(asked.ticket, 0, b""));
+    asked.reply_to.do_send(answer(asked.read.ticket, 0, b""));
     settle().await;
     let pieces = f.pieces();
     assert_eq!(pieces, [(0, 0)], "first it asks what the peer has of it");
     let request_seq = 3;
     let response = InstallSnapshotResponse {
         request_seq,
-        is_newcomer: false,
+        is_rejoining: false,
         last: base,
         received: 40,
         is_installed: false,
     };
-    f.replicator.do_send(InstallResponse { term: Term(5), response });
+    f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response });
     settle().await;
     let asked = f.snapshot.drain().remove(0);
-    assert_eq!((asked.snapshot, asked.offset), (Some(snapshot), 40), "and goes on from there");
-    asked.reply_to.do_send(answer(asked.ticket, 40, b"next"));
+    assert_eq!(
+        (asked.read.snapshot, asked.read.offset),
+        (Some(snapshot), 40),
+        "and goes on from there"
+    );
+    asked.reply_to.do_send(answer(asked.read.ticket, 40, b"next"));
     settle().await;
     assert_eq!(f.pieces(), [(40, 4)]);
     let response = InstallSnapshotResponse { is_installed: true, ..response };
-    f.replicator.do_send(InstallResponse { term: Term(5), response });
+    f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response });
     settle().await;
     assert_eq!(f.sent(), [(6, 0)], "the log goes on behind it");
 }
@@ -255,7 +264,11 @@ async fn a_peer_that_trails_is_sent_what_has_gathered_when_the_pause_is_over() {
     let f = Fixture::start();
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
-    f.replicator.do_send(SetPace { term: Term(5), pace: Pace::Trailing });
+    f.replicator.do_send(ReplicationCommand::SetSendMode(SetSendMode {
+        term: Term(5),
+        peer: NodeId(2),
+        mode: SendMode::Batched,
+    }));
     f.sent();
     f.replicate(5, 4..=4).await;
     assert_eq!(f.sent(), [(3, 1)], "the first waits for nothing");
@@ -274,7 +287,11 @@ async fn a_pace_of_an_earlier_term_changes_nothing() {
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
     f.sent();
-    f.replicator.do_send(SetPace { term: Term(4), pace: Pace::Trailing });
+    f.replicator.do_send(ReplicationCommand::SetSendMode(SetSendMode {
+        term: Term(4),
+        peer: NodeId(2),
+        mode: SendMode::Batched,
+    }));
     f.replicate(5, 4..=4).await;
     f.replicate(5, 5..=5).await;
     assert_eq!(f.sent(), [(3, 1), (4, 1)]);
@@ -286,10 +303,10 @@ async fn a_lost_connection_sends_nothing_and_begins_anew_behind_what_was_acknowl
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
     f.replicate(5, 4..=5).await;
-    f.replicator.do_send(LinkDown);
+    f.replicator.do_send(LinkEvent::Down);
     f.replicate(5, 6..=6).await;
     assert_eq!(f.sent(), [(3, 0), (3, 2)]);
-    f.replicator.do_send(LinkUp);
+    f.replicator.do_send(LinkEvent::Up);
     settle().await;
     assert_eq!(f.sent(), [(3, 2)]);
 }
@@ -297,13 +314,13 @@ async fn a_lost_connection_sends_nothing_and_begins_anew_behind_what_was_acknowl
 #[actix::test]
 async fn says_nothing_when_it_does_not_lead() {
     let f = Fixture::start();
-    f.replicator.do_send(LinkUp);
+    f.replicator.do_send(LinkEvent::Up);
     f.replicate(5, 1..=1).await;
     f.lead(3).await;
-    f.replicator.do_send(StepDown { term: Term(4) });
+    f.replicator.do_send(ReplicationCommand::Stop(StopReplication { term: Term(4) }));
     f.replicate(5, 4..=4).await;
     f.sent();
-    f.replicator.do_send(StepDown { term: Term(5) });
+    f.replicator.do_send(ReplicationCommand::Stop(StopReplication { term: Term(5) }));
     f.respond(5, 1, success(3)).await;
     f.replicate(5, 5..=5).await;
     assert!(f.sent().is_empty());

@@ -9,26 +9,14 @@ use crate::testing::{Inbox, probe, settle};
 /// A session of node 1, whose peers are 2 and 3, between probes.
 struct Bench {
     session: Addr<PeerSessionActor>,
-    messages: Inbox<PeerMessage>,
-    attached: Inbox<PeerAttached>,
-    detached: Inbox<PeerDetached>,
-    greeted: Inbox<PeerGreeted>,
-    ended: Inbox<PeerSessionEnded>,
+    raft: PeerEvents,
+    acceptor: Inbox<PeerSessionEvent>,
 }
 
 fn bench(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd) {
-    let (messages_port, messages) = probe();
-    let (attached_port, attached) = probe();
-    let (detached_port, detached) = probe();
-    let (greeted_port, greeted) = probe();
-    let (ended_port, ended) = probe();
-    let ports = PeerSessionPorts {
-        messages: messages_port,
-        attached: attached_port,
-        detached: detached_port,
-        greeted: greeted_port,
-        ended: ended_port,
-    };
+    let (raft_port, raft) = probe();
+    let (acceptor_port, acceptor) = probe();
+    let ports = PeerSessionPorts { raft: raft_port, acceptor: acceptor_port };
     let local = LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
@@ -39,31 +27,32 @@ fn bench(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd) {
     let (stream, far) = connection(capacity);
     let session =
         PeerSessionActor::new(stream, "far:1".into(), 5, Rc::new(local), settings, ports).start();
-    (Bench { session, messages, attached, detached, greeted, ended }, far)
+    (Bench { session, raft: PeerEvents::of(&raft), acceptor }, far)
 }
 
 impl Bench {
     fn requests(&self) -> Vec<Envelope> {
-        self.messages.drain().into_iter().map(|message| message.envelope).collect()
+        self.raft.messages.drain()
     }
 
     /// Checks that the session is over, and was never more than a stranger's.
     async fn assert_never_attached(&self) {
         settle().await;
-        assert_eq!(self.ended.drain(), [PeerSessionEnded { connection: 5 }]);
-        assert_eq!(self.attached.drain().len() + self.detached.drain().len(), 0);
-        assert_eq!(self.greeted.drain().len() + self.messages.drain().len(), 0);
+        assert_eq!(self.acceptor.drain(), [PeerSessionEvent::Ended { connection: 5 }]);
+        assert_eq!(self.raft.attached.drain().len() + self.raft.detached.drain().len(), 0);
+        assert_eq!(self.raft.messages.drain().len(), 0);
         assert!(!self.session.connected());
     }
 }
 
-async fn attached(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd, PeerAttached) {
+async fn attached(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd, AttachedPeer) {
     let (bench, mut far) = bench(settings, capacity);
     far.send(&Frame::Hello(hello(2, 1))).await;
     assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, 2))));
     settle().await;
-    let attached = bench.attached.drain().pop().expect("the hello was good");
-    assert_eq!(bench.greeted.drain(), [PeerGreeted { connection: 5, peer: NodeId(2) }]);
+    let attached = bench.raft.attached.drain().pop().expect("the hello was good");
+    let authenticated = PeerSessionEvent::Authenticated { connection: 5, peer: NodeId(2) };
+    assert_eq!(bench.acceptor.drain(), [authenticated]);
     (bench, far, attached)
 }
 
@@ -83,9 +72,8 @@ fn a_good_hello_attaches_the_peer_and_messages_go_both_ways() {
         assert_eq!(far.receive().await, Some(Frame::Rpc(append_response(1, 2, 1))));
         drop(far);
         settle().await;
-        let detached = bench.detached.drain().pop().expect("the connection ended");
-        assert_eq!((detached.peer, detached.connection), (NodeId(2), 5));
-        assert_eq!(bench.ended.drain(), [PeerSessionEnded { connection: 5 }]);
+        assert_eq!(bench.raft.detached.drain(), [(NodeId(2), 5)]);
+        assert_eq!(bench.acceptor.drain(), [PeerSessionEvent::Ended { connection: 5 }]);
     });
 }
 
@@ -168,7 +156,7 @@ fn what_does_not_belong_in_a_session_ends_it_and_nothing_else() {
             far.send(frame).await;
             assert_eq!(far.receive().await, None);
             settle().await;
-            assert_eq!(bench.detached.drain().len(), 1);
+            assert_eq!(bench.raft.detached.drain().len(), 1);
             assert_eq!(bench.requests(), []);
         }
         let noise: [&[u8]; 3] = [
@@ -182,13 +170,13 @@ fn what_does_not_belong_in_a_session_ends_it_and_nothing_else() {
             far.send_bytes(bytes).await;
             assert_eq!(far.receive().await, None);
             settle().await;
-            assert_eq!(bench.detached.drain().len(), 1);
+            assert_eq!(bench.raft.detached.drain().len(), 1);
             assert_eq!(bench.requests(), [request_vote(2, 1)], "what was good before counts");
         }
         other_far.send(&Frame::Rpc(request_vote(2, 1))).await;
         settle().await;
         assert_eq!(bystander.requests(), [request_vote(2, 1)]);
-        assert_eq!(bystander.detached.drain().len(), 0);
+        assert_eq!(bystander.raft.detached.drain().len(), 0);
     });
 }
 
@@ -198,7 +186,7 @@ fn a_peer_that_does_not_read_its_responses_costs_no_more_than_the_bound() {
         let settings = LinkSettings { outbound_bytes_max: 1000, ..LinkSettings::default() };
         let (bench, far, attached) = attached(&settings, 64).await;
         let mut sent = 0;
-        while bench.ended.drain().is_empty() {
+        while bench.acceptor.drain().is_empty() {
             attached.port.do_send(SendRpc { envelope: append_response(1, 2, sent) });
             sent += 1;
             settle().await;
@@ -206,6 +194,6 @@ fn a_peer_that_does_not_read_its_responses_costs_no_more_than_the_bound() {
         let response_bytes = 9 + 11;
         assert!((45..=60).contains(&sent), "{sent} of {response_bytes} bytes each");
         assert!(far.rest().await.len() <= 64);
-        assert_eq!(bench.detached.drain().len(), 1);
+        assert_eq!(bench.raft.detached.drain().len(), 1);
     });
 }

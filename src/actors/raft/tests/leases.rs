@@ -23,11 +23,11 @@ async fn a_read_is_held_against_the_time_at_which_it_is_taken_out() {
     f.clock.0.store(1074, Ordering::Relaxed);
     f.request(&client, vec![(1, read())]).await;
     assert_eq!(f.tasks(), ["read at 2 for SessionId(8)/1"]);
-    f.replicates[&PEER].drain();
+    f.replicates(PEER);
     f.clock.0.store(1075, Ordering::Relaxed);
     f.request(&client, vec![(2, read())]).await;
     assert_eq!(f.tasks(), [""; 0], "the lease is over");
-    let rounds: Vec<u64> = f.replicates[&PEER].drain().iter().map(|r| r.read_seq).collect();
+    let rounds: Vec<u64> = f.replicates(PEER).iter().map(|r| r.read_seq).collect();
     assert_eq!(rounds, [2]);
     f.replicated(1, 2, 2).await;
     assert_eq!(f.tasks(), ["read at 2 for SessionId(8)/2"]);
@@ -37,7 +37,7 @@ async fn a_read_is_held_against_the_time_at_which_it_is_taken_out() {
 async fn a_promise_counts_from_when_the_leaders_message_is_taken_out() {
     let f = start();
     let (port, responses) = probe();
-    f.raft.do_send(PeerAttached { peer: PEER, connection: 1, port });
+    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
     f.clock.0.store(2000, Ordering::Relaxed);
     let request = AppendEntries {
         request_seq: 1,

@@ -28,8 +28,8 @@ const MARK_BYTES: usize = 8;
 const PAYLOAD_BYTES: usize = SECTOR_BYTES - MARK_BYTES;
 const RECORD_HEADER_BYTES: usize = 40;
 const HARD_STATE_BYTES: usize = 4096;
-/// The flag of a newcomer in a hard state.
-const NEWCOMER: u32 = 2;
+/// The flag of a rejoining node in a hard state.
+const REJOINING: u32 = 2;
 /// The flag of a log that is being replaced.
 const RESETTING: u32 = 4;
 const FRAME_HEADER_BYTES: usize = 12;
@@ -487,7 +487,7 @@ fn copy(bytes: &[u8]) -> Option<(HardState, Start)> {
     let hard_state = HardState {
         current_term: Term(u64_at(newest, 24)),
         voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
-        is_newcomer: flags & NEWCOMER != 0,
+        is_rejoining: flags & REJOINING != 0,
     };
     let start = Start {
         first_segment: u64_at(newest, 72),

@@ -179,7 +179,7 @@ impl Disks {
                      {hard_state:?}"
             )
         })?;
-        ensure(!hard_state.is_newcomer, Check::Newcomer, || {
+        ensure(!hard_state.is_rejoining, Check::Rejoining, || {
             format!("n{node} takes part in term {term}, and its disk says that it may not")
         })
     }
@@ -386,12 +386,12 @@ impl Mind {
         disks.check_snapshots(from)?;
         match rpc {
             // These speak of a term that nobody has taken, or promise nothing.
-            Rpc::PreVote(_) | Rpc::Newcomer => Ok(()),
+            Rpc::PreVote(_) | Rpc::RejoinRequest => Ok(()),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 votes.on_pre_vote_granted(from, to, term);
                 Ok(())
             }
-            Rpc::PreVoteResponse(_) | Rpc::NewcomerResponse(_) => disks.check_term(from, term),
+            Rpc::PreVoteResponse(_) | Rpc::RejoinResponse(_) => disks.check_term(from, term),
             Rpc::InstallSnapshot(piece) => {
                 votes.check_elected(from, term, disks)?;
                 replication.on_snapshot(from, term, piece.snapshot.last, disks)?;

@@ -296,7 +296,7 @@ impl Replication {
         disks: &mut Disks,
     ) -> Finding {
         disks.check_term(node, term)?;
-        if response.is_newcomer {
+        if response.is_rejoining {
             return Ok(()); // what it says is not counted
         }
         self.check_return(node, disks)?;
@@ -306,7 +306,7 @@ impl Replication {
         if hard_state.current_term > term || match_index == LogIndex(0) {
             return Ok(()); // it has answered long ago, and heard from another since
         }
-        ensure(!hard_state.is_newcomer, Check::Newcomer, || {
+        ensure(!hard_state.is_rejoining, Check::Rejoining, || {
             format!("n{node} acknowledges {match_index}, and its disk says that it may not")
         })?;
         let looked_at = self.acknowledged.entry((node, term)).or_default();
@@ -366,7 +366,7 @@ impl Replication {
         let Some(forgotten) = self.forgetful.remove(&node) else { return Ok(()) };
         let log = disks.of(node).log();
         for (place, committed) in self.committed[..forgotten.committed].iter().enumerate() {
-            ensure(log.get(place) == Some(&committed.slot), Check::Newcomer, || {
+            ensure(log.get(place) == Some(&committed.slot), Check::Rejoining, || {
                 format!(
                     "n{node} has lost its disk, takes part again, and lacks {}, which was \
                      committed",

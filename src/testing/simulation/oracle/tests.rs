@@ -43,7 +43,7 @@ impl Fixture {
         let hard_state = HardState {
             current_term: Term(term),
             voted_for: Some(NodeId(voted_for)),
-            is_newcomer: false,
+            is_rejoining: false,
         };
         self.stores.get_mut(&node).unwrap().save_hard_state(hard_state).unwrap();
     }
@@ -108,7 +108,7 @@ fn append(index: u64, term: u64, commit: u64, entries: Vec<Entry>) -> Rpc {
 fn acknowledge(match_index: u64) -> Rpc {
     let result = AppendResult::Success { match_index: LogIndex(match_index) };
     let response =
-        AppendEntriesResponse { request_seq: 1, read_seq: 0, is_newcomer: false, result };
+        AppendEntriesResponse { request_seq: 1, read_seq: 0, is_rejoining: false, result };
     Rpc::AppendEntriesResponse(response)
 }
 

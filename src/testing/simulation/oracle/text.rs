@@ -29,8 +29,8 @@ fn describe(rpc: &Rpc) -> (&'static str, String) {
         Rpc::PreVoteResponse(response) => {
             ("PreVoteResponse", format!(" granted={}", response.vote_granted))
         }
-        Rpc::Newcomer => ("Newcomer", String::new()),
-        Rpc::NewcomerResponse(response) => ("NewcomerResponse", format!(" last={}", response.last)),
+        Rpc::RejoinRequest => ("RejoinRequest", String::new()),
+        Rpc::RejoinResponse(response) => ("RejoinResponse", format!(" last={}", response.last)),
         Rpc::InstallSnapshot(piece) => {
             ("InstallSnapshot", format!(" last={} offset={}", piece.snapshot.last, piece.offset))
         }
@@ -51,7 +51,7 @@ fn describe_request(request: &AppendEntries) -> String {
 }
 
 fn describe_response(response: &AppendEntriesResponse) -> String {
-    let AppendEntriesResponse { request_seq, read_seq, is_newcomer, result } = response;
+    let AppendEntriesResponse { request_seq, read_seq, is_rejoining, result } = response;
     let result = match result {
         AppendResult::Success { match_index } => format!("match={match_index}"),
         AppendResult::Conflict { conflict_index, conflict_term } => {
@@ -59,6 +59,6 @@ fn describe_response(response: &AppendEntriesResponse) -> String {
             format!("conflict={conflict_index}@{term}")
         }
     };
-    let newcomer = if *is_newcomer { " newcomer" } else { "" };
-    format!(" seq={request_seq} {result} read={read_seq}{newcomer}")
+    let rejoining = if *is_rejoining { " rejoining" } else { "" };
+    format!(" seq={request_seq} {result} read={read_seq}{rejoining}")
 }

@@ -10,8 +10,8 @@ use crate::testing::settle;
 
 const KIB: u64 = 1024;
 
-fn short_of(free_bytes: u64) -> (SessionConfig, Budget) {
-    let memory = Budget::new(SESSION_BYTES + free_bytes);
+fn short_of(free_bytes: u64) -> (SessionConfig, MemoryBudget) {
+    let memory = MemoryBudget::new(SESSION_BYTES + free_bytes);
     (SessionConfig { memory: memory.clone(), ..config() }, memory)
 }
 
@@ -77,7 +77,7 @@ async fn who_waits_for_something_of_its_own_is_slowed_and_not_refused() {
 /// worst is not taken for each of them.
 #[actix::test]
 async fn a_thousand_new_clients_that_read_at_the_same_time_are_served() {
-    let memory = Budget::new(1000 * (SESSION_BYTES + 8 * KIB));
+    let memory = MemoryBudget::new(1000 * (SESSION_BYTES + 8 * KIB));
     let (raft, inbox) = crate::testing::probe();
     let mut clients = Vec::new();
     for _ in 0..1000 {

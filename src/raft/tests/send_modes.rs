@@ -4,34 +4,34 @@ use std::collections::BTreeMap;
 
 use super::cluster::command;
 use super::solo::Solo;
-use crate::raft::{Effect, Pace, ReplicationReport};
+use crate::raft::{Effect, ReplicationReport, SendMode, SetSendMode};
 use crate::types::{LogIndex, NodeId};
 
 /// A leader of so many nodes, its peers, and how each is sent what there is.
 struct Leader {
     solo: Solo,
-    paces: BTreeMap<u64, Pace>,
+    send_modes: BTreeMap<u64, SendMode>,
 }
 
 impl Leader {
     fn of(nodes: u64) -> Leader {
-        Leader::from(Solo::with_trailing_peers(nodes), nodes)
+        Leader::from(Solo::with_batched_peers(nodes), nodes)
     }
 
     fn from(mut solo: Solo, nodes: u64) -> Leader {
         solo.win();
-        let paces = (2..=nodes).map(|peer| (peer, Pace::default())).collect();
-        let mut leader = Leader { solo, paces };
-        leader.note_paces();
+        let send_modes = (2..=nodes).map(|peer| (peer, SendMode::default())).collect();
+        let mut leader = Leader { solo, send_modes };
+        leader.note_send_modes();
         leader
     }
 
-    fn note_paces(&mut self) {
+    fn note_send_modes(&mut self) {
         for effect in self.solo.effects.drain(..) {
-            if let Effect::SetPace { term, peer, pace } = effect {
+            if let Effect::SetSendMode(SetSendMode { term, peer, mode }) = effect {
                 assert_eq!(term, self.solo.raft.status().term);
-                let before = self.paces.insert(peer.0, pace);
-                assert_ne!(before, Some(pace), "peer {peer} is told only what is new");
+                let before = self.send_modes.insert(peer.0, mode);
+                assert_ne!(before, Some(mode), "peer {peer} is told only what is new");
             }
         }
     }
@@ -39,9 +39,10 @@ impl Leader {
     /// A tick passes; those that trail then.
     fn trailing(&mut self) -> Vec<u64> {
         self.solo.tick(1);
-        self.note_paces();
-        let trails = |(peer, pace): (&u64, &Pace)| (*pace == Pace::Trailing).then_some(*peer);
-        self.paces.iter().filter_map(trails).collect()
+        self.note_send_modes();
+        let trails =
+            |(peer, mode): (&u64, &SendMode)| (*mode == SendMode::Batched).then_some(*peer);
+        self.send_modes.iter().filter_map(trails).collect()
     }
 
     fn acknowledge(&mut self, peer: u64, match_index: u64, read_seq: u64) {
@@ -63,7 +64,7 @@ impl Leader {
 #[test]
 fn a_new_leader_sends_everything_to_all() {
     let leader = Leader::of(5);
-    assert!(leader.paces.values().all(|pace| *pace == Pace::Pipelined));
+    assert!(leader.send_modes.values().all(|mode| *mode == SendMode::Immediate));
 }
 
 #[test]

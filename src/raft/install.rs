@@ -12,14 +12,15 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::effect::ReadSnapshot;
 use super::progress::{Progress, ProgressAction, ProgressState};
 use super::rpc::{InstallSnapshot, InstallSnapshotResponse};
-use super::status::TransferStatus;
+use super::status::SnapshotProgress;
 use crate::types::{LogIndex, SnapshotId};
 
 /// Invariant: `acked_offset <= next_offset`; `ahead` begins at `next_offset`.
 #[derive(Default)]
-pub(super) struct Transfer {
+pub(super) struct SnapshotInstall {
     /// The read that is under way.
     ticket: Option<u64>,
     /// The snapshot is there, and the peer was asked what it has of it.
@@ -45,7 +46,7 @@ struct Piece {
     is_question: bool,
 }
 
-impl Transfer {
+impl SnapshotInstall {
     /// The peer has `received` bytes, which is not what we thought.
     fn resume_at(&mut self, received: u64) {
         self.has_begun = true;
@@ -60,10 +61,10 @@ impl Transfer {
 impl Progress {
     /// The peer lacks what is no longer in the log. Goes on with the snapshot that it
     /// was being sent, if there is one, else with the newest.
-    pub(super) fn begin_transfer(&mut self) {
+    pub(super) fn begin_install(&mut self) {
         self.state = ProgressState::Snapshot;
         self.first_seq = self.request_seq + 1;
-        self.transfer = Transfer::default();
+        self.install = SnapshotInstall::default();
         self.read_piece(0);
     }
 
@@ -75,33 +76,33 @@ impl Progress {
         offset: u64,
         bytes: Bytes,
     ) {
-        if self.transfer.ticket != Some(ticket) {
+        if self.install.ticket != Some(ticket) {
             return; // asked for before the transfer began, or went back
         }
-        self.transfer.ticket = None;
-        if !self.transfer.is_offered {
+        self.install.ticket = None;
+        if !self.install.is_offered {
             self.snapshot = Some(snapshot);
-            self.transfer.is_offered = true;
+            self.install.is_offered = true;
             self.send_piece(Bytes::new());
         } else if self.snapshot == Some(snapshot)
-            && offset == self.transfer.next_offset
+            && offset == self.install.next_offset
             && !bytes.is_empty()
         {
-            self.transfer.ahead = Some(bytes);
+            self.install.ahead = Some(bytes);
         } else {
-            self.give_up_transfer();
+            self.give_up_install();
         }
     }
 
     /// The other answer: there is no such snapshot any more. The peer is looked at
     /// anew, and gets the newest.
     pub fn on_snapshot_gone(&mut self, ticket: u64) {
-        if self.transfer.ticket == Some(ticket) {
-            self.give_up_transfer();
+        if self.install.ticket == Some(ticket) {
+            self.give_up_install();
         }
     }
 
-    fn give_up_transfer(&mut self) {
+    fn give_up_install(&mut self) {
         self.snapshot = None;
         self.probe_from(self.match_index.next());
     }
@@ -109,7 +110,7 @@ impl Progress {
     /// The peer's answer to one of this term's pieces. What answers an earlier
     /// transfer says nothing of this one (bugs.md B56).
     pub fn on_snapshot_response(&mut self, response: InstallSnapshotResponse) {
-        let InstallSnapshotResponse { request_seq, is_newcomer, last, received, is_installed } =
+        let InstallSnapshotResponse { request_seq, is_rejoining, last, received, is_installed } =
             response;
         let is_old = request_seq < self.first_seq;
         if self.state == ProgressState::Snapshot
@@ -117,28 +118,27 @@ impl Progress {
             && !is_old
             && snapshot.last == last
         {
-            self.transfer.was_heard = true;
+            self.install.was_heard = true;
             if is_installed {
                 self.on_installed(last.index);
             } else if received <= snapshot.bytes {
                 self.on_received(request_seq, received);
             }
         }
-        self.report(is_newcomer);
+        self.report(is_rejoining);
     }
 
     fn on_received(&mut self, request_seq: u64, received: u64) {
-        let transfer = &mut self.transfer;
-        let Some(place) = transfer.inflight.iter().position(|p| p.request_seq == request_seq)
-        else {
+        let install = &mut self.install;
+        let Some(place) = install.inflight.iter().position(|p| p.request_seq == request_seq) else {
             return; // of before the sending went back
         };
-        let is_as_expected = transfer.inflight[place].end == received;
-        if transfer.has_begun && is_as_expected {
-            transfer.inflight.drain(..=place);
-            transfer.acked_offset = received;
+        let is_as_expected = install.inflight[place].end == received;
+        if install.has_begun && is_as_expected {
+            install.inflight.drain(..=place);
+            install.acked_offset = received;
         } else {
-            transfer.resume_at(received);
+            install.resume_at(received);
         }
     }
 
@@ -155,11 +155,11 @@ impl Progress {
     /// Sends as much as the window has room for, and reads one piece ahead.
     pub(super) fn send_pieces(&mut self) {
         let Some(snapshot) = self.snapshot else { return };
-        while self.state == ProgressState::Snapshot && self.transfer.has_begun {
-            let transfer = &mut self.transfer;
-            let inflight_bytes = transfer.next_offset - transfer.acked_offset;
-            if transfer.ahead.is_none() {
-                if transfer.ticket.is_none() && transfer.next_offset < snapshot.bytes {
+        while self.state == ProgressState::Snapshot && self.install.has_begun {
+            let install = &mut self.install;
+            let inflight_bytes = install.next_offset - install.acked_offset;
+            if install.ahead.is_none() {
+                if install.ticket.is_none() && install.next_offset < snapshot.bytes {
                     self.read_piece(self.settings.snapshot_piece_bytes);
                 }
                 return;
@@ -167,7 +167,7 @@ impl Progress {
             if inflight_bytes >= self.settings.snapshot_window_bytes {
                 return;
             }
-            let bytes = transfer.ahead.take().unwrap_or_default();
+            let bytes = install.ahead.take().unwrap_or_default();
             self.send_piece(bytes);
         }
     }
@@ -175,47 +175,47 @@ impl Progress {
     /// At a heartbeat: if nothing was heard since the last, pieces may be lost, or the
     /// answer to the last one.
     pub(super) fn ask_again(&mut self) {
-        let was_heard = std::mem::take(&mut self.transfer.was_heard);
-        if self.state == ProgressState::Snapshot && self.transfer.is_offered && !was_heard {
+        let was_heard = std::mem::take(&mut self.install.was_heard);
+        if self.state == ProgressState::Snapshot && self.install.is_offered && !was_heard {
             // One question at a time is enough.
-            self.transfer.inflight.retain(|piece| !piece.is_question);
+            self.install.inflight.retain(|piece| !piece.is_question);
             self.send_piece(Bytes::new());
         }
     }
 
     fn read_piece(&mut self, bytes_max: u64) {
         self.fetch_ticket += 1;
-        self.transfer.ticket = Some(self.fetch_ticket);
-        self.actions.push(ProgressAction::ReadSnapshot {
+        self.install.ticket = Some(self.fetch_ticket);
+        self.actions.push(ProgressAction::ReadSnapshot(ReadSnapshot {
             ticket: self.fetch_ticket,
             snapshot: self.snapshot,
-            offset: self.transfer.next_offset,
+            offset: self.install.next_offset,
             bytes_max,
-        });
+        }));
     }
 
     /// An empty piece is a question.
     fn send_piece(&mut self, bytes: Bytes) {
         let Some(snapshot) = self.snapshot else { return };
         self.request_seq += 1;
-        let (request_seq, transfer) = (self.request_seq, &mut self.transfer);
-        let offset = transfer.next_offset;
-        transfer.next_offset += bytes.len() as u64;
-        let (end, is_question) = (transfer.next_offset, bytes.is_empty());
-        transfer.inflight.push_back(Piece { request_seq, end, is_question });
+        let (request_seq, install) = (self.request_seq, &mut self.install);
+        let offset = install.next_offset;
+        install.next_offset += bytes.len() as u64;
+        let (end, is_question) = (install.next_offset, bytes.is_empty());
+        install.inflight.push_back(Piece { request_seq, end, is_question });
         let piece = InstallSnapshot { request_seq, snapshot, offset, bytes };
         self.actions.push(ProgressAction::SendSnapshot(piece));
     }
 
     /// How far the snapshot is that the peer is being sent.
-    pub(super) fn transfer_status(&self) -> Option<TransferStatus> {
+    pub(super) fn snapshot_progress(&self) -> Option<SnapshotProgress> {
         let snapshot = self.snapshot.filter(|_| self.state == ProgressState::Snapshot)?;
-        let acked_bytes = self.transfer.acked_offset;
-        Some(TransferStatus { acked_bytes, bytes: snapshot.bytes })
+        let acked_bytes = self.install.acked_offset;
+        Some(SnapshotProgress { acked_bytes, bytes: snapshot.bytes })
     }
 
-    /// What the log must keep for the peer: see `ReplicationReport::snapshot_needed`.
-    pub(super) fn snapshot_needed(&self) -> Option<LogIndex> {
+    /// What the log must keep for the peer: see `ReplicationReport::keep_log_from`.
+    pub(super) fn keep_log_from(&self) -> Option<LogIndex> {
         let sent = self.snapshot.map(|snapshot| snapshot.last.index);
         sent.or(self.catch_up_to.map(|_| self.match_index))
     }

@@ -5,7 +5,7 @@ use super::cluster::{Cluster, ELECTION_TICKS_MAX, n};
 use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, at};
-use crate::raft::{Envelope, NewcomerResponse, RequestVote, Role, Rpc};
+use crate::raft::{Envelope, RejoinResponse, RequestVote, Role, Rpc};
 use crate::types::{HardState, LogIndex, NodeId, Term};
 
 fn new_cluster(nodes: usize) -> Cluster {
@@ -70,7 +70,7 @@ fn a_minority_of_a_new_cluster_elects_nobody() {
     }
     run(&mut cluster);
     assert_eq!(cluster.leader(), None);
-    assert_eq!(cluster.raft(n(1)).role(), Role::Learner);
+    assert_eq!(cluster.raft(n(1)).role(), Role::Rejoining);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_wiped_node_makes_no_quorum_with_those_that_never_had_the_entry() {
     forget(&mut cluster, &[n(1), n(2)]);
     run(&mut cluster);
     assert_eq!(cluster.leader(), None, "nodes 3, 4 and 5 do not know the committed entry");
-    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
 
     cluster.restart(n(2));
     run(&mut cluster);
@@ -127,7 +127,7 @@ fn a_wiped_node_waits_for_the_last_member_and_is_served_meanwhile() {
     let mut cluster = committed_by_one_two_and_three();
     forget(&mut cluster, &[n(5)]);
     run(&mut cluster);
-    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
     assert!(holds_kept(&cluster, n(3)));
     cluster.restart(n(5));
     run(&mut cluster);
@@ -141,7 +141,7 @@ fn what_it_has_become_survives_a_restart() {
     run(&mut cluster);
     cluster.crash(n(3));
     cluster.restart(n(3));
-    assert_eq!(cluster.raft(n(3)).role(), Role::Learner, "a restart does not make it a voter");
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining, "a restart does not make it a voter");
     cluster.restart(n(5));
     run(&mut cluster);
     cluster.crash(n(3));
@@ -154,8 +154,8 @@ fn a_new_voter_takes_the_vote_of_its_term_as_given_away() {
     let mut cluster = committed_by_one_two_and_three();
     forget(&mut cluster, &[]);
     run(&mut cluster);
-    let HardState { current_term, voted_for, is_newcomer } = cluster.raft(n(3)).hard_state();
-    assert!(!is_newcomer);
+    let HardState { current_term, voted_for, is_rejoining } = cluster.raft(n(3)).hard_state();
+    assert!(!is_rejoining);
     assert_eq!(voted_for, Some(n(3)));
     let leader = cluster.leader().unwrap();
     let candidate = cluster.ids().into_iter().find(|id| *id != leader && *id != n(3)).unwrap();
@@ -179,7 +179,7 @@ fn a_node_that_starts_late_is_a_voter_when_it_has_caught_up() {
     }
     cluster.deliver_all();
     cluster.restart(n(3));
-    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
     run(&mut cluster);
     assert_eq!(cluster.raft(n(3)).role(), Role::Follower);
     assert!(cluster.raft(n(3)).term() > Term(0));
@@ -190,12 +190,12 @@ fn a_node_that_starts_late_is_a_voter_when_it_has_caught_up() {
 
 #[test]
 fn a_log_that_is_as_long_and_not_the_same_has_not_caught_up() {
-    let mut solo = Solo::newcomer(3);
-    let word = |last| Rpc::NewcomerResponse(NewcomerResponse { last });
+    let mut solo = Solo::rejoining(3);
+    let word = |last| Rpc::RejoinResponse(RejoinResponse { last });
     solo.receive(2, 1, append(at(0, 0), &[1, 1, 1], 0));
     solo.receive(2, 1, word(at(3, 1)));
     solo.receive(3, 2, word(at(3, 2)));
-    assert_eq!(solo.raft.role(), Role::Learner);
+    assert_eq!(solo.raft.role(), Role::Rejoining);
     solo.receive(3, 2, append(at(2, 1), &[2], 0));
     solo.receive(3, 2, word(at(3, 2)));
     assert_eq!(solo.raft.role(), Role::Follower);
@@ -251,13 +251,13 @@ fn a_damaged_node_makes_no_quorum_with_those_that_never_had_the_entry() {
     assert_eq!(cluster.raft(n(3)).term(), term, "term and vote are kept");
     run(&mut cluster);
     assert_eq!(cluster.leader(), None, "nodes 3, 4 and 5 do not know the committed entry");
-    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
 
     cluster.restart(n(2));
     run(&mut cluster);
     assert_eq!(cluster.leader(), Some(n(2)), "with node 2 there is a quorum that remembers");
     assert!(cluster.ids().iter().skip(1).all(|id| holds_kept(&cluster, *id)));
-    assert_eq!(cluster.raft(n(3)).role(), Role::Learner, "it has not heard from node 1");
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining, "it has not heard from node 1");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_majority_that_knows_of_what_it_lost_does_not_go_on_without_it() {
     run(&mut cluster);
     assert_eq!(cluster.leader(), None);
     for id in 1..=3 {
-        assert_eq!(cluster.raft(n(id)).role(), Role::Learner);
+        assert_eq!(cluster.raft(n(id)).role(), Role::Rejoining);
     }
 }
 
@@ -313,7 +313,7 @@ fn what_a_damaged_node_knows_to_have_had_it_wants_back() {
     cluster.restart(n(2));
     run(&mut cluster);
     assert_eq!(cluster.leader(), None);
-    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
 }
 
 /// Nodes 1 and 2 know that there was an entry, and have lost all. Node 3 had it, too, has
@@ -337,7 +337,7 @@ fn what_a_damaged_node_knows_to_have_had_binds_those_that_ask_it() {
     }
     run(&mut cluster);
     assert_eq!(cluster.leader(), None);
-    assert_eq!(cluster.raft(n(3)).role(), Role::Learner);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
 }
 
 /// It never was committed: nobody else has it, and nobody will.
@@ -372,6 +372,6 @@ fn a_damaged_node_is_blank_for_nobody() {
     assert!(cluster.raft(n(2)).term() > Term(0));
     assert_eq!(cluster.leader(), None);
     for id in [2, 3] {
-        assert_eq!(cluster.raft(n(id)).role(), Role::Learner);
+        assert_eq!(cluster.raft(n(id)).role(), Role::Rejoining);
     }
 }

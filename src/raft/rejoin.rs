@@ -8,34 +8,35 @@
 
 use std::collections::BTreeMap;
 
-use super::effect::{Effect, Note};
-use super::rpc::{Envelope, NewcomerResponse, Rpc};
+use super::effect::Effect;
+use super::event::Event;
+use super::rpc::{Envelope, RejoinResponse, Rpc};
 use super::{Raft, RoleState};
 use crate::types::{HardState, LogPosition, NodeId, Term};
 
-/// What a newcomer has heard since it started, of each member its latest word.
+/// The reports that a rejoining node has had since it started: the latest of each member.
 #[derive(Default)]
-pub(super) struct Newcomer {
-    heard: BTreeMap<NodeId, Word>,
+pub(super) struct Rejoining {
+    reports: BTreeMap<NodeId, PeerReport>,
     age_ticks: u32,
     /// See `LogSummary::lost`.
     lost: LogPosition,
 }
 
-impl Newcomer {
+impl Rejoining {
     /// One that is known to have had a log that reached to `lost`.
-    pub(super) fn having_lost(lost: LogPosition) -> Newcomer {
-        Newcomer { lost, ..Newcomer::default() }
+    pub(super) fn having_lost(lost: LogPosition) -> Rejoining {
+        Rejoining { lost, ..Rejoining::default() }
     }
 }
 
 #[derive(Clone, Copy)]
-struct Word {
+struct PeerReport {
     term: Term,
     last: LogPosition,
 }
 
-impl Word {
+impl PeerReport {
     /// It has never taken part in anything.
     fn is_blank(&self) -> bool {
         self.term == Term(0) && self.last == LogPosition::default()
@@ -43,48 +44,48 @@ impl Word {
 }
 
 impl Raft {
-    pub(super) fn tick_newcomer(&mut self) {
-        if !self.hard_state.is_newcomer {
+    pub(super) fn tick_rejoin(&mut self) {
+        if !self.hard_state.is_rejoining {
             return;
         }
-        self.newcomer.age_ticks = self.newcomer.age_ticks.saturating_add(1);
+        self.rejoining.age_ticks = self.rejoining.age_ticks.saturating_add(1);
         // Eager at first, when all are about to start; a member that stays silent
         // may be down for days.
-        let is_young = self.newcomer.age_ticks <= 10 * self.settings.election_timeout_ticks_max;
-        if !is_young && !self.newcomer.age_ticks.is_multiple_of(self.settings.heartbeat_ticks) {
+        let is_young = self.rejoining.age_ticks <= 10 * self.settings.election_timeout_ticks_max;
+        if !is_young && !self.rejoining.age_ticks.is_multiple_of(self.settings.heartbeat_ticks) {
             return;
         }
         let (from, term) = (self.settings.id, self.term());
         for to in self.peers() {
-            self.effects.push(Effect::Send(Envelope { from, to, term, rpc: Rpc::Newcomer }));
+            self.effects.push(Effect::Send(Envelope { from, to, term, rpc: Rpc::RejoinRequest }));
         }
         // Alone in its cluster there is nobody to wait for.
         self.maybe_become_voter();
     }
 
     /// What we have to say waits for the disk, like every answer: a term that we
-    /// could forget again would be no word.
+    /// could forget again would be no report.
     /// What we know to have had and lost counts: somebody who has nothing may not make
     /// a majority with others that never had it.
-    pub(super) fn on_newcomer(&mut self, from: NodeId) {
-        let last = self.log.last().max(self.newcomer.lost);
-        self.send(from, Rpc::NewcomerResponse(NewcomerResponse { last }));
+    pub(super) fn on_rejoin_request(&mut self, from: NodeId) {
+        let last = self.log.last().max(self.rejoining.lost);
+        self.send(from, Rpc::RejoinResponse(RejoinResponse { last }));
     }
 
-    pub(super) fn on_newcomer_response(
+    pub(super) fn on_rejoin_response(
         &mut self,
         from: NodeId,
         term: Term,
-        response: NewcomerResponse,
+        response: RejoinResponse,
     ) {
-        if self.hard_state.is_newcomer {
-            self.newcomer.heard.insert(from, Word { term, last: response.last });
+        if self.hard_state.is_rejoining {
+            self.rejoining.reports.insert(from, PeerReport { term, last: response.last });
             self.maybe_become_voter();
         }
     }
 
     pub(super) fn maybe_become_voter(&mut self) {
-        if !self.hard_state.is_newcomer || !(self.is_cluster_new() || self.has_caught_up()) {
+        if !self.hard_state.is_rejoining || !(self.is_cluster_new() || self.has_caught_up()) {
             return;
         }
         let voted_for = if self.term() == Term(0) {
@@ -93,19 +94,19 @@ impl Raft {
             // It may have voted in this term, in the life that it has forgotten.
             Some(self.hard_state.voted_for.unwrap_or(self.settings.id))
         };
-        self.set_hard_state(HardState { voted_for, is_newcomer: false, ..self.hard_state });
-        self.newcomer = Newcomer::default();
-        self.effects.push(Effect::Note(Note::BecameVoter { term: self.term() }));
+        self.set_hard_state(HardState { voted_for, is_rejoining: false, ..self.hard_state });
+        self.rejoining = Rejoining::default();
+        self.effects.push(Effect::Event(Event::BecameVoter { term: self.term() }));
     }
 
     /// The members of a quorum, this node among them, have never taken part in
     /// anything, and nobody is known who has.
     fn is_cluster_new(&self) -> bool {
-        let own = Word { term: self.term(), last: self.log.last() };
-        let heard = &self.newcomer.heard;
+        let own = PeerReport { term: self.term(), last: self.log.last() };
+        let reports = &self.rejoining.reports;
         own.is_blank()
-            && heard.values().all(Word::is_blank)
-            && heard.len() + 1 >= self.membership().quorum_size()
+            && reports.values().all(PeerReport::is_blank)
+            && reports.len() + 1 >= self.membership().quorum_size()
     }
 
     /// It holds, durably, all that any other member does: of what it may have
@@ -114,10 +115,10 @@ impl Raft {
         let persisted_index = self.persistence.persisted_index();
         let term = self.log.term_at(persisted_index).unwrap_or_default();
         let durable = LogPosition { term, index: persisted_index };
-        let heard = &self.newcomer.heard;
-        let has_heard_all = self.peers().iter().all(|peer| heard.contains_key(peer));
-        let term = heard.values().map(|word| word.term).max().unwrap_or_default();
-        let furthest = heard.values().map(|word| word.last).max().unwrap_or_default();
+        let reports = &self.rejoining.reports;
+        let has_heard_all = self.peers().iter().all(|peer| reports.contains_key(peer));
+        let term = reports.values().map(|report| report.term).max().unwrap_or_default();
+        let furthest = reports.values().map(|report| report.last).max().unwrap_or_default();
         has_heard_all
             && self.term() >= term
             // What ends before our log begins can add nothing to what is committed.
@@ -125,7 +126,7 @@ impl Raft {
             && persisted_index >= furthest.index
             // Of what it is known to have had, all that was or can be committed is back
             // when its log is at least as up-to-date (§5.4.1).
-            && durable >= self.newcomer.lost
+            && durable >= self.rejoining.lost
             && matches!(self.role, RoleState::Follower { .. })
     }
 }

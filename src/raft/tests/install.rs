@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::cluster::i;
 use super::progress::{Peer, WIDE};
 use super::solo::at;
-use crate::raft::{InstallSnapshotResponse, ProgressState, TransferStatus};
+use crate::raft::{InstallSnapshotResponse, ProgressState, SnapshotProgress};
 use crate::types::{LogPosition, SnapshotId};
 
 fn snapshot(last: LogPosition) -> SnapshotId {
@@ -54,7 +54,7 @@ impl Peer {
     fn answer(&mut self, request_seq: u64, last: LogPosition, received: u64, is_installed: bool) {
         self.progress.on_snapshot_response(InstallSnapshotResponse {
             request_seq,
-            is_newcomer: false,
+            is_rejoining: false,
             last,
             received,
             is_installed,
@@ -102,8 +102,8 @@ fn every_report_tells_how_far_a_transfer_is() {
     peer.serve(at(6, 2));
     peer.received(5, 20);
     peer.answer(6, at(6, 2), 45, true);
-    let told: Vec<_> = peer.reports.iter().map(|report| report.transfer).collect();
-    let at = |acked_bytes| Some(TransferStatus { acked_bytes, bytes: 45 });
+    let told: Vec<_> = peer.reports.iter().map(|report| report.snapshot_progress).collect();
+    let at = |acked_bytes| Some(SnapshotProgress { acked_bytes, bytes: 45 });
     assert_eq!(told, [None, None, at(0), at(20), None]);
 }
 
@@ -185,10 +185,10 @@ fn heartbeats_go_on_and_their_conflicts_say_nothing_new() {
     assert_eq!(peer.sent(), [(4, 0)]);
     peer.conflict(4, 3, None);
     assert_eq!((peer.progress.state(), peer.sent()), (ProgressState::Snapshot, vec![]));
-    assert_eq!(peer.reports.last().unwrap().snapshot_needed, Some(i(6)));
+    assert_eq!(peer.reports.last().unwrap().keep_log_from, Some(i(6)));
     peer.succeed(4, 2);
     assert_eq!(peer.progress.state(), ProgressState::Replicate, "it has what it needs after all");
-    assert_eq!(peer.reports.last().unwrap().snapshot_needed, None);
+    assert_eq!(peer.reports.last().unwrap().keep_log_from, None);
 }
 
 #[test]
@@ -224,12 +224,12 @@ fn the_log_is_needed_until_the_peer_has_caught_up() {
     let mut peer = Peer::receiving(40);
     peer.serve(at(6, 2));
     peer.answer(4, at(6, 2), 0, true);
-    assert_eq!(peer.reports.last().unwrap().snapshot_needed, Some(i(6)));
+    assert_eq!(peer.reports.last().unwrap().keep_log_from, Some(i(6)));
     peer.replicate(&["later"], false);
     peer.succeed(5, 7);
-    assert_eq!(peer.reports.last().unwrap().snapshot_needed, Some(i(7)));
+    assert_eq!(peer.reports.last().unwrap().keep_log_from, Some(i(7)));
     peer.succeed(5, 8);
-    assert_eq!(peer.reports.last().unwrap().snapshot_needed, None, "later entries do not count");
+    assert_eq!(peer.reports.last().unwrap().keep_log_from, None, "later entries do not count");
 }
 
 #[test]
