@@ -1,11 +1,11 @@
-//! What a snapshot of a million keys costs the store that goes on meanwhile: how long
-//! an `apply` takes at the most without and with one being written on another thread.
+//! Measures the cost of a snapshot of a million keys to the store that goes on meanwhile:
+//! the times of `apply` without a snapshot, and while one is encoded on another thread.
 //!
 //! ```sh
 //! cargo bench --bench snapshot
 //! ```
 //!
-//! The machine's own hiccups are in both figures; the ratio tells.
+//! Pauses of the machine are in both figures, so compare them with each other only.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,12 @@ use coracle::types::{Entry, LogIndex, Payload, Term};
 
 const KEYS: u64 = 1_000_000;
 const VALUE_BYTES: usize = 100;
-/// Commands to apply while nothing else happens; with a snapshot it is as many as fit.
+/// Number of commands to apply without a snapshot. With one, the number is whatever is
+/// applied until the snapshot is encoded.
 const QUIET: u64 = 1_000_000;
 
 fn set(index: u64) -> Entry {
-    // Spread over the keys, so that each write copies another path of the tree.
+    // Successive keys lie far apart, so that each write copies another path of the tree.
     let key = format!("{:08}", index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS);
     let value = Bytes::from(vec![b'v'; VALUE_BYTES]);
     let operation = Operation::Set { key: key.into_bytes().into(), exptime: 0, value };
@@ -28,7 +29,7 @@ fn set(index: u64) -> Entry {
     Entry { index: LogIndex(index), term: Term(1), stamp_ms: 0, payload }
 }
 
-/// How long each call takes, sorted.
+/// The time that each call took.
 struct Times(Vec<Duration>);
 
 impl Times {
@@ -67,11 +68,11 @@ fn main() {
     apply_while(&mut store, |done| done < QUIET).print("apply, no snapshot");
 
     let begin = Instant::now();
-    let moment = store.clone();
+    let snapshot = store.clone();
     println!("clone                        {:.1?}", begin.elapsed());
     let writer = std::thread::spawn(move || {
         let begin = Instant::now();
-        let blocks: Vec<Vec<u8>> = moment.snapshot_blocks().collect();
+        let blocks: Vec<Vec<u8>> = snapshot.snapshot_blocks().collect();
         (blocks, begin.elapsed())
     });
     apply_while(&mut store, |_| !writer.is_finished()).print("apply, during a snapshot");

@@ -1,17 +1,17 @@
-//! The seam to the clocks. Only a leader asks for the time of day, to stamp entries;
-//! only leader leases ask for the time that has passed; timers run on ticks.
+//! The interface to the clocks. A leader reads the time of day, to stamp entries. Leader
+//! leases read the monotonic time. Everything else that depends on time counts ticks.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Tells the time.
+/// A source of time.
 pub trait Clock: Send + Sync {
-    /// Milliseconds since the Unix epoch. It may jump either way.
+    /// Milliseconds since the Unix epoch. The value may jump forwards or backwards.
     fn wall_ms(&self) -> u64;
 
-    /// The time since some moment. It never goes back, and while a process is stopped
-    /// or the machine sleeps it goes on.
+    /// The time since a fixed point in the past. It never goes back, and it goes on while
+    /// the process is stopped or the machine sleeps.
     fn monotonic(&self) -> Duration;
 }
 
@@ -27,7 +27,7 @@ impl Clock for SystemClock {
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Not that of `Instant`, which stands still while the machine sleeps.
+    /// Reads the boot-time clock. The clock of `Instant` stops while the machine sleeps.
     fn monotonic(&self) -> Duration {
         let time = clock_gettime(ClockId::Boottime);
         let seconds = u64::try_from(time.tv_sec).expect("no machine was started in the future");

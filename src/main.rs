@@ -1,4 +1,4 @@
-//! The command line: the only place with exit codes and the logger's start.
+//! The program `coracle`: it runs the command line and turns a failure into an exit code.
 
 mod cli;
 

@@ -1,5 +1,5 @@
-//! The seam to the network: what listens and what dials, over TCP in production
-//! and over anything else in a simulation.
+//! The interface to the network: listening and dialling, over TCP in production and over
+//! a simulated network in tests.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,13 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 /// A connection, in two halves that can be used at the same time. Dropping both
 /// closes it.
 pub struct Stream {
-    /// What the other side sends.
+    /// Reads the bytes that the other side sends.
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
-    /// What the other side is sent.
+    /// Sends bytes to the other side.
     pub writer: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
-/// Dials and listens.
+/// A network on which a node dials and listens.
 pub trait Network {
     /// Opens a connection to `host`, a name or an address, at `port`.
     fn connect(&self, host: &str, port: u16) -> LocalBoxFuture<'static, io::Result<Stream>>;
@@ -32,29 +32,29 @@ pub trait Network {
     ) -> LocalBoxFuture<'static, io::Result<Box<dyn Listener>>>;
 }
 
-/// What [`Network::listen`] returns.
+/// An open listener, made by [`Network::listen`].
 pub trait Listener {
-    /// The next connection and who opened it, for the log.
+    /// The next connection, and the address that opened it, for log messages.
     fn accept(&mut self) -> LocalBoxFuture<'_, io::Result<(Stream, String)>>;
 
-    /// Where it listens.
+    /// The port of the listener.
     fn port(&self) -> u16;
 }
 
-/// The system's TCP, without Nagle's delay and with keepalive: a connection whose
-/// other host has vanished without a word ends after two minutes, even if nothing is
-/// to be sent; else it would keep its place for ever.
+/// The system's TCP, without Nagle's delay and with keepalive. Keepalive ends a connection
+/// whose other host has vanished after two minutes, even if nothing is sent. Without it the
+/// connection would count against the limit on connections for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tcp;
 
-/// A connection that has been silent for so long is asked whether it is there.
+/// The time without traffic after which the kernel sends a keepalive probe.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
-/// And again after so long, if there is no answer.
+/// The time between two keepalive probes that get no answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// And ended when so many questions in a row had none.
+/// Unanswered keepalive probes before the connection is closed.
 const KEEPALIVE_RETRIES: u32 = 6;
 
-/// How many connections the kernel keeps for us until we accept them.
+/// Maximum number of connections that the kernel holds until they are accepted.
 const BACKLOG_CONNECTIONS: u32 = 4096;
 
 impl Network for Tcp {
@@ -92,13 +92,14 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         tokio::net::TcpSocket::new_v6()?
     };
-    // A restarted server takes its port again at once, past the TIME_WAIT of
-    // its old connections; a live listener still excludes it.
+    // With this option a restarted server can bind its port at once, although old connections
+    // are still in TIME_WAIT. While another listener is alive, the port stays taken.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG_CONNECTIONS)
 }
 
+/// A TCP listener.
 struct TcpAcceptor {
     listener: TcpListener,
     port: u16,
@@ -133,18 +134,4 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[actix::test]
-    async fn a_connection_whose_other_host_has_vanished_is_noticed_by_the_kernel() {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        prepare(&socket).unwrap();
-        let socket = SockRef::from(&socket);
-        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_AFTER);
-        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
-        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_RETRIES);
-    }
-}
+mod tests;

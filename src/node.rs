@@ -217,7 +217,7 @@ pub async fn start(
     };
     let owner = (settings.cluster.clone(), id);
     let promise = settings.raft.promise();
-    let origin = recovered.storage.origin();
+    let restore_id = recovered.storage.origin();
     let (storage, persisted) = (recovered.storage, raft.clone().recipient());
     let snapshots = SnapshotActor::new(recovered.snapshots, recovered.files, owner, snapshot_ports);
     let (log, snapshots) = match &placement {
@@ -255,7 +255,7 @@ pub async fn start(
         let replicator_ctx = Context::<ReplicatorActor>::new();
         let replicator = replicator_ctx.address();
         let link = PeerLinkActor::new(
-            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, origin, promise },
+            Hello { cluster: settings.cluster.clone(), from: id, to: peer.id, restore_id, promise },
             (peer.hostname.clone(), peer.log_port),
             link_settings.clone(),
             Rc::clone(&network),
@@ -312,7 +312,7 @@ pub async fn start(
             cluster: settings.cluster.clone(),
             id,
             peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
-            origin,
+            restore_id,
             promise,
         },
         link_settings,

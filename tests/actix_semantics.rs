@@ -1,5 +1,5 @@
-//! What the design relies on in actix, pinned: an upgrade that changes one of
-//! these must fail here, and not somewhere in a cluster at night.
+//! The behaviour of actix on which the actors rely. An upgrade of actix that changes one
+//! of these fails here, and not in a running cluster.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::dev::SendError;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 
-/// What happened, in order.
+/// The events of a test, in order.
 type Trace = Rc<RefCell<Vec<String>>>;
 
 struct Recorder {
@@ -21,8 +21,8 @@ impl Recorder {
         Recorder { trace: Rc::clone(trace), is_flush_pending: false }.start()
     }
 
-    fn note(&self, what: impl Into<String>) {
-        self.trace.borrow_mut().push(what.into());
+    fn record(&self, event: impl Into<String>) {
+        self.trace.borrow_mut().push(event.into());
     }
 }
 
@@ -50,7 +50,7 @@ message!(Stop);
 impl Handler<Append> for Recorder {
     type Result = ();
     fn handle(&mut self, message: Append, ctx: &mut Context<Self>) {
-        self.note(format!("append {}", message.0));
+        self.record(format!("append {}", message.0));
         if !self.is_flush_pending {
             self.is_flush_pending = true;
             ctx.notify(Flush);
@@ -61,7 +61,7 @@ impl Handler<Append> for Recorder {
 impl Handler<Other> for Recorder {
     type Result = ();
     fn handle(&mut self, message: Other, _ctx: &mut Context<Self>) {
-        self.note(format!("other {}", message.0));
+        self.record(format!("other {}", message.0));
     }
 }
 
@@ -69,14 +69,14 @@ impl Handler<Flush> for Recorder {
     type Result = ();
     fn handle(&mut self, _message: Flush, _ctx: &mut Context<Self>) {
         self.is_flush_pending = false;
-        self.note("flush");
+        self.record("flush");
     }
 }
 
 impl Handler<Notified> for Recorder {
     type Result = ();
     fn handle(&mut self, message: Notified, _ctx: &mut Context<Self>) {
-        self.note(format!("notified {}", message.0));
+        self.record(format!("notified {}", message.0));
     }
 }
 
@@ -92,17 +92,17 @@ impl Handler<NotifySome> for Recorder {
 impl Handler<ArmTimer> for Recorder {
     type Result = ();
     fn handle(&mut self, _message: ArmTimer, ctx: &mut Context<Self>) {
-        ctx.run_interval(Duration::from_millis(1), |recorder, _| recorder.note("timer"));
+        ctx.run_interval(Duration::from_millis(1), |recorder, _| recorder.record("timer"));
     }
 }
 
 impl Handler<Flood> for Recorder {
     type Result = ();
     fn handle(&mut self, message: Flood, ctx: &mut Context<Self>) {
-        // Long enough for the timer to be due many times over.
+        // The timer of 1 ms is due again during each of these.
         std::thread::sleep(Duration::from_millis(2));
         match message.0 {
-            0 => self.note("flood ends"),
+            0 => self.record("flood ends"),
             left => ctx.address().do_send(Flood(left - 1)),
         }
     }
@@ -121,6 +121,7 @@ async fn settle() {
     }
 }
 
+/// LogActor relies on it for group commit, RaftActor for its batches.
 #[actix::test]
 async fn a_notification_runs_right_after_the_mailbox_is_drained() {
     let trace = Trace::default();
@@ -134,6 +135,7 @@ async fn a_notification_runs_right_after_the_mailbox_is_drained() {
     assert_eq!(trace[50], "flush");
 }
 
+/// One mailbox holds all kinds of messages, and each sender's come in the order of sending.
 #[actix::test]
 async fn messages_of_different_types_from_one_sender_keep_their_order() {
     let trace = Trace::default();
@@ -150,6 +152,7 @@ async fn messages_of_different_types_from_one_sender_keep_their_order() {
     assert_eq!(trace.borrow()[..40], expected);
 }
 
+/// An actor therefore has at most one notification of a kind under way.
 #[actix::test]
 async fn several_outstanding_notifications_lose_their_order() {
     let trace = Trace::default();
@@ -163,6 +166,7 @@ async fn several_outstanding_notifications_lose_their_order() {
     assert_eq!(sorted, in_order);
 }
 
+/// Time therefore reaches RaftActor as a message of TickerActor.
 #[actix::test]
 async fn a_flooded_mailbox_starves_the_actors_own_timers() {
     let trace = Trace::default();

@@ -1,4 +1,4 @@
-//! Backups of real processes: saved under load, looked into, restored (docs/adr/0011).
+//! Backups of real processes are saved under load, inspected and restored (docs/adr/0011).
 
 mod common;
 
@@ -11,15 +11,16 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use common::{Cluster, PATIENCE, serve_to_its_end};
+use common::clients::{block_on, connect, patient};
+use common::{Cluster, code, serve_to_its_end};
 use coracle::actors::snapshot::LoadError;
-use coracle::client::{Client, Options};
+use coracle::client::Client;
 use coracle::kv::{Answer, Query, Store, StoreLoader};
 use coracle::storage::{RealDisk, SnapshotFile, read_snapshot};
 use tempfile::TempDir;
 
 const RAFT: &str = "[raft]\nelection_timeout_ms = [300, 600]\n";
-/// Snapshots come often, so that the one that is being fetched does not stay the newest.
+/// Snapshots are taken often, so that a newer one is taken while one is being fetched.
 const SNAPSHOTS: &str = "[snapshot]\nentries_max = 200\n";
 
 #[test]
@@ -52,15 +53,7 @@ fn a_backup_under_load_becomes_a_new_cluster_that_is_equal_to_the_cut() {
     assert!(saved.contains(&format!("digest={:032x} ", snapshot.digest)), "{saved}");
     let cut = scan(&store);
     for (writer, (before, sent)) in before.iter().zip(sent).enumerate() {
-        for (key, version) in before {
-            let found = cut.get(key).map(|(version, _)| *version);
-            assert_eq!(found, Some(*version), "{key} was acknowledged before");
-        }
-        let prefix = format!("writer{writer}-");
-        let there = cut.keys().filter(|key| key.starts_with(&prefix)).count();
-        assert!((before.len()..=sent).contains(&there), "what was not sent is not there");
-        let first: Vec<String> = (0..there).map(|number| key(writer, number)).collect();
-        assert!(first.iter().all(|key| cut.contains_key(key)), "a cut has no holes");
+        assert_is_a_cut(&cut, writer, before, sent);
     }
 
     let mut new = Cluster::prepare_like(3, "127.0.0.1", &settings("new", SNAPSHOTS));
@@ -82,17 +75,36 @@ fn a_backup_under_load_becomes_a_new_cluster_that_is_equal_to_the_cut() {
     let next = client.ask("set next 0 1\r\nn\r\n").unwrap();
     let version: u64 = next.trim_end().strip_prefix("OK ").unwrap().parse().unwrap();
     assert!(version > snapshot.head.last.index.0, "versions only rise");
-    // As any other cluster it goes on: new snapshots, another leader.
+    assert_goes_on(&mut new, leader);
+}
+
+/// All keys that a writer added before the backup are in the cut, and no key without all
+/// those that the writer added earlier.
+fn assert_is_a_cut(cut: &Content, writer: usize, before: &[(String, u64)], sent: usize) {
+    for (key, version) in before {
+        let found = cut.get(key).map(|(version, _)| *version);
+        assert_eq!(found, Some(*version), "{key} was acknowledged before");
+    }
+    let prefix = format!("writer{writer}-");
+    let there = cut.keys().filter(|key| key.starts_with(&prefix)).count();
+    assert!((before.len()..=sent).contains(&there), "what was not sent is not there");
+    let first: Vec<String> = (0..there).map(|number| key(writer, number)).collect();
+    assert!(first.iter().all(|key| cut.contains_key(key)), "a cut has no holes");
+}
+
+/// A restored cluster goes on as any other does: it takes snapshots and elects a leader.
+fn assert_goes_on(cluster: &mut Cluster, leader: u64) {
+    let mut client = cluster.connect(leader).unwrap();
     for number in 0..500 {
         assert!(client.ask(&format!("set more{number} 0 1\r\nm\r\n")).unwrap().starts_with("OK "));
     }
-    let expected = scan_all(&new);
-    new.kill(leader);
-    new.wait_for_leader();
-    new.start_server(leader);
-    new.wait_for_leader();
-    assert_eq!(scan_all(&new), expected);
-    let statuses = new.wait_for_quiet();
+    let expected = scan_all(cluster);
+    cluster.kill(leader);
+    cluster.wait_for_leader();
+    cluster.start_server(leader);
+    cluster.wait_for_leader();
+    assert_eq!(scan_all(cluster), expected);
+    let statuses = cluster.wait_for_quiet();
     assert_eq!(statuses.len(), 3);
     assert!(statuses.iter().all(|s| s["store_digest"] == statuses[0]["store_digest"]));
 }
@@ -115,14 +127,14 @@ fn nobody_joins_a_restored_cluster_by_mistake() {
     new.start_server(2);
     new.wait_for_leader();
 
-    // An old directory with the new servers.toml.
+    // A server of the old cluster starts with the new servers.toml.
     let old_data = old.data_dir(3).parent().unwrap().to_owned();
     let arguments = ["--id", "3", "--data-dir", text(&old_data)];
     let (status, message) = serve_to_its_end(&new.config(), &arguments);
     assert_eq!(status.code(), Some(1));
     assert!(message.contains("belongs to server 3 of cluster \"old\""), "{message}");
 
-    // An old server that was told the new addresses.
+    // A server of the old cluster starts with the addresses of the new one.
     let config = fs::read_to_string(new.config()).unwrap();
     let mistaken = config.replace(
         "cluster = \"new\"",
@@ -135,7 +147,7 @@ fn nobody_joins_a_restored_cluster_by_mistake() {
     new.kill(3);
     fs::write(new.config(), config).unwrap();
 
-    // One that was restored from another backup.
+    // A server starts that was restored from another backup.
     let second = ["snapshot", "restore", text(&files[1]), "--id", "3"];
     said(&new.coracle(&second), 0);
     new.start_server(3);
@@ -144,7 +156,7 @@ fn nobody_joins_a_restored_cluster_by_mistake() {
     new.kill(3);
     fs::remove_dir_all(new.data_dir(3)).unwrap();
 
-    // One that begins empty gets everything.
+    // A server that starts empty gets everything from the others.
     new.start_server(3);
     new.wait_for_leader();
     let statuses = new.wait_for_quiet();
@@ -155,7 +167,7 @@ fn nobody_joins_a_restored_cluster_by_mistake() {
 }
 
 #[test]
-fn what_cannot_be_a_backup_or_cannot_be_restored_is_told_in_one_sentence() {
+fn a_backup_that_cannot_be_taken_or_restored_is_refused_in_one_sentence() {
     let cluster = start("old", "");
     cluster.wait_for_leader();
     for (key, exptime) in [("a", "0"), ("b", "1000"), ("bb", "0")] {
@@ -208,7 +220,7 @@ fn what_cannot_be_a_backup_or_cannot_be_restored_is_told_in_one_sentence() {
     assert!(file.exists(), "what was there stays");
 }
 
-/// Adds keys, one after the other, until it is stopped.
+/// A client that adds one key after the other until it is stopped.
 struct Writer {
     stop: Arc<AtomicBool>,
     progress: Arc<Mutex<Progress>>,
@@ -217,9 +229,9 @@ struct Writer {
 
 #[derive(Default)]
 struct Progress {
-    /// How many keys were sent.
+    /// Number of keys that were sent.
     sent: usize,
-    /// With their versions.
+    /// The keys that were acknowledged, with their versions.
     acknowledged: Vec<(String, u64)>,
 }
 
@@ -251,7 +263,7 @@ impl Writer {
         self.progress.lock().unwrap().acknowledged.clone()
     }
 
-    /// How many were acknowledged.
+    /// Stops the client; returns the number of keys that were acknowledged.
     fn stop(self) -> usize {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap();
@@ -267,7 +279,7 @@ fn settings(cluster: &str, tables: &str) -> String {
     format!("cluster = \"{cluster}\"\n{tables}{RAFT}")
 }
 
-/// Three servers that run.
+/// Starts three servers.
 fn start(name: &str, tables: &str) -> Cluster {
     let mut cluster = Cluster::prepare_like(3, "127.0.0.1", &settings(name, tables));
     for id in cluster.ids() {
@@ -301,7 +313,7 @@ fn scan(store: &Store) -> Content {
 
 fn scan_all(cluster: &Cluster) -> Content {
     block_on(async {
-        let mut client = Client::connect(cluster.addresses(), patient()).await.unwrap();
+        let mut client = connect(cluster).await;
         let (mut after, mut found): (Option<Vec<u8>>, Content) = (None, BTreeMap::new());
         loop {
             let page = client.scan("", 1_000, after.as_deref()).await.unwrap();
@@ -318,26 +330,14 @@ fn scan_all(cluster: &Cluster) -> Content {
     })
 }
 
-/// `inspect` needs no servers.
+/// Runs `coracle snapshot inspect`, which needs no servers.
 fn inspect(file: &Path, arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coracle"));
     command.args(["snapshot", "inspect"]).arg(file).args(arguments).output().unwrap()
 }
 
-fn patient() -> Options {
-    Options { deadline: PATIENCE, ..Options::default() }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.unwrap().block_on(future)
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("it was not ended by a signal")
-}
-
-/// What it printed, and nothing on stderr: no progress bars where nobody sees them.
+/// Returns the text on standard output. Nothing is on standard error, for progress bars are
+/// shown on terminals only.
 #[track_caller]
 fn said(output: &Output, expected: i32) -> String {
     assert_eq!(code(output), expected, "{output:?}");
@@ -345,7 +345,7 @@ fn said(output: &Output, expected: i32) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// It said no in one sentence that holds `part`.
+/// The command was refused in one sentence that contains `part`.
 #[track_caller]
 fn assert_refused(output: &Output, expected: i32, part: &str) {
     assert_eq!(code(output), expected, "{output:?}");

@@ -1,16 +1,12 @@
-//! Five real processes: what holds when they are killed.
+//! Clusters of real processes whose servers are killed, stopped, damaged and filled up.
 
 mod common;
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Output;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
-use common::{Cluster, Connection, PATIENCE, Status, serve_to_its_end};
-use coracle::client::{Client, Error, Item, Options};
+use common::clients::{Counter, Writer, block_on, connect, scan_all};
+use common::{Cluster, Connection, Status, code, serve_to_its_end};
 use coracle::storage::{RealDisk, verify};
 
 #[test]
@@ -49,7 +45,7 @@ fn no_acknowledged_write_is_missing_after_three_killed_leaders() {
         let leader = cluster.wait_for_leader();
         writer.wait_for_more(&cluster, 50);
         cluster.kill(leader);
-        // With the leader gone, not before it was missed.
+        // These are acknowledged by the next leader.
         writer.wait_for_more(&cluster, 50);
         cluster.start_server(leader);
     }
@@ -128,12 +124,13 @@ fn a_server_that_lost_its_disk_follows_until_it_has_caught_up_with_all_others() 
     });
 }
 
-/// Snapshots every few hundred entries, and a log of small files.
+/// Settings for a snapshot every 300 entries and a log of small files.
 const SMALL: &str = "[log]\nsegment_bytes = 150000\nkeep_entries = 50\n\
                      [snapshot]\nentries_max = 300\n\
                      [limits]\nvalue_bytes_max = 20000\n";
 
-/// Five servers with the settings of [`SMALL`], and so many writes over 100 keys.
+/// Starts five servers with the settings of [`SMALL`] and sets 100 keys in turn, `writes`
+/// times in all.
 fn compacted(writes: u64) -> Cluster {
     let mut cluster = Cluster::prepare_with(SMALL);
     cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
@@ -191,7 +188,7 @@ fn a_server_that_was_away_or_lost_its_disk_is_brought_up_by_a_snapshot() {
         assert!(log.contains("received snapshot"), "{log}");
         assert!(log.contains("installs snapshot"), "{log}");
     }
-    // Both count again: they are needed for the quorum that is left.
+    // Both vote again: without them there is no quorum.
     let others = cluster.ids().into_iter().filter(|id| ![away, wiped].contains(id));
     let gone: Vec<u64> = others.take(2).collect();
     gone.iter().for_each(|id| cluster.kill(*id));
@@ -218,7 +215,7 @@ fn a_minority_acknowledges_nothing_and_a_majority_goes_on() {
     cluster.start_server(1);
     cluster.wait_for_leader();
     let value = cluster.coracle(&["get", "key"]).stdout;
-    // The second write may have been in a log: then it is kept now, whole.
+    // The second write may have been in the log of server 1; then it is committed now.
     assert!(value == b"three" || value == b"two", "{value:?}");
 }
 
@@ -251,14 +248,14 @@ fn a_server_that_cannot_start_says_why_in_one_sentence() {
     assert_sentence(&said, &port.to_string());
     drop(occupant);
 
-    // The files of another server.
+    // A server starts on the files of another one.
     std::fs::remove_dir_all(cluster.data_dir(2)).unwrap();
     std::fs::rename(cluster.data_dir(1), cluster.data_dir(2)).unwrap();
     let (status, said) = serve_to_its_end(&cluster.config(), &["--id", "2"]);
     assert_eq!(status.code(), Some(1), "{said}");
     assert_sentence(&said, &cluster.data_dir(2).display().to_string());
 
-    // The files of a server that runs.
+    // A server starts on the files of one that runs.
     let mut other = Cluster::prepare();
     other.start_server(3);
     other.wait_for("the server to answer", || other.status(3));
@@ -380,7 +377,7 @@ fn idle_clients_do_not_take_the_files_that_the_log_needs() {
     let idle: Vec<_> = (0..300).filter_map(|_| cluster.connect(leader).ok()).collect();
     assert!(idle.len() > 256, "the kernel takes them, whatever the server does");
     let value = "x".repeat(1_000_000);
-    // Each begins a segment of the log.
+    // Each write begins a segment of the log.
     for _ in 0..4 {
         let reply = writer.ask(&format!("set key 0 1000000\r\n{value}\r\n")).unwrap();
         assert!(reply.starts_with("OK "), "{reply}");
@@ -417,7 +414,7 @@ fn a_stopped_leader_is_replaced_and_wakes_up_to_no_stale_read() {
     for signalled in [stopped, stopped % 5 + 1] {
         cluster.signal(signalled, "STOP");
     }
-    // It will be the first thing that the old leader hears.
+    // The old leader receives this read first when it goes on.
     reader.send("get key\r\n").unwrap();
     let written = block_on(async { connect(&cluster).await.set("key", 0, b"new").await });
     written.expect("three servers are a majority");
@@ -431,9 +428,9 @@ fn a_stopped_leader_is_replaced_and_wakes_up_to_no_stale_read() {
     assert!(statuses.iter().all(|status| status["store_digest"] == statuses[0]["store_digest"]));
 }
 
-/// Issue 4: "A damaged segment on one server is repaired from the others, under test, with
-/// no acknowledged write lost." Bits flip in an early segment of one server and then in the
-/// header of its first; and a segment of it is gone.
+/// Damage to the log of one server is repaired from the others, and no acknowledged write is
+/// lost. The damage is a flipped bit in an early segment, then one in the header of the
+/// first segment, then a segment that is missing.
 #[test]
 fn a_damaged_log_is_repaired_from_the_others_and_its_server_counts_again() {
     let mut cluster =
@@ -481,7 +478,8 @@ fn a_damaged_log_is_repaired_from_the_others_and_its_server_counts_again() {
         cluster.wait_for("the damaged server to vote again", || {
             cluster.status(damaged).filter(|status| status["role"] != "rejoining")
         });
-        // Two others are killed, the leader among them: without it there is no majority.
+        // Two other servers are killed, the leader among them, so that the repaired server
+        // is needed for a majority.
         let leader = cluster.wait_for_leader();
         let mut killed: Vec<u64> = cluster.ids();
         killed.retain(|id| *id != damaged && *id != leader);
@@ -508,7 +506,8 @@ fn a_damaged_log_is_repaired_from_the_others_and_its_server_counts_again() {
     verify(&RealDisk, &cluster.data_dir(damaged)).expect("it is whole");
 }
 
-/// Nobody has what is lost; or nobody can know what it has voted.
+/// A single server has no other to repair it, and the others do not know the vote of a server
+/// that has lost its hard state.
 #[test]
 fn damage_that_the_others_cannot_repair_is_refused_and_left_as_it_is() {
     let mut alone = Cluster::prepare_like(1, "127.0.0.1", "");
@@ -521,7 +520,7 @@ fn damage_that_the_others_cannot_repair_is_refused_and_left_as_it_is() {
     assert!(alone.terminate(1).success());
     let log = alone.data_dir(1).join("log").join("00000001.segment");
     let end = std::fs::read(&log).unwrap().iter().rposition(|byte| *byte != 0).unwrap();
-    // In the middle of the records, and not in the mark of a sector.
+    // The byte is in the middle of the records, and not in the tag of a sector.
     let middle = end / 2 / 512 * 512 + 100;
     refuses(&mut alone, 1, &log, &[middle], "00000001.segment is damaged at byte ");
     assert_eq!(code(&alone.coracle(&["get", "key19"])), 0);
@@ -533,8 +532,8 @@ fn damage_that_the_others_cannot_repair_is_refused_and_left_as_it_is() {
     refuses(&mut cluster, 3, &hard_state, &[30, 4096 + 30], "hard_state is damaged at byte 0: ");
 }
 
-/// A stopped server does not start while bits of a file are flipped, changes nothing, and
-/// says why; with the file as it was it starts.
+/// A stopped server does not start while bits of `file` are flipped: it says so with
+/// `sentence` and does not change the file. It starts when the file is as it was.
 fn refuses(cluster: &mut Cluster, id: u64, file: &Path, offsets: &[usize], sentence: &str) {
     let whole = std::fs::read(file).unwrap();
     let mut damaged = whole.clone();
@@ -550,7 +549,7 @@ fn refuses(cluster: &mut Cluster, id: u64, file: &Path, offsets: &[usize], sente
 }
 
 #[test]
-fn a_torn_tail_is_cut_with_a_word_and_what_is_missing_fetched() {
+fn a_torn_tail_is_cut_and_logged_and_the_missing_entries_are_fetched() {
     let mut cluster = Cluster::start();
     let leader = cluster.wait_for_leader();
     let torn = leader % 5 + 1;
@@ -561,7 +560,7 @@ fn a_torn_tail_is_cut_with_a_word_and_what_is_missing_fetched() {
     let log = cluster.data_dir(torn).join("log").join("00000001.segment");
     let mut bytes = std::fs::read(&log).unwrap();
     let end = (bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1).next_multiple_of(8);
-    // A later sector of a write, without the one that it began in.
+    // A write has reached the disk with a later sector, but without its first.
     let later = (end + 1).next_multiple_of(512);
     bytes[later..later + 512].fill(7);
     std::fs::write(&log, &bytes).unwrap();
@@ -579,7 +578,7 @@ fn a_server_whose_disk_is_full_stops_with_a_sentence_and_comes_back() {
     for id in 1..=4 {
         cluster.start_server(id);
     }
-    // Files of 2 or 4 MiB at the most, by the shell; a write beyond is an error.
+    // The limit is 2 or 4 MiB a file, depending on the shell; a write beyond it fails.
     cluster.start_server_within(5, "trap '' XFSZ && ulimit -f 4096");
     cluster.wait_for_leader();
     let value = vec![b'x'; 1_000_000];
@@ -600,138 +599,7 @@ fn a_server_whose_disk_is_full_stops_with_a_sentence_and_comes_back() {
     assert!(statuses.iter().all(|status| status["keys"] == "7"), "{statuses:#?}");
 }
 
-/// Adds key after key, each once, until it is told to stop.
-struct Writer {
-    stop: Arc<AtomicBool>,
-    acknowledged: Arc<AtomicU64>,
-    thread: JoinHandle<Vec<(String, u64)>>,
-}
-
-impl Writer {
-    fn start(servers: Vec<String>) -> Writer {
-        let stop = Arc::new(AtomicBool::new(false));
-        let acknowledged = Arc::new(AtomicU64::new(0));
-        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&acknowledged));
-        let thread = std::thread::spawn(move || {
-            block_on(async {
-                let mut client = Client::connect(servers, patient()).await.unwrap();
-                let mut versions = Vec::new();
-                for number in 0.. {
-                    if stopped.load(Ordering::SeqCst) {
-                        break;
-                    }
-                    // A retry that were executed again would find its own key there.
-                    let key = format!("key{number:06}");
-                    match client.add(&key, 0, key.as_bytes()).await {
-                        Ok(version) => {
-                            versions.push((key, version));
-                            count.fetch_add(1, Ordering::SeqCst);
-                        }
-                        Err(Error::Unknown { .. } | Error::Unavailable { .. }) => {}
-                        Err(error) => panic!("{key}: {error}"),
-                    }
-                }
-                versions
-            })
-        });
-        Writer { stop, acknowledged, thread }
-    }
-
-    fn wait_for_more(&self, cluster: &Cluster, count: u64) {
-        let wanted = self.acknowledged.load(Ordering::SeqCst) + count;
-        cluster.wait_for("further acknowledged writes", || {
-            assert!(!self.thread.is_finished(), "the writer has failed");
-            (self.acknowledged.load(Ordering::SeqCst) >= wanted).then_some(())
-        });
-    }
-
-    fn stop(self) -> Vec<(String, u64)> {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().unwrap()
-    }
-}
-
-/// Raises the key `counter` by compare-and-swap, until it is told to stop.
-struct Counter {
-    stop: Arc<AtomicBool>,
-    counted: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
-}
-
-impl Counter {
-    fn start(servers: Vec<String>) -> Counter {
-        let stop = Arc::new(AtomicBool::new(false));
-        let counted = Arc::new(AtomicU64::new(0));
-        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&counted));
-        let thread = std::thread::spawn(move || {
-            block_on(async {
-                let mut client = Client::connect(servers, patient()).await.unwrap();
-                while !stopped.load(Ordering::SeqCst) {
-                    let (value, version) = match client.getm("counter").await {
-                        Ok(item) => (String::from_utf8(item.value).unwrap(), item.version),
-                        Err(Error::NotFound) => ("0".into(), 0),
-                        Err(error) => panic!("{error}"),
-                    };
-                    let next = (value.parse::<u64>().unwrap() + 1).to_string();
-                    match client.cas("counter", 0, version, next.as_bytes()).await {
-                        Ok(_) => count.fetch_add(1, Ordering::SeqCst),
-                        Err(Error::VersionMismatch { .. }) => continue,
-                        Err(error) => panic!("{error}"),
-                    };
-                }
-            });
-        });
-        Counter { stop, counted, thread }
-    }
-
-    fn wait_for_more(&self, cluster: &Cluster, count: u64) {
-        let wanted = self.counted.load(Ordering::SeqCst) + count;
-        cluster.wait_for("a counter to go on", || {
-            assert!(!self.thread.is_finished(), "a counter has failed");
-            (self.counted.load(Ordering::SeqCst) >= wanted).then_some(())
-        });
-    }
-
-    fn stop(self) -> u64 {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().unwrap();
-        self.counted.load(Ordering::SeqCst)
-    }
-}
-
-fn scan_all(cluster: &Cluster) -> Vec<Item> {
-    block_on(async {
-        let mut client = connect(cluster).await;
-        let mut items: Vec<Item> = Vec::new();
-        loop {
-            let after = items.last().map(|item| item.key.clone());
-            let page = client.scan("", 1_000, after.as_deref()).await.unwrap();
-            items.extend(page.items);
-            if !page.more {
-                return items;
-            }
-        }
-    })
-}
-
-async fn connect(cluster: &Cluster) -> Client {
-    Client::connect(cluster.addresses(), patient()).await.unwrap()
-}
-
-fn patient() -> Options {
-    Options { deadline: PATIENCE, ..Options::default() }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.unwrap().block_on(future)
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("it was not ended by a signal")
-}
-
-/// What is said ends with one sentence of ours that holds `part`.
+/// The last line of `said` is the only one of the command line itself, and contains `part`.
 fn assert_sentence(said: &str, part: &str) {
     let ours: Vec<&str> = said.lines().filter(|line| line.starts_with("coracle: ")).collect();
     assert_eq!(ours.len(), 1, "{said}");

@@ -1,5 +1,5 @@
-//! Real processes with leader leases: what a leader answers that was one a moment ago, and
-//! servers that do not agree on the setting.
+//! Real processes with leader leases: the reads of a leader that has just been replaced, and
+//! a server with a different setting.
 
 mod common;
 
@@ -27,8 +27,9 @@ fn found(value: u64) -> String {
     format!("VALUE {}\r\n{value}\r\n", value.len())
 }
 
-/// Asks one of these servers after the other until one gives such an answer: which it is, and
-/// the connection. Whoever does not lead says so, and a leader may lose its place at any time.
+/// Asks each of the servers `ids` in turn until a reply begins with `answer`; returns the
+/// id of that server and the connection to it. Any server may refuse meanwhile, because it
+/// does not lead, or no longer.
 fn ask(cluster: &Cluster, ids: &[u64], command: &str, answer: &str) -> (u64, Connection) {
     cluster.wait_for("an answer of a leader", || {
         ids.iter().find_map(|id| {
@@ -41,7 +42,7 @@ fn ask(cluster: &Cluster, ids: &[u64], command: &str, answer: &str) -> (u64, Con
 }
 
 #[test]
-fn reads_behind_a_change_of_leader_see_what_was_acknowledged() {
+fn reads_after_a_change_of_leader_see_what_was_acknowledged() {
     let mut cluster = start();
     let all = cluster.ids();
     for value in 0..4 {
@@ -54,8 +55,8 @@ fn reads_behind_a_change_of_leader_see_what_was_acknowledged() {
     }
 }
 
-/// A read that was sent to a leader that stands still, after another leader has acknowledged a
-/// write, is the first thing that it sees when it goes on, before any tick.
+/// The leader's process is stopped, another leader acknowledges a write, and a read is sent
+/// to the stopped one: when it goes on, it receives the read before any tick.
 #[test]
 fn a_leader_that_stood_still_does_not_answer_from_its_old_lease() {
     let cluster = start();
@@ -68,7 +69,7 @@ fn a_leader_that_stood_still_does_not_answer_from_its_old_lease() {
         old.send("get key\r\n").unwrap();
         cluster.signal(leader, "CONT");
         let reply = old.hear("get key\r\n").unwrap();
-        // It may have been elected once more, but then it knows.
+        // It may have been elected again; then it has the write.
         assert!(reply.starts_with("ERR_") || reply == found(2 * value + 1), "{reply}");
     }
 }
@@ -82,7 +83,7 @@ fn a_server_that_promises_nothing_is_not_let_in() {
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("leader_lease = true", "leader_lease = false")).unwrap();
     cluster.start_server(5);
-    cluster.wait_for("a word of what differs", || {
+    cluster.wait_for("the servers to say that they differ", || {
         let said = "[raft] leader_lease, and with it the least election_timeout_ms, must be the \
                     same on all servers";
         (1..=5).all(|id| cluster.log(id).contains(said)).then_some(())

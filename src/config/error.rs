@@ -1,20 +1,20 @@
-//! What can be wrong with the settings: each error is one sentence that says
-//! where, what, the bound, and what to do.
+//! The errors about wrong settings. Each is one sentence that names the place, the value and
+//! the bound, and says what to do.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value was given.
+/// The place where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In a file.
+    /// A key in a file.
     File {
         /// The file.
         path: PathBuf,
-        /// The key with its table, as the file writes them: `[raft] tick_ms`, say.
+        /// The key with its table, as the file writes them, for example `[raft] tick_ms`.
         key: String,
     },
-    /// On the command line, by this flag.
+    /// This flag on the command line.
     Flag(&'static str),
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why the settings cannot be used.
+/// The reason why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is missing or unreadable.
@@ -35,7 +35,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         error: std::io::Error,
     },
     /// The file is not TOML.
@@ -45,64 +45,64 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line of the error, from 1.
         line: usize,
-        /// What the parser says, in one line.
+        /// The message of the parser, in one line.
         message: String,
     },
-    /// A key that means nothing.
+    /// A key is unknown.
     #[error("{place} is not a key of this table: {advice}")]
     UnknownKey {
-        /// Where it stands.
+        /// The place of the key.
         place: Place,
         /// The nearest known key, or all of them.
         advice: String,
     },
-    /// A key that must be there.
+    /// A required key is missing.
     #[error("{place} is missing: add it ({expected})")]
     Missing {
-        /// Where it should stand.
+        /// The place where the key should be.
         place: Place,
-        /// What it should be.
+        /// The kind of value that the key needs.
         expected: String,
     },
-    /// A value of another type.
+    /// A value has the wrong type.
     #[error("{place} is {found}: it must be {expected}")]
     WrongType {
-        /// Where it stands.
+        /// The place of the value.
         place: Place,
         /// The value.
         found: String,
-        /// What it should be.
+        /// The kind of value that the key needs.
         expected: String,
     },
-    /// A number outside its bounds.
+    /// A number is outside its bounds.
     #[error("{place} is {value}: it must be from {min} to {max}")]
     OutOfRange {
-        /// Where it was given.
+        /// The place of the value.
         place: Place,
         /// The number.
         value: i128,
-        /// The least allowed.
+        /// The least number allowed.
         min: u64,
-        /// The most allowed.
+        /// The largest number allowed.
         max: u64,
     },
-    /// A number that does not go with another one.
+    /// A value breaks a bound that is not a plain range, or that another setting gives.
     #[error("{place} is {value}: it must be {bound}")]
     Conflict {
-        /// Where it was given.
+        /// The place of the value.
         place: Place,
         /// The value.
         value: String,
-        /// What it must be, which other key says so, and why.
+        /// The bound of the value, the key that sets the bound, and the reason.
         bound: String,
     },
-    /// No server at all.
+    /// The file lists no server.
     #[error("{path} lists no servers: add a [[servers]] table for each one")]
     NoServers {
         /// The file.
         path: PathBuf,
     },
-    /// Two servers of one id.
+    /// Two servers have the same id.
     #[error("{path}: id {id} is given to two servers: an id belongs to one server for ever")]
     DuplicateId {
         /// The file.
@@ -110,7 +110,7 @@ pub enum ConfigError {
         /// The id.
         id: u64,
     },
-    /// Two listeners at one address.
+    /// Two listeners have the same address and port.
     #[error(
         "{path}: port {port} on {hostname} is both {first} and {second}: every listener needs \
          its own port"
@@ -122,19 +122,19 @@ pub enum ConfigError {
         hostname: String,
         /// The port.
         port: u16,
-        /// Whose it is: "the client_port of server 1".
+        /// The first listener with this port, for example "the client_port of server 1".
         first: String,
-        /// Whose it is too.
+        /// The second listener with this port.
         second: String,
     },
-    /// An id that no server has.
+    /// No server has the id.
     #[error("{path} has no server with id {id}: the ids are {known}")]
     NoSuchServer {
         /// The file.
         path: PathBuf,
         /// The id asked for.
         id: u64,
-        /// Those that are there.
+        /// The ids of the servers.
         known: String,
     },
 }

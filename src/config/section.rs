@@ -1,5 +1,5 @@
-//! Reads one table of a TOML file key by key. What was asked for is known; what
-//! is left at the end is not, and the nearest known key is named.
+//! Typed access to one table of a TOML file, key by key. Every key that was asked for is
+//! known. A key that is left at the end is unknown: the error names the nearest known key.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -8,10 +8,17 @@ use toml::{Table, Value};
 
 use super::error::{ConfigError, Place};
 
-/// One table being read.
+/// Milliseconds that a time may last.
+pub(super) const MS: RangeInclusive<u64> = 1..=600_000;
+/// The values that a count may have.
+pub(super) const COUNT: RangeInclusive<u64> = 1..=1_000_000;
+/// The values that a size in bytes may have.
+pub(super) const BYTES: RangeInclusive<u64> = 1..=1 << 40;
+
+/// One table that is being read.
 pub(super) struct Section<'a> {
     path: &'a Path,
-    /// As the file writes it; empty for the top level.
+    /// The name as the file writes it; empty for the top level.
     name: String,
     table: Table,
     known: Vec<&'static str>,
@@ -23,7 +30,7 @@ impl<'a> Section<'a> {
         Section { path, name: name.into(), table, known: Vec::new() }
     }
 
-    /// Where `key` stands.
+    /// The place of `key`, for errors.
     pub(super) fn place(&self, key: &str) -> Place {
         let key = format!("{} {key}", self.name).trim_start().to_owned();
         Place::File { path: self.path.into(), key }
@@ -42,7 +49,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The number at `key`, which must be there.
+    /// The number at `key`, which must be present.
     pub(super) fn required_number(
         &mut self,
         key: &'static str,
@@ -76,7 +83,7 @@ impl<'a> Section<'a> {
         ])
     }
 
-    /// Whether `key` is true, or `default`.
+    /// The boolean at `key`, or `default`.
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> Result<bool, ConfigError> {
         match self.take(key) {
             None => Ok(default),
@@ -85,7 +92,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The text at `key`, if there is any.
+    /// The text at `key`; `None` when it is absent.
     pub(super) fn text(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
         match self.take(key) {
             None => Ok(None),
@@ -94,7 +101,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The table at `key`, empty when it is not there.
+    /// The table at `key`; empty when it is absent.
     pub(super) fn table(&mut self, key: &'static str) -> Result<Section<'a>, ConfigError> {
         let table = match self.take(key) {
             None => Table::new(),
@@ -106,7 +113,7 @@ impl<'a> Section<'a> {
         Ok(Section::new(self.path, format!("[{key}]"), table))
     }
 
-    /// The array of tables at `key`, empty when it is not there.
+    /// The array of tables at `key`; empty when it is absent.
     pub(super) fn tables(&mut self, key: &'static str) -> Result<Vec<Section<'a>>, ConfigError> {
         let expected = format!("tables: [[{key}]]");
         let values = match self.take(key) {
@@ -124,7 +131,7 @@ impl<'a> Section<'a> {
         values.into_iter().enumerate().map(section).collect()
     }
 
-    /// Says that nothing else is wanted here.
+    /// Ends the reading: every key that is left is unknown, and the first of them an error.
     pub(super) fn end(self) -> Result<(), ConfigError> {
         let Some((key, _)) = self.table.iter().next() else { return Ok(()) };
         let nearest = self
@@ -167,13 +174,13 @@ impl<'a> Section<'a> {
     }
 }
 
-/// From here on two keys are alike enough to take one for the other.
+/// The least likeness, from 0 to 1, at which an error suggests a known key.
 const LIKENESS_MIN: f64 = 0.75;
 
-/// The longest value that an error repeats, in characters.
+/// Maximum length in characters at which an error repeats a value.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// `number`, if it lies in `range`.
+/// Returns `number` if it is in `range`, and an error otherwise.
 pub(super) fn in_range(
     number: i128,
     range: &RangeInclusive<u64>,
@@ -189,6 +196,7 @@ pub(super) fn in_range(
     })
 }
 
+/// A value as an error repeats it, in one line.
 fn short(value: &Value) -> String {
     let text = match value {
         Value::Table(_) => "a table".to_owned(),

@@ -16,7 +16,7 @@ fn parse_with(text: &str, overrides: &Overrides) -> Result<Settings, String> {
     Settings::parse(Path::new("servers.toml"), text, overrides).map_err(|error| error.to_string())
 }
 
-/// Asserts what is said about one server and `extra` tables.
+/// Asserts that a file with one server and the tables `extra` is refused with this sentence.
 fn refused(extra: &str, sentence: &str) {
     assert_eq!(parse(&format!("{ONE}{extra}")).unwrap_err(), sentence, "for {extra:?}");
 }
@@ -92,7 +92,7 @@ fn the_committed_servers_toml_lists_five_servers_and_says_the_defaults() {
 }
 
 #[test]
-fn data_dir_is_beside_the_file_but_the_flag_is_taken_as_it_is() {
+fn a_relative_data_dir_is_relative_to_the_file_and_the_flag_is_taken_as_it_is() {
     let text = format!("data_dir = \"store\"\n{ONE}");
     let path = Path::new("etc/cluster/servers.toml");
     let mut overrides = Overrides::default();
@@ -140,7 +140,7 @@ fn flags_come_before_the_file_and_are_checked_like_it() {
 }
 
 #[test]
-fn a_file_that_is_not_there_or_not_toml_is_named_with_the_line() {
+fn a_missing_file_and_one_that_is_not_toml_are_named_with_the_line() {
     let error = Settings::load(Path::new("no/such.toml"), &Overrides::default()).unwrap_err();
     let sentence = error.to_string();
     assert!(sentence.starts_with("no/such.toml cannot be read ("), "{sentence}");
@@ -176,7 +176,7 @@ fn an_unknown_key_names_the_nearest_known_one() {
 }
 
 #[test]
-fn servers_must_be_there_and_must_not_clash() {
+fn at_least_one_server_and_no_clash_of_servers() {
     assert_eq!(
         parse("").unwrap_err(),
         "servers.toml lists no servers: add a [[servers]] table for each one"
@@ -220,7 +220,7 @@ fn servers_must_be_there_and_must_not_clash() {
 }
 
 #[test]
-fn an_id_that_no_server_has_is_told_with_those_that_there_are() {
+fn an_unknown_id_is_reported_with_the_known_ids() {
     let error = parse(ONE).unwrap().server(NodeId(7)).unwrap_err();
     assert_eq!(error.to_string(), "servers.toml has no server with id 7: the ids are 1");
 }
@@ -279,7 +279,7 @@ fn numbers_out_of_bounds_and_other_types_are_refused() {
 }
 
 #[test]
-fn limits_that_could_never_be_kept_together_are_refused() {
+fn limits_that_do_not_fit_together_are_refused() {
     refused(
         "[limits]\nkey_bytes_max = 500",
         "servers.toml: [limits] line_bytes_max is 1024: it must be at least 1256, so that a scan \
@@ -338,7 +338,7 @@ fn the_memory_covers_what_replication_needs_and_a_client() {
         let sum = limits.replication_bytes(count) + limits.client_bytes(count);
         assert_eq!(sum, limits.memory_bytes);
         assert!(limits.client_bytes(count) >= limits.client_bytes_min());
-        // One client gets half: its window, a scan, unsent replies, the next command.
+        // Half of it covers one client: its window, a scan, unsent replies, the next command.
         assert!(limits.client_bytes_min() / 2 > (4 + 4 + 1 + 1) << 20);
     }
     let error = parse(&(servers(7) + "[limits]\nmemory_bytes = 100000000\n")).unwrap_err();

@@ -1,33 +1,33 @@
-//! What the store is asked and what it answers.
+//! The commands and queries that the store takes, and its answers.
 
 use bytes::Bytes;
 
-/// A write: what a command entry of the log holds.
+/// A write: the content of a command entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// The exactly-once prefix, when it has one.
+    /// The exactly-once prefix; `None` for a command without one.
     pub once: Option<Once>,
-    /// The size limit of the store, in bytes, as the leader that wrote the
-    /// entry was told it; 0 is none. It travels in the entry so that servers
-    /// with different settings still decide alike.
+    /// The size limit of the store in bytes, from the settings of the leader that wrote
+    /// the entry; 0 means no limit. It travels in the entry so that servers with different
+    /// settings still decide alike.
     pub store_bytes_max: u64,
-    /// What to do.
+    /// The operation to execute.
     pub operation: Operation,
 }
 
-/// `once <client> <seq>` (dissertation §6.3).
+/// The prefix `once <client> <seq>` of a command (dissertation §6.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {
     /// The client's name, 1 to 64 bytes.
     pub client: Bytes,
-    /// The number of its command, from 1.
+    /// The number of the client's command, from 1.
     pub seq: u64,
 }
 
-/// What a [`Command`] does.
+/// The operation of a [`Command`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Write, whatever is there.
+    /// Write the key, whether it is present or not.
     Set {
         /// The key.
         key: Bytes,
@@ -45,7 +45,7 @@ pub enum Operation {
         /// The value.
         value: Bytes,
     },
-    /// Write only if the key has this version; 0: only if it is absent.
+    /// Write only if the key has this version; version 0 means only if it is absent.
     Cas {
         /// The key.
         key: Bytes,
@@ -63,29 +63,29 @@ pub enum Operation {
     },
 }
 
-/// What became of a [`Command`].
+/// The result of a [`Command`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// `set`, `add`, `cas`: the value is there, at this version.
+    /// `set`, `add`, `cas`: the value is stored with this version.
     Stored {
         /// The index of the entry that stored it.
         version: u64,
     },
-    /// `delete`: the key was there and is gone.
+    /// `delete`: the key was present and has been removed.
     Deleted,
-    /// `delete`: no such key.
+    /// `delete`: there is no such key.
     NotFound,
-    /// `cas`: the key's version is this one, 0 for an absent key.
+    /// `cas`: the key has another version than the command names; 0 for an absent key.
     VersionMismatch {
-        /// The version that it has.
+        /// The version of the key.
         version: u64,
     },
-    /// `add`: the key is there.
+    /// `add`: the key is present.
     Exists {
-        /// The version that it has.
+        /// The version of the key.
         version: u64,
     },
-    /// `once`: a number below the last one executed.
+    /// `once`: the number is below the last one executed.
     Stale,
     /// The store is at its size limit; nothing was executed.
     Full,
@@ -94,8 +94,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Its number in digests and snapshots, and the version in it; part of both
-    /// formats.
+    /// The number of the outcome in digests and snapshots, and its version or 0. Both are
+    /// part of these formats.
     pub(super) fn to_numbers(self) -> (u64, u64) {
         match self {
             Outcome::Stored { version } => (1, version),
@@ -109,7 +109,7 @@ impl Outcome {
         }
     }
 
-    /// The inverse; `None` for numbers of no outcome.
+    /// The inverse of [`Outcome::to_numbers`]; `None` when no outcome has these numbers.
     pub(super) fn from_numbers(kind: u64, version: u64) -> Option<Outcome> {
         let outcome = match kind {
             1 => Outcome::Stored { version },
@@ -134,7 +134,7 @@ pub enum Query {
         /// The key.
         key: Bytes,
     },
-    /// The value with version and remaining time.
+    /// The value of a key with its version and remaining time.
     GetMeta {
         /// The key.
         key: Bytes,
@@ -143,38 +143,38 @@ pub enum Query {
     Scan {
         /// The prefix; empty for every key.
         prefix: Bytes,
-        /// At most so many keys, 1 to 10,000.
+        /// Maximum number of keys to return, 1 to 10,000.
         limit: u64,
-        /// Only keys behind this one.
+        /// Return only keys after this one.
         after: Option<Bytes>,
     },
 }
 
-/// What the store answers to a [`Query`].
+/// The store's answer to a [`Query`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// `get`, `getm`: no such key.
+    /// `get`, `getm`: there is no such key.
     NotFound,
-    /// `get`.
+    /// `get`: the value.
     Value(Bytes),
-    /// `getm`.
+    /// `getm`: the value with its version and remaining time.
     Meta(Item),
-    /// `scan`.
+    /// `scan`: one page of keys.
     Scan {
         /// The keys found, in byte order, with their items.
         items: Vec<(Bytes, Item)>,
-        /// Whether there are further keys.
+        /// True when there are further keys.
         more: bool,
     },
 }
 
-/// A key's value with what is known of it.
+/// A key's value with its version and remaining time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// The value.
     pub value: Bytes,
     /// The index of the entry that wrote it.
     pub version: u64,
-    /// Whole seconds left, rounded up and at least 1; 0 for never.
+    /// Whole seconds until the key expires, rounded up and at least 1; 0 for never.
     pub exptime: u64,
 }

@@ -7,23 +7,26 @@
 //! stamp), no setting (limits travel in the [`Command`]), no random order (all
 //! tables are ordered). [`Store::digest`] shows it from outside.
 //!
-//! - `command`: what the store is asked and what it answers.
-//! - `codec`: a command's bytes, as they stand in the log for ever.
-//! - `store`: applies entries. `records` holds the keys, `once` the clients,
-//!   `expiry` the order in which either of them goes, `name` what either is called.
-//! - `query`: reads.
-//! - `snapshot`: a store as bytes, and back.
-//! - `digest`: the hash of one record.
+//! | file | contents |
+//! |---|---|
+//! | `command` | the questions to the store and its answers |
+//! | `codec` | the bytes of a command, as the log keeps them |
+//! | `store` | applies entries |
+//! | `records` | the keys with their values |
+//! | `once` | the clients with the outcome of their last command |
+//! | `deadlines` | keys and clients ordered by expiry time |
+//! | `key_bytes` | a short byte string stored inline |
+//! | `query` | reads |
+//! | `snapshot` | a store as bytes, and back |
+//! | `digest` | the hash of one record |
 //!
-//! Why it is built like this: docs/adr/0004-the-store.md.
+//! The reasons for this structure are in docs/adr/0004-the-store.md.
 
 mod codec;
 mod command;
+mod deadlines;
 mod digest;
-mod expiry;
-#[cfg(test)]
-mod model;
-mod name;
+mod key_bytes;
 mod once;
 mod query;
 mod records;

@@ -1,59 +1,61 @@
-//! The keys: their values, their deadlines, their size and their digest.
+//! The keys of the store with their values and deadlines, their total size and digest.
 
 use std::ops::Bound;
 
 use bytes::Bytes;
 use imbl::OrdMap;
 
+use super::deadlines::Deadlines;
 use super::digest;
-use super::expiry::Deadlines;
-use super::name::Name;
+use super::key_bytes::KeyBytes;
 
-/// What a key costs beside the bytes of key and value: its place in the ordered
-/// map and among the deadlines, the record, and the allocations of a long key and
-/// of the value. A round figure for limits,
-/// not an exact size; part of the format, because `ERR_FULL` depends on it.
+/// The cost of a key in bytes, besides the bytes of key and value: its place in the
+/// ordered map and among the deadlines, the record, and the allocations of a long key and
+/// of the value. It is a round figure for limits, not an exact size. It is part of the
+/// format, because `ERR_FULL` depends on it.
 pub const RECORD_OVERHEAD_BYTES: u64 = 256;
 
-/// What is stored under a key.
+/// The value stored under a key, with its version and deadline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// A copy of its own: a slice of the entry would keep alive all that came with it.
+    /// The value, copied from the entry: a slice of the entry would keep the whole batch
+    /// alive that the entry came with.
     pub value: Bytes,
-    /// The index of that entry.
+    /// The index of the entry that wrote the value.
     pub version: u64,
-    /// When the key goes; `None` is never.
+    /// The time at which the key expires, in milliseconds since the Unix epoch; `None` means
+    /// never.
     pub deadline_ms: Option<u64>,
-    /// The record's part of the digest, kept so that it can be taken out again
-    /// without hashing the value a second time.
+    /// The record's part of the digest, kept so that it can be subtracted without hashing
+    /// the value a second time.
     hash: u64,
 }
 
-/// All keys.
+/// All keys of the store.
 ///
-/// Invariants: `deadlines` holds exactly the keys that have a deadline, with it;
-/// `bytes` is the sum of [`weight_bytes`] and `digest` that of the hashes over
-/// `by_key`. All parts are persistent: a clone takes constant time.
+/// Invariants: `deadlines` holds exactly the keys that have a deadline, each with its
+/// deadline. `bytes` is the sum of [`weight_bytes`] over `by_key`, and `digest` is the sum
+/// of the hashes. All parts are persistent data structures: a clone takes constant time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
-    by_key: OrdMap<Name, Record>,
+    by_key: OrdMap<KeyBytes, Record>,
     deadlines: Deadlines,
     bytes: u64,
     digest: u64,
 }
 
-/// What a key counts in [`Records::bytes`].
+/// The size by which [`Records::bytes`] counts a key.
 pub(super) fn weight_bytes(key: &[u8], value: &[u8]) -> u64 {
     key.len() as u64 + value.len() as u64 + RECORD_OVERHEAD_BYTES
 }
 
 impl Records {
-    /// What is stored under `key`.
+    /// The record stored under `key`.
     pub fn get(&self, key: &[u8]) -> Option<&Record> {
         self.by_key.get(key)
     }
 
-    /// Stores `value` under `key`, in the place of what was there.
+    /// Stores `value` under `key` and replaces the value that was there.
     pub fn put(&mut self, key: &[u8], value: &[u8], version: u64, deadline_ms: Option<u64>) {
         let hash = digest::key_record(key, value, version, deadline_ms);
         self.bytes += weight_bytes(key, value);
@@ -70,7 +72,7 @@ impl Records {
                 self.remember_deadline(key, deadline_ms);
             }
         } else {
-            let key = Name::from(key);
+            let key = KeyBytes::from(key);
             self.remember_deadline(key.clone(), deadline_ms);
             let value = Bytes::copy_from_slice(value);
             let replaced = self.by_key.insert(key, Record { value, version, deadline_ms, hash });
@@ -78,7 +80,7 @@ impl Records {
         }
     }
 
-    /// Removes `key`; false when it is not there.
+    /// Removes `key`; false when it is absent.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let Some((key, removed)) = self.by_key.remove_with_key(key) else { return false };
         self.forget_deadline(&key, removed.deadline_ms);
@@ -94,20 +96,20 @@ impl Records {
         }
     }
 
-    /// The records whose keys lie behind `start`, in byte order.
+    /// The records from `start` on, in the byte order of their keys.
     pub fn range_from<'a>(
         &'a self,
         start: Bound<&[u8]>,
-    ) -> impl Iterator<Item = (&'a Name, &'a Record)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a KeyBytes, &'a Record)> + use<'a> {
         self.by_key.range::<_, [u8]>((start, Bound::Unbounded))
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// The size of all keys, as `store_bytes_max` counts it.
+    /// The size of all keys in bytes, as `store_bytes_max` counts it.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -122,13 +124,13 @@ impl Records {
         self.deadlines.next_ms()
     }
 
-    fn remember_deadline(&mut self, key: Name, deadline_ms: Option<u64>) {
+    fn remember_deadline(&mut self, key: KeyBytes, deadline_ms: Option<u64>) {
         if let Some(deadline_ms) = deadline_ms {
             self.deadlines.insert(deadline_ms, key);
         }
     }
 
-    fn forget_deadline(&mut self, key: &Name, deadline_ms: Option<u64>) {
+    fn forget_deadline(&mut self, key: &KeyBytes, deadline_ms: Option<u64>) {
         if let Some(deadline_ms) = deadline_ms {
             self.deadlines.remove(deadline_ms, key.clone());
         }
@@ -140,9 +142,9 @@ impl Records {
     }
 }
 
-/// Replaces `stored`, in its own place when nobody else reads it and the sizes are equal,
-/// as they mostly are: values come and go with every write, in no order, and so would
-/// their places in memory.
+/// Replaces `stored`. The new value takes the same memory when no reader holds the old one
+/// and the sizes are equal, which is the common case. A new allocation with every write
+/// would scatter the values over the memory.
 fn write_over(stored: &mut Bytes, value: &[u8]) {
     *stored = match std::mem::take(stored).try_into_mut() {
         Ok(mut own) if own.len() == value.len() => {
@@ -154,67 +156,4 @@ fn write_over(stored: &mut Bytes, value: &[u8]) {
 }
 
 #[cfg(test)]
-impl Records {
-    /// Size and digest from the records themselves.
-    pub fn recomputed(&self) -> (u64, u64) {
-        self.by_key.iter().fold((0, 0), |(bytes, sum), (key, record)| {
-            let Record { value, version, deadline_ms, .. } = record;
-            let hash = digest::key_record(key, value, *version, *deadline_ms);
-            (bytes + weight_bytes(key, value), sum.wrapping_add(hash))
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_reads_a_value_keeps_it_while_it_is_overwritten() {
-        let mut records = Records::default();
-        let mut read = Vec::new();
-        for (version, value) in
-            ["first", "other", "third, and longer", "", "last"].iter().enumerate()
-        {
-            records.put(b"k", value.as_bytes(), version as u64, Some(1000));
-            read.push(records.get(b"k").unwrap().value.clone());
-        }
-        assert_eq!(read, ["first", "other", "third, and longer", "", "last"]);
-    }
-
-    #[test]
-    fn a_value_of_the_same_size_takes_the_place_of_one_that_nobody_reads() {
-        let mut records = Records::default();
-        records.put(b"k", b"first", 1, None);
-        let place = records.get(b"k").unwrap().value.as_ptr();
-        records.put(b"k", b"other", 2, None);
-        let stored = &records.get(b"k").unwrap().value;
-        assert_eq!((stored.as_ptr(), &stored[..]), (place, &b"other"[..]));
-    }
-
-    #[test]
-    fn a_clone_is_a_moment_that_later_writes_do_not_touch() {
-        let mut records = Records::default();
-        records.put(b"a", b"1", 1, None);
-        let moment = records.clone();
-        records.put(b"a", b"22", 2, Some(5));
-        records.put(b"b", b"3", 3, None);
-        assert_eq!(moment.get(b"a").map(|record| record.version), Some(1));
-        assert_eq!((moment.len(), moment.next_deadline_ms()), (1, None));
-        assert_eq!(moment.recomputed(), (moment.bytes(), moment.digest()));
-        assert_eq!(records.recomputed(), (records.bytes(), records.digest()));
-    }
-
-    #[test]
-    fn what_is_put_and_removed_leaves_nothing_behind() {
-        let mut records = Records::default();
-        records.put(b"a", b"1", 1, Some(10));
-        records.put(b"b", b"1", 2, Some(20));
-        records.put(b"a", b"2", 3, Some(30));
-        assert!(records.remove(b"a"));
-        assert!(!records.remove(b"a"));
-        records.expire(20);
-        assert_eq!((records.len(), records.bytes(), records.digest()), (0, 0, 0));
-        assert_eq!(records.next_deadline_ms(), None);
-    }
-}
+mod tests;

@@ -1,16 +1,16 @@
-//! A store as bytes, and back: the inside of a snapshot (docs/adr/0008).
+//! A store as bytes, and back: the content of a snapshot (docs/adr/0008).
 //!
-//! A snapshot is a sequence of blocks. Each begins with its kind, a byte; the rest
+//! A snapshot is a sequence of blocks. The first byte of a block is its kind; the rest
 //! is a MessagePack array of records:
 //!
 //! ```text
-//!   1 head     [last_applied, clock_ms, keys, clients, digest]   only one, first
+//!   1 head     [last_applied, clock_ms, keys, clients, digest]   exactly one, first
 //!   2 keys     [key, value, version, deadline_ms or nil]         in the order of keys
 //!   3 clients  [name, seq, outcome, version, last_used_ms]       in the order of names
 //! ```
 //!
-//! Equal stores give equal blocks, on every node. Nobody trusts them for that:
-//! whoever loads them compares counts and digest with what the head promised.
+//! Equal stores give equal blocks, on every node. The loader does not rely on that: it
+//! compares the counts and the digest of the loaded store with those in the head.
 
 use std::ops::Bound;
 
@@ -19,58 +19,60 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, is_at_end};
 use super::command::Outcome;
-use super::name::Name;
+use super::key_bytes::KeyBytes;
 use super::once::ClientState;
 use super::store::Store;
 use crate::types::LogIndex;
 
-/// A block ends with the record that brings it to so many bytes.
+/// Size in bytes at which a block is full. The record that reaches it is the block's last.
 pub const SNAPSHOT_BLOCK_BYTES: usize = 256 * 1024;
 
 const HEAD: u8 = 1;
 const KEYS: u8 = 2;
 const CLIENTS: u8 = 3;
 
-/// MessagePack's mark of an array with a count of four bytes, and where they are.
+/// MessagePack's marker of an array whose count takes four bytes.
 const ARRAY_32: u8 = 0xdd;
+/// The place of that count in a block.
 const COUNT: std::ops::Range<usize> = 2..6;
 
-/// Blocks that are not a snapshot of a store.
+/// The reason why blocks are not a snapshot of a store.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    /// A block of no known kind, or where none of its kind can be.
+    /// A block has an unknown kind, or a kind that is not allowed at its place.
     #[error("a block of kind {0} cannot stand here")]
     Kind(u8),
-    /// A block without a kind.
+    /// A block has no bytes, or the snapshot has no blocks.
     #[error("a block is empty")]
     Empty,
-    /// A record that does not decode.
+    /// A record does not decode.
     #[error("a record does not decode: {0}")]
     Malformed(String),
-    /// A record that no store holds.
+    /// A record cannot be in any store.
     #[error("{0}")]
     Impossible(&'static str),
-    /// The records are not those that the head promised.
+    /// The loaded records do not match the counts and the digest in the head.
     #[error(
         "the snapshot promises {promised_keys} keys, {promised_clients} clients and digest \
          {promised_digest:016x}, and holds {keys}, {clients} and {digest:016x}"
     )]
     Incomplete {
-        /// By the head.
+        /// The number of keys by the head.
         promised_keys: u64,
-        /// By the head.
+        /// The number of clients by the head.
         promised_clients: u64,
-        /// By the head.
+        /// The digest by the head.
         promised_digest: u64,
-        /// Of the blocks.
+        /// The number of keys in the blocks.
         keys: u64,
-        /// Of the blocks.
+        /// The number of clients in the blocks.
         clients: u64,
-        /// Of the blocks.
+        /// The digest of the records in the blocks.
         digest: u64,
     },
 }
 
+/// The content of the head block.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Head {
     last_applied: LogIndex,
@@ -80,8 +82,9 @@ struct Head {
     digest: u64,
 }
 
+/// One record of a block of keys.
 #[derive(Serialize, Deserialize)]
-struct KeyRecord<'a> {
+struct KeyFields<'a> {
     #[serde(with = "serde_bytes")]
     key: &'a [u8],
     #[serde(with = "serde_bytes")]
@@ -90,71 +93,74 @@ struct KeyRecord<'a> {
     deadline_ms: Option<u64>,
 }
 
+/// One record of a block of clients.
 #[derive(Serialize, Deserialize)]
-struct ClientRecord<'a> {
+struct ClientFields<'a> {
     #[serde(with = "serde_bytes")]
     name: &'a [u8],
     seq: u64,
-    /// As in the digest.
+    /// The outcome's number, as in the digest.
     outcome: u64,
     version: u64,
     last_used_ms: u64,
 }
 
 impl Store {
-    /// This moment of the store as blocks, worked out one by one: nothing is held
-    /// but the clone and the block. A block has [`SNAPSHOT_BLOCK_BYTES`], or one
-    /// record that is larger.
+    /// The store, as it is now, as an iterator of blocks. Each block is encoded when it is
+    /// asked for, so only a clone of the store and one block are in memory. A block has
+    /// about [`SNAPSHOT_BLOCK_BYTES`], or more when its last record is large.
     pub fn snapshot_blocks(&self) -> SnapshotBlocks {
         let store = if mutant!(B73b) { self.without_clients() } else { self.clone() };
         SnapshotBlocks { store, next: Next::Head }
     }
 }
 
-/// See [`Store::snapshot_blocks`].
+/// The blocks of a snapshot, made by [`Store::snapshot_blocks`].
 #[derive(Clone, Debug)]
 pub struct SnapshotBlocks {
     store: Store,
     next: Next,
 }
 
-/// What comes next: records behind this name, or behind none.
+/// The kind of the next block.
 #[derive(Clone, Debug)]
 enum Next {
     Head,
-    Keys(Option<Name>),
-    Clients(Option<Name>),
+    /// A block of the keys after this one; `None` for the first block of keys.
+    Keys(Option<KeyBytes>),
+    /// A block of the clients after this one; `None` for the first block of clients.
+    Clients(Option<KeyBytes>),
 }
 
 impl SnapshotBlocks {
     fn head(&self) -> Head {
         Head {
-            last_applied: self.store.last_applied,
-            clock_ms: self.store.clock_ms,
+            last_applied: self.store.last_applied(),
+            clock_ms: self.store.clock_ms(),
             keys: self.store.keys(),
-            clients: self.store.clients.len() as u64,
+            clients: self.store.clients() as u64,
             digest: self.store.digest(),
         }
     }
 
-    fn keys_behind(&self, last: Option<&Name>) -> Block {
+    fn keys_after(&self, last: Option<&KeyBytes>) -> Block {
         let mut block = Block::new(KEYS);
-        for (name, record) in self.store.records.range_from(behind(last)) {
+        for (name, record) in self.store.records().range_from(after(last)) {
             let (version, deadline_ms) = (record.version, record.deadline_ms);
             let (key, value) = (&name[..], &record.value[..]);
-            if block.add(name, &KeyRecord { key, value, version, deadline_ms }) {
+            if block.add(name, &KeyFields { key, value, version, deadline_ms }) {
                 break;
             }
         }
         block
     }
 
-    fn clients_behind(&self, last: Option<&Name>) -> Block {
+    fn clients_after(&self, last: Option<&KeyBytes>) -> Block {
         let mut block = Block::new(CLIENTS);
-        for (name, client) in self.store.clients.range_from(behind(last)) {
+        for (name, client) in self.store.once_table().range_from(after(last)) {
             let ClientState { seq, outcome, last_used_ms } = client;
             let (outcome, version) = outcome.to_numbers();
-            if block.add(name, &ClientRecord { name, seq, outcome, version, last_used_ms }) {
+            if block.add(name, &ClientFields { name, seq, outcome, version, last_used_ms }) {
                 break;
             }
         }
@@ -162,7 +168,8 @@ impl SnapshotBlocks {
     }
 }
 
-fn behind(name: Option<&Name>) -> Bound<&[u8]> {
+/// The range of names after `name`, or of all names.
+fn after(name: Option<&KeyBytes>) -> Bound<&[u8]> {
     name.map_or(Bound::Unbounded, |name| Bound::Excluded(&name[..]))
 }
 
@@ -177,7 +184,7 @@ impl Iterator for SnapshotBlocks {
             return Some(block.finish());
         }
         if let Next::Keys(last) = &self.next {
-            let block = self.keys_behind(last.as_ref());
+            let block = self.keys_after(last.as_ref());
             if let Some(last) = block.last.clone() {
                 self.next = Next::Keys(Some(last));
                 return Some(block.finish());
@@ -185,7 +192,7 @@ impl Iterator for SnapshotBlocks {
             self.next = Next::Clients(None);
         }
         let Next::Clients(last) = &self.next else { return None };
-        let block = self.clients_behind(last.as_ref());
+        let block = self.clients_after(last.as_ref());
         self.next = Next::Clients(Some(block.last.clone()?));
         Some(block.finish())
     }
@@ -195,18 +202,18 @@ impl Iterator for SnapshotBlocks {
 struct Block {
     bytes: Vec<u8>,
     records: u32,
-    /// The name of its last record.
-    last: Option<Name>,
+    /// The key or name of the block's last record.
+    last: Option<KeyBytes>,
 }
 
 impl Block {
     fn new(kind: u8) -> Block {
-        // The count is written when it is known.
+        // `finish` writes the count over the four zeros.
         Block { bytes: vec![kind, ARRAY_32, 0, 0, 0, 0], records: 0, last: None }
     }
 
     /// Adds a record; true when the block is full.
-    fn add(&mut self, name: &Name, record: &impl Serialize) -> bool {
+    fn add(&mut self, name: &KeyBytes, record: &impl Serialize) -> bool {
         self.write(record);
         self.last = Some(name.clone());
         self.bytes.len() >= SNAPSHOT_BLOCK_BYTES
@@ -224,7 +231,7 @@ impl Block {
     }
 }
 
-/// Makes a store of the blocks of a snapshot, in their order.
+/// Builds a store from the blocks of a snapshot, in their order.
 #[derive(Debug, Default)]
 pub struct StoreLoader {
     store: Store,
@@ -234,7 +241,7 @@ pub struct StoreLoader {
 }
 
 impl StoreLoader {
-    /// A loader that waits for the first block.
+    /// A loader that expects the first block.
     pub fn new() -> StoreLoader {
         StoreLoader::default()
     }
@@ -242,7 +249,8 @@ impl StoreLoader {
     /// Takes the next block.
     ///
     /// # Errors
-    /// When it is not one, or cannot stand here; the loader is of no use then.
+    /// When the block does not decode or is not allowed at its place; the loader cannot be
+    /// used any more then.
     pub fn load(&mut self, block: &[u8]) -> Result<(), SnapshotError> {
         let (kind, body) = block.split_first().ok_or(SnapshotError::Empty)?;
         match (*kind, self.head) {
@@ -255,13 +263,13 @@ impl StoreLoader {
         }
     }
 
-    /// The store, when all that the head promised was there.
+    /// The loaded store.
     ///
     /// # Errors
-    /// When it was not.
+    /// When the records do not match the counts and the digest in the head.
     pub fn finish(self) -> Result<Store, SnapshotError> {
         let promised = self.head.ok_or(SnapshotError::Empty)?;
-        let (keys, clients) = (self.store.keys(), self.store.clients.len() as u64);
+        let (keys, clients) = (self.store.keys(), self.store.clients() as u64);
         let digest = self.store.digest();
         let is_as_promised =
             (promised.keys, promised.clients, promised.digest) == (keys, clients, digest);
@@ -282,51 +290,50 @@ impl StoreLoader {
         if self.head.replace(head).is_some() {
             return Err(SnapshotError::Impossible("there is a second head"));
         }
-        self.store.last_applied = head.last_applied;
-        self.store.clock_ms = head.clock_ms;
+        self.store = Store::empty_at(head.last_applied, head.clock_ms);
         Ok(())
     }
 
-    fn add_key(&mut self, record: &KeyRecord<'_>) -> Result<(), SnapshotError> {
-        let KeyRecord { key, value, version, deadline_ms } = *record;
+    fn add_key(&mut self, record: &KeyFields<'_>) -> Result<(), SnapshotError> {
+        let KeyFields { key, value, version, deadline_ms } = *record;
         if key.is_empty() || key.len() > KEY_BYTES_MAX || value.len() > VALUE_BYTES_MAX {
             return Err(SnapshotError::Impossible("a key or value has an impossible length"));
         }
         if key <= &self.last_key[..] {
             return Err(SnapshotError::Impossible("the keys are not in their order"));
         }
-        if version == 0 || version > self.store.last_applied.0 {
+        if version == 0 || version > self.store.last_applied().0 {
             return Err(SnapshotError::Impossible("a key has a version of no applied entry"));
         }
-        if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.store.clock_ms) {
+        if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.store.clock_ms()) {
             return Err(SnapshotError::Impossible("a key has expired"));
         }
         key.clone_into(&mut self.last_key);
-        self.store.records.put(key, value, version, deadline_ms);
+        self.store.restore_key(key, value, version, deadline_ms);
         Ok(())
     }
 
-    fn add_client(&mut self, record: &ClientRecord<'_>) -> Result<(), SnapshotError> {
-        let ClientRecord { name, seq, outcome, version, last_used_ms } = *record;
+    fn add_client(&mut self, record: &ClientFields<'_>) -> Result<(), SnapshotError> {
+        let ClientFields { name, seq, outcome, version, last_used_ms } = *record;
         if name.is_empty() || name.len() > CLIENT_BYTES_MAX || seq == 0 {
             return Err(SnapshotError::Impossible("a client has an impossible name or number"));
         }
         if name <= &self.last_client[..] {
             return Err(SnapshotError::Impossible("the clients are not in their order"));
         }
-        if last_used_ms > self.store.clock_ms {
+        if last_used_ms > self.store.clock_ms() {
             return Err(SnapshotError::Impossible("a client has spoken in the future"));
         }
         let outcome = Outcome::from_numbers(outcome, version)
             .ok_or(SnapshotError::Impossible("a client has an unknown outcome"))?;
         name.clone_into(&mut self.last_client);
-        self.store.clients.restore(name, ClientState { seq, outcome, last_used_ms });
+        self.store.restore_client(name, ClientState { seq, outcome, last_used_ms });
         Ok(())
     }
 }
 
-/// Decodes the records of a block. They borrow from it: nothing is copied, and no
-/// count makes anything allocate more than the block has bytes for.
+/// Decodes the records of a block. They borrow from the block: nothing is copied, and no
+/// count makes the decoder allocate more than the block has bytes for.
 fn records<'a, T: Deserialize<'a>>(
     body: &'a [u8],
     take: impl FnMut(T) -> Result<(), SnapshotError>,

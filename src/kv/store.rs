@@ -1,23 +1,24 @@
-//! The store itself: applies committed entries, one after the other.
+//! The store: applies committed entries, one after the other.
 
 use super::codec::CommandError;
 use super::command::{Command, Operation, Outcome};
-use super::once::{CLIENTS_MAX, OnceTable};
+use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::{Records, weight_bytes};
 use crate::types::{Entry, LogIndex, Payload};
 
-/// The replicated map at one moment of the log.
+/// The replicated map as of one entry of the log.
 ///
-/// Invariant: it is a function of the entries up to `last_applied`, and of
-/// nothing else. Cloning it takes constant time and shares what neither clone
-/// has changed since.
+/// Invariant: the store is a function of the entries up to `last_applied`, and of nothing
+/// else. A clone takes constant time, and the two share everything that neither has
+/// changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
-    pub(super) records: Records,
-    pub(super) clients: OnceTable,
-    /// The highest stamp applied: the only clock that the store knows.
-    pub(super) clock_ms: u64,
-    pub(super) last_applied: LogIndex,
+    records: Records,
+    clients: OnceTable,
+    /// The highest stamp applied, in milliseconds since the Unix epoch. It is the only clock
+    /// that the store knows.
+    clock_ms: u64,
+    last_applied: LogIndex,
 }
 
 impl Default for Store {
@@ -32,6 +33,7 @@ impl Store {
         Store::with_clients_max(CLIENTS_MAX)
     }
 
+    /// The store before the first entry, which remembers at most `clients_max` clients.
     pub(super) fn with_clients_max(clients_max: usize) -> Store {
         Store {
             records: Records::default(),
@@ -41,14 +43,14 @@ impl Store {
         }
     }
 
-    /// Applies the next entry: first time passes up to its stamp, and what is
-    /// due goes; then its command, when it has one, is executed and its outcome
-    /// returned.
+    /// Applies the next entry. First the clock advances to the entry's stamp, and keys and
+    /// clients that are due expire. Then the command, if the entry has one, is executed and
+    /// its outcome returned.
     ///
     /// # Errors
-    /// When the entry's command does not decode; nothing has changed then. The
-    /// caller must stop the node: an entry that is committed cannot be skipped,
-    /// because a node that does understand it has not skipped it.
+    /// When the entry's command does not decode; nothing has changed then. The caller must
+    /// stop the node: it cannot skip a committed entry, because a node that understands the
+    /// entry does not skip it.
     ///
     /// # Panics
     /// When `entry` is not the one that follows [`Store::last_applied`].
@@ -63,8 +65,8 @@ impl Store {
             Payload::Command(payload) => Some(Command::decode(payload)?),
         };
         self.last_applied = entry.index;
-        // A clock that never falls, even were a stamp to: what has expired stays
-        // expired, and a deadline is never computed from an earlier time.
+        // The clock never falls, even if a stamp does. So expired keys stay expired, and no
+        // deadline is computed from an earlier time.
         self.clock_ms = self.clock_ms.max(entry.stamp_ms);
         if mutant!(B71b) && entry.payload == Payload::Noop {
             self.clients = OnceTable::new(CLIENTS_MAX);
@@ -74,12 +76,12 @@ impl Store {
         Ok(command.map(|command| self.execute_once(&command)))
     }
 
-    /// What a snapshot would be that forgets who has asked for what (bugs.md B73).
+    /// A copy that remembers no client: the snapshot of docs/bugs.md B73.
     pub(super) fn without_clients(&self) -> Store {
         Store { clients: OnceTable::new(CLIENTS_MAX), ..self.clone() }
     }
 
-    /// The newest entry that was applied.
+    /// The index of the newest entry that was applied.
     pub fn last_applied(&self) -> LogIndex {
         self.last_applied
     }
@@ -90,36 +92,67 @@ impl Store {
         self.clock_ms
     }
 
-    /// How many keys there are; the expired ones are gone.
+    /// The number of keys; expired keys are not among them.
     pub fn keys(&self) -> u64 {
         self.records.len() as u64
     }
 
-    /// The size of the keys, as `store_bytes_max` counts it: for each key its
-    /// bytes, its value's, and [`super::RECORD_OVERHEAD_BYTES`].
+    /// The size of the store in bytes, as `store_bytes_max` counts it: for each key the
+    /// bytes of the key and of the value, and [`super::RECORD_OVERHEAD_BYTES`].
     pub fn bytes(&self) -> u64 {
         self.records.bytes()
     }
 
-    /// When the next key expires, if any does: from then on an entry is due that
-    /// lets the time pass. Clients do not count: nobody sees when a silent one
-    /// is forgotten, so that waits for whatever entry comes next.
+    /// The time at which the next key expires, if any does. From then on an entry is due
+    /// that advances the clock. Clients do not count here: no reader can see when a silent
+    /// client is forgotten, so that waits for the next entry of any kind.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         self.records.next_deadline_ms()
     }
 
-    /// How many clients are remembered for their retries.
+    /// The number of clients that are remembered for their retries.
     pub fn clients(&self) -> usize {
         self.clients.len()
     }
 
     /// A hash of all keys and clients, equal on all nodes at equal
-    /// [`Store::last_applied`]. It is kept up to date, not computed here.
+    /// [`Store::last_applied`]. Every change updates it; this call computes no hash.
     pub fn digest(&self) -> u64 {
         self.records.digest().wrapping_add(self.clients.digest())
     }
 
-    /// Executes a command, or tells why its `once` forbids it.
+    /// The keys, for reads and snapshots.
+    pub(super) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// The clients, for snapshots.
+    pub(super) fn once_table(&self) -> &OnceTable {
+        &self.clients
+    }
+
+    /// An empty store as of an entry, to be filled from a snapshot.
+    pub(super) fn empty_at(last_applied: LogIndex, clock_ms: u64) -> Store {
+        Store { last_applied, clock_ms, ..Store::new() }
+    }
+
+    /// Adds a key that a snapshot holds.
+    pub(super) fn restore_key(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        version: u64,
+        deadline_ms: Option<u64>,
+    ) {
+        self.records.put(key, value, version, deadline_ms);
+    }
+
+    /// Adds a client that a snapshot holds.
+    pub(super) fn restore_client(&mut self, name: &[u8], state: ClientState) {
+        self.clients.restore(name, state);
+    }
+
+    /// Executes a command, unless its `once` prefix forbids it; returns the outcome.
     fn execute_once(&mut self, command: &Command) -> Outcome {
         let once = command.once.as_ref().filter(|_| !mutant!(B71a));
         let Some(once) = once else { return self.execute(command) };
@@ -168,10 +201,10 @@ impl Store {
         Outcome::Stored { version }
     }
 
-    /// Whether the limit (0: none) lets `value` be stored under `key`. A value
-    /// that takes no more room than the one in its place always may, even in a
-    /// store that is over a limit that was lowered: it makes nothing worse, and
-    /// shrinking values is a way back.
+    /// True when the limit `bytes_max` (0: no limit) lets `value` be stored under `key`. A
+    /// value that is no larger than the one that it replaces is always stored, even when the
+    /// limit was lowered below the size of the store: it does not make the store larger, and
+    /// writing smaller values is a way to come below the limit again.
     fn has_room(&self, key: &[u8], value: &[u8], bytes_max: u64) -> bool {
         if bytes_max == 0 {
             return true;
@@ -181,18 +214,9 @@ impl Store {
         written <= replaced || self.bytes() - replaced + written <= bytes_max
     }
 
-    /// The version of `key`; 0 when it is absent, which no entry's index is.
+    /// The version of `key`; 0 when it is absent, because no entry has index 0.
     fn version_of(&self, key: &[u8]) -> u64 {
         self.records.get(key).map_or(0, |record| record.version)
-    }
-}
-
-#[cfg(test)]
-impl Store {
-    /// Size and digest from the records themselves.
-    pub(super) fn recomputed(&self) -> (u64, u64) {
-        let (bytes, digest) = self.records.recomputed();
-        (bytes, digest.wrapping_add(self.clients.recomputed_digest()))
     }
 }
 

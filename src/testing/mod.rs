@@ -7,6 +7,8 @@ pub(crate) mod mutation;
 pub(crate) mod peer_connection;
 mod probe;
 pub mod simulation;
+#[cfg(test)]
+pub(crate) mod store_model;
 
 pub use disk::{Crash, DiskOperation, SimDisk};
 pub use probe::{Inbox, KindInbox, Probe, probe, settle, turn};

@@ -201,7 +201,7 @@ pub(crate) fn hello(from: u64, to: u64) -> Hello {
         cluster: "coracle".into(),
         from: NodeId(from),
         to: NodeId(to),
-        origin: None,
+        restore_id: None,
         promise: None,
     }
 }

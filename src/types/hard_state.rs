@@ -15,6 +15,6 @@ pub struct HardState {
     /// True when the node may have forgotten a promise: its data directory was new
     /// although the node may have run before, or its log was cut where it was damaged.
     /// Such a node is not counted in any quorum until it is known to remember all that
-    /// it could have promised (docs/adr/0005, docs/adr/0009, docs/docs/bugs.md B52).
+    /// it could have promised (docs/adr/0005, docs/adr/0009, docs/bugs.md B52).
     pub is_rejoining: bool,
 }

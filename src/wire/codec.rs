@@ -1,41 +1,45 @@
-//! Frames in and out of byte buffers: the header, and the limit.
+//! Reads frames from byte buffers and writes them there: the header, the limit and the
+//! checksum.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::body::Body;
-use super::check::check;
-use super::{Frame, WireError};
+use super::decode::decode_body;
+use super::encode::encode_body;
+use super::error::WireError;
+use super::frame::Frame;
+use super::validate::validate;
 use crate::raft::Rpc;
 
-/// The version of all that docs/internals/wire_format.md lays down.
+/// The version of the format that docs/internals/wire_format.md lays down.
 pub const PROTOCOL_VERSION: u8 = 1;
 
-/// What stands before a body: length (4), version (1), checksum (4). Its layout
-/// is that of every version, so that a node can always tell another version from
-/// noise.
+/// Size of the header before a body in bytes: length (4), version (1), checksum (4). All
+/// versions have the same header, so that a node can always tell a frame of another version
+/// from noise.
 pub const FRAME_HEADER_BYTES: usize = 9;
 
-/// Where the checksum stands in the header; it covers what is before and behind.
+/// The offset of the checksum in the header. The checksum covers the bytes before and after
+/// itself.
 const CHECKSUM_OFFSET: usize = 5;
 
-/// Decodes and encodes frames of up to a limit.
+/// Decodes and encodes frames up to a limit.
 ///
-/// It never reserves room for a length that was only announced: the buffer
-/// grows with what the connection reads, which a frame's sender has to send
-/// first. (tokio's `LengthDelimitedCodec` would reserve a whole frame at sight
-/// of its header.)
+/// The codec never reserves space because of a length in a header. The buffer grows only
+/// with bytes that the sender has sent. (tokio's `LengthDelimitedCodec` would reserve space
+/// for a whole frame when it sees the header.)
 #[derive(Clone, Copy, Debug)]
 pub struct FrameCodec {
     frame_bytes_max: usize,
 }
 
 impl FrameCodec {
-    /// A codec for frames of up to `frame_bytes_max` bytes, header included.
+    /// A codec for frames of at most `frame_bytes_max` bytes, header included.
     pub fn new(frame_bytes_max: usize) -> FrameCodec {
         FrameCodec { frame_bytes_max }
     }
 
+    /// Returns an error when a body of `body_bytes` makes the frame longer than the limit.
     fn check_length(&self, body_bytes: u64) -> Result<(), WireError> {
         let frame_bytes = body_bytes.saturating_add(FRAME_HEADER_BYTES as u64);
         if frame_bytes > self.frame_bytes_max as u64 || body_bytes > u64::from(u32::MAX) {
@@ -49,8 +53,8 @@ impl Decoder for FrameCodec {
     type Item = Frame;
     type Error = WireError;
 
-    /// Takes the first frame out of `input`; `None` until it is there as a
-    /// whole. After an error nothing behind it can be told apart any more.
+    /// Removes the first frame from `input` and returns it; `None` until all its bytes are
+    /// there. After an error the position of the next frame is unknown.
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, WireError> {
         if input.len() < FRAME_HEADER_BYTES {
             return Ok(None);
@@ -72,12 +76,12 @@ impl Decoder for FrameCodec {
         if computed != stored {
             return Err(WireError::Checksum { stored, computed });
         }
-        // One copy, which the frame's entries share: they come and go together, and the
-        // store copies what it keeps. Not the buffer itself: it may be far larger than a
-        // small frame, which would keep all of it.
+        // The body is copied once, and the entries of the frame share the copy: they are freed
+        // together, and the store copies the bytes that it keeps. Sharing the input buffer
+        // instead would let a small frame keep a far larger buffer alive.
         let body = Bytes::copy_from_slice(&input[FRAME_HEADER_BYTES..frame_bytes]);
-        let frame = Body::decode(&body)?;
-        check(&frame)?;
+        let frame = decode_body(&body)?;
+        validate(&frame)?;
         input.advance(frame_bytes);
         Ok(Some(frame))
     }
@@ -86,12 +90,12 @@ impl Decoder for FrameCodec {
 impl Encoder<&Frame> for FrameCodec {
     type Error = WireError;
 
-    /// Appends `frame` to `output`, which is as before after an error.
+    /// Appends `frame` to `output`. After an error `output` is unchanged.
     fn encode(&mut self, frame: &Frame, output: &mut BytesMut) -> Result<(), WireError> {
         let start = output.len();
         output.reserve(size_hint(frame));
         output.put_bytes(0, FRAME_HEADER_BYTES);
-        Body(frame).encode(output);
+        encode_body(frame, output);
         let body_bytes = output.len() - start - FRAME_HEADER_BYTES;
         if let Err(error) = self.check_length(body_bytes as u64) {
             output.truncate(start);
@@ -107,14 +111,14 @@ impl Encoder<&Frame> for FrameCodec {
     }
 }
 
-/// CRC-32C of a frame but its checksum: length and version too, so that no
-/// change of a single bit anywhere goes unseen.
+/// The CRC-32C of a frame without its checksum. It covers the length and the version too, so
+/// that a change of a single bit anywhere is detected.
 fn checksum(frame: &[u8]) -> u32 {
     let head = crc32c::crc32c(&frame[..CHECKSUM_OFFSET]);
     crc32c::crc32c_append(head, &frame[FRAME_HEADER_BYTES..])
 }
 
-/// Room for a frame, or a little more: it spares the buffer its growth by steps.
+/// The approximate size of a frame in bytes, so that the buffer is grown once.
 fn size_hint(frame: &Frame) -> usize {
     const SMALL_FRAME_BYTES: usize = 128;
     match frame {
@@ -130,5 +134,4 @@ fn size_hint(frame: &Frame) -> usize {
 }
 
 #[cfg(test)]
-#[path = "codec_tests.rs"]
 mod tests;

@@ -1,38 +1,38 @@
-//! What nodes say to each other, as bytes. Pure: buffers in, frames out.
+//! The bytes of the messages between nodes. This module does no I/O: it decodes and
+//! encodes buffers.
 //!
-//! Every frame is a header of nine bytes (length, protocol version, CRC-32C) and
-//! a body of MessagePack: one positional array that begins with its kind. The
-//! bytes are laid down in docs/internals/wire_format.md and pinned by the golden
-//! frames of the tests, since nodes of two releases talk to each other while a
-//! cluster is upgraded (bug class B78).
+//! Every frame is a header of nine bytes (length, protocol version, CRC-32C) and a body.
+//! The body is one MessagePack array whose first element is the frame's kind. The bytes
+//! are laid down in docs/internals/wire_format.md. The golden frames of the tests pin them,
+//! because nodes of two releases talk to each other while a cluster is upgraded
+//! (docs/bugs.md B78).
 //!
-//! A decoder trusts nothing (B79): a length is checked against a limit before
-//! anything waits for that many bytes, nothing is allocated on the word of a
-//! length or a count, and what a frame says is checked as far as a frame alone
-//! can be checked. Whoever gets a [`WireError`] closes the connection; that is
-//! all that a bad frame can cause.
+//! A decoder trusts no sender (docs/bugs.md B79). It checks a length against a limit before
+//! anything waits for that many bytes, it allocates nothing because of a length or a count
+//! alone, and it validates the content of a frame as far as a frame alone can be validated.
+//! A caller that gets a [`WireError`] closes the connection, so a bad frame can cause
+//! nothing else.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `frame` | a frame as a value |
+//! | `codec` | the header, the limit and the checksum |
+//! | `kind` | the numbers of the kinds of frames |
+//! | `encode`, `decode` | a frame as the bytes of a body, and back |
+//! | `validate` | the content that a frame may have |
+//! | `hello` | the handshake |
+//! | `error` | the reasons why bytes are not a frame |
 
-mod body;
-mod check;
 mod codec;
+mod decode;
+mod encode;
+mod error;
+mod frame;
 mod hello;
+mod kind;
+mod validate;
 
-pub use check::WireError;
 pub use codec::{FRAME_HEADER_BYTES, FrameCodec, PROTOCOL_VERSION};
+pub use error::WireError;
+pub use frame::Frame;
 pub use hello::{HELLO_FRAME_BYTES_MAX, Hello, HelloError, LocalNode, Promise};
-
-use crate::raft::Envelope;
-
-/// One frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
-    /// The first frame of either side of a connection.
-    Hello(Hello),
-    /// The acceptor's answer to a hello that it does not take; it closes then.
-    Refused {
-        /// A sentence for the dialler's log.
-        reason: String,
-    },
-    /// A message of Raft.
-    Rpc(Envelope),
-}

@@ -1,11 +1,12 @@
-//! A cluster of real processes: the binary, started, killed and asked.
+//! A cluster of real processes, which tests start, kill and ask.
 //!
-//! Nothing here sleeps for a fixed time and hopes: whatever is waited for is
-//! polled, until [`PATIENCE`] runs out and the test fails with the servers'
-//! last words.
+//! A test never sleeps for a fixed time: it polls until a condition is met. After
+//! [`PATIENCE`] it fails and prints the last lines of each server's log.
 
-// Each test program uses its own part of this.
+// No test program uses all of this.
 #![allow(dead_code)]
+
+pub mod clients;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,14 +19,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up. Far more than it takes on
-/// any machine: it decides when a broken test ends, never whether one passes.
+/// The time that a test waits for anything before it fails. It is far longer than anything
+/// takes on any machine: it decides when a broken test ends, never whether a test passes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const BINARY: &str = env!("CARGO_BIN_EXE_coracle");
 
-/// A cluster in a directory of its own, on ports of its own. Dropping it kills
-/// its processes, and shows the ends of their logs when the test has failed.
+/// A cluster in a directory and on ports of its own. Dropping it kills its processes, and
+/// prints the ends of their logs if the test has failed.
 pub struct Cluster {
     directory: TempDir,
     hostname: String,
@@ -38,11 +39,11 @@ struct Node {
     process: Option<Child>,
 }
 
-/// What a server answers to `status`.
+/// A server's reply to `status`: values by their names.
 pub type Status = BTreeMap<String, String>;
 
 impl Cluster {
-    /// Five servers, all of them running.
+    /// Starts five servers.
     pub fn start() -> Cluster {
         let mut cluster = Cluster::prepare();
         for id in cluster.ids() {
@@ -51,20 +52,21 @@ impl Cluster {
         cluster
     }
 
-    /// Five servers, none of them running.
+    /// Prepares five servers without starting them.
     pub fn prepare() -> Cluster {
         Cluster::prepare_with("")
     }
 
-    /// The same, with further tables in servers.toml.
+    /// Prepares five servers with further `tables` in servers.toml.
     pub fn prepare_with(tables: &str) -> Cluster {
-        // Slower than the defaults: tests run side by side on small machines.
+        // The election timeouts are longer than the defaults, because tests run side by
+        // side on small machines.
         let settings = format!("{tables}\n[raft]\nelection_timeout_ms = [300, 600]\n");
         Cluster::prepare_like(5, "127.0.0.1", &settings)
     }
 
-    /// So many servers that listen at `hostname`, none of them running.
-    /// `settings` are the tables of servers.toml besides them.
+    /// Prepares `count` servers that listen at `hostname`, without starting them.
+    /// `settings` is the text of servers.toml before the list of servers.
     pub fn prepare_like(count: usize, hostname: &str, settings: &str) -> Cluster {
         let ports = free_ports(2 * count);
         let node = |(offset, ports): (usize, &[u16])| {
@@ -89,22 +91,22 @@ impl Cluster {
         self.nodes.keys().copied().collect()
     }
 
-    /// Its servers.toml.
+    /// The path of servers.toml.
     pub fn config(&self) -> PathBuf {
         self.directory.path().join("servers.toml")
     }
 
-    /// Where the other servers find it.
+    /// The address of a server for the other servers.
     pub fn log_address(&self, id: u64) -> String {
         format!("127.0.0.1:{}", self.nodes[&id].log_port)
     }
 
-    /// Where a server keeps its files.
+    /// The data directory of a server.
     pub fn data_dir(&self, id: u64) -> PathBuf {
         self.directory.path().join("data").join(id.to_string())
     }
 
-    /// Where clients find a server.
+    /// The address of a server for clients.
     pub fn address(&self, id: u64) -> String {
         let port = self.nodes[&id].client_port;
         match self.hostname.contains(':') {
@@ -113,7 +115,7 @@ impl Cluster {
         }
     }
 
-    /// Where clients find all of them.
+    /// The addresses of all servers for clients.
     pub fn addresses(&self) -> Vec<String> {
         self.nodes.keys().map(|id| self.address(*id)).collect()
     }
@@ -123,12 +125,13 @@ impl Cluster {
         self.nodes[&id].client_port
     }
 
-    /// Starts a server that is not running; its log goes on where it ended.
+    /// Starts a server that is not running. Its log is appended to the log of earlier runs.
     pub fn start_server(&mut self, id: u64) {
         self.spawn_server(id, Command::new(BINARY));
     }
 
-    /// The same in a shell that runs `limits` first: `ulimit -n 100`, say.
+    /// Starts a server from a shell that runs the command `limits` first, for example
+    /// `ulimit -n 100`.
     pub fn start_server_within(&mut self, id: u64, limits: &str) {
         let mut shell = Command::new("sh");
         let script = format!("{limits} && exec \"$0\" \"$@\"");
@@ -151,27 +154,27 @@ impl Cluster {
         assert!(old.is_none(), "server {id} was running");
     }
 
-    /// `kill -9`.
+    /// Ends a running server with `kill -9`.
     pub fn kill(&mut self, id: u64) {
         let mut process = self.node(id).process.take().expect("only what runs is killed");
         process.kill().expect("our child can be killed");
         process.wait().expect("our child can be waited for");
     }
 
-    /// SIGTERM, and how the process ended.
+    /// Sends SIGTERM to a running server; returns its exit status.
     pub fn terminate(&mut self, id: u64) -> ExitStatus {
         self.signal(id, "TERM");
         self.wait_for_end(id)
     }
 
-    /// Sends a signal, by its name, to a running server.
+    /// Sends the signal `name` to a running server.
     pub fn signal(&self, id: u64, name: &str) {
         let kill =
             Command::new("kill").args([format!("-{name}"), self.pid(id).to_string()]).status();
         assert!(kill.expect("kill is installed").success());
     }
 
-    /// How much memory a running server occupies.
+    /// Bytes of memory that a running server occupies.
     pub fn resident_bytes(&self, id: u64) -> u64 {
         let path = format!("/proc/{}/status", self.pid(id));
         let status = fs::read_to_string(path).expect("our child's status can be read");
@@ -180,7 +183,7 @@ impl Cluster {
         1024 * kib.and_then(|kib| kib.parse::<u64>().ok()).expect("the kernel tells VmRSS in kB")
     }
 
-    /// How many files and sockets a running server has open.
+    /// Number of files and sockets that a running server has open.
     pub fn open_descriptors(&self, id: u64) -> usize {
         let path = format!("/proc/{}/fd", self.pid(id));
         fs::read_dir(path).expect("our child's descriptors can be listed").count()
@@ -190,18 +193,18 @@ impl Cluster {
         self.nodes[&id].process.as_ref().expect("only what runs has a process").id()
     }
 
-    /// Waits for the end of a server that ends by itself: how it did.
+    /// Waits for the end of a server that ends by itself; returns its exit status.
     pub fn wait_for_end(&mut self, id: u64) -> ExitStatus {
         let mut process = self.node(id).process.take().expect("only what runs can end");
         wait_for_exit(&mut process)
     }
 
-    /// What a server has logged so far.
+    /// The text that a server has logged so far.
     pub fn log(&self, id: u64) -> String {
         fs::read_to_string(self.log_path(id)).unwrap_or_default()
     }
 
-    /// `status` of one server; `None` when it does not answer.
+    /// The reply of a server to `status`; `None` if it does not answer.
     pub fn status(&self, id: u64) -> Option<Status> {
         let reply = self.connect(id).ok()?.ask("status\r\n").ok()?;
         let lines = reply.lines().filter_map(|line| line.split_once(' '));
@@ -237,7 +240,7 @@ impl Cluster {
         })
     }
 
-    /// Polls until there is something.
+    /// Polls until `poll` returns something. `what` says in the failure what was waited for.
     pub fn wait_for<T>(&self, what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -249,17 +252,17 @@ impl Cluster {
         }
     }
 
-    /// A connection to one server.
+    /// Connects to a server as a client.
     pub fn connect(&self, id: u64) -> io::Result<Connection> {
         Connection::open(&self.address(id))
     }
 
-    /// Runs the command line on this cluster; `--config` is added.
+    /// Runs the command line with the servers.toml of this cluster.
     pub fn coracle(&self, arguments: &[&str]) -> Output {
         self.coracle_with_input(arguments, b"")
     }
 
-    /// The same with something on standard input.
+    /// Runs the command line with `input` on standard input.
     pub fn coracle_with_input(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut process = Command::new(BINARY)
             .args(arguments)
@@ -271,7 +274,7 @@ impl Cluster {
             .spawn()
             .expect("the binary can be started");
         let mut stdin = process.stdin.take().expect("it is piped");
-        // A command that ends without reading it closes the pipe: that is no failure.
+        // A command that ends without reading its input closes the pipe, which is no failure.
         let _ = stdin.write_all(input);
         drop(stdin);
         process.wait_with_output().expect("our child can be waited for")
@@ -311,8 +314,8 @@ impl Drop for Cluster {
     }
 }
 
-/// Runs `coracle serve` where it must not stay up: its exit status, and what it
-/// said on stderr.
+/// Runs `coracle serve` for a server that must end by itself; returns its exit status and
+/// its text on standard error.
 pub fn serve_to_its_end(config: &Path, arguments: &[&str]) -> (ExitStatus, String) {
     let mut process = Command::new(BINARY)
         .arg("serve")
@@ -331,6 +334,11 @@ pub fn serve_to_its_end(config: &Path, arguments: &[&str]) -> (ExitStatus, Strin
     (status, said)
 }
 
+/// The exit code of a process that was not ended by a signal.
+pub fn code(output: &Output) -> i32 {
+    output.status.code().expect("it was not ended by a signal")
+}
+
 fn wait_for_exit(process: &mut Child) -> ExitStatus {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -346,20 +354,20 @@ fn wait_for_exit(process: &mut Child) -> ExitStatus {
     }
 }
 
-/// A client connection that speaks the protocol's own words.
+/// A client connection on which a test sends commands as text.
 pub struct Connection {
     stream: BufReader<TcpStream>,
 }
 
 impl Connection {
-    /// To this address.
+    /// Connects to `address`.
     pub fn open(address: &str) -> io::Result<Connection> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Connection { stream: BufReader::new(stream) })
     }
 
-    /// Sends one command and returns its whole reply, line ends as they came.
+    /// Sends one command and returns its whole reply, line ends included.
     pub fn ask(&mut self, command: &str) -> io::Result<String> {
         self.send(command)?;
         self.hear(command)
@@ -370,7 +378,7 @@ impl Connection {
         self.stream.get_mut().write_all(command.as_bytes())
     }
 
-    /// The whole reply to the command that was sent first and not yet answered.
+    /// Returns the whole reply to `command`, which is the oldest without a reply.
     pub fn hear(&mut self, command: &str) -> io::Result<String> {
         let mut reply = self.line()?;
         match reply.split_whitespace().collect::<Vec<_>>().as_slice() {
@@ -401,9 +409,9 @@ impl Connection {
     }
 }
 
-/// Ports on which nobody listens. They lie below the range that the system gives
-/// to outgoing connections, or one of those could take the port of a server that
-/// is down for a moment; and no two calls of a process return the same.
+/// Returns ports on which no process listens. They are below the range that the system
+/// gives to outgoing connections: one of those could take the port of a server while it is
+/// down. No two calls in a process return the same port.
 fn free_ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 10_000;

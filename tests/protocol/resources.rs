@@ -241,7 +241,7 @@ fn a_peer_that_stalls_within_a_frame_costs_that_frame_and_no_more() {
         cluster: "coracle".into(),
         from: NodeId(gone),
         to: NodeId(leader),
-        origin: None,
+        restore_id: None,
         promise: None,
     });
     let mut first = BytesMut::new();

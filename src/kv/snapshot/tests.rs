@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kv::model::{any_history, entry, set, set_for};
+use crate::testing::store_model::{any_history, entry, set, set_for};
 
 fn store_of(history: &[crate::types::Entry]) -> Store {
     let mut store = Store::new();
@@ -63,7 +63,7 @@ fn a_missing_a_repeated_and_a_misplaced_block_are_noticed() {
 #[test]
 fn a_loaded_value_does_not_keep_its_block_alive() {
     let store = load(some_blocks()).unwrap();
-    let value = &store.records.get(b"key01").unwrap().value;
+    let value = &store.records().get(b"key01").unwrap().value;
     assert_eq!(value.len(), 5);
     assert!(value.is_unique());
 }

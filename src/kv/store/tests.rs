@@ -1,17 +1,28 @@
-//! Each rule of the protocol by an example; `kv::model` tries them together.
+//! Each rule of the protocol by an example; `model` tests them together.
+
+mod model;
 
 use bytes::Bytes;
 
 use super::*;
-use crate::kv::model::{add, cas, delete, entry, noop, set, set_for};
 use crate::kv::{Answer, CLIENT_SILENCE_MS, Query, RECORD_OVERHEAD_BYTES};
+use crate::testing::store_model::{add, cas, delete, entry, noop, set, set_for};
 use crate::types::{Membership, NodeId, Term};
 
 use Outcome::{Busy, Deleted, Exists, Full, NotFound, Stale, Stored, VersionMismatch};
 
-/// A store and the index of its next entry.
+impl Store {
+    /// Size and digest, computed from the records.
+    pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
+        let (bytes, digest) = self.records.recomputed();
+        (bytes, digest.wrapping_add(self.clients.recomputed_digest()))
+    }
+}
+
+/// A store with the log that it applies.
 struct Log {
     store: Store,
+    /// The stamp of the next entry.
     stamp_ms: u64,
 }
 
@@ -81,7 +92,7 @@ fn cas_writes_only_the_version_that_it_names() {
 }
 
 #[test]
-fn delete_tells_whether_the_key_was_there() {
+fn delete_reports_if_the_key_was_present() {
     let mut log = Log::new();
     assert_eq!(log.run(delete("k")), NotFound);
     log.run(set("k", "1"));
@@ -91,7 +102,7 @@ fn delete_tells_whether_the_key_was_there() {
 }
 
 #[test]
-fn a_key_goes_with_the_first_entry_stamped_at_its_deadline_and_not_before() {
+fn a_key_expires_with_the_first_entry_stamped_at_its_deadline_and_not_before() {
     let mut log = Log::new();
     log.at(10_000).run(set_for("k", "v", 3));
     assert_eq!(log.store.next_deadline_ms(), Some(13_000));
@@ -157,7 +168,7 @@ fn a_refused_write_leaves_the_deadline_alone() {
 
 #[test]
 fn the_clock_never_falls_even_if_a_stamp_does() {
-    // B74: a leader whose clock is behind must neither revive nor prolong.
+    // docs/bugs.md B74: a leader whose clock is slow must neither revive a key nor prolong it.
     let mut log = Log::new();
     log.at(10_000).run(set_for("first", "v", 1));
     log.at(9_000).run(set_for("second", "v", 1));
@@ -168,7 +179,7 @@ fn the_clock_never_falls_even_if_a_stamp_does() {
 
 #[test]
 fn a_new_leader_prolongs_nothing() {
-    // B74: leases that begin anew with every election never end.
+    // docs/bugs.md B74: a deadline that starts again with every election never comes.
     let mut log = Log::new();
     log.at(10_000).run(set_for("k", "v", 2));
     for (term, stamp_ms) in [(2, 10_500), (3, 11_000), (4, 11_500)] {
@@ -212,7 +223,7 @@ fn a_retry_gets_the_remembered_outcome_and_is_not_executed_again() {
 }
 
 #[test]
-fn a_retry_that_says_something_else_still_gets_the_remembered_outcome() {
+fn a_retry_with_another_command_still_gets_the_remembered_outcome() {
     let mut log = Log::new();
     log.run(set("k", "1").once("me", 1));
     assert_eq!(log.run(delete("k").once("me", 1)), Stored { version: 1 });
@@ -279,7 +290,7 @@ fn one_client_too_many_is_refused_and_nothing_is_executed() {
     assert_eq!(log.run(set("k", "4").once("you", 1)), Stored { version: 6 });
 }
 
-/// The limit at which `keys` keys of one byte with values of one byte fit.
+/// The limit in bytes at which `keys` keys of one byte with values of one byte fit.
 fn room_for(keys: u64) -> u64 {
     keys * (RECORD_OVERHEAD_BYTES + 2)
 }
@@ -298,7 +309,7 @@ fn a_write_that_would_exceed_the_limit_changes_nothing() {
 }
 
 #[test]
-fn a_full_store_takes_what_does_not_grow_it() {
+fn a_full_store_takes_writes_that_do_not_grow_it() {
     let mut log = Log::new();
     log.run(set("a", "1"));
     log.run(set("b", "1"));
@@ -313,7 +324,7 @@ fn a_full_store_takes_what_does_not_grow_it() {
 }
 
 #[test]
-fn what_expires_makes_room_for_the_same_entry() {
+fn an_expired_key_makes_room_for_the_entry_that_expires_it() {
     let mut log = Log::new();
     log.at(1000).run(set_for("a", "1", 1));
     assert_eq!(log.at(1999).run(set("b", "1").limit(room_for(1))), Full);
@@ -321,7 +332,7 @@ fn what_expires_makes_room_for_the_same_entry() {
 }
 
 #[test]
-fn a_mismatch_is_told_before_a_full_store() {
+fn a_mismatch_is_reported_before_a_full_store() {
     let mut log = Log::new();
     log.run(set("k", "1"));
     assert_eq!(log.run(add("k", "22").limit(1)), Exists { version: 1 });

@@ -22,7 +22,7 @@ fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
         cluster: "coracle".into(),
         id: NodeId(1),
         peers: [NodeId(2), NodeId(3)].into(),
-        origin: None,
+        restore_id: None,
         promise: None,
     };
     let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();

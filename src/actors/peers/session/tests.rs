@@ -21,7 +21,7 @@ fn bench(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd) {
         cluster: "coracle".into(),
         id: NodeId(1),
         peers: [NodeId(2), NodeId(3)].into(),
-        origin: None,
+        restore_id: None,
         promise: None,
     };
     let (stream, far) = connection(capacity);

@@ -1,14 +1,13 @@
-//! For the tests: short ways to write commands and entries, random ones, and a
-//! model of the store that is too simple to be wrong.
+//! Helpers for tests of the store: short constructors of commands and entries, strategies
+//! that generate random ones, and a model of the store that is too simple to be wrong.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{
-    Answer, CLIENT_SILENCE_MS, Command, Item, Once, Operation, Outcome, Query,
-    RECORD_OVERHEAD_BYTES, Store,
+use crate::kv::{
+    CLIENT_SILENCE_MS, Command, Item, Once, Operation, Outcome, RECORD_OVERHEAD_BYTES,
 };
 use crate::types::{Entry, LogIndex, Payload, Term};
 
@@ -20,51 +19,58 @@ fn command(operation: Operation) -> Command {
     Command { once: None, store_bytes_max: 0, operation }
 }
 
-pub(super) fn set(key: &str, value: &str) -> Command {
+/// A `set` without expiry.
+pub(crate) fn set(key: &str, value: &str) -> Command {
     set_for(key, value, 0)
 }
 
-pub(super) fn set_for(key: &str, value: &str, exptime: u64) -> Command {
+/// A `set` that expires after `exptime` seconds; 0 means never.
+pub(crate) fn set_for(key: &str, value: &str, exptime: u64) -> Command {
     command(Operation::Set { key: bytes(key), exptime, value: bytes(value) })
 }
 
-pub(super) fn add(key: &str, value: &str) -> Command {
+/// An `add` without expiry.
+pub(crate) fn add(key: &str, value: &str) -> Command {
     command(Operation::Add { key: bytes(key), exptime: 0, value: bytes(value) })
 }
 
-pub(super) fn cas(key: &str, version: u64, value: &str) -> Command {
+/// A `cas` without expiry.
+pub(crate) fn cas(key: &str, version: u64, value: &str) -> Command {
     command(Operation::Cas { key: bytes(key), exptime: 0, version, value: bytes(value) })
 }
 
-pub(super) fn delete(key: &str) -> Command {
+/// A `delete`.
+pub(crate) fn delete(key: &str) -> Command {
     command(Operation::Delete { key: bytes(key) })
 }
 
 impl Command {
-    /// The same command behind `once <client> <seq>`.
-    pub(super) fn once(mut self, client: &str, seq: u64) -> Command {
+    /// The same command with the prefix `once <client> <seq>`.
+    pub(crate) fn once(mut self, client: &str, seq: u64) -> Command {
         self.once = Some(Once { client: bytes(client), seq });
         self
     }
 
-    /// The same command, written by a leader with this limit.
-    pub(super) fn limit(mut self, store_bytes_max: u64) -> Command {
+    /// The same command, written by a leader with this size limit in bytes.
+    pub(crate) fn limit(mut self, store_bytes_max: u64) -> Command {
         self.store_bytes_max = store_bytes_max;
         self
     }
 }
 
-pub(super) fn entry(index: u64, stamp_ms: u64, command: &Command) -> Entry {
+/// The entry that holds `command`.
+pub(crate) fn entry(index: u64, stamp_ms: u64, command: &Command) -> Entry {
     let payload = Payload::Command(command.encode());
     Entry { index: LogIndex(index), term: Term(1), stamp_ms, payload }
 }
 
-pub(super) fn noop(index: u64, stamp_ms: u64) -> Entry {
+/// An entry without a command.
+pub(crate) fn noop(index: u64, stamp_ms: u64) -> Entry {
     Entry { index: LogIndex(index), term: Term(1), stamp_ms, payload: Payload::Noop }
 }
 
-/// Any command at all.
-pub(super) fn any_command() -> impl Strategy<Value = Command> {
+/// Generates any command that the format allows.
+pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     let name = |max| prop::collection::vec(any::<u8>(), 1..=max).prop_map(Bytes::from);
     let value = prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from);
     let once = prop::option::of((name(64), 1..=u64::MAX))
@@ -84,9 +90,9 @@ pub(super) fn any_command() -> impl Strategy<Value = Command> {
     })
 }
 
-/// A log whose commands meet each other: few keys, few clients, small numbers,
-/// short lives, a tight limit. Some entries are no-ops.
-pub(super) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
+/// Generates a log whose commands interact: they have few keys, few clients, small
+/// numbers, short expiry times and a tight size limit. Some entries are no-ops.
+pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
     let key = prop::sample::select(vec!["a", "ab", "abc", "b", "ba", "c\u{e9}"]);
     let value = prop::sample::select(vec!["", "1", "22", "a longer value than the others"]);
     let operation =
@@ -107,8 +113,8 @@ pub(super) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
             None => command,
         }
     });
-    // Mostly moments, sometimes an hour; and a stamp that falls, which no leader
-    // writes, must not turn back the store's clock.
+    // Most steps between stamps are short, and some are about an hour. Sometimes a stamp
+    // falls: no leader writes such a stamp, and it must not turn back the store's clock.
     let step = prop_oneof![
         8 => 0..1500i64,
         1 => Just(-700),
@@ -130,29 +136,33 @@ pub(super) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
     })
 }
 
+/// A key of the [`Model`].
 #[derive(Clone)]
-struct ModelKey {
+pub(crate) struct ModelKey {
     value: Bytes,
     version: u64,
-    deadline_ms: u64,
+    /// 0 means never.
+    pub(crate) deadline_ms: u64,
 }
 
-struct ModelClient {
+/// A client of the [`Model`].
+pub(crate) struct ModelClient {
     seq: u64,
     outcome: Outcome,
     last_used_ms: u64,
 }
 
-/// The rules of protocol.md, each written down once and in the plainest way.
+/// The rules of docs/protocol.md, each written down once and in the plainest way.
 #[derive(Default)]
-struct Model {
-    keys: BTreeMap<Bytes, ModelKey>,
-    clients: BTreeMap<Bytes, ModelClient>,
-    clock_ms: u64,
+pub(crate) struct Model {
+    pub(crate) keys: BTreeMap<Bytes, ModelKey>,
+    pub(crate) clients: BTreeMap<Bytes, ModelClient>,
+    pub(crate) clock_ms: u64,
 }
 
 impl Model {
-    fn apply(&mut self, entry: &Entry) -> Option<Outcome> {
+    /// Applies an entry; the outcome of its command, if it has one.
+    pub(crate) fn apply(&mut self, entry: &Entry) -> Option<Outcome> {
         self.clock_ms = self.clock_ms.max(entry.stamp_ms);
         let now = self.clock_ms;
         self.keys.retain(|_, key| key.deadline_ms == 0 || key.deadline_ms > now);
@@ -207,7 +217,13 @@ impl Model {
         Outcome::Stored { version: index }
     }
 
-    fn scan(&self, prefix: &[u8], now_ms: u64) -> Vec<(Bytes, Item)> {
+    /// The size of the store in bytes, as `store_bytes_max` counts it.
+    pub(crate) fn bytes(&self) -> u64 {
+        size(&self.keys)
+    }
+
+    /// All keys with `prefix`, in byte order.
+    pub(crate) fn scan(&self, prefix: &[u8], now_ms: u64) -> Vec<(Bytes, Item)> {
         let with_prefix = self.keys.iter().filter(|(key, _)| key.starts_with(prefix));
         with_prefix
             .map(|(name, key)| {
@@ -220,104 +236,9 @@ impl Model {
     }
 }
 
+/// The size of keys in bytes, as `store_bytes_max` counts it.
 fn size(keys: &BTreeMap<Bytes, ModelKey>) -> u64 {
     keys.iter()
         .map(|(name, key)| (name.len() + key.value.len()) as u64 + RECORD_OVERHEAD_BYTES)
         .sum()
-}
-
-/// Follows `MORE` until `END`.
-fn scan_in_pages(store: &Store, prefix: &Bytes, limit: u64, now_ms: u64) -> Vec<(Bytes, Item)> {
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let query = Query::Scan { prefix: prefix.clone(), limit, after };
-        let Answer::Scan { items, more } = store.query(&query, now_ms) else {
-            panic!("a scan is answered by a scan");
-        };
-        assert!(items.len() as u64 <= limit);
-        assert!(!more || !items.is_empty(), "after MORE the client has a key to go on from");
-        found.extend(items);
-        if !more {
-            return found;
-        }
-        after = found.last().map(|(key, _)| key.clone());
-    }
-}
-
-/// The entry as recovery reads it: another allocation, the same bytes.
-fn reread(entry: &Entry) -> Entry {
-    let body = Bytes::from(entry.payload.body().to_vec());
-    let payload = Payload::decode(entry.payload.kind(), body).unwrap();
-    Entry { payload, ..entry.clone() }
-}
-
-proptest! {
-    #[test]
-    fn the_store_does_what_the_model_does(history in any_history()) {
-        let (mut store, mut model) = (Store::new(), Model::default());
-        for entry in &history {
-            prop_assert_eq!(store.apply(entry), Ok(model.apply(entry)), "{:?}", entry);
-            prop_assert_eq!(store.clock_ms(), model.clock_ms);
-            prop_assert_eq!(store.keys(), model.keys.len() as u64);
-            prop_assert_eq!(store.clients(), model.clients.len());
-            prop_assert_eq!(store.bytes(), size(&model.keys));
-            let deadlines = model.keys.values().map(|key| key.deadline_ms);
-            prop_assert_eq!(store.next_deadline_ms(), deadlines.filter(|ms| *ms > 0).min());
-            prop_assert_eq!((store.bytes(), store.digest()), store.recomputed());
-        }
-        for prefix in ["", "a", "ab", "c", "zz"] {
-            let expected = model.scan(prefix.as_bytes(), model.clock_ms + 300);
-            for limit in [1, 2, 100] {
-                let found = scan_in_pages(&store, &bytes(prefix), limit, model.clock_ms + 300);
-                prop_assert_eq!(&found, &expected);
-            }
-        }
-    }
-
-    #[test]
-    fn a_replay_of_the_log_makes_the_very_same_store(history in any_history()) {
-        let (mut live, mut replayed) = (Store::new(), Store::new());
-        for entry in &history {
-            let outcome = live.apply(entry);
-            prop_assert_eq!(replayed.apply(&reread(entry)), outcome);
-            prop_assert_eq!(replayed.digest(), live.digest());
-        }
-        prop_assert_eq!(replayed, live);
-    }
-
-    #[test]
-    fn a_clone_goes_on_like_the_original(
-        history in any_history(), at in any::<prop::sample::Index>(),
-    ) {
-        let at = at.index(history.len() + 1);
-        let mut store = Store::new();
-        for entry in &history[..at] {
-            store.apply(entry).unwrap();
-        }
-        let moment = store.clone();
-        let digest = moment.digest();
-        for entry in &history[at..] {
-            store.apply(entry).unwrap();
-        }
-        prop_assert_eq!((moment.bytes(), digest), moment.recomputed());
-        let mut resumed = moment;
-        for entry in &history[at..] {
-            resumed.apply(entry).unwrap();
-        }
-        prop_assert_eq!(resumed, store);
-    }
-
-    #[test]
-    fn stores_that_differ_have_different_digests(history in any_history(), value in "[d-z]{3}") {
-        let (mut one, mut other) = (Store::new(), Store::new());
-        for entry in &history {
-            one.apply(entry).unwrap();
-            other.apply(entry).unwrap();
-        }
-        let index = history.len() as u64 + 1;
-        let stamp_ms = one.clock_ms();
-        one.apply(&entry(index, stamp_ms, &set("a", &value))).unwrap();
-        other.apply(&entry(index, stamp_ms, &set("a", "another"))).unwrap();
-        prop_assert_ne!(one.digest(), other.digest());
-    }
 }

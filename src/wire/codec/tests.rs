@@ -25,7 +25,7 @@ fn decode(bytes: &[u8]) -> Result<Option<Frame>, WireError> {
     FrameCodec::new(LIMIT).decode(&mut BytesMut::from(bytes))
 }
 
-/// A frame whose header is right, whatever its body is.
+/// A frame with a correct header around any body.
 fn frame_around(body: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     frame.extend_from_slice(&(body.len() as u32).to_be_bytes());
@@ -65,14 +65,14 @@ fn append_response(result: AppendResult) -> Frame {
     envelope(3, Rpc::AppendEntriesResponse(response))
 }
 
-/// A piece of a snapshot of 1000 bytes.
-fn piece(offset: u64, bytes: &'static [u8]) -> Frame {
+/// A chunk of a snapshot of 1000 bytes.
+fn chunk(offset: u64, bytes: &'static [u8]) -> Frame {
     let snapshot = SnapshotId { last: position(6, 2), bytes: 1000, digest: 0xab << 120 | 1 };
     let bytes = Bytes::from_static(bytes);
     envelope(3, Rpc::InstallSnapshot(InstallSnapshot { request_seq: 7, snapshot, offset, bytes }))
 }
 
-/// One of every kind and form, with its name in [`GOLDEN`].
+/// One frame of every kind and form, each with its name in [`GOLDEN`].
 fn samples() -> Vec<(&'static str, Frame)> {
     let entries = vec![
         entry(5, 2, Payload::Noop),
@@ -80,8 +80,8 @@ fn samples() -> Vec<(&'static str, Frame)> {
         entry(7, 3, Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() })),
     ];
     let (from, to) = (NodeId(1), NodeId(2));
-    let hello = Hello { cluster: "coracle".into(), from, to, origin: None, promise: None };
-    let restored = Hello { origin: Some(0x1122), ..hello.clone() };
+    let hello = Hello { cluster: "coracle".into(), from, to, restore_id: None, promise: None };
+    let restored = Hello { restore_id: Some(0x1122), ..hello.clone() };
     let promising = Hello { promise: Some(Duration::from_millis(150)), ..hello.clone() };
     let both = Hello { promise: Some(Duration::from_millis(150)), ..restored.clone() };
     let success = AppendResult::Success { match_index: LogIndex(6) };
@@ -110,7 +110,7 @@ fn samples() -> Vec<(&'static str, Frame)> {
             "rejoin_response",
             envelope(3, Rpc::RejoinResponse(RejoinResponse { last: position(6, 2) })),
         ),
-        ("install_snapshot", piece(300, b"\x01\xff")),
+        ("install_snapshot", chunk(300, b"\x01\xff")),
         (
             "install_snapshot_response",
             envelope(
@@ -127,8 +127,8 @@ fn samples() -> Vec<(&'static str, Frame)> {
     ]
 }
 
-/// The bytes of protocol version 1, header and body, for ever: a change here is a
-/// new version.
+/// The bytes of protocol version 1, header and body. They never change: other bytes are
+/// another version.
 const GOLDEN: &[(&str, &str, &str)] = &[
     ("hello", "000000140103d4e4c6", "9501a7636f7261636c65a7636f7261636c650102"),
     (
@@ -181,7 +181,7 @@ fn every_kind_of_frame_has_the_bytes_of_version_1() {
 }
 
 #[test]
-fn every_kind_of_frame_comes_out_as_it_went_in_one_behind_the_other() {
+fn a_stream_of_all_kinds_of_frames_decodes_to_the_same_frames() {
     let mut stream = BytesMut::new();
     for (_, frame) in samples() {
         FrameCodec::new(LIMIT).encode(&frame, &mut stream).unwrap();
@@ -193,23 +193,23 @@ fn every_kind_of_frame_comes_out_as_it_went_in_one_behind_the_other() {
 }
 
 #[test]
-fn a_piece_outside_of_its_snapshot_is_an_error() {
-    assert!(decode(&encode(&piece(998, b"ab"))).unwrap().is_some());
+fn a_chunk_outside_of_its_snapshot_is_an_error() {
+    assert!(decode(&encode(&chunk(998, b"ab"))).unwrap().is_some());
     for (offset, bytes) in [(999, b"ab".as_slice()), (1001, b""), (u64::MAX, b"ab")] {
-        let decoded = decode(&encode(&piece(offset, bytes)));
-        assert!(matches!(decoded, Err(WireError::Piece { .. })), "{decoded:?}");
+        let decoded = decode(&encode(&chunk(offset, bytes)));
+        assert!(matches!(decoded, Err(WireError::Chunk { .. })), "{decoded:?}");
     }
 }
 
 #[test]
-fn a_value_of_1_mib_costs_1_mib() {
+fn a_value_of_1_mib_takes_1_mib_of_frame() {
     let value = Bytes::from(vec![0xff; 1 << 20]);
     let frame = append(3, position(4, 2), vec![entry(5, 3, Payload::Command(value))]);
     assert!(encode(&frame).len() < (1 << 20) + 100);
 }
 
 #[test]
-fn a_decoded_value_does_not_hold_on_to_its_frame() {
+fn a_decoded_value_does_not_keep_its_input_buffer_alive() {
     let value = Bytes::from(vec![7; 10]);
     let frame = append(3, position(4, 2), vec![entry(5, 3, Payload::Command(value))]);
     let input = encode(&frame);
@@ -271,7 +271,7 @@ fn another_version_is_told_from_noise_by_its_header_alone() {
 }
 
 #[test]
-fn a_body_with_too_few_elements_too_many_or_something_behind_it_is_an_error() {
+fn a_body_with_missing_surplus_or_trailing_elements_is_an_error() {
     // [2, "no"] is a refusal; the last element left out, repeated, or followed.
     assert!(decode(&frame_around(b"\x92\x02\xa2no")).unwrap().is_some());
     for body in [&b"\x91\x02"[..], b"\x93\x02\xa2no\xa2no", b"\x92\x02\xa2no\x00", b"\x02", b"\xc1"]
@@ -304,10 +304,10 @@ fn a_count_of_four_billion_entries_is_an_error_and_not_an_allocation() {
 }
 
 #[test]
-fn frames_of_or_to_no_node_are_errors() {
+fn frames_from_or_to_node_0_are_errors() {
     for (from, to) in [(0, 1), (1, 0)] {
         let (from, to) = (NodeId(from), NodeId(to));
-        let hello = Hello { cluster: "c".into(), from, to, origin: None, promise: None };
+        let hello = Hello { cluster: "c".into(), from, to, restore_id: None, promise: None };
         let hello = Frame::Hello(hello);
         let rpc = Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true });
         let vote = Frame::Rpc(Envelope { from, to, term: Term(1), rpc });
@@ -413,12 +413,12 @@ fn any_append_result() -> impl Strategy<Value = AppendResult> {
     ]
 }
 
-fn any_piece(term: u64) -> impl Strategy<Value = InstallSnapshot> {
-    let piece = proptest::collection::vec(any::<u8>(), 0..300);
-    (any::<u64>(), any_position(term), any::<u128>(), 0..u64::MAX / 2, piece).prop_map(
-        |(request_seq, last, digest, offset, piece)| {
-            let snapshot = SnapshotId { last, bytes: offset + piece.len() as u64, digest };
-            InstallSnapshot { request_seq, snapshot, offset, bytes: piece.into() }
+fn any_chunk(term: u64) -> impl Strategy<Value = InstallSnapshot> {
+    let chunk = proptest::collection::vec(any::<u8>(), 0..300);
+    (any::<u64>(), any_position(term), any::<u128>(), 0..u64::MAX / 2, chunk).prop_map(
+        |(request_seq, last, digest, offset, chunk)| {
+            let snapshot = SnapshotId { last, bytes: offset + chunk.len() as u64, digest };
+            InstallSnapshot { request_seq, snapshot, offset, bytes: chunk.into() }
         },
     )
 }
@@ -434,7 +434,7 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
             }
         ),
         Just(Rpc::RejoinRequest),
-        any_piece(term).prop_map(Rpc::InstallSnapshot),
+        any_chunk(term).prop_map(Rpc::InstallSnapshot),
         (any_position(term), any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
             |(last, [request_seq, received], [is_rejoining, is_installed])| {
                 Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
@@ -463,9 +463,9 @@ fn any_frame() -> impl Strategy<Value = Frame> {
     });
     prop_oneof![
         1 => (any_node(), any_node(), ".*", any::<Option<u128>>(), any::<Option<u64>>()).prop_map(
-            |(from, to, cluster, origin, promise_ms)| {
+            |(from, to, cluster, restore_id, promise_ms)| {
                 let promise = promise_ms.map(Duration::from_millis);
-                Frame::Hello(Hello { cluster, from, to, origin, promise })
+                Frame::Hello(Hello { cluster, from, to, restore_id, promise })
             }
         ),
         1 => ".*".prop_map(|reason| Frame::Refused { reason }),
@@ -482,7 +482,7 @@ proptest! {
     }
 
     #[test]
-    fn a_part_of_a_frame_is_no_frame_yet(frame in any_frame(), cut: prop::sample::Index) {
+    fn a_part_of_a_frame_is_not_a_frame(frame in any_frame(), cut: prop::sample::Index) {
         let bytes = encode(&frame);
         prop_assert!(matches!(decode(&bytes[..cut.index(bytes.len())]), Ok(None)));
     }
@@ -497,8 +497,8 @@ proptest! {
         let mut bytes = encode(&frame);
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        // Of the length only a larger one is not seen at once, but as soon as
-        // so many bytes are there: then the checksum does not fit.
+        // A larger length is not detected at once. It is detected when that many bytes
+        // have arrived, because the checksum does not match then.
         bytes.extend_from_slice(&encode(&next));
         match decode(&bytes) {
             Err(_) => {}

@@ -1,0 +1,45 @@
+//! Keys and clients ordered by expiry time.
+
+use imbl::OrdSet;
+
+use super::key_bytes::KeyBytes;
+
+/// A set of names, each with the time at which it expires. The owner of the names keeps
+/// the deadline of each one as well, and must report every change here.
+///
+/// The order is by deadline and then by name, so that names that are due at the same time
+/// expire in the same order on every node. A clone takes constant time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Deadlines {
+    order: OrdSet<(u64, KeyBytes)>,
+}
+
+impl Deadlines {
+    /// Adds `name`, which must not be in the set with this deadline.
+    pub fn insert(&mut self, deadline_ms: u64, name: KeyBytes) {
+        let replaced = self.order.insert((deadline_ms, name));
+        assert!(replaced.is_none(), "a name has one deadline");
+    }
+
+    /// Removes `name`, which must be in the set with this deadline.
+    pub fn remove(&mut self, deadline_ms: u64, name: KeyBytes) {
+        let removed = self.order.remove(&(deadline_ms, name));
+        assert!(removed.is_some(), "the order of deadlines has lost a name");
+    }
+
+    /// The earliest deadline.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.order.get_min().map(|(deadline_ms, _)| *deadline_ms)
+    }
+
+    /// Removes and returns the first name whose deadline is `clock_ms` or earlier.
+    pub fn pop_due(&mut self, clock_ms: u64) -> Option<KeyBytes> {
+        if self.next_ms()? > clock_ms {
+            return None;
+        }
+        self.order.remove_min().map(|(_, name)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! A short byte string stored inline: the bytes of a key, or of a client's name.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Maximum length in bytes of a string that is stored inline.
+const SHORT_BYTES_MAX: usize = 22;
+
+/// A byte string in the order of byte strings.
+///
+/// A short string has no allocation. The ordered map compares about fifteen strings to find
+/// one, and each string in an allocation of its own would be a cache miss
+/// (docs/performance.md). A clone of a long string shares its bytes.
+#[derive(Clone)]
+pub(super) enum KeyBytes {
+    /// The string is the first `len` of `bytes`.
+    Short { len: u8, bytes: [u8; SHORT_BYTES_MAX] },
+    /// The bytes of a string that is too long to be stored inline.
+    Long(Arc<[u8]>),
+}
+
+impl From<&[u8]> for KeyBytes {
+    fn from(key: &[u8]) -> KeyBytes {
+        if key.len() > SHORT_BYTES_MAX {
+            return KeyBytes::Long(key.into());
+        }
+        let mut bytes = [0; SHORT_BYTES_MAX];
+        bytes[..key.len()].copy_from_slice(key);
+        KeyBytes::Short { len: key.len() as u8, bytes }
+    }
+}
+
+impl Deref for KeyBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            KeyBytes::Short { len, bytes } => &bytes[..usize::from(*len)],
+            KeyBytes::Long(bytes) => bytes,
+        }
+    }
+}
+
+/// The map is searched by slices, whose order is the order of `KeyBytes`.
+impl Borrow<[u8]> for KeyBytes {
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq for KeyBytes {
+    fn eq(&self, other: &KeyBytes) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for KeyBytes {}
+
+impl PartialOrd for KeyBytes {
+    fn partial_cmp(&self, other: &KeyBytes) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KeyBytes {
+    fn cmp(&self, other: &KeyBytes) -> std::cmp::Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl fmt::Debug for KeyBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests;

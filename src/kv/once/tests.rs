@@ -1,0 +1,61 @@
+use bytes::Bytes;
+
+use super::*;
+
+impl OnceTable {
+    /// The digest, computed from the records.
+    pub(in crate::kv) fn recomputed_digest(&self) -> u64 {
+        self.by_name.iter().fold(0, |sum, (name, client)| {
+            let ClientRecord { seq, outcome, last_used_ms, .. } = *client;
+            sum.wrapping_add(digest::client_record(name, seq, outcome, last_used_ms))
+        })
+    }
+}
+
+fn once(client: &'static str, seq: u64) -> Once {
+    Once { client: Bytes::from(client), seq }
+}
+
+#[test]
+fn a_full_table_takes_only_clients_that_it_knows() {
+    let mut table = OnceTable::new(2);
+    for client in ["a", "b"] {
+        assert_eq!(table.outcome_without_executing(&once(client, 1), 0), None);
+        table.executed(&once(client, 1), Outcome::Deleted, 0);
+    }
+    assert_eq!(table.outcome_without_executing(&once("c", 1), 0), Some(Outcome::Busy));
+    assert_eq!(table.outcome_without_executing(&once("a", 2), 0), None);
+    assert_eq!(table.len(), 2, "a refused client leaves no trace");
+
+    table.expire(CLIENT_SILENCE_MS);
+    assert_eq!(table.outcome_without_executing(&once("c", 1), CLIENT_SILENCE_MS), None);
+    assert_eq!(table.digest(), 0);
+}
+
+#[test]
+fn a_client_is_forgotten_an_hour_after_it_last_spoke_and_not_before() {
+    let mut table = OnceTable::new(CLIENTS_MAX);
+    table.executed(&once("a", 5), Outcome::Deleted, 0);
+    // A retry, a stale number and a refusal each end the silence.
+    assert_eq!(table.outcome_without_executing(&once("a", 5), 1), Some(Outcome::Deleted));
+    table.expire(CLIENT_SILENCE_MS);
+    assert_eq!(table.outcome_without_executing(&once("a", 4), 2), Some(Outcome::Stale));
+    table.expire(CLIENT_SILENCE_MS + 1);
+    table.executed(&once("a", 6), Outcome::Full, 3);
+    table.expire(CLIENT_SILENCE_MS + 2);
+    assert_eq!(table.digest(), table.recomputed_digest());
+    assert_eq!(table.len(), 1);
+    table.expire(CLIENT_SILENCE_MS + 3);
+    assert_eq!((table.len(), table.digest()), (0, 0));
+}
+
+#[test]
+fn a_command_that_is_refused_by_a_full_store_uses_no_number() {
+    let mut table = OnceTable::new(CLIENTS_MAX);
+    table.executed(&once("new", 1), Outcome::Full, 0);
+    assert_eq!(table.len(), 0);
+    table.executed(&once("old", 1), Outcome::Deleted, 0);
+    table.executed(&once("old", 2), Outcome::Full, 0);
+    assert_eq!(table.outcome_without_executing(&once("old", 2), 0), None);
+    assert_eq!(table.outcome_without_executing(&once("old", 1), 0), Some(Outcome::Deleted));
+}

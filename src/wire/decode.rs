@@ -1,0 +1,227 @@
+//! Decodes the bodies of frames: the inverse of `encode`.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+
+use super::error::WireError;
+use super::frame::Frame;
+use super::hello::Hello;
+use super::kind;
+use crate::raft::{
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
+    RequestVoteResponse, Rpc,
+};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
+
+/// Maximum number of entries for which space is reserved because of a count alone.
+const PREALLOCATED_ENTRIES_MAX: usize = 1024;
+
+/// Decodes the body of a frame. The payloads of entries and the bytes of a snapshot's chunk
+/// are slices of `body`.
+pub(super) fn decode_body(body: &Bytes) -> Result<Frame, WireError> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(&body[..]);
+    let frame = FrameVisitor { body }.deserialize(&mut deserializer)?;
+    // At the end of the bytes no further value can begin. Anything else is surplus.
+    match IgnoredAny::deserialize(&mut deserializer) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(frame),
+        _ => Err(WireError::Trailing),
+    }
+}
+
+/// Decodes the array that is the content of `body`.
+struct FrameVisitor<'a> {
+    body: &'a Bytes,
+}
+
+impl<'de> DeserializeSeed<'de> for FrameVisitor<'de> {
+    type Value = Frame;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Frame, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FrameVisitor<'de> {
+    type Value = Frame;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array that begins with the frame's kind")
+    }
+
+    // After this the deserializer returns an error when the array has more elements.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Frame, A::Error> {
+        let array = &mut array;
+        match next::<u8, A>(array, "kind")? {
+            kind::HELLO => visit_hello(array),
+            kind::REFUSED => Ok(Frame::Refused { reason: next(array, "reason")? }),
+            kind => visit_envelope(kind, self.body, array),
+        }
+    }
+}
+
+/// The next element of the array, or an error when there is none.
+fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
+    array: &mut A,
+    name: &'static str,
+) -> Result<T, A::Error> {
+    array.next_element()?.ok_or_else(|| de::Error::missing_field(name))
+}
+
+fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error> {
+    if next::<&str, A>(array, "magic")? != kind::HELLO_MAGIC {
+        return Err(de::Error::custom("a hello of another protocol"));
+    }
+    Ok(Frame::Hello(Hello {
+        cluster: next(array, "cluster")?,
+        from: next(array, "from")?,
+        to: next(array, "to")?,
+        restore_id: array.next_element::<Option<&[u8]>>()?.flatten().map(digest).transpose()?,
+        promise: array.next_element()?.map(Duration::from_millis),
+    }))
+}
+
+fn visit_envelope<'de, A: SeqAccess<'de>>(
+    kind: u8,
+    body: &'de Bytes,
+    array: &mut A,
+) -> Result<Frame, A::Error> {
+    let from: NodeId = next(array, "from")?;
+    let to: NodeId = next(array, "to")?;
+    let term: Term = next(array, "term")?;
+    let rpc = match kind {
+        kind::APPEND_ENTRIES => Rpc::AppendEntries(visit_append(body, array)?),
+        kind::APPEND_ENTRIES_RESPONSE => Rpc::AppendEntriesResponse(visit_append_response(array)?),
+        kind::REQUEST_VOTE => Rpc::RequestVote(RequestVote { last: visit_position(array)? }),
+        kind::REQUEST_VOTE_RESPONSE => Rpc::RequestVoteResponse(RequestVoteResponse {
+            vote_granted: next(array, "vote_granted")?,
+        }),
+        kind::PRE_VOTE => Rpc::PreVote(PreVote { last: visit_position(array)? }),
+        kind::PRE_VOTE_RESPONSE => {
+            Rpc::PreVoteResponse(PreVoteResponse { vote_granted: next(array, "vote_granted")? })
+        }
+        kind::REJOIN_REQUEST => Rpc::RejoinRequest,
+        kind::REJOIN_RESPONSE => {
+            Rpc::RejoinResponse(RejoinResponse { last: visit_position(array)? })
+        }
+        kind::INSTALL_SNAPSHOT => Rpc::InstallSnapshot(visit_install(body, array)?),
+        kind::INSTALL_SNAPSHOT_RESPONSE => {
+            Rpc::InstallSnapshotResponse(visit_install_response(array)?)
+        }
+        kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
+    };
+    Ok(Frame::Rpc(Envelope { from, to, term, rpc }))
+}
+
+fn visit_append<'de, A: SeqAccess<'de>>(
+    body: &'de Bytes,
+    array: &mut A,
+) -> Result<AppendEntries, A::Error> {
+    Ok(AppendEntries {
+        request_seq: next(array, "request_seq")?,
+        prev: visit_position(array)?,
+        leader_commit: next(array, "leader_commit")?,
+        read_seq: next(array, "read_seq")?,
+        entries: array
+            .next_element_seed(EntriesVisitor { body })?
+            .ok_or_else(|| de::Error::missing_field("entries"))?,
+    })
+}
+
+fn visit_append_response<'de, A: SeqAccess<'de>>(
+    array: &mut A,
+) -> Result<AppendEntriesResponse, A::Error> {
+    Ok(AppendEntriesResponse {
+        request_seq: next(array, "request_seq")?,
+        read_seq: next(array, "read_seq")?,
+        is_rejoining: next(array, "is_rejoining")?,
+        result: visit_append_result(array)?,
+    })
+}
+
+fn visit_install_response<'de, A: SeqAccess<'de>>(
+    array: &mut A,
+) -> Result<InstallSnapshotResponse, A::Error> {
+    Ok(InstallSnapshotResponse {
+        request_seq: next(array, "request_seq")?,
+        is_rejoining: next(array, "is_rejoining")?,
+        last: visit_position(array)?,
+        received: next(array, "received")?,
+        is_installed: next(array, "is_installed")?,
+    })
+}
+
+fn visit_position<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<LogPosition, A::Error> {
+    let index: LogIndex = next(array, "index")?;
+    Ok(LogPosition { index, term: next(array, "term")? })
+}
+
+fn visit_install<'de, A: SeqAccess<'de>>(
+    body: &'de Bytes,
+    array: &mut A,
+) -> Result<InstallSnapshot, A::Error> {
+    let request_seq = next(array, "request_seq")?;
+    let last = visit_position(array)?;
+    let bytes = next(array, "snapshot bytes")?;
+    let snapshot = SnapshotId { last, bytes, digest: digest(next(array, "digest")?)? };
+    let offset = next(array, "offset")?;
+    let chunk: &[u8] = next(array, "bytes")?;
+    Ok(InstallSnapshot { request_seq, snapshot, offset, bytes: body.slice_ref(chunk) })
+}
+
+fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| de::Error::invalid_length(bytes.len(), &"a digest of 16 bytes"))?;
+    Ok(u128::from_be_bytes(bytes))
+}
+
+fn visit_append_result<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<AppendResult, A::Error> {
+    match next::<u8, A>(array, "outcome")? {
+        kind::OUTCOME_SUCCESS => {
+            Ok(AppendResult::Success { match_index: next(array, "match_index")? })
+        }
+        kind::OUTCOME_CONFLICT => Ok(AppendResult::Conflict {
+            conflict_index: next(array, "conflict_index")?,
+            conflict_term: next(array, "conflict_term")?,
+        }),
+        other => Err(de::Error::custom(format_args!("a response of unknown outcome {other}"))),
+    }
+}
+
+/// Decodes the array of entries in an AppendEntries. Their payloads are slices of `body`.
+struct EntriesVisitor<'a> {
+    body: &'a Bytes,
+}
+
+impl<'de> DeserializeSeed<'de> for EntriesVisitor<'de> {
+    type Value = Vec<Entry>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Entry>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for EntriesVisitor<'de> {
+    type Value = Vec<Entry>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Vec<Entry>, A::Error> {
+        // The count is a claim of the sender, so it reserves only a bounded space.
+        let claimed = array.size_hint().unwrap_or(0);
+        let mut entries = Vec::with_capacity(claimed.min(PREALLOCATED_ENTRIES_MAX));
+        while let Some(fields) = array.next_element()? {
+            let (index, term, stamp_ms, kind, bytes): (LogIndex, Term, u64, u8, &[u8]) = fields;
+            let payload = Payload::decode(kind, self.body.slice_ref(bytes))
+                .map_err(|error| de::Error::custom(format_args!("entry {index}: {error}")))?;
+            entries.push(Entry { index, term, stamp_ms, payload });
+        }
+        Ok(entries)
+    }
+}

@@ -1,0 +1,177 @@
+//! Encodes the bodies of frames: positional arrays that begin with their kind.
+//!
+//! The encoding is written by hand. A derived enum would put the names of its variants on
+//! the wire, a derived `Vec<u8>` would be an array of integers, and a new order of a struct's
+//! fields would change the protocol. Here a change of the wire is a change of this file.
+
+use bytes::{BufMut, BytesMut};
+use serde::ser::{Serialize, Serializer};
+
+use super::frame::Frame;
+use super::hello::Hello;
+use super::kind;
+use crate::raft::{
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    InstallSnapshotResponse, Rpc,
+};
+use crate::types::{Entry, LogPosition};
+
+/// Appends the body of `frame` to `output`.
+pub(super) fn encode_body(frame: &Frame, output: &mut BytesMut) {
+    rmp_serde::encode::write(&mut output.writer(), &Body(frame))
+        .expect("memory takes every write, and every type here has a MessagePack form");
+}
+
+/// A frame whose serialisation is the body of the frame.
+struct Body<'a>(&'a Frame);
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Frame::Hello(hello) => serialize_hello(hello, s),
+            Frame::Refused { reason } => (kind::REFUSED, reason).serialize(s),
+            Frame::Rpc(envelope) => serialize_envelope(envelope, s),
+        }
+    }
+}
+
+/// The restore id and the promise are left out when they and all elements after them are
+/// `None`.
+fn serialize_hello<S: Serializer>(hello: &Hello, s: S) -> Result<S::Ok, S::Error> {
+    let Hello { cluster, from, to, restore_id, promise } = hello;
+    let (kind, magic) = (kind::HELLO, kind::HELLO_MAGIC);
+    let restore_id = restore_id.map(u128::to_be_bytes);
+    let restore_id = restore_id.as_ref().map(|bytes| serde_bytes::Bytes::new(bytes));
+    match (restore_id, promise) {
+        (None, None) => (kind, magic, cluster, from, to).serialize(s),
+        (Some(restore_id), None) => (kind, magic, cluster, from, to, restore_id).serialize(s),
+        (restore_id, Some(promise)) => {
+            let promise_ms = promise.as_millis() as u64;
+            (kind, magic, cluster, from, to, restore_id, promise_ms).serialize(s)
+        }
+    }
+}
+
+fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok, S::Error> {
+    let Envelope { from, to, term, rpc } = envelope;
+    let empty = |kind: u8, s: S| (kind, from, to, term).serialize(s);
+    let position = |kind: u8, last: LogPosition, s: S| {
+        (kind, from, to, term, last.index, last.term).serialize(s)
+    };
+    let vote = |kind: u8, granted: bool, s: S| (kind, from, to, term, granted).serialize(s);
+    match rpc {
+        Rpc::AppendEntries(append) => serialize_append(envelope, append, s),
+        Rpc::AppendEntriesResponse(response) => serialize_append_response(envelope, response, s),
+        Rpc::RequestVote(request) => position(kind::REQUEST_VOTE, request.last, s),
+        Rpc::RequestVoteResponse(response) => {
+            vote(kind::REQUEST_VOTE_RESPONSE, response.vote_granted, s)
+        }
+        Rpc::PreVote(request) => position(kind::PRE_VOTE, request.last, s),
+        Rpc::PreVoteResponse(response) => vote(kind::PRE_VOTE_RESPONSE, response.vote_granted, s),
+        Rpc::InstallSnapshot(chunk) => serialize_install(envelope, chunk, s),
+        Rpc::InstallSnapshotResponse(response) => serialize_install_response(envelope, response, s),
+        Rpc::RejoinRequest => empty(kind::REJOIN_REQUEST, s),
+        Rpc::RejoinResponse(response) => position(kind::REJOIN_RESPONSE, response.last, s),
+    }
+}
+
+fn serialize_append<S: Serializer>(
+    envelope: &Envelope,
+    append: &AppendEntries,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    (
+        kind::APPEND_ENTRIES,
+        envelope.from,
+        envelope.to,
+        envelope.term,
+        append.request_seq,
+        append.prev.index,
+        append.prev.term,
+        append.leader_commit,
+        append.read_seq,
+        Entries(&append.entries),
+    )
+        .serialize(s)
+}
+
+fn serialize_append_response<S: Serializer>(
+    envelope: &Envelope,
+    response: &AppendEntriesResponse,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    let Envelope { from, to, term, .. } = envelope;
+    let AppendEntriesResponse { request_seq: seq, read_seq, is_rejoining: new, result } = response;
+    let kind = kind::APPEND_ENTRIES_RESPONSE;
+    match result {
+        AppendResult::Success { match_index: index } => {
+            let outcome = kind::OUTCOME_SUCCESS;
+            (kind, from, to, term, seq, read_seq, new, outcome, index).serialize(s)
+        }
+        AppendResult::Conflict { conflict_index: index, conflict_term } => {
+            let outcome = kind::OUTCOME_CONFLICT;
+            (kind, from, to, term, seq, read_seq, new, outcome, index, conflict_term).serialize(s)
+        }
+    }
+}
+
+fn serialize_install<S: Serializer>(
+    envelope: &Envelope,
+    chunk: &InstallSnapshot,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    (
+        kind::INSTALL_SNAPSHOT,
+        envelope.from,
+        envelope.to,
+        envelope.term,
+        chunk.request_seq,
+        chunk.snapshot.last.index,
+        chunk.snapshot.last.term,
+        chunk.snapshot.bytes,
+        serde_bytes::Bytes::new(&chunk.snapshot.digest.to_be_bytes()),
+        chunk.offset,
+        serde_bytes::Bytes::new(&chunk.bytes),
+    )
+        .serialize(s)
+}
+
+fn serialize_install_response<S: Serializer>(
+    envelope: &Envelope,
+    response: &InstallSnapshotResponse,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    (
+        kind::INSTALL_SNAPSHOT_RESPONSE,
+        envelope.from,
+        envelope.to,
+        envelope.term,
+        response.request_seq,
+        response.is_rejoining,
+        response.last.index,
+        response.last.term,
+        response.received,
+        response.is_installed,
+    )
+        .serialize(s)
+}
+
+/// The array of the entries in an AppendEntries.
+struct Entries<'a>(&'a [Entry]);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(self.0.iter().map(EntryBody))
+    }
+}
+
+/// One entry, as an array of five elements.
+struct EntryBody<'a>(&'a Entry);
+
+impl Serialize for EntryBody<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let Entry { index, term, stamp_ms, payload } = self.0;
+        let body = payload.body();
+        (index, term, stamp_ms, payload.kind(), serde_bytes::Bytes::new(&body)).serialize(s)
+    }
+}

@@ -1,0 +1,93 @@
+//! The reasons why bytes are not a frame.
+
+use std::io;
+
+use crate::types::{LogIndex, LogPosition, NodeId, Term};
+
+/// The reason why bytes are not a frame, or a frame is one that no node sends.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The header names another protocol version.
+    #[error("the frame is of protocol version {theirs}, and this server speaks version {ours}")]
+    Version {
+        /// The version of the frame.
+        theirs: u8,
+        /// The version of this program.
+        ours: u8,
+    },
+    /// The length of the body is 0.
+    #[error("the frame has no body")]
+    Empty,
+    /// The frame is longer than the limit.
+    #[error("the frame has {frame_bytes} bytes, and the limit is {frame_bytes_max}")]
+    TooLarge {
+        /// The size of header and body in bytes.
+        frame_bytes: u64,
+        /// The limit in bytes.
+        frame_bytes_max: usize,
+    },
+    /// The bytes were changed on the way.
+    #[error("the frame's checksum is {stored:08x}, and its bytes give {computed:08x}")]
+    Checksum {
+        /// The checksum in the header.
+        stored: u32,
+        /// The checksum of the received bytes.
+        computed: u32,
+    },
+    /// The body is not the MessagePack of any frame.
+    #[error("the frame's body does not decode: {0}")]
+    Malformed(#[from] rmp_serde::decode::Error),
+    /// Bytes follow the end of the body's array.
+    #[error("the frame's body ends before the frame does")]
+    Trailing,
+    /// The sender or the recipient is 0.
+    #[error("the frame goes from node {from} to node {to}, and 0 is no node")]
+    NoNode {
+        /// The sender.
+        from: NodeId,
+        /// The recipient.
+        to: NodeId,
+    },
+    /// No log of a node in that term can have this position.
+    #[error("the frame of term {term} names the log position {position}, which cannot be")]
+    Position {
+        /// The position.
+        position: LogPosition,
+        /// The envelope's term.
+        term: Term,
+    },
+    /// The term is the largest number, so no election could follow it.
+    #[error("the frame is of term {}, and no term follows it", Term(u64::MAX))]
+    LastTerm,
+    /// The entries have a gap or are out of order.
+    #[error("the frame has entry {found} where entry {expected} belongs")]
+    EntryIndex {
+        /// The index that the next entry must have.
+        expected: LogIndex,
+        /// The index that the entry has.
+        found: LogIndex,
+    },
+    /// The terms of the entries fall, or rise above the term of their leader.
+    #[error("entry {index} is of term {found}, and must be of one from {lowest} to {highest}")]
+    EntryTerm {
+        /// The index of the entry.
+        index: LogIndex,
+        /// The term of the entry.
+        found: Term,
+        /// The term of the entry before it.
+        lowest: Term,
+        /// The leader's term.
+        highest: Term,
+    },
+    /// A chunk does not lie within its snapshot.
+    #[error("a piece at byte {offset} does not lie within a snapshot of {snapshot_bytes} bytes")]
+    Chunk {
+        /// The offset in bytes at which the chunk begins.
+        offset: u64,
+        /// The size of the snapshot in bytes.
+        snapshot_bytes: u64,
+    },
+    /// The connection failed.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+}

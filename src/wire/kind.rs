@@ -1,0 +1,40 @@
+//! The numbers that identify kinds of frames, and outcomes in them.
+//!
+//! A number is never given to another kind. The elements of each kind are laid down in
+//! docs/internals/wire_format.md, under the heading that each constant names.
+
+/// The handshake of a connection: docs/internals/wire_format.md#hello.
+pub(super) const HELLO: u8 = 1;
+/// The refusal of a hello: docs/internals/wire_format.md#refused.
+pub(super) const REFUSED: u8 = 2;
+/// Entries, or a heartbeat: docs/internals/wire_format.md#appendentries.
+pub(super) const APPEND_ENTRIES: u8 = 16;
+/// The answer to entries: docs/internals/wire_format.md#appendentriesresponse.
+pub(super) const APPEND_ENTRIES_RESPONSE: u8 = 17;
+/// A request for a vote: docs/internals/wire_format.md#requestvote.
+pub(super) const REQUEST_VOTE: u8 = 18;
+/// The answer to a request for a vote: docs/internals/wire_format.md#requestvoteresponse.
+pub(super) const REQUEST_VOTE_RESPONSE: u8 = 19;
+/// A request for a pre-vote: docs/internals/wire_format.md#prevote.
+pub(super) const PRE_VOTE: u8 = 20;
+/// The answer to a request for a pre-vote: docs/internals/wire_format.md#prevoteresponse.
+pub(super) const PRE_VOTE_RESPONSE: u8 = 21;
+/// The question of a rejoining node: docs/internals/wire_format.md#rejoinrequest.
+pub(super) const REJOIN_REQUEST: u8 = 22;
+/// The answer to a rejoining node: docs/internals/wire_format.md#rejoinresponse.
+pub(super) const REJOIN_RESPONSE: u8 = 23;
+/// A chunk of a snapshot: docs/internals/wire_format.md#installsnapshot.
+pub(super) const INSTALL_SNAPSHOT: u8 = 24;
+/// The answer to a chunk: docs/internals/wire_format.md#installsnapshotresponse.
+pub(super) const INSTALL_SNAPSHOT_RESPONSE: u8 = 25;
+
+/// The second element of a hello. It identifies the protocol.
+pub(super) const HELLO_MAGIC: &str = "coracle";
+
+/// The outcome of an append that succeeded.
+pub(super) const OUTCOME_SUCCESS: u8 = 0;
+/// The outcome of an append whose entries do not follow the log.
+pub(super) const OUTCOME_CONFLICT: u8 = 1;
+
+#[cfg(test)]
+mod tests;

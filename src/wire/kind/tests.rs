@@ -1,0 +1,24 @@
+use super::*;
+
+#[test]
+fn every_kind_has_a_heading_in_the_wire_format() {
+    let document = include_str!("../../../docs/internals/wire_format.md");
+    for (number, name) in [
+        (HELLO, "Hello"),
+        (REFUSED, "Refused"),
+        (APPEND_ENTRIES, "AppendEntries"),
+        (APPEND_ENTRIES_RESPONSE, "AppendEntriesResponse"),
+        (REQUEST_VOTE, "RequestVote"),
+        (REQUEST_VOTE_RESPONSE, "RequestVoteResponse"),
+        (PRE_VOTE, "PreVote"),
+        (PRE_VOTE_RESPONSE, "PreVoteResponse"),
+        (REJOIN_REQUEST, "RejoinRequest"),
+        (REJOIN_RESPONSE, "RejoinResponse"),
+        (INSTALL_SNAPSHOT, "InstallSnapshot"),
+        (INSTALL_SNAPSHOT_RESPONSE, "InstallSnapshotResponse"),
+    ] {
+        let row = format!("| {number} | [{name}](#{}) |", name.to_lowercase());
+        assert!(document.contains(&row), "no row {row:?}");
+        assert!(document.contains(&format!("\n### {name}\n")), "no heading {name}");
+    }
+}

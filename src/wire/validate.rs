@@ -1,0 +1,93 @@
+//! Validates the content of frames, as far as a frame alone can be validated.
+
+use super::error::WireError;
+use super::frame::Frame;
+use super::hello::Hello;
+use crate::raft::{AppendEntries, Envelope, InstallSnapshot, Rpc};
+use crate::types::{LogIndex, LogPosition, NodeId, Term};
+
+/// Checks everything that the core and its log rely on and that a frame alone shows. So a
+/// frame of a broken peer causes an error here, and never a failed assertion there.
+pub(super) fn validate(frame: &Frame) -> Result<(), WireError> {
+    match frame {
+        Frame::Hello(Hello { from, to, .. }) => validate_nodes(*from, *to),
+        Frame::Refused { .. } => Ok(()),
+        Frame::Rpc(envelope) => validate_envelope(envelope),
+    }
+}
+
+fn validate_nodes(from: NodeId, to: NodeId) -> Result<(), WireError> {
+    if from == NodeId(0) || to == NodeId(0) {
+        return Err(WireError::NoNode { from, to });
+    }
+    Ok(())
+}
+
+fn validate_envelope(envelope: &Envelope) -> Result<(), WireError> {
+    validate_nodes(envelope.from, envelope.to)?;
+    if envelope.term == Term(u64::MAX) {
+        return Err(WireError::LastTerm);
+    }
+    match &envelope.rpc {
+        Rpc::AppendEntries(append) => validate_append(append, envelope.term),
+        Rpc::RequestVote(request) => validate_position(request.last, envelope.term),
+        Rpc::PreVote(request) => validate_position(request.last, envelope.term),
+        Rpc::RejoinResponse(response) => validate_position(response.last, envelope.term),
+        Rpc::InstallSnapshot(chunk) => validate_chunk(chunk, envelope.term),
+        Rpc::InstallSnapshotResponse(response) => validate_position(response.last, envelope.term),
+        Rpc::AppendEntriesResponse(_)
+        | Rpc::RequestVoteResponse(_)
+        | Rpc::PreVoteResponse(_)
+        | Rpc::RejoinRequest => Ok(()),
+    }
+}
+
+/// Checks a position in the log: the beginning of the log is 0@0, every entry has an index
+/// and a term of 1 or more, and no log has a term above the term of its node.
+fn validate_position(position: LogPosition, term: Term) -> Result<(), WireError> {
+    let is_beginning = position.index == LogIndex(0);
+    if is_beginning != (position.term == Term(0)) || position.term > term {
+        return Err(WireError::Position { position, term });
+    }
+    Ok(())
+}
+
+fn validate_chunk(chunk: &InstallSnapshot, term: Term) -> Result<(), WireError> {
+    let InstallSnapshot { snapshot, offset, bytes, .. } = chunk;
+    validate_position(snapshot.last, term)?;
+    let end = offset.checked_add(bytes.len() as u64);
+    if end.is_none_or(|end| end > snapshot.bytes) {
+        return Err(WireError::Chunk { offset: *offset, snapshot_bytes: snapshot.bytes });
+    }
+    Ok(())
+}
+
+fn validate_append(append: &AppendEntries, term: Term) -> Result<(), WireError> {
+    validate_position(append.prev, term)?;
+    // The indexes in a frame can reach the end of u64, although those of a log never do. The
+    // addition below must not overflow.
+    if append.prev.index.0.checked_add(append.entries.len() as u64).is_none() {
+        return Err(WireError::Position { position: append.prev, term });
+    }
+    let mut before = append.prev;
+    for entry in &append.entries {
+        if entry.index != before.index.next() {
+            return Err(WireError::EntryIndex {
+                expected: before.index.next(),
+                found: entry.index,
+            });
+        }
+        // An entry has a term of 1 or more, also the first entry of the log.
+        let lowest = before.term.max(Term(1));
+        if entry.term < lowest || entry.term > term {
+            return Err(WireError::EntryTerm {
+                index: entry.index,
+                found: entry.term,
+                lowest,
+                highest: term,
+            });
+        }
+        before = entry.position();
+    }
+    Ok(())
+}
