@@ -35,11 +35,12 @@ use std::collections::VecDeque;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal, ReplyHandle};
+use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
+use crate::protocol::Refusal;
 use crate::raft::NodeStatus;
 
 /// Where KvActor sends.

@@ -2,4 +2,4 @@
 
 pub mod acceptor;
 pub mod session;
-mod window;
+mod stall_timer;

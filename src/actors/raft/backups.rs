@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use actix::{AsyncContext, Context, Handler};
 
-use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::replies::Replies;
-use crate::actors::messages::snapshots::{QuerySnapshots, SnapshotQuery, SnapshotsQueried};
+use crate::actors::messages::snapshots::{QuerySnapshots, SnapshotsQueried};
 use crate::actors::raft::{RaftActor, not_leader, reply};
+use crate::protocol::{Refusal, SnapshotQuery};
 use crate::raft::ReadToken;
 
 /// So many questions are on their way to SnapshotActor, answered in time or not:

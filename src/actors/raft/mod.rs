@@ -35,9 +35,7 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
 use crate::actors::io::memory::Reservation;
-use crate::actors::messages::clients::{
-    ClientReply, ClientRequest, ClientRequests, Refusal, ReplyHandle,
-};
+use crate::actors::messages::clients::{ClientReply, ClientRequests, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::lifecycle::Tick;
 use crate::actors::messages::log::{
@@ -51,6 +49,7 @@ use crate::actors::messages::snapshots::{
 };
 use crate::clock::Clock;
 use crate::kv::{Query, Store};
+use crate::protocol::{ClientRequest, Refusal};
 use crate::raft::{
     Effect, Envelope, NotLeader, Raft, ReadToken, ReceiveSnapshot, Role, TakeSnapshot,
 };

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle, SessionId};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::replies::Replies;
 use crate::actors::raft::RaftActorSettings;
 use crate::kv::Query;
+use crate::protocol::Refusal;
 use crate::raft::ReadToken;
 use crate::types::{LogIndex, LogPosition, Term};
 
@@ -122,7 +123,7 @@ impl Waiting {
     fn settle(&mut self, count: usize, replies: &mut Replies) {
         for Unanswerable { reply_handle, bytes, .. } in self.unanswerable.drain(..count) {
             self.proposal_bytes -= bytes;
-            replies.add(reply_handle, ClientReply::Settled);
+            replies.add(reply_handle, ClientReply::Settled { command_bytes: bytes as usize });
         }
     }
 
@@ -142,7 +143,7 @@ impl Waiting {
         {
             if let Some(proposal) = self.proposals.remove(&index) {
                 let Proposal { reply_handle, bytes, .. } = proposal;
-                replies.add(reply_handle.clone(), ClientReply::Refused(Refusal::Pending));
+                replies.add(reply_handle.clone(), ClientReply::TimedOut);
                 self.unanswerable.push_back(Unanswerable { index, reply_handle, bytes });
             }
         }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal};
+use crate::actors::messages::clients::{ClientReplies, ClientReply};
 use crate::net::{Network, Tcp};
 use crate::protocol::Limits;
 use crate::testing::{Inbox, probe, settle};
@@ -173,9 +173,9 @@ async fn stopping_closes_the_listener_and_lets_sessions_send_what_is_due() {
     assert_eq!(hear(&mut idle).await, (String::new(), true));
     assert_eq!(hear(&mut busy).await, (String::new(), false));
     let request = server.requests.drain().remove(0);
-    request.reply_to.do_send(ClientReplies {
-        replies: vec![(request.requests[0].0, ClientReply::Refused(Refusal::Pending))],
-    });
+    request
+        .reply_to
+        .do_send(ClientReplies { replies: vec![(request.requests[0].0, ClientReply::TimedOut)] });
     assert_eq!(hear(&mut busy).await, ("ERR_TIMEOUT\r\n".into(), true));
     assert!(server.acceptor.connected());
     drop((idle, busy));

@@ -10,9 +10,11 @@ use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
-use crate::raft::Role;
+use crate::kv;
+use crate::protocol::{ClientRequest, Refusal, STEP_COMMANDS};
+use crate::raft::{NodeStatus, Role};
 use crate::testing::{Inbox, probe, settle, turn};
-use crate::types::{LogIndex, Term};
+use crate::types::{LogIndex, NodeId, Term};
 
 const MIB: usize = 1 << 20;
 
@@ -237,7 +239,7 @@ async fn every_result_is_told_in_the_words_of_the_protocol() {
         (write, refused(Refusal::Busy), "ERR_BUSY\r\n"),
         (write, refused(Refusal::LeadershipLost), "ERR_TIMEOUT\r\n"),
         ("get k\r\n", refused(Refusal::Timeout), "ERR_TIMEOUT\r\n"),
-        (write, refused(Refusal::Pending), "ERR_TIMEOUT\r\n"),
+        (write, ClientReply::TimedOut, "ERR_TIMEOUT\r\n"),
         (write, refused(Refusal::NotLeader { leader_id: None }), "ERR_NO_LEADER\r\n"),
         (
             write,
@@ -340,7 +342,7 @@ async fn ten_thousand_commands_in_one_write_are_answered_in_order() {
     assert!(heard == expected.as_bytes());
     assert_eq!(client.hear().await, "");
     let largest = *largest.lock().unwrap();
-    assert!((2..=TURN_COMMANDS).contains(&largest), "commands travel together: {largest}");
+    assert!((2..=STEP_COMMANDS).contains(&largest), "commands travel together: {largest}");
 }
 
 #[actix::test]
@@ -364,14 +366,14 @@ async fn many_commands_in_one_write_are_taken_in_turns_with_others() {
     });
     // The end of one turn's commands and the beginning of the next.
     let most = most.await.unwrap();
-    assert!((1..=2 * TURN_COMMANDS).contains(&most), "{most}");
+    assert!((1..=2 * STEP_COMMANDS).contains(&most), "{most}");
 }
 
 #[actix::test]
 async fn a_half_close_behind_more_than_one_turn_of_commands_loses_none() {
     let (raft, _inbox) = probe();
     let mut client = Client::connect(config(), raft, MIB);
-    let commands = 3 * TURN_COMMANDS;
+    let commands = 3 * STEP_COMMANDS;
     client.pipe().write_all("ping\r\n".repeat(commands).as_bytes()).await.unwrap();
     client.hang_up();
     let mut heard = Vec::new();

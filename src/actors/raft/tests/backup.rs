@@ -1,7 +1,8 @@
 //! What RaftActor does for those who fetch a backup (docs/adr/0011).
 
 use super::*;
-use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery, SnapshotsQueried};
+use crate::actors::messages::snapshots::SnapshotsQueried;
+use crate::protocol::{SnapshotAnswer, SnapshotQuery};
 use crate::types::SnapshotId;
 
 fn found(index: u64) -> SnapshotAnswer {

@@ -1,7 +1,7 @@
 //! Clients that fetch a backup (docs/adr/0011).
 
 use super::*;
-use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery};
+use crate::protocol::{ClientRequest, SnapshotAnswer, SnapshotQuery};
 use crate::types::{LogPosition, SnapshotId};
 
 #[actix::test]

@@ -6,6 +6,7 @@ use super::*;
 use crate::actors::clients::session::tests::{
     Client, answer, config, connect, refused, stored, take, value,
 };
+use crate::protocol::{ClientRequest, Refusal};
 use crate::testing::settle;
 
 const KIB: u64 = 1024;
@@ -137,50 +138,21 @@ async fn what_has_timed_out_keeps_its_place_until_it_is_settled() {
     client.say("set k 0 1\r\n1\r\nget k\r\nset k 0 1\r\n2\r\nget k\r\nping\r\n").await;
     client.hang_up();
     let requests = take(&raft);
-    answer(&client, requests[0].0, refused(Refusal::Pending));
+    let ClientRequest::Write(command) = &requests[0].1 else { panic!("a set is a write") };
+    let command_bytes = command.len();
+    answer(&client, requests[0].0, ClientReply::TimedOut);
     settle().await;
     assert!(take(&raft).is_empty(), "the window is full: a write and a read");
     answer(&client, requests[1].0, refused(Refusal::Timeout));
     assert_eq!(client.hear().await, "ERR_TIMEOUT\r\nERR_TIMEOUT\r\n");
     let second = take(&raft);
     assert_eq!(second.len(), 1, "a read leaves its place");
-    answer(&client, second[0].0, refused(Refusal::Pending));
+    answer(&client, second[0].0, ClientReply::TimedOut);
     assert_eq!(client.hear().await, "ERR_TIMEOUT\r\n");
     assert!(take(&raft).is_empty() && !client.is_closed().await, "there is input left");
-    answer(&client, requests[0].0, ClientReply::Settled);
+    answer(&client, requests[0].0, ClientReply::Settled { command_bytes });
     settle().await;
     answer(&client, take(&raft)[0].0, value("2"));
     assert_eq!(client.hear().await, "VALUE 1\r\n2\r\nPONG\r\n");
     assert!(client.is_closed().await, "nobody needs to hear of the other");
-}
-
-/// A write that is followed by much else does not keep room for it.
-#[actix::test]
-async fn a_batch_keeps_no_more_room_than_its_commands_need() {
-    for reads in [0, 300] {
-        let (mut client, raft) = connect(config());
-        let reads = "get k\r\n".repeat(reads);
-        client.say(&format!("set a 0 2\r\nab\r\nset b 0 2\r\nab\r\n{reads}")).await;
-        let writes: Vec<Bytes> = take(&raft)
-            .into_iter()
-            .filter_map(|(_, request)| match request {
-                ClientRequest::Write(command) => Some(command),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(writes.len(), 2);
-        for command in writes {
-            let bytes = command.len();
-            // Those that share an allocation cannot be taken for their own.
-            if let Ok(own) = command.try_into_mut() {
-                assert!(
-                    own.capacity() <= bytes + UNUSED_BYTES_MAX,
-                    "{} for {bytes}",
-                    own.capacity()
-                );
-            } else {
-                assert!(reads.is_empty(), "they have a room of their own");
-            }
-        }
-    }
 }
