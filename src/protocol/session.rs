@@ -46,8 +46,6 @@ pub struct SessionSettings {
     pub inflight_bytes_max: usize,
     /// Maximum number of unsent bytes of replies with which a connection is read from.
     pub outbound_bytes_max: usize,
-    /// Minimum length, in bytes, of a value that the output keeps without a copy.
-    pub uncopied_bytes_min: usize,
 }
 
 /// A session's view of its connection, and of the memory of all clients.
@@ -135,9 +133,10 @@ pub enum Closing {
 pub const STEP_COMMANDS: usize = 16;
 
 impl Session {
-    /// A session at the beginning of a connection.
-    pub fn new(settings: SessionSettings) -> Session {
-        let window = Window::new(settings.limits.value_bytes_max, settings.uncopied_bytes_min);
+    /// A session at the beginning of a connection, whose output keeps values of
+    /// `uncopied_bytes_min` bytes or more without a copy.
+    pub fn new(settings: SessionSettings, uncopied_bytes_min: usize) -> Session {
+        let window = Window::new(settings.limits.value_bytes_max, uncopied_bytes_min);
         Session {
             settings,
             parser: Parser::new(settings.limits),

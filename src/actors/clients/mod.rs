@@ -2,4 +2,5 @@
 
 pub mod acceptor;
 pub mod session;
+pub mod session_io;
 mod stall_timer;

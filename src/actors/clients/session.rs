@@ -31,39 +31,29 @@ use std::time::Duration;
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
 };
-use bytes::{Bytes, BytesMut};
 use log::debug;
 use tokio::time::Instant;
 
+use crate::actors::clients::session_io::CountedConnection;
 use crate::actors::clients::stall_timer::{CHECK_INTERVAL, StallTimer};
-use crate::actors::io::connection::{
-    ConnectedActor, Connection, Output, UNCOPIED_BYTES_MIN, arm_read, arm_write,
-};
+use crate::actors::io::connection::Connection;
 use crate::actors::io::fair_queue::FairQueue;
-use crate::actors::io::memory::{MemoryBudget, Reservation};
+use crate::actors::io::memory::MemoryBudget;
+use crate::actors::io::output::UNCOPIED_BYTES_MIN;
+use crate::actors::io::pump::{ConnectedActor, arm_read, arm_write};
 use crate::actors::messages::clients::{
     ClientReplies, ClientReply, ClientRequests, EndSession, SessionClosed, SessionId,
 };
 use crate::net::Stream;
 use crate::protocol::{
-    ClientAddresses, Closing, ErrorReply, Limits, Reply, Session, SessionIo, SessionSettings, Sink,
-    Step, outcome,
+    ClientAddresses, Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome,
 };
 
 /// The settings and counters that all sessions of a node share.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// Bounds on what a client may send.
-    pub limits: Limits,
-    /// The size limit of the store that goes into every command, in bytes; 0 is none.
-    pub store_bytes_max: u64,
-    /// Maximum number of unanswered commands with which a connection is read from.
-    pub inflight_commands_max: usize,
-    /// Maximum weight of the unanswered commands and their expected replies, in bytes, with
-    /// which a connection is read from.
-    pub inflight_bytes_max: usize,
-    /// Maximum number of unsent bytes of replies with which a connection is read from.
-    pub outbound_bytes_max: usize,
+    /// The settings of the pure part.
+    pub session: SessionSettings,
     /// The memory of all clients.
     pub memory: MemoryBudget,
     /// Maximum time in milliseconds in which a client may take none of its replies.
@@ -72,19 +62,6 @@ pub struct SessionConfig {
     pub client_addresses: ClientAddresses,
     /// The time when this process started.
     pub started: Instant,
-}
-
-impl SessionConfig {
-    fn session_settings(&self) -> SessionSettings {
-        SessionSettings {
-            limits: self.limits,
-            store_bytes_max: self.store_bytes_max,
-            inflight_commands_max: self.inflight_commands_max,
-            inflight_bytes_max: self.inflight_bytes_max,
-            outbound_bytes_max: self.outbound_bytes_max,
-            uncopied_bytes_min: UNCOPIED_BYTES_MIN,
-        }
-    }
 }
 
 /// The outgoing ports of SessionActor.
@@ -104,21 +81,12 @@ pub struct SessionActor {
     /// The session's own mailbox.
     reply_to: Arc<Recipient<ClientReplies>>,
     session: Session,
-    io: Io,
+    io: CountedConnection,
     /// True when the session has more to do, after the turn of the others.
     is_turn_due: bool,
     stall_timer: Option<StallTimer>,
 }
 
-/// The connection, and the session's part of the memory of all clients.
-struct Io {
-    connection: Connection,
-    memory: Reservation,
-}
-
-/// Minimum cost of a session, in bytes: its actor and its place in the runtime, small
-/// buffers, and the kernel's bookkeeping.
-pub const SESSION_BYTES: u64 = 8 * 1024;
 /// Time for which a connection that the server ends is still read from.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -135,11 +103,8 @@ impl SessionActor {
             id,
             ports,
             reply_to: Arc::new(ctx.address().recipient()),
-            session: Session::new(config.session_settings()),
-            io: Io {
-                connection: Connection::new(stream, 0).within(config.memory.clone()),
-                memory: config.memory.take(SESSION_BYTES),
-            },
+            session: Session::new(config.session, UNCOPIED_BYTES_MIN),
+            io: CountedConnection::new(stream, &config.memory),
             is_turn_due: false,
             stall_timer: None,
             config,
@@ -254,7 +219,7 @@ impl SessionActor {
 
     fn send_batch(&mut self) {
         let Some((requests, bytes)) = self.session.take_batch() else { return };
-        let held = self.config.memory.take(bytes as u64);
+        let held = self.config.memory.reserve(bytes as u64);
         if !self.ports.raft.connected() {
             self.session.end_without_answers(&mut self.io);
             return;
@@ -329,43 +294,5 @@ impl SessionActor {
             }
         };
         self.session.answer(slot, reply)
-    }
-}
-
-impl SessionIo for Io {
-    type Output = Output;
-
-    fn input(&mut self) -> &mut BytesMut {
-        self.connection.input()
-    }
-
-    fn output(&mut self) -> &mut Output {
-        self.connection.output()
-    }
-
-    fn unsent_bytes(&self) -> usize {
-        self.connection.unsent_bytes()
-    }
-
-    fn held_bytes(&self) -> usize {
-        self.connection.held_bytes()
-    }
-
-    fn set_memory(&mut self, bytes: u64) {
-        self.memory.set(SESSION_BYTES.max(bytes));
-    }
-
-    fn free_memory(&self) -> u64 {
-        self.memory.budget().free_bytes()
-    }
-}
-
-impl Sink for Output {
-    fn put_slice(&mut self, bytes: &[u8]) {
-        Output::put_slice(self, bytes);
-    }
-
-    fn put_bytes(&mut self, bytes: Bytes) {
-        Output::put_bytes(self, bytes);
     }
 }

@@ -57,7 +57,6 @@ const SETTINGS: SessionSettings = SessionSettings {
     inflight_commands_max: 100,
     inflight_bytes_max: 4096 * KIB,
     outbound_bytes_max: 1024 * KIB,
-    uncopied_bytes_min: 4 * KIB,
 };
 
 impl Fixture {
@@ -69,7 +68,7 @@ impl Fixture {
             memory_bytes: 64 * 1024 * 1024,
             used_bytes: 0,
         };
-        Fixture { session: Session::new(settings), io }
+        Fixture { session: Session::new(settings, 4 * KIB), io }
     }
 
     /// Input comes, and the session takes one step.

@@ -16,7 +16,7 @@ use super::order;
 use super::world::{Machine, World};
 use crate::actors::snapshot::{LoadError, load};
 use crate::kv::{Command, Operation, Outcome, Store};
-use crate::storage::{Snapshots, Storage, StorageOptions};
+use crate::storage::{SnapshotFiles, Storage, StorageOptions};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload};
 
 /// How long behind its deadline a key may be read, by the leader's clock.
@@ -144,7 +144,7 @@ fn check_snapshots(world: &World, log: &[Entry], replay: &Replay) {
 fn snapshots_of(world: &World, machine: &Machine) -> Vec<(LogPosition, Store)> {
     let (id, dir) = (machine.id, world.data_dir(machine.id));
     let loaded = || {
-        let snapshots = Snapshots::open(Box::new(machine.disk.undamaged()), dir)?;
+        let snapshots = SnapshotFiles::open(Box::new(machine.disk.undamaged()), dir)?;
         let load = |last| Ok((last, load(&snapshots, last)?.1));
         snapshots.list()?.into_iter().map(load).collect::<Result<Vec<_>, LoadError>>()
     };

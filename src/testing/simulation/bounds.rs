@@ -15,9 +15,9 @@ use super::statuses;
 use super::world::Machine;
 use super::world::World;
 use super::world::host;
-use crate::actors::clients::session::SESSION_BYTES;
+use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::node::SNAPSHOT_WINDOW_BYTES;
-use crate::storage::{RecordPlace, Remains};
+use crate::testing::{DirectoryContents, RecordPlace};
 use crate::types::ENTRY_OVERHEAD_BYTES;
 
 /// How often it is looked at.
@@ -128,7 +128,7 @@ fn check_files(world: &World, machine: &Machine) {
 
 /// The first record of the next segment with which the log could begin: what was in the
 /// log before it was never superseded.
-fn next_beginning(remains: &Remains) -> Option<RecordPlace> {
+fn next_beginning(remains: &DirectoryContents) -> Option<RecordPlace> {
     (1..remains.segments.len()).find_map(|place| {
         let (before, behind) = remains.segments.split_at(place);
         let prev = before.iter().rev().find_map(|records| records.last())?;
@@ -144,7 +144,7 @@ fn next_beginning(remains: &Remains) -> Option<RecordPlace> {
 fn check_log(world: &World, machine: &Machine) {
     let settings = &world.plan.settings;
     let dir = world.data_dir(machine.id);
-    let Ok(remains) = Remains::read(&machine.disk.undamaged(), dir) else { return };
+    let Ok(remains) = DirectoryContents::read(&machine.disk.undamaged(), dir) else { return };
     let [_, older] = remains.snapshots[..] else {
         // One that has rotted was removed, or the last transfer brought the only one.
         return;

@@ -6,7 +6,7 @@
 //! (docs/adr/0009); it starts with all of it otherwise, however the power went, and
 //! whether there is room or not. Nobody here
 //! asks the storage what it thinks: the simulated disk knows which bytes are rotten,
-//! and [`Remains`] reads what would be there if none were.
+//! and [`DirectoryContents`] reads what would be there if none were.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -21,8 +21,8 @@ use super::check::{Check, Violation};
 use super::oracle::{SECTOR_BYTES, mark_of_sector};
 use super::plan::Fault;
 use super::world::{Machine, World};
-use crate::storage::{Place, RecordPlace, Remains, StorageError};
-use crate::testing::{Crash, SimDisk};
+use crate::storage::StorageError;
+use crate::testing::{Crash, DirectoryContents, RecordPlace, Region, SimDisk};
 use crate::types::{HardState, LogPosition, NodeId};
 
 /// What a start has to come to.
@@ -41,7 +41,7 @@ enum Verdict {
 /// A disk as a start finds it.
 pub(super) struct Prospect {
     verdict: Verdict,
-    remains: Remains,
+    remains: DirectoryContents,
     /// The ways in which the node may start with it.
     ways: Vec<Way>,
 }
@@ -50,7 +50,7 @@ impl Prospect {
     /// Of the disk as it is now.
     pub(super) fn of(disk: &SimDisk, dir: &Path) -> Prospect {
         // What cannot be read even without the rot is nobody's fault but the node's.
-        let remains = Remains::read(&disk.undamaged(), dir).unwrap_or_default();
+        let remains = DirectoryContents::read(&disk.undamaged(), dir).unwrap_or_default();
         let rot = disk.rot();
         let ways = ways(&remains, dir, &rot);
         let verdict = match judge(&remains, dir, &rot) {
@@ -66,7 +66,7 @@ impl Prospect {
     }
 
     /// Whether a start was right to make this of it.
-    fn check(&self, now: &Remains) -> Result<(), Violation> {
+    fn check(&self, now: &DirectoryContents) -> Result<(), Violation> {
         let before = &self.remains;
         if self.verdict == Verdict::Refuses {
             let what = "it starts although its disk is damaged".to_owned();
@@ -102,14 +102,14 @@ struct Way {
     /// As a rejoining node, with a log that was cut.
     is_repair: bool,
     /// What there is of it.
-    remains: Remains,
+    remains: DirectoryContents,
     /// The snapshot that the store is loaded from, 0@0 for none; `None` when no store
     /// goes with the log.
     beginning: Option<LogPosition>,
 }
 
 impl Way {
-    fn new(is_repair: bool, remains: Remains, rotten: &BTreeSet<LogPosition>) -> Way {
+    fn new(is_repair: bool, remains: DirectoryContents, rotten: &BTreeSet<LogPosition>) -> Way {
         let beginning = beginning(&remains, rotten);
         Way { is_repair, remains, beginning }
     }
@@ -126,7 +126,7 @@ impl Way {
         })
     }
 
-    fn was_taken(&self, before: &Remains, now: &Remains) -> bool {
+    fn was_taken(&self, before: &DirectoryContents, now: &DirectoryContents) -> bool {
         let is_known = |state: &HardState| before.hard_states.contains(&Some(*state));
         let is_right = |state: &HardState| match self.is_repair {
             false => is_known(state),
@@ -141,7 +141,7 @@ impl Way {
     }
 
     /// The log that there was, or none behind a snapshot that it did not reach.
-    fn is_log_right(&self, now: &Remains) -> bool {
+    fn is_log_right(&self, now: &DirectoryContents) -> bool {
         let Some(beginning) = self.beginning else { return false };
         match self.wants_log() {
             false => now.segments == self.remains.segments && now.base == self.remains.base,
@@ -152,15 +152,15 @@ impl Way {
 
     /// The store comes from a snapshot that is whole, and the damaged ones before which
     /// it would have come are gone.
-    fn is_snapshot_right(&self, now: &Remains) -> bool {
+    fn is_snapshot_right(&self, now: &DirectoryContents) -> bool {
         Some(now.snapshots.first().copied().unwrap_or_default()) == self.beginning
     }
 }
 
-fn ways(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Way> {
+fn ways(remains: &DirectoryContents, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Way> {
     let rotten = rotten_snapshots(remains, dir, rot);
     let whole = Way::new(false, remains.clone(), &rotten);
-    let cut = Remains { segments: kept(remains, dir, rot), ..remains.clone() };
+    let cut = DirectoryContents { segments: kept(remains, dir, rot), ..remains.clone() };
     let cut = Way::new(true, cut, &rotten);
     match judge(remains, dir, rot) {
         Verdict::Starts => vec![whole],
@@ -171,13 +171,13 @@ fn ways(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Way> {
 
 /// What a damaged log is cut to. A segment without its header is nothing, but for the
 /// first, which begins anew.
-fn kept(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Vec<RecordPlace>> {
-    let places = rot.iter().filter_map(|(path, offset)| match remains.place(dir, path, *offset) {
-        Place::Header(segment) => Some((segment, 0)),
-        Place::Record(segment)
-        | Place::Next(segment)
-        | Place::Tail(segment)
-        | Place::Padding(segment) => Some((segment, *offset)),
+fn kept(remains: &DirectoryContents, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Vec<RecordPlace>> {
+    let places = rot.iter().filter_map(|(path, offset)| match remains.region(dir, path, *offset) {
+        Region::Header(segment) => Some((segment, 0)),
+        Region::Record(segment)
+        | Region::Next(segment)
+        | Region::Tail(segment)
+        | Region::Padding(segment) => Some((segment, *offset)),
         _ => None,
     });
     let Some((segment, offset)) = places.min() else { return remains.segments.clone() };
@@ -190,17 +190,17 @@ fn kept(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Vec<Record
     kept
 }
 
-fn judge(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
+fn judge(remains: &DirectoryContents, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
     let mut copies = remains.hard_states;
     let (mut behind, mut elsewhere, mut damaged) = (0, 0, 0);
     for (path, offset) in rot {
-        match remains.place(dir, path, *offset) {
-            Place::Identity => return Verdict::Refuses,
-            Place::Header(_) | Place::Record(_) => damaged += 1,
-            Place::HardState(copy) => copies[copy] = None,
-            Place::Tail(_) => behind += 1,
-            Place::Next(_) | Place::Padding(_) => elsewhere += 1,
-            Place::Mark | Place::Snapshot(_) | Place::Nothing => {}
+        match remains.region(dir, path, *offset) {
+            Region::Identity => return Verdict::Refuses,
+            Region::Header(_) | Region::Record(_) => damaged += 1,
+            Region::HardState(copy) => copies[copy] = None,
+            Region::Tail(_) => behind += 1,
+            Region::Next(_) | Region::Padding(_) => elsewhere += 1,
+            Region::SectorTag | Region::Snapshot(_) | Region::Unused => {}
         }
     }
     if remains.is_complete && copies == [None, None] {
@@ -220,19 +220,19 @@ fn judge(remains: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
 }
 
 fn rotten_snapshots(
-    remains: &Remains,
+    remains: &DirectoryContents,
     dir: &Path,
     rot: &[(PathBuf, u64)],
 ) -> BTreeSet<LogPosition> {
-    let places = rot.iter().map(|(path, offset)| remains.place(dir, path, *offset));
-    let snapshot = |place| if let Place::Snapshot(last) = place { Some(last) } else { None };
+    let places = rot.iter().map(|(path, offset)| remains.region(dir, path, *offset));
+    let snapshot = |place| if let Region::Snapshot(last) = place { Some(last) } else { None };
     places.filter_map(snapshot).collect()
 }
 
 /// Where the store begins: with the newest snapshot that is whole, if the log reaches
 /// back to it; with none, if the log was never compacted. But a newer one that is
 /// damaged, and that the log does not reach, may have been confirmed.
-fn beginning(remains: &Remains, rotten: &BTreeSet<LogPosition>) -> Option<LogPosition> {
+fn beginning(remains: &DirectoryContents, rotten: &BTreeSet<LogPosition>) -> Option<LogPosition> {
     let is_whole = |last: &&LogPosition| !rotten.contains(last);
     let newest = remains.snapshots.iter().find(is_whole).copied().unwrap_or_default();
     let damaged = remains.snapshots.iter().take_while(|last| **last != newest);
@@ -249,7 +249,7 @@ impl World {
     /// have all that was there.
     pub(super) fn check_start(&self, machine: &Machine, prospect: &Prospect) {
         let (id, dir) = (machine.id, self.data_dir(machine.id));
-        let now = match Remains::read(&machine.disk.duplicate(), dir) {
+        let now = match DirectoryContents::read(&machine.disk.duplicate(), dir) {
             Ok(now) => now,
             Err(error) => {
                 return self.violate(Check::NodeLives, format!("n{id} starts with that: {error}"));
@@ -266,7 +266,7 @@ impl World {
 
     /// A node whose log was damaged has forgotten what stood behind the damage, from this
     /// life on; or it has not, for there was nothing that mattered.
-    fn check_repair(&self, machine: &Machine, prospect: &Prospect, now: &Remains) {
+    fn check_repair(&self, machine: &Machine, prospect: &Prospect, now: &DirectoryContents) {
         let id = machine.id;
         let is_suspect = self.forgetful.get() == Some((id, u64::MAX));
         let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_rejoining);
@@ -288,7 +288,7 @@ impl World {
     /// What a node told of itself it must remember: it applies only what its disk
     /// holds, and was elected with a vote of its own that was durable (a follower's
     /// need not be yet).
-    fn check_memory(&self, machine: &Machine, now: &Remains) {
+    fn check_memory(&self, machine: &Machine, now: &DirectoryContents) {
         let (id, last) = (machine.id, now.last().index.0);
         let samples = self.samples.borrow();
         let own =
@@ -487,7 +487,7 @@ impl World {
     }
 
     /// A bit of any file.
-    fn flip_anywhere(&self, machine: &Machine, remains: &Remains) {
+    fn flip_anywhere(&self, machine: &Machine, remains: &DirectoryContents) {
         let paths = remains.paths(self.data_dir(machine.id));
         let path = &paths[self.random(|rng| rng.random_range(0..paths.len()))];
         let bytes = machine.disk.contents(path).len();
@@ -496,7 +496,7 @@ impl World {
     }
 
     /// A bit of a record, mostly of one of the last.
-    fn flip_in_record(&self, machine: &Machine, remains: &Remains) {
+    fn flip_in_record(&self, machine: &Machine, remains: &DirectoryContents) {
         let Some((path, record)) = self.some_record(machine, remains, u64::MAX) else {
             return self.flip_anywhere(machine, remains);
         };
@@ -505,7 +505,7 @@ impl World {
     }
 
     /// The last writes that were sealed are not there, though the disk said so.
-    fn lose_writes(&self, machine: &Machine, remains: &Remains) {
+    fn lose_writes(&self, machine: &Machine, remains: &DirectoryContents) {
         let (_, sealed_to) = machine.sealed.get();
         let Some((path, record)) = self.some_record(machine, remains, sealed_to) else {
             return self.flip_anywhere(machine, remains);
@@ -523,7 +523,7 @@ impl World {
     }
 
     /// What was written for one place stands in another.
-    fn misdirect_a_write(&self, machine: &Machine, remains: &Remains) {
+    fn misdirect_a_write(&self, machine: &Machine, remains: &DirectoryContents) {
         let (_, sealed_to) = machine.sealed.get();
         let one = self.some_record(machine, remains, sealed_to);
         let other = self.some_record(machine, remains, sealed_to);
@@ -545,7 +545,7 @@ impl World {
     fn some_record(
         &self,
         machine: &Machine,
-        remains: &Remains,
+        remains: &DirectoryContents,
         to: u64,
     ) -> Option<(PathBuf, RecordPlace)> {
         let (segment, _) = machine.sealed.get();

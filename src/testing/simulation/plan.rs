@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 
 use super::network::Weather;
 use super::scenario::Scenario;
-use crate::actors::clients::session::SESSION_BYTES;
+use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::config::Settings;
 
 /// See the module.

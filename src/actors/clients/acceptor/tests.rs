@@ -16,7 +16,7 @@ use super::*;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply};
 use crate::net::{Network, Tcp};
-use crate::protocol::Limits;
+use crate::protocol::{Limits, SessionSettings};
 use crate::testing::{Inbox, probe, settle};
 
 type Accepted = io::Result<(Stream, String)>;
@@ -50,11 +50,13 @@ type Client = (DuplexStream, DuplexStream);
 
 fn session_config() -> Arc<SessionConfig> {
     Arc::new(SessionConfig {
-        limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1 << 20 },
-        store_bytes_max: 0,
-        inflight_commands_max: 1024,
-        inflight_bytes_max: 4 << 20,
-        outbound_bytes_max: 1 << 20,
+        session: SessionSettings {
+            limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1 << 20 },
+            store_bytes_max: 0,
+            inflight_commands_max: 1024,
+            inflight_bytes_max: 4 << 20,
+            outbound_bytes_max: 1 << 20,
+        },
         memory: MemoryBudget::new(64 << 20),
         write_stall_ms_max: 30_000,
         client_addresses: BTreeMap::new(),
