@@ -41,7 +41,6 @@ use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
 use crate::protocol::Refusal;
-use crate::raft::NodeStatus;
 
 /// Where KvActor sends.
 #[derive(Clone, Debug)]
@@ -208,14 +207,7 @@ impl KvActor {
                 self.ports.discard.do_send(DropStore { store });
             }
             ApplyTask::Status { status, reply_handle } => {
-                let status = NodeStatus {
-                    last_applied: self.store.last_applied(),
-                    keys: self.store.keys(),
-                    store_bytes: self.store.bytes(),
-                    store_digest: self.store.digest(),
-                    ..status
-                };
-                replies.add(reply_handle, ClientReply::Status(status));
+                replies.add(reply_handle, ClientReply::Status(status, self.store.status()));
             }
         }
     }

@@ -106,8 +106,13 @@ pub fn timed_out() -> Reply {
     Reply::Error(if mutant!(B72b) { ErrorReply::Busy } else { ErrorReply::Timeout })
 }
 
-/// The reply to `status`, of what the node, its store and its sessions know.
-pub fn status(node: &NodeStatus, uptime_seconds: u64, memory_bytes_used: u64) -> Reply {
+/// The reply to `status`: the state of the node, of its store and of its process.
+pub fn status(
+    node: &NodeStatus,
+    store: kv::StoreStatus,
+    uptime_seconds: u64,
+    memory_bytes_used: u64,
+) -> Reply {
     let snapshots = node.snapshot_progress.iter();
     let snapshots = snapshots.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
     let report = StatusReport {
@@ -116,13 +121,13 @@ pub fn status(node: &NodeStatus, uptime_seconds: u64, memory_bytes_used: u64) ->
         term: node.term.0,
         leader: node.leader_id.map(|id| id.0),
         commit_index: node.commit_index.0,
-        last_applied: node.last_applied.0,
+        last_applied: store.last_applied.0,
         last_log_index: node.last_log_index.0,
         snapshot_index: node.snapshot_index.0,
-        keys: node.keys,
+        keys: store.keys,
         uptime_seconds,
-        store_bytes: node.store_bytes,
-        store_digest: node.store_digest,
+        store_bytes: store.bytes,
+        store_digest: store.digest,
         memory_bytes_used,
         snapshot_transfers: snapshots.collect(),
     };

@@ -285,9 +285,10 @@ impl SessionActor {
             ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => Reply::from(answer),
             ClientReply::SnapshotBegun(index) => outcome::snapshot_begun(index),
             ClientReply::Snapshot(answer) => Reply::from(answer),
-            ClientReply::Status(status) => {
+            ClientReply::Status(node, store) => {
                 let uptime_seconds = self.config.started.elapsed().as_secs();
-                outcome::status(&status, uptime_seconds, self.config.memory.used_bytes())
+                let memory_bytes_used = self.config.memory.used_bytes();
+                outcome::status(&node, store, uptime_seconds, memory_bytes_used)
             }
             ClientReply::Refused(refusal) => {
                 outcome::refused(refusal, &self.config.client_addresses)

@@ -70,8 +70,8 @@ pub enum ClientReply {
     SnapshotBegun(LogIndex),
     /// A question about snapshots was answered.
     Snapshot(SnapshotAnswer),
-    /// The state of this server at one point in time.
-    Status(NodeStatus),
+    /// The state of this server and of its store at one point in time.
+    Status(NodeStatus, kv::StoreStatus),
     /// The command was not executed, or it is not known whether it was.
     Refused(Refusal),
     /// A write was not committed in time: it may yet be executed. It keeps its place in the

@@ -159,20 +159,18 @@ fn get_query(key: &str) -> ClientRequest {
 }
 
 fn status() -> ClientReply {
-    ClientReply::Status(NodeStatus {
+    let node = NodeStatus {
         id: NodeId(1),
         role: Role::Leader,
         term: Term(4),
         leader_id: Some(NodeId(1)),
         commit_index: LogIndex(9),
-        last_applied: LogIndex(8),
         last_log_index: LogIndex(10),
         snapshot_index: LogIndex(3),
-        keys: 2,
-        store_bytes: 100,
-        store_digest: 0xfeed,
         snapshot_progress: Vec::new(),
-    })
+    };
+    let last_applied = LogIndex(8);
+    ClientReply::Status(node, kv::StoreStatus { last_applied, keys: 2, bytes: 100, digest: 0xfeed })
 }
 
 #[actix::test]
