@@ -1,4 +1,4 @@
-//! What the core asks its shell to do.
+//! The orders of the core to its shell.
 //!
 //! Each order is one struct, which the shell hands to the actor that carries it out as
 //! it is: `Effect::Append(Append)` is the message `Append` in LogActor's mailbox.
