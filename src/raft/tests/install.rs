@@ -287,3 +287,26 @@ fn a_peer_that_denies_what_it_acknowledged_gets_no_snapshot() {
     peer.conflict(probe, 1, None);
     assert_eq!((peer.progress.state(), peer.snapshot_reads.len()), (ProgressState::Probe, 0));
 }
+
+/// A read of entries that was under way when the install began does not hold up the reads
+/// after it.
+#[test]
+fn entries_are_read_again_when_a_peer_turns_out_to_need_no_snapshot() {
+    let mut peer = Peer::new(WIDE, &[1, 1, 1, 1, 1, 1, 1, 1], true);
+    peer.base = at(4, 1);
+    peer.heartbeat();
+    peer.conflict(1, 5, None);
+    peer.succeed(2, 0);
+    let late = peer.reads.remove(0);
+    assert_eq!((late.1, late.2), (i(5), i(8)));
+    peer.conflict(2, 3, None);
+    assert_eq!(peer.progress.state(), ProgressState::Snapshot);
+    peer.heartbeat();
+    peer.succeed(3, 4);
+    assert_eq!(peer.progress.state(), ProgressState::Replicate);
+    let read = peer.reads.remove(0);
+    assert_eq!((read.1, read.2), (i(5), i(8)));
+    peer.progress.on_entries_read(late.0, Vec::new());
+    peer.settle();
+    assert_eq!(peer.reads, [], "the late answer changes nothing");
+}
