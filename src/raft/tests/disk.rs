@@ -197,7 +197,7 @@ impl Disk {
         }
     }
 
-    /// Receives a piece, as `storage::SnapshotPart` does. A part of another snapshot is
+    /// Receives a piece, as `storage::IncomingSnapshot` does. A part of another snapshot is
     /// dropped.
     pub(super) fn receive(&mut self, piece: &InstallSnapshot) -> Received {
         let id = piece.snapshot;
