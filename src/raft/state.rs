@@ -331,7 +331,7 @@ impl Raft {
         self.persistence.persisted_index()
     }
 
-    /// The position before the log's first entry: a snapshot stands for what is before.
+    /// The position before the log's first entry: a snapshot has everything before.
     pub fn log_base(&self) -> LogPosition {
         self.log.base()
     }
