@@ -1,11 +1,12 @@
-//! Measures the cost of a snapshot of a million keys to the store that goes on meanwhile:
-//! the times of `apply` without a snapshot, and while one is encoded on another thread.
+//! Measures how much a snapshot of a million keys delays the store, which applies entries
+//! at the same time: the times of `apply` without a snapshot, and while one is written on
+//! another thread.
 //!
 //! ```sh
 //! cargo bench --bench snapshot
 //! ```
 //!
-//! Pauses of the machine are in both figures, so compare them with each other only.
+//! Pauses of the machine are in both figures, so compare the two.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +14,18 @@ use bytes::Bytes;
 use coracle::kv::{Command, Operation, Store, StoreLoader};
 use coracle::types::{Entry, LogIndex, Payload, Term};
 
+/// Number of keys in the store.
 const KEYS: u64 = 1_000_000;
+/// Size of each value in bytes.
 const VALUE_BYTES: usize = 100;
-/// Number of commands to apply without a snapshot. With one, the number is whatever is
-/// applied until the snapshot is encoded.
-const QUIET: u64 = 1_000_000;
+/// Number of entries applied without a snapshot. With a snapshot, entries are applied until
+/// it is written.
+const ENTRIES_WITHOUT_SNAPSHOT: u64 = 1_000_000;
 
+/// The entry with this index, a `set` of one of the keys.
 fn set(index: u64) -> Entry {
-    // Successive keys lie far apart, so that each write copies another path of the tree.
+    // The keys are written in a scattered order, so that each write copies another path of
+    // the tree.
     let key = format!("{:08}", index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS);
     let value = Bytes::from(vec![b'v'; VALUE_BYTES]);
     let operation = Operation::Set { key: key.into_bytes().into(), exptime: 0, value };
@@ -29,7 +34,7 @@ fn set(index: u64) -> Entry {
     Entry { index: LogIndex(index), term: Term(1), stamp_ms: 0, payload }
 }
 
-/// The time that each call took.
+/// The duration of each call.
 struct Times(Vec<Duration>);
 
 impl Times {
@@ -47,6 +52,7 @@ impl Times {
     }
 }
 
+/// Applies entries, and measures each, as long as `goes_on` returns true for their number.
 fn apply_while(store: &mut Store, mut goes_on: impl FnMut(u64) -> bool) -> Times {
     let mut times = Vec::new();
     while goes_on(times.len() as u64) {
@@ -65,14 +71,14 @@ fn main() {
         store.apply(&entry).expect("a set is always known");
     }
     println!("{} keys of 8 bytes, values of {VALUE_BYTES} bytes", store.keys());
-    apply_while(&mut store, |done| done < QUIET).print("apply, no snapshot");
+    apply_while(&mut store, |done| done < ENTRIES_WITHOUT_SNAPSHOT).print("apply, no snapshot");
 
     let begin = Instant::now();
-    let snapshot = store.clone();
+    let clone = store.clone();
     println!("clone                        {:.1?}", begin.elapsed());
     let writer = std::thread::spawn(move || {
         let begin = Instant::now();
-        let blocks: Vec<Vec<u8>> = snapshot.snapshot_blocks().collect();
+        let blocks: Vec<Vec<u8>> = clone.snapshot_blocks().collect();
         (blocks, begin.elapsed())
     });
     apply_while(&mut store, |_| !writer.is_finished()).print("apply, during a snapshot");

@@ -1,36 +1,58 @@
-//! Coracle: a replicated key-value store. A handful of server processes keep one
-//! ordered map in agreement by Raft, and lose no acknowledged write while a
-//! majority of them lives.
+//! Coracle is a replicated key-value store. Several servers, usually three or five, keep
+//! one ordered map of keys and values in agreement by the Raft protocol. While a majority
+//! of them is running, the cluster serves reads and writes, and no write that it has
+//! acknowledged is lost.
 //!
-//! A server is a Raft node made of actors that talk only by typed messages. Each
-//! actor is a thin shell around a pure part that knows no runtime:
+//! # Terms
 //!
-//! | pure part | what it is | its actor |
+//! A server process is a *node*, and the other nodes are its *peers*. All nodes hold the
+//! same *log*, a sequence of *entries*, most of which are commands of clients. One node is
+//! the *leader*: it decides the order of the entries and sends them to its peers. An entry
+//! is *committed* when a majority of the nodes, a *quorum*, has it on disk. Committed
+//! entries never change. Each node *applies* them in order to its copy of the map, the
+//! *store*. When the leader fails, the others elect a new one; each election has a number,
+//! the *term*.
+//!
+//! # Parts
+//!
+//! A node consists of actors that talk to each other only by typed messages. Each actor is
+//! a thin shell around a part that knows no actor runtime, so that the rules can be read
+//! and tested without it:
+//!
+//! | part | duty | its actor |
 //! |---|---|---|
-//! | [`raft::Raft`] | the rules of Raft: events in, effects out | [`actors::raft`] |
-//! | [`raft::Progress`] | what one peer still lacks | [`actors::peers::replicator`] |
-//! | [`storage`] | the log and the vote on disk | [`actors::log`] |
-//! | [`kv::Store`] | the map, its clock, its exactly-once table | [`actors::kv`] |
-//! | [`protocol`] | clients' lines, and the replies | [`actors::clients::session`] |
-//! | [`wire`] | frames between nodes | [`actors::peers::link`], [`actors::peers::session`] |
+//! | [`raft`] | the rules of Raft; events in, effects out | [`actors::raft`] |
+//! | [`raft::Progress`] | the entries that one peer lacks | [`actors::peers::replicator`] |
+//! | [`storage`] | log, vote and snapshots on disk | [`actors::log`], [`actors::snapshot`] |
+//! | [`kv`] | the store: keys, expiry, exactly-once retries | [`actors::kv`] |
+//! | [`protocol`] | the text of the client protocol | [`actors::clients`] |
+//! | [`wire`] | the frames between nodes | [`actors::peers`] |
+//!
+//! [`types`] holds the data types that these parts share. [`node`] starts the actors and
+//! connects them, and [`config`] reads servers.toml. [`net`] and [`clock`] are the
+//! interfaces to the network and to time; tests replace them. [`client`] is the library for
+//! programs that use a cluster.
 //!
 //! # The way of one `set`
-//! 1. A session parses it, encodes it as a [`kv::Command`] and sends it to
-//!    RaftActor: [`actors::clients::session`].
-//! 2. The leader's core gives it an index, a term and a stamp:
-//!    [`raft::Raft::propose`].
-//! 3. All of one mailbox drain goes to the disk and to the peers at once:
-//!    [`raft::Raft::take_effects`]; LogActor syncs it: [`actors::log`].
-//! 4. Each peer's replicator sends it; the follower's core checks it, and answers
-//!    when *its* disk has it: [`raft::AppendEntries`].
-//! 5. When a quorum has it on disk it is committed, and KvActor applies it and
-//!    answers the session, which replies in the order of the commands.
 //!
-//! [`node`] puts a node together; [`client`] is the library for programs that talk
-//! to a cluster. `docs/ARCHITECTURE.md` is the map, `docs/internals` has every byte
-//! on disk and on the wire, `docs/adr` says why things are as they are.
+//! 1. A session reads the line of text, parses it, encodes it as a [`kv::Command`] and
+//!    sends it to RaftActor ([`actors::clients::session`]).
+//! 2. The core of the leader gives the command an index, a term and a time stamp
+//!    ([`raft::Raft::propose`]).
+//! 3. RaftActor takes the effects of all messages that have arrived together
+//!    ([`raft::Raft::take_effects`]). LogActor writes the entries and syncs them once
+//!    ([`actors::log`]). At the same time the replicators send them to the peers.
+//! 4. The core of each follower checks the entries, and the follower answers when its own
+//!    disk has them ([`raft::AppendEntries`]).
+//! 5. When a quorum has the entry on disk, the entry is committed. KvActor applies it and
+//!    answers the session, which writes the replies in the order of the commands.
+//!
+//! # Where to read on
+//!
+//! `docs/ARCHITECTURE.md` is the map of the code, `docs/internals` describes every byte on
+//! disk and on the wire, and `docs/adr` holds the reasons for the decisions.
 
-// First, for its macro.
+// This module comes first, because the others use its macro.
 #[macro_use]
 pub mod mutants;
 

@@ -151,7 +151,7 @@ impl KvActor {
         if bytes > self.ports.memory.free_bytes() {
             return ClientReply::Refused(Refusal::Busy);
         }
-        ClientReply::Scan(answer, self.ports.memory.take(bytes))
+        ClientReply::Scan(answer, self.ports.memory.reserve(bytes))
     }
 
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {

@@ -162,7 +162,7 @@ impl Handler<Shutdown> for LogActor {
 
     fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
         self.flush(ctx);
-        self.attempt(|storage, _| storage.seal());
+        self.attempt(|storage, _| storage.record_durable_end());
         // Before the answer leaves: whoever waited may open the directory.
         self.storage = None;
         ctx.stop();
@@ -212,7 +212,7 @@ impl LogActor {
         ctx.run_later(SEAL_AFTER, move |actor, ctx| {
             actor.seal_armed = false;
             if actor.flushes == flushes {
-                actor.attempt(|storage, _| storage.seal());
+                actor.attempt(|storage, _| storage.record_durable_end());
             } else {
                 actor.arm_seal(ctx);
             }

@@ -9,7 +9,7 @@ use super::section::{BYTES, Section};
 /// costs two syncs.
 const SEGMENT_BYTES_DEFAULT: u64 = 8 << 20;
 
-/// `[log]`: the files of the log, and its length behind a snapshot.
+/// `[log]`: the files of the log, and the entries that it keeps although a snapshot has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     /// `segment_bytes`: the size of a log file in bytes; by default 8 MiB, or the size of

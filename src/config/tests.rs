@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::{Overrides, Settings};
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 use crate::types::NodeId;
 
 const ONE: &str = "[[servers]]\nid = 1\nhostname = \"a\"\nclient_port = 1000\nlog_port = 1001\n";

@@ -12,7 +12,7 @@ const SHORT_BYTES_MAX: usize = 22;
 ///
 /// A short string has no allocation. The ordered map compares about fifteen strings to find
 /// one, and each string in an allocation of its own would be a cache miss
-/// (docs/performance.md). A clone of a long string shares its bytes.
+/// (docs/performance_history.md). A clone of a long string shares its bytes.
 #[derive(Clone)]
 pub(super) enum KeyBytes {
     /// The string is the first `len` of `bytes`.

@@ -54,8 +54,8 @@ impl ClientRecord {
 
 /// All clients that the store remembers.
 ///
-/// Every applied command of a client ends its silence, whatever its outcome is: a stale or
-/// a refused command also shows that the client is alive and may retry.
+/// Every applied command of a client ends its silence, with any outcome: a stale or a
+/// refused command also shows that the client is alive and may retry.
 ///
 /// Invariants: `silences` holds exactly the clients, each with the time at which it will
 /// have been silent for too long; `digest` is the sum of the hashes.

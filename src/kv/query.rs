@@ -13,10 +13,10 @@ use super::store::Store;
 pub const SCAN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Store {
-    /// Answers a query. A key is present until an entry has expired it, whatever `now_ms`
-    /// is: the reader's clock only decides how much time the answer says a key has left.
+    /// Answers a query. A key is present until an entry has expired it. The reader's clock,
+    /// `now_ms`, only decides how much time the answer says a key has left.
     pub fn query(&self, query: &Query, now_ms: u64) -> Answer {
-        // A reader's clock that is behind the log's clock is wrong.
+        // A reader's clock that shows less than the log's clock is wrong.
         let now_ms = now_ms.max(self.clock_ms());
         let is_there = |record: &&Record| !(mutant!(B74a) && is_due(record, now_ms));
         match query {

@@ -14,14 +14,14 @@ use crate::config::{Server, Settings};
 use crate::kv::Store;
 use crate::raft::SnapshotPositions;
 use crate::storage::{
-    Disk, SnapshotFile, SnapshotHead, Snapshots, Storage, StorageError, StorageOptions,
+    Disk, SnapshotFile, SnapshotFiles, SnapshotHead, Storage, StorageError, StorageOptions,
 };
 use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, TermRuns};
 
 /// See the module.
 pub(super) struct Recovered {
     pub storage: Storage,
-    pub snapshots: Snapshots,
+    pub snapshots: SnapshotFiles,
     /// Those that were read from end to end.
     pub files: Vec<SnapshotFile>,
     pub store: Store,
@@ -51,7 +51,7 @@ pub(super) fn recover(
         log::warn!("{note} node={}", server.id);
     }
     let (hard_state, mut log) = (found.hard_state, found.log);
-    let snapshots = Snapshots::open(disk, &server.data_dir)?;
+    let snapshots = SnapshotFiles::open(disk, &server.data_dir)?;
     let mut listed = snapshots.list()?;
     let (mut files, mut store) = (Vec::new(), Store::new());
     let mut damaged = Vec::new();
@@ -86,7 +86,7 @@ pub(super) fn recover(
 
 /// Loads the newest snapshot that is whole, and adds those before it to `damaged`.
 fn newest_whole(
-    snapshots: &Snapshots,
+    snapshots: &SnapshotFiles,
     listed: &[LogPosition],
     damaged: &mut Vec<LogPosition>,
     id: NodeId,

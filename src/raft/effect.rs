@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::event::Event;
-use super::progress::SendMode;
+use super::replication::pacing::SendMode;
 use super::rpc::{Envelope, InstallSnapshot};
 use crate::types::{
     Entry, HardState, LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term, TermRuns,

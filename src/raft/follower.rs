@@ -1,27 +1,26 @@
-//! AppendEntries at its receiver (Figure 2, §5.3).
+//! The rules of AppendEntries at its receiver (Figure 2, §5.3).
 
-use super::effect::Effect;
 use super::event::Event;
 use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult, Rpc};
-use super::{Raft, RoleState};
+use super::state::Raft;
 use crate::types::{Entry, LogIndex, LogPosition, NodeId};
 
 impl Raft {
-    /// The sender leads our term: `step` has seen to that.
+    /// A request of the leader of our term: `Raft::step` has checked that.
     ///
     /// # Panics
-    /// When it would have to drop a committed entry (Leader Completeness): going on
+    /// When a committed entry would have to be dropped (Leader Completeness): going on
     /// would spread the damage.
     pub(super) fn on_append_entries(&mut self, from: NodeId, request: AppendEntries) {
         self.follow(from);
         let AppendEntries { request_seq, prev, leader_commit, read_seq, entries } = request;
-        let is_rejoining = self.hard_state.is_rejoining;
+        let is_rejoining = self.hard_state().is_rejoining;
         let respond = |result| {
             let response = AppendEntriesResponse { request_seq, read_seq, is_rejoining, result };
             Rpc::AppendEntriesResponse(response)
         };
-        // What the request vouches for, and no more: behind it there may be
-        // entries of ours that this leader does not have (B23).
+        // The request vouches for the log up to here, and no further: after it there may
+        // be entries of ours that this leader does not have (docs/bugs.md B23).
         let verified_index = LogIndex(prev.index.0 + entries.len() as u64);
         let (prev, entries) = self.skip_compacted(prev, entries);
         if !self.log.contains(prev) {
@@ -42,29 +41,12 @@ impl Raft {
         let committed = leader_commit.min(commit_bound);
         self.commit_index =
             if mutant!(B32b) { committed } else { self.commit_index.max(committed) };
-        self.hand_over();
+        self.submit();
     }
 
-    /// `from` leads our term.
-    ///
-    /// # Panics
-    /// When this node leads the very same term (Election Safety, Figure 3).
-    pub(super) fn follow(&mut self, from: NodeId) {
-        assert!(
-            !matches!(self.role, RoleState::Leader(_)),
-            "node {from} leads term {}, and so does this one",
-            self.term()
-        );
-        if self.leader_id() != Some(from) {
-            self.effects
-                .push(Effect::Event(Event::FollowsLeader { leader_id: from, term: self.term() }));
-        }
-        self.become_follower(Some(from), "heard from the leader");
-    }
-
-    /// A request may begin before our log does. What it holds up to our base is
-    /// committed, and so the same as what our snapshot stands for (State Machine
-    /// Safety): only the rest is to be compared (bugs.md B24).
+    /// Drops the part of a request that is before our log. That part is committed, and so
+    /// the same as what our snapshot stands for (State Machine Safety): only the rest is to
+    /// be compared (docs/bugs.md B24).
     fn skip_compacted(
         &self,
         prev: LogPosition,
@@ -75,17 +57,19 @@ impl Raft {
             return (prev, entries);
         }
         let skipped = entries.len().min((base.index.0 - prev.index.0) as usize);
-        let behind = entries.split_off(skipped);
+        let rest = entries.split_off(skipped);
         if let Some(last) = entries.last().filter(|last| last.index == base.index) {
             assert_eq!(last.position(), base, "the leader lacks an entry that is committed here");
         }
-        (base, behind)
+        (base, rest)
     }
 
+    /// Appends the entries that the log lacks; true when there were any.
+    ///
     /// "If an existing entry conflicts with a new one (same index but different
     /// terms), delete the existing entry and all that follow it. Append any new
     /// entries not already in the log." An old request that holds nothing new
-    /// changes nothing (B24).
+    /// changes nothing (docs/bugs.md B24).
     fn append_missing(&mut self, entries: Vec<Entry>) -> bool {
         let is_known = |entry: &&Entry| self.log.contains(entry.position()) && !mutant!(B24a);
         let known = entries.iter().take_while(is_known).count();
@@ -100,7 +84,7 @@ impl Raft {
             );
             self.log.truncate_from(first);
             self.persistence.truncate_from(first);
-            self.effects.push(Effect::Event(Event::TruncatedLog { from: first, to: last }));
+            self.tell(Event::TruncatedLog { from: first, to: last });
         }
         for entry in entries.into_iter().skip(known) {
             self.log.append(entry);
@@ -108,8 +92,9 @@ impl Raft {
         true
     }
 
-    /// What helps the leader to find where the logs part in a round trip a term
-    /// instead of one an entry (§5.3, at its end).
+    /// The answer to a request whose `prev` is not in our log. It lets the leader find the
+    /// place where the logs part in one round trip a term instead of one an entry (§5.3, at
+    /// its end).
     fn conflict_at(&self, prev_index: LogIndex) -> AppendResult {
         match self.log.term_at(prev_index) {
             None => AppendResult::Conflict {
@@ -125,35 +110,5 @@ impl Raft {
                 conflict_term: Some(term),
             },
         }
-    }
-
-    /// A page that an [`Effect::ReadEntries`] asked for.
-    ///
-    /// # Panics
-    /// When it is not what was asked for: committed, durable entries do not change
-    /// and do not vanish.
-    pub fn on_entries_read(&mut self, entries: Vec<Entry>) {
-        if self.stale_pages > 0 {
-            self.stale_pages -= 1;
-            return; // asked for before a snapshot took the place of the log
-        }
-        assert!(self.is_reading_entries, "no entries were asked for");
-        self.is_reading_entries = mutant!(B84b);
-        let limit = self.commit_index.min(self.persistence.persisted_index());
-        let mut expected = self.submitted_index;
-        for entry in &entries {
-            expected = expected.next();
-            let LogPosition { index, term } = entry.position();
-            assert!(
-                index == expected && index <= limit && self.log.term_at(index) == Some(term),
-                "the log's entry {index}@{term} on disk is not the committed one"
-            );
-        }
-        assert!(expected > self.submitted_index, "a committed entry is not on disk");
-        self.hand_over_entries(entries);
-        if mutant!(B32a) {
-            self.submitted_index = limit.min(self.log.first_in_memory().prev());
-        }
-        self.hand_over();
     }
 }

@@ -1,21 +1,25 @@
-//! What a leader does (Figure 2, "leaders"; §5.3, §5.4.2, §8; dissertation §6.2).
+//! The rules of a leader (Figure 2, "leaders"; §5.3, §5.4.2, §8; dissertation §6.2, §6.4).
 
 use std::sync::Arc;
 
-use super::effect::{Effect, Replicate, SetSendMode, StartReplication, StopReplication};
+use super::effect::{Effect, ReadToken, Replicate, SetSendMode, StartReplication};
 use super::event::Event;
-use super::progress::{ReplicationReport, SendMode};
-use super::read::Reads;
-use super::{Leadership, NotLeader, PeerState, Raft, RoleState};
+use super::leadership::Leadership;
+use super::quorum::Quorum;
+use super::replication::action::ReplicationReport;
+use super::role::RoleState;
+use super::state::{NotLeader, Raft};
 use crate::types::{Entry, HardState, LogIndex, NodeId, Payload, Term};
 
 impl Raft {
+    // Clients.
+
     /// Appends an entry to the leader's log and returns its index. It is committed
-    /// when an `Apply` effect brings it back; if `StopReplication` comes first,
-    /// nobody knows.
+    /// when an `Apply` effect brings it back. If `StopReplication` comes first, its
+    /// outcome is unknown.
     ///
     /// # Errors
-    /// When this node is not the leader; the entry is nowhere then.
+    /// When this node is not the leader: no entry was made.
     pub fn propose(&mut self, payload: Payload) -> Result<LogIndex, NotLeader> {
         if !matches!(self.role, RoleState::Leader(_)) {
             return Err(NotLeader { leader_id: self.leader_id() });
@@ -23,17 +27,61 @@ impl Raft {
         Ok(self.append_own(payload))
     }
 
-    /// Time that has passed in the log has passed for good.
-    fn next_stamp_ms(&self) -> u64 {
-        self.wall_ms.max(self.log.last_stamp_ms())
+    /// Adds a linearizable read. `after` is the last entry that the read's session
+    /// proposed, 0 for none. The answer is `Effect::ReadReady` or `Effect::ReadFailed` with
+    /// this token.
+    ///
+    /// # Errors
+    /// When this node is not the leader.
+    pub fn read(&mut self, token: ReadToken, after: LogIndex) -> Result<(), NotLeader> {
+        let (commit_index, last) = (self.commit_index, self.log.last().index);
+        let is_confirmed = self.holds_lease() || self.trusts_its_role();
+        let leader_id = self.leader_id();
+        let RoleState::Leader(leadership) = &mut self.role else {
+            return self.refuse_read(token, leader_id);
+        };
+        leadership.reads.add(token, after, commit_index, last, is_confirmed);
+        if is_confirmed {
+            self.release_confirmed_reads();
+        }
+        Ok(())
     }
 
-    /// A leader only ever appends (Figure 3, Leader Append-Only).
+    fn refuse_read(
+        &mut self,
+        token: ReadToken,
+        leader_id: Option<NodeId>,
+    ) -> Result<(), NotLeader> {
+        if mutant!(B44) && leader_id.is_some() {
+            let read_index = self.apply.last_applied();
+            self.effects.push(Effect::ReadReady { token, read_index });
+            return Ok(());
+        }
+        Err(NotLeader { leader_id })
+    }
+
+    /// Returns false: that a node leads, and was heard a moment ago, says nothing about now.
+    fn trusts_its_role(&self) -> bool {
+        let RoleState::Leader(leadership) = &self.role else { return false };
+        let ticks = self.settings.election_timeout_ticks_min;
+        let is_heard = self.quorum().is_met(|voter| leadership.has_heard(voter, ticks));
+        if mutant!(B41b) { is_heard } else { mutant!(B41a) }
+    }
+
+    /// True while nobody else can have been elected, see `LeaseClock::holds_lease`.
+    pub(super) fn holds_lease(&self) -> bool {
+        let RoleState::Leader(leadership) = &self.role else { return false };
+        self.lease.holds_lease(leadership.reads.confirmed_at)
+    }
+
+    /// Appends an entry of the leader's own. A leader only ever appends (Figure 3, Leader
+    /// Append-Only). Stamps never fall: time that has passed in the log has passed for good.
     fn append_own(&mut self, payload: Payload) -> LogIndex {
+        let stamp_ms = self.wall_ms.max(self.log.last_stamp_ms());
         let entry = Entry {
             index: self.log.last().index.next(),
             term: self.term(),
-            stamp_ms: if mutant!(B74b) { self.wall_ms } else { self.next_stamp_ms() },
+            stamp_ms: if mutant!(B74b) { self.wall_ms } else { stamp_ms },
             payload,
         };
         let index = entry.index;
@@ -41,20 +89,15 @@ impl Raft {
         index
     }
 
+    // Leadership.
+
     pub(super) fn become_leader(&mut self) {
         let term = self.term();
         let runs = self.log.runs().clone();
-        let peers = self.peers().into_iter().map(|peer| (peer, PeerState::default())).collect();
-        self.role = RoleState::Leader(Leadership {
-            term,
-            first_index: self.log.last().index.next(),
-            peers,
-            heartbeat_elapsed_ticks: 0,
-            heartbeat_is_due: true,
-            announced_base: runs.base(),
-            reads: Reads::default(),
-        });
-        self.effects.push(Effect::Event(Event::BecameLeader { term }));
+        let first_index = self.log.last().index.next();
+        let leadership = Leadership::new(term, first_index, runs.base(), &self.peers());
+        self.role = RoleState::Leader(Box::new(leadership));
+        self.tell(Event::BecameLeader { term });
         self.effects.push(Effect::StartReplication(StartReplication { term, runs }));
         // "a blank no-op entry into the log at the start of its term" (§8).
         self.append_own(Payload::Noop);
@@ -65,115 +108,68 @@ impl Raft {
         }
     }
 
-    pub(super) fn end_leadership(&mut self, leadership: Leadership, reason: &'static str) {
-        // The term that ends; a term adopted meanwhile is higher.
-        let term = leadership.term;
-        self.effects.push(Effect::Event(Event::SteppedDown { term, reason }));
-        self.effects.push(Effect::StopReplication(StopReplication { term }));
-        for token in leadership.reads.into_tokens() {
-            self.effects.push(Effect::ReadFailed { token });
-        }
-    }
-
     pub(super) fn tick_leader(&mut self) {
         let stalled_ticks = self.persistence.stalled_ticks();
-        let quorum_size = self.membership().quorum_size();
+        let ticks_max = self.settings.election_timeout_ticks_max;
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        leadership.heartbeat_elapsed_ticks += 1;
+        let is_heartbeat_due = leadership.tick(ticks_max) >= self.settings.heartbeat_ticks;
         let waits_for_disk = mutant!(B82) && stalled_ticks > 0;
-        if leadership.heartbeat_elapsed_ticks >= self.settings.heartbeat_ticks && !waits_for_disk {
-            leadership.heartbeat_elapsed_ticks = 0;
-            leadership.heartbeat_is_due = true;
+        if is_heartbeat_due && !waits_for_disk {
+            leadership.begin_heartbeat();
         }
-        let mut heard = 1; // itself
-        for peer in leadership.peers.values_mut() {
-            peer.silent_ticks = peer.silent_ticks.saturating_add(1);
-            peer.keep_log_ticks = peer.keep_log_ticks.saturating_add(1);
-            if peer.keep_log_ticks > self.settings.election_timeout_ticks_max {
-                peer.keep_log_from = None; // a peer that is gone does not hold up the others
-                peer.snapshot_progress = None;
-            }
-            if peer.silent_ticks <= self.settings.election_timeout_ticks_max {
-                heard += 1;
-            }
-        }
+        let has_quorum = Quorum::of(self.log.membership())
+            .is_met(|voter| leadership.has_heard(voter, ticks_max));
         self.choose_send_modes();
-        if heard < quorum_size && !mutant!(B16a) {
+        if !has_quorum && !mutant!(B16a) {
             // CheckQuorum (dissertation §6.2): clients must not wait on a leader
-            // that cannot commit. The term stays, and with it the vote (B04).
+            // that cannot commit. The term stays, and with it the vote (docs/bugs.md B04).
             self.become_follower(None, "heard no quorum within the election timeout");
         } else if stalled_ticks > self.settings.disk_stall_ticks && !mutant!(B17) {
             self.become_follower(None, "the disk does not answer");
         }
     }
 
-    /// Commits and reads wait for as many peers as make a quorum with this node: those that
-    /// are furthest are sent everything at once, and the others trail (docs/adr/0014). One
-    /// that falls behind those that trail changes places with them.
     fn choose_send_modes(&mut self) {
         if !self.settings.has_batched_peers {
             return;
         }
-        let followers = self.membership().quorum_size() - 1;
         let term = self.term();
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let mut order: Vec<(NodeId, PeerState)> =
-            leadership.peers.iter().map(|(id, peer)| (*id, *peer)).collect();
-        order.sort_by_key(|(_, peer)| {
-            let is_pipelined = peer.send_mode == SendMode::Immediate;
-            std::cmp::Reverse((peer.match_index, peer.read_seq, is_pipelined))
-        });
-        for (place, (id, peer)) in order.into_iter().enumerate() {
-            let send_mode = if place < followers { SendMode::Immediate } else { SendMode::Batched };
-            if peer.send_mode != send_mode
-                && let Some(peer) = leadership.peers.get_mut(&id)
-            {
-                peer.send_mode = send_mode;
-                self.effects.push(Effect::SetSendMode(SetSendMode {
-                    term,
-                    peer: id,
-                    mode: send_mode,
-                }));
-            }
+        for (peer, mode) in leadership.choose_send_modes(Quorum::of(self.log.membership())) {
+            self.effects.push(Effect::SetSendMode(SetSendMode { term, peer, mode }));
         }
     }
 
+    // Replication.
+
     /// A peer's responses, as its `Progress` saw them.
+    ///
+    /// # Panics
+    /// When the peer acknowledges an entry that the leader does not have.
     pub fn on_replicated(&mut self, peer: NodeId, term: Term, report: ReplicationReport) {
         if term > self.term() {
             if mutant!(B08a) {
-                self.set_hard_state(HardState { current_term: term, ..self.hard_state });
+                let hard_state = HardState { current_term: term, ..self.hard_state() };
+                self.persistence.set_hard_state(hard_state);
             } else {
                 self.adopt_term(term, "a follower has a higher term");
             }
             return;
         }
         if term < self.term() {
-            return; // of an earlier leadership of ours (B05)
+            return; // of an earlier leadership of this node (docs/bugs.md B05)
         }
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let Some(state) = leadership.peers.get_mut(&peer) else { return };
-        state.keep_log_from = report.keep_log_from;
-        state.snapshot_progress = report.snapshot_progress;
-        state.keep_log_ticks = 0;
-        if report.is_rejoining {
-            return; // it stores what it is sent, and promises nothing (docs/adr/0005)
-        }
-        state.silent_ticks = 0;
-        let has_more = report.match_index > state.match_index;
-        let has_confirmed = report.read_seq > state.read_seq;
-        state.match_index = state.match_index.max(report.match_index);
-        state.read_seq = state.read_seq.max(report.read_seq);
+        let Some(news) = leadership.on_report(peer, report) else { return };
+        let (match_index, last) = (report.match_index, self.log.last().index);
         assert!(
-            state.match_index <= self.log.last().index,
-            "peer {peer} acknowledges {}, behind the end of the leader's own log {}",
-            state.match_index,
-            self.log.last().index
+            match_index <= last,
+            "peer {peer} acknowledges {match_index}, behind the end of the leader's own log {last}"
         );
-        if has_more {
+        if news.has_more {
             self.advance_commit_index();
         }
-        if has_confirmed {
+        if news.has_confirmed {
             self.advance_confirmed_reads();
         }
     }
@@ -183,53 +179,48 @@ impl Raft {
     /// (§5.3, §5.4.2). The leader counts itself by what its disk has confirmed.
     pub(super) fn advance_commit_index(&mut self) {
         let RoleState::Leader(leadership) = &self.role else { return };
-        let membership = self.membership();
-        let mut match_indexes: Vec<LogIndex> = membership
-            .voters
-            .iter()
-            .map(|voter| match leadership.peers.get(voter) {
-                Some(peer) => peer.match_index,
-                None if *voter == self.settings.id && mutant!(B21) => self.log.last().index,
-                None if *voter == self.settings.id => self.persistence.persisted_index(),
-                None => LogIndex(0),
-            })
-            .collect();
-        if !mutant!(B19b) {
-            match_indexes.sort_unstable_by(|a, b| b.cmp(a));
-        }
-        let needed = membership.quorum_size() - usize::from(mutant!(B19a));
-        let replicated = match_indexes[needed.max(1) - 1];
+        let durable_index = self.persistence.persisted_index();
+        let own_index = if mutant!(B21) { self.log.last().index } else { durable_index };
+        let id = self.settings.id;
+        let replicated = leadership.replicated_index(self.quorum(), id, own_index);
         let is_of_own_term = self.log.term_at(replicated) == Some(self.term()) || mutant!(B18);
         if replicated > self.commit_index && is_of_own_term {
             self.commit_index = replicated;
-            self.hand_over();
+            self.submit();
         }
+    }
+
+    /// Counts the rounds of reads that the peers have confirmed.
+    fn advance_confirmed_reads(&mut self) {
+        let id = self.settings.id;
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let confirmed = leadership.confirmed_round(Quorum::of(self.log.membership()), id);
+        leadership.reads.confirm(confirmed);
+        if mutant!(B41c) {
+            leadership.reads.confirmed_at = Some(self.lease.now());
+        }
+        self.release_confirmed_reads();
     }
 
     /// Tells the replicators what there is to send, if there is anything.
     pub(super) fn flush_replication(&mut self, entries: Arc<[Entry]>) {
         let (term, leader_commit) = (self.term(), self.commit_index);
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let heartbeat = std::mem::take(&mut leadership.heartbeat_is_due);
-        let has_round = match &self.settings.leader_lease {
+        let heartbeat = leadership.take_heartbeat();
+        let now = self.lease.now();
+        let has_round = match self.lease.settings() {
             None => leadership.reads.maybe_start_round(),
-            Some(lease) => leadership.reads.maybe_start_leased_round(heartbeat, self.now, lease),
+            Some(lease) => leadership.reads.maybe_start_leased_round(heartbeat, now, lease),
         };
         let base = self.log.base();
-        let has_compacted = std::mem::replace(&mut leadership.announced_base, base) != base;
+        let has_compacted = leadership.announce_base(base);
         if entries.is_empty() && !heartbeat && !has_round && !has_compacted {
             return;
         }
         let read_seq = leadership.reads.started_seq();
-        let is_alone = leadership.peers.is_empty();
-        self.effects.push(Effect::Replicate(Replicate {
-            term,
-            base,
-            entries,
-            leader_commit,
-            read_seq,
-            heartbeat,
-        }));
+        let is_alone = leadership.is_alone();
+        let order = Replicate { term, base, entries, leader_commit, read_seq, heartbeat };
+        self.effects.push(Effect::Replicate(order));
         if has_round && is_alone {
             self.advance_confirmed_reads();
         }

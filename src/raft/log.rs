@@ -1,22 +1,27 @@
-//! The core's view of the log: where it begins, every term of it, the memberships in
-//! it, and the entries that are still on their way to the disk or to the state machine.
+//! The core's view of the log: where it begins, every term of it, the memberships in it,
+//! and the entries that are still on their way to the disk or to the state machine.
 //!
-//! The entries themselves live on disk. What the rules ask of the past is only
-//! its terms (§5.3, §5.4.1), and those are a few runs.
+//! The entries themselves are on disk. The rules only ask for the terms of the past (§5.3,
+//! §5.4.1), and those are a few runs.
 
 use std::collections::VecDeque;
 
 use crate::types::{Entry, LogIndex, LogPosition, LogSummary, Membership, Term, TermRuns};
 
-/// Invariants: `tail` is contiguous and ends at the log's end (or is empty);
-/// `unflushed_from - 1 <= last`; every entry from `unflushed_from` on is in it.
+/// The log as far as the core keeps it in memory.
 pub(super) struct RaftLog {
+    /// The terms of the whole log.
     runs: TermRuns,
-    /// The one in force at the base, and every one behind it.
+    /// The membership in force at the base, and every later one.
     memberships: Vec<(LogIndex, Membership)>,
+    /// The membership while the log has none.
     initial_membership: Membership,
+    /// The highest stamp in the log, or a bound that is not below it.
     last_stamp_ms: u64,
+    /// The newest entries. Invariant: contiguous, and ends at the log's end, or empty.
     tail: VecDeque<Entry>,
+    /// The first entry that was not handed to the disk, or one past the log's end.
+    /// Invariant: every entry from here on is in `tail`.
     unflushed_from: LogIndex,
 }
 
@@ -36,7 +41,7 @@ impl RaftLog {
         self.runs.last()
     }
 
-    /// The position that the log begins behind (docs/adr/0008).
+    /// The position before the log's first entry (docs/adr/0008).
     pub(super) fn base(&self) -> LogPosition {
         self.runs.base()
     }
@@ -69,7 +74,7 @@ impl RaftLog {
         self.memberships.iter().rfind(|(at, _)| *at <= index).cloned()
     }
 
-    /// Whether the log itself says who its members are.
+    /// True when the log itself names the members.
     pub(super) fn has_membership(&self) -> bool {
         !self.memberships.is_empty()
     }
@@ -83,7 +88,7 @@ impl RaftLog {
         self.tail.push_back(entry);
     }
 
-    /// Forgets `index` and all behind it, memberships too (bugs.md B48).
+    /// Forgets `index` and everything after it, memberships too (docs/bugs.md B48).
     pub(super) fn truncate_from(&mut self, index: LogIndex) {
         self.runs.truncate_from(index);
         while !mutant!(B28a) && self.tail.back().is_some_and(|entry| entry.index >= index) {
@@ -93,18 +98,18 @@ impl RaftLog {
             self.memberships.pop();
         }
         self.unflushed_from = self.unflushed_from.min(index);
-        // When the new end is not in memory the old stamp stays: a bound that is
-        // too high keeps stamps from falling, which is all that it is for.
+        // When the new end is not in memory the old stamp stays. A bound that is too high
+        // also keeps stamps from falling, which is its only purpose.
         if let Some(last) = self.tail.back() {
             self.last_stamp_ms = last.stamp_ms;
         }
     }
 
-    /// Forgets what is at and before `base`, but for the membership in force there.
+    /// Forgets everything up to `base`, except the membership in force there.
     pub(super) fn compact_to(&mut self, base: LogPosition) {
         self.runs.compact_to(base);
-        let behind = self.memberships.partition_point(|(at, _)| *at <= base.index);
-        self.memberships.drain(..behind.saturating_sub(1));
+        let covered = self.memberships.partition_point(|(at, _)| *at <= base.index);
+        self.memberships.drain(..covered.saturating_sub(1));
     }
 
     /// Forgets everything: a snapshot up to `base` has taken its place.
@@ -121,8 +126,8 @@ impl RaftLog {
         self.unflushed_from = base.index.next();
     }
 
-    /// The entries that have not been handed to the disk; they count as handed
-    /// over from here on.
+    /// The entries that have not been handed to the disk. From here on they count as handed
+    /// over.
     pub(super) fn take_unflushed(&mut self) -> Vec<Entry> {
         let first = self.unflushed_from;
         self.unflushed_from = self.last().index.next();
@@ -133,7 +138,7 @@ impl RaftLog {
         self.unflushed_from <= self.last().index
     }
 
-    /// The entries `from..=to`, or `None` when some are only on disk.
+    /// The entries `from..=to`; `None` when some of them are only on disk.
     pub(super) fn slice(&self, from: LogIndex, to: LogIndex) -> Option<Vec<Entry>> {
         let first = self.tail.front()?.index;
         if from < first || to > self.last().index || from > to {
@@ -143,12 +148,12 @@ impl RaftLog {
         Some(self.tail.range(start..=end).cloned().collect())
     }
 
-    /// The first entry that is in memory; one past the end when none is.
+    /// The first entry that is in memory; one past the end when there is none.
     pub(super) fn first_in_memory(&self) -> LogIndex {
         self.tail.front().map_or(self.last().index.next(), |entry| entry.index)
     }
 
-    /// Lets go of entries up to `index` that are already at the disk.
+    /// Lets go of the entries up to `index` that were handed to the disk.
     pub(super) fn evict_to(&mut self, index: LogIndex) {
         let keep_from = self.unflushed_from.min(index.next());
         while self.tail.front().is_some_and(|entry| entry.index < keep_from) {

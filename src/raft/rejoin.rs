@@ -1,132 +1,104 @@
-//! A node with a new data directory, which may have lived before
-//! (docs/adr/0005, bugs.md B52), or with a log that was cut where it was damaged
-//! (docs/adr/0009, bugs.md B61).
+//! Rejoining: a node that may have forgotten what it promised is not counted until it is
+//! known to remember.
 //!
-//! It follows, but is not counted, until it is known to remember whatever it may
-//! have promised: because the cluster is new, or because it has caught up with
-//! every other member.
+//! That is a node with a new data directory, which may have lived before (docs/adr/0005,
+//! docs/bugs.md B52), or with a log that was cut where it was damaged (docs/adr/0009,
+//! docs/bugs.md B61). It follows the leader and stores what it is sent, but it neither
+//! votes nor campaigns, and the leader counts it for nothing. It asks every other member
+//! for a report of its term and the end of its log. It is counted again when the cluster
+//! turns out to be new, or when it has caught up with every other member.
 
 use std::collections::BTreeMap;
 
-use super::effect::Effect;
-use super::event::Event;
-use super::rpc::{Envelope, RejoinResponse, Rpc};
-use super::{Raft, RoleState};
-use crate::types::{HardState, LogPosition, NodeId, Term};
+use super::log::RaftLog;
+use super::quorum::Quorum;
+use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
-/// The reports that a rejoining node has had since it started: the latest of each member.
+/// The reports that a rejoining node has had since it started.
 #[derive(Default)]
 pub(super) struct Rejoining {
+    /// The latest report of each other member.
     reports: BTreeMap<NodeId, PeerReport>,
+    /// Ticks since the start of a rejoining node.
     age_ticks: u32,
-    /// See `LogSummary::lost`.
+    /// The furthest position that this node's log is known to have reached before it was
+    /// cut; see `LogSummary::lost`.
     lost: LogPosition,
 }
 
-impl Rejoining {
-    /// One that is known to have had a log that reached to `lost`.
-    pub(super) fn having_lost(lost: LogPosition) -> Rejoining {
-        Rejoining { lost, ..Rejoining::default() }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct PeerReport {
-    term: Term,
-    last: LogPosition,
+/// The durable term and the end of the log of one member.
+#[derive(Clone, Copy, Default)]
+pub(super) struct PeerReport {
+    pub(super) term: Term,
+    pub(super) last: LogPosition,
 }
 
 impl PeerReport {
-    /// It has never taken part in anything.
+    /// True of a member that has never taken part in anything.
     fn is_blank(&self) -> bool {
         self.term == Term(0) && self.last == LogPosition::default()
     }
 }
 
-impl Raft {
-    pub(super) fn tick_rejoin(&mut self) {
-        if !self.hard_state.is_rejoining {
-            return;
-        }
-        self.rejoining.age_ticks = self.rejoining.age_ticks.saturating_add(1);
-        // Eager at first, when all are about to start; a member that stays silent
-        // may be down for days.
-        let is_young = self.rejoining.age_ticks <= 10 * self.settings.election_timeout_ticks_max;
-        if !is_young && !self.rejoining.age_ticks.is_multiple_of(self.settings.heartbeat_ticks) {
-            return;
-        }
-        let (from, term) = (self.settings.id, self.term());
-        for to in self.peers() {
-            self.effects.push(Effect::Send(Envelope { from, to, term, rpc: Rpc::RejoinRequest }));
-        }
-        // Alone in its cluster there is nobody to wait for.
-        self.maybe_become_voter();
+impl Rejoining {
+    /// A node that starts, and whose log is known to have reached `lost`.
+    pub(super) fn having_lost(lost: LogPosition) -> Rejoining {
+        Rejoining { lost, ..Rejoining::default() }
     }
 
-    /// What we have to say waits for the disk, like every answer: a term that we
-    /// could forget again would be no report.
-    /// What we know to have had and lost counts: somebody who has nothing may not make
-    /// a majority with others that never had it.
-    pub(super) fn on_rejoin_request(&mut self, from: NodeId) {
-        let last = self.log.last().max(self.rejoining.lost);
-        self.send(from, Rpc::RejoinResponse(RejoinResponse { last }));
+    /// The furthest position that this node is known to have had and to have lost.
+    pub(super) fn lost(&self) -> LogPosition {
+        self.lost
     }
 
-    pub(super) fn on_rejoin_response(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        response: RejoinResponse,
-    ) {
-        if self.hard_state.is_rejoining {
-            self.rejoining.reports.insert(from, PeerReport { term, last: response.last });
-            self.maybe_become_voter();
-        }
+    /// A tick has passed. True when the other members are to be asked: eagerly at first,
+    /// when all are about to start; later with the pace of heartbeats, since a member that
+    /// stays silent may be down for days.
+    pub(super) fn tick(&mut self, election_timeout_ticks_max: u32, heartbeat_ticks: u32) -> bool {
+        self.age_ticks = self.age_ticks.saturating_add(1);
+        let is_young = self.age_ticks <= 10 * election_timeout_ticks_max;
+        is_young || self.age_ticks.is_multiple_of(heartbeat_ticks)
     }
 
-    pub(super) fn maybe_become_voter(&mut self) {
-        if !self.hard_state.is_rejoining || !(self.is_cluster_new() || self.has_caught_up()) {
-            return;
-        }
-        let voted_for = if self.term() == Term(0) {
-            None
-        } else {
-            // It may have voted in this term, in the life that it has forgotten.
-            Some(self.hard_state.voted_for.unwrap_or(self.settings.id))
-        };
-        self.set_hard_state(HardState { voted_for, is_rejoining: false, ..self.hard_state });
-        self.rejoining = Rejoining::default();
-        self.effects.push(Effect::Event(Event::BecameVoter { term: self.term() }));
+    pub(super) fn on_report(&mut self, from: NodeId, report: PeerReport) {
+        self.reports.insert(from, report);
     }
 
-    /// The members of a quorum, this node among them, have never taken part in
-    /// anything, and nobody is known who has.
-    fn is_cluster_new(&self) -> bool {
-        let own = PeerReport { term: self.term(), last: self.log.last() };
-        let reports = &self.rejoining.reports;
+    /// True when the members of a quorum, this node `id` among them, have never taken part
+    /// in anything, and no member is known that has.
+    pub(super) fn is_cluster_new(&self, id: NodeId, own: PeerReport, quorum: Quorum<'_>) -> bool {
         own.is_blank()
-            && reports.values().all(PeerReport::is_blank)
-            && reports.len() + 1 >= self.membership().quorum_size()
+            && self.reports.values().all(PeerReport::is_blank)
+            && quorum.is_met(|voter| voter == id || self.reports.contains_key(&voter))
     }
 
-    /// It holds, durably, all that any other member does: of what it may have
-    /// acknowledged and forgotten, the committed part is held by one of them.
-    fn has_caught_up(&self) -> bool {
-        let persisted_index = self.persistence.persisted_index();
-        let term = self.log.term_at(persisted_index).unwrap_or_default();
-        let durable = LogPosition { term, index: persisted_index };
-        let reports = &self.rejoining.reports;
-        let has_heard_all = self.peers().iter().all(|peer| reports.contains_key(peer));
-        let term = reports.values().map(|report| report.term).max().unwrap_or_default();
-        let furthest = reports.values().map(|report| report.last).max().unwrap_or_default();
-        has_heard_all
-            && self.term() >= term
-            // What ends before our log begins can add nothing to what is committed.
-            && (self.log.contains(furthest) || furthest <= self.log.base())
+    /// True when this follower, in `term`, holds durably all that any other member does. The
+    /// committed part of what it may have acknowledged and forgotten is held by one of
+    /// them. The log is durable up to `persisted_index`.
+    pub(super) fn has_caught_up(
+        &self,
+        peers: &[NodeId],
+        term: Term,
+        log: &RaftLog,
+        persisted_index: LogIndex,
+    ) -> bool {
+        let durable = LogPosition {
+            term: log.term_at(persisted_index).unwrap_or_default(),
+            index: persisted_index,
+        };
+        let has_all_reports = peers.iter().all(|peer| self.reports.contains_key(peer));
+        let highest = self.reports.values().map(|report| report.term).max().unwrap_or_default();
+        let furthest = self.reports.values().map(|report| report.last).max().unwrap_or_default();
+        has_all_reports
+            && term >= highest
+            // A log that ends before ours begins can add nothing to what is committed.
+            && (log.contains(furthest) || furthest <= log.base())
             && persisted_index >= furthest.index
-            // Of what it is known to have had, all that was or can be committed is back
-            // when its log is at least as up-to-date (§5.4.1).
-            && durable >= self.rejoining.lost
-            && matches!(self.role, RoleState::Follower { .. })
+            // All that was or can be committed of what this node is known to have had is
+            // back when its log is at least as up-to-date (§5.4.1).
+            && durable >= self.lost
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What nodes say to each other. `wire` gives these structs their bytes.
+//! The messages between nodes. `wire` gives these structs their bytes.
 
 use bytes::Bytes;
 
@@ -11,15 +11,15 @@ pub struct Envelope {
     pub from: NodeId,
     /// The node that it is for.
     pub to: NodeId,
-    /// The sender's current term; of a [`PreVote`] and a granted
-    /// [`PreVoteResponse`] the term that the candidate would have.
+    /// The sender's current term. A [`PreVote`] and a granted [`PreVoteResponse`] have the
+    /// term that the candidate would have.
     pub term: Term,
     /// The content.
     pub rpc: Rpc,
 }
 
 impl Envelope {
-    /// Whether `newer`, a later answer to the same leader, says all that this one does.
+    /// True when `newer`, a later answer to the same leader, says all that this one does.
     pub(super) fn is_superseded_by(&self, newer: &Envelope) -> bool {
         let (Rpc::AppendEntriesResponse(old), Rpc::AppendEntriesResponse(new)) =
             (&self.rpc, &newer.rpc)
@@ -42,7 +42,7 @@ pub enum Rpc {
     RequestVote(RequestVote),
     /// Its answer.
     RequestVoteResponse(RequestVoteResponse),
-    /// Dissertation §9.6: would you vote for me?
+    /// Dissertation §9.6: asks whether a vote would be granted.
     PreVote(PreVote),
     /// Its answer.
     PreVoteResponse(PreVoteResponse),
@@ -57,8 +57,7 @@ pub enum Rpc {
 }
 
 impl Rpc {
-    /// True of answers: they travel back on the connection that brought the
-    /// request.
+    /// True of answers: they travel back on the connection that brought the request.
     pub fn is_response(&self) -> bool {
         matches!(
             self,
@@ -91,31 +90,30 @@ pub struct AppendEntries {
 /// The answer to [`AppendEntries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendEntriesResponse {
-    /// That of the request.
+    /// The number of the request.
     pub request_seq: u64,
-    /// That of the request.
+    /// The round of the request.
     pub read_seq: u64,
-    /// The sender must not be counted: see `HardState::is_rejoining`.
+    /// True when the sender must not be counted, see `HardState::is_rejoining`.
     pub is_rejoining: bool,
-    /// What came of it.
+    /// The outcome.
     pub result: AppendResult,
 }
 
-/// What came of an [`AppendEntries`].
+/// The outcome of an [`AppendEntries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendResult {
-    /// The log holds `prev`; up to `match_index` it equals the leader's *and*
-    /// is durable.
+    /// The log holds `prev`. It equals the leader's *and* is durable up to `match_index`.
     Success {
-        /// See above. It may lie before `prev`, while the disk is behind.
+        /// The end of that part. It may be before `prev`, while the disk lags.
         match_index: LogIndex,
     },
     /// The log does not hold `prev` (§5.3, the optimisation at its end).
     Conflict {
-        /// The first index of the term that stands at `prev.index`, or one past
-        /// the log's end when it is shorter.
+        /// The first index of the term that the log has at `prev.index`, or one past the
+        /// log's end when it is shorter.
         conflict_index: LogIndex,
-        /// The term that stands there; `None` when the log is shorter.
+        /// The term that the log has there; `None` when the log is shorter.
         conflict_term: Option<Term>,
     },
 }
@@ -130,12 +128,12 @@ pub struct RequestVote {
 /// The answer to [`RequestVote`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestVoteResponse {
-    /// Whether the vote is the candidate's.
+    /// True when the candidate has the vote.
     pub vote_granted: bool,
 }
 
-/// Asks whether a vote would be granted; changes nobody's term (dissertation
-/// §9.6). The envelope's term is the one that the candidate would take.
+/// Asks whether a vote would be granted, and changes nobody's term (dissertation §9.6).
+/// The envelope's term is the one that the candidate would take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreVote {
     /// The end of the candidate's log.
@@ -145,7 +143,7 @@ pub struct PreVote {
 /// The answer to [`PreVote`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreVoteResponse {
-    /// Whether it would be.
+    /// True when it would be.
     pub vote_granted: bool,
 }
 
@@ -153,35 +151,35 @@ pub struct PreVoteResponse {
 /// leader's log (§7, docs/adr/0008).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstallSnapshot {
-    /// As in [`AppendEntries`], and counted with those.
+    /// The number of this request, counted together with those of [`AppendEntries`].
     pub request_seq: u64,
-    /// Of which snapshot.
+    /// The snapshot.
     pub snapshot: SnapshotId,
-    /// Where in its file the piece belongs.
+    /// The offset of the piece in the snapshot's file.
     pub offset: u64,
-    /// The piece; empty to ask what the peer has of it.
+    /// The bytes of the piece; empty to ask how much of the snapshot the peer has.
     pub bytes: Bytes,
 }
 
 /// The answer to [`InstallSnapshot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstallSnapshotResponse {
-    /// That of the request.
+    /// The number of the request.
     pub request_seq: u64,
-    /// As in [`AppendEntriesResponse`].
+    /// True when the sender must not be counted, see `HardState::is_rejoining`.
     pub is_rejoining: bool,
     /// The last entry of the snapshot.
     pub last: LogPosition,
-    /// How much of its file the peer has: the next piece begins there.
+    /// Bytes of its file that the peer has: the next piece begins there.
     pub received: u64,
-    /// Everything up to `last` is in the peer's log or store, durably.
+    /// True when everything up to `last` is in the peer's log or store, durably.
     pub is_installed: bool,
 }
 
-/// The answer to [`Rpc::RejoinRequest`]; the envelope has the term.
+/// The answer to [`Rpc::RejoinRequest`]. The envelope has the term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RejoinResponse {
-    /// The end of the sender's log. With term 0 and an empty log it has never
-    /// taken part.
+    /// The end of the sender's log. A sender in term 0 with an empty log has never taken
+    /// part.
     pub last: LogPosition,
 }

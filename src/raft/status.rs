@@ -1,4 +1,4 @@
-//! What a node tells of itself.
+//! The status that a node tells of itself.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ pub struct SnapshotProgress {
     pub bytes: u64,
 }
 
-/// One moment of one node.
+/// The state of one node at one point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStatus {
     /// The node.
@@ -66,6 +66,6 @@ pub struct NodeStatus {
     pub store_bytes: u64,
     /// A digest of its store: equal at equal `last_applied`, on every node.
     pub store_digest: u64,
-    /// Of a leader: the peers that are being sent a snapshot.
+    /// The peers that a leader is sending a snapshot to, each with its progress.
     pub snapshot_progress: Vec<(NodeId, SnapshotProgress)>,
 }

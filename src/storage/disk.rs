@@ -1,8 +1,7 @@
-//! The seam to the disk: what the storage asks of a file system, and the real
-//! one. A simulated one takes its place in tests.
+//! The interface to the disk, and the real disk. Tests replace it by a simulated disk.
 //!
-//! Only plain reads, writes and syncs (no mapping, no ring), so that strace and
-//! fault injectors that sit between a process and its C library see everything.
+//! The interface has plain reads, writes and syncs only (no memory mapping, no io_uring), so
+//! that strace and fault injectors between a process and its C library see everything.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher};
@@ -10,106 +9,107 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// How [`Disk::open`] opens a file.
+/// The mode in which [`Disk::open`] opens a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
-    /// One that exists, to be read.
+    /// The file exists and is read.
     Read,
-    /// One that exists, to be read and written.
+    /// The file exists and is read and written.
     Write,
-    /// An empty one, to be read and written; one that is there loses its content.
+    /// The file is created empty and is read and written; a file that exists is emptied.
     Create,
 }
 
-/// Held for as long as it lives; the system lets go of it when the process ends.
+/// A lock that is held until it is dropped. The system releases it when the process ends.
 pub type DiskLock = Box<dyn Send>;
 
-/// A file system. Names that were made, renamed or removed are durable only
-/// after [`Disk::sync_dir`] of their directory.
+/// A file system. The creation, renaming or removal of a name is durable only after
+/// [`Disk::sync_dir`] of its directory.
 pub trait Disk: Send {
-    /// Makes a directory and those above it.
+    /// Creates a directory and the directories above it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// The names in a directory, in their order.
+    /// Returns the names in a directory, sorted.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
     /// Opens a file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Gives a file another name in its directory, at once and in the place of
-    /// whatever had it.
+    /// Renames a file within its directory, atomically. A file that has the new name is
+    /// replaced.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///
     /// # Errors
-    /// What the system says; what is durable then is unknown.
+    /// The error of the system. It is then unknown what is durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Takes a lock file, made if it is not there; `None` when it is held.
+    /// Locks a file, which is created if it does not exist. Returns `None` when another process
+    /// holds the lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>>;
 
-    /// Another handle on the same file system, for another thread.
+    /// Returns another handle of the same file system, for another thread.
     fn another_handle(&self) -> Box<dyn Disk>;
 
-    /// A number that nobody can foresee, to tell the records of one file from
-    /// everything else that may stand in its place.
+    /// Returns a number that nobody can foresee. It tells the records of one file from anything
+    /// else that may be read in its place.
     fn salt(&self) -> u32;
 }
 
 /// An open file.
 pub trait DiskFile: Send {
-    /// Reads at `offset` until `buffer` is full or the file ends; how much it was.
+    /// Reads at `offset` until `buffer` is full or the file ends. Returns the number of bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes all of `bytes` at `offset`, growing the file when needed.
+    /// Writes all of `bytes` at `offset`. The file grows when needed.
     ///
     /// # Errors
-    /// What the system says; any part may then be written.
+    /// The error of the system. Any part of the bytes may then be written.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes everything written, and the length, durable.
+    /// Makes everything that was written durable, and the length of the file.
     ///
     /// # Errors
-    /// What the system says; what is durable then is unknown, and stays so: a
-    /// second sync that succeeds proves nothing.
+    /// The error of the system. It is then unknown what is durable, and stays unknown: a second
+    /// sync that succeeds proves nothing.
     fn sync_data(&mut self) -> io::Result<()>;
 
-    /// The file's length in bytes.
+    /// Returns the length of the file in bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn bytes(&self) -> io::Result<u64>;
 
-    /// What is read of it from now on is cached page by page, and nothing ahead.
+    /// Tells the system to cache the file page by page from now on, and to read nothing ahead.
     fn cache_by_pages(&self);
 }
 
-/// The system's files.
+/// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
@@ -121,7 +121,7 @@ impl Disk for RealDisk {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(dir)? {
-            // A name that is not UTF-8 is none of ours.
+            // A name that is not UTF-8 is not the name of a file of ours.
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -154,14 +154,14 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        // The parent of a relative path's first part is the empty path.
+        // The parent of the first part of a relative path is the empty path.
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         File::open(dir)?.sync_all()
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
-        // Without writing when it exists, so that a directory that may only be
-        // read can still be inspected.
+        // A file that exists is opened for reading only, so that a directory without write
+        // permission can still be inspected.
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -181,8 +181,8 @@ impl Disk for RealDisk {
     }
 
     fn salt(&self) -> u32 {
-        // The standard library keys its hash tables from the system's entropy;
-        // the hash of nothing under such a key is as random as the key.
+        // The standard library keys its hash tables with entropy of the system. The hash of
+        // nothing under such a key is as random as the key.
         let hash = std::collections::hash_map::RandomState::new().build_hasher().finish();
         (hash ^ (hash >> 32)) as u32
     }
@@ -215,7 +215,7 @@ impl DiskFile for File {
     }
 
     fn cache_by_pages(&self) {
-        // Advice: a system that does not take it writes more, and that is all.
+        // This is advice: a system that does not take it only writes more.
         let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
     }
 }

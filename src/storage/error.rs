@@ -1,57 +1,56 @@
-//! What can be wrong with a data directory, said to the person who must act.
+//! Errors of the storage, each a sentence for the person who must act.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::types::LogPosition;
+use crate::types::{LogPosition, Term};
 
-/// Why the storage cannot go on. None of these is ever retried: after any of
+/// An error after which the storage cannot go on. None of them is ever retried: after any of
 /// them the directory is as the last successful call left it.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// A system call failed. After a failed write or sync nobody knows what the
-    /// disk holds (the kernel may have dropped the pages), so the only way on is
-    /// a restart, which reads the disk.
+    /// A system call failed. After a failed write or sync nobody knows what the disk holds (the
+    /// kernel may have dropped the pages), so the process has to restart and read the disk.
     #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
     Io {
-        /// What was tried.
+        /// The action that failed, a verb.
         action: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Bytes that were once durable are not what was written.
+    /// Bytes that were once durable are no longer what was written.
     #[error("{}; {NOTHING_CHANGED}", damaged_at(path, *offset, what))]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// The first damaged byte of the file.
         offset: u64,
-        /// How it shows.
+        /// A sentence that says how the damage shows.
         what: String,
     },
     /// The log is whole as far as it goes, but it once went further.
-    #[error("{}; {NOTHING_CHANGED}", ends_early(path, *offset, sealed, *sealed_to))]
+    #[error("{}; {NOTHING_CHANGED}", ends_early(path, *offset, durable, *durable_to))]
     EntriesMissing {
         /// The segment.
         path: PathBuf,
-        /// Where its records end.
+        /// The position in the file at which its records end.
         offset: u64,
         /// The last entry that was known to be durable.
-        sealed: LogPosition,
-        /// Where its record ended.
-        sealed_to: u64,
+        durable: LogPosition,
+        /// The position in the file at which the record of that entry ended.
+        durable_to: u64,
     },
-    /// A file that is always there beside others is not.
+    /// A file is missing that always exists when certain other files do.
     #[error("{}: put it back, or {SEE}", missing(path, evidence))]
     FileMissing {
         /// The file.
         path: PathBuf,
-        /// What shows that it should be there.
+        /// A clause that says what shows that it should exist.
         evidence: String,
     },
-    /// The log is damaged, and the others cannot repair it: without this server they are
+    /// The log is damaged, and the other servers cannot repair it: without this server they are
     /// no majority.
     #[error(
         "{damage}; nothing was changed, and nobody can repair it: a cluster of one or two servers \
@@ -59,7 +58,7 @@ pub enum StorageError {
          all of it if there is one; {SEE}"
     )]
     Irreparable {
-        /// What is wrong with it.
+        /// The damage, as [`StorageError::Damaged`] says it.
         damage: String,
     },
     /// The hard state is older than the log, so a vote may be forgotten.
@@ -71,12 +70,12 @@ pub enum StorageError {
     HardStateStale {
         /// The file.
         path: PathBuf,
-        /// Its term.
-        current: crate::types::Term,
+        /// The term in the file.
+        current: Term,
         /// The end of the log.
         last: LogPosition,
     },
-    /// Something is neither in the log nor in a snapshot that is whole.
+    /// An entry is neither in the log nor in a whole snapshot.
     #[error(
         "no snapshot in {} that is whole reaches entry {base}, and the log does not hold it: \
          nothing was changed; put one back, or let this server begin anew: see `When a server \
@@ -84,12 +83,12 @@ pub enum StorageError {
         path.display()
     )]
     SnapshotMissing {
-        /// Where snapshots are.
+        /// The directory of the snapshots.
         path: PathBuf,
-        /// The entry that was there once.
+        /// The entry that the log begins after.
         base: LogPosition,
     },
-    /// A snapshot of another cluster lies among this server's.
+    /// A snapshot of another cluster is among this server's snapshots.
     #[error(
         "{} is a snapshot of cluster {found:?}, and this server is of cluster {cluster:?}: take it \
          away, or see `coracle snapshot restore --help`",
@@ -100,10 +99,10 @@ pub enum StorageError {
         path: PathBuf,
         /// The cluster that it names.
         found: String,
-        /// The server's.
+        /// The cluster of the server.
         cluster: String,
     },
-    /// The directory belongs to somebody else.
+    /// The directory belongs to another server.
     #[error(
         "{} belongs to server {found_node} of cluster {found_cluster:?}, not to server {node} of \
          cluster {cluster:?}: check --id, data_dir and cluster",
@@ -118,10 +117,10 @@ pub enum StorageError {
         found_cluster: String,
         /// The server that opens it.
         node: u64,
-        /// That server's cluster.
+        /// The cluster of that server.
         cluster: String,
     },
-    /// Something is there already where a backup should be restored to.
+    /// The directory that a backup should be restored into is not empty.
     #[error(
         "{} is not empty: a backup is restored into a new directory; if nobody needs what is in \
          this one (an interrupted restore leaves such a directory), remove it",
@@ -131,7 +130,8 @@ pub enum StorageError {
         /// The data directory.
         path: PathBuf,
     },
-    /// A backup should be restored into the cluster that it was taken from.
+    /// A backup should be restored into a cluster with the name of the one that it was taken
+    /// from.
     #[error(
         "{} was taken from a cluster of the name {cluster:?}, too: give the new one another \
          name (`cluster` in its servers.toml), so that no server of the old one can join it",
@@ -140,7 +140,7 @@ pub enum StorageError {
     SameCluster {
         /// The backup.
         path: PathBuf,
-        /// The name.
+        /// The name of both clusters.
         cluster: String,
     },
     /// Another process holds the directory.
@@ -149,7 +149,7 @@ pub enum StorageError {
         /// The lock file.
         path: PathBuf,
     },
-    /// There is nothing to read.
+    /// The directory is not the data directory of a server.
     #[error("{} is not the data directory of a server: it has no identity file", path.display())]
     NotADataDirectory {
         /// The directory.
@@ -161,7 +161,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// There was no room for what was to be written.
+    /// True when the disk had no room for a write.
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, StorageError::Io { source, .. }
@@ -177,10 +177,10 @@ fn damaged_at(path: &Path, offset: u64, what: &str) -> String {
     format!("{} is damaged at byte {offset}: {what}", path.display())
 }
 
-fn ends_early(path: &Path, offset: u64, sealed: &LogPosition, sealed_to: u64) -> String {
+fn ends_early(path: &Path, offset: u64, durable: &LogPosition, durable_to: u64) -> String {
     format!(
-        "{} ends at byte {offset}, but entries up to {sealed} were durable up to byte {sealed_to}: \
-         acknowledged entries are missing",
+        "{} ends at byte {offset}, but entries up to {durable} were durable up to byte \
+         {durable_to}: acknowledged entries are missing",
         path.display()
     )
 }
@@ -190,12 +190,12 @@ fn missing(path: &Path, evidence: &str) -> String {
 }
 
 impl StorageError {
-    /// What is wrong, without what is to be done about it.
-    pub(super) fn finding(&self) -> String {
+    /// The sentence without the part that says what to do about it.
+    pub(crate) fn finding(&self) -> String {
         match self {
             StorageError::Damaged { path, offset, what } => damaged_at(path, *offset, what),
-            StorageError::EntriesMissing { path, offset, sealed, sealed_to } => {
-                ends_early(path, *offset, sealed, *sealed_to)
+            StorageError::EntriesMissing { path, offset, durable, durable_to } => {
+                ends_early(path, *offset, durable, *durable_to)
             }
             StorageError::FileMissing { path, evidence } => missing(path, evidence),
             other => other.to_string(),
@@ -203,7 +203,7 @@ impl StorageError {
     }
 }
 
-/// What a person can do about the commonest errors of the system.
+/// Advice about the commonest errors of the system.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -219,8 +219,9 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Names the action and the file of a failed system call.
-pub(super) trait IoContext<T> {
+/// Adds the action and the file to the error of a failed system call.
+pub(crate) trait IoContext<T> {
+    /// Turns the system's error into [`StorageError::Io`].
     fn during(self, action: &'static str, path: &Path) -> Result<T, StorageError>;
 }
 
@@ -230,29 +231,10 @@ impl<T> IoContext<T> for io::Result<T> {
     }
 }
 
-/// Shorthand for [`StorageError::Damaged`].
-pub(super) fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> StorageError {
+/// Returns a [`StorageError::Damaged`].
+pub(crate) fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> StorageError {
     StorageError::Damaged { path: path.to_owned(), offset, what: what.into() }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_commonest_errors_of_the_system_say_what_to_do() {
-        let say = |kind: io::ErrorKind| {
-            let failed: io::Result<()> = Err(kind.into());
-            failed.during("write", Path::new("data/1/hard_state")).unwrap_err().to_string()
-        };
-        let full = say(io::ErrorKind::StorageFull);
-        assert!(full.starts_with("cannot write data/1/hard_state: "), "{full}");
-        assert!(full.ends_with(
-            "; make room and start the server again: nothing that was acknowledged is lost"
-        ));
-        assert!(
-            say(io::ErrorKind::PermissionDenied).contains("; let the user that runs the server")
-        );
-        assert!(!say(io::ErrorKind::UnexpectedEof).contains(';'));
-    }
-}
+mod tests;

@@ -1,78 +1,81 @@
-//! The hard state on disk: term and vote in one record (B01), kept twice.
+//! The hard state on disk: term and vote in one record (docs/bugs.md B01), kept twice.
 //!
-//! A save writes and syncs copy A, then copy B, and only then returns. So
-//! whichever copy a crash tears or a disk loses, the other still holds the
-//! newest state that anybody was told of.
+//! A save writes and syncs copy A, then copy B, and only then returns. So when a crash tears one
+//! copy, or a disk loses it, the other still holds the newest state that was acknowledged.
 //!
-//! The record also holds the seal: how far the log was known to be durable. It
-//! only ever lags behind the truth, and it is what tells a log that lost
-//! acknowledged entries from one that lost a write nobody was told of.
+//! The record also holds the durable end: the place up to which the log was known to be durable.
+//! It may be behind the real one, but never ahead of it. It tells a log that lost acknowledged
+//! entries from a log that lost only an unacknowledged write.
 
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, OpenMode};
+use super::durable_names::create_file;
 use super::error::{IoContext, StorageError, damaged};
-use super::record::{u32_at, u64_at};
-use super::segment::{SEGMENT_HEADER_BYTES, install};
+use super::little_endian::{u32_at, u64_at};
+use super::log::header::SEGMENT_HEADER_BYTES;
 use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
-pub(super) const COPY_BYTES: usize = 4096;
+/// Size of one copy in bytes.
+pub(crate) const COPY_BYTES: usize = 4096;
 const MAGIC: [u8; 8] = *b"CORAHARD";
 const FORMAT_VERSION: u32 = 2;
-/// What stands behind the seal is being cut.
+/// Flag of a log that is being cut after the durable end.
 const CUTTING: u32 = 1;
-/// The server is rejoining.
+/// Flag of a server that is rejoining.
 const REJOINING: u32 = 2;
-/// The log is being reset.
+/// Flag of a log that is being reset.
 const RESETTING: u32 = 4;
 const CRC_OFFSET: usize = COPY_BYTES - 4;
+/// Names of the copies in messages for people.
 const COPY_NAMES: [&str; 2] = ["A", "B"];
 
-/// How far the log was known to be durable. A place in the journal, not in the
-/// log: the journal only grows, so a seal stays true when entries are replaced.
+/// The place up to which the log was known to be durable. It is a place in the journal, not in
+/// the log: the journal only grows, so the place stays durable when entries are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seal {
-    /// The segment.
+pub(crate) struct DurableEnd {
+    /// Number of the segment.
     pub segment: u64,
-    /// Where its durable records end.
+    /// The offset at which the durable records of the segment end.
     pub offset: u64,
-    /// The end of the log there.
+    /// The last entry of the log there.
     pub last: LogPosition,
-    /// Whatever stands behind the seal is void, in its segment and in all later
-    /// ones: recovery has decided to cut it, and was erasing.
+    /// True while everything after this place, in its segment and in all later ones, is being
+    /// erased: recovery has decided to cut the log here.
     pub cutting: bool,
 }
 
-impl Seal {
-    /// The seal of an empty log.
-    pub const START: Seal = Seal {
+impl DurableEnd {
+    /// The durable end of an empty log.
+    pub const START: DurableEnd = DurableEnd {
         segment: 1,
         offset: SEGMENT_HEADER_BYTES,
         last: LogPosition { term: Term(0), index: LogIndex(0) },
         cutting: false,
     };
 
-    /// The seal of a log that begins so, without entries.
-    pub fn at_begin_of(start: LogStart) -> Seal {
-        Seal { segment: start.first_segment, last: start.base, ..Seal::START }
+    /// The durable end of a log that begins at `start` and has no entries.
+    pub fn at_start(start: LogStart) -> DurableEnd {
+        DurableEnd { segment: start.first_segment, last: start.base, ..DurableEnd::START }
     }
 }
 
-/// Where the log begins (docs/adr/0008): one record with term and vote, so that
-/// the base and the segment behind it change together (B55).
+/// The place where the log begins, after a snapshot (docs/adr/0008). It is in one record with
+/// term and vote, so that the base and the first segment change together (docs/bugs.md B55).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LogStart {
-    /// The segments before are void: a crash came before they were removed.
+pub(crate) struct LogStart {
+    /// Number of the first segment. A segment with a lower number is no longer part of the log:
+    /// a crash came before it was removed.
     pub first_segment: u64,
-    /// The last entry that is no longer in the log.
+    /// The last entry before the log, which a snapshot covers.
     pub base: LogPosition,
-    /// The first segment is being made, to replace all before: whatever has its
-    /// name is void, too.
+    /// True while the first segment is being created, to replace all segments before it. A file
+    /// that already has its name is not part of the log either.
     pub resetting: bool,
 }
 
 impl LogStart {
-    /// That of a new server.
+    /// The start of the log of a new server.
     pub const FIRST: LogStart = LogStart {
         first_segment: 1,
         base: LogPosition { term: Term(0), index: LogIndex(0) },
@@ -80,46 +83,51 @@ impl LogStart {
     };
 }
 
-/// One copy.
+/// One copy of the hard state, with all that is in its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Copy {
-    /// Rises with every save.
+pub(crate) struct HardStateCopy {
+    /// Number of the save; rises by one with every save.
     pub sequence: u64,
+    /// Term, vote, and whether the server is rejoining.
     pub hard_state: HardState,
+    /// The place where the log begins.
     pub start: LogStart,
-    pub seal: Seal,
-    /// What a rejoining server is known to have had: see `LogSummary::lost`.
+    /// The place up to which the log was known to be durable.
+    pub durable_end: DurableEnd,
+    /// The furthest entry that the server is known to have had and lost, as
+    /// [`LogSummary::lost`](crate::types::LogSummary::lost).
     pub lost: LogPosition,
 }
 
-impl Copy {
-    /// That of a new server.
-    pub const FIRST: Copy = Copy {
+impl HardStateCopy {
+    /// The hard state of a new server.
+    pub const FIRST: HardStateCopy = HardStateCopy {
         sequence: 1,
         hard_state: HardState { current_term: Term(0), voted_for: None, is_rejoining: true },
         start: LogStart::FIRST,
-        seal: Seal::START,
+        durable_end: DurableEnd::START,
         lost: LogPosition { term: Term(0), index: LogIndex(0) },
     };
 
-    /// That of a server that begins with a snapshot up to `base` (docs/adr/0011). It is
-    /// not rejoining: a person says that its cluster begins here.
-    pub fn restored(base: LogPosition) -> Copy {
+    /// The hard state of a server that begins with a snapshot up to `base` (restored from a
+    /// backup: docs/adr/0011). It is not rejoining: a person says that its cluster begins here.
+    pub fn restored(base: LogPosition) -> HardStateCopy {
         let start = LogStart { base, ..LogStart::FIRST };
-        Copy {
+        HardStateCopy {
             hard_state: HardState { current_term: base.term, voted_for: None, is_rejoining: false },
             start,
-            seal: Seal::at_begin_of(start),
-            ..Copy::FIRST
+            durable_end: DurableEnd::at_start(start),
+            ..HardStateCopy::FIRST
         }
     }
 
+    /// Returns the bytes of the copy.
     pub fn encode(&self) -> [u8; COPY_BYTES] {
         let mut bytes = [0; COPY_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
         let flags = [
-            (self.seal.cutting, CUTTING),
+            (self.durable_end.cutting, CUTTING),
             (self.hard_state.is_rejoining, REJOINING),
             (self.start.resetting, RESETTING),
         ];
@@ -130,10 +138,10 @@ impl Copy {
             self.sequence,
             self.hard_state.current_term.0,
             voted_for,
-            self.seal.segment,
-            self.seal.offset,
-            self.seal.last.index.0,
-            self.seal.last.term.0,
+            self.durable_end.segment,
+            self.durable_end.offset,
+            self.durable_end.last.index.0,
+            self.durable_end.last.term.0,
             self.start.first_segment,
             self.start.base.index.0,
             self.start.base.term.0,
@@ -148,8 +156,8 @@ impl Copy {
         bytes
     }
 
-    /// The inverse; what is wrong with the bytes otherwise.
-    pub fn decode(bytes: &[u8]) -> Result<Copy, String> {
+    /// Returns the copy with these bytes, or a sentence that says what is wrong with them.
+    pub fn decode(bytes: &[u8]) -> Result<HardStateCopy, String> {
         let Some(bytes) = bytes.first_chunk::<COPY_BYTES>() else {
             return Err("the file ends before it".into());
         };
@@ -162,7 +170,7 @@ impl Copy {
         }
         let flags = u32_at(bytes, 12);
         let voted_for = u64_at(bytes, 32);
-        Ok(Copy {
+        Ok(HardStateCopy {
             sequence: u64_at(bytes, 16),
             hard_state: HardState {
                 current_term: Term(u64_at(bytes, 24)),
@@ -177,7 +185,7 @@ impl Copy {
                 },
                 resetting: flags & RESETTING != 0,
             },
-            seal: Seal {
+            durable_end: DurableEnd {
                 segment: u64_at(bytes, 40),
                 offset: u64_at(bytes, 48),
                 last: LogPosition {
@@ -194,44 +202,48 @@ impl Copy {
     }
 }
 
-/// Where the hard state stands.
-pub(super) fn hard_state_path(dir: &Path) -> PathBuf {
+/// The path of the hard state.
+pub(crate) fn hard_state_path(dir: &Path) -> PathBuf {
     dir.join("hard_state")
 }
 
-/// Makes the file of a new server, durably.
-pub(super) fn create(disk: &dyn Disk, dir: &Path, copy: &Copy) -> Result<(), StorageError> {
+/// Creates the file of a new server, durably.
+pub(crate) fn create(
+    disk: &dyn Disk,
+    dir: &Path,
+    copy: &HardStateCopy,
+) -> Result<(), StorageError> {
     let copy = copy.encode();
-    install(disk, &hard_state_path(dir), &[copy, copy].concat())
+    create_file(disk, &hard_state_path(dir), &[copy, copy].concat())
 }
 
-/// What was read of the file.
+/// The content of the file.
 #[derive(Debug)]
-pub(super) struct Loaded {
+pub(crate) struct Loaded {
     /// The newest valid copy.
-    pub newest: Copy,
-    /// Which copies are not equal to it, and so are to be rewritten first.
+    pub newest: HardStateCopy,
+    /// The copy that is not equal to it and has to be rewritten first, 0 or 1.
     stale: Option<usize>,
-    /// What a person should know.
+    /// A sentence for people when a copy is damaged.
     pub note: Option<String>,
 }
 
-/// Reads both copies; of one that is not valid, what is wrong with it.
-pub(super) fn copies(
+/// Reads both copies. For a copy that is not valid it returns what is wrong with it.
+pub(crate) fn copies(
     disk: &dyn Disk,
     dir: &Path,
-) -> Result<[Result<Copy, String>; 2], StorageError> {
+) -> Result<[Result<HardStateCopy, String>; 2], StorageError> {
     let path = hard_state_path(dir);
     let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
     let mut bytes = vec![0; 2 * COPY_BYTES];
     let read = file.read_at(0, &mut bytes).during("read", &path)?;
     let bytes = &bytes[..read];
     let second = bytes.get(COPY_BYTES..).unwrap_or_default();
-    Ok([Copy::decode(bytes), Copy::decode(second)])
+    Ok([HardStateCopy::decode(bytes), HardStateCopy::decode(second)])
 }
 
 /// Reads the file and changes nothing.
-pub(super) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> {
+pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> {
     let path = hard_state_path(dir);
     let [a, b] = copies(disk, dir)?;
     let (newest, stale, damage) = match (a, b) {
@@ -255,16 +267,16 @@ pub(super) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> 
     Ok(Loaded { newest, stale, note })
 }
 
-/// The file of a running server.
-pub(super) struct HardStateFile {
+/// The hard state's file in a running server.
+pub(crate) struct HardStateFile {
     path: PathBuf,
     file: Box<dyn DiskFile>,
-    /// What both copies hold.
-    current: Copy,
+    /// The content of both copies.
+    current: HardStateCopy,
 }
 
 impl HardStateFile {
-    /// Opens the file to write and makes both copies hold what was loaded.
+    /// Opens the file for writing and makes both copies equal to what was loaded.
     pub fn open(
         disk: &dyn Disk,
         dir: &Path,
@@ -272,11 +284,11 @@ impl HardStateFile {
     ) -> Result<HardStateFile, StorageError> {
         let path = hard_state_path(dir);
         if mutant!(B67b) {
-            install(disk, &path, &[loaded.newest.encode(), loaded.newest.encode()].concat())?;
+            create_file(disk, &path, &[loaded.newest.encode(), loaded.newest.encode()].concat())?;
         }
         let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
-        // What was read may come from the page cache of a process that was
-        // killed before its sync.
+        // The bytes may have been read from the page cache, because the process that wrote them
+        // was killed before its sync.
         file.sync_data().during("sync", &path)?;
         let mut opened = HardStateFile { path, file, current: loaded.newest };
         if let Some(copy) = loaded.stale {
@@ -285,41 +297,49 @@ impl HardStateFile {
         Ok(opened)
     }
 
-    /// What is durable.
-    pub fn current(&self) -> Copy {
+    /// The durable state.
+    pub fn current(&self) -> HardStateCopy {
         self.current
     }
 
-    /// Makes term, vote and seal durable.
-    pub fn save(&mut self, hard_state: HardState, seal: Seal) -> Result<(), StorageError> {
+    /// Makes term, vote and durable end durable, in one record.
+    pub fn save(
+        &mut self,
+        hard_state: HardState,
+        durable_end: DurableEnd,
+    ) -> Result<(), StorageError> {
         let is_new_term = hard_state.current_term > self.current.hard_state.current_term;
         if mutant!(B01a) && is_new_term {
             let current_term = self.current.hard_state.current_term;
-            self.save(HardState { current_term, ..hard_state }, seal)?;
+            self.save(HardState { current_term, ..hard_state }, durable_end)?;
         }
         let voted_for = hard_state.voted_for.filter(|_| !(mutant!(B01b) && is_new_term));
         let hard_state = HardState { voted_for, ..hard_state };
-        // Who is counted again has all that it is known to have had.
+        // A server that is not rejoining has all entries that it is known to have had.
         let lost = if hard_state.is_rejoining { self.current.lost } else { LogPosition::default() };
-        self.save_copy(Copy { hard_state, seal, lost, ..self.current })
+        self.save_copy(HardStateCopy { hard_state, durable_end, lost, ..self.current })
     }
 
-    /// Makes it durable where the log begins, and how far it reaches.
-    pub fn save_start(&mut self, start: LogStart, seal: Seal) -> Result<(), StorageError> {
-        self.save_copy(Copy { start, seal, ..self.current })
+    /// Makes the start of the log and its durable end durable, in one record.
+    pub fn save_start(
+        &mut self,
+        start: LogStart,
+        durable_end: DurableEnd,
+    ) -> Result<(), StorageError> {
+        self.save_copy(HardStateCopy { start, durable_end, ..self.current })
     }
 
-    /// Decides, in one record, that a damaged log ends at `seal` or begins anew at
-    /// `start`, and that the server is rejoining from here on: there is no moment at
-    /// which a log that was cut is that of a voter (docs/adr/0009).
+    /// Decides, in one record, that a damaged log ends at `durable_end` or begins anew at
+    /// `start`, and that the server is rejoining from now on. So at no point in time is a log
+    /// that was cut the log of a voter (repair by the other servers: docs/adr/0009).
     pub fn save_repair(
         &mut self,
         start: LogStart,
-        seal: Seal,
+        durable_end: DurableEnd,
         lost: LogPosition,
     ) -> Result<(), StorageError> {
         let lost = lost.max(self.current.lost);
-        let cut = Copy { start, seal, lost, ..self.current };
+        let cut = HardStateCopy { start, durable_end, lost, ..self.current };
         if mutant!(B61e) {
             return self.save_copy(cut);
         }
@@ -327,11 +347,11 @@ impl HardStateFile {
             self.save_copy(cut)?;
         }
         let hard_state = HardState { is_rejoining: true, ..self.current.hard_state };
-        self.save_copy(Copy { hard_state, ..cut })
+        self.save_copy(HardStateCopy { hard_state, ..cut })
     }
 
-    fn save_copy(&mut self, copy: Copy) -> Result<(), StorageError> {
-        self.current = Copy { sequence: self.current.sequence + 1, ..copy };
+    fn save_copy(&mut self, copy: HardStateCopy) -> Result<(), StorageError> {
+        self.current = HardStateCopy { sequence: self.current.sequence + 1, ..copy };
         self.write_copy(0)?;
         self.write_copy(1)
     }

@@ -1,93 +1,90 @@
 //! The log and the hard state on disk.
 //!
-//! The log is a *journal*: records are only ever added. A record whose index is
-//! not behind the log's end supersedes what stood at that index and behind, so
-//! a truncation (5.3: a follower deletes entries that conflict) is never a step
-//! of its own that a crash could leave half done. The journal is cut into
-//! segment files, which are those of earlier segments, or prewritten with zeros, so
-//! that most syncs are of an overwrite, which is cheaper than an append. It begins behind
-//! a *base*, the last entry that a snapshot stands for. docs/internals/log_format.md draws
-//! every byte; docs/adr/0003-the-log-on-disk.md and 0013-recycled-segments.md say why.
+//! The log is a *journal*: records are only ever added. A record whose index is not after the
+//! end of the log supersedes the entry at its index and all entries after that. So a truncation
+//! (§5.3: a follower deletes entries that conflict) is never a step of its own that a crash
+//! could leave half done. The journal is cut into segment files. These are the files of earlier
+//! segments, or are prewritten with zeros, so that most syncs are of an overwrite, which is
+//! cheaper than an append. The journal begins after a *base*, the last entry that a snapshot
+//! covers. docs/internals/log_format.md draws every byte; docs/adr/0003-the-log-on-disk.md and
+//! 0013-recycled-segments.md say why.
 //!
-//! Everything here blocks and knows no actor. Files are reached only through
-//! [`Disk`]. An error of any write or sync ends the [`Storage`]: nothing is
-//! retried, because after a failed sync nobody knows what the disk holds (B62).
+//! Everything here blocks and knows no actor. Files are reached only through [`Disk`]. An error
+//! of any write or sync ends the [`Storage`]: nothing is retried, because after a failed sync
+//! nobody knows what the disk holds (docs/bugs.md B62).
 //!
 //! ```text
 //! <data_dir>/<id>/lock                     held while a process uses the directory
-//!                 identity                 whose directory it is; made last
-//!                 hard_state               term, vote and the seal, twice
+//!                 identity                 whose directory it is; created last
+//!                 hard_state               term, vote and durable end, twice
 //!                 log/00000003.segment     the journal
-//!                 log/00000002.spare       a file for the next segment
+//!                 log/00000002.spare       a file of the pool, for a segment to come
+//!                 snapshot/                snapshot files
 //! ```
 
 use std::path::{Path, PathBuf};
 
-mod catalog;
+mod directory;
 mod disk;
-mod dump;
-mod error;
-mod hard_state;
-mod identity;
-mod record;
-mod recovery;
-#[cfg(any(test, feature = "testing"))]
-mod remains;
-mod repair;
+pub(crate) mod durable_names;
+pub(crate) mod error;
+pub(crate) mod hard_state;
+pub(crate) mod identity;
+mod inspect;
+mod little_endian;
+pub(crate) mod log;
 mod restore;
-mod sectors;
-mod segment;
-mod snapshot;
-mod spares;
-mod tail;
+pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use disk::{Disk, DiskFile, DiskLock, OpenMode, RealDisk};
-pub use dump::{VerifyReport, dump, verify};
 pub use error::StorageError;
-#[cfg(any(test, feature = "testing"))]
-pub use remains::{Place, RecordPlace, Remains};
+pub use inspect::{VerifyReport, dump, verify};
 pub use restore::restore;
 pub use snapshot::{
-    SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots,
-    read_snapshot,
+    IncomingSnapshot, SNAPSHOT_FORMAT_VERSION, SnapshotChunks, SnapshotFile, SnapshotFiles,
+    SnapshotHead, read_snapshot,
 };
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
-use catalog::Catalog;
+use directory::{initialise, take_lock};
+use durable_names::{UNFINISHED, sync_dir};
 use error::IoContext;
-use hard_state::{HardStateFile, LogStart, Seal};
+use hard_state::{DurableEnd, HardStateFile, LogStart};
 use identity::Identity;
-use recovery::Scanned;
-use segment::{SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED, log_dir, segment_path, sync_names};
-use spares::Spares;
-use tail::TailSegment;
+use log::files::{log_dir, segment_path};
+use log::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use log::index::RecordIndex;
+use log::pool::SegmentPool;
+use log::recovery::{self, Scanned};
+use log::tail::{self, TailSegment};
+use log::{record, repair, sectors};
 
-/// What [`Storage::open`] has to know.
+/// The settings of [`Storage::open`].
 #[derive(Clone, Debug)]
 pub struct StorageOptions {
     /// The cluster's name; a directory of another cluster is refused.
     pub cluster: String,
-    /// The server; a directory of another one is refused.
+    /// The server; a directory of another server is refused.
     pub node_id: NodeId,
-    /// A new segment begins when a record would not fit into so many bytes. A
+    /// Maximum size of a segment in bytes. A new segment begins when a record would not fit. A
     /// larger record has a segment of its own.
     pub segment_bytes: u64,
-    /// The others are a majority without this server: when its log is damaged, it is cut
-    /// where the damage begins, and the server is rejoining until it has caught up with
-    /// them (docs/adr/0009). Else it is refused.
+    /// True when the other servers are a majority without this one. A damaged log is then cut
+    /// where the damage begins, and the server is rejoining until it has caught up with them
+    /// (repair by the other servers: docs/adr/0009). Otherwise a damaged log is refused.
     pub can_repair: bool,
 }
 
-/// What a data directory held. All of it is durable.
+/// The state that a data directory held. All of it is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
+pub struct DurableState {
     /// Term and vote.
     pub hard_state: HardState,
     /// The log, without its entries.
     pub log: LogSummary,
-    /// Sentences for the server's log: what was cut, what was repaired.
+    /// Sentences for the server's log that say what was cut and what was repaired.
     pub notes: Vec<String>,
 }
 
@@ -96,33 +93,34 @@ pub struct Storage {
     disk: Box<dyn Disk>,
     dir: PathBuf,
     node_id: NodeId,
-    origin: Option<u128>,
-    /// How long the file of a segment is, unless a record is longer.
+    /// The digest of the snapshot that the directory was restored from, if it was.
+    restore_id: Option<u128>,
+    /// Maximum length of a segment's file in bytes, unless it holds one longer record.
     file_bytes_max: u64,
     hard_state: HardStateFile,
-    catalog: Catalog,
-    spares: Spares,
+    index: RecordIndex,
+    pool: SegmentPool,
     tail: TailSegment,
-    /// An operation failed: what the disk holds is unknown from there on.
+    /// True after an operation failed: from then on it is unknown what the disk holds.
     failed: bool,
-    /// Last, so that it is let go of only when all files are closed.
+    /// The lock is the last field, so that it is released after all files are closed.
     _lock: DiskLock,
 }
 
 impl Storage {
-    /// Opens a data directory, and makes it when it is not there. What is handed
-    /// out is durable by then, whatever ended the process before.
+    /// Opens a data directory, which is created if it does not exist. The state that is returned
+    /// is durable, whatever ended the process before.
     ///
     /// # Errors
-    /// When another process holds it, when it is another server's, and when it
-    /// is damaged and cannot be repaired; such damage is left as it is.
+    /// When another process holds the directory, when it is another server's, and when it is
+    /// damaged and cannot be repaired. Such damage is left as it is.
     pub fn open(
         disk: Box<dyn Disk>,
         dir: &Path,
         options: StorageOptions,
-    ) -> Result<(Storage, Recovered), StorageError> {
+    ) -> Result<(Storage, DurableState), StorageError> {
         let StorageOptions { cluster, node_id, segment_bytes, can_repair } = options;
-        let owner = Identity { cluster, node_id, origin: None };
+        let owner = Identity { cluster, node_id, restore_id: None };
         let log_dir = log_dir(dir);
         disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
         let lock = take_lock(&*disk, dir)?;
@@ -131,78 +129,78 @@ impl Storage {
             initialise(&*disk, dir, &owner)?;
         }
         let scanned = scan_or_repair(&*disk, dir, node_id, can_repair)?;
-        let recovered = Recovered {
+        let state = DurableState {
             hard_state: scanned.loaded.newest.hard_state,
             log: scanned.summary.clone(),
             notes: scanned.notes.clone(),
         };
-        // First of all: what it says is void is void only when that is durable.
+        // The hard state is made durable first: only then may anything be removed that it says
+        // is no longer part of the log.
         let mut hard_state = HardStateFile::open(&*disk, dir, &scanned.loaded)?;
         let start = scanned.loaded.newest.start;
         let file_bytes_max = tail::ordinary_file_bytes(segment_bytes);
-        let mut spares = Spares::open(&*disk, dir, start.first_segment, file_bytes_max)?;
-        clear_away(&*disk, dir, &scanned, &mut spares)?;
-        let (tail, catalog) = if start.resetting {
-            begin_log(&*disk, dir, node_id, &mut hard_state, &mut spares)?
+        let mut pool = SegmentPool::open(&*disk, dir, start.first_segment, file_bytes_max)?;
+        remove_obsolete_files(&*disk, dir, &scanned, &mut pool)?;
+        let (tail, index) = if start.resetting {
+            begin_log(&*disk, dir, node_id, &mut hard_state, &mut pool)?
         } else {
-            settle(&*disk, dir, scanned, &mut hard_state)?
+            make_durable(&*disk, dir, scanned, &mut hard_state)?
         };
         let dir = dir.to_owned();
         let storage = Storage {
             disk,
             dir,
             node_id,
-            origin: identified.and_then(|(_, origin)| origin),
+            restore_id: identified.and_then(|(_, restore_id)| restore_id),
             file_bytes_max,
             hard_state,
-            catalog,
-            spares,
+            index,
+            pool,
             tail,
             failed: false,
             _lock: lock,
         };
-        Ok((storage, recovered))
+        Ok((storage, state))
     }
 
     /// The digest of the snapshot that the directory was restored from, if it was
     /// (docs/adr/0011).
-    pub fn origin(&self) -> Option<u128> {
-        self.origin
+    pub fn restore_id(&self) -> Option<u128> {
+        self.restore_id
     }
 
-    /// The position that the log begins behind; 0@0 until it was compacted.
+    /// The position after which the log begins; 0@0 until it was compacted.
     pub fn base(&self) -> LogPosition {
-        self.catalog.runs().base()
+        self.index.runs().base()
     }
 
     /// The position of the last entry, durable or not.
     pub fn last(&self) -> LogPosition {
-        self.catalog.runs().last()
+        self.index.runs().last()
     }
 
-    /// Writes entries of consecutive indexes; they are durable after
-    /// [`Storage::sync`]. When they begin at or below the last index they replace
-    /// what stands there and behind.
+    /// Writes entries of consecutive indexes. They are durable after [`Storage::sync`]. When
+    /// they begin at or below the last index, they replace the entries from there on.
     ///
     /// # Errors
     /// When a write fails, and ever after.
     ///
     /// # Panics
-    /// When they leave a gap, when terms fall, and when a term is above that of
-    /// the saved hard state: it is to be saved first.
+    /// When the entries leave a gap, when terms fall, and when a term is above that of the saved
+    /// hard state, which has to be saved first.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
         self.guarded(|storage| storage.write_records(entries))
     }
 
-    /// Makes all that was appended durable; without anything new it does nothing.
+    /// Makes all entries that were appended durable. It does nothing when they are.
     ///
     /// # Errors
     /// When the sync fails, and ever after.
     pub fn sync(&mut self) -> Result<(), StorageError> {
-        self.guarded(|storage| storage.tail.sync(storage.catalog.runs().last()))
+        self.guarded(|storage| storage.tail.sync(storage.index.runs().last()))
     }
 
-    /// Makes a term and vote durable, in one record; does nothing when they are.
+    /// Makes a term and vote durable, in one record. It does nothing when they are.
     ///
     /// # Errors
     /// When a write or sync fails, and ever after.
@@ -211,69 +209,69 @@ impl Storage {
             if storage.hard_state.current().hard_state == hard_state {
                 return Ok(());
             }
-            storage.hard_state.save(hard_state, storage.synced_seal())
+            storage.hard_state.save(hard_state, storage.durable_end())
         })
     }
 
-    /// Records, durably, how far the log is durable, so that a later start knows
-    /// damage before that place for what it is. Does nothing when that is known.
+    /// Records, durably, the place up to which the log is durable, so that a later start
+    /// recognises damage before that place. It does nothing when the place is recorded.
     ///
     /// # Errors
     /// When a write or sync fails, and ever after.
-    pub fn seal(&mut self) -> Result<(), StorageError> {
+    pub fn record_durable_end(&mut self) -> Result<(), StorageError> {
         self.guarded(|storage| {
             let current = storage.hard_state.current();
-            let seal = storage.synced_seal();
-            if current.seal == seal || mutant!(S1) {
+            let durable_end = storage.durable_end();
+            if current.durable_end == durable_end || mutant!(S1) {
                 return Ok(());
             }
-            storage.hard_state.save(current.hard_state, seal)
+            storage.hard_state.save(current.hard_state, durable_end)
         })
     }
 
-    /// Entries from `from` to `to`, both included, until their
-    /// `Entry::weight_bytes` would exceed `bytes_max`, but at least one; none when
-    /// `from` is not in the log. Entries that are not yet durable count too.
+    /// Reads the entries from `from` to `to`, both included, until their [`Entry::weight_bytes`]
+    /// would exceed `bytes_max`, but at least one. Returns none when `from` is not in the log.
+    /// Entries that are not durable yet are read, too.
     ///
     /// # Errors
-    /// When the disk cannot be read or gives back something else than was
-    /// written, and ever after.
+    /// When the disk cannot be read or returns other bytes than were written, and ever after.
     pub fn read(
         &mut self,
         from: LogIndex,
         to: LogIndex,
         bytes_max: u64,
     ) -> Result<Vec<Entry>, StorageError> {
-        self.guarded(|storage| storage.catalog.read(&*storage.disk, from, to, bytes_max))
+        self.guarded(|storage| storage.index.read(&*storage.disk, from, to, bytes_max))
     }
 
-    /// Lets go of whole segments whose entries all come at or before `limit`, up to
-    /// which a durable snapshot has to stand for them. Returns where the log
-    /// begins now.
+    /// Removes whole segments from the beginning of the log whose entries all come at or before
+    /// `limit`. A durable snapshot has to cover the entries up to `limit`. Returns the new base
+    /// of the log.
     ///
     /// # Errors
     /// When a write, a sync, a renaming or a removal fails, and ever after.
     pub fn compact(&mut self, limit: LogIndex) -> Result<LogPosition, StorageError> {
         self.guarded(|storage| {
-            let start = storage.catalog.start_at_latest(limit);
-            let void = storage.catalog.first_segment()..start.first_segment;
-            if !void.is_empty() {
+            let start = storage.index.start_at_latest(limit);
+            let obsolete = storage.index.first_segment()..start.first_segment;
+            if !obsolete.is_empty() {
                 if mutant!(B65b) {
-                    storage.spares.take(&*storage.disk, &storage.dir, void.clone())?;
+                    storage.pool.recycle(&*storage.disk, &storage.dir, obsolete.clone())?;
                 }
-                // The decision first: from here on they are void, whatever their names.
-                storage.hard_state.save_start(start, storage.synced_seal())?;
-                storage.catalog.compact(start);
+                // The decision is saved first. From then on these segments are not part of the
+                // log, whatever their names.
+                storage.hard_state.save_start(start, storage.durable_end())?;
+                storage.index.compact(start);
                 if !mutant!(B65b) {
-                    storage.spares.take(&*storage.disk, &storage.dir, void)?;
+                    storage.pool.recycle(&*storage.disk, &storage.dir, obsolete)?;
                 }
             }
             Ok(start.base)
         })
     }
 
-    /// Replaces the whole log by one without entries that begins behind `base`,
-    /// which a durable snapshot has to stand for: the log does not hold it (§7).
+    /// Replaces the whole log by one without entries that begins after `base`, an entry that the
+    /// log does not hold and that a durable snapshot covers (§7).
     ///
     /// # Errors
     /// When a write, a sync or a removal fails, and ever after.
@@ -281,29 +279,27 @@ impl Storage {
     /// # Panics
     /// When the log holds `base`: that is a compaction.
     pub fn reset(&mut self, base: LogPosition) -> Result<(), StorageError> {
-        assert!(!self.catalog.runs().contains(base), "a log that reaches a snapshot goes on");
+        assert!(!self.index.runs().contains(base), "a log that reaches a snapshot goes on");
         self.guarded(|storage| {
-            let void = storage.catalog.first_segment()..=storage.catalog.last_segment();
-            let start = LogStart {
-                first_segment: storage.catalog.last_segment() + 1,
-                base,
-                resetting: true,
-            };
-            // The decision first, and in one record: a crash at any place behind it is
-            // finished by the next start.
-            storage.hard_state.save_start(start, Seal::at_begin_of(start))?;
-            (storage.tail, storage.catalog) = begin_log(
+            let obsolete = storage.index.first_segment()..=storage.index.last_segment();
+            let start =
+                LogStart { first_segment: storage.index.last_segment() + 1, base, resetting: true };
+            // The decision is saved first, and in one record: a start completes it after a crash
+            // at any later step.
+            storage.hard_state.save_start(start, DurableEnd::at_start(start))?;
+            (storage.tail, storage.index) = begin_log(
                 &*storage.disk,
                 &storage.dir,
                 storage.node_id,
                 &mut storage.hard_state,
-                &mut storage.spares,
+                &mut storage.pool,
             )?;
-            storage.spares.take(&*storage.disk, &storage.dir, void)
+            storage.pool.recycle(&*storage.disk, &storage.dir, obsolete)
         })
     }
 
-    /// Nothing is tried after an error (B62).
+    /// Runs an operation unless an earlier one failed: nothing is tried after an error
+    /// (docs/bugs.md B62).
     fn guarded<T>(
         &mut self,
         operation: impl FnOnce(&mut Storage) -> Result<T, StorageError>,
@@ -316,11 +312,12 @@ impl Storage {
         result
     }
 
-    fn synced_seal(&self) -> Seal {
-        Seal {
-            segment: self.catalog.last_segment(),
-            offset: self.tail.synced,
-            last: self.tail.synced_last,
+    /// The place up to which the log is durable, recorded or not.
+    fn durable_end(&self) -> DurableEnd {
+        DurableEnd {
+            segment: self.index.last_segment(),
+            offset: self.tail.synced(),
+            last: self.tail.synced_last(),
             cutting: false,
         }
     }
@@ -338,18 +335,18 @@ impl Storage {
                 entry.term
             );
             let record_bytes = record::record_bytes(entry.payload.body().len() as u64);
-            let mut offset = self.tail.end + buffer.len() as u64;
+            let mut offset = self.tail.end() + buffer.len() as u64;
             let is_empty = offset == SEGMENT_HEADER_BYTES;
             if !is_empty && !tail::fits(offset + record_bytes, self.file_bytes_max) {
                 self.write_tail(&mut buffer)?;
                 self.begin_segment()?;
-                offset = self.tail.end;
+                offset = self.tail.end();
             }
-            if let Err(what) = self.catalog.add_record(entry.position(), offset) {
+            if let Err(what) = self.index.add_record(entry.position(), offset) {
                 panic!("the caller appends what a log can hold: {what}");
             }
-            let batch_start = offset == self.tail.synced;
-            record::encode(entry, batch_start, self.tail.salt, offset, &mut buffer);
+            let batch_start = offset == self.tail.synced();
+            record::encode(entry, batch_start, self.tail.salt(), offset, &mut buffer);
         }
         self.write_tail(&mut buffer)
     }
@@ -362,123 +359,57 @@ impl Storage {
         Ok(())
     }
 
-    /// Ends the last segment and begins the next. All of a segment is durable
-    /// before another one is there: that is why only the last can be torn.
+    /// Ends the last segment and begins the next. All of a segment is durable before the next
+    /// one exists, so only the last segment can be torn.
     fn begin_segment(&mut self) -> Result<(), StorageError> {
-        let last = self.catalog.runs().last();
+        let last = self.index.runs().last();
         if !mutant!(B65) {
             self.tail.sync(last)?;
         }
         let header = SegmentHeader {
-            number: self.catalog.last_segment() + 1,
+            number: self.index.last_segment() + 1,
             salt: self.disk.salt(),
             node_id: self.node_id,
             prev: last,
         };
-        let file = self.spares.create_segment(&*self.disk, &self.dir, &header)?;
+        let file = self.pool.create_segment(&*self.disk, &self.dir, &header)?;
         self.tail = TailSegment::new(&self.dir, &header, file)?;
-        self.catalog.add_segment(&header);
-        // From here on the file is known to exist: without it the server does
-        // not start, even if nothing in it is ever sealed.
+        self.index.add_segment(&header);
+        // From now on the file is known to exist: without it the server does not start, even if
+        // no record in it is ever recorded as durable.
         let hard_state = self.hard_state.current().hard_state;
-        self.hard_state.save(hard_state, self.synced_seal())
+        self.hard_state.save(hard_state, self.durable_end())
     }
 }
 
-fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<DiskLock, StorageError> {
-    let path = dir.join("lock");
-    disk.lock(&path).during("lock", &path)?.ok_or(StorageError::Locked { path })
-}
-
-/// Makes the files of a new server: the identity last, so that a directory that
-/// has one has everything, and one without has nothing that anybody was told of.
-fn initialise(disk: &dyn Disk, dir: &Path, owner: &Identity) -> Result<(), StorageError> {
-    refuse_remains(disk, dir)?;
-    let header = SegmentHeader {
-        number: 1,
-        salt: disk.salt(),
-        node_id: owner.node_id,
-        prev: LogPosition::default(),
-    };
-    segment::create_segment(disk, dir, &header)?;
-    hard_state::create(disk, dir, &hard_state::Copy::FIRST)?;
-    sync_ancestors(disk, dir)?;
-    identity::create(disk, dir, owner)
-}
-
-/// Makes it durable that the directory is there.
-fn sync_ancestors(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    for ancestor in dir.ancestors().skip(1).filter(|_| !mutant!(B63b)) {
-        match disk.sync_dir(ancestor) {
-            // What we may not even open is not where we have made anything.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
-            synced => synced.during("sync the directory", ancestor)?,
-        }
-    }
-    Ok(())
-}
-
-/// Without an identity there may be what an earlier [`initialise`] had made when
-/// it was interrupted: an empty log and a blank hard state. Anything else shows
-/// that the identity was lost, and perhaps more.
-fn refuse_remains(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    let missing = |evidence: &str| StorageError::FileMissing {
-        path: identity::identity_path(dir),
-        evidence: evidence.into(),
-    };
-    if !spares::numbers(disk, dir)?.is_empty() {
-        return Err(missing("there was a log"));
-    }
-    for number in segment::segment_numbers(disk, dir)? {
-        let path = segment_path(dir, number);
-        let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
-        let bytes = file.bytes().during("look at", &path)?;
-        if number > 1 || bytes > SEGMENT_HEADER_BYTES {
-            return Err(missing("there is a log"));
-        }
-    }
-    if snapshot::is_any_there(disk, dir).during("list", dir)? {
-        return Err(missing("there are snapshots"));
-    }
-    let names = disk.list(dir).during("list", dir)?;
-    if names.iter().any(|name| name == "hard_state") {
-        let newest = hard_state::load(disk, dir)?.newest;
-        if newest != hard_state::Copy::FIRST {
-            return Err(missing("there is the hard state of a server that ran"));
-        }
-    }
-    Ok(())
-}
-
-/// Makes the first segment of a log that is being reset, and the catalog of it.
-/// From its end on the log is the new one for good.
+/// Creates the first segment of a log that is being reset, and its index. On return the log is
+/// the new one for good.
 fn begin_log(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,
     hard_state: &mut HardStateFile,
-    spares: &mut Spares,
-) -> Result<(TailSegment, Catalog), StorageError> {
+    pool: &mut SegmentPool,
+) -> Result<(TailSegment, RecordIndex), StorageError> {
     let start = LogStart { resetting: false, ..hard_state.current().start };
     let (number, prev) = (start.first_segment, start.base);
     let header = SegmentHeader { number, salt: disk.salt(), node_id, prev };
-    let file = spares.create_segment(disk, dir, &header)?;
+    let file = pool.create_segment(disk, dir, &header)?;
     let tail = TailSegment::new(dir, &header, file)?;
-    let mut catalog = Catalog::new(dir, start);
-    catalog.add_segment(&header);
-    hard_state.save_start(start, Seal::at_begin_of(start))?;
-    Ok((tail, catalog))
+    let mut index = RecordIndex::new(dir, start);
+    index.add_segment(&header);
+    hard_state.save_start(start, DurableEnd::at_start(start))?;
+    Ok((tail, index))
 }
 
-/// Reads and judges everything; with `can_repair`, a damaged log is one that ends
-/// before the damage.
+/// Reads and judges everything. With `can_repair`, a damaged log ends before the damage.
 fn scan_or_repair(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,
     can_repair: bool,
 ) -> Result<Scanned, StorageError> {
-    let (damaged, damage) = match recovery::survey(disk, dir, node_id)? {
+    let (damaged, damage) = match recovery::scan_to_damage(disk, dir, node_id)? {
         (scanned, None) => return Ok(scanned),
         (damaged, Some(damage)) => (damaged, damage),
     };
@@ -492,19 +423,19 @@ fn scan_or_repair(
     Ok(scanned)
 }
 
-/// Removes what a crash left of files that were being made, and lets go of the segments
-/// that the hard state says are void.
-fn clear_away(
+/// Removes files that were being created when a crash came, and segments that are no longer part
+/// of the log, as the hard state says.
+fn remove_obsolete_files(
     disk: &dyn Disk,
     dir: &Path,
     scanned: &Scanned,
-    spares: &mut Spares,
+    pool: &mut SegmentPool,
 ) -> Result<(), StorageError> {
     let first_segment = scanned.loaded.newest.start.first_segment;
-    // What was cut off has numbers that are to come again.
+    // The numbers of segments that were cut off are used again, so their files are not.
     let is_old = |number: &u64| *number < first_segment || mutant!(S8);
-    let (old, cut_off): (Vec<u64>, Vec<u64>) = scanned.void.iter().partition(|n| is_old(n));
-    spares.take(disk, dir, old)?;
+    let (old, cut_off): (Vec<u64>, Vec<u64>) = scanned.obsolete.iter().partition(|n| is_old(n));
+    pool.recycle(disk, dir, old)?;
     for number in cut_off {
         let path = segment_path(dir, number);
         disk.remove(&path).during("remove", &path)?;
@@ -515,42 +446,44 @@ fn clear_away(
             let path = dir.join(name);
             disk.remove(&path).during("remove", &path)?;
         }
-        // Also for the sake of names that were made but not synced.
-        sync_names(disk, dir)?;
+        // The sync also makes names durable that were created but not synced.
+        sync_dir(disk, dir)?;
     }
     Ok(())
 }
 
-/// Makes durable what the scan has read, and erases a torn tail.
-fn settle(
+/// Makes the log durable that the scan has read, and erases a torn tail.
+fn make_durable(
     disk: &dyn Disk,
     dir: &Path,
     scanned: Scanned,
     hard_state: &mut HardStateFile,
-) -> Result<(TailSegment, Catalog), StorageError> {
+) -> Result<(TailSegment, RecordIndex), StorageError> {
     let hard = scanned.loaded.newest;
-    let number = scanned.catalog.last_segment();
+    let number = scanned.index.last_segment();
     let path = segment_path(dir, number);
-    let (header, mut file) = tail::make_durable(disk, dir, hard.seal, number, scanned.end)?;
+    let (header, mut file) = tail::make_durable(disk, dir, hard.durable_end, number, scanned.end)?;
     let last = scanned.summary.runs.last();
-    let mut seal = Seal { segment: number, offset: scanned.end, last, cutting: false };
+    let offset = scanned.end;
+    let mut durable_end = DurableEnd { segment: number, offset, last, cutting: false };
     if scanned.torn_to.is_some() {
-        // The decision is durable before the first byte goes, so that a crash in
-        // between cannot make the rest look like something else.
-        seal.cutting = true;
-        hard_state.save(hard.hard_state, seal)?;
-        seal.cutting = false;
+        // The decision is durable before the first byte is erased, so that a crash in between
+        // cannot make the rest look like something else.
+        durable_end.cutting = true;
+        hard_state.save(hard.hard_state, durable_end)?;
+        durable_end.cutting = false;
     }
-    // Erased, not stepped over, so that no later crash can bring it back (B28). What is zero
-    // already in the last record's sector may be so in the page cache only.
+    // The tail is erased, not stepped over, so that no later crash can bring it back
+    // (docs/bugs.md B28). The bytes after the last record in its sector are erased, too: they
+    // may be zero in the page cache only.
     if !mutant!(S2) {
         let erase_to = scanned.torn_to.unwrap_or_else(|| sectors::file_bytes_to(scanned.end));
         tail::erase(&mut *file, scanned.end, erase_to).during("erase", &path)?;
         file.sync_data().during("sync", &path)?;
     }
     if !mutant!(S1) {
-        hard_state.save(hard.hard_state, seal)?;
+        hard_state.save(hard.hard_state, durable_end)?;
     }
     let tail = TailSegment::at(dir, &header, file, scanned.end, last)?;
-    Ok((tail, scanned.catalog))
+    Ok((tail, scanned.index))
 }

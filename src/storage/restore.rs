@@ -1,28 +1,31 @@
-//! A new data directory out of a backup (docs/adr/0011): the first of a server whose
-//! cluster begins with a store that is not empty.
+//! Restoring a backup: it makes the first data directory of a server whose cluster begins with a
+//! store that is not empty (docs/adr/0011).
 //!
-//! The snapshot is made first and the identity last. A crash in between leaves a
-//! directory that no server takes for a restored one: without the snapshot it is an
-//! empty one, without the identity it is refused.
+//! The snapshot is created first and the identity last. A crash in between leaves a directory
+//! that no server takes for a restored one: without the snapshot it is an empty one, and without
+//! the identity it is refused.
 
 use std::io;
 use std::path::Path;
 
+use super::directory::take_lock;
 use super::disk::Disk;
+use super::durable_names::sync_ancestors;
 use super::error::{IoContext, StorageError};
+use super::hard_state::{self, HardStateCopy};
 use super::identity::{self, Identity};
-use super::segment::{self, SegmentHeader, log_dir};
-use super::snapshot::{SnapshotFile, Snapshots, read_snapshot};
-use super::{hard_state, sync_ancestors, take_lock};
+use super::log::files::{create_segment, log_dir};
+use super::log::header::SegmentHeader;
+use super::snapshot::{SnapshotFile, SnapshotFiles, read_snapshot};
 use crate::types::NodeId;
 
-/// Makes the data directory `dir` of server `node_id` of a new cluster that begins with
-/// the snapshot in the file `source`. Returns the snapshot as it is then: equal
-/// for all servers that are restored from equal files.
+/// Creates the data directory `dir` of server `node_id` of a new cluster that begins with the
+/// snapshot in the file `source`. Returns the snapshot in the new directory, which is equal for
+/// all servers that are restored from equal files.
 ///
 /// # Errors
-/// When the file is damaged or of a cluster of the same name, when the directory is not
-/// empty, and when the disk does not let it.
+/// When the file is damaged or is from a cluster of the same name, when the directory is not
+/// empty, and when the disk fails.
 pub fn restore(
     disk: &dyn Disk,
     source: &Path,
@@ -38,17 +41,17 @@ pub fn restore(
     let log_dir = log_dir(dir);
     disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
     let _lock = take_lock(disk, dir)?;
-    // Once more, for somebody else may have been faster.
+    // Another process may have filled the directory before the lock was taken.
     refuse_content(disk, dir, &["lock", "log"])?;
-    let snapshots = Snapshots::open(disk.another_handle(), dir)?;
+    let snapshots = SnapshotFiles::open(disk.another_handle(), dir)?;
     let restored = snapshots.adopt(source, cluster)?;
     let base = restored.head.last;
     let header = SegmentHeader { number: 1, salt: disk.salt(), node_id, prev: base };
-    segment::create_segment(disk, dir, &header)?;
-    hard_state::create(disk, dir, &hard_state::Copy::restored(base))?;
+    create_segment(disk, dir, &header)?;
+    hard_state::create(disk, dir, &HardStateCopy::restored(base))?;
     sync_ancestors(disk, dir)?;
-    let (cluster, origin) = (cluster.to_owned(), Some(restored.digest));
-    identity::create(disk, dir, &Identity { cluster, node_id, origin })?;
+    let (cluster, restore_id) = (cluster.to_owned(), Some(restored.digest));
+    identity::create(disk, dir, &Identity { cluster, node_id, restore_id })?;
     Ok(restored)
 }
 

@@ -1,11 +1,11 @@
-//! The storage on a simulated disk, and what the tests of its parts share: a
-//! model of what a log may be after a crash.
+//! Tests of the storage on a simulated disk, and a model of the logs that a crash may leave. The
+//! tests of the parts share the model.
 
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::sectors::Life;
+use super::log::sectors::SectorOwner;
 use super::*;
 use crate::testing::{Crash, DiskOperation, SimDisk};
 use crate::types::{Membership, Payload, Term, TermRuns};
@@ -19,7 +19,7 @@ mod repair;
 mod torn;
 
 const DIR: &str = "data/1";
-/// Small, so that a few entries fill several segments.
+/// Size of a segment in bytes; it is small, so that a few entries fill several segments.
 const SEGMENT_BYTES: u64 = 1536;
 
 fn dir() -> &'static Path {
@@ -39,15 +39,15 @@ fn options() -> StorageOptions {
     }
 }
 
-fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+fn open(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
     Storage::open(Box::new(disk.clone()), dir(), options())
 }
 
-fn reopen(disk: &SimDisk) -> (Storage, Recovered) {
+fn reopen(disk: &SimDisk) -> (Storage, DurableState) {
     open(disk).expect("the directory is whole")
 }
 
-/// An entry of its own for every index and term; without zeros in its body.
+/// An entry that differs for every index and term. Its body has no zeros.
 fn entry(index: u64, term: u64) -> Entry {
     let payload = match index % 7 {
         0 => Payload::Noop,
@@ -80,12 +80,12 @@ fn all(storage: &mut Storage) -> Vec<Entry> {
     storage.read(first, LogIndex(u64::MAX), u64::MAX).expect("the log can be read")
 }
 
-/// What recovery must say of a log with these entries.
+/// The summary that recovery must return for a log with these entries.
 fn summary(log: &[Entry]) -> LogSummary {
-    summary_behind(LogPosition::default(), log)
+    summary_after(LogPosition::default(), log)
 }
 
-fn summary_behind(base: LogPosition, log: &[Entry]) -> LogSummary {
+fn summary_after(base: LogPosition, log: &[Entry]) -> LogSummary {
     let runs = TermRuns::starting_after(base);
     let mut summary = LogSummary { runs, ..LogSummary::default() };
     for entry in log {
@@ -98,9 +98,9 @@ fn summary_behind(base: LogPosition, log: &[Entry]) -> LogSummary {
     summary
 }
 
-/// What may be on the disk: everything that was synced, and then, in the order
-/// of writing, any number of the records that were not. It may begin further on,
-/// or anew, if that was asked for.
+/// The logs that may be on the disk: everything that was synced, and any prefix of the records
+/// that were not, in the order of writing. The log may begin later after a compaction, and anew
+/// after a reset.
 #[derive(Clone)]
 struct Model {
     base: LogPosition,
@@ -108,7 +108,7 @@ struct Model {
     unsynced: Vec<Entry>,
     saved: HardState,
     unsaved: Option<HardState>,
-    /// The base is at the most here.
+    /// Upper bound of the base.
     compacted_to: LogIndex,
     reset_to: Option<LogPosition>,
 }
@@ -141,7 +141,7 @@ impl Model {
     }
 
     fn last(&self) -> LogPosition {
-        summary_behind(self.base, &self.newest()).runs.last()
+        summary_after(self.base, &self.newest()).runs.last()
     }
 
     fn append(&mut self, storage: &mut Storage, entries: &[Entry]) -> Result<(), StorageError> {
@@ -169,8 +169,8 @@ impl Model {
         let before = self.base;
         let base = storage.compact(limit)?;
         assert_eq!(base, storage.base());
-        assert!(base == before || base.index <= limit, "{base} is behind {limit}");
-        self.begin_behind(base);
+        assert!(base == before || base.index <= limit, "{base} is after {limit}");
+        self.begin_after(base);
         Ok(())
     }
 
@@ -181,25 +181,25 @@ impl Model {
         Ok(())
     }
 
-    /// The very log, without what is at `base` and before.
-    fn begin_behind(&mut self, base: LogPosition) {
+    /// Removes the entries up to `base` from the log.
+    fn begin_after(&mut self, base: LogPosition) {
         let is_left = |entry: &Entry| entry.index > base.index;
         self.synced.retain(is_left);
         self.unsynced.retain(is_left);
         self.base = base;
     }
 
-    /// Holds what was recovered against the model; from then on it is durable.
+    /// Compares the recovered log with the model. From then on the log is durable.
     #[track_caller]
-    fn check(&mut self, storage: &mut Storage, recovered: &Recovered) {
+    fn check(&mut self, storage: &mut Storage, recovered: &DurableState) {
         let (base, log) = (storage.base(), all(storage));
-        assert_eq!(recovered.log, summary_behind(base, &log), "the summary is that of the entries");
+        assert_eq!(recovered.log, summary_after(base, &log), "the summary is that of the entries");
         let is_reset = self.reset_to == Some(base) && log.is_empty();
         if !is_reset {
             let is_allowed = base == self.base || base.index <= self.compacted_to;
-            assert!(is_allowed && base.index >= self.base.index, "it begins behind {base}");
-            assert!(summary_behind(self.base, &self.newest()).runs.contains(base));
-            self.begin_behind(base);
+            assert!(is_allowed && base.index >= self.base.index, "it begins after {base}");
+            assert!(summary_after(self.base, &self.newest()).runs.contains(base));
+            self.begin_after(base);
             self.check_entries(&log);
         }
         let state = recovered.hard_state;
@@ -219,14 +219,14 @@ impl Model {
     }
 }
 
-/// Whether this byte of a segment belongs to a sector's mark.
-fn is_mark(place: u64) -> bool {
+/// True when this byte of a segment's file belongs to the tag of a sector.
+fn is_tag(place: u64) -> bool {
     place >= 512 && place % 512 < 8
 }
 
-/// Makes of a segment's file one that was another segment's before: what is blank in it
-/// is what an earlier life left, with records of the same entries.
-fn age(disk: &SimDisk, path: &Path) {
+/// Turns the file of a segment into one that was another segment's before. Its blank sectors
+/// hold what the earlier segment left: records of the same entries.
+fn recycle(disk: &SimDisk, path: &Path) {
     let header = SegmentHeader::decode(&disk.contents(path)).unwrap();
     let earlier = SegmentHeader { number: header.number - 1, salt: header.salt ^ 1, ..header };
     let mut records = Vec::new();
@@ -234,7 +234,7 @@ fn age(disk: &SimDisk, path: &Path) {
         let offset = SEGMENT_HEADER_BYTES + records.len() as u64;
         record::encode(&entry, true, earlier.salt, offset, &mut records);
     }
-    let earlier = Life::of(&earlier).encode(1, &records);
+    let earlier = SectorOwner::of(&earlier).encode(1, &records);
     let mut bytes = disk.contents(path);
     bytes.resize(bytes.len().max(SEGMENT_BYTES as usize), 0);
     let sectors = bytes[512..].chunks_exact_mut(512).zip(earlier.chunks_exact(512));
@@ -253,7 +253,7 @@ fn a_new_directory_is_empty_and_says_so_once() {
     let disk = SimDisk::new();
     let (storage, recovered) = reopen(&disk);
     let hard_state = HardState { is_rejoining: true, ..HardState::default() };
-    assert_eq!(recovered, Recovered { hard_state, ..Recovered::default() });
+    assert_eq!(recovered, DurableState { hard_state, ..DurableState::default() });
     assert_eq!(storage.last(), LogPosition::default());
     drop(storage);
     assert_eq!(reopen(&disk).1, recovered, "until a voter's hard state is saved");
@@ -294,7 +294,7 @@ fn the_real_disk_keeps_a_log_and_locks_its_directory() {
 }
 
 #[test]
-fn superseding_entries_replace_what_stands_there_and_behind() {
+fn superseding_entries_replace_all_entries_from_there_on() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(9)).unwrap();
@@ -414,7 +414,7 @@ fn a_batch_is_one_write_a_page_and_a_sync_without_news_is_none() {
         storage.append(&[]).unwrap();
         storage.sync().unwrap();
     }
-    let pages = sectors::end_place_of(storage.tail.end) / 4096 + 1;
+    let pages = sectors::end_place_of(storage.tail.end()) / 4096 + 1;
     let operations = disk.record();
     let (writes, syncs): (Vec<_>, Vec<_>) =
         operations.iter().partition(|operation| matches!(operation, DiskOperation::Write(..)));
@@ -422,7 +422,7 @@ fn a_batch_is_one_write_a_page_and_a_sync_without_news_is_none() {
     for write in writes {
         let DiskOperation::Write(_, offset, bytes) = write else { unreachable!() };
         assert_eq!(offset / 4096, (offset + *bytes as u64 - 1) / 4096, "{write:?}");
-        // A page is written as a whole when it is begun; sectors always are.
+        // A page is written as a whole when it is begun; a sector always is.
         assert!(offset % 4096 != 0 || *bytes == 4096, "{write:?}");
         assert!(offset % 512 == 0 && bytes % 512 == 0, "{write:?}");
     }
@@ -437,7 +437,7 @@ fn a_hard_state_costs_two_syncs_when_it_is_new_and_none_otherwise() {
     storage.save_hard_state(term(1)).unwrap();
     assert_eq!(disk.syncs(), syncs + 2);
     storage.save_hard_state(term(1)).unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     assert_eq!(disk.syncs(), syncs + 2);
 }
 
@@ -503,9 +503,9 @@ fn dump_prints_the_log_and_verify_counts_it() {
              index=4 term=2 stamp_ms=2004 kind=noop bytes=0\n"
         )
     );
-    let mut part = Vec::new();
-    dump(&disk, dir(), LogIndex(2), LogIndex(2), &mut part).unwrap();
-    assert_eq!(String::from_utf8(part).unwrap().lines().count(), 2);
+    let mut one = Vec::new();
+    dump(&disk, dir(), LogIndex(2), LogIndex(2), &mut one).unwrap();
+    assert_eq!(String::from_utf8(one).unwrap().lines().count(), 2);
     let report = verify(&disk, dir()).unwrap();
     assert_eq!((report.segments, report.records, report.superseded), (1, 5, 1));
     assert_eq!(report.last, LogPosition { term: Term(2), index: LogIndex(4) });
@@ -514,19 +514,19 @@ fn dump_prints_the_log_and_verify_counts_it() {
     assert!(matches!(missing, StorageError::NotADataDirectory { .. }), "{missing}");
 }
 
-/// A leader that was deposed and leads again brings back what had been superseded: those
-/// entries stand behind the ones that had superseded them (simulation, seed 20455).
+/// A leader that was deposed and leads again brings back superseded entries: their records come
+/// after the records that had superseded them (simulation, seed 20455).
 #[test]
 fn a_log_is_not_compacted_to_where_entries_came_back() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(2)).unwrap();
     let mut last = 0;
-    while storage.catalog.last_segment() < 3 {
+    while storage.index.last_segment() < 3 {
         last += 1;
         storage.append(&[entry(last, 2)]).unwrap();
     }
-    // The third segment begins behind `end`.
+    // The third segment begins after `end`.
     let end = last - 1;
     storage.save_hard_state(term(3)).unwrap();
     storage.append(&entries(end - 1..=end, 3)).unwrap();

@@ -1,8 +1,10 @@
-//! What tests put in the place of the real world. Not in production builds.
+//! Replacements of the real world for tests: disk, network and clock, probes, and the simulation
+//! of a whole cluster. Production builds do not contain them.
 
-mod disk;
 #[cfg(test)]
-pub(crate) mod mutation;
+pub(crate) mod byte_mutation;
+mod directory_contents;
+mod disk;
 #[cfg(test)]
 pub(crate) mod peer_connection;
 mod probe;
@@ -10,5 +12,6 @@ pub mod simulation;
 #[cfg(test)]
 pub(crate) mod store_model;
 
+pub use directory_contents::{DirectoryContents, RecordPlace, Region};
 pub use disk::{Crash, DiskOperation, SimDisk};
 pub use probe::{Inbox, KindInbox, Probe, probe, settle, turn};

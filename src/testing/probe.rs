@@ -1,4 +1,4 @@
-//! A stand-in for the actor behind any port: it records what it is sent.
+//! A stand-in for the actor of any port. It records the messages that it is sent.
 
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -6,7 +6,7 @@ use std::task::Poll;
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::{Actor, Context, Handler, Message, Recipient};
 
-/// The actor behind a [`probe`].
+/// The actor of a [`probe`].
 pub struct Probe<M> {
     received: Arc<Mutex<Vec<M>>>,
 }
@@ -27,24 +27,24 @@ where
     }
 }
 
-/// What a [`probe`] has received.
+/// The messages that a [`probe`] has received.
 pub struct Inbox<M> {
     received: Arc<Mutex<Vec<M>>>,
 }
 
 impl<M> Inbox<M> {
-    /// Takes all that has come since the last call, in its order.
+    /// Takes all messages that came since the last call, in their order.
     pub fn drain(&self) -> Vec<M> {
         std::mem::take(&mut *self.received.lock().expect("no test panics while it holds the lock"))
     }
 
-    /// The messages that `pick` takes, as an inbox of their own.
+    /// Returns an inbox of the messages for which `pick` returns something.
     pub fn of_kind<T>(&self, pick: fn(&M) -> Option<T>) -> KindInbox<M, T> {
         KindInbox { inbox: Inbox { received: Arc::clone(&self.received) }, pick }
     }
 
-    /// Takes the messages of one kind, in their order: those that `pick` gives something
-    /// for. The others stay.
+    /// Takes the messages for which `pick` returns something, in their order. The other messages
+    /// stay.
     pub fn drain_kind<T>(&self, mut pick: impl FnMut(&M) -> Option<T>) -> Vec<T> {
         let mut picked = Vec::new();
         let mut received = self.received.lock().expect("no test panics while it holds the lock");
@@ -66,13 +66,13 @@ pub struct KindInbox<M, T> {
 }
 
 impl<M, T> KindInbox<M, T> {
-    /// Takes the messages of this kind that have come since the last call, in their order.
+    /// Takes the messages of this kind that came since the last call, in their order.
     pub fn drain(&self) -> Vec<T> {
         self.inbox.drain_kind(self.pick)
     }
 }
 
-/// A port that records, and the record.
+/// Returns a port that records its messages, and the record.
 ///
 /// # Panics
 /// Outside an actix runtime.
@@ -86,18 +86,16 @@ where
     (Probe { received }.start().recipient(), inbox)
 }
 
-/// Lets every actor of this thread run until none has anything left to do but
-/// wait for a timer or a socket. A number of turns, not a time: nothing here
-/// depends on how fast the machine is.
+/// Lets every actor of this thread run until all of them wait for a timer or a socket. It yields
+/// a fixed number of times and measures no time, so nothing depends on how fast the machine is.
 pub async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Lets every other actor of this thread that has something to do run once. To be
-/// awaited by a task of the thread's own, which takes turns with them; a test's
-/// first task does not.
+/// Lets every other actor of this thread that has something to do run once. It has to be awaited
+/// by a spawned task, which takes turns with the actors; the first task of a test does not.
 pub async fn turn() {
     let mut is_over = false;
     std::future::poll_fn(|task| {

@@ -13,10 +13,3 @@ pub struct Membership {
     /// The nodes whose votes and logs make a quorum; never empty.
     pub voters: BTreeSet<NodeId>,
 }
-
-impl Membership {
-    /// The number of voters that make a majority.
-    pub fn quorum_size(&self) -> usize {
-        self.voters.len() / 2 + 1
-    }
-}

@@ -107,8 +107,8 @@ impl TermRuns {
         self.run_of(index).map(|run| run.index)
     }
 
-    /// The last index whose term is at most `term`. When no entry has such a term, it is
-    /// the base's index if the base has, and 0 otherwise.
+    /// The last index whose term is at most `term`. When no entry has such a term, it is the
+    /// base's index if the base's term is at most `term`, and 0 otherwise.
     pub fn last_index_up_to_term(&self, term: Term) -> LogIndex {
         if self.base.term > term {
             return LogIndex(0);

@@ -46,9 +46,11 @@ use crate::actors::clients::session::translation::{
     answer_reply, outcome_reply, snapshot_reply, snapshot_request,
 };
 use crate::actors::clients::window::Window;
-use crate::actors::io::connection::{ConnectedActor, Connection, Output, arm_read, arm_write};
+use crate::actors::io::connection::Connection;
 use crate::actors::io::fair_queue::FairQueue;
 use crate::actors::io::memory::{MemoryBudget, Reservation};
+use crate::actors::io::output::Output;
+use crate::actors::io::pump::{ConnectedActor, arm_read, arm_write};
 use crate::actors::messages::clients::{
     ClientReplies, ClientReply, ClientRequest, ClientRequests, EndSession, Refusal, SessionClosed,
     SessionId,
@@ -197,7 +199,7 @@ impl SessionActor {
             batch: Vec::new(),
             batch_bytes: 0,
             encoded: BytesMut::new(),
-            memory: config.memory.take(SESSION_BYTES),
+            memory: config.memory.reserve(SESSION_BYTES),
             watch: None,
             config,
         }
@@ -205,8 +207,8 @@ impl SessionActor {
 
     /// Lets it work only when the fair_queue lets it through.
     #[must_use]
-    pub fn taking_turns(mut self, fair_queue: &FairQueue) -> SessionActor {
-        self.connection.take_turns(fair_queue);
+    pub fn taking_turns(mut self, queue: &FairQueue) -> SessionActor {
+        self.connection.take_turns(queue);
         self
     }
 
@@ -457,7 +459,7 @@ impl SessionActor {
         if unused_bytes > self.batch_bytes.max(UNUSED_BYTES_MAX) {
             give_each_its_own(&mut requests);
         }
-        let held = self.config.memory.take(std::mem::take(&mut self.batch_bytes) as u64);
+        let held = self.config.memory.reserve(std::mem::take(&mut self.batch_bytes) as u64);
         if !self.ports.raft.connected() {
             self.end_without_raft();
             return;

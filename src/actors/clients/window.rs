@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::actors::io::connection::UNCOPIED_BYTES_MIN;
+use crate::actors::io::output::UNCOPIED_BYTES_MIN;
 use crate::protocol::Reply;
 
 /// What a command costs beside its bytes.

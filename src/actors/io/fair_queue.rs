@@ -1,61 +1,64 @@
-//! Turns for client connections, when there are many.
+//! Fair turns for the many client connections of a thread.
 //!
-//! All that a thread has to do stands in one queue. When thousands of clients send at
-//! once, thousands of sessions stand in it, at some 15 us each; a heartbeat on its way
-//! through ticker, RaftActor, ReplicatorActor and PeerLinkActor would wait behind all of
-//! them, at every step, and the leader would lose its leadership over it. So no more than
-//! [`TURNS`] connections work before all others on the thread have had their turn; the
-//! rest of the connections wait here, in their order.
+//! All work of a thread is in one queue. When thousands of clients send at once, thousands
+//! of sessions are in it, at about 15 us each. A heartbeat on its way through TickerActor,
+//! RaftActor, ReplicatorActor and PeerLinkActor would wait for all of them at every step,
+//! and the leader would lose its leadership over it. So at most `PERMITS` connections work
+//! between two turns of everybody else; the other connections wait here, in their order.
 //!
-//! Not an actor, and not `Send`: there is one for the connections of one thread.
+//! [`FairQueue`] is not an actor and not `Send`: there is one for the connections of one
+//! thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{self, Waker};
 
-/// Connections that work between two turns of all others: a few milliseconds.
-const TURNS: usize = 256;
+/// Maximum number of connections that work between two turns of all other work of the
+/// thread: a few milliseconds.
+const PERMITS: usize = 256;
 
-/// See the module. Clones are the same fair_queue.
+/// The queue of the connections of one thread. Clones share one queue.
 #[derive(Clone, Default)]
 pub struct FairQueue(Rc<RefCell<Queue>>);
 
 struct Queue {
     free: usize,
-    /// Invariant: empty while turns are free.
+    /// Invariant: empty while permits are free.
     waiting: VecDeque<(Rc<Cell<Place>>, Waker)>,
 }
 
 impl Default for Queue {
     fn default() -> Queue {
-        Queue { free: TURNS, waiting: VecDeque::new() }
+        Queue { free: PERMITS, waiting: VecDeque::new() }
     }
 }
 
-/// Where a connection stands.
+/// The place of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// It does not wait.
     Outside,
+    /// It is in the queue.
     Waiting,
-    /// It was woken for its turn.
+    /// It was woken and has a permit.
     Called,
 }
 
-/// One connection's access to a fair_queue.
+/// The access of one connection to a [`FairQueue`].
 pub struct Permit {
-    fair_queue: FairQueue,
+    queue: FairQueue,
     place: Rc<Cell<Place>>,
 }
 
 impl FairQueue {
-    /// For a connection.
-    pub fn ticket(&self) -> Permit {
-        Permit { fair_queue: self.clone(), place: Rc::new(Cell::new(Place::Outside)) }
+    /// An access for one more connection.
+    pub fn permit(&self) -> Permit {
+        Permit { queue: self.clone(), place: Rc::new(Cell::new(Place::Outside)) }
     }
 
-    /// Takes a free turn, if there is one. The last one has new ones made, when the
-    /// others have had their turn.
+    /// Takes a permit, if one is free. After the last one has been taken, new ones are made
+    /// when all other work of the thread has had its turn.
     fn take(&self) -> bool {
         let mut queue = self.0.borrow_mut();
         if queue.free == 0 {
@@ -63,11 +66,11 @@ impl FairQueue {
         }
         queue.free -= 1;
         if queue.free == 0 {
-            let fair_queue = self.clone();
+            let queue = self.clone();
             actix::spawn(async move {
                 loop {
                     tokio::task::yield_now().await;
-                    if fair_queue.call_next() {
+                    if queue.renew() {
                         return;
                     }
                 }
@@ -76,21 +79,22 @@ impl FairQueue {
         true
     }
 
-    /// New turns, for those who wait first. True when some are left over.
-    fn call_next(&self) -> bool {
+    /// Makes new permits and gives them to the connections that wait, in their order.
+    /// Returns true when some are left.
+    fn renew(&self) -> bool {
         let mut queue = self.0.borrow_mut();
-        let called = queue.waiting.len().min(TURNS);
+        let called = queue.waiting.len().min(PERMITS);
         for (place, waker) in queue.waiting.drain(..called) {
             place.set(Place::Called);
             waker.wake();
         }
-        queue.free = TURNS - called;
+        queue.free = PERMITS - called;
         queue.free > 0
     }
 }
 
 impl Permit {
-    /// Whether it is the connection's turn; else `task` is woken when it is.
+    /// Returns true when it is the connection's turn. Otherwise `task` is woken when it is.
     pub fn poll_turn(&self, task: &task::Context<'_>) -> bool {
         match self.place.get() {
             Place::Waiting => false,
@@ -99,11 +103,11 @@ impl Permit {
                 true
             }
             Place::Outside => {
-                let is_turn = self.fair_queue.take();
+                let is_turn = self.queue.take();
                 if !is_turn {
                     self.place.set(Place::Waiting);
                     let waiting = (Rc::clone(&self.place), task.waker().clone());
-                    self.fair_queue.0.borrow_mut().waiting.push_back(waiting);
+                    self.queue.0.borrow_mut().waiting.push_back(waiting);
                 }
                 is_turn
             }

@@ -1,50 +1,51 @@
-//! What clients may cost in memory, all of them together (docs/adr/0010).
+//! The memory that all clients of a node may use together (docs/adr/0010).
 //!
-//! A counter, not shared state: nobody waits for it, and it says nothing but how
-//! much is taken. Its holders are told what they hold now, not what came or went,
-//! and give all of it back when they are dropped: there is no way to forget a part
-//! (bugs.md B29). It is read and written from any thread, and may be a moment old.
+//! [`MemoryBudget`] is a counter and not shared state: nobody waits for it. A holder sets
+//! its [`Reservation`] to what it holds now, and gives all of it back when the reservation
+//! is dropped. No part can be forgotten (docs/bugs.md B29). The counter is read and written
+//! from any thread without an order, so a reader may see a value that is slightly old.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// See the module. Clones are of the same budget.
+/// A bound on memory in bytes, and the bytes that are reserved. Clones share one budget.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget(Arc<Counter>);
 
 #[derive(Debug)]
 struct Counter {
     bytes_max: u64,
-    /// The sum of `bytes` over all shares.
+    /// The sum over all reservations.
     used_bytes: AtomicU64,
 }
 
 impl MemoryBudget {
-    /// A budget of so many bytes, none of them taken.
+    /// A budget of `bytes_max` bytes, none of them reserved.
     pub fn new(bytes_max: u64) -> MemoryBudget {
         MemoryBudget(Arc::new(Counter { bytes_max, used_bytes: AtomicU64::new(0) }))
     }
 
-    /// What is taken. It may be more than there is: whoever holds something is
-    /// never kept from saying so.
+    /// The reserved bytes. They may exceed the budget: a holder of memory is never kept
+    /// from counting it.
     pub fn used_bytes(&self) -> u64 {
         self.0.used_bytes.load(Ordering::Relaxed)
     }
 
-    /// What is left.
+    /// The bytes that are not reserved.
     pub fn free_bytes(&self) -> u64 {
         self.0.bytes_max.saturating_sub(self.used_bytes())
     }
 
-    /// Takes so many bytes, whether they are free or not.
-    pub fn take(&self, bytes: u64) -> Reservation {
-        let mut share = Reservation { budget: self.clone(), bytes: 0 };
-        share.set(bytes);
-        share
+    /// Reserves `bytes`, whether they are free or not.
+    pub fn reserve(&self, bytes: u64) -> Reservation {
+        let mut reservation = Reservation { budget: self.clone(), bytes: 0 };
+        reservation.set(bytes);
+        reservation
     }
 }
 
-/// What one holder has of a budget; dropping it gives it back.
+/// The part of a budget that one holder uses. Dropping it frees the bytes; a clone
+/// reserves as many again.
 #[derive(Debug)]
 pub struct Reservation {
     budget: MemoryBudget,
@@ -52,7 +53,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// It holds so many bytes now.
+    /// Changes the reservation to `bytes`, whether more are free or not.
     pub fn set(&mut self, bytes: u64) {
         let used = &self.budget.0.used_bytes;
         if bytes > self.bytes {
@@ -63,7 +64,7 @@ impl Reservation {
         self.bytes = bytes;
     }
 
-    /// Whose part it is.
+    /// The budget that this is a part of.
     pub fn budget(&self) -> &MemoryBudget {
         &self.budget
     }
@@ -77,10 +78,9 @@ impl Drop for Reservation {
     }
 }
 
-/// A message that is cloned holds as much again.
 impl Clone for Reservation {
     fn clone(&self) -> Reservation {
-        self.budget.take(self.bytes)
+        self.budget.reserve(self.bytes)
     }
 }
 

@@ -1,5 +1,15 @@
 //! Parts that several actors share; none of them is an actor.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `connection` | the two halves of a stream, as an actor holds them |
+//! | `output` | the bytes that a connection is about to write |
+//! | `pump` | moves the bytes of a connection |
+//! | `fair_queue` | fair turns for many connections |
+//! | `memory` | the memory that all clients may use together |
 
 pub mod connection;
 pub(super) mod fair_queue;
 pub mod memory;
+pub mod output;
+pub mod pump;

@@ -106,7 +106,10 @@ fn scanned(value: &'static str, version: u64) -> ClientReply {
     let item = Item { value: Bytes::from(value), version, exptime: 0 };
     let bytes = 1 + value.len() + ITEM_OVERHEAD_BYTES;
     let items = vec![(Bytes::from("k"), item)];
-    ClientReply::Scan(Answer::Scan { items, more: false }, MemoryBudget::new(0).take(bytes as u64))
+    ClientReply::Scan(
+        Answer::Scan { items, more: false },
+        MemoryBudget::new(0).reserve(bytes as u64),
+    )
 }
 
 #[actix::test]
@@ -160,7 +163,7 @@ async fn a_scan_whose_result_finds_no_memory_is_busy_and_the_rest_is_counted() {
     let ports = KvPorts { memory: memory.clone(), ..ports(raft) };
     let kv = KvActor::new(Store::new(), ports).start();
     let session = Session::new(1);
-    let others = memory.take(900);
+    let others = memory.reserve(900);
     let value = "v".repeat(100).leak();
     let tasks = vec![entry(set(1, value, 0), session.reply_handle(1)), scan(&session, 2)];
     kv.do_send(Apply { tasks });

@@ -3,7 +3,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::*;
-use crate::storage::{Recovered, StorageOptions};
+use crate::storage::{DurableState, StorageOptions};
 use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
 use crate::types::{LogPosition, NodeId, Payload, Term};
 
@@ -17,7 +17,7 @@ struct Fixture {
     read: Inbox<EntriesRead>,
 }
 
-fn open(disk: &SimDisk) -> (Storage, Recovered) {
+fn open(disk: &SimDisk) -> (Storage, DurableState) {
     let options = StorageOptions {
         cluster: "coracle".into(),
         node_id: NodeId(1),
@@ -76,7 +76,7 @@ impl Fixture {
     }
 
     /// What a power cut at this moment would leave.
-    fn durable(&self) -> Recovered {
+    fn durable(&self) -> DurableState {
         self.disk.crash(Crash::LoseUnsynced);
         open(&self.disk).1
     }

@@ -2,6 +2,7 @@
 
 use actix::{Message, Recipient};
 
+use crate::actors::messages::replication::ReplicationCommand;
 use crate::raft::Envelope;
 use crate::types::NodeId;
 
@@ -69,4 +70,13 @@ pub enum PeerSessionEvent {
         /// The number of the connection.
         connection: u64,
     },
+}
+
+/// The ports to the actors of one peer. PeersActor makes them, RaftActor sends to them.
+#[derive(Clone)]
+pub struct PeerPorts {
+    /// PeerLinkActor: requests for votes.
+    pub link: Recipient<SendRpc>,
+    /// ReplicatorActor: orders to replicate.
+    pub replicator: Recipient<ReplicationCommand>,
 }

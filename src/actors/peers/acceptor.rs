@@ -7,7 +7,7 @@
 //! | [`Shutdown`] | PeersActor | [`Shutdown`] | every session |
 //!
 //! Owns the listener and the list of sessions. Runs on the main arbiter, and so
-//! do the sessions. Strangers are bounded by `greetings_max`, and peers by
+//! do the sessions. Strangers are bounded by `handshakes_max`, and peers by
 //! themselves: a peer has one connection here, since the newest replaces the one
 //! before. That is how a connection ends whose other side vanished without a
 //! word: nothing else would tell, on a connection that only ever answers.
@@ -28,8 +28,8 @@ use tokio::time::Instant;
 
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent};
-use crate::actors::peers::link::LinkSettings;
 use crate::actors::peers::session::{PeerSessionActor, PeerSessionPorts};
+use crate::actors::peers::settings::LinkSettings;
 use crate::net::{Listener, Stream};
 use crate::types::NodeId;
 use crate::wire::LocalNode;
@@ -199,7 +199,7 @@ impl PeerAcceptorActor {
     fn take_connection(&mut self, stream: Stream, address: String, ctx: &mut Context<Self>) {
         self.retry_ms = RETRY_MS_MIN;
         let strangers = self.sessions.values().filter(|session| session.peer.is_none()).count();
-        if strangers >= self.settings.greetings_max {
+        if strangers >= self.settings.handshakes_max {
             if !self.is_crowded {
                 let node = self.local.id;
                 log::warn!(

@@ -40,57 +40,17 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
-use crate::actors::io::connection::{
-    ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write,
-};
+use crate::actors::io::connection::Connection;
+use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{PeerEvent, SendRpc};
 use crate::actors::messages::replication::LinkEvent;
+use crate::actors::peers::settings::{LinkSettings, PeerAddress};
 use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
 use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Rpc};
 use crate::types::NodeId;
 use crate::wire::{Frame, Hello};
-
-/// How connections between nodes behave, dialled and accepted ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LinkSettings {
-    /// The limit of a frame, in bytes: above the largest AppendEntries that a
-    /// replicator makes.
-    pub frame_bytes_max: usize,
-    /// The limit of what one connection holds unsent, in bytes; it is dropped
-    /// above.
-    pub outbound_bytes_max: usize,
-    /// How long connecting may take.
-    pub dial_timeout_ms: u64,
-    /// How long either side waits for the other's hello.
-    pub hello_timeout_ms: u64,
-    /// How long a peer may leave requests without any response; the connection is
-    /// dropped then.
-    pub silence_ms_max: u64,
-    /// The pause before a second dial; it doubles from dial to dial.
-    pub backoff_ms_min: u64,
-    /// The longest pause between dials.
-    pub backoff_ms_max: u64,
-    /// How many accepted connections may be without a good hello at a time; the
-    /// newest are dropped above.
-    pub greetings_max: usize,
-}
-
-impl Default for LinkSettings {
-    fn default() -> LinkSettings {
-        LinkSettings {
-            frame_bytes_max: 8 * 1024 * 1024,
-            outbound_bytes_max: 32 * 1024 * 1024,
-            dial_timeout_ms: 1000,
-            hello_timeout_ms: 2000,
-            silence_ms_max: 2000,
-            backoff_ms_min: 20,
-            backoff_ms_max: 500,
-            greetings_max: 64,
-        }
-    }
-}
 
 /// Where PeerLinkActor sends.
 #[derive(Clone, Debug)]
@@ -105,8 +65,7 @@ pub struct PeerLinkPorts {
 pub struct PeerLinkActor {
     /// What it says of itself and of the peer.
     hello: Hello,
-    host: String,
-    port: u16,
+    address: PeerAddress,
     settings: LinkSettings,
     network: Rc<dyn Network>,
     ports: PeerLinkPorts,
@@ -141,11 +100,11 @@ struct OpenLink {
 const PIECES_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl PeerLinkActor {
-    /// A link to node `hello.to` at `host` and `port`; it dials as soon as it is
+    /// A link to node `hello.to` at `address`; it dials as soon as it is
     /// started. `seed` is of the back-off's jitter.
     pub fn new(
         hello: Hello,
-        (host, port): (String, u16),
+        address: PeerAddress,
         settings: LinkSettings,
         network: Rc<dyn Network>,
         ports: PeerLinkPorts,
@@ -153,8 +112,7 @@ impl PeerLinkActor {
     ) -> PeerLinkActor {
         PeerLinkActor {
             hello,
-            host,
-            port,
+            address,
             settings,
             network,
             ports,
@@ -271,7 +229,7 @@ impl PeerLinkActor {
     /// What every log line of a link has.
     fn keys(&self) -> String {
         let Hello { from, to, .. } = self.hello;
-        format!("node={from} peer={to} address={}:{}", self.host, self.port)
+        format!("node={from} peer={to} address={}:{}", self.address.host, self.address.port)
     }
 
     fn put(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
@@ -297,7 +255,10 @@ impl PeerLinkActor {
     fn dial(&mut self, ctx: &mut Context<Self>) {
         self.generation += 1;
         let limit = Duration::from_millis(self.settings.dial_timeout_ms);
-        let connect = tokio::time::timeout(limit, self.network.connect(&self.host, self.port));
+        let connect = tokio::time::timeout(
+            limit,
+            self.network.connect(&self.address.host, self.address.port),
+        );
         ctx.spawn(connect.into_actor(self).map(|dialled, actor, ctx| match dialled {
             Ok(Ok(stream)) => actor.greet(stream, ctx),
             Ok(Err(error)) => {

@@ -26,12 +26,11 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 
-use crate::actors::io::connection::{
-    ConnectedActor, Connection, arm_read, arm_read_after_others, arm_write,
-};
+use crate::actors::io::connection::Connection;
+use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent, SendRpc};
-use crate::actors::peers::link::LinkSettings;
+use crate::actors::peers::settings::LinkSettings;
 use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
 use crate::net::Stream;
 use crate::types::NodeId;

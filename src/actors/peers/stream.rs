@@ -6,7 +6,7 @@ use std::io;
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::actors::io::connection::Connection;
-use crate::actors::peers::link::LinkSettings;
+use crate::actors::peers::settings::LinkSettings;
 use crate::net::Stream;
 use crate::raft::Envelope;
 use crate::types::NodeId;

@@ -43,7 +43,7 @@ use crate::actors::messages::lifecycle::Tick;
 use crate::actors::messages::log::{
     EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::actors::messages::peers::{PeerEvent, PeerPorts, SendRpc};
 use crate::actors::messages::replication::{Replicated, ReplicationCommand};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{
@@ -74,14 +74,6 @@ pub struct RaftPorts {
     pub peers: BTreeMap<NodeId, PeerPorts>,
     /// What waiting commands hold of the memory for clients.
     pub memory: Reservation,
-}
-
-/// Where RaftActor sends what is for one peer.
-pub struct PeerPorts {
-    /// Its PeerLinkActor: requests for votes.
-    pub link: Recipient<SendRpc>,
-    /// Its ReplicatorActor.
-    pub replicator: Recipient<ReplicationCommand>,
 }
 
 /// The bounds of RaftActor.

@@ -115,7 +115,7 @@ impl Fixture {
                 snapshot_queries,
                 kv,
                 peers,
-                memory: memory.take(0),
+                memory: memory.reserve(0),
             },
             RaftActorSettings {
                 waiting_commands_max: 4,
@@ -220,7 +220,7 @@ impl Fixture {
 
     async fn request(&self, client: &Client, requests: Vec<(u64, ClientRequest)>) {
         let reply_to = Arc::clone(&client.port);
-        let held = self.memory.take(0);
+        let held = self.memory.reserve(0);
         self.raft.do_send(ClientRequests { session: client.session, reply_to, requests, held });
         settle().await;
     }
@@ -353,7 +353,7 @@ async fn one_drain_of_the_mailbox_is_one_append_and_one_message_a_peer() {
     for client in &clients {
         let reply_to = Arc::clone(&client.port);
         let requests = vec![(1, write())];
-        let held = f.memory.take(0);
+        let held = f.memory.reserve(0);
         f.raft.do_send(ClientRequests { session: client.session, reply_to, requests, held });
     }
     settle().await;
@@ -617,7 +617,7 @@ async fn a_session_that_is_gone_does_not_disturb_the_others() {
     let Client { session, port, replies } = gone;
     drop(replies);
     let stays = Client::new(2);
-    let (requests, held) = (vec![(1, write())], f.memory.take(7));
+    let (requests, held) = (vec![(1, write())], f.memory.reserve(7));
     f.raft.do_send(ClientRequests { session, reply_to: port, requests, held });
     f.request(&stays, vec![(1, write())]).await;
     assert_eq!(stays.refusals().len(), 1);

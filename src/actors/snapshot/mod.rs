@@ -8,7 +8,7 @@
 //! | [`QuerySnapshots`] | RaftActor | [`SnapshotsQueried`] |
 //! | [`DropStore`] | KvActor | |
 //!
-//! It owns the [`Snapshots`] and runs on an arbiter of its own, because it blocks:
+//! It owns the [`SnapshotFiles`] and runs on an arbiter of its own, because it blocks:
 //! on the disk, and on encoding or decoding a whole store. Nobody waits for it but
 //! with a message: while it writes, the node applies, reads and keeps its heartbeats.
 //!
@@ -33,7 +33,7 @@ use crate::actors::messages::snapshots::{
 use crate::kv::{SnapshotError, Store, StoreLoader};
 use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot};
 use crate::storage::{
-    SnapshotFile, SnapshotHead, SnapshotPart, SnapshotPieces, Snapshots, StorageError,
+    IncomingSnapshot, SnapshotChunks, SnapshotFile, SnapshotFiles, SnapshotHead, StorageError,
 };
 use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint};
 
@@ -55,7 +55,7 @@ pub struct SnapshotPorts {
 /// See the module.
 pub struct SnapshotActor {
     /// `None` after an error.
-    snapshots: Option<Snapshots>,
+    snapshots: Option<SnapshotFiles>,
     /// The name of the cluster, for the heads.
     cluster: String,
     node_id: NodeId,
@@ -63,11 +63,11 @@ pub struct SnapshotActor {
     /// Those that are known to have been whole, newest first.
     files: Vec<SnapshotFile>,
     /// The one that was last read from.
-    open: Option<(SnapshotId, SnapshotPieces)>,
+    open: Option<(SnapshotId, SnapshotChunks)>,
     /// The one that a client fetches.
     fetched: Option<Fetched>,
     /// The one that is being received.
-    part: Option<SnapshotPart>,
+    part: Option<IncomingSnapshot>,
     /// The one that was received last: what still comes of it is superfluous.
     completed: Option<SnapshotId>,
 }
@@ -77,7 +77,7 @@ pub struct SnapshotActor {
 /// store under load would never end.
 struct Fetched {
     id: SnapshotId,
-    pieces: SnapshotPieces,
+    pieces: SnapshotChunks,
     /// Since the last snapshot was written. Nobody waits for a client that has left.
     was_used: bool,
 }
@@ -97,7 +97,10 @@ pub enum LoadError {
 ///
 /// # Errors
 /// When it cannot be read, is damaged, or holds no store.
-pub fn load(snapshots: &Snapshots, last: LogPosition) -> Result<(SnapshotFile, Store), LoadError> {
+pub fn load(
+    snapshots: &SnapshotFiles,
+    last: LogPosition,
+) -> Result<(SnapshotFile, Store), LoadError> {
     let mut loader = StoreLoader::new();
     let file = snapshots.read(last, |block| loader.load(block).map_err(LoadError::from))?;
     Ok((file, loader.finish()?))
@@ -107,7 +110,7 @@ impl SnapshotActor {
     /// Takes the snapshots as they were opened; `files` are those that were found to
     /// be whole.
     pub fn new(
-        snapshots: Snapshots,
+        snapshots: SnapshotFiles,
         files: Vec<SnapshotFile>,
         (cluster, node_id): (String, NodeId),
         ports: SnapshotPorts,
@@ -246,7 +249,7 @@ impl SnapshotActor {
         self.files.retain(|known| known.head.last != file.head.last);
         self.files.push(file);
         self.files.sort_unstable_by_key(|file| std::cmp::Reverse(file.head.last.index));
-        self.files.truncate(Snapshots::KEPT);
+        self.files.truncate(SnapshotFiles::KEPT);
         self.open = None;
     }
 
@@ -261,7 +264,7 @@ impl SnapshotActor {
     }
 
     fn open_to_fetch(&mut self, file: &SnapshotFile) -> Option<()> {
-        let opened = self.attempt(|_, snapshots| match snapshots.pieces(file) {
+        let opened = self.attempt(|_, snapshots| match snapshots.chunks(file) {
             Err(error @ StorageError::Damaged { .. }) => Ok(Err(error)),
             pieces => Ok(Ok(pieces?)),
         })?;
@@ -305,12 +308,12 @@ impl SnapshotActor {
             let id = file.id();
             let mut pieces = match this.open.take() {
                 Some((open, pieces)) if open == id => pieces,
-                _ => match snapshots.pieces(file) {
+                _ => match snapshots.chunks(file) {
                     Err(error @ StorageError::Damaged { .. }) => return Ok(Err(error)),
                     pieces => pieces?,
                 },
             };
-            let piece = match pieces.piece(offset, bytes_max as usize) {
+            let piece = match pieces.chunk(offset, bytes_max as usize) {
                 Err(error @ StorageError::Damaged { .. }) => return Ok(Err(error)),
                 piece => piece?,
             };
@@ -333,16 +336,16 @@ impl SnapshotActor {
     /// How much of the piece's snapshot is there then.
     fn take_piece(
         &mut self,
-        snapshots: &Snapshots,
+        snapshots: &SnapshotFiles,
         piece: &InstallSnapshot,
     ) -> Result<u64, StorageError> {
-        let is_other = |part: &SnapshotPart| part.id() != piece.snapshot && !mutant!(B56);
+        let is_other = |part: &IncomingSnapshot| part.id() != piece.snapshot && !mutant!(B56);
         if self.part.as_ref().is_none_or(is_other) {
             self.part = Some(snapshots.receive(piece.snapshot)?);
             self.completed = None;
         }
         let Some(part) = &mut self.part else { return Ok(0) };
-        part.take(piece.offset, &piece.bytes)?;
+        part.write_chunk(piece.offset, &piece.bytes)?;
         Ok(part.received())
     }
 
@@ -382,7 +385,7 @@ impl SnapshotActor {
     /// further use.
     fn attempt<T>(
         &mut self,
-        operation: impl FnOnce(&mut SnapshotActor, &Snapshots) -> Result<T, StorageError>,
+        operation: impl FnOnce(&mut SnapshotActor, &SnapshotFiles) -> Result<T, StorageError>,
     ) -> Option<T> {
         let snapshots = self.snapshots.take()?;
         let fatal = match operation(self, &snapshots) {
@@ -409,13 +412,13 @@ impl SnapshotActor {
 }
 
 fn read_exactly(
-    pieces: &mut SnapshotPieces,
+    pieces: &mut SnapshotChunks,
     offset: u64,
     bytes_max: usize,
 ) -> Result<Vec<u8>, StorageError> {
     let mut bytes = Vec::new();
     while bytes.len() < bytes_max {
-        let piece = pieces.piece(offset + bytes.len() as u64, bytes_max - bytes.len())?;
+        let piece = pieces.chunk(offset + bytes.len() as u64, bytes_max - bytes.len())?;
         if piece.is_empty() {
             break;
         }

@@ -38,7 +38,7 @@ fn start_on(disk: SimDisk, files: Vec<SnapshotFile>) -> Fixture {
         lost: lost_port,
         fatal,
     };
-    let snapshots = Snapshots::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
     let owner = ("coracle".to_owned(), NodeId(1));
     let actor = SnapshotActor::new(snapshots, files, owner, ports).start();
     Fixture { disk, actor, written, piece, received, lost, failed }

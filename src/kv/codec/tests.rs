@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 use crate::testing::store_model::any_command;
 
 fn once() -> Option<Once> {

@@ -51,7 +51,7 @@ fn store(entries: u64) -> Store {
     store
 }
 
-fn write_snapshot(snapshots: &Snapshots, last: LogPosition) {
+fn write_snapshot(snapshots: &SnapshotFiles, last: LogPosition) {
     let stamp_ms = last.index.0 * 10;
     let cluster = "coracle".to_owned();
     let head = SnapshotHead { cluster, last, stamp_ms, membership: membership() };
@@ -149,7 +149,7 @@ fn a_snapshot_from_before_the_beginning_of_the_log_does_not_serve() {
     let disk = disk_with(100, &[10, 40, 80]);
     let base = compact(&disk, 40);
     (0..2).for_each(|_| disk.lose(&snapshot_path(&disk, 0)));
-    let snapshots = Snapshots::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
     write_snapshot(&snapshots, at(5, 1));
     assert!(base.index > LogIndex(5));
     assert!(matches!(start(&disk), Err(StorageError::SnapshotMissing { .. })));
@@ -185,7 +185,7 @@ fn an_installation_that_a_crash_interrupted_is_finished() {
 #[test]
 fn a_snapshot_of_another_cluster_is_refused() {
     let disk = disk_with(10, &[]);
-    let snapshots = Snapshots::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
     let (cluster, last) = ("other".to_owned(), at(5, 1));
     let head = SnapshotHead { cluster, last, stamp_ms: 50, membership: None };
     snapshots.write(&head, store(5).snapshot_blocks()).unwrap();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::request::SnapshotRequest;
 use super::*;
 use crate::kv::{Once, Operation, Query};
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 
 const LIMITS: Limits = Limits { line_bytes_max: 80, key_bytes_max: 10, value_bytes_max: 20 };
 

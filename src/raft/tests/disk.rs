@@ -197,7 +197,7 @@ impl Disk {
         }
     }
 
-    /// See `storage::SnapshotPart`. What was received of another snapshot goes.
+    /// See `storage::IncomingSnapshot`. What was received of another snapshot goes.
     pub(super) fn receive(&mut self, piece: &InstallSnapshot) -> Received {
         let id = piece.snapshot;
         if self.durable.snapshots.iter().any(|kept| kept.id == id) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::storage::{Recovered, SnapshotHead, Storage, StorageOptions};
+use crate::storage::{DurableState, SnapshotHead, Storage, StorageOptions};
 use crate::testing::{Crash, SimDisk};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, Membership, Payload, Term};
 
@@ -13,7 +13,7 @@ fn dir() -> &'static Path {
     Path::new("new/2")
 }
 
-/// With a backup in it, and the directory that all new ones are made in.
+/// A disk with a backup, and with the directory that new data directories are created in.
 fn disk() -> SimDisk {
     let disk = SimDisk::new();
     for dir in ["data/1", "new"].map(Path::new) {
@@ -22,7 +22,7 @@ fn disk() -> SimDisk {
         disk.sync_dir(dir.parent().unwrap()).unwrap();
     }
     disk.sync_dir(Path::new("")).unwrap();
-    let snapshots = Snapshots::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
     let voters = [1, 2, 3].map(NodeId).into();
     let head = SnapshotHead {
         cluster: "old".into(),
@@ -42,7 +42,7 @@ fn restored(disk: &SimDisk, cluster: &str) -> Result<SnapshotFile, StorageError>
     restore(disk, source(), dir(), (cluster, NodeId(2)))
 }
 
-fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+fn open(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
     let options = StorageOptions {
         cluster: "new".into(),
         node_id: NodeId(2),
@@ -52,16 +52,19 @@ fn open(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
     Storage::open(Box::new(disk.clone()), dir(), options)
 }
 
-/// It is what a restored directory has to be, and its log goes on.
+/// Checks that the directory is a restored one, and that its log can be continued.
 #[track_caller]
-fn check(disk: &SimDisk, origin: Option<u128>) {
+fn check(disk: &SimDisk, restore_id: Option<u128>) {
     let (mut storage, recovered) = open(disk).unwrap();
     assert_eq!((storage.base(), storage.last()), (BASE, BASE));
-    assert!(storage.origin().is_some() && origin.is_none_or(|_| storage.origin() == origin));
+    assert!(
+        storage.restore_id().is_some()
+            && restore_id.is_none_or(|_| storage.restore_id() == restore_id)
+    );
     let hard_state = HardState { current_term: Term(4), voted_for: None, is_rejoining: false };
     assert_eq!(recovered.hard_state, hard_state);
     assert_eq!(recovered.notes, Vec::<String>::new());
-    let snapshots = Snapshots::open(Box::new(disk.clone()), dir()).unwrap();
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), dir()).unwrap();
     let mut found = Vec::new();
     let file = snapshots.read(BASE, |body| {
         found.push(body.to_vec());
@@ -82,7 +85,7 @@ fn check(disk: &SimDisk, origin: Option<u128>) {
 }
 
 #[test]
-fn a_restored_directory_begins_behind_the_backup_under_its_own_name() {
+fn a_restored_directory_begins_after_the_backup_under_its_own_name() {
     let disk = disk();
     let file = restored(&disk, "new").unwrap();
     disk.crash(Crash::LoseUnsynced);
@@ -90,7 +93,7 @@ fn a_restored_directory_begins_behind_the_backup_under_its_own_name() {
 }
 
 #[test]
-fn the_same_backup_gives_every_server_the_same_origin() {
+fn the_same_backup_gives_every_server_the_same_restore_id() {
     let (one, other) = (disk(), disk());
     let first = restored(&one, "new").unwrap();
     let second = restore(&other, source(), Path::new("new/3"), ("new", NodeId(3))).unwrap();
@@ -98,8 +101,8 @@ fn the_same_backup_gives_every_server_the_same_origin() {
     assert_ne!(restored(&disk(), "newer").unwrap().digest, first.digest);
 }
 
-/// Without the snapshot a directory is an empty one, without the identity it is refused;
-/// never is it taken for a restored one when something is missing.
+/// A directory without the snapshot is an empty one, and a directory without the identity is
+/// refused. A directory is never taken for a restored one when something is missing.
 #[test]
 fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
     let whole = disk();
@@ -114,7 +117,7 @@ fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
         disk.crash(crash);
         match open(&disk) {
             Ok((storage, recovered)) if storage.base() == LogPosition::default() => {
-                assert!(recovered.hard_state.is_rejoining && storage.origin().is_none());
+                assert!(recovered.hard_state.is_rejoining && storage.restore_id().is_none());
             }
             Ok((storage, _)) => {
                 drop(storage);

@@ -2,9 +2,9 @@ use std::io::ErrorKind;
 
 use super::*;
 use crate::testing::{Crash, SimDisk};
-use crate::types::NodeId;
+use crate::types::{Membership, NodeId};
 
-/// One with a data directory, which `Storage` makes.
+/// A disk with a data directory, which `Storage` creates otherwise.
 fn disk() -> SimDisk {
     let disk = SimDisk::new();
     disk.create_dir_all(Path::new("data/1")).unwrap();
@@ -31,22 +31,22 @@ fn bodies(index: u64) -> Vec<Vec<u8>> {
     vec![vec![index as u8; 700], Vec::new(), b"a last one".to_vec()]
 }
 
-fn open(disk: &SimDisk) -> Result<Snapshots, StorageError> {
-    Snapshots::open(Box::new(disk.clone()), Path::new("data/1"))
+fn open(disk: &SimDisk) -> Result<SnapshotFiles, StorageError> {
+    SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1"))
 }
 
-fn write(snapshots: &Snapshots, index: u64) -> Result<SnapshotFile, StorageError> {
+fn write(snapshots: &SnapshotFiles, index: u64) -> Result<SnapshotFile, StorageError> {
     snapshots.write(&head(index), bodies(index).into_iter())
 }
 
-/// A part of a snapshot's file.
-fn piece(disk: &SimDisk, index: u64, offset: u64, bytes_max: usize) -> Vec<u8> {
+/// Returns a chunk of a snapshot's file.
+fn chunk(disk: &SimDisk, index: u64, offset: u64, bytes_max: usize) -> Vec<u8> {
     let file = disk.contents(&Path::new("data/1/snapshot").join(name(at(index))));
     file.into_iter().skip(offset as usize).take(bytes_max).collect()
 }
 
 fn read(
-    snapshots: &Snapshots,
+    snapshots: &SnapshotFiles,
     last: LogPosition,
 ) -> Result<(SnapshotFile, Vec<Vec<u8>>), StorageError> {
     let mut bodies = Vec::new();
@@ -120,7 +120,7 @@ fn a_flip_of_any_bit_and_a_cut_at_any_byte_are_noticed() {
         disk.set_contents(&path, whole.clone());
     }
     disk.set_contents(&path, [whole.as_slice(), &[0]].concat());
-    assert!(read(&snapshots, at(5)).is_err(), "something behind the end");
+    assert!(read(&snapshots, at(5)).is_err(), "something after the end");
     disk.set_contents(&path, whole);
     read(&snapshots, at(5)).unwrap();
 }
@@ -141,62 +141,62 @@ fn a_failed_write_or_sync_leaves_no_snapshot() {
 }
 
 #[test]
-fn a_transfer_goes_on_after_a_restart_and_only_at_the_right_place() {
+fn receiving_continues_after_a_restart_and_only_at_the_right_place() {
     let (sender, receiver) = (disk(), disk());
     let source = open(&sender).unwrap();
     let file = write(&source, 5).unwrap();
-    let mut part = open(&receiver).unwrap().receive(file.id()).unwrap();
-    while !part.is_complete() {
-        let offset = part.received();
-        let piece = piece(&sender, 5, offset, 100);
-        part.take(offset + 1, &piece).unwrap();
-        assert_eq!(part.received(), offset, "a piece from further on is not taken");
-        part.take(offset, &piece).unwrap();
-        part.take(offset, &piece).unwrap();
-        assert_eq!(part.received(), offset + piece.len() as u64, "nor is one twice");
-        drop(part);
+    let mut incoming = open(&receiver).unwrap().receive(file.id()).unwrap();
+    while !incoming.is_complete() {
+        let offset = incoming.received();
+        let chunk = chunk(&sender, 5, offset, 100);
+        incoming.write_chunk(offset + 1, &chunk).unwrap();
+        assert_eq!(incoming.received(), offset, "a chunk from further on is not taken");
+        incoming.write_chunk(offset, &chunk).unwrap();
+        incoming.write_chunk(offset, &chunk).unwrap();
+        assert_eq!(incoming.received(), offset + chunk.len() as u64, "nor is one twice");
+        drop(incoming);
         receiver.kill();
-        part = open(&receiver).unwrap().receive(file.id()).unwrap();
+        incoming = open(&receiver).unwrap().receive(file.id()).unwrap();
     }
     let target = open(&receiver).unwrap();
-    assert_eq!(target.complete(part).unwrap(), file);
+    assert_eq!(target.complete(incoming).unwrap(), file);
     receiver.crash(Crash::LoseUnsynced);
     assert_eq!(read(&open(&receiver).unwrap(), at(5)).unwrap(), (file, bodies(5)));
 }
 
 #[test]
-fn pieces_of_two_snapshots_make_none() {
+fn chunks_of_two_snapshots_make_no_snapshot() {
     let (sender, receiver) = (disk(), disk());
     let source = open(&sender).unwrap();
     let (old, new) = (write(&source, 5).unwrap(), write(&source, 10).unwrap());
     let target = open(&receiver).unwrap();
-    let mut part = target.receive(old.id()).unwrap();
-    part.take(0, &piece(&sender, 5, 0, 300)).unwrap();
-    let mut part = target.receive(new.id()).unwrap();
-    assert_eq!(part.received(), 0, "what was received of the other is gone");
-    part.take(0, &piece(&sender, 5, 0, 300)).unwrap();
-    part.take(300, &piece(&sender, 10, 300, 10_000)).unwrap();
-    assert!(part.is_complete());
-    assert!(matches!(target.complete(part), Err(StorageError::Damaged { .. })));
+    let mut incoming = target.receive(old.id()).unwrap();
+    incoming.write_chunk(0, &chunk(&sender, 5, 0, 300)).unwrap();
+    let mut incoming = target.receive(new.id()).unwrap();
+    assert_eq!(incoming.received(), 0, "what was received of the other is gone");
+    incoming.write_chunk(0, &chunk(&sender, 5, 0, 300)).unwrap();
+    incoming.write_chunk(300, &chunk(&sender, 10, 300, 10_000)).unwrap();
+    assert!(incoming.is_complete());
+    assert!(matches!(target.complete(incoming), Err(StorageError::Damaged { .. })));
     assert_eq!(target.receive(new.id()).unwrap().received(), 0, "and can be received again");
 }
 
 #[test]
-fn a_transfer_over_a_loss_of_power_is_whole_or_begins_anew() {
+fn receiving_over_a_loss_of_power_ends_whole_or_begins_anew() {
     let sender = disk();
     let source = open(&sender).unwrap();
     let file = write(&source, 5).unwrap();
     for seed in 0..50 {
         let receiver = disk();
-        let mut part = open(&receiver).unwrap().receive(file.id()).unwrap();
-        part.take(0, &piece(&sender, 5, 0, 400)).unwrap();
+        let mut incoming = open(&receiver).unwrap().receive(file.id()).unwrap();
+        incoming.write_chunk(0, &chunk(&sender, 5, 0, 400)).unwrap();
         receiver.crash(Crash::Seeded(seed));
         let target = open(&receiver).unwrap();
         loop {
-            let mut part = target.receive(file.id()).unwrap();
-            let received = part.received();
-            part.take(received, &piece(&sender, 5, received, 10_000)).unwrap();
-            match target.complete(part) {
+            let mut incoming = target.receive(file.id()).unwrap();
+            let received = incoming.received();
+            incoming.write_chunk(received, &chunk(&sender, 5, received, 10_000)).unwrap();
+            match target.complete(incoming) {
                 Ok(found) => break assert_eq!(found, file),
                 Err(error) => assert!(received > 0, "{error}"),
             }
@@ -206,16 +206,16 @@ fn a_transfer_over_a_loss_of_power_is_whole_or_begins_anew() {
 }
 
 #[test]
-fn the_pieces_of_a_file_are_the_file_from_whatever_place() {
+fn the_chunks_of_a_file_are_the_file_from_any_position() {
     let disk = disk();
     let snapshots = open(&disk).unwrap();
     let file = write(&snapshots, 5).unwrap();
-    let whole = piece(&disk, 5, 0, usize::MAX);
+    let whole = chunk(&disk, 5, 0, usize::MAX);
     for first in [0, 1, 300, file.bytes - 1, file.bytes] {
-        let mut pieces = snapshots.pieces(&file).unwrap();
+        let mut chunks = snapshots.chunks(&file).unwrap();
         let mut found = Vec::new();
         loop {
-            let next = pieces.piece(first + found.len() as u64, 100).unwrap();
+            let next = chunks.chunk(first + found.len() as u64, 100).unwrap();
             if next.is_empty() {
                 break;
             }
@@ -226,19 +226,20 @@ fn the_pieces_of_a_file_are_the_file_from_whatever_place() {
     }
 }
 
-/// Else a leader would send all of it, again and again, to have it refused at the end.
+/// A leader that handed out wrong bytes would send the whole file, again and again, and the
+/// receiver would refuse it at the end.
 #[test]
-fn of_a_file_that_rots_no_wrong_byte_is_handed_out() {
+fn no_wrong_byte_of_a_rotten_file_is_handed_out() {
     let sound = disk();
     let file = write(&open(&sound).unwrap(), 5).unwrap();
-    let whole = piece(&sound, 5, 0, usize::MAX);
+    let whole = chunk(&sound, 5, 0, usize::MAX);
     for byte in 0..file.bytes {
         let disk = sound.duplicate();
         disk.flip_bit(&Path::new("data/1/snapshot").join(name(at(5))), byte, byte as u32 % 8);
-        let mut pieces = open(&disk).unwrap().pieces(&file).unwrap();
+        let mut chunks = open(&disk).unwrap().chunks(&file).unwrap();
         let (mut offset, mut is_refused) = (0, false);
         while offset < file.bytes && !is_refused {
-            match pieces.piece(offset, 100) {
+            match chunks.chunk(offset, 100) {
                 Ok(next) => {
                     assert_eq!(next, whole[offset as usize..][..next.len()]);
                     offset += next.len() as u64;
@@ -251,23 +252,23 @@ fn of_a_file_that_rots_no_wrong_byte_is_handed_out() {
     }
 }
 
-/// After a failed sync the kernel may call clean what it never wrote (ATC'20); the next
-/// life finds all of it in the cache, and a sync that succeeds.
+/// After a failed sync the kernel may hold pages as clean that it never wrote (ATC'20). The next
+/// process then finds all bytes in the cache, and its sync succeeds.
 #[test]
 fn what_was_received_before_a_failed_sync_is_written_again() {
     let (sender, receiver) = (disk(), disk());
     let source = open(&sender).unwrap();
     let file = write(&source, 5).unwrap();
     let target = open(&receiver).unwrap();
-    let mut part = target.receive(file.id()).unwrap();
-    part.take(0, &piece(&sender, 5, 0, usize::MAX)).unwrap();
+    let mut incoming = target.receive(file.id()).unwrap();
+    incoming.write_chunk(0, &chunk(&sender, 5, 0, usize::MAX)).unwrap();
     receiver.fail_sync(1, ErrorKind::Other);
-    assert!(matches!(target.complete(part), Err(StorageError::Io { .. })));
+    assert!(matches!(target.complete(incoming), Err(StorageError::Io { .. })));
     receiver.kill();
     let target = open(&receiver).unwrap();
-    let part = target.receive(file.id()).unwrap();
-    assert!(part.is_complete());
-    assert_eq!(target.complete(part).unwrap(), file);
+    let incoming = target.receive(file.id()).unwrap();
+    assert!(incoming.is_complete());
+    assert_eq!(target.complete(incoming).unwrap(), file);
     receiver.crash(Crash::LoseUnsynced);
     assert_eq!(read(&open(&receiver).unwrap(), at(5)).unwrap(), (file, bodies(5)));
 }

@@ -1,25 +1,25 @@
-//! Power cuts, full disks and failing syncs, at every step.
+//! Tests with power cuts, full disks and failing syncs at every step.
 
 use std::io::ErrorKind;
 
 use super::*;
 
-/// One thing that is done to a storage.
+/// One call of the storage.
 #[derive(Clone, Debug)]
 enum Step {
     Save(HardState),
     Append(Vec<Entry>),
     Sync,
-    Seal,
+    RecordEnd,
     Compact(u64),
     Reset(LogPosition),
 }
 
-/// Rolls over segments, replaces entries over three of them, and more than once;
-/// begins further on, some times, and anew. From the first compaction on segments are
-/// made of those that went before.
+/// Calls that fill several segments, replace entries over three of them, more than once, and
+/// compact and reset the log. From the first compaction on, new segments are made of files in
+/// the pool.
 fn script() -> Vec<Step> {
-    use Step::{Append, Compact, Reset, Save, Seal, Sync};
+    use Step::{Append, Compact, RecordEnd, Reset, Save, Sync};
     vec![
         Save(term(1)),
         Append(entries(1..=3, 1)),
@@ -27,7 +27,7 @@ fn script() -> Vec<Step> {
         Append(entries(4..=30, 1)),
         Append(entries(31..=32, 1)),
         Sync,
-        Seal,
+        RecordEnd,
         Save(term(2)),
         Append(entries(6..=9, 2)),
         Append(entries(10..=12, 2)),
@@ -39,7 +39,7 @@ fn script() -> Vec<Step> {
         Compact(5),
         Append(entries(27..=28, 4)),
         Sync,
-        Seal,
+        RecordEnd,
         Append(entries(29..=31, 4)),
         Compact(25),
         Append(entries(30..=33, 4)),
@@ -65,7 +65,7 @@ fn run(disk: &SimDisk, model: &mut Model, steps: &[Step]) -> Result<(), StorageE
             Step::Save(state) => model.save(&mut storage, *state)?,
             Step::Append(entries) => model.append(&mut storage, entries)?,
             Step::Sync => model.sync(&mut storage)?,
-            Step::Seal => storage.seal()?,
+            Step::RecordEnd => storage.record_durable_end()?,
             Step::Compact(limit) => model.compact(&mut storage, LogIndex(*limit))?,
             Step::Reset(base) => model.reset(&mut storage, *base)?,
         }
@@ -73,7 +73,7 @@ fn run(disk: &SimDisk, model: &mut Model, steps: &[Step]) -> Result<(), StorageE
     Ok(())
 }
 
-/// Recovers, compares, and shows that the log can go on.
+/// Recovers the log, compares it with the model, and shows that it can be continued.
 #[track_caller]
 fn recover(disk: &SimDisk, model: &mut Model) {
     let (mut storage, recovered) = reopen(disk);
@@ -143,7 +143,7 @@ fn a_second_power_cut_during_recovery_loses_nothing_either() {
                 let _ = run(&disk, &mut model, &script());
                 disk.crash(Crash::Seeded(seed + operations));
                 disk.cut_power_after(second);
-                // Whatever this would have said, nobody was told of it.
+                // The result is dropped: nothing relies on it.
                 let _ = open(&disk);
                 disk.crash(Crash::Seeded(seed + second));
                 recover(&disk, &mut model);
@@ -195,7 +195,7 @@ fn nothing_is_tried_after_an_error() {
     assert!(matches!(storage.sync(), Err(StorageError::Stopped)));
     assert!(matches!(storage.append(&entries(3..=3, 1)), Err(StorageError::Stopped)));
     assert!(matches!(storage.save_hard_state(term(2)), Err(StorageError::Stopped)));
-    assert!(matches!(storage.seal(), Err(StorageError::Stopped)));
+    assert!(matches!(storage.record_durable_end(), Err(StorageError::Stopped)));
     let read = storage.read(LogIndex(1), LogIndex(1), 1);
     assert!(matches!(read, Err(StorageError::Stopped)));
     assert_eq!(disk.record(), []);

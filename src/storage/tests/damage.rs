@@ -1,15 +1,19 @@
-//! Bits that flip, bytes and files that are missing: refused, or harmless, but
-//! never a log that is silently shorter.
+//! Tests with flipped bits and missing bytes and files. They are refused or harmless, but never
+//! make the log silently shorter.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::storage::sectors::{SECTOR_BYTES, end_place_of, file_bytes_to, place_of};
-use crate::testing::mutation::mutation;
+use crate::storage::little_endian::u32_at;
+use crate::storage::log::header::SECTOR_BYTES;
+use crate::storage::log::recovery::scan;
+use crate::storage::log::sectors::{end_place_of, file_bytes_to, place_of};
+use crate::testing::DirectoryContents;
+use crate::testing::byte_mutation::mutation;
 
-/// A log of three segments with entries that were replaced, and then, when
-/// wanted, the place from which it is not sealed.
-fn small_log(unsealed: bool) -> (SimDisk, Vec<Entry>, u64) {
+/// A log of three segments with entries that were replaced, its entries, and the offset of its
+/// recorded durable end. With `has_more`, durable entries follow the recorded end.
+fn small_log(has_more: bool) -> (SimDisk, Vec<Entry>, u64) {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(2)).unwrap();
@@ -17,35 +21,35 @@ fn small_log(unsealed: bool) -> (SimDisk, Vec<Entry>, u64) {
     storage.sync().unwrap();
     storage.append(&entries(5..=16, 2)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
-    let sealed = storage.tail.synced;
-    if unsealed {
+    storage.record_durable_end().unwrap();
+    let recorded = storage.tail.synced();
+    if has_more {
         storage.append(&entries(17..=18, 2)).unwrap();
         storage.sync().unwrap();
     }
-    assert_eq!(storage.catalog.last_segment(), 3);
+    assert_eq!(storage.index.last_segment(), 3);
     let log = all(&mut storage);
-    (disk, log, sealed)
+    (disk, log, recorded)
 }
 
-/// Opens a copy; what comes out, or the error.
-fn attempt(disk: &SimDisk) -> Result<(Vec<Entry>, Recovered), StorageError> {
+/// Opens a copy of the disk. Returns the entries and the state, or the error.
+fn attempt(disk: &SimDisk) -> Result<(Vec<Entry>, DurableState), StorageError> {
     let (mut storage, recovered) = open(&disk.duplicate())?;
     Ok((all(&mut storage), recovered))
 }
 
 #[test]
-fn any_flipped_bit_of_a_sealed_log_is_refused_or_harmless() {
+fn any_flipped_bit_before_the_durable_end_is_refused_or_harmless() {
     let (disk, log, _) = small_log(false);
     let (_, whole) = attempt(&disk).unwrap();
     for path in disk.paths() {
         let bytes = disk.contents(&path).len() as u64;
-        // The padding of the two blocks of the hard state is most of all bits.
+        // Most of all bits are padding of the two copies of the hard state.
         let step = if path == hard_state::hard_state_path(dir()) { 13 } else { 1 };
         for bit in (0..bytes * 8).step_by(step) {
             disk.flip_bit(&path, bit / 8, (bit % 8) as u32);
             if let Ok(scanned) = identity::check(&disk, dir(), None)
-                .and_then(|found| recovery::scan(&disk, dir(), found.unwrap().0))
+                .and_then(|found| scan(&disk, dir(), found.unwrap().0))
             {
                 assert_eq!(scanned.summary, whole.log, "bit {bit} of {}", path.display());
                 assert_eq!(scanned.loaded.newest.hard_state, whole.hard_state);
@@ -68,30 +72,30 @@ fn any_flipped_bit_of_a_sealed_log_is_refused_or_harmless() {
 }
 
 #[test]
-fn any_flipped_bit_of_an_unsealed_record_is_refused() {
-    let (disk, log, sealed) = small_log(true);
+fn any_flipped_bit_of_a_record_after_the_durable_end_is_refused() {
+    let (disk, log, recorded) = small_log(true);
     let end = {
-        let scanned = recovery::scan(&disk, dir(), NodeId(1)).unwrap();
+        let scanned = scan(&disk, dir(), NodeId(1)).unwrap();
         assert_eq!(scanned.summary, summary(&log));
         scanned.end
     };
-    assert!(sealed < end);
-    age(&disk, &segment(3));
-    check_flips(&disk, &segment(3), sealed, end);
+    assert!(recorded < end);
+    recycle(&disk, &segment(3));
+    check_flips(&disk, &segment(3), recorded, end);
 }
 
-/// Every bit of the records between two offsets matters, and no other.
+/// Checks that every bit of the records between two offsets matters, and no other bit.
 #[track_caller]
 fn check_flips(disk: &SimDisk, path: &Path, from: u64, to: u64) {
-    let whole = recovery::scan(disk, dir(), NodeId(1)).unwrap().summary;
+    let whole = scan(disk, dir(), NodeId(1)).unwrap().summary;
     for bit in place_of(from) * 8..end_place_of(to) * 8 {
         disk.flip_bit(path, bit / 8, (bit % 8) as u32);
-        match recovery::scan(disk, dir(), NodeId(1)) {
+        match scan(disk, dir(), NodeId(1)) {
             Ok(scanned) => {
-                assert!(is_mark(bit / 8), "bit {bit} is cut");
+                assert!(is_tag(bit / 8), "bit {bit} is cut");
                 assert_eq!((scanned.summary, scanned.notes.len()), (whole.clone(), 0));
             }
-            Err(StorageError::Damaged { .. }) => assert!(!is_mark(bit / 8), "bit {bit}"),
+            Err(StorageError::Damaged { .. }) => assert!(!is_tag(bit / 8), "bit {bit}"),
             Err(error) => panic!("bit {bit}: {error}"),
         }
         disk.flip_bit(path, bit / 8, (bit % 8) as u32);
@@ -99,22 +103,22 @@ fn check_flips(disk: &SimDisk, path: &Path, from: u64, to: u64) {
 }
 
 #[test]
-fn a_flipped_bit_of_an_unsealed_value_of_zeros_is_refused() {
+fn a_flipped_bit_of_a_value_of_zeros_after_the_durable_end_is_refused() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();
     let payload = Payload::Command(vec![0; 3 * SECTOR_BYTES as usize].into());
     storage.append(&[Entry { payload, ..entry(1, 1) }]).unwrap();
     storage.sync().unwrap();
-    let (start, end) = (SEGMENT_HEADER_BYTES, storage.tail.end);
+    let (start, end) = (SEGMENT_HEADER_BYTES, storage.tail.end());
     drop(storage);
     let path = segment(1);
     check_flips(&disk, &path, start, end);
-    // And a write of it that a crash tore is cut all the same.
+    // A torn write of the record is cut all the same.
     let whole = disk.contents(&path);
     for cut in end_place_of(start)..end_place_of(end) {
         disk.set_contents(&path, whole[..cut as usize].to_vec());
-        let scanned = recovery::scan(&disk, dir(), NodeId(1)).unwrap();
+        let scanned = scan(&disk, dir(), NodeId(1)).unwrap();
         assert_eq!((scanned.records, scanned.end), (0, start), "byte {cut}");
     }
 }
@@ -124,12 +128,12 @@ fn a_record_whose_checksum_is_zero_is_not_taken_for_the_end() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();
-    let (salt, offset) = (storage.tail.salt, storage.tail.end);
+    let (salt, offset) = (storage.tail.salt(), storage.tail.end());
     let noop = |stamp_ms| Entry { stamp_ms, payload: Payload::Noop, ..entry(1, 1) };
     let checksum = |stamp_ms| {
         let mut bytes = Vec::new();
         record::encode(&noop(stamp_ms), true, salt, offset, &mut bytes);
-        record::u32_at(&bytes, 0)
+        u32_at(&bytes, 0)
     };
     let stamp_ms = solve(checksum);
     assert_eq!(checksum(stamp_ms), 0);
@@ -140,11 +144,11 @@ fn a_record_whose_checksum_is_zero_is_not_taken_for_the_end() {
     assert_eq!(all(&mut storage), [noop(stamp_ms)]);
 }
 
-/// A number whose checksum is 0. A CRC is linear: the checksum of a number is that
-/// of 0, changed by what each of its bits changes alone.
+/// Returns a number whose checksum is 0. A CRC is linear: the checksum of a number is the
+/// checksum of 0, changed by what each of its bits changes alone.
 fn solve(checksum: impl Fn(u64) -> u32) -> u64 {
     let zero = checksum(0);
-    // By their highest bits, numbers that change checksums so, and how they do.
+    // Numbers that change the checksum, and their changes, by the highest bit of the change.
     let mut changes: [Option<(u32, u64)>; 32] = [None; 32];
     let reduce = |changes: &[Option<(u32, u64)>; 32], mut change: u32, mut number: u64| {
         for (other, of) in changes.iter().rev().flatten() {
@@ -165,24 +169,27 @@ fn solve(checksum: impl Fn(u64) -> u32) -> u64 {
     number
 }
 
-/// A file that ends within a sector does not have that sector.
+/// A file that ends within a sector does not contain that sector.
 #[test]
-fn a_tail_that_ends_at_any_byte_is_cut_where_it_is_not_sealed_and_refused_where_it_is() {
-    let (disk, log, sealed) = small_log(true);
+fn a_tail_that_ends_at_any_byte_is_cut_after_the_durable_end_and_refused_before_it() {
+    let (disk, log, recorded) = small_log(true);
     let whole = disk.contents(&segment(3));
-    let end = recovery::scan(&disk, dir(), NodeId(1)).unwrap().end;
+    let end = scan(&disk, dir(), NodeId(1)).unwrap().end;
     for cut in SEGMENT_HEADER_BYTES..end_place_of(end) {
         disk.set_contents(&segment(3), whole[..cut as usize].to_vec());
         match attempt(&disk) {
             Ok((entries, recovered)) => {
-                assert!(cut >= file_bytes_to(sealed), "byte {cut} is sealed");
+                assert!(cut >= file_bytes_to(recorded), "byte {cut} is before the durable end");
                 assert!((16..18).contains(&entries.len()));
                 assert_eq!(entries, log[..entries.len()]);
                 let on_boundary = recovered.notes.is_empty();
                 assert!(on_boundary || recovered.notes[0].contains("torn write"));
             }
             Err(error) => {
-                assert!(cut < file_bytes_to(sealed), "byte {cut} is not sealed: {error}");
+                assert!(
+                    cut < file_bytes_to(recorded),
+                    "byte {cut} is after the durable end: {error}"
+                );
                 let text = error.to_string();
                 assert!(text.contains("00000003.segment"), "{text}");
                 assert!(text.contains("When a server refuses"), "{text}");
@@ -191,19 +198,19 @@ fn a_tail_that_ends_at_any_byte_is_cut_where_it_is_not_sealed_and_refused_where_
     }
 }
 
-/// A log of six entries, two of them sealed; the others are a batch that begins in the
-/// first sector and ends in the second.
+/// A log of six entries. The recorded durable end is after the first two. The others are a batch
+/// that begins in the first sector and ends in the second.
 fn log_with_a_batch() -> (SimDisk, Vec<Entry>) {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(2)).unwrap();
     storage.append(&entries(1..=2, 2)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     storage.append(&entries(3..=6, 2)).unwrap();
     storage.sync().unwrap();
     drop(storage);
-    let places = &Remains::read(&disk, dir()).unwrap().segments[0];
+    let places = &DirectoryContents::read(&disk, dir()).unwrap().segments[0];
     assert!(places[2].to < 1024 && places[3].from < 1024 && places[3].to > 1024);
     (disk, entries(1..=6, 2))
 }
@@ -213,8 +220,8 @@ fn a_torn_tail_is_said_erased_and_does_not_come_back() {
     let (disk, log) = log_with_a_batch();
     let path = segment(1);
     let mut bytes = disk.contents(&path);
-    // The first sector is there without the batch, the second one is whole.
-    let from = Remains::read(&disk, dir()).unwrap().segments[0][2].from as usize;
+    // The first sector lacks the batch, the second sector is whole.
+    let from = DirectoryContents::read(&disk, dir()).unwrap().segments[0][2].from as usize;
     bytes[from..1024].fill(0);
     disk.set_contents(&path, bytes);
     let before = verify(&disk, dir()).unwrap();
@@ -234,13 +241,13 @@ fn a_cut_that_was_interrupted_at_any_byte_is_finished() {
     let mut torn = disk.contents(&path);
     torn[1024..].fill(0);
     disk.set_contents(&path, torn);
-    age(&disk, &path);
+    recycle(&disk, &path);
     let torn = disk.contents(&path);
-    let start = Remains::read(&disk, dir()).unwrap().segments[0][2].to as usize;
+    let start = DirectoryContents::read(&disk, dir()).unwrap().segments[0][2].to as usize;
     let copy = disk.duplicate();
     copy.record();
     drop(reopen(&copy));
-    // The last write to the segment erases; before it the decision was saved.
+    // The last write to the segment erases. Before it the decision was saved.
     let erase = copy
         .record()
         .iter()
@@ -263,11 +270,11 @@ fn damage_that_looks_torn_is_refused_when_a_later_batch_proves_that_it_was_whole
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();
-    let mut ends = vec![storage.tail.end];
+    let mut ends = vec![storage.tail.end()];
     for index in 1..=3 {
         storage.append(&entries(index..=index, 1)).unwrap();
         storage.sync().unwrap();
-        ends.push(storage.tail.end);
+        ends.push(storage.tail.end());
     }
     drop(storage);
     let path = segment(1);
@@ -310,13 +317,13 @@ fn any_missing_file_is_refused() {
 }
 
 #[test]
-fn a_missing_last_segment_is_refused_even_if_nothing_in_it_was_sealed() {
+fn a_missing_last_segment_is_refused_even_if_no_durable_end_was_recorded_in_it() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();
     storage.append(&entries(1..=12, 1)).unwrap();
     storage.sync().unwrap();
-    assert_eq!(storage.catalog.last_segment(), 2);
+    assert_eq!(storage.index.last_segment(), 2);
     drop(storage);
     disk.lose(&segment(2));
     let said = open(&disk).err().unwrap().to_string();
@@ -330,12 +337,12 @@ fn an_older_copy_of_any_file_is_refused() {
     storage.save_hard_state(term(1)).unwrap();
     storage.append(&entries(1..=3, 1)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     let older = disk.duplicate();
     storage.save_hard_state(term(2)).unwrap();
     storage.append(&entries(2..=5, 2)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     drop(storage);
     for path in [segment(1), hard_state::hard_state_path(dir())] {
         let copy = disk.duplicate();
@@ -386,7 +393,7 @@ fn an_entry_that_rotted_after_the_start_is_not_handed_out() {
 
 proptest! {
     #[test]
-    fn any_change_of_any_file_of_a_sealed_log_is_refused_or_harmless(
+    fn any_change_of_any_file_before_the_durable_end_is_refused_or_harmless(
         which in any::<prop::sample::Index>(),
         mutation in mutation(),
     ) {

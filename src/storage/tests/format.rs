@@ -1,13 +1,12 @@
-//! The bytes on disk, so that they cannot change unseen, and decoders that are
-//! fed anything.
+//! Tests of the bytes on disk, which must not change unnoticed, and of decoders with any bytes.
 
 use proptest::prelude::*;
 
-use super::hard_state::Copy;
-use super::record::RecordHeader;
-use super::sectors::Life;
+use super::hard_state::HardStateCopy;
+use super::log::record::RecordHeader;
+use super::log::sectors::SectorOwner;
 use super::*;
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 
 fn hex(bytes: &[u8]) -> String {
     let lines = bytes.chunks(16).map(|line| {
@@ -48,7 +47,7 @@ fn golden_bytes_of_a_sector() {
         node_id: NodeId(5),
         prev: LogPosition::default(),
     };
-    let bytes = Life::of(&header).encode(7, &[b"hello", &[0; 500][..]].concat());
+    let bytes = SectorOwner::of(&header).encode(7, &[b"hello", &[0; 500][..]].concat());
     assert_eq!(hex(&bytes[..16]), "06050403 6af357cb 68656c6c 6f000000");
     assert!(bytes[16..512].iter().all(|byte| *byte == 0));
     assert_eq!(hex(&bytes[512..]), "06050403 b4f23573 00");
@@ -76,7 +75,7 @@ fn golden_bytes_of_a_segment_header() {
 
 #[test]
 fn golden_bytes_of_a_copy_of_the_hard_state() {
-    let copy = Copy {
+    let copy = HardStateCopy {
         sequence: 9,
         hard_state: HardState {
             current_term: Term(7),
@@ -88,7 +87,7 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
             base: LogPosition { term: Term(4), index: LogIndex(0x0101) },
             resetting: false,
         },
-        seal: Seal {
+        durable_end: DurableEnd {
             segment: 3,
             offset: 0x0248,
             last: LogPosition { term: Term(6), index: LogIndex(0x0102) },
@@ -109,7 +108,7 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
     );
     assert!(bytes[112..4092].iter().all(|byte| *byte == 0));
     assert_eq!(hex(&bytes[4092..]), "46fc0857");
-    assert_eq!(Copy::decode(&bytes), Ok(copy));
+    assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
 }
 
 #[test]
@@ -170,20 +169,21 @@ proptest! {
 
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
         let hard_state = HardState { current_term: Term(node), voted_for, is_rejoining: flags.0 };
-        let seal = Seal { segment: number, offset, last, cutting: flags.1 };
-        let copy = Copy { sequence: salt, hard_state, start: LogStart::FIRST, seal, lost: last };
+        let durable_end = DurableEnd { segment: number, offset, last, cutting: flags.1 };
+        let (sequence, start, lost) = (salt, LogStart::FIRST, last);
+        let copy = HardStateCopy { sequence, hard_state, start, durable_end, lost };
         let bytes = copy.encode();
-        prop_assert_eq!(Copy::decode(&bytes), Ok(copy));
+        prop_assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
         let changed = mutation.of(&bytes);
-        prop_assert!(changed.starts_with(&bytes) || Copy::decode(&changed).is_err());
+        prop_assert!(changed.starts_with(&bytes) || HardStateCopy::decode(&changed).is_err());
     }
 
     #[test]
     fn decoders_take_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..9000)) {
         let _ = RecordHeader::decode(&bytes, 7, 512);
         let _ = SegmentHeader::decode(&bytes);
-        let _ = Copy::decode(&bytes);
-        // And with a directory around them.
+        let _ = HardStateCopy::decode(&bytes);
+        // The bytes are also read as files of a directory.
         let hard_state = hard_state::hard_state_path(dir());
         for path in [segment(1), hard_state, identity::identity_path(dir())] {
             let disk = SimDisk::new();
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_the_header_are_judged(
+    fn any_bytes_after_the_header_are_judged(
         bytes in proptest::collection::vec(any::<u8>(), 0..3000),
         kept in 0_usize..600,
     ) {
@@ -208,7 +208,7 @@ proptest! {
         segment_bytes.truncate(512 + kept);
         segment_bytes.extend(bytes);
         disk.set_contents(&segment(1), segment_bytes);
-        // Refused or cut; a cut one starts again, to the same log.
+        // The log is refused or cut. A log that was cut is the same at the next start.
         if let Ok((storage, recovered)) = open(&disk) {
             drop(storage);
             prop_assert_eq!(reopen(&disk).1.log, recovered.log);

@@ -1,23 +1,25 @@
-//! Anything in any order, against a plain list of entries.
+//! Any calls in any order, compared with a plain list of entries.
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::storage::log::files::spare_numbers;
+use crate::storage::log::pool::POOL_FILES_MAX;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Entries that begin so far before the end of the log.
+    /// Appends entries that begin `back` entries before the end of the log.
     Append {
         back: u64,
         count: u64,
     },
     Sync,
-    Seal,
-    /// To so far before the end of the log.
+    RecordEnd,
+    /// Compacts up to `back` entries before the end of the log.
     Compact {
         back: u64,
     },
-    /// To so far behind it.
+    /// Resets to `ahead` entries after the end of the log.
     Reset {
         ahead: u64,
     },
@@ -38,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (prop_oneof![3 => Just(0), 1 => 0_u64..30], 1_u64..12)
             .prop_map(|(back, count)| Step::Append { back, count }),
         4 => Just(Step::Sync),
-        1 => Just(Step::Seal),
+        1 => Just(Step::RecordEnd),
         2 => (0_u64..30).prop_map(|back| Step::Compact { back }),
         1 => (1_u64..20).prop_map(|ahead| Step::Reset { ahead }),
         1 => Just(Step::Save),
@@ -67,9 +69,9 @@ proptest! {
                     model.append(&mut storage, &new).unwrap();
                 }
                 Step::Sync => model.sync(&mut storage).unwrap(),
-                Step::Seal => storage.seal().unwrap(),
+                Step::RecordEnd => storage.record_durable_end().unwrap(),
                 Step::Compact { back } => {
-                    // Only what is durable is ever in a snapshot.
+                    // A snapshot never holds an entry that is not durable.
                     model.sync(&mut storage).unwrap();
                     let limit = model.last().index.0.saturating_sub(back);
                     model.compact(&mut storage, LogIndex(limit)).unwrap();
@@ -102,7 +104,7 @@ proptest! {
                     drop(storage);
                     let recovered;
                     (storage, recovered) = reopen(&disk);
-                    prop_assert_eq!(&recovered.log, &summary_behind(model.base, &log));
+                    prop_assert_eq!(&recovered.log, &summary_after(model.base, &log));
                     model.check(&mut storage, &recovered);
                     prop_assert_eq!(recovered.notes.len(), 0);
                 }
@@ -116,7 +118,7 @@ proptest! {
             }
             prop_assert_eq!(storage.last(), model.last());
             prop_assert_eq!(storage.base(), model.base);
-            prop_assert!(spares::numbers(&disk, dir()).unwrap().len() <= spares::SPARES_MAX);
+            prop_assert!(spare_numbers(&disk, dir()).unwrap().len() <= POOL_FILES_MAX);
         }
         prop_assert_eq!(all(&mut storage), model.newest());
     }

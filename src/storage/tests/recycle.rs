@@ -1,13 +1,14 @@
-//! Files of segments that become other segments.
+//! Tests of files of segments that become other segments.
 
 use super::*;
-use crate::storage::spares::{SPARES_MAX, numbers, spare_path};
+use crate::storage::log::files::{spare_numbers, spare_path};
+use crate::storage::log::pool::POOL_FILES_MAX;
 
-/// Adds batches until there are so many segments more; returns the last index.
+/// Adds batches until there are `segments` more segments. Returns the last index.
 fn fill(storage: &mut Storage, from: u64, segments: u64) -> u64 {
-    let end = storage.catalog.last_segment() + segments;
+    let end = storage.index.last_segment() + segments;
     let mut last = from;
-    while storage.catalog.last_segment() < end {
+    while storage.index.last_segment() < end {
         last += 1;
         storage.append(&entries(last..=last, 1)).unwrap();
         storage.sync().unwrap();
@@ -15,13 +16,13 @@ fn fill(storage: &mut Storage, from: u64, segments: u64) -> u64 {
     last
 }
 
-/// A log of which `compacted` segments were let go of, and the index of its last entry.
+/// A log of which `segments` segments were compacted, and the index of its last entry.
 fn compacted(disk: &SimDisk, segments: u64) -> (Storage, u64) {
     let (mut storage, _) = reopen(disk);
     storage.save_hard_state(term(1)).unwrap();
     let last = fill(&mut storage, 0, segments);
     storage.compact(LogIndex(last - 1)).unwrap();
-    assert_eq!(storage.catalog.first_segment(), segments + 1);
+    assert_eq!(storage.index.first_segment(), segments + 1);
     (storage, last)
 }
 
@@ -29,7 +30,7 @@ fn compacted(disk: &SimDisk, segments: u64) -> (Storage, u64) {
 fn a_segment_is_made_of_a_spare_without_growth_or_a_new_file() {
     let disk = SimDisk::new();
     let (mut storage, last) = compacted(&disk, 3);
-    assert_eq!(numbers(&disk, dir()).unwrap(), [1, 2, 3]);
+    assert_eq!(spare_numbers(&disk, dir()).unwrap(), [1, 2, 3]);
     disk.record();
     let used = disk.used_bytes();
     let last = fill(&mut storage, last, 1);
@@ -51,7 +52,7 @@ fn a_segment_is_made_of_a_spare_without_growth_or_a_new_file() {
     let is_create = |operation: &DiskOperation| matches!(operation, DiskOperation::Create(_));
     assert!(!operations.iter().any(is_create));
     fill(&mut storage, last, 2);
-    assert_eq!(numbers(&disk, dir()).unwrap(), [0; 0]);
+    assert_eq!(spare_numbers(&disk, dir()).unwrap(), [0; 0]);
     assert_eq!(disk.used_bytes(), used, "every write was over something");
     let log = all(&mut storage);
     drop(storage);
@@ -60,29 +61,29 @@ fn a_segment_is_made_of_a_spare_without_growth_or_a_new_file() {
 }
 
 #[test]
-fn so_many_spares_are_kept_and_no_large_ones() {
+fn a_limited_number_of_spares_is_kept_and_no_large_ones() {
     let disk = SimDisk::new();
     let (mut storage, last) = compacted(&disk, 12);
-    assert_eq!(numbers(&disk, dir()).unwrap().len(), SPARES_MAX);
+    assert_eq!(spare_numbers(&disk, dir()).unwrap().len(), POOL_FILES_MAX);
     let mut large = entry(last + 1, 1);
     large.payload = Payload::Command(vec![1; 5000].into());
     fill(&mut storage, last, 5);
-    assert_eq!(numbers(&disk, dir()).unwrap(), [0; 0]);
+    assert_eq!(spare_numbers(&disk, dir()).unwrap(), [0; 0]);
     let last = storage.last().index.0;
     storage.append(&[Entry { index: LogIndex(last + 1), ..large }]).unwrap();
     storage.sync().unwrap();
     fill(&mut storage, last + 1, 1);
-    let large = storage.catalog.last_segment() - 1;
+    let large = storage.index.last_segment() - 1;
     storage.compact(storage.last().index.prev()).unwrap();
-    let kept = numbers(&disk, dir()).unwrap();
-    assert!(kept.len() == SPARES_MAX && !kept.contains(&large), "{kept:?}");
+    let kept = spare_numbers(&disk, dir()).unwrap();
+    assert!(kept.len() == POOL_FILES_MAX && !kept.contains(&large), "{kept:?}");
     drop(storage);
-    // A start keeps them, and no more of what it finds than can be ones.
+    // A start keeps them, and of the other files only those that can be in the pool.
     disk.set_contents(&spare_path(dir(), 0), vec![0; 1536]);
     disk.set_contents(&spare_path(dir(), 900), vec![0; 1536]);
     drop(reopen(&disk));
-    let found = numbers(&disk, dir()).unwrap();
-    assert_eq!(found, [&[0], &kept[..SPARES_MAX - 1]].concat());
+    let found = spare_numbers(&disk, dir()).unwrap();
+    assert_eq!(found, [&[0], &kept[..POOL_FILES_MAX - 1]].concat());
 }
 
 #[test]
@@ -92,14 +93,14 @@ fn a_reset_keeps_the_files_of_the_log_before() {
     storage.save_hard_state(term(1)).unwrap();
     fill(&mut storage, 0, 2);
     storage.reset(LogPosition { term: Term(1), index: LogIndex(500) }).unwrap();
-    assert_eq!(numbers(&disk, dir()).unwrap(), [1, 2, 3]);
+    assert_eq!(spare_numbers(&disk, dir()).unwrap(), [1, 2, 3]);
     fill(&mut storage, 500, 4);
     let log = all(&mut storage);
     drop(storage);
     assert_eq!(all(&mut reopen(&disk).0), log);
 }
 
-/// Numbers that were cut off a log come again; their files do not.
+/// The numbers of segments that were cut off a log are used again, but not their files.
 #[test]
 fn what_a_repair_cuts_off_is_no_spare() {
     let options = StorageOptions { can_repair: true, ..options() };
@@ -108,12 +109,12 @@ fn what_a_repair_cuts_off_is_no_spare() {
         let (mut storage, last) = compacted(&disk, 4);
         fill(&mut storage, last, 5);
         drop(storage);
-        assert_eq!(numbers(&disk, dir()).unwrap(), [0; 0]);
+        assert_eq!(spare_numbers(&disk, dir()).unwrap(), [0; 0]);
         disk.flip_bit(&segment(damaged), offset, 3);
         let (mut storage, recovered) =
             Storage::open(Box::new(disk.clone()), dir(), options.clone()).unwrap();
         assert!(recovered.hard_state.is_rejoining);
-        assert_eq!(numbers(&disk, dir()).unwrap(), [0; 0]);
+        assert_eq!(spare_numbers(&disk, dir()).unwrap(), [0; 0]);
         let last = storage.last().index.0;
         fill(&mut storage, last, 5);
         let log = all(&mut storage);
@@ -124,7 +125,7 @@ fn what_a_repair_cuts_off_is_no_spare() {
     }
 }
 
-/// The same when the power goes while numbers come again, at every step.
+/// The power fails at every step while segments are created from files in the pool.
 #[test]
 fn a_power_cut_at_any_step_of_a_new_segment_leaves_the_log_before_it() {
     let whole = SimDisk::new();
@@ -162,7 +163,7 @@ fn a_power_cut_at_any_step_of_a_new_segment_leaves_the_log_before_it() {
             let found = all(&mut storage);
             assert!((synced..=log.len()).contains(&found.len()), "{step} {crash:?}");
             assert_eq!(found, log[..found.len()]);
-            assert!(numbers(&disk, dir()).unwrap().len() <= SPARES_MAX);
+            assert!(spare_numbers(&disk, dir()).unwrap().len() <= POOL_FILES_MAX);
             let last = storage.last().index.0;
             fill(&mut storage, last, 4);
             let log = all(&mut storage);

@@ -1,22 +1,25 @@
-//! A damaged log that the others can repair: it ends where the damage begins, and
-//! its server is rejoining, whatever comes between (docs/adr/0009).
+//! Tests of a damaged log that the other servers can repair. The log ends where the damage
+//! begins, and the server is rejoining, whatever happens in between (docs/adr/0009).
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::storage::hard_state::hard_state_path;
-use crate::storage::sectors::{Life, end_place_of, place_of};
-use crate::testing::mutation::mutation;
+use crate::storage::log::recovery::scan;
+use crate::storage::log::sectors::{SectorOwner, end_place_of, place_of};
+use crate::testing::byte_mutation::mutation;
+use crate::testing::{DirectoryContents, RecordPlace};
 
 fn repairing() -> StorageOptions {
     StorageOptions { can_repair: true, ..options() }
 }
 
-fn open_to_repair(disk: &SimDisk) -> Result<(Storage, Recovered), StorageError> {
+fn open_to_repair(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
     Storage::open(Box::new(disk.clone()), dir(), repairing())
 }
 
-/// Entries that were replaced, over three segments; the last are not sealed.
+/// A disk with a log of three segments, of which some entries were replaced. The last entries
+/// are durable, but no durable end is recorded for them.
 fn some_log() -> SimDisk {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
@@ -25,17 +28,17 @@ fn some_log() -> SimDisk {
     storage.sync().unwrap();
     storage.append(&entries(5..=16, 2)).unwrap();
     storage.sync().unwrap();
-    storage.seal().unwrap();
+    storage.record_durable_end().unwrap();
     storage.append(&entries(17..=18, 2)).unwrap();
     storage.sync().unwrap();
-    assert_eq!(storage.catalog.last_segment(), 3);
+    assert_eq!(storage.index.last_segment(), 3);
     disk
 }
 
 const LAST: LogPosition = LogPosition { term: Term(2), index: LogIndex(18) };
 
-/// A record of the journal: its segment, where in the file it begins and ends, and the log
-/// before it.
+/// A record of the journal: its segment, the positions in the file at which it begins and ends,
+/// and the log before it.
 struct Place {
     segment: u64,
     from: u64,
@@ -44,10 +47,10 @@ struct Place {
 }
 
 fn journal(disk: &SimDisk) -> Vec<Place> {
-    let remains = Remains::read(disk, dir()).unwrap();
+    let contents = DirectoryContents::read(disk, dir()).unwrap();
     let mut log: Vec<LogPosition> = Vec::new();
     let mut places = Vec::new();
-    for (number, records) in (1..).zip(&remains.segments) {
+    for (number, records) in (1..).zip(&contents.segments) {
         for RecordPlace { from, to, position } in records {
             let before = log.clone();
             log.truncate(position.index.0 as usize - 1);
@@ -59,14 +62,15 @@ fn journal(disk: &SimDisk) -> Vec<Place> {
     places
 }
 
-/// The log before the first record of a segment, or behind the last.
+/// The log before the first record of a segment.
 fn before_segment(journal: &[Place], number: u64) -> Vec<LogPosition> {
     journal.iter().find(|place| place.segment == number).unwrap().before.clone()
 }
 
-/// Opens a damaged log; it must be `kept`, that of a rejoining server that knows what it lost.
+/// Opens a damaged log. The log must then be `kept`, and the server is rejoining and knows what
+/// it lost.
 #[track_caller]
-fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> Recovered {
+fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> DurableState {
     let (mut storage, recovered) =
         open_to_repair(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
     check_repaired(&mut storage, &recovered, kept, what);
@@ -74,7 +78,12 @@ fn check_repair(disk: &SimDisk, kept: &[LogPosition], what: &str) -> Recovered {
 }
 
 #[track_caller]
-fn check_repaired(storage: &mut Storage, recovered: &Recovered, kept: &[LogPosition], what: &str) {
+fn check_repaired(
+    storage: &mut Storage,
+    recovered: &DurableState,
+    kept: &[LogPosition],
+    what: &str,
+) {
     let state = HardState { is_rejoining: true, ..term(2) };
     assert_eq!(recovered.hard_state, state, "{what}");
     let log = all(storage);
@@ -83,10 +92,10 @@ fn check_repaired(storage: &mut Storage, recovered: &Recovered, kept: &[LogPosit
     assert_eq!(recovered.log, LogSummary { lost, ..summary(&log) }, "{what}");
 }
 
-/// It is whole from now on, stays rejoining, takes what it is sent, and is a voter
-/// when it is told so.
+/// Checks that the log is whole from now on, and that the server takes entries and is rejoining
+/// until a hard state is saved that says otherwise.
 #[track_caller]
-fn check_further_life(disk: &SimDisk, recovered: &Recovered) {
+fn check_further_life(disk: &SimDisk, recovered: &DurableState) {
     verify(disk, dir()).expect("it is whole");
     disk.crash(Crash::LoseUnsynced);
     let (mut storage, again) = open_to_repair(disk).unwrap();
@@ -116,15 +125,15 @@ fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_rejoining_server() {
         let header = [(0, 512, before_segment(&journal, number))];
         let places = records.map(|place| (place.from, place.to, place.before.clone()));
         for (place, (from, to, kept)) in header.into_iter().chain(places).enumerate() {
-            // Every bit of a few records, and some of all.
+            // Every bit of a few records is flipped, and some bits of all records.
             let step = if place % 5 == 4 { 1 } else { 53 };
-            for bit in (from * 8..to * 8).step_by(step).filter(|bit| !is_mark(bit / 8)) {
+            for bit in (from * 8..to * 8).step_by(step).filter(|bit| !is_tag(bit / 8)) {
                 let copy = disk.duplicate();
                 copy.flip_bit(&segment(number), bit / 8, (bit % 8) as u32);
-                // What nobody looks at, like the padding of a header, is checksummed, too.
+                // Bytes that nobody reads, like the padding of a header, are checksummed, too.
                 let what = format!("bit {bit} of segment {number}");
                 let recovered = check_repair(&copy, &kept, &what);
-                // The damaged record may have been the only witness of its entry.
+                // The damaged record may have been the only trace of its entry.
                 let least = if number == 3 { LogIndex(16) } else { LAST.index };
                 assert!(recovered.log.lost.index >= least, "{what}: {:?}", recovered.log.lost);
                 if bit % 7 == 0 {
@@ -151,15 +160,15 @@ fn a_note_names_file_byte_and_first_entry_lost() {
 }
 
 #[test]
-fn a_sealed_log_that_ends_at_any_byte_is_kept_as_far_as_it_goes() {
+fn a_log_that_ends_at_any_byte_before_its_durable_end_is_kept_as_far_as_it_goes() {
     let disk = some_log();
     let journal = journal(&disk);
-    let sealed = hard_state::load(&disk, dir()).unwrap().newest.seal;
+    let recorded = hard_state::load(&disk, dir()).unwrap().newest.durable_end;
     for number in 1..=3 {
         let whole = disk.contents(&segment(number));
         let records: Vec<&Place> = journal.iter().filter(|p| p.segment == number).collect();
         let end =
-            if number == 3 { end_place_of(sealed.offset) } else { records.last().unwrap().to };
+            if number == 3 { end_place_of(recorded.offset) } else { records.last().unwrap().to };
         for cut in (512..end).step_by(7).chain(records.iter().map(|place| place.from)) {
             for zeros in [false, true] {
                 let copy = disk.duplicate();
@@ -203,8 +212,8 @@ fn any_missing_segments_leave_those_before_them() {
     }
 }
 
-/// Power goes at every step of the repair, and again at every step of the next: the
-/// damaged log is judged again, or it is cut and its server is rejoining.
+/// The power fails at every step of a repair, and again at every step of the next. The damaged
+/// log is judged again, or it was cut and its server is rejoining.
 #[test]
 fn a_power_cut_at_any_step_of_a_repair_leaves_no_voter_with_a_cut_log() {
     let disk = some_log();
@@ -244,17 +253,17 @@ fn a_power_cut_at_any_step_of_a_repair_leaves_no_voter_with_a_cut_log() {
     }
 }
 
-/// A log that nothing is wrong with any more is not that of a voter.
+/// Checks that a log without damage is not the log of a voter.
 #[track_caller]
 fn check_what_is_left(disk: &SimDisk) {
-    if let Ok(scanned) = recovery::scan(disk, dir(), NodeId(1)) {
+    if let Ok(scanned) = scan(disk, dir(), NodeId(1)) {
         let newest = scanned.loaded.newest;
         assert!(newest.hard_state.is_rejoining, "{newest:?}");
     }
 }
 
-/// The same, when only the process is killed, and the power goes some time later: what
-/// a start does on the word of a record that is only in the page cache must wait.
+/// Only the process is killed, and the power fails some time later. A start must not act on a
+/// record of the hard state that is only in the page cache.
 #[test]
 fn a_repair_or_compaction_whose_record_is_not_durable_removes_nothing() {
     let disk = some_log();
@@ -289,16 +298,16 @@ fn a_repair_or_compaction_whose_record_is_not_durable_removes_nothing() {
     }
 }
 
-/// The seal, or the next record, tells that something before is not what was written,
-/// but not what: the segment is not believed.
+/// The recorded durable end, or the next record, tells that something before it is not what was
+/// written, but not what. So nothing of the segment is kept.
 #[test]
-fn whole_records_that_contradict_the_seal_are_not_kept() {
+fn whole_records_that_contradict_the_durable_end_are_not_kept() {
     let disk = some_log();
     let journal = journal(&disk);
     let last = journal.last().unwrap();
     let at = journal.iter().find(|place| place.segment == 3).unwrap();
     let header = SegmentHeader::decode(&disk.contents(&segment(3))).unwrap();
-    // A longer record, and one that skips an entry, where the segment begins.
+    // The segment begins with a longer record, or with one that skips an entry.
     let next = at.before.len() as u64 + 1;
     for index in [next, next + 1] {
         let copy = disk.duplicate();
@@ -307,7 +316,7 @@ fn whole_records_that_contradict_the_seal_are_not_kept() {
         let mut record = Vec::new();
         let wrong = Entry { payload, ..entry(index, 2) };
         record::encode(&wrong, true, header.salt, SEGMENT_HEADER_BYTES, &mut record);
-        let sectors = Life::of(&header).encode(1, &record);
+        let sectors = SectorOwner::of(&header).encode(1, &record);
         bytes.resize(bytes.len().max(512 + sectors.len().next_multiple_of(512)), 0);
         bytes[512..][..sectors.len()].copy_from_slice(&sectors);
         copy.set_contents(&segment(3), bytes);
@@ -317,11 +326,11 @@ fn whole_records_that_contradict_the_seal_are_not_kept() {
 }
 
 #[test]
-fn a_log_that_begins_behind_a_snapshot_begins_there_again() {
+fn a_log_that_begins_after_a_snapshot_begins_there_again() {
     let disk = some_log();
     let (mut storage, _) = reopen(&disk);
     let base = storage.compact(LogIndex(16)).unwrap();
-    let first = storage.catalog.first_segment();
+    let first = storage.index.first_segment();
     assert!(base.index > LogIndex(0) && first > 1);
     drop(storage);
     for is_missing in [false, true] {
@@ -346,7 +355,8 @@ fn a_log_that_begins_behind_a_snapshot_begins_there_again() {
     }
 }
 
-/// Damaged again while it is being repaired: it still knows the furthest that it had.
+/// A log that is damaged again while it is being repaired still knows the last entry that it
+/// had.
 #[test]
 fn a_second_damage_forgets_nothing_of_the_first() {
     let disk = some_log();
@@ -376,8 +386,8 @@ fn a_hard_state_or_identity_that_is_damaged_is_refused_whoever_else_there_is() {
     }
 }
 
-/// An older copy of the hard state beside a damaged log: what stands behind the damage
-/// tells that a vote may be forgotten.
+/// The hard state is an older copy and the log is damaged. A record after the damage tells that
+/// a vote may be forgotten.
 #[test]
 fn a_hard_state_that_is_older_than_what_is_lost_is_refused() {
     let disk = SimDisk::new();
@@ -405,7 +415,7 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
     storage.append(&[Entry { payload: members, ..entry(1, 1) }]).unwrap();
     storage.append(&entries(2..=2, 1)).unwrap();
     storage.sync().unwrap();
-    let end = storage.tail.end;
+    let end = storage.tail.end();
     drop(storage);
     disk.flip_bit(&segment(1), end_place_of(end) - 20, 0);
     disk.record();
@@ -424,8 +434,8 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
 }
 
 proptest! {
-    /// Whatever happens to a file: refused for what is not the log, or whole, or a part
-    /// of the journal from its beginning on, and then a rejoining server.
+    /// A changed file that is not part of the log is refused. A changed log is whole, or it is a
+    /// prefix of the journal and its server is rejoining.
     #[test]
     fn any_change_of_any_file_leaves_a_whole_log_or_a_rejoining_server_with_a_part_of_it(
         which in any::<prop::sample::Index>(),
@@ -442,13 +452,13 @@ proptest! {
         };
         let log: Vec<LogPosition> = all(&mut storage).iter().map(Entry::position).collect();
         drop(storage);
-        // The last batch is not sealed: who cuts it tells nobody that it was whole.
-        let sealed = LAST.index.0 as usize - 2;
+        // No durable end is recorded for the last batch: a cut leaves no trace of it.
+        let recorded = LAST.index.0 as usize - 2;
         if recovered.hard_state.is_rejoining {
             prop_assert!(log.len() >= LAST.index.0 as usize || recovered.log.lost.index.0 >= 16);
             prop_assert!(journal.iter().any(|place| place.before == log) || log.len() == 18);
         } else {
-            prop_assert!(log.len() >= sealed, "{} entries of a voter", log.len());
+            prop_assert!(log.len() >= recorded, "{} entries of a voter", log.len());
             prop_assert_eq!(log.last().unwrap().term, LAST.term);
         }
         prop_assert!(verify(&disk, dir()).is_ok());

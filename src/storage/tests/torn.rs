@@ -1,11 +1,12 @@
-//! Every state in which a crash can leave a batch, over a new file and over one that was
-//! another segment's before; and what looks like one of them and is none.
+//! Tests of every state in which a crash can leave a batch, in a new file and in one that was
+//! another segment's before, and of damage that resembles such a state.
 
-use super::sectors::{Life, PAYLOAD_BYTES, SECTOR_BYTES, end_place_of, place_of, sector_of};
+use super::log::header::SECTOR_BYTES;
+use super::log::sectors::{PAYLOAD_BYTES, SectorOwner, end_place_of, place_of, sector_of};
 use super::*;
 
-/// Records of some hundred bytes, one of a value that holds more than a sector of zeros, and
-/// one that is nothing but header.
+/// Entries with records of some hundred bytes. One has a value with more than a sector of zeros,
+/// and one has a record that is only a header.
 fn batch(first: u64) -> Vec<Entry> {
     let mut batch = entries(first..=first + 4, 1);
     let command = |bytes: Vec<u8>| Payload::Command(bytes.into());
@@ -19,14 +20,15 @@ fn large() -> StorageOptions {
     StorageOptions { segment_bytes: 5120, ..options() }
 }
 
-/// A log of one segment, synced, with another batch behind it that may be lost; the bytes
-/// of its file before and after that, and the entries.
+/// A synced log of one segment, with another batch at its end that may be lost.
 struct Case {
     disk: SimDisk,
+    /// The bytes of the segment's file before the last batch.
     before: Vec<u8>,
+    /// The bytes of the file after the last batch.
     after: Vec<u8>,
     log: Vec<Entry>,
-    /// How many entries of the log are not in the last batch.
+    /// Number of entries of the log before the last batch.
     synced: usize,
 }
 
@@ -40,16 +42,17 @@ impl Case {
         let first = entries(1..=2, 1);
         storage.append(&first).unwrap();
         storage.sync().unwrap();
-        storage.seal().unwrap();
+        storage.record_durable_end().unwrap();
         drop(storage);
         if is_recycled {
             let mut bytes = disk.contents(&segment(1));
             bytes.resize(options.segment_bytes as usize, 0);
             disk.set_contents(&segment(1), bytes);
-            age(&disk, &segment(1));
+            recycle(&disk, &segment(1));
         }
         let mut storage = open();
-        // Synced, but not sealed: lost with the next batch it is gone without a trace.
+        // This batch is synced, but no durable end is recorded for it: when it is lost together
+        // with the next batch, nothing tells of it.
         let second = entries(3..=3, 1);
         storage.append(&second).unwrap();
         storage.sync().unwrap();
@@ -63,7 +66,7 @@ impl Case {
         Case { disk, before, after, log, synced: 3 }
     }
 
-    /// The sectors that the last batch has changed.
+    /// The sectors that the last batch changed.
     fn sectors(&self) -> Vec<usize> {
         let count = self.after.len() / SECTOR_BYTES as usize;
         (0..count)
@@ -75,7 +78,7 @@ impl Case {
         &bytes[at * SECTOR_BYTES as usize..][..SECTOR_BYTES as usize]
     }
 
-    /// The file after the batch, but these sectors as they were before it.
+    /// The file after the batch, with these sectors as they were before it.
     fn without(&self, lost: &[usize]) -> Vec<u8> {
         let mut bytes = self.after.clone();
         for at in lost {
@@ -86,8 +89,8 @@ impl Case {
         bytes
     }
 
-    /// What a start makes of a file.
-    fn open_with(&self, bytes: Vec<u8>) -> Result<(Storage, Recovered, SimDisk), StorageError> {
+    /// Starts with this file as the segment.
+    fn open_with(&self, bytes: Vec<u8>) -> Result<(Storage, DurableState, SimDisk), StorageError> {
         let copy = self.disk.duplicate();
         copy.set_contents(&segment(1), bytes);
         Storage::open(Box::new(copy.clone()), dir(), large())
@@ -95,8 +98,8 @@ impl Case {
     }
 }
 
-/// "Torn: cut", whichever sectors of the batch came to the disk, and values of zeros or
-/// not; and what was cut is gone for good.
+/// The tail is torn and is cut, whichever sectors of the batch reached the disk, and whether
+/// values are zeros or not. The bytes that were cut are gone for good.
 #[test]
 fn whichever_sectors_of_a_batch_are_there_a_start_goes_on_with_a_part_of_it() {
     for is_recycled in [false, true] {
@@ -114,7 +117,7 @@ fn whichever_sectors_of_a_batch_are_there_a_start_goes_on_with_a_part_of_it() {
             let (mut storage, recovered, disk) =
                 opened.unwrap_or_else(|error| panic!("{is_recycled}, {lost:?} are lost: {error}"));
             let found = all(&mut storage);
-            // As far as no sector is missing.
+            // The log goes on as far as no sector is missing.
             let first_lost = lost.first().map_or(u64::MAX, |at| *at as u64);
             let whole = whole_before(&case.log, first_lost).max(case.synced);
             assert_eq!(found, case.log[..whole], "{is_recycled}, {lost:?} are lost");
@@ -129,12 +132,12 @@ fn whichever_sectors_of_a_batch_are_there_a_start_goes_on_with_a_part_of_it() {
             assert_eq!(recovered.notes, Vec::<String>::new());
             assert_eq!(all(&mut storage), [&case.log[..whole], &next].concat());
         }
-        // The one that is nothing but header ends in the sector in which the fourth does.
+        // The record that is only a header ends in the same sector as the fourth record.
         assert!(lengths.len() >= 5 && lengths.contains(&3) && lengths.contains(&8));
     }
 }
 
-/// How many entries end before that sector.
+/// Number of entries whose records end before that sector.
 fn whole_before(log: &[Entry], sector: u64) -> usize {
     let mut offset = SEGMENT_HEADER_BYTES;
     log.iter()
@@ -145,48 +148,49 @@ fn whole_before(log: &[Entry], sector: u64) -> usize {
         .count()
 }
 
-/// What an earlier life of the file may have left in a sector.
-fn earlier_life(sector: u64, seed: u8) -> Vec<u8> {
+/// The bytes that an earlier segment may have left in a sector of the file.
+fn earlier_sector(sector: u64, seed: u8) -> Vec<u8> {
     let payload: Vec<u8> = (0..PAYLOAD_BYTES).map(|at| seed.wrapping_mul(at as u8)).collect();
     let header =
         SegmentHeader { number: 0, salt: 1, node_id: NodeId(1), prev: LogPosition::default() };
-    Life::of(&header).encode(sector, &payload)
+    SectorOwner::of(&header).encode(sector, &payload)
 }
 
-/// A sector below the seal, or before a batch that was written later, that is blank or as
-/// it was before: a write that the disk has lost, though it said that it was durable.
+/// A sector before the recorded durable end, or before a batch that was written later, is blank
+/// or as it was before: the disk lost a write, though it said that the write was durable.
 #[test]
 fn a_sector_that_was_durable_and_is_blank_is_refused() {
-    for is_sealed in [true, false] {
+    for is_recorded in [true, false] {
         let case = Case::new(true);
         let (mut storage, _, disk) = case.open_with(case.after.clone()).unwrap();
-        let batch_end = storage.tail.end;
+        let batch_end = storage.tail.end();
         storage.append(&entries(9..=9, 1)).unwrap();
         storage.sync().unwrap();
-        if is_sealed {
-            storage.seal().unwrap();
+        if is_recorded {
+            storage.record_durable_end().unwrap();
         }
-        let end = if is_sealed { storage.tail.end } else { batch_end };
+        let end = if is_recorded { storage.tail.end() } else { batch_end };
         drop(storage);
         let whole = disk.contents(&segment(1));
-        let begin = if is_sealed { 1 } else { case.sectors()[0] as u64 };
+        let begin = if is_recorded { 1 } else { case.sectors()[0] as u64 };
         for lost in begin..=sector_of(end - 1) {
             let at = (lost * SECTOR_BYTES) as usize;
             let before = case.sector(&case.before, lost as usize).to_vec();
-            for content in [vec![0; 512], earlier_life(lost, 0), earlier_life(lost, 7), before] {
+            for content in [vec![0; 512], earlier_sector(lost, 0), earlier_sector(lost, 7), before]
+            {
                 let mut bytes = whole.clone();
                 if bytes[at..at + content.len()] == content[..] {
                     continue;
                 }
-                // The last sector has the later batch, or all that tells of it.
-                if !is_sealed && lost == sector_of(end - 1) && batch_end % PAYLOAD_BYTES != 8 {
+                // The last sector holds the later batch, or the only trace of it.
+                if !is_recorded && lost == sector_of(end - 1) && batch_end % PAYLOAD_BYTES != 8 {
                     continue;
                 }
                 bytes[at..at + content.len()].copy_from_slice(&content);
                 let copy = disk.duplicate();
                 copy.set_contents(&segment(1), bytes);
                 let Err(error) = Storage::open(Box::new(copy), dir(), large()) else {
-                    panic!("sealed: {is_sealed}, sector {lost} is cut");
+                    panic!("recorded: {is_recorded}, sector {lost} is cut");
                 };
                 assert!(!matches!(error, StorageError::Io { .. }), "{error}");
             }
@@ -194,15 +198,16 @@ fn a_sector_that_was_durable_and_is_blank_is_refused() {
     }
 }
 
-/// Of a batch that may be acknowledged, any bit; and a mark says nothing that its sector's
-/// records do not say.
+/// Any bit of a batch that may be acknowledged is flipped. A tag says nothing that the records
+/// in its sector do not say.
 #[test]
 fn a_flipped_bit_in_a_recycled_file_is_refused_or_harmless() {
     let case = Case::new(true);
     let end = record_end(&case.log);
     for bit in 512 * 8..case.after.len() * 8 {
         if bit % 8 != bit / 8 % 8 {
-            continue; // one of each byte
+            // One bit of each byte is flipped.
+            continue;
         }
         let mut bytes = case.after.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -210,13 +215,13 @@ fn a_flipped_bit_in_a_recycled_file_is_refused_or_harmless() {
         match case.open_with(bytes) {
             Ok((mut storage, recovered, _)) => {
                 assert_eq!(all(&mut storage), case.log, "byte {place}");
-                assert!(is_mark(place) || place >= end_place_of(end), "byte {place}");
-                // Where something stands that nobody wrote it is erased, and said so.
+                assert!(is_tag(place) || place >= end_place_of(end), "byte {place}");
+                // Bytes that nobody wrote are erased, and a note says so.
                 assert!(recovered.notes.is_empty() || place >= end_place_of(end));
             }
             Err(error) => {
                 let is_next = place / SECTOR_BYTES == end_place_of(end) / SECTOR_BYTES;
-                assert!(place < end_place_of(end) && !is_mark(place) || is_next, "{error}");
+                assert!(place < end_place_of(end) && !is_tag(place) || is_next, "{error}");
             }
         }
     }
@@ -227,7 +232,7 @@ fn record_end(log: &[Entry]) -> u64 {
     SEGMENT_HEADER_BYTES + log.iter().map(bytes).sum::<u64>()
 }
 
-/// Eight zeros are no end of the log when more stands behind them in the same sector.
+/// Eight zeros are not the end of the log when other bytes follow them in the same sector.
 #[test]
 fn zeros_over_the_beginning_of_a_record_are_damage() {
     let case = Case::new(true);

@@ -1,40 +1,56 @@
-//! A file: what a process sees of it, what of that is durable, and what is rotten
-//! in either.
+//! A file: the bytes that a process sees, the bytes that are durable, and the bytes that are
+//! rotten in either.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::{Crash, SECTOR_BYTES};
+/// Size of a sector in bytes. The disk writes a sector whole or not at all.
+const SECTOR_BYTES: usize = 512;
 
-#[derive(Debug, Default)]
-pub(super) struct File {
-    /// Its current name, for the record of operations.
-    pub(super) path: PathBuf,
-    pub(super) cached: Image,
-    pub(super) durable: Image,
-    /// Writes between the two, in order.
-    pub(super) unsynced: Vec<(usize, Vec<u8>)>,
+/// The part of the unsynced writes that survives a loss of power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// No unsynced write survives.
+    LoseUnsynced,
+    /// Every unsynced write survives.
+    KeepUnsynced,
+    /// Chance decides. Of the bytes of each file nothing survives, everything, a prefix of the
+    /// writes, or some of the sectors; of the changes of names a prefix survives.
+    Seeded(u64),
 }
 
-/// Bytes, some of which are not what was written.
+/// A file of the simulated disk.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    /// The current name, for the record of operations.
+    path: PathBuf,
+    /// The content that a process sees.
+    cached: Image,
+    /// The content that survives a loss of power.
+    durable: Image,
+    /// The writes that are in `cached` only, in their order: offset and bytes.
+    unsynced: Vec<(usize, Vec<u8>)>,
+}
+
+/// The content of a file. Some bytes may not be what was written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Image {
-    pub(super) bytes: Vec<u8>,
-    /// What is wrong with which byte: the bits that have changed. Whoever writes it
-    /// again makes it good.
-    pub(super) rot: BTreeMap<usize, u8>,
+struct Image {
+    bytes: Vec<u8>,
+    /// The changed bits of every byte that is not what was written. A write of such a byte makes
+    /// it good again.
+    rot: BTreeMap<usize, u8>,
 }
 
 impl Image {
-    pub(super) fn new(bytes: Vec<u8>) -> Image {
+    fn new(bytes: Vec<u8>) -> Image {
         Image { bytes, rot: BTreeMap::new() }
     }
 
-    pub(super) fn put(&mut self, offset: usize, bytes: &[u8]) {
+    fn put(&mut self, offset: usize, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -47,7 +63,7 @@ impl Image {
     }
 
     /// Changes bits of a byte, if there is such a byte.
-    pub(super) fn change(&mut self, offset: usize, bits: u8) {
+    fn change(&mut self, offset: usize, bits: u8) {
         let Some(byte) = self.bytes.get_mut(offset) else { return };
         *byte ^= bits;
         let wrong = self.rot.entry(offset).or_default();
@@ -57,8 +73,8 @@ impl Image {
         }
     }
 
-    /// What was written.
-    pub(super) fn as_written(&self) -> Cow<'_, [u8]> {
+    /// The bytes that were written, without the rot.
+    fn as_written(&self) -> Cow<'_, [u8]> {
         let mut bytes = Cow::Borrowed(&self.bytes[..]);
         for (offset, wrong) in &self.rot {
             bytes.to_mut()[*offset] ^= wrong;
@@ -68,17 +84,79 @@ impl Image {
 }
 
 impl File {
-    pub(super) fn durable(path: PathBuf, image: Image) -> File {
+    /// An empty file.
+    pub(super) fn new(path: PathBuf) -> File {
+        File { path, ..File::default() }
+    }
+
+    /// A file whose content is durable.
+    pub(super) fn durable(path: PathBuf, bytes: Vec<u8>) -> File {
+        File::of_image(path, Image::new(bytes))
+    }
+
+    fn of_image(path: PathBuf, image: Image) -> File {
         File { path, cached: image.clone(), durable: image, unsynced: Vec::new() }
     }
 
+    /// A copy of the file as a process sees it, all of it durable.
+    pub(super) fn duplicate(&self) -> File {
+        File::of_image(self.path.clone(), self.cached.clone())
+    }
+
+    /// A copy as [`File::duplicate`] makes it, without the rot.
+    pub(super) fn duplicate_undamaged(&self) -> File {
+        File::durable(self.path.clone(), self.written())
+    }
+
+    /// The current name.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames the file in the record of operations.
+    pub(super) fn set_path(&mut self, path: &Path) {
+        self.path = path.to_owned();
+    }
+
+    /// The bytes that a process sees.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.cached.bytes
+    }
+
+    /// The length that a process sees, in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.cached.bytes.len() as u64
+    }
+
+    /// The bytes that a process would see if none were rotten.
+    pub(super) fn written(&self) -> Vec<u8> {
+        self.cached.as_written().into_owned()
+    }
+
+    /// The bytes that are durable, without the rot.
+    pub(super) fn written_durably(&self) -> Cow<'_, [u8]> {
+        self.durable.as_written()
+    }
+
+    /// The positions of the rotten bytes that a process sees.
+    pub(super) fn rot(&self) -> impl Iterator<Item = u64> {
+        self.cached.rot.keys().map(|offset| *offset as u64)
+    }
+
+    /// Changes bits of a byte, in the cache and on the disk.
+    pub(super) fn change(&mut self, offset: usize, bits: u8) {
+        self.cached.change(offset, bits);
+        self.durable.change(offset, bits);
+    }
+
+    /// Writes bytes to the cache.
     pub(super) fn write(&mut self, offset: usize, bytes: Vec<u8>) {
         self.cached.put(offset, &bytes);
         self.unsynced.push((offset, bytes));
     }
 
-    /// What the process sees of its writes, the disk has; unless the sync fails:
-    /// then it never gets it.
+    /// Makes the writes durable. When the sync `fails`, they never become durable, though the
+    /// process still sees them.
     pub(super) fn sync(&mut self, fails: bool) {
         for (offset, bytes) in std::mem::take(&mut self.unsynced) {
             if !fails {
@@ -87,6 +165,7 @@ impl File {
         }
     }
 
+    /// Loses the power. `rng` is given for a seeded crash.
     pub(super) fn crash(&mut self, crash: Crash, rng: Option<&mut StdRng>) {
         let unsynced = std::mem::take(&mut self.unsynced);
         let durable = &mut self.durable;
@@ -106,7 +185,8 @@ impl File {
     }
 }
 
-/// So much of a write of `bytes` at `offset` that it ends with a sector, or all of it.
+/// Returns the number of bytes, at most `bytes`, of a write at `offset` that end with a sector.
+/// It is the whole `length` of the write when `bytes` reaches it.
 pub(super) fn whole_sectors(offset: usize, bytes: usize, length: usize) -> usize {
     match bytes < length {
         true => ((offset + bytes) / SECTOR_BYTES * SECTOR_BYTES).saturating_sub(offset),
@@ -114,10 +194,9 @@ pub(super) fn whole_sectors(offset: usize, bytes: usize, length: usize) -> usize
     }
 }
 
-/// Keeps the first so many bytes of what was written, in the order of writing, by whole
-/// sectors.
+/// Keeps a prefix of the bytes that were written, in the order of writing and in whole sectors.
 fn keep_prefix(durable: &mut Image, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
-    // Most of a write may be zeros ahead of the records: cut where it matters.
+    // Most of a write may be zeros ahead of the records: the prefix ends before them.
     let length =
         |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).map_or(bytes.len(), |at| at + 1);
     let all: usize = unsynced.iter().map(|(_, bytes)| length(bytes)).sum();
@@ -132,9 +211,8 @@ fn keep_prefix(durable: &mut Image, unsynced: &[(usize, Vec<u8>)], rng: &mut Std
     }
 }
 
-/// Keeps each sector of each write, or not. The system writes whole sectors out of
-/// its cache: one that was last written before a write is without all later ones,
-/// too.
+/// Keeps each sector of each write, or not. The system writes whole sectors from its cache: a
+/// sector that was last written to the disk before one write lacks all later writes, too.
 fn keep_sectors(durable: &mut Image, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
     let mut settled = BTreeSet::new();
     for (offset, bytes) in unsynced {

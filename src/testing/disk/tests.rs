@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn create(disk: &SimDisk, path: &str) -> Box<dyn DiskFile> {
@@ -27,7 +29,7 @@ fn a_name_needs_its_directory_synced_and_bytes_their_file() {
     assert_eq!(text(&disk, "d/named"), "one two");
     disk.crash(Crash::LoseUnsynced);
     assert_eq!(text(&disk, "d/named"), "one ");
-    assert!(named.write_at(0, b"x").is_err(), "a handle of an earlier life is dead");
+    assert!(named.write_at(0, b"x").is_err(), "a handle of an earlier process fails");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::mutation::mutation;
+use crate::testing::byte_mutation::mutation;
 
 #[test]
-fn payloads_survive_their_encoding_and_reject_what_they_are_not() {
+fn payloads_survive_their_encoding_and_other_bytes_are_errors() {
     let membership = Membership { voters: [NodeId(1), NodeId(900)].into() };
     for payload in [
         Payload::Noop,

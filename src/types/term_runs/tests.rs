@@ -9,7 +9,7 @@ fn runs(terms: &[u64]) -> TermRuns {
 }
 
 #[test]
-fn runs_answer_like_the_list_of_terms_that_they_stand_for() {
+fn runs_answer_like_the_list_of_terms() {
     let terms = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
     let runs = runs(&terms);
     assert_eq!(runs.term_at(LogIndex(0)), Some(Term(0)));
@@ -28,7 +28,7 @@ fn runs_answer_like_the_list_of_terms_that_they_stand_for() {
 
 /// Compares the log with itself compacted to each possible base.
 #[test]
-fn a_compacted_log_says_the_same_of_what_is_left() {
+fn a_compacted_log_answers_the_same_about_the_entries_that_are_left() {
     let terms = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
     let whole = runs(&terms);
     for base in 0..=terms.len() as u64 {
@@ -66,7 +66,7 @@ fn a_compacted_log_says_the_same_of_what_is_left() {
 
 #[test]
 #[should_panic(expected = "an entry that it holds")]
-fn a_log_is_not_compacted_to_what_it_does_not_hold() {
+fn a_log_is_not_compacted_to_an_entry_that_it_does_not_hold() {
     runs(&[1, 1]).compact_to(LogPosition { term: Term(2), index: LogIndex(2) });
 }
 

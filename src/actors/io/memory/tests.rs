@@ -3,8 +3,8 @@ use super::*;
 #[test]
 fn what_is_taken_comes_back_when_it_is_dropped() {
     let budget = MemoryBudget::new(100);
-    let mut one = budget.take(30);
-    let two = budget.take(50);
+    let mut one = budget.reserve(30);
+    let two = budget.reserve(50);
     assert_eq!((budget.used_bytes(), budget.free_bytes()), (80, 20));
     one.set(10);
     let again = two.clone();
@@ -16,15 +16,15 @@ fn what_is_taken_comes_back_when_it_is_dropped() {
 }
 
 #[test]
-fn shares_of_many_threads_add_up_to_nothing_in_the_end() {
+fn reservations_of_many_threads_add_up_to_nothing_in_the_end() {
     let budget = MemoryBudget::new(1000);
     std::thread::scope(|scope| {
         for seed in 1..=4 {
             let budget = budget.clone();
             scope.spawn(move || {
-                let mut share = budget.take(seed);
+                let mut reservation = budget.reserve(seed);
                 for step in 0..10_000 {
-                    share.set(step * seed % 97);
+                    reservation.set(step * seed % 97);
                 }
             });
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::actors::messages::peers::SendRpc;
 use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::link::{PeerLinkActor, PeerLinkPorts};
+use crate::actors::peers::settings::PeerAddress;
 use crate::net::{Network, Tcp};
 use crate::testing::peer_connection::*;
 use crate::testing::{KindInbox, probe, settle};
@@ -84,7 +85,7 @@ fn a_refused_stranger_replaces_nobody() {
 #[test]
 fn strangers_beyond_the_limit_are_dropped_until_there_is_room_again() {
     run_paused(async {
-        let settings = LinkSettings { greetings_max: 2, ..LinkSettings::default() };
+        let settings = LinkSettings { handshakes_max: 2, ..LinkSettings::default() };
         let listener = FakeListener::default();
         let bench = bench(Box::new(listener.clone()), settings);
         let mut peer = greet(&listener, 3).await;
@@ -177,7 +178,7 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
             LinkEvent::AppendResponse { response, .. } => Some(*response),
             _ => None,
         });
-        let address = ("127.0.0.1".to_owned(), port);
+        let address = PeerAddress { host: "127.0.0.1".into(), port };
         let settings = LinkSettings::default();
         let link =
             PeerLinkActor::new(hello(2, 1), address, settings, Rc::new(Tcp), ports, 1).start();

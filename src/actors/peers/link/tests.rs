@@ -20,7 +20,7 @@ fn bench(network: &FakeNetwork, settings: LinkSettings) -> Bench {
     let (raft_port, raft) = probe();
     let (replicator_port, replicator) = probe();
     let ports = PeerLinkPorts { raft: raft_port, replicator: replicator_port };
-    let address = ("peer".to_owned(), 9001);
+    let address = PeerAddress { host: "peer".into(), port: 9001 };
     let rc_network: Rc<dyn Network> = Rc::new(network.clone());
     let link = PeerLinkActor::new(hello(1, 2), address, settings, rc_network, ports, 1).start();
     let raft = PeerEvents::of(&raft);

@@ -13,8 +13,8 @@ use super::status_poller::ask_all;
 use super::violation::Check;
 use crate::actors::clients::session::SESSION_BYTES;
 use crate::node::SNAPSHOT_WINDOW_BYTES;
-use crate::storage::{RecordPlace, Remains};
 use crate::testing::simulation::world::{Machine, World, host};
+use crate::testing::{DirectoryContents, RecordPlace};
 use crate::types::ENTRY_OVERHEAD_BYTES;
 
 /// The time between two checks.
@@ -114,7 +114,7 @@ fn check_files(world: &World, machine: &Machine) {
 
 /// The first record of the earliest later segment with which the log could begin: no record from
 /// there on replaces an entry before it.
-fn next_beginning(directory: &Remains) -> Option<RecordPlace> {
+fn next_beginning(directory: &DirectoryContents) -> Option<RecordPlace> {
     (1..directory.segments.len()).find_map(|place| {
         let (before, after) = directory.segments.split_at(place);
         let prev = before.iter().rev().find_map(|records| records.last())?;
@@ -130,7 +130,7 @@ fn next_beginning(directory: &Remains) -> Option<RecordPlace> {
 fn check_log(world: &World, machine: &Machine) {
     let settings = &world.plan.settings;
     let dir = world.data_dir(machine.id);
-    let Ok(directory) = Remains::read(&machine.disk.undamaged(), dir) else { return };
+    let Ok(directory) = DirectoryContents::read(&machine.disk.undamaged(), dir) else { return };
     let [_, older] = directory.snapshots[..] else {
         // A damaged snapshot was removed, or an install brought the only one.
         return;

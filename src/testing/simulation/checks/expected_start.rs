@@ -7,16 +7,16 @@
 //! - It starts with everything otherwise, however the power failed, and even on a full disk.
 //!
 //! The expectation does not come from the storage under test: the simulated disk knows which
-//! bytes are damaged, and [`Remains`] reads the directory as it would be without the damage.
+//! bytes are damaged, and [`DirectoryContents`] reads the directory as it would be without the damage.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::violation::{Check, Violation};
-use crate::storage::{Place, RecordPlace, Remains, StorageError};
-use crate::testing::SimDisk;
+use crate::storage::StorageError;
 use crate::testing::simulation::world::{Machine, World};
+use crate::testing::{DirectoryContents, RecordPlace, Region, SimDisk};
 use crate::types::{HardState, LogPosition};
 
 /// The expected result of a start.
@@ -36,7 +36,7 @@ pub(crate) enum Verdict {
 /// The expectation of a start from a given disk.
 pub(crate) struct ExpectedStart {
     verdict: Verdict,
-    directory: Remains,
+    directory: DirectoryContents,
     /// The permitted results of the start.
     options: Vec<StartOption>,
 }
@@ -45,7 +45,7 @@ impl ExpectedStart {
     /// The expectation for a disk as it is now.
     pub(crate) fn of(disk: &SimDisk, dir: &Path) -> ExpectedStart {
         // If it cannot be read even without the damage, the node itself is at fault.
-        let directory = Remains::read(&disk.undamaged(), dir).unwrap_or_default();
+        let directory = DirectoryContents::read(&disk.undamaged(), dir).unwrap_or_default();
         let rot = disk.rot();
         let options = options(&directory, dir, &rot);
         let verdict = match judge(&directory, dir, &rot) {
@@ -62,7 +62,7 @@ impl ExpectedStart {
     }
 
     /// The directory without its damage.
-    pub(crate) fn into_directory(self) -> Remains {
+    pub(crate) fn into_directory(self) -> DirectoryContents {
         self.directory
     }
 
@@ -72,7 +72,7 @@ impl ExpectedStart {
     }
 
     /// Checks that the directory after the start, `now`, is one of the permitted results.
-    fn check(&self, now: &Remains) -> Result<(), Violation> {
+    fn check(&self, now: &DirectoryContents) -> Result<(), Violation> {
         let before = &self.directory;
         if self.verdict == Verdict::Refuses {
             let what = "it starts although its disk is damaged".to_owned();
@@ -108,14 +108,18 @@ struct StartOption {
     /// True when the node repairs its log, and starts as a rejoining node.
     is_repair: bool,
     /// The directory with the log that is left.
-    directory: Remains,
+    directory: DirectoryContents,
     /// The snapshot that the store is loaded from, or 0@0 without one; `None` when no store fits
     /// the log.
     beginning: Option<LogPosition>,
 }
 
 impl StartOption {
-    fn new(is_repair: bool, directory: Remains, damaged: &BTreeSet<LogPosition>) -> StartOption {
+    fn new(
+        is_repair: bool,
+        directory: DirectoryContents,
+        damaged: &BTreeSet<LogPosition>,
+    ) -> StartOption {
         let beginning = beginning(&directory, damaged);
         StartOption { is_repair, directory, beginning }
     }
@@ -132,7 +136,7 @@ impl StartOption {
         })
     }
 
-    fn was_taken(&self, before: &Remains, now: &Remains) -> bool {
+    fn was_taken(&self, before: &DirectoryContents, now: &DirectoryContents) -> bool {
         let is_known = |state: &HardState| before.hard_states.contains(&Some(*state));
         let is_right = |state: &HardState| match self.is_repair {
             false => is_known(state),
@@ -148,7 +152,7 @@ impl StartOption {
 
     /// True when the log is the expected one, or is empty after a snapshot that it did not
     /// reach.
-    fn is_log_right(&self, now: &Remains) -> bool {
+    fn is_log_right(&self, now: &DirectoryContents) -> bool {
         let Some(beginning) = self.beginning else { return false };
         match self.wants_new_log() {
             false => now.segments == self.directory.segments && now.base == self.directory.base,
@@ -159,21 +163,25 @@ impl StartOption {
 
     /// True when the store comes from an intact snapshot, and the newer ones, which are damaged,
     /// are removed.
-    fn is_snapshot_right(&self, now: &Remains) -> bool {
+    fn is_snapshot_right(&self, now: &DirectoryContents) -> bool {
         Some(now.snapshots.first().copied().unwrap_or_default()) == self.beginning
     }
 }
 
 /// True when damage at these bytes would permit a start that refuses because no intact snapshot
 /// fits the log.
-pub(crate) fn may_bar_start(directory: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> bool {
+pub(crate) fn may_bar_start(
+    directory: &DirectoryContents,
+    dir: &Path,
+    rot: &[(PathBuf, u64)],
+) -> bool {
     options(directory, dir, rot).iter().any(StartOption::is_barred)
 }
 
-fn options(directory: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<StartOption> {
+fn options(directory: &DirectoryContents, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<StartOption> {
     let damaged = damaged_snapshots(directory, dir, rot);
     let whole = StartOption::new(false, directory.clone(), &damaged);
-    let cut = Remains { segments: kept(directory, dir, rot), ..directory.clone() };
+    let cut = DirectoryContents { segments: kept(directory, dir, rot), ..directory.clone() };
     let cut = StartOption::new(true, cut, &damaged);
     match judge(directory, dir, rot) {
         Verdict::Starts => vec![whole],
@@ -184,14 +192,18 @@ fn options(directory: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Start
 
 /// The records that a repair keeps. A segment with a damaged header is dropped, except the first
 /// one, which begins anew.
-fn kept(directory: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Vec<RecordPlace>> {
+fn kept(
+    directory: &DirectoryContents,
+    dir: &Path,
+    rot: &[(PathBuf, u64)],
+) -> Vec<Vec<RecordPlace>> {
     let places =
-        rot.iter().filter_map(|(path, offset)| match directory.place(dir, path, *offset) {
-            Place::Header(segment) => Some((segment, 0)),
-            Place::Record(segment)
-            | Place::Next(segment)
-            | Place::Tail(segment)
-            | Place::Padding(segment) => Some((segment, *offset)),
+        rot.iter().filter_map(|(path, offset)| match directory.region(dir, path, *offset) {
+            Region::Header(segment) => Some((segment, 0)),
+            Region::Record(segment)
+            | Region::Next(segment)
+            | Region::Tail(segment)
+            | Region::Padding(segment) => Some((segment, *offset)),
             _ => None,
         });
     let Some((segment, offset)) = places.min() else { return directory.segments.clone() };
@@ -204,17 +216,17 @@ fn kept(directory: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Vec<Vec<Reco
     kept
 }
 
-fn judge(directory: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
+fn judge(directory: &DirectoryContents, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
     let mut copies = directory.hard_states;
     let (mut in_tail, mut elsewhere, mut damaged) = (0, 0, 0);
     for (path, offset) in rot {
-        match directory.place(dir, path, *offset) {
-            Place::Identity => return Verdict::Refuses,
-            Place::Header(_) | Place::Record(_) => damaged += 1,
-            Place::HardState(copy) => copies[copy] = None,
-            Place::Tail(_) => in_tail += 1,
-            Place::Next(_) | Place::Padding(_) => elsewhere += 1,
-            Place::Mark | Place::Snapshot(_) | Place::Nothing => {}
+        match directory.region(dir, path, *offset) {
+            Region::Identity => return Verdict::Refuses,
+            Region::Header(_) | Region::Record(_) => damaged += 1,
+            Region::HardState(copy) => copies[copy] = None,
+            Region::Tail(_) => in_tail += 1,
+            Region::Next(_) | Region::Padding(_) => elsewhere += 1,
+            Region::SectorTag | Region::Snapshot(_) | Region::Unused => {}
         }
     }
     if directory.is_complete && copies == [None, None] {
@@ -234,19 +246,22 @@ fn judge(directory: &Remains, dir: &Path, rot: &[(PathBuf, u64)]) -> Verdict {
 }
 
 fn damaged_snapshots(
-    directory: &Remains,
+    directory: &DirectoryContents,
     dir: &Path,
     rot: &[(PathBuf, u64)],
 ) -> BTreeSet<LogPosition> {
-    let places = rot.iter().map(|(path, offset)| directory.place(dir, path, *offset));
-    let snapshot = |place| if let Place::Snapshot(last) = place { Some(last) } else { None };
+    let places = rot.iter().map(|(path, offset)| directory.region(dir, path, *offset));
+    let snapshot = |place| if let Region::Snapshot(last) = place { Some(last) } else { None };
     places.filter_map(snapshot).collect()
 }
 
 /// The snapshot that the store begins with: the newest intact one, if the log reaches back to it,
 /// or none, if the log was never compacted. There is no such beginning when a newer snapshot is
 /// damaged and the log does not reach it: that one may have been confirmed.
-fn beginning(directory: &Remains, damaged: &BTreeSet<LogPosition>) -> Option<LogPosition> {
+fn beginning(
+    directory: &DirectoryContents,
+    damaged: &BTreeSet<LogPosition>,
+) -> Option<LogPosition> {
     let is_intact = |last: &&LogPosition| !damaged.contains(last);
     let newest = directory.snapshots.iter().find(is_intact).copied().unwrap_or_default();
     let newer = directory.snapshots.iter().take_while(|last| **last != newest);
@@ -257,7 +272,7 @@ fn beginning(directory: &Remains, damaged: &BTreeSet<LogPosition>) -> Option<Log
 /// Checks the directory of a node that has just started.
 pub(crate) fn check_start(world: &World, machine: &Machine, expected: &ExpectedStart) {
     let (id, dir) = (machine.id, world.data_dir(machine.id));
-    let now = match Remains::read(&machine.disk.duplicate(), dir) {
+    let now = match DirectoryContents::read(&machine.disk.duplicate(), dir) {
         Ok(now) => now,
         Err(error) => {
             return world.violate(Check::NodeLives, format!("n{id} starts with that: {error}"));
@@ -273,7 +288,12 @@ pub(crate) fn check_start(world: &World, machine: &Machine, expected: &ExpectedS
 
 /// Notes that a node with a damaged log has lost the entries after the damage in its last life,
 /// or that nothing that matters was lost.
-fn note_repair(world: &World, machine: &Machine, expected: &ExpectedStart, now: &Remains) {
+fn note_repair(
+    world: &World,
+    machine: &Machine,
+    expected: &ExpectedStart,
+    now: &DirectoryContents,
+) {
     let id = machine.id;
     let is_suspect = world.data_loss.get() == Some((id, u64::MAX));
     let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_rejoining);
@@ -294,7 +314,7 @@ fn note_repair(world: &World, machine: &Machine, expected: &ExpectedStart, now: 
 
 /// A node remembers what its statuses have said: it applies only entries on its disk, and a leader
 /// was elected with a durable vote of its own. The vote of a follower need not be durable yet.
-fn check_memory(world: &World, machine: &Machine, now: &Remains) {
+fn check_memory(world: &World, machine: &Machine, now: &DirectoryContents) {
     let (id, last) = (machine.id, now.last().index.0);
     let samples = world.samples.borrow();
     let own =

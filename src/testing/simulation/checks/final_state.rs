@@ -12,7 +12,7 @@ use super::reference_store::ReferenceStore;
 use super::violation::{Check, Violation};
 use crate::actors::snapshot::{LoadError, load};
 use crate::kv::{Command, Operation, Outcome, Store};
-use crate::storage::{Snapshots, Storage, StorageOptions};
+use crate::storage::{SnapshotFiles, Storage, StorageOptions};
 use crate::testing::simulation::history::{Action, Answer, Operation as Asked};
 use crate::testing::simulation::workload::client::CALM;
 use crate::testing::simulation::world::{Machine, World};
@@ -142,7 +142,7 @@ fn check_snapshots(world: &World, log: &[Entry], replay: &Replay) {
 fn snapshots_of(world: &World, machine: &Machine) -> Vec<(LogPosition, Store)> {
     let (id, dir) = (machine.id, world.data_dir(machine.id));
     let loaded = || {
-        let snapshots = Snapshots::open(Box::new(machine.disk.undamaged()), dir)?;
+        let snapshots = SnapshotFiles::open(Box::new(machine.disk.undamaged()), dir)?;
         let load = |last| Ok((last, load(&snapshots, last)?.1));
         snapshots.list()?.into_iter().map(load).collect::<Result<Vec<_>, LoadError>>()
     };

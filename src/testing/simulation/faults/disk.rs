@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 use rand::RngExt;
 
-use crate::storage::{RecordPlace, Remains};
 use crate::testing::simulation::checks::expected_start::{ExpectedStart, Verdict, may_bar_start};
 use crate::testing::simulation::checks::wire::{SECTOR_BYTES, sector_tag};
 use crate::testing::simulation::cluster::{after, crash};
 use crate::testing::simulation::plan::Fault;
 use crate::testing::simulation::world::{Machine, World};
+use crate::testing::{DirectoryContents, RecordPlace};
 
 /// Lets an operation of the disk fail once, in this life or in the recovery of the next.
 pub(super) fn spoil(world: &Rc<World>, machine: &Machine, fault: Fault) {
@@ -142,7 +142,7 @@ fn flip(world: &World, machine: &Machine, path: &Path, offset: u64) {
 }
 
 /// Flips a bit of any file.
-fn flip_anywhere(world: &World, machine: &Machine, directory: &Remains) {
+fn flip_anywhere(world: &World, machine: &Machine, directory: &DirectoryContents) {
     let paths = directory.paths(world.data_dir(machine.id));
     let path = &paths[world.random(|rng| rng.random_range(0..paths.len()))];
     let bytes = machine.disk.contents(path).len();
@@ -151,7 +151,7 @@ fn flip_anywhere(world: &World, machine: &Machine, directory: &Remains) {
 }
 
 /// Flips a bit of a record, mostly of one of the last.
-fn flip_in_record(world: &World, machine: &Machine, directory: &Remains) {
+fn flip_in_record(world: &World, machine: &Machine, directory: &DirectoryContents) {
     let Some((path, record)) = some_record(world, machine, directory, u64::MAX) else {
         return flip_anywhere(world, machine, directory);
     };
@@ -160,7 +160,7 @@ fn flip_in_record(world: &World, machine: &Machine, directory: &Remains) {
 }
 
 /// Loses the last writes before the durable end, though the disk has confirmed them.
-fn lose_writes(world: &World, machine: &Machine, directory: &Remains) {
+fn lose_writes(world: &World, machine: &Machine, directory: &DirectoryContents) {
     let (_, durable_to) = machine.durable_end.get();
     let Some((path, record)) = some_record(world, machine, directory, durable_to) else {
         return flip_anywhere(world, machine, directory);
@@ -178,7 +178,7 @@ fn lose_writes(world: &World, machine: &Machine, directory: &Remains) {
 }
 
 /// Writes a record to the place of another one.
-fn misdirect_a_write(world: &World, machine: &Machine, directory: &Remains) {
+fn misdirect_a_write(world: &World, machine: &Machine, directory: &DirectoryContents) {
     let (_, durable_to) = machine.durable_end.get();
     let one = some_record(world, machine, directory, durable_to);
     let other = some_record(world, machine, directory, durable_to);
@@ -200,7 +200,7 @@ fn misdirect_a_write(world: &World, machine: &Machine, directory: &Remains) {
 fn some_record(
     world: &World,
     machine: &Machine,
-    directory: &Remains,
+    directory: &DirectoryContents,
     to: u64,
 ) -> Option<(PathBuf, RecordPlace)> {
     let (segment, _) = machine.durable_end.get();

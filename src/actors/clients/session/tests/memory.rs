@@ -19,7 +19,7 @@ fn short_of(free_bytes: u64) -> (SessionConfig, MemoryBudget) {
 async fn who_holds_nothing_is_busy_while_others_hold_all_and_served_when_they_do_not() {
     let (config, memory) = short_of(100 * KIB);
     let (mut client, raft) = connect(config);
-    let others = memory.take(100 * KIB);
+    let others = memory.reserve(100 * KIB);
     client.say("set k 0 1\r\n1\r\nget k\r\nset k 0 1 noreply\r\n1\r\n").await;
     client.say("scan * 1\r\nping\r\nget\r\nhelp\r\n").await;
     let heard = client.hear().await;
@@ -59,7 +59,7 @@ async fn a_value_that_finds_no_room_is_given_up_and_read_past() {
 async fn who_waits_for_something_of_its_own_is_slowed_and_not_refused() {
     let (config, memory) = short_of(100 * KIB);
     let (mut client, raft) = connect(config);
-    let others = memory.take(97 * KIB);
+    let others = memory.reserve(97 * KIB);
     client.say("get a\r\nget b\r\nset k 0 1\r\n1\r\nget c\r\n").await;
     for (index, expected) in ["VALUE 1\r\n1\r\n", "VALUE 1\r\n2\r\n"].iter().enumerate() {
         let requests = take(&raft);

@@ -75,7 +75,7 @@ proptest! {
         match open(&disk) {
             Err(error) => prop_assert_eq!(expected.verdict, Verdict::Refuses, "{}", error),
             Ok(_) => {
-                let now = Remains::read(&disk.duplicate(), dir).unwrap();
+                let now = DirectoryContents::read(&disk.duplicate(), dir).unwrap();
                 let checked = expected.check(&now);
                 prop_assert!(checked.is_ok(), "{:?}, {:?}", checked, disk.rot());
             }

@@ -1,0 +1,49 @@
+//! The settings that the actors of the peers share.
+
+/// The bounds and times of the connections between nodes, dialled and accepted ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkSettings {
+    /// Maximum size of a frame in bytes: above the largest AppendEntries that a replicator
+    /// makes.
+    pub frame_bytes_max: usize,
+    /// Maximum number of unsent bytes of one connection; above, it is dropped.
+    pub outbound_bytes_max: usize,
+    /// Time limit for connecting.
+    pub dial_timeout_ms: u64,
+    /// Time limit for the other side's hello.
+    pub hello_timeout_ms: u64,
+    /// Time for which a peer may leave requests without any response; then the connection
+    /// is dropped.
+    pub silence_ms_max: u64,
+    /// Pause before a second dial; it doubles with every further dial.
+    pub backoff_ms_min: u64,
+    /// Longest pause between dials.
+    pub backoff_ms_max: u64,
+    /// Maximum number of accepted connections without a good hello; above, the newest are
+    /// dropped.
+    pub handshakes_max: usize,
+}
+
+impl Default for LinkSettings {
+    fn default() -> LinkSettings {
+        LinkSettings {
+            frame_bytes_max: 8 * 1024 * 1024,
+            outbound_bytes_max: 32 * 1024 * 1024,
+            dial_timeout_ms: 1000,
+            hello_timeout_ms: 2000,
+            silence_ms_max: 2000,
+            backoff_ms_min: 20,
+            backoff_ms_max: 500,
+            handshakes_max: 64,
+        }
+    }
+}
+
+/// The address at which a peer listens for other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// The host name or IP address.
+    pub host: String,
+    /// The port for nodes.
+    pub port: u16,
+}

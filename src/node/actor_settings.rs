@@ -1,0 +1,129 @@
+//! The settings of each actor, from those of servers.toml.
+
+use std::time::Duration;
+
+use crate::actors::clients::session::SessionConfig;
+use crate::actors::io::memory::MemoryBudget;
+use crate::actors::peers::replicator::ReplicatorSettings;
+use crate::actors::peers::settings::LinkSettings;
+use crate::actors::raft::RaftActorSettings;
+use crate::clock::Clock;
+use crate::config::{Server, Settings};
+use crate::protocol::Limits;
+use crate::raft::{LeaseSettings, ProgressSettings, RaftSettings};
+use crate::types::{Membership, NodeId};
+
+/// Number of the longest election timeouts for which a leader's disk may be silent. A sync
+/// that takes half a second happens on healthy disks and must not cost the leadership.
+const DISK_STALL_ELECTION_TIMEOUTS: u32 = 4;
+
+/// Size in bytes of the pages in which entries are read from the log for the store after a
+/// start. A page is a few milliseconds of work, in which this thread neither hears nor sends
+/// a heartbeat. With pages ten times as large, servers that start together on few processors
+/// take each other for dead.
+const REPLAY_PAGE_BYTES: u64 = 128 * 1024;
+
+/// Size in bytes of a chunk of a snapshot: small enough that a heartbeat after it waits for a
+/// millisecond at most (docs/adr/0008).
+const SNAPSHOT_PIECE_BYTES: u64 = 64 * 1024;
+
+/// Maximum number of bytes of a snapshot that are under way to a peer.
+pub(crate) const SNAPSHOT_WINDOW_BYTES: u64 = 1024 * 1024;
+
+/// Unsent replies of one session, in bytes, above which it reads no commands.
+pub(crate) const SESSION_OUTBOUND_BYTES_MAX: usize = 1024 * 1024;
+
+pub(super) fn raft_settings(
+    settings: &Settings,
+    id: NodeId,
+    seed: u64,
+    clock: &dyn Clock,
+) -> RaftSettings {
+    let raft = &settings.raft;
+    let ticks = |ms: u64| u32::try_from(ms.div_ceil(raft.tick_ms)).unwrap_or(u32::MAX);
+    let election_timeout_ticks_max = ticks(raft.election_timeout_ms_max);
+    RaftSettings {
+        id,
+        initial_membership: Membership { voters: settings.servers.keys().copied().collect() },
+        election_timeout_ticks_min: ticks(raft.election_timeout_ms_min),
+        election_timeout_ticks_max,
+        heartbeat_ticks: ticks(raft.heartbeat_interval_ms),
+        leader_lease: raft
+            .promise()
+            .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
+        disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
+        has_batched_peers: raft.batched_peer_delay_ms > 0,
+        page_bytes_max: REPLAY_PAGE_BYTES,
+        snapshot_entries_max: settings.snapshot.entries_max,
+        snapshot_bytes_max: settings.snapshot.bytes_max,
+        keep_entries: settings.log.keep_entries,
+        seed,
+    }
+}
+
+pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
+    let limits = &settings.limits;
+    RaftActorSettings {
+        waiting_commands_max: limits.proposals_pending_max,
+        // Sessions keep room for those among them that hold little.
+        waiting_bytes_max: limits.client_bytes(settings.servers.len()),
+        // One tick less: the client must have its answer in time.
+        request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
+            .saturating_sub(1)
+            .max(1),
+    }
+}
+
+pub(super) fn replicator_settings(settings: &Settings) -> ReplicatorSettings {
+    ReplicatorSettings {
+        progress: progress_settings(settings),
+        snapshot_bytes_per_second_max: settings.snapshot.bytes_per_second_max,
+        batched_peer_delay: Duration::from_millis(settings.raft.batched_peer_delay_ms),
+    }
+}
+
+fn progress_settings(settings: &Settings) -> ProgressSettings {
+    let limits = &settings.limits;
+    ProgressSettings {
+        append_entries_max: limits.append_entries_max,
+        append_bytes_max: limits.append_bytes_max,
+        inflight_entries_max: limits.peer_inflight_entries_max,
+        inflight_bytes_max: limits.peer_inflight_bytes_max,
+        // A chunk may be a quarter larger than asked for and has to fit into a frame.
+        snapshot_piece_bytes: SNAPSHOT_PIECE_BYTES.min(limits.frame_bytes_max() / 2),
+        snapshot_window_bytes: SNAPSHOT_WINDOW_BYTES,
+    }
+}
+
+pub(super) fn link_settings(settings: &Settings) -> LinkSettings {
+    let frame_bytes_max = settings.limits.frame_bytes_max() as usize;
+    LinkSettings {
+        frame_bytes_max,
+        // The bytes that a replicator may have under way, and one frame more.
+        outbound_bytes_max: settings.limits.peer_inflight_bytes_max as usize + 2 * frame_bytes_max,
+        ..LinkSettings::default()
+    }
+}
+
+pub(super) fn session_config(settings: &Settings, memory: MemoryBudget) -> SessionConfig {
+    let limits = &settings.limits;
+    let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
+    SessionConfig {
+        limits: Limits {
+            line_bytes_max: limits.line_bytes_max,
+            key_bytes_max: limits.key_bytes_max,
+            value_bytes_max: limits.value_bytes_max,
+        },
+        store_bytes_max: limits.store_bytes_max,
+        inflight_commands_max: limits.inflight_commands_max,
+        inflight_bytes_max: limits.inflight_bytes_max,
+        outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,
+        memory,
+        write_stall_ms_max: limits.write_stall_ms_max,
+        client_addresses: settings.servers.values().map(address).collect(),
+        started: tokio::time::Instant::now(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

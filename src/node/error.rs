@@ -1,0 +1,48 @@
+//! The errors that a node starts or ends with.
+
+use std::io;
+
+use crate::storage::StorageError;
+use crate::types::NodeId;
+
+/// The reason why a node could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The node is not in servers.toml.
+    #[error("there is no server with id {0} in servers.toml")]
+    UnknownId(NodeId),
+    /// A port is taken, or the address is not one of this machine.
+    #[error(
+        "cannot listen on {hostname}:{port} ({key} of server {id}): {error}; free the port, or \
+         change {key} or hostname in servers.toml"
+    )]
+    Listen {
+        /// The server.
+        id: NodeId,
+        /// `client_port` or `log_port`.
+        key: &'static str,
+        /// The hostname of the server.
+        hostname: String,
+        /// The port.
+        port: u16,
+        /// The error of the system.
+        error: io::Error,
+    },
+    /// The data directory cannot be used, or its disk failed.
+    #[error("{0}")]
+    Storage(#[from] StorageError),
+    /// The limit on open files leaves none for clients.
+    #[error(
+        "this process may have {open_files_max} files open, and a server of this cluster needs \
+         more than {own}: raise the limit (`ulimit -n`)"
+    )]
+    OpenFiles {
+        /// The limit on open files.
+        open_files_max: u64,
+        /// Maximum number of files that the server itself needs.
+        own: u64,
+    },
+    /// The handlers of signals cannot be installed.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+}

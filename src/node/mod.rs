@@ -1,0 +1,240 @@
+//! One node: recovers what its data directory holds, starts the actors and gives each
+//! its ports.
+//!
+//! ```text
+//!  clients -> SessionActor -> RaftActor -> LogActor -> disk
+//!                 ^              |  ^
+//!                 |              v  |
+//!              KvActor <- - - - -+  +-- PeerSessionActor <- peers' requests
+//!                                |
+//!                      ReplicatorActor -> PeerLinkActor -> peers
+//! ```
+//!
+//! | file | contents |
+//! |---|---|
+//! | `environment` | the surroundings of a node: network, clock, disk, threads |
+//! | `recovery` | the state that a node begins with |
+//! | `storage_side` | log, store and snapshots |
+//! | `peer_side` | the other nodes |
+//! | `client_side` | client connections |
+//! | `actor_settings` | the settings of each actor |
+//! | `limits` | open files, and the number of clients |
+//!
+//! The surroundings come from outside as an [`Environment`]: the system's own in
+//! production, simulated ones in tests. The actors are the same.
+
+mod actor_settings;
+mod client_side;
+mod environment;
+mod error;
+mod limits;
+mod peer_side;
+mod recovery;
+mod storage_side;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use actor_settings::{SESSION_OUTBOUND_BYTES_MAX, SNAPSHOT_WINDOW_BYTES};
+pub use environment::{Answers, Environment, Placement};
+pub use error::NodeError;
+
+use crate::actors::clients::acceptor::ClientAcceptorActor;
+use crate::actors::io::memory::MemoryBudget;
+use crate::actors::log::LogActor;
+use crate::actors::messages::lifecycle::{Shutdown, StopAccepting};
+use crate::actors::peers::PeersActor;
+use crate::actors::raft::{RaftActor, RaftPorts};
+use crate::actors::ticker::TickerActor;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Server, Settings};
+use crate::net::{Listener, Network, Tcp};
+use crate::raft::Raft;
+use crate::storage::{RealDisk, StorageError};
+use crate::types::NodeId;
+use crate::wire::LocalNode;
+use storage_side::Opened;
+
+/// A running node.
+pub struct Node {
+    client_port: u16,
+    log_port: u16,
+    clients: Addr<ClientAcceptorActor>,
+    peers: Addr<PeersActor>,
+    log: Addr<LogActor>,
+    arbiters: Vec<Arbiter>,
+    memory: MemoryBudget,
+    failure: UnboundedReceiver<StorageError>,
+}
+
+impl Node {
+    /// The port that clients connect to.
+    pub fn client_port(&self) -> u16 {
+        self.client_port
+    }
+
+    /// The port that peers connect to.
+    pub fn log_port(&self) -> u16 {
+        self.log_port
+    }
+
+    /// The memory that the node's clients may use together.
+    pub fn memory(&self) -> MemoryBudget {
+        self.memory.clone()
+    }
+
+    /// Returns when the node cannot go on because its disk has failed.
+    pub async fn failed(&mut self) -> StorageError {
+        match self.failure.recv().await {
+            Some(error) => error,
+            // LogActor ended without a failure: it was told to.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops the node. When this returns, nothing more is accepted, everything that the
+    /// log was given is durable, and the data directory is free.
+    pub async fn stop(self) {
+        self.clients.do_send(StopAccepting);
+        self.peers.do_send(Shutdown);
+        // An error says that the actor has ended already, after a failure.
+        if self.log.send(Shutdown).await.is_err() {
+            log::debug!("the log had stopped before");
+        }
+        for arbiter in self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+/// Starts node `id` on the calling arbiter: listens, recovers, and begins to take
+/// part. Every mistake in the settings or the files is found here.
+///
+/// # Errors
+/// When the node is not in the settings, cannot listen, or its files cannot be used.
+pub async fn start(
+    settings: &Settings,
+    id: NodeId,
+    environment: Environment,
+) -> Result<Node, NodeError> {
+    let server = settings.servers.get(&id).ok_or(NodeError::UnknownId(id))?;
+    let Environment { network, clock, disk, placement, seed, open_files_max } = environment;
+    let connections_max = limits::connections_max(settings, open_files_max)?;
+    let client_listener =
+        listen(network.as_ref(), server, "client_port", server.client_port).await?;
+    let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
+    let (client_port, log_port) = (client_listener.port(), peer_listener.port());
+
+    let recovered = recovery::recover(settings, server, disk)?;
+    let local = local_node(settings, id, recovered.storage.restore_id());
+    let raft_ctx = Context::<RaftActor>::new();
+    let raft = raft_ctx.address();
+    let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
+    let opened = Opened {
+        storage: recovered.storage,
+        snapshots: recovered.snapshots,
+        files: recovered.files,
+        store: recovered.store,
+        owner: (settings.cluster.clone(), id),
+    };
+    let storage = storage_side::start(opened, &placement, &memory, &raft);
+    let connections = (network, peer_listener);
+    let (peers, peer_ports) = peer_side::start(settings, local, seed, connections, &storage, &raft);
+    let core = Raft::new(
+        actor_settings::raft_settings(settings, id, seed, clock.as_ref()),
+        recovered.hard_state,
+        recovered.log,
+        recovered.positions,
+    );
+    let ports = RaftPorts {
+        log: storage.log.clone().recipient(),
+        log_reads: storage.log.clone().recipient(),
+        snapshot: storage.snapshots.clone().recipient(),
+        snapshot_queries: storage.snapshots.recipient(),
+        kv: storage.kv.recipient(),
+        peers: peer_ports,
+        memory: memory.reserve(0),
+    };
+    let raft_settings = actor_settings::raft_actor_settings(settings);
+    raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
+    let tick = Duration::from_millis(settings.raft.tick_ms);
+    TickerActor::new(tick, raft.clone().recipient()).start();
+    let (clients, session_arbiters) = client_side::start(
+        settings,
+        connections_max,
+        memory.clone(),
+        &placement,
+        client_listener,
+        &raft,
+    );
+    let mut arbiters = storage.arbiters;
+    arbiters.extend(session_arbiters);
+    let (log, failure) = (storage.log, storage.failure);
+    Ok(Node { client_port, log_port, clients, peers, log, arbiters, memory, failure })
+}
+
+/// The facts by which the node introduces itself to its peers and admits them.
+fn local_node(settings: &Settings, id: NodeId, restore_id: Option<u128>) -> LocalNode {
+    LocalNode {
+        cluster: settings.cluster.clone(),
+        id,
+        peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
+        restore_id,
+        promise: settings.raft.promise(),
+    }
+}
+
+async fn listen(
+    network: &dyn Network,
+    server: &Server,
+    key: &'static str,
+    port: u16,
+) -> Result<Box<dyn Listener>, NodeError> {
+    network.listen(&server.hostname, port).await.map_err(|error| NodeError::Listen {
+        id: server.id,
+        key,
+        hostname: server.hostname.clone(),
+        port,
+        error,
+    })
+}
+
+/// Runs node `id` on this machine until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start (see [`start`]), and when its disk fails.
+pub fn run(settings: &Settings, id: NodeId) -> Result<(), NodeError> {
+    actix::System::new().block_on(async {
+        let environment = Environment {
+            network: Rc::new(Tcp),
+            clock: Arc::new(SystemClock),
+            disk: Box::new(RealDisk),
+            placement: Placement::Threads,
+            // Two nodes need different seeds, and so do two starts of one node.
+            seed: SystemClock.wall_ms() ^ (u64::from(std::process::id()) << 32) ^ (id.0 << 48),
+            open_files_max: limits::raise_open_files_limit(),
+        };
+        let mut terminate = signal(SignalKind::terminate()).map_err(NodeError::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(NodeError::Signals)?;
+        let mut node = start(settings, id, environment).await?;
+        log::info!(
+            "listening node={id} client_port={} log_port={}",
+            node.client_port(),
+            node.log_port()
+        );
+        tokio::select! {
+            error = node.failed() => return Err(error.into()),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        node.stop().await;
+        log::info!("stopped node={id}");
+        Ok(())
+    })
+}

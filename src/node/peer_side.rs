@@ -1,0 +1,49 @@
+//! The actors of the other nodes: PeersActor, which makes and ends the rest.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use actix::{Actor, Addr};
+
+use super::actor_settings;
+use super::storage_side::StorageSide;
+use crate::actors::messages::peers::PeerPorts;
+use crate::actors::peers::settings::PeerAddress;
+use crate::actors::peers::{PeersActor, PeersPorts, PeersSettings};
+use crate::actors::raft::RaftActor;
+use crate::config::Settings;
+use crate::net::{Listener, Network};
+use crate::types::NodeId;
+use crate::wire::LocalNode;
+
+/// Starts the actors of the peers in `settings`. Returns the ports to each peer, for
+/// RaftActor.
+pub(super) fn start(
+    settings: &Settings,
+    local: LocalNode,
+    seed: u64,
+    (network, listener): (Rc<dyn Network>, Box<dyn Listener>),
+    storage: &StorageSide,
+    raft: &Addr<RaftActor>,
+) -> (Addr<PeersActor>, BTreeMap<NodeId, PeerPorts>) {
+    let ports = PeersPorts {
+        events: raft.clone().recipient(),
+        replicated: raft.clone().recipient(),
+        log: storage.log.clone().recipient(),
+        snapshot: storage.snapshots.clone().recipient(),
+    };
+    let peers_settings = PeersSettings {
+        link: actor_settings::link_settings(settings),
+        replicator: actor_settings::replicator_settings(settings),
+        seed,
+    };
+    let id = local.id;
+    let mut peers = PeersActor::new(local, network, peers_settings, ports);
+    let mut peer_ports = BTreeMap::new();
+    for server in settings.servers.values().filter(|server| server.id != id) {
+        let address = PeerAddress { host: server.hostname.clone(), port: server.log_port };
+        peer_ports.insert(server.id, peers.add(server.id, address));
+    }
+    peers.listen(listener);
+    (peers.start(), peer_ports)
+}

@@ -1,0 +1,208 @@
+//! The volatile state of a leader (Figure 2): its peers, its reads and its heartbeats. The
+//! next indexes and the windows are in each peer's `Progress`.
+
+use std::collections::BTreeMap;
+
+use super::quorum::Quorum;
+use super::read_index::ReadIndex;
+use super::replication::action::ReplicationReport;
+use super::replication::pacing::SendMode;
+use super::status::SnapshotProgress;
+use crate::types::{LogIndex, LogPosition, NodeId, Term};
+
+/// The state that a leader keeps in its term.
+pub(super) struct Leadership {
+    term: Term,
+    peers: BTreeMap<NodeId, PeerState>,
+    heartbeat_elapsed_ticks: u32,
+    is_heartbeat_due: bool,
+    /// The position before the log's first entry, as the peers' `Progress` know it.
+    announced_base: LogPosition,
+    pub(super) reads: ReadIndex,
+}
+
+/// The facts about one peer.
+#[derive(Clone, Copy, Default)]
+struct PeerState {
+    /// The newest entry that it holds durably. Never falls.
+    match_index: LogIndex,
+    /// The newest round of reads that it confirmed. Never falls.
+    read_seq: u64,
+    /// Ticks since it last answered.
+    silent_ticks: u32,
+    /// The log after this index must stay: the peer is being sent a snapshot, or catches up
+    /// after one.
+    keep_log_from: Option<LogIndex>,
+    /// Ticks since it last said so.
+    keep_log_ticks: u32,
+    /// The progress of that snapshot, by its last answer.
+    snapshot_progress: Option<SnapshotProgress>,
+    send_mode: SendMode,
+}
+
+/// The news in a peer's report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReportNews {
+    /// True when the peer holds more entries than before.
+    pub(super) has_more: bool,
+    /// True when the peer has confirmed a later round than before.
+    pub(super) has_confirmed: bool,
+}
+
+impl Leadership {
+    /// The leader of `term`, whose first entry is `first_index`.
+    pub(super) fn new(
+        term: Term,
+        first_index: LogIndex,
+        base: LogPosition,
+        peers: &[NodeId],
+    ) -> Leadership {
+        Leadership {
+            term,
+            peers: peers.iter().map(|peer| (*peer, PeerState::default())).collect(),
+            heartbeat_elapsed_ticks: 0,
+            is_heartbeat_due: true,
+            announced_base: base,
+            reads: ReadIndex::new(first_index),
+        }
+    }
+
+    pub(super) fn term(&self) -> Term {
+        self.term
+    }
+
+    /// True of a leader without peers.
+    pub(super) fn is_alone(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    // Time.
+
+    /// A tick has passed. Returns the ticks since the last heartbeat. A peer that was not
+    /// heard for `ticks_max` is gone: it does not hold up the compaction of the log.
+    pub(super) fn tick(&mut self, ticks_max: u32) -> u32 {
+        for peer in self.peers.values_mut() {
+            peer.silent_ticks = peer.silent_ticks.saturating_add(1);
+            peer.keep_log_ticks = peer.keep_log_ticks.saturating_add(1);
+            if peer.keep_log_ticks > ticks_max {
+                peer.keep_log_from = None;
+                peer.snapshot_progress = None;
+            }
+        }
+        self.heartbeat_elapsed_ticks += 1;
+        self.heartbeat_elapsed_ticks
+    }
+
+    /// The next message to every peer is a heartbeat.
+    pub(super) fn begin_heartbeat(&mut self) {
+        self.heartbeat_elapsed_ticks = 0;
+        self.is_heartbeat_due = true;
+    }
+
+    /// True once for each heartbeat.
+    pub(super) fn take_heartbeat(&mut self) -> bool {
+        std::mem::take(&mut self.is_heartbeat_due)
+    }
+
+    /// True when `id` is not a peer, or was heard within `ticks`.
+    pub(super) fn has_heard(&self, id: NodeId, ticks: u32) -> bool {
+        self.peers.get(&id).is_none_or(|peer| peer.silent_ticks <= ticks)
+    }
+
+    /// True once for each new base of the log.
+    pub(super) fn announce_base(&mut self, base: LogPosition) -> bool {
+        std::mem::replace(&mut self.announced_base, base) != base
+    }
+
+    // Reports.
+
+    /// Takes a peer's report. `None` when it is not to be counted, or not from a peer.
+    pub(super) fn on_report(
+        &mut self,
+        peer: NodeId,
+        report: ReplicationReport,
+    ) -> Option<ReportNews> {
+        let state = self.peers.get_mut(&peer)?;
+        state.keep_log_from = report.keep_log_from;
+        state.snapshot_progress = report.snapshot_progress;
+        state.keep_log_ticks = 0;
+        if report.is_rejoining {
+            return None; // it stores what it is sent, and promises nothing (docs/adr/0005)
+        }
+        state.silent_ticks = 0;
+        let has_more = report.match_index > state.match_index;
+        let has_confirmed = report.read_seq > state.read_seq;
+        state.match_index = state.match_index.max(report.match_index);
+        state.read_seq = state.read_seq.max(report.read_seq);
+        Some(ReportNews { has_more, has_confirmed })
+    }
+
+    /// The newest entry that a quorum holds durably, if this leader, `id`, holds everything
+    /// up to `own_index`.
+    pub(super) fn replicated_index(
+        &self,
+        quorum: Quorum<'_>,
+        id: NodeId,
+        own_index: LogIndex,
+    ) -> LogIndex {
+        quorum.committed_index(|voter| match self.peers.get(&voter) {
+            Some(peer) => peer.match_index,
+            None if voter == id => own_index,
+            None => LogIndex(0),
+        })
+    }
+
+    /// The newest round of reads that a quorum has confirmed, this leader, `id`, included.
+    pub(super) fn confirmed_round(&self, quorum: Quorum<'_>, id: NodeId) -> u64 {
+        quorum.confirmed_round(|voter| match self.peers.get(&voter) {
+            Some(peer) => peer.read_seq,
+            None if voter == id => self.reads.started_seq(),
+            None => 0,
+        })
+    }
+
+    // Snapshots.
+
+    /// The place from which the log must be kept for peers that are being sent a snapshot.
+    pub(super) fn keep_log_from(&self) -> Option<LogIndex> {
+        self.peers.values().filter_map(|peer| peer.keep_log_from).min()
+    }
+
+    /// The peers that are being sent a snapshot, each with its progress.
+    pub(super) fn snapshot_progress(&self) -> Vec<(NodeId, SnapshotProgress)> {
+        let peers = self.peers.iter();
+        peers.filter_map(|(id, peer)| Some((*id, peer.snapshot_progress?))).collect()
+    }
+
+    // Send modes.
+
+    /// The peers whose send mode changes. Commits and reads wait for as many peers as make
+    /// a quorum with this leader: those that are furthest are sent everything at once, and
+    /// the others are sent batches (docs/adr/0014). A peer in the quorum that falls behind
+    /// a batched one changes places with it.
+    pub(super) fn choose_send_modes(&mut self, quorum: Quorum<'_>) -> Vec<(NodeId, SendMode)> {
+        let mut order: Vec<(NodeId, PeerState)> =
+            self.peers.iter().map(|(id, peer)| (*id, *peer)).collect();
+        order.sort_by_key(|(_, peer)| {
+            let is_immediate = peer.send_mode == SendMode::Immediate;
+            std::cmp::Reverse((peer.match_index, peer.read_seq, is_immediate))
+        });
+        let mut changes = Vec::new();
+        for (place, (id, peer)) in order.into_iter().enumerate() {
+            let is_needed = place < quorum.peers_needed();
+            let mode = if is_needed { SendMode::Immediate } else { SendMode::Batched };
+            if peer.send_mode != mode {
+                changes.push((id, mode));
+            }
+        }
+        for (id, mode) in &changes {
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.send_mode = *mode;
+            }
+        }
+        changes
+    }
+}
+
+#[cfg(test)]
+mod tests;

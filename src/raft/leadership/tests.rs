@@ -1,0 +1,100 @@
+//! A leader's account of its peers.
+
+use super::*;
+use crate::types::Membership;
+
+const ME: NodeId = NodeId(1);
+
+fn membership() -> Membership {
+    Membership { voters: (1..=5).map(NodeId).collect() }
+}
+
+fn leadership() -> Leadership {
+    let peers: Vec<NodeId> = (2..=5).map(NodeId).collect();
+    Leadership::new(Term(3), LogIndex(5), LogPosition::default(), &peers)
+}
+
+fn report(match_index: u64, read_seq: u64) -> ReplicationReport {
+    ReplicationReport { match_index: LogIndex(match_index), read_seq, ..Default::default() }
+}
+
+#[test]
+fn a_report_says_what_is_new_and_nothing_falls() {
+    let mut leadership = leadership();
+    let news = |has_more, has_confirmed| Some(ReportNews { has_more, has_confirmed });
+    assert_eq!(leadership.on_report(NodeId(2), report(5, 1)), news(true, true));
+    assert_eq!(leadership.on_report(NodeId(2), report(4, 1)), news(false, false));
+    assert_eq!(leadership.on_report(NodeId(9), report(4, 1)), None);
+    leadership.on_report(NodeId(3), report(7, 1));
+    let membership = membership();
+    let quorum = Quorum::of(&membership);
+    assert_eq!(leadership.replicated_index(quorum, ME, LogIndex(9)), LogIndex(5));
+}
+
+/// docs/adr/0005: what a rejoining peer stores it may lose again.
+#[test]
+fn a_rejoining_peer_is_not_counted_and_not_heard() {
+    let mut leadership = leadership();
+    (0..30).for_each(|_| {
+        leadership.tick(20);
+    });
+    let rejoining =
+        ReplicationReport { is_rejoining: true, keep_log_from: Some(LogIndex(4)), ..report(9, 9) };
+    assert_eq!(leadership.on_report(NodeId(2), rejoining), None);
+    assert!(!leadership.has_heard(NodeId(2), 20));
+    assert_eq!(leadership.keep_log_from(), Some(LogIndex(4)), "but it is sent a snapshot");
+}
+
+#[test]
+fn a_peer_that_is_gone_does_not_hold_up_the_log() {
+    let mut leadership = leadership();
+    let snapshot_progress = Some(SnapshotProgress { acked_bytes: 3, bytes: 10 });
+    let keeping =
+        ReplicationReport { keep_log_from: Some(LogIndex(4)), snapshot_progress, ..report(0, 0) };
+    leadership.on_report(NodeId(2), keeping);
+    (0..20).for_each(|_| {
+        leadership.tick(20);
+    });
+    assert_eq!(leadership.snapshot_progress().len(), 1);
+    leadership.tick(20);
+    assert_eq!((leadership.keep_log_from(), leadership.snapshot_progress()), (None, Vec::new()));
+}
+
+#[test]
+fn a_leader_has_heard_itself_and_peers_that_answered_in_time() {
+    let mut leadership = leadership();
+    (0..21).for_each(|_| {
+        leadership.tick(20);
+    });
+    leadership.on_report(NodeId(2), report(0, 0));
+    assert!(leadership.has_heard(ME, 20) && leadership.has_heard(NodeId(2), 20));
+    assert!(!leadership.has_heard(NodeId(3), 20));
+}
+
+#[test]
+fn peers_outside_the_quorum_are_batched_and_only_changes_are_told() {
+    let mut leadership = leadership();
+    let membership = membership();
+    let quorum = Quorum::of(&membership);
+    leadership.on_report(NodeId(4), report(9, 0));
+    leadership.on_report(NodeId(5), report(9, 0));
+    let batched = [(NodeId(2), SendMode::Batched), (NodeId(3), SendMode::Batched)];
+    assert_eq!(leadership.choose_send_modes(quorum), batched);
+    assert_eq!(leadership.choose_send_modes(quorum), []);
+    leadership.on_report(NodeId(2), report(10, 0));
+    let changes = leadership.choose_send_modes(quorum);
+    assert_eq!(changes, [(NodeId(2), SendMode::Immediate), (NodeId(5), SendMode::Batched)]);
+}
+
+#[test]
+fn a_heartbeat_and_a_base_are_announced_once() {
+    let mut leadership = leadership();
+    assert!(leadership.take_heartbeat(), "a new leader says so at once");
+    assert!(!leadership.take_heartbeat());
+    assert_eq!((leadership.tick(20), leadership.tick(20)), (1, 2));
+    leadership.begin_heartbeat();
+    assert_eq!((leadership.take_heartbeat(), leadership.tick(20)), (true, 1));
+    let base = LogPosition { term: Term(1), index: LogIndex(4) };
+    assert!(leadership.announce_base(base));
+    assert!(!leadership.announce_base(base));
+}

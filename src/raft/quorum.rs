@@ -1,0 +1,65 @@
+//! The arithmetic of majorities.
+//!
+//! Every rule that counts nodes asks here: votes, commits, rounds of reads, CheckQuorum,
+//! the choice of the peers that are sent entries at once, and rejoining. So a joint
+//! membership (dissertation §4.3), in which a majority of each of two sets is needed, would
+//! change this file and no rule.
+
+use std::collections::BTreeSet;
+
+use crate::types::{LogIndex, Membership, NodeId};
+
+/// The majorities of one membership. Any two of them have a node in common.
+#[derive(Clone, Copy)]
+pub(super) struct Quorum<'a> {
+    /// Never empty.
+    voters: &'a BTreeSet<NodeId>,
+}
+
+impl<'a> Quorum<'a> {
+    pub(super) fn of(membership: &'a Membership) -> Quorum<'a> {
+        Quorum { voters: &membership.voters }
+    }
+
+    /// The number of voters in the smallest majority.
+    fn size(self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+
+    /// True when the voters for which `includes` holds are a majority.
+    pub(super) fn is_met(self, includes: impl Fn(NodeId) -> bool) -> bool {
+        self.voters.iter().filter(|voter| includes(**voter)).count() >= self.size()
+    }
+
+    /// The number of peers that a leader needs beside itself.
+    pub(super) fn peers_needed(self) -> usize {
+        self.size() - 1
+    }
+
+    /// The highest index that the logs of a majority have reached.
+    pub(super) fn committed_index(self, match_index_of: impl Fn(NodeId) -> LogIndex) -> LogIndex {
+        let indexes = self.values_of(match_index_of);
+        let indexes = if mutant!(B19b) { indexes } else { highest_first(indexes) };
+        let needed = if mutant!(B19a) { 1.max(self.size() - 1) } else { self.size() };
+        indexes[needed - 1]
+    }
+
+    /// The newest round of reads that a majority has confirmed.
+    pub(super) fn confirmed_round(self, round_of: impl Fn(NodeId) -> u64) -> u64 {
+        let rounds = highest_first(self.values_of(round_of));
+        let needed = if mutant!(B43) { 1.max(self.size() - 1) } else { self.size() };
+        rounds[needed - 1]
+    }
+
+    fn values_of<T>(self, value_of: impl Fn(NodeId) -> T) -> Vec<T> {
+        self.voters.iter().map(|voter| value_of(*voter)).collect()
+    }
+}
+
+fn highest_first<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+    values.sort_unstable_by(|a, b| b.cmp(a));
+    values
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The decision whether a rejoining node is counted again.
+
+use super::*;
+use crate::types::{LogSummary, Membership, TermRuns};
+
+const ME: NodeId = NodeId(1);
+const PEERS: [NodeId; 2] = [NodeId(2), NodeId(3)];
+
+fn at(index: u64, term: u64) -> LogPosition {
+    LogPosition { term: Term(term), index: LogIndex(index) }
+}
+
+fn membership() -> Membership {
+    Membership { voters: [ME, PEERS[0], PEERS[1]].into() }
+}
+
+/// A log of `entries` entries of term 4.
+fn log(entries: u64) -> RaftLog {
+    let mut runs = TermRuns::default();
+    (1..=entries).for_each(|index| runs.push(at(index, 4)));
+    RaftLog::new(LogSummary { runs, ..LogSummary::default() }, membership())
+}
+
+fn reports(of: &[(u64, u64, LogPosition)]) -> Rejoining {
+    let mut rejoining = Rejoining::default();
+    for (peer, term, last) in of {
+        rejoining.on_report(NodeId(*peer), PeerReport { term: Term(*term), last: *last });
+    }
+    rejoining
+}
+
+fn is_new(rejoining: &Rejoining) -> bool {
+    let membership = membership();
+    rejoining.is_cluster_new(ME, PeerReport::default(), Quorum::of(&membership))
+}
+
+#[test]
+fn a_cluster_is_new_when_a_quorum_has_nothing() {
+    assert!(!is_new(&reports(&[])));
+    assert!(is_new(&reports(&[(2, 0, at(0, 0))])));
+}
+
+/// docs/bugs.md B52.
+#[test]
+fn a_cluster_with_a_member_that_has_a_past_is_not_new() {
+    assert!(!is_new(&reports(&[(2, 0, at(0, 0)), (3, 1, at(0, 0))])));
+    let own = PeerReport { term: Term(1), last: at(0, 0) };
+    let membership = membership();
+    let rejoining = reports(&[(2, 0, at(0, 0))]);
+    assert!(!rejoining.is_cluster_new(ME, own, Quorum::of(&membership)));
+}
+
+#[test]
+fn it_has_caught_up_when_it_holds_all_that_every_other_member_does() {
+    let rejoining = reports(&[(2, 4, at(3, 4)), (3, 4, at(2, 4))]);
+    assert!(rejoining.has_caught_up(&PEERS, Term(4), &log(3), LogIndex(3)));
+    assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(3), LogIndex(2)), "not durable");
+    assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(2), LogIndex(2)), "not all");
+    assert!(!rejoining.has_caught_up(&PEERS, Term(3), &log(3), LogIndex(3)), "an old term");
+}
+
+#[test]
+fn every_other_member_must_have_reported() {
+    let rejoining = reports(&[(2, 4, at(3, 4))]);
+    assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(3), LogIndex(3)));
+}
+
+/// docs/bugs.md B61: the others may never have had what this node lost.
+#[test]
+fn what_it_is_known_to_have_lost_must_be_back() {
+    let mut rejoining = reports(&[(2, 4, at(2, 4)), (3, 4, at(2, 4))]);
+    rejoining.lost = at(3, 4);
+    assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(2), LogIndex(2)));
+    assert!(rejoining.has_caught_up(&PEERS, Term(4), &log(3), LogIndex(3)));
+}
+
+#[test]
+fn it_asks_eagerly_at_first_and_then_with_the_pace_of_heartbeats() {
+    let mut rejoining = Rejoining::default();
+    let asks = (0..300).filter(|_| rejoining.tick(20, 3)).count();
+    assert_eq!(asks, 200 + 34);
+}

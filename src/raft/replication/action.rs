@@ -1,0 +1,42 @@
+//! The things that a peer's replication asks to be done.
+
+use crate::raft::effect::{ReadEntries, ReadSnapshot};
+use crate::raft::rpc::{AppendEntries, InstallSnapshot};
+use crate::raft::status::SnapshotProgress;
+use crate::types::LogIndex;
+
+/// One thing to do for the peer. The shell does them in the order in which they come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgressAction {
+    /// Send this request to the peer.
+    Send(AppendEntries),
+    /// Read these entries from the log, and pass them to `Progress::on_entries_read` with
+    /// the ticket.
+    ReadEntries(ReadEntries),
+    /// Read a piece of a snapshot, and pass it to `Progress::on_snapshot_read` with the
+    /// ticket, or call `Progress::on_snapshot_gone`.
+    ReadSnapshot(ReadSnapshot),
+    /// Send this piece of a snapshot to the peer.
+    SendSnapshot(InstallSnapshot),
+    /// Call `Progress::on_pause_over` after the pause between two requests to a peer that
+    /// is sent batches.
+    Pause,
+    /// Tell the core.
+    Report(ReplicationReport),
+}
+
+/// The facts about a peer that the core needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplicationReport {
+    /// The peer's log equals the leader's and is durable up to this entry.
+    pub match_index: LogIndex,
+    /// The newest round of reads that the peer has confirmed.
+    pub read_seq: u64,
+    /// True when the peer must not be counted, see `HardState::is_rejoining`.
+    pub is_rejoining: bool,
+    /// The log after this index, and the snapshot that ends here, must be kept for the
+    /// peer: it is being sent that snapshot, or has it and catches up from here.
+    pub keep_log_from: Option<LogIndex>,
+    /// The progress of that snapshot, while it is being sent.
+    pub snapshot_progress: Option<SnapshotProgress>,
+}

@@ -1,0 +1,53 @@
+//! The news of the leader that every request to a peer carries.
+
+use crate::types::LogIndex;
+
+/// The leader's news for one peer, and how much of it the peer has been told.
+#[derive(Default)]
+pub(super) struct Announcements {
+    leader_commit: LogIndex,
+    /// The newest round of reads.
+    read_seq: u64,
+    /// The round that the last request asks to confirm; at most `read_seq`.
+    announced_read_seq: u64,
+    /// The newest round that the peer has confirmed.
+    confirmed_read_seq: u64,
+    heartbeat_is_due: bool,
+}
+
+impl Announcements {
+    pub(super) fn update(&mut self, leader_commit: LogIndex, read_seq: u64, heartbeat: bool) {
+        self.leader_commit = leader_commit;
+        self.read_seq = read_seq;
+        self.heartbeat_is_due |= heartbeat;
+    }
+
+    /// The commit index and the round for a request that is sent now.
+    pub(super) fn announce(&mut self) -> (LogIndex, u64) {
+        self.announced_read_seq = self.read_seq;
+        (self.leader_commit, self.read_seq)
+    }
+
+    /// True when no request so far asks for the newest round.
+    pub(super) fn has_new_round(&self) -> bool {
+        self.announced_read_seq < self.read_seq
+    }
+
+    pub(super) fn on_confirmed(&mut self, read_seq: u64) {
+        self.confirmed_read_seq = self.confirmed_read_seq.max(read_seq);
+    }
+
+    /// The newest round that the peer has confirmed.
+    pub(super) fn confirmed_read_seq(&self) -> u64 {
+        self.confirmed_read_seq
+    }
+
+    /// True once for each heartbeat that is due and that no request with entries, and no
+    /// probe, has taken the place of.
+    pub(super) fn take_heartbeat(&mut self) -> bool {
+        std::mem::take(&mut self.heartbeat_is_due)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,442 @@
+//! One peer's replication: the leader's knowledge of the peer, and the requests to it
+//! (§5.3).
+//!
+//! It is pure like the core, but apart from it: each peer's replication is an actor of its
+//! own. The core says what is new ([`Progress::replicate`]); the peer's responses say what
+//! has arrived; [`Progress::take_actions`] says what to do.
+//!
+//! Within a term the leader's log only grows, so a `Progress` that was given the log's
+//! terms at the start of the term knows every term in it, and finds the place where the
+//! logs part without asking the core. But the log's beginning moves on: a peer that lacks
+//! entries from before it is sent a snapshot.
+//!
+//! | file | part |
+//! |---|---|
+//! | `probe` | the search for the place where the logs part, the numbers of requests |
+//! | `pipeline` | the window of requests that are sent and not acknowledged |
+//! | `source` | the entries at hand, and reads from the log for the others |
+//! | `install` | a snapshot on its way to the peer |
+//! | `pacing` | sending at once or in batches |
+//! | `announcements` | commit index, round of reads and heartbeat for the next request |
+//! | `action` | the things to do |
+//! | `settings` | the bounds |
+
+pub(super) mod action;
+mod announcements;
+mod install;
+pub(super) mod pacing;
+mod pipeline;
+pub(super) mod probe;
+pub(super) mod settings;
+mod source;
+
+use bytes::Bytes;
+
+use super::effect::Replicate;
+use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshotResponse};
+use crate::types::{Entry, LogIndex, LogPosition, SnapshotId, Term, TermRuns};
+use action::{ProgressAction, ReplicationReport};
+use announcements::Announcements;
+use install::{Outcome, SnapshotInstall};
+use pacing::{Pacing, SendMode};
+use pipeline::Pipeline;
+use probe::{ProgressState, Requests, place_before_conflict};
+use settings::ProgressSettings;
+use source::EntrySource;
+
+/// One peer's replication, in one term of its leader.
+pub struct Progress {
+    settings: ProgressSettings,
+    term: Term,
+    /// The terms of the leader's log.
+    runs: TermRuns,
+    state: ProgressState,
+    is_connected: bool,
+    /// The next entry to send. Invariant: `base < next_index <= last + 1`.
+    next_index: LogIndex,
+    /// The newest entry that the peer has acknowledged. Invariant: below `next_index`.
+    match_index: LogIndex,
+    requests: Requests,
+    announcements: Announcements,
+    pipeline: Pipeline,
+    source: EntrySource,
+    pacing: Pacing,
+    install: SnapshotInstall,
+    actions: Vec<ProgressAction>,
+}
+
+impl Progress {
+    /// The peer of a leader that has just been elected: "nextIndex, initialized to
+    /// leader last log index + 1; matchIndex, initialized to 0" (Figure 2). `runs`
+    /// are the terms of the leader's log before its first entry.
+    pub fn new(settings: ProgressSettings, term: Term, runs: TermRuns, is_connected: bool) -> Self {
+        Progress {
+            settings,
+            term,
+            state: ProgressState::Probe,
+            is_connected,
+            next_index: runs.last().index.next(),
+            runs,
+            match_index: LogIndex(0),
+            requests: Requests::new(),
+            announcements: Announcements::default(),
+            pipeline: Pipeline::default(),
+            source: EntrySource::default(),
+            pacing: Pacing::default(),
+            install: SnapshotInstall::default(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// The leader has news: entries, a heartbeat, a round of reads, or a log that begins
+    /// later than before.
+    pub fn replicate(&mut self, order: &Replicate) {
+        for entry in order.entries.iter() {
+            self.runs.push(entry.position());
+            self.source.push(entry.clone());
+        }
+        self.announcements.update(order.leader_commit, order.read_seq, order.heartbeat);
+        if order.heartbeat {
+            self.source.on_heartbeat();
+        }
+        self.trim_source();
+        self.compact_to(order.base);
+    }
+
+    /// The log begins after `base`. If the peer needs an entry before that, the next probe
+    /// will tell; a peer that is being sent a snapshot is known to.
+    fn compact_to(&mut self, base: LogPosition) {
+        self.runs.compact_to(base);
+        if self.next_index > base.index {
+            return;
+        }
+        match self.state {
+            ProgressState::Snapshot => self.next_index = base.index.next(),
+            // The probe under way still counts: a peer that lacks the entry before it lacks
+            // the base, too. Otherwise a log that is compacted faster than a peer answers
+            // would never let it have a snapshot (docs/bugs.md B26).
+            ProgressState::Probe if self.requests.is_probing() && !mutant!(B26) => {
+                self.next_index = base.index.next();
+            }
+            ProgressState::Probe | ProgressState::Replicate => self.probe_from(base.index.next()),
+        }
+    }
+
+    /// The connection is up.
+    pub fn on_connected(&mut self) {
+        self.is_connected = true;
+    }
+
+    /// The connection is gone, and the requests on it with it: the peer's place is looked
+    /// for again. The search begins where the oldest unanswered request began, and not at
+    /// `match_index`: in a new term, or while the peer's disk is busy, that may be far
+    /// back, and the probe would send the log again from there.
+    pub fn on_disconnected(&mut self) {
+        self.is_connected = false;
+        let unanswered = self.pipeline.first_index().unwrap_or(self.next_index);
+        self.probe_from(unanswered.max(self.match_index.next()));
+    }
+
+    /// The peer's answer to one of this term's requests.
+    pub fn on_response(&mut self, response: AppendEntriesResponse) {
+        let AppendEntriesResponse { request_seq, read_seq, is_rejoining, result } = response;
+        self.requests.on_answer(request_seq);
+        if is_rejoining && let AppendResult::Conflict { conflict_index, .. } = result {
+            // The peer has lost entries that it acknowledged before it lost its disk:
+            // replicate them again. The core's own count is not lowered.
+            self.match_index = self.match_index.min(conflict_index.prev());
+        }
+        match result {
+            AppendResult::Success { match_index } => self.on_success(request_seq, match_index),
+            AppendResult::Conflict { conflict_index, conflict_term } => {
+                self.on_conflict(request_seq, conflict_index, conflict_term);
+            }
+        }
+        // Even a conflict shows that the peer knows no higher term.
+        self.announcements.on_confirmed(read_seq);
+        self.report(is_rejoining);
+    }
+
+    fn report(&mut self, is_rejoining: bool) {
+        let is_sending = self.state == ProgressState::Snapshot;
+        self.actions.push(ProgressAction::Report(ReplicationReport {
+            match_index: self.match_index,
+            read_seq: self.announcements.confirmed_read_seq(),
+            is_rejoining,
+            keep_log_from: self.install.keep_log_from(self.match_index),
+            snapshot_progress: self.install.progress().filter(|_| is_sending),
+        }));
+    }
+
+    fn on_success(&mut self, request_seq: u64, match_index: LogIndex) {
+        if match_index > self.match_index {
+            assert!(
+                match_index <= self.runs.last().index,
+                "the peer acknowledges entry {match_index}, which the leader does not have"
+            );
+            self.match_index = match_index;
+            let least = if mutant!(B27) { self.next_index } else { match_index.next() };
+            self.next_index = self.next_index.max(least);
+            self.install.on_match(match_index);
+            self.pipeline.acknowledge(match_index);
+            self.trim_source();
+        }
+        if self.requests.is_current(request_seq) {
+            self.state = ProgressState::Replicate;
+            self.install.forget_snapshot();
+        }
+    }
+
+    fn on_conflict(
+        &mut self,
+        request_seq: u64,
+        conflict_index: LogIndex,
+        conflict_term: Option<Term>,
+    ) {
+        // In `Replicate` too: the peer may have lost entries that it had not
+        // acknowledged (they were not durable). A peer that lacks what it did
+        // acknowledge, and is not rejoining, is broken: looking further is in vain, and
+        // would go on as fast as it answers; the next heartbeat asks again.
+        let has_room = self.next_index > self.match_index.next();
+        let is_old = !self.requests.is_current(request_seq);
+        if is_old || !has_room || self.state == ProgressState::Snapshot {
+            return;
+        }
+        if self.next_index.prev() == self.runs.base().index {
+            self.begin_install();
+        } else {
+            let next =
+                place_before_conflict(&self.runs, self.next_index, conflict_index, conflict_term);
+            self.regress_next_index(next);
+        }
+    }
+
+    fn regress_next_index(&mut self, next: LogIndex) {
+        // Never back over what is acknowledged, never past what is there, and at
+        // least one step: the probe goes on (docs/bugs.md B27).
+        let least = self.match_index.next();
+        let step = next.min(self.next_index.prev()).max(least);
+        self.probe_from(if mutant!(B31) { self.next_index } else { step });
+    }
+
+    /// Looks for the peer's place from `next` on. Before the log's beginning there is
+    /// nothing to compare: a peer that does not have even the base is found out there.
+    fn probe_from(&mut self, next: LogIndex) {
+        self.state = ProgressState::Probe;
+        self.next_index = next.max(self.runs.base().index.next());
+        self.requests.begin_anew();
+        self.requests.set_probing(false);
+        self.pipeline.clear();
+        self.source.forget_read();
+        self.install.pause();
+    }
+
+    /// The answer to a `ReadEntries`; empty when the log could not give the entries.
+    pub fn on_entries_read(&mut self, ticket: u64, entries: Vec<Entry>) {
+        self.source.on_read(ticket, entries, self.next_index, &self.runs);
+    }
+
+    /// The peer lacks entries that are no longer in the log.
+    fn begin_install(&mut self) {
+        self.state = ProgressState::Snapshot;
+        self.requests.begin_anew();
+        self.source.forget_read();
+        let read = self.install.begin();
+        self.actions.push(ProgressAction::ReadSnapshot(read));
+    }
+
+    /// The answer to a `ReadSnapshot`.
+    pub fn on_snapshot_read(
+        &mut self,
+        ticket: u64,
+        snapshot: SnapshotId,
+        offset: u64,
+        bytes: Bytes,
+    ) {
+        let outcome = self.install.on_read(ticket, snapshot, offset, bytes);
+        self.on_outcome(outcome);
+    }
+
+    /// The other answer to a `ReadSnapshot`: the snapshot no longer exists. The peer's
+    /// place is looked for again, and it gets the newest.
+    pub fn on_snapshot_gone(&mut self, ticket: u64) {
+        let outcome = self.install.on_gone(ticket);
+        self.on_outcome(outcome);
+    }
+
+    /// The peer's answer to one of this term's pieces. An answer to an earlier install
+    /// says nothing of this one.
+    pub fn on_snapshot_response(&mut self, response: InstallSnapshotResponse) {
+        let is_current = self.requests.is_current(response.request_seq);
+        if self.state == ProgressState::Snapshot && is_current {
+            let outcome = self.install.on_response(&response);
+            self.on_outcome(outcome);
+        }
+        self.report(response.is_rejoining);
+    }
+
+    fn on_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::GoesOn => {}
+            Outcome::Ask => {
+                let question = self.install.question(&mut self.requests);
+                self.actions.extend(question.map(ProgressAction::SendSnapshot));
+            }
+            Outcome::GivenUp => {
+                self.install.forget_snapshot();
+                self.probe_from(self.match_index.next());
+            }
+            Outcome::Installed(last_index) => {
+                self.match_index = self.match_index.max(last_index);
+                self.install.on_installed(self.runs.last().index);
+                self.trim_source();
+                self.probe_from(self.match_index.next());
+            }
+        }
+    }
+
+    /// The things to do now.
+    pub fn take_actions(&mut self) -> Vec<ProgressAction> {
+        if self.is_connected {
+            self.send_by_mode();
+            if self.announcements.take_heartbeat() {
+                self.send(Vec::new());
+                let is_sending = self.state == ProgressState::Snapshot;
+                let question = self.install.question_at_heartbeat(is_sending, &mut self.requests);
+                self.actions.extend(question.map(ProgressAction::SendSnapshot));
+            }
+            self.send_pieces();
+        }
+        self.check_invariants();
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The peer is sent entries in this way from here on.
+    pub fn set_send_mode(&mut self, mode: SendMode) {
+        self.pacing.set_mode(mode);
+    }
+
+    /// The pause that a [`ProgressAction::Pause`] asked for is over.
+    pub fn on_pause_over(&mut self) {
+        self.pacing.end_pause();
+    }
+
+    /// Sends entries, and the question for a round of reads. A heartbeat is sent in either
+    /// mode at once.
+    fn send_by_mode(&mut self) {
+        let is_batched = self.pacing.is_batched() && self.state == ProgressState::Replicate;
+        if is_batched && (self.pacing.is_paused() || self.requests.is_unanswered()) {
+            return;
+        }
+        let sent_seq = self.requests.sent_seq();
+        self.send_entries();
+        if self.announcements.has_new_round() {
+            self.send(Vec::new());
+        }
+        if is_batched && self.requests.sent_seq() > sent_seq {
+            self.pacing.begin_pause();
+            self.actions.push(ProgressAction::Pause);
+        }
+    }
+
+    fn send_entries(&mut self) {
+        match self.state {
+            // An empty probe when the entries are not at hand: reading them would be
+            // for nothing if the logs part earlier.
+            ProgressState::Probe => {
+                if !self.requests.is_probing() {
+                    self.requests.set_probing(true);
+                    let entries = self.source.batch(self.next_index, &self.settings);
+                    self.announcements.take_heartbeat();
+                    self.send(entries);
+                }
+            }
+            ProgressState::Replicate => {
+                while self.pipeline.has_room(&self.settings) {
+                    let entries = self.source.batch(self.next_index, &self.settings);
+                    let Some(last) = entries.last().map(|entry| entry.index) else {
+                        self.read_entries();
+                        return;
+                    };
+                    self.announcements.take_heartbeat();
+                    self.pipeline.push(&entries);
+                    self.send(entries);
+                    self.next_index = last.next();
+                }
+            }
+            ProgressState::Snapshot => {}
+        }
+    }
+
+    fn read_entries(&mut self) {
+        let bytes_max = self.settings.inflight_bytes_max;
+        let last = self.runs.last().index;
+        let read = self.source.begin_read(self.next_index, last, bytes_max);
+        self.actions.extend(read.map(ProgressAction::ReadEntries));
+    }
+
+    /// Sends the piece at hand if the window has room, and reads one piece ahead.
+    fn send_pieces(&mut self) {
+        if self.state == ProgressState::Snapshot {
+            let piece = self.install.next_piece(&self.settings, &mut self.requests);
+            self.actions.extend(piece.map(ProgressAction::SendSnapshot));
+            let read = self.install.next_read(&self.settings);
+            self.actions.extend(read.map(ProgressAction::ReadSnapshot));
+        }
+    }
+
+    fn trim_source(&mut self) {
+        self.source.trim(self.match_index, self.settings.inflight_bytes_max);
+    }
+
+    fn send(&mut self, entries: Vec<Entry>) {
+        let request_seq = self.requests.next();
+        let (leader_commit, read_seq) = self.announcements.announce();
+        let index = self.next_index.prev();
+        let term = self
+            .runs
+            .term_at(index)
+            .expect("next_index is within the log or one past it, whose terms are all known");
+        let prev = LogPosition { term, index };
+        let request = AppendEntries { request_seq, prev, leader_commit, read_seq, entries };
+        self.actions.push(ProgressAction::Send(request));
+    }
+
+    fn check_invariants(&self) {
+        assert!(self.match_index < self.next_index, "match_index < next_index");
+        assert!(self.next_index <= self.runs.last().index.next(), "next_index <= last + 1");
+        assert!(self.next_index > self.runs.base().index, "base < next_index");
+        self.pipeline.check_invariants();
+    }
+
+    /// The term of this leadership.
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// The leader's knowledge of where the peer's log ends.
+    pub fn state(&self) -> ProgressState {
+        self.state
+    }
+
+    /// The end of the leader's log, as far as this `Progress` was told: no peer can have
+    /// more.
+    pub fn last_index(&self) -> LogIndex {
+        self.runs.last().index
+    }
+
+    /// The next entry to send.
+    pub fn next_index(&self) -> LogIndex {
+        self.next_index
+    }
+
+    /// The newest entry that the peer has acknowledged.
+    pub fn match_index(&self) -> LogIndex {
+        self.match_index
+    }
+
+    /// Entries sent and not acknowledged.
+    pub fn inflight_entries(&self) -> usize {
+        self.pipeline.entries()
+    }
+}

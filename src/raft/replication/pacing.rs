@@ -1,0 +1,45 @@
+//! The choice between sending entries at once and gathering them (docs/adr/0014).
+
+/// The way in which a peer that is known to have the log is sent new entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SendMode {
+    /// At once, whatever is under way.
+    #[default]
+    Immediate,
+    /// In batches: the next request leaves when the last one is answered and a pause is
+    /// over. That makes fewer and larger requests, for a peer that no commit waits for.
+    Batched,
+}
+
+/// The send mode of one peer, and the pause that it asks for.
+#[derive(Default)]
+pub(super) struct Pacing {
+    mode: SendMode,
+    /// True from a request in batched mode until the pause after it is over.
+    is_paused: bool,
+}
+
+impl Pacing {
+    pub(super) fn set_mode(&mut self, mode: SendMode) {
+        self.mode = mode;
+    }
+
+    pub(super) fn is_batched(&self) -> bool {
+        self.mode == SendMode::Batched
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    pub(super) fn begin_pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    pub(super) fn end_pause(&mut self) {
+        self.is_paused = false;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+//! The send mode and its pause.
+
+use super::*;
+
+#[test]
+fn entries_are_sent_at_once_unless_said_otherwise() {
+    let mut pacing = Pacing::default();
+    assert!(!pacing.is_batched() && !pacing.is_paused());
+    pacing.set_mode(SendMode::Batched);
+    assert!(pacing.is_batched());
+}
+
+/// A peer that is batched again before its pause is over is not sent more than one
+/// request in it.
+#[test]
+fn a_pause_outlives_a_change_of_mode() {
+    let mut pacing = Pacing::default();
+    pacing.set_mode(SendMode::Batched);
+    pacing.begin_pause();
+    pacing.set_mode(SendMode::Immediate);
+    pacing.set_mode(SendMode::Batched);
+    assert!(pacing.is_paused());
+    pacing.end_pause();
+    assert!(!pacing.is_paused());
+}

@@ -1,0 +1,41 @@
+//! The settings of the core.
+
+use super::leader_lease::LeaseSettings;
+use crate::types::{Membership, NodeId};
+
+/// The settings of a `Raft`. All times are counted in ticks, except those of leases.
+#[derive(Clone, Debug)]
+pub struct RaftSettings {
+    /// This node.
+    pub id: NodeId,
+    /// The members, as long as the log names none.
+    pub initial_membership: Membership,
+    /// The shortest election timeout. A follower that heard its leader within it
+    /// refuses to vote (dissertation §4.2.3).
+    pub election_timeout_ticks_min: u32,
+    /// The longest election timeout. A leader that did not hear a quorum within it steps
+    /// down.
+    pub election_timeout_ticks_max: u32,
+    /// The time between two heartbeats; well below the election timeouts.
+    pub heartbeat_ticks: u32,
+    /// Leader leases, if they are on.
+    pub leader_lease: Option<LeaseSettings>,
+    /// A leader steps down when its disk has not completed a write for this long.
+    pub disk_stall_ticks: u32,
+    /// True when peers outside the quorum are sent batches (docs/adr/0014).
+    pub has_batched_peers: bool,
+    /// Entries since the last snapshot that cause the next.
+    pub snapshot_entries_max: u64,
+    /// Bytes of log ([`crate::types::Entry::weight_bytes`]) since the last snapshot that
+    /// cause the next. A snapshot is never taken for fewer bytes of log than the last
+    /// snapshot has.
+    pub snapshot_bytes_max: u64,
+    /// Entries that are kept in the log for followers that lag a little, although the
+    /// snapshots cover them.
+    pub keep_entries: u64,
+    /// Maximum sum of [`crate::types::Entry::weight_bytes`] in one page of entries that is
+    /// read from the log for the store.
+    pub page_bytes_max: u64,
+    /// The seed of the election timeouts.
+    pub seed: u64,
+}

@@ -1,0 +1,220 @@
+//! The decisions about this node's snapshots: when one is taken, and how far the log may
+//! be compacted (docs/adr/0008).
+//!
+//! Two snapshots are kept, and the log goes on from the older one. So whichever of the two
+//! is damaged, the log goes on from the other without a gap (docs/bugs.md B55).
+
+use super::settings::RaftSettings;
+use crate::types::{Entry, LogIndex, LogPosition};
+
+/// The snapshots that a node has when it starts; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotPositions {
+    /// The last entry in the newest snapshot, which the store was loaded from.
+    pub newest: LogPosition,
+    /// The size of the newest snapshot's file in bytes.
+    pub newest_bytes: u64,
+    /// The last entry in the snapshot before it.
+    pub older: LogIndex,
+}
+
+/// The state of saving the store.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Saving {
+    /// No snapshot is being taken.
+    #[default]
+    Idle,
+    /// A snapshot is being taken.
+    Running,
+    /// There was no room for the last attempt, which had everything up to `index`. The next
+    /// one waits until as much has come again as makes a snapshot due.
+    Failed { index: LogIndex },
+}
+
+/// A snapshot that was found to be damaged, and was removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// The older one: another snapshot is due, whatever has come since.
+    Older,
+    /// The newest one: another snapshot is due, and until it is there the log is kept for
+    /// the older one.
+    Newest,
+    /// The newest one, and another snapshot was begun since.
+    NewestBeingReplaced,
+}
+
+/// The snapshots of this node, and those that it is about to have.
+///
+/// Invariant: `base <= older <= newest <= submitted_index`, where `base` is the position
+/// before the log's first entry.
+#[derive(Default)]
+pub(super) struct SnapshotPolicy {
+    /// The newest durable snapshot.
+    newest: LogPosition,
+    /// The size of the newest snapshot that was taken or loaded, in bytes; one that was
+    /// received does not change it.
+    newest_bytes: u64,
+    /// The snapshot before it, in case the newest turns out to be damaged.
+    older: LogIndex,
+    saving: Saving,
+    is_compacting: bool,
+    loss: Option<Loss>,
+    /// A client wants a snapshot at or after this entry (docs/adr/0011); 0 for none.
+    wanted_index: LogIndex,
+    /// The weight of the entries that were submitted since the last snapshot was begun.
+    bytes_since: u64,
+}
+
+impl SnapshotPolicy {
+    /// A node that starts with these snapshots, and a log after `base`.
+    pub(super) fn new(positions: SnapshotPositions, base: LogPosition) -> SnapshotPolicy {
+        SnapshotPolicy {
+            newest: positions.newest,
+            newest_bytes: positions.newest_bytes,
+            // A snapshot from before the base is of no use: the log does not reach it.
+            older: positions.older.max(base.index),
+            ..SnapshotPolicy::default()
+        }
+    }
+
+    pub(super) fn newest(&self) -> LogPosition {
+        self.newest
+    }
+
+    pub(super) fn older(&self) -> LogIndex {
+        self.older
+    }
+
+    // Taking.
+
+    /// The store was given these entries.
+    pub(super) fn on_submitted(&mut self, entries: &[Entry]) {
+        self.bytes_since += entries.iter().map(Entry::weight_bytes).sum::<u64>();
+    }
+
+    /// True when a snapshot is due, and none is being taken.
+    pub(super) fn is_due(&self, submitted_index: LogIndex, settings: &RaftSettings) -> bool {
+        let since = match self.saving {
+            Saving::Running => return false,
+            Saving::Failed { index } => self.newest.index.max(index),
+            Saving::Idle => self.newest.index,
+        };
+        let is_enough = submitted_index.0 - since.0 >= settings.snapshot_entries_max
+            || self.bytes_since >= settings.snapshot_bytes_max;
+        // As many bytes of log as the snapshot will have: so all snapshots together are no
+        // more than the log, and a store that grows is not written ever more often than it
+        // grows.
+        let is_worth_it = self.bytes_since >= self.newest_bytes;
+        let is_lost = matches!(self.loss, Some(Loss::Older | Loss::Newest));
+        is_enough && is_worth_it || is_lost || self.is_wanted()
+    }
+
+    /// True when a client wants a snapshot that is not there. The one that is being taken
+    /// may turn out to be it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted_index > self.newest.index
+    }
+
+    /// A client wants a snapshot at or after `index`.
+    pub(super) fn want(&mut self, index: LogIndex) {
+        self.wanted_index = self.wanted_index.max(index);
+    }
+
+    /// A snapshot is taken from here on.
+    pub(super) fn begin_saving(&mut self) {
+        self.saving = Saving::Running;
+        self.bytes_since = 0;
+        self.loss = match self.loss {
+            Some(Loss::Newest | Loss::NewestBeingReplaced) => Some(Loss::NewestBeingReplaced),
+            Some(Loss::Older) | None => None,
+        };
+    }
+
+    /// The snapshot that was being taken is durable, a file of `bytes`.
+    ///
+    /// # Panics
+    /// When none was being taken.
+    pub(super) fn on_taken(&mut self, last: LogPosition, bytes: u64) {
+        assert!(self.saving == Saving::Running, "no snapshot was asked for");
+        self.saving = Saving::Idle;
+        // A newer one may have been installed meanwhile.
+        let newest = self.newest.index;
+        if last.index >= newest {
+            let was_gone = self.replace_newest();
+            if last.index > newest && !was_gone {
+                self.older = newest;
+            }
+            self.newest = last;
+            self.newest_bytes = bytes;
+        }
+    }
+
+    /// There is another newest snapshot. Returns true when the one before was lost.
+    fn replace_newest(&mut self) -> bool {
+        let was_gone = matches!(self.loss, Some(Loss::Newest | Loss::NewestBeingReplaced));
+        self.loss = match self.loss {
+            // It was lost while the snapshot that is newest now was being taken: there is
+            // one, and another one is due.
+            Some(Loss::Newest | Loss::Older) => Some(Loss::Older),
+            Some(Loss::NewestBeingReplaced) | None => None,
+        };
+        was_gone
+    }
+
+    /// There was no room for the snapshot that was being taken. A client that wanted one
+    /// has to ask again.
+    ///
+    /// # Panics
+    /// When none was being taken.
+    pub(super) fn on_failed(&mut self, last: LogPosition) {
+        assert!(self.saving == Saving::Running, "no snapshot was asked for");
+        self.saving = Saving::Failed { index: last.index };
+        self.wanted_index = LogIndex(0);
+    }
+
+    /// The snapshot up to `last` was damaged, and is gone.
+    pub(super) fn on_lost(&mut self, last: LogPosition) {
+        let is_newest = last == self.newest
+            || matches!(self.loss, Some(Loss::Newest | Loss::NewestBeingReplaced));
+        self.loss = Some(if is_newest { Loss::Newest } else { Loss::Older });
+    }
+
+    /// A snapshot that the leader sent takes the place of log and store.
+    pub(super) fn on_installed(&mut self, base: LogPosition) {
+        self.newest = base;
+        self.older = base.index;
+        self.replace_newest();
+        self.bytes_since = 0;
+    }
+
+    // Compaction.
+
+    /// The last entry that both snapshots cover and that followers which lag a little are
+    /// not likely to need. `last` is the end of the log.
+    pub(super) fn compaction_limit(
+        &self,
+        last: LogIndex,
+        submitted_index: LogIndex,
+        keep_entries: u64,
+    ) -> LogIndex {
+        let covered = if mutant!(B55) { submitted_index } else { self.older };
+        covered.min(LogIndex(last.0.saturating_sub(keep_entries)))
+    }
+
+    /// Begins a compaction of the log; false when one is under way.
+    pub(super) fn begin_compacting(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_compacting, true)
+    }
+
+    /// The log is compacted.
+    ///
+    /// # Panics
+    /// When no compaction was under way.
+    pub(super) fn on_compacted(&mut self) {
+        assert!(self.is_compacting, "no compaction was asked for");
+        self.is_compacting = false;
+    }
+}
+
+#[cfg(test)]
+mod tests;

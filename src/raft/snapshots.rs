@@ -1,0 +1,223 @@
+//! Snapshots in the place of the log's beginning (§7, docs/adr/0008): taking one,
+//! compacting the log behind it, and installing one that the leader sent.
+//!
+//! The decisions are in `snapshot_policy`. The leader's side, which sends a snapshot, is in
+//! `replication::install`.
+
+use super::effect::{CompactLog, Effect, ReceiveSnapshot, ResetLog, TakeSnapshot};
+use super::role::RoleState;
+use super::rpc::{InstallSnapshot, InstallSnapshotResponse, Rpc};
+use super::state::Raft;
+use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
+
+impl Raft {
+    // Taking.
+
+    /// Takes a snapshot of the store as it is after the last `Apply`, if one is due.
+    pub(super) fn maybe_take_snapshot(&mut self) {
+        let index = self.apply.submitted_index();
+        let is_due = self.snapshots.is_due(index, &self.settings);
+        // The snapshot after the next removes the older of the two. A peer that is being
+        // sent that one would have to begin again, and again (docs/bugs.md B60).
+        let older = self.snapshots.older();
+        let is_older_needed =
+            self.keep_log_from().is_some_and(|kept| kept <= older) && !mutant!(B60);
+        // A snapshot says for ever that its entries are committed. A crash must not bring
+        // back a term in which that could still be denied.
+        let is_term_durable = self.persistence.is_hard_state_durable();
+        if !is_due || is_older_needed || !is_term_durable {
+            return;
+        }
+        let term = self.log.term_at(index).expect("what was just submitted is in the log");
+        self.snapshots.begin_saving();
+        let membership = self.log.membership_at(index);
+        let point = SnapshotPoint { last: LogPosition { term, index }, membership };
+        self.effects.push(Effect::TakeSnapshot(TakeSnapshot { point }));
+        if mutant!(B55b) && self.snapshots.begin_compacting() {
+            self.effects.push(Effect::CompactLog(CompactLog { limit: index }));
+        }
+    }
+
+    /// There shall be a snapshot at or after `index`, an applied entry, whatever has come
+    /// since the last one: for a backup (docs/adr/0011). It is begun at the next tick, or
+    /// as soon as one can be.
+    pub fn want_snapshot(&mut self, index: LogIndex) {
+        self.snapshots.want(index);
+    }
+
+    pub(super) fn tick_snapshots(&mut self) {
+        if self.snapshots.is_wanted() {
+            self.maybe_take_snapshot();
+        }
+    }
+
+    /// The snapshot that an [`Effect::TakeSnapshot`] asked for is durable, a file of
+    /// `bytes`.
+    ///
+    /// # Panics
+    /// When none was asked for.
+    pub fn on_snapshot_taken(&mut self, last: LogPosition, bytes: u64) {
+        self.snapshots.on_taken(last, bytes);
+        self.maybe_compact();
+    }
+
+    /// There was no room for the snapshot. The next attempt is made when as much has come
+    /// again as makes a snapshot due; a client that wanted one has to ask again.
+    ///
+    /// # Panics
+    /// When none was asked for.
+    pub fn on_snapshot_failed(&mut self, last: LogPosition) {
+        self.snapshots.on_failed(last);
+    }
+
+    /// A snapshot is damaged and was removed. The log still goes on from the other; but a
+    /// peer may need one at once, and the next damage must not be the last. When it was
+    /// the newest, the log stays as long as the one before it needs it, until there are
+    /// two again.
+    pub fn on_snapshot_lost(&mut self, last: LogPosition) {
+        self.snapshots.on_lost(last);
+        self.maybe_take_snapshot();
+    }
+
+    // Compaction.
+
+    /// Compacts the log, but keeps the entries after the snapshot that a peer is being
+    /// sent.
+    fn maybe_compact(&mut self) {
+        let limit = self.snapshots.compaction_limit(
+            self.log.last().index,
+            self.apply.submitted_index(),
+            self.settings.keep_entries,
+        );
+        let limit = self.keep_log_from().map_or(limit, |kept| limit.min(kept));
+        if limit > self.log.base().index && self.snapshots.begin_compacting() {
+            self.effects.push(Effect::CompactLog(CompactLog { limit }));
+        }
+    }
+
+    /// The disk's answer to [`Effect::CompactLog`]: its log begins after `base` now.
+    ///
+    /// # Panics
+    /// When no compaction was asked for, or the log does not hold `base`.
+    pub fn on_compacted(&mut self, base: LogPosition) {
+        self.snapshots.on_compacted();
+        self.log.compact_to(base);
+    }
+
+    /// The place from which the log must be kept for peers that are being sent a snapshot.
+    pub(super) fn keep_log_from(&self) -> Option<LogIndex> {
+        let RoleState::Leader(leadership) = &self.role else { return None };
+        leadership.keep_log_from()
+    }
+
+    // Receiving and installing.
+
+    /// A piece of the leader's snapshot (Figure 13). The sender leads our term:
+    /// `Raft::step` has checked that.
+    pub(super) fn on_install_snapshot(&mut self, from: NodeId, piece: InstallSnapshot) {
+        self.follow(from);
+        let last = piece.snapshot.last;
+        if self.covers(last) {
+            self.confirm_snapshot(from, piece.request_seq, last);
+        } else if self.persistence.is_hard_state_durable() {
+            let term = self.term();
+            self.effects.push(Effect::ReceiveSnapshot(ReceiveSnapshot { from, term, piece }));
+        }
+        // Otherwise the piece is dropped, and will be sent again: once its file has its
+        // name, a snapshot counts, and the term that it comes from must be durable before.
+    }
+
+    /// The answer to [`Effect::ReceiveSnapshot`], unless that made the snapshot whole:
+    /// `received` bytes of it are there.
+    pub fn on_snapshot_piece(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        request_seq: u64,
+        snapshot: SnapshotId,
+        received: u64,
+    ) {
+        if term == self.term() {
+            let response = self.snapshot_response(request_seq, snapshot.last, received);
+            self.send(from, Rpc::InstallSnapshotResponse(response));
+        }
+    }
+
+    /// The answer to the last [`Effect::ReceiveSnapshot`]: the snapshot is whole,
+    /// verified, durable under its final name, and loaded. Returns true when it is
+    /// installed: the loaded store is to be kept for the [`Effect::ResetLog`] that comes.
+    /// Returns false when the log has caught up meanwhile: the loaded store is of no use.
+    ///
+    /// The term does not matter: what is in a snapshot is committed, and stays so.
+    pub fn on_snapshot_received(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        request_seq: u64,
+        point: SnapshotPoint,
+        stamp_ms: u64,
+    ) -> bool {
+        let last = point.last;
+        let is_wanted = !self.covers(last);
+        if is_wanted {
+            self.install(point, stamp_ms);
+        }
+        if term == self.term() {
+            self.confirm_snapshot(from, request_seq, last);
+        }
+        is_wanted
+    }
+
+    /// Puts a snapshot in the place of the whole log (§7: "discard the entire log"). The
+    /// log's entries up to the snapshot's last are in the snapshot; those after it belong
+    /// to another history, for the log lacks that entry.
+    fn install(&mut self, point: SnapshotPoint, stamp_ms: u64) {
+        let base = point.last;
+        assert!(
+            base.index > self.commit_index,
+            "entry {base} of a snapshot is not the one that is committed here"
+        );
+        assert!(
+            !matches!(self.role, RoleState::Leader(_)),
+            "a leader holds all that is committed (Leader Completeness)"
+        );
+        // The disk is given first, in its order, what was accepted so far.
+        self.flush_writes();
+        self.log.reset(base, stamp_ms, point.membership);
+        self.persistence.reset(base.index);
+        self.commit_index = base.index;
+        self.apply.on_installed(base.index);
+        self.snapshots.on_installed(base);
+        self.effects.push(Effect::ResetLog(ResetLog { base }));
+    }
+
+    /// True when everything up to `last` is in the log or before it.
+    fn covers(&self, last: LogPosition) -> bool {
+        last.index <= self.log.base().index || self.log.contains(last)
+    }
+
+    /// Tells the leader that it need not send the snapshot: now, or when what is in its
+    /// place is durable.
+    fn confirm_snapshot(&mut self, to: NodeId, request_seq: u64, last: LogPosition) {
+        let response = self.snapshot_response(request_seq, last, 0);
+        let rpc = Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
+            is_installed: true,
+            ..response
+        });
+        if self.persistence.persisted_index() >= last.index {
+            self.send(to, rpc);
+        } else {
+            self.send_when_persisted(to, rpc);
+        }
+    }
+
+    pub(super) fn snapshot_response(
+        &self,
+        request_seq: u64,
+        last: LogPosition,
+        received: u64,
+    ) -> InstallSnapshotResponse {
+        let is_rejoining = self.hard_state().is_rejoining;
+        InstallSnapshotResponse { request_seq, is_rejoining, last, received, is_installed: false }
+    }
+}

@@ -1,0 +1,384 @@
+//! [`Raft`], the state of one node, with the steps that every rule takes: it sends
+//! messages, changes the durable state and becomes a follower.
+//!
+//! The rules are in files of their own (`election`, `follower`, `leader`, `submit`,
+//! `snapshots`). They call the methods of the parts below; the fields of a part are private
+//! to its file.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::apply_queue::ApplyQueue;
+use super::effect::{Append, Effect, StopReplication};
+use super::election_timer::ElectionTimer;
+use super::event::Event;
+use super::leader_lease::LeaseClock;
+use super::leadership::Leadership;
+use super::log::RaftLog;
+use super::persistence::Persistence;
+use super::quorum::Quorum;
+use super::rejoin::Rejoining;
+use super::role::{LeaderContact, RoleState};
+use super::rpc::{Envelope, Rpc};
+use super::settings::RaftSettings;
+use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
+use super::status::{NodeStatus, Role, SnapshotProgress};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, Term};
+
+/// The error of a node that refuses to lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node is not the leader")]
+pub struct NotLeader {
+    /// The leader, when it is known.
+    pub leader_id: Option<NodeId>,
+}
+
+/// The core: one node's share of the protocol. Events go in by its methods, and
+/// [`Raft::take_effects`] says what to do about them.
+pub struct Raft {
+    pub(super) settings: RaftSettings,
+    /// Term and vote, the writes under way, and the messages that wait for them.
+    pub(super) persistence: Persistence,
+    pub(super) log: RaftLog,
+    pub(super) role: RoleState,
+    /// The reports that a rejoining node waits for; empty on any other node.
+    pub(super) rejoining: Rejoining,
+    pub(super) timer: ElectionTimer,
+    /// The newest entry known to be committed. It is volatile (Figure 2): after a start it
+    /// is what the snapshot covers, and the leader tells it anew.
+    pub(super) commit_index: LogIndex,
+    /// Invariant: its `submitted_index` is at most `commit_index`, and durable.
+    pub(super) apply: ApplyQueue,
+    pub(super) snapshots: SnapshotPolicy,
+    /// The wall clock in milliseconds since the Unix epoch, for stamps.
+    pub(super) wall_ms: u64,
+    pub(super) lease: LeaseClock,
+    /// The orders since the last [`Raft::take_effects`].
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Raft {
+    /// A node as it starts: a follower that knows what was on its disk. Nothing of its log
+    /// is known to be committed but what is in its snapshot, which the store was loaded
+    /// from.
+    ///
+    /// # Panics
+    /// When the hard state's term is below that of the log's last entry, or the log
+    /// does not go on from the newest snapshot: no crash can bring that about.
+    pub fn new(
+        settings: RaftSettings,
+        hard_state: HardState,
+        log: LogSummary,
+        snapshots: SnapshotPositions,
+    ) -> Raft {
+        let last = log.runs.last();
+        assert!(
+            hard_state.current_term >= last.term,
+            "the log has entries of term {}, above the durable term {}",
+            last.term,
+            hard_state.current_term
+        );
+        assert!(
+            log.runs.contains(snapshots.newest),
+            "there is a gap between the snapshot up to {} and the log behind {}",
+            snapshots.newest,
+            log.runs.base()
+        );
+        let in_snapshot = snapshots.newest.index;
+        let hard_state = HardState {
+            voted_for: hard_state.voted_for.filter(|_| !mutant!(B03)),
+            is_rejoining: hard_state.is_rejoining && !mutant!(B52),
+            ..hard_state
+        };
+        let timer = ElectionTimer::new(
+            settings.election_timeout_ticks_min,
+            settings.election_timeout_ticks_max,
+            settings.seed,
+        );
+        let mut raft = Raft {
+            persistence: Persistence::new(hard_state, last.index),
+            snapshots: SnapshotPolicy::new(snapshots, log.runs.base()),
+            rejoining: Rejoining::having_lost(log.lost),
+            log: RaftLog::new(log, settings.initial_membership.clone()),
+            role: RoleState::Follower { leader: None },
+            timer,
+            commit_index: if mutant!(B84a) { last.index } else { in_snapshot },
+            apply: ApplyQueue::starting_at(in_snapshot),
+            wall_ms: 0,
+            lease: LeaseClock::starting(settings.leader_lease),
+            effects: Vec::new(),
+            settings,
+        };
+        raft.start_election_timer();
+        raft
+    }
+
+    /// Starts the first election timeout after a start. It is shorter than any other, so
+    /// that a new cluster elects quickly. It is longer than one heartbeat, so that a node
+    /// that joins a healthy cluster hears its leader first. With leases nobody votes before
+    /// the shortest timeout is over, so it is not shortened.
+    fn start_election_timer(&mut self) {
+        if self.lease.is_on() && !mutant!(B09) {
+            self.timer.reset();
+        } else {
+            self.timer.reset_shortened(self.settings.heartbeat_ticks);
+        }
+    }
+
+    /// The wall clock in milliseconds since the Unix epoch, for the stamps of entries that
+    /// this node creates from here on. Stamps never fall, whatever the clock does.
+    pub fn set_wall_ms(&mut self, wall_ms: u64) {
+        self.wall_ms = wall_ms;
+    }
+
+    /// The time of this node's monotonic clock. It must be told before each event: above
+    /// all before a read and before a leader's message, for which an old time is wrong.
+    pub fn set_now(&mut self, now: Duration) {
+        if !mutant!(B41d) {
+            self.lease.set_now(now);
+        }
+    }
+
+    /// True when this node must be told the time by [`Raft::set_now`].
+    pub fn has_leases(&self) -> bool {
+        self.lease.is_on()
+    }
+
+    // Messages, writes and events.
+
+    pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
+        Envelope { from: self.settings.id, to, term: self.term(), rpc }
+    }
+
+    /// Sends a response or a request for votes, when all that it promises is durable.
+    pub(super) fn send(&mut self, to: NodeId, rpc: Rpc) {
+        if self.persistence.is_hard_state_durable() || mutant!(B02) {
+            self.effects.push(Effect::Send(self.envelope(to, rpc)));
+        } else {
+            self.send_when_persisted(to, rpc);
+        }
+    }
+
+    /// Sends when everything that this node has accepted so far is durable.
+    pub(super) fn send_when_persisted(&mut self, to: NodeId, rpc: Rpc) {
+        let envelope = self.envelope(to, rpc);
+        self.persistence.defer(self.log.has_unflushed(), envelope);
+    }
+
+    /// Hands to the disk what it has not been given yet. Returns the new entries of a
+    /// leader, for its peers.
+    pub(super) fn flush_writes(&mut self) -> Arc<[Entry]> {
+        let entries = self.log.take_unflushed();
+        let for_peers: Arc<[Entry]> = match self.role {
+            RoleState::Leader(_) => entries.as_slice().into(),
+            _ => Arc::new([]),
+        };
+        if !entries.is_empty() || self.persistence.has_changed() {
+            let (seq, hard_state) = self.persistence.start(self.log.last().index);
+            self.effects.push(Effect::Append(Append { seq, hard_state, entries }));
+        }
+        for_peers
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        self.effects.push(Effect::Event(event));
+    }
+
+    // Changes of term and role.
+
+    /// "If RPC request or response contains term T > currentTerm: set currentTerm
+    /// = T, convert to follower" (§5.1). Only a new term clears the vote (docs/bugs.md B04).
+    pub(super) fn adopt_term(&mut self, term: Term, reason: &'static str) {
+        let hard_state = HardState { current_term: term, voted_for: None, ..self.hard_state() };
+        self.persistence.set_hard_state(hard_state);
+        if mutant!(B08b) && matches!(self.role, RoleState::Leader(_)) {
+            return;
+        }
+        self.become_follower(None, reason);
+    }
+
+    /// Follows `from`, which leads our term.
+    ///
+    /// # Panics
+    /// When this node leads the very same term (Election Safety, Figure 3).
+    pub(super) fn follow(&mut self, from: NodeId) {
+        assert!(
+            !matches!(self.role, RoleState::Leader(_)),
+            "node {from} leads term {}, and so does this one",
+            self.term()
+        );
+        if self.leader_id() != Some(from) {
+            self.tell(Event::FollowsLeader { leader_id: from, term: self.term() });
+        }
+        self.become_follower(Some(from), "heard from the leader");
+    }
+
+    /// Becomes a follower. The election timer goes on unless a leader was heard, or this
+    /// node was the leader: a candidate that cannot win must not hold up one that can
+    /// (Figure 2).
+    pub(super) fn become_follower(&mut self, leader: Option<NodeId>, reason: &'static str) {
+        if mutant!(B04) && !matches!(self.role, RoleState::Follower { .. }) {
+            let hard_state = HardState { voted_for: None, ..self.hard_state() };
+            self.persistence.set_hard_state(hard_state);
+        }
+        let leader = leader.map(LeaderContact::heard);
+        let has_leader = leader.is_some();
+        if has_leader {
+            self.lease.promise();
+        }
+        let before = std::mem::replace(&mut self.role, RoleState::Follower { leader });
+        let has_led = if let RoleState::Leader(leadership) = before {
+            self.end_leadership(*leadership, reason);
+            true
+        } else {
+            false
+        };
+        if has_leader || has_led {
+            self.timer.reset();
+        }
+    }
+
+    fn end_leadership(&mut self, leadership: Leadership, reason: &'static str) {
+        // The term that ends; a term adopted meanwhile is higher.
+        let term = leadership.term();
+        self.tell(Event::SteppedDown { term, reason });
+        self.effects.push(Effect::StopReplication(StopReplication { term }));
+        for token in leadership.reads.into_tokens() {
+            self.effects.push(Effect::ReadFailed { token });
+        }
+    }
+
+    // Members.
+
+    pub(super) fn membership(&self) -> &Membership {
+        self.log.membership()
+    }
+
+    pub(super) fn quorum(&self) -> Quorum<'_> {
+        Quorum::of(self.log.membership())
+    }
+
+    /// True of a member that is known to remember its promises.
+    pub(super) fn is_voter(&self) -> bool {
+        self.membership().voters.contains(&self.settings.id) && !self.hard_state().is_rejoining
+    }
+
+    /// The other voters.
+    pub(super) fn peers(&self) -> Vec<NodeId> {
+        let id = self.settings.id;
+        self.membership().voters.iter().copied().filter(|peer| *peer != id).collect()
+    }
+
+    // The state, for the shell and for tests.
+
+    /// This node.
+    pub fn id(&self) -> NodeId {
+        self.settings.id
+    }
+
+    /// The current term.
+    pub fn term(&self) -> Term {
+        self.hard_state().current_term
+    }
+
+    /// The term and vote, durable or about to be.
+    pub fn hard_state(&self) -> HardState {
+        self.persistence.hard_state()
+    }
+
+    /// The part of this node in the term.
+    pub fn role(&self) -> Role {
+        match self.role {
+            RoleState::Follower { .. } if !self.is_voter() => Role::Rejoining,
+            RoleState::Follower { .. } => Role::Follower,
+            RoleState::PreCandidate(_) => Role::PreCandidate,
+            RoleState::Candidate(_) => Role::Candidate,
+            RoleState::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// The leader of the term, when this node knows it.
+    pub fn leader_id(&self) -> Option<NodeId> {
+        match &self.role {
+            RoleState::Leader(_) => Some(self.settings.id),
+            RoleState::Follower { leader } => leader.map(|contact| contact.leader_id()),
+            _ => None,
+        }
+    }
+
+    /// The newest entry known to be committed.
+    pub fn commit_index(&self) -> LogIndex {
+        self.commit_index
+    }
+
+    /// The newest entry that was submitted to the state machine.
+    pub fn submitted_index(&self) -> LogIndex {
+        self.apply.submitted_index()
+    }
+
+    /// The newest entry that the state machine has applied.
+    pub fn last_applied(&self) -> LogIndex {
+        self.apply.last_applied()
+    }
+
+    /// The end of the log, durable or about to be.
+    pub fn last_log(&self) -> LogPosition {
+        self.log.last()
+    }
+
+    /// The log is durable up to here.
+    pub fn persisted_index(&self) -> LogIndex {
+        self.persistence.persisted_index()
+    }
+
+    /// The position before the log's first entry: a snapshot stands for what is before.
+    pub fn log_base(&self) -> LogPosition {
+        self.log.base()
+    }
+
+    /// The last entry in the newest snapshot.
+    pub fn snapshot_index(&self) -> LogIndex {
+        self.snapshots.newest().index
+    }
+
+    /// The term of the entry at `index`; `None` outside of the log.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.log.term_at(index)
+    }
+
+    /// The stamp that this node's next entry will not go below.
+    pub fn last_stamp_ms(&self) -> u64 {
+        self.log.last_stamp_ms()
+    }
+
+    fn snapshot_progress(&self) -> Vec<(NodeId, SnapshotProgress)> {
+        let RoleState::Leader(leadership) = &self.role else { return Vec::new() };
+        leadership.snapshot_progress()
+    }
+
+    /// The state of this node at one point in time. The fields that only the store knows
+    /// are 0.
+    pub fn status(&self) -> NodeStatus {
+        NodeStatus {
+            id: self.settings.id,
+            role: self.role(),
+            term: self.term(),
+            leader_id: self.leader_id(),
+            commit_index: self.commit_index,
+            last_applied: self.apply.last_applied(),
+            last_log_index: self.log.last().index,
+            snapshot_index: self.snapshot_index(),
+            keys: 0,
+            store_bytes: 0,
+            store_digest: 0,
+            snapshot_progress: self.snapshot_progress(),
+        }
+    }
+
+    /// The number of rounds of reads that wait for their answers.
+    #[cfg(test)]
+    pub(super) fn rounds_under_way(&self) -> usize {
+        let RoleState::Leader(leadership) = &self.role else { return 0 };
+        leadership.reads.rounds_under_way()
+    }
+}

@@ -1,0 +1,116 @@
+//! Committed entries and confirmed reads on their way to the store, in one order.
+//!
+//! This is the one place that brings the log, the leader's reads (`ReadIndex`) and the queue
+//! to the store (`ApplyQueue`) together.
+
+use super::effect::{Effect, ReadEntries};
+use super::role::RoleState;
+use super::state::Raft;
+use crate::types::{Entry, LogIndex, LogPosition};
+
+impl Raft {
+    /// The store has applied everything up to `last_applied`.
+    ///
+    /// # Panics
+    /// When that is more than the store was given, or less than it reported before.
+    pub fn on_applied(&mut self, last_applied: LogIndex) {
+        self.apply.on_applied(last_applied);
+        self.submit();
+    }
+
+    /// The page that an [`Effect::ReadEntries`] asked for.
+    ///
+    /// # Panics
+    /// When it is another: committed, durable entries do not change and do not vanish.
+    pub fn on_entries_read(&mut self, entries: Vec<Entry>) {
+        if !self.apply.end_reading() {
+            return; // asked for before a snapshot took the place of the log
+        }
+        let limit = self.commit_index.min(self.persistence.persisted_index());
+        let submitted_index = self.apply.submitted_index();
+        let mut expected = submitted_index;
+        for entry in &entries {
+            expected = expected.next();
+            let LogPosition { index, term } = entry.position();
+            assert!(
+                index == expected && index <= limit && self.log.term_at(index) == Some(term),
+                "the log's entry {index}@{term} on disk is not the committed one"
+            );
+        }
+        assert!(expected > submitted_index, "a committed entry is not on disk");
+        self.submit_entries(entries);
+        if mutant!(B32a) {
+            self.apply.on_submitted(limit.min(self.log.first_in_memory().prev()));
+        }
+        self.submit();
+    }
+
+    /// Submits what is committed *and* durable here, and the reads that come between.
+    /// Entries that are only on disk (after a start) come by pages, the next one when the
+    /// store has applied the one before.
+    pub(super) fn submit(&mut self) {
+        let durable_index = self.persistence.persisted_index();
+        let limit =
+            if mutant!(B34) { self.commit_index } else { self.commit_index.min(durable_index) };
+        while self.apply.submitted_index() < limit && !self.apply.is_reading() {
+            // A read that arrived before the next entry is answered before it.
+            let next = self.apply.submitted_index().next();
+            self.release_reads_before(next);
+            let to = self.last_index_before_next_read(limit);
+            if let Some(entries) = self.log.slice(next, to) {
+                self.submit_entries(entries);
+            } else if self.apply.may_read() {
+                self.apply.begin_reading();
+                self.effects.push(Effect::ReadEntries(ReadEntries {
+                    ticket: 0,
+                    from: next,
+                    to: limit.min(self.log.first_in_memory().prev()),
+                    bytes_max: self.settings.page_bytes_max,
+                }));
+            } else {
+                return;
+            }
+        }
+        self.release_confirmed_reads();
+    }
+
+    fn submit_entries(&mut self, entries: Vec<Entry>) {
+        if let Some(last) = entries.last() {
+            self.apply.on_submitted(last.index);
+            self.log.evict_to(last.index);
+            self.snapshots.on_submitted(&entries);
+            self.effects.push(Effect::Apply { entries });
+            self.maybe_take_snapshot();
+        }
+    }
+
+    /// The last entry up to which entries may be submitted in one go: no waiting read has
+    /// its place before it.
+    fn last_index_before_next_read(&self, limit: LogIndex) -> LogIndex {
+        match &self.role {
+            RoleState::Leader(leadership) => {
+                leadership.reads.first_place().map_or(limit, |place| limit.min(place))
+            }
+            _ => limit,
+        }
+    }
+
+    /// Answers the reads whose round is confirmed and whose entries were submitted.
+    pub(super) fn release_confirmed_reads(&mut self) {
+        let submitted_index = self.apply.submitted_index();
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        while let Some((token, read_index)) = leadership.reads.pop_confirmed(submitted_index) {
+            self.effects.push(Effect::ReadReady { token, read_index });
+        }
+    }
+
+    /// The entry `next`, committed, is about to be submitted: answers the reads that
+    /// arrived before it was appended.
+    fn release_reads_before(&mut self, next: LogIndex) {
+        let submitted_index = self.apply.submitted_index();
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        while let Some((token, read_index)) = leadership.reads.pop_before(next, submitted_index) {
+            self.effects.push(Effect::ReadReady { token, read_index });
+        }
+    }
+}

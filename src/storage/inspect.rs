@@ -1,0 +1,130 @@
+//! Inspection of a stopped server's directory from the command line: `dump` prints the log,
+//! `verify` checks everything. Both take the lock, so that nothing changes meanwhile, and change
+//! nothing themselves.
+
+use std::io;
+use std::path::Path;
+
+use super::directory::take_lock;
+use super::disk::{Disk, DiskLock};
+use super::error::{IoContext, StorageError};
+use super::identity;
+use super::log::files::{log_dir, segment_numbers};
+use super::log::recovery::{self, Scanned};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, Payload};
+
+/// Maximum number of bytes of a command that are shown.
+const PREVIEW_BYTES: usize = 48;
+/// Number of bytes of entries that are in memory at a time.
+const DUMP_BYTES: u64 = 1024 * 1024;
+
+/// The result of [`verify`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Number of segment files.
+    pub segments: u64,
+    /// Number of records in them.
+    pub records: u64,
+    /// Number of records that a later record has superseded.
+    pub superseded: u64,
+    /// The end of the log.
+    pub last: LogPosition,
+    /// Term and vote.
+    pub hard_state: HardState,
+    /// Sentences that say what the next start would repair.
+    pub notes: Vec<String>,
+}
+
+/// Prints the hard state, and the entries from `from` to `to` with one line each.
+///
+/// # Errors
+/// When a server runs there, when the directory is damaged, and when `out` cannot be written.
+pub fn dump(
+    disk: &dyn Disk,
+    dir: &Path,
+    from: LogIndex,
+    to: LogIndex,
+    out: &mut dyn io::Write,
+) -> Result<(), StorageError> {
+    let (mut scanned, _lock) = inspect(disk, dir)?;
+    let output = Path::new("the output");
+    let hard_state = scanned.loaded.newest.hard_state;
+    let last = scanned.summary.runs.last();
+    let voted_for = hard_state.voted_for.map_or("none".into(), |node| node.to_string());
+    writeln!(
+        out,
+        "current_term={} voted_for={voted_for} last_log_index={} last_log_term={}",
+        hard_state.current_term, last.index, last.term
+    )
+    .during("write", output)?;
+    for note in &scanned.notes {
+        writeln!(out, "# {note}").during("write", output)?;
+    }
+    let mut next = from.max(scanned.index.runs().base().index.next());
+    loop {
+        let entries = scanned.index.read(disk, next, to, DUMP_BYTES)?;
+        let Some(last) = entries.last() else { return Ok(()) };
+        next = last.index.next();
+        for entry in &entries {
+            writeln!(out, "{}", line(entry)).during("write", output)?;
+        }
+    }
+}
+
+/// Reads and checks everything.
+///
+/// # Errors
+/// When a server runs there, and when the directory is damaged. A torn tail is not damage: it is
+/// in the notes.
+pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, StorageError> {
+    let (scanned, _lock) = inspect(disk, dir)?;
+    let last = scanned.summary.runs.last();
+    Ok(VerifyReport {
+        segments: scanned.index.last_segment() + 1 - scanned.index.first_segment(),
+        records: scanned.records,
+        superseded: scanned.records - (last.index.0 - scanned.index.runs().base().index.0),
+        last,
+        hard_state: scanned.loaded.newest.hard_state,
+        notes: scanned.notes,
+    })
+}
+
+fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(Scanned, Option<DiskLock>), StorageError> {
+    let names = disk.list(dir).during("list", dir)?;
+    // A copy of a directory may have no lock file. None is created.
+    let is_lockable = names.iter().any(|name| name == "lock");
+    let lock = if is_lockable { Some(take_lock(disk, dir)?) } else { None };
+    let Some((node_id, _)) = identity::check(disk, dir, None)? else {
+        return Err(if segment_numbers(disk, dir)?.is_empty() {
+            StorageError::NotADataDirectory { path: dir.to_owned() }
+        } else {
+            StorageError::FileMissing {
+                path: identity::identity_path(dir),
+                evidence: format!("{} is there", log_dir(dir).display()),
+            }
+        });
+    };
+    Ok((recovery::scan(disk, dir, node_id)?, lock))
+}
+
+fn line(entry: &Entry) -> String {
+    let (kind, body) = match &entry.payload {
+        Payload::Noop => ("noop", String::new()),
+        Payload::Command(bytes) => {
+            let shown = &bytes[..bytes.len().min(PREVIEW_BYTES)];
+            let cut = if shown.len() < bytes.len() { "..." } else { "" };
+            ("command", format!(" body=\"{}\"{cut}", shown.escape_ascii()))
+        }
+        Payload::Membership(membership) => {
+            let voters: Vec<String> = membership.voters.iter().map(ToString::to_string).collect();
+            ("membership", format!(" voters={}", voters.join(",")))
+        }
+    };
+    format!(
+        "index={} term={} stamp_ms={} kind={kind} bytes={}{body}",
+        entry.index,
+        entry.term,
+        entry.stamp_ms,
+        entry.payload.body().len()
+    )
+}

@@ -1,0 +1,368 @@
+//! The scan of a whole data directory at a start. It judges what it reads and changes nothing.
+//!
+//! Invariant: nothing that was acknowledged is lost, and nothing is silently repaired. Bytes
+//! that the scan cannot prove to be an unacknowledged write torn by a crash are damage: the
+//! server does not start, or has its log repaired by the other servers (`repair`).
+//!
+//! A crash can leave something other than whole records in one place only: after the last sync,
+//! in the last segment. Anything but whole records in any other place is damage. In the last
+//! segment the rules are those of `EndOfRecords::judge`.
+
+use std::io;
+use std::path::Path;
+
+use super::files::{open_segment, read_header, segment_numbers, segment_path};
+use super::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::index::RecordIndex;
+use super::record::{ALIGNMENT, RecordHeader};
+use super::sectors::{end_place_of, place_of};
+use super::segment::{Found, SegmentReader};
+use crate::storage::disk::{Disk, OpenMode};
+use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::hard_state::{self, DurableEnd, HardStateCopy, Loaded, hard_state_path};
+use crate::types::{LogPosition, LogSummary, NodeId, Payload};
+
+/// Number of bytes of a segment that are in memory at a time.
+pub(crate) const SCAN_BYTES: u64 = 256 * 1024;
+
+/// The result of a scan.
+pub(crate) struct Scanned {
+    /// The hard state.
+    pub loaded: Loaded,
+    /// Numbers of segments that are no longer part of the log.
+    pub obsolete: Vec<u64>,
+    /// The way from indexes to records.
+    pub index: RecordIndex,
+    /// The log without its entries.
+    pub summary: LogSummary,
+    /// The offset at which the records of the last segment end.
+    pub end: u64,
+    /// The position in the file at which a torn write after `end` ends, if there is one.
+    pub torn_to: Option<u64>,
+    /// Number of records, superseded ones included.
+    pub records: u64,
+    /// True once the scan has passed the recorded durable end.
+    passed_durable_end: bool,
+    /// The place up to which everything is whole and fits together. `None` before the end of the
+    /// first segment.
+    pub kept: Option<DurableEnd>,
+    /// Sentences for people.
+    pub notes: Vec<String>,
+}
+
+/// Reads all of `dir`, whose identity names `node_id`.
+pub(crate) fn scan(disk: &dyn Disk, dir: &Path, node_id: NodeId) -> Result<Scanned, StorageError> {
+    match scan_to_damage(disk, dir, node_id)? {
+        (scanned, None) => Ok(scanned),
+        (_, Some(damage)) => Err(damage),
+    }
+}
+
+/// Reads all of `dir` as [`scan`] does. When the log is damaged, it returns the log before the
+/// damage, and the damage. Damage of any other file is an error.
+pub(crate) fn scan_to_damage(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+) -> Result<(Scanned, Option<StorageError>), StorageError> {
+    let numbers = segment_numbers(disk, dir)?;
+    check_hard_state_exists(disk, dir)?;
+    let loaded = hard_state::load(disk, dir)?;
+    let HardStateCopy { start, durable_end, .. } = loaded.newest;
+    let is_obsolete = |number: &u64| {
+        let is_cut = durable_end.cutting && *number > durable_end.segment;
+        *number < start.first_segment || start.resetting || is_cut
+    };
+    let (obsolete, numbers): (Vec<u64>, Vec<u64>) = numbers.into_iter().partition(is_obsolete);
+    let mut scanned = Scanned {
+        notes: loaded.note.iter().cloned().collect(),
+        loaded,
+        obsolete,
+        index: RecordIndex::new(dir, start),
+        summary: LogSummary::default(),
+        end: SEGMENT_HEADER_BYTES,
+        torn_to: None,
+        records: 0,
+        passed_durable_end: false,
+        kept: None,
+    };
+    let damage = match start.resetting {
+        true => None,
+        false => scanned.scan_segments(disk, dir, &numbers, node_id)?,
+    };
+    scanned.summary.runs = scanned.index.runs().clone();
+    scanned.summary.lost = scanned.loaded.newest.lost;
+    check_term(dir, &scanned.loaded, scanned.summary.runs.last())?;
+    Ok((scanned, damage))
+}
+
+/// Checks that no entry is of a later term than the hard state: a term is durable before the
+/// first entry of that term is written.
+pub(crate) fn check_term(
+    dir: &Path,
+    loaded: &Loaded,
+    last: LogPosition,
+) -> Result<(), StorageError> {
+    let current = loaded.newest.hard_state.current_term;
+    match last.term > current {
+        true => Err(StorageError::HardStateStale { path: hard_state_path(dir), current, last }),
+        false => Ok(()),
+    }
+}
+
+/// Returns an error when a segment is missing from the first one to the last, or to that of the
+/// durable end if that is later.
+fn missing_segment(
+    dir: &Path,
+    first: u64,
+    durable_end: DurableEnd,
+    numbers: &[u64],
+) -> Option<StorageError> {
+    let last = numbers.last().copied();
+    let wanted = first..=last.unwrap_or(first).max(durable_end.segment);
+    let missing = wanted.into_iter().find(|number| numbers.binary_search(number).is_err())?;
+    let evidence = match last {
+        Some(last) if last > missing => format!("segment {last} is there"),
+        Some(_) => format!("entries up to {} were durable in it", durable_end.last),
+        None => "the server's identity is there".into(),
+    };
+    Some(StorageError::FileMissing { path: segment_path(dir, missing), evidence })
+}
+
+fn check_hard_state_exists(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
+    let path = hard_state_path(dir);
+    if !disk.list(dir).during("list", dir)?.iter().any(|name| name == "hard_state") {
+        return Err(StorageError::FileMissing { path, evidence: "the log is there".into() });
+    }
+    Ok(())
+}
+
+impl Scanned {
+    /// Reads the segments up to the first that is damaged or missing, and returns the damage.
+    fn scan_segments(
+        &mut self,
+        disk: &dyn Disk,
+        dir: &Path,
+        numbers: &[u64],
+        node_id: NodeId,
+    ) -> Result<Option<StorageError>, StorageError> {
+        let HardStateCopy { start, durable_end, .. } = self.loaded.newest;
+        let last_number = numbers.last().copied().unwrap_or(0).max(durable_end.segment);
+        for number in
+            (start.first_segment..).take_while(|number| numbers.binary_search(number).is_ok())
+        {
+            match self.scan_segment(disk, dir, number, node_id, number == last_number) {
+                Err(StorageError::Io { action, path, source }) => {
+                    return Err(StorageError::Io { action, path, source });
+                }
+                Err(damage) => return Ok(Some(damage)),
+                Ok(()) => {}
+            }
+        }
+        Ok(missing_segment(dir, start.first_segment, durable_end, numbers))
+    }
+
+    fn scan_segment(
+        &mut self,
+        disk: &dyn Disk,
+        dir: &Path,
+        number: u64,
+        node_id: NodeId,
+        is_last: bool,
+    ) -> Result<(), StorageError> {
+        let path = segment_path(dir, number);
+        let durable_end = self.loaded.newest.durable_end;
+        let file = open_segment(disk, &path, OpenMode::Read)?;
+        let file_bytes = file.bytes().during("look at", &path)?;
+        let header = read_header(&*file, &path)?;
+        let mut reader = SegmentReader::new(&*file, &header, file_bytes, SCAN_BYTES);
+        self.check_header(&header, number, node_id).map_err(|what| damaged(&path, 0, what))?;
+        self.index.add_segment(&header);
+
+        let mut offset = SEGMENT_HEADER_BYTES;
+        let found = loop {
+            let wrong = |what| damaged(&path, place_of(offset), what);
+            self.check_durable_end(number, offset).map_err(wrong)?;
+            let is_at_durable_end = number == durable_end.segment && offset == durable_end.offset;
+            if durable_end.cutting && is_at_durable_end {
+                break Found::Nothing;
+            }
+            match reader.find(offset).during("read", &path)? {
+                Found::Record(record) => {
+                    let bytes = reader.get(offset, record.record_bytes()).during("read", &path)?;
+                    self.add_record(&record, bytes, offset).map_err(wrong)?;
+                    offset += record.record_bytes();
+                }
+                found => break found,
+            }
+        };
+        self.end = offset;
+        let last = self.index.runs().last();
+        self.kept = Some(DurableEnd { segment: number, offset, last, cutting: true });
+        let end = EndOfRecords { path: &path, offset, is_last, durable_end, number };
+        self.torn_to = end.judge(&mut reader, &found)?;
+        if let Some(torn_to) = self.torn_to {
+            let from = end_place_of(offset);
+            let bytes = torn_to - from;
+            let what = if end.is_being_cut() {
+                format!("an earlier start has begun to cut {bytes} bytes from byte {from} on")
+            } else {
+                format!("a torn write at byte {from}, of {bytes} bytes, was never acknowledged")
+            };
+            self.notes.push(format!("{}: {what}, behind entry {last}", path.display()));
+        }
+        Ok(())
+    }
+
+    fn check_header(
+        &self,
+        header: &SegmentHeader,
+        number: u64,
+        node_id: NodeId,
+    ) -> Result<(), String> {
+        if header.number != number {
+            return Err(format!("this is segment {}, under another's name", header.number));
+        }
+        if header.node_id != node_id {
+            return Err(format!("this segment is of server {}", header.node_id));
+        }
+        let last = self.index.runs().last();
+        if header.prev != last {
+            return Err(format!(
+                "this segment begins behind entry {}, but the segments before it end with entry \
+                 {last}",
+                header.prev
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks that the log at the recorded durable end is the log that was recorded. A whole
+    /// file of an earlier time, or of another log, is not.
+    fn check_durable_end(&mut self, number: u64, offset: u64) -> Result<(), String> {
+        let durable_end = self.loaded.newest.durable_end;
+        let last = self.index.runs().last();
+        let is_before = number != durable_end.segment || offset < durable_end.offset;
+        if is_before || self.passed_durable_end {
+            return Ok(());
+        }
+        self.passed_durable_end = true;
+        if offset != durable_end.offset || last != durable_end.last {
+            return Err(format!(
+                "entry {last} ends here, but entry {} was durable at byte {}",
+                durable_end.last,
+                end_place_of(durable_end.offset)
+            ));
+        }
+        Ok(())
+    }
+
+    fn add_record(
+        &mut self,
+        record: &RecordHeader,
+        bytes: &[u8],
+        offset: u64,
+    ) -> Result<(), String> {
+        let entry = record.entry(bytes).map_err(|error| error.to_string())?;
+        self.index.add_record(entry.position(), offset)?;
+        self.summary.memberships.retain(|(index, _)| *index < entry.index);
+        if let Payload::Membership(membership) = entry.payload {
+            self.summary.memberships.push((entry.index, membership));
+        }
+        // The journal's last record is the log's last entry, whatever it superseded.
+        self.summary.last_stamp_ms = entry.stamp_ms;
+        self.records += 1;
+        Ok(())
+    }
+}
+
+/// The place where the valid records of a segment end.
+struct EndOfRecords<'a> {
+    path: &'a Path,
+    /// The offset of the place.
+    offset: u64,
+    /// Number of the segment.
+    number: u64,
+    /// True for the last segment of the log.
+    is_last: bool,
+    /// The recorded durable end of the log.
+    durable_end: DurableEnd,
+}
+
+impl EndOfRecords<'_> {
+    /// Judges the bytes after the records. Returns `None` when there are none, the position in
+    /// the file at which they end when they are a torn write, and an error for anything else.
+    ///
+    /// A crash leaves a part of what was written since the last sync, in whole sectors. The
+    /// sectors that are missing are blank. The sector in which the records end is an exception:
+    /// without the write it has zeros after the records. Rot never turns a sector that was
+    /// written into a blank one.
+    fn judge(
+        &self,
+        reader: &mut SegmentReader<'_>,
+        found: &Found,
+    ) -> Result<Option<u64>, StorageError> {
+        let written_to = reader.last_written(self.offset).during("read", self.path)?;
+        if self.is_being_cut() {
+            return Ok(written_to);
+        }
+        let ends_here = self.durable_end.segment == self.number;
+        let was_durable = ends_here && self.offset < self.durable_end.offset && !mutant!(B68);
+        if was_durable && (written_to.is_none() || matches!(found, Found::Nothing)) {
+            return Err(StorageError::EntriesMissing {
+                path: self.path.to_owned(),
+                offset: end_place_of(self.offset),
+                durable: self.durable_end.last,
+                durable_to: end_place_of(self.durable_end.offset),
+            });
+        }
+        let Some(written_to) = written_to else { return Ok(None) };
+        if !self.is_last {
+            return Err(self.damaged("this is no valid record, and later segments follow"));
+        }
+        if mutant!(B61a) {
+            return Ok(Some(written_to));
+        }
+        if was_durable {
+            return Err(self.damaged("this is no valid record, and one was durable here"));
+        }
+        // A batch begins only after everything before it was synced. So if a later batch exists,
+        // these bytes were once a whole record.
+        if let Some(later) = self.later_batch(reader).during("read", self.path)? {
+            return Err(self.damaged(format!(
+                "this is no valid record, but the one at byte {} was written after it was durable",
+                place_of(later)
+            )));
+        }
+        match found {
+            Found::Nothing => Ok(Some(written_to)),
+            Found::Torn if !mutant!(B61b) => Ok(Some(written_to)),
+            _ => Err(self.damaged(
+                "this record is complete but does not match its checksum; it may be acknowledged",
+            )),
+        }
+    }
+
+    /// True when an earlier start has decided that everything after this place is erased.
+    fn is_being_cut(&self) -> bool {
+        self.durable_end.cutting
+            && self.durable_end.segment == self.number
+            && self.durable_end.offset == self.offset
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> StorageError {
+        damaged(self.path, place_of(self.offset), what)
+    }
+
+    /// Returns the offset of the next valid record that begins a batch, if there is one.
+    fn later_batch(&self, reader: &mut SegmentReader<'_>) -> io::Result<Option<u64>> {
+        let mut at = self.offset + ALIGNMENT;
+        while let Some((found, header)) = reader.next_header(at)? {
+            if header.batch_start && matches!(reader.find(found)?, Found::Record(_)) {
+                return Ok(Some(found));
+            }
+            at = found + ALIGNMENT;
+        }
+        Ok(None)
+    }
+}

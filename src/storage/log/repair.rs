@@ -1,0 +1,104 @@
+//! The repair of a log that is damaged before its tail, in a cluster whose other servers have
+//! the lost entries (repair by the other servers: docs/adr/0009; docs/bugs.md B61).
+//!
+//! The entries before the damage are kept, and everything after it is discarded. The server is
+//! rejoining from then on: it is not counted until it has fetched from the others everything
+//! that it may have acknowledged. One record of the hard state says all of that. This file takes
+//! the decision; every start carries it out, as it does with any log that is being cut or reset.
+
+use std::path::Path;
+
+use super::files::{open_segment, read_header, segment_numbers, segment_path};
+use super::header::SEGMENT_HEADER_BYTES;
+use super::record::ALIGNMENT;
+use super::recovery::{self, SCAN_BYTES, Scanned};
+use super::segment::SegmentReader;
+use super::tail::make_durable;
+use crate::storage::disk::{Disk, OpenMode};
+use crate::storage::error::{IoContext, StorageError};
+use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogStart};
+use crate::types::{LogPosition, NodeId};
+
+/// Minimum number of voters: in a smaller cluster the other servers are no majority.
+const VOTERS_MIN: usize = 3;
+
+/// Decides, durably, where the log ends from now on: after the entries that are in `scanned`.
+/// Returns a sentence for people.
+///
+/// # Errors
+/// When no other server has what is lost, when the hard state is older than the log, and when
+/// the disk fails.
+pub(crate) fn decide(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+    scanned: &Scanned,
+    damage: &StorageError,
+) -> Result<String, StorageError> {
+    let members = scanned.summary.memberships.last();
+    // The log knows the members better than the settings do.
+    if members.is_some_and(|(_, membership)| membership.voters.len() < VOTERS_MIN) {
+        return Err(StorageError::Irreparable { damage: damage.finding() });
+    }
+    let lost = furthest_lost(disk, dir, node_id, scanned)?;
+    recovery::check_term(dir, &scanned.loaded, lost)?;
+    let mut hard_state = HardStateFile::open(disk, dir, &scanned.loaded)?;
+    let HardStateCopy { start, durable_end, .. } = hard_state.current();
+    let (start, cut) = match scanned.kept {
+        Some(cut) => {
+            // The hard state is about to say that this place is durable.
+            make_durable(disk, dir, durable_end, cut.segment, cut.offset)?;
+            (start, cut)
+        }
+        None => {
+            let start = LogStart { resetting: true, ..start };
+            (start, DurableEnd::at_start(start))
+        }
+    };
+    hard_state.save_repair(start, cut, lost)?;
+    Ok(format!(
+        "{}: the log ends before entry {} from here on; this server rejoins without \
+         a vote, until it has fetched that and all behind it, and has caught up with all others",
+        damage.finding(),
+        cut.last.index.next()
+    ))
+}
+
+/// Returns the furthest position that is known to have been in the log and is lost. The recorded
+/// durable end, the headers of segments and records after the damage tell of it.
+fn furthest_lost(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+    scanned: &Scanned,
+) -> Result<LogPosition, StorageError> {
+    let HardStateCopy { start, durable_end, .. } = scanned.loaded.newest;
+    let (first, offset) = match scanned.kept {
+        Some(kept) => (kept.segment, kept.offset),
+        None => (start.first_segment, SEGMENT_HEADER_BYTES),
+    };
+    let mut furthest = durable_end.last;
+    for number in segment_numbers(disk, dir)? {
+        if number < first {
+            continue;
+        }
+        let path = segment_path(dir, number);
+        let file = open_segment(disk, &path, OpenMode::Read)?;
+        let file_bytes = file.bytes().during("look at", &path)?;
+        let header = match read_header(&*file, &path) {
+            Err(StorageError::Damaged { .. }) => continue,
+            header => header?,
+        };
+        if (header.number, header.node_id) != (number, node_id) {
+            continue;
+        }
+        furthest = furthest.max(header.prev);
+        let mut reader = SegmentReader::new(&*file, &header, file_bytes, SCAN_BYTES);
+        let mut at = if number == first { offset } else { SEGMENT_HEADER_BYTES };
+        while let Some((found, header)) = reader.next_header(at).during("read", &path)? {
+            furthest = furthest.max(header.position);
+            at = found + ALIGNMENT;
+        }
+    }
+    Ok(furthest)
+}

@@ -1,0 +1,298 @@
+//! The format of a snapshot file: a head, bodies and a foot, each in a frame with a checksum.
+//! docs/internals/snapshot_format.md draws it.
+//!
+//! The foot has the digest of everything before it, and the file ends with it. So a truncated,
+//! sparse or spliced file fails the digest in the foot and is rejected.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::storage::disk::{Disk, DiskFile, OpenMode};
+use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::little_endian::u32_at;
+use crate::types::{LogIndex, LogPosition, Membership, SnapshotId};
+
+/// The version of the format of snapshot files.
+pub const SNAPSHOT_FORMAT_VERSION: u32 = 1;
+/// Size of a frame's header in bytes.
+const FRAME_HEADER_BYTES: usize = 12;
+const HEAD: [u8; 4] = *b"head";
+const BODY: [u8; 4] = *b"body";
+const FOOT: [u8; 4] = *b"foot";
+/// Size of the foot's body in bytes: number of frames, and digest.
+const FOOT_BYTES: usize = 24;
+/// Maximum size of a frame's body in bytes. It is more than a key and a value of the largest
+/// size need, with what is around them.
+const BODY_BYTES_MAX: usize = 80 * 1024 * 1024;
+/// Number of bytes that are written between two syncs. One sync of the whole file would delay
+/// the syncs of the log for as long as it takes.
+const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The head of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotHead {
+    /// The name of the cluster.
+    pub cluster: String,
+    /// The last entry that is in the snapshot.
+    pub last: LogPosition,
+    /// The stamp of that entry, in milliseconds.
+    pub stamp_ms: u64,
+    /// The members in force at `last`, and the index of the entry that says so; `None` before
+    /// the first such entry.
+    pub membership: Option<(LogIndex, Membership)>,
+}
+
+/// A snapshot as a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// The head.
+    pub head: SnapshotHead,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// The digest of everything before the foot. Files are equal exactly when their digests are.
+    pub digest: u128,
+}
+
+impl SnapshotFile {
+    /// The id of the snapshot.
+    pub fn id(&self) -> SnapshotId {
+        SnapshotId { last: self.head.last, bytes: self.bytes, digest: self.digest }
+    }
+}
+
+fn encode_head(head: &SnapshotHead) -> Vec<u8> {
+    let mut body = SNAPSHOT_FORMAT_VERSION.to_le_bytes().to_vec();
+    rmp_serde::encode::write(&mut body, head)
+        .expect("numbers and text always encode to MessagePack in memory");
+    body
+}
+
+fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
+    let Some((version, head)) = body.split_first_chunk::<4>() else {
+        return Err("its head is too short".into());
+    };
+    let version = u32::from_le_bytes(*version);
+    if version != SNAPSHOT_FORMAT_VERSION {
+        return Err(format!(
+            "the snapshot has format version {version}, this server knows {SNAPSHOT_FORMAT_VERSION}"
+        ));
+    }
+    rmp_serde::from_slice(head).map_err(|error| format!("its head does not decode: {error}"))
+}
+
+/// The checksum of a frame. It covers the number of the frame, so that no frame passes for
+/// another.
+fn checksum(number: u64, kind: [u8; 4], body: &[u8]) -> u32 {
+    let head = crc32c::crc32c_append(crc32c::crc32c(&number.to_le_bytes()), &kind);
+    crc32c::crc32c_append(head, body)
+}
+
+/// A writer of the frames of one file.
+pub(super) struct FrameWriter {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    /// Number of bytes that were written.
+    offset: u64,
+    /// Number of bytes that were synced.
+    synced: u64,
+    /// Number of frames that were written.
+    frames: u64,
+    /// The digest of everything that was written.
+    digest: Xxh3,
+}
+
+impl FrameWriter {
+    /// Creates the file and writes its head.
+    pub(super) fn create(
+        disk: &dyn Disk,
+        path: PathBuf,
+        head: &SnapshotHead,
+    ) -> Result<FrameWriter, StorageError> {
+        let file = disk.open(&path, OpenMode::Create).during("create", &path)?;
+        let mut writer =
+            FrameWriter { path, file, offset: 0, synced: 0, frames: 0, digest: Xxh3::new() };
+        writer.frame(HEAD, &encode_head(head))?;
+        Ok(writer)
+    }
+
+    /// Writes a body.
+    pub(super) fn body(&mut self, body: &[u8]) -> Result<(), StorageError> {
+        self.frame(BODY, body)
+    }
+
+    fn frame(&mut self, kind: [u8; 4], body: &[u8]) -> Result<(), StorageError> {
+        let length = u32::try_from(body.len())
+            .ok()
+            .filter(|length| *length as usize <= BODY_BYTES_MAX)
+            .expect("a block has some records, and the largest record is far below the limit");
+        let mut frame = Vec::with_capacity(FRAME_HEADER_BYTES + body.len());
+        frame.extend_from_slice(&kind);
+        frame.extend_from_slice(&length.to_le_bytes());
+        frame.extend_from_slice(&checksum(self.frames, kind, body).to_le_bytes());
+        frame.extend_from_slice(body);
+        self.file.write_at(self.offset, &frame).during("write", &self.path)?;
+        self.digest.update(&frame);
+        self.offset += frame.len() as u64;
+        self.frames += 1;
+        if self.offset - self.synced >= SYNC_EVERY_BYTES {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        self.synced = self.offset;
+        self.file.sync_data().during("sync", &self.path)
+    }
+
+    /// Writes the foot and syncs the file. Returns its size in bytes and its digest.
+    pub(super) fn finish(mut self) -> Result<(u64, u128), StorageError> {
+        let digest = self.digest.digest128();
+        let mut foot = self.frames.to_le_bytes().to_vec();
+        foot.extend_from_slice(&digest.to_le_bytes());
+        self.frame(FOOT, &foot)?;
+        self.sync()?;
+        Ok((self.offset, digest))
+    }
+}
+
+/// Reads a snapshot file from its first to its last byte, and hands its bodies to `take` one by
+/// one. The bodies must not be used before this returns: only then is the file known to be
+/// whole.
+///
+/// # Errors
+/// When the file cannot be read or is damaged, and the errors of `take`.
+pub fn read_snapshot<E: From<StorageError>>(
+    disk: &dyn Disk,
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<SnapshotFile, E> {
+    let mut reader = FrameReader::open(disk, path)?;
+    let first = reader.frame()?;
+    if first.kind != HEAD {
+        return Err(reader.damaged("it does not begin with a head").into());
+    }
+    let head = decode_head(&first.body).map_err(|what| reader.damaged(what))?;
+    loop {
+        let (frames, digest) = (reader.frames, reader.digest.digest128());
+        let frame = reader.frame()?;
+        match frame.kind {
+            BODY => take(&frame.body)?,
+            FOOT => {
+                reader.check_foot(&frame.body, frames, digest)?;
+                return Ok(SnapshotFile { head, bytes: reader.offset, digest });
+            }
+            _ => return Err(reader.damaged("this is no body and no foot").into()),
+        }
+    }
+}
+
+/// A reader of the frames of one file.
+pub(super) struct FrameReader {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    /// Size of the file in bytes.
+    bytes: u64,
+    /// The position in the file of the next frame.
+    offset: u64,
+    /// Number of the next frame, from 0.
+    frames: u64,
+    /// The digest of the frames that were read.
+    digest: Xxh3,
+}
+
+/// A frame whose checksum is right.
+struct Frame {
+    header: [u8; FRAME_HEADER_BYTES],
+    kind: [u8; 4],
+    body: Vec<u8>,
+}
+
+impl FrameReader {
+    /// Opens a file.
+    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<FrameReader, StorageError> {
+        let path = path.to_owned();
+        let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
+        let bytes = file.bytes().during("look at", &path)?;
+        Ok(FrameReader { path, file, bytes, offset: 0, frames: 0, digest: Xxh3::new() })
+    }
+
+    /// Size of the file in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns an error that says where the file is damaged, and how.
+    pub(super) fn damaged(&self, what: impl Into<String>) -> StorageError {
+        damaged(&self.path, self.offset, what)
+    }
+
+    /// Returns the bytes of frame `number`, which begins at `offset`: its header and its body.
+    pub(super) fn frame_at(&mut self, number: u64, offset: u64) -> Result<Vec<u8>, StorageError> {
+        (self.frames, self.offset) = (number, offset);
+        let Frame { header, body, .. } = self.frame()?;
+        let mut bytes = Vec::with_capacity(FRAME_HEADER_BYTES + body.len());
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(&body);
+        Ok(bytes)
+    }
+
+    /// Reads the next frame and checks it.
+    fn frame(&mut self) -> Result<Frame, StorageError> {
+        let header = self.header(self.offset)?;
+        let kind = [header[0], header[1], header[2], header[3]];
+        // The length is checked before a buffer of that length is allocated.
+        let end = self.end_of(self.offset, &header)?;
+        let length = u32_at(&header, 4) as usize;
+        let mut body = vec![0; length];
+        let body_at = self.offset + FRAME_HEADER_BYTES as u64;
+        let read = self.file.read_at(body_at, &mut body).during("read", &self.path)?;
+        let is_whole = checksum(self.frames, kind, &body) == u32_at(&header, 8);
+        if read < length || !(is_whole || mutant!(B57)) {
+            return Err(self.damaged("a frame does not match its checksum"));
+        }
+        self.digest.update(&header);
+        self.digest.update(&body);
+        self.offset = end;
+        self.frames += 1;
+        Ok(Frame { header, kind, body })
+    }
+
+    fn header(&self, offset: u64) -> Result<[u8; FRAME_HEADER_BYTES], StorageError> {
+        let mut header = [0; FRAME_HEADER_BYTES];
+        if self.file.read_at(offset, &mut header).during("read", &self.path)? < header.len() {
+            return Err(self.damaged("the snapshot ends in the middle"));
+        }
+        Ok(header)
+    }
+
+    /// Returns the position at which the frame with this header ends.
+    fn end_of(&self, offset: u64, header: &[u8; FRAME_HEADER_BYTES]) -> Result<u64, StorageError> {
+        let length = u32_at(header, 4) as usize;
+        let end = offset + (FRAME_HEADER_BYTES + length) as u64;
+        if length > BODY_BYTES_MAX || end > self.bytes {
+            return Err(self.damaged(format!("a frame of {length} bytes does not fit here")));
+        }
+        Ok(end)
+    }
+
+    /// Returns the position at which the frame at `offset` ends, as its unchecked header says.
+    pub(super) fn frame_end(&self, offset: u64) -> Result<u64, StorageError> {
+        self.end_of(offset, &self.header(offset)?)
+    }
+
+    fn check_foot(&self, foot: &[u8], frames: u64, digest: u128) -> Result<(), StorageError> {
+        let mut expected = frames.to_le_bytes().to_vec();
+        expected.extend_from_slice(&digest.to_le_bytes());
+        let is_checked = !mutant!(B56) && !mutant!(B57);
+        if foot.len() != FOOT_BYTES || (foot != expected && is_checked) {
+            return Err(self.damaged("the snapshot does not match its digest"));
+        }
+        if self.offset != self.bytes {
+            return Err(self.damaged("something stands behind the snapshot's end"));
+        }
+        Ok(())
+    }
+}

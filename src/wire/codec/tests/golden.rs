@@ -1,0 +1,141 @@
+//! The bytes of one frame of every kind.
+
+use std::time::Duration;
+
+use super::*;
+use crate::raft::{
+    AppendEntriesResponse, AppendResult, InstallSnapshotResponse, PreVote, PreVoteResponse,
+    RejoinResponse, RequestVote, RequestVoteResponse,
+};
+use crate::types::Membership;
+use crate::wire::Hello;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn append_response(result: AppendResult) -> Frame {
+    let response =
+        AppendEntriesResponse { request_seq: 7, read_seq: 300, is_rejoining: true, result };
+    envelope(3, Rpc::AppendEntriesResponse(response))
+}
+
+/// One frame of every kind and form, each with its name in [`GOLDEN`].
+pub(super) fn samples() -> Vec<(&'static str, Frame)> {
+    let entries = vec![
+        entry(5, 2, Payload::Noop),
+        entry(6, 3, Payload::Command(Bytes::from_static(b"\x01\xff"))),
+        entry(7, 3, Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() })),
+    ];
+    let (from, to) = (NodeId(1), NodeId(2));
+    let hello = Hello { cluster: "coracle".into(), from, to, restore_id: None, promise: None };
+    let restored = Hello { restore_id: Some(0x1122), ..hello.clone() };
+    let promising = Hello { promise: Some(Duration::from_millis(150)), ..hello.clone() };
+    let both = Hello { promise: Some(Duration::from_millis(150)), ..restored.clone() };
+    let success = AppendResult::Success { match_index: LogIndex(6) };
+    let conflict =
+        |conflict_term| AppendResult::Conflict { conflict_index: LogIndex(5), conflict_term };
+    vec![
+        ("hello", Frame::Hello(hello)),
+        ("hello_restored", Frame::Hello(restored)),
+        ("hello_promising", Frame::Hello(promising)),
+        ("hello_restored_promising", Frame::Hello(both)),
+        ("refused", Frame::Refused { reason: "no".into() }),
+        ("heartbeat", append(3, position(4, 2), vec![])),
+        ("append_entries", append(3, position(4, 2), entries)),
+        ("append_success", append_response(success)),
+        ("append_conflict", append_response(conflict(Some(Term(2))))),
+        ("append_short", append_response(conflict(None))),
+        ("request_vote", envelope(3, Rpc::RequestVote(RequestVote { last: position(6, 2) }))),
+        ("vote", envelope(3, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true }))),
+        ("pre_vote", envelope(3, Rpc::PreVote(PreVote { last: position(0, 0) }))),
+        (
+            "pre_vote_response",
+            envelope(3, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: false })),
+        ),
+        ("rejoin_request", envelope(0, Rpc::RejoinRequest)),
+        (
+            "rejoin_response",
+            envelope(3, Rpc::RejoinResponse(RejoinResponse { last: position(6, 2) })),
+        ),
+        ("install_snapshot", chunk(300, b"\x01\xff")),
+        (
+            "install_snapshot_response",
+            envelope(
+                3,
+                Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
+                    request_seq: 7,
+                    is_rejoining: false,
+                    last: position(6, 2),
+                    received: 302,
+                    is_installed: true,
+                }),
+            ),
+        ),
+    ]
+}
+
+/// The bytes of protocol version 1, header and body. They never change: other bytes are
+/// another version.
+const GOLDEN: &[(&str, &str, &str)] = &[
+    ("hello", "000000140103d4e4c6", "9501a7636f7261636c65a7636f7261636c650102"),
+    (
+        "hello_restored",
+        "00000026017b8fde14",
+        "9601a7636f7261636c65a7636f7261636c650102c41000000000000000000000000000001122",
+    ),
+    ("hello_promising", "00000017016af0a448", "9701a7636f7261636c65a7636f7261636c650102c0cc96"),
+    (
+        "hello_restored_promising",
+        "0000002801e516dc14",
+        "9701a7636f7261636c65a7636f7261636c650102c41000000000000000000000000000001122cc96",
+    ),
+    ("refused", "00000005018155fcad", "9202a26e6f"),
+    ("heartbeat", "0000000d01f8509b59", "9a1001020307040204cd012c90"),
+    (
+        "append_entries",
+        "000000350171ea9119",
+        concat!(
+            "9a1001020307040204cd012c93",
+            "950502cd03e800c400",
+            "950603cd03e801c40201ff",
+            "950703cd03e802c40b81a6766f74657273920102"
+        ),
+    ),
+    ("append_success", "0000000c019c8f698e", "991101020307cd012cc30006"),
+    ("append_conflict", "0000000d013a0aa7d9", "9a1101020307cd012cc3010502"),
+    ("append_short", "0000000d0118bcf1ea", "9a1101020307cd012cc30105c0"),
+    ("request_vote", "000000070147c35315", "96120102030602"),
+    ("vote", "000000060141776dae", "9513010203c3"),
+    ("pre_vote", "0000000701a64ee564", "96140102030000"),
+    ("pre_vote_response", "0000000601237b8f45", "9515010203c2"),
+    ("rejoin_request", "00000005016fee798b", "9416010200"),
+    ("rejoin_response", "00000007011a060f7b", "96170102030602"),
+    (
+        "install_snapshot",
+        "0000002401c9bdd4d6",
+        "9b18010203070602cd03e8c410ab000000000000000000000000000001cd012cc40201ff",
+    ),
+    ("install_snapshot_response", "0000000d01fade4281", "9a1901020307c20602cd012ec3"),
+];
+
+#[test]
+fn every_kind_of_frame_has_the_bytes_of_version_1() {
+    let samples = samples();
+    assert_eq!(samples.len(), GOLDEN.len());
+    for ((name, frame), (golden_name, header, body)) in samples.iter().zip(GOLDEN) {
+        assert_eq!((*name, hex(&encode(frame))), (*golden_name, format!("{header}{body}")));
+    }
+}
+
+#[test]
+fn a_stream_of_all_kinds_of_frames_decodes_to_the_same_frames() {
+    let mut stream = BytesMut::new();
+    for (_, frame) in samples() {
+        FrameCodec::new(LIMIT).encode(&frame, &mut stream).unwrap();
+    }
+    for (name, frame) in samples() {
+        assert_eq!(FrameCodec::new(LIMIT).decode(&mut stream).unwrap(), Some(frame), "{name}");
+    }
+    assert!(stream.is_empty());
+}

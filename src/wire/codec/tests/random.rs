@@ -1,0 +1,214 @@
+//! Generated frames of every kind, changed frames, and noise.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::raft::{
+    AppendEntriesResponse, AppendResult, InstallSnapshotResponse, PreVote, PreVoteResponse,
+    RejoinResponse, RequestVote, RequestVoteResponse,
+};
+use crate::testing::byte_mutation::mutation;
+use crate::types::Membership;
+use crate::wire::Hello;
+
+fn any_node() -> impl Strategy<Value = NodeId> {
+    (1..=u64::MAX).prop_map(NodeId)
+}
+
+fn any_payload() -> impl Strategy<Value = Payload> {
+    let voters = proptest::collection::btree_set(any_node(), 1..6);
+    prop_oneof![
+        Just(Payload::Noop),
+        proptest::collection::vec(any::<u8>(), 0..300)
+            .prop_map(|bytes| Payload::Command(bytes.into())),
+        voters.prop_map(|voters| Payload::Membership(Membership { voters })),
+    ]
+}
+
+/// A position that a log of a node in term `term` can have.
+fn any_position(term: u64) -> impl Strategy<Value = LogPosition> {
+    prop_oneof![
+        Just(position(0, 0)),
+        (1..u64::MAX / 2, 1..=term).prop_map(|(index, term)| position(index, term)),
+    ]
+}
+
+fn any_append(term: u64) -> impl Strategy<Value = Rpc> {
+    let entries = proptest::collection::vec(
+        (any::<prop::sample::Index>(), any::<u64>(), any_payload()),
+        0..5,
+    );
+    let head = (any::<u64>(), any_position(term), any::<u64>(), any::<u64>());
+    (head, entries).prop_map(move |((request_seq, prev, commit, read_seq), parts)| {
+        let mut before = prev;
+        let mut entries = Vec::new();
+        for (rise, stamp_ms, payload) in parts {
+            let lowest = before.term.0.max(1);
+            let range = usize::try_from(term - lowest).unwrap_or(usize::MAX).saturating_add(1);
+            before = position(before.index.0 + 1, lowest + rise.index(range) as u64);
+            entries.push(Entry { index: before.index, term: before.term, stamp_ms, payload });
+        }
+        let leader_commit = LogIndex(commit);
+        Rpc::AppendEntries(AppendEntries { request_seq, prev, leader_commit, read_seq, entries })
+    })
+}
+
+fn any_append_result() -> impl Strategy<Value = AppendResult> {
+    prop_oneof![
+        any::<u64>().prop_map(|index| AppendResult::Success { match_index: LogIndex(index) }),
+        (any::<u64>(), any::<Option<u64>>()).prop_map(|(index, term)| AppendResult::Conflict {
+            conflict_index: LogIndex(index),
+            conflict_term: term.map(Term),
+        }),
+    ]
+}
+
+fn any_chunk(term: u64) -> impl Strategy<Value = InstallSnapshot> {
+    let chunk = proptest::collection::vec(any::<u8>(), 0..300);
+    (any::<u64>(), any_position(term), any::<u128>(), 0..u64::MAX / 2, chunk).prop_map(
+        |(request_seq, last, digest, offset, chunk)| {
+            let snapshot = SnapshotId { last, bytes: offset + chunk.len() as u64, digest };
+            InstallSnapshot { request_seq, snapshot, offset, bytes: chunk.into() }
+        },
+    )
+}
+
+fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
+    prop_oneof![
+        any_append(term),
+        (any::<u64>(), any::<u64>(), any::<bool>(), any_append_result()).prop_map(
+            |(request_seq, read_seq, is_rejoining, result)| {
+                let response =
+                    AppendEntriesResponse { request_seq, read_seq, is_rejoining, result };
+                Rpc::AppendEntriesResponse(response)
+            }
+        ),
+        Just(Rpc::RejoinRequest),
+        any_chunk(term).prop_map(Rpc::InstallSnapshot),
+        (any_position(term), any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
+            |(last, [request_seq, received], [is_rejoining, is_installed])| {
+                Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
+                    request_seq,
+                    is_rejoining,
+                    last,
+                    received,
+                    is_installed,
+                })
+            }
+        ),
+        any_position(term).prop_map(|last| Rpc::RejoinResponse(RejoinResponse { last })),
+        any_position(term).prop_map(|last| Rpc::RequestVote(RequestVote { last })),
+        any_position(term).prop_map(|last| Rpc::PreVote(PreVote { last })),
+        any::<bool>().prop_map(|vote_granted| {
+            Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted })
+        }),
+        any::<bool>()
+            .prop_map(|vote_granted| Rpc::PreVoteResponse(PreVoteResponse { vote_granted })),
+    ]
+}
+
+fn any_frame() -> impl Strategy<Value = Frame> {
+    let rpc = (any_node(), any_node(), 1..u64::MAX).prop_flat_map(|(from, to, term)| {
+        any_rpc(term).prop_map(move |rpc| Frame::Rpc(Envelope { from, to, term: Term(term), rpc }))
+    });
+    prop_oneof![
+        1 => (any_node(), any_node(), ".*", any::<Option<u128>>(), any::<Option<u64>>()).prop_map(
+            |(from, to, cluster, restore_id, promise_ms)| {
+                let promise = promise_ms.map(Duration::from_millis);
+                Frame::Hello(Hello { cluster, from, to, restore_id, promise })
+            }
+        ),
+        1 => ".*".prop_map(|reason| Frame::Refused { reason }),
+        6 => rpc,
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_frame_survives_its_encoding(frame in any_frame()) {
+        let mut stream = encode(&frame);
+        prop_assert_eq!(FrameCodec::new(LIMIT).decode(&mut stream).unwrap(), Some(frame));
+        prop_assert!(stream.is_empty());
+    }
+
+    #[test]
+    fn a_part_of_a_frame_is_not_a_frame(frame in any_frame(), cut: prop::sample::Index) {
+        let bytes = encode(&frame);
+        prop_assert!(matches!(decode(&bytes[..cut.index(bytes.len())]), Ok(None)));
+    }
+
+    #[test]
+    fn a_flipped_bit_never_passes(
+        frame in any_frame(),
+        next in any_frame(),
+        at: prop::sample::Index,
+        bit in 0..8u8,
+    ) {
+        let mut bytes = encode(&frame);
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        // A larger length is not detected at once. It is detected when that many bytes
+        // have arrived, because the checksum does not match then.
+        bytes.extend_from_slice(&encode(&next));
+        match decode(&bytes) {
+            Err(_) => {}
+            Ok(None) => prop_assert!(at < 4),
+            Ok(Some(_)) => prop_assert!(false, "it passed"),
+        }
+    }
+
+    #[test]
+    fn noise_in_a_right_header_never_panics(
+        body in proptest::collection::vec(any::<u8>(), 1..200),
+    ) {
+        let _ = decode(&frame_around(&body));
+    }
+
+    #[test]
+    fn noise_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&bytes);
+    }
+
+    #[test]
+    fn a_changed_body_with_a_right_checksum_never_panics(
+        frame in any_frame(),
+        at: prop::sample::Index,
+        byte: u8,
+    ) {
+        let bytes = encode(&frame);
+        let mut body = bytes[FRAME_HEADER_BYTES..].to_vec();
+        let at = at.index(body.len());
+        body[at] = byte;
+        let _ = decode(&frame_around(&body));
+    }
+
+    #[test]
+    fn a_changed_body_is_refused_or_a_frame_that_is_no_larger(
+        frame in any_frame(),
+        mutation in mutation(),
+    ) {
+        let body = mutation.of(&encode(&frame)[FRAME_HEADER_BYTES..]);
+        let bytes = frame_around(&body);
+        if let Ok(Some(decoded)) = decode(&bytes) {
+            let encoded = encode(&decoded);
+            prop_assert!(encoded.len() <= bytes.len(), "nothing is made out of nothing");
+            prop_assert_eq!(decode(&encoded).unwrap(), Some(decoded));
+        }
+    }
+
+    #[test]
+    fn a_changed_stream_ends_or_waits_and_reserves_nothing(
+        frame in any_frame(),
+        mutation in mutation(),
+    ) {
+        let whole = encode(&frame);
+        let mut stream = BytesMut::from(&mutation.of(&whole)[..]);
+        let capacity = stream.capacity();
+        if let Ok(Some(decoded)) = FrameCodec::new(LIMIT).decode(&mut stream) {
+            prop_assert_eq!(decoded, frame, "it was the end that has changed");
+        }
+        prop_assert!(stream.capacity() <= capacity);
+    }
+}
