@@ -6,8 +6,8 @@
 //!   (docs/adr/0009).
 //! - It starts with everything otherwise, however the power failed, and even on a full disk.
 //!
-//! The expectation does not come from the storage under test: the simulated disk knows which
-//! bytes are damaged, and [`DirectoryContents`] reads the directory as it would be without the damage.
+//! The expectation does not come from the storage under test: the simulated disk knows which bytes
+//! are damaged, and [`DirectoryContents`] reads the directory as it would be without the damage.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
