@@ -478,17 +478,7 @@ fn a_damaged_log_is_repaired_from_the_others_and_its_server_counts_again() {
         cluster.wait_for("the damaged server to vote again", || {
             cluster.status(damaged).filter(|status| status["role"] != "rejoining")
         });
-        // Two other servers are killed, the leader among them, so that the repaired server
-        // is needed for a majority.
-        let leader = cluster.wait_for_leader();
-        let mut killed: Vec<u64> = cluster.ids();
-        killed.retain(|id| *id != damaged && *id != leader);
-        killed.truncate(if leader == damaged { 2 } else { 1 });
-        killed.extend((leader != damaged).then_some(leader));
-        killed.iter().for_each(|id| cluster.kill(*id));
-        writer.wait_for_more(&cluster, 50);
-        killed.iter().for_each(|id| cluster.start_server(*id));
-        cluster.wait_for_leader();
+        assert_is_needed(&mut cluster, damaged, &writer);
     }
     let acknowledged = writer.stop();
     let found = scan_all(&cluster);
@@ -504,6 +494,20 @@ fn a_damaged_log_is_repaired_from_the_others_and_its_server_counts_again() {
     }
     assert!(cluster.terminate(damaged).success());
     verify(&RealDisk, &cluster.data_dir(damaged)).expect("it is whole");
+}
+
+/// A majority acknowledges writes while two other servers are down, the leader among them,
+/// so that the server with this id is needed for it.
+fn assert_is_needed(cluster: &mut Cluster, id: u64, writer: &Writer) {
+    let leader = cluster.wait_for_leader();
+    let mut killed: Vec<u64> = cluster.ids();
+    killed.retain(|other| *other != id && *other != leader);
+    killed.truncate(if leader == id { 2 } else { 1 });
+    killed.extend((leader != id).then_some(leader));
+    killed.iter().for_each(|id| cluster.kill(*id));
+    writer.wait_for_more(cluster, 50);
+    killed.iter().for_each(|id| cluster.start_server(*id));
+    cluster.wait_for_leader();
 }
 
 /// A single server has no other to repair it, and the others do not know the vote of a server

@@ -1,21 +1,21 @@
-//! Whole clusters by seed: see docs/internals/simulation.md. A failure prints the
-//! seed and the command that replays it with all that happened.
+//! Simulates whole clusters by seed: see docs/internals/simulation.md. A failure prints the seed
+//! and the command that replays it with everything that happens.
 
 use std::process::Command;
 
 use coracle::testing::simulation::{Report, catch_panics, simulate};
 
-/// So many seeds with every run of the tests, each of them twice.
+/// The number of seeds in every run of the tests. Each of them runs twice.
 const SEEDS: u64 = 12;
 
-/// Set for the second process.
+/// The environment variable that is set for the second process.
 const IS_SECOND: &str = "CORACLE_SECOND_PROCESS";
 
-/// A seed is a run of one commit.
+/// The commit that the test was built from: a seed means the same run only at one commit.
 fn commit() -> String {
-    let told = Command::new("git").args(["describe", "--always", "--dirty"]).output();
-    let told = told.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    told.unwrap_or_else(|_| "no commit".to_owned())
+    let output = Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let commit = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    commit.unwrap_or_else(|_| "no commit".to_owned())
 }
 
 fn is_good(report: &Report) -> bool {
@@ -34,8 +34,8 @@ fn hash_line(report: &Report) -> String {
     format!("seed {} hash {:016x}", report.seed, report.hash)
 }
 
-/// Every promise holds on every seed, and another process makes the same of each:
-/// this test runs itself once more for that.
+/// Every promise holds with every seed, and another process has the same run of each: this test
+/// runs itself once more for that.
 #[test]
 fn clusters_keep_their_promises_and_a_seed_is_one_run_in_every_process() {
     catch_panics();
@@ -49,10 +49,10 @@ fn clusters_keep_their_promises_and_a_seed_is_one_run_in_every_process() {
     let failed = reports.iter().filter(|report| !is_good(report)).count();
     assert_eq!(failed, 0, "of {SEEDS} seeds");
     if let Some(second) = second {
-        let told = second.expect("this program can be run again").stdout;
-        let told = String::from_utf8_lossy(&told);
+        let output = second.expect("this program can be run again").stdout;
+        let output = String::from_utf8_lossy(&output);
         for hash in &hashes {
-            assert!(told.contains(hash), "{hash} here, and in another process:\n{told}");
+            assert!(output.contains(hash), "{hash} here, and in another process:\n{output}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Simulates whole clusters by seed: see docs/internals/simulation.md. Run by
-//! scripts/simulate.sh, and by scripts/mutants.sh with bugs put back.
+//! Simulates whole clusters by seed: see docs/internals/simulation.md. scripts/simulate.sh runs it,
+//! and scripts/mutants.sh does so with bugs put back.
 
 #[cfg(mutants)]
 mod mutants;
@@ -12,30 +12,30 @@ use std::time::Duration;
 use clap::Parser;
 use coracle::testing::simulation::{Report, catch_panics, simulate};
 
-/// Simulates a cluster for each seed, on all cores: what goes wrong in it is drawn
-/// from the seed, and everything that Raft and the protocol promise is checked.
+/// Simulates a cluster for each seed, on all cores: the faults are drawn from the
+/// seed, and everything that Raft and the protocol promise is checked.
 #[derive(Parser)]
 #[command(name = "simulate.sh", args_override_self = true)]
 struct Options {
-    /// So many seeds.
+    /// Number of seeds.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     seeds: u64,
-    /// The first of them.
+    /// First seed.
     #[arg(long, value_name = "SEED", default_value_t = 1_000)]
     first: u64,
-    /// Begins no further seed after so long.
+    /// Begins no further seed after M minutes.
     #[arg(long, value_name = "M")]
     minutes: Option<u64>,
-    /// So many threads; by default one a core.
+    /// Number of threads; by default one per core.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Runs this seed alone.
+    /// Runs this seed only.
     #[arg(long, value_name = "SEED")]
     replay: Option<u64>,
-    /// With --replay: tells all that happens.
+    /// With --replay: prints everything that happens.
     #[arg(long, requires = "replay")]
     trace: bool,
-    /// Plays each scenario with so many seeds (default: 50), and prints what came of it.
+    /// Plays each scenario with N seeds (default: 50), and prints the results.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50")]
     scenarios: Option<u64>,
     /// With --replay: plays this scenario with that seed.
@@ -86,7 +86,7 @@ fn run(options: &Options) -> bool {
     }
 }
 
-/// Tells what was violated, and how to see it again.
+/// Prints the violations of a seed, and the command that replays it. True when there are none.
 fn check(report: &Report) -> bool {
     if report.violations.is_empty() {
         return true;

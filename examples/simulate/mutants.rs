@@ -1,4 +1,4 @@
-//! The mutant matrix: each bug put back, and what notices it (docs/mutants.md).
+//! The mutant matrix: puts back each bug, and prints the check that notices it (docs/mutants.md).
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,16 +9,16 @@ use coracle::testing::simulation::{Report, simulate};
 
 use super::Options;
 
-/// What came of a bug.
+/// The result for a bug.
 enum Fate {
-    /// Noticed in this report, after so many seeds.
+    /// It was noticed in this report, which is that of the last of this many seeds.
     Caught(Report, u64),
-    /// Not noticed in so many.
+    /// It was not noticed in this many seeds.
     Survived(u64),
 }
 
-/// Puts back the bug of that name, or all but those that are left to the tests; true when
-/// each was noticed.
+/// Puts back the bug of that name, or all but those that are left to the tests. True when each was
+/// noticed.
 pub(super) fn run(options: &Options, name: &str) -> bool {
     let chosen: Vec<(Mutant, &str)> = MUTANTS
         .iter()
@@ -38,7 +38,7 @@ pub(super) fn run(options: &Options, name: &str) -> bool {
             let begin = Instant::now();
             let fate = hunt(*mutant, options);
             eprintln!("{} ({:.1} s)", row(*mutant, what, &fate), begin.elapsed().as_secs_f64());
-            let mut fates = fates.lock().expect("nobody panics while it holds the lock");
+            let mut fates = fates.lock().expect("no thread panics while it holds the lock");
             fates.push((*mutant, *what, fate));
         }
     };
@@ -47,7 +47,7 @@ pub(super) fn run(options: &Options, name: &str) -> bool {
             scope.spawn(work);
         }
     });
-    let mut fates = fates.into_inner().expect("nobody panics while it holds the lock");
+    let mut fates = fates.into_inner().expect("no thread panics while it holds the lock");
     fates.sort_by_key(|(mutant, ..)| *mutant);
     println!("| bug | put back | noticed by | after seeds |\n| --- | --- | --- | --- |");
     for (mutant, what, fate) in &fates {

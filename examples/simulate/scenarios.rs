@@ -1,4 +1,4 @@
-//! Scenarios, each with many seeds, and a table of what came of them.
+//! Plays each scenario with many seeds, and prints a table of the results.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,20 +7,20 @@ use coracle::testing::simulation::{Outcome, Report, Scenario, rehearse};
 
 use super::Options;
 
-/// What many seeds of a scenario came to.
+/// The results of a scenario with many seeds.
 struct Figures {
     scenario: Scenario,
     outcomes: Vec<Outcome>,
     failed: Vec<Report>,
 }
 
-/// Plays all scenarios; true when all went well.
+/// Plays all scenarios. True when all went well.
 pub(super) fn run(options: &Options, seeds: u64) -> bool {
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some(scenario) = Scenario::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
             let figures = play(*scenario, options.first, seeds);
-            all.lock().expect("nobody panics while it holds the lock").push(figures);
+            all.lock().expect("no thread panics while it holds the lock").push(figures);
         }
     };
     std::thread::scope(|scope| {
@@ -28,28 +28,28 @@ pub(super) fn run(options: &Options, seeds: u64) -> bool {
             scope.spawn(work);
         }
     });
-    let mut all = all.into_inner().expect("nobody panics while it holds the lock");
+    let mut all = all.into_inner().expect("no thread panics while it holds the lock");
     all.sort_by_key(|figures| figures.scenario);
     println!("{seeds} seeds each, from {}; simulated milliseconds:\n", options.first);
     println!("| scenario | first write: min | median | max | changes of leader: min | max |");
     println!("| --- | --- | --- | --- | --- | --- |");
-    all.iter().for_each(tell);
+    all.iter().for_each(print);
     for figures in &all {
         for report in &figures.failed {
-            tell_failure(figures.scenario, report);
+            print_failure(figures.scenario, report);
         }
     }
     all.iter().all(|figures| figures.failed.is_empty())
 }
 
-/// Plays one of them once.
+/// Plays one scenario with one seed.
 ///
 /// # Panics
-/// When there is none of that name.
-pub(super) fn replay(name: &str, seed: u64, is_told: bool) -> Report {
+/// When there is no scenario of that name.
+pub(super) fn replay(name: &str, seed: u64, is_printed: bool) -> Report {
     let scenario = Scenario::ALL.into_iter().find(|scenario| format!("{scenario:?}") == name);
     let scenario = scenario.unwrap_or_else(|| panic!("there is no scenario {name}"));
-    rehearse(scenario, seed, is_told)
+    rehearse(scenario, seed, is_printed)
 }
 
 fn play(scenario: Scenario, first: u64, seeds: u64) -> Figures {
@@ -64,7 +64,7 @@ fn play(scenario: Scenario, first: u64, seeds: u64) -> Figures {
     figures
 }
 
-fn tell(figures: &Figures) {
+fn print(figures: &Figures) {
     let Figures { scenario, outcomes, failed } = figures;
     let mut writes: Vec<u64> = outcomes.iter().map(|outcome| outcome.first_write_ms).collect();
     writes.sort_unstable();
@@ -80,7 +80,7 @@ fn tell(figures: &Figures) {
     }
 }
 
-fn tell_failure(scenario: Scenario, report: &Report) {
+fn print_failure(scenario: Scenario, report: &Report) {
     println!("{scenario:?}, seed {} failed:", report.seed);
     for violation in &report.violations {
         println!("  {violation}");

@@ -1,18 +1,18 @@
-//! Many seeds, and what they come to.
+//! Runs many seeds, and sums up their reports.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use coracle::testing::simulation::{Fault, Report, SnapshotCounts, TransferCounts, simulate};
+use coracle::testing::simulation::{Fault, InstallCounts, Report, SnapshotCounts, simulate};
 
 use super::{Options, check};
 
-/// Progress is told each so many seeds.
-const TOLD_EVERY: u64 = 100;
+/// The progress is printed after each group of this many seeds.
+const PRINTED_EVERY: u64 = 100;
 
-/// What many seeds came to.
+/// The sums over all seeds so far.
 #[derive(Default)]
 struct Soak {
     seeds: u64,
@@ -42,24 +42,24 @@ impl Soak {
         all.received += one.received;
         all.segments_void += one.segments_void;
         all.segments_recycled += one.segments_recycled;
-        all.transfers.begun += one.transfers.begun;
-        all.transfers.resumed += one.transfers.resumed;
-        all.transfers.installed += one.transfers.installed;
-        all.transfers.abandoned += one.transfers.abandoned;
+        all.installs.begun += one.installs.begun;
+        all.installs.resumed += one.installs.resumed;
+        all.installs.installed += one.installs.installed;
+        all.installs.abandoned += one.installs.abandoned;
     }
 
-    fn tell_snapshots(&self) {
-        let SnapshotCounts { taken, received, segments_void, segments_recycled, transfers } =
+    fn print_snapshots(&self) {
+        let SnapshotCounts { taken, received, segments_void, segments_recycled, installs } =
             self.snapshots;
-        let TransferCounts { begun, resumed, installed, abandoned } = transfers;
+        let InstallCounts { begun, resumed, installed, abandoned } = installs;
         println!(
-            "snapshots: {taken} taken, {received} received; transfers: {begun} begun, {resumed} \
+            "snapshots: {taken} taken, {received} received; installs: {begun} begun, {resumed} \
              resumed, {abandoned} abandoned, {installed} confirmed; {segments_void} segments \
-             let go of, {segments_recycled} made of such"
+             dropped, {segments_recycled} recycled"
         );
     }
 
-    fn tell(&self, elapsed: Duration, threads: usize) {
+    fn print(&self, elapsed: Duration, threads: usize) {
         let seconds = elapsed.as_secs_f64();
         println!(
             "{} seeds in {seconds:.0} s: {:.2} simulated hours, {} operations, {} events \
@@ -74,7 +74,7 @@ impl Soak {
     }
 }
 
-/// Runs the seeds; true when none failed.
+/// Runs the seeds. True when none failed.
 pub(super) fn run(options: &Options) -> bool {
     let begin = Instant::now();
     let (threads, limit) = (options.threads(), options.limit());
@@ -87,13 +87,13 @@ pub(super) fn run(options: &Options) -> bool {
                 break;
             }
             let report = simulate(seed, false);
-            let mut soak = soak.lock().expect("nobody panics while it holds the lock");
+            let mut soak = soak.lock().expect("no thread panics while it holds the lock");
             soak.add(&report);
             if !check(&report) {
                 soak.failed.push(seed);
             }
-            if soak.seeds.is_multiple_of(TOLD_EVERY) {
-                soak.tell(begin.elapsed(), threads);
+            if soak.seeds.is_multiple_of(PRINTED_EVERY) {
+                soak.print(begin.elapsed(), threads);
             }
         }
     };
@@ -102,11 +102,11 @@ pub(super) fn run(options: &Options) -> bool {
             scope.spawn(work);
         }
     });
-    let soak = soak.into_inner().expect("nobody panics while it holds the lock");
-    soak.tell(begin.elapsed(), threads);
+    let soak = soak.into_inner().expect("no thread panics while it holds the lock");
+    soak.print(begin.elapsed(), threads);
     let faults: Vec<_> = soak.faults.iter().map(|(fault, n)| format!("{fault:?} {n}")).collect();
     println!("faults: {}", faults.join(", "));
-    soak.tell_snapshots();
+    soak.print_snapshots();
     println!(
         "longest recovery: {} ms; searches for an order given up: {}; failed seeds: {:?}",
         soak.recovery_ms_max, soak.given_up, soak.failed

@@ -1,5 +1,5 @@
-//! The clocks of a machine, which run with the simulated time, a little too fast or
-//! too slow; that on the wall jumps when it is told to.
+//! The clocks of a machine. They follow the simulated time, slightly too fast or too slow. The time
+//! of day also jumps when it is set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -9,24 +9,25 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 
-/// The hour at which every simulation begins, in milliseconds since the Unix epoch.
+/// The time of day at which every simulation begins, in milliseconds since the Unix epoch.
 const BEGIN_MS: i64 = 1_700_000_000_000;
 
-/// See the module. Clones tell the same time.
+/// The clocks of a machine. Clones show the same time.
 #[derive(Clone, Debug)]
 pub struct SimClock {
     begin: Instant,
+    /// The offset of the time of day from the simulated time, in milliseconds.
     offset_ms: Arc<AtomicI64>,
-    /// How much it gains in a million.
+    /// The rate error of the time of day, in millionths; negative when it is slow.
     drift_ppm: i64,
-    /// How much the monotonic clock gains in a million.
+    /// The rate error of the monotonic clock, in millionths; negative when it is slow.
     rate_ppm: i32,
-    /// The latest time that it has shown anybody.
+    /// The latest time of day that it has shown, in milliseconds.
     latest_ms: Arc<AtomicU64>,
 }
 
 impl SimClock {
-    /// A clock that is wrong by `offset_ms`.
+    /// A clock whose time of day is wrong by `offset_ms`.
     pub fn new(offset_ms: i64) -> SimClock {
         SimClock {
             begin: Instant::now(),
@@ -37,24 +38,24 @@ impl SimClock {
         }
     }
 
-    /// The same, and it gains so much in a million; loses, when that is negative.
+    /// The same clock with a rate error of the time of day, in millionths.
     #[must_use]
     pub fn drifting(self, drift_ppm: i64) -> SimClock {
         SimClock { drift_ppm, ..self }
     }
 
-    /// The same, and its monotonic clock gains so much in a million, or loses.
+    /// The same clock with a rate error of the monotonic clock, in millionths.
     #[must_use]
     pub fn running_at(self, rate_ppm: i32) -> SimClock {
         SimClock { rate_ppm, ..self }
     }
 
-    /// The latest time that it has shown anybody.
+    /// The latest time of day that it has shown, in milliseconds.
     pub fn latest_ms(&self) -> u64 {
         self.latest_ms.load(Ordering::Relaxed)
     }
 
-    /// Somebody sets it: it is wrong by `offset_ms` from now on.
+    /// Sets the time of day, which is wrong by `offset_ms` from now on.
     pub fn set_offset_ms(&self, offset_ms: i64) {
         self.offset_ms.store(offset_ms, Ordering::Relaxed);
     }

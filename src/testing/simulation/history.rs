@@ -1,39 +1,39 @@
-//! What the clients did and were told, in the order of a clock that all of them
-//! share.
+//! The history: the commands of all clients and their answers, with times of a logical clock that
+//! all clients share.
 
 use bytes::Bytes;
 
 /// A command, from its sending to its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Who.
+    /// The client's number.
     pub client: u64,
-    /// On which key, or which prefix.
+    /// The key, or the prefix of a scan.
     pub key: Bytes,
-    /// What.
+    /// The command.
     pub action: Action,
-    /// When it was first sent.
+    /// The time at which it was first sent, on the logical clock.
     pub invoked: u64,
-    /// When its answer was there.
+    /// The time at which its answer arrived, on the logical clock.
     pub returned: u64,
     /// The answer.
     pub answer: Answer,
-    /// The wall clock of the node that was asked last, when it was asked.
+    /// The time of day of the node that got the command last, when it was sent, in milliseconds.
     pub clock_ms: u64,
-    /// The latest time that any node's clock had shown when the answer was there.
+    /// The latest time of day that any node had shown when the answer arrived, in milliseconds.
     pub latest_clock_ms: u64,
 }
 
-/// What a client wants. Every value of a history is unique.
+/// A command. Every value of a history is unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// `set`.
     Set(Bytes),
-    /// `set` for so many seconds.
+    /// `set` with a time to live in seconds.
     SetFor(u64, Bytes),
     /// `add`.
     Add(Bytes),
-    /// `cas` of a version; 0 for an absent key.
+    /// `cas` with the expected version; 0 for an absent key.
     Cas(u64, Bytes),
     /// `delete`.
     Delete,
@@ -41,17 +41,17 @@ pub enum Action {
     Get,
     /// `get`.
     GetBare,
-    /// `scan`; no prefix at all is `*`.
+    /// `scan`; an empty prefix is sent as `*`.
     Scan {
-        /// At most so many keys.
+        /// Maximum number of keys.
         limit: u64,
-        /// Only keys behind this one.
+        /// Only keys after this one are listed.
         after: Option<Bytes>,
     },
 }
 
-/// The value of a client's write. Of many lengths, some over several sectors and
-/// some with a sector of zeros: what a crash leaves of a log hangs on both.
+/// The value of a client's write. Values have many lengths, some over several sectors and some with
+/// a sector of zeros: both matter for what a crash leaves of a log.
 pub fn unique_value(client: u64, write: u64) -> Bytes {
     let mut value = format!("{client}-{write}").into_bytes();
     let more = [0, 0, 0, 30, 200, 700, 1000][(client + 3 * write) as usize % 7];
@@ -60,7 +60,7 @@ pub fn unique_value(client: u64, write: u64) -> Bytes {
 }
 
 impl Action {
-    /// What it writes.
+    /// The value that it writes.
     pub fn value(&self) -> Option<&Bytes> {
         match self {
             Action::Set(value)
@@ -71,26 +71,26 @@ impl Action {
         }
     }
 
-    /// Whether it changes nothing.
+    /// True when it changes nothing.
     pub fn is_read(&self) -> bool {
         matches!(self, Action::Get | Action::GetBare | Action::Scan { .. })
     }
 }
 
-/// A key as it is told.
+/// A key with its value, as a reply lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// The key.
     pub key: Bytes,
     /// Its version.
     pub version: u64,
-    /// The seconds it has left; 0 is for ever.
+    /// The remaining time to live in seconds; 0 for a key that does not expire.
     pub exptime: u64,
     /// Its value.
     pub value: Bytes,
 }
 
-/// What a client knows in the end.
+/// The answer to a command, as far as the client knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `OK`, with the version.
@@ -109,12 +109,12 @@ pub enum Answer {
     Expiring(Item),
     /// `VALUE` without a version.
     Bare(Bytes),
-    /// `KEY`s, and whether there are more.
+    /// `KEY` lines, and true when there are more.
     Page(Vec<Item>, bool),
     /// `ERR_STALE`.
     Stale,
-    /// It may have been executed, or be executed yet.
+    /// No answer: the command may have been executed, or may be executed later.
     Unknown,
-    /// It was not executed, and will not be.
+    /// The command was not executed, and never will be.
     Refused,
 }

@@ -1,11 +1,11 @@
-//! A network in memory: streams of bytes with delays, that break, and lines that
-//! swallow what is sent.
+//! A network in memory: streams of bytes with delays, connections that break, and lines that are
+//! cut.
 //!
-//! It behaves as TCP does, not as packets do: within a connection nothing is
-//! lost, repeated or out of order. A line that is cut holds back what was sent
-//! until it is whole again, and tells nobody; a connection that breaks loses the
-//! rest of what was under way, in the middle of a frame if need be. All chance
-//! comes from one seeded generator, all time from the (paused) runtime.
+//! It behaves like TCP and not like packets: within a connection nothing is lost, repeated or
+//! reordered. A cut line holds back the bytes that were sent on it until it is mended, without an
+//! error. A connection that breaks loses the rest of the bytes under way, which may begin in the
+//! middle of a frame. All randomness comes from one seeded generator, all time from the paused
+//! runtime.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -24,37 +24,38 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::net::{Listener, Network, Stream};
 
-/// What a connection holds of unread bytes, in each direction; then the sender waits.
+/// Maximum number of unread bytes in each direction of a connection. The sender waits while there
+/// are more.
 pub(super) const PIPE_BYTES_MAX: usize = 256 * 1024;
-/// How long a dial waits before it tries a cut line again.
+/// The time after which a dial tries a cut line again.
 const REDIAL: Duration = Duration::from_millis(200);
 
-/// How the network feels today.
+/// The delays of the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weather {
-    /// Each piece of bytes takes at least so long, in milliseconds.
+pub struct NetworkConditions {
+    /// The shortest delay of a piece of bytes, in milliseconds.
     pub delay_ms_min: u64,
-    /// And at most so long.
+    /// The longest usual delay, in milliseconds.
     pub delay_ms_max: u64,
-    /// How often a piece takes longer.
+    /// The probability of an additional delay.
     pub spike_probability: f64,
-    /// And by how much at the most, in milliseconds.
+    /// The longest additional delay, in milliseconds.
     pub spike_ms_max: u64,
-    /// How often a write is torn into pieces that arrive one by one.
+    /// The probability that a write is torn into pieces, which arrive one by one.
     pub tear_probability: f64,
 }
 
-/// Somebody who listens on the wire.
+/// An observer of connections.
 pub trait Tap: Send {
-    /// A host has written these bytes to a connection. The connection's two
-    /// directions have numbers of their own: `2n` and `2n + 1`.
+    /// A host has written these bytes to a pipe. A connection `n` has two pipes, one for each
+    /// direction: `2n` and `2n + 1`.
     fn on_written(&mut self, pipe: u64, bytes: &[u8]);
 
-    /// The host at the other end has got them.
+    /// The host at the other end has read these bytes.
     fn on_read(&mut self, pipe: u64, bytes: &[u8]);
 }
 
-/// Every host, and what is between them. Clones are the same network.
+/// All hosts and the connections between them. Clones are the same network.
 #[derive(Clone, Debug)]
 pub struct SimNetwork {
     state: Arc<Mutex<State>>,
@@ -63,11 +64,12 @@ pub struct SimNetwork {
 #[derive(Debug)]
 struct State {
     rng: StdRng,
-    weather: Weather,
-    /// Hosts whose lines are always good: those of the observers.
+    conditions: NetworkConditions,
+    /// The hosts whose lines are always good: those of the checks.
     calm: BTreeSet<String>,
     listeners: BTreeMap<(String, u16), Acceptor>,
-    /// A pipe a direction: connection `n` has `2n`, from who dialled, and `2n + 1`.
+    /// The pipes by number. Connection `n` has `2n`, from the host that has dialled, and
+    /// `2n + 1`.
     pipes: BTreeMap<u64, Pipe>,
     last_connection: u64,
     cuts: BTreeSet<(String, String)>,
@@ -99,7 +101,7 @@ struct Acceptor {
 struct Pipe {
     from: String,
     to: String,
-    /// Which was dialled, whatever the direction.
+    /// The port that was dialled, for both directions.
     port: u16,
     segments: VecDeque<(Instant, Segment)>,
     bytes: usize,
@@ -109,7 +111,7 @@ struct Pipe {
     is_reader_gone: bool,
     is_writer_gone: bool,
     is_broken: bool,
-    /// What is sent on it never arrives.
+    /// True when it carries nothing any more, without an error.
     is_silent: bool,
 }
 
@@ -140,8 +142,9 @@ impl State {
         if self.calm.contains(from) || self.calm.contains(to) {
             return Duration::from_millis(1);
         }
-        let Weather { delay_ms_min, delay_ms_max, spike_probability, spike_ms_max, .. } =
-            self.weather;
+        let NetworkConditions {
+            delay_ms_min, delay_ms_max, spike_probability, spike_ms_max, ..
+        } = self.conditions;
         let mut delay_ms = self.rng.random_range(delay_ms_min..=delay_ms_max);
         if self.rng.random_bool(spike_probability) {
             delay_ms += self.rng.random_range(0..=spike_ms_max);
@@ -188,7 +191,7 @@ impl State {
         self.send(number, Segment::Reset);
     }
 
-    /// The connections that can be harmed, by the number of their first pipe.
+    /// The connections that faults may hit, by the number of their first pipe.
     fn connections(&self) -> Vec<u64> {
         let is_calm = |pipe: &Pipe| self.calm.contains(&pipe.from) || self.calm.contains(&pipe.to);
         self.pipes
@@ -234,10 +237,10 @@ fn wake(waker: &mut Option<Waker>) {
 
 impl SimNetwork {
     /// A network without hosts.
-    pub fn new(seed: u64, weather: Weather) -> SimNetwork {
+    pub fn new(seed: u64, conditions: NetworkConditions) -> SimNetwork {
         let state = State {
             rng: StdRng::seed_from_u64(seed),
-            weather,
+            conditions,
             calm: BTreeSet::new(),
             listeners: BTreeMap::new(),
             pipes: BTreeMap::new(),
@@ -252,7 +255,7 @@ impl SimNetwork {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while it holds the lock")
+        self.state.lock().expect("no thread panics while it holds the lock")
     }
 
     /// The network as it is seen from a host.
@@ -260,23 +263,23 @@ impl SimNetwork {
         SimHost { network: self.clone(), name: name.to_owned() }
     }
 
-    /// The same, from a host whose lines are never cut or slow.
+    /// The network as it is seen from a host whose lines are never cut or slow.
     pub fn calm_host(&self, name: &str) -> SimHost {
         self.state().calm.insert(name.to_owned());
         self.host(name)
     }
 
-    /// Changes the weather.
-    pub fn set_weather(&self, weather: Weather) {
-        self.state().weather = weather;
+    /// Sets the conditions for bytes that are sent from now on.
+    pub fn set_conditions(&self, conditions: NetworkConditions) {
+        self.state().conditions = conditions;
     }
 
-    /// Nothing gets from one host to the other any more; the other way is as it was.
+    /// Cuts the line from one host to another. The other direction does not change.
     pub fn cut(&self, from: &str, to: &str) {
         self.state().cuts.insert((from.to_owned(), to.to_owned()));
     }
 
-    /// The line is good again in that direction.
+    /// Mends the line from one host to another.
     pub fn mend(&self, from: &str, to: &str) {
         let mut state = self.state();
         state.cuts.remove(&(from.to_owned(), to.to_owned()));
@@ -290,8 +293,8 @@ impl SimNetwork {
         state.wake_all();
     }
 
-    /// A host loses its power, and with it what it had sent and nobody had got; it
-    /// says nothing to anybody.
+    /// A host loses its power, and the bytes that it has sent and that were not read. Its
+    /// connections get no error.
     pub fn power_off(&self, host: &str) {
         let mut state = self.state();
         state.off.insert(host.to_owned());
@@ -300,15 +303,15 @@ impl SimNetwork {
         }
     }
 
-    /// It has power again.
+    /// A host has power again.
     pub fn power_on(&self, host: &str) {
         let mut state = self.state();
         state.off.remove(host);
         state.wake_all();
     }
 
-    /// Breaks one of the connections, with what is under way on it; false when
-    /// there is none.
+    /// Breaks a random connection, with the bytes under way on it. Returns false when there is
+    /// none.
     pub fn break_some_connection(&self) -> bool {
         let state = &mut *self.state();
         let Some(number) = state.some_connection() else { return false };
@@ -316,7 +319,7 @@ impl SimNetwork {
         true
     }
 
-    /// Breaks all connections that a host has made.
+    /// Breaks all connections that a host has dialled.
     pub fn break_connections_of(&self, host: &str) {
         let state = &mut *self.state();
         for number in state.connections() {
@@ -326,9 +329,8 @@ impl SimNetwork {
         }
     }
 
-    /// From here on one of the connections carries nothing, in one direction or both,
-    /// and nobody is told: somewhere on the way a firewall has forgotten it. False
-    /// when there is none.
+    /// Silences a random connection: it carries nothing any more, in one direction or both, and
+    /// there is no error, as when a firewall has forgotten it. Returns false when there is none.
     pub fn silence_some_connection(&self) -> bool {
         let state = &mut *self.state();
         let Some(number) = state.some_connection() else { return false };
@@ -342,14 +344,12 @@ impl SimNetwork {
         true
     }
 
-    /// Shows `tap` all that is written from now on to connections that were
-    /// dialled at `port`.
+    /// Shows `tap` all bytes that are written from now on to connections to `port`.
     pub fn set_tap(&self, port: u16, tap: Box<dyn Tap>) {
         self.state().tap = Some(PortTap { port, tap });
     }
 
-    /// What one host has under way to another, on the connections that it has
-    /// dialled and not yet given up.
+    /// The load from one host to another, on the connections that it has dialled and not closed.
     pub fn load(&self, from: &str, to: &str) -> Load {
         let state = self.state();
         let is_counted = |pipe: &&Pipe| pipe.from == from && pipe.to == to && !pipe.is_writer_gone;
@@ -359,23 +359,23 @@ impl SimNetwork {
         Load { connections: unread.len(), unread_bytes: unread.iter().sum() }
     }
 
-    /// Pieces of bytes that arrived.
+    /// The number of pieces of bytes that were read.
     pub fn deliveries(&self) -> u64 {
         self.state().deliveries
     }
 
-    /// A number that stands for all that arrived, and when.
+    /// A digest of all bytes that were read, in their order.
     pub fn hash(&self) -> u64 {
         self.state().hash
     }
 }
 
-/// What one host has under way to another.
+/// The load from one host to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Connections.
+    /// The number of connections.
     pub connections: usize,
-    /// What the other has not read, in bytes.
+    /// The number of bytes that the other host has not read.
     pub unread_bytes: usize,
 }
 
@@ -531,7 +531,7 @@ impl AsyncRead for PipeReader {
             if timer.deadline() != at {
                 timer.as_mut().reset(at);
             }
-            // Due within this very poll: it is read in the next one.
+            // If it is due already, the next poll reads it.
             if timer.as_mut().poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
@@ -588,12 +588,12 @@ impl AsyncWrite for PipeWriter {
         let state = &mut *self.network.state();
         let number = self.pipe;
         let pipe = state.pipes.get(&number).expect("a pipe lives as long as its writer");
-        // That nobody reads any more has to be told by the other side.
-        let is_told = !pipe.is_silent
+        // The writer learns from the other side that the reader is gone.
+        let is_known = !pipe.is_silent
             && !state.is_cut(&pipe.to, &pipe.from)
             && !state.is_cut(&pipe.from, &pipe.to);
         let pipe = state.pipes.get_mut(&number).expect("a pipe lives as long as its writer");
-        if pipe.is_broken || (pipe.is_reader_gone && is_told) {
+        if pipe.is_broken || (pipe.is_reader_gone && is_known) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let room = PIPE_BYTES_MAX.saturating_sub(pipe.bytes);
@@ -602,9 +602,9 @@ impl AsyncWrite for PipeWriter {
             return Poll::Pending;
         }
         let mut taken = bytes.len().min(room);
-        let is_torn = state.rng.random_bool(state.weather.tear_probability) && taken > 1;
+        let is_torn = state.rng.random_bool(state.conditions.tear_probability) && taken > 1;
         if is_torn && state.rng.random_bool(0.3) {
-            // A short write, as a full socket makes it.
+            // This is a short write, as on a full socket.
             taken = state.rng.random_range(1..=taken);
         }
         if let Some(tap) = state.tap(number) {

@@ -1,6 +1,6 @@
-//! What one seed is about: how many nodes, which settings, which faults and how
-//! often. Drawn anew for each seed ("swarm"), for a run in which everything goes
-//! wrong at once never gets anywhere, and one with few faults goes deep.
+//! The data that a seed draws: the number of nodes, their settings, the faults and their weights,
+//! the scenario. Each seed draws a new selection ("swarm testing"): a run with all faults at once
+//! makes no progress, and a run with few faults goes deep.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,78 +9,75 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::network::Weather;
-use super::scenario::Scenario;
+use super::network::NetworkConditions;
 use crate::actors::clients::session::SESSION_BYTES;
 use crate::config::Settings;
 
-/// See the module.
+/// The plan of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Nodes, numbered from 1.
+    /// The number of nodes. They are numbered from 1.
     pub nodes: u64,
-    /// Their servers.toml.
+    /// The settings of all nodes.
     pub settings: Settings,
-    /// How long things go wrong, in milliseconds.
+    /// The duration of the phase with faults, in milliseconds.
     pub trouble_ms: u64,
-    /// The network of the whole trouble.
-    pub weather: Weather,
-    /// Every fault, with its weight among the others; 0 for those that this seed
-    /// does without.
+    /// The conditions of the network in that phase.
+    pub network: NetworkConditions,
+    /// All faults with their weights; 0 for those that this seed does not have.
     pub faults: Vec<(Fault, u32)>,
     /// The longest pause between two faults, in milliseconds.
     pub fault_pause_ms_max: u64,
-    /// The longest that a node stays down, in milliseconds.
+    /// The longest time for which a crashed node stays down, in milliseconds.
     pub down_ms_max: u64,
-    /// The longest that a disk takes for a sync while nothing is wrong with it, in
-    /// milliseconds.
+    /// The longest time that a sync takes on a disk without faults, in milliseconds.
     pub sync_ms_max: u64,
-    /// Clients at work.
+    /// The number of clients that move from node to node.
     pub clients: u64,
-    /// Clients that live beside a node.
-    pub residents: u64,
-    /// Whether there are some that read slowly, or send half a command.
+    /// The number of clients that stay at one node.
+    pub pinned_clients: u64,
+    /// True when there are also clients that read slowly or send incomplete commands.
     pub has_slow_clients: bool,
-    /// Keys that they share.
+    /// The number of keys that all clients share.
     pub keys: u64,
     /// The longest pause between two commands of a client, in milliseconds.
     pub think_ms_max: u64,
-    /// What is played when the trouble is over.
+    /// The scenario that is played after the faults.
     pub scenario: Option<Scenario>,
-    /// How long it is watched.
-    pub watch: Duration,
+    /// The time for which the scenario is observed.
+    pub scenario_duration: Duration,
 }
 
-/// What can go wrong.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The process is killed; the machine lives.
     Kill,
-    /// The machine loses power, and some of what was not synced.
+    /// The machine loses power, and some of the data that is not synced.
     PowerLoss,
     /// All machines lose power at once.
     Blackout,
-    /// Who next makes a promise loses power right behind it.
+    /// The next node that gives a promise of a certain kind loses power just after it.
     Strike,
-    /// The process is told to stop, and does.
+    /// The process is asked to stop.
     Stop,
-    /// The process does nothing for a while, and does not know it.
+    /// The process is paused, as with SIGSTOP.
     Pause,
-    /// The disk takes its time for a sync, or stands still.
+    /// The disk is slow, or completes nothing for a while.
     SlowDisk,
     /// Some hosts cannot reach the others.
     Partition,
     /// Some lines are dead in one direction.
     OneWay,
-    /// Every host reaches its two neighbours only.
+    /// Each host reaches its two neighbours only.
     Chain,
-    /// All reach one host, and nobody else.
+    /// All hosts reach one host only.
     Star,
-    /// The lines are whole again.
+    /// All lines are mended.
     Heal,
-    /// Connections break.
+    /// Some connections break.
     Break,
-    /// A clock is set.
+    /// The time of day of a machine jumps.
     Clock,
     /// A write fails.
     WriteError,
@@ -90,44 +87,46 @@ pub enum Fault {
     DiskFull,
     /// A read fails.
     ReadError,
-    /// The power goes between two operations of the disk.
+    /// The power fails between two operations of the disk.
     DiskCut,
-    /// Bits of a file flip, writes were lost or went elsewhere.
+    /// Bits of a file flip, or writes are lost or misdirected.
     Rot,
     /// The data directory is lost.
     Wipe,
     /// The leader cannot reach a majority.
     IsolateLeader,
-    /// The leader's life ends while it has entries that are not committed.
+    /// The leader crashes while it has entries that are not committed.
     KillLeader,
-    /// The leader's disk takes its time.
+    /// The leader's disk is slow.
     SlowLeader,
-    /// The leader's disk stands still until it has been replaced.
+    /// The leader's disk is stalled until the leader has been replaced.
     Overthrow,
-    /// The leader is cut off, and what was said to it comes when another leads.
+    /// The leader is cut off, and messages to it arrive when another node leads.
     Withhold,
     /// Leaders are cut off one after the other, each soon after its election.
     Revolve,
     /// Two majorities in turn share one node, which loses power in between.
     Hinge,
-    /// Who has just heard the leader is killed, and starts among those who have not.
-    Usurp,
-    /// The leader stands still until another has committed something.
-    Doze,
-    /// The leader's connections break while its followers' disks are busy.
+    /// A follower that has just answered the leader restarts among nodes that have lost touch
+    /// with it, and they elect another leader.
+    ElectUnnoticed,
+    /// The leader is paused until another node has committed something.
+    PauseLeader,
+    /// The leader's connections break while disks of its followers are stalled.
     Reconnect,
     /// All nodes are restarted, one soon after the other.
     RestartAll,
-    /// A minority is down for long.
+    /// A minority is down for a long time.
     Absence,
-    /// A follower needs a snapshot, and while it is being sent something goes wrong.
+    /// A follower needs a snapshot, and its install is interrupted.
     Interrupt,
-    /// A connection carries nothing any more, and nobody is told.
+    /// A connection carries nothing any more, without an error.
     Silence,
     /// The network is slow for a while.
     Storm,
 }
 
+/// All faults with their usual weights.
 const FAULTS: &[(Fault, u32)] = &[
     (Fault::Kill, 10),
     (Fault::PowerLoss, 10),
@@ -157,8 +156,8 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Withhold, 5),
     (Fault::Revolve, 8),
     (Fault::Hinge, 5),
-    (Fault::Usurp, 5),
-    (Fault::Doze, 5),
+    (Fault::ElectUnnoticed, 5),
+    (Fault::PauseLeader, 5),
     (Fault::Reconnect, 5),
     (Fault::RestartAll, 3),
     (Fault::Absence, 3),
@@ -168,7 +167,7 @@ const FAULTS: &[(Fault, u32)] = &[
 ];
 
 impl Fault {
-    /// Whether a node that has no peers can have it.
+    /// True when it makes sense for a node without peers.
     fn is_for_one_node(self) -> bool {
         !matches!(
             self,
@@ -178,30 +177,181 @@ impl Fault {
                 | Fault::Withhold
                 | Fault::Revolve
                 | Fault::Hinge
-                | Fault::Usurp
-                | Fault::Doze
+                | Fault::ElectUnnoticed
+                | Fault::PauseLeader
                 | Fault::Reconnect
                 | Fault::Absence
                 | Fault::Interrupt
         )
     }
+
+    /// True when it is aimed at a chosen node at a chosen time.
+    pub(crate) fn is_targeted(self) -> bool {
+        matches!(
+            self,
+            Fault::IsolateLeader
+                | Fault::KillLeader
+                | Fault::SlowLeader
+                | Fault::Overthrow
+                | Fault::Withhold
+                | Fault::Revolve
+                | Fault::Hinge
+                | Fault::ElectUnnoticed
+                | Fault::PauseLeader
+                | Fault::Reconnect
+                | Fault::RestartAll
+                | Fault::Absence
+                | Fault::Interrupt
+        )
+    }
+
+    /// True when it changes lines or connections, and no node.
+    pub(crate) fn is_of_network(self) -> bool {
+        matches!(
+            self,
+            Fault::Partition
+                | Fault::OneWay
+                | Fault::Chain
+                | Fault::Star
+                | Fault::Heal
+                | Fault::Break
+                | Fault::Silence
+                | Fault::Storm
+        )
+    }
+}
+
+/// A script of faults. `L` is the leader at its beginning, and `T` the longest election timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scenario {
+    /// All nodes reach one hub only, which is not `L`. So `L` has lost its quorum, and the hub,
+    /// the only node with a quorum, still receives its messages (Cloudflare 2020; "quorum-loss"
+    /// of the Omni-Paxos paper).
+    QuorumLoss,
+    /// `L` is isolated and only the hub has a quorum. A node that reaches only the hub has
+    /// entries that the hub lacks ("constrained election"). They are not committed: otherwise
+    /// no Raft can elect a leader ([`Scenario::HubBehindCommit`]).
+    ConstrainedElection,
+    /// The same, but the entries that the hub lacks are committed: no node can be elected
+    /// (§5.4.1), and none must be, until another node has a quorum.
+    HubBehindCommit,
+    /// All nodes form a line with `L` at one end ("chained").
+    Chain,
+    /// Three nodes form a line with `L` at one end: it has its quorum, and stays the leader.
+    ChainOfThree,
+    /// `L` can send, but nothing reaches it.
+    DeafLeader,
+    /// `L` can receive, but nothing that it sends arrives.
+    MuteLeader,
+    /// The line between `L` and one follower is cut and mended repeatedly.
+    FlakyLine,
+    /// A follower that was isolated for a long time returns. Without PreVote its term would have
+    /// risen with each of its elections.
+    FollowerReturns,
+    /// `L` was isolated for a long time, and returns with a lower term and entries of its own.
+    LeaderReturns,
+    /// The disk of `L` completes nothing any more.
+    StalledLeader,
+    /// Each sync of `L` takes a sixth to a third of `T`.
+    SlowLeader,
+    /// Each sync of `L` takes two thirds to five thirds of `T`.
+    SlowerLeader,
+    /// Each sync of any node takes two thirds to five thirds of `T`.
+    SlowEverywhere,
+    /// One sync of `L` takes five thirds of `T`.
+    OneStall,
+    /// The disk of a follower completes nothing; then `L` is isolated as well.
+    StalledFollower,
+    /// The process of `L` is paused, and resumed later (SIGSTOP, SIGCONT).
+    PausedLeader,
+    /// All processes are paused, and resumed together.
+    PausedCluster,
+}
+
+/// The time for which a scenario is observed after its fault, at least.
+const SCENARIO_DURATION: Duration = Duration::from_secs(10);
+
+impl Scenario {
+    /// All scenarios.
+    pub const ALL: [Scenario; 18] = [
+        Scenario::QuorumLoss,
+        Scenario::ConstrainedElection,
+        Scenario::HubBehindCommit,
+        Scenario::Chain,
+        Scenario::ChainOfThree,
+        Scenario::DeafLeader,
+        Scenario::MuteLeader,
+        Scenario::FlakyLine,
+        Scenario::FollowerReturns,
+        Scenario::LeaderReturns,
+        Scenario::StalledLeader,
+        Scenario::SlowLeader,
+        Scenario::SlowerLeader,
+        Scenario::SlowEverywhere,
+        Scenario::OneStall,
+        Scenario::StalledFollower,
+        Scenario::PausedLeader,
+        Scenario::PausedCluster,
+    ];
+
+    /// True when it can be played with this number of nodes and these settings.
+    fn fits(self, nodes: u64, settings: &Settings) -> bool {
+        // A node that waits for a snapshot with limited bandwidth does not return in time.
+        let has_slow_snapshots = settings.snapshot.bytes_per_second_max > 0;
+        match self {
+            _ if has_slow_snapshots => false,
+            Scenario::ChainOfThree => nodes == 3,
+            // A node and its two neighbours are a quorum of five nodes, and not of seven.
+            Scenario::Chain => nodes == 5,
+            Scenario::QuorumLoss | Scenario::HubBehindCommit => nodes >= 5,
+            // A follower is lost, and then the leader.
+            Scenario::StalledFollower => nodes >= 5,
+            Scenario::SlowLeader | Scenario::SlowerLeader | Scenario::SlowEverywhere => {
+                nodes >= 3 && has_room_for_slow_disks(settings)
+            }
+            _ => nodes >= 3,
+        }
+    }
+
+    /// The number of nodes with which it is rehearsed.
+    fn nodes(self) -> u64 {
+        if self == Scenario::ChainOfThree { 3 } else { 5 }
+    }
+
+    /// The time for which it is observed in a rehearsal. A slow disk may need more time to do
+    /// harm.
+    fn duration(self) -> Duration {
+        match self {
+            Scenario::SlowLeader | Scenario::SlowerLeader | Scenario::SlowEverywhere => {
+                6 * SCENARIO_DURATION
+            }
+            _ => SCENARIO_DURATION,
+        }
+    }
+}
+
+/// True when writes are answered in time although each takes one or two slow syncs: the window
+/// has room for all of them, and their timeout is long enough.
+fn has_room_for_slow_disks(settings: &Settings) -> bool {
+    settings.limits.peer_inflight_entries_max >= 16
+        && settings.limits.request_timeout_ms >= 5 * settings.raft.election_timeout_ms_max
 }
 
 impl Plan {
     /// The plan of a seed.
     pub fn draw(rng: &mut StdRng) -> Plan {
         let nodes = [1, 3, 3, 3, 3, 5, 5, 5, 7][rng.random_range(0..9)];
-        let weather = match rng.random_range(0..4) {
-            0 => Weather { delay_ms_max: 1, ..draw_weather(rng) },
-            1 => Weather { spike_probability: 0.0, ..draw_weather(rng) },
-            _ => draw_weather(rng),
+        let network = match rng.random_range(0..4) {
+            0 => NetworkConditions { delay_ms_max: 1, ..draw_network(rng) },
+            1 => NetworkConditions { spike_probability: 0.0, ..draw_network(rng) },
+            _ => draw_network(rng),
         };
         let (trouble_ms, fault_pause_ms_max) = match rng.random_range(0..5) {
             0 => (rng.random_range(3_000..=8_000), [50, 150][rng.random_range(0..2)]),
             1 => (rng.random_range(20_000..=40_000), [3_000, 8_000][rng.random_range(0..2)]),
             _ => (rng.random_range(8_000..=25_000), [300, 1_000, 3_000][rng.random_range(0..3)]),
         };
-        // Whoever reads slowly needs something long to read.
+        // A client that reads slowly needs long values to read.
         let has_slow_clients = rng.random_bool(0.2);
         let value_bytes_max = if has_slow_clients { 20_000 } else { 1_024 };
         let mut settings = draw_settings(nodes, value_bytes_max, rng);
@@ -213,29 +363,29 @@ impl Plan {
             scenario: draw_scenario(nodes, &settings, rng),
             settings,
             trouble_ms,
-            weather,
+            network,
             faults: draw_faults(nodes, rng),
             fault_pause_ms_max,
             down_ms_max: [300, 1_500, 6_000][rng.random_range(0..3)],
             sync_ms_max: [0, 2, 8, 30][rng.random_range(0..4)],
             clients: rng.random_range(2..=5),
-            residents: nodes * [0, 1, 1, 2][rng.random_range(0..4)],
+            pinned_clients: nodes * [0, 1, 1, 2][rng.random_range(0..4)],
             has_slow_clients,
             keys: rng.random_range(1..=4),
             think_ms_max: [20, 60, 200][rng.random_range(0..3)],
-            watch: Duration::from_secs(5),
+            scenario_duration: Duration::from_secs(5),
         }
     }
 
-    /// A local network in fine weather, the settings of the repository's
-    /// servers.toml, and nothing that goes wrong but what is in the script.
+    /// The plan for a scenario alone: a fast local network, the settings of the repository's
+    /// servers.toml, and no faults but those of the scenario.
     pub fn rehearsal(scenario: Scenario) -> Plan {
         let nodes = scenario.nodes();
         Plan {
             nodes,
             settings: parse(&servers(nodes)),
             trouble_ms: 0,
-            weather: Weather {
+            network: NetworkConditions {
                 delay_ms_min: 0,
                 delay_ms_max: 1,
                 spike_probability: 0.0,
@@ -247,17 +397,17 @@ impl Plan {
             down_ms_max: 0,
             sync_ms_max: 0,
             clients: 3,
-            residents: 0,
+            pinned_clients: 0,
             has_slow_clients: false,
             keys: 3,
             think_ms_max: 100,
             scenario: Some(scenario),
-            watch: scenario.watch(),
+            scenario_duration: scenario.duration(),
         }
     }
 }
 
-/// Every other seed has one, if its cluster is large enough.
+/// Draws a scenario for every second seed, if its cluster is large enough.
 fn draw_scenario(nodes: u64, settings: &Settings, rng: &mut StdRng) -> Option<Scenario> {
     let fits = |scenario: &Scenario| scenario.fits(nodes, settings);
     let fitting: Vec<Scenario> = Scenario::ALL.into_iter().filter(fits).collect();
@@ -265,7 +415,7 @@ fn draw_scenario(nodes: u64, settings: &Settings, rng: &mut StdRng) -> Option<Sc
     is_played.then(|| fitting[rng.random_range(0..fitting.len())])
 }
 
-/// Many kinds, or few: what hides one bug shows another.
+/// Draws many kinds of faults or few: a fault that hides one bug shows another.
 fn draw_faults(nodes: u64, rng: &mut StdRng) -> Vec<(Fault, u32)> {
     let left_out = [0.2, 0.5, 0.5, 0.8][rng.random_range(0..4)];
     let mut faults = FAULTS.to_vec();
@@ -280,8 +430,8 @@ fn draw_faults(nodes: u64, rng: &mut StdRng) -> Vec<(Fault, u32)> {
     faults
 }
 
-fn draw_weather(rng: &mut StdRng) -> Weather {
-    Weather {
+fn draw_network(rng: &mut StdRng) -> NetworkConditions {
+    NetworkConditions {
         delay_ms_min: 0,
         delay_ms_max: [1, 3, 10, 40][rng.random_range(0..4)],
         spike_probability: [0.0, 0.01, 0.1][rng.random_range(0..3)],
@@ -290,8 +440,8 @@ fn draw_weather(rng: &mut StdRng) -> Weather {
     }
 }
 
-/// Small bounds, so that small runs reach them; windows of one entry above all, for
-/// then there is time between any two entries.
+/// Draws settings with small bounds, so that small runs reach them. Windows of one entry are
+/// frequent, because then time passes between any two entries.
 fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings {
     let mut text = servers(nodes);
     let append_entries_max = [1, 1, 4, 1024][rng.random_range(0..4)];
@@ -299,7 +449,8 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     let inflight_entries = append_entries_max * [1, 1, 2, 16][rng.random_range(0..4)];
     let inflight_bytes =
         append_bytes_max.max(value_bytes_max + 1_000) * [1, 4][rng.random_range(0..2)];
-    // What waits when peace comes has to be through in seconds, with windows that small.
+    // Proposals that wait at the end of the faults have to be done in seconds, even with small
+    // windows.
     let pending_max = 64 * inflight_entries.min(inflight_bytes / 200);
     let pending_max = pending_max.min([64, 16_384][rng.random_range(0..2)]);
     writeln!(
@@ -329,7 +480,7 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     let mut settings = parse(&text);
     settings.raft.leader_lease = rng.random_bool(0.4);
     if rng.random_bool(0.3) {
-        // Less than a servers.toml may say: so little that these small loads are short of it.
+        // This is less than a servers.toml may say, so that even these small loads reach it.
         let connections_bytes = 64 * SESSION_BYTES;
         let client_bytes = connections_bytes + [60_000, 400_000][rng.random_range(0..2)];
         settings.limits.memory_bytes =
@@ -338,8 +489,8 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     settings
 }
 
-/// Snapshots every few entries, and segments that hold few: smaller ones than servers.toml
-/// may ask for, so that compaction removes some.
+/// Draws snapshots every few entries, and segments for few entries. The segments are smaller than
+/// a servers.toml may ask for, so that compaction removes some.
 fn draw_snapshots(settings: &mut Settings, rng: &mut StdRng) {
     settings.log.segment_bytes = [700, 1_500, 6_000, 30_000][rng.random_range(0..4)];
     settings.log.keep_entries = [0, 0, 3, 50, 10_000][rng.random_range(0..5)];

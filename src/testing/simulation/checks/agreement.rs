@@ -1,0 +1,58 @@
+//! Agreement: once faults are over all nodes become equal, and one leads.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::status_poller::ask_all;
+use super::violation::Check;
+use crate::testing::simulation::world::{Sample, World};
+
+/// All nodes have to be equal within this time after the last progress. The progress is that of
+/// the node that has applied the least: with windows of one entry it may need a round trip for
+/// each of thousands.
+const AGREEMENT: Duration = Duration::from_secs(10);
+/// All nodes have to be equal within this time, whatever the progress.
+const AGREEMENT_MAX: Duration = Duration::from_secs(200);
+
+/// Waits until all nodes are equal and one leads. Returns their statuses, or `None` after it has
+/// reported that they did not agree in time.
+pub(crate) async fn wait_for_agreement(world: &World) -> Option<Vec<Sample>> {
+    let latest = Instant::now() + AGREEMENT_MAX;
+    let (mut deadline, mut least_applied) = (Instant::now() + AGREEMENT, 0);
+    loop {
+        let statuses = ask_all(world).await;
+        if are_equal(&statuses) {
+            return statuses.into_iter().collect();
+        }
+        let applied = statuses.iter().map(|status| status.as_ref().map_or(0, |s| s.last_applied));
+        let least = applied.min().unwrap_or(0);
+        if least > least_applied {
+            (deadline, least_applied) = (latest.min(Instant::now() + AGREEMENT), least);
+        }
+        if Instant::now() > deadline {
+            world.violate(
+                Check::Agreement,
+                format!("neither agreement nor progress within {AGREEMENT:?}: {statuses:#?}"),
+            );
+            return None;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn are_equal(statuses: &[Option<Sample>]) -> bool {
+    let Some(samples) = statuses.iter().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    let is_equal = |sample: &&Sample| {
+        sample.term == samples[0].term
+            && sample.last_applied == sample.last_log_index
+            && sample.last_applied == sample.commit_index
+            && sample.last_applied == samples[0].last_applied
+            && sample.store_digest == samples[0].store_digest
+            && sample.role != "rejoining"
+    };
+    samples.iter().all(is_equal)
+        && samples.iter().filter(|sample| sample.role == "leader").count() == 1
+}

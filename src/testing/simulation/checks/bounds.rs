@@ -1,0 +1,160 @@
+//! Bounds, as far as they can be observed from outside a node:
+//!
+//! - the bytes under way from one node to another, and the connections (docs/bugs.md B36, B80);
+//! - the memory that clients have used, which is returned (docs/bugs.md B29);
+//! - the log and the files of a node, which hold what the settings permit (§7).
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::status_poller::ask_all;
+use super::violation::Check;
+use crate::actors::clients::session::SESSION_BYTES;
+use crate::node::SNAPSHOT_WINDOW_BYTES;
+use crate::testing::simulation::world::{Machine, World, host};
+use crate::testing::{DirectoryContents, RecordPlace};
+use crate::types::ENTRY_OVERHEAD_BYTES;
+
+/// The time between two checks.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Maximum number of connections from a node to a peer: the one in use, and one that it is about to
+/// give up.
+const CONNECTIONS_MAX: usize = 2;
+
+/// Maximum size of the messages without entries that are under way: heartbeats, votes and those of
+/// a rejoining node, for as long as a node needs to notice that its peer is silent. Each has about
+/// a hundred bytes. One per tick of 5 ms for two seconds is 40 KB; twice that is permitted.
+const SMALL_MESSAGES_BYTES_MAX: u64 = 80 * 1024;
+
+/// Checks the connections of all nodes for ever.
+pub(crate) async fn watch(world: Rc<World>) {
+    loop {
+        sleep(INTERVAL).await;
+        for from in world.machines.keys() {
+            for to in world.machines.keys().filter(|to| *to != from) {
+                check(&world, *from, *to);
+            }
+        }
+    }
+}
+
+/// The longest time that a node keeps the memory of clients that left without reading.
+const MEMORY_BACK_MAX: Duration = Duration::from_secs(60);
+
+/// Checks that the memory of clients is returned once they are done and all their commands are
+/// applied, except the constant amount of each open connection.
+pub(crate) async fn watch_memory_come_back(world: &World) {
+    let deadline = Instant::now() + MEMORY_BACK_MAX;
+    loop {
+        let statuses = ask_all(world).await;
+        let is_back = |used: u64| used.is_multiple_of(SESSION_BYTES);
+        if statuses.iter().flatten().all(|sample| is_back(sample.memory_bytes_used)) {
+            return;
+        }
+        if Instant::now() > deadline {
+            let used = statuses.iter().flatten().map(|s| (s.id, s.memory_bytes_used));
+            let used: Vec<_> = used.collect();
+            world.violate(Check::Bounds, format!("nothing is under way, and is taken: {used:?}"));
+            return;
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+fn check(world: &World, from: u64, to: u64) {
+    let load = world.network.load(&host(from), &host(to));
+    let limits = &world.plan.settings.limits;
+    // Entries in frames take at most twice their weight; that is reached by small ones.
+    let window_bytes = limits.peer_inflight_bytes_max + limits.frame_bytes_max();
+    let snapshot_bytes = SNAPSHOT_WINDOW_BYTES + SNAPSHOT_WINDOW_BYTES / 4;
+    let unread_bytes_max = 2 * window_bytes + snapshot_bytes + SMALL_MESSAGES_BYTES_MAX;
+    if load.connections > CONNECTIONS_MAX || load.unread_bytes as u64 > unread_bytes_max {
+        world.violate(Check::Bounds, format!("from n{from} to n{to}: {load:?}"));
+    }
+}
+
+/// The bounds of the log are checked in seeds that take a snapshot at least every this many
+/// entries. With rarer ones the fault-free phase is too short to compact the log.
+pub(crate) const AGED_ENTRIES_MAX: u64 = 50;
+
+/// Checks the files of all nodes, while they are equal and there are no writes.
+pub(crate) fn check_disks(world: &World) {
+    for machine in world.machines.values() {
+        check_files(world, machine);
+        if world.plan.settings.snapshot.entries_max <= AGED_ENTRIES_MAX {
+            check_log(world, machine);
+        }
+    }
+}
+
+/// A node keeps two snapshots, one that it writes, one that it receives, and four recycled
+/// segments.
+fn check_files(world: &World, machine: &Machine) {
+    let paths = machine.disk.paths();
+    let count = |dir: &str, extension: &str| {
+        let is_one = |path: &&std::path::PathBuf| {
+            path.starts_with(world.data_dir(machine.id).join(dir))
+                && path.extension().is_some_and(|found| found == extension)
+        };
+        paths.iter().filter(is_one).count()
+    };
+    let most = [
+        ("snapshot", "snapshot", 2),
+        ("snapshot", "new", 1),
+        ("snapshot", "part", 1),
+        ("log", "spare", 4),
+    ];
+    if most.into_iter().any(|(dir, extension, most)| count(dir, extension) > most) {
+        world.violate(Check::Bounds, format!("n{} keeps {paths:?}", machine.id));
+    }
+}
+
+/// The first record of the earliest later segment with which the log could begin: no record from
+/// there on replaces an entry before it.
+fn next_beginning(directory: &DirectoryContents) -> Option<RecordPlace> {
+    (1..directory.segments.len()).find_map(|place| {
+        let (before, after) = directory.segments.split_at(place);
+        let prev = before.iter().rev().find_map(|records| records.last())?;
+        let lowest_index = after.iter().flatten().map(|record| record.position.index).min()?;
+        let first = after[0].first().copied()?;
+        (prev.position.index < lowest_index).then_some(first)
+    })
+}
+
+/// The first segment is needed: the log has to keep its last entry, or the older of the two
+/// snapshots does not contain that. Entries since the last snapshot do not count, because only a
+/// snapshot compacts the log.
+fn check_log(world: &World, machine: &Machine) {
+    let settings = &world.plan.settings;
+    let dir = world.data_dir(machine.id);
+    let Ok(directory) = DirectoryContents::read(&machine.disk.undamaged(), dir) else { return };
+    let [_, older] = directory.snapshots[..] else {
+        // A damaged snapshot was removed, or an install brought the only one.
+        return;
+    };
+    let Some(next) = next_beginning(&directory) else { return };
+    // No snapshot is taken before the log since the last one is as large as that.
+    let heaviest = machine.disk.largest_renamed("snapshot") / ENTRY_OVERHEAD_BYTES;
+    let entries = settings.snapshot.entries_max.max(heaviest);
+    let since_last = entries + settings.limits.proposals_pending_max as u64;
+    let kept = settings.log.keep_entries + since_last;
+    let is_kept = next.position.index.0 + kept > directory.last().index.0;
+    let is_uncovered = next.position.index.0 + since_last > older.index.0;
+    if !is_kept && !is_uncovered {
+        world.violate(
+            Check::Bounds,
+            format!(
+                "n{} keeps a log from {} to {} behind the snapshots {:?}; the second segment \
+                 begins with {}",
+                machine.id,
+                directory.base,
+                directory.last(),
+                directory.snapshots,
+                next.position
+            ),
+        );
+    }
+}

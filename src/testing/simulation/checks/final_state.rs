@@ -1,0 +1,372 @@
+//! The last check, when all nodes have stopped: compares the logs on the disks with each other,
+//! with all statuses of the nodes, and with all answers that clients have got.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::committed_log::CommittedLog;
+use super::linearizability::{self, Verdict};
+use super::log_order;
+use super::reference_store::ReferenceStore;
+use super::violation::{Check, Violation};
+use crate::actors::snapshot::{LoadError, load};
+use crate::kv::{Command, Operation, Outcome, Store};
+use crate::storage::{SnapshotFiles, Storage, StorageOptions};
+use crate::testing::simulation::history::{Action, Answer, Operation as Asked};
+use crate::testing::simulation::workload::client::CALM;
+use crate::testing::simulation::world::{Machine, World};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload};
+
+/// The longest time after its deadline at which a key may be read, by the leader's clock, in
+/// milliseconds.
+const LATE_MS_MAX: u64 = 1_000;
+/// The prefix of the keys that never expire.
+const LASTING_PREFIX: &[u8] = b"k";
+
+/// Checks everything. `committed` is the index that all nodes have committed.
+pub(crate) fn check(world: &World, committed: u64) {
+    let log = match common_log(world, committed) {
+        Ok(log) => log,
+        Err(Violation { check, what }) => return world.violate(check, what),
+    };
+    let log = &log[..];
+    let (replay, reference) = (Replay::of(log), ReferenceStore::of(log));
+    check_snapshots(world, log, &replay);
+    check_samples(world, &replay);
+    check_stamps(world, log);
+    check_store(world, log, &replay, &reference);
+    check_writes(world, &replay);
+    check_answers(world, log, &reference);
+    match linearizability::check(&history_by_key(world, &replay)) {
+        Verdict::Linearizable => {}
+        Verdict::GivenUp => world.is_given_up.set(true),
+        Verdict::Violation(what) => world.violate(Check::Linearizability, what),
+    }
+}
+
+/// The committed log. It is the same on all nodes (Log Matching, §5.3), as far as their logs reach
+/// back; the earlier entries were in some log.
+fn common_log(world: &World, committed: u64) -> Result<Vec<Entry>, Violation> {
+    let all = CommittedLog::of(world);
+    let mut log: Option<Vec<Entry>> = None;
+    for machine in world.machines.values() {
+        let lost = |what| Violation { check: Check::AcknowledgedWrites, what };
+        let (last, kept) = log_of(world, machine, committed).map_err(lost)?;
+        let log = match &mut log {
+            Some(log) => log,
+            none => none.insert(
+                all.log_to(last).map_err(|what| Violation { check: Check::LogMatching, what })?,
+            ),
+        };
+        let is_other = |entry: &&Entry| log.get(entry.index.0 as usize - 1) != Some(*entry);
+        let position = log.last().map(Entry::position).unwrap_or_default();
+        if let Some(entry) = kept.iter().find(is_other) {
+            let what = format!("n{} has {entry:?} in a log up to {position}", machine.id);
+            return Err(Violation { check: Check::LogMatching, what });
+        }
+        if position != last {
+            let what = format!("n{}'s log ends at {last}, another one at {position}", machine.id);
+            return Err(Violation { check: Check::LogMatching, what });
+        }
+    }
+    Ok(log.unwrap_or_default())
+}
+
+/// The position of the last committed entry, and the entries that the log still holds.
+fn log_of(
+    world: &World,
+    machine: &Machine,
+    committed: u64,
+) -> Result<(LogPosition, Vec<Entry>), String> {
+    let id = NodeId(machine.id);
+    let options = StorageOptions {
+        cluster: world.plan.settings.cluster.clone(),
+        node_id: id,
+        segment_bytes: world.plan.settings.log.segment_bytes,
+        can_repair: false,
+    };
+    let data_dir = &world.plan.settings.servers[&id].data_dir;
+    let disk = Box::new(machine.disk.duplicate());
+    let opened = Storage::open(disk, data_dir, options);
+    let (mut storage, _) = opened.map_err(|error| format!("n{id}'s log at the end: {error}"))?;
+    let (mut last, mut log) = (storage.base(), Vec::new());
+    while last.index.0 < committed {
+        let next = last.index.next();
+        let page = storage
+            .read(next, LogIndex(committed), 1 << 20)
+            .map_err(|error| format!("n{id}'s log at the end: {error}"))?;
+        last = page.last().map(Entry::position).ok_or_else(|| {
+            format!("n{id} has committed {committed}, but its log ends before {next}")
+        })?;
+        log.extend(page);
+    }
+    Ok((last, log))
+}
+
+/// "the snapshot ... describes the state of the system as of the last included index" (§7): each
+/// remaining snapshot equals the store after the same entries of the log, and each that was ever
+/// seen had the digest of that store.
+fn check_snapshots(world: &World, log: &[Entry], replay: &Replay) {
+    let mut left: BTreeMap<LogIndex, Vec<(u64, Store)>> = BTreeMap::new();
+    for machine in world.machines.values() {
+        for (last, store) in snapshots_of(world, machine) {
+            left.entry(last.index).or_default().push((machine.id, store));
+        }
+    }
+    let mut store = Store::new();
+    for entry in log {
+        store.apply(entry).expect("every node has applied it");
+        for (id, found) in left.remove(&entry.index).unwrap_or_default() {
+            if found != store {
+                let what = format!("n{id}'s snapshot of {} is another store", entry.position());
+                world.violate(Check::Snapshot, what);
+            }
+        }
+    }
+    // A snapshot after the end of this log was written when the nodes were equal already.
+    for (last, digest) in world.wire.snapshots() {
+        let place = last.index.0 as usize;
+        if place > log.len() {
+            continue;
+        }
+        let is_committed = log.get(place - 1).is_some_and(|entry| entry.term == last.term);
+        if !is_committed || replay.digests[place] != digest {
+            let what = format!("a snapshot of {last} was not what the log leads to there");
+            world.violate(Check::Snapshot, what);
+        }
+    }
+}
+
+/// The snapshots of a node without their damage. A start validates only the newest.
+fn snapshots_of(world: &World, machine: &Machine) -> Vec<(LogPosition, Store)> {
+    let (id, dir) = (machine.id, world.data_dir(machine.id));
+    let loaded = || {
+        let snapshots = SnapshotFiles::open(Box::new(machine.disk.undamaged()), dir)?;
+        let load = |last| Ok((last, load(&snapshots, last)?.1));
+        snapshots.list()?.into_iter().map(load).collect::<Result<Vec<_>, LoadError>>()
+    };
+    loaded().unwrap_or_else(|error| {
+        world.violate(Check::Snapshot, format!("n{id}'s snapshots at the end: {error}"));
+        Vec::new()
+    })
+}
+
+/// The results of the committed log, executed once more.
+struct Replay {
+    /// The digest of the store after each index; the first is that of the empty store.
+    digests: Vec<u64>,
+    /// The outcome of each entry, and the number of keys after it.
+    outcomes: Vec<(Option<Outcome>, u64)>,
+    /// The indexes of the entries that stored each value.
+    stored: BTreeMap<Bytes, Vec<u64>>,
+}
+
+impl Replay {
+    fn of(log: &[Entry]) -> Replay {
+        let mut store = Store::new();
+        let mut replay =
+            Replay { digests: vec![store.digest()], outcomes: Vec::new(), stored: BTreeMap::new() };
+        for entry in log {
+            let outcome = store.apply(entry).expect("every node has applied it");
+            replay.digests.push(store.digest());
+            replay.outcomes.push((outcome, store.keys()));
+            if let (Payload::Command(bytes), Some(Outcome::Stored { version })) =
+                (&entry.payload, outcome)
+                && let Ok(Command { operation, .. }) = Command::decode(bytes)
+                && let Operation::Set { value, .. }
+                | Operation::Add { value, .. }
+                | Operation::Cas { value, .. } = operation
+                // A remembered reply has an earlier version: nothing was stored.
+                && version == entry.index.0
+            {
+                replay.stored.entry(value).or_default().push(version);
+            }
+        }
+        replay
+    }
+}
+
+/// State Machine Safety (§5.4.3) and Leader Completeness (§5.4): the entries that a node had
+/// applied at any time are a prefix of the committed log. Election Safety (§5.2): no term has had
+/// two leaders.
+fn check_samples(world: &World, replay: &Replay) {
+    let mut leaders = BTreeMap::new();
+    for sample in world.samples.borrow().iter() {
+        if replay.digests.get(sample.last_applied as usize) != Some(&sample.store_digest) {
+            world.violate(
+                Check::StateMachineSafety,
+                format!("what it had applied is not what is committed: {sample:?}"),
+            );
+        }
+        if sample.role == "leader" {
+            let leader = *leaders.entry(sample.term).or_insert(sample.id);
+            if leader != sample.id {
+                world.violate(
+                    Check::ElectionSafety,
+                    format!("term {} has a second leader: {sample:?}", sample.term),
+                );
+            }
+        }
+    }
+}
+
+/// Stamps never fall, and no stamp is later than every clock was when the entry was committed.
+fn check_stamps(world: &World, log: &[Entry]) {
+    for pair in log.windows(2) {
+        if pair[0].stamp_ms > pair[1].stamp_ms {
+            let (first, second) = (pair[0].position(), pair[1].position());
+            world.violate(Check::Expiry, format!("stamps fall from {first} to {second}"));
+        }
+    }
+    for sample in world.samples.borrow().iter() {
+        let newest = log[..(sample.commit_index as usize).min(log.len())].last();
+        if newest.is_some_and(|entry| entry.stamp_ms > sample.latest_clock_ms) {
+            world.violate(Check::Expiry, format!("stamped in the future: {newest:?}, {sample:?}"));
+        }
+    }
+}
+
+/// The store agrees with the reference store, which follows docs/protocol.md: it executes each
+/// command once, and lets keys expire at their deadlines.
+fn check_store(world: &World, log: &[Entry], replay: &Replay, reference: &ReferenceStore) {
+    for (entry, (outcome, keys)) in log.iter().zip(&replay.outcomes) {
+        let index = entry.index.0;
+        let expected = reference.outcome(index);
+        let expected_keys = reference.keys_at(index).count() as u64;
+        if (*outcome, *keys) == (expected, expected_keys) {
+            continue;
+        }
+        let check = match (*outcome == expected, &entry.payload) {
+            (true, _) => Check::Expiry,
+            (false, Payload::Command(bytes))
+                if Command::decode(bytes).is_ok_and(|command| command.once.is_some()) =>
+            {
+                Check::ExactlyOnce
+            }
+            (false, _) => Check::StateMachineSafety,
+        };
+        let place = entry.position();
+        return world.violate(
+            check,
+            format!(
+                "{place} has the outcome {outcome:?} and leaves {keys} keys, and not {expected:?} \
+                 and {expected_keys}"
+            ),
+        );
+    }
+}
+
+/// Every answer was true at an index between its command and its arrival. In the fault-free phase,
+/// when one node leads all the time, its clock is known as well: no key is read more than a second
+/// after its deadline, and no key is missing before the entry that lets it expire can have been
+/// written.
+fn check_answers(world: &World, log: &[Entry], reference: &ReferenceStore) {
+    let (history, samples) = (world.history.borrow(), world.samples.borrow());
+    let committed = samples.iter().map(|sample| (sample.heard, sample.commit_index));
+    let (indexes, violations) = log_order::check(reference, &history, committed);
+    for Violation { check, what } in violations {
+        world.violate(check, what);
+    }
+    let of_calm = |(operation, _): &(&Asked, Option<u64>)| operation.client == CALM;
+    let calm: Vec<_> = history.iter().zip(indexes).filter(of_calm).collect();
+    let first = calm.iter().find_map(|(_, index)| *index).unwrap_or(0);
+    if log.get(first as usize).map(|entry| entry.term) != log.last().map(|entry| entry.term) {
+        return;
+    }
+    for pair in calm.windows(2) {
+        let ((operation, index), (next, _)) = (pair[0], pair[1]);
+        let Some(index) = index.filter(|_| operation.action.is_read()) else { continue };
+        let deadline_ms = reference.at(index, &operation.key).and_then(|held| held.deadline_ms);
+        if deadline_ms.is_some_and(|deadline| operation.clock_ms > deadline + LATE_MS_MAX) {
+            world.violate(Check::Expiry, format!("read behind {deadline_ms:?}: {operation:?}"));
+        }
+        let is_gone = operation.answer == Answer::NotFound;
+        if is_gone
+            && reference.clock_ms(index)
+                > next.clock_ms.max(reference.clock_ms(index.saturating_sub(1)))
+        {
+            world.violate(Check::Expiry, format!("gone before index {index}: {operation:?}"));
+        }
+    }
+}
+
+/// The history for the search for an order: operations on single keys that do not expire. A page of
+/// a scan is a read of every key that it could contain.
+fn history_by_key(world: &World, replay: &Replay) -> Vec<Asked> {
+    let all = world.history.borrow();
+    let is_lasting = |key: &Bytes| key.starts_with(LASTING_PREFIX);
+    let keys: BTreeSet<&Bytes> =
+        all.iter().map(|operation| &operation.key).filter(|key| key.len() > 1).collect();
+    let mut history = Vec::new();
+    for operation in all.iter() {
+        // A write without an answer that is not in the log was not executed, and one that is in
+        // the log was executed at its version.
+        let value = operation.action.value().filter(|_| operation.answer == Answer::Unknown);
+        let executed = value.map(|value| replay.stored.get(value).and_then(|at| at.first()));
+        let operation = &match executed {
+            None => operation.clone(),
+            Some(None) => continue,
+            Some(Some(version)) => {
+                Asked { answer: Answer::Stored(*version), returned: u64::MAX, ..operation.clone() }
+            }
+        };
+        let read = |key: &Bytes, answer| Asked {
+            key: key.clone(),
+            action: Action::Get,
+            answer,
+            ..operation.clone()
+        };
+        match (&operation.action, &operation.answer) {
+            (Action::Scan { after, .. }, Answer::Page(items, more)) => {
+                let last = items.last().filter(|_| *more).map(|item| &item.key);
+                let could_be_listed = |key: &&&Bytes| {
+                    is_lasting(key)
+                        && key.starts_with(&operation.key)
+                        && after.as_ref().is_none_or(|after| **key > after)
+                        && last.is_none_or(|last| **key <= last)
+                };
+                history.extend(keys.iter().filter(could_be_listed).map(|key| {
+                    let listed = items.iter().find(|item| item.key == *key);
+                    let answer = listed.map_or(Answer::NotFound, |item| {
+                        Answer::Value(item.version, item.value.clone())
+                    });
+                    read(key, answer)
+                }));
+            }
+            _ if !is_lasting(&operation.key) => {}
+            (Action::GetBare, Answer::Bare(value)) => {
+                let version = replay.stored.get(value).and_then(|versions| versions.first());
+                let answer = Answer::Value(version.copied().unwrap_or(0), value.clone());
+                history.push(read(&operation.key, answer));
+            }
+            (Action::GetBare, answer) => history.push(read(&operation.key, answer.clone())),
+            _ => history.push(operation.clone()),
+        }
+    }
+    history
+}
+
+/// Every acknowledged write is in the log, no refused write is, and no write is there twice.
+fn check_writes(world: &World, replay: &Replay) {
+    for operation in world.history.borrow().iter() {
+        let Some(value) = operation.action.value() else { continue };
+        let executed = replay.stored.get(value).map_or(&[][..], Vec::as_slice);
+        let (is_there, times_max) = match operation.answer {
+            Answer::Stored(version) => (executed.contains(&version), 1),
+            Answer::Unknown => (true, 1),
+            _ => (true, 0),
+        };
+        let check = match is_there {
+            false => Check::AcknowledgedWrites,
+            true if executed.len() > times_max => Check::ExactlyOnce,
+            true => continue,
+        };
+        world.violate(check, format!("it was executed at {executed:?}: {operation:?}"));
+    }
+    let history = world.history.borrow();
+    let sent: BTreeSet<&Bytes> = history.iter().filter_map(|o| o.action.value()).collect();
+    if let Some(value) = replay.stored.keys().find(|value| !sent.contains(value)) {
+        world.violate(Check::ExactlyOnce, format!("nobody sent what was executed: {value:?}"));
+    }
+}

@@ -1,0 +1,121 @@
+//! Checks every answer against the committed log. Each operation needs an index at which its answer
+//! was true, and an operation that was sent after the answer to another one, to any client, must
+//! not have an earlier index.
+//!
+//! This is linearizability (Herlihy and Wing) without a search, because the log is the order. The
+//! earliest index that fits is always the best choice: it restricts later operations the least.
+//! Single keys, pages of a scan and keys that expire need no distinction here. The search of
+//! [`super::linearizability`] does not know the log, and is the second opinion.
+
+use super::reference_store::{Held, ReferenceStore};
+use super::violation::{Check, Violation};
+use crate::testing::simulation::history::{Action, Answer, Item, Operation};
+
+/// An event of the history, at a time of the clients' logical clock.
+enum Event {
+    /// A status has shown this commit index (dissertation §6.4: a read sees everything that was
+    /// committed when it was sent).
+    Committed(u64),
+    /// The operation at this place of the history was sent.
+    Invoked(usize),
+    /// Its answer has arrived.
+    Returned(usize),
+}
+
+/// Checks a history. `committed` holds the commit indexes that statuses have shown, each with its
+/// time. Returns the index of each operation that has one, and the violations.
+pub(crate) fn check(
+    store: &ReferenceStore,
+    history: &[Operation],
+    committed: impl Iterator<Item = (u64, u64)>,
+) -> (Vec<Option<u64>>, Vec<Violation>) {
+    let mut events: Vec<(u64, Event)> =
+        committed.map(|(heard, index)| (heard, Event::Committed(index))).collect();
+    for (place, operation) in history.iter().enumerate() {
+        if !matches!(operation.answer, Answer::Unknown | Answer::Refused) {
+            events.push((operation.invoked, Event::Invoked(place)));
+            events.push((operation.returned, Event::Returned(place)));
+        }
+    }
+    events.sort_by_key(|(time, _)| *time);
+    let (mut floor, mut indexes, mut violations) = (0, vec![None; history.len()], Vec::new());
+    for (_, event) in events {
+        match event {
+            Event::Committed(index) => floor = floor.max(index),
+            Event::Invoked(place) => {
+                let operation = &history[place];
+                indexes[place] = index_of(store, operation, floor);
+                if indexes[place].is_none() {
+                    let check = match operation.action.is_read() {
+                        true => Check::Linearizability,
+                        false => Check::VersionOrder,
+                    };
+                    let what = format!("true at no index from {floor} on: {operation:?}");
+                    violations.push(Violation { check, what });
+                }
+            }
+            Event::Returned(place) => floor = floor.max(indexes[place].unwrap_or(0)),
+        }
+    }
+    (indexes, violations)
+}
+
+/// The first index from `floor` on at which the answer is true. An entry that is stamped later than
+/// the answer came after it.
+fn index_of(store: &ReferenceStore, operation: &Operation, floor: u64) -> Option<u64> {
+    let Operation { key, answer, latest_clock_ms, .. } = operation;
+    let was_there = |index: &u64| store.clock_ms(*index) <= *latest_clock_ms;
+    let mut later = (floor..=store.last_index()).take_while(was_there);
+    match answer {
+        Answer::Stored(version) => (*version > floor).then_some(*version),
+        Answer::Deleted => later.skip(1).find(|index| store.deleted(*index) == Some(key)),
+        _ => later.find(|index| is_true_at(store, operation, *index)),
+    }
+}
+
+fn is_true_at(store: &ReferenceStore, operation: &Operation, index: u64) -> bool {
+    let Operation { key, action, answer, .. } = operation;
+    let held = store.at(index, key);
+    let version = held.map_or(0, |held| held.version);
+    match (answer, action) {
+        (Answer::NotFound, _) => held.is_none(),
+        (Answer::Mismatch(found), Action::Cas(expected, _)) => {
+            version == *found && found != expected
+        }
+        (Answer::Exists(found), _) => version == *found && version != 0,
+        (Answer::Bare(value), _) => held.is_some_and(|held| held.value == *value),
+        (Answer::Value(version, value), _) => {
+            let held = held.map(|held| (held.version, &held.value, held.deadline_ms));
+            held == Some((*version, value, None))
+        }
+        (Answer::Expiring(item), _) => held.is_some_and(|held| is_item(store, index, held, item)),
+        (Answer::Page(items, more), Action::Scan { limit, after }) => {
+            let is_after = |key: &[u8]| after.as_ref().is_none_or(|after| key > after);
+            let mut found =
+                store.keys_at(index).filter(|(name, _)| name.starts_with(key) && is_after(name));
+            let first = found.by_ref().take(*limit as usize);
+            let mut listed = items.iter();
+            let is_equal =
+                first.map(|(key, held)| (key, held, listed.next())).all(|(key, held, item)| {
+                    item.is_some_and(|item| item.key == key && is_item(store, index, held, item))
+                });
+            is_equal && listed.next().is_none() && found.next().is_some() == *more
+        }
+        _ => false,
+    }
+}
+
+/// True when a value is what the answer says. The remaining time to live is that of the leader's
+/// clock, which may be ahead of the store's clock but never behind it.
+fn is_item(store: &ReferenceStore, index: u64, held: &Held, item: &Item) -> bool {
+    let left_max = held
+        .deadline_ms
+        .map_or(0, |deadline_ms| deadline_ms.saturating_sub(store.clock_ms(index)).div_ceil(1000));
+    let left_min = u64::from(held.deadline_ms.is_some());
+    held.version == item.version
+        && held.value == item.value
+        && (left_min..=left_max).contains(&item.exptime)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! Checks of what the cluster promises. A check observes the network, the disks, the statuses
+//! and the history, and reports violations. It never acts on the cluster: it starts, stops and
+//! crashes nothing. `liveness`, `availability` and `status_poller` send ordinary commands of
+//! clients.
+
+pub(crate) mod agreement;
+pub(crate) mod availability;
+pub(crate) mod bounds;
+pub(crate) mod committed_log;
+pub(crate) mod expected_start;
+pub(crate) mod final_state;
+pub(crate) mod linearizability;
+pub(crate) mod liveness;
+pub(crate) mod log_order;
+pub(crate) mod panics;
+pub(crate) mod reference_store;
+pub(crate) mod status_poller;
+pub(crate) mod violation;
+pub(crate) mod wire;

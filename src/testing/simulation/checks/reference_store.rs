@@ -1,0 +1,157 @@
+//! A second implementation of the store, as docs/protocol.md describes it and as simple as
+//! possible. A store with other results is wrong, and so is an answer that was true at no index. No
+//! simulated store has a limit on its size.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::kv::{CLIENT_SILENCE_MS, Command, Once, Operation, Outcome};
+use crate::types::{Entry, Payload};
+
+/// The value of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) version: u64,
+    pub(crate) value: Bytes,
+    pub(crate) deadline_ms: Option<u64>,
+}
+
+/// The store at every index of a log.
+#[derive(Default)]
+pub(crate) struct ReferenceStore {
+    /// The values of each key, each with the index at which it was written; `None` for a key that
+    /// was removed.
+    keys: BTreeMap<Bytes, Vec<(u64, Option<Held>)>>,
+    /// The last sequence number of each client, its outcome, and the time of its last command.
+    clients: BTreeMap<Bytes, (u64, Outcome, u64)>,
+    /// The state before the first entry, and after each.
+    states: Vec<StateAt>,
+}
+
+/// The state at an index.
+#[derive(Clone, Default)]
+struct StateAt {
+    /// The store's clock.
+    clock_ms: u64,
+    /// The outcome of the entry's command.
+    outcome: Option<Outcome>,
+    /// The key that it deleted.
+    deleted: Option<Bytes>,
+}
+
+impl ReferenceStore {
+    /// The store of a log from its first entry on.
+    pub(crate) fn of(log: &[Entry]) -> ReferenceStore {
+        let mut store =
+            ReferenceStore { states: vec![StateAt::default()], ..ReferenceStore::default() };
+        for entry in log {
+            let clock_ms = store.clock_ms(store.last_index()).max(entry.stamp_ms);
+            store.states.push(StateAt { clock_ms, ..StateAt::default() });
+            store.expire();
+            if let Payload::Command(bytes) = &entry.payload {
+                let command = Command::decode(bytes).expect("every node has applied it");
+                let outcome = store.execute_once(&command);
+                store.current().outcome = Some(outcome);
+            }
+        }
+        store
+    }
+
+    pub(crate) fn last_index(&self) -> u64 {
+        self.states.len() as u64 - 1
+    }
+
+    /// The store's clock at an index.
+    pub(crate) fn clock_ms(&self, index: u64) -> u64 {
+        self.states[index as usize].clock_ms
+    }
+
+    /// The outcome of the command of the entry at `index`.
+    pub(crate) fn outcome(&self, index: u64) -> Option<Outcome> {
+        self.states[index as usize].outcome
+    }
+
+    /// The key that the entry at `index` deleted.
+    pub(crate) fn deleted(&self, index: u64) -> Option<&Bytes> {
+        self.states[index as usize].deleted.as_ref()
+    }
+
+    /// The value of a key at an index.
+    pub(crate) fn at(&self, index: u64, key: &[u8]) -> Option<&Held> {
+        let changes = self.keys.get(key)?;
+        let changes = &changes[..changes.partition_point(|(since, _)| *since <= index)];
+        changes.last()?.1.as_ref()
+    }
+
+    /// The keys that existed at an index, in byte order.
+    pub(crate) fn keys_at(&self, index: u64) -> impl Iterator<Item = (&Bytes, &Held)> {
+        self.keys.keys().filter_map(move |key| Some((key, self.at(index, key)?)))
+    }
+
+    fn current(&mut self) -> &mut StateAt {
+        self.states.last_mut().expect("it begins with the state before the first entry")
+    }
+
+    fn put(&mut self, key: &Bytes, held: Option<Held>) {
+        let index = self.last_index();
+        self.keys.entry(key.clone()).or_default().push((index, held));
+    }
+
+    fn expire(&mut self) {
+        let (index, clock_ms) = (self.last_index(), self.clock_ms(self.last_index()));
+        for changes in self.keys.values_mut() {
+            let held = changes.last().and_then(|(_, held)| held.as_ref());
+            let deadline_ms = held.and_then(|held| held.deadline_ms);
+            if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms) {
+                changes.push((index, None));
+            }
+        }
+        self.clients.retain(|_, (.., spoke_ms)| *spoke_ms + CLIENT_SILENCE_MS > clock_ms);
+    }
+
+    fn execute_once(&mut self, command: &Command) -> Outcome {
+        let Some(Once { client, seq }) = &command.once else { return self.execute(command) };
+        let clock_ms = self.clock_ms(self.last_index());
+        let (last_seq, outcome) = match self.clients.get(client).copied() {
+            Some((last_seq, _, _)) if *seq < last_seq => {
+                self.clients.entry(client.clone()).and_modify(|record| record.2 = clock_ms);
+                return Outcome::Stale;
+            }
+            Some((last_seq, outcome, _)) if *seq == last_seq => (last_seq, outcome),
+            _ => (*seq, self.execute(command)),
+        };
+        self.clients.insert(client.clone(), (last_seq, outcome, clock_ms));
+        outcome
+    }
+
+    fn execute(&mut self, command: &Command) -> Outcome {
+        let (Operation::Set { key, .. }
+        | Operation::Add { key, .. }
+        | Operation::Cas { key, .. }
+        | Operation::Delete { key }) = &command.operation;
+        let version = self.at(self.last_index(), key).map_or(0, |held| held.version);
+        let (exptime, value) = match &command.operation {
+            Operation::Delete { .. } if version == 0 => return Outcome::NotFound,
+            Operation::Delete { .. } => {
+                self.put(key, None);
+                self.current().deleted = Some(key.clone());
+                return Outcome::Deleted;
+            }
+            Operation::Add { .. } if version != 0 => return Outcome::Exists { version },
+            Operation::Cas { version: expected, .. } if version != *expected => {
+                return Outcome::VersionMismatch { version };
+            }
+            Operation::Set { exptime, value, .. }
+            | Operation::Add { exptime, value, .. }
+            | Operation::Cas { exptime, value, .. } => (*exptime, value.clone()),
+        };
+        let (version, clock_ms) = (self.last_index(), self.clock_ms(self.last_index()));
+        let deadline_ms = (exptime > 0).then(|| clock_ms + 1000 * exptime);
+        self.put(key, Some(Held { version, value, deadline_ms }));
+        Outcome::Stored { version }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! Checks every message between nodes when it is sent: against what the sender's disk would
+//! keep, against all earlier messages, and against the paper.
+//!
+//! A node's thoughts cannot harm another node; its messages can, and all of them pass here. So
+//! this is Figure 3 applied to the messages, and a violation is found before it does damage. The
+//! checker trusts no node's memory: it reads the logs from the disks (`durable`) and from the
+//! frames of leaders.
+
+mod disks;
+mod durable;
+mod frames;
+mod install;
+mod promise;
+mod replication;
+mod text;
+mod votes;
+mod window;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+use super::violation::Violation;
+use crate::raft::{Envelope, Rpc};
+use crate::testing::SimDisk;
+use crate::testing::simulation::network::Tap;
+use crate::testing::simulation::plan::Plan;
+use crate::testing::simulation::trace::TracePrinter;
+use crate::types::{LogPosition, NodeId, Term};
+use crate::wire::Frame;
+use disks::{Disks, Finding};
+pub(crate) use durable::{SECTOR_BYTES, entries as entries_of_segment, sector_tag};
+use frames::Frames;
+pub use install::InstallCounts;
+use install::Installs;
+pub(crate) use promise::Promise;
+use replication::Replication;
+use votes::Votes;
+use window::Windows;
+
+/// The checker of all messages. Clones share their state: the network has one, the world the
+/// other.
+#[derive(Clone)]
+pub(crate) struct WireChecker {
+    printer: TracePrinter,
+    state: Arc<Mutex<CheckerState>>,
+    /// Notified when there is a violation to report, or a node to strike.
+    news: Arc<Notify>,
+}
+
+/// Everything that was seen so far.
+struct CheckerState {
+    /// The frames that were sent.
+    written: Frames,
+    /// The frames that arrived; decoded only for a trace that is printed.
+    read: Frames,
+    disks: Disks,
+    votes: Votes,
+    replication: Replication,
+    windows: Windows,
+    installs: Installs,
+    /// The next node that gives this promise is struck.
+    target: Option<Promise>,
+    /// A node that has given it, and has not been struck yet.
+    struck: Option<NodeId>,
+    violation: Option<Violation>,
+    /// True after the first violation: what follows it is not informative.
+    is_done: bool,
+}
+
+impl WireChecker {
+    pub(crate) fn new(
+        plan: &Plan,
+        disks: BTreeMap<u64, SimDisk>,
+        printer: TracePrinter,
+    ) -> WireChecker {
+        let limits = &plan.settings.limits;
+        let state = CheckerState {
+            written: Frames::new(limits.frame_bytes_max()),
+            read: Frames::new(limits.frame_bytes_max()),
+            disks: Disks::new(plan, disks),
+            votes: Votes::default(),
+            replication: Replication::default(),
+            windows: Windows::new(limits),
+            installs: Installs::default(),
+            target: None,
+            struck: None,
+            violation: None,
+            is_done: false,
+        };
+        WireChecker { printer, state: Arc::new(Mutex::new(state)), news: Arc::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, CheckerState> {
+        self.state.lock().expect("the checker does not panic")
+    }
+
+    /// Waits until there may be a violation to take, or a node to strike.
+    pub(crate) async fn has_news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Takes the violation that was found, unless it was taken already.
+    pub(crate) fn take_violation(&self) -> Option<Violation> {
+        self.state().violation.take()
+    }
+
+    /// Takes the node that is to lose its power, if there is one.
+    pub(crate) fn take_struck(&self) -> Option<NodeId> {
+        self.state().struck.take()
+    }
+
+    /// Chooses the next node that gives such a promise for a power loss, or none at all.
+    pub(crate) fn strike(&self, promise: Option<Promise>) {
+        self.state().target = promise;
+    }
+
+    /// A node starts: from now on its disk counts as it is.
+    pub(crate) fn on_start(&self, node: u64) {
+        self.state().disks.of(NodeId(node)).hard_state();
+    }
+
+    /// A node's status says that it leads a term.
+    pub(crate) fn on_leader(&self, node: u64, term: u64) {
+        self.check(|state| state.replication.check_leader(NodeId(node), Term(term)));
+    }
+
+    /// A node has answered with its status. Its snapshots and its log have to fit together. A
+    /// node without peers is exempt: it sends its log to no node, so that it is not known here.
+    pub(crate) fn on_sample(&self, node: u64) {
+        self.check(|state| match state.disks.nodes.len() {
+            1 => Ok(()),
+            _ => state.disks.check_snapshots(NodeId(node)),
+        });
+    }
+
+    /// A snapshot of a node is damaged.
+    pub(crate) fn on_snapshot_rot(&self, node: u64) {
+        self.state().disks.of(NodeId(node)).on_rot();
+    }
+
+    /// Every snapshot that was ever seen, with the digest of the store in it.
+    pub(crate) fn snapshots(&self) -> Vec<(LogPosition, u64)> {
+        self.state().disks.archive().snapshots().collect()
+    }
+
+    /// The counts of snapshots that were sent.
+    pub(crate) fn installs(&self) -> InstallCounts {
+        self.state().installs.counts
+    }
+
+    /// The contents of a disk are about to be lost.
+    pub(crate) fn on_wipe(&self, node: u64) {
+        let CheckerState { disks, replication, .. } = &mut *self.state();
+        replication.on_wipe(NodeId(node), disks);
+    }
+
+    /// A node starts with a damaged disk: it may lose what is on it now.
+    pub(crate) fn on_damaged_start(&self, node: u64) {
+        let CheckerState { disks, replication, .. } = &mut *self.state();
+        replication.on_damaged_start(NodeId(node), disks);
+    }
+
+    /// A node has started with a part of its log.
+    pub(crate) fn on_repair(&self, node: u64) {
+        let CheckerState { disks, replication, .. } = &mut *self.state();
+        replication.on_repair(NodeId(node), disks);
+    }
+
+    /// A node has started with its whole log.
+    pub(crate) fn on_whole_start(&self, node: u64) {
+        self.state().replication.on_whole_start(NodeId(node));
+    }
+
+    fn check(&self, check: impl FnOnce(&mut CheckerState) -> Finding) {
+        let state = &mut *self.state();
+        if state.is_done {
+            return;
+        }
+        if let Err(violation) = check(state) {
+            state.violation = Some(violation);
+            state.is_done = true;
+        }
+        if state.violation.is_some() || state.struck.is_some() {
+            self.news.notify_one();
+        }
+    }
+}
+
+impl Tap for WireChecker {
+    fn on_written(&mut self, pipe: u64, bytes: &[u8]) {
+        let printer = self.printer;
+        self.check(|state| {
+            state.written.take(pipe, bytes);
+            while let Some(frame) = state.written.next(pipe)? {
+                if printer.is_on {
+                    printer.print(&text::line(&frame));
+                }
+                state.on_sent(pipe / 2, frame)?;
+            }
+            Ok(())
+        });
+    }
+
+    fn on_read(&mut self, pipe: u64, bytes: &[u8]) {
+        if !self.printer.is_on {
+            return;
+        }
+        let state = &mut *self.state();
+        state.read.take(pipe, bytes);
+        // The frame was checked when it was written.
+        while let Ok(Some(frame)) = state.read.next(pipe) {
+            self.printer.print(&format_args!("    arrived: {}", text::line(&frame)));
+        }
+    }
+}
+
+impl CheckerState {
+    fn on_sent(&mut self, connection: u64, frame: Frame) -> Finding {
+        let Frame::Rpc(envelope) = frame else { return Ok(()) };
+        if self.target.is_some() && self.target == Promise::of(&envelope.rpc) {
+            self.target = None;
+            self.struck = Some(envelope.from);
+        }
+        let CheckerState { disks, votes, replication, windows, installs, .. } = self;
+        let Envelope { from, to, term, rpc } = envelope;
+        disks.check_snapshots(from)?;
+        match rpc {
+            // A PreVote names a term that its sender has not taken. A RejoinRequest promises
+            // nothing.
+            Rpc::PreVote(_) | Rpc::RejoinRequest => Ok(()),
+            Rpc::PreVoteResponse(response) if response.vote_granted => {
+                votes.on_pre_vote_granted(from, to, term);
+                Ok(())
+            }
+            Rpc::PreVoteResponse(_) | Rpc::RejoinResponse(_) => disks.check_term(from, term),
+            Rpc::InstallSnapshot(chunk) => {
+                votes.check_elected(from, term, disks)?;
+                replication.on_snapshot(from, term, chunk.snapshot.last, disks)?;
+                installs.on_chunk(from, to, &chunk, disks)
+            }
+            Rpc::InstallSnapshotResponse(response) => {
+                disks.check_term(from, term)?;
+                installs.on_response(to, from, response);
+                match response.is_installed {
+                    true => replication.on_installed(from, response.last, disks),
+                    false => Ok(()),
+                }
+            }
+            Rpc::RequestVote(request) => {
+                replication.check_return(from, disks)?;
+                votes.on_request_vote(from, term, request, disks)
+            }
+            Rpc::RequestVoteResponse(response) if response.vote_granted => {
+                replication.check_return(from, disks)?;
+                votes.on_granted(from, to, term, disks)
+            }
+            Rpc::RequestVoteResponse(_) => disks.check_term(from, term),
+            Rpc::AppendEntries(request) => {
+                windows.on_request(connection, term, &request)?;
+                votes.check_elected(from, term, disks)?;
+                replication.on_request(from, term, &request, disks)
+            }
+            Rpc::AppendEntriesResponse(response) => {
+                windows.on_response(connection, term, response);
+                replication.on_response(from, term, response, disks)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

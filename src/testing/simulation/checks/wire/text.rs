@@ -1,0 +1,64 @@
+//! Frames as short lines, for a trace that people read.
+
+use crate::raft::{AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Rpc};
+use crate::wire::Frame;
+
+/// A frame as one line: `n1 -> n3 AppendEntries term=4 prev=7@3 entries=8..9 commit=6 read=2`.
+pub(super) fn line(frame: &Frame) -> String {
+    match frame {
+        Frame::Hello(hello) => format!("n{} -> n{} Hello", hello.from, hello.to),
+        Frame::Refused { reason } => format!("Refused: {reason}"),
+        Frame::Rpc(Envelope { from, to, term, rpc }) => {
+            let (kind, rest) = describe(rpc);
+            format!("n{from} -> n{to} {kind} term={term}{rest}")
+        }
+    }
+}
+
+fn describe(rpc: &Rpc) -> (&'static str, String) {
+    match rpc {
+        Rpc::AppendEntries(request) => ("AppendEntries", describe_request(request)),
+        Rpc::AppendEntriesResponse(response) => {
+            ("AppendEntriesResponse", describe_response(response))
+        }
+        Rpc::RequestVote(request) => ("RequestVote", format!(" last={}", request.last)),
+        Rpc::RequestVoteResponse(response) => {
+            ("RequestVoteResponse", format!(" granted={}", response.vote_granted))
+        }
+        Rpc::PreVote(request) => ("PreVote", format!(" last={}", request.last)),
+        Rpc::PreVoteResponse(response) => {
+            ("PreVoteResponse", format!(" granted={}", response.vote_granted))
+        }
+        Rpc::RejoinRequest => ("RejoinRequest", String::new()),
+        Rpc::RejoinResponse(response) => ("RejoinResponse", format!(" last={}", response.last)),
+        Rpc::InstallSnapshot(chunk) => {
+            ("InstallSnapshot", format!(" last={} offset={}", chunk.snapshot.last, chunk.offset))
+        }
+        Rpc::InstallSnapshotResponse(response) => (
+            "InstallSnapshotResponse",
+            format!(" last={} received={}", response.last, response.received),
+        ),
+    }
+}
+
+fn describe_request(request: &AppendEntries) -> String {
+    let AppendEntries { request_seq, prev, leader_commit, read_seq, entries } = request;
+    let entries = match (entries.first(), entries.last()) {
+        (Some(first), Some(last)) => format!(" entries={}..{}", first.index, last.index),
+        _ => String::new(),
+    };
+    format!(" seq={request_seq} prev={prev}{entries} commit={leader_commit} read={read_seq}")
+}
+
+fn describe_response(response: &AppendEntriesResponse) -> String {
+    let AppendEntriesResponse { request_seq, read_seq, is_rejoining, result } = response;
+    let result = match result {
+        AppendResult::Success { match_index } => format!("match={match_index}"),
+        AppendResult::Conflict { conflict_index, conflict_term } => {
+            let term = conflict_term.map_or_else(|| "none".to_owned(), |term| term.to_string());
+            format!("conflict={conflict_index}@{term}")
+        }
+    };
+    let rejoining = if *is_rejoining { " rejoining" } else { "" };
+    format!(" seq={request_seq} {result} read={read_seq}{rejoining}")
+}

@@ -1,0 +1,325 @@
+//! The actions on the cluster: start, crash and replace nodes, end all faults.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use rand::RngExt;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+use super::checks::expected_start::{self, ExpectedStart, Verdict};
+use super::checks::violation::Check;
+use super::faults::delayed_completions::DelayedCompletions;
+use super::network::NetworkConditions;
+use super::plan::Fault;
+use super::world::{Machine, ProcessEnd, Tasks, World, host};
+use crate::node::{self, Answers, Environment, NodeError, Placement};
+use crate::storage::StorageError;
+use crate::testing::{Crash, SimDisk};
+use crate::types::NodeId;
+
+/// The port on which the nodes of a plan listen for each other.
+const PEER_PORT: u16 = 9001;
+
+/// The limit of open files of a simulated node: more than any of them opens.
+const OPEN_FILES_MAX: u64 = 1 << 20;
+
+/// The longest time for which a fault goes on after the faults are over, in milliseconds: the
+/// longest pause, or the longest stall of a disk.
+pub(crate) const AFTERMATH_MS: u64 = 4_000;
+
+/// Connects the wire checker with the network: it sees all frames from now on. A violation that
+/// it finds is reported, and a node that it has chosen for a power loss loses its power.
+pub(crate) fn attach_wire_checker(world: &Rc<World>) {
+    world.network.set_tap(PEER_PORT, Box::new(world.wire.clone()));
+    let world = Rc::clone(world);
+    actix::spawn(async move {
+        loop {
+            world.wire.has_news().await;
+            world.report_wire_violation();
+            if let Some(NodeId(id)) = world.wire.take_struck() {
+                crash(&world, id, true);
+            }
+        }
+    });
+}
+
+/// Starts the node of a machine that has none.
+pub(crate) fn start(world: &Rc<World>, id: u64) {
+    let machine = Rc::clone(&world.machines[&id]);
+    if machine.is_up() || machine.is_away.get() {
+        return;
+    }
+    machine.lives.set(machine.lives.get() + 1);
+    world.trace.say(&format_args!("n{id} starts, life {}", machine.lives.get()));
+    world.network.power_on(&host(id));
+    world.wire.on_start(id);
+    let log_set = Rc::new(LocalSet::new());
+    let environment = environment(world, &machine, &log_set);
+    let main = run_node(world, &machine, environment);
+    let log = async move { log_set.run_until(std::future::pending()).await };
+    machine.begin_life(Tasks { main: Box::pin(main), log: Box::pin(log) });
+    let world = Rc::clone(world);
+    actix::spawn(async move {
+        if let Some(end) = std::future::poll_fn(|cx| machine.poll(cx)).await {
+            on_end(&world, &machine, &end);
+        }
+    });
+}
+
+fn environment(world: &Rc<World>, machine: &Rc<Machine>, log_set: &Rc<LocalSet>) -> Environment {
+    let answers: Answers = {
+        let (world, machine) = (Rc::clone(world), Rc::clone(machine));
+        Rc::new(move |to| DelayedCompletions::interpose(&world, &machine, to))
+    };
+    Environment {
+        network: Rc::new(world.network.host(&host(machine.id))),
+        clock: Arc::new(machine.clock.clone()),
+        disk: Box::new(machine.disk.clone()),
+        placement: Placement::Inline { blocking: Rc::clone(log_set), answers },
+        seed: world.random(|rng| rng.random()),
+        open_files_max: OPEN_FILES_MAX,
+    }
+}
+
+/// The process of a node, from its start to its end.
+fn run_node(
+    world: &Rc<World>,
+    machine: &Rc<Machine>,
+    environment: Environment,
+) -> impl Future<Output = ProcessEnd> + use<> {
+    let (id, settings) = (machine.id, world.plan.settings.clone());
+    let stop = machine.new_stop_request();
+    let (disk, dir): (SimDisk, PathBuf) = (machine.disk.clone(), world.data_dir(id).to_owned());
+    let world = Rc::downgrade(world);
+    let run = async move {
+        let expected = ExpectedStart::of(&disk, &dir);
+        if let Some(world) = world.upgrade().filter(|_| !expected.is_good()) {
+            world.wire.on_damaged_start(id);
+        }
+        let mut node = match node::start(&settings, NodeId(id), environment).await {
+            Ok(node) => node,
+            Err(error) => return ProcessEnd::Refused(error),
+        };
+        if let Some(world) = world.upgrade() {
+            world.machines[&id].set_memory(node.memory());
+            expected_start::check_start(&world, &world.machines[&id], &expected);
+        }
+        let failure = {
+            let stopped = std::pin::pin!(stop.notified());
+            match select(std::pin::pin!(node.failed()), stopped).await {
+                Either::Left((error, _)) => Some(error),
+                Either::Right(_) => None,
+            }
+        };
+        match failure {
+            Some(error) => ProcessEnd::Failed(error),
+            None => {
+                node.stop().await;
+                ProcessEnd::Stopped
+            }
+        }
+    };
+    async move { LocalSet::new().run_until(run).await }
+}
+
+/// Cleans up after a process that has ended by itself, and has it started again later.
+fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
+    let id = machine.id;
+    let fault = machine.disk_fault.get();
+    let crash =
+        (fault == Some(Fault::DiskCut)).then(|| Crash::Seeded(world.random(|rng| rng.random())));
+    match end {
+        ProcessEnd::Stopped => world.trace.say(&format_args!("n{id} stopped")),
+        ProcessEnd::Refused(error) => {
+            world.trace.say(&format_args!("n{id} did not start: {error}"));
+        }
+        ProcessEnd::Failed(error) => world.trace.say(&format_args!("n{id} failed: {error}")),
+    }
+    match end {
+        ProcessEnd::Refused(NodeError::Storage(error)) => {
+            expected_start::check_end(world, machine, error, true);
+        }
+        ProcessEnd::Failed(error) => expected_start::check_end(world, machine, error, false),
+        ProcessEnd::Refused(error) => world.violate(Check::NodeLives, format!("n{id}: {error}")),
+        ProcessEnd::Stopped => {}
+    }
+    check_memory_is_free(world, id, machine.end_life(crash));
+    match end {
+        // A failed operation may succeed at the next start. Damage stays.
+        ProcessEnd::Refused(NodeError::Storage(error))
+            if !matches!(error, StorageError::Io { .. }) =>
+        {
+            replace_later(world, id);
+        }
+        _ => start_later(world, id),
+    }
+}
+
+fn check_memory_is_free(world: &World, id: u64, memory_bytes: u64) {
+    if memory_bytes != 0 {
+        world.violate(
+            Check::Bounds,
+            format!("n{id} has ended, and {memory_bytes} bytes of its memory count as taken"),
+        );
+    }
+}
+
+/// Ends the life of a node at once. With `is_power_lost` a part of the data that its disk had
+/// not made durable is lost, by chance.
+pub(crate) fn crash(world: &Rc<World>, id: u64, is_power_lost: bool) {
+    let machine = &world.machines[&id];
+    if !machine.is_up() {
+        return;
+    }
+    let crash = is_power_lost.then(|| match world.random(|rng| rng.random_range(0..4)) {
+        0 => Crash::LoseUnsynced,
+        1 => Crash::KeepUnsynced,
+        _ => Crash::Seeded(world.random(|rng| rng.random())),
+    });
+    if is_power_lost {
+        world.network.power_off(&host(id));
+    }
+    world.trace.say(&format_args!("n{id} crashes {crash:?}"));
+    check_memory_is_free(world, id, machine.end_life(crash));
+    start_later(world, id);
+}
+
+/// Runs `then` after `ms` milliseconds.
+pub(crate) fn after(ms: u64, then: impl FnOnce() + 'static) {
+    actix::spawn(async move {
+        sleep(Duration::from_millis(ms)).await;
+        then();
+    });
+}
+
+/// Starts a node that is down after a random time.
+fn start_later(world: &Rc<World>, id: u64) {
+    if world.phase.is_agreed.get() {
+        return;
+    }
+    let down_ms_max = world.plan.down_ms_max;
+    let down_ms = world.random(|rng| rng.random_range(0..=down_ms_max));
+    let (world, life) = (Rc::clone(world), world.machines[&id].lives.get());
+    after(down_ms, move || {
+        if world.machines[&id].lives.get() == life {
+            start(&world, id);
+        }
+    });
+}
+
+/// Replaces the disk of a node that refuses it, after a random time.
+fn replace_later(world: &Rc<World>, id: u64) {
+    let down_ms_max = 3 * world.plan.down_ms_max;
+    let down_ms = world.random(|rng| rng.random_range(0..=down_ms_max));
+    let (world, life) = (Rc::clone(world), world.machines[&id].lives.get());
+    after(down_ms, move || {
+        if world.machines[&id].lives.get() == life {
+            replace_disk(&world, id);
+        }
+    });
+}
+
+/// Gives a node that is down, and does not start with its disk, a new one.
+fn replace_disk(world: &Rc<World>, id: u64) {
+    world.trace.say(&format_args!("n{id} gets another disk"));
+    wipe(world, id);
+    start(world, id);
+}
+
+/// Crashes a node, and replaces its disk by an empty one.
+pub(crate) fn wipe(world: &Rc<World>, id: u64) {
+    let machine = &world.machines[&id];
+    crash(world, id, false);
+    world.data_loss.set(Some((id, machine.lives.get())));
+    world.wire.on_wipe(id);
+    machine.lose_everything();
+}
+
+/// Waits until nothing that a fault has begun can still happen.
+pub(crate) async fn wait_for_aftermath(world: &World) {
+    sleep(Duration::from_millis(world.plan.trouble_ms.min(AFTERMATH_MS))).await;
+}
+
+/// Ends all faults: lines are whole, disks good, and all nodes start.
+pub(crate) fn end_faults(world: &Rc<World>) {
+    world.trace.say(&"fault-free");
+    mend(world);
+    world.machines.keys().for_each(|id| start(world, *id));
+}
+
+/// Ends all faults, but keeps a minority down until [`end_absence`]. Any majority has to do: a
+/// node that lacks the longest log or the highest term has to get along without the nodes that
+/// have them.
+pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
+    world.trace.say(&"fault-free");
+    mend(world);
+    for id in draw_absent(world) {
+        world.trace.say(&format_args!("n{id} stays away"));
+        world.machines[&id].is_away.set(true);
+        crash(world, id, false);
+    }
+    world.machines.keys().for_each(|id| start(world, *id));
+}
+
+/// Starts the nodes that were kept down.
+pub(crate) fn end_absence(world: &Rc<World>) {
+    for (id, machine) in &world.machines {
+        machine.is_away.set(false);
+        start(world, *id);
+    }
+}
+
+fn mend(world: &Rc<World>) {
+    world.phase.is_fault_free.set(true);
+    world.network.heal();
+    world.network.set_conditions(NetworkConditions {
+        delay_ms_min: 0,
+        delay_ms_max: 2,
+        spike_probability: 0.0,
+        spike_ms_max: 0,
+        tear_probability: 0.0,
+    });
+    world.wire.strike(None);
+    for (id, machine) in &world.machines {
+        machine.pause(false);
+        machine.stall_disk(false);
+        machine.is_away.set(false);
+        mend_disk(world, *id);
+    }
+}
+
+/// Leaves no disk full, and none with damage that matters: its node repairs the damage at a
+/// restart, or gets another disk.
+fn mend_disk(world: &Rc<World>, id: u64) {
+    let machine = &world.machines[&id];
+    machine.fill_disk(None);
+    machine.disk.mend();
+    match ExpectedStart::of(&machine.disk, world.data_dir(id)).verdict() {
+        Verdict::Starts => {}
+        Verdict::Refuses => replace_disk(world, id),
+        Verdict::Either | Verdict::Repairs => {
+            crash(world, id, false);
+            start(world, id);
+        }
+    }
+}
+
+/// Draws a minority that the other voters can do without. A node that has lost data, or that
+/// has never taken part, has no vote and does not count.
+fn draw_absent(world: &World) -> Vec<u64> {
+    let has_vote = |id: &u64| {
+        let has_lost_data = world.data_loss.get().is_some_and(|(of, _)| of == *id);
+        !has_lost_data && world.participants.borrow().contains(id)
+    };
+    let mut voters: Vec<u64> = world.machines.keys().copied().filter(has_vote).collect();
+    let quorum_size = world.machines.len() / 2 + 1;
+    let most = voters.len().saturating_sub(quorum_size);
+    let absent = world.random(|rng| rng.random_range(0..=most));
+    (0..absent)
+        .map(|_| voters.remove(world.random(|rng| rng.random_range(0..voters.len()))))
+        .collect()
+}

@@ -1,0 +1,45 @@
+//! The clients of a run.
+
+pub(crate) mod client;
+pub(crate) mod lines;
+mod mix;
+mod pinned;
+mod slow;
+
+use std::rc::Rc;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::task::JoinHandle;
+
+use super::world::World;
+use client::SimClient;
+use mix::HotKey;
+use pinned::PinnedClient;
+
+/// The first number of the clients that stay at one node.
+const FIRST_PINNED: u64 = 100;
+/// The number of the client that reads slowly.
+const SLOW: u64 = 200;
+
+/// Starts all clients. They work until the phase is over.
+pub(crate) fn start_all(world: &Rc<World>, mut rng: StdRng) -> Vec<JoinHandle<()>> {
+    let hot_key = Rc::new(HotKey::default());
+    let mut next_rng = || StdRng::seed_from_u64(rng.random());
+    let mut clients = Vec::new();
+    for number in 1..=world.plan.clients {
+        let client = SimClient::new(world, number, next_rng()).with_hot_key(&hot_key);
+        clients.push(actix::spawn(client.run()));
+    }
+    for number in 0..world.plan.pinned_clients {
+        let node = 1 + number % world.plan.nodes;
+        let number = FIRST_PINNED + number;
+        let client = PinnedClient::new(world, number, node, Rc::clone(&hot_key), next_rng());
+        clients.push(actix::spawn(client.run()));
+    }
+    if world.plan.has_slow_clients {
+        clients.push(actix::spawn(slow::read_slowly(Rc::clone(world), SLOW, next_rng())));
+        clients.push(actix::spawn(slow::send_by_halves(Rc::clone(world), SLOW + 1, next_rng())));
+    }
+    clients
+}

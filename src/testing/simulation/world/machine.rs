@@ -1,0 +1,250 @@
+//! A machine: a disk, a clock, a place in the network and, most of the time, the process of a
+//! node.
+//!
+//! A process is a set of tasks of its own. A crash drops that set, so that all actors end at the
+//! same point in time, wherever they are. actix lets an actor that is dropped go through its
+//! mailbox once more; by then its disk is dead, so that it can promise nothing. A process that is
+//! paused is a set that is not polled. A stalled disk is one as well: LogActor has a set of its
+//! own, as it has a thread in production.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::actors::io::memory::MemoryBudget;
+use crate::node::NodeError;
+use crate::storage::StorageError;
+use crate::testing::simulation::clock::SimClock;
+use crate::testing::simulation::plan::Fault;
+use crate::testing::{Crash, SimDisk};
+
+/// A machine and all that is known of it. A life is the time from a start of its node to the end
+/// of that process.
+pub(crate) struct Machine {
+    pub(crate) id: u64,
+    pub(crate) disk: SimDisk,
+    pub(crate) clock: SimClock,
+    /// The number of starts of the node, which is the number of its current or last life.
+    pub(crate) lives: Cell<u64>,
+    process: Process,
+    /// The fault that was inflicted on the disk in this life.
+    pub(crate) disk_fault: Cell<Option<Fault>>,
+    /// True while the node must not be started.
+    pub(crate) is_away: Cell<bool>,
+    /// True while the disk is full.
+    is_full: Cell<bool>,
+    /// True when the disk has been full at some time in this life.
+    pub(crate) was_full: Cell<bool>,
+    /// The last segment at the last start, and its length in bytes: the log up to there is
+    /// known to have been durable.
+    pub(crate) durable_end: Cell<(u64, u64)>,
+    /// True when a snapshot of this disk was damaged. Whoever finds it so removes it.
+    pub(crate) has_damaged_snapshot: Cell<bool>,
+    /// The last life that ended with a loss of durable data.
+    pub(crate) lost_in_life: Cell<u64>,
+    is_disk_stalled: Cell<bool>,
+    /// The number of stalls of the disk that have begun.
+    disk_stalls: Cell<u64>,
+}
+
+/// The process of a machine's node.
+struct Process {
+    tasks: RefCell<Option<Tasks>>,
+    started_at: Cell<Instant>,
+    /// The uptime of all earlier lives.
+    earlier_uptime: Cell<Duration>,
+    is_paused: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    /// The memory for clients of this life.
+    memory: RefCell<Option<MemoryBudget>>,
+    /// Asks the process of this life to stop.
+    stop: RefCell<Rc<Notify>>,
+}
+
+/// The tasks of a running node.
+pub(crate) struct Tasks {
+    pub(crate) main: Pin<Box<dyn Future<Output = ProcessEnd>>>,
+    pub(crate) log: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// The reason for which a process ended by itself.
+pub(crate) enum ProcessEnd {
+    /// The node did not start.
+    Refused(NodeError),
+    /// The node ran, and its disk failed.
+    Failed(StorageError),
+    /// The node was asked to stop.
+    Stopped,
+}
+
+/// The name of a machine in the network.
+pub(crate) fn host(id: u64) -> String {
+    format!("n{id}")
+}
+
+impl Machine {
+    pub(super) fn new(id: u64, clock: SimClock) -> Machine {
+        let disk = SimDisk::new();
+        disk.keep_removed("segment");
+        Machine {
+            id,
+            disk,
+            clock,
+            lives: Cell::new(0),
+            process: Process {
+                tasks: RefCell::default(),
+                started_at: Cell::new(Instant::now()),
+                earlier_uptime: Cell::default(),
+                is_paused: Cell::default(),
+                waker: RefCell::default(),
+                memory: RefCell::default(),
+                stop: RefCell::default(),
+            },
+            disk_fault: Cell::default(),
+            is_away: Cell::default(),
+            is_full: Cell::default(),
+            was_full: Cell::default(),
+            durable_end: Cell::default(),
+            has_damaged_snapshot: Cell::default(),
+            lost_in_life: Cell::default(),
+            is_disk_stalled: Cell::default(),
+            disk_stalls: Cell::default(),
+        }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.process.tasks.borrow().is_some()
+    }
+
+    /// The time for which its nodes have run, over all lives.
+    pub(crate) fn uptime(&self) -> Duration {
+        let process = &self.process;
+        let current =
+            if self.is_up() { process.started_at.get().elapsed() } else { Duration::ZERO };
+        process.earlier_uptime.get() + current
+    }
+
+    /// Makes `tasks` the machine's process. The caller polls the machine from now on.
+    pub(crate) fn begin_life(&self, tasks: Tasks) {
+        self.process.started_at.set(Instant::now());
+        *self.process.tasks.borrow_mut() = Some(tasks);
+    }
+
+    /// A new request to stop, for the life that begins: one that came too late for the last
+    /// life is not for this one.
+    pub(crate) fn new_stop_request(&self) -> Rc<Notify> {
+        let stop = Rc::new(Notify::new());
+        *self.process.stop.borrow_mut() = Rc::clone(&stop);
+        stop
+    }
+
+    pub(crate) fn set_memory(&self, memory: MemoryBudget) {
+        *self.process.memory.borrow_mut() = Some(memory);
+    }
+
+    /// Lets the process run. The result is `None` when there is no process, and the reason for
+    /// its end when it has ended by itself.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<ProcessEnd>> {
+        *self.process.waker.borrow_mut() = Some(cx.waker().clone());
+        let mut tasks = self.process.tasks.borrow_mut();
+        let Some(running) = tasks.as_mut() else { return Poll::Ready(None) };
+        if self.process.is_paused.get() {
+            return Poll::Pending;
+        }
+        if !self.is_disk_stalled.get() {
+            // The set of LogActor never ends: it waits for more tasks.
+            let _ = running.log.as_mut().poll(cx);
+        }
+        let Poll::Ready(end) = running.main.as_mut().poll(cx) else { return Poll::Pending };
+        drop(tasks);
+        let ended = self.take_tasks();
+        drop(ended);
+        Poll::Ready(Some(end))
+    }
+
+    fn take_tasks(&self) -> Option<Tasks> {
+        self.process.earlier_uptime.set(self.uptime());
+        self.process.tasks.borrow_mut().take()
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.process.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn pause(&self, is_paused: bool) {
+        self.process.is_paused.set(is_paused);
+        self.wake();
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.process.is_paused.get()
+    }
+
+    /// The number of the stall that the disk is in, if it is in one.
+    pub(crate) fn disk_stall(&self) -> Option<u64> {
+        self.is_disk_stalled.get().then_some(self.disk_stalls.get())
+    }
+
+    pub(crate) fn stall_disk(&self, is_stalled: bool) {
+        self.is_disk_stalled.set(is_stalled);
+        self.disk_stalls.set(self.disk_stalls.get() + u64::from(is_stalled));
+        self.wake();
+    }
+
+    /// Asks the process to stop, as SIGTERM does.
+    pub(crate) fn stop(&self) {
+        self.process.stop.borrow().notify_one();
+    }
+
+    /// Ends the process at once. Returns the bytes of its memory that still count as used by
+    /// clients when all its actors are gone; anything but 0 is a leak (docs/bugs.md B29).
+    #[must_use]
+    pub(crate) fn end_life(&self, crash: Option<Crash>) -> u64 {
+        // The disk ends first: whatever the actors still do when they are dropped must not
+        // count.
+        match crash {
+            Some(crash) => self.disk.crash(crash),
+            None => self.disk.kill(),
+        }
+        drop(self.take_tasks());
+        self.disk_fault.set(None);
+        self.was_full.set(self.is_full.get());
+        self.process.is_paused.set(false);
+        self.is_disk_stalled.set(false);
+        self.wake();
+        self.process.memory.take().map_or(0, |memory| memory.used_bytes())
+    }
+
+    /// Spoils the disk for the rest of this life.
+    pub(crate) fn spoil_disk(&self, fault: Fault, spoil: impl FnOnce(&SimDisk)) {
+        self.disk_fault.set(Some(fault));
+        spoil(&self.disk);
+    }
+
+    /// Leaves the disk `room` more bytes, or as many as it wants with `None`.
+    pub(crate) fn fill_disk(&self, room: Option<u64>) {
+        self.is_full.set(room.is_some());
+        self.was_full.set(self.was_full.get() || room.is_some());
+        self.disk.set_capacity(room.map(|room| self.disk.used_bytes() + room));
+    }
+
+    /// Removes every file, durably.
+    pub(crate) fn lose_everything(&self) {
+        for path in self.disk.paths() {
+            self.disk.lose(&path);
+        }
+        // Makes the removal of the names durable.
+        self.disk.crash(Crash::KeepUnsynced);
+        self.lost_in_life.set(self.lives.get());
+        self.durable_end.set((0, 0));
+        self.has_damaged_snapshot.set(false);
+    }
+}

@@ -1,0 +1,181 @@
+//! The data of a run. Nothing here acts on the cluster: see `cluster`.
+
+mod machine;
+mod sample;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::checks::panics;
+use super::checks::violation::{Check, Violation};
+use super::checks::wire::WireChecker;
+use super::clock::SimClock;
+use super::history::{Answer, Operation};
+use super::network::SimNetwork;
+use super::plan::{Fault, Plan};
+use super::trace::Trace;
+use crate::clock::Clock;
+use crate::types::NodeId;
+pub(crate) use machine::{Machine, ProcessEnd, Tasks, host};
+pub(crate) use sample::Sample;
+
+/// The largest deviation of a monotonic clock, in millionths. Two clocks then differ by nearly
+/// as much as leases allow (docs/adr/0012).
+const RATE_PPM_MAX: i32 = 140_000;
+
+/// Everything that a seed creates.
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) trace: Trace,
+    pub(crate) network: SimNetwork,
+    pub(crate) wire: WireChecker,
+    pub(crate) machines: BTreeMap<u64, Rc<Machine>>,
+    pub(crate) history: RefCell<Vec<Operation>>,
+    /// All statuses of all nodes, in the order of their arrival.
+    pub(crate) samples: RefCell<Vec<Sample>>,
+    /// The number of faults of each kind that were inflicted.
+    pub(crate) faults: RefCell<BTreeMap<Fault, u64>>,
+    pub(crate) phase: Phase,
+    /// The machine that may have lost durable data, and the life that ended with the loss. Its
+    /// node has no vote until it has caught up. The life is `u64::MAX` while it is not known
+    /// whether the damage matters.
+    pub(crate) data_loss: Cell<Option<(u64, u64)>>,
+    /// The nodes that have had a vote and entries since the beginning. A member that has a vote
+    /// and has never used it looks as new as one that has lost its disk.
+    pub(crate) participants: RefCell<BTreeSet<u64>>,
+    /// True when the search for an order of the history was given up.
+    pub(crate) is_given_up: Cell<bool>,
+    violations: RefCell<Vec<Violation>>,
+    logical_time: Cell<u64>,
+    rng: RefCell<StdRng>,
+}
+
+/// The phases of a run. Each flag is set once, in this order, but for `is_quiesced`.
+#[derive(Default)]
+pub(crate) struct Phase {
+    /// The fault-free phase has begun: nothing more goes wrong by chance.
+    pub(crate) is_fault_free: Cell<bool>,
+    /// The clients send nothing for a while.
+    pub(crate) is_quiesced: Cell<bool>,
+    /// The clients finish.
+    pub(crate) is_over: Cell<bool>,
+    /// All nodes are equal. Statuses and restarts during the shutdown are not looked at.
+    pub(crate) is_agreed: Cell<bool>,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan, network: SimNetwork, trace: Trace, mut rng: StdRng) -> World {
+        let skew_ms = [0, 100, 100_000][rng.random_range(0..3)];
+        let drift_ppm = [0, 20, 1_000][rng.random_range(0..3)];
+        let rate_ppm = [0, RATE_PPM_MAX][rng.random_range(0..2)];
+        let machine = |id| {
+            let clock = SimClock::new(rng.random_range(-skew_ms..=skew_ms))
+                .drifting(rng.random_range(-drift_ppm..=drift_ppm))
+                .running_at(rng.random_range(-rate_ppm..=rate_ppm));
+            (id, Rc::new(Machine::new(id, clock)))
+        };
+        let machines: BTreeMap<_, _> = (1..=plan.nodes).map(machine).collect();
+        let disks = machines.values().map(|machine| (machine.id, machine.disk.clone()));
+        World {
+            wire: WireChecker::new(&plan, disks.collect(), trace.printer()),
+            machines,
+            plan,
+            trace,
+            network,
+            history: RefCell::default(),
+            samples: RefCell::default(),
+            faults: RefCell::default(),
+            phase: Phase::default(),
+            data_loss: Cell::default(),
+            participants: RefCell::default(),
+            is_given_up: Cell::default(),
+            violations: RefCell::default(),
+            logical_time: Cell::default(),
+            rng: RefCell::new(StdRng::seed_from_u64(rng.random())),
+        }
+    }
+
+    /// The next point in time on the logical clock that all clients share.
+    pub(crate) fn next_time(&self) -> u64 {
+        self.logical_time.set(self.logical_time.get() + 1);
+        self.logical_time.get()
+    }
+
+    /// The time of day on a node's clock, in milliseconds.
+    pub(crate) fn clock_ms(&self, of: &str) -> u64 {
+        let found = self.machines.values().find(|machine| host(machine.id) == of);
+        found.map_or(0, |machine| machine.clock.wall_ms())
+    }
+
+    /// The latest time of day that any clock has ever shown, in milliseconds.
+    pub(crate) fn latest_clock_ms(&self) -> u64 {
+        self.machines.values().map(|machine| machine.clock.latest_ms()).max().unwrap_or(0)
+    }
+
+    pub(crate) fn violate(&self, check: Check, what: String) {
+        self.trace.say(&format_args!("VIOLATION of {check}: {what}"));
+        self.violations.borrow_mut().push(Violation { check, what });
+    }
+
+    pub(crate) fn violations(&self) -> Vec<Violation> {
+        self.violations.borrow().clone()
+    }
+
+    /// Takes over the violation that the wire checker has found, if there is a new one.
+    pub(crate) fn report_wire_violation(&self) {
+        if let Some(Violation { check, what }) = self.wire.take_violation() {
+            self.violate(check, what);
+        }
+    }
+
+    /// True when the seed has failed already. What follows the first violation is not
+    /// informative.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.report_wire_violation();
+        for panic in panics::take() {
+            self.violate(Check::Assertion, panic);
+        }
+        !self.violations.borrow().is_empty()
+    }
+
+    /// Adds a client's command to the history. A read without an answer is left out: it has
+    /// nothing to check.
+    pub(crate) fn record(&self, operation: Operation) {
+        let Operation { client, key, action, answer, .. } = &operation;
+        let key = String::from_utf8_lossy(key);
+        match answer {
+            Answer::Unknown | Answer::Refused if action.is_read() => return,
+            _ => self.trace.say(&format_args!("c{client} {key} {action:?}: {answer:?}")),
+        }
+        self.history.borrow_mut().push(operation);
+    }
+
+    pub(crate) fn count(&self, fault: Fault) {
+        *self.faults.borrow_mut().entry(fault).or_default() += 1;
+    }
+
+    pub(crate) fn random<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.rng.borrow_mut())
+    }
+
+    /// The nodes that run.
+    pub(crate) fn up(&self) -> Vec<u64> {
+        self.machines.values().filter(|machine| machine.is_up()).map(|m| m.id).collect()
+    }
+
+    pub(crate) fn data_dir(&self, id: u64) -> &Path {
+        &self.plan.settings.servers[&NodeId(id)].data_dir
+    }
+
+    /// True when a machine may lose durable data now: one member at a time, once all have taken
+    /// part (docs/adr/0005).
+    pub(crate) fn may_lose_data(&self) -> bool {
+        let have_all_taken_part = self.participants.borrow().len() as u64 == self.plan.nodes;
+        self.plan.nodes > 1 && self.data_loss.get().is_none() && have_all_taken_part
+    }
+}
