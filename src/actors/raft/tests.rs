@@ -13,15 +13,19 @@ use bytes::Bytes;
 
 use super::*;
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, SessionId};
+use crate::actors::messages::clients::{ClientReplies, ClientRequest, Refusal, SessionId};
+use crate::actors::messages::kv::ApplyTask;
+use crate::actors::messages::replication::ReplicationCommand;
+use crate::kv::Query;
 use crate::raft::{
-    Append, AppendEntries, AppendResult, CompactLog, InstallSnapshot, PersistSeq, PreVoteResponse,
-    RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse, ResetLog, Rpc,
-    SendMode, SetSendMode, SnapshotPositions,
+    Append, AppendEntries, AppendResult, CompactLog, Envelope, InstallSnapshot, PersistSeq,
+    PreVoteResponse, RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse,
+    ResetLog, Rpc, SendMode, SetSendMode, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{
-    HardState, LogPosition, LogSummary, Membership, SnapshotId, SnapshotPoint, Term,
+    Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, SnapshotId, SnapshotPoint,
+    Term,
 };
 
 const ME: NodeId = NodeId(1);
@@ -118,8 +122,8 @@ impl Fixture {
                 memory: memory.reserve(0),
             },
             RaftActorSettings {
-                waiting_commands_max: 4,
-                waiting_bytes_max: 1000,
+                pending_commands_max: 4,
+                pending_bytes_max: 1000,
                 request_timeout_ticks: 50,
             },
             Arc::clone(&clock) as Arc<dyn Clock>,

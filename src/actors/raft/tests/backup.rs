@@ -1,8 +1,9 @@
 //! What RaftActor does for those who fetch a backup (docs/adr/0011).
 
 use super::*;
+use crate::actors::messages::clients::{ClientRequest, Refusal};
 use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery, SnapshotsQueried};
-use crate::types::SnapshotId;
+use crate::types::{LogIndex, SnapshotId};
 
 fn found(index: u64) -> SnapshotAnswer {
     let last = LogPosition { term: Term(1), index: LogIndex(index) };

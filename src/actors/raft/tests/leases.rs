@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::raft::{LeaseSettings, PreVote};
+use crate::types::LogIndex;
 
 /// With a promise of 100 ms; the time is 1000 ms, and the promise of its start is over.
 fn start() -> Fixture {
