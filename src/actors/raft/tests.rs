@@ -13,10 +13,11 @@ use bytes::Bytes;
 
 use super::*;
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientRequest, Refusal, SessionId};
+use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::actors::messages::kv::ApplyTask;
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::kv::Query;
+use crate::protocol::{ClientRequest, Refusal};
 use crate::raft::{
     Append, AppendEntries, AppendResult, CompactLog, Envelope, InstallSnapshot, PersistSeq,
     PreVoteResponse, RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse,
@@ -483,7 +484,7 @@ async fn what_is_not_committed_in_time_is_answered_as_unknown() {
     }
     assert!(client.refusals().is_empty());
     f.ticks(1).await;
-    assert_eq!(client.refusals(), [refused(1, Refusal::Pending), refused(2, Refusal::Timeout)]);
+    assert_eq!(client.refusals(), [(1, ClientReply::TimedOut), refused(2, Refusal::Timeout)]);
 }
 
 #[actix::test]
@@ -519,7 +520,8 @@ async fn what_has_timed_out_counts_until_it_is_applied() {
     f.replicated(1, 6, 0).await;
     f.raft.do_send(Applied { last_applied: LogIndex(5), next_deadline_ms: None });
     f.request(&client, vec![(6, write())]).await;
-    let settled = |slot| (slot, ClientReply::Settled);
+    let ClientRequest::Write(command) = write() else { unreachable!("it is a write") };
+    let settled = |slot| (slot, ClientReply::Settled { command_bytes: command.len() });
     // What was applied waits no longer, and its session is told.
     assert_eq!(client.refusals(), [settled(1), settled(2), settled(3)]);
     f.replicated(2, 0, 0).await; // a follower of a later term

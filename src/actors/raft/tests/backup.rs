@@ -1,8 +1,8 @@
 //! What RaftActor does for those who fetch a backup (docs/adr/0011).
 
 use super::*;
-use crate::actors::messages::clients::{ClientRequest, Refusal};
-use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery, SnapshotsQueried};
+use crate::actors::messages::snapshots::SnapshotsQueried;
+use crate::protocol::{ClientRequest, Refusal, SnapshotAnswer, SnapshotQuery};
 use crate::types::{LogIndex, SnapshotId};
 
 fn found(index: u64) -> SnapshotAnswer {
