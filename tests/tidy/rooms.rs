@@ -37,6 +37,7 @@ const ROOMS: &[Room] = &[
     Room { module: "types", may_import: &[], forbidden: PURE },
     Room { module: "raft", may_import: &["types"], forbidden: PURE },
     Room { module: "kv", may_import: &["types"], forbidden: PURE },
+    // The text of commands for the store, and of what `status` says of a node.
     Room { module: "protocol", may_import: &["kv", "raft", "types"], forbidden: PURE },
     Room { module: "storage", may_import: &["types"], forbidden: BLOCKING },
     Room { module: "wire", may_import: &["types", "raft"], forbidden: &["actix", "HashMap"] },
