@@ -1,5 +1,5 @@
 //! Snapshots in the place of the log's beginning (§7, docs/adr/0008): taking one,
-//! compacting the log behind it, and installing one that the leader sent.
+//! compacting the log that it covers, and installing one that the leader sent.
 //!
 //! The decisions are in `snapshot_policy`. The leader's side, which sends a snapshot, is in
 //! `replication::install`.

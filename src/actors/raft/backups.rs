@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::replies::Replies;
+use crate::protocol::Refusal;
 use crate::raft::ReadToken;
 
 /// Maximum number of questions under way to SnapshotActor, timed out or not; beyond,

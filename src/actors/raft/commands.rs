@@ -6,10 +6,11 @@ use bytes::Bytes;
 use super::RaftActor;
 use super::backups::PendingBackup;
 use super::pending::PendingWrite;
-use crate::actors::messages::clients::{ClientRequest, Refusal, ReplyHandle};
+use crate::actors::messages::clients::ReplyHandle;
 use crate::actors::messages::kv::{Apply, ApplyTask};
-use crate::actors::messages::snapshots::{QuerySnapshots, SnapshotQuery};
+use crate::actors::messages::snapshots::QuerySnapshots;
 use crate::kv::Query;
+use crate::protocol::{ClientRequest, Refusal, SnapshotQuery};
 use crate::raft::{NotLeader, Role};
 use crate::types::Payload;
 

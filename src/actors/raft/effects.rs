@@ -3,12 +3,13 @@
 use actix::{AsyncContext, Context};
 
 use super::RaftActor;
-use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Apply, ApplyTask};
 use crate::actors::messages::log::{LogCommand, ReadEntriesRequest};
 use crate::actors::messages::peers::SendRpc;
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
+use crate::protocol::Refusal;
 use crate::raft::{Effect, Envelope, ReadToken, ResetLog, StopReplication, TakeSnapshot};
 use crate::types::{Entry, LogIndex};
 

@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle, SessionId};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::replies::Replies;
 use crate::actors::raft::settings::RaftActorSettings;
 use crate::kv::Query;
+use crate::protocol::Refusal;
 use crate::raft::ReadToken;
 use crate::types::{LogIndex, LogPosition, Term};
 
@@ -131,7 +132,7 @@ impl PendingCommands {
     fn settle(&mut self, count: usize, replies: &mut Replies) {
         for TimedOutWrite { reply_handle, bytes, .. } in self.timed_out.drain(..count) {
             self.write_bytes -= bytes;
-            replies.add(reply_handle, ClientReply::Settled);
+            replies.add(reply_handle, ClientReply::Settled { command_bytes: bytes as usize });
         }
     }
 
@@ -152,7 +153,7 @@ impl PendingCommands {
         {
             if let Some(write) = self.writes.remove(&index) {
                 let PendingWrite { reply_handle, bytes, .. } = write;
-                replies.add(reply_handle.clone(), ClientReply::Refused(Refusal::Pending));
+                replies.add(reply_handle.clone(), ClientReply::TimedOut);
                 self.timed_out.push_back(TimedOutWrite { index, reply_handle, bytes });
             }
         }

@@ -26,11 +26,11 @@ use bytes::Bytes;
 
 use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::messages::snapshots::{
-    DropStore, PieceReceived, QuerySnapshots, ReadSnapshotRequest, SnapshotAnswer, SnapshotLost,
-    SnapshotQuery, SnapshotRead, SnapshotReceived, SnapshotWritten, SnapshotsQueried,
-    WriteSnapshot,
+    DropStore, PieceReceived, QuerySnapshots, ReadSnapshotRequest, SnapshotLost, SnapshotRead,
+    SnapshotReceived, SnapshotWritten, SnapshotsQueried, WriteSnapshot,
 };
 use crate::kv::{SnapshotError, Store, StoreLoader};
+use crate::protocol::{SnapshotAnswer, SnapshotQuery};
 use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot};
 use crate::storage::{
     IncomingSnapshot, SnapshotChunks, SnapshotFile, SnapshotFiles, SnapshotHead, StorageError,

@@ -3,10 +3,11 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::super::request::SnapshotRequest;
+use super::super::request::SnapshotQuery;
 use super::*;
 use crate::kv::{Once, Operation, Query};
 use crate::testing::byte_mutation::mutation;
+use crate::types::{LogIndex, LogPosition, Term};
 
 const LIMITS: Limits = Limits { line_bytes_max: 80, key_bytes_max: 10, value_bytes_max: 20 };
 
@@ -85,20 +86,18 @@ fn the_commands_of_backups() {
     let limits = Limits { line_bytes_max: 100, ..LIMITS };
     let parse = |line: &str| parse_pieces(limits, [format!("{line}\r\nping\r\n").as_bytes()]);
     let digest = "000102030405060708090a0b0c0d0eFf";
-    let read = SnapshotRequest::Read {
-        index: 7,
-        term: 2,
+    let read = SnapshotQuery::Read {
+        last: LogPosition { index: LogIndex(7), term: Term(2) },
         digest: 0x0001_0203_0405_0607_0809_0a0b_0c0d_0eff,
         offset: 9,
         bytes_max: 1 << 20,
     };
     for (line, request) in [
-        ("snapshot begin", SnapshotRequest::Begin),
-        ("Snapshot  FIND 7", SnapshotRequest::Find { index: 7 }),
-        (&format!("snapshot read 7 2 {digest} 9 1048576"), read),
+        ("snapshot begin", Request::BeginSnapshot),
+        ("Snapshot  FIND 7", Request::Snapshot(SnapshotQuery::Find { index: LogIndex(7) })),
+        (&format!("snapshot read 7 2 {digest} 9 1048576"), Request::Snapshot(read)),
     ] {
         let parsed = parse(line);
-        let request = Request::Snapshot(request);
         assert_eq!(parsed, [Parsed::Request(request), Parsed::Request(Request::Ping)]);
     }
     for wrong in [

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal};
+use crate::actors::messages::clients::{ClientReplies, ClientReply};
 use crate::net::{Network, Tcp};
-use crate::protocol::Limits;
+use crate::protocol::{Limits, SessionSettings};
 use crate::testing::{Inbox, probe, settle};
 
 type Accepted = io::Result<(Stream, String)>;
@@ -50,11 +50,13 @@ type Client = (DuplexStream, DuplexStream);
 
 fn session_config() -> Arc<SessionConfig> {
     Arc::new(SessionConfig {
-        limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1 << 20 },
-        store_bytes_max: 0,
-        inflight_commands_max: 1024,
-        inflight_bytes_max: 4 << 20,
-        outbound_bytes_max: 1 << 20,
+        session: SessionSettings {
+            limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1 << 20 },
+            store_bytes_max: 0,
+            inflight_commands_max: 1024,
+            inflight_bytes_max: 4 << 20,
+            outbound_bytes_max: 1 << 20,
+        },
         memory: MemoryBudget::new(64 << 20),
         write_stall_ms_max: 30_000,
         client_addresses: BTreeMap::new(),
@@ -173,9 +175,9 @@ async fn stopping_closes_the_listener_and_lets_sessions_send_what_is_due() {
     assert_eq!(hear(&mut idle).await, (String::new(), true));
     assert_eq!(hear(&mut busy).await, (String::new(), false));
     let request = server.requests.drain().remove(0);
-    request.reply_to.do_send(ClientReplies {
-        replies: vec![(request.requests[0].0, ClientReply::Refused(Refusal::Pending))],
-    });
+    request
+        .reply_to
+        .do_send(ClientReplies { replies: vec![(request.requests[0].0, ClientReply::TimedOut)] });
     assert_eq!(hear(&mut busy).await, ("ERR_TIMEOUT\r\n".into(), true));
     assert!(server.acceptor.connected());
     drop((idle, busy));
