@@ -31,12 +31,12 @@ use std::collections::VecDeque;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, Refusal, ReplyHandle};
+use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
-use crate::raft::NodeStatus;
+use crate::protocol::Refusal;
 
 /// The recipients of KvActor's messages.
 #[derive(Clone, Debug)]
@@ -200,14 +200,7 @@ impl KvActor {
                 self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
             }
             ApplyTask::Status { status, reply_handle } => {
-                let status = NodeStatus {
-                    last_applied: self.store.last_applied(),
-                    keys: self.store.keys(),
-                    store_bytes: self.store.bytes(),
-                    store_digest: self.store.digest(),
-                    ..status
-                };
-                replies.add(reply_handle, ClientReply::Status(status));
+                replies.add(reply_handle, ClientReply::Status(status, self.store.status()));
             }
         }
     }

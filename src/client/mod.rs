@@ -49,7 +49,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::kv::{self, Once, Operation, Query};
 pub use crate::protocol::Status;
-use crate::protocol::{Address, ErrorReply, Reply, Request, SnapshotRequest, is_name};
+use crate::protocol::{Address, ErrorReply, Reply, Request, is_name};
 
 /// The times that a [`Client`] waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,8 +296,7 @@ impl Client {
     /// see [`Error`].
     pub async fn begin_snapshot(&mut self) -> Result<SnapshotDownload, Error> {
         let deadline = Instant::now() + self.options.deadline;
-        let begin = Request::Snapshot(SnapshotRequest::Begin);
-        let index = match self.execute(begin).await? {
+        let index = match self.execute(Request::BeginSnapshot).await? {
             Reply::SnapshotBegun { index } => index,
             _ => unreachable!("the parser gives what is expected"),
         };

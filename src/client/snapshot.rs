@@ -6,7 +6,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Command, Connection, ReadError};
 use super::error::Error;
-use crate::protocol::{ErrorReply, Expect, Reply, Request, SnapshotRequest};
+use crate::protocol::{ErrorReply, Expect, Reply, Request, SnapshotQuery};
+use crate::types::{LogIndex, LogPosition, Term};
 
 /// Length of a piece in bytes.
 const PIECE_BYTES: u64 = 256 * 1024;
@@ -64,7 +65,8 @@ impl SnapshotDownload {
         let Some(mut connection) = connection else {
             return Err(server.unavailable("its connection is gone"));
         };
-        let find = Command::new(Request::Snapshot(SnapshotRequest::Find { index }));
+        let query = SnapshotQuery::Find { index: LogIndex(index) };
+        let find = Command::new(Request::Snapshot(query));
         while Instant::now() < server.deadline {
             match server.in_time(connection.exchange(&find)).await? {
                 Reply::Snapshot { index, term, bytes, digest } => {
@@ -139,9 +141,9 @@ impl SnapshotDownload {
     async fn ask_ahead(&mut self) -> Result<(), Error> {
         while self.asked < self.name.bytes && self.inflight < PIECES_INFLIGHT {
             let SnapshotName { last_included_index, last_included_term, digest, .. } = self.name;
-            let command = Command::new(Request::Snapshot(SnapshotRequest::Read {
-                index: last_included_index,
-                term: last_included_term,
+            let (index, term) = (LogIndex(last_included_index), Term(last_included_term));
+            let command = Command::new(Request::Snapshot(SnapshotQuery::Read {
+                last: LogPosition { index, term },
                 digest,
                 offset: self.asked,
                 bytes_max: PIECE_BYTES as usize,

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::types::LogIndex;
+
 /// A write: the content of a command entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -177,4 +179,17 @@ pub struct Item {
     pub version: u64,
     /// Whole seconds until the key expires, rounded up and at least 1; 0 for never.
     pub exptime: u64,
+}
+
+/// The state of a store at one point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// The index of the newest entry that was applied.
+    pub last_applied: LogIndex,
+    /// The number of keys that have not expired.
+    pub keys: u64,
+    /// The size of the store in bytes, as `store_bytes_max` counts it.
+    pub bytes: u64,
+    /// The digest of the store: equal at equal `last_applied`, on every node.
+    pub digest: u64,
 }

@@ -34,7 +34,7 @@ mod snapshot;
 mod store;
 
 pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query};
+pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
 pub use query::SCAN_BYTES_MAX;
 pub use records::RECORD_OVERHEAD_BYTES;

@@ -1,7 +1,7 @@
 //! The store: applies committed entries, one after the other.
 
 use super::codec::CommandError;
-use super::command::{Command, Operation, Outcome};
+use super::command::{Command, Operation, Outcome, StoreStatus};
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::{Records, weight_bytes};
 use crate::types::{Entry, LogIndex, Payload};
@@ -101,6 +101,16 @@ impl Store {
     /// bytes of the key and of the value, and [`super::RECORD_OVERHEAD_BYTES`].
     pub fn bytes(&self) -> u64 {
         self.records.bytes()
+    }
+
+    /// The state of the store at this point in time.
+    pub fn status(&self) -> StoreStatus {
+        StoreStatus {
+            last_applied: self.last_applied(),
+            keys: self.keys(),
+            bytes: self.bytes(),
+            digest: self.digest(),
+        }
     }
 
     /// The time at which the next key expires, if any does. From then on an entry is due

@@ -9,7 +9,7 @@ use crate::actors::peers::settings::LinkSettings;
 use crate::actors::raft::RaftActorSettings;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
-use crate::protocol::Limits;
+use crate::protocol::{Limits, SessionSettings};
 use crate::raft::{LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
 
@@ -64,9 +64,9 @@ pub(super) fn raft_settings(
 pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
     let limits = &settings.limits;
     RaftActorSettings {
-        waiting_commands_max: limits.proposals_pending_max,
+        pending_commands_max: limits.proposals_pending_max,
         // Sessions keep room for those among them that hold little.
-        waiting_bytes_max: limits.client_bytes(settings.servers.len()),
+        pending_bytes_max: limits.client_bytes(settings.servers.len()),
         // One tick less: the client must have its answer in time.
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
@@ -109,15 +109,17 @@ pub(super) fn session_config(settings: &Settings, memory: MemoryBudget) -> Sessi
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {
-        limits: Limits {
-            line_bytes_max: limits.line_bytes_max,
-            key_bytes_max: limits.key_bytes_max,
-            value_bytes_max: limits.value_bytes_max,
+        session: SessionSettings {
+            limits: Limits {
+                line_bytes_max: limits.line_bytes_max,
+                key_bytes_max: limits.key_bytes_max,
+                value_bytes_max: limits.value_bytes_max,
+            },
+            store_bytes_max: limits.store_bytes_max,
+            inflight_commands_max: limits.inflight_commands_max,
+            inflight_bytes_max: limits.inflight_bytes_max,
+            outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,
         },
-        store_bytes_max: limits.store_bytes_max,
-        inflight_commands_max: limits.inflight_commands_max,
-        inflight_bytes_max: limits.inflight_bytes_max,
-        outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,
         memory,
         write_stall_ms_max: limits.write_stall_ms_max,
         client_addresses: settings.servers.values().map(address).collect(),

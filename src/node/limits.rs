@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::error::NodeError;
 use crate::actors::clients::acceptor::REFUSALS_MAX;
-use crate::actors::clients::session::SESSION_BYTES;
+use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::actors::peers::settings::LinkSettings;
 use crate::config::Settings;
 

@@ -4,9 +4,10 @@
 use bytes::Bytes;
 
 use super::error_reply::ErrorReply;
-use super::request::{Limits, Request, SnapshotRequest};
+use super::request::{Limits, Request, SnapshotQuery};
 use super::text::{digest, is_name, number};
 use crate::kv::{Once, Operation, Query};
+use crate::types::{LogIndex, LogPosition, Term};
 
 /// The longest client name of `once`, in bytes.
 const CLIENT_BYTES_MAX: usize = 64;
@@ -89,7 +90,7 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
     } else if is(word, "scan") {
         scan(&mut fields, limits)?
     } else if is(word, "snapshot") {
-        Request::Snapshot(snapshot(&mut fields)?)
+        snapshot(&mut fields)?
     } else if is(word, "ping") {
         Request::Ping
     } else if is(word, "status") {
@@ -197,25 +198,27 @@ fn scan<'a>(
 
 fn snapshot<'a>(
     fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
-) -> Result<SnapshotRequest, ErrorReply> {
+) -> Result<Request, ErrorReply> {
     let word = fields.field("begin, find or read is missing behind snapshot")?;
     if is(word, "begin") {
-        return Ok(SnapshotRequest::Begin);
+        return Ok(Request::BeginSnapshot);
     }
     if is(word, "find") {
-        return Ok(SnapshotRequest::Find { index: fields.number("<index> is not a number")? });
+        let index = LogIndex(fields.number("<index> is not a number")?);
+        return Ok(Request::Snapshot(SnapshotQuery::Find { index }));
     }
     if !is(word, "read") {
         return cmd_err("behind snapshot stands begin, find or read");
     }
-    let index = fields.number("<index> is not a number")?;
-    let term = fields.number("<term> is not a number")?;
+    let index = LogIndex(fields.number("<index> is not a number")?);
+    let term = Term(fields.number("<term> is not a number")?);
     let digest = fields.digest()?;
     let offset = fields.number("<offset> is not a number")?;
     let bytes_max = fields.number("<numbytes> is not a number")?;
     match usize::try_from(bytes_max) {
         Ok(bytes_max) if (1..=PIECE_BYTES_MAX).contains(&(bytes_max as u64)) => {
-            Ok(SnapshotRequest::Read { index, term, digest, offset, bytes_max })
+            let last = LogPosition { index, term };
+            Ok(Request::Snapshot(SnapshotQuery::Read { last, digest, offset, bytes_max }))
         }
         _ => cmd_err("<numbytes> is 1 to 1048576"),
     }

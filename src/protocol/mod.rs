@@ -11,6 +11,10 @@
 //! | `error_reply` | [`ErrorReply`]: the errors, printed and parsed |
 //! | `status` | [`StatusReport`], what a server knows of itself, and [`Status`], its lines |
 //! | `text` | the small pieces of text that requests and replies share |
+//! | `session` | [`Session`]: the order of the commands and replies of one connection |
+//! | `window` | the commands of a session that are not answered yet, and their cost |
+//! | `batch` | [`ClientRequest`], and the commands of a session that leave together |
+//! | [`outcome`] | the reply that an answer of the store or the server becomes |
 //!
 //! Invariants of both parsers:
 //! - the result does not depend on where the input was cut;
@@ -20,22 +24,29 @@
 //!   must end;
 //! - a request or reply that was printed is parsed to the same value.
 
+mod batch;
 mod error_reply;
 mod line;
+pub mod outcome;
 mod parser;
 mod reply;
 mod request;
+mod session;
 mod status;
 mod text;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
+pub use batch::ClientRequest;
 pub use error_reply::{Address, ErrorReply};
+pub use outcome::{ClientAddresses, Refusal, SnapshotAnswer};
 pub use parser::{Parsed, Parser};
 pub use reply::{
     ErrorLine, Expect, ItemLine, Malformed, Reply, ReplyLine, ReplyParser, first_reply,
 };
-pub use request::{Limits, Request, SnapshotRequest};
+pub use request::{Limits, Request, SnapshotQuery};
+pub use session::{Closing, STEP_COMMANDS, Session, SessionIo, SessionSettings, Step};
 pub use status::{Status, StatusReport};
 pub use text::{Sink, is_name};

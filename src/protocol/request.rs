@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::reply::Expect;
 use super::text::{Sink, put_block, put_line, put_text};
 use crate::kv;
+use crate::types::{LogIndex, LogPosition};
 
 /// Bounds on what a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,10 @@ pub enum Request {
     },
     /// `get`, `getm`, `scan`.
     Read(kv::Query),
-    /// `snapshot ...`, for backups.
-    Snapshot(SnapshotRequest),
+    /// `snapshot begin`, for backups.
+    BeginSnapshot,
+    /// `snapshot find` and `snapshot read`, for backups.
+    Snapshot(SnapshotQuery),
     /// `ping`.
     Ping,
     /// `status`.
@@ -43,27 +46,24 @@ pub enum Request {
     Quit,
 }
 
-/// The commands that fetch a backup (docs/adr/0011).
+/// A question about the snapshots of one server, by a client that fetches a backup in
+/// pieces of a snapshot file (docs/adr/0011). Answered by [`super::SnapshotAnswer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnapshotRequest {
-    /// `snapshot begin`.
-    Begin,
-    /// `snapshot find`.
+pub enum SnapshotQuery {
+    /// The newest snapshot, if it reaches this entry.
     Find {
-        /// The entry that the snapshot must reach.
-        index: u64,
+        /// The entry.
+        index: LogIndex,
     },
-    /// `snapshot read`.
+    /// Bytes of this snapshot.
     Read {
         /// The last entry that is in the snapshot.
-        index: u64,
-        /// The term of that entry.
-        term: u64,
-        /// The file's digest.
+        last: LogPosition,
+        /// The digest of the file.
         digest: u128,
-        /// The place in the file where the piece begins, in bytes.
+        /// The place in the file where the bytes begin.
         offset: u64,
-        /// Maximum length of the piece in bytes, 1 to 1 MiB.
+        /// The number of bytes, unless the file ends: 1 to 1 MiB.
         bytes_max: usize,
     },
 }
@@ -79,9 +79,9 @@ impl Request {
             Request::Read(kv::Query::Get { .. }) => Expect::Value,
             Request::Read(kv::Query::GetMeta { .. }) => Expect::Meta,
             Request::Read(kv::Query::Scan { limit, .. }) => Expect::Scan { limit: *limit },
-            Request::Snapshot(SnapshotRequest::Begin) => Expect::SnapshotBegun,
-            Request::Snapshot(SnapshotRequest::Find { .. }) => Expect::Snapshot,
-            Request::Snapshot(SnapshotRequest::Read { .. }) => Expect::Value,
+            Request::BeginSnapshot => Expect::SnapshotBegun,
+            Request::Snapshot(SnapshotQuery::Find { .. }) => Expect::Snapshot,
+            Request::Snapshot(SnapshotQuery::Read { .. }) => Expect::Value,
             Request::Ping => Expect::Pong,
             Request::Status => Expect::Status,
             Request::Help => Expect::Help,
@@ -104,7 +104,8 @@ impl Request {
                 print_operation(operation, noreply, sink);
             }
             Request::Read(query) => print_query(&query, sink),
-            Request::Snapshot(request) => print_snapshot_request(request, sink),
+            Request::BeginSnapshot => sink.put_slice(b"snapshot begin\r\n"),
+            Request::Snapshot(query) => print_snapshot_query(query, sink),
             Request::Ping => sink.put_slice(b"ping\r\n"),
             Request::Status => sink.put_slice(b"status\r\n"),
             Request::Help => sink.put_slice(b"help\r\n"),
@@ -161,11 +162,10 @@ fn print_query(query: &kv::Query, sink: &mut impl Sink) {
     }
 }
 
-fn print_snapshot_request(request: SnapshotRequest, sink: &mut impl Sink) {
-    match request {
-        SnapshotRequest::Begin => sink.put_slice(b"snapshot begin\r\n"),
-        SnapshotRequest::Find { index } => put_line(sink, format_args!("snapshot find {index}")),
-        SnapshotRequest::Read { index, term, digest, offset, bytes_max } => {
+fn print_snapshot_query(query: SnapshotQuery, sink: &mut impl Sink) {
+    match query {
+        SnapshotQuery::Find { index } => put_line(sink, format_args!("snapshot find {index}")),
+        SnapshotQuery::Read { last: LogPosition { index, term }, digest, offset, bytes_max } => {
             let file = format_args!("{index} {term} {digest:032x}");
             put_line(sink, format_args!("snapshot read {file} {offset} {bytes_max}"));
         }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kv::{Item, Once, Operation, Query};
+use crate::types::{LogIndex, LogPosition, Term};
 
 fn name() -> impl Strategy<Value = Bytes> {
     let byte = prop_oneof![Just(b'*'), 0x21..0x7f_u8, 0x80..=u8::MAX];
@@ -48,13 +49,13 @@ fn query() -> impl Strategy<Value = Query> {
     ]
 }
 
-fn snapshot_request() -> impl Strategy<Value = SnapshotRequest> {
+fn snapshot_query() -> impl Strategy<Value = SnapshotQuery> {
     let read = (any::<[u64; 3]>(), any::<u128>(), 1..=1024 * 1024_usize);
     prop_oneof![
-        Just(SnapshotRequest::Begin),
-        any::<u64>().prop_map(|index| SnapshotRequest::Find { index }),
+        any::<u64>().prop_map(|index| SnapshotQuery::Find { index: LogIndex(index) }),
         read.prop_map(|([index, term, offset], digest, bytes_max)| {
-            SnapshotRequest::Read { index, term, digest, offset, bytes_max }
+            let last = LogPosition { index: LogIndex(index), term: Term(term) };
+            SnapshotQuery::Read { last, digest, offset, bytes_max }
         }),
     ]
 }
@@ -67,7 +68,8 @@ fn request() -> impl Strategy<Value = Request> {
             Request::Write { operation, once, noreply }
         }),
         3 => query().prop_map(Request::Read),
-        2 => snapshot_request().prop_map(Request::Snapshot),
+        1 => Just(Request::BeginSnapshot),
+        2 => snapshot_query().prop_map(Request::Snapshot),
         1 => prop::sample::select(simple),
     ]
 }

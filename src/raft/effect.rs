@@ -1,4 +1,4 @@
-//! What the core asks its shell to do.
+//! The orders of the core to its shell.
 //!
 //! Each order is one struct, which the shell hands to the actor that carries it out as
 //! it is: `Effect::Append(Append)` is the message `Append` in LogActor's mailbox.
@@ -168,11 +168,11 @@ pub struct ReadSnapshot {
 /// `Raft::on_snapshot_taken` when that is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeSnapshot {
-    /// The point in the log that the snapshot stands for.
+    /// The place in the log that the snapshot describes.
     pub point: SnapshotPoint,
 }
 
-/// A durable snapshot stands for everything up to `limit`: remove the part of it that
+/// Two durable snapshots cover everything up to `limit`: remove the part of it that
 /// is cheap to remove, and pass the position before the first entry that is left to
 /// `Raft::on_compacted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

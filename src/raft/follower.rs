@@ -45,7 +45,7 @@ impl Raft {
     }
 
     /// Drops the part of a request that is before our log. That part is committed, and so
-    /// the same as what our snapshot stands for (State Machine Safety): only the rest is to
+    /// the same as in our snapshot (State Machine Safety): only the rest is to
     /// be compared (docs/bugs.md B24).
     fn skip_compacted(
         &self,

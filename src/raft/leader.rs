@@ -157,7 +157,7 @@ impl Raft {
             return;
         }
         if term < self.term() {
-            return; // of an earlier leadership of this node (docs/bugs.md B05)
+            return; // a report for an earlier leadership of this node (docs/bugs.md B05)
         }
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let Some(news) = leadership.on_report(peer, report) else { return };

@@ -74,7 +74,7 @@ impl Rpc {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendEntries {
     /// Counts this leader's requests to this peer within a term; the response
-    /// repeats it, so that a late one is known for what it is.
+    /// repeats it, so that a late response is recognized.
     pub request_seq: u64,
     /// The position right before `entries`.
     pub prev: LogPosition,

@@ -191,14 +191,8 @@ impl SnapshotPolicy {
 
     /// The last entry that both snapshots cover and that followers which lag a little are
     /// not likely to need. `last` is the end of the log.
-    pub(super) fn compaction_limit(
-        &self,
-        last: LogIndex,
-        submitted_index: LogIndex,
-        keep_entries: u64,
-    ) -> LogIndex {
-        let covered = if mutant!(B55) { submitted_index } else { self.older };
-        covered.min(LogIndex(last.0.saturating_sub(keep_entries)))
+    pub(super) fn compaction_limit(&self, last: LogIndex, keep_entries: u64) -> LogIndex {
+        self.older.min(LogIndex(last.0.saturating_sub(keep_entries)))
     }
 
     /// Begins a compaction of the log; false when one is under way.

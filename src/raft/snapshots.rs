@@ -1,5 +1,5 @@
 //! Snapshots in the place of the log's beginning (§7, docs/adr/0008): taking one,
-//! compacting the log behind it, and installing one that the leader sent.
+//! compacting the log that it covers, and installing one that the leader sent.
 //!
 //! The decisions are in `snapshot_policy`. The leader's side, which sends a snapshot, is in
 //! `replication::install`.
@@ -84,11 +84,13 @@ impl Raft {
     /// Compacts the log, but keeps the entries after the snapshot that a peer is being
     /// sent.
     fn maybe_compact(&mut self) {
-        let limit = self.snapshots.compaction_limit(
-            self.log.last().index,
-            self.apply.submitted_index(),
-            self.settings.keep_entries,
-        );
+        let (last, keep_entries) = (self.log.last().index, self.settings.keep_entries);
+        let limit = self.snapshots.compaction_limit(last, keep_entries);
+        let limit = if mutant!(B55) {
+            self.apply.submitted_index().min(LogIndex(last.0.saturating_sub(keep_entries)))
+        } else {
+            limit
+        };
         let limit = self.keep_log_from().map_or(limit, |kept| limit.min(kept));
         if limit > self.log.base().index && self.snapshots.begin_compacting() {
             self.effects.push(Effect::CompactLog(CompactLog { limit }));

@@ -331,7 +331,7 @@ impl Raft {
         self.persistence.persisted_index()
     }
 
-    /// The position before the log's first entry: a snapshot stands for what is before.
+    /// The position before the log's first entry: a snapshot has everything before.
     pub fn log_base(&self) -> LogPosition {
         self.log.base()
     }
@@ -356,8 +356,7 @@ impl Raft {
         leadership.snapshot_progress()
     }
 
-    /// The state of this node at one point in time. The fields that only the store knows
-    /// are 0.
+    /// The state of this node at one point in time.
     pub fn status(&self) -> NodeStatus {
         NodeStatus {
             id: self.settings.id,
@@ -365,12 +364,8 @@ impl Raft {
             term: self.term(),
             leader_id: self.leader_id(),
             commit_index: self.commit_index,
-            last_applied: self.apply.last_applied(),
             last_log_index: self.log.last().index,
             snapshot_index: self.snapshot_index(),
-            keys: 0,
-            store_bytes: 0,
-            store_digest: 0,
             snapshot_progress: self.snapshot_progress(),
         }
     }

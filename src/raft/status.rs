@@ -41,7 +41,7 @@ pub struct SnapshotProgress {
     pub bytes: u64,
 }
 
-/// The state of one node at one point in time.
+/// The state of one node at one point in time, without that of its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStatus {
     /// The node.
@@ -54,18 +54,10 @@ pub struct NodeStatus {
     pub leader_id: Option<NodeId>,
     /// The newest entry that it knows to be committed.
     pub commit_index: LogIndex,
-    /// The newest entry that its store has applied.
-    pub last_applied: LogIndex,
     /// The end of its log.
     pub last_log_index: LogIndex,
     /// The last entry that its newest snapshot includes; 0 for none.
     pub snapshot_index: LogIndex,
-    /// Keys in its store that have not expired.
-    pub keys: u64,
-    /// The size of its store, as `store_bytes_max` counts it.
-    pub store_bytes: u64,
-    /// A digest of its store: equal at equal `last_applied`, on every node.
-    pub store_digest: u64,
     /// The peers that a leader is sending a snapshot to, each with its progress.
     pub snapshot_progress: Vec<(NodeId, SnapshotProgress)>,
 }

@@ -26,6 +26,11 @@ const STARTS: &[Start] = &[
     },
     Start {
         file: "src/actors/peers/mod.rs",
+        starts: "src/actors/peers/acceptor.rs",
+        reason: "one acceptor for all peers",
+    },
+    Start {
+        file: "src/actors/peers/mod.rs",
         starts: "src/actors/peers/link.rs",
         reason: "a link for each peer",
     },

@@ -37,7 +37,8 @@ const ROOMS: &[Room] = &[
     Room { module: "types", may_import: &[], forbidden: PURE },
     Room { module: "raft", may_import: &["types"], forbidden: PURE },
     Room { module: "kv", may_import: &["types"], forbidden: PURE },
-    Room { module: "protocol", may_import: &["kv"], forbidden: PURE },
+    // The text of commands for the store, and of what `status` says of a node.
+    Room { module: "protocol", may_import: &["kv", "raft", "types"], forbidden: PURE },
     Room { module: "storage", may_import: &["types"], forbidden: BLOCKING },
     Room { module: "wire", may_import: &["types", "raft"], forbidden: &["actix", "HashMap"] },
     Room { module: "config", may_import: &["types"], forbidden: &["actix", "tokio", "HashMap"] },
@@ -46,7 +47,11 @@ const ROOMS: &[Room] = &[
     Room { module: "mutants", may_import: &[], forbidden: BLOCKING },
     Room { module: "net", may_import: &[], forbidden: &["actix"] },
     // The commands of the store in the text of the protocol.
-    Room { module: "client", may_import: &["kv", "protocol"], forbidden: &["actix", "HashMap"] },
+    Room {
+        module: "client",
+        may_import: &["kv", "protocol", "types"],
+        forbidden: &["actix", "HashMap"],
+    },
     Room {
         module: "actors",
         may_import: &[

@@ -131,15 +131,10 @@ impl Actor<'_> {
 
     /// The messages of its ports, of its own recipients, and of those that messages bring.
     fn required(&self, tree: &Tree) -> Vec<(String, String, usize)> {
-        let files: BTreeSet<&str> = self.files(tree).map(|file| file.path.as_str()).collect();
         let handled: BTreeSet<&str> = self.handled().collect();
         let mut required = Vec::new();
-        for (name, definition) in self.definitions {
-            let is_ports = name.ends_with("Ports") || self.is(name);
-            let is_own = files.contains(definition.path.as_str()) && is_ports;
-            if !is_own && !handled.contains(name.as_str()) {
-                continue;
-            }
+        for name in self.ports(tree).union(&handled) {
+            let Some(definition) = self.definitions.get(*name) else { continue };
             for (message, line) in &definition.recipients {
                 // An actor's own address is among its fields, too.
                 if !(self.is(name) && handled.contains(message.as_str())) {
@@ -150,9 +145,31 @@ impl Actor<'_> {
         required
     }
 
+    /// The structs with its recipients: the actor, its ports, and the ports in them.
+    fn ports<'a>(&'a self, tree: &'a Tree) -> BTreeSet<&'a str> {
+        let files: BTreeSet<&str> = self.files(tree).map(|file| file.path.as_str()).collect();
+        let is_own = |(name, definition): &(&String, &Definition)| {
+            let is_ports = name.ends_with("Ports") || self.is(name);
+            is_ports && files.contains(definition.path.as_str())
+        };
+        let own = self.definitions.iter().filter(is_own);
+        let mut waiting: Vec<&str> = own.map(|(name, _)| name.as_str()).collect();
+        let mut ports = BTreeSet::new();
+        while let Some(name) = waiting.pop() {
+            if let Some(definition) = self.definitions.get(name)
+                && ports.insert(name)
+            {
+                let words = definition.words.iter().map(String::as_str);
+                waiting.extend(words.filter(|word| word.ends_with("Ports")));
+            }
+        }
+        ports
+    }
+
     /// All messages that it may have an address for.
     fn allowed(&self, tree: &Tree) -> BTreeSet<String> {
-        let mut allowed = BTreeSet::new();
+        let mut allowed: BTreeSet<String> =
+            self.required(tree).into_iter().map(|(_, message, _)| message).collect();
         for file in self.files(tree) {
             let tokens: Vec<Token> =
                 file.tokens.iter().filter(|token| !token.is_test).cloned().collect();
@@ -269,11 +286,12 @@ fn the_tables_of_actors_match_handlers_and_ports() {
 
 fn caught(table: &str) -> Vec<String> {
     let doc: String = table.lines().map(|line| format!("//! {line}\n")).collect();
-    let actor = "pub struct LogPorts {\n    raft: Recipient<LogPersisted>,\n}\n\
+    let actor = "pub struct LogPorts {\n    raft: Recipient<LogPersisted>, peers: PeerPorts\n}\n\
                  impl Actor for LogActor {}\nimpl Handler<LogCommand> for LogActor {}\n\
                  impl Handler<Flush> for LogActor {}\nstruct Flush;\n";
     let messages = "pub enum LogCommand { Append(Append), Compact }\npub struct Append;\n\
-                    pub struct ReadEntries { pub reply_to: Recipient<raft::EntriesRead> }\n";
+                    pub struct ReadEntries { pub reply_to: Recipient<raft::EntriesRead> }\n\
+                    pub struct PeerPorts { pub link: Recipient<SendRpc> }\n";
     let files = [
         ("src/actors/log/mod.rs", format!("{doc}\n{actor}")),
         ("src/actors/log/reads.rs", "impl Handler<ReadEntries> for LogActor {}\n".to_owned()),
@@ -286,7 +304,7 @@ fn caught(table: &str) -> Vec<String> {
 #[test]
 fn a_table_that_matches_is_right() {
     let table = "Duty.\n\n| in | from | out | to |\n|---|---|---|---|\n\
-                 | [`LogCommand`]: `Append`, `Compact` | RaftActor | `LogPersisted` | RaftActor |\n\
+                 | [`LogCommand`]: `Append`, `Compact` | RaftActor | `LogPersisted`, `SendRpc` | RaftActor |\n\
                  | `ReadEntries` | RaftActor | [`raft::EntriesRead`] | `RaftActor` |";
     assert_eq!(caught(table), Vec::<String>::new());
     let with_private = table.replace("`Append`, `Compact`", "`Flush`");
@@ -298,7 +316,7 @@ fn a_table_that_differs_is_found_on_its_line() {
     let log = "src/actors/log/mod.rs";
     assert_eq!(caught("Duty."), [format!("{log}:6: LogActor has no table of its messages")]);
     let table = "| in | from | out | to |\n|---|---|---|---|\n\
-                 | `LogCommand` | x | `LogPersisted`, `EntriesRead` | x |\n\
+                 | `LogCommand` | x | `LogPersisted`, `EntriesRead`, `SendRpc` | x |\n\
                  | `ReadEntries`, `Tick` | x | `Applied` | x |";
     assert_eq!(
         caught(table),
@@ -318,6 +336,7 @@ fn a_table_that_differs_is_found_on_its_line() {
             format!("{log}:9: {missing} takes LogCommand"),
             "src/actors/log/reads.rs:1: ".to_owned() + missing + " takes ReadEntries",
             "src/actors/messages/log.rs:3: ".to_owned() + missing + " sends EntriesRead",
+            "src/actors/messages/log.rs:4: ".to_owned() + missing + " sends SendRpc",
         ]
     );
 }

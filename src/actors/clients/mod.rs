@@ -2,4 +2,5 @@
 
 pub mod acceptor;
 pub mod session;
-mod window;
+pub mod session_io;
+mod stall_timer;

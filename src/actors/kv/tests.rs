@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
-use crate::kv::{Answer, Command, Item, Operation, Outcome};
-use crate::raft::Role;
+use crate::kv::{Answer, Command, Item, Operation, Outcome, StoreStatus};
+use crate::raft::{NodeStatus, Role};
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
 
@@ -220,7 +220,7 @@ async fn every_message_is_answered_by_applied_with_the_next_deadline() {
 }
 
 #[actix::test]
-async fn a_status_is_completed_from_the_store() {
+async fn a_status_is_answered_with_the_state_of_the_store() {
     let (kv, _applied) = start();
     let session = Session::new(1);
     let status = NodeStatus {
@@ -229,12 +229,8 @@ async fn a_status_is_completed_from_the_store() {
         term: Term(1),
         leader_id: Some(NodeId(3)),
         commit_index: LogIndex(4),
-        last_applied: LogIndex(0),
         last_log_index: LogIndex(5),
         snapshot_index: LogIndex(0),
-        keys: 0,
-        store_bytes: 0,
-        store_digest: 0,
         snapshot_progress: vec![(
             NodeId(2),
             crate::raft::SnapshotProgress { acked_bytes: 1, bytes: 2 },
@@ -248,14 +244,13 @@ async fn a_status_is_completed_from_the_store() {
     settle().await;
     let mut store = Store::new();
     store.apply(&set(1, "a", 0)).unwrap();
-    let completed = NodeStatus {
+    let of_store = StoreStatus {
         last_applied: LogIndex(1),
         keys: 1,
-        store_bytes: store.bytes(),
-        store_digest: store.digest(),
-        ..status
+        bytes: store.bytes(),
+        digest: store.digest(),
     };
-    let replies = vec![(1, ClientReply::Status(completed))];
+    let replies = vec![(1, ClientReply::Status(status, of_store))];
     assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
 }
 

@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
-use bytes::Bytes;
 
 use crate::actors::io::memory::Reservation;
-use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery};
 use crate::kv;
+use crate::protocol::{ClientRequest, Refusal, SnapshotAnswer};
 use crate::raft::NodeStatus;
-use crate::types::{LogIndex, NodeId};
+use crate::types::LogIndex;
 
 /// The number of a client connection of this process; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,21 +47,6 @@ pub struct ClientRequests {
     pub held: Reservation,
 }
 
-/// One command of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClientRequest {
-    /// Propose a `kv::Command`, which is encoded already.
-    Write(Bytes),
-    /// Answer a linearizable read.
-    Read(kv::Query),
-    /// Have a snapshot taken that holds every write acknowledged before.
-    BeginSnapshot,
-    /// Answer a question about the snapshots of this node.
-    Snapshot(SnapshotQuery),
-    /// Report this node's state at one point in time.
-    Status,
-}
-
 /// Sent by RaftActor and KvActor to SessionActor: replies to some of its commands, in
 /// any order.
 #[derive(Message, Debug, PartialEq, Eq)]
@@ -86,32 +70,19 @@ pub enum ClientReply {
     SnapshotBegun(LogIndex),
     /// A question about snapshots was answered.
     Snapshot(SnapshotAnswer),
-    /// The state of this server at one point in time.
-    Status(NodeStatus),
+    /// The state of this server and of its store at one point in time.
+    Status(NodeStatus, kv::StoreStatus),
     /// The command was not executed, or it is not known whether it was.
     Refused(Refusal),
-    /// The entry of a command that was answered [`Refusal::Pending`] is applied, or was
-    /// lost: it is no longer under way.
-    Settled,
-}
-
-/// The reason why the store did not answer a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Not executed: another node leads, or no leader is known.
-    NotLeader {
-        /// The leader, if it is known.
-        leader_id: Option<NodeId>,
+    /// A write was not committed in time: it may yet be executed. It keeps its place in the
+    /// session's window until [`ClientReply::Settled`].
+    TimedOut,
+    /// A write that was answered [`ClientReply::TimedOut`] is applied, or was lost: it is no
+    /// longer under way.
+    Settled {
+        /// The length of the encoded command.
+        command_bytes: usize,
     },
-    /// Not executed: the node has too much under way.
-    Busy,
-    /// A write whose leader lost its leadership: it may yet be executed.
-    LeadershipLost,
-    /// A write that was not committed in time: it may yet be executed. It keeps its
-    /// place in the session's window until [`ClientReply::Settled`].
-    Pending,
-    /// A read that was not confirmed in time.
-    Timeout,
 }
 
 /// Sent by SessionActor to ClientAcceptorActor when it has ended.

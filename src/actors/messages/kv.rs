@@ -47,10 +47,9 @@ pub enum ApplyTask {
         /// The store of the snapshot.
         store: Store,
     },
-    /// Complete a status and pass it on.
+    /// Report the state of the store, together with that of the node.
     Status {
-        /// The core's part; `last_applied`, `keys`, `store_bytes` and `store_digest` are
-        /// filled in here.
+        /// The state of the node.
         status: NodeStatus,
         /// The client that asked.
         reply_handle: ReplyHandle,

@@ -29,9 +29,16 @@ impl Replies {
     /// Sends one message to each session.
     pub fn send(self) {
         for (reply_to, replies) in self.by_session {
-            // do_send: a session's in-flight budget bounds what is under way to
-            // it. One whose client has left is gone, and nobody misses its replies.
+            // The session's window bounds the number of replies under way. A session whose
+            // client has left is gone, and its replies with it.
             reply_to.do_send(replies);
         }
     }
+}
+
+/// Sends one reply to one session.
+pub fn reply(reply_handle: ReplyHandle, reply: ClientReply) {
+    let mut replies = Replies::default();
+    replies.add(reply_handle, reply);
+    replies.send();
 }

@@ -4,9 +4,10 @@ use actix::{Message, Recipient};
 use bytes::Bytes;
 
 use crate::kv::Store;
+use crate::protocol::{SnapshotAnswer, SnapshotQuery};
 use crate::raft::{ReadSnapshot, ReceiveSnapshot};
 use crate::storage::{SnapshotFile, StorageError};
-use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
+use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
 /// A store that KvActor hands over to SnapshotWriterActor.
 #[derive(Message, Debug)]
@@ -83,27 +84,6 @@ pub struct QuerySnapshots {
     pub reply_to: Recipient<SnapshotsQueried>,
 }
 
-/// A question of a client that fetches a backup (docs/adr/0011).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnapshotQuery {
-    /// Asks for the newest snapshot, if it holds the entry.
-    Find {
-        /// The entry that must be in it.
-        index: LogIndex,
-    },
-    /// Asks for bytes of this snapshot.
-    Read {
-        /// The last entry in it.
-        last: LogPosition,
-        /// Its digest.
-        digest: u128,
-        /// The first byte that is asked for.
-        offset: u64,
-        /// The number of bytes, unless the file ends earlier.
-        bytes_max: usize,
-    },
-}
-
 /// Sent to RaftActor: the answer to [`QuerySnapshots`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
@@ -112,17 +92,6 @@ pub struct SnapshotsQueried {
     pub ticket: u64,
     /// The answer.
     pub answer: SnapshotAnswer,
-}
-
-/// The answer to a [`SnapshotQuery`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SnapshotAnswer {
-    /// There is no such snapshot, or no longer.
-    NotFound,
-    /// The newest snapshot is this one.
-    Found(SnapshotId),
-    /// The bytes; none at the end of the file.
-    Piece(Bytes),
 }
 
 /// Sent by RaftActor for each chunk of a snapshot that its leader sent. Answered by

@@ -1,43 +1,71 @@
-//! Clients that fetch a backup (docs/adr/0011): those that wait for their `snapshot
-//! begin` to be confirmed like a read, and those whose question SnapshotActor is yet to
-//! answer. It may be writing for longer than a command may take: their time runs out
-//! here, and an answer that comes later is dropped.
+//! Commands of clients that fetch a backup (docs/adr/0011).
+//!
+//! A `snapshot begin` waits until it is confirmed like a read. A question about snapshots
+//! waits for SnapshotActor, which may be writing for longer than a command may take: the
+//! time limit is kept here, and an answer that comes after it is dropped.
 
 use std::collections::BTreeMap;
 
-use actix::{AsyncContext, Context, Handler};
-
-use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::replies::Replies;
-use crate::actors::messages::snapshots::{QuerySnapshots, SnapshotQuery, SnapshotsQueried};
-use crate::actors::raft::{RaftActor, not_leader, reply};
+use crate::protocol::Refusal;
 use crate::raft::ReadToken;
 
-/// So many questions are on their way to SnapshotActor, answered in time or not:
-/// beyond, `ERR_BUSY`. Each answer may be a piece of 1 MiB.
+/// Maximum number of questions under way to SnapshotActor, timed out or not; beyond,
+/// `ERR_BUSY`. Each answer may be a chunk of 1 MiB.
 const QUERIES_MAX: usize = 64;
 
-/// See the module. Deadlines rise with tokens and with tickets.
+/// The commands of backups that wait. Invariant: deadlines rise with tokens and tickets,
+/// because every command has the same time limit.
 #[derive(Default)]
-pub(super) struct Backups {
-    begins: BTreeMap<ReadToken, Waiting>,
-    /// By ticket; `None`: the client was told that its time is over.
-    queries: BTreeMap<u64, Option<Waiting>>,
+pub(super) struct PendingBackups {
+    begins: BTreeMap<ReadToken, PendingBackup>,
+    /// By ticket. `None` for a question whose client was told that its time is over.
+    queries: BTreeMap<u64, Option<PendingBackup>>,
     last_ticket: u64,
 }
 
-struct Waiting {
-    reply_handle: ReplyHandle,
-    expires_at_tick: u64,
+/// A command that waits.
+pub(super) struct PendingBackup {
+    pub(super) reply_handle: ReplyHandle,
+    pub(super) expires_at_tick: u64,
 }
 
-impl Backups {
-    /// Who waits for this `snapshot begin`.
-    pub(super) fn take_begin(&mut self, token: ReadToken) -> Option<ReplyHandle> {
-        self.begins.remove(&token).map(|waiting| waiting.reply_handle)
+impl PendingBackups {
+    /// True when no further `snapshot begin` is accepted.
+    pub(super) fn has_most_begins(&self) -> bool {
+        self.begins.len() >= QUERIES_MAX
     }
 
-    /// What has waited too long.
+    /// True when no further question is accepted.
+    pub(super) fn has_most_queries(&self) -> bool {
+        self.queries.len() >= QUERIES_MAX
+    }
+
+    /// Adds a `snapshot begin` that waits for its read to be confirmed.
+    pub(super) fn add_begin(&mut self, token: ReadToken, begin: PendingBackup) {
+        self.begins.insert(token, begin);
+    }
+
+    /// Adds a question, and returns its ticket.
+    pub(super) fn add_query(&mut self, query: PendingBackup) -> u64 {
+        self.last_ticket += 1;
+        self.queries.insert(self.last_ticket, Some(query));
+        self.last_ticket
+    }
+
+    /// Removes the `snapshot begin` of this token; `None` when there is none or it has timed
+    /// out.
+    pub(super) fn take_begin(&mut self, token: ReadToken) -> Option<ReplyHandle> {
+        self.begins.remove(&token).map(|begin| begin.reply_handle)
+    }
+
+    /// Removes the question of this ticket; `None` when there is none or it has timed out.
+    pub(super) fn take_query(&mut self, ticket: u64) -> Option<ReplyHandle> {
+        self.queries.remove(&ticket).flatten().map(|query| query.reply_handle)
+    }
+
+    /// The refusals of the commands whose time is over at `tick`.
     pub(super) fn time_out(&mut self, tick: u64) -> Replies {
         let mut replies = Replies::default();
         while let Some(first) = self.begins.first_entry()
@@ -46,58 +74,10 @@ impl Backups {
             replies.add(first.remove().reply_handle, ClientReply::Refused(Refusal::Timeout));
         }
         for query in self.queries.values_mut() {
-            if let Some(waiting) = query.take_if(|waiting| waiting.expires_at_tick <= tick) {
-                replies.add(waiting.reply_handle, ClientReply::Refused(Refusal::Timeout));
+            if let Some(expired) = query.take_if(|query| query.expires_at_tick <= tick) {
+                replies.add(expired.reply_handle, ClientReply::Refused(Refusal::Timeout));
             }
         }
         replies
-    }
-}
-
-impl RaftActor {
-    pub(super) fn begin_snapshot(&mut self, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
-        if self.waiting.is_full(&self.settings) || self.backup.begins.len() >= QUERIES_MAX {
-            return Err(self.busy_or_not_leader());
-        }
-        let after = self.waiting.last_proposed(reply_handle.session);
-        let token = self.waiting.next_token();
-        self.raft.read(token, after).map_err(not_leader)?;
-        let waiting = self.with_deadline(reply_handle);
-        self.backup.begins.insert(token, waiting);
-        Ok(())
-    }
-
-    pub(super) fn query_snapshots(
-        &mut self,
-        query: SnapshotQuery,
-        reply_handle: &ReplyHandle,
-        ctx: &Context<Self>,
-    ) -> Result<(), Refusal> {
-        if self.backup.queries.len() >= QUERIES_MAX {
-            return Err(Refusal::Busy);
-        }
-        self.backup.last_ticket += 1;
-        let ticket = self.backup.last_ticket;
-        let waiting = self.with_deadline(reply_handle);
-        self.backup.queries.insert(ticket, Some(waiting));
-        let reply_to = ctx.address().recipient();
-        self.ports.snapshot_queries.do_send(QuerySnapshots { ticket, query, reply_to });
-        Ok(())
-    }
-
-    fn with_deadline(&self, reply_handle: &ReplyHandle) -> Waiting {
-        let expires_at_tick = self.ticks + self.settings.request_timeout_ticks;
-        Waiting { reply_handle: reply_handle.clone(), expires_at_tick }
-    }
-}
-
-impl Handler<SnapshotsQueried> for RaftActor {
-    type Result = ();
-
-    fn handle(&mut self, message: SnapshotsQueried, _ctx: &mut Context<Self>) {
-        let SnapshotsQueried { ticket, answer } = message;
-        if let Some(Some(waiting)) = self.backup.queries.remove(&ticket) {
-            reply(waiting.reply_handle, ClientReply::Snapshot(answer));
-        }
     }
 }

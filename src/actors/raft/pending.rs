@@ -1,85 +1,94 @@
-//! The clients that wait for an entry to be applied or a read to be confirmed.
+//! The commands that wait for their outcome: writes until their entry is applied, reads until
+//! they are confirmed.
+//!
+//! A write that has timed out is answered, but its entry is still in the log and in memory, and
+//! counts until it is applied. Without that, a quorum slower than the clients would let the end
+//! of the log run away from it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::actors::messages::clients::{ClientReply, Refusal, ReplyHandle, SessionId};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::replies::Replies;
-use crate::actors::raft::RaftActorSettings;
+use crate::actors::raft::settings::RaftActorSettings;
 use crate::kv::Query;
+use crate::protocol::Refusal;
 use crate::raft::ReadToken;
 use crate::types::{LogIndex, LogPosition, Term};
 
-/// What a waiting command costs beside its bytes: its place here, in the core and in
-/// the queues of log and peers.
+/// Memory in bytes that a command uses beside its own bytes: here, in the core and in the
+/// queues of log and peers.
 const COMMAND_OVERHEAD_BYTES: u64 = 512;
 
-/// A proposal whose outcome somebody wants to know.
-pub(super) struct Proposal {
-    /// The term of its entry: with the index, its identity.
+/// A write whose client waits for the outcome.
+pub(super) struct PendingWrite {
+    /// The term of the entry, which together with the index identifies it.
     pub(super) term: Term,
     pub(super) reply_handle: ReplyHandle,
     pub(super) bytes: u64,
     pub(super) expires_at_tick: u64,
 }
 
-/// A proposal that has timed out and is neither applied nor lost: its session is told
-/// when it is, for it holds a place of that session's window until then.
-struct Unanswerable {
+/// A write that has timed out and is neither applied nor lost. Its session hears when it is,
+/// because it has a place in the session's window until then.
+struct TimedOutWrite {
     index: LogIndex,
     reply_handle: ReplyHandle,
     bytes: u64,
 }
 
-struct Read {
+/// A read whose client waits for the answer.
+struct PendingRead {
     query: Query,
     reply_handle: ReplyHandle,
     expires_at_tick: u64,
 }
 
-/// Invariants: `proposal_bytes` is the sum over `proposals` and `unanswerable`; deadlines
-/// rise with indexes and with tokens, since every command has the same time.
+/// The commands that wait. Invariants: `write_bytes` is the sum over `writes` and
+/// `timed_out`; deadlines rise with indexes and with tokens, because every command has the
+/// same time limit.
 #[derive(Default)]
-pub(super) struct Waiting {
-    proposals: BTreeMap<LogIndex, Proposal>,
-    /// Those whose client was told that their time is over: they are in the log and in
-    /// memory until they are applied, and count until then. Else a quorum that is slower
-    /// than the clients lets the log's end run away from it.
-    unanswerable: VecDeque<Unanswerable>,
-    proposal_bytes: u64,
-    reads: BTreeMap<ReadToken, Read>,
+pub(super) struct PendingCommands {
+    writes: BTreeMap<LogIndex, PendingWrite>,
+    /// The writes whose client was told that their time is over, by rising index.
+    timed_out: VecDeque<TimedOutWrite>,
+    write_bytes: u64,
+    reads: BTreeMap<ReadToken, PendingRead>,
     last_token: u64,
-    /// The last entry of each session that has not been applied: its next read
-    /// must see it. Looked up, never iterated for an order.
+    /// The last entry of each session that has not been applied: its next read must see it.
+    /// No order is ever taken from this map.
     last_proposed: HashMap<SessionId, LogIndex>,
     /// The highest value in `last_proposed`.
     last_proposed_max: LogIndex,
 }
 
-impl Waiting {
+impl PendingCommands {
+    /// True when no further command is accepted.
     pub(super) fn is_full(&self, settings: &RaftActorSettings) -> bool {
-        self.proposals.len() + self.unanswerable.len() + self.reads.len()
-            >= settings.waiting_commands_max
-            || self.proposal_bytes >= settings.waiting_bytes_max
+        self.writes.len() + self.timed_out.len() + self.reads.len() >= settings.pending_commands_max
+            || self.write_bytes >= settings.pending_bytes_max
     }
 
-    /// What they hold in memory.
+    /// Bytes of memory that the commands use.
     pub(super) fn weight_bytes(&self) -> u64 {
-        let commands = self.proposals.len() + self.unanswerable.len() + self.reads.len();
-        self.proposal_bytes + commands as u64 * COMMAND_OVERHEAD_BYTES
+        let commands = self.writes.len() + self.timed_out.len() + self.reads.len();
+        self.write_bytes + commands as u64 * COMMAND_OVERHEAD_BYTES
     }
 
-    pub(super) fn add_proposal(&mut self, index: LogIndex, proposal: Proposal) {
-        self.last_proposed.insert(proposal.reply_handle.session, index);
+    /// Adds a write whose entry has this index.
+    pub(super) fn add_write(&mut self, index: LogIndex, write: PendingWrite) {
+        self.last_proposed.insert(write.reply_handle.session, index);
         self.last_proposed_max = index;
-        self.proposal_bytes += proposal.bytes;
-        self.proposals.insert(index, proposal);
+        self.write_bytes += write.bytes;
+        self.writes.insert(index, write);
     }
 
+    /// A new token for a read.
     pub(super) fn next_token(&mut self) -> ReadToken {
         self.last_token += 1;
         ReadToken(self.last_token)
     }
 
+    /// Adds a read that waits for its confirmation.
     pub(super) fn add_read(
         &mut self,
         token: ReadToken,
@@ -87,63 +96,65 @@ impl Waiting {
         reply_handle: ReplyHandle,
         expires_at_tick: u64,
     ) {
-        self.reads.insert(token, Read { query, reply_handle, expires_at_tick });
+        self.reads.insert(token, PendingRead { query, reply_handle, expires_at_tick });
     }
 
-    /// Who waits for this very entry; not for another of the same index.
-    pub(super) fn take_proposal(&mut self, position: LogPosition) -> Option<ReplyHandle> {
-        let proposal = self.proposals.get(&position.index)?;
-        if proposal.term != position.term {
+    /// Removes the write of this entry, and never that of another entry with the same index.
+    pub(super) fn take_write(&mut self, position: LogPosition) -> Option<ReplyHandle> {
+        let write = self.writes.get(&position.index)?;
+        if write.term != position.term {
             return None;
         }
-        self.remove_proposal(position.index).map(|proposal| proposal.reply_handle)
+        self.remove_write(position.index).map(|write| write.reply_handle)
     }
 
-    /// `None` when it has timed out.
+    /// Removes the read of this token; `None` when it has timed out.
     pub(super) fn take_read(&mut self, token: ReadToken) -> Option<(Query, ReplyHandle)> {
         self.reads.remove(&token).map(|read| (read.query, read.reply_handle))
     }
 
-    /// The last entry that the session proposed and that may not be applied yet.
+    /// The last entry of the session that may not be applied yet; 0 for none.
     pub(super) fn last_proposed(&self, session: SessionId) -> LogIndex {
         self.last_proposed.get(&session).copied().unwrap_or_default()
     }
 
-    /// Nothing up to `last_applied` waits to be applied.
+    /// Everything up to `last_applied` is applied. Returns the news for the sessions of writes
+    /// that had timed out.
     pub(super) fn on_applied(&mut self, last_applied: LogIndex) -> Replies {
-        let settled = self.unanswerable.partition_point(|entry| entry.index <= last_applied);
+        let settled = self.timed_out.partition_point(|entry| entry.index <= last_applied);
         let mut replies = Replies::default();
         self.settle(settled, &mut replies);
         self.forget_sessions_up_to(last_applied);
         replies
     }
 
-    /// The first `count` of `unanswerable` hold memory no longer.
+    /// Removes the first `count` of the writes that have timed out.
     fn settle(&mut self, count: usize, replies: &mut Replies) {
-        for Unanswerable { reply_handle, bytes, .. } in self.unanswerable.drain(..count) {
-            self.proposal_bytes -= bytes;
-            replies.add(reply_handle, ClientReply::Settled);
+        for TimedOutWrite { reply_handle, bytes, .. } in self.timed_out.drain(..count) {
+            self.write_bytes -= bytes;
+            replies.add(reply_handle, ClientReply::Settled { command_bytes: bytes as usize });
         }
     }
 
     fn forget_sessions_up_to(&mut self, last_applied: LogIndex) {
         if last_applied >= self.last_proposed_max {
             self.last_proposed.clear();
-        } else if self.last_proposed.len() > 2 * self.proposals.len() + 64 {
+        } else if self.last_proposed.len() > 2 * self.writes.len() + 64 {
             self.last_proposed.retain(|_, index| *index > last_applied);
         }
     }
 
-    /// What has waited too long: it may yet be executed.
+    /// The replies to the commands whose time is over at `tick`. A write among them may yet be
+    /// executed.
     pub(super) fn time_out(&mut self, tick: u64) -> Replies {
         let mut replies = Replies::default();
-        while let Some((&index, first)) = self.proposals.first_key_value()
+        while let Some((&index, first)) = self.writes.first_key_value()
             && first.expires_at_tick <= tick
         {
-            if let Some(proposal) = self.proposals.remove(&index) {
-                let Proposal { reply_handle, bytes, .. } = proposal;
-                replies.add(reply_handle.clone(), ClientReply::Refused(Refusal::Pending));
-                self.unanswerable.push_back(Unanswerable { index, reply_handle, bytes });
+            if let Some(write) = self.writes.remove(&index) {
+                let PendingWrite { reply_handle, bytes, .. } = write;
+                replies.add(reply_handle.clone(), ClientReply::TimedOut);
+                self.timed_out.push_back(TimedOutWrite { index, reply_handle, bytes });
             }
         }
         while let Some(first) = self.reads.first_entry()
@@ -154,27 +165,27 @@ impl Waiting {
         replies
     }
 
-    /// The leadership of `term` is over: nobody here will learn the outcome of what
-    /// was proposed in it and not handed over.
-    pub(super) fn lose_proposals_of(&mut self, term: Term) -> Replies {
+    /// The leadership of `term` is over: this node will not learn the outcome of the writes
+    /// that were proposed in it and not applied. Returns the replies to them.
+    pub(super) fn lose_writes_of(&mut self, term: Term) -> Replies {
         let mut replies = Replies::default();
-        while let Some((&index, first)) = self.proposals.first_key_value()
+        while let Some((&index, first)) = self.writes.first_key_value()
             && first.term <= term
         {
-            if let Some(proposal) = self.remove_proposal(index)
+            if let Some(write) = self.remove_write(index)
                 && !mutant!(B81b)
             {
-                replies.add(proposal.reply_handle, ClientReply::Refused(Refusal::LeadershipLost));
+                replies.add(write.reply_handle, ClientReply::Refused(Refusal::LeadershipLost));
             }
         }
-        self.settle(self.unanswerable.len(), &mut replies);
+        self.settle(self.timed_out.len(), &mut replies);
         self.last_proposed.clear();
         replies
     }
 
-    fn remove_proposal(&mut self, index: LogIndex) -> Option<Proposal> {
-        let proposal = self.proposals.remove(&index)?;
-        self.proposal_bytes -= proposal.bytes;
-        Some(proposal)
+    fn remove_write(&mut self, index: LogIndex) -> Option<PendingWrite> {
+        let write = self.writes.remove(&index)?;
+        self.write_bytes -= write.bytes;
+        Some(write)
     }
 }

@@ -1,4 +1,4 @@
-//! RaftActor alone, every neighbour a probe.
+//! Tests of RaftActor alone, with a probe in place of every other actor.
 
 mod backup;
 mod leases;
@@ -14,14 +14,19 @@ use bytes::Bytes;
 use super::*;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
+use crate::actors::messages::kv::ApplyTask;
+use crate::actors::messages::replication::ReplicationCommand;
+use crate::kv::Query;
+use crate::protocol::{ClientRequest, Refusal};
 use crate::raft::{
-    Append, AppendEntries, AppendResult, CompactLog, InstallSnapshot, PersistSeq, PreVoteResponse,
-    RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse, ResetLog, Rpc,
-    SendMode, SetSendMode, SnapshotPositions,
+    Append, AppendEntries, AppendResult, CompactLog, Envelope, InstallSnapshot, PersistSeq,
+    PreVoteResponse, RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse,
+    ResetLog, Rpc, SendMode, SetSendMode, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{
-    HardState, LogPosition, LogSummary, Membership, SnapshotId, SnapshotPoint, Term,
+    Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, SnapshotId, SnapshotPoint,
+    Term,
 };
 
 const ME: NodeId = NodeId(1);
@@ -118,8 +123,8 @@ impl Fixture {
                 memory: memory.reserve(0),
             },
             RaftActorSettings {
-                waiting_commands_max: 4,
-                waiting_bytes_max: 1000,
+                pending_commands_max: 4,
+                pending_bytes_max: 1000,
                 request_timeout_ticks: 50,
             },
             Arc::clone(&clock) as Arc<dyn Clock>,
@@ -230,7 +235,7 @@ impl Fixture {
         told == [SetSendMode { term: Term(1), peer, mode: SendMode::Batched }]
     }
 
-    /// The tasks that the store was given since the last call, in short.
+    /// The tasks that the store was given since the last call, each in a few words.
     fn tasks(&self) -> Vec<String> {
         let describe = |task| match task {
             ApplyTask::Entry { entry, reply_handle } => {
@@ -276,7 +281,7 @@ fn refused(slot: u64, refusal: Refusal) -> (u64, ClientReply) {
     (slot, ClientReply::Refused(refusal))
 }
 
-/// docs/adr/0014: of two peers one makes the quorum.
+/// One of two peers completes the quorum, so the other one is sent batches (docs/adr/0014).
 #[actix::test]
 async fn tells_the_peer_that_no_quorum_needs_that_it_trails() {
     let f = Fixture::start();
@@ -479,7 +484,7 @@ async fn what_is_not_committed_in_time_is_answered_as_unknown() {
     }
     assert!(client.refusals().is_empty());
     f.ticks(1).await;
-    assert_eq!(client.refusals(), [refused(1, Refusal::Pending), refused(2, Refusal::Timeout)]);
+    assert_eq!(client.refusals(), [(1, ClientReply::TimedOut), refused(2, Refusal::Timeout)]);
 }
 
 #[actix::test]
@@ -496,8 +501,8 @@ async fn more_than_may_wait_is_answered_busy_and_not_proposed() {
     assert!(client.refusals().is_empty(), "what was applied waits no longer");
 }
 
-/// Seed 300389 at 03fe75c: the clients gave up and came again, and the log's end ran away
-/// from a slow quorum.
+/// Found by seed 300389 at 03fe75c: clients gave up and came again, and the end of the log
+/// ran away from a slow quorum.
 #[actix::test]
 async fn what_has_timed_out_counts_until_it_is_applied() {
     let f = Fixture::start();
@@ -515,8 +520,9 @@ async fn what_has_timed_out_counts_until_it_is_applied() {
     f.replicated(1, 6, 0).await;
     f.raft.do_send(Applied { last_applied: LogIndex(5), next_deadline_ms: None });
     f.request(&client, vec![(6, write())]).await;
-    let settled = |slot| (slot, ClientReply::Settled);
-    // What was applied waits no longer, and its session is told.
+    let ClientRequest::Write(command) = write() else { unreachable!("it is a write") };
+    let settled = |slot| (slot, ClientReply::Settled { command_bytes: command.len() });
+    // An applied entry no longer counts, and its session is told.
     assert_eq!(client.refusals(), [settled(1), settled(2), settled(3)]);
     f.replicated(2, 0, 0).await; // a follower of a later term
     assert_eq!(
@@ -526,9 +532,9 @@ async fn what_has_timed_out_counts_until_it_is_applied() {
     );
 }
 
-/// Counters return to 0 (bugs.md B29), whatever becomes of the commands.
+/// The counters return to 0 whatever becomes of the commands (docs/bugs.md B29).
 #[actix::test]
-async fn what_waits_holds_memory_until_it_is_applied_or_lost() {
+async fn pending_commands_use_memory_until_they_are_applied_or_lost() {
     let f = Fixture::start();
     f.lead().await;
     assert_eq!(f.memory.used_bytes(), 0);

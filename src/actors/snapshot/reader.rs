@@ -24,9 +24,10 @@ use bytes::Bytes;
 
 use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::messages::snapshots::{
-    QuerySnapshots, ReadSnapshotRequest, SnapshotAnswer, SnapshotQuery, SnapshotRead,
-    SnapshotUnreadable, SnapshotsQueried, StoredSnapshot, WriterReport,
+    QuerySnapshots, ReadSnapshotRequest, SnapshotRead, SnapshotUnreadable, SnapshotsQueried,
+    StoredSnapshot, WriterReport,
 };
+use crate::protocol::{SnapshotAnswer, SnapshotQuery};
 use crate::raft::ReadSnapshot;
 use crate::storage::{SnapshotChunks, SnapshotFile, SnapshotFiles, StorageError};
 use crate::types::{LogIndex, LogPosition, SnapshotId};

@@ -10,11 +10,11 @@ use super::reader::{SnapshotReaderActor, SnapshotReaderPorts};
 use super::writer::{SnapshotWriterActor, SnapshotWriterPorts};
 use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::messages::snapshots::{
-    PieceReceived, QuerySnapshots, ReadSnapshotRequest, SnapshotAnswer, SnapshotLost,
-    SnapshotQuery, SnapshotRead, SnapshotReceived, SnapshotWritten, SnapshotsQueried, StoreCommand,
-    WriteSnapshot,
+    PieceReceived, QuerySnapshots, ReadSnapshotRequest, SnapshotLost, SnapshotRead,
+    SnapshotReceived, SnapshotWritten, SnapshotsQueried, StoreCommand, WriteSnapshot,
 };
 use crate::kv::{Command, Operation, Store};
+use crate::protocol::{SnapshotAnswer, SnapshotQuery};
 use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot};
 use crate::storage::{Disk, SnapshotFiles};
 use crate::testing::{Inbox, SimDisk, probe, settle};

@@ -3,10 +3,11 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::super::request::SnapshotRequest;
+use super::super::request::SnapshotQuery;
 use super::*;
 use crate::kv::{Once, Operation, Query};
 use crate::testing::byte_mutation::mutation;
+use crate::types::{LogIndex, LogPosition, Term};
 
 const LIMITS: Limits = Limits { line_bytes_max: 80, key_bytes_max: 10, value_bytes_max: 20 };
 
@@ -85,20 +86,18 @@ fn the_commands_of_backups() {
     let limits = Limits { line_bytes_max: 100, ..LIMITS };
     let parse = |line: &str| parse_pieces(limits, [format!("{line}\r\nping\r\n").as_bytes()]);
     let digest = "000102030405060708090a0b0c0d0eFf";
-    let read = SnapshotRequest::Read {
-        index: 7,
-        term: 2,
+    let read = SnapshotQuery::Read {
+        last: LogPosition { index: LogIndex(7), term: Term(2) },
         digest: 0x0001_0203_0405_0607_0809_0a0b_0c0d_0eff,
         offset: 9,
         bytes_max: 1 << 20,
     };
     for (line, request) in [
-        ("snapshot begin", SnapshotRequest::Begin),
-        ("Snapshot  FIND 7", SnapshotRequest::Find { index: 7 }),
-        (&format!("snapshot read 7 2 {digest} 9 1048576"), read),
+        ("snapshot begin", Request::BeginSnapshot),
+        ("Snapshot  FIND 7", Request::Snapshot(SnapshotQuery::Find { index: LogIndex(7) })),
+        (&format!("snapshot read 7 2 {digest} 9 1048576"), Request::Snapshot(read)),
     ] {
         let parsed = parse(line);
-        let request = Request::Snapshot(request);
         assert_eq!(parsed, [Parsed::Request(request), Parsed::Request(Request::Ping)]);
     }
     for wrong in [
@@ -180,74 +179,75 @@ fn every_command_is_parsed() {
     }
 }
 
+const MALFORMED_LINES: &[&str] = &[
+    "",
+    "   ",
+    "\r",
+    "\0",
+    "get",
+    "get ",
+    "get a b",
+    "get a noreply",
+    "get a\x7f",
+    "get a\tb",
+    "get\ta",
+    "get a\rb",
+    "get a\r\r",
+    "getm",
+    "getm a b",
+    "frob",
+    "frob k 0 3",
+    "pin",
+    "pings",
+    "ping 1",
+    "status 1",
+    "help me",
+    "quit now",
+    "noreply",
+    "after",
+    "set",
+    "set k",
+    "set k 0",
+    "set k 0 noreply",
+    "set k 0 x",
+    "set k 0 +1",
+    "set k 0 -1",
+    "set k 0 1.0",
+    "set k 0 18446744073709551616",
+    "add k 0",
+    "cas k 0 3",
+    "cas k 0 3 noreply",
+    "delete",
+    "delete k extra",
+    "delete k noreply extra",
+    "scan",
+    "scan *",
+    "scan * 0",
+    "scan * 10001",
+    "scan * x",
+    "scan * 1 after",
+    "scan * 1 behind k",
+    "scan * 1 after k k",
+    "scan * 1 k",
+    "once",
+    "once c",
+    "once c 1",
+    "once c 1 get k",
+    "once c 1 ping",
+    "once c 1 scan * 1",
+    "once c 0 delete k",
+    "once c x delete k",
+    "once c -1 delete k",
+    "once c delete k",
+    "once c 18446744073709551616 delete k",
+    "once c\x01 1 delete k",
+    "once c 1 once c 2 delete k",
+    "once c 1 noreply",
+];
+
 #[test]
 fn every_malformed_line_gets_cmd_err_and_leaves_the_connection_usable() {
-    let lines = [
-        "",
-        "   ",
-        "\r",
-        "\0",
-        "get",
-        "get ",
-        "get a b",
-        "get a noreply",
-        "get a\x7f",
-        "get a\tb",
-        "get\ta",
-        "get a\rb",
-        "get a\r\r",
-        "getm",
-        "getm a b",
-        "frob",
-        "frob k 0 3",
-        "pin",
-        "pings",
-        "ping 1",
-        "status 1",
-        "help me",
-        "quit now",
-        "noreply",
-        "after",
-        "set",
-        "set k",
-        "set k 0",
-        "set k 0 noreply",
-        "set k 0 x",
-        "set k 0 +1",
-        "set k 0 -1",
-        "set k 0 1.0",
-        "set k 0 18446744073709551616",
-        "add k 0",
-        "cas k 0 3",
-        "cas k 0 3 noreply",
-        "delete",
-        "delete k extra",
-        "delete k noreply extra",
-        "scan",
-        "scan *",
-        "scan * 0",
-        "scan * 10001",
-        "scan * x",
-        "scan * 1 after",
-        "scan * 1 behind k",
-        "scan * 1 after k k",
-        "scan * 1 k",
-        "once",
-        "once c",
-        "once c 1",
-        "once c 1 get k",
-        "once c 1 ping",
-        "once c 1 scan * 1",
-        "once c 0 delete k",
-        "once c x delete k",
-        "once c -1 delete k",
-        "once c delete k",
-        "once c 18446744073709551616 delete k",
-        "once c\x01 1 delete k",
-        "once c 1 once c 2 delete k",
-        "once c 1 noreply",
-    ];
-    for line in lines {
+    for line in MALFORMED_LINES {
         let parsed = parse(format!("{line}\r\nping\r\n"));
         assert_eq!(parsed.len(), 2, "{line:?} {parsed:?}");
         assert!(is_cmd_err(&parsed[0]), "{line:?} {parsed:?}");

@@ -70,7 +70,7 @@ struct Piece {
 pub(super) enum Outcome {
     /// The sending goes on.
     GoesOn,
-    /// The peer is to be asked what it has of the snapshot.
+    /// The peer is to be asked how much of the snapshot it has.
     Ask,
     /// The snapshot cannot be sent: the peer's place is to be looked for again.
     GivenUp,

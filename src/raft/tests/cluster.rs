@@ -1,10 +1,10 @@
-//! A cluster without a runtime: nodes, their disks and stores, and a network that
-//! does as it is told. After every event the oracle looks at all of it.
+//! A cluster without a runtime: nodes, their disks and stores, and a network that the test
+//! controls. After every event the oracle checks all of it.
 //!
-//! A node here is what the actors make of one: a [`Raft`], a [`Progress`] for each
-//! peer while it leads, a disk that completes writes, a log that pages are read
-//! from, a store that applies. By default disk and store answer at once; a test
-//! that wants them slow says so and lets them answer one by one.
+//! A node here has the parts that the actors give it: a [`Raft`], a [`Progress`] for each
+//! peer while it leads, a disk that completes writes, a log that pages are read from, a
+//! store that applies. By default disk and store answer at once; a test can make them slow
+//! and let them answer one by one.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -89,12 +89,12 @@ pub(super) struct Node {
     pub(super) pending: VecDeque<Pending>,
     pub(super) is_disk_slow: bool,
     pub(super) is_store_slow: bool,
-    /// What the keeper of its snapshots has still to do.
+    /// The jobs that the keeper of its snapshot files has still to do.
     pub(super) jobs: VecDeque<Job>,
     pub(super) is_keeper_slow: bool,
-    /// A snapshot that was received, as a store.
+    /// The store of a snapshot that was received.
     pub(super) loaded: Option<Arc<SnapshotFile>>,
-    /// The entries whose clients wait.
+    /// The entries that clients wait for.
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of this node's one session.
     last_write: LogIndex,
@@ -103,20 +103,20 @@ pub(super) struct Node {
 
 pub(super) struct Cluster {
     pub(super) nodes: BTreeMap<NodeId, Node>,
-    /// What is under way, as it was sent.
+    /// The messages under way, in the order in which they were sent.
     pub(super) network: Vec<Envelope>,
     pub(super) cuts: BTreeSet<(NodeId, NodeId)>,
     pub(super) oracle: Oracle,
-    /// What happened, for those who read it; `None` when nobody does.
+    /// The events so far, as text; `None` when no test reads them.
     pub(super) trace: Option<Vec<String>>,
     pub(super) window: ProgressSettings,
     pub(super) rules: SnapshotRules,
     /// Every snapshot that was ever taken, by its digest.
     pub(super) files: BTreeMap<u128, Arc<SnapshotFile>>,
-    /// With leader leases; and the time that has passed, which is nothing to do with ticks.
     has_leases: bool,
+    /// The time that has passed, which does not depend on ticks.
     pub(super) now: Duration,
-    /// How many snapshots were installed.
+    /// The number of snapshots that were installed.
     pub(super) installed: u32,
     pub(super) seed: u64,
     next_token: u64,
@@ -127,17 +127,18 @@ impl Cluster {
         Cluster::with_past(vec![Durable::default(); nodes as usize], seed)
     }
 
-    /// Nodes 1, 2, ... that start with these disks.
+    /// A cluster of nodes 1, 2, ... that start with these disks.
     pub(super) fn with_past(disks: Vec<Durable>, seed: u64) -> Cluster {
         Cluster::with_snapshots(disks, seed, SnapshotRules::NONE)
     }
 
-    /// The same with snapshots.
+    /// A cluster like that of [`Cluster::with_past`], with snapshots.
     pub(super) fn with_snapshots(disks: Vec<Durable>, seed: u64, rules: SnapshotRules) -> Cluster {
         Cluster::with_leases(disks, seed, rules, false)
     }
 
-    /// The same with leader leases, perhaps.
+    /// A cluster like that of [`Cluster::with_snapshots`], with leader leases if they are
+    /// wanted.
     pub(super) fn with_leases(
         disks: Vec<Durable>,
         seed: u64,
@@ -210,7 +211,8 @@ impl Cluster {
         self.nodes.get_mut(&id).expect("a node of the cluster")
     }
 
-    /// For events of the core that have no method here; call `settle` behind them.
+    /// The core of a node that is up, for events that have no method here; call `settle` after
+    /// them.
     pub(super) fn raft_mut(&mut self, id: NodeId) -> &mut Raft {
         self.node_mut(id).raft.as_mut().expect("the node is up")
     }
@@ -241,7 +243,7 @@ impl Cluster {
         index
     }
 
-    /// A proposal in the same go as what comes next.
+    /// A proposal in the same batch as the next event.
     pub(super) fn propose_unsettled(
         &mut self,
         id: NodeId,
@@ -255,14 +257,14 @@ impl Cluster {
         Ok(index)
     }
 
-    /// A read of the node's one session, behind its last write.
+    /// A read of the node's one session, after its last write.
     pub(super) fn read(&mut self, id: NodeId) -> Result<ReadToken, NotLeader> {
         let token = self.read_unsettled(id);
         self.settle(id);
         token
     }
 
-    /// A read in the same go as what comes next.
+    /// A read in the same batch as the next event.
     pub(super) fn read_unsettled(&mut self, id: NodeId) -> Result<ReadToken, NotLeader> {
         self.next_token += 1;
         let token = ReadToken(self.next_token);
@@ -299,7 +301,8 @@ impl Cluster {
         self.crash_with_leftovers(id, 0, 0);
     }
 
-    /// See [`Disk::crash`].
+    /// A crash after which some operations that were not synced are durable, as in
+    /// [`Disk::crash`].
     pub(super) fn crash_with_leftovers(&mut self, id: NodeId, writes: usize, torn: usize) {
         let node = self.node_mut(id);
         node.raft = None;
@@ -315,7 +318,7 @@ impl Cluster {
         self.oracle.check_durable(&self.nodes);
     }
 
-    /// See [`Disk::lose_newest_snapshot`].
+    /// A node that is down loses its newest snapshot, if that does no harm.
     pub(super) fn lose_newest_snapshot(&mut self, id: NodeId) {
         assert!(!self.is_up(id), "damage is found by a start");
         if self.node_mut(id).disk.lose_newest_snapshot() {
@@ -331,10 +334,10 @@ impl Cluster {
         self.oracle.on_wipe(id);
     }
 
-    /// The log of a node that is down is damaged behind `kept`.
+    /// The log of a node that is down is damaged after `kept`.
     pub(super) fn damage(&mut self, id: NodeId, kept: LogIndex) {
         assert!(!self.is_up(id), "a log is judged when its node starts");
-        self.node_mut(id).disk.cut_behind(kept);
+        self.node_mut(id).disk.cut_after(kept);
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {
@@ -397,8 +400,7 @@ impl Cluster {
         self.cuts.clear();
     }
 
-    /// The message at this place of `network` arrives, or is lost if the line is
-    /// cut.
+    /// The message at this place of `network` arrives, or is lost if the line is cut.
     pub(super) fn deliver(&mut self, place: usize) {
         let envelope = self.network.remove(place);
         let is_lost = self.is_cut(envelope.from, envelope.to);
@@ -438,7 +440,7 @@ impl Cluster {
         self.settle(id);
     }
 
-    /// Delivers the oldest message that `wanted` likes.
+    /// Delivers the oldest message for which `wanted` holds.
     pub(super) fn deliver_where(&mut self, wanted: impl Fn(&Envelope) -> bool) -> bool {
         let place = self.network.iter().position(wanted);
         if let Some(place) = place {
@@ -447,7 +449,7 @@ impl Cluster {
         place.is_some()
     }
 
-    /// Delivers everything, and what comes of it, until nothing is under way.
+    /// Delivers all messages, and the answers to them, until none is under way.
     pub(super) fn deliver_all(&mut self) {
         let mut left = 100_000;
         while !self.network.is_empty() {
@@ -470,27 +472,27 @@ impl Cluster {
         panic!("node {id} does not stand for election");
     }
 
-    /// Makes a node the leader, as long as the others let it.
+    /// Makes a node the leader.
     pub(super) fn elect(&mut self, id: NodeId) {
         self.tick_until_campaign(id);
         self.deliver_all();
         assert_eq!(self.raft(id).role(), Role::Leader, "node {id} was to be elected");
     }
 
-    /// Lets the leader send a heartbeat to all.
+    /// Lets the leader send a heartbeat to all peers.
     pub(super) fn send_heartbeat(&mut self, id: NodeId) {
         for _ in 0..HEARTBEAT_TICKS {
             self.tick(id);
         }
     }
 
-    /// The same, and delivers it.
+    /// Lets the leader send a heartbeat, and delivers it.
     pub(super) fn heartbeat(&mut self, id: NodeId) {
         self.send_heartbeat(id);
         self.deliver_all();
     }
 
-    // What the actors do.
+    // The work of the actors.
 
     /// Executes effects until there are none.
     pub(super) fn settle(&mut self, id: NodeId) {
@@ -513,25 +515,9 @@ impl Cluster {
 
     fn execute(&mut self, id: NodeId, effect: Effect) {
         match effect {
-            Effect::Append(Append { seq, hard_state, entries }) => {
-                if self.nodes[&id].is_disk_slow {
-                    self.say(|| text::write(id, seq, hard_state, &entries));
-                }
-                let role = self.raft(id).role();
-                let disk = &mut self.nodes.get_mut(&id).expect("a node of the cluster").disk;
-                self.oracle.on_write(id, role, disk.log(), &entries);
-                disk.write(seq, hard_state, entries);
-            }
+            Effect::Append(append) => self.write(id, append),
             Effect::Send(envelope) => self.send(envelope),
-            Effect::StartReplication(StartReplication { term, runs }) => {
-                let log = self.nodes[&id].disk.log();
-                assert_eq!(runs, log.runs(), "the terms are those of the log");
-                self.oracle.on_elected(id, term, log);
-                let peers: Vec<NodeId> = self.ids().into_iter().filter(|p| *p != id).collect();
-                let window = self.window;
-                let start = |peer| (peer, Progress::new(window, term, runs.clone(), true));
-                self.node_mut(id).progress = peers.into_iter().map(start).collect();
-            }
+            Effect::StartReplication(start) => self.start_replication(id, &start),
             Effect::Replicate(order) => {
                 for progress in self.node_mut(id).progress.values_mut() {
                     assert_eq!(
@@ -582,6 +568,30 @@ impl Cluster {
                 self.say(|| format!("n{id}@{term} {event}"));
             }
         }
+    }
+
+    fn write(&mut self, id: NodeId, Append { seq, hard_state, entries }: Append) {
+        if self.nodes[&id].is_disk_slow {
+            self.say(|| text::write(id, seq, hard_state, &entries));
+        }
+        let role = self.raft(id).role();
+        let disk = &mut self.nodes.get_mut(&id).expect("a node of the cluster").disk;
+        self.oracle.on_write(id, role, disk.log(), &entries);
+        disk.write(seq, hard_state, entries);
+    }
+
+    fn start_replication(
+        &mut self,
+        id: NodeId,
+        StartReplication { term, runs }: &StartReplication,
+    ) {
+        let log = self.nodes[&id].disk.log();
+        assert_eq!(*runs, log.runs(), "the terms are those of the log");
+        self.oracle.on_elected(id, *term, log);
+        let peers: Vec<NodeId> = self.ids().into_iter().filter(|p| *p != id).collect();
+        let window = self.window;
+        let start = |peer| (peer, Progress::new(window, *term, runs.clone(), true));
+        self.node_mut(id).progress = peers.into_iter().map(start).collect();
     }
 
     fn send(&mut self, envelope: Envelope) {

@@ -12,29 +12,29 @@ use crate::types::{
 
 /// Files that are kept of a node's snapshots.
 const SNAPSHOTS_KEPT: usize = 2;
-/// Compaction removes a multiple of so many entries, as if they were a segment.
+/// Compaction removes a multiple of this number of entries, as if they were a segment.
 const SEGMENT_ENTRIES: u64 = 2;
 
-/// Entries behind a base.
+/// A log: the entries after a base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Log {
     base: LogPosition,
     entries: Vec<Entry>,
 }
 
-/// What survives a crash.
+/// The state that survives a crash.
 #[derive(Clone, Default)]
 pub(super) struct Durable {
     pub(super) hard_state: HardState,
     pub(super) log: Log,
     /// Oldest first.
     pub(super) snapshots: Vec<Arc<SnapshotFile>>,
-    /// What was received of a snapshot that is not whole yet.
+    /// The part of a snapshot that was received, and is not whole yet.
     part: Option<(SnapshotId, Vec<u8>)>,
-    /// See `LogSummary::lost`.
+    /// The furthest position that the log is known to have had, `LogSummary::lost`.
     lost: LogPosition,
-    /// All that a rejoining node has lost: what it promised with that holds, as long as it is
-    /// not counted.
+    /// The entries that a rejoining node has lost. Its promises about them hold as long as it
+    /// is not counted.
     forgotten: BTreeSet<LogPosition>,
 }
 
@@ -50,21 +50,21 @@ struct Write {
     entries: Vec<Entry>,
 }
 
-/// What the disk has to tell.
+/// The completion of an operation.
 pub(super) enum Done {
     Persisted(PersistSeq),
     Compacted(LogPosition),
     Reset,
 }
 
-/// How far the receiving of a snapshot has come.
+/// The state of receiving a snapshot.
 pub(super) enum Received {
     Part(u64),
     Whole(u128),
 }
 
-/// Invariant: `log` is `durable.log` with every one of `operations` done to it, but
-/// for compactions, which are seen when they are done.
+/// A disk. Invariant: `log` is `durable.log` with every one of `operations` done to it,
+/// except compactions, which are seen when they are done.
 #[derive(Default)]
 pub(super) struct Disk {
     durable: Durable,
@@ -115,7 +115,7 @@ impl Disk {
             Operation::Compact(limit) => {
                 let base = LogIndex(limit.0 - limit.0 % SEGMENT_ENTRIES);
                 self.durable.log.compact_to(base);
-                // A reset may be on its way behind it.
+                // A reset may be on its way after it.
                 if self.log.base.index < base {
                     self.log.compact_to(base);
                 }
@@ -128,8 +128,8 @@ impl Disk {
         })
     }
 
-    /// The machine stops. Of what was not synced, so many operations may have reached
-    /// the platter all the same, and of the next one its first `torn_entries`.
+    /// The machine stops. The first of the operations that were not synced may have reached
+    /// the platter all the same, and `torn_entries` entries of the next one.
     pub(super) fn crash(&mut self, operations: usize, torn_entries: usize) {
         for _ in 0..operations {
             self.sync_next();
@@ -146,8 +146,8 @@ impl Disk {
         *self = Disk::new(std::mem::take(&mut self.durable));
     }
 
-    /// What a start does: a crash may have come between the last step of receiving a
-    /// snapshot, and that of installing it (docs/adr/0008).
+    /// Finishes an install, as a start does: a crash may have come between the last step of
+    /// receiving a snapshot and the step of installing it (docs/adr/0008).
     pub(super) fn finish_installation(&mut self) {
         let Some(newest) = self.durable.snapshots.last() else {
             assert_eq!(self.log.base.index.0, 0, "the beginning of the log is gone (B55)");
@@ -161,8 +161,8 @@ impl Disk {
         }
     }
 
-    /// The newest snapshot turns out to be damaged, where that is no harm: the log
-    /// goes on from the one before, and holds what only the newest had besides.
+    /// The newest snapshot turns out to be damaged, if that does no harm: the log goes on
+    /// from the snapshot before, and holds the entries that only the newest had besides.
     pub(super) fn lose_newest_snapshot(&mut self) -> bool {
         let snapshots = &mut self.durable.snapshots;
         let [older, newest] = snapshots.as_slice() else { return false };
@@ -174,9 +174,9 @@ impl Disk {
         is_harmless
     }
 
-    /// The log turns out to be damaged behind `kept`, or behind the base, and is cut
-    /// there; what a start does then (docs/adr/0009).
-    pub(super) fn cut_behind(&mut self, kept: LogIndex) {
+    /// The log turns out to be damaged after `kept`, or after the base, and is cut there, as
+    /// by a start (docs/adr/0009).
+    pub(super) fn cut_after(&mut self, kept: LogIndex) {
         assert!(self.operations.is_empty(), "only the disk of a node that is down is judged");
         self.durable.forget();
         let durable = &mut self.durable;
@@ -197,7 +197,8 @@ impl Disk {
         }
     }
 
-    /// See `storage::IncomingSnapshot`. What was received of another snapshot goes.
+    /// Receives a piece, as `storage::IncomingSnapshot` does. A part of another snapshot is
+    /// dropped.
     pub(super) fn receive(&mut self, piece: &InstallSnapshot) -> Received {
         let id = piece.snapshot;
         if self.durable.snapshots.iter().any(|kept| kept.id == id) {
@@ -217,7 +218,7 @@ impl Disk {
         Received::Part(received)
     }
 
-    /// What recovery would tell.
+    /// The summary that recovery would give.
     pub(super) fn summary(&self) -> LogSummary {
         let newest = self.durable.snapshots.last();
         let membership = newest.and_then(|file| file.point.membership.clone());
@@ -237,7 +238,7 @@ impl Disk {
         summary
     }
 
-    /// What recovery would tell of the snapshots.
+    /// The positions of the snapshots that recovery would give.
     pub(super) fn snapshot_positions(&self) -> SnapshotPositions {
         let mut newest_first = self.durable.snapshots.iter().rev();
         let newest = newest_first.next();
@@ -255,12 +256,12 @@ impl Durable {
         Durable { hard_state, log, ..Durable::default() }
     }
 
-    /// As the storage makes it.
+    /// The directory of a node that starts for the first time, as the storage makes it.
     pub(super) fn new_directory() -> Durable {
         Durable::new(HardState { is_rejoining: true, ..HardState::default() }, Vec::new())
     }
 
-    /// What stands in the place of one that is lost as a whole.
+    /// A new directory in the place of one that is lost as a whole.
     pub(super) fn replaced(mut self) -> Durable {
         self.forget();
         Durable { forgotten: self.forgotten, ..Durable::new_directory() }
@@ -273,7 +274,8 @@ impl Durable {
         self.forgotten.extend(all);
     }
 
-    /// Holds an entry, or is that of a node which has forgotten it and is not counted.
+    /// True when the disk holds an entry, or is that of a node which has forgotten it and is
+    /// not counted.
     pub(super) fn stands_for(&self, position: LogPosition) -> bool {
         self.contains(position) || self.forgotten.contains(&position)
     }
@@ -288,8 +290,8 @@ impl Durable {
         self.log.splice(&write.entries[..write.entries.len().min(entries_max)]);
     }
 
-    /// The position of the entry at `index`, in the snapshot or in the log behind it. A
-    /// log that does not hold the snapshot's last entry is void: see
+    /// The position of the entry at `index`, in the snapshot or in the log after it. A log
+    /// that does not hold the snapshot's last entry is void, as for
     /// [`Disk::finish_installation`].
     pub(super) fn position_at(&self, index: LogIndex) -> Option<LogPosition> {
         let Some(newest) = self.snapshots.last() else { return self.log.position_at(index) };
@@ -336,7 +338,7 @@ impl Log {
         self.position_at(position.index) == Some(position)
     }
 
-    /// At most `entries_max` of `from..=to`; none when the log begins later.
+    /// The entries `from..=to`, at most `entries_max`; none when the log begins later.
     pub(super) fn page(&self, from: LogIndex, to: LogIndex, entries_max: u64) -> Vec<Entry> {
         let to = to.0.min(from.0 + entries_max - 1).min(self.end().index.0);
         (from.0..=to).map_while(|index| self.entry(LogIndex(index)).cloned()).collect()
@@ -354,7 +356,7 @@ impl Log {
         let Some(first) = entries.first() else { return };
         let keep = first.index.prev().0.checked_sub(self.base.index.0);
         let keep = keep.expect("what is committed is not written again") as usize;
-        assert!(keep <= self.entries.len(), "entry {} is written behind a gap", first.index);
+        assert!(keep <= self.entries.len(), "entry {} is written after a gap", first.index);
         self.entries.truncate(keep);
         self.entries.extend_from_slice(entries);
     }

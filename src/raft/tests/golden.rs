@@ -1,28 +1,28 @@
-//! Runs the scripts under tests/scripts/raft: stories of commands and of what came
-//! of them. `UPDATE_GOLDENFILES=1 cargo test` writes the outcome anew; accept it
-//! only if every line of it is what the paper says.
+//! The runner of the scripts under tests/scripts/raft, which hold commands and their
+//! output. `UPDATE_GOLDENFILES=1 cargo test` writes the output anew; accept it only if every
+//! line of it is what the paper says.
 //!
-//! | command | what it does |
+//! | command | effect |
 //! |---|---|
 //! | `cluster 3` | three new nodes |
-//! | `snapshots every=4 keep=1 piece=30 window=60` | before `cluster`: when, and how they travel |
-//! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms; their own is behind `@` |
-//! | `tick n1 [count]`, `campaign n1` | time passes; until the node stands for election |
+//! | `snapshots every=4 keep=1 piece=30 window=60` | before `cluster`: its snapshots |
+//! | `cluster n1="1 1 4" n2="1@5"` | nodes with logs of these terms; their own term follows `@` |
+//! | `tick n1 [count]`, `campaign n1` | time passes; or until it campaigns |
 //! | `elect n1` | campaign, and deliver all |
 //! | `heartbeat n1` | time passes at a leader until it sends one |
-//! | `propose n1 a b`, `read n1` | a client at a node; several words are one go |
-//! | `propose-read-propose n1` | three commands of a session in one go |
-//! | `deliver` | what is under way, and the answers, until nothing is |
-//! | `deliver`, `drop`, `duplicate` and `from= to= rpc= count=` | those that fit, and no more |
-//! | `show` | what is under way |
+//! | `propose n1 a b`, `read n1` | a client at a node; several words are one batch |
+//! | `propose-read-propose n1` | three commands of a session in one batch |
+//! | `deliver` | all messages under way, and the answers to them, until there are none |
+//! | `deliver`, `drop`, `duplicate` and `from= to= rpc= count=` | only the messages that match |
+//! | `show` | the messages under way |
 //! | `partition 1 2`, `cut from=1 to=2`, `heal` | lines that lose everything |
 //! | `reconnect 1 2` | a connection breaks and comes back |
 //! | `slow-disk n1`, `sync n1 [count]`, `fast-disk n1` | writes wait to be completed |
-//! | `slow-store n1`, `answer n1 [count]`, `fast-store n1` | so do applying and reading the log |
-//! | `slow-snapshots n1`, `snapshot n1 [count]`, `fast-snapshots n1` | so do snapshots |
-//! | `crash n1`, `restart n1` | without what was not synced |
+//! | `slow-store n1`, `answer n1 [count]`, `fast-store n1` | store and log wait, too |
+//! | `slow-snapshots n1`, `snapshot n1 [count]`, `fast-snapshots n1` | snapshots wait, too |
+//! | `crash n1`, `restart n1` | what was not synced is lost |
 //! | `refuse n1 peer=2` | the peer refuses a connection |
-//! | `status [n1]`, `log [n1]` | what a node knows |
+//! | `status [n1]`, `log [n1]` | the knowledge of a node |
 
 use std::error::Error;
 
@@ -153,16 +153,7 @@ impl Script {
             }
             "slow-disk" | "fast-disk" | "slow-store" | "fast-store" | "slow-snapshots"
             | "fast-snapshots" => {
-                let node = cluster.nodes.get_mut(&id).ok_or("no such node")?;
-                match name {
-                    "slow-disk" => node.is_disk_slow = true,
-                    "fast-disk" => node.is_disk_slow = false,
-                    "slow-store" => node.is_store_slow = true,
-                    "slow-snapshots" => node.is_keeper_slow = true,
-                    "fast-snapshots" => node.is_keeper_slow = false,
-                    _ => node.is_store_slow = false,
-                }
-                cluster.settle(id);
+                self.set_speed(name, id)?;
             }
             "crash" => cluster.crash(id),
             "restart" => cluster.restart(id),
@@ -173,6 +164,19 @@ impl Script {
             }
             _ => return Err(format!("unknown command {name}").into()),
         }
+        Ok(())
+    }
+
+    /// Makes the disk, the store or the snapshots of a node slow or fast.
+    fn set_speed(&mut self, name: &str, id: NodeId) -> Result<(), Box<dyn Error>> {
+        let node = self.cluster.nodes.get_mut(&id).ok_or("no such node")?;
+        let is_slow = name.starts_with("slow-");
+        match name {
+            "slow-disk" | "fast-disk" => node.is_disk_slow = is_slow,
+            "slow-store" | "fast-store" => node.is_store_slow = is_slow,
+            _ => node.is_keeper_slow = is_slow,
+        }
+        self.cluster.settle(id);
         Ok(())
     }
 

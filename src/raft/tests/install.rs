@@ -1,5 +1,5 @@
-//! A snapshot on its way to a peer, by itself (§7, docs/adr/0008). The test plays the
-//! peer, and the one who keeps the leader's snapshots.
+//! A snapshot on its way to a peer, by itself (§7, docs/adr/0008). The test plays the peer
+//! and the keeper of the leader's snapshot files.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ fn snapshot(last: LogPosition) -> SnapshotId {
 }
 
 impl Peer {
-    /// Of a log of eight entries the first four are gone, and the peer has two.
+    /// A leader whose log of eight entries lacks the first four, and a peer that has two.
     fn lagging() -> Peer {
         let mut peer = Peer::new(WIDE, &[1, 1, 1, 1, 2, 2, 2, 2], true);
         peer.base = at(4, 1);
@@ -27,7 +27,8 @@ impl Peer {
         peer
     }
 
-    /// The same, and it is being sent the snapshot up to 6@2, of which it has `received`.
+    /// The peer of [`Peer::lagging`], which is being sent the snapshot up to 6@2, and has
+    /// `received` bytes of it.
     fn receiving(received: u64) -> Peer {
         let mut peer = Peer::lagging();
         peer.serve(at(6, 2));
@@ -37,7 +38,7 @@ impl Peer {
         peer
     }
 
-    /// Answers the reads of a snapshot as long as there are some.
+    /// Answers the reads of a snapshot until there are none.
     fn serve(&mut self, last: LogPosition) {
         while let Some((ticket, wanted, offset, bytes_max)) = self.snapshot_reads.pop() {
             let id = wanted.unwrap_or(snapshot(last));
@@ -62,7 +63,7 @@ impl Peer {
         self.settle();
     }
 
-    /// The pieces since the last look: number, offset and size.
+    /// The pieces since they were last taken: number, offset and size.
     fn sent_pieces(&mut self) -> Vec<(u64, u64, usize)> {
         let describe = |piece: crate::raft::InstallSnapshot| {
             (piece.request_seq, piece.offset, piece.bytes.len())
@@ -97,24 +98,25 @@ fn pieces_are_sent_in_a_window_and_one_is_read_ahead() {
 }
 
 #[test]
-fn every_report_tells_how_far_a_transfer_is() {
+fn every_report_has_the_progress_of_an_install() {
     let mut peer = Peer::receiving(0);
     peer.serve(at(6, 2));
     peer.received(5, 20);
     peer.answer(6, at(6, 2), 45, true);
-    let told: Vec<_> = peer.reports.iter().map(|report| report.snapshot_progress).collect();
+    let reported: Vec<_> = peer.reports.iter().map(|report| report.snapshot_progress).collect();
     let at = |acked_bytes| Some(SnapshotProgress { acked_bytes, bytes: 45 });
-    assert_eq!(told, [None, None, at(0), at(20), None]);
+    assert_eq!(reported, [None, None, at(0), at(20), None]);
 }
 
 #[test]
-fn a_transfer_goes_on_from_what_the_peer_has_already() {
+fn an_install_goes_on_from_what_the_peer_has_already() {
     let mut peer = Peer::receiving(30);
     peer.serve(at(6, 2));
     assert_eq!(peer.sent_pieces(), [(4, 30, 10), (5, 40, 5)]);
 }
 
-/// bugs.md B56 (openraft 946dc3f9): answers to what was sent before do not move it again.
+/// docs/bugs.md B56 (openraft 946dc3f9): answers to earlier pieces do not move the
+/// sending again.
 #[test]
 fn after_a_lost_piece_the_sending_goes_back_once() {
     let mut peer = Peer::receiving(0);
@@ -129,10 +131,10 @@ fn after_a_lost_piece_the_sending_goes_back_once() {
     assert_eq!(peer.sent_pieces(), [(10, 30, 10)]);
 }
 
-/// bugs.md B56 (camunda 14671): nor do answers about another snapshot, or of another
-/// connection.
+/// docs/bugs.md B56 (camunda 14671): answers about another snapshot, or of another
+/// connection, do not move it, either.
 #[test]
-fn answers_about_another_transfer_count_for_nothing() {
+fn answers_about_another_install_count_for_nothing() {
     let mut peer = Peer::receiving(0);
     peer.serve(at(6, 2));
     peer.sent_pieces();
@@ -207,7 +209,7 @@ fn a_peer_that_was_not_heard_since_the_last_heartbeat_is_asked_again() {
 }
 
 #[test]
-fn a_peer_that_has_it_gets_what_comes_behind() {
+fn a_peer_that_has_it_gets_what_comes_after() {
     let mut peer = Peer::receiving(40);
     peer.serve(at(6, 2));
     peer.sent();
@@ -217,8 +219,8 @@ fn a_peer_that_has_it_gets_what_comes_behind() {
     assert_eq!(peer.reports.last().unwrap().match_index, i(6));
 }
 
-/// bugs.md B60 (consul 9609): else the log would go on without it, and it would need
-/// the next snapshot, and the next.
+/// docs/bugs.md B60 (consul 9609): the log is kept until the peer has caught up. Otherwise
+/// it would need the next snapshot, and the next.
 #[test]
 fn the_log_is_needed_until_the_peer_has_caught_up() {
     let mut peer = Peer::receiving(40);
@@ -251,11 +253,11 @@ fn a_peer_whose_next_entry_is_compacted_away_is_looked_at_anew() {
     assert_eq!(peer.progress.state(), ProgressState::Snapshot);
     peer.base = at(6, 2);
     peer.replicate(&[], true);
-    assert_eq!(peer.sent(), [(6, 0)], "the heartbeats move on, the transfer stays");
+    assert_eq!(peer.sent(), [(6, 0)], "the heartbeats move on, the install stays");
     assert_eq!(peer.progress.state(), ProgressState::Snapshot);
 }
 
-/// bugs.md B26: a log that is compacted faster than the peer answers.
+/// docs/bugs.md B26: a log may be compacted faster than the peer answers.
 #[test]
 fn the_answer_to_a_probe_counts_though_its_place_is_compacted_away() {
     let mut peer = Peer::new(WIDE, &[1, 1, 1, 1, 2, 2, 2, 2], true);
@@ -284,4 +286,27 @@ fn a_peer_that_denies_what_it_acknowledged_gets_no_snapshot() {
     let probe = peer.requests_sent();
     peer.conflict(probe, 1, None);
     assert_eq!((peer.progress.state(), peer.snapshot_reads.len()), (ProgressState::Probe, 0));
+}
+
+/// A read of entries that was under way when the install began does not hold up the reads
+/// after it.
+#[test]
+fn entries_are_read_again_when_a_peer_turns_out_to_need_no_snapshot() {
+    let mut peer = Peer::new(WIDE, &[1, 1, 1, 1, 1, 1, 1, 1], true);
+    peer.base = at(4, 1);
+    peer.heartbeat();
+    peer.conflict(1, 5, None);
+    peer.succeed(2, 0);
+    let late = peer.reads.remove(0);
+    assert_eq!((late.1, late.2), (i(5), i(8)));
+    peer.conflict(2, 3, None);
+    assert_eq!(peer.progress.state(), ProgressState::Snapshot);
+    peer.heartbeat();
+    peer.succeed(3, 4);
+    assert_eq!(peer.progress.state(), ProgressState::Replicate);
+    let read = peer.reads.remove(0);
+    assert_eq!((read.1, read.2), (i(5), i(8)));
+    peer.progress.on_entries_read(late.0, Vec::new());
+    peer.settle();
+    assert_eq!(peer.reads, [], "the late answer changes nothing");
 }

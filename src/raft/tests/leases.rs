@@ -1,4 +1,4 @@
-//! Leader leases: dissertation §6.4.1, docs/adr/0012.
+//! The rules of leader leases: dissertation §6.4.1, docs/adr/0012.
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::types::{LogIndex, Payload};
 const MS: Duration = Duration::from_millis(1);
 const LEASE: Duration = Duration::from_millis(75);
 
-/// The reads that were answered or failed since the last look.
+/// The reads that were answered or failed since they were last taken.
 fn answers(solo: &mut Solo) -> Vec<(u64, bool)> {
     solo.settle();
     let answer = |effect| match effect {
@@ -27,7 +27,7 @@ fn confirm(solo: &mut Solo, peer: u64, report: ReplicationReport) {
     solo.raft.on_replicated(n(peer), term, report);
 }
 
-/// The peer has all, and answers to this round.
+/// A report of a peer that has all entries, and answers this round.
 fn answer(solo: &mut Solo, peer: u64, read_seq: u64) {
     let match_index = solo.raft.last_log().index;
     confirm(solo, peer, ReplicationReport { match_index, read_seq, ..Default::default() });
@@ -38,7 +38,7 @@ fn read(solo: &mut Solo, token: u64) -> Vec<(u64, bool)> {
     answers(solo)
 }
 
-/// The round of the newest message to the peers since the last look.
+/// The round of the newest message to the peers since it was last taken.
 fn round(solo: &mut Solo) -> Option<u64> {
     solo.settle();
     let rounds = solo.effects.iter().filter_map(|effect| match effect {
@@ -50,8 +50,8 @@ fn round(solo: &mut Solo) -> Option<u64> {
     newest
 }
 
-/// A leader of three that has just sent the first heartbeat of its term, round 1, and
-/// knows from node 2 that its entries are committed, but nothing of that round.
+/// A leader of three that has just sent the first heartbeat of its term, round 1. Node 2 has
+/// acknowledged its entries, so that they are committed, but not that round.
 fn leader() -> Solo {
     let mut solo = Solo::leased(3, &[], 0);
     solo.win();
@@ -60,7 +60,7 @@ fn leader() -> Solo {
     solo
 }
 
-/// Lets it send a heartbeat; its round.
+/// Lets the leader send a heartbeat, and returns its round.
 fn heartbeat(solo: &mut Solo) -> u64 {
     for _ in 0..HEARTBEAT_TICKS {
         solo.tick(1);
@@ -69,7 +69,7 @@ fn heartbeat(solo: &mut Solo) -> u64 {
 }
 
 /// "Once the leader's heartbeats were acknowledged by a majority of the cluster, the leader would
-/// extend its lease": from the start of the round, not from the answer (B41).
+/// extend its lease": from the start of the round, not from the answer (docs/bugs.md B41).
 #[test]
 fn a_lease_runs_from_the_sending_and_not_from_the_answer() {
     let mut solo = leader();
@@ -89,7 +89,7 @@ fn an_answer_that_comes_late_renews_no_lease() {
     assert_eq!(read(&mut solo, 1), []);
 }
 
-/// A process that was stopped gets no ticks: it is the clock that counts.
+/// A process that was stopped gets no ticks: the lease is counted by the clock.
 #[test]
 fn a_lease_runs_out_without_a_tick() {
     let mut solo = leader();
@@ -107,7 +107,7 @@ fn a_lease_runs_out_without_a_tick() {
     assert_eq!(read(&mut solo, 3), [(3, true)], "and the round renewed the lease");
 }
 
-/// Heartbeats alone keep it alive, and each counts from its own sending.
+/// Heartbeats alone keep the lease alive, and each counts from its own sending.
 #[test]
 fn heartbeats_renew_the_lease() {
     let mut solo = leader();
@@ -146,7 +146,8 @@ fn a_lease_needs_a_majority() {
     assert_eq!(read(&mut solo, 1), [(1, true)]);
 }
 
-/// The lease takes the place of the round, and of nothing else (B37, B39).
+/// The lease takes the place of the round, and of no other condition of a read
+/// (docs/bugs.md B37, B39).
 #[test]
 fn a_leased_read_waits_for_the_first_commit_of_the_term_and_for_its_session() {
     let mut solo = Solo::leased(3, &[1, 1], 1);
@@ -162,12 +163,13 @@ fn a_leased_read_waits_for_the_first_commit_of_the_term_and_for_its_session() {
     let own_write = solo.raft.propose(Payload::Noop).expect("it leads");
     solo.raft.read(ReadToken(2), own_write).expect("it leads");
     assert_eq!(answers(&mut solo), [], "its own write is not committed");
-    assert_eq!(read(&mut solo, 3), [], "and what comes behind it waits, too");
+    assert_eq!(read(&mut solo, 3), [], "and what comes after it waits, too");
     answer(&mut solo, 2, seq);
     assert_eq!(answers(&mut solo), [(2, true), (3, true)]);
 }
 
-/// However it ends: deposed, without a quorum, or with a disk that does not answer.
+/// A lease ends with the leadership: deposed, without a quorum, or with a disk that does not
+/// answer.
 #[test]
 fn a_leader_that_lost_its_leadership_serves_nothing() {
     let leased = || {
@@ -190,11 +192,11 @@ fn a_leader_that_lost_its_leadership_serves_nothing() {
 
     let mut alone = leased();
     for _ in 0..=ELECTION_TICKS_MAX {
-        alone.raft.tick(); // all in no time
+        alone.raft.tick(); // no time passes
     }
     refused(&mut alone, None);
 
-    // And the lease of one term is nothing in the next.
+    // The lease of one term does not count in the next.
     alone.settle();
     alone.win();
     let seq = round(&mut alone).expect("a heartbeat is a round");
@@ -204,7 +206,7 @@ fn a_leader_that_lost_its_leadership_serves_nothing() {
     assert_eq!(read(&mut alone, 10), [(10, true)]);
 }
 
-/// A follower that heard from node 2, the leader of term 1, just now.
+/// A follower that has just heard from node 2, the leader of term 1.
 fn follower() -> Solo {
     let mut solo = Solo::leased(3, &[1], 1);
     solo.pass(10 * PROMISE);
@@ -212,7 +214,7 @@ fn follower() -> Solo {
     solo
 }
 
-/// Nobody is elected by it until the promise is over, and then somebody is.
+/// Asserts that the node votes for nobody until the promise is over, and then does.
 fn assert_has_promised_for(solo: &mut Solo, time: Duration) {
     let (term, end) = (solo.raft.term().0, solo.now + time);
     let last = solo.raft.last_log();
@@ -222,7 +224,7 @@ fn assert_has_promised_for(solo: &mut Solo, time: Duration) {
         assert_eq!(solo.receive(3, term + 1, request_vote(last)), [], "it is as if not heard");
         assert_eq!(solo.raft.term().0, term);
         for _ in 0..3 * ELECTION_TICKS_MAX {
-            solo.raft.tick(); // too fast
+            solo.raft.tick(); // the ticks are too fast
         }
         assert_eq!(solo.settle(), [], "nor does it stand for election");
         solo.pass((time - MS) / 2);
@@ -237,8 +239,8 @@ fn a_promise_is_kept_by_the_clock_however_fast_the_ticks_are() {
     assert_has_promised_for(&mut follower(), PROMISE);
 }
 
-/// A follower that was told of the leader's death had promised all the same; the hint cuts
-/// short only what is beyond the promise.
+/// A hint that the leader is gone does not shorten a promise; it only shortens the time after
+/// the promise.
 #[test]
 fn a_hint_does_not_shorten_a_promise() {
     let mut solo = follower();
@@ -252,7 +254,7 @@ fn a_hint_does_not_shorten_a_promise() {
     assert!(matches!(sent[..], [Rpc::PreVote(_), Rpc::PreVote(_)]), "then its turn: {sent:?}");
 }
 
-/// bugs.md B09: a node that has just started does not know whom it heard.
+/// docs/bugs.md B09: a node that has just started does not know which leader it heard before.
 #[test]
 fn a_restarted_voter_refuses_within_the_promise() {
     let mut solo = follower();
@@ -260,7 +262,8 @@ fn a_restarted_voter_refuses_within_the_promise() {
     assert_has_promised_for(&mut solo, PROMISE);
 }
 
-/// Nor does it stand for election itself: the first timeout of a life is no shorter.
+/// A node that has just started does not stand for election early: its first timeout is not
+/// shortened.
 #[test]
 fn a_restarted_voter_stands_for_election_when_the_promise_is_over() {
     let mut solo = follower();
@@ -270,8 +273,8 @@ fn a_restarted_voter_stands_for_election_when_the_promise_is_over() {
     assert!(sent.iter().all(|envelope| matches!(envelope.rpc, Rpc::PreVote(_))), "{sent:?}");
 }
 
-/// It may learn of a term in which it has not voted from one that asked it before, or whom
-/// it had asked. That takes no promise back: a vote in its own term is one, too.
+/// A node may learn of a term in which it has not voted, from a request or from an answer.
+/// That takes no promise back: it does not vote in its own term, either.
 #[test]
 fn a_promise_outlives_the_term_in_which_it_was_given() {
     let mut solo = follower();
@@ -285,7 +288,7 @@ fn a_promise_outlives_the_term_in_which_it_was_given() {
     assert_eq!(solo.ask(3, 2, request_vote(last)).1, voted(true));
 }
 
-/// Each message of the leader is a promise anew, a piece of a snapshot as well.
+/// Each message of the leader renews the promise, a piece of a snapshot as well.
 #[test]
 fn every_message_of_the_leader_renews_the_promise() {
     let mut solo = follower();
@@ -294,12 +297,12 @@ fn every_message_of_the_leader_renews_the_promise() {
     assert_has_promised_for(&mut solo, PROMISE);
 }
 
-/// The rounds under way are few, however long nobody answers.
+/// A leader keeps few rounds under way, however long nobody answers.
 #[test]
 fn a_leader_without_answers_keeps_few_rounds() {
     let mut solo = leader();
     for _ in 0..1000 {
-        // It is heard, so it leads on, but no round is confirmed.
+        // The peer answers, so the leader stays, but no round is confirmed.
         confirm(&mut solo, 2, ReplicationReport::default());
         heartbeat(&mut solo);
     }

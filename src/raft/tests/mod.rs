@@ -3,17 +3,18 @@
 //! | file | what |
 //! |---|---|
 //! | `clocks` | the clocks of nodes with leases, each wrong by its own rate |
-//! | `cluster` | nodes, their disks and stores, and a network that does as it is told |
+//! | `cluster` | nodes, their disks and stores, and a network that the test controls |
 //! | `disk` | a disk that forgets what was not synced |
-//! | `snapshots` | a node's snapshots, and the jobs of the one who keeps them |
-//! | `oracle` | what must hold over all nodes, whatever happens (Figure 3) |
+//! | `snapshots` | a node's snapshots, and the jobs of the keeper of its snapshot files |
+//! | `oracle` | the properties that must hold over all nodes (Figure 3) |
 //! | `solo` | one node whose peers a test plays |
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `leases` | leader leases, and the promises that they rest on |
-//! | `send_modes` | who is sent everything at once, and who trails |
-//! | `pending` | what takes its time at a node |
+//! | `send_modes` | the choice of the peers that are sent batches |
+//! | `rejoin` | nodes that may have forgotten what they promised |
+//! | `pending` | the answers of a slow store, a slow log, and pauses |
 //! | `progress` | a peer's replication by itself |
 //! | `install` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |

@@ -1,8 +1,8 @@
-//! What must hold over all nodes, whatever happens: the properties of Figure 3,
-//! and those that make them survive a crash.
+//! The properties that must hold over all nodes, whatever happens: those of Figure 3, and
+//! those that make them survive a crash.
 //!
-//! An oracle sees everything at once, which no node can, and trusts none of them:
-//! it knows logs from the disks, not from the cores.
+//! The oracle sees everything at once, which no node can, and trusts none of them: it knows
+//! logs from the disks, not from the cores.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use super::disk::{Durable, Log};
 use crate::raft::{AppendResult, Envelope, ReadToken, Role, Rpc};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
 
-/// Every method panics when its property does not hold.
+/// The memory of all that happened. Every method panics when its property does not hold.
 #[derive(Default)]
 pub(super) struct Oracle {
     leaders: BTreeMap<Term, NodeId>,
     /// Every entry ever written, with the term of the one before it.
     entries: BTreeMap<LogPosition, (Entry, Term)>,
-    /// Who gave its vote to whom, as far as it was said.
+    /// The votes that were told: for each term and voter the candidate.
     votes: BTreeMap<(Term, NodeId), NodeId>,
-    /// Up to which term the votes of a node went with its data directory. They
-    /// still count: nobody may vote twice, not even one that forgot.
+    /// The term up to which the votes of a node were lost with its data directory. They
+    /// still count: no node may vote twice, not even one that forgot.
     forgotten: BTreeMap<NodeId, Term>,
-    /// All that was ever committed by any node's account, and in which term
-    /// at the latest.
+    /// All entries that were ever committed by any node's account, each with the term in
+    /// which it was committed at the latest.
     committed: Vec<(Entry, Term)>,
     last_seen: BTreeMap<NodeId, LastSeen>,
     reads: BTreeMap<ReadToken, PendingRead>,
@@ -35,7 +35,7 @@ struct LastSeen {
     commit_index: LogIndex,
 }
 
-/// What a read must see, and what it must not.
+/// A read that is not answered, with the entries that it must see and must not see.
 struct PendingRead {
     id: NodeId,
     committed: u64,
@@ -48,7 +48,7 @@ impl Oracle {
         self.committed.len() as u64
     }
 
-    /// How many terms had a leader.
+    /// The number of terms that had a leader.
     pub(super) fn elections(&self) -> usize {
         self.leaders.len()
     }
@@ -57,13 +57,13 @@ impl Oracle {
         self.leaders.get(&term).copied()
     }
 
-    /// Reads that have not been answered.
+    /// The number of reads that are not answered.
     pub(super) fn pending_reads(&self) -> usize {
         self.reads.len()
     }
 
     /// Election Safety: "at most one leader can be elected in a given term".
-    /// Leader Completeness: it has every entry committed in the terms before.
+    /// Leader Completeness: the leader has every entry that was committed in earlier terms.
     pub(super) fn on_elected(&mut self, id: NodeId, term: Term, log: &Log) {
         let first = *self.leaders.entry(term).or_insert(id);
         assert_eq!(first, id, "Election Safety: two leaders in term {term}");
@@ -76,7 +76,7 @@ impl Oracle {
 
     /// Log Matching: "if two logs contain an entry with the same index and term,
     /// then the logs are identical in all entries up through the given index":
-    /// by induction, if equal positions mean equal entries behind equal positions.
+    /// by induction, if equal positions mean equal entries after equal positions.
     /// Leader Append-Only: "a leader never overwrites or deletes".
     pub(super) fn on_write(&mut self, id: NodeId, role: Role, log: &Log, entries: &[Entry]) {
         let Some(first) = entries.first() else { return };
@@ -101,7 +101,7 @@ impl Oracle {
         }
     }
 
-    /// Nothing is said before it is durable (Figure 2), and nobody votes twice.
+    /// Nothing is said before it is durable (Figure 2), and no node votes twice.
     pub(super) fn on_send(
         &mut self,
         envelope: &Envelope,
@@ -176,7 +176,7 @@ impl Oracle {
 
     /// State Machine Safety: "if a server has applied a log entry at a given index
     /// to its state machine, no other server will ever apply a different one".
-    /// `is_durable_here`: what is applied must not vanish in a crash (B34).
+    /// An applied entry must not vanish in a crash, either (docs/bugs.md B34).
     pub(super) fn on_apply(
         &mut self,
         id: NodeId,
@@ -192,14 +192,15 @@ impl Oracle {
         assert!(disk.contains(entry.position()), "node {id} applies what is not durable");
     }
 
-    /// The same of a store that comes from a snapshot: it is what the entries would
-    /// have made of it.
+    /// State Machine Safety of a store that comes from a snapshot: it equals the store that
+    /// the entries would have made.
     pub(super) fn on_restore(&self, id: NodeId, applied: &[Entry]) {
         let committed = self.committed.iter().map(|(entry, _)| entry).take(applied.len());
         assert!(committed.eq(applied), "State Machine Safety: node {id} restores another history");
     }
 
-    /// `place`: the end of the node's log; `own_write`: the session's last write.
+    /// A read arrived. `place` is the end of the node's log, `own_write` the session's last
+    /// write.
     pub(super) fn on_read(
         &mut self,
         token: ReadToken,
@@ -212,8 +213,8 @@ impl Oracle {
         assert!(self.reads.insert(token, read).is_none(), "a token names one read");
     }
 
-    /// Linearizability: a read sees all that was committed anywhere before it was
-    /// asked for, and its session's writes before it, but none behind it.
+    /// Linearizability: a read sees all that was committed anywhere before it arrived, and
+    /// its session's earlier writes, but none of its later ones.
     pub(super) fn on_read_ready(&mut self, id: NodeId, token: ReadToken, applied: &[Entry]) {
         let read = self.reads.remove(&token).expect("a read is answered once");
         assert_eq!(read.id, id, "a read is answered by the node that was asked");
@@ -224,7 +225,7 @@ impl Oracle {
             read.committed
         );
         assert!(seen >= read.own_write.0, "node {id}: a read misses its session's write");
-        assert!(seen <= read.place.0, "node {id}: a read sees what came behind it");
+        assert!(seen <= read.place.0, "node {id}: a read sees what came after it");
     }
 
     pub(super) fn on_read_failed(&mut self, token: ReadToken) {
@@ -245,8 +246,8 @@ impl Oracle {
         self.forgotten.insert(id, voted.max().unwrap_or_default());
     }
 
-    /// A node comes back with what was durable: a vote that it never told may be
-    /// gone, one that it told is not.
+    /// A node comes back with what was durable: a vote that it never told may be gone, a vote
+    /// that it told must not be.
     pub(super) fn on_restart(&mut self, id: NodeId, hard_state: HardState) {
         self.last_seen.entry(id).or_default().hard_state = hard_state;
         let has_forgotten = self.forgotten.get(&id) >= Some(&hard_state.current_term);
@@ -257,7 +258,7 @@ impl Oracle {
         }
     }
 
-    /// After every event of node `id`.
+    /// Checks everything after an event of node `id`.
     pub(super) fn check(&mut self, id: NodeId, nodes: &BTreeMap<NodeId, Node>) {
         let node = &nodes[&id];
         let Some(raft) = &node.raft else { return };
@@ -283,16 +284,16 @@ impl Oracle {
         assert_eq!(self.committed_at(base.index), Some(base), "node {id}: the log has lost more");
     }
 
-    /// The core believes of its log what is on its disk.
+    /// The core's view of its log agrees with its disk.
     fn check_memory_of(&self, node: &Node) {
         let Some(raft) = &node.raft else { return };
         let log = node.disk.log();
         assert_eq!(raft.last_log(), log.end(), "node {}: the log ends elsewhere", node.id);
         assert_eq!(raft.log_base(), log.base(), "node {}: the log begins elsewhere", node.id);
         let persisted_index = raft.persisted_index();
-        // A snapshot that was received, and that the core has not heard of yet, makes
-        // what parts from it void (a start would see to that), but breaks no promise:
-        // what it parts from is committed.
+        // A snapshot that was received, and that the core has not heard of yet, makes the
+        // part of the log that conflicts with it void (a start would remove that). That
+        // breaks no promise: the snapshot is of committed entries.
         let durable = node.disk.durable();
         let is_durable = |position| durable.contains(position) || durable.log.contains(position);
         assert!(
@@ -302,7 +303,7 @@ impl Oracle {
         );
     }
 
-    /// Committed: on a quorum's disks, for ever the same, and in the log of every
+    /// A committed entry is on a quorum's disks, never changes, and is in the log of every
     /// leader of a later term.
     fn check_commit(&mut self, node: &Node, nodes: &BTreeMap<NodeId, Node>) {
         let Some(raft) = &node.raft else { return };
@@ -319,7 +320,7 @@ impl Oracle {
         }
         while self.committed() < commit_index {
             let next = LogIndex(self.committed() + 1);
-            // It may have been applied, saved and compacted since the last look.
+            // It may have been applied, saved and compacted since the last check.
             let applied = node.applied.get(self.committed.len());
             let entry = log.entry(next).or(applied).expect("committed, so it is there").clone();
             let holders = nodes
@@ -344,7 +345,7 @@ impl Oracle {
         }
     }
 
-    /// What was committed is still on a quorum's disks.
+    /// The committed entries are still on a quorum's disks.
     pub(super) fn check_durable(&self, nodes: &BTreeMap<NodeId, Node>) {
         for (entry, _) in &self.committed {
             let holders = nodes
@@ -356,7 +357,8 @@ impl Oracle {
     }
 }
 
-/// What is before its base is in its snapshot, which is of what is committed.
+/// Asserts that a log has an entry. The entries before its base are in its snapshot, which
+/// is of committed entries.
 fn assert_has(log: &Log, entry: &Entry, leader: NodeId, term: Term) {
     if entry.index <= log.base().index {
         return;

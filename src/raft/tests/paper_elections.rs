@@ -1,4 +1,4 @@
-//! Elections: §5.1, §5.2, §5.4.1, Figure 2; dissertation §4.2.3, §6.2, §9.6.
+//! The rules of elections: §5.1, §5.2, §5.4.1, Figure 2; dissertation §4.2.3, §6.2, §9.6.
 
 use std::collections::BTreeSet;
 
@@ -50,15 +50,15 @@ fn election_timeouts_fill_their_interval_and_differ_from_node_to_node() {
     assert_eq!(leader_lost(1, 7), leader_lost(1, 7), "the same seed, the same timeout");
 }
 
-/// A node that has just started has no leader to lose: it waits until one would have
-/// spoken, and then for no longer than the others' least timeout.
+/// A node that has just started waits until a leader, if there is one, would have been
+/// heard, and no longer than the shortest timeout of the others.
 #[test]
 fn the_first_election_timeout_of_a_life_is_short() {
     let timeouts: BTreeSet<u32> = (0..300).map(|seed| timeout(1, seed, false)).collect();
     assert_eq!(timeouts, (HEARTBEAT_TICKS + 1..=ELECTION_TICKS_MIN).collect());
 }
 
-/// Ticks until a new node stands for election, after it has heard from a leader or not.
+/// The ticks until a new node stands for election, after it has heard from a leader or not.
 fn timeout(id: u64, seed: u64, hears_leader: bool) -> u32 {
     let mut raft = Raft::new(
         settings_of(id, 3, seed),
@@ -107,7 +107,8 @@ fn a_candidate_wins_with_a_majority_and_not_with_one_vote_less() {
             assert_eq!(solo.raft.role(), Role::Candidate, "{votes} of {nodes}");
             solo.receive(1 + votes, 1, voted(true));
             if votes < needed {
-                solo.receive(1 + votes, 1, voted(true)); // a duplicate is no vote (B05)
+                // docs/bugs.md B05: a duplicate is no vote.
+                solo.receive(1 + votes, 1, voted(true));
             }
         }
         assert_eq!(solo.raft.role(), Role::Leader, "of {nodes}");
@@ -160,8 +161,8 @@ fn a_vote_and_a_pre_vote_go_only_to_a_log_that_is_as_up_to_date() {
 }
 
 /// §5.2: "If the leader's term is at least as large as the candidate's current
-/// term, then the candidate recognizes the leader as legitimate." The vote of the
-/// term stays its own (B04).
+/// term, then the candidate recognizes the leader as legitimate." It keeps
+/// its vote of the term for itself (docs/bugs.md B04).
 #[test]
 fn a_candidate_recognizes_a_leader_of_its_term_and_keeps_its_vote() {
     let mut solo = Solo::new(3, &[], 0);
@@ -209,7 +210,7 @@ fn a_higher_term_makes_every_role_a_follower_whose_vote_is_free() {
     }
 }
 
-/// The same by way of a replicator's report.
+/// A higher term that comes with a replicator's report deposes the leader, too.
 #[test]
 fn a_report_of_a_higher_term_deposes_the_leader() {
     let mut solo = Solo::new(3, &[], 0);
@@ -258,7 +259,7 @@ fn a_leader_speaks_at_once_and_then_every_heartbeat_interval() {
 
 /// Figure 2: "If election timeout elapses without receiving AppendEntries RPC from
 /// current leader or granting vote to candidate: convert to candidate." A request
-/// that is refused does not count: who cannot win must not keep others waiting.
+/// that is refused does not count: a candidate that cannot win must not hold up others.
 #[test]
 fn a_vote_granted_resets_the_timer_and_a_vote_refused_does_not() {
     let ticks_until_campaign = |last| {
@@ -295,12 +296,12 @@ fn a_request_for_votes_counts_for_nothing_while_the_leader_lives() {
     assert_eq!((solo.raft.term(), solo.raft.leader_id()), (Term(1), Some(n(2))));
     let mut solo = Solo::new(3, &[1], 1);
     solo.receive(2, 1, append(at(1, 1), &[], 0));
-    // Whatever its own timer says: the leader is silent now.
+    // The leader is silent now. The answer does not depend on the node's own timer.
     solo.tick(ELECTION_TICKS_MIN);
     assert_eq!(solo.receive(3, 8, request_vote(at(9, 1)))[0].rpc, voted(true));
 }
 
-/// The same of the leader itself: it hears a quorum, or steps down (CheckQuorum).
+/// The leader itself refuses, too: it hears a quorum, or steps down (CheckQuorum).
 #[test]
 fn a_leader_does_not_listen_to_requests_for_votes() {
     let mut solo = Solo::new(3, &[], 0);
@@ -313,7 +314,7 @@ fn a_leader_does_not_listen_to_requests_for_votes() {
 /// a majority of the cluster that they would be willing to grant the candidate
 /// their votes".
 #[test]
-fn a_pre_candidate_takes_a_term_only_with_a_majority_behind_it() {
+fn a_pre_candidate_takes_a_term_only_with_the_support_of_a_majority() {
     let mut solo = Solo::new(5, &[1], 3);
     let requests = solo.tick_until_campaign();
     assert_eq!(requests.len(), 4);
@@ -331,7 +332,7 @@ fn a_pre_candidate_takes_a_term_only_with_a_majority_behind_it() {
     assert_eq!((solo.raft.role(), solo.raft.term()), (Role::Candidate, Term(4)));
 }
 
-/// Dissertation §9.6, of the other side: the answer is no vote and no term.
+/// Dissertation §9.6, at the receiver: the answer gives no vote and changes no term.
 #[test]
 fn a_pre_vote_changes_nobodys_term_and_nobodys_vote() {
     let mut solo = Solo::new(3, &[1], 3);
@@ -343,7 +344,7 @@ fn a_pre_vote_changes_nobodys_term_and_nobodys_vote() {
     );
 }
 
-/// bugs.md B15 (openraft 511f33c7): pre-votes that come late start nothing anew.
+/// docs/bugs.md B15 (openraft 511f33c7): pre-votes that come late start no new election.
 #[test]
 fn a_late_pre_vote_does_not_disturb_who_has_moved_on() {
     let mut solo = Solo::new(3, &[], 0);
@@ -362,8 +363,8 @@ fn a_late_pre_vote_does_not_disturb_who_has_moved_on() {
     assert_eq!((solo.raft.role(), solo.raft.term()), (Role::PreCandidate, Term(1)));
 }
 
-/// bugs.md B10 (hashicorp/raft 477): who is not a member is not heard, and neither
-/// is what is meant for another.
+/// docs/bugs.md B10 (hashicorp/raft 477): a message from a node that is not a member, or for
+/// another node, is dropped.
 #[test]
 fn a_stranger_is_not_heard() {
     let mut solo = Solo::new(3, &[1], 1);
@@ -399,8 +400,7 @@ fn a_leader_that_hears_no_majority_steps_down_within_its_term() {
     }
 }
 
-/// Design §6: a refused connection is a hint about the leader, and about nobody
-/// else; followers take turns.
+/// A refused connection is a hint about the leader only; followers take turns.
 #[test]
 fn a_refused_connection_cuts_the_timer_short_if_it_was_the_leaders() {
     let mut solo = Solo::new(5, &[1], 1);
@@ -408,7 +408,7 @@ fn a_refused_connection_cuts_the_timer_short_if_it_was_the_leaders() {
     solo.raft.on_connection_refused(n(3));
     assert_eq!(solo.tick(2), []);
     solo.raft.on_connection_refused(n(4));
-    // Behind 4 come 5 and then 1: it waits for the turn of 5.
+    // After 4 come 5 and then 1: node 1 waits for the turn of 5.
     assert_eq!(solo.tick(1), []);
     assert_eq!(solo.tick(1).len(), 4);
     assert_eq!((solo.raft.role(), solo.raft.term()), (Role::PreCandidate, Term(1)));

@@ -1,4 +1,4 @@
-//! Figures 7 and 8 as they are drawn.
+//! Figures 7 and 8 of the paper.
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, ELECTION_TICKS_MIN, WINDOW, i, log_of, n};
 use super::disk::Durable;
@@ -15,10 +15,10 @@ fn terms(cluster: &Cluster, id: u64) -> Vec<u64> {
 }
 
 /// Figure 7: "When the leader at the top comes to power, it is possible that any of
-/// scenarios (a-f) could occur in follower logs." It brings each to its own (§5.3).
-/// The figure's leader "at the top" has ten entries, and one more makes its term.
+/// scenarios (a-f) could occur in follower logs." It makes each equal to its own (§5.3).
+/// The figure's leader "at the top" has ten entries; its no-op is one more.
 const LEADER: [u64; 10] = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
-/// What the follower's log lacks or has too much; how often it refuses.
+/// A follower's log with missing or extra entries, and the number of times it refuses.
 const FOLLOWERS: [(&str, &[u64], u32); 6] = [
     ("a: an entry is missing", &[1, 1, 1, 4, 4, 5, 5, 6, 6], 1),
     ("b: six entries are missing", &[1, 1, 1, 4], 1),
@@ -31,7 +31,7 @@ const FOLLOWERS: [(&str, &[u64], u32); 6] = [
 #[test]
 fn figure_7_the_leader_brings_every_follower_s_log_to_its_own() {
     for (case, follower, _) in FOLLOWERS {
-        // Nodes 3, 4 and 5 elect, whatever node 2 thinks of it.
+        // Nodes 3, 4 and 5 elect; the vote of node 2 does not matter.
         let mut disks = vec![durable(&LEADER, 7); 5];
         disks[1] = durable(follower, 7);
         let mut cluster = Cluster::with_past(disks, 1);
@@ -67,8 +67,8 @@ fn figure_7_a_follower_is_found_in_a_round_trip_a_term() {
     }
 }
 
-/// bugs.md B31 (openraft 6d53aa12): two logs that alternate for a hundred entries, of
-/// ten terms each: still a few round trips, in any window.
+/// docs/bugs.md B31 (openraft 6d53aa12): two logs that alternate for a hundred entries, of
+/// ten terms each, are still made equal in a few round trips, with any window.
 #[test]
 fn a_long_divergent_tail_is_replaced_in_a_round_trip_a_term() {
     let tail = |first: u64| (0..100).map(move |offset| first + 2 * (offset / 10));
@@ -108,7 +108,7 @@ fn figure_8(has_noop: &[u64]) -> Cluster {
     );
     cluster.partition(&[n(5)]);
     cluster.tick_until_campaign(n(1));
-    // Only what is of 2@2 and before gets through, but to those named.
+    // Only entries up to 2@2 get through, except to the nodes of `has_noop`.
     let gets_through = |message: &Envelope| match &message.rpc {
         Rpc::AppendEntries(request) => {
             let is_old = request.entries.iter().all(|entry| entry.term < Term(4));
@@ -129,7 +129,7 @@ fn figure_8(has_noop: &[u64]) -> Cluster {
     cluster
 }
 
-/// Node 1 crashes and node 5 tries to lead, again and again.
+/// Node 1 crashes, and node 5 tries to lead several times.
 fn node_5_stands_for_election(cluster: &mut Cluster) {
     cluster.crash(n(1));
     cluster.heal();
@@ -146,7 +146,7 @@ fn node_5_stands_for_election(cluster: &mut Cluster) {
 }
 
 /// Figure 8 (c), (d): "Raft never commits log entries from previous terms by counting
-/// replicas": 2@2 is on a majority, and is overwritten by S5 all the same (B18).
+/// replicas": 2@2 is on a majority, and is overwritten by S5 all the same (docs/bugs.md B18).
 #[test]
 fn figure_8_d_an_old_entry_on_a_majority_can_still_be_overwritten() {
     let mut cluster = figure_8(&[]);
@@ -161,13 +161,13 @@ fn figure_8_d_an_old_entry_on_a_majority_can_still_be_overwritten() {
     }
 }
 
-/// The same with the no-op on one node more than the leader: not a majority yet.
+/// 2@2 is overwritten, too, with the no-op on one node beside the leader: no majority yet.
 #[test]
 fn figure_8_a_new_entry_on_a_minority_commits_nothing() {
     let mut cluster = figure_8(&[2]);
     assert_eq!(cluster.raft(n(1)).commit_index(), i(0));
     node_5_stands_for_election(&mut cluster);
-    // Nodes 3, 4 and itself elect node 5: node 2's later term is one vote only.
+    // Nodes 3, 4 and 5 elect node 5: node 2, with its later term, is one vote only.
     assert_eq!(cluster.leader(), Some(n(5)));
 }
 

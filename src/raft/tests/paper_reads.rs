@@ -1,11 +1,11 @@
-//! Linearizable reads without a log entry: dissertation §6.4; §8 of the paper.
+//! The rules of linearizable reads without a log entry: dissertation §6.4; §8 of the paper.
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, i, n};
 use super::solo::{Solo, append, at};
 use crate::raft::{Append, Effect, NotLeader, ReadToken, Replicate, ReplicationReport};
 use crate::types::{LogIndex, Payload, Term};
 
-/// The reads that were answered or failed since the last look.
+/// The reads that were answered or failed since they were last taken.
 fn answers(solo: &mut Solo) -> Vec<(u64, bool)> {
     let sent = solo.settle();
     assert_eq!(sent, [], "a read is confirmed by the replicators");
@@ -29,7 +29,7 @@ fn read(solo: &mut Solo, token: u64, after: u64) {
     solo.raft.read(ReadToken(token), i(after)).expect("it leads");
 }
 
-/// A leader of term 1 whose two first entries are committed.
+/// A leader of term 1 whose first two entries are committed.
 fn leader(nodes: u64) -> Solo {
     let mut solo = Solo::new(nodes, &[], 0);
     solo.win();
@@ -41,7 +41,7 @@ fn leader(nodes: u64) -> Solo {
 }
 
 /// Dissertation §6.4, 1: "If the leader has not yet marked an entry from its current
-/// term committed, it waits until it has done so" (B37).
+/// term committed, it waits until it has done so" (docs/bugs.md B37).
 #[test]
 fn a_read_waits_until_the_leader_has_committed_in_its_term() {
     let mut solo = Solo::new(3, &[1, 1], 1);
@@ -62,7 +62,7 @@ fn a_read_waits_for_a_majority_and_not_for_one_node_less() {
     for nodes in 2..=7 {
         let mut solo = leader(nodes);
         read(&mut solo, 1, 0);
-        let needed = nodes / 2; // beside the leader (B43)
+        let needed = nodes / 2; // beside the leader (docs/bugs.md B43)
         for peer in 2..2 + needed {
             assert_eq!(answers(&mut solo), [], "{peer} of {nodes}");
             confirm(&mut solo, peer, 2, 1);
@@ -74,7 +74,7 @@ fn a_read_waits_for_a_majority_and_not_for_one_node_less() {
     }
 }
 
-/// The round must have begun after the read arrived (B38).
+/// The round must have begun after the read arrived (docs/bugs.md B38).
 #[test]
 fn an_answer_to_an_older_round_does_not_confirm_a_read() {
     let mut solo = leader(3);
@@ -116,7 +116,7 @@ fn reads_share_rounds_and_a_burst_does_not_flood_the_peers() {
 /// Dissertation §6.4, 4: "The leader waits for its state machine to advance at least
 /// as far as the readIndex."
 #[test]
-fn a_read_comes_behind_the_entries_that_it_must_see() {
+fn a_read_comes_after_the_entries_that_it_must_see() {
     let mut solo = leader(3);
     solo.raft.propose(Payload::Noop).expect("it leads");
     let effects = solo.raft.take_effects();
@@ -124,7 +124,7 @@ fn a_read_comes_behind_the_entries_that_it_must_see() {
         Effect::Append(Append { seq, .. }) => Some(*seq),
         _ => None,
     });
-    // The peers commit it, but here it waits for the disk, and with it the read.
+    // The peers commit it, but here it waits for the disk, and the read waits with it.
     confirm(&mut solo, 2, 3, 0);
     confirm(&mut solo, 3, 3, 0);
     assert_eq!(solo.raft.commit_index(), i(3));
@@ -142,8 +142,8 @@ fn a_read_comes_behind_the_entries_that_it_must_see() {
     );
 }
 
-/// protocol.md, "Order": behind the session's earlier writes, before its later ones,
-/// though one message confirms all of them.
+/// docs/protocol.md, "Order": a read is after the session's earlier writes and before
+/// its later ones, although one message confirms all of them.
 #[test]
 fn a_read_has_its_place_between_the_writes_of_its_session() {
     let mut solo = leader(3);
@@ -165,8 +165,8 @@ fn a_read_has_its_place_between_the_writes_of_its_session() {
     assert_eq!(order, [3, 1003, 4]);
 }
 
-/// A write of its own that was committed in the meantime confirms a read without any
-/// round: who acknowledges it, acknowledges the leader.
+/// A later entry of the leader's own that is committed confirms a read without any round: a
+/// peer that acknowledges the entry acknowledges the leader.
 #[test]
 fn a_later_entry_of_the_own_term_confirms_a_read() {
     let mut solo = leader(3);
@@ -177,8 +177,8 @@ fn a_later_entry_of_the_own_term_confirms_a_read() {
     assert_eq!(answers(&mut solo), [(1, true)]);
 }
 
-/// A session's last write may have been truncated while another node led: it is not
-/// coming any more, and what stands in its place, or nothing, is not to be waited for.
+/// A session's last write may have been truncated while another node led. It will never be
+/// applied, so the read waits neither for it nor for the entry in its place.
 #[test]
 fn a_read_does_not_wait_for_a_write_that_was_truncated() {
     let mut solo = Solo::new(3, &[1], 1);
@@ -199,7 +199,7 @@ fn a_read_does_not_wait_for_a_write_that_was_truncated() {
     confirm(&mut solo, 2, last, 1);
     assert_eq!(answers(&mut solo), [(1, true)]);
 
-    // With an entry behind it, too.
+    // A second entry in the log changes nothing.
     read(&mut solo, 2, lost.0);
     let next = solo.raft.propose(Payload::Noop).expect("it leads");
     answers(&mut solo);
@@ -207,7 +207,7 @@ fn a_read_does_not_wait_for_a_write_that_was_truncated() {
     assert_eq!(answers(&mut solo), [(2, true)]);
 }
 
-/// A leader that is one no longer answers none of its reads (B40).
+/// A leader that was deposed answers none of its reads (docs/bugs.md B40).
 #[test]
 fn reads_fail_with_the_leadership() {
     let mut solo = leader(3);
@@ -227,7 +227,7 @@ fn reads_fail_with_the_leadership() {
     assert_eq!(answers(&mut solo), [(1, false)]);
 }
 
-/// Rounds of an earlier leadership say nothing in a later one (B38).
+/// Rounds of an earlier leadership say nothing in a later one (docs/bugs.md B38).
 #[test]
 fn a_round_of_an_earlier_leadership_confirms_nothing() {
     let mut solo = leader(3);
@@ -249,7 +249,7 @@ fn a_round_of_an_earlier_leadership_confirms_nothing() {
     assert_eq!(answers(&mut solo), [(4, true)]);
 }
 
-/// With nobody to ask, a node is its own majority.
+/// A node without peers is its own majority.
 #[test]
 fn a_single_node_reads_without_any_message() {
     let mut solo = Solo::new(1, &[1], 1);
@@ -259,7 +259,7 @@ fn a_single_node_reads_without_any_message() {
     assert_eq!(answers(&mut solo), [(1, true)]);
 }
 
-/// bugs.md B39 (etcd 3879): every node was down; nobody knows what is committed.
+/// docs/bugs.md B39 (etcd 3879): every node was down; nobody knows what is committed.
 #[test]
 fn a_read_after_a_full_restart_sees_everything() {
     let mut cluster = Cluster::new(3, 1);
@@ -279,7 +279,7 @@ fn a_read_after_a_full_restart_sees_everything() {
     while cluster.read(n(2)).is_err() {
         cluster.deliver(0);
     }
-    // The oracle knows what it has to see.
+    // The oracle checks that the read sees what it must.
     cluster.deliver_all();
     assert_eq!(cluster.oracle.pending_reads(), 0);
     assert_eq!(cluster.node(n(2)).applied.len(), 6);

@@ -1,4 +1,4 @@
-//! Replication and commitment: §5.3, §5.4.2, §8, Figure 2.
+//! The rules of replication and commitment: §5.3, §5.4.2, §8, Figure 2.
 
 use super::cluster::{DISK_STALL_TICKS, HEARTBEAT_TICKS, command, i, n, settings_of};
 use super::solo::{Solo, append, appended, at, conflict, request_vote};
@@ -28,7 +28,7 @@ fn a_leader_begins_its_term_with_a_no_op() {
     assert_eq!(solo.log()[2].payload, Payload::Noop);
 }
 
-/// The first leader ever writes down who the members are; no later one does.
+/// The very first leader writes the members into the log; no later one does.
 #[test]
 fn the_first_leader_writes_the_membership_into_the_log() {
     let mut solo = leader(3, &[], 0);
@@ -51,7 +51,7 @@ fn a_proposal_is_the_next_entry_of_the_leaders_log() {
     assert_eq!((entry.index, entry.term, &entry.payload), (i(6), Term(2), &command("b")));
 }
 
-/// §8: clients are told who leads.
+/// §8: clients are told the leader.
 #[test]
 fn a_proposal_is_refused_by_who_does_not_lead_and_names_the_leader() {
     let mut solo = Solo::new(3, &[], 0);
@@ -61,8 +61,8 @@ fn a_proposal_is_refused_by_who_does_not_lead_and_names_the_leader() {
     assert_eq!(solo.terms(), []);
 }
 
-/// Design §3: the entries of one go leave together, in one write and one message
-/// to each replicator.
+/// The entries of one batch leave together, in one write and one message to each
+/// replicator.
 #[test]
 fn the_proposals_of_one_go_are_one_write_and_one_batch() {
     let mut solo = leader(3, &[], 0);
@@ -82,7 +82,7 @@ fn the_proposals_of_one_go_are_one_write_and_one_batch() {
     assert_eq!((writes, batches), (vec![3], vec![3]));
 }
 
-/// protocol.md: stamps never fall, whatever the leader's clock does.
+/// docs/protocol.md: stamps never fall, whatever the leader's clock does.
 #[test]
 fn stamps_never_fall_along_the_log() {
     let mut solo = leader(1, &[], 0);
@@ -102,7 +102,7 @@ fn stamps_never_fall_along_the_log() {
 /// Figure 2, AppendEntries 2: "reply false if log doesn't contain an entry at
 /// prevLogIndex whose term matches prevLogTerm"; with the hint of §5.3.
 #[test]
-fn a_request_behind_a_place_that_the_log_does_not_have_is_refused_with_a_hint() {
+fn a_request_after_a_place_that_the_log_does_not_have_is_refused_with_a_hint() {
     let terms = [1, 1, 4, 4, 4, 6];
     for (prev, expected) in [
         (at(6, 6), appended(7)),
@@ -122,7 +122,7 @@ fn a_request_behind_a_place_that_the_log_does_not_have_is_refused_with_a_hint() 
 
 /// Figure 2, AppendEntries 3 and 4: "If an existing entry conflicts with a new one,
 /// delete the existing entry and all that follow it. Append any new entries not
-/// already in the log." What does not conflict stays (B24).
+/// already in the log." An entry that does not conflict stays (docs/bugs.md B24).
 #[test]
 fn a_follower_drops_what_conflicts_and_keeps_what_does_not() {
     for (prev, new, expected) in [
@@ -138,8 +138,8 @@ fn a_follower_drops_what_conflicts_and_keeps_what_does_not() {
         let mut solo = Solo::new(3, &[1, 1, 2, 2], 3);
         let verified = prev.index.0 + new.len() as u64;
         let answer = solo.ask(2, 3, append(prev, new, 0));
-        assert_eq!(answer, (3, appended(verified)), "{new:?} behind {prev}");
-        assert_eq!(solo.terms(), expected, "{new:?} behind {prev}");
+        assert_eq!(answer, (3, appended(verified)), "{new:?} after {prev}");
+        assert_eq!(solo.terms(), expected, "{new:?} after {prev}");
         // §5.5: "Raft RPCs are idempotent".
         assert_eq!(solo.ask(2, 3, append(prev, new, 0)), answer);
         assert_eq!(solo.terms(), expected);
@@ -147,7 +147,7 @@ fn a_follower_drops_what_conflicts_and_keeps_what_does_not() {
 }
 
 /// Figure 2, AppendEntries 5: "set commitIndex = min(leaderCommit, index of last new
-/// entry)": of the *request*, not of the log (B23); and it never falls.
+/// entry)": of the *request*, not of the log (docs/bugs.md B23); it never falls.
 #[test]
 fn a_follower_commits_what_the_request_vouches_for_and_no_more() {
     let mut solo = Solo::new(3, &[1, 1, 1, 1], 2);
@@ -165,7 +165,7 @@ fn a_follower_commits_what_the_request_vouches_for_and_no_more() {
 }
 
 /// §5.3, §5.4.2: "a majority of matchIndex[i] >= N, and log[N].term == currentTerm".
-/// In every order in which the reports can come (B19).
+/// The order in which the reports come does not matter (docs/bugs.md B19).
 #[test]
 fn a_leader_commits_what_a_majority_has_whatever_order_it_hears_of_it() {
     for (nodes, reports) in [
@@ -205,7 +205,7 @@ fn a_leader_commits_what_a_majority_has_whatever_order_it_hears_of_it() {
 }
 
 /// §5.4.2: "only log entries from the leader's current term are committed by
-/// counting replicas" (B18).
+/// counting replicas" (docs/bugs.md B18).
 #[test]
 fn entries_of_older_terms_are_committed_only_by_one_of_the_own_term() {
     let mut solo = leader(3, &[1, 2, 2], 3);
@@ -221,7 +221,7 @@ fn entries_of_older_terms_are_committed_only_by_one_of_the_own_term() {
 }
 
 /// §5.3: "all of its followers' logs": the leader's own is one of them, as far as
-/// its disk has it (B21).
+/// its disk has it (docs/bugs.md B21).
 #[test]
 fn a_leader_counts_itself_when_its_disk_has_the_entry() {
     let mut solo = leader(3, &[], 0);
@@ -237,8 +237,8 @@ fn a_leader_counts_itself_when_its_disk_has_the_entry() {
     assert_eq!(solo.raft.commit_index(), index);
 }
 
-/// The two followers have it, the leader's own disk does not: committed, but not
-/// applied here (module: "only given entries that are durable on this very node").
+/// An entry that the two followers have and the leader's own disk has not is committed, but
+/// not applied here: the store is only given entries that are durable on this very node.
 #[test]
 fn nothing_is_applied_that_this_nodes_disk_could_forget() {
     let mut solo = leader(3, &[], 0);
@@ -255,7 +255,8 @@ fn nothing_is_applied_that_this_nodes_disk_could_forget() {
     assert_eq!(applies(solo.raft.take_effects()), 0);
 }
 
-/// Reports of another term, of a stranger, or of nothing new change nothing (B05).
+/// Reports of another term, of a node that is no peer, or without news change nothing
+/// (docs/bugs.md B05).
 #[test]
 fn a_report_of_another_leadership_does_not_count() {
     let mut solo = leader(3, &[1], 1);
@@ -296,7 +297,8 @@ fn nothing_is_promised_before_it_is_durable() {
     assert_eq!(raft.take_effects().len(), 2);
 }
 
-/// bugs.md B22: a request without news is answered at once, with what is durable.
+/// docs/bugs.md B22: a request without new entries is answered at once, with the durable end
+/// of the log.
 #[test]
 fn a_heartbeat_is_answered_at_once_with_what_the_disk_has() {
     let mut solo = Solo::new(3, &[1, 1], 1);
@@ -314,7 +316,7 @@ fn a_heartbeat_is_answered_at_once_with_what_the_disk_has() {
     assert_eq!(answer.rpc, appended(2));
 }
 
-/// bugs.md B20: an acknowledgement to the leader of an older term is overtaken.
+/// docs/bugs.md B20: an acknowledgement to the leader of an older term is overtaken.
 #[test]
 fn a_promise_of_an_older_term_is_dropped_when_its_write_completes() {
     let mut solo = Solo::new(3, &[1], 1);
@@ -333,8 +335,8 @@ fn a_promise_of_an_older_term_is_dropped_when_its_write_completes() {
     assert_eq!((answer.to, answer.term, &answer.rpc), (n(3), Term(2), &appended(2)));
 }
 
-/// bugs.md B48: a membership is in force as soon as it is in the log, and no longer
-/// than it is there (dissertation §4.1).
+/// docs/bugs.md B48: a membership is in force as soon as it is in the log, and only
+/// while it is there (dissertation §4.1).
 #[test]
 fn a_membership_that_is_truncated_is_no_longer_in_force() {
     let mut solo = Solo::new(3, &[1], 1);
@@ -356,7 +358,7 @@ fn a_second_leader_of_the_same_term_stops_the_node() {
     leader(3, &[], 0).receive(2, 1, append(at(0, 0), &[], 0));
 }
 
-/// See above.
+/// A node that would have to drop a committed entry stops as well.
 #[test]
 #[should_panic(expected = "conflicts with a committed one")]
 fn a_leader_that_replaces_a_committed_entry_stops_the_node() {
@@ -365,8 +367,8 @@ fn a_leader_that_replaces_a_committed_entry_stops_the_node() {
     solo.receive(3, 2, append(at(1, 1), &[2], 0));
 }
 
-/// bugs.md B17 (hashicorp/raft 503): a leader with a dead disk must not stay, and
-/// must not stand for election again; one that is idle waits for no disk.
+/// docs/bugs.md B17 (hashicorp/raft 503): a leader with a dead disk must not stay, and
+/// must not stand for election again; an idle leader waits for no disk.
 #[test]
 fn a_leader_whose_disk_is_silent_steps_down_and_an_idle_one_does_not() {
     let tick_heard = |solo: &mut Solo, ticks: u32| {

@@ -1,4 +1,4 @@
-//! Snapshots, compaction and installation at one node: §7, docs/adr/0008.
+//! The rules of snapshots, compaction and installation at one node: §7, docs/adr/0008.
 
 use bytes::Bytes;
 
@@ -42,7 +42,7 @@ fn point(last: LogPosition) -> SnapshotPoint {
 }
 
 impl Solo {
-    /// Follows node 2 in `term` and has installed the snapshot up to `last` from it.
+    /// A follower of node 2 in `term` that has installed the snapshot up to `last` from it.
     fn with_snapshot(terms: &[u64], term: u64, last: LogPosition) -> Solo {
         let mut solo = Solo::new(3, terms, term);
         solo.receive(2, term, append(at(0, 0), &[], 0));
@@ -52,7 +52,7 @@ impl Solo {
         solo
     }
 
-    /// Alone in its cluster, it takes a snapshot every `entries` entries.
+    /// A node without peers that takes a snapshot every `entries` entries.
     fn saving(entries: u64, keep_entries: u64) -> Solo {
         let mut solo = Solo::new(1, &[], 0);
         solo.raft.settings.snapshot_entries_max = entries;
@@ -68,7 +68,7 @@ impl Solo {
         self.settle();
     }
 
-    /// The snapshots that were asked for since the last look.
+    /// The snapshots that were asked for since they were last taken.
     fn asked(&mut self) -> Vec<SnapshotPoint> {
         let mut asked = Vec::new();
         self.effects.retain(|effect| match effect {
@@ -81,7 +81,8 @@ impl Solo {
         asked
     }
 
-    /// Up to where the log may be compacted, if that was asked for since the last look.
+    /// The last entry that may be compacted, if a compaction was asked for since it was last
+    /// taken.
     fn limit(&mut self) -> Option<u64> {
         let mut asked = None;
         self.effects.retain(|effect| match effect {
@@ -94,12 +95,12 @@ impl Solo {
         asked
     }
 
-    /// The one snapshot that was asked for is durable.
+    /// Reports that the one snapshot that was asked for is durable.
     fn take(&mut self) -> u64 {
         self.take_of(0)
     }
 
-    /// The same, and its file has so many bytes.
+    /// Reports that the one snapshot that was asked for is durable, a file of `bytes`.
     fn take_of(&mut self, bytes: u64) -> u64 {
         let asked = self.asked();
         assert_eq!(asked.len(), 1);
@@ -109,11 +110,11 @@ impl Solo {
     }
 }
 
-// Behind a base.
+// A log after a base.
 
-/// bugs.md B24 (databend 7112): an old request reaches back before our log. What it
-/// holds up to our base is in our snapshot: nothing is truncated, and its answer vouches
-/// for what it held, and for no more.
+/// docs/bugs.md B24 (databend 7112): an old request begins before our log. Its entries up
+/// to our base are in our snapshot: nothing is truncated, and the answer vouches for the
+/// request's entries, and for no more.
 #[test]
 fn a_request_that_begins_before_the_log_changes_nothing_that_is_known() {
     let mut solo = Solo::with_snapshot(&[1, 1], 2, at(5, 2));
@@ -151,7 +152,7 @@ fn a_leader_that_lacks_what_the_snapshot_stands_for_stops_the_node() {
 }
 
 #[test]
-fn a_conflict_behind_the_base_never_points_before_it() {
+fn a_conflict_after_the_base_never_points_before_it() {
     let mut solo = Solo::with_snapshot(&[], 2, at(5, 2));
     solo.receive(2, 2, append(at(5, 2), &[2, 2], 5));
     assert_eq!(solo.ask(3, 4, append(at(7, 3), &[], 5)).1, conflict(6, Some(2)));
@@ -160,7 +161,7 @@ fn a_conflict_behind_the_base_never_points_before_it() {
     assert_eq!(solo.terms(), [3]);
 }
 
-/// §5.4.1: the end of the log is the snapshot's when there is nothing behind it.
+/// §5.4.1: the end of an empty log is the snapshot's last entry.
 #[test]
 fn votes_compare_with_the_end_of_the_snapshot() {
     for (last, is_granted) in [(at(4, 2), false), (at(9, 1), false), (at(5, 2), true)] {
@@ -231,13 +232,14 @@ fn pieces_and_what_came_of_them_are_answered_in_their_own_term_only() {
     solo.raft.on_snapshot_piece(n(2), Term(3), 7, id, 10);
     assert_eq!(solo.settle()[0].rpc, response(at(5, 2), 10, false));
 
-    // What is in it is committed in any term.
+    // The entries in it are committed in any term.
     assert!(solo.raft.on_snapshot_received(n(2), Term(2), 7, point(at(5, 2)), 0));
     assert_eq!(solo.settle(), []);
     assert_eq!(solo.raft.commit_index(), i(5));
 }
 
-/// A crash could bring back a term that is below the snapshot's, and thus the log's.
+/// A piece is not received while the term is not durable: a crash could bring back a term
+/// below the snapshot's, and thus below the log's.
 #[test]
 fn nothing_is_received_before_the_term_is_durable() {
     let mut solo = Solo::new(3, &[], 1);
@@ -247,7 +249,7 @@ fn nothing_is_received_before_the_term_is_durable() {
     assert!(solo.effects.iter().any(|e| matches!(e, Effect::ReceiveSnapshot(_))));
 }
 
-/// bugs.md B54, B20: entries of another history are on their way to the disk when a
+/// docs/bugs.md B54, B20: entries of another history are on their way to the disk when a
 /// snapshot takes the place of the log. Their completion confirms nothing.
 #[test]
 fn writes_of_a_log_that_was_replaced_do_not_count_for_the_new_one() {
@@ -262,7 +264,7 @@ fn writes_of_a_log_that_was_replaced_do_not_count_for_the_new_one() {
     solo.raft.take_effects();
 }
 
-/// bugs.md B54: what was asked of the old log is answered when there is a new one.
+/// docs/bugs.md B54: a read of the old log may be answered when there is a new one.
 #[test]
 fn a_page_of_the_log_that_was_replaced_is_void() {
     let mut solo = Solo::new(3, &[1, 1, 1, 1], 2);
@@ -301,8 +303,9 @@ fn a_snapshot_is_taken_every_so_many_entries_and_one_at_a_time() {
     assert_eq!(solo.asked()[0].last, at(14, 1));
 }
 
-/// Else a store of ten million keys would be written as often as one of a thousand, and
-/// to fill it would take the square of its size.
+/// A snapshot waits for as much log as the last one has bytes. Otherwise a store of ten
+/// million keys would be written as often as one of a thousand, and to fill it would take
+/// work that grows with the square of its size.
 #[test]
 fn a_snapshot_is_not_taken_before_as_much_has_come_as_the_last_one_weighs() {
     let weight = |entries: u64| entries * (ENTRY_OVERHEAD_BYTES + 1);
@@ -333,7 +336,7 @@ fn a_snapshot_is_taken_every_so_many_bytes() {
     assert_eq!(solo.take(), 10);
 }
 
-/// For a backup (docs/adr/0011).
+/// A backup can ask for a snapshot (docs/adr/0011).
 #[test]
 fn a_snapshot_that_is_wanted_is_taken_at_once_and_only_once() {
     let mut solo = Solo::saving(u64::MAX, 0);
@@ -342,7 +345,7 @@ fn a_snapshot_that_is_wanted_is_taken_at_once_and_only_once() {
     assert_eq!(solo.asked(), [], "nobody wants one");
     solo.raft.want_snapshot(i(4));
     solo.tick(1);
-    assert_eq!(solo.take(), 5, "at what is applied, which is behind what is wanted");
+    assert_eq!(solo.take(), 5, "at what is applied, which is after what is wanted");
     solo.raft.want_snapshot(i(5));
     solo.propose(3);
     solo.tick(3);
@@ -366,8 +369,8 @@ fn a_snapshot_that_is_being_taken_and_is_too_old_is_followed_by_another() {
     assert_eq!(solo.take(), 5);
 }
 
-/// What is compacted is in both of the snapshots that are there (bugs.md B55): one that
-/// is gone is none of them.
+/// A compacted entry is in both of the snapshots that are there (docs/bugs.md B55). A
+/// snapshot that was lost does not count as one of them.
 #[test]
 fn a_snapshot_that_has_rotted_stands_for_nothing_when_the_log_is_compacted() {
     let mut solo = Solo::saving(3, 0);
@@ -385,7 +388,7 @@ fn a_snapshot_that_has_rotted_stands_for_nothing_when_the_log_is_compacted() {
     assert_eq!((solo.take(), solo.limit()), (10, Some(7)));
 }
 
-/// A full disk is not hammered.
+/// A full disk is not tried again at once.
 #[test]
 fn a_snapshot_that_is_wanted_and_finds_no_room_is_wanted_no_more() {
     let mut solo = Solo::saving(u64::MAX, 0);
@@ -401,8 +404,9 @@ fn a_snapshot_that_is_wanted_and_finds_no_room_is_wanted_no_more() {
     assert_eq!(solo.take(), 3, "whoever asks again gets another try");
 }
 
-/// Node 2 tells in term 4 that entry 2 is committed. Without that term, a leader of term
-/// 3 could still replace it after a crash; a snapshot would not know of that.
+/// No snapshot is taken while the term is not durable. Node 2 says in term 4 that entry 2 is
+/// committed. If a crash takes term 4 back, a leader of term 3 could still replace the
+/// entry, and the snapshot would be wrong.
 #[test]
 fn no_snapshot_is_taken_before_the_term_is_durable() {
     let mut solo = Solo::new(3, &[1, 1], 1);
@@ -425,7 +429,7 @@ fn no_snapshot_is_taken_before_the_term_is_durable() {
     assert_eq!(solo.asked()[0].last, at(3, 4));
 }
 
-/// bugs.md B55: the log reaches back to the older of the two snapshots.
+/// docs/bugs.md B55: the log reaches back to the older of the two snapshots.
 #[test]
 fn the_log_is_compacted_to_what_both_snapshots_cover() {
     let mut solo = Solo::saving(4, 0);
@@ -457,7 +461,8 @@ fn the_last_entries_stay_in_the_log() {
     assert_eq!(solo.limit(), Some(2), "entries 3 to 8 stay");
 }
 
-/// Two snapshots are kept, so the second from now removes the older (bugs.md B60).
+/// Two snapshots are kept, so the second from now would remove the older, which a peer is
+/// being sent (docs/bugs.md B60).
 #[test]
 fn no_snapshot_removes_the_one_that_a_peer_is_being_sent() {
     let mut solo = Solo::new(3, &[], 0);
@@ -494,7 +499,7 @@ fn no_snapshot_removes_the_one_that_a_peer_is_being_sent() {
     assert!(solo.limit().is_some_and(|limit| limit > first));
 }
 
-/// The same of the log: a peer that has its snapshot is not compacted away again.
+/// The log is kept, too, for a peer that has its snapshot and catches up.
 #[test]
 fn the_log_stays_for_a_peer_that_catches_up() {
     let mut solo = Solo::new(3, &[], 0);
@@ -527,13 +532,13 @@ fn a_leader_tells_how_far_the_snapshots_are_that_it_sends() {
     let term = solo.raft.term();
     let report = ReplicationReport { snapshot_progress, is_rejoining: true, ..Default::default() };
     solo.raft.on_replicated(n(3), term, report);
-    let told = SnapshotProgress { acked_bytes: 3, bytes: 10 };
-    assert_eq!(solo.raft.status().snapshot_progress, [(n(3), told)]);
+    let progress = SnapshotProgress { acked_bytes: 3, bytes: 10 };
+    assert_eq!(solo.raft.status().snapshot_progress, [(n(3), progress)]);
     solo.raft.on_replicated(n(3), term, ReplicationReport::default());
     assert_eq!(solo.raft.status().snapshot_progress, []);
 }
 
-/// A peer that is gone cannot hold it up for ever.
+/// A peer that is gone does not hold up compaction for ever.
 #[test]
 fn a_peer_that_says_nothing_more_holds_nothing_up() {
     let mut solo = Solo::new(3, &[], 0);
@@ -550,8 +555,8 @@ fn a_peer_that_says_nothing_more_holds_nothing_up() {
     assert_eq!((solo.raft.keep_log_from(), solo.raft.role()), (None, Role::Leader));
 }
 
-/// Whoever waits for an entry of that term must hear of it, whatever has become of its
-/// first entry (bugs.md B58).
+/// A client that waits for an entry of the ended term must be told, even when the term's
+/// first entry was compacted (docs/bugs.md B58).
 #[test]
 fn a_leader_whose_no_op_is_compacted_gives_up_its_own_term() {
     let mut solo = Solo::saving(1, 0);
@@ -568,7 +573,7 @@ fn a_leader_whose_no_op_is_compacted_gives_up_its_own_term() {
     assert!(solo.effects.contains(&Effect::StopReplication(StopReplication { term: before })));
 }
 
-/// docs/adr/0005: what the others hold may end before the rejoining node's snapshot does.
+/// docs/adr/0005: the logs of the others may end before the rejoining node's snapshot does.
 #[test]
 fn a_rejoining_node_with_a_snapshot_has_caught_up_with_what_it_covers() {
     let mut solo = Solo::rejoining(3);
@@ -583,8 +588,8 @@ fn a_rejoining_node_with_a_snapshot_has_caught_up_with_what_it_covers() {
     assert_eq!(solo.raft.role(), Role::Follower);
 }
 
-/// bugs.md B60 (consul 9609): a follower whose line carries little is sent one snapshot,
-/// however much is written meanwhile, and not one after the other.
+/// docs/bugs.md B60 (consul 9609): a follower on a slow line is sent one snapshot, however much is
+/// written meanwhile, and not one after the other.
 #[test]
 fn a_follower_on_a_slow_line_catches_up_under_load() {
     let rules = SnapshotRules { entries_max: 4, ..SnapshotRules::NONE };

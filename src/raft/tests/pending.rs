@@ -1,12 +1,13 @@
-//! What takes its time at a node: its store, its log, and pauses between requests.
+//! The answers that take their time at a node: those of its store and of its log, and the
+//! ends of pauses between requests.
 
 use super::cluster::Cluster;
 use crate::types::{LogIndex, NodeId, Term};
 
-/// Entries that the log gives out at once.
+/// Maximum number of entries in one page of the log.
 const PAGE_ENTRIES_MAX: u64 = 3;
 
-/// What a slow store or log has still to answer, and pauses that are not over.
+/// An answer that a slow store or log still owes, or a pause that is not over.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pending {
     Page { from: LogIndex, to: LogIndex },
@@ -16,7 +17,7 @@ pub(super) enum Pending {
 }
 
 impl Cluster {
-    /// The oldest of them comes back; false when there is none.
+    /// Gives the oldest answer; false when there is none.
     pub(super) fn complete_pending(&mut self, id: NodeId) -> bool {
         let node = self.node_mut(id);
         let Some(pending) = node.pending.pop_front() else { return false };

@@ -1,5 +1,5 @@
-//! A peer's replication by itself: [`Progress`]. The test plays the peer, and the
-//! log that entries are read from.
+//! A peer's replication by itself: [`Progress`]. The test plays the peer and the log that
+//! entries are read from.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) const WIDE: ProgressSettings = ProgressSettings {
     snapshot_window_bytes: 25,
 };
 
-/// A leader of term 7 and what it sent.
+/// The replication of a leader of term 7 to one peer, and what it sent.
 pub(super) struct Peer {
     pub(super) progress: Progress,
     log: Vec<Entry>,
@@ -34,11 +34,11 @@ pub(super) struct Peer {
     pauses: usize,
 }
 
-/// Ticket, snapshot, offset and size.
+/// A read of a snapshot: ticket, snapshot, offset and size.
 pub(super) type SnapshotRead = (u64, Option<SnapshotId>, u64, u64);
 
 impl Peer {
-    /// The log had these terms before the leader was elected.
+    /// A peer of a leader whose log had these terms before it was elected.
     pub(super) fn new(settings: ProgressSettings, terms: &[u64], is_connected: bool) -> Peer {
         let log = log_of(terms);
         let progress = Progress::new(settings, Term(7), runs_of(&log), is_connected);
@@ -55,7 +55,7 @@ impl Peer {
         }
     }
 
-    /// One that is known to have all of an empty log, and is pipelined to.
+    /// A peer that is known to have all of an empty log, and whose requests are pipelined.
     pub(super) fn replicating(settings: ProgressSettings) -> Peer {
         let mut peer = Peer::new(settings, &[], true);
         peer.heartbeat();
@@ -119,7 +119,7 @@ impl Peer {
         self.settle();
     }
 
-    /// The rounds that were asked for since the last look.
+    /// The rounds that were asked for since they were last taken.
     fn rounds(&mut self) -> Vec<u64> {
         self.requests.drain(..).map(|request| request.read_seq).collect()
     }
@@ -158,15 +158,15 @@ impl Peer {
         self.settle();
     }
 
-    /// The number of the last AppendEntries.
+    /// The number of the last AppendEntries request.
     pub(super) fn requests_sent(&mut self) -> u64 {
         let last = self.requests.last().map_or(0, |request| request.request_seq);
         self.requests.clear();
         last
     }
 
-    /// What was sent since the last look: where each request begins, and how many
-    /// entries it has.
+    /// The requests since they were last taken: the place where each begins, and its number
+    /// of entries.
     pub(super) fn sent(&mut self) -> Vec<(u64, usize)> {
         self.requests.drain(..).map(|r| (r.prev.index.0, r.entries.len())).collect()
     }
@@ -175,7 +175,7 @@ impl Peer {
 /// Figure 2: "nextIndex[], initialized to leader last log index + 1; matchIndex[],
 /// initialized to 0".
 #[test]
-fn a_new_leader_probes_behind_the_end_of_its_log_with_one_request() {
+fn a_new_leader_probes_after_the_end_of_its_log_with_one_request() {
     let mut peer = Peer::new(WIDE, &[1, 1, 4], true);
     assert_eq!((peer.progress.next_index(), peer.progress.match_index()), (i(4), i(0)));
     peer.replicate(&["noop"], true);
@@ -187,7 +187,7 @@ fn a_new_leader_probes_behind_the_end_of_its_log_with_one_request() {
     assert_eq!(peer.progress.state(), ProgressState::Replicate);
 }
 
-/// A probe that is lost is made up for by the next heartbeat.
+/// The next heartbeat takes the place of a probe that was lost.
 #[test]
 fn a_lost_probe_does_not_stop_the_replication() {
     let mut peer = Peer::new(WIDE, &[1], true);
@@ -217,9 +217,9 @@ fn requests_are_pipelined_as_long_as_the_window_has_room() {
     assert_eq!(peer.progress.inflight_entries(), 0);
 }
 
-/// docs/adr/0014: no commit waits for it, so it gets fewer requests, and larger ones.
+/// docs/adr/0014: no commit waits for the peer, so it gets fewer and larger requests.
 #[test]
-fn a_peer_that_trails_is_sent_one_request_an_answer_and_a_pause() {
+fn a_batched_peer_is_sent_one_request_an_answer_and_a_pause() {
     let mut peer = Peer::replicating(WIDE);
     peer.sent();
     peer.progress.set_send_mode(SendMode::Batched);
@@ -241,9 +241,9 @@ fn a_peer_that_trails_is_sent_one_request_an_answer_and_a_pause() {
     assert_eq!((peer.sent(), peer.pauses), (vec![], 3), "nothing to say, nothing to pause for");
 }
 
-/// Nor does it hear of every round of reads; but a heartbeat is a heartbeat.
+/// A batched peer is not asked for every round of reads, but it gets every heartbeat.
 #[test]
-fn a_peer_that_trails_is_asked_for_the_newest_round_only_but_always_gets_heartbeats() {
+fn a_batched_peer_is_asked_for_the_newest_round_only_but_always_gets_heartbeats() {
     let mut peer = Peer::replicating(WIDE);
     peer.sent();
     peer.progress.set_send_mode(SendMode::Batched);
@@ -259,9 +259,9 @@ fn a_peer_that_trails_is_asked_for_the_newest_round_only_but_always_gets_heartbe
     assert_eq!(peer.sent(), [(0, 0)]);
 }
 
-/// From the moment on that a commit waits for it.
+/// A commit waits for the peer from here on.
 #[test]
-fn a_peer_that_trails_no_longer_is_sent_at_once_what_it_lacks() {
+fn a_peer_that_is_no_longer_batched_is_sent_at_once_what_it_lacks() {
     let mut peer = Peer::replicating(WIDE);
     peer.progress.set_send_mode(SendMode::Batched);
     peer.replicate(&["a"], false);
@@ -272,9 +272,9 @@ fn a_peer_that_trails_no_longer_is_sent_at_once_what_it_lacks() {
     assert_eq!(peer.sent(), [(1, 1)]);
 }
 
-/// A peer whose place is not known is looked for as ever, and catches up by whole windows.
+/// The place of a batched peer is looked for at once, and it catches up by whole windows.
 #[test]
-fn a_peer_that_trails_is_probed_and_caught_up_as_others_are() {
+fn a_batched_peer_is_probed_and_caught_up_as_others_are() {
     let settings = ProgressSettings { append_entries_max: 2, inflight_entries_max: 4, ..WIDE };
     let mut peer = Peer::new(settings, &[], true);
     peer.progress.set_send_mode(SendMode::Batched);
@@ -286,7 +286,7 @@ fn a_peer_that_trails_is_probed_and_caught_up_as_others_are() {
     assert_eq!(peer.sent(), [(0, 0), (0, 2), (2, 2)], "a window, of as many requests as it takes");
 }
 
-/// The same in bytes; an entry that is larger than a request may be goes alone.
+/// The window is bounded in bytes as well; an entry that is larger than a request goes alone.
 #[test]
 fn requests_and_the_window_are_bounded_in_bytes_too() {
     let large = "x".repeat(500);
@@ -304,7 +304,7 @@ fn requests_and_the_window_are_bounded_in_bytes_too() {
     assert_eq!(peer.sent(), [(4, 1)]);
 }
 
-/// Heartbeats do not wait for the window, and carry nothing that would fill it.
+/// Heartbeats do not wait for the window, and have no entries that would fill it.
 #[test]
 fn a_full_window_holds_no_heartbeat_back() {
     let settings = ProgressSettings { inflight_entries_max: 1, ..WIDE };
@@ -317,7 +317,7 @@ fn a_full_window_holds_no_heartbeat_back() {
 
 /// Entries that are not at hand are read from the log, one page at a time.
 #[test]
-fn a_peer_that_is_behind_is_served_from_the_log() {
+fn a_peer_that_lags_is_served_from_the_log() {
     let mut peer = Peer::new(WIDE, &[1, 1, 1, 2, 2, 2], true);
     peer.replicate(&["noop"], true);
     peer.conflict(1, 2, None);
@@ -333,7 +333,7 @@ fn a_peer_that_is_behind_is_served_from_the_log() {
     assert_eq!(peer.sent(), [(4, 2), (6, 2)], "and then what is at hand");
 }
 
-/// What a slow peer lacks is not all kept: the rest is read again.
+/// Not all entries that a slow peer lacks are kept at hand: the rest is read again.
 #[test]
 fn the_entries_at_hand_are_bounded() {
     let entry = ENTRY_OVERHEAD_BYTES + 1;
@@ -349,8 +349,8 @@ fn the_entries_at_hand_are_bounded() {
     assert_eq!(peer.sent(), [(3, 2), (5, 3)]);
 }
 
-/// An answer of the log that was asked for before the place changed is dropped, and
-/// so is one that does not fit.
+/// Entries that were asked for before the place changed are dropped, and so are entries that
+/// do not fit.
 #[test]
 fn an_outdated_answer_of_the_log_is_dropped() {
     let mut peer = Peer::new(WIDE, &[1, 1, 1, 2, 2, 2], true);
@@ -359,7 +359,7 @@ fn an_outdated_answer_of_the_log_is_dropped() {
     peer.succeed(2, 3);
     peer.sent();
     let (ticket, ..) = peer.reads.remove(0);
-    peer.conflict(2, 2, None); // says nothing new: 3 is acknowledged
+    peer.conflict(2, 2, None); // no news: 3 is acknowledged
     peer.progress.on_disconnected();
     peer.progress.on_connected();
     peer.settle();
@@ -377,7 +377,7 @@ fn an_outdated_answer_of_the_log_is_dropped() {
     assert_eq!(peer.reads.len(), 1, "so it is asked again");
 }
 
-/// A log that has nothing of it is not asked as fast as it answers.
+/// A log that has none of the entries is not asked again as fast as it answers.
 #[test]
 fn a_log_that_gives_nothing_is_asked_again_at_a_heartbeat() {
     let mut peer = Peer::new(WIDE, &[1, 1, 1, 2, 2, 2], true);
@@ -400,10 +400,10 @@ fn a_conflict_is_bypassed_term_by_term() {
     for (terms, hint, expected) in [
         // The peer's log is shorter.
         (&[1, 1, 1, 4, 4][..], (3, None), 2),
-        // Of the peer's term we have nothing: go before it.
+        // The leader has no entry of the peer's term: it goes before that term.
         (&[1, 1, 1, 4, 4], (3, Some(2)), 2),
         (&[1, 1, 1, 4, 4], (2, Some(3)), 1),
-        // We have some of it: right behind our last.
+        // The leader has entries of it: it tries right after its last one.
         (&[1, 1, 4, 4, 6], (2, Some(1)), 2),
         (&[1, 4, 4, 4, 6], (2, Some(4)), 4),
         (&[1, 1, 1, 1, 6], (1, Some(1)), 4),
@@ -416,7 +416,7 @@ fn a_conflict_is_bypassed_term_by_term() {
     }
 }
 
-/// bugs.md B30 (openraft fbbf37b1): only the first conflict of a look counts; an
+/// docs/bugs.md B30 (openraft fbbf37b1): only the first conflict of a search counts; an
 /// older one never takes back what is known.
 #[test]
 fn a_stale_conflict_is_ignored() {
@@ -436,7 +436,7 @@ fn a_stale_conflict_is_ignored() {
     assert_eq!(peer.sent(), []);
 }
 
-/// bugs.md B27 (raft-rs 555): whatever order answers come in, next stays above match.
+/// docs/bugs.md B27 (raft-rs 555): in whatever order answers come, next stays above match.
 #[test]
 fn no_order_of_answers_moves_the_next_index_below_the_match_index() {
     let answers: [&dyn Fn(&mut Peer); 5] = [
@@ -462,7 +462,7 @@ fn no_order_of_answers_moves_the_next_index_below_the_match_index() {
     }
 }
 
-/// bugs.md B52 (TigerBeetle 2996): a peer that lost what it had acknowledged cannot
+/// docs/bugs.md B52 (TigerBeetle 2996): a peer that lost what it had acknowledged cannot
 /// be helped in this term, and must not be asked as fast as the wire carries it.
 #[test]
 fn a_peer_that_lost_what_it_acknowledged_is_asked_at_heartbeats_only() {
@@ -481,8 +481,8 @@ fn a_peer_that_lost_what_it_acknowledged_is_asked_at_heartbeats_only() {
     assert_eq!(peer.sent(), []);
 }
 
-/// bugs.md B29 (etcd-raft e419ba5): whatever is lost, the counters of the window
-/// return to zero.
+/// docs/bugs.md B29 (etcd-raft e419ba5): the counters of the window return to zero,
+/// whatever is lost.
 #[test]
 fn the_window_leaks_nothing_whatever_is_lost() {
     let settings = ProgressSettings { append_entries_max: 2, inflight_entries_max: 6, ..WIDE };
@@ -512,8 +512,8 @@ fn the_window_leaks_nothing_whatever_is_lost() {
     }
 }
 
-/// A connection takes with it what was on it; the next begins with a look for the
-/// peer's place, behind what is acknowledged.
+/// The requests on a connection are lost with it. On the next one the peer's place is looked
+/// for again, after what is acknowledged.
 #[test]
 fn a_new_connection_begins_with_a_probe() {
     let mut peer = Peer::replicating(WIDE);
@@ -531,7 +531,7 @@ fn a_new_connection_begins_with_a_probe() {
     assert_eq!(peer.progress.next_index(), i(4));
 }
 
-/// Every answer is reported; what it reports never falls.
+/// Every answer is reported; the reported indexes never fall.
 #[test]
 fn every_answer_is_reported_and_reports_never_fall() {
     let mut peer = Peer::replicating(WIDE);
@@ -552,10 +552,9 @@ fn every_answer_is_reported_and_reports_never_fall() {
     assert_eq!(reports, [(1, 5), (2, 5), (2, 5)]);
 }
 
-/// An acknowledgement of what the leader does not have is a lie: stop.
-/// A peer that has it all, but whose disk has told nothing yet, has acknowledged
-/// nothing in this term: a broken connection must not begin its log anew, entry by
-/// entry (simulation, seed 100369).
+/// A peer that has all entries, but whose disk has not confirmed them, has acknowledged
+/// nothing in this term. A broken connection must not make the leader send the whole log
+/// again, entry by entry (simulation, seed 100369).
 #[test]
 fn a_lost_connection_moves_the_probe_back_no_further_than_what_was_under_way() {
     let reconnect = |peer: &mut Peer| {
@@ -577,6 +576,6 @@ fn a_lost_connection_moves_the_probe_back_no_further_than_what_was_under_way() {
 
 #[test]
 #[should_panic(expected = "which the leader does not have")]
-fn an_acknowledgement_behind_the_leaders_log_stops_the_node() {
+fn an_acknowledgement_past_the_leaders_log_stops_the_node() {
     Peer::replicating(WIDE).succeed(1, 1);
 }

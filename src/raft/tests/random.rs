@@ -1,5 +1,5 @@
-//! Random walks: every fault that the cluster knows, in any order, and the oracle
-//! after each step. A failure prints its seed and how it came about.
+//! Random walks: every fault that the cluster knows, in any order, with the oracle's checks
+//! after each step. A failure prints its seed and the events that led to it.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -18,8 +18,8 @@ use crate::types::{LogIndex, NodeId};
 const SEEDS: u64 = 300;
 const STEPS: u32 = 1200;
 
-/// How much of what goes wrong; drawn once a walk, so that some walks are calm
-/// enough to get far and others are all trouble.
+/// The rate of each fault. It is drawn once a walk, so that some walks are calm enough to
+/// get far, and others have many faults.
 struct Weather {
     loss: f64,
     duplication: f64,
@@ -35,7 +35,7 @@ struct Weather {
     repairs: f64,
 }
 
-/// Snapshots every few entries in most walks, in pieces of a few bytes.
+/// Rules with a snapshot every few entries in most walks, in pieces of a few bytes.
 fn any_rules(rng: &mut StdRng) -> SnapshotRules {
     if rng.random_bool(0.3) {
         return SnapshotRules::NONE;
@@ -53,24 +53,24 @@ struct Walk {
     cluster: Cluster,
     rng: StdRng,
     weather: Weather,
-    /// With leases: how much time passes with a tick. Less than a tick is wrong, but
-    /// promises and leases must not mind.
+    /// The time that passes with a tick, with leases. Less than a tick is wrong, but promises
+    /// and leases must hold all the same.
     pace: Duration,
     has_leases: bool,
     proposals: u64,
 }
 
 impl Walk {
-    fn new(seed: u64, has_leases: bool, is_told: bool) -> Walk {
+    fn new(seed: u64, has_leases: bool, has_trace: bool) -> Walk {
         let mut rng = StdRng::seed_from_u64(seed);
         let nodes = [1, 2, 3, 3, 3, 4, 5, 5][rng.random_range(0..8)];
         let durable =
             if rng.random_bool(0.5) { Durable::default() } else { Durable::new_directory() };
         let rules = any_rules(&mut rng);
         let mut cluster = Cluster::with_leases(vec![durable; nodes], seed, rules, has_leases);
-        cluster.trace = is_told.then(Vec::new);
+        cluster.trace = has_trace.then(Vec::new);
         if rng.random_bool(0.5) {
-            // Windows so small that everything has to be read from the log again.
+            // Windows are so small that everything has to be read from the log again.
             cluster.window = ProgressSettings {
                 append_entries_max: 2,
                 append_bytes_max: 140,
@@ -143,7 +143,7 @@ impl Walk {
             85..94 => self.step_client(id),
             94..96 => {
                 let peer = self.any_node();
-                // With leases it may be a lie.
+                // With leases the hint may be wrong.
                 if !self.cluster.is_up(peer) || (self.has_leases && peer != id) {
                     self.cluster.raft_mut(id).on_connection_refused(peer);
                     self.cluster.settle(id);
@@ -155,7 +155,7 @@ impl Walk {
                     self.cluster.reconnect(id, peer);
                 }
             }
-            // A burst of messages: else elections never end.
+            // A burst of messages: without it elections never end.
             _ => {
                 for _ in 0..20 {
                     self.step_network();
@@ -164,8 +164,8 @@ impl Walk {
         }
     }
 
-    /// A node that is down will find its log damaged at some place, if it is the only one
-    /// that has forgotten anything.
+    /// Damages the log of a node that is down at some place, if it is the only node that has
+    /// forgotten anything.
     fn damage_log(&mut self, id: NodeId) {
         let is_rejoining = |node: &Node| node.disk.durable().hard_state.is_rejoining;
         let nodes = &self.cluster.nodes;
@@ -175,7 +175,7 @@ impl Walk {
         let log = self.cluster.node(id).disk.log();
         let (base, end) = (log.base().index.0, log.end().index.0);
         let kept = LogIndex(self.rng.random_range(base..=end));
-        self.cluster.say(|| format!("n{id} is damaged behind {kept}"));
+        self.cluster.say(|| format!("n{id} is damaged after {kept}"));
         self.cluster.damage(id, kept);
     }
 
@@ -196,7 +196,7 @@ impl Walk {
                     self.cluster.ids().into_iter().filter(|_| self.rng.random_bool(0.5)).collect();
                 self.cluster.partition(&side);
             } else {
-                // One direction only.
+                // The cut is in one direction only.
                 let peer = self.any_node();
                 self.cluster.cuts.insert((id, peer));
             }
@@ -221,11 +221,11 @@ impl Walk {
         }
     }
 
-    /// The leader is cut off with a minority, and the others have the time to elect another before
-    /// it knows; its clients go on. By chance alone that hardly ever happens.
+    /// Cuts the leader off with a minority, for long enough that the others elect another
+    /// before it knows; its clients go on. By chance alone that hardly ever happens.
     fn step_coup(&mut self) {
         let Some(leader) = self.cluster.leader() else { return };
-        // It keeps as many as make no quorum with it.
+        // It keeps peers that make no quorum with it.
         let mut others = self.cluster.ids();
         others.retain(|id| *id != leader);
         let kept = self.rng.random_range(0..=others.len().saturating_sub(1) / 2);
@@ -251,8 +251,8 @@ impl Walk {
         }
     }
 
-    /// A node hears nothing for so long that what it lacks is compacted away; and then
-    /// the others have some time to help it, if nothing comes between.
+    /// Cuts a node off for so long that the entries that it lacks are compacted away. Then
+    /// the others have some time to help it, unless a fault comes between.
     fn step_absence(&mut self, id: NodeId) {
         self.cluster.heal();
         self.cluster.partition(&[id]);
@@ -316,7 +316,7 @@ impl Walk {
         }
     }
 
-    /// A client that sends several commands in one go.
+    /// A client sends several commands in one batch.
     fn step_client(&mut self, id: NodeId) {
         for _ in 0..self.rng.random_range(1..=3) {
             if self.rng.random_bool(0.5) {
@@ -330,8 +330,8 @@ impl Walk {
         self.cluster.settle(id);
     }
 
-    /// Nothing fails any more: soon there is a leader, and what it is given is
-    /// everywhere.
+    /// Ends all faults: soon there is a leader, and the command that it is given is on all
+    /// nodes.
     fn recover(&mut self) {
         self.cluster.say(|| "all is well again".to_string());
         self.cluster.heal();
@@ -353,8 +353,8 @@ impl Walk {
         for node in self.cluster.nodes.values() {
             assert_eq!(node.applied, log, "node {} has applied the leader's log", node.id);
             let durable = &node.disk.durable().log;
-            let behind_base = &log[durable.base().index.0 as usize..];
-            assert_eq!(durable[..], *behind_base, "node {} has the leader's log", node.id);
+            let after_base = &log[durable.base().index.0 as usize..];
+            assert_eq!(durable[..], *after_base, "node {} has the leader's log", node.id);
             assert_eq!(node.waiting, BTreeSet::new(), "every client of {} is answered", node.id);
         }
         assert_eq!(log.last().map(|entry| entry.index), Some(proposed), "it was the last");
@@ -392,7 +392,7 @@ fn is_safe(seed: u64, has_leases: bool) -> bool {
 fn walk_all(has_leases: bool) {
     let failed: Vec<u64> = (0..SEEDS).filter(|seed| !is_safe(*seed, has_leases)).collect();
     let Some(seed) = failed.first() else { return };
-    // Once more, this time told.
+    // The walk is repeated, this time with a trace.
     let mut walk = Walk::new(*seed, has_leases, true);
     let _ = catch_unwind(AssertUnwindSafe(|| walk.run()));
     let trace = walk.cluster.trace.unwrap_or_default();
@@ -407,14 +407,14 @@ fn random_walks_keep_every_promise_and_recover() {
     walk_all(false);
 }
 
-/// The clocks of the nodes are wrong by different rates, ticks come faster than the
-/// time, and hints that the leader is gone are lies.
+/// The clocks of the nodes are wrong by different rates, ticks come faster than they should,
+/// and hints that the leader is gone are wrong.
 #[test]
 fn random_walks_with_leases_keep_every_promise_and_recover() {
     walk_all(true);
 }
 
-/// Without this no failure could be replayed.
+/// The same seed is the same walk: without this no failure could be replayed.
 #[test]
 fn a_seed_replays_the_same_walk() {
     let tell = || {
@@ -425,7 +425,8 @@ fn a_seed_replays_the_same_walk() {
     assert_eq!(tell(), tell());
 }
 
-/// A walk in which nothing is ever committed would keep every promise, too.
+/// The walks commit entries: a walk in which nothing is ever committed would keep every
+/// promise, too.
 #[test]
 fn random_walks_get_somewhere() {
     let (mut committed, mut elections, mut installed) = (0, 0, 0);

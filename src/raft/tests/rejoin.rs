@@ -1,5 +1,5 @@
-//! A node that may have forgotten its promises is not counted (docs/adr/0005,
-//! bugs.md B52).
+//! The rules of rejoining: a node that may have forgotten its promises is not counted
+//! (docs/adr/0005, docs/bugs.md B52).
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, n};
 use super::disk::Durable;
@@ -12,7 +12,7 @@ fn new_cluster(nodes: usize) -> Cluster {
     Cluster::with_past(vec![Durable::new_directory(); nodes], 1)
 }
 
-/// Lets time pass for all that are up, as the actors would, a while.
+/// Lets some time pass for all nodes that are up, as the actors would.
 fn run(cluster: &mut Cluster) {
     for _ in 0..4 * ELECTION_TICKS_MAX {
         for id in cluster.ids() {
@@ -22,8 +22,8 @@ fn run(cluster: &mut Cluster) {
     }
 }
 
-/// Five nodes, node 1 leads, and nodes 1, 2 and 3 are the only ones that hold the
-/// committed entry `kept`.
+/// A cluster of five in which node 1 leads, and only nodes 1, 2 and 3 hold the committed
+/// entry `kept`.
 fn committed_by_one_two_and_three() -> Cluster {
     let mut cluster = Cluster::new(5, 1);
     cluster.elect(n(1));
@@ -225,9 +225,9 @@ fn a_wiped_node_is_brought_up_by_a_snapshot_and_votes_again() {
     assert!(cluster.leader().is_some(), "it is one of two again");
 }
 
-/// Five nodes, node 1 leads, all hold what is committed but for nodes 4 and 5, which
-/// lack `kept`; the logs of `damaged` are damaged so that it is lost with all behind,
-/// and they start again.
+/// A cluster of five in which node 1 leads, and all nodes hold all committed entries, except
+/// that nodes 4 and 5 lack `kept`. The logs of `damaged` are damaged so that `kept` and all
+/// after it is lost, and these nodes start again.
 fn lose_kept(cluster: &mut Cluster, damaged: &[NodeId]) {
     let kept = super::cluster::command("kept");
     for id in damaged {
@@ -287,7 +287,7 @@ fn a_damaged_node_catches_up_and_is_one_of_three_again() {
     assert!(cluster.leader().is_some());
 }
 
-/// Only nodes 1, 2 and 3 had the entry, all three have lost it, and know that.
+/// Only nodes 1, 2 and 3 had the entry. All three have lost it, and know that.
 #[test]
 fn a_majority_that_knows_of_what_it_lost_does_not_go_on_without_it() {
     let mut cluster = committed_by_one_two_and_three();
@@ -299,8 +299,8 @@ fn a_majority_that_knows_of_what_it_lost_does_not_go_on_without_it() {
     }
 }
 
-/// As before, but nodes 1 and 2 have lost their disks and know of nothing: node 3 alone
-/// knows that it had more than anybody has.
+/// Nodes 1 and 2 have lost their disks and know of nothing. Only node 3 knows that it had
+/// more than any node has.
 #[test]
 fn what_a_damaged_node_knows_to_have_had_it_wants_back() {
     let mut cluster = committed_by_one_two_and_three();
@@ -316,8 +316,8 @@ fn what_a_damaged_node_knows_to_have_had_it_wants_back() {
     assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
 }
 
-/// Nodes 1 and 2 know that there was an entry, and have lost all. Node 3 had it, too, has
-/// lost its disk, and holds as much as anybody: nothing.
+/// Nodes 1 and 2 know that there was an entry, and have lost all. Node 3 had it, too, and has
+/// lost its disk: it holds as much as any other node, which is nothing.
 #[test]
 fn what_a_damaged_node_knows_to_have_had_binds_those_that_ask_it() {
     let mut cluster = Cluster::new(5, 1);
@@ -340,7 +340,7 @@ fn what_a_damaged_node_knows_to_have_had_binds_those_that_ask_it() {
     assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
 }
 
-/// It never was committed: nobody else has it, and nobody will.
+/// The entry never was committed: no other node has it, or ever will.
 #[test]
 fn what_was_lost_need_not_come_back_when_a_later_leader_did_not_have_it() {
     let mut cluster = committed_by_one_two_and_three();

@@ -1,4 +1,4 @@
-//! Who is sent everything at once, and who trails (docs/adr/0014).
+//! The choice of the peers that are sent batches (docs/adr/0014).
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::solo::Solo;
 use crate::raft::{Effect, ReplicationReport, SendMode, SetSendMode};
 use crate::types::{LogIndex, NodeId};
 
-/// A leader of so many nodes, its peers, and how each is sent what there is.
+/// A leader, its peers, and the send mode of each.
 struct Leader {
     solo: Solo,
     send_modes: BTreeMap<u64, SendMode>,
@@ -36,13 +36,13 @@ impl Leader {
         }
     }
 
-    /// A tick passes; those that trail then.
-    fn trailing(&mut self) -> Vec<u64> {
+    /// Lets a tick pass, and returns the batched peers.
+    fn batched(&mut self) -> Vec<u64> {
         self.solo.tick(1);
         self.note_send_modes();
-        let trails =
+        let is_batched =
             |(peer, mode): (&u64, &SendMode)| (*mode == SendMode::Batched).then_some(*peer);
-        self.send_modes.iter().filter_map(trails).collect()
+        self.send_modes.iter().filter_map(is_batched).collect()
     }
 
     fn acknowledge(&mut self, peer: u64, match_index: u64, read_seq: u64) {
@@ -68,47 +68,47 @@ fn a_new_leader_sends_everything_to_all() {
 }
 
 #[test]
-fn as_many_trail_as_no_quorum_needs() {
-    for (nodes, trailing) in [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (7, 3)] {
-        assert_eq!(Leader::of(nodes).trailing().len(), trailing, "of {nodes}");
+fn peers_that_no_quorum_needs_are_batched() {
+    for (nodes, batched) in [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (7, 3)] {
+        assert_eq!(Leader::of(nodes).batched().len(), batched, "of {nodes}");
     }
 }
 
 #[test]
-fn those_that_are_furthest_do_not_trail() {
+fn the_furthest_peers_are_not_batched() {
     let mut leader = Leader::of(5);
     leader.propose(6);
     for (peer, match_index) in [(2, 3), (3, 5), (4, 2), (5, 8)] {
         leader.acknowledge(peer, match_index, 0);
     }
-    assert_eq!(leader.trailing(), [2, 4]);
+    assert_eq!(leader.batched(), [2, 4]);
 }
 
-/// A commit waits for a peer that has stopped no longer than until the next tick, behind
-/// which those that trailed have what it lacks.
+/// A commit waits for a peer that has stopped until the next tick at most; then a batched
+/// peer takes its place.
 #[test]
-fn one_that_falls_behind_those_that_trail_changes_places_with_them() {
+fn a_peer_that_falls_behind_a_batched_one_changes_places_with_it() {
     let mut leader = Leader::of(5);
     for peer in 2..=5 {
         leader.acknowledge(peer, 2, 0);
     }
-    let trailing = leader.trailing();
-    let stopped = (2..=5).find(|peer| !trailing.contains(peer)).expect("two do not trail");
+    let batched = leader.batched();
+    let stopped = (2..=5).find(|peer| !batched.contains(peer)).expect("two are not batched");
     leader.propose(3);
     for peer in (2..=5).filter(|peer| *peer != stopped) {
         leader.acknowledge(peer, 5, 0);
     }
-    let now = leader.trailing();
-    assert!(now.contains(&stopped) && now.len() == 2, "{now:?}, and {trailing:?} before");
+    let now = leader.batched();
+    assert!(now.contains(&stopped) && now.len() == 2, "{now:?}, and {batched:?} before");
 }
 
-/// As long as nothing but reads comes, their rounds tell who answers.
+/// While there are only reads, their rounds show which peers answer.
 #[test]
 fn one_that_confirms_no_rounds_of_reads_changes_places_with_those_that_do() {
     let mut leader = Leader::of(3);
-    let trailing = leader.trailing();
-    leader.acknowledge(trailing[0], 0, 1);
-    assert_ne!(leader.trailing(), trailing);
+    let batched = leader.batched();
+    leader.acknowledge(batched[0], 0, 1);
+    assert_ne!(leader.batched(), batched);
 }
 
 #[test]
@@ -118,20 +118,20 @@ fn peers_that_are_equally_far_keep_their_places() {
         for peer in furthest {
             leader.acknowledge(peer, 1, 0);
         }
-        let trailing = leader.trailing();
-        assert!(furthest.iter().all(|peer| !trailing.contains(peer)));
+        let batched = leader.batched();
+        assert!(furthest.iter().all(|peer| !batched.contains(peer)));
         for index in 2..=5 {
             leader.propose(1);
             for peer in 2..=5 {
                 leader.acknowledge(peer, index, 0);
             }
-            assert_eq!(leader.trailing(), trailing);
+            assert_eq!(leader.batched(), batched);
         }
     }
 }
 
 #[test]
-fn nobody_trails_where_that_is_not_wanted() {
+fn no_peer_is_batched_where_that_is_not_wanted() {
     let mut leader = Leader::from(Solo::new(5, &[], 0), 5);
-    assert_eq!(leader.trailing(), []);
+    assert_eq!(leader.batched(), []);
 }

@@ -1,5 +1,5 @@
-//! The cluster's snapshots: files that are bytes when they travel, and the one who
-//! keeps them at a node, job by job.
+//! The cluster's snapshots: files that are bytes when they travel, and the keeper of each
+//! node's files, which does one job after the other.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::text;
 use crate::raft::InstallSnapshot;
 use crate::types::{Entry, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
-/// When snapshots are taken, and how they travel.
+/// The rules by which snapshots are taken and sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SnapshotRules {
     pub(super) entries_max: u64,
@@ -32,7 +32,7 @@ impl SnapshotRules {
     };
 }
 
-/// The store here is the list of what was applied, and so is a snapshot of it.
+/// A snapshot. The store here is the list of applied entries, and so is a snapshot of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SnapshotFile {
     pub(super) id: SnapshotId,
@@ -48,7 +48,7 @@ impl SnapshotFile {
             Some(point.last),
             "a snapshot is taken of the store as it is"
         );
-        // Backwards, so that no snapshot is the beginning of another.
+        // The entries are in reverse order, so that no snapshot is the beginning of another.
         let backwards: Vec<Entry> = applied.iter().rev().cloned().collect();
         let bytes = Bytes::from(text::entries(&backwards));
         let id =
@@ -70,13 +70,13 @@ impl SnapshotFile {
     }
 }
 
-/// FNV-1a: what is mixed up does not have it by chance.
+/// The FNV-1a hash: a file that is mixed up from two does not have it by chance.
 pub(super) fn digest_of(bytes: &[u8]) -> u128 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     u128::from(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
 }
 
-/// What the keeper of the snapshots has still to do.
+/// A job of the keeper of the snapshot files.
 #[derive(Clone, Debug)]
 pub(super) enum Job {
     Take {
@@ -88,7 +88,7 @@ pub(super) enum Job {
         term: Term,
         piece: InstallSnapshot,
     },
-    /// To tell the core that one is whole: a crash may come before.
+    /// Tells the core that a snapshot is whole: a crash may come before.
     Deliver {
         from: NodeId,
         term: Term,
@@ -111,8 +111,8 @@ impl Cluster {
         match job {
             Job::Take { point, applied } => {
                 let file = Arc::new(SnapshotFile::new(point, applied));
-                // These snapshots have all that was ever applied, so by their size they would
-                // become ever rarer.
+                // These snapshots have all entries that were ever applied, so by their size
+                // they would become ever rarer.
                 let bytes = if self.seed.is_multiple_of(2) { file.id.bytes } else { 0 };
                 let last = file.last();
                 self.files.insert(file.id.digest, Arc::clone(&file));

@@ -14,27 +14,27 @@ use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
 
 use super::cluster::log_of;
 
-/// Node 1.
+/// Node 1, with its disk and its store.
 pub(super) struct Solo {
     pub(super) raft: Raft,
     settings: RaftSettings,
     disk: Disk,
-    /// With leases: a tick passes as much of it as it should.
+    /// The time of its clock, with leases. A tick takes as much of it as it should.
     pub(super) now: Duration,
     pub(super) applied: Vec<Entry>,
-    /// Everything else that it did since the last look.
+    /// All other effects since they were last taken.
     pub(super) effects: Vec<Effect>,
 }
 
 impl Solo {
-    /// With a log of these terms, in `term`, not having voted.
+    /// A node with a log of these terms, in `term`, that has not voted.
     pub(super) fn new(nodes: u64, terms: &[u64], term: u64) -> Solo {
         let hard_state =
             HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
         Solo::with_past(settings_of(1, nodes, 1), Durable::new(hard_state, log_of(terms)))
     }
 
-    /// The same with leader leases.
+    /// A node like that of [`Solo::new`], with leader leases.
     pub(super) fn leased(nodes: u64, terms: &[u64], term: u64) -> Solo {
         let hard_state =
             HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
@@ -43,12 +43,12 @@ impl Solo {
         Solo::with_past(settings, Durable::new(hard_state, log_of(terms)))
     }
 
-    /// With a new data directory.
+    /// A node with a new data directory.
     pub(super) fn rejoining(nodes: u64) -> Solo {
         Solo::with_past(settings_of(1, nodes, 1), Durable::new_directory())
     }
 
-    /// With a new log, and with peers that trail.
+    /// A node with a new log, whose peers outside the quorum are sent batches.
     pub(super) fn with_batched_peers(nodes: u64) -> Solo {
         let settings = RaftSettings { has_batched_peers: true, ..settings_of(1, nodes, 1) };
         Solo::with_past(settings, Durable::default())
@@ -88,13 +88,13 @@ impl Solo {
         self.log().iter().map(|entry| entry.term.0).collect()
     }
 
-    /// What comes from a peer, and what goes out for it.
+    /// Receives a message from a peer, and returns the messages that it sends then.
     pub(super) fn receive(&mut self, from: u64, term: u64, rpc: Rpc) -> Vec<Envelope> {
         self.raft.step(Envelope { from: NodeId(from), to: NodeId(1), term: Term(term), rpc });
         self.settle()
     }
 
-    /// The one answer to a request.
+    /// Receives a request, and returns its one answer.
     pub(super) fn ask(&mut self, from: u64, term: u64, rpc: Rpc) -> (u64, Rpc) {
         let mut sent = self.receive(from, term, rpc);
         assert_eq!(sent.len(), 1, "one answer: {sent:?}");
@@ -113,7 +113,7 @@ impl Solo {
         sent
     }
 
-    /// Ticks until it stands for election; what it sends for that.
+    /// Ticks until it stands for election, and returns what it sends for that.
     pub(super) fn tick_until_campaign(&mut self) -> Vec<Envelope> {
         loop {
             let sent = self.tick(1);
@@ -176,7 +176,7 @@ impl Solo {
     }
 }
 
-/// The place `index@term`.
+/// The position `index@term`.
 pub(super) fn at(index: u64, term: u64) -> LogPosition {
     LogPosition { index: LogIndex(index), term: Term(term) }
 }
@@ -197,7 +197,7 @@ pub(super) fn pre_voted(vote_granted: bool) -> Rpc {
     Rpc::PreVoteResponse(PreVoteResponse { vote_granted })
 }
 
-/// AppendEntries with entries of these terms behind `prev`.
+/// AppendEntries with entries of these terms after `prev`.
 pub(super) fn append(prev: LogPosition, terms: &[u64], leader_commit: u64) -> Rpc {
     let mut all = vec![0; prev.index.0 as usize];
     all.extend_from_slice(terms);

@@ -1,12 +1,12 @@
-//! The notation of the scripts: `index@term` for a place in a log, `n1@7` for a
-//! node in its term.
+//! The notation of the scripts: `index@term` for a position in a log, `n1@7` for a node in
+//! its term.
 
 use super::cluster::Node;
 use crate::raft::{AppendResult, Envelope, PersistSeq, ProgressState, Role, Rpc};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
 
-/// `n1@1 -> n2 AppendEntries prev=1@1 [2@1] commit=1`. A pre-vote speaks of a term
-/// that is nobody's yet: it has none in its label.
+/// A message: `n1@1 -> n2 AppendEntries prev=1@1 [2@1] commit=1`. A pre-vote is about a term
+/// that no node has yet: its label has no term.
 pub(super) fn envelope(envelope: &Envelope) -> String {
     let Envelope { from, to, term, rpc } = envelope;
     let verdict = |granted: bool| if granted { "granted" } else { "refused" };
@@ -65,7 +65,7 @@ fn round(read_seq: u64) -> String {
     if read_seq == 0 { String::new() } else { format!(" read_seq={read_seq}") }
 }
 
-/// `[2@1 3@1]`, or `[2@1 .. 9@1]`.
+/// The positions of entries: `[2@1 3@1]`, or `[2@1 .. 9@1]`.
 fn positions(entries: &[Entry]) -> String {
     match entries {
         [first, _, .., last] if entries.len() > 3 => {
@@ -78,7 +78,7 @@ fn positions(entries: &[Entry]) -> String {
     }
 }
 
-/// `3@1=a 4@1=noop`.
+/// Entries with their content: `3@1=a 4@1=noop`.
 pub(super) fn entries(entries: &[Entry]) -> String {
     let entry = |entry: &Entry| {
         let payload = match &entry.payload {
@@ -91,7 +91,7 @@ pub(super) fn entries(entries: &[Entry]) -> String {
     entries.iter().map(entry).collect::<Vec<_>>().join(" ")
 }
 
-/// `n2 writes 3: term=2 voted_for=1 [4@2]`.
+/// A write to the disk: `n2 writes 3: term=2 voted_for=1 [4@2]`.
 pub(super) fn write(
     id: NodeId,
     seq: PersistSeq,
@@ -107,6 +107,7 @@ pub(super) fn write(
     format!("n{id} writes {seq}:{hard_state}{entries}")
 }
 
+/// The status of a node:
 /// `n1@7 leader last=42@7 commit=40@7 applied=40 progress={2:42->43}`.
 pub(super) fn status(node: &Node) -> String {
     let Some(raft) = &node.raft else {

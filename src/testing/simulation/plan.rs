@@ -10,7 +10,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::network::NetworkConditions;
-use crate::actors::clients::session::SESSION_BYTES;
+use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::config::Settings;
 
 /// The plan of a run.

@@ -1,28 +1,34 @@
 //! A session between a scripted client and a scripted RaftActor.
 
 mod backup;
+mod endings;
 mod memory;
 
 use std::sync::Mutex;
 
-use actix::{Addr, Message};
+use actix::Addr;
+use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
-use crate::raft::Role;
+use crate::kv;
+use crate::protocol::{ClientRequest, Limits, Refusal, STEP_COMMANDS};
+use crate::raft::{NodeStatus, Role};
 use crate::testing::{Inbox, probe, settle, turn};
-use crate::types::{LogIndex, Term};
+use crate::types::{LogIndex, NodeId, Term};
 
 const MIB: usize = 1 << 20;
 
 pub(super) fn config() -> SessionConfig {
     SessionConfig {
-        limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: MIB },
-        store_bytes_max: 77,
-        inflight_commands_max: 1024,
-        inflight_bytes_max: 4 * MIB,
-        outbound_bytes_max: MIB,
+        session: SessionSettings {
+            limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: MIB },
+            store_bytes_max: 77,
+            inflight_commands_max: 1024,
+            inflight_bytes_max: 4 * MIB,
+            outbound_bytes_max: MIB,
+        },
         memory: MemoryBudget::new(64 * MIB as u64),
         write_stall_ms_max: 30_000,
         client_addresses: [
@@ -34,8 +40,14 @@ pub(super) fn config() -> SessionConfig {
     }
 }
 
-/// A client and its session. Each direction is a pipe of its own, so that
-/// either side can end one and keep the other.
+/// The configuration with a window of this many commands.
+pub(super) fn config_with_window(commands: usize) -> SessionConfig {
+    let session = SessionSettings { inflight_commands_max: commands, ..config().session };
+    SessionConfig { session, ..config() }
+}
+
+/// A client and its session. Each direction is a pipe of its own, so that either side can
+/// end one and keep the other.
 pub(super) struct Client {
     pub(super) to_server: Option<DuplexStream>,
     pub(super) from_server: DuplexStream,
@@ -44,7 +56,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects; the kernel, as it were, holds `pipe_bytes` in each direction.
+    /// Connects. A pipe holds `pipe_bytes` in each direction, as the kernel would.
     pub(super) fn connect(
         config: SessionConfig,
         raft: Recipient<ClientRequests>,
@@ -61,13 +73,13 @@ impl Client {
         Client { to_server: Some(to_server), from_server, session, closed }
     }
 
-    /// Sends what a pipe of its size takes.
+    /// Sends all of `text`, which the pipe must have room for.
     pub(super) async fn say(&mut self, text: impl AsRef<[u8]>) {
         self.pipe().write_all(text.as_ref()).await.unwrap();
         settle().await;
     }
 
-    /// Sends as much as is taken now; how much that was.
+    /// Sends as much as is taken now, and returns the number of bytes.
     async fn press(&mut self, text: &[u8]) -> usize {
         let mut taken = 0;
         while let Some(wrote) = self.pipe().write(&text[taken..]).now_or_never() {
@@ -84,7 +96,7 @@ impl Client {
         self.to_server.as_mut().expect("the client has not hung up")
     }
 
-    /// Everything that can be read now.
+    /// Reads everything that can be read now.
     pub(super) async fn hear(&mut self) -> String {
         let mut heard = Vec::new();
         loop {
@@ -96,7 +108,7 @@ impl Client {
         }
     }
 
-    /// Whether the server has ended its output, all of it having been read.
+    /// True when the server has ended its output, and all of it was read.
     async fn is_at_end(&mut self) -> bool {
         settle().await;
         matches!(self.from_server.read(&mut [0]).now_or_never(), Some(Ok(0)))
@@ -106,7 +118,7 @@ impl Client {
         self.to_server = None;
     }
 
-    /// True when the session has ended and said so.
+    /// True when the session has ended and has sent [`SessionClosed`].
     pub(super) async fn is_closed(&mut self) -> bool {
         settle().await;
         let closed = self.closed.drain();
@@ -115,13 +127,13 @@ impl Client {
     }
 }
 
-/// A client of a session whose RaftActor only takes notes.
+/// A client of a session whose RaftActor only records the requests.
 pub(super) fn connect(config: SessionConfig) -> (Client, Inbox<ClientRequests>) {
     let (raft, inbox) = probe();
     (Client::connect(config, raft, 1 << 16), inbox)
 }
 
-/// Every request that came, with what it takes to answer it.
+/// The requests that have come, each with its slot.
 pub(super) fn take(inbox: &Inbox<ClientRequests>) -> Vec<(u64, ClientRequest)> {
     inbox.drain().into_iter().flat_map(|message| message.requests).collect()
 }
@@ -147,20 +159,18 @@ fn get_query(key: &str) -> ClientRequest {
 }
 
 fn status() -> ClientReply {
-    ClientReply::Status(NodeStatus {
+    let node = NodeStatus {
         id: NodeId(1),
         role: Role::Leader,
         term: Term(4),
         leader_id: Some(NodeId(1)),
         commit_index: LogIndex(9),
-        last_applied: LogIndex(8),
         last_log_index: LogIndex(10),
         snapshot_index: LogIndex(3),
-        keys: 2,
-        store_bytes: 100,
-        store_digest: 0xfeed,
         snapshot_progress: Vec::new(),
-    })
+    };
+    let last_applied = LogIndex(8);
+    ClientReply::Status(node, kv::StoreStatus { last_applied, keys: 2, bytes: 100, digest: 0xfeed })
 }
 
 #[actix::test]
@@ -211,7 +221,7 @@ async fn replies_are_sent_in_the_order_of_the_commands_whatever_order_results_co
 }
 
 #[actix::test]
-async fn every_result_is_told_in_the_words_of_the_protocol() {
+async fn every_result_is_sent_in_the_words_of_the_protocol() {
     let item = |version, exptime| kv::Item { value: Bytes::from_static(b"v"), version, exptime };
     let items = vec![(Bytes::from_static(b"k"), item(3, 0))];
     let outcome = ClientReply::Outcome;
@@ -237,7 +247,7 @@ async fn every_result_is_told_in_the_words_of_the_protocol() {
         (write, refused(Refusal::Busy), "ERR_BUSY\r\n"),
         (write, refused(Refusal::LeadershipLost), "ERR_TIMEOUT\r\n"),
         ("get k\r\n", refused(Refusal::Timeout), "ERR_TIMEOUT\r\n"),
-        (write, refused(Refusal::Pending), "ERR_TIMEOUT\r\n"),
+        (write, ClientReply::TimedOut, "ERR_TIMEOUT\r\n"),
         (write, refused(Refusal::NotLeader { leader_id: None }), "ERR_NO_LEADER\r\n"),
         (
             write,
@@ -260,8 +270,9 @@ async fn every_result_is_told_in_the_words_of_the_protocol() {
     }
 }
 
-/// Answers gets with their keys and writes with rising versions, each message's
-/// requests last first, and every other one only with the next message.
+/// A RaftActor that answers gets with their keys and writes with rising versions. It answers
+/// the requests of each message in reverse order, and every other one only with the next
+/// message.
 struct Scrambler {
     version: u64,
     held: Vec<(Arc<Recipient<ClientReplies>>, ClientReplies)>,
@@ -340,7 +351,7 @@ async fn ten_thousand_commands_in_one_write_are_answered_in_order() {
     assert!(heard == expected.as_bytes());
     assert_eq!(client.hear().await, "");
     let largest = *largest.lock().unwrap();
-    assert!((2..=TURN_COMMANDS).contains(&largest), "commands travel together: {largest}");
+    assert!((2..=STEP_COMMANDS).contains(&largest), "commands travel together: {largest}");
 }
 
 #[actix::test]
@@ -362,16 +373,16 @@ async fn many_commands_in_one_write_are_taken_in_turns_with_others() {
         }
         most
     });
-    // The end of one turn's commands and the beginning of the next.
+    // The last commands of one step travel with the first of the next.
     let most = most.await.unwrap();
-    assert!((1..=2 * TURN_COMMANDS).contains(&most), "{most}");
+    assert!((1..=2 * STEP_COMMANDS).contains(&most), "{most}");
 }
 
 #[actix::test]
-async fn a_half_close_behind_more_than_one_turn_of_commands_loses_none() {
+async fn a_half_close_after_more_than_one_step_of_commands_loses_none() {
     let (raft, _inbox) = probe();
     let mut client = Client::connect(config(), raft, MIB);
-    let commands = 3 * TURN_COMMANDS;
+    let commands = 3 * STEP_COMMANDS;
     client.pipe().write_all("ping\r\n".repeat(commands).as_bytes()).await.unwrap();
     client.hang_up();
     let mut heard = Vec::new();
@@ -383,14 +394,13 @@ async fn a_half_close_behind_more_than_one_turn_of_commands_loses_none() {
 #[actix::test]
 async fn reading_stops_while_the_window_is_full_and_goes_on_when_there_is_room() {
     let (raft, inbox) = probe();
-    let mut client =
-        Client::connect(SessionConfig { inflight_commands_max: 10, ..config() }, raft, 256);
+    let mut client = Client::connect(config_with_window(10), raft, 256);
     let line = "delete k\r\n";
     let taken = client.press(line.repeat(10_000).as_bytes()).await;
     assert!(taken < 10_000, "the rest stays with the client: {taken}");
     let mut requests = take(&inbox);
     assert_eq!(requests.len(), 10);
-    // One answer, one more command, as far as the bytes that were taken reach.
+    // Each answer makes room for one more command, as far as the bytes that were taken reach.
     for answered in 0..taken / line.len() - 10 {
         let (slot, _) = requests.remove(0);
         assert_eq!(slot, answered as u64);
@@ -502,86 +512,8 @@ async fn a_client_that_reads_again_gets_everything() {
 }
 
 #[actix::test]
-async fn after_a_half_close_the_due_replies_come_and_then_the_end() {
-    let (mut client, raft) = connect(config());
-    client.say("set k 0 1\r\nx\r\nget k\r\nset k 0 5\r\ncut").await;
-    client.hang_up();
-    assert!(!client.is_at_end().await);
-    let requests = take(&raft);
-    assert_eq!(requests.len(), 2);
-    answer(&client, requests[1].0, value("x"));
-    answer(&client, requests[0].0, stored(1));
-    assert_eq!(client.hear().await, "OK 1\r\nVALUE 1\r\nx\r\n");
-    assert!(client.is_at_end().await);
-    assert!(client.is_closed().await);
-    assert!(take(&raft).is_empty());
-}
-
-#[actix::test]
-async fn input_that_waited_for_room_is_still_served_after_a_half_close() {
-    let (mut client, raft) = connect(SessionConfig { inflight_commands_max: 1, ..config() });
-    client.say("get a\r\nget b\r\nstatus\r\nget c\r\nget d").await;
-    client.hang_up();
-    for reply in [value("1"), value("2"), status(), value("3")] {
-        settle().await;
-        let requests = take(&raft);
-        assert_eq!(requests.len(), 1);
-        assert!(!client.is_closed().await);
-        answer(&client, requests[0].0, reply);
-    }
-    assert!(client.hear().await.ends_with("END\r\nVALUE 1\r\n3\r\n"));
-    assert!(client.is_closed().await);
-}
-
-#[actix::test]
-async fn a_cut_last_line_is_dropped_without_a_reply() {
-    for text in ["ping", "set k 0 1\r\nx", "set k x 1\r\n", ""] {
-        let (mut client, raft) = connect(config());
-        client.say(text).await;
-        client.hang_up();
-        assert_eq!(client.hear().await, "");
-        assert!(client.is_closed().await, "{text:?}");
-        assert!(take(&raft).is_empty());
-    }
-}
-
-#[actix::test]
-async fn quit_sends_what_is_due_and_executes_nothing_more() {
-    let (mut client, raft) = connect(config());
-    client.say("get k\r\nquit\r\nset k 0 1\r\nx\r\nping\r\n").await;
-    client.say("set k 0 1\r\nx\r\n").await;
-    let requests = take(&raft);
-    assert_eq!(requests.len(), 1);
-    assert!(!client.is_at_end().await);
-    answer(&client, requests[0].0, value("v"));
-    assert_eq!(client.hear().await, "VALUE 1\r\nv\r\n");
-    assert!(client.is_at_end().await);
-    assert!(!client.is_closed().await, "it still reads, so that nothing is reset");
-    client.say("set k 0 1\r\nx\r\n").await;
-    client.hang_up();
-    assert!(client.is_closed().await);
-    assert!(take(&raft).is_empty());
-}
-
-#[actix::test]
-async fn a_line_over_its_limit_is_answered_and_drained_for_a_second() {
-    tokio::time::pause();
-    let (mut client, raft) = connect(config());
-    client.say(format!("get k\r\n{}", "x".repeat(5000))).await;
-    answer(&client, take(&raft)[0].0, value("v"));
-    let heard = client.hear().await;
-    assert!(heard.starts_with("VALUE 1\r\nv\r\nERR_TOO_LARGE "), "{heard}");
-    assert!(client.is_at_end().await);
-    client.say("ping\r\n".repeat(50_000)).await;
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    assert!(!client.is_closed().await);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(client.is_closed().await);
-}
-
-#[actix::test]
 async fn noreply_gets_no_reply_but_keeps_its_place_until_its_outcome_is_known() {
-    let (mut client, raft) = connect(SessionConfig { inflight_commands_max: 2, ..config() });
+    let (mut client, raft) = connect(config_with_window(2));
     let quiet = "set k 0 1 noreply\r\nx\r\n";
     client.say(format!("{quiet}{quiet}get k\r\n")).await;
     let requests = take(&raft);
@@ -596,7 +528,7 @@ async fn noreply_gets_no_reply_but_keeps_its_place_until_its_outcome_is_known() 
 }
 
 #[actix::test]
-async fn status_is_one_moment_in_the_order_of_the_commands() {
+async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
     tokio::time::pause();
     let (mut client, raft) = connect(config());
     tokio::time::sleep(Duration::from_secs(12)).await;
@@ -621,79 +553,4 @@ async fn status_is_one_moment_in_the_order_of_the_commands() {
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");
-}
-
-/// A RaftActor that can be stopped.
-struct Mortal;
-
-impl Actor for Mortal {
-    type Context = Context<Self>;
-}
-
-impl Handler<ClientRequests> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, _message: ClientRequests, _ctx: &mut Context<Self>) {}
-}
-
-/// See [`Mortal`].
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Die;
-
-impl Handler<Die> for Mortal {
-    type Result = ();
-
-    fn handle(&mut self, _message: Die, ctx: &mut Context<Self>) {
-        ctx.stop();
-    }
-}
-
-#[actix::test]
-async fn when_raft_is_gone_nobody_waits_for_ever() {
-    tokio::time::pause();
-    let raft = Mortal.start();
-    let mut early = Client::connect(config(), raft.clone().recipient(), 4096);
-    let mut late = Client::connect(config(), raft.clone().recipient(), 4096);
-    early.say("get k\r\nset k 0 0 noreply\r\n\r\nset k 0 0\r\n\r\nping\r\n").await;
-    raft.do_send(Die);
-    settle().await;
-    late.say("get k\r\nping\r\n").await;
-    let heard = late.hear().await;
-    assert!(heard.starts_with("ERR_INTERNAL ") && heard.ends_with("\r\nPONG\r\n"), "{heard}");
-    assert!(late.is_at_end().await);
-    assert_eq!(early.hear().await, "");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let heard = early.hear().await;
-    assert_eq!(heard.matches("ERR_INTERNAL ").count(), 2, "{heard}");
-    assert!(heard.ends_with("\r\nPONG\r\n"), "{heard}");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(early.is_closed().await && late.is_closed().await);
-}
-
-#[actix::test]
-async fn a_session_that_is_ended_sends_what_is_due_and_takes_nothing_more() {
-    let (mut client, raft) = connect(config());
-    client.say("get k\r\n").await;
-    client.session.do_send(EndSession);
-    client.say("get l\r\n").await;
-    let requests = take(&raft);
-    assert_eq!(requests.len(), 1);
-    answer(&client, requests[0].0, value("v"));
-    assert_eq!(client.hear().await, "VALUE 1\r\nv\r\n");
-    assert!(client.is_at_end().await);
-}
-
-#[actix::test]
-async fn an_idle_session_has_no_timer_and_a_broken_connection_ends_it() {
-    tokio::time::pause();
-    let (mut client, _raft) = connect(config());
-    client.say("ping\r\n").await;
-    assert_eq!(client.hear().await, "PONG\r\n");
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert!(!client.is_closed().await);
-    let Client { from_server, .. } = &mut client;
-    *from_server = tokio::io::duplex(1).0;
-    client.say("ping\r\n").await;
-    assert!(client.is_closed().await);
 }

@@ -1,8 +1,9 @@
-//! What RaftActor does for those who fetch a backup (docs/adr/0011).
+//! Tests of the commands of clients that fetch a backup (docs/adr/0011).
 
 use super::*;
-use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery, SnapshotsQueried};
-use crate::types::SnapshotId;
+use crate::actors::messages::snapshots::SnapshotsQueried;
+use crate::protocol::{ClientRequest, Refusal, SnapshotAnswer, SnapshotQuery};
+use crate::types::{LogIndex, SnapshotId};
 
 fn found(index: u64) -> SnapshotAnswer {
     let last = LogPosition { term: Term(1), index: LogIndex(index) };
@@ -62,7 +63,7 @@ async fn a_client_of_a_backup_is_told_in_time_whatever_the_disk_does() {
     assert_eq!(client.refusals(), [], "too late");
 }
 
-/// What nobody waits for any more still is in SnapshotActor's mailbox.
+/// A question that has timed out is still in the mailbox of the snapshot actor.
 #[actix::test]
 async fn questions_about_snapshots_are_bounded_answered_in_time_or_not() {
     let f = Fixture::start();

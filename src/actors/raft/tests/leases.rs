@@ -1,9 +1,11 @@
-//! What RaftActor tells the core of the time (docs/adr/0012).
+//! Tests of the times that RaftActor tells the core, on which leader leases rely
+//! (docs/adr/0012).
 
 use super::*;
 use crate::raft::{LeaseSettings, PreVote};
+use crate::types::LogIndex;
 
-/// With a promise of 100 ms; the time is 1000 ms, and the promise of its start is over.
+/// A node with a promise of 100 ms at time 1000 ms: the promise of its start is over.
 fn start() -> Fixture {
     let lease = LeaseSettings { promise: Duration::from_millis(100), started_at: Duration::ZERO };
     let settings = RaftSettings { leader_lease: Some(lease), ..settings() };

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::status_poller::ask_all;
 use super::violation::Check;
-use crate::actors::clients::session::SESSION_BYTES;
+use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::node::SNAPSHOT_WINDOW_BYTES;
 use crate::testing::simulation::world::{Machine, World, host};
 use crate::testing::{DirectoryContents, RecordPlace};

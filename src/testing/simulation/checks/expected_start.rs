@@ -6,8 +6,8 @@
 //!   (docs/adr/0009).
 //! - It starts with everything otherwise, however the power failed, and even on a full disk.
 //!
-//! The expectation does not come from the storage under test: the simulated disk knows which
-//! bytes are damaged, and [`DirectoryContents`] reads the directory as it would be without the damage.
+//! The expectation does not come from the storage under test: the simulated disk knows which bytes
+//! are damaged, and [`DirectoryContents`] reads the directory as it would be without the damage.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -15,9 +15,8 @@ use std::path::{Path, PathBuf};
 
 use super::violation::{Check, Violation};
 use crate::storage::StorageError;
-use crate::testing::SimDisk;
 use crate::testing::simulation::world::{Machine, World};
-use crate::testing::{DirectoryContents, RecordPlace, Region};
+use crate::testing::{DirectoryContents, RecordPlace, Region, SimDisk};
 use crate::types::{HardState, LogPosition};
 
 /// The expected result of a start.

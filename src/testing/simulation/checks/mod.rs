@@ -1,7 +1,8 @@
 //! Checks of what the cluster promises. A check observes the network, the disks, the statuses
 //! and the history, and reports violations. It never acts on the cluster: it starts, stops and
 //! crashes nothing. `liveness`, `availability` and `status_poller` send ordinary commands of
-//! clients.
+//! clients. `expected_start` and `status_poller` note in the world which node has lost data, and
+//! when it has caught up.
 
 pub(crate) mod agreement;
 pub(crate) mod availability;

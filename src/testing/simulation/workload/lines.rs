@@ -11,6 +11,9 @@ use crate::protocol::{ErrorReply, Expect, Reply, ReplyLine, ReplyParser, Status}
 use crate::testing::simulation::history::{Action, Answer, Item};
 use crate::testing::simulation::network::SimHost;
 
+/// The client port of every node of a plan.
+const CLIENT_PORT: u16 = 9000;
+
 /// A connection to a node. Its halves can be used at the same time.
 pub(crate) struct Lines {
     pub(super) reader: LineReader,
@@ -22,7 +25,7 @@ pub(crate) struct LineReader(BufReader<Box<dyn AsyncRead + Send + Unpin>>);
 
 impl Lines {
     pub(crate) async fn connect(from: &SimHost, to: &str) -> io::Result<Lines> {
-        let Stream { reader, writer } = from.connect(to, 9000).await?;
+        let Stream { reader, writer } = from.connect(to, CLIENT_PORT).await?;
         Ok(Lines { reader: LineReader(BufReader::new(reader)), writer })
     }
 

@@ -1,7 +1,9 @@
-//! Clients that fetch a backup (docs/adr/0011).
+//! Clients that fetch a backup in pieces of a snapshot file (docs/adr/0011).
+
+use bytes::Bytes;
 
 use super::*;
-use crate::actors::messages::snapshots::{SnapshotAnswer, SnapshotQuery};
+use crate::protocol::{ClientRequest, SnapshotAnswer, SnapshotQuery};
 use crate::types::{LogPosition, SnapshotId};
 
 #[actix::test]
@@ -30,7 +32,7 @@ async fn commands_of_backups_are_passed_on_and_answered_in_their_turn() {
     assert_eq!(client.hear().await, expected);
 }
 
-/// A client that reads none of its pieces does not have us hold more than a window of them.
+/// The server holds no more than a window of pieces for a client that reads none of them.
 #[actix::test]
 async fn pieces_of_backups_count_in_the_window() {
     let (mut client, raft) = connect(config());

@@ -1,11 +1,14 @@
-//! Sessions of a server that is short of memory (docs/adr/0010).
+//! Sessions of a server that is short of memory: a session that holds nothing is refused as
+//! busy, and one that holds something waits (docs/adr/0010).
 
 use tokio::io::AsyncWriteExt;
 
 use super::*;
 use crate::actors::clients::session::tests::{
-    Client, answer, config, connect, refused, stored, take, value,
+    Client, answer, config, config_with_window, connect, refused, stored, take, value,
 };
+use crate::actors::clients::session_io::SESSION_BYTES;
+use crate::protocol::{ClientRequest, Refusal};
 use crate::testing::settle;
 
 const KIB: u64 = 1024;
@@ -16,7 +19,7 @@ fn short_of(free_bytes: u64) -> (SessionConfig, MemoryBudget) {
 }
 
 #[actix::test]
-async fn who_holds_nothing_is_busy_while_others_hold_all_and_served_when_they_do_not() {
+async fn a_session_that_holds_nothing_is_busy_while_others_hold_all_and_served_when_they_do_not() {
     let (config, memory) = short_of(100 * KIB);
     let (mut client, raft) = connect(config);
     let others = memory.reserve(100 * KIB);
@@ -33,7 +36,7 @@ async fn who_holds_nothing_is_busy_while_others_hold_all_and_served_when_they_do
     assert_eq!(memory.used_bytes(), SESSION_BYTES, "counters return to what they were");
 }
 
-/// Two half-read values must not wait for each other.
+/// Two values that have come in part must not wait for each other.
 #[actix::test]
 async fn a_value_that_finds_no_room_is_given_up_and_read_past() {
     for (noreply, expected) in [("", "ERR_BUSY\r\nPONG\r\n"), (" noreply", "PONG\r\n")] {
@@ -49,14 +52,14 @@ async fn a_value_that_finds_no_room_is_given_up_and_read_past() {
         assert_eq!(memory.used_bytes(), SESSION_BYTES, "it is given back at once");
         client.say("\r\nping\r\n").await;
         assert_eq!(client.hear().await, expected);
-        // There is room for what is smaller.
+        // There is room for a smaller value.
         client.say(format!("set k 0 50000\r\n{}\r\n", "v".repeat(50_000))).await;
         assert_eq!(take(&raft).len(), 1);
     }
 }
 
 #[actix::test]
-async fn who_waits_for_something_of_its_own_is_slowed_and_not_refused() {
+async fn a_session_that_waits_for_an_answer_is_slowed_and_not_refused() {
     let (config, memory) = short_of(100 * KIB);
     let (mut client, raft) = connect(config);
     let others = memory.reserve(97 * KIB);
@@ -73,8 +76,8 @@ async fn who_waits_for_something_of_its_own_is_slowed_and_not_refused() {
     assert_eq!(client.hear().await, "OK 1\r\n");
 }
 
-/// Many that come at once and ask for little are served: what a value may be at the
-/// worst is not taken for each of them.
+/// Many clients that come at once and ask for little are served: the maximum length of a
+/// value is not reserved for each of them.
 #[actix::test]
 async fn a_thousand_new_clients_that_read_at_the_same_time_are_served() {
     let memory = MemoryBudget::new(1000 * (SESSION_BYTES + 8 * KIB));
@@ -90,9 +93,10 @@ async fn a_thousand_new_clients_that_read_at_the_same_time_are_served() {
     assert_eq!(take(&inbox).len(), 1000);
 }
 
-/// While replies are unsent nothing more is taken, and they need no memory to leave.
+/// While replies are unsent no further command is taken, and the replies need no memory to
+/// leave.
 #[actix::test]
-async fn who_does_not_read_its_replies_is_not_read_from_and_goes_on_when_it_does() {
+async fn a_client_that_does_not_read_its_replies_is_not_read_from_until_it_does() {
     let (config, memory) = short_of(100 * KIB);
     let (raft, inbox) = crate::testing::probe();
     let mut client = Client::connect(config, raft, 1024);
@@ -108,7 +112,7 @@ async fn who_does_not_read_its_replies_is_not_read_from_and_goes_on_when_it_does
 }
 
 #[actix::test]
-async fn nothing_is_left_of_a_session_that_ends_in_the_midst_of_everything() {
+async fn nothing_is_left_of_a_session_that_ends_with_commands_and_input_under_way() {
     let (config, memory) = short_of(4000 * KIB);
     let (raft, inbox) = crate::testing::probe();
     let mut client = Client::connect(config, raft, 1 << 16);
@@ -130,57 +134,29 @@ async fn nothing_is_left_of_a_session_that_ends_in_the_midst_of_everything() {
     assert_eq!(memory.used_bytes(), 0);
 }
 
-/// RaftActor counts it still: what took its place would be refused as busy.
+/// RaftActor counts a write that has timed out until it is settled, and would refuse a
+/// command that took its place.
 #[actix::test]
-async fn what_has_timed_out_keeps_its_place_until_it_is_settled() {
-    let (mut client, raft) = connect(SessionConfig { inflight_commands_max: 2, ..config() });
+async fn a_write_that_has_timed_out_keeps_its_place_until_it_is_settled() {
+    let (mut client, raft) = connect(config_with_window(2));
     client.say("set k 0 1\r\n1\r\nget k\r\nset k 0 1\r\n2\r\nget k\r\nping\r\n").await;
     client.hang_up();
     let requests = take(&raft);
-    answer(&client, requests[0].0, refused(Refusal::Pending));
+    let ClientRequest::Write(command) = &requests[0].1 else { panic!("a set is a write") };
+    let command_bytes = command.len();
+    answer(&client, requests[0].0, ClientReply::TimedOut);
     settle().await;
     assert!(take(&raft).is_empty(), "the window is full: a write and a read");
     answer(&client, requests[1].0, refused(Refusal::Timeout));
     assert_eq!(client.hear().await, "ERR_TIMEOUT\r\nERR_TIMEOUT\r\n");
     let second = take(&raft);
     assert_eq!(second.len(), 1, "a read leaves its place");
-    answer(&client, second[0].0, refused(Refusal::Pending));
+    answer(&client, second[0].0, ClientReply::TimedOut);
     assert_eq!(client.hear().await, "ERR_TIMEOUT\r\n");
     assert!(take(&raft).is_empty() && !client.is_closed().await, "there is input left");
-    answer(&client, requests[0].0, ClientReply::Settled);
+    answer(&client, requests[0].0, ClientReply::Settled { command_bytes });
     settle().await;
     answer(&client, take(&raft)[0].0, value("2"));
     assert_eq!(client.hear().await, "VALUE 1\r\n2\r\nPONG\r\n");
-    assert!(client.is_closed().await, "nobody needs to hear of the other");
-}
-
-/// A write that is followed by much else does not keep room for it.
-#[actix::test]
-async fn a_batch_keeps_no_more_room_than_its_commands_need() {
-    for reads in [0, 300] {
-        let (mut client, raft) = connect(config());
-        let reads = "get k\r\n".repeat(reads);
-        client.say(&format!("set a 0 2\r\nab\r\nset b 0 2\r\nab\r\n{reads}")).await;
-        let writes: Vec<Bytes> = take(&raft)
-            .into_iter()
-            .filter_map(|(_, request)| match request {
-                ClientRequest::Write(command) => Some(command),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(writes.len(), 2);
-        for command in writes {
-            let bytes = command.len();
-            // Those that share an allocation cannot be taken for their own.
-            if let Ok(own) = command.try_into_mut() {
-                assert!(
-                    own.capacity() <= bytes + UNUSED_BYTES_MAX,
-                    "{} for {bytes}",
-                    own.capacity()
-                );
-            } else {
-                assert!(reads.is_empty(), "they have a room of their own");
-            }
-        }
-    }
+    assert!(client.is_closed().await, "the other write needs not be settled");
 }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
+use super::super::error_reply::ErrorReply;
 use super::*;
-use crate::protocol::ErrorReply;
 
 fn value(bytes: usize) -> Reply {
     Reply::Value(Bytes::from(vec![b'v'; bytes]))
@@ -9,7 +9,7 @@ fn value(bytes: usize) -> Reply {
 
 #[test]
 fn replies_leave_in_the_order_of_the_commands() {
-    let mut window = Window::new(1024);
+    let mut window = Window::new(1024, 4096);
     let first = window.open_write(10, false);
     let second = window.open_read();
     window.push_answered(Reply::Pong);
@@ -25,7 +25,7 @@ fn replies_leave_in_the_order_of_the_commands() {
 
 #[test]
 fn a_result_that_nobody_waits_for_changes_nothing() {
-    let mut window = Window::new(1024);
+    let mut window = Window::new(1024, 4096);
     let slot = window.open_write(10, false);
     assert!(!window.answer(slot + 1, Reply::Deleted));
     assert!(window.answer(slot, Reply::Deleted));
@@ -36,25 +36,44 @@ fn a_result_that_nobody_waits_for_changes_nothing() {
 }
 
 #[test]
-fn what_has_timed_out_costs_until_it_is_settled() {
-    let mut window = Window::new(1024);
+fn a_write_that_has_timed_out_costs_until_it_is_settled() {
+    let timeout = Reply::Error(ErrorReply::Timeout);
+    let mut window = Window::new(1024, 4096);
     let slot = window.open_write(100, false);
     let cost = window.held_bytes();
-    window.keep_place(slot);
-    assert!(window.answer(slot, Reply::Error(ErrorReply::Timeout)));
-    assert!(window.pop_due().is_some());
+    assert!(window.time_out(slot, timeout.clone()));
+    assert_eq!(window.pop_due(), Some(Some(timeout.clone())));
     assert_eq!((window.is_empty(), window.held_commands()), (true, 1));
     assert_eq!(window.held_bytes(), cost);
-    assert!(window.settle(slot));
-    assert!(!window.settle(slot), "settled twice");
+    assert!(window.settle(100));
+    assert!(!window.settle(100), "settled twice");
     assert_eq!((window.held_commands(), window.held_bytes()), (0, 0));
-    window.keep_place(slot);
-    assert_eq!(window.held_commands(), 0, "nothing waits for that");
+    assert!(!window.time_out(slot, timeout), "no command waits in the slot");
+    assert_eq!(window.held_commands(), 0);
+}
+
+#[test]
+fn each_of_several_writes_that_have_timed_out_frees_its_own_bytes() {
+    let timeout = Reply::Error(ErrorReply::Timeout);
+    let mut window = Window::new(1024, 4096);
+    let slots = [100, 200, 300].map(|bytes| window.open_write(bytes, false));
+    let cost = window.held_bytes();
+    for slot in slots {
+        window.time_out(slot, timeout.clone());
+        window.pop_due();
+    }
+    assert_eq!((window.held_commands(), window.held_bytes()), (3, cost));
+    assert!(window.settle(200));
+    assert_eq!(window.held_bytes(), cost - 200 - COMMAND_OVERHEAD_BYTES);
+    assert!(window.settle(100));
+    assert_eq!(window.held_bytes(), 300 + COMMAND_OVERHEAD_BYTES);
+    assert!(window.settle(300));
+    assert_eq!((window.held_commands(), window.held_bytes()), (0, 0));
 }
 
 #[test]
 fn noreply_leaves_in_its_turn_and_silently() {
-    let mut window = Window::new(1024);
+    let mut window = Window::new(1024, 4096);
     let silent = window.open_write(10, true);
     window.push_answered(Reply::Pong);
     assert_eq!(window.pop_due(), None, "pong waits for the outcome of the silent one");
@@ -65,7 +84,7 @@ fn noreply_leaves_in_its_turn_and_silently() {
 
 #[test]
 fn reads_are_expected_to_be_large_until_they_prove_small() {
-    let mut window = Window::new(1024 * 1024);
+    let mut window = Window::new(1024 * 1024, 4096);
     let mut expected = Vec::new();
     for _ in 0..200 {
         let slot = window.open_read();

@@ -1,0 +1,122 @@
+//! The commands of clients: RaftActor accepts them here, or refuses them.
+
+use actix::{AsyncContext, Context};
+use bytes::Bytes;
+
+use super::RaftActor;
+use super::backups::PendingBackup;
+use super::pending::PendingWrite;
+use crate::actors::messages::clients::ReplyHandle;
+use crate::actors::messages::kv::{Apply, ApplyTask};
+use crate::actors::messages::snapshots::QuerySnapshots;
+use crate::kv::Query;
+use crate::protocol::{ClientRequest, Refusal, SnapshotQuery};
+use crate::raft::{NotLeader, Role};
+use crate::types::Payload;
+
+impl RaftActor {
+    /// Accepts one command of a client.
+    ///
+    /// # Errors
+    /// The reason to refuse it.
+    pub(super) fn accept(
+        &mut self,
+        request: ClientRequest,
+        reply_handle: &ReplyHandle,
+        ctx: &Context<Self>,
+    ) -> Result<(), Refusal> {
+        match request {
+            ClientRequest::Write(bytes) => self.propose(bytes, reply_handle),
+            ClientRequest::Read(query) => self.read(query, reply_handle),
+            ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
+            ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
+            ClientRequest::Status => {
+                let reply_handle = reply_handle.clone();
+                let task = ApplyTask::Status { status: self.raft.status(), reply_handle };
+                self.ports.kv.do_send(Apply { tasks: vec![task] });
+                Ok(())
+            }
+        }
+    }
+
+    fn propose(&mut self, command: Bytes, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+        if self.pending.is_full(&self.settings) {
+            return Err(self.busy_or_not_leader());
+        }
+        let bytes = command.len() as u64;
+        let index = self.raft.propose(Payload::Command(command)).map_err(not_leader)?;
+        let write = PendingWrite {
+            term: self.raft.term(),
+            reply_handle: reply_handle.clone(),
+            bytes,
+            expires_at_tick: self.expires_at_tick(),
+        };
+        self.pending.add_write(index, write);
+        Ok(())
+    }
+
+    fn read(&mut self, query: Query, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+        if self.pending.is_full(&self.settings) {
+            return Err(self.busy_or_not_leader());
+        }
+        let after = self.pending.last_proposed(reply_handle.session);
+        let token = self.pending.next_token();
+        self.raft.read(token, after).map_err(not_leader)?;
+        let expires_at_tick = self.expires_at_tick();
+        self.pending.add_read(token, query, reply_handle.clone(), expires_at_tick);
+        Ok(())
+    }
+
+    /// The answer waits until a read that came with the command would be confirmed: the
+    /// snapshot then holds every write that was acknowledged before.
+    fn begin_snapshot(&mut self, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+        if self.pending.is_full(&self.settings) || self.backups.has_most_begins() {
+            return Err(self.busy_or_not_leader());
+        }
+        let after = self.pending.last_proposed(reply_handle.session);
+        let token = self.pending.next_token();
+        self.raft.read(token, after).map_err(not_leader)?;
+        let begin = self.with_deadline(reply_handle);
+        self.backups.add_begin(token, begin);
+        Ok(())
+    }
+
+    fn query_snapshots(
+        &mut self,
+        query: SnapshotQuery,
+        reply_handle: &ReplyHandle,
+        ctx: &Context<Self>,
+    ) -> Result<(), Refusal> {
+        if self.backups.has_most_queries() {
+            return Err(Refusal::Busy);
+        }
+        let pending = self.with_deadline(reply_handle);
+        let ticket = self.backups.add_query(pending);
+        let reply_to = ctx.address().recipient();
+        self.ports.snapshot_queries.do_send(QuerySnapshots { ticket, query, reply_to });
+        Ok(())
+    }
+
+    fn with_deadline(&self, reply_handle: &ReplyHandle) -> PendingBackup {
+        let expires_at_tick = self.expires_at_tick();
+        PendingBackup { reply_handle: reply_handle.clone(), expires_at_tick }
+    }
+
+    fn expires_at_tick(&self) -> u64 {
+        self.ticks + self.settings.request_timeout_ticks
+    }
+
+    /// A node that does not lead says so even when it is busy, so that the client asks the
+    /// leader instead.
+    fn busy_or_not_leader(&self) -> Refusal {
+        if self.raft.role() == Role::Leader {
+            Refusal::Busy
+        } else {
+            Refusal::NotLeader { leader_id: self.raft.leader_id() }
+        }
+    }
+}
+
+fn not_leader(error: NotLeader) -> Refusal {
+    Refusal::NotLeader { leader_id: error.leader_id }
+}

@@ -1,0 +1,124 @@
+//! The effects of the core: each becomes a message to the actor that it is for.
+
+use actix::{AsyncContext, Context};
+
+use super::RaftActor;
+use crate::actors::messages::clients::{ClientReply, ReplyHandle};
+use crate::actors::messages::kv::{Apply, ApplyTask};
+use crate::actors::messages::log::{LogCommand, ReadEntriesRequest};
+use crate::actors::messages::peers::SendRpc;
+use crate::actors::messages::replication::ReplicationCommand;
+use crate::actors::messages::replies::reply;
+use crate::protocol::Refusal;
+use crate::raft::{Effect, Envelope, ReadToken, ResetLog, StopReplication, TakeSnapshot};
+use crate::types::{Entry, LogIndex};
+
+impl RaftActor {
+    /// Executes the effects that gathered in the core, in their order.
+    pub(super) fn execute(&mut self, ctx: &mut Context<Self>) {
+        let mut tasks = Vec::new();
+        for effect in self.raft.take_effects() {
+            self.execute_one(effect, &mut tasks, ctx);
+        }
+        if !tasks.is_empty() {
+            self.ports.kv.do_send(Apply { tasks });
+        }
+        self.ports.memory.set(self.pending.weight_bytes());
+    }
+
+    /// Sends one order, or adds it to the tasks of the store.
+    fn execute_one(&mut self, effect: Effect, tasks: &mut Vec<ApplyTask>, ctx: &Context<Self>) {
+        match effect {
+            Effect::Append(order) => self.ports.log.do_send(LogCommand::Append(order)),
+            Effect::Send(envelope) => self.send(envelope),
+            Effect::StartReplication(order) => self.command_all(&ReplicationCommand::Start(order)),
+            Effect::Replicate(order) => self.command_all(&ReplicationCommand::Replicate(order)),
+            Effect::SetSendMode(order) => {
+                if let Some(peer) = self.ports.peers.get(&order.peer) {
+                    peer.replicator.do_send(ReplicationCommand::SetSendMode(order));
+                }
+            }
+            Effect::StopReplication(order) => self.stop_replication(order),
+            Effect::Apply { entries } => self.add_entries(entries, tasks),
+            Effect::ReadEntries(read) => {
+                let reply_to = ctx.address().recipient();
+                self.ports.log_reads.do_send(ReadEntriesRequest { read, reply_to });
+            }
+            Effect::ReadReady { token, read_index } => self.add_read(token, read_index, tasks),
+            Effect::ReadFailed { token } if mutant!(B40) => {
+                self.add_read(token, LogIndex(0), tasks);
+            }
+            Effect::ReadFailed { token } => self.fail_read(token),
+            Effect::TakeSnapshot(TakeSnapshot { point }) => {
+                tasks.push(ApplyTask::Snapshot { point });
+            }
+            Effect::CompactLog(order) => self.ports.log.do_send(LogCommand::Compact(order)),
+            Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
+            Effect::ResetLog(order) => self.install_snapshot(order, tasks),
+            Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
+        }
+    }
+
+    /// Gives one command to the ReplicatorActor of every peer.
+    fn command_all(&self, command: &ReplicationCommand) {
+        for peer in self.ports.peers.values() {
+            peer.replicator.do_send(command.clone());
+        }
+    }
+
+    fn stop_replication(&mut self, order: StopReplication) {
+        self.command_all(&ReplicationCommand::Stop(order));
+        self.pending.lose_writes_of(order.term).send();
+    }
+
+    /// The snapshot that was received last takes the place of the log and of the store.
+    fn install_snapshot(&mut self, order: ResetLog, tasks: &mut Vec<ApplyTask>) {
+        self.ports.log.do_send(LogCommand::Reset(order));
+        let store = self.received_store.take();
+        let store = store.expect("the core installs what it was told is loaded");
+        assert_eq!(store.last_applied(), order.base.index, "and nothing else (docs/bugs.md B54)");
+        tasks.push(ApplyTask::Install { store });
+    }
+
+    /// Sends a request on this node's connection to the peer, and a response on the
+    /// connection that the peer opened. Without one the message is lost: Raft repeats what
+    /// matters.
+    fn send(&self, envelope: Envelope) {
+        if envelope.rpc.is_response() {
+            if let Some((_, port)) = self.attached.get(&envelope.to) {
+                port.do_send(SendRpc { envelope });
+            }
+        } else if let Some(peer) = self.ports.peers.get(&envelope.to) {
+            peer.link.do_send(SendRpc { envelope });
+        }
+    }
+
+    fn add_entries(&mut self, entries: Vec<Entry>, tasks: &mut Vec<ApplyTask>) {
+        tasks.extend(entries.into_iter().map(|entry| {
+            let reply_handle = self.pending.take_write(entry.position());
+            ApplyTask::Entry { entry, reply_handle }
+        }));
+    }
+
+    fn add_read(&mut self, token: ReadToken, read_index: LogIndex, tasks: &mut Vec<ApplyTask>) {
+        if let Some((query, reply_handle)) = self.pending.take_read(token) {
+            let now_ms = self.clock.wall_ms();
+            tasks.push(ApplyTask::Read { query, read_index, now_ms, reply_handle });
+        } else if let Some(reply_handle) = self.backups.take_begin(token) {
+            self.raft.want_snapshot(read_index);
+            reply(reply_handle, ClientReply::SnapshotBegun(read_index));
+        }
+    }
+
+    fn fail_read(&mut self, token: ReadToken) {
+        let reply_handle = self.pending.take_read(token).map(|(_, reply_handle)| reply_handle);
+        let reply_handle: Option<ReplyHandle> =
+            reply_handle.or_else(|| self.backups.take_begin(token));
+        if let Some(reply_handle) = reply_handle {
+            let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
+            if !mutant!(B81a) {
+                reply(reply_handle, ClientReply::Refused(refusal));
+            }
+        }
+    }
+}

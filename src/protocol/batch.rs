@@ -1,0 +1,85 @@
+//! The commands of one connection that were parsed in one go and leave together.
+
+use bytes::{Bytes, BytesMut};
+
+use super::request::SnapshotQuery;
+use crate::kv;
+
+/// One command of a client that a session does not answer by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientRequest {
+    /// Propose a `kv::Command`, which is encoded already.
+    Write(Bytes),
+    /// Answer a linearizable read.
+    Read(kv::Query),
+    /// Have a snapshot taken that holds every write acknowledged before.
+    BeginSnapshot,
+    /// Answer a question about the snapshots of this node.
+    Snapshot(SnapshotQuery),
+    /// Report this node's state at one point in time.
+    Status,
+}
+
+/// Commands that leave together, each with the slot that its reply goes to.
+#[derive(Debug, Default)]
+pub struct Batch {
+    requests: Vec<(u64, ClientRequest)>,
+    /// The bytes of the writes among the requests.
+    bytes: usize,
+    /// Room for further writes of this batch; without capacity when the batch is empty.
+    room: BytesMut,
+}
+
+/// Maximum room for the writes after the first of a batch, in bytes.
+const ROOM_BYTES_MAX: usize = 16 * 1024;
+/// Maximum unused room, in bytes, that a batch may keep as long as one of its commands is
+/// under way.
+pub(super) const UNUSED_BYTES_MAX: usize = 1024;
+
+impl Batch {
+    pub(super) fn push(&mut self, slot: u64, request: ClientRequest) {
+        if let ClientRequest::Write(command) = &request {
+            self.bytes += command.len();
+        }
+        self.requests.push((slot, request));
+    }
+
+    /// Encodes a write. The writes of a batch share an allocation: those in the remaining
+    /// `input_bytes` of the input will need about as many bytes as they have there.
+    pub(super) fn encode(&mut self, command: &kv::Command, input_bytes: usize) -> Bytes {
+        if self.room.capacity() == 0 {
+            let more_bytes = input_bytes.min(ROOM_BYTES_MAX);
+            self.room.reserve(command.encoded_bytes_max() + more_bytes);
+        }
+        command.encode_to(&mut self.room);
+        self.room.split().freeze()
+    }
+
+    /// The bytes of the writes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes all commands, and the bytes of the writes among them. `None` when there is no
+    /// command.
+    pub(super) fn take(&mut self) -> Option<(Vec<(u64, ClientRequest)>, usize)> {
+        if self.requests.is_empty() {
+            return None;
+        }
+        let Batch { mut requests, bytes, room } = std::mem::take(self);
+        if room.capacity() > bytes.max(UNUSED_BYTES_MAX) {
+            give_each_its_own(&mut requests);
+        }
+        Some((requests, bytes))
+    }
+}
+
+/// Copies every write into an allocation of its own. The shared one is mostly unused, and
+/// would stay as long as one of its commands does, while no budget counts it.
+fn give_each_its_own(requests: &mut [(u64, ClientRequest)]) {
+    for (_, request) in requests {
+        if let ClientRequest::Write(command) = request {
+            *command = Bytes::copy_from_slice(command);
+        }
+    }
+}
