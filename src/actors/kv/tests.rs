@@ -10,7 +10,7 @@ use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::kv::{Answer, Command, Item, Operation, Outcome, StoreStatus};
 use crate::raft::{NodeStatus, Role};
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotPoint, Term};
 
 struct Session {
     id: u64,
@@ -252,6 +252,39 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
     };
     let replies = vec![(1, ClientReply::Status(status, of_store))];
     assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
+}
+
+#[actix::test]
+async fn a_snapshot_is_a_view_of_the_store_and_an_installed_one_replaces_it() {
+    let (raft, _applied) = probe();
+    let (snapshots, orders) = probe();
+    let kv = KvActor::new(Store::new(), KvPorts { snapshots, ..ports(raft) }).start();
+    let session = Session::new(1);
+    let mut saved = Store::new();
+    saved.apply(&set(1, "a", 0)).unwrap();
+    let (mut replaced, mut received) = (saved.clone(), saved.clone());
+    replaced.apply(&set(2, "b", 0)).unwrap();
+    for (index, value) in [(2, "b"), (3, "c")] {
+        received.apply(&set(index, value, 0)).unwrap();
+    }
+    let last = LogPosition { index: LogIndex(1), term: Term(1) };
+    let point = SnapshotPoint { last, membership: None };
+    let tasks = vec![
+        ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
+        ApplyTask::Snapshot { point: point.clone() },
+        ApplyTask::Entry { entry: set(2, "b", 0), reply_handle: None },
+        ApplyTask::Install { store: received },
+        get(3, session.reply_handle(1)),
+    ];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    let replies = vec![(1, value("c"))];
+    assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
+    let mut orders = orders.drain().into_iter();
+    let Some(StoreCommand::Write(order)) = orders.next() else { panic!("it is saved first") };
+    assert_eq!((order.point, order.stamp_ms, order.store), (point, 1000, saved));
+    let Some(StoreCommand::Drop(order)) = orders.next() else { panic!("then it is freed") };
+    assert_eq!((order.store, orders.count()), (replaced, 0));
 }
 
 #[actix::test]
