@@ -5,7 +5,7 @@
 //! | [`ReplicationCommand`] | RaftActor | [`Replicated`] | RaftActor |
 //! | [`LinkEvent`] | PeerLinkActor | [`SendRpc`] | PeerLinkActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
-//! | [`SnapshotRead`] | SnapshotActor | [`ReadSnapshotRequest`] | SnapshotActor |
+//! | [`SnapshotRead`] | SnapshotReaderActor | [`ReadSnapshotRequest`] | SnapshotReaderActor |
 //!
 //! It owns the peer's `raft::Progress`, which exists only while this node leads,
 //! and decides nothing itself: what the peer's responses mean for the commit
@@ -35,7 +35,7 @@ pub struct ReplicatorPorts {
     pub link: Recipient<SendRpc>,
     /// LogActor.
     pub log: Recipient<ReadEntriesRequest>,
-    /// SnapshotActor.
+    /// SnapshotReaderActor.
     pub snapshot: Recipient<ReadSnapshotRequest>,
 }
 
