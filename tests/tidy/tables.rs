@@ -286,7 +286,7 @@ fn the_tables_of_actors_match_handlers_and_ports() {
 
 fn caught(table: &str) -> Vec<String> {
     let doc: String = table.lines().map(|line| format!("//! {line}\n")).collect();
-    let actor = "pub struct LogPorts {\n    raft: Recipient<LogPersisted>, peers: PeerPorts\n}\n\
+    let actor = "pub struct LogPorts {\n raft: Recipient<LogPersisted>, peers: PeerPorts\n}\n\
                  impl Actor for LogActor {}\nimpl Handler<LogCommand> for LogActor {}\n\
                  impl Handler<Flush> for LogActor {}\nstruct Flush;\n";
     let messages = "pub enum LogCommand { Append(Append), Compact }\npub struct Append;\n\
