@@ -154,13 +154,7 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
         good.ask(format!("set k{key} 0 {VALUE_BYTES}\r\n{value}\r\n"), "OK #\r\n");
     }
     cluster.signal(follower, "STOP");
-    let gets: String = (0..KEYS).cycle().take(5_000).map(|key| format!("get k{key}\r\n")).collect();
-    let sets: String = (0..KEYS)
-        .map(|key| format!("set k{key} 0 {VALUE_BYTES}\r\n{value}\r\n"))
-        .collect::<String>()
-        .repeat(2);
-    let half = format!("set k0 0 1048576\r\n{}", "v".repeat(1_000_000));
-    let inputs = [gets, sets, "scan * 10000\r\n".repeat(200), half];
+    let inputs = hostile_inputs(KEYS, &value);
     let clients: Vec<Raw> = (0..200).map(|_| Raw::open(&cluster, leader)).collect();
     let most = std::thread::scope(|scope| {
         for (number, client) in clients.iter().enumerate() {
@@ -205,6 +199,16 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
         let used: u64 = cluster.status(leader)?["memory_bytes_used"].parse().ok()?;
         (used <= 2 * 8192).then_some(())
     });
+}
+
+/// Commands whose replies or values take much memory: reads, writes, scans, and a value that
+/// never ends.
+fn hostile_inputs(keys: usize, value: &str) -> [String; 4] {
+    let gets: String = (0..keys).cycle().take(5_000).map(|key| format!("get k{key}\r\n")).collect();
+    let set = |key| format!("set k{key} 0 {}\r\n{value}\r\n", value.len());
+    let sets = (0..keys).map(set).collect::<String>().repeat(2);
+    let half = format!("set k0 0 1048576\r\n{}", "v".repeat(1_000_000));
+    [gets, sets, "scan * 10000\r\n".repeat(200), half]
 }
 
 fn read_frame(peer: &mut TcpStream) -> Frame {

@@ -1,21 +1,18 @@
-//! ClientAcceptorActor: takes client connections and starts a SessionActor for
-//! each.
+//! ClientAcceptorActor: takes client connections and starts a SessionActor for each.
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`SessionClosed`] | SessionActor | [`EndSession`] | SessionActor |
-//! | [`StopAccepting`] | `node` | | |
+//! | [`StopAccepting`] | `node` | [`ClientRequests`] | RaftActor, by the sessions |
 //!
-//! Owns: the listener, and who is connected. Thread: main, for a listener stays
-//! on the thread that made it; the sessions run on the arbiters they are given,
-//! in turn.
+//! Owns: the listener, and the addresses of the sessions. Thread: main, because a listener
+//! stays on the thread that made it. The sessions run on the given arbiters in turn.
 //!
-//! Bounds: over `connections_max` a client is told `ERR_BUSY` by a session that
-//! does nothing else; over `REFUSALS_MAX` of those at a time, a connection is
-//! closed without a word.
+//! Bounds: over `connections_max` a client gets `ERR_BUSY` from a session that does nothing
+//! else; over `REFUSALS_MAX` such sessions at a time, a connection is closed without a reply.
 //!
-//! Failure: an accept that fails (no file descriptors left, say) is tried again
-//! after a pause that grows while it goes on failing.
+//! Failure: an accept that fails (no file descriptors left, say) is tried again after a
+//! pause that grows with each further failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -36,30 +33,30 @@ use crate::actors::messages::lifecycle::StopAccepting;
 use crate::net::{Listener, Stream};
 use crate::protocol::ErrorReply;
 
-/// How many connections may be being refused at a time.
+/// Maximum number of connections that are being refused at a time.
 pub const REFUSALS_MAX: usize = 64;
 /// The first pause after an accept that failed.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
-/// The longest.
+/// The longest pause after an accept that failed.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Where ClientAcceptorActor sends, and its sessions.
+/// The outgoing ports of ClientAcceptorActor's sessions.
 #[derive(Clone, Debug)]
 pub struct ClientAcceptorPorts {
     /// RaftActor.
     pub raft: Recipient<ClientRequests>,
 }
 
-/// See the module.
+/// The actor that accepts client connections.
 pub struct ClientAcceptorActor {
     connections_max: usize,
     session_config: Arc<SessionConfig>,
     ports: ClientAcceptorPorts,
-    /// Where sessions run, in turn; empty: here.
+    /// The arbiters that sessions run on in turn; when empty, they run on this one.
     arbiters: Vec<ArbiterHandle>,
-    /// For those that run here, beside all others.
+    /// Gives permits to the sessions that run on this arbiter, beside all other actors.
     fair_queue: FairQueue,
-    /// Here, or in the accept under way; nowhere once accepting has stopped.
+    /// The listener; `None` while an accept is under way, and once accepting has stopped.
     listener: Option<Box<dyn Listener>>,
     /// The accept under way, or the pause before it.
     accepting: Option<SpawnHandle>,

@@ -21,7 +21,7 @@ use crate::testing::{Inbox, probe, settle};
 
 type Accepted = io::Result<(Stream, String)>;
 
-/// Hands out what the test sends it.
+/// A listener that hands out the connections that the test sends it.
 struct Script(mpsc::UnboundedReceiver<Accepted>);
 
 impl Listener for Script {
@@ -45,7 +45,7 @@ struct Server {
     requests: Inbox<ClientRequests>,
 }
 
-/// A client's ends: to the server, and from it.
+/// A client's two pipes: to the server, and from it.
 type Client = (DuplexStream, DuplexStream);
 
 fn session_config() -> Arc<SessionConfig> {
@@ -88,7 +88,7 @@ impl Server {
     }
 }
 
-/// What the client can read now, and whether that is all there will be.
+/// Reads everything that the client can read now; true when the server has ended its output.
 async fn hear(client: &mut Client) -> (String, bool) {
     let mut heard = Vec::new();
     loop {
@@ -106,7 +106,7 @@ async fn is_served(client: &mut Client) -> bool {
 }
 
 #[actix::test]
-async fn a_client_over_connections_max_is_told_so_until_another_leaves() {
+async fn a_client_over_connections_max_is_refused_until_another_leaves() {
     let server = serve(2, vec![]);
     let mut first = server.dial().await;
     let mut second = server.dial().await;
@@ -133,7 +133,7 @@ async fn refusals_do_not_pile_up_and_do_not_block_those_who_are_served() {
         assert_eq!(hear(client).await, ("ERR_BUSY\r\n".into(), true));
     }
     assert!(is_served(&mut served).await);
-    // Those who do not hang up are hung up on.
+    // The server hangs up on refused clients that do not hang up.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(hear(&mut server.dial().await).await, ("ERR_BUSY\r\n".into(), true));
 }
@@ -154,7 +154,7 @@ async fn failing_accepts_are_tried_again_ever_more_slowly() {
     assert_eq!(hear(&mut client).await, (String::new(), false), "it waits");
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(is_served(&mut client).await);
-    // 10 + 20 + ... + 640 ms, then a second each.
+    // The pauses are 10 + 20 + ... + 640 ms, then a second each.
     assert!(began.elapsed() >= Duration::from_millis(1270 + 3000));
     server.dialled.send(Err(io::ErrorKind::ConnectionAborted.into())).unwrap();
     let mut client = server.dial().await;
@@ -210,7 +210,7 @@ async fn sessions_run_on_the_arbiters_in_turn() {
         clients.push(client);
     }
     let [first, second] = arbiters;
-    // The second session went to the first arbiter, and so on in turn.
+    // The second session runs on the first arbiter, the third on the second, and so on.
     first.stop();
     first.join().unwrap();
     for at in [1, 3] {
