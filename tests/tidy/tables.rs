@@ -304,7 +304,7 @@ fn caught(table: &str) -> Vec<String> {
 #[test]
 fn a_table_that_matches_is_right() {
     let table = "Duty.\n\n| in | from | out | to |\n|---|---|---|---|\n\
-                 | [`LogCommand`]: `Append`, `Compact` | RaftActor | `LogPersisted`, `SendRpc` | RaftActor |\n\
+                 | [`LogCommand`]: `Append`, `Compact` | x | `LogPersisted`, `SendRpc` | x |\n\
                  | `ReadEntries` | RaftActor | [`raft::EntriesRead`] | `RaftActor` |";
     assert_eq!(caught(table), Vec::<String>::new());
     let with_private = table.replace("`Append`, `Compact`", "`Flush`");

@@ -153,8 +153,8 @@ impl Handler<SendRpc> for PeerLinkActor {
         if chunk_bytes(&envelope) == 0 {
             return self.put(envelope, ctx);
         }
-        open.add_piece(envelope);
-        self.send_next_piece(ctx);
+        open.add_chunk(envelope);
+        self.send_next_chunk(ctx);
     }
 }
 
@@ -167,7 +167,7 @@ fn chunk_bytes(envelope: &Envelope) -> usize {
 }
 
 impl OpenLink {
-    fn add_piece(&mut self, envelope: Envelope) {
+    fn add_chunk(&mut self, envelope: Envelope) {
         let bytes = chunk_bytes(&envelope);
         if self.chunks_bytes + bytes <= CHUNKS_BYTES_MAX {
             self.chunks_bytes += bytes;
@@ -176,7 +176,7 @@ impl OpenLink {
     }
 
     /// Sends the next chunk once all other frames are with the kernel.
-    fn next_piece(&mut self) -> Option<Envelope> {
+    fn next_chunk(&mut self) -> Option<Envelope> {
         if !mutant!(B59) && self.stream.connection().unsent_bytes() > 0 {
             return None;
         }
@@ -214,7 +214,7 @@ impl ConnectedActor for PeerLinkActor {
     }
 
     fn on_written(&mut self, ctx: &mut Context<Self>) {
-        self.send_next_piece(ctx);
+        self.send_next_chunk(ctx);
     }
 
     fn on_end(&mut self, end: io::Result<()>, ctx: &mut Context<Self>) {
@@ -247,9 +247,9 @@ impl PeerLinkActor {
         }
     }
 
-    fn send_next_piece(&mut self, ctx: &mut Context<Self>) {
-        if let Some(chunk) = self.open.as_mut().and_then(OpenLink::next_piece) {
-            self.put(piece, ctx);
+    fn send_next_chunk(&mut self, ctx: &mut Context<Self>) {
+        if let Some(chunk) = self.open.as_mut().and_then(OpenLink::next_chunk) {
+            self.put(chunk, ctx);
         }
     }
 
