@@ -1,4 +1,4 @@
-//! The other end of a connection, for the tests of the peer actors.
+//! The other end of a connection between nodes, for the tests of the peer actors.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -25,8 +25,7 @@ use crate::testing::{Inbox, KindInbox};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
 use crate::wire::{Frame, FrameCodec, Hello};
 
-/// Runs a test on a clock that jumps to the next timer when nobody has anything
-/// left to do.
+/// Runs a test on a clock that jumps to the next timer when no task can run.
 pub(crate) fn run_paused(test: impl Future<Output = ()>) {
     run(true, Duration::from_secs(24 * 3600), test);
 }
@@ -36,7 +35,7 @@ pub(crate) fn run_real(test: impl Future<Output = ()>) {
     run(false, Duration::from_secs(60), test);
 }
 
-/// `patience` is for what never comes: it makes a test fail that would hang.
+/// Runs a test that fails after `patience`, so that it does not hang.
 fn run(start_paused: bool, patience: Duration, test: impl Future<Output = ()>) {
     let system = System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_current_thread()
@@ -54,7 +53,7 @@ pub(crate) struct FarEnd {
     framed: Framed<DuplexStream, FrameCodec>,
 }
 
-/// A connection whose two directions hold `capacity` bytes each.
+/// A connection that holds `capacity` bytes in each direction.
 pub(crate) fn connection(capacity: usize) -> (Stream, FarEnd) {
     let (near, far) = tokio::io::duplex(capacity);
     let (reader, writer) = tokio::io::split(near);
@@ -76,14 +75,14 @@ impl FarEnd {
         self.framed.get_mut().write_all(bytes).await.unwrap();
     }
 
-    /// All that still comes until the actor closes the connection.
+    /// All frames until the actor closes the connection.
     pub async fn rest(mut self) -> Vec<u8> {
         let mut rest = self.framed.read_buffer().to_vec();
         self.framed.get_mut().read_to_end(&mut rest).await.unwrap();
         rest
     }
 
-    /// Whether the actor has closed the connection by now.
+    /// True if the actor has closed the connection.
     pub async fn is_closed(&mut self) -> bool {
         crate::testing::settle().await;
         tokio::select! {
@@ -94,14 +93,14 @@ impl FarEnd {
     }
 }
 
-/// How a dial ends.
+/// The result of a dial.
 pub(crate) enum Dial {
     Connected(Stream),
     Refused,
     Never,
 }
 
-/// A network whose dials end as told, in order, and the times of the dials.
+/// A network whose dials have given results, in order. It records the times of the dials.
 #[derive(Clone, Default)]
 pub(crate) struct FakeNetwork {
     dials: Rc<RefCell<VecDeque<Dial>>>,
@@ -109,19 +108,19 @@ pub(crate) struct FakeNetwork {
 }
 
 impl FakeNetwork {
-    /// Lets a coming dial end like this; those beyond never end.
+    /// Adds the result of a further dial. Dials beyond the last result never end.
     pub fn expect(&self, dial: Dial) {
         self.dials.borrow_mut().push_back(dial);
     }
 
-    /// Lets a coming dial succeed.
+    /// Adds a further dial that succeeds.
     pub fn expect_connection(&self, capacity: usize) -> FarEnd {
         let (stream, far) = connection(capacity);
         self.expect(Dial::Connected(stream));
         far
     }
 
-    /// When each dial began.
+    /// The time at which each dial began.
     pub fn times(&self) -> Vec<Instant> {
         self.times.borrow().clone()
     }
@@ -145,7 +144,7 @@ impl Network for FakeNetwork {
     }
 }
 
-/// A listener that accepts what it is told to, and counts how often it is asked.
+/// A listener that accepts given connections, and counts its calls.
 #[derive(Clone, Default)]
 pub(crate) struct FakeListener {
     accepts: Rc<RefCell<VecDeque<io::Result<Stream>>>>,
@@ -154,14 +153,14 @@ pub(crate) struct FakeListener {
 }
 
 impl FakeListener {
-    /// Somebody dials.
+    /// Adds a connection to accept; returns its other end.
     pub fn dial(&self, capacity: usize) -> FarEnd {
         let (stream, far) = connection(capacity);
         self.push(Ok(stream));
         far
     }
 
-    /// The next accept ends like this.
+    /// Adds the result of a further accept.
     pub fn push(&self, accepted: io::Result<Stream>) {
         self.accepts.borrow_mut().push_back(accepted);
         self.wake.notify_one();
@@ -171,7 +170,7 @@ impl FakeListener {
         *self.asked.borrow()
     }
 
-    /// Whether nobody listens any more.
+    /// True if the listener is closed.
     pub fn is_closed(&self) -> bool {
         Rc::strong_count(&self.asked) == 1
     }
@@ -242,14 +241,14 @@ pub(crate) fn vote(from: u64, to: u64) -> Envelope {
     envelope(from, to, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true }))
 }
 
-/// A connection of a peer that RaftActor was told of.
+/// A connection of a peer that was announced to RaftActor.
 pub(crate) struct AttachedPeer {
     pub(crate) peer: NodeId,
     pub(crate) connection: u64,
     pub(crate) port: Recipient<SendRpc>,
 }
 
-/// The events of connections that RaftActor was sent, by kind.
+/// The events of connections that were sent to RaftActor, by kind.
 pub(crate) struct PeerEvents {
     pub(crate) messages: KindInbox<PeerEvent, Envelope>,
     pub(crate) attached: KindInbox<PeerEvent, AttachedPeer>,

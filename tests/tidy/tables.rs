@@ -286,7 +286,7 @@ fn the_tables_of_actors_match_handlers_and_ports() {
 
 fn caught(table: &str) -> Vec<String> {
     let doc: String = table.lines().map(|line| format!("//! {line}\n")).collect();
-    let actor = "pub struct LogPorts {\n    raft: Recipient<LogPersisted>, peers: PeerPorts\n}\n\
+    let actor = "pub struct LogPorts {\n raft: Recipient<LogPersisted>, peers: PeerPorts\n}\n\
                  impl Actor for LogActor {}\nimpl Handler<LogCommand> for LogActor {}\n\
                  impl Handler<Flush> for LogActor {}\nstruct Flush;\n";
     let messages = "pub enum LogCommand { Append(Append), Compact }\npub struct Append;\n\
@@ -304,7 +304,7 @@ fn caught(table: &str) -> Vec<String> {
 #[test]
 fn a_table_that_matches_is_right() {
     let table = "Duty.\n\n| in | from | out | to |\n|---|---|---|---|\n\
-                 | [`LogCommand`]: `Append`, `Compact` | RaftActor | `LogPersisted`, `SendRpc` | RaftActor |\n\
+                 | [`LogCommand`]: `Append`, `Compact` | x | `LogPersisted`, `SendRpc` | x |\n\
                  | `ReadEntries` | RaftActor | [`raft::EntriesRead`] | `RaftActor` |";
     assert_eq!(caught(table), Vec::<String>::new());
     let with_private = table.replace("`Append`, `Compact`", "`Flush`");

@@ -1,19 +1,21 @@
-//! Accepts the connections of the peers and starts a PeerSessionActor for each.
+//! PeerAcceptorActor: accepts the connections of the peers and starts a PeerSessionActor
+//! for each.
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | a connection | the listener | a new PeerSessionActor | |
 //! | [`PeerSessionEvent`] | PeerSessionActor | [`Shutdown`] | an older session of that peer |
 //! | [`Shutdown`] | PeersActor | [`Shutdown`] | every session |
+//! | | | [`PeerEvent`] | RaftActor, by the sessions |
 //!
-//! Owns the listener and the list of sessions. Runs on the main arbiter, and so
-//! do the sessions. Strangers are bounded by `handshakes_max`, and peers by
-//! themselves: a peer has one connection here, since the newest replaces the one
-//! before. That is how a connection ends whose other side vanished without a
-//! word: nothing else would tell, on a connection that only ever answers.
+//! Owns the listener and the list of sessions. Runs on the main arbiter, and so do the
+//! sessions. At most `handshakes_max` connections are unauthenticated at a time. A peer
+//! has one connection here: its newest replaces the one before. This also ends a
+//! connection whose other side has vanished, which nothing else would reveal, because this
+//! side only answers on it.
 //!
-//! A failing accept (no file descriptor left, say) is logged and tried again
-//! after a pause: the connections there are go on.
+//! A failing accept (for example without a free file descriptor) is logged and tried again
+//! after a pause. Connections that are already there go on.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,70 +36,73 @@ use crate::net::{Listener, Stream};
 use crate::types::NodeId;
 use crate::wire::LocalNode;
 
-/// The pause after a failed accept, in milliseconds; it doubles while it fails.
+/// Pause after a failed accept, in milliseconds. It doubles with every further failure.
 const RETRY_MS_MIN: u64 = 50;
-/// The longest pause.
+/// Longest pause after a failed accept, in milliseconds.
 const RETRY_MS_MAX: u64 = 1000;
 
-/// A connection that is replaced sooner than this had not been given up by the peer
-/// that made it: a peer notices within `silence_ms_max` that it is dead.
-const RIVAL_AGE_MAX: Duration = Duration::from_secs(10);
-/// So many of those in a row are no accident.
-const RIVALS_TOLD: u32 = 10;
+/// A connection that is replaced within this time was still in use: a peer notices only
+/// after `silence_ms_max` that a connection is dead, and dials again.
+const YOUNG_AGE_MAX: Duration = Duration::from_secs(10);
+/// Number of such replacements in a row after which a warning says that two servers run
+/// with one id.
+const REPLACEMENTS_MAX: u32 = 10;
 
-/// Where the sessions that PeerAcceptorActor starts send: RaftActor.
+/// The ports that PeerAcceptorActor gives to the sessions that it starts.
 #[derive(Clone, Debug)]
 pub struct PeerAcceptorPorts {
-    /// The connections of peers, and their requests.
+    /// RaftActor: the connections of peers, and their requests.
     pub raft: Recipient<PeerEvent>,
 }
 
-/// See the module.
+/// The owner of the listener for peers and of their sessions.
 pub struct PeerAcceptorActor {
-    /// `None` while an accept is under way, whose future has it.
+    /// `None` while an accept is under way: its future holds the listener.
     listener: Option<Box<dyn Listener>>,
     local: Rc<LocalNode>,
     settings: LinkSettings,
     ports: PeerAcceptorPorts,
     sessions: BTreeMap<u64, Session>,
-    /// How many connections were accepted: numbers them.
+    /// Number of connections accepted so far, which is the number of the newest.
     accepted: u64,
     retry_ms: u64,
-    /// Whether the last connection was dropped for lack of room; logged once.
+    /// True if the last connection was dropped because too many were unauthenticated. It is
+    /// logged once.
     is_crowded: bool,
-    rivals: Rivals,
+    duplicate_ids: DuplicateIdDetector,
 }
 
 struct Session {
     actor: Addr<PeerSessionActor>,
-    /// Where it was dialled from, for the log.
+    /// The address that it was dialled from, for the log.
     address: String,
-    /// `None` until its hello was good.
+    /// `None` until its hello is accepted.
     peer: Option<NodeId>,
     since: Instant,
 }
 
-/// Tells a peer that comes back from two servers with one id, which throw out each
-/// other's connections for ever.
+/// Detects two servers with one id, which replace each other's connections for ever. A
+/// single server that dials again replaces only old connections.
 #[derive(Default)]
-struct Rivals {
-    /// Young connections of each peer that were replaced, in a row.
+struct DuplicateIdDetector {
+    /// Number of replacements in a row of a connection younger than [`YOUNG_AGE_MAX`], for
+    /// each peer.
     replaced: BTreeMap<NodeId, u32>,
 }
 
-impl Rivals {
-    /// A connection of `peer`, alive and of this age, was replaced: true when it is
-    /// time to say what that looks like.
-    fn note(&mut self, peer: NodeId, age: Duration) -> bool {
+impl DuplicateIdDetector {
+    /// Records that an open connection of `peer` with this age was replaced; true if a
+    /// warning is due.
+    fn record(&mut self, peer: NodeId, age: Duration) -> bool {
         let replaced = self.replaced.entry(peer).or_default();
-        *replaced = if age < RIVAL_AGE_MAX { *replaced + 1 } else { 0 };
-        *replaced > 0 && replaced.is_multiple_of(RIVALS_TOLD)
+        *replaced = if age < YOUNG_AGE_MAX { *replaced + 1 } else { 0 };
+        *replaced > 0 && replaced.is_multiple_of(REPLACEMENTS_MAX)
     }
 }
 
 impl PeerAcceptorActor {
-    /// An acceptor of the connections that `listener` gets; `local` says who it
-    /// is and whom it lets in.
+    /// An acceptor of the connections that `listener` gets. `local` describes this node and
+    /// the peers that may connect.
     pub fn new(
         listener: Box<dyn Listener>,
         local: LocalNode,
@@ -113,7 +118,7 @@ impl PeerAcceptorActor {
             accepted: 0,
             retry_ms: RETRY_MS_MIN,
             is_crowded: false,
-            rivals: Rivals::default(),
+            duplicate_ids: DuplicateIdDetector::default(),
         }
     }
 }
@@ -169,7 +174,7 @@ impl PeerAcceptorActor {
             }
         }
         if let Some((address, age)) = replaced
-            && self.rivals.note(peer, age)
+            && self.duplicate_ids.record(peer, age)
             && let Some(newest) = self.sessions.get(&connection)
         {
             log::warn!(
@@ -198,12 +203,12 @@ impl PeerAcceptorActor {
 
     fn take_connection(&mut self, stream: Stream, address: String, ctx: &mut Context<Self>) {
         self.retry_ms = RETRY_MS_MIN;
-        let strangers = self.sessions.values().filter(|session| session.peer.is_none()).count();
-        if strangers >= self.settings.handshakes_max {
+        let others = self.sessions.values().filter(|session| session.peer.is_none()).count();
+        if others >= self.settings.handshakes_max {
             if !self.is_crowded {
                 let node = self.local.id;
                 log::warn!(
-                    "dropped a connection node={node} address={address}: {strangers} others \
+                    "dropped a connection node={node} address={address}: {others} others \
                             have not yet said who they are"
                 );
             }

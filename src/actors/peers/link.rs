@@ -1,32 +1,32 @@
-//! The outbound connection to one peer: requests go out on it, and the responses
-//! to them come back on it.
+//! PeerLinkActor: the outbound connection to one peer. Requests go out on it, and the
+//! responses to them come back on it.
 //!
-//! Each node dials each of its peers, so two nodes have two connections, and each
-//! carries the requests of its dialler. When a connection ends, all that was under
-//! way on it counts as lost, and `LinkDown` says so before anything of the next
-//! connection is heard. A response that waited for the peer's disk meanwhile may
-//! still come over the next one; its term and the number of its request tell what
-//! it answers (B36), and what it acknowledges is as durable as ever.
+//! Each node dials each of its peers, so two nodes have two connections, and each carries
+//! the requests of the node that dialled. When a connection ends, everything under way on
+//! it counts as lost, and `LinkEvent::Down` says so before any message of the next
+//! connection. A response that waited for the peer's disk may still come over the next
+//! connection. Its term and the number of its request tell which request it answers
+//! (docs/bugs.md B36), and what it acknowledges is durable.
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
-//! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, or nothing without a connection | the peer |
+//! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, if there is a connection | the peer |
 //! | [`Shutdown`] | PeersActor | | |
 //! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
 //! | responses to votes | the peer | [`PeerEvent`] | RaftActor |
 //! | a good hello, the end of a connection | the peer | [`LinkEvent`] | ReplicatorActor |
 //! | a refused dial | | [`PeerEvent`] | RaftActor |
 //!
-//! Owns the connection and its back-off. Runs on the main arbiter, as do all who
-//! send to it: its timers are not starved by a mailbox, because nobody else runs
-//! while it drains its own. Nothing that a peer sends can do more than end the
-//! connection. What it holds is bounded: a peer that does not read is dropped at
-//! [`LinkSettings::outbound_bytes_max`] (B80), and what is read is handed over
-//! before more is read ([`arm_read_after_others`]): the receivers' mailboxes hold
-//! one read's worth of a connection at the most.
+//! Owns the connection and the back-off of its dials. Runs on the main arbiter, as do all
+//! actors that send to it. So a full mailbox does not starve its timers: no other actor
+//! runs while it drains its mailbox. A message of a peer can do no more than end the
+//! connection. Memory is bounded. A peer that does not read is dropped at
+//! [`LinkSettings::outbound_bytes_max`] (docs/bugs.md B80). All that was read is handed
+//! over before more is read ([`arm_read_after_others`]), so the receivers' mailboxes hold
+//! the messages of at most one read of each connection.
 //!
-//! Pieces of a snapshot wait here while there is anything else to say: an
-//! AppendEntries, and so a heartbeat, has at most one of them before it (B59).
+//! Chunks of a snapshot wait here while there is any other frame to send: an AppendEntries,
+//! and so a heartbeat, has at most one chunk before it (docs/bugs.md B59).
 
 use std::collections::VecDeque;
 use std::io;
@@ -46,13 +46,13 @@ use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{PeerEvent, SendRpc};
 use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::settings::{LinkSettings, PeerAddress};
-use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
+use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
 use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Rpc};
 use crate::types::NodeId;
 use crate::wire::{Frame, Hello};
 
-/// Where PeerLinkActor sends.
+/// The ports of PeerLinkActor.
 #[derive(Clone, Debug)]
 pub struct PeerLinkPorts {
     /// RaftActor: responses to votes and pre-votes, and dials that were refused.
@@ -61,47 +61,48 @@ pub struct PeerLinkPorts {
     pub replicator: Recipient<LinkEvent>,
 }
 
-/// See the module.
+/// The owner of the outbound connection to one peer.
 pub struct PeerLinkActor {
-    /// What it says of itself and of the peer.
+    /// The hello that it sends: the ids of this node and of the peer.
     hello: Hello,
     address: PeerAddress,
     settings: LinkSettings,
     network: Rc<dyn Network>,
     ports: PeerLinkPorts,
     rng: StdRng,
-    /// From the dial's success to the connection's end.
+    /// `None` while there is no connection.
     open: Option<OpenLink>,
-    /// Counts dials: tells the timers of one from those of another.
+    /// Number of dials. A timer belongs to the dial whose number it has.
     generation: u64,
-    /// Dials in a row that failed.
+    /// Number of dials in a row that failed.
     failed_dials: u32,
-    /// Connections in a row that ended soon after their hello.
+    /// Number of connections in a row that ended soon after their hello.
     short_lives: u32,
-    /// What was last logged of a failing peer: the same again is not.
+    /// The last failure that was logged. The same failure is not logged again.
     complaint: Option<String>,
 }
 
 struct OpenLink {
     stream: PeerStream,
-    /// When the peer's hello came; before, nothing else is said.
+    /// The time when the peer's hello came. Before it, no other frame is sent.
     established: Option<Instant>,
-    /// When the first request left after the last that was received. Not a count
-    /// of open requests: the core answers most, but owes none a response.
+    /// The time when the first request was sent since the last frame was received. It is
+    /// not a count of open requests, because the peer need not respond to every request.
     unanswered: Option<Instant>,
-    /// Pieces of a snapshot that wait until there is nothing else to send, and their
-    /// bytes.
-    pieces: VecDeque<Envelope>,
-    pieces_bytes: usize,
+    /// Chunks of a snapshot that wait until there is nothing else to send.
+    chunks: VecDeque<Envelope>,
+    /// Their bytes in all.
+    chunks_bytes: usize,
 }
 
-/// Pieces that wait may have so many bytes. A transfer's window is smaller; what goes
-/// beyond comes of its starting again, and is lost as a broken connection's would be.
-const PIECES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Maximum bytes of chunks that wait. The window of an install is smaller. Chunks beyond
+/// the maximum come from an install that started again; they are dropped, like chunks on a
+/// connection that broke.
+const CHUNKS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl PeerLinkActor {
-    /// A link to node `hello.to` at `address`; it dials as soon as it is
-    /// started. `seed` is of the back-off's jitter.
+    /// A link to node `hello.to` at `address`, which dials as soon as it is started. `seed`
+    /// is the seed of the back-off's jitter.
     pub fn new(
         hello: Hello,
         address: PeerAddress,
@@ -149,16 +150,16 @@ impl Handler<SendRpc> for PeerLinkActor {
         let Some(open) = self.open.as_mut().filter(|open| open.established.is_some()) else {
             return;
         };
-        if piece_bytes(&envelope) == 0 {
+        if chunk_bytes(&envelope) == 0 {
             return self.put(envelope, ctx);
         }
-        open.add_piece(envelope);
-        self.send_next_piece(ctx);
+        open.add_chunk(envelope);
+        self.send_next_chunk(ctx);
     }
 }
 
-/// Bytes of a snapshot in a message; 0 in all but its pieces.
-fn piece_bytes(envelope: &Envelope) -> usize {
+/// Bytes of a snapshot in a message; 0 in every message that is no chunk.
+fn chunk_bytes(envelope: &Envelope) -> usize {
     match &envelope.rpc {
         Rpc::InstallSnapshot(piece) => piece.bytes.len(),
         _ => 0,
@@ -166,22 +167,22 @@ fn piece_bytes(envelope: &Envelope) -> usize {
 }
 
 impl OpenLink {
-    fn add_piece(&mut self, envelope: Envelope) {
-        let bytes = piece_bytes(&envelope);
-        if self.pieces_bytes + bytes <= PIECES_BYTES_MAX {
-            self.pieces_bytes += bytes;
-            self.pieces.push_back(envelope);
+    fn add_chunk(&mut self, envelope: Envelope) {
+        let bytes = chunk_bytes(&envelope);
+        if self.chunks_bytes + bytes <= CHUNKS_BYTES_MAX {
+            self.chunks_bytes += bytes;
+            self.chunks.push_back(envelope);
         }
     }
 
-    /// When all else is with the kernel.
-    fn next_piece(&mut self) -> Option<Envelope> {
+    /// Sends the next chunk once all other frames are with the kernel.
+    fn next_chunk(&mut self) -> Option<Envelope> {
         if !mutant!(B59) && self.stream.connection().unsent_bytes() > 0 {
             return None;
         }
-        let piece = self.pieces.pop_front()?;
-        self.pieces_bytes -= piece_bytes(&piece);
-        Some(piece)
+        let chunk = self.chunks.pop_front()?;
+        self.chunks_bytes -= chunk_bytes(&chunk);
+        Some(chunk)
     }
 }
 
@@ -213,7 +214,7 @@ impl ConnectedActor for PeerLinkActor {
     }
 
     fn on_written(&mut self, ctx: &mut Context<Self>) {
-        self.send_next_piece(ctx);
+        self.send_next_chunk(ctx);
     }
 
     fn on_end(&mut self, end: io::Result<()>, ctx: &mut Context<Self>) {
@@ -226,7 +227,7 @@ impl PeerLinkActor {
         self.hello.to
     }
 
-    /// What every log line of a link has.
+    /// The part that every log line of a link has.
     fn keys(&self) -> String {
         let Hello { from, to, .. } = self.hello;
         format!("node={from} peer={to} address={}:{}", self.address.host, self.address.port)
@@ -246,9 +247,9 @@ impl PeerLinkActor {
         }
     }
 
-    fn send_next_piece(&mut self, ctx: &mut Context<Self>) {
-        if let Some(piece) = self.open.as_mut().and_then(OpenLink::next_piece) {
-            self.put(piece, ctx);
+    fn send_next_chunk(&mut self, ctx: &mut Context<Self>) {
+        if let Some(chunk) = self.open.as_mut().and_then(OpenLink::next_chunk) {
+            self.put(chunk, ctx);
         }
     }
 
@@ -262,8 +263,8 @@ impl PeerLinkActor {
         ctx.spawn(connect.into_actor(self).map(|dialled, actor, ctx| match dialled {
             Ok(Ok(stream)) => actor.greet(stream, ctx),
             Ok(Err(error)) => {
-                // Nobody listens there: the peer's process is gone. A host that
-                // does not answer, or has no name now, tells nothing of the process.
+                // No process listens there, so the peer's process is gone. A host that
+                // does not answer, or whose name is unknown, says nothing of the process.
                 if error.kind() == io::ErrorKind::ConnectionRefused {
                     actor.ports.raft.do_send(PeerEvent::Refused { peer: actor.peer() });
                 }
@@ -284,8 +285,8 @@ impl PeerLinkActor {
             stream,
             established: None,
             unanswered: None,
-            pieces: VecDeque::new(),
-            pieces_bytes: 0,
+            chunks: VecDeque::new(),
+            chunks_bytes: 0,
         });
         arm_write(self, ctx);
         arm_read(self, ctx);
@@ -326,7 +327,7 @@ impl PeerLinkActor {
     }
 
     fn take_response(&self, envelope: Envelope) -> Result<(), PeerError> {
-        Way { from: self.hello.to, to: self.hello.from }.check(&envelope)?;
+        Direction { from: self.hello.to, to: self.hello.from }.check(&envelope)?;
         match envelope.rpc {
             Rpc::AppendEntriesResponse(response) => {
                 let term = envelope.term;
@@ -341,8 +342,9 @@ impl PeerLinkActor {
         Ok(())
     }
 
-    /// A peer whose process hangs keeps its connection, and its kernel takes what
-    /// is sent for a while: only its silence tells (B36).
+    /// Drops the connection of a peer that does not respond. A process that hangs keeps its
+    /// connection, and its kernel accepts data for a while, so only the missing responses
+    /// reveal it (docs/bugs.md B36).
     fn check_silence(&mut self, ctx: &mut Context<Self>) {
         let Some(since) = self.open.as_ref().and_then(|open| open.unanswered) else { return };
         let silence_ms = since.elapsed().as_millis();
@@ -351,7 +353,7 @@ impl PeerLinkActor {
         }
     }
 
-    /// Drops the connection, and sees to the next one.
+    /// Drops the connection and arranges the next dial.
     fn end(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
         let Some(open) = self.open.take() else { return };
         let Some(established) = open.established else { return self.fail_dial(reason, ctx) };
@@ -360,8 +362,8 @@ impl PeerLinkActor {
         self.redial(established, ctx);
     }
 
-    /// A lost connection is redialled at once. One that never lasts is not: what
-    /// ended it may come again with every attempt.
+    /// Dials again at once after a connection was lost, but with a pause after connections
+    /// that never last, because their end may have the same cause every time.
     fn redial(&mut self, established: Instant, ctx: &mut Context<Self>) {
         if established.elapsed() >= Duration::from_millis(self.settings.backoff_ms_max) {
             self.short_lives = 0;
@@ -386,14 +388,14 @@ impl PeerLinkActor {
         self.dial_later(self.failed_dials, ctx);
     }
 
-    /// Dials after a pause for the `attempt`th time in a row, counted from 1.
+    /// Dials after a pause; `attempt` is the number of this dial in a row, from 1.
     fn dial_later(&mut self, attempt: u32, ctx: &mut Context<Self>) {
         let LinkSettings { backoff_ms_min, backoff_ms_max, .. } = self.settings;
-        // Beyond 32 doublings any pause is at its cap.
+        // After 32 doublings any pause is at its maximum.
         let doubled = backoff_ms_min.saturating_mul(1 << (attempt - 1).min(32));
         let pause_ms = doubled.min(backoff_ms_max).max(1);
-        // Spread over its upper half: servers that lost the same peer at the same
-        // moment do not come back in step.
+        // The jitter is in the upper half of the pause, so that servers that lost the same
+        // peer at the same time do not dial at the same time.
         let pause_ms = self.rng.random_range(pause_ms.div_ceil(2)..=pause_ms);
         ctx.run_later(Duration::from_millis(pause_ms), |actor, ctx| actor.dial(ctx));
     }

@@ -1,4 +1,4 @@
-//! ReplicatorActor: what one peer still lacks, and getting it there.
+//! ReplicatorActor: sends to one peer what it still lacks.
 //!
 //! | in | from | out | to |
 //! |---|---|---|---|
@@ -7,10 +7,10 @@
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotRead`] | SnapshotReaderActor | [`ReadSnapshotRequest`] | SnapshotReaderActor |
 //!
-//! It owns the peer's `raft::Progress`, which exists only while this node leads,
-//! and decides nothing itself: what the peer's responses mean for the commit
-//! index, or for the leadership, is RaftActor's to say. It runs on the main
-//! arbiter; what it sends is bounded by the progress's window.
+//! It owns the peer's `raft::Progress`, which exists only while this node leads. It makes
+//! no decision itself: RaftActor decides what the peer's responses mean for the commit
+//! index and for the leadership. It runs on the main arbiter. The window of the progress
+//! bounds what it sends.
 
 use std::time::Duration;
 
@@ -27,52 +27,52 @@ use crate::raft::{
 };
 use crate::types::{LogIndex, NodeId, Term};
 
-/// Where ReplicatorActor sends.
+/// The ports of ReplicatorActor.
 pub struct ReplicatorPorts {
-    /// RaftActor.
+    /// RaftActor: reports of the progress.
     pub raft: Recipient<Replicated>,
-    /// The peer's PeerLinkActor.
+    /// The peer's PeerLinkActor: requests to the peer.
     pub link: Recipient<SendRpc>,
-    /// LogActor.
+    /// LogActor: reads of entries that are only on disk.
     pub log: Recipient<ReadEntriesRequest>,
-    /// SnapshotReaderActor.
+    /// SnapshotReaderActor: reads of chunks to send.
     pub snapshot: Recipient<ReadSnapshotRequest>,
 }
 
 /// The bounds of ReplicatorActor.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplicatorSettings {
-    /// Those of what is under way to the peer.
+    /// The bounds of the requests under way to the peer.
     pub progress: ProgressSettings,
-    /// How fast a snapshot is sent at the most, in bytes a second; 0 for no limit.
+    /// Maximum bytes of snapshots sent in a second; 0 for no limit.
     pub snapshot_bytes_per_second_max: u64,
-    /// The pause between two requests to a peer that is sent batches.
+    /// Pause between two requests to a peer that is sent batches.
     pub batched_peer_delay: Duration,
 }
 
-/// See the module.
+/// The owner of the replication to one peer.
 pub struct ReplicatorActor {
     id: NodeId,
     peer: NodeId,
     settings: ReplicatorSettings,
-    /// When the next piece of a snapshot may be read.
-    next_piece_at: Instant,
+    /// The time from which the next chunk of a snapshot may be read.
+    next_chunk_at: Instant,
     ports: ReplicatorPorts,
     is_connected: bool,
     progress: Option<Progress>,
-    /// How far the snapshot is that is being sent, by the last report.
+    /// The progress of the snapshot that is being sent, as of the last report.
     snapshot_progress: Option<SnapshotProgress>,
     is_flush_pending: bool,
 }
 
-/// Sent to itself: the pause between two requests of `term` is over.
+/// The actor's message to itself that the pause between two requests of `term` is over.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct PauseOver {
     term: Term,
 }
 
-/// Sent to itself, once a mailbox drain: send what there is.
+/// The actor's message to itself, once a mailbox drain, to send what there is.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Flush;
@@ -89,7 +89,7 @@ impl ReplicatorActor {
             id,
             peer,
             settings,
-            next_piece_at: Instant::now(),
+            next_chunk_at: Instant::now(),
             ports,
             is_connected: false,
             progress: None,
@@ -181,7 +181,7 @@ impl Handler<SnapshotRead> for ReplicatorActor {
 
     fn handle(&mut self, message: SnapshotRead, ctx: &mut Context<Self>) {
         let SnapshotRead { ticket, piece, offset } = message;
-        self.note_piece(piece.as_ref().map_or(0, |(_, bytes)| bytes.len()));
+        self.delay_next_chunk(piece.as_ref().map_or(0, |(_, bytes)| bytes.len()));
         if let Some(progress) = &mut self.progress {
             match piece {
                 Some((snapshot, bytes)) => {
@@ -255,7 +255,7 @@ impl ReplicatorActor {
         let Some(progress) = self.progress_answered_in(term) else { return };
         let last_index = progress.last_index();
         match response.result {
-            // Only a broken peer says so. It must not stop this node as well.
+            // Only a faulty peer answers so. It must not stop this node as well.
             AppendResult::Success { match_index } if match_index > last_index => {
                 log::error!(
                     "dropped a response node={id} peer={peer}: it acknowledges entry \
@@ -273,9 +273,9 @@ impl ReplicatorActor {
         self.progress.as_mut().filter(|progress| progress.term() == term)
     }
 
-    /// Reads the next piece when enough time has passed since the one before.
+    /// Reads the next chunk when enough time has passed since the one before.
     fn read_in_time(&mut self, read: ReadSnapshotRequest, ctx: &mut Context<Self>) {
-        let pause = self.next_piece_at.saturating_duration_since(Instant::now());
+        let pause = self.next_chunk_at.saturating_duration_since(Instant::now());
         if pause.is_zero() {
             self.ports.snapshot.do_send(read);
         } else {
@@ -283,8 +283,8 @@ impl ReplicatorActor {
         }
     }
 
-    /// Says when a snapshot begins to be sent, and how that ends; `status` says how far it
-    /// is in between.
+    /// Logs the begin and the end of a snapshot's way to the peer; `status` shows the
+    /// progress in between.
     fn tell_of(&mut self, snapshot_progress: Option<SnapshotProgress>, match_index: LogIndex) {
         let (id, peer) = (self.id, self.peer);
         match (std::mem::replace(&mut self.snapshot_progress, snapshot_progress), snapshot_progress)
@@ -299,17 +299,17 @@ impl ReplicatorActor {
         }
     }
 
-    /// A piece takes its time on the line by what it has, which may be far less than was
-    /// asked for.
-    fn note_piece(&mut self, bytes: usize) {
+    /// Delays the next chunk by the time that this one takes at the limit. The bytes of the
+    /// chunk count, which may be far fewer than were asked for.
+    fn delay_next_chunk(&mut self, bytes: usize) {
         let micros = bytes as u64 * 1_000_000;
         if let Some(micros) = micros.checked_div(self.settings.snapshot_bytes_per_second_max) {
-            self.next_piece_at = Instant::now() + Duration::from_micros(micros);
+            self.next_chunk_at = Instant::now() + Duration::from_micros(micros);
         }
     }
 
-    /// The progress that a response of `term` is for. Whether a higher term ends the
-    /// leadership is RaftActor's to say.
+    /// The progress that a response of `term` is for. RaftActor decides whether a higher
+    /// term ends the leadership.
     fn progress_answered_in(&mut self, term: Term) -> Option<&mut Progress> {
         let current = self.progress.as_ref()?.term();
         if term > current {

@@ -1,5 +1,5 @@
-//! One accepted connection of a peer: requests come in on it, and the responses
-//! to them go out on it.
+//! PeerSessionActor: one accepted connection of a peer. Requests come in on it, and the
+//! responses to them go out on it.
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
@@ -11,14 +11,13 @@
 //! | [`Shutdown`] | PeerAcceptorActor | | |
 //! | the end | | [`PeerEvent`], [`PeerSessionEvent`] | RaftActor, PeerAcceptorActor |
 //!
-//! Owns the connection. Runs on the main arbiter, like RaftActor: it hands over
-//! all frames of a read, lets RaftActor have its turn, which drains its whole
-//! mailbox, and reads again only then. So a peer that floods has at most one
-//! read's worth of messages in that mailbox, however large it is (B80).
+//! Owns the connection. Runs on the main arbiter, like RaftActor: it hands over all frames
+//! of a read, then RaftActor runs and drains its whole mailbox, and only then the session
+//! reads again. So a peer that floods has the messages of at most one read in that mailbox
+//! (docs/bugs.md B80).
 //!
-//! Whoever dialled is a stranger until its hello was good: it gets a small frame
-//! limit and little time. Nothing that it sends can do more than end its own
-//! connection.
+//! The other side is unauthenticated until its hello is accepted. Until then frames must be
+//! small, and the time is short. A frame can do no more than end its own connection.
 
 use std::io;
 use std::rc::Rc;
@@ -31,12 +30,12 @@ use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, a
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent, SendRpc};
 use crate::actors::peers::settings::LinkSettings;
-use crate::actors::peers::stream::{PeerError, PeerStream, Way, kind_of};
+use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
 use crate::net::Stream;
 use crate::types::NodeId;
 use crate::wire::{Frame, Hello, LocalNode, WireError};
 
-/// Where PeerSessionActor sends.
+/// The ports of PeerSessionActor.
 #[derive(Clone, Debug)]
 pub struct PeerSessionPorts {
     /// RaftActor: the connection, and the requests of the peer.
@@ -45,12 +44,12 @@ pub struct PeerSessionPorts {
     pub acceptor: Recipient<PeerSessionEvent>,
 }
 
-/// See the module.
+/// The owner of one accepted connection.
 pub struct PeerSessionActor {
     local: Rc<LocalNode>,
-    /// Tells it from other sessions of the same process.
+    /// The number of the connection, unique in this process.
     connection: u64,
-    /// The other end, for the log.
+    /// The address of the other side, for the log.
     address: String,
     hello_timeout_ms: u64,
     ports: PeerSessionPorts,
@@ -60,17 +59,17 @@ pub struct PeerSessionActor {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SessionState {
-    /// Until the hello.
-    Greeting,
-    /// Until the refusal is written; nothing more is read.
+    /// The hello has not come.
+    Handshake,
+    /// The hello was refused. The refusal is being written, and no more is read.
     Refusing,
-    /// The connection of this peer.
+    /// The hello of this peer was accepted.
     Attached(NodeId),
 }
 
 impl PeerSessionActor {
-    /// A session over `stream`, which was dialled from `address`. `connection`
-    /// tells it from all others of the process.
+    /// A session over `stream`, which was dialled from `address`. `connection` is its
+    /// number, unique in this process.
     pub fn new(
         stream: Stream,
         address: String,
@@ -86,7 +85,7 @@ impl PeerSessionActor {
             hello_timeout_ms: settings.hello_timeout_ms,
             ports,
             stream: PeerStream::new(stream, connection, settings),
-            state: SessionState::Greeting,
+            state: SessionState::Handshake,
         }
     }
 }
@@ -96,10 +95,10 @@ impl Actor for PeerSessionActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         arm_read(self, ctx);
-        // It goes for a refusal as well, which a stranger need not read.
+        // The limit holds for a refusal as well, which the other side may never read.
         let limit_ms = self.hello_timeout_ms;
         ctx.run_later(Duration::from_millis(limit_ms), move |actor, ctx| match actor.state {
-            SessionState::Greeting => actor.end(&PeerError::HelloTimeout(limit_ms), ctx),
+            SessionState::Handshake => actor.end(&PeerError::HelloTimeout(limit_ms), ctx),
             SessionState::Refusing => ctx.stop(),
             SessionState::Attached(_) => {}
         });
@@ -146,9 +145,9 @@ impl ConnectedActor for PeerSessionActor {
             let taken = match self.stream.next_frame() {
                 Ok(None) => return arm_read_after_others(self, ctx),
                 Ok(Some(frame)) => self.take_frame(frame, ctx),
-                // The header is that of every version, so this is a server of
-                // another release and not noise: it is told.
-                Err(error @ WireError::Version { .. }) if self.state == SessionState::Greeting => {
+                // All versions have the same header, so this is a server of another
+                // release. It gets a refusal that says so.
+                Err(error @ WireError::Version { .. }) if self.state == SessionState::Handshake => {
                     self.refuse(&error.to_string(), ctx)
                 }
                 Err(error) => Err(error.into()),
@@ -171,12 +170,12 @@ impl ConnectedActor for PeerSessionActor {
 }
 
 impl PeerSessionActor {
-    /// What every log line of a session has.
+    /// The part that every log line of a session has.
     fn keys(&self) -> String {
         let (node, address) = (self.local.id, &self.address);
         match self.state {
             SessionState::Attached(peer) => format!("node={node} peer={peer} address={address}"),
-            SessionState::Greeting | SessionState::Refusing => {
+            SessionState::Handshake | SessionState::Refusing => {
                 format!("node={node} address={address}")
             }
         }
@@ -184,12 +183,12 @@ impl PeerSessionActor {
 
     fn take_frame(&mut self, frame: Frame, ctx: &mut Context<Self>) -> Result<(), PeerError> {
         match (self.state, frame) {
-            (SessionState::Greeting, Frame::Hello(hello)) => match self.local.answer(&hello) {
+            (SessionState::Handshake, Frame::Hello(hello)) => match self.local.answer(&hello) {
                 Ok(answer) => self.attach(answer, ctx),
                 Err(error) => self.refuse(&error.to_string(), ctx),
             },
             (SessionState::Attached(peer), Frame::Rpc(envelope)) if !envelope.rpc.is_response() => {
-                Way { from: peer, to: self.local.id }.check(&envelope)?;
+                Direction { from: peer, to: self.local.id }.check(&envelope)?;
                 self.ports.raft.do_send(PeerEvent::Message(envelope));
                 Ok(())
             }

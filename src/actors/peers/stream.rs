@@ -1,5 +1,5 @@
-//! A connection between two nodes, in frames, and all that can end one: what
-//! PeerLinkActor and PeerSessionActor have in common.
+//! A connection between two nodes as a stream of frames, and the errors that end it. Both
+//! PeerLinkActor and PeerSessionActor use it.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::raft::Envelope;
 use crate::types::NodeId;
 use crate::wire::{Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, WireError};
 
-/// A [`Connection`] with the codec of its frames, and the bound on what it holds.
+/// A [`Connection`] with the codec of its frames and the bound of its output.
 pub(super) struct PeerStream {
     connection: Connection,
     codec: FrameCodec,
@@ -20,7 +20,7 @@ pub(super) struct PeerStream {
     outbound_bytes_max: usize,
 }
 
-/// Why a connection to a peer ends, or does not begin.
+/// The reason why a connection to a peer ends or does not begin.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PeerError {
     #[error("it could not be dialled: {0}")]
@@ -29,7 +29,7 @@ pub(super) enum PeerError {
     DialTimeout(u64),
     #[error("no hello came within {0} ms")]
     HelloTimeout(u64),
-    /// The sentence of the other side, quoted: it may hold anything.
+    /// The refusal's text comes from the other side and is quoted, as it may hold anything.
     #[error("it refused the hello: {0:?}")]
     Refused(String),
     #[error(
@@ -47,9 +47,9 @@ pub(super) enum PeerError {
     Unexpected(&'static str),
     #[error(
         "it sent a message from node {from} to node {to} on the connection from node \
-         {} to node {}", .way.from, .way.to
+         {} to node {}", .direction.from, .direction.to
     )]
-    Way { from: NodeId, to: NodeId, way: Way },
+    Direction { from: NodeId, to: NodeId, direction: Direction },
     #[error("it has left requests unanswered for {0} ms")]
     Silent(u128),
     #[error("it reads too slowly: {unsent_bytes} bytes are unsent, and the limit is {bytes_max}")]
@@ -58,25 +58,25 @@ pub(super) enum PeerError {
     Shutdown,
 }
 
-/// From whom to whom the messages of one direction go.
+/// The sender and the receiver of all messages in one direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct Direction {
     pub from: NodeId,
     pub to: NodeId,
 }
 
-impl Way {
-    /// Checks that a message goes this way, whatever its frame claims.
+impl Direction {
+    /// Checks that the sender and the receiver in a message are those of the connection.
     pub fn check(self, envelope: &Envelope) -> Result<(), PeerError> {
         let Envelope { from, to, .. } = *envelope;
-        if (Way { from, to }) != self {
-            return Err(PeerError::Way { from, to, way: self });
+        if (Direction { from, to }) != self {
+            return Err(PeerError::Direction { from, to, direction: self });
         }
         Ok(())
     }
 }
 
-/// What a frame is, without what is in it.
+/// The name of a frame's kind.
 pub(super) fn kind_of(frame: &Frame) -> &'static str {
     match frame {
         Frame::Hello(_) => "hello",
@@ -87,7 +87,7 @@ pub(super) fn kind_of(frame: &Frame) -> &'static str {
 }
 
 impl PeerStream {
-    /// Before the other side's hello only small frames are read.
+    /// A stream that reads only small frames until the other side's hello is accepted.
     pub fn new(stream: Stream, generation: u64, settings: &LinkSettings) -> PeerStream {
         PeerStream {
             connection: Connection::new(stream, generation),
@@ -97,17 +97,17 @@ impl PeerStream {
         }
     }
 
-    /// The other side's hello was good: from here on frames of full size.
+    /// Accepts frames of full size from here on, after the other side's hello.
     pub fn trust(&mut self) {
         self.codec = FrameCodec::new(self.frame_bytes_max);
     }
 
-    /// For the reads and writes of `connection`.
+    /// The connection, for its reads and writes.
     pub fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
 
-    /// The next frame of what was read, if it is there as a whole.
+    /// Takes the next frame out of what was read, if all of it is there.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, WireError> {
         self.codec.decode(self.connection.input())
     }
@@ -115,9 +115,8 @@ impl PeerStream {
     /// Adds a frame to the output.
     ///
     /// # Errors
-    /// `Unsent`: the other side does not read, and the connection is to be
-    /// dropped with all that gathered for it. `Wire`: the frame is above the
-    /// limit; the connection is as good as before.
+    /// `Unsent`: the other side does not read, and the connection must be dropped with its
+    /// output. `Wire`: the frame is above the limit; the connection can still be used.
     pub fn put(&mut self, frame: &Frame) -> Result<(), PeerError> {
         let mut codec = self.codec;
         self.connection.output().put_with(|output| codec.encode(frame, output))?;

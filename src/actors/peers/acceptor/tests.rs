@@ -10,7 +10,7 @@ use crate::testing::peer_connection::*;
 use crate::testing::{KindInbox, probe, settle};
 use crate::wire::Frame;
 
-/// The acceptor of node 1, whose peers are 2 and 3, between probes.
+/// The acceptor of node 1, whose peers are 2 and 3, with a probe in place of RaftActor.
 struct Bench {
     acceptor: Addr<PeerAcceptorActor>,
     raft: PeerEvents,
@@ -39,14 +39,14 @@ async fn greet(listener: &FakeListener, peer: u64) -> FarEnd {
 
 #[test]
 fn two_servers_with_one_id_are_told_from_one_that_comes_back() {
-    let (young, old) = (Duration::from_secs(1), RIVAL_AGE_MAX);
-    let mut rivals = Rivals::default();
+    let (young, old) = (Duration::from_secs(1), YOUNG_AGE_MAX);
+    let mut detector = DuplicateIdDetector::default();
     for _ in 0..5 {
-        for _ in 1..RIVALS_TOLD {
-            assert!(!rivals.note(NodeId(2), young) && !rivals.note(NodeId(3), young));
+        for _ in 1..REPLACEMENTS_MAX {
+            assert!(!detector.record(NodeId(2), young) && !detector.record(NodeId(3), young));
         }
-        assert!(!rivals.note(NodeId(2), old), "it had been there for a while");
-        assert!(rivals.note(NodeId(3), young), "it goes on and on");
+        assert!(!detector.record(NodeId(2), old), "it had been there for a while");
+        assert!(detector.record(NodeId(3), young), "it goes on and on");
     }
 }
 
@@ -113,12 +113,12 @@ fn failing_accepts_are_repeated_with_pauses_and_end_nothing() {
         let mut peer = greet(&listener, 2).await;
         let before = listener.asked();
         for _ in 0..10 {
-            // EMFILE.
+            // The number is EMFILE.
             listener.push(Err(io::Error::from_raw_os_error(24)));
         }
         let start = tokio::time::Instant::now();
         let next = greet(&listener, 3).await;
-        // 50, 100, 200, 400, 800 and five times 1000 ms.
+        // The pauses are 50, 100, 200, 400, 800 and five times 1000 ms.
         assert_eq!(start.elapsed().as_millis() / 100, 65);
         settle().await;
         assert_eq!(listener.asked(), before + 11);
@@ -185,7 +185,7 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
 
         received(&up).await;
         let attached = received(&server.raft.attached).await;
-        // More than any socket buffer holds.
+        // The size is above that of any socket buffer.
         let request = append(2, 1, 1 << 22);
         link.do_send(SendRpc { envelope: request.clone() });
         assert_eq!(received(&server.raft.messages).await, request);
@@ -199,7 +199,7 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
         server.acceptor.do_send(Shutdown);
         received(&down).await;
         let listener = loop {
-            // The old listener may be closing yet.
+            // The old listener may not be closed yet.
             match Tcp.listen("127.0.0.1", port).await {
                 Ok(listener) => break listener,
                 Err(_) => sleep(Duration::from_millis(1)).await,

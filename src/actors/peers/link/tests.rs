@@ -8,7 +8,7 @@ use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{LogPosition, SnapshotId, Term};
 
-/// The link of node 1 to node 2, between probes.
+/// The link of node 1 to node 2, with probes for the actors that it sends to.
 struct Bench {
     link: Addr<PeerLinkActor>,
     network: FakeNetwork,
@@ -32,17 +32,17 @@ impl Bench {
         self.link.do_send(SendRpc { envelope });
     }
 
-    /// How often the connection came up since the last call.
+    /// Number of times that the connection came up since the last call.
     fn ups(&self) -> usize {
         self.replicator.drain_kind(|event| (*event == LinkEvent::Up).then_some(())).len()
     }
 
-    /// How often it went down since the last call.
+    /// Number of times that the connection went down since the last call.
     fn downs(&self) -> usize {
         self.replicator.drain_kind(|event| (*event == LinkEvent::Down).then_some(())).len()
     }
 
-    /// How often the connection was lost since the last call.
+    /// Number of times that the connection was lost since the last call.
     async fn losses(&self) -> usize {
         settle().await;
         assert_eq!(self.raft.refused.drain(), [], "a lost connection alone is no hint");
@@ -50,7 +50,7 @@ impl Bench {
     }
 }
 
-/// A link whose hello was answered.
+/// A link whose hello is answered.
 async fn connected(settings: LinkSettings, capacity: usize) -> (Bench, FarEnd) {
     let network = FakeNetwork::default();
     let mut far = network.expect_connection(capacity);
@@ -114,7 +114,8 @@ fn responses_to_appends_and_pieces_go_to_the_replicator_and_the_others_to_the_co
     });
 }
 
-/// bugs.md B59: a heartbeat waits for one piece at the most, and for what the kernel has.
+/// A heartbeat waits for at most one chunk of a snapshot, and for what the kernel has
+/// already (docs/bugs.md B59).
 #[test]
 fn pieces_of_a_snapshot_let_everything_else_go_first() {
     run_paused(async {
@@ -167,7 +168,7 @@ fn a_lost_connection_is_told_once_and_redialled_at_once() {
         settle().await;
         assert_eq!(bench.ups(), 1);
         assert_eq!(*bench.network.times().last().unwrap(), lost);
-        // What was sent in between is gone, and what is sent now is not.
+        // A message sent in between is lost, and one sent now is not.
         bench.send(append(1, 2, 1));
         assert_eq!(next.receive().await, Some(Frame::Rpc(append(1, 2, 1))));
         assert_eq!(bench.losses().await, 0);
@@ -227,7 +228,7 @@ fn connections_that_never_last_are_not_redialled_in_a_hot_loop() {
         }
         assert_eq!(bench.ups(), 8);
         assert_eq!(network.times()[1], start, "the first loss is redialled at once");
-        // Halves of 20, 40, 80, 160, 320 and 500 ms at the least.
+        // The pauses are at least half of 20, 40, 80, 160, 320 and 500 ms.
         assert!(start.elapsed() >= Duration::from_millis(560));
     });
 }
@@ -311,7 +312,7 @@ fn a_peer_that_leaves_requests_unanswered_is_dropped_and_an_idle_one_is_not() {
         assert_eq!(bench.losses().await, 0);
         assert_eq!(bench.replicator.drain().len(), 10);
         let sent = Instant::now();
-        // It goes on reading, as the kernel of a hung process does.
+        // The test goes on reading, as the kernel of a hung process does.
         let requests = async {
             loop {
                 bench.send(append(1, 2, 1));
@@ -342,7 +343,7 @@ fn a_peer_that_does_not_read_costs_no_more_than_the_bound() {
         assert_eq!(bench.losses().await, 0);
         bench.send(append(1, 2, 1000));
         assert_eq!(bench.losses().await, 1);
-        // The write that waited is over, and what it held is gone.
+        // The write that waited is over, and its data is dropped.
         assert!(far.rest().await.len() <= 64);
     });
 }

@@ -1,4 +1,5 @@
-//! ReplicatorActor by itself: the test plays the core, the link, the log and the snapshots.
+//! ReplicatorActor alone: the tests stand in for the core, the link, the log and the
+//! snapshots.
 
 use actix::Addr;
 
@@ -25,7 +26,8 @@ impl Fixture {
         Fixture::start_with(0)
     }
 
-    /// With so many bytes of snapshots a second; 0 for no limit.
+    /// A replicator that sends at most this many bytes of snapshots a second; 0 for no
+    /// limit.
     fn start_with(snapshot_bytes_per_second_max: u64) -> Fixture {
         let ((raft, raft_inbox), (link, link_inbox)) = (probe(), probe());
         let (log, log_inbox) = probe();
@@ -52,7 +54,7 @@ impl Fixture {
         }
     }
 
-    /// Leads term 5 with a log of `entries` entries of term 1.
+    /// Begins the leadership of term 5 with a log of `entries` entries of term 1.
     async fn lead(&self, entries: u64) {
         let mut runs = TermRuns::default();
         for index in 1..=entries {
@@ -84,7 +86,7 @@ impl Fixture {
         settle().await;
     }
 
-    /// Pieces of snapshots that were sent since the last call: where, how much.
+    /// The chunks of snapshots that were sent since the last call: their offsets and sizes.
     fn pieces(&self) -> Vec<(u64, usize)> {
         let describe = |message: SendRpc| match message.envelope.rpc {
             Rpc::InstallSnapshot(piece) => (piece.offset, piece.bytes.len()),
@@ -93,7 +95,8 @@ impl Fixture {
         self.link.drain().into_iter().map(describe).collect()
     }
 
-    /// What was sent since the last call: after which index, and how many.
+    /// The requests that were sent since the last call: the index before their entries, and
+    /// the number of entries.
     fn sent(&self) -> Vec<(u64, usize)> {
         let describe = |message: SendRpc| match message.envelope.rpc {
             Rpc::AppendEntries(request) => (request.prev.index.0, request.entries.len()),
@@ -112,8 +115,8 @@ fn success(match_index: u64) -> AppendResult {
     AppendResult::Success { match_index: LogIndex(match_index) }
 }
 
-/// On simulated time. A piece may have far less than was asked for, as where a frame
-/// ends: to pay for 64 KiB each time would make a small snapshot take for ever.
+/// A chunk may have far fewer bytes than were asked for, for example at the end of a block.
+/// If each counted as 64 KiB, a small snapshot would take too long. On simulated time.
 #[actix::test]
 async fn a_piece_takes_its_time_by_what_it_has() {
     tokio::time::pause();
@@ -137,7 +140,7 @@ async fn a_piece_takes_its_time_by_what_it_has() {
     assert_eq!(f.snapshot.drain().len(), 1, "50 bytes are 50 ms of a kilobyte a second");
 }
 
-/// Has a piece read as an action would.
+/// Lets the replicator read a chunk as an action of the progress would.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Asked {
@@ -257,7 +260,8 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     assert_eq!(f.sent(), [(6, 0)], "the log goes on behind it");
 }
 
-/// On simulated time. docs/adr/0014: what comes meanwhile leaves together, by itself.
+/// Entries that come during the pause are sent together after it (docs/adr/0014). On
+/// simulated time.
 #[actix::test]
 async fn a_peer_that_trails_is_sent_what_has_gathered_when_the_pause_is_over() {
     tokio::time::pause();

@@ -6,7 +6,7 @@ use crate::raft::Envelope;
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, probe, settle};
 
-/// A session of node 1, whose peers are 2 and 3, between probes.
+/// A session of node 1, whose peers are 2 and 3, with probes for the actors that it sends to.
 struct Bench {
     session: Addr<PeerSessionActor>,
     raft: PeerEvents,
@@ -35,7 +35,7 @@ impl Bench {
         self.raft.messages.drain()
     }
 
-    /// Checks that the session is over, and was never more than a stranger's.
+    /// Checks that the session is over, and that its hello was never accepted.
     async fn assert_never_attached(&self) {
         settle().await;
         assert_eq!(self.acceptor.drain(), [PeerSessionEvent::Ended { connection: 5 }]);
