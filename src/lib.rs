@@ -52,10 +52,6 @@
 //! `docs/ARCHITECTURE.md` is the map of the code, `docs/internals` describes every byte on
 //! disk and on the wire, and `docs/adr` holds the reasons for the decisions.
 
-// This module comes first, because the others use its macro.
-#[macro_use]
-pub mod mutants;
-
 pub mod actors;
 pub mod client;
 pub mod clock;

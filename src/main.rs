@@ -2,9 +2,6 @@
 
 mod cli;
 
-#[cfg(mutants)]
-compile_error!("no server is built with `--cfg mutants`: it loses data");
-
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -1,8 +1,5 @@
-//! Simulates whole clusters by seed: see docs/internals/simulation.md. scripts/simulate.sh runs it,
-//! and scripts/mutants.sh does so with bugs put back.
+//! Simulates whole clusters by seed: see docs/internals/simulation.md. scripts/simulate.sh runs it.
 
-#[cfg(mutants)]
-mod mutants;
 mod scenarios;
 mod soak;
 
@@ -41,10 +38,6 @@ struct Options {
     /// With --replay: plays this scenario with that seed.
     #[arg(long, value_name = "NAME", requires = "replay")]
     scenario: Option<String>,
-    /// Puts bugs back, one after the other, or only this one.
-    #[cfg(mutants)]
-    #[arg(long, value_name = "BUG", num_args = 0..=1, default_missing_value = "")]
-    mutants: Option<String>,
 }
 
 impl Options {
@@ -66,10 +59,6 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> bool {
-    #[cfg(mutants)]
-    if let Some(name) = &options.mutants {
-        return mutants::run(options, name);
-    }
     if let Some(seeds) = options.scenarios {
         return scenarios::run(options, seeds);
     }

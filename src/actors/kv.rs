@@ -148,10 +148,7 @@ impl KvActor {
 
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {
         match task {
-            ApplyTask::Entry { mut entry, reply_handle } => {
-                if mutant!(B77) && reply_handle.is_some() {
-                    entry.stamp_ms += 1;
-                }
+            ApplyTask::Entry { entry, reply_handle } => {
                 let outcome = self.store.apply(&entry).unwrap_or_else(|error| {
                     panic!(
                         "cannot apply the committed entry {}: {error}. Run a version of the \

@@ -83,7 +83,7 @@ impl Batch {
         // The last hard state replaces all before it: terms only rise.
         self.hard_state = append.hard_state.or(self.hard_state);
         if let Some(first) = append.entries.first() {
-            let is_kept = |entry: &Entry| entry.index < first.index || mutant!(B28b);
+            let is_kept = |entry: &Entry| entry.index < first.index;
             let kept = self.entries.partition_point(is_kept);
             for superseded in self.entries.drain(kept..) {
                 self.bytes -= superseded.weight_bytes();
@@ -252,9 +252,6 @@ fn write_batch(storage: &mut Storage, batch: &mut Batch) -> Result<(), StorageEr
         storage.save_hard_state(hard_state)?;
     }
     storage.append(&batch.entries)?;
-    if mutant!(B22b) {
-        return Ok(());
-    }
     storage.sync()
 }
 

@@ -47,8 +47,7 @@ pub(super) struct ClientState {
 impl ClientRecord {
     /// The time at which the client will have been silent for too long.
     fn silent_at_ms(&self) -> u64 {
-        let silence_ms = if mutant!(B73) { 1_000 } else { CLIENT_SILENCE_MS };
-        self.last_used_ms.saturating_add(silence_ms)
+        self.last_used_ms.saturating_add(CLIENT_SILENCE_MS)
     }
 }
 
@@ -88,7 +87,7 @@ impl OnceTable {
         let Some(client) = self.by_name.get(&once.client[..]).copied() else {
             return (self.by_name.len() >= self.clients_max).then_some(Outcome::Busy);
         };
-        if once.seq > client.seq || mutant!(B71c) && once.seq < client.seq {
+        if once.seq > client.seq {
             return None;
         }
         self.put(&once.client, client.seq, client.outcome, clock_ms);

@@ -18,13 +18,12 @@ impl Store {
     pub fn query(&self, query: &Query, now_ms: u64) -> Answer {
         // A reader's clock that shows less than the log's clock is wrong.
         let now_ms = now_ms.max(self.clock_ms());
-        let is_there = |record: &&Record| !(mutant!(B74a) && is_due(record, now_ms));
         match query {
-            Query::Get { key } => match self.records().get(key).filter(is_there) {
+            Query::Get { key } => match self.records().get(key) {
                 Some(record) => Answer::Value(record.value.clone()),
                 None => Answer::NotFound,
             },
-            Query::GetMeta { key } => match self.records().get(key).filter(is_there) {
+            Query::GetMeta { key } => match self.records().get(key) {
                 Some(record) => Answer::Meta(item(record, now_ms)),
                 None => Answer::NotFound,
             },
@@ -53,11 +52,6 @@ impl Store {
         }
         Answer::Scan { items, more: false }
     }
-}
-
-/// True when the key's deadline has passed by the reader's clock, which must not decide it.
-fn is_due(record: &Record, now_ms: u64) -> bool {
-    record.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms)
 }
 
 /// The answer for one key.

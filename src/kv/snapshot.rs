@@ -110,8 +110,7 @@ impl Store {
     /// asked for, so only a clone of the store and one block are in memory. A block has
     /// about [`SNAPSHOT_BLOCK_BYTES`], or more when its last record is large.
     pub fn snapshot_blocks(&self) -> SnapshotBlocks {
-        let store = if mutant!(B73b) { self.without_clients() } else { self.clone() };
-        SnapshotBlocks { store, next: Next::Head }
+        SnapshotBlocks { store: self.clone(), next: Next::Head }
     }
 }
 
@@ -273,7 +272,7 @@ impl StoreLoader {
         let digest = self.store.digest();
         let is_as_promised =
             (promised.keys, promised.clients, promised.digest) == (keys, clients, digest);
-        if !is_as_promised && !mutant!(B56) && !mutant!(B57) {
+        if !is_as_promised {
             return Err(SnapshotError::Incomplete {
                 promised_keys: promised.keys,
                 promised_clients: promised.clients,

@@ -68,17 +68,9 @@ impl Store {
         // The clock never falls, even if a stamp does. So expired keys stay expired, and no
         // deadline is computed from an earlier time.
         self.clock_ms = self.clock_ms.max(entry.stamp_ms);
-        if mutant!(B71b) && entry.payload == Payload::Noop {
-            self.clients = OnceTable::new(CLIENTS_MAX);
-        }
         self.records.expire(self.clock_ms);
         self.clients.expire(self.clock_ms);
         Ok(command.map(|command| self.execute_once(&command)))
-    }
-
-    /// A copy that remembers no client: the snapshot of docs/bugs.md B73.
-    pub(super) fn without_clients(&self) -> Store {
-        Store { clients: OnceTable::new(CLIENTS_MAX), ..self.clone() }
     }
 
     /// The index of the newest entry that was applied.
@@ -164,8 +156,7 @@ impl Store {
 
     /// Executes a command, unless its `once` prefix forbids it; returns the outcome.
     fn execute_once(&mut self, command: &Command) -> Outcome {
-        let once = command.once.as_ref().filter(|_| !mutant!(B71a));
-        let Some(once) = once else { return self.execute(command) };
+        let Some(once) = &command.once else { return self.execute(command) };
         if let Some(outcome) = self.clients.outcome_without_executing(once, self.clock_ms) {
             return outcome;
         }

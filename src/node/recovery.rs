@@ -123,7 +123,7 @@ fn continue_from(
     id: NodeId,
 ) -> Result<(), StorageError> {
     let last = head.last;
-    if log.runs.contains(last) || mutant!(B55c) && log.runs.last().index >= last.index {
+    if log.runs.contains(last) {
         log.last_stamp_ms = log.last_stamp_ms.max(head.stamp_ms);
         // The log has only the memberships after its base.
         let is_in_log = |at: LogIndex| log.memberships.iter().any(|(index, _)| *index == at);

@@ -96,14 +96,13 @@ pub fn refused(refusal: Refusal, addresses: &ClientAddresses) -> Reply {
             })
         }
         Refusal::Busy => ErrorReply::Busy,
-        Refusal::LeadershipLost if mutant!(B72a) => ErrorReply::NoLeader,
         Refusal::LeadershipLost | Refusal::Timeout => ErrorReply::Timeout,
     })
 }
 
 /// The reply to a write that was not committed in time: it may yet be executed.
 pub fn timed_out() -> Reply {
-    Reply::Error(if mutant!(B72b) { ErrorReply::Busy } else { ErrorReply::Timeout })
+    Reply::Error(ErrorReply::Timeout)
 }
 
 /// The reply to `status`: the state of the node, of its store and of its process.

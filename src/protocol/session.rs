@@ -286,7 +286,6 @@ impl Session {
         self.window.held_commands() < self.settings.inflight_commands_max
             && self.window.held_bytes() < self.settings.inflight_bytes_max
             && io.unsent_bytes() < self.settings.outbound_bytes_max
-            || mutant!(B76)
     }
 
     /// True when every command is answered, and every reply sent.
@@ -299,7 +298,7 @@ impl Session {
     fn has_memory(&self, io: &mut impl SessionIo) -> bool {
         self.update_memory(io);
         let held = self.window.held_bytes() + io.held_bytes();
-        (held as u64) < io.free_memory() || mutant!(B76)
+        (held as u64) < io.free_memory()
     }
 
     /// True when there is memory to read on. A value that has come in part and finds no

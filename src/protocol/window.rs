@@ -149,7 +149,6 @@ impl Window {
 
     /// Answers the command in a slot. False when no command waits there.
     pub(super) fn answer(&mut self, slot: u64, reply: Reply) -> bool {
-        let slot = if mutant!(B75) { self.first_unanswered_slot() } else { slot };
         let Some(waiting) = slot
             .checked_sub(self.first_slot)
             .and_then(|at| self.queue.get_mut(usize::try_from(at).ok()?))
@@ -199,11 +198,6 @@ impl Window {
         self.unsettled.bytes -= bytes;
         self.held_bytes -= bytes;
         true
-    }
-
-    fn first_unanswered_slot(&self) -> u64 {
-        let answered = self.queue.iter().take_while(|waiting| waiting.reply.is_some());
-        self.first_slot + answered.count() as u64
     }
 
     /// Answers all commands that still wait.

@@ -80,9 +80,7 @@ impl ApplyQueue {
             return false;
         }
         assert!(self.is_reading, "no entries were asked for");
-        if !mutant!(B84b) {
-            self.is_reading = false;
-        }
+        self.is_reading = false;
         true
     }
 

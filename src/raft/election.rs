@@ -26,7 +26,7 @@ impl Raft {
     /// True of a voter whose disk answers. A node whose disk does not answer could neither
     /// vote for itself durably nor keep what it is sent: it leaves the election to others.
     fn can_campaign(&self) -> bool {
-        (self.is_voter() || mutant!(B11a))
+        self.is_voter()
             && self.persistence.stalled_ticks() <= self.settings.election_timeout_ticks_max
     }
 
@@ -47,9 +47,6 @@ impl Raft {
         // A tick more: the first one came when less than a tick had passed.
         let promised_ticks = if has_leases { min - silent_ticks + 1 } else { 0 };
         contact.give_up(min);
-        if mutant!(B41e) {
-            self.lease.promise_ends_at = self.lease.now();
-        }
         self.timer.fire_after(promised_ticks + 1 + self.turn_after(peer));
     }
 
@@ -73,10 +70,7 @@ impl Raft {
         match &self.role {
             RoleState::Leader(_) => true,
             RoleState::Follower { leader: Some(contact) } => {
-                contact.silent_ticks() < self.settings.election_timeout_ticks_min && !mutant!(B16b)
-            }
-            RoleState::Follower { leader: None } => {
-                mutant!(B13b) && self.hard_state().voted_for == Some(self.settings.id)
+                contact.silent_ticks() < self.settings.election_timeout_ticks_min
             }
             _ => false,
         }
@@ -101,9 +95,6 @@ impl Raft {
     /// the peer's term would be new, and the peer's log is at least as up-to-date as this
     /// node's.
     pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, request: PreVote) {
-        if mutant!(B13a) {
-            self.become_follower(Some(from), "heard from a candidate");
-        }
         let vote_granted = term > self.term()
             && !self.has_live_leader()
             && !self.lease.has_promised()
@@ -115,7 +106,7 @@ impl Raft {
             // question is known as such (docs/bugs.md B05).
             let envelope = Envelope { term, ..self.envelope(from, rpc) };
             self.effects.push(Effect::Send(envelope));
-        } else if !mutant!(B12) {
+        } else {
             // The answer has our own term: a candidate with a lower one must learn it, or a
             // group in which the longest log has the lowest term never elects
             // (docs/bugs.md B12).
@@ -124,12 +115,9 @@ impl Raft {
     }
 
     pub(super) fn on_pre_vote_granted(&mut self, from: NodeId, term: Term) {
-        if mutant!(B15) && matches!(self.role, RoleState::Leader(_)) {
-            self.become_candidate();
-        }
         let wanted = self.term().next();
         if let RoleState::PreCandidate(candidacy) = &mut self.role
-            && (term == wanted || mutant!(B05b))
+            && term == wanted
         {
             candidacy.grant(from);
             self.maybe_campaign();
@@ -184,9 +172,8 @@ impl Raft {
         // The leader of a term has won its vote already, and so has every leader
         // that we follow in it: `voted_for` alone would not know after a restart.
         let is_undecided = self.leader_id().is_none();
-        let has_vote = self.is_voter() || mutant!(B11b);
-        let is_up_to_date = self.is_up_to_date(request.last) || mutant!(B06a);
-        let vote_granted = is_free && is_undecided && has_vote && is_up_to_date;
+        let vote_granted =
+            is_free && is_undecided && self.is_voter() && self.is_up_to_date(request.last);
         if vote_granted {
             if hard_state.voted_for.is_none() {
                 let hard_state = HardState { voted_for: Some(from), ..hard_state };
@@ -201,15 +188,11 @@ impl Raft {
     /// "up-to-date by comparing the index and term of the last entries" (§5.4.1):
     /// the later term first, then the longer log (docs/bugs.md B07).
     fn is_up_to_date(&self, last: LogPosition) -> bool {
-        let own = self.log.last();
-        if mutant!(B07) {
-            return (last.index, last.term) >= (own.index, own.term);
-        }
-        last >= own
+        last >= self.log.last()
     }
 
     pub(super) fn on_request_vote_response(&mut self, from: NodeId, response: RequestVoteResponse) {
-        if response.vote_granted || mutant!(B06b) {
+        if response.vote_granted {
             self.count_vote(from);
         } else if let RoleState::Candidate(candidacy) = &mut self.role {
             candidacy.refuse(from);

@@ -28,19 +28,16 @@ impl Raft {
             return;
         }
         let has_appended = self.append_missing(entries);
-        if has_appended && !mutant!(B22a) {
+        if has_appended {
             let match_index = verified_index;
             self.send_when_persisted(from, respond(AppendResult::Success { match_index }));
         } else {
             let durable_index = self.persistence.persisted_index();
-            let match_index =
-                if mutant!(B22a) { verified_index } else { verified_index.min(durable_index) };
+            let match_index = verified_index.min(durable_index);
             self.send(from, respond(AppendResult::Success { match_index }));
         }
-        let commit_bound = if mutant!(B23) { self.log.last().index } else { verified_index };
-        let committed = leader_commit.min(commit_bound);
-        self.commit_index =
-            if mutant!(B32b) { committed } else { self.commit_index.max(committed) };
+        let committed = leader_commit.min(verified_index);
+        self.commit_index = self.commit_index.max(committed);
         self.submit();
     }
 
@@ -71,10 +68,9 @@ impl Raft {
     /// entries not already in the log." An old request that holds nothing new
     /// changes nothing (docs/bugs.md B24).
     fn append_missing(&mut self, entries: Vec<Entry>) -> bool {
-        let is_known = |entry: &&Entry| self.log.contains(entry.position()) && !mutant!(B24a);
+        let is_known = |entry: &&Entry| self.log.contains(entry.position());
         let known = entries.iter().take_while(is_known).count();
-        let end = entries.last().filter(|_| mutant!(B24b)).map(|entry| entry.index.next());
-        let Some(first) = entries.get(known).map(|entry| entry.index).or(end) else { return false };
+        let Some(first) = entries.get(known).map(|entry| entry.index) else { return false };
         let last = self.log.last().index;
         if first <= last {
             assert!(

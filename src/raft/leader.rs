@@ -9,7 +9,7 @@ use super::quorum::Quorum;
 use super::replication::action::ReplicationReport;
 use super::role::RoleState;
 use super::state::{NotLeader, Raft};
-use crate::types::{Entry, HardState, LogIndex, NodeId, Payload, Term};
+use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
 
 impl Raft {
     // Clients.
@@ -35,37 +35,16 @@ impl Raft {
     /// When this node is not the leader.
     pub fn read(&mut self, token: ReadToken, after: LogIndex) -> Result<(), NotLeader> {
         let (commit_index, last) = (self.commit_index, self.log.last().index);
-        let is_confirmed = self.holds_lease() || self.trusts_its_role();
+        let is_confirmed = self.holds_lease();
         let leader_id = self.leader_id();
         let RoleState::Leader(leadership) = &mut self.role else {
-            return self.refuse_read(token, leader_id);
+            return Err(NotLeader { leader_id });
         };
         leadership.reads.add(token, after, commit_index, last, is_confirmed);
         if is_confirmed {
             self.release_confirmed_reads();
         }
         Ok(())
-    }
-
-    fn refuse_read(
-        &mut self,
-        token: ReadToken,
-        leader_id: Option<NodeId>,
-    ) -> Result<(), NotLeader> {
-        if mutant!(B44) && leader_id.is_some() {
-            let read_index = self.apply.last_applied();
-            self.effects.push(Effect::ReadReady { token, read_index });
-            return Ok(());
-        }
-        Err(NotLeader { leader_id })
-    }
-
-    /// Returns false: that a node leads, and was heard a moment ago, says nothing about now.
-    fn trusts_its_role(&self) -> bool {
-        let RoleState::Leader(leadership) = &self.role else { return false };
-        let ticks = self.settings.election_timeout_ticks_min;
-        let is_heard = self.quorum().is_met(|voter| leadership.has_heard(voter, ticks));
-        if mutant!(B41b) { is_heard } else { mutant!(B41a) }
     }
 
     /// True while nobody else can have been elected, see `LeaseClock::holds_lease`.
@@ -78,12 +57,8 @@ impl Raft {
     /// Append-Only). Stamps never fall: time that has passed in the log has passed for good.
     fn append_own(&mut self, payload: Payload) -> LogIndex {
         let stamp_ms = self.wall_ms.max(self.log.last_stamp_ms());
-        let entry = Entry {
-            index: self.log.last().index.next(),
-            term: self.term(),
-            stamp_ms: if mutant!(B74b) { self.wall_ms } else { stamp_ms },
-            payload,
-        };
+        let entry =
+            Entry { index: self.log.last().index.next(), term: self.term(), stamp_ms, payload };
         let index = entry.index;
         self.log.append(entry);
         index
@@ -113,18 +88,17 @@ impl Raft {
         let ticks_max = self.settings.election_timeout_ticks_max;
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let is_heartbeat_due = leadership.tick(ticks_max) >= self.settings.heartbeat_ticks;
-        let waits_for_disk = mutant!(B82) && stalled_ticks > 0;
-        if is_heartbeat_due && !waits_for_disk {
+        if is_heartbeat_due {
             leadership.begin_heartbeat();
         }
         let has_quorum = Quorum::of(self.log.membership())
             .is_met(|voter| leadership.has_heard(voter, ticks_max));
         self.choose_send_modes();
-        if !has_quorum && !mutant!(B16a) {
+        if !has_quorum {
             // CheckQuorum (dissertation §6.2): clients must not wait on a leader
             // that cannot commit. The term stays, and with it the vote (docs/bugs.md B04).
             self.become_follower(None, "heard no quorum within the election timeout");
-        } else if stalled_ticks > self.settings.disk_stall_ticks && !mutant!(B17) {
+        } else if stalled_ticks > self.settings.disk_stall_ticks {
             self.become_follower(None, "the disk does not answer");
         }
     }
@@ -148,12 +122,7 @@ impl Raft {
     /// When the peer acknowledges an entry that the leader does not have.
     pub fn on_replicated(&mut self, peer: NodeId, term: Term, report: ReplicationReport) {
         if term > self.term() {
-            if mutant!(B08a) {
-                let hard_state = HardState { current_term: term, ..self.hard_state() };
-                self.persistence.set_hard_state(hard_state);
-            } else {
-                self.adopt_term(term, "a follower has a higher term");
-            }
+            self.adopt_term(term, "a follower has a higher term");
             return;
         }
         if term < self.term() {
@@ -179,11 +148,10 @@ impl Raft {
     /// (§5.3, §5.4.2). The leader counts itself by what its disk has confirmed.
     pub(super) fn advance_commit_index(&mut self) {
         let RoleState::Leader(leadership) = &self.role else { return };
-        let durable_index = self.persistence.persisted_index();
-        let own_index = if mutant!(B21) { self.log.last().index } else { durable_index };
+        let own_index = self.persistence.persisted_index();
         let id = self.settings.id;
         let replicated = leadership.replicated_index(self.quorum(), id, own_index);
-        let is_of_own_term = self.log.term_at(replicated) == Some(self.term()) || mutant!(B18);
+        let is_of_own_term = self.log.term_at(replicated) == Some(self.term());
         if replicated > self.commit_index && is_of_own_term {
             self.commit_index = replicated;
             self.submit();
@@ -196,9 +164,6 @@ impl Raft {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let confirmed = leadership.confirmed_round(Quorum::of(self.log.membership()), id);
         leadership.reads.confirm(confirmed);
-        if mutant!(B41c) {
-            leadership.reads.confirmed_at = Some(self.lease.now());
-        }
         self.release_confirmed_reads();
     }
 

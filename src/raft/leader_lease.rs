@@ -23,8 +23,7 @@ impl LeaseSettings {
     /// clocks of different rates: two that are each off by a seventh, in opposite
     /// directions.
     fn lease(&self) -> Duration {
-        let allowance = if mutant!(B41c) { Duration::ZERO } else { self.promise / 4 };
-        self.promise - allowance
+        self.promise - self.promise / 4
     }
 }
 
@@ -46,9 +45,7 @@ impl LeaseClock {
             now: settings.map_or(Duration::ZERO, |lease| lease.started_at),
             promise_ends_at: Duration::ZERO,
         };
-        if !mutant!(B09) {
-            clock.promise();
-        }
+        clock.promise();
         clock
     }
 

@@ -198,8 +198,7 @@ impl Raft {
                 if term > self.term() {
                     self.adopt_term(term, "a peer has a higher term");
                 }
-                let is_vote = matches!(rpc, Rpc::RequestVoteResponse(_));
-                if term < self.term() && !(is_vote && mutant!(B05a)) {
+                if term < self.term() {
                     self.answer_stale_request(from, &rpc);
                     return;
                 }
@@ -250,12 +249,6 @@ impl Raft {
 
     /// A tick of time has passed.
     pub fn tick(&mut self) {
-        if let Some(lease) = self.lease.settings()
-            && mutant!(B41d)
-        {
-            let tick = lease.promise / self.settings.election_timeout_ticks_min;
-            self.lease.set_now(self.lease.now() + tick);
-        }
         self.persistence.tick();
         self.tick_rejoin();
         self.tick_snapshots();

@@ -125,10 +125,8 @@ impl Persistence {
     /// durable nor as on their way.
     pub(super) fn truncate_from(&mut self, index: LogIndex) {
         self.persisted_index = self.persisted_index.min(index.prev());
-        if !mutant!(B20) {
-            for write in &mut self.in_flight {
-                write.last_index = write.last_index.min(index.prev());
-            }
+        for write in &mut self.in_flight {
+            write.last_index = write.last_index.min(index.prev());
         }
     }
 
@@ -136,10 +134,8 @@ impl Persistence {
     /// what is on its way to the disk is no longer part of it (docs/bugs.md B54).
     pub(super) fn reset(&mut self, index: LogIndex) {
         self.persisted_index = index;
-        if !mutant!(B54) {
-            for write in &mut self.in_flight {
-                write.last_index = LogIndex(0);
-            }
+        for write in &mut self.in_flight {
+            write.last_index = LogIndex(0);
         }
     }
 
@@ -150,9 +146,7 @@ impl Persistence {
     /// When no such write was started.
     pub(super) fn complete(&mut self, seq: PersistSeq) -> Vec<Envelope> {
         assert!(seq <= self.last_seq, "the disk reports write {seq}, which was never started");
-        let is_done =
-            |write: &InFlight| if mutant!(B33) { write.seq == seq } else { write.seq <= seq };
-        while self.in_flight.front().is_some_and(is_done) {
+        while self.in_flight.front().is_some_and(|write| write.seq <= seq) {
             if let Some(write) = self.in_flight.pop_front() {
                 self.persisted_index = self.persisted_index.max(write.last_index);
             }

@@ -38,17 +38,14 @@ impl<'a> Quorum<'a> {
 
     /// The highest index that the logs of a majority have reached.
     pub(super) fn committed_index(self, match_index_of: impl Fn(NodeId) -> LogIndex) -> LogIndex {
-        let indexes = self.values_of(match_index_of);
-        let indexes = if mutant!(B19b) { indexes } else { highest_first(indexes) };
-        let needed = if mutant!(B19a) { 1.max(self.size() - 1) } else { self.size() };
-        indexes[needed - 1]
+        let indexes = highest_first(self.values_of(match_index_of));
+        indexes[self.size() - 1]
     }
 
     /// The newest round of reads that a majority has confirmed.
     pub(super) fn confirmed_round(self, round_of: impl Fn(NodeId) -> u64) -> u64 {
         let rounds = highest_first(self.values_of(round_of));
-        let needed = if mutant!(B43) { 1.max(self.size() - 1) } else { self.size() };
-        rounds[needed - 1]
+        rounds[self.size() - 1]
     }
 
     fn values_of<T>(self, value_of: impl Fn(NodeId) -> T) -> Vec<T> {

@@ -89,9 +89,7 @@ impl ReadIndex {
         // it was truncated since: there is nothing to wait for past the log's end.
         let own_write = after.min(last);
         // (1): more may be committed before our first entry than we know (docs/bugs.md B37).
-        let first_index = if mutant!(B37) { LogIndex(0) } else { self.first_index };
-        let read_index = commit_index.max(own_write).max(first_index);
-        let read_index = if mutant!(B39) { LogIndex(0) } else { read_index };
+        let read_index = commit_index.max(own_write).max(self.first_index);
         let seq = if is_confirmed { self.seq_of_last_read() } else { self.seq_of_next_read() };
         self.waiting.push_back(WaitingRead { token, read_index, place: last, seq });
     }
@@ -100,8 +98,7 @@ impl ReadIndex {
     /// been answered before this read arrived, so the read needs the next one
     /// (docs/bugs.md B38).
     fn seq_of_next_read(&self) -> u64 {
-        let is_joined = mutant!(B38) && self.started_seq > self.confirmed_seq;
-        self.started_seq + u64::from(!is_joined)
+        self.started_seq + 1
     }
 
     /// The round of a read that needs none: it only waits for the reads before it.

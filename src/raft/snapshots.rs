@@ -20,8 +20,7 @@ impl Raft {
         // The snapshot after the next removes the older of the two. A peer that is being
         // sent that one would have to begin again, and again (docs/bugs.md B60).
         let older = self.snapshots.older();
-        let is_older_needed =
-            self.keep_log_from().is_some_and(|kept| kept <= older) && !mutant!(B60);
+        let is_older_needed = self.keep_log_from().is_some_and(|kept| kept <= older);
         // A snapshot says for ever that its entries are committed. A crash must not bring
         // back a term in which that could still be denied.
         let is_term_durable = self.persistence.is_hard_state_durable();
@@ -33,9 +32,6 @@ impl Raft {
         let membership = self.log.membership_at(index);
         let point = SnapshotPoint { last: LogPosition { term, index }, membership };
         self.effects.push(Effect::TakeSnapshot(TakeSnapshot { point }));
-        if mutant!(B55b) && self.snapshots.begin_compacting() {
-            self.effects.push(Effect::CompactLog(CompactLog { limit: index }));
-        }
     }
 
     /// There shall be a snapshot at or after `index`, an applied entry, whatever has come
@@ -86,11 +82,6 @@ impl Raft {
     fn maybe_compact(&mut self) {
         let (last, keep_entries) = (self.log.last().index, self.settings.keep_entries);
         let limit = self.snapshots.compaction_limit(last, keep_entries);
-        let limit = if mutant!(B55) {
-            self.apply.submitted_index().min(LogIndex(last.0.saturating_sub(keep_entries)))
-        } else {
-            limit
-        };
         let limit = self.keep_log_from().map_or(limit, |kept| limit.min(kept));
         if limit > self.log.base().index && self.snapshots.begin_compacting() {
             self.effects.push(Effect::CompactLog(CompactLog { limit }));

@@ -85,11 +85,6 @@ impl Raft {
             log.runs.base()
         );
         let in_snapshot = snapshots.newest.index;
-        let hard_state = HardState {
-            voted_for: hard_state.voted_for.filter(|_| !mutant!(B03)),
-            is_rejoining: hard_state.is_rejoining && !mutant!(B52),
-            ..hard_state
-        };
         let timer = ElectionTimer::new(
             settings.election_timeout_ticks_min,
             settings.election_timeout_ticks_max,
@@ -102,7 +97,7 @@ impl Raft {
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
             timer,
-            commit_index: if mutant!(B84a) { last.index } else { in_snapshot },
+            commit_index: in_snapshot,
             apply: ApplyQueue::starting_at(in_snapshot),
             wall_ms: 0,
             lease: LeaseClock::starting(settings.leader_lease),
@@ -118,7 +113,7 @@ impl Raft {
     /// that joins a healthy cluster hears its leader first. With leases nobody votes before
     /// the shortest timeout is over, so it is not shortened.
     fn start_election_timer(&mut self) {
-        if self.lease.is_on() && !mutant!(B09) {
+        if self.lease.is_on() {
             self.timer.reset();
         } else {
             self.timer.reset_shortened(self.settings.heartbeat_ticks);
@@ -134,9 +129,7 @@ impl Raft {
     /// The time of this node's monotonic clock. It must be told before each event: above
     /// all before a read and before a leader's message, for which an old time is wrong.
     pub fn set_now(&mut self, now: Duration) {
-        if !mutant!(B41d) {
-            self.lease.set_now(now);
-        }
+        self.lease.set_now(now);
     }
 
     /// True when this node must be told the time by [`Raft::set_now`].
@@ -152,7 +145,7 @@ impl Raft {
 
     /// Sends a response or a request for votes, when all that it promises is durable.
     pub(super) fn send(&mut self, to: NodeId, rpc: Rpc) {
-        if self.persistence.is_hard_state_durable() || mutant!(B02) {
+        if self.persistence.is_hard_state_durable() {
             self.effects.push(Effect::Send(self.envelope(to, rpc)));
         } else {
             self.send_when_persisted(to, rpc);
@@ -191,9 +184,6 @@ impl Raft {
     pub(super) fn adopt_term(&mut self, term: Term, reason: &'static str) {
         let hard_state = HardState { current_term: term, voted_for: None, ..self.hard_state() };
         self.persistence.set_hard_state(hard_state);
-        if mutant!(B08b) && matches!(self.role, RoleState::Leader(_)) {
-            return;
-        }
         self.become_follower(None, reason);
     }
 
@@ -217,10 +207,6 @@ impl Raft {
     /// node was the leader: a candidate that cannot win must not hold up one that can
     /// (Figure 2).
     pub(super) fn become_follower(&mut self, leader: Option<NodeId>, reason: &'static str) {
-        if mutant!(B04) && !matches!(self.role, RoleState::Follower { .. }) {
-            let hard_state = HardState { voted_for: None, ..self.hard_state() };
-            self.persistence.set_hard_state(hard_state);
-        }
         let leader = leader.map(LeaderContact::heard);
         let has_leader = leader.is_some();
         if has_leader {

@@ -39,9 +39,6 @@ impl Raft {
         }
         assert!(expected > submitted_index, "a committed entry is not on disk");
         self.submit_entries(entries);
-        if mutant!(B32a) {
-            self.apply.on_submitted(limit.min(self.log.first_in_memory().prev()));
-        }
         self.submit();
     }
 
@@ -50,8 +47,7 @@ impl Raft {
     /// store has applied the one before.
     pub(super) fn submit(&mut self) {
         let durable_index = self.persistence.persisted_index();
-        let limit =
-            if mutant!(B34) { self.commit_index } else { self.commit_index.min(durable_index) };
+        let limit = self.commit_index.min(durable_index);
         while self.apply.submitted_index() < limit && !self.apply.is_reading() {
             // A read that arrived before the next entry is answered before it.
             let next = self.apply.submitted_index().next();

@@ -24,10 +24,7 @@ pub(super) fn create_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<
 /// Renames a file whose content is durable. The new name is durable on return.
 pub(super) fn rename(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), StorageError> {
     disk.rename(from, to).during("rename to", to)?;
-    match mutant!(B63a) {
-        true => Ok(()),
-        false => sync_dir(disk, to.parent().expect("every file of a data directory has one")),
-    }
+    sync_dir(disk, to.parent().expect("every file of a data directory has one"))
 }
 
 /// Makes the names in a directory durable.
@@ -37,7 +34,7 @@ pub(super) fn sync_dir(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> 
 
 /// Makes the name of a directory, and the names of the directories above it, durable.
 pub(super) fn sync_ancestors(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    for ancestor in dir.ancestors().skip(1).filter(|_| !mutant!(B63b)) {
+    for ancestor in dir.ancestors().skip(1) {
         match disk.sync_dir(ancestor) {
             // This process created nothing in a directory that it may not even open.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}

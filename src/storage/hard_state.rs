@@ -162,7 +162,7 @@ impl HardStateCopy {
             return Err("the file ends before it".into());
         };
         let is_whole = u32_at(bytes, CRC_OFFSET) == crc32c::crc32c(&bytes[..CRC_OFFSET]);
-        if !is_whole && !mutant!(B61c) {
+        if !is_whole {
             return Err("it does not match its checksum".into());
         }
         if bytes[0..8] != MAGIC || u32_at(bytes, 8) != FORMAT_VERSION {
@@ -283,9 +283,6 @@ impl HardStateFile {
         loaded: &Loaded,
     ) -> Result<HardStateFile, StorageError> {
         let path = hard_state_path(dir);
-        if mutant!(B67b) {
-            create_file(disk, &path, &[loaded.newest.encode(), loaded.newest.encode()].concat())?;
-        }
         let mut file = disk.open(&path, OpenMode::Write).during("open", &path)?;
         // The bytes may have been read from the page cache, because the process that wrote them
         // was killed before its sync.
@@ -308,13 +305,6 @@ impl HardStateFile {
         hard_state: HardState,
         durable_end: DurableEnd,
     ) -> Result<(), StorageError> {
-        let is_new_term = hard_state.current_term > self.current.hard_state.current_term;
-        if mutant!(B01a) && is_new_term {
-            let current_term = self.current.hard_state.current_term;
-            self.save(HardState { current_term, ..hard_state }, durable_end)?;
-        }
-        let voted_for = hard_state.voted_for.filter(|_| !(mutant!(B01b) && is_new_term));
-        let hard_state = HardState { voted_for, ..hard_state };
         // A server that is not rejoining has all entries that it is known to have had.
         let lost = if hard_state.is_rejoining { self.current.lost } else { LogPosition::default() };
         self.save_copy(HardStateCopy { hard_state, durable_end, lost, ..self.current })
@@ -339,15 +329,8 @@ impl HardStateFile {
         lost: LogPosition,
     ) -> Result<(), StorageError> {
         let lost = lost.max(self.current.lost);
-        let cut = HardStateCopy { start, durable_end, lost, ..self.current };
-        if mutant!(B61e) {
-            return self.save_copy(cut);
-        }
-        if mutant!(B61f) {
-            self.save_copy(cut)?;
-        }
         let hard_state = HardState { is_rejoining: true, ..self.current.hard_state };
-        self.save_copy(HardStateCopy { hard_state, ..cut })
+        self.save_copy(HardStateCopy { hard_state, start, durable_end, lost, ..self.current })
     }
 
     fn save_copy(&mut self, copy: HardStateCopy) -> Result<(), StorageError> {
@@ -359,12 +342,6 @@ impl HardStateFile {
     fn write_copy(&mut self, copy: usize) -> Result<(), StorageError> {
         let offset = (copy * COPY_BYTES) as u64;
         self.file.write_at(offset, &self.current.encode()).during("write", &self.path)?;
-        if mutant!(S4) && copy == 0 {
-            return Ok(());
-        }
-        match mutant!(B35) {
-            true => Ok(()),
-            false => self.file.sync_data().during("sync", &self.path),
-        }
+        self.file.sync_data().during("sync", &self.path)
     }
 }

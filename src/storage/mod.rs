@@ -222,7 +222,7 @@ impl Storage {
         self.guarded(|storage| {
             let current = storage.hard_state.current();
             let durable_end = storage.durable_end();
-            if current.durable_end == durable_end || mutant!(S1) {
+            if current.durable_end == durable_end {
                 return Ok(());
             }
             storage.hard_state.save(current.hard_state, durable_end)
@@ -255,16 +255,11 @@ impl Storage {
             let start = storage.index.start_at_latest(limit);
             let obsolete = storage.index.first_segment()..start.first_segment;
             if !obsolete.is_empty() {
-                if mutant!(B65b) {
-                    storage.pool.recycle(&*storage.disk, &storage.dir, obsolete.clone())?;
-                }
                 // The decision is saved first. From then on these segments are not part of the
                 // log, whatever their names.
                 storage.hard_state.save_start(start, storage.durable_end())?;
                 storage.index.compact(start);
-                if !mutant!(B65b) {
-                    storage.pool.recycle(&*storage.disk, &storage.dir, obsolete)?;
-                }
+                storage.pool.recycle(&*storage.disk, &storage.dir, obsolete)?;
             }
             Ok(start.base)
         })
@@ -363,9 +358,7 @@ impl Storage {
     /// one exists, so only the last segment can be torn.
     fn begin_segment(&mut self) -> Result<(), StorageError> {
         let last = self.index.runs().last();
-        if !mutant!(B65) {
-            self.tail.sync(last)?;
-        }
+        self.tail.sync(last)?;
         let header = SegmentHeader {
             number: self.index.last_segment() + 1,
             salt: self.disk.salt(),
@@ -433,8 +426,8 @@ fn remove_obsolete_files(
 ) -> Result<(), StorageError> {
     let first_segment = scanned.loaded.newest.start.first_segment;
     // The numbers of segments that were cut off are used again, so their files are not.
-    let is_old = |number: &u64| *number < first_segment || mutant!(S8);
-    let (old, cut_off): (Vec<u64>, Vec<u64>) = scanned.obsolete.iter().partition(|n| is_old(n));
+    let (old, cut_off): (Vec<u64>, Vec<u64>) =
+        scanned.obsolete.iter().partition(|number| **number < first_segment);
     pool.recycle(disk, dir, old)?;
     for number in cut_off {
         let path = segment_path(dir, number);
@@ -476,14 +469,10 @@ fn make_durable(
     // The tail is erased, not stepped over, so that no later crash can bring it back
     // (docs/bugs.md B28). The bytes after the last record in its sector are erased, too: they
     // may be zero in the page cache only.
-    if !mutant!(S2) {
-        let erase_to = scanned.torn_to.unwrap_or_else(|| sectors::file_bytes_to(scanned.end));
-        tail::erase(&mut *file, scanned.end, erase_to).during("erase", &path)?;
-        file.sync_data().during("sync", &path)?;
-    }
-    if !mutant!(S1) {
-        hard_state.save(hard.hard_state, durable_end)?;
-    }
+    let erase_to = scanned.torn_to.unwrap_or_else(|| sectors::file_bytes_to(scanned.end));
+    tail::erase(&mut *file, scanned.end, erase_to).during("erase", &path)?;
+    file.sync_data().during("sync", &path)?;
+    hard_state.save(hard.hard_state, durable_end)?;
     let tail = TailSegment::at(dir, &header, file, scanned.end, last)?;
     Ok((tail, scanned.index))
 }

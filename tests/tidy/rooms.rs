@@ -43,8 +43,6 @@ const ROOMS: &[Room] = &[
     Room { module: "wire", may_import: &["types", "raft"], forbidden: &["actix", "HashMap"] },
     Room { module: "config", may_import: &["types"], forbidden: &["actix", "tokio", "HashMap"] },
     Room { module: "clock", may_import: &[], forbidden: &["actix", "tokio"] },
-    // The environment says which bug the tests run with.
-    Room { module: "mutants", may_import: &[], forbidden: BLOCKING },
     Room { module: "net", may_import: &[], forbidden: &["actix"] },
     // The commands of the store in the text of the protocol.
     Room {

@@ -72,9 +72,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if !mutant!(B29b) {
-            self.set(0);
-        }
+        self.set(0);
     }
 }
 

@@ -177,7 +177,7 @@ impl OpenLink {
 
     /// Sends the next chunk once all other frames are with the kernel.
     fn next_chunk(&mut self) -> Option<Envelope> {
-        if !mutant!(B59) && self.stream.connection().unsent_bytes() > 0 {
+        if self.stream.connection().unsent_bytes() > 0 {
             return None;
         }
         let chunk = self.chunks.pop_front()?;
@@ -348,7 +348,7 @@ impl PeerLinkActor {
     fn check_silence(&mut self, ctx: &mut Context<Self>) {
         let Some(since) = self.open.as_ref().and_then(|open| open.unanswered) else { return };
         let silence_ms = since.elapsed().as_millis();
-        if silence_ms >= u128::from(self.settings.silence_ms_max) && !mutant!(B36) {
+        if silence_ms >= u128::from(self.settings.silence_ms_max) {
             self.end(PeerError::Silent(silence_ms), ctx);
         }
     }

@@ -45,9 +45,6 @@ impl RaftActor {
                 self.ports.log_reads.do_send(ReadEntriesRequest { read, reply_to });
             }
             Effect::ReadReady { token, read_index } => self.add_read(token, read_index, tasks),
-            Effect::ReadFailed { token } if mutant!(B40) => {
-                self.add_read(token, LogIndex(0), tasks);
-            }
             Effect::ReadFailed { token } => self.fail_read(token),
             Effect::TakeSnapshot(TakeSnapshot { point }) => {
                 tasks.push(ApplyTask::Snapshot { point });
@@ -116,9 +113,7 @@ impl RaftActor {
             reply_handle.or_else(|| self.backups.take_begin(token));
         if let Some(reply_handle) = reply_handle {
             let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
-            if !mutant!(B81a) {
-                reply(reply_handle, ClientReply::Refused(refusal));
-            }
+            reply(reply_handle, ClientReply::Refused(refusal));
         }
     }
 }

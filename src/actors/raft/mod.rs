@@ -159,11 +159,7 @@ impl Handler<ClientRequests> for RaftActor {
 
     fn handle(&mut self, message: ClientRequests, ctx: &mut Context<Self>) {
         let ClientRequests { session, reply_to, requests, held } = message;
-        if mutant!(B41f) {
-            self.raft.set_wall_ms(self.clock.wall_ms());
-        } else {
-            self.update_clock();
-        }
+        self.update_clock();
         let mut refused = Replies::default();
         for (slot, request) in requests {
             let reply_handle = ReplyHandle { session, slot, reply_to: Arc::clone(&reply_to) };
@@ -243,12 +239,7 @@ impl Handler<LogPersisted> for RaftActor {
 impl Handler<EntriesRead> for RaftActor {
     type Result = ();
 
-    fn handle(&mut self, mut message: EntriesRead, ctx: &mut Context<Self>) {
-        if mutant!(B64)
-            && let Some(last) = message.entries.last_mut()
-        {
-            last.payload = Payload::Noop;
-        }
+    fn handle(&mut self, message: EntriesRead, ctx: &mut Context<Self>) {
         self.raft.on_entries_read(message.entries);
         self.flush_soon(ctx);
     }
@@ -369,7 +360,7 @@ impl RaftActor {
     /// with a later stamp is under way, the leader proposes one of its own.
     fn maybe_expire(&mut self) {
         let Some(deadline_ms) = self.next_deadline_ms else { return };
-        let is_due = self.clock.wall_ms() >= deadline_ms && !mutant!(B74c);
+        let is_due = self.clock.wall_ms() >= deadline_ms;
         if is_due && self.raft.last_stamp_ms() < deadline_ms {
             // A follower leaves it to its leader.
             let _ = self.raft.propose(Payload::Noop);

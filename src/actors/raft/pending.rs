@@ -172,9 +172,7 @@ impl PendingCommands {
         while let Some((&index, first)) = self.writes.first_key_value()
             && first.term <= term
         {
-            if let Some(write) = self.remove_write(index)
-                && !mutant!(B81b)
-            {
+            if let Some(write) = self.remove_write(index) {
                 replies.add(write.reply_handle, ClientReply::Refused(Refusal::LeadershipLost));
             }
         }

@@ -207,8 +207,7 @@ impl SnapshotWriterActor {
         snapshots: &SnapshotFiles,
         piece: &InstallSnapshot,
     ) -> Result<u64, StorageError> {
-        let is_other =
-            |incoming: &IncomingSnapshot| incoming.id() != piece.snapshot && !mutant!(B56);
+        let is_other = |incoming: &IncomingSnapshot| incoming.id() != piece.snapshot;
         if self.incoming.as_ref().is_none_or(is_other) {
             self.incoming = Some(snapshots.receive(piece.snapshot)?);
             self.completed = None;
@@ -258,7 +257,7 @@ impl SnapshotWriterActor {
                 self.snapshots = Some(snapshots);
                 return Some(done);
             }
-            Err(error) if error.is_disk_full() && !mutant!(B67c) => {
+            Err(error) if error.is_disk_full() => {
                 log::warn!("no room for a snapshot, it is tried again later: {error}");
                 self.incoming = None;
                 snapshots.remove_unfinished().err()

@@ -115,7 +115,7 @@ impl Progress {
             // The probe under way still counts: a peer that lacks the entry before it lacks
             // the base, too. Otherwise a log that is compacted faster than a peer answers
             // would never let it have a snapshot (docs/bugs.md B26).
-            ProgressState::Probe if self.requests.is_probing() && !mutant!(B26) => {
+            ProgressState::Probe if self.requests.is_probing() => {
                 self.next_index = base.index.next();
             }
             ProgressState::Probe | ProgressState::Replicate => self.probe_from(base.index.next()),
@@ -175,8 +175,7 @@ impl Progress {
                 "the peer acknowledges entry {match_index}, which the leader does not have"
             );
             self.match_index = match_index;
-            let least = if mutant!(B27) { self.next_index } else { match_index.next() };
-            self.next_index = self.next_index.max(least);
+            self.next_index = self.next_index.max(match_index.next());
             self.install.on_match(match_index);
             self.pipeline.acknowledge(match_index);
             self.trim_source();
@@ -216,7 +215,7 @@ impl Progress {
         // least one step: the probe goes on (docs/bugs.md B27).
         let least = self.match_index.next();
         let step = next.min(self.next_index.prev()).max(least);
-        self.probe_from(if mutant!(B31) { self.next_index } else { step });
+        self.probe_from(step);
     }
 
     /// Looks for the peer's place from `next` on. Before the log's beginning there is

@@ -93,8 +93,8 @@ impl RecordIndex {
         for (place, segment) in self.segments.iter().enumerate().rev() {
             lowest_index = lowest_index.min(segment.lowest_index);
             let base = segment.header.prev;
-            let is_possible = base.index < lowest_index || mutant!(S5) && self.runs.contains(base);
-            if (base.index <= limit || mutant!(B66b)) && is_possible {
+            let is_possible = base.index < lowest_index;
+            if base.index <= limit && is_possible {
                 let first_segment = self.first_segment + place as u64;
                 return LogStart { first_segment, base, resetting: false };
             }
@@ -141,7 +141,7 @@ impl RecordIndex {
         let near = self.points.last().is_some_and(|point| {
             point.segment == segment && offset < point.offset + POINT_DISTANCE_BYTES
         });
-        if supersedes && !mutant!(B66) || !near {
+        if supersedes || !near {
             self.points.push(Point { index, segment, offset });
         }
         Ok(())

@@ -59,7 +59,7 @@ impl RecordHeader {
                 index: LogIndex(u64_at(bytes, 16)),
                 term: Term(u64_at(bytes, 24)),
             },
-            stamp_ms: if mutant!(B69) { 0 } else { u64_at(bytes, 32) },
+            stamp_ms: u64_at(bytes, 32),
         })
     }
 
@@ -72,7 +72,7 @@ impl RecordHeader {
     pub fn matches(&self, record: &[u8], salt: u32, offset: u64) -> bool {
         let (body, padding) = record[HEADER_BYTES..].split_at(self.body_bytes as usize);
         padding.iter().all(|byte| *byte == 0)
-            && (self.body_crc == crc32c::crc32c_append(seed(salt, offset), body) || mutant!(B61d))
+            && self.body_crc == crc32c::crc32c_append(seed(salt, offset), body)
     }
 
     /// Returns the entry of a record that [`RecordHeader::matches`].

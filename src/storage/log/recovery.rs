@@ -307,7 +307,7 @@ impl EndOfRecords<'_> {
             return Ok(written_to);
         }
         let ends_here = self.durable_end.segment == self.number;
-        let was_durable = ends_here && self.offset < self.durable_end.offset && !mutant!(B68);
+        let was_durable = ends_here && self.offset < self.durable_end.offset;
         if was_durable && (written_to.is_none() || matches!(found, Found::Nothing)) {
             return Err(StorageError::EntriesMissing {
                 path: self.path.to_owned(),
@@ -319,9 +319,6 @@ impl EndOfRecords<'_> {
         let Some(written_to) = written_to else { return Ok(None) };
         if !self.is_last {
             return Err(self.damaged("this is no valid record, and later segments follow"));
-        }
-        if mutant!(B61a) {
-            return Ok(Some(written_to));
         }
         if was_durable {
             return Err(self.damaged("this is no valid record, and one was durable here"));
@@ -336,7 +333,7 @@ impl EndOfRecords<'_> {
         }
         match found {
             Found::Nothing => Ok(Some(written_to)),
-            Found::Torn if !mutant!(B61b) => Ok(Some(written_to)),
+            Found::Torn => Ok(Some(written_to)),
             _ => Err(self.damaged(
                 "this record is complete but does not match its checksum; it may be acknowledged",
             )),

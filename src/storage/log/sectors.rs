@@ -79,8 +79,7 @@ pub(crate) struct SectorOwner {
 impl SectorOwner {
     /// The owner with this header.
     pub fn of(header: &SegmentHeader) -> SectorOwner {
-        let number = if mutant!(S6) { 0 } else { header.number };
-        SectorOwner { number, node_id: header.node_id }
+        SectorOwner { number: header.number, node_id: header.node_id }
     }
 
     /// The first bytes of a sector that this segment writes.
@@ -105,7 +104,7 @@ impl SectorOwner {
         let is_tagged = owner.is_some_and(|owner| bytes.starts_with(&owner.tag(sector)));
         match is_tagged {
             true if age == 0 => SectorState::Written,
-            true if !mutant!(S7) => SectorState::Blank,
+            true => SectorState::Blank,
             _ if bytes.iter().all(|byte| *byte == 0) => SectorState::Blank,
             _ => SectorState::Damaged,
         }

@@ -121,10 +121,7 @@ impl TailSegment {
         while at < to {
             let page_end = (at + 1).next_multiple_of(PAGE_BYTES).min(to);
             let page = &bytes[(at - begin) as usize..(page_end - begin) as usize];
-            let written = self.file.write_at(at, page).during("write", &self.path);
-            if !mutant!(B67a) {
-                written?;
-            }
+            self.file.write_at(at, page).during("write", &self.path)?;
             at = page_end;
         }
         self.file_bytes = self.file_bytes.max(to);
@@ -136,12 +133,7 @@ impl TailSegment {
     /// Makes everything that was written durable. `last` is the entry of the last record.
     pub fn sync(&mut self, last: LogPosition) -> Result<(), StorageError> {
         if self.synced < self.end {
-            let synced = self.file.sync_data();
-            if mutant!(B62b) && synced.is_err() {
-                self.file.sync_data().during("sync", &self.path)?;
-            } else if !mutant!(B62a) {
-                synced.during("sync", &self.path)?;
-            }
+            self.file.sync_data().during("sync", &self.path)?;
             (self.synced, self.synced_last) = (self.end, last);
         }
         Ok(())
@@ -168,7 +160,7 @@ pub(crate) fn make_durable(
         Ordering::Equal => durable_end.offset,
         Ordering::Greater => end,
     };
-    if durable < end && !mutant!(S3) {
+    if durable < end {
         rewrite(&mut *file, &header, durable, end).during("rewrite", &path)?;
     }
     file.sync_data().during("sync", &path)?;

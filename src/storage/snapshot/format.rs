@@ -21,8 +21,6 @@ const FRAME_HEADER_BYTES: usize = 12;
 const HEAD: [u8; 4] = *b"head";
 const BODY: [u8; 4] = *b"body";
 const FOOT: [u8; 4] = *b"foot";
-/// Size of the foot's body in bytes: number of frames, and digest.
-const FOOT_BYTES: usize = 24;
 /// Maximum size of a frame's body in bytes. It is more than a key and a value of the largest
 /// size need, with what is around them.
 const BODY_BYTES_MAX: usize = 80 * 1024 * 1024;
@@ -250,7 +248,7 @@ impl FrameReader {
         let body_at = self.offset + FRAME_HEADER_BYTES as u64;
         let read = self.file.read_at(body_at, &mut body).during("read", &self.path)?;
         let is_whole = checksum(self.frames, kind, &body) == u32_at(&header, 8);
-        if read < length || !(is_whole || mutant!(B57)) {
+        if read < length || !is_whole {
             return Err(self.damaged("a frame does not match its checksum"));
         }
         self.digest.update(&header);
@@ -286,8 +284,7 @@ impl FrameReader {
     fn check_foot(&self, foot: &[u8], frames: u64, digest: u128) -> Result<(), StorageError> {
         let mut expected = frames.to_le_bytes().to_vec();
         expected.extend_from_slice(&digest.to_le_bytes());
-        let is_checked = !mutant!(B56) && !mutant!(B57);
-        if foot.len() != FOOT_BYTES || (foot != expected && is_checked) {
+        if foot != expected {
             return Err(self.damaged("the snapshot does not match its digest"));
         }
         if self.offset != self.bytes {

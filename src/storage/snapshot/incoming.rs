@@ -43,9 +43,7 @@ impl IncomingSnapshot {
         }
         // When a sync failed before a restart, the kernel may hold pages as clean that were
         // never written: no later sync would write them (ATC'20, docs/bugs.md B62).
-        if !mutant!(B62c) {
-            rewrite(&mut *file, received).during("rewrite", &path)?;
-        }
+        rewrite(&mut *file, received).during("rewrite", &path)?;
         Ok(IncomingSnapshot { id, path, file, received })
     }
 
@@ -85,12 +83,10 @@ impl IncomingSnapshot {
         disk: &dyn Disk,
     ) -> Result<(SnapshotFile, PathBuf), StorageError> {
         assert!(self.is_complete(), "a snapshot is completed when all of it is there");
-        if !mutant!(B57b) {
-            self.file.sync_data().during("sync", &self.path)?;
-        }
+        self.file.sync_data().during("sync", &self.path)?;
         let found = read_snapshot(disk, &self.path, |_| Ok::<_, StorageError>(()))?;
         let is_offered = found.digest == self.id.digest && found.head.last == self.id.last;
-        if is_offered || mutant!(B56) || mutant!(B57) {
+        if is_offered {
             return Ok((found, self.path));
         }
         Err(damaged(&self.path, 0, "this is another snapshot than was offered"))

@@ -139,7 +139,7 @@ impl SnapshotFiles {
     /// When the disk fails.
     pub fn receive(&self, id: SnapshotId) -> Result<IncomingSnapshot, StorageError> {
         let incoming = format!("{}.{:032x}{INCOMING}", name(id.last), id.digest);
-        self.remove_where(|name| name.ends_with(INCOMING) && name != incoming && !mutant!(B70))?;
+        self.remove_where(|name| name.ends_with(INCOMING) && name != incoming)?;
         let names = self.disk.list(&self.dir).during("list", &self.dir)?;
         let exists = names.contains(&incoming);
         IncomingSnapshot::open(&*self.disk, self.dir.join(incoming), id, exists)
@@ -225,9 +225,6 @@ impl SnapshotFiles {
     }
 
     fn sync_dir(&self) -> Result<(), StorageError> {
-        if mutant!(B63c) {
-            return Ok(());
-        }
         self.disk.sync_dir(&self.dir).during("sync the directory", &self.dir)
     }
 }

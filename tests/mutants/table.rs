@@ -1,22 +1,22 @@
-//! The bugs themselves; docs/mutants.md shows what notices each.
+//! The table of the bugs that can be put back; docs/mutants.md shows what notices each. A name is
+//! that of a row of docs/bugs.md, or of a rule of the log on disk (`S`).
 
 /// Declares [`Mutant`] and [`MUTANTS`].
 macro_rules! mutants {
     ($($name:ident: $what:literal,)*) => {
-        /// A bug, by its number in the list of docs/mutants.md; a letter tells
-        /// those of one number apart.
+        /// A bug, by its number in docs/bugs.md; a letter tells apart several ways to have it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Mutant {
             $(#[doc = $what] $name,)*
         }
 
-        /// All of them, with what each does.
+        /// All bugs, with a sentence that says what each does.
         pub const MUTANTS: &[(Mutant, &str)] = &[$((Mutant::$name, $what),)*];
     };
 }
 
-/// Those that the simulation meets too seldom: the library's tests have to notice them
-/// (`scripts/mutants.sh --tests`, which reads their names here).
+/// The bugs that the simulation meets too seldom: the library's tests have to notice them.
+/// `scripts/mutants.sh --tests` reads their names from this line.
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8]
