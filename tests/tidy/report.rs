@@ -5,19 +5,7 @@ use std::fmt;
 use super::source::Tree;
 
 /// Rules that are only counted for now.
-const NOT_YET: &[&str] = &[
-    "bugs",
-    "circles",
-    "first words",
-    "functions",
-    "mutants",
-    "paths",
-    "rooms",
-    "see the",
-    "structs",
-    "tables",
-    "tests of bugs",
-];
+const NOT_YET: &[&str] = &["bugs", "first words", "mutants", "paths", "rooms", "see the", "tables"];
 
 /// A breach of a rule at a line of a file. Lines count from one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
