@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use common::clients::{block_on, connect, patient};
 use common::{Cluster, code, serve_to_its_end};
-use coracle::actors::snapshot::LoadError;
+use coracle::actors::snapshot::load::LoadError;
 use coracle::client::Client;
 use coracle::kv::{Answer, Query, Store, StoreLoader};
 use coracle::storage::{RealDisk, SnapshotFile, read_snapshot};

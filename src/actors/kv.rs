@@ -1,34 +1,30 @@
-//! KvActor: keeps the store, applies what is committed, answers confirmed reads.
+//! KvActor: keeps the store, applies committed entries, and answers confirmed reads.
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
-//! | [`Apply`] | RaftActor | `ClientReplies`, one a session | SessionActor |
-//! |  |  | [`Applied`] | RaftActor |
-//! |  |  | `WriteSnapshot`, `DropStore` | SnapshotActor |
+//! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
+//! | | | [`Applied`] | RaftActor |
+//! | | | [`StoreCommand`]: `WriteSnapshot`, `DropStore` | SnapshotWriterActor |
 //!
-//! Owns the [`Store`], and nothing else does. It lives on the main arbiter: all
-//! it does is work in memory, and the number of tasks in a message is the
-//! sender's to bound.
+//! It owns the [`Store`], and nothing else does. It runs on the main arbiter, because all its
+//! work is in memory. The sender bounds the number of tasks in a message.
 //!
-//! Tasks are done in the order of the message, so a read sees exactly the entries
-//! before it. All replies to a session leave in one message: what a session gets
-//! at once it writes with one system call.
+//! Tasks are executed in the order of the message, so a read sees exactly the entries before
+//! it. All replies to a session leave in one message, which the session writes with one
+//! system call.
 //!
-//! A scan is worth thousands of other tasks, and a few hundred of them in a row
-//! would keep the node from its heartbeats. So a scan only takes its moment of the
-//! store in the order of the tasks, a clone that costs nothing; it is worked out
-//! later, one scan a turn of the thread. Over [`SCANS_WAITING_MAX`] a scan is
-//! refused as busy, and so is one whose result finds no memory. (A session has at
-//! most one under way.)
+//! A scan costs as much as thousands of other tasks, and a few hundred scans in a row would
+//! keep the node from its heartbeats. So in the order of the tasks, a scan only takes a view
+//! of the store: a clone, which costs next to nothing. Its result is computed later, one scan
+//! a turn of the thread. A session has at most one scan under way. A scan is refused as busy
+//! when [`SCANS_WAITING_MAX`] wait, or when there is no memory for its result.
 //!
-//! A snapshot is such a moment, too: a clone in the order of the tasks, which
-//! SnapshotActor writes while this store goes on. And one that was received takes the
-//! place of this store as a whole.
+//! A snapshot is such a view as well, which SnapshotWriterActor writes while this store
+//! changes. The store of a snapshot that was received replaces this store as a whole.
 //!
-//! Fails by ending the process. An entry that does not decode is committed all
-//! the same: other nodes may know it and have executed it, so to skip it would
-//! be to diverge without a word, and there is no third way. The node stops, and
-//! stops again at every start until it runs a version that knows the entry.
+//! An entry that cannot be decoded ends the process. The entry is committed, and other nodes
+//! may know its operation and have executed it, so to skip it would be to diverge in silence.
+//! The node ends at every start until it runs a version that knows the operation.
 
 use std::collections::VecDeque;
 
@@ -38,51 +34,49 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
 use crate::actors::messages::replies::Replies;
-use crate::actors::messages::snapshots::{DropStore, WriteSnapshot};
+use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
 use crate::protocol::Refusal;
 
-/// Where KvActor sends.
+/// The recipients of KvActor's messages.
 #[derive(Clone, Debug)]
 pub struct KvPorts {
     /// RaftActor.
     pub raft: Recipient<Applied>,
-    /// SnapshotActor.
-    pub snapshot: Recipient<WriteSnapshot>,
-    /// SnapshotActor.
-    pub discard: Recipient<DropStore>,
-    /// What clients may cost in memory.
+    /// SnapshotWriterActor.
+    pub snapshots: Recipient<StoreCommand>,
+    /// The memory that clients may use.
     pub memory: MemoryBudget,
 }
 
-/// How many scans wait for their turn. Each takes some milliseconds at the most:
-/// the last is answered well within `request_timeout_ms`.
+/// Maximum number of scans that wait for their turn. Each takes a few milliseconds at most,
+/// so the last one is answered well within `request_timeout_ms`.
 pub const SCANS_WAITING_MAX: usize = 256;
 
-/// What a key found by a scan costs beside its bytes and its value's.
+/// The memory in bytes that each key of a scan's result takes besides key and value.
 const ITEM_OVERHEAD_BYTES: usize = 64;
 
-/// See the module.
+/// The actor that owns the store.
 pub struct KvActor {
     store: Store,
     ports: KvPorts,
-    /// In the order of their moments.
+    /// In the order of their views.
     scans: VecDeque<WaitingScan>,
-    /// A turn for the next scan has been asked for.
+    /// True when a turn for the next scan has been asked for.
     turn_is_due: bool,
 }
 
-/// A scan that has its moment and waits for its turn.
+/// A scan that has its view of the store and waits for its turn.
 struct WaitingScan {
-    moment: Store,
+    view: Store,
     query: Query,
     now_ms: u64,
     reply_handle: ReplyHandle,
 }
 
 impl KvActor {
-    /// Begins with the store of a snapshot, or an empty one: every committed entry
-    /// behind it has to be applied to it.
+    /// Begins with the store of a snapshot, or an empty one. Every committed entry after it
+    /// has to be applied to it.
     pub fn new(store: Store, ports: KvPorts) -> KvActor {
         KvActor { store, ports, scans: VecDeque::new(), turn_is_due: false }
     }
@@ -110,8 +104,7 @@ impl Handler<Apply> for KvActor {
 }
 
 impl KvActor {
-    /// Asks for a turn, after all others that have something to do, if a scan
-    /// waits for one.
+    /// Asks for a turn after all others that have something to do, if a scan waits.
     fn arm_scan(&mut self, ctx: &mut Context<Self>) {
         if self.scans.is_empty() || self.turn_is_due {
             return;
@@ -126,11 +119,10 @@ impl KvActor {
     }
 
     fn answer_next_scan(&mut self) {
-        while let Some(WaitingScan { moment, query, now_ms, reply_handle }) = self.scans.pop_front()
-        {
-            // Nobody needs to work for a client that has left.
+        while let Some(WaitingScan { view, query, now_ms, reply_handle }) = self.scans.pop_front() {
+            // A client that has left needs no result.
             if reply_handle.reply_to.connected() {
-                let reply = self.scan_reply(moment.query(&query, now_ms));
+                let reply = self.scan_reply(view.query(&query, now_ms));
                 let replies = vec![(reply_handle.slot, reply)];
                 reply_handle.reply_to.do_send(ClientReplies { replies });
                 return;
@@ -138,8 +130,8 @@ impl KvActor {
         }
     }
 
-    /// The result is counted here, or refused: sessions ask for more of them than
-    /// there is memory for.
+    /// Reserves memory for the result, or refuses the scan: together, sessions can ask for
+    /// more than there is memory for.
     fn scan_reply(&self, answer: Answer) -> ClientReply {
         let bytes = match &answer {
             Answer::Scan { items, .. } => items
@@ -181,8 +173,8 @@ impl KvActor {
                     if self.scans.len() >= SCANS_WAITING_MAX {
                         replies.add(reply_handle, ClientReply::Refused(Refusal::Busy));
                     } else {
-                        let moment = self.store.clone();
-                        self.scans.push_back(WaitingScan { moment, query, now_ms, reply_handle });
+                        let view = self.store.clone();
+                        self.scans.push_back(WaitingScan { view, query, now_ms, reply_handle });
                     }
                     return;
                 }
@@ -196,15 +188,16 @@ impl KvActor {
                     "a snapshot stands for exactly what is applied"
                 );
                 let (stamp_ms, store) = (self.store.clock_ms(), self.store.clone());
-                self.ports.snapshot.do_send(WriteSnapshot { point, stamp_ms, store });
+                let order = WriteSnapshot { point, stamp_ms, store };
+                self.ports.snapshots.do_send(StoreCommand::Write(order));
             }
             ApplyTask::Install { store } => {
                 assert!(
                     self.store.last_applied() < store.last_applied(),
-                    "a snapshot is installed when it holds more than was applied (bugs.md B54)"
+                    "a snapshot is installed when it holds more than was applied (docs/bugs.md B54)"
                 );
                 let store = std::mem::replace(&mut self.store, store);
-                self.ports.discard.do_send(DropStore { store });
+                self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
             }
             ApplyTask::Status { status, reply_handle } => {
                 replies.add(reply_handle, ClientReply::Status(status, self.store.status()));

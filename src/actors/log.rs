@@ -1,24 +1,25 @@
-//! LogActor: the only one that touches the log and the hard state on disk.
+//! LogActor: keeps the log and the hard state on disk. No other actor touches them.
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
-//! | [`LogCommand`] | RaftActor | [`LogPersisted`], once for many; [`LogCompacted`] | RaftActor |
+//! | [`LogCommand`]: `Append` | RaftActor | [`LogPersisted`], one for a batch | RaftActor |
+//! | [`LogCommand`]: `Compact` | RaftActor | [`LogCompacted`] | RaftActor |
+//! | [`LogCommand`]: `Reset` | RaftActor | | |
 //! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] | the sender |
 //! | [`Shutdown`] | `node` | | |
 //! | an error of the disk | | [`StorageFailed`] | `node` |
 //!
-//! It owns the [`Storage`] and runs on an arbiter of its own, because the disk
-//! blocks, now and then for half a second.
+//! It owns the [`Storage`]. It runs on an arbiter of its own, because the disk blocks, now
+//! and then for half a second.
 //!
-//! Group commit: an `Append` only joins a batch. The batch is written and synced
-//! once when the mailbox is drained, however many appends had gathered while the
-//! disk was busy with the batch before: the slower the disk, the larger the
-//! batches.
+//! Group commit: an `Append` only joins a batch. The batch is written and synced once, when
+//! the mailbox is drained. It holds all appends that gathered while the disk was busy with
+//! the batch before: the slower the disk, the larger the batches.
 //!
-//! Invariants: nothing is acknowledged before the sync that makes it durable
-//! (B22), and nothing after an error. An error of the disk is never retried: it
-//! is said, handed to [`LogPorts::fatal`], and from then on every message is
-//! dropped; a restart reads what the disk really holds.
+//! Invariants: nothing is acknowledged before the sync that makes it durable (docs/bugs.md
+//! B22), and nothing after an error. An error of the disk is never retried. It is logged and
+//! handed to [`LogPorts::fatal`], and from then on every message is dropped; a restart reads
+//! the real contents of the disk.
 
 use std::time::Duration;
 
@@ -32,45 +33,46 @@ use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::storage::{Storage, StorageError};
 use crate::types::{Entry, HardState, LogIndex};
 
-/// A batch of so many entries does not wait for the mailbox.
+/// The number of entries at which a batch is written before the mailbox is drained.
 const FLUSH_ENTRIES_MAX: usize = 4096;
-/// A batch of so much weight does not wait for the mailbox.
+/// The weight in bytes at which a batch is written before the mailbox is drained.
 const FLUSH_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// How long nothing was flushed when the log is sealed.
-const SEAL_AFTER: Duration = Duration::from_millis(100);
+/// The time without a flush after which the durable end of the log is recorded.
+const RECORD_END_AFTER: Duration = Duration::from_millis(100);
 
-/// Where LogActor sends.
+/// The recipients of LogActor's messages.
 #[derive(Clone, Debug)]
 pub struct LogPorts {
     /// RaftActor.
     pub raft: Recipient<LogPersisted>,
     /// RaftActor.
     pub compacted: Recipient<LogCompacted>,
-    /// Ends the process: without its log a node has nothing to say.
+    /// Ends the process: a node cannot do anything without its log.
     pub fatal: Recipient<StorageFailed>,
 }
 
-/// See the module.
+/// The actor that owns the log and the hard state.
 pub struct LogActor {
     /// `None` after an error or the shutdown.
     storage: Option<Storage>,
     ports: LogPorts,
     batch: Batch,
-    /// A [`Flush`] is under way: there is never more than one, because several
+    /// True when a [`Flush`] is under way. There is never more than one, because several
     /// would arrive out of order.
     flush_notified: bool,
-    /// Syncs so far; tells whether the log was idle.
+    /// Number of flushes so far. It shows if the log was idle.
     flushes: u64,
-    seal_armed: bool,
+    /// True when a timer for recording the durable end runs.
+    record_end_armed: bool,
 }
 
-/// What was asked for since the last flush.
+/// The appends since the last flush.
 #[derive(Default)]
 struct Batch {
     seq: Option<PersistSeq>,
     hard_state: Option<HardState>,
-    /// Consecutive. When there are any, the log ends with the last of them,
-    /// whatever the storage holds behind the first.
+    /// Consecutive entries. They replace everything in the storage from the first of them
+    /// on.
     entries: Vec<Entry>,
     bytes: u64,
 }
@@ -78,7 +80,7 @@ struct Batch {
 impl Batch {
     fn add(&mut self, append: Append) {
         self.seq = Some(append.seq);
-        // The last one says it all: a term and its vote only ever follow others.
+        // The last hard state replaces all before it: terms only rise.
         self.hard_state = append.hard_state.or(self.hard_state);
         if let Some(first) = append.entries.first() {
             let is_kept = |entry: &Entry| entry.index < first.index || mutant!(B28b);
@@ -97,7 +99,7 @@ impl Batch {
 }
 
 impl LogActor {
-    /// Takes the storage, as it was opened.
+    /// Takes the storage as it was opened.
     pub fn new(storage: Storage, ports: LogPorts) -> LogActor {
         LogActor {
             storage: Some(storage),
@@ -105,12 +107,12 @@ impl LogActor {
             batch: Batch::default(),
             flush_notified: false,
             flushes: 0,
-            seal_armed: false,
+            record_end_armed: false,
         }
     }
 }
 
-/// Sent by LogActor to itself, behind the messages that are waiting.
+/// Sent by LogActor to itself, to arrive after the messages that are waiting.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Flush;
@@ -163,7 +165,7 @@ impl Handler<Shutdown> for LogActor {
     fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
         self.flush(ctx);
         self.attempt(|storage, _| storage.record_durable_end());
-        // Before the answer leaves: whoever waited may open the directory.
+        // The directory is free before the answer leaves: the receiver may open it at once.
         self.storage = None;
         ctx.stop();
     }
@@ -184,7 +186,7 @@ impl LogActor {
     }
 
     fn compact(&mut self, limit: LogIndex) {
-        // Everything up to the limit was durable long ago: the batch holds none of it.
+        // Everything up to the limit was durable long ago, so none of it is in the batch.
         if let Some(base) = self.attempt(|storage, _| storage.compact(limit)) {
             self.ports.compacted.do_send(LogCompacted { base });
         }
@@ -198,28 +200,28 @@ impl LogActor {
         self.batch = Batch::default();
         self.flushes += 1;
         self.ports.raft.do_send(LogPersisted { seq });
-        self.arm_seal(ctx);
+        self.arm_record_end(ctx);
     }
 
-    /// Seals the log when it has been idle for a while: a seal costs as much as
-    /// a flush, and under load the next one would only make it old.
-    fn arm_seal(&mut self, ctx: &mut Context<Self>) {
-        if self.seal_armed {
+    /// Records the durable end when the log has been idle for a while. The record costs as
+    /// much as a flush, and under load the next flush would make it outdated.
+    fn arm_record_end(&mut self, ctx: &mut Context<Self>) {
+        if self.record_end_armed {
             return;
         }
-        self.seal_armed = true;
+        self.record_end_armed = true;
         let flushes = self.flushes;
-        ctx.run_later(SEAL_AFTER, move |actor, ctx| {
-            actor.seal_armed = false;
+        ctx.run_later(RECORD_END_AFTER, move |actor, ctx| {
+            actor.record_end_armed = false;
             if actor.flushes == flushes {
                 actor.attempt(|storage, _| storage.record_durable_end());
             } else {
-                actor.arm_seal(ctx);
+                actor.arm_record_end(ctx);
             }
         });
     }
 
-    /// Every use of the storage. After an error there is none.
+    /// Executes an operation on the storage. After an error the storage is not used again.
     fn attempt<T>(
         &mut self,
         operation: impl FnOnce(&mut Storage, &mut Batch) -> Result<T, StorageError>,
@@ -239,13 +241,12 @@ impl LogActor {
 
 /// Writes a batch and makes it durable.
 ///
-/// The hard state goes first, whatever the order of the appends was. Nothing of
-/// the batch is acknowledged yet, so a crash in between may leave any part of
-/// it, as long as the node could have been in that state: a term or vote without
-/// the entries that came with it is the state of a node that the entries never
-/// reached. The other way round, an entry of term 5 in a log whose term is 4
-/// would be a state that no node of a Raft is ever in (the storage takes it for
-/// a lost hard state and does not start).
+/// The hard state goes first, in whatever order the appends came. Nothing of the batch is
+/// acknowledged yet, so a crash may leave any part of it, as long as the node could have been
+/// in that state. A term or vote without the entries that came with it is the state of a node
+/// that the entries never reached. The opposite, an entry of term 5 in a log whose term is 4,
+/// is a state that no node of Raft is ever in: the storage takes it for a lost hard state and
+/// does not start.
 fn write_batch(storage: &mut Storage, batch: &mut Batch) -> Result<(), StorageError> {
     if let Some(hard_state) = batch.hard_state {
         storage.save_hard_state(hard_state)?;
@@ -257,7 +258,7 @@ fn write_batch(storage: &mut Storage, batch: &mut Batch) -> Result<(), StorageEr
     storage.sync()
 }
 
-/// Reads entries of the log as it will be when `batch` is written.
+/// Reads entries of the log as it will be after `batch` is written.
 fn read_entries(
     storage: &mut Storage,
     batch: &[Entry],

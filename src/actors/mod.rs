@@ -6,7 +6,7 @@
 //! | `raft` | RaftActor: the Raft core and the commands that wait for it |
 //! | `log` | LogActor: the log and the hard state on disk |
 //! | `kv` | KvActor: the store |
-//! | `snapshot` | SnapshotActor: snapshot files |
+//! | `snapshot` | SnapshotWriterActor and SnapshotReaderActor: snapshot files |
 //! | `peers` | the connections to the other nodes, and the replication over them |
 //! | `clients` | the client connections |
 //! | `ticker` | TickerActor: time, as a message |

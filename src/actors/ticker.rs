@@ -1,11 +1,16 @@
-//! TickerActor: time, as a message.
+//! TickerActor: sends the time to RaftActor as a message.
 //!
-//! A timer of RaftActor's own would starve while its mailbox is full (actix
-//! drains the mailbox before it looks at timers); a `Tick` takes its place in the
-//! queue. After a pause of the process (SIGSTOP, a sleeping machine) the ticks that
-//! were missed are not made up for: a node that slept must first hear what the
-//! others have to say, before it takes its own silence for theirs (bugs.md B83).
-//! `run_interval` would send all of them at once.
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | a timer | | [`Tick`] | RaftActor |
+//!
+//! A timer of RaftActor's own would starve while its mailbox is full, because actix drains
+//! the mailbox before it looks at timers. A `Tick` has its place in the mailbox.
+//!
+//! Ticks that were missed in a pause of the process (SIGSTOP, a sleeping machine) are not
+//! sent later. A node that was paused must first receive the messages of the others, before
+//! it concludes that they were silent (docs/bugs.md B83). `run_interval` would send all
+//! missed ticks at once.
 
 use std::time::Duration;
 
@@ -14,15 +19,15 @@ use tokio::time::Instant;
 
 use crate::actors::messages::lifecycle::Tick;
 
-/// A thread that is busy is a little late now and then, and ticks must keep the
-/// time all the same: so many may be overdue. More is a pause.
+/// Maximum number of overdue ticks that are sent later. A busy thread is a little late now
+/// and then, and ticks must keep the time all the same. More overdue ticks mean a pause.
 const OVERDUE_TICKS_MAX: u32 = 2;
 
-/// See the module.
+/// The actor that sends ticks.
 pub struct TickerActor {
     interval: Duration,
     raft: Recipient<Tick>,
-    /// When the next one is due.
+    /// The time at which the next tick is due.
     next: Instant,
 }
 

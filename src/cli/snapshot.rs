@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
-use coracle::actors::snapshot::LoadError;
+use coracle::actors::snapshot::load::LoadError;
 use coracle::client::{Client, DEADLINE_MAX, Options, SnapshotName};
 use coracle::config::{Overrides, Settings};
 use coracle::kv::{Answer, Query, Store, StoreLoader};

@@ -139,6 +139,7 @@ pub async fn start(
     let opened = Opened {
         storage: recovered.storage,
         snapshots: recovered.snapshots,
+        snapshots_to_read: recovered.snapshots_to_read,
         files: recovered.files,
         store: recovered.store,
         owner: (settings.cluster.clone(), id),
@@ -155,8 +156,8 @@ pub async fn start(
     let ports = RaftPorts {
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
-        snapshot: storage.snapshots.clone().recipient(),
-        snapshot_queries: storage.snapshots.recipient(),
+        snapshot: storage.snapshot_writer.recipient(),
+        snapshot_queries: storage.snapshot_reader.recipient(),
         kv: storage.kv.recipient(),
         peers: peer_ports,
         memory: memory.reserve(0),

@@ -30,7 +30,7 @@ pub(super) fn start(
         events: raft.clone().recipient(),
         replicated: raft.clone().recipient(),
         log: storage.log.clone().recipient(),
-        snapshot: storage.snapshots.clone().recipient(),
+        snapshot: storage.snapshot_reader.clone().recipient(),
     };
     let peers_settings = PeersSettings {
         link: actor_settings::link_settings(settings),

@@ -1,15 +1,15 @@
-//! What a node begins with: its newest snapshot that is whole, and the log behind it
-//! (docs/adr/0008).
+//! The state that a node begins with: its newest snapshot that is whole, and the log after
+//! that (docs/adr/0008).
 //!
-//! A crash may have come between the moment at which a snapshot that was received got
-//! its name and the one at which the log was told: then the log does not reach the
-//! snapshot, and the installation is finished here. A newest snapshot that has rotted
-//! is told and removed; the one before stands in for it, for the log reaches back to
-//! that. Without any that serves, the server does not start.
+//! A crash may have come after a snapshot that was received got its name, and before the
+//! log was told. Then the log does not reach the snapshot, and the installation is finished
+//! here. A newest snapshot that is damaged is reported and removed; the one before it takes
+//! its place, because the log reaches back to that one. The server does not start if no
+//! snapshot is of use and the log alone is not enough.
 
 use std::collections::BTreeSet;
 
-use crate::actors::snapshot::{LoadError, load};
+use crate::actors::snapshot::load::{LoadError, load};
 use crate::config::{Server, Settings};
 use crate::kv::Store;
 use crate::raft::SnapshotPositions;
@@ -18,11 +18,14 @@ use crate::storage::{
 };
 use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, TermRuns};
 
-/// See the module.
+/// The contents of a data directory, recovered.
 pub(super) struct Recovered {
     pub storage: Storage,
+    /// The snapshots, to be changed.
     pub snapshots: SnapshotFiles,
-    /// Those that were read from end to end.
+    /// The same snapshots, to be read.
+    pub snapshots_to_read: SnapshotFiles,
+    /// The snapshots that were read from end to end.
     pub files: Vec<SnapshotFile>,
     pub store: Store,
     pub hard_state: HardState,
@@ -33,8 +36,8 @@ pub(super) struct Recovered {
 /// Opens the data directory of `server`.
 ///
 /// # Errors
-/// When it cannot be used, as [`Storage::open`] says, and when no snapshot stands for
-/// what the log lacks.
+/// When it cannot be used, as [`Storage::open`] says, and when no snapshot holds the entries
+/// that the log lacks.
 pub(super) fn recover(
     settings: &Settings,
     server: &Server,
@@ -51,13 +54,14 @@ pub(super) fn recover(
         log::warn!("{note} node={}", server.id);
     }
     let (hard_state, mut log) = (found.hard_state, found.log);
-    let snapshots = SnapshotFiles::open(disk, &server.data_dir)?;
+    let snapshots = SnapshotFiles::open(disk.another_handle(), &server.data_dir)?;
+    let snapshots_to_read = SnapshotFiles::at(disk, &server.data_dir);
     let mut listed = snapshots.list()?;
     let (mut files, mut store) = (Vec::new(), Store::new());
     let mut damaged = Vec::new();
     let newest = newest_whole(&snapshots, &listed, &mut damaged, server.id)?;
-    // The end of one that was received may have been acknowledged: only a log that
-    // reaches it stands in for it.
+    // The last entry of a damaged snapshot may have been acknowledged when the snapshot was
+    // received, so only a log that holds this entry can replace the snapshot.
     if damaged.iter().any(|last| !log.runs.contains(*last)) {
         return Err(snapshots.missing(damaged[0]));
     }
@@ -81,10 +85,19 @@ pub(super) fn recover(
         newest_bytes: files.first().map_or(0, |newest| newest.bytes),
         older: listed.get(1).map_or(LogIndex(0), |older| older.index),
     };
-    Ok(Recovered { storage, snapshots, files, store, hard_state, log, positions })
+    Ok(Recovered {
+        storage,
+        snapshots,
+        snapshots_to_read,
+        files,
+        store,
+        hard_state,
+        log,
+        positions,
+    })
 }
 
-/// Loads the newest snapshot that is whole, and adds those before it to `damaged`.
+/// Loads the newest snapshot that is whole, and adds the newer ones to `damaged`.
 fn newest_whole(
     snapshots: &SnapshotFiles,
     listed: &[LogPosition],
@@ -102,7 +115,7 @@ fn newest_whole(
     Ok(None)
 }
 
-/// Makes the log one that goes on from the snapshot.
+/// Makes sure that the log continues from the snapshot: replaces the log if it does not.
 fn continue_from(
     head: &SnapshotHead,
     storage: &mut Storage,
@@ -112,7 +125,7 @@ fn continue_from(
     let last = head.last;
     if log.runs.contains(last) || mutant!(B55c) && log.runs.last().index >= last.index {
         log.last_stamp_ms = log.last_stamp_ms.max(head.stamp_ms);
-        // The log itself tells only of the memberships behind its base.
+        // The log has only the memberships after its base.
         let is_in_log = |at: LogIndex| log.memberships.iter().any(|(index, _)| *index == at);
         if let Some((at, membership)) = head.membership.clone().filter(|(at, _)| !is_in_log(*at)) {
             log.memberships.insert(0, (at, membership));
@@ -130,8 +143,8 @@ fn continue_from(
     Ok(())
 }
 
-/// Who votes is in the log, once it says so: another list of servers in the file
-/// changes nothing, and its author should know.
+/// Returns a warning when the settings list other servers than the members in the log. The
+/// members in the log count; the other list changes nothing, and its author should know.
 fn other_members(settings: &Settings, log: &LogSummary) -> Option<String> {
     let (_, membership) = log.memberships.last()?;
     let listed: BTreeSet<NodeId> = settings.servers.keys().copied().collect();

@@ -1,6 +1,13 @@
 //! The actors that keep the node's data: log, store and snapshots.
+//!
+//! This file has an actor of its own:
+//!
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`StorageFailed`] | LogActor, the snapshot actors | | `Node::failed` |
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler};
+use actix::dev::channel::{AddressReceiver, channel};
+use actix::{Actor, Addr, Arbiter, Context, Handler};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::environment::Placement;
@@ -9,7 +16,8 @@ use crate::actors::kv::{KvActor, KvPorts};
 use crate::actors::log::{LogActor, LogPorts};
 use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::raft::RaftActor;
-use crate::actors::snapshot::{SnapshotActor, SnapshotPorts};
+use crate::actors::snapshot::reader::{SnapshotReaderActor, SnapshotReaderPorts};
+use crate::actors::snapshot::writer::{SnapshotWriterActor, SnapshotWriterPorts};
 use crate::kv::Store;
 use crate::storage::{SnapshotFile, SnapshotFiles, Storage, StorageError};
 use crate::types::NodeId;
@@ -17,7 +25,10 @@ use crate::types::NodeId;
 /// The contents of a data directory, opened, which the actors take over.
 pub(super) struct Opened {
     pub(super) storage: Storage,
+    /// The snapshots, to be changed.
     pub(super) snapshots: SnapshotFiles,
+    /// The same snapshots, to be read.
+    pub(super) snapshots_to_read: SnapshotFiles,
     /// The snapshots that were read from end to end.
     pub(super) files: Vec<SnapshotFile>,
     pub(super) store: Store,
@@ -29,8 +40,9 @@ pub(super) struct Opened {
 pub(super) struct StorageSide {
     pub(super) log: Addr<LogActor>,
     pub(super) kv: Addr<KvActor>,
-    pub(super) snapshots: Addr<SnapshotActor>,
-    /// The arbiters of those that block.
+    pub(super) snapshot_writer: Addr<SnapshotWriterActor>,
+    pub(super) snapshot_reader: Addr<SnapshotReaderActor>,
+    /// The arbiters of the actors that block.
     pub(super) arbiters: Vec<Arbiter>,
     /// Receives the error when the disk fails.
     pub(super) failure: UnboundedReceiver<StorageError>,
@@ -45,44 +57,73 @@ pub(super) fn start(
 ) -> StorageSide {
     let (failed, failure) = unbounded_channel();
     let fatal = FailureActor { failed }.start().recipient();
-    let snapshot_ports = SnapshotPorts {
+    let Opened { storage, snapshots, snapshots_to_read, files, store, owner } = opened;
+    // All addresses come before the first actor, because writer and reader need each other's.
+    let (log, log_mailbox) = mailbox::<LogActor>();
+    let (snapshot_writer, writer_mailbox) = mailbox::<SnapshotWriterActor>();
+    let (snapshot_reader, reader_mailbox) = mailbox::<SnapshotReaderActor>();
+    let writer_ports = SnapshotWriterPorts {
         written: raft.clone().recipient(),
         piece: raft.clone().recipient(),
         received: raft.clone().recipient(),
         lost: raft.clone().recipient(),
+        reader: snapshot_reader.clone().recipient(),
         fatal: fatal.clone(),
     };
-    let Opened { storage, snapshots, files, store, owner } = opened;
-    let snapshots = SnapshotActor::new(snapshots, files, owner, snapshot_ports);
-    let compacted = raft.clone().recipient();
-    let log_ports = |persisted| LogPorts { raft: persisted, compacted, fatal };
+    let reader_ports =
+        SnapshotReaderPorts { writer: snapshot_writer.clone().recipient(), fatal: fatal.clone() };
     let persisted = raft.clone().recipient();
-    let (log, snapshots, arbiters) = match placement {
-        Placement::Inline { blocking, answers } => {
-            let (log_ctx, snapshot_ctx) = (Context::<LogActor>::new(), Context::new());
-            let (log_address, snapshot_address) = (log_ctx.address(), snapshot_ctx.address());
-            let log = LogActor::new(storage, log_ports(answers(persisted)));
-            blocking.spawn_local(log_ctx.into_future(log));
-            blocking.spawn_local(snapshot_ctx.into_future(snapshots));
-            (log_address, snapshot_address, Vec::new())
-        }
-        Placement::Threads => {
-            let (log_arbiter, snapshot_arbiter) = (Arbiter::new(), Arbiter::new());
-            let log = LogActor::new(storage, log_ports(persisted));
-            let log = LogActor::start_in_arbiter(&log_arbiter.handle(), move |_| log);
-            let snapshots =
-                SnapshotActor::start_in_arbiter(&snapshot_arbiter.handle(), move |_| snapshots);
-            (log, snapshots, vec![log_arbiter, snapshot_arbiter])
-        }
+    let log_ports = LogPorts {
+        raft: match placement {
+            Placement::Inline { answers, .. } => answers(persisted),
+            Placement::Threads => persisted,
+        },
+        compacted: raft.clone().recipient(),
+        fatal,
     };
+    let writer = SnapshotWriterActor::new(snapshots, owner, writer_ports);
+    let reader = SnapshotReaderActor::new(snapshots_to_read, files, reader_ports);
+    let mut arbiters = Vec::new();
+    arbiters.extend(run(LogActor::new(storage, log_ports), log_mailbox, placement));
+    arbiters.extend(run(writer, writer_mailbox, placement));
+    arbiters.extend(run(reader, reader_mailbox, placement));
     let kv_ports = KvPorts {
         raft: raft.clone().recipient(),
-        snapshot: snapshots.clone().recipient(),
-        discard: snapshots.clone().recipient(),
+        snapshots: snapshot_writer.clone().recipient(),
         memory: memory.clone(),
     };
     let kv = KvActor::new(store, kv_ports).start();
-    StorageSide { log, kv, snapshots, arbiters, failure }
+    StorageSide { log, kv, snapshot_writer, snapshot_reader, arbiters, failure }
+}
+
+/// Messages that `try_send` and `send` let wait in a mailbox before they refuse or wait;
+/// `do_send` knows no bound. This is actix's own default.
+const MAILBOX_CAPACITY: usize = 16;
+
+/// Returns the address of an actor that is yet to be started, and its mailbox.
+fn mailbox<A: Actor<Context = Context<A>>>() -> (Addr<A>, AddressReceiver<A>) {
+    let (sender, mailbox) = channel(MAILBOX_CAPACITY);
+    (Addr::new(sender), mailbox)
+}
+
+/// Runs an actor that blocks. Returns its arbiter if it got one.
+fn run<A>(actor: A, mailbox: AddressReceiver<A>, placement: &Placement) -> Option<Arbiter>
+where
+    A: Actor<Context = Context<A>> + Send,
+{
+    match placement {
+        Placement::Inline { blocking, .. } => {
+            blocking.spawn_local(Context::with_receiver(mailbox).into_future(actor));
+            None
+        }
+        Placement::Threads => {
+            let arbiter = Arbiter::new();
+            arbiter.spawn_fn(move || {
+                Context::with_receiver(mailbox).run(actor);
+            });
+            Some(arbiter)
+        }
+    }
 }
 
 /// Passes the error of a failed disk from the actors to `Node::failed`.

@@ -188,7 +188,6 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
     });
     let store_bytes: u64 = cluster.status(leader).unwrap()["store_bytes"].parse().unwrap();
     let bound = MEMORY_BYTES + store_bytes + SLACK_BYTES;
-    println!("{} of {} MiB", most / MIB, bound / MIB);
     assert!(most < bound, "{} MiB, and the bound is {} MiB", most / MIB, bound / MIB);
     cluster.signal(follower, "CONT");
     drop(clients);

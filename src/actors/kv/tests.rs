@@ -1,3 +1,5 @@
+//! KvActor alone.
+
 use std::sync::Arc;
 
 use actix::Addr;
@@ -8,7 +10,7 @@ use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::kv::{Answer, Command, Item, Operation, Outcome, StoreStatus};
 use crate::raft::{NodeStatus, Role};
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
+use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotPoint, Term};
 
 struct Session {
     id: u64,
@@ -29,8 +31,8 @@ impl Session {
 }
 
 fn ports(raft: Recipient<Applied>) -> KvPorts {
-    let ((snapshot, _), (discard, _)) = (probe(), probe());
-    KvPorts { raft, snapshot, discard, memory: MemoryBudget::new(1 << 20) }
+    let (snapshots, _) = probe();
+    KvPorts { raft, snapshots, memory: MemoryBudget::new(1 << 20) }
 }
 
 fn start() -> (Addr<KvActor>, Inbox<Applied>) {
@@ -64,7 +66,7 @@ fn value(value: &'static str) -> ClientReply {
 }
 
 #[actix::test]
-async fn a_read_sees_the_entries_before_it_and_none_behind_it() {
+async fn a_read_sees_the_entries_before_it_and_none_after_it() {
     let (kv, _applied) = start();
     let session = Session::new(1);
     let tasks = vec![
@@ -113,7 +115,7 @@ fn scanned(value: &'static str, version: u64) -> ClientReply {
 }
 
 #[actix::test]
-async fn a_scan_sees_its_moment_although_it_is_answered_later() {
+async fn a_scan_sees_the_store_as_it_was_although_it_is_answered_later() {
     let (kv, _applied) = start();
     let session = Session::new(1);
     let tasks = vec![
@@ -143,7 +145,7 @@ async fn scans_are_answered_one_a_turn_and_too_many_are_refused() {
     kv.do_send(Apply { tasks: vec![entry(set(1, "a", 0), session.reply_handle(0))] });
     let mut heard = Vec::new();
     for _ in 0..10 * slots {
-        // A turn of ours for one of the store's.
+        // The test has one turn for each turn of the store.
         tokio::task::yield_now().await;
         let messages = session.inbox.drain();
         let is_scan = |reply: &ClientReply| matches!(reply, ClientReply::Scan(..));
@@ -253,6 +255,39 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
 }
 
 #[actix::test]
+async fn a_snapshot_is_a_view_of_the_store_and_an_installed_one_replaces_it() {
+    let (raft, _applied) = probe();
+    let (snapshots, orders) = probe();
+    let kv = KvActor::new(Store::new(), KvPorts { snapshots, ..ports(raft) }).start();
+    let session = Session::new(1);
+    let mut saved = Store::new();
+    saved.apply(&set(1, "a", 0)).unwrap();
+    let (mut replaced, mut received) = (saved.clone(), saved.clone());
+    replaced.apply(&set(2, "b", 0)).unwrap();
+    for (index, value) in [(2, "b"), (3, "c")] {
+        received.apply(&set(index, value, 0)).unwrap();
+    }
+    let last = LogPosition { index: LogIndex(1), term: Term(1) };
+    let point = SnapshotPoint { last, membership: None };
+    let tasks = vec![
+        ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
+        ApplyTask::Snapshot { point: point.clone() },
+        ApplyTask::Entry { entry: set(2, "b", 0), reply_handle: None },
+        ApplyTask::Install { store: received },
+        get(3, session.reply_handle(1)),
+    ];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    let replies = vec![(1, value("c"))];
+    assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
+    let mut orders = orders.drain().into_iter();
+    let Some(StoreCommand::Write(order)) = orders.next() else { panic!("it is saved first") };
+    assert_eq!((order.point, order.stamp_ms, order.store), (point, 1000, saved));
+    let Some(StoreCommand::Drop(order)) = orders.next() else { panic!("then it is freed") };
+    assert_eq!((order.store, orders.count()), (replaced, 0));
+}
+
+#[actix::test]
 async fn a_session_that_is_gone_hinders_nobody() {
     struct Leaving;
     impl Actor for Leaving {
@@ -283,8 +318,7 @@ async fn a_session_that_is_gone_hinders_nobody() {
     assert_eq!(applied.drain().len(), 1);
 }
 
-// The shell's own panics are tried without the runtime: in production they
-// end the process.
+// The panics are tested without the runtime: in production they end the process.
 
 fn execute(task: ApplyTask) {
     let (raft, _applied) = probe();

@@ -1,3 +1,5 @@
+//! LogActor alone, over a simulated disk.
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -54,7 +56,7 @@ fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {
     indexes.map(entry).collect()
 }
 
-/// A thousand of them fill a segment.
+/// Entries of which a thousand fill a segment.
 fn large_entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {
     let payload = || Payload::Command(Bytes::from(vec![7; 1000]));
     entries(indexes, term).into_iter().map(|entry| Entry { payload: payload(), ..entry }).collect()
@@ -75,7 +77,7 @@ impl Fixture {
         self.log.do_send(ReadEntriesRequest { read, reply_to: self.read_port.clone() });
     }
 
-    /// What a power cut at this moment would leave.
+    /// The state that a power cut would leave now.
     fn durable(&self) -> DurableState {
         self.disk.crash(Crash::LoseUnsynced);
         open(&self.disk).1
@@ -83,7 +85,7 @@ impl Fixture {
 }
 
 #[actix::test]
-async fn acknowledges_only_what_a_power_cut_would_leave() {
+async fn acknowledges_only_appends_that_a_power_cut_would_leave() {
     let fixture = start();
     fixture.append(1, Some(3), entries(1..=4, 3));
     assert_eq!(fixture.persisted.drain(), []);
@@ -108,7 +110,7 @@ async fn syncs_once_for_all_appends_that_wait() {
     }
     settle().await;
     assert_eq!(fixture.persisted.drain(), [persisted(52)]);
-    // They end in the second page of the file, and each page is a write.
+    // The entries end in the second page of the file, and each page is a write.
     assert_eq!((fixture.disk.syncs(), fixture.disk.writes()), (syncs + 1, writes + 2));
 }
 
@@ -149,7 +151,7 @@ async fn a_batch_in_which_entries_replace_others_leaves_the_last_of_them() {
 }
 
 #[actix::test]
-async fn reads_see_the_appends_before_them_and_not_those_behind() {
+async fn reads_see_the_appends_before_them_and_none_after_them() {
     let fixture = start();
     fixture.append(1, Some(2), entries(1..=6, 1));
     settle().await;
@@ -185,7 +187,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_the_failure_is_told_onc
     fixture.disk.fail_sync(1, std::io::ErrorKind::Other);
     fixture.append(2, None, entries(3..=3, 1));
     settle().await;
-    // The disk is well again; this must not help.
+    // The disk works again, which must not help.
     fixture.append(3, None, entries(4..=4, 1));
     fixture.read(1, 2, u64::MAX);
     settle().await;
@@ -200,7 +202,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_the_failure_is_told_onc
 }
 
 #[actix::test]
-async fn a_full_disk_is_fatal_and_what_was_acknowledged_stays() {
+async fn a_full_disk_is_fatal_and_acknowledged_entries_stay() {
     let fixture = start();
     fixture.append(1, Some(1), entries(1..=2, 1));
     settle().await;
@@ -217,28 +219,29 @@ async fn a_full_disk_is_fatal_and_what_was_acknowledged_stays() {
 }
 
 #[actix::test]
-async fn an_idle_log_is_sealed_once_and_a_busy_one_is_not() {
+async fn the_end_of_an_idle_log_is_recorded_once_and_that_of_a_busy_one_is_not() {
     let fixture = start();
     tokio::time::pause();
     fixture.append(1, Some(1), entries(1..=1, 1));
     settle().await;
     for index in 2..=5 {
         let syncs = fixture.disk.syncs();
-        tokio::time::advance(SEAL_AFTER / 2).await;
+        tokio::time::advance(RECORD_END_AFTER / 2).await;
         fixture.append(index, None, entries(index..=index, 1));
         settle().await;
-        assert_eq!(fixture.disk.syncs(), syncs + 1, "the batch, and no seal");
+        assert_eq!(fixture.disk.syncs(), syncs + 1, "the batch, and no record of the end");
     }
     let syncs = fixture.disk.syncs();
     for _ in 0..10 {
-        tokio::time::advance(SEAL_AFTER).await;
+        tokio::time::advance(RECORD_END_AFTER).await;
         settle().await;
     }
-    assert_eq!(fixture.disk.syncs(), syncs + 2, "one seal, of two copies");
+    assert_eq!(fixture.disk.syncs(), syncs + 2, "one record of the end, in two copies");
 }
 
 #[actix::test]
-async fn a_shutdown_is_answered_when_all_is_durable_sealed_and_free() {
+async fn a_shutdown_is_answered_when_all_is_durable_the_end_is_recorded_and_the_directory_is_free()
+{
     let fixture = start();
     fixture.append(1, Some(1), entries(1..=5, 1));
     fixture.log.send(Shutdown).await.unwrap();
@@ -248,7 +251,7 @@ async fn a_shutdown_is_answered_when_all_is_durable_sealed_and_free() {
     settle().await;
     assert_eq!(fixture.persisted.drain(), [persisted(1)]);
     assert!(!fixture.log.connected());
-    // Sealed: a missing last entry is told from a torn one.
+    // The recorded end tells a missing last entry from a torn one.
     let path = Path::new("data/1/log/00000001.segment");
     let mut bytes = fixture.disk.contents(path);
     let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
@@ -289,7 +292,7 @@ async fn compaction_removes_whole_segments_up_to_the_limit_and_says_where_the_lo
 }
 
 #[actix::test]
-async fn a_reset_voids_what_came_before_it_and_nothing_behind() {
+async fn a_reset_replaces_the_appends_before_it_and_none_after_it() {
     let fixture = start();
     fixture.append(1, Some(3), entries(1..=4, 3));
     fixture.log.do_send(LogCommand::Reset(ResetLog { base: at(10, 3) }));

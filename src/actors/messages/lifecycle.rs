@@ -24,7 +24,7 @@ pub struct Shutdown;
 #[rtype(result = "()")]
 pub struct StopAccepting;
 
-/// Sent once to `node` by LogActor or SnapshotActor: the disk has failed, nothing more
+/// Sent once to `node` by LogActor or a snapshot actor: the disk has failed, nothing more
 /// is acknowledged, and the process has to end with an error.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]

@@ -1,4 +1,4 @@
-//! The questions that the snapshot actors answer, and their answers.
+//! The work of the snapshot actors, their answers, and what they tell each other.
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
@@ -6,11 +6,21 @@ use bytes::Bytes;
 use crate::kv::Store;
 use crate::protocol::{SnapshotAnswer, SnapshotQuery};
 use crate::raft::{ReadSnapshot, ReceiveSnapshot};
+use crate::storage::{SnapshotFile, StorageError};
 use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
-/// Sent by KvActor: write this view of the store. Answered by [`SnapshotWritten`].
+/// A store that KvActor hands over to SnapshotWriterActor.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
+pub enum StoreCommand {
+    /// Save it. Answered by [`SnapshotWritten`] to RaftActor.
+    Write(WriteSnapshot),
+    /// Free it. Has no answer.
+    Drop(DropStore),
+}
+
+/// An order to save this view of the store.
+#[derive(Debug)]
 pub struct WriteSnapshot {
     /// The position and the membership that the snapshot replaces.
     pub point: SnapshotPoint,
@@ -20,7 +30,15 @@ pub struct WriteSnapshot {
     pub store: Store,
 }
 
-/// Sent to RaftActor: the answer to [`WriteSnapshot`].
+/// A store that is no longer needed. To free a million keys takes longer than an actor of
+/// the main arbiter may.
+#[derive(Debug)]
+pub struct DropStore {
+    /// The store.
+    pub store: Store,
+}
+
+/// Sent to RaftActor: the answer to [`StoreCommand::Write`].
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SnapshotWritten {
@@ -119,7 +137,8 @@ pub struct SnapshotReceived {
     pub store: Store,
 }
 
-/// Sent to RaftActor: a snapshot that was durable is damaged and was removed.
+/// Sent to RaftActor by SnapshotWriterActor: a snapshot that was durable is damaged, and was
+/// removed.
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct SnapshotLost {
@@ -127,11 +146,39 @@ pub struct SnapshotLost {
     pub last: LogPosition,
 }
 
-/// Sent by KvActor: a store that is no longer needed. To free a million keys takes
-/// longer than an actor of the main arbiter may.
+/// Sent by SnapshotWriterActor to SnapshotReaderActor when it has saved or received a
+/// snapshot, and before RaftActor is told.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
-pub struct DropStore {
-    /// The store.
-    pub store: Store,
+pub enum WriterReport {
+    /// The store was saved to this file.
+    Written(StoredSnapshot),
+    /// The store was not saved, because the disk is full.
+    NoRoom,
+    /// A snapshot that the leader sent is complete in this file.
+    Received(StoredSnapshot),
+}
+
+/// A snapshot file that is known to have been whole.
+#[derive(Clone, Debug)]
+pub struct StoredSnapshot {
+    /// The file.
+    pub file: SnapshotFile,
+    /// A number that tells it from other files of the same name: files are numbered from 1
+    /// as they are stored, and 0 is a file that was there when the node started.
+    pub number: u64,
+}
+
+/// Sent by SnapshotReaderActor to SnapshotWriterActor, once for each file that it can no
+/// longer read. RaftActor is told by [`SnapshotLost`], unless the file was pruned or
+/// replaced.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct SnapshotUnreadable {
+    /// The last entry in the snapshot.
+    pub last: LogPosition,
+    /// The number of the file.
+    pub number: u64,
+    /// The reason why it cannot be read.
+    pub error: StorageError,
 }

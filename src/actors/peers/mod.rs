@@ -9,7 +9,7 @@
 //! | [`Shutdown`] | `node` | [`Shutdown`] | PeerLinkActor, PeerAcceptorActor |
 //! | | | [`PeerEvent`], [`Replicated`] | RaftActor, by the actors that it starts |
 //! | | | [`ReadEntriesRequest`] | LogActor, by the actors that it starts |
-//! | | | [`ReadSnapshotRequest`] | SnapshotActor, by the actors that it starts |
+//! | | | [`ReadSnapshotRequest`] | SnapshotReaderActor, by the actors that it starts |
 //!
 //! Owns the addresses of the actors that it started. Runs on the main arbiter, and so do
 //! they. It passes no message of Raft: RaftActor has the ports to each peer.
@@ -48,7 +48,7 @@ pub struct PeersPorts {
     pub replicated: Recipient<Replicated>,
     /// LogActor: reads of entries that are only on disk.
     pub log: Recipient<ReadEntriesRequest>,
-    /// SnapshotActor: reads of chunks to send.
+    /// SnapshotReaderActor: reads of chunks to send.
     pub snapshot: Recipient<ReadSnapshotRequest>,
 }
 

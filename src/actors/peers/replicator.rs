@@ -5,7 +5,7 @@
 //! | [`ReplicationCommand`] | RaftActor | [`Replicated`] | RaftActor |
 //! | [`LinkEvent`] | PeerLinkActor | [`SendRpc`] | PeerLinkActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
-//! | [`SnapshotRead`] | SnapshotActor | [`ReadSnapshotRequest`] | SnapshotActor |
+//! | [`SnapshotRead`] | SnapshotReaderActor | [`ReadSnapshotRequest`] | SnapshotReaderActor |
 //!
 //! It owns the peer's `raft::Progress`, which exists only while this node leads. It makes
 //! no decision itself: RaftActor decides what the peer's responses mean for the commit
@@ -35,7 +35,7 @@ pub struct ReplicatorPorts {
     pub link: Recipient<SendRpc>,
     /// LogActor: reads of entries that are only on disk.
     pub log: Recipient<ReadEntriesRequest>,
-    /// SnapshotActor: reads of chunks to send.
+    /// SnapshotReaderActor: reads of chunks to send.
     pub snapshot: Recipient<ReadSnapshotRequest>,
 }
 

@@ -1,8 +1,8 @@
 //! Commands of clients that fetch a backup (docs/adr/0011).
 //!
 //! A `snapshot begin` waits until it is confirmed like a read. A question about snapshots
-//! waits for SnapshotActor, which may be writing for longer than a command may take: the
-//! time limit is kept here, and an answer that comes after it is dropped.
+//! waits for SnapshotReaderActor, whose disk may stall for longer than a command may take:
+//! the time limit is kept here, and an answer that comes after it is dropped.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::actors::messages::replies::Replies;
 use crate::protocol::Refusal;
 use crate::raft::ReadToken;
 
-/// Maximum number of questions under way to SnapshotActor, timed out or not; beyond,
-/// `ERR_BUSY`. Each answer may be a chunk of 1 MiB.
+/// Maximum number of questions under way to SnapshotReaderActor, timed out or not;
+/// beyond, `ERR_BUSY`. Each answer may be a chunk of 1 MiB.
 const QUERIES_MAX: usize = 64;
 
 /// The commands of backups that wait. Invariant: deadlines rise with tokens and tickets,

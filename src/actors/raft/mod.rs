@@ -13,10 +13,10 @@
 //! | [`Replicated`] | ReplicatorActor | `ReplicationCommand` | ReplicatorActor |
 //! | [`LogPersisted`], [`LogCompacted`] | LogActor | [`LogCommand`] | LogActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
-//! | [`SnapshotWritten`], [`SnapshotLost`] | SnapshotActor | | |
-//! | [`PieceReceived`] | SnapshotActor | [`ReceiveSnapshot`] | SnapshotActor |
-//! | [`SnapshotReceived`] | SnapshotActor | | |
-//! | [`SnapshotsQueried`] | SnapshotActor | [`QuerySnapshots`] | SnapshotActor |
+//! | [`SnapshotWritten`], [`SnapshotLost`] | SnapshotWriterActor | | |
+//! | [`PieceReceived`] | SnapshotWriterActor | [`ReceiveSnapshot`] | SnapshotWriterActor |
+//! | [`SnapshotReceived`] | SnapshotWriterActor | | |
+//! | [`SnapshotsQueried`] | SnapshotReaderActor | [`QuerySnapshots`] | SnapshotReaderActor |
 //! | [`Applied`] | KvActor | [`Apply`] | KvActor |
 //!
 //! | file | contents |
@@ -70,9 +70,9 @@ pub struct RaftPorts {
     pub log: Recipient<LogCommand>,
     /// LogActor: reads of entries that are only on disk.
     pub log_reads: Recipient<ReadEntriesRequest>,
-    /// SnapshotActor: chunks of a snapshot that the leader sent.
+    /// SnapshotWriterActor: chunks of a snapshot that the leader sent.
     pub snapshot: Recipient<ReceiveSnapshot>,
-    /// SnapshotActor: questions of clients about snapshots.
+    /// SnapshotReaderActor: questions of clients about snapshots.
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor: entries to apply and reads to answer.
     pub kv: Recipient<Apply>,

@@ -1,10 +1,12 @@
+//! TickerActor on paused time.
+
 use super::*;
 use crate::testing::{probe, settle};
 
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Lets so much time pass, nearly all of it at once. The rest goes in small
-/// steps: a timer that is overdue fires a millisecond later.
+/// Lets this number of intervals pass, nearly all of the time at once. The rest passes in
+/// small steps, because a timer that is overdue fires a millisecond later.
 async fn pass(intervals: u32) {
     const STEPS: u32 = 5;
     const STEP: Duration = Duration::from_millis(1);
@@ -17,7 +19,7 @@ async fn pass(intervals: u32) {
 }
 
 #[actix::test]
-async fn ticks_keep_the_time_but_for_what_was_slept() {
+async fn ticks_keep_the_time_except_for_a_pause() {
     tokio::time::pause();
     let (raft, ticks) = probe();
     TickerActor::new(INTERVAL, raft).start();

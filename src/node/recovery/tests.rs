@@ -1,3 +1,5 @@
+//! The recovery of a node over a simulated disk.
+
 use std::path::Path;
 
 use super::*;
@@ -18,7 +20,7 @@ fn settings() -> Settings {
         .concat();
     let mut settings =
         Settings::parse(Path::new("servers.toml"), &servers, &Default::default()).unwrap();
-    // Less than a file may ask for: the entries here are small.
+    // Smaller than a settings file may ask for, because the entries here are small.
     settings.log.segment_bytes = 4000;
     settings
 }
@@ -58,7 +60,7 @@ fn write_snapshot(snapshots: &SnapshotFiles, last: LogPosition) {
     snapshots.write(&head, store(last.index.0).snapshot_blocks()).unwrap();
 }
 
-/// A log of so many entries of term 1, and snapshots up to these.
+/// A disk with a log of this number of entries of term 1, and snapshots up to these indexes.
 fn disk_with(entries: u64, snapshots: &[u64]) -> SimDisk {
     let disk = SimDisk::new();
     let mut recovered = start(&disk).unwrap();
@@ -81,7 +83,7 @@ fn snapshot_path(disk: &SimDisk, nth: usize) -> std::path::PathBuf {
     disk.paths().into_iter().filter(is_snapshot).nth(nth).unwrap()
 }
 
-/// The newest snapshot is the nth file.
+/// The positions when the newest snapshot is the nth file.
 fn positions(disk: &SimDisk, newest: LogPosition, nth: usize, older: u64) -> SnapshotPositions {
     let newest_bytes = disk.contents(&snapshot_path(disk, nth)).len() as u64;
     SnapshotPositions { newest, newest_bytes, older: LogIndex(older) }
@@ -101,7 +103,7 @@ fn a_start_goes_on_from_the_newest_snapshot() {
 }
 
 #[test]
-fn of_a_newest_snapshot_that_has_rotted_the_one_before_stands_in() {
+fn the_snapshot_before_replaces_a_newest_one_that_is_damaged() {
     let disk = disk_with(100, &[40, 80]);
     let base = compact(&disk, 40);
     disk.flip_bit(&snapshot_path(&disk, 1), 100, 2);
@@ -113,7 +115,7 @@ fn of_a_newest_snapshot_that_has_rotted_the_one_before_stands_in() {
 }
 
 #[test]
-fn without_a_whole_snapshot_that_the_log_reaches_it_does_not_start_and_changes_nothing() {
+fn a_node_without_a_whole_snapshot_that_the_log_reaches_does_not_start_and_changes_nothing() {
     for (rotten, removed) in [(vec![0, 1], vec![]), (vec![1], vec![0]), (vec![], vec![0, 1])] {
         let disk = disk_with(100, &[40, 80]);
         compact(&disk, 40);
@@ -135,15 +137,15 @@ fn a_whole_log_needs_no_snapshot() {
     assert_eq!(recovered.snapshots.list().unwrap(), []);
 }
 
-/// It was received, and acknowledged; the log was to be told next.
+/// The snapshot was received and acknowledged, and the log had not been told yet.
 #[test]
-fn nothing_stands_in_for_a_snapshot_that_the_log_does_not_reach() {
+fn nothing_replaces_a_snapshot_that_the_log_does_not_reach() {
     let disk = disk_with(20, &[10, 50]);
     disk.flip_bit(&snapshot_path(&disk, 1), 100, 2);
     assert!(matches!(start(&disk), Err(StorageError::SnapshotMissing { .. })));
 }
 
-/// Put back by hand from an old copy, say: the log would begin behind it.
+/// The snapshot was put back by hand from an old copy: the log begins after it.
 #[test]
 fn a_snapshot_from_before_the_beginning_of_the_log_does_not_serve() {
     let disk = disk_with(100, &[10, 40, 80]);
@@ -156,8 +158,8 @@ fn a_snapshot_from_before_the_beginning_of_the_log_does_not_serve() {
     assert_eq!(snapshots.list().unwrap(), [at(5, 1)]);
 }
 
-/// The crash came when the snapshot had its name and the log had not heard of it; what
-/// the log held behind was never committed (§7).
+/// The crash came when the snapshot had its name and the log had not been told. The entries
+/// of the log after the snapshot were never committed (§7).
 #[test]
 fn an_installation_that_a_crash_interrupted_is_finished() {
     for (entries, last) in [(20, at(50, 1)), (60, at(50, 3)), (0, at(50, 1))] {
@@ -193,7 +195,7 @@ fn a_snapshot_of_another_cluster_is_refused() {
 }
 
 #[test]
-fn a_list_of_servers_that_the_log_does_not_know_is_told_with_both() {
+fn a_list_of_servers_that_differs_from_the_log_is_warned_of_with_both_lists() {
     let settings = settings();
     let mut log = LogSummary::default();
     assert_eq!(other_members(&settings, &log), None, "the log says nothing yet");

@@ -63,7 +63,7 @@ async fn a_client_of_a_backup_is_told_in_time_whatever_the_disk_does() {
     assert_eq!(client.refusals(), [], "too late");
 }
 
-/// A question that has timed out is still in the mailbox of the snapshot actor.
+/// A question that has timed out is still in the mailbox of SnapshotReaderActor.
 #[actix::test]
 async fn questions_about_snapshots_are_bounded_answered_in_time_or_not() {
     let f = Fixture::start();

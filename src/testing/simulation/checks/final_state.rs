@@ -10,7 +10,7 @@ use super::linearizability::{self, Verdict};
 use super::log_order;
 use super::reference_store::ReferenceStore;
 use super::violation::{Check, Violation};
-use crate::actors::snapshot::{LoadError, load};
+use crate::actors::snapshot::load::{LoadError, load};
 use crate::kv::{Command, Operation, Outcome, Store};
 use crate::storage::{SnapshotFiles, Storage, StorageOptions};
 use crate::testing::simulation::history::{Action, Answer, Operation as Asked};

@@ -1,0 +1,296 @@
+//! SnapshotWriterActor: saves and receives snapshots, and removes files. Nothing else
+//! changes the directory of the snapshots (docs/adr/0008).
+//!
+//! | in | from | out | to |
+//! | --- | --- | --- | --- |
+//! | [`StoreCommand`]: `WriteSnapshot` | KvActor | [`SnapshotWritten`] | RaftActor |
+//! | [`StoreCommand`]: `DropStore` | KvActor | | |
+//! | [`ReceiveSnapshot`] | RaftActor | [`PieceReceived`], [`SnapshotReceived`] | RaftActor |
+//! | [`SnapshotUnreadable`] | SnapshotReaderActor | [`SnapshotLost`] | RaftActor |
+//! | a file was stored | | [`WriterReport`] | SnapshotReaderActor |
+//! | an error of the disk | | [`StorageFailed`] | `node` |
+//!
+//! It owns the snapshot that is being received. It runs on an arbiter of its own, because it
+//! blocks: on the disk, and while it encodes or decodes a whole store. The node applies,
+//! reads and keeps its heartbeats meanwhile.
+//!
+//! Nothing relies on a snapshot until its file has its final name and all of it is durable.
+//! So a full disk costs nothing but the snapshot, which is tried again later. Any other
+//! error of the disk ends the process, like an error of the log. A file that is damaged is
+//! removed, and the core is told, which has another one taken. The process ends without
+//! waiting for this actor: the next start removes unfinished files.
+
+use std::time::Instant;
+
+use actix::{Actor, Context, Handler, Recipient};
+
+use super::load::{LoadError, load};
+use crate::actors::messages::lifecycle::StorageFailed;
+use crate::actors::messages::snapshots::{
+    PieceReceived, SnapshotLost, SnapshotReceived, SnapshotUnreadable, SnapshotWritten,
+    StoreCommand, StoredSnapshot, WriteSnapshot, WriterReport,
+};
+use crate::kv::Store;
+use crate::raft::{InstallSnapshot, ReceiveSnapshot};
+use crate::storage::{IncomingSnapshot, SnapshotFile, SnapshotFiles, SnapshotHead, StorageError};
+use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint};
+
+/// The recipients of SnapshotWriterActor's messages.
+#[derive(Clone, Debug)]
+pub struct SnapshotWriterPorts {
+    /// RaftActor.
+    pub written: Recipient<SnapshotWritten>,
+    /// RaftActor.
+    pub piece: Recipient<PieceReceived>,
+    /// RaftActor.
+    pub received: Recipient<SnapshotReceived>,
+    /// RaftActor.
+    pub lost: Recipient<SnapshotLost>,
+    /// SnapshotReaderActor.
+    pub reader: Recipient<WriterReport>,
+    /// Ends the process.
+    pub fatal: Recipient<StorageFailed>,
+}
+
+/// The actor that stores snapshots.
+pub struct SnapshotWriterActor {
+    /// `None` after an error.
+    snapshots: Option<SnapshotFiles>,
+    /// The name of the cluster, for the heads.
+    cluster: String,
+    node_id: NodeId,
+    ports: SnapshotWriterPorts,
+    /// The snapshot that is being received.
+    incoming: Option<IncomingSnapshot>,
+    /// The snapshot that was received last. Chunks of it that still come are superfluous.
+    completed: Option<SnapshotId>,
+    /// The files that were stored last, at most [`SnapshotFiles::KEPT`], each with its
+    /// number. A file that is older than this actor is not among them.
+    stored: Vec<(LogPosition, u64)>,
+    /// The number of the file that was stored last; 0 before the first.
+    last_number: u64,
+}
+
+impl SnapshotWriterActor {
+    /// Takes the snapshot files as they were opened, and the owner for the heads of new ones:
+    /// the name of the cluster and the node.
+    pub fn new(
+        snapshots: SnapshotFiles,
+        (cluster, node_id): (String, NodeId),
+        ports: SnapshotWriterPorts,
+    ) -> SnapshotWriterActor {
+        SnapshotWriterActor {
+            snapshots: Some(snapshots),
+            cluster,
+            node_id,
+            ports,
+            incoming: None,
+            completed: None,
+            stored: Vec::new(),
+            last_number: 0,
+        }
+    }
+}
+
+impl Actor for SnapshotWriterActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<StoreCommand> for SnapshotWriterActor {
+    type Result = ();
+
+    fn handle(&mut self, command: StoreCommand, _ctx: &mut Context<Self>) {
+        match command {
+            StoreCommand::Write(order) => self.write(order),
+            StoreCommand::Drop(order) => drop(order.store),
+        }
+    }
+}
+
+impl Handler<ReceiveSnapshot> for SnapshotWriterActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ReceiveSnapshot, _ctx: &mut Context<Self>) {
+        let ReceiveSnapshot { from, term, piece } = message;
+        let (request_seq, snapshot) = (piece.request_seq, piece.snapshot);
+        if self.completed == Some(snapshot) {
+            return; // the core has it, and says so at the next request
+        }
+        let Some(received) = self.attempt(|this, snapshots| this.take_chunk(snapshots, &piece))
+        else {
+            return;
+        };
+        if received < snapshot.bytes {
+            let answer = PieceReceived { from, term, request_seq, snapshot, received };
+            self.ports.piece.do_send(answer);
+            return;
+        }
+        match self.complete(snapshot) {
+            Some((file, store)) => {
+                let SnapshotHead { last, stamp_ms, membership, .. } = file.head.clone();
+                let point = SnapshotPoint { last, membership };
+                let answer = SnapshotReceived { from, term, request_seq, point, stamp_ms, store };
+                // The reader first, as the module's second rule says.
+                let stored = self.number(file);
+                self.ports.reader.do_send(WriterReport::Received(stored));
+                self.ports.received.do_send(answer);
+            }
+            // It is not the snapshot that was offered, so it is received again.
+            None => {
+                let answer = PieceReceived { from, term, request_seq, snapshot, received: 0 };
+                self.ports.piece.do_send(answer);
+            }
+        }
+    }
+}
+
+impl Handler<SnapshotUnreadable> for SnapshotWriterActor {
+    type Result = ();
+
+    fn handle(&mut self, message: SnapshotUnreadable, _ctx: &mut Context<Self>) {
+        let SnapshotUnreadable { last, number, error } = message;
+        if self.stored.iter().any(|(stored, newer)| *stored == last && *newer > number) {
+            return; // another file has taken its name since
+        }
+        if self.attempt(|_, snapshots| remove(snapshots, last, &error)) == Some(true) {
+            self.ports.lost.do_send(SnapshotLost { last });
+        }
+    }
+}
+
+impl SnapshotWriterActor {
+    fn write(&mut self, order: WriteSnapshot) {
+        let WriteSnapshot { point, stamp_ms, store } = order;
+        let SnapshotPoint { last, membership } = point;
+        let head = SnapshotHead { cluster: self.cluster.clone(), last, stamp_ms, membership };
+        let began = Instant::now();
+        let written = self.attempt(|_, snapshots| snapshots.write(&head, store.snapshot_blocks()));
+        if let Some(file) = &written {
+            log::info!(
+                "took snapshot node={} last_included_index={} last_included_term={} bytes={} \
+                 seconds={:.3}",
+                self.node_id,
+                last.index,
+                last.term,
+                file.bytes,
+                began.elapsed().as_secs_f64()
+            );
+        }
+        if self.snapshots.is_none() {
+            return;
+        }
+        let bytes = written.as_ref().map(|file| file.bytes);
+        let report = match written {
+            Some(file) => WriterReport::Written(self.number(file)),
+            None => WriterReport::NoRoom,
+        };
+        // The reader first, as the module's second rule says.
+        self.ports.reader.do_send(report);
+        self.ports.written.do_send(SnapshotWritten { last, bytes });
+    }
+
+    /// Gives the next number to a file that has just got its name.
+    fn number(&mut self, file: SnapshotFile) -> StoredSnapshot {
+        self.last_number += 1;
+        let last = file.head.last;
+        self.stored.retain(|(stored, _)| *stored != last);
+        self.stored.push((last, self.last_number));
+        if self.stored.len() > SnapshotFiles::KEPT {
+            self.stored.remove(0);
+        }
+        StoredSnapshot { file, number: self.last_number }
+    }
+
+    /// Returns the number of bytes of the chunk's snapshot that are there afterwards.
+    fn take_chunk(
+        &mut self,
+        snapshots: &SnapshotFiles,
+        piece: &InstallSnapshot,
+    ) -> Result<u64, StorageError> {
+        let is_other =
+            |incoming: &IncomingSnapshot| incoming.id() != piece.snapshot && !mutant!(B56);
+        if self.incoming.as_ref().is_none_or(is_other) {
+            self.incoming = Some(snapshots.receive(piece.snapshot)?);
+            self.completed = None;
+        }
+        let Some(incoming) = &mut self.incoming else { return Ok(0) };
+        incoming.write_chunk(piece.offset, &piece.bytes)?;
+        Ok(incoming.received())
+    }
+
+    /// Verifies the bytes that were received, gives the file its final name, and loads it.
+    fn complete(&mut self, id: SnapshotId) -> Option<(SnapshotFile, Store)> {
+        let incoming = self.incoming.take()?;
+        let began = Instant::now();
+        let loaded = self.attempt(|_, snapshots| {
+            let completed = snapshots.complete(incoming).map_err(LoadError::from);
+            match completed.and_then(|file| load(snapshots, file.head.last)) {
+                Ok(loaded) => Ok(Some(loaded)),
+                Err(LoadError::Storage(error @ StorageError::Io { .. })) => Err(error),
+                Err(error) => {
+                    log::error!("a snapshot that was received is of no use: {error}");
+                    snapshots.remove(id.last)?;
+                    Ok(None)
+                }
+            }
+        })??;
+        log::info!(
+            "received snapshot node={} last_included_index={} bytes={} seconds={:.3}",
+            self.node_id,
+            id.last.index,
+            id.bytes,
+            began.elapsed().as_secs_f64()
+        );
+        self.completed = Some(id);
+        Some(loaded)
+    }
+
+    /// Executes an operation on the disk. Returns `None` after an error. A full disk is no
+    /// reason to end, because nothing relies on the file that was being written. After any
+    /// other error the disk is not used again.
+    fn attempt<T>(
+        &mut self,
+        operation: impl FnOnce(&mut SnapshotWriterActor, &SnapshotFiles) -> Result<T, StorageError>,
+    ) -> Option<T> {
+        let snapshots = self.snapshots.take()?;
+        let fatal = match operation(self, &snapshots) {
+            Ok(done) => {
+                self.snapshots = Some(snapshots);
+                return Some(done);
+            }
+            Err(error) if error.is_disk_full() && !mutant!(B67c) => {
+                log::warn!("no room for a snapshot, it is tried again later: {error}");
+                self.incoming = None;
+                snapshots.remove_unfinished().err()
+            }
+            Err(error) => Some(error),
+        };
+        match fatal {
+            None => self.snapshots = Some(snapshots),
+            Some(error) => {
+                log::error!("{error}; this server stops");
+                self.ports.fatal.do_send(StorageFailed { error });
+            }
+        }
+        None
+    }
+}
+
+/// Removes the snapshot up to `last`, which is damaged or missing, so that both files that
+/// are kept are whole. Returns false when it was pruned before: then nothing is lost.
+fn remove(
+    snapshots: &SnapshotFiles,
+    last: LogPosition,
+    error: &StorageError,
+) -> Result<bool, StorageError> {
+    let newer = snapshots.list()?.iter().filter(|other| other.index > last.index).count();
+    if newer >= SnapshotFiles::KEPT {
+        return Ok(false);
+    }
+    log::error!("{error}; the snapshot is removed, and another one will be taken");
+    snapshots.remove(last)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests;
