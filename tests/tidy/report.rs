@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::source::Tree;
 
-/// Rules that are only counted for now.
-const NOT_YET: &[&str] = &["bugs", "first words", "mutants", "paths", "rooms", "see the", "tables"];
+/// Rules that are only counted until the bugs put back have left src.
+const NOT_YET: &[&str] = &["first words", "mutants", "paths", "rooms", "see the"];
 
 /// A breach of a rule at a line of a file. Lines count from one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
