@@ -143,9 +143,7 @@ fn hostile_clients_and_a_stalled_follower_leave_the_leader_within_its_budget() {
          write_stall_ms_max = 5000\n"
     );
     let mut cluster = Cluster::prepare_like(3, "127.0.0.1", &settings);
-    for id in cluster.ids() {
-        cluster.start_server(id);
-    }
+    cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
     let leader = cluster.wait_for_leader();
     let follower = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
     let mut good = Raw::open(&cluster, leader);
