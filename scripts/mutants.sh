@@ -85,6 +85,7 @@ strayed() {
 
 # Makes the copy. A file is written only when it changes, so that cargo builds only what changed.
 make_copy() {
+    command -v patch >/dev/null || fail "it needs the program patch (Debian and Ubuntu: apt-get install patch)"
     local next=$work/next patch file path broken=0
     rm -rf "$next"
     mkdir -p "$next" "$tree"
