@@ -23,7 +23,7 @@ use crate::raft::{
 };
 use crate::testing::{Inbox, KindInbox};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
-use crate::wire::{Frame, FrameCodec, Hello};
+use crate::wire::{Frame, FrameCodec, Hello, LocalNode};
 
 /// Runs a test on a clock that jumps to the next timer when no task can run.
 pub(crate) fn run_paused(test: impl Future<Output = ()>) {
@@ -239,6 +239,17 @@ pub(crate) fn request_vote(from: u64, to: u64) -> Envelope {
 
 pub(crate) fn vote(from: u64, to: u64) -> Envelope {
     envelope(from, to, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true }))
+}
+
+/// Node 1 of a cluster whose other nodes are 2 and 3.
+pub(crate) fn local_node() -> LocalNode {
+    LocalNode {
+        cluster: "coracle".into(),
+        id: NodeId(1),
+        peers: [NodeId(2), NodeId(3)].into(),
+        restore_id: None,
+        promise: None,
+    }
 }
 
 /// A connection of a peer that was announced to RaftActor.

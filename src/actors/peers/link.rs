@@ -28,7 +28,9 @@
 //! Chunks of a snapshot wait here while there is any other frame to send: an AppendEntries,
 //! and so a heartbeat, has at most one chunk before it (docs/bugs.md B59).
 
-use std::collections::VecDeque;
+mod backoff;
+mod chunk_queue;
+
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -36,8 +38,6 @@ use std::time::Duration;
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
 };
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
 use crate::actors::io::connection::Connection;
@@ -51,6 +51,8 @@ use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Rpc};
 use crate::types::NodeId;
 use crate::wire::{Frame, Hello};
+use backoff::Backoff;
+use chunk_queue::{ChunkQueue, chunk_bytes};
 
 /// The ports of PeerLinkActor.
 #[derive(Clone, Debug)]
@@ -69,15 +71,11 @@ pub struct PeerLinkActor {
     settings: LinkSettings,
     network: Rc<dyn Network>,
     ports: PeerLinkPorts,
-    rng: StdRng,
+    backoff: Backoff,
     /// `None` while there is no connection.
     open: Option<OpenLink>,
     /// Number of dials. A timer belongs to the dial whose number it has.
     generation: u64,
-    /// Number of dials in a row that failed.
-    failed_dials: u32,
-    /// Number of connections in a row that ended soon after their hello.
-    short_lives: u32,
     /// The last failure that was logged. The same failure is not logged again.
     complaint: Option<String>,
 }
@@ -89,16 +87,9 @@ struct OpenLink {
     /// The time when the first request was sent since the last frame was received. It is
     /// not a count of open requests, because the peer need not respond to every request.
     unanswered: Option<Instant>,
-    /// Chunks of a snapshot that wait until there is nothing else to send.
-    chunks: VecDeque<Envelope>,
-    /// Their bytes in all.
-    chunks_bytes: usize,
+    /// The chunks of a snapshot that wait until there is nothing else to send.
+    chunks: ChunkQueue,
 }
-
-/// Maximum bytes of chunks that wait. The window of an install is smaller. Chunks beyond
-/// the maximum come from an install that started again; they are dropped, like chunks on a
-/// connection that broke.
-const CHUNKS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl PeerLinkActor {
     /// A link to node `hello.to` at `address`, which dials as soon as it is started. `seed`
@@ -111,17 +102,16 @@ impl PeerLinkActor {
         ports: PeerLinkPorts,
         seed: u64,
     ) -> PeerLinkActor {
+        let backoff = Backoff::new(settings.backoff_ms_min, settings.backoff_ms_max, seed);
         PeerLinkActor {
             hello,
             address,
             settings,
             network,
             ports,
-            rng: StdRng::seed_from_u64(seed),
+            backoff,
             open: None,
             generation: 0,
-            failed_dials: 0,
-            short_lives: 0,
             complaint: None,
         }
     }
@@ -153,36 +143,18 @@ impl Handler<SendRpc> for PeerLinkActor {
         if chunk_bytes(&envelope) == 0 {
             return self.put(envelope, ctx);
         }
-        open.add_chunk(envelope);
+        open.chunks.push(envelope);
         self.send_next_chunk(ctx);
     }
 }
 
-/// Bytes of a snapshot in a message; 0 in every message that is no chunk.
-fn chunk_bytes(envelope: &Envelope) -> usize {
-    match &envelope.rpc {
-        Rpc::InstallSnapshot(piece) => piece.bytes.len(),
-        _ => 0,
-    }
-}
-
 impl OpenLink {
-    fn add_chunk(&mut self, envelope: Envelope) {
-        let bytes = chunk_bytes(&envelope);
-        if self.chunks_bytes + bytes <= CHUNKS_BYTES_MAX {
-            self.chunks_bytes += bytes;
-            self.chunks.push_back(envelope);
-        }
-    }
-
-    /// Sends the next chunk once all other frames are with the kernel.
+    /// The next chunk to send, once all other frames are with the kernel.
     fn next_chunk(&mut self) -> Option<Envelope> {
         if self.stream.connection().unsent_bytes() > 0 {
             return None;
         }
-        let chunk = self.chunks.pop_front()?;
-        self.chunks_bytes -= chunk_bytes(&chunk);
-        Some(chunk)
+        self.chunks.pop()
     }
 }
 
@@ -285,8 +257,7 @@ impl PeerLinkActor {
             stream,
             established: None,
             unanswered: None,
-            chunks: VecDeque::new(),
-            chunks_bytes: 0,
+            chunks: ChunkQueue::default(),
         });
         arm_write(self, ctx);
         arm_read(self, ctx);
@@ -319,7 +290,7 @@ impl PeerLinkActor {
             open.established = Some(Instant::now());
             open.stream.trust();
         }
-        self.failed_dials = 0;
+        self.backoff.on_established();
         self.complaint = None;
         log::info!("peer connected {}", self.keys());
         self.ports.replicator.do_send(LinkEvent::Up);
@@ -359,20 +330,9 @@ impl PeerLinkActor {
         let Some(established) = open.established else { return self.fail_dial(reason, ctx) };
         log::warn!("peer disconnected {}: {reason}", self.keys());
         self.ports.replicator.do_send(LinkEvent::Down);
-        self.redial(established, ctx);
-    }
-
-    /// Dials again at once after a connection was lost, but with a pause after connections
-    /// that never last, because their end may have the same cause every time.
-    fn redial(&mut self, established: Instant, ctx: &mut Context<Self>) {
-        if established.elapsed() >= Duration::from_millis(self.settings.backoff_ms_max) {
-            self.short_lives = 0;
-        }
-        let short_lives = self.short_lives;
-        self.short_lives = short_lives.saturating_add(1);
-        match short_lives {
-            0 => self.dial(ctx),
-            short_lives => self.dial_later(short_lives, ctx),
+        match self.backoff.after_connection(established.elapsed()) {
+            None => self.dial(ctx),
+            Some(pause) => self.dial_later(pause, ctx),
         }
     }
 
@@ -384,20 +344,12 @@ impl PeerLinkActor {
             log::warn!("{line}");
             self.complaint = Some(line);
         }
-        self.failed_dials = self.failed_dials.saturating_add(1);
-        self.dial_later(self.failed_dials, ctx);
+        let pause = self.backoff.after_failed_dial();
+        self.dial_later(pause, ctx);
     }
 
-    /// Dials after a pause; `attempt` is the number of this dial in a row, from 1.
-    fn dial_later(&mut self, attempt: u32, ctx: &mut Context<Self>) {
-        let LinkSettings { backoff_ms_min, backoff_ms_max, .. } = self.settings;
-        // After 32 doublings any pause is at its maximum.
-        let doubled = backoff_ms_min.saturating_mul(1 << (attempt - 1).min(32));
-        let pause_ms = doubled.min(backoff_ms_max).max(1);
-        // The jitter is in the upper half of the pause, so that servers that lost the same
-        // peer at the same time do not dial at the same time.
-        let pause_ms = self.rng.random_range(pause_ms.div_ceil(2)..=pause_ms);
-        ctx.run_later(Duration::from_millis(pause_ms), |actor, ctx| actor.dial(ctx));
+    fn dial_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        ctx.run_later(pause, |actor, ctx| actor.dial(ctx));
     }
 }
 

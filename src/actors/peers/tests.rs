@@ -35,13 +35,7 @@ fn every_peer_is_dialled_by_its_own_address_and_a_shutdown_ends_all() {
         let ((events, events_inbox), (replicated, _)) = (probe(), probe());
         let ((log, _), (snapshot, _)) = (probe(), probe());
         let ports = PeersPorts { events, replicated, log, snapshot };
-        let local = LocalNode {
-            cluster: "coracle".into(),
-            id: NodeId(1),
-            peers: [NodeId(2), NodeId(3)].into(),
-            restore_id: None,
-            promise: None,
-        };
+        let local = local_node();
         let mut peers = PeersActor::new(local, Rc::new(network.clone()), settings(), ports);
         let mut ends = Vec::new();
         for peer in [2, 3] {

@@ -19,13 +19,7 @@ struct Bench {
 fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
     let (raft_port, raft) = probe();
     let ports = PeerAcceptorPorts { raft: raft_port };
-    let local = LocalNode {
-        cluster: "coracle".into(),
-        id: NodeId(1),
-        peers: [NodeId(2), NodeId(3)].into(),
-        restore_id: None,
-        promise: None,
-    };
+    let local = local_node();
     let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();
     Bench { acceptor, raft: PeerEvents::of(&raft) }
 }

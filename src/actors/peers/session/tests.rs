@@ -17,13 +17,7 @@ fn bench(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd) {
     let (raft_port, raft) = probe();
     let (acceptor_port, acceptor) = probe();
     let ports = PeerSessionPorts { raft: raft_port, acceptor: acceptor_port };
-    let local = LocalNode {
-        cluster: "coracle".into(),
-        id: NodeId(1),
-        peers: [NodeId(2), NodeId(3)].into(),
-        restore_id: None,
-        promise: None,
-    };
+    let local = local_node();
     let (stream, far) = connection(capacity);
     let session =
         PeerSessionActor::new(stream, "far:1".into(), 5, Rc::new(local), settings, ports).start();
