@@ -145,8 +145,7 @@ pub async fn start(
         owner: (settings.cluster.clone(), id),
     };
     let storage = storage_side::start(opened, &placement, &memory, &raft);
-    let connections = (network, peer_listener);
-    let (peers, peer_ports) = peer_side::start(settings, local, seed, connections, &storage, &raft);
+    let (mut peers, peer_ports) = peer_side::start(settings, local, seed, network, &storage, &raft);
     let core = Raft::new(
         actor_settings::raft_settings(settings, id, seed, clock.as_ref()),
         recovered.hard_state,
@@ -166,6 +165,8 @@ pub async fn start(
     raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
+    peers.listen(peer_listener);
+    let peers = peers.start();
     let (clients, session_arbiters) = client_side::start(
         settings,
         connections_max,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use actix::{Actor, Addr};
+use actix::Addr;
 
 use super::actor_settings;
 use super::storage_side::StorageSide;
@@ -12,20 +12,21 @@ use crate::actors::peers::settings::PeerAddress;
 use crate::actors::peers::{PeersActor, PeersPorts, PeersSettings};
 use crate::actors::raft::RaftActor;
 use crate::config::Settings;
-use crate::net::{Listener, Network};
+use crate::net::Network;
 use crate::types::NodeId;
 use crate::wire::LocalNode;
 
-/// Starts the actors of the peers in `settings`. Returns the ports to each peer, for
-/// RaftActor.
+/// Starts the actors of the peers in `settings`. Returns their owner, which neither runs nor
+/// listens yet, and the ports to each peer, for RaftActor: no peer is heard before RaftActor
+/// runs.
 pub(super) fn start(
     settings: &Settings,
     local: LocalNode,
     seed: u64,
-    (network, listener): (Rc<dyn Network>, Box<dyn Listener>),
+    network: Rc<dyn Network>,
     storage: &StorageSide,
     raft: &Addr<RaftActor>,
-) -> (Addr<PeersActor>, BTreeMap<NodeId, PeerPorts>) {
+) -> (PeersActor, BTreeMap<NodeId, PeerPorts>) {
     let ports = PeersPorts {
         events: raft.clone().recipient(),
         replicated: raft.clone().recipient(),
@@ -44,6 +45,5 @@ pub(super) fn start(
         let address = PeerAddress { host: server.hostname.clone(), port: server.log_port };
         peer_ports.insert(server.id, peers.add(server.id, address));
     }
-    peers.listen(listener);
-    (peers.start(), peer_ports)
+    (peers, peer_ports)
 }
