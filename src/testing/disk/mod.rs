@@ -120,9 +120,16 @@ impl SimDisk {
         self.state().removed.extension = Some(extension);
     }
 
-    /// The files that [`SimDisk::keep_removed`] kept, in the order in which they were removed.
-    pub fn removed(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        self.state().removed.files.clone()
+    /// Number of files that [`SimDisk::keep_removed`] kept.
+    pub fn removed_files(&self) -> usize {
+        self.state().removed.count()
+    }
+
+    /// The contents of the files that [`SimDisk::keep_removed`] kept and of those with that
+    /// extension that are there, as they were written, in the order in which the files got their
+    /// names. A log that is cut and goes on uses names again, so their own order says nothing.
+    pub fn written_files(&self) -> Vec<Vec<u8>> {
+        self.state().written_files()
     }
 
     /// Number of renames from a name that ends in `.from` to a name that ends in `.to`.
@@ -292,6 +299,7 @@ impl Disk for SimDisk {
                 // forgiving.
                 let file = state.add_file(File::new(path.to_owned()));
                 state.names.set(path, file);
+                state.removed.on_named(path);
                 file
             }
         };

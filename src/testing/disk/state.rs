@@ -84,8 +84,26 @@ pub(super) struct Faults {
 pub(super) struct Removed {
     /// The extension of the files that are kept.
     pub(super) extension: Option<&'static str>,
-    /// The name and the content of each, in the order of removal.
-    pub(super) files: Vec<(PathBuf, Vec<u8>)>,
+    /// The number of each name with that extension, by the order in which files got them. A
+    /// name that is given again gets a new number.
+    named: BTreeMap<PathBuf, u64>,
+    /// The number of the name and the content of each removed file, in the order of removal.
+    files: Vec<(u64, Vec<u8>)>,
+}
+
+impl Removed {
+    /// A file gets this name.
+    pub(super) fn on_named(&mut self, path: &Path) {
+        if extension(path) == self.extension {
+            let number = self.named.values().max().map_or(0, |newest| newest + 1);
+            self.named.insert(path.to_owned(), number);
+        }
+    }
+
+    /// Number of files that were removed and kept.
+    pub(super) fn count(&self) -> usize {
+        self.files.len()
+    }
 }
 
 impl State {
@@ -162,8 +180,23 @@ impl State {
         if let Ok(file) = self.names.file(path)
             && is_kept
         {
-            self.removed.files.push((path.to_owned(), self.files[file].written()));
+            let number = self.removed.named.get(path).copied().unwrap_or(0);
+            self.removed.files.push((number, self.files[file].written()));
         }
+    }
+
+    /// The contents of all files whose names have the kept extension, and of those that were
+    /// removed, as they were written, in the order in which the files got their names.
+    pub(super) fn written_files(&self) -> Vec<Vec<u8>> {
+        let is_kept = |path: &Path| extension(path) == self.removed.extension;
+        let present = self.names.files().filter(|(path, _)| is_kept(path));
+        let present = present.map(|(path, file)| {
+            (self.removed.named.get(path).copied().unwrap_or(0), self.files[file].written())
+        });
+        let mut files: Vec<(u64, Vec<u8>)> =
+            self.removed.files.iter().cloned().chain(present).collect();
+        files.sort_by_key(|(number, _)| *number);
+        files.into_iter().map(|(_, bytes)| bytes).collect()
     }
 
     /// Renames a file.
@@ -176,6 +209,7 @@ impl State {
         let extensions = [from, to].map(|path| extension(path).unwrap_or_default().to_owned());
         if extensions[0] != extensions[1] {
             self.keep_removed(from);
+            self.removed.on_named(to);
         }
         let largest = self.largest_renamed.entry(extensions[1].clone()).or_default();
         *largest = self.files[file].length().max(*largest);

@@ -153,3 +153,21 @@ fn a_full_disk_stays_full_and_a_read_fails_once() {
     assert!(file.read_at(0, &mut bytes).is_err());
     assert_eq!(file.read_at(0, &mut bytes).unwrap(), 5);
 }
+
+/// A log that is cut removes its newest files first and uses their names again (found by seed
+/// 7002564 at f0e0e69).
+#[test]
+fn written_files_come_in_the_order_of_their_names_even_when_names_are_used_again() {
+    let disk = SimDisk::new();
+    disk.keep_removed("segment");
+    let write = |path: &str, bytes: &[u8]| create(&disk, path).write_at(0, bytes).unwrap();
+    write("1.segment", b"one");
+    write("2.segment", b"two");
+    write("other", b"no segment");
+    disk.remove(Path::new("2.segment")).unwrap();
+    write("spare", b"two again");
+    disk.rename(Path::new("spare"), Path::new("2.segment")).unwrap();
+    let texts = disk.written_files().into_iter().map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!(texts.collect::<Vec<_>>(), ["one", "two", "two again"]);
+    assert_eq!(disk.removed_files(), 1);
+}

@@ -84,7 +84,7 @@ impl SnapshotCounts {
         SnapshotCounts {
             taken: sum(&|disk| disk.renames("new", "snapshot")),
             received: sum(&|disk| disk.renames("part", "snapshot")),
-            segments_void: sum(&|disk| disk.removed().len() as u64),
+            segments_void: sum(&|disk| disk.removed_files() as u64),
             segments_recycled: sum(&|disk| disk.renames("spare", "segment")),
             installs: world.wire.installs(),
         }

@@ -29,14 +29,8 @@ impl CommittedLog {
     }
 
     fn add_all(&mut self, machine: &Machine) {
-        let disk = machine.disk.undamaged();
-        let is_segment =
-            |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "segment");
-        let present = disk.paths().into_iter().filter(is_segment);
-        let present = present.map(|path| disk.contents(&path));
-        let removed = machine.disk.removed().into_iter().map(|(_, bytes)| bytes);
         let mut terms = BTreeMap::new();
-        for segment in removed.chain(present) {
+        for segment in machine.disk.written_files() {
             for (entry, prev_term) in entries_of_segment(&segment, &mut terms) {
                 self.add(machine.id, entry, prev_term);
             }
