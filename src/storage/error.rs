@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::types::{LogPosition, Term};
 
-/// An error after which the storage cannot go on. None of them is ever retried: after any of
-/// them the directory is as the last successful call left it.
+/// An error after which the storage cannot go on. No call is tried again after one of them. What
+/// a successful call has made durable, the storage leaves as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// A system call failed. After a failed write or sync nobody knows what the disk holds (the
@@ -203,7 +203,7 @@ impl StorageError {
     }
 }
 
-/// Advice about the commonest errors of the system.
+/// Advice about the most frequent errors of the system.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

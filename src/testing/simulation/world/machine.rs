@@ -44,7 +44,7 @@ pub(crate) struct Machine {
     /// The last segment at the last start, and its length in bytes: the log up to there is
     /// known to have been durable.
     pub(crate) durable_end: Cell<(u64, u64)>,
-    /// True when a snapshot of this disk was damaged. Whoever finds it so removes it.
+    /// True when a snapshot of this disk was damaged. The node removes it when it finds that.
     pub(crate) has_damaged_snapshot: Cell<bool>,
     /// The last life that ended with a loss of durable data.
     pub(crate) lost_in_life: Cell<u64>,
