@@ -406,7 +406,7 @@ fn a_counter_is_exact_after_killed_leaders() {
 }
 
 #[test]
-fn a_stopped_leader_is_replaced_and_wakes_up_to_no_stale_read() {
+fn a_stopped_leader_is_replaced_and_answers_no_stale_read_when_it_goes_on() {
     let cluster = Cluster::start();
     let stopped = cluster.wait_for_leader();
     let mut reader = cluster.connect(stopped).unwrap();

@@ -249,7 +249,7 @@ fn positions(log: &[Entry]) -> Vec<String> {
 }
 
 #[test]
-fn a_new_directory_is_empty_and_says_so_once() {
+fn a_new_directory_is_empty_and_its_server_is_rejoining() {
     let disk = SimDisk::new();
     let (storage, recovered) = reopen(&disk);
     let hard_state = HardState { is_rejoining: true, ..HardState::default() };
@@ -397,7 +397,7 @@ fn a_long_segment_is_read_by_its_points() {
 }
 
 #[test]
-fn a_batch_is_one_write_a_page_and_a_sync_without_news_is_none() {
+fn a_batch_is_one_write_a_page_and_a_sync_of_nothing_new_is_skipped() {
     let disk = SimDisk::new();
     let large = StorageOptions { segment_bytes: 8 << 20, ..options() };
     let (mut storage, _) = Storage::open(Box::new(disk.clone()), dir(), large).unwrap();

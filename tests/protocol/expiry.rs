@@ -84,7 +84,7 @@ fn a_later_write_replaces_the_deadline() {
 }
 
 #[test]
-fn what_expired_does_not_come_back_with_a_restart_and_what_is_due_then_goes() {
+fn an_expired_key_does_not_come_back_and_a_due_key_expires_after_a_restart() {
     let mut server = Server::start();
     server.check("set k 1 1\r\n1\r\nset stays 0 1\r\n1\r\n", "OK #\r\nOK #\r\n");
     server.cluster.kill(1);
