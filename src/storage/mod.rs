@@ -6,8 +6,8 @@
 //! could leave half done. The journal is cut into segment files. A new segment takes over the
 //! file of an earlier one, or its file is prewritten with zeros, so that most syncs are of an
 //! overwrite, which is cheaper than an append. The journal begins after a *base*, the last entry
-//! that a snapshot covers. docs/internals/log_format.md draws every byte; docs/adr/0003-the-log-on-disk.md and
-//! 0013-recycled-segments.md say why.
+//! that a snapshot covers. docs/internals/log_format.md draws every byte;
+//! docs/adr/0003-the-log-on-disk.md and 0013-recycled-segments.md say why.
 //!
 //! Everything here blocks and knows no actor. Files are reached only through [`Disk`]. An error
 //! of any write or sync ends the [`Storage`]: nothing is retried, because after a failed sync

@@ -517,7 +517,7 @@ fn dump_prints_the_log_and_verify_counts_it() {
 /// A leader that was deposed and leads again brings back superseded entries: their records come
 /// after the records that had superseded them (simulation, seed 20455).
 #[test]
-fn a_log_is_not_compacted_to_where_entries_came_back() {
+fn a_compaction_keeps_superseded_entries_that_came_back() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(2)).unwrap();

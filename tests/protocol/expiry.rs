@@ -41,7 +41,7 @@ fn a_key_is_there_until_its_deadline_and_goes_without_any_other_write() {
 }
 
 #[test]
-fn getm_and_scan_tell_the_seconds_left() {
+fn getm_and_scan_return_the_remaining_seconds() {
     let server = Server::start();
     let mut client = server.connect();
     let before_ms = now_ms();

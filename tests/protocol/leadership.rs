@@ -125,7 +125,7 @@ fn without_a_majority_there_is_no_leader_and_a_server_says_so() {
 }
 
 #[test]
-fn once_is_once_over_a_change_of_leader_and_a_restart_of_all() {
+fn a_once_command_is_executed_once_over_a_change_of_leader_and_a_restart_of_all() {
     let mut cluster = three("127.0.0.1", SETTINGS);
     let first = cluster.wait_for_leader();
     let mut client = Raw::open(&cluster, first);
@@ -247,7 +247,7 @@ fn a_leader_with_too_many_pending_writes_refuses_other_clients() {
 }
 
 #[test]
-fn a_leader_that_gives_up_answers_what_waits_and_then_knows_no_leader() {
+fn a_leader_that_steps_down_answers_waiting_commands_and_then_knows_no_leader() {
     let cluster = three("127.0.0.1", SETTINGS);
     let leader = cluster.wait_for_leader();
     for id in cluster.ids().into_iter().filter(|id| *id != leader) {

@@ -389,7 +389,7 @@ fn a_damaged_hard_state_or_identity_is_refused_although_other_servers_can_repair
 /// The hard state is an older copy and the log is damaged. A record after the damage tells that
 /// a vote may be forgotten.
 #[test]
-fn a_hard_state_that_is_older_than_what_is_lost_is_refused() {
+fn a_hard_state_older_than_a_lost_entry_is_refused() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();

@@ -41,7 +41,7 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// A digest of everything that happened: equal for two runs of one seed.
     pub hash: u64,
-    /// The time that passed for the nodes, in milliseconds.
+    /// The simulated time of the run, in milliseconds.
     pub simulated_ms: u64,
     /// The number of commands of clients.
     pub operations: u64,
