@@ -125,8 +125,8 @@ fn next_beginning(directory: &DirectoryContents) -> Option<RecordPlace> {
 }
 
 /// Checks that the first segment is needed: the log has to keep the segment's last entry, or the
-/// older of the two snapshots does not contain that entry. Entries since the last snapshot do not count, because only a
-/// snapshot compacts the log.
+/// older of the two snapshots does not contain that entry. Entries since the last snapshot do not
+/// count, because only a snapshot compacts the log.
 fn check_log(world: &World, machine: &Machine) {
     let settings = &world.plan.settings;
     let dir = world.data_dir(machine.id);
