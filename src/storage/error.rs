@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::types::{LogPosition, Term};
 
-/// An error after which the storage cannot go on. No call is tried again after one of them. What
-/// a successful call has made durable, the storage leaves as it is.
+/// An error after which the storage cannot go on. No call is tried again after one of
+/// them, and the storage changes nothing more on the disk.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// A system call failed. After a failed write or sync nobody knows what the disk holds (the
