@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::types::{LogPosition, Term};
 
-/// An error after which the storage cannot go on. No call is tried again after one of
-/// them, and the storage changes nothing more on the disk.
+/// An error of the storage. After one, [`Storage`](super::Storage) does nothing more. Only a full
+/// disk that has no room for a snapshot is not fatal: the snapshot is tried again later.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// A system call failed. After a failed write or sync nobody knows what the disk holds (the
