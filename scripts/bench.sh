@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures a fresh cluster of five servers on this machine: throughput, latency, what
-# it costs, and how long it is out when its leader is killed. On demand beside etcd.
+# Measures a fresh cluster of five servers on this machine: throughput, latency, CPU, memory
+# and disk use, and the outage when its leader is killed. On demand it also measures etcd.
 set -euo pipefail
 
 usage() {
@@ -11,21 +11,21 @@ usage: scripts/bench.sh [--seconds S] [--rounds R] [--kills N] [--quick] [--bina
 
 Starts five servers in a temporary directory, loads them with `coracle bench` (values of
 256 bytes, 10,000 keys of 8 bytes) and prints a table; then, on fresh servers with 100,000
-entries, restarts all of them, and kills the leader under load a number of times. Nothing
-is left behind.
+entries, restarts all of them, and kills the leader under load a number of times. All files
+are removed at the end.
 
-  --seconds S    how long each load lasts (3)
-  --rounds R     how often all loads are run; the medians are printed (3)
-  --kills N      how often the leader is killed (10)
+  --seconds S    duration of each load in seconds (3)
+  --rounds R     number of runs of all loads; the medians are printed (3)
+  --kills N      number of times that the leader is killed (10)
   --quick        loads of 0.5 s, one round, 2 kills, 10,000 entries: to see that it works
   --binary FILE  the servers' binary, if not the release build of these sources
-  --against etcd the same with five members of etcd, by turns with ours, and the ratios;
-                 without etcd on PATH it says so and measures ours
+  --against etcd also load five members of etcd, in turn with the servers, and print the
+                 ratios; when etcd is not on PATH, say so and measure the servers only
   --batch        start all servers, etcd's too, under the kernel's policy for batch jobs
                  (SCHED_BATCH, by chrt): docs/operations.md says when that is right
   --write-docs   also put the tables into docs/performance.md
-  --failover N   only kill the leader under load, so many times, and print all times from
-                 the kill to the first put that another server acknowledges
+  --failover N   only kill the leader under load, N times, and print all times from the
+                 kill to the first put that another server acknowledges
   --stop         stop it instead (SIGSTOP): its connections stay, and nothing is reset
   --help         this text
 USAGE
@@ -79,7 +79,7 @@ fi
 systems=(coracle)
 if [ -n "$against" ] && has_etcd; then systems+=(etcd); fi
 
-# What is done to one or the other.
+# The operations on a system, which is coracle or etcd.
 system_pids() { if [ "$1" = etcd ]; then echo "${etcd_pids[@]}"; else echo "${pids[@]}"; fi; }
 system_fresh() { if [ "$1" = etcd ]; then new_etcd_cluster; else new_cluster 5; fi; }
 system_leader() { if [ "$1" = etcd ]; then etcd_leader; else leader; fi; }
@@ -91,7 +91,7 @@ system_load() {
     if [ "$system" = etcd ]; then etcd_load "$@"; else bench "$@"; fi
 }
 
-# name|arguments of the load
+# The loads: name|arguments.
 loads=(
     "put, 1 client|--clients 1"
     "put, 64 clients|--clients 64"
@@ -103,8 +103,9 @@ loads=(
     "put, 64 clients x 16 in flight|--clients 64 --pipeline 16"
 )
 
-# Runs a load and appends to its file: per second, p50, p99, p99.9 in us, CPU us a command,
-# MB resident a server, disk bytes a put. Of a mixed load the latencies are the gets'.
+# Runs a load and appends a line to its file: commands per second, p50, p99 and p99.9 in us,
+# CPU us a command, resident MB a server, disk bytes a put. The latencies of a mixed load are
+# those of its gets.
 run_load() {
     local system=$1 number=$2 name=$3 args=$4 servers cpu disk json commands puts
     say "$system: $name"
@@ -149,14 +150,15 @@ print_loads() {
     done
 }
 
-# Kills the leader under load; appends the milliseconds from then to the first put of a
-# writer of its own that another server acknowledges. (Of the load's own connections one may
-# still read a reply of the dead leader after another has seen it die.)
+# Kills or stops the leader under load. Appends the milliseconds from then to the first put
+# that another server acknowledges. A separate writer with one connection sends this put: a
+# connection of the load may still read a reply of the dead leader after another connection has
+# seen it die.
 run_failover() {
     local system=$1 old servers load writer killed until lasting=3 patience=()
-    # What a member of etcd forwards to a leader that is gone, it answers after 7 s.
+    # A member of etcd answers a request that it has forwarded to a dead leader after 7 s.
     if [ "$system" = etcd ]; then lasting=6 patience=(--silence-ms-max 100); fi
-    # Nothing tells a client that a stopped server is gone, but that it is silent.
+    # A client notices a stopped server only by its silence.
     if [ $signal = STOP ]; then patience=(--silence-ms-max 25); fi
     old=$(system_leader "$system")
     read -ra servers <<<"$(system_pids "$system")"
@@ -200,13 +202,13 @@ run_failovers() {
     done
 }
 
-# All five of a fresh cluster with that many entries, killed and started at once; sets
-# restart_ms, until a get is answered.
+# Kills and starts all five servers of a fresh cluster that holds $entries entries. Writes the
+# milliseconds from the start to the first answered get into $dir/SYSTEM.restart.
 run_restart() {
     local system=$1 servers number started
     say "$system: restart with $entries entries"
     system_fresh "$system"
-    # Ours by pipeline; etcd's load has none.
+    # The load of etcd cannot pipeline.
     if [ "$system" = etcd ]; then
         etcd_load --clients 256 --count "$entries" >/dev/null
     else
@@ -233,7 +235,8 @@ print_rest() {
     echo "| floor: a round trip over the loopback, us | $(field loopback_round_trip_us "$floor") |"
 }
 
-# A row of the comparison: what, etcd's, ours, and how many times better ours is.
+# Prints a row of the comparison: measure, value of etcd, value of Coracle, and how many times
+# better Coracle is.
 ratio() {
     awk -v what="$1" -v etcd="$2" -v ours="$3" -v more_is_better="$4" 'BEGIN {
         better = more_is_better ? (etcd ? ours / etcd : 0) : (ours ? etcd / ours : 0)
@@ -256,7 +259,7 @@ print_against() {
         pair 5 "CPU us a command, all servers" 0
         case $name in put*) pair 7 "bytes written a put, all servers" 0 ;; esac
     done
-    # After all loads, so of the last one that both had.
+    # The memory was measured during the last load that both systems have.
     name="after all loads"
     number=6
     pair 6 "resident MB a server" 0
@@ -289,7 +292,7 @@ for _ in $(seq "$rounds"); do
     for number in "${!loads[@]}"; do
         for system in "${systems[@]}"; do
             args=${loads[$number]#*|}
-            # Its load keeps one command in flight on a connection.
+            # The load of etcd keeps one command in flight on each connection.
             case $system$args in etcd*--pipeline*) continue ;; esac
             run_load "$system" "$number" "${loads[$number]%%|*}" "$args"
         done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures these sources beside an older build of Coracle, by turns, and prints the ratios.
+# Measures these sources and an older build of Coracle in turn, and prints the ratios.
 set -euo pipefail
 
 usage() {
@@ -62,7 +62,7 @@ for round in $(seq "$rounds"); do
     done
 done
 
-# Every figure becomes a line "measure<TAB>value".
+# Prints each figure of a run as a line "measure<TAB>value".
 figures() {
     awk -F ' *\\| *' '
         /^\| (put|get|90)/ {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures what a log that is compacted behind snapshots is for: disk and memory over many
-# writes, servers that come back after long, and a start from a large snapshot.
+# Measures a cluster whose log is compacted after snapshots: disk and memory over many writes,
+# servers that return after a long absence, and a start from a large snapshot.
 set -euo pipefail
 
 usage() {
@@ -8,16 +8,16 @@ usage() {
 usage: scripts/endurance.sh [--writes N] [--away N] [--keys N] [--behind N] [--only SECTION]
                             [--binary FILE] [--write-docs] [--help]
 
-Starts five servers in a temporary directory for each section, and prints what came of it.
-Nothing is left behind.
+Starts five servers in a temporary directory for each section, and prints the figures. All
+files are removed at the end.
 
   growth   N writes (--writes, 10,000,000) of 100 bytes over 100,000 keys, in ten parts:
-           disk and memory of a server after each, beside the live data
+           disk and memory of a server after each, and the size of the live data
   comeback one server is stopped and another loses its directory, N writes (--away,
-           1,000,000) pass, and both come back under load: how long until they have caught
-           up, and what the writers' p99 was meanwhile
-  restart  a server with a snapshot of N keys (--keys, 1,000,000) and N entries behind it
-           (--behind, 100,000) is killed and started: how long until it has applied all
+           1,000,000) pass, and both come back under load: the time until they have caught
+           up, and the writers' p99 in that time
+  restart  a server with a snapshot of N keys (--keys, 1,000,000) and N entries after it
+           (--behind, 100,000) is killed and started: the time until it has applied all
 
   --only SECTION  growth, comeback or restart (all of them)
   --binary FILE   the servers' binary, if not the release build of these sources
@@ -62,7 +62,7 @@ if [ $write_docs = yes ] && [ -n "$only" ]; then
     fail "--write-docs writes all sections, so it does not go with --only"
 fi
 
-# One line of a server's status.
+# Prints the value of one line of a server's status.
 status_of() {
     local id=$1 name=$2
     exec 9<>"/dev/tcp/127.0.0.1/$((first_port + 2 * id - 2))" || return 1
@@ -106,7 +106,7 @@ growth() {
         "live data as \`store_bytes\` counts it. Errors: $errors."
 }
 
-# Waits until server $1 has applied what was committed when it was asked for; prints ms.
+# Waits until server $2 has applied index $3. Prints the milliseconds since $1, a time in us.
 catch_up_ms() {
     local began=$1 id=$2 goal=$3 applied
     while :; do
@@ -186,7 +186,7 @@ echo "$(machine), five servers and the load on the one machine." >"$dir/figures"
 for section in growth comeback restart; do
     if [ -n "$only" ] && [ "$only" != $section ]; then continue; fi
     echo >>"$dir/figures"
-    # In this shell and not in a pipe's: it is the one that ends the servers.
+    # The section runs in this shell and not in a pipe: this shell ends the servers.
     $section >>"$dir/figures"
 done
 cat "$dir/figures"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts historical bugs back into a copy of the tree, one at a time, and shows what notices
-# each of them and after how many seeds; see docs/mutants.md, whose tables it writes.
+# Puts historical bugs back into a copy of the tree, one at a time, and shows which check notices
+# each of them and after how many seeds. It writes the tables of docs/mutants.md.
 set -euo pipefail
 
 usage() {
@@ -66,7 +66,7 @@ diff_of() {
         awk "$name_functions"
 }
 
-# Applies a patch to a file. What does not fit is left in FILE.rej.
+# Applies a patch to a file. Hunks that do not fit are left in FILE.rej.
 apply() {
     patch --quiet --force --fuzz=0 --no-backup-if-mismatch --reject-file="$2.rej" "$2" "$1" \
         >/dev/null
@@ -174,14 +174,14 @@ edit() {
     fi
 }
 
-# The table of docs/mutants.md that has this heading comment is replaced by a file.
+# Replaces the table of docs/mutants.md after the comment $1 by the file $2.
 write_table() {
     sed -i -e '/^<!-- '"$1"' -->$/,/^<!-- end -->$/{/^<!-- '"$1"' -->$/r '"$2"'
         /^<!-- '"$1"' -->$/!{/^<!-- end -->$/!d}
     }' docs/mutants.md
 }
 
-# Runs the library's tests with each bug put back in all of them, and prints which fail.
+# Runs the library's tests once for each bug, with the bug put back, and prints which fail.
 notice_by_tests() {
     local bug what failed missed=0
     in_copy test --quiet --lib --features testing --no-run >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures how throughput, latency and memory go with the number of clients, the size of
-# values, the number of keys, and the number of servers; and what slow readers do to others.
+# Measures throughput, latency and memory by the number of clients, the size of values, the
+# number of keys and the number of servers; and the effect of slow readers on other clients.
 set -euo pipefail
 
 usage() {
@@ -9,11 +9,11 @@ usage: scripts/scale.sh [--seconds S] [--fill-seconds S] [--only SECTION] [--qui
                         [--binary FILE] [--write-docs] [--help]
 
 For every point starts fresh servers in a temporary directory, loads them with
-`coracle bench`, and prints tables. Nothing is left behind.
+`coracle bench`, and prints tables. All temporary files are removed at the end.
 
-  --seconds S       how long each load lasts (3)
-  --fill-seconds S  how long keys may be written before a load; with more keys than can be
-                    written in that time nothing is measured (600)
+  --seconds S       duration of each load in seconds (3)
+  --fill-seconds S  time limit for writing the keys before a load, in seconds; a point whose
+                    keys cannot be written in that time is left out (600)
   --only SECTION    clients, values, keys, servers or slow (all of them)
   --quick           loads of 0.5 s, 3 s to write keys, and few points: to see that it works
   --binary FILE     the servers' binary, if not the release build of these sources
@@ -60,9 +60,9 @@ if [ $write_docs = yes ] && [ -n "$only" ]; then
     fail "--write-docs writes all sections, so it does not go with --only"
 fi
 
-# Loads a fresh cluster of $3 servers with puts, then with gets, and appends to the section's
-# file: x, then of both per second and p99 in ms, MB resident a server after each, errors.
-# The rest are bench's arguments.
+# Loads a fresh cluster of $3 servers with puts, then with gets, and appends a line to the
+# section's file: x; commands per second and p99 in ms of the puts, then of the gets; resident
+# MB a server after the puts, then after the gets; errors. The other arguments are bench's.
 point() {
     local section=$1 x=$2 servers=$3 puts gets put_kb get_kb
     shift 3
@@ -82,7 +82,8 @@ point() {
         }' >>"$dir/$section"
 }
 
-# Writes keys_to_fill keys with values of 16 bytes, if that is set; false when the time is over before.
+# Writes keys_to_fill keys with values of 16 bytes, if keys_to_fill is set. Returns false when
+# they are not written in time.
 fill() {
     local filling left
     if [ -z "${keys_to_fill:-}" ]; then return; fi
@@ -111,7 +112,8 @@ print_table() {
         "$dir/$section"
 }
 
-# Three plots of a section into docs/plots: its name, of what, and what x is.
+# Draws three plots of a section into docs/plots. $1: the section, $2: the variable in the
+# titles, $3: the label of the x axis.
 plot() {
     local section=$1 of=$2 x=$3 file=$root/docs/plots/scale-$1
     mkdir -p "$root/docs/plots"
@@ -135,7 +137,7 @@ chart() {
     } | "$coracle" bench --chart "$1"
 }
 
-# The points of a section: all, or few.
+# Prints the points of a section: $1, the few, with --quick, and otherwise $2, all.
 points() { if [ $quick = yes ]; then echo "$1"; else echo "$2"; fi; }
 
 scale_clients() {
@@ -145,7 +147,7 @@ scale_clients() {
     done
 }
 
-# Fewer keys of large values, so that all servers fit into the memory of one machine.
+# Large values have fewer keys, so that all servers fit into the memory of one machine.
 scale_values() {
     local bytes keys
     for bytes in $(points "16 4096 1048576" "16 64 256 1024 4096 16384 65536 262144 1048576"); do
@@ -169,7 +171,7 @@ scale_servers() {
     for servers in 1 3 5 7; do point servers "$servers" "$servers" --clients 64; done
 }
 
-# A tenth of the connections read slowly: what the others see of it.
+# Measures the other connections while a tenth of all connections reads slowly.
 scale_slow() {
     local clients json percent
     clients=$(points 1000 5000)
@@ -192,7 +194,8 @@ scale_slow() {
     done
 }
 
-# A section: name, its heading, of what it is in a title, what x is.
+# Measures a section. $1: its name, $2: its heading, $3: the variable in the titles of its
+# plots, $4: the label of their x axis.
 section() {
     local section=$1 heading=$2 of=${3:-} x=${4:-}
     if [ -n "$only" ] && [ "$only" != "$section" ]; then return; fi

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Simulates whole clusters by seed on all cores: see docs/internals/simulation.md. --help prints the
-# options.
+# Simulates whole clusters by seed on all cores (docs/internals/simulation.md). --help prints
+# the options.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Printed with each failure: a seed means the same run only at one commit.
+# The commit is printed with each failure: a seed means the same run only at one commit.
 CORACLE_COMMIT=$(git describe --always --dirty 2>/dev/null || echo "no commit")
 export CORACLE_COMMIT
 exec cargo run --quiet --profile simulation --example simulate -- "$@"

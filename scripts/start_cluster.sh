@@ -6,11 +6,11 @@ usage() {
     cat <<'USAGE'
 usage: scripts/start_cluster.sh [--config FILE] [--fresh [--yes]] [--help]
 
-Runs every server of servers.toml in the foreground and says where each listens,
-its pid, and who leads. Ctrl-C or TERM stops them all; a server that ends by itself
-is told, and the others go on.
+Runs every server of servers.toml in the foreground and prints where each listens,
+its pid, and which one leads. Ctrl-C or TERM stops them all. When a server ends by
+itself, the script says so, and the others go on.
 
-  --config FILE  another file than the servers.toml beside the sources
+  --config FILE  another file than the servers.toml of the sources
   --fresh        delete the servers' data first, after asking
   --yes          do not ask
   --help         this text
@@ -50,7 +50,7 @@ done
 
 say() { printf 'start_cluster: %s\n' "$*"; }
 
-# The release binary, built when it is missing or older than what it is made of.
+# The release binary is built when it is missing or older than its sources.
 coracle=${CARGO_TARGET_DIR:-$root/target}/release/coracle
 if [ ! -x "$coracle" ] || [ -n "$(find "$root/src" "$root/Cargo.toml" "$root/Cargo.lock" \
     -newer "$coracle" -print 2>/dev/null | head -n 1)" ]; then
@@ -58,10 +58,10 @@ if [ ! -x "$coracle" ] || [ -n "$(find "$root/src" "$root/Cargo.toml" "$root/Car
     cargo build --release --quiet --manifest-path "$root/Cargo.toml"
 fi
 
-# The binary reads servers.toml, and says what is wrong with it.
+# The binary reads servers.toml, and reports what is wrong with it.
 if servers=$("$coracle" config --config "$config"); then :; else exit $?; fi
 
-# Two sets of servers on the same data would be stopped by its lock; say it at once.
+# A second set of servers on the same data would fail at its locks. This check says so at once.
 if "$coracle" status --config "$config" >/dev/null 2>&1; then
     say "servers of $config are running already: stop them first" >&2
     exit 1
@@ -98,7 +98,8 @@ if [ "$fresh" = yes ]; then
     fi
 fi
 
-# Copies the lines of one server; those that do not name it (a panic, say) get its id.
+# Copies the output of one server. A line that does not name the server, for example of a
+# panic, gets its id.
 label() {
     local id=$1 line
     while IFS= read -r line || [ -n "$line" ]; do
@@ -109,14 +110,14 @@ label() {
     done
 }
 
-pids=()    # of each server, in the order of ids; empty once it has ended
-labels=()  # of each server's label
+pids=()    # the pid of each server, in the order of ids; empty once it has ended
+labels=()  # the pid of each server's label
 pipes=$(mktemp -d "${TMPDIR:-/tmp}/coracle.XXXXXX")
 
-# Tells the guard below that a server has ended: its pid may soon be somebody else's.
+# Tells the guard below that a server has ended: another process may soon have its pid.
 forget() { (echo "$1" >&9) 2>/dev/null || true; }
 
-# Stops what runs, by pid, and waits for it. A second signal does not interrupt it.
+# Stops all servers by their pids, and waits for them. A second signal does not interrupt it.
 stop() {
     trap '' HUP INT TERM PIPE
     local pid waited=0
@@ -146,7 +147,8 @@ trap 'exit 0' HUP PIPE
 for position in "${!ids[@]}"; do
     id=${ids[$position]}
     mkfifo "$pipes/$id"
-    # A reader of the pipe outlives the signals that end its server, to show its last words.
+    # The reader of a pipe ignores the signals that end its server, so that the server's last
+    # lines are shown.
     (
         trap '' HUP INT TERM
         label "$id"
@@ -158,8 +160,8 @@ for position in "${!ids[@]}"; do
         "clients and ${log_ports[$position]} for servers"
 done
 
-# If this script is killed outright, nobody is left to stop the servers: this guard sees
-# the end of its input then, whatever the reason, and does. It is told which have ended.
+# The guard stops the servers when this script is killed and cannot do it: the end of the script
+# is the end of the guard's input. Its input names the servers that have ended already.
 exec 9> >(
     trap '' HUP INT TERM
     left=" ${pids[*]} "
@@ -168,14 +170,14 @@ exec 9> >(
     rm -rf -- "$pipes"
 )
 
-# Sleeps so that a signal is heard at once. The shell's own word of a killed server is
-# dropped: we say it better.
+# Sleeps in a way that a signal interrupts at once. The shell's own message about a killed
+# server is dropped: the loop below reports it.
 nap() {
     sleep "$1" 9>&- &
     wait $! 2>/dev/null || true
 }
 
-# The position of the server that leads, or nothing.
+# Prints the position of the server that leads, or nothing.
 find_leader() {
     local id position
     id=$("$coracle" status --config "$config" 2>/dev/null 9>&- |
@@ -199,7 +201,8 @@ while [ "$running" -gt 0 ]; do
         say "n${ids[$position]} (pid $pid) ended with exit code $code; $running still run"
         if [ "$leader" = "$position" ]; then leader=; fi
     done
-    # The end of a server that somebody else has started is not seen: ask again.
+    # A server that this script has not started may lead, and its end is not noticed. So the
+    # leader is looked up again in that case.
     if [ "$running" -gt 0 ] && { [ -z "$leader" ] || [ -z "${pids[$leader]}" ]; }; then
         found=$(find_leader)
         if [ -n "$found" ] && [ "$found" != "$leader" ]; then

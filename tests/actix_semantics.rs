@@ -121,7 +121,7 @@ async fn settle() {
     }
 }
 
-/// LogActor relies on it for group commit, RaftActor for its batches.
+/// LogActor relies on this for group commit, and RaftActor for its batches.
 #[actix::test]
 async fn a_notification_runs_right_after_the_mailbox_is_drained() {
     let trace = Trace::default();
@@ -135,7 +135,7 @@ async fn a_notification_runs_right_after_the_mailbox_is_drained() {
     assert_eq!(trace[50], "flush");
 }
 
-/// One mailbox holds all kinds of messages, and each sender's come in the order of sending.
+/// One mailbox holds all kinds of messages. The messages of each sender come in its order.
 #[actix::test]
 async fn messages_of_different_types_from_one_sender_keep_their_order() {
     let trace = Trace::default();
@@ -152,7 +152,7 @@ async fn messages_of_different_types_from_one_sender_keep_their_order() {
     assert_eq!(trace.borrow()[..40], expected);
 }
 
-/// An actor therefore has at most one notification of a kind under way.
+/// For this reason an actor has at most one notification of a kind under way.
 #[actix::test]
 async fn several_outstanding_notifications_lose_their_order() {
     let trace = Trace::default();
@@ -166,7 +166,7 @@ async fn several_outstanding_notifications_lose_their_order() {
     assert_eq!(sorted, in_order);
 }
 
-/// Time therefore reaches RaftActor as a message of TickerActor.
+/// For this reason time reaches RaftActor as a message of TickerActor.
 #[actix::test]
 async fn a_flooded_mailbox_starves_the_actors_own_timers() {
     let trace = Trace::default();

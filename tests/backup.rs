@@ -1,4 +1,5 @@
-//! Backups of real processes are saved under load, inspected and restored (docs/adr/0011).
+//! Backups of clusters of real processes, saved under load, inspected and restored
+//! (docs/adr/0011).
 
 mod common;
 

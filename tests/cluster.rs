@@ -10,7 +10,7 @@ use common::{Cluster, Connection, Status, code, serve_to_its_end};
 use coracle::storage::{RealDisk, verify};
 
 #[test]
-fn every_server_leads_to_the_leader_and_the_leader_reads_what_was_written() {
+fn every_server_redirects_to_the_leader_which_reads_what_was_written() {
     let cluster = Cluster::start();
     let leader = cluster.wait_for_leader();
     for id in cluster.ids() {
@@ -291,7 +291,7 @@ fn a_bad_servers_toml_is_a_usage_error() {
 }
 
 #[test]
-fn the_command_line_reads_writes_and_tells_by_its_exit_code() {
+fn the_command_line_reads_and_writes_and_its_exit_code_shows_the_result() {
     let cluster = Cluster::start();
     cluster.wait_for_leader();
     let done = |arguments: &[&str]| {
@@ -339,7 +339,7 @@ fn the_command_line_reads_writes_and_tells_by_its_exit_code() {
 }
 
 #[test]
-fn the_status_table_tells_who_leads_and_who_is_gone() {
+fn the_status_table_shows_the_leader_and_the_servers_that_do_not_answer() {
     let mut cluster = Cluster::start();
     let leader = cluster.wait_for_leader();
     let gone = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
@@ -406,7 +406,7 @@ fn a_counter_is_exact_after_killed_leaders() {
 }
 
 #[test]
-fn a_stopped_leader_is_replaced_and_wakes_up_to_no_stale_read() {
+fn a_stopped_leader_is_replaced_and_answers_no_stale_read_when_it_goes_on() {
     let cluster = Cluster::start();
     let stopped = cluster.wait_for_leader();
     let mut reader = cluster.connect(stopped).unwrap();

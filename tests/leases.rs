@@ -58,7 +58,7 @@ fn reads_after_a_change_of_leader_see_what_was_acknowledged() {
 /// The leader's process is stopped, another leader acknowledges a write, and a read is sent
 /// to the stopped one: when it goes on, it receives the read before any tick.
 #[test]
-fn a_leader_that_stood_still_does_not_answer_from_its_old_lease() {
+fn a_stopped_leader_does_not_answer_from_its_old_lease() {
     let cluster = start();
     for value in 0..4 {
         cluster.wait_for_leader();
@@ -75,7 +75,7 @@ fn a_leader_that_stood_still_does_not_answer_from_its_old_lease() {
 }
 
 #[test]
-fn a_server_that_promises_nothing_is_not_let_in() {
+fn a_server_without_leases_is_refused_by_servers_with_leases() {
     let mut cluster = prepare();
     (1..=4).for_each(|id| cluster.start_server(id));
     cluster.wait_for_leader();

@@ -1,16 +1,16 @@
-# A cluster of ours for measuring, in a temporary directory; to be sourced. Whoever sources
-# it sets root and program first, then calls build, make_dir, new_cluster.
+# A Coracle cluster for measurements, in a temporary directory. A script sets root and program,
+# sources this file, and then calls build, make_dir and new_cluster.
 # shellcheck shell=bash
 
 coracle=
 binary=
 dir=
 config=
-tables= # more of servers.toml
-launcher=() # what servers are started by, if they are not started as they are
+tables= # further tables of servers.toml
+launcher=() # a command that starts each server, if it is not started directly
 ids=()
-pids=()  # of our servers, by id
-declare -A other=() # what else was started, by any name
+pids=()  # the pids of the servers, by id
+declare -A other=() # the pids of other processes, by any name
 
 say() { printf '%s: %s\n' "${program:?}" "$*" >&2; }
 
@@ -19,14 +19,14 @@ fail() {
     exit 2
 }
 
-# The release build of these sources: coracle, and as servers too unless binary is set.
+# Builds the release binary of these sources. The servers run it too, unless binary is set.
 build() {
     cargo build --release --quiet --manifest-path "${root:?}/Cargo.toml"
     coracle=${CARGO_TARGET_DIR:-$root/target}/release/coracle
     binary=${binary:-$coracle}
 }
 
-# Removed at the end, when all that was started is ended.
+# Makes the temporary directory. At the end all processes are ended and it is removed.
 make_dir() {
     dir=$(mktemp -d "${TMPDIR:-/tmp}/coracle-$program.XXXXXX")
     config=$dir/servers.toml
@@ -40,15 +40,15 @@ clean_up() {
     rm -rf -- "$dir"
 }
 
-# The shell's own word of a killed job is dropped.
+# Kills processes and waits for them, so that the shell does not report them as killed.
 end_all() {
     local pid
     for pid in "$@"; do kill -KILL "$pid" 2>/dev/null || true; done
     for pid in "$@"; do wait "$pid" 2>/dev/null || true; done
 }
 
-# Sets first_port: so many ports in a row, below those that the system hands out, that nobody
-# listens at.
+# Sets first_port to the first of $1 consecutive ports on which no process listens. They are
+# below the range that the system gives to outgoing connections.
 find_ports() {
     local port
     while :; do
@@ -78,7 +78,7 @@ start_server() {
 
 kill_server() { end_all "${pids[$1]}"; }
 
-# A fresh one of so many servers, in place of the one before.
+# Starts a fresh cluster of $1 servers, after it has ended the previous one.
 new_cluster() {
     local id
     end_all "${pids[@]}"
@@ -91,13 +91,14 @@ new_cluster() {
     wait_until_caught_up
 }
 
-# The columns of `coracle status` are id, role, term, commit, applied, lag ...
+# Prints the id of the leader. The columns of `coracle status` are id, role, term, commit,
+# applied, lag ...
 leader() {
     "$coracle" status --config "$config" |
         awk '$2 == "leader" && $3 >= term { id = $1; term = $3 } END { print id }'
 }
 
-# Waits until all servers have applied what is committed.
+# Waits until there is a leader and all servers have applied all committed entries.
 wait_until_caught_up() {
     local id tries=0
     while ! "$coracle" status --config "$config" 2>/dev/null | awk -v servers="${#ids[@]}" \
@@ -115,20 +116,20 @@ wait_until_caught_up() {
     done
 }
 
-# `coracle bench`; whoever needs its pid runs load_command instead.
+# Runs `coracle bench`. A caller that needs its pid runs load_command instead.
 bench_command() { load_command=("$coracle" bench --config "$config" --json); }
 bench() {
     bench_command
     "${load_command[@]}" "$@"
 }
 
-# The first number of this name in a JSON object.
+# Prints the first number with the name $1 in the JSON object $2.
 field() { grep -o "\"$1\":[0-9.]*" <<<"$2" | head -n 1 | cut -d : -f 2; }
 
-# How many errors it tells of.
+# Prints the number of errors in the result $1 of a load.
 errors() { grep -o '"errors":{[^}]*}' <<<"$1" | grep -o ':[0-9]*' | awk -F : '{ n += $2 } END { print n + 0 }'; }
 
-# Sums over the processes named.
+# Print sums over the processes with these pids: CPU ticks, resident KiB, bytes written.
 cpu_ticks() {
     local pid
     for pid in "$@"; do sed 's/.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }'; done |
@@ -146,11 +147,11 @@ disk_bytes() {
 }
 ticks_per_second=$(getconf CLK_TCK)
 
-# Of the numbers on stdin: the median; or the least, median and greatest.
+# Print the median of the numbers on stdin; or the smallest, the median and the largest.
 median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'; }
 spread() { sort -g | awk '{ v[NR] = $1 } END { printf "%s / %s / %s", v[1], v[int((NR + 1) / 2)], v[NR] }'; }
 
-# Microseconds since 1970.
+# Prints the microseconds since 1970.
 now_us() { echo "${EPOCHREALTIME/[.,]/}"; }
 
 machine() {

@@ -1,12 +1,12 @@
-# An etcd cluster of five for measuring, beside ours; to be sourced after cluster.sh.
+# An etcd cluster of five members for measurements. A script sources it after cluster.sh.
 # shellcheck shell=bash
 
 etcd_bench=
 etcd_endpoints=
-etcd_pids=() # by member
+etcd_pids=() # the pids of the members, by number
 etcd_peers=
 
-# True when there is one to compare with.
+# True when etcd is installed.
 has_etcd() {
     if ! command -v etcd >/dev/null; then
         say "etcd is not installed, so only our own figures follow:" \
@@ -34,7 +34,7 @@ start_member() {
     other[$1]=$!
 }
 
-# A fresh one, in place of the one before.
+# Starts a fresh cluster of etcd, after it has ended the previous one.
 new_etcd_cluster() {
     local member
     end_all "${etcd_pids[@]}"
@@ -58,7 +58,7 @@ etcd_load() {
     "${load_command[@]}" "$@"
 }
 
-# Which member leads.
+# Prints the number of the member that leads.
 etcd_leader() {
     local address
     address=$(etcd_load --leader)

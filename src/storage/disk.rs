@@ -73,8 +73,8 @@ pub trait Disk: Send {
     /// Returns another handle of the same file system, for another thread.
     fn another_handle(&self) -> Box<dyn Disk>;
 
-    /// Returns a number that nobody can foresee. It tells the records of one file from anything
-    /// else that may be read in its place.
+    /// Returns an unpredictable number. It distinguishes the records of one file from any other
+    /// bytes that may be read in their place.
     fn salt(&self) -> u32;
 }
 
@@ -215,7 +215,7 @@ impl DiskFile for File {
     }
 
     fn cache_by_pages(&self) {
-        // This is advice: a system that does not take it only writes more.
+        // This is advice: a system that ignores it only writes more.
         let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::types::{LogPosition, Term};
 
-/// An error after which the storage cannot go on. None of them is ever retried: after any of
-/// them the directory is as the last successful call left it.
+/// An error of the storage. After one, [`Storage`](super::Storage) does nothing more. Only a full
+/// disk that has no room for a snapshot is not fatal: the snapshot is tried again later.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// A system call failed. After a failed write or sync nobody knows what the disk holds (the
@@ -203,7 +203,7 @@ impl StorageError {
     }
 }
 
-/// Advice about the commonest errors of the system.
+/// Advice about the most frequent errors of the system.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -222,7 +222,7 @@ pub(crate) fn create(
 pub(crate) struct Loaded {
     /// The newest valid copy.
     pub newest: HardStateCopy,
-    /// The copy that is not equal to it and has to be rewritten first, 0 or 1.
+    /// Number of the copy, 0 or 1, that differs from it and has to be rewritten.
     stale: Option<usize>,
     /// A sentence for people when a copy is damaged.
     pub note: Option<String>,

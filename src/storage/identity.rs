@@ -1,6 +1,6 @@
 //! The identity: the file that says which server of which cluster a data directory belongs to.
-//! It has three lines for people, and a checksum. It is created last, so a directory with an
-//! identity is complete.
+//! It has three or four lines of text, and a checksum. It is created last, so a directory with
+//! an identity is complete.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(crate) struct Identity {
     pub restore_id: Option<u128>,
 }
 
-/// The values of its lines: cluster (escaped), node, restore id.
+/// The values in an identity's lines: cluster (escaped), node, restore id.
 type Lines = (String, u64, Option<u128>);
 
 impl Identity {

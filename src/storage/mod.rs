@@ -3,11 +3,11 @@
 //! The log is a *journal*: records are only ever added. A record whose index is not after the
 //! end of the log supersedes the entry at its index and all entries after that. So a truncation
 //! (§5.3: a follower deletes entries that conflict) is never a step of its own that a crash
-//! could leave half done. The journal is cut into segment files. These are the files of earlier
-//! segments, or are prewritten with zeros, so that most syncs are of an overwrite, which is
-//! cheaper than an append. The journal begins after a *base*, the last entry that a snapshot
-//! covers. docs/internals/log_format.md draws every byte; docs/adr/0003-the-log-on-disk.md and
-//! 0013-recycled-segments.md say why.
+//! could leave half done. The journal is cut into segment files. A new segment takes over the
+//! file of an earlier one, or its file is prewritten with zeros, so that most syncs are of an
+//! overwrite, which is cheaper than an append. The journal begins after a *base*, the last entry
+//! that a snapshot covers. docs/internals/log_format.md draws every byte;
+//! docs/adr/0003-the-log-on-disk.md and 0013-recycled-segments.md say why.
 //!
 //! Everything here blocks and knows no actor. Files are reached only through [`Disk`]. An error
 //! of any write or sync ends the [`Storage`]: nothing is retried, because after a failed sync
@@ -21,6 +21,17 @@
 //!                 log/00000002.spare       a file of the pool, for a segment to come
 //!                 snapshot/                snapshot files
 //! ```
+//!
+//! | module | content |
+//! |---|---|
+//! | `disk` | the interface to the disk, and the real disk |
+//! | `durable_names` | files that are created or renamed durably |
+//! | `directory`, `identity` | the lock and the owner of a data directory |
+//! | `hard_state` | term, vote and durable end |
+//! | `log` | segment files, their records, recovery and repair |
+//! | `snapshot` | snapshot files: written, read, received |
+//! | `restore` | a data directory from a backup |
+//! | `inspect` | `dump` and `verify` |
 
 use std::path::{Path, PathBuf};
 
@@ -183,7 +194,7 @@ impl Storage {
     /// they begin at or below the last index, they replace the entries from there on.
     ///
     /// # Errors
-    /// When a write fails, and ever after.
+    /// When a write fails, or an earlier operation has failed.
     ///
     /// # Panics
     /// When the entries leave a gap, when terms fall, and when a term is above that of the saved
@@ -195,7 +206,7 @@ impl Storage {
     /// Makes all entries that were appended durable. It does nothing when they are.
     ///
     /// # Errors
-    /// When the sync fails, and ever after.
+    /// When the sync fails, or an earlier operation has failed.
     pub fn sync(&mut self) -> Result<(), StorageError> {
         self.guarded(|storage| storage.tail.sync(storage.index.runs().last()))
     }
@@ -203,7 +214,7 @@ impl Storage {
     /// Makes a term and vote durable, in one record. It does nothing when they are.
     ///
     /// # Errors
-    /// When a write or sync fails, and ever after.
+    /// When a write or sync fails, or an earlier operation has failed.
     pub fn save_hard_state(&mut self, hard_state: HardState) -> Result<(), StorageError> {
         self.guarded(|storage| {
             if storage.hard_state.current().hard_state == hard_state {
@@ -217,7 +228,7 @@ impl Storage {
     /// recognises damage before that place. It does nothing when the place is recorded.
     ///
     /// # Errors
-    /// When a write or sync fails, and ever after.
+    /// When a write or sync fails, or an earlier operation has failed.
     pub fn record_durable_end(&mut self) -> Result<(), StorageError> {
         self.guarded(|storage| {
             let current = storage.hard_state.current();
@@ -230,11 +241,12 @@ impl Storage {
     }
 
     /// Reads the entries from `from` to `to`, both included, until their [`Entry::weight_bytes`]
-    /// would exceed `bytes_max`, but at least one. Returns none when `from` is not in the log.
-    /// Entries that are not durable yet are read, too.
+    /// would exceed `bytes_max`, but at least one. Returns no entries when `from` is not in the
+    /// log. Entries that are not durable yet are read, too.
     ///
     /// # Errors
-    /// When the disk cannot be read or returns other bytes than were written, and ever after.
+    /// When the disk cannot be read or returns other bytes than were written, or an earlier
+    /// operation has failed.
     pub fn read(
         &mut self,
         from: LogIndex,
@@ -249,7 +261,7 @@ impl Storage {
     /// of the log.
     ///
     /// # Errors
-    /// When a write, a sync, a renaming or a removal fails, and ever after.
+    /// When a write, a sync, a renaming or a removal fails, or an earlier operation has failed.
     pub fn compact(&mut self, limit: LogIndex) -> Result<LogPosition, StorageError> {
         self.guarded(|storage| {
             let start = storage.index.start_at_latest(limit);
@@ -269,7 +281,7 @@ impl Storage {
     /// log does not hold and that a durable snapshot covers (§7).
     ///
     /// # Errors
-    /// When a write, a sync or a removal fails, and ever after.
+    /// When a write, a sync, a renaming or a removal fails, or an earlier operation has failed.
     ///
     /// # Panics
     /// When the log holds `base`: that is a compaction.
@@ -375,8 +387,8 @@ impl Storage {
     }
 }
 
-/// Creates the first segment of a log that is being reset, and its index. On return the log is
-/// the new one for good.
+/// Creates the first segment of a log that is being reset, and its index. On return the new log
+/// is durable.
 fn begin_log(
     disk: &dyn Disk,
     dir: &Path,
@@ -395,7 +407,8 @@ fn begin_log(
     Ok((tail, index))
 }
 
-/// Reads and judges everything. With `can_repair`, a damaged log ends before the damage.
+/// Reads and checks the whole directory. With `can_repair`, a damaged log is cut before the
+/// damage. Without it, the damage is an error.
 fn scan_or_repair(
     disk: &dyn Disk,
     dir: &Path,
@@ -445,7 +458,7 @@ fn remove_obsolete_files(
     Ok(())
 }
 
-/// Makes the log durable that the scan has read, and erases a torn tail.
+/// Makes the log that the scan has read durable, and erases a torn tail.
 fn make_durable(
     disk: &dyn Disk,
     dir: &Path,

@@ -1,8 +1,8 @@
-//! Restoring a backup: it makes the first data directory of a server whose cluster begins with a
-//! store that is not empty (docs/adr/0011).
+//! The restore of a backup. It creates the first data directory of a server whose cluster begins
+//! with a store that is not empty (docs/adr/0011).
 //!
 //! The snapshot is created first and the identity last. A crash in between leaves a directory
-//! that no server takes for a restored one: without the snapshot it is an empty one, and without
+//! that no server takes for a restored one: without the snapshot it counts as empty, and without
 //! the identity it is refused.
 
 use std::io;

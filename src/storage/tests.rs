@@ -249,7 +249,7 @@ fn positions(log: &[Entry]) -> Vec<String> {
 }
 
 #[test]
-fn a_new_directory_is_empty_and_says_so_once() {
+fn a_new_directory_is_empty_and_its_server_is_rejoining() {
     let disk = SimDisk::new();
     let (storage, recovered) = reopen(&disk);
     let hard_state = HardState { is_rejoining: true, ..HardState::default() };
@@ -397,7 +397,7 @@ fn a_long_segment_is_read_by_its_points() {
 }
 
 #[test]
-fn a_batch_is_one_write_a_page_and_a_sync_without_news_is_none() {
+fn a_batch_is_one_write_a_page_and_a_sync_of_nothing_new_is_skipped() {
     let disk = SimDisk::new();
     let large = StorageOptions { segment_bytes: 8 << 20, ..options() };
     let (mut storage, _) = Storage::open(Box::new(disk.clone()), dir(), large).unwrap();
@@ -517,7 +517,7 @@ fn dump_prints_the_log_and_verify_counts_it() {
 /// A leader that was deposed and leads again brings back superseded entries: their records come
 /// after the records that had superseded them (simulation, seed 20455).
 #[test]
-fn a_log_is_not_compacted_to_where_entries_came_back() {
+fn a_compaction_keeps_superseded_entries_that_came_back() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(2)).unwrap();

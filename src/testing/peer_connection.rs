@@ -75,7 +75,7 @@ impl FarEnd {
         self.framed.get_mut().write_all(bytes).await.unwrap();
     }
 
-    /// All frames until the actor closes the connection.
+    /// All further bytes until the actor closes the connection.
     pub async fn rest(mut self) -> Vec<u8> {
         let mut rest = self.framed.read_buffer().to_vec();
         self.framed.get_mut().read_to_end(&mut rest).await.unwrap();

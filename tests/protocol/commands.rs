@@ -36,7 +36,7 @@ fn last_version(client: &mut super::raw::Raw, key: &str) -> u64 {
 }
 
 #[test]
-fn getm_tells_the_version_that_the_write_was_answered() {
+fn getm_returns_the_version_that_answered_the_write() {
     let server = Server::start();
     let mut client = server.connect();
     let stored = client.ask("set k 0 3\r\none\r\n", "OK #\r\n")[0];

@@ -41,7 +41,7 @@ fn a_key_is_there_until_its_deadline_and_goes_without_any_other_write() {
 }
 
 #[test]
-fn getm_and_scan_tell_the_seconds_left() {
+fn getm_and_scan_return_the_remaining_seconds() {
     let server = Server::start();
     let mut client = server.connect();
     let before_ms = now_ms();
@@ -84,7 +84,7 @@ fn a_later_write_replaces_the_deadline() {
 }
 
 #[test]
-fn what_expired_does_not_come_back_with_a_restart_and_what_is_due_then_goes() {
+fn an_expired_key_does_not_come_back_and_a_due_key_expires_after_a_restart() {
     let mut server = Server::start();
     server.check("set k 1 1\r\n1\r\nset stays 0 1\r\n1\r\n", "OK #\r\nOK #\r\n");
     server.cluster.kill(1);

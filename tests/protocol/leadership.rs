@@ -15,7 +15,7 @@ fn three(hostname: &str, settings: &str) -> Cluster {
 }
 
 #[test]
-fn a_follower_redirects_what_is_well_formed_and_tells_first_what_is_not() {
+fn a_follower_redirects_well_formed_commands_and_answers_malformed_ones_itself() {
     let cluster = three("127.0.0.1", SETTINGS);
     let leader = cluster.wait_for_leader();
     let redirect = format!("ERR_REDIRECT {}\r\n", cluster.address(leader));
@@ -125,7 +125,7 @@ fn without_a_majority_there_is_no_leader_and_a_server_says_so() {
 }
 
 #[test]
-fn once_is_once_over_a_change_of_leader_and_a_restart_of_all() {
+fn a_once_command_is_executed_once_over_a_change_of_leader_and_a_restart_of_all() {
     let mut cluster = three("127.0.0.1", SETTINGS);
     let first = cluster.wait_for_leader();
     let mut client = Raw::open(&cluster, first);
@@ -197,7 +197,7 @@ fn a_leader_without_its_quorum_answers_err_timeout_in_time() {
 }
 
 #[test]
-fn a_server_with_too_much_in_flight_is_busy_for_others_than_those_it_waits_for() {
+fn a_leader_with_too_many_pending_writes_refuses_other_clients() {
     let cluster = three("127.0.0.1", STUCK);
     let mut waiting = None;
     with_stopped_followers(&cluster, |leader| {
@@ -247,7 +247,7 @@ fn a_server_with_too_much_in_flight_is_busy_for_others_than_those_it_waits_for()
 }
 
 #[test]
-fn a_leader_that_gives_up_answers_what_waits_and_then_knows_no_leader() {
+fn a_leader_that_steps_down_answers_waiting_commands_and_then_knows_no_leader() {
     let cluster = three("127.0.0.1", SETTINGS);
     let leader = cluster.wait_for_leader();
     for id in cluster.ids().into_iter().filter(|id| *id != leader) {

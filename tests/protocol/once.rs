@@ -56,7 +56,7 @@ fn a_lower_number_is_stale_and_gaps_are_allowed() {
 }
 
 #[test]
-fn what_was_malformed_or_too_large_has_used_no_number() {
+fn a_malformed_or_too_large_command_uses_no_number() {
     let server = Server::start();
     let mut client = server.connect();
     let value = "v".repeat((1 << 20) + 1);

@@ -1,5 +1,5 @@
-//! The walls between actors: they share messages and io, and know each other only to start
-//! each other.
+//! The walls between actors: actors share messages and io, and one imports another only to
+//! start it.
 
 use super::imports::Graph;
 use super::lex::Token;
@@ -47,7 +47,7 @@ const IO: &str = "src/actors/io/";
 
 /// An `impl` block.
 pub struct Impl {
-    /// The trait's name; none for the type's own methods.
+    /// The trait's name; `None` for the type's own methods.
     pub of_trait: Option<String>,
     /// The name of the trait's type argument, without its path: `X` of `Handler<a::X>`.
     pub argument: Option<String>,
@@ -93,7 +93,7 @@ fn read_impl(tokens: &[Token], start: usize) -> Option<Impl> {
     Some(Impl { of_trait: Some(name), argument, of_type, line })
 }
 
-/// The last word of the path at `at`, which is moved to what follows.
+/// The last word of the path at `at`. `at` is moved to the token after the path.
 pub fn path_name(tokens: &[Token], at: &mut usize) -> Option<String> {
     let mut name = None;
     while let Some(token) = tokens.get(*at) {
@@ -169,7 +169,7 @@ fn room(path: &str) -> &str {
     below.split('/').next().expect("a path has a first part").trim_end_matches(".rs")
 }
 
-/// An entry of the list that excuses nothing goes.
+/// Complains of the entries of the list that excuse no import.
 fn starts_that_are_gone(tree: &Tree) -> Vec<Complaint> {
     let graph = Graph::new(tree);
     let edges = graph.edges(false);

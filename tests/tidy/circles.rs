@@ -9,8 +9,8 @@ use super::source::Tree;
 /// The lines at which one file imports others.
 type Arrows = BTreeMap<usize, BTreeMap<usize, usize>>;
 
-/// One complaint for each set of files that import each other; it names the set's
-/// shortest circle.
+/// Returns one complaint for each set of files that import each other. It names the shortest
+/// circle of the set.
 fn circles(tree: &Tree) -> Vec<Complaint> {
     let graph = Graph::new(tree);
     let mut arrows = Arrows::new();

@@ -8,7 +8,7 @@ use super::source::Tree;
 const LINES_MAX: usize = 700;
 const COLUMNS_MAX: usize = 100;
 
-/// In no source file, tests included.
+/// Words of unfinished work, which no source file contains, tests included.
 const UNFINISHED: &[&str] = &["todo!", "dbg!", "unimplemented!"];
 
 fn texts(tree: &Tree) -> Vec<Complaint> {

@@ -21,7 +21,7 @@ pub struct Import {
     /// The path from the crate's root as written, `super` and `self` replaced. Empty when
     /// it begins with a name that another `use` brings in.
     pub written: Vec<String>,
-    /// Index of the file that defines the item; none for a module or an unknown file.
+    /// Index of the file that defines the item; `None` for a module or an unknown file.
     pub to: Option<usize>,
     pub is_test: bool,
 }
@@ -37,7 +37,7 @@ struct Named {
 }
 
 struct Use {
-    /// The name that it brings in; none for `*`.
+    /// The name that it brings in; `None` for `*`.
     name: Option<String>,
     is_public: bool,
 }
@@ -140,7 +140,7 @@ impl Modules {
         let found = self.resolve(module, &named.inside, &named.path, 0)?;
         match found {
             Found::Item(file) => Some(file),
-            // `use module::*`: whatever it is, that file has it.
+            // The items of `use module::*` are all in that file.
             Found::Module(path) => {
                 let is_glob = named.use_kind.as_ref().is_some_and(|import| import.name.is_none());
                 is_glob.then(|| self.file_of(&path))?
@@ -345,7 +345,7 @@ impl Module {
     }
 }
 
-/// A path, the name that it brings in (none for `*`), and its line.
+/// A path, the name that it brings in (`None` for `*`), and its line.
 type UsedName = (Vec<String>, Option<String>, usize);
 
 /// Reads `a::b::{c, d as e, f::*}` from `at` on.

@@ -142,7 +142,7 @@ fn bugs(tree: &Tree) -> Vec<Complaint> {
             |rule: String| complaints.push(Complaint::new(line.path, line.number, rule));
         for (at, _) in line.text.match_indices("bugs.md") {
             let before = &line.text[..at];
-            // A link of a document beside it.
+            // A link from a document in the same folder.
             let is_link = line.path.ends_with(".md") && before.ends_with(['[', '(', '`', '/']);
             if !before.ends_with("docs/") && !is_link && !before.ends_with(is_word) {
                 complain(format!("the list of bugs is {BUGS}"));

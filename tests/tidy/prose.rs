@@ -13,7 +13,7 @@ const FIRST_WORDS: &[&str] = &[
 /// Words that send the reader elsewhere.
 const POINTERS: &[&str] = &["See the ", "see the module", "see the field"];
 
-/// The word is for the tests that put bugs back, which lie outside of src.
+/// A word that belongs to the tests that put bugs back. They are outside of src.
 const NOT_IN_SRC: &str = "mutant";
 
 fn first_words(tree: &Tree) -> Vec<Complaint> {

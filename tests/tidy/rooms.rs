@@ -1,4 +1,5 @@
-//! The rooms of src: what a top-level module may know of the others, and of the world.
+//! The rooms of src: the modules that a top-level module may import, and the words that its
+//! code may not contain.
 
 use super::imports::Graph;
 use super::lex::has_path;
@@ -13,9 +14,9 @@ struct Room {
     forbidden: &'static [&'static str],
 }
 
-/// No runtime, no clock, no thread, no file, no socket, no randomness but what is handed
-/// in, and no order that differs from run to run. (`core::time` has no clock, only the
-/// `Duration` in which the core is told the time.)
+/// Pure code has no runtime, clock, thread, file or socket, no randomness except from a
+/// generator that it is given, and no order that differs from run to run. (`core::time` has no
+/// clock, only the type `Duration`, in which the core receives the time.)
 const PURE: &[&str] = &[
     "actix",
     "tokio",
@@ -30,7 +31,7 @@ const PURE: &[&str] = &[
     "HashSet",
 ];
 
-/// Blocks, but knows no runtime. Files go through its own trait `Disk`.
+/// Blocking code knows no runtime. It reaches files through its own trait `Disk`.
 const BLOCKING: &[&str] = &["actix", "tokio", "std::thread", "std::net", "HashMap", "HashSet"];
 
 const ROOMS: &[Room] = &[
@@ -96,7 +97,7 @@ fn imports(tree: &Tree) -> Vec<Complaint> {
     complaints
 }
 
-/// A rule of a room that is gone holds nothing.
+/// Complains of the rules for modules that do not exist.
 fn rooms_that_are_gone(tree: &Tree) -> Vec<Complaint> {
     let is_there = |room: &Room| tree.src().any(|source| source.module() == room.module);
     let gone = ROOMS.iter().filter(|room| !is_there(room));

@@ -115,13 +115,13 @@ impl Actor<'_> {
         own.filter_map(|(_, found)| found.argument.as_deref())
     }
 
-    /// True for a word of an enum that is named.
+    /// True for a word in the definition of an enum that the table names.
     fn is_variant(&self, name: &str, named: &[&str]) -> bool {
         let definitions = named.iter().filter_map(|other| self.definitions.get(*other));
         definitions.into_iter().any(|other| other.is_enum && other.words.contains(name))
     }
 
-    /// The actor's file, and those below it that are no actors' own.
+    /// The actor's file, and the files below it, except those of other actors.
     fn files<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = &'a Source> {
         let is_own = |other: &&Source| {
             other.path == self.source.path || self.source.is_above(other) && !is_actor(other)
@@ -129,7 +129,7 @@ impl Actor<'_> {
         tree.production().filter(is_own)
     }
 
-    /// The messages of its ports, of its own recipients, and of those that messages bring.
+    /// The messages of its ports, of its own recipients, and of the recipients in its messages.
     fn required(&self, tree: &Tree) -> Vec<(String, String, usize)> {
         let handled: BTreeSet<&str> = self.handled().collect();
         let mut required = Vec::new();

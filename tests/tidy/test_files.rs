@@ -75,7 +75,7 @@ fn used_by_tests_only(tree: &Tree) -> Vec<(&Source, &str)> {
         .collect();
     let mut users = BTreeMap::new();
     for (from, to) in graph.edges(true).keys() {
-        // Its own tests say nothing of a file.
+        // The tests of the file itself do not count as users.
         if !graph.sources[*to].is_above(&graph.sources[*from]) {
             users.entry(*to).or_insert(graph.sources[*from].path.as_str());
         }
@@ -90,7 +90,8 @@ fn used_by_tests_only(tree: &Tree) -> Vec<(&Source, &str)> {
     found
 }
 
-/// True when a file has methods of a type that another file defines: nobody imports those.
+/// True when a file has methods of a type that another file defines: methods are used without
+/// an import.
 fn extends_others(source: &Source) -> bool {
     let defines = |name: &str| {
         let pairs = source.tokens.windows(2).filter(|pair| pair[1].text == name);

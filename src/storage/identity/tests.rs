@@ -26,7 +26,7 @@ fn golden_bytes_of_an_identity() {
 
 proptest! {
     #[test]
-    fn a_changed_identity_is_none(
+    fn a_changed_identity_is_rejected(
         cluster in ".*",
         node in any::<u64>(),
         restore_id in any::<Option<u128>>(),

@@ -68,9 +68,9 @@ pub(crate) fn create_segment(
     open_segment(disk, &path, OpenMode::Write)
 }
 
-/// Opens the file of a segment, to be cached page by page. The kernel may keep in one folio all
-/// that one write or read brings into the page cache, and a sync that writes a byte of a folio
-/// is charged for all of it. So single pages are written, and read.
+/// Opens the file of a segment, to be cached page by page. The kernel may keep all pages of one
+/// write or read as one folio, and a sync that writes one byte of a folio is charged for all of
+/// it. So pages are written and read one by one.
 pub(crate) fn open_segment(
     disk: &dyn Disk,
     path: &Path,

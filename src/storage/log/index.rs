@@ -115,8 +115,7 @@ impl RecordIndex {
     /// after that.
     ///
     /// # Errors
-    /// When no log of a Raft can continue with the record; the error is a sentence that says
-    /// why.
+    /// When a Raft log cannot continue with the record; the error is a sentence that says why.
     pub fn add_record(&mut self, position: LogPosition, offset: u64) -> Result<(), String> {
         let last = self.runs.last();
         let index = position.index;
@@ -148,7 +147,8 @@ impl RecordIndex {
     }
 
     /// Reads the entries from `from` to `to`, both included, until their [`Entry::weight_bytes`]
-    /// would exceed `bytes_max`, but at least one. Returns none when `from` is not in the log.
+    /// would exceed `bytes_max`, but at least one. Returns no entries when `from` is not in the
+    /// log.
     pub fn read(
         &mut self,
         disk: &dyn Disk,

@@ -237,8 +237,8 @@ impl Scanned {
         Ok(())
     }
 
-    /// Checks that the log at the recorded durable end is the log that was recorded. A whole
-    /// file of an earlier time, or of another log, is not.
+    /// Checks that the log at the recorded durable end is the log that was recorded. An intact
+    /// file that is older, or of another log, fails the check.
     fn check_durable_end(&mut self, number: u64, offset: u64) -> Result<(), String> {
         let durable_end = self.loaded.newest.durable_end;
         let last = self.index.runs().last();

@@ -36,7 +36,7 @@ pub(crate) fn decide(
     damage: &StorageError,
 ) -> Result<String, StorageError> {
     let members = scanned.summary.memberships.last();
-    // The log knows the members better than the settings do.
+    // The members in the log take precedence over the settings.
     if members.is_some_and(|(_, membership)| membership.voters.len() < VOTERS_MIN) {
         return Err(StorageError::Irreparable { damage: damage.finding() });
     }
@@ -64,8 +64,8 @@ pub(crate) fn decide(
     ))
 }
 
-/// Returns the furthest position that is known to have been in the log and is lost. The recorded
-/// durable end, the headers of segments and records after the damage tell of it.
+/// Returns the furthest position that is known to have been in the log and is lost. The evidence
+/// is in the recorded durable end, the headers of segments, and the records after the damage.
 fn furthest_lost(
     disk: &dyn Disk,
     dir: &Path,

@@ -77,7 +77,7 @@ pub(crate) struct SectorOwner {
 }
 
 impl SectorOwner {
-    /// The owner with this header.
+    /// The segment with this header.
     pub fn of(header: &SegmentHeader) -> SectorOwner {
         SectorOwner { number: header.number, node_id: header.node_id }
     }

@@ -31,7 +31,7 @@ pub(crate) enum Found {
     Record(RecordHeader),
     /// The file's end, or nothing but zeros in the rest of the sector.
     Nothing,
-    /// The beginning of a record, or what may be one, of which a sector is blank.
+    /// The beginning of a record, or of what may be one, with at least one blank sector.
     Torn,
     /// Bytes that are no valid record.
     Damage,
@@ -123,7 +123,7 @@ impl<'a> SegmentReader<'a> {
                 Found::Torn
             });
         };
-        // The bytes alone do not tell: a value may be zeros, as a blank sector is.
+        // The bytes alone do not show it: the zeros of a blank sector may also be a value.
         if !self.is_written(offset, offset + header.record_bytes())? {
             return Ok(Found::Torn);
         }
@@ -153,9 +153,9 @@ impl<'a> SegmentReader<'a> {
         Ok(None)
     }
 
-    /// Returns the position in the file where the last sector ends that holds something at or
-    /// after `offset`. In the sector of `offset` that is a byte which is not zero; a later
-    /// sector counts unless it is blank.
+    /// Returns the position in the file at which the last sector with data at or after `offset`
+    /// ends, or `None` without such a sector. In the sector of `offset`, data is any byte that
+    /// is not zero. A later sector has data unless it is blank.
     pub fn last_written(&mut self, offset: u64) -> io::Result<Option<u64>> {
         let own = sector_of(offset);
         let rest = self.get(offset, begin_of(own + 1) - offset)?;

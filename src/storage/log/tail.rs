@@ -17,9 +17,9 @@ use crate::types::LogPosition;
 /// growing file, few enough that starting a server writes next to nothing.
 const PREWRITE_BYTES: u64 = 1024 * 1024;
 /// Size of a page of the page cache in bytes. Each page is written by a call of its own: the
-/// kernel would keep what one call brings in as one folio, and a sync walks all of a folio of
-/// which a byte has changed, and is charged for it. A page that nobody has read is written as a
-/// whole, or the kernel would read it first.
+/// kernel would keep all pages of one call as one folio, and a sync that finds one changed byte
+/// in a folio walks all of it and is charged for it. A page that is not in the cache is written
+/// as a whole, or the kernel would read it first.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// Number of bytes of a tail that are rewritten or erased at a time: whole sectors.
 const REWRITE_BYTES: u64 = 512 * PAYLOAD_BYTES;

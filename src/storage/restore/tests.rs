@@ -101,10 +101,10 @@ fn the_same_backup_gives_every_server_the_same_restore_id() {
     assert_ne!(restored(&disk(), "newer").unwrap().digest, first.digest);
 }
 
-/// A directory without the snapshot is an empty one, and a directory without the identity is
-/// refused. A directory is never taken for a restored one when something is missing.
+/// A directory without the snapshot counts as empty, and a directory without the identity is
+/// refused. A directory never passes for a restored one when something is missing.
 #[test]
-fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
+fn a_power_cut_during_a_restore_never_leaves_a_part_that_passes_for_the_whole() {
     let whole = disk();
     let before = whole.operations();
     restored(&whole, "new").unwrap();
@@ -130,7 +130,7 @@ fn a_power_cut_at_any_place_leaves_all_of_it_or_nothing_that_is_taken_for_it() {
 }
 
 #[test]
-fn what_is_there_already_is_not_touched() {
+fn a_directory_that_is_not_empty_is_not_touched() {
     let disk = disk();
     restored(&disk, "new").unwrap();
     let before: Vec<_> = disk.paths().iter().map(|path| disk.contents(path)).collect();
@@ -140,7 +140,7 @@ fn what_is_there_already_is_not_touched() {
 }
 
 #[test]
-fn a_cluster_of_the_same_name_gets_nothing() {
+fn a_cluster_of_the_same_name_is_refused() {
     let disk = disk();
     let paths = disk.paths();
     let error = restored(&disk, "old").unwrap_err();

@@ -1,7 +1,7 @@
 //! A snapshot file that is read in chunks, for another node.
 //!
-//! No byte is handed out of a frame that does not match its checksum. A file that has rotted
-//! since it was written would otherwise fail only at the receiver, after all of it was sent, and
+//! No byte of a frame that does not match its checksum is handed out. Otherwise a file that has
+//! rotted since it was written would fail only at the receiver, after all of it was sent, and
 //! again at every attempt.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::storage::error::StorageError;
 /// A snapshot file that is open to be read in chunks.
 pub struct SnapshotChunks {
     reader: FrameReader,
-    /// The positions at which the frames begin that were passed, and the next one.
+    /// The positions of the frames that were passed, and of the next one.
     starts: Vec<u64>,
     /// The number and the bytes of the frame that was read last.
     checked: Option<(usize, Vec<u8>)>,
@@ -47,7 +47,7 @@ impl SnapshotChunks {
         let start = self.starts[number];
         let frame = self.frame(number)?;
         let rest = &frame[(offset - start) as usize..];
-        // A rest that is hardly worth a message is added to the chunk before it.
+        // A small remainder is added to the chunk before it.
         let bytes = if rest.len() <= bytes_max + bytes_max / 4 { rest.len() } else { bytes_max };
         Ok(rest[..bytes].to_vec())
     }

@@ -22,7 +22,7 @@ const HEAD: [u8; 4] = *b"head";
 const BODY: [u8; 4] = *b"body";
 const FOOT: [u8; 4] = *b"foot";
 /// Maximum size of a frame's body in bytes. It is more than a key and a value of the largest
-/// size need, with what is around them.
+/// size need with their encoding.
 const BODY_BYTES_MAX: usize = 80 * 1024 * 1024;
 /// Number of bytes that are written between two syncs. One sync of the whole file would delay
 /// the syncs of the log for as long as it takes.

@@ -1,9 +1,9 @@
 //! A snapshot that is being received, chunk by chunk.
 //!
 //! Its file is named by the digest that was offered. So it is continued after a restart, from
-//! whichever node has the same snapshot, and chunks of another snapshot are never mixed into it.
-//! Chunks are not synced one by one: the digest at the end finds out what a loss of power left
-//! of them.
+//! any node that has the same snapshot, and chunks of another snapshot are never mixed into it.
+//! Chunks are not synced one by one: the digest at the end shows whether a power loss has
+//! damaged them.
 
 use std::io;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl IncomingSnapshot {
         let mut file = disk.open(&path, mode).during("open", &path)?;
         let received = file.bytes().during("look at", &path)?;
         if received > id.bytes {
-            // No file that this server wrote is too long, so this one is of no use.
+            // This server writes no file that is too long, so this one is of no use.
             let file = disk.open(&path, OpenMode::Create).during("create", &path)?;
             return Ok(IncomingSnapshot { id, path, file, received: 0 });
         }
@@ -57,8 +57,8 @@ impl IncomingSnapshot {
         self.received
     }
 
-    /// Writes the chunk at `offset`. A chunk that does not begin where the last one ended is an
-    /// old one, or was sent needlessly, and is ignored.
+    /// Writes the chunk at `offset`. A chunk that does not begin where the last one ended is old,
+    /// or was sent needlessly. It is ignored, and so is one beyond the size of the snapshot.
     ///
     /// # Errors
     /// When it cannot be written.

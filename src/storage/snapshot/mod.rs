@@ -149,7 +149,8 @@ impl SnapshotFiles {
     /// that was offered.
     ///
     /// # Errors
-    /// When they are not. They are removed then, and the snapshot can be received again.
+    /// When they are not: they are removed, and the snapshot can be received again. When the disk
+    /// fails.
     ///
     /// # Panics
     /// When not all bytes were received.
@@ -195,8 +196,8 @@ impl SnapshotFiles {
         self.remove_where(|name| name == damaged)
     }
 
-    /// Removes snapshots that are being written or received: the disk has no room for the rest
-    /// of them.
+    /// Removes snapshots that are being written or received. It is called when the disk has no
+    /// room for them.
     ///
     /// # Errors
     /// When the disk fails.

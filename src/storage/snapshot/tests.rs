@@ -58,7 +58,7 @@ fn read(
 }
 
 #[test]
-fn what_was_written_is_read_and_the_two_newest_are_kept() {
+fn snapshots_are_read_as_written_and_the_two_newest_are_kept() {
     let disk = disk();
     let snapshots = open(&disk).unwrap();
     for index in [5, 10, 200] {

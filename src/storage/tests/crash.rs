@@ -116,7 +116,7 @@ fn a_power_cut_after_any_operation_loses_nothing_that_was_synced() {
 }
 
 #[test]
-fn a_process_killed_after_any_operation_leaves_what_a_later_power_cut_does_not_take() {
+fn a_log_recovered_after_a_kill_at_any_operation_survives_a_later_power_cut() {
     for operations in 0..=operations_of_script() {
         let (disk, mut model) = (SimDisk::new(), Model::default());
         disk.cut_power_after(operations);

@@ -216,7 +216,7 @@ fn log_with_a_batch() -> (SimDisk, Vec<Entry>) {
 }
 
 #[test]
-fn a_torn_tail_is_said_erased_and_does_not_come_back() {
+fn a_torn_tail_is_reported_and_erased_and_does_not_come_back() {
     let (disk, log) = log_with_a_batch();
     let path = segment(1);
     let mut bytes = disk.contents(&path);
@@ -289,7 +289,7 @@ fn damage_that_looks_torn_is_refused_when_a_later_batch_proves_that_it_was_whole
 }
 
 #[test]
-fn a_record_in_the_wrong_place_or_of_an_older_file_is_none() {
+fn a_record_in_the_wrong_place_or_of_an_older_file_is_rejected() {
     let (disk, _, _) = small_log(true);
     let path = segment(3);
     let whole = disk.contents(&path);
@@ -364,7 +364,7 @@ fn another_servers_segment_is_refused() {
 }
 
 #[test]
-fn one_damaged_copy_of_the_hard_state_is_repaired_and_said_and_two_are_refused() {
+fn one_damaged_copy_of_the_hard_state_is_repaired_and_reported_and_two_are_refused() {
     let path = hard_state::hard_state_path(dir());
     for copy in 0..2 {
         let (disk, _, _) = small_log(false);

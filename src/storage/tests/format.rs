@@ -130,7 +130,7 @@ fn a_record_of_any_length_is_aligned_and_comes_back() {
 
 proptest! {
     #[test]
-    fn a_changed_record_is_none(
+    fn a_changed_record_is_rejected(
         numbers in any::<[u64; 6]>(),
         body in proptest::collection::vec(any::<u8>(), 0..700),
         mutation in mutation(),
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_header_or_hard_state_is_none(
+    fn a_changed_header_or_hard_state_is_rejected(
         numbers in any::<[u64; 6]>(),
         vote in any::<Option<u64>>(),
         flags in any::<(bool, bool)>(),

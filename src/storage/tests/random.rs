@@ -1,4 +1,4 @@
-//! Any calls in any order, compared with a plain list of entries.
+//! Random calls in a random order, compared with a plain list of entries.
 
 use proptest::prelude::*;
 

@@ -27,7 +27,7 @@ fn compacted(disk: &SimDisk, segments: u64) -> (Storage, u64) {
 }
 
 #[test]
-fn a_segment_is_made_of_a_spare_without_growth_or_a_new_file() {
+fn a_segment_from_the_pool_needs_no_growth_and_no_new_file() {
     let disk = SimDisk::new();
     let (mut storage, last) = compacted(&disk, 3);
     assert_eq!(spare_numbers(&disk, dir()).unwrap(), [1, 2, 3]);
@@ -61,7 +61,7 @@ fn a_segment_is_made_of_a_spare_without_growth_or_a_new_file() {
 }
 
 #[test]
-fn a_limited_number_of_spares_is_kept_and_no_large_ones() {
+fn the_pool_keeps_a_limited_number_of_files_and_no_large_ones() {
     let disk = SimDisk::new();
     let (mut storage, last) = compacted(&disk, 12);
     assert_eq!(spare_numbers(&disk, dir()).unwrap().len(), POOL_FILES_MAX);
@@ -102,7 +102,7 @@ fn a_reset_keeps_the_files_of_the_log_before() {
 
 /// The numbers of segments that were cut off a log are used again, but not their files.
 #[test]
-fn what_a_repair_cuts_off_is_no_spare() {
+fn a_segment_that_a_repair_cuts_off_is_not_recycled() {
     let options = StorageOptions { can_repair: true, ..options() };
     for (damaged, offset) in [(5, 20), (6, 600), (7, 30)] {
         let disk = SimDisk::new();
@@ -174,7 +174,7 @@ fn a_power_cut_at_any_step_of_a_new_segment_leaves_the_log_before_it() {
 }
 
 #[test]
-fn a_directory_with_a_spare_and_no_identity_is_refused() {
+fn a_directory_with_a_pool_file_and_no_identity_is_refused() {
     let disk = SimDisk::new();
     disk.create_dir_all(&log_dir(dir())).unwrap();
     disk.set_contents(&spare_path(dir(), 4), vec![0; 512]);

@@ -92,10 +92,10 @@ fn check_repaired(
     assert_eq!(recovered.log, LogSummary { lost, ..summary(&log) }, "{what}");
 }
 
-/// Checks that the log is whole from now on, and that the server takes entries and is rejoining
-/// until a hard state is saved that says otherwise.
+/// Checks that the log stays whole, and that the server takes entries and is rejoining until a
+/// hard state is saved that says otherwise.
 #[track_caller]
-fn check_further_life(disk: &SimDisk, recovered: &DurableState) {
+fn check_later_starts(disk: &SimDisk, recovered: &DurableState) {
     verify(disk, dir()).expect("it is whole");
     disk.crash(Crash::LoseUnsynced);
     let (mut storage, again) = open_to_repair(disk).unwrap();
@@ -130,14 +130,14 @@ fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_rejoining_server() {
             for bit in (from * 8..to * 8).step_by(step).filter(|bit| !is_tag(bit / 8)) {
                 let copy = disk.duplicate();
                 copy.flip_bit(&segment(number), bit / 8, (bit % 8) as u32);
-                // Bytes that nobody reads, like the padding of a header, are checksummed, too.
+                // Unused bytes, like the padding of a header, are checksummed, too.
                 let what = format!("bit {bit} of segment {number}");
                 let recovered = check_repair(&copy, &kept, &what);
                 // The damaged record may have been the only trace of its entry.
                 let least = if number == 3 { LogIndex(16) } else { LAST.index };
                 assert!(recovered.log.lost.index >= least, "{what}: {:?}", recovered.log.lost);
                 if bit % 7 == 0 {
-                    check_further_life(&copy, &recovered);
+                    check_later_starts(&copy, &recovered);
                 }
             }
         }
@@ -190,7 +190,7 @@ fn a_log_that_ends_at_any_byte_before_its_durable_end_is_kept_as_far_as_it_goes(
                 let what = format!("byte {cut} of segment {number}");
                 let recovered = check_repair(&copy, &first.before, &what);
                 assert!(recovered.log.lost.index >= LogIndex(16), "{what}");
-                check_further_life(&copy, &recovered);
+                check_later_starts(&copy, &recovered);
             }
         }
     }
@@ -208,7 +208,7 @@ fn any_missing_segments_leave_those_before_them() {
         assert!(recovered.notes[0].contains("is missing, but"), "{:?}", recovered.notes);
         let knows_all = !missing.contains(&3);
         assert_eq!(recovered.log.lost.index.0, if knows_all { 18 } else { 16 });
-        check_further_life(&copy, &recovered);
+        check_later_starts(&copy, &recovered);
     }
 }
 
@@ -298,8 +298,8 @@ fn a_repair_or_compaction_whose_record_is_not_durable_removes_nothing() {
     }
 }
 
-/// The recorded durable end, or the next record, tells that something before it is not what was
-/// written, but not what. So nothing of the segment is kept.
+/// The recorded durable end, or the next record, shows that some record before it is not what was
+/// written, but not which one. So nothing of the segment is kept.
 #[test]
 fn whole_records_that_contradict_the_durable_end_are_not_kept() {
     let disk = some_log();
@@ -321,7 +321,7 @@ fn whole_records_that_contradict_the_durable_end_are_not_kept() {
         bytes[512..][..sectors.len()].copy_from_slice(&sectors);
         copy.set_contents(&segment(3), bytes);
         let recovered = check_repair(&copy, &at.before, &format!("entry {index}"));
-        check_further_life(&copy, &recovered);
+        check_later_starts(&copy, &recovered);
     }
 }
 
@@ -369,7 +369,7 @@ fn a_second_damage_forgets_nothing_of_the_first() {
 }
 
 #[test]
-fn a_hard_state_or_identity_that_is_damaged_is_refused_whoever_else_there_is() {
+fn a_damaged_hard_state_or_identity_is_refused_although_other_servers_can_repair_the_log() {
     let disk = some_log();
     let path = hard_state_path(dir());
     let copy = disk.duplicate();
@@ -389,7 +389,7 @@ fn a_hard_state_or_identity_that_is_damaged_is_refused_whoever_else_there_is() {
 /// The hard state is an older copy and the log is damaged. A record after the damage tells that
 /// a vote may be forgotten.
 #[test]
-fn a_hard_state_that_is_older_than_what_is_lost_is_refused() {
+fn a_hard_state_older_than_a_lost_entry_is_refused() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();

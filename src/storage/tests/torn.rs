@@ -99,9 +99,9 @@ impl Case {
 }
 
 /// The tail is torn and is cut, whichever sectors of the batch reached the disk, and whether
-/// values are zeros or not. The bytes that were cut are gone for good.
+/// values are zeros or not. The bytes that were cut do not come back.
 #[test]
-fn whichever_sectors_of_a_batch_are_there_a_start_goes_on_with_a_part_of_it() {
+fn a_start_keeps_the_entries_before_the_first_missing_sector_of_a_batch() {
     for is_recycled in [false, true] {
         let case = Case::new(is_recycled);
         let sectors = case.sectors();

@@ -211,8 +211,8 @@ fn keep_prefix(durable: &mut Image, unsynced: &[(usize, Vec<u8>)], rng: &mut Std
     }
 }
 
-/// Keeps each sector of each write, or not. The system writes whole sectors from its cache: a
-/// sector that was last written to the disk before one write lacks all later writes, too.
+/// Keeps or loses each sector of each write at random. The system writes whole sectors from its
+/// cache, so a sector that loses one write also loses all later ones.
 fn keep_sectors(durable: &mut Image, unsynced: &[(usize, Vec<u8>)], rng: &mut StdRng) {
     let mut settled = BTreeSet::new();
     for (offset, bytes) in unsynced {

@@ -114,7 +114,7 @@ fn without_power_nothing_works_until_it_is_back() {
 }
 
 #[test]
-fn what_is_rotten_is_known_until_it_is_written_again_and_synced() {
+fn rotten_bytes_are_known_until_they_are_written_again_and_synced() {
     let (disk, path) = (SimDisk::new(), Path::new("f"));
     let mut file = create(&disk, "f");
     disk.sync_dir(Path::new("")).unwrap();

@@ -251,8 +251,8 @@ pub(crate) fn end_faults(world: &Rc<World>) {
     world.machines.keys().for_each(|id| start(world, *id));
 }
 
-/// Ends all faults, but keeps a minority down until [`end_absence`]. Any majority has to do: a
-/// node that lacks the longest log or the highest term has to get along without the nodes that
+/// Ends all faults, but keeps a minority down until [`end_absence`]. Any majority has to suffice:
+/// a node that lacks the longest log or the highest term has to get along without the nodes that
 /// have them.
 pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
     world.trace.say(&"fault-free");
@@ -292,8 +292,8 @@ fn mend(world: &Rc<World>) {
     }
 }
 
-/// Leaves no disk full, and none with damage that matters: its node repairs the damage at a
-/// restart, or gets another disk.
+/// Ends the faults of a node's disk. The disk is no longer full. If it has damage that matters, the
+/// node repairs the damage at a restart, or gets another disk.
 fn mend_disk(world: &Rc<World>, id: u64) {
     let machine = &world.machines[&id];
     machine.fill_disk(None);

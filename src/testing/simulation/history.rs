@@ -99,9 +99,9 @@ pub enum Answer {
     Deleted,
     /// `ERR_NOT_FOUND`.
     NotFound,
-    /// `ERR_VERSION`: the key has this one.
+    /// `ERR_VERSION`, with the key's version.
     Mismatch(u64),
-    /// `ERR_EXISTS`: at this version.
+    /// `ERR_EXISTS`, with the key's version.
     Exists(u64),
     /// `VALUE`, with the version.
     Value(u64, Bytes),

@@ -41,7 +41,7 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// A digest of everything that happened: equal for two runs of one seed.
     pub hash: u64,
-    /// The time that passed for the nodes, in milliseconds.
+    /// The simulated time of the run, in milliseconds.
     pub simulated_ms: u64,
     /// The number of commands of clients.
     pub operations: u64,
@@ -94,7 +94,7 @@ impl SnapshotCounts {
 /// Runs a seed. Prints everything that happens when `is_printed`.
 ///
 /// # Panics
-/// When there is no runtime to be had.
+/// When the runtime cannot be created.
 pub fn simulate(seed: u64, is_printed: bool) -> Report {
     simulate_plan(seed, Plan::draw, is_printed)
 }
@@ -102,7 +102,7 @@ pub fn simulate(seed: u64, is_printed: bool) -> Report {
 /// Runs a scenario without any other fault, in a cluster that is drawn from the seed.
 ///
 /// # Panics
-/// When there is no runtime to be had.
+/// When the runtime cannot be created.
 pub fn rehearse(scenario: Scenario, seed: u64, is_printed: bool) -> Report {
     simulate_plan(seed, |_| Plan::rehearsal(scenario), is_printed)
 }

@@ -90,8 +90,8 @@ pub(crate) fn check_disks(world: &World) {
     }
 }
 
-/// A node keeps two snapshots, one that it writes, one that it receives, and four recycled
-/// segments.
+/// Checks that a node keeps at most two snapshots, one that it writes, one that it receives, and
+/// four files in the segment pool.
 fn check_files(world: &World, machine: &Machine) {
     let paths = machine.disk.paths();
     let count = |dir: &str, extension: &str| {
@@ -124,9 +124,9 @@ fn next_beginning(directory: &DirectoryContents) -> Option<RecordPlace> {
     })
 }
 
-/// The first segment is needed: the log has to keep its last entry, or the older of the two
-/// snapshots does not contain that. Entries since the last snapshot do not count, because only a
-/// snapshot compacts the log.
+/// Checks that the first segment is needed: the log has to keep the segment's last entry, or the
+/// older of the two snapshots does not contain that entry. Entries since the last snapshot do not
+/// count, because only a snapshot compacts the log.
 fn check_log(world: &World, machine: &Machine) {
     let settings = &world.plan.settings;
     let dir = world.data_dir(machine.id);
@@ -136,7 +136,7 @@ fn check_log(world: &World, machine: &Machine) {
         return;
     };
     let Some(next) = next_beginning(&directory) else { return };
-    // No snapshot is taken before the log since the last one is as large as that.
+    // No snapshot is taken before the log since the last one is as large as the last one.
     let heaviest = machine.disk.largest_renamed("snapshot") / ENTRY_OVERHEAD_BYTES;
     let entries = settings.snapshot.entries_max.max(heaviest);
     let since_last = entries + settings.limits.proposals_pending_max as u64;

@@ -312,8 +312,9 @@ fn note_repair(
     }
 }
 
-/// A node remembers what its statuses have said: it applies only entries on its disk, and a leader
-/// was elected with a durable vote of its own. The vote of a follower need not be durable yet.
+/// Checks that a node remembers what its statuses have said: it applies only entries on its disk,
+/// and a leader was elected with a durable vote of its own. The vote of a follower need not be
+/// durable yet.
 fn check_memory(world: &World, machine: &Machine, now: &DirectoryContents) {
     let (id, last) = (machine.id, now.last().index.0);
     let samples = world.samples.borrow();

@@ -52,7 +52,8 @@ impl DelayedCompletions {
     }
 
     fn pass_on(&mut self, ctx: &mut Context<Self>) {
-        // It is released when that stall ends, even if the next one has begun.
+        // The completion is released when the stall that held it ends, even if the next stall has
+        // begun.
         if let Some(stall) = self.machine.disk_stall()
             && *self.held_by.get_or_insert(stall) == stall
         {

@@ -44,7 +44,7 @@ pub(crate) struct Machine {
     /// The last segment at the last start, and its length in bytes: the log up to there is
     /// known to have been durable.
     pub(crate) durable_end: Cell<(u64, u64)>,
-    /// True when a snapshot of this disk was damaged. Whoever finds it so removes it.
+    /// True when a snapshot of this disk was damaged. The node removes it when it finds that.
     pub(crate) has_damaged_snapshot: Cell<bool>,
     /// The last life that ended with a loss of durable data.
     pub(crate) lost_in_life: Cell<u64>,
@@ -136,8 +136,8 @@ impl Machine {
         *self.process.tasks.borrow_mut() = Some(tasks);
     }
 
-    /// A new request to stop, for the life that begins: one that came too late for the last
-    /// life is not for this one.
+    /// Makes the request to stop of the life that begins. A request that came too late for the
+    /// last life must not stop this one.
     pub(crate) fn new_stop_request(&self) -> Rc<Notify> {
         let stop = Rc::new(Notify::new());
         *self.process.stop.borrow_mut() = Rc::clone(&stop);
@@ -208,8 +208,8 @@ impl Machine {
     /// clients when all its actors are gone; anything but 0 is a leak (docs/bugs.md B29).
     #[must_use]
     pub(crate) fn end_life(&self, crash: Option<Crash>) -> u64 {
-        // The disk ends first: whatever the actors still do when they are dropped must not
-        // count.
+        // The disk ends first, so that nothing that the actors do when they are dropped becomes
+        // durable.
         match crash {
             Some(crash) => self.disk.crash(crash),
             None => self.disk.kill(),

@@ -1,4 +1,4 @@
-//! The data of a run. Nothing here acts on the cluster: see `cluster`.
+//! The data of a run. Nothing here acts on the cluster; `cluster` does.
 
 mod machine;
 mod sample;
@@ -58,13 +58,13 @@ pub(crate) struct World {
 /// The phases of a run. Each flag is set once, in this order, but for `is_quiesced`.
 #[derive(Default)]
 pub(crate) struct Phase {
-    /// The fault-free phase has begun: nothing more goes wrong by chance.
+    /// True once the fault-free phase has begun: no more faults come by chance.
     pub(crate) is_fault_free: Cell<bool>,
-    /// The clients send nothing for a while.
+    /// True while the clients send nothing.
     pub(crate) is_quiesced: Cell<bool>,
-    /// The clients finish.
+    /// True once the clients have to finish.
     pub(crate) is_over: Cell<bool>,
-    /// All nodes are equal. Statuses and restarts during the shutdown are not looked at.
+    /// True once all nodes are equal. Statuses and restarts during the shutdown are not checked.
     pub(crate) is_agreed: Cell<bool>,
 }
 

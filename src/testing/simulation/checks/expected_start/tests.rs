@@ -40,7 +40,7 @@ fn disk_of(sizes: &[usize], is_torn: bool, seed: u64) -> SimDisk {
 
 proptest! {
     #[test]
-    fn a_directory_that_the_power_left_starts(
+    fn a_directory_after_a_power_loss_starts(
         sizes in prop::collection::vec(0..1500_usize, 0..12),
         seed in any::<u64>(),
     ) {

@@ -50,7 +50,7 @@ fn assert_bad(history: &[Operation]) {
 }
 
 #[test]
-fn one_after_the_other_is_fine() {
+fn a_sequential_history_is_linearizable() {
     assert_good(&[
         get_nothing((1, 2)),
         set("a", (3, 4), 1),

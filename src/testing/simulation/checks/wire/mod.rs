@@ -1,8 +1,8 @@
 //! Checks every message between nodes when it is sent: against what the sender's disk would
 //! keep, against all earlier messages, and against the paper.
 //!
-//! A node's thoughts cannot harm another node; its messages can, and all of them pass here. So
-//! this is Figure 3 applied to the messages, and a violation is found before it does damage. The
+//! A node can harm another one only through its messages, and all of them pass here. So this is
+//! Figure 3 applied to the messages, and a violation is found before it does damage. The
 //! checker trusts no node's memory: it reads the logs from the disks (`durable`) and from the
 //! frames of leaders.
 
