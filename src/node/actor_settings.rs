@@ -65,7 +65,7 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
     let limits = &settings.limits;
     RaftActorSettings {
         pending_commands_max: limits.proposals_pending_max,
-        // Sessions keep room for those among them that hold little.
+        // The whole budget: the sessions leave room in it for those that hold little.
         pending_bytes_max: limits.client_bytes(settings.servers.len()),
         // One tick less: the client must have its answer in time.
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)

@@ -17,7 +17,7 @@ pub enum ReplicationCommand {
     Start(StartReplication),
     /// There is something to send.
     Replicate(Replicate),
-    /// The peer is sent entries in another way.
+    /// From now on entries are sent to the peer in this mode.
     SetSendMode(SetSendMode),
     /// This node no longer leads.
     Stop(StopReplication),

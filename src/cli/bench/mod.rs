@@ -139,7 +139,8 @@ struct LoadShape {
 
 /// Maximum time to wait for the commands in flight at the end.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Open files beside the connections: the standard ones, the runtime's, a few to ask for a leader.
+/// Open files in addition to the connections: the standard ones, those of the runtime, and a
+/// few to ask for a leader.
 const OTHER_FILES: u64 = 32;
 /// The time between two updates of the bar; nobody reads faster.
 const TELL_INTERVAL: Duration = Duration::from_millis(200);
