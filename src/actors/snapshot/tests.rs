@@ -254,7 +254,7 @@ async fn an_install_continues_after_a_restart_of_the_receiver() {
 /// The digest of the whole file tells that its chunks are of two snapshots (docs/bugs.md
 /// B56).
 #[actix::test]
-async fn chunks_of_two_snapshots_make_none() {
+async fn chunks_of_two_snapshots_are_not_taken_for_one() {
     let (sender, receiver) = (start(), start());
     sender.write(300).await;
     let old = sender.newest().await.unwrap();
