@@ -99,7 +99,7 @@ async fn a_damaged_file_is_reported_once_and_not_offered_again() {
     assert!(f.failed.drain().is_empty());
 }
 
-/// The writer has pruned a file of which the reader does not know yet that it is gone.
+/// The writer has pruned a file, and the reader does not know it yet.
 #[actix::test]
 async fn a_file_that_was_pruned_is_passed_over() {
     let f = start();
