@@ -104,13 +104,13 @@ struct Run<'a> {
 fn main() -> ExitCode {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let told = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+    let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         runtime.block_on(async {
             let run = run(&options);
             run.await.map_err(|Fault(reason)| reason.to_owned())
         })
     });
-    match told {
+    match result {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS

@@ -14,7 +14,7 @@ struct Figures {
     failed: Vec<Report>,
 }
 
-/// Plays all scenarios. True when all went well.
+/// Plays all scenarios. Returns true when none failed.
 pub(super) fn run(options: &Options, seeds: u64) -> bool {
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {

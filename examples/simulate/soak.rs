@@ -74,7 +74,7 @@ impl Soak {
     }
 }
 
-/// Runs the seeds. True when none failed.
+/// Runs the seeds. Returns true when none failed.
 pub(super) fn run(options: &Options) -> bool {
     let begin = Instant::now();
     let (threads, limit) = (options.threads(), options.limit());

@@ -60,7 +60,7 @@ const ITEM_OVERHEAD_BYTES: usize = 64;
 pub struct KvActor {
     store: Store,
     ports: KvPorts,
-    /// In the order of their views.
+    /// The scans that wait, in the order of their views.
     scans: VecDeque<WaitingScan>,
     /// True when a turn for the next scan has been asked for.
     turn_is_due: bool,
@@ -75,8 +75,8 @@ struct WaitingScan {
 }
 
 impl KvActor {
-    /// Begins with the store of a snapshot, or an empty one. Every committed entry after it
-    /// has to be applied to it.
+    /// An actor whose store is that of a snapshot, or empty. Every committed entry after it
+    /// must be applied to it.
     pub fn new(store: Store, ports: KvPorts) -> KvActor {
         KvActor { store, ports, scans: VecDeque::new(), turn_is_due: false }
     }

@@ -5,7 +5,8 @@
 //! | a timer | | [`Tick`] | RaftActor |
 //!
 //! A timer of RaftActor's own would starve while its mailbox is full, because actix drains
-//! the mailbox before it looks at timers. A `Tick` has its place in the mailbox.
+//! the mailbox before it looks at timers. A `Tick` waits in the mailbox instead, like
+//! every other message.
 //!
 //! Ticks that were missed in a pause of the process (SIGSTOP, a sleeping machine) are not
 //! sent later. A node that was paused must first receive the messages of the others, before

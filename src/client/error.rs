@@ -22,7 +22,7 @@ pub enum Error {
     /// The store is at its size limit.
     #[error("the store is full ([limits] store_bytes_max): delete something first")]
     Full,
-    /// The command cannot be said in the protocol, and was not sent.
+    /// The command cannot be expressed in the protocol, and was not sent.
     #[error("{0}")]
     InvalidArgument(String),
     /// The server refused the command.
@@ -37,8 +37,8 @@ pub enum Error {
         /// The outcome of the last try.
         last: String,
     },
-    /// A write got no answer in time: it may have been executed, or may yet be,
-    /// once; or it was not.
+    /// A write got no answer in time: it was executed once, may yet be executed once, or
+    /// will never be.
     #[error("no answer in time: the write may or may not have been executed (last: {last})")]
     Unknown {
         /// The outcome of the last try.

@@ -82,7 +82,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// leader do not all come back at the same time.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// A key with its value, as `getm` and `scan` tell it.
+/// A key with its value, as `getm` and `scan` return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// The key; empty from `getm`, where it is known.
@@ -436,7 +436,7 @@ impl Client {
         self.target = address;
     }
 
-    /// Turns to the server after the last one; to the first when that was not in the list.
+    /// Turns to the next server of the list; to the first when the last one was not in it.
     fn turn_to_next(&mut self) {
         let position = self.servers.iter().position(|server| *server == self.target);
         let next = position.map_or(0, |position| (position + 1) % self.servers.len());

@@ -1,4 +1,4 @@
-//! The fetching of a snapshot for a backup, in pieces of its file (docs/adr/0011).
+//! Fetches a snapshot for a backup, in pieces of its file (docs/adr/0011).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::types::{LogIndex, LogPosition, Term};
 /// Length of a piece in bytes.
 const PIECE_BYTES: u64 = 256 * 1024;
 /// Maximum number of pieces that are asked for before the first of them is there, so that
-/// the way to the server and back costs no time.
+/// no time is lost to round trips.
 const PIECES_INFLIGHT: u32 = 4;
 /// The pause before a server is asked again for something that it could not send yet.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -265,7 +265,7 @@ async fn a_write_that_no_server_took_was_not_executed() {
 }
 
 #[tokio::test]
-async fn the_late_reply_of_a_cancelled_command_is_nobody_elses() {
+async fn the_late_reply_of_a_cancelled_command_is_not_given_to_the_next() {
     let fake = Fake::start(vec![Act::Ignore, say("VALUE 3\r\nnew")]).await;
     let mut client = client(&[&fake], patient()).await;
     tokio::select! {
@@ -279,7 +279,7 @@ async fn the_late_reply_of_a_cancelled_command_is_nobody_elses() {
 }
 
 #[tokio::test]
-async fn what_the_protocol_cannot_say_is_not_sent() {
+async fn a_command_that_the_protocol_cannot_express_is_not_sent() {
     let fake = Fake::start(vec![say("OK 7")]).await;
     let mut client = client(&[&fake], patient()).await;
     for key in ["", "a b", "a\r\ndelete b", "\u{7f}", "a\0"] {

@@ -25,7 +25,7 @@ const REPLAY_PAGE_BYTES: u64 = 128 * 1024;
 
 /// Size in bytes of a chunk of a snapshot: small enough that a heartbeat after it waits for a
 /// millisecond at most (docs/adr/0008).
-const SNAPSHOT_PIECE_BYTES: u64 = 64 * 1024;
+const SNAPSHOT_CHUNK_BYTES: u64 = 64 * 1024;
 
 /// Maximum number of bytes of a snapshot that are under way to a peer.
 pub(crate) const SNAPSHOT_WINDOW_BYTES: u64 = 1024 * 1024;
@@ -65,7 +65,7 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
     let limits = &settings.limits;
     RaftActorSettings {
         pending_commands_max: limits.proposals_pending_max,
-        // Sessions keep room for those among them that hold little.
+        // The whole budget: the sessions leave room in it for those that hold little.
         pending_bytes_max: limits.client_bytes(settings.servers.len()),
         // One tick less: the client must have its answer in time.
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
@@ -90,7 +90,7 @@ fn progress_settings(settings: &Settings) -> ProgressSettings {
         inflight_entries_max: limits.peer_inflight_entries_max,
         inflight_bytes_max: limits.peer_inflight_bytes_max,
         // A chunk may be a quarter larger than asked for and has to fit into a frame.
-        snapshot_piece_bytes: SNAPSHOT_PIECE_BYTES.min(limits.frame_bytes_max() / 2),
+        snapshot_piece_bytes: SNAPSHOT_CHUNK_BYTES.min(limits.frame_bytes_max() / 2),
         snapshot_window_bytes: SNAPSHOT_WINDOW_BYTES,
     }
 }

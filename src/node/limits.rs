@@ -8,8 +8,8 @@ use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::actors::peers::settings::LinkSettings;
 use crate::config::Settings;
 
-/// Maximum number of files that a server has open beside its clients and peers: its log,
-/// the next segment, the lock file, directories being synced, its listeners and those of
+/// Maximum number of files that a server has open in addition to its clients and peers: its
+/// log, the next segment, the lock file, directories being synced, its listeners and those of
 /// the runtime.
 const OWN_FILES: u64 = 64;
 

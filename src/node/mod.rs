@@ -93,7 +93,7 @@ impl Node {
     pub async fn failed(&mut self) -> StorageError {
         match self.failure.recv().await {
             Some(error) => error,
-            // LogActor ended without a failure: it was told to.
+            // All actors that can report a failure have ended without one.
             None => std::future::pending().await,
         }
     }

@@ -16,8 +16,8 @@ use crate::net::Network;
 use crate::types::NodeId;
 use crate::wire::LocalNode;
 
-/// Starts the actors of the peers in `settings`. Returns their owner, which neither runs nor
-/// listens yet, and the ports to each peer, for RaftActor: no peer is heard before RaftActor
+/// Starts the actors of the peers in `settings`. Returns PeersActor and the ports to each
+/// peer. PeersActor does not run or listen yet, so that no peer is heard before RaftActor
 /// runs.
 pub(super) fn start(
     settings: &Settings,

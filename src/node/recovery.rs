@@ -1,8 +1,8 @@
 //! The state that a node begins with: its newest snapshot that is whole, and the log after
 //! that (docs/adr/0008).
 //!
-//! A crash may have come after a snapshot that was received got its name, and before the
-//! log was told. Then the log does not reach the snapshot, and the installation is finished
+//! A crash may have come after a received snapshot got its name, and before the log was
+//! reset to it. Then the log does not reach the snapshot, and the installation is finished
 //! here. A newest snapshot that is damaged is reported and removed; the one before it takes
 //! its place, because the log reaches back to that one. The server does not start if no
 //! snapshot is of use and the log alone is not enough.

@@ -1,6 +1,6 @@
 //! The actors that keep the node's data: log, store and snapshots.
 //!
-//! This file has an actor of its own:
+//! FailureActor, which passes a failure of the disk on, is defined here:
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
@@ -96,8 +96,8 @@ pub(super) fn start(
     StorageSide { log, kv, snapshot_writer, snapshot_reader, arbiters, failure }
 }
 
-/// Messages that `try_send` and `send` let wait in a mailbox before they refuse or wait;
-/// `do_send` knows no bound. This is actix's own default.
+/// Number of messages in a mailbox from which on `try_send` refuses and `send` waits;
+/// `do_send` has no bound. This is actix's own default.
 const MAILBOX_CAPACITY: usize = 16;
 
 /// Returns the address of an actor that is yet to be started, and its mailbox.

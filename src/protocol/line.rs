@@ -1,5 +1,5 @@
-//! The grammar of one command line. It is read from left to right, and the client is told
-//! the first fault that is found.
+//! The grammar of one command line. A line is read from left to right, and its first fault
+//! is the one that the client is told.
 
 use bytes::Bytes;
 

@@ -9,7 +9,7 @@
 //! | `parser` | [`Parser`]: commands out of a stream that is cut anywhere |
 //! | `reply` | [`Reply`], how it is printed, and [`ReplyParser`], which reads it |
 //! | `error_reply` | [`ErrorReply`]: the errors, printed and parsed |
-//! | `status` | [`StatusReport`], what a server knows of itself, and [`Status`], its lines |
+//! | `status` | [`StatusReport`], the state of a server, and [`Status`], its lines of text |
 //! | `text` | the small pieces of text that requests and replies share |
 //! | `session` | [`Session`]: the order of the commands and replies of one connection |
 //! | `window` | the commands of a session that are not answered yet, and their cost |

@@ -18,12 +18,12 @@ pub enum Parsed {
     /// A command with `noreply` that [`Parser::refuse_value`] has refused. It gets no reply.
     Dropped,
     /// This error is the last reply: the place where the next command begins is not
-    /// known, or too far away to read on until there.
+    /// known, or too far away to read up to it.
     Fatal(ErrorReply),
 }
 
-/// The longest data block of a bad command that is read past, in bytes: at a longer one
-/// the connection ends.
+/// The longest data block of a bad command that is read past, in bytes. A longer one ends
+/// the connection.
 const SKIPPED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Finds the commands in the bytes that a client sends.

@@ -1,9 +1,9 @@
 //! The reply to a command: how a server prints it, and how a client reads it.
 //!
-//! A reply does not say which command it answers, so whoever reads it says what it
-//! expects. [`first_reply`] only looks at the bytes, for a reader that must not copy;
-//! [`ReplyParser`] takes every kind of reply out of them. Both trust nobody: every line,
-//! block and list has a bound.
+//! A reply does not say which command it answers, so its reader says what kind it expects.
+//! [`first_reply`] only looks at the bytes, for a reader that must not copy;
+//! [`ReplyParser`] takes every kind of reply out of them. Neither trusts the bytes: every
+//! line, block and list has a bound.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -55,11 +55,11 @@ pub enum Reply {
     Status(Status),
     /// `help`.
     Help,
-    /// Anything that went wrong.
+    /// An error, in answer to any command.
     Error(ErrorReply),
 }
 
-/// The weight of a reply in budgets, in bytes, beside those of its keys and values.
+/// The weight of a reply in budgets, in bytes, in addition to its keys and values.
 const REPLY_OVERHEAD_BYTES: usize = 64;
 
 /// The answer to `help`.
@@ -376,7 +376,7 @@ pub struct ReplyParser {
     help_lines: usize,
 }
 
-/// A data block that comes next, and what it is the value of.
+/// A data block that comes next, and the reply or key whose value it is.
 #[derive(Debug)]
 enum Due {
     Value { bytes: usize },

@@ -1,9 +1,9 @@
 //! A session: the order of the commands and replies of one connection, without the
 //! connection.
 //!
-//! The caller tells the session what has happened, and calls [`Session::step`]: it takes
-//! commands from the input, puts those that the store must answer into a [`Batch`], and
-//! prints the replies that are due. Rules:
+//! The caller tells the session what has happened, and calls [`Session::step`]. A step takes
+//! commands from the input, puts those that the session does not answer by itself into a
+//! [`Batch`], and prints the replies that are due. Rules:
 //! - Replies leave in the order of the commands, whatever the order in which results come.
 //!   A command that the server answers by itself (`ping`, `help`, a malformed line) takes
 //!   its place among them.
@@ -102,7 +102,7 @@ enum InputState {
     },
     /// No further command is executed. The input is read and thrown away.
     Discarding,
-    /// All replies are sent and the output has ended. The client has a moment to hang up,
+    /// All replies are sent and the output has ended. The client has a short time to hang up,
     /// while its input is read and thrown away.
     Lingering,
 }
@@ -121,7 +121,7 @@ pub enum Step {
 pub enum Closing {
     /// The connection stays open.
     No,
-    /// All is sent: end the output, give the client a moment, and stop.
+    /// All is sent: end the output, give the client a short time, and stop.
     Linger,
     /// Stop at once.
     Stop,

@@ -1,8 +1,8 @@
-//! The reply to `status`: what a server knows of itself, and the lines that say it.
+//! The reply to `status`: the state of a server, and its lines of text.
 
 use super::text::{Sink, put_line};
 
-/// A server at one point in time.
+/// The state of a server at one point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusReport {
     /// The server.
@@ -25,12 +25,12 @@ pub struct StatusReport {
     pub keys: u64,
     /// Seconds since the process started.
     pub uptime_seconds: u64,
-    /// The size of the store.
+    /// The size of the store in bytes.
     pub store_bytes: u64,
     /// The digest of the store: equal at equal `last_applied`, on every server. It is
     /// printed in hexadecimal.
     pub store_digest: u64,
-    /// The part of `[limits] memory_bytes` that the clients use.
+    /// The part of `[limits] memory_bytes` that the clients use, in bytes.
     pub memory_bytes_used: u64,
     /// The servers that are being sent a snapshot: each with the bytes of it that it has,
     /// and the size of the snapshot in bytes.
@@ -68,8 +68,8 @@ impl StatusReport {
     }
 }
 
-/// A server at one point in time: names and values, as it sends them. A client keeps
-/// those that it does not know, too.
+/// The lines of a `status` reply: names and values, as the server sends them. A client also
+/// keeps those that it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     lines: Vec<(String, String)>,
@@ -81,7 +81,7 @@ impl Status {
         self.lines.iter().find(|line| line.0 == name).map(|line| line.1.as_str())
     }
 
-    /// The value of this name, where it is a number.
+    /// The value of this name, if it is a number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
     }

@@ -26,7 +26,7 @@ impl Sink for Vec<u8> {
 
 /// Prints `text` without a line end.
 pub(super) fn put_text(sink: &mut impl Sink, text: fmt::Arguments<'_>) {
-    /// Prints numbers straight into the sink.
+    /// Formats into the sink without a buffer.
     struct Text<'a, S>(&'a mut S);
 
     impl<S: Sink> Write for Text<'_, S> {
@@ -82,7 +82,7 @@ pub(super) enum BlockEnd {
     LineEnd(usize),
     /// The block is followed by something else.
     Missing,
-    /// Too little has come to tell.
+    /// Too few bytes have come to decide.
     Unknown,
 }
 

@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 
 use super::reply::Reply;
 
-/// Cost of a command beside its bytes.
+/// Cost of a command in addition to its bytes, in bytes.
 pub(super) const COMMAND_OVERHEAD_BYTES: usize = 64;
 /// Minimum weight that is expected of a read's reply. It bounds the memory that a client
 /// can pin that reads small values first and then asks for large ones.
@@ -45,7 +45,7 @@ pub(super) struct Window {
     kept_bytes: usize,
     /// Expected weight of the next read's reply, for the bounds of the connection.
     read_bytes: usize,
-    /// Maximum weight of the latest reads' replies, for the budget of all clients. It begins
+    /// Expected weight of the next read's reply, for the budget of all clients. It begins
     /// low, because a few hundred new clients that read would use up the budget otherwise.
     seen_bytes: usize,
     /// Minimum of `seen_bytes`.

@@ -22,7 +22,7 @@ fn a_member_leads_when_it_says_that_it_is_the_leader() {
 }
 
 #[test]
-fn what_is_cut_short_is_malformed() {
+fn a_message_that_is_cut_short_is_malformed() {
     for message in [&[0x0a][..], &[0x0a, 5, 1], &[0x80], &[0x0b, 1], &[0x80; 12]] {
         assert_eq!(fields(message).last(), Some(Err(MALFORMED)), "{message:?}");
     }

@@ -54,7 +54,7 @@ pub struct ClientAcceptorActor {
     ports: ClientAcceptorPorts,
     /// The arbiters that sessions run on in turn; when empty, they run on this one.
     arbiters: Vec<ArbiterHandle>,
-    /// Gives permits to the sessions that run on this arbiter, beside all other actors.
+    /// Gives permits to the sessions that run on this arbiter, together with other actors.
     fair_queue: FairQueue,
     /// The listener; `None` while an accept is under way, and once accepting has stopped.
     listener: Option<Box<dyn Listener>>,

@@ -1,4 +1,11 @@
-//! Client connections: the acceptor, and one session for each.
+//! Client connections: one acceptor, and a session for each connection.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `acceptor` | ClientAcceptorActor: accepts connections and starts sessions |
+//! | `session` | SessionActor: one connection |
+//! | `session_io` | the connection of a session, whose memory is counted |
+//! | `stall_timer` | finds a client that does not read its replies |
 
 pub mod acceptor;
 pub mod session;

@@ -274,7 +274,7 @@ impl SessionActor {
         self.stall_timer = Some(timer);
     }
 
-    /// False when no command waits for the reply.
+    /// Gives a reply to the session. Returns false when no command waits for it.
     fn take_reply(&mut self, slot: u64, reply: ClientReply) -> bool {
         let reply = match reply {
             ClientReply::Settled { command_bytes } => {

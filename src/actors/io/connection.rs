@@ -48,7 +48,7 @@ pub struct Connection {
     read_bytes: usize,
     /// The budget that bounds a read; `None` for a connection between nodes.
     memory: Option<MemoryBudget>,
-    /// The turns that it waits for; `None` when it takes none.
+    /// Its access to the queue of turns; `None` when it takes no turns.
     permit: Option<Permit>,
     /// True when the last read took all the room it had: the kernel may have more.
     has_more: bool,
@@ -113,8 +113,8 @@ impl Connection {
         self.permit = Some(queue.permit());
     }
 
-    /// Bytes that it holds beside small buffers: the input that was not taken yet, and the
-    /// unsent output.
+    /// Bytes that it holds, small buffers not counted: the input that was not taken yet, and
+    /// the unsent output.
     pub fn held_bytes(&self) -> usize {
         let input_bytes = match self.input.len() {
             small if small <= SMALL_INPUT_BYTES => small,
@@ -171,8 +171,8 @@ impl Connection {
         match std::mem::replace(&mut self.pump, PumpState::Running) {
             PumpState::Absent => true,
             PumpState::Running => false,
-            // In a handler it would be polled anyway, after the mailbox is drained; in a
-            // timer or in another future of the context it would not.
+            // After a handler the pump would be polled anyway, when the mailbox is drained;
+            // after a timer or another future of the context it would not.
             PumpState::Waiting(waker) => {
                 waker.wake();
                 false
@@ -196,7 +196,7 @@ impl Connection {
         self.pump = PumpState::Waiting(task.waker().clone());
     }
 
-    /// Moves bytes, at most `turn_bytes`, which is lowered by what was moved.
+    /// Moves at most `turn_bytes` bytes, and subtracts from it the bytes that it moved.
     pub(super) fn poll_progress(
         &mut self,
         turn_bytes: &mut usize,
@@ -207,7 +207,7 @@ impl Connection {
         }
         let is_wanted = self.is_reading || !self.output.is_empty();
         if *turn_bytes == 0 && is_wanted {
-            // After all other work that there is now.
+            // The pump is polled again after all other work that there is now.
             task.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -266,7 +266,7 @@ impl Connection {
         }
     }
 
-    /// Pending also when there is nothing to write.
+    /// Writes output. It is pending also when there is nothing to write.
     fn poll_write(
         &mut self,
         turn_bytes: &mut usize,

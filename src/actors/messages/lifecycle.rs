@@ -11,9 +11,9 @@ pub struct Tick;
 
 /// The receiver closes what it has open and stops; the answer comes when that is done.
 ///
-/// Sent by `node` at the end to LogActor, which makes durable what it was given and
-/// frees the data directory, and to the actors of the peers; sent by
-/// PeerAcceptorActor to a PeerSessionActor that has been replaced.
+/// Sent by `node` at the end to LogActor, which makes durable what it was given and frees
+/// the data directory, and to PeersActor, which passes it on to its links and its acceptor.
+/// Sent by PeerAcceptorActor to its sessions at the end, and to one that is replaced.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Shutdown;

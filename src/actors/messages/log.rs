@@ -10,8 +10,8 @@ use crate::types::{Entry, LogPosition};
 #[derive(Message, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub enum LogCommand {
-    /// Everything in it is durable when [`LogPersisted`] comes back with its number or a
-    /// higher one.
+    /// Adds to the log. Everything in it is durable when [`LogPersisted`] comes back with its
+    /// number or a higher one.
     Append(Append),
     /// Removes whole segments, which is cheap. Answered by [`LogCompacted`].
     Compact(CompactLog),

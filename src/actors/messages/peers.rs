@@ -45,8 +45,8 @@ pub enum PeerEvent {
         connection: u64,
     },
     /// Sent by PeerLinkActor when a dial is refused: nobody listens at the peer's
-    /// address, so its process is dead. A lost connection alone says little: it is
-    /// dialled again at once, and that tells.
+    /// address, so its process is dead. A lost connection alone is not reported: it is
+    /// dialled again at once, and the outcome of that dial says more.
     Refused {
         /// The peer.
         peer: NodeId,

@@ -17,7 +17,7 @@ pub enum ReplicationCommand {
     Start(StartReplication),
     /// There is something to send.
     Replicate(Replicate),
-    /// The peer is sent entries in another way.
+    /// From now on entries are sent to the peer in this mode.
     SetSendMode(SetSendMode),
     /// This node no longer leads.
     Stop(StopReplication),
@@ -49,7 +49,8 @@ pub enum LinkEvent {
     },
 }
 
-/// Sent by ReplicatorActor to RaftActor when responses of its peer brought news.
+/// Sent by ReplicatorActor to RaftActor when responses of its peer changed the report, or
+/// have a higher term.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct Replicated {
@@ -57,6 +58,6 @@ pub struct Replicated {
     pub peer: NodeId,
     /// The term of the responses. Above the node's own when the peer knows a newer one.
     pub term: Term,
-    /// The news.
+    /// The facts about the peer that the core needs.
     pub report: ReplicationReport,
 }

@@ -49,7 +49,7 @@ pub struct SnapshotWritten {
     pub bytes: Option<u64>,
 }
 
-/// Sent by ReplicatorActor to send a chunk to its peer. Answered by [`SnapshotRead`].
+/// Sent by ReplicatorActor for a chunk to send to its peer. Answered by [`SnapshotRead`].
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct ReadSnapshotRequest {
@@ -170,8 +170,8 @@ pub struct StoredSnapshot {
 }
 
 /// Sent by SnapshotReaderActor to SnapshotWriterActor, once for each file that it can no
-/// longer read. RaftActor is told by [`SnapshotLost`], unless the file was pruned or
-/// replaced.
+/// longer read. SnapshotWriterActor then sends [`SnapshotLost`] to RaftActor, unless the file
+/// was pruned or replaced.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]
 pub struct SnapshotUnreadable {

@@ -8,8 +8,8 @@
 //! | [`Shutdown`] | PeersActor | [`Shutdown`] | every session |
 //! | | | [`PeerEvent`] | RaftActor, by the sessions |
 //!
-//! Owns the listener and the list of sessions. Runs on the main arbiter, and so do the
-//! sessions. At most `handshakes_max` connections are unauthenticated at a time. A peer
+//! It owns the listener and the list of sessions. It runs on the main arbiter, and so do
+//! the sessions. At most `handshakes_max` connections are unauthenticated at a time. A peer
 //! has one connection here: its newest replaces the one before. This also ends a
 //! connection whose other side has vanished, which nothing else would reveal, because this
 //! side only answers on it.

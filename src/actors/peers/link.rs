@@ -17,8 +17,8 @@
 //! | a good hello, the end of a connection | the peer | [`LinkEvent`] | ReplicatorActor |
 //! | a refused dial | | [`PeerEvent`] | RaftActor |
 //!
-//! Owns the connection and the back-off of its dials. Runs on the main arbiter, as do all
-//! actors that send to it. So a full mailbox does not starve its timers: no other actor
+//! It owns the connection and the back-off of its dials. It runs on the main arbiter, as do
+//! all actors that send to it. So a full mailbox does not starve its timers: no other actor
 //! runs while it drains its mailbox. A message of a peer can do no more than end the
 //! connection. Memory is bounded. A peer that does not read is dropped at
 //! [`LinkSettings::outbound_bytes_max`] (docs/bugs.md B80). All that was read is handed
@@ -233,7 +233,7 @@ impl PeerLinkActor {
             self.network.connect(&self.address.host, self.address.port),
         );
         ctx.spawn(connect.into_actor(self).map(|dialled, actor, ctx| match dialled {
-            Ok(Ok(stream)) => actor.greet(stream, ctx),
+            Ok(Ok(stream)) => actor.begin_handshake(stream, ctx),
             Ok(Err(error)) => {
                 // No process listens there, so the peer's process is gone. A host that
                 // does not answer, or whose name is unknown, says nothing of the process.
@@ -248,7 +248,7 @@ impl PeerLinkActor {
         }));
     }
 
-    fn greet(&mut self, stream: Stream, ctx: &mut Context<Self>) {
+    fn begin_handshake(&mut self, stream: Stream, ctx: &mut Context<Self>) {
         let mut stream = PeerStream::new(stream, self.generation, &self.settings);
         if let Err(error) = stream.put(&Frame::Hello(self.hello.clone())) {
             return self.fail_dial(error, ctx);

@@ -11,8 +11,8 @@
 //! | | | [`ReadEntriesRequest`] | LogActor, by the actors that it starts |
 //! | | | [`ReadSnapshotRequest`] | SnapshotReaderActor, by the actors that it starts |
 //!
-//! Owns the addresses of the actors that it started. Runs on the main arbiter, and so do
-//! they. It passes no message of Raft: RaftActor has the ports to each peer.
+//! It owns the addresses of the actors that it started. It runs on the main arbiter, and so
+//! do they. It passes no message of Raft: RaftActor has the ports to each peer.
 
 pub mod acceptor;
 pub mod link;

@@ -65,14 +65,14 @@ pub struct ReplicatorActor {
     is_flush_pending: bool,
 }
 
-/// The actor's message to itself that the pause between two requests of `term` is over.
+/// Sent by the actor to itself when the pause between two requests of `term` is over.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct PauseOver {
     term: Term,
 }
 
-/// The actor's message to itself, once a mailbox drain, to send what there is.
+/// Sent by the actor to itself once a mailbox drain, to execute the actions of the progress.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Flush;
@@ -236,7 +236,7 @@ impl Handler<Flush> for ReplicatorActor {
                     ctx.notify_later(PauseOver { term }, self.settings.batched_peer_delay);
                 }
                 ProgressAction::Report(report) => {
-                    self.tell_of(report.snapshot_progress, report.match_index);
+                    self.log_snapshot_progress(report.snapshot_progress, report.match_index);
                     self.ports.raft.do_send(Replicated { peer: self.peer, term, report });
                 }
             }
@@ -283,9 +283,13 @@ impl ReplicatorActor {
         }
     }
 
-    /// Logs the begin and the end of a snapshot's way to the peer; `status` shows the
-    /// progress in between.
-    fn tell_of(&mut self, snapshot_progress: Option<SnapshotProgress>, match_index: LogIndex) {
+    /// Logs when the sending of a snapshot begins and ends; `status` shows the progress in
+    /// between.
+    fn log_snapshot_progress(
+        &mut self,
+        snapshot_progress: Option<SnapshotProgress>,
+        match_index: LogIndex,
+    ) {
         let (id, peer) = (self.id, self.peer);
         match (std::mem::replace(&mut self.snapshot_progress, snapshot_progress), snapshot_progress)
         {
@@ -308,8 +312,8 @@ impl ReplicatorActor {
         }
     }
 
-    /// The progress that a response of `term` is for. RaftActor decides whether a higher
-    /// term ends the leadership.
+    /// The progress that a response of `term` is for. A higher term is reported to RaftActor,
+    /// which decides whether it ends the leadership.
     fn progress_answered_in(&mut self, term: Term) -> Option<&mut Progress> {
         let current = self.progress.as_ref()?.term();
         if term > current {

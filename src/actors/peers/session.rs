@@ -11,8 +11,8 @@
 //! | [`Shutdown`] | PeerAcceptorActor | | |
 //! | the end | | [`PeerEvent`], [`PeerSessionEvent`] | RaftActor, PeerAcceptorActor |
 //!
-//! Owns the connection. Runs on the main arbiter, like RaftActor: it hands over all frames
-//! of a read, then RaftActor runs and drains its whole mailbox, and only then the session
+//! It owns the connection. It runs on the main arbiter, like RaftActor: it hands over all
+//! frames of a read, then RaftActor runs and drains its whole mailbox, and only then the session
 //! reads again. So a peer that floods has the messages of at most one read in that mailbox
 //! (docs/bugs.md B80).
 //!

@@ -6,18 +6,19 @@ pub struct LinkSettings {
     /// Maximum size of a frame in bytes: above the largest AppendEntries that a replicator
     /// makes.
     pub frame_bytes_max: usize,
-    /// Maximum number of unsent bytes of one connection; above, it is dropped.
+    /// Maximum number of unsent bytes of one connection; above, the connection is
+    /// dropped.
     pub outbound_bytes_max: usize,
-    /// Time limit for connecting.
+    /// Time limit for connecting, in milliseconds.
     pub dial_timeout_ms: u64,
-    /// Time limit for the other side's hello.
+    /// Time limit for the other side's hello, in milliseconds.
     pub hello_timeout_ms: u64,
-    /// Time for which a peer may leave requests without any response; then the connection
-    /// is dropped.
+    /// Time in milliseconds for which a peer may leave requests without any response; then
+    /// the connection is dropped.
     pub silence_ms_max: u64,
-    /// Pause before a second dial; it doubles with every further dial.
+    /// Pause before a second dial, in milliseconds; it doubles with every further dial.
     pub backoff_ms_min: u64,
-    /// Longest pause between dials.
+    /// Longest pause between dials, in milliseconds.
     pub backoff_ms_max: u64,
     /// Maximum number of accepted connections without a good hello; above, the newest are
     /// dropped.

@@ -11,8 +11,8 @@ use crate::actors::messages::replies::Replies;
 use crate::protocol::Refusal;
 use crate::raft::ReadToken;
 
-/// Maximum number of questions under way to SnapshotReaderActor, timed out or not;
-/// beyond, `ERR_BUSY`. Each answer may be a chunk of 1 MiB.
+/// Maximum number of questions under way to SnapshotReaderActor, timed out or not, and of
+/// `snapshot begin`s that wait; beyond, `ERR_BUSY`. Each answer may be a chunk of 1 MiB.
 const QUERIES_MAX: usize = 64;
 
 /// The commands of backups that wait. Invariant: deadlines rise with tokens and tickets,
@@ -20,7 +20,7 @@ const QUERIES_MAX: usize = 64;
 #[derive(Default)]
 pub(super) struct PendingBackups {
     begins: BTreeMap<ReadToken, PendingBackup>,
-    /// By ticket. `None` for a question whose client was told that its time is over.
+    /// By ticket. `None` for a question that has timed out.
     queries: BTreeMap<u64, Option<PendingBackup>>,
     last_ticket: u64,
 }
@@ -65,7 +65,7 @@ impl PendingBackups {
         self.queries.remove(&ticket).flatten().map(|query| query.reply_handle)
     }
 
-    /// The refusals of the commands whose time is over at `tick`.
+    /// Returns the refusals of the commands whose time is over at `tick`.
     pub(super) fn time_out(&mut self, tick: u64) -> Replies {
         let mut replies = Replies::default();
         while let Some(first) = self.begins.first_entry()

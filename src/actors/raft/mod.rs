@@ -1,8 +1,8 @@
 //! RaftActor: the only owner of term, vote, role and commit index.
 //!
-//! Every other actor sends it facts and receives orders. A second owner is how committed
-//! data was lost in other systems (docs/bugs.md B08): not even a heartbeat takes a way
-//! around this mailbox.
+//! Every other actor sends it facts and receives orders. Other systems have lost committed
+//! data because this state had two owners (docs/bugs.md B08), so even a heartbeat goes
+//! through this mailbox.
 //!
 //! | in | from | out | to |
 //! |---|---|---|---|
@@ -99,7 +99,8 @@ pub struct RaftActor {
     attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
     /// Ticks since the start.
     ticks: u64,
-    /// The time at which the next key expires, as KvActor reported last.
+    /// The time at which the next key expires, as KvActor reported last, in milliseconds
+    /// since the Unix epoch.
     next_deadline_ms: Option<u64>,
     /// The store of a snapshot that was received and is about to be installed.
     received_store: Option<Store>,
@@ -108,7 +109,7 @@ pub struct RaftActor {
     batched_messages: u32,
 }
 
-/// Sent to itself, once a mailbox drain: execute the effects of the core.
+/// Sent by the actor to itself once a mailbox drain, to execute the effects of the core.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Flush;
@@ -141,8 +142,8 @@ impl Actor for RaftActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // The senders' windows bound the mailbox: a session has a limit of commands under
-        // way, a peer one read's worth of frames, log and store what they were given.
+        // The senders bound the mailbox: a session has a limit of commands under way, a peer
+        // sends the frames of one read, and log and store answer what they were given.
         log::info!(
             "started raft node={} role={} term={} last_log_index={}",
             self.raft.id(),
@@ -309,7 +310,8 @@ impl Handler<SnapshotReceived> for RaftActor {
                 base.index,
                 base.term
             );
-            // The effect that installs it must not meet the store of another snapshot.
+            // Executed at once: the effect that installs it must find this store, and not that
+            // of a later snapshot.
             self.received_store = Some(store);
             self.execute(ctx);
         }
@@ -338,7 +340,7 @@ impl Handler<Flush> for RaftActor {
 }
 
 impl RaftActor {
-    /// Tells the core the time, before it is told an event.
+    /// Tells the core the time. It must be called before an event that depends on the time.
     fn update_clock(&mut self) {
         self.raft.set_wall_ms(self.clock.wall_ms());
         if self.raft.has_leases() {

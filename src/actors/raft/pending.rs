@@ -2,8 +2,8 @@
 //! they are confirmed.
 //!
 //! A write that has timed out is answered, but its entry is still in the log and in memory, and
-//! counts until it is applied. Without that, a quorum slower than the clients would let the end
-//! of the log run away from it.
+//! counts until it is applied. Otherwise the end of the log would run ahead without bound of a
+//! quorum that is slower than the clients.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -15,8 +15,8 @@ use crate::protocol::Refusal;
 use crate::raft::ReadToken;
 use crate::types::{LogIndex, LogPosition, Term};
 
-/// Memory in bytes that a command uses beside its own bytes: here, in the core and in the
-/// queues of log and peers.
+/// Memory in bytes that a command uses in addition to its own bytes: here, in the core and in
+/// the queues of log and peers.
 const COMMAND_OVERHEAD_BYTES: u64 = 512;
 
 /// A write whose client waits for the outcome.
@@ -28,8 +28,8 @@ pub(super) struct PendingWrite {
     pub(super) expires_at_tick: u64,
 }
 
-/// A write that has timed out and is neither applied nor lost. Its session hears when it is,
-/// because it has a place in the session's window until then.
+/// A write that has timed out and is neither applied nor lost. It keeps its place in the
+/// session's window until the session is told that it is one of the two.
 struct TimedOutWrite {
     index: LogIndex,
     reply_handle: ReplyHandle,
@@ -49,13 +49,13 @@ struct PendingRead {
 #[derive(Default)]
 pub(super) struct PendingCommands {
     writes: BTreeMap<LogIndex, PendingWrite>,
-    /// The writes whose client was told that their time is over, by rising index.
+    /// The writes that have timed out, by rising index.
     timed_out: VecDeque<TimedOutWrite>,
     write_bytes: u64,
     reads: BTreeMap<ReadToken, PendingRead>,
     last_token: u64,
     /// The last entry of each session that has not been applied: its next read must see it.
-    /// No order is ever taken from this map.
+    /// The order of this map is never used.
     last_proposed: HashMap<SessionId, LogIndex>,
     /// The highest value in `last_proposed`.
     last_proposed_max: LogIndex,
@@ -118,8 +118,8 @@ impl PendingCommands {
         self.last_proposed.get(&session).copied().unwrap_or_default()
     }
 
-    /// Everything up to `last_applied` is applied. Returns the news for the sessions of writes
-    /// that had timed out.
+    /// Everything up to `last_applied` is applied. Returns the messages that settle the writes
+    /// among it that had timed out.
     pub(super) fn on_applied(&mut self, last_applied: LogIndex) -> Replies {
         let settled = self.timed_out.partition_point(|entry| entry.index <= last_applied);
         let mut replies = Replies::default();
@@ -144,8 +144,8 @@ impl PendingCommands {
         }
     }
 
-    /// The replies to the commands whose time is over at `tick`. A write among them may yet be
-    /// executed.
+    /// Returns the replies to the commands whose time is over at `tick`. A write among them may
+    /// yet be executed.
     pub(super) fn time_out(&mut self, tick: u64) -> Replies {
         let mut replies = Replies::default();
         while let Some((&index, first)) = self.writes.first_key_value()

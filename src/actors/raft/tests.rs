@@ -206,7 +206,8 @@ impl Fixture {
         settle().await;
     }
 
-    /// Elected in term 1, its no-op (1) and membership (2) durable and committed.
+    /// Makes the node the leader of term 1, whose no-op (entry 1) and membership (entry 2) are
+    /// durable and committed.
     async fn lead(&self) {
         self.ticks(20).await;
         let response = PreVoteResponse { vote_granted: true };
@@ -230,9 +231,8 @@ impl Fixture {
         settle().await;
     }
 
-    fn is_told_to_trail(&self, peer: NodeId) -> bool {
-        let told = self.send_modes(peer);
-        told == [SetSendMode { term: Term(1), peer, mode: SendMode::Batched }]
+    fn is_sent_batches(&self, peer: NodeId) -> bool {
+        self.send_modes(peer) == [SetSendMode { term: Term(1), peer, mode: SendMode::Batched }]
     }
 
     /// The tasks that the store was given since the last call, each in a few words.
@@ -283,13 +283,13 @@ fn refused(slot: u64, refusal: Refusal) -> (u64, ClientReply) {
 
 /// One of two peers completes the quorum, so the other one is sent batches (docs/adr/0014).
 #[actix::test]
-async fn tells_the_peer_that_no_quorum_needs_that_it_trails() {
+async fn a_peer_that_no_quorum_needs_is_sent_batches() {
     let f = Fixture::start();
     f.lead().await;
     f.ticks(1).await;
-    let told: Vec<NodeId> =
-        f.replicators.keys().copied().filter(|p| f.is_told_to_trail(*p)).collect();
-    assert_eq!(told, [NodeId(3)], "which has acknowledged nothing");
+    let batched: Vec<NodeId> =
+        f.replicators.keys().copied().filter(|p| f.is_sent_batches(*p)).collect();
+    assert_eq!(batched, [NodeId(3)], "which has acknowledged nothing");
 }
 
 #[actix::test]
@@ -397,7 +397,7 @@ async fn reports_of_an_older_term_change_nothing() {
 }
 
 #[actix::test]
-async fn a_pipelined_read_stands_between_its_sessions_writes() {
+async fn a_pipelined_read_is_answered_between_the_writes_of_its_session() {
     let f = Fixture::start();
     f.lead().await;
     let client = Client::new(8);
@@ -473,7 +473,7 @@ async fn a_lost_leadership_fails_reads_for_certain_and_leaves_writes_unknown() {
 }
 
 #[actix::test]
-async fn what_is_not_committed_in_time_is_answered_as_unknown() {
+async fn commands_that_are_not_done_in_time_are_answered_as_timed_out() {
     let f = Fixture::start();
     f.lead().await;
     let client = Client::new(8);
@@ -488,7 +488,7 @@ async fn what_is_not_committed_in_time_is_answered_as_unknown() {
 }
 
 #[actix::test]
-async fn more_than_may_wait_is_answered_busy_and_not_proposed() {
+async fn commands_over_the_limit_are_answered_busy_and_not_proposed() {
     let f = Fixture::start();
     f.lead().await;
     let client = Client::new(8);
@@ -498,13 +498,13 @@ async fn more_than_may_wait_is_answered_busy_and_not_proposed() {
     f.persisted(3).await;
     f.replicated(1, 6, 0).await;
     f.request(&client, vec![(7, write())]).await;
-    assert!(client.refusals().is_empty(), "what was applied waits no longer");
+    assert!(client.refusals().is_empty(), "an applied write waits no longer");
 }
 
 /// Found by seed 300389 at 03fe75c: clients gave up and came again, and the end of the log
-/// ran away from a slow quorum.
+/// ran ahead without bound of a slow quorum.
 #[actix::test]
-async fn what_has_timed_out_counts_until_it_is_applied() {
+async fn a_write_that_has_timed_out_counts_until_it_is_applied() {
     let f = Fixture::start();
     f.lead().await;
     let client = Client::new(8);
@@ -528,7 +528,7 @@ async fn what_has_timed_out_counts_until_it_is_applied() {
     assert_eq!(
         client.refusals(),
         [refused(6, Refusal::LeadershipLost), settled(4)],
-        "what is lost waits no longer"
+        "a lost write waits no longer"
     );
 }
 
@@ -558,7 +558,7 @@ async fn pending_commands_use_memory_until_they_are_applied_or_lost() {
 }
 
 #[actix::test]
-async fn bytes_that_wait_are_bounded_too() {
+async fn the_bytes_of_waiting_writes_are_bounded() {
     let f = Fixture::start();
     f.lead().await;
     let client = Client::new(8);
@@ -630,7 +630,7 @@ async fn a_session_that_is_gone_does_not_disturb_the_others() {
 }
 
 #[actix::test]
-async fn a_snapshot_is_taken_right_behind_its_last_entry_and_then_the_log_is_compacted() {
+async fn a_snapshot_is_taken_right_after_its_last_entry_and_then_the_log_is_compacted() {
     let f = Fixture::start_snapshotting(HardState::default(), LogSummary::default(), 3);
     f.lead().await;
     let client = Client::new(8);

@@ -1,5 +1,5 @@
-//! A snapshot file as a store. Shared with the recovery of a node and the checks of the
-//! simulation.
+//! Loads a store from a snapshot file. The writer, the recovery of a node and the checks of
+//! the simulation use it.
 
 use crate::kv::{SnapshotError, Store, StoreLoader};
 use crate::storage::{SnapshotFile, SnapshotFiles, StorageError};

@@ -11,14 +11,14 @@
 //! snapshot is written. They share no state. Four rules keep them in agreement about the
 //! files:
 //!
-//! - Only the writer changes the directory. So it changes in one order, and RaftActor hears
-//!   of the changes in that order: a snapshot that RaftActor counts on is not removed by an
-//!   order that RaftActor cannot know of yet.
+//! - Only the writer changes the directory. So all changes have one order, and RaftActor
+//!   hears of them in that order: no change that RaftActor has not heard of removes a
+//!   snapshot that it relies on.
 //! - The reader knows of a new file before RaftActor does. The writer sends [`WriterReport`]
-//!   first, then `SnapshotWritten` or `SnapshotReceived`. A mailbox hands out its messages in
+//!   first, then `SnapshotWritten` or `SnapshotReceived`. A mailbox delivers its messages in
 //!   the order in which they were put in, and the report is in the reader's mailbox before
-//!   the other message is sent. So whatever RaftActor causes by it, a `ReadSnapshotRequest`
-//!   or a `QuerySnapshots`, is after the report.
+//!   the other message is sent. So every `ReadSnapshotRequest` or `QuerySnapshots` that
+//!   follows from the other message comes after the report.
 //! - A file may be pruned before the reader has heard of it. A file that is open stays
 //!   readable. One that can no longer be opened counts as unreadable, like a damaged one: the
 //!   reader forgets it and tells the writer ([`SnapshotUnreadable`]), which knows whether it

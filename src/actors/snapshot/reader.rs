@@ -9,12 +9,12 @@
 //! | a file is damaged or gone | | [`SnapshotUnreadable`] | SnapshotWriterActor |
 //! | an error of the disk | | [`StorageFailed`] | `node` |
 //!
-//! It owns the files that are open to be read: the one that a peer was sent a chunk of last,
-//! and the one that a client fetches. It changes no file. It runs on an arbiter of its own,
+//! It owns the files that are open to be read: the one of the last chunk for a peer, and the
+//! one that a client fetches. It changes no file. It runs on an arbiter of its own,
 //! because the disk blocks, and serves while SnapshotWriterActor writes.
 //!
-//! A damaged file is not offered again from the moment the damage is found; the writer
-//! removes it and tells RaftActor. Any other error of the disk ends the process.
+//! A damaged file is not offered again once the damage is found; the writer removes it and
+//! tells RaftActor. Any other error of the disk ends the process.
 
 use std::cmp::Reverse;
 use std::io;
@@ -49,7 +49,7 @@ pub struct SnapshotReaderActor {
     /// The files that are known to have been whole, newest first, at most
     /// [`SnapshotFiles::KEPT`]. The writer may have pruned one of them already.
     files: Vec<StoredSnapshot>,
-    /// The file that a peer was sent a chunk of last.
+    /// The file of the last chunk for a peer.
     open: Option<(SnapshotId, SnapshotChunks)>,
     /// The snapshot that a client fetches.
     fetched: Option<Fetched>,
@@ -63,13 +63,13 @@ struct Fetched {
     /// The number of its file.
     number: u64,
     chunks: SnapshotChunks,
-    /// True when it was read since the last snapshot was written. If it was not, the client
-    /// is taken to have left.
+    /// True when it was read since the writer last saved a snapshot or found no room for
+    /// one. If it was not, the client is taken to have left.
     was_used: bool,
 }
 
 impl SnapshotReaderActor {
-    /// Takes the snapshot files, and of them those that were found to be whole at the start.
+    /// A reader of `snapshots`, of which `files` were found to be whole at the start.
     pub fn new(
         snapshots: SnapshotFiles,
         files: Vec<SnapshotFile>,
@@ -197,7 +197,7 @@ impl SnapshotReaderActor {
         Some(bytes)
     }
 
-    /// Returns `None` when the file is gone or damaged.
+    /// Reads a chunk for a peer. Returns `None` when the file is gone or damaged.
     fn read_chunk(
         &mut self,
         stored: &StoredSnapshot,
@@ -244,8 +244,8 @@ impl SnapshotReaderActor {
         None
     }
 
-    /// Forgets a file that cannot be read, and tells the writer. A file that has been pruned
-    /// or replaced, and was still open, is none of those that are kept.
+    /// Forgets a file that cannot be read, and tells the writer. A file that was pruned or
+    /// replaced while it was open is not in the list any more, and is not reported.
     fn forget(&mut self, last: LogPosition, number: u64, error: StorageError) {
         let is_it = |known: &StoredSnapshot| (known.file.head.last, known.number) == (last, number);
         if self.files.iter().any(is_it) {
@@ -255,7 +255,7 @@ impl SnapshotReaderActor {
     }
 }
 
-/// True for an error that concerns one file, and not the disk: it is damaged, or was pruned
+/// True for an error of one file, and not of the disk: the file is damaged, or was pruned
 /// before it could be opened.
 fn is_of_the_file(error: &StorageError) -> bool {
     match error {

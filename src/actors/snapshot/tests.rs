@@ -254,7 +254,7 @@ async fn an_install_continues_after_a_restart_of_the_receiver() {
 /// The digest of the whole file tells that its chunks are of two snapshots (docs/bugs.md
 /// B56).
 #[actix::test]
-async fn chunks_of_two_snapshots_make_none() {
+async fn chunks_of_two_snapshots_are_not_taken_for_one() {
     let (sender, receiver) = (start(), start());
     sender.write(300).await;
     let old = sender.newest().await.unwrap();
@@ -352,7 +352,7 @@ async fn a_damaged_backup_is_removed_and_reported() {
     assert_eq!(n.find(1).await, None);
 }
 
-// Races of the two.
+// Races between the two actors.
 
 /// The writer has pruned the damaged file by the time that it hears of the damage.
 #[actix::test]
@@ -362,8 +362,8 @@ async fn a_damaged_file_that_was_pruned_meanwhile_is_not_reported_as_lost() {
     let id = n.newest().await.unwrap();
     let path = n.paths().pop().unwrap();
     n.disk.flip_bit(&path, id.bytes / 2, 3);
-    // The reader finds the damage before the writer has written the other two; the writer
-    // hears of it afterwards.
+    // The reader finds the damage before the writer has written the other two snapshots; the
+    // writer hears of the damage afterwards.
     let (reply_to, answers) = probe();
     n.writer.do_send(write_order(200));
     n.writer.do_send(write_order(300));
@@ -397,7 +397,7 @@ async fn damage_of_a_file_that_was_replaced_meanwhile_costs_nothing() {
     assert!(n.failed.drain().is_empty());
 }
 
-/// A RaftActor that at once has the newest snapshot read.
+/// A RaftActor that asks for the newest snapshot as soon as one is written.
 struct Hasty {
     reader: Recipient<ReadSnapshotRequest>,
     answers: Recipient<SnapshotRead>,

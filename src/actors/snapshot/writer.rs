@@ -16,9 +16,9 @@
 //!
 //! Nothing relies on a snapshot until its file has its final name and all of it is durable.
 //! So a full disk costs nothing but the snapshot, which is tried again later. Any other
-//! error of the disk ends the process, like an error of the log. A file that is damaged is
-//! removed, and the core is told, which has another one taken. The process ends without
-//! waiting for this actor: the next start removes unfinished files.
+//! error of the disk ends the process, like an error of the log. A damaged file is removed
+//! and reported to the core, which orders another snapshot. The process ends without waiting
+//! for this actor: the next start removes unfinished files.
 
 use std::time::Instant;
 
@@ -56,7 +56,7 @@ pub struct SnapshotWriterPorts {
 pub struct SnapshotWriterActor {
     /// `None` after an error.
     snapshots: Option<SnapshotFiles>,
-    /// The name of the cluster, for the heads.
+    /// The name of the cluster, for the heads of files.
     cluster: String,
     node_id: NodeId,
     ports: SnapshotWriterPorts,
@@ -72,8 +72,8 @@ pub struct SnapshotWriterActor {
 }
 
 impl SnapshotWriterActor {
-    /// Takes the snapshot files as they were opened, and the owner for the heads of new ones:
-    /// the name of the cluster and the node.
+    /// A writer of `snapshots`. The name of the cluster and the node go into the heads of new
+    /// files.
     pub fn new(
         snapshots: SnapshotFiles,
         (cluster, node_id): (String, NodeId),
@@ -130,7 +130,7 @@ impl Handler<ReceiveSnapshot> for SnapshotWriterActor {
                 let SnapshotHead { last, stamp_ms, membership, .. } = file.head.clone();
                 let point = SnapshotPoint { last, membership };
                 let answer = SnapshotReceived { from, term, request_seq, point, stamp_ms, store };
-                // The reader first, as the module's second rule says.
+                // The reader first: the second rule in snapshot/mod.rs.
                 let stored = self.number(file);
                 self.ports.reader.do_send(WriterReport::Received(stored));
                 self.ports.received.do_send(answer);
@@ -184,7 +184,7 @@ impl SnapshotWriterActor {
             Some(file) => WriterReport::Written(self.number(file)),
             None => WriterReport::NoRoom,
         };
-        // The reader first, as the module's second rule says.
+        // The reader first: the second rule in snapshot/mod.rs.
         self.ports.reader.do_send(report);
         self.ports.written.do_send(SnapshotWritten { last, bytes });
     }
@@ -201,7 +201,7 @@ impl SnapshotWriterActor {
         StoredSnapshot { file, number: self.last_number }
     }
 
-    /// Returns the number of bytes of the chunk's snapshot that are there afterwards.
+    /// Stores a chunk. Returns the number of bytes of its snapshot that are there afterwards.
     fn take_chunk(
         &mut self,
         snapshots: &SnapshotFiles,

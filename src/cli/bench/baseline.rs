@@ -1,5 +1,5 @@
-//! The baseline of a machine, which nothing that replicates to disks over sockets can
-//! beat: the time of one sync of an overwrite, and of one round trip over the loopback.
+//! Measures the baseline of a machine: the time of one sync of an overwrite, and of one
+//! round trip over the loopback. No system that replicates to disks over sockets is faster.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
@@ -16,8 +16,8 @@ const ROUND_TRIPS: u64 = 5000;
 const BLOCK_BYTES: usize = 300;
 const FILE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Measures both, the sync in a new file in `dir`, and returns one line of JSON with the
-/// medians in microseconds.
+/// Measures both, the sync in a new file in `dir`. Returns one line of JSON with the medians
+/// in microseconds.
 pub fn measure(dir: &Path) -> io::Result<String> {
     let sync_us = measure_sync(dir)?;
     let round_trip_us = measure_round_trip()?;

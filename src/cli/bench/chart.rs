@@ -49,7 +49,7 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 50.0;
-/// Colours that the colour-blind can tell apart, too (Okabe and Ito).
+/// Colours that colour-blind readers can tell apart as well (Okabe and Ito).
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 /// Maximum number of points that are marked one by one; more are a curve.
 const DOTS_MAX: usize = 20;

@@ -252,7 +252,8 @@ impl Run {
         }
     }
 
-    /// Takes a command from those that are left. Commands of slow connections do not count.
+    /// Takes one from the number of commands that are still to be sent. Commands of slow
+    /// connections do not count.
     fn take_one(&self, client: &Client) {
         if !client.is_slow {
             match self.left.get() {
@@ -286,7 +287,7 @@ impl Run {
     }
 }
 
-/// The reason to give the connection up after an error, if that is one.
+/// The reason to give the connection up after an error; `None` when it is kept.
 fn end_after(error: ErrorReply) -> Option<End> {
     match error {
         ErrorReply::Redirect { host, port } => {

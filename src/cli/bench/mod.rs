@@ -139,10 +139,11 @@ struct LoadShape {
 
 /// Maximum time to wait for the commands in flight at the end.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Open files beside the connections: the standard ones, the runtime's, a few to ask for a leader.
+/// Open files in addition to the connections: the standard ones, those of the runtime, and a
+/// few to ask for a leader.
 const OTHER_FILES: u64 = 32;
-/// The time between two updates of the bar; nobody reads faster.
-const TELL_INTERVAL: Duration = Duration::from_millis(200);
+/// The time between two updates of the bar; a person reads no faster.
+const BAR_INTERVAL: Duration = Duration::from_millis(200);
 
 impl BenchCommand {
     /// Measures, and prints the result.
@@ -233,7 +234,7 @@ impl BenchCommand {
             if self.count.is_none() && rest.is_zero() {
                 break;
             }
-            let pause = if self.count.is_none() { rest.min(TELL_INTERVAL) } else { TELL_INTERVAL };
+            let pause = if self.count.is_none() { rest.min(BAR_INTERVAL) } else { BAR_INTERVAL };
             sleep(pause).await;
         }
         self.end(run);

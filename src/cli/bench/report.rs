@@ -11,7 +11,7 @@ use super::workload::Kind;
 
 /// Maximum latency that is recorded exactly, in microseconds.
 const LATENCY_US_MAX: u64 = 60_000_000;
-/// Latencies are kept to a thousandth of themselves.
+/// Number of digits to which a latency is recorded: to a thousandth of itself.
 const SIGNIFICANT_DIGITS: u8 = 3;
 /// Number of points of a curve from one percentile to the one with half as many values
 /// above it.
@@ -49,7 +49,7 @@ struct Span {
 struct Outage {
     /// Time from the last executed command before the error to the first one after it.
     duration: Duration,
-    /// The end of the outage, since 1970.
+    /// The end of the outage, since the Unix epoch.
     until: Duration,
 }
 

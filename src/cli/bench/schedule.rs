@@ -1,8 +1,8 @@
 //! The schedule of an open loop: the time at which each command is to be sent, independent
 //! of the answers to those before it.
 //!
-//! A closed loop sends less while the servers are slow. It never sees the time that a user
-//! would have waited whose command came just then: coordinated omission. In an open loop
+//! A closed loop sends less while the servers are slow. So it does not measure how long a
+//! user would have waited whose command came just then (coordinated omission). In an open loop
 //! every command has a time of its own, and its latency counts from there, even if a
 //! connection that was full sends it later.
 //!

@@ -317,7 +317,7 @@ fn the_data_block_of_a_bad_line_is_skipped_whenever_its_length_can_be_read() {
 }
 
 #[test]
-fn the_fault_of_a_skipped_command_is_told_once_its_block_has_passed() {
+fn the_fault_of_a_skipped_command_is_reported_after_its_block() {
     assert_eq!(parse("set k x 4\r\nqui"), []);
     assert_eq!(parse("set k x 4\r\nquit"), []);
     assert_eq!(parse("set k x 4\r\nquit\r"), []);

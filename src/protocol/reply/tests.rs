@@ -228,7 +228,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_bytes_panic_a_parser_and_none_that_are_not_there_are_taken(
+    fn no_input_makes_a_parser_panic_or_take_bytes_that_have_not_come(
         start in prop::sample::select(vec![
             "", "OK ", "OK 1", "VALUE ", "VALUE 5\r\nab", "KEY a ", "ERR_", "ERR_REDIRECT ", "MORE",
             "SNAPSHOT 1 2 ", "role leader\r\n",

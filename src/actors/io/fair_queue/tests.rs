@@ -14,7 +14,7 @@ async fn work(permit: Permit, turns: u32, done: Rc<Cell<u32>>) {
 #[actix::test]
 async fn other_work_waits_for_at_most_one_round_of_connections() {
     // The runtime polls about sixty tasks between two checks of the test. With this many
-    // turns each, they would take more than a round if nothing held them.
+    // turns each, they would take more than a round if nothing held them back.
     const EACH: u32 = PERMITS as u32 / 8;
     let (queue, done) = (FairQueue::default(), Rc::new(Cell::new(0)));
     let crowd = 2 * PERMITS as u32;

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_is_taken_comes_back_when_it_is_dropped() {
+fn a_dropped_reservation_frees_its_bytes() {
     let budget = MemoryBudget::new(100);
     let mut one = budget.reserve(30);
     let two = budget.reserve(50);

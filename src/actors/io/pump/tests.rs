@@ -34,7 +34,7 @@ struct Read;
 #[rtype(result = "()")]
 struct Drop;
 
-/// Puts a byte, by itself and not in a handler, after the pump had its turn.
+/// Has the reader put a byte outside of a handler, after the pump had its turn.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct PutLater;

@@ -1,3 +1,5 @@
+//! PeerAcceptorActor over a fake listener, and two nodes over TCP.
+
 use tokio::time::sleep;
 
 use super::*;
@@ -24,7 +26,7 @@ fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
     Bench { acceptor, raft: PeerEvents::of(&raft) }
 }
 
-async fn greet(listener: &FakeListener, peer: u64) -> FarEnd {
+async fn connect(listener: &FakeListener, peer: u64) -> FarEnd {
     let mut far = listener.dial(1024);
     far.send(&Frame::Hello(hello(peer, 1))).await;
     assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, peer))));
@@ -32,7 +34,7 @@ async fn greet(listener: &FakeListener, peer: u64) -> FarEnd {
 }
 
 #[test]
-fn two_servers_with_one_id_are_told_from_one_that_comes_back() {
+fn two_servers_with_one_id_are_distinguished_from_one_that_comes_back() {
     let (young, old) = (Duration::from_secs(1), YOUNG_AGE_MAX);
     let mut detector = DuplicateIdDetector::default();
     for _ in 0..5 {
@@ -49,9 +51,9 @@ fn the_newest_connection_of_a_peer_replaces_the_one_before_and_no_other() {
     run_paused(async {
         let listener = FakeListener::default();
         let bench = bench(Box::new(listener.clone()), LinkSettings::default());
-        let mut first = greet(&listener, 2).await;
-        let mut other = greet(&listener, 3).await;
-        let mut second = greet(&listener, 2).await;
+        let mut first = connect(&listener, 2).await;
+        let mut other = connect(&listener, 3).await;
+        let mut second = connect(&listener, 2).await;
         assert_eq!(first.receive().await, None);
         settle().await;
         let attached: Vec<_> =
@@ -63,36 +65,36 @@ fn the_newest_connection_of_a_peer_replaces_the_one_before_and_no_other() {
 }
 
 #[test]
-fn a_refused_stranger_replaces_nobody() {
+fn a_refused_connection_replaces_no_other() {
     run_paused(async {
         let listener = FakeListener::default();
         let bench = bench(Box::new(listener.clone()), LinkSettings::default());
-        let mut peer = greet(&listener, 2).await;
-        let mut stranger = listener.dial(1024);
-        stranger.send(&Frame::Hello(hello(2, 3))).await;
-        assert!(matches!(stranger.receive().await, Some(Frame::Refused { .. })));
+        let mut peer = connect(&listener, 2).await;
+        let mut refused = listener.dial(1024);
+        refused.send(&Frame::Hello(hello(2, 3))).await;
+        assert!(matches!(refused.receive().await, Some(Frame::Refused { .. })));
         assert!(!peer.is_closed().await);
         assert_eq!(bench.raft.detached.drain().len(), 0);
     });
 }
 
 #[test]
-fn strangers_beyond_the_limit_are_dropped_until_there_is_room_again() {
+fn unauthenticated_connections_beyond_the_limit_are_dropped_until_there_is_room_again() {
     run_paused(async {
         let settings = LinkSettings { handshakes_max: 2, ..LinkSettings::default() };
         let listener = FakeListener::default();
         let bench = bench(Box::new(listener.clone()), settings);
-        let mut peer = greet(&listener, 3).await;
-        let mut strangers = [listener.dial(1024), listener.dial(1024)];
+        let mut peer = connect(&listener, 3).await;
+        let mut unauthenticated = [listener.dial(1024), listener.dial(1024)];
         let mut dropped = listener.dial(1024);
         assert!(dropped.is_closed().await);
-        for stranger in &mut strangers {
-            assert!(!stranger.is_closed().await);
+        for connection in &mut unauthenticated {
+            assert!(!connection.is_closed().await);
         }
-        for stranger in &mut strangers {
-            assert_eq!(stranger.receive().await, None, "its time is over");
+        for connection in &mut unauthenticated {
+            assert_eq!(connection.receive().await, None, "its time is over");
         }
-        greet(&listener, 2).await;
+        connect(&listener, 2).await;
         assert!(!peer.is_closed().await);
         settle().await;
         assert_eq!(bench.raft.attached.drain().len(), 2);
@@ -104,14 +106,14 @@ fn failing_accepts_are_repeated_with_pauses_and_end_nothing() {
     run_paused(async {
         let listener = FakeListener::default();
         let bench = bench(Box::new(listener.clone()), LinkSettings::default());
-        let mut peer = greet(&listener, 2).await;
+        let mut peer = connect(&listener, 2).await;
         let before = listener.asked();
         for _ in 0..10 {
             // The number is EMFILE.
             listener.push(Err(io::Error::from_raw_os_error(24)));
         }
         let start = tokio::time::Instant::now();
-        let next = greet(&listener, 3).await;
+        let next = connect(&listener, 3).await;
         // The pauses are 50, 100, 200, 400, 800 and five times 1000 ms.
         assert_eq!(start.elapsed().as_millis() / 100, 65);
         settle().await;
@@ -127,12 +129,12 @@ fn a_shutdown_closes_the_listener_and_every_session() {
     run_paused(async {
         let listener = FakeListener::default();
         let bench = bench(Box::new(listener.clone()), LinkSettings::default());
-        let mut peer = greet(&listener, 2).await;
-        let mut stranger = listener.dial(1024);
+        let mut peer = connect(&listener, 2).await;
+        let mut unauthenticated = listener.dial(1024);
         settle().await;
         bench.acceptor.do_send(Shutdown);
         assert_eq!(peer.receive().await, None);
-        assert_eq!(stranger.receive().await, None);
+        assert_eq!(unauthenticated.receive().await, None);
         settle().await;
         assert!(listener.is_closed());
         assert_eq!(bench.raft.detached.drain().len(), 1);

@@ -1,3 +1,5 @@
+//! PeerLinkActor over a fake network, whose far end the test plays.
+
 use actix::Addr;
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -86,7 +88,7 @@ fn the_link_is_up_when_the_peer_has_answered_the_hello_and_drops_messages_before
 }
 
 #[test]
-fn responses_to_appends_and_pieces_go_to_the_replicator_and_the_others_to_the_core() {
+fn responses_to_appends_and_chunks_go_to_the_replicator_and_the_others_to_the_core() {
     run_paused(async {
         let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
         let response = append_response(2, 1, 7);
@@ -117,7 +119,7 @@ fn responses_to_appends_and_pieces_go_to_the_replicator_and_the_others_to_the_co
 /// A heartbeat waits for at most one chunk of a snapshot, and for what the kernel has
 /// already (docs/bugs.md B59).
 #[test]
-fn pieces_of_a_snapshot_let_everything_else_go_first() {
+fn chunks_of_a_snapshot_let_everything_else_go_first() {
     run_paused(async {
         let (bench, mut far) = connected(LinkSettings::default(), 1_000).await;
         let piece = |offset| {
@@ -154,7 +156,7 @@ fn a_burst_larger_than_the_socket_takes_arrives_whole_and_in_order() {
 }
 
 #[test]
-fn a_lost_connection_is_told_once_and_redialled_at_once() {
+fn a_lost_connection_is_reported_once_and_redialled_at_once() {
     run_paused(async {
         let (bench, far) = connected(LinkSettings::default(), 1024).await;
         sleep(Duration::from_secs(60)).await;
@@ -268,7 +270,7 @@ fn a_hello_that_is_refused_or_wrong_or_missing_is_no_link_and_no_hint() {
 }
 
 #[test]
-fn what_does_not_belong_on_a_link_ends_the_connection_and_nothing_else() {
+fn a_message_that_does_not_belong_on_a_link_ends_the_connection_and_nothing_else() {
     run_paused(async {
         let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
         let wrong: [&[Frame]; 5] = [

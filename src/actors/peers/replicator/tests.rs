@@ -87,10 +87,10 @@ impl Fixture {
     }
 
     /// The chunks of snapshots that were sent since the last call: their offsets and sizes.
-    fn pieces(&self) -> Vec<(u64, usize)> {
+    fn chunks(&self) -> Vec<(u64, usize)> {
         let describe = |message: SendRpc| match message.envelope.rpc {
-            Rpc::InstallSnapshot(piece) => (piece.offset, piece.bytes.len()),
-            rpc => panic!("a piece is expected, not {rpc:?}"),
+            Rpc::InstallSnapshot(chunk) => (chunk.offset, chunk.bytes.len()),
+            rpc => panic!("a chunk is expected, not {rpc:?}"),
         };
         self.link.drain().into_iter().map(describe).collect()
     }
@@ -118,7 +118,7 @@ fn success(match_index: u64) -> AppendResult {
 /// A chunk may have far fewer bytes than were asked for, for example at the end of a block.
 /// If each counted as 64 KiB, a small snapshot would take too long. On simulated time.
 #[actix::test]
-async fn a_piece_takes_its_time_by_what_it_has() {
+async fn a_chunk_delays_the_next_one_by_its_own_size() {
     tokio::time::pause();
     let f = Fixture::start_with(1_000);
     let read = |offset, bytes_max| {
@@ -233,7 +233,7 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     };
     asked.reply_to.do_send(answer(asked.read.ticket, 0, b""));
     settle().await;
-    let pieces = f.pieces();
+    let pieces = f.chunks();
     assert_eq!(pieces, [(0, 0)], "first it asks what the peer has of it");
     let request_seq = 3;
     let response = InstallSnapshotResponse {
@@ -253,17 +253,17 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
     );
     asked.reply_to.do_send(answer(asked.read.ticket, 40, b"next"));
     settle().await;
-    assert_eq!(f.pieces(), [(40, 4)]);
+    assert_eq!(f.chunks(), [(40, 4)]);
     let response = InstallSnapshotResponse { is_installed: true, ..response };
     f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response });
     settle().await;
-    assert_eq!(f.sent(), [(6, 0)], "the log goes on behind it");
+    assert_eq!(f.sent(), [(6, 0)], "the log goes on after it");
 }
 
 /// Entries that come during the pause are sent together after it (docs/adr/0014). On
 /// simulated time.
 #[actix::test]
-async fn a_peer_that_trails_is_sent_what_has_gathered_when_the_pause_is_over() {
+async fn a_batched_peer_is_sent_what_has_gathered_when_the_pause_is_over() {
     tokio::time::pause();
     let f = Fixture::start();
     f.lead(3).await;
@@ -286,7 +286,7 @@ async fn a_peer_that_trails_is_sent_what_has_gathered_when_the_pause_is_over() {
 }
 
 #[actix::test]
-async fn a_pace_of_an_earlier_term_changes_nothing() {
+async fn a_send_mode_of_an_earlier_term_changes_nothing() {
     let f = Fixture::start();
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;
@@ -302,7 +302,7 @@ async fn a_pace_of_an_earlier_term_changes_nothing() {
 }
 
 #[actix::test]
-async fn a_lost_connection_sends_nothing_and_begins_anew_behind_what_was_acknowledged() {
+async fn a_lost_connection_sends_nothing_and_the_next_goes_on_after_what_was_acknowledged() {
     let f = Fixture::start();
     f.lead(3).await;
     f.respond(5, 1, success(3)).await;

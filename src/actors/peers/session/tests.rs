@@ -1,3 +1,5 @@
+//! PeerSessionActor over a fake connection, whose far end the test plays.
+
 use actix::Addr;
 use tokio::time::Instant;
 
@@ -107,7 +109,7 @@ fn a_server_of_another_release_is_told_so() {
 }
 
 #[test]
-fn a_stranger_that_says_nothing_or_does_not_read_its_refusal_is_dropped_in_time() {
+fn an_unauthenticated_side_that_is_silent_or_does_not_read_its_refusal_is_dropped_in_time() {
     run_paused(async {
         let start = Instant::now();
         let (silent, mut far) = bench(&LinkSettings::default(), 1024);
@@ -123,7 +125,7 @@ fn a_stranger_that_says_nothing_or_does_not_read_its_refusal_is_dropped_in_time(
 }
 
 #[test]
-fn a_stranger_cannot_announce_more_than_a_hello() {
+fn an_unauthenticated_side_cannot_announce_more_than_a_hello() {
     run_paused(async {
         let (bench, mut far) = bench(&LinkSettings::default(), 1024);
         far.send_bytes(b"\x00\x00\x10\x00\x01\x00\x00\x00\x00").await;
@@ -133,7 +135,7 @@ fn a_stranger_cannot_announce_more_than_a_hello() {
 }
 
 #[test]
-fn what_does_not_belong_in_a_session_ends_it_and_nothing_else() {
+fn a_message_that_does_not_belong_in_a_session_ends_it_and_nothing_else() {
     let mut flipped = b"\x00\x00\x00\x05\x01\x81\x55\xfc\xad\x92\x02\xa2no".to_vec();
     flipped[10] ^= 1;
     run_paused(async {

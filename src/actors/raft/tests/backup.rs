@@ -44,7 +44,7 @@ async fn a_backup_is_begun_by_a_leader_that_stays_one_or_refused() {
 }
 
 #[actix::test]
-async fn a_client_of_a_backup_is_told_in_time_whatever_the_disk_does() {
+async fn a_client_of_a_backup_is_answered_in_time_whatever_the_disk_does() {
     let f = Fixture::start();
     let client = Client::new(8);
     f.request(&client, vec![(1, find()), (2, find())]).await;
@@ -63,9 +63,10 @@ async fn a_client_of_a_backup_is_told_in_time_whatever_the_disk_does() {
     assert_eq!(client.refusals(), [], "too late");
 }
 
-/// A question that has timed out is still in the mailbox of SnapshotReaderActor.
+/// A question that has timed out is still in the mailbox of SnapshotReaderActor, so it
+/// counts.
 #[actix::test]
-async fn questions_about_snapshots_are_bounded_answered_in_time_or_not() {
+async fn questions_about_snapshots_are_bounded_even_when_they_have_timed_out() {
     let f = Fixture::start();
     let client = Client::new(8);
     f.request(&client, (0..100).map(|slot| (slot, find())).collect()).await;

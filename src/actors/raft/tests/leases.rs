@@ -16,7 +16,7 @@ fn start() -> Fixture {
 
 /// A process that was stopped finds the read in its mailbox before any tick.
 #[actix::test]
-async fn a_read_is_held_against_the_time_at_which_it_is_taken_out() {
+async fn a_read_is_checked_against_the_time_at_which_it_leaves_the_mailbox() {
     let f = start();
     f.lead().await;
     f.replicated(1, 2, 1).await; // a round that began at 1000
@@ -36,7 +36,7 @@ async fn a_read_is_held_against_the_time_at_which_it_is_taken_out() {
 }
 
 #[actix::test]
-async fn a_promise_counts_from_when_the_leaders_message_is_taken_out() {
+async fn a_promise_begins_when_the_leaders_message_leaves_the_mailbox() {
     let f = start();
     let (port, responses) = probe();
     f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
@@ -50,7 +50,7 @@ async fn a_promise_counts_from_when_the_leaders_message_is_taken_out() {
     };
     f.receive(PEER, 3, Rpc::AppendEntries(request)).await;
     f.persisted(1).await;
-    f.ticks(20).await; // too many for the time
+    f.ticks(20).await; // more ticks than the clock shows
     responses.drain();
     for (time, vote_granted) in [(2099, false), (2100, true)] {
         f.clock.0.store(time, Ordering::Relaxed);

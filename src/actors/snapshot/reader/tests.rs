@@ -27,14 +27,14 @@ fn start() -> Fixture {
 
 impl Fixture {
     /// Writes a file and does not tell the reader.
-    fn write_untold(&self, entries: u64) -> SnapshotFile {
+    fn write_unreported(&self, entries: u64) -> SnapshotFile {
         let (cluster, last) = ("coracle".to_owned(), at(entries));
         let head = SnapshotHead { cluster, last, stamp_ms: 5, membership: None };
         self.files.write(&head, store(entries).snapshot_blocks()).unwrap()
     }
 
     async fn write(&self, entries: u64, number: u64) -> SnapshotId {
-        let file = self.write_untold(entries);
+        let file = self.write_unreported(entries);
         let id = file.id();
         self.tell(WriterReport::Written(StoredSnapshot { file, number })).await;
         id
@@ -99,13 +99,13 @@ async fn a_damaged_file_is_reported_once_and_not_offered_again() {
     assert!(f.failed.drain().is_empty());
 }
 
-/// The writer has pruned a file of which the reader does not know yet that it is gone.
+/// The writer has pruned a file, and the reader does not know it yet.
 #[actix::test]
 async fn a_file_that_was_pruned_is_passed_over() {
     let f = start();
     let old = f.write(100, 1).await;
-    f.write_untold(200);
-    f.write_untold(300);
+    f.write_unreported(200);
+    f.write_unreported(300);
     assert_eq!(f.read(old, 0).await, None);
     assert_eq!(f.unreadable(), [(at(100), 1)]);
     assert_eq!(find(&f.reader, 1).await, None);
@@ -117,8 +117,8 @@ async fn a_file_that_was_pruned_stays_readable_while_it_is_open() {
     let f = start();
     let old = f.write(100, 1).await;
     let first = f.read(old, 0).await;
-    f.write_untold(200);
-    f.write_untold(300);
+    f.write_unreported(200);
+    f.write_unreported(300);
     assert_eq!(f.read(old, 0).await, first);
     assert!(f.unreadable().is_empty());
 }
@@ -149,8 +149,8 @@ async fn an_abandoned_backup_is_closed_when_snapshots_find_no_room() {
 
     let id = f.newest().await.unwrap();
     assert_eq!(find(&f.reader, 1).await, Some(id));
-    f.write_untold(40);
-    f.write_untold(50);
+    f.write_unreported(40);
+    f.write_unreported(50);
     f.tell(WriterReport::NoRoom).await;
     assert_eq!(fetch(&f.reader, id, 0, 1).await.map(|bytes| bytes.len()), Some(1));
     for _ in 0..2 {

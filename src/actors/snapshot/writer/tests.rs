@@ -9,7 +9,7 @@ use super::*;
 use crate::actors::snapshot::tests::{at, empty_disk, files_on, paths, write_order};
 use crate::testing::{Inbox, SimDisk, probe, settle};
 
-/// SnapshotReaderActor and RaftActor in one: notes the order in which they are told.
+/// SnapshotReaderActor and RaftActor in one. It records the order of the reports to them.
 struct Listener {
     heard: Arc<Mutex<Vec<String>>>,
 }
@@ -178,7 +178,7 @@ async fn damage_of_a_file_that_was_replaced_is_no_loss() {
     assert!(paths(&f.disk).is_empty());
 }
 
-/// Somebody else has removed it: it is lost like a damaged one.
+/// A file that a person has removed is lost like a damaged one.
 #[actix::test]
 async fn a_file_that_is_missing_is_lost() {
     let f = start();

@@ -42,7 +42,7 @@ fn nothing_is_due_before_the_beginning_but_the_first_beat() {
 }
 
 #[tokio::test]
-async fn beats_are_told_and_no_more_when_nobody_listens() {
+async fn beats_are_notified_until_nobody_listens() {
     let listener = Arc::new(Notify::new());
     let schedule = Schedule::new(Instant::now(), 1000.0, 1);
     schedule.notify_beats(&listener);
