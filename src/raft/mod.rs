@@ -172,27 +172,27 @@ use role::RoleState;
 use crate::types::{HardState, LogIndex, NodeId, Term};
 
 impl Raft {
-    /// A message from a peer (Figure 2, "rules for servers").
+    /// Takes a message from a peer (Figure 2, "rules for servers").
     pub fn step(&mut self, envelope: Envelope) {
         let Envelope { from, to, term, rpc } = envelope;
         if to != self.id() || !self.membership().voters.contains(&from) {
             return; // not for this node, or not from a member (docs/bugs.md B10)
         }
         match rpc {
-            // A pre-vote is about a term that nobody has taken: it changes none. A
-            // rejoining node has no say in anything.
+            // A pre-vote asks about a term that no node has taken yet, so it changes no term.
+            // The term of a rejoining node is not adopted, because that node does not count.
             Rpc::RejoinRequest => self.on_rejoin_request(from),
             Rpc::PreVote(request) => self.on_pre_vote(from, term, request),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 self.on_pre_vote_granted(from, term);
             }
             Rpc::RequestVote(_) if term > self.term() && self.has_live_leader() => {
-                // Dissertation §4.2.3: neither the candidate's vote nor its term counts while
+                // Dissertation §4.2.3: neither the candidate's request nor its term counts while
                 // the leader lives; otherwise a node that came back could depose it.
             }
             Rpc::RequestVote(_) if self.lease.has_promised() => {
-                // The same, and in our own term, too: that we heard of it elsewhere takes
-                // back no promise.
+                // The same while our promise to a leader lasts, even if another message has
+                // already brought us the candidate's term.
             }
             rpc => {
                 if term > self.term() {
@@ -207,7 +207,7 @@ impl Raft {
         }
     }
 
-    /// A message of our term, or one that does not depend on it.
+    /// Takes a message of our term, or one that does not depend on the term.
     fn step_in_term(&mut self, from: NodeId, term: Term, rpc: Rpc) {
         match rpc {
             Rpc::AppendEntries(request) => self.on_append_entries(from, request),
@@ -232,7 +232,7 @@ impl Raft {
                 Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: false })
             }
             Rpc::AppendEntries(_) => Rpc::AppendEntriesResponse(AppendEntriesResponse {
-                // It answers no request of our term, should the sender lead that by now.
+                // 0 answers no request: the sender may lead our term by now.
                 request_seq: 0,
                 read_seq: 0,
                 is_rejoining: self.hard_state().is_rejoining,
@@ -247,7 +247,7 @@ impl Raft {
         self.send(from, answer);
     }
 
-    /// A tick of time has passed.
+    /// Advances time by one tick, the unit of all settings in ticks.
     pub fn tick(&mut self) {
         self.persistence.tick();
         self.tick_rejoin();
@@ -275,8 +275,8 @@ impl Raft {
         self.submit();
     }
 
-    /// The things to do, in this order. Entries and votes that gathered since the last call
-    /// leave together: in one write, and in one message a peer.
+    /// Returns the things to do, in order. Entries and votes that gathered since the last
+    /// call leave together: in one write, and in one message to each peer.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         let entries = self.flush_writes();
         self.flush_replication(entries);
@@ -298,7 +298,7 @@ impl Raft {
         for to in self.peers() {
             self.effects.push(Effect::Send(self.envelope(to, Rpc::RejoinRequest)));
         }
-        // Alone in its cluster there is nobody to wait for.
+        // A node without peers has nobody to wait for.
         self.maybe_become_voter();
     }
 
@@ -326,7 +326,7 @@ impl Raft {
         let voted_for = if self.term() == Term(0) {
             None
         } else {
-            // It may have voted in this term, before it forgot.
+            // This node may have voted in this term before it lost its disk.
             Some(hard_state.voted_for.unwrap_or(self.id()))
         };
         let hard_state = HardState { voted_for, is_rejoining: false, ..hard_state };
