@@ -136,7 +136,7 @@ fn a_lease_needs_a_majority() {
     }
     answer(&mut solo, 4, seq);
     assert!(!solo.raft.holds_lease(), "it and one other of five");
-    // A rejoining node stores what it is sent, and promises nothing.
+    // A rejoining node stores entries, but promises nothing.
     let match_index = solo.raft.last_log().index;
     let report =
         ReplicationReport { match_index, read_seq: seq, is_rejoining: true, ..Default::default() };
@@ -146,7 +146,7 @@ fn a_lease_needs_a_majority() {
     assert_eq!(read(&mut solo, 1), [(1, true)]);
 }
 
-/// The lease takes the place of the round, and of no other condition of a read
+/// The lease replaces the round, but no other condition of a read
 /// (docs/bugs.md B37, B39).
 #[test]
 fn a_leased_read_waits_for_the_first_commit_of_the_term_and_for_its_session() {

@@ -227,7 +227,7 @@ fn reads_fail_with_the_leadership() {
     assert_eq!(answers(&mut solo), [(1, false)]);
 }
 
-/// Rounds of an earlier leadership say nothing in a later one (docs/bugs.md B38).
+/// Rounds of an earlier leadership confirm nothing in a later one (docs/bugs.md B38).
 #[test]
 fn a_round_of_an_earlier_leadership_confirms_nothing() {
     let mut solo = leader(3);

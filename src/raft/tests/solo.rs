@@ -19,7 +19,7 @@ pub(super) struct Solo {
     pub(super) raft: Raft,
     settings: RaftSettings,
     disk: Disk,
-    /// The time of its clock, with leases. A tick takes as much of it as it should.
+    /// The time of its clock, with leases. Each tick takes exactly its nominal time.
     pub(super) now: Duration,
     pub(super) applied: Vec<Entry>,
     /// All other effects since they were last taken.

@@ -61,7 +61,7 @@ fn the_newest_entries_are_kept_within_their_bound() {
 }
 
 #[test]
-fn what_is_not_at_hand_is_read_once() {
+fn entries_that_are_not_at_hand_are_read_once() {
     let mut source = source();
     let read = source.begin_read(LogIndex(3), LogIndex(10), 1000).expect("a read");
     assert_eq!((read.from, read.to, read.bytes_max), (LogIndex(3), LogIndex(7), 1000));
