@@ -59,7 +59,7 @@
 //!
 //! # How this code is used
 //!
-//! Nothing here knows a clock, a thread, a file or a socket. A [`Raft`] is told about events:
+//! Nothing here knows a clock, a thread, a file or a socket. A [`Raft`] takes events:
 //! [`Raft::step`] a message, [`Raft::tick`] a unit of time, [`Raft::propose`] and
 //! [`Raft::read`] a client's command, [`Raft::on_persisted`] a completed write,
 //! [`Raft::on_replicated`] a peer's progress, [`Raft::on_applied`] the store,

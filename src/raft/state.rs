@@ -110,7 +110,7 @@ impl Raft {
 
     /// Starts the first election timeout after a start. It is shorter than any other, so
     /// that a new cluster elects quickly. It is longer than one heartbeat, so that a node
-    /// that joins a healthy cluster hears its leader first. With leases nobody votes before
+    /// that joins a healthy cluster hears its leader first. With leases no node votes before
     /// the shortest timeout is over, so it is not shortened.
     fn start_election_timer(&mut self) {
         if self.lease.is_on() {

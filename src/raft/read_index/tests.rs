@@ -36,7 +36,7 @@ fn a_read_waits_for_the_first_entry_of_the_term() {
     assert_eq!(confirmed(&mut reads, 5), [1]);
 }
 
-/// docs/bugs.md B39: a read must see the earlier writes of its session.
+/// docs/bugs.md B39: a read waits until the store has all the entries that it must see.
 #[test]
 fn a_read_waits_for_the_writes_of_its_session_that_are_in_the_log() {
     let mut reads = ReadIndex::new(FIRST);

@@ -418,7 +418,7 @@ impl Progress {
         self.state
     }
 
-    /// The end of the leader's log, as far as this `Progress` was told: no peer can have
+    /// The end of the leader's log, as far as this `Progress` knows it: no peer can have
     /// more.
     pub fn last_index(&self) -> LogIndex {
         self.runs.last().index

@@ -16,7 +16,7 @@ enum Reading {
     /// A read is under way.
     Running,
     /// The log had none of the entries that the last read asked for. The next read waits
-    /// for a heartbeat, because reads without a pause would load the disk in vain.
+    /// for a heartbeat, because reads without a pause would only load the disk.
     Failed,
 }
 

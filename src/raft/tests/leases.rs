@@ -262,7 +262,7 @@ fn a_restarted_voter_refuses_within_the_promise() {
     assert_has_promised_for(&mut solo, PROMISE);
 }
 
-/// A node that has just started does not stand for election early: its first timeout is not
+/// A node that has just started does not start an election early: its first timeout is not
 /// shortened.
 #[test]
 fn a_restarted_voter_stands_for_election_when_the_promise_is_over() {
@@ -297,7 +297,7 @@ fn every_message_of_the_leader_renews_the_promise() {
     assert_has_promised_for(&mut solo, PROMISE);
 }
 
-/// A leader keeps few rounds under way, however long nobody answers.
+/// A leader keeps few rounds under way, even if no peer answers for long.
 #[test]
 fn a_leader_without_answers_keeps_few_rounds() {
     let mut solo = leader();

@@ -1,5 +1,5 @@
-//! The properties that must hold over all nodes, whatever happens: those of Figure 3, and
-//! those that make them survive a crash.
+//! The properties that must hold over all nodes at all times: those of Figure 3, and those
+//! that make them survive a crash.
 //!
 //! The oracle sees everything at once, which no node can, and trusts none of them: it knows
 //! logs from the disks, not from the cores.

@@ -58,7 +58,7 @@ fn the_first_election_timeout_after_a_start_is_short() {
     assert_eq!(timeouts, (HEARTBEAT_TICKS + 1..=ELECTION_TICKS_MIN).collect());
 }
 
-/// The ticks until a new node stands for election, after it has heard from a leader or not.
+/// The ticks until a new node starts an election, with or without a leader's message before.
 fn timeout(id: u64, seed: u64, hears_leader: bool) -> u32 {
     let mut raft = Raft::new(
         settings_of(id, 3, seed),
@@ -102,7 +102,7 @@ fn a_candidate_wins_with_a_majority_and_not_with_one_vote_less() {
     for nodes in 1..=7 {
         let mut solo = Solo::new(nodes, &[], 0);
         solo.campaign();
-        let needed = nodes / 2; // beside its own
+        let needed = nodes / 2; // besides its own
         for votes in 1..=needed {
             assert_eq!(solo.raft.role(), Role::Candidate, "{votes} of {nodes}");
             solo.receive(1 + votes, 1, voted(true));

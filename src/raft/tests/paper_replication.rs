@@ -51,7 +51,7 @@ fn a_proposal_is_the_next_entry_of_the_leaders_log() {
     assert_eq!((entry.index, entry.term, &entry.payload), (i(6), Term(2), &command("b")));
 }
 
-/// §8: clients are told the leader.
+/// §8: a node that does not lead names the leader.
 #[test]
 fn a_node_that_does_not_lead_refuses_a_proposal_and_names_the_leader() {
     let mut solo = Solo::new(3, &[], 0);
@@ -368,7 +368,7 @@ fn a_leader_that_replaces_a_committed_entry_stops_the_node() {
 }
 
 /// docs/bugs.md B17 (hashicorp/raft 503): a leader with a dead disk must not stay, and
-/// must not stand for election again; an idle leader waits for no disk.
+/// must not start an election again; an idle leader waits for no disk.
 #[test]
 fn a_leader_whose_disk_is_silent_steps_down_and_an_idle_one_does_not() {
     let tick_heard = |solo: &mut Solo, ticks: u32| {

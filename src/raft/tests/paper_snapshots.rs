@@ -555,7 +555,7 @@ fn a_silent_peer_does_not_hold_up_compaction() {
     assert_eq!((solo.raft.keep_log_from(), solo.raft.role()), (None, Role::Leader));
 }
 
-/// A client that waits for an entry of the ended term must be told, even when the term's
+/// A client that waits for an entry of the ended term must get an answer, even when the term's
 /// first entry was compacted (docs/bugs.md B58).
 #[test]
 fn a_leader_whose_no_op_is_compacted_gives_up_its_own_term() {

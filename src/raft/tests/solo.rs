@@ -113,7 +113,7 @@ impl Solo {
         sent
     }
 
-    /// Ticks until it stands for election, and returns what it sends for that.
+    /// Ticks until it starts an election, and returns the messages that it sends for that.
     pub(super) fn tick_until_campaign(&mut self) -> Vec<Envelope> {
         loop {
             let sent = self.tick(1);

@@ -93,7 +93,7 @@ fn a_read_that_found_nothing_is_tried_again_at_a_heartbeat() {
     assert!(source.begin_read(LogIndex(3), LogIndex(10), 1000).is_some());
 }
 
-/// A heartbeat does not start a second read beside one that is under way.
+/// A heartbeat does not start a second read while one is under way.
 #[test]
 fn a_heartbeat_leaves_a_read_under_way_alone() {
     let mut source = source();
