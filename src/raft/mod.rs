@@ -173,6 +173,10 @@ use crate::types::{HardState, LogIndex, NodeId, Term};
 
 impl Raft {
     /// Takes a message from a peer (Figure 2, "rules for servers").
+    ///
+    /// # Panics
+    /// When the message breaks a property of Figure 3: it shows a second leader of this
+    /// node's term, or replaces a committed entry.
     pub fn step(&mut self, envelope: Envelope) {
         let Envelope { from, to, term, rpc } = envelope;
         if to != self.id() || !self.membership().voters.contains(&from) {
@@ -277,6 +281,9 @@ impl Raft {
 
     /// Returns the things to do, in order. Entries and votes that gathered since the last
     /// call leave together: in one write, and in one message to each peer.
+    ///
+    /// # Panics
+    /// When an invariant does not hold, see [`Raft::check_invariants`].
     pub fn take_effects(&mut self) -> Vec<Effect> {
         let entries = self.flush_writes();
         self.flush_replication(entries);

@@ -142,6 +142,10 @@ impl Raft {
     /// Returns false when the log has caught up meanwhile: the loaded store is of no use.
     ///
     /// The term does not matter, because the entries in a snapshot stay committed.
+    ///
+    /// # Panics
+    /// When the snapshot would replace a committed entry, or this node leads and lacks the
+    /// snapshot's last entry (Leader Completeness).
     pub fn on_snapshot_received(
         &mut self,
         from: NodeId,

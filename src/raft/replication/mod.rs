@@ -88,8 +88,11 @@ impl Progress {
         }
     }
 
-    /// The leader has news: entries, a heartbeat, a round of reads, or a log that begins
-    /// later than before.
+    /// Takes news from the leader: entries, a heartbeat, a round of reads, or a log that
+    /// begins later than before.
+    ///
+    /// # Panics
+    /// When the entries do not follow the last one.
     pub fn replicate(&mut self, order: &Replicate) {
         for entry in order.entries.iter() {
             self.runs.push(entry.position());
@@ -138,6 +141,9 @@ impl Progress {
     }
 
     /// The peer's answer to one of this term's requests.
+    ///
+    /// # Panics
+    /// When the peer acknowledges an entry that the leader does not have.
     pub fn on_response(&mut self, response: AppendEntriesResponse) {
         let AppendEntriesResponse { request_seq, read_seq, is_rejoining, result } = response;
         self.requests.on_answer(request_seq);
@@ -294,7 +300,10 @@ impl Progress {
         }
     }
 
-    /// The things to do now.
+    /// Returns the things to do now.
+    ///
+    /// # Panics
+    /// When an invariant of the indexes or of the window does not hold.
     pub fn take_actions(&mut self) -> Vec<ProgressAction> {
         if self.is_connected {
             self.send_by_mode();
