@@ -33,7 +33,7 @@
 //! interfaces to the network and to time; tests replace them. [`client`] is the library for
 //! programs that use a cluster.
 //!
-//! # The way of one `set`
+//! # The path of one `set`
 //!
 //! 1. A session reads the line of text, parses it, encodes it as a [`kv::Command`] and
 //!    sends it to RaftActor ([`actors::clients::session`]).

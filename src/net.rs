@@ -21,10 +21,12 @@ pub struct Stream {
 
 /// A network on which a node dials and listens.
 pub trait Network {
-    /// Opens a connection to `host`, a name or an address, at `port`.
+    /// Opens a connection to `host`, a name or an address, at `port`. The error is that of
+    /// the name lookup or of the connection.
     fn connect(&self, host: &str, port: u16) -> LocalBoxFuture<'static, io::Result<Stream>>;
 
-    /// Listens at `host` and `port`; port 0 lets the system choose.
+    /// Listens at `host` and `port`; port 0 lets the system choose. Returns an error when the
+    /// name has no address or no address can be bound.
     fn listen(
         &self,
         host: &str,
@@ -34,7 +36,8 @@ pub trait Network {
 
 /// An open listener, made by [`Network::listen`].
 pub trait Listener {
-    /// The next connection, and the address that opened it, for log messages.
+    /// Waits for the next connection. Returns it with the address that opened it, for log
+    /// messages.
     fn accept(&mut self) -> LocalBoxFuture<'_, io::Result<(Stream, String)>>;
 
     /// The port of the listener.

@@ -176,7 +176,7 @@ fn an_unknown_key_names_the_nearest_known_one() {
 }
 
 #[test]
-fn at_least_one_server_and_no_clash_of_servers() {
+fn files_without_servers_or_with_clashing_servers_are_refused() {
     assert_eq!(
         parse("").unwrap_err(),
         "servers.toml lists no servers: add a [[servers]] table for each one"

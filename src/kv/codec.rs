@@ -126,7 +126,7 @@ impl Command {
     /// The command's bytes.
     ///
     /// # Panics
-    /// As [`Command::encode_to`].
+    /// When a field breaks a bound of the format, see [`Command::encode_to`].
     pub fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::new();
         self.encode_to(&mut bytes);

@@ -1,8 +1,8 @@
 //! The way of committed entries to the store.
 //!
-//! Entries are submitted in order, each exactly once. An entry that is no longer in memory
-//! (after a start) is read from the log in pages; the next page is read when the store has
-//! applied the one before, so that a long log is never in memory as a whole.
+//! Entries are submitted in order, each exactly once. Entries that are not in memory (after
+//! a start) are read from the log in pages. The next page is read when the store has applied
+//! the one before, so that a long log is never in memory as a whole.
 
 use crate::types::LogIndex;
 
@@ -21,7 +21,7 @@ pub(super) struct ApplyQueue {
 }
 
 impl ApplyQueue {
-    /// A store that was loaded from a snapshot of everything up to `index`.
+    /// The queue of a store that was loaded from a snapshot of everything up to `index`.
     pub(super) fn starting_at(index: LogIndex) -> ApplyQueue {
         ApplyQueue {
             submitted_index: index,

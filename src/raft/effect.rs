@@ -31,19 +31,19 @@ pub struct ReadToken(pub u64);
 /// One thing to do. The shell does them in the order in which they come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// To the log.
+    /// An order to the log.
     Append(Append),
     /// Send a message. Requests go out on our connection to the peer, responses
     /// on the one that it opened to us.
     Send(Envelope),
-    /// To every peer's `Progress`.
+    /// An order to every peer's `Progress`.
     StartReplication(StartReplication),
-    /// To every peer's `Progress`.
+    /// An order to every peer's `Progress`.
     Replicate(Replicate),
-    /// To one peer's `Progress`.
+    /// An order to one peer's `Progress`.
     SetSendMode(SetSendMode),
-    /// To every peer's `Progress`. Every proposal of the term that has not been applied
-    /// has an unknown outcome.
+    /// An order to every peer's `Progress`. Every proposal of the term that has not been
+    /// applied has an unknown outcome.
     StopReplication(StopReplication),
     /// Apply committed, durable entries. They are consecutive over all such effects.
     Apply {
@@ -66,17 +66,17 @@ pub enum Effect {
         /// The read.
         token: ReadToken,
     },
-    /// To the store.
+    /// An order to the store.
     TakeSnapshot(TakeSnapshot),
-    /// To the log.
+    /// An order to the log.
     CompactLog(CompactLog),
-    /// To the snapshots.
+    /// An order to the snapshots.
     ReceiveSnapshot(ReceiveSnapshot),
-    /// To the log. The snapshot that was received last also takes the place of the
-    /// store, after every `Apply` before this effect and before every `Apply` after it.
+    /// An order to the log. The snapshot that was received last also takes the place of
+    /// the store, after every `Apply` before this effect and before every `Apply` after it.
     /// Call `Raft::on_applied` when the store is in place.
     ResetLog(ResetLog),
-    /// For the log that people read.
+    /// A line for the log that people read.
     Event(Event),
 }
 
@@ -119,14 +119,14 @@ pub struct Replicate {
     pub heartbeat: bool,
 }
 
-/// A peer is sent entries in another way from here on.
+/// Changes how a peer is sent entries from here on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetSendMode {
     /// The leader's term.
     pub term: Term,
     /// The peer.
     pub peer: NodeId,
-    /// The way.
+    /// The new mode.
     pub mode: SendMode,
 }
 

@@ -30,12 +30,12 @@ impl Raft {
             && self.persistence.stalled_ticks() <= self.settings.election_timeout_ticks_max
     }
 
-    /// The peer refused a connection: nobody listens at its address. That is a hint, never
-    /// a proof, and only of interest about the leader: the election timer is cut short.
-    /// Followers take turns in the order of their ids after the leader's, a tick apart, so
-    /// that they do not all stand for election at once. The PreVote that follows disturbs
-    /// nobody if the leader is alive after all. With leases a hint shortens no promise: the
-    /// turns begin when those have run out.
+    /// The peer refused a connection: nobody listens at its address. If the peer is the
+    /// leader, it has probably stopped, so the election timer is cut short. Followers take
+    /// turns in the order of their ids after the leader's, a tick apart, so that they do not
+    /// all start an election at once. The PreVote that follows disturbs nobody if the leader
+    /// is alive after all. With leases the turns begin when the promises to the leader have
+    /// run out.
     pub fn on_connection_refused(&mut self, peer: NodeId) {
         let min = self.settings.election_timeout_ticks_min;
         let has_leases = self.lease.is_on();
@@ -44,7 +44,7 @@ impl Raft {
         if contact.leader_id() != peer || silent_ticks >= min {
             return; // known already, or not the leader
         }
-        // A tick more: the first one came when less than a tick had passed.
+        // One tick more, because the first one came when less than a tick had passed.
         let promised_ticks = if has_leases { min - silent_ticks + 1 } else { 0 };
         contact.give_up(min);
         self.timer.fire_after(promised_ticks + 1 + self.turn_after(peer));
@@ -85,7 +85,7 @@ impl Raft {
         let (from, last) = (self.settings.id, self.log.last());
         for to in self.peers() {
             let rpc = Rpc::PreVote(PreVote { last });
-            // A question that changes nobody's state waits for no disk.
+            // A pre-vote changes nobody's state, so it does not wait for the disk.
             self.effects.push(Effect::Send(Envelope { from, to, term, rpc }));
         }
         self.maybe_campaign();
@@ -212,8 +212,8 @@ impl Raft {
         }
     }
 
-    /// When the voters that are left could not make a quorum, the election is lost: this
-    /// node waits for the winner, or for the next timeout.
+    /// Ends an election that the remaining voters cannot win: this node waits for the winner,
+    /// or for the next timeout.
     fn give_up_if_lost(&mut self) {
         if let RoleState::PreCandidate(candidacy) | RoleState::Candidate(candidacy) = &self.role
             && candidacy.is_lost(self.quorum())

@@ -27,8 +27,8 @@ impl ElectionTimer {
         self.timeout_ticks = self.rng.random_range(self.min..=self.max);
     }
 
-    /// Begins again, with a new timeout that is longer than `least` ticks, if the shortest
-    /// timeout is, and not longer than the shortest timeout.
+    /// Begins again, with a new timeout of more than `least` ticks, but never of more than
+    /// the shortest timeout `min`.
     pub(super) fn reset_shortened(&mut self, least: u32) {
         self.elapsed_ticks = 0;
         self.timeout_ticks = self.rng.random_range((least + 1).min(self.min)..=self.min);
@@ -40,7 +40,8 @@ impl ElectionTimer {
         self.timeout_ticks = ticks;
     }
 
-    /// A tick has passed. True when the timer has fired; it stays so until the next reset.
+    /// Advances time by one tick. Returns true from the tick at which the timer fires until
+    /// the next reset.
     pub(super) fn tick(&mut self) -> bool {
         self.elapsed_ticks = self.elapsed_ticks.saturating_add(1);
         self.elapsed_ticks >= self.timeout_ticks

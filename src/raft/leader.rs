@@ -54,7 +54,7 @@ impl Raft {
     }
 
     /// Appends an entry of the leader's own. A leader only ever appends (Figure 3, Leader
-    /// Append-Only). Stamps never fall: time that has passed in the log has passed for good.
+    /// Append-Only). Stamps never fall, whatever the wall clock does.
     fn append_own(&mut self, payload: Payload) -> LogIndex {
         let stamp_ms = self.wall_ms.max(self.log.last_stamp_ms());
         let entry =
@@ -77,8 +77,8 @@ impl Raft {
         // "a blank no-op entry into the log at the start of its term" (§8).
         self.append_own(Payload::Noop);
         if !self.log.has_membership() {
-            // From now on the log says who its members are, and not a file that
-            // anyone may edit on one server.
+            // From now on the members are those in the log, not those in a file that anyone
+            // may edit on one server.
             self.append_own(Payload::Membership(self.settings.initial_membership.clone()));
         }
     }
@@ -116,7 +116,7 @@ impl Raft {
 
     // Replication.
 
-    /// A peer's responses, as its `Progress` saw them.
+    /// Takes a report from a peer's `Progress`.
     ///
     /// # Panics
     /// When the peer acknowledges an entry that the leader does not have.
@@ -167,7 +167,7 @@ impl Raft {
         self.release_confirmed_reads();
     }
 
-    /// Tells the replicators what there is to send, if there is anything.
+    /// Orders replication to the peers, if there is anything to send.
     pub(super) fn flush_replication(&mut self, entries: Arc<[Entry]>) {
         let (term, leader_commit) = (self.term(), self.commit_index);
         let RoleState::Leader(leadership) = &mut self.role else { return };

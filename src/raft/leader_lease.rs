@@ -1,9 +1,9 @@
 //! Leader leases (dissertation §6.4.1, docs/adr/0012): followers promise to elect nobody
 //! else for a while, so that a leader may answer reads without asking them.
 //!
-//! All of it is counted in the time of this node's monotonic clock, which the core is told
-//! with each event: ticks stand still while a process is stopped, and a tick need not be
-//! exactly as long as it should.
+//! Promises and leases are measured by this node's monotonic clock, which the shell sets
+//! before each event (`Raft::set_now`). Ticks would be wrong: they do not advance while a
+//! process is stopped, and a tick may take longer than it should.
 
 use core::time::Duration;
 
@@ -19,26 +19,26 @@ pub struct LeaseSettings {
 }
 
 impl LeaseSettings {
-    /// The time for which a leader counts on a promise. The quarter that is left is for
-    /// clocks of different rates: two that are each off by a seventh, in opposite
-    /// directions.
+    /// The time for which a leader counts on a promise: three quarters of it. The last
+    /// quarter allows for clocks of different rates, even for two that are each off by a
+    /// seventh in opposite directions.
     fn lease(&self) -> Duration {
         self.promise - self.promise / 4
     }
 }
 
 /// This node's clock, and the promise that it has given. Without leases the clock stays
-/// where it is, and there never is a promise.
+/// at zero, and no promise is given.
 pub(super) struct LeaseClock {
     settings: Option<LeaseSettings>,
     now: Duration,
-    /// Until then this node elects nobody, in whatever role and term.
+    /// The time until which this node elects nobody, in every role and term.
     pub(super) promise_ends_at: Duration,
 }
 
 impl LeaseClock {
-    /// A node that starts: it may have given a promise before its start, and forgotten it
-    /// (docs/bugs.md B09).
+    /// The clock of a node that starts. The node promises at once, because it may have
+    /// given a promise before its start and forgotten it (docs/bugs.md B09).
     pub(super) fn starting(settings: Option<LeaseSettings>) -> LeaseClock {
         let mut clock = LeaseClock {
             settings,
@@ -72,7 +72,7 @@ impl LeaseClock {
         }
     }
 
-    /// True while this node has promised to elect nobody, whatever its role is by now.
+    /// True while this node has promised to elect nobody, in every role.
     pub(super) fn has_promised(&self) -> bool {
         self.now < self.promise_ends_at
     }

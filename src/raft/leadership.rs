@@ -28,12 +28,12 @@ struct PeerState {
     match_index: LogIndex,
     /// The newest round of reads that it confirmed. Never falls.
     read_seq: u64,
-    /// Ticks since it last answered.
+    /// Ticks since its last report that counts.
     silent_ticks: u32,
     /// The log after this index must stay: the peer is being sent a snapshot, or catches up
     /// after one.
     keep_log_from: Option<LogIndex>,
-    /// Ticks since it last said so.
+    /// Ticks since its last report, also one that does not count.
     keep_log_ticks: u32,
     /// The progress of that snapshot, by its last answer.
     snapshot_progress: Option<SnapshotProgress>,
@@ -78,8 +78,8 @@ impl Leadership {
 
     // Time.
 
-    /// A tick has passed. Returns the ticks since the last heartbeat. A peer that was not
-    /// heard for `ticks_max` is gone: it does not hold up the compaction of the log.
+    /// Advances time by one tick. Returns the ticks since the last heartbeat. A peer that was
+    /// silent for more than `ticks_max` no longer holds up the compaction of the log.
     pub(super) fn tick(&mut self, ticks_max: u32) -> u32 {
         for peer in self.peers.values_mut() {
             peer.silent_ticks = peer.silent_ticks.saturating_add(1);
@@ -93,7 +93,7 @@ impl Leadership {
         self.heartbeat_elapsed_ticks
     }
 
-    /// The next message to every peer is a heartbeat.
+    /// Makes the next message to every peer a heartbeat.
     pub(super) fn begin_heartbeat(&mut self) {
         self.heartbeat_elapsed_ticks = 0;
         self.is_heartbeat_due = true;

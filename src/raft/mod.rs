@@ -59,7 +59,7 @@
 //!
 //! # How this code is used
 //!
-//! Nothing here knows a clock, a thread, a file or a socket. A [`Raft`] is told about events:
+//! Nothing here knows a clock, a thread, a file or a socket. A [`Raft`] takes events:
 //! [`Raft::step`] a message, [`Raft::tick`] a unit of time, [`Raft::propose`] and
 //! [`Raft::read`] a client's command, [`Raft::on_persisted`] a completed write,
 //! [`Raft::on_replicated`] a peer's progress, [`Raft::on_applied`] the store,
@@ -172,27 +172,31 @@ use role::RoleState;
 use crate::types::{HardState, LogIndex, NodeId, Term};
 
 impl Raft {
-    /// A message from a peer (Figure 2, "rules for servers").
+    /// Takes a message from a peer (Figure 2, "rules for servers").
+    ///
+    /// # Panics
+    /// When the message breaks a property of Figure 3: it shows a second leader of this
+    /// node's term, or replaces a committed entry.
     pub fn step(&mut self, envelope: Envelope) {
         let Envelope { from, to, term, rpc } = envelope;
         if to != self.id() || !self.membership().voters.contains(&from) {
             return; // not for this node, or not from a member (docs/bugs.md B10)
         }
         match rpc {
-            // A pre-vote is about a term that nobody has taken: it changes none. A
-            // rejoining node has no say in anything.
+            // A pre-vote asks about a term that no node has taken yet, so it changes no term.
+            // The term of a rejoining node is not adopted, because that node does not count.
             Rpc::RejoinRequest => self.on_rejoin_request(from),
             Rpc::PreVote(request) => self.on_pre_vote(from, term, request),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 self.on_pre_vote_granted(from, term);
             }
             Rpc::RequestVote(_) if term > self.term() && self.has_live_leader() => {
-                // Dissertation §4.2.3: neither the candidate's vote nor its term counts while
+                // Dissertation §4.2.3: neither the candidate's request nor its term counts while
                 // the leader lives; otherwise a node that came back could depose it.
             }
             Rpc::RequestVote(_) if self.lease.has_promised() => {
-                // The same, and in our own term, too: that we heard of it elsewhere takes
-                // back no promise.
+                // The same while our promise to a leader lasts, even if another message has
+                // already brought us the candidate's term.
             }
             rpc => {
                 if term > self.term() {
@@ -207,7 +211,7 @@ impl Raft {
         }
     }
 
-    /// A message of our term, or one that does not depend on it.
+    /// Takes a message of our term, or one that does not depend on the term.
     fn step_in_term(&mut self, from: NodeId, term: Term, rpc: Rpc) {
         match rpc {
             Rpc::AppendEntries(request) => self.on_append_entries(from, request),
@@ -232,7 +236,7 @@ impl Raft {
                 Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: false })
             }
             Rpc::AppendEntries(_) => Rpc::AppendEntriesResponse(AppendEntriesResponse {
-                // It answers no request of our term, should the sender lead that by now.
+                // 0 answers no request: the sender may lead our term by now.
                 request_seq: 0,
                 read_seq: 0,
                 is_rejoining: self.hard_state().is_rejoining,
@@ -247,7 +251,7 @@ impl Raft {
         self.send(from, answer);
     }
 
-    /// A tick of time has passed.
+    /// Advances time by one tick, the unit of all settings in ticks.
     pub fn tick(&mut self) {
         self.persistence.tick();
         self.tick_rejoin();
@@ -275,8 +279,11 @@ impl Raft {
         self.submit();
     }
 
-    /// The things to do, in this order. Entries and votes that gathered since the last call
-    /// leave together: in one write, and in one message a peer.
+    /// Returns the things to do, in order. Entries and votes that gathered since the last
+    /// call leave together: in one write, and in one message to each peer.
+    ///
+    /// # Panics
+    /// When an invariant does not hold, see [`Raft::check_invariants`].
     pub fn take_effects(&mut self) -> Vec<Effect> {
         let entries = self.flush_writes();
         self.flush_replication(entries);
@@ -298,7 +305,7 @@ impl Raft {
         for to in self.peers() {
             self.effects.push(Effect::Send(self.envelope(to, Rpc::RejoinRequest)));
         }
-        // Alone in its cluster there is nobody to wait for.
+        // A node without peers has nobody to wait for.
         self.maybe_become_voter();
     }
 
@@ -326,7 +333,7 @@ impl Raft {
         let voted_for = if self.term() == Term(0) {
             None
         } else {
-            // It may have voted in this term, before it forgot.
+            // This node may have voted in this term before it lost its disk.
             Some(hard_state.voted_for.unwrap_or(self.id()))
         };
         let hard_state = HardState { voted_for, is_rejoining: false, ..hard_state };

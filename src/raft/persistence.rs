@@ -21,7 +21,7 @@ struct InFlight {
     age_ticks: u32,
 }
 
-/// The durable state of this node, and what is about to be.
+/// The durable state of this node, and the writes under way.
 pub(super) struct Persistence {
     /// The term and vote, durable or about to be.
     hard_state: HardState,
@@ -41,7 +41,7 @@ pub(super) struct Persistence {
 }
 
 impl Persistence {
-    /// A node that starts with this on its disk.
+    /// The state of a node whose disk has `hard_state` and a log up to `persisted_index`.
     pub(super) fn new(hard_state: HardState, persisted_index: LogIndex) -> Persistence {
         Persistence {
             hard_state,
@@ -106,8 +106,8 @@ impl Persistence {
     /// takes the next write when the log has entries that were not handed to the disk
     /// (`has_unflushed`).
     ///
-    /// Of answers to the leader that say the same, only the last is kept: the leader's
-    /// heartbeats do not end while a disk is silent.
+    /// Of equal answers to the leader only the last is kept: heartbeats go on while the disk
+    /// does not answer.
     pub(super) fn defer(&mut self, has_unflushed: bool, envelope: Envelope) {
         let is_write_due = self.has_changed || has_unflushed;
         let seq = if is_write_due { self.next_seq() } else { self.last_seq };
@@ -166,7 +166,7 @@ impl Persistence {
         self.hard_state.current_term
     }
 
-    /// A tick has passed. Writes complete in order, so the age of the oldest is the time
+    /// Advances time by one tick. Writes complete in order, so the age of the oldest is the time
     /// for which the disk has been silent.
     pub(super) fn tick(&mut self) {
         if let Some(oldest) = self.in_flight.front_mut() {

@@ -1,6 +1,6 @@
 //! The arithmetic of majorities.
 //!
-//! Every rule that counts nodes asks here: votes, commits, rounds of reads, CheckQuorum,
+//! Every rule that counts nodes uses this file: votes, commits, rounds of reads, CheckQuorum,
 //! the choice of the peers that are sent entries at once, and rejoining. So a joint
 //! membership (dissertation §4.3), in which a majority of each of two sets is needed, would
 //! change this file and no rule.
@@ -31,7 +31,7 @@ impl<'a> Quorum<'a> {
         self.voters.iter().filter(|voter| includes(**voter)).count() >= self.size()
     }
 
-    /// The number of peers that a leader needs beside itself.
+    /// The number of peers that a leader needs in addition to itself.
     pub(super) fn peers_needed(self) -> usize {
         self.size() - 1
     }

@@ -5,7 +5,7 @@
 //! so that no later leader can have been elected before it, and (3) the store has applied
 //! what was committed when the read arrived. Reads share rounds: all that arrive while
 //! [`ROUNDS_MAX`] are under way share the next. With leader leases a round confirms the
-//! reads that arrive in the time after it, too.
+//! reads that arrive while the lease lasts, too.
 //!
 //! A read also has a place in the order of its session: after the session's earlier
 //! writes, before its later ones. Hence (3) also waits for `after`, the session's last
@@ -26,8 +26,8 @@ const ROUNDS_MAX: u64 = 2;
 
 /// A leader's reads and its rounds.
 pub(super) struct ReadIndex {
-    /// The first entry of the leader's term. Only with it commits what came before
-    /// (§5.4.2).
+    /// The first entry of the leader's term. The entries before it are committed with it,
+    /// and not earlier (§5.4.2).
     first_index: LogIndex,
     /// Invariant: `place`, `seq` and `token` never fall along the queue.
     waiting: VecDeque<WaitingRead>,
@@ -46,7 +46,8 @@ struct WaitingRead {
     token: ReadToken,
     /// The newest entry that the store must have applied: (1), (3) and the session's writes.
     read_index: LogIndex,
-    /// The end of the log when the read arrived: it is answered before the next entry.
+    /// The end of the log when the read arrived. The read is answered before any later
+    /// entry is applied.
     place: LogIndex,
     /// The round that confirms the read.
     seq: u64,
@@ -85,8 +86,8 @@ impl ReadIndex {
         last: LogIndex,
         is_confirmed: bool,
     ) {
-        // The session may have proposed `after` in an earlier leadership of this node, and
-        // it was truncated since: there is nothing to wait for past the log's end.
+        // The session may have proposed `after` in an earlier leadership of this node. If
+        // that entry was truncated since, a read waits for no entry past the log's end.
         let own_write = after.min(last);
         // (1): more may be committed before our first entry than we know (docs/bugs.md B37).
         let read_index = commit_index.max(own_write).max(self.first_index);
@@ -122,7 +123,7 @@ impl ReadIndex {
     }
 
     /// Starts the next round like [`ReadIndex::maybe_start_round`], and with each heartbeat
-    /// as well. The round begins `now`, which is not later than anything of it is sent.
+    /// as well. The round begins at `now`, before any of its messages is sent.
     pub(super) fn maybe_start_leased_round(
         &mut self,
         is_heartbeat_due: bool,

@@ -1,10 +1,10 @@
 //! Rejoining: a node that may have forgotten what it promised is not counted until it is
 //! known to remember.
 //!
-//! That is a node with a new data directory, which may have lived before (docs/adr/0005,
-//! docs/bugs.md B52), or with a log that was cut where it was damaged (docs/adr/0009,
-//! docs/bugs.md B61). It follows the leader and stores what it is sent, but it neither
-//! votes nor campaigns, and the leader counts it for nothing. It asks every other member
+//! Such a node has a new data directory in place of one that may have been lost
+//! (docs/adr/0005, docs/bugs.md B52), or a log that was cut where it was damaged
+//! (docs/adr/0009, docs/bugs.md B61). It follows the leader and stores what it is sent, but
+//! it neither votes nor campaigns, and the leader does not count it. It asks every other member
 //! for a report of its term and the end of its log. It is counted again when the cluster
 //! turns out to be new, or when it has caught up with every other member.
 
@@ -34,14 +34,14 @@ pub(super) struct PeerReport {
 }
 
 impl PeerReport {
-    /// True of a member that has never taken part in anything.
+    /// True of a member that has never had a term or an entry.
     fn is_blank(&self) -> bool {
         self.term == Term(0) && self.last == LogPosition::default()
     }
 }
 
 impl Rejoining {
-    /// A node that starts, and whose log is known to have reached `lost`.
+    /// The state of a node that starts and whose log is known to have reached `lost`.
     pub(super) fn having_lost(lost: LogPosition) -> Rejoining {
         Rejoining { lost, ..Rejoining::default() }
     }
@@ -51,9 +51,9 @@ impl Rejoining {
         self.lost
     }
 
-    /// A tick has passed. True when the other members are to be asked: eagerly at first,
-    /// when all are about to start; later with the pace of heartbeats, since a member that
-    /// stays silent may be down for days.
+    /// Advances time by one tick. Returns true when the other members are to be asked: at
+    /// every tick at first, when all members are about to start; later at the pace of
+    /// heartbeats, because a member that stays silent may be down for days.
     pub(super) fn tick(&mut self, election_timeout_ticks_max: u32, heartbeat_ticks: u32) -> bool {
         self.age_ticks = self.age_ticks.saturating_add(1);
         let is_young = self.age_ticks <= 10 * election_timeout_ticks_max;
@@ -64,17 +64,17 @@ impl Rejoining {
         self.reports.insert(from, report);
     }
 
-    /// True when the members of a quorum, this node `id` among them, have never taken part
-    /// in anything, and no member is known that has.
+    /// True when a quorum, this node `id` included, has never had a term or an entry, and no
+    /// other member has reported one.
     pub(super) fn is_cluster_new(&self, id: NodeId, own: PeerReport, quorum: Quorum<'_>) -> bool {
         own.is_blank()
             && self.reports.values().all(PeerReport::is_blank)
             && quorum.is_met(|voter| voter == id || self.reports.contains_key(&voter))
     }
 
-    /// True when this follower, in `term`, holds durably all that any other member does. The
-    /// committed part of what it may have acknowledged and forgotten is held by one of
-    /// them. The log is durable up to `persisted_index`.
+    /// True when this follower, in `term`, holds durably all that any other member holds. At
+    /// least one of them has every committed entry that this node may have acknowledged and
+    /// lost. The log is durable up to `persisted_index`.
     pub(super) fn has_caught_up(
         &self,
         peers: &[NodeId],
@@ -94,8 +94,8 @@ impl Rejoining {
             // A log that ends before ours begins can add nothing to what is committed.
             && (log.contains(furthest) || furthest <= log.base())
             && persisted_index >= furthest.index
-            // All that was or can be committed of what this node is known to have had is
-            // back when its log is at least as up-to-date (§5.4.1).
+            // When the log is at least as up-to-date as the lost position (§5.4.1), it has
+            // every entry up to there that was or can be committed.
             && durable >= self.lost
     }
 }

@@ -1,5 +1,4 @@
-//! The parts that a node plays in a term (§5.1), with what it keeps only as long as it
-//! plays them.
+//! The role of a node in its term (§5.1), with the state that it keeps only in that role.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +6,7 @@ use super::leadership::Leadership;
 use super::quorum::Quorum;
 use crate::types::NodeId;
 
-/// The part that this node plays, with what belongs to it.
+/// The role of this node, with the state of that role.
 pub(super) enum RoleState {
     /// Follows a leader, or waits for one.
     Follower { leader: Option<LeaderContact> },
@@ -19,7 +18,7 @@ pub(super) enum RoleState {
     Leader(Box<Leadership>),
 }
 
-/// A follower's leader, and the time for which it was not heard.
+/// A follower's leader, and the ticks since it was last heard.
 #[derive(Clone, Copy)]
 pub(super) struct LeaderContact {
     leader_id: NodeId,
@@ -44,7 +43,7 @@ impl LeaderContact {
         self.silent_ticks = self.silent_ticks.saturating_add(1);
     }
 
-    /// The leader is taken to be gone: it counts as silent for `ticks`.
+    /// Counts the leader as silent for `ticks`, because it has probably stopped.
     pub(super) fn give_up(&mut self, ticks: u32) {
         self.silent_ticks = ticks;
     }

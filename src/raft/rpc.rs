@@ -50,7 +50,8 @@ pub enum Rpc {
     InstallSnapshot(InstallSnapshot),
     /// Its answer.
     InstallSnapshotResponse(InstallSnapshotResponse),
-    /// A rejoining node asks what there is to remember (docs/adr/0005). It has no body.
+    /// A rejoining node asks for the receiver's term and the end of its log
+    /// (docs/adr/0005). The request has no body.
     RejoinRequest,
     /// Its answer.
     RejoinResponse(RejoinResponse),
@@ -143,7 +144,7 @@ pub struct PreVote {
 /// The answer to [`PreVote`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreVoteResponse {
-    /// True when it would be.
+    /// True when the vote would be granted.
     pub vote_granted: bool,
 }
 

@@ -6,9 +6,9 @@ use crate::types::{Membership, NodeId};
 /// The settings of a `Raft`. All times are counted in ticks, except those of leases.
 #[derive(Clone, Debug)]
 pub struct RaftSettings {
-    /// This node.
+    /// The id of this node.
     pub id: NodeId,
-    /// The members, as long as the log names none.
+    /// The members while the log names none.
     pub initial_membership: Membership,
     /// The shortest election timeout. A follower that heard its leader within it
     /// refuses to vote (dissertation §4.2.3).

@@ -26,24 +26,24 @@ enum Saving {
     Idle,
     /// A snapshot is being taken.
     Running,
-    /// There was no room for the last attempt, which had everything up to `index`. The next
-    /// one waits until as much has come again as makes a snapshot due.
+    /// There was no room for the last attempt, a snapshot up to `index`. The next attempt
+    /// waits until enough new entries for a snapshot have come.
     Failed { index: LogIndex },
 }
 
 /// A snapshot that was found to be damaged, and was removed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Loss {
-    /// The older one: another snapshot is due, whatever has come since.
+    /// The older one: another snapshot is due at once.
     Older,
-    /// The newest one: another snapshot is due, and until it is there the log is kept for
-    /// the older one.
+    /// The newest one: another snapshot is due at once, and until it is durable the log is
+    /// kept for the older one.
     Newest,
-    /// The newest one, and another snapshot was begun since.
+    /// The newest one, and its replacement is being taken.
     NewestBeingReplaced,
 }
 
-/// The snapshots of this node, and those that it is about to have.
+/// The snapshots of this node, and the state of the next one.
 ///
 /// Invariant: `base <= older <= newest <= submitted_index`, where `base` is the position
 /// before the log's first entry.
@@ -54,7 +54,7 @@ pub(super) struct SnapshotPolicy {
     /// The size of the newest snapshot that was taken or loaded, in bytes; one that was
     /// received does not change it.
     newest_bytes: u64,
-    /// The snapshot before it, in case the newest turns out to be damaged.
+    /// The last entry in the snapshot before it, which is kept in case the newest is damaged.
     older: LogIndex,
     saving: Saving,
     is_compacting: bool,
@@ -66,7 +66,7 @@ pub(super) struct SnapshotPolicy {
 }
 
 impl SnapshotPolicy {
-    /// A node that starts with these snapshots, and a log after `base`.
+    /// The policy of a node that starts with these snapshots and a log after `base`.
     pub(super) fn new(positions: SnapshotPositions, base: LogPosition) -> SnapshotPolicy {
         SnapshotPolicy {
             newest: positions.newest,
@@ -101,16 +101,15 @@ impl SnapshotPolicy {
         };
         let is_enough = submitted_index.0 - since.0 >= settings.snapshot_entries_max
             || self.bytes_since >= settings.snapshot_bytes_max;
-        // As many bytes of log as the snapshot will have: so all snapshots together are no
-        // more than the log, and a store that grows is not written ever more often than it
-        // grows.
+        // At least as many bytes of log as the last snapshot has. So all snapshots together
+        // write no more bytes than the log.
         let is_worth_it = self.bytes_since >= self.newest_bytes;
         let is_lost = matches!(self.loss, Some(Loss::Older | Loss::Newest));
         is_enough && is_worth_it || is_lost || self.is_wanted()
     }
 
-    /// True when a client wants a snapshot that is not there. The one that is being taken
-    /// may turn out to be it.
+    /// True when a client waits for a snapshot. The one that is being taken may be enough
+    /// for it.
     pub(super) fn is_wanted(&self) -> bool {
         self.wanted_index > self.newest.index
     }
@@ -149,12 +148,13 @@ impl SnapshotPolicy {
         }
     }
 
-    /// There is another newest snapshot. Returns true when the one before was lost.
+    /// Updates the loss for another newest snapshot. Returns true when the one before was
+    /// lost.
     fn replace_newest(&mut self) -> bool {
         let was_gone = matches!(self.loss, Some(Loss::Newest | Loss::NewestBeingReplaced));
         self.loss = match self.loss {
-            // It was lost while the snapshot that is newest now was being taken: there is
-            // one, and another one is due.
+            // A snapshot was lost while the one that is newest now was being taken. Only the
+            // newest is left, so another one is due.
             Some(Loss::Newest | Loss::Older) => Some(Loss::Older),
             Some(Loss::NewestBeingReplaced) | None => None,
         };

@@ -17,12 +17,12 @@ impl Raft {
     pub(super) fn maybe_take_snapshot(&mut self) {
         let index = self.apply.submitted_index();
         let is_due = self.snapshots.is_due(index, &self.settings);
-        // The snapshot after the next removes the older of the two. A peer that is being
-        // sent that one would have to begin again, and again (docs/bugs.md B60).
+        // A new snapshot removes the older of the two. A peer that is being sent the older
+        // one would have to begin again each time (docs/bugs.md B60).
         let older = self.snapshots.older();
         let is_older_needed = self.keep_log_from().is_some_and(|kept| kept <= older);
         // A snapshot says for ever that its entries are committed. A crash must not bring
-        // back a term in which that could still be denied.
+        // back an earlier term, in which they may not be.
         let is_term_durable = self.persistence.is_hard_state_durable();
         if !is_due || is_older_needed || !is_term_durable {
             return;
@@ -34,9 +34,9 @@ impl Raft {
         self.effects.push(Effect::TakeSnapshot(TakeSnapshot { point }));
     }
 
-    /// There shall be a snapshot at or after `index`, an applied entry, whatever has come
-    /// since the last one: for a backup (docs/adr/0011). It is begun at the next tick, or
-    /// as soon as one can be.
+    /// Asks for a snapshot at or after `index`, an applied entry, for a backup
+    /// (docs/adr/0011). It needs no minimum of new entries, and is begun at the next tick at
+    /// which one can be.
     pub fn want_snapshot(&mut self, index: LogIndex) {
         self.snapshots.want(index);
     }
@@ -57,8 +57,8 @@ impl Raft {
         self.maybe_compact();
     }
 
-    /// There was no room for the snapshot. The next attempt is made when as much has come
-    /// again as makes a snapshot due; a client that wanted one has to ask again.
+    /// There was no room for the snapshot. The next attempt is made when enough new entries
+    /// for a snapshot have come; a client that wanted one has to ask again.
     ///
     /// # Panics
     /// When none was asked for.
@@ -66,10 +66,10 @@ impl Raft {
         self.snapshots.on_failed(last);
     }
 
-    /// A snapshot is damaged and was removed. The log still goes on from the other; but a
-    /// peer may need one at once, and the next damage must not be the last. When it was
-    /// the newest, the log stays as long as the one before it needs it, until there are
-    /// two again.
+    /// A snapshot is damaged and was removed. The log still goes on from the other, but
+    /// another one is due at once: a peer may need it, and the one that is left may be
+    /// damaged, too. If the newest was removed, the log is kept for the one before it until
+    /// there are two again.
     pub fn on_snapshot_lost(&mut self, last: LogPosition) {
         self.snapshots.on_lost(last);
         self.maybe_take_snapshot();
@@ -116,8 +116,8 @@ impl Raft {
             let term = self.term();
             self.effects.push(Effect::ReceiveSnapshot(ReceiveSnapshot { from, term, piece }));
         }
-        // Otherwise the piece is dropped, and will be sent again: once its file has its
-        // name, a snapshot counts, and the term that it comes from must be durable before.
+        // Otherwise the piece is dropped, and the leader sends it again. A snapshot counts
+        // from the rename to its final name on, and the leader's term must be durable before.
     }
 
     /// The answer to [`Effect::ReceiveSnapshot`], unless that made the snapshot whole:
@@ -141,7 +141,11 @@ impl Raft {
     /// installed: the loaded store is to be kept for the [`Effect::ResetLog`] that comes.
     /// Returns false when the log has caught up meanwhile: the loaded store is of no use.
     ///
-    /// The term does not matter: what is in a snapshot is committed, and stays so.
+    /// The term does not matter, because the entries in a snapshot stay committed.
+    ///
+    /// # Panics
+    /// When the snapshot would replace a committed entry, or this node leads and lacks the
+    /// snapshot's last entry (Leader Completeness).
     pub fn on_snapshot_received(
         &mut self,
         from: NodeId,
@@ -174,7 +178,7 @@ impl Raft {
             !matches!(self.role, RoleState::Leader(_)),
             "a leader holds all that is committed (Leader Completeness)"
         );
-        // The disk is given first, in its order, what was accepted so far.
+        // The writes of all that was accepted so far come before the reset, in order.
         self.flush_writes();
         self.log.reset(base, stamp_ms, point.membership);
         self.persistence.reset(base.index);
@@ -189,8 +193,8 @@ impl Raft {
         last.index <= self.log.base().index || self.log.contains(last)
     }
 
-    /// Tells the leader that it need not send the snapshot: now, or when what is in its
-    /// place is durable.
+    /// Tells the leader that the snapshot is not needed: now, or as soon as the log up to
+    /// `last` is durable.
     fn confirm_snapshot(&mut self, to: NodeId, request_seq: u64, last: LogPosition) {
         let response = self.snapshot_response(request_seq, last, 0);
         let rpc = Rpc::InstallSnapshotResponse(InstallSnapshotResponse {

@@ -45,7 +45,7 @@ pub struct Raft {
     pub(super) rejoining: Rejoining,
     pub(super) timer: ElectionTimer,
     /// The newest entry known to be committed. It is volatile (Figure 2): after a start it
-    /// is what the snapshot covers, and the leader tells it anew.
+    /// is what the snapshot covers, and a leader's messages raise it again.
     pub(super) commit_index: LogIndex,
     /// Invariant: its `submitted_index` is at most `commit_index`, and durable.
     pub(super) apply: ApplyQueue,
@@ -110,7 +110,7 @@ impl Raft {
 
     /// Starts the first election timeout after a start. It is shorter than any other, so
     /// that a new cluster elects quickly. It is longer than one heartbeat, so that a node
-    /// that joins a healthy cluster hears its leader first. With leases nobody votes before
+    /// that joins a healthy cluster hears its leader first. With leases no node votes before
     /// the shortest timeout is over, so it is not shortened.
     fn start_election_timer(&mut self) {
         if self.lease.is_on() {
@@ -120,19 +120,19 @@ impl Raft {
         }
     }
 
-    /// The wall clock in milliseconds since the Unix epoch, for the stamps of entries that
-    /// this node creates from here on. Stamps never fall, whatever the clock does.
+    /// Sets the wall clock, in milliseconds since the Unix epoch, for the stamps of entries
+    /// that this node creates from here on. Stamps never fall, whatever the clock does.
     pub fn set_wall_ms(&mut self, wall_ms: u64) {
         self.wall_ms = wall_ms;
     }
 
-    /// The time of this node's monotonic clock. It must be told before each event: above
-    /// all before a read and before a leader's message, for which an old time is wrong.
+    /// Sets the time of this node's monotonic clock. The shell calls it before each event: a
+    /// read or a leader's message must not be handled with an old time.
     pub fn set_now(&mut self, now: Duration) {
         self.lease.set_now(now);
     }
 
-    /// True when this node must be told the time by [`Raft::set_now`].
+    /// True when the shell must call [`Raft::set_now`] before each event.
     pub fn has_leases(&self) -> bool {
         self.lease.is_on()
     }
@@ -158,8 +158,8 @@ impl Raft {
         self.persistence.defer(self.log.has_unflushed(), envelope);
     }
 
-    /// Hands to the disk what it has not been given yet. Returns the new entries of a
-    /// leader, for its peers.
+    /// Starts a write of the entries and the hard state that no write has yet. Returns the
+    /// new entries of a leader, for its peers.
     pub(super) fn flush_writes(&mut self) -> Arc<[Entry]> {
         let entries = self.log.take_unflushed();
         let for_peers: Arc<[Entry]> = match self.role {
@@ -272,7 +272,7 @@ impl Raft {
         self.persistence.hard_state()
     }
 
-    /// The part of this node in the term.
+    /// The role of this node in the term.
     pub fn role(&self) -> Role {
         match self.role {
             RoleState::Follower { .. } if !self.is_voter() => Role::Rejoining,
@@ -317,7 +317,7 @@ impl Raft {
         self.persistence.persisted_index()
     }
 
-    /// The position before the log's first entry: a snapshot has everything before.
+    /// The position before the log's first entry: a snapshot covers everything up to it.
     pub fn log_base(&self) -> LogPosition {
         self.log.base()
     }
@@ -332,7 +332,7 @@ impl Raft {
         self.log.term_at(index)
     }
 
-    /// The stamp that this node's next entry will not go below.
+    /// Lower bound of the next entry's stamp, in milliseconds since the Unix epoch.
     pub fn last_stamp_ms(&self) -> u64 {
         self.log.last_stamp_ms()
     }

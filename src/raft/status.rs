@@ -1,10 +1,10 @@
-//! The status that a node tells of itself.
+//! The status that a node reports.
 
 use std::fmt;
 
 use crate::types::{LogIndex, NodeId, Term};
 
-/// A node's part in its term (§5.1).
+/// A node's role in its term (§5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Follows a leader, or waits for one.

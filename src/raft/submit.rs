@@ -21,7 +21,8 @@ impl Raft {
     /// The page that an [`Effect::ReadEntries`] asked for.
     ///
     /// # Panics
-    /// When it is another: committed, durable entries do not change and do not vanish.
+    /// When the page is not the one that was asked for: committed, durable entries do not
+    /// change and do not vanish.
     pub fn on_entries_read(&mut self, entries: Vec<Entry>) {
         if !self.apply.end_reading() {
             return; // asked for before a snapshot took the place of the log
@@ -43,8 +44,8 @@ impl Raft {
     }
 
     /// Submits what is committed *and* durable here, and the reads that come between.
-    /// Entries that are only on disk (after a start) come by pages, the next one when the
-    /// store has applied the one before.
+    /// Entries that are only on disk (after a start) are read in pages, the next page when
+    /// the store has applied the one before.
     pub(super) fn submit(&mut self) {
         let durable_index = self.persistence.persisted_index();
         let limit = self.commit_index.min(durable_index);

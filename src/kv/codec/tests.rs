@@ -14,7 +14,7 @@ fn set(key: &[u8], value: &[u8]) -> Command {
 }
 
 #[test]
-fn the_bytes_of_every_operation_stay_what_they_are() {
+fn the_bytes_of_every_operation_never_change() {
     let (key, value) = (Bytes::from("key"), Bytes::from_static(b"\xff\0"));
     let cases: [(Option<Once>, u64, Operation, &[u8]); 4] = [
         (

@@ -31,7 +31,7 @@ fn a_report_says_what_is_new_and_nothing_falls() {
     assert_eq!(leadership.replicated_index(quorum, ME, LogIndex(9)), LogIndex(5));
 }
 
-/// docs/adr/0005: what a rejoining peer stores it may lose again.
+/// docs/adr/0005: a rejoining peer stores entries, but promises nothing.
 #[test]
 fn a_rejoining_peer_is_not_counted_and_not_heard() {
     let mut leadership = leadership();
@@ -72,7 +72,7 @@ fn a_leader_has_heard_itself_and_peers_that_answered_in_time() {
 }
 
 #[test]
-fn peers_outside_the_quorum_are_batched_and_only_changes_are_told() {
+fn peers_outside_the_quorum_are_batched_and_only_changes_are_returned() {
     let mut leadership = leadership();
     let membership = membership();
     let quorum = Quorum::of(&membership);

@@ -31,9 +31,9 @@ fn vote_for(persistence: &mut Persistence, term: Term) {
     persistence.set_hard_state(hard_state);
 }
 
-/// The leader's heartbeats do not end while a disk is silent.
+/// The leader's heartbeats go on while the disk does not answer.
 #[test]
-fn of_answers_that_say_the_same_the_last_is_kept() {
+fn of_equal_answers_only_the_last_is_kept() {
     let mut persistence = persistence();
     let (seq, _) = persistence.start(LogIndex(5));
     (1..=1000).for_each(|request_seq| persistence.defer(false, success(request_seq, 4)));
@@ -88,7 +88,7 @@ fn a_write_of_entries_that_were_truncated_makes_nothing_durable() {
     assert_eq!(persistence.persisted_index(), LogIndex(3));
 }
 
-/// docs/bugs.md B54.
+/// docs/bugs.md B54: entries of the replaced log must not count for the new one.
 #[test]
 fn a_write_from_before_an_install_makes_nothing_durable() {
     let mut persistence = persistence();

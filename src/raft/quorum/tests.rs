@@ -17,7 +17,7 @@ fn a_majority_is_more_than_half_of_the_voters() {
     }
 }
 
-/// The property that all of Raft rests on.
+/// All of Raft depends on this property.
 #[test]
 fn any_two_majorities_have_a_node_in_common() {
     for voters in 1..=5_u64 {

@@ -36,7 +36,7 @@ fn a_read_waits_for_the_first_entry_of_the_term() {
     assert_eq!(confirmed(&mut reads, 5), [1]);
 }
 
-/// docs/bugs.md B39.
+/// docs/bugs.md B39: a read waits until the store has all the entries that it must see.
 #[test]
 fn a_read_waits_for_the_writes_of_its_session_that_are_in_the_log() {
     let mut reads = ReadIndex::new(FIRST);
@@ -49,7 +49,7 @@ fn a_read_waits_for_the_writes_of_its_session_that_are_in_the_log() {
     assert_eq!(confirmed(&mut reads, 9), [2], "no entry past the end is waited for");
 }
 
-/// docs/bugs.md B38: a round that was sent before the read says nothing of it.
+/// docs/bugs.md B38: a round that was sent before the read does not confirm it.
 #[test]
 fn a_read_does_not_join_a_round_under_way() {
     let mut reads = ReadIndex::new(FIRST);

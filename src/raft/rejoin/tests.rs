@@ -40,7 +40,7 @@ fn a_cluster_is_new_when_a_quorum_has_nothing() {
     assert!(is_new(&reports(&[(2, 0, at(0, 0))])));
 }
 
-/// docs/bugs.md B52.
+/// docs/bugs.md B52: a new data directory does not prove a new cluster.
 #[test]
 fn a_cluster_with_a_member_that_has_a_past_is_not_new() {
     assert!(!is_new(&reports(&[(2, 0, at(0, 0)), (3, 1, at(0, 0))])));
@@ -67,7 +67,7 @@ fn every_other_member_must_have_reported() {
 
 /// docs/bugs.md B61: the others may never have had what this node lost.
 #[test]
-fn what_it_is_known_to_have_lost_must_be_back() {
+fn entries_that_it_is_known_to_have_lost_must_be_back() {
     let mut rejoining = reports(&[(2, 4, at(2, 4)), (3, 4, at(2, 4))]);
     rejoining.lost = at(3, 4);
     assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(2), LogIndex(2)));
@@ -75,7 +75,7 @@ fn what_it_is_known_to_have_lost_must_be_back() {
 }
 
 #[test]
-fn it_asks_eagerly_at_first_and_then_with_the_pace_of_heartbeats() {
+fn it_asks_at_every_tick_at_first_and_then_at_the_pace_of_heartbeats() {
     let mut rejoining = Rejoining::default();
     let asks = (0..300).filter(|_| rejoining.tick(20, 3)).count();
     assert_eq!(asks, 200 + 34);

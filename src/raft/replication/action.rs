@@ -21,7 +21,7 @@ pub enum ProgressAction {
     /// Call `Progress::on_pause_over` after the pause between two requests to a peer that
     /// is sent batches.
     Pause,
-    /// Tell the core.
+    /// Pass this report to `Raft::on_replicated`.
     Report(ReplicationReport),
 }
 

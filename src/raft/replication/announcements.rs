@@ -1,8 +1,8 @@
-//! The news of the leader that every request to a peer carries.
+//! The commit index and the round of reads that every request to a peer carries.
 
 use crate::types::LogIndex;
 
-/// The leader's news for one peer, and how much of it the peer has been told.
+/// The commit index, round of reads and heartbeat for one peer, and the round that was sent.
 #[derive(Default)]
 pub(super) struct Announcements {
     leader_commit: LogIndex,
@@ -42,8 +42,8 @@ impl Announcements {
         self.confirmed_read_seq
     }
 
-    /// True once for each heartbeat that is due and that no request with entries, and no
-    /// probe, has taken the place of.
+    /// True once for each heartbeat that is due, unless a probe or a request with entries
+    /// has replaced it.
     pub(super) fn take_heartbeat(&mut self) -> bool {
         std::mem::take(&mut self.heartbeat_is_due)
     }

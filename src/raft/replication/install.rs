@@ -1,13 +1,13 @@
 //! A snapshot on its way to a peer that lacks entries which are no longer in the
-//! leader's log (§7; the file's digest names it on both sides, docs/adr/0008).
+//! leader's log (§7). The digest of its file names it on both sides (docs/adr/0008).
 //!
 //! The leader first asks, by an empty piece, how much of the snapshot the peer has, and
 //! goes on from there. So an install survives a broken connection, a restart of the peer,
 //! and even a change of leader, when the new leader has the same snapshot. Pieces go out
-//! in a window of their own. An answer says how much has arrived. When that is not what
-//! the pieces before it should have led to, some were lost, and the sending goes back (or
-//! forward) to that place. When nothing was heard between two heartbeats, the leader asks
-//! again.
+//! in a window of their own. An answer says how many bytes have arrived. When that is not
+//! the end of the answered piece, pieces were lost or had arrived before, and the leader
+//! goes on from the number in the answer. When nothing was heard between two heartbeats, the
+//! leader asks again.
 
 use std::collections::VecDeque;
 
@@ -33,7 +33,7 @@ pub(super) struct SnapshotInstall {
     sending: Sending,
 }
 
-/// The state of sending one snapshot; it begins anew whenever the peer's place is
+/// The state of sending one snapshot. It begins anew whenever the end of the peer's log is
 /// looked for.
 ///
 /// Invariant: `acked_offset <= next_offset`, and `ahead` begins at `next_offset`.
@@ -72,7 +72,7 @@ pub(super) enum Outcome {
     GoesOn,
     /// The peer is to be asked how much of the snapshot it has.
     Ask,
-    /// The snapshot cannot be sent: the peer's place is to be looked for again.
+    /// The snapshot cannot be sent: the end of the peer's log is to be looked for again.
     GivenUp,
     /// The peer holds, durably, everything up to this entry.
     Installed(LogIndex),
@@ -156,7 +156,7 @@ impl SnapshotInstall {
     }
 
     /// The peer's answer to one of this install's pieces. An answer about another snapshot
-    /// says nothing of this one (docs/bugs.md B56).
+    /// is ignored (docs/bugs.md B56).
     pub(super) fn on_response(&mut self, response: &InstallSnapshotResponse) -> Outcome {
         let Some(snapshot) = self.snapshot.filter(|snapshot| snapshot.last == response.last) else {
             return Outcome::GoesOn;

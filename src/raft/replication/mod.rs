@@ -66,7 +66,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The peer of a leader that has just been elected: "nextIndex, initialized to
+    /// The replication to a peer of a leader that has just been elected: "nextIndex, initialized to
     /// leader last log index + 1; matchIndex, initialized to 0" (Figure 2). `runs`
     /// are the terms of the leader's log before its first entry.
     pub fn new(settings: ProgressSettings, term: Term, runs: TermRuns, is_connected: bool) -> Self {
@@ -88,8 +88,11 @@ impl Progress {
         }
     }
 
-    /// The leader has news: entries, a heartbeat, a round of reads, or a log that begins
-    /// later than before.
+    /// Takes news from the leader: entries, a heartbeat, a round of reads, or a log that
+    /// begins later than before.
+    ///
+    /// # Panics
+    /// When the entries do not follow the last one.
     pub fn replicate(&mut self, order: &Replicate) {
         for entry in order.entries.iter() {
             self.runs.push(entry.position());
@@ -103,8 +106,8 @@ impl Progress {
         self.compact_to(order.base);
     }
 
-    /// The log begins after `base`. If the peer needs an entry before that, the next probe
-    /// will tell; a peer that is being sent a snapshot is known to.
+    /// The log begins after `base`. The next probe shows whether the peer needs an entry
+    /// before that; a peer that is being sent a snapshot does.
     fn compact_to(&mut self, base: LogPosition) {
         self.runs.compact_to(base);
         if self.next_index > base.index {
@@ -127,10 +130,10 @@ impl Progress {
         self.is_connected = true;
     }
 
-    /// The connection is gone, and the requests on it with it: the peer's place is looked
+    /// The connection and the requests on it are lost: the end of the peer's log is looked
     /// for again. The search begins where the oldest unanswered request began, and not at
-    /// `match_index`: in a new term, or while the peer's disk is busy, that may be far
-    /// back, and the probe would send the log again from there.
+    /// `match_index`. In a new term, or while the peer's disk is busy, `match_index` may be
+    /// far back, and the probe would send the log again from there.
     pub fn on_disconnected(&mut self) {
         self.is_connected = false;
         let unanswered = self.pipeline.first_index().unwrap_or(self.next_index);
@@ -138,6 +141,9 @@ impl Progress {
     }
 
     /// The peer's answer to one of this term's requests.
+    ///
+    /// # Panics
+    /// When the peer acknowledges an entry that the leader does not have.
     pub fn on_response(&mut self, response: AppendEntriesResponse) {
         let AppendEntriesResponse { request_seq, read_seq, is_rejoining, result } = response;
         self.requests.on_answer(request_seq);
@@ -192,10 +198,10 @@ impl Progress {
         conflict_index: LogIndex,
         conflict_term: Option<Term>,
     ) {
-        // In `Replicate` too: the peer may have lost entries that it had not
-        // acknowledged (they were not durable). A peer that lacks what it did
-        // acknowledge, and is not rejoining, is broken: looking further is in vain, and
-        // would go on as fast as it answers; the next heartbeat asks again.
+        // A conflict counts in `Replicate`, too: the peer may have lost entries that it had
+        // not acknowledged, because they were not durable. A peer that lacks entries that it
+        // has acknowledged, and is not rejoining, is broken: another probe would fail in the
+        // same way as soon as it is answered, so the next heartbeat asks again.
         let has_room = self.next_index > self.match_index.next();
         let is_old = !self.requests.is_current(request_seq);
         if is_old || !has_room || self.state == ProgressState::Snapshot {
@@ -211,15 +217,15 @@ impl Progress {
     }
 
     fn regress_next_index(&mut self, next: LogIndex) {
-        // Never back over what is acknowledged, never past what is there, and at
-        // least one step: the probe goes on (docs/bugs.md B27).
+        // The probe never goes back over acknowledged entries, and it always goes back by at
+        // least one entry, so that it ends (docs/bugs.md B27).
         let least = self.match_index.next();
         let step = next.min(self.next_index.prev()).max(least);
         self.probe_from(step);
     }
 
-    /// Looks for the peer's place from `next` on. Before the log's beginning there is
-    /// nothing to compare: a peer that does not have even the base is found out there.
+    /// Looks for the end of the peer's log from `next` on, or from the entry after the base
+    /// if that is later: a conflict there shows that the peer lacks the base.
     fn probe_from(&mut self, next: LogIndex) {
         self.state = ProgressState::Probe;
         self.next_index = next.max(self.runs.base().index.next());
@@ -256,15 +262,15 @@ impl Progress {
         self.on_outcome(outcome);
     }
 
-    /// The other answer to a `ReadSnapshot`: the snapshot no longer exists. The peer's
-    /// place is looked for again, and it gets the newest.
+    /// The other answer to a `ReadSnapshot`: the snapshot no longer exists. The end
+    /// of the peer's log is looked for again, and the peer is sent the newest snapshot.
     pub fn on_snapshot_gone(&mut self, ticket: u64) {
         let outcome = self.install.on_gone(ticket);
         self.on_outcome(outcome);
     }
 
     /// The peer's answer to one of this term's pieces. An answer to an earlier install
-    /// says nothing of this one.
+    /// is ignored.
     pub fn on_snapshot_response(&mut self, response: InstallSnapshotResponse) {
         let is_current = self.requests.is_current(response.request_seq);
         if self.state == ProgressState::Snapshot && is_current {
@@ -294,7 +300,10 @@ impl Progress {
         }
     }
 
-    /// The things to do now.
+    /// Returns the things to do now.
+    ///
+    /// # Panics
+    /// When an invariant of the indexes or of the window does not hold.
     pub fn take_actions(&mut self) -> Vec<ProgressAction> {
         if self.is_connected {
             self.send_by_mode();
@@ -310,7 +319,7 @@ impl Progress {
         std::mem::take(&mut self.actions)
     }
 
-    /// The peer is sent entries in this way from here on.
+    /// Changes how the peer is sent entries from here on.
     pub fn set_send_mode(&mut self, mode: SendMode) {
         self.pacing.set_mode(mode);
     }
@@ -340,8 +349,8 @@ impl Progress {
 
     fn send_entries(&mut self) {
         match self.state {
-            // An empty probe when the entries are not at hand: reading them would be
-            // for nothing if the logs part earlier.
+            // A probe is empty when the entries are not at hand: reading them would be
+            // wasted if the logs part earlier.
             ProgressState::Probe => {
                 if !self.requests.is_probing() {
                     self.requests.set_probing(true);
@@ -418,7 +427,7 @@ impl Progress {
         self.state
     }
 
-    /// The end of the leader's log, as far as this `Progress` was told: no peer can have
+    /// The end of the leader's log, as far as this `Progress` knows it: no peer can have
     /// more.
     pub fn last_index(&self) -> LogIndex {
         self.runs.last().index

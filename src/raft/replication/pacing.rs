@@ -3,7 +3,7 @@
 /// The way in which a peer that is known to have the log is sent new entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SendMode {
-    /// At once, whatever is under way.
+    /// At once, even while other requests are under way.
     #[default]
     Immediate,
     /// In batches: the next request leaves when the last one is answered and a pause is
@@ -11,7 +11,7 @@ pub enum SendMode {
     Batched,
 }
 
-/// The send mode of one peer, and the pause that it asks for.
+/// The send mode of one peer, and the pause after a request in batched mode.
 #[derive(Default)]
 pub(super) struct Pacing {
     mode: SendMode,

@@ -19,8 +19,8 @@ pub(super) struct Requests {
     sent_seq: u64,
     /// The newest request that was answered.
     answered_seq: u64,
-    /// The first request since the peer's place was last looked for. A conflict that
-    /// answers an earlier request says nothing new (docs/bugs.md B30).
+    /// The first request since the last search began. A conflict that answers an earlier
+    /// request is ignored (docs/bugs.md B30).
     first_seq: u64,
     /// True when that first request is under way. Used in `ProgressState::Probe` only.
     is_probing: bool,
@@ -51,12 +51,12 @@ impl Requests {
         self.answered_seq < self.sent_seq
     }
 
-    /// Answers to all requests so far say nothing of the peer's place from here on.
+    /// Begins a new search: answers to earlier requests no longer count in it.
     pub(super) fn begin_anew(&mut self) {
         self.first_seq = self.sent_seq + 1;
     }
 
-    /// True of a request since the peer's place was last looked for.
+    /// True of a request since the last search began.
     pub(super) fn is_current(&self, request_seq: u64) -> bool {
         request_seq >= self.first_seq
     }

@@ -8,15 +8,16 @@ pub struct ProgressSettings {
     /// Maximum sum of `Entry::weight_bytes` in one AppendEntries, unless its only entry is
     /// larger.
     pub append_bytes_max: u64,
-    /// Entries sent and not acknowledged: no request is sent at or above this number.
+    /// Bound on entries that are sent and not acknowledged: no request is sent at or above it.
     pub inflight_entries_max: usize,
-    /// Bytes sent and not acknowledged: no request is sent at or above this number. As
-    /// many bytes of the newest entries are kept at hand for a peer that lags; older
-    /// entries are read from the log again.
+    /// Bound on bytes that are sent and not acknowledged: no request is sent at or above it.
+    /// It is also the maximum size of the newest entries that are kept in memory for a peer
+    /// that lags; older entries are read from the log again.
     pub inflight_bytes_max: u64,
     /// Size of one piece of a snapshot in bytes: small enough that a heartbeat on the same
     /// connection hardly waits for it.
     pub snapshot_piece_bytes: u64,
-    /// Bytes of a snapshot sent and not acknowledged, except for the last piece.
+    /// Bound on bytes of a snapshot that are sent and not acknowledged: no piece is sent at
+    /// or above it.
     pub snapshot_window_bytes: u64,
 }

@@ -16,7 +16,7 @@ enum Reading {
     /// A read is under way.
     Running,
     /// The log had none of the entries that the last read asked for. The next read waits
-    /// for a heartbeat: reads at once would go on as fast as the log answers.
+    /// for a heartbeat, because reads without a pause would only load the disk.
     Failed,
 }
 
@@ -42,8 +42,8 @@ impl EntrySource {
         self.newest.push_back(entry);
     }
 
-    /// Lets go of the newest entries that the peer has, and of the oldest of them beyond
-    /// `bytes_max`.
+    /// Drops the entries that the peer has from `newest`, and then its oldest entries until
+    /// it holds at most `bytes_max`.
     pub(super) fn trim(&mut self, match_index: LogIndex, bytes_max: u64) {
         while let Some(first) = self.newest.front()
             && (first.index <= match_index || self.newest_bytes > bytes_max)
@@ -60,8 +60,8 @@ impl EntrySource {
         }
     }
 
-    /// The answer to the read with this ticket. The entries are kept if they are the ones
-    /// that the peer lacks by now, and if they are entries of this leader's log.
+    /// The answer to the read with this ticket. The entries are kept if they begin with
+    /// the peer's next entry and are entries of this leader's log.
     pub(super) fn on_read(
         &mut self,
         ticket: u64,
@@ -70,7 +70,7 @@ impl EntrySource {
         runs: &TermRuns,
     ) {
         if ticket != self.ticket {
-            return; // a read from before the peer's place was found to be another
+            return; // a read from before the last search for the end of the peer's log
         }
         self.reading = if entries.is_empty() { Reading::Failed } else { Reading::Idle };
         let is_wanted = entries.first().is_some_and(|first| first.index == next_index)
@@ -80,8 +80,8 @@ impl EntrySource {
         }
     }
 
-    /// Forgets what was read, and the read that is under way: the peer may lack other
-    /// entries than was thought.
+    /// Forgets the entries that were read and the read under way: the peer may need other
+    /// entries.
     pub(super) fn forget_read(&mut self) {
         self.read.clear();
         self.ticket += 1;

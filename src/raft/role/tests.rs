@@ -4,7 +4,7 @@ use super::*;
 use crate::types::Membership;
 
 #[test]
-fn a_candidacy_is_won_with_a_quorum_and_lost_without_the_hope_of_one() {
+fn a_candidacy_is_won_with_a_quorum_and_lost_when_none_is_left() {
     let membership = Membership { voters: (1..=5).map(NodeId).collect() };
     let quorum = Quorum::of(&membership);
     let mut candidacy = Candidacy::with(NodeId(1));

@@ -62,7 +62,7 @@ fn no_snapshot_is_due_before_as_much_log_as_the_last_one_has_bytes() {
 }
 
 #[test]
-fn after_a_failure_as_much_must_come_again() {
+fn after_a_failure_the_next_snapshot_waits_for_as_many_entries() {
     let mut policy = policy();
     policy.want(LogIndex(105));
     policy.begin_saving();
@@ -95,7 +95,7 @@ fn when_the_newest_is_lost_the_older_one_stays_older() {
     assert_eq!(policy.older(), LogIndex(104));
 }
 
-/// The replacement does not make up for a loss that was found while it was being taken.
+/// A snapshot does not replace one whose loss was found while it was being taken.
 #[test]
 fn a_loss_during_a_snapshot_makes_another_one_due() {
     let mut policy = policy();
@@ -115,7 +115,7 @@ fn an_older_snapshot_than_the_one_installed_meanwhile_changes_nothing() {
     assert_eq!((policy.newest(), policy.older()), (at(300), LogIndex(300)));
 }
 
-/// docs/bugs.md B55.
+/// docs/bugs.md B55: both snapshots must cover a compacted entry.
 #[test]
 fn the_log_is_compacted_up_to_the_older_snapshot_and_keeps_some_entries() {
     let policy = policy();

@@ -459,7 +459,7 @@ impl Cluster {
         }
     }
 
-    /// Ticks a node until it stands for election, or for 3 of its timeouts.
+    /// Ticks a node until it starts an election, or for 3 of its timeouts.
     pub(super) fn tick_until_campaign(&mut self, id: NodeId) {
         for _ in 0..3 * ELECTION_TICKS_MAX {
             let is_waiting = self.raft(id).role() == Role::Follower;

@@ -31,7 +31,7 @@ pub(super) struct Durable {
     pub(super) snapshots: Vec<Arc<SnapshotFile>>,
     /// The part of a snapshot that was received, and is not whole yet.
     part: Option<(SnapshotId, Vec<u8>)>,
-    /// The furthest position that the log is known to have had, `LogSummary::lost`.
+    /// The furthest position that the log is known to have reached, `LogSummary::lost`.
     lost: LogPosition,
     /// The entries that a rejoining node has lost. Its promises about them hold as long as it
     /// is not counted.
@@ -291,7 +291,7 @@ impl Durable {
     }
 
     /// The position of the entry at `index`, in the snapshot or in the log after it. A log
-    /// that does not hold the snapshot's last entry is void, as for
+    /// that does not hold the snapshot's last entry does not count, as in
     /// [`Disk::finish_installation`].
     pub(super) fn position_at(&self, index: LogIndex) -> Option<LogPosition> {
         let Some(newest) = self.snapshots.last() else { return self.log.position_at(index) };

@@ -73,7 +73,7 @@ impl Peer {
 }
 
 #[test]
-fn a_peer_that_lacks_what_is_gone_is_asked_what_it_has_of_the_newest_snapshot() {
+fn a_peer_that_lacks_compacted_entries_is_asked_how_much_of_the_snapshot_it_has() {
     let mut peer = Peer::lagging();
     let (_, wanted, offset, bytes_max) = peer.snapshot_reads[0];
     assert_eq!((wanted, offset, bytes_max), (None, 0, 0));
@@ -134,7 +134,7 @@ fn after_a_lost_piece_the_sending_goes_back_once() {
 /// docs/bugs.md B56 (camunda 14671): answers about another snapshot, or of another
 /// connection, do not move it, either.
 #[test]
-fn answers_about_another_install_count_for_nothing() {
+fn answers_to_another_install_are_ignored() {
     let mut peer = Peer::receiving(0);
     peer.serve(at(6, 2));
     peer.sent_pieces();
@@ -181,7 +181,7 @@ fn a_new_connection_goes_on_with_the_same_snapshot_if_it_is_still_there() {
 }
 
 #[test]
-fn heartbeats_go_on_and_their_conflicts_say_nothing_new() {
+fn heartbeats_go_on_during_an_install_and_their_conflicts_are_ignored() {
     let mut peer = Peer::receiving(0);
     peer.heartbeat();
     assert_eq!(peer.sent(), [(4, 0)]);
@@ -209,7 +209,7 @@ fn a_peer_that_was_not_heard_since_the_last_heartbeat_is_asked_again() {
 }
 
 #[test]
-fn a_peer_that_has_it_gets_what_comes_after() {
+fn a_peer_that_has_installed_the_snapshot_gets_the_entries_after_it() {
     let mut peer = Peer::receiving(40);
     peer.serve(at(6, 2));
     peer.sent();
@@ -235,7 +235,7 @@ fn the_log_is_needed_until_the_peer_has_caught_up() {
 }
 
 #[test]
-fn a_peer_whose_next_entry_is_compacted_away_is_looked_at_anew() {
+fn a_peer_whose_next_entry_is_compacted_away_is_probed_again() {
     let mut peer = Peer::new(WIDE, &[1, 1, 1, 1, 2, 2, 2, 2], true);
     peer.heartbeat();
     peer.conflict(1, 3, None);

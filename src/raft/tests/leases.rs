@@ -136,7 +136,7 @@ fn a_lease_needs_a_majority() {
     }
     answer(&mut solo, 4, seq);
     assert!(!solo.raft.holds_lease(), "it and one other of five");
-    // A rejoining node stores what it is sent, and promises nothing.
+    // A rejoining node stores entries, but promises nothing.
     let match_index = solo.raft.last_log().index;
     let report =
         ReplicationReport { match_index, read_seq: seq, is_rejoining: true, ..Default::default() };
@@ -146,7 +146,7 @@ fn a_lease_needs_a_majority() {
     assert_eq!(read(&mut solo, 1), [(1, true)]);
 }
 
-/// The lease takes the place of the round, and of no other condition of a read
+/// The lease replaces the round, but no other condition of a read
 /// (docs/bugs.md B37, B39).
 #[test]
 fn a_leased_read_waits_for_the_first_commit_of_the_term_and_for_its_session() {
@@ -262,7 +262,7 @@ fn a_restarted_voter_refuses_within_the_promise() {
     assert_has_promised_for(&mut solo, PROMISE);
 }
 
-/// A node that has just started does not stand for election early: its first timeout is not
+/// A node that has just started does not start an election early: its first timeout is not
 /// shortened.
 #[test]
 fn a_restarted_voter_stands_for_election_when_the_promise_is_over() {
@@ -297,7 +297,7 @@ fn every_message_of_the_leader_renews_the_promise() {
     assert_has_promised_for(&mut solo, PROMISE);
 }
 
-/// A leader keeps few rounds under way, however long nobody answers.
+/// A leader keeps few rounds under way, even if no peer answers for long.
 #[test]
 fn a_leader_without_answers_keeps_few_rounds() {
     let mut solo = leader();

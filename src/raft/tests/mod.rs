@@ -1,6 +1,6 @@
 //! The core under test: a whole cluster without a runtime, a clock or a socket.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
 //! | `clocks` | the clocks of nodes with leases, each wrong by its own rate |
 //! | `cluster` | nodes, their disks and stores, and a network that the test controls |

@@ -1,5 +1,5 @@
-//! The properties that must hold over all nodes, whatever happens: those of Figure 3, and
-//! those that make them survive a crash.
+//! The properties that must hold over all nodes at all times: those of Figure 3, and those
+//! that make them survive a crash.
 //!
 //! The oracle sees everything at once, which no node can, and trusts none of them: it knows
 //! logs from the disks, not from the cores.
@@ -17,7 +17,7 @@ pub(super) struct Oracle {
     leaders: BTreeMap<Term, NodeId>,
     /// Every entry ever written, with the term of the one before it.
     entries: BTreeMap<LogPosition, (Entry, Term)>,
-    /// The votes that were told: for each term and voter the candidate.
+    /// The votes that were sent: for each term and voter the candidate.
     votes: BTreeMap<(Term, NodeId), NodeId>,
     /// The term up to which the votes of a node were lost with its data directory. They
     /// still count: no node may vote twice, not even one that forgot.
@@ -246,8 +246,8 @@ impl Oracle {
         self.forgotten.insert(id, voted.max().unwrap_or_default());
     }
 
-    /// A node comes back with what was durable: a vote that it never told may be gone, a vote
-    /// that it told must not be.
+    /// A node starts again with its durable state: a vote that it never sent may be gone, a
+    /// vote that it sent must not be.
     pub(super) fn on_restart(&mut self, id: NodeId, hard_state: HardState) {
         self.last_seen.entry(id).or_default().hard_state = hard_state;
         let has_forgotten = self.forgotten.get(&id) >= Some(&hard_state.current_term);
@@ -291,9 +291,9 @@ impl Oracle {
         assert_eq!(raft.last_log(), log.end(), "node {}: the log ends elsewhere", node.id);
         assert_eq!(raft.log_base(), log.base(), "node {}: the log begins elsewhere", node.id);
         let persisted_index = raft.persisted_index();
-        // A snapshot that was received, and that the core has not heard of yet, makes the
-        // part of the log that conflicts with it void (a start would remove that). That
-        // breaks no promise: the snapshot is of committed entries.
+        // When a snapshot was received that the core does not know yet, the part of the log
+        // that conflicts with it does not count (a start would remove it). That breaks no
+        // promise, because the snapshot is of committed entries.
         let durable = node.disk.durable();
         let is_durable = |position| durable.contains(position) || durable.log.contains(position);
         assert!(
@@ -320,7 +320,7 @@ impl Oracle {
         }
         while self.committed() < commit_index {
             let next = LogIndex(self.committed() + 1);
-            // It may have been applied, saved and compacted since the last check.
+            // The entry may have been applied, saved and compacted since the last check.
             let applied = node.applied.get(self.committed.len());
             let entry = log.entry(next).or(applied).expect("committed, so it is there").clone();
             let holders = nodes

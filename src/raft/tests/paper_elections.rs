@@ -53,12 +53,12 @@ fn election_timeouts_fill_their_interval_and_differ_from_node_to_node() {
 /// A node that has just started waits until a leader, if there is one, would have been
 /// heard, and no longer than the shortest timeout of the others.
 #[test]
-fn the_first_election_timeout_of_a_life_is_short() {
+fn the_first_election_timeout_after_a_start_is_short() {
     let timeouts: BTreeSet<u32> = (0..300).map(|seed| timeout(1, seed, false)).collect();
     assert_eq!(timeouts, (HEARTBEAT_TICKS + 1..=ELECTION_TICKS_MIN).collect());
 }
 
-/// The ticks until a new node stands for election, after it has heard from a leader or not.
+/// The ticks until a new node starts an election, with or without a leader's message before.
 fn timeout(id: u64, seed: u64, hears_leader: bool) -> u32 {
     let mut raft = Raft::new(
         settings_of(id, 3, seed),
@@ -102,7 +102,7 @@ fn a_candidate_wins_with_a_majority_and_not_with_one_vote_less() {
     for nodes in 1..=7 {
         let mut solo = Solo::new(nodes, &[], 0);
         solo.campaign();
-        let needed = nodes / 2; // beside its own
+        let needed = nodes / 2; // besides its own
         for votes in 1..=needed {
             assert_eq!(solo.raft.role(), Role::Candidate, "{votes} of {nodes}");
             solo.receive(1 + votes, 1, voted(true));
@@ -238,7 +238,7 @@ fn a_message_of_an_older_term_changes_nothing() {
 /// Figure 2: "Upon election: send initial empty AppendEntries RPCs (heartbeat) to
 /// each server; repeat during idle periods to prevent election timeouts."
 #[test]
-fn a_leader_speaks_at_once_and_then_every_heartbeat_interval() {
+fn a_leader_sends_at_once_and_then_every_heartbeat_interval() {
     let mut cluster = Cluster::new(3, 1);
     cluster.tick_until_campaign(n(1));
     while cluster.raft(n(1)).role() != Role::Leader {
@@ -296,7 +296,7 @@ fn a_request_for_votes_counts_for_nothing_while_the_leader_lives() {
     assert_eq!((solo.raft.term(), solo.raft.leader_id()), (Term(1), Some(n(2))));
     let mut solo = Solo::new(3, &[1], 1);
     solo.receive(2, 1, append(at(1, 1), &[], 0));
-    // The leader is silent now. The answer does not depend on the node's own timer.
+    // The leader is silent from here on. The answer does not depend on the node's own timer.
     solo.tick(ELECTION_TICKS_MIN);
     assert_eq!(solo.receive(3, 8, request_vote(at(9, 1)))[0].rpc, voted(true));
 }
@@ -346,7 +346,7 @@ fn a_pre_vote_changes_nobodys_term_and_nobodys_vote() {
 
 /// docs/bugs.md B15 (openraft 511f33c7): pre-votes that come late start no new election.
 #[test]
-fn a_late_pre_vote_does_not_disturb_who_has_moved_on() {
+fn a_late_pre_vote_starts_no_new_election() {
     let mut solo = Solo::new(3, &[], 0);
     solo.win();
     assert_eq!(solo.receive(3, 1, pre_voted(true)), []);
@@ -366,7 +366,7 @@ fn a_late_pre_vote_does_not_disturb_who_has_moved_on() {
 /// docs/bugs.md B10 (hashicorp/raft 477): a message from a node that is not a member, or for
 /// another node, is dropped.
 #[test]
-fn a_stranger_is_not_heard() {
+fn a_message_from_a_non_member_is_dropped() {
     let mut solo = Solo::new(3, &[1], 1);
     for rpc in [append(at(1, 1), &[9], 2), request_vote(at(9, 9)), pre_vote(at(9, 9)), voted(true)]
     {

@@ -161,7 +161,7 @@ fn figure_8_d_an_old_entry_on_a_majority_can_still_be_overwritten() {
     }
 }
 
-/// 2@2 is overwritten, too, with the no-op on one node beside the leader: no majority yet.
+/// 2@2 is overwritten, too, with the no-op on one node besides the leader: no majority yet.
 #[test]
 fn figure_8_a_new_entry_on_a_minority_commits_nothing() {
     let mut cluster = figure_8(&[2]);

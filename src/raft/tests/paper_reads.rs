@@ -62,7 +62,7 @@ fn a_read_waits_for_a_majority_and_not_for_one_node_less() {
     for nodes in 2..=7 {
         let mut solo = leader(nodes);
         read(&mut solo, 1, 0);
-        let needed = nodes / 2; // beside the leader (docs/bugs.md B43)
+        let needed = nodes / 2; // besides the leader (docs/bugs.md B43)
         for peer in 2..2 + needed {
             assert_eq!(answers(&mut solo), [], "{peer} of {nodes}");
             confirm(&mut solo, peer, 2, 1);
@@ -227,7 +227,7 @@ fn reads_fail_with_the_leadership() {
     assert_eq!(answers(&mut solo), [(1, false)]);
 }
 
-/// Rounds of an earlier leadership say nothing in a later one (docs/bugs.md B38).
+/// Rounds of an earlier leadership confirm nothing in a later one (docs/bugs.md B38).
 #[test]
 fn a_round_of_an_earlier_leadership_confirms_nothing() {
     let mut solo = leader(3);
@@ -259,7 +259,7 @@ fn a_single_node_reads_without_any_message() {
     assert_eq!(answers(&mut solo), [(1, true)]);
 }
 
-/// docs/bugs.md B39 (etcd 3879): every node was down; nobody knows what is committed.
+/// docs/bugs.md B39 (etcd 3879): every node was down, so no node knows what is committed.
 #[test]
 fn a_read_after_a_full_restart_sees_everything() {
     let mut cluster = Cluster::new(3, 1);

@@ -51,9 +51,9 @@ fn a_proposal_is_the_next_entry_of_the_leaders_log() {
     assert_eq!((entry.index, entry.term, &entry.payload), (i(6), Term(2), &command("b")));
 }
 
-/// §8: clients are told the leader.
+/// §8: a node that does not lead names the leader.
 #[test]
-fn a_proposal_is_refused_by_who_does_not_lead_and_names_the_leader() {
+fn a_node_that_does_not_lead_refuses_a_proposal_and_names_the_leader() {
     let mut solo = Solo::new(3, &[], 0);
     assert_eq!(solo.raft.propose(Payload::Noop), Err(NotLeader { leader_id: None }));
     solo.receive(2, 1, append(at(0, 0), &[], 0));
@@ -64,7 +64,7 @@ fn a_proposal_is_refused_by_who_does_not_lead_and_names_the_leader() {
 /// The entries of one batch leave together, in one write and one message to each
 /// replicator.
 #[test]
-fn the_proposals_of_one_go_are_one_write_and_one_batch() {
+fn the_proposals_of_one_batch_are_one_write_and_one_message() {
     let mut solo = leader(3, &[], 0);
     solo.effects.clear();
     for text in ["a", "b", "c"] {
@@ -124,7 +124,7 @@ fn a_request_after_a_place_that_the_log_does_not_have_is_refused_with_a_hint() {
 /// delete the existing entry and all that follow it. Append any new entries not
 /// already in the log." An entry that does not conflict stays (docs/bugs.md B24).
 #[test]
-fn a_follower_drops_what_conflicts_and_keeps_what_does_not() {
+fn a_follower_drops_conflicting_entries_and_keeps_the_others() {
     for (prev, new, expected) in [
         (at(2, 1), &[][..], &[1, 1, 2, 2][..]),
         (at(2, 1), &[2], &[1, 1, 2, 2]),
@@ -167,7 +167,7 @@ fn a_follower_commits_what_the_request_vouches_for_and_no_more() {
 /// §5.3, §5.4.2: "a majority of matchIndex[i] >= N, and log[N].term == currentTerm".
 /// The order in which the reports come does not matter (docs/bugs.md B19).
 #[test]
-fn a_leader_commits_what_a_majority_has_whatever_order_it_hears_of_it() {
+fn a_leader_commits_what_a_majority_has_in_any_order_of_reports() {
     for (nodes, reports) in [
         (3, &[(2, 5)][..]),
         (5, &[(2, 9), (3, 4), (4, 7), (5, 3)]),
@@ -368,7 +368,7 @@ fn a_leader_that_replaces_a_committed_entry_stops_the_node() {
 }
 
 /// docs/bugs.md B17 (hashicorp/raft 503): a leader with a dead disk must not stay, and
-/// must not stand for election again; an idle leader waits for no disk.
+/// must not start an election again; an idle leader waits for no disk.
 #[test]
 fn a_leader_whose_disk_is_silent_steps_down_and_an_idle_one_does_not() {
     let tick_heard = |solo: &mut Solo, ticks: u32| {

@@ -116,7 +116,7 @@ impl Solo {
 /// to our base are in our snapshot: nothing is truncated, and the answer vouches for the
 /// request's entries, and for no more.
 #[test]
-fn a_request_that_begins_before_the_log_changes_nothing_that_is_known() {
+fn a_request_that_begins_before_the_log_truncates_nothing() {
     let mut solo = Solo::with_snapshot(&[1, 1], 2, at(5, 2));
     assert_eq!(solo.ask(2, 2, append(at(5, 2), &[2, 2, 2], 5)).1, appended(8));
     for (prev, terms, matched) in [
@@ -146,7 +146,7 @@ fn a_request_that_begins_before_the_log_may_bring_something_new() {
 
 #[test]
 #[should_panic(expected = "the leader lacks an entry that is committed here")]
-fn a_leader_that_lacks_what_the_snapshot_stands_for_stops_the_node() {
+fn a_leader_that_lacks_an_entry_of_the_snapshot_stops_the_node() {
     let mut solo = Solo::with_snapshot(&[], 2, at(5, 2));
     solo.receive(2, 3, append(at(3, 1), &[1, 1, 3], 0));
 }
@@ -196,7 +196,7 @@ fn a_snapshot_takes_the_place_of_a_log_that_lacks_it() {
 /// Figure 13, rule 6: "If existing log entry has same index and term as snapshot's last
 /// included entry, retain log entries following it".
 #[test]
-fn a_log_that_holds_it_needs_no_snapshot() {
+fn a_log_that_holds_the_snapshots_last_entry_needs_no_snapshot() {
     let mut solo = Solo::new(3, &[1, 1, 1], 2);
     for last in [at(3, 1), at(2, 1)] {
         assert_eq!(solo.ask(2, 2, piece(last)).1, response(last, 0, true));
@@ -209,7 +209,7 @@ fn a_log_that_holds_it_needs_no_snapshot() {
 }
 
 #[test]
-fn a_piece_is_as_good_as_a_heartbeat() {
+fn a_piece_counts_as_a_heartbeat() {
     let mut solo = Solo::new(3, &[], 1);
     solo.receive(2, 1, piece(at(5, 1)));
     assert_eq!(solo.raft.leader_id(), Some(n(2)));
@@ -220,7 +220,7 @@ fn a_piece_is_as_good_as_a_heartbeat() {
 }
 
 #[test]
-fn pieces_and_what_came_of_them_are_answered_in_their_own_term_only() {
+fn pieces_are_answered_in_their_own_term_only() {
     let mut solo = Solo::new(3, &[], 3);
     let (term, answer) = solo.ask(2, 2, piece(at(5, 2)));
     let Rpc::InstallSnapshotResponse(answer) = answer else { panic!("{answer:?}") };
@@ -264,9 +264,9 @@ fn writes_of_a_log_that_was_replaced_do_not_count_for_the_new_one() {
     solo.raft.take_effects();
 }
 
-/// docs/bugs.md B54: a read of the old log may be answered when there is a new one.
+/// docs/bugs.md B54: a read of the old log may be answered after a new one replaced it.
 #[test]
-fn a_page_of_the_log_that_was_replaced_is_void() {
+fn a_page_of_a_replaced_log_is_dropped() {
     let mut solo = Solo::new(3, &[1, 1, 1, 1], 2);
     // Entries 1 and 2 are committed; the page that holds them is on its way.
     let old_log = solo.log().to_vec();
@@ -286,7 +286,7 @@ fn a_page_of_the_log_that_was_replaced_is_void() {
 // Taking and compacting.
 
 #[test]
-fn a_snapshot_is_taken_every_so_many_entries_and_one_at_a_time() {
+fn a_snapshot_is_due_by_the_number_of_entries_and_taken_one_at_a_time() {
     let mut solo = Solo::saving(4, 0);
     assert_eq!(solo.asked(), [], "the no-op and the members are two");
     solo.propose(2);
@@ -303,11 +303,11 @@ fn a_snapshot_is_taken_every_so_many_entries_and_one_at_a_time() {
     assert_eq!(solo.asked()[0].last, at(14, 1));
 }
 
-/// A snapshot waits for as much log as the last one has bytes. Otherwise a store of ten
-/// million keys would be written as often as one of a thousand, and to fill it would take
-/// work that grows with the square of its size.
+/// A snapshot waits for as many bytes of log as the last one has. Otherwise a store of ten
+/// million keys would be written as often as one of a thousand, and the work to fill it
+/// would grow with the square of its size.
 #[test]
-fn a_snapshot_is_not_taken_before_as_much_has_come_as_the_last_one_weighs() {
+fn a_snapshot_waits_for_as_many_bytes_of_log_as_the_last_one_has() {
     let weight = |entries: u64| entries * (ENTRY_OVERHEAD_BYTES + 1);
     let mut solo = Solo::saving(4, 0);
     solo.propose(2);
@@ -323,7 +323,7 @@ fn a_snapshot_is_not_taken_before_as_much_has_come_as_the_last_one_weighs() {
 }
 
 #[test]
-fn a_snapshot_is_taken_every_so_many_bytes() {
+fn a_snapshot_is_due_by_the_bytes_of_log() {
     let mut solo = Solo::saving(u64::MAX, 0);
     solo.raft.settings.snapshot_bytes_max = 5 * 64;
     solo.propose(2);
@@ -372,7 +372,7 @@ fn a_snapshot_that_is_being_taken_and_is_too_old_is_followed_by_another() {
 /// A compacted entry is in both of the snapshots that are there (docs/bugs.md B55). A
 /// snapshot that was lost does not count as one of them.
 #[test]
-fn a_snapshot_that_has_rotted_stands_for_nothing_when_the_log_is_compacted() {
+fn a_damaged_snapshot_does_not_count_when_the_log_is_compacted() {
     let mut solo = Solo::saving(3, 0);
     solo.propose(1);
     assert_eq!(solo.take(), 3);
@@ -390,7 +390,7 @@ fn a_snapshot_that_has_rotted_stands_for_nothing_when_the_log_is_compacted() {
 
 /// A full disk is not tried again at once.
 #[test]
-fn a_snapshot_that_is_wanted_and_finds_no_room_is_wanted_no_more() {
+fn a_wanted_snapshot_that_finds_no_room_is_no_longer_wanted() {
     let mut solo = Solo::saving(u64::MAX, 0);
     solo.propose(1);
     solo.raft.want_snapshot(i(3));
@@ -461,8 +461,8 @@ fn the_last_entries_stay_in_the_log() {
     assert_eq!(solo.limit(), Some(2), "entries 3 to 8 stay");
 }
 
-/// Two snapshots are kept, so the second from now would remove the older, which a peer is
-/// being sent (docs/bugs.md B60).
+/// Two snapshots are kept, and a peer is being sent the newest: the second snapshot from now
+/// would remove it (docs/bugs.md B60).
 #[test]
 fn no_snapshot_removes_the_one_that_a_peer_is_being_sent() {
     let mut solo = Solo::new(3, &[], 0);
@@ -524,7 +524,7 @@ fn the_log_stays_for_a_peer_that_catches_up() {
 }
 
 #[test]
-fn a_leader_tells_how_far_the_snapshots_are_that_it_sends() {
+fn a_leader_reports_the_progress_of_the_snapshots_that_it_sends() {
     let mut solo = Solo::new(3, &[], 0);
     solo.win();
     assert_eq!(solo.raft.status().snapshot_progress, []);
@@ -538,9 +538,9 @@ fn a_leader_tells_how_far_the_snapshots_are_that_it_sends() {
     assert_eq!(solo.raft.status().snapshot_progress, []);
 }
 
-/// A peer that is gone does not hold up compaction for ever.
+/// A peer that stopped answering does not hold up compaction for ever.
 #[test]
-fn a_peer_that_says_nothing_more_holds_nothing_up() {
+fn a_silent_peer_does_not_hold_up_compaction() {
     let mut solo = Solo::new(3, &[], 0);
     solo.win();
     let term = solo.raft.term();
@@ -555,7 +555,7 @@ fn a_peer_that_says_nothing_more_holds_nothing_up() {
     assert_eq!((solo.raft.keep_log_from(), solo.raft.role()), (None, Role::Leader));
 }
 
-/// A client that waits for an entry of the ended term must be told, even when the term's
+/// A client that waits for an entry of the ended term must get an answer, even when the term's
 /// first entry was compacted (docs/bugs.md B58).
 #[test]
 fn a_leader_whose_no_op_is_compacted_gives_up_its_own_term() {

@@ -1,4 +1,4 @@
-//! The answers that take their time at a node: those of its store and of its log, and the
+//! The answers that a slow node still owes: those of its store and of its log, and the
 //! ends of pauses between requests.
 
 use super::cluster::Cluster;

@@ -219,7 +219,7 @@ fn requests_are_pipelined_as_long_as_the_window_has_room() {
 
 /// docs/adr/0014: no commit waits for the peer, so it gets fewer and larger requests.
 #[test]
-fn a_batched_peer_is_sent_one_request_an_answer_and_a_pause() {
+fn a_batched_peer_is_sent_the_next_request_after_an_answer_and_a_pause() {
     let mut peer = Peer::replicating(WIDE);
     peer.sent();
     peer.progress.set_send_mode(SendMode::Batched);
@@ -272,7 +272,7 @@ fn a_peer_that_is_no_longer_batched_is_sent_at_once_what_it_lacks() {
     assert_eq!(peer.sent(), [(1, 1)]);
 }
 
-/// The place of a batched peer is looked for at once, and it catches up by whole windows.
+/// A batched peer is probed at once, and it catches up by whole windows.
 #[test]
 fn a_batched_peer_is_probed_and_caught_up_as_others_are() {
     let settings = ProgressSettings { append_entries_max: 2, inflight_entries_max: 4, ..WIDE };
@@ -349,8 +349,8 @@ fn the_entries_at_hand_are_bounded() {
     assert_eq!(peer.sent(), [(3, 2), (5, 3)]);
 }
 
-/// Entries that were asked for before the place changed are dropped, and so are entries that
-/// do not fit.
+/// Entries that were asked for before the next index changed are dropped, and so are entries
+/// that do not follow it.
 #[test]
 fn an_outdated_answer_of_the_log_is_dropped() {
     let mut peer = Peer::new(WIDE, &[1, 1, 1, 2, 2, 2], true);
@@ -377,7 +377,7 @@ fn an_outdated_answer_of_the_log_is_dropped() {
     assert_eq!(peer.reads.len(), 1, "so it is asked again");
 }
 
-/// A log that has none of the entries is not asked again as fast as it answers.
+/// A log that has none of the entries is not asked again at once.
 #[test]
 fn a_log_that_gives_nothing_is_asked_again_at_a_heartbeat() {
     let mut peer = Peer::new(WIDE, &[1, 1, 1, 2, 2, 2], true);
@@ -463,7 +463,7 @@ fn no_order_of_answers_moves_the_next_index_below_the_match_index() {
 }
 
 /// docs/bugs.md B52 (TigerBeetle 2996): a peer that lost what it had acknowledged cannot
-/// be helped in this term, and must not be asked as fast as the wire carries it.
+/// be helped in this term, and must not be asked again as soon as it answers.
 #[test]
 fn a_peer_that_lost_what_it_acknowledged_is_asked_at_heartbeats_only() {
     let mut peer = Peer::replicating(WIDE);
@@ -512,8 +512,8 @@ fn the_window_leaks_nothing_whatever_is_lost() {
     }
 }
 
-/// The requests on a connection are lost with it. On the next one the peer's place is looked
-/// for again, after what is acknowledged.
+/// The requests on a connection are lost with it. On the next one the end of the peer's log
+/// is looked for again, after the acknowledged entries.
 #[test]
 fn a_new_connection_begins_with_a_probe() {
     let mut peer = Peer::replicating(WIDE);

@@ -222,10 +222,10 @@ impl Walk {
     }
 
     /// Cuts the leader off with a minority, for long enough that the others elect another
-    /// before it knows; its clients go on. By chance alone that hardly ever happens.
+    /// before it notices; its clients go on. By chance alone that hardly ever happens.
     fn step_coup(&mut self) {
         let Some(leader) = self.cluster.leader() else { return };
-        // It keeps peers that make no quorum with it.
+        // The leader keeps too few peers for a quorum.
         let mut others = self.cluster.ids();
         others.retain(|id| *id != leader);
         let kept = self.rng.random_range(0..=others.len().saturating_sub(1) / 2);
@@ -425,10 +425,9 @@ fn a_seed_replays_the_same_walk() {
     assert_eq!(tell(), tell());
 }
 
-/// The walks commit entries: a walk in which nothing is ever committed would keep every
-/// promise, too.
+/// Without this check, walks that never commit an entry would pass, too.
 #[test]
-fn random_walks_get_somewhere() {
+fn random_walks_commit_entries() {
     let (mut committed, mut elections, mut installed) = (0, 0, 0);
     for seed in 0..30 {
         let mut walk = Walk::new(seed, false, false);

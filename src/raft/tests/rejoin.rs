@@ -135,7 +135,7 @@ fn a_wiped_node_waits_for_the_last_member_and_is_served_meanwhile() {
 }
 
 #[test]
-fn what_it_has_become_survives_a_restart() {
+fn a_node_that_became_a_voter_stays_one_after_a_restart() {
     let mut cluster = committed_by_one_two_and_three();
     forget(&mut cluster, &[n(5)]);
     run(&mut cluster);
@@ -150,7 +150,7 @@ fn what_it_has_become_survives_a_restart() {
 }
 
 #[test]
-fn a_new_voter_takes_the_vote_of_its_term_as_given_away() {
+fn a_new_voter_gives_no_vote_in_its_current_term() {
     let mut cluster = committed_by_one_two_and_three();
     forget(&mut cluster, &[]);
     run(&mut cluster);
@@ -189,7 +189,7 @@ fn a_node_that_starts_late_is_a_voter_when_it_has_caught_up() {
 }
 
 #[test]
-fn a_log_that_is_as_long_and_not_the_same_has_not_caught_up() {
+fn a_log_of_equal_length_with_other_entries_has_not_caught_up() {
     let mut solo = Solo::rejoining(3);
     let word = |last| Rpc::RejoinResponse(RejoinResponse { last });
     solo.receive(2, 1, append(at(0, 0), &[1, 1, 1], 0));
@@ -289,7 +289,7 @@ fn a_damaged_node_catches_up_and_is_one_of_three_again() {
 
 /// Only nodes 1, 2 and 3 had the entry. All three have lost it, and know that.
 #[test]
-fn a_majority_that_knows_of_what_it_lost_does_not_go_on_without_it() {
+fn a_majority_does_not_go_on_without_an_entry_that_it_knows_it_lost() {
     let mut cluster = committed_by_one_two_and_three();
     lose_kept(&mut cluster, &[n(1), n(2), n(3)]);
     run(&mut cluster);
@@ -299,10 +299,10 @@ fn a_majority_that_knows_of_what_it_lost_does_not_go_on_without_it() {
     }
 }
 
-/// Nodes 1 and 2 have lost their disks and know of nothing. Only node 3 knows that it had
-/// more than any node has.
+/// Nodes 1 and 2 have lost their disks. Only node 3 knows that it once held an entry that no
+/// node holds any more.
 #[test]
-fn what_a_damaged_node_knows_to_have_had_it_wants_back() {
+fn a_damaged_node_waits_for_entries_that_it_knows_it_lost() {
     let mut cluster = committed_by_one_two_and_three();
     for id in [n(1), n(2)] {
         cluster.crash(id);
@@ -316,10 +316,10 @@ fn what_a_damaged_node_knows_to_have_had_it_wants_back() {
     assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
 }
 
-/// Nodes 1 and 2 know that there was an entry, and have lost all. Node 3 had it, too, and has
-/// lost its disk: it holds as much as any other node, which is nothing.
+/// Nodes 1 and 2 have lost their entries and know it. Node 3 has lost its disk: it holds as
+/// much as any other node, which is nothing.
 #[test]
-fn what_a_damaged_node_knows_to_have_had_binds_those_that_ask_it() {
+fn a_rejoining_node_waits_for_entries_that_another_reports_as_lost() {
     let mut cluster = Cluster::new(5, 1);
     cluster.partition(&[n(4), n(5)]);
     cluster.elect(n(1));
@@ -340,9 +340,9 @@ fn what_a_damaged_node_knows_to_have_had_binds_those_that_ask_it() {
     assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
 }
 
-/// The entry never was committed: no other node has it, or ever will.
+/// The entry was never committed, and no other node has it.
 #[test]
-fn what_was_lost_need_not_come_back_when_a_later_leader_did_not_have_it() {
+fn a_lost_entry_need_not_return_when_a_later_leader_did_not_have_it() {
     let mut cluster = committed_by_one_two_and_three();
     cluster.partition(&[n(1)]);
     let index = cluster.propose(n(1), "nobody else's").unwrap();
@@ -356,9 +356,9 @@ fn what_was_lost_need_not_come_back_when_a_later_leader_did_not_have_it() {
     assert!(cluster.leader().is_some());
 }
 
-/// A blank node that hears from a damaged one knows that the cluster is not new.
+/// A new node that hears from a damaged one knows that the cluster is not new.
 #[test]
-fn a_damaged_node_is_blank_for_nobody() {
+fn a_damaged_node_does_not_pass_for_a_new_one() {
     let mut cluster = Cluster::new(3, 1);
     cluster.elect(n(1));
     cluster.crash(n(1));

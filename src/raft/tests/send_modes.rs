@@ -102,9 +102,9 @@ fn a_peer_that_falls_behind_a_batched_one_changes_places_with_it() {
     assert!(now.contains(&stopped) && now.len() == 2, "{now:?}, and {batched:?} before");
 }
 
-/// While there are only reads, their rounds show which peers answer.
+/// While there are only reads, the confirmed rounds show which peers answer.
 #[test]
-fn one_that_confirms_no_rounds_of_reads_changes_places_with_those_that_do() {
+fn peers_that_confirm_no_rounds_change_places_with_peers_that_do() {
     let mut leader = Leader::of(3);
     let batched = leader.batched();
     leader.acknowledge(batched[0], 0, 1);
@@ -131,7 +131,7 @@ fn peers_that_are_equally_far_keep_their_places() {
 }
 
 #[test]
-fn no_peer_is_batched_where_that_is_not_wanted() {
+fn no_peer_is_batched_when_batching_is_off() {
     let mut leader = Leader::from(Solo::new(5, &[], 0), 5);
     assert_eq!(leader.batched(), []);
 }

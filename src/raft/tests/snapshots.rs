@@ -70,7 +70,7 @@ impl SnapshotFile {
     }
 }
 
-/// The FNV-1a hash: a file that is mixed up from two does not have it by chance.
+/// The FNV-1a hash of a file, which a mixture of two files does not have by chance.
 pub(super) fn digest_of(bytes: &[u8]) -> u128 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     u128::from(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))

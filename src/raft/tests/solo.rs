@@ -19,7 +19,7 @@ pub(super) struct Solo {
     pub(super) raft: Raft,
     settings: RaftSettings,
     disk: Disk,
-    /// The time of its clock, with leases. A tick takes as much of it as it should.
+    /// The time of its clock, with leases. Each tick takes exactly its nominal time.
     pub(super) now: Duration,
     pub(super) applied: Vec<Entry>,
     /// All other effects since they were last taken.
@@ -113,7 +113,7 @@ impl Solo {
         sent
     }
 
-    /// Ticks until it stands for election, and returns what it sends for that.
+    /// Ticks until it starts an election, and returns the messages that it sends for that.
     pub(super) fn tick_until_campaign(&mut self) -> Vec<Envelope> {
         loop {
             let sent = self.tick(1);

@@ -120,7 +120,7 @@ fn a_frame_above_the_limit_is_not_sent_and_leaves_the_output_as_it_was() {
 }
 
 #[test]
-fn another_version_is_told_from_noise_by_its_header_alone() {
+fn another_version_is_recognized_by_its_header_alone() {
     let mut frame = encode(&golden::samples()[0].1);
     frame[4] = PROTOCOL_VERSION + 1;
     assert!(matches!(

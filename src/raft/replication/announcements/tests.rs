@@ -1,4 +1,4 @@
-//! The news by itself.
+//! The announcements to one peer, by themselves.
 
 use super::*;
 

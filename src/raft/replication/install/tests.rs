@@ -88,7 +88,7 @@ fn the_sending_goes_back_to_what_was_lost() {
     assert_eq!(send(&mut install, &mut requests).map(|piece| piece.offset), Some(0));
 }
 
-/// docs/bugs.md B56: an answer about another snapshot says nothing of this one.
+/// docs/bugs.md B56: an answer about another snapshot is ignored.
 #[test]
 fn an_answer_about_another_snapshot_changes_nothing() {
     let mut requests = Requests::new();

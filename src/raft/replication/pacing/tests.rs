@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn entries_are_sent_at_once_unless_said_otherwise() {
+fn entries_are_sent_at_once_by_default() {
     let mut pacing = Pacing::default();
     assert!(!pacing.is_batched() && !pacing.is_paused());
     pacing.set_mode(SendMode::Batched);

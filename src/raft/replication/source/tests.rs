@@ -61,7 +61,7 @@ fn the_newest_entries_are_kept_within_their_bound() {
 }
 
 #[test]
-fn what_is_not_at_hand_is_read_once() {
+fn entries_that_are_not_at_hand_are_read_once() {
     let mut source = source();
     let read = source.begin_read(LogIndex(3), LogIndex(10), 1000).expect("a read");
     assert_eq!((read.from, read.to, read.bytes_max), (LogIndex(3), LogIndex(7), 1000));
@@ -93,7 +93,7 @@ fn a_read_that_found_nothing_is_tried_again_at_a_heartbeat() {
     assert!(source.begin_read(LogIndex(3), LogIndex(10), 1000).is_some());
 }
 
-/// A heartbeat does not start a second read beside one that is under way.
+/// A heartbeat does not start a second read while one is under way.
 #[test]
 fn a_heartbeat_leaves_a_read_under_way_alone() {
     let mut source = source();
