@@ -124,6 +124,15 @@ pub enum Fault {
     Silence,
     /// The network is slow for a while.
     Storm,
+    /// A follower needs a snapshot, answers, and never finishes: its disk has no room for
+    /// snapshots, or completes nothing.
+    StuckFollower,
+    /// The disks of all followers are stalled, but they answer heartbeats.
+    StalledQuorum,
+    /// A client uses a new name for each of hundreds of commands, with keys that expire together.
+    ManyNames,
+    /// A follower loses entries that it has acknowledged, and nothing on its disk shows it.
+    Amnesia,
 }
 
 /// All faults with their usual weights.
@@ -164,6 +173,10 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Interrupt, 10),
     (Fault::Silence, 4),
     (Fault::Storm, 4),
+    (Fault::StuckFollower, 5),
+    (Fault::StalledQuorum, 3),
+    (Fault::ManyNames, 3),
+    (Fault::Amnesia, 4),
 ];
 
 impl Fault {
@@ -182,6 +195,9 @@ impl Fault {
                 | Fault::Reconnect
                 | Fault::Absence
                 | Fault::Interrupt
+                | Fault::StuckFollower
+                | Fault::StalledQuorum
+                | Fault::Amnesia
         )
     }
 
@@ -202,6 +218,9 @@ impl Fault {
                 | Fault::RestartAll
                 | Fault::Absence
                 | Fault::Interrupt
+                | Fault::StuckFollower
+                | Fault::StalledQuorum
+                | Fault::Amnesia
         )
     }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::committed_log::CommittedLog;
+use super::elapsed_time;
 use super::linearizability::{self, Verdict};
 use super::log_order;
 use super::reference_store::ReferenceStore;
@@ -14,13 +15,9 @@ use crate::actors::snapshot::load::{LoadError, load};
 use crate::kv::{Command, Operation, Outcome, Store};
 use crate::storage::{SnapshotFiles, Storage, StorageOptions};
 use crate::testing::simulation::history::{Action, Answer, Operation as Asked};
-use crate::testing::simulation::workload::client::CALM;
 use crate::testing::simulation::world::{Machine, World};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload};
 
-/// The longest time after its deadline at which a key may be read, by the leader's clock, in
-/// milliseconds.
-const LATE_MS_MAX: u64 = 1_000;
 /// The prefix of the keys that never expire.
 const LASTING_PREFIX: &[u8] = b"k";
 
@@ -257,10 +254,7 @@ fn check_store(world: &World, log: &[Entry], replay: &Replay, reference: &Refere
     }
 }
 
-/// Every answer was true at an index between its command and its arrival. In the fault-free phase,
-/// when one node leads all the time, its clock is known as well: no key is read more than a second
-/// after its deadline, and no key is missing before the entry that lets it expire can have been
-/// written.
+/// Every answer was true at an index between its command and its arrival.
 fn check_answers(world: &World, log: &[Entry], reference: &ReferenceStore) {
     let (history, samples) = (world.history.borrow(), world.samples.borrow());
     let committed = samples.iter().map(|sample| (sample.heard, sample.commit_index));
@@ -268,27 +262,7 @@ fn check_answers(world: &World, log: &[Entry], reference: &ReferenceStore) {
     for Violation { check, what } in violations {
         world.violate(check, what);
     }
-    let of_calm = |(operation, _): &(&Asked, Option<u64>)| operation.client == CALM;
-    let calm: Vec<_> = history.iter().zip(indexes).filter(of_calm).collect();
-    let first = calm.iter().find_map(|(_, index)| *index).unwrap_or(0);
-    if log.get(first as usize).map(|entry| entry.term) != log.last().map(|entry| entry.term) {
-        return;
-    }
-    for pair in calm.windows(2) {
-        let ((operation, index), (next, _)) = (pair[0], pair[1]);
-        let Some(index) = index.filter(|_| operation.action.is_read()) else { continue };
-        let deadline_ms = reference.at(index, &operation.key).and_then(|held| held.deadline_ms);
-        if deadline_ms.is_some_and(|deadline| operation.clock_ms > deadline + LATE_MS_MAX) {
-            world.violate(Check::Expiry, format!("read behind {deadline_ms:?}: {operation:?}"));
-        }
-        let is_gone = operation.answer == Answer::NotFound;
-        if is_gone
-            && reference.clock_ms(index)
-                > next.clock_ms.max(reference.clock_ms(index.saturating_sub(1)))
-        {
-            world.violate(Check::Expiry, format!("gone before index {index}: {operation:?}"));
-        }
-    }
+    elapsed_time::check(world, log, reference, &indexes);
 }
 
 /// The history for the search for an order: operations on single keys that do not expire. A page of

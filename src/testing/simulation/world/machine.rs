@@ -236,6 +236,13 @@ impl Machine {
         self.disk.set_capacity(room.map(|room| self.disk.used_bytes() + room));
     }
 
+    /// Returns the disk to an earlier image of it. The machine is down.
+    pub(crate) fn forget_back_to(&self, image: &SimDisk) {
+        self.disk.return_to(image);
+        self.lost_in_life.set(self.lives.get());
+        self.durable_end.set((0, 0));
+    }
+
     /// Removes every file, durably.
     pub(crate) fn lose_everything(&self) {
         for path in self.disk.paths() {
