@@ -53,6 +53,7 @@ pub(super) struct Client {
     pub(super) from_server: DuplexStream,
     pub(super) session: Addr<SessionActor>,
     closed: Inbox<SessionClosed>,
+    foreign: Inbox<ForeignClient>,
 }
 
 impl Client {
@@ -66,11 +67,12 @@ impl Client {
         let (from_server, writer) = tokio::io::duplex(pipe_bytes);
         let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
         let (closed_port, closed) = probe();
-        let ports = SessionPorts { raft, closed: closed_port };
+        let (foreign_port, foreign) = probe();
+        let ports = SessionPorts { raft, closed: closed_port, foreign: foreign_port };
         let session = SessionActor::create(|ctx| {
             SessionActor::new(SessionId(5), stream, Arc::new(config), ports, ctx)
         });
-        Client { to_server: Some(to_server), from_server, session, closed }
+        Client { to_server: Some(to_server), from_server, session, closed, foreign }
     }
 
     /// Sends all of `text`, which the pipe must have room for.
