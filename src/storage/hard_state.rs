@@ -14,6 +14,7 @@ use super::durable_names::create_file;
 use super::error::{IoContext, StorageError, damaged};
 use super::little_endian::{u32_at, u64_at};
 use super::log::header::SEGMENT_HEADER_BYTES;
+use super::presence::Presence;
 use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
 /// Size of one copy in bytes.
@@ -276,6 +277,11 @@ pub(crate) struct HardStateFile {
 }
 
 impl HardStateFile {
+    /// Checks that the file is still where it was opened.
+    pub(super) fn check_presence(&self, presence: &Presence) -> Result<(), StorageError> {
+        presence.check_one(&self.path, &*self.file)
+    }
+
     /// Opens the file for writing and makes both copies equal to what was loaded.
     pub fn open(
         disk: &dyn Disk,
