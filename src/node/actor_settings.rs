@@ -1,5 +1,6 @@
 //! The settings of each actor, from those of servers.toml.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::clients::session::SessionConfig;
@@ -105,7 +106,11 @@ pub(super) fn link_settings(settings: &Settings) -> LinkSettings {
     }
 }
 
-pub(super) fn session_config(settings: &Settings, memory: MemoryBudget) -> SessionConfig {
+pub(super) fn session_config(
+    settings: &Settings,
+    memory: MemoryBudget,
+    clock: Arc<dyn Clock>,
+) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {
@@ -124,6 +129,7 @@ pub(super) fn session_config(settings: &Settings, memory: MemoryBudget) -> Sessi
         write_stall_ms_max: limits.write_stall_ms_max,
         client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
+        clock,
     }
 }
 

@@ -164,7 +164,7 @@ pub async fn start(
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
-    raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
+    raft_ctx.run(RaftActor::new(core, ports, raft_settings, Arc::clone(&clock)));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
     peers.listen(peer_listener);
@@ -173,6 +173,7 @@ pub async fn start(
         settings,
         connections_max,
         memory.clone(),
+        clock,
         &placement,
         client_listener,
         &raft,

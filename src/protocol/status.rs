@@ -25,6 +25,12 @@ pub struct StatusReport {
     pub keys: u64,
     /// Seconds since the process started.
     pub uptime_seconds: u64,
+    /// The server's wall clock, in milliseconds since the Unix epoch. Nothing depends on it:
+    /// it shows people a clock that is wrong.
+    pub wall_clock_ms: u64,
+    /// The store's clock: the elapsed time of the cluster in milliseconds, as of the last
+    /// entry that was applied.
+    pub store_clock_ms: u64,
     /// The size of the store in bytes.
     pub store_bytes: u64,
     /// The digest of the store: equal at equal `last_applied`, on every server. It is
@@ -59,6 +65,8 @@ impl StatusReport {
             ("snapshot_index", self.snapshot_index.to_string()),
             ("keys", self.keys.to_string()),
             ("uptime_seconds", self.uptime_seconds.to_string()),
+            ("wall_clock_ms", self.wall_clock_ms.to_string()),
+            ("store_clock_ms", self.store_clock_ms.to_string()),
             ("store_bytes", self.store_bytes.to_string()),
             ("store_digest", format!("{:016x}", self.store_digest)),
             ("memory_bytes_used", self.memory_bytes_used.to_string()),

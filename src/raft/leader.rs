@@ -9,6 +9,7 @@ use super::quorum::Quorum;
 use super::replication::action::ReplicationReport;
 use super::role::RoleState;
 use super::state::{NotLeader, Raft};
+use super::store_clock::StoreClock;
 use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
 
 impl Raft {
@@ -54,9 +55,9 @@ impl Raft {
     }
 
     /// Appends an entry of the leader's own. A leader only ever appends (Figure 3, Leader
-    /// Append-Only). Stamps never fall, whatever the wall clock does.
+    /// Append-Only). Its stamp is the store's time, which never falls (docs/adr/0020).
     fn append_own(&mut self, payload: Payload) -> LogIndex {
-        let stamp_ms = self.wall_ms.max(self.log.last_stamp_ms());
+        let stamp_ms = self.store_time_ms();
         let entry =
             Entry { index: self.log.last().index.next(), term: self.term(), stamp_ms, payload };
         let index = entry.index;
@@ -70,7 +71,9 @@ impl Raft {
         let term = self.term();
         let runs = self.log.runs().clone();
         let first_index = self.log.last().index.next();
-        let leadership = Leadership::new(term, first_index, runs.base(), &self.peers());
+        let store_clock = StoreClock::going_on(self.log.last_stamp_ms(), self.lease.now());
+        let leadership =
+            Leadership::new(term, first_index, runs.base(), &self.peers(), store_clock);
         self.role = RoleState::Leader(Box::new(leadership));
         self.tell(Event::BecameLeader { term });
         self.effects.push(Effect::StartReplication(StartReplication { term, runs }));

@@ -8,6 +8,7 @@ use super::read_index::ReadIndex;
 use super::replication::action::ReplicationReport;
 use super::replication::pacing::SendMode;
 use super::status::SnapshotProgress;
+use super::store_clock::StoreClock;
 use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
 /// The state that a leader keeps in its term.
@@ -19,6 +20,8 @@ pub(super) struct Leadership {
     /// The position before the log's first entry, as the peers' `Progress` know it.
     announced_base: LogPosition,
     pub(super) reads: ReadIndex,
+    /// The store's time in this term.
+    pub(super) store_clock: StoreClock,
 }
 
 /// The facts about one peer.
@@ -56,6 +59,7 @@ impl Leadership {
         first_index: LogIndex,
         base: LogPosition,
         peers: &[NodeId],
+        store_clock: StoreClock,
     ) -> Leadership {
         Leadership {
             term,
@@ -64,6 +68,7 @@ impl Leadership {
             is_heartbeat_due: true,
             announced_base: base,
             reads: ReadIndex::new(first_index),
+            store_clock,
         }
     }
 

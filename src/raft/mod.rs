@@ -78,6 +78,7 @@
 //! | `log` | the terms of the whole log, and the entries that are on their way |
 //! | `persistence` | term and vote, writes under way, messages that wait for the disk |
 //! | `election_timer`, `leader_lease` | the two clocks of a node |
+//! | `store_clock` | the time that a leader stamps entries with (docs/adr/0020) |
 //! | `read_index` | reads and the rounds that confirm them (dissertation §6.4) |
 //! | `apply_queue` | the way of committed entries to the store |
 //! | `snapshot_policy` | when a snapshot is taken, how far the log is compacted (§7) |
@@ -141,6 +142,7 @@ mod snapshot_policy;
 mod snapshots;
 mod state;
 mod status;
+mod store_clock;
 mod submit;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ pub struct LogSummary {
     /// The membership in force at the base, if there is one, and every membership entry
     /// after it, oldest first.
     pub memberships: Vec<(LogIndex, Membership)>,
-    /// The stamp of the last entry, or of the base, in milliseconds since the Unix epoch.
+    /// The stamp of the last entry, or of the base, in milliseconds.
     pub last_stamp_ms: u64,
     /// The furthest position that is known to have been in the log, of a node whose log was
     /// cut where it was damaged (docs/adr/0009); 0@0 otherwise.

@@ -44,13 +44,14 @@ use crate::actors::io::pump::{ConnectedActor, arm_read, arm_write};
 use crate::actors::messages::clients::{
     ClientReplies, ClientReply, ClientRequests, EndSession, ForeignClient, SessionClosed, SessionId,
 };
+use crate::clock::Clock;
 use crate::net::Stream;
 use crate::protocol::{
     ClientAddresses, Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome,
 };
 
 /// The settings and counters that all sessions of a node share.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionConfig {
     /// The settings of the pure part.
     pub session: SessionSettings,
@@ -62,6 +63,8 @@ pub struct SessionConfig {
     pub client_addresses: ClientAddresses,
     /// The time when this process started.
     pub started: Instant,
+    /// Shows people the wall clock.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The outgoing ports of SessionActor.
@@ -291,9 +294,12 @@ impl SessionActor {
             ClientReply::SnapshotBegun(index) => outcome::snapshot_begun(index),
             ClientReply::Snapshot(answer) => Reply::from(answer),
             ClientReply::Status(node, store) => {
-                let uptime_seconds = self.config.started.elapsed().as_secs();
-                let memory_bytes_used = self.config.memory.used_bytes();
-                outcome::status(&node, store, uptime_seconds, memory_bytes_used)
+                let process = outcome::ProcessStatus {
+                    uptime_seconds: self.config.started.elapsed().as_secs(),
+                    wall_clock_ms: self.config.clock.wall_ms(),
+                    memory_bytes_used: self.config.memory.used_bytes(),
+                };
+                outcome::status(&node, store, process)
             }
             ClientReply::Refused(refusal) => {
                 outcome::refused(refusal, &self.config.client_addresses)

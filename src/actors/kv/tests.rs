@@ -246,6 +246,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
     store.apply(&set(1, "a", 0)).unwrap();
     let of_store = StoreStatus {
         last_applied: LogIndex(1),
+        clock_ms: store.clock_ms(),
         keys: 1,
         bytes: store.bytes(),
         digest: store.digest(),

@@ -24,7 +24,7 @@ pub enum StoreCommand {
 pub struct WriteSnapshot {
     /// The position and the membership that the snapshot replaces.
     pub point: SnapshotPoint,
-    /// The stamp of its last entry, in milliseconds since the Unix epoch.
+    /// The stamp of its last entry, in milliseconds of the store's clock.
     pub stamp_ms: u64,
     /// The store right after that entry.
     pub store: Store,
@@ -131,7 +131,7 @@ pub struct SnapshotReceived {
     pub request_seq: u64,
     /// The position and the membership that the snapshot replaces.
     pub point: SnapshotPoint,
-    /// The stamp of its last entry, in milliseconds since the Unix epoch.
+    /// The stamp of its last entry, in milliseconds of the store's clock.
     pub stamp_ms: u64,
     /// The store that was loaded from it.
     pub store: Store,

@@ -11,7 +11,8 @@ fn membership() -> Membership {
 
 fn leadership() -> Leadership {
     let peers: Vec<NodeId> = (2..=5).map(NodeId).collect();
-    Leadership::new(Term(3), LogIndex(5), LogPosition::default(), &peers)
+    let clock = StoreClock::going_on(0, core::time::Duration::ZERO);
+    Leadership::new(Term(3), LogIndex(5), LogPosition::default(), &peers, clock)
 }
 
 fn report(match_index: u64, read_seq: u64) -> ReplicationReport {

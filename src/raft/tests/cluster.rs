@@ -249,6 +249,7 @@ impl Cluster {
         id: NodeId,
         text: &str,
     ) -> Result<LogIndex, NotLeader> {
+        self.update_clock(id);
         let index = self.raft_mut(id).propose(command(text))?;
         let term = self.raft(id).term();
         let node = self.node_mut(id);
@@ -668,6 +669,7 @@ impl Cluster {
                 if self.nodes[&id].is_disk_slow {
                     self.say(|| format!("n{id} synced write {seq}"));
                 }
+                self.update_clock(id);
                 self.raft_mut(id).on_persisted(seq);
             }
             Done::Compacted(base) => {

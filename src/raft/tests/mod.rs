@@ -11,6 +11,7 @@
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
+//! | `stamps` | the store's time, as leaders stamp it |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
 //! | `rejoin` | nodes that may have forgotten what they promised |
@@ -38,4 +39,5 @@ mod rejoin;
 mod send_modes;
 mod snapshots;
 mod solo;
+mod stamps;
 mod text;

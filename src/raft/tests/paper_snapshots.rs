@@ -17,7 +17,7 @@ use crate::types::SnapshotId;
 use crate::types::SnapshotPoint;
 use crate::types::Term;
 
-fn piece(last: LogPosition) -> Rpc {
+pub(super) fn piece(last: LogPosition) -> Rpc {
     let snapshot = SnapshotId { last, bytes: 10, digest: 1 };
     Rpc::InstallSnapshot(InstallSnapshot {
         request_seq: 7,
@@ -37,7 +37,7 @@ fn response(last: LogPosition, received: u64, is_installed: bool) -> Rpc {
     })
 }
 
-fn point(last: LogPosition) -> SnapshotPoint {
+pub(super) fn point(last: LogPosition) -> SnapshotPoint {
     SnapshotPoint { last, membership: None }
 }
 

@@ -20,6 +20,19 @@ use crate::types::{LogIndex, NodeId, Term};
 
 const MIB: usize = 1 << 20;
 
+/// A clock that always shows the same time.
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn wall_ms(&self) -> u64 {
+        1_700_000_012_000
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
 pub(super) fn config() -> SessionConfig {
     SessionConfig {
         session: SessionSettings {
@@ -37,6 +50,7 @@ pub(super) fn config() -> SessionConfig {
         ]
         .into(),
         started: Instant::now(),
+        clock: Arc::new(StoppedClock),
     }
 }
 
@@ -172,7 +186,11 @@ fn status() -> ClientReply {
         snapshot_progress: Vec::new(),
     };
     let last_applied = LogIndex(8);
-    ClientReply::Status(node, kv::StoreStatus { last_applied, keys: 2, bytes: 100, digest: 0xfeed })
+    let (clock_ms, digest) = (700, 0xfeed);
+    ClientReply::Status(
+        node,
+        kv::StoreStatus { last_applied, clock_ms, keys: 2, bytes: 100, digest },
+    )
 }
 
 #[actix::test]
@@ -550,6 +568,7 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
         client.hear().await,
         "id 1\r\nrole leader\r\nterm 4\r\nleader 1\r\ncommit_index 9\r\nlast_applied 8\r\n\
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
+         wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\n\
          snapshot_transfers none\r\nEND\r\n"
     );
