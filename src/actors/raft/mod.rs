@@ -183,8 +183,7 @@ impl Handler<Tick> for RaftActor {
         self.update_clock();
         self.raft.tick();
         self.maybe_expire();
-        self.pending.time_out(self.ticks).send();
-        self.backups.time_out(self.ticks).send();
+        self.time_out();
         self.flush_soon(ctx);
     }
 }
@@ -345,6 +344,18 @@ impl RaftActor {
         self.raft.set_wall_ms(self.clock.wall_ms());
         if self.raft.has_leases() {
             self.raft.set_now(self.clock.monotonic());
+        }
+    }
+
+    /// Refuses the commands whose time is over. The core forgets the reads among them: a read
+    /// that waits for a stalled quorum of disks would stay there long after its client has
+    /// gone, and be counted nowhere.
+    fn time_out(&mut self) {
+        let mut cancelled = Vec::new();
+        self.pending.time_out(self.ticks, &mut cancelled).send();
+        self.backups.time_out(self.ticks, &mut cancelled).send();
+        for token in cancelled {
+            self.raft.cancel_read(token);
         }
     }
 
