@@ -34,24 +34,35 @@ impl Raft {
     ///
     /// # Errors
     /// When this node is not the leader.
+    ///
+    /// # Panics
+    /// When the token is not above that of the leadership's read before.
     pub fn read(&mut self, token: ReadToken, after: LogIndex) -> Result<(), NotLeader> {
         let (commit_index, last) = (self.commit_index, self.log.last().index);
-        let is_confirmed = self.holds_lease();
+        let has_lease = self.holds_lease();
         let leader_id = self.leader_id();
         let RoleState::Leader(leadership) = &mut self.role else {
             return Err(NotLeader { leader_id });
         };
-        leadership.reads.add(token, after, commit_index, last, is_confirmed);
-        if is_confirmed {
-            self.release_confirmed_reads();
+        leadership.reads.add(token, after, commit_index, last, has_lease);
+        if has_lease {
+            self.release_reads();
         }
         Ok(())
+    }
+
+    /// Forgets a read whose client was told that it has timed out. It gets no answer, unless
+    /// that is among the effects already.
+    pub fn cancel_read(&mut self, token: ReadToken) {
+        if let RoleState::Leader(leadership) = &mut self.role {
+            leadership.reads.cancel(token);
+        }
     }
 
     /// True while nobody else can have been elected, see `LeaseClock::holds_lease`.
     pub(super) fn holds_lease(&self) -> bool {
         let RoleState::Leader(leadership) = &self.role else { return false };
-        self.lease.holds_lease(leadership.reads.confirmed_at)
+        self.lease.holds_lease(leadership.reads.confirmed_at())
     }
 
     /// Appends an entry of the leader's own. A leader only ever appends (Figure 3, Leader
@@ -150,13 +161,15 @@ impl Raft {
     /// matchIndex[i] >= N, and log[N].term == currentTerm: set commitIndex = N"
     /// (§5.3, §5.4.2). The leader counts itself by what its disk has confirmed.
     pub(super) fn advance_commit_index(&mut self) {
-        let RoleState::Leader(leadership) = &self.role else { return };
+        let RoleState::Leader(leadership) = &mut self.role else { return };
         let own_index = self.persistence.persisted_index();
         let id = self.settings.id;
-        let replicated = leadership.replicated_index(self.quorum(), id, own_index);
-        let is_of_own_term = self.log.term_at(replicated) == Some(self.term());
+        let quorum = Quorum::of(self.log.membership());
+        let replicated = leadership.replicated_index(quorum, id, own_index);
+        let is_of_own_term = self.log.term_at(replicated) == Some(leadership.term());
         if replicated > self.commit_index && is_of_own_term {
             self.commit_index = replicated;
+            leadership.reads.on_committed(replicated);
             self.submit();
         }
     }
@@ -167,7 +180,7 @@ impl Raft {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let confirmed = leadership.confirmed_round(Quorum::of(self.log.membership()), id);
         leadership.reads.confirm(confirmed);
-        self.release_confirmed_reads();
+        self.release_reads();
     }
 
     /// Orders replication to the peers, if there is anything to send.

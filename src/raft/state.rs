@@ -355,6 +355,12 @@ impl Raft {
         }
     }
 
+    /// The number of reads that wait for their answers.
+    pub fn waiting_reads(&self) -> usize {
+        let RoleState::Leader(leadership) = &self.role else { return 0 };
+        leadership.reads.waiting()
+    }
+
     /// The number of rounds of reads that wait for their answers.
     #[cfg(test)]
     pub(super) fn rounds_under_way(&self) -> usize {

@@ -23,6 +23,11 @@ impl RaftActor {
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
+        debug_assert_eq!(
+            self.raft.waiting_reads(),
+            self.pending.reads() + self.backups.begins(),
+            "the core keeps the reads whose clients wait, and no other (docs/bugs.md C10)"
+        );
         self.ports.memory.set(self.pending.weight_bytes());
     }
 

@@ -2,6 +2,7 @@
 
 mod backup;
 mod leases;
+mod time_outs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
