@@ -114,6 +114,7 @@ pub fn status(
 ) -> Reply {
     let snapshots = node.snapshot_progress.iter();
     let snapshots = snapshots.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
+    let refusals = node.snapshot_refusals.iter();
     let report = StatusReport {
         id: node.id.0,
         role: node.role.to_string(),
@@ -129,6 +130,7 @@ pub fn status(
         store_digest: store.digest,
         memory_bytes_used,
         snapshot_transfers: snapshots.collect(),
+        snapshot_refusals: refusals.map(|(peer, refusal)| (peer.0, refusal.to_string())).collect(),
     };
     Reply::Status(report.into_lines())
 }
