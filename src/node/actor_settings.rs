@@ -52,6 +52,7 @@ pub(super) fn raft_settings(
         leader_lease: raft
             .promise()
             .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
+        ticks_per_second: ticks(1000),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
         has_batched_peers: raft.batched_peer_delay_ms > 0,
         page_bytes_max: REPLAY_PAGE_BYTES,

@@ -101,12 +101,13 @@ impl Raft {
         let stalled_ticks = self.persistence.stalled_ticks();
         let ticks_max = self.settings.election_timeout_ticks_max;
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let is_heartbeat_due = leadership.tick(ticks_max) >= self.settings.heartbeat_ticks;
+        let is_heartbeat_due = leadership.tick() >= self.settings.heartbeat_ticks;
         if is_heartbeat_due {
             leadership.begin_heartbeat();
         }
         let has_quorum = Quorum::of(self.log.membership())
             .is_met(|voter| leadership.has_heard(voter, ticks_max));
+        self.tick_holds();
         self.choose_send_modes();
         if !has_quorum {
             // CheckQuorum (dissertation §6.2): clients must not wait on a leader
@@ -115,6 +116,25 @@ impl Raft {
         } else if stalled_ticks > self.settings.disk_stall_ticks {
             self.become_follower(None, "the disk does not answer");
         }
+    }
+
+    /// When a hold ends, the snapshot and the compaction that it held up are due at once.
+    fn tick_holds(&mut self) {
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let (settings, snapshots) = (&self.settings, &self.snapshots);
+        let ended = leadership.tick_holds(
+            settings.election_timeout_ticks_max,
+            settings.ticks_per_second,
+            |index| snapshots.is_log_too_large(index, settings),
+        );
+        if ended.is_empty() {
+            return;
+        }
+        for (peer, reason) in ended {
+            self.tell(Event::LogHoldEnded { peer, reason });
+        }
+        self.maybe_take_snapshot();
+        self.maybe_compact();
     }
 
     fn choose_send_modes(&mut self) {
@@ -143,7 +163,14 @@ impl Raft {
             return; // a report for an earlier leadership of this node (docs/bugs.md B05)
         }
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let Some(news) = leadership.on_report(peer, report) else { return };
+        let refused_before = leadership.snapshot_refusal(peer);
+        let news = leadership.on_report(peer, report);
+        if let Some(refusal) = leadership.snapshot_refusal(peer)
+            && refused_before != Some(refusal)
+        {
+            self.effects.push(Effect::Event(Event::SnapshotRefused { peer, refusal }));
+        }
+        let Some(news) = news else { return };
         let (match_index, last) = (report.match_index, self.log.last().index);
         assert!(
             match_index <= last,

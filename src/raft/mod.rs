@@ -81,9 +81,11 @@
 //! | `store_clock` | the time that a leader stamps entries with (docs/adr/0020) |
 //! | `read_index` | reads and the rounds that confirm them (dissertation §6.4) |
 //! | `apply_queue` | the way of committed entries to the store |
+//! | `log_weights` | the weight of the log after any of its entries |
 //! | `snapshot_policy` | when a snapshot is taken, how far the log is compacted (§7) |
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
+//! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
@@ -130,6 +132,8 @@ mod leader;
 mod leader_lease;
 mod leadership;
 mod log;
+mod log_hold;
+mod log_weights;
 mod persistence;
 mod quorum;
 mod read_index;
@@ -151,7 +155,7 @@ pub use effect::{
     Append, CompactLog, Effect, PersistSeq, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot,
     Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
-pub use event::Event;
+pub use event::{Event, HoldEnd};
 pub use leader_lease::LeaseSettings;
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};
@@ -161,7 +165,7 @@ pub use replication::settings::ProgressSettings;
 pub use rpc::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
     InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
-    RequestVoteResponse, Rpc,
+    RequestVoteResponse, Rpc, SnapshotRefusal,
 };
 pub use settings::RaftSettings;
 pub use snapshot_policy::SnapshotPositions;

@@ -19,7 +19,7 @@ use super::persistence::Persistence;
 use super::quorum::Quorum;
 use super::rejoin::Rejoining;
 use super::role::{LeaderContact, RoleState};
-use super::rpc::{Envelope, Rpc};
+use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
 use super::status::{NodeStatus, Role, SnapshotProgress};
@@ -341,6 +341,11 @@ impl Raft {
         leadership.snapshot_progress()
     }
 
+    fn snapshot_refusals(&self) -> Vec<(NodeId, SnapshotRefusal)> {
+        let RoleState::Leader(leadership) = &self.role else { return Vec::new() };
+        leadership.snapshot_refusals()
+    }
+
     /// The state of this node at one point in time.
     pub fn status(&self) -> NodeStatus {
         NodeStatus {
@@ -352,6 +357,7 @@ impl Raft {
             last_log_index: self.log.last().index,
             snapshot_index: self.snapshot_index(),
             snapshot_progress: self.snapshot_progress(),
+            snapshot_refusals: self.snapshot_refusals(),
         }
     }
 

@@ -12,7 +12,7 @@ use super::validate::validate;
 use crate::raft::Rpc;
 
 /// The version of the format that docs/internals/wire_format.md lays down.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// Size of the header before a body in bytes: length (4), version (1), checksum (4). All
 /// versions have the same header, so that a node can always tell a frame of another version

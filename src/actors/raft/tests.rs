@@ -54,6 +54,7 @@ fn settings() -> RaftSettings {
         election_timeout_ticks_max: 20,
         heartbeat_ticks: 3,
         leader_lease: None,
+        ticks_per_second: 100,
         disk_stall_ticks: 100,
         has_batched_peers: true,
         page_bytes_max: 1000,

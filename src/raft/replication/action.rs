@@ -1,7 +1,7 @@
 //! The things that a peer's replication asks to be done.
 
 use crate::raft::effect::{ReadEntries, ReadSnapshot};
-use crate::raft::rpc::{AppendEntries, InstallSnapshot};
+use crate::raft::rpc::{AppendEntries, InstallSnapshot, SnapshotRefusal};
 use crate::raft::status::SnapshotProgress;
 use crate::types::LogIndex;
 
@@ -39,4 +39,6 @@ pub struct ReplicationReport {
     pub keep_log_from: Option<LogIndex>,
     /// The progress of that snapshot, while it is being sent.
     pub snapshot_progress: Option<SnapshotProgress>,
+    /// The reason why the peer refused the last snapshot, until it gets further with one.
+    pub snapshot_refusal: Option<SnapshotRefusal>,
 }

@@ -60,6 +60,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         election_timeout_ticks_max: ELECTION_TICKS_MAX,
         heartbeat_ticks: HEARTBEAT_TICKS,
         leader_lease: None,
+        ticks_per_second: 100,
         disk_stall_ticks: DISK_STALL_TICKS,
         has_batched_peers: seed.is_multiple_of(2),
         page_bytes_max: u64::MAX >> 1,

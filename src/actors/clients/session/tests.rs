@@ -184,6 +184,7 @@ fn status() -> ClientReply {
         last_log_index: LogIndex(10),
         snapshot_index: LogIndex(3),
         snapshot_progress: Vec::new(),
+        snapshot_refusals: Vec::new(),
     };
     let last_applied = LogIndex(8);
     let (clock_ms, digest) = (700, 0xfeed);
@@ -570,7 +571,7 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
          wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\n\
-         snapshot_transfers none\r\nEND\r\n"
+         snapshot_transfers none\r\nsnapshot_refusals none\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");
