@@ -314,7 +314,7 @@ impl Raft {
     /// the log includes what this node is known to have had and to have lost: a node that
     /// has nothing must not make a majority with others that never had it.
     fn on_rejoin_request(&mut self, from: NodeId) {
-        let last = self.log.last().max(self.rejoining.lost());
+        let last = self.log.last().max(self.hard_state().lost);
         self.send(from, Rpc::RejoinResponse(RejoinResponse { last }));
     }
 
@@ -336,7 +336,8 @@ impl Raft {
             // This node may have voted in this term before it lost its disk.
             Some(hard_state.voted_for.unwrap_or(self.id()))
         };
-        let hard_state = HardState { voted_for, is_rejoining: false, ..hard_state };
+        let current_term = hard_state.current_term;
+        let hard_state = HardState { current_term, voted_for, ..HardState::default() };
         self.persistence.set_hard_state(hard_state);
         self.rejoining = Rejoining::default();
         self.tell(Event::BecameVoter { term: self.term() });
@@ -350,6 +351,11 @@ impl Raft {
     fn has_caught_up(&self) -> bool {
         let persisted_index = self.persistence.persisted_index();
         matches!(self.role, RoleState::Follower { .. })
-            && self.rejoining.has_caught_up(&self.peers(), self.term(), &self.log, persisted_index)
+            && self.rejoining.has_caught_up(
+                &self.peers(),
+                self.hard_state(),
+                &self.log,
+                persisted_index,
+            )
     }
 }

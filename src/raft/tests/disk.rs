@@ -31,8 +31,6 @@ pub(super) struct Durable {
     pub(super) snapshots: Vec<Arc<SnapshotFile>>,
     /// The part of a snapshot that was received, and is not whole yet.
     part: Option<(SnapshotId, Vec<u8>)>,
-    /// The furthest position that the log is known to have reached, `LogSummary::lost`.
-    lost: LogPosition,
     /// The entries that a rejoining node has lost. Its promises about them hold as long as it
     /// is not counted.
     forgotten: BTreeSet<LogPosition>,
@@ -180,8 +178,9 @@ impl Disk {
         assert!(self.operations.is_empty(), "only the disk of a node that is down is judged");
         self.durable.forget();
         let durable = &mut self.durable;
-        durable.lost = durable.lost.max(durable.log.end());
-        durable.hard_state.is_rejoining = true;
+        let before = durable.hard_state;
+        let lost = before.lost.max(durable.log.end());
+        durable.hard_state = HardState { is_rejoining: true, lost, is_end_known: false, ..before };
         durable.log.entries.retain(|entry| entry.index <= kept);
         self.log = durable.log.clone();
     }
@@ -227,7 +226,6 @@ impl Disk {
             runs: self.log.runs(),
             memberships: in_force.into_iter().collect(),
             last_stamp_ms: newest.map_or(0, |file| file.stamp_ms()),
-            lost: self.durable.lost,
         };
         for entry in self.log.iter() {
             summary.last_stamp_ms = entry.stamp_ms;
@@ -284,7 +282,6 @@ impl Durable {
     fn do_write(&mut self, write: &Write, entries_max: usize) {
         self.hard_state = write.hard_state.unwrap_or(self.hard_state);
         if !self.hard_state.is_rejoining {
-            self.lost = LogPosition::default();
             self.forgotten.clear();
         }
         self.log.splice(&write.entries[..write.entries.len().min(entries_max)]);

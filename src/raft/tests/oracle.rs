@@ -114,7 +114,7 @@ impl Oracle {
                 == HardState {
                     current_term: *term,
                     voted_for: Some(*candidate),
-                    is_rejoining: false,
+                    ..HardState::default()
                 }
         };
         match rpc {
