@@ -139,7 +139,6 @@ fn continue_from(
         runs: TermRuns::starting_after(last),
         memberships: head.membership.clone().into_iter().collect(),
         last_stamp_ms: head.stamp_ms,
-        lost: log.lost,
     };
     Ok(())
 }

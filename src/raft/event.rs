@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::rpc::SnapshotRefusal;
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
 /// A change of this node that is worth a line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,24 @@ pub enum Event {
         /// The reason.
         reason: HoldEnd,
     },
+    /// As the leader: a peer has lost entries that it acknowledged.
+    PeerForgot {
+        /// The peer.
+        peer: NodeId,
+        /// The last entry that it acknowledged.
+        acknowledged: LogPosition,
+        /// Its log equals the leader's no further than this.
+        held: LogIndex,
+    },
+    /// Has lost entries that it acknowledged, and is rejoining from now on.
+    Forgot {
+        /// The leader that had the acknowledgement.
+        leader_id: NodeId,
+        /// The last entry that was acknowledged to it.
+        acknowledged: LogPosition,
+        /// The end of the log.
+        last: LogPosition,
+    },
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
         /// The first entry that was dropped.
@@ -104,6 +122,13 @@ impl fmt::Display for HoldEnd {
     }
 }
 
+impl Event {
+    /// True of an event that shows a fault of a disk, or of the person who replaced it.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Event::PeerForgot { .. } | Event::Forgot { .. })
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -126,6 +151,18 @@ impl fmt::Display for Event {
             Event::LogHoldEnded { peer, reason } => {
                 write!(f, "keeps the log no longer for peer={peer} reason=\"{reason}\"")
             }
+            Event::PeerForgot { peer, acknowledged, held } => write!(
+                f,
+                "peer={peer} has lost entries that it acknowledged: it had acknowledged \
+                 {acknowledged}, and holds entries up to {held} at most; it is told to fetch \
+                 them again, and is not counted until it has"
+            ),
+            Event::Forgot { leader_id, acknowledged, last } => write!(
+                f,
+                "has lost entries that it acknowledged to leader={leader_id}: {acknowledged} was \
+                 acknowledged, and the log ends with {last}; it rejoins without a vote, until it \
+                 has fetched them, and has caught up with all others"
+            ),
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }

@@ -7,6 +7,7 @@ use super::event::Event;
 use super::leadership::Leadership;
 use super::quorum::Quorum;
 use super::replication::action::ReplicationReport;
+use super::replication::memory::PeerLoss;
 use super::role::RoleState;
 use super::state::{NotLeader, Raft};
 use super::store_clock::StoreClock;
@@ -161,6 +162,14 @@ impl Raft {
         }
         if term < self.term() {
             return; // a report for an earlier leadership of this node (docs/bugs.md B05)
+        }
+        if let Some(PeerLoss { acknowledged, held }) = report.loss {
+            self.tell(Event::PeerForgot { peer, acknowledged, held });
+            if !self.quorum().can_spare_one() {
+                // Nobody can lead while the peer is rejoining, so it is not told. In a new
+                // term this node counts nothing that the peer acknowledged before.
+                self.become_follower(None, "its peer has lost what it acknowledged");
+            }
         }
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let refused_before = leadership.snapshot_refusal(peer);

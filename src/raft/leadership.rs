@@ -30,7 +30,7 @@ pub(super) struct Leadership {
 /// The facts about one peer.
 #[derive(Clone, Copy, Default)]
 struct PeerState {
-    /// The newest entry that it holds durably. Never falls.
+    /// The newest entry that it holds durably. It falls only when the peer has lost it.
     match_index: LogIndex,
     /// The newest round of reads that it confirmed. Never falls.
     read_seq: u64,
@@ -149,6 +149,10 @@ impl Leadership {
         state.hold.on_report(&report);
         state.snapshot_progress = report.snapshot_progress;
         state.snapshot_refusal = report.snapshot_refusal;
+        if report.loss.is_some() {
+            // It may vote until it is told, so its lost acknowledgements commit nothing more.
+            state.match_index = LogIndex(0);
+        }
         if report.is_rejoining {
             return None; // it stores what it is sent, and promises nothing (docs/adr/0005)
         }

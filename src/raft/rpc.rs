@@ -57,6 +57,9 @@ pub enum Rpc {
     RejoinRequest,
     /// Its answer.
     RejoinResponse(RejoinResponse),
+    /// The leader tells a peer that it has lost entries which it acknowledged
+    /// (docs/adr/0018). It has no answer of its own.
+    Forgotten(Forgotten),
 }
 
 impl Rpc {
@@ -206,4 +209,12 @@ pub struct RejoinResponse {
     /// The end of the sender's log. A sender in term 0 with an empty log has never taken
     /// part.
     pub last: LogPosition,
+}
+
+/// Tells a peer that its answers contradict what it acknowledged to this leader. The peer
+/// judges that for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The last entry that the peer has acknowledged in this leader's term.
+    pub acknowledged: LogPosition,
 }

@@ -91,7 +91,7 @@ impl Raft {
         let mut raft = Raft {
             persistence: Persistence::new(hard_state, last.index),
             snapshots: SnapshotPolicy::new(snapshots, log.runs.base()),
-            rejoining: Rejoining::having_lost(log.lost),
+            rejoining: Rejoining::default(),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
             timer,

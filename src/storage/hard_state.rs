@@ -20,13 +20,15 @@ use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 /// Size of one copy in bytes.
 pub(crate) const COPY_BYTES: usize = 4096;
 const MAGIC: [u8; 8] = *b"CORAHARD";
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 /// Flag of a log that is being cut after the durable end.
 const CUTTING: u32 = 1;
 /// Flag of a server that is rejoining.
 const REJOINING: u32 = 2;
 /// Flag of a log that is being reset.
 const RESETTING: u32 = 4;
+/// Flag of a server that is known to have lost exactly the entries up to `lost`.
+const END_KNOWN: u32 = 8;
 const CRC_OFFSET: usize = COPY_BYTES - 4;
 /// Names of the copies in messages for people.
 const COPY_NAMES: [&str; 2] = ["A", "B"];
@@ -89,25 +91,27 @@ impl LogStart {
 pub(crate) struct HardStateCopy {
     /// Number of the save; rises by one with every save.
     pub sequence: u64,
-    /// Term, vote, and whether the server is rejoining.
+    /// Term and vote, and for a rejoining server the entries that it has lost.
     pub hard_state: HardState,
     /// The place where the log begins.
     pub start: LogStart,
     /// The place up to which the log was known to be durable.
     pub durable_end: DurableEnd,
-    /// The furthest entry that the server is known to have had and lost, as
-    /// [`LogSummary::lost`](crate::types::LogSummary::lost).
-    pub lost: LogPosition,
 }
 
 impl HardStateCopy {
     /// The hard state of a new server.
     pub const FIRST: HardStateCopy = HardStateCopy {
         sequence: 1,
-        hard_state: HardState { current_term: Term(0), voted_for: None, is_rejoining: true },
+        hard_state: HardState {
+            current_term: Term(0),
+            voted_for: None,
+            is_rejoining: true,
+            lost: LogPosition { term: Term(0), index: LogIndex(0) },
+            is_end_known: false,
+        },
         start: LogStart::FIRST,
         durable_end: DurableEnd::START,
-        lost: LogPosition { term: Term(0), index: LogIndex(0) },
     };
 
     /// The hard state of a server that begins with a snapshot up to `base` (restored from a
@@ -115,7 +119,7 @@ impl HardStateCopy {
     pub fn restored(base: LogPosition) -> HardStateCopy {
         let start = LogStart { base, ..LogStart::FIRST };
         HardStateCopy {
-            hard_state: HardState { current_term: base.term, voted_for: None, is_rejoining: false },
+            hard_state: HardState { current_term: base.term, ..HardState::default() },
             start,
             durable_end: DurableEnd::at_start(start),
             ..HardStateCopy::FIRST
@@ -131,6 +135,7 @@ impl HardStateCopy {
             (self.durable_end.cutting, CUTTING),
             (self.hard_state.is_rejoining, REJOINING),
             (self.start.resetting, RESETTING),
+            (self.hard_state.is_end_known, END_KNOWN),
         ];
         let flags: u32 = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
         bytes[12..16].copy_from_slice(&flags.to_le_bytes());
@@ -146,8 +151,8 @@ impl HardStateCopy {
             self.start.first_segment,
             self.start.base.index.0,
             self.start.base.term.0,
-            self.lost.index.0,
-            self.lost.term.0,
+            self.hard_state.lost.index.0,
+            self.hard_state.lost.term.0,
         ];
         for (place, number) in bytes[16..].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
@@ -177,6 +182,11 @@ impl HardStateCopy {
                 current_term: Term(u64_at(bytes, 24)),
                 voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
                 is_rejoining: flags & REJOINING != 0,
+                lost: LogPosition {
+                    index: LogIndex(u64_at(bytes, 96)),
+                    term: Term(u64_at(bytes, 104)),
+                },
+                is_end_known: flags & END_KNOWN != 0,
             },
             start: LogStart {
                 first_segment: u64_at(bytes, 72),
@@ -194,10 +204,6 @@ impl HardStateCopy {
                     term: Term(u64_at(bytes, 64)),
                 },
                 cutting: flags & CUTTING != 0,
-            },
-            lost: LogPosition {
-                index: LogIndex(u64_at(bytes, 96)),
-                term: Term(u64_at(bytes, 104)),
             },
         })
     }
@@ -311,9 +317,7 @@ impl HardStateFile {
         hard_state: HardState,
         durable_end: DurableEnd,
     ) -> Result<(), StorageError> {
-        // A server that is not rejoining has all entries that it is known to have had.
-        let lost = if hard_state.is_rejoining { self.current.lost } else { LogPosition::default() };
-        self.save_copy(HardStateCopy { hard_state, durable_end, lost, ..self.current })
+        self.save_copy(HardStateCopy { hard_state, durable_end, ..self.current })
     }
 
     /// Makes the start of the log and its durable end durable, in one record.
@@ -334,9 +338,10 @@ impl HardStateFile {
         durable_end: DurableEnd,
         lost: LogPosition,
     ) -> Result<(), StorageError> {
-        let lost = lost.max(self.current.lost);
-        let hard_state = HardState { is_rejoining: true, ..self.current.hard_state };
-        self.save_copy(HardStateCopy { hard_state, start, durable_end, lost, ..self.current })
+        let before = self.current.hard_state;
+        let lost = lost.max(before.lost);
+        let hard_state = HardState { is_rejoining: true, lost, is_end_known: false, ..before };
+        self.save_copy(HardStateCopy { hard_state, start, durable_end, ..self.current })
     }
 
     fn save_copy(&mut self, copy: HardStateCopy) -> Result<(), StorageError> {

@@ -11,7 +11,7 @@ use super::frame::Frame;
 use super::hello::Hello;
 use super::kind;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
     InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
     RequestVoteResponse, Rpc, SnapshotRefusal,
 };
@@ -111,6 +111,7 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(
         kind::INSTALL_SNAPSHOT_RESPONSE => {
             Rpc::InstallSnapshotResponse(visit_install_response(array)?)
         }
+        kind::FORGOTTEN => Rpc::Forgotten(Forgotten { acknowledged: visit_position(array)? }),
         kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
     };
     Ok(Frame::Rpc(Envelope { from, to, term, rpc }))

@@ -72,6 +72,7 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         Rpc::InstallSnapshotResponse(response) => serialize_install_response(envelope, response, s),
         Rpc::RejoinRequest => empty(kind::REJOIN_REQUEST, s),
         Rpc::RejoinResponse(response) => position(kind::REJOIN_RESPONSE, response.last, s),
+        Rpc::Forgotten(word) => position(kind::FORGOTTEN, word.acknowledged, s),
     }
 }
 

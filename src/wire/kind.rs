@@ -27,6 +27,8 @@ pub(super) const REJOIN_RESPONSE: u8 = 23;
 pub(super) const INSTALL_SNAPSHOT: u8 = 24;
 /// The answer to a chunk: docs/internals/wire_format.md#installsnapshotresponse.
 pub(super) const INSTALL_SNAPSHOT_RESPONSE: u8 = 25;
+/// The word to a peer that has lost entries: docs/internals/wire_format.md#forgotten.
+pub(super) const FORGOTTEN: u8 = 26;
 
 /// The second element of a hello. It identifies the protocol.
 pub(super) const HELLO_MAGIC: &str = "coracle";

@@ -57,6 +57,9 @@ impl RaftActor {
             Effect::CompactLog(order) => self.ports.log.do_send(LogCommand::Compact(order)),
             Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
+            Effect::Event(event) if event.is_fault() => {
+                log::error!("{event} node={}", self.raft.id());
+            }
             Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
         }
     }

@@ -307,7 +307,7 @@ async fn asks_for_votes_only_after_its_own_is_durable() {
     assert_eq!(appends.len(), 1);
     assert_eq!(
         appends[0].hard_state,
-        Some(HardState { current_term: Term(1), voted_for: Some(ME), is_rejoining: false })
+        Some(HardState { current_term: Term(1), voted_for: Some(ME), ..HardState::default() })
     );
     f.persisted(1).await;
     assert_eq!(sent(&f), [Rpc::RequestVote(RequestVote { last: LogPosition::default() })]);

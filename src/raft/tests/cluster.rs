@@ -342,6 +342,12 @@ impl Cluster {
         self.node_mut(id).disk.cut_after(kept);
     }
 
+    /// A node that is down loses the entries after `kept`, and its disk shows no trace of it.
+    pub(super) fn rewind(&mut self, id: NodeId, kept: LogIndex) {
+        assert!(!self.is_up(id), "a running node knows its log");
+        self.node_mut(id).disk.rewind(kept);
+    }
+
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
@@ -649,6 +655,10 @@ impl Cluster {
                     }
                     ProgressAction::SendSnapshot(piece) => {
                         let rpc = Rpc::InstallSnapshot(piece);
+                        self.send(Envelope { from: id, to: peer, term, rpc });
+                    }
+                    ProgressAction::SendForgotten(word) => {
+                        let rpc = Rpc::Forgotten(word);
                         self.send(Envelope { from: id, to: peer, term, rpc });
                     }
                     ProgressAction::Pause => {

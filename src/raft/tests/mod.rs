@@ -21,6 +21,7 @@
 //! | `install` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |
 
+mod amnesia;
 mod clocks;
 mod cluster;
 mod disk;

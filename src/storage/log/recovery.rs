@@ -91,7 +91,6 @@ pub(crate) fn scan_to_damage(
         false => scanned.scan_segments(disk, dir, &numbers, node_id)?,
     };
     scanned.summary.runs = scanned.index.runs().clone();
-    scanned.summary.lost = scanned.loaded.newest.lost;
     check_term(dir, &scanned.loaded, scanned.summary.runs.last())?;
     Ok((scanned, damage))
 }

@@ -84,12 +84,12 @@ fn check_repaired(
     kept: &[LogPosition],
     what: &str,
 ) {
-    let state = HardState { is_rejoining: true, ..term(2) };
+    let lost = recovered.hard_state.lost;
+    let state = HardState { is_rejoining: true, lost, ..term(2) };
     assert_eq!(recovered.hard_state, state, "{what}");
     let log = all(storage);
     assert_eq!(log.iter().map(Entry::position).collect::<Vec<_>>(), kept, "{what}");
-    let lost = recovered.log.lost;
-    assert_eq!(recovered.log, LogSummary { lost, ..summary(&log) }, "{what}");
+    assert_eq!(recovered.log, summary(&log), "{what}");
 }
 
 /// Checks that the log stays whole, and that the server takes entries and is rejoining until a
@@ -109,11 +109,11 @@ fn check_later_starts(disk: &SimDisk, recovered: &DurableState) {
     disk.crash(Crash::LoseUnsynced);
     let (mut storage, again) = open_to_repair(disk).unwrap();
     assert_eq!(all(&mut storage), log);
-    assert_eq!(again.log.lost, recovered.log.lost, "not before it is counted");
+    assert_eq!(again.hard_state, recovered.hard_state, "not before it is counted");
     storage.save_hard_state(term(2)).unwrap();
     drop(storage);
     let again = open_to_repair(disk).unwrap().1;
-    assert_eq!((again.hard_state, again.log.lost), (term(2), LogPosition::default()));
+    assert_eq!(again.hard_state, term(2));
 }
 
 #[test]
@@ -135,7 +135,11 @@ fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_rejoining_server() {
                 let recovered = check_repair(&copy, &kept, &what);
                 // The damaged record may have been the only trace of its entry.
                 let least = if number == 3 { LogIndex(16) } else { LAST.index };
-                assert!(recovered.log.lost.index >= least, "{what}: {:?}", recovered.log.lost);
+                assert!(
+                    recovered.hard_state.lost.index >= least,
+                    "{what}: {:?}",
+                    recovered.hard_state.lost
+                );
                 if bit % 7 == 0 {
                     check_later_starts(&copy, &recovered);
                 }
@@ -189,7 +193,7 @@ fn a_log_that_ends_at_any_byte_before_its_durable_end_is_kept_as_far_as_it_goes(
                 copy.set_contents(&segment(number), bytes.clone());
                 let what = format!("byte {cut} of segment {number}");
                 let recovered = check_repair(&copy, &first.before, &what);
-                assert!(recovered.log.lost.index >= LogIndex(16), "{what}");
+                assert!(recovered.hard_state.lost.index >= LogIndex(16), "{what}");
                 check_later_starts(&copy, &recovered);
             }
         }
@@ -207,7 +211,7 @@ fn any_missing_segments_leave_those_before_them() {
         let recovered = check_repair(&copy, &kept, &format!("{missing:?} are missing"));
         assert!(recovered.notes[0].contains("is missing, but"), "{:?}", recovered.notes);
         let knows_all = !missing.contains(&3);
-        assert_eq!(recovered.log.lost.index.0, if knows_all { 18 } else { 16 });
+        assert_eq!(recovered.hard_state.lost.index.0, if knows_all { 18 } else { 16 });
         check_later_starts(&copy, &recovered);
     }
 }
@@ -342,7 +346,7 @@ fn a_log_that_begins_after_a_snapshot_begins_there_again() {
         let (mut storage, recovered) = open_to_repair(&copy).unwrap();
         assert_eq!((storage.base(), storage.last()), (base, base));
         assert!(recovered.hard_state.is_rejoining);
-        assert_eq!(recovered.log.lost, LAST);
+        assert_eq!(recovered.hard_state.lost, LAST);
         let next = base.index.0 + 1;
         storage.append(&entries(next..=next + 9, 2)).unwrap();
         storage.sync().unwrap();
@@ -365,7 +369,7 @@ fn a_second_damage_forgets_nothing_of_the_first() {
     check_repair(&disk, &journal[4].before, "the first");
     disk.flip_bit(&segment(1), journal[2].from, 0);
     let recovered = check_repair(&disk, &journal[2].before, "the second");
-    assert_eq!(recovered.log.lost, LAST);
+    assert_eq!(recovered.hard_state.lost, LAST);
 }
 
 #[test]
@@ -455,7 +459,8 @@ proptest! {
         // No durable end is recorded for the last batch: a cut leaves no trace of it.
         let recorded = LAST.index.0 as usize - 2;
         if recovered.hard_state.is_rejoining {
-            prop_assert!(log.len() >= LAST.index.0 as usize || recovered.log.lost.index.0 >= 16);
+            let lost = recovered.hard_state.lost.index.0;
+            prop_assert!(log.len() >= LAST.index.0 as usize || lost >= 16);
             prop_assert!(journal.iter().any(|place| place.before == log) || log.len() == 18);
         } else {
             prop_assert!(log.len() >= recorded, "{} entries of a voter", log.len());

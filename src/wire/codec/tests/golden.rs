@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, InstallSnapshotResponse, PreVote, PreVoteResponse,
-    RejoinResponse, RequestVote, RequestVoteResponse, SnapshotRefusal,
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PreVote,
+    PreVoteResponse, RejoinResponse, RequestVote, RequestVoteResponse, SnapshotRefusal,
 };
 use crate::types::Membership;
 use crate::wire::Hello;
@@ -58,6 +58,7 @@ pub(super) fn samples() -> Vec<(&'static str, Frame)> {
             "rejoin_response",
             envelope(3, Rpc::RejoinResponse(RejoinResponse { last: position(6, 2) })),
         ),
+        ("forgotten", envelope(3, Rpc::Forgotten(Forgotten { acknowledged: position(6, 2) }))),
         ("install_snapshot", chunk(300, b"\x01\xff")),
         (
             "install_snapshot_response",
@@ -126,6 +127,7 @@ const GOLDEN: &[(&str, &str, &str)] = &[
     ("pre_vote_response", "00000006029b7efa1d", "9515010203c2"),
     ("rejoin_request", "00000005025b52b251", "9416010200"),
     ("rejoin_response", "0000000702c1428812", "96170102030602"),
+    ("forgotten", "000000070127c54b0a", "961a0102030602"),
     (
         "install_snapshot",
         "0000002402cdfe30c1",

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, InstallSnapshotResponse, PreVote, PreVoteResponse,
-    RejoinResponse, RequestVote, RequestVoteResponse, SnapshotRefusal,
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PreVote,
+    PreVoteResponse, RejoinResponse, RequestVote, RequestVoteResponse, SnapshotRefusal,
 };
 use crate::testing::byte_mutation::mutation;
 use crate::types::Membership;
@@ -104,6 +104,7 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
             }
         ),
         any_position(term).prop_map(|last| Rpc::RejoinResponse(RejoinResponse { last })),
+        any_position(term).prop_map(|acknowledged| Rpc::Forgotten(Forgotten { acknowledged })),
         any_position(term).prop_map(|last| Rpc::RequestVote(RequestVote { last })),
         any_position(term).prop_map(|last| Rpc::PreVote(PreVote { last })),
         any::<bool>().prop_map(|vote_granted| {

@@ -31,6 +31,7 @@ fn describe(rpc: &Rpc) -> (&'static str, String) {
         }
         Rpc::RejoinRequest => ("RejoinRequest", String::new()),
         Rpc::RejoinResponse(response) => ("RejoinResponse", format!(" last={}", response.last)),
+        Rpc::Forgotten(word) => ("Forgotten", format!(" acknowledged={}", word.acknowledged)),
         Rpc::InstallSnapshot(chunk) => {
             ("InstallSnapshot", format!(" last={} offset={}", chunk.snapshot.last, chunk.offset))
         }
