@@ -147,7 +147,8 @@ pub async fn start(
         owner: (settings.cluster.clone(), id),
     };
     let storage = storage_side::start(opened, &placement, &memory, &raft);
-    let (mut peers, peer_ports) = peer_side::start(settings, local, seed, network, &storage, &raft);
+    let (mut peers, peer_ports) =
+        peer_side::start(settings, local, seed, network, &storage, &raft, &memory);
     let core = Raft::new(
         actor_settings::raft_settings(settings, id, seed, clock.as_ref()),
         recovered.hard_state,

@@ -30,6 +30,21 @@ pub enum StorageError {
         /// A sentence that says how the damage shows.
         what: String,
     },
+    /// Bytes that are what was written, and that this version of the server does not know. They
+    /// are never taken for damage: a log that is cut there would lose entries that are whole.
+    #[error(
+        "{} has at byte {offset} what this version of the server does not know ({what}): nothing \
+         was changed; start a version that knows it",
+        path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The position in the file.
+        offset: u64,
+        /// A sentence that says what is unknown.
+        what: String,
+    },
     /// The log is whole as far as it goes, but it once went further.
     #[error("{}; {NOTHING_CHANGED}", ends_early(path, *offset, durable, *durable_to))]
     EntriesMissing {
@@ -254,6 +269,32 @@ impl<T> IoContext<T> for io::Result<T> {
 /// Returns a [`StorageError::Damaged`].
 pub(crate) fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> StorageError {
     StorageError::Damaged { path: path.to_owned(), offset, what: what.into() }
+}
+
+/// Returns a [`StorageError::Unknown`].
+pub(crate) fn unknown(path: &Path, offset: u64, what: impl Into<String>) -> StorageError {
+    StorageError::Unknown { path: path.to_owned(), offset, what: what.into() }
+}
+
+/// The reason why bytes of a file do not decode.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DecodeError {
+    /// They are not what was written.
+    #[error("{0}")]
+    Damaged(String),
+    /// They are what was written, by their checksum, and unknown to this version.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl DecodeError {
+    /// The error of the file at `path`, whose bytes at `offset` these are.
+    pub fn at(self, path: &Path, offset: u64) -> StorageError {
+        match self {
+            DecodeError::Damaged(what) => damaged(path, offset, what),
+            DecodeError::Unknown(what) => unknown(path, offset, what),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -130,9 +130,6 @@ impl Handler<SendRpc> for PeerSessionActor {
     fn handle(&mut self, SendRpc { envelope }: SendRpc, ctx: &mut Context<Self>) {
         match self.stream.put(&Frame::Rpc(envelope)) {
             Ok(()) => arm_write(self, ctx),
-            Err(PeerError::Wire(error)) => {
-                log::error!("did not send a message {}: {error}", self.keys());
-            }
             Err(error) => self.end(&error, ctx),
         }
     }

@@ -146,6 +146,51 @@ fn every_kind_of_frame_has_the_bytes_of_version_2() {
     }
 }
 
+/// The body of a frame as an array with one more element, at the place `at` of an array of fewer
+/// than 15 elements.
+fn with_one_more(body: &[u8], array: usize, end: usize, more: &[u8]) -> Vec<u8> {
+    let mut longer = body.to_vec();
+    assert!((0x90..0x9f).contains(&longer[array]), "a short array begins there");
+    longer[array] += 1;
+    longer.splice(end..end, more.iter().copied());
+    longer
+}
+
+#[test]
+fn one_more_element_in_a_frame_of_any_kind_is_refused() {
+    for (name, frame) in samples() {
+        let bytes = encode(&frame);
+        let body = &bytes[FRAME_HEADER_BYTES..];
+        for more in [&b"\x01"[..], b"\xc0", b"\x90", b"\xc4\x00"] {
+            let surplus = decode(&frame_around(&[body, more].concat()));
+            assert!(surplus.is_err(), "{name}: {surplus:?}");
+            let longer = decode(&frame_around(&with_one_more(body, 0, body.len(), more)));
+            // The end of a hello may be left out, so one more element may be one of those.
+            let may_be_longer = matches!(&frame, Frame::Hello(hello) if hello.promise.is_none());
+            assert!(longer.is_err() || may_be_longer, "{name}: {longer:?}");
+        }
+    }
+}
+
+#[test]
+fn one_more_element_in_an_entry_or_in_its_membership_is_refused() {
+    let membership = Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() });
+    let frame = append(3, position(4, 2), vec![entry(5, 3, membership)]);
+    let bytes = encode(&frame);
+    let body = &bytes[FRAME_HEADER_BYTES..];
+    let at = body.len() - 20;
+    assert_eq!(hex(&body[at..]), "950503cd03e802c40b81a6766f74657273920102");
+    for more in [&b"\x01"[..], b"\xc0", b"\x90"] {
+        assert!(decode(&frame_around(&with_one_more(body, at, body.len(), more))).is_err());
+    }
+    // A second list of voters, as a joint membership has it.
+    let joint =
+        b"\x95\x05\x03\xcd\x03\xe8\x02\xc4\x17\x82\xa6voters\x92\x01\x02\xa8incoming\x92\x01\x03";
+    let decoded = decode(&frame_around(&[&body[..at], joint].concat()));
+    let sentence = decoded.unwrap_err().to_string();
+    assert!(sentence.contains("entry 5: membership entry does not decode"), "{sentence}");
+}
+
 #[test]
 fn a_stream_of_all_kinds_of_frames_decodes_to_the_same_frames() {
     let mut stream = BytesMut::new();
