@@ -165,18 +165,30 @@ impl Walk {
     }
 
     /// Damages the log of a node that is down at some place, if it is the only node that has
-    /// forgotten anything.
+    /// forgotten anything; or before its end, if a whole log reaches as far as all others do.
     fn damage_log(&mut self, id: NodeId) {
-        let is_rejoining = |node: &Node| node.disk.durable().hard_state.is_rejoining;
-        let nodes = &self.cluster.nodes;
-        if nodes.len() < 3 || nodes.values().any(|node| node.id != id && is_rejoining(node)) {
+        let hard_state = |node: &Node| node.disk.durable().hard_state;
+        let others: Vec<&Node> = self.cluster.nodes.values().filter(|node| node.id != id).collect();
+        if others.len() < 2 {
+            return;
+        }
+        let is_only_one = others.iter().all(|node| !hard_state(node).is_rejoining);
+        let reached = |node: &Node| node.disk.log().end().max(hard_state(node).lost);
+        let furthest = self.cluster.nodes.values().map(reached).max();
+        let is_whole_and_furthest =
+            |node: &&Node| !hard_state(node).is_rejoining && Some(reached(node)) == furthest;
+        let is_end_known = others.iter().any(is_whole_and_furthest) && self.rng.random_bool(0.7);
+        if !is_only_one && !is_end_known {
             return;
         }
         let log = self.cluster.node(id).disk.log();
         let (base, end) = (log.base().index.0, log.end().index.0);
         let kept = LogIndex(self.rng.random_range(base..=end));
-        self.cluster.say(|| format!("n{id} is damaged after {kept}"));
-        self.cluster.damage(id, kept);
+        self.cluster.say(|| format!("n{id} is damaged after {kept}, end known: {is_end_known}"));
+        match is_end_known {
+            true => self.cluster.damage_before_the_end(id, kept),
+            false => self.cluster.damage(id, kept),
+        }
     }
 
     fn step_weather(&mut self, id: NodeId) {
