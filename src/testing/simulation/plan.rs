@@ -133,6 +133,8 @@ pub enum Fault {
     ManyNames,
     /// A follower loses entries that it has acknowledged, and nothing on its disk shows it.
     Amnesia,
+    /// All nodes are killed, and a majority of the logs are damaged, in different places.
+    ScatteredDamage,
 }
 
 /// All faults with their usual weights.
@@ -177,6 +179,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::StalledQuorum, 3),
     (Fault::ManyNames, 3),
     (Fault::Amnesia, 4),
+    (Fault::ScatteredDamage, 4),
 ];
 
 impl Fault {
@@ -198,6 +201,7 @@ impl Fault {
                 | Fault::StuckFollower
                 | Fault::StalledQuorum
                 | Fault::Amnesia
+                | Fault::ScatteredDamage
         )
     }
 
@@ -221,6 +225,7 @@ impl Fault {
                 | Fault::StuckFollower
                 | Fault::StalledQuorum
                 | Fault::Amnesia
+                | Fault::ScatteredDamage
         )
     }
 

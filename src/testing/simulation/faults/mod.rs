@@ -4,6 +4,7 @@ mod amnesia;
 pub(crate) mod delayed_completions;
 pub(crate) mod disk;
 pub(crate) mod nemesis;
+mod scattered_damage;
 mod sick_follower;
 mod stalled_quorum;
 pub(crate) mod targeted;

@@ -111,6 +111,7 @@ async fn inflict_targeted(world: &Rc<World>, targeted: &mut TargetedFaults, faul
         Fault::StuckFollower => targeted.stick_follower().await,
         Fault::StalledQuorum => targeted.stall_quorum().await,
         Fault::Amnesia => targeted.amnesia().await,
+        Fault::ScatteredDamage => targeted.scatter_damage().await,
         fault => unreachable!("{fault:?} is not a targeted fault"),
     }
 }

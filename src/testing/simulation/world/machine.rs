@@ -229,6 +229,10 @@ impl Machine {
         spoil(&self.disk);
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full.get()
+    }
+
     /// Leaves the disk `room` more bytes, or as many as it wants with `None`.
     pub(crate) fn fill_disk(&self, room: Option<u64>) {
         self.is_full.set(room.is_some());

@@ -55,10 +55,10 @@ pub(crate) struct World {
     /// The number of faults of each kind that were inflicted.
     pub(crate) faults: RefCell<BTreeMap<Fault, u64>>,
     pub(crate) phase: Phase,
-    /// The machine that may have lost durable data, and the life that ended with the loss. Its
-    /// node has no vote until it has caught up. The life is `u64::MAX` while it is not known
-    /// whether the damage matters.
-    pub(crate) data_loss: Cell<Option<(u64, u64)>>,
+    /// The machines that may have lost durable data, each with the life that ended with the loss.
+    /// Their nodes are not counted until they have caught up. The life is `u64::MAX` while it is
+    /// not known whether the damage matters.
+    pub(crate) data_losses: RefCell<BTreeMap<u64, u64>>,
     /// The nodes that have had a vote and entries since the beginning. A member that has a vote
     /// and has never used it looks as new as one that has lost its disk.
     pub(crate) participants: RefCell<BTreeSet<u64>>,
@@ -107,7 +107,7 @@ impl World {
             samples: RefCell::default(),
             faults: RefCell::default(),
             phase: Phase::default(),
-            data_loss: Cell::default(),
+            data_losses: RefCell::default(),
             participants: RefCell::default(),
             is_given_up: Cell::default(),
             violations: RefCell::default(),
@@ -213,10 +213,15 @@ impl World {
         &self.plan.settings.servers[&NodeId(id)].data_dir
     }
 
-    /// True when a machine may lose durable data now: one member at a time, once all have taken
-    /// part (docs/adr/0005).
+    /// A machine may have lost durable data, in a life that ended or that is not known.
+    pub(crate) fn note_data_loss(&self, id: u64, life: u64) {
+        self.data_losses.borrow_mut().insert(id, life);
+    }
+
+    /// True when machines may lose durable data now: no other has, and all have taken part
+    /// (docs/adr/0005).
     pub(crate) fn may_lose_data(&self) -> bool {
         let have_all_taken_part = self.participants.borrow().len() as u64 == self.plan.nodes;
-        self.plan.nodes > 1 && self.data_loss.get().is_none() && have_all_taken_part
+        self.plan.nodes > 1 && self.data_losses.borrow().is_empty() && have_all_taken_part
     }
 }
