@@ -23,7 +23,9 @@ use super::rpc::{Envelope, Rpc};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
 use super::status::{NodeStatus, Role, SnapshotProgress};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, Term};
+use crate::types::{
+    Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, STAMP_MS_MAX, Term,
+};
 
 /// The error of a node that refuses to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,9 +123,10 @@ impl Raft {
     }
 
     /// Sets the wall clock, in milliseconds since the Unix epoch, for the stamps of entries
-    /// that this node creates from here on. Stamps never fall, whatever the clock does.
+    /// that this node creates from here on; at most [`STAMP_MS_MAX`]. Stamps never fall,
+    /// whatever the clock does.
     pub fn set_wall_ms(&mut self, wall_ms: u64) {
-        self.wall_ms = wall_ms;
+        self.wall_ms = wall_ms.min(STAMP_MS_MAX);
     }
 
     /// Sets the time of this node's monotonic clock. The shell calls it before each event: a

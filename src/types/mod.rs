@@ -22,7 +22,7 @@ mod membership;
 mod snapshot;
 mod term_runs;
 
-pub use entry::{ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError};
+pub use entry::{ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError, STAMP_MS_MAX};
 pub use hard_state::HardState;
 pub use ids::{LogIndex, LogPosition, NodeId, Term};
 pub use log_summary::LogSummary;

@@ -8,7 +8,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use crate::actors::io::connection::Connection;
 use crate::actors::peers::settings::LinkSettings;
 use crate::net::Stream;
-use crate::raft::Envelope;
+use crate::raft::{Envelope, PeerFault};
 use crate::types::NodeId;
 use crate::wire::{Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, WireError};
 
@@ -43,6 +43,8 @@ pub(super) enum PeerError {
     Broken(io::Error),
     #[error("{0}")]
     Wire(#[from] WireError),
+    #[error("{0}")]
+    Fault(#[from] PeerFault),
     #[error("it sent a {0}, which does not belong here")]
     Unexpected(&'static str),
     #[error(

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::probe::Requests;
 use super::settings::ProgressSettings;
 use crate::raft::effect::ReadSnapshot;
+use crate::raft::peer_fault::PeerFault;
 use crate::raft::rpc::{InstallSnapshot, InstallSnapshotResponse};
 use crate::raft::status::SnapshotProgress;
 use crate::types::{LogIndex, SnapshotId};
@@ -155,19 +156,31 @@ impl SnapshotInstall {
         if self.sending.ticket == Some(ticket) { Outcome::GivenUp } else { Outcome::GoesOn }
     }
 
+    /// Checks that the peer has no more of this snapshot than there is.
+    pub(super) fn check_received(
+        &self,
+        response: &InstallSnapshotResponse,
+    ) -> Result<(), PeerFault> {
+        let received = response.received;
+        match self.snapshot {
+            Some(snapshot) if snapshot.last == response.last && received > snapshot.bytes => {
+                Err(PeerFault::Received { received, bytes: snapshot.bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The peer's answer to one of this install's pieces. An answer about another snapshot
     /// is ignored (docs/bugs.md B56).
     pub(super) fn on_response(&mut self, response: &InstallSnapshotResponse) -> Outcome {
-        let Some(snapshot) = self.snapshot.filter(|snapshot| snapshot.last == response.last) else {
+        if self.snapshot.is_none_or(|snapshot| snapshot.last != response.last) {
             return Outcome::GoesOn;
-        };
+        }
         self.sending.was_heard = true;
         if response.is_installed {
             return Outcome::Installed(response.last.index);
         }
-        if response.received <= snapshot.bytes {
-            self.sending.on_received(response.request_seq, response.received);
-        }
+        self.sending.on_received(response.request_seq, response.received);
         Outcome::GoesOn
     }
 
