@@ -8,8 +8,10 @@ use super::leadership::Leadership;
 use super::peer_fault::check_term;
 use super::quorum::Quorum;
 use super::replication::action::ReplicationReport;
+use super::replication::memory::PeerLoss;
 use super::role::RoleState;
 use super::state::{NotLeader, Raft};
+use super::store_clock::StoreClock;
 use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
 
 impl Raft {
@@ -66,9 +68,9 @@ impl Raft {
     }
 
     /// Appends an entry of the leader's own. A leader only ever appends (Figure 3, Leader
-    /// Append-Only). Stamps never fall, whatever the wall clock does.
+    /// Append-Only). Its stamp is the store's time, which never falls (docs/adr/0020).
     fn append_own(&mut self, payload: Payload) -> LogIndex {
-        let stamp_ms = self.wall_ms.max(self.log.last_stamp_ms());
+        let stamp_ms = self.store_time_ms();
         let entry =
             Entry { index: self.log.last().index.next(), term: self.term(), stamp_ms, payload };
         let index = entry.index;
@@ -82,7 +84,9 @@ impl Raft {
         let term = self.term();
         let runs = self.log.runs().clone();
         let first_index = self.log.last().index.next();
-        let leadership = Leadership::new(term, first_index, runs.base(), &self.peers());
+        let store_clock = StoreClock::going_on(self.log.last_stamp_ms(), self.lease.now());
+        let leadership =
+            Leadership::new(term, first_index, runs.base(), &self.peers(), store_clock);
         self.role = RoleState::Leader(Box::new(leadership));
         self.tell(Event::BecameLeader { term });
         self.effects.push(Effect::StartReplication(StartReplication { term, runs }));
@@ -99,12 +103,13 @@ impl Raft {
         let stalled_ticks = self.persistence.stalled_ticks();
         let ticks_max = self.settings.election_timeout_ticks_max;
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let is_heartbeat_due = leadership.tick(ticks_max) >= self.settings.heartbeat_ticks;
+        let is_heartbeat_due = leadership.tick() >= self.settings.heartbeat_ticks;
         if is_heartbeat_due {
             leadership.begin_heartbeat();
         }
         let has_quorum = Quorum::of(self.log.membership())
             .is_met(|voter| leadership.has_heard(voter, ticks_max));
+        self.tick_holds();
         self.choose_send_modes();
         if !has_quorum {
             // CheckQuorum (dissertation §6.2): clients must not wait on a leader
@@ -113,6 +118,25 @@ impl Raft {
         } else if stalled_ticks > self.settings.disk_stall_ticks {
             self.become_follower(None, "the disk does not answer");
         }
+    }
+
+    /// When a hold ends, the snapshot and the compaction that it held up are due at once.
+    fn tick_holds(&mut self) {
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let (settings, snapshots) = (&self.settings, &self.snapshots);
+        let ended = leadership.tick_holds(
+            settings.election_timeout_ticks_max,
+            settings.ticks_per_second,
+            |index| snapshots.is_log_too_large(index, settings),
+        );
+        if ended.is_empty() {
+            return;
+        }
+        for (peer, reason) in ended {
+            self.tell(Event::LogHoldEnded { peer, reason });
+        }
+        self.maybe_take_snapshot();
+        self.maybe_compact();
     }
 
     fn choose_send_modes(&mut self) {
@@ -144,8 +168,23 @@ impl Raft {
         if term < self.term() {
             return; // a report for an earlier leadership of this node (docs/bugs.md B05)
         }
+        if let Some(PeerLoss { acknowledged, held }) = report.loss {
+            self.tell(Event::PeerForgot { peer, acknowledged, held });
+            if !self.quorum().can_spare_one() {
+                // Nobody can lead while the peer is rejoining, so it is not told. In a new
+                // term this node counts nothing that the peer acknowledged before.
+                self.become_follower(None, "its peer has lost what it acknowledged");
+            }
+        }
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let Some(news) = leadership.on_report(peer, report) else { return };
+        let refused_before = leadership.snapshot_refusal(peer);
+        let news = leadership.on_report(peer, report);
+        if let Some(refusal) = leadership.snapshot_refusal(peer)
+            && refused_before != Some(refusal)
+        {
+            self.effects.push(Effect::Event(Event::SnapshotRefused { peer, refusal }));
+        }
+        let Some(news) = news else { return };
         let (match_index, last) = (report.match_index, self.log.last().index);
         assert!(
             match_index <= last,

@@ -60,6 +60,9 @@ impl RaftActor {
             Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
             Effect::RefusePeer(order) => self.refuse(order),
+            Effect::Event(event) if event.is_fault() => {
+                log::error!("{event} node={}", self.raft.id());
+            }
             Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
         }
     }
@@ -119,7 +122,7 @@ impl RaftActor {
 
     fn add_read(&mut self, token: ReadToken, read_index: LogIndex, tasks: &mut Vec<ApplyTask>) {
         if let Some((query, reply_handle)) = self.pending.take_read(token) {
-            let now_ms = self.clock.wall_ms();
+            let now_ms = self.raft.store_time_ms();
             tasks.push(ApplyTask::Read { query, read_index, now_ms, reply_handle });
         } else if let Some(reply_handle) = self.backups.take_begin(token) {
             self.raft.want_snapshot(read_index);

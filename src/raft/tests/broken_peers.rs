@@ -1,15 +1,19 @@
 //! Messages that no sound node sends: they change nothing, and the connection is ended.
 
-use super::cluster::{i, n};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::cluster::{i, log_of, n};
 use super::install::snapshot;
 use super::progress::{Peer, WIDE};
 use super::solo::{Solo, append, appended, at, pre_vote, pre_voted, request_vote, voted};
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, Effect, InstallSnapshot, InstallSnapshotResponse,
-    PeerFault, ReadToken, RefusePeer, RejoinResponse, ReplicationReport, Role, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendResult, Effect, Forgotten, InstallSnapshot,
+    InstallSnapshotResponse, PeerFault, ReadToken, RefusePeer, RejoinResponse, ReplicationReport,
+    Role, Rpc,
 };
-use crate::types::{LogIndex, Term};
-use bytes::Bytes;
+use crate::types::{LogIndex, Payload, STAMP_MS_MAX, Term};
 
 /// The most that a term may be above a node's own.
 const LEAD: u64 = 1 << 40;
@@ -41,6 +45,7 @@ fn no_message_brings_a_node_near_the_last_term() {
         pre_voted(true),
         pre_voted(false),
         Rpc::RejoinRequest,
+        Rpc::Forgotten(Forgotten { acknowledged: at(1, 1) }),
         Rpc::RejoinResponse(RejoinResponse { last: at(9, 9) }),
         Rpc::InstallSnapshot(piece),
     ];
@@ -78,6 +83,32 @@ fn an_answer_to_a_replicator_brings_no_node_near_the_last_term() {
     let fault = PeerFault::Term { theirs: Term(u64::MAX - 1), ours: Term(1) };
     assert_eq!(refusals(&mut solo), [RefusePeer { peer: n(3), is_response: true, fault }]);
     assert_eq!((solo.raft.role(), solo.raft.term()), (Role::Leader, Term(1)));
+}
+
+/// An entry with the last stamp stops the store's time. It does not make this node a leader
+/// whose entries all others refuse.
+#[test]
+fn no_stamp_follows_the_last_one() {
+    let mut solo = Solo::new(3, &[], 0);
+    let mut entry = log_of(&[1]).remove(0);
+    entry.stamp_ms = STAMP_MS_MAX;
+    solo.receive(
+        2,
+        1,
+        Rpc::AppendEntries(AppendEntries {
+            request_seq: 1,
+            prev: at(0, 0),
+            leader_commit: i(0),
+            read_seq: 0,
+            entries: vec![entry],
+        }),
+    );
+    solo.win();
+    solo.pass(Duration::from_secs(3600));
+    solo.raft.propose(Payload::Noop).expect("it leads");
+    solo.settle();
+    assert!(solo.log().len() > 2);
+    assert!(solo.log().iter().all(|entry| entry.stamp_ms == STAMP_MS_MAX));
 }
 
 /// docs/bugs.md C15: in a cluster of three, one broken peer would confirm every round.
@@ -176,6 +207,7 @@ fn every_field_of_an_answer_to_a_piece_has_a_bound() {
         last: at(6, 2),
         received: 45,
         is_installed: false,
+        refusal: None,
     };
     let faults = [
         (

@@ -114,7 +114,7 @@ impl Oracle {
                 == HardState {
                     current_term: *term,
                     voted_for: Some(*candidate),
-                    is_rejoining: false,
+                    ..HardState::default()
                 }
         };
         match rpc {
@@ -126,7 +126,7 @@ impl Oracle {
                 assert!(has_voted_for(from), "node {from} campaigns before its vote is durable");
                 self.note_vote(*term, *from, *from);
             }
-            Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) => {
+            Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) | Rpc::Forgotten(_) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
             }
             Rpc::AppendEntriesResponse(response) => {
@@ -276,6 +276,10 @@ impl Oracle {
                 || before.voted_for.is_none()
                 || now.voted_for == before.voted_for,
             "node {id}: the vote changed within a term"
+        );
+        assert!(
+            !now.is_rejoining || before.is_rejoining || node.disk.durable().has_amnesia(),
+            "node {id} is rejoining, and has lost nothing"
         );
         assert!(raft.commit_index() >= seen.commit_index, "node {id}: the commit index fell");
         *seen = LastSeen { hard_state: now, commit_index: raft.commit_index() };

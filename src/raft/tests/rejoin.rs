@@ -154,7 +154,7 @@ fn a_new_voter_gives_no_vote_in_its_current_term() {
     let mut cluster = committed_by_one_two_and_three();
     forget(&mut cluster, &[]);
     run(&mut cluster);
-    let HardState { current_term, voted_for, is_rejoining } = cluster.raft(n(3)).hard_state();
+    let HardState { current_term, voted_for, is_rejoining, .. } = cluster.raft(n(3)).hard_state();
     assert!(!is_rejoining);
     assert_eq!(voted_for, Some(n(3)));
     let leader = cluster.leader().unwrap();

@@ -18,7 +18,7 @@ use super::record::{ALIGNMENT, RecordHeader};
 use super::sectors::{end_place_of, place_of};
 use super::segment::{Found, SegmentReader};
 use crate::storage::disk::{Disk, OpenMode};
-use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
 use crate::storage::hard_state::{self, DurableEnd, HardStateCopy, Loaded, hard_state_path};
 use crate::types::{LogPosition, LogSummary, NodeId, Payload};
 
@@ -91,7 +91,6 @@ pub(crate) fn scan_to_damage(
         false => scanned.scan_segments(disk, dir, &numbers, node_id)?,
     };
     scanned.summary.runs = scanned.index.runs().clone();
-    scanned.summary.lost = scanned.loaded.newest.lost;
     check_term(dir, &scanned.loaded, scanned.summary.runs.last())?;
     Ok((scanned, damage))
 }
@@ -152,8 +151,8 @@ impl Scanned {
             (start.first_segment..).take_while(|number| numbers.binary_search(number).is_ok())
         {
             match self.scan_segment(disk, dir, number, node_id, number == last_number) {
-                Err(StorageError::Io { action, path, source }) => {
-                    return Err(StorageError::Io { action, path, source });
+                Err(error @ (StorageError::Io { .. } | StorageError::Unknown { .. })) => {
+                    return Err(error);
                 }
                 Err(damage) => return Ok(Some(damage)),
                 Ok(()) => {}
@@ -190,7 +189,8 @@ impl Scanned {
             match reader.find(offset).during("read", &path)? {
                 Found::Record(record) => {
                     let bytes = reader.get(offset, record.record_bytes()).during("read", &path)?;
-                    self.add_record(&record, bytes, offset).map_err(wrong)?;
+                    let added = self.add_record(&record, bytes, offset);
+                    added.map_err(|error| error.at(&path, place_of(offset)))?;
                     offset += record.record_bytes();
                 }
                 found => break found,
@@ -262,9 +262,11 @@ impl Scanned {
         record: &RecordHeader,
         bytes: &[u8],
         offset: u64,
-    ) -> Result<(), String> {
-        let entry = record.entry(bytes).map_err(|error| error.to_string())?;
-        self.index.add_record(entry.position(), offset)?;
+    ) -> Result<(), DecodeError> {
+        // The checksum is right, so the record is whole.
+        let entry = record.entry(bytes);
+        let entry = entry.map_err(|error| DecodeError::Unknown(error.to_string()))?;
+        self.index.add_record(entry.position(), offset).map_err(DecodeError::Damaged)?;
         self.summary.memberships.retain(|(index, _)| *index < entry.index);
         if let Payload::Membership(membership) = entry.payload {
             self.summary.memberships.push((entry.index, membership));

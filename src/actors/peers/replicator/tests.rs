@@ -198,6 +198,7 @@ async fn a_response_that_no_sound_peer_sends_ends_the_connection() {
         last: LogPosition::default(),
         received: 0,
         is_installed: true,
+        refusal: None,
     };
     f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response: install });
     settle().await;
@@ -259,6 +260,7 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
         last: base,
         received: 40,
         is_installed: false,
+        refusal: None,
     };
     f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response });
     settle().await;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, InstallSnapshotResponse, PreVote, PreVoteResponse,
-    RejoinResponse, RequestVote, RequestVoteResponse,
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PreVote,
+    PreVoteResponse, RejoinResponse, RequestVote, RequestVoteResponse,
 };
 use crate::wire::Hello;
 
@@ -93,6 +93,7 @@ fn indexes_that_no_log_reaches_are_errors() {
             last,
             received: 0,
             is_installed: false,
+            refusal: None,
         };
         let mut piece = chunk(0, b"ab");
         if let Frame::Rpc(Envelope { rpc: Rpc::InstallSnapshot(piece), .. }) = &mut piece {
@@ -112,6 +113,7 @@ fn indexes_that_no_log_reaches_are_errors() {
             envelope(3, Rpc::RequestVote(RequestVote { last })),
             envelope(3, Rpc::PreVote(PreVote { last })),
             envelope(3, Rpc::RejoinResponse(RejoinResponse { last })),
+            envelope(3, Rpc::Forgotten(Forgotten { acknowledged: last })),
             envelope(3, Rpc::InstallSnapshotResponse(install)),
         ] {
             let decoded = decode(&encode(&frame));
