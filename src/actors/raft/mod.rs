@@ -10,6 +10,7 @@
 //! | [`Tick`] | TickerActor | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
+//! | | | [`EndConnection`] | PeerSessionActor, PeerLinkActor |
 //! | [`Replicated`] | ReplicatorActor | `ReplicationCommand` | ReplicatorActor |
 //! | [`LogPersisted`], [`LogCompacted`] | LogActor | [`LogCommand`] | LogActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
@@ -49,7 +50,7 @@ use crate::actors::messages::lifecycle::Tick;
 use crate::actors::messages::log::{
     EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{PeerEvent, PeerPorts, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerPorts, SendRpc};
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::{
@@ -95,8 +96,8 @@ pub struct RaftActor {
     pending: PendingCommands,
     backups: PendingBackups,
     /// The newest connection that each peer has opened to this node: its number, and the
-    /// port for responses.
-    attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
+    /// ports to it.
+    attached: BTreeMap<NodeId, AttachedPeer>,
     /// Ticks since the start.
     ticks: u64,
     /// The time at which the next key expires, as KvActor reported last, in milliseconds of
@@ -107,6 +108,15 @@ pub struct RaftActor {
     /// Messages since the last flush. Invariant: a `Flush` is in the mailbox exactly when
     /// this is not 0.
     batched_messages: u32,
+}
+
+/// A connection that a peer has opened to this node.
+struct AttachedPeer {
+    connection: u64,
+    /// PeerSessionActor: responses to the peer.
+    port: Recipient<SendRpc>,
+    /// The same PeerSessionActor: requests that no sound node sends.
+    end: Recipient<EndConnection>,
 }
 
 /// Sent by the actor to itself once a mailbox drain, to execute the effects of the core.
@@ -193,8 +203,8 @@ impl Handler<PeerEvent> for RaftActor {
 
     fn handle(&mut self, event: PeerEvent, ctx: &mut Context<Self>) {
         match event {
-            PeerEvent::Attached { peer, connection, port } => {
-                self.attached.insert(peer, (connection, port));
+            PeerEvent::Attached { peer, connection, port, end } => {
+                self.attached.insert(peer, AttachedPeer { connection, port, end });
             }
             PeerEvent::Message(envelope) => {
                 self.update_clock();
@@ -202,7 +212,7 @@ impl Handler<PeerEvent> for RaftActor {
                 self.flush_soon(ctx);
             }
             PeerEvent::Detached { peer, connection } => {
-                let is_newest = |(newest, _): &(u64, _)| *newest == connection;
+                let is_newest = |attached: &AttachedPeer| attached.connection == connection;
                 if self.attached.get(&peer).is_some_and(is_newest) {
                     self.attached.remove(&peer);
                 }

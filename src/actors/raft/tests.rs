@@ -1,6 +1,7 @@
 //! Tests of RaftActor alone, with a probe in place of every other actor.
 
 mod backup;
+mod broken_peers;
 mod leases;
 mod time_outs;
 
@@ -75,6 +76,7 @@ struct Fixture {
     queries: Inbox<QuerySnapshots>,
     kv: Inbox<Apply>,
     links: BTreeMap<NodeId, Inbox<SendRpc>>,
+    link_ends: BTreeMap<NodeId, Inbox<EndConnection>>,
     replicators: BTreeMap<NodeId, Inbox<ReplicationCommand>>,
 }
 
@@ -104,11 +106,13 @@ impl Fixture {
         let (kv, kv_inbox) = probe();
         let mut peers = BTreeMap::new();
         let (mut links, mut replicators) = (BTreeMap::new(), BTreeMap::new());
+        let mut link_ends = BTreeMap::new();
         for peer in [2, 3].map(NodeId) {
             let (link, link_inbox) = probe();
-            let (replicator, replicator_inbox) = probe();
-            peers.insert(peer, PeerPorts { link, replicator });
+            let ((link_end, link_end_inbox), (replicator, replicator_inbox)) = (probe(), probe());
+            peers.insert(peer, PeerPorts { link, link_end, replicator });
             links.insert(peer, link_inbox);
+            link_ends.insert(peer, link_end_inbox);
             replicators.insert(peer, replicator_inbox);
         }
         let clock = Arc::new(TestClock::default());
@@ -141,6 +145,7 @@ impl Fixture {
             queries,
             kv: kv_inbox,
             links,
+            link_ends,
             replicators,
         }
     }
@@ -185,6 +190,13 @@ impl Fixture {
             self.raft.do_send(Tick);
             settle().await;
         }
+    }
+
+    /// The peer opens a connection. Returns the responses on it, and the orders to end it.
+    fn attach(&self, connection: u64) -> (Inbox<SendRpc>, Inbox<EndConnection>) {
+        let ((port, responses), (end, ends)) = (probe(), probe());
+        self.raft.do_send(PeerEvent::Attached { peer: PEER, connection, port, end });
+        (responses, ends)
     }
 
     async fn receive(&self, from: NodeId, term: u64, rpc: Rpc) {
@@ -316,8 +328,7 @@ async fn asks_for_votes_only_after_its_own_is_durable() {
 #[actix::test]
 async fn acknowledges_an_append_only_after_log_persisted_and_to_the_connection_that_asked() {
     let f = Fixture::start();
-    let (port, responses) = probe();
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
+    let (responses, _) = f.attach(1);
     let entry = Entry { index: LogIndex(1), term: Term(3), stamp_ms: 5, payload: Payload::Noop };
     let request = AppendEntries {
         request_seq: 9,
@@ -342,9 +353,8 @@ async fn acknowledges_an_append_only_after_log_persisted_and_to_the_connection_t
 #[actix::test]
 async fn a_late_detach_of_an_old_connection_does_not_take_the_new_one() {
     let f = Fixture::start();
-    let ((old, _), (new, responses)) = (probe(), probe());
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port: old });
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 2, port: new });
+    f.attach(1);
+    let (responses, _) = f.attach(2);
     f.raft.do_send(PeerEvent::Detached { peer: PEER, connection: 1 });
     let request = Rpc::PreVote(crate::raft::PreVote { last: LogPosition::default() });
     f.receive(PEER, 1, request).await;
@@ -472,21 +482,6 @@ async fn a_lost_leadership_fails_reads_for_certain_and_leaves_writes_unknown() {
     };
     assert_eq!(count(|command| matches!(command, ReplicationCommand::Start(_))), 1);
     assert_eq!(count(|command| matches!(command, ReplicationCommand::Stop(_))), 1);
-}
-
-#[actix::test]
-async fn commands_that_are_not_done_in_time_are_answered_as_timed_out() {
-    let f = Fixture::start();
-    f.lead().await;
-    let client = Client::new(8);
-    f.request(&client, vec![(1, write()), (2, read())]).await;
-    for _ in 0..49 {
-        f.ticks(1).await;
-        f.replicated(1, 2, 0).await; // the peer lives, and its disk is silent
-    }
-    assert!(client.refusals().is_empty());
-    f.ticks(1).await;
-    assert_eq!(client.refusals(), [(1, ClientReply::TimedOut), refused(2, Refusal::Timeout)]);
 }
 
 #[actix::test]
@@ -675,8 +670,7 @@ async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the
     let stamp_ms = 9;
     let noop = Entry { index: LogIndex(1), term: Term(1), stamp_ms, payload: Payload::Noop };
     store.apply(&noop).unwrap();
-    let (port, responses) = probe();
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
+    let (responses, _) = f.attach(1);
     f.raft.do_send(SnapshotReceived {
         from: PEER,
         term: Term(1),
