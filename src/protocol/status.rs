@@ -27,6 +27,8 @@ pub struct StatusReport {
     pub uptime_seconds: u64,
     /// The size of the store in bytes.
     pub store_bytes: u64,
+    /// The number of clients that the store remembers for their retries (`once`).
+    pub once_clients: u64,
     /// The digest of the store: equal at equal `last_applied`, on every server. It is
     /// printed in hexadecimal.
     pub store_digest: u64,
@@ -60,6 +62,7 @@ impl StatusReport {
             ("keys", self.keys.to_string()),
             ("uptime_seconds", self.uptime_seconds.to_string()),
             ("store_bytes", self.store_bytes.to_string()),
+            ("once_clients", self.once_clients.to_string()),
             ("store_digest", format!("{:016x}", self.store_digest)),
             ("memory_bytes_used", self.memory_bytes_used.to_string()),
             ("snapshot_transfers", transfers),

@@ -56,6 +56,37 @@ fn a_lower_number_is_stale_and_gaps_are_allowed() {
 }
 
 #[test]
+fn a_client_that_ends_is_forgotten_and_may_say_so_again() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let clients = || server.status()["once_clients"].clone();
+    client
+        .ask("once c 5 set k 0 1\r\n1\r\nonce d 1 delete absent\r\n", "OK #\r\nERR_NOT_FOUND\r\n");
+    assert_eq!(clients(), "2");
+    client.ask("once c 4 end\r\n", "ERR_STALE\r\n");
+    assert_eq!(clients(), "2");
+    client.ask("once c 5 end\r\nonce c 5 end\r\nONCE c 1 End\r\n", "ENDED\r\nENDED\r\nENDED\r\n");
+    assert_eq!(clients(), "1");
+    client.ask("once d 9 end noreply\r\nping\r\n", "PONG\r\n");
+    assert_eq!(clients(), "0");
+    client.ask("once never 1 end\r\n", "ENDED\r\n");
+    // The name begins anew, with any number.
+    client.ask("once c 1 delete k\r\nonce c 1 end\r\n", "DELETED\r\nENDED\r\n");
+}
+
+#[test]
+fn an_end_is_a_whole_command_behind_once_and_nowhere_else() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.ask("once c 1 set k 0 1\r\n1\r\n", "OK #\r\n");
+    for wrong in ["end", "once c end", "once c 0 end", "once c 1 end k", "once c 1 end noreply x"] {
+        client.ask(format!("{wrong}\r\n"), "ERR_CMD_ERR~\r\n");
+    }
+    client.ask("once c 1 delete k\r\n", "OK #\r\n");
+    assert_eq!(server.status()["once_clients"], "1");
+}
+
+#[test]
 fn a_malformed_or_too_large_command_uses_no_number() {
     let server = Server::start();
     let mut client = server.connect();

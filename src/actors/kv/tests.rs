@@ -258,6 +258,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
         last_applied: LogIndex(1),
         keys: 1,
         bytes: store.bytes(),
+        clients: 0,
         digest: store.digest(),
     };
     let replies = vec![(1, ClientReply::Status(status, of_store))];

@@ -170,7 +170,8 @@ fn status() -> ClientReply {
         snapshot_progress: Vec::new(),
     };
     let last_applied = LogIndex(8);
-    ClientReply::Status(node, kv::StoreStatus { last_applied, keys: 2, bytes: 100, digest: 0xfeed })
+    let (keys, bytes, clients, digest) = (2, 100, 5, 0xfeed);
+    ClientReply::Status(node, kv::StoreStatus { last_applied, keys, bytes, clients, digest })
 }
 
 #[actix::test]
@@ -548,7 +549,7 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
         client.hear().await,
         "id 1\r\nrole leader\r\nterm 4\r\nleader 1\r\ncommit_index 9\r\nlast_applied 8\r\n\
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
-         store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\n\
+         store_bytes 100\r\nonce_clients 5\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\n\
          snapshot_transfers none\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
