@@ -73,8 +73,8 @@ delete <key> [noreply]: remove\r
 get <key>: the value\r
 getm <key>: the value with its version and the seconds it has left\r
 scan <prefix> <limit> [after <key>]: keys and values in byte order; * is every key\r
-once <client> <seq> <write>: execute a write exactly once, however often it is sent; with\r
-  end [noreply] in the place of the write: the client has ended, forget it\r
+once <client> <seq> <write>: execute a write exactly once, however often it is sent;\r
+  end [noreply] in the place of the write: forget the client, which has ended\r
 snapshot begin: have a snapshot taken, for a backup; then snapshot find <index>\r
 snapshot find <index>: the newest snapshot here that reaches that entry\r
 snapshot read <index> <term> <digest> <offset> <numbytes>: a piece of its file\r
@@ -146,8 +146,8 @@ pub enum Expect {
     Deleted,
     /// [`Reply::Ended`].
     Ended,
-    /// [`Reply::Stored`] or [`Reply::Deleted`]: a `once` whose number has been used is answered with the
-    /// remembered reply, whatever the command now says.
+    /// [`Reply::Stored`] or [`Reply::Deleted`]: a `once` whose number has been used is
+    /// answered with the remembered reply, whatever the command now says.
     Written,
     /// [`Reply::Value`].
     Value,

@@ -2,6 +2,7 @@
 //! `leadership`.
 
 use super::raw::Server;
+use crate::common::code;
 
 #[test]
 fn the_same_number_again_gets_the_same_reply_whatever_the_command_says() {
@@ -124,4 +125,19 @@ fn the_numbers_and_replies_outlive_a_kill_and_a_restart() {
             format!("OK {version}\r\nERR_STALE\r\nERR_NOT_FOUND\r\nVALUE 1\r\n1\r\n"),
         );
     }
+}
+
+/// A shell that writes a key in a loop must not fill the table of names.
+#[test]
+fn the_command_line_leaves_no_name_behind() {
+    let server = Server::start();
+    let code = |arguments: &[&str]| code(&server.cluster.coracle(arguments));
+    for n in 0..5 {
+        assert_eq!(code(&["set", "key", &n.to_string()]), 0);
+    }
+    assert_eq!(code(&["get", "key"]), 0);
+    assert_eq!(code(&["add", "key", "x"]), 1);
+    assert_eq!(code(&["delete", "key"]), 0);
+    assert_eq!(code(&["delete", "key"]), 1);
+    assert_eq!(server.status()["once_clients"], "0");
 }

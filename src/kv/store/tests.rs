@@ -311,7 +311,7 @@ fn a_full_table_refuses_new_names_only_and_an_end_makes_room() {
     assert_eq!((log.store.bytes(), log.store.digest()), log.store.recomputed());
 }
 
-/// What `end` gives up: docs/protocol.md says when a client may send it.
+/// An `end` gives up the protection: docs/protocol.md says when a client may send it.
 #[test]
 fn a_copy_of_a_command_that_comes_after_the_end_is_executed_again() {
     let mut log = Log::new();
