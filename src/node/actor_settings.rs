@@ -1,5 +1,6 @@
 //! The settings of each actor, from those of servers.toml.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::clients::session::SessionConfig;
@@ -51,6 +52,7 @@ pub(super) fn raft_settings(
         leader_lease: raft
             .promise()
             .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
+        ticks_per_second: ticks(1000),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
         has_batched_peers: raft.batched_peer_delay_ms > 0,
         page_bytes_max: REPLAY_PAGE_BYTES,
@@ -106,7 +108,11 @@ pub(super) fn link_settings(settings: &Settings, memory: &MemoryBudget) -> LinkS
     }
 }
 
-pub(super) fn session_config(settings: &Settings, memory: MemoryBudget) -> SessionConfig {
+pub(super) fn session_config(
+    settings: &Settings,
+    memory: MemoryBudget,
+    clock: Arc<dyn Clock>,
+) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {
@@ -125,5 +131,6 @@ pub(super) fn session_config(settings: &Settings, memory: MemoryBudget) -> Sessi
         write_stall_ms_max: limits.write_stall_ms_max,
         client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
+        clock,
     }
 }

@@ -164,6 +164,20 @@ pub enum StorageError {
         /// The lock file.
         path: PathBuf,
     },
+    /// The data directory, or a file in it, was deleted, moved or replaced while it was in use.
+    #[error(
+        "{} was deleted, moved or replaced while this server ran on {}: nobody would find what it \
+         writes there, so it acknowledges nothing more; put the directory back and start the \
+         server again, and if it is lost see `A server that lost its disk, or a part of its log` \
+         in docs/operations.md",
+        path.display(), data_dir.display()
+    )]
+    Gone {
+        /// The first path that leads to nothing, or to another file than the one that is open.
+        path: PathBuf,
+        /// The data directory.
+        data_dir: PathBuf,
+    },
     /// The directory is not the data directory of a server.
     #[error("{} is not the data directory of a server: it has no identity file", path.display())]
     NotADataDirectory {
@@ -176,6 +190,12 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// True when a file or a directory was not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, StorageError::Io { source, .. }
+            if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// True when the disk had no room for a write.
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};

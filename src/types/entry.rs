@@ -15,9 +15,9 @@ pub struct Entry {
     pub index: LogIndex,
     /// The term of the leader that created it.
     pub term: Term,
-    /// The wall clock of that leader when it created the entry, in milliseconds since the
-    /// Unix epoch. A stamp is never below the stamp of the entry before. It is the only time
-    /// that the state machine knows.
+    /// The store's time when that leader created the entry: the elapsed time of the cluster in
+    /// milliseconds (docs/adr/0020). A stamp is never below the stamp of the entry before. It
+    /// is the only time that the state machine knows.
     pub stamp_ms: u64,
     /// The content of the entry.
     pub payload: Payload,

@@ -13,7 +13,7 @@ use crate::raft::Rpc;
 use crate::types::ENTRY_BYTES_MAX;
 
 /// The version of the format that docs/internals/wire_format.md lays down.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// Size of the header before a body in bytes: length (4), version (1), checksum (4). All
 /// versions have the same header, so that a node can always tell a frame of another version

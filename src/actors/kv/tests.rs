@@ -245,6 +245,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
             NodeId(2),
             crate::raft::SnapshotProgress { acked_bytes: 1, bytes: 2 },
         )],
+        snapshot_refusals: Vec::new(),
     };
     let tasks = vec![
         ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
@@ -256,6 +257,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
     store.apply(&set(1, "a", 0)).unwrap();
     let of_store = StoreStatus {
         last_applied: LogIndex(1),
+        clock_ms: store.clock_ms(),
         keys: 1,
         bytes: store.bytes(),
         clients: 0,

@@ -82,6 +82,8 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
             current_term: Term(7),
             voted_for: Some(NodeId(5)),
             is_rejoining: false,
+            lost: LogPosition { term: Term(6), index: LogIndex(0x0103) },
+            is_end_known: true,
         },
         start: LogStart {
             first_segment: 2,
@@ -94,12 +96,11 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
             last: LogPosition { term: Term(6), index: LogIndex(0x0102) },
             cutting: true,
         },
-        lost: LogPosition { term: Term(6), index: LogIndex(0x0103) },
     };
     let bytes = copy.encode();
     assert_eq!(
         hex(&bytes[..112]),
-        "434f5241 48415244 02000000 01000000\n\
+        "434f5241 48415244 03000000 09000000\n\
          09000000 00000000 07000000 00000000\n\
          05000000 00000000 03000000 00000000\n\
          48020000 00000000 02010000 00000000\n\
@@ -108,7 +109,7 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
          03010000 00000000 06000000 00000000"
     );
     assert!(bytes[112..4092].iter().all(|byte| *byte == 0));
-    assert_eq!(hex(&bytes[4092..]), "46fc0857");
+    assert_eq!(hex(&bytes[4092..]), "aa482c09");
     assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
 }
 
@@ -205,10 +206,16 @@ proptest! {
         prop_assert!(changed.starts_with(&bytes) || SegmentHeader::decode(&changed).is_err());
 
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
-        let hard_state = HardState { current_term: Term(node), voted_for, is_rejoining: flags.0 };
+        let hard_state = HardState {
+            current_term: Term(node),
+            voted_for,
+            is_rejoining: flags.0,
+            lost: last,
+            is_end_known: flags.1,
+        };
         let durable_end = DurableEnd { segment: number, offset, last, cutting: flags.1 };
-        let (sequence, start, lost) = (salt, LogStart::FIRST, last);
-        let copy = HardStateCopy { sequence, hard_state, start, durable_end, lost };
+        let copy =
+            HardStateCopy { sequence: salt, hard_state, start: LogStart::FIRST, durable_end };
         let bytes = copy.encode();
         prop_assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
         let changed = mutation.of(&bytes);

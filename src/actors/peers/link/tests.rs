@@ -101,6 +101,7 @@ fn responses_to_appends_and_chunks_go_to_the_replicator_and_the_others_to_the_co
             last: LogPosition::default(),
             received: 5,
             is_installed: false,
+            refusal: None,
         };
         let rpc = Rpc::InstallSnapshotResponse(install);
         let envelope = Envelope { from: NodeId(2), to: NodeId(1), term: Term(3), rpc };

@@ -131,7 +131,7 @@ fn an_unauthenticated_side_that_is_silent_or_does_not_read_its_refusal_is_droppe
 fn an_unauthenticated_side_cannot_announce_more_than_a_hello() {
     run_paused(async {
         let (bench, mut far) = bench(&LinkSettings::default(), 1024);
-        far.send_bytes(b"\x00\x00\x10\x00\x01\x00\x00\x00\x00").await;
+        far.send_bytes(b"\x00\x00\x10\x00\x02\x00\x00\x00\x00").await;
         assert_eq!(far.receive().await, None);
         bench.assert_never_attached().await;
     });

@@ -257,6 +257,7 @@ impl CheckerState {
                 votes.on_granted(from, to, term, disks)
             }
             Rpc::RequestVoteResponse(_) => disks.check_term(from, term),
+            Rpc::Forgotten(_) => votes.check_elected(from, term, disks),
             Rpc::AppendEntries(request) => {
                 windows.on_request(connection, term, &request)?;
                 votes.check_elected(from, term, disks)?;
