@@ -260,6 +260,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
         clock_ms: store.clock_ms(),
         keys: 1,
         bytes: store.bytes(),
+        clients: 0,
         digest: store.digest(),
     };
     let replies = vec![(1, ClientReply::Status(status, of_store))];
