@@ -215,8 +215,25 @@ async fn every_message_is_answered_by_applied_with_the_next_deadline() {
     let answer = |last_applied, next_deadline_ms| Applied {
         last_applied: LogIndex(last_applied),
         next_deadline_ms,
+        has_hidden: false,
     };
     assert_eq!(applied.drain(), [answer(1, Some(6000)), answer(2, None), answer(2, None)]);
+}
+
+#[actix::test]
+async fn applied_says_when_expired_keys_wait_for_their_removal() {
+    let (kv, applied) = start();
+    let entry =
+        |index, stamp_ms, exptime| Entry { stamp_ms, ..set(index, &format!("k{index}"), exptime) };
+    let mut tasks: Vec<Entry> = (1..=100).map(|index| entry(index, 1000, 1)).collect();
+    tasks.push(entry(101, 2000, 0));
+    let tasks = tasks.into_iter().map(|entry| ApplyTask::Entry { entry, reply_handle: None });
+    kv.do_send(Apply { tasks: tasks.collect() });
+    let noop = Entry { payload: Payload::Noop, ..entry(102, 2000, 0) };
+    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: noop, reply_handle: None }] });
+    settle().await;
+    let reports = applied.drain().into_iter();
+    assert_eq!(reports.map(|applied| applied.has_hidden).collect::<Vec<_>>(), [true, false]);
 }
 
 #[actix::test]
