@@ -9,6 +9,7 @@ use super::*;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::kv::{Answer, Command, Item, Operation, Outcome, StoreStatus};
 use crate::raft::{NodeStatus, Role};
+use crate::testing::store_model;
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotPoint, Term};
 
@@ -223,14 +224,14 @@ async fn every_message_is_answered_by_applied_with_the_next_deadline() {
 #[actix::test]
 async fn applied_says_when_expired_keys_wait_for_their_removal() {
     let (kv, applied) = start();
-    let entry =
-        |index, stamp_ms, exptime| Entry { stamp_ms, ..set(index, &format!("k{index}"), exptime) };
-    let mut tasks: Vec<Entry> = (1..=100).map(|index| entry(index, 1000, 1)).collect();
-    tasks.push(entry(101, 2000, 0));
-    let tasks = tasks.into_iter().map(|entry| ApplyTask::Entry { entry, reply_handle: None });
+    let keys = (1..=100).map(|index| {
+        store_model::entry(index, 1000, &store_model::set_for(&format!("k{index}"), "v", 1))
+    });
+    let last = store_model::entry(101, 2000, &store_model::set("other", "v"));
+    let tasks = keys.chain([last]).map(|entry| ApplyTask::Entry { entry, reply_handle: None });
     kv.do_send(Apply { tasks: tasks.collect() });
-    let noop = Entry { payload: Payload::Noop, ..entry(102, 2000, 0) };
-    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: noop, reply_handle: None }] });
+    let entry = store_model::noop(102, 2000);
+    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry, reply_handle: None }] });
     settle().await;
     let reports = applied.drain().into_iter();
     assert_eq!(reports.map(|applied| applied.has_hidden).collect::<Vec<_>>(), [true, false]);
