@@ -113,6 +113,7 @@ impl Handler<Apply> for KvActor {
         self.ports.raft.do_send(Applied {
             last_applied: self.store.last_applied(),
             next_deadline_ms: self.store.next_deadline_ms(),
+            has_hidden: self.store.has_hidden(),
         });
         self.arm_scan(ctx);
     }

@@ -98,8 +98,21 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     })
 }
 
+/// Generates many writes of keys with the same short expiry time, half of them by clients of
+/// their own. When they are due, an entry with a command removes only some of them.
+fn any_crowd() -> impl Strategy<Value = Vec<Option<Command>>> {
+    (20..60usize, 1..4u64, any::<bool>()).prop_map(|(size, exptime, has_clients)| {
+        let write = |place: usize| {
+            let write = set_for(&format!("b{place:02}"), "crowd", exptime);
+            Some(if has_clients { write.once(&format!("c{place:02}"), 1) } else { write })
+        };
+        (0..size).map(write).collect()
+    })
+}
+
 /// Generates a log whose commands interact: they have few keys, few clients, small
-/// numbers, short expiry times and a tight size limit. Some entries are no-ops.
+/// numbers, short expiry times and a tight size limit. Some entries are no-ops, and sometimes
+/// more expires at once than one entry removes.
 pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
     let key = prop::sample::select(vec!["a", "ab", "abc", "b", "ba", "c\u{e9}"]);
     let value = prop::sample::select(vec!["", "1", "22", "a longer value than the others"]);
@@ -130,19 +143,23 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
         1 => Just(-700),
         1 => Just(CLIENT_SILENCE_MS as i64 - 1000),
     ];
-    let steps = prop::collection::vec((step, prop::option::weighted(0.9, command)), 0..60);
+    let one = prop::option::weighted(0.9, command).prop_map(|command| vec![command]);
+    let commands = prop_oneof![30 => one, 1 => any_crowd()];
+    let steps = prop::collection::vec((step, commands), 0..60);
     steps.prop_map(|steps| {
         let mut stamp_ms = 1_000_000u64;
-        let numbered = steps.into_iter().zip(1..);
-        numbered
-            .map(|((step, command), index)| {
-                stamp_ms = stamp_ms.saturating_add_signed(step);
-                match command {
+        let mut history = Vec::new();
+        for (step, commands) in steps {
+            stamp_ms = stamp_ms.saturating_add_signed(step);
+            for command in commands {
+                let index = history.len() as u64 + 1;
+                history.push(match command {
                     Some(command) => entry(index, stamp_ms, &command),
                     None => noop(index, stamp_ms),
-                }
-            })
-            .collect()
+                });
+            }
+        }
+        history
     })
 }
 

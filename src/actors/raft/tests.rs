@@ -38,13 +38,20 @@ const PEER: NodeId = NodeId(2);
 struct TestClock(AtomicU64);
 
 impl Clock for TestClock {
+    /// A time of day in 2096: nothing may depend on it.
     fn wall_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        4_000_000_000_000
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.wall_ms())
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
+}
+
+/// The report of a store that has no deadline.
+fn applied(last_applied: u64) -> Applied {
+    let last_applied = LogIndex(last_applied);
+    Applied { last_applied, next_deadline_ms: None, has_hidden: false }
 }
 
 fn settings() -> RaftSettings {
@@ -231,8 +238,7 @@ impl Fixture {
         self.receive(PEER, 1, Rpc::RequestVoteResponse(response)).await;
         self.persisted(2).await; // the first entries
         self.replicated(1, 2, 0).await;
-        let applied = Applied { last_applied: LogIndex(2), next_deadline_ms: None };
-        self.raft.do_send(applied);
+        self.raft.do_send(applied(2));
         settle().await;
         self.appends();
         self.kv.drain();
@@ -515,7 +521,7 @@ async fn a_write_that_has_timed_out_counts_until_it_is_applied() {
     assert_eq!(client.refusals(), [refused(5, Refusal::Busy)]);
     f.persisted(3).await;
     f.replicated(1, 6, 0).await;
-    f.raft.do_send(Applied { last_applied: LogIndex(5), next_deadline_ms: None });
+    f.raft.do_send(applied(5));
     f.request(&client, vec![(6, write())]).await;
     let ClientRequest::Write(command) = write() else { unreachable!("it is a write") };
     let settled = |slot| (slot, ClientReply::Settled { command_bytes: command.len() });
@@ -568,8 +574,7 @@ async fn the_bytes_of_waiting_writes_are_bounded() {
 async fn an_expired_deadline_gets_one_entry_of_the_leaders_own() {
     let f = Fixture::start();
     f.lead().await;
-    let applied = Applied { last_applied: LogIndex(2), next_deadline_ms: Some(1000) };
-    f.raft.do_send(applied);
+    f.raft.do_send(Applied { next_deadline_ms: Some(1000), ..applied(2) });
     f.clock.0.store(999, Ordering::Relaxed);
     f.ticks(1).await;
     assert!(f.appends().is_empty());
@@ -578,6 +583,30 @@ async fn an_expired_deadline_gets_one_entry_of_the_leaders_own() {
     let entries: Vec<Entry> = f.appends().into_iter().flat_map(|append| append.entries).collect();
     assert_eq!(entries.len(), 1);
     assert_eq!((&entries[0].payload, entries[0].stamp_ms), (&Payload::Noop, 1000));
+}
+
+#[actix::test]
+async fn expired_keys_that_are_not_removed_get_one_entry_after_the_other() {
+    let f = Fixture::start();
+    f.lead().await;
+    let entries = || f.appends().into_iter().flat_map(|append| append.entries).count();
+    f.raft.do_send(Applied { has_hidden: true, ..applied(2) });
+    f.ticks(1).await;
+    assert_eq!(entries(), 1);
+    f.clock.0.store(500, Ordering::Relaxed);
+    f.ticks(3).await;
+    assert_eq!(entries(), 0, "one is under way");
+    f.persisted(3).await;
+    f.replicated(1, 3, 0).await;
+    f.raft.do_send(Applied { has_hidden: true, ..applied(3) });
+    f.ticks(3).await;
+    assert_eq!(entries(), 1);
+    f.persisted(4).await;
+    f.replicated(1, 4, 0).await;
+    f.raft.do_send(applied(4));
+    f.clock.0.store(5000, Ordering::Relaxed);
+    f.ticks(3).await;
+    assert_eq!(entries(), 0, "nothing is left");
 }
 
 #[actix::test]
@@ -608,7 +637,7 @@ async fn committed_entries_that_are_only_on_disk_are_read_by_pages() {
     settle().await;
     assert_eq!(f.tasks(), ["entry 1@1 for None", "entry 2@1 for None"]);
     assert!(f.log_reads.drain().is_empty(), "the next page waits until this one is applied");
-    f.raft.do_send(Applied { last_applied: LogIndex(2), next_deadline_ms: None });
+    f.raft.do_send(applied(2));
     settle().await;
     assert_eq!(f.log_reads.drain()[0].read.from, LogIndex(3));
 }
@@ -641,7 +670,7 @@ async fn a_snapshot_is_taken_right_after_its_last_entry_and_then_the_log_is_comp
     assert!(f.compactions().is_empty(), "it is not durable yet");
     let last = LogPosition { term: Term(1), index: LogIndex(4) };
     f.raft.do_send(SnapshotWritten { last, bytes: Some(10) });
-    f.raft.do_send(Applied { last_applied: LogIndex(4), next_deadline_ms: None });
+    f.raft.do_send(applied(4));
     f.request(&client, (3..=5).map(|slot| (slot, write())).collect()).await;
     f.persisted(4).await;
     f.replicated(1, 7, 0).await;
@@ -685,6 +714,6 @@ async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the
     let answer = responses.drain().pop().map(|message| message.envelope.rpc);
     let Some(Rpc::InstallSnapshotResponse(answer)) = answer else { panic!("{answer:?}") };
     assert!(answer.is_installed);
-    f.raft.do_send(Applied { last_applied: LogIndex(1), next_deadline_ms: None });
+    f.raft.do_send(applied(1));
     settle().await;
 }

@@ -1,5 +1,6 @@
 //! Each rule of the protocol by an example; `model` tests them together.
 
+mod expiry;
 mod model;
 
 use bytes::Bytes;
@@ -16,6 +17,17 @@ impl Store {
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         let (bytes, digest) = self.records.recomputed();
         (bytes, digest.wrapping_add(self.clients.recomputed_digest()))
+    }
+
+    /// Size and digest, as they are kept.
+    pub(in crate::kv) fn stored(&self) -> (u64, u64) {
+        (self.records.stored_bytes(), self.digest())
+    }
+
+    /// The number of clients that are not hidden.
+    fn visible_clients(&self) -> usize {
+        let clients = self.clients.range_from(std::ops::Bound::Unbounded);
+        clients.filter(|(_, c)| c.last_used_ms + CLIENT_SILENCE_MS > self.clock_ms()).count()
     }
 }
 
