@@ -78,6 +78,9 @@ struct WaitingScan {
     query: Query,
     now_ms: u64,
     reply_handle: ReplyHandle,
+    /// True when another store has taken the place of the one that the view is of. The view
+    /// may be the last owner of that store.
+    is_replaced: bool,
 }
 
 impl KvActor {
@@ -135,12 +138,19 @@ impl KvActor {
     }
 
     fn answer_next_scan(&mut self) {
-        while let Some(WaitingScan { view, query, now_ms, reply_handle }) = self.scans.pop_front() {
+        while let Some(scan) = self.scans.pop_front() {
+            let WaitingScan { view, query, now_ms, reply_handle, is_replaced } = scan;
             // A client that has left needs no result.
-            if reply_handle.reply_to.connected() {
+            let is_awaited = reply_handle.reply_to.connected();
+            if is_awaited {
                 let reply = self.scan_reply(view.query(&query, now_ms));
                 let replies = vec![(reply_handle.slot, reply)];
                 reply_handle.reply_to.do_send(ClientReplies { replies });
+            }
+            if is_replaced {
+                self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store: view }));
+            }
+            if is_awaited {
                 return;
             }
         }
@@ -190,7 +200,9 @@ impl KvActor {
                         replies.add(reply_handle, ClientReply::Refused(Refusal::Busy));
                     } else {
                         let view = self.store.clone();
-                        self.scans.push_back(WaitingScan { view, query, now_ms, reply_handle });
+                        let is_replaced = false;
+                        let scan = WaitingScan { view, query, now_ms, reply_handle, is_replaced };
+                        self.scans.push_back(scan);
                     }
                     return;
                 }
@@ -213,6 +225,7 @@ impl KvActor {
                     "a snapshot is installed when it holds more than was applied (docs/bugs.md B54)"
                 );
                 let store = std::mem::replace(&mut self.store, store);
+                self.scans.iter_mut().for_each(|scan| scan.is_replaced = true);
                 self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
             }
             ApplyTask::Status { status, reply_handle } => {

@@ -16,7 +16,7 @@
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotWritten`], [`SnapshotLost`] | SnapshotWriterActor | | |
 //! | [`PieceReceived`] | SnapshotWriterActor | [`ReceiveSnapshot`] | SnapshotWriterActor |
-//! | [`SnapshotReceived`] | SnapshotWriterActor | | |
+//! | [`SnapshotReceived`] | SnapshotWriterActor | [`StoreCommand`]: `DropStore` | SnapshotWriterActor |
 //! | [`SnapshotsQueried`] | SnapshotReaderActor | [`QuerySnapshots`] | SnapshotReaderActor |
 //! | [`Applied`] | KvActor | [`Apply`] | KvActor |
 //!
@@ -56,8 +56,8 @@ use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerPorts, SendRp
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::{
-    PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
-    SnapshotsQueried,
+    DropStore, PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
+    SnapshotsQueried, StoreCommand,
 };
 use crate::clock::Clock;
 use crate::kv::Store;
@@ -76,6 +76,8 @@ pub struct RaftPorts {
     pub log_reads: Recipient<ReadEntriesRequest>,
     /// SnapshotWriterActor: chunks of a snapshot that the leader sent.
     pub snapshot: Recipient<ReceiveSnapshot>,
+    /// SnapshotWriterActor: stores that are not needed.
+    pub stores: Recipient<StoreCommand>,
     /// SnapshotReaderActor: questions of clients about snapshots.
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor: entries to apply and reads to answer.
@@ -332,6 +334,9 @@ impl Handler<SnapshotReceived> for RaftActor {
             // of a later snapshot.
             self.received_store = Some(store);
             self.execute(ctx);
+        } else {
+            // To free a million keys here would take longer than a heartbeat may.
+            self.ports.stores.do_send(StoreCommand::Drop(DropStore { store }));
         }
         self.flush_soon(ctx);
     }
