@@ -435,7 +435,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_response(response);
+                    progress.on_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -444,7 +444,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_snapshot_response(response);
+                    progress.on_snapshot_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -580,6 +580,7 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
+            Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
                 let term = self.raft(id).term();
                 self.say(|| format!("n{id}@{term} {event}"));
