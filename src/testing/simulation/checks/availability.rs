@@ -91,8 +91,7 @@ impl Drop for LoneReader {
     }
 }
 
-/// Reads a key that does not exist, again and again. Another answer than that it does not exist
-/// is none.
+/// Reads a key that does not exist, again and again. A timeout is no answer.
 async fn read_alone(world: Rc<World>, id: u64, answered_at: Rc<Cell<Instant>>) {
     let from = world.network.calm_host("reader");
     loop {
@@ -100,7 +99,8 @@ async fn read_alone(world: Rc<World>, id: u64, answered_at: Rc<Cell<Instant>>) {
             while lines.send(b"get absent\r\n").await.is_ok()
                 && let Ok(line) = lines.line().await
             {
-                if line == "ERR_NOT_FOUND" {
+                // A server with too many commands under way refuses a read at once.
+                if line == "ERR_NOT_FOUND" || line == "ERR_BUSY" {
                     answered_at.set(Instant::now());
                 }
                 sleep(INTERVAL).await;
