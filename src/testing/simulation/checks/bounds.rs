@@ -77,9 +77,12 @@ fn check(world: &World, from: u64, to: u64) {
 }
 
 /// Maximum size of a leader's log in units, each as large as the newest snapshot or
-/// `[snapshot] bytes_max`: the entries that are kept for one peer, those since the last snapshot,
-/// and those that come while the next one is written.
-const LOG_UNITS_MAX: u64 = 12;
+/// `[snapshot] bytes_max`: four are kept for followers that are behind, and one comes while the
+/// next snapshot is written (docs/adr/0017, docs/operations.md).
+const LOG_UNITS_MAX: u64 = 5;
+/// Maximum number of segments that a log has beyond its entries: segments are dropped whole, and
+/// their files are kept for new ones.
+const SEGMENTS_MAX: u64 = 8;
 
 /// Checks that a leader with a good disk keeps no more of its log than the settings permit,
 /// however little a follower does with it (docs/bugs.md C1).
@@ -94,8 +97,7 @@ pub(crate) fn check_leader_log(world: &World, leader: &Sample) {
     let entry_bytes = settings.limits.value_bytes_max as u64 + 2 * ENTRY_OVERHEAD_BYTES;
     let uncommitted = leader.last_log_index - leader.commit_index;
     let entries = settings.log.keep_entries + uncommitted;
-    // Segments are dropped whole, and their files are kept for new ones.
-    let segments = 8 * (settings.log.segment_bytes + entry_bytes);
+    let segments = SEGMENTS_MAX * (settings.log.segment_bytes + entry_bytes);
     let most = LOG_UNITS_MAX * unit + entries * entry_bytes + segments;
     if log_bytes > most {
         let what = format!(
