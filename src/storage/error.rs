@@ -155,6 +155,19 @@ pub enum StorageError {
         /// The directory.
         path: PathBuf,
     },
+    /// A file is whole, but of a format that this version does not know. It is no damage: a
+    /// server that took it for damage would throw away what another version can read.
+    #[error(
+        "{} is whole, but {what}: nothing was changed; start the version of coracle that wrote it \
+         (`coracle --version` says which one this is)",
+        path.display()
+    )]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// A clause that says what was found and what is known.
+        what: String,
+    },
     /// An earlier call failed.
     #[error("the storage stopped at an earlier error")]
     Stopped,
@@ -228,6 +241,18 @@ pub(crate) trait IoContext<T> {
 impl<T> IoContext<T> for io::Result<T> {
     fn during(self, action: &'static str, path: &Path) -> Result<T, StorageError> {
         self.map_err(|source| StorageError::Io { action, path: path.to_owned(), source })
+    }
+}
+
+impl StorageError {
+    /// True when a file has other bytes than were written, or is missing.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            StorageError::Damaged { .. }
+                | StorageError::EntriesMissing { .. }
+                | StorageError::FileMissing { .. }
+        )
     }
 }
 

@@ -161,6 +161,14 @@ impl HardStateCopy {
         bytes
     }
 
+    /// Returns the version of a whole copy that another version of this program wrote.
+    fn other_version(bytes: &[u8]) -> Option<u32> {
+        let bytes = bytes.first_chunk::<COPY_BYTES>()?;
+        let is_whole = u32_at(bytes, CRC_OFFSET) == crc32c::crc32c(&bytes[..CRC_OFFSET]);
+        let version = u32_at(bytes, 8);
+        (is_whole && bytes[0..8] == MAGIC && version != FORMAT_VERSION).then_some(version)
+    }
+
     /// Returns the copy with these bytes, or a sentence that says what is wrong with them.
     pub fn decode(bytes: &[u8]) -> Result<HardStateCopy, String> {
         let Some(bytes) = bytes.first_chunk::<COPY_BYTES>() else {
@@ -245,6 +253,13 @@ pub(crate) fn copies(
     let read = file.read_at(0, &mut bytes).during("read", &path)?;
     let bytes = &bytes[..read];
     let second = bytes.get(COPY_BYTES..).unwrap_or_default();
+    for copy in [bytes, second] {
+        if let Some(version) = HardStateCopy::other_version(copy) {
+            let what =
+                format!("it has format version {version}, this server knows {FORMAT_VERSION}");
+            return Err(StorageError::OtherFormat { path, what });
+        }
+    }
     Ok([HardStateCopy::decode(bytes), HardStateCopy::decode(second)])
 }
 

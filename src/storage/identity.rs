@@ -45,6 +45,15 @@ impl Identity {
         text
     }
 
+    /// Returns the version of a whole file that another version of this program wrote.
+    fn other_version(bytes: &[u8]) -> Option<&str> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (lines, last) = text.split_at(text.rfind("crc32c ")?);
+        let is_whole = last == format!("crc32c {:08x}\n", crc32c::crc32c(lines.as_bytes()));
+        let version = lines.lines().next()?.strip_prefix("coracle ")?;
+        (is_whole && version != FORMAT_VERSION.to_string()).then_some(version)
+    }
+
     /// Returns the values of a file whose checksum is right, or a sentence that says what is
     /// wrong with the file.
     fn decode(bytes: &[u8]) -> Result<Lines, String> {
@@ -102,6 +111,10 @@ pub(crate) fn check(
     };
     let mut bytes = vec![0; FILE_BYTES_MAX];
     let read = file.read_at(0, &mut bytes).during("read", &path)?;
+    if let Some(version) = Identity::other_version(&bytes[..read]) {
+        let what = format!("it has format version {version}, this server knows {FORMAT_VERSION}");
+        return Err(StorageError::OtherFormat { path, what });
+    }
     let (cluster, node, restore_id) =
         Identity::decode(&bytes[..read]).map_err(|what| damaged(&path, 0, what))?;
     match own {

@@ -26,6 +26,11 @@ pub(crate) struct SegmentHeader {
     pub prev: LogPosition,
 }
 
+/// A clause about a header of another version.
+pub(crate) fn other_version(version: u32) -> String {
+    format!("the log has format version {version}, this server knows {FORMAT_VERSION}")
+}
+
 impl SegmentHeader {
     /// Returns the header's bytes.
     pub fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES as usize] {
@@ -42,6 +47,14 @@ impl SegmentHeader {
         bytes
     }
 
+    /// Returns the version of a whole header that another version of this program wrote.
+    pub fn other_version(bytes: &[u8]) -> Option<u32> {
+        let bytes = bytes.first_chunk::<{ SEGMENT_HEADER_BYTES as usize }>()?;
+        let is_whole = u32_at(bytes, CRC_OFFSET) == crc32c::crc32c(&bytes[..CRC_OFFSET]);
+        let version = u32_at(bytes, 8);
+        (is_whole && bytes[0..8] == MAGIC && version != FORMAT_VERSION).then_some(version)
+    }
+
     /// Returns the header with these bytes, or a sentence that says what is wrong with them.
     pub fn decode(bytes: &[u8]) -> Result<SegmentHeader, String> {
         let Some(bytes) = bytes.first_chunk::<{ SEGMENT_HEADER_BYTES as usize }>() else {
@@ -54,10 +67,7 @@ impl SegmentHeader {
             return Err("this is no segment of a log".into());
         }
         if u32_at(bytes, 8) != FORMAT_VERSION {
-            return Err(format!(
-                "the log has format version {}, this server knows {FORMAT_VERSION}",
-                u32_at(bytes, 8)
-            ));
+            return Err(other_version(u32_at(bytes, 8)));
         }
         Ok(SegmentHeader {
             salt: u32_at(bytes, 12),

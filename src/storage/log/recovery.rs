@@ -22,7 +22,7 @@ use crate::storage::error::{IoContext, StorageError, damaged};
 use crate::storage::hard_state::{
     self, DurableEnd, HardStateCopy, Loaded, LogStart, hard_state_path,
 };
-use crate::types::{LogPosition, LogSummary, NodeId, Payload, Term};
+use crate::types::{Entry, LogPosition, LogSummary, NodeId, Payload, Term};
 
 /// Number of bytes of a segment that are in memory at a time.
 pub(crate) const SCAN_BYTES: u64 = 256 * 1024;
@@ -137,10 +137,8 @@ pub(crate) fn end_after_damage(
         rest.index.add_segment(&header);
         let is_last = number == last_number;
         return match rest.scan_records(&path, &header, &mut reader, at, is_last) {
-            Err(StorageError::Io { action, path, source }) => {
-                Err(StorageError::Io { action, path, source })
-            }
-            Err(_) => Ok(None),
+            Err(error) if error.is_damage() => Ok(None),
+            Err(error) => Err(error),
             Ok(()) if is_last => Ok(Some(rest.index.runs().last())),
             Ok(()) => rest.scan_to_the_end(disk, dir, &numbers, node_id, last_number),
         };
@@ -238,11 +236,8 @@ impl Scanned {
                 return Ok(None);
             }
             match self.scan_segment(disk, dir, number, node_id, number == last_number) {
-                Err(StorageError::Io { action, path, source }) => {
-                    return Err(StorageError::Io { action, path, source });
-                }
-                Err(_) => return Ok(None),
-                Ok(()) => {}
+                Err(error) if error.is_damage() => return Ok(None),
+                scanned => scanned?,
             }
         }
         Ok(Some(self.index.runs().last()))
@@ -262,11 +257,8 @@ impl Scanned {
             (start.first_segment..).take_while(|number| numbers.binary_search(number).is_ok())
         {
             match self.scan_segment(disk, dir, number, node_id, number == last_number) {
-                Err(StorageError::Io { action, path, source }) => {
-                    return Err(StorageError::Io { action, path, source });
-                }
-                Err(damage) => return Ok(Some(damage)),
-                Ok(()) => {}
+                Err(error) if error.is_damage() => return Ok(Some(error)),
+                scanned => scanned?,
             }
         }
         self.after_damage = Some((self.index.last_segment() + 2, SEGMENT_HEADER_BYTES));
@@ -313,7 +305,11 @@ impl Scanned {
             match reader.find(offset).during("read", path)? {
                 Found::Record(record) => {
                     let bytes = reader.get(offset, record.record_bytes()).during("read", path)?;
-                    self.add_record(&record, bytes, offset).map_err(wrong)?;
+                    let entry = record.entry(bytes).map_err(|error| {
+                        let what = format!("the record at byte {} is an {error}", place_of(offset));
+                        StorageError::OtherFormat { path: path.to_owned(), what }
+                    })?;
+                    self.add_entry(entry, offset).map_err(wrong)?;
                     offset += record.record_bytes();
                 }
                 found => break found,
@@ -381,13 +377,7 @@ impl Scanned {
         Ok(())
     }
 
-    fn add_record(
-        &mut self,
-        record: &RecordHeader,
-        bytes: &[u8],
-        offset: u64,
-    ) -> Result<(), String> {
-        let entry = record.entry(bytes).map_err(|error| error.to_string())?;
+    fn add_entry(&mut self, entry: Entry, offset: u64) -> Result<(), String> {
         self.index.add_record(entry.position(), offset)?;
         self.summary.memberships.retain(|(index, _)| *index < entry.index);
         if let Payload::Membership(membership) = entry.payload {

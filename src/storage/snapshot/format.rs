@@ -172,7 +172,9 @@ pub fn read_snapshot<E: From<StorageError>>(
     if first.kind != HEAD {
         return Err(reader.damaged("it does not begin with a head").into());
     }
-    let head = decode_head(&first.body).map_err(|what| reader.damaged(what))?;
+    // The frame is whole, so what does not decode was written so.
+    let head = decode_head(&first.body)
+        .map_err(|what| StorageError::OtherFormat { path: path.to_owned(), what })?;
     loop {
         let (frames, digest) = (reader.frames, reader.digest.digest128());
         let frame = reader.frame()?;
