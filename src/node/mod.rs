@@ -31,6 +31,7 @@ mod limits;
 mod peer_side;
 mod recovery;
 mod storage_side;
+pub mod survivor;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -27,14 +27,13 @@ pub(crate) struct Identity {
 }
 
 /// The values in an identity's lines: cluster (escaped), node, restore id.
-type Lines = (String, u64, Option<u128>);
+pub(crate) type Lines = (String, u64, Option<u128>);
 
 impl Identity {
     fn encode(&self) -> String {
-        // The name is escaped, so that it is one line whatever characters it has.
         let mut text = format!(
             "coracle {FORMAT_VERSION}\ncluster {}\nnode {}\n",
-            self.cluster.escape_default(),
+            escaped(&self.cluster),
             self.node_id
         );
         if let Some(restore_id) = self.restore_id {
@@ -103,6 +102,28 @@ pub(crate) fn check(
     dir: &Path,
     own: Option<&Identity>,
 ) -> Result<Option<(NodeId, Option<u128>)>, StorageError> {
+    let Some((cluster, node, restore_id)) = read(disk, dir)? else { return Ok(None) };
+    match own {
+        Some(own) if own.node_id.0 != node || escaped(&own.cluster) != cluster => {
+            Err(StorageError::OtherOwner {
+                path: identity_path(dir),
+                found_node: node,
+                found_cluster: cluster,
+                node: own.node_id.0,
+                cluster: own.cluster.clone(),
+            })
+        }
+        _ => Ok(Some((NodeId(node), restore_id))),
+    }
+}
+
+/// The name of a cluster as it is in the file: one line, whatever characters it has.
+pub(crate) fn escaped(cluster: &str) -> String {
+    cluster.escape_default().to_string()
+}
+
+/// Reads the file. Returns the values of its lines, or `None` when there is no file.
+pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Lines>, StorageError> {
     let path = identity_path(dir);
     let file = match disk.open(&path, OpenMode::Read) {
         Ok(file) => file,
@@ -115,22 +136,8 @@ pub(crate) fn check(
         let what = format!("it has format version {version}, this server knows {FORMAT_VERSION}");
         return Err(StorageError::OtherFormat { path, what });
     }
-    let (cluster, node, restore_id) =
-        Identity::decode(&bytes[..read]).map_err(|what| damaged(&path, 0, what))?;
-    match own {
-        Some(own)
-            if own.node_id.0 != node || own.cluster.escape_default().to_string() != cluster =>
-        {
-            Err(StorageError::OtherOwner {
-                path,
-                found_node: node,
-                found_cluster: cluster,
-                node: own.node_id.0,
-                cluster: own.cluster.clone(),
-            })
-        }
-        _ => Ok(Some((NodeId(node), restore_id))),
-    }
+    let lines = Identity::decode(&bytes[..read]).map_err(|what| damaged(&path, 0, what))?;
+    Ok(Some(lines))
 }
 
 #[cfg(test)]

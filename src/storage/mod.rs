@@ -31,7 +31,7 @@
 //! | `log` | segment files, their records, recovery and repair |
 //! | `snapshot` | snapshot files: written, read, received |
 //! | `restore` | a data directory from a backup |
-//! | `inspect` | `dump` and `verify` |
+//! | `inspect` | a stopped server's directory: `dump`, `verify`, and its log for `recover` |
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -53,11 +53,11 @@ mod tests;
 pub use disk::{Disk, DiskFile, DiskLock, OpenMode, RealDisk};
 pub use error::StorageError;
 pub use hard_state::Lost;
-pub use inspect::{VerifyReport, dump, verify};
+pub use inspect::{StoppedServer, VerifyReport, dump, verify};
 pub use restore::restore;
 pub use snapshot::{
     IncomingSnapshot, SNAPSHOT_FORMAT_VERSION, SnapshotChunks, SnapshotFile, SnapshotFiles,
-    SnapshotHead, read_snapshot,
+    SnapshotHead, read_snapshot, write_snapshot,
 };
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};

@@ -22,7 +22,9 @@ use crate::types::{LogIndex, LogPosition, SnapshotId, Term};
 use format::FrameWriter;
 
 pub use chunks::SnapshotChunks;
-pub use format::{SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotHead, read_snapshot};
+pub use format::{
+    SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotHead, read_snapshot, write_snapshot,
+};
 pub use incoming::IncomingSnapshot;
 
 /// The prefix of a file that was found damaged at a start, and is kept for people.
