@@ -115,9 +115,11 @@ fn a_cluster_begins_anew_with_the_one_disk_of_three_that_is_left() {
     let same: Vec<&str> = apply.iter().map(|w| if *w == "new" { "old" } else { w }).collect();
     assert_refused(&coracle(&same, "old\n"), "give the new one another name");
     assert_eq!(listing(&dirs[0]), before, "nothing was changed");
-    // What was made before the refusal is in the way, and said.
+    let backup = format!("{one}.recovered");
+    assert!(!Path::new(&backup).exists());
+    fs::write(&backup, "something").unwrap();
     assert_refused(&coracle(&apply, "old\n"), "is there already, from an earlier attempt");
-    fs::remove_file(format!("{one}.recovered")).unwrap();
+    fs::remove_file(backup).unwrap();
     let out = said(&coracle(&apply, "old\n"));
     assert_eq!(listing(Path::new(&format!("{one}.before"))), before, "the old directory is kept");
 

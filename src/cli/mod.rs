@@ -79,3 +79,6 @@ fn print_servers(settings: &Settings) -> Result<(), Failure> {
     };
     print(settings.servers.values().map(line).collect::<String>().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -278,6 +278,10 @@ fn no(error: RecoverError) -> Failure {
         RecoverError::Storage(error @ StorageError::Locked { .. }) => {
             Failure::No(format!("{error}; a server that runs is not lost, see `coracle status`"))
         }
+        RecoverError::Storage(StorageError::SameCluster { cluster, .. }) => usage(format!(
+            "the old cluster is called {cluster:?}, too: give the new one another name by \
+             --new-cluster, so that no server of the old one can join it"
+        )),
         error => Failure::No(error.to_string()),
     }
 }

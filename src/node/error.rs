@@ -9,7 +9,7 @@ use crate::types::NodeId;
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The node is not in servers.toml.
-    #[error("there is no server with id {0} in servers.toml")]
+    #[error("there is no server with id {0} in servers.toml: `coracle config` prints those it has")]
     UnknownId(NodeId),
     /// A port is taken, or the address is not one of this machine.
     #[error(

@@ -183,6 +183,10 @@ impl Survivor {
         new_cluster: &str,
     ) -> Result<SnapshotFile, RecoverError> {
         assert!(!matches!(self.condition(), Condition::Damaged(_)), "there is something to keep");
+        if old_cluster == new_cluster {
+            let (path, cluster) = (self.dir, new_cluster.to_owned());
+            return Err(StorageError::SameCluster { path, cluster }.into());
+        }
         let (backup, before) = self.new_paths();
         let new = with_suffix(&self.dir, ".new");
         for path in [&backup, &before, &new] {
