@@ -80,7 +80,7 @@ fn refusals() -> Vec<StorageError> {
             | E::Locked { .. }
             | E::NotADataDirectory { .. }
             | E::OtherFormat { .. } => {}
-            // What a failed system call needs depends on the call, and `Stopped` follows another
+            // The cure of a failed system call depends on the call, and `Stopped` follows another
             // error.
             E::Io { .. } | E::Stopped => unreachable!("these are not refusals"),
         }

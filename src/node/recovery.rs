@@ -82,7 +82,7 @@ pub(super) fn recover(
         continue_from(&file.head, &mut storage, &mut log, server.id)?;
         (files, store) = (vec![file], loaded);
     }
-    // What this server has lost is durable by now, so a crash from here on changes nothing.
+    // The loss is recorded durably by now, so a crash from here on changes nothing.
     for last in listed.drain(..damaged.len()) {
         snapshots.set_aside(last)?;
     }
