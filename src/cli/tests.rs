@@ -63,7 +63,8 @@ fn refusals() -> Vec<StorageError> {
         E::SameCluster { path: PathBuf::from("data/3/backup"), cluster: cluster() },
         E::Locked { path: path("lock") },
         E::NotADataDirectory { path: path("") },
-        E::OtherFormat { path: path("hard_state"), what: "it has format version 9".into() },
+        E::Unknown { path: path("hard_state"), offset: 0, what: "a format version".into() },
+        E::Gone { path: path("lock"), data_dir: path("") },
     ];
     for error in &all {
         match error {
@@ -79,7 +80,8 @@ fn refusals() -> Vec<StorageError> {
             | E::SameCluster { .. }
             | E::Locked { .. }
             | E::NotADataDirectory { .. }
-            | E::OtherFormat { .. } => {}
+            | E::Unknown { .. }
+            | E::Gone { .. } => {}
             // The cure of a failed system call depends on the call, and `Stopped` follows another
             // error.
             E::Io { .. } | E::Stopped => unreachable!("these are not refusals"),

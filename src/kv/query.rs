@@ -13,10 +13,11 @@ use super::store::Store;
 pub const SCAN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Store {
-    /// Answers a query. A key is present until an entry has expired it. The reader's clock,
-    /// `now_ms`, only decides how much time the answer says a key has left.
+    /// Answers a query. A key is present until an entry has expired it. The store's time on the
+    /// leader, `now_ms`, only decides how much time the answer says a key has left: a key that
+    /// it hid could be seen again after the next election.
     pub fn query(&self, query: &Query, now_ms: u64) -> Answer {
-        // A reader's clock that shows less than the log's clock is wrong.
+        // A reader that does not lead any more may know less of the time than the store.
         let now_ms = now_ms.max(self.clock_ms());
         match query {
             Query::Get { key } => match self.records().get(key) {
@@ -41,7 +42,8 @@ impl Store {
         let mut items: Vec<(Bytes, Item)> = Vec::new();
         let mut bytes = 0;
         // In byte order the keys with a prefix follow the prefix, without a gap.
-        let found = self.records().range_from(start).take_while(|(key, _)| key.starts_with(prefix));
+        let found =
+            self.records().visible_from(start).take_while(|(key, _)| key.starts_with(prefix));
         for (key, record) in found {
             bytes += key.len() + record.value.len();
             let is_over = bytes > SCAN_BYTES_MAX && !items.is_empty();

@@ -9,20 +9,21 @@
 //!   3 clients  [name, seq, outcome, version, last_used_ms]       in the order of names
 //! ```
 //!
-//! Equal stores give equal blocks, on every node. The loader does not rely on that: it
+//! Keys and clients that have expired and are not removed yet are in it: a store that is
+//! loaded removes them with the same entries as any other. Equal stores give equal blocks, on
+//! every node. The loader does not rely on that: it
 //! compares the counts and the digest of the loaded store with those in the head.
 
 use std::ops::Bound;
 
-use rmp_serde::Deserializer;
 use serde::{Deserialize, Serialize};
 
-use super::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, is_at_end};
+use super::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use super::command::Outcome;
 use super::key_bytes::KeyBytes;
 use super::once::ClientState;
 use super::store::Store;
-use crate::types::LogIndex;
+use crate::types::{LogIndex, decode_exact};
 
 /// Size in bytes at which a block is full. The record that reaches it is the block's last.
 pub const SNAPSHOT_BLOCK_BYTES: usize = 256 * 1024;
@@ -74,6 +75,7 @@ pub enum SnapshotError {
 
 /// The content of the head block.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Head {
     last_applied: LogIndex,
     clock_ms: u64,
@@ -84,6 +86,7 @@ struct Head {
 
 /// One record of a block of keys.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct KeyFields<'a> {
     #[serde(with = "serde_bytes")]
     key: &'a [u8],
@@ -95,6 +98,7 @@ struct KeyFields<'a> {
 
 /// One record of a block of clients.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ClientFields<'a> {
     #[serde(with = "serde_bytes")]
     name: &'a [u8],
@@ -136,7 +140,7 @@ impl SnapshotBlocks {
         Head {
             last_applied: self.store.last_applied(),
             clock_ms: self.store.clock_ms(),
-            keys: self.store.keys(),
+            keys: self.store.records().stored_len(),
             clients: self.store.clients() as u64,
             digest: self.store.digest(),
         }
@@ -144,7 +148,7 @@ impl SnapshotBlocks {
 
     fn keys_after(&self, last: Option<&KeyBytes>) -> Block {
         let mut block = Block::new(KEYS);
-        for (name, record) in self.store.records().range_from(after(last)) {
+        for (name, record) in self.store.records().stored_from(after(last)) {
             let (version, deadline_ms) = (record.version, record.deadline_ms);
             let (key, value) = (&name[..], &record.value[..]);
             if block.add(name, &KeyFields { key, value, version, deadline_ms }) {
@@ -268,7 +272,7 @@ impl StoreLoader {
     /// When the records do not match the counts and the digest in the head.
     pub fn finish(self) -> Result<Store, SnapshotError> {
         let promised = self.head.ok_or(SnapshotError::Empty)?;
-        let (keys, clients) = (self.store.keys(), self.store.clients() as u64);
+        let (keys, clients) = (self.store.records().stored_len(), self.store.clients() as u64);
         let digest = self.store.digest();
         let is_as_promised =
             (promised.keys, promised.clients, promised.digest) == (keys, clients, digest);
@@ -304,9 +308,6 @@ impl StoreLoader {
         if version == 0 || version > self.store.last_applied().0 {
             return Err(SnapshotError::Impossible("a key has a version of no applied entry"));
         }
-        if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.store.clock_ms()) {
-            return Err(SnapshotError::Impossible("a key has expired"));
-        }
         key.clone_into(&mut self.last_key);
         self.store.restore_key(key, value, version, deadline_ms);
         Ok(())
@@ -337,12 +338,7 @@ fn records<'a, T: Deserialize<'a>>(
     body: &'a [u8],
     take: impl FnMut(T) -> Result<(), SnapshotError>,
 ) -> Result<(), SnapshotError> {
-    let mut deserializer = Deserializer::from_read_ref(body);
-    let records = Vec::<T>::deserialize(&mut deserializer)
-        .map_err(|error| SnapshotError::Malformed(error.to_string()))?;
-    if !is_at_end(&mut deserializer) {
-        return Err(SnapshotError::Impossible("something stands behind a block's records"));
-    }
+    let records = decode_exact::<Vec<T>>(body).map_err(SnapshotError::Malformed)?;
     records.into_iter().try_for_each(take)
 }
 

@@ -73,16 +73,20 @@
 //!
 //! | file | content |
 //! |---|---|
+//! | `peer_fault` | the messages that no sound peer sends |
 //! | `rpc`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
 //! | `quorum` | the arithmetic of majorities |
 //! | `log` | the terms of the whole log, and the entries that are on their way |
 //! | `persistence` | term and vote, writes under way, messages that wait for the disk |
 //! | `election_timer`, `leader_lease` | the two clocks of a node |
+//! | `store_clock` | the time that a leader stamps entries with (docs/adr/0020) |
 //! | `read_index` | reads and the rounds that confirm them (dissertation §6.4) |
 //! | `apply_queue` | the way of committed entries to the store |
+//! | `log_weights` | the weight of the log after any of its entries |
 //! | `snapshot_policy` | when a snapshot is taken, how far the log is compacted (§7) |
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
+//! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
@@ -104,7 +108,8 @@
 //!   when they are durable (dissertation §10.2.1).
 //! - A refused connection to the leader's address starts the PreVote early.
 //! - A node that has lost its disk, or a part of its log, rejoins under its own id
-//!   (docs/adr/0005, docs/adr/0009). The paper assumes that disks keep what they have.
+//!   (docs/adr/0005, docs/adr/0009), and a leader tells a peer that shows such a loss
+//!   (docs/adr/0018). The paper assumes that disks keep what they have.
 //! - Peers that no quorum needs are sent entries in batches (docs/adr/0014).
 //!
 //! # What this does not do
@@ -116,7 +121,8 @@
 //! - Clients are not known here. An entry is bytes; that a repeated command is executed once
 //!   is the store's concern.
 //! - Nodes are trusted: a node that lies, or a disk that loses what it said was durable
-//!   without a trace, is outside of the model.
+//!   without a trace, is outside of the model. The leader to which the lost entries were
+//!   acknowledged notices it, and no other node.
 
 mod apply_queue;
 mod effect;
@@ -129,6 +135,9 @@ mod leader;
 mod leader_lease;
 mod leadership;
 mod log;
+mod log_hold;
+mod log_weights;
+mod peer_fault;
 mod persistence;
 mod quorum;
 mod read_index;
@@ -141,35 +150,39 @@ mod snapshot_policy;
 mod snapshots;
 mod state;
 mod status;
+mod store_clock;
 mod submit;
 #[cfg(test)]
 mod tests;
 
 pub use effect::{
     Append, CompactLog, Effect, PersistSeq, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot,
-    Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    RefusePeer, Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
-pub use event::Event;
+pub use event::{Event, HoldEnd};
 pub use leader_lease::LeaseSettings;
+pub use peer_fault::PeerFault;
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};
+pub use replication::memory::PeerLoss;
 pub use replication::pacing::SendMode;
 pub use replication::probe::ProgressState;
 pub use replication::settings::ProgressSettings;
 pub use rpc::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
     InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
-    RequestVoteResponse, Rpc,
+    RequestVoteResponse, Rpc, SnapshotRefusal,
 };
 pub use settings::RaftSettings;
 pub use snapshot_policy::SnapshotPositions;
 pub use state::{NotLeader, Raft};
 pub use status::{NodeStatus, Role, SnapshotProgress};
 
+use peer_fault::check_term;
 use rejoin::{PeerReport, Rejoining, has_all_back};
 use role::RoleState;
 
-use crate::types::{HardState, LogIndex, NodeId, Term};
+use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
 impl Raft {
     /// Takes a message from a peer (Figure 2, "rules for servers").
@@ -181,6 +194,10 @@ impl Raft {
         let Envelope { from, to, term, rpc } = envelope;
         if to != self.id() || !self.membership().voters.contains(&from) {
             return; // not for this node, or not from a member (docs/bugs.md B10)
+        }
+        if let Err(fault) = check_term(term, self.term()) {
+            self.refuse_peer(from, rpc.is_response(), fault);
+            return;
         }
         match rpc {
             // A pre-vote asks about a term that no node has taken yet, so it changes no term.
@@ -211,6 +228,12 @@ impl Raft {
         }
     }
 
+    /// Orders the end of the connection on which a peer has sent what no sound node sends
+    /// (docs/bugs.md C11).
+    fn refuse_peer(&mut self, peer: NodeId, is_response: bool, fault: PeerFault) {
+        self.effects.push(Effect::RefusePeer(RefusePeer { peer, is_response, fault }));
+    }
+
     /// Takes a message of our term, or one that does not depend on the term.
     fn step_in_term(&mut self, from: NodeId, term: Term, rpc: Rpc) {
         match rpc {
@@ -220,6 +243,7 @@ impl Raft {
             Rpc::PreVoteResponse(_) => self.on_pre_vote_refused(from),
             Rpc::RejoinResponse(response) => self.on_rejoin_response(from, term, response),
             Rpc::InstallSnapshot(piece) => self.on_install_snapshot(from, piece),
+            Rpc::Forgotten(word) => self.on_forgotten(from, word.acknowledged),
             // These responses are for the peer's `Progress`.
             Rpc::AppendEntriesResponse(_)
             | Rpc::InstallSnapshotResponse(_)
@@ -322,6 +346,32 @@ impl Raft {
         if self.hard_state().is_rejoining {
             self.rejoining.on_report(from, PeerReport { term, last: response.last });
             self.maybe_become_voter();
+        }
+    }
+
+    /// The leader of our term says that we have acknowledged an entry to it which we lack. That
+    /// is checked here: the word may be late. Within a term the leader's log only grows, and
+    /// nothing takes from us what we acknowledged in it. So a log that lacks the entry has
+    /// lost it, and whatever else this node had promised may be lost, too (docs/adr/0018).
+    fn on_forgotten(&mut self, from: NodeId, acknowledged: LogPosition) {
+        let is_held =
+            acknowledged.index <= self.log.base().index || self.log.contains(acknowledged);
+        if is_held || self.leader_id() != Some(from) || !self.quorum().can_spare_one() {
+            return;
+        }
+        let before = self.hard_state();
+        if before.is_rejoining && before.lost >= acknowledged {
+            return;
+        }
+        let lost = before.lost.max(acknowledged);
+        let hard_state = HardState { is_rejoining: true, lost, is_end_known: false, ..before };
+        self.persistence.set_hard_state(hard_state);
+        if !before.is_rejoining {
+            // What waits for the disk was said by a voter.
+            self.persistence.drop_deferred();
+            self.rejoining = Rejoining::default();
+            let last = self.log.last();
+            self.tell(Event::Forgot { leader_id: from, acknowledged, last });
         }
     }
 

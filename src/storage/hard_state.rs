@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::durable_names::create_file;
-use super::error::{IoContext, StorageError, damaged};
+use super::error::{DecodeError, IoContext, StorageError, damaged, unknown};
 use super::little_endian::{u32_at, u64_at};
 use super::log::header::SEGMENT_HEADER_BYTES;
+use super::presence::Presence;
 use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
 /// Size of one copy in bytes.
@@ -28,6 +29,8 @@ const REJOINING: u32 = 2;
 const RESETTING: u32 = 4;
 /// Flag of a server that is known to have lost exactly the entries up to `lost`.
 const END_KNOWN: u32 = 8;
+/// Offset at which the numbers of a copy end; zeros follow.
+const NUMBERS_END: usize = 112;
 const CRC_OFFSET: usize = COPY_BYTES - 4;
 /// Names of the copies in messages for people.
 const COPY_NAMES: [&str; 2] = ["A", "B"];
@@ -161,27 +164,29 @@ impl HardStateCopy {
         bytes
     }
 
-    /// Returns the version of a whole copy that another version of this program wrote.
-    fn other_version(bytes: &[u8]) -> Option<u32> {
-        let bytes = bytes.first_chunk::<COPY_BYTES>()?;
-        let is_whole = u32_at(bytes, CRC_OFFSET) == crc32c::crc32c(&bytes[..CRC_OFFSET]);
-        let version = u32_at(bytes, 8);
-        (is_whole && bytes[0..8] == MAGIC && version != FORMAT_VERSION).then_some(version)
-    }
-
     /// Returns the copy with these bytes, or a sentence that says what is wrong with them.
-    pub fn decode(bytes: &[u8]) -> Result<HardStateCopy, String> {
+    pub fn decode(bytes: &[u8]) -> Result<HardStateCopy, DecodeError> {
         let Some(bytes) = bytes.first_chunk::<COPY_BYTES>() else {
-            return Err("the file ends before it".into());
+            return Err(DecodeError::Damaged("the file ends before it".into()));
         };
         let is_whole = u32_at(bytes, CRC_OFFSET) == crc32c::crc32c(&bytes[..CRC_OFFSET]);
         if !is_whole {
-            return Err("it does not match its checksum".into());
+            return Err(DecodeError::Damaged("it does not match its checksum".into()));
         }
-        if bytes[0..8] != MAGIC || u32_at(bytes, 8) != FORMAT_VERSION {
-            return Err(format!("it is no hard state of format version {FORMAT_VERSION}"));
+        if bytes[0..8] != MAGIC {
+            return Err(DecodeError::Damaged("it is no hard state".into()));
+        }
+        let version = u32_at(bytes, 8);
+        if version != FORMAT_VERSION {
+            let what = format!("a hard state of format version {version}, not {FORMAT_VERSION}");
+            return Err(DecodeError::Unknown(what));
         }
         let flags = u32_at(bytes, 12);
+        let has_more = bytes[NUMBERS_END..CRC_OFFSET].iter().any(|byte| *byte != 0);
+        if flags & !(CUTTING | REJOINING | RESETTING | END_KNOWN) != 0 || has_more {
+            let what = "the hard state has other flags or more numbers";
+            return Err(DecodeError::Unknown(what.into()));
+        }
         let voted_for = u64_at(bytes, 32);
         Ok(HardStateCopy {
             sequence: u64_at(bytes, 16),
@@ -246,20 +251,13 @@ pub(crate) struct Loaded {
 pub(crate) fn copies(
     disk: &dyn Disk,
     dir: &Path,
-) -> Result<[Result<HardStateCopy, String>; 2], StorageError> {
+) -> Result<[Result<HardStateCopy, DecodeError>; 2], StorageError> {
     let path = hard_state_path(dir);
     let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
     let mut bytes = vec![0; 2 * COPY_BYTES];
     let read = file.read_at(0, &mut bytes).during("read", &path)?;
     let bytes = &bytes[..read];
     let second = bytes.get(COPY_BYTES..).unwrap_or_default();
-    for copy in [bytes, second] {
-        if let Some(version) = HardStateCopy::other_version(copy) {
-            let what =
-                format!("it has format version {version}, this server knows {FORMAT_VERSION}");
-            return Err(StorageError::OtherFormat { path, what });
-        }
-    }
     Ok([HardStateCopy::decode(bytes), HardStateCopy::decode(second)])
 }
 
@@ -268,6 +266,11 @@ pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> 
     let path = hard_state_path(dir);
     let [a, b] = copies(disk, dir)?;
     let (newest, stale, damage) = match (a, b) {
+        // Whatever the other copy says: a newer version wrote one that may be the newest.
+        (Err(DecodeError::Unknown(what)), _) => return Err(unknown(&path, 0, what)),
+        (_, Err(DecodeError::Unknown(what))) => {
+            return Err(unknown(&path, COPY_BYTES as u64, what));
+        }
         (Ok(a), Ok(b)) if a == b => (a, None, None),
         (Ok(a), Ok(b)) if a.sequence >= b.sequence => (a, Some(1), None),
         (Ok(_), Ok(b)) => (b, Some(0), None),
@@ -307,6 +310,11 @@ pub(crate) struct HardStateFile {
 }
 
 impl HardStateFile {
+    /// Checks that the file is still where it was opened.
+    pub(super) fn check_presence(&self, presence: &Presence) -> Result<(), StorageError> {
+        presence.check_one(&self.path, &*self.file)
+    }
+
     /// Opens the file for writing and makes both copies equal to what was loaded.
     pub fn open(
         disk: &dyn Disk,

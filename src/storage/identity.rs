@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, OpenMode};
 use super::durable_names::create_file;
-use super::error::{IoContext, StorageError, damaged};
+use super::error::{IoContext, StorageError, damaged, unknown};
 use crate::types::NodeId;
 
 const FORMAT_VERSION: u32 = 2;
@@ -78,6 +78,9 @@ impl Identity {
                 Some(u128::from_str_radix(digits, 16).map_err(|_| "its origin is no digest")?)
             }
         };
+        if lines.next().is_some() {
+            return Err("it has an unknown line".into());
+        }
         match (cluster, node.and_then(|node| node.parse().ok())) {
             (Some(cluster), Some(node)) => Ok((cluster.to_owned(), node, restore_id)),
             _ => Err("it lacks a line".into()),
@@ -134,7 +137,7 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Lines>, Storage
     let read = file.read_at(0, &mut bytes).during("read", &path)?;
     if let Some(version) = Identity::other_version(&bytes[..read]) {
         let what = format!("it has format version {version}, this server knows {FORMAT_VERSION}");
-        return Err(StorageError::OtherFormat { path, what });
+        return Err(unknown(&path, 0, what));
     }
     let lines = Identity::decode(&bytes[..read]).map_err(|what| damaged(&path, 0, what))?;
     Ok(Some(lines))

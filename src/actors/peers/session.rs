@@ -8,6 +8,7 @@
 //! | any other hello | the other side | a refusal, and the end | the other side |
 //! | requests | the peer | [`PeerEvent`] | RaftActor |
 //! | [`SendRpc`] | RaftActor | a frame | the peer |
+//! | [`EndConnection`] | RaftActor | | |
 //! | [`Shutdown`] | PeerAcceptorActor | | |
 //! | the end | | [`PeerEvent`], [`PeerSessionEvent`] | RaftActor, PeerAcceptorActor |
 //!
@@ -26,9 +27,10 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 
 use crate::actors::io::connection::Connection;
+use crate::actors::io::log_limit::LogLimit;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerSessionEvent, SendRpc};
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
 use crate::net::Stream;
@@ -55,6 +57,8 @@ pub struct PeerSessionActor {
     ports: PeerSessionPorts,
     stream: PeerStream,
     state: SessionState,
+    /// Bounds the lines about sessions that never authenticated.
+    strangers: LogLimit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +90,15 @@ impl PeerSessionActor {
             ports,
             stream: PeerStream::new(stream, connection, settings),
             state: SessionState::Handshake,
+            strangers: LogLimit::default(),
         }
+    }
+
+    /// Makes it share the bound on log lines about strangers with other sessions.
+    #[must_use]
+    pub fn logging_within(mut self, strangers: &LogLimit) -> PeerSessionActor {
+        self.strangers = strangers.clone();
+        self
     }
 }
 
@@ -119,11 +131,17 @@ impl Handler<SendRpc> for PeerSessionActor {
     fn handle(&mut self, SendRpc { envelope }: SendRpc, ctx: &mut Context<Self>) {
         match self.stream.put(&Frame::Rpc(envelope)) {
             Ok(()) => arm_write(self, ctx),
-            Err(PeerError::Wire(error)) => {
-                log::error!("did not send a message {}: {error}", self.keys());
-            }
             Err(error) => self.end(&error, ctx),
         }
+    }
+}
+
+impl Handler<EndConnection> for PeerSessionActor {
+    type Result = ();
+
+    fn handle(&mut self, EndConnection { fault }: EndConnection, ctx: &mut Context<Self>) {
+        log::warn!("refused a message of a peer {}: {fault}", self.keys());
+        self.end(&PeerError::Fault(fault), ctx);
     }
 }
 
@@ -203,14 +221,16 @@ impl PeerSessionActor {
         self.state = SessionState::Attached(peer);
         arm_write(self, ctx);
         log::info!("accepted peer {}", self.keys());
-        let port = ctx.address().recipient();
-        self.ports.raft.do_send(PeerEvent::Attached { peer, connection, port });
+        let (port, end) = (ctx.address().recipient(), ctx.address().recipient());
+        self.ports.raft.do_send(PeerEvent::Attached { peer, connection, port, end });
         self.ports.acceptor.do_send(PeerSessionEvent::Authenticated { connection, peer });
         Ok(())
     }
 
     fn refuse(&mut self, reason: &str, ctx: &mut Context<Self>) -> Result<(), PeerError> {
-        log::warn!("refused peer {}: {reason}", self.keys());
+        if let Some(end) = self.strangers.admit() {
+            log::warn!("refused peer {}: {reason}{end}", self.keys());
+        }
         self.stream.put(&Frame::Refused { reason: reason.to_owned() })?;
         self.state = SessionState::Refusing;
         arm_write(self, ctx);
@@ -218,7 +238,15 @@ impl PeerSessionActor {
     }
 
     fn end(&mut self, reason: &PeerError, ctx: &mut Context<Self>) {
-        log::info!("peer connection ended {}: {reason}", self.keys());
+        let end = match self.state {
+            SessionState::Attached(_) => Some(String::new()),
+            SessionState::Handshake | SessionState::Refusing => {
+                self.strangers.admit().map(|end| end.to_string())
+            }
+        };
+        if let Some(end) = end {
+            log::info!("peer connection ended {}: {reason}{end}", self.keys());
+        }
         ctx.stop();
     }
 }

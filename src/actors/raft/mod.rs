@@ -10,12 +10,13 @@
 //! | [`Tick`] | TickerActor | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
+//! | | | [`EndConnection`] | PeerSessionActor, PeerLinkActor |
 //! | [`Replicated`] | ReplicatorActor | `ReplicationCommand` | ReplicatorActor |
 //! | [`LogPersisted`], [`LogCompacted`] | LogActor | [`LogCommand`] | LogActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotWritten`], [`SnapshotLost`] | SnapshotWriterActor | | |
 //! | [`PieceReceived`] | SnapshotWriterActor | [`ReceiveSnapshot`] | SnapshotWriterActor |
-//! | [`SnapshotReceived`] | SnapshotWriterActor | | |
+//! | [`SnapshotReceived`] | SnapshotWriterActor | [`StoreCommand`]: `DropStore` | SnapshotWriterActor |
 //! | [`SnapshotsQueried`] | SnapshotReaderActor | [`QuerySnapshots`] | SnapshotReaderActor |
 //! | [`Applied`] | KvActor | [`Apply`] | KvActor |
 //!
@@ -23,6 +24,7 @@
 //! |---|---|
 //! | `commands` | accepts or refuses the commands of clients |
 //! | `effects` | turns the effects of the core into messages |
+//! | `expiry` | decides when the store needs an entry, so that keys expire |
 //! | `pending` | the commands that wait for their outcome |
 //! | `backups` | the commands of clients that fetch a backup |
 //!
@@ -34,6 +36,7 @@
 mod backups;
 mod commands;
 mod effects;
+mod expiry;
 mod pending;
 mod settings;
 
@@ -49,18 +52,19 @@ use crate::actors::messages::lifecycle::Tick;
 use crate::actors::messages::log::{
     EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{PeerEvent, PeerPorts, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerPorts, SendRpc};
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::{
-    PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
-    SnapshotsQueried,
+    DropStore, PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
+    SnapshotsQueried, StoreCommand,
 };
 use crate::clock::Clock;
 use crate::kv::Store;
 use crate::raft::{Raft, ReceiveSnapshot};
 use crate::types::{NodeId, Payload};
 use backups::PendingBackups;
+use expiry::{Expiry, Now};
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
 
@@ -72,6 +76,8 @@ pub struct RaftPorts {
     pub log_reads: Recipient<ReadEntriesRequest>,
     /// SnapshotWriterActor: chunks of a snapshot that the leader sent.
     pub snapshot: Recipient<ReceiveSnapshot>,
+    /// SnapshotWriterActor: stores that are not needed.
+    pub stores: Recipient<StoreCommand>,
     /// SnapshotReaderActor: questions of clients about snapshots.
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor: entries to apply and reads to answer.
@@ -95,18 +101,26 @@ pub struct RaftActor {
     pending: PendingCommands,
     backups: PendingBackups,
     /// The newest connection that each peer has opened to this node: its number, and the
-    /// port for responses.
-    attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
+    /// ports to it.
+    attached: BTreeMap<NodeId, AttachedPeer>,
     /// Ticks since the start.
     ticks: u64,
-    /// The time at which the next key expires, as KvActor reported last, in milliseconds
-    /// since the Unix epoch.
-    next_deadline_ms: Option<u64>,
+    /// The entries of this node's own that let keys expire.
+    expiry: Expiry,
     /// The store of a snapshot that was received and is about to be installed.
     received_store: Option<Store>,
     /// Messages since the last flush. Invariant: a `Flush` is in the mailbox exactly when
     /// this is not 0.
     batched_messages: u32,
+}
+
+/// A connection that a peer has opened to this node.
+struct AttachedPeer {
+    connection: u64,
+    /// PeerSessionActor: responses to the peer.
+    port: Recipient<SendRpc>,
+    /// The same PeerSessionActor: requests that no sound node sends.
+    end: Recipient<EndConnection>,
 }
 
 /// Sent by the actor to itself once a mailbox drain, to execute the effects of the core.
@@ -131,7 +145,7 @@ impl RaftActor {
             backups: PendingBackups::default(),
             attached: BTreeMap::new(),
             ticks: 0,
-            next_deadline_ms: None,
+            expiry: Expiry::default(),
             received_store: None,
             batched_messages: 0,
         }
@@ -183,8 +197,7 @@ impl Handler<Tick> for RaftActor {
         self.update_clock();
         self.raft.tick();
         self.maybe_expire();
-        self.pending.time_out(self.ticks).send();
-        self.backups.time_out(self.ticks).send();
+        self.time_out();
         self.flush_soon(ctx);
     }
 }
@@ -194,22 +207,22 @@ impl Handler<PeerEvent> for RaftActor {
 
     fn handle(&mut self, event: PeerEvent, ctx: &mut Context<Self>) {
         match event {
-            PeerEvent::Attached { peer, connection, port } => {
-                self.attached.insert(peer, (connection, port));
+            PeerEvent::Attached { peer, connection, port, end } => {
+                self.attached.insert(peer, AttachedPeer { connection, port, end });
             }
             PeerEvent::Message(envelope) => {
-                // A vote may make this node a leader, which stamps its no-op.
                 self.update_clock();
                 self.raft.step(envelope);
                 self.flush_soon(ctx);
             }
             PeerEvent::Detached { peer, connection } => {
-                let is_newest = |(newest, _): &(u64, _)| *newest == connection;
+                let is_newest = |attached: &AttachedPeer| attached.connection == connection;
                 if self.attached.get(&peer).is_some_and(is_newest) {
                     self.attached.remove(&peer);
                 }
             }
             PeerEvent::Refused { peer } => {
+                self.update_clock();
                 self.raft.on_connection_refused(peer);
                 self.flush_soon(ctx);
             }
@@ -221,6 +234,7 @@ impl Handler<Replicated> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: Replicated, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.on_replicated(message.peer, message.term, message.report);
         self.flush_soon(ctx);
     }
@@ -230,7 +244,6 @@ impl Handler<LogPersisted> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: LogPersisted, ctx: &mut Context<Self>) {
-        // A candidate alone in its cluster is elected by its own durable vote.
         self.update_clock();
         self.raft.on_persisted(message.seq);
         self.flush_soon(ctx);
@@ -241,6 +254,7 @@ impl Handler<EntriesRead> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: EntriesRead, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.on_entries_read(message.entries);
         self.flush_soon(ctx);
     }
@@ -250,7 +264,8 @@ impl Handler<Applied> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: Applied, ctx: &mut Context<Self>) {
-        self.next_deadline_ms = message.next_deadline_ms;
+        self.update_clock();
+        self.expiry.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
         self.raft.on_applied(message.last_applied);
         self.flush_soon(ctx);
@@ -261,6 +276,7 @@ impl Handler<SnapshotWritten> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: SnapshotWritten, ctx: &mut Context<Self>) {
+        self.update_clock();
         match message.bytes {
             Some(bytes) => self.raft.on_snapshot_taken(message.last, bytes),
             None => self.raft.on_snapshot_failed(message.last),
@@ -273,6 +289,7 @@ impl Handler<SnapshotLost> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: SnapshotLost, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.on_snapshot_lost(message.last);
         self.flush_soon(ctx);
     }
@@ -282,6 +299,7 @@ impl Handler<LogCompacted> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: LogCompacted, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.on_compacted(message.base);
         self.flush_soon(ctx);
     }
@@ -292,6 +310,7 @@ impl Handler<PieceReceived> for RaftActor {
 
     fn handle(&mut self, message: PieceReceived, ctx: &mut Context<Self>) {
         let PieceReceived { from, term, request_seq, snapshot, received } = message;
+        self.update_clock();
         self.raft.on_snapshot_piece(from, term, request_seq, snapshot, received);
         self.flush_soon(ctx);
     }
@@ -303,6 +322,7 @@ impl Handler<SnapshotReceived> for RaftActor {
     fn handle(&mut self, message: SnapshotReceived, ctx: &mut Context<Self>) {
         let SnapshotReceived { from, term, request_seq, point, stamp_ms, store } = message;
         let base = point.last;
+        self.update_clock();
         if self.raft.on_snapshot_received(from, term, request_seq, point, stamp_ms) {
             log::info!(
                 "installs snapshot node={} last_included_index={} last_included_term={}",
@@ -314,6 +334,9 @@ impl Handler<SnapshotReceived> for RaftActor {
             // of a later snapshot.
             self.received_store = Some(store);
             self.execute(ctx);
+        } else {
+            // To free a million keys here would take longer than a heartbeat may.
+            self.ports.stores.do_send(StoreCommand::Drop(DropStore { store }));
         }
         self.flush_soon(ctx);
     }
@@ -340,11 +363,20 @@ impl Handler<Flush> for RaftActor {
 }
 
 impl RaftActor {
-    /// Tells the core the time. It must be called before an event that depends on the time.
+    /// Tells the core the time. Every handler calls it before the core gets its event.
     fn update_clock(&mut self) {
-        self.raft.set_wall_ms(self.clock.wall_ms());
-        if self.raft.has_leases() {
-            self.raft.set_now(self.clock.monotonic());
+        self.raft.set_now(self.clock.monotonic());
+    }
+
+    /// Refuses the commands whose time is over. The core forgets the reads among them: a read
+    /// that waits for a stalled quorum of disks would stay there long after its client has
+    /// gone, and be counted nowhere.
+    fn time_out(&mut self) {
+        let mut cancelled = Vec::new();
+        self.pending.time_out(self.ticks, &mut cancelled).send();
+        self.backups.time_out(self.ticks, &mut cancelled).send();
+        for token in cancelled {
+            self.raft.cancel_read(token);
         }
     }
 
@@ -358,14 +390,20 @@ impl RaftActor {
         }
     }
 
-    /// Time passes in the store only with entries. When a deadline has passed and no entry
-    /// with a later stamp is under way, the leader proposes one of its own.
+    /// Proposes an entry of the leader's own, if the store needs one.
     fn maybe_expire(&mut self) {
-        let Some(deadline_ms) = self.next_deadline_ms else { return };
-        let is_due = self.clock.wall_ms() >= deadline_ms;
-        if is_due && self.raft.last_stamp_ms() < deadline_ms {
-            // A follower leaves it to its leader.
-            let _ = self.raft.propose(Payload::Noop);
+        let now = Now {
+            term: self.raft.term(),
+            last_applied: self.raft.last_applied(),
+            store_time_ms: self.raft.store_time_ms(),
+            last_stamp_ms: self.raft.last_stamp_ms(),
+        };
+        if !self.expiry.needs_entry(now) {
+            return;
+        }
+        // A follower leaves it to its leader.
+        if self.raft.propose(Payload::Noop).is_ok() {
+            self.expiry.on_written(self.raft.last_log(), now.store_time_ms);
         }
     }
 }

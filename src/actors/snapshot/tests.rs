@@ -15,7 +15,7 @@ use crate::actors::messages::snapshots::{
 };
 use crate::kv::{Command, Operation, Store};
 use crate::protocol::{SnapshotAnswer, SnapshotQuery};
-use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot};
+use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{Disk, SnapshotFiles};
 use crate::testing::{Inbox, SimDisk, probe, settle};
 use crate::types::{
@@ -198,6 +198,11 @@ impl Node {
         }
     }
 
+    /// The last answer to a chunk since they were last taken.
+    fn answer(&self) -> Result<u64, SnapshotRefusal> {
+        self.piece.drain().last().expect("an answer").received
+    }
+
     fn paths(&self) -> Vec<PathBuf> {
         paths(&self.disk)
     }
@@ -224,7 +229,10 @@ async fn a_snapshot_passes_from_one_node_to_another_unchanged() {
     let id = sender.newest().await.unwrap();
     sender.send(id, 0, id.bytes, &receiver).await;
     let pieces = receiver.piece.drain();
-    assert!(pieces.len() > 10 && pieces.windows(2).all(|p| p[0].received < p[1].received));
+    assert!(
+        pieces.len() > 10
+            && pieces.windows(2).all(|p| p[0].received.unwrap() < p[1].received.unwrap())
+    );
     let received = receiver.received.drain();
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].point, SnapshotPoint { last: at(900), membership: None });
@@ -242,11 +250,11 @@ async fn an_install_continues_after_a_restart_of_the_receiver() {
     sender.write(900).await;
     let id = sender.newest().await.unwrap();
     sender.send(id, 0, id.bytes / 2, &receiver).await;
-    let had = receiver.piece.drain().last().unwrap().received;
+    let had = receiver.answer().unwrap();
     receiver.disk.kill();
     receiver = start_on(receiver.disk);
     receiver.receive(id, 0, Bytes::new()).await;
-    assert_eq!(receiver.piece.drain().last().unwrap().received, had);
+    assert_eq!(receiver.answer(), Ok(had));
     sender.send(id, had, id.bytes, &receiver).await;
     assert_eq!(receiver.received.drain()[0].store, store(900));
 }
@@ -262,7 +270,7 @@ async fn chunks_of_two_snapshots_are_not_taken_for_one() {
     let new = sender.newest().await.unwrap();
     sender.send(old, 0, old.bytes / 2, &receiver).await;
     receiver.receive(new, 0, Bytes::new()).await;
-    assert_eq!(receiver.piece.drain().last().unwrap().received, 0, "the other's are gone");
+    assert_eq!(receiver.answer(), Ok(0), "the other's are gone");
     // The first half has bytes of the old snapshot under the name of the new one.
     let mut offset = 0;
     while offset < new.bytes {
@@ -272,7 +280,7 @@ async fn chunks_of_two_snapshots_are_not_taken_for_one() {
         offset += bytes.len() as u64;
     }
     assert!(receiver.received.drain().is_empty());
-    assert_eq!(receiver.piece.drain().last().unwrap().received, 0, "from the beginning, then");
+    assert_eq!(receiver.answer(), Err(SnapshotRefusal::Unusable));
     assert!(receiver.failed.drain().is_empty());
     sender.send(new, 0, new.bytes, &receiver).await;
     assert_eq!(receiver.received.drain()[0].store, store(301));
@@ -309,6 +317,25 @@ async fn a_full_disk_costs_the_snapshot_and_nothing_else() {
     n.write(300).await;
     let written = n.written.drain();
     assert!(written.len() == 1 && written[0].bytes.is_some(), "{written:?}");
+}
+
+/// docs/bugs.md C1: a leader that hears nothing would send the snapshot for ever.
+#[actix::test]
+async fn a_node_without_room_for_a_snapshot_refuses_it() {
+    let (sender, receiver) = (start(), start());
+    sender.write(900).await;
+    let id = sender.newest().await.unwrap();
+    receiver.disk.set_capacity(Some(receiver.disk.used_bytes() + id.bytes / 2));
+    sender.send(id, 0, id.bytes, &receiver).await;
+    let answers: Vec<_> = receiver.piece.drain().into_iter().map(|piece| piece.received).collect();
+    assert!(answers.contains(&Err(SnapshotRefusal::NoRoom)), "{answers:?}");
+    assert!(receiver.received.drain().is_empty() && receiver.failed.drain().is_empty());
+    // When there is room, it is received from the beginning.
+    receiver.disk.set_capacity(None);
+    receiver.receive(id, 0, Bytes::new()).await;
+    let received = receiver.answer().unwrap();
+    sender.send(id, received, id.bytes, &receiver).await;
+    assert_eq!(receiver.received.drain()[0].store, store(900));
 }
 
 // Backups (docs/adr/0011).
@@ -455,4 +482,57 @@ async fn a_read_that_a_written_snapshot_causes_finds_that_snapshot() {
     }
     writer_arbiter.stop();
     reader_arbiter.stop();
+}
+
+/// A large store takes minutes to be written. A peer that needs a snapshot, and a backup, are
+/// served meanwhile (docs/adr/0016).
+#[actix::test]
+async fn peers_and_backups_are_served_while_the_writer_is_busy() {
+    let disk = empty_disk();
+    let ((piece, _), (received, _), (lost, _), (fatal, _)) = (probe(), probe(), probe(), probe());
+    let ((written, finished), (unreadable, _)) = (probe(), probe());
+    let (reader_arbiter, writer_arbiter) = (Arbiter::new(), Arbiter::new());
+    let reader_ports = SnapshotReaderPorts { writer: unreadable, fatal: fatal.clone() };
+    let reader = SnapshotReaderActor::new(files_on(&disk), Vec::new(), reader_ports);
+    let reader = SnapshotReaderActor::start_in_arbiter(&reader_arbiter.handle(), move |_| reader);
+    let writer_ports = SnapshotWriterPorts {
+        written,
+        piece,
+        received,
+        lost,
+        reader: reader.clone().recipient(),
+        fatal,
+    };
+    let owner = ("coracle".to_owned(), NodeId(1));
+    let writer = SnapshotWriterActor::new(files_on(&disk), owner, writer_ports);
+    let writer = SnapshotWriterActor::start_in_arbiter(&writer_arbiter.handle(), move |_| writer);
+    writer.do_send(write_order(10));
+    assert_eq!(next(&finished).await.last, at(10));
+    // The thread of the writer is busy until the gate opens.
+    let (gate, opened) = std::sync::mpsc::channel::<()>();
+    writer_arbiter.spawn_fn(move || assert!(opened.recv().is_ok()));
+    writer.do_send(write_order(20));
+    let (reply_to, chunks) = probe();
+    let read = ReadSnapshot { ticket: 1, snapshot: None, offset: 0, bytes_max: 9 };
+    reader.do_send(ReadSnapshotRequest { read, reply_to });
+    let (id, _) = next(&chunks).await.piece.expect("the snapshot is there");
+    let (reply_to, answers) = probe();
+    let find = SnapshotQuery::Find { index: LogIndex(1) };
+    reader.do_send(QuerySnapshots { ticket: 2, query: find, reply_to });
+    assert_eq!(next(&answers).await.answer, SnapshotAnswer::Found(id));
+    assert!((id.last, finished.drain().len()) == (at(10), 0));
+    gate.send(()).unwrap();
+    assert_eq!(next(&finished).await.last, at(20));
+    writer_arbiter.stop();
+    reader_arbiter.stop();
+}
+
+/// Waits for one message of an actor on another thread.
+async fn next<M: Send + 'static>(inbox: &Inbox<M>) -> M {
+    loop {
+        match inbox.drain().pop() {
+            Some(message) => return message,
+            None => tokio::time::sleep(Duration::from_micros(100)).await,
+        }
+    }
 }

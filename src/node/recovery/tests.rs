@@ -261,7 +261,7 @@ fn a_snapshot_that_does_not_decode_is_no_damage() {
         snapshots.write(&head, [vec![99, 1, 2, 3]].into_iter()).unwrap();
         let before = disk.paths();
         let error = start(&disk).err().unwrap();
-        assert!(matches!(error, StorageError::OtherFormat { .. }), "{error}");
+        assert!(matches!(error, StorageError::Unknown { .. }), "{error}");
         assert_eq!(disk.paths(), before);
     }
 }

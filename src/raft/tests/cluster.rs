@@ -60,6 +60,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         election_timeout_ticks_max: ELECTION_TICKS_MAX,
         heartbeat_ticks: HEARTBEAT_TICKS,
         leader_lease: None,
+        ticks_per_second: 100,
         disk_stall_ticks: DISK_STALL_TICKS,
         has_batched_peers: seed.is_multiple_of(2),
         page_bytes_max: u64::MAX >> 1,
@@ -249,6 +250,7 @@ impl Cluster {
         id: NodeId,
         text: &str,
     ) -> Result<LogIndex, NotLeader> {
+        self.update_clock(id);
         let index = self.raft_mut(id).propose(command(text))?;
         let term = self.raft(id).term();
         let node = self.node_mut(id);
@@ -349,6 +351,12 @@ impl Cluster {
         self.node_mut(id).disk.cut_after(kept, is_end_known);
     }
 
+    /// A node that is down loses the entries after `kept`, and its disk shows no trace of it.
+    pub(super) fn rewind(&mut self, id: NodeId, kept: LogIndex) {
+        assert!(!self.is_up(id), "a running node knows its log");
+        self.node_mut(id).disk.rewind(kept);
+    }
+
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
@@ -427,7 +435,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_response(response);
+                    progress.on_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -436,7 +444,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_snapshot_response(response);
+                    progress.on_snapshot_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -572,6 +580,7 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
+            Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
                 let term = self.raft(id).term();
                 self.say(|| format!("n{id}@{term} {event}"));
@@ -658,6 +667,10 @@ impl Cluster {
                         let rpc = Rpc::InstallSnapshot(piece);
                         self.send(Envelope { from: id, to: peer, term, rpc });
                     }
+                    ProgressAction::SendForgotten(word) => {
+                        let rpc = Rpc::Forgotten(word);
+                        self.send(Envelope { from: id, to: peer, term, rpc });
+                    }
                     ProgressAction::Pause => {
                         self.node_mut(id).pending.push_back(Pending::Pause { peer, term });
                     }
@@ -677,6 +690,7 @@ impl Cluster {
                 if self.nodes[&id].is_disk_slow {
                     self.say(|| format!("n{id} synced write {seq}"));
                 }
+                self.update_clock(id);
                 self.raft_mut(id).on_persisted(seq);
             }
             Done::Compacted(base) => {

@@ -34,6 +34,8 @@ pub(super) struct Durable {
     /// The entries that a rejoining node has lost. Its promises about them hold as long as it
     /// is not counted.
     forgotten: BTreeSet<LogPosition>,
+    /// True when entries were lost without a trace, and the node has not been rejoining since.
+    has_amnesia: bool,
 }
 
 enum Operation {
@@ -186,6 +188,15 @@ impl Disk {
         self.log = durable.log.clone();
     }
 
+    /// The log loses what is after `kept`, and nothing on the disk shows it.
+    pub(super) fn rewind(&mut self, kept: LogIndex) {
+        assert!(self.operations.is_empty(), "only the disk of a node that is down is changed");
+        let durable = &mut self.durable;
+        durable.has_amnesia = true;
+        durable.log.entries.retain(|entry| entry.index <= kept);
+        self.log = durable.log.clone();
+    }
+
     /// A snapshot under its final name.
     pub(super) fn add_snapshot(&mut self, file: Arc<SnapshotFile>) {
         let snapshots = &mut self.durable.snapshots;
@@ -266,6 +277,12 @@ impl Durable {
         Durable { forgotten: self.forgotten, ..Durable::new_directory() }
     }
 
+    /// True of a node that has lost entries without a trace, until it is counted again after it
+    /// was rejoining.
+    pub(super) fn has_amnesia(&self) -> bool {
+        self.has_amnesia
+    }
+
     fn forget(&mut self) {
         let last = self.log.end().index.0;
         let all = (1..=last).filter_map(|index| self.position_at(LogIndex(index)));
@@ -281,9 +298,11 @@ impl Durable {
 
     /// The hard state goes first: a log never has a term that it does not know.
     fn do_write(&mut self, write: &Write, entries_max: usize) {
+        let was_rejoining = self.hard_state.is_rejoining;
         self.hard_state = write.hard_state.unwrap_or(self.hard_state);
         if !self.hard_state.is_rejoining {
             self.forgotten.clear();
+            self.has_amnesia &= !was_rejoining;
         }
         self.log.splice(&write.entries[..write.entries.len().min(entries_max)]);
     }

@@ -280,6 +280,7 @@ fn rpc_name(rpc: &Rpc) -> &'static str {
         Rpc::PreVoteResponse(_) => "PreVoteResponse",
         Rpc::RejoinRequest => "RejoinRequest",
         Rpc::RejoinResponse(_) => "RejoinResponse",
+        Rpc::Forgotten(_) => "Forgotten",
         Rpc::InstallSnapshot(_) => "InstallSnapshot",
         Rpc::InstallSnapshotResponse(_) => "InstallSnapshotResponse",
     }

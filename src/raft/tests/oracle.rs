@@ -124,7 +124,7 @@ impl Oracle {
                 assert!(!is_rejoining, "node {from} campaigns and has no vote");
                 self.note_vote(*term, *from, *from);
             }
-            Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) => {
+            Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) | Rpc::Forgotten(_) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
             }
             Rpc::AppendEntriesResponse(response) => {
@@ -274,6 +274,10 @@ impl Oracle {
                 || before.voted_for.is_none()
                 || now.voted_for == before.voted_for,
             "node {id}: the vote changed within a term"
+        );
+        assert!(
+            !now.is_rejoining || before.is_rejoining || node.disk.durable().has_amnesia(),
+            "node {id} is rejoining, and has lost nothing"
         );
         assert!(raft.commit_index() >= seen.commit_index, "node {id}: the commit index fell");
         *seen = LastSeen { hard_state: now, commit_index: raft.commit_index() };

@@ -5,10 +5,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::header::{SEGMENT_HEADER_BYTES, SegmentHeader, other_version};
+use super::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::durable_names::create_file;
-use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::error::{IoContext, StorageError};
 
 const SEGMENT: &str = ".segment";
 const SPARE: &str = ".spare";
@@ -85,9 +85,5 @@ pub(crate) fn open_segment(
 pub(crate) fn read_header(file: &dyn DiskFile, path: &Path) -> Result<SegmentHeader, StorageError> {
     let mut head = [0; SEGMENT_HEADER_BYTES as usize];
     let read = file.read_at(0, &mut head).during("read", path)?;
-    if let Some(version) = SegmentHeader::other_version(&head[..read]) {
-        let what = other_version(version);
-        return Err(StorageError::OtherFormat { path: path.to_owned(), what });
-    }
-    SegmentHeader::decode(&head[..read]).map_err(|what| damaged(path, 0, what))
+    SegmentHeader::decode(&head[..read]).map_err(|error| error.at(path, 0))
 }

@@ -18,11 +18,11 @@ use super::record::{ALIGNMENT, RecordHeader};
 use super::sectors::{end_place_of, place_of};
 use super::segment::{Found, SegmentReader};
 use crate::storage::disk::{Disk, OpenMode};
-use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
 use crate::storage::hard_state::{
     self, DurableEnd, HardStateCopy, Loaded, LogStart, hard_state_path,
 };
-use crate::types::{Entry, LogPosition, LogSummary, NodeId, Payload, Term};
+use crate::types::{LogPosition, LogSummary, NodeId, Payload, Term};
 
 /// Number of bytes of a segment that are in memory at a time.
 pub(crate) const SCAN_BYTES: u64 = 256 * 1024;
@@ -305,11 +305,8 @@ impl Scanned {
             match reader.find(offset).during("read", path)? {
                 Found::Record(record) => {
                     let bytes = reader.get(offset, record.record_bytes()).during("read", path)?;
-                    let entry = record.entry(bytes).map_err(|error| {
-                        let what = format!("the record at byte {} is an {error}", place_of(offset));
-                        StorageError::OtherFormat { path: path.to_owned(), what }
-                    })?;
-                    self.add_entry(entry, offset).map_err(wrong)?;
+                    let added = self.add_record(&record, bytes, offset);
+                    added.map_err(|error| error.at(path, place_of(offset)))?;
                     offset += record.record_bytes();
                 }
                 found => break found,
@@ -377,8 +374,16 @@ impl Scanned {
         Ok(())
     }
 
-    fn add_entry(&mut self, entry: Entry, offset: u64) -> Result<(), String> {
-        self.index.add_record(entry.position(), offset)?;
+    fn add_record(
+        &mut self,
+        record: &RecordHeader,
+        bytes: &[u8],
+        offset: u64,
+    ) -> Result<(), DecodeError> {
+        // The checksum is right, so the record is whole.
+        let entry = record.entry(bytes);
+        let entry = entry.map_err(|error| DecodeError::Unknown(error.to_string()))?;
+        self.index.add_record(entry.position(), offset).map_err(DecodeError::Damaged)?;
         self.summary.memberships.retain(|(index, _)| *index < entry.index);
         if let Payload::Membership(membership) = entry.payload {
             self.summary.memberships.push((entry.index, membership));

@@ -11,12 +11,12 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::durable_names::{UNFINISHED, rename};
-use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::error::{IoContext, StorageError, damaged, unknown};
 use crate::storage::little_endian::u32_at;
-use crate::types::{LogIndex, LogPosition, Membership, SnapshotId};
+use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, decode_exact};
 
 /// The version of the format of snapshot files.
-pub const SNAPSHOT_FORMAT_VERSION: u32 = 1;
+pub const SNAPSHOT_FORMAT_VERSION: u32 = 2;
 /// Size of a frame's header in bytes.
 const FRAME_HEADER_BYTES: usize = 12;
 const HEAD: [u8; 4] = *b"head";
@@ -31,6 +31,7 @@ const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The head of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SnapshotHead {
     /// The name of the cluster.
     pub cluster: String,
@@ -61,14 +62,14 @@ impl SnapshotFile {
     }
 }
 
-fn encode_head(head: &SnapshotHead) -> Vec<u8> {
+pub(super) fn encode_head(head: &SnapshotHead) -> Vec<u8> {
     let mut body = SNAPSHOT_FORMAT_VERSION.to_le_bytes().to_vec();
     rmp_serde::encode::write(&mut body, head)
         .expect("numbers and text always encode to MessagePack in memory");
     body
 }
 
-fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
+pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
     let Some((version, head)) = body.split_first_chunk::<4>() else {
         return Err("its head is too short".into());
     };
@@ -78,7 +79,7 @@ fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
             "the snapshot has format version {version}, this server knows {SNAPSHOT_FORMAT_VERSION}"
         ));
     }
-    rmp_serde::from_slice(head).map_err(|error| format!("its head does not decode: {error}"))
+    decode_exact(head).map_err(|error| format!("its head does not decode: {error}"))
 }
 
 /// The checksum of a frame. It covers the number of the frame, so that no frame passes for
@@ -194,8 +195,7 @@ pub fn read_snapshot<E: From<StorageError>>(
         return Err(reader.damaged("it does not begin with a head").into());
     }
     // The frame is whole, so what does not decode was written so.
-    let head = decode_head(&first.body)
-        .map_err(|what| StorageError::OtherFormat { path: path.to_owned(), what })?;
+    let head = decode_head(&first.body).map_err(|what| unknown(path, 0, what))?;
     loop {
         let (frames, digest) = (reader.frames, reader.digest.digest128());
         let frame = reader.frame()?;

@@ -88,7 +88,7 @@ impl IncomingSnapshot {
         // A peer of another version may send what this one cannot read. It is refused like any
         // other file that is not as offered: this server's own data is not concerned.
         let found = read.map_err(|error| match error {
-            StorageError::OtherFormat { path, what } => damaged(&path, 0, what),
+            StorageError::Unknown { path, offset, what } => damaged(&path, offset, what),
             error => error,
         })?;
         let is_offered = found.digest == self.id.digest && found.head.last == self.id.last;

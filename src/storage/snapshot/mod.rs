@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
 use super::durable_names::UNFINISHED;
-use super::error::{IoContext, StorageError, damaged};
+use super::error::{IoContext, StorageError, damaged, unknown};
 use crate::types::{LogIndex, LogPosition, SnapshotId, Term};
 use format::FrameWriter;
 
@@ -59,6 +59,11 @@ impl SnapshotFiles {
     /// The snapshot files of a directory, which is not changed.
     pub(crate) fn at(disk: Box<dyn Disk>, data_dir: &Path) -> SnapshotFiles {
         SnapshotFiles { disk, dir: data_dir.join("snapshot") }
+    }
+
+    /// The directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Returns the positions in the names of all snapshots, newest first.
@@ -194,7 +199,7 @@ impl SnapshotFiles {
 
     /// Returns the error of a snapshot whose bytes are whole and whose content does not decode.
     pub fn undecodable(&self, last: LogPosition, what: &dyn std::fmt::Display) -> StorageError {
-        StorageError::OtherFormat { path: self.path(last), what: format!("{what}") }
+        unknown(&self.path(last), 0, what.to_string())
     }
 
     /// Gives a snapshot that a start has found damaged another name, under which it is kept for

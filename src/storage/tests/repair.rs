@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::storage::hard_state::hard_state_path;
+use crate::storage::log::files::read_header;
+use crate::storage::log::record::{HEADER_BYTES, MAGIC_OFFSET};
 use crate::storage::log::recovery::scan;
 use crate::storage::log::sectors::{SectorOwner, end_place_of, place_of};
 use crate::testing::byte_mutation::mutation;
@@ -36,6 +38,42 @@ fn some_log() -> SimDisk {
 }
 
 const LAST: LogPosition = LogPosition { term: Term(2), index: LogIndex(18) };
+
+/// Writes a record with a payload of any kind and body over the log's last record.
+fn replace_last_record(disk: &SimDisk, kind: u8, body: &[u8]) {
+    let path = segment(3);
+    let file = disk.open(&path, OpenMode::Read).unwrap();
+    let header = read_header(&*file, &path).unwrap();
+    let place = journal(disk).pop().unwrap();
+    let offset = (512..).step_by(8).find(|offset| place_of(*offset) == place.from).unwrap();
+    let entry = Entry { payload: Payload::Command(body.to_vec().into()), ..entry(18, 2) };
+    let mut bytes = Vec::new();
+    record::encode(&entry, true, header.salt, offset, &mut bytes);
+    bytes[MAGIC_OFFSET + 2] = kind;
+    let crc = crc32c::crc32c_append(record::seed(header.salt, offset), &bytes[4..HEADER_BYTES]);
+    bytes[..4].copy_from_slice(&crc.to_le_bytes());
+    let mut tail =
+        TailSegment::at(dir(), &header, disk.open(&path, OpenMode::Write).unwrap(), offset, LAST)
+            .unwrap();
+    tail.write(&bytes, u64::MAX).unwrap();
+    tail.sync(LAST).unwrap();
+}
+
+/// The record is whole. If it were taken for damage, the log would be cut before it, and an
+/// acknowledged entry would be lost here because an older version was started.
+#[test]
+fn a_whole_record_that_this_version_does_not_know_is_refused_and_not_repaired() {
+    let joint = b"\x82\xa6voters\x92\x01\x02\xa8incoming\x92\x01\x03";
+    for (kind, body) in [(3, &b"x"[..]), (2, joint), (0, b"x")] {
+        let disk = some_log();
+        replace_last_record(&disk, kind, body);
+        let before = disk.contents(&segment(3));
+        let error = open_to_repair(&disk).map(|_| ()).unwrap_err();
+        assert!(matches!(error, StorageError::Unknown { .. }), "{kind}: {error}");
+        assert!(error.to_string().contains("start a version that knows it"), "{error}");
+        assert_eq!(disk.contents(&segment(3)), before);
+    }
+}
 
 /// A record of the journal: its segment, the positions in the file at which it begins and ends,
 /// and the log before it.
