@@ -20,7 +20,7 @@ macro_rules! mutants {
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
-        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C2, C7b, C8a, C8b, S2, S4, S5, S8,
+        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C2, C4, C5, C5b, C6, C7b, C8a, C8b, S2, S4, S5, S8,
     ]
 };
 
@@ -149,4 +149,8 @@ mutants! {
     C8a: "a key that is due is seen until it is removed",
     C8b: "everything that is due is removed by one entry",
     C8c: "the store's time goes on from the uptime of the new leader's machine",
+    C4: "a damaged server that knows where its log ended does not vote",
+    C5: "a damaged server votes by the log that is left",
+    C5b: "a damaged log's end counts as known although it is not",
+    C6: "a server that lost its snapshots starts as a voter",
 }
