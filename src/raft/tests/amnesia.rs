@@ -145,7 +145,7 @@ fn a_loss_of_entries_that_the_leader_has_compacted_away_is_noticed() {
     assert_eq!(cluster.node(n(2)).applied, cluster.node(n(1)).applied);
 }
 
-/// Of two nodes, neither can lead while the other is rejoining. So the peer is not told: the
+/// Neither of two nodes can lead while the other is rejoining. So the peer is not told: the
 /// leader gives up its term, and counts nothing of the old one.
 #[test]
 fn of_two_nodes_the_leader_begins_a_new_term() {
