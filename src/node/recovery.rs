@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use super::error::NodeError;
 use crate::actors::snapshot::load::{LoadError, load};
 use crate::config::{Server, Settings};
 use crate::kv::Store;
@@ -16,7 +17,7 @@ use crate::raft::SnapshotPositions;
 use crate::storage::{
     Disk, SnapshotFile, SnapshotFiles, SnapshotHead, Storage, StorageError, StorageOptions,
 };
-use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, TermRuns};
+use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, Term, TermRuns};
 
 /// The contents of a data directory, recovered.
 pub(super) struct Recovered {
@@ -94,6 +95,29 @@ pub(super) fn recover(
         hard_state,
         log,
         positions,
+    })
+}
+
+/// Checks that the server is not alone in its settings while it has no data. Such a server would
+/// take itself for a new cluster, also if it has lost its disk and the settings forget the
+/// others.
+///
+/// # Errors
+/// When it is.
+pub(super) fn check_not_alone_and_blank(
+    settings: &Settings,
+    server: &Server,
+    recovered: &Recovered,
+) -> Result<(), NodeError> {
+    let HardState { current_term, is_rejoining, .. } = recovered.hard_state;
+    let has_data = current_term > Term(0) || recovered.log.runs.last() != LogPosition::default();
+    if settings.servers.len() > 1 || has_data || !is_rejoining {
+        return Ok(());
+    }
+    Err(NodeError::AloneAndBlank {
+        id: server.id,
+        data_dir: server.data_dir.clone(),
+        settings: settings.path.clone(),
     })
 }
 
