@@ -140,4 +140,7 @@ mutants! {
     S6: "a sector's mark does not say which segment it was written for",
     S7: "a sector that an earlier segment left is no blank one",
     S8: "segments that were cut off are kept for others, whatever their numbers",
+    C3: "a voter that shows that it lost what it acknowledged is left as it is",
+    C3b: "a node that is told that it has forgotten goes on voting",
+    C13: "a request that ends before the log is compared with nothing but the base",
 }
