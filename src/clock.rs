@@ -1,5 +1,6 @@
-//! The interface to the clocks. A leader reads the time of day, to stamp entries. Leader
-//! leases read the monotonic time. Everything else that depends on time counts ticks.
+//! The interface to the clocks. Stamps of entries and leader leases are counted on the
+//! monotonic clock (docs/adr/0020, docs/adr/0012). The time of day is only shown to people.
+//! Everything else that depends on time counts ticks.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,11 +8,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// A source of time.
 pub trait Clock: Send + Sync {
-    /// Milliseconds since the Unix epoch. The value may jump forwards or backwards.
+    /// Milliseconds since the Unix epoch. The value may be wrong by years, and may jump
+    /// forwards and backwards: nothing may be decided by it.
     fn wall_ms(&self) -> u64;
 
-    /// The time since a fixed point in the past. It never goes back, and it goes on while
-    /// the process is stopped or the machine sleeps.
+    /// The time since a fixed point in the past, which is another one on each machine. It
+    /// never goes back, and it goes on while the process is stopped or the machine sleeps.
     fn monotonic(&self) -> Duration;
 }
 
@@ -21,7 +23,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn wall_ms(&self) -> u64 {
-        // A clock set before 1970 stamps 0; stamps never fall, so the log keeps its order.
+        // A clock that is set before 1970 shows 0.
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

@@ -22,7 +22,6 @@ use coracle::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
 use super::cluster::{ConfigFile, block_on};
 use super::failure::{Failure, usage};
-use super::logging;
 use super::output::{bar, json_text, print, spinner};
 
 /// Maximum time for one reply: a server that is writing a snapshot may need its
@@ -257,19 +256,17 @@ impl Backup {
         Ok(Backup { file, store })
     }
 
-    fn facts(&self) -> [Fact; 12] {
+    fn facts(&self) -> [Fact; 11] {
         let SnapshotFile { head, bytes, digest } = &self.file;
         let SnapshotHead { cluster, last, stamp_ms, membership } = head;
         let voters = membership.iter().flat_map(|(_, membership)| &membership.voters);
         let voters = voters.map(NodeId::to_string).collect::<Vec<_>>().join(",");
-        let time = logging::utc(stamp_ms / 1000, (stamp_ms % 1000) as u32);
         [
             ("format_version", SNAPSHOT_FORMAT_VERSION.to_string(), false),
             ("cluster", cluster.clone(), true),
             ("last_included_index", last.index.to_string(), false),
             ("last_included_term", last.term.to_string(), false),
             ("membership", voters, true),
-            ("time", time, true),
             ("stamp_ms", stamp_ms.to_string(), false),
             ("keys", self.store.keys().to_string(), false),
             ("clients", self.store.clients().to_string(), false),

@@ -186,6 +186,8 @@ pub struct Item {
 pub struct StoreStatus {
     /// The index of the newest entry that was applied.
     pub last_applied: LogIndex,
+    /// The store's clock: the highest stamp that was applied, in milliseconds.
+    pub clock_ms: u64,
     /// The number of keys that have not expired.
     pub keys: u64,
     /// The size of the store in bytes, as `store_bytes_max` counts it.

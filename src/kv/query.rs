@@ -13,10 +13,11 @@ use super::store::Store;
 pub const SCAN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Store {
-    /// Answers a query. A key is present until an entry has expired it. The reader's clock,
-    /// `now_ms`, only decides how much time the answer says a key has left.
+    /// Answers a query. A key is present until an entry has expired it. The store's time on the
+    /// leader, `now_ms`, only decides how much time the answer says a key has left: a key that
+    /// it hid could be seen again after the next election.
     pub fn query(&self, query: &Query, now_ms: u64) -> Answer {
-        // A reader's clock that shows less than the log's clock is wrong.
+        // A reader that does not lead any more may know less of the time than the store.
         let now_ms = now_ms.max(self.clock_ms());
         match query {
             Query::Get { key } => match self.records().get(key) {

@@ -23,7 +23,7 @@ pub(super) struct Record {
     pub value: Bytes,
     /// The index of the entry that wrote the value.
     pub version: u64,
-    /// The time at which the key expires, in milliseconds since the Unix epoch; `None` means
+    /// The time at which the key expires, in milliseconds of the store's clock; `None` means
     /// never.
     pub deadline_ms: Option<u64>,
     /// The record's part of the digest, kept so that it can be subtracted without hashing

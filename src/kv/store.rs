@@ -15,8 +15,7 @@ use crate::types::{Entry, LogIndex, Payload};
 pub struct Store {
     records: Records,
     clients: OnceTable,
-    /// The highest stamp applied, in milliseconds since the Unix epoch. It is the only clock
-    /// that the store knows.
+    /// The highest stamp applied, in milliseconds. It is the only clock that the store knows.
     clock_ms: u64,
     last_applied: LogIndex,
 }
@@ -78,8 +77,8 @@ impl Store {
         self.last_applied
     }
 
-    /// The store's time: the highest stamp applied, in milliseconds since the
-    /// Unix epoch.
+    /// The store's time: the highest stamp applied, in milliseconds of the cluster's elapsed
+    /// time (docs/adr/0020).
     pub fn clock_ms(&self) -> u64 {
         self.clock_ms
     }
@@ -99,6 +98,7 @@ impl Store {
     pub fn status(&self) -> StoreStatus {
         StoreStatus {
             last_applied: self.last_applied(),
+            clock_ms: self.clock_ms(),
             keys: self.keys(),
             bytes: self.bytes(),
             digest: self.digest(),

@@ -1,5 +1,6 @@
 //! The settings of each actor, from those of servers.toml.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::clients::session::SessionConfig;
@@ -51,6 +52,7 @@ pub(super) fn raft_settings(
         leader_lease: raft
             .promise()
             .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
+        ticks_per_second: ticks(1000),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
         has_batched_peers: raft.batched_peer_delay_ms > 0,
         page_bytes_max: REPLAY_PAGE_BYTES,
@@ -89,23 +91,28 @@ fn progress_settings(settings: &Settings) -> ProgressSettings {
         append_bytes_max: limits.append_bytes_max,
         inflight_entries_max: limits.peer_inflight_entries_max,
         inflight_bytes_max: limits.peer_inflight_bytes_max,
-        // A chunk may be a quarter larger than asked for and has to fit into a frame.
-        snapshot_piece_bytes: SNAPSHOT_CHUNK_BYTES.min(limits.frame_bytes_max() / 2),
+        snapshot_piece_bytes: SNAPSHOT_CHUNK_BYTES,
         snapshot_window_bytes: SNAPSHOT_WINDOW_BYTES,
     }
 }
 
-pub(super) fn link_settings(settings: &Settings) -> LinkSettings {
-    let frame_bytes_max = settings.limits.frame_bytes_max() as usize;
+pub(super) fn link_settings(settings: &Settings, memory: &MemoryBudget) -> LinkSettings {
+    let own_frame_bytes_max = settings.limits.own_frame_bytes_max() as usize;
+    let window_bytes = settings.limits.peer_inflight_bytes_max as usize;
     LinkSettings {
-        frame_bytes_max,
+        own_frame_bytes_max,
         // The bytes that a replicator may have under way, and one frame more.
-        outbound_bytes_max: settings.limits.peer_inflight_bytes_max as usize + 2 * frame_bytes_max,
+        outbound_bytes_max: window_bytes + 2 * own_frame_bytes_max,
+        memory: memory.clone(),
         ..LinkSettings::default()
     }
 }
 
-pub(super) fn session_config(settings: &Settings, memory: MemoryBudget) -> SessionConfig {
+pub(super) fn session_config(
+    settings: &Settings,
+    memory: MemoryBudget,
+    clock: Arc<dyn Clock>,
+) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {
@@ -124,8 +131,6 @@ pub(super) fn session_config(settings: &Settings, memory: MemoryBudget) -> Sessi
         write_stall_ms_max: limits.write_stall_ms_max,
         client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
+        clock,
     }
 }
-
-#[cfg(test)]
-mod tests;

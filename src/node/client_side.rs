@@ -9,6 +9,7 @@ use super::environment::Placement;
 use crate::actors::clients::acceptor::{ClientAcceptorActor, ClientAcceptorPorts};
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::raft::RaftActor;
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::net::Listener;
 
@@ -18,6 +19,7 @@ pub(super) fn start(
     settings: &Settings,
     connections_max: usize,
     memory: MemoryBudget,
+    clock: Arc<dyn Clock>,
     placement: &Placement,
     listener: Box<dyn Listener>,
     raft: &Addr<RaftActor>,
@@ -30,7 +32,7 @@ pub(super) fn start(
     let acceptor = ClientAcceptorActor::new(
         listener,
         connections_max,
-        Arc::new(actor_settings::session_config(settings, memory)),
+        Arc::new(actor_settings::session_config(settings, memory, clock)),
         ClientAcceptorPorts { raft: raft.clone().recipient() },
         handles,
     );

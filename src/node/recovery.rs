@@ -56,6 +56,7 @@ pub(super) fn recover(
     }
     let (hard_state, mut log) = (found.hard_state, found.log);
     let snapshots = SnapshotFiles::open(disk.another_handle(), &server.data_dir)?;
+    storage.watch_snapshots(&snapshots)?;
     let snapshots_to_read = SnapshotFiles::at(disk, &server.data_dir);
     let mut listed = snapshots.list()?;
     let (mut files, mut store) = (Vec::new(), Store::new());

@@ -105,15 +105,22 @@ pub fn timed_out() -> Reply {
     Reply::Error(ErrorReply::Timeout)
 }
 
+/// The state of the process at one point in time.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessStatus {
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// The machine's wall clock, in milliseconds since the Unix epoch.
+    pub wall_clock_ms: u64,
+    /// The part of `[limits] memory_bytes` that the clients use, in bytes.
+    pub memory_bytes_used: u64,
+}
+
 /// The reply to `status`: the state of the node, of its store and of its process.
-pub fn status(
-    node: &NodeStatus,
-    store: kv::StoreStatus,
-    uptime_seconds: u64,
-    memory_bytes_used: u64,
-) -> Reply {
+pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus) -> Reply {
     let snapshots = node.snapshot_progress.iter();
     let snapshots = snapshots.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
+    let refusals = node.snapshot_refusals.iter();
     let report = StatusReport {
         id: node.id.0,
         role: node.role.to_string(),
@@ -124,11 +131,14 @@ pub fn status(
         last_log_index: node.last_log_index.0,
         snapshot_index: node.snapshot_index.0,
         keys: store.keys,
-        uptime_seconds,
+        uptime_seconds: process.uptime_seconds,
+        wall_clock_ms: process.wall_clock_ms,
+        store_clock_ms: store.clock_ms,
         store_bytes: store.bytes,
         store_digest: store.digest,
-        memory_bytes_used,
+        memory_bytes_used: process.memory_bytes_used,
         snapshot_transfers: snapshots.collect(),
+        snapshot_refusals: refusals.map(|(peer, refusal)| (peer.0, refusal.to_string())).collect(),
     };
     Reply::Status(report.into_lines())
 }

@@ -25,6 +25,12 @@ pub struct StatusReport {
     pub keys: u64,
     /// Seconds since the process started.
     pub uptime_seconds: u64,
+    /// The server's wall clock, in milliseconds since the Unix epoch. Nothing depends on it:
+    /// it shows people a clock that is wrong.
+    pub wall_clock_ms: u64,
+    /// The store's clock: the elapsed time of the cluster in milliseconds, as of the last
+    /// entry that was applied.
+    pub store_clock_ms: u64,
     /// The size of the store in bytes.
     pub store_bytes: u64,
     /// The digest of the store: equal at equal `last_applied`, on every server. It is
@@ -35,6 +41,9 @@ pub struct StatusReport {
     /// The servers that are being sent a snapshot: each with the bytes of it that it has,
     /// and the size of the snapshot in bytes.
     pub snapshot_transfers: Vec<(u64, u64, u64)>,
+    /// The servers that refused the snapshot which they were sent last: each with its reason,
+    /// in the words of docs/protocol.md.
+    pub snapshot_refusals: Vec<(u64, String)>,
 }
 
 impl StatusReport {
@@ -42,12 +51,9 @@ impl StatusReport {
     pub fn into_lines(self) -> Status {
         let leader = self.leader.map_or("none".to_owned(), |id| id.to_string());
         let transfers = self.snapshot_transfers.iter();
-        let transfers: Vec<String> =
-            transfers.map(|(id, acked, bytes)| format!("{id}:{acked}/{bytes}")).collect();
-        let transfers = match transfers.is_empty() {
-            true => "none".to_owned(),
-            false => transfers.join(","),
-        };
+        let transfers = transfers.map(|(id, acked, bytes)| format!("{id}:{acked}/{bytes}"));
+        let refusals = self.snapshot_refusals.iter();
+        let refusals = refusals.map(|(id, reason)| format!("{id}:{reason}"));
         let lines = [
             ("id", self.id.to_string()),
             ("role", self.role),
@@ -59,13 +65,22 @@ impl StatusReport {
             ("snapshot_index", self.snapshot_index.to_string()),
             ("keys", self.keys.to_string()),
             ("uptime_seconds", self.uptime_seconds.to_string()),
+            ("wall_clock_ms", self.wall_clock_ms.to_string()),
+            ("store_clock_ms", self.store_clock_ms.to_string()),
             ("store_bytes", self.store_bytes.to_string()),
             ("store_digest", format!("{:016x}", self.store_digest)),
             ("memory_bytes_used", self.memory_bytes_used.to_string()),
-            ("snapshot_transfers", transfers),
+            ("snapshot_transfers", join(transfers)),
+            ("snapshot_refusals", join(refusals)),
         ];
         Status { lines: lines.map(|(name, value)| (name.to_owned(), value)).into() }
     }
+}
+
+/// The items with commas between them, or `none`.
+fn join(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(",") }
 }
 
 /// The lines of a `status` reply: names and values, as the server sends them. A client also

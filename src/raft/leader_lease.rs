@@ -27,8 +27,8 @@ impl LeaseSettings {
     }
 }
 
-/// This node's clock, and the promise that it has given. Without leases the clock stays
-/// at zero, and no promise is given.
+/// This node's monotonic clock, and the promise that it has given. Without leases no promise
+/// is given.
 pub(super) struct LeaseClock {
     settings: Option<LeaseSettings>,
     now: Duration,

@@ -16,7 +16,9 @@ pub(super) struct RaftLog {
     memberships: Vec<(LogIndex, Membership)>,
     /// The membership while the log has none.
     initial_membership: Membership,
-    /// The highest stamp in the log, or a bound that is not below it.
+    /// The stamp of the last entry. The store's time goes on from it when this node is
+    /// elected, so it must not be that of an entry that was truncated: a deposed leader may
+    /// have stamped one long after the entries that took its place.
     last_stamp_ms: u64,
     /// The newest entries. Invariant: contiguous, and ends at the log's end, or empty.
     tail: VecDeque<Entry>,
@@ -58,7 +60,7 @@ impl RaftLog {
         self.runs.contains(position)
     }
 
-    /// The stamp that the next entry must not go below.
+    /// The stamp of the last entry, in milliseconds of the store's clock.
     pub(super) fn last_stamp_ms(&self) -> u64 {
         self.last_stamp_ms
     }
@@ -84,11 +86,12 @@ impl RaftLog {
         if let crate::types::Payload::Membership(membership) = &entry.payload {
             self.memberships.push((entry.index, membership.clone()));
         }
-        self.last_stamp_ms = self.last_stamp_ms.max(entry.stamp_ms);
+        self.last_stamp_ms = entry.stamp_ms;
         self.tail.push_back(entry);
     }
 
-    /// Forgets `index` and everything after it, memberships too (docs/bugs.md B48).
+    /// Forgets `index` and everything after it, memberships too (docs/bugs.md B48). The caller
+    /// appends the entry that takes its place, and with it the stamp of the last entry.
     pub(super) fn truncate_from(&mut self, index: LogIndex) {
         self.runs.truncate_from(index);
         while self.tail.back().is_some_and(|entry| entry.index >= index) {
@@ -98,11 +101,6 @@ impl RaftLog {
             self.memberships.pop();
         }
         self.unflushed_from = self.unflushed_from.min(index);
-        // When the new end is not in memory the old stamp stays. A bound that is too high
-        // also keeps stamps from falling, which is its only purpose.
-        if let Some(last) = self.tail.back() {
-            self.last_stamp_ms = last.stamp_ms;
-        }
     }
 
     /// Forgets everything up to `base`, except the membership in force there.

@@ -78,11 +78,14 @@
 //! | `log` | the terms of the whole log, and the entries that are on their way |
 //! | `persistence` | term and vote, writes under way, messages that wait for the disk |
 //! | `election_timer`, `leader_lease` | the two clocks of a node |
+//! | `store_clock` | the time that a leader stamps entries with (docs/adr/0020) |
 //! | `read_index` | reads and the rounds that confirm them (dissertation §6.4) |
 //! | `apply_queue` | the way of committed entries to the store |
+//! | `log_weights` | the weight of the log after any of its entries |
 //! | `snapshot_policy` | when a snapshot is taken, how far the log is compacted (§7) |
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
+//! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
@@ -131,6 +134,8 @@ mod leader;
 mod leader_lease;
 mod leadership;
 mod log;
+mod log_hold;
+mod log_weights;
 mod persistence;
 mod quorum;
 mod read_index;
@@ -143,6 +148,7 @@ mod snapshot_policy;
 mod snapshots;
 mod state;
 mod status;
+mod store_clock;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -151,7 +157,7 @@ pub use effect::{
     Append, CompactLog, Effect, PersistSeq, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot,
     Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
-pub use event::Event;
+pub use event::{Event, HoldEnd};
 pub use leader_lease::LeaseSettings;
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};
@@ -162,14 +168,14 @@ pub use replication::settings::ProgressSettings;
 pub use rpc::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
     InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
-    RequestVoteResponse, Rpc,
+    RequestVoteResponse, Rpc, SnapshotRefusal,
 };
 pub use settings::RaftSettings;
 pub use snapshot_policy::SnapshotPositions;
 pub use state::{NotLeader, Raft};
 pub use status::{NodeStatus, Role, SnapshotProgress};
 
-use rejoin::{PeerReport, Rejoining};
+use rejoin::{PeerReport, Rejoining, has_all_back};
 use role::RoleState;
 
 use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
@@ -340,7 +346,8 @@ impl Raft {
             return;
         }
         let before = self.hard_state();
-        if before.is_rejoining && before.lost >= acknowledged {
+        // An end of the log that is known is contradicted.
+        if before.is_rejoining && before.lost >= acknowledged && !before.is_end_known {
             return;
         }
         let lost = before.lost.max(acknowledged);
@@ -379,13 +386,9 @@ impl Raft {
     }
 
     fn has_caught_up(&self) -> bool {
-        let persisted_index = self.persistence.persisted_index();
+        let (own, persisted_index) = (self.hard_state(), self.persistence.persisted_index());
         matches!(self.role, RoleState::Follower { .. })
-            && self.rejoining.has_caught_up(
-                &self.peers(),
-                self.hard_state(),
-                &self.log,
-                persisted_index,
-            )
+            && (has_all_back(own, &self.log, persisted_index)
+                || self.rejoining.has_caught_up(&self.peers(), own, &self.log, persisted_index))
     }
 }

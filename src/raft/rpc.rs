@@ -1,5 +1,7 @@
 //! The messages between nodes. `wire` gives these structs their bytes.
 
+use core::fmt;
+
 use bytes::Bytes;
 
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, SnapshotId, Term};
@@ -178,6 +180,27 @@ pub struct InstallSnapshotResponse {
     pub received: u64,
     /// True when everything up to `last` is in the peer's log or store, durably.
     pub is_installed: bool,
+    /// The reason why the peer does not take the snapshot, if it does not. Nothing of it is
+    /// there any more.
+    pub refusal: Option<SnapshotRefusal>,
+}
+
+/// The reason why a peer does not take a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotRefusal {
+    /// The peer's disk has no room for it.
+    NoRoom,
+    /// The file that arrived is not the one that was offered, or the peer cannot decode it.
+    Unusable,
+}
+
+impl fmt::Display for SnapshotRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SnapshotRefusal::NoRoom => "no_room",
+            SnapshotRefusal::Unusable => "unusable",
+        })
+    }
 }
 
 /// The answer to [`Rpc::RejoinRequest`]. The envelope has the term.

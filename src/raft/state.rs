@@ -19,7 +19,7 @@ use super::persistence::Persistence;
 use super::quorum::Quorum;
 use super::rejoin::Rejoining;
 use super::role::{LeaderContact, RoleState};
-use super::rpc::{Envelope, Rpc};
+use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
 use super::status::{NodeStatus, Role, SnapshotProgress};
@@ -50,8 +50,6 @@ pub struct Raft {
     /// Invariant: its `submitted_index` is at most `commit_index`, and durable.
     pub(super) apply: ApplyQueue,
     pub(super) snapshots: SnapshotPolicy,
-    /// The wall clock in milliseconds since the Unix epoch, for stamps.
-    pub(super) wall_ms: u64,
     pub(super) lease: LeaseClock,
     /// The orders since the last [`Raft::take_effects`].
     pub(super) effects: Vec<Effect>,
@@ -99,7 +97,6 @@ impl Raft {
             timer,
             commit_index: in_snapshot,
             apply: ApplyQueue::starting_at(in_snapshot),
-            wall_ms: 0,
             lease: LeaseClock::starting(settings.leader_lease),
             effects: Vec::new(),
             settings,
@@ -120,21 +117,11 @@ impl Raft {
         }
     }
 
-    /// Sets the wall clock, in milliseconds since the Unix epoch, for the stamps of entries
-    /// that this node creates from here on. Stamps never fall, whatever the clock does.
-    pub fn set_wall_ms(&mut self, wall_ms: u64) {
-        self.wall_ms = wall_ms;
-    }
-
-    /// Sets the time of this node's monotonic clock. The shell calls it before each event: a
-    /// read or a leader's message must not be handled with an old time.
+    /// Sets the time of this node's monotonic clock, which must go on while the process is
+    /// stopped and while the machine sleeps. The shell calls it before each event: a read, a
+    /// leader's message and the stamp of an entry must not be handled with an old time.
     pub fn set_now(&mut self, now: Duration) {
         self.lease.set_now(now);
-    }
-
-    /// True when the shell must call [`Raft::set_now`] before each event.
-    pub fn has_leases(&self) -> bool {
-        self.lease.is_on()
     }
 
     // Messages, writes and events.
@@ -332,14 +319,31 @@ impl Raft {
         self.log.term_at(index)
     }
 
-    /// Lower bound of the next entry's stamp, in milliseconds since the Unix epoch.
+    /// The stamp of the log's last entry, in milliseconds of the store's clock.
     pub fn last_stamp_ms(&self) -> u64 {
         self.log.last_stamp_ms()
+    }
+
+    /// The store's time in milliseconds: the stamp that a leader would give an entry now. On
+    /// any other node time stands still at the end of its log.
+    pub fn store_time_ms(&self) -> u64 {
+        let last_stamp_ms = self.log.last_stamp_ms();
+        match &self.role {
+            RoleState::Leader(leadership) => {
+                leadership.store_clock.now_ms(self.lease.now()).max(last_stamp_ms)
+            }
+            _ => last_stamp_ms,
+        }
     }
 
     fn snapshot_progress(&self) -> Vec<(NodeId, SnapshotProgress)> {
         let RoleState::Leader(leadership) = &self.role else { return Vec::new() };
         leadership.snapshot_progress()
+    }
+
+    fn snapshot_refusals(&self) -> Vec<(NodeId, SnapshotRefusal)> {
+        let RoleState::Leader(leadership) = &self.role else { return Vec::new() };
+        leadership.snapshot_refusals()
     }
 
     /// The state of this node at one point in time.
@@ -353,7 +357,14 @@ impl Raft {
             last_log_index: self.log.last().index,
             snapshot_index: self.snapshot_index(),
             snapshot_progress: self.snapshot_progress(),
+            snapshot_refusals: self.snapshot_refusals(),
         }
+    }
+
+    /// The number of reads that wait for their answers.
+    pub fn waiting_reads(&self) -> usize {
+        let RoleState::Leader(leadership) = &self.role else { return 0 };
+        leadership.reads.waiting()
     }
 
     /// The number of rounds of reads that wait for their answers.

@@ -12,6 +12,6 @@ pub struct LogSummary {
     /// The membership in force at the base, if there is one, and every membership entry
     /// after it, oldest first.
     pub memberships: Vec<(LogIndex, Membership)>,
-    /// The stamp of the last entry, or of the base, in milliseconds since the Unix epoch.
+    /// The stamp of the last entry, or of the base, in milliseconds.
     pub last_stamp_ms: u64,
 }

@@ -12,7 +12,7 @@ use super::hello::Hello;
 use super::kind;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, Rpc,
+    InstallSnapshotResponse, Rpc, SnapshotRefusal,
 };
 use crate::types::{Entry, LogPosition};
 
@@ -153,8 +153,16 @@ fn serialize_install_response<S: Serializer>(
         response.last.term,
         response.received,
         response.is_installed,
+        response.refusal.map(refusal_number),
     )
         .serialize(s)
+}
+
+fn refusal_number(refusal: SnapshotRefusal) -> u8 {
+    match refusal {
+        SnapshotRefusal::NoRoom => kind::REFUSAL_NO_ROOM,
+        SnapshotRefusal::Unusable => kind::REFUSAL_UNUSABLE,
+    }
 }
 
 /// The array of the entries in an AppendEntries.

@@ -38,5 +38,10 @@ pub(super) const OUTCOME_SUCCESS: u8 = 0;
 /// The outcome of an append whose entries do not follow the log.
 pub(super) const OUTCOME_CONFLICT: u8 = 1;
 
+/// The refusal of a snapshot for which the disk has no room.
+pub(super) const REFUSAL_NO_ROOM: u8 = 0;
+/// The refusal of a snapshot that is not the one that was offered, or cannot be decoded.
+pub(super) const REFUSAL_UNUSABLE: u8 = 1;
+
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ macro_rules! mutants {
 /// `scripts/mutants.sh --tests` reads their names from this line.
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
-    &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8]
+    &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8, C1, C2]
 };
 
 mutants! {
@@ -140,6 +140,8 @@ mutants! {
     S6: "a sector's mark does not say which segment it was written for",
     S7: "a sector that an earlier segment left is no blank one",
     S8: "segments that were cut off are kept for others, whatever their numbers",
+    C1: "a peer that answers and makes no progress holds the log for ever",
+    C2: "a transfer that failed begins again without a pause",
     C3: "a voter that shows that it lost what it acknowledged is left as it is",
     C3b: "a node that is told that it has forgotten goes on voting",
     C13: "a request that ends before the log is compared with nothing but the base",

@@ -8,7 +8,7 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`ClientReplies`] | RaftActor, KvActor | [`ClientRequests`] | RaftActor |
-//! | [`EndSession`] | the acceptor | [`SessionClosed`] | the acceptor |
+//! | [`EndSession`] | the acceptor | [`SessionClosed`], [`ForeignClient`] | the acceptor |
 //!
 //! Owns: the connection, the session, the session's part of the memory of all clients.
 //! Thread: any arbiter.
@@ -42,15 +42,16 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::actors::io::output::UNCOPIED_BYTES_MIN;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_write};
 use crate::actors::messages::clients::{
-    ClientReplies, ClientReply, ClientRequests, EndSession, SessionClosed, SessionId,
+    ClientReplies, ClientReply, ClientRequests, EndSession, ForeignClient, SessionClosed, SessionId,
 };
+use crate::clock::Clock;
 use crate::net::Stream;
 use crate::protocol::{
     ClientAddresses, Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome,
 };
 
 /// The settings and counters that all sessions of a node share.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionConfig {
     /// The settings of the pure part.
     pub session: SessionSettings,
@@ -62,6 +63,8 @@ pub struct SessionConfig {
     pub client_addresses: ClientAddresses,
     /// The time when this process started.
     pub started: Instant,
+    /// Shows people the wall clock.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The outgoing ports of SessionActor.
@@ -71,6 +74,8 @@ pub struct SessionPorts {
     pub raft: Recipient<ClientRequests>,
     /// The acceptor.
     pub closed: Recipient<SessionClosed>,
+    /// The acceptor, which logs it with the client's address.
+    pub foreign: Recipient<ForeignClient>,
 }
 
 /// The actor that owns one client connection.
@@ -196,6 +201,9 @@ impl SessionActor {
         } else if self.session.step(&mut self.io) == Step::Yield {
             self.arm_turn(ctx);
         }
+        if let Some(protocol) = self.session.take_foreign() {
+            self.ports.foreign.do_send(ForeignClient { session: self.id, protocol });
+        }
         self.send_batch();
         arm_write(self, ctx);
         if !self.is_turn_due {
@@ -286,9 +294,12 @@ impl SessionActor {
             ClientReply::SnapshotBegun(index) => outcome::snapshot_begun(index),
             ClientReply::Snapshot(answer) => Reply::from(answer),
             ClientReply::Status(node, store) => {
-                let uptime_seconds = self.config.started.elapsed().as_secs();
-                let memory_bytes_used = self.config.memory.used_bytes();
-                outcome::status(&node, store, uptime_seconds, memory_bytes_used)
+                let process = outcome::ProcessStatus {
+                    uptime_seconds: self.config.started.elapsed().as_secs(),
+                    wall_clock_ms: self.config.clock.wall_ms(),
+                    memory_bytes_used: self.config.memory.used_bytes(),
+                };
+                outcome::status(&node, store, process)
             }
             ClientReply::Refused(refusal) => {
                 outcome::refused(refusal, &self.config.client_addresses)

@@ -32,7 +32,8 @@ pub enum ApplyTask {
         query: Query,
         /// The entry that must have been applied: the read sees it and all before it.
         read_index: LogIndex,
-        /// The leader's wall clock, for the time that a key has left.
+        /// The store's time on the leader, for the time that a key has left. It is never
+        /// ahead of the stamp of the leader's next entry.
         now_ms: u64,
         /// The client that asked.
         reply_handle: ReplyHandle,
@@ -62,7 +63,7 @@ pub enum ApplyTask {
 pub struct Applied {
     /// The newest entry that the store has applied.
     pub last_applied: LogIndex,
-    /// The time at which the next key expires, if any does, in milliseconds since the
-    /// Unix epoch.
+    /// The time at which the next key expires, if any does, in milliseconds of the store's
+    /// clock.
     pub next_deadline_ms: Option<u64>,
 }

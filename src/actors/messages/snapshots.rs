@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::kv::Store;
 use crate::protocol::{SnapshotAnswer, SnapshotQuery};
-use crate::raft::{ReadSnapshot, ReceiveSnapshot};
+use crate::raft::{ReadSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{SnapshotFile, StorageError};
 use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
@@ -24,7 +24,7 @@ pub enum StoreCommand {
 pub struct WriteSnapshot {
     /// The position and the membership that the snapshot replaces.
     pub point: SnapshotPoint,
-    /// The stamp of its last entry, in milliseconds since the Unix epoch.
+    /// The stamp of its last entry, in milliseconds of the store's clock.
     pub stamp_ms: u64,
     /// The store right after that entry.
     pub store: Store,
@@ -114,8 +114,9 @@ pub struct PieceReceived {
     pub request_seq: u64,
     /// The snapshot of the chunk.
     pub snapshot: SnapshotId,
-    /// The number of bytes of the snapshot that are there now.
-    pub received: u64,
+    /// The number of bytes of the snapshot that are there now, or the reason why it is
+    /// refused; then nothing of it is there.
+    pub received: Result<u64, SnapshotRefusal>,
 }
 
 /// Sent to RaftActor: a snapshot is complete, verified, durable under its final name,
@@ -131,7 +132,7 @@ pub struct SnapshotReceived {
     pub request_seq: u64,
     /// The position and the membership that the snapshot replaces.
     pub point: SnapshotPoint,
-    /// The stamp of its last entry, in milliseconds since the Unix epoch.
+    /// The stamp of its last entry, in milliseconds of the store's clock.
     pub stamp_ms: u64,
     /// The store that was loaded from it.
     pub store: Store,

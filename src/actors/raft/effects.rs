@@ -23,6 +23,11 @@ impl RaftActor {
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
+        debug_assert_eq!(
+            self.raft.waiting_reads(),
+            self.pending.reads() + self.backups.begins(),
+            "the core keeps the reads whose clients wait, and no other (docs/bugs.md C10)"
+        );
         self.ports.memory.set(self.pending.weight_bytes());
     }
 
@@ -102,7 +107,7 @@ impl RaftActor {
 
     fn add_read(&mut self, token: ReadToken, read_index: LogIndex, tasks: &mut Vec<ApplyTask>) {
         if let Some((query, reply_handle)) = self.pending.take_read(token) {
-            let now_ms = self.clock.wall_ms();
+            let now_ms = self.raft.store_time_ms();
             tasks.push(ApplyTask::Read { query, read_index, now_ms, reply_handle });
         } else if let Some(reply_handle) = self.backups.take_begin(token) {
             self.raft.want_snapshot(read_index);

@@ -99,8 +99,8 @@ pub struct RaftActor {
     attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
     /// Ticks since the start.
     ticks: u64,
-    /// The time at which the next key expires, as KvActor reported last, in milliseconds
-    /// since the Unix epoch.
+    /// The time at which the next key expires, as KvActor reported last, in milliseconds of
+    /// the store's clock.
     next_deadline_ms: Option<u64>,
     /// The store of a snapshot that was received and is about to be installed.
     received_store: Option<Store>,
@@ -183,8 +183,7 @@ impl Handler<Tick> for RaftActor {
         self.update_clock();
         self.raft.tick();
         self.maybe_expire();
-        self.pending.time_out(self.ticks).send();
-        self.backups.time_out(self.ticks).send();
+        self.time_out();
         self.flush_soon(ctx);
     }
 }
@@ -198,7 +197,6 @@ impl Handler<PeerEvent> for RaftActor {
                 self.attached.insert(peer, (connection, port));
             }
             PeerEvent::Message(envelope) => {
-                // A vote may make this node a leader, which stamps its no-op.
                 self.update_clock();
                 self.raft.step(envelope);
                 self.flush_soon(ctx);
@@ -210,6 +208,7 @@ impl Handler<PeerEvent> for RaftActor {
                 }
             }
             PeerEvent::Refused { peer } => {
+                self.update_clock();
                 self.raft.on_connection_refused(peer);
                 self.flush_soon(ctx);
             }
@@ -221,6 +220,7 @@ impl Handler<Replicated> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: Replicated, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.on_replicated(message.peer, message.term, message.report);
         self.flush_soon(ctx);
     }
@@ -230,7 +230,6 @@ impl Handler<LogPersisted> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: LogPersisted, ctx: &mut Context<Self>) {
-        // A candidate alone in its cluster is elected by its own durable vote.
         self.update_clock();
         self.raft.on_persisted(message.seq);
         self.flush_soon(ctx);
@@ -241,6 +240,7 @@ impl Handler<EntriesRead> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: EntriesRead, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.on_entries_read(message.entries);
         self.flush_soon(ctx);
     }
@@ -250,6 +250,7 @@ impl Handler<Applied> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: Applied, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.next_deadline_ms = message.next_deadline_ms;
         self.pending.on_applied(message.last_applied).send();
         self.raft.on_applied(message.last_applied);
@@ -261,6 +262,7 @@ impl Handler<SnapshotWritten> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: SnapshotWritten, ctx: &mut Context<Self>) {
+        self.update_clock();
         match message.bytes {
             Some(bytes) => self.raft.on_snapshot_taken(message.last, bytes),
             None => self.raft.on_snapshot_failed(message.last),
@@ -273,6 +275,7 @@ impl Handler<SnapshotLost> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: SnapshotLost, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.on_snapshot_lost(message.last);
         self.flush_soon(ctx);
     }
@@ -282,6 +285,7 @@ impl Handler<LogCompacted> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: LogCompacted, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.on_compacted(message.base);
         self.flush_soon(ctx);
     }
@@ -292,6 +296,7 @@ impl Handler<PieceReceived> for RaftActor {
 
     fn handle(&mut self, message: PieceReceived, ctx: &mut Context<Self>) {
         let PieceReceived { from, term, request_seq, snapshot, received } = message;
+        self.update_clock();
         self.raft.on_snapshot_piece(from, term, request_seq, snapshot, received);
         self.flush_soon(ctx);
     }
@@ -303,6 +308,7 @@ impl Handler<SnapshotReceived> for RaftActor {
     fn handle(&mut self, message: SnapshotReceived, ctx: &mut Context<Self>) {
         let SnapshotReceived { from, term, request_seq, point, stamp_ms, store } = message;
         let base = point.last;
+        self.update_clock();
         if self.raft.on_snapshot_received(from, term, request_seq, point, stamp_ms) {
             log::info!(
                 "installs snapshot node={} last_included_index={} last_included_term={}",
@@ -340,11 +346,20 @@ impl Handler<Flush> for RaftActor {
 }
 
 impl RaftActor {
-    /// Tells the core the time. It must be called before an event that depends on the time.
+    /// Tells the core the time. Every handler calls it before the core gets its event.
     fn update_clock(&mut self) {
-        self.raft.set_wall_ms(self.clock.wall_ms());
-        if self.raft.has_leases() {
-            self.raft.set_now(self.clock.monotonic());
+        self.raft.set_now(self.clock.monotonic());
+    }
+
+    /// Refuses the commands whose time is over. The core forgets the reads among them: a read
+    /// that waits for a stalled quorum of disks would stay there long after its client has
+    /// gone, and be counted nowhere.
+    fn time_out(&mut self) {
+        let mut cancelled = Vec::new();
+        self.pending.time_out(self.ticks, &mut cancelled).send();
+        self.backups.time_out(self.ticks, &mut cancelled).send();
+        for token in cancelled {
+            self.raft.cancel_read(token);
         }
     }
 
@@ -362,7 +377,7 @@ impl RaftActor {
     /// with a later stamp is under way, the leader proposes one of its own.
     fn maybe_expire(&mut self) {
         let Some(deadline_ms) = self.next_deadline_ms else { return };
-        let is_due = self.clock.wall_ms() >= deadline_ms;
+        let is_due = self.raft.store_time_ms() >= deadline_ms;
         if is_due && self.raft.last_stamp_ms() < deadline_ms {
             // A follower leaves it to its leader.
             let _ = self.raft.propose(Payload::Noop);

@@ -2,6 +2,7 @@
 
 mod backup;
 mod leases;
+mod time_outs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ fn settings() -> RaftSettings {
         election_timeout_ticks_max: 20,
         heartbeat_ticks: 3,
         leader_lease: None,
+        ticks_per_second: 100,
         disk_stall_ticks: 100,
         has_batched_peers: true,
         page_bytes_max: 1000,

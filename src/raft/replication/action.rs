@@ -2,7 +2,7 @@
 
 use super::memory::PeerLoss;
 use crate::raft::effect::{ReadEntries, ReadSnapshot};
-use crate::raft::rpc::{AppendEntries, Forgotten, InstallSnapshot};
+use crate::raft::rpc::{AppendEntries, Forgotten, InstallSnapshot, SnapshotRefusal};
 use crate::raft::status::SnapshotProgress;
 use crate::types::LogIndex;
 
@@ -45,4 +45,6 @@ pub struct ReplicationReport {
     pub keep_log_from: Option<LogIndex>,
     /// The progress of that snapshot, while it is being sent.
     pub snapshot_progress: Option<SnapshotProgress>,
+    /// The reason why the peer refused the last snapshot, until it gets further with one.
+    pub snapshot_refusal: Option<SnapshotRefusal>,
 }

@@ -16,6 +16,7 @@
 //! | `pipeline` | the window of requests that are sent and not acknowledged |
 //! | `source` | the entries at hand, and reads from the log for the others |
 //! | `install` | a snapshot on its way to the peer |
+//! | `backoff` | the pause after a snapshot that could not be sent |
 //! | `memory` | the proof that the peer has lost what it acknowledged |
 //! | `pacing` | sending at once or in batches |
 //! | `announcements` | commit index, round of reads and heartbeat for the next request |
@@ -24,6 +25,7 @@
 
 pub(super) mod action;
 mod announcements;
+mod backoff;
 mod install;
 pub(super) mod memory;
 pub(super) mod pacing;
@@ -107,6 +109,9 @@ impl Progress {
         if order.heartbeat {
             self.source.on_heartbeat();
             self.memory.on_heartbeat();
+            if self.install.on_heartbeat() && self.state == ProgressState::Snapshot {
+                self.send_snapshot();
+            }
         }
         self.trim_source();
         self.compact_to(order.base);
@@ -194,6 +199,7 @@ impl Progress {
             loss: loss.filter(|_| self.memory.is_news()),
             keep_log_from: self.install.keep_log_from(self.match_index),
             snapshot_progress: self.install.progress().filter(|_| is_sending),
+            snapshot_refusal: self.install.refusal(),
         }));
     }
 
@@ -212,7 +218,7 @@ impl Progress {
         }
         if self.requests.is_current(request_seq) {
             self.state = ProgressState::Replicate;
-            self.install.forget_snapshot();
+            self.install.end();
         }
     }
 
@@ -281,8 +287,14 @@ impl Progress {
         self.state = ProgressState::Snapshot;
         self.begin_search();
         self.source.forget_read();
+        self.send_snapshot();
+    }
+
+    /// Sends the snapshot from what the peer has of it, unless the pause after a failure
+    /// lasts.
+    fn send_snapshot(&mut self) {
         let read = self.install.begin();
-        self.actions.push(ProgressAction::ReadSnapshot(read));
+        self.actions.extend(read.map(ProgressAction::ReadSnapshot));
     }
 
     /// The answer to a `ReadSnapshot`.
@@ -322,6 +334,7 @@ impl Progress {
                 let question = self.install.question(&mut self.requests);
                 self.actions.extend(question.map(ProgressAction::SendSnapshot));
             }
+            Outcome::Failed => self.send_snapshot(),
             Outcome::GivenUp => {
                 self.install.forget_snapshot();
                 self.probe_from(self.match_index.next());

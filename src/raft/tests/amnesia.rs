@@ -296,6 +296,19 @@ fn a_repeated_word_is_written_once_and_a_later_loss_raises_the_mark() {
     assert_eq!(solo.raft.hard_state().lost, at(8, 3));
 }
 
+/// A damaged node that knows the end of its log votes by it. It must not when it has lost more.
+#[test]
+fn an_end_that_was_known_is_not_when_the_leader_knows_of_more() {
+    let mut solo = follower();
+    let before = solo.raft.hard_state();
+    let known = HardState { is_rejoining: true, lost: at(9, 3), is_end_known: true, ..before };
+    solo.raft.persistence.set_hard_state(known);
+    solo.settle();
+    solo.receive(2, 3, forgotten(at(7, 3)));
+    let state = solo.raft.hard_state();
+    assert_eq!((state.is_rejoining, state.lost, state.is_end_known), (true, at(9, 3), false));
+}
+
 // The leader.
 
 /// A peer that has proved that it forgot commits nothing more, confirms no read, and is not

@@ -60,6 +60,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         election_timeout_ticks_max: ELECTION_TICKS_MAX,
         heartbeat_ticks: HEARTBEAT_TICKS,
         leader_lease: None,
+        ticks_per_second: 100,
         disk_stall_ticks: DISK_STALL_TICKS,
         has_batched_peers: seed.is_multiple_of(2),
         page_bytes_max: u64::MAX >> 1,
@@ -249,6 +250,7 @@ impl Cluster {
         id: NodeId,
         text: &str,
     ) -> Result<LogIndex, NotLeader> {
+        self.update_clock(id);
         let index = self.raft_mut(id).propose(command(text))?;
         let term = self.raft(id).term();
         let node = self.node_mut(id);
@@ -334,10 +336,19 @@ impl Cluster {
         self.oracle.on_wipe(id);
     }
 
-    /// The log of a node that is down is damaged after `kept`.
+    /// The log of a node that is down is damaged after `kept`; its end is not readable.
     pub(super) fn damage(&mut self, id: NodeId, kept: LogIndex) {
+        self.damage_up_to(id, kept, false);
+    }
+
+    /// The log of a node that is down is damaged after `kept`; its end is intact.
+    pub(super) fn damage_before_the_end(&mut self, id: NodeId, kept: LogIndex) {
+        self.damage_up_to(id, kept, true);
+    }
+
+    fn damage_up_to(&mut self, id: NodeId, kept: LogIndex, is_end_known: bool) {
         assert!(!self.is_up(id), "a log is judged when its node starts");
-        self.node_mut(id).disk.cut_after(kept);
+        self.node_mut(id).disk.cut_after(kept, is_end_known);
     }
 
     /// A node that is down loses the entries after `kept`, and its disk shows no trace of it.
@@ -678,6 +689,7 @@ impl Cluster {
                 if self.nodes[&id].is_disk_slow {
                     self.say(|| format!("n{id} synced write {seq}"));
                 }
+                self.update_clock(id);
                 self.raft_mut(id).on_persisted(seq);
             }
             Done::Compacted(base) => {

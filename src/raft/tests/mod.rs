@@ -11,11 +11,13 @@
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
+//! | `stamps` | the store's time, as leaders stamp it |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
 //! | `rejoin` | nodes that may have forgotten what they promised |
 //! | `pending` | the answers of a slow store, a slow log, and pauses |
 //! | `progress` | a peer's replication by itself |
+//! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
 //! | `install` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |
 
@@ -26,6 +28,7 @@ mod disk;
 mod golden;
 mod install;
 mod leases;
+mod log_holds;
 mod oracle;
 mod paper_elections;
 mod paper_figures;
@@ -39,4 +42,5 @@ mod rejoin;
 mod send_modes;
 mod snapshots;
 mod solo;
+mod stamps;
 mod text;

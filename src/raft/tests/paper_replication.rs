@@ -82,23 +82,6 @@ fn the_proposals_of_one_batch_are_one_write_and_one_message() {
     assert_eq!((writes, batches), (vec![3], vec![3]));
 }
 
-/// docs/protocol.md: stamps never fall, whatever the leader's clock does.
-#[test]
-fn stamps_never_fall_along_the_log() {
-    let mut solo = leader(1, &[], 0);
-    for wall_ms in [500, 900, 100, 901] {
-        solo.raft.set_wall_ms(wall_ms);
-        solo.raft.propose(Payload::Noop).expect("it leads");
-    }
-    solo.settle();
-    let stamps = |solo: &Solo| solo.log().iter().map(|e| e.stamp_ms).collect::<Vec<_>>();
-    assert_eq!(stamps(&solo)[2..], [500, 900, 900, 901]);
-    solo.restart();
-    solo.raft.set_wall_ms(3);
-    solo.win();
-    assert_eq!(stamps(&solo).last(), Some(&901));
-}
-
 /// Figure 2, AppendEntries 2: "reply false if log doesn't contain an entry at
 /// prevLogIndex whose term matches prevLogTerm"; with the hint of §5.3.
 #[test]

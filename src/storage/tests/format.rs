@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::error::DecodeError;
 use super::hard_state::HardStateCopy;
 use super::log::record::RecordHeader;
 use super::log::sectors::SectorOwner;
@@ -110,6 +111,42 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
     assert!(bytes[112..4092].iter().all(|byte| *byte == 0));
     assert_eq!(hex(&bytes[4092..]), "aa482c09");
     assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
+}
+
+#[test]
+fn more_flags_or_numbers_in_a_hard_state_or_a_header_are_unknown_and_no_damage() {
+    let reseal = |bytes: &mut [u8], at: usize| {
+        let crc = crc32c::crc32c(&bytes[..at]);
+        bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+    };
+    for (at, byte) in [(8, 4), (12, 16), (15, 0x80), (112, 1), (4091, 1)] {
+        let mut bytes = HardStateCopy::FIRST.encode();
+        bytes[at] = byte;
+        reseal(&mut bytes, 4092);
+        let decoded = HardStateCopy::decode(&bytes);
+        assert!(matches!(decoded, Err(DecodeError::Unknown(_))), "{at}: {decoded:?}");
+        // The other copy may be older than the unknown one, so it does not count alone.
+        for copy in 0..2 {
+            let disk = SimDisk::new();
+            drop(reopen(&disk));
+            let path = hard_state::hard_state_path(dir());
+            let mut both = disk.contents(&path);
+            both[copy * 4096..(copy + 1) * 4096].copy_from_slice(&bytes);
+            disk.set_contents(&path, both.clone());
+            let opened = open(&disk).map(|_| ());
+            assert!(matches!(opened, Err(StorageError::Unknown { .. })), "{at}: {opened:?}");
+            assert_eq!(disk.contents(&path), both, "it is left as it is");
+        }
+    }
+    let prev = LogPosition::default();
+    let header = SegmentHeader { number: 3, salt: 1, node_id: NodeId(5), prev };
+    for (at, byte) in [(8, 3), (48, 1), (507, 1)] {
+        let mut bytes = header.encode();
+        bytes[at] = byte;
+        reseal(&mut bytes, 508);
+        let decoded = SegmentHeader::decode(&bytes);
+        assert!(matches!(decoded, Err(DecodeError::Unknown(_))), "{at}: {decoded:?}");
+    }
 }
 
 #[test]

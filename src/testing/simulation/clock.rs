@@ -1,8 +1,9 @@
 //! The clocks of a machine. They follow the simulated time, slightly too fast or too slow. The time
-//! of day also jumps when it is set.
+//! of day also jumps when it is set. The monotonic clock began when the machine was started, long
+//! before the simulation.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,8 +23,8 @@ pub struct SimClock {
     drift_ppm: i64,
     /// The rate error of the monotonic clock, in millionths; negative when it is slow.
     rate_ppm: i32,
-    /// The latest time of day that it has shown, in milliseconds.
-    latest_ms: Arc<AtomicU64>,
+    /// The time for which the machine had run when the simulation began.
+    booted: Duration,
 }
 
 impl SimClock {
@@ -34,7 +35,7 @@ impl SimClock {
             offset_ms: Arc::new(AtomicI64::new(offset_ms)),
             drift_ppm: 0,
             rate_ppm: 0,
-            latest_ms: Arc::default(),
+            booted: Duration::ZERO,
         }
     }
 
@@ -50,9 +51,10 @@ impl SimClock {
         SimClock { rate_ppm, ..self }
     }
 
-    /// The latest time of day that it has shown, in milliseconds.
-    pub fn latest_ms(&self) -> u64 {
-        self.latest_ms.load(Ordering::Relaxed)
+    /// The same clock on a machine that had run for this time when the simulation began.
+    #[must_use]
+    pub fn booted(self, booted: Duration) -> SimClock {
+        SimClock { booted, ..self }
     }
 
     /// Sets the time of day, which is wrong by `offset_ms` from now on.
@@ -68,12 +70,10 @@ impl Clock for SimClock {
             .saturating_add(elapsed_ms)
             .saturating_add(elapsed_ms.saturating_mul(self.drift_ppm) / 1_000_000)
             .saturating_add(self.offset_ms.load(Ordering::Relaxed));
-        let wall_ms = u64::try_from(wall_ms).unwrap_or(0);
-        self.latest_ms.fetch_max(wall_ms, Ordering::Relaxed);
-        wall_ms
+        u64::try_from(wall_ms).unwrap_or(0)
     }
 
     fn monotonic(&self) -> Duration {
-        self.begin.elapsed().mul_f64(1.0 + f64::from(self.rate_ppm) / 1e6)
+        self.booted + self.begin.elapsed().mul_f64(1.0 + f64::from(self.rate_ppm) / 1e6)
     }
 }

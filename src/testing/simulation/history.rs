@@ -18,9 +18,11 @@ pub struct Operation {
     pub returned: u64,
     /// The answer.
     pub answer: Answer,
-    /// The time of day of the node that got the command last, when it was sent, in milliseconds.
+    /// The monotonic clock of the node that got the command last, when it was sent, in
+    /// milliseconds.
     pub clock_ms: u64,
-    /// The latest time of day that any node had shown when the answer arrived, in milliseconds.
+    /// The latest time that the store's clock could show when the answer arrived, in
+    /// milliseconds.
     pub latest_clock_ms: u64,
 }
 

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply};
+use crate::clock::SystemClock;
 use crate::net::{Network, Tcp};
 use crate::protocol::{Limits, SessionSettings};
 use crate::testing::{Inbox, probe, settle};
@@ -61,6 +62,7 @@ fn session_config() -> Arc<SessionConfig> {
         write_stall_ms_max: 30_000,
         client_addresses: BTreeMap::new(),
         started: Instant::now(),
+        clock: Arc::new(SystemClock),
     })
 }
 

@@ -20,6 +20,19 @@ use crate::types::{LogIndex, NodeId, Term};
 
 const MIB: usize = 1 << 20;
 
+/// A clock that always shows the same time.
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn wall_ms(&self) -> u64 {
+        1_700_000_012_000
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
 pub(super) fn config() -> SessionConfig {
     SessionConfig {
         session: SessionSettings {
@@ -37,6 +50,7 @@ pub(super) fn config() -> SessionConfig {
         ]
         .into(),
         started: Instant::now(),
+        clock: Arc::new(StoppedClock),
     }
 }
 
@@ -53,6 +67,7 @@ pub(super) struct Client {
     pub(super) from_server: DuplexStream,
     pub(super) session: Addr<SessionActor>,
     closed: Inbox<SessionClosed>,
+    foreign: Inbox<ForeignClient>,
 }
 
 impl Client {
@@ -66,11 +81,12 @@ impl Client {
         let (from_server, writer) = tokio::io::duplex(pipe_bytes);
         let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
         let (closed_port, closed) = probe();
-        let ports = SessionPorts { raft, closed: closed_port };
+        let (foreign_port, foreign) = probe();
+        let ports = SessionPorts { raft, closed: closed_port, foreign: foreign_port };
         let session = SessionActor::create(|ctx| {
             SessionActor::new(SessionId(5), stream, Arc::new(config), ports, ctx)
         });
-        Client { to_server: Some(to_server), from_server, session, closed }
+        Client { to_server: Some(to_server), from_server, session, closed, foreign }
     }
 
     /// Sends all of `text`, which the pipe must have room for.
@@ -168,9 +184,14 @@ fn status() -> ClientReply {
         last_log_index: LogIndex(10),
         snapshot_index: LogIndex(3),
         snapshot_progress: Vec::new(),
+        snapshot_refusals: Vec::new(),
     };
     let last_applied = LogIndex(8);
-    ClientReply::Status(node, kv::StoreStatus { last_applied, keys: 2, bytes: 100, digest: 0xfeed })
+    let (clock_ms, digest) = (700, 0xfeed);
+    ClientReply::Status(
+        node,
+        kv::StoreStatus { last_applied, clock_ms, keys: 2, bytes: 100, digest },
+    )
 }
 
 #[actix::test]
@@ -548,8 +569,9 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
         client.hear().await,
         "id 1\r\nrole leader\r\nterm 4\r\nleader 1\r\ncommit_index 9\r\nlast_applied 8\r\n\
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
+         wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\n\
-         snapshot_transfers none\r\nEND\r\n"
+         snapshot_transfers none\r\nsnapshot_refusals none\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

@@ -211,7 +211,8 @@ fn check_samples(world: &World, replay: &Replay) {
     }
 }
 
-/// Stamps never fall, and no stamp is later than every clock was when the entry was committed.
+/// Stamps never fall, and none counts more time than had passed since the beginning when its entry
+/// was committed. No wall clock and no machine's uptime is in them.
 fn check_stamps(world: &World, log: &[Entry]) {
     for pair in log.windows(2) {
         if pair[0].stamp_ms > pair[1].stamp_ms {
@@ -258,9 +259,9 @@ fn check_store(world: &World, log: &[Entry], replay: &Replay, reference: &Refere
 }
 
 /// Every answer was true at an index between its command and its arrival. In the fault-free phase,
-/// when one node leads all the time, its clock is known as well: no key is read more than a second
-/// after its deadline, and no key is missing before the entry that lets it expire can have been
-/// written.
+/// when one node leads all the time, the store's clock is known as well: no key is read more than a
+/// second after its deadline, and no key is missing before the entry that lets it expire can have
+/// been written.
 fn check_answers(world: &World, log: &[Entry], reference: &ReferenceStore) {
     let (history, samples) = (world.history.borrow(), world.samples.borrow());
     let committed = samples.iter().map(|sample| (sample.heard, sample.commit_index));
@@ -274,21 +275,44 @@ fn check_answers(world: &World, log: &[Entry], reference: &ReferenceStore) {
     if log.get(first as usize).map(|entry| entry.term) != log.last().map(|entry| entry.term) {
         return;
     }
+    let Some((ahead_min, ahead_max)) = store_clock(&calm, log) else { return };
     for pair in calm.windows(2) {
         let ((operation, index), (next, _)) = (pair[0], pair[1]);
+        if next.answer == Answer::Unknown {
+            continue; // it was sent to no node, or to several
+        }
         let Some(index) = index.filter(|_| operation.action.is_read()) else { continue };
         let deadline_ms = reference.at(index, &operation.key).and_then(|held| held.deadline_ms);
-        if deadline_ms.is_some_and(|deadline| operation.clock_ms > deadline + LATE_MS_MAX) {
+        let asked_ms = operation.clock_ms.saturating_add_signed(ahead_min);
+        if deadline_ms.is_some_and(|deadline| asked_ms > deadline + LATE_MS_MAX) {
             world.violate(Check::Expiry, format!("read behind {deadline_ms:?}: {operation:?}"));
         }
         let is_gone = operation.answer == Answer::NotFound;
+        let answered_ms = next.clock_ms.saturating_add_signed(ahead_max);
         if is_gone
             && reference.clock_ms(index)
-                > next.clock_ms.max(reference.clock_ms(index.saturating_sub(1)))
+                > answered_ms.max(reference.clock_ms(index.saturating_sub(1)))
         {
             world.violate(Check::Expiry, format!("gone before index {index}: {operation:?}"));
         }
     }
+}
+
+/// The bounds by which the store's clock is ahead of the leader's monotonic clock, in milliseconds.
+/// They follow from the stamp of each write, which the leader created after the command was sent
+/// and before the next one was. A write that was sent twice gives too low an upper bound, so the
+/// highest counts.
+fn store_clock(calm: &[(&Asked, Option<u64>)], log: &[Entry]) -> Option<(i64, i64)> {
+    let ahead = |stamp_ms: u64, clock_ms: u64| stamp_ms as i64 - clock_ms as i64;
+    let bounds = calm.windows(2).filter_map(|pair| {
+        let ((operation, _), (next, _)) = (pair[0], pair[1]);
+        let Answer::Stored(version) = operation.answer else { return None };
+        let entry = log.get(version as usize - 1).filter(|_| next.answer != Answer::Unknown)?;
+        let is_of_calm = log.last().is_some_and(|last| last.term == entry.term);
+        let stamp_ms = is_of_calm.then_some(entry.stamp_ms)?;
+        Some((ahead(stamp_ms, next.clock_ms), ahead(stamp_ms, operation.clock_ms)))
+    });
+    bounds.reduce(|(min, max), (low, high)| (min.max(low), max.max(high)))
 }
 
 /// The history for the search for an order: operations on single keys that do not expire. A page of

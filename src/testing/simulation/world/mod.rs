@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -27,6 +28,9 @@ pub(crate) use sample::Sample;
 /// The largest deviation of a monotonic clock, in millionths. Two clocks then differ by nearly
 /// as much as leases allow (docs/adr/0012).
 const RATE_PPM_MAX: i32 = 140_000;
+
+/// Each machine had run for this time longer than the one before it when the simulation began.
+const UPTIME_STEP: Duration = Duration::from_secs(50 * 24 * 3600);
 
 /// Everything that a seed creates.
 pub(crate) struct World {
@@ -76,7 +80,8 @@ impl World {
         let machine = |id| {
             let clock = SimClock::new(rng.random_range(-skew_ms..=skew_ms))
                 .drifting(rng.random_range(-drift_ppm..=drift_ppm))
-                .running_at(rng.random_range(-rate_ppm..=rate_ppm));
+                .running_at(rng.random_range(-rate_ppm..=rate_ppm))
+                .booted(UPTIME_STEP * id as u32);
             (id, Rc::new(Machine::new(id, clock)))
         };
         let machines: BTreeMap<_, _> = (1..=plan.nodes).map(machine).collect();
@@ -106,15 +111,17 @@ impl World {
         self.logical_time.get()
     }
 
-    /// The time of day on a node's clock, in milliseconds.
+    /// The time on a node's monotonic clock, in milliseconds.
     pub(crate) fn clock_ms(&self, of: &str) -> u64 {
         let found = self.machines.values().find(|machine| host(machine.id) == of);
-        found.map_or(0, |machine| machine.clock.wall_ms())
+        found.map_or(0, |machine| machine.clock.monotonic().as_millis() as u64)
     }
 
-    /// The latest time of day that any clock has ever shown, in milliseconds.
+    /// The latest time that the store's clock can show now, in milliseconds: the time that has
+    /// passed since the beginning, on the fastest clock.
     pub(crate) fn latest_clock_ms(&self) -> u64 {
-        self.machines.values().map(|machine| machine.clock.latest_ms()).max().unwrap_or(0)
+        let elapsed_ms = self.trace.now_ms() + 1;
+        elapsed_ms + elapsed_ms * RATE_PPM_MAX as u64 / 1_000_000
     }
 
     pub(crate) fn violate(&self, check: Check, what: String) {

@@ -17,6 +17,6 @@ pub(crate) struct Sample {
     pub(crate) memory_bytes_used: u64,
     /// The arrival of the reply, on the logical clock of the clients.
     pub(crate) heard: u64,
-    /// The latest time of day that any node's clock had shown by then, in milliseconds.
+    /// The latest time that the store's clock could show by then, in milliseconds.
     pub(crate) latest_clock_ms: u64,
 }

@@ -77,8 +77,8 @@ impl WireChecker {
     ) -> WireChecker {
         let limits = &plan.settings.limits;
         let state = CheckerState {
-            written: Frames::new(limits.frame_bytes_max()),
-            read: Frames::new(limits.frame_bytes_max()),
+            written: Frames::new(limits.own_frame_bytes_max()),
+            read: Frames::new(limits.own_frame_bytes_max()),
             disks: Disks::new(plan, disks),
             votes: Votes::default(),
             replication: Replication::default(),

@@ -37,7 +37,10 @@ fn describe(rpc: &Rpc) -> (&'static str, String) {
         }
         Rpc::InstallSnapshotResponse(response) => (
             "InstallSnapshotResponse",
-            format!(" last={} received={}", response.last, response.received),
+            match response.refusal {
+                None => format!(" last={} received={}", response.last, response.received),
+                Some(refusal) => format!(" last={} refused={refusal}", response.last),
+            },
         ),
     }
 }
