@@ -26,7 +26,7 @@ fn cluster(nodes: u64) -> Cluster {
 fn lose_two(cluster: &mut Cluster, id: NodeId) -> LogPosition {
     let last = cluster.raft(id).last_log();
     cluster.crash(id);
-    cluster.rewind(id, LogIndex(last.index.0 - 2));
+    cluster.node_mut(id).disk.rewind(LogIndex(last.index.0 - 2));
     cluster.reconnect(n(1), id);
     cluster.restart(id);
     last
@@ -105,7 +105,7 @@ fn a_directory_from_an_older_copy_is_noticed_as_well() {
     assert_eq!(last.term, Term(2));
     cluster.crash(n(2));
     cluster.node_mut(n(2)).disk = Disk::new(Durable::new(state, log_of(&[1, 1])));
-    cluster.rewind(n(2), LogIndex(2));
+    cluster.node_mut(n(2)).disk.rewind(LogIndex(2));
     cluster.oracle.on_wipe(n(2));
     cluster.reconnect(n(1), n(2));
     cluster.restart(n(2));
@@ -134,7 +134,7 @@ fn a_loss_of_entries_that_the_leader_has_compacted_away_is_noticed() {
         cluster.heartbeat(n(1));
     }
     assert!(cluster.raft(n(1)).log_base() > last);
-    cluster.rewind(n(2), last.index.prev());
+    cluster.node_mut(n(2)).disk.rewind(last.index.prev());
     cluster.reconnect(n(1), n(2));
     cluster.trace = Some(Vec::new());
     cluster.restart(n(2));
