@@ -19,7 +19,7 @@ macro_rules! mutants {
 /// `scripts/mutants.sh --tests` reads their names from this line.
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
-    &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8, C1, C2]
+    &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8, C1, C2, C9, C10, C11, C15]
 };
 
 mutants! {
@@ -142,4 +142,10 @@ mutants! {
     S8: "segments that were cut off are kept for others, whatever their numbers",
     C1: "a peer that answers and makes no progress holds the log for ever",
     C2: "a transfer that failed begins again without a pause",
+    C9: "a read waits for every read before it",
+    C9b: "a read does not wait for its session's own write",
+    C9c: "a read is answered after its session's later write was applied",
+    C10: "reads that have timed out stay in the core",
+    C11: "a term of any size is adopted",
+    C15: "a confirmation of a round that was never started counts",
 }
