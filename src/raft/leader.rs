@@ -1,5 +1,6 @@
 //! The rules of a leader (Figure 2, "leaders"; §5.3, §5.4.2, §8; dissertation §6.2, §6.4).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::effect::{Effect, ReadToken, Replicate, SetSendMode, StartReplication};
@@ -80,13 +81,14 @@ impl Raft {
 
     // Leadership.
 
-    pub(super) fn become_leader(&mut self) {
+    /// Leads the term, elected by `electors`.
+    pub(super) fn become_leader(&mut self, electors: &BTreeSet<NodeId>) {
         let term = self.term();
         let runs = self.log.runs().clone();
         let first_index = self.log.last().index.next();
         let store_clock = StoreClock::going_on(self.log.last_stamp_ms(), self.lease.now());
         let leadership =
-            Leadership::new(term, first_index, runs.base(), &self.peers(), store_clock);
+            Leadership::new(term, first_index, runs.base(), &self.peers(), electors, store_clock);
         self.role = RoleState::Leader(Box::new(leadership));
         self.tell(Event::BecameLeader { term });
         self.effects.push(Effect::StartReplication(StartReplication { term, runs }));

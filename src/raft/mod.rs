@@ -179,7 +179,7 @@ pub use state::{NotLeader, Raft};
 pub use status::{NodeStatus, Role, SnapshotProgress};
 
 use peer_fault::check_term;
-use rejoin::{PeerReport, Rejoining};
+use rejoin::{PeerReport, Rejoining, has_all_back};
 use role::RoleState;
 
 use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
@@ -399,13 +399,9 @@ impl Raft {
     }
 
     fn has_caught_up(&self) -> bool {
-        let persisted_index = self.persistence.persisted_index();
+        let (own, persisted_index) = (self.hard_state(), self.persistence.persisted_index());
         matches!(self.role, RoleState::Follower { .. })
-            && self.rejoining.has_caught_up(
-                &self.peers(),
-                self.hard_state(),
-                &self.log,
-                persisted_index,
-            )
+            && (has_all_back(own, &self.log, persisted_index)
+                || self.rejoining.has_caught_up(&self.peers(), own, &self.log, persisted_index))
     }
 }

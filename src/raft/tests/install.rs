@@ -336,6 +336,7 @@ impl Peer {
         loop {
             self.heartbeat();
             heartbeats += 1;
+            assert!(heartbeats < 1000, "it is never offered again");
             assert_eq!(self.sent_pieces(), [], "nothing is sent in the pause");
             if !self.snapshot_reads.is_empty() {
                 return heartbeats;
