@@ -20,8 +20,8 @@ macro_rules! mutants {
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
-        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C2, C4, C5, C5b, C6, C7b, C8a, C8b, S2, S4,
-        S5, S8,
+        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C2, C4, C5, C5b, C6, C7b, C8a, C8b, C9, C10,
+        C11, C15, S2, S4, S5, S8,
     ]
 };
 
@@ -156,5 +156,11 @@ mutants! {
     C8a: "a key that is due is seen until it is removed",
     C8b: "everything that is due is removed by one entry",
     C8c: "the store's time goes on from the uptime of the new leader's machine",
+    C9: "a read waits for every read before it",
+    C9b: "a read does not wait for its session's own write",
+    C9c: "a read is answered after its session's later write was applied",
+    C10: "reads that have timed out stay in the core",
+    C11: "a term of any size is adopted",
     C13: "a request that ends before the log is compared with nothing but the base",
+    C15: "a confirmation of a round that was never started counts",
 }

@@ -540,8 +540,7 @@ impl Cluster {
                 }
             }
             Effect::SetSendMode(SetSendMode { term, peer, mode }) => {
-                let progress = self.node_mut(id).progress.get_mut(&peer);
-                let progress = progress.expect("every peer has a replicator");
+                let progress = self.node_mut(id).progress.get_mut(&peer).expect("a replicator");
                 assert_eq!(progress.term(), term, "the replicators are of the leader's term");
                 progress.set_send_mode(mode);
             }
