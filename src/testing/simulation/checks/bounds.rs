@@ -4,6 +4,7 @@
 //! - the memory that clients have used, which is returned (docs/bugs.md B29);
 //! - the log and the files of a node, which hold what the settings permit (§7).
 
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -123,26 +124,36 @@ pub(crate) fn check_disks(world: &World) {
     }
 }
 
-/// Checks that a node keeps at most two snapshots, one that it writes, one that it receives, and
-/// four files in the segment pool.
+/// Checks that a node keeps at most two snapshots, two damaged ones for people to look at, one that
+/// it writes, one that it receives, and four files in the segment pool.
 fn check_files(world: &World, machine: &Machine) {
     let paths = machine.disk.paths();
-    let count = |dir: &str, extension: &str| {
-        let is_one = |path: &&std::path::PathBuf| {
-            path.starts_with(world.data_dir(machine.id).join(dir))
+    let dir = world.data_dir(machine.id);
+    let count = |child: &str, is_damaged: bool, extension: &str| {
+        let is_one = |path: &&PathBuf| {
+            path.starts_with(dir.join(child))
+                && is_set_aside(path) == is_damaged
                 && path.extension().is_some_and(|found| found == extension)
         };
         paths.iter().filter(is_one).count()
     };
     let most = [
-        ("snapshot", "snapshot", 2),
-        ("snapshot", "new", 1),
-        ("snapshot", "part", 1),
-        ("log", "spare", 4),
+        ("snapshot", false, "snapshot", 2),
+        ("snapshot", true, "snapshot", 2),
+        ("snapshot", false, "new", 1),
+        ("snapshot", false, "part", 1),
+        ("log", false, "spare", 4),
     ];
-    if most.into_iter().any(|(dir, extension, most)| count(dir, extension) > most) {
+    let is_above =
+        |(child, is_damaged, extension, most)| count(child, is_damaged, extension) > most;
+    if most.into_iter().any(is_above) {
         world.violate(Check::Bounds, format!("n{} keeps {paths:?}", machine.id));
     }
+}
+
+/// True for a damaged snapshot that a start has found and kept aside.
+pub(crate) fn is_set_aside(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("damaged-"))
 }
 
 /// The first record of the earliest later segment with which the log could begin: no record from

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use rand::RngExt;
 
+use crate::testing::simulation::checks::bounds::is_set_aside;
 use crate::testing::simulation::checks::expected_start::{ExpectedStart, Verdict, may_bar_start};
 use crate::testing::simulation::checks::wire::{SECTOR_BYTES, sector_tag};
 use crate::testing::simulation::cluster::{after, crash};
@@ -102,7 +103,9 @@ fn rot_snapshot(world: &Rc<World>, machine: &Machine) -> bool {
     let (id, dir) = (machine.id, world.data_dir(machine.id));
     let paths: Vec<PathBuf> = machine.disk.paths();
     let is_snapshot = |path: &&PathBuf| {
-        path.starts_with(dir.join("snapshot")) && path.extension().is_some_and(|e| e == "snapshot")
+        path.starts_with(dir.join("snapshot"))
+            && path.extension().is_some_and(|e| e == "snapshot")
+            && !is_set_aside(path)
     };
     let mut paths: Vec<&PathBuf> = paths.iter().filter(is_snapshot).collect();
     if paths.is_empty() {
