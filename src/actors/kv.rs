@@ -25,6 +25,10 @@
 //! An entry that cannot be decoded ends the process. The entry is committed, and other nodes
 //! may know its operation and have executed it, so to skip it would be to diverge in silence.
 //! The node ends at every start until it runs a version that knows the operation.
+//!
+//! When the table of `once` is nearly full, it logs a warning once.
+
+mod once_alarm;
 
 use std::collections::VecDeque;
 
@@ -37,6 +41,7 @@ use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
 use crate::protocol::Refusal;
+use once_alarm::OnceAlarm;
 
 /// The recipients of KvActor's messages.
 #[derive(Clone, Debug)]
@@ -64,6 +69,7 @@ pub struct KvActor {
     scans: VecDeque<WaitingScan>,
     /// True when a turn for the next scan has been asked for.
     turn_is_due: bool,
+    once_alarm: OnceAlarm,
 }
 
 /// A scan that has its view of the store and waits for its turn.
@@ -81,7 +87,13 @@ impl KvActor {
     /// An actor whose store is that of a snapshot, or empty. Every committed entry after it
     /// must be applied to it.
     pub fn new(store: Store, ports: KvPorts) -> KvActor {
-        KvActor { store, ports, scans: VecDeque::new(), turn_is_due: false }
+        KvActor {
+            store,
+            ports,
+            scans: VecDeque::new(),
+            turn_is_due: false,
+            once_alarm: OnceAlarm::default(),
+        }
     }
 }
 
@@ -98,9 +110,13 @@ impl Handler<Apply> for KvActor {
             self.execute(task, &mut replies);
         }
         replies.send();
+        if let Some(warning) = self.once_alarm.observe(self.store.clients()) {
+            log::warn!("{warning}");
+        }
         self.ports.raft.do_send(Applied {
             last_applied: self.store.last_applied(),
             next_deadline_ms: self.store.next_deadline_ms(),
+            has_hidden: self.store.has_hidden(),
         });
         self.arm_scan(ctx);
     }

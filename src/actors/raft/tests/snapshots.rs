@@ -19,7 +19,7 @@ async fn a_snapshot_is_taken_right_after_its_last_entry_and_then_the_log_is_comp
     assert!(f.compactions().is_empty(), "it is not durable yet");
     let last = LogPosition { term: Term(1), index: LogIndex(4) };
     f.raft.do_send(SnapshotWritten { last, bytes: Some(10) });
-    f.raft.do_send(Applied { last_applied: LogIndex(4), next_deadline_ms: None });
+    f.raft.do_send(applied(4));
     f.request(&client, (3..=5).map(|slot| (slot, write())).collect()).await;
     f.persisted(4).await;
     f.replicated(1, 7, 0).await;
@@ -48,8 +48,7 @@ async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the
     let stamp_ms = 9;
     let noop = Entry { index: LogIndex(1), term: Term(1), stamp_ms, payload: Payload::Noop };
     store.apply(&noop).unwrap();
-    let (port, responses) = probe();
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
+    let (responses, _) = f.attach(1);
     f.raft.do_send(SnapshotReceived {
         from: PEER,
         term: Term(1),
@@ -64,7 +63,7 @@ async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the
     let answer = responses.drain().pop().map(|message| message.envelope.rpc);
     let Some(Rpc::InstallSnapshotResponse(answer)) = answer else { panic!("{answer:?}") };
     assert!(answer.is_installed);
-    f.raft.do_send(Applied { last_applied: LogIndex(1), next_deadline_ms: None });
+    f.raft.do_send(applied(1));
     settle().await;
 }
 
