@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +11,8 @@ fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("coracle: {failure}");
+            // Standard error may be closed, and the exit code tells as well.
+            let _ = writeln!(io::stderr(), "coracle: {failure}");
             ExitCode::from(failure.exit_code())
         }
     }

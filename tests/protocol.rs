@@ -15,6 +15,7 @@ mod protocol {
     mod commands;
     mod data;
     mod expiry;
+    mod foreign;
     mod leadership;
     mod lines;
     mod once;

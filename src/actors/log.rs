@@ -7,7 +7,7 @@
 //! | [`LogCommand`]: `Reset` | RaftActor | | |
 //! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] | the sender |
 //! | [`Shutdown`] | `node` | | |
-//! | an error of the disk | | [`StorageFailed`] | `node` |
+//! | an error of the disk, a data directory that is gone | | [`StorageFailed`] | `node` |
 //!
 //! It owns the [`Storage`]. It runs on an arbiter of its own, because the disk blocks, now
 //! and then for half a second.
@@ -17,7 +17,8 @@
 //! the batch before: the slower the disk, the larger the batches.
 //!
 //! Invariants: nothing is acknowledged before the sync that makes it durable (docs/bugs.md
-//! B22), and nothing after an error. An error of the disk is never retried. It is logged and
+//! B22), and nothing after an error or once the data directory was deleted or moved (docs/bugs.md
+//! C18). An error of the disk is never retried. It is logged and
 //! handed to [`LogPorts::fatal`], and from then on every message is dropped; a restart reads
 //! the real contents of the disk.
 
@@ -39,6 +40,9 @@ const FLUSH_ENTRIES_MAX: usize = 4096;
 const FLUSH_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The time without a flush after which the durable end of the log is recorded.
 const RECORD_END_AFTER: Duration = Duration::from_millis(100);
+/// The time between two checks that the data directory is still there. A directory that is gone
+/// is noticed within a second, also when nothing is written.
+const PRESENCE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The recipients of LogActor's messages.
 #[derive(Clone, Debug)]
@@ -119,6 +123,12 @@ struct Flush;
 
 impl Actor for LogActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(PRESENCE_INTERVAL, |actor, _| {
+            actor.attempt(|storage, _| storage.check_presence());
+        });
+    }
 }
 
 impl Handler<LogCommand> for LogActor {

@@ -6,6 +6,7 @@ use std::io;
 use coracle::client::Error;
 use coracle::config::ConfigError;
 use coracle::node::NodeError;
+use coracle::storage::StorageError;
 
 /// The reason why a command was not done.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,7 @@ impl Failure {
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Failure::Node(NodeError::Storage(StorageError::Gone { .. })) => 4,
             Failure::No(_) | Failure::Node(_) | Failure::Io(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Unavailable(_) => 3,

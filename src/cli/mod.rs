@@ -2,7 +2,8 @@
 //!
 //! Exit codes: 0 done; 1 no (no such key, another version, a server that had to
 //! stop); 2 a usage error, in the command or in servers.toml; 3 the cluster did
-//! not answer. Errors are one line on stderr, and stdout holds nothing but what
+//! not answer; 4 the data directory of a server was deleted or moved while it ran, and a
+//! start by itself would begin with an empty one. Errors are one line on stderr, and stdout holds nothing but what
 //! was asked for.
 
 mod bench;

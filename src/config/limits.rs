@@ -20,6 +20,8 @@ const CLIENT_OVERHEAD_BYTES: u64 = 6 * 1024 * 1024;
 const LINE_OVERHEAD_BYTES: usize = 256;
 /// Maximum length of a value that the protocol can carry, in bytes (docs/protocol.md).
 const VALUE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Maximum of `append_bytes_max`: a frame of any server holds that much.
+const APPEND_BYTES_MAX: u64 = VALUE_BYTES_MAX;
 
 /// `[limits]`: the bounds on queues, buffers, lines and tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +74,11 @@ impl Limits {
             + ENTRY_OVERHEAD_BYTES
     }
 
-    /// Maximum size of a frame between servers in bytes: a full AppendEntries, or one with a
-    /// single large entry, and the overhead of a frame.
-    pub fn frame_bytes_max(&self) -> u64 {
+    /// Maximum size in bytes of a frame that these settings make: a full AppendEntries, or one
+    /// with a single large entry, and the overhead of a frame. Budgets count with it. A frame
+    /// may be larger all the same, up to `wire::FRAME_BYTES_MAX`: its entries may be from
+    /// before the settings were changed, or from a server with other settings.
+    pub fn own_frame_bytes_max(&self) -> u64 {
         self.append_bytes_max.max(self.entry_bytes_max()) + FRAME_OVERHEAD_BYTES
     }
 
@@ -85,7 +89,7 @@ impl Limits {
     /// share, and the entries of a leader's window that a follower writes and applies.
     pub fn replication_bytes(&self, servers: usize) -> u64 {
         let window_bytes = self.peer_inflight_bytes_max;
-        let peer_bytes = 2 * window_bytes + 3 * self.frame_bytes_max() + SNAPSHOT_INSTALL_BYTES;
+        let peer_bytes = 2 * window_bytes + 3 * self.own_frame_bytes_max() + SNAPSHOT_INSTALL_BYTES;
         match servers as u64 {
             1 => 0,
             servers => (servers - 1) * peer_bytes + 3 * window_bytes,
@@ -121,7 +125,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
         write_stall_ms_max: section.number("write_stall_ms_max", 30_000, MS)?,
         proposals_pending_max: section.number("proposals_pending_max", 65_536, COUNT)? as usize,
         append_entries_max: section.number("append_entries_max", 1_024, COUNT)? as usize,
-        append_bytes_max: section.number("append_bytes_max", 1 << 20, 1..=1 << 30)?,
+        append_bytes_max: section.number("append_bytes_max", 1 << 20, 1..=APPEND_BYTES_MAX)?,
         peer_inflight_entries_max: section.number("peer_inflight_entries_max", 16_384, COUNT)?
             as usize,
         peer_inflight_bytes_max: section.number("peer_inflight_bytes_max", 8 << 20, 1..=1 << 32)?,

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::{Overrides, Settings};
 use crate::testing::byte_mutation::mutation;
-use crate::types::NodeId;
+use crate::types::{ENTRY_BYTES_MAX, NodeId};
+use crate::wire::FRAME_BYTES_MAX;
 
 const ONE: &str = "[[servers]]\nid = 1\nhostname = \"a\"\nclient_port = 1000\nlog_port = 1001\n";
 
@@ -350,9 +351,30 @@ fn the_memory_covers_what_replication_needs_and_a_client() {
 fn the_largest_entry_and_a_full_append_fit_into_a_frame() {
     let mut limits = parse(ONE).unwrap().limits;
     limits.append_bytes_max = 1;
-    assert!(limits.frame_bytes_max() > limits.entry_bytes_max());
-    limits.append_bytes_max = 1 << 30;
-    assert!(limits.frame_bytes_max() > 1 << 30);
+    assert!(limits.own_frame_bytes_max() > limits.entry_bytes_max());
+    limits.append_bytes_max = 1 << 26;
+    assert!(limits.own_frame_bytes_max() > 1 << 26);
+}
+
+/// A server's limits may be lowered while its log and its peers hold entries from before, so
+/// the frames between servers must not depend on any server's limits (docs/bugs.md C12).
+#[test]
+fn the_highest_limits_of_any_server_keep_within_the_bounds_of_the_format() {
+    let text = format!(
+        "{ONE}[limits]\nvalue_bytes_max = 67108864\nkey_bytes_max = 65536\n\
+         line_bytes_max = 200000\nappend_bytes_max = 67108864\n\
+         inflight_bytes_max = 100000000\npeer_inflight_bytes_max = 100000000\n\
+         memory_bytes = 2000000000\n"
+    );
+    let limits = parse(&text).unwrap().limits;
+    assert!(limits.entry_bytes_max() <= ENTRY_BYTES_MAX);
+    assert!(limits.own_frame_bytes_max() <= FRAME_BYTES_MAX as u64);
+    for (key, more) in [("value_bytes_max", 1 << 26), ("append_bytes_max", 1 << 26)] {
+        let error = parse(&format!("{ONE}[limits]\n{key} = {}", more + 1)).unwrap_err();
+        assert!(error.ends_with("it must be from 1 to 67108864"), "{error}");
+    }
+    let error = parse(&format!("{ONE}[limits]\nkey_bytes_max = 65537")).unwrap_err();
+    assert!(error.ends_with("it must be from 1 to 65536"), "{error}");
 }
 
 proptest! {

@@ -24,10 +24,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rmp_serde::Deserializer;
-use rmp_serde::decode::{Error as DecodeError, ReadRefReader};
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Once, Operation};
+use crate::types::is_at_end;
 
 /// Maximum length of a key in bytes. It is a bound of the format, far above the default
 /// of `[limits] key_bytes_max`, which must not exceed it.
@@ -274,13 +274,6 @@ fn unpack<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, CommandError> {
     let fields = T::deserialize(&mut deserializer)
         .map_err(|error| CommandError::Malformed(error.to_string()))?;
     if is_at_end(&mut deserializer) { Ok(fields) } else { Err(CommandError::TrailingBytes) }
-}
-
-/// True when the deserializer has read all of its bytes. rmp-serde does not report how
-/// much it has read, and it stops after the last field without an error. Only at the end of
-/// the bytes does it fail to read one more marker.
-pub(super) fn is_at_end(deserializer: &mut Deserializer<ReadRefReader<'_, [u8]>>) -> bool {
-    matches!(u8::deserialize(deserializer), Err(DecodeError::InvalidMarkerRead(_)))
 }
 
 #[cfg(test)]

@@ -16,15 +16,14 @@
 
 use std::ops::Bound;
 
-use rmp_serde::Deserializer;
 use serde::{Deserialize, Serialize};
 
-use super::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, is_at_end};
+use super::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use super::command::Outcome;
 use super::key_bytes::KeyBytes;
 use super::once::ClientState;
 use super::store::Store;
-use crate::types::LogIndex;
+use crate::types::{LogIndex, decode_exact};
 
 /// Size in bytes at which a block is full. The record that reaches it is the block's last.
 pub const SNAPSHOT_BLOCK_BYTES: usize = 256 * 1024;
@@ -76,6 +75,7 @@ pub enum SnapshotError {
 
 /// The content of the head block.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Head {
     last_applied: LogIndex,
     clock_ms: u64,
@@ -86,6 +86,7 @@ struct Head {
 
 /// One record of a block of keys.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct KeyFields<'a> {
     #[serde(with = "serde_bytes")]
     key: &'a [u8],
@@ -97,6 +98,7 @@ struct KeyFields<'a> {
 
 /// One record of a block of clients.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ClientFields<'a> {
     #[serde(with = "serde_bytes")]
     name: &'a [u8],
@@ -336,12 +338,7 @@ fn records<'a, T: Deserialize<'a>>(
     body: &'a [u8],
     take: impl FnMut(T) -> Result<(), SnapshotError>,
 ) -> Result<(), SnapshotError> {
-    let mut deserializer = Deserializer::from_read_ref(body);
-    let records = Vec::<T>::deserialize(&mut deserializer)
-        .map_err(|error| SnapshotError::Malformed(error.to_string()))?;
-    if !is_at_end(&mut deserializer) {
-        return Err(SnapshotError::Impossible("something stands behind a block's records"));
-    }
+    let records = decode_exact::<Vec<T>>(body).map_err(SnapshotError::Malformed)?;
     records.into_iter().try_for_each(take)
 }
 

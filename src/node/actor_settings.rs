@@ -52,6 +52,7 @@ pub(super) fn raft_settings(
         leader_lease: raft
             .promise()
             .map(|promise| LeaseSettings { promise, started_at: clock.monotonic() }),
+        ticks_per_second: ticks(1000),
         disk_stall_ticks: election_timeout_ticks_max.saturating_mul(DISK_STALL_ELECTION_TIMEOUTS),
         has_batched_peers: raft.batched_peer_delay_ms > 0,
         page_bytes_max: REPLAY_PAGE_BYTES,
@@ -90,18 +91,19 @@ fn progress_settings(settings: &Settings) -> ProgressSettings {
         append_bytes_max: limits.append_bytes_max,
         inflight_entries_max: limits.peer_inflight_entries_max,
         inflight_bytes_max: limits.peer_inflight_bytes_max,
-        // A chunk may be a quarter larger than asked for and has to fit into a frame.
-        snapshot_piece_bytes: SNAPSHOT_CHUNK_BYTES.min(limits.frame_bytes_max() / 2),
+        snapshot_piece_bytes: SNAPSHOT_CHUNK_BYTES,
         snapshot_window_bytes: SNAPSHOT_WINDOW_BYTES,
     }
 }
 
-pub(super) fn link_settings(settings: &Settings) -> LinkSettings {
-    let frame_bytes_max = settings.limits.frame_bytes_max() as usize;
+pub(super) fn link_settings(settings: &Settings, memory: &MemoryBudget) -> LinkSettings {
+    let own_frame_bytes_max = settings.limits.own_frame_bytes_max() as usize;
+    let window_bytes = settings.limits.peer_inflight_bytes_max as usize;
     LinkSettings {
-        frame_bytes_max,
+        own_frame_bytes_max,
         // The bytes that a replicator may have under way, and one frame more.
-        outbound_bytes_max: settings.limits.peer_inflight_bytes_max as usize + 2 * frame_bytes_max,
+        outbound_bytes_max: window_bytes + 2 * own_frame_bytes_max,
+        memory: memory.clone(),
         ..LinkSettings::default()
     }
 }
@@ -132,6 +134,3 @@ pub(super) fn session_config(
         clock,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -18,6 +18,7 @@
 //! | `peer_side` | the other nodes |
 //! | `client_side` | client connections |
 //! | `actor_settings` | the settings of each actor |
+//! | `signals` | the signals that stop a process, and those that do not |
 //! | `limits` | open files, and the number of clients |
 //!
 //! The surroundings come from outside as an [`Environment`]: the system's own in
@@ -30,6 +31,7 @@ mod error;
 mod limits;
 mod peer_side;
 mod recovery;
+mod signals;
 mod storage_side;
 
 use std::rc::Rc;
@@ -37,7 +39,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 #[cfg(any(test, feature = "testing"))]
@@ -59,6 +60,7 @@ use crate::raft::Raft;
 use crate::storage::{RealDisk, StorageError};
 use crate::types::NodeId;
 use crate::wire::LocalNode;
+use signals::Signals;
 use storage_side::Opened;
 
 /// A running node.
@@ -145,7 +147,8 @@ pub async fn start(
         owner: (settings.cluster.clone(), id),
     };
     let storage = storage_side::start(opened, &placement, &memory, &raft);
-    let (mut peers, peer_ports) = peer_side::start(settings, local, seed, network, &storage, &raft);
+    let (mut peers, peer_ports) =
+        peer_side::start(settings, local, seed, network, &storage, &raft, &memory);
     let core = Raft::new(
         actor_settings::raft_settings(settings, id, seed, clock.as_ref()),
         recovered.hard_state,
@@ -208,7 +211,7 @@ async fn listen(
     })
 }
 
-/// Runs node `id` on this machine until SIGTERM or SIGINT.
+/// Runs node `id` on this machine until SIGTERM or SIGINT. Other signals do not stop it.
 ///
 /// # Errors
 /// When it cannot start (see [`start`]), and when its disk fails.
@@ -223,8 +226,7 @@ pub fn run(settings: &Settings, id: NodeId) -> Result<(), NodeError> {
             seed: SystemClock.wall_ms() ^ (u64::from(std::process::id()) << 32) ^ (id.0 << 48),
             open_files_max: limits::raise_open_files_limit(),
         };
-        let mut terminate = signal(SignalKind::terminate()).map_err(NodeError::Signals)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(NodeError::Signals)?;
+        let mut signals = Signals::catch().map_err(NodeError::Signals)?;
         let mut node = start(settings, id, environment).await?;
         log::info!(
             "listening node={id} client_port={} log_port={}",
@@ -233,10 +235,20 @@ pub fn run(settings: &Settings, id: NodeId) -> Result<(), NodeError> {
         );
         tokio::select! {
             error = node.failed() => return Err(error.into()),
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.stop() => {}
         }
-        node.stop().await;
+        let stopped = node.stop();
+        let mut stopped = std::pin::pin!(stopped);
+        loop {
+            tokio::select! {
+                () = &mut stopped => break,
+                // A terminal and a supervisor may both send one. It must not cut the stop short.
+                () = signals.stop() => log::warn!(
+                    "still stopping: what was written is being made durable; SIGKILL ends this \
+                     server at once, and loses nothing that was acknowledged"
+                ),
+            }
+        }
         log::info!("stopped node={id}");
         Ok(())
     })

@@ -7,6 +7,7 @@ use actix::Addr;
 
 use super::actor_settings;
 use super::storage_side::StorageSide;
+use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::peers::PeerPorts;
 use crate::actors::peers::settings::PeerAddress;
 use crate::actors::peers::{PeersActor, PeersPorts, PeersSettings};
@@ -26,6 +27,7 @@ pub(super) fn start(
     network: Rc<dyn Network>,
     storage: &StorageSide,
     raft: &Addr<RaftActor>,
+    memory: &MemoryBudget,
 ) -> (PeersActor, BTreeMap<NodeId, PeerPorts>) {
     let ports = PeersPorts {
         events: raft.clone().recipient(),
@@ -34,7 +36,7 @@ pub(super) fn start(
         snapshot: storage.snapshot_reader.clone().recipient(),
     };
     let peers_settings = PeersSettings {
-        link: actor_settings::link_settings(settings),
+        link: actor_settings::link_settings(settings, memory),
         replicator: actor_settings::replicator_settings(settings),
         seed,
     };

@@ -55,6 +55,7 @@ pub(super) fn recover(
     }
     let (hard_state, mut log) = (found.hard_state, found.log);
     let snapshots = SnapshotFiles::open(disk.another_handle(), &server.data_dir)?;
+    storage.watch_snapshots(&snapshots)?;
     let snapshots_to_read = SnapshotFiles::at(disk, &server.data_dir);
     let mut listed = snapshots.list()?;
     let (mut files, mut store) = (Vec::new(), Store::new());
@@ -138,7 +139,6 @@ fn continue_from(
         runs: TermRuns::starting_after(last),
         memberships: head.membership.clone().into_iter().collect(),
         last_stamp_ms: head.stamp_ms,
-        lost: log.lost,
     };
     Ok(())
 }

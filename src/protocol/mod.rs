@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `request` | [`Request`], and how it is printed |
 //! | `line` | the grammar of one command line |
+//! | `foreign` | [`ForeignProtocol`]: recognises clients that speak another protocol |
 //! | `parser` | [`Parser`]: commands out of a stream that is cut anywhere |
 //! | `reply` | [`Reply`], how it is printed, and [`ReplyParser`], which reads it |
 //! | `error_reply` | [`ErrorReply`]: the errors, printed and parsed |
@@ -21,11 +22,12 @@
 //! - each byte is looked at a bounded number of times, and nothing is reserved for a
 //!   length that was only announced;
 //! - after any input, [`Parser`] finds the next command, or says that the connection
-//!   must end;
+//!   must end; it must when the client speaks another protocol, whose lines are no commands;
 //! - a request or reply that was printed is parsed to the same value.
 
 mod batch;
 mod error_reply;
+mod foreign;
 mod line;
 pub mod outcome;
 mod parser;
@@ -41,6 +43,7 @@ mod tests;
 
 pub use batch::ClientRequest;
 pub use error_reply::{Address, ErrorReply};
+pub use foreign::ForeignProtocol;
 pub use outcome::{ClientAddresses, Refusal, SnapshotAnswer};
 pub use parser::{Parsed, Parser};
 pub use reply::{

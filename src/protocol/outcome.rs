@@ -120,6 +120,7 @@ pub struct ProcessStatus {
 pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus) -> Reply {
     let snapshots = node.snapshot_progress.iter();
     let snapshots = snapshots.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
+    let refusals = node.snapshot_refusals.iter();
     let report = StatusReport {
         id: node.id.0,
         role: node.role.to_string(),
@@ -137,6 +138,7 @@ pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus)
         store_digest: store.digest,
         memory_bytes_used: process.memory_bytes_used,
         snapshot_transfers: snapshots.collect(),
+        snapshot_refusals: refusals.map(|(peer, refusal)| (peer.0, refusal.to_string())).collect(),
     };
     Reply::Status(report.into_lines())
 }

@@ -4,6 +4,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::error_reply::ErrorReply;
+use super::foreign::{self, ForeignProtocol};
 use super::line::{self, Line, WriteHead};
 use super::request::{Limits, Request};
 use super::text::{BlockEnd, block_end, without_cr};
@@ -20,6 +21,8 @@ pub enum Parsed {
     /// This error is the last reply: the place where the next command begins is not
     /// known, or too far away to read up to it.
     Fatal(ErrorReply),
+    /// The client speaks another protocol. Nothing that it sends after this is a command.
+    Foreign(ForeignProtocol),
 }
 
 /// The longest data block of a bad command that is read past, in bytes. A longer one ends
@@ -31,6 +34,8 @@ const SKIPPED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub struct Parser {
     limits: Limits,
     state: State,
+    /// True until the first line of the connection is taken.
+    is_first_line: bool,
 }
 
 #[derive(Debug)]
@@ -53,12 +58,12 @@ enum State {
 impl Parser {
     /// A parser at the beginning of a connection.
     pub fn new(limits: Limits) -> Parser {
-        Parser { limits, state: State::Line { searched: 0 } }
+        Parser { limits, state: State::Line { searched: 0 }, is_first_line: true }
     }
 
     /// Takes the next command from the front of `input`; `None` when it is not
     /// all there. Until then `input` holds at most a line, or a value within its
-    /// limit. After [`Parsed::Fatal`] everything is thrown away.
+    /// limit. After [`Parsed::Fatal`] and [`Parsed::Foreign`] everything is thrown away.
     pub fn next(&mut self, input: &mut BytesMut) -> Option<Parsed> {
         loop {
             match std::mem::replace(&mut self.state, State::Line { searched: 0 }) {
@@ -132,6 +137,12 @@ impl Parser {
     /// Takes a command line. Returns `None` when it is not all there, and `Some(None)` when
     /// its data block comes first.
     fn line(&mut self, searched: usize, input: &mut BytesMut) -> Option<Option<Parsed>> {
+        if self.is_first_line
+            && let Some(protocol) = input.first().and_then(|byte| foreign::of_first_byte(*byte))
+        {
+            // Such input may never have a line end.
+            return Some(Some(self.foreign(protocol)));
+        }
         let line_bytes_max = self.limits.line_bytes_max;
         // Nothing after the longest line and its line end needs to be searched.
         let searchable = input.len().min(line_bytes_max + 2);
@@ -149,26 +160,40 @@ impl Parser {
         if line.len() > line_bytes_max {
             return Some(Some(self.line_too_large()));
         }
+        let is_first = std::mem::replace(&mut self.is_first_line, false);
         let parsed = match line::parse(line, &self.limits) {
             Ok(Line::Request(request)) => Some(Parsed::Request(request)),
             Ok(Line::Write(head, value_bytes)) => {
                 self.state = State::Value { head, value_bytes };
                 None
             }
-            Err(error) => match line::block_bytes(line) {
-                None => Some(Parsed::Refused(error)),
-                Some(bytes) if bytes <= self.skipped_bytes_max() => {
-                    self.state = State::Skip { remaining: bytes, error: Some(error) };
-                    None
-                }
-                Some(_) => {
-                    self.state = State::Ended;
-                    Some(Parsed::Fatal(error))
-                }
+            Err(error) => match foreign::of_line(line, is_first) {
+                Some(protocol) => Some(self.foreign(protocol)),
+                None => self.refused(error, line::block_bytes(line)),
             },
         };
         input.advance(end + 1);
         Some(parsed)
+    }
+
+    /// Refuses a malformed line. `None`: its data block is read past first.
+    fn refused(&mut self, error: ErrorReply, block_bytes: Option<u64>) -> Option<Parsed> {
+        match block_bytes {
+            None => Some(Parsed::Refused(error)),
+            Some(bytes) if bytes <= self.skipped_bytes_max() => {
+                self.state = State::Skip { remaining: bytes, error: Some(error) };
+                None
+            }
+            Some(_) => {
+                self.state = State::Ended;
+                Some(Parsed::Fatal(error))
+            }
+        }
+    }
+
+    fn foreign(&mut self, protocol: ForeignProtocol) -> Parsed {
+        self.state = State::Ended;
+        Parsed::Foreign(protocol)
     }
 
     /// The longest data block that is read past. A block that would be taken as a value is

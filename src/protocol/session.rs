@@ -15,6 +15,8 @@
 //!   holds nothing is refused as busy: it must not wait for others (docs/adr/0010).
 //! - `status` is a barrier: it waits until the commands before it are answered, and the
 //!   commands after it wait for it.
+//! - A client that turns out to speak another protocol gets one error, and nothing that it sends
+//!   after that is executed.
 //! - After `quit`, a fatal error or [`Session::end`] the input is read and thrown away:
 //!   closing a socket with unread input would reset the connection, and a reset can lose
 //!   replies that the client has not read yet.
@@ -25,6 +27,7 @@ use bytes::BytesMut;
 
 use super::batch::{Batch, ClientRequest};
 use super::error_reply::ErrorReply;
+use super::foreign::ForeignProtocol;
 use super::parser::{Parsed, Parser};
 use super::reply::Reply;
 use super::request::{Limits, Request, SnapshotQuery};
@@ -87,6 +90,8 @@ pub struct Session {
     window: Window,
     /// Commands that were taken and have not left.
     batch: Batch,
+    /// The protocol of a client that was found to speak another one, until it is taken.
+    foreign: Option<ForeignProtocol>,
 }
 
 /// The use of the bytes that the client sends.
@@ -145,6 +150,7 @@ impl Session {
             has_input_ended: false,
             window,
             batch: Batch::default(),
+            foreign: None,
         }
     }
 
@@ -242,6 +248,12 @@ impl Session {
     /// `None` when there is no command.
     pub fn take_batch(&mut self) -> Option<(Vec<(u64, ClientRequest)>, usize)> {
         self.batch.take()
+    }
+
+    /// Takes the protocol of a client that was found to speak another one than this. There is
+    /// one at most once in a session.
+    pub fn take_foreign(&mut self) -> Option<ForeignProtocol> {
+        self.foreign.take()
     }
 
     /// Returns the next step to close the connection. Called only when no turn of the
@@ -342,6 +354,14 @@ impl Session {
             Parsed::Dropped => {}
             Parsed::Refused(error) => self.window.push_answered(Reply::Error(error)),
             Parsed::Fatal(error) => self.end_with(error),
+            Parsed::Foreign(protocol) => {
+                let text = format!(
+                    "this port speaks the text protocol of Coracle and not {protocol}; nothing of \
+                     this was executed, and the connection is closed"
+                );
+                self.foreign = Some(protocol);
+                self.end_with(ErrorReply::CmdErr(text.into()));
+            }
         }
     }
 

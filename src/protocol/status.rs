@@ -41,6 +41,9 @@ pub struct StatusReport {
     /// The servers that are being sent a snapshot: each with the bytes of it that it has,
     /// and the size of the snapshot in bytes.
     pub snapshot_transfers: Vec<(u64, u64, u64)>,
+    /// The servers that refused the snapshot which they were sent last: each with its reason,
+    /// in the words of docs/protocol.md.
+    pub snapshot_refusals: Vec<(u64, String)>,
 }
 
 impl StatusReport {
@@ -48,12 +51,9 @@ impl StatusReport {
     pub fn into_lines(self) -> Status {
         let leader = self.leader.map_or("none".to_owned(), |id| id.to_string());
         let transfers = self.snapshot_transfers.iter();
-        let transfers: Vec<String> =
-            transfers.map(|(id, acked, bytes)| format!("{id}:{acked}/{bytes}")).collect();
-        let transfers = match transfers.is_empty() {
-            true => "none".to_owned(),
-            false => transfers.join(","),
-        };
+        let transfers = transfers.map(|(id, acked, bytes)| format!("{id}:{acked}/{bytes}"));
+        let refusals = self.snapshot_refusals.iter();
+        let refusals = refusals.map(|(id, reason)| format!("{id}:{reason}"));
         let lines = [
             ("id", self.id.to_string()),
             ("role", self.role),
@@ -70,10 +70,17 @@ impl StatusReport {
             ("store_bytes", self.store_bytes.to_string()),
             ("store_digest", format!("{:016x}", self.store_digest)),
             ("memory_bytes_used", self.memory_bytes_used.to_string()),
-            ("snapshot_transfers", transfers),
+            ("snapshot_transfers", join(transfers)),
+            ("snapshot_refusals", join(refusals)),
         ];
         Status { lines: lines.map(|(name, value)| (name.to_owned(), value)).into() }
     }
+}
+
+/// The items with commas between them, or `none`.
+fn join(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(",") }
 }
 
 /// The lines of a `status` reply: names and values, as the server sends them. A client also

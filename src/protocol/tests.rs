@@ -106,9 +106,10 @@ fn error() -> impl Strategy<Value = ErrorReply> {
 
 fn status() -> impl Strategy<Value = Status> {
     let transfers = prop::collection::vec(any::<(u64, u64, u64)>(), 0..4);
+    let refusals = prop::collection::vec((any::<u64>(), "[a-z_]{1,9}"), 0..4);
     let numbers = any::<[u64; 13]>();
-    ("[a-z_]{1,16}", prop::option::of(any::<u64>()), numbers, transfers).prop_map(
-        |(role, leader, numbers, snapshot_transfers)| {
+    ("[a-z_]{1,16}", prop::option::of(any::<u64>()), numbers, transfers, refusals).prop_map(
+        |(role, leader, numbers, snapshot_transfers, snapshot_refusals)| {
             let [id, term, commit_index, last_applied, last_log_index, snapshot_index, ..] =
                 numbers;
             let [.., wall_clock_ms, store_clock_ms, keys, uptime_seconds, _, _, _] = numbers;
@@ -130,6 +131,7 @@ fn status() -> impl Strategy<Value = Status> {
                 store_digest,
                 memory_bytes_used,
                 snapshot_transfers,
+                snapshot_refusals,
             };
             report.into_lines()
         },

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::types::{LogIndex, NodeId, Term};
+use super::rpc::SnapshotRefusal;
+use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
 /// A change of this node that is worth a line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,38 @@ pub enum Event {
         /// Its term.
         term: Term,
     },
+    /// A peer refuses the snapshot that it is sent.
+    SnapshotRefused {
+        /// The peer.
+        peer: NodeId,
+        /// Its reason.
+        refusal: SnapshotRefusal,
+    },
+    /// The log is no longer kept for a peer that is sent a snapshot (docs/adr/0017).
+    LogHoldEnded {
+        /// The peer.
+        peer: NodeId,
+        /// The reason.
+        reason: HoldEnd,
+    },
+    /// As the leader: a peer has lost entries that it acknowledged.
+    PeerForgot {
+        /// The peer.
+        peer: NodeId,
+        /// The last entry that it acknowledged.
+        acknowledged: LogPosition,
+        /// Its log equals the leader's no further than this.
+        held: LogIndex,
+    },
+    /// Has lost entries that it acknowledged, and is rejoining from now on.
+    Forgot {
+        /// The leader that had the acknowledgement.
+        leader_id: NodeId,
+        /// The last entry that was acknowledged to it.
+        acknowledged: LogPosition,
+        /// The end of the log.
+        last: LogPosition,
+    },
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
         /// The first entry that was dropped.
@@ -55,6 +88,45 @@ pub enum Event {
         /// The last entry that was dropped.
         to: LogIndex,
     },
+}
+
+/// The reason why the log is no longer kept for a peer that is sent a snapshot
+/// (docs/adr/0017).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldEnd {
+    /// The peer answered, and neither stored an entry nor received a byte.
+    NoProgress,
+    /// The peer refused the snapshot.
+    Refused,
+    /// The peer made progress for too long.
+    TooSlow,
+    /// The log behind the hold has become too large.
+    LogTooLarge,
+}
+
+impl HoldEnd {
+    /// True when progress with the same snapshot begins the hold again.
+    pub(super) fn is_renewed_by_progress(self) -> bool {
+        matches!(self, HoldEnd::NoProgress | HoldEnd::Refused)
+    }
+}
+
+impl fmt::Display for HoldEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HoldEnd::NoProgress => "it makes no progress",
+            HoldEnd::Refused => "it refuses the snapshot",
+            HoldEnd::TooSlow => "it is too slow",
+            HoldEnd::LogTooLarge => "the log has become too large",
+        })
+    }
+}
+
+impl Event {
+    /// True of an event that shows a fault of a disk, or of the person who replaced it.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Event::PeerForgot { .. } | Event::Forgot { .. })
+    }
 }
 
 impl fmt::Display for Event {
@@ -73,6 +145,24 @@ impl fmt::Display for Event {
                 write!(f, "granted vote candidate={candidate} term={term}")
             }
             Event::BecameVoter { term } => write!(f, "became voter term={term}"),
+            Event::SnapshotRefused { peer, refusal } => {
+                write!(f, "a peer refuses the snapshot peer={peer} reason={refusal}")
+            }
+            Event::LogHoldEnded { peer, reason } => {
+                write!(f, "keeps the log no longer for peer={peer} reason=\"{reason}\"")
+            }
+            Event::PeerForgot { peer, acknowledged, held } => write!(
+                f,
+                "peer={peer} has lost entries that it acknowledged: it had acknowledged \
+                 {acknowledged}, and holds entries up to {held} at most; it is told to fetch \
+                 them again, and is not counted until it has"
+            ),
+            Event::Forgot { leader_id, acknowledged, last } => write!(
+                f,
+                "has lost entries that it acknowledged to leader={leader_id}: {acknowledged} was \
+                 acknowledged, and the log ends with {last}; it rejoins without a vote, until it \
+                 has fetched them, and has caught up with all others"
+            ),
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }

@@ -1,5 +1,6 @@
 //! The rules of a leader (Figure 2, "leaders"; §5.3, §5.4.2, §8; dissertation §6.2, §6.4).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::effect::{Effect, ReadToken, Replicate, SetSendMode, StartReplication};
@@ -7,6 +8,7 @@ use super::event::Event;
 use super::leadership::Leadership;
 use super::quorum::Quorum;
 use super::replication::action::ReplicationReport;
+use super::replication::memory::PeerLoss;
 use super::role::RoleState;
 use super::state::{NotLeader, Raft};
 use super::store_clock::StoreClock;
@@ -34,24 +36,35 @@ impl Raft {
     ///
     /// # Errors
     /// When this node is not the leader.
+    ///
+    /// # Panics
+    /// When the token is not above that of the leadership's read before.
     pub fn read(&mut self, token: ReadToken, after: LogIndex) -> Result<(), NotLeader> {
         let (commit_index, last) = (self.commit_index, self.log.last().index);
-        let is_confirmed = self.holds_lease();
+        let has_lease = self.holds_lease();
         let leader_id = self.leader_id();
         let RoleState::Leader(leadership) = &mut self.role else {
             return Err(NotLeader { leader_id });
         };
-        leadership.reads.add(token, after, commit_index, last, is_confirmed);
-        if is_confirmed {
-            self.release_confirmed_reads();
+        leadership.reads.add(token, after, commit_index, last, has_lease);
+        if has_lease {
+            self.release_reads();
         }
         Ok(())
+    }
+
+    /// Forgets a read whose client was told that it has timed out. It gets no answer, unless
+    /// that is among the effects already.
+    pub fn cancel_read(&mut self, token: ReadToken) {
+        if let RoleState::Leader(leadership) = &mut self.role {
+            leadership.reads.cancel(token);
+        }
     }
 
     /// True while nobody else can have been elected, see `LeaseClock::holds_lease`.
     pub(super) fn holds_lease(&self) -> bool {
         let RoleState::Leader(leadership) = &self.role else { return false };
-        self.lease.holds_lease(leadership.reads.confirmed_at)
+        self.lease.holds_lease(leadership.reads.confirmed_at())
     }
 
     /// Appends an entry of the leader's own. A leader only ever appends (Figure 3, Leader
@@ -67,13 +80,14 @@ impl Raft {
 
     // Leadership.
 
-    pub(super) fn become_leader(&mut self) {
+    /// Leads the term, elected by `electors`.
+    pub(super) fn become_leader(&mut self, electors: &BTreeSet<NodeId>) {
         let term = self.term();
         let runs = self.log.runs().clone();
         let first_index = self.log.last().index.next();
         let store_clock = StoreClock::going_on(self.log.last_stamp_ms(), self.lease.now());
         let leadership =
-            Leadership::new(term, first_index, runs.base(), &self.peers(), store_clock);
+            Leadership::new(term, first_index, runs.base(), &self.peers(), electors, store_clock);
         self.role = RoleState::Leader(Box::new(leadership));
         self.tell(Event::BecameLeader { term });
         self.effects.push(Effect::StartReplication(StartReplication { term, runs }));
@@ -90,12 +104,13 @@ impl Raft {
         let stalled_ticks = self.persistence.stalled_ticks();
         let ticks_max = self.settings.election_timeout_ticks_max;
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let is_heartbeat_due = leadership.tick(ticks_max) >= self.settings.heartbeat_ticks;
+        let is_heartbeat_due = leadership.tick() >= self.settings.heartbeat_ticks;
         if is_heartbeat_due {
             leadership.begin_heartbeat();
         }
         let has_quorum = Quorum::of(self.log.membership())
             .is_met(|voter| leadership.has_heard(voter, ticks_max));
+        self.tick_holds();
         self.choose_send_modes();
         if !has_quorum {
             // CheckQuorum (dissertation §6.2): clients must not wait on a leader
@@ -104,6 +119,25 @@ impl Raft {
         } else if stalled_ticks > self.settings.disk_stall_ticks {
             self.become_follower(None, "the disk does not answer");
         }
+    }
+
+    /// When a hold ends, the snapshot and the compaction that it held up are due at once.
+    fn tick_holds(&mut self) {
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let (settings, snapshots) = (&self.settings, &self.snapshots);
+        let ended = leadership.tick_holds(
+            settings.election_timeout_ticks_max,
+            settings.ticks_per_second,
+            |index| snapshots.is_log_too_large(index, settings),
+        );
+        if ended.is_empty() {
+            return;
+        }
+        for (peer, reason) in ended {
+            self.tell(Event::LogHoldEnded { peer, reason });
+        }
+        self.maybe_take_snapshot();
+        self.maybe_compact();
     }
 
     fn choose_send_modes(&mut self) {
@@ -131,8 +165,23 @@ impl Raft {
         if term < self.term() {
             return; // a report for an earlier leadership of this node (docs/bugs.md B05)
         }
+        if let Some(PeerLoss { acknowledged, held }) = report.loss {
+            self.tell(Event::PeerForgot { peer, acknowledged, held });
+            if !self.quorum().can_spare_one() {
+                // Nobody can lead while the peer is rejoining, so it is not told. In a new
+                // term this node counts nothing that the peer acknowledged before.
+                self.become_follower(None, "its peer has lost what it acknowledged");
+            }
+        }
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        let Some(news) = leadership.on_report(peer, report) else { return };
+        let refused_before = leadership.snapshot_refusal(peer);
+        let news = leadership.on_report(peer, report);
+        if let Some(refusal) = leadership.snapshot_refusal(peer)
+            && refused_before != Some(refusal)
+        {
+            self.effects.push(Effect::Event(Event::SnapshotRefused { peer, refusal }));
+        }
+        let Some(news) = news else { return };
         let (match_index, last) = (report.match_index, self.log.last().index);
         assert!(
             match_index <= last,
@@ -150,13 +199,15 @@ impl Raft {
     /// matchIndex[i] >= N, and log[N].term == currentTerm: set commitIndex = N"
     /// (§5.3, §5.4.2). The leader counts itself by what its disk has confirmed.
     pub(super) fn advance_commit_index(&mut self) {
-        let RoleState::Leader(leadership) = &self.role else { return };
+        let RoleState::Leader(leadership) = &mut self.role else { return };
         let own_index = self.persistence.persisted_index();
         let id = self.settings.id;
-        let replicated = leadership.replicated_index(self.quorum(), id, own_index);
-        let is_of_own_term = self.log.term_at(replicated) == Some(self.term());
+        let quorum = Quorum::of(self.log.membership());
+        let replicated = leadership.replicated_index(quorum, id, own_index);
+        let is_of_own_term = self.log.term_at(replicated) == Some(leadership.term());
         if replicated > self.commit_index && is_of_own_term {
             self.commit_index = replicated;
+            leadership.reads.on_committed(replicated);
             self.submit();
         }
     }
@@ -167,7 +218,7 @@ impl Raft {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let confirmed = leadership.confirmed_round(Quorum::of(self.log.membership()), id);
         leadership.reads.confirm(confirmed);
-        self.release_confirmed_reads();
+        self.release_reads();
     }
 
     /// Orders replication to the peers, if there is anything to send.

@@ -1,12 +1,15 @@
 //! The volatile state of a leader (Figure 2): its peers, its reads and its heartbeats. The
 //! next indexes and the windows are in each peer's `Progress`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::event::HoldEnd;
+use super::log_hold::LogHold;
 use super::quorum::Quorum;
 use super::read_index::ReadIndex;
 use super::replication::action::ReplicationReport;
 use super::replication::pacing::SendMode;
+use super::rpc::SnapshotRefusal;
 use super::status::SnapshotProgress;
 use super::store_clock::StoreClock;
 use crate::types::{LogIndex, LogPosition, NodeId, Term};
@@ -27,19 +30,21 @@ pub(super) struct Leadership {
 /// The facts about one peer.
 #[derive(Clone, Copy, Default)]
 struct PeerState {
-    /// The newest entry that it holds durably. Never falls.
+    /// The newest entry that it holds durably. It falls only when the peer has lost it.
     match_index: LogIndex,
     /// The newest round of reads that it confirmed. Never falls.
     read_seq: u64,
+    /// True when it voted for this leader.
+    is_elector: bool,
     /// Ticks since its last report that counts.
     silent_ticks: u32,
-    /// The log after this index must stay: the peer is being sent a snapshot, or catches up
-    /// after one.
-    keep_log_from: Option<LogIndex>,
-    /// Ticks since its last report, also one that does not count.
-    keep_log_ticks: u32,
+    /// The part of the log that must stay because the peer is being sent a snapshot, or
+    /// catches up after one.
+    hold: LogHold,
     /// The progress of that snapshot, by its last answer.
     snapshot_progress: Option<SnapshotProgress>,
+    /// The reason why it refused the last snapshot.
+    snapshot_refusal: Option<SnapshotRefusal>,
     send_mode: SendMode,
 }
 
@@ -53,17 +58,19 @@ pub(super) struct ReportNews {
 }
 
 impl Leadership {
-    /// The leader of `term`, whose first entry is `first_index`.
+    /// The leader of `term`, whose first entry is `first_index`, elected by `electors`.
     pub(super) fn new(
         term: Term,
         first_index: LogIndex,
         base: LogPosition,
         peers: &[NodeId],
+        electors: &BTreeSet<NodeId>,
         store_clock: StoreClock,
     ) -> Leadership {
+        let state = |peer| PeerState { is_elector: electors.contains(peer), ..Default::default() };
         Leadership {
             term,
-            peers: peers.iter().map(|peer| (*peer, PeerState::default())).collect(),
+            peers: peers.iter().map(|peer| (*peer, state(peer))).collect(),
             heartbeat_elapsed_ticks: 0,
             is_heartbeat_due: true,
             announced_base: base,
@@ -83,19 +90,34 @@ impl Leadership {
 
     // Time.
 
-    /// Advances time by one tick. Returns the ticks since the last heartbeat. A peer that was
-    /// silent for more than `ticks_max` no longer holds up the compaction of the log.
-    pub(super) fn tick(&mut self, ticks_max: u32) -> u32 {
+    /// Advances time by one tick. Returns the ticks since the last heartbeat.
+    pub(super) fn tick(&mut self) -> u32 {
         for peer in self.peers.values_mut() {
             peer.silent_ticks = peer.silent_ticks.saturating_add(1);
-            peer.keep_log_ticks = peer.keep_log_ticks.saturating_add(1);
-            if peer.keep_log_ticks > ticks_max {
-                peer.keep_log_from = None;
-                peer.snapshot_progress = None;
-            }
         }
         self.heartbeat_elapsed_ticks += 1;
         self.heartbeat_elapsed_ticks
+    }
+
+    /// Advances the time of the holds by one tick. Returns the peers for which the log is
+    /// no longer kept from now on, each with the reason. A peer that was silent for more than
+    /// `ticks_max` is not among them: the log is kept again as soon as it reports.
+    pub(super) fn tick_holds(
+        &mut self,
+        ticks_max: u32,
+        ticks_per_second: u32,
+        is_log_too_large: impl Fn(LogIndex) -> bool,
+    ) -> Vec<(NodeId, HoldEnd)> {
+        let mut ended = Vec::new();
+        for (id, peer) in &mut self.peers {
+            let end = peer.hold.tick(ticks_max, ticks_per_second, &is_log_too_large);
+            ended.extend(end.map(|end| (*id, end)));
+            if peer.hold.is_silent(ticks_max) {
+                peer.snapshot_progress = None;
+                peer.snapshot_refusal = None;
+            }
+        }
+        ended
     }
 
     /// Makes the next message to every peer a heartbeat.
@@ -128,11 +150,22 @@ impl Leadership {
         report: ReplicationReport,
     ) -> Option<ReportNews> {
         let state = self.peers.get_mut(&peer)?;
-        state.keep_log_from = report.keep_log_from;
+        state.hold.on_report(&report);
         state.snapshot_progress = report.snapshot_progress;
-        state.keep_log_ticks = 0;
+        state.snapshot_refusal = report.snapshot_refusal;
+        if report.loss.is_some() {
+            // It may vote until it is told, so its lost acknowledgements commit nothing more.
+            state.match_index = LogIndex(0);
+        }
         if report.is_rejoining {
-            return None; // it stores what it is sent, and promises nothing (docs/adr/0005)
+            // It stores what it is sent, and promises nothing (docs/adr/0005). But a node that
+            // could vote for this leader is counted again once it has stored the leader's log.
+            // This leader stays in office until then, however long that takes: the next one
+            // would need the same vote, and would begin anew (docs/adr/0019).
+            if state.is_elector {
+                state.silent_ticks = 0;
+            }
+            return None;
         }
         state.silent_ticks = 0;
         let has_more = report.match_index > state.match_index;
@@ -170,13 +203,24 @@ impl Leadership {
 
     /// The place from which the log must be kept for peers that are being sent a snapshot.
     pub(super) fn keep_log_from(&self) -> Option<LogIndex> {
-        self.peers.values().filter_map(|peer| peer.keep_log_from).min()
+        self.peers.values().filter_map(|peer| peer.hold.keep_log_from()).min()
     }
 
     /// The peers that are being sent a snapshot, each with its progress.
     pub(super) fn snapshot_progress(&self) -> Vec<(NodeId, SnapshotProgress)> {
         let peers = self.peers.iter();
         peers.filter_map(|(id, peer)| Some((*id, peer.snapshot_progress?))).collect()
+    }
+
+    /// The peers that refused the last snapshot that they were sent, each with its reason.
+    pub(super) fn snapshot_refusals(&self) -> Vec<(NodeId, SnapshotRefusal)> {
+        let peers = self.peers.iter();
+        peers.filter_map(|(id, peer)| Some((*id, peer.snapshot_refusal?))).collect()
+    }
+
+    /// The reason why this peer refused the last snapshot that it was sent.
+    pub(super) fn snapshot_refusal(&self, peer: NodeId) -> Option<SnapshotRefusal> {
+        self.peers.get(&peer)?.snapshot_refusal
     }
 
     // Send modes.

@@ -81,9 +81,11 @@
 //! | `store_clock` | the time that a leader stamps entries with (docs/adr/0020) |
 //! | `read_index` | reads and the rounds that confirm them (dissertation §6.4) |
 //! | `apply_queue` | the way of committed entries to the store |
+//! | `log_weights` | the weight of the log after any of its entries |
 //! | `snapshot_policy` | when a snapshot is taken, how far the log is compacted (§7) |
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
+//! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
@@ -105,7 +107,8 @@
 //!   when they are durable (dissertation §10.2.1).
 //! - A refused connection to the leader's address starts the PreVote early.
 //! - A node that has lost its disk, or a part of its log, rejoins under its own id
-//!   (docs/adr/0005, docs/adr/0009). The paper assumes that disks keep what they have.
+//!   (docs/adr/0005, docs/adr/0009), and a leader tells a peer that shows such a loss
+//!   (docs/adr/0018). The paper assumes that disks keep what they have.
 //! - Peers that no quorum needs are sent entries in batches (docs/adr/0014).
 //!
 //! # What this does not do
@@ -117,7 +120,8 @@
 //! - Clients are not known here. An entry is bytes; that a repeated command is executed once
 //!   is the store's concern.
 //! - Nodes are trusted: a node that lies, or a disk that loses what it said was durable
-//!   without a trace, is outside of the model.
+//!   without a trace, is outside of the model. The leader to which the lost entries were
+//!   acknowledged notices it, and no other node.
 
 mod apply_queue;
 mod effect;
@@ -130,6 +134,8 @@ mod leader;
 mod leader_lease;
 mod leadership;
 mod log;
+mod log_hold;
+mod log_weights;
 mod persistence;
 mod quorum;
 mod read_index;
@@ -151,27 +157,28 @@ pub use effect::{
     Append, CompactLog, Effect, PersistSeq, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot,
     Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
-pub use event::Event;
+pub use event::{Event, HoldEnd};
 pub use leader_lease::LeaseSettings;
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};
+pub use replication::memory::PeerLoss;
 pub use replication::pacing::SendMode;
 pub use replication::probe::ProgressState;
 pub use replication::settings::ProgressSettings;
 pub use rpc::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
     InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
-    RequestVoteResponse, Rpc,
+    RequestVoteResponse, Rpc, SnapshotRefusal,
 };
 pub use settings::RaftSettings;
 pub use snapshot_policy::SnapshotPositions;
 pub use state::{NotLeader, Raft};
 pub use status::{NodeStatus, Role, SnapshotProgress};
 
-use rejoin::{PeerReport, Rejoining};
+use rejoin::{PeerReport, Rejoining, has_all_back};
 use role::RoleState;
 
-use crate::types::{HardState, LogIndex, NodeId, Term};
+use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
 impl Raft {
     /// Takes a message from a peer (Figure 2, "rules for servers").
@@ -222,6 +229,7 @@ impl Raft {
             Rpc::PreVoteResponse(_) => self.on_pre_vote_refused(from),
             Rpc::RejoinResponse(response) => self.on_rejoin_response(from, term, response),
             Rpc::InstallSnapshot(piece) => self.on_install_snapshot(from, piece),
+            Rpc::Forgotten(word) => self.on_forgotten(from, word.acknowledged),
             // These responses are for the peer's `Progress`.
             Rpc::AppendEntriesResponse(_)
             | Rpc::InstallSnapshotResponse(_)
@@ -316,7 +324,7 @@ impl Raft {
     /// the log includes what this node is known to have had and to have lost: a node that
     /// has nothing must not make a majority with others that never had it.
     fn on_rejoin_request(&mut self, from: NodeId) {
-        let last = self.log.last().max(self.rejoining.lost());
+        let last = self.log.last().max(self.hard_state().lost);
         self.send(from, Rpc::RejoinResponse(RejoinResponse { last }));
     }
 
@@ -324,6 +332,32 @@ impl Raft {
         if self.hard_state().is_rejoining {
             self.rejoining.on_report(from, PeerReport { term, last: response.last });
             self.maybe_become_voter();
+        }
+    }
+
+    /// The leader of our term says that we have acknowledged an entry to it which we lack. That
+    /// is checked here: the word may be late. Within a term the leader's log only grows, and
+    /// nothing takes from us what we acknowledged in it. So a log that lacks the entry has
+    /// lost it, and whatever else this node had promised may be lost, too (docs/adr/0018).
+    fn on_forgotten(&mut self, from: NodeId, acknowledged: LogPosition) {
+        let is_held =
+            acknowledged.index <= self.log.base().index || self.log.contains(acknowledged);
+        if is_held || self.leader_id() != Some(from) || !self.quorum().can_spare_one() {
+            return;
+        }
+        let before = self.hard_state();
+        if before.is_rejoining && before.lost >= acknowledged {
+            return;
+        }
+        let lost = before.lost.max(acknowledged);
+        let hard_state = HardState { is_rejoining: true, lost, is_end_known: false, ..before };
+        self.persistence.set_hard_state(hard_state);
+        if !before.is_rejoining {
+            // What waits for the disk was said by a voter.
+            self.persistence.drop_deferred();
+            self.rejoining = Rejoining::default();
+            let last = self.log.last();
+            self.tell(Event::Forgot { leader_id: from, acknowledged, last });
         }
     }
 
@@ -338,7 +372,8 @@ impl Raft {
             // This node may have voted in this term before it lost its disk.
             Some(hard_state.voted_for.unwrap_or(self.id()))
         };
-        let hard_state = HardState { voted_for, is_rejoining: false, ..hard_state };
+        let current_term = hard_state.current_term;
+        let hard_state = HardState { current_term, voted_for, ..HardState::default() };
         self.persistence.set_hard_state(hard_state);
         self.rejoining = Rejoining::default();
         self.tell(Event::BecameVoter { term: self.term() });
@@ -350,8 +385,9 @@ impl Raft {
     }
 
     fn has_caught_up(&self) -> bool {
-        let persisted_index = self.persistence.persisted_index();
+        let (own, persisted_index) = (self.hard_state(), self.persistence.persisted_index());
         matches!(self.role, RoleState::Follower { .. })
-            && self.rejoining.has_caught_up(&self.peers(), self.term(), &self.log, persisted_index)
+            && (has_all_back(own, &self.log, persisted_index)
+                || self.rejoining.has_caught_up(&self.peers(), own, &self.log, persisted_index))
     }
 }

@@ -121,6 +121,12 @@ impl Persistence {
         }
     }
 
+    /// Drops the messages that wait for a write: they were promises of a voter, and this node
+    /// is none any more.
+    pub(super) fn drop_deferred(&mut self) {
+        self.deferred.clear();
+    }
+
     /// The entries from `index` on are no longer part of the log: they count neither as
     /// durable nor as on their way.
     pub(super) fn truncate_from(&mut self, index: LogIndex) {

@@ -31,6 +31,11 @@ impl<'a> Quorum<'a> {
         self.voters.iter().filter(|voter| includes(**voter)).count() >= self.size()
     }
 
+    /// True when the others are a majority without any one voter.
+    pub(super) fn can_spare_one(self) -> bool {
+        self.voters.len() > self.size()
+    }
+
     /// The number of peers that a leader needs in addition to itself.
     pub(super) fn peers_needed(self) -> usize {
         self.size() - 1

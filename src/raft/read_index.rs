@@ -1,56 +1,75 @@
 //! Linearizable reads without a log entry: ReadIndex (dissertation §6.4).
 //!
 //! A read is answered from the leader's store once (1) the leader has committed an entry of
-//! its own term, (2) a quorum has answered a message that was sent after the read arrived,
-//! so that no later leader can have been elected before it, and (3) the store has applied
-//! what was committed when the read arrived. Reads share rounds: all that arrive while
-//! [`ROUNDS_MAX`] are under way share the next. With leader leases a round confirms the
-//! reads that arrive while the lease lasts, too.
+//! its own term, (2) the read is *confirmed*: no later leader had been elected when the read
+//! arrived, and (3) the store has applied what was committed when the read arrived.
 //!
 //! A read also has a place in the order of its session: after the session's earlier
-//! writes, before its later ones. Hence (3) also waits for `after`, the session's last
-//! write; and a read is answered before any entry that was appended after it arrived. Such
-//! an answer needs no round: when an entry of the leader's own term is committed that was
-//! appended after the read, a quorum has answered a message sent after the read.
+//! commands, before its later ones. Hence (3) also waits for `after`, the session's last
+//! write. The newest entry that a read must see by (1) and (3) is its `read_index`; the end
+//! of the log when it arrived is its `place`. `read_index <= place`, and the session's later
+//! writes are after `place`.
+//!
+//! # Three ways to be confirmed
+//!
+//! - By a round: a quorum has answered a message that was sent after the read arrived.
+//! - By an entry: an entry after the read's place is committed. It is of the leader's own
+//!   term, and a quorum has acknowledged it, so a quorum has answered a message that was sent
+//!   after the read arrived.
+//! - By a lease: while it lasts, nobody else can have been elected, neither now nor when an
+//!   earlier read arrived. So it confirms the read that arrives now and all before it.
+//!
+//! # Two structures
+//!
+//! | structure | its reads wait for | in the order of |
+//! |---|---|---|
+//! | [`Rounds`] | their confirmation | their arrival, which is that of their rounds and places |
+//! | [`ConfirmedReads`] | their entry in the store | their `read_index` |
+//!
+//! A read goes from the first to the second, and is answered between the entry `read_index`
+//! and the next one, or later if it is confirmed later, but before any entry after its place.
+//! No read waits for another, and reads of different sessions overtake each other. The reads
+//! of one session keep their order all the same: of two of them, the first has neither a
+//! later round nor a later place nor a higher `read_index` than the second.
+//!
+//! # An example
+//!
+//! The log ends with entry 5, and everything in it is committed and applied. Session A sends
+//! `set x`, `get x`, `set y` at once, and session B then sends `get x`.
+//!
+//! | event | `Rounds` | `ConfirmedReads` | answered |
+//! |---|---|---|---|
+//! | A: `set x` is entry 6 | | | |
+//! | A: `get x`: `read_index` 6, place 6 | A, round 1 | | |
+//! | A: `set y` is entry 7 | | | |
+//! | round 1 is sent, with entries 6 and 7 | A, round 1 | | |
+//! | B: `get x`: `read_index` 5, place 7 | A, round 1; B, round 2 | | |
+//! | round 2 is sent | A, round 1; B, round 2 | | |
+//! | a peer answers both; its disk is busy | | A, 6 | B sees 5 |
+//! | entries 6 and 7 are committed | | | A sees 6, before 7 is applied |
+//!
+//! B has not waited for the disks that A's write needs. If entries 6 and 7 were acknowledged
+//! before any round, 7 would confirm A's read (its place is 6), but not B's (its place is 7).
+
+mod confirmed;
+mod rounds;
 
 use core::time::Duration;
-use std::collections::VecDeque;
 
 use super::effect::ReadToken;
 use super::leader_lease::LeaseSettings;
 use crate::types::LogIndex;
-
-/// Maximum number of rounds under way. Two, so that a read rarely waits for a whole round
-/// of others; not more, so that the reads of a burst share a round.
-const ROUNDS_MAX: u64 = 2;
+use confirmed::ConfirmedReads;
+use rounds::Rounds;
 
 /// A leader's reads and its rounds.
 pub(super) struct ReadIndex {
     /// The first entry of the leader's term. The entries before it are committed with it,
     /// and not earlier (§5.4.2).
     first_index: LogIndex,
-    /// Invariant: `place`, `seq` and `token` never fall along the queue.
-    waiting: VecDeque<WaitingRead>,
-    /// The newest round that was started.
-    started_seq: u64,
-    /// The newest round that a quorum has answered; at most `started_seq`.
-    confirmed_seq: u64,
-    /// With leases: the rounds under way, and the time at which each began.
-    begun: VecDeque<(u64, Duration)>,
-    /// With leases: the time at which the newest confirmed round began.
-    pub(super) confirmed_at: Option<Duration>,
-}
-
-/// A read that waits for its answer.
-struct WaitingRead {
-    token: ReadToken,
-    /// The newest entry that the store must have applied: (1), (3) and the session's writes.
-    read_index: LogIndex,
-    /// The end of the log when the read arrived. The read is answered before any later
-    /// entry is applied.
-    place: LogIndex,
-    /// The round that confirms the read.
-    seq: u64,
+    rounds: Rounds,
+    confirmed: ConfirmedReads,
+    last_token: Option<ReadToken>,
 }
 
 impl ReadIndex {
@@ -58,11 +77,9 @@ impl ReadIndex {
     pub(super) fn new(first_index: LogIndex) -> ReadIndex {
         ReadIndex {
             first_index,
-            waiting: VecDeque::new(),
-            started_seq: 0,
-            confirmed_seq: 0,
-            begun: VecDeque::new(),
-            confirmed_at: None,
+            rounds: Rounds::default(),
+            confirmed: ConfirmedReads::default(),
+            last_token: None,
         }
     }
 
@@ -71,55 +88,62 @@ impl ReadIndex {
         self.first_index
     }
 
-    /// The place of the first waiting read.
-    pub(super) fn first_place(&self) -> Option<LogIndex> {
-        self.waiting.front().map(|read| read.place)
+    /// The number of reads that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.rounds.len() + self.confirmed.len()
     }
 
     /// Adds a read. `after` is the last entry that its session proposed, `last` the end of
-    /// the log. A read that a lease has confirmed needs no round of its own.
+    /// the log. With a lease the read is confirmed, and so are all before it: if it alone
+    /// were, it would be answered before an earlier read of its session.
+    ///
+    /// # Panics
+    /// When the token is not above that of the read before.
     pub(super) fn add(
         &mut self,
         token: ReadToken,
         after: LogIndex,
         commit_index: LogIndex,
         last: LogIndex,
-        is_confirmed: bool,
+        has_lease: bool,
     ) {
+        assert!(self.last_token < Some(token), "the tokens of reads rise");
+        self.last_token = Some(token);
         // The session may have proposed `after` in an earlier leadership of this node. If
         // that entry was truncated since, a read waits for no entry past the log's end.
         let own_write = after.min(last);
         // (1): more may be committed before our first entry than we know (docs/bugs.md B37).
         let read_index = commit_index.max(own_write).max(self.first_index);
-        let seq = if is_confirmed { self.seq_of_last_read() } else { self.seq_of_next_read() };
-        self.waiting.push_back(WaitingRead { token, read_index, place: last, seq });
+        if has_lease {
+            while let Some((earlier, read)) = self.rounds.pop() {
+                self.confirmed.add(earlier, read.read_index);
+            }
+            self.confirmed.add(token, read_index);
+        } else {
+            self.rounds.add(token, read_index, last);
+        }
     }
 
-    /// The round that confirms a read which arrives now. A round already in flight may have
-    /// been answered before this read arrived, so the read needs the next one
-    /// (docs/bugs.md B38).
-    fn seq_of_next_read(&self) -> u64 {
-        self.started_seq + 1
+    /// Removes a read that nobody waits for any more. Does nothing when the read was answered.
+    pub(super) fn cancel(&mut self, token: ReadToken) {
+        let _ = self.rounds.cancel(token) || self.confirmed.cancel(token);
     }
 
-    /// The round of a read that needs none: it only waits for the reads before it.
-    fn seq_of_last_read(&self) -> u64 {
-        self.waiting.back().map_or(0, |read| read.seq)
-    }
+    // Confirmation.
 
     /// The newest round, for every message to a peer.
     pub(super) fn started_seq(&self) -> u64 {
-        self.started_seq
+        self.rounds.started_seq()
+    }
+
+    /// With leases: the time at which the newest confirmed round began.
+    pub(super) fn confirmed_at(&self) -> Option<Duration> {
+        self.rounds.confirmed_at()
     }
 
     /// Starts the next round, if a read waits for it and not too many are under way.
     pub(super) fn maybe_start_round(&mut self) -> bool {
-        let is_wanted = self.waiting.back().is_some_and(|read| read.seq > self.started_seq);
-        let is_possible = self.started_seq - self.confirmed_seq < ROUNDS_MAX;
-        if is_wanted && is_possible {
-            self.started_seq += 1;
-        }
-        is_wanted && is_possible
+        self.rounds.maybe_start()
     }
 
     /// Starts the next round like [`ReadIndex::maybe_start_round`], and with each heartbeat
@@ -130,74 +154,52 @@ impl ReadIndex {
         now: Duration,
         lease: &LeaseSettings,
     ) -> bool {
-        let has_round = self.maybe_start_round();
-        if !has_round && is_heartbeat_due {
-            self.started_seq += 1;
-        }
-        if has_round || is_heartbeat_due {
-            // Answers to older rounds come too late for a lease.
-            while self.begun.front().is_some_and(|(_, began_at)| *began_at + lease.promise < now) {
-                self.begun.pop_front();
-            }
-            self.begun.push_back((self.started_seq, now));
-        }
-        has_round || is_heartbeat_due
+        self.rounds.maybe_start_leased(is_heartbeat_due, now, lease)
     }
 
     /// A quorum has answered the rounds up to `seq`.
     pub(super) fn confirm(&mut self, seq: u64) {
-        self.confirmed_seq = self.confirmed_seq.max(seq);
-        while let Some((begun_seq, began_at)) = self.begun.front()
-            && *begun_seq <= seq
-        {
-            self.confirmed_at = Some(*began_at);
-            self.begun.pop_front();
+        self.rounds.confirm(seq);
+        while let Some((token, read)) = self.rounds.pop_confirmed() {
+            self.confirmed.add(token, read.read_index);
         }
     }
 
-    /// The next read that may be answered, with its read index. Reads complete in order: a
-    /// read waits for every read before it.
-    pub(super) fn pop_confirmed(
-        &mut self,
-        submitted_index: LogIndex,
-    ) -> Option<(ReadToken, LogIndex)> {
-        let read = self.waiting.front()?;
-        if read.seq > self.confirmed_seq || read.read_index > submitted_index {
-            return None;
+    /// The entry at `commit_index`, which is of the leader's own term, is committed: that
+    /// confirms the reads that arrived before it was appended.
+    pub(super) fn on_committed(&mut self, commit_index: LogIndex) {
+        while let Some((token, read)) = self.rounds.pop_before(commit_index) {
+            self.confirmed.add(token, read.read_index);
         }
-        self.waiting.pop_front().map(|read| (read.token, read.read_index))
     }
 
-    /// The next read that must be answered before the committed entry `next` is submitted,
-    /// because it arrived before that entry was appended. The entry confirms it: reads only
-    /// ever wait before entries of the leader's own term, since no read's place is before
-    /// the term's first entry.
-    ///
-    /// # Panics
-    /// When the read needs an entry that was not submitted.
-    pub(super) fn pop_before(
-        &mut self,
-        next: LogIndex,
-        submitted_index: LogIndex,
-    ) -> Option<(ReadToken, LogIndex)> {
-        let read = self.waiting.front().filter(|read| read.place < next)?;
-        assert!(
-            read.read_index <= submitted_index && read.place >= self.first_index,
-            "a read must see entry {}, and its place is before {next}",
-            read.read_index
-        );
-        self.waiting.pop_front().map(|read| (read.token, read.read_index))
+    // Application.
+
+    /// The next read that may be answered when the store was given everything up to
+    /// `submitted_index`, with its read index.
+    pub(super) fn pop_ready(&mut self, submitted_index: LogIndex) -> Option<(ReadToken, LogIndex)> {
+        self.confirmed.pop(submitted_index)
     }
 
-    /// The reads that are not answered.
-    pub(super) fn into_tokens(self) -> impl Iterator<Item = ReadToken> {
-        self.waiting.into_iter().map(|read| read.token)
+    /// The last entry that the store may be given before a read is to be answered. `None`
+    /// when no read waits.
+    pub(super) fn first_stop(&self) -> Option<LogIndex> {
+        let (index, place) = (self.confirmed.first_index(), self.rounds.first_place());
+        index.into_iter().chain(place).min()
+    }
+
+    /// The reads that are not answered, by arrival.
+    pub(super) fn into_tokens(self) -> Vec<ReadToken> {
+        let mut tokens: Vec<ReadToken> = self.confirmed.into_tokens().collect();
+        tokens.extend(self.rounds.into_tokens());
+        tokens.sort_unstable();
+        tokens
     }
 
     /// The number of rounds that wait for their answers.
     #[cfg(test)]
     pub(super) fn rounds_under_way(&self) -> usize {
-        self.begun.len()
+        self.rounds.under_way()
     }
 }
 

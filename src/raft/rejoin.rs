@@ -7,12 +7,16 @@
 //! it neither votes nor campaigns, and the leader does not count it. It asks every other member
 //! for a report of its term and the end of its log. It is counted again when the cluster
 //! turns out to be new, or when it has caught up with every other member.
+//!
+//! A node that knows exactly where its log ended has forgotten less. It votes for candidates
+//! that have all of that, and it is counted again when it has all of it itself, whether or not
+//! it has heard from the others (docs/adr/0019).
 
 use std::collections::BTreeMap;
 
 use super::log::RaftLog;
 use super::quorum::Quorum;
-use crate::types::{LogIndex, LogPosition, NodeId, Term};
+use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
 /// The reports that a rejoining node has had since it started.
 #[derive(Default)]
@@ -21,9 +25,6 @@ pub(super) struct Rejoining {
     reports: BTreeMap<NodeId, PeerReport>,
     /// Ticks since the start of a rejoining node.
     age_ticks: u32,
-    /// The furthest position that this node's log is known to have reached before it was
-    /// cut; see `LogSummary::lost`.
-    lost: LogPosition,
 }
 
 /// The durable term and the end of the log of one member.
@@ -41,16 +42,6 @@ impl PeerReport {
 }
 
 impl Rejoining {
-    /// The state of a node that starts and whose log is known to have reached `lost`.
-    pub(super) fn having_lost(lost: LogPosition) -> Rejoining {
-        Rejoining { lost, ..Rejoining::default() }
-    }
-
-    /// The furthest position that this node is known to have had and to have lost.
-    pub(super) fn lost(&self) -> LogPosition {
-        self.lost
-    }
-
     /// Advances time by one tick. Returns true when the other members are to be asked: at
     /// every tick at first, when all members are about to start; later at the pace of
     /// heartbeats, because a member that stays silent may be down for days.
@@ -72,32 +63,42 @@ impl Rejoining {
             && quorum.is_met(|voter| voter == id || self.reports.contains_key(&voter))
     }
 
-    /// True when this follower, in `term`, holds durably all that any other member holds. At
-    /// least one of them has every committed entry that this node may have acknowledged and
-    /// lost. The log is durable up to `persisted_index`.
+    /// True when this follower with `own` hard state holds durably all that any other member
+    /// holds. At least one of them has every committed entry that this node may have
+    /// acknowledged and lost. The log is durable up to `persisted_index`.
     pub(super) fn has_caught_up(
         &self,
         peers: &[NodeId],
-        term: Term,
+        own: HardState,
         log: &RaftLog,
         persisted_index: LogIndex,
     ) -> bool {
-        let durable = LogPosition {
-            term: log.term_at(persisted_index).unwrap_or_default(),
-            index: persisted_index,
-        };
+        let durable = durable_end(log, persisted_index);
         let has_all_reports = peers.iter().all(|peer| self.reports.contains_key(peer));
         let highest = self.reports.values().map(|report| report.term).max().unwrap_or_default();
         let furthest = self.reports.values().map(|report| report.last).max().unwrap_or_default();
         has_all_reports
-            && term >= highest
+            && own.current_term >= highest
             // A log that ends before ours begins can add nothing to what is committed.
             && (log.contains(furthest) || furthest <= log.base())
             && persisted_index >= furthest.index
             // When the log is at least as up-to-date as the lost position (§5.4.1), it has
             // every entry up to there that was or can be committed.
-            && durable >= self.lost
+            && durable >= own.lost
     }
+}
+
+/// True when a node with `own` hard state knows where its log ended, and holds durably a log that
+/// is at least as up-to-date as that (§5.4.1): every entry that it acknowledged and that was or
+/// can be committed is in it. It need not ask the others (docs/adr/0019).
+pub(super) fn has_all_back(own: HardState, log: &RaftLog, persisted_index: LogIndex) -> bool {
+    own.is_end_known && durable_end(log, persisted_index) >= own.lost
+}
+
+/// The end of a log that is durable up to `persisted_index`.
+fn durable_end(log: &RaftLog, persisted_index: LogIndex) -> LogPosition {
+    let term = log.term_at(persisted_index).unwrap_or_default();
+    LogPosition { term, index: persisted_index }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The messages between nodes. `wire` gives these structs their bytes.
 
+use core::fmt;
+
 use bytes::Bytes;
 
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, SnapshotId, Term};
@@ -55,6 +57,9 @@ pub enum Rpc {
     RejoinRequest,
     /// Its answer.
     RejoinResponse(RejoinResponse),
+    /// The leader tells a peer that it has lost entries which it acknowledged
+    /// (docs/adr/0018). It has no answer of its own.
+    Forgotten(Forgotten),
 }
 
 impl Rpc {
@@ -175,6 +180,27 @@ pub struct InstallSnapshotResponse {
     pub received: u64,
     /// True when everything up to `last` is in the peer's log or store, durably.
     pub is_installed: bool,
+    /// The reason why the peer does not take the snapshot, if it does not. Nothing of it is
+    /// there any more.
+    pub refusal: Option<SnapshotRefusal>,
+}
+
+/// The reason why a peer does not take a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotRefusal {
+    /// The peer's disk has no room for it.
+    NoRoom,
+    /// The file that arrived is not the one that was offered, or the peer cannot decode it.
+    Unusable,
+}
+
+impl fmt::Display for SnapshotRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SnapshotRefusal::NoRoom => "no_room",
+            SnapshotRefusal::Unusable => "unusable",
+        })
+    }
 }
 
 /// The answer to [`Rpc::RejoinRequest`]. The envelope has the term.
@@ -183,4 +209,12 @@ pub struct RejoinResponse {
     /// The end of the sender's log. A sender in term 0 with an empty log has never taken
     /// part.
     pub last: LogPosition,
+}
+
+/// Tells a peer that its answers contradict what it acknowledged to this leader. The peer
+/// judges that for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The last entry that the peer has acknowledged in this leader's term.
+    pub acknowledged: LogPosition,
 }

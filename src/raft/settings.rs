@@ -20,6 +20,8 @@ pub struct RaftSettings {
     pub heartbeat_ticks: u32,
     /// Leader leases, if they are on.
     pub leader_lease: Option<LeaseSettings>,
+    /// The number of ticks in a second, for the bounds that the core has in seconds.
+    pub ticks_per_second: u32,
     /// A leader steps down when its disk has not completed a write for this long.
     pub disk_stall_ticks: u32,
     /// True when peers outside the quorum are sent batches (docs/adr/0014).

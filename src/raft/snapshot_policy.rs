@@ -4,8 +4,23 @@
 //! Two snapshots are kept, and the log goes on from the older one. So whichever of the two
 //! is damaged, the log goes on from the other without a gap (docs/bugs.md B55).
 
+use super::log_weights::LogWeights;
 use super::settings::RaftSettings;
 use crate::types::{Entry, LogIndex, LogPosition};
+
+/// A log that is kept for a peer weighs at most so many times the larger of
+/// `snapshot_bytes_max` and the newest snapshot (docs/adr/0017). A snapshot is due after each
+/// such weight, and two are kept: with a factor of 2, a hold would end just as it begins to
+/// matter. A peer that receives a snapshot at less than a quarter of the speed at which the
+/// log grows would not keep up with the log either.
+const HELD_LOG_FACTOR: u64 = 4;
+
+/// The shortest pause between a snapshot and one that a client wants, in seconds.
+const WANTED_PAUSE_SECONDS: u64 = 1;
+
+/// The pause is longer by a second for so many bytes of the newest snapshot. So the snapshots
+/// that clients want write no more than this a second.
+const WANTED_BYTES_PER_SECOND: u64 = 16 << 20;
 
 /// The snapshots that a node has when it starts; 0 where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +62,6 @@ enum Loss {
 ///
 /// Invariant: `base <= older <= newest <= submitted_index`, where `base` is the position
 /// before the log's first entry.
-#[derive(Default)]
 pub(super) struct SnapshotPolicy {
     /// The newest durable snapshot.
     newest: LogPosition,
@@ -63,6 +77,10 @@ pub(super) struct SnapshotPolicy {
     wanted_index: LogIndex,
     /// The weight of the entries that were submitted since the last snapshot was begun.
     bytes_since: u64,
+    /// The weights of the entries that were submitted since the start.
+    weights: LogWeights,
+    /// Ticks since the last attempt to take a snapshot ended.
+    ticks_since: u32,
 }
 
 impl SnapshotPolicy {
@@ -73,7 +91,14 @@ impl SnapshotPolicy {
             newest_bytes: positions.newest_bytes,
             // A snapshot from before the base is of no use: the log does not reach it.
             older: positions.older.max(base.index),
-            ..SnapshotPolicy::default()
+            saving: Saving::Idle,
+            is_compacting: false,
+            loss: None,
+            wanted_index: LogIndex(0),
+            bytes_since: 0,
+            // The entries after the snapshot are submitted again.
+            weights: LogWeights::starting_after(positions.newest.index),
+            ticks_since: u32::MAX,
         }
     }
 
@@ -89,7 +114,7 @@ impl SnapshotPolicy {
 
     /// The store was given these entries.
     pub(super) fn on_submitted(&mut self, entries: &[Entry]) {
-        self.bytes_since += entries.iter().map(Entry::weight_bytes).sum::<u64>();
+        self.bytes_since += self.weights.add(entries);
     }
 
     /// True when a snapshot is due, and none is being taken.
@@ -105,13 +130,28 @@ impl SnapshotPolicy {
         // write no more bytes than the log.
         let is_worth_it = self.bytes_since >= self.newest_bytes;
         let is_lost = matches!(self.loss, Some(Loss::Older | Loss::Newest));
-        is_enough && is_worth_it || is_lost || self.is_wanted()
+        is_enough && is_worth_it || is_lost || self.is_wanted_now(settings)
     }
 
     /// True when a client waits for a snapshot. The one that is being taken may be enough
     /// for it.
     pub(super) fn is_wanted(&self) -> bool {
         self.wanted_index > self.newest.index
+    }
+
+    /// True when a client waits for a snapshot, and the last attempt to take one is long
+    /// enough ago. Otherwise a client that asks again and again would keep the disk writing
+    /// whole snapshots.
+    fn is_wanted_now(&self, settings: &RaftSettings) -> bool {
+        let ticks_per_second = u64::from(settings.ticks_per_second);
+        let pause_ticks = ticks_per_second.saturating_mul(WANTED_PAUSE_SECONDS)
+            + (self.newest_bytes / WANTED_BYTES_PER_SECOND).saturating_mul(ticks_per_second);
+        self.is_wanted() && u64::from(self.ticks_since) >= pause_ticks
+    }
+
+    /// Advances time by one tick.
+    pub(super) fn tick(&mut self) {
+        self.ticks_since = self.ticks_since.saturating_add(1);
     }
 
     /// A client wants a snapshot at or after `index`.
@@ -136,6 +176,7 @@ impl SnapshotPolicy {
     pub(super) fn on_taken(&mut self, last: LogPosition, bytes: u64) {
         assert!(self.saving == Saving::Running, "no snapshot was asked for");
         self.saving = Saving::Idle;
+        self.ticks_since = 0;
         // A newer one may have been installed meanwhile.
         let newest = self.newest.index;
         if last.index >= newest {
@@ -169,6 +210,7 @@ impl SnapshotPolicy {
     pub(super) fn on_failed(&mut self, last: LogPosition) {
         assert!(self.saving == Saving::Running, "no snapshot was asked for");
         self.saving = Saving::Failed { index: last.index };
+        self.ticks_since = 0;
         self.wanted_index = LogIndex(0);
     }
 
@@ -185,6 +227,7 @@ impl SnapshotPolicy {
         self.older = base.index;
         self.replace_newest();
         self.bytes_since = 0;
+        self.weights = LogWeights::starting_after(base.index);
     }
 
     // Compaction.
@@ -200,13 +243,20 @@ impl SnapshotPolicy {
         !std::mem::replace(&mut self.is_compacting, true)
     }
 
-    /// The log is compacted.
+    /// The log is compacted up to `base`.
     ///
     /// # Panics
     /// When no compaction was under way.
-    pub(super) fn on_compacted(&mut self) {
+    pub(super) fn on_compacted(&mut self, base: LogIndex) {
         assert!(self.is_compacting, "no compaction was asked for");
         self.is_compacting = false;
+        self.weights.compact_to(base);
+    }
+
+    /// True when the log after `index` is too large to be kept for one peer.
+    pub(super) fn is_log_too_large(&self, index: LogIndex, settings: &RaftSettings) -> bool {
+        let unit = self.newest_bytes.max(settings.snapshot_bytes_max);
+        self.weights.after(index) > HELD_LOG_FACTOR.saturating_mul(unit)
     }
 }
 

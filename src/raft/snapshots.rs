@@ -6,7 +6,7 @@
 
 use super::effect::{CompactLog, Effect, ReceiveSnapshot, ResetLog, TakeSnapshot};
 use super::role::RoleState;
-use super::rpc::{InstallSnapshot, InstallSnapshotResponse, Rpc};
+use super::rpc::{InstallSnapshot, InstallSnapshotResponse, Rpc, SnapshotRefusal};
 use super::state::Raft;
 use crate::types::{LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
@@ -42,6 +42,7 @@ impl Raft {
     }
 
     pub(super) fn tick_snapshots(&mut self) {
+        self.snapshots.tick();
         if self.snapshots.is_wanted() {
             self.maybe_take_snapshot();
         }
@@ -79,7 +80,7 @@ impl Raft {
 
     /// Compacts the log, but keeps the entries after the snapshot that a peer is being
     /// sent.
-    fn maybe_compact(&mut self) {
+    pub(super) fn maybe_compact(&mut self) {
         let (last, keep_entries) = (self.log.last().index, self.settings.keep_entries);
         let limit = self.snapshots.compaction_limit(last, keep_entries);
         let limit = self.keep_log_from().map_or(limit, |kept| limit.min(kept));
@@ -93,7 +94,7 @@ impl Raft {
     /// # Panics
     /// When no compaction was asked for, or the log does not hold `base`.
     pub fn on_compacted(&mut self, base: LogPosition) {
-        self.snapshots.on_compacted();
+        self.snapshots.on_compacted(base.index);
         self.log.compact_to(base);
     }
 
@@ -121,17 +122,21 @@ impl Raft {
     }
 
     /// The answer to [`Effect::ReceiveSnapshot`], unless that made the snapshot whole:
-    /// `received` bytes of it are there.
+    /// `received` bytes of it are there, or it is refused and nothing of it is there.
     pub fn on_snapshot_piece(
         &mut self,
         from: NodeId,
         term: Term,
         request_seq: u64,
         snapshot: SnapshotId,
-        received: u64,
+        received: Result<u64, SnapshotRefusal>,
     ) {
         if term == self.term() {
-            let response = self.snapshot_response(request_seq, snapshot.last, received);
+            let bytes = received.unwrap_or(0);
+            let response = InstallSnapshotResponse {
+                refusal: received.err(),
+                ..self.snapshot_response(request_seq, snapshot.last, bytes)
+            };
             self.send(from, Rpc::InstallSnapshotResponse(response));
         }
     }
@@ -215,6 +220,13 @@ impl Raft {
         received: u64,
     ) -> InstallSnapshotResponse {
         let is_rejoining = self.hard_state().is_rejoining;
-        InstallSnapshotResponse { request_seq, is_rejoining, last, received, is_installed: false }
+        InstallSnapshotResponse {
+            request_seq,
+            is_rejoining,
+            last,
+            received,
+            is_installed: false,
+            refusal: None,
+        }
     }
 }

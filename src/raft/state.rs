@@ -19,7 +19,7 @@ use super::persistence::Persistence;
 use super::quorum::Quorum;
 use super::rejoin::Rejoining;
 use super::role::{LeaderContact, RoleState};
-use super::rpc::{Envelope, Rpc};
+use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
 use super::status::{NodeStatus, Role, SnapshotProgress};
@@ -91,7 +91,7 @@ impl Raft {
         let mut raft = Raft {
             persistence: Persistence::new(hard_state, last.index),
             snapshots: SnapshotPolicy::new(snapshots, log.runs.base()),
-            rejoining: Rejoining::having_lost(log.lost),
+            rejoining: Rejoining::default(),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
             timer,
@@ -341,6 +341,11 @@ impl Raft {
         leadership.snapshot_progress()
     }
 
+    fn snapshot_refusals(&self) -> Vec<(NodeId, SnapshotRefusal)> {
+        let RoleState::Leader(leadership) = &self.role else { return Vec::new() };
+        leadership.snapshot_refusals()
+    }
+
     /// The state of this node at one point in time.
     pub fn status(&self) -> NodeStatus {
         NodeStatus {
@@ -352,7 +357,14 @@ impl Raft {
             last_log_index: self.log.last().index,
             snapshot_index: self.snapshot_index(),
             snapshot_progress: self.snapshot_progress(),
+            snapshot_refusals: self.snapshot_refusals(),
         }
+    }
+
+    /// The number of reads that wait for their answers.
+    pub fn waiting_reads(&self) -> usize {
+        let RoleState::Leader(leadership) = &self.role else { return 0 };
+        leadership.reads.waiting()
     }
 
     /// The number of rounds of reads that wait for their answers.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::rpc::SnapshotRefusal;
 use crate::types::{LogIndex, NodeId, Term};
 
 /// A node's role in its term (§5.1).
@@ -60,4 +61,7 @@ pub struct NodeStatus {
     pub snapshot_index: LogIndex,
     /// The peers that a leader is sending a snapshot to, each with its progress.
     pub snapshot_progress: Vec<(NodeId, SnapshotProgress)>,
+    /// The peers that refused the snapshot which a leader sent them last, each with its
+    /// reason.
+    pub snapshot_refusals: Vec<(NodeId, SnapshotRefusal)>,
 }

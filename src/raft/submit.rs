@@ -50,10 +50,11 @@ impl Raft {
         let durable_index = self.persistence.persisted_index();
         let limit = self.commit_index.min(durable_index);
         while self.apply.submitted_index() < limit && !self.apply.is_reading() {
-            // A read that arrived before the next entry is answered before it.
+            // A read that needs no more than this is answered before the next entry.
+            self.release_reads();
             let next = self.apply.submitted_index().next();
-            self.release_reads_before(next);
             let to = self.last_index_before_next_read(limit);
+            assert!(next <= to, "a read is answered before entry {next} is submitted");
             if let Some(entries) = self.log.slice(next, to) {
                 self.submit_entries(entries);
             } else if self.apply.may_read() {
@@ -68,7 +69,7 @@ impl Raft {
                 return;
             }
         }
-        self.release_confirmed_reads();
+        self.release_reads();
     }
 
     fn submit_entries(&mut self, entries: Vec<Entry>) {
@@ -81,32 +82,22 @@ impl Raft {
         }
     }
 
-    /// The last entry up to which entries may be submitted in one go: no waiting read has
-    /// its place before it.
+    /// The last entry up to which entries may be submitted in one go: no waiting read must be
+    /// answered before it.
     fn last_index_before_next_read(&self, limit: LogIndex) -> LogIndex {
         match &self.role {
             RoleState::Leader(leadership) => {
-                leadership.reads.first_place().map_or(limit, |place| limit.min(place))
+                leadership.reads.first_stop().map_or(limit, |stop| limit.min(stop))
             }
             _ => limit,
         }
     }
 
-    /// Answers the reads whose round is confirmed and whose entries were submitted.
-    pub(super) fn release_confirmed_reads(&mut self) {
+    /// Answers the reads that are confirmed and whose entries were submitted.
+    pub(super) fn release_reads(&mut self) {
         let submitted_index = self.apply.submitted_index();
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        while let Some((token, read_index)) = leadership.reads.pop_confirmed(submitted_index) {
-            self.effects.push(Effect::ReadReady { token, read_index });
-        }
-    }
-
-    /// The entry `next`, committed, is about to be submitted: answers the reads that
-    /// arrived before it was appended.
-    fn release_reads_before(&mut self, next: LogIndex) {
-        let submitted_index = self.apply.submitted_index();
-        let RoleState::Leader(leadership) = &mut self.role else { return };
-        while let Some((token, read_index)) = leadership.reads.pop_before(next, submitted_index) {
+        while let Some((token, read_index)) = leadership.reads.pop_ready(submitted_index) {
             self.effects.push(Effect::ReadReady { token, read_index });
         }
     }

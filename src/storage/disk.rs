@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// The mode in which [`Disk::open`] opens a file.
@@ -21,7 +21,17 @@ pub enum OpenMode {
 }
 
 /// A lock that is held until it is dropped. The system releases it when the process ends.
-pub type DiskLock = Box<dyn Send>;
+pub type DiskLock = Box<dyn Named>;
+
+/// A file or a directory that is held open, and that had a name when it was opened.
+pub trait Named: Send {
+    /// Returns true when `path` leads to this file, and false when it leads to nothing or to
+    /// another file. Links on the way are followed.
+    ///
+    /// # Errors
+    /// The error of the system.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
+}
 
 /// A file system. The creation, renaming or removal of a name is durable only after
 /// [`Disk::sync_dir`] of its directory.
@@ -70,6 +80,12 @@ pub trait Disk: Send {
     /// The error of the system.
     fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>>;
 
+    /// Opens a directory, only to see later if it is still at its place.
+    ///
+    /// # Errors
+    /// The error of the system.
+    fn hold_dir(&self, dir: &Path) -> io::Result<Box<dyn Named>>;
+
     /// Returns another handle of the same file system, for another thread.
     fn another_handle(&self) -> Box<dyn Disk>;
 
@@ -79,7 +95,7 @@ pub trait Disk: Send {
 }
 
 /// An open file.
-pub trait DiskFile: Send {
+pub trait DiskFile: Named {
     /// Reads at `offset` until `buffer` is full or the file ends. Returns the number of bytes.
     ///
     /// # Errors
@@ -176,6 +192,10 @@ impl Disk for RealDisk {
         }
     }
 
+    fn hold_dir(&self, dir: &Path) -> io::Result<Box<dyn Named>> {
+        Ok(Box::new(File::open(dir)?))
+    }
+
     fn another_handle(&self) -> Box<dyn Disk> {
         Box::new(RealDisk)
     }
@@ -185,6 +205,19 @@ impl Disk for RealDisk {
         // nothing under such a key is as random as the key.
         let hash = std::collections::hash_map::RandomState::new().build_hasher().finish();
         (hash ^ (hash >> 32)) as u32
+    }
+}
+
+impl Named for File {
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        let found = match fs::metadata(path) {
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(false),
+            found => found?,
+        };
+        // While this file is open, no other file of its file system can get its number.
+        let own = self.metadata()?;
+        Ok((found.dev(), found.ino()) == (own.dev(), own.ino()))
     }
 }
 

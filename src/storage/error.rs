@@ -30,6 +30,21 @@ pub enum StorageError {
         /// A sentence that says how the damage shows.
         what: String,
     },
+    /// Bytes that are what was written, and that this version of the server does not know. They
+    /// are never taken for damage: a log that is cut there would lose entries that are whole.
+    #[error(
+        "{} has at byte {offset} what this version of the server does not know ({what}): nothing \
+         was changed; start a version that knows it",
+        path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The position in the file.
+        offset: u64,
+        /// A sentence that says what is unknown.
+        what: String,
+    },
     /// The log is whole as far as it goes, but it once went further.
     #[error("{}; {NOTHING_CHANGED}", ends_early(path, *offset, durable, *durable_to))]
     EntriesMissing {
@@ -149,6 +164,20 @@ pub enum StorageError {
         /// The lock file.
         path: PathBuf,
     },
+    /// The data directory, or a file in it, was deleted, moved or replaced while it was in use.
+    #[error(
+        "{} was deleted, moved or replaced while this server ran on {}: nobody would find what it \
+         writes there, so it acknowledges nothing more; put the directory back and start the \
+         server again, and if it is lost see `A server that lost its disk, or a part of its log` \
+         in docs/operations.md",
+        path.display(), data_dir.display()
+    )]
+    Gone {
+        /// The first path that leads to nothing, or to another file than the one that is open.
+        path: PathBuf,
+        /// The data directory.
+        data_dir: PathBuf,
+    },
     /// The directory is not the data directory of a server.
     #[error("{} is not the data directory of a server: it has no identity file", path.display())]
     NotADataDirectory {
@@ -161,6 +190,12 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// True when a file or a directory was not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, StorageError::Io { source, .. }
+            if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// True when the disk had no room for a write.
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
@@ -234,6 +269,32 @@ impl<T> IoContext<T> for io::Result<T> {
 /// Returns a [`StorageError::Damaged`].
 pub(crate) fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> StorageError {
     StorageError::Damaged { path: path.to_owned(), offset, what: what.into() }
+}
+
+/// Returns a [`StorageError::Unknown`].
+pub(crate) fn unknown(path: &Path, offset: u64, what: impl Into<String>) -> StorageError {
+    StorageError::Unknown { path: path.to_owned(), offset, what: what.into() }
+}
+
+/// The reason why bytes of a file do not decode.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DecodeError {
+    /// They are not what was written.
+    #[error("{0}")]
+    Damaged(String),
+    /// They are what was written, by their checksum, and unknown to this version.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl DecodeError {
+    /// The error of the file at `path`, whose bytes at `offset` these are.
+    pub fn at(self, path: &Path, offset: u64) -> StorageError {
+        match self {
+            DecodeError::Damaged(what) => damaged(path, offset, what),
+            DecodeError::Unknown(what) => unknown(path, offset, what),
+        }
+    }
 }
 
 #[cfg(test)]

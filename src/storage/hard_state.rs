@@ -11,21 +11,26 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::durable_names::create_file;
-use super::error::{IoContext, StorageError, damaged};
+use super::error::{DecodeError, IoContext, StorageError, damaged, unknown};
 use super::little_endian::{u32_at, u64_at};
 use super::log::header::SEGMENT_HEADER_BYTES;
+use super::presence::Presence;
 use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 
 /// Size of one copy in bytes.
 pub(crate) const COPY_BYTES: usize = 4096;
 const MAGIC: [u8; 8] = *b"CORAHARD";
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 /// Flag of a log that is being cut after the durable end.
 const CUTTING: u32 = 1;
 /// Flag of a server that is rejoining.
 const REJOINING: u32 = 2;
 /// Flag of a log that is being reset.
 const RESETTING: u32 = 4;
+/// Flag of a server that is known to have lost exactly the entries up to `lost`.
+const END_KNOWN: u32 = 8;
+/// Offset at which the numbers of a copy end; zeros follow.
+const NUMBERS_END: usize = 112;
 const CRC_OFFSET: usize = COPY_BYTES - 4;
 /// Names of the copies in messages for people.
 const COPY_NAMES: [&str; 2] = ["A", "B"];
@@ -88,25 +93,27 @@ impl LogStart {
 pub(crate) struct HardStateCopy {
     /// Number of the save; rises by one with every save.
     pub sequence: u64,
-    /// Term, vote, and whether the server is rejoining.
+    /// Term and vote, and for a rejoining server the entries that it has lost.
     pub hard_state: HardState,
     /// The place where the log begins.
     pub start: LogStart,
     /// The place up to which the log was known to be durable.
     pub durable_end: DurableEnd,
-    /// The furthest entry that the server is known to have had and lost, as
-    /// [`LogSummary::lost`](crate::types::LogSummary::lost).
-    pub lost: LogPosition,
 }
 
 impl HardStateCopy {
     /// The hard state of a new server.
     pub const FIRST: HardStateCopy = HardStateCopy {
         sequence: 1,
-        hard_state: HardState { current_term: Term(0), voted_for: None, is_rejoining: true },
+        hard_state: HardState {
+            current_term: Term(0),
+            voted_for: None,
+            is_rejoining: true,
+            lost: LogPosition { term: Term(0), index: LogIndex(0) },
+            is_end_known: false,
+        },
         start: LogStart::FIRST,
         durable_end: DurableEnd::START,
-        lost: LogPosition { term: Term(0), index: LogIndex(0) },
     };
 
     /// The hard state of a server that begins with a snapshot up to `base` (restored from a
@@ -114,7 +121,7 @@ impl HardStateCopy {
     pub fn restored(base: LogPosition) -> HardStateCopy {
         let start = LogStart { base, ..LogStart::FIRST };
         HardStateCopy {
-            hard_state: HardState { current_term: base.term, voted_for: None, is_rejoining: false },
+            hard_state: HardState { current_term: base.term, ..HardState::default() },
             start,
             durable_end: DurableEnd::at_start(start),
             ..HardStateCopy::FIRST
@@ -130,6 +137,7 @@ impl HardStateCopy {
             (self.durable_end.cutting, CUTTING),
             (self.hard_state.is_rejoining, REJOINING),
             (self.start.resetting, RESETTING),
+            (self.hard_state.is_end_known, END_KNOWN),
         ];
         let flags: u32 = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
         bytes[12..16].copy_from_slice(&flags.to_le_bytes());
@@ -145,8 +153,8 @@ impl HardStateCopy {
             self.start.first_segment,
             self.start.base.index.0,
             self.start.base.term.0,
-            self.lost.index.0,
-            self.lost.term.0,
+            self.hard_state.lost.index.0,
+            self.hard_state.lost.term.0,
         ];
         for (place, number) in bytes[16..].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
@@ -157,18 +165,28 @@ impl HardStateCopy {
     }
 
     /// Returns the copy with these bytes, or a sentence that says what is wrong with them.
-    pub fn decode(bytes: &[u8]) -> Result<HardStateCopy, String> {
+    pub fn decode(bytes: &[u8]) -> Result<HardStateCopy, DecodeError> {
         let Some(bytes) = bytes.first_chunk::<COPY_BYTES>() else {
-            return Err("the file ends before it".into());
+            return Err(DecodeError::Damaged("the file ends before it".into()));
         };
         let is_whole = u32_at(bytes, CRC_OFFSET) == crc32c::crc32c(&bytes[..CRC_OFFSET]);
         if !is_whole {
-            return Err("it does not match its checksum".into());
+            return Err(DecodeError::Damaged("it does not match its checksum".into()));
         }
-        if bytes[0..8] != MAGIC || u32_at(bytes, 8) != FORMAT_VERSION {
-            return Err(format!("it is no hard state of format version {FORMAT_VERSION}"));
+        if bytes[0..8] != MAGIC {
+            return Err(DecodeError::Damaged("it is no hard state".into()));
+        }
+        let version = u32_at(bytes, 8);
+        if version != FORMAT_VERSION {
+            let what = format!("a hard state of format version {version}, not {FORMAT_VERSION}");
+            return Err(DecodeError::Unknown(what));
         }
         let flags = u32_at(bytes, 12);
+        let has_more = bytes[NUMBERS_END..CRC_OFFSET].iter().any(|byte| *byte != 0);
+        if flags & !(CUTTING | REJOINING | RESETTING | END_KNOWN) != 0 || has_more {
+            let what = "the hard state has other flags or more numbers";
+            return Err(DecodeError::Unknown(what.into()));
+        }
         let voted_for = u64_at(bytes, 32);
         Ok(HardStateCopy {
             sequence: u64_at(bytes, 16),
@@ -176,6 +194,11 @@ impl HardStateCopy {
                 current_term: Term(u64_at(bytes, 24)),
                 voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
                 is_rejoining: flags & REJOINING != 0,
+                lost: LogPosition {
+                    index: LogIndex(u64_at(bytes, 96)),
+                    term: Term(u64_at(bytes, 104)),
+                },
+                is_end_known: flags & END_KNOWN != 0,
             },
             start: LogStart {
                 first_segment: u64_at(bytes, 72),
@@ -193,10 +216,6 @@ impl HardStateCopy {
                     term: Term(u64_at(bytes, 64)),
                 },
                 cutting: flags & CUTTING != 0,
-            },
-            lost: LogPosition {
-                index: LogIndex(u64_at(bytes, 96)),
-                term: Term(u64_at(bytes, 104)),
             },
         })
     }
@@ -218,7 +237,7 @@ pub(crate) fn create(
 }
 
 /// The content of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     /// The newest valid copy.
     pub newest: HardStateCopy,
@@ -232,7 +251,7 @@ pub(crate) struct Loaded {
 pub(crate) fn copies(
     disk: &dyn Disk,
     dir: &Path,
-) -> Result<[Result<HardStateCopy, String>; 2], StorageError> {
+) -> Result<[Result<HardStateCopy, DecodeError>; 2], StorageError> {
     let path = hard_state_path(dir);
     let file = disk.open(&path, OpenMode::Read).during("open", &path)?;
     let mut bytes = vec![0; 2 * COPY_BYTES];
@@ -247,6 +266,11 @@ pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> 
     let path = hard_state_path(dir);
     let [a, b] = copies(disk, dir)?;
     let (newest, stale, damage) = match (a, b) {
+        // Whatever the other copy says: a newer version wrote one that may be the newest.
+        (Err(DecodeError::Unknown(what)), _) => return Err(unknown(&path, 0, what)),
+        (_, Err(DecodeError::Unknown(what))) => {
+            return Err(unknown(&path, COPY_BYTES as u64, what));
+        }
         (Ok(a), Ok(b)) if a == b => (a, None, None),
         (Ok(a), Ok(b)) if a.sequence >= b.sequence => (a, Some(1), None),
         (Ok(_), Ok(b)) => (b, Some(0), None),
@@ -267,6 +291,16 @@ pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> 
     Ok(Loaded { newest, stale, note })
 }
 
+/// The part of a log that a server has lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The furthest position that is known to have been in the log.
+    pub position: LogPosition,
+    /// True when the log ended there: this server has acknowledged nothing after it
+    /// (docs/adr/0019).
+    pub is_end: bool,
+}
+
 /// The hard state's file in a running server.
 pub(crate) struct HardStateFile {
     path: PathBuf,
@@ -276,6 +310,11 @@ pub(crate) struct HardStateFile {
 }
 
 impl HardStateFile {
+    /// Checks that the file is still where it was opened.
+    pub(super) fn check_presence(&self, presence: &Presence) -> Result<(), StorageError> {
+        presence.check_one(&self.path, &*self.file)
+    }
+
     /// Opens the file for writing and makes both copies equal to what was loaded.
     pub fn open(
         disk: &dyn Disk,
@@ -305,9 +344,7 @@ impl HardStateFile {
         hard_state: HardState,
         durable_end: DurableEnd,
     ) -> Result<(), StorageError> {
-        // A server that is not rejoining has all entries that it is known to have had.
-        let lost = if hard_state.is_rejoining { self.current.lost } else { LogPosition::default() };
-        self.save_copy(HardStateCopy { hard_state, durable_end, lost, ..self.current })
+        self.save_copy(HardStateCopy { hard_state, durable_end, ..self.current })
     }
 
     /// Makes the start of the log and its durable end durable, in one record.
@@ -321,16 +358,19 @@ impl HardStateFile {
 
     /// Decides, in one record, that a damaged log ends at `durable_end` or begins anew at
     /// `start`, and that the server is rejoining from now on. So at no point in time is a log
-    /// that was cut the log of a voter (repair by the other servers: docs/adr/0009).
+    /// that was cut the log of a voter (repair by the other servers: docs/adr/0009). A server
+    /// that is rejoining already and does not know where its log ended never learns it.
     pub fn save_repair(
         &mut self,
         start: LogStart,
         durable_end: DurableEnd,
-        lost: LogPosition,
+        Lost { position, is_end }: Lost,
     ) -> Result<(), StorageError> {
-        let lost = lost.max(self.current.lost);
-        let hard_state = HardState { is_rejoining: true, ..self.current.hard_state };
-        self.save_copy(HardStateCopy { hard_state, start, durable_end, lost, ..self.current })
+        let before = self.current.hard_state;
+        let lost = position.max(before.lost);
+        let is_end_known = is_end && (before.is_end_known || !before.is_rejoining);
+        let hard_state = HardState { is_rejoining: true, lost, is_end_known, ..before };
+        self.save_copy(HardStateCopy { hard_state, start, durable_end, ..self.current })
     }
 
     fn save_copy(&mut self, copy: HardStateCopy) -> Result<(), StorageError> {

@@ -70,6 +70,9 @@ impl Identity {
                 Some(u128::from_str_radix(digits, 16).map_err(|_| "its origin is no digest")?)
             }
         };
+        if lines.next().is_some() {
+            return Err("it has an unknown line".into());
+        }
         match (cluster, node.and_then(|node| node.parse().ok())) {
             (Some(cluster), Some(node)) => Ok((cluster.to_owned(), node, restore_id)),
             _ => Err("it lacks a line".into()),

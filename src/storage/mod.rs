@@ -27,6 +27,7 @@
 //! | `disk` | the interface to the disk, and the real disk |
 //! | `durable_names` | files that are created or renamed durably |
 //! | `directory`, `identity` | the lock and the owner of a data directory |
+//! | `presence` | notices that a data directory is gone |
 //! | `hard_state` | term, vote and durable end |
 //! | `log` | segment files, their records, recovery and repair |
 //! | `snapshot` | snapshot files: written, read, received |
@@ -44,12 +45,13 @@ pub(crate) mod identity;
 mod inspect;
 mod little_endian;
 pub(crate) mod log;
+mod presence;
 mod restore;
 pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Disk, DiskFile, DiskLock, OpenMode, RealDisk};
+pub use disk::{Disk, DiskFile, DiskLock, Named, OpenMode, RealDisk};
 pub use error::StorageError;
 pub use inspect::{VerifyReport, dump, verify};
 pub use restore::restore;
@@ -64,13 +66,14 @@ use durable_names::{UNFINISHED, sync_dir};
 use error::IoContext;
 use hard_state::{DurableEnd, HardStateFile, LogStart};
 use identity::Identity;
-use log::files::{log_dir, segment_path};
+use log::files::{log_dir, segment_numbers, segment_path};
 use log::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use log::index::RecordIndex;
 use log::pool::SegmentPool;
 use log::recovery::{self, Scanned};
 use log::tail::{self, TailSegment};
 use log::{record, repair, sectors};
+use presence::Presence;
 
 /// The settings of [`Storage::open`].
 #[derive(Clone, Debug)]
@@ -114,8 +117,9 @@ pub struct Storage {
     tail: TailSegment,
     /// True after an operation failed: from then on it is unknown what the disk holds.
     failed: bool,
-    /// The lock is the last field, so that it is released after all files are closed.
-    _lock: DiskLock,
+    /// It holds the lock, and is the last field, so that the lock is released after all files
+    /// are closed.
+    presence: Presence,
 }
 
 impl Storage {
@@ -134,7 +138,9 @@ impl Storage {
         let owner = Identity { cluster, node_id, restore_id: None };
         let log_dir = log_dir(dir);
         disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
-        let lock = take_lock(&*disk, dir)?;
+        let mut presence = Presence::new(dir, take_lock(&*disk, dir)?);
+        presence.hold(&*disk, dir)?;
+        presence.hold(&*disk, &log_dir)?;
         let identified = identity::check(&*disk, dir, Some(&owner))?;
         if identified.is_none() {
             initialise(&*disk, dir, &owner)?;
@@ -169,7 +175,7 @@ impl Storage {
             pool,
             tail,
             failed: false,
-            _lock: lock,
+            presence,
         };
         Ok((storage, state))
     }
@@ -305,6 +311,35 @@ impl Storage {
         })
     }
 
+    /// Lets [`Storage::check_presence`] watch the directory of the snapshots as well.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn watch_snapshots(&mut self, snapshots: &SnapshotFiles) -> Result<(), StorageError> {
+        self.presence.hold(&*self.disk, snapshots.dir())
+    }
+
+    /// Checks that a restart would find what is written here: that the directories, the lock
+    /// file, the hard state and the last segment are still where they were opened, and that no
+    /// other segment of the log was removed.
+    ///
+    /// # Errors
+    /// When one of them is gone, or an earlier operation has failed.
+    pub fn check_presence(&mut self) -> Result<(), StorageError> {
+        self.guarded(|storage| {
+            let presence = &storage.presence;
+            presence.check()?;
+            storage.hard_state.check_presence(presence)?;
+            storage.tail.check_presence(presence)?;
+            let there = segment_numbers(&*storage.disk, &storage.dir)?;
+            let mut needed = storage.index.first_segment()..=storage.index.last_segment();
+            match needed.find(|number| there.binary_search(number).is_err()) {
+                Some(number) => Err(presence.gone(&segment_path(&storage.dir, number))),
+                None => Ok(()),
+            }
+        })
+    }
+
     /// Runs an operation unless an earlier one failed: nothing is tried after an error
     /// (docs/bugs.md B62).
     fn guarded<T>(
@@ -314,7 +349,11 @@ impl Storage {
         if self.failed {
             return Err(StorageError::Stopped);
         }
-        let result = operation(self);
+        let result = operation(self).map_err(|error| match self.presence.check() {
+            // A file was not found because its directory is gone, which says more.
+            Err(gone @ StorageError::Gone { .. }) if error.is_not_found() => gone,
+            _ => error,
+        });
         self.failed = result.is_err();
         result
     }

@@ -72,6 +72,7 @@ fn term(term: u64) -> HardState {
         current_term: Term(term),
         voted_for: Some(NodeId(term % 3 + 1)),
         is_rejoining: term.is_multiple_of(5),
+        ..HardState::default()
     }
 }
 

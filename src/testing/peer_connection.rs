@@ -23,7 +23,7 @@ use crate::raft::{
 };
 use crate::testing::{Inbox, KindInbox};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
-use crate::wire::{Frame, FrameCodec, Hello, LocalNode};
+use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, Hello, LocalNode};
 
 /// Runs a test on a clock that jumps to the next timer when no task can run.
 pub(crate) fn run_paused(test: impl Future<Output = ()>) {
@@ -58,7 +58,7 @@ pub(crate) fn connection(capacity: usize) -> (Stream, FarEnd) {
     let (near, far) = tokio::io::duplex(capacity);
     let (reader, writer) = tokio::io::split(near);
     let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
-    (stream, FarEnd { framed: Framed::new(far, FrameCodec::new(1 << 20)) })
+    (stream, FarEnd { framed: Framed::new(far, FrameCodec::new(FRAME_BYTES_MAX)) })
 }
 
 impl FarEnd {
@@ -73,6 +73,11 @@ impl FarEnd {
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.framed.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// Reads this number of bytes of a frame.
+    pub async fn read_bytes(&mut self, bytes: usize) {
+        self.framed.get_mut().read_exact(&mut vec![0; bytes]).await.unwrap();
     }
 
     /// All further bytes until the actor closes the connection.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::exact::decode_exact;
 use super::ids::{LogIndex, LogPosition, NodeId, Term};
 use super::membership::Membership;
 
@@ -43,6 +44,12 @@ impl Entry {
 /// The cost of an entry besides its payload, in memory, on the wire and on disk. It is
 /// a round figure for budgets, not an exact size.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 64;
+
+/// Maximum weight of an entry in bytes, see [`Entry::weight_bytes`]: a command with a value of
+/// 64 MiB, a key of 64 KiB, a client's name and the numbers between them. It is a constant of
+/// the format. The settings of a server bound what its own clients may write, and can be
+/// lowered. So a log may hold entries that no client could write any more.
+pub const ENTRY_BYTES_MAX: u64 = 64 * 1024 * 1024 + 64 * 1024 + 512;
 
 /// The content of an [`Entry`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +115,8 @@ impl Payload {
             0 => Err(PayloadError::NoopWithBytes(body.len())),
             1 => Ok(Payload::Command(body)),
             2 => {
-                let membership: Membership = rmp_serde::from_slice(&body)
-                    .map_err(|error| PayloadError::Membership(error.to_string()))?;
+                let membership: Membership =
+                    decode_exact(&body).map_err(PayloadError::Membership)?;
                 if membership.voters.is_empty() || membership.voters.contains(&NodeId(0)) {
                     return Err(PayloadError::Membership("no voters, or an id of 0".into()));
                 }

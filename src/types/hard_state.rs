@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{NodeId, Term};
+use super::ids::{LogPosition, NodeId, Term};
 
 /// The state that a node must never forget (Figure 2, "persistent state"). It is kept
 /// in one durable record, so that no crash can separate a term from its vote.
@@ -17,4 +17,10 @@ pub struct HardState {
     /// Such a node is not counted in any quorum until it is known to remember all that
     /// it could have promised (docs/adr/0005, docs/adr/0009, docs/bugs.md B52).
     pub is_rejoining: bool,
+    /// The furthest position that is known to have been in the log of a rejoining node and
+    /// was lost (docs/adr/0009); 0@0 when nothing is known to be lost, and of any other node.
+    pub lost: LogPosition,
+    /// True when `lost` is exactly the end that the log had: the node never acknowledged
+    /// anything after it. False when the log may have reached further than `lost`.
+    pub is_end_known: bool,
 }

@@ -70,6 +70,7 @@ impl fmt::Display for LogIndex {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[serde(deny_unknown_fields)]
 pub struct LogPosition {
     /// The entry's term.
     pub term: Term,

@@ -1,6 +1,6 @@
 //! The summary of a log that recovery hands to the Raft core.
 
-use super::ids::{LogIndex, LogPosition};
+use super::ids::LogIndex;
 use super::membership::Membership;
 use super::term_runs::TermRuns;
 
@@ -14,7 +14,4 @@ pub struct LogSummary {
     pub memberships: Vec<(LogIndex, Membership)>,
     /// The stamp of the last entry, or of the base, in milliseconds.
     pub last_stamp_ms: u64,
-    /// The furthest position that is known to have been in the log, of a node whose log was
-    /// cut where it was damaged (docs/adr/0009); 0@0 otherwise.
-    pub lost: LogPosition,
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `ids` | [`NodeId`], [`Term`], [`LogIndex`], [`LogPosition`] |
 //! | `entry` | [`Entry`] and its [`Payload`] |
+//! | `exact` | [`decode_exact`], decoding that ignores nothing |
 //! | `membership` | [`Membership`], the voters of the cluster |
 //! | `hard_state` | [`HardState`], the term and the vote |
 //! | `term_runs` | [`TermRuns`], the term of every index of a log |
@@ -15,6 +16,7 @@
 //! | `snapshot` | [`SnapshotId`] and [`SnapshotPoint`] |
 
 mod entry;
+mod exact;
 mod hard_state;
 mod ids;
 mod log_summary;
@@ -22,7 +24,8 @@ mod membership;
 mod snapshot;
 mod term_runs;
 
-pub use entry::{ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError};
+pub use entry::{ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError};
+pub use exact::{decode_exact, is_at_end};
 pub use hard_state::HardState;
 pub use ids::{LogIndex, LogPosition, NodeId, Term};
 pub use log_summary::LogSummary;

@@ -10,14 +10,21 @@ use super::error::WireError;
 use super::frame::Frame;
 use super::validate::validate;
 use crate::raft::Rpc;
+use crate::types::ENTRY_BYTES_MAX;
 
 /// The version of the format that docs/internals/wire_format.md lays down.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// Size of the header before a body in bytes: length (4), version (1), checksum (4). All
 /// versions have the same header, so that a node can always tell a frame of another version
 /// from noise.
 pub const FRAME_HEADER_BYTES: usize = 9;
+
+/// Maximum size of a frame in bytes, header included: the largest entry and 64 KiB more. It is
+/// a constant of the format. If it followed from the limits on clients in a server's settings,
+/// a server with lower limits could neither send nor receive an entry from before they were
+/// lowered, and replication would stop at that entry (docs/bugs.md C12).
+pub const FRAME_BYTES_MAX: usize = ENTRY_BYTES_MAX as usize + 64 * 1024;
 
 /// The offset of the checksum in the header. The checksum covers the bytes before and after
 /// itself.

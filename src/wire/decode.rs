@@ -11,9 +11,9 @@ use super::frame::Frame;
 use super::hello::Hello;
 use super::kind;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
     InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
-    RequestVoteResponse, Rpc,
+    RequestVoteResponse, Rpc, SnapshotRefusal,
 };
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
 
@@ -111,6 +111,7 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(
         kind::INSTALL_SNAPSHOT_RESPONSE => {
             Rpc::InstallSnapshotResponse(visit_install_response(array)?)
         }
+        kind::FORGOTTEN => Rpc::Forgotten(Forgotten { acknowledged: visit_position(array)? }),
         kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
     };
     Ok(Frame::Rpc(Envelope { from, to, term, rpc }))
@@ -151,6 +152,7 @@ fn visit_install_response<'de, A: SeqAccess<'de>>(
         last: visit_position(array)?,
         received: next(array, "received")?,
         is_installed: next(array, "is_installed")?,
+        refusal: next::<Option<u8>, A>(array, "refusal")?.map(refusal).transpose()?,
     })
 }
 
@@ -170,6 +172,14 @@ fn visit_install<'de, A: SeqAccess<'de>>(
     let offset = next(array, "offset")?;
     let chunk: &[u8] = next(array, "bytes")?;
     Ok(InstallSnapshot { request_seq, snapshot, offset, bytes: body.slice_ref(chunk) })
+}
+
+fn refusal<E: de::Error>(number: u8) -> Result<SnapshotRefusal, E> {
+    match number {
+        kind::REFUSAL_NO_ROOM => Ok(SnapshotRefusal::NoRoom),
+        kind::REFUSAL_UNUSABLE => Ok(SnapshotRefusal::Unusable),
+        number => Err(de::Error::custom(format_args!("a refusal of unknown number {number}"))),
+    }
 }
 
 fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {

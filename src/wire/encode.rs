@@ -12,7 +12,7 @@ use super::hello::Hello;
 use super::kind;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, Rpc,
+    InstallSnapshotResponse, Rpc, SnapshotRefusal,
 };
 use crate::types::{Entry, LogPosition};
 
@@ -72,6 +72,7 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         Rpc::InstallSnapshotResponse(response) => serialize_install_response(envelope, response, s),
         Rpc::RejoinRequest => empty(kind::REJOIN_REQUEST, s),
         Rpc::RejoinResponse(response) => position(kind::REJOIN_RESPONSE, response.last, s),
+        Rpc::Forgotten(word) => position(kind::FORGOTTEN, word.acknowledged, s),
     }
 }
 
@@ -152,8 +153,16 @@ fn serialize_install_response<S: Serializer>(
         response.last.term,
         response.received,
         response.is_installed,
+        response.refusal.map(refusal_number),
     )
         .serialize(s)
+}
+
+fn refusal_number(refusal: SnapshotRefusal) -> u8 {
+    match refusal {
+        SnapshotRefusal::NoRoom => kind::REFUSAL_NO_ROOM,
+        SnapshotRefusal::Unusable => kind::REFUSAL_UNUSABLE,
+    }
 }
 
 /// The array of the entries in an AppendEntries.

@@ -27,6 +27,8 @@ pub(super) const REJOIN_RESPONSE: u8 = 23;
 pub(super) const INSTALL_SNAPSHOT: u8 = 24;
 /// The answer to a chunk: docs/internals/wire_format.md#installsnapshotresponse.
 pub(super) const INSTALL_SNAPSHOT_RESPONSE: u8 = 25;
+/// The word to a peer that has lost entries: docs/internals/wire_format.md#forgotten.
+pub(super) const FORGOTTEN: u8 = 26;
 
 /// The second element of a hello. It identifies the protocol.
 pub(super) const HELLO_MAGIC: &str = "coracle";
@@ -35,6 +37,11 @@ pub(super) const HELLO_MAGIC: &str = "coracle";
 pub(super) const OUTCOME_SUCCESS: u8 = 0;
 /// The outcome of an append whose entries do not follow the log.
 pub(super) const OUTCOME_CONFLICT: u8 = 1;
+
+/// The refusal of a snapshot for which the disk has no room.
+pub(super) const REFUSAL_NO_ROOM: u8 = 0;
+/// The refusal of a snapshot that is not the one that was offered, or cannot be decoded.
+pub(super) const REFUSAL_UNUSABLE: u8 = 1;
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ mod hello;
 mod kind;
 mod validate;
 
-pub use codec::{FRAME_HEADER_BYTES, FrameCodec, PROTOCOL_VERSION};
+pub use codec::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameCodec, PROTOCOL_VERSION};
 pub use error::WireError;
 pub use frame::Frame;
 pub use hello::{HELLO_FRAME_BYTES_MAX, Hello, HelloError, LocalNode, Promise};

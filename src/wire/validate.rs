@@ -33,6 +33,7 @@ fn validate_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::RequestVote(request) => validate_position(request.last, envelope.term),
         Rpc::PreVote(request) => validate_position(request.last, envelope.term),
         Rpc::RejoinResponse(response) => validate_position(response.last, envelope.term),
+        Rpc::Forgotten(word) => validate_position(word.acknowledged, envelope.term),
         Rpc::InstallSnapshot(chunk) => validate_chunk(chunk, envelope.term),
         Rpc::InstallSnapshotResponse(response) => validate_position(response.last, envelope.term),
         Rpc::AppendEntriesResponse(_)

@@ -66,6 +66,13 @@ impl Raw {
         Raw { stream }
     }
 
+    /// Opens a connection to the port for the other servers.
+    pub fn open_log_port(cluster: &Cluster, id: u64) -> Raw {
+        let stream = TcpStream::connect(cluster.log_address(id)).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+        Raw { stream }
+    }
+
     /// Sends bytes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the server reads");
@@ -148,6 +155,13 @@ impl Raw {
             panic!("{error} after {}", show(&rest));
         }
         rest
+    }
+
+    /// Waits until the server hangs up, in whatever way.
+    pub fn rest_or_reset(&mut self) {
+        let error = self.stream.read_to_end(&mut Vec::new()).err();
+        let is_timeout = |error: &std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+        assert!(!error.as_ref().is_some_and(is_timeout), "the server hangs up");
     }
 
     /// Sends all of `input` while it reads what comes back, and returns that.

@@ -3,13 +3,18 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`SessionClosed`] | SessionActor | [`EndSession`] | SessionActor |
+//! | [`ForeignClient`] | SessionActor | | |
 //! | [`StopAccepting`] | `node` | [`ClientRequests`] | RaftActor, by the sessions |
 //!
-//! Owns: the listener, and the addresses of the sessions. Thread: main, because a listener
-//! stays on the thread that made it. The sessions run on the given arbiters in turn.
+//! Owns: the listener, and the sessions with the addresses of their clients. Thread: main,
+//! because a listener stays on the thread that made it. The sessions run on the given arbiters
+//! in turn.
 //!
 //! Bounds: over `connections_max` a client gets `ERR_BUSY` from a session that does nothing
 //! else; over `REFUSALS_MAX` such sessions at a time, a connection is closed without a reply.
+//!
+//! A client that speaks another protocol is logged with its address, a bounded number of them a
+//! minute: it may be a web page that tries to write.
 //!
 //! Failure: an accept that fails (no file descriptors left, say) is tried again after a
 //! pause that grows with each further failure.
@@ -28,7 +33,10 @@ use log::{debug, warn};
 
 use crate::actors::clients::session::{SessionActor, SessionConfig, SessionPorts};
 use crate::actors::io::fair_queue::FairQueue;
-use crate::actors::messages::clients::{ClientRequests, EndSession, SessionClosed, SessionId};
+use crate::actors::io::log_limit::LogLimit;
+use crate::actors::messages::clients::{
+    ClientRequests, EndSession, ForeignClient, SessionClosed, SessionId,
+};
 use crate::actors::messages::lifecycle::StopAccepting;
 use crate::net::{Listener, Stream};
 use crate::protocol::ErrorReply;
@@ -63,8 +71,16 @@ pub struct ClientAcceptorActor {
     is_stopping: bool,
     pause: Duration,
     last_session: u64,
-    sessions: BTreeMap<SessionId, Addr<SessionActor>>,
+    sessions: BTreeMap<SessionId, Client>,
+    foreign_clients: LogLimit,
     refusals: BTreeSet<SessionId>,
+}
+
+/// A client that is served.
+struct Client {
+    session: Addr<SessionActor>,
+    /// The address that it connected from, for the log.
+    from: String,
 }
 
 impl ClientAcceptorActor {
@@ -88,6 +104,7 @@ impl ClientAcceptorActor {
             pause: PAUSE_MIN,
             last_session: 0,
             sessions: BTreeMap::new(),
+            foreign_clients: LogLimit::default(),
             refusals: BTreeSet::new(),
         }
     }
@@ -111,6 +128,22 @@ impl Handler<SessionClosed> for ClientAcceptorActor {
     }
 }
 
+impl Handler<ForeignClient> for ClientAcceptorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ForeignClient, _ctx: &mut Context<Self>) {
+        let ForeignClient { session, protocol } = message;
+        let Some(Client { from, .. }) = self.sessions.get(&session) else { return };
+        if let Some(end) = self.foreign_clients.admit() {
+            warn!(
+                "closed the connection of a client that speaks {protocol}, and executed nothing \
+                 of it session={} from={from}{end}",
+                session.0
+            );
+        }
+    }
+}
+
 impl Handler<StopAccepting> for ClientAcceptorActor {
     type Result = ();
 
@@ -120,8 +153,8 @@ impl Handler<StopAccepting> for ClientAcceptorActor {
         if let Some(accepting) = self.accepting.take() {
             ctx.cancel_future(accepting);
         }
-        for session in self.sessions.values() {
-            session.do_send(EndSession);
+        for client in self.sessions.values() {
+            client.session.do_send(EndSession);
         }
         self.stop_if_done(ctx);
     }
@@ -148,7 +181,7 @@ impl ClientAcceptorActor {
         match accepted {
             Ok((stream, from)) => {
                 self.pause = PAUSE_MIN;
-                self.take(stream, &from, ctx);
+                self.take(stream, from, ctx);
                 self.arm_accept(ctx);
             }
             Err(error) => {
@@ -160,12 +193,12 @@ impl ClientAcceptorActor {
         }
     }
 
-    fn take(&mut self, stream: Stream, from: &str, ctx: &mut Context<Self>) {
+    fn take(&mut self, stream: Stream, from: String, ctx: &mut Context<Self>) {
         let id = SessionId(self.last_session + 1);
         if self.sessions.len() < self.connections_max {
             debug!("client connected session={} from={from}", id.0);
             let session = self.start_session(id, stream, None, ctx);
-            self.sessions.insert(id, session);
+            self.sessions.insert(id, Client { session, from });
         } else if self.refusals.len() < REFUSALS_MAX {
             debug!("client refused: too many connections session={} from={from}", id.0);
             self.start_session(id, stream, Some(ErrorReply::Busy), ctx);
@@ -185,8 +218,11 @@ impl ClientAcceptorActor {
         ctx: &Context<Self>,
     ) -> Addr<SessionActor> {
         let config = Arc::clone(&self.session_config);
-        let ports =
-            SessionPorts { raft: self.ports.raft.clone(), closed: ctx.address().recipient() };
+        let ports = SessionPorts {
+            raft: self.ports.raft.clone(),
+            closed: ctx.address().recipient(),
+            foreign: ctx.address().recipient(),
+        };
         let session = move |ctx: &mut Context<SessionActor>| {
             let session = SessionActor::new(id, stream, config, ports, ctx);
             match refused {

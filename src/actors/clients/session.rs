@@ -8,7 +8,7 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`ClientReplies`] | RaftActor, KvActor | [`ClientRequests`] | RaftActor |
-//! | [`EndSession`] | the acceptor | [`SessionClosed`] | the acceptor |
+//! | [`EndSession`] | the acceptor | [`SessionClosed`], [`ForeignClient`] | the acceptor |
 //!
 //! Owns: the connection, the session, the session's part of the memory of all clients.
 //! Thread: any arbiter.
@@ -42,7 +42,7 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::actors::io::output::UNCOPIED_BYTES_MIN;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_write};
 use crate::actors::messages::clients::{
-    ClientReplies, ClientReply, ClientRequests, EndSession, SessionClosed, SessionId,
+    ClientReplies, ClientReply, ClientRequests, EndSession, ForeignClient, SessionClosed, SessionId,
 };
 use crate::clock::Clock;
 use crate::net::Stream;
@@ -74,6 +74,8 @@ pub struct SessionPorts {
     pub raft: Recipient<ClientRequests>,
     /// The acceptor.
     pub closed: Recipient<SessionClosed>,
+    /// The acceptor, which logs it with the client's address.
+    pub foreign: Recipient<ForeignClient>,
 }
 
 /// The actor that owns one client connection.
@@ -198,6 +200,9 @@ impl SessionActor {
             self.session.print_due(&mut self.io);
         } else if self.session.step(&mut self.io) == Step::Yield {
             self.arm_turn(ctx);
+        }
+        if let Some(protocol) = self.session.take_foreign() {
+            self.ports.foreign.do_send(ForeignClient { session: self.id, protocol });
         }
         self.send_batch();
         arm_write(self, ctx);

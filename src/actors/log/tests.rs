@@ -303,3 +303,35 @@ async fn a_reset_replaces_the_appends_before_it_and_none_after_it() {
     let recovered = fixture.durable();
     assert_eq!((recovered.log.runs.base(), recovered.log.runs.last()), (at(10, 3), at(12, 3)));
 }
+
+#[actix::test]
+async fn a_data_directory_that_is_gone_is_noticed_within_a_second_and_nothing_is_acknowledged_after()
+ {
+    tokio::time::pause();
+    for is_written in [false, true] {
+        let f = start();
+        settle().await;
+        f.append(1, Some(1), entries(1..=1, 1));
+        settle().await;
+        assert_eq!(f.persisted.drain(), [persisted(1)]);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        settle().await;
+        assert!(f.failed.drain().is_empty(), "it is there");
+        f.disk.lose(Path::new("data/1/lock"));
+        if is_written {
+            f.append(2, None, entries(2..=2, 1));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        settle().await;
+        let failed = f.failed.drain();
+        assert!(
+            matches!(&failed[..], [StorageFailed { error: StorageError::Gone { .. } }]),
+            "{failed:?}"
+        );
+        f.persisted.drain();
+        f.append(3, None, entries(3..=3, 1));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        settle().await;
+        assert!(f.persisted.drain().is_empty() && f.failed.drain().is_empty());
+    }
+}

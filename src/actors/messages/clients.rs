@@ -7,7 +7,7 @@ use actix::{Message, Recipient};
 
 use crate::actors::io::memory::Reservation;
 use crate::kv;
-use crate::protocol::{ClientRequest, Refusal, SnapshotAnswer};
+use crate::protocol::{ClientRequest, ForeignProtocol, Refusal, SnapshotAnswer};
 use crate::raft::NodeStatus;
 use crate::types::LogIndex;
 
@@ -83,6 +83,17 @@ pub enum ClientReply {
         /// The length of the encoded command.
         command_bytes: usize,
     },
+}
+
+/// Sent by SessionActor to ClientAcceptorActor: the client speaks another protocol, and its
+/// connection is being closed.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct ForeignClient {
+    /// The session.
+    pub session: SessionId,
+    /// The protocol of the client.
+    pub protocol: ForeignProtocol,
 }
 
 /// Sent by SessionActor to ClientAcceptorActor when it has ended.

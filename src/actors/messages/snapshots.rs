@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::kv::Store;
 use crate::protocol::{SnapshotAnswer, SnapshotQuery};
-use crate::raft::{ReadSnapshot, ReceiveSnapshot};
+use crate::raft::{ReadSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{SnapshotFile, StorageError};
 use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 
@@ -114,8 +114,9 @@ pub struct PieceReceived {
     pub request_seq: u64,
     /// The snapshot of the chunk.
     pub snapshot: SnapshotId,
-    /// The number of bytes of the snapshot that are there now.
-    pub received: u64,
+    /// The number of bytes of the snapshot that are there now, or the reason why it is
+    /// refused; then nothing of it is there.
+    pub received: Result<u64, SnapshotRefusal>,
 }
 
 /// Sent to RaftActor: a snapshot is complete, verified, durable under its final name,

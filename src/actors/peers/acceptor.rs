@@ -28,6 +28,7 @@ use actix::{
 };
 use tokio::time::Instant;
 
+use crate::actors::io::log_limit::LogLimit;
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent};
 use crate::actors::peers::session::{PeerSessionActor, PeerSessionPorts};
@@ -70,6 +71,8 @@ pub struct PeerAcceptorActor {
     /// logged once.
     is_crowded: bool,
     duplicate_ids: DuplicateIdDetector,
+    /// Bounds the log lines about connections that never authenticate.
+    strangers: LogLimit,
 }
 
 struct Session {
@@ -119,6 +122,7 @@ impl PeerAcceptorActor {
             retry_ms: RETRY_MS_MIN,
             is_crowded: false,
             duplicate_ids: DuplicateIdDetector::default(),
+            strangers: LogLimit::default(),
         }
     }
 }
@@ -233,7 +237,8 @@ impl PeerAcceptorActor {
             local,
             &self.settings,
             ports,
-        );
+        )
+        .logging_within(&self.strangers);
         let (actor, since) = (session.start(), Instant::now());
         self.sessions.insert(connection, Session { actor, address, peer: None, since });
     }

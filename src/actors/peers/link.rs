@@ -21,7 +21,9 @@
 //! all actors that send to it. So a full mailbox does not starve its timers: no other actor
 //! runs while it drains its mailbox. A message of a peer can do no more than end the
 //! connection. Memory is bounded. A peer that does not read is dropped at
-//! [`LinkSettings::outbound_bytes_max`] (docs/bugs.md B80). All that was read is handed
+//! [`LinkSettings::outbound_bytes_max`] (docs/bugs.md B80). A message that cannot be encoded
+//! ends the connection, too: it would be lost again each time that it is repeated, and nobody
+//! would see why the peer stays behind. All that was read is handed
 //! over before more is read ([`arm_read_after_others`]), so the receivers' mailboxes hold
 //! the messages of at most one read of each connection.
 //!
@@ -32,6 +34,7 @@ mod backoff;
 mod chunk_queue;
 
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -87,6 +90,9 @@ struct OpenLink {
     /// The time when the first request was sent since the last frame was received. It is
     /// not a count of open requests, because the peer need not respond to every request.
     unanswered: Option<Instant>,
+    /// The output when the silence was last looked at: the bytes that the kernel had taken
+    /// since the beginning, and the bytes that it should have taken.
+    sent: Range<u64>,
     /// The chunks of a snapshot that wait until there is nothing else to send.
     chunks: ChunkQueue,
 }
@@ -212,9 +218,6 @@ impl PeerLinkActor {
                 open.unanswered.get_or_insert_with(Instant::now);
                 arm_write(self, ctx);
             }
-            Err(PeerError::Wire(error)) => {
-                log::error!("did not send a message {}: {error}", self.keys());
-            }
             Err(error) => self.end(error, ctx),
         }
     }
@@ -257,6 +260,7 @@ impl PeerLinkActor {
             stream,
             established: None,
             unanswered: None,
+            sent: 0..0,
             chunks: ChunkQueue::default(),
         });
         arm_write(self, ctx);
@@ -315,9 +319,18 @@ impl PeerLinkActor {
 
     /// Drops the connection of a peer that does not respond. A process that hangs keeps its
     /// connection, and its kernel accepts data for a while, so only the missing responses
-    /// reveal it (docs/bugs.md B36).
+    /// reveal it (docs/bugs.md B36). A large entry may take longer than the limit: a peer that
+    /// has not been sent all of it, and has read a part of it since the last look, is alive.
     fn check_silence(&mut self, ctx: &mut Context<Self>) {
-        let Some(since) = self.open.as_ref().and_then(|open| open.unanswered) else { return };
+        let Some(open) = &mut self.open else { return };
+        let Some(since) = &mut open.unanswered else { return };
+        let connection = open.stream.connection();
+        let sent_bytes = connection.sent_bytes();
+        let sent = sent_bytes..sent_bytes + connection.unsent_bytes() as u64;
+        let before = std::mem::replace(&mut open.sent, sent);
+        if before.start < sent_bytes && sent_bytes < before.end {
+            *since = Instant::now();
+        }
         let silence_ms = since.elapsed().as_millis();
         if silence_ms >= u128::from(self.settings.silence_ms_max) {
             self.end(PeerError::Silent(silence_ms), ctx);

@@ -214,20 +214,13 @@ impl Handler<Flush> for ReplicatorActor {
         let term = progress.term();
         for action in progress.take_actions() {
             match action {
-                ProgressAction::Send(request) => {
-                    let rpc = Rpc::AppendEntries(request);
-                    let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
-                    self.ports.link.do_send(SendRpc { envelope });
-                }
+                ProgressAction::Send(request) => self.send(term, Rpc::AppendEntries(request)),
                 ProgressAction::ReadEntries(read) => {
                     let reply_to = ctx.address().recipient();
                     self.ports.log.do_send(ReadEntriesRequest { read, reply_to });
                 }
-                ProgressAction::SendSnapshot(piece) => {
-                    let rpc = Rpc::InstallSnapshot(piece);
-                    let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
-                    self.ports.link.do_send(SendRpc { envelope });
-                }
+                ProgressAction::SendSnapshot(piece) => self.send(term, Rpc::InstallSnapshot(piece)),
+                ProgressAction::SendForgotten(word) => self.send(term, Rpc::Forgotten(word)),
                 ProgressAction::ReadSnapshot(read) => {
                     let reply_to = ctx.address().recipient();
                     self.read_in_time(ReadSnapshotRequest { read, reply_to }, ctx);
@@ -245,6 +238,11 @@ impl Handler<Flush> for ReplicatorActor {
 }
 
 impl ReplicatorActor {
+    fn send(&self, term: Term, rpc: Rpc) {
+        let envelope = Envelope { from: self.id, to: self.peer, term, rpc };
+        self.ports.link.do_send(SendRpc { envelope });
+    }
+
     fn on_append_response(
         &mut self,
         term: Term,

@@ -26,6 +26,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 
 use crate::actors::io::connection::Connection;
+use crate::actors::io::log_limit::LogLimit;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent, SendRpc};
@@ -55,6 +56,8 @@ pub struct PeerSessionActor {
     ports: PeerSessionPorts,
     stream: PeerStream,
     state: SessionState,
+    /// Bounds the lines about sessions that never authenticated.
+    strangers: LogLimit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +89,15 @@ impl PeerSessionActor {
             ports,
             stream: PeerStream::new(stream, connection, settings),
             state: SessionState::Handshake,
+            strangers: LogLimit::default(),
         }
+    }
+
+    /// Makes it share the bound on log lines about strangers with other sessions.
+    #[must_use]
+    pub fn logging_within(mut self, strangers: &LogLimit) -> PeerSessionActor {
+        self.strangers = strangers.clone();
+        self
     }
 }
 
@@ -119,9 +130,6 @@ impl Handler<SendRpc> for PeerSessionActor {
     fn handle(&mut self, SendRpc { envelope }: SendRpc, ctx: &mut Context<Self>) {
         match self.stream.put(&Frame::Rpc(envelope)) {
             Ok(()) => arm_write(self, ctx),
-            Err(PeerError::Wire(error)) => {
-                log::error!("did not send a message {}: {error}", self.keys());
-            }
             Err(error) => self.end(&error, ctx),
         }
     }
@@ -210,7 +218,9 @@ impl PeerSessionActor {
     }
 
     fn refuse(&mut self, reason: &str, ctx: &mut Context<Self>) -> Result<(), PeerError> {
-        log::warn!("refused peer {}: {reason}", self.keys());
+        if let Some(end) = self.strangers.admit() {
+            log::warn!("refused peer {}: {reason}{end}", self.keys());
+        }
         self.stream.put(&Frame::Refused { reason: reason.to_owned() })?;
         self.state = SessionState::Refusing;
         arm_write(self, ctx);
@@ -218,7 +228,15 @@ impl PeerSessionActor {
     }
 
     fn end(&mut self, reason: &PeerError, ctx: &mut Context<Self>) {
-        log::info!("peer connection ended {}: {reason}", self.keys());
+        let end = match self.state {
+            SessionState::Attached(_) => Some(String::new()),
+            SessionState::Handshake | SessionState::Refusing => {
+                self.strangers.admit().map(|end| end.to_string())
+            }
+        };
+        if let Some(end) = end {
+            log::info!("peer connection ended {}: {reason}{end}", self.keys());
+        }
         ctx.stop();
     }
 }

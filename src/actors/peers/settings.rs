@@ -1,14 +1,19 @@
 //! The settings that the actors of the peers share.
 
+use crate::actors::io::memory::MemoryBudget;
+
 /// The bounds and times of the connections between nodes, dialled and accepted ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LinkSettings {
-    /// Maximum size of a frame in bytes: above the largest AppendEntries that a replicator
-    /// makes.
-    pub frame_bytes_max: usize,
-    /// Maximum number of unsent bytes of one connection; above, the connection is
-    /// dropped.
+    /// Maximum size in bytes of a frame that the memory for replication has room for. Larger
+    /// frames are sent and taken as well, and what they hold in addition counts in `memory`.
+    pub own_frame_bytes_max: usize,
+    /// Maximum number of unsent bytes of one connection with frames of such a size; above,
+    /// the connection is dropped. With a larger frame among them it is twice as much more as
+    /// that frame is larger.
     pub outbound_bytes_max: usize,
+    /// The budget of the clients. They get less while a connection holds larger frames.
+    pub memory: MemoryBudget,
     /// Time limit for connecting, in milliseconds.
     pub dial_timeout_ms: u64,
     /// Time limit for the other side's hello, in milliseconds.
@@ -28,8 +33,9 @@ pub struct LinkSettings {
 impl Default for LinkSettings {
     fn default() -> LinkSettings {
         LinkSettings {
-            frame_bytes_max: 8 * 1024 * 1024,
+            own_frame_bytes_max: 8 * 1024 * 1024,
             outbound_bytes_max: 32 * 1024 * 1024,
+            memory: MemoryBudget::new(u64::MAX),
             dial_timeout_ms: 1000,
             hello_timeout_ms: 2000,
             silence_ms_max: 2000,

@@ -6,18 +6,25 @@ use std::io;
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::actors::io::connection::Connection;
+use crate::actors::io::memory::Reservation;
 use crate::actors::peers::settings::LinkSettings;
 use crate::net::Stream;
 use crate::raft::Envelope;
 use crate::types::NodeId;
-use crate::wire::{Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, WireError};
+use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, WireError};
 
 /// A [`Connection`] with the codec of its frames and the bound of its output.
 pub(super) struct PeerStream {
     connection: Connection,
     codec: FrameCodec,
-    frame_bytes_max: usize,
+    /// Maximum size of a frame in bytes that the memory for replication has room for.
+    own_frame_bytes_max: usize,
+    /// Maximum number of unsent bytes while no frame is larger than that.
     outbound_bytes_max: usize,
+    /// Size in bytes of the largest frame since there was no unsent output.
+    largest_bytes: usize,
+    /// The bytes of larger frames, beyond what is reserved for replication.
+    surplus: Reservation,
 }
 
 /// The reason why a connection to a peer ends or does not begin.
@@ -92,14 +99,16 @@ impl PeerStream {
         PeerStream {
             connection: Connection::new(stream, generation),
             codec: FrameCodec::new(HELLO_FRAME_BYTES_MAX),
-            frame_bytes_max: settings.frame_bytes_max,
+            own_frame_bytes_max: settings.own_frame_bytes_max,
             outbound_bytes_max: settings.outbound_bytes_max,
+            largest_bytes: 0,
+            surplus: settings.memory.reserve(0),
         }
     }
 
     /// Accepts frames of full size from here on, after the other side's hello.
     pub fn trust(&mut self) {
-        self.codec = FrameCodec::new(self.frame_bytes_max);
+        self.codec = FrameCodec::new(FRAME_BYTES_MAX);
     }
 
     /// The connection, for its reads and writes.
@@ -109,21 +118,42 @@ impl PeerStream {
 
     /// Takes the next frame out of what was read, if all of it is there.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, WireError> {
-        self.codec.decode(self.connection.input())
+        let frame = self.codec.decode(self.connection.input());
+        self.count_surplus();
+        frame
     }
 
     /// Adds a frame to the output.
     ///
     /// # Errors
-    /// `Unsent`: the other side does not read, and the connection must be dropped with its
-    /// output. `Wire`: the frame is above the limit; the connection can still be used.
+    /// `Unsent`: the other side does not read. `Wire`: the frame is above the limit, which no
+    /// message of a node is. The connection must be dropped with its output in both cases.
     pub fn put(&mut self, frame: &Frame) -> Result<(), PeerError> {
         let mut codec = self.codec;
+        let unsent_before = self.connection.unsent_bytes();
         self.connection.output().put_with(|output| codec.encode(frame, output))?;
         let unsent_bytes = self.connection.unsent_bytes();
-        if unsent_bytes > self.outbound_bytes_max {
-            return Err(PeerError::Unsent { unsent_bytes, bytes_max: self.outbound_bytes_max });
+        if unsent_before == 0 {
+            self.largest_bytes = 0;
+        }
+        self.largest_bytes = self.largest_bytes.max(unsent_bytes - unsent_before);
+        self.count_surplus();
+        // A replicator has at most its window and two requests under way.
+        let surplus_bytes = self.largest_bytes.saturating_sub(self.own_frame_bytes_max);
+        let bytes_max = self.outbound_bytes_max + 2 * surplus_bytes;
+        if unsent_bytes > bytes_max {
+            return Err(PeerError::Unsent { unsent_bytes, bytes_max });
         }
         Ok(())
+    }
+
+    /// Counts what the connection holds beyond the memory that is reserved for it. A frame
+    /// that has arrived is in memory twice: its body is copied.
+    fn count_surplus(&mut self) {
+        let input_bytes = self.connection.input().len();
+        let input_surplus = 2 * input_bytes.saturating_sub(self.own_frame_bytes_max);
+        let unsent_bytes = self.connection.unsent_bytes();
+        let output_surplus = unsent_bytes.saturating_sub(self.outbound_bytes_max);
+        self.surplus.set((input_surplus + output_surplus) as u64);
     }
 }

@@ -32,6 +32,11 @@ pub(super) struct PendingBackup {
 }
 
 impl PendingBackups {
+    /// The number of `snapshot begin`s that wait.
+    pub(super) fn begins(&self) -> usize {
+        self.begins.len()
+    }
+
     /// True when no further `snapshot begin` is accepted.
     pub(super) fn has_most_begins(&self) -> bool {
         self.begins.len() >= QUERIES_MAX
@@ -65,12 +70,14 @@ impl PendingBackups {
         self.queries.remove(&ticket).flatten().map(|query| query.reply_handle)
     }
 
-    /// Returns the refusals of the commands whose time is over at `tick`.
-    pub(super) fn time_out(&mut self, tick: u64) -> Replies {
+    /// Returns the refusals of the commands whose time is over at `tick`, and adds the reads of
+    /// the `snapshot begin`s among them to `cancelled`.
+    pub(super) fn time_out(&mut self, tick: u64, cancelled: &mut Vec<ReadToken>) -> Replies {
         let mut replies = Replies::default();
         while let Some(first) = self.begins.first_entry()
             && first.get().expires_at_tick <= tick
         {
+            cancelled.push(*first.key());
             replies.add(first.remove().reply_handle, ClientReply::Refused(Refusal::Timeout));
         }
         for query in self.queries.values_mut() {

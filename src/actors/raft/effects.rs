@@ -23,6 +23,11 @@ impl RaftActor {
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
+        debug_assert_eq!(
+            self.raft.waiting_reads(),
+            self.pending.reads() + self.backups.begins(),
+            "the core keeps the reads whose clients wait, and no other (docs/bugs.md C10)"
+        );
         self.ports.memory.set(self.pending.weight_bytes());
     }
 
@@ -52,6 +57,9 @@ impl RaftActor {
             Effect::CompactLog(order) => self.ports.log.do_send(LogCommand::Compact(order)),
             Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
+            Effect::Event(event) if event.is_fault() => {
+                log::error!("{event} node={}", self.raft.id());
+            }
             Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
         }
     }

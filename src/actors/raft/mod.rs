@@ -185,8 +185,7 @@ impl Handler<Tick> for RaftActor {
         self.update_clock();
         self.raft.tick();
         self.maybe_expire();
-        self.pending.time_out(self.ticks).send();
-        self.backups.time_out(self.ticks).send();
+        self.time_out();
         self.flush_soon(ctx);
     }
 }
@@ -352,6 +351,18 @@ impl RaftActor {
     /// Tells the core the time. Every handler calls it before the core gets its event.
     fn update_clock(&mut self) {
         self.raft.set_now(self.clock.monotonic());
+    }
+
+    /// Refuses the commands whose time is over. The core forgets the reads among them: a read
+    /// that waits for a stalled quorum of disks would stay there long after its client has
+    /// gone, and be counted nowhere.
+    fn time_out(&mut self) {
+        let mut cancelled = Vec::new();
+        self.pending.time_out(self.ticks, &mut cancelled).send();
+        self.backups.time_out(self.ticks, &mut cancelled).send();
+        for token in cancelled {
+            self.raft.cancel_read(token);
+        }
     }
 
     fn flush_soon(&mut self, ctx: &mut Context<Self>) {

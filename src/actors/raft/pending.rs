@@ -88,6 +88,11 @@ impl PendingCommands {
         ReadToken(self.last_token)
     }
 
+    /// The number of reads that wait.
+    pub(super) fn reads(&self) -> usize {
+        self.reads.len()
+    }
+
     /// Adds a read that waits for its confirmation.
     pub(super) fn add_read(
         &mut self,
@@ -144,9 +149,9 @@ impl PendingCommands {
         }
     }
 
-    /// Returns the replies to the commands whose time is over at `tick`. A write among them may
-    /// yet be executed.
-    pub(super) fn time_out(&mut self, tick: u64) -> Replies {
+    /// Returns the replies to the commands whose time is over at `tick`, and adds the reads
+    /// among them to `cancelled`. A write among them may yet be executed.
+    pub(super) fn time_out(&mut self, tick: u64, cancelled: &mut Vec<ReadToken>) -> Replies {
         let mut replies = Replies::default();
         while let Some((&index, first)) = self.writes.first_key_value()
             && first.expires_at_tick <= tick
@@ -160,6 +165,7 @@ impl PendingCommands {
         while let Some(first) = self.reads.first_entry()
             && first.get().expires_at_tick <= tick
         {
+            cancelled.push(*first.key());
             replies.add(first.remove().reply_handle, ClientReply::Refused(Refusal::Timeout));
         }
         replies

@@ -2,6 +2,7 @@
 
 mod backup;
 mod leases;
+mod time_outs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ fn settings() -> RaftSettings {
         election_timeout_ticks_max: 20,
         heartbeat_ticks: 3,
         leader_lease: None,
+        ticks_per_second: 100,
         disk_stall_ticks: 100,
         has_batched_peers: true,
         page_bytes_max: 1000,
@@ -311,7 +313,7 @@ async fn asks_for_votes_only_after_its_own_is_durable() {
     assert_eq!(appends.len(), 1);
     assert_eq!(
         appends[0].hard_state,
-        Some(HardState { current_term: Term(1), voted_for: Some(ME), is_rejoining: false })
+        Some(HardState { current_term: Term(1), voted_for: Some(ME), ..HardState::default() })
     );
     f.persisted(1).await;
     assert_eq!(sent(&f), [Rpc::RequestVote(RequestVote { last: LogPosition::default() })]);

@@ -15,7 +15,7 @@ use crate::actors::messages::snapshots::{
 };
 use crate::kv::{Command, Operation, Store};
 use crate::protocol::{SnapshotAnswer, SnapshotQuery};
-use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot};
+use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{Disk, SnapshotFiles};
 use crate::testing::{Inbox, SimDisk, probe, settle};
 use crate::types::{
@@ -198,6 +198,11 @@ impl Node {
         }
     }
 
+    /// The last answer to a chunk since they were last taken.
+    fn answer(&self) -> Result<u64, SnapshotRefusal> {
+        self.piece.drain().last().expect("an answer").received
+    }
+
     fn paths(&self) -> Vec<PathBuf> {
         paths(&self.disk)
     }
@@ -224,7 +229,10 @@ async fn a_snapshot_passes_from_one_node_to_another_unchanged() {
     let id = sender.newest().await.unwrap();
     sender.send(id, 0, id.bytes, &receiver).await;
     let pieces = receiver.piece.drain();
-    assert!(pieces.len() > 10 && pieces.windows(2).all(|p| p[0].received < p[1].received));
+    assert!(
+        pieces.len() > 10
+            && pieces.windows(2).all(|p| p[0].received.unwrap() < p[1].received.unwrap())
+    );
     let received = receiver.received.drain();
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].point, SnapshotPoint { last: at(900), membership: None });
@@ -242,11 +250,11 @@ async fn an_install_continues_after_a_restart_of_the_receiver() {
     sender.write(900).await;
     let id = sender.newest().await.unwrap();
     sender.send(id, 0, id.bytes / 2, &receiver).await;
-    let had = receiver.piece.drain().last().unwrap().received;
+    let had = receiver.answer().unwrap();
     receiver.disk.kill();
     receiver = start_on(receiver.disk);
     receiver.receive(id, 0, Bytes::new()).await;
-    assert_eq!(receiver.piece.drain().last().unwrap().received, had);
+    assert_eq!(receiver.answer(), Ok(had));
     sender.send(id, had, id.bytes, &receiver).await;
     assert_eq!(receiver.received.drain()[0].store, store(900));
 }
@@ -262,7 +270,7 @@ async fn chunks_of_two_snapshots_are_not_taken_for_one() {
     let new = sender.newest().await.unwrap();
     sender.send(old, 0, old.bytes / 2, &receiver).await;
     receiver.receive(new, 0, Bytes::new()).await;
-    assert_eq!(receiver.piece.drain().last().unwrap().received, 0, "the other's are gone");
+    assert_eq!(receiver.answer(), Ok(0), "the other's are gone");
     // The first half has bytes of the old snapshot under the name of the new one.
     let mut offset = 0;
     while offset < new.bytes {
@@ -272,7 +280,7 @@ async fn chunks_of_two_snapshots_are_not_taken_for_one() {
         offset += bytes.len() as u64;
     }
     assert!(receiver.received.drain().is_empty());
-    assert_eq!(receiver.piece.drain().last().unwrap().received, 0, "from the beginning, then");
+    assert_eq!(receiver.answer(), Err(SnapshotRefusal::Unusable));
     assert!(receiver.failed.drain().is_empty());
     sender.send(new, 0, new.bytes, &receiver).await;
     assert_eq!(receiver.received.drain()[0].store, store(301));
@@ -309,6 +317,25 @@ async fn a_full_disk_costs_the_snapshot_and_nothing_else() {
     n.write(300).await;
     let written = n.written.drain();
     assert!(written.len() == 1 && written[0].bytes.is_some(), "{written:?}");
+}
+
+/// docs/bugs.md C1: a leader that hears nothing would send the snapshot for ever.
+#[actix::test]
+async fn a_node_without_room_for_a_snapshot_refuses_it() {
+    let (sender, receiver) = (start(), start());
+    sender.write(900).await;
+    let id = sender.newest().await.unwrap();
+    receiver.disk.set_capacity(Some(receiver.disk.used_bytes() + id.bytes / 2));
+    sender.send(id, 0, id.bytes, &receiver).await;
+    let answers: Vec<_> = receiver.piece.drain().into_iter().map(|piece| piece.received).collect();
+    assert!(answers.contains(&Err(SnapshotRefusal::NoRoom)), "{answers:?}");
+    assert!(receiver.received.drain().is_empty() && receiver.failed.drain().is_empty());
+    // When there is room, it is received from the beginning.
+    receiver.disk.set_capacity(None);
+    receiver.receive(id, 0, Bytes::new()).await;
+    let received = receiver.answer().unwrap();
+    sender.send(id, received, id.bytes, &receiver).await;
+    assert_eq!(receiver.received.drain()[0].store, store(900));
 }
 
 // Backups (docs/adr/0011).

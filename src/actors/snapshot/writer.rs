@@ -15,7 +15,8 @@
 //! reads and keeps its heartbeats meanwhile.
 //!
 //! Nothing relies on a snapshot until its file has its final name and all of it is durable.
-//! So a full disk costs nothing but the snapshot, which is tried again later. Any other
+//! So a full disk costs nothing but the snapshot, which is tried again later; a leader that
+//! sent it is told that it is refused. Any other
 //! error of the disk ends the process, like an error of the log. A damaged file is removed
 //! and reported to the core, which orders another snapshot. The process ends without waiting
 //! for this actor: the next start removes unfinished files.
@@ -31,7 +32,7 @@ use crate::actors::messages::snapshots::{
     StoreCommand, StoredSnapshot, WriteSnapshot, WriterReport,
 };
 use crate::kv::Store;
-use crate::raft::{InstallSnapshot, ReceiveSnapshot};
+use crate::raft::{InstallSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{IncomingSnapshot, SnapshotFile, SnapshotFiles, SnapshotHead, StorageError};
 use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint};
 
@@ -116,17 +117,17 @@ impl Handler<ReceiveSnapshot> for SnapshotWriterActor {
         if self.completed == Some(snapshot) {
             return; // the core has it, and says so at the next request
         }
-        let Some(received) = self.attempt(|this, snapshots| this.take_chunk(snapshots, &piece))
-        else {
-            return;
+        let received = self
+            .attempt(|this, snapshots| this.take_chunk(snapshots, &piece))
+            .ok_or(SnapshotRefusal::NoRoom);
+        let completed = match received {
+            Ok(received) if received < snapshot.bytes => Err(Ok(received)),
+            Ok(_) => self.complete(snapshot).map_err(Err),
+            Err(refusal) => Err(Err(refusal)),
         };
-        if received < snapshot.bytes {
-            let answer = PieceReceived { from, term, request_seq, snapshot, received };
-            self.ports.piece.do_send(answer);
-            return;
-        }
-        match self.complete(snapshot) {
-            Some((file, store)) => {
+        match completed {
+            _ if self.snapshots.is_none() => {}
+            Ok((file, store)) => {
                 let SnapshotHead { last, stamp_ms, membership, .. } = file.head.clone();
                 let point = SnapshotPoint { last, membership };
                 let answer = SnapshotReceived { from, term, request_seq, point, stamp_ms, store };
@@ -135,9 +136,8 @@ impl Handler<ReceiveSnapshot> for SnapshotWriterActor {
                 self.ports.reader.do_send(WriterReport::Received(stored));
                 self.ports.received.do_send(answer);
             }
-            // It is not the snapshot that was offered, so it is received again.
-            None => {
-                let answer = PieceReceived { from, term, request_seq, snapshot, received: 0 };
+            Err(received) => {
+                let answer = PieceReceived { from, term, request_seq, snapshot, received };
                 self.ports.piece.do_send(answer);
             }
         }
@@ -218,8 +218,12 @@ impl SnapshotWriterActor {
     }
 
     /// Verifies the bytes that were received, gives the file its final name, and loads it.
-    fn complete(&mut self, id: SnapshotId) -> Option<(SnapshotFile, Store)> {
-        let incoming = self.incoming.take()?;
+    ///
+    /// # Errors
+    /// When there is no room for it, or it is not the snapshot that was offered, or cannot be
+    /// decoded. Nothing of it is left. After an error of the disk the result is of no use.
+    fn complete(&mut self, id: SnapshotId) -> Result<(SnapshotFile, Store), SnapshotRefusal> {
+        let incoming = self.incoming.take().ok_or(SnapshotRefusal::Unusable)?;
         let began = Instant::now();
         let loaded = self.attempt(|_, snapshots| {
             let completed = snapshots.complete(incoming).map_err(LoadError::from);
@@ -232,7 +236,8 @@ impl SnapshotWriterActor {
                     Ok(None)
                 }
             }
-        })??;
+        });
+        let loaded = loaded.ok_or(SnapshotRefusal::NoRoom)?.ok_or(SnapshotRefusal::Unusable)?;
         log::info!(
             "received snapshot node={} last_included_index={} bytes={} seconds={:.3}",
             self.node_id,
@@ -241,7 +246,7 @@ impl SnapshotWriterActor {
             began.elapsed().as_secs_f64()
         );
         self.completed = Some(id);
-        Some(loaded)
+        Ok(loaded)
     }
 
     /// Executes an operation on the disk. Returns `None` after an error. A full disk is no

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::byte_mutation::mutation;
 use crate::testing::store_model::any_command;
+use crate::types::{ENTRY_BYTES_MAX, Entry, LogIndex, Payload, Term};
 
 fn once() -> Option<Once> {
     Some(Once { client: Bytes::from("me"), seq: 300 })
@@ -44,6 +45,18 @@ fn the_bytes_of_every_operation_never_change() {
         assert_eq!(command.encode(), golden, "{command:?}");
         assert_eq!(Command::decode(&Bytes::from_static(golden)), Ok(command));
     }
+}
+
+/// The bounds of frames between servers and of blocks in snapshots rely on it.
+#[test]
+fn no_command_makes_an_entry_above_the_bound_of_the_format() {
+    let (key, value) = (Bytes::from(vec![1; KEY_BYTES_MAX]), Bytes::from(vec![1; VALUE_BYTES_MAX]));
+    let operation = Operation::Cas { key, exptime: u64::MAX, version: u64::MAX, value };
+    let once = Some(Once { client: Bytes::from(vec![1; CLIENT_BYTES_MAX]), seq: u64::MAX });
+    let command = Command { once, store_bytes_max: u64::MAX, operation };
+    let payload = Payload::Command(command.encode());
+    let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
+    assert!(entry.weight_bytes() <= ENTRY_BYTES_MAX);
 }
 
 #[test]

@@ -79,6 +79,39 @@ fn the_bytes_are_the_same_in_every_version_of_the_program() {
     assert_eq!(hex(&blocks[2]), "03dd0000000195c4016303010207");
 }
 
+#[test]
+fn one_more_element_in_any_record_is_refused() {
+    let store = store_of(&[entry(1, 5, &set("k", "v").once("c", 3))]);
+    let blocks: Vec<_> = store.snapshot_blocks().collect();
+    assert_eq!(blocks.len(), 3, "head, keys, clients, each with one record");
+    for (number, block) in blocks.iter().enumerate() {
+        // The record's array begins after the block's kind and the count of records.
+        assert!((0x90..0x9f).contains(&block[COUNT.end]));
+        for more in [&b"\x01"[..], b"\xc0", b"\x90"] {
+            let surplus = [&block[..], more].concat();
+            let mut longer = surplus.clone();
+            longer[COUNT.end] += 1;
+            for changed in [surplus, longer] {
+                let mut loader = StoreLoader::new();
+                blocks[..number].iter().for_each(|block| loader.load(block).unwrap());
+                let loaded = loader.load(&changed);
+                assert!(matches!(loaded, Err(SnapshotError::Malformed(_))), "block {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_record_as_a_map_with_an_unknown_field_is_refused() {
+    let mut block = vec![HEAD, ARRAY_32, 0, 0, 0, 1, 0x86];
+    for name in ["last_applied", "clock_ms", "keys", "clients", "digest", "joint"] {
+        block.push(0xa0 + name.len() as u8);
+        block.extend_from_slice(name.as_bytes());
+        block.push(0);
+    }
+    assert!(matches!(StoreLoader::new().load(&block), Err(SnapshotError::Malformed(_))));
+}
+
 proptest! {
     #[test]
     fn a_snapshot_of_any_store_is_that_store(history in any_history()) {

@@ -39,6 +39,7 @@ fn show(parsed: &[Parsed]) -> Vec<String> {
             Parsed::Refused(error) => error.to_string(),
             Parsed::Dropped => "dropped".to_owned(),
             Parsed::Fatal(error) => format!("fatal {error}"),
+            Parsed::Foreign(protocol) => format!("foreign {protocol}"),
         })
         .collect()
 }
@@ -248,10 +249,12 @@ const MALFORMED_LINES: &[&str] = &[
 #[test]
 fn every_malformed_line_gets_cmd_err_and_leaves_the_connection_usable() {
     for line in MALFORMED_LINES {
-        let parsed = parse(format!("{line}\r\nping\r\n"));
-        assert_eq!(parsed.len(), 2, "{line:?} {parsed:?}");
-        assert!(is_cmd_err(&parsed[0]), "{line:?} {parsed:?}");
-        assert_eq!(parsed[1], Parsed::Request(Request::Ping), "{line:?}");
+        // A NUL that comes first is no text.
+        let first = if line.starts_with('\0') { "ping\r\n" } else { "" };
+        let parsed = parse(format!("{first}{line}\r\nping\r\n"));
+        let [.., malformed, next] = &parsed[..] else { panic!("{line:?} {parsed:?}") };
+        assert!(is_cmd_err(malformed), "{line:?} {parsed:?}");
+        assert_eq!(*next, Parsed::Request(Request::Ping), "{line:?}");
     }
 }
 
@@ -419,6 +422,36 @@ fn a_cut_at_every_byte_changes_nothing() {
     assert_eq!(parse_pieces(LIMITS, TRICKY.as_bytes().chunks(1)), whole);
 }
 
+#[test]
+fn another_protocol_is_found_however_slowly_it_comes() {
+    for (text, protocol) in [
+        ("POST / HTTP/1.1\r\nset k 0 1\r\n1\r\n", ForeignProtocol::Http),
+        ("ping\r\nGET / HTTP/1.1\r\nset k 0 1\r\n1\r\n", ForeignProtocol::Http),
+        ("\x16\x03\x01\nset k 0 1\r\n1\r\n", ForeignProtocol::Tls),
+    ] {
+        let whole = parse(text);
+        assert_eq!(whole.last(), Some(&Parsed::Foreign(protocol)));
+        assert_eq!(parse_pieces(LIMITS, text.as_bytes().chunks(1)), whole, "{text:?}");
+    }
+    assert_eq!(parse("\x16"), [Parsed::Foreign(ForeignProtocol::Tls)], "no line end is waited for");
+    let later = parse("ping\r\n\x16\x03\r\n*3\r\nping\r\n");
+    assert_eq!(later.len(), 4, "later lines are merely malformed: {:?}", show(&later));
+}
+
+/// The words of commands that HTTP has as methods, and keys that look like parts of a request.
+#[test]
+fn a_well_formed_command_is_no_other_protocol() {
+    for line in
+        ["get HTTP/1.1", "delete HTTP/1.1", "get Host:", "get /index", "scan * 3 after HTTP/1"]
+    {
+        let parsed = parse(format!("{line}\r\nping\r\n"));
+        assert!(
+            matches!(parsed[..], [Parsed::Request(_), Parsed::Request(Request::Ping)]),
+            "{line}"
+        );
+    }
+}
+
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     let fragment = prop_oneof![
         Just(b"\r\n".to_vec()),
@@ -479,9 +512,10 @@ proptest! {
         line in prop::collection::vec(prop_oneof![0..b'\n', b'\n' + 1..=u8::MAX], 0..79),
     ) {
         prop_assume!(line::block_bytes(&line).is_none());
-        let parsed = parse([&line[..], b"\nping\r\n"].concat());
-        prop_assert_eq!(parsed.len(), 2);
-        prop_assert_eq!(&parsed[1], &Parsed::Request(Request::Ping));
+        prop_assume!(foreign::of_line(&line, false).is_none());
+        let parsed = parse([b"ping\n", &line[..], b"\nping\r\n"].concat());
+        prop_assert_eq!(parsed.len(), 3);
+        prop_assert_eq!(&parsed[2], &Parsed::Request(Request::Ping));
     }
 }
 

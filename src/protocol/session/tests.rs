@@ -334,6 +334,45 @@ fn a_fatal_error_is_the_last_reply() {
 }
 
 #[test]
+fn nothing_is_executed_of_another_protocol_and_one_error_is_the_last_reply() {
+    let write = "set pwned 0 5\r\nhello\r\n";
+    for foreign in [
+        "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "post / http/1.1\r\n\r\n",
+        "Host: x\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+        "\x16\x03\x01\n",
+        "*3\r\n",
+    ] {
+        let mut f = Fixture::new(SETTINGS);
+        f.read(&format!("{foreign}{write}ping\r\n"));
+        assert!(f.requests().is_empty(), "{foreign:?}");
+        let heard = f.heard();
+        assert!(heard.starts_with("ERR_CMD_ERR this port speaks "), "{heard}");
+        assert_eq!(heard.matches("\r\n").count(), 1, "{foreign:?} {heard}");
+        assert_eq!(f.close(), Closing::Linger);
+        assert!(f.session.take_foreign().is_some());
+        f.read(write);
+        assert!(f.requests().is_empty() && f.session.take_foreign().is_none());
+    }
+}
+
+#[test]
+fn a_line_of_http_after_commands_ends_the_session_behind_their_replies() {
+    let mut f = Fixture::new(SETTINGS);
+    f.read("get k\r\nset k 0 17\r\n\r\nPOST / HTTP/1.1\r\nbogus\r\nPOST / HTTP/1.1\r\nget k\r\n");
+    let slots = f.slots();
+    assert_eq!(slots.len(), 2, "a data block may hold anything");
+    f.answer(slots[1], Reply::Stored { version: 7 });
+    f.answer(slots[0], value("1"));
+    let heard = f.heard();
+    assert!(heard.starts_with("VALUE 1\r\n1\r\nOK 7\r\nERR_CMD_ERR unknown"), "{heard}");
+    assert!(heard.ends_with(" the connection is closed\r\n"), "{heard}");
+    assert_eq!(f.session.take_foreign(), Some(ForeignProtocol::Http));
+}
+
+#[test]
 fn a_session_without_answers_tells_every_waiting_command_and_ends() {
     let mut f = Fixture::new(SETTINGS);
     f.read("get a\r\nset k 0 1 noreply\r\n1\r\nping\r\n");

@@ -7,7 +7,7 @@ use crate::types::NodeId;
 const TERM: Term = Term(3);
 
 fn persistence() -> Persistence {
-    let hard_state = HardState { current_term: TERM, voted_for: None, is_rejoining: false };
+    let hard_state = HardState { current_term: TERM, ..HardState::default() };
     Persistence::new(hard_state, LogIndex(0))
 }
 

@@ -29,6 +29,11 @@ fn reports(of: &[(u64, u64, LogPosition)]) -> Rejoining {
     rejoining
 }
 
+/// The hard state of a rejoining node that does not know of anything that it lost.
+fn in_term(term: u64) -> HardState {
+    HardState { current_term: Term(term), is_rejoining: true, ..HardState::default() }
+}
+
 fn is_new(rejoining: &Rejoining) -> bool {
     let membership = membership();
     rejoining.is_cluster_new(ME, PeerReport::default(), Quorum::of(&membership))
@@ -53,25 +58,25 @@ fn a_cluster_with_a_member_that_has_a_past_is_not_new() {
 #[test]
 fn it_has_caught_up_when_it_holds_all_that_every_other_member_does() {
     let rejoining = reports(&[(2, 4, at(3, 4)), (3, 4, at(2, 4))]);
-    assert!(rejoining.has_caught_up(&PEERS, Term(4), &log(3), LogIndex(3)));
-    assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(3), LogIndex(2)), "not durable");
-    assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(2), LogIndex(2)), "not all");
-    assert!(!rejoining.has_caught_up(&PEERS, Term(3), &log(3), LogIndex(3)), "an old term");
+    assert!(rejoining.has_caught_up(&PEERS, in_term(4), &log(3), LogIndex(3)));
+    assert!(!rejoining.has_caught_up(&PEERS, in_term(4), &log(3), LogIndex(2)), "not durable");
+    assert!(!rejoining.has_caught_up(&PEERS, in_term(4), &log(2), LogIndex(2)), "not all");
+    assert!(!rejoining.has_caught_up(&PEERS, in_term(3), &log(3), LogIndex(3)), "an old term");
 }
 
 #[test]
 fn every_other_member_must_have_reported() {
     let rejoining = reports(&[(2, 4, at(3, 4))]);
-    assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(3), LogIndex(3)));
+    assert!(!rejoining.has_caught_up(&PEERS, in_term(4), &log(3), LogIndex(3)));
 }
 
 /// docs/bugs.md B61: the others may never have had what this node lost.
 #[test]
 fn entries_that_it_is_known_to_have_lost_must_be_back() {
-    let mut rejoining = reports(&[(2, 4, at(2, 4)), (3, 4, at(2, 4))]);
-    rejoining.lost = at(3, 4);
-    assert!(!rejoining.has_caught_up(&PEERS, Term(4), &log(2), LogIndex(2)));
-    assert!(rejoining.has_caught_up(&PEERS, Term(4), &log(3), LogIndex(3)));
+    let rejoining = reports(&[(2, 4, at(2, 4)), (3, 4, at(2, 4))]);
+    let own = HardState { lost: at(3, 4), ..in_term(4) };
+    assert!(!rejoining.has_caught_up(&PEERS, own, &log(2), LogIndex(2)));
+    assert!(rejoining.has_caught_up(&PEERS, own, &log(3), LogIndex(3)));
 }
 
 #[test]

@@ -7,16 +7,18 @@
 //! in a window of their own. An answer says how many bytes have arrived. When that is not
 //! the end of the answered piece, pieces were lost or had arrived before, and the leader
 //! goes on from the number in the answer. When nothing was heard between two heartbeats, the
-//! leader asks again.
+//! leader asks again. When the peer refuses the snapshot, or has lost a part of it that it
+//! had acknowledged, the sending begins anew after a pause (docs/adr/0017).
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::backoff::Backoff;
 use super::probe::Requests;
 use super::settings::ProgressSettings;
 use crate::raft::effect::ReadSnapshot;
-use crate::raft::rpc::{InstallSnapshot, InstallSnapshotResponse};
+use crate::raft::rpc::{InstallSnapshot, InstallSnapshotResponse, SnapshotRefusal};
 use crate::raft::status::SnapshotProgress;
 use crate::types::{LogIndex, SnapshotId};
 
@@ -31,6 +33,8 @@ pub(super) struct SnapshotInstall {
     /// The number of the last read of a piece.
     last_ticket: u64,
     sending: Sending,
+    /// The pause after a failure.
+    backoff: Backoff,
 }
 
 /// The state of sending one snapshot. It begins anew whenever the end of the peer's log is
@@ -72,6 +76,9 @@ pub(super) enum Outcome {
     GoesOn,
     /// The peer is to be asked how much of the snapshot it has.
     Ask,
+    /// The peer refuses the snapshot, or has lost a part of it that it had acknowledged: the
+    /// sending begins anew after a pause.
+    Failed,
     /// The snapshot cannot be sent: the end of the peer's log is to be looked for again.
     GivenUp,
     /// The peer holds, durably, everything up to this entry.
@@ -89,10 +96,14 @@ impl Sending {
         self.ticket = None;
     }
 
-    fn on_received(&mut self, request_seq: u64, received: u64) {
-        let Some(place) = self.inflight.iter().position(|p| p.request_seq == request_seq) else {
-            return; // an answer to a piece from before the sending went back
-        };
+    /// The place in `inflight` of the piece with this number; `None` for one from before the
+    /// sending went back.
+    fn place_of(&self, request_seq: u64) -> Option<usize> {
+        self.inflight.iter().position(|piece| piece.request_seq == request_seq)
+    }
+
+    /// The peer has `received` bytes when it has the piece at `place`.
+    fn on_received(&mut self, place: usize, received: u64) {
         let is_as_expected = self.inflight[place].end == received;
         if self.has_begun && is_as_expected {
             self.inflight.drain(..=place);
@@ -105,10 +116,16 @@ impl Sending {
 
 impl SnapshotInstall {
     /// Begins to send the snapshot that the peer was being sent before, if there is one,
-    /// else the newest. Returns the read that learns whether it is there.
-    pub(super) fn begin(&mut self) -> ReadSnapshot {
+    /// else the newest. Returns the read that learns whether it is there; `None` during the
+    /// pause after a failure, at whose end it is to be begun.
+    pub(super) fn begin(&mut self) -> Option<ReadSnapshot> {
         self.sending = Sending::default();
-        self.read(0)
+        if self.backoff.is_pausing() { None } else { Some(self.read(0)) }
+    }
+
+    /// A heartbeat is due. True when it ends the pause after a failure.
+    pub(super) fn on_heartbeat(&mut self) -> bool {
+        self.backoff.on_heartbeat()
     }
 
     /// Stops sending; the snapshot is remembered.
@@ -116,9 +133,15 @@ impl SnapshotInstall {
         self.sending = Sending::default();
     }
 
-    /// Forgets the snapshot: the peer needs none, or not this one.
+    /// Forgets the snapshot: it is gone.
     pub(super) fn forget_snapshot(&mut self) {
         self.snapshot = None;
+    }
+
+    /// Forgets the snapshot, and the failures to send it: the peer needs none.
+    pub(super) fn end(&mut self) {
+        self.snapshot = None;
+        self.backoff = Backoff::default();
     }
 
     /// The answer to the read with this ticket: a piece of `snapshot` that begins at
@@ -165,8 +188,18 @@ impl SnapshotInstall {
         if response.is_installed {
             return Outcome::Installed(response.last.index);
         }
+        let Some(place) = self.sending.place_of(response.request_seq) else {
+            return Outcome::GoesOn;
+        };
+        let acked_bytes = self.sending.acked_offset;
+        if response.refusal.is_some() || response.received < acked_bytes {
+            self.backoff.on_failed(acked_bytes, response.refusal);
+            self.sending = Sending::default();
+            return Outcome::Failed;
+        }
         if response.received <= snapshot.bytes {
-            self.sending.on_received(response.request_seq, response.received);
+            self.sending.on_received(place, response.received);
+            self.backoff.on_acked(self.sending.acked_offset);
         }
         Outcome::GoesOn
     }
@@ -174,7 +207,7 @@ impl SnapshotInstall {
     /// The peer has installed the snapshot. The entries that come until it has caught up
     /// must stay in the log, or it would need the next snapshot (docs/bugs.md B60).
     pub(super) fn on_installed(&mut self, last_log_index: LogIndex) {
-        self.snapshot = None;
+        self.end();
         self.catch_up_to = Some(last_log_index);
     }
 
@@ -256,6 +289,11 @@ impl SnapshotInstall {
     pub(super) fn progress(&self) -> Option<SnapshotProgress> {
         let snapshot = self.snapshot?;
         Some(SnapshotProgress { acked_bytes: self.sending.acked_offset, bytes: snapshot.bytes })
+    }
+
+    /// The reason why the peer refused the last snapshot, until it gets further with one.
+    pub(super) fn refusal(&self) -> Option<SnapshotRefusal> {
+        self.backoff.refusal()
     }
 
     /// The place from which the log must be kept for the peer, which has it up to

@@ -16,6 +16,8 @@
 //! | `pipeline` | the window of requests that are sent and not acknowledged |
 //! | `source` | the entries at hand, and reads from the log for the others |
 //! | `install` | a snapshot on its way to the peer |
+//! | `backoff` | the pause after a snapshot that could not be sent |
+//! | `memory` | the proof that the peer has lost what it acknowledged |
 //! | `pacing` | sending at once or in batches |
 //! | `announcements` | commit index, round of reads and heartbeat for the next request |
 //! | `action` | the things to do |
@@ -23,7 +25,9 @@
 
 pub(super) mod action;
 mod announcements;
+mod backoff;
 mod install;
+pub(super) mod memory;
 pub(super) mod pacing;
 mod pipeline;
 pub(super) mod probe;
@@ -38,6 +42,7 @@ use crate::types::{Entry, LogIndex, LogPosition, SnapshotId, Term, TermRuns};
 use action::{ProgressAction, ReplicationReport};
 use announcements::Announcements;
 use install::{Outcome, SnapshotInstall};
+use memory::{PeerLoss, PeerMemory};
 use pacing::{Pacing, SendMode};
 use pipeline::Pipeline;
 use probe::{ProgressState, Requests, place_before_conflict};
@@ -57,6 +62,7 @@ pub struct Progress {
     /// The newest entry that the peer has acknowledged. Invariant: below `next_index`.
     match_index: LogIndex,
     requests: Requests,
+    memory: PeerMemory,
     announcements: Announcements,
     pipeline: Pipeline,
     source: EntrySource,
@@ -79,6 +85,7 @@ impl Progress {
             runs,
             match_index: LogIndex(0),
             requests: Requests::new(),
+            memory: PeerMemory::default(),
             announcements: Announcements::default(),
             pipeline: Pipeline::default(),
             source: EntrySource::default(),
@@ -101,6 +108,10 @@ impl Progress {
         self.announcements.update(order.leader_commit, order.read_seq, order.heartbeat);
         if order.heartbeat {
             self.source.on_heartbeat();
+            self.memory.on_heartbeat();
+            if self.install.on_heartbeat() && self.state == ProgressState::Snapshot {
+                self.send_snapshot();
+            }
         }
         self.trim_source();
         self.compact_to(order.base);
@@ -147,10 +158,20 @@ impl Progress {
     pub fn on_response(&mut self, response: AppendEntriesResponse) {
         let AppendEntriesResponse { request_seq, read_seq, is_rejoining, result } = response;
         self.requests.on_answer(request_seq);
-        if is_rejoining && let AppendResult::Conflict { conflict_index, .. } = result {
-            // The peer has lost entries that it acknowledged before it lost its disk:
-            // replicate them again. The core's own count is not lowered.
-            self.match_index = self.match_index.min(conflict_index.prev());
+        let mut loss = None;
+        if let AppendResult::Conflict { conflict_index, conflict_term } = result {
+            if is_rejoining {
+                // The peer has lost entries that it acknowledged before it was rejoining:
+                // replicate them again. The core's own count is not lowered (docs/adr/0018).
+                self.match_index = self.match_index.min(conflict_index.prev());
+                self.memory.on_match(self.match_index, &self.runs);
+            } else if self.requests.is_current(request_seq) {
+                loss = self.memory.loss_in(conflict_index, conflict_term);
+            }
+        }
+        let is_success = matches!(result, AppendResult::Success { .. });
+        if is_rejoining || is_success && self.requests.is_current(request_seq) {
+            self.memory.on_sound_answer();
         }
         match result {
             AppendResult::Success { match_index } => self.on_success(request_seq, match_index),
@@ -158,19 +179,27 @@ impl Progress {
                 self.on_conflict(request_seq, conflict_index, conflict_term);
             }
         }
-        // Even a conflict shows that the peer knows no higher term.
-        self.announcements.on_confirmed(read_seq);
-        self.report(is_rejoining);
+        if !is_rejoining && loss.is_none() {
+            // Even a conflict shows that the peer knows no higher term.
+            self.announcements.on_confirmed(read_seq);
+        }
+        self.report(is_rejoining, loss);
     }
 
-    fn report(&mut self, is_rejoining: bool) {
+    fn report(&mut self, is_rejoining: bool, loss: Option<PeerLoss>) {
         let is_sending = self.state == ProgressState::Snapshot;
+        let is_rejoining = is_rejoining || loss.is_some();
+        if let Some(loss) = loss {
+            self.actions.extend(self.memory.word(loss).map(ProgressAction::SendForgotten));
+        }
         self.actions.push(ProgressAction::Report(ReplicationReport {
             match_index: self.match_index,
             read_seq: self.announcements.confirmed_read_seq(),
             is_rejoining,
+            loss: loss.filter(|_| self.memory.is_news()),
             keep_log_from: self.install.keep_log_from(self.match_index),
             snapshot_progress: self.install.progress().filter(|_| is_sending),
+            snapshot_refusal: self.install.refusal(),
         }));
     }
 
@@ -181,6 +210,7 @@ impl Progress {
                 "the peer acknowledges entry {match_index}, which the leader does not have"
             );
             self.match_index = match_index;
+            self.memory.on_match(match_index, &self.runs);
             self.next_index = self.next_index.max(match_index.next());
             self.install.on_match(match_index);
             self.pipeline.acknowledge(match_index);
@@ -188,7 +218,7 @@ impl Progress {
         }
         if self.requests.is_current(request_seq) {
             self.state = ProgressState::Replicate;
-            self.install.forget_snapshot();
+            self.install.end();
         }
     }
 
@@ -199,15 +229,20 @@ impl Progress {
         conflict_term: Option<Term>,
     ) {
         // A conflict counts in `Replicate`, too: the peer may have lost entries that it had
-        // not acknowledged, because they were not durable. A peer that lacks entries that it
-        // has acknowledged, and is not rejoining, is broken: another probe would fail in the
-        // same way as soon as it is answered, so the next heartbeat asks again.
+        // not acknowledged, because they were not durable.
         let has_room = self.next_index > self.match_index.next();
         let is_old = !self.requests.is_current(request_seq);
-        if is_old || !has_room || self.state == ProgressState::Snapshot {
+        if is_old || self.state == ProgressState::Snapshot {
             return;
         }
-        if self.next_index.prev() == self.runs.base().index {
+        if !has_room {
+            // The peer lacks an entry that it has acknowledged, or its answer was overtaken by
+            // the acknowledgement. Another probe might be answered in the same way, so the
+            // next heartbeat asks again. An answer to that is a proof.
+            if !self.memory.knows_all() {
+                self.begin_search();
+            }
+        } else if self.next_index.prev() == self.runs.base().index {
             self.begin_install();
         } else {
             let next =
@@ -229,11 +264,17 @@ impl Progress {
     fn probe_from(&mut self, next: LogIndex) {
         self.state = ProgressState::Probe;
         self.next_index = next.max(self.runs.base().index.next());
-        self.requests.begin_anew();
+        self.begin_search();
         self.requests.set_probing(false);
         self.pipeline.clear();
         self.source.forget_read();
         self.install.pause();
+    }
+
+    /// Answers to earlier requests no longer say where the logs part.
+    fn begin_search(&mut self) {
+        self.requests.begin_anew();
+        self.memory.begin_search();
     }
 
     /// The answer to a `ReadEntries`; empty when the log could not give the entries.
@@ -244,10 +285,16 @@ impl Progress {
     /// The peer lacks entries that are no longer in the log.
     fn begin_install(&mut self) {
         self.state = ProgressState::Snapshot;
-        self.requests.begin_anew();
+        self.begin_search();
         self.source.forget_read();
+        self.send_snapshot();
+    }
+
+    /// Sends the snapshot from what the peer has of it, unless the pause after a failure
+    /// lasts.
+    fn send_snapshot(&mut self) {
         let read = self.install.begin();
-        self.actions.push(ProgressAction::ReadSnapshot(read));
+        self.actions.extend(read.map(ProgressAction::ReadSnapshot));
     }
 
     /// The answer to a `ReadSnapshot`.
@@ -277,7 +324,7 @@ impl Progress {
             let outcome = self.install.on_response(&response);
             self.on_outcome(outcome);
         }
-        self.report(response.is_rejoining);
+        self.report(response.is_rejoining, None);
     }
 
     fn on_outcome(&mut self, outcome: Outcome) {
@@ -287,12 +334,14 @@ impl Progress {
                 let question = self.install.question(&mut self.requests);
                 self.actions.extend(question.map(ProgressAction::SendSnapshot));
             }
+            Outcome::Failed => self.send_snapshot(),
             Outcome::GivenUp => {
                 self.install.forget_snapshot();
                 self.probe_from(self.match_index.next());
             }
             Outcome::Installed(last_index) => {
                 self.match_index = self.match_index.max(last_index);
+                self.memory.on_match(self.match_index, &self.runs);
                 self.install.on_installed(self.runs.last().index);
                 self.trim_source();
                 self.probe_from(self.match_index.next());

@@ -11,6 +11,7 @@ fn settings() -> RaftSettings {
         election_timeout_ticks_max: 20,
         heartbeat_ticks: 3,
         leader_lease: None,
+        ticks_per_second: 100,
         disk_stall_ticks: 100,
         has_batched_peers: false,
         snapshot_entries_max: 10,
@@ -128,7 +129,7 @@ fn one_compaction_is_under_way_at_a_time() {
     let mut policy = policy();
     assert!(policy.begin_compacting());
     assert!(!policy.begin_compacting());
-    policy.on_compacted();
+    policy.on_compacted(LogIndex(80));
     assert!(policy.begin_compacting());
 }
 

@@ -60,6 +60,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         election_timeout_ticks_max: ELECTION_TICKS_MAX,
         heartbeat_ticks: HEARTBEAT_TICKS,
         leader_lease: None,
+        ticks_per_second: 100,
         disk_stall_ticks: DISK_STALL_TICKS,
         has_batched_peers: seed.is_multiple_of(2),
         page_bytes_max: u64::MAX >> 1,
@@ -335,10 +336,25 @@ impl Cluster {
         self.oracle.on_wipe(id);
     }
 
-    /// The log of a node that is down is damaged after `kept`.
+    /// The log of a node that is down is damaged after `kept`; its end is not readable.
     pub(super) fn damage(&mut self, id: NodeId, kept: LogIndex) {
+        self.damage_up_to(id, kept, false);
+    }
+
+    /// The log of a node that is down is damaged after `kept`; its end is intact.
+    pub(super) fn damage_before_the_end(&mut self, id: NodeId, kept: LogIndex) {
+        self.damage_up_to(id, kept, true);
+    }
+
+    fn damage_up_to(&mut self, id: NodeId, kept: LogIndex, is_end_known: bool) {
         assert!(!self.is_up(id), "a log is judged when its node starts");
-        self.node_mut(id).disk.cut_after(kept);
+        self.node_mut(id).disk.cut_after(kept, is_end_known);
+    }
+
+    /// A node that is down loses the entries after `kept`, and its disk shows no trace of it.
+    pub(super) fn rewind(&mut self, id: NodeId, kept: LogIndex) {
+        assert!(!self.is_up(id), "a running node knows its log");
+        self.node_mut(id).disk.rewind(kept);
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {
@@ -648,6 +664,10 @@ impl Cluster {
                     }
                     ProgressAction::SendSnapshot(piece) => {
                         let rpc = Rpc::InstallSnapshot(piece);
+                        self.send(Envelope { from: id, to: peer, term, rpc });
+                    }
+                    ProgressAction::SendForgotten(word) => {
+                        let rpc = Rpc::Forgotten(word);
                         self.send(Envelope { from: id, to: peer, term, rpc });
                     }
                     ProgressAction::Pause => {

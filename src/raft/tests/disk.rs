@@ -31,11 +31,11 @@ pub(super) struct Durable {
     pub(super) snapshots: Vec<Arc<SnapshotFile>>,
     /// The part of a snapshot that was received, and is not whole yet.
     part: Option<(SnapshotId, Vec<u8>)>,
-    /// The furthest position that the log is known to have reached, `LogSummary::lost`.
-    lost: LogPosition,
     /// The entries that a rejoining node has lost. Its promises about them hold as long as it
     /// is not counted.
     forgotten: BTreeSet<LogPosition>,
+    /// True when entries were lost without a trace, and the node has not been rejoining since.
+    has_amnesia: bool,
 }
 
 enum Operation {
@@ -175,13 +175,24 @@ impl Disk {
     }
 
     /// The log turns out to be damaged after `kept`, or after the base, and is cut there, as
-    /// by a start (docs/adr/0009).
-    pub(super) fn cut_after(&mut self, kept: LogIndex) {
+    /// by a start (docs/adr/0009). With `is_end_known` the start finds the log's end intact.
+    pub(super) fn cut_after(&mut self, kept: LogIndex, is_end_known: bool) {
         assert!(self.operations.is_empty(), "only the disk of a node that is down is judged");
         self.durable.forget();
         let durable = &mut self.durable;
-        durable.lost = durable.lost.max(durable.log.end());
-        durable.hard_state.is_rejoining = true;
+        let before = durable.hard_state;
+        let lost = before.lost.max(durable.log.end());
+        let is_end_known = is_end_known && (before.is_end_known || !before.is_rejoining);
+        durable.hard_state = HardState { is_rejoining: true, lost, is_end_known, ..before };
+        durable.log.entries.retain(|entry| entry.index <= kept);
+        self.log = durable.log.clone();
+    }
+
+    /// The log loses what is after `kept`, and nothing on the disk shows it.
+    pub(super) fn rewind(&mut self, kept: LogIndex) {
+        assert!(self.operations.is_empty(), "only the disk of a node that is down is changed");
+        let durable = &mut self.durable;
+        durable.has_amnesia = true;
         durable.log.entries.retain(|entry| entry.index <= kept);
         self.log = durable.log.clone();
     }
@@ -227,7 +238,6 @@ impl Disk {
             runs: self.log.runs(),
             memberships: in_force.into_iter().collect(),
             last_stamp_ms: newest.map_or(0, |file| file.stamp_ms()),
-            lost: self.durable.lost,
         };
         for entry in self.log.iter() {
             summary.last_stamp_ms = entry.stamp_ms;
@@ -267,6 +277,12 @@ impl Durable {
         Durable { forgotten: self.forgotten, ..Durable::new_directory() }
     }
 
+    /// True of a node that has lost entries without a trace, until it is counted again after it
+    /// was rejoining.
+    pub(super) fn has_amnesia(&self) -> bool {
+        self.has_amnesia
+    }
+
     fn forget(&mut self) {
         let last = self.log.end().index.0;
         let all = (1..=last).filter_map(|index| self.position_at(LogIndex(index)));
@@ -282,10 +298,11 @@ impl Durable {
 
     /// The hard state goes first: a log never has a term that it does not know.
     fn do_write(&mut self, write: &Write, entries_max: usize) {
+        let was_rejoining = self.hard_state.is_rejoining;
         self.hard_state = write.hard_state.unwrap_or(self.hard_state);
         if !self.hard_state.is_rejoining {
-            self.lost = LogPosition::default();
             self.forgotten.clear();
+            self.has_amnesia &= !was_rejoining;
         }
         self.log.splice(&write.entries[..write.entries.len().min(entries_max)]);
     }

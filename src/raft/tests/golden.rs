@@ -254,8 +254,7 @@ fn new_cluster(
         let (terms, own) = past.split_once('@').unwrap_or((past, "0"));
         let terms: Vec<u64> = terms.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
         let term = terms.last().copied().unwrap_or(0).max(own.parse()?);
-        let hard_state =
-            HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
+        let hard_state = HardState { current_term: Term(term), ..HardState::default() };
         disks.push(Durable::new(hard_state, log_of(&terms)));
     }
     let mut cluster = Cluster::with_snapshots(disks, 1, rules);
@@ -281,6 +280,7 @@ fn rpc_name(rpc: &Rpc) -> &'static str {
         Rpc::PreVoteResponse(_) => "PreVoteResponse",
         Rpc::RejoinRequest => "RejoinRequest",
         Rpc::RejoinResponse(_) => "RejoinResponse",
+        Rpc::Forgotten(_) => "Forgotten",
         Rpc::InstallSnapshot(_) => "InstallSnapshot",
         Rpc::InstallSnapshotResponse(_) => "InstallSnapshotResponse",
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::cluster::i;
 use super::progress::{Peer, WIDE};
 use super::solo::at;
-use crate::raft::{InstallSnapshotResponse, ProgressState, SnapshotProgress};
+use crate::raft::{InstallSnapshotResponse, ProgressState, SnapshotProgress, SnapshotRefusal};
 use crate::types::{LogPosition, SnapshotId};
 
 fn snapshot(last: LogPosition) -> SnapshotId {
@@ -59,6 +59,7 @@ impl Peer {
             last,
             received,
             is_installed,
+            refusal: None,
         });
         self.settle();
     }
@@ -309,4 +310,108 @@ fn entries_are_read_again_when_a_peer_turns_out_to_need_no_snapshot() {
     peer.progress.on_entries_read(late.0, Vec::new());
     peer.settle();
     assert_eq!(peer.reads, [], "the late answer changes nothing");
+}
+
+// Failures (docs/adr/0017).
+
+impl Peer {
+    /// The peer refuses the piece with this number.
+    fn refuse(&mut self, request_seq: u64, refusal: SnapshotRefusal) {
+        self.progress.on_snapshot_response(InstallSnapshotResponse {
+            request_seq,
+            is_rejoining: false,
+            last: at(6, 2),
+            received: 0,
+            is_installed: false,
+            refusal: Some(refusal),
+        });
+        self.settle();
+    }
+
+    /// The heartbeats until the snapshot is offered again.
+    fn heartbeats_until_offered(&mut self) -> u32 {
+        let mut heartbeats = 0;
+        loop {
+            self.heartbeat();
+            heartbeats += 1;
+            assert_eq!(self.sent_pieces(), [], "nothing is sent in the pause");
+            if !self.snapshot_reads.is_empty() {
+                return heartbeats;
+            }
+        }
+    }
+}
+
+/// docs/bugs.md C2: a peer without room would be sent the snapshot at full speed for ever.
+#[test]
+fn a_refused_snapshot_is_sent_again_after_a_pause_that_grows() {
+    let mut peer = Peer::receiving(0);
+    peer.serve(at(6, 2));
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        let pieces = peer.sent_pieces();
+        let (first, offset, _) = pieces[0];
+        assert_eq!((offset, pieces.len()), (0, 3));
+        peer.refuse(first, SnapshotRefusal::NoRoom);
+        // The pieces after it are answered, too.
+        peer.received(first + 1, 0);
+        peer.refuse(first + 2, SnapshotRefusal::NoRoom);
+        assert_eq!((peer.sent_pieces(), peer.snapshot_reads.len()), (vec![], 0));
+        assert_eq!(peer.reports.last().unwrap().snapshot_refusal, Some(SnapshotRefusal::NoRoom));
+        pauses.push(peer.heartbeats_until_offered());
+        peer.serve(at(6, 2));
+        let question = peer.pieces.remove(0);
+        assert_eq!((question.offset, question.bytes.len()), (0, 0));
+        peer.received(question.request_seq, 0);
+        peer.serve(at(6, 2));
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 256]);
+}
+
+/// A peer that loses what it acknowledged, and does not say why, is no better.
+#[test]
+fn a_peer_that_has_lost_what_it_acknowledged_is_sent_the_snapshot_after_a_pause() {
+    let mut peer = Peer::receiving(0);
+    peer.serve(at(6, 2));
+    peer.received(6, 30);
+    peer.serve(at(6, 2));
+    let (next, ..) = peer.sent_pieces()[3];
+    peer.received(next, 0);
+    assert_eq!((peer.sent_pieces(), peer.snapshot_reads.len()), (vec![], 0));
+    assert_eq!(peer.heartbeats_until_offered(), 1);
+    assert_eq!(peer.reports.last().unwrap().snapshot_refusal, None);
+}
+
+#[test]
+fn the_pause_outlives_the_connection_and_ends_with_the_install() {
+    let mut peer = Peer::receiving(0);
+    peer.serve(at(6, 2));
+    for _ in 0..3 {
+        let (first, ..) = peer.sent_pieces()[0];
+        peer.refuse(first, SnapshotRefusal::Unusable);
+        peer.heartbeats_until_offered();
+        peer.serve(at(6, 2));
+        let question = peer.pieces.remove(0);
+        peer.received(question.request_seq, 0);
+        peer.serve(at(6, 2));
+    }
+    let (first, ..) = peer.sent_pieces()[0];
+    peer.refuse(first, SnapshotRefusal::Unusable);
+    peer.progress.on_disconnected();
+    peer.progress.on_connected();
+    peer.settle();
+    let probe = peer.requests_sent();
+    peer.conflict(probe, 3, None);
+    assert_eq!(peer.progress.state(), ProgressState::Snapshot);
+    assert_eq!(peer.snapshot_reads, []);
+    assert_eq!(peer.heartbeats_until_offered(), 8);
+    peer.serve(at(6, 2));
+    let question = peer.pieces.remove(0);
+    peer.received(question.request_seq, 40);
+    assert_eq!(peer.reports.last().unwrap().snapshot_refusal, None, "further than ever");
+    peer.serve(at(6, 2));
+    let (last, ..) = peer.sent_pieces()[0];
+    peer.answer(last, at(6, 2), 0, true);
+    assert_eq!(peer.reports.last().unwrap().snapshot_refusal, None);
+    assert_eq!(peer.reports.last().unwrap().match_index, i(6));
 }

@@ -163,7 +163,8 @@ fn a_leased_read_waits_for_the_first_commit_of_the_term_and_for_its_session() {
     let own_write = solo.raft.propose(Payload::Noop).expect("it leads");
     solo.raft.read(ReadToken(2), own_write).expect("it leads");
     assert_eq!(answers(&mut solo), [], "its own write is not committed");
-    assert_eq!(read(&mut solo, 3), [], "and what comes after it waits, too");
+    solo.raft.read(ReadToken(3), own_write).expect("it leads");
+    assert_eq!(answers(&mut solo), [], "nor for the session's next read");
     answer(&mut solo, 2, seq);
     assert_eq!(answers(&mut solo), [(2, true), (3, true)]);
 }
@@ -309,4 +310,32 @@ fn a_leader_without_answers_keeps_few_rounds() {
     assert_eq!(solo.raft.role(), Role::Leader);
     let heartbeats = (PROMISE.as_millis() / (TICK * HEARTBEAT_TICKS).as_millis()) as usize;
     assert!(solo.raft.rounds_under_way() <= heartbeats + 2, "{}", solo.raft.rounds_under_way());
+}
+
+/// A leased read waits neither for another session's write nor for a round of others.
+#[test]
+fn a_leased_read_waits_for_no_other_session() {
+    let mut solo = leader();
+    answer(&mut solo, 2, 1);
+    let write = solo.raft.propose(Payload::Noop).expect("it leads");
+    solo.raft.read(ReadToken(1), write).expect("it leads");
+    assert_eq!(answers(&mut solo), [], "its own write is not committed");
+    assert_eq!(read(&mut solo, 2), [(2, true)]);
+    answer(&mut solo, 2, 1);
+    assert_eq!(answers(&mut solo), [(1, true)]);
+}
+
+/// A lease that holds when a read arrives confirms the reads that arrived before it as well.
+/// Otherwise it would be answered before an earlier read of its own session.
+#[test]
+fn a_leased_read_overtakes_no_read_that_waits_for_its_round() {
+    let mut solo = leader();
+    solo.pass(LEASE);
+    assert_eq!(read(&mut solo, 1), []);
+    let second = heartbeat(&mut solo);
+    solo.raft.read(ReadToken(2), i(0)).expect("it leads");
+    answer(&mut solo, 2, second);
+    assert_eq!(answers(&mut solo), [(1, true)], "read 2 needs the round after that heartbeat");
+    assert!(solo.raft.holds_lease());
+    assert_eq!(read(&mut solo, 3), [(2, true), (3, true)]);
 }

@@ -17,15 +17,18 @@
 //! | `rejoin` | nodes that may have forgotten what they promised |
 //! | `pending` | the answers of a slow store, a slow log, and pauses |
 //! | `progress` | a peer's replication by itself |
+//! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
 //! | `install` | a snapshot on its way to a peer, by itself |
 //! | `random` | random walks under every fault that the cluster knows |
 
+mod amnesia;
 mod clocks;
 mod cluster;
 mod disk;
 mod golden;
 mod install;
 mod leases;
+mod log_holds;
 mod oracle;
 mod paper_elections;
 mod paper_figures;

@@ -109,24 +109,22 @@ impl Oracle {
         leader_log: Option<&Log>,
     ) {
         let Envelope { from, to, term, rpc } = envelope;
-        let has_voted_for = |candidate: &NodeId| {
-            durable.hard_state
-                == HardState {
-                    current_term: *term,
-                    voted_for: Some(*candidate),
-                    is_rejoining: false,
-                }
-        };
+        let HardState { current_term, voted_for, is_rejoining, is_end_known, .. } =
+            durable.hard_state;
+        let has_voted_for =
+            |candidate: &NodeId| current_term == *term && voted_for == Some(*candidate);
         match rpc {
             Rpc::RequestVoteResponse(response) if response.vote_granted => {
                 assert!(has_voted_for(to), "node {from} tells its vote before it is durable");
+                assert!(!is_rejoining || is_end_known, "node {from} votes and may have forgotten");
                 self.note_vote(*term, *from, *to);
             }
             Rpc::RequestVote(_) => {
                 assert!(has_voted_for(from), "node {from} campaigns before its vote is durable");
+                assert!(!is_rejoining, "node {from} campaigns and has no vote");
                 self.note_vote(*term, *from, *from);
             }
-            Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) => {
+            Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) | Rpc::Forgotten(_) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
             }
             Rpc::AppendEntriesResponse(response) => {
@@ -276,6 +274,10 @@ impl Oracle {
                 || before.voted_for.is_none()
                 || now.voted_for == before.voted_for,
             "node {id}: the vote changed within a term"
+        );
+        assert!(
+            !now.is_rejoining || before.is_rejoining || node.disk.durable().has_amnesia(),
+            "node {id} is rejoining, and has lost nothing"
         );
         assert!(raft.commit_index() >= seen.commit_index, "node {id}: the commit index fell");
         *seen = LastSeen { hard_state: now, commit_index: raft.commit_index() };

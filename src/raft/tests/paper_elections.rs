@@ -86,7 +86,8 @@ fn a_candidate_takes_the_next_term_votes_for_itself_and_asks_all_others() {
     let mut solo = Solo::new(5, &[1, 3], 4);
     let requests = solo.campaign();
     assert_eq!(solo.raft.role(), Role::Candidate);
-    let expected = HardState { current_term: Term(5), voted_for: Some(n(1)), is_rejoining: false };
+    let expected =
+        HardState { current_term: Term(5), voted_for: Some(n(1)), ..HardState::default() };
     assert_eq!(solo.raft.hard_state(), expected);
     assert_eq!(requests.iter().map(|m| m.to.0).collect::<Vec<_>>(), [2, 3, 4, 5]);
     for request in requests {
@@ -203,8 +204,7 @@ fn a_higher_term_makes_every_role_a_follower_whose_vote_is_free() {
             assert_eq!(solo.raft.role(), role);
             solo.receive(2, 9, rpc);
             assert_eq!(solo.raft.role(), Role::Follower);
-            let expected =
-                HardState { current_term: Term(9), voted_for: None, is_rejoining: false };
+            let expected = HardState { current_term: Term(9), ..HardState::default() };
             assert_eq!(solo.raft.hard_state(), expected);
         }
     }
@@ -230,7 +230,7 @@ fn a_message_of_an_older_term_changes_nothing() {
     assert_eq!(solo.ask(2, 5, append(at(1, 1), &[5], 2)).0, 6);
     assert_eq!(solo.receive(2, 5, voted(true)), []);
     assert_eq!(solo.ask(2, 6, pre_vote(at(9, 5))), (6, pre_voted(false)));
-    let expected = HardState { current_term: Term(6), voted_for: None, is_rejoining: false };
+    let expected = HardState { current_term: Term(6), ..HardState::default() };
     assert_eq!((solo.raft.hard_state(), solo.raft.leader_id()), (expected, None));
     assert_eq!(solo.terms(), [1]);
 }
@@ -321,10 +321,7 @@ fn a_pre_candidate_takes_a_term_only_with_the_support_of_a_majority() {
     for request in requests {
         assert_eq!((request.term, request.rpc), (Term(4), pre_vote(at(1, 1))));
     }
-    assert_eq!(
-        solo.raft.hard_state(),
-        HardState { current_term: Term(3), voted_for: None, is_rejoining: false }
-    );
+    assert_eq!(solo.raft.hard_state(), HardState { current_term: Term(3), ..HardState::default() });
     assert_eq!(solo.receive(2, 4, pre_voted(true)), []);
     assert_eq!(solo.receive(2, 4, pre_voted(true)), [], "a duplicate");
     assert_eq!(solo.raft.role(), Role::PreCandidate);
@@ -338,10 +335,7 @@ fn a_pre_vote_changes_nobodys_term_and_nobodys_vote() {
     let mut solo = Solo::new(3, &[1], 3);
     assert_eq!(solo.ask(2, 7, pre_vote(at(1, 1))), (7, pre_voted(true)));
     assert_eq!(solo.ask(3, 7, pre_vote(at(1, 1))), (7, pre_voted(true)));
-    assert_eq!(
-        solo.raft.hard_state(),
-        HardState { current_term: Term(3), voted_for: None, is_rejoining: false }
-    );
+    assert_eq!(solo.raft.hard_state(), HardState { current_term: Term(3), ..HardState::default() });
 }
 
 /// docs/bugs.md B15 (openraft 511f33c7): pre-votes that come late start no new election.
@@ -372,10 +366,7 @@ fn a_message_from_a_non_member_is_dropped() {
     {
         assert_eq!(solo.receive(4, 9, rpc), []);
     }
-    assert_eq!(
-        solo.raft.hard_state(),
-        HardState { current_term: Term(1), voted_for: None, is_rejoining: false }
-    );
+    assert_eq!(solo.raft.hard_state(), HardState { current_term: Term(1), ..HardState::default() });
     assert_eq!(solo.terms(), [1]);
 }
 
@@ -395,7 +386,7 @@ fn a_leader_that_hears_no_majority_steps_down_within_its_term() {
         let has_stayed = solo.raft.role() == Role::Leader;
         assert_eq!(has_stayed, stays, "{speakers} of {nodes}");
         let expected =
-            HardState { current_term: Term(1), voted_for: Some(n(1)), is_rejoining: false };
+            HardState { current_term: Term(1), voted_for: Some(n(1)), ..HardState::default() };
         assert_eq!(solo.raft.hard_state(), expected, "the vote is kept (B04)");
     }
 }

@@ -6,7 +6,7 @@ use crate::raft::{AppendResult, Envelope, ProgressSettings, Role, Rpc};
 use crate::types::{HardState, Term};
 
 fn durable(terms: &[u64], term: u64) -> Durable {
-    let hard_state = HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
+    let hard_state = HardState { current_term: Term(term), ..HardState::default() };
     Durable::new(hard_state, log_of(terms))
 }
 

@@ -1,5 +1,7 @@
 //! The rules of linearizable reads without a log entry: dissertation §6.4; §8 of the paper.
 
+use std::collections::VecDeque;
+
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, i, n};
 use super::solo::{Solo, append, at};
 use crate::raft::{Append, Effect, NotLeader, ReadToken, Replicate, ReplicationReport};
@@ -165,6 +167,81 @@ fn a_read_has_its_place_between_the_writes_of_its_session() {
     assert_eq!(order, [3, 1003, 4]);
 }
 
+/// A read that waits for its session's own write holds up no read of another session.
+#[test]
+fn a_read_does_not_wait_for_the_write_of_another_session() {
+    let mut solo = leader(3);
+    let write = solo.raft.propose(Payload::Noop).expect("it leads");
+    read(&mut solo, 1, write.0);
+    answers(&mut solo);
+    confirm(&mut solo, 2, 2, 1);
+    read(&mut solo, 2, 0);
+    answers(&mut solo);
+    confirm(&mut solo, 2, 2, 2);
+    confirm(&mut solo, 3, 2, 2);
+    assert_eq!(answers(&mut solo), [(2, true)], "the other session has no write");
+    confirm(&mut solo, 2, 3, 2);
+    assert_eq!(answers(&mut solo), [(1, true)]);
+}
+
+/// A quorum of disks stalls, and heartbeats are answered: the sessions that only read go on
+/// as if nothing had happened.
+#[test]
+fn reads_without_writes_go_on_while_a_quorum_of_disks_stalls() {
+    let mut solo = leader(3);
+    for token in 1..=50 {
+        let write = solo.raft.propose(Payload::Noop).expect("it leads");
+        read(&mut solo, 2 * token - 1, write.0);
+        read(&mut solo, 2 * token, 0);
+        answers(&mut solo);
+        confirm(&mut solo, 2, 2, token);
+        assert_eq!(answers(&mut solo), [(2 * token, true)]);
+    }
+    let last = solo.raft.last_log().index.0;
+    confirm(&mut solo, 2, last, 50);
+    let waiting: Vec<_> = (1..=50).map(|token| (2 * token - 1, true)).collect();
+    assert_eq!(answers(&mut solo), waiting, "in the order of what they must see");
+    assert_eq!(solo.applied.len() as u64, last);
+}
+
+/// The reads of one session are answered in their order, and none sees less than the one
+/// before it.
+#[test]
+fn the_reads_of_a_session_keep_their_order() {
+    let mut solo = leader(3);
+    let write = solo.raft.propose(Payload::Noop).expect("it leads");
+    read(&mut solo, 1, write.0);
+    read(&mut solo, 2, write.0);
+    answers(&mut solo);
+    read(&mut solo, 3, write.0);
+    answers(&mut solo);
+    confirm(&mut solo, 2, 2, 2);
+    assert_eq!(answers(&mut solo), []);
+    confirm(&mut solo, 2, 3, 2);
+    assert_eq!(answers(&mut solo), [(1, true), (2, true), (3, true)]);
+}
+
+/// The second confirmation, by an entry, counts for a read behind one that is confirmed and
+/// waits.
+#[test]
+fn a_committed_entry_confirms_a_read_that_is_not_the_first() {
+    let mut solo = leader(3);
+    let first = solo.raft.propose(Payload::Noop).expect("it leads");
+    read(&mut solo, 1, first.0);
+    answers(&mut solo);
+    confirm(&mut solo, 2, 2, 1);
+    read(&mut solo, 2, 0);
+    solo.raft.propose(Payload::Noop).expect("it leads");
+    read(&mut solo, 3, 0);
+    answers(&mut solo);
+    confirm(&mut solo, 2, 3, 1);
+    assert_eq!(answers(&mut solo), [(1, true)], "entry 3 was appended before read 2 arrived");
+    confirm(&mut solo, 2, 4, 1);
+    assert_eq!(answers(&mut solo), [(2, true)], "and entry 4 before read 3");
+    confirm(&mut solo, 2, 4, 2);
+    assert_eq!(answers(&mut solo), [(3, true)]);
+}
+
 /// A later entry of the leader's own that is committed confirms a read without any round: a
 /// peer that acknowledges the entry acknowledges the leader.
 #[test]
@@ -225,6 +302,47 @@ fn reads_fail_with_the_leadership() {
     read(&mut solo, 1, 0);
     solo.tick(ELECTION_TICKS_MAX + 1);
     assert_eq!(answers(&mut solo), [(1, false)]);
+}
+
+/// A quorum of disks stalls while heartbeats are answered. The clients of 100,000 reads behind
+/// writes give up: the core keeps none of them.
+#[test]
+fn reads_that_have_timed_out_are_forgotten() {
+    let mut solo = leader(3);
+    let write = solo.raft.propose(Payload::Noop).expect("it leads");
+    let mut waiting = VecDeque::new();
+    for token in 1..=100_000 {
+        read(&mut solo, token, write.0);
+        waiting.push_back(token);
+        if waiting.len() > 100 {
+            let oldest = waiting.pop_front().expect("100 wait");
+            solo.raft.cancel_read(ReadToken(oldest));
+        }
+        if token % 1000 == 0 {
+            solo.tick(1);
+            confirm(&mut solo, 2, 2, token / 1000);
+        }
+        assert_eq!(solo.raft.waiting_reads(), waiting.len());
+    }
+    assert_eq!(answers(&mut solo), []);
+    confirm(&mut solo, 2, write.0, 100);
+    let answered: Vec<u64> = answers(&mut solo).into_iter().map(|(token, _)| token).collect();
+    assert_eq!(answered, Vec::from(waiting), "those whose clients wait, and no other");
+    assert_eq!(solo.raft.waiting_reads(), 0);
+}
+
+/// A read that was cancelled does not fail with the leadership, either.
+#[test]
+fn a_cancelled_read_has_no_effect() {
+    let mut solo = leader(3);
+    for token in 1..=3 {
+        read(&mut solo, token, 0);
+    }
+    solo.raft.cancel_read(ReadToken(2));
+    solo.receive(2, 2, append(at(2, 1), &[2], 3));
+    assert_eq!(answers(&mut solo), [(1, false), (3, false)]);
+    solo.raft.cancel_read(ReadToken(3));
+    assert_eq!(answers(&mut solo), []);
 }
 
 /// Rounds of an earlier leadership confirm nothing in a later one (docs/bugs.md B38).

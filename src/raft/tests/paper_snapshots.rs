@@ -34,6 +34,7 @@ fn response(last: LogPosition, received: u64, is_installed: bool) -> Rpc {
         last,
         received,
         is_installed,
+        refusal: None,
     })
 }
 
@@ -61,7 +62,7 @@ impl Solo {
         solo
     }
 
-    fn propose(&mut self, count: u64) {
+    pub(super) fn propose(&mut self, count: u64) {
         for _ in 0..count {
             self.raft.propose(command("c")).unwrap();
         }
@@ -69,7 +70,7 @@ impl Solo {
     }
 
     /// The snapshots that were asked for since they were last taken.
-    fn asked(&mut self) -> Vec<SnapshotPoint> {
+    pub(super) fn asked(&mut self) -> Vec<SnapshotPoint> {
         let mut asked = Vec::new();
         self.effects.retain(|effect| match effect {
             Effect::TakeSnapshot(TakeSnapshot { point }) => {
@@ -83,7 +84,7 @@ impl Solo {
 
     /// The last entry that may be compacted, if a compaction was asked for since it was last
     /// taken.
-    fn limit(&mut self) -> Option<u64> {
+    pub(super) fn limit(&mut self) -> Option<u64> {
         let mut asked = None;
         self.effects.retain(|effect| match effect {
             Effect::CompactLog(CompactLog { limit }) => {
@@ -96,12 +97,12 @@ impl Solo {
     }
 
     /// Reports that the one snapshot that was asked for is durable.
-    fn take(&mut self) -> u64 {
+    pub(super) fn take(&mut self) -> u64 {
         self.take_of(0)
     }
 
     /// Reports that the one snapshot that was asked for is durable, a file of `bytes`.
-    fn take_of(&mut self, bytes: u64) -> u64 {
+    pub(super) fn take_of(&mut self, bytes: u64) -> u64 {
         let asked = self.asked();
         assert_eq!(asked.len(), 1);
         self.raft.on_snapshot_taken(asked[0].last, bytes);
@@ -227,9 +228,9 @@ fn pieces_are_answered_in_their_own_term_only() {
     assert_eq!((term, answer.request_seq, answer.is_installed), (3, 0, false));
 
     let id = SnapshotId { last: at(5, 2), bytes: 10, digest: 1 };
-    solo.raft.on_snapshot_piece(n(2), Term(2), 7, id, 10);
+    solo.raft.on_snapshot_piece(n(2), Term(2), 7, id, Ok(10));
     assert_eq!(solo.settle(), []);
-    solo.raft.on_snapshot_piece(n(2), Term(3), 7, id, 10);
+    solo.raft.on_snapshot_piece(n(2), Term(3), 7, id, Ok(10));
     assert_eq!(solo.settle()[0].rpc, response(at(5, 2), 10, false));
 
     // The entries in it are committed in any term.
@@ -351,7 +352,7 @@ fn a_snapshot_that_is_wanted_is_taken_at_once_and_only_once() {
     solo.tick(3);
     assert_eq!(solo.asked(), [], "that one serves");
     solo.raft.want_snapshot(i(6));
-    solo.tick(1);
+    solo.tick(100);
     assert_eq!(solo.take(), 8);
 }
 
@@ -365,7 +366,7 @@ fn a_snapshot_that_is_being_taken_and_is_too_old_is_followed_by_another() {
     solo.tick(3);
     assert_eq!(solo.asked(), [], "one at a time");
     solo.raft.on_snapshot_taken(at(4, 1), 0);
-    solo.tick(1);
+    solo.tick(100);
     assert_eq!(solo.take(), 5);
 }
 
@@ -400,7 +401,7 @@ fn a_wanted_snapshot_that_finds_no_room_is_no_longer_wanted() {
     solo.tick(5);
     assert_eq!(solo.asked(), []);
     solo.raft.want_snapshot(i(3));
-    solo.tick(1);
+    solo.tick(100);
     assert_eq!(solo.take(), 3, "whoever asks again gets another try");
 }
 

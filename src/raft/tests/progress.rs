@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::cluster::{command, i, log_of};
 use super::disk::runs_of;
+use super::solo::at;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot, Progress, ProgressAction,
-    ProgressSettings, ProgressState, ReadEntries, ReadSnapshot, Replicate, ReplicationReport,
-    SendMode,
+    AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshot, PeerLoss, Progress,
+    ProgressAction, ProgressSettings, ProgressState, ReadEntries, ReadSnapshot, Replicate,
+    ReplicationReport, SendMode,
 };
 use crate::types::{ENTRY_OVERHEAD_BYTES, Entry, LogIndex, LogPosition, SnapshotId, Term};
 
@@ -31,6 +32,8 @@ pub(super) struct Peer {
     pub(super) base: LogPosition,
     pub(super) pieces: Vec<InstallSnapshot>,
     pub(super) snapshot_reads: Vec<SnapshotRead>,
+    /// The words to the peer that it has lost what it acknowledged.
+    words: Vec<LogPosition>,
     pauses: usize,
 }
 
@@ -51,6 +54,7 @@ impl Peer {
             base: LogPosition::default(),
             pieces: Vec::new(),
             snapshot_reads: Vec::new(),
+            words: Vec::new(),
             pauses: 0,
         }
     }
@@ -78,6 +82,7 @@ impl Peer {
                     self.snapshot_reads.push((ticket, snapshot, offset, bytes_max));
                 }
                 ProgressAction::SendSnapshot(piece) => self.pieces.push(piece),
+                ProgressAction::SendForgotten(word) => self.words.push(word.acknowledged),
                 ProgressAction::Pause => self.pauses += 1,
                 ProgressAction::Report(report) => self.reports.push(report),
                 ProgressAction::ReadEntries(ReadEntries { ticket, from, to, .. }) => {
@@ -462,8 +467,8 @@ fn no_order_of_answers_moves_the_next_index_below_the_match_index() {
     }
 }
 
-/// docs/bugs.md B52 (TigerBeetle 2996): a peer that lost what it had acknowledged cannot
-/// be helped in this term, and must not be asked again as soon as it answers.
+/// docs/bugs.md B52 (TigerBeetle 2996): a peer that lost what it had acknowledged is told so, and
+/// must not be asked again as soon as it answers.
 #[test]
 fn a_peer_that_lost_what_it_acknowledged_is_asked_at_heartbeats_only() {
     let mut peer = Peer::replicating(WIDE);
@@ -473,12 +478,68 @@ fn a_peer_that_lost_what_it_acknowledged_is_asked_at_heartbeats_only() {
     peer.progress.on_connected();
     peer.settle();
     peer.sent();
+    peer.reports.clear();
     peer.conflict(3, 1, None);
     assert_eq!(peer.sent(), [], "it has entry 2, or nothing that it says is true");
+    assert_eq!(std::mem::take(&mut peer.words), [at(2, 7)]);
+    let loss = PeerLoss { acknowledged: at(2, 7), held: i(0) };
+    assert_eq!(peer.reports.last().map(|report| report.loss), Some(Some(loss)));
+    peer.conflict(3, 1, None);
+    assert_eq!((peer.sent(), peer.words.len()), (vec![], 0), "a repeated answer");
     peer.heartbeat();
     assert_eq!(peer.sent(), [(2, 0)]);
     peer.conflict(4, 1, None);
     assert_eq!(peer.sent(), []);
+    assert_eq!(std::mem::take(&mut peer.words), [at(2, 7)], "the word may be lost");
+    assert_eq!(peer.reports.last().map(|report| report.loss), Some(None), "it is known");
+    assert!(peer.reports.iter().all(|report| report.is_rejoining), "its answers do not count");
+}
+
+/// It holds some entries, then, and is rejoining: it is sent what it lost.
+#[test]
+fn a_peer_that_was_told_is_sent_what_it_lost() {
+    let mut peer = Peer::replicating(WIDE);
+    peer.replicate(&["a", "b", "c"], false);
+    peer.succeed(2, 3);
+    peer.heartbeat();
+    peer.sent();
+    peer.conflict(3, 2, None);
+    assert_eq!(peer.sent(), []);
+    peer.heartbeat();
+    peer.conflict(4, 2, None);
+    assert_eq!((peer.sent(), peer.words.len()), (vec![(3, 0)], 1));
+    peer.heartbeat();
+    peer.sent();
+    peer.progress.on_response(AppendEntriesResponse {
+        request_seq: 5,
+        read_seq: 0,
+        is_rejoining: true,
+        result: AppendResult::Conflict { conflict_index: i(2), conflict_term: None },
+    });
+    peer.settle();
+    assert_eq!(peer.progress.match_index(), i(1));
+    assert_eq!(peer.sent(), [(1, 0)]);
+}
+
+/// The same conflict, answered before the peer had the entry, and delivered after its
+/// acknowledgement.
+#[test]
+fn a_conflict_that_an_acknowledgement_has_overtaken_is_no_proof() {
+    let settings = ProgressSettings { append_entries_max: 1, ..WIDE };
+    let mut peer = Peer::replicating(settings);
+    peer.replicate(&["a", "b"], false); // requests 2 and 3; request 3 arrives first
+    peer.succeed(2, 1);
+    peer.replicate(&["c"], false);
+    peer.succeed(4, 3);
+    peer.sent();
+    peer.conflict(3, 1, None);
+    peer.conflict(3, 1, None);
+    assert_eq!((peer.sent(), peer.words.len()), (vec![], 0));
+    assert!(peer.reports.iter().all(|report| report.loss.is_none() && !report.is_rejoining));
+    peer.heartbeat();
+    peer.succeed(5, 3);
+    peer.replicate(&["d"], false);
+    assert_eq!(peer.sent(), [(3, 0), (3, 1)], "replication goes on");
 }
 
 /// docs/bugs.md B29 (etcd-raft e419ba5): the counters of the window return to zero,

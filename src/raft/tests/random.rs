@@ -33,6 +33,7 @@ struct Weather {
     slow_keepers: f64,
     damage: f64,
     repairs: f64,
+    amnesia: f64,
 }
 
 /// Rules with a snapshot every few entries in most walks, in pieces of a few bytes.
@@ -94,6 +95,7 @@ impl Walk {
             slow_keepers: some(0.05),
             damage: some(0.5),
             repairs: some(0.3),
+            amnesia: some(0.5),
         };
         let pace = if has_leases { TICK / [1, 1, 3, 10][rng.random_range(0..4)] } else { TICK };
         Walk { cluster, rng, weather, pace, has_leases, proposals: 0 }
@@ -119,6 +121,9 @@ impl Walk {
                 }
                 if self.rng.random_bool(self.weather.repairs) {
                     self.damage_log(id);
+                }
+                if self.rng.random_bool(self.weather.amnesia) {
+                    self.lose_in_silence(id);
                 }
                 self.cluster.restart(id);
             }
@@ -165,18 +170,71 @@ impl Walk {
     }
 
     /// Damages the log of a node that is down at some place, if it is the only node that has
-    /// forgotten anything.
+    /// forgotten anything; or before its end, if a whole log reaches as far as all others do.
     fn damage_log(&mut self, id: NodeId) {
-        let is_rejoining = |node: &Node| node.disk.durable().hard_state.is_rejoining;
+        if self.cluster.nodes.len() < 3 {
+            return;
+        }
+        let hard_state = |node: &Node| node.disk.durable().hard_state;
+        let reached = |node: &Node| node.disk.log().end().max(hard_state(node).lost);
         let nodes = &self.cluster.nodes;
-        if nodes.len() < 3 || nodes.values().any(|node| node.id != id && is_rejoining(node)) {
+        let furthest = nodes.values().map(reached).max();
+        let is_whole_and_furthest = |node: &Node| {
+            let has_forgotten = hard_state(node).is_rejoining || node.disk.durable().has_amnesia();
+            node.id != id && !has_forgotten && Some(reached(node)) == furthest
+        };
+        let can_know_end = nodes.values().any(is_whole_and_furthest);
+        let is_end_known = can_know_end && self.rng.random_bool(0.7);
+        if self.has_another_forgotten(id) && !is_end_known {
             return;
         }
         let log = self.cluster.node(id).disk.log();
         let (base, end) = (log.base().index.0, log.end().index.0);
         let kept = LogIndex(self.rng.random_range(base..=end));
-        self.cluster.say(|| format!("n{id} is damaged after {kept}"));
-        self.cluster.damage(id, kept);
+        self.cluster.say(|| format!("n{id} is damaged after {kept}, end known: {is_end_known}"));
+        match is_end_known {
+            true => self.cluster.damage_before_the_end(id, kept),
+            false => self.cluster.damage(id, kept),
+        }
+    }
+
+    /// A node that is down loses the end of its log without a trace. It votes until it is told, so
+    /// a majority without it holds what is lost, and it is the only one that has forgotten
+    /// anything.
+    fn lose_in_silence(&mut self, id: NodeId) {
+        let durable = self.cluster.node(id).disk.durable();
+        if self.cluster.nodes.len() < 3
+            || self.has_another_forgotten(id)
+            || durable.hard_state.is_rejoining
+        {
+            return;
+        }
+        let in_snapshot = durable.snapshots.last().map_or(LogIndex(0), |file| file.last().index);
+        let from = durable.log.base().index.max(in_snapshot);
+        let end = durable.log.end().index;
+        if from >= end {
+            return;
+        }
+        let kept = LogIndex(self.rng.random_range(from.0..end.0));
+        let lost = (kept.0 + 1..=end.0).filter_map(|index| durable.position_at(LogIndex(index)));
+        let is_held = |position| {
+            let nodes = self.cluster.nodes.values();
+            let others = nodes.filter(|node| node.id != id);
+            let holders = others.filter(|node| node.disk.durable().contains(position)).count();
+            holders > self.cluster.nodes.len() / 2
+        };
+        if lost.into_iter().all(is_held) {
+            self.cluster.say(|| format!("n{id} loses all after {kept} in silence"));
+            self.cluster.rewind(id, kept);
+        }
+    }
+
+    fn has_another_forgotten(&self, id: NodeId) -> bool {
+        let mut others = self.cluster.nodes.values().filter(|node| node.id != id);
+        others.any(|node| {
+            let durable = node.disk.durable();
+            durable.hard_state.is_rejoining || durable.has_amnesia()
+        })
     }
 
     fn step_weather(&mut self, id: NodeId) {

@@ -126,7 +126,7 @@ impl Cluster {
                     term,
                     piece.request_seq,
                     piece.snapshot,
-                    received,
+                    Ok(received),
                 ),
                 Received::Whole(digest) => {
                     let file = Arc::clone(&self.files[&digest]);

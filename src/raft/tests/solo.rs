@@ -29,15 +29,13 @@ pub(super) struct Solo {
 impl Solo {
     /// A node with a log of these terms, in `term`, that has not voted.
     pub(super) fn new(nodes: u64, terms: &[u64], term: u64) -> Solo {
-        let hard_state =
-            HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
+        let hard_state = HardState { current_term: Term(term), ..HardState::default() };
         Solo::with_past(settings_of(1, nodes, 1), Durable::new(hard_state, log_of(terms)))
     }
 
     /// A node like that of [`Solo::new`], with leader leases.
     pub(super) fn leased(nodes: u64, terms: &[u64], term: u64) -> Solo {
-        let hard_state =
-            HardState { current_term: Term(term), voted_for: None, is_rejoining: false };
+        let hard_state = HardState { current_term: Term(term), ..HardState::default() };
         let lease = LeaseSettings { promise: PROMISE, started_at: Duration::ZERO };
         let settings = RaftSettings { leader_lease: Some(lease), ..settings_of(1, nodes, 1) };
         Solo::with_past(settings, Durable::new(hard_state, log_of(terms)))
@@ -46,6 +44,18 @@ impl Solo {
     /// A node with a new data directory.
     pub(super) fn rejoining(nodes: u64) -> Solo {
         Solo::with_past(settings_of(1, nodes, 1), Durable::new_directory())
+    }
+
+    /// A node in `term` whose log was cut after entries of these terms, and had reached `lost`.
+    pub(super) fn damaged(nodes: u64, terms: &[u64], term: u64, lost: LogPosition) -> Solo {
+        let hard_state = HardState {
+            current_term: Term(term),
+            is_rejoining: true,
+            lost,
+            is_end_known: true,
+            ..HardState::default()
+        };
+        Solo::with_past(settings_of(1, nodes, 1), Durable::new(hard_state, log_of(terms)))
     }
 
     /// A node with a new log, whose peers outside the quorum are sent batches.

@@ -20,6 +20,7 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
         Rpc::PreVoteResponse(_) => "PreVoteResponse refused".to_string(),
         Rpc::RejoinRequest => "RejoinRequest".to_string(),
         Rpc::RejoinResponse(response) => format!("RejoinResponse last={}", response.last),
+        Rpc::Forgotten(word) => format!("Forgotten acknowledged={}", word.acknowledged),
         Rpc::InstallSnapshot(piece) => format!(
             "InstallSnapshot last={} offset={} bytes={} of={}",
             piece.snapshot.last,

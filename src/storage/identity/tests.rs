@@ -24,6 +24,17 @@ fn golden_bytes_of_an_identity() {
     assert_eq!(lines[3], "origin 00000000000000000000000000000abc");
 }
 
+#[test]
+fn an_identity_with_one_more_line_is_refused() {
+    for restore_id in [None, Some(7)] {
+        let own = Identity { cluster: "coracle".into(), node_id: NodeId(3), restore_id }.encode();
+        let end = own.rfind("crc32c ").unwrap();
+        let mut text = format!("{}joint 3\n", &own[..end]);
+        text += &format!("crc32c {:08x}\n", crc32c::crc32c(text.as_bytes()));
+        assert_eq!(Identity::decode(text.as_bytes()), Err("it has an unknown line".into()));
+    }
+}
+
 proptest! {
     #[test]
     fn a_changed_identity_is_rejected(

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::durable_names::create_file;
-use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::error::{IoContext, StorageError};
 
 const SEGMENT: &str = ".segment";
 const SPARE: &str = ".spare";
@@ -85,5 +85,5 @@ pub(crate) fn open_segment(
 pub(crate) fn read_header(file: &dyn DiskFile, path: &Path) -> Result<SegmentHeader, StorageError> {
     let mut head = [0; SEGMENT_HEADER_BYTES as usize];
     let read = file.read_at(0, &mut head).during("read", path)?;
-    SegmentHeader::decode(&head[..read]).map_err(|what| damaged(path, 0, what))
+    SegmentHeader::decode(&head[..read]).map_err(|error| error.at(path, 0))
 }

@@ -1,5 +1,6 @@
 //! The header of a segment: the first sector of its file.
 
+use crate::storage::error::DecodeError;
 use crate::storage::little_endian::{u32_at, u64_at};
 use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
@@ -11,6 +12,8 @@ pub(crate) const SEGMENT_HEADER_BYTES: u64 = SECTOR_BYTES;
 
 const MAGIC: [u8; 8] = *b"CORACLOG";
 const FORMAT_VERSION: u32 = 2;
+/// Offset at which the numbers of a header end; zeros follow.
+const NUMBERS_END: usize = 48;
 const CRC_OFFSET: usize = 508;
 
 /// The header of a segment.
@@ -43,21 +46,27 @@ impl SegmentHeader {
     }
 
     /// Returns the header with these bytes, or a sentence that says what is wrong with them.
-    pub fn decode(bytes: &[u8]) -> Result<SegmentHeader, String> {
+    pub fn decode(bytes: &[u8]) -> Result<SegmentHeader, DecodeError> {
         let Some(bytes) = bytes.first_chunk::<{ SEGMENT_HEADER_BYTES as usize }>() else {
-            return Err(format!("the segment has {} bytes, less than its header", bytes.len()));
+            let what = format!("the segment has {} bytes, less than its header", bytes.len());
+            return Err(DecodeError::Damaged(what));
         };
         if u32_at(bytes, CRC_OFFSET) != crc32c::crc32c(&bytes[..CRC_OFFSET]) {
-            return Err("the segment's header does not match its checksum".into());
+            let what = "the segment's header does not match its checksum";
+            return Err(DecodeError::Damaged(what.into()));
         }
         if bytes[0..8] != MAGIC {
-            return Err("this is no segment of a log".into());
+            return Err(DecodeError::Damaged("this is no segment of a log".into()));
         }
         if u32_at(bytes, 8) != FORMAT_VERSION {
-            return Err(format!(
+            return Err(DecodeError::Unknown(format!(
                 "the log has format version {}, this server knows {FORMAT_VERSION}",
                 u32_at(bytes, 8)
-            ));
+            )));
+        }
+        if bytes[NUMBERS_END..CRC_OFFSET].iter().any(|byte| *byte != 0) {
+            let what = "the segment's header has more than its numbers";
+            return Err(DecodeError::Unknown(what.into()));
         }
         Ok(SegmentHeader {
             salt: u32_at(bytes, 12),

@@ -8,7 +8,7 @@ use super::header::SegmentHeader;
 use super::sectors::place_of;
 use super::segment::{Found, SegmentReader};
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
-use crate::storage::error::{IoContext, StorageError, damaged};
+use crate::storage::error::{IoContext, StorageError, damaged, unknown};
 use crate::storage::hard_state::LogStart;
 use crate::types::{Entry, LogIndex, LogPosition, TermRuns};
 
@@ -215,7 +215,7 @@ impl RecordIndex {
                 let record = reader.get(offset, header.record_bytes()).during("read", &path)?;
                 let entry = header
                     .entry(record)
-                    .map_err(|error| damaged(&path, place_of(offset), error.to_string()))?;
+                    .map_err(|error| unknown(&path, place_of(offset), error.to_string()))?;
                 bytes += entry.weight_bytes();
                 entries.push(entry);
             }

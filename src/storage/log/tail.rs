@@ -11,6 +11,7 @@ use super::segment::SegmentReader;
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::error::{IoContext, StorageError};
 use crate::storage::hard_state::DurableEnd;
+use crate::storage::presence::Presence;
 use crate::types::LogPosition;
 
 /// Number of bytes by which zeros are written ahead at a time: enough that few syncs are of a
@@ -76,6 +77,11 @@ impl TailSegment {
             synced: end,
             synced_last: last,
         })
+    }
+
+    /// Checks that the segment is still where it was opened.
+    pub fn check_presence(&self, presence: &Presence) -> Result<(), StorageError> {
+        presence.check_one(&self.path, &*self.file)
     }
 
     /// Seed of the checksums of the segment's records.

@@ -61,7 +61,7 @@ fn check(disk: &SimDisk, restore_id: Option<u128>) {
         storage.restore_id().is_some()
             && restore_id.is_none_or(|_| storage.restore_id() == restore_id)
     );
-    let hard_state = HardState { current_term: Term(4), voted_for: None, is_rejoining: false };
+    let hard_state = HardState { current_term: Term(4), ..HardState::default() };
     assert_eq!(recovered.hard_state, hard_state);
     assert_eq!(recovered.notes, Vec::<String>::new());
     let snapshots = SnapshotFiles::open(Box::new(disk.clone()), dir()).unwrap();

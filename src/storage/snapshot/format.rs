@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::error::{IoContext, StorageError, damaged};
 use crate::storage::little_endian::u32_at;
-use crate::types::{LogIndex, LogPosition, Membership, SnapshotId};
+use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, decode_exact};
 
 /// The version of the format of snapshot files.
 pub const SNAPSHOT_FORMAT_VERSION: u32 = 2;
@@ -30,6 +30,7 @@ const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The head of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SnapshotHead {
     /// The name of the cluster.
     pub cluster: String,
@@ -60,14 +61,14 @@ impl SnapshotFile {
     }
 }
 
-fn encode_head(head: &SnapshotHead) -> Vec<u8> {
+pub(super) fn encode_head(head: &SnapshotHead) -> Vec<u8> {
     let mut body = SNAPSHOT_FORMAT_VERSION.to_le_bytes().to_vec();
     rmp_serde::encode::write(&mut body, head)
         .expect("numbers and text always encode to MessagePack in memory");
     body
 }
 
-fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
+pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
     let Some((version, head)) = body.split_first_chunk::<4>() else {
         return Err("its head is too short".into());
     };
@@ -77,7 +78,7 @@ fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
             "the snapshot has format version {version}, this server knows {SNAPSHOT_FORMAT_VERSION}"
         ));
     }
-    rmp_serde::from_slice(head).map_err(|error| format!("its head does not decode: {error}"))
+    decode_exact(head).map_err(|error| format!("its head does not decode: {error}"))
 }
 
 /// The checksum of a frame. It covers the number of the frame, so that no frame passes for

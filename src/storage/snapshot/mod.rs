@@ -56,6 +56,11 @@ impl SnapshotFiles {
         SnapshotFiles { disk, dir: data_dir.join("snapshot") }
     }
 
+    /// The directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Returns the positions in the names of all snapshots, newest first.
     ///
     /// # Errors

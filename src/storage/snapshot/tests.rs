@@ -57,6 +57,32 @@ fn read(
     Ok((file, bodies))
 }
 
+/// One more element anywhere in a head, for example the other half of a joint membership.
+#[test]
+fn a_head_with_anything_more_is_refused() {
+    let whole = format::encode_head(&head(5));
+    assert_eq!(format::decode_head(&whole), Ok(head(5)));
+    // [cluster, [term, index], stamp, [index, [voters]]]
+    let hex = whole[4..].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex, "94a7636f7261636c659203054d92029193010203");
+    for array in [0, 9, 13, 15] {
+        for end in [12, 13, whole.len() - 4] {
+            let mut longer = whole.clone();
+            longer[4 + array] += 1;
+            longer.splice(4 + end..4 + end, [0x93, 1, 2, 4]);
+            assert!(format::decode_head(&longer).is_err(), "{array} {end}");
+        }
+    }
+    let trailing = [&whole[..], b"\xc0"].concat();
+    assert!(format::decode_head(&trailing).is_err());
+    let named = rmp_serde::to_vec_named(&head(5)).unwrap();
+    let mut more = whole[..4].to_vec();
+    more.push(named[0] + 1);
+    more.extend_from_slice(&named[1..]);
+    more.extend_from_slice(b"\xa4more\x01");
+    assert!(format::decode_head(&more).is_err());
+}
+
 #[test]
 fn snapshots_are_read_as_written_and_the_two_newest_are_kept() {
     let disk = disk();

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::error::DecodeError;
 use super::hard_state::HardStateCopy;
 use super::log::record::RecordHeader;
 use super::log::sectors::SectorOwner;
@@ -81,6 +82,8 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
             current_term: Term(7),
             voted_for: Some(NodeId(5)),
             is_rejoining: false,
+            lost: LogPosition { term: Term(6), index: LogIndex(0x0103) },
+            is_end_known: true,
         },
         start: LogStart {
             first_segment: 2,
@@ -93,12 +96,11 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
             last: LogPosition { term: Term(6), index: LogIndex(0x0102) },
             cutting: true,
         },
-        lost: LogPosition { term: Term(6), index: LogIndex(0x0103) },
     };
     let bytes = copy.encode();
     assert_eq!(
         hex(&bytes[..112]),
-        "434f5241 48415244 02000000 01000000\n\
+        "434f5241 48415244 03000000 09000000\n\
          09000000 00000000 07000000 00000000\n\
          05000000 00000000 03000000 00000000\n\
          48020000 00000000 02010000 00000000\n\
@@ -107,8 +109,44 @@ fn golden_bytes_of_a_copy_of_the_hard_state() {
          03010000 00000000 06000000 00000000"
     );
     assert!(bytes[112..4092].iter().all(|byte| *byte == 0));
-    assert_eq!(hex(&bytes[4092..]), "46fc0857");
+    assert_eq!(hex(&bytes[4092..]), "aa482c09");
     assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
+}
+
+#[test]
+fn more_flags_or_numbers_in_a_hard_state_or_a_header_are_unknown_and_no_damage() {
+    let reseal = |bytes: &mut [u8], at: usize| {
+        let crc = crc32c::crc32c(&bytes[..at]);
+        bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+    };
+    for (at, byte) in [(8, 3), (12, 8), (15, 0x80), (112, 1), (4091, 1)] {
+        let mut bytes = HardStateCopy::FIRST.encode();
+        bytes[at] = byte;
+        reseal(&mut bytes, 4092);
+        let decoded = HardStateCopy::decode(&bytes);
+        assert!(matches!(decoded, Err(DecodeError::Unknown(_))), "{at}: {decoded:?}");
+        // The other copy may be older than the unknown one, so it does not count alone.
+        for copy in 0..2 {
+            let disk = SimDisk::new();
+            drop(reopen(&disk));
+            let path = hard_state::hard_state_path(dir());
+            let mut both = disk.contents(&path);
+            both[copy * 4096..(copy + 1) * 4096].copy_from_slice(&bytes);
+            disk.set_contents(&path, both.clone());
+            let opened = open(&disk).map(|_| ());
+            assert!(matches!(opened, Err(StorageError::Unknown { .. })), "{at}: {opened:?}");
+            assert_eq!(disk.contents(&path), both, "it is left as it is");
+        }
+    }
+    let prev = LogPosition::default();
+    let header = SegmentHeader { number: 3, salt: 1, node_id: NodeId(5), prev };
+    for (at, byte) in [(8, 3), (48, 1), (507, 1)] {
+        let mut bytes = header.encode();
+        bytes[at] = byte;
+        reseal(&mut bytes, 508);
+        let decoded = SegmentHeader::decode(&bytes);
+        assert!(matches!(decoded, Err(DecodeError::Unknown(_))), "{at}: {decoded:?}");
+    }
 }
 
 #[test]
@@ -168,10 +206,16 @@ proptest! {
         prop_assert!(changed.starts_with(&bytes) || SegmentHeader::decode(&changed).is_err());
 
         let voted_for = vote.filter(|node| *node != 0).map(NodeId);
-        let hard_state = HardState { current_term: Term(node), voted_for, is_rejoining: flags.0 };
+        let hard_state = HardState {
+            current_term: Term(node),
+            voted_for,
+            is_rejoining: flags.0,
+            lost: last,
+            is_end_known: flags.1,
+        };
         let durable_end = DurableEnd { segment: number, offset, last, cutting: flags.1 };
-        let (sequence, start, lost) = (salt, LogStart::FIRST, last);
-        let copy = HardStateCopy { sequence, hard_state, start, durable_end, lost };
+        let copy =
+            HardStateCopy { sequence: salt, hard_state, start: LogStart::FIRST, durable_end };
         let bytes = copy.encode();
         prop_assert_eq!(HardStateCopy::decode(&bytes), Ok(copy));
         let changed = mutation.of(&bytes);

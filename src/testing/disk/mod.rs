@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::storage::{Disk, DiskFile, DiskLock, OpenMode};
+use crate::storage::{Disk, DiskFile, DiskLock, Named, OpenMode};
 use file::File;
 use names::parent;
 use state::{Faults, State};
@@ -338,7 +338,17 @@ impl Disk for SimDisk {
             return Ok(None);
         }
         let process = state.process;
-        Ok(Some(Box::new(SimLock { disk: self.clone(), path: path.to_owned(), process })))
+        let file = state.names.file(path)?;
+        Ok(Some(Box::new(SimLock { disk: self.clone(), path: path.to_owned(), file, process })))
+    }
+
+    fn hold_dir(&self, dir: &Path) -> io::Result<Box<dyn Named>> {
+        let state = self.state();
+        state.check_power()?;
+        match state.names.is_dir(dir) {
+            true => Ok(Box::new(SimDir { disk: self.clone() })),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     fn another_handle(&self) -> Box<dyn Disk> {
@@ -354,10 +364,28 @@ impl Disk for SimDisk {
     }
 }
 
+/// A directory. It has no number: it is known by its name.
+struct SimDir {
+    disk: SimDisk,
+}
+
+impl Named for SimDir {
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.disk.state().names.is_dir(path))
+    }
+}
+
 struct SimLock {
     disk: SimDisk,
     path: PathBuf,
+    file: usize,
     process: u64,
+}
+
+impl Named for SimLock {
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.disk.state().names.file(path).is_ok_and(|file| file == self.file))
+    }
 }
 
 impl Drop for SimLock {
@@ -384,6 +412,12 @@ impl SimFile {
             return Err(io::Error::other("this file was opened before a crash"));
         }
         Ok(state)
+    }
+}
+
+impl Named for SimFile {
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.state()?.names.file(path).is_ok_and(|file| file == self.file))
     }
 }
 

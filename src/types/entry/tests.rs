@@ -21,6 +21,26 @@ fn payloads_survive_their_encoding_and_other_bytes_are_errors() {
     assert!(Payload::decode(2, Bytes::from_static(b"\x80")).is_err());
 }
 
+/// A node that ignored the second half of a joint membership would count other quorums than its
+/// peers.
+#[test]
+fn a_membership_with_anything_more_or_less_is_refused() {
+    let refused: [&'static [u8]; 7] = [
+        b"\x82\xa6voters\x92\x01\x02\xa8incoming\x92\x01\x03",
+        b"\x92\x92\x01\x02\x92\x01\x03",
+        b"\x81\xa6voters\x92\x01\x02\xc0",
+        b"\x80",
+        b"\x81\xa8incoming\x92\x01\x02",
+        b"\x81\xa6voters\x90",
+        b"",
+    ];
+    for body in refused {
+        let decoded = Payload::decode(2, Bytes::from_static(body));
+        assert!(matches!(decoded, Err(PayloadError::Membership(_))), "{body:?}: {decoded:?}");
+    }
+    assert!(Payload::decode(2, Bytes::from_static(b"\x81\xa6voters\x92\x01\x02")).is_ok());
+}
+
 fn any_payload() -> impl Strategy<Value = Payload> {
     prop_oneof![
         Just(Payload::Noop),

@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::raft::{AppendEntries, Envelope, InstallSnapshot};
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
+use crate::types::{
+    ENTRY_OVERHEAD_BYTES, Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term,
+};
 
 const LIMIT: usize = 4 * 1024 * 1024;
 
@@ -65,6 +67,40 @@ fn a_value_of_1_mib_takes_1_mib_of_frame() {
     let value = Bytes::from(vec![0xff; 1 << 20]);
     let frame = append(3, position(4, 2), vec![entry(5, 3, Payload::Command(value))]);
     assert!(encode(&frame).len() < (1 << 20) + 100);
+}
+
+#[test]
+fn the_largest_entry_of_any_server_fits_into_a_frame() {
+    let value = Bytes::from(vec![0xff; (ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES) as usize]);
+    let entry = entry(5, 3, Payload::Command(value));
+    assert_eq!(entry.weight_bytes(), ENTRY_BYTES_MAX);
+    let frame = append(3, position(4, 2), vec![entry]);
+    let mut codec = FrameCodec::new(FRAME_BYTES_MAX);
+    let mut bytes = BytesMut::new();
+    codec.encode(&frame, &mut bytes).unwrap();
+    assert!(codec.decode(&mut bytes).unwrap() == Some(frame));
+}
+
+/// An entry costs less on the wire than it weighs, so a batch of any number of entries that
+/// keeps to a bound on their weight fits into a frame as well.
+#[test]
+fn a_batch_has_fewer_bytes_in_a_frame_than_it_weighs() {
+    for payload_bytes in [0, 1, 20, 300, 70_000] {
+        let entries: Vec<Entry> = (0..100)
+            .map(|place| Entry {
+                index: LogIndex(u64::MAX - 200 + place),
+                term: Term(u64::MAX - 1),
+                stamp_ms: u64::MAX,
+                payload: Payload::Command(Bytes::from(vec![1; payload_bytes])),
+            })
+            .collect();
+        let weight = entries.iter().map(Entry::weight_bytes).sum::<u64>();
+        let prev = position(u64::MAX - 201, u64::MAX - 1);
+        let frame = append(u64::MAX - 1, prev, entries);
+        let mut bytes = BytesMut::new();
+        FrameCodec::new(FRAME_BYTES_MAX).encode(&frame, &mut bytes).unwrap();
+        assert!((bytes.len() as u64) < weight + 128, "{payload_bytes}");
+    }
 }
 
 #[test]
@@ -125,7 +161,7 @@ fn another_version_is_recognized_by_its_header_alone() {
     frame[4] = PROTOCOL_VERSION + 1;
     assert!(matches!(
         decode(&frame[..FRAME_HEADER_BYTES]),
-        Err(WireError::Version { theirs: 2, ours: 1 })
+        Err(WireError::Version { theirs, ours: PROTOCOL_VERSION }) if theirs == PROTOCOL_VERSION + 1
     ));
 }
 

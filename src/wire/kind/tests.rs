@@ -16,6 +16,7 @@ fn every_kind_has_a_heading_in_the_wire_format() {
         (REJOIN_RESPONSE, "RejoinResponse"),
         (INSTALL_SNAPSHOT, "InstallSnapshot"),
         (INSTALL_SNAPSHOT_RESPONSE, "InstallSnapshotResponse"),
+        (FORGOTTEN, "Forgotten"),
     ] {
         let row = format!("| {number} | [{name}](#{}) |", name.to_lowercase());
         assert!(document.contains(&row), "no row {row:?}");

@@ -67,6 +67,7 @@ pub(super) struct Client {
     pub(super) from_server: DuplexStream,
     pub(super) session: Addr<SessionActor>,
     closed: Inbox<SessionClosed>,
+    foreign: Inbox<ForeignClient>,
 }
 
 impl Client {
@@ -80,11 +81,12 @@ impl Client {
         let (from_server, writer) = tokio::io::duplex(pipe_bytes);
         let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
         let (closed_port, closed) = probe();
-        let ports = SessionPorts { raft, closed: closed_port };
+        let (foreign_port, foreign) = probe();
+        let ports = SessionPorts { raft, closed: closed_port, foreign: foreign_port };
         let session = SessionActor::create(|ctx| {
             SessionActor::new(SessionId(5), stream, Arc::new(config), ports, ctx)
         });
-        Client { to_server: Some(to_server), from_server, session, closed }
+        Client { to_server: Some(to_server), from_server, session, closed, foreign }
     }
 
     /// Sends all of `text`, which the pipe must have room for.
@@ -182,6 +184,7 @@ fn status() -> ClientReply {
         last_log_index: LogIndex(10),
         snapshot_index: LogIndex(3),
         snapshot_progress: Vec::new(),
+        snapshot_refusals: Vec::new(),
     };
     let last_applied = LogIndex(8);
     let (clock_ms, digest) = (700, 0xfeed);
@@ -568,7 +571,7 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
          wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\n\
-         snapshot_transfers none\r\nEND\r\n"
+         snapshot_transfers none\r\nsnapshot_refusals none\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

@@ -9,6 +9,7 @@ use crate::raft::{InstallSnapshot, InstallSnapshotResponse};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{LogPosition, SnapshotId, Term};
+use crate::wire::FRAME_BYTES_MAX;
 
 /// The link of node 1 to node 2, with probes for the actors that it sends to.
 struct Bench {
@@ -100,6 +101,7 @@ fn responses_to_appends_and_chunks_go_to_the_replicator_and_the_others_to_the_co
             last: LogPosition::default(),
             received: 5,
             is_installed: false,
+            refusal: None,
         };
         let rpc = Rpc::InstallSnapshotResponse(install);
         let envelope = Envelope { from: NodeId(2), to: NodeId(1), term: Term(3), rpc };
@@ -351,14 +353,60 @@ fn a_peer_that_does_not_read_costs_no_more_than_the_bound() {
 }
 
 #[test]
-fn a_message_above_the_frame_limit_is_not_sent_and_harms_nothing() {
+fn a_message_above_the_limit_of_the_format_ends_the_connection_and_is_not_dropped_in_silence() {
     run_paused(async {
-        let settings = LinkSettings { frame_bytes_max: 1000, ..LinkSettings::default() };
-        let (bench, mut far) = connected(settings, 1024).await;
-        bench.send(append(1, 2, 1000));
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
         bench.send(append(1, 2, 900));
         assert_eq!(far.receive().await, Some(Frame::Rpc(append(1, 2, 900))));
+        bench.send(append(1, 2, FRAME_BYTES_MAX));
+        assert_eq!(bench.losses().await, 1);
+        assert_eq!(far.receive().await, None);
+    });
+}
+
+/// An entry from before the limits were lowered, and heartbeats behind it, reach the peer
+/// (docs/bugs.md C12). Meanwhile clients get less memory.
+#[test]
+fn a_message_above_this_servers_own_limits_is_sent_and_counted() {
+    run_paused(async {
+        let settings = LinkSettings {
+            own_frame_bytes_max: 1000,
+            outbound_bytes_max: 3000,
+            ..LinkSettings::default()
+        };
+        let memory = settings.memory.clone();
+        let (bench, mut far) = connected(settings, 1024).await;
+        let large = append(1, 2, 1 << 20);
+        bench.send(large.clone());
+        bench.send(append(1, 2, 1));
+        settle().await;
+        assert!(memory.used_bytes() > 1_000_000);
+        bench.send(append(1, 2, 2));
+        assert_eq!(far.receive().await, Some(Frame::Rpc(large)));
+        assert_eq!(far.receive().await, Some(Frame::Rpc(append(1, 2, 1))));
+        assert_eq!(far.receive().await, Some(Frame::Rpc(append(1, 2, 2))));
         assert_eq!(bench.losses().await, 0);
+        bench.send(append(1, 2, 3));
+        settle().await;
+        assert_eq!(memory.used_bytes(), 0);
+    });
+}
+
+/// A large entry takes long on a slow network. A peer that reads it is alive.
+#[test]
+fn a_peer_that_takes_long_to_read_a_large_message_is_not_dropped() {
+    run_paused(async {
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
+        bench.send(append(1, 2, 1 << 20));
+        let start = Instant::now();
+        for _ in 0..10 {
+            sleep(Duration::from_millis(400)).await;
+            far.read_bytes(1000).await;
+        }
+        assert_eq!(bench.losses().await, 0);
+        sleep(Duration::from_millis(2600)).await;
+        assert_eq!(bench.losses().await, 1, "one that stops to read is dropped");
+        assert!(start.elapsed() >= Duration::from_secs(6));
     });
 }
 

@@ -242,6 +242,7 @@ async fn a_peer_that_lacks_what_is_compacted_is_sent_the_newest_snapshot() {
         last: base,
         received: 40,
         is_installed: false,
+        refusal: None,
     };
     f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response });
     settle().await;

@@ -1,12 +1,15 @@
 //! PeerSessionActor over a fake connection, whose far end the test plays.
 
 use actix::Addr;
+use bytes::BytesMut;
 use tokio::time::Instant;
+use tokio_util::codec::Encoder;
 
 use super::*;
 use crate::raft::Envelope;
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, probe, settle};
+use crate::wire::{FRAME_BYTES_MAX, FrameCodec};
 
 /// A session of node 1, whose peers are 2 and 3, with probes for the actors that it sends to.
 struct Bench {
@@ -128,7 +131,7 @@ fn an_unauthenticated_side_that_is_silent_or_does_not_read_its_refusal_is_droppe
 fn an_unauthenticated_side_cannot_announce_more_than_a_hello() {
     run_paused(async {
         let (bench, mut far) = bench(&LinkSettings::default(), 1024);
-        far.send_bytes(b"\x00\x00\x10\x00\x01\x00\x00\x00\x00").await;
+        far.send_bytes(b"\x00\x00\x10\x00\x02\x00\x00\x00\x00").await;
         assert_eq!(far.receive().await, None);
         bench.assert_never_attached().await;
     });
@@ -173,6 +176,31 @@ fn a_message_that_does_not_belong_in_a_session_ends_it_and_nothing_else() {
         settle().await;
         assert_eq!(bystander.requests(), [request_vote(2, 1)]);
         assert_eq!(bystander.raft.detached.drain().len(), 0);
+    });
+}
+
+/// The sender may have higher limits, or the entry may be older than its limits (docs/bugs.md
+/// C12). Only what has come counts: a length that is announced reserves nothing.
+#[test]
+fn a_request_above_this_servers_own_limits_is_taken_and_counted_as_it_comes() {
+    run_paused(async {
+        let settings = LinkSettings { own_frame_bytes_max: 1000, ..LinkSettings::default() };
+        let (bench, mut far, _) = attached(&settings, 1024).await;
+        let large = append(2, 1, 1 << 20);
+        let mut bytes = BytesMut::new();
+        let frame = Frame::Rpc(large.clone());
+        FrameCodec::new(FRAME_BYTES_MAX).encode(&frame, &mut bytes).unwrap();
+        far.send_bytes(&bytes[..500]).await;
+        settle().await;
+        assert_eq!(settings.memory.used_bytes(), 0);
+        far.send_bytes(&bytes[500..100_000]).await;
+        settle().await;
+        let used_bytes = settings.memory.used_bytes();
+        assert!((190_000..200_000).contains(&used_bytes), "{used_bytes}");
+        far.send_bytes(&bytes[100_000..]).await;
+        settle().await;
+        assert_eq!(bench.requests(), [large]);
+        assert_eq!(settings.memory.used_bytes(), 0);
     });
 }
 

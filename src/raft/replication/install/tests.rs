@@ -25,13 +25,14 @@ fn response(request_seq: u64, received: u64) -> InstallSnapshotResponse {
         last,
         received,
         is_installed: false,
+        refusal: None,
     }
 }
 
 /// A snapshot that was offered to a peer, which has `received` bytes of it.
 fn begun(requests: &mut Requests, received: u64) -> SnapshotInstall {
     let mut install = SnapshotInstall::default();
-    let read = install.begin();
+    let read = install.begin().expect("a read");
     assert_eq!((read.snapshot, read.offset, read.bytes_max), (None, 0, 0));
     assert_eq!(install.on_read(read.ticket, snapshot(), 0, Bytes::new()), Outcome::Ask);
     let question = install.question(requests).expect("a question");
@@ -104,8 +105,8 @@ fn an_answer_about_another_snapshot_changes_nothing() {
 #[test]
 fn a_snapshot_that_is_gone_is_given_up_if_it_is_still_wanted() {
     let mut install = SnapshotInstall::default();
-    let old = install.begin().ticket;
-    let ticket = install.begin().ticket;
+    let old = install.begin().expect("a read").ticket;
+    let ticket = install.begin().expect("a read").ticket;
     assert_eq!(install.on_gone(old), Outcome::GoesOn);
     assert_eq!(install.on_gone(ticket), Outcome::GivenUp);
 }

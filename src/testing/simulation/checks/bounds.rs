@@ -68,7 +68,7 @@ fn check(world: &World, from: u64, to: u64) {
     let load = world.network.load(&host(from), &host(to));
     let limits = &world.plan.settings.limits;
     // Entries in frames take at most twice their weight; that is reached by small ones.
-    let window_bytes = limits.peer_inflight_bytes_max + limits.frame_bytes_max();
+    let window_bytes = limits.peer_inflight_bytes_max + limits.own_frame_bytes_max();
     let snapshot_bytes = SNAPSHOT_WINDOW_BYTES + SNAPSHOT_WINDOW_BYTES / 4;
     let unread_bytes_max = 2 * window_bytes + snapshot_bytes + SMALL_MESSAGES_BYTES_MAX;
     if load.connections > CONNECTIONS_MAX || load.unread_bytes as u64 > unread_bytes_max {

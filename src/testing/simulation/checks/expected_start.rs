@@ -138,12 +138,16 @@ impl StartOption {
 
     fn was_taken(&self, before: &DirectoryContents, now: &DirectoryContents) -> bool {
         let is_known = |state: &HardState| before.hard_states.contains(&Some(*state));
+        let is_repaired = |state: &HardState| {
+            let HardState { is_rejoining, lost, is_end_known, .. } = *state;
+            before.hard_states.iter().flatten().any(|known| {
+                lost >= known.lost
+                    && *state == HardState { is_rejoining, lost, is_end_known, ..*known }
+            })
+        };
         let is_right = |state: &HardState| match self.is_repair {
             false => is_known(state),
-            true => {
-                let voter = HardState { is_rejoining: false, ..*state };
-                state.is_rejoining && (is_known(state) || is_known(&voter))
-            }
+            true => state.is_rejoining && is_repaired(state),
         };
         self.is_log_right(now)
             && self.is_snapshot_right(now)

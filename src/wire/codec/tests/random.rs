@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, InstallSnapshotResponse, PreVote, PreVoteResponse,
-    RejoinResponse, RequestVote, RequestVoteResponse,
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PreVote,
+    PreVoteResponse, RejoinResponse, RequestVote, RequestVoteResponse, SnapshotRefusal,
 };
 use crate::testing::byte_mutation::mutation;
 use crate::types::Membership;
@@ -55,6 +55,10 @@ fn any_append(term: u64) -> impl Strategy<Value = Rpc> {
     })
 }
 
+fn any_refusal() -> impl Strategy<Value = Option<SnapshotRefusal>> {
+    prop::sample::select(vec![None, Some(SnapshotRefusal::NoRoom), Some(SnapshotRefusal::Unusable)])
+}
+
 fn any_append_result() -> impl Strategy<Value = AppendResult> {
     prop_oneof![
         any::<u64>().prop_map(|index| AppendResult::Success { match_index: LogIndex(index) }),
@@ -87,18 +91,20 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
         ),
         Just(Rpc::RejoinRequest),
         any_chunk(term).prop_map(Rpc::InstallSnapshot),
-        (any_position(term), any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
-            |(last, [request_seq, received], [is_rejoining, is_installed])| {
+        (any_position(term), any::<[u64; 2]>(), any::<[bool; 2]>(), any_refusal()).prop_map(
+            |(last, [request_seq, received], [is_rejoining, is_installed], refusal)| {
                 Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
                     request_seq,
                     is_rejoining,
                     last,
                     received,
                     is_installed,
+                    refusal,
                 })
             }
         ),
         any_position(term).prop_map(|last| Rpc::RejoinResponse(RejoinResponse { last })),
+        any_position(term).prop_map(|acknowledged| Rpc::Forgotten(Forgotten { acknowledged })),
         any_position(term).prop_map(|last| Rpc::RequestVote(RequestVote { last })),
         any_position(term).prop_map(|last| Rpc::PreVote(PreVote { last })),
         any::<bool>().prop_map(|vote_granted| {

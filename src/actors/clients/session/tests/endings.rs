@@ -6,6 +6,7 @@ use super::*;
 use crate::actors::clients::session::tests::{
     Client, answer, config, config_with_window, connect, status, stored, take, value,
 };
+use crate::protocol::ForeignProtocol;
 use crate::testing::settle;
 
 #[actix::test]
@@ -159,4 +160,17 @@ async fn an_idle_session_has_no_timer_and_a_broken_connection_ends_it() {
     *from_server = tokio::io::duplex(1).0;
     client.say("ping\r\n").await;
     assert!(client.is_closed().await);
+}
+
+#[actix::test]
+async fn a_client_of_another_protocol_is_told_so_reported_once_and_closed() {
+    let (mut client, raft) = connect(config());
+    client.say("POST / HTTP/1.1\r\nHost: x\r\n\r\nset pwned 0 5\r\nhello\r\n").await;
+    let heard = client.hear().await;
+    assert!(heard.starts_with("ERR_CMD_ERR ") && heard.matches("\r\n").count() == 1, "{heard}");
+    assert!(client.is_at_end().await);
+    let reported = ForeignClient { session: SessionId(5), protocol: ForeignProtocol::Http };
+    assert_eq!(client.foreign.drain(), [reported]);
+    client.say("set pwned 0 5\r\nhello\r\n").await;
+    assert!(take(&raft).is_empty() && client.foreign.drain().is_empty());
 }

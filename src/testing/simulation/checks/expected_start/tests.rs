@@ -23,7 +23,7 @@ fn open(disk: &SimDisk) -> Result<Storage, StorageError> {
 fn disk_of(sizes: &[usize], is_torn: bool, seed: u64) -> SimDisk {
     let disk = SimDisk::new();
     let mut storage = open(&disk).unwrap();
-    let state = HardState { current_term: Term(1), voted_for: None, is_rejoining: false };
+    let state = HardState { current_term: Term(1), ..HardState::default() };
     storage.save_hard_state(state).unwrap();
     for (index, size) in (1..).zip(sizes) {
         let payload = Payload::Command(vec![index as u8 & 1; *size].into());

@@ -32,6 +32,8 @@ const HARD_STATE_BYTES: usize = 4096;
 const REJOINING: u32 = 2;
 /// The flag of a log that a snapshot is replacing.
 const RESETTING: u32 = 4;
+/// The flag of a rejoining node that knows the end of the log that it lost.
+const END_KNOWN: u32 = 8;
 const FRAME_HEADER_BYTES: usize = 12;
 /// The last frame of a snapshot: its header, the number of frames, the digest.
 const FOOT_BYTES: usize = FRAME_HEADER_BYTES + 24;
@@ -485,6 +487,8 @@ fn newest_copy(bytes: &[u8]) -> Option<(HardState, Start)> {
         current_term: Term(u64_at(newest, 24)),
         voted_for: (voted_for != 0).then_some(NodeId(voted_for)),
         is_rejoining: flags & REJOINING != 0,
+        lost: LogPosition { index: LogIndex(u64_at(newest, 96)), term: Term(u64_at(newest, 104)) },
+        is_end_known: flags & END_KNOWN != 0,
     };
     let start = Start {
         first_segment: u64_at(newest, 72),

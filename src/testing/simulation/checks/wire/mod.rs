@@ -77,8 +77,8 @@ impl WireChecker {
     ) -> WireChecker {
         let limits = &plan.settings.limits;
         let state = CheckerState {
-            written: Frames::new(limits.frame_bytes_max()),
-            read: Frames::new(limits.frame_bytes_max()),
+            written: Frames::new(limits.own_frame_bytes_max()),
+            read: Frames::new(limits.own_frame_bytes_max()),
             disks: Disks::new(plan, disks),
             votes: Votes::default(),
             replication: Replication::default(),
@@ -257,6 +257,7 @@ impl CheckerState {
                 votes.on_granted(from, to, term, disks)
             }
             Rpc::RequestVoteResponse(_) => disks.check_term(from, term),
+            Rpc::Forgotten(_) => votes.check_elected(from, term, disks),
             Rpc::AppendEntries(request) => {
                 windows.on_request(connection, term, &request)?;
                 votes.check_elected(from, term, disks)?;

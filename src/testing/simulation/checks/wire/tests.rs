@@ -52,7 +52,7 @@ impl Fixture {
         let hard_state = HardState {
             current_term: Term(term),
             voted_for: Some(NodeId(voted_for)),
-            is_rejoining: false,
+            ..HardState::default()
         };
         self.stores.get_mut(&node).unwrap().save_hard_state(hard_state).unwrap();
     }

@@ -31,12 +31,16 @@ fn describe(rpc: &Rpc) -> (&'static str, String) {
         }
         Rpc::RejoinRequest => ("RejoinRequest", String::new()),
         Rpc::RejoinResponse(response) => ("RejoinResponse", format!(" last={}", response.last)),
+        Rpc::Forgotten(word) => ("Forgotten", format!(" acknowledged={}", word.acknowledged)),
         Rpc::InstallSnapshot(chunk) => {
             ("InstallSnapshot", format!(" last={} offset={}", chunk.snapshot.last, chunk.offset))
         }
         Rpc::InstallSnapshotResponse(response) => (
             "InstallSnapshotResponse",
-            format!(" last={} received={}", response.last, response.received),
+            match response.refusal {
+                None => format!(" last={} received={}", response.last, response.received),
+                Some(refusal) => format!(" last={} refused={refusal}", response.last),
+            },
         ),
     }
 }

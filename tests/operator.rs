@@ -1,0 +1,158 @@
+//! Real servers in the hands of those who operate them: signals, log pipes that go away, data
+//! directories that are moved.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use common::Cluster;
+use common::clients::{Writer, scan_all};
+
+fn one_server() -> Cluster {
+    Cluster::prepare_like(
+        1,
+        "127.0.0.1",
+        "[raft]\nelection_timeout_ms = [50, 100]\n\
+                                           heartbeat_interval_ms = 15\n",
+    )
+}
+
+fn set(cluster: &Cluster, key: &str) {
+    let reply = cluster.connect(1).unwrap().ask(&format!("set {key} 0 1\r\n1\r\n")).unwrap();
+    assert!(reply.starts_with("OK "), "{reply}");
+}
+
+#[test]
+fn signals_that_mean_nothing_are_logged_and_the_server_goes_on() {
+    let mut cluster = one_server();
+    cluster.start_server(1);
+    cluster.wait_for_leader();
+    for name in ["HUP", "USR1", "USR2"] {
+        cluster.signal(1, name);
+        let line = format!("ignored SIG{name}: ");
+        cluster
+            .wait_for("the signal to be logged", || cluster.log(1).contains(&line).then_some(()));
+        set(&cluster, name);
+    }
+    for name in ["PIPE", "XFSZ"] {
+        cluster.signal(1, name);
+        set(&cluster, name);
+    }
+    assert_eq!(cluster.log(1).matches("ignored SIG").count(), 3);
+    assert_eq!(cluster.terminate(1).code(), Some(0));
+    assert!(cluster.log(1).lines().last().unwrap().ends_with("stopped node=1"));
+}
+
+#[test]
+fn sigint_stops_cleanly_and_a_second_one_does_not_cut_it_short() {
+    let mut cluster = one_server();
+    cluster.start_server(1);
+    cluster.wait_for_leader();
+    // A stopped process gets all of them at once.
+    cluster.signal(1, "STOP");
+    for name in ["INT", "TERM", "HUP", "INT", "CONT"] {
+        cluster.signal(1, name);
+    }
+    assert_eq!(cluster.wait_for_end(1).code(), Some(0));
+    assert!(cluster.log(1).contains("stopped node=1"), "{}", cluster.log(1));
+}
+
+#[test]
+fn a_server_whose_log_pipe_is_gone_or_closed_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    let pipe = pipe.display();
+    let broken = format!(
+        "mkfifo '{pipe}' && {{ head -c 1 '{pipe}' > /dev/null & }} && exec 2> '{pipe}' 1>&2"
+    );
+    for prepare in [broken.as_str(), "exec 1>&- 2>&-"] {
+        let mut cluster = one_server();
+        cluster.start_server_within(1, prepare);
+        cluster.wait_for_leader();
+        set(&cluster, "a");
+        for _ in 0..3 {
+            // Each writes a line.
+            cluster.signal(1, "HUP");
+            set(&cluster, "b");
+        }
+        assert_eq!(cluster.terminate(1).code(), Some(0), "{prepare}");
+    }
+    // One that cannot start has no place to say why, and its exit code says what it can.
+    let mut cluster = one_server();
+    fs::write(cluster.config(), "servers = 1\n").unwrap();
+    cluster.start_server_within(1, "exec 1>&- 2>&-");
+    assert_eq!(cluster.wait_for_end(1).code(), Some(2));
+}
+
+#[test]
+fn a_leader_whose_data_directory_is_moved_ends_and_no_acknowledged_write_is_lost() {
+    let mut cluster = Cluster::start();
+    let leader = cluster.wait_for_leader();
+    let writer = Writer::start(cluster.addresses());
+    writer.wait_for_more(&cluster, 50);
+    let (dir, away) = (cluster.data_dir(leader), cluster.config().with_file_name("away"));
+    fs::rename(&dir, &away).unwrap();
+    assert_eq!(cluster.wait_for_end(leader).code(), Some(4));
+    let said = cluster.log(leader);
+    let last = said.lines().last().unwrap();
+    let expected = format!("coracle: {} was deleted, moved or replaced", dir.display());
+    assert!(last.starts_with(&expected), "{said}");
+    assert!(!dir.exists(), "nothing was made in its place");
+    let next = cluster.wait_for_leader();
+    assert_ne!(next, leader);
+    writer.wait_for_more(&cluster, 50);
+    // As the sentence says: put back, it is as good as before.
+    fs::rename(&away, &dir).unwrap();
+    cluster.start_server(leader);
+    cluster.wait_for_leader();
+    writer.wait_for_more(&cluster, 50);
+    let acknowledged = writer.stop();
+    let found = scan_all(&cluster);
+    for (key, version) in &acknowledged {
+        let item = found.iter().find(|item| item.key == key.as_bytes());
+        let item = item.unwrap_or_else(|| panic!("{key}, acknowledged at {version}, is gone"));
+        assert_eq!(item.version, *version);
+    }
+    let statuses = cluster.wait_for_quiet();
+    assert!(statuses.iter().all(|status| status["store_digest"] == statuses[0]["store_digest"]));
+}
+
+#[test]
+fn a_directory_that_is_deleted_is_noticed_by_an_idle_server_too() {
+    for name in ["", "log", "snapshot", "lock"] {
+        let mut cluster = one_server();
+        cluster.start_server(1);
+        cluster.wait_for_leader();
+        set(&cluster, "k");
+        let path = cluster.data_dir(1).join(name);
+        match path.is_dir() {
+            true => fs::remove_dir_all(&path).unwrap(),
+            false => fs::remove_file(&path).unwrap(),
+        }
+        assert_eq!(cluster.wait_for_end(1).code(), Some(4), "{name:?}");
+        let said = cluster.log(1);
+        assert!(
+            said.lines().last().unwrap().contains(" was deleted, moved or replaced "),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_data_directory_behind_a_link_works() {
+    let mut cluster = one_server();
+    let real = cluster.config().with_file_name("disk");
+    fs::create_dir(&real).unwrap();
+    symlink(&real, cluster.data_dir(1).parent().unwrap()).unwrap();
+    for key in ["a", "b"] {
+        cluster.start_server(1);
+        cluster.wait_for_leader();
+        set(&cluster, key);
+        // Several checks pass.
+        let uptime = || cluster.status(1).filter(|status| status["uptime_seconds"] != "0");
+        cluster.wait_for("the server to be up for a second", uptime);
+        assert_eq!(cluster.terminate(1).code(), Some(0));
+    }
+    assert!(real.join("1/log").is_dir());
+}
