@@ -159,7 +159,10 @@ pub enum StorageError {
         cluster: String,
     },
     /// Another process holds the directory.
-    #[error("{} is locked by another process: stop that server first", path.display())]
+    #[error(
+        "{} is locked by another process: stop that server first (`fuser -v {}` names it)",
+        path.display(), path.display()
+    )]
     Locked {
         /// The lock file.
         path: PathBuf,
@@ -245,10 +248,15 @@ fn advice(error: &io::Error) -> &'static str {
             "; make room and start the server again: nothing that was acknowledged is lost"
         }
         io::ErrorKind::PermissionDenied => {
-            "; let the user that runs the server read and write everything in its data directory"
+            "; let the user that runs the server read and write everything in its data directory \
+             (`chown -R`, `chmod -R u+rwX`)"
         }
         io::ErrorKind::ReadOnlyFilesystem => {
-            "; mount the file system writable and start the server again"
+            "; mount the file system writable (`mount -o remount,rw`) and start the server again"
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "; a file is where a directory should be: move it away, or change data_dir in \
+             servers.toml"
         }
         _ => "",
     }
