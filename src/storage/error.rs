@@ -170,9 +170,9 @@ pub enum StorageError {
     /// The data directory, or a file in it, was deleted, moved or replaced while it was in use.
     #[error(
         "{} was deleted, moved or replaced while this server ran on {}: nobody would find what it \
-         writes there, so it acknowledges nothing more; put the directory back and start the \
-         server again, and if it is lost see `A server that lost its disk, or a part of its log` \
-         in docs/operations.md",
+         writes there, so it acknowledges nothing more; if it was moved, move it back and start \
+         the server again, and if it was deleted or replaced by a copy, see `A server that lost \
+         its disk, or a part of its log` in docs/operations.md",
         path.display(), data_dir.display()
     )]
     Gone {

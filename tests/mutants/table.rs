@@ -19,7 +19,7 @@ macro_rules! mutants {
 /// `scripts/mutants.sh --tests` reads their names from this line.
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
-    &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8, C1, C2]
+    &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8, C1, C2, C17, C18]
 };
 
 mutants! {
@@ -142,4 +142,6 @@ mutants! {
     S8: "segments that were cut off are kept for others, whatever their numbers",
     C1: "a peer that answers and makes no progress holds the log for ever",
     C2: "a transfer that failed begins again without a pause",
+    C17: "a line of HTTP is answered, and the body after it executed",
+    C18: "a data directory that is gone goes unnoticed",
 }
