@@ -141,7 +141,7 @@ check() {
     local unused
     make_copy
     unused=$(comm -23 \
-        <(sed -n 's/^    \([BS][0-9]*[a-z]*\): ".*/\1/p' "$patches/table.rs" | sort) \
+        <(sed -n 's/^    \([BCS][0-9]*[a-z]*\): ".*/\1/p' "$patches/table.rs" | sort) \
         <(find "$patches" -name '*.patch' -exec sed -n '/^+/p' {} + |
             grep -o 'mutant!([A-Za-z0-9]*)' | sed 's/.*(\(.*\))/\1/' | sort -u))
     if [ -n "$unused" ]; then fail "$patches/table.rs has bugs that no patch puts back:" $unused; fi
@@ -237,7 +237,7 @@ while [ $# -gt 0 ]; do
             options+=("$1" "${2:?"$1 needs a number"}")
             shift
             ;;
-        B* | S*) bug=("$1") ;;
+        B* | C* | S*) bug=("$1") ;;
         *)
             echo "mutants: unknown option $1" >&2
             usage >&2

@@ -15,17 +15,19 @@
 //! | `records` | the keys with their values |
 //! | `once` | the clients with the outcome of their last command |
 //! | `deadlines` | keys and clients ordered by expiry time |
+//! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
 //! | `query` | reads |
 //! | `snapshot` | a store as bytes, and back |
 //! | `digest` | the hash of one record |
 //!
-//! The reasons for this structure are in docs/adr/0004-the-store.md.
+//! The reasons for this structure are in docs/adr/0004-the-store.md and 0020.
 
 mod codec;
 mod command;
 mod deadlines;
 mod digest;
+mod expiry;
 mod key_bytes;
 mod once;
 mod query;

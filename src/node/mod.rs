@@ -158,7 +158,8 @@ pub async fn start(
     let ports = RaftPorts {
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
-        snapshot: storage.snapshot_writer.recipient(),
+        snapshot: storage.snapshot_writer.clone().recipient(),
+        stores: storage.snapshot_writer.recipient(),
         snapshot_queries: storage.snapshot_reader.recipient(),
         kv: storage.kv.recipient(),
         peers: peer_ports,

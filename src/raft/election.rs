@@ -98,7 +98,7 @@ impl Raft {
         let vote_granted = term > self.term()
             && !self.has_live_leader()
             && !self.lease.has_promised()
-            && self.is_voter()
+            && self.may_vote()
             && self.is_up_to_date(request.last);
         let rpc = Rpc::PreVoteResponse(PreVoteResponse { vote_granted });
         if vote_granted {
@@ -173,7 +173,7 @@ impl Raft {
         // that we follow in it: `voted_for` alone would not know after a restart.
         let is_undecided = self.leader_id().is_none();
         let vote_granted =
-            is_free && is_undecided && self.is_voter() && self.is_up_to_date(request.last);
+            is_free && is_undecided && self.may_vote() && self.is_up_to_date(request.last);
         if vote_granted {
             if hard_state.voted_for.is_none() {
                 let hard_state = HardState { voted_for: Some(from), ..hard_state };
@@ -185,10 +185,20 @@ impl Raft {
         self.send(from, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted }));
     }
 
+    /// True of a member that may give its vote. A rejoining node may if it knows where its log
+    /// ended: its term and its vote are intact, and it refuses every log that is behind that
+    /// end. So it gives no vote that it would not give if its log were whole (docs/adr/0019).
+    fn may_vote(&self) -> bool {
+        let HardState { is_rejoining, is_end_known, .. } = self.hard_state();
+        let is_member = self.membership().voters.contains(&self.settings.id);
+        is_member && (!is_rejoining || is_end_known)
+    }
+
     /// "up-to-date by comparing the index and term of the last entries" (§5.4.1):
-    /// the later term first, then the longer log (docs/bugs.md B07).
+    /// the later term first, then the longer log (docs/bugs.md B07). A log that was cut counts
+    /// as far as it reached before.
     fn is_up_to_date(&self, last: LogPosition) -> bool {
-        last >= self.log.last()
+        last >= self.log.last().max(self.hard_state().lost)
     }
 
     pub(super) fn on_request_vote_response(&mut self, from: NodeId, response: RequestVoteResponse) {
@@ -208,7 +218,8 @@ impl Raft {
         candidacy.grant(from);
         let is_own_vote_durable = candidacy.is_granted_by(id);
         if is_own_vote_durable && candidacy.is_won(Quorum::of(self.log.membership())) {
-            self.become_leader();
+            let electors = candidacy.take_granted();
+            self.become_leader(&electors);
         }
     }
 

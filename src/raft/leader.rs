@@ -1,10 +1,12 @@
 //! The rules of a leader (Figure 2, "leaders"; §5.3, §5.4.2, §8; dissertation §6.2, §6.4).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::effect::{Effect, ReadToken, Replicate, SetSendMode, StartReplication};
 use super::event::Event;
 use super::leadership::Leadership;
+use super::peer_fault::check_term;
 use super::quorum::Quorum;
 use super::replication::action::ReplicationReport;
 use super::replication::memory::PeerLoss;
@@ -79,13 +81,14 @@ impl Raft {
 
     // Leadership.
 
-    pub(super) fn become_leader(&mut self) {
+    /// Leads the term, elected by `electors`.
+    pub(super) fn become_leader(&mut self, electors: &BTreeSet<NodeId>) {
         let term = self.term();
         let runs = self.log.runs().clone();
         let first_index = self.log.last().index.next();
         let store_clock = StoreClock::going_on(self.log.last_stamp_ms(), self.lease.now());
         let leadership =
-            Leadership::new(term, first_index, runs.base(), &self.peers(), store_clock);
+            Leadership::new(term, first_index, runs.base(), &self.peers(), electors, store_clock);
         self.role = RoleState::Leader(Box::new(leadership));
         self.tell(Event::BecameLeader { term });
         self.effects.push(Effect::StartReplication(StartReplication { term, runs }));
@@ -156,6 +159,10 @@ impl Raft {
     /// # Panics
     /// When the peer acknowledges an entry that the leader does not have.
     pub fn on_replicated(&mut self, peer: NodeId, term: Term, report: ReplicationReport) {
+        if let Err(fault) = check_term(term, self.term()) {
+            self.refuse_peer(peer, true, fault);
+            return;
+        }
         if term > self.term() {
             self.adopt_term(term, "a follower has a higher term");
             return;

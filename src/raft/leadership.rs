@@ -1,7 +1,7 @@
 //! The volatile state of a leader (Figure 2): its peers, its reads and its heartbeats. The
 //! next indexes and the windows are in each peer's `Progress`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::HoldEnd;
 use super::log_hold::LogHold;
@@ -34,6 +34,8 @@ struct PeerState {
     match_index: LogIndex,
     /// The newest round of reads that it confirmed. Never falls.
     read_seq: u64,
+    /// True when it voted for this leader.
+    is_elector: bool,
     /// Ticks since its last report that counts.
     silent_ticks: u32,
     /// The part of the log that must stay because the peer is being sent a snapshot, or
@@ -56,17 +58,19 @@ pub(super) struct ReportNews {
 }
 
 impl Leadership {
-    /// The leader of `term`, whose first entry is `first_index`.
+    /// The leader of `term`, whose first entry is `first_index`, elected by `electors`.
     pub(super) fn new(
         term: Term,
         first_index: LogIndex,
         base: LogPosition,
         peers: &[NodeId],
+        electors: &BTreeSet<NodeId>,
         store_clock: StoreClock,
     ) -> Leadership {
+        let state = |peer| PeerState { is_elector: electors.contains(peer), ..Default::default() };
         Leadership {
             term,
-            peers: peers.iter().map(|peer| (*peer, PeerState::default())).collect(),
+            peers: peers.iter().map(|peer| (*peer, state(peer))).collect(),
             heartbeat_elapsed_ticks: 0,
             is_heartbeat_due: true,
             announced_base: base,
@@ -154,13 +158,23 @@ impl Leadership {
             state.match_index = LogIndex(0);
         }
         if report.is_rejoining {
-            return None; // it stores what it is sent, and promises nothing (docs/adr/0005)
+            // It stores what it is sent, and promises nothing (docs/adr/0005). But a node that
+            // could vote for this leader is counted again once it has stored the leader's log.
+            // This leader stays in office until then, however long that takes: the next one
+            // would need the same vote, and would begin anew (docs/adr/0019).
+            if state.is_elector {
+                state.silent_ticks = 0;
+            }
+            return None;
         }
         state.silent_ticks = 0;
+        // A round that was never started was confirmed by nobody (docs/bugs.md C15).
+        let is_known = report.read_seq <= self.reads.started_seq();
+        let read_seq = if is_known { report.read_seq } else { 0 };
         let has_more = report.match_index > state.match_index;
-        let has_confirmed = report.read_seq > state.read_seq;
+        let has_confirmed = read_seq > state.read_seq;
         state.match_index = state.match_index.max(report.match_index);
-        state.read_seq = state.read_seq.max(report.read_seq);
+        state.read_seq = state.read_seq.max(read_seq);
         Some(ReportNews { has_more, has_confirmed })
     }
 

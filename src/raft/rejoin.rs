@@ -7,6 +7,10 @@
 //! it neither votes nor campaigns, and the leader does not count it. It asks every other member
 //! for a report of its term and the end of its log. It is counted again when the cluster
 //! turns out to be new, or when it has caught up with every other member.
+//!
+//! A node that knows exactly where its log ended has forgotten less. It votes for candidates
+//! that have all of that, and it is counted again when it has all of it itself, whether or not
+//! it has heard from the others (docs/adr/0019).
 
 use std::collections::BTreeMap;
 
@@ -69,10 +73,7 @@ impl Rejoining {
         log: &RaftLog,
         persisted_index: LogIndex,
     ) -> bool {
-        let durable = LogPosition {
-            term: log.term_at(persisted_index).unwrap_or_default(),
-            index: persisted_index,
-        };
+        let durable = durable_end(log, persisted_index);
         let has_all_reports = peers.iter().all(|peer| self.reports.contains_key(peer));
         let highest = self.reports.values().map(|report| report.term).max().unwrap_or_default();
         let furthest = self.reports.values().map(|report| report.last).max().unwrap_or_default();
@@ -85,6 +86,19 @@ impl Rejoining {
             // every entry up to there that was or can be committed.
             && durable >= own.lost
     }
+}
+
+/// True when a node with `own` hard state knows where its log ended, and holds durably a log that
+/// is at least as up-to-date as that (§5.4.1): every entry that it acknowledged and that was or
+/// can be committed is in it. It need not ask the others (docs/adr/0019).
+pub(super) fn has_all_back(own: HardState, log: &RaftLog, persisted_index: LogIndex) -> bool {
+    own.is_end_known && durable_end(log, persisted_index) >= own.lost
+}
+
+/// The end of a log that is durable up to `persisted_index`.
+fn durable_end(log: &RaftLog, persisted_index: LogIndex) -> LogPosition {
+    let term = log.term_at(persisted_index).unwrap_or_default();
+    LogPosition { term, index: persisted_index }
 }
 
 #[cfg(test)]

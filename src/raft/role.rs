@@ -74,6 +74,11 @@ impl Candidacy {
         self.granted.contains(&id)
     }
 
+    /// The nodes that support the candidate, when the candidacy is over.
+    pub(super) fn take_granted(&mut self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut self.granted)
+    }
+
     pub(super) fn is_won(&self, quorum: Quorum<'_>) -> bool {
         quorum.is_met(|voter| self.granted.contains(&voter))
     }

@@ -183,7 +183,7 @@ impl HardStateCopy {
         }
         let flags = u32_at(bytes, 12);
         let has_more = bytes[NUMBERS_END..CRC_OFFSET].iter().any(|byte| *byte != 0);
-        if flags & !(CUTTING | REJOINING | RESETTING) != 0 || has_more {
+        if flags & !(CUTTING | REJOINING | RESETTING | END_KNOWN) != 0 || has_more {
             let what = "the hard state has other flags or more numbers";
             return Err(DecodeError::Unknown(what.into()));
         }
@@ -237,7 +237,7 @@ pub(crate) fn create(
 }
 
 /// The content of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     /// The newest valid copy.
     pub newest: HardStateCopy,
@@ -289,6 +289,16 @@ pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, StorageError> 
         )
     });
     Ok(Loaded { newest, stale, note })
+}
+
+/// The part of a log that a server has lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The furthest position that is known to have been in the log.
+    pub position: LogPosition,
+    /// True when the log ended there: this server has acknowledged nothing after it
+    /// (docs/adr/0019).
+    pub is_end: bool,
 }
 
 /// The hard state's file in a running server.
@@ -348,16 +358,18 @@ impl HardStateFile {
 
     /// Decides, in one record, that a damaged log ends at `durable_end` or begins anew at
     /// `start`, and that the server is rejoining from now on. So at no point in time is a log
-    /// that was cut the log of a voter (repair by the other servers: docs/adr/0009).
+    /// that was cut the log of a voter (repair by the other servers: docs/adr/0009). A server
+    /// that is rejoining already and does not know where its log ended never learns it.
     pub fn save_repair(
         &mut self,
         start: LogStart,
         durable_end: DurableEnd,
-        lost: LogPosition,
+        Lost { position, is_end }: Lost,
     ) -> Result<(), StorageError> {
         let before = self.current.hard_state;
-        let lost = lost.max(before.lost);
-        let hard_state = HardState { is_rejoining: true, lost, is_end_known: false, ..before };
+        let lost = position.max(before.lost);
+        let is_end_known = is_end && (before.is_end_known || !before.is_rejoining);
+        let hard_state = HardState { is_rejoining: true, lost, is_end_known, ..before };
         self.save_copy(HardStateCopy { hard_state, start, durable_end, ..self.current })
     }
 

@@ -19,7 +19,9 @@ macro_rules! mutants {
 /// `scripts/mutants.sh --tests` reads their names from this line.
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
-    &[B26, B41e, B41f, B54, B55c, B59, B60, B65b, S2, S4, S5, S8, C1, C2, C17, C18]
+    &[
+        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C2, C7b, C8a, C8b, C17, C18, S2, S4, S5, S8,
+    ]
 };
 
 mutants! {
@@ -142,6 +144,11 @@ mutants! {
     S8: "segments that were cut off are kept for others, whatever their numbers",
     C1: "a peer that answers and makes no progress holds the log for ever",
     C2: "a transfer that failed begins again without a pause",
+    C7: "a leader stamps entries with its wall clock",
+    C7b: "the store's time goes on from the stamp of an entry that was truncated",
+    C8a: "a key that is due is seen until it is removed",
+    C8b: "everything that is due is removed by one entry",
+    C8c: "the store's time goes on from the uptime of the new leader's machine",
     C17: "a line of HTTP is answered, and the body after it executed",
     C18: "a data directory that is gone goes unnoticed",
 }

@@ -1,6 +1,7 @@
 //! A leader's account of its peers.
 
 use super::*;
+use crate::raft::ReadToken;
 use crate::types::Membership;
 
 const ME: NodeId = NodeId(1);
@@ -9,10 +10,12 @@ fn membership() -> Membership {
     Membership { voters: (1..=5).map(NodeId).collect() }
 }
 
+/// A leader that nodes 2 and 3 have elected.
 fn leadership() -> Leadership {
     let peers: Vec<NodeId> = (2..=5).map(NodeId).collect();
+    let electors = [1, 2, 3].map(NodeId).into();
     let clock = StoreClock::going_on(0, core::time::Duration::ZERO);
-    Leadership::new(Term(3), LogIndex(5), LogPosition::default(), &peers, clock)
+    Leadership::new(Term(3), LogIndex(5), LogPosition::default(), &peers, &electors, clock)
 }
 
 fn report(match_index: u64, read_seq: u64) -> ReplicationReport {
@@ -22,9 +25,14 @@ fn report(match_index: u64, read_seq: u64) -> ReplicationReport {
 #[test]
 fn a_report_says_what_is_new_and_nothing_falls() {
     let mut leadership = leadership();
+    let (last, commit_index) = (LogIndex(5), LogIndex(4));
+    leadership.reads.add(ReadToken(1), LogIndex(0), commit_index, last, false);
+    assert!(leadership.reads.maybe_start_round());
     let news = |has_more, has_confirmed| Some(ReportNews { has_more, has_confirmed });
     assert_eq!(leadership.on_report(NodeId(2), report(5, 1)), news(true, true));
     assert_eq!(leadership.on_report(NodeId(2), report(4, 1)), news(false, false));
+    let unknown = leadership.on_report(NodeId(2), report(4, 2));
+    assert_eq!(unknown, news(false, false), "round 2 was never started");
     assert_eq!(leadership.on_report(NodeId(9), report(4, 1)), None);
     leadership.on_report(NodeId(3), report(7, 1));
     let membership = membership();
@@ -41,8 +49,8 @@ fn a_rejoining_peer_is_not_counted_and_not_heard() {
     });
     let rejoining =
         ReplicationReport { is_rejoining: true, keep_log_from: Some(LogIndex(4)), ..report(9, 9) };
-    assert_eq!(leadership.on_report(NodeId(2), rejoining), None);
-    assert!(!leadership.has_heard(NodeId(2), 20));
+    assert_eq!(leadership.on_report(NodeId(4), rejoining), None);
+    assert!(!leadership.has_heard(NodeId(4), 20));
     assert_eq!(leadership.keep_log_from(), Some(LogIndex(4)), "but it is sent a snapshot");
 }
 
@@ -98,4 +106,22 @@ fn a_heartbeat_and_a_base_are_announced_once() {
     let base = LogPosition { term: Term(1), index: LogIndex(4) };
     assert!(leadership.announce_base(base));
     assert!(!leadership.announce_base(base));
+}
+
+/// docs/adr/0019: the rejoining peer that elected this leader is still catching up.
+#[test]
+fn a_rejoining_peer_is_heard_only_by_the_leader_that_it_elected() {
+    let mut leadership = leadership();
+    for _ in 0..7 {
+        leadership.tick();
+    }
+    let rejoining = ReplicationReport { is_rejoining: true, ..report(9, 9) };
+    assert_eq!(leadership.on_report(NodeId(2), rejoining), None);
+    assert_eq!(leadership.on_report(NodeId(4), rejoining), None);
+    assert!(leadership.has_heard(NodeId(2), 0));
+    assert!(!leadership.has_heard(NodeId(4), 6));
+    let membership = membership();
+    let quorum = Quorum::of(&membership);
+    assert_eq!(leadership.replicated_index(quorum, ME, LogIndex(9)), LogIndex(0));
+    assert_eq!(leadership.confirmed_round(quorum, ME), 0);
 }

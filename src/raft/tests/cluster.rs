@@ -336,10 +336,19 @@ impl Cluster {
         self.oracle.on_wipe(id);
     }
 
-    /// The log of a node that is down is damaged after `kept`.
+    /// The log of a node that is down is damaged after `kept`; its end is not readable.
     pub(super) fn damage(&mut self, id: NodeId, kept: LogIndex) {
+        self.damage_up_to(id, kept, false);
+    }
+
+    /// The log of a node that is down is damaged after `kept`; its end is intact.
+    pub(super) fn damage_before_the_end(&mut self, id: NodeId, kept: LogIndex) {
+        self.damage_up_to(id, kept, true);
+    }
+
+    fn damage_up_to(&mut self, id: NodeId, kept: LogIndex, is_end_known: bool) {
         assert!(!self.is_up(id), "a log is judged when its node starts");
-        self.node_mut(id).disk.cut_after(kept);
+        self.node_mut(id).disk.cut_after(kept, is_end_known);
     }
 
     /// A node that is down loses the entries after `kept`, and its disk shows no trace of it.
@@ -426,7 +435,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_response(response);
+                    progress.on_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -435,7 +444,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_snapshot_response(response);
+                    progress.on_snapshot_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -571,6 +580,7 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
+            Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
                 let term = self.raft(id).term();
                 self.say(|| format!("n{id}@{term} {event}"));

@@ -175,14 +175,15 @@ impl Disk {
     }
 
     /// The log turns out to be damaged after `kept`, or after the base, and is cut there, as
-    /// by a start (docs/adr/0009).
-    pub(super) fn cut_after(&mut self, kept: LogIndex) {
+    /// by a start (docs/adr/0009). With `is_end_known` the start finds the log's end intact.
+    pub(super) fn cut_after(&mut self, kept: LogIndex, is_end_known: bool) {
         assert!(self.operations.is_empty(), "only the disk of a node that is down is judged");
         self.durable.forget();
         let durable = &mut self.durable;
         let before = durable.hard_state;
         let lost = before.lost.max(durable.log.end());
-        durable.hard_state = HardState { is_rejoining: true, lost, is_end_known: false, ..before };
+        let is_end_known = is_end_known && (before.is_end_known || !before.is_rejoining);
+        durable.hard_state = HardState { is_rejoining: true, lost, is_end_known, ..before };
         durable.log.entries.retain(|entry| entry.index <= kept);
         self.log = durable.log.clone();
     }

@@ -109,21 +109,19 @@ impl Oracle {
         leader_log: Option<&Log>,
     ) {
         let Envelope { from, to, term, rpc } = envelope;
-        let has_voted_for = |candidate: &NodeId| {
-            durable.hard_state
-                == HardState {
-                    current_term: *term,
-                    voted_for: Some(*candidate),
-                    ..HardState::default()
-                }
-        };
+        let HardState { current_term, voted_for, is_rejoining, is_end_known, .. } =
+            durable.hard_state;
+        let has_voted_for =
+            |candidate: &NodeId| current_term == *term && voted_for == Some(*candidate);
         match rpc {
             Rpc::RequestVoteResponse(response) if response.vote_granted => {
                 assert!(has_voted_for(to), "node {from} tells its vote before it is durable");
+                assert!(!is_rejoining || is_end_known, "node {from} votes and may have forgotten");
                 self.note_vote(*term, *from, *to);
             }
             Rpc::RequestVote(_) => {
                 assert!(has_voted_for(from), "node {from} campaigns before its vote is durable");
+                assert!(!is_rejoining, "node {from} campaigns and has no vote");
                 self.note_vote(*term, *from, *from);
             }
             Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) | Rpc::Forgotten(_) => {

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::clocks::TICK;
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node};
 use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use crate::raft::{ProgressSettings, Role};
@@ -170,16 +170,32 @@ impl Walk {
     }
 
     /// Damages the log of a node that is down at some place, if it is the only node that has
-    /// forgotten anything.
+    /// forgotten anything; or before its end, if a whole log reaches as far as all others do.
     fn damage_log(&mut self, id: NodeId) {
-        if self.cluster.nodes.len() < 3 || self.has_another_forgotten(id) {
+        if self.cluster.nodes.len() < 3 {
+            return;
+        }
+        let hard_state = |node: &Node| node.disk.durable().hard_state;
+        let reached = |node: &Node| node.disk.log().end().max(hard_state(node).lost);
+        let nodes = &self.cluster.nodes;
+        let furthest = nodes.values().map(reached).max();
+        let is_whole_and_furthest = |node: &Node| {
+            let has_forgotten = hard_state(node).is_rejoining || node.disk.durable().has_amnesia();
+            node.id != id && !has_forgotten && Some(reached(node)) == furthest
+        };
+        let can_know_end = nodes.values().any(is_whole_and_furthest);
+        let is_end_known = can_know_end && self.rng.random_bool(0.7);
+        if self.has_another_forgotten(id) && !is_end_known {
             return;
         }
         let log = self.cluster.node(id).disk.log();
         let (base, end) = (log.base().index.0, log.end().index.0);
         let kept = LogIndex(self.rng.random_range(base..=end));
-        self.cluster.say(|| format!("n{id} is damaged after {kept}"));
-        self.cluster.damage(id, kept);
+        self.cluster.say(|| format!("n{id} is damaged after {kept}, end known: {is_end_known}"));
+        match is_end_known {
+            true => self.cluster.damage_before_the_end(id, kept),
+            false => self.cluster.damage(id, kept),
+        }
     }
 
     /// A node that is down loses the end of its log without a trace. It votes until it is told, so

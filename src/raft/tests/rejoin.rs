@@ -4,7 +4,7 @@
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, n};
 use super::disk::Durable;
 use super::snapshots::SnapshotRules;
-use super::solo::{Solo, append, at};
+use super::solo::{Solo, append, at, pre_vote, pre_voted, request_vote, voted};
 use crate::raft::{Envelope, RejoinResponse, RequestVote, Role, Rpc};
 use crate::types::{HardState, LogIndex, NodeId, Term};
 
@@ -374,4 +374,172 @@ fn a_damaged_node_does_not_pass_for_a_new_one() {
     for id in [2, 3] {
         assert_eq!(cluster.raft(n(id)).role(), Role::Rejoining);
     }
+}
+
+// Damage before a known end (docs/adr/0019).
+
+/// A cluster of three in which all hold eight entries of clients. Node 1 led and is whole; nodes
+/// 2 and 3 were damaged in different places, and their logs' ends are intact.
+fn damaged_in_two_places() -> Cluster {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.elect(n(1));
+    for number in 0..8 {
+        cluster.propose(n(1), &format!("entry {number}")).unwrap();
+        cluster.deliver_all();
+    }
+    cluster.heartbeat(n(1));
+    for id in cluster.ids() {
+        cluster.crash(id);
+    }
+    cluster.damage_before_the_end(n(2), LogIndex(4));
+    cluster.damage_before_the_end(n(3), LogIndex(7));
+    cluster
+}
+
+fn run_for(cluster: &mut Cluster, ticks: u32) {
+    for _ in 0..ticks {
+        for id in cluster.ids() {
+            cluster.tick(id);
+        }
+        cluster.deliver_all();
+    }
+}
+
+#[test]
+fn two_logs_damaged_in_different_places_are_repaired_by_the_third() {
+    let mut cluster = damaged_in_two_places();
+    let committed = cluster.node(n(1)).disk.log().to_vec();
+    for id in cluster.ids() {
+        cluster.restart(id);
+    }
+    run_for(&mut cluster, 2000);
+    assert_eq!(cluster.leader(), Some(n(1)));
+    for id in cluster.ids() {
+        assert_ne!(cluster.raft(id).role(), Role::Rejoining, "node {id}");
+        assert_eq!(cluster.node(id).disk.log()[..committed.len()], committed, "node {id}");
+        assert!(cluster.raft(id).commit_index().0 >= committed.len() as u64, "node {id}");
+    }
+    let index = cluster.propose(n(1), "one more").unwrap();
+    cluster.deliver_all();
+    assert!(cluster.raft(n(1)).commit_index() >= index);
+}
+
+#[test]
+fn one_whole_log_and_one_damaged_before_its_end_need_not_wait_for_the_third() {
+    for damaged in [n(2), n(3)] {
+        let mut cluster = damaged_in_two_places();
+        cluster.restart(n(1));
+        cluster.restart(damaged);
+        run_for(&mut cluster, 1000);
+        assert_eq!(cluster.leader(), Some(n(1)));
+        assert_eq!(cluster.raft(damaged).role(), Role::Follower);
+        let index = cluster.propose(n(1), "one more").unwrap();
+        cluster.deliver_all();
+        assert!(cluster.raft(n(1)).commit_index() >= index);
+    }
+}
+
+#[test]
+fn damaged_logs_whose_ends_are_not_readable_elect_nobody() {
+    let mut cluster = damaged_in_two_places();
+    // Each is damaged once more, at the end.
+    cluster.damage(n(2), LogIndex(3));
+    cluster.damage(n(3), LogIndex(3));
+    for id in cluster.ids() {
+        cluster.restart(id);
+    }
+    run_for(&mut cluster, 1000);
+    assert_eq!(cluster.leader(), None);
+    assert!([2, 3].iter().all(|id| cluster.raft(n(*id)).role() == Role::Rejoining));
+}
+
+/// The bytes of a large log take much longer than an election timeout: one message a tick.
+#[test]
+fn a_leader_that_damaged_nodes_elected_stays_until_they_have_caught_up() {
+    let rules = SnapshotRules { entries_max: 40, ..SnapshotRules::NONE };
+    for (entries, rules) in [(400, SnapshotRules::NONE), (400, rules)] {
+        let mut cluster = Cluster::with_snapshots(vec![Durable::default(); 3], 1, rules);
+        cluster.elect(n(1));
+        for number in 0..entries {
+            cluster.propose(n(1), &format!("entry {number}")).unwrap();
+            cluster.deliver_all();
+        }
+        for id in cluster.ids() {
+            cluster.crash(id);
+        }
+        for id in [n(2), n(3)] {
+            let base = cluster.node(id).disk.log().base().index;
+            cluster.damage_before_the_end(id, base);
+        }
+        let term = cluster.node(n(1)).disk.durable().hard_state.current_term;
+        for id in cluster.ids() {
+            cluster.restart(id);
+        }
+        for _ in 0..100 * ELECTION_TICKS_MAX {
+            for id in cluster.ids() {
+                cluster.tick(id);
+            }
+            // One message with entries a tick, and all messages before it.
+            let mut has_entries = false;
+            while !has_entries && !cluster.network.is_empty() {
+                has_entries = matches!(&cluster.network[0].rpc,
+                    Rpc::AppendEntries(request) if !request.entries.is_empty());
+                cluster.deliver(0);
+            }
+        }
+        assert_eq!(cluster.leader(), Some(n(1)));
+        for id in cluster.ids() {
+            let raft = cluster.raft(id);
+            let (role, last) = (raft.role(), raft.last_log());
+            assert_ne!(role, Role::Rejoining, "node {id}: {last}, {:?}", raft.hard_state());
+        }
+        let terms = cluster.raft(n(1)).term().0 - term.0;
+        assert!(terms <= 2, "{terms} elections");
+    }
+}
+
+#[test]
+fn a_damaged_node_votes_only_for_a_log_that_reaches_as_far_as_its_own_did() {
+    let lost = at(9, 2);
+    for (last, is_enough) in
+        [(at(8, 2), false), (at(20, 1), false), (at(9, 2), true), (at(3, 3), true)]
+    {
+        let mut solo = Solo::damaged(3, &[1, 1, 2], 4, lost);
+        assert_eq!(solo.ask(2, 5, pre_vote(last)).1, pre_voted(is_enough), "{last}");
+        assert_eq!(solo.ask(2, 5, request_vote(last)).1, voted(is_enough), "{last}");
+        let voted_for = is_enough.then_some(n(2));
+        assert_eq!(solo.raft.hard_state().voted_for, voted_for);
+        assert!(solo.raft.hard_state().is_rejoining, "a vote makes it no voter");
+    }
+}
+
+#[test]
+fn a_vote_that_a_damaged_node_has_given_stays_given() {
+    let lost = at(3, 2);
+    let mut solo = Solo::damaged(3, &[1], 4, lost);
+    assert_eq!(solo.ask(2, 5, request_vote(lost)).1, voted(true));
+    solo.restart();
+    assert_eq!(solo.ask(3, 5, request_vote(at(9, 4))).1, voted(false), "of the same term");
+    assert_eq!(solo.ask(2, 5, request_vote(lost)).1, voted(true), "the same vote again");
+}
+
+#[test]
+fn a_damaged_node_does_not_stand_for_election() {
+    let mut solo = Solo::damaged(3, &[1, 1], 4, at(9, 2));
+    let sent = solo.tick(20 * ELECTION_TICKS_MAX);
+    assert!(sent.iter().all(|m| m.rpc == Rpc::RejoinRequest), "{sent:?}");
+}
+
+#[test]
+fn a_damaged_node_is_a_voter_when_it_has_durably_what_it_lost() {
+    let mut solo = Solo::damaged(3, &[1, 1], 4, at(4, 2));
+    solo.receive(2, 4, append(at(2, 1), &[2], 0));
+    assert_eq!(solo.raft.role(), Role::Rejoining);
+    solo.receive(2, 4, append(at(3, 2), &[2], 0));
+    assert_eq!(solo.raft.role(), Role::Follower);
+    assert_eq!(solo.raft.hard_state().lost, at(0, 0));
+    // A later leader never had what it lost, so that was never committed.
+    let mut solo = Solo::damaged(3, &[1, 1], 4, at(4, 2));
+    solo.receive(2, 4, append(at(2, 1), &[4], 0));
+    assert_eq!(solo.raft.role(), Role::Follower);
 }

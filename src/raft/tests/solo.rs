@@ -46,6 +46,18 @@ impl Solo {
         Solo::with_past(settings_of(1, nodes, 1), Durable::new_directory())
     }
 
+    /// A node in `term` whose log was cut after entries of these terms, and had reached `lost`.
+    pub(super) fn damaged(nodes: u64, terms: &[u64], term: u64, lost: LogPosition) -> Solo {
+        let hard_state = HardState {
+            current_term: Term(term),
+            is_rejoining: true,
+            lost,
+            is_end_known: true,
+            ..HardState::default()
+        };
+        Solo::with_past(settings_of(1, nodes, 1), Durable::new(hard_state, log_of(terms)))
+    }
+
     /// A node with a new log, whose peers outside the quorum are sent batches.
     pub(super) fn with_batched_peers(nodes: u64) -> Solo {
         let settings = RaftSettings { has_batched_peers: true, ..settings_of(1, nodes, 1) };

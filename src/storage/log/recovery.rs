@@ -19,8 +19,10 @@ use super::sectors::{end_place_of, place_of};
 use super::segment::{Found, SegmentReader};
 use crate::storage::disk::{Disk, OpenMode};
 use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
-use crate::storage::hard_state::{self, DurableEnd, HardStateCopy, Loaded, hard_state_path};
-use crate::types::{LogPosition, LogSummary, NodeId, Payload};
+use crate::storage::hard_state::{
+    self, DurableEnd, HardStateCopy, Loaded, LogStart, hard_state_path,
+};
+use crate::types::{LogPosition, LogSummary, NodeId, Payload, Term};
 
 /// Number of bytes of a segment that are in memory at a time.
 pub(crate) const SCAN_BYTES: u64 = 256 * 1024;
@@ -43,6 +45,10 @@ pub(crate) struct Scanned {
     pub records: u64,
     /// True once the scan has passed the recorded durable end.
     passed_durable_end: bool,
+    /// The place, a segment and an offset, after which records may be whole when the scan ends
+    /// with damage. `None` when whole records contradict each other: nothing after them tells
+    /// more.
+    after_damage: Option<(u64, u64)>,
     /// The place up to which everything is whole and fits together. `None` before the end of the
     /// first segment.
     pub kept: Option<DurableEnd>,
@@ -74,18 +80,8 @@ pub(crate) fn scan_to_damage(
         *number < start.first_segment || start.resetting || is_cut
     };
     let (obsolete, numbers): (Vec<u64>, Vec<u64>) = numbers.into_iter().partition(is_obsolete);
-    let mut scanned = Scanned {
-        notes: loaded.note.iter().cloned().collect(),
-        loaded,
-        obsolete,
-        index: RecordIndex::new(dir, start),
-        summary: LogSummary::default(),
-        end: SEGMENT_HEADER_BYTES,
-        torn_to: None,
-        records: 0,
-        passed_durable_end: false,
-        kept: None,
-    };
+    let mut scanned = Scanned::beginning_at(dir, loaded, start);
+    scanned.obsolete = obsolete;
     let damage = match start.resetting {
         true => None,
         false => scanned.scan_segments(disk, dir, &numbers, node_id)?,
@@ -93,6 +89,79 @@ pub(crate) fn scan_to_damage(
     scanned.summary.runs = scanned.index.runs().clone();
     check_term(dir, &scanned.loaded, scanned.summary.runs.last())?;
     Ok((scanned, damage))
+}
+
+/// Returns the end of the log that `damaged` has read up to its damage, if this end can be relied
+/// upon: from the first whole record after the damage on, everything is as in a log without
+/// damage. So nothing that this server acknowledged lies after it (docs/adr/0019). Returns `None`
+/// when there is any doubt.
+pub(crate) fn end_after_damage(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+    damaged: &Scanned,
+) -> Result<Option<LogPosition>, StorageError> {
+    let durable_end = damaged.loaded.newest.durable_end;
+    let Some((damaged_number, offset)) = damaged.after_damage else { return Ok(None) };
+    if durable_end.cutting {
+        return Ok(None); // an earlier start has decided to lose a part of the log
+    }
+    let numbers = segment_numbers(disk, dir)?;
+    let last_number = numbers.last().copied().unwrap_or(0).max(durable_end.segment);
+    for number in damaged_number..=last_number {
+        if numbers.binary_search(&number).is_err() {
+            continue;
+        }
+        let path = segment_path(dir, number);
+        let file = open_segment(disk, &path, OpenMode::Read)?;
+        let file_bytes = file.bytes().during("look at", &path)?;
+        let header = match read_header(&*file, &path) {
+            Err(StorageError::Damaged { .. }) => continue,
+            header => header?,
+        };
+        if number > damaged_number || offset == SEGMENT_HEADER_BYTES {
+            let start = LogStart { first_segment: number, base: header.prev, resetting: false };
+            let mut rest = Scanned::beginning_at(dir, damaged.loaded.clone(), start);
+            return rest.scan_to_the_end(disk, dir, &numbers, node_id, last_number);
+        }
+        let mut reader = SegmentReader::new(&*file, &header, file_bytes, SCAN_BYTES);
+        let Some((at, record)) = next_record(&mut reader, offset).during("read", &path)? else {
+            continue;
+        };
+        // A record may also replace entries from before the damage. The scan finds that it does
+        // not follow this base, and so the end counts as unknown.
+        let base = LogPosition { index: record.position.index.prev(), term: Term(0) };
+        let start = LogStart { first_segment: number, base, resetting: false };
+        let mut rest = Scanned::beginning_at(dir, damaged.loaded.clone(), start);
+        rest.passed_durable_end = durable_end.segment == number && durable_end.offset <= at;
+        rest.index.add_segment(&header);
+        let is_last = number == last_number;
+        return match rest.scan_records(&path, &header, &mut reader, at, is_last) {
+            Err(StorageError::Io { action, path, source }) => {
+                Err(StorageError::Io { action, path, source })
+            }
+            Err(_) => Ok(None),
+            Ok(()) if is_last => Ok(Some(rest.index.runs().last())),
+            Ok(()) => rest.scan_to_the_end(disk, dir, &numbers, node_id, last_number),
+        };
+    }
+    Ok(None)
+}
+
+/// Returns the first whole record at or after `offset`, and its offset, whatever bytes come before
+/// it.
+fn next_record(
+    reader: &mut SegmentReader<'_>,
+    offset: u64,
+) -> io::Result<Option<(u64, RecordHeader)>> {
+    let mut at = offset;
+    while let Some((found, header)) = reader.next_header(at)? {
+        if let Found::Record(_) = reader.find(found)? {
+            return Ok(Some((found, header)));
+        }
+        at = found + ALIGNMENT;
+    }
+    Ok(None)
 }
 
 /// Checks that no entry is of a later term than the hard state: a term is durable before the
@@ -137,6 +206,48 @@ fn check_hard_state_exists(disk: &dyn Disk, dir: &Path) -> Result<(), StorageErr
 }
 
 impl Scanned {
+    /// The scan of a log that begins at `start`, before the first segment.
+    fn beginning_at(dir: &Path, loaded: Loaded, start: LogStart) -> Scanned {
+        Scanned {
+            notes: loaded.note.iter().cloned().collect(),
+            loaded,
+            obsolete: Vec::new(),
+            index: RecordIndex::new(dir, start),
+            summary: LogSummary::default(),
+            end: SEGMENT_HEADER_BYTES,
+            torn_to: None,
+            records: 0,
+            passed_durable_end: false,
+            after_damage: None,
+            kept: None,
+        }
+    }
+
+    /// Reads the segments that follow those that were read, and returns the end of the log if
+    /// there is no damage.
+    fn scan_to_the_end(
+        &mut self,
+        disk: &dyn Disk,
+        dir: &Path,
+        numbers: &[u64],
+        node_id: NodeId,
+        last_number: u64,
+    ) -> Result<Option<LogPosition>, StorageError> {
+        for number in self.index.last_segment() + 1..=last_number {
+            if numbers.binary_search(&number).is_err() {
+                return Ok(None);
+            }
+            match self.scan_segment(disk, dir, number, node_id, number == last_number) {
+                Err(StorageError::Io { action, path, source }) => {
+                    return Err(StorageError::Io { action, path, source });
+                }
+                Err(_) => return Ok(None),
+                Ok(()) => {}
+            }
+        }
+        Ok(Some(self.index.runs().last()))
+    }
+
     /// Reads the segments up to the first that is damaged or missing, and returns the damage.
     fn scan_segments(
         &mut self,
@@ -158,6 +269,7 @@ impl Scanned {
                 Ok(()) => {}
             }
         }
+        self.after_damage = Some((self.index.last_segment() + 2, SEGMENT_HEADER_BYTES));
         Ok(missing_segment(dir, start.first_segment, durable_end, numbers))
     }
 
@@ -170,27 +282,39 @@ impl Scanned {
         is_last: bool,
     ) -> Result<(), StorageError> {
         let path = segment_path(dir, number);
-        let durable_end = self.loaded.newest.durable_end;
         let file = open_segment(disk, &path, OpenMode::Read)?;
         let file_bytes = file.bytes().during("look at", &path)?;
+        self.after_damage = Some((number + 1, SEGMENT_HEADER_BYTES));
         let header = read_header(&*file, &path)?;
         let mut reader = SegmentReader::new(&*file, &header, file_bytes, SCAN_BYTES);
+        self.after_damage = None;
         self.check_header(&header, number, node_id).map_err(|what| damaged(&path, 0, what))?;
         self.index.add_segment(&header);
+        self.scan_records(&path, &header, &mut reader, SEGMENT_HEADER_BYTES, is_last)
+    }
 
-        let mut offset = SEGMENT_HEADER_BYTES;
+    /// Reads the records of a segment from `offset` on, and judges what comes after them.
+    fn scan_records(
+        &mut self,
+        path: &Path,
+        header: &SegmentHeader,
+        reader: &mut SegmentReader<'_>,
+        mut offset: u64,
+        is_last: bool,
+    ) -> Result<(), StorageError> {
+        let (number, durable_end) = (header.number, self.loaded.newest.durable_end);
         let found = loop {
-            let wrong = |what| damaged(&path, place_of(offset), what);
+            let wrong = |what| damaged(path, place_of(offset), what);
             self.check_durable_end(number, offset).map_err(wrong)?;
             let is_at_durable_end = number == durable_end.segment && offset == durable_end.offset;
             if durable_end.cutting && is_at_durable_end {
                 break Found::Nothing;
             }
-            match reader.find(offset).during("read", &path)? {
+            match reader.find(offset).during("read", path)? {
                 Found::Record(record) => {
-                    let bytes = reader.get(offset, record.record_bytes()).during("read", &path)?;
+                    let bytes = reader.get(offset, record.record_bytes()).during("read", path)?;
                     let added = self.add_record(&record, bytes, offset);
-                    added.map_err(|error| error.at(&path, place_of(offset)))?;
+                    added.map_err(|error| error.at(path, place_of(offset)))?;
                     offset += record.record_bytes();
                 }
                 found => break found,
@@ -199,8 +323,9 @@ impl Scanned {
         self.end = offset;
         let last = self.index.runs().last();
         self.kept = Some(DurableEnd { segment: number, offset, last, cutting: true });
-        let end = EndOfRecords { path: &path, offset, is_last, durable_end, number };
-        self.torn_to = end.judge(&mut reader, &found)?;
+        self.after_damage = Some((number, offset + ALIGNMENT));
+        let end = EndOfRecords { path, offset, is_last, durable_end, number };
+        self.torn_to = end.judge(reader, &found)?;
         if let Some(torn_to) = self.torn_to {
             let from = end_place_of(offset);
             let bytes = torn_to - from;

@@ -16,7 +16,7 @@ use super::segment::SegmentReader;
 use super::tail::make_durable;
 use crate::storage::disk::{Disk, OpenMode};
 use crate::storage::error::{IoContext, StorageError};
-use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogStart};
+use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogStart, Lost};
 use crate::types::{LogPosition, NodeId};
 
 /// Minimum number of voters: in a smaller cluster the other servers are no majority.
@@ -40,8 +40,8 @@ pub(crate) fn decide(
     if members.is_some_and(|(_, membership)| membership.voters.len() < VOTERS_MIN) {
         return Err(StorageError::Irreparable { damage: damage.finding() });
     }
-    let lost = furthest_lost(disk, dir, node_id, scanned)?;
-    recovery::check_term(dir, &scanned.loaded, lost)?;
+    let lost = find_lost(disk, dir, node_id, scanned)?;
+    recovery::check_term(dir, &scanned.loaded, lost.position)?;
     let mut hard_state = HardStateFile::open(disk, dir, &scanned.loaded)?;
     let HardStateCopy { start, durable_end, .. } = hard_state.current();
     let (start, cut) = match scanned.kept {
@@ -56,12 +56,39 @@ pub(crate) fn decide(
         }
     };
     hard_state.save_repair(start, cut, lost)?;
-    Ok(format!(
-        "{}: the log ends before entry {} from here on; this server rejoins without \
-         a vote, until it has fetched that and all behind it, and has caught up with all others",
-        damage.finding(),
-        cut.last.index.next()
-    ))
+    let (next, finding) = (cut.last.index.next(), damage.finding());
+    Ok(if hard_state.current().hard_state.is_end_known {
+        format!(
+            "{finding}: the log ends before entry {next} from here on, and it had ended with entry \
+             {}; this server rejoins, and votes only for a server that has all of that, until it \
+             has fetched it",
+            lost.position
+        )
+    } else {
+        format!(
+            "{finding}: the log ends before entry {next} from here on, and where it had ended is \
+             not known; this server rejoins without a vote, until it has fetched that and all \
+             behind it, and has caught up with all others"
+        )
+    })
+}
+
+/// Returns the end of the log if the damage has left it intact, and what is known otherwise.
+fn find_lost(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+    scanned: &Scanned,
+) -> Result<Lost, StorageError> {
+    let kept = scanned.kept.map_or(scanned.loaded.newest.start.base, |kept| kept.last);
+    // Records after the damage may have replaced entries before it. When the entries before it
+    // look later than the end, it is not worth while to reason about what they mean.
+    if let Some(position) = recovery::end_after_damage(disk, dir, node_id, scanned)?
+        && position > kept
+    {
+        return Ok(Lost { position, is_end: true });
+    }
+    Ok(Lost { position: furthest_lost(disk, dir, node_id, scanned)?, is_end: false })
 }
 
 /// Returns the furthest position that is known to have been in the log and is lost. The evidence

@@ -15,7 +15,7 @@ use crate::storage::little_endian::u32_at;
 use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, decode_exact};
 
 /// The version of the format of snapshot files.
-pub const SNAPSHOT_FORMAT_VERSION: u32 = 1;
+pub const SNAPSHOT_FORMAT_VERSION: u32 = 2;
 /// Size of a frame's header in bytes.
 const FRAME_HEADER_BYTES: usize = 12;
 const HEAD: [u8; 4] = *b"head";

@@ -122,8 +122,8 @@ fn check_repaired(
     kept: &[LogPosition],
     what: &str,
 ) {
-    let lost = recovered.hard_state.lost;
-    let state = HardState { is_rejoining: true, lost, ..term(2) };
+    let HardState { lost, is_end_known, .. } = recovered.hard_state;
+    let state = HardState { is_rejoining: true, lost, is_end_known, ..term(2) };
     assert_eq!(recovered.hard_state, state, "{what}");
     let log = all(storage);
     assert_eq!(log.iter().map(Entry::position).collect::<Vec<_>>(), kept, "{what}");
@@ -171,6 +171,8 @@ fn any_flipped_bit_of_a_log_leaves_all_before_it_and_a_rejoining_server() {
                 // Unused bytes, like the padding of a header, are checksummed, too.
                 let what = format!("bit {bit} of segment {number}");
                 let recovered = check_repair(&copy, &kept, &what);
+                let HardState { is_end_known, lost, .. } = recovered.hard_state;
+                assert!(!is_end_known || lost == LAST, "{what}: {lost}");
                 // The damaged record may have been the only trace of its entry.
                 let least = if number == 3 { LogIndex(16) } else { LAST.index };
                 assert!(
@@ -197,7 +199,8 @@ fn a_note_names_file_byte_and_first_entry_lost() {
     let begin = format!("data/1/log/00000001.segment is damaged at byte {}: ", place.from);
     assert!(note.starts_with(&begin), "{note}");
     assert!(note.contains("ends before entry 2 from here on"), "{note}");
-    assert!(note.contains("rejoins without a vote, until"), "{note}");
+    assert!(note.contains("it had ended with entry 18@2"), "{note}");
+    assert!(note.contains("votes only for a server that has all of that, until"), "{note}");
     assert_eq!(note.lines().count(), 1);
 }
 
@@ -249,6 +252,9 @@ fn any_missing_segments_leave_those_before_them() {
         let recovered = check_repair(&copy, &kept, &format!("{missing:?} are missing"));
         assert!(recovered.notes[0].contains("is missing, but"), "{:?}", recovered.notes);
         let knows_all = !missing.contains(&3);
+        // Segment 2 replaces entries of segment 1.
+        let is_end_known = knows_all && !missing.contains(&1) || missing == [1, 2];
+        assert_eq!(recovered.hard_state.is_end_known, is_end_known, "{missing:?}");
         assert_eq!(recovered.hard_state.lost.index.0, if knows_all { 18 } else { 16 });
         check_later_starts(&copy, &recovered);
     }
@@ -408,6 +414,102 @@ fn a_second_damage_forgets_nothing_of_the_first() {
     disk.flip_bit(&segment(1), journal[2].from, 0);
     let recovered = check_repair(&disk, &journal[2].before, "the second");
     assert_eq!(recovered.hard_state.lost, LAST);
+}
+
+/// The log must end as an undamaged log would, from the first whole record after the damage on
+/// (docs/adr/0019).
+#[test]
+fn the_end_is_known_when_everything_after_the_damage_is_whole() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    let flip = |copy: &SimDisk, nth: usize| {
+        copy.flip_bit(&segment(journal[nth].segment), journal[nth].from + 41, 0);
+    };
+    let last = journal.len() - 1;
+    let first_of_third = journal.iter().position(|place| place.segment == 3).unwrap();
+    assert!(first_of_third + 2 < last);
+    let is_known = |damaged: &[usize]| {
+        let copy = disk.duplicate();
+        damaged.iter().for_each(|nth| flip(&copy, *nth));
+        let recovered = check_repair(&copy, &journal[damaged[0]].before, &format!("{damaged:?}"));
+        check_later_starts(&copy, &recovered);
+        let HardState { is_end_known, lost, .. } = recovered.hard_state;
+        assert!(!is_end_known || lost == LAST, "{lost}");
+        is_end_known
+    };
+    assert!(is_known(&[0]), "the first record");
+    assert!(is_known(&[2]), "the middle of the first segment");
+    assert!(is_known(&[2, 3]), "two records, one after the other");
+    assert!(is_known(&[first_of_third - 1]), "the end of the second segment");
+    assert!(is_known(&[first_of_third]), "the last segment");
+    assert!(is_known(&[last - 1]), "the last batch, before its last record");
+    assert!(!is_known(&[last]), "the last record may have been followed by others");
+    assert!(!is_known(&[last - 1, last]));
+    assert!(!is_known(&[0, 2]), "a second damage, with a whole record between");
+    assert!(!is_known(&[2, first_of_third + 1]));
+    assert!(!is_known(&[5]), "entry 5 is replaced later, after the damage");
+}
+
+#[test]
+fn the_end_is_not_known_when_the_log_ends_before_its_durable_end() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    let first_of_third = journal.iter().find(|place| place.segment == 3).unwrap();
+    // The last segment is cut at its first record, where whole sectors end.
+    let bytes = disk.contents(&segment(3))[..512].to_vec();
+    disk.set_contents(&segment(3), bytes);
+    disk.flip_bit(&segment(1), journal[2].from + 41, 0);
+    assert!(first_of_third.from >= 512);
+    let recovered = check_repair(&disk, &journal[2].before, "two damages");
+    assert!(!recovered.hard_state.is_end_known);
+}
+
+/// A torn write after the end was never acknowledged.
+#[test]
+fn the_end_is_known_before_a_torn_tail() {
+    let disk = some_log();
+    let places = journal(&disk);
+    let (mut storage, _) = reopen(&disk);
+    storage
+        .append(&[Entry { payload: Payload::Command(vec![7; 900].into()), ..entry(19, 2) }])
+        .unwrap();
+    let tail = storage.index.last_segment();
+    drop(storage);
+    // The write reached the disk without one of its sectors.
+    disk.crash(Crash::KeepUnsynced);
+    let mut bytes = disk.contents(&segment(tail));
+    let end = places.last().unwrap().to as usize;
+    let at = if tail == 3 { end.next_multiple_of(512) + 512 } else { 1024 };
+    bytes[at..at + 512].fill(0);
+    disk.set_contents(&segment(tail), bytes);
+    assert!(reopen(&disk.duplicate()).1.notes[0].contains("a torn write"));
+    disk.flip_bit(&segment(1), places[2].from + 41, 0);
+    let recovered = check_repair(&disk, &places[2].before, "torn and damaged");
+    assert!(recovered.hard_state.is_end_known);
+    assert_eq!(recovered.hard_state.lost, LAST);
+}
+
+#[test]
+fn a_second_repair_never_learns_where_the_log_ended() {
+    let disk = some_log();
+    let journal = journal(&disk);
+    let last = journal.last().unwrap();
+    disk.flip_bit(&segment(3), last.from + 41, 0);
+    let first = check_repair(&disk, &last.before, "the last record");
+    assert!(!first.hard_state.is_end_known);
+    disk.flip_bit(&segment(1), journal[2].from + 41, 0);
+    let second = check_repair(&disk, &journal[2].before, "the third record");
+    assert!(!second.hard_state.is_end_known, "the end of the rest is not that of the whole");
+    assert_eq!(second.hard_state.lost, first.hard_state.lost, "and the furthest counts");
+
+    let disk = some_log();
+    disk.flip_bit(&segment(2), 20, 0);
+    let kept = before_segment(&journal, 2);
+    assert!(check_repair(&disk, &kept, "a header").hard_state.is_end_known);
+    disk.flip_bit(&segment(1), journal[1].from + 41, 0);
+    let second = check_repair(&disk, &journal[1].before, "the second record");
+    assert!(second.hard_state.is_end_known);
+    assert_eq!(second.hard_state.lost, LAST, "and the furthest counts");
 }
 
 #[test]

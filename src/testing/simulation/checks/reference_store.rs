@@ -118,6 +118,10 @@ impl ReferenceStore {
                 self.clients.entry(client.clone()).and_modify(|record| record.2 = clock_ms);
                 return Outcome::Stale;
             }
+            _ if command.operation == Operation::End => {
+                self.clients.remove(client);
+                return Outcome::Ended;
+            }
             Some((last_seq, outcome, _)) if *seq == last_seq => (last_seq, outcome),
             _ => (*seq, self.execute(command)),
         };
@@ -129,7 +133,10 @@ impl ReferenceStore {
         let (Operation::Set { key, .. }
         | Operation::Add { key, .. }
         | Operation::Cas { key, .. }
-        | Operation::Delete { key }) = &command.operation;
+        | Operation::Delete { key }) = &command.operation
+        else {
+            return Outcome::Ended;
+        };
         let version = self.at(self.last_index(), key).map_or(0, |held| held.version);
         let (exptime, value) = match &command.operation {
             Operation::Delete { .. } if version == 0 => return Outcome::NotFound,
@@ -145,6 +152,7 @@ impl ReferenceStore {
             Operation::Set { exptime, value, .. }
             | Operation::Add { exptime, value, .. }
             | Operation::Cas { exptime, value, .. } => (*exptime, value.clone()),
+            Operation::End => return Outcome::Ended,
         };
         let (version, clock_ms) = (self.last_index(), self.clock_ms(self.last_index()));
         let deadline_ms = (exptime > 0).then(|| clock_ms + 1000 * exptime);
