@@ -21,7 +21,7 @@ pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
         B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C2, C4, C5, C5b, C6, C7b, C8a, C8b, C9, C10,
-        C11, C15, S2, S4, S5, S8,
+        C11, C15, C17, C18, S2, S4, S5, S8,
     ]
 };
 
@@ -163,4 +163,6 @@ mutants! {
     C11: "a term of any size is adopted",
     C13: "a request that ends before the log is compared with nothing but the base",
     C15: "a confirmation of a round that was never started counts",
+    C17: "a line of HTTP is answered, and the body after it executed",
+    C18: "a data directory that is gone goes unnoticed",
 }
