@@ -3,6 +3,7 @@
 use super::text::{Sink, put_line};
 
 /// The state of a server at one point in time.
+// More than fifteen fields: one for each line of the reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusReport {
     /// The server.

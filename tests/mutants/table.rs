@@ -20,7 +20,7 @@ macro_rules! mutants {
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
-        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C2, C7b, C8a, C8b, S2, S4, S5, S8,
+        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C12, C16, C2, C7b, C8a, C8b, S2, S4, S5, S8,
     ]
 };
 
@@ -149,4 +149,6 @@ mutants! {
     C8a: "a key that is due is seen until it is removed",
     C8b: "everything that is due is removed by one entry",
     C8c: "the store's time goes on from the uptime of the new leader's machine",
+    C12: "the frame limit follows the limits of this node's clients",
+    C16: "an end with an old number forgets what the client has sent since",
 }
