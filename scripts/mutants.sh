@@ -201,8 +201,8 @@ notice_by_tests() {
 tests_table() {
     local left
     if [ $# = 0 ]; then
-        left=$(sed -n '/LEFT_TO_TESTS/,/};/s/^    &\[\(.*\)\]$/\1/p' "$patches/table.rs")
-        IFS=', ' read -ra left <<<"$left"
+        mapfile -t left < <(sed -n '/^pub const LEFT_TO_TESTS/,/^};/p' "$patches/table.rs" |
+            grep -o '\b[BCS][0-9][0-9]*[a-z]*\b')
         set -- "${left[@]}"
     fi
     notice_by_tests "$@"
