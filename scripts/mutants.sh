@@ -201,8 +201,9 @@ notice_by_tests() {
 tests_table() {
     local left
     if [ $# = 0 ]; then
-        mapfile -t left < <(sed -n '/^pub const LEFT_TO_TESTS/,/^};/p' "$patches/table.rs" |
-            grep -o '\b[BCS][0-9][0-9]*[a-z]*\b')
+        left=$(sed -n '/^pub const LEFT_TO_TESTS/,/^};/p' "$patches/table.rs" |
+            grep -o '\b[BCS][0-9][0-9]*[a-z]*\b' | paste -sd ' ')
+        IFS=' ' read -ra left <<<"$left"
         set -- "${left[@]}"
     fi
     notice_by_tests "$@"

@@ -13,6 +13,7 @@ mod failure;
 mod log;
 mod logging;
 mod output;
+mod recover;
 mod serve;
 mod snapshot;
 mod status;
@@ -48,6 +49,9 @@ enum Command {
     /// Back up a cluster, look into a backup, and begin a new cluster with it
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// Begin a new cluster with what is left after the data of a majority was lost
+    #[command(subcommand)]
+    Recover(recover::RecoverCommand),
     /// Load the cluster, and measure throughput and latency
     Bench(bench::BenchCommand),
     /// Look into the log of a server that is down
@@ -65,6 +69,7 @@ impl Cli {
             Command::Data(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Snapshot(command) => command.run(),
+            Command::Recover(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Log(command) => command.run(),
             Command::Config(file) => print_servers(&file.load()?),
@@ -80,3 +85,6 @@ fn print_servers(settings: &Settings) -> Result<(), Failure> {
     };
     print(settings.servers.values().map(line).collect::<String>().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The errors that a node starts or ends with.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::storage::StorageError;
 use crate::types::NodeId;
@@ -9,7 +10,7 @@ use crate::types::NodeId;
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The node is not in servers.toml.
-    #[error("there is no server with id {0} in servers.toml: name another with --id")]
+    #[error("there is no server with id {0} in servers.toml: `coracle config` prints those it has")]
     UnknownId(NodeId),
     /// A port is taken, or the address is not one of this machine.
     #[error(
@@ -31,6 +32,20 @@ pub enum NodeError {
     /// The data directory cannot be used, or its disk failed.
     #[error("{0}")]
     Storage(#[from] StorageError),
+    /// The node has no data and no peers: its cluster is new, or it has lost its disk.
+    #[error(
+        "{} holds no data, and {} lists no server but {id}: start it with --new-cluster if this \
+         is a new cluster of one server, or list its other servers if it has lost its disk",
+        data_dir.display(), settings.display()
+    )]
+    AloneAndBlank {
+        /// The server.
+        id: NodeId,
+        /// Its data directory.
+        data_dir: PathBuf,
+        /// The settings file.
+        settings: PathBuf,
+    },
     /// The limit on open files leaves none for clients.
     #[error(
         "this process may have {open_files_max} files open, and a server of this cluster needs \

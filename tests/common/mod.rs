@@ -142,9 +142,11 @@ impl Cluster {
     fn spawn_server(&mut self, id: u64, mut command: Command) {
         let log = File::options().create(true).append(true).open(self.log_path(id));
         let log = log.expect("it is ours to write to");
+        let new_cluster = (self.nodes.len() == 1).then_some("--new-cluster");
         let process = command
             .args(["serve", "--id", &id.to_string(), "--config"])
             .arg(self.config())
+            .args(new_cluster)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor is free"))
             .stderr(log)

@@ -119,7 +119,7 @@ fn more_flags_or_numbers_in_a_hard_state_or_a_header_are_unknown_and_no_damage()
         let crc = crc32c::crc32c(&bytes[..at]);
         bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
     };
-    for (at, byte) in [(8, 3), (12, 8), (15, 0x80), (112, 1), (4091, 1)] {
+    for (at, byte) in [(8, 4), (12, 16), (15, 0x80), (112, 1), (4091, 1)] {
         let mut bytes = HardStateCopy::FIRST.encode();
         bytes[at] = byte;
         reseal(&mut bytes, 4092);

@@ -76,6 +76,7 @@ fn environment(world: &Rc<World>, machine: &Rc<Machine>, log_set: &Rc<LocalSet>)
         Rc::new(move |to| DelayedCompletions::interpose(&world, &machine, to))
     };
     Environment {
+        is_new_cluster: true,
         network: Rc::new(world.network.host(&host(machine.id))),
         clock: Arc::new(machine.clock.clone()),
         disk: Box::new(machine.disk.clone()),
