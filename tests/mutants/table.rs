@@ -16,7 +16,7 @@ macro_rules! mutants {
 }
 
 /// The bugs that the simulation meets too seldom: the library's tests have to notice them.
-/// `scripts/mutants.sh --tests` reads their names from this line.
+/// `scripts/mutants.sh --tests` reads their names from here.
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
