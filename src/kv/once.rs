@@ -131,6 +131,23 @@ impl OnceTable {
         }
     }
 
+    /// Forgets a client that says that it has ended. A number below the last one used is an
+    /// old command of it, and does not forget the newer one (docs/bugs.md C16). An unknown
+    /// client has ended already, so a retry has the same outcome.
+    pub fn end(&mut self, once: &Once, clock_ms: u64) -> Outcome {
+        let Some(client) = self.get(&once.client, clock_ms) else {
+            return Outcome::Ended;
+        };
+        if once.seq < client.seq {
+            self.put(&once.client, client.seq, client.outcome, clock_ms);
+            return Outcome::Stale;
+        }
+        self.by_name.remove(&once.client[..]);
+        self.silences.remove(client.silent_at_ms(), KeyBytes::from(&once.client[..]));
+        self.digest = self.digest.wrapping_sub(client.hash);
+        Outcome::Ended
+    }
+
     /// The number of clients, with the hidden ones.
     pub fn stored_len(&self) -> usize {
         self.by_name.len()

@@ -103,6 +103,7 @@ impl Store {
             clock_ms: self.clock_ms(),
             keys: self.keys(),
             bytes: self.bytes(),
+            clients: self.clients() as u64,
             digest: self.digest(),
         }
     }
@@ -168,6 +169,9 @@ impl Store {
     /// Executes a command, unless its `once` prefix forbids it; returns the outcome.
     fn execute_once(&mut self, command: &Command) -> Outcome {
         let Some(once) = &command.once else { return self.execute(command) };
+        if command.operation == Operation::End {
+            return self.clients.end(once, self.clock_ms());
+        }
         if let Some(outcome) = self.clients.outcome_without_executing(once, self.clock_ms()) {
             return outcome;
         }
@@ -199,6 +203,8 @@ impl Store {
                     Outcome::NotFound
                 }
             }
+            // Without a client there is nothing to forget; no such command is ever encoded.
+            Operation::End => Outcome::Ended,
         }
     }
 

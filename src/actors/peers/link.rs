@@ -11,6 +11,7 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, if there is a connection | the peer |
+//! | [`EndConnection`] | ReplicatorActor, RaftActor | | |
 //! | [`Shutdown`] | PeersActor | | |
 //! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
 //! | responses to votes | the peer | [`PeerEvent`] | RaftActor |
@@ -46,7 +47,7 @@ use tokio::time::Instant;
 use crate::actors::io::connection::Connection;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, SendRpc};
 use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::settings::{LinkSettings, PeerAddress};
 use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
@@ -161,6 +162,14 @@ impl OpenLink {
             return None;
         }
         self.chunks.pop()
+    }
+}
+
+impl Handler<EndConnection> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, EndConnection { fault }: EndConnection, ctx: &mut Context<Self>) {
+        self.end(PeerError::Fault(fault), ctx);
     }
 }
 

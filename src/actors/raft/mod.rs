@@ -10,12 +10,13 @@
 //! | [`Tick`] | TickerActor | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
+//! | | | [`EndConnection`] | PeerSessionActor, PeerLinkActor |
 //! | [`Replicated`] | ReplicatorActor | `ReplicationCommand` | ReplicatorActor |
 //! | [`LogPersisted`], [`LogCompacted`] | LogActor | [`LogCommand`] | LogActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotWritten`], [`SnapshotLost`] | SnapshotWriterActor | | |
 //! | [`PieceReceived`] | SnapshotWriterActor | [`ReceiveSnapshot`] | SnapshotWriterActor |
-//! | [`SnapshotReceived`] | SnapshotWriterActor | | |
+//! | [`SnapshotReceived`] | SnapshotWriterActor | [`StoreCommand`]: `DropStore` | SnapshotWriterActor |
 //! | [`SnapshotsQueried`] | SnapshotReaderActor | [`QuerySnapshots`] | SnapshotReaderActor |
 //! | [`Applied`] | KvActor | [`Apply`] | KvActor |
 //!
@@ -51,12 +52,12 @@ use crate::actors::messages::lifecycle::Tick;
 use crate::actors::messages::log::{
     EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{PeerEvent, PeerPorts, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerPorts, SendRpc};
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::{
-    PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
-    SnapshotsQueried,
+    DropStore, PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
+    SnapshotsQueried, StoreCommand,
 };
 use crate::clock::Clock;
 use crate::kv::Store;
@@ -75,6 +76,8 @@ pub struct RaftPorts {
     pub log_reads: Recipient<ReadEntriesRequest>,
     /// SnapshotWriterActor: chunks of a snapshot that the leader sent.
     pub snapshot: Recipient<ReceiveSnapshot>,
+    /// SnapshotWriterActor: stores that are not needed.
+    pub stores: Recipient<StoreCommand>,
     /// SnapshotReaderActor: questions of clients about snapshots.
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor: entries to apply and reads to answer.
@@ -98,8 +101,8 @@ pub struct RaftActor {
     pending: PendingCommands,
     backups: PendingBackups,
     /// The newest connection that each peer has opened to this node: its number, and the
-    /// port for responses.
-    attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
+    /// ports to it.
+    attached: BTreeMap<NodeId, AttachedPeer>,
     /// Ticks since the start.
     ticks: u64,
     /// The entries of this node's own that let keys expire.
@@ -109,6 +112,15 @@ pub struct RaftActor {
     /// Messages since the last flush. Invariant: a `Flush` is in the mailbox exactly when
     /// this is not 0.
     batched_messages: u32,
+}
+
+/// A connection that a peer has opened to this node.
+struct AttachedPeer {
+    connection: u64,
+    /// PeerSessionActor: responses to the peer.
+    port: Recipient<SendRpc>,
+    /// The same PeerSessionActor: requests that no sound node sends.
+    end: Recipient<EndConnection>,
 }
 
 /// Sent by the actor to itself once a mailbox drain, to execute the effects of the core.
@@ -195,8 +207,8 @@ impl Handler<PeerEvent> for RaftActor {
 
     fn handle(&mut self, event: PeerEvent, ctx: &mut Context<Self>) {
         match event {
-            PeerEvent::Attached { peer, connection, port } => {
-                self.attached.insert(peer, (connection, port));
+            PeerEvent::Attached { peer, connection, port, end } => {
+                self.attached.insert(peer, AttachedPeer { connection, port, end });
             }
             PeerEvent::Message(envelope) => {
                 self.update_clock();
@@ -204,7 +216,7 @@ impl Handler<PeerEvent> for RaftActor {
                 self.flush_soon(ctx);
             }
             PeerEvent::Detached { peer, connection } => {
-                let is_newest = |(newest, _): &(u64, _)| *newest == connection;
+                let is_newest = |attached: &AttachedPeer| attached.connection == connection;
                 if self.attached.get(&peer).is_some_and(is_newest) {
                     self.attached.remove(&peer);
                 }
@@ -322,6 +334,9 @@ impl Handler<SnapshotReceived> for RaftActor {
             // of a later snapshot.
             self.received_store = Some(store);
             self.execute(ctx);
+        } else {
+            // To free a million keys here would take longer than a heartbeat may.
+            self.ports.stores.do_send(StoreCommand::Drop(DropStore { store }));
         }
         self.flush_soon(ctx);
     }

@@ -80,6 +80,41 @@ fn a_client_is_forgotten_an_hour_after_it_last_spoke_and_not_before() {
 }
 
 #[test]
+fn a_client_that_ends_leaves_nothing_and_ends_as_often_as_it_likes() {
+    let mut table = OnceTable::new(2);
+    for client in ["a", "b"] {
+        table.executed(&once(client, 5), Outcome::Deleted, 0);
+    }
+    assert_eq!(table.outcome_without_executing(&once("c", 1), 0), Some(Outcome::Busy));
+    // The number may be that of its last command, or a higher one.
+    for seq in [5, 5, 4, 1] {
+        assert_eq!(table.end(&once("a", seq), 1), Outcome::Ended);
+    }
+    assert_eq!(table.outcome_without_executing(&once("c", 1), 1), None);
+    assert_eq!(table.end(&once("b", 9), 1), Outcome::Ended);
+    assert_eq!((table.stored_len(), table.digest()), (0, 0));
+    assert_eq!(table, OnceTable::new(2), "nothing is left of them");
+    // An unknown client has ended, although the table is full.
+    for client in ["d", "e"] {
+        table.executed(&once(client, 1), Outcome::Deleted, 2);
+    }
+    assert_eq!(table.end(&once("f", 1), 2), Outcome::Ended);
+}
+
+/// An old `end` may come late. It must not forget what the client has sent since (docs/bugs.md
+/// C16).
+#[test]
+fn an_end_with_an_old_number_is_stale_and_forgets_nothing() {
+    let mut table = OnceTable::new(CLIENTS_MAX);
+    table.executed(&once("a", 5), Outcome::Deleted, 0);
+    assert_eq!(table.end(&once("a", 4), 7), Outcome::Stale);
+    assert_eq!(table.outcome_without_executing(&once("a", 5), 7), Some(Outcome::Deleted));
+    table.remove_hidden(CLIENT_SILENCE_MS + 6, 10);
+    assert_eq!(table.stored_len(), 1, "it has shown that it is alive");
+    assert_eq!(table.digest(), table.recomputed_digest());
+}
+
+#[test]
 fn a_command_that_is_refused_by_a_full_store_uses_no_number() {
     let mut table = OnceTable::new(CLIENTS_MAX);
     table.executed(&once("new", 1), Outcome::Full, 0);

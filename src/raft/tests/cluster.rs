@@ -351,12 +351,6 @@ impl Cluster {
         self.node_mut(id).disk.cut_after(kept, is_end_known);
     }
 
-    /// A node that is down loses the entries after `kept`, and its disk shows no trace of it.
-    pub(super) fn rewind(&mut self, id: NodeId, kept: LogIndex) {
-        assert!(!self.is_up(id), "a running node knows its log");
-        self.node_mut(id).disk.rewind(kept);
-    }
-
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
@@ -435,7 +429,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_response(response);
+                    progress.on_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -444,7 +438,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_snapshot_response(response);
+                    progress.on_snapshot_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -546,8 +540,7 @@ impl Cluster {
                 }
             }
             Effect::SetSendMode(SetSendMode { term, peer, mode }) => {
-                let progress = self.node_mut(id).progress.get_mut(&peer);
-                let progress = progress.expect("every peer has a replicator");
+                let progress = self.node_mut(id).progress.get_mut(&peer).expect("a replicator");
                 assert_eq!(progress.term(), term, "the replicators are of the leader's term");
                 progress.set_send_mode(mode);
             }
@@ -580,6 +573,7 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
+            Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
                 let term = self.raft(id).term();
                 self.say(|| format!("n{id}@{term} {event}"));
@@ -642,13 +636,11 @@ impl Cluster {
         for peer in self.ids() {
             let Some(progress) = self.node_mut(id).progress.get_mut(&peer) else { continue };
             let term = progress.term();
+            let request = |rpc| Envelope { from: id, to: peer, term, rpc };
             for action in progress.take_actions() {
                 has_acted = true;
                 match action {
-                    ProgressAction::Send(request) => {
-                        let rpc = Rpc::AppendEntries(request);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
-                    }
+                    ProgressAction::Send(sent) => self.send(request(Rpc::AppendEntries(sent))),
                     ProgressAction::ReadEntries(ReadEntries { ticket, from, to, .. }) => {
                         let fetch = Pending::Fetch { peer, term, ticket, from, to };
                         self.node_mut(id).pending.push_back(fetch);
@@ -663,12 +655,10 @@ impl Cluster {
                         self.node_mut(id).jobs.push_back(job);
                     }
                     ProgressAction::SendSnapshot(piece) => {
-                        let rpc = Rpc::InstallSnapshot(piece);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
+                        self.send(request(Rpc::InstallSnapshot(piece)));
                     }
                     ProgressAction::SendForgotten(word) => {
-                        let rpc = Rpc::Forgotten(word);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
+                        self.send(request(Rpc::Forgotten(word)));
                     }
                     ProgressAction::Pause => {
                         self.node_mut(id).pending.push_back(Pending::Pause { peer, term });

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::*;
-use crate::raft::{InstallSnapshot, InstallSnapshotResponse};
+use crate::raft::{InstallSnapshot, InstallSnapshotResponse, PeerFault};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{LogPosition, SnapshotId, Term};
@@ -176,6 +176,21 @@ fn a_lost_connection_is_reported_once_and_redialled_at_once() {
         bench.send(append(1, 2, 1));
         assert_eq!(next.receive().await, Some(Frame::Rpc(append(1, 2, 1))));
         assert_eq!(bench.losses().await, 0);
+    });
+}
+
+#[test]
+fn a_peer_that_sends_what_no_sound_node_sends_is_cut_off_and_dialled_again() {
+    run_paused(async {
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
+        let mut next = bench.network.expect_connection(1024);
+        let fault = PeerFault::Round { confirmed: 9, sent: 1 };
+        bench.link.do_send(EndConnection { fault });
+        assert_eq!(bench.losses().await, 1);
+        assert_eq!(far.receive().await, None);
+        answer_hello(&mut next).await;
+        settle().await;
+        assert_eq!(bench.ups(), 1);
     });
 }
 
