@@ -1,6 +1,7 @@
 //! Measures how much a snapshot of a million keys delays the store, which applies entries
 //! at the same time: the times of `apply` without a snapshot, and while one is written on
-//! another thread.
+//! another thread. Then it measures the times of `apply` while a million keys and clients
+//! that expired together are removed.
 //!
 //! ```sh
 //! cargo bench --bench snapshot
@@ -11,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use coracle::kv::{Command, Operation, Store, StoreLoader};
+use coracle::kv::{Command, Once, Operation, Store, StoreLoader};
 use coracle::types::{Entry, LogIndex, Payload, Term};
 
 /// Number of keys in the store.
@@ -22,14 +23,24 @@ const VALUE_BYTES: usize = 100;
 /// it is written.
 const ENTRIES_WITHOUT_SNAPSHOT: u64 = 1_000_000;
 
+/// Exptime in seconds of the keys that all expire at one entry.
+const EXPTIME: u64 = 3_600;
+
 /// The entry with this index, a `set` of one of the keys.
 fn set(index: u64) -> Entry {
+    set_for(index, 0)
+}
+
+/// The same for a time, by a client of its own.
+fn set_for(index: u64, exptime: u64) -> Entry {
     // The keys are written in a scattered order, so that each write copies another path of
     // the tree.
     let key = format!("{:08}", index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS);
     let value = Bytes::from(vec![b'v'; VALUE_BYTES]);
-    let operation = Operation::Set { key: key.into_bytes().into(), exptime: 0, value };
-    let command = Command { once: None, store_bytes_max: 0, operation };
+    let operation = Operation::Set { key: key.into_bytes().into(), exptime, value };
+    let client = Bytes::from(format!("c{index}"));
+    let once = (exptime > 0).then_some(Once { client, seq: 1 });
+    let command = Command { once, store_bytes_max: 0, operation };
     let payload = Payload::Command(command.encode());
     Entry { index: LogIndex(index), term: Term(1), stamp_ms: 0, payload }
 }
@@ -96,4 +107,38 @@ fn main() {
     let begin = Instant::now();
     drop(loaded);
     println!("drop                         {:.1?}", begin.elapsed());
+    drop((store, blocks));
+    expire_all();
+}
+
+/// A million keys and clients expire at one entry, while a snapshot is taken of them. Half of
+/// them are removed by no-ops, and the rest by commands.
+fn expire_all() {
+    let mut store = Store::new();
+    while store.last_applied().0 < KEYS {
+        let entry = set_for(store.last_applied().next().0, EXPTIME);
+        store.apply(&entry).expect("a set is always known");
+    }
+    println!("{} keys and {} clients that expire together", store.keys(), store.clients());
+    let snapshot = store.clone();
+    let mut noops = Vec::new();
+    while noops.is_empty() || store.clients() as u64 > KEYS / 2 {
+        let index = store.last_applied().next();
+        let (stamp_ms, payload) = (EXPTIME * 1_000, Payload::Noop);
+        let entry = Entry { index, term: Term(1), stamp_ms, payload };
+        let begin = Instant::now();
+        store.apply(&entry).expect("a no-op is always known");
+        noops.push(begin.elapsed());
+    }
+    println!("the first no-op hides all    {:.1?}", noops[0]);
+    Times(noops).print("apply, a no-op");
+    let mut commands = Vec::new();
+    while store.has_hidden() {
+        let entry = set(store.last_applied().next().0);
+        let begin = Instant::now();
+        store.apply(&entry).expect("a set is always known");
+        commands.push(begin.elapsed());
+    }
+    Times(commands).print("apply, a command");
+    drop(snapshot);
 }

@@ -191,7 +191,7 @@ fn a_backup_that_cannot_be_taken_or_restored_is_refused_in_one_sentence() {
     }
     assert!(facts.contains(&format!("bytes {}\n", bytes.len())), "{facts}");
     let json = said(&inspect(&file, &["--json"]), 0);
-    assert!(json.starts_with("{\"format_version\":1,\"cluster\":\"old\","), "{json}");
+    assert!(json.starts_with("{\"format_version\":2,\"cluster\":\"old\","), "{json}");
     let keys = said(&inspect(&file, &["--keys"]), 0);
     let names: Vec<&str> = keys.lines().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(names, ["a", "b", "bb"]);

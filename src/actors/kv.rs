@@ -25,6 +25,10 @@
 //! An entry that cannot be decoded ends the process. The entry is committed, and other nodes
 //! may know its operation and have executed it, so to skip it would be to diverge in silence.
 //! The node ends at every start until it runs a version that knows the operation.
+//!
+//! When the table of `once` is nearly full, it logs a warning once.
+
+mod once_alarm;
 
 use std::collections::VecDeque;
 
@@ -37,6 +41,7 @@ use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
 use crate::protocol::Refusal;
+use once_alarm::OnceAlarm;
 
 /// The recipients of KvActor's messages.
 #[derive(Clone, Debug)]
@@ -64,6 +69,7 @@ pub struct KvActor {
     scans: VecDeque<WaitingScan>,
     /// True when a turn for the next scan has been asked for.
     turn_is_due: bool,
+    once_alarm: OnceAlarm,
 }
 
 /// A scan that has its view of the store and waits for its turn.
@@ -72,13 +78,22 @@ struct WaitingScan {
     query: Query,
     now_ms: u64,
     reply_handle: ReplyHandle,
+    /// True when another store has taken the place of the one that the view is of. The view
+    /// may be the last owner of that store.
+    is_replaced: bool,
 }
 
 impl KvActor {
     /// An actor whose store is that of a snapshot, or empty. Every committed entry after it
     /// must be applied to it.
     pub fn new(store: Store, ports: KvPorts) -> KvActor {
-        KvActor { store, ports, scans: VecDeque::new(), turn_is_due: false }
+        KvActor {
+            store,
+            ports,
+            scans: VecDeque::new(),
+            turn_is_due: false,
+            once_alarm: OnceAlarm::default(),
+        }
     }
 }
 
@@ -95,9 +110,13 @@ impl Handler<Apply> for KvActor {
             self.execute(task, &mut replies);
         }
         replies.send();
+        if let Some(warning) = self.once_alarm.observe(self.store.clients()) {
+            log::warn!("{warning}");
+        }
         self.ports.raft.do_send(Applied {
             last_applied: self.store.last_applied(),
             next_deadline_ms: self.store.next_deadline_ms(),
+            has_hidden: self.store.has_hidden(),
         });
         self.arm_scan(ctx);
     }
@@ -119,12 +138,19 @@ impl KvActor {
     }
 
     fn answer_next_scan(&mut self) {
-        while let Some(WaitingScan { view, query, now_ms, reply_handle }) = self.scans.pop_front() {
+        while let Some(scan) = self.scans.pop_front() {
+            let WaitingScan { view, query, now_ms, reply_handle, is_replaced } = scan;
             // A client that has left needs no result.
-            if reply_handle.reply_to.connected() {
+            let is_awaited = reply_handle.reply_to.connected();
+            if is_awaited {
                 let reply = self.scan_reply(view.query(&query, now_ms));
                 let replies = vec![(reply_handle.slot, reply)];
                 reply_handle.reply_to.do_send(ClientReplies { replies });
+            }
+            if is_replaced {
+                self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store: view }));
+            }
+            if is_awaited {
                 return;
             }
         }
@@ -174,7 +200,9 @@ impl KvActor {
                         replies.add(reply_handle, ClientReply::Refused(Refusal::Busy));
                     } else {
                         let view = self.store.clone();
-                        self.scans.push_back(WaitingScan { view, query, now_ms, reply_handle });
+                        let is_replaced = false;
+                        let scan = WaitingScan { view, query, now_ms, reply_handle, is_replaced };
+                        self.scans.push_back(scan);
                     }
                     return;
                 }
@@ -197,6 +225,7 @@ impl KvActor {
                     "a snapshot is installed when it holds more than was applied (docs/bugs.md B54)"
                 );
                 let store = std::mem::replace(&mut self.store, store);
+                self.scans.iter_mut().for_each(|scan| scan.is_replaced = true);
                 self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
             }
             ApplyTask::Status { status, reply_handle } => {

@@ -168,7 +168,15 @@ impl Cluster {
     ) -> Result<T, Failure> {
         block_on(async {
             let mut client = self.connect().await?;
-            Ok(command(&mut client).await?)
+            let result = command(&mut client).await;
+            // The command is answered, whatever becomes of the name. When no server could be
+            // reached, none has heard the name.
+            if !matches!(result, Err(Error::Unavailable { .. }))
+                && let Err(error) = client.close().await
+            {
+                log::debug!("the servers remember this client for an hour: {error}");
+            }
+            Ok(result?)
         })?
     }
 }

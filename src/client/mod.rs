@@ -21,9 +21,15 @@
 //!     Err(Error::VersionMismatch { version }) => println!("somebody else was at {version}"),
 //!     Err(error) => return Err(error),
 //! }
+//! client.close().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The name is drawn with the first write, and the servers remember it until it has been
+//! silent for an hour. They remember a million names at most. So a program ends each client
+//! with [`Client::close`], and keeps one client instead of connecting for every command. A
+//! client that is dropped is remembered for the hour: dropping cannot wait for a server.
 //!
 //! All methods are cancel-safe: dropping the future of a command drops its
 //! connection, so no late reply is taken for another command's. A write that is
@@ -116,8 +122,11 @@ pub struct Client {
     /// The connection to `target`; `None` while a command is under way, so that a cancelled
     /// command takes its connection with it.
     connection: Option<Connection>,
-    /// The `once` name; no other client has it.
-    name: Bytes,
+    /// The `once` name, which no other client has; `None` before the first write.
+    name: Option<Bytes>,
+    /// True when a write was sent at some time and got no reply on its connection: a copy of
+    /// it may still come to a server.
+    has_open_try: bool,
     /// The `once` number of the last write.
     seq: u64,
     rng: StdRng,
@@ -152,16 +161,15 @@ impl Client {
             let most = DEADLINE_MAX.as_secs();
             return Err(Error::InvalidArgument(format!("the deadline is at most {most} s")));
         }
-        // The hash keys are the standard library's only public source of the system's randomness.
-        let random = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
         let mut client = Client {
             servers,
             options,
             target: first,
             connection: None,
-            name: format!("{:016x}{:016x}", random[0], random[1]).into(),
+            name: None,
+            has_open_try: false,
             seq: 0,
-            rng: StdRng::seed_from_u64(random[0]),
+            rng: StdRng::seed_from_u64(system_random()),
         };
         client.reach().await?;
         Ok(client)
@@ -317,8 +325,28 @@ impl Client {
     async fn write(&mut self, operation: Operation) -> Result<Reply, Error> {
         // Raised before the first try: the number of a cancelled write is never used again.
         self.seq += 1;
-        let once = Some(Once { client: self.name.clone(), seq: self.seq });
+        let client = self.name.get_or_insert_with(new_name).clone();
+        let once = Some(Once { client, seq: self.seq });
         self.execute(Request::Write { operation, once, noreply: false }).await
+    }
+
+    /// Ends the client: the servers forget its name at once and not after an hour. Waits for
+    /// that for no longer than for one try of a command. A client that has written nothing
+    /// has no name, and one of whose writes a try got no reply keeps it for the hour: a copy
+    /// of that try may still come to a server, which must know that it has been executed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Unknown`] when no server said in time that it is
+    /// forgotten. Nothing is lost then: the name is remembered for the hour.
+    pub async fn close(mut self) -> Result<(), Error> {
+        let Some(client) = self.name.take().filter(|_| !self.has_open_try) else { return Ok(()) };
+        self.options.deadline = self.options.deadline.min(self.options.try_timeout);
+        let once = Some(Once { client, seq: self.seq });
+        let end = Request::Write { operation: Operation::End, once, noreply: false };
+        match self.execute(end).await? {
+            Reply::Ended => Ok(()),
+            _ => unreachable!("the parser gives what is expected"),
+        }
     }
 
     async fn read(&mut self, query: Query) -> Result<Reply, Error> {
@@ -388,8 +416,12 @@ impl Client {
                 Err(_) => return Err(Failure::Refused(self.at_target("it cannot be reached"))),
             },
         };
+        // Set before the command is sent, in case that it is cancelled.
+        let had_open_try = self.has_open_try;
+        self.has_open_try |= command.is_write();
         match timeout_at(deadline, connection.exchange(command)).await {
             Ok(Ok(reply)) => {
+                self.has_open_try = had_open_try;
                 self.connection = Some(connection);
                 Ok(reply)
             }
@@ -496,6 +528,17 @@ impl Item {
         let kv::Item { value, version, exptime } = item;
         Item { key: key.to_vec(), version: *version, exptime: *exptime, value: value.to_vec() }
     }
+}
+
+/// A name that no other client has.
+fn new_name() -> Bytes {
+    format!("{:016x}{:016x}", system_random(), system_random()).into()
+}
+
+/// A random number of the system. The hash keys are the standard library's only public source
+/// of it.
+fn system_random() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 /// A key, copied, if it can be one. The servers decide how long it may be.

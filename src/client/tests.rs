@@ -433,3 +433,57 @@ async fn a_backup_that_is_gone_or_makes_no_sense_is_an_error() {
     let error = client(&[&fake], hasty()).await.begin_snapshot().await.unwrap_err();
     assert!(error.to_string().contains("the snapshot was not taken in time"), "{error}");
 }
+
+#[tokio::test]
+async fn a_client_that_is_closed_ends_its_name_and_one_that_only_read_has_none() {
+    let fake = Fake::start(vec![say("OK 7"), say("OK 8"), say("ENDED")]).await;
+    let mut writer = client(&[&fake], patient()).await;
+    writer.set("k", 0, b"").await.unwrap();
+    writer.set("k", 0, b"").await.unwrap();
+    assert_eq!(writer.close().await, Ok(()));
+    let received = fake.received();
+    let (set, end) = (without_once(&received[1]), without_once(&received[2]));
+    assert_eq!(end, ("end\r\n".into(), set.1), "the number of its last write");
+
+    let fake = Fake::start(vec![say("ERR_NOT_FOUND")]).await;
+    let mut reader = client(&[&fake], patient()).await;
+    assert_eq!(reader.get("k").await, Err(Error::NotFound));
+    assert_eq!(reader.close().await, Ok(()));
+    assert_eq!(fake.received(), ["get k\r\n"]);
+}
+
+/// The servers must go on to remember what they have executed: the copy of the write that was
+/// not answered may still come to one of them.
+#[tokio::test]
+async fn a_client_does_not_end_its_name_after_a_try_without_a_reply() {
+    let silent = Fake::start(vec![Act::Close]).await;
+    let fake = Fake::start(vec![say("OK 7")]).await;
+    let mut writer = client(&[&silent, &fake], patient()).await;
+    assert_eq!(writer.set("k", 0, b"").await, Ok(7));
+    assert_eq!(writer.set("k", 0, b"").await, Ok(7));
+    assert_eq!(writer.close().await, Ok(()));
+    assert!(fake.received().iter().all(|line| line.contains(" set ")));
+
+    // A write that is cancelled has no reply either.
+    let fake = Fake::start(vec![Act::Ignore, say("OK 7")]).await;
+    let mut writer = client(&[&fake], patient()).await;
+    let cancelled = tokio::time::timeout(Duration::from_millis(50), writer.set("k", 0, b"")).await;
+    assert!(cancelled.is_err());
+    assert_eq!(writer.close().await, Ok(()));
+    assert!(fake.received().iter().all(|line| line.contains(" set ")));
+}
+
+#[tokio::test]
+async fn a_close_is_retried_elsewhere_and_gives_up_after_one_try_of_time() {
+    let busy = Fake::start(vec![say("OK 7"), say("ERR_BUSY")]).await;
+    let fake = Fake::start(vec![say("ENDED")]).await;
+    let mut writer = client(&[&busy, &fake], patient()).await;
+    writer.set("k", 0, b"").await.unwrap();
+    assert_eq!(writer.close().await, Ok(()));
+    assert_eq!(fake.received().len(), 1);
+
+    let silent = Fake::start(vec![say("OK 7"), Act::Ignore]).await;
+    let mut writer = client(&[&silent], hasty()).await;
+    writer.set("k", 0, b"").await.unwrap();
+    assert!(matches!(writer.close().await, Err(Error::Unknown { .. })));
+}

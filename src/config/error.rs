@@ -2,7 +2,7 @@
 //! the bound, and says what to do.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The place where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Place {
     File {
         /// The file.
         path: PathBuf,
+        /// The line in the file, from 1; that of its table when the key is absent.
+        line: Option<usize>,
         /// The key with its table, as the file writes them, for example `[raft] tick_ms`.
         key: String,
     },
@@ -21,7 +23,10 @@ pub enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File { path, key } => write!(f, "{}: {key}", path.display()),
+            Place::File { path, line: None, key } => write!(f, "{}: {key}", path.display()),
+            Place::File { path, line: Some(line), key } => {
+                write!(f, "{}, line {line}: {key}", path.display())
+            }
             Place::Flag(flag) => f.write_str(flag),
         }
     }
@@ -31,12 +36,25 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is missing or unreadable.
-    #[error("{path} cannot be read ({error}): name the servers' file with --config")]
+    #[error("{path} cannot be read ({error}): {}", unreadable(path, error))]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// The error of the system.
         error: std::io::Error,
+    },
+    /// The file is not UTF-8 text.
+    #[error(
+        "{path}, line {line}: byte {byte:#04x} is not UTF-8: save the file as UTF-8, say with \
+         `iconv -t UTF-8`"
+    )]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line of the byte, from 1.
+        line: usize,
+        /// The byte.
+        byte: u8,
     },
     /// The file is not TOML.
     #[error("{path}, line {line}: this is not TOML: {message}")]
@@ -97,38 +115,45 @@ pub enum ConfigError {
         bound: String,
     },
     /// The file lists no server.
-    #[error("{path} lists no servers: add a [[servers]] table for each one")]
+    #[error(
+        "{path} lists no servers: add a [[servers]] table for each one, with id, hostname, \
+         client_port and log_port"
+    )]
     NoServers {
         /// The file.
         path: PathBuf,
     },
     /// Two servers have the same id.
-    #[error("{path}: id {id} is given to two servers: an id belongs to one server for ever")]
+    #[error(
+        "{place} is {id}, the id of another server: an id belongs to one server for ever, so \
+         give this one another"
+    )]
     DuplicateId {
-        /// The file.
-        path: PathBuf,
+        /// The place of the second one.
+        place: Place,
         /// The id.
         id: u64,
     },
     /// Two listeners have the same address and port.
     #[error(
-        "{path}: port {port} on {hostname} is both {first} and {second}: every listener needs \
-         its own port"
+        "{place} is {port}, which on {hostname} is also {first}: every listener needs its own \
+         port, so change one of them"
     )]
     DuplicatePort {
-        /// The file.
-        path: PathBuf,
+        /// The place of the second one.
+        place: Place,
         /// The host.
         hostname: String,
         /// The port.
         port: u16,
         /// The first listener with this port, for example "the client_port of server 1".
         first: String,
-        /// The second listener with this port.
-        second: String,
     },
     /// No server has the id.
-    #[error("{path} has no server with id {id}: the ids are {known}")]
+    #[error(
+        "{path} has no server with id {id}: the ids are {known}; name one of them with --id, or \
+         add a [[servers]] table"
+    )]
     NoSuchServer {
         /// The file.
         path: PathBuf,
@@ -137,4 +162,18 @@ pub enum ConfigError {
         /// The ids of the servers.
         known: String,
     },
+}
+
+/// A clause that says what to do about a file that cannot be read.
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            format!("let the user that runs this command read it, say with `chmod a+r {path}`")
+        }
+        std::io::ErrorKind::IsADirectory => {
+            format!("name the file in it with --config, say `--config {path}/servers.toml`")
+        }
+        _ => "name the servers' file with --config".into(),
+    }
 }

@@ -1,9 +1,8 @@
 //! The table `[limits]`: the bounds on queues, buffers, lines and tables.
 
-use std::path::Path;
-
-use super::error::{ConfigError, Place};
+use super::error::ConfigError;
 use super::section::{BYTES, COUNT, MS, Section};
+use super::source::Source;
 use crate::types::ENTRY_OVERHEAD_BYTES;
 
 /// Maximum length of a client's name in `once`, in bytes (docs/protocol.md).
@@ -164,14 +163,14 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
         "so that a full AppendEntries fits: raise it or lower append_bytes_max and \
          value_bytes_max",
     )?;
-    section.end()?;
+    section.end();
     Ok(limits)
 }
 
 /// Returns an error when `memory_bytes` is too small. The memory for replication is never
 /// lent to clients, and a single client must have its window in the rest.
 pub(super) fn check_memory(
-    path: &Path,
+    source: &Source,
     limits: &Limits,
     servers: usize,
 ) -> Result<(), ConfigError> {
@@ -182,7 +181,7 @@ pub(super) fn check_memory(
         return Ok(());
     }
     Err(ConfigError::Conflict {
-        place: Place::File { path: path.into(), key: "[limits] memory_bytes".into() },
+        place: source.place("[limits]", "memory_bytes"),
         value: limits.memory_bytes.to_string(),
         bound: format!(
             "at least {least}: {replication_bytes} for the windows between {servers} servers and \

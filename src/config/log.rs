@@ -35,6 +35,6 @@ pub(super) fn read(mut section: Section<'_>, limits: &Limits) -> Result<LogSetti
             ),
         });
     }
-    section.end()?;
+    section.end();
     Ok(LogSettings { segment_bytes, keep_entries })
 }

@@ -14,10 +14,13 @@
 //! |---|---|
 //! | `servers`, `raft`, `log`, `snapshot`, `limits`, `session` | one table of the file each |
 //! | `overrides` | the flags that come before the file |
+//! | `keys` | the keys of each table |
+//! | `source` | the text of the file, and the lines of its keys |
 //! | `section` | typed access to the keys of one table |
 //! | `error` | the sentences about wrong settings |
 
 mod error;
+mod keys;
 mod limits;
 mod log;
 mod overrides;
@@ -26,6 +29,7 @@ mod section;
 mod servers;
 mod session;
 mod snapshot;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +45,7 @@ use section::Section;
 pub use servers::Server;
 pub use session::SessionSettings;
 pub use snapshot::SnapshotSettings;
-use toml::Table;
+use source::{Source, line_at};
 
 use crate::types::NodeId;
 
@@ -72,9 +76,13 @@ impl Settings {
     /// # Errors
     /// When the file cannot be read, or a setting is wrong.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Settings, ConfigError> {
-        let text = std::fs::read_to_string(path)
+        let bytes = std::fs::read(path)
             .map_err(|error| ConfigError::Unreadable { path: path.into(), error })?;
-        Settings::parse(path, &text, overrides)
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = line_at(&bytes, error.valid_up_to());
+            ConfigError::NotUtf8 { path: path.into(), line, byte: bytes[error.valid_up_to()] }
+        })?;
+        Settings::parse(path, text, overrides)
     }
 
     /// Reads and checks the text of a file. `path` is used in messages and for a relative
@@ -83,13 +91,8 @@ impl Settings {
     /// # Errors
     /// When the text is not TOML, or a setting is wrong.
     pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Settings, ConfigError> {
-        let table = text.parse::<Table>().map_err(|error| {
-            let offset = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
-            let message = error.message().replace('\n', ", ");
-            ConfigError::Syntax { path: path.into(), line, message }
-        })?;
-        let mut file = Section::new(path, "", table);
+        let (source, table) = Source::parse(path, text)?;
+        let mut file = Section::new(&source, "", table)?;
         let cluster = read_cluster(&mut file)?;
         let data_dir = read_data_dir(path, &mut file, overrides)?;
         let sections = file.tables("servers")?;
@@ -99,9 +102,9 @@ impl Settings {
         let limits = limits::read(file.table("limits")?)?;
         let log = log::read(log, &limits)?;
         let session = session::read(file.table("session")?)?;
-        file.end()?;
-        let servers = servers::read(path, sections, &data_dir)?;
-        limits::check_memory(path, &limits, servers.len())?;
+        file.end();
+        let servers = servers::read(&source, sections, &data_dir)?;
+        limits::check_memory(&source, &limits, servers.len())?;
         Ok(Settings { path: path.into(), cluster, servers, raft, log, snapshot, limits, session })
     }
 

@@ -81,7 +81,7 @@ pub(super) fn read(
     let batched_peer_delay_ms = section.number("batched_peer_delay_ms", 2, 0..=50)?;
     let leader_lease = section.flag("leader_lease", false)?;
     let tick = Given { ms: tick_ms, place: section.place("tick_ms") };
-    section.end()?;
+    section.end();
     check_timings(&tick, &min, &max, &heartbeat)?;
     Ok(RaftSettings {
         tick_ms,

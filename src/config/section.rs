@@ -1,12 +1,13 @@
-//! Typed access to one table of a TOML file, key by key. Every key that was asked for is
-//! known. A key that is left at the end is unknown: the error names the nearest known key.
+//! Typed access to one table of a TOML file, key by key. A key that the table does not have is
+//! reported before anything else: a key that is missing may be one that is misspelt.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 use toml::{Table, Value};
 
 use super::error::{ConfigError, Place};
+use super::keys;
+use super::source::{Source, element_name};
 
 /// Milliseconds that a time may last.
 pub(super) const MS: RangeInclusive<u64> = 1..=600_000;
@@ -17,23 +18,36 @@ pub(super) const BYTES: RangeInclusive<u64> = 1..=1 << 40;
 
 /// One table that is being read.
 pub(super) struct Section<'a> {
-    path: &'a Path,
+    source: &'a Source,
     /// The name as the file writes it; empty for the top level.
     name: String,
     table: Table,
-    known: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
     /// A table named `name`.
-    pub(super) fn new(path: &'a Path, name: impl Into<String>, table: Table) -> Section<'a> {
-        Section { path, name: name.into(), table, known: Vec::new() }
+    ///
+    /// # Errors
+    /// When the table has a key that is unknown.
+    pub(super) fn new(
+        source: &'a Source,
+        name: impl Into<String>,
+        table: Table,
+    ) -> Result<Section<'a>, ConfigError> {
+        let section = Section { source, name: name.into(), table };
+        let known = keys::keys_of(&section.name);
+        match section.table.keys().find(|key| !known.contains(&key.as_str())) {
+            None => Ok(section),
+            Some(key) => {
+                let advice = keys::advice(&section.name, key);
+                Err(ConfigError::UnknownKey { place: section.place(key), advice })
+            }
+        }
     }
 
     /// The place of `key`, for errors.
     pub(super) fn place(&self, key: &str) -> Place {
-        let key = format!("{} {key}", self.name).trim_start().to_owned();
-        Place::File { path: self.path.into(), key }
+        self.source.place(&self.name, key)
     }
 
     /// The number at `key`, or `default`.
@@ -110,7 +124,7 @@ impl<'a> Section<'a> {
                 return Err(self.wrong_type(key, &value, &format!("a table: [{key}]")));
             }
         };
-        Ok(Section::new(self.path, format!("[{key}]"), table))
+        Section::new(self.source, format!("[{key}]"), table)
     }
 
     /// The array of tables at `key`; empty when it is absent.
@@ -122,33 +136,22 @@ impl<'a> Section<'a> {
             Some(value) => return Err(self.wrong_type(key, &value, &expected)),
         };
         let section = |(offset, value)| match value {
-            Value::Table(table) => {
-                let name = format!("[[{key}]] number {}", offset + 1);
-                Ok(Section::new(self.path, name, table))
-            }
+            Value::Table(table) => Section::new(self.source, element_name(key, offset), table),
             value => Err(self.wrong_type(key, &value, &expected)),
         };
         values.into_iter().enumerate().map(section).collect()
     }
 
-    /// Ends the reading: every key that is left is unknown, and the first of them an error.
-    pub(super) fn end(self) -> Result<(), ConfigError> {
-        let Some((key, _)) = self.table.iter().next() else { return Ok(()) };
-        let nearest = self
-            .known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(known, key), *known))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
-        let advice = match nearest {
-            Some((_, known)) => format!("did you mean {known}?"),
-            None => format!("the keys are {}", self.known.join(", ")),
-        };
-        Err(ConfigError::UnknownKey { place: self.place(key), advice })
+    /// Ends the reading.
+    ///
+    /// # Panics
+    /// In a debug build when a key of the table was not asked for.
+    pub(super) fn end(self) {
+        debug_assert!(self.table.is_empty(), "{} has {:?} left", self.name, self.table);
     }
 
     fn take(&mut self, key: &'static str) -> Option<Value> {
-        self.known.push(key);
+        debug_assert!(keys::keys_of(&self.name).contains(&key), "{} has no {key}", self.name);
         self.table.remove(key)
     }
 
@@ -173,9 +176,6 @@ impl<'a> Section<'a> {
         }
     }
 }
-
-/// The least likeness, from 0 to 1, at which an error suggests a known key.
-const LIKENESS_MIN: f64 = 0.75;
 
 /// Maximum length in characters at which an error repeats a value.
 const SHOWN_CHARS_MAX: usize = 40;

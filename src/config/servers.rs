@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use super::section::Section;
+use super::source::Source;
 use crate::types::NodeId;
 
 /// The values that a port may have.
@@ -38,7 +39,7 @@ impl Server {
 
 /// Reads all `[[servers]]` tables.
 pub(super) fn read(
-    path: &Path,
+    source: &Source,
     sections: Vec<Section<'_>>,
     data_dir: &Path,
 ) -> Result<BTreeMap<NodeId, Server>, ConfigError> {
@@ -65,25 +66,25 @@ pub(super) fn read(
             match listeners.insert(listener, owner.clone()) {
                 None => Ok(port),
                 Some(first) => Err(ConfigError::DuplicatePort {
-                    path: path.into(),
+                    place: section.place(key),
                     hostname: hostname.clone(),
                     port,
                     first,
-                    second: owner,
                 }),
             }
         };
         let (client_port, log_port) = (port("client_port")?, port("log_port")?);
-        section.end()?;
+        let place = section.place("id");
+        section.end();
         let data_dir = data_dir.join(id.to_string());
         let id = NodeId(id);
         let server = Server { id, hostname, client_port, log_port, data_dir };
         if servers.insert(id, server).is_some() {
-            return Err(ConfigError::DuplicateId { path: path.into(), id: id.0 });
+            return Err(ConfigError::DuplicateId { place, id: id.0 });
         }
     }
     if servers.is_empty() {
-        return Err(ConfigError::NoServers { path: path.into() });
+        return Err(ConfigError::NoServers { path: source.path().into() });
     }
     Ok(servers)
 }

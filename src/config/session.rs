@@ -13,6 +13,6 @@ pub struct SessionSettings {
 /// Reads the table.
 pub(super) fn read(mut section: Section<'_>) -> Result<SessionSettings, ConfigError> {
     let threads = section.number("threads", 0, 0..=256)? as usize;
-    section.end()?;
+    section.end();
     Ok(SessionSettings { threads })
 }

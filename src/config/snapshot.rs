@@ -21,6 +21,6 @@ pub(super) fn read(mut section: Section<'_>) -> Result<SnapshotSettings, ConfigE
     let entries_max = section.number("entries_max", 100_000, 1..=1 << 40)?;
     let bytes_max = section.number("bytes_max", 256 << 20, BYTES)?;
     let bytes_per_second_max = section.number("bytes_per_second_max", 0, 0..=1 << 40)?;
-    section.end()?;
+    section.end();
     Ok(SnapshotSettings { entries_max, bytes_max, bytes_per_second_max })
 }

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
+use super::keys::TABLES;
 use super::{Overrides, Settings};
 use crate::testing::byte_mutation::mutation;
 use crate::types::{ENTRY_BYTES_MAX, NodeId};
@@ -17,9 +18,18 @@ fn parse_with(text: &str, overrides: &Overrides) -> Result<Settings, String> {
     Settings::parse(Path::new("servers.toml"), text, overrides).map_err(|error| error.to_string())
 }
 
+/// A sentence without the line that it names.
+fn without_line(sentence: &str) -> String {
+    match sentence.strip_prefix("servers.toml, line ").and_then(|rest| rest.split_once(": ")) {
+        Some((_, rest)) => format!("servers.toml: {rest}"),
+        None => sentence.to_owned(),
+    }
+}
+
 /// Asserts that a file with one server and the tables `extra` is refused with this sentence.
 fn refused(extra: &str, sentence: &str) {
-    assert_eq!(parse(&format!("{ONE}{extra}")).unwrap_err(), sentence, "for {extra:?}");
+    let said = parse(&format!("{ONE}{extra}")).unwrap_err();
+    assert_eq!(without_line(&said), sentence, "for {extra:?}");
 }
 
 #[test]
@@ -171,25 +181,153 @@ fn an_unknown_key_names_the_nearest_known_one() {
          hostname, client_port, log_port",
     );
     assert_eq!(
-        parse(&format!("clustre = \"c\"\n{ONE}")).unwrap_err(),
+        without_line(&parse(&format!("clustre = \"c\"\n{ONE}")).unwrap_err()),
         "servers.toml: clustre is not a key of this table: did you mean cluster?"
     );
 }
 
 #[test]
+fn an_unknown_key_is_reported_before_anything_else_in_every_table() {
+    // A key that is required is missing, because it is misspelt.
+    for (wrong, right) in [
+        ("clientport", "client_port"),
+        ("Client_Port", "client_port"),
+        ("client-port", "client_port"),
+        ("hostnam", "hostname"),
+        ("ID", "id"),
+    ] {
+        let text = ONE.replace(&format!("{right} ="), &format!("{wrong} ="));
+        let sentence = parse(&text).unwrap_err();
+        let expected = format!("{wrong} is not a key of this table: did you mean {right}?");
+        assert!(sentence.ends_with(&expected), "{sentence}");
+    }
+    for (table, keys) in TABLES {
+        for key in *keys {
+            let misspelt = format!("{}_", &key[..key.len() - 1]);
+            // The value before it is wrong, too.
+            let first = keys.iter().find(|other| other != &key).unwrap_or(key);
+            let wrong =
+                if first == key { String::new() } else { format!("{first} = 1979-05-27\n") };
+            let table = if table.is_empty() { String::new() } else { format!("{table}\n") };
+            let (before, after) = if table.is_empty() { ("", ONE) } else { (ONE, "") };
+            let sentence =
+                parse(&format!("{before}{table}{wrong}{misspelt} = 1\n{after}")).unwrap_err();
+            let expected = format!("{misspelt} is not a key of this table: ");
+            assert!(sentence.contains(&expected), "{sentence}");
+        }
+    }
+    refused(
+        "[raft]\ndata_dir = \"x\"",
+        "servers.toml: [raft] data_dir is not a key of this table: it belongs to the beginning of \
+         the file, before any [table]",
+    );
+    refused(
+        "[limits]\ntick_ms = 1",
+        "servers.toml: [limits] tick_ms is not a key of this table: it belongs into [raft]",
+    );
+    refused(
+        "[limts]\nx = 1",
+        "servers.toml: limts is not a key of this table: did you mean limits?",
+    );
+}
+
+#[test]
+fn every_known_key_is_asked_for_and_a_value_of_another_type_is_refused_by_its_name() {
+    for (table, keys) in TABLES {
+        for key in *keys {
+            let wrong = format!("{key} = 1979-05-27\n");
+            let text = match *table {
+                "" => format!("{wrong}{}", if *key == "servers" { "" } else { ONE }),
+                "[[servers]]" => {
+                    let right = ONE.lines().find(|line| line.starts_with(key)).unwrap();
+                    ONE.replace(&format!("{right}\n"), &wrong)
+                }
+                table => format!("{ONE}{table}\n{wrong}"),
+            };
+            let sentence = parse(&text).unwrap_err();
+            assert!(sentence.contains(&format!("{key} is 1979-05-27: it must be ")), "{sentence}");
+            let line = text.lines().position(|line| line == wrong.trim_end()).unwrap() + 1;
+            assert!(sentence.starts_with(&format!("servers.toml, line {line}: ")), "{sentence}");
+        }
+    }
+}
+
+#[test]
+fn an_error_names_the_line_of_the_key_or_of_the_table_that_lacks_it() {
+    for (extra, line) in [
+        ("\n# A comment.\n[raft]\n\ntick_ms = 0\n", 10),
+        ("raft = { tick_ms = 0 }\n", 6),
+        ("[raft]\nelection_timeout_ms = [\n  2,\n  1,\n]\n", 7),
+        ("[[servers]]\nid = 2\n", 6),
+        ("\n\n[[servers]]\nid = 2\nhostname = \"b\"\nclient_port = 2\n", 8),
+        ("[[servers]]\nid = 1\nhostname = \"b\"\nclient_port = 1\nlog_port = 2\n", 7),
+        ("[[servers]]\nid = 2\nhostname = \"a\"\nclient_port = 2\nlog_port = 1000\n", 10),
+        ("[limits]\nmemory_bytes = 1\n", 7),
+        ("[session]\nthread = 1\n", 7),
+    ] {
+        for end in ["\n", "\r\n"] {
+            let text = format!("{ONE}{extra}").replace('\n', end);
+            let text = if extra.starts_with("raft =") {
+                // An inline table of the top level stands before all others.
+                format!("{}{}", extra.replace('\n', end), ONE.replace('\n', end))
+            } else {
+                text
+            };
+            let line = if extra.starts_with("raft =") { 1 } else { line };
+            let sentence = parse(&text).unwrap_err();
+            assert!(sentence.starts_with(&format!("servers.toml, line {line}: ")), "{sentence}");
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_text_say_so_and_a_byte_order_mark_and_cr_lf_do_no_harm() {
+    let settings = parse(ONE).unwrap();
+    assert_eq!(parse(&format!("\u{feff}{ONE}")).unwrap(), settings);
+    assert_eq!(parse(&ONE.replace('\n', "\r\n")).unwrap(), settings);
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("servers.toml");
+    let load = |path: &Path| Settings::load(path, &Overrides::default()).unwrap_err().to_string();
+    for (bytes, ending) in [
+        (
+            &b"# \n# M\xfcller\n"[..],
+            "servers.toml, line 2: byte 0xfc is not UTF-8: save the file \
+          as UTF-8, say with `iconv -t UTF-8`",
+        ),
+        (
+            b"",
+            "servers.toml lists no servers: add a [[servers]] table for each one, with id, \
+          hostname, client_port and log_port",
+        ),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let sentence = load(&path);
+        assert!(sentence.ends_with(ending), "{sentence}");
+    }
+    std::fs::write(&path, b"\0\0\0").unwrap();
+    assert!(load(&path).contains("servers.toml, line 1: this is not TOML: "));
+    let sentence = load(temp.path());
+    assert!(sentence.contains(" cannot be read (Is a directory"), "{sentence}");
+    let ending = format!("say `--config {}/servers.toml`", temp.path().display());
+    assert!(sentence.ends_with(&ending), "{sentence}");
+}
+
+#[test]
 fn files_without_servers_or_with_clashing_servers_are_refused() {
     assert_eq!(
-        parse("").unwrap_err(),
-        "servers.toml lists no servers: add a [[servers]] table for each one"
+        without_line(&parse("").unwrap_err()),
+        "servers.toml lists no servers: add a [[servers]] table for each one, with id, hostname, \
+         client_port and log_port"
     );
     refused(
         "[[servers]]\nid = 1\nhostname = \"b\"\nclient_port = 1000\nlog_port = 1001",
-        "servers.toml: id 1 is given to two servers: an id belongs to one server for ever",
+        "servers.toml: [[servers]] number 2 id is 1, the id of another server: an id belongs to \
+         one server for ever, so give this one another",
     );
     refused(
         "[[servers]]\nid = 2\nhostname = \"A\"\nclient_port = 1001\nlog_port = 1002",
-        "servers.toml: port 1001 on A is both the log_port of server 1 and the client_port of \
-         server 2: every listener needs its own port",
+        "servers.toml: [[servers]] number 2 client_port is 1001, which on A is also the log_port \
+         of server 1: every listener needs its own port, so change one of them",
     );
     refused(
         "[[servers]]\nid = 0",
@@ -215,7 +353,7 @@ fn files_without_servers_or_with_clashing_servers_are_refused() {
          65535)",
     );
     assert_eq!(
-        parse("servers = 5").unwrap_err(),
+        without_line(&parse("servers = 5").unwrap_err()),
         "servers.toml: servers is 5: it must be tables: [[servers]]"
     );
 }
@@ -223,7 +361,11 @@ fn files_without_servers_or_with_clashing_servers_are_refused() {
 #[test]
 fn an_unknown_id_is_reported_with_the_known_ids() {
     let error = parse(ONE).unwrap().server(NodeId(7)).unwrap_err();
-    assert_eq!(error.to_string(), "servers.toml has no server with id 7: the ids are 1");
+    assert_eq!(
+        error.to_string(),
+        "servers.toml has no server with id 7: the ids are 1; name one of them with --id, or add \
+         a [[servers]] table"
+    );
 }
 
 #[test]
@@ -265,16 +407,16 @@ fn numbers_out_of_bounds_and_other_types_are_refused() {
     );
     refused("[[raft]]", "servers.toml: raft is [{}]: it must be a table: [raft]");
     assert_eq!(
-        parse(&format!("cluster = 1\n{ONE}")).unwrap_err(),
+        without_line(&parse(&format!("cluster = 1\n{ONE}")).unwrap_err()),
         "servers.toml: cluster is 1: it must be text in quotes"
     );
     assert_eq!(
-        parse(&format!("cluster = \"\"\n{ONE}")).unwrap_err(),
+        without_line(&parse(&format!("cluster = \"\"\n{ONE}")).unwrap_err()),
         "servers.toml: cluster is \"\": it must be a name of 1 to 64 bytes without control \
          characters"
     );
     assert_eq!(
-        parse(&format!("data_dir = \"\"\n{ONE}")).unwrap_err(),
+        without_line(&parse(&format!("data_dir = \"\"\n{ONE}")).unwrap_err()),
         "servers.toml: data_dir is empty: it must be a directory, such as \"data\""
     );
 }

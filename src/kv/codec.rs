@@ -10,6 +10,7 @@
 //!   2 add       [once, store_bytes_max, key, exptime, value]
 //!   3 cas       [once, store_bytes_max, key, exptime, version, value]
 //!   4 delete    [once, store_bytes_max, key]
+//!   5 end       [once, store_bytes_max]; once is not nil
 //!
 //!   once: nil, or [client, seq]
 //! ```
@@ -42,6 +43,7 @@ const SET: u8 = 1;
 const ADD: u8 = 2;
 const CAS: u8 = 3;
 const DELETE: u8 = 4;
+const END: u8 = 5;
 
 /// Maximum size of a command without its key, value and client, in bytes: the size of a
 /// `cas` with `once` in which every number and length has its widest encoding.
@@ -74,6 +76,9 @@ pub enum CommandError {
         /// Maximum length in bytes.
         max: usize,
     },
+    /// An `end` names no client.
+    #[error("the command ends a client and names none")]
+    NoClient,
     /// The sequence number of `once` is 0; the numbers begin at 1.
     #[error("the command's once number is 0; it must be at least 1")]
     SeqZero,
@@ -122,6 +127,15 @@ struct DeleteFields<'a> {
     key: &'a [u8],
 }
 
+/// The fields of `end`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndFields<'a> {
+    #[serde(borrow)]
+    once: Option<OnceFields<'a>>,
+    store_bytes_max: u64,
+}
+
 impl Command {
     /// The command's bytes.
     ///
@@ -140,13 +154,15 @@ impl Command {
         FRAMING_BYTES_MAX + client_bytes + key.len() + value.len()
     }
 
-    /// The key and the value of the operation; the value of a `delete` is empty.
+    /// The key and the value of the operation; the value of a `delete` is empty, and both of
+    /// an `end`.
     fn key_and_value(&self) -> (&[u8], &[u8]) {
         match &self.operation {
             Operation::Set { key, value, .. }
             | Operation::Add { key, value, .. }
             | Operation::Cas { key, value, .. } => (key, value),
             Operation::Delete { key } => (key, &[]),
+            Operation::End => (&[], &[]),
         }
     }
 
@@ -178,6 +194,7 @@ impl Command {
             Operation::Delete { .. } => {
                 pack(DELETE, &DeleteFields { once, store_bytes_max, key }, output)
             }
+            Operation::End => pack(END, &EndFields { once, store_bytes_max }, output),
         }
     }
 
@@ -224,6 +241,11 @@ impl Command {
                 let store_bytes_max = fields.store_bytes_max;
                 Command { once: once(fields.once), store_bytes_max, operation }
             }
+            END => {
+                let fields: EndFields<'_> = unpack(body)?;
+                let store_bytes_max = fields.store_bytes_max;
+                Command { once: once(fields.once), store_bytes_max, operation: Operation::End }
+            }
             unknown => return Err(CommandError::UnknownOperation(unknown)),
         };
         command.check()?;
@@ -246,6 +268,8 @@ impl Command {
                 check_length("value", value.len(), 0, VALUE_BYTES_MAX)
             }
             Operation::Delete { key } => check_length("key", key.len(), 1, KEY_BYTES_MAX),
+            Operation::End if self.once.is_none() => Err(CommandError::NoClient),
+            Operation::End => Ok(()),
         }
     }
 }

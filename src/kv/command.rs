@@ -63,6 +63,9 @@ pub enum Operation {
         /// The key.
         key: Bytes,
     },
+    /// Forget the client that is named in `once`. It is a command of that client only, so
+    /// it always has a `once`.
+    End,
 }
 
 /// The result of a [`Command`].
@@ -87,6 +90,8 @@ pub enum Outcome {
         /// The version of the key.
         version: u64,
     },
+    /// `end`: nothing is remembered of the client.
+    Ended,
     /// `once`: the number is below the last one executed.
     Stale,
     /// The store is at its size limit; nothing was executed.
@@ -97,7 +102,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The number of the outcome in digests and snapshots, and its version or 0. Both are
-    /// part of these formats.
+    /// part of these formats. No client is remembered with `Ended`, so no snapshot has it.
     pub(super) fn to_numbers(self) -> (u64, u64) {
         match self {
             Outcome::Stored { version } => (1, version),
@@ -108,6 +113,7 @@ impl Outcome {
             Outcome::Stale => (6, 0),
             Outcome::Full => (7, 0),
             Outcome::Busy => (8, 0),
+            Outcome::Ended => (9, 0),
         }
     }
 
@@ -192,6 +198,8 @@ pub struct StoreStatus {
     pub keys: u64,
     /// The size of the store in bytes, as `store_bytes_max` counts it.
     pub bytes: u64,
+    /// The number of clients that are remembered for their retries.
+    pub clients: u64,
     /// The digest of the store: equal at equal `last_applied`, on every node.
     pub digest: u64,
 }

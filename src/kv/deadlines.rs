@@ -27,17 +27,15 @@ impl Deadlines {
         assert!(removed.is_some(), "the order of deadlines has lost a name");
     }
 
-    /// The earliest deadline.
-    pub fn next_ms(&self) -> Option<u64> {
-        self.order.get_min().map(|(deadline_ms, _)| *deadline_ms)
+    /// True when the first deadline is `clock_ms` or earlier.
+    pub fn has_due(&self, clock_ms: u64) -> bool {
+        self.order.get_min().is_some_and(|(deadline_ms, _)| *deadline_ms <= clock_ms)
     }
 
-    /// Removes and returns the first name whose deadline is `clock_ms` or earlier.
-    pub fn pop_due(&mut self, clock_ms: u64) -> Option<KeyBytes> {
-        if self.next_ms()? > clock_ms {
-            return None;
-        }
-        self.order.remove_min().map(|(_, name)| name)
+    /// Removes and returns the first name, with its deadline, if that is `clock_ms` or
+    /// earlier.
+    pub fn pop_due(&mut self, clock_ms: u64) -> Option<(u64, KeyBytes)> {
+        if self.has_due(clock_ms) { self.order.remove_min() } else { None }
     }
 }
 

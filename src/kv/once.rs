@@ -45,13 +45,19 @@ pub(super) struct ClientState {
 }
 
 impl ClientRecord {
+    /// True when the client has been silent for too long: it counts as forgotten.
+    fn is_hidden(&self, clock_ms: u64) -> bool {
+        self.silent_at_ms() <= clock_ms
+    }
+
     /// The time at which the client will have been silent for too long.
     fn silent_at_ms(&self) -> u64 {
         self.last_used_ms.saturating_add(CLIENT_SILENCE_MS)
     }
 }
 
-/// All clients that the store remembers.
+/// All clients that the store remembers. A client that has been silent for too long is
+/// hidden: it counts as forgotten, and stays in the table until an entry removes it.
 ///
 /// Every applied command of a client ends its silence, with any outcome: a stale or a
 /// refused command also shows that the client is alive and may retry.
@@ -72,20 +78,41 @@ impl OnceTable {
         OnceTable { by_name: OrdMap::new(), silences: Deadlines::default(), digest: 0, clients_max }
     }
 
-    /// Forgets every client that has been silent for too long.
-    pub fn expire(&mut self, clock_ms: u64) {
-        while let Some(name) = self.silences.pop_due(clock_ms) {
-            let removed = self.by_name.remove(&name[..]).expect("only known clients fall silent");
-            self.digest = self.digest.wrapping_sub(removed.hash);
+    /// Removes hidden clients, at most `clients_max`, in the order of their silences.
+    pub fn remove_hidden(&mut self, clock_ms: u64, clients_max: u64) {
+        for _ in 0..clients_max {
+            if !self.remove_first_hidden(clock_ms) {
+                return;
+            }
         }
+    }
+
+    /// True when there are hidden clients.
+    pub fn has_hidden(&self, clock_ms: u64) -> bool {
+        self.silences.has_due(clock_ms)
+    }
+
+    fn remove_first_hidden(&mut self, clock_ms: u64) -> bool {
+        let Some((_, name)) = self.silences.pop_due(clock_ms) else { return false };
+        let removed = self.by_name.remove(&name[..]).expect("only known clients fall silent");
+        self.digest = self.digest.wrapping_sub(removed.hash);
+        true
+    }
+
+    /// The record of a client that is not hidden.
+    fn get(&self, name: &[u8], clock_ms: u64) -> Option<ClientRecord> {
+        self.by_name.get(name).filter(|client| !client.is_hidden(clock_ms)).copied()
     }
 
     /// The outcome of a command that must not be executed: its remembered outcome, or
     /// stale, or busy when the table is full. `None` when the command is to be executed;
     /// then the caller must call [`OnceTable::executed`] afterwards.
     pub fn outcome_without_executing(&mut self, once: &Once, clock_ms: u64) -> Option<Outcome> {
-        let Some(client) = self.by_name.get(&once.client[..]).copied() else {
-            return (self.by_name.len() >= self.clients_max).then_some(Outcome::Busy);
+        let Some(client) = self.get(&once.client, clock_ms) else {
+            // A hidden client makes room for a new one.
+            let has_room =
+                self.by_name.len() < self.clients_max || self.remove_first_hidden(clock_ms);
+            return (!has_room).then_some(Outcome::Busy);
         };
         if once.seq > client.seq {
             return None;
@@ -99,22 +126,39 @@ impl OnceTable {
     pub fn executed(&mut self, once: &Once, outcome: Outcome, clock_ms: u64) {
         if outcome != Outcome::Full {
             self.put(&once.client, once.seq, outcome, clock_ms);
-        } else if let Some(client) = self.by_name.get(&once.client[..]).copied() {
+        } else if let Some(client) = self.get(&once.client, clock_ms) {
             self.put(&once.client, client.seq, client.outcome, clock_ms);
         }
     }
 
-    /// The number of clients.
-    pub fn len(&self) -> usize {
+    /// Forgets a client that says that it has ended. A number below the last one used is an
+    /// old command of it, and does not forget the newer one (docs/bugs.md C16). An unknown
+    /// client has ended already, so a retry has the same outcome.
+    pub fn end(&mut self, once: &Once, clock_ms: u64) -> Outcome {
+        let Some(client) = self.get(&once.client, clock_ms) else {
+            return Outcome::Ended;
+        };
+        if once.seq < client.seq {
+            self.put(&once.client, client.seq, client.outcome, clock_ms);
+            return Outcome::Stale;
+        }
+        self.by_name.remove(&once.client[..]);
+        self.silences.remove(client.silent_at_ms(), KeyBytes::from(&once.client[..]));
+        self.digest = self.digest.wrapping_sub(client.hash);
+        Outcome::Ended
+    }
+
+    /// The number of clients, with the hidden ones.
+    pub fn stored_len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// The sum of the records' hashes.
+    /// The sum of the records' hashes, with the hidden ones.
     pub fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// The clients from `start` on, in the byte order of their names.
+    /// The clients from `start` on, also the hidden ones, in the byte order of their names.
     pub fn range_from<'a>(
         &'a self,
         start: Bound<&[u8]>,

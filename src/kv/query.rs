@@ -42,7 +42,8 @@ impl Store {
         let mut items: Vec<(Bytes, Item)> = Vec::new();
         let mut bytes = 0;
         // In byte order the keys with a prefix follow the prefix, without a gap.
-        let found = self.records().range_from(start).take_while(|(key, _)| key.starts_with(prefix));
+        let found =
+            self.records().visible_from(start).take_while(|(key, _)| key.starts_with(prefix));
         for (key, record) in found {
             bytes += key.len() + record.value.len();
             let is_over = bytes > SCAN_BYTES_MAX && !items.is_empty();

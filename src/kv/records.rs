@@ -7,13 +7,9 @@ use imbl::OrdMap;
 
 use super::deadlines::Deadlines;
 use super::digest;
+use super::expiry::{DueTotals, Step, Total};
 use super::key_bytes::KeyBytes;
-
-/// The cost of a key in bytes, besides the bytes of key and value: its place in the
-/// ordered map and among the deadlines, the record, and the allocations of a long key and
-/// of the value. It is a round figure for limits, not an exact size. It is part of the
-/// format, because `ERR_FULL` depends on it.
-pub const RECORD_OVERHEAD_BYTES: u64 = 256;
+use super::weight::weight_bytes;
 
 /// The value stored under a key, with its version and deadline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,107 +27,150 @@ pub(super) struct Record {
     hash: u64,
 }
 
-/// All keys of the store.
+impl Record {
+    /// True when the key has expired at this time: nobody sees it any more.
+    fn is_hidden(&self, clock_ms: u64) -> bool {
+        self.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms)
+    }
+}
+
+/// All keys of the store, and its clock. A key whose deadline is not after the clock is
+/// hidden: it is absent for every command and query, and stays stored until an entry removes
+/// it.
 ///
-/// Invariants: `deadlines` holds exactly the keys that have a deadline, each with its
+/// Invariants: `deadlines` and `due` hold exactly the keys that have a deadline, each with its
 /// deadline. `bytes` is the sum of [`weight_bytes`] over `by_key`, and `digest` is the sum
 /// of the hashes. All parts are persistent data structures: a clone takes constant time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
     by_key: OrdMap<KeyBytes, Record>,
     deadlines: Deadlines,
+    due: DueTotals,
     bytes: u64,
     digest: u64,
 }
 
-/// The size by which [`Records::bytes`] counts a key.
-pub(super) fn weight_bytes(key: &[u8], value: &[u8]) -> u64 {
-    key.len() as u64 + value.len() as u64 + RECORD_OVERHEAD_BYTES
-}
-
 impl Records {
-    /// The record stored under `key`.
-    pub fn get(&self, key: &[u8]) -> Option<&Record> {
-        self.by_key.get(key)
+    /// The time, in milliseconds of the store's clock.
+    pub fn clock_ms(&self) -> u64 {
+        self.due.clock_ms()
     }
 
-    /// Stores `value` under `key` and replaces the value that was there.
+    /// Advances the clock, which never falls, and hides every key that is due.
+    pub fn advance(&mut self, clock_ms: u64) {
+        self.due.advance(clock_ms);
+    }
+
+    /// The record stored under `key`, unless it is hidden.
+    pub fn get(&self, key: &[u8]) -> Option<&Record> {
+        self.by_key.get(key).filter(|record| !record.is_hidden(self.clock_ms()))
+    }
+
+    /// Stores `value` under `key` and replaces the value that was there, hidden or not.
     pub fn put(&mut self, key: &[u8], value: &[u8], version: u64, deadline_ms: Option<u64>) {
         let hash = digest::key_record(key, value, version, deadline_ms);
-        self.bytes += weight_bytes(key, value);
+        let bytes = weight_bytes(key, value);
+        self.bytes += bytes;
         self.digest = self.digest.wrapping_add(hash);
         if let Some((key, stored)) = self.by_key.get_key_value_mut(key) {
-            self.bytes -= weight_bytes(key, &stored.value);
+            let replaced_bytes = weight_bytes(key, &stored.value);
+            self.bytes -= replaced_bytes;
             self.digest = self.digest.wrapping_sub(stored.hash);
             let replaced_deadline_ms = std::mem::replace(&mut stored.deadline_ms, deadline_ms);
             write_over(&mut stored.value, value);
             (stored.version, stored.hash) = (version, hash);
-            if replaced_deadline_ms != deadline_ms {
+            if (replaced_deadline_ms, replaced_bytes) != (deadline_ms, bytes) {
                 let key = key.clone();
-                self.forget_deadline(&key, replaced_deadline_ms);
-                self.remember_deadline(key, deadline_ms);
+                self.forget_deadline(&key, replaced_deadline_ms, replaced_bytes);
+                self.remember_deadline(key, deadline_ms, bytes);
             }
         } else {
             let key = KeyBytes::from(key);
-            self.remember_deadline(key.clone(), deadline_ms);
+            self.remember_deadline(key.clone(), deadline_ms, bytes);
             let value = Bytes::copy_from_slice(value);
             let replaced = self.by_key.insert(key, Record { value, version, deadline_ms, hash });
             assert!(replaced.is_none(), "a key that is absent has no record");
         }
     }
 
-    /// Removes `key`; false when it is absent.
+    /// Removes `key`; false when it is absent or hidden.
     pub fn remove(&mut self, key: &[u8]) -> bool {
+        if self.get(key).is_none() {
+            return false;
+        }
         let Some((key, removed)) = self.by_key.remove_with_key(key) else { return false };
-        self.forget_deadline(&key, removed.deadline_ms);
+        self.forget_deadline(&key, removed.deadline_ms, weight_bytes(&key, &removed.value));
         self.discount(&key, &removed);
         true
     }
 
-    /// Removes every key whose deadline is `clock_ms` or earlier.
-    pub fn expire(&mut self, clock_ms: u64) {
-        while let Some(key) = self.deadlines.pop_due(clock_ms) {
-            let removed = self.by_key.remove(&key[..]).expect("only stored keys have a deadline");
-            self.discount(&key, &removed);
+    /// Removes hidden keys, as many as the step allows, in the order of their deadlines.
+    pub fn remove_hidden(&mut self, step: Step) {
+        let mut removed = Total::default();
+        while step.allows_more(removed) {
+            let Some((deadline_ms, key)) = self.deadlines.pop_due(self.clock_ms()) else { return };
+            let record = self.by_key.remove(&key[..]).expect("only stored keys have a deadline");
+            let bytes = weight_bytes(&key, &record.value);
+            self.due.remove(deadline_ms, bytes);
+            self.discount(&key, &record);
+            removed.add(bytes);
         }
     }
 
-    /// The records from `start` on, in the byte order of their keys.
-    pub fn range_from<'a>(
+    /// The records that are not hidden, from `start` on, in the byte order of their keys.
+    pub fn visible_from<'a>(
+        &'a self,
+        start: Bound<&[u8]>,
+    ) -> impl Iterator<Item = (&'a KeyBytes, &'a Record)> + use<'a> {
+        let clock_ms = self.clock_ms();
+        self.stored_from(start).filter(move |(_, record)| !record.is_hidden(clock_ms))
+    }
+
+    /// All records from `start` on, also the hidden ones, in the byte order of their keys.
+    pub fn stored_from<'a>(
         &'a self,
         start: Bound<&[u8]>,
     ) -> impl Iterator<Item = (&'a KeyBytes, &'a Record)> + use<'a> {
         self.by_key.range::<_, [u8]>((start, Bound::Unbounded))
     }
 
-    /// The number of keys.
-    pub fn len(&self) -> usize {
-        self.by_key.len()
+    /// The number of keys that are stored, with the hidden ones.
+    pub fn stored_len(&self) -> u64 {
+        self.by_key.len() as u64
     }
 
-    /// The size of all keys in bytes, as `store_bytes_max` counts it.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+    /// The number of keys that are not hidden, and their size in bytes, as `store_bytes_max`
+    /// counts it.
+    pub fn visible(&self) -> Total {
+        let hidden = self.due.due();
+        Total { names: self.stored_len() - hidden.names, bytes: self.bytes - hidden.bytes }
     }
 
-    /// The sum of the records' hashes.
+    /// True when there are hidden keys.
+    pub fn has_hidden(&self) -> bool {
+        self.due.due().names > 0
+    }
+
+    /// The sum of the records' hashes, with the hidden ones.
     pub fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// The earliest deadline of a key.
+    /// The earliest deadline of a key that is not hidden.
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        self.deadlines.next_ms()
+        self.due.next_ms()
     }
 
-    fn remember_deadline(&mut self, key: KeyBytes, deadline_ms: Option<u64>) {
+    fn remember_deadline(&mut self, key: KeyBytes, deadline_ms: Option<u64>, bytes: u64) {
         if let Some(deadline_ms) = deadline_ms {
+            self.due.add(deadline_ms, bytes);
             self.deadlines.insert(deadline_ms, key);
         }
     }
 
-    fn forget_deadline(&mut self, key: &KeyBytes, deadline_ms: Option<u64>) {
+    fn forget_deadline(&mut self, key: &KeyBytes, deadline_ms: Option<u64>, bytes: u64) {
         if let Some(deadline_ms) = deadline_ms {
+            self.due.remove(deadline_ms, bytes);
             self.deadlines.remove(deadline_ms, key.clone());
         }
     }

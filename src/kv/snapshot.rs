@@ -9,7 +9,9 @@
 //!   3 clients  [name, seq, outcome, version, last_used_ms]       in the order of names
 //! ```
 //!
-//! Equal stores give equal blocks, on every node. The loader does not rely on that: it
+//! Keys and clients that have expired and are not removed yet are in it: a store that is
+//! loaded removes them with the same entries as any other. Equal stores give equal blocks, on
+//! every node. The loader does not rely on that: it
 //! compares the counts and the digest of the loaded store with those in the head.
 
 use std::ops::Bound;
@@ -138,7 +140,7 @@ impl SnapshotBlocks {
         Head {
             last_applied: self.store.last_applied(),
             clock_ms: self.store.clock_ms(),
-            keys: self.store.keys(),
+            keys: self.store.records().stored_len(),
             clients: self.store.clients() as u64,
             digest: self.store.digest(),
         }
@@ -146,7 +148,7 @@ impl SnapshotBlocks {
 
     fn keys_after(&self, last: Option<&KeyBytes>) -> Block {
         let mut block = Block::new(KEYS);
-        for (name, record) in self.store.records().range_from(after(last)) {
+        for (name, record) in self.store.records().stored_from(after(last)) {
             let (version, deadline_ms) = (record.version, record.deadline_ms);
             let (key, value) = (&name[..], &record.value[..]);
             if block.add(name, &KeyFields { key, value, version, deadline_ms }) {
@@ -270,7 +272,7 @@ impl StoreLoader {
     /// When the records do not match the counts and the digest in the head.
     pub fn finish(self) -> Result<Store, SnapshotError> {
         let promised = self.head.ok_or(SnapshotError::Empty)?;
-        let (keys, clients) = (self.store.keys(), self.store.clients() as u64);
+        let (keys, clients) = (self.store.records().stored_len(), self.store.clients() as u64);
         let digest = self.store.digest();
         let is_as_promised =
             (promised.keys, promised.clients, promised.digest) == (keys, clients, digest);
@@ -305,9 +307,6 @@ impl StoreLoader {
         }
         if version == 0 || version > self.store.last_applied().0 {
             return Err(SnapshotError::Impossible("a key has a version of no applied entry"));
-        }
-        if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.store.clock_ms()) {
-            return Err(SnapshotError::Impossible("a key has expired"));
         }
         key.clone_into(&mut self.last_key);
         self.store.restore_key(key, value, version, deadline_ms);

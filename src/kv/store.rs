@@ -2,8 +2,10 @@
 
 use super::codec::CommandError;
 use super::command::{Command, Operation, Outcome, StoreStatus};
+use super::expiry::Step;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
-use super::records::{Records, weight_bytes};
+use super::records::Records;
+use super::weight::weight_bytes;
 use crate::types::{Entry, LogIndex, Payload};
 
 /// The replicated map as of one entry of the log.
@@ -15,8 +17,6 @@ use crate::types::{Entry, LogIndex, Payload};
 pub struct Store {
     records: Records,
     clients: OnceTable,
-    /// The highest stamp applied, in milliseconds. It is the only clock that the store knows.
-    clock_ms: u64,
     last_applied: LogIndex,
 }
 
@@ -37,14 +37,14 @@ impl Store {
         Store {
             records: Records::default(),
             clients: OnceTable::new(clients_max),
-            clock_ms: 0,
             last_applied: LogIndex(0),
         }
     }
 
-    /// Applies the next entry. First the clock advances to the entry's stamp, and keys and
-    /// clients that are due expire. Then the command, if the entry has one, is executed and
-    /// its outcome returned.
+    /// Applies the next entry. First the clock advances to the entry's stamp, which hides the
+    /// keys and clients that are due, and a bounded number of hidden ones is removed. Then the
+    /// command, if the entry has one, is executed and its outcome returned. It is the outcome
+    /// that it would have if all hidden ones were removed.
     ///
     /// # Errors
     /// When the entry's command does not decode; nothing has changed then. The caller must
@@ -66,9 +66,10 @@ impl Store {
         self.last_applied = entry.index;
         // The clock never falls, even if a stamp does. So expired keys stay expired, and no
         // deadline is computed from an earlier time.
-        self.clock_ms = self.clock_ms.max(entry.stamp_ms);
-        self.records.expire(self.clock_ms);
-        self.clients.expire(self.clock_ms);
+        self.records.advance(entry.stamp_ms);
+        let step = Step::of(&entry.payload);
+        self.records.remove_hidden(step);
+        self.clients.remove_hidden(self.clock_ms(), step.names);
         Ok(command.map(|command| self.execute_once(&command)))
     }
 
@@ -80,18 +81,19 @@ impl Store {
     /// The store's time: the highest stamp applied, in milliseconds of the cluster's elapsed
     /// time (docs/adr/0020).
     pub fn clock_ms(&self) -> u64 {
-        self.clock_ms
+        self.records.clock_ms()
     }
 
     /// The number of keys; expired keys are not among them.
     pub fn keys(&self) -> u64 {
-        self.records.len() as u64
+        self.records.visible().names
     }
 
     /// The size of the store in bytes, as `store_bytes_max` counts it: for each key the
-    /// bytes of the key and of the value, and [`super::RECORD_OVERHEAD_BYTES`].
+    /// bytes of the key and of the value, and [`super::RECORD_OVERHEAD_BYTES`]. Expired keys
+    /// do not count.
     pub fn bytes(&self) -> u64 {
-        self.records.bytes()
+        self.records.visible().bytes
     }
 
     /// The state of the store at this point in time.
@@ -101,6 +103,7 @@ impl Store {
             clock_ms: self.clock_ms(),
             keys: self.keys(),
             bytes: self.bytes(),
+            clients: self.clients() as u64,
             digest: self.digest(),
         }
     }
@@ -112,13 +115,20 @@ impl Store {
         self.records.next_deadline_ms()
     }
 
-    /// The number of clients that are remembered for their retries.
-    pub fn clients(&self) -> usize {
-        self.clients.len()
+    /// True when keys or clients have expired and are not removed yet. From then on entries
+    /// are due that remove them.
+    pub fn has_hidden(&self) -> bool {
+        self.records.has_hidden() || self.clients.has_hidden(self.clock_ms())
     }
 
-    /// A hash of all keys and clients, equal on all nodes at equal
-    /// [`Store::last_applied`]. Every change updates it; this call computes no hash.
+    /// The number of clients that are stored for their retries, with the hidden ones.
+    pub fn clients(&self) -> usize {
+        self.clients.stored_len()
+    }
+
+    /// A hash of all keys and clients that are stored, with the hidden ones. It is equal on all
+    /// nodes at equal [`Store::last_applied`]. Every change updates it; this call computes no
+    /// hash.
     pub fn digest(&self) -> u64 {
         self.records.digest().wrapping_add(self.clients.digest())
     }
@@ -135,7 +145,9 @@ impl Store {
 
     /// An empty store as of an entry, to be filled from a snapshot.
     pub(super) fn empty_at(last_applied: LogIndex, clock_ms: u64) -> Store {
-        Store { last_applied, clock_ms, ..Store::new() }
+        let mut store = Store { last_applied, ..Store::new() };
+        store.records.advance(clock_ms);
+        store
     }
 
     /// Adds a key that a snapshot holds.
@@ -157,11 +169,14 @@ impl Store {
     /// Executes a command, unless its `once` prefix forbids it; returns the outcome.
     fn execute_once(&mut self, command: &Command) -> Outcome {
         let Some(once) = &command.once else { return self.execute(command) };
-        if let Some(outcome) = self.clients.outcome_without_executing(once, self.clock_ms) {
+        if command.operation == Operation::End {
+            return self.clients.end(once, self.clock_ms());
+        }
+        if let Some(outcome) = self.clients.outcome_without_executing(once, self.clock_ms()) {
             return outcome;
         }
         let outcome = self.execute(command);
-        self.clients.executed(once, outcome, self.clock_ms);
+        self.clients.executed(once, outcome, self.clock_ms());
         outcome
     }
 
@@ -188,6 +203,8 @@ impl Store {
                     Outcome::NotFound
                 }
             }
+            // Without a client there is nothing to forget; no such command is ever encoded.
+            Operation::End => Outcome::Ended,
         }
     }
 
@@ -197,7 +214,7 @@ impl Store {
         }
         let version = self.last_applied.0;
         let deadline_ms =
-            (exptime > 0).then(|| self.clock_ms.saturating_add(exptime.saturating_mul(1000)));
+            (exptime > 0).then(|| self.clock_ms().saturating_add(exptime.saturating_mul(1000)));
         self.records.put(key, value, version, deadline_ms);
         Outcome::Stored { version }
     }

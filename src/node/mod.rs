@@ -33,6 +33,7 @@ mod peer_side;
 mod recovery;
 mod signals;
 mod storage_side;
+pub mod survivor;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -162,7 +163,8 @@ pub async fn start(
     let ports = RaftPorts {
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
-        snapshot: storage.snapshot_writer.recipient(),
+        snapshot: storage.snapshot_writer.clone().recipient(),
+        stores: storage.snapshot_writer.recipient(),
         snapshot_queries: storage.snapshot_reader.recipient(),
         kv: storage.kv.recipient(),
         peers: peer_ports,

@@ -77,8 +77,13 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
             return cmd_err("<seq> begins at 1");
         }
         let word = fields.field("a command is missing behind once")?;
-        return write(word, Some(Once { client, seq }), &mut fields, limits)
-            .unwrap_or_else(|| cmd_err("once goes before set, add, cas or delete only"));
+        let once = Some(Once { client, seq });
+        if is(word, "end") {
+            let noreply = fields.noreply()?;
+            return Ok(Line::Request(Request::Write { operation: Operation::End, once, noreply }));
+        }
+        return write(word, once, &mut fields, limits)
+            .unwrap_or_else(|| cmd_err("once goes before set, add, cas, delete or end only"));
     }
     if let Some(write) = write(word, None, &mut fields, limits) {
         return write;

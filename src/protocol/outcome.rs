@@ -47,6 +47,7 @@ impl From<kv::Outcome> for Reply {
         Reply::Error(match outcome {
             kv::Outcome::Stored { version } => return Reply::Stored { version },
             kv::Outcome::Deleted => return Reply::Deleted,
+            kv::Outcome::Ended => return Reply::Ended,
             kv::Outcome::NotFound => ErrorReply::NotFound,
             kv::Outcome::VersionMismatch { version } => ErrorReply::Version { version },
             kv::Outcome::Exists { version } => ErrorReply::Exists { version },
@@ -135,6 +136,7 @@ pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus)
         wall_clock_ms: process.wall_clock_ms,
         store_clock_ms: store.clock_ms,
         store_bytes: store.bytes,
+        once_clients: store.clients,
         store_digest: store.digest,
         memory_bytes_used: process.memory_bytes_used,
         snapshot_transfers: snapshots.collect(),

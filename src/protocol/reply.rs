@@ -22,6 +22,8 @@ pub enum Reply {
     },
     /// `delete`.
     Deleted,
+    /// `end`.
+    Ended,
     /// `get`.
     Value(Bytes),
     /// `getm`.
@@ -71,7 +73,8 @@ delete <key> [noreply]: remove\r
 get <key>: the value\r
 getm <key>: the value with its version and the seconds it has left\r
 scan <prefix> <limit> [after <key>]: keys and values in byte order; * is every key\r
-once <client> <seq> <write>: execute a write exactly once, however often it is sent\r
+once <client> <seq> <write>: execute a write exactly once, however often it is sent;\r
+  end [noreply] in the place of the write: forget the client, which has ended\r
 snapshot begin: have a snapshot taken, for a backup; then snapshot find <index>\r
 snapshot find <index>: the newest snapshot here that reaches that entry\r
 snapshot read <index> <term> <digest> <offset> <numbytes>: a piece of its file\r
@@ -104,6 +107,7 @@ impl Reply {
         match self {
             Reply::Stored { version } => put_line(sink, format_args!("OK {version}")),
             Reply::Deleted => sink.put_slice(b"DELETED\r\n"),
+            Reply::Ended => sink.put_slice(b"ENDED\r\n"),
             Reply::Value(value) => {
                 put_line(sink, format_args!("VALUE {}", value.len()));
                 put_block(sink, value);
@@ -140,8 +144,10 @@ pub enum Expect {
     Stored,
     /// [`Reply::Deleted`].
     Deleted,
-    /// Either of the two: a `once` whose number has been used is answered with the
-    /// remembered reply, whatever the command now says.
+    /// [`Reply::Ended`].
+    Ended,
+    /// [`Reply::Stored`] or [`Reply::Deleted`]: a `once` whose number has been used is
+    /// answered with the remembered reply, whatever the command now says.
     Written,
     /// [`Reply::Value`].
     Value,
@@ -199,6 +205,8 @@ pub enum ReplyLine<'a> {
     },
     /// `DELETED`.
     Deleted,
+    /// `ENDED`.
+    Ended,
     /// `VALUE` of a `get`: a data block follows.
     Value {
         /// The length of the block.
@@ -274,6 +282,7 @@ impl<'a> ReplyLine<'a> {
                 ReplyLine::Key(&rest[..end], ItemLine::parse(&rest[end + 1..])?)
             }
             (b"DELETED", None) => ReplyLine::Deleted,
+            (b"ENDED", None) => ReplyLine::Ended,
             (b"END", None) => ReplyLine::End,
             (b"MORE", None) => ReplyLine::More,
             (b"PONG", None) => ReplyLine::Pong,
@@ -475,6 +484,7 @@ impl ReplyParser {
                 Reply::Stored { version: number }
             }
             (Expect::Deleted | Expect::Written, ReplyLine::Deleted) => Reply::Deleted,
+            (Expect::Ended, ReplyLine::Ended) => Reply::Ended,
             (Expect::SnapshotBegun, ReplyLine::Ok { number }) => {
                 Reply::SnapshotBegun { index: number }
             }

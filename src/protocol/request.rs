@@ -21,7 +21,7 @@ pub struct Limits {
 /// A well-formed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// `set`, `add`, `cas`, `delete`.
+    /// `set`, `add`, `cas`, `delete`, and `end` after `once`.
     Write {
         /// The write.
         operation: kv::Operation,
@@ -75,6 +75,7 @@ impl Request {
         Some(match self {
             Request::Write { noreply: true, .. } | Request::Quit => return None,
             Request::Write { operation: kv::Operation::Delete { .. }, .. } => Expect::Deleted,
+            Request::Write { operation: kv::Operation::End, .. } => Expect::Ended,
             Request::Write { .. } => Expect::Stored,
             Request::Read(kv::Query::Get { .. }) => Expect::Value,
             Request::Read(kv::Query::GetMeta { .. }) => Expect::Meta,
@@ -136,6 +137,7 @@ fn print_operation(operation: kv::Operation, noreply: bool, sink: &mut impl Sink
             put_word_and_key(b"delete ", &key, sink);
             put_line(sink, format_args!("{noreply}"));
         }
+        kv::Operation::End => put_line(sink, format_args!("end{noreply}")),
     }
 }
 

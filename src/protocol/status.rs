@@ -2,7 +2,9 @@
 
 use super::text::{Sink, put_line};
 
+// More than fifteen fields: one a line of the reply.
 /// The state of a server at one point in time.
+// More than fifteen fields: one for each line of the reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusReport {
     /// The server.
@@ -33,6 +35,8 @@ pub struct StatusReport {
     pub store_clock_ms: u64,
     /// The size of the store in bytes.
     pub store_bytes: u64,
+    /// The number of clients that the store remembers for their retries (`once`).
+    pub once_clients: u64,
     /// The digest of the store: equal at equal `last_applied`, on every server. It is
     /// printed in hexadecimal.
     pub store_digest: u64,
@@ -68,6 +72,7 @@ impl StatusReport {
             ("wall_clock_ms", self.wall_clock_ms.to_string()),
             ("store_clock_ms", self.store_clock_ms.to_string()),
             ("store_bytes", self.store_bytes.to_string()),
+            ("once_clients", self.once_clients.to_string()),
             ("store_digest", format!("{:016x}", self.store_digest)),
             ("memory_bytes_used", self.memory_bytes_used.to_string()),
             ("snapshot_transfers", join(transfers)),

@@ -68,6 +68,10 @@ fn request() -> impl Strategy<Value = Request> {
             Request::Write { operation, once, noreply }
         }),
         3 => query().prop_map(Request::Read),
+        1 => (name(), 1..=u64::MAX, any::<bool>()).prop_map(|(client, seq, noreply)| {
+            let once = Some(Once { client, seq });
+            Request::Write { operation: Operation::End, once, noreply }
+        }),
         1 => Just(Request::BeginSnapshot),
         2 => snapshot_query().prop_map(Request::Snapshot),
         1 => prop::sample::select(simple),
@@ -107,13 +111,13 @@ fn error() -> impl Strategy<Value = ErrorReply> {
 fn status() -> impl Strategy<Value = Status> {
     let transfers = prop::collection::vec(any::<(u64, u64, u64)>(), 0..4);
     let refusals = prop::collection::vec((any::<u64>(), "[a-z_]{1,9}"), 0..4);
-    let numbers = any::<[u64; 13]>();
+    let numbers = any::<[u64; 14]>();
     ("[a-z_]{1,16}", prop::option::of(any::<u64>()), numbers, transfers, refusals).prop_map(
         |(role, leader, numbers, snapshot_transfers, snapshot_refusals)| {
             let [id, term, commit_index, last_applied, last_log_index, snapshot_index, ..] =
                 numbers;
-            let [.., wall_clock_ms, store_clock_ms, keys, uptime_seconds, _, _, _] = numbers;
-            let [.., store_bytes, store_digest, memory_bytes_used] = numbers;
+            let [.., wall_clock_ms, store_clock_ms, keys, uptime_seconds, _, _, _, _] = numbers;
+            let [.., store_bytes, once_clients, store_digest, memory_bytes_used] = numbers;
             let report = StatusReport {
                 id,
                 role,
@@ -128,6 +132,7 @@ fn status() -> impl Strategy<Value = Status> {
                 wall_clock_ms,
                 store_clock_ms,
                 store_bytes,
+                once_clients,
                 store_digest,
                 memory_bytes_used,
                 snapshot_transfers,
@@ -149,6 +154,7 @@ fn reply() -> impl Strategy<Value = (Expect, Reply)> {
         any::<u64>().prop_map(|version| (Expect::Written, Reply::Stored { version })),
         prop::sample::select(vec![Expect::Deleted, Expect::Written])
             .prop_map(|expect| (expect, Reply::Deleted)),
+        Just((Expect::Ended, Reply::Ended)),
         value().prop_map(|value| (Expect::Value, Reply::Value(value))),
         item().prop_map(|item| (Expect::Meta, Reply::Meta(item))),
         (items, any::<bool>()).prop_map(move |(items, more)| {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::event::Event;
+use super::peer_fault::PeerFault;
 use super::replication::pacing::SendMode;
 use super::rpc::{Envelope, InstallSnapshot};
 use crate::types::{
@@ -76,6 +77,8 @@ pub enum Effect {
     /// the store, after every `Apply` before this effect and before every `Apply` after it.
     /// Call `Raft::on_applied` when the store is in place.
     ResetLog(ResetLog),
+    /// An order to a connection of the peer.
+    RefusePeer(RefusePeer),
     /// A line for the log that people read.
     Event(Event),
 }
@@ -200,4 +203,16 @@ pub struct ReceiveSnapshot {
 pub struct ResetLog {
     /// The snapshot's last entry.
     pub base: LogPosition,
+}
+
+/// The peer has sent a message that no sound node sends. It has changed nothing. End the
+/// connection on which it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusePeer {
+    /// The peer.
+    pub peer: NodeId,
+    /// True when the message came on the connection that this node has opened.
+    pub is_response: bool,
+    /// The reason.
+    pub fault: PeerFault,
 }

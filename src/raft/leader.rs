@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::effect::{Effect, ReadToken, Replicate, SetSendMode, StartReplication};
 use super::event::Event;
 use super::leadership::Leadership;
+use super::peer_fault::check_term;
 use super::quorum::Quorum;
 use super::replication::action::ReplicationReport;
 use super::replication::memory::PeerLoss;
@@ -158,6 +159,10 @@ impl Raft {
     /// # Panics
     /// When the peer acknowledges an entry that the leader does not have.
     pub fn on_replicated(&mut self, peer: NodeId, term: Term, report: ReplicationReport) {
+        if let Err(fault) = check_term(term, self.term()) {
+            self.refuse_peer(peer, true, fault);
+            return;
+        }
         if term > self.term() {
             self.adopt_term(term, "a follower has a higher term");
             return;

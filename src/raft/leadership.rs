@@ -168,10 +168,13 @@ impl Leadership {
             return None;
         }
         state.silent_ticks = 0;
+        // A round that was never started was confirmed by nobody (docs/bugs.md C15).
+        let is_known = report.read_seq <= self.reads.started_seq();
+        let read_seq = if is_known { report.read_seq } else { 0 };
         let has_more = report.match_index > state.match_index;
-        let has_confirmed = report.read_seq > state.read_seq;
+        let has_confirmed = read_seq > state.read_seq;
         state.match_index = state.match_index.max(report.match_index);
-        state.read_seq = state.read_seq.max(report.read_seq);
+        state.read_seq = state.read_seq.max(read_seq);
         Some(ReportNews { has_more, has_confirmed })
     }
 

@@ -73,6 +73,7 @@
 //!
 //! | file | content |
 //! |---|---|
+//! | `peer_fault` | the messages that no sound peer sends |
 //! | `rpc`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
 //! | `quorum` | the arithmetic of majorities |
 //! | `log` | the terms of the whole log, and the entries that are on their way |
@@ -136,6 +137,7 @@ mod leadership;
 mod log;
 mod log_hold;
 mod log_weights;
+mod peer_fault;
 mod persistence;
 mod quorum;
 mod read_index;
@@ -155,10 +157,11 @@ mod tests;
 
 pub use effect::{
     Append, CompactLog, Effect, PersistSeq, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot,
-    Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    RefusePeer, Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
 pub use event::{Event, HoldEnd};
 pub use leader_lease::LeaseSettings;
+pub use peer_fault::PeerFault;
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};
 pub use replication::memory::PeerLoss;
@@ -175,6 +178,7 @@ pub use snapshot_policy::SnapshotPositions;
 pub use state::{NotLeader, Raft};
 pub use status::{NodeStatus, Role, SnapshotProgress};
 
+use peer_fault::check_term;
 use rejoin::{PeerReport, Rejoining, has_all_back};
 use role::RoleState;
 
@@ -190,6 +194,10 @@ impl Raft {
         let Envelope { from, to, term, rpc } = envelope;
         if to != self.id() || !self.membership().voters.contains(&from) {
             return; // not for this node, or not from a member (docs/bugs.md B10)
+        }
+        if let Err(fault) = check_term(term, self.term()) {
+            self.refuse_peer(from, rpc.is_response(), fault);
+            return;
         }
         match rpc {
             // A pre-vote asks about a term that no node has taken yet, so it changes no term.
@@ -218,6 +226,12 @@ impl Raft {
                 self.step_in_term(from, term, rpc);
             }
         }
+    }
+
+    /// Orders the end of the connection on which a peer has sent what no sound node sends
+    /// (docs/bugs.md C11).
+    fn refuse_peer(&mut self, peer: NodeId, is_response: bool, fault: PeerFault) {
+        self.effects.push(Effect::RefusePeer(RefusePeer { peer, is_response, fault }));
     }
 
     /// Takes a message of our term, or one that does not depend on the term.

@@ -23,7 +23,9 @@ use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
 use super::status::{NodeStatus, Role, SnapshotProgress};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, Term};
+use crate::types::{
+    Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, STAMP_MS_MAX, Term,
+};
 
 /// The error of a node that refuses to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -325,12 +327,14 @@ impl Raft {
     }
 
     /// The store's time in milliseconds: the stamp that a leader would give an entry now. On
-    /// any other node time stands still at the end of its log.
+    /// any other node time stands still at the end of its log, and at [`STAMP_MS_MAX`] it
+    /// stands still for ever: peers refuse a later stamp.
     pub fn store_time_ms(&self) -> u64 {
         let last_stamp_ms = self.log.last_stamp_ms();
         match &self.role {
             RoleState::Leader(leadership) => {
-                leadership.store_clock.now_ms(self.lease.now()).max(last_stamp_ms)
+                let now_ms = leadership.store_clock.now_ms(self.lease.now());
+                now_ms.min(STAMP_MS_MAX).max(last_stamp_ms)
             }
             _ => last_stamp_ms,
         }

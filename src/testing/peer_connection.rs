@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 use tokio_util::codec::Framed;
 
-use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, SendRpc};
 use crate::net::{Listener, Network, Stream};
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, RequestVote, RequestVoteResponse,
@@ -262,6 +262,7 @@ pub(crate) struct AttachedPeer {
     pub(crate) peer: NodeId,
     pub(crate) connection: u64,
     pub(crate) port: Recipient<SendRpc>,
+    pub(crate) end: Recipient<EndConnection>,
 }
 
 /// The events of connections that were sent to RaftActor, by kind.
@@ -281,9 +282,12 @@ impl PeerEvents {
                 _ => None,
             }),
             attached: inbox.of_kind(|event| match event {
-                PeerEvent::Attached { peer, connection, port } => {
-                    Some(AttachedPeer { peer: *peer, connection: *connection, port: port.clone() })
-                }
+                PeerEvent::Attached { peer, connection, port, end } => Some(AttachedPeer {
+                    peer: *peer,
+                    connection: *connection,
+                    port: port.clone(),
+                    end: end.clone(),
+                }),
                 _ => None,
             }),
             detached: inbox.of_kind(|event| match event {

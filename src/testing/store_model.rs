@@ -44,6 +44,11 @@ pub(crate) fn delete(key: &str) -> Command {
     command(Operation::Delete { key: bytes(key) })
 }
 
+/// An `end`, which needs the prefix of [`Command::once`].
+pub(crate) fn end() -> Command {
+    command(Operation::End)
+}
+
 impl Command {
     /// The same command with the prefix `once <client> <seq>`.
     pub(crate) fn once(mut self, client: &str, seq: u64) -> Command {
@@ -75,23 +80,39 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     let value = prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from);
     let once = prop::option::of((name(64), 1..=u64::MAX))
         .prop_map(|once| once.map(|(client, seq)| Once { client, seq }));
-    let operation = (0..4, name(300), any::<u64>(), any::<u64>(), value).prop_map(
+    let operation = (0..5, name(300), any::<u64>(), any::<u64>(), value).prop_map(
         |(kind, key, exptime, version, value)| match kind {
             0 => Operation::Set { key, exptime, value },
             1 => Operation::Add { key, exptime, value },
             2 => Operation::Cas { key, exptime, version, value },
+            3 => Operation::End,
             _ => Operation::Delete { key },
         },
     );
-    (once, any::<u64>(), operation).prop_map(|(once, store_bytes_max, operation)| Command {
-        once,
-        store_bytes_max,
-        operation,
+    let command = (once, any::<u64>(), operation).prop_map(|(once, store_bytes_max, operation)| {
+        Command { once, store_bytes_max, operation }
+    });
+    command.prop_map(|command| match command {
+        Command { once: None, operation: Operation::End, .. } => command.once("a client", 1),
+        command => command,
+    })
+}
+
+/// Generates many writes of keys with the same short expiry time, half of them by clients of
+/// their own. When they are due, an entry with a command removes only some of them.
+fn any_crowd() -> impl Strategy<Value = Vec<Option<Command>>> {
+    (20..60usize, 1..4u64, any::<bool>()).prop_map(|(size, exptime, has_clients)| {
+        let write = |place: usize| {
+            let write = set_for(&format!("b{place:02}"), "crowd", exptime);
+            Some(if has_clients { write.once(&format!("c{place:02}"), 1) } else { write })
+        };
+        (0..size).map(write).collect()
     })
 }
 
 /// Generates a log whose commands interact: they have few keys, few clients, small
-/// numbers, short expiry times and a tight size limit. Some entries are no-ops.
+/// numbers, short expiry times and a tight size limit. Some entries are no-ops, and sometimes
+/// more expires at once than one entry removes.
 pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
     let key = prop::sample::select(vec!["a", "ab", "abc", "b", "ba", "c\u{e9}"]);
     let value = prop::sample::select(vec!["", "1", "22", "a longer value than the others"]);
@@ -104,12 +125,14 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
                 _ => delete(key),
             }
         });
-    let once = prop::option::weighted(0.4, (prop::sample::select(vec!["x", "y", "z"]), 1..6u64));
+    let client = prop::sample::select(vec!["x", "y", "z"]);
+    let once = prop::option::weighted(0.4, (client, 1..6u64, prop::bool::weighted(0.2)));
     let limit = prop::sample::select(vec![0, 0, 0, 2 * (RECORD_OVERHEAD_BYTES + 10)]);
     let command = (operation, once, limit).prop_map(|(command, once, limit)| {
         let command = command.limit(limit);
         match once {
-            Some((client, seq)) => command.once(client, seq),
+            Some((client, seq, true)) => end().once(client, seq),
+            Some((client, seq, false)) => command.once(client, seq),
             None => command,
         }
     });
@@ -120,19 +143,23 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
         1 => Just(-700),
         1 => Just(CLIENT_SILENCE_MS as i64 - 1000),
     ];
-    let steps = prop::collection::vec((step, prop::option::weighted(0.9, command)), 0..60);
+    let one = prop::option::weighted(0.9, command).prop_map(|command| vec![command]);
+    let commands = prop_oneof![30 => one, 1 => any_crowd()];
+    let steps = prop::collection::vec((step, commands), 0..60);
     steps.prop_map(|steps| {
         let mut stamp_ms = 1_000_000u64;
-        let numbered = steps.into_iter().zip(1..);
-        numbered
-            .map(|((step, command), index)| {
-                stamp_ms = stamp_ms.saturating_add_signed(step);
-                match command {
+        let mut history = Vec::new();
+        for (step, commands) in steps {
+            stamp_ms = stamp_ms.saturating_add_signed(step);
+            for command in commands {
+                let index = history.len() as u64 + 1;
+                history.push(match command {
                     Some(command) => entry(index, stamp_ms, &command),
                     None => noop(index, stamp_ms),
-                }
-            })
-            .collect()
+                });
+            }
+        }
+        history
     })
 }
 
@@ -172,12 +199,16 @@ impl Model {
         let Some(once) = &command.once else { return Some(self.execute(&command, entry.index.0)) };
         if let Some(client) = self.clients.get_mut(&once.client) {
             client.last_used_ms = now;
-            if once.seq == client.seq {
-                return Some(client.outcome);
-            }
             if once.seq < client.seq {
                 return Some(Outcome::Stale);
             }
+            if once.seq == client.seq && command.operation != Operation::End {
+                return Some(client.outcome);
+            }
+        }
+        if command.operation == Operation::End {
+            self.clients.remove(&once.client);
+            return Some(Outcome::Ended);
         }
         let outcome = self.execute(&command, entry.index.0);
         if outcome != Outcome::Full {
@@ -196,6 +227,7 @@ impl Model {
             Operation::Set { key, exptime, value }
             | Operation::Add { key, exptime, value }
             | Operation::Cas { key, exptime, value, .. } => (key, exptime, value),
+            Operation::End => unreachable!("an end always has a client"),
         };
         let found = self.keys.get(key).map_or(0, |key| key.version);
         match &command.operation {

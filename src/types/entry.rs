@@ -41,6 +41,10 @@ impl Entry {
     }
 }
 
+/// The greatest stamp that an entry may have, in milliseconds: in the year 287396. A stamp
+/// never falls, so one from a broken clock would move the store's time to it for ever.
+pub const STAMP_MS_MAX: u64 = 1 << 53;
+
 /// The cost of an entry besides its payload, in memory, on the wire and on disk. It is
 /// a round figure for budgets, not an exact size.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 64;

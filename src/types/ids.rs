@@ -19,9 +19,13 @@ pub struct Term(pub u64);
 
 impl Term {
     /// The term after this one.
+    ///
+    /// # Panics
+    /// When there is none. No cluster comes so far, and no term that a peer sends is taken
+    /// from far above this node's own (docs/bugs.md C11).
     #[must_use]
     pub fn next(self) -> Term {
-        Term(self.0 + 1)
+        Term(self.0.checked_add(1).expect("a term follows every term that a cluster reaches"))
     }
 }
 
@@ -33,6 +37,10 @@ impl Term {
 pub struct LogIndex(pub u64);
 
 impl LogIndex {
+    /// The greatest index that is taken from a peer. No log has so many entries, and there is
+    /// room for any arithmetic above it.
+    pub const MAX: LogIndex = LogIndex(1 << 53);
+
     /// The index after this one.
     #[must_use]
     pub fn next(self) -> LogIndex {

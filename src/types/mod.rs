@@ -24,7 +24,9 @@ mod membership;
 mod snapshot;
 mod term_runs;
 
-pub use entry::{ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError};
+pub use entry::{
+    ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError, STAMP_MS_MAX,
+};
 pub use exact::{decode_exact, is_at_end};
 pub use hard_state::HardState;
 pub use ids::{LogIndex, LogPosition, NodeId, Term};

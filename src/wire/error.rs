@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::types::{LogIndex, LogPosition, NodeId, Term};
+use crate::types::{LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
 
 /// The reason why bytes are not a frame, or a frame is one that no node sends.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,20 @@ pub enum WireError {
         /// The envelope's term.
         term: Term,
     },
+    /// No log has so many entries.
+    #[error("the frame names entry {0}, and no log has more than {max}", max = LogIndex::MAX)]
+    Index(LogIndex),
+    /// The stamp of an entry is after the end of all clocks.
+    #[error("entry {index} has the stamp {stamp_ms}, and the last one is {STAMP_MS_MAX}")]
+    Stamp {
+        /// The index of the entry.
+        index: LogIndex,
+        /// Its stamp in milliseconds.
+        stamp_ms: u64,
+    },
+    /// The place of a conflict is before every log.
+    #[error("the frame reports a conflict at entry 0, and the first entry has index 1")]
+    ConflictIndex,
     /// The term is the largest number, so no election could follow it.
     #[error("the frame is of term {}, and no term follows it", Term(u64::MAX))]
     LastTerm,

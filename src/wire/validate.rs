@@ -3,8 +3,8 @@
 use super::error::WireError;
 use super::frame::Frame;
 use super::hello::Hello;
-use crate::raft::{AppendEntries, Envelope, InstallSnapshot, Rpc};
-use crate::types::{LogIndex, LogPosition, NodeId, Term};
+use crate::raft::{AppendEntries, AppendResult, Envelope, InstallSnapshot, Rpc};
+use crate::types::{LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
 
 /// Checks everything that the core and its log rely on and that a frame alone shows. So a
 /// frame of a broken peer causes an error here, and never a failed assertion there.
@@ -36,10 +36,8 @@ fn validate_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::Forgotten(word) => validate_position(word.acknowledged, envelope.term),
         Rpc::InstallSnapshot(chunk) => validate_chunk(chunk, envelope.term),
         Rpc::InstallSnapshotResponse(response) => validate_position(response.last, envelope.term),
-        Rpc::AppendEntriesResponse(_)
-        | Rpc::RequestVoteResponse(_)
-        | Rpc::PreVoteResponse(_)
-        | Rpc::RejoinRequest => Ok(()),
+        Rpc::AppendEntriesResponse(response) => validate_result(&response.result, envelope.term),
+        Rpc::RequestVoteResponse(_) | Rpc::PreVoteResponse(_) | Rpc::RejoinRequest => Ok(()),
     }
 }
 
@@ -50,7 +48,29 @@ fn validate_position(position: LogPosition, term: Term) -> Result<(), WireError>
     if is_beginning != (position.term == Term(0)) || position.term > term {
         return Err(WireError::Position { position, term });
     }
+    validate_index(position.index)
+}
+
+/// Checks that the arithmetic of the core cannot overflow. The indexes in a frame can reach
+/// the end of u64, although those of a log never do.
+fn validate_index(index: LogIndex) -> Result<(), WireError> {
+    if index > LogIndex::MAX {
+        return Err(WireError::Index(index));
+    }
     Ok(())
+}
+
+fn validate_result(result: &AppendResult, term: Term) -> Result<(), WireError> {
+    match *result {
+        AppendResult::Success { match_index } => validate_index(match_index),
+        AppendResult::Conflict { conflict_index: LogIndex(0), .. } => Err(WireError::ConflictIndex),
+        AppendResult::Conflict { conflict_index, conflict_term: None } => {
+            validate_index(conflict_index)
+        }
+        AppendResult::Conflict { conflict_index: index, conflict_term: Some(conflict_term) } => {
+            validate_position(LogPosition { index, term: conflict_term }, term)
+        }
+    }
 }
 
 fn validate_chunk(chunk: &InstallSnapshot, term: Term) -> Result<(), WireError> {
@@ -65,11 +85,7 @@ fn validate_chunk(chunk: &InstallSnapshot, term: Term) -> Result<(), WireError> 
 
 fn validate_append(append: &AppendEntries, term: Term) -> Result<(), WireError> {
     validate_position(append.prev, term)?;
-    // The indexes in a frame can reach the end of u64, although those of a log never do. The
-    // addition below must not overflow.
-    if append.prev.index.0.checked_add(append.entries.len() as u64).is_none() {
-        return Err(WireError::Position { position: append.prev, term });
-    }
+    validate_index(append.leader_commit)?;
     let mut before = append.prev;
     for entry in &append.entries {
         if entry.index != before.index.next() {
@@ -87,6 +103,10 @@ fn validate_append(append: &AppendEntries, term: Term) -> Result<(), WireError> 
                 lowest,
                 highest: term,
             });
+        }
+        validate_index(entry.index)?;
+        if entry.stamp_ms > STAMP_MS_MAX {
+            return Err(WireError::Stamp { index: entry.index, stamp_ms: entry.stamp_ms });
         }
         before = entry.position();
     }

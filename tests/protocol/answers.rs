@@ -8,7 +8,7 @@ fn status_has_its_keys_in_order_and_ends() {
     let text = "id 1\r\nrole leader\r\nterm #\r\nleader 1\r\ncommit_index #\r\nlast_applied #\r\n\
                 last_log_index #\r\nsnapshot_index 0\r\nkeys 1\r\nuptime_seconds #\r\n\
                 wall_clock_ms #\r\nstore_clock_ms #\r\n\
-                store_bytes #\r\nstore_digest ~\r\nmemory_bytes_used #\r\n\
+                store_bytes #\r\nonce_clients #\r\nstore_digest ~\r\nmemory_bytes_used #\r\n\
                 snapshot_transfers none\r\nsnapshot_refusals none\r\nEND\r\n";
     let numbers = server.check("set k 0 1\r\n1\r\nSTATUS\r\n", format!("OK #\r\n{text}"));
     let [version, term, commit_index, last_applied, last_log_index, ..] = numbers[..] else {

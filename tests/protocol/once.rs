@@ -2,6 +2,7 @@
 //! `leadership`.
 
 use super::raw::Server;
+use crate::common::code;
 
 #[test]
 fn the_same_number_again_gets_the_same_reply_whatever_the_command_says() {
@@ -56,6 +57,37 @@ fn a_lower_number_is_stale_and_gaps_are_allowed() {
 }
 
 #[test]
+fn a_client_that_ends_is_forgotten_and_may_say_so_again() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let clients = || server.status()["once_clients"].clone();
+    client
+        .ask("once c 5 set k 0 1\r\n1\r\nonce d 1 delete absent\r\n", "OK #\r\nERR_NOT_FOUND\r\n");
+    assert_eq!(clients(), "2");
+    client.ask("once c 4 end\r\n", "ERR_STALE\r\n");
+    assert_eq!(clients(), "2");
+    client.ask("once c 5 end\r\nonce c 5 end\r\nONCE c 1 End\r\n", "ENDED\r\nENDED\r\nENDED\r\n");
+    assert_eq!(clients(), "1");
+    client.ask("once d 9 end noreply\r\nping\r\n", "PONG\r\n");
+    assert_eq!(clients(), "0");
+    client.ask("once never 1 end\r\n", "ENDED\r\n");
+    // The name begins anew, with any number.
+    client.ask("once c 1 delete k\r\nonce c 1 end\r\n", "DELETED\r\nENDED\r\n");
+}
+
+#[test]
+fn an_end_is_a_whole_command_behind_once_and_nowhere_else() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.ask("once c 1 set k 0 1\r\n1\r\n", "OK #\r\n");
+    for wrong in ["end", "once c end", "once c 0 end", "once c 1 end k", "once c 1 end noreply x"] {
+        client.ask(format!("{wrong}\r\n"), "ERR_CMD_ERR~\r\n");
+    }
+    client.ask("once c 1 delete k\r\n", "OK #\r\n");
+    assert_eq!(server.status()["once_clients"], "1");
+}
+
+#[test]
 fn a_malformed_or_too_large_command_uses_no_number() {
     let server = Server::start();
     let mut client = server.connect();
@@ -93,4 +125,19 @@ fn the_numbers_and_replies_outlive_a_kill_and_a_restart() {
             format!("OK {version}\r\nERR_STALE\r\nERR_NOT_FOUND\r\nVALUE 1\r\n1\r\n"),
         );
     }
+}
+
+/// A shell that writes a key in a loop must not fill the table of names.
+#[test]
+fn the_command_line_leaves_no_name_behind() {
+    let server = Server::start();
+    let code = |arguments: &[&str]| code(&server.cluster.coracle(arguments));
+    for n in 0..5 {
+        assert_eq!(code(&["set", "key", &n.to_string()]), 0);
+    }
+    assert_eq!(code(&["get", "key"]), 0);
+    assert_eq!(code(&["add", "key", "x"]), 1);
+    assert_eq!(code(&["delete", "key"]), 0);
+    assert_eq!(code(&["delete", "key"]), 1);
+    assert_eq!(server.status()["once_clients"], "0");
 }

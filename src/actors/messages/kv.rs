@@ -66,4 +66,7 @@ pub struct Applied {
     /// The time at which the next key expires, if any does, in milliseconds of the store's
     /// clock.
     pub next_deadline_ms: Option<u64>,
+    /// True when keys or clients have expired and are not removed yet: each entry removes a
+    /// bounded number of them.
+    pub has_hidden: bool,
 }

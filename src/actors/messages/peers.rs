@@ -3,7 +3,7 @@
 use actix::{Message, Recipient};
 
 use crate::actors::messages::replication::ReplicationCommand;
-use crate::raft::Envelope;
+use crate::raft::{Envelope, PeerFault};
 use crate::types::NodeId;
 
 /// A message for a peer. Sent by RaftActor and ReplicatorActor to PeerLinkActor
@@ -14,6 +14,16 @@ use crate::types::NodeId;
 pub struct SendRpc {
     /// The message.
     pub envelope: Envelope,
+}
+
+/// Sent to PeerLinkActor by ReplicatorActor and RaftActor, and to PeerSessionActor by RaftActor:
+/// the peer has sent on this connection what no sound node sends. The connection is ended, and
+/// the log says why.
+#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct EndConnection {
+    /// The reason.
+    pub fault: PeerFault,
 }
 
 /// An event of a connection with a peer. Sent to RaftActor by PeerSessionActor and
@@ -31,6 +41,8 @@ pub enum PeerEvent {
         connection: u64,
         /// Takes the responses to the peer.
         port: Recipient<SendRpc>,
+        /// Ends the connection.
+        end: Recipient<EndConnection>,
     },
     /// Sent for each message of a peer to the core: requests by PeerSessionActor,
     /// responses to votes by PeerLinkActor. `from` is the node that the connection's
@@ -77,6 +89,8 @@ pub enum PeerSessionEvent {
 pub struct PeerPorts {
     /// PeerLinkActor: requests for votes.
     pub link: Recipient<SendRpc>,
+    /// PeerLinkActor: responses to votes that no sound node sends.
+    pub link_end: Recipient<EndConnection>,
     /// ReplicatorActor: orders to replicate.
     pub replicator: Recipient<ReplicationCommand>,
 }

@@ -11,6 +11,7 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, if there is a connection | the peer |
+//! | [`EndConnection`] | ReplicatorActor, RaftActor | | |
 //! | [`Shutdown`] | PeersActor | | |
 //! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
 //! | responses to votes | the peer | [`PeerEvent`] | RaftActor |
@@ -46,7 +47,7 @@ use tokio::time::Instant;
 use crate::actors::io::connection::Connection;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{PeerEvent, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, SendRpc};
 use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::settings::{LinkSettings, PeerAddress};
 use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
@@ -164,6 +165,14 @@ impl OpenLink {
     }
 }
 
+impl Handler<EndConnection> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, EndConnection { fault }: EndConnection, ctx: &mut Context<Self>) {
+        self.end(PeerError::Fault(fault), ctx);
+    }
+}
+
 impl Handler<Shutdown> for PeerLinkActor {
     type Result = ();
 
@@ -179,10 +188,13 @@ impl ConnectedActor for PeerLinkActor {
 
     fn on_read(&mut self, ctx: &mut Context<Self>) {
         while let Some(open) = &mut self.open {
-            open.unanswered = None;
             let taken = match open.stream.next_frame() {
                 Ok(None) => return arm_read_after_others(self, ctx),
-                Ok(Some(frame)) => self.take_frame(frame),
+                Ok(Some(frame)) => {
+                    // Part of a response is none: it may never be whole.
+                    open.unanswered = None;
+                    self.take_frame(frame)
+                }
                 Err(error) => Err(error.into()),
             };
             if let Err(reason) = taken {

@@ -109,13 +109,18 @@ impl PeersActor {
         let ports = ReplicatorPorts {
             raft: self.ports.replicated.clone(),
             link: link.clone().recipient(),
+            link_end: link.clone().recipient(),
             log: self.ports.log.clone(),
             snapshot: self.ports.snapshot.clone(),
         };
         let settings = self.settings.replicator;
         replicator_ctx.run(ReplicatorActor::new(self.local.id, peer, settings, ports));
         self.links.insert(peer, link.clone());
-        PeerPorts { link: link.recipient(), replicator: replicator.recipient() }
+        PeerPorts {
+            link: link.clone().recipient(),
+            link_end: link.recipient(),
+            replicator: replicator.recipient(),
+        }
     }
 
     /// Accepts the connections of peers from here on.

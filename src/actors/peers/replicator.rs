@@ -3,7 +3,7 @@
 //! | in | from | out | to |
 //! |---|---|---|---|
 //! | [`ReplicationCommand`] | RaftActor | [`Replicated`] | RaftActor |
-//! | [`LinkEvent`] | PeerLinkActor | [`SendRpc`] | PeerLinkActor |
+//! | [`LinkEvent`] | PeerLinkActor | [`SendRpc`], [`EndConnection`] | PeerLinkActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotRead`] | SnapshotReaderActor | [`ReadSnapshotRequest`] | SnapshotReaderActor |
 //!
@@ -18,12 +18,12 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 use tokio::time::Instant;
 
 use crate::actors::messages::log::{EntriesRead, ReadEntriesRequest};
-use crate::actors::messages::peers::SendRpc;
+use crate::actors::messages::peers::{EndConnection, SendRpc};
 use crate::actors::messages::replication::{LinkEvent, Replicated, ReplicationCommand};
 use crate::actors::messages::snapshots::{ReadSnapshotRequest, SnapshotRead};
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, Envelope, Progress, ProgressAction, ProgressSettings,
-    ReplicationReport, Rpc, SnapshotProgress, StartReplication,
+    Envelope, PeerFault, Progress, ProgressAction, ProgressSettings, ReplicationReport, Rpc,
+    SnapshotProgress, StartReplication,
 };
 use crate::types::{LogIndex, NodeId, Term};
 
@@ -33,6 +33,8 @@ pub struct ReplicatorPorts {
     pub raft: Recipient<Replicated>,
     /// The peer's PeerLinkActor: requests to the peer.
     pub link: Recipient<SendRpc>,
+    /// The same PeerLinkActor: responses that no sound peer sends.
+    pub link_end: Recipient<EndConnection>,
     /// LogActor: reads of entries that are only on disk.
     pub log: Recipient<ReadEntriesRequest>,
     /// SnapshotReaderActor: reads of chunks to send.
@@ -153,12 +155,15 @@ impl Handler<LinkEvent> for ReplicatorActor {
                 }
             }
             LinkEvent::AppendResponse { term, response } => {
-                self.on_append_response(term, response, ctx);
+                if let Some(progress) = self.progress_answered_in(term) {
+                    let taken = progress.on_response(response);
+                    self.on_taken(taken, ctx);
+                }
             }
             LinkEvent::InstallResponse { term, response } => {
                 if let Some(progress) = self.progress_answered_in(term) {
-                    progress.on_snapshot_response(response);
-                    self.flush_soon(ctx);
+                    let taken = progress.on_snapshot_response(response);
+                    self.on_taken(taken, ctx);
                 }
             }
         }
@@ -243,27 +248,12 @@ impl ReplicatorActor {
         self.ports.link.do_send(SendRpc { envelope });
     }
 
-    fn on_append_response(
-        &mut self,
-        term: Term,
-        response: AppendEntriesResponse,
-        ctx: &mut Context<Self>,
-    ) {
-        let (id, peer) = (self.id, self.peer);
-        let Some(progress) = self.progress_answered_in(term) else { return };
-        let last_index = progress.last_index();
-        match response.result {
-            // Only a faulty peer answers so. It must not stop this node as well.
-            AppendResult::Success { match_index } if match_index > last_index => {
-                log::error!(
-                    "dropped a response node={id} peer={peer}: it acknowledges entry \
-                     {match_index}, and the log ends with entry {last_index}"
-                );
-            }
-            _ => {
-                progress.on_response(response);
-                self.flush_soon(ctx);
-            }
+    /// After a response: only a broken peer sends one that is refused. It must not stop this
+    /// node as well, and neither may it go on.
+    fn on_taken(&mut self, taken: Result<(), PeerFault>, ctx: &mut Context<Self>) {
+        match taken {
+            Ok(()) => self.flush_soon(ctx),
+            Err(fault) => self.ports.link_end.do_send(EndConnection { fault }),
         }
     }
 

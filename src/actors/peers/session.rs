@@ -8,6 +8,7 @@
 //! | any other hello | the other side | a refusal, and the end | the other side |
 //! | requests | the peer | [`PeerEvent`] | RaftActor |
 //! | [`SendRpc`] | RaftActor | a frame | the peer |
+//! | [`EndConnection`] | RaftActor | | |
 //! | [`Shutdown`] | PeerAcceptorActor | | |
 //! | the end | | [`PeerEvent`], [`PeerSessionEvent`] | RaftActor, PeerAcceptorActor |
 //!
@@ -29,7 +30,7 @@ use crate::actors::io::connection::Connection;
 use crate::actors::io::log_limit::LogLimit;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerSessionEvent, SendRpc};
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
 use crate::net::Stream;
@@ -135,6 +136,15 @@ impl Handler<SendRpc> for PeerSessionActor {
     }
 }
 
+impl Handler<EndConnection> for PeerSessionActor {
+    type Result = ();
+
+    fn handle(&mut self, EndConnection { fault }: EndConnection, ctx: &mut Context<Self>) {
+        log::warn!("refused a message of a peer {}: {fault}", self.keys());
+        self.end(&PeerError::Fault(fault), ctx);
+    }
+}
+
 impl Handler<Shutdown> for PeerSessionActor {
     type Result = ();
 
@@ -211,8 +221,8 @@ impl PeerSessionActor {
         self.state = SessionState::Attached(peer);
         arm_write(self, ctx);
         log::info!("accepted peer {}", self.keys());
-        let port = ctx.address().recipient();
-        self.ports.raft.do_send(PeerEvent::Attached { peer, connection, port });
+        let (port, end) = (ctx.address().recipient(), ctx.address().recipient());
+        self.ports.raft.do_send(PeerEvent::Attached { peer, connection, port, end });
         self.ports.acceptor.do_send(PeerSessionEvent::Authenticated { connection, peer });
         Ok(())
     }

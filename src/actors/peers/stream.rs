@@ -9,7 +9,7 @@ use crate::actors::io::connection::Connection;
 use crate::actors::io::memory::Reservation;
 use crate::actors::peers::settings::LinkSettings;
 use crate::net::Stream;
-use crate::raft::Envelope;
+use crate::raft::{Envelope, PeerFault};
 use crate::types::NodeId;
 use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, WireError};
 
@@ -50,6 +50,8 @@ pub(super) enum PeerError {
     Broken(io::Error),
     #[error("{0}")]
     Wire(#[from] WireError),
+    #[error("{0}")]
+    Fault(#[from] PeerFault),
     #[error("it sent a {0}, which does not belong here")]
     Unexpected(&'static str),
     #[error(

@@ -6,11 +6,13 @@ use super::RaftActor;
 use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Apply, ApplyTask};
 use crate::actors::messages::log::{LogCommand, ReadEntriesRequest};
-use crate::actors::messages::peers::SendRpc;
+use crate::actors::messages::peers::{EndConnection, SendRpc};
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
 use crate::protocol::Refusal;
-use crate::raft::{Effect, Envelope, ReadToken, ResetLog, StopReplication, TakeSnapshot};
+use crate::raft::{
+    Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReplication, TakeSnapshot,
+};
 use crate::types::{Entry, LogIndex};
 
 impl RaftActor {
@@ -57,6 +59,7 @@ impl RaftActor {
             Effect::CompactLog(order) => self.ports.log.do_send(LogCommand::Compact(order)),
             Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
+            Effect::RefusePeer(order) => self.refuse(order),
             Effect::Event(event) if event.is_fault() => {
                 log::error!("{event} node={}", self.raft.id());
             }
@@ -90,11 +93,23 @@ impl RaftActor {
     /// matters.
     fn send(&self, envelope: Envelope) {
         if envelope.rpc.is_response() {
-            if let Some((_, port)) = self.attached.get(&envelope.to) {
-                port.do_send(SendRpc { envelope });
+            if let Some(attached) = self.attached.get(&envelope.to) {
+                attached.port.do_send(SendRpc { envelope });
             }
         } else if let Some(peer) = self.ports.peers.get(&envelope.to) {
             peer.link.do_send(SendRpc { envelope });
+        }
+    }
+
+    /// Ends the connection on which a peer has sent what no sound node sends.
+    fn refuse(&self, RefusePeer { peer, is_response, fault }: RefusePeer) {
+        let end = if is_response {
+            self.ports.peers.get(&peer).map(|ports| &ports.link_end)
+        } else {
+            self.attached.get(&peer).map(|attached| &attached.end)
+        };
+        if let Some(end) = end {
+            end.do_send(EndConnection { fault });
         }
     }
 

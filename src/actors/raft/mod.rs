@@ -10,12 +10,13 @@
 //! | [`Tick`] | TickerActor | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
+//! | | | [`EndConnection`] | PeerSessionActor, PeerLinkActor |
 //! | [`Replicated`] | ReplicatorActor | `ReplicationCommand` | ReplicatorActor |
 //! | [`LogPersisted`], [`LogCompacted`] | LogActor | [`LogCommand`] | LogActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotWritten`], [`SnapshotLost`] | SnapshotWriterActor | | |
 //! | [`PieceReceived`] | SnapshotWriterActor | [`ReceiveSnapshot`] | SnapshotWriterActor |
-//! | [`SnapshotReceived`] | SnapshotWriterActor | | |
+//! | [`SnapshotReceived`] | SnapshotWriterActor | [`StoreCommand`]: `DropStore` | SnapshotWriterActor |
 //! | [`SnapshotsQueried`] | SnapshotReaderActor | [`QuerySnapshots`] | SnapshotReaderActor |
 //! | [`Applied`] | KvActor | [`Apply`] | KvActor |
 //!
@@ -23,6 +24,7 @@
 //! |---|---|
 //! | `commands` | accepts or refuses the commands of clients |
 //! | `effects` | turns the effects of the core into messages |
+//! | `expiry` | decides when the store needs an entry, so that keys expire |
 //! | `pending` | the commands that wait for their outcome |
 //! | `backups` | the commands of clients that fetch a backup |
 //!
@@ -34,6 +36,7 @@
 mod backups;
 mod commands;
 mod effects;
+mod expiry;
 mod pending;
 mod settings;
 
@@ -49,18 +52,19 @@ use crate::actors::messages::lifecycle::Tick;
 use crate::actors::messages::log::{
     EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{PeerEvent, PeerPorts, SendRpc};
+use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerPorts, SendRpc};
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::{
-    PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
-    SnapshotsQueried,
+    DropStore, PieceReceived, QuerySnapshots, SnapshotLost, SnapshotReceived, SnapshotWritten,
+    SnapshotsQueried, StoreCommand,
 };
 use crate::clock::Clock;
 use crate::kv::Store;
 use crate::raft::{Raft, ReceiveSnapshot};
 use crate::types::{NodeId, Payload};
 use backups::PendingBackups;
+use expiry::{Expiry, Now};
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
 
@@ -72,6 +76,8 @@ pub struct RaftPorts {
     pub log_reads: Recipient<ReadEntriesRequest>,
     /// SnapshotWriterActor: chunks of a snapshot that the leader sent.
     pub snapshot: Recipient<ReceiveSnapshot>,
+    /// SnapshotWriterActor: stores that are not needed.
+    pub stores: Recipient<StoreCommand>,
     /// SnapshotReaderActor: questions of clients about snapshots.
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor: entries to apply and reads to answer.
@@ -95,18 +101,26 @@ pub struct RaftActor {
     pending: PendingCommands,
     backups: PendingBackups,
     /// The newest connection that each peer has opened to this node: its number, and the
-    /// port for responses.
-    attached: BTreeMap<NodeId, (u64, Recipient<SendRpc>)>,
+    /// ports to it.
+    attached: BTreeMap<NodeId, AttachedPeer>,
     /// Ticks since the start.
     ticks: u64,
-    /// The time at which the next key expires, as KvActor reported last, in milliseconds of
-    /// the store's clock.
-    next_deadline_ms: Option<u64>,
+    /// The entries of this node's own that let keys expire.
+    expiry: Expiry,
     /// The store of a snapshot that was received and is about to be installed.
     received_store: Option<Store>,
     /// Messages since the last flush. Invariant: a `Flush` is in the mailbox exactly when
     /// this is not 0.
     batched_messages: u32,
+}
+
+/// A connection that a peer has opened to this node.
+struct AttachedPeer {
+    connection: u64,
+    /// PeerSessionActor: responses to the peer.
+    port: Recipient<SendRpc>,
+    /// The same PeerSessionActor: requests that no sound node sends.
+    end: Recipient<EndConnection>,
 }
 
 /// Sent by the actor to itself once a mailbox drain, to execute the effects of the core.
@@ -131,7 +145,7 @@ impl RaftActor {
             backups: PendingBackups::default(),
             attached: BTreeMap::new(),
             ticks: 0,
-            next_deadline_ms: None,
+            expiry: Expiry::default(),
             received_store: None,
             batched_messages: 0,
         }
@@ -193,8 +207,8 @@ impl Handler<PeerEvent> for RaftActor {
 
     fn handle(&mut self, event: PeerEvent, ctx: &mut Context<Self>) {
         match event {
-            PeerEvent::Attached { peer, connection, port } => {
-                self.attached.insert(peer, (connection, port));
+            PeerEvent::Attached { peer, connection, port, end } => {
+                self.attached.insert(peer, AttachedPeer { connection, port, end });
             }
             PeerEvent::Message(envelope) => {
                 self.update_clock();
@@ -202,7 +216,7 @@ impl Handler<PeerEvent> for RaftActor {
                 self.flush_soon(ctx);
             }
             PeerEvent::Detached { peer, connection } => {
-                let is_newest = |(newest, _): &(u64, _)| *newest == connection;
+                let is_newest = |attached: &AttachedPeer| attached.connection == connection;
                 if self.attached.get(&peer).is_some_and(is_newest) {
                     self.attached.remove(&peer);
                 }
@@ -251,7 +265,7 @@ impl Handler<Applied> for RaftActor {
 
     fn handle(&mut self, message: Applied, ctx: &mut Context<Self>) {
         self.update_clock();
-        self.next_deadline_ms = message.next_deadline_ms;
+        self.expiry.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
         self.raft.on_applied(message.last_applied);
         self.flush_soon(ctx);
@@ -320,6 +334,9 @@ impl Handler<SnapshotReceived> for RaftActor {
             // of a later snapshot.
             self.received_store = Some(store);
             self.execute(ctx);
+        } else {
+            // To free a million keys here would take longer than a heartbeat may.
+            self.ports.stores.do_send(StoreCommand::Drop(DropStore { store }));
         }
         self.flush_soon(ctx);
     }
@@ -373,14 +390,20 @@ impl RaftActor {
         }
     }
 
-    /// Time passes in the store only with entries. When a deadline has passed and no entry
-    /// with a later stamp is under way, the leader proposes one of its own.
+    /// Proposes an entry of the leader's own, if the store needs one.
     fn maybe_expire(&mut self) {
-        let Some(deadline_ms) = self.next_deadline_ms else { return };
-        let is_due = self.raft.store_time_ms() >= deadline_ms;
-        if is_due && self.raft.last_stamp_ms() < deadline_ms {
-            // A follower leaves it to its leader.
-            let _ = self.raft.propose(Payload::Noop);
+        let now = Now {
+            term: self.raft.term(),
+            last_applied: self.raft.last_applied(),
+            store_time_ms: self.raft.store_time_ms(),
+            last_stamp_ms: self.raft.last_stamp_ms(),
+        };
+        if !self.expiry.needs_entry(now) {
+            return;
+        }
+        // A follower leaves it to its leader.
+        if self.raft.propose(Payload::Noop).is_ok() {
+            self.expiry.on_written(self.raft.last_log(), now.store_time_ms);
         }
     }
 }

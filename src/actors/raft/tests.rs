@@ -1,7 +1,10 @@
 //! Tests of RaftActor alone, with a probe in place of every other actor.
 
 mod backup;
+mod broken_peers;
+mod expiry;
 mod leases;
+mod snapshots;
 mod time_outs;
 
 use std::collections::BTreeMap;
@@ -20,15 +23,12 @@ use crate::actors::messages::replication::ReplicationCommand;
 use crate::kv::Query;
 use crate::protocol::{ClientRequest, Refusal};
 use crate::raft::{
-    Append, AppendEntries, AppendResult, CompactLog, Envelope, InstallSnapshot, PersistSeq,
-    PreVoteResponse, RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse,
-    ResetLog, Rpc, SendMode, SetSendMode, SnapshotPositions,
+    Append, AppendEntries, AppendResult, CompactLog, Envelope, PersistSeq, PreVoteResponse,
+    RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse, ResetLog, Rpc,
+    SendMode, SetSendMode, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{
-    Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, SnapshotId, SnapshotPoint,
-    Term,
-};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, Term};
 
 const ME: NodeId = NodeId(1);
 const PEER: NodeId = NodeId(2);
@@ -37,13 +37,20 @@ const PEER: NodeId = NodeId(2);
 struct TestClock(AtomicU64);
 
 impl Clock for TestClock {
+    /// A time of day in 2096: nothing may depend on it.
     fn wall_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        4_000_000_000_000
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.wall_ms())
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
+}
+
+/// The report of a store that has no deadline.
+fn applied(last_applied: u64) -> Applied {
+    let last_applied = LogIndex(last_applied);
+    Applied { last_applied, next_deadline_ms: None, has_hidden: false }
 }
 
 fn settings() -> RaftSettings {
@@ -72,9 +79,11 @@ struct Fixture {
     log: Inbox<LogCommand>,
     log_reads: Inbox<ReadEntriesRequest>,
     pieces: Inbox<ReceiveSnapshot>,
+    stores: Inbox<StoreCommand>,
     queries: Inbox<QuerySnapshots>,
     kv: Inbox<Apply>,
     links: BTreeMap<NodeId, Inbox<SendRpc>>,
+    link_ends: BTreeMap<NodeId, Inbox<EndConnection>>,
     replicators: BTreeMap<NodeId, Inbox<ReplicationCommand>>,
 }
 
@@ -100,15 +109,18 @@ impl Fixture {
         let (log, log_inbox) = probe();
         let (log_reads, log_reads_inbox) = probe();
         let (snapshot, pieces) = probe();
+        let (store_port, stores) = probe();
         let (snapshot_queries, queries) = probe();
         let (kv, kv_inbox) = probe();
         let mut peers = BTreeMap::new();
         let (mut links, mut replicators) = (BTreeMap::new(), BTreeMap::new());
+        let mut link_ends = BTreeMap::new();
         for peer in [2, 3].map(NodeId) {
             let (link, link_inbox) = probe();
-            let (replicator, replicator_inbox) = probe();
-            peers.insert(peer, PeerPorts { link, replicator });
+            let ((link_end, link_end_inbox), (replicator, replicator_inbox)) = (probe(), probe());
+            peers.insert(peer, PeerPorts { link, link_end, replicator });
             links.insert(peer, link_inbox);
+            link_ends.insert(peer, link_end_inbox);
             replicators.insert(peer, replicator_inbox);
         }
         let clock = Arc::new(TestClock::default());
@@ -119,6 +131,7 @@ impl Fixture {
                 log,
                 log_reads,
                 snapshot,
+                stores: store_port,
                 snapshot_queries,
                 kv,
                 peers,
@@ -138,9 +151,11 @@ impl Fixture {
             log: log_inbox,
             log_reads: log_reads_inbox,
             pieces,
+            stores,
             queries,
             kv: kv_inbox,
             links,
+            link_ends,
             replicators,
         }
     }
@@ -187,6 +202,13 @@ impl Fixture {
         }
     }
 
+    /// The peer opens a connection. Returns the responses on it, and the orders to end it.
+    fn attach(&self, connection: u64) -> (Inbox<SendRpc>, Inbox<EndConnection>) {
+        let ((port, responses), (end, ends)) = (probe(), probe());
+        self.raft.do_send(PeerEvent::Attached { peer: PEER, connection, port, end });
+        (responses, ends)
+    }
+
     async fn receive(&self, from: NodeId, term: u64, rpc: Rpc) {
         let envelope = Envelope { from, to: ME, term: Term(term), rpc };
         self.raft.do_send(PeerEvent::Message(envelope));
@@ -219,8 +241,7 @@ impl Fixture {
         self.receive(PEER, 1, Rpc::RequestVoteResponse(response)).await;
         self.persisted(2).await; // the first entries
         self.replicated(1, 2, 0).await;
-        let applied = Applied { last_applied: LogIndex(2), next_deadline_ms: None };
-        self.raft.do_send(applied);
+        self.raft.do_send(applied(2));
         settle().await;
         self.appends();
         self.kv.drain();
@@ -316,8 +337,7 @@ async fn asks_for_votes_only_after_its_own_is_durable() {
 #[actix::test]
 async fn acknowledges_an_append_only_after_log_persisted_and_to_the_connection_that_asked() {
     let f = Fixture::start();
-    let (port, responses) = probe();
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
+    let (responses, _) = f.attach(1);
     let entry = Entry { index: LogIndex(1), term: Term(3), stamp_ms: 5, payload: Payload::Noop };
     let request = AppendEntries {
         request_seq: 9,
@@ -342,9 +362,8 @@ async fn acknowledges_an_append_only_after_log_persisted_and_to_the_connection_t
 #[actix::test]
 async fn a_late_detach_of_an_old_connection_does_not_take_the_new_one() {
     let f = Fixture::start();
-    let ((old, _), (new, responses)) = (probe(), probe());
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port: old });
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 2, port: new });
+    f.attach(1);
+    let (responses, _) = f.attach(2);
     f.raft.do_send(PeerEvent::Detached { peer: PEER, connection: 1 });
     let request = Rpc::PreVote(crate::raft::PreVote { last: LogPosition::default() });
     f.receive(PEER, 1, request).await;
@@ -475,21 +494,6 @@ async fn a_lost_leadership_fails_reads_for_certain_and_leaves_writes_unknown() {
 }
 
 #[actix::test]
-async fn commands_that_are_not_done_in_time_are_answered_as_timed_out() {
-    let f = Fixture::start();
-    f.lead().await;
-    let client = Client::new(8);
-    f.request(&client, vec![(1, write()), (2, read())]).await;
-    for _ in 0..49 {
-        f.ticks(1).await;
-        f.replicated(1, 2, 0).await; // the peer lives, and its disk is silent
-    }
-    assert!(client.refusals().is_empty());
-    f.ticks(1).await;
-    assert_eq!(client.refusals(), [(1, ClientReply::TimedOut), refused(2, Refusal::Timeout)]);
-}
-
-#[actix::test]
 async fn commands_over_the_limit_are_answered_busy_and_not_proposed() {
     let f = Fixture::start();
     f.lead().await;
@@ -520,7 +524,7 @@ async fn a_write_that_has_timed_out_counts_until_it_is_applied() {
     assert_eq!(client.refusals(), [refused(5, Refusal::Busy)]);
     f.persisted(3).await;
     f.replicated(1, 6, 0).await;
-    f.raft.do_send(Applied { last_applied: LogIndex(5), next_deadline_ms: None });
+    f.raft.do_send(applied(5));
     f.request(&client, vec![(6, write())]).await;
     let ClientRequest::Write(command) = write() else { unreachable!("it is a write") };
     let settled = |slot| (slot, ClientReply::Settled { command_bytes: command.len() });
@@ -570,22 +574,6 @@ async fn the_bytes_of_waiting_writes_are_bounded() {
 }
 
 #[actix::test]
-async fn an_expired_deadline_gets_one_entry_of_the_leaders_own() {
-    let f = Fixture::start();
-    f.lead().await;
-    let applied = Applied { last_applied: LogIndex(2), next_deadline_ms: Some(1000) };
-    f.raft.do_send(applied);
-    f.clock.0.store(999, Ordering::Relaxed);
-    f.ticks(1).await;
-    assert!(f.appends().is_empty());
-    f.clock.0.store(1000, Ordering::Relaxed);
-    f.ticks(2).await;
-    let entries: Vec<Entry> = f.appends().into_iter().flat_map(|append| append.entries).collect();
-    assert_eq!(entries.len(), 1);
-    assert_eq!((&entries[0].payload, entries[0].stamp_ms), (&Payload::Noop, 1000));
-}
-
-#[actix::test]
 async fn committed_entries_that_are_only_on_disk_are_read_by_pages() {
     let mut summary = LogSummary::default();
     for index in 1..=3 {
@@ -613,7 +601,7 @@ async fn committed_entries_that_are_only_on_disk_are_read_by_pages() {
     settle().await;
     assert_eq!(f.tasks(), ["entry 1@1 for None", "entry 2@1 for None"]);
     assert!(f.log_reads.drain().is_empty(), "the next page waits until this one is applied");
-    f.raft.do_send(Applied { last_applied: LogIndex(2), next_deadline_ms: None });
+    f.raft.do_send(applied(2));
     settle().await;
     assert_eq!(f.log_reads.drain()[0].read.from, LogIndex(3));
 }
@@ -629,68 +617,4 @@ async fn a_session_that_is_gone_does_not_disturb_the_others() {
     f.raft.do_send(ClientRequests { session, reply_to: port, requests, held });
     f.request(&stays, vec![(1, write())]).await;
     assert_eq!(stays.refusals().len(), 1);
-}
-
-#[actix::test]
-async fn a_snapshot_is_taken_right_after_its_last_entry_and_then_the_log_is_compacted() {
-    let f = Fixture::start_snapshotting(HardState::default(), LogSummary::default(), 3);
-    f.lead().await;
-    let client = Client::new(8);
-    f.request(&client, (1..=2).map(|slot| (slot, write())).collect()).await;
-    f.persisted(3).await;
-    f.replicated(1, 4, 0).await;
-    let reply_handle = |slot| format!("Some(SessionId(8)/{slot})");
-    let first = format!("entry 3@1 for {}", reply_handle(1));
-    let second = format!("entry 4@1 for {}", reply_handle(2));
-    assert_eq!(f.tasks(), [first, second, "snapshot of 4@1".into()]);
-    assert!(f.compactions().is_empty(), "it is not durable yet");
-    let last = LogPosition { term: Term(1), index: LogIndex(4) };
-    f.raft.do_send(SnapshotWritten { last, bytes: Some(10) });
-    f.raft.do_send(Applied { last_applied: LogIndex(4), next_deadline_ms: None });
-    f.request(&client, (3..=5).map(|slot| (slot, write())).collect()).await;
-    f.persisted(4).await;
-    f.replicated(1, 7, 0).await;
-    assert_eq!(f.tasks().last(), Some(&"snapshot of 7@1".to_owned()));
-    let last = LogPosition { term: Term(1), index: LogIndex(7) };
-    f.raft.do_send(SnapshotWritten { last, bytes: Some(10) });
-    settle().await;
-    assert_eq!(f.compactions(), [CompactLog { limit: LogIndex(4) }], "up to the older one");
-}
-
-#[actix::test]
-async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the_effects() {
-    let hard_state = HardState { current_term: Term(1), ..HardState::default() };
-    let f = Fixture::start_with(hard_state, LogSummary::default());
-    let snapshot = SnapshotId {
-        last: LogPosition { term: Term(1), index: LogIndex(1) },
-        bytes: 10,
-        digest: 1,
-    };
-    let bytes = Bytes::from_static(b"0123456789");
-    let piece = InstallSnapshot { request_seq: 3, snapshot, offset: 0, bytes };
-    f.receive(PEER, 1, Rpc::InstallSnapshot(piece.clone())).await;
-    let handed_on = f.pieces.drain();
-    assert_eq!((handed_on.len(), &handed_on[0].piece), (1, &piece));
-    let mut store = Store::new();
-    let stamp_ms = 9;
-    let noop = Entry { index: LogIndex(1), term: Term(1), stamp_ms, payload: Payload::Noop };
-    store.apply(&noop).unwrap();
-    let (port, responses) = probe();
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
-    f.raft.do_send(SnapshotReceived {
-        from: PEER,
-        term: Term(1),
-        request_seq: 3,
-        point: SnapshotPoint { last: snapshot.last, membership: None },
-        stamp_ms,
-        store,
-    });
-    settle().await;
-    assert_eq!(f.resets(), [ResetLog { base: snapshot.last }]);
-    assert_eq!(f.tasks(), ["install 1"]);
-    let answer = responses.drain().pop().map(|message| message.envelope.rpc);
-    let Some(Rpc::InstallSnapshotResponse(answer)) = answer else { panic!("{answer:?}") };
-    assert!(answer.is_installed);
-    f.raft.do_send(Applied { last_applied: LogIndex(1), next_deadline_ms: None });
-    settle().await;
 }

@@ -483,3 +483,56 @@ async fn a_read_that_a_written_snapshot_causes_finds_that_snapshot() {
     writer_arbiter.stop();
     reader_arbiter.stop();
 }
+
+/// A large store takes minutes to be written. A peer that needs a snapshot, and a backup, are
+/// served meanwhile (docs/adr/0016).
+#[actix::test]
+async fn peers_and_backups_are_served_while_the_writer_is_busy() {
+    let disk = empty_disk();
+    let ((piece, _), (received, _), (lost, _), (fatal, _)) = (probe(), probe(), probe(), probe());
+    let ((written, finished), (unreadable, _)) = (probe(), probe());
+    let (reader_arbiter, writer_arbiter) = (Arbiter::new(), Arbiter::new());
+    let reader_ports = SnapshotReaderPorts { writer: unreadable, fatal: fatal.clone() };
+    let reader = SnapshotReaderActor::new(files_on(&disk), Vec::new(), reader_ports);
+    let reader = SnapshotReaderActor::start_in_arbiter(&reader_arbiter.handle(), move |_| reader);
+    let writer_ports = SnapshotWriterPorts {
+        written,
+        piece,
+        received,
+        lost,
+        reader: reader.clone().recipient(),
+        fatal,
+    };
+    let owner = ("coracle".to_owned(), NodeId(1));
+    let writer = SnapshotWriterActor::new(files_on(&disk), owner, writer_ports);
+    let writer = SnapshotWriterActor::start_in_arbiter(&writer_arbiter.handle(), move |_| writer);
+    writer.do_send(write_order(10));
+    assert_eq!(next(&finished).await.last, at(10));
+    // The thread of the writer is busy until the gate opens.
+    let (gate, opened) = std::sync::mpsc::channel::<()>();
+    writer_arbiter.spawn_fn(move || assert!(opened.recv().is_ok()));
+    writer.do_send(write_order(20));
+    let (reply_to, chunks) = probe();
+    let read = ReadSnapshot { ticket: 1, snapshot: None, offset: 0, bytes_max: 9 };
+    reader.do_send(ReadSnapshotRequest { read, reply_to });
+    let (id, _) = next(&chunks).await.piece.expect("the snapshot is there");
+    let (reply_to, answers) = probe();
+    let find = SnapshotQuery::Find { index: LogIndex(1) };
+    reader.do_send(QuerySnapshots { ticket: 2, query: find, reply_to });
+    assert_eq!(next(&answers).await.answer, SnapshotAnswer::Found(id));
+    assert!((id.last, finished.drain().len()) == (at(10), 0));
+    gate.send(()).unwrap();
+    assert_eq!(next(&finished).await.last, at(20));
+    writer_arbiter.stop();
+    reader_arbiter.stop();
+}
+
+/// Waits for one message of an actor on another thread.
+async fn next<M: Send + 'static>(inbox: &Inbox<M>) -> M {
+    loop {
+        match inbox.drain().pop() {
+            Some(message) => return message,
+            None => tokio::time::sleep(Duration::from_micros(100)).await,
+        }
+    }
+}

@@ -17,7 +17,7 @@ fn set(key: &[u8], value: &[u8]) -> Command {
 #[test]
 fn the_bytes_of_every_operation_never_change() {
     let (key, value) = (Bytes::from("key"), Bytes::from_static(b"\xff\0"));
-    let cases: [(Option<Once>, u64, Operation, &[u8]); 4] = [
+    let cases: [(Option<Once>, u64, Operation, &[u8]); 5] = [
         (
             None,
             0,
@@ -39,6 +39,7 @@ fn the_bytes_of_every_operation_never_change() {
               \xcf\xff\xff\xff\xff\xff\xff\xff\xff\xc4\x02\xff\0",
         ),
         (None, 0, Operation::Delete { key }, b"\x04\x93\xc0\x00\xc4\x03key"),
+        (once(), 7, Operation::End, b"\x05\x92\x92\xc4\x02me\xcd\x01\x2c\x07"),
     ];
     for (once, store_bytes_max, operation, golden) in cases {
         let command = Command { once, store_bytes_max, operation };
@@ -61,11 +62,36 @@ fn no_command_makes_an_entry_above_the_bound_of_the_format() {
 
 #[test]
 fn an_unknown_operation_is_always_an_error() {
-    for operation in [0, 5, 255] {
+    for operation in [0, 6, 255] {
         let payload = Bytes::from(vec![operation, 0x93, 0xc0, 0, 0xc4, 1, b'k']);
         assert_eq!(Command::decode(&payload), Err(CommandError::UnknownOperation(operation)),);
     }
     assert_eq!(Command::decode(&Bytes::new()), Err(CommandError::Empty));
+}
+
+#[test]
+fn an_end_without_a_client_is_an_error() {
+    let payload = Bytes::from_static(b"\x05\x92\xc0\x00");
+    assert_eq!(Command::decode(&payload), Err(CommandError::NoClient));
+}
+
+#[test]
+fn one_more_field_of_any_operation_is_an_error() {
+    let (key, value) = (Bytes::from("key"), Bytes::from("value"));
+    for operation in [
+        Operation::Set { key: key.clone(), exptime: 0, value: value.clone() },
+        Operation::Add { key: key.clone(), exptime: 0, value: value.clone() },
+        Operation::Cas { key: key.clone(), exptime: 0, version: 1, value },
+        Operation::Delete { key },
+        Operation::End,
+    ] {
+        let bytes = Command { once: once(), store_bytes_max: 0, operation }.encode();
+        for more in [&b"\x01"[..], b"\xc0", b"\x90"] {
+            let mut longer = [&bytes[..], more].concat();
+            longer[1] += 1;
+            assert!(Command::decode(&Bytes::from(longer)).is_err(), "{bytes:?}");
+        }
+    }
 }
 
 #[test]

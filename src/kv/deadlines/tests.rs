@@ -12,11 +12,11 @@ fn names_come_due_by_deadline_and_then_by_name() {
     }
     deadlines.remove(30, name("d"));
     assert_eq!(deadlines.pop_due(9), None);
-    assert_eq!(deadlines.pop_due(10), Some(name("b")));
-    assert_eq!(deadlines.pop_due(10), Some(name("c")));
+    assert_eq!(deadlines.pop_due(10), Some((10, name("b"))));
+    assert_eq!(deadlines.pop_due(10), Some((10, name("c"))));
     assert_eq!(deadlines.pop_due(10), None);
-    assert_eq!(deadlines.next_ms(), Some(20));
-    assert_eq!(deadlines.pop_due(u64::MAX), Some(name("a")));
+    assert!(!deadlines.has_due(19) && deadlines.has_due(20));
+    assert_eq!(deadlines.pop_due(u64::MAX), Some((20, name("a"))));
     assert_eq!(deadlines.pop_due(u64::MAX), None);
 }
 

@@ -25,11 +25,41 @@ fn a_full_table_takes_only_clients_that_it_knows() {
     }
     assert_eq!(table.outcome_without_executing(&once("c", 1), 0), Some(Outcome::Busy));
     assert_eq!(table.outcome_without_executing(&once("a", 2), 0), None);
-    assert_eq!(table.len(), 2, "a refused client leaves no trace");
+    assert_eq!(table.stored_len(), 2, "a refused client leaves no trace");
 
-    table.expire(CLIENT_SILENCE_MS);
+    // Two are hidden, and one makes room.
     assert_eq!(table.outcome_without_executing(&once("c", 1), CLIENT_SILENCE_MS), None);
+    assert_eq!(table.stored_len(), 1);
+    table.remove_hidden(CLIENT_SILENCE_MS, 10);
     assert_eq!(table.digest(), 0);
+}
+
+#[test]
+fn a_hidden_client_counts_as_forgotten() {
+    let mut table = OnceTable::new(1);
+    table.executed(&once("a", 5), Outcome::Deleted, 0);
+    let now = CLIENT_SILENCE_MS;
+    assert!(!table.has_hidden(now - 1) && table.has_hidden(now));
+    assert_eq!(table.outcome_without_executing(&once("a", 5), now), None, "it is executed again");
+    table.executed(&once("a", 5), Outcome::Full, now);
+    assert_eq!(table.stored_len(), 0, "its place was given up for it");
+    table.executed(&once("a", 5), Outcome::NotFound, now);
+    let mut fresh = OnceTable::new(1);
+    fresh.executed(&once("a", 5), Outcome::NotFound, now);
+    assert_eq!(table, fresh);
+}
+
+#[test]
+fn a_step_removes_so_many_clients_in_the_order_of_their_silence() {
+    let mut table = OnceTable::new(CLIENTS_MAX);
+    for (client, last_used_ms) in [("a", 3), ("b", 2), ("c", 1), ("d", 4)] {
+        table.executed(&once(client, 1), Outcome::Deleted, last_used_ms);
+    }
+    table.remove_hidden(CLIENT_SILENCE_MS + 3, 2);
+    let names = table.range_from(Bound::Unbounded).map(|(name, _)| name[0]);
+    assert_eq!(names.collect::<Vec<u8>>(), b"ad");
+    table.remove_hidden(CLIENT_SILENCE_MS + 3, 2);
+    assert_eq!((table.stored_len(), table.digest()), (1, table.recomputed_digest()));
 }
 
 #[test]
@@ -38,22 +68,57 @@ fn a_client_is_forgotten_an_hour_after_it_last_spoke_and_not_before() {
     table.executed(&once("a", 5), Outcome::Deleted, 0);
     // A retry, a stale number and a refusal each end the silence.
     assert_eq!(table.outcome_without_executing(&once("a", 5), 1), Some(Outcome::Deleted));
-    table.expire(CLIENT_SILENCE_MS);
+    table.remove_hidden(CLIENT_SILENCE_MS, 10);
     assert_eq!(table.outcome_without_executing(&once("a", 4), 2), Some(Outcome::Stale));
-    table.expire(CLIENT_SILENCE_MS + 1);
+    table.remove_hidden(CLIENT_SILENCE_MS + 1, 10);
     table.executed(&once("a", 6), Outcome::Full, 3);
-    table.expire(CLIENT_SILENCE_MS + 2);
+    table.remove_hidden(CLIENT_SILENCE_MS + 2, 10);
     assert_eq!(table.digest(), table.recomputed_digest());
-    assert_eq!(table.len(), 1);
-    table.expire(CLIENT_SILENCE_MS + 3);
-    assert_eq!((table.len(), table.digest()), (0, 0));
+    assert_eq!(table.stored_len(), 1);
+    table.remove_hidden(CLIENT_SILENCE_MS + 3, 10);
+    assert_eq!((table.stored_len(), table.digest()), (0, 0));
+}
+
+#[test]
+fn a_client_that_ends_leaves_nothing_and_ends_as_often_as_it_likes() {
+    let mut table = OnceTable::new(2);
+    for client in ["a", "b"] {
+        table.executed(&once(client, 5), Outcome::Deleted, 0);
+    }
+    assert_eq!(table.outcome_without_executing(&once("c", 1), 0), Some(Outcome::Busy));
+    // The number may be that of its last command, or a higher one.
+    for seq in [5, 5, 4, 1] {
+        assert_eq!(table.end(&once("a", seq), 1), Outcome::Ended);
+    }
+    assert_eq!(table.outcome_without_executing(&once("c", 1), 1), None);
+    assert_eq!(table.end(&once("b", 9), 1), Outcome::Ended);
+    assert_eq!((table.stored_len(), table.digest()), (0, 0));
+    assert_eq!(table, OnceTable::new(2), "nothing is left of them");
+    // An unknown client has ended, although the table is full.
+    for client in ["d", "e"] {
+        table.executed(&once(client, 1), Outcome::Deleted, 2);
+    }
+    assert_eq!(table.end(&once("f", 1), 2), Outcome::Ended);
+}
+
+/// An old `end` may come late. It must not forget what the client has sent since (docs/bugs.md
+/// C16).
+#[test]
+fn an_end_with_an_old_number_is_stale_and_forgets_nothing() {
+    let mut table = OnceTable::new(CLIENTS_MAX);
+    table.executed(&once("a", 5), Outcome::Deleted, 0);
+    assert_eq!(table.end(&once("a", 4), 7), Outcome::Stale);
+    assert_eq!(table.outcome_without_executing(&once("a", 5), 7), Some(Outcome::Deleted));
+    table.remove_hidden(CLIENT_SILENCE_MS + 6, 10);
+    assert_eq!(table.stored_len(), 1, "it has shown that it is alive");
+    assert_eq!(table.digest(), table.recomputed_digest());
 }
 
 #[test]
 fn a_command_that_is_refused_by_a_full_store_uses_no_number() {
     let mut table = OnceTable::new(CLIENTS_MAX);
     table.executed(&once("new", 1), Outcome::Full, 0);
-    assert_eq!(table.len(), 0);
+    assert_eq!(table.stored_len(), 0);
     table.executed(&once("old", 1), Outcome::Deleted, 0);
     table.executed(&once("old", 2), Outcome::Full, 0);
     assert_eq!(table.outcome_without_executing(&once("old", 2), 0), None);

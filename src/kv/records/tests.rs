@@ -1,6 +1,11 @@
 use super::*;
 
 impl Records {
+    /// The size of all keys, with the hidden ones.
+    pub(in crate::kv) fn stored_bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Size and digest, computed from the records.
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         self.by_key.iter().fold((0, 0), |(bytes, sum), (key, record)| {
@@ -40,9 +45,9 @@ fn a_clone_is_not_changed_by_later_writes() {
     records.put(b"a", b"22", 2, Some(5));
     records.put(b"b", b"3", 3, None);
     assert_eq!(clone.get(b"a").map(|record| record.version), Some(1));
-    assert_eq!((clone.len(), clone.next_deadline_ms()), (1, None));
-    assert_eq!(clone.recomputed(), (clone.bytes(), clone.digest()));
-    assert_eq!(records.recomputed(), (records.bytes(), records.digest()));
+    assert_eq!((clone.visible().names, clone.next_deadline_ms()), (1, None));
+    assert_eq!(clone.recomputed(), (clone.visible().bytes, clone.digest()));
+    assert_eq!(records.recomputed(), (records.visible().bytes, records.digest()));
 }
 
 #[test]
@@ -53,7 +58,74 @@ fn removed_keys_leave_no_size_digest_or_deadline() {
     records.put(b"a", b"2", 3, Some(30));
     assert!(records.remove(b"a"));
     assert!(!records.remove(b"a"));
-    records.expire(20);
-    assert_eq!((records.len(), records.bytes(), records.digest()), (0, 0, 0));
+    records.advance(20);
+    assert!(!records.remove(b"b"), "hidden");
+    records.remove_hidden(STEP);
+    assert_eq!((records.stored_len(), records.bytes, records.digest()), (0, 0, 0));
     assert_eq!(records.next_deadline_ms(), None);
+    assert_eq!((&records.due, records.has_hidden()), (&totals_at(20), false));
+}
+
+const STEP: Step = Step { names: 10, bytes: 10_000 };
+
+/// No totals, at this time.
+fn totals_at(clock_ms: u64) -> DueTotals {
+    let mut totals = DueTotals::default();
+    totals.advance(clock_ms);
+    totals
+}
+
+#[test]
+fn a_hidden_key_is_absent_and_counts_for_nothing_but_the_digest() {
+    let mut records = Records::default();
+    records.put(b"a", b"1", 1, Some(10));
+    records.put(b"b", b"22", 2, None);
+    let (visible, digest) = (records.visible(), records.digest());
+    assert_eq!(
+        visible,
+        Total { names: 2, bytes: weight_bytes(b"a", b"1") + weight_bytes(b"b", b"22") }
+    );
+    records.advance(10);
+    assert!(records.get(b"a").is_none() && records.has_hidden());
+    assert_eq!(records.visible(), Total { names: 1, bytes: weight_bytes(b"b", b"22") });
+    assert_eq!(records.visible_from(Bound::Unbounded).count(), 1);
+    assert_eq!(records.stored_from(Bound::Unbounded).count(), 2);
+    assert_eq!((records.stored_len(), records.digest()), (2, digest));
+    assert_eq!(records.next_deadline_ms(), None);
+}
+
+#[test]
+fn a_write_over_a_hidden_key_leaves_nothing_of_it() {
+    for deadline_ms in [None, Some(30)] {
+        let mut records = Records::default();
+        records.put(b"a", b"1", 1, Some(10));
+        records.advance(10);
+        records.put(b"a", b"longer", 2, deadline_ms);
+        let mut expected = Records::default();
+        expected.advance(10);
+        expected.put(b"a", b"longer", 2, deadline_ms);
+        assert_eq!(records, expected);
+    }
+}
+
+#[test]
+fn a_step_removes_by_number_and_by_size_in_the_order_of_deadlines() {
+    let stored = || {
+        let mut records = Records::default();
+        for (place, key) in [b"a", b"b", b"c", b"d", b"e"].iter().enumerate() {
+            records.put(*key, &[0; 100], 1, Some(50 - place as u64));
+        }
+        records.advance(49);
+        records
+    };
+    let left = |step| {
+        let mut records = stored();
+        records.remove_hidden(step);
+        let keys = records.stored_from(Bound::Unbounded).map(|(key, _)| key[0]);
+        keys.collect::<Vec<u8>>()
+    };
+    assert_eq!(left(Step { names: 2, bytes: 10_000 }), b"abc");
+    assert_eq!(left(Step { names: 10, bytes: 1 }), b"abcd");
+    assert_eq!(left(STEP), b"a", "it is not due");
+    assert_eq!(stored().visible().names, 1);
 }

@@ -1,21 +1,33 @@
 //! Each rule of the protocol by an example; `model` tests them together.
 
+mod expiry;
 mod model;
 
 use bytes::Bytes;
 
 use super::*;
 use crate::kv::{Answer, CLIENT_SILENCE_MS, Query, RECORD_OVERHEAD_BYTES};
-use crate::testing::store_model::{add, cas, delete, entry, noop, set, set_for};
+use crate::testing::store_model::{add, cas, delete, end, entry, noop, set, set_for};
 use crate::types::{Membership, NodeId, Term};
 
-use Outcome::{Busy, Deleted, Exists, Full, NotFound, Stale, Stored, VersionMismatch};
+use Outcome::{Busy, Deleted, Ended, Exists, Full, NotFound, Stale, Stored, VersionMismatch};
 
 impl Store {
     /// Size and digest, computed from the records.
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         let (bytes, digest) = self.records.recomputed();
         (bytes, digest.wrapping_add(self.clients.recomputed_digest()))
+    }
+
+    /// Size and digest, as they are kept.
+    pub(in crate::kv) fn stored(&self) -> (u64, u64) {
+        (self.records.stored_bytes(), self.digest())
+    }
+
+    /// The number of clients that are not hidden.
+    fn visible_clients(&self) -> usize {
+        let clients = self.clients.range_from(std::ops::Bound::Unbounded);
+        clients.filter(|(_, c)| c.last_used_ms + CLIENT_SILENCE_MS > self.clock_ms()).count()
     }
 }
 
@@ -291,6 +303,36 @@ fn one_client_too_many_is_refused_and_nothing_is_executed() {
 }
 
 /// The limit in bytes at which `keys` keys of one byte with values of one byte fit.
+#[test]
+fn a_full_table_refuses_new_names_only_and_an_end_makes_room() {
+    let mut log = Log { store: Store::with_clients_max(2), ..Log::new() };
+    log.run(set("k", "1").once("one", 1));
+    log.run(set("k", "2").once("two", 1));
+    for name in ["a", "b", "c"] {
+        assert_eq!(log.run(set("k", "x").once(name, 1)), Busy);
+    }
+    assert_eq!(log.store.clients(), 2);
+    // Known clients and commands without a name go on.
+    assert_eq!(log.run(set("k", "3").once("two", 2)), Stored { version: 6 });
+    assert_eq!(log.run(set("k", "4")), Stored { version: 7 });
+    assert_eq!(log.run(end().once("nobody", 1)), Ended);
+    assert_eq!(log.run(end().once("two", 1)), Stale);
+    assert_eq!(log.run(end().once("two", 2)), Ended);
+    assert_eq!(log.run(set("k", "5").once("a", 1)), Stored { version: 11 });
+    assert_eq!(log.run(end().once("two", 2)), Ended, "a retry");
+    assert_eq!((log.store.bytes(), log.store.digest()), log.store.recomputed());
+}
+
+/// An `end` gives up the protection: docs/protocol.md says when a client may send it.
+#[test]
+fn a_copy_of_a_command_that_comes_after_the_end_is_executed_again() {
+    let mut log = Log::new();
+    log.run(set("k", "1").once("me", 1));
+    log.run(set("k", "1").once("me", 1));
+    assert_eq!(log.run(end().once("me", 1)), Ended);
+    assert_eq!(log.run(set("k", "1").once("me", 1)), Stored { version: 4 });
+}
+
 fn room_for(keys: u64) -> u64 {
     keys * (RECORD_OVERHEAD_BYTES + 2)
 }

@@ -169,6 +169,16 @@ fn every_command_is_parsed() {
         ("once c 1 set k 0 1\r\nx\r\n", once("c", 1, set("k", 0, "x"))),
         ("ONCE Once 18446744073709551615 delete k\r\n", once("Once", u64::MAX, delete("k"))),
         ("once set 2 delete k\r\n", once("set", 2, delete("k"))),
+        ("once c 7 end\r\n", once("c", 7, Operation::End)),
+        ("once c 7 END\n", once("c", 7, Operation::End)),
+        (
+            "once end 7 end noreply\r\n",
+            Request::Write {
+                operation: Operation::End,
+                once: Some(Once { client: bytes("end"), seq: 7 }),
+                noreply: true,
+            },
+        ),
         ("ping\r\n", Request::Ping),
         ("PING\n", Request::Ping),
         ("status\r\n", Request::Status),

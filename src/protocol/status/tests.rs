@@ -22,6 +22,7 @@ fn status_lines_come_in_the_order_of_the_protocol() {
         wall_clock_ms: 12,
         store_clock_ms: 13,
         store_bytes: 9,
+        once_clients: 10,
         store_digest: 0xabc,
         memory_bytes_used: 11,
         snapshot_transfers: vec![(2, 0, 5), (3, 1, 5)],
@@ -30,8 +31,9 @@ fn status_lines_come_in_the_order_of_the_protocol() {
     let text = "id 1\r\nrole pre_candidate\r\nterm 2\r\nleader none\r\ncommit_index 3\r\n\
         last_applied 4\r\nlast_log_index 5\r\nsnapshot_index 6\r\nkeys 7\r\nuptime_seconds 8\r\n\
         wall_clock_ms 12\r\nstore_clock_ms 13\r\n\
-        store_bytes 9\r\nstore_digest 0000000000000abc\r\nmemory_bytes_used 11\r\n\
-        snapshot_transfers 2:0/5,3:1/5\r\nsnapshot_refusals 3:no_room,4:unusable\r\nEND\r\n";
+        store_bytes 9\r\nonce_clients 10\r\nstore_digest 0000000000000abc\r\n\
+        memory_bytes_used 11\r\nsnapshot_transfers 2:0/5,3:1/5\r\n\
+        snapshot_refusals 3:no_room,4:unusable\r\nEND\r\n";
     assert_eq!(print(status.clone()), text);
     let led = StatusReport {
         leader: Some(4),

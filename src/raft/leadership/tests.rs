@@ -1,6 +1,7 @@
 //! A leader's account of its peers.
 
 use super::*;
+use crate::raft::ReadToken;
 use crate::types::Membership;
 
 const ME: NodeId = NodeId(1);
@@ -24,9 +25,14 @@ fn report(match_index: u64, read_seq: u64) -> ReplicationReport {
 #[test]
 fn a_report_says_what_is_new_and_nothing_falls() {
     let mut leadership = leadership();
+    let (last, commit_index) = (LogIndex(5), LogIndex(4));
+    leadership.reads.add(ReadToken(1), LogIndex(0), commit_index, last, false);
+    assert!(leadership.reads.maybe_start_round());
     let news = |has_more, has_confirmed| Some(ReportNews { has_more, has_confirmed });
     assert_eq!(leadership.on_report(NodeId(2), report(5, 1)), news(true, true));
     assert_eq!(leadership.on_report(NodeId(2), report(4, 1)), news(false, false));
+    let unknown = leadership.on_report(NodeId(2), report(4, 2));
+    assert_eq!(unknown, news(false, false), "round 2 was never started");
     assert_eq!(leadership.on_report(NodeId(9), report(4, 1)), None);
     leadership.on_report(NodeId(3), report(7, 1));
     let membership = membership();

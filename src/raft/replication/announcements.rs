@@ -33,6 +33,11 @@ impl Announcements {
         self.announced_read_seq < self.read_seq
     }
 
+    /// The newest round that the peer was asked to confirm.
+    pub(super) fn announced_read_seq(&self) -> u64 {
+        self.announced_read_seq
+    }
+
     pub(super) fn on_confirmed(&mut self, read_seq: u64) {
         self.confirmed_read_seq = self.confirmed_read_seq.max(read_seq);
     }

@@ -18,6 +18,7 @@ use super::backoff::Backoff;
 use super::probe::Requests;
 use super::settings::ProgressSettings;
 use crate::raft::effect::ReadSnapshot;
+use crate::raft::peer_fault::PeerFault;
 use crate::raft::rpc::{InstallSnapshot, InstallSnapshotResponse, SnapshotRefusal};
 use crate::raft::status::SnapshotProgress;
 use crate::types::{LogIndex, SnapshotId};
@@ -178,12 +179,26 @@ impl SnapshotInstall {
         if self.sending.ticket == Some(ticket) { Outcome::GivenUp } else { Outcome::GoesOn }
     }
 
+    /// Checks that the peer has no more of this snapshot than there is.
+    pub(super) fn check_received(
+        &self,
+        response: &InstallSnapshotResponse,
+    ) -> Result<(), PeerFault> {
+        let received = response.received;
+        match self.snapshot {
+            Some(snapshot) if snapshot.last == response.last && received > snapshot.bytes => {
+                Err(PeerFault::Received { received, bytes: snapshot.bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The peer's answer to one of this install's pieces. An answer about another snapshot
     /// is ignored (docs/bugs.md B56).
     pub(super) fn on_response(&mut self, response: &InstallSnapshotResponse) -> Outcome {
-        let Some(snapshot) = self.snapshot.filter(|snapshot| snapshot.last == response.last) else {
+        if self.snapshot.is_none_or(|snapshot| snapshot.last != response.last) {
             return Outcome::GoesOn;
-        };
+        }
         self.sending.was_heard = true;
         if response.is_installed {
             return Outcome::Installed(response.last.index);
@@ -197,10 +212,8 @@ impl SnapshotInstall {
             self.sending = Sending::default();
             return Outcome::Failed;
         }
-        if response.received <= snapshot.bytes {
-            self.sending.on_received(place, response.received);
-            self.backoff.on_acked(self.sending.acked_offset);
-        }
+        self.sending.on_received(place, response.received);
+        self.backoff.on_acked(self.sending.acked_offset);
         Outcome::GoesOn
     }
 

@@ -37,6 +37,7 @@ mod source;
 use bytes::Bytes;
 
 use super::effect::Replicate;
+use super::peer_fault::PeerFault;
 use super::rpc::{AppendEntries, AppendEntriesResponse, AppendResult, InstallSnapshotResponse};
 use crate::types::{Entry, LogIndex, LogPosition, SnapshotId, Term, TermRuns};
 use action::{ProgressAction, ReplicationReport};
@@ -153,9 +154,10 @@ impl Progress {
 
     /// The peer's answer to one of this term's requests.
     ///
-    /// # Panics
-    /// When the peer acknowledges an entry that the leader does not have.
-    pub fn on_response(&mut self, response: AppendEntriesResponse) {
+    /// # Errors
+    /// When no sound peer answers so: the answer has changed nothing.
+    pub fn on_response(&mut self, response: AppendEntriesResponse) -> Result<(), PeerFault> {
+        self.check_response(&response)?;
         let AppendEntriesResponse { request_seq, read_seq, is_rejoining, result } = response;
         self.requests.on_answer(request_seq);
         let mut loss = None;
@@ -184,6 +186,44 @@ impl Progress {
             self.announcements.on_confirmed(read_seq);
         }
         self.report(is_rejoining, loss);
+        Ok(())
+    }
+
+    /// Holds each number in an answer against what the peer was sent.
+    fn check_response(&self, response: &AppendEntriesResponse) -> Result<(), PeerFault> {
+        let AppendEntriesResponse { request_seq, read_seq, result, .. } = *response;
+        self.check_request(request_seq)?;
+        let sent = self.announcements.announced_read_seq();
+        if read_seq > sent {
+            return Err(PeerFault::Round { confirmed: read_seq, sent });
+        }
+        let (last, term) = (self.runs.last().index, self.term);
+        match result {
+            AppendResult::Success { match_index } if match_index > last => {
+                Err(PeerFault::Match { match_index, last })
+            }
+            // A request asks about a place in the leader's log, and a conflict is there or
+            // before it.
+            AppendResult::Conflict { conflict_index, .. }
+                if conflict_index == LogIndex(0) || conflict_index > last =>
+            {
+                Err(PeerFault::ConflictIndex { conflict_index, last })
+            }
+            AppendResult::Conflict { conflict_term: Some(conflict_term), .. }
+                if conflict_term >= term =>
+            {
+                Err(PeerFault::ConflictTerm { conflict_term, term })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_request(&self, answered: u64) -> Result<(), PeerFault> {
+        let sent = self.requests.sent_seq();
+        if answered > sent {
+            return Err(PeerFault::Request { answered, sent });
+        }
+        Ok(())
     }
 
     fn report(&mut self, is_rejoining: bool, loss: Option<PeerLoss>) {
@@ -205,10 +245,6 @@ impl Progress {
 
     fn on_success(&mut self, request_seq: u64, match_index: LogIndex) {
         if match_index > self.match_index {
-            assert!(
-                match_index <= self.runs.last().index,
-                "the peer acknowledges entry {match_index}, which the leader does not have"
-            );
             self.match_index = match_index;
             self.memory.on_match(match_index, &self.runs);
             self.next_index = self.next_index.max(match_index.next());
@@ -318,13 +354,28 @@ impl Progress {
 
     /// The peer's answer to one of this term's pieces. An answer to an earlier install
     /// is ignored.
-    pub fn on_snapshot_response(&mut self, response: InstallSnapshotResponse) {
+    ///
+    /// # Errors
+    /// When no sound peer answers so: the answer has changed nothing.
+    pub fn on_snapshot_response(
+        &mut self,
+        response: InstallSnapshotResponse,
+    ) -> Result<(), PeerFault> {
+        self.check_request(response.request_seq)?;
+        let (snapshot, last) = (response.last, self.runs.last().index);
+        if snapshot.index > last {
+            return Err(PeerFault::Snapshot { snapshot, last });
+        }
         let is_current = self.requests.is_current(response.request_seq);
+        if is_current {
+            self.install.check_received(&response)?;
+        }
         if self.state == ProgressState::Snapshot && is_current {
             let outcome = self.install.on_response(&response);
             self.on_outcome(outcome);
         }
         self.report(response.is_rejoining, None);
+        Ok(())
     }
 
     fn on_outcome(&mut self, outcome: Outcome) {

@@ -429,7 +429,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_response(response);
+                    progress.on_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -438,7 +438,7 @@ impl Cluster {
                 let node = self.node_mut(id);
                 let Some(progress) = node.progress.get_mut(&peer) else { return };
                 if term == progress.term() {
-                    progress.on_snapshot_response(response);
+                    progress.on_snapshot_response(response).expect("a sound peer");
                 } else if term > progress.term() {
                     self.raft_mut(id).on_replicated(peer, term, ReplicationReport::default());
                 }
@@ -540,8 +540,7 @@ impl Cluster {
                 }
             }
             Effect::SetSendMode(SetSendMode { term, peer, mode }) => {
-                let progress = self.node_mut(id).progress.get_mut(&peer);
-                let progress = progress.expect("every peer has a replicator");
+                let progress = self.node_mut(id).progress.get_mut(&peer).expect("a replicator");
                 assert_eq!(progress.term(), term, "the replicators are of the leader's term");
                 progress.set_send_mode(mode);
             }
@@ -574,6 +573,7 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
+            Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
                 let term = self.raft(id).term();
                 self.say(|| format!("n{id}@{term} {event}"));

@@ -9,13 +9,13 @@ use super::solo::at;
 use crate::raft::{InstallSnapshotResponse, ProgressState, SnapshotProgress, SnapshotRefusal};
 use crate::types::{LogPosition, SnapshotId};
 
-fn snapshot(last: LogPosition) -> SnapshotId {
+pub(super) fn snapshot(last: LogPosition) -> SnapshotId {
     SnapshotId { last, bytes: 45, digest: u128::from(last.index.0) }
 }
 
 impl Peer {
     /// A leader whose log of eight entries lacks the first four, and a peer that has two.
-    fn lagging() -> Peer {
+    pub(super) fn lagging() -> Peer {
         let mut peer = Peer::new(WIDE, &[1, 1, 1, 1, 2, 2, 2, 2], true);
         peer.base = at(4, 1);
         peer.heartbeat();
@@ -39,7 +39,7 @@ impl Peer {
     }
 
     /// Answers the reads of a snapshot until there are none.
-    fn serve(&mut self, last: LogPosition) {
+    pub(super) fn serve(&mut self, last: LogPosition) {
         while let Some((ticket, wanted, offset, bytes_max)) = self.snapshot_reads.pop() {
             let id = wanted.unwrap_or(snapshot(last));
             let bytes = vec![7; bytes_max.min(id.bytes - offset) as usize];
@@ -53,14 +53,15 @@ impl Peer {
     }
 
     fn answer(&mut self, request_seq: u64, last: LogPosition, received: u64, is_installed: bool) {
-        self.progress.on_snapshot_response(InstallSnapshotResponse {
+        let response = InstallSnapshotResponse {
             request_seq,
             is_rejoining: false,
             last,
             received,
             is_installed,
             refusal: None,
-        });
+        };
+        self.progress.on_snapshot_response(response).expect("a sound peer");
         self.settle();
     }
 
@@ -317,14 +318,15 @@ fn entries_are_read_again_when_a_peer_turns_out_to_need_no_snapshot() {
 impl Peer {
     /// The peer refuses the piece with this number.
     fn refuse(&mut self, request_seq: u64, refusal: SnapshotRefusal) {
-        self.progress.on_snapshot_response(InstallSnapshotResponse {
+        let response = InstallSnapshotResponse {
             request_seq,
             is_rejoining: false,
             last: at(6, 2),
             received: 0,
             is_installed: false,
             refusal: Some(refusal),
-        });
+        };
+        self.progress.on_snapshot_response(response).expect("a sound peer");
         self.settle();
     }
 
@@ -334,6 +336,7 @@ impl Peer {
         loop {
             self.heartbeat();
             heartbeats += 1;
+            assert!(heartbeats < 1000, "it is never offered again");
             assert_eq!(self.sent_pieces(), [], "nothing is sent in the pause");
             if !self.snapshot_reads.is_empty() {
                 return heartbeats;

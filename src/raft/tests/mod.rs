@@ -11,6 +11,7 @@
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
+//! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
@@ -22,6 +23,7 @@
 //! | `random` | random walks under every fault that the cluster knows |
 
 mod amnesia;
+mod broken_peers;
 mod clocks;
 mod cluster;
 mod disk;

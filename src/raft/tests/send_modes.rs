@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cluster::command;
 use super::solo::Solo;
-use crate::raft::{Effect, ReplicationReport, SendMode, SetSendMode};
+use crate::raft::{Effect, ReadToken, ReplicationReport, SendMode, SetSendMode};
 use crate::types::{LogIndex, NodeId};
 
 /// A leader, its peers, and the send mode of each.
@@ -107,6 +107,8 @@ fn a_peer_that_falls_behind_a_batched_one_changes_places_with_it() {
 fn peers_that_confirm_no_rounds_change_places_with_peers_that_do() {
     let mut leader = Leader::of(3);
     let batched = leader.batched();
+    leader.solo.raft.read(ReadToken(1), LogIndex(0)).expect("it leads");
+    leader.solo.settle();
     leader.acknowledge(batched[0], 0, 1);
     assert_ne!(leader.batched(), batched);
 }

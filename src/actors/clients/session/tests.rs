@@ -187,11 +187,9 @@ fn status() -> ClientReply {
         snapshot_refusals: Vec::new(),
     };
     let last_applied = LogIndex(8);
-    let (clock_ms, digest) = (700, 0xfeed);
-    ClientReply::Status(
-        node,
-        kv::StoreStatus { last_applied, clock_ms, keys: 2, bytes: 100, digest },
-    )
+    let (clock_ms, keys, bytes, clients, digest) = (700, 2, 100, 5, 0xfeed);
+    let store = kv::StoreStatus { last_applied, clock_ms, keys, bytes, clients, digest };
+    ClientReply::Status(node, store)
 }
 
 #[actix::test]
@@ -570,8 +568,8 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
         "id 1\r\nrole leader\r\nterm 4\r\nleader 1\r\ncommit_index 9\r\nlast_applied 8\r\n\
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
          wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
-         store_bytes 100\r\nstore_digest 000000000000feed\r\nmemory_bytes_used 8192\r\n\
-         snapshot_transfers none\r\nsnapshot_refusals none\r\nEND\r\n"
+         store_bytes 100\r\nonce_clients 5\r\nstore_digest 000000000000feed\r\n\
+         memory_bytes_used 8192\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::*;
-use crate::raft::{InstallSnapshot, InstallSnapshotResponse};
+use crate::raft::{InstallSnapshot, InstallSnapshotResponse, PeerFault};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{LogPosition, SnapshotId, Term};
@@ -180,6 +180,21 @@ fn a_lost_connection_is_reported_once_and_redialled_at_once() {
 }
 
 #[test]
+fn a_peer_that_sends_what_no_sound_node_sends_is_cut_off_and_dialled_again() {
+    run_paused(async {
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
+        let mut next = bench.network.expect_connection(1024);
+        let fault = PeerFault::Round { confirmed: 9, sent: 1 };
+        bench.link.do_send(EndConnection { fault });
+        assert_eq!(bench.losses().await, 1);
+        assert_eq!(far.receive().await, None);
+        answer_hello(&mut next).await;
+        settle().await;
+        assert_eq!(bench.ups(), 1);
+    });
+}
+
+#[test]
 fn every_refused_dial_is_a_hint_and_the_pauses_grow_to_their_cap() {
     run_paused(async {
         let network = FakeNetwork::default();
@@ -332,6 +347,22 @@ fn a_peer_that_leaves_requests_unanswered_is_dropped_and_an_idle_one_is_not() {
         assert!((2000..=2500).contains(&silence.as_millis()), "{silence:?}");
         assert_eq!(bench.losses().await, 1);
         assert_eq!(bench.network.times().len(), 2);
+    });
+}
+
+/// A peer that sends its response byte by byte is as silent as one that sends nothing.
+#[test]
+fn a_peer_whose_response_never_becomes_whole_is_dropped() {
+    run_paused(async {
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
+        bench.send(append(1, 2, 1));
+        // The header announces more bytes than come.
+        far.send_bytes(b"\x00\x00\x00\xff\x02").await;
+        for _ in 0..5 {
+            sleep(Duration::from_millis(500)).await;
+            far.send_bytes(b"\x00").await;
+        }
+        assert_eq!(bench.losses().await, 1);
     });
 }
 

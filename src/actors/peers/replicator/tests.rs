@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, Forgotten, InstallSnapshotResponse, PeerLoss, ReadSnapshot, Replicate,
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PeerLoss,
+    ReadSnapshot, Replicate,
     SendMode, SetSendMode, StopReplication,
 };
 use crate::testing::{Inbox, probe, settle};
@@ -17,6 +18,7 @@ struct Fixture {
     replicator: Addr<ReplicatorActor>,
     raft: Inbox<Replicated>,
     link: Inbox<SendRpc>,
+    link_end: Inbox<EndConnection>,
     log: Inbox<ReadEntriesRequest>,
     snapshot: Inbox<ReadSnapshotRequest>,
 }
@@ -31,6 +33,7 @@ impl Fixture {
     fn start_with(snapshot_bytes_per_second_max: u64) -> Fixture {
         let ((raft, raft_inbox), (link, link_inbox)) = (probe(), probe());
         let (log, log_inbox) = probe();
+        let (link_end, link_end_inbox) = probe();
         let progress = ProgressSettings {
             append_entries_max: 2,
             append_bytes_max: 1 << 20,
@@ -43,12 +46,13 @@ impl Fixture {
         let batched_peer_delay = Duration::from_millis(2);
         let settings =
             ReplicatorSettings { progress, snapshot_bytes_per_second_max, batched_peer_delay };
-        let ports = ReplicatorPorts { raft, link, log, snapshot };
+        let ports = ReplicatorPorts { raft, link, link_end, log, snapshot };
         let actor = ReplicatorActor::new(NodeId(1), NodeId(2), settings, ports);
         Fixture {
             replicator: actor.start(),
             raft: raft_inbox,
             link: link_inbox,
+            link_end: link_end_inbox,
             log: log_inbox,
             snapshot: snapshot_inbox,
         }
@@ -181,11 +185,26 @@ async fn drops_responses_from_an_older_term_and_passes_on_a_higher_one() {
     assert_eq!(f.raft.drain()[0].term, Term(6));
 }
 
+/// Only a broken peer answers so. Its connection is ended, and the core hears nothing.
 #[actix::test]
-async fn drops_the_acknowledgement_of_an_entry_that_is_not_there() {
+async fn a_response_that_no_sound_peer_sends_ends_the_connection() {
     let f = Fixture::start();
     f.lead(3).await;
     f.respond(5, 1, success(4)).await;
+    let fault = PeerFault::Match { match_index: LogIndex(4), last: LogIndex(3) };
+    assert_eq!(f.link_end.drain(), [EndConnection { fault }]);
+    let install = InstallSnapshotResponse {
+        request_seq: 9,
+        is_rejoining: false,
+        last: LogPosition::default(),
+        received: 0,
+        is_installed: true,
+        refusal: None,
+    };
+    f.replicator.do_send(LinkEvent::InstallResponse { term: Term(5), response: install });
+    settle().await;
+    let fault = PeerFault::Request { answered: 9, sent: 1 };
+    assert_eq!(f.link_end.drain(), [EndConnection { fault }]);
     assert!(f.raft.drain().is_empty());
     f.respond(5, 1, success(3)).await;
     assert_eq!(f.raft.drain()[0].report.match_index, LogIndex(3));

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 use tokio_util::codec::Encoder;
 
 use super::*;
-use crate::raft::Envelope;
+use crate::raft::{Envelope, PeerFault};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, probe, settle};
+use crate::types::Term;
 use crate::wire::{FRAME_BYTES_MAX, FrameCodec};
 
 /// A session of node 1, whose peers are 2 and 3, with probes for the actors that it sends to.
@@ -73,6 +74,18 @@ fn a_good_hello_attaches_the_peer_and_messages_go_both_ways() {
         settle().await;
         assert_eq!(bench.raft.detached.drain(), [(NodeId(2), 5)]);
         assert_eq!(bench.acceptor.drain(), [PeerSessionEvent::Ended { connection: 5 }]);
+    });
+}
+
+#[test]
+fn a_peer_that_sends_what_no_sound_node_sends_is_cut_off() {
+    run_paused(async {
+        let (bench, mut far, attached) = attached(&LinkSettings::default(), 1024).await;
+        let fault = PeerFault::Term { theirs: Term(u64::MAX - 1), ours: Term(1) };
+        attached.end.do_send(EndConnection { fault });
+        settle().await;
+        assert_eq!(far.receive().await, None);
+        assert_eq!(bench.raft.detached.drain(), [(NodeId(2), 5)]);
     });
 }
 

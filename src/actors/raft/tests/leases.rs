@@ -38,8 +38,7 @@ async fn a_read_is_checked_against_the_time_at_which_it_leaves_the_mailbox() {
 #[actix::test]
 async fn a_promise_begins_when_the_leaders_message_leaves_the_mailbox() {
     let f = start();
-    let (port, responses) = probe();
-    f.raft.do_send(PeerEvent::Attached { peer: PEER, connection: 1, port });
+    let (responses, _) = f.attach(1);
     f.clock.0.store(2000, Ordering::Relaxed);
     let request = AppendEntries {
         request_seq: 1,

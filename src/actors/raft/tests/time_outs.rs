@@ -3,6 +3,21 @@
 use super::*;
 use crate::protocol::{ClientRequest, Refusal};
 
+#[actix::test]
+async fn commands_that_are_not_done_in_time_are_answered_as_timed_out() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, vec![(1, write()), (2, read())]).await;
+    for _ in 0..49 {
+        f.ticks(1).await;
+        f.replicated(1, 2, 0).await; // the peer lives, and its disk is silent
+    }
+    assert!(client.refusals().is_empty());
+    f.ticks(1).await;
+    assert_eq!(client.refusals(), [(1, ClientReply::TimedOut), refused(2, Refusal::Timeout)]);
+}
+
 /// RaftActor asserts after every batch that the core keeps no read but those that wait here,
 /// which are bounded. Here the quorum lives, its disks are silent, and clients try again.
 #[actix::test]

@@ -1,7 +1,10 @@
 //! Frames that decode and have a content that no node sends.
 
 use super::*;
-use crate::raft::{PreVote, PreVoteResponse, RequestVote, RequestVoteResponse};
+use crate::raft::{
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PreVote,
+    PreVoteResponse, RejoinResponse, RequestVote, RequestVoteResponse,
+};
 use crate::wire::Hello;
 
 #[test]
@@ -34,8 +37,6 @@ fn entries_must_follow_each_other_from_the_position_before_them() {
         let frame = append(3, position(4, 2), entries);
         assert!(matches!(decode(&encode(&frame)), Err(WireError::EntryIndex { .. })));
     }
-    let frame = append(3, position(u64::MAX, 2), vec![entry(0, 3, Payload::Noop)]);
-    assert!(matches!(decode(&encode(&frame)), Err(WireError::Position { .. })));
 }
 
 #[test]
@@ -68,5 +69,88 @@ fn a_frame_of_the_last_term_is_an_error() {
     for rpc in [Rpc::RejoinRequest, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: true })] {
         assert!(decode(&encode(&envelope(u64::MAX - 1, rpc.clone()))).is_ok());
         assert!(matches!(decode(&encode(&envelope(u64::MAX, rpc))), Err(WireError::LastTerm)));
+    }
+}
+
+/// Indexes near the end of u64 would overflow in the core.
+#[test]
+fn indexes_that_no_log_reaches_are_errors() {
+    let max = LogIndex::MAX.0;
+    for index in [max + 1, u64::MAX] {
+        let last = position(index, 1);
+        let answer = |result| {
+            let (request_seq, read_seq, is_rejoining) = (1, 0, false);
+            let response = AppendEntriesResponse { request_seq, read_seq, is_rejoining, result };
+            Rpc::AppendEntriesResponse(response)
+        };
+        let conflict = |conflict_term| AppendResult::Conflict {
+            conflict_index: LogIndex(index),
+            conflict_term,
+        };
+        let install = InstallSnapshotResponse {
+            request_seq: 1,
+            is_rejoining: false,
+            last,
+            received: 0,
+            is_installed: false,
+            refusal: None,
+        };
+        let mut piece = chunk(0, b"ab");
+        if let Frame::Rpc(Envelope { rpc: Rpc::InstallSnapshot(piece), .. }) = &mut piece {
+            piece.snapshot.last = last;
+        }
+        let mut commit = append(3, position(0, 0), vec![]);
+        if let Frame::Rpc(Envelope { rpc: Rpc::AppendEntries(append), .. }) = &mut commit {
+            append.leader_commit = LogIndex(index);
+        }
+        for frame in [
+            append(3, last, vec![]),
+            commit,
+            piece,
+            envelope(3, answer(AppendResult::Success { match_index: LogIndex(index) })),
+            envelope(3, answer(conflict(None))),
+            envelope(3, answer(conflict(Some(Term(1))))),
+            envelope(3, Rpc::RequestVote(RequestVote { last })),
+            envelope(3, Rpc::PreVote(PreVote { last })),
+            envelope(3, Rpc::RejoinResponse(RejoinResponse { last })),
+            envelope(3, Rpc::Forgotten(Forgotten { acknowledged: last })),
+            envelope(3, Rpc::InstallSnapshotResponse(install)),
+        ] {
+            let decoded = decode(&encode(&frame));
+            assert!(matches!(decoded, Err(WireError::Index(_))), "{frame:?}: {decoded:?}");
+        }
+    }
+    let frame = append(3, position(max, 2), vec![entry(max + 1, 3, Payload::Noop)]);
+    assert!(matches!(decode(&encode(&frame)), Err(WireError::Index(_))));
+    assert!(decode(&encode(&append(3, position(max, 2), vec![]))).is_ok());
+}
+
+#[test]
+fn a_conflict_is_in_a_log_of_the_peers_term() {
+    let conflict = |index, term: Option<u64>| {
+        let result = AppendResult::Conflict {
+            conflict_index: LogIndex(index),
+            conflict_term: term.map(Term),
+        };
+        let response =
+            AppendEntriesResponse { request_seq: 1, read_seq: 0, is_rejoining: false, result };
+        decode(&encode(&envelope(3, Rpc::AppendEntriesResponse(response))))
+    };
+    assert!(matches!(conflict(0, None), Err(WireError::ConflictIndex)));
+    assert!(matches!(conflict(0, Some(0)), Err(WireError::ConflictIndex)));
+    assert!(matches!(conflict(1, Some(0)), Err(WireError::Position { .. })));
+    assert!(matches!(conflict(1, Some(4)), Err(WireError::Position { .. })));
+    assert!(conflict(1, Some(3)).is_ok());
+    assert!(conflict(1, None).is_ok());
+}
+
+/// A stamp near the end of u64 would move the store's time there for ever.
+#[test]
+fn a_stamp_after_the_end_of_all_clocks_is_an_error() {
+    for (stamp_ms, is_good) in [(1 << 53, true), ((1 << 53) + 1, false), (u64::MAX, false)] {
+        let entry = Entry { stamp_ms, ..entry(1, 3, Payload::Noop) };
+        let decoded = decode(&encode(&append(3, position(0, 0), vec![entry])));
+        assert_eq!(decoded.is_ok(), is_good, "{stamp_ms}");
+        assert!(is_good || matches!(decoded, Err(WireError::Stamp { .. })));
     }
 }

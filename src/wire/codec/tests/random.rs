@@ -10,7 +10,7 @@ use crate::raft::{
     PreVoteResponse, RejoinResponse, RequestVote, RequestVoteResponse, SnapshotRefusal,
 };
 use crate::testing::byte_mutation::mutation;
-use crate::types::Membership;
+use crate::types::{Membership, STAMP_MS_MAX};
 use crate::wire::Hello;
 
 fn any_node() -> impl Strategy<Value = NodeId> {
@@ -31,16 +31,16 @@ fn any_payload() -> impl Strategy<Value = Payload> {
 fn any_position(term: u64) -> impl Strategy<Value = LogPosition> {
     prop_oneof![
         Just(position(0, 0)),
-        (1..u64::MAX / 2, 1..=term).prop_map(|(index, term)| position(index, term)),
+        (1..1_u64 << 52, 1..=term).prop_map(|(index, term)| position(index, term)),
     ]
 }
 
 fn any_append(term: u64) -> impl Strategy<Value = Rpc> {
     let entries = proptest::collection::vec(
-        (any::<prop::sample::Index>(), any::<u64>(), any_payload()),
+        (any::<prop::sample::Index>(), 0..=STAMP_MS_MAX, any_payload()),
         0..5,
     );
-    let head = (any::<u64>(), any_position(term), any::<u64>(), any::<u64>());
+    let head = (any::<u64>(), any_position(term), 0..=LogIndex::MAX.0, any::<u64>());
     (head, entries).prop_map(move |((request_seq, prev, commit, read_seq), parts)| {
         let mut before = prev;
         let mut entries = Vec::new();
@@ -59,12 +59,15 @@ fn any_refusal() -> impl Strategy<Value = Option<SnapshotRefusal>> {
     prop::sample::select(vec![None, Some(SnapshotRefusal::NoRoom), Some(SnapshotRefusal::Unusable)])
 }
 
-fn any_append_result() -> impl Strategy<Value = AppendResult> {
+fn any_append_result(term: u64) -> impl Strategy<Value = AppendResult> {
     prop_oneof![
-        any::<u64>().prop_map(|index| AppendResult::Success { match_index: LogIndex(index) }),
-        (any::<u64>(), any::<Option<u64>>()).prop_map(|(index, term)| AppendResult::Conflict {
-            conflict_index: LogIndex(index),
-            conflict_term: term.map(Term),
+        (0..=LogIndex::MAX.0)
+            .prop_map(|index| AppendResult::Success { match_index: LogIndex(index) }),
+        (1..=LogIndex::MAX.0, prop::option::of(1..=term)).prop_map(|(index, term)| {
+            AppendResult::Conflict {
+                conflict_index: LogIndex(index),
+                conflict_term: term.map(Term),
+            }
         }),
     ]
 }
@@ -82,7 +85,7 @@ fn any_chunk(term: u64) -> impl Strategy<Value = InstallSnapshot> {
 fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
     prop_oneof![
         any_append(term),
-        (any::<u64>(), any::<u64>(), any::<bool>(), any_append_result()).prop_map(
+        (any::<u64>(), any::<u64>(), any::<bool>(), any_append_result(term)).prop_map(
             |(request_seq, read_seq, is_rejoining, result)| {
                 let response =
                     AppendEntriesResponse { request_seq, read_seq, is_rejoining, result };

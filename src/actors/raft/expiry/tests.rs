@@ -1,0 +1,55 @@
+use super::*;
+
+fn now(store_time_ms: u64, last_stamp_ms: u64) -> Now {
+    Now { term: Term(3), last_applied: LogIndex(9), store_time_ms, last_stamp_ms }
+}
+
+fn at(index: u64, term: u64) -> LogPosition {
+    LogPosition { index: LogIndex(index), term: Term(term) }
+}
+
+fn reported(next_deadline_ms: Option<u64>, has_hidden: bool) -> Expiry {
+    let mut expiry = Expiry::default();
+    let last_applied = LogIndex(9);
+    expiry.on_applied(&Applied { last_applied, next_deadline_ms, has_hidden });
+    expiry
+}
+
+#[test]
+fn a_deadline_needs_an_entry_when_no_entry_behind_it_is_under_way() {
+    assert!(!Expiry::default().needs_entry(now(5000, 0)));
+    let expiry = reported(Some(1000), false);
+    assert!(!expiry.needs_entry(now(999, 0)));
+    assert!(expiry.needs_entry(now(1000, 999)));
+    assert!(!expiry.needs_entry(now(1000, 1000)));
+}
+
+#[test]
+fn many_deadlines_get_an_entry_every_quarter_of_a_second() {
+    let mut expiry = reported(Some(1000), false);
+    expiry.on_written(at(9, 3), 990);
+    let times = (1000..1300).filter(|time| expiry.needs_entry(now(*time, 999)));
+    assert_eq!(times.min(), Some(990 + DEADLINE_PAUSE_MS));
+}
+
+#[test]
+fn hidden_keys_get_entries_at_a_bounded_pace_and_one_at_a_time() {
+    let mut expiry = reported(None, true);
+    assert!(expiry.needs_entry(now(1000, 1000)));
+    expiry.on_written(at(10, 3), 1000);
+    assert!(!expiry.needs_entry(now(9000, 1000)), "it is under way");
+    let applied = |time| Now { last_applied: LogIndex(10), ..now(time, 1000) };
+    assert!(!expiry.needs_entry(applied(1000 + REMOVAL_PAUSE_MS - 1)));
+    assert!(expiry.needs_entry(applied(1000 + REMOVAL_PAUSE_MS)));
+    let (last_applied, next_deadline_ms) = (LogIndex(10), None);
+    expiry.on_applied(&Applied { last_applied, next_deadline_ms, has_hidden: false });
+    assert!(!expiry.needs_entry(applied(9000)));
+}
+
+/// The entry may be gone, and the log of the new term may be shorter than the old one.
+#[test]
+fn an_entry_of_an_earlier_term_holds_up_nothing() {
+    let mut expiry = reported(Some(1000), false);
+    expiry.on_written(at(50, 2), 7000);
+    assert!(expiry.needs_entry(now(1000, 0)));
+}

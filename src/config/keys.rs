@@ -1,0 +1,73 @@
+//! The keys of servers.toml, table by table, and what is nearest to a key that is none.
+
+/// Every table with its keys. The top level has no name.
+pub(super) const TABLES: &[(&str, &[&str])] = &[
+    ("", &["cluster", "data_dir", "servers", "raft", "log", "snapshot", "limits", "session"]),
+    ("[[servers]]", &["id", "hostname", "client_port", "log_port"]),
+    (
+        "[raft]",
+        &[
+            "tick_ms",
+            "election_timeout_ms",
+            "heartbeat_interval_ms",
+            "batched_peer_delay_ms",
+            "leader_lease",
+        ],
+    ),
+    ("[log]", &["segment_bytes", "keep_entries"]),
+    ("[snapshot]", &["entries_max", "bytes_max", "bytes_per_second_max"]),
+    (
+        "[limits]",
+        &[
+            "request_timeout_ms",
+            "connections_max",
+            "line_bytes_max",
+            "key_bytes_max",
+            "value_bytes_max",
+            "memory_bytes",
+            "store_bytes_max",
+            "inflight_commands_max",
+            "inflight_bytes_max",
+            "write_stall_ms_max",
+            "proposals_pending_max",
+            "append_entries_max",
+            "append_bytes_max",
+            "peer_inflight_entries_max",
+            "peer_inflight_bytes_max",
+        ],
+    ),
+    ("[session]", &["threads"]),
+];
+
+/// The least likeness, from 0 to 1, at which a known key is suggested.
+const LIKENESS_MIN: f64 = 0.75;
+
+/// The keys of a table, whose name may have the number of an array's element after it.
+pub(super) fn keys_of(table: &str) -> &'static [&'static str] {
+    let name = table.split(' ').next().unwrap_or_default();
+    TABLES.iter().find(|(known, _)| *known == name).map_or(&[], |(_, keys)| keys)
+}
+
+/// A clause that says what to write instead of `key`, which `table` does not have: the table that
+/// has it, the nearest key of this table, or all of its keys.
+pub(super) fn advice(table: &str, key: &str) -> String {
+    let is_exact = |(_, keys): &&(&str, &[&str])| keys.contains(&key);
+    match TABLES.iter().find(is_exact) {
+        Some(("", _)) => {
+            return "it belongs to the beginning of the file, before any [table]".into();
+        }
+        Some((other, _)) => return format!("it belongs into {other}"),
+        None => {}
+    }
+    let plain = |key: &str| key.to_ascii_lowercase().replace('-', "_");
+    let keys = keys_of(table);
+    let nearest = keys
+        .iter()
+        .map(|known| (strsim::jaro_winkler(known, &plain(key)), *known))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN);
+    match nearest {
+        Some((_, known)) => format!("did you mean {known}?"),
+        None => format!("the keys are {}", keys.join(", ")),
+    }
+}
