@@ -201,8 +201,10 @@ notice_by_tests() {
 tests_table() {
     local left
     if [ $# = 0 ]; then
-        left=$(sed -n '/LEFT_TO_TESTS/,/};/s/^    &\[\(.*\)\]$/\1/p' "$patches/table.rs")
-        IFS=', ' read -ra left <<<"$left"
+        # The list is one line or several, as rustfmt has it.
+        left=$(sed -n '/LEFT_TO_TESTS: /,/};/p' "$patches/table.rs" |
+            grep -oE '\b[A-Z][0-9]+[a-z]?\b' | paste -sd ' ')
+        read -ra left <<<"$left"
         set -- "${left[@]}"
     fi
     notice_by_tests "$@"
