@@ -503,6 +503,23 @@ fn assert_is_needed(cluster: &mut Cluster, id: u64, writer: &Writer) {
     cluster.wait_for_leader();
 }
 
+/// A server that has lost its disk, and whose settings list no other, looks like a new cluster.
+#[test]
+fn a_server_alone_founds_a_cluster_only_when_it_is_asked_to() {
+    let mut alone = Cluster::prepare_like(1, "127.0.0.1", "");
+    let (status, said) = serve_to_its_end(&alone.config(), &["--id", "1"]);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_sentence(&said, "start it with --new-cluster");
+    alone.start_server(1);
+    alone.wait_for_leader();
+    assert_eq!(code(&alone.coracle(&["set", "key", "value"])), 0);
+    assert!(alone.terminate(1).success());
+    std::fs::remove_dir_all(alone.data_dir(1)).unwrap();
+    let (status, said) = serve_to_its_end(&alone.config(), &["--id", "1"]);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_sentence(&said, "or list its other servers if it has lost its disk");
+}
+
 /// A single server has no other to repair it, and the others do not know the vote of a server
 /// that has lost its hard state.
 #[test]

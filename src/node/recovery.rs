@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::error::NodeError;
 use crate::actors::snapshot::load::{LoadError, load};
 use crate::config::{Server, Settings};
 use crate::kv::Store;
@@ -19,7 +20,7 @@ use crate::raft::SnapshotPositions;
 use crate::storage::{
     Disk, Lost, SnapshotFile, SnapshotFiles, SnapshotHead, Storage, StorageError, StorageOptions,
 };
-use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, TermRuns};
+use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, Term, TermRuns};
 
 /// The contents of a data directory, recovered.
 pub(super) struct Recovered {
@@ -167,6 +168,29 @@ impl SnapshotLoss {
 fn can_rejoin(settings: &Settings, log: &LogSummary) -> bool {
     let members = log.memberships.last().map(|(_, membership)| membership.voters.len());
     members.unwrap_or(settings.servers.len()) > 2
+}
+
+/// Checks that the server is not alone in its settings while it has no data. Such a server would
+/// take itself for a new cluster, also if it has lost its disk and the settings forget the
+/// others.
+///
+/// # Errors
+/// When it is.
+pub(super) fn check_not_alone_and_blank(
+    settings: &Settings,
+    server: &Server,
+    recovered: &Recovered,
+) -> Result<(), NodeError> {
+    let HardState { current_term, is_rejoining, .. } = recovered.hard_state;
+    let has_data = current_term > Term(0) || recovered.log.runs.last() != LogPosition::default();
+    if settings.servers.len() > 1 || has_data || !is_rejoining {
+        return Ok(());
+    }
+    Err(NodeError::AloneAndBlank {
+        id: server.id,
+        data_dir: server.data_dir.clone(),
+        settings: settings.path.clone(),
+    })
 }
 
 /// Loads the newest snapshot that is whole, and adds the newer ones to `damaged`. A snapshot

@@ -6,10 +6,15 @@ use super::*;
 use crate::kv::{Command, Operation};
 use crate::storage::StorageError;
 use crate::testing::{Crash, SimDisk};
-use crate::types::{Entry, Membership, Payload, Term};
+use crate::types::{Entry, Membership, Payload};
 
 fn settings() -> Settings {
-    let servers: String = [1, 2, 3]
+    settings_of(&[1, 2, 3])
+}
+
+fn settings_of(ids: &[u64]) -> Settings {
+    let servers: String = ids
+        .iter()
         .map(|id| {
             let (client, log) = (9000 + 2 * id, 9001 + 2 * id);
             format!(
@@ -17,7 +22,7 @@ fn settings() -> Settings {
                  client_port = {client}\nlog_port = {log}\n"
             )
         })
-        .concat();
+        .collect();
     let mut settings =
         Settings::parse(Path::new("servers.toml"), &servers, &Default::default()).unwrap();
     // Smaller than a settings file may ask for, because the entries here are small.
@@ -28,6 +33,40 @@ fn settings() -> Settings {
 fn start(disk: &SimDisk) -> Result<Recovered, StorageError> {
     let settings = settings();
     recover(&settings, &settings.servers[&NodeId(1)], Box::new(disk.clone()))
+}
+
+/// The sentence that refuses to start a server whose settings list these servers.
+fn refusal(disk: &SimDisk, ids: &[u64]) -> Option<String> {
+    let settings = settings_of(ids);
+    let server = &settings.servers[&NodeId(1)];
+    let recovered = recover(&settings, server, Box::new(disk.clone())).unwrap();
+    let checked = check_not_alone_and_blank(&settings, server, &recovered);
+    checked.err().map(|error| error.to_string())
+}
+
+/// A server that has lost its disk, and the list of its peers, looks like a new cluster.
+#[test]
+fn a_server_without_data_and_peers_founds_no_cluster_by_itself() {
+    let disk = SimDisk::new();
+    let said = refusal(&disk, &[1]).expect("it is alone and blank");
+    for part in ["servers.toml lists no server but 1", "--new-cluster", "lost its disk"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(refusal(&disk, &[1]).is_some(), "the directory that it made is no data");
+    assert_eq!(refusal(&disk, &[1, 2]), None, "it asks the others");
+}
+
+#[test]
+fn a_server_alone_with_data_starts() {
+    let disk = SimDisk::new();
+    assert!(refusal(&disk, &[1]).is_some());
+    let settings = settings_of(&[1]);
+    let server = &settings.servers[&NodeId(1)];
+    let mut recovered = recover(&settings, server, Box::new(disk.clone())).unwrap();
+    let hard_state = HardState { current_term: Term(1), ..recovered.hard_state };
+    recovered.storage.save_hard_state(hard_state).unwrap();
+    drop(recovered);
+    assert_eq!(refusal(&disk, &[1]), None);
 }
 
 fn entry(index: u64, term: u64) -> Entry {

@@ -307,11 +307,11 @@ fn note_repair(
     now: &DirectoryContents,
 ) {
     let id = machine.id;
-    let is_suspect = world.data_loss.get() == Some((id, u64::MAX));
+    let is_suspect = world.data_losses.borrow().get(&id) == Some(&u64::MAX);
     let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_rejoining);
     if is_suspect && is_rejoining {
         let life_before = machine.lives.get() - 1;
-        world.data_loss.set(Some((id, life_before)));
+        world.note_data_loss(id, life_before);
         machine.lost_in_life.set(life_before);
         let (now, before) = (now.last(), expected.directory.last());
         world.trace.say(&format_args!("n{id} starts with its log up to {now} of {before}"));
@@ -319,7 +319,7 @@ fn note_repair(
     } else {
         world.wire.on_whole_start(id);
         if is_suspect && expected.is_good() {
-            world.data_loss.set(None);
+            world.data_losses.borrow_mut().remove(&id);
         }
     }
 }

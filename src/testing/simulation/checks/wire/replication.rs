@@ -350,6 +350,12 @@ impl Replication {
         disks.of(node).read_again();
     }
 
+    /// A disk forgets acknowledged entries without a trace. Others hold them.
+    pub fn on_amnesia(&mut self, node: NodeId, disks: &mut Disks) {
+        self.acknowledged.retain(|(of, _), _| *of != node);
+        disks.of(node).forget();
+    }
+
     fn confirm_loss(&mut self, node: NodeId) {
         self.acknowledged.retain(|(of, _), _| *of != node);
         if let Some(loss) = self.losses.get_mut(&node) {
