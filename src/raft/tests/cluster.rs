@@ -338,17 +338,8 @@ impl Cluster {
 
     /// The log of a node that is down is damaged after `kept`; its end is not readable.
     pub(super) fn damage(&mut self, id: NodeId, kept: LogIndex) {
-        self.damage_up_to(id, kept, false);
-    }
-
-    /// The log of a node that is down is damaged after `kept`; its end is intact.
-    pub(super) fn damage_before_the_end(&mut self, id: NodeId, kept: LogIndex) {
-        self.damage_up_to(id, kept, true);
-    }
-
-    fn damage_up_to(&mut self, id: NodeId, kept: LogIndex, is_end_known: bool) {
         assert!(!self.is_up(id), "a log is judged when its node starts");
-        self.node_mut(id).disk.cut_after(kept, is_end_known);
+        self.node_mut(id).disk.cut_after(kept, false);
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {
