@@ -127,7 +127,7 @@ const GOLDEN: &[(&str, &str, &str)] = &[
     ("pre_vote_response", "00000006029b7efa1d", "9515010203c2"),
     ("rejoin_request", "00000005025b52b251", "9416010200"),
     ("rejoin_response", "0000000702c1428812", "96170102030602"),
-    ("forgotten", "000000070127c54b0a", "961a0102030602"),
+    ("forgotten", "0000000702fc81cc63", "961a0102030602"),
     (
         "install_snapshot",
         "0000002402cdfe30c1",
