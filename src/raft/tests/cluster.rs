@@ -298,23 +298,8 @@ impl Cluster {
 
     /// The log of a node that is down is damaged after `kept`; its end is not readable.
     pub(super) fn damage(&mut self, id: NodeId, kept: LogIndex) {
-        self.damage_up_to(id, kept, false);
-    }
-
-    /// The log of a node that is down is damaged after `kept`; its end is intact.
-    pub(super) fn damage_before_the_end(&mut self, id: NodeId, kept: LogIndex) {
-        self.damage_up_to(id, kept, true);
-    }
-
-    fn damage_up_to(&mut self, id: NodeId, kept: LogIndex, is_end_known: bool) {
         assert!(!self.is_up(id), "a log is judged when its node starts");
-        self.node_mut(id).disk.cut_after(kept, is_end_known);
-    }
-
-    /// A node that is down loses the entries after `kept`, and its disk shows no trace of it.
-    pub(super) fn rewind(&mut self, id: NodeId, kept: LogIndex) {
-        assert!(!self.is_up(id), "a running node knows its log");
-        self.node_mut(id).disk.rewind(kept);
+        self.node_mut(id).disk.cut_after(kept, false);
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {
@@ -602,13 +587,11 @@ impl Cluster {
         for peer in self.ids() {
             let Some(progress) = self.node_mut(id).progress.get_mut(&peer) else { continue };
             let term = progress.term();
+            let request = |rpc| Envelope { from: id, to: peer, term, rpc };
             for action in progress.take_actions() {
                 has_acted = true;
                 match action {
-                    ProgressAction::Send(request) => {
-                        let rpc = Rpc::AppendEntries(request);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
-                    }
+                    ProgressAction::Send(sent) => self.send(request(Rpc::AppendEntries(sent))),
                     ProgressAction::ReadEntries(ReadEntries { ticket, from, to, .. }) => {
                         let fetch = Pending::Fetch { peer, term, ticket, from, to };
                         self.node_mut(id).pending.push_back(fetch);
@@ -623,12 +606,10 @@ impl Cluster {
                         self.node_mut(id).jobs.push_back(job);
                     }
                     ProgressAction::SendSnapshot(piece) => {
-                        let rpc = Rpc::InstallSnapshot(piece);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
+                        self.send(request(Rpc::InstallSnapshot(piece)));
                     }
                     ProgressAction::SendForgotten(word) => {
-                        let rpc = Rpc::Forgotten(word);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
+                        self.send(request(Rpc::Forgotten(word)));
                     }
                     ProgressAction::Pause => {
                         self.node_mut(id).pending.push_back(Pending::Pause { peer, term });
