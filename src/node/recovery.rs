@@ -108,7 +108,9 @@ fn newest_whole(
     for last in listed {
         match load(snapshots, *last) {
             Ok(loaded) => return Ok(Some(loaded)),
-            Err(LoadError::Storage(error @ StorageError::Io { .. })) => return Err(error),
+            Err(LoadError::Storage(
+                error @ (StorageError::Io { .. } | StorageError::Unknown { .. }),
+            )) => return Err(error),
             Err(error) => log::warn!("the snapshot up to {last} is of no use: {error} node={id}"),
         }
         damaged.push(*last);
