@@ -201,8 +201,9 @@ notice_by_tests() {
 tests_table() {
     local left
     if [ $# = 0 ]; then
-        left=$(sed -n '/LEFT_TO_TESTS/,/};/s/^    &\[\(.*\)\]$/\1/p' "$patches/table.rs")
-        IFS=', ' read -ra left <<<"$left"
+        left=$(sed -n '/^pub const LEFT_TO_TESTS/,/^};/p' "$patches/table.rs" |
+            grep -o '\b[BCS][0-9][0-9]*[a-z]*\b' | paste -sd ' ')
+        IFS=' ' read -ra left <<<"$left"
         set -- "${left[@]}"
     fi
     notice_by_tests "$@"
@@ -237,7 +238,7 @@ while [ $# -gt 0 ]; do
             options+=("$1" "${2:?"$1 needs a number"}")
             shift
             ;;
-        B* | S*) bug=("$1") ;;
+        B* | C* | S*) bug=("$1") ;;
         *)
             echo "mutants: unknown option $1" >&2
             usage >&2

@@ -72,7 +72,9 @@ write_config() {
 }
 
 start_server() {
-    "${launcher[@]}" "$binary" serve --config "$config" --id "$1" --log-level warn >>"$dir/$1.log" 2>&1 &
+    local founds=()
+    if [ ${#ids[@]} = 1 ]; then founds=(--new-cluster); fi
+    "${launcher[@]}" "$binary" serve --config "$config" --id "$1" "${founds[@]}" --log-level warn >>"$dir/$1.log" 2>&1 &
     pids[$1]=$!
 }
 

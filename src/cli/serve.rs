@@ -18,6 +18,9 @@ pub struct ServeCommand {
     /// Which of its servers to run
     #[arg(long)]
     id: u64,
+    /// Found a cluster of this one server, if the settings list no other and it has no data
+    #[arg(long)]
+    new_cluster: bool,
     /// Directory of all servers' files, each in <DIR>/<id>, instead of data_dir
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -47,6 +50,6 @@ impl ServeCommand {
         let settings = Settings::load(&self.file.config, &overrides)?;
         let id = settings.server(NodeId(self.id))?.id;
         logging::init(id, self.log_level);
-        Ok(node::run(&settings, id)?)
+        Ok(node::run(&settings, id, self.new_cluster)?)
     }
 }

@@ -25,6 +25,10 @@ pub struct Environment {
     pub seed: u64,
     /// Maximum number of files that the process may have open, connections among them.
     pub open_files_max: u64,
+    /// True when the person who starts the node says that it founds a cluster of its own, if
+    /// its settings list no other server and it has no data. No node can tell that case from
+    /// a lost disk (docs/adr/0005).
+    pub is_new_cluster: bool,
 }
 
 /// The threads that the actors of a node run on.

@@ -1,6 +1,7 @@
 //! The errors that a node starts or ends with.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::storage::StorageError;
 use crate::types::NodeId;
@@ -9,12 +10,12 @@ use crate::types::NodeId;
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The node is not in servers.toml.
-    #[error("there is no server with id {0} in servers.toml")]
+    #[error("there is no server with id {0} in servers.toml: `coracle config` prints those it has")]
     UnknownId(NodeId),
     /// A port is taken, or the address is not one of this machine.
     #[error(
-        "cannot listen on {hostname}:{port} ({key} of server {id}): {error}; free the port, or \
-         change {key} or hostname in servers.toml"
+        "cannot listen on {hostname}:{port} ({key} of server {id}): {error}; {}",
+        listen_advice(error, hostname, *port, key)
     )]
     Listen {
         /// The server.
@@ -31,10 +32,26 @@ pub enum NodeError {
     /// The data directory cannot be used, or its disk failed.
     #[error("{0}")]
     Storage(#[from] StorageError),
+    /// The node has no data and no peers: its cluster is new, or it has lost its disk.
+    #[error(
+        "{} holds no data, and {} lists no server but {id}: start it with --new-cluster if this \
+         is a new cluster of one server, or list its other servers if it has lost its disk",
+        data_dir.display(), settings.display()
+    )]
+    AloneAndBlank {
+        /// The server.
+        id: NodeId,
+        /// Its data directory.
+        data_dir: PathBuf,
+        /// The settings file.
+        settings: PathBuf,
+    },
     /// The limit on open files leaves none for clients.
     #[error(
         "this process may have {open_files_max} files open, and a server of this cluster needs \
-         more than {own}: raise the limit (`ulimit -n`)"
+         more than {own}: raise the limit, say with `ulimit -n {}`, or LimitNOFILE= of a systemd \
+         unit",
+        (2 * own).next_power_of_two()
     )]
     OpenFiles {
         /// The limit on open files.
@@ -46,3 +63,28 @@ pub enum NodeError {
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
 }
+
+/// A clause that says what to do about a port that cannot be listened on.
+fn listen_advice(error: &io::Error, hostname: &str, port: u16, key: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another process has the port, perhaps this server itself: \
+             `ss -ltnp 'sport = :{port}'` names it; stop it, or change {key} in servers.toml"
+        ),
+        io::ErrorKind::AddrNotAvailable => format!(
+            "{hostname} is no address of this machine (`ip address` lists those it has): start \
+             the server where it is one, or change hostname in servers.toml"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "a port below 1024 needs a privilege: change {key} in servers.toml to 1024 or above, \
+             or give the program the privilege with `setcap cap_net_bind_service=+ep`"
+        ),
+        _ => format!(
+            "if it is the name that has no address, `getent hosts {hostname}` finds none either: \
+             change hostname in servers.toml"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

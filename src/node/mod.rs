@@ -33,6 +33,7 @@ mod peer_side;
 mod recovery;
 mod signals;
 mod storage_side;
+pub mod survivor;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -126,7 +127,8 @@ pub async fn start(
     environment: Environment,
 ) -> Result<Node, NodeError> {
     let server = settings.servers.get(&id).ok_or(NodeError::UnknownId(id))?;
-    let Environment { network, clock, disk, placement, seed, open_files_max } = environment;
+    let Environment { network, clock, disk, placement, seed, open_files_max, is_new_cluster } =
+        environment;
     let connections_max = limits::connections_max(settings, open_files_max)?;
     let client_listener =
         listen(network.as_ref(), server, "client_port", server.client_port).await?;
@@ -134,6 +136,9 @@ pub async fn start(
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
 
     let recovered = recovery::recover(settings, server, disk)?;
+    if !is_new_cluster {
+        recovery::check_not_alone_and_blank(settings, server, &recovered)?;
+    }
     let local = local_node(settings, id, recovered.storage.restore_id());
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
@@ -213,10 +218,11 @@ async fn listen(
 }
 
 /// Runs node `id` on this machine until SIGTERM or SIGINT. Other signals do not stop it.
+/// `is_new_cluster` is that of [`Environment`].
 ///
 /// # Errors
 /// When it cannot start (see [`start`]), and when its disk fails.
-pub fn run(settings: &Settings, id: NodeId) -> Result<(), NodeError> {
+pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), NodeError> {
     actix::System::new().block_on(async {
         let environment = Environment {
             network: Rc::new(Tcp),
@@ -226,6 +232,7 @@ pub fn run(settings: &Settings, id: NodeId) -> Result<(), NodeError> {
             // Two nodes need different seeds, and so do two starts of one node.
             seed: SystemClock.wall_ms() ^ (u64::from(std::process::id()) << 32) ^ (id.0 << 48),
             open_files_max: limits::raise_open_files_limit(),
+            is_new_cluster,
         };
         let mut signals = Signals::catch().map_err(NodeError::Signals)?;
         let mut node = start(settings, id, environment).await?;

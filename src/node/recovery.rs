@@ -3,20 +3,24 @@
 //!
 //! A crash may have come after a received snapshot got its name, and before the log was
 //! reset to it. Then the log does not reach the snapshot, and the installation is finished
-//! here. A newest snapshot that is damaged is reported and removed; the one before it takes
-//! its place, because the log reaches back to that one. The server does not start if no
-//! snapshot is of use and the log alone is not enough.
+//! here. A newest snapshot that is damaged is reported and set aside; the one before it takes
+//! its place, because the log reaches back to that one. If no snapshot is of use and the log
+//! alone is not enough, the server begins anew and is rejoining: it fetches everything from the
+//! others, as a server with a damaged log does (docs/adr/0019). In a cluster of one or two
+//! servers it does not start.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use super::error::NodeError;
 use crate::actors::snapshot::load::{LoadError, load};
 use crate::config::{Server, Settings};
 use crate::kv::Store;
 use crate::raft::SnapshotPositions;
 use crate::storage::{
-    Disk, SnapshotFile, SnapshotFiles, SnapshotHead, Storage, StorageError, StorageOptions,
+    Disk, Lost, SnapshotFile, SnapshotFiles, SnapshotHead, Storage, StorageError, StorageOptions,
 };
-use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, TermRuns};
+use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, Term, TermRuns};
 
 /// The contents of a data directory, recovered.
 pub(super) struct Recovered {
@@ -53,7 +57,7 @@ pub(super) fn recover(
     for note in &found.notes {
         log::warn!("{note} node={}", server.id);
     }
-    let (hard_state, mut log) = (found.hard_state, found.log);
+    let (mut hard_state, mut log) = (found.hard_state, found.log);
     let snapshots = SnapshotFiles::open(disk.another_handle(), &server.data_dir)?;
     storage.watch_snapshots(&snapshots)?;
     let snapshots_to_read = SnapshotFiles::at(disk, &server.data_dir);
@@ -61,22 +65,28 @@ pub(super) fn recover(
     let (mut files, mut store) = (Vec::new(), Store::new());
     let mut damaged = Vec::new();
     let newest = newest_whole(&snapshots, &listed, &mut damaged, server.id)?;
-    // The last entry of a damaged snapshot may have been acknowledged when the snapshot was
-    // received, so only a log that holds this entry can replace the snapshot.
-    if damaged.iter().any(|last| !log.runs.contains(*last)) {
-        return Err(snapshots.missing(damaged[0]));
+    if let Some((file, _)) = &newest {
+        snapshots.check_owner(file, &settings.cluster)?;
     }
-    match newest {
-        Some((file, loaded)) if file.head.last.index >= storage.base().index => {
-            snapshots.check_owner(&file, &settings.cluster)?;
-            continue_from(&file.head, &mut storage, &mut log, server.id)?;
-            (files, store) = (vec![file], loaded);
+    let beginning = newest.as_ref().map_or(LogPosition::default(), |(file, _)| file.head.last);
+    if let Some(loss) = SnapshotLoss::find(beginning, &listed, &damaged, &log) {
+        if !can_rejoin(settings, &log) {
+            return Err(snapshots.missing(loss.needed));
         }
-        None if storage.base() == LogPosition::default() => {}
-        _ => return Err(snapshots.missing(storage.base())),
+        hard_state = storage.rejoin(loss.new_base, loss.lost)?;
+        log::warn!("{} node={}", loss.told(&server.data_dir), server.id);
+        if let Some(base) = loss.new_base {
+            let runs = TermRuns::starting_after(base);
+            log = LogSummary { runs, ..LogSummary::default() };
+        }
     }
+    if let Some((file, loaded)) = newest {
+        continue_from(&file.head, &mut storage, &mut log, server.id)?;
+        (files, store) = (vec![file], loaded);
+    }
+    // The loss is recorded durably by now, so a crash from here on changes nothing.
     for last in listed.drain(..damaged.len()) {
-        snapshots.remove(last)?;
+        snapshots.set_aside(last)?;
     }
     if let Some(difference) = other_members(settings, &log) {
         log::warn!("{difference} node={}", server.id);
@@ -98,7 +108,93 @@ pub(super) fn recover(
     })
 }
 
-/// Loads the newest snapshot that is whole, and adds the newer ones to `damaged`.
+/// The loss of a server whose snapshots and log do not add up to what it had.
+struct SnapshotLoss {
+    /// The entry that a snapshot would have to reach.
+    needed: LogPosition,
+    /// The place after which the log begins anew; `None` when it can stay.
+    new_base: Option<LogPosition>,
+    lost: Lost,
+}
+
+impl SnapshotLoss {
+    /// Returns the loss, if there is one. The store begins with the entry `beginning`: the last
+    /// one of the newest whole snapshot, or 0@0.
+    fn find(
+        beginning: LogPosition,
+        listed: &[LogPosition],
+        damaged: &[LogPosition],
+        log: &LogSummary,
+    ) -> Option<SnapshotLoss> {
+        let (base, last) = (log.runs.base(), log.runs.last());
+        let has_gap = beginning.index < base.index;
+        // The last entry of a damaged snapshot may have been acknowledged when the snapshot was
+        // received, so only a log that holds this entry can replace the snapshot.
+        let is_unreached =
+            |last: &LogPosition| last.index > base.index && !log.runs.contains(*last);
+        let unreached = damaged.iter().copied().filter(is_unreached).max();
+        if !has_gap && unreached.is_none() {
+            return None;
+        }
+        let position = unreached.map_or(last, |unreached| unreached.max(last));
+        // A received snapshot is acknowledged before the log begins after it. Without the file
+        // that the log's base came from, another such file may be gone as well.
+        let is_end = listed.iter().any(|last| last.index >= base.index);
+        Some(SnapshotLoss {
+            needed: if has_gap { base } else { position },
+            new_base: has_gap.then_some(beginning),
+            lost: Lost { position, is_end },
+        })
+    }
+
+    fn told(&self, data_dir: &Path) -> String {
+        let SnapshotLoss { needed, new_base, lost: Lost { position, .. } } = self;
+        let kept = match new_base {
+            Some(base) if base.index > LogIndex(0) => format!("begins anew after entry {base}"),
+            Some(_) => "begins anew with nothing".to_owned(),
+            None => "keeps its log".to_owned(),
+        };
+        format!(
+            "no whole snapshot in {} reaches entry {needed}, which the log does not hold: this \
+             server {kept}, and rejoins until it has fetched from the others what it had, up to \
+             entry {position}; the two newest damaged files stay there as damaged-*.snapshot",
+            data_dir.join("snapshot").display()
+        )
+    }
+}
+
+/// True when the other servers are a majority without this one. The members in the log take
+/// precedence over the settings.
+fn can_rejoin(settings: &Settings, log: &LogSummary) -> bool {
+    let members = log.memberships.last().map(|(_, membership)| membership.voters.len());
+    members.unwrap_or(settings.servers.len()) > 2
+}
+
+/// Checks that the server is not alone in its settings while it has no data. Such a server would
+/// take itself for a new cluster, also if it has lost its disk and the settings forget the
+/// others.
+///
+/// # Errors
+/// When it is.
+pub(super) fn check_not_alone_and_blank(
+    settings: &Settings,
+    server: &Server,
+    recovered: &Recovered,
+) -> Result<(), NodeError> {
+    let HardState { current_term, is_rejoining, .. } = recovered.hard_state;
+    let has_data = current_term > Term(0) || recovered.log.runs.last() != LogPosition::default();
+    if settings.servers.len() > 1 || has_data || !is_rejoining {
+        return Ok(());
+    }
+    Err(NodeError::AloneAndBlank {
+        id: server.id,
+        data_dir: server.data_dir.clone(),
+        settings: settings.path.clone(),
+    })
+}
+
+/// Loads the newest snapshot that is whole, and adds the newer ones to `damaged`. A snapshot
+/// whose bytes are whole and that does not decode is not damaged: another version wrote it.
 fn newest_whole(
     snapshots: &SnapshotFiles,
     listed: &[LogPosition],
@@ -108,10 +204,11 @@ fn newest_whole(
     for last in listed {
         match load(snapshots, *last) {
             Ok(loaded) => return Ok(Some(loaded)),
-            Err(LoadError::Storage(
-                error @ (StorageError::Io { .. } | StorageError::Unknown { .. }),
-            )) => return Err(error),
-            Err(error) => log::warn!("the snapshot up to {last} is of no use: {error} node={id}"),
+            Err(LoadError::Storage(error)) if error.is_damage() => {
+                log::warn!("the snapshot up to {last} is of no use: {error} node={id}");
+            }
+            Err(LoadError::Storage(error)) => return Err(error),
+            Err(LoadError::Store(error)) => return Err(snapshots.undecodable(*last, &error)),
         }
         damaged.push(*last);
     }

@@ -28,13 +28,18 @@ impl Raft {
             return;
         }
         let has_appended = self.append_missing(entries);
-        if has_appended {
-            let match_index = verified_index;
-            self.send_when_persisted(from, respond(AppendResult::Success { match_index }));
+        let durable_index = self.persistence.persisted_index();
+        let success = |match_index| respond(AppendResult::Success { match_index });
+        if verified_index <= durable_index {
+            self.send(from, success(verified_index));
         } else {
-            let durable_index = self.persistence.persisted_index();
-            let match_index = verified_index.min(durable_index);
-            self.send(from, respond(AppendResult::Success { match_index }));
+            // The leader is to hear us even if our disk does not answer.
+            if !has_appended && self.persistence.is_hard_state_durable() {
+                self.send(from, success(durable_index));
+            }
+            // Entries of an earlier request may be on their way to the disk: then the leader
+            // of a new term learns of them as soon as they are durable.
+            self.send_when_persisted(from, success(verified_index));
         }
         let committed = leader_commit.min(verified_index);
         self.commit_index = self.commit_index.max(committed);
@@ -43,7 +48,8 @@ impl Raft {
 
     /// Drops the part of a request that is before our log. That part is committed, and so
     /// the same as in our snapshot (State Machine Safety): only the rest is to
-    /// be compared (docs/bugs.md B24).
+    /// be compared (docs/bugs.md B24). A leader of another history shows itself where that is
+    /// known.
     fn skip_compacted(
         &self,
         prev: LogPosition,
@@ -55,10 +61,24 @@ impl Raft {
         }
         let skipped = entries.len().min((base.index.0 - prev.index.0) as usize);
         let rest = entries.split_off(skipped);
-        if let Some(last) = entries.last().filter(|last| last.index == base.index) {
-            assert_eq!(last.position(), base, "the leader lacks an entry that is committed here");
-        }
+        self.check_before_log(entries.last().map_or(prev, Entry::position));
         (base, rest)
+    }
+
+    /// Checks an entry of the leader's history, at or before our base. The terms of the entries
+    /// before the base are not known any more, but they are not above that of the base.
+    ///
+    /// # Panics
+    /// When the entry cannot be the one that is committed here (State Machine Safety).
+    pub(super) fn check_before_log(&self, position: LogPosition) {
+        let base = self.log.base();
+        let is_possible =
+            position == base || position.index < base.index && position.term <= base.term;
+        assert!(
+            is_possible,
+            "the leader lacks an entry that is committed here: it has {position}, and {base} is \
+             the last entry before this log"
+        );
     }
 
     /// Appends the entries that the log lacks; true when there were any.

@@ -360,14 +360,15 @@ impl Raft {
             return;
         }
         let before = self.hard_state();
-        if before.is_rejoining && before.lost >= acknowledged {
+        // An end of the log that is known is contradicted.
+        if before.is_rejoining && before.lost >= acknowledged && !before.is_end_known {
             return;
         }
         let lost = before.lost.max(acknowledged);
         let hard_state = HardState { is_rejoining: true, lost, is_end_known: false, ..before };
         self.persistence.set_hard_state(hard_state);
         if !before.is_rejoining {
-            // What waits for the disk was said by a voter.
+            // The messages that wait for the disk are those of a voter.
             self.persistence.drop_deferred();
             self.rejoining = Rejoining::default();
             let last = self.log.last();

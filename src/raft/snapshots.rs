@@ -108,10 +108,16 @@ impl Raft {
 
     /// A piece of the leader's snapshot (Figure 13). The sender leads our term:
     /// `Raft::step` has checked that.
+    ///
+    /// # Panics
+    /// When the snapshot is of another history than what is committed here.
     pub(super) fn on_install_snapshot(&mut self, from: NodeId, piece: InstallSnapshot) {
         self.follow(from);
         let last = piece.snapshot.last;
         if self.covers(last) {
+            if last.index <= self.log.base().index {
+                self.check_before_log(last);
+            }
             self.confirm_snapshot(from, piece.request_seq, last);
         } else if self.persistence.is_hard_state_durable() {
             let term = self.term();

@@ -21,7 +21,7 @@ pub enum StorageError {
         source: io::Error,
     },
     /// Bytes that were once durable are no longer what was written.
-    #[error("{}; {NOTHING_CHANGED}", damaged_at(path, *offset, what))]
+    #[error("{}; {}", damaged_at(path, *offset, what), cure(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum StorageError {
     /// are never taken for damage: a log that is cut there would lose entries that are whole.
     #[error(
         "{} has at byte {offset} what this version of the server does not know ({what}): nothing \
-         was changed; start a version that knows it",
+         was changed; start a version that knows it (`coracle --version` says which one this is)",
         path.display()
     )]
     Unknown {
@@ -46,7 +46,7 @@ pub enum StorageError {
         what: String,
     },
     /// The log is whole as far as it goes, but it once went further.
-    #[error("{}; {NOTHING_CHANGED}", ends_early(path, *offset, durable, *durable_to))]
+    #[error("{}; {}", ends_early(path, *offset, durable, *durable_to), cure(path))]
     EntriesMissing {
         /// The segment.
         path: PathBuf,
@@ -58,7 +58,11 @@ pub enum StorageError {
         durable_to: u64,
     },
     /// A file is missing that always exists when certain other files do.
-    #[error("{}: put it back, or {SEE}", missing(path, evidence))]
+    #[error(
+        "{}; put it back, never from an older copy; or: {}",
+        missing(path, evidence),
+        cure(path)
+    )]
     FileMissing {
         /// The file.
         path: PathBuf,
@@ -69,8 +73,9 @@ pub enum StorageError {
     /// no majority.
     #[error(
         "{damage}; nothing was changed, and nobody can repair it: a cluster of one or two servers \
-         can do nothing without this one; keep a copy of the directory, and put back a backup of \
-         all of it if there is one; {SEE}"
+         can do nothing without this one; keep a copy of the directory, and put back a backup by \
+         `coracle snapshot restore FILE --all`, or see what is left by `coracle recover plan DIR`; \
+         {SEE}"
     )]
     Irreparable {
         /// The damage, as [`StorageError::Damaged`] says it.
@@ -79,8 +84,9 @@ pub enum StorageError {
     /// The hard state is older than the log, so a vote may be forgotten.
     #[error(
         "{} says term {current}, but the log reaches {last}: the file is older than the log (was \
-         it restored from a copy?), and a vote may be forgotten; {SEE}",
-        path.display()
+         it restored from a copy?), and a vote may be forgotten; put back the newer file; or: {}",
+        path.display(),
+        cure(path)
     )]
     HardStateStale {
         /// The file.
@@ -93,8 +99,9 @@ pub enum StorageError {
     /// An entry is neither in the log nor in a whole snapshot.
     #[error(
         "no snapshot in {} that is whole reaches entry {base}, and the log does not hold it: \
-         nothing was changed; put one back, or let this server begin anew: see `When a server \
-         refuses to start` in docs/internals/log_format.md",
+         nothing was changed, and nobody can send another one to a server of a cluster of one or \
+         two; put back a backup by `coracle snapshot restore FILE --all`, or see what the other \
+         server has by `coracle recover plan DIR`; {SEE}",
         path.display()
     )]
     SnapshotMissing {
@@ -105,8 +112,9 @@ pub enum StorageError {
     },
     /// A snapshot of another cluster is among this server's snapshots.
     #[error(
-        "{} is a snapshot of cluster {found:?}, and this server is of cluster {cluster:?}: take it \
-         away, or see `coracle snapshot restore --help`",
+        "{0} is a snapshot of cluster {found:?}, and this server is of cluster {cluster:?}: take \
+         it away by `mv {0} {0}.other`; a new cluster begins with it by `coracle snapshot restore \
+         {0} --all`",
         path.display()
     )]
     OtherSnapshot {
@@ -120,7 +128,8 @@ pub enum StorageError {
     /// The directory belongs to another server.
     #[error(
         "{} belongs to server {found_node} of cluster {found_cluster:?}, not to server {node} of \
-         cluster {cluster:?}: check --id, data_dir and cluster",
+         cluster {cluster:?}: `coracle config` prints each server's directory; check --id, \
+         data_dir and cluster",
         path.display()
     )]
     OtherOwner {
@@ -138,7 +147,9 @@ pub enum StorageError {
     /// The directory that a backup should be restored into is not empty.
     #[error(
         "{} is not empty: a backup is restored into a new directory; if nobody needs what is in \
-         this one (an interrupted restore leaves such a directory), remove it",
+         this one (an interrupted restore leaves such a directory), remove it by `rm -r {}`, and \
+         restore again",
+        path.display(),
         path.display()
     )]
     NotEmpty {
@@ -149,7 +160,9 @@ pub enum StorageError {
     /// from.
     #[error(
         "{} was taken from a cluster of the name {cluster:?}, too: give the new one another \
-         name (`cluster` in its servers.toml), so that no server of the old one can join it",
+         name (cluster in its servers.toml), so that no server of the old one can join it, and \
+         then: `coracle snapshot restore {} --all`",
+        path.display(),
         path.display()
     )]
     SameCluster {
@@ -159,7 +172,11 @@ pub enum StorageError {
         cluster: String,
     },
     /// Another process holds the directory.
-    #[error("{} is locked by another process: stop that server first", path.display())]
+    #[error(
+        "{} is locked by another process: stop that server first (`fuser -v {}` shows its process)",
+        path.display(),
+        path.display()
+    )]
     Locked {
         /// The lock file.
         path: PathBuf,
@@ -167,10 +184,10 @@ pub enum StorageError {
     /// The data directory, or a file in it, was deleted, moved or replaced while it was in use.
     #[error(
         "{} was deleted, moved or replaced while this server ran on {}: nobody would find what it \
-         writes there, so it acknowledges nothing more; put the directory back and start the \
-         server again, and if it is lost see `A server that lost its disk, or a part of its log` \
-         in docs/operations.md",
-        path.display(), data_dir.display()
+         writes there, so it acknowledges nothing more; if it was moved, move it back and start \
+         the server again (`coracle serve --id {}`), and if it was deleted or replaced by a copy, \
+         see \"A server that lost its disk, or a part of its log\" in docs/operations.md",
+        path.display(), data_dir.display(), id_of(data_dir)
     )]
     Gone {
         /// The first path that leads to nothing, or to another file than the one that is open.
@@ -179,7 +196,11 @@ pub enum StorageError {
         data_dir: PathBuf,
     },
     /// The directory is not the data directory of a server.
-    #[error("{} is not the data directory of a server: it has no identity file", path.display())]
+    #[error(
+        "{} is not the data directory of a server: it has no identity file; `coracle config` \
+         prints the directories",
+        path.display()
+    )]
     NotADataDirectory {
         /// The directory.
         path: PathBuf,
@@ -204,9 +225,27 @@ impl StorageError {
     }
 }
 
-const SEE: &str = "see `When a server refuses to start` in docs/internals/log_format.md";
-const NOTHING_CHANGED: &str = "nothing was changed: see `When a server refuses to start` in \
-                               docs/internals/log_format.md";
+const SEE: &str = "see \"When a server refuses to start\" in docs/internals/log_format.md";
+
+/// The id of the server whose directory this is, by its name.
+fn id_of(dir: &Path) -> &str {
+    dir.file_name().and_then(|name| name.to_str()).unwrap_or("ID")
+}
+
+/// The commands that mend a server whose file `path` cannot be relied upon.
+fn cure(path: &Path) -> String {
+    let parent = path.parent().unwrap_or(path);
+    let is_part = parent.file_name().is_some_and(|name| name == "log" || name == "snapshot");
+    let dir = if is_part { parent.parent().unwrap_or(parent) } else { parent };
+    let name = id_of(dir);
+    format!(
+        "nothing was changed; if the other servers are a majority without this one, and no other \
+         one has lost its data, remove what it has (`rm -r {dir}`) and start it again (`coracle \
+         serve --id {name}`): it rejoins and fetches everything; if not, `coracle recover plan \
+         {dir}` says what is left; {SEE}",
+        dir = dir.display()
+    )
+}
 
 fn damaged_at(path: &Path, offset: u64, what: &str) -> String {
     format!("{} is damaged at byte {offset}: {what}", path.display())
@@ -245,10 +284,15 @@ fn advice(error: &io::Error) -> &'static str {
             "; make room and start the server again: nothing that was acknowledged is lost"
         }
         io::ErrorKind::PermissionDenied => {
-            "; let the user that runs the server read and write everything in its data directory"
+            "; let the user that runs the server read and write everything in its data directory \
+             (`chown -R`, `chmod -R u+rwX`)"
         }
         io::ErrorKind::ReadOnlyFilesystem => {
-            "; mount the file system writable and start the server again"
+            "; mount the file system writable (`mount -o remount,rw`) and start the server again"
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "; a file is where a directory should be: move it away, or change data_dir in \
+             servers.toml"
         }
         _ => "",
     }
@@ -263,6 +307,18 @@ pub(crate) trait IoContext<T> {
 impl<T> IoContext<T> for io::Result<T> {
     fn during(self, action: &'static str, path: &Path) -> Result<T, StorageError> {
         self.map_err(|source| StorageError::Io { action, path: path.to_owned(), source })
+    }
+}
+
+impl StorageError {
+    /// True when a file has other bytes than were written, or is missing.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            StorageError::Damaged { .. }
+                | StorageError::EntriesMissing { .. }
+                | StorageError::FileMissing { .. }
+        )
     }
 }
 

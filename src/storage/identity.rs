@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, OpenMode};
 use super::durable_names::create_file;
-use super::error::{IoContext, StorageError, damaged};
+use super::error::{IoContext, StorageError, damaged, unknown};
 use crate::types::NodeId;
 
 const FORMAT_VERSION: u32 = 2;
@@ -27,14 +27,13 @@ pub(crate) struct Identity {
 }
 
 /// The values in an identity's lines: cluster (escaped), node, restore id.
-type Lines = (String, u64, Option<u128>);
+pub(crate) type Lines = (String, u64, Option<u128>);
 
 impl Identity {
     fn encode(&self) -> String {
-        // The name is escaped, so that it is one line whatever characters it has.
         let mut text = format!(
             "coracle {FORMAT_VERSION}\ncluster {}\nnode {}\n",
-            self.cluster.escape_default(),
+            escaped(&self.cluster),
             self.node_id
         );
         if let Some(restore_id) = self.restore_id {
@@ -43,6 +42,15 @@ impl Identity {
         let crc = crc32c::crc32c(text.as_bytes());
         text.push_str(&format!("crc32c {crc:08x}\n"));
         text
+    }
+
+    /// Returns the version of a whole file that another version of this program wrote.
+    fn other_version(bytes: &[u8]) -> Option<&str> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (lines, last) = text.split_at(text.rfind("crc32c ")?);
+        let is_whole = last == format!("crc32c {:08x}\n", crc32c::crc32c(lines.as_bytes()));
+        let version = lines.lines().next()?.strip_prefix("coracle ")?;
+        (is_whole && version != FORMAT_VERSION.to_string()).then_some(version)
     }
 
     /// Returns the values of a file whose checksum is right, or a sentence that says what is
@@ -97,22 +105,11 @@ pub(crate) fn check(
     dir: &Path,
     own: Option<&Identity>,
 ) -> Result<Option<(NodeId, Option<u128>)>, StorageError> {
-    let path = identity_path(dir);
-    let file = match disk.open(&path, OpenMode::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).during("open", &path),
-    };
-    let mut bytes = vec![0; FILE_BYTES_MAX];
-    let read = file.read_at(0, &mut bytes).during("read", &path)?;
-    let (cluster, node, restore_id) =
-        Identity::decode(&bytes[..read]).map_err(|what| damaged(&path, 0, what))?;
+    let Some((cluster, node, restore_id)) = read(disk, dir)? else { return Ok(None) };
     match own {
-        Some(own)
-            if own.node_id.0 != node || own.cluster.escape_default().to_string() != cluster =>
-        {
+        Some(own) if own.node_id.0 != node || escaped(&own.cluster) != cluster => {
             Err(StorageError::OtherOwner {
-                path,
+                path: identity_path(dir),
                 found_node: node,
                 found_cluster: cluster,
                 node: own.node_id.0,
@@ -121,6 +118,29 @@ pub(crate) fn check(
         }
         _ => Ok(Some((NodeId(node), restore_id))),
     }
+}
+
+/// The name of a cluster as it is in the file: one line, whatever characters it has.
+pub(crate) fn escaped(cluster: &str) -> String {
+    cluster.escape_default().to_string()
+}
+
+/// Reads the file. Returns the values of its lines, or `None` when there is no file.
+pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Lines>, StorageError> {
+    let path = identity_path(dir);
+    let file = match disk.open(&path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).during("open", &path),
+    };
+    let mut bytes = vec![0; FILE_BYTES_MAX];
+    let read = file.read_at(0, &mut bytes).during("read", &path)?;
+    if let Some(version) = Identity::other_version(&bytes[..read]) {
+        let what = format!("it has format version {version}, this server knows {FORMAT_VERSION}");
+        return Err(unknown(&path, 0, what));
+    }
+    let lines = Identity::decode(&bytes[..read]).map_err(|what| damaged(&path, 0, what))?;
+    Ok(Some(lines))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::error::{IoContext, StorageError};
 use super::identity;
 use super::log::files::{log_dir, segment_numbers};
 use super::log::recovery::{self, Scanned};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, Payload};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId, Payload};
 
 /// Maximum number of bytes of a command that are shown.
 const PREVIEW_BYTES: usize = 48;
@@ -89,7 +89,63 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, StorageError>
     })
 }
 
+/// The directory of a stopped server, to be read. Nobody can start the server meanwhile.
+pub struct StoppedServer {
+    /// The server.
+    pub id: NodeId,
+    /// The name of its cluster, with special characters escaped.
+    pub cluster: String,
+    /// Term and vote, and what it knows it has lost.
+    pub hard_state: HardState,
+    /// The log without its entries, up to the damage if it is damaged.
+    pub log: LogSummary,
+    /// A sentence about the damage of the log.
+    pub damage: Option<String>,
+    scanned: Scanned,
+    _lock: Option<DiskLock>,
+}
+
+impl StoppedServer {
+    /// Reads the directory. Damage of the log is no error.
+    ///
+    /// # Errors
+    /// When a server runs there, and when another file is damaged.
+    pub fn open(disk: &dyn Disk, dir: &Path) -> Result<StoppedServer, StorageError> {
+        let (id, lock) = identify(disk, dir)?;
+        let (cluster, ..) = identity::read(disk, dir)?.unwrap_or_default();
+        let (scanned, damage) = recovery::scan_to_damage(disk, dir, id)?;
+        Ok(StoppedServer {
+            id,
+            cluster,
+            hard_state: scanned.loaded.newest.hard_state,
+            log: scanned.summary.clone(),
+            damage: damage.map(|damage| damage.finding()),
+            scanned,
+            _lock: lock,
+        })
+    }
+
+    /// True when `name` is the name of the cluster.
+    pub fn is_of_cluster(&self, name: &str) -> bool {
+        identity::escaped(name) == self.cluster
+    }
+
+    /// Reads entries from `from` on, at least one if there are any, and about a megabyte.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn read(&mut self, disk: &dyn Disk, from: LogIndex) -> Result<Vec<Entry>, StorageError> {
+        self.scanned.index.read(disk, from, LogIndex(u64::MAX), DUMP_BYTES)
+    }
+}
+
 fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(Scanned, Option<DiskLock>), StorageError> {
+    let (node_id, lock) = identify(disk, dir)?;
+    Ok((recovery::scan(disk, dir, node_id)?, lock))
+}
+
+/// Takes the lock, and returns the server that the directory belongs to.
+fn identify(disk: &dyn Disk, dir: &Path) -> Result<(NodeId, Option<DiskLock>), StorageError> {
     let names = disk.list(dir).during("list", dir)?;
     // A copy of a directory may have no lock file. None is created.
     let is_lockable = names.iter().any(|name| name == "lock");
@@ -104,7 +160,7 @@ fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(Scanned, Option<DiskLock>), S
             }
         });
     };
-    Ok((recovery::scan(disk, dir, node_id)?, lock))
+    Ok((node_id, lock))
 }
 
 fn line(entry: &Entry) -> String {

@@ -32,8 +32,9 @@
 //! | `log` | segment files, their records, recovery and repair |
 //! | `snapshot` | snapshot files: written, read, received |
 //! | `restore` | a data directory from a backup |
-//! | `inspect` | `dump` and `verify` |
+//! | `inspect` | a stopped server's directory: `dump`, `verify`, and its log for `recover` |
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 mod directory;
@@ -53,18 +54,19 @@ mod tests;
 
 pub use disk::{Disk, DiskFile, DiskLock, Named, OpenMode, RealDisk};
 pub use error::StorageError;
-pub use inspect::{VerifyReport, dump, verify};
+pub use hard_state::Lost;
+pub use inspect::{StoppedServer, VerifyReport, dump, verify};
 pub use restore::restore;
 pub use snapshot::{
     IncomingSnapshot, SNAPSHOT_FORMAT_VERSION, SnapshotChunks, SnapshotFile, SnapshotFiles,
-    SnapshotHead, read_snapshot,
+    SnapshotHead, read_snapshot, write_snapshot,
 };
 
 use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
 use directory::{initialise, take_lock};
 use durable_names::{UNFINISHED, sync_dir};
 use error::IoContext;
-use hard_state::{DurableEnd, HardStateFile, LogStart};
+use hard_state::{DurableEnd, HardStateFile, LogStart, hard_state_path};
 use identity::Identity;
 use log::files::{log_dir, segment_numbers, segment_path};
 use log::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -300,15 +302,48 @@ impl Storage {
             // The decision is saved first, and in one record: a start completes it after a crash
             // at any later step.
             storage.hard_state.save_start(start, DurableEnd::at_start(start))?;
-            (storage.tail, storage.index) = begin_log(
-                &*storage.disk,
-                &storage.dir,
-                storage.node_id,
-                &mut storage.hard_state,
-                &mut storage.pool,
-            )?;
-            storage.pool.recycle(&*storage.disk, &storage.dir, obsolete)
+            storage.begin_log_anew(obsolete)
         })
+    }
+
+    /// Decides, durably, that this server is rejoining because it has lost `lost` of its past, and
+    /// returns its new hard state. With `base` the log begins anew after that entry. It is one
+    /// record: a start after a crash finds the old log of a voter, or completes the new one
+    /// (docs/adr/0019).
+    ///
+    /// # Errors
+    /// When the term is older than what was lost, when a write, a sync, a renaming or a removal
+    /// fails, or an earlier operation has failed.
+    pub fn rejoin(
+        &mut self,
+        base: Option<LogPosition>,
+        lost: Lost,
+    ) -> Result<HardState, StorageError> {
+        self.guarded(|storage| {
+            let current = storage.hard_state.current().hard_state.current_term;
+            if lost.position.term > current {
+                let (path, last) = (hard_state_path(&storage.dir), lost.position);
+                return Err(StorageError::HardStateStale { path, current, last });
+            }
+            let Some(base) = base else {
+                let (start, end) = (storage.hard_state.current().start, storage.durable_end());
+                storage.hard_state.save_repair(start, end, lost)?;
+                return Ok(storage.hard_state.current().hard_state);
+            };
+            let obsolete = storage.index.first_segment()..=storage.index.last_segment();
+            let first_segment = storage.index.last_segment() + 1;
+            let start = LogStart { first_segment, base, resetting: true };
+            storage.hard_state.save_repair(start, DurableEnd::at_start(start), lost)?;
+            storage.begin_log_anew(obsolete)?;
+            Ok(storage.hard_state.current().hard_state)
+        })
+    }
+
+    /// Creates the log that the hard state says is being reset, and lets go of the old one.
+    fn begin_log_anew(&mut self, obsolete: RangeInclusive<u64>) -> Result<(), StorageError> {
+        (self.tail, self.index) =
+            begin_log(&*self.disk, &self.dir, self.node_id, &mut self.hard_state, &mut self.pool)?;
+        self.pool.recycle(&*self.disk, &self.dir, obsolete)
     }
 
     /// Lets [`Storage::check_presence`] watch the directory of the snapshots as well.

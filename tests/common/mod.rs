@@ -142,9 +142,11 @@ impl Cluster {
     fn spawn_server(&mut self, id: u64, mut command: Command) {
         let log = File::options().create(true).append(true).open(self.log_path(id));
         let log = log.expect("it is ours to write to");
+        let new_cluster = (self.nodes.len() == 1).then_some("--new-cluster");
         let process = command
             .args(["serve", "--id", &id.to_string(), "--config"])
             .arg(self.config())
+            .args(new_cluster)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor is free"))
             .stderr(log)
@@ -332,6 +334,12 @@ pub fn serve_to_its_end(config: &Path, arguments: &[&str]) -> (ExitStatus, Strin
     let stderr = process.stderr.as_mut().expect("it is piped");
     stderr.read_to_string(&mut said).expect("it is text");
     (status, said)
+}
+
+/// Runs the command line.
+pub fn coracle(arguments: &[&str]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).stdin(Stdio::null()).output().expect("the binary can be started")
 }
 
 /// The exit code of a process that was not ended by a signal.

@@ -20,7 +20,8 @@ macro_rules! mutants {
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
-        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C12, C16, C2, C7b, C8a, C8b, S2, S4, S5, S8,
+        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C1, C2, C4, C5, C5b, C6, C7b, C8a, C8b, C9, C10,
+        C11, C12, C15, C16, C17, C18, S2, S4, S5, S8,
     ]
 };
 
@@ -144,11 +145,26 @@ mutants! {
     S8: "segments that were cut off are kept for others, whatever their numbers",
     C1: "a peer that answers and makes no progress holds the log for ever",
     C2: "a transfer that failed begins again without a pause",
+    C3: "a voter that shows that it lost what it acknowledged is left as it is",
+    C3b: "a node that is told that it has forgotten goes on voting",
+    C4: "a damaged server that knows where its log ended does not vote",
+    C5: "a damaged server votes by the log that is left",
+    C5b: "a damaged log's end counts as known although it is not",
+    C6: "a server that lost its snapshots starts as a voter",
     C7: "a leader stamps entries with its wall clock",
     C7b: "the store's time goes on from the stamp of an entry that was truncated",
     C8a: "a key that is due is seen until it is removed",
     C8b: "everything that is due is removed by one entry",
     C8c: "the store's time goes on from the uptime of the new leader's machine",
+    C9: "a read waits for every read before it",
+    C9b: "a read does not wait for its session's own write",
+    C9c: "a read is answered after its session's later write was applied",
+    C10: "reads that have timed out stay in the core",
+    C11: "a term of any size is adopted",
     C12: "the frame limit follows the limits of this node's clients",
+    C13: "a request that ends before the log is compared with nothing but the base",
+    C15: "a confirmation of a round that was never started counts",
     C16: "an end with an old number forgets what the client has sent since",
+    C17: "a line of HTTP is answered, and the body after it executed",
+    C18: "a data directory that is gone goes unnoticed",
 }

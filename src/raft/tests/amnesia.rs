@@ -26,7 +26,7 @@ fn cluster(nodes: u64) -> Cluster {
 fn lose_two(cluster: &mut Cluster, id: NodeId) -> LogPosition {
     let last = cluster.raft(id).last_log();
     cluster.crash(id);
-    cluster.rewind(id, LogIndex(last.index.0 - 2));
+    cluster.node_mut(id).disk.rewind(LogIndex(last.index.0 - 2));
     cluster.reconnect(n(1), id);
     cluster.restart(id);
     last
@@ -105,7 +105,7 @@ fn a_directory_from_an_older_copy_is_noticed_as_well() {
     assert_eq!(last.term, Term(2));
     cluster.crash(n(2));
     cluster.node_mut(n(2)).disk = Disk::new(Durable::new(state, log_of(&[1, 1])));
-    cluster.rewind(n(2), LogIndex(2));
+    cluster.node_mut(n(2)).disk.rewind(LogIndex(2));
     cluster.oracle.on_wipe(n(2));
     cluster.reconnect(n(1), n(2));
     cluster.restart(n(2));
@@ -134,7 +134,7 @@ fn a_loss_of_entries_that_the_leader_has_compacted_away_is_noticed() {
         cluster.heartbeat(n(1));
     }
     assert!(cluster.raft(n(1)).log_base() > last);
-    cluster.rewind(n(2), last.index.prev());
+    cluster.node_mut(n(2)).disk.rewind(last.index.prev());
     cluster.reconnect(n(1), n(2));
     cluster.trace = Some(Vec::new());
     cluster.restart(n(2));
@@ -145,7 +145,7 @@ fn a_loss_of_entries_that_the_leader_has_compacted_away_is_noticed() {
     assert_eq!(cluster.node(n(2)).applied, cluster.node(n(1)).applied);
 }
 
-/// Of two nodes, neither can lead while the other is rejoining. So the peer is not told: the
+/// Neither of two nodes can lead while the other is rejoining. So the peer is not told: the
 /// leader gives up its term, and counts nothing of the old one.
 #[test]
 fn of_two_nodes_the_leader_begins_a_new_term() {
@@ -294,6 +294,19 @@ fn a_repeated_word_is_written_once_and_a_later_loss_raises_the_mark() {
     }
     assert_eq!(appends(&mut solo, at(8, 3)), 1);
     assert_eq!(solo.raft.hard_state().lost, at(8, 3));
+}
+
+/// A damaged node that knows the end of its log votes by it. It must not when it has lost more.
+#[test]
+fn an_end_that_was_known_is_not_when_the_leader_knows_of_more() {
+    let mut solo = follower();
+    let before = solo.raft.hard_state();
+    let known = HardState { is_rejoining: true, lost: at(9, 3), is_end_known: true, ..before };
+    solo.raft.persistence.set_hard_state(known);
+    solo.settle();
+    solo.receive(2, 3, forgotten(at(7, 3)));
+    let state = solo.raft.hard_state();
+    assert_eq!((state.is_rejoining, state.lost, state.is_end_known), (true, at(9, 3), false));
 }
 
 // The leader.

@@ -351,12 +351,6 @@ impl Cluster {
         self.node_mut(id).disk.cut_after(kept, is_end_known);
     }
 
-    /// A node that is down loses the entries after `kept`, and its disk shows no trace of it.
-    pub(super) fn rewind(&mut self, id: NodeId, kept: LogIndex) {
-        assert!(!self.is_up(id), "a running node knows its log");
-        self.node_mut(id).disk.rewind(kept);
-    }
-
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
@@ -546,8 +540,7 @@ impl Cluster {
                 }
             }
             Effect::SetSendMode(SetSendMode { term, peer, mode }) => {
-                let progress = self.node_mut(id).progress.get_mut(&peer);
-                let progress = progress.expect("every peer has a replicator");
+                let progress = self.node_mut(id).progress.get_mut(&peer).expect("a replicator");
                 assert_eq!(progress.term(), term, "the replicators are of the leader's term");
                 progress.set_send_mode(mode);
             }
@@ -643,13 +636,11 @@ impl Cluster {
         for peer in self.ids() {
             let Some(progress) = self.node_mut(id).progress.get_mut(&peer) else { continue };
             let term = progress.term();
+            let request = |rpc| Envelope { from: id, to: peer, term, rpc };
             for action in progress.take_actions() {
                 has_acted = true;
                 match action {
-                    ProgressAction::Send(request) => {
-                        let rpc = Rpc::AppendEntries(request);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
-                    }
+                    ProgressAction::Send(sent) => self.send(request(Rpc::AppendEntries(sent))),
                     ProgressAction::ReadEntries(ReadEntries { ticket, from, to, .. }) => {
                         let fetch = Pending::Fetch { peer, term, ticket, from, to };
                         self.node_mut(id).pending.push_back(fetch);
@@ -664,12 +655,10 @@ impl Cluster {
                         self.node_mut(id).jobs.push_back(job);
                     }
                     ProgressAction::SendSnapshot(piece) => {
-                        let rpc = Rpc::InstallSnapshot(piece);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
+                        self.send(request(Rpc::InstallSnapshot(piece)));
                     }
                     ProgressAction::SendForgotten(word) => {
-                        let rpc = Rpc::Forgotten(word);
-                        self.send(Envelope { from: id, to: peer, term, rpc });
+                        self.send(request(Rpc::Forgotten(word)));
                     }
                     ProgressAction::Pause => {
                         self.node_mut(id).pending.push_back(Pending::Pause { peer, term });

@@ -299,6 +299,48 @@ fn a_heartbeat_is_answered_at_once_with_what_the_disk_has() {
     assert_eq!(answer.rpc, appended(2));
 }
 
+/// The entries came from the leader before, and are on their way to the disk. The new leader
+/// learns of them when they are durable, and not with the next heartbeat only.
+#[test]
+fn a_new_leader_hears_of_known_entries_as_soon_as_they_are_durable() {
+    let mut solo = Solo::new(3, &[1], 1);
+    let step = |raft: &mut Raft, from: u64, term: u64, rpc: Rpc| {
+        raft.step(Envelope { from: NodeId(from), to: n(1), term: Term(term), rpc });
+        sent(raft)
+    };
+    step(&mut solo.raft, 2, 1, append(at(1, 1), &[1, 1], 0)); // write 1
+    assert_eq!(step(&mut solo.raft, 3, 2, append(at(3, 1), &[], 0)), [], "term 2: write 2");
+    solo.raft.on_persisted(PersistSeq(1));
+    assert_eq!(sent(&mut solo.raft), []);
+    solo.raft.on_persisted(PersistSeq(2));
+    assert_eq!(sent(&mut solo.raft), [appended(3)]);
+}
+
+/// The leader hears at once that the peer lives. However many heartbeats come while the disk
+/// does not answer, there is one answer more when it does.
+#[test]
+fn a_disk_that_catches_up_is_reported_once_however_many_heartbeats_came() {
+    let mut solo = Solo::new(3, &[1], 1);
+    let step = |raft: &mut Raft, rpc: Rpc| {
+        raft.step(Envelope { from: n(2), to: n(1), term: Term(1), rpc });
+        sent(raft)
+    };
+    assert_eq!(step(&mut solo.raft, append(at(1, 1), &[1, 1], 0)), []);
+    for _ in 0..10 {
+        assert_eq!(step(&mut solo.raft, append(at(3, 1), &[], 0)), [appended(1)]);
+    }
+    solo.raft.on_persisted(PersistSeq(1));
+    assert_eq!(sent(&mut solo.raft), [appended(3)]);
+    assert_eq!(step(&mut solo.raft, append(at(3, 1), &[], 0)), [appended(3)]);
+}
+
+/// The messages that the core sends now.
+fn sent(raft: &mut Raft) -> Vec<Rpc> {
+    let effects = raft.take_effects().into_iter();
+    let rpc = |effect| if let Effect::Send(envelope) = effect { Some(envelope.rpc) } else { None };
+    effects.filter_map(rpc).collect()
+}
+
 /// docs/bugs.md B20: an acknowledgement to the leader of an older term is overtaken.
 #[test]
 fn a_promise_of_an_older_term_is_dropped_when_its_write_completes() {

@@ -152,6 +152,28 @@ fn a_leader_that_lacks_an_entry_of_the_snapshot_stops_the_node() {
     solo.receive(2, 3, append(at(3, 1), &[1, 1, 3], 0));
 }
 
+/// The terms of a log never fall, so an entry before the snapshot's last is of no later term.
+#[test]
+#[should_panic(expected = "the leader lacks an entry that is committed here")]
+fn a_leader_whose_history_parts_before_the_snapshots_last_entry_stops_the_node() {
+    let mut solo = Solo::with_snapshot(&[], 3, at(5, 2));
+    solo.receive(2, 3, append(at(2, 1), &[3, 3], 0));
+}
+
+#[test]
+#[should_panic(expected = "the leader lacks an entry that is committed here")]
+fn a_heartbeat_of_another_history_before_the_snapshots_last_entry_stops_the_node() {
+    let mut solo = Solo::with_snapshot(&[], 3, at(5, 2));
+    solo.receive(2, 3, append(at(4, 3), &[], 0));
+}
+
+#[test]
+#[should_panic(expected = "the leader lacks an entry that is committed here")]
+fn a_snapshot_of_another_history_is_not_taken_for_ours() {
+    let mut solo = Solo::with_snapshot(&[], 3, at(5, 2));
+    solo.receive(2, 3, piece(at(5, 3)));
+}
+
 #[test]
 fn a_conflict_after_the_base_never_points_before_it() {
     let mut solo = Solo::with_snapshot(&[], 2, at(5, 2));

@@ -225,7 +225,7 @@ impl Walk {
         };
         if lost.into_iter().all(is_held) {
             self.cluster.say(|| format!("n{id} loses all after {kept} in silence"));
-            self.cluster.rewind(id, kept);
+            self.cluster.node_mut(id).disk.rewind(kept);
         }
     }
 

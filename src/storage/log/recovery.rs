@@ -137,10 +137,8 @@ pub(crate) fn end_after_damage(
         rest.index.add_segment(&header);
         let is_last = number == last_number;
         return match rest.scan_records(&path, &header, &mut reader, at, is_last) {
-            Err(StorageError::Io { action, path, source }) => {
-                Err(StorageError::Io { action, path, source })
-            }
-            Err(_) => Ok(None),
+            Err(error) if error.is_damage() => Ok(None),
+            Err(error) => Err(error),
             Ok(()) if is_last => Ok(Some(rest.index.runs().last())),
             Ok(()) => rest.scan_to_the_end(disk, dir, &numbers, node_id, last_number),
         };
@@ -238,11 +236,8 @@ impl Scanned {
                 return Ok(None);
             }
             match self.scan_segment(disk, dir, number, node_id, number == last_number) {
-                Err(StorageError::Io { action, path, source }) => {
-                    return Err(StorageError::Io { action, path, source });
-                }
-                Err(_) => return Ok(None),
-                Ok(()) => {}
+                Err(error) if error.is_damage() => return Ok(None),
+                scanned => scanned?,
             }
         }
         Ok(Some(self.index.runs().last()))
@@ -262,11 +257,8 @@ impl Scanned {
             (start.first_segment..).take_while(|number| numbers.binary_search(number).is_ok())
         {
             match self.scan_segment(disk, dir, number, node_id, number == last_number) {
-                Err(error @ (StorageError::Io { .. } | StorageError::Unknown { .. })) => {
-                    return Err(error);
-                }
-                Err(damage) => return Ok(Some(damage)),
-                Ok(()) => {}
+                Err(error) if error.is_damage() => return Ok(Some(error)),
+                scanned => scanned?,
             }
         }
         self.after_damage = Some((self.index.last_segment() + 2, SEGMENT_HEADER_BYTES));

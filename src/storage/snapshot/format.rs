@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
+use crate::storage::durable_names::{UNFINISHED, rename};
 use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
 use crate::storage::little_endian::u32_at;
 use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, decode_exact};
@@ -158,6 +159,26 @@ impl FrameWriter {
     }
 }
 
+/// Writes a snapshot to a file of its own, which is durable on return.
+///
+/// # Errors
+/// When the disk fails.
+pub fn write_snapshot(
+    disk: &dyn Disk,
+    path: &Path,
+    head: &SnapshotHead,
+    mut bodies: impl Iterator<Item = Vec<u8>>,
+) -> Result<SnapshotFile, StorageError> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(UNFINISHED);
+    let unfinished = PathBuf::from(unfinished);
+    let mut writer = FrameWriter::create(disk, unfinished.clone(), head)?;
+    bodies.try_for_each(|body| writer.body(&body))?;
+    let (bytes, digest) = writer.finish()?;
+    rename(disk, &unfinished, path)?;
+    Ok(SnapshotFile { head: head.clone(), bytes, digest })
+}
+
 /// Reads a snapshot file from its first to its last byte, and hands its bodies to `take` one by
 /// one. The bodies must not be used before this returns: only then is the file known to be
 /// whole.
@@ -174,7 +195,7 @@ pub fn read_snapshot<E: From<StorageError>>(
     if first.kind != HEAD {
         return Err(reader.damaged("it does not begin with a head").into());
     }
-    // The head matches its checksum.
+    // The frame is whole, so what does not decode was written so.
     let head = decode_head(&first.body).map_err(|error| error.at(path, 0))?;
     loop {
         let (frames, digest) = (reader.frames, reader.digest.digest128());

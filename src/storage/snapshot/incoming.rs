@@ -84,7 +84,13 @@ impl IncomingSnapshot {
     ) -> Result<(SnapshotFile, PathBuf), StorageError> {
         assert!(self.is_complete(), "a snapshot is completed when all of it is there");
         self.file.sync_data().during("sync", &self.path)?;
-        let found = read_snapshot(disk, &self.path, |_| Ok::<_, StorageError>(()))?;
+        let read = read_snapshot(disk, &self.path, |_| Ok::<_, StorageError>(()));
+        // A peer of another version may send what this one cannot read. It is refused like any
+        // other file that is not as offered: this server's own data is not concerned.
+        let found = read.map_err(|error| match error {
+            StorageError::Unknown { path, offset, what } => damaged(&path, offset, what),
+            error => error,
+        })?;
         let is_offered = found.digest == self.id.digest && found.head.last == self.id.last;
         if is_offered {
             return Ok((found, self.path));

@@ -5,6 +5,7 @@
 //! <data_dir>/<id>/snapshot/00000000000000100000-3.snapshot    up to entry 100000@3
 //!                          ...-3.snapshot.new                 being written
 //!                          ...-3.snapshot.<digest>.part       being received
+//!                          damaged-...-3.snapshot             was damaged at a start
 //! ```
 
 mod chunks;
@@ -16,14 +17,18 @@ use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
 use super::durable_names::UNFINISHED;
-use super::error::{IoContext, StorageError, damaged};
+use super::error::{IoContext, StorageError, damaged, unknown};
 use crate::types::{LogIndex, LogPosition, SnapshotId, Term};
 use format::FrameWriter;
 
 pub use chunks::SnapshotChunks;
-pub use format::{SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotHead, read_snapshot};
+pub use format::{
+    SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotHead, read_snapshot, write_snapshot,
+};
 pub use incoming::IncomingSnapshot;
 
+/// The prefix of a file that was found damaged at a start, and is kept for people.
+const DAMAGED: &str = "damaged-";
 /// The suffix of a file that is being received.
 const INCOMING: &str = ".part";
 
@@ -190,6 +195,36 @@ impl SnapshotFiles {
     /// Returns the error of a log that begins after `base` when no snapshot reaches that entry.
     pub fn missing(&self, base: LogPosition) -> StorageError {
         StorageError::SnapshotMissing { path: self.dir.clone(), base }
+    }
+
+    /// Returns the error of a snapshot whose bytes are whole and whose content does not decode.
+    pub fn undecodable(&self, last: LogPosition, what: &dyn std::fmt::Display) -> StorageError {
+        unknown(&self.path(last), 0, what.to_string())
+    }
+
+    /// Gives a snapshot that a start has found damaged another name, under which it is kept for
+    /// people. At most [`SnapshotFiles::KEPT`] such files are kept, those with the furthest
+    /// entries, so that the disk does not fill up with them.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn set_aside(&self, last: LogPosition) -> Result<(), StorageError> {
+        let path = self.dir.join(format!("{DAMAGED}{}", name(last)));
+        self.disk.rename(&self.path(last), &path).during("rename to", &path)?;
+        let names = self.disk.list(&self.dir).during("list", &self.dir)?;
+        let mut aside: Vec<&str> = names
+            .iter()
+            .filter_map(|name| name.strip_prefix(DAMAGED))
+            .filter(|name| position(name).is_some())
+            .collect();
+        aside.sort_unstable();
+        let old: Vec<String> = aside
+            .into_iter()
+            .rev()
+            .skip(SnapshotFiles::KEPT)
+            .map(|name| format!("{DAMAGED}{name}"))
+            .collect();
+        self.remove_where(|name| old.iter().any(|old| old == name))
     }
 
     /// Removes a snapshot that has turned out to be damaged.

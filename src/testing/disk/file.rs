@@ -108,6 +108,11 @@ impl File {
         File::durable(self.path.clone(), self.written())
     }
 
+    /// A copy of what would be left under the name `path` if all unsynced writes were lost.
+    pub(super) fn duplicate_durable(&self, path: PathBuf) -> File {
+        File::of_image(path, self.durable.clone())
+    }
+
     /// The current name.
     pub(super) fn path(&self) -> &Path {
         &self.path

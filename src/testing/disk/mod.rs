@@ -84,6 +84,12 @@ impl SimDisk {
         self.state().capacity_bytes = bytes;
     }
 
+    /// Makes every write fail that lets a file in this directory grow, as if there were no room;
+    /// `None` for no directory. It holds until it is set again.
+    pub fn set_full_dir(&self, dir: Option<PathBuf>) {
+        self.state().full_dir = dir;
+    }
+
     /// Cancels all faults that are to come.
     pub fn mend(&self) {
         self.state().faults = Faults::default();
@@ -92,6 +98,13 @@ impl SimDisk {
     /// Size of all files together in bytes.
     pub fn used_bytes(&self) -> u64 {
         self.state().used_bytes()
+    }
+
+    /// Size of all files in a directory together in bytes.
+    pub fn bytes_in_dir(&self, dir: &Path) -> u64 {
+        let state = self.state();
+        let files = state.names.files().filter(|(path, _)| path.parent() == Some(dir));
+        files.map(|(_, file)| state.files[file].length()).sum()
     }
 
     /// Number of operations so far that changed something, or failed to.
@@ -236,6 +249,26 @@ impl SimDisk {
     #[must_use]
     pub fn undamaged(&self) -> SimDisk {
         self.duplicate_as(File::duplicate_undamaged)
+    }
+
+    /// Returns another disk with the content that this one would have if every unsynced change
+    /// were lost.
+    #[must_use]
+    pub fn durable_image(&self) -> SimDisk {
+        let state = self.state();
+        let names = state.names.duplicate_durable();
+        let mut files: Vec<File> = state.files.iter().map(|_| File::default()).collect();
+        for (path, file) in names.files() {
+            files[file] = state.files[file].duplicate_durable(path.clone());
+        }
+        let copy = State { files, names, salts: state.salts, ..State::default() };
+        SimDisk { state: Arc::new(Mutex::new(copy)) }
+    }
+
+    /// Puts an earlier [`SimDisk::durable_image`] in the place of everything, as an old backup of
+    /// the whole disk does. The process that used the disk has to be dead.
+    pub fn return_to(&self, image: &SimDisk) {
+        self.state().return_to(&image.state());
     }
 
     fn duplicate_as(&self, copy: impl Fn(&File) -> File) -> SimDisk {

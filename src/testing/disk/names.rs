@@ -82,6 +82,13 @@ impl Names {
         Names { cached, durable, unsynced: Vec::new() }
     }
 
+    /// The names that would be left if all unsynced changes were lost, all of them durable.
+    pub(super) fn duplicate_durable(&self) -> Names {
+        let mut durable = self.durable.clone();
+        durable.remove_unreachable();
+        Names { cached: durable.clone(), durable, unsynced: Vec::new() }
+    }
+
     /// True when a process sees the directory.
     pub(super) fn is_dir(&self, path: &Path) -> bool {
         self.cached.is_dir(path)

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) faults: Faults,
     /// Maximum size of all files together in bytes.
     pub(super) capacity_bytes: Option<u64>,
+    /// The directory whose files cannot grow.
+    pub(super) full_dir: Option<PathBuf>,
     pub(super) counts: Counts,
     /// The operations since recording began.
     pub(super) record: Option<Vec<DiskOperation>>,
@@ -168,6 +170,16 @@ impl State {
         self.names.files().map(|(_, file)| self.files[file].length()).sum()
     }
 
+    /// Replaces the files and the names by those of `image`, durably. The process has ended.
+    pub(super) fn return_to(&mut self, image: &State) {
+        let paths: Vec<PathBuf> = self.names.files().map(|(path, _)| path.clone()).collect();
+        paths.iter().for_each(|path| self.keep_removed(path));
+        self.names = image.names.duplicate();
+        self.files = image.files.iter().map(File::duplicate).collect();
+        // Other bytes are durable now.
+        self.counts.operations += 1;
+    }
+
     /// Adds a file without a name and returns its number.
     pub(super) fn add_file(&mut self, file: File) -> usize {
         self.files.push(file);
@@ -225,9 +237,11 @@ impl State {
         self.operate(DiskOperation::Write(path, offset, bytes.len()))?;
         self.counts.writes += 1;
         let growth = (offset + bytes.len() as u64).saturating_sub(self.files[file].length());
-        let free = self
-            .capacity_bytes
-            .map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used_bytes()));
+        let free = match self.capacity_bytes {
+            _ if self.full_dir.as_deref() == Some(parent(self.files[file].path())) => 0,
+            Some(capacity) => capacity.saturating_sub(self.used_bytes()),
+            None => u64::MAX,
+        };
         let (taken, error) = match self.faults.write {
             Some((nth, error)) if nth == self.counts.writes => (bytes.len() / 2, Some(error)),
             _ if growth > free => {

@@ -72,6 +72,48 @@ fn a_full_disk_takes_what_fits_and_every_overwrite() {
 }
 
 #[test]
+fn only_the_files_of_a_full_directory_cannot_grow() {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new("d")).unwrap();
+    let (mut within, mut without) = (create(&disk, "d/a"), create(&disk, "b"));
+    within.write_at(0, b"1234").unwrap();
+    disk.set_full_dir(Some("d".into()));
+    let error = within.write_at(4, b"5").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    within.write_at(0, b"4321").unwrap();
+    without.write_at(0, b"5").unwrap();
+    disk.crash(Crash::KeepUnsynced);
+    assert_eq!(disk.bytes_in_dir(Path::new("d")), 4);
+    let mut within = disk.open(Path::new("d/a"), OpenMode::Write).unwrap();
+    assert!(within.write_at(4, b"5").is_err(), "it stays full");
+    disk.set_full_dir(None);
+    within.write_at(4, b"5").unwrap();
+}
+
+#[test]
+fn a_disk_returns_to_what_was_durable_when_its_image_was_made() {
+    let disk = SimDisk::new();
+    disk.keep_removed("segment");
+    let mut file = create(&disk, "a.segment");
+    file.write_at(0, b"one ").unwrap();
+    file.sync_data().unwrap();
+    disk.sync_dir(Path::new("")).unwrap();
+    file.write_at(4, b"two").unwrap();
+    create(&disk, "b");
+    let image = disk.durable_image();
+    file.sync_data().unwrap();
+    disk.sync_dir(Path::new("")).unwrap();
+    disk.crash(Crash::LoseUnsynced);
+    let generation = disk.generation();
+    disk.return_to(&image);
+    assert_ne!(disk.generation(), generation);
+    assert_eq!((disk.paths(), text(&disk, "a.segment")), (vec!["a.segment".into()], "one ".into()));
+    disk.crash(Crash::LoseUnsynced);
+    assert_eq!(text(&disk, "a.segment"), "one ", "it is durable");
+    assert_eq!(disk.written_files(), [b"one two".to_vec(), b"one ".to_vec()]);
+}
+
+#[test]
 fn a_seed_tears_alike_every_time_and_seeds_differ() {
     let torn = |seed| {
         let disk = SimDisk::new();

@@ -76,6 +76,7 @@ fn environment(world: &Rc<World>, machine: &Rc<Machine>, log_set: &Rc<LocalSet>)
         Rc::new(move |to| DelayedCompletions::interpose(&world, &machine, to))
     };
     Environment {
+        is_new_cluster: true,
         network: Rc::new(world.network.host(&host(machine.id))),
         clock: Arc::new(machine.clock.clone()),
         disk: Box::new(machine.disk.clone()),
@@ -234,7 +235,7 @@ fn replace_disk(world: &Rc<World>, id: u64) {
 pub(crate) fn wipe(world: &Rc<World>, id: u64) {
     let machine = &world.machines[&id];
     crash(world, id, false);
-    world.data_loss.set(Some((id, machine.lives.get())));
+    world.note_data_loss(id, machine.lives.get());
     world.wire.on_wipe(id);
     machine.lose_everything();
 }
@@ -312,7 +313,7 @@ fn mend_disk(world: &Rc<World>, id: u64) {
 /// has never taken part, has no vote and does not count.
 fn draw_absent(world: &World) -> Vec<u64> {
     let has_vote = |id: &u64| {
-        let has_lost_data = world.data_loss.get().is_some_and(|(of, _)| of == *id);
+        let has_lost_data = world.data_losses.borrow().contains_key(id);
         !has_lost_data && world.participants.borrow().contains(id)
     };
     let mut voters: Vec<u64> = world.machines.keys().copied().filter(has_vote).collect();

@@ -124,6 +124,17 @@ pub enum Fault {
     Silence,
     /// The network is slow for a while.
     Storm,
+    /// A follower needs a snapshot, answers, and never finishes: its disk has no room for
+    /// snapshots, or completes nothing.
+    StuckFollower,
+    /// The disks of all followers are stalled, but they answer heartbeats.
+    StalledQuorum,
+    /// A client uses a new name for each of hundreds of commands, with keys that expire together.
+    ManyNames,
+    /// A follower loses entries that it has acknowledged, and nothing on its disk shows it.
+    Amnesia,
+    /// All nodes are killed, and a majority of the logs are damaged, in different places.
+    ScatteredDamage,
 }
 
 /// All faults with their usual weights.
@@ -164,6 +175,11 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Interrupt, 10),
     (Fault::Silence, 4),
     (Fault::Storm, 4),
+    (Fault::StuckFollower, 5),
+    (Fault::StalledQuorum, 3),
+    (Fault::ManyNames, 3),
+    (Fault::Amnesia, 4),
+    (Fault::ScatteredDamage, 4),
 ];
 
 impl Fault {
@@ -182,6 +198,10 @@ impl Fault {
                 | Fault::Reconnect
                 | Fault::Absence
                 | Fault::Interrupt
+                | Fault::StuckFollower
+                | Fault::StalledQuorum
+                | Fault::Amnesia
+                | Fault::ScatteredDamage
         )
     }
 
@@ -202,6 +222,10 @@ impl Fault {
                 | Fault::RestartAll
                 | Fault::Absence
                 | Fault::Interrupt
+                | Fault::StuckFollower
+                | Fault::StalledQuorum
+                | Fault::Amnesia
+                | Fault::ScatteredDamage
         )
     }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, InstallSnapshotResponse, ReadSnapshot, Replicate,
-    SendMode, SetSendMode, StopReplication,
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PeerLoss,
+    ReadSnapshot, Replicate, SendMode, SetSendMode, StopReplication,
 };
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{Entry, LogPosition, Payload, SnapshotId, TermRuns};
@@ -332,6 +332,28 @@ async fn a_lost_connection_sends_nothing_and_the_next_goes_on_after_what_was_ack
     f.replicator.do_send(LinkEvent::Up);
     settle().await;
     assert_eq!(f.sent(), [(3, 2)]);
+}
+
+/// docs/bugs.md C3: the peer comes back without an entry that it had acknowledged.
+#[actix::test]
+async fn a_peer_that_has_forgotten_is_told_and_the_core_learns_of_it() {
+    let f = Fixture::start();
+    f.lead(3).await;
+    f.respond(5, 1, success(3)).await;
+    f.replicator.do_send(LinkEvent::Down);
+    f.replicator.do_send(LinkEvent::Up);
+    f.replicate(5, 4..=4).await;
+    f.sent();
+    f.raft.drain();
+    let conflict = AppendResult::Conflict { conflict_index: LogIndex(2), conflict_term: None };
+    f.respond(5, 2, conflict).await;
+    let acknowledged = LogPosition { term: Term(1), index: LogIndex(3) };
+    let sent: Vec<Envelope> = f.link.drain().into_iter().map(|sent| sent.envelope).collect();
+    let rpc = Rpc::Forgotten(Forgotten { acknowledged });
+    assert_eq!(sent, [Envelope { from: NodeId(1), to: NodeId(2), term: Term(5), rpc }]);
+    let loss = Some(PeerLoss { acknowledged, held: LogIndex(1) });
+    let reports: Vec<_> = f.raft.drain().into_iter().map(|told| told.report.loss).collect();
+    assert_eq!(reports, [loss]);
 }
 
 #[actix::test]

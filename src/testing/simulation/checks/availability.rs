@@ -66,6 +66,50 @@ impl AvailabilityProbes {
     }
 }
 
+/// A session that only reads, at one node.
+pub(crate) struct LoneReader {
+    answered_at: Rc<Cell<Instant>>,
+    task: JoinHandle<()>,
+}
+
+impl LoneReader {
+    pub(crate) fn start(world: &Rc<World>, id: u64) -> LoneReader {
+        let answered_at = Rc::new(Cell::new(Instant::now()));
+        let task = actix::spawn(read_alone(Rc::clone(world), id, Rc::clone(&answered_at)));
+        LoneReader { answered_at, task }
+    }
+
+    /// The time since the last answer.
+    pub(crate) fn silence(&self) -> Duration {
+        self.answered_at.get().elapsed()
+    }
+}
+
+impl Drop for LoneReader {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads a key that does not exist, again and again. A timeout is no answer.
+async fn read_alone(world: Rc<World>, id: u64, answered_at: Rc<Cell<Instant>>) {
+    let from = world.network.calm_host("reader");
+    loop {
+        if let Ok(mut lines) = Lines::connect(&from, &host(id)).await {
+            while lines.send(b"get absent\r\n").await.is_ok()
+                && let Ok(line) = lines.line().await
+            {
+                // A server with too many commands under way refuses a read at once.
+                if line == "ERR_NOT_FOUND" || line == "ERR_BUSY" {
+                    answered_at.set(Instant::now());
+                }
+                sleep(INTERVAL).await;
+            }
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
 /// Writes to a node until the probes are stopped. Each write has its own key.
 async fn probe(world: Rc<World>, probes: Rc<AvailabilityProbes>, id: u64) {
     let from = world.network.calm_host("probe");

@@ -13,7 +13,7 @@ use super::status_poller::ask_all;
 use super::violation::Check;
 use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::node::SNAPSHOT_WINDOW_BYTES;
-use crate::testing::simulation::world::{Machine, World, host};
+use crate::testing::simulation::world::{Machine, Sample, World, host};
 use crate::testing::{DirectoryContents, RecordPlace};
 use crate::types::ENTRY_OVERHEAD_BYTES;
 
@@ -73,6 +73,39 @@ fn check(world: &World, from: u64, to: u64) {
     let unread_bytes_max = 2 * window_bytes + snapshot_bytes + SMALL_MESSAGES_BYTES_MAX;
     if load.connections > CONNECTIONS_MAX || load.unread_bytes as u64 > unread_bytes_max {
         world.violate(Check::Bounds, format!("from n{from} to n{to}: {load:?}"));
+    }
+}
+
+/// Maximum size of a leader's log in units, each as large as the newest snapshot or
+/// `[snapshot] bytes_max`: four are kept for followers that are behind, and one comes while the
+/// next snapshot is written (docs/adr/0017, docs/operations.md).
+const LOG_UNITS_MAX: u64 = 5;
+/// Maximum number of segments that a log has beyond its entries: segments are dropped whole, and
+/// their files are kept for new ones.
+const SEGMENTS_MAX: u64 = 8;
+
+/// Checks that a leader with a good disk keeps no more of its log than the settings permit,
+/// however little a follower does with it (docs/bugs.md C1).
+pub(crate) fn check_leader_log(world: &World, leader: &Sample) {
+    let (machine, settings) = (&world.machines[&leader.id], &world.plan.settings);
+    if machine.disk_stall().is_some() || machine.was_full.get() {
+        return;
+    }
+    let log_bytes = machine.disk.bytes_in_dir(&world.data_dir(leader.id).join("log"));
+    let snapshot_bytes = machine.disk.largest_renamed("snapshot");
+    let unit = settings.snapshot.bytes_max.max(snapshot_bytes);
+    let entry_bytes = settings.limits.value_bytes_max as u64 + 2 * ENTRY_OVERHEAD_BYTES;
+    let uncommitted = leader.last_log_index - leader.commit_index;
+    let entries = settings.log.keep_entries + uncommitted;
+    let segments = SEGMENTS_MAX * (settings.log.segment_bytes + entry_bytes);
+    let most = LOG_UNITS_MAX * unit + entries * entry_bytes + segments;
+    if log_bytes > most {
+        let what = format!(
+            "n{} leads with a log of {log_bytes} bytes, more than {most}: the largest snapshot \
+             has {snapshot_bytes} bytes; {leader:?}",
+            leader.id
+        );
+        world.violate(Check::Bounds, what);
     }
 }
 

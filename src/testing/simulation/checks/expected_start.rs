@@ -1,7 +1,8 @@
 //! The expected result of a start, from the disk that the node starts with.
 //!
 //! - It refuses to start if and only if its identity or its hard state is damaged, or no intact
-//!   snapshot fits its log.
+//!   snapshot fits its log in a cluster of one or two. In a larger cluster it then begins anew,
+//!   as a rejoining node (docs/adr/0019).
 //! - It starts as a rejoining node, with the log before the damage, when its log is damaged
 //!   (docs/adr/0009).
 //! - It starts with everything otherwise, however the power failed, and even on a full disk.
@@ -49,8 +50,9 @@ impl ExpectedStart {
         let rot = disk.rot();
         let options = options(&directory, dir, &rot);
         let verdict = match judge(&directory, dir, &rot) {
+            Verdict::Refuses => Verdict::Refuses,
             _ if directory.is_complete && options.iter().all(StartOption::is_barred) => {
-                Verdict::Refuses
+                Verdict::Either
             }
             verdict => verdict,
         };
@@ -145,10 +147,16 @@ impl StartOption {
                     && *state == HardState { is_rejoining, lost, is_end_known, ..*known }
             })
         };
-        let is_right = |state: &HardState| match self.is_repair {
+        let is_right = |state: &HardState| match self.is_repair || self.is_barred() {
             false => is_known(state),
             true => state.is_rejoining && is_repaired(state),
         };
+        if self.is_barred() {
+            // Either the log begins anew, or it stays and lacks what a damaged snapshot held.
+            let is_new = now.last() == now.base;
+            return (is_new || now.segments == self.directory.segments)
+                && now.hard_states.iter().flatten().all(is_right);
+        }
         self.is_log_right(now)
             && self.is_snapshot_right(now)
             && now.hard_states.iter().flatten().all(is_right)
@@ -299,11 +307,11 @@ fn note_repair(
     now: &DirectoryContents,
 ) {
     let id = machine.id;
-    let is_suspect = world.data_loss.get() == Some((id, u64::MAX));
+    let is_suspect = world.data_losses.borrow().get(&id) == Some(&u64::MAX);
     let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_rejoining);
     if is_suspect && is_rejoining {
         let life_before = machine.lives.get() - 1;
-        world.data_loss.set(Some((id, life_before)));
+        world.note_data_loss(id, life_before);
         machine.lost_in_life.set(life_before);
         let (now, before) = (now.last(), expected.directory.last());
         world.trace.say(&format_args!("n{id} starts with its log up to {now} of {before}"));
@@ -311,7 +319,7 @@ fn note_repair(
     } else {
         world.wire.on_whole_start(id);
         if is_suspect && expected.is_good() {
-            world.data_loss.set(None);
+            world.data_losses.borrow_mut().remove(&id);
         }
     }
 }

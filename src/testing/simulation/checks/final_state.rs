@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::committed_log::CommittedLog;
+use super::elapsed_time;
 use super::linearizability::{self, Verdict};
 use super::log_order;
 use super::reference_store::ReferenceStore;
@@ -269,6 +270,7 @@ fn check_answers(world: &World, log: &[Entry], reference: &ReferenceStore) {
     for Violation { check, what } in violations {
         world.violate(check, what);
     }
+    elapsed_time::check(world, log, reference, &indexes);
     let of_calm = |(operation, _): &(&Asked, Option<u64>)| operation.client == CALM;
     let calm: Vec<_> = history.iter().zip(indexes).filter(of_calm).collect();
     let first = calm.iter().find_map(|(_, index)| *index).unwrap_or(0);

@@ -6,14 +6,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rand::RngExt;
 use tokio::time::{sleep, timeout};
 
 use super::status_poller;
 use super::violation::Check;
-use crate::testing::simulation::history::{Action, Answer, Operation};
-use crate::testing::simulation::workload::client::CALM;
 use crate::testing::simulation::workload::lines::Lines;
 use crate::testing::simulation::world::{World, host};
 
@@ -42,28 +39,13 @@ pub(crate) async fn watch(world: Rc<World>, id: u64) {
                 false => {
                     writes += 1;
                     let value = format!("witness-{id}-{writes}");
-                    record_unanswered_write(&world, "witness", value.clone().into());
+                    world.record_unanswered_write("witness", value.clone().into());
                     format!("set witness 0 {}\r\n{value}\r\n", value.len())
                 }
             };
             expect_answer(&world, id, life, lines, command.as_bytes()).await;
         }
     }
-}
-
-/// Records a write whose answer is not looked at: it may have been executed or not.
-fn record_unanswered_write(world: &World, key: &'static str, value: Bytes) {
-    let (invoked, latest_clock_ms) = (world.next_time(), world.latest_clock_ms());
-    world.record(Operation {
-        client: CALM,
-        key: Bytes::from_static(key.as_bytes()),
-        action: Action::Set(value),
-        invoked,
-        returned: invoked,
-        answer: Answer::Unknown,
-        clock_ms: latest_clock_ms,
-        latest_clock_ms,
-    });
 }
 
 /// Checks that a command is answered in time. Only the time counts in which the process runs. The

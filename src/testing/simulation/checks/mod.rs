@@ -8,6 +8,7 @@ pub(crate) mod agreement;
 pub(crate) mod availability;
 pub(crate) mod bounds;
 pub(crate) mod committed_log;
+mod elapsed_time;
 pub(crate) mod expected_start;
 pub(crate) mod final_state;
 pub(crate) mod linearizability;

@@ -25,8 +25,21 @@ pub(crate) struct ReferenceStore {
     keys: BTreeMap<Bytes, Vec<(u64, Option<Held>)>>,
     /// The last sequence number of each client, its outcome, and the time of its last command.
     clients: BTreeMap<Bytes, (u64, Outcome, u64)>,
+    /// The keys that expired, in the order of the log.
+    expirations: Vec<Expiration>,
+    /// The number of clients that were forgotten.
+    forgotten_clients: u64,
     /// The state before the first entry, and after each.
     states: Vec<StateAt>,
+}
+
+/// A key that expired.
+pub(crate) struct Expiration {
+    pub(crate) key: Bytes,
+    /// The value that it had, with the version at which it was written.
+    pub(crate) held: Held,
+    /// The index from which on it is gone.
+    pub(crate) gone: u64,
 }
 
 /// The state at an index.
@@ -77,6 +90,16 @@ impl ReferenceStore {
         self.states[index as usize].deleted.as_ref()
     }
 
+    /// The keys that expired.
+    pub(crate) fn expirations(&self) -> &[Expiration] {
+        &self.expirations
+    }
+
+    /// The number of clients that were forgotten because they were silent.
+    pub(crate) fn forgotten_clients(&self) -> u64 {
+        self.forgotten_clients
+    }
+
     /// The value of a key at an index.
     pub(crate) fn at(&self, index: u64, key: &[u8]) -> Option<&Held> {
         let changes = self.keys.get(key)?;
@@ -100,14 +123,17 @@ impl ReferenceStore {
 
     fn expire(&mut self) {
         let (index, clock_ms) = (self.last_index(), self.clock_ms(self.last_index()));
-        for changes in self.keys.values_mut() {
-            let held = changes.last().and_then(|(_, held)| held.as_ref());
-            let deadline_ms = held.and_then(|held| held.deadline_ms);
-            if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms) {
+        for (key, changes) in &mut self.keys {
+            let Some((_, Some(held))) = changes.last() else { continue };
+            if held.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms) {
+                let (key, held) = (key.clone(), held.clone());
+                self.expirations.push(Expiration { key, held, gone: index });
                 changes.push((index, None));
             }
         }
+        let clients = self.clients.len();
         self.clients.retain(|_, (.., spoke_ms)| *spoke_ms + CLIENT_SILENCE_MS > clock_ms);
+        self.forgotten_clients += (clients - self.clients.len()) as u64;
     }
 
     fn execute_once(&mut self, command: &Command) -> Outcome {

@@ -97,9 +97,10 @@ fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
             world.participants.borrow_mut().insert(*id);
         }
         // An answer of the life that ended with the loss does not count.
-        if world.data_loss.get().is_some_and(|(of, at)| of == *id && *life > at) {
-            world.data_loss.set(None);
-        }
+        world.data_losses.borrow_mut().retain(|of, at| of != id || *life <= *at);
+    } else if world.participants.borrow().contains(id) {
+        // The leader may have found out that it has forgotten something.
+        world.data_losses.borrow_mut().entry(*id).or_insert(life - 1);
     }
     if sample.role == "leader" {
         world.wire.on_leader(*id, *term);

@@ -1,7 +1,7 @@
 //! Faults of disks: errors, and damage to what was durable.
 //!
 //! Damage that matters comes to one member at a time, once all have taken part (docs/adr/0005).
-//! Two of three at once would leave no majority with the committed entries.
+//! `scattered_damage` damages several logs at once, and leaves the longest whole.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub(super) fn rot(world: &Rc<World>, id: u64) -> bool {
     if !directory.is_complete {
         return false;
     }
-    world.data_loss.set(Some((id, u64::MAX)));
+    world.note_data_loss(id, u64::MAX);
     match world.random(|rng| rng.random_range(0..8)) {
         0..2 => lose_writes(world, machine, &directory),
         2 => misdirect_a_write(world, machine, &directory),
@@ -96,24 +96,30 @@ fn rot_one_copy(world: &Rc<World>, machine: &Machine) -> bool {
     true
 }
 
-/// Flips a bit of a snapshot. If no intact snapshot fits the log then, this is the loss of the
-/// member's data.
+/// Flips a bit of a snapshot, or of every one. If no intact snapshot fits the log then, this is the
+/// loss of the member's data.
 fn rot_snapshot(world: &Rc<World>, machine: &Machine) -> bool {
     let (id, dir) = (machine.id, world.data_dir(machine.id));
     let paths: Vec<PathBuf> = machine.disk.paths();
     let is_snapshot = |path: &&PathBuf| {
         path.starts_with(dir.join("snapshot")) && path.extension().is_some_and(|e| e == "snapshot")
     };
-    let paths: Vec<&PathBuf> = paths.iter().filter(is_snapshot).collect();
+    let mut paths: Vec<&PathBuf> = paths.iter().filter(is_snapshot).collect();
     if paths.is_empty() {
         return false;
     }
-    let path = paths[world.random(|rng| rng.random_range(0..paths.len()))];
-    let bytes = machine.disk.contents(path).len();
-    let offset = world.random(|rng| rng.random_range(0..bytes)) as u64;
-    // The bit flips on a copy first, to see whether the result is permitted.
+    if world.random(|rng| rng.random_bool(0.7)) {
+        paths = vec![paths[world.random(|rng| rng.random_range(0..paths.len()))]];
+    }
+    // The bits flip on a copy first, to see whether the result is permitted.
     let damaged = machine.disk.duplicate();
-    damaged.flip_bit(path, offset, 0);
+    let mut places = Vec::new();
+    for path in paths {
+        let bytes = machine.disk.contents(path).len();
+        let offset = world.random(|rng| rng.random_range(0..bytes)) as u64;
+        damaged.flip_bit(path, offset, 0);
+        places.push((path, offset));
+    }
     let mut rot = machine.disk.rot();
     rot.extend(damaged.rot());
     let directory = ExpectedStart::of(&machine.disk, dir).into_directory();
@@ -122,11 +128,11 @@ fn rot_snapshot(world: &Rc<World>, machine: &Machine) -> bool {
         return false;
     }
     if is_fatal {
-        world.data_loss.set(Some((id, u64::MAX)));
+        world.note_data_loss(id, u64::MAX);
     }
     machine.has_damaged_snapshot.set(true);
     world.wire.on_snapshot_rot(id);
-    flip(world, machine, path, offset);
+    places.iter().for_each(|(path, offset)| flip(world, machine, path, *offset));
     match world.random(|rng| rng.random_range(0..3)) {
         0 => crash(world, id, false),
         1 => crash(world, id, true),
@@ -135,7 +141,7 @@ fn rot_snapshot(world: &Rc<World>, machine: &Machine) -> bool {
     true
 }
 
-fn flip(world: &World, machine: &Machine, path: &Path, offset: u64) {
+pub(super) fn flip(world: &World, machine: &Machine, path: &Path, offset: u64) {
     let bit = world.random(|rng| rng.random_range(0..8));
     world.trace.say(&format_args!("bit {bit} of byte {offset} of {} flips", path.display()));
     machine.disk.flip_bit(path, offset, bit);

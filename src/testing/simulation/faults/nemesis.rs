@@ -12,7 +12,8 @@ use crate::testing::simulation::checks::wire::Promise;
 use crate::testing::simulation::cluster::{AFTERMATH_MS, after, crash, wipe};
 use crate::testing::simulation::network::NetworkConditions;
 use crate::testing::simulation::plan::Fault;
-use crate::testing::simulation::world::{Machine, World, host};
+use crate::testing::simulation::workload::leave_names;
+use crate::testing::simulation::world::{CLOCK_ERRORS_MS, Machine, World, host};
 
 /// Inflicts faults for as long as the plan says, or until the seed has failed.
 pub(crate) async fn run(world: &Rc<World>) {
@@ -68,12 +69,13 @@ async fn inflict(world: &Rc<World>, targeted: &mut TargetedFaults, fault: Fault)
         Fault::Pause => pause(world, machine),
         Fault::SlowDisk => slow_down(world, machine),
         Fault::Clock => {
-            let most_ms = world.random(|rng| [50, 5_000, 1_200_000][rng.random_range(0..3)]);
+            let most_ms = world.random(|rng| CLOCK_ERRORS_MS[rng.random_range(0..5)]);
             machine.clock.set_offset_ms(world.random(|rng| rng.random_range(-most_ms..=most_ms)));
         }
         Fault::WriteError | Fault::SyncError | Fault::ReadError | Fault::DiskCut => {
             disk::spoil(world, &machine, fault);
         }
+        Fault::ManyNames => return leave_names(world),
         Fault::DiskFull => disk::fill(world, machine, 8_000),
         Fault::Rot => return disk::rot(world, id),
         Fault::Wipe => {
@@ -106,6 +108,10 @@ async fn inflict_targeted(world: &Rc<World>, targeted: &mut TargetedFaults, faul
         Fault::RestartAll => targeted.restart_all().await,
         Fault::Absence => targeted.absence(),
         Fault::Interrupt => targeted.interrupt().await,
+        Fault::StuckFollower => targeted.stick_follower().await,
+        Fault::StalledQuorum => targeted.stall_quorum().await,
+        Fault::Amnesia => targeted.amnesia().await,
+        Fault::ScatteredDamage => targeted.scatter_damage().await,
         fault => unreachable!("{fault:?} is not a targeted fault"),
     }
 }

@@ -28,9 +28,9 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// The means of the targeted faults.
 pub(super) struct TargetedFaults {
-    world: Rc<World>,
+    pub(super) world: Rc<World>,
     /// The end of the faults.
-    end: Instant,
+    pub(super) end: Instant,
     host: SimHost,
     lines: BTreeMap<u64, Lines>,
 }
@@ -299,12 +299,26 @@ impl TargetedFaults {
     /// the leader sends it a snapshot, one of the two crashes, or the leader is replaced, or the
     /// follower's disk is full, or their connections break.
     pub(super) async fn interrupt(&mut self) -> bool {
-        let Some(leader) = self.leader_above(0).await else { return false };
         let begun = self.world.wire.installs().begun;
+        let Some(id) = self.leave_behind().await else { return false };
+        start(&self.world, id);
+        if !self.wait_for_install(begun).await {
+            return false;
+        }
+        self.pause(self.world.random(|rng| [2, 20, 300][rng.random_range(0..3)])).await;
+        let Some(leader) = self.leader_above(0).await else { return false };
+        self.interrupt_install(leader.id, id);
+        true
+    }
+
+    /// Crashes a follower, and returns it when the leader's log begins after the end of the
+    /// follower's. A follower for which that takes too long is started.
+    pub(super) async fn leave_behind(&mut self) -> Option<u64> {
+        let leader = self.leader_above(0).await?;
         let id = self.others(leader.id)[0];
         let machine = Rc::clone(&self.world.machines[&id]);
         if machine.is_away.get() || !machine.is_up() {
-            return false;
+            return None;
         }
         machine.is_away.set(true);
         crash(&self.world, id, self.world.random(|rng| rng.random_bool(0.5)));
@@ -317,10 +331,15 @@ impl TargetedFaults {
             is_needed = is_needed || self.leader_when(is_ahead).await.is_some();
         }
         machine.is_away.set(false);
-        start(&self.world, id);
         if !is_needed {
-            return false;
+            start(&self.world, id);
+            return None;
         }
+        Some(id)
+    }
+
+    /// Waits until there are more installs than `begun`; false when that takes too long.
+    pub(super) async fn wait_for_install(&self, begun: u64) -> bool {
         let deadline = self.end.min(Instant::now() + Duration::from_secs(2));
         while self.world.wire.installs().begun == begun {
             if Instant::now() > deadline {
@@ -328,9 +347,6 @@ impl TargetedFaults {
             }
             sleep(Duration::from_millis(1)).await;
         }
-        self.pause(self.world.random(|rng| [2, 20, 300][rng.random_range(0..3)])).await;
-        let Some(leader) = self.leader_above(0).await else { return false };
-        self.interrupt_install(leader.id, id);
         true
     }
 
@@ -360,7 +376,7 @@ impl TargetedFaults {
     }
 
     /// Waits for a leader of a term above `term`.
-    async fn leader_above(&mut self, term: u64) -> Option<Sample> {
+    pub(super) async fn leader_above(&mut self, term: u64) -> Option<Sample> {
         self.leader_when(|sample| sample.term > term).await
     }
 
@@ -383,7 +399,7 @@ impl TargetedFaults {
     }
 
     /// The statuses of all nodes that answer.
-    async fn poll(&mut self) -> Vec<Sample> {
+    pub(super) async fn poll(&mut self) -> Vec<Sample> {
         let world = &self.world;
         let asked = world.up().into_iter().map(|id| {
             timeout(PATIENCE, status_poller::ask(world, &self.host, id, self.lines.remove(&id)))
@@ -415,18 +431,18 @@ impl TargetedFaults {
     }
 
     /// All machines but one, in a random order.
-    fn others(&self, id: u64) -> Vec<u64> {
+    pub(super) fn others(&self, id: u64) -> Vec<u64> {
         let mut others: Vec<u64> =
             self.world.machines.keys().copied().filter(|other| *other != id).collect();
         self.world.random(|rng| others.shuffle(rng));
         others
     }
 
-    fn election_timeout_ms(&self) -> u64 {
+    pub(super) fn election_timeout_ms(&self) -> u64 {
         self.world.plan.settings.raft.election_timeout_ms_max
     }
 
-    async fn pause(&self, ms_max: u64) {
+    pub(super) async fn pause(&self, ms_max: u64) {
         let ms = self.world.random(|rng| rng.random_range(0..=ms_max));
         sleep(Duration::from_millis(ms)).await;
     }

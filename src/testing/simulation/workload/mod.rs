@@ -2,7 +2,9 @@
 
 pub(crate) mod client;
 pub(crate) mod lines;
+mod load;
 mod mix;
+mod names;
 mod pinned;
 mod slow;
 
@@ -14,7 +16,9 @@ use tokio::task::JoinHandle;
 
 use super::world::World;
 use client::SimClient;
+pub(crate) use load::write_steadily;
 use mix::HotKey;
+pub(crate) use names::leave_names;
 use pinned::PinnedClient;
 
 /// The first number of the clients that stay at one node.

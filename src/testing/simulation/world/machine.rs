@@ -229,11 +229,22 @@ impl Machine {
         spoil(&self.disk);
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full.get()
+    }
+
     /// Leaves the disk `room` more bytes, or as many as it wants with `None`.
     pub(crate) fn fill_disk(&self, room: Option<u64>) {
         self.is_full.set(room.is_some());
         self.was_full.set(self.was_full.get() || room.is_some());
         self.disk.set_capacity(room.map(|room| self.disk.used_bytes() + room));
+    }
+
+    /// Returns the disk to an earlier image of it. The machine is down.
+    pub(crate) fn forget_back_to(&self, image: &SimDisk) {
+        self.disk.return_to(image);
+        self.lost_in_life.set(self.lives.get());
+        self.durable_end.set((0, 0));
     }
 
     /// Removes every file, durably.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -16,7 +17,7 @@ use super::checks::panics;
 use super::checks::violation::{Check, Violation};
 use super::checks::wire::WireChecker;
 use super::clock::SimClock;
-use super::history::{Answer, Operation};
+use super::history::{Action, Answer, Operation};
 use super::network::SimNetwork;
 use super::plan::{Fault, Plan};
 use super::trace::Trace;
@@ -28,6 +29,15 @@ pub(crate) use sample::Sample;
 /// The largest deviation of a monotonic clock, in millionths. Two clocks then differ by nearly
 /// as much as leases allow (docs/adr/0012).
 const RATE_PPM_MAX: i32 = 140_000;
+
+/// The largest errors of a time of day, in milliseconds: up to a wrong time zone, a battery that
+/// was empty for years, and a year that was entered wrongly.
+pub(crate) const CLOCK_ERRORS_MS: [i64; 5] =
+    [50, 5_000, 1_200_000, 12 * HOUR_MS, 20 * 365 * 24 * HOUR_MS];
+const HOUR_MS: i64 = 3_600_000;
+
+/// The client number of writes whose answers are not looked at.
+const UNHEARD: u64 = 999;
 
 /// Each machine had run for this time longer than the one before it when the simulation began.
 const UPTIME_STEP: Duration = Duration::from_secs(50 * 24 * 3600);
@@ -45,17 +55,18 @@ pub(crate) struct World {
     /// The number of faults of each kind that were inflicted.
     pub(crate) faults: RefCell<BTreeMap<Fault, u64>>,
     pub(crate) phase: Phase,
-    /// The machine that may have lost durable data, and the life that ended with the loss. Its
-    /// node has no vote until it has caught up. The life is `u64::MAX` while it is not known
-    /// whether the damage matters.
-    pub(crate) data_loss: Cell<Option<(u64, u64)>>,
+    /// The machines that may have lost durable data, each with the life that ended with the loss.
+    /// Their nodes are not counted until they have caught up. The life is `u64::MAX` while it is
+    /// not known whether the damage matters.
+    pub(crate) data_losses: RefCell<BTreeMap<u64, u64>>,
     /// The nodes that have had a vote and entries since the beginning. A member that has a vote
     /// and has never used it looks as new as one that has lost its disk.
     pub(crate) participants: RefCell<BTreeSet<u64>>,
     /// True when the search for an order of the history was given up.
     pub(crate) is_given_up: Cell<bool>,
     violations: RefCell<Vec<Violation>>,
-    logical_time: Cell<u64>,
+    /// The simulated time at each point of the logical clock, in milliseconds.
+    times_ms: RefCell<Vec<u64>>,
     rng: RefCell<StdRng>,
 }
 
@@ -74,7 +85,7 @@ pub(crate) struct Phase {
 
 impl World {
     pub(crate) fn new(plan: Plan, network: SimNetwork, trace: Trace, mut rng: StdRng) -> World {
-        let skew_ms = [0, 100, 100_000][rng.random_range(0..3)];
+        let skew_ms = [0, 100, 100_000, 12 * HOUR_MS, CLOCK_ERRORS_MS[4]][rng.random_range(0..5)];
         let drift_ppm = [0, 20, 1_000][rng.random_range(0..3)];
         let rate_ppm = [0, RATE_PPM_MAX][rng.random_range(0..2)];
         let machine = |id| {
@@ -96,19 +107,27 @@ impl World {
             samples: RefCell::default(),
             faults: RefCell::default(),
             phase: Phase::default(),
-            data_loss: Cell::default(),
+            data_losses: RefCell::default(),
             participants: RefCell::default(),
             is_given_up: Cell::default(),
             violations: RefCell::default(),
-            logical_time: Cell::default(),
+            times_ms: RefCell::default(),
             rng: RefCell::new(StdRng::seed_from_u64(rng.random())),
         }
     }
 
     /// The next point in time on the logical clock that all clients share.
     pub(crate) fn next_time(&self) -> u64 {
-        self.logical_time.set(self.logical_time.get() + 1);
-        self.logical_time.get()
+        let mut times_ms = self.times_ms.borrow_mut();
+        times_ms.push(self.trace.now_ms());
+        times_ms.len() as u64
+    }
+
+    /// The simulated time at a point of the logical clock, in milliseconds. No node knows it.
+    pub(crate) fn true_ms(&self, time: u64) -> u64 {
+        let time = usize::try_from(time).unwrap_or(usize::MAX);
+        let times_ms = self.times_ms.borrow();
+        time.checked_sub(1).and_then(|place| times_ms.get(place)).copied().unwrap_or(u64::MAX)
     }
 
     /// The time on a node's monotonic clock, in milliseconds.
@@ -162,6 +181,21 @@ impl World {
         self.history.borrow_mut().push(operation);
     }
 
+    /// Records a write whose answer is not looked at: it may have been executed or not.
+    pub(crate) fn record_unanswered_write(&self, key: &'static str, value: Bytes) {
+        let (invoked, latest_clock_ms) = (self.next_time(), self.latest_clock_ms());
+        self.record(Operation {
+            client: UNHEARD,
+            key: Bytes::from_static(key.as_bytes()),
+            action: Action::Set(value),
+            invoked,
+            returned: invoked,
+            answer: Answer::Unknown,
+            clock_ms: latest_clock_ms,
+            latest_clock_ms,
+        });
+    }
+
     pub(crate) fn count(&self, fault: Fault) {
         *self.faults.borrow_mut().entry(fault).or_default() += 1;
     }
@@ -179,10 +213,15 @@ impl World {
         &self.plan.settings.servers[&NodeId(id)].data_dir
     }
 
-    /// True when a machine may lose durable data now: one member at a time, once all have taken
-    /// part (docs/adr/0005).
+    /// A machine may have lost durable data, in a life that ended or that is not known.
+    pub(crate) fn note_data_loss(&self, id: u64, life: u64) {
+        self.data_losses.borrow_mut().insert(id, life);
+    }
+
+    /// True when machines may lose durable data now: no other has, and all have taken part
+    /// (docs/adr/0005).
     pub(crate) fn may_lose_data(&self) -> bool {
         let have_all_taken_part = self.participants.borrow().len() as u64 == self.plan.nodes;
-        self.plan.nodes > 1 && self.data_loss.get().is_none() && have_all_taken_part
+        self.plan.nodes > 1 && self.data_losses.borrow().is_empty() && have_all_taken_part
     }
 }

@@ -55,3 +55,17 @@ fn a_number_is_executed_once() {
     assert_eq!(store.deleted(3), Some(&Bytes::from("k")));
     assert_eq!(store.at(4, b"k"), None);
 }
+
+#[test]
+fn it_knows_the_keys_that_have_expired_and_counts_the_clients_that_are_forgotten() {
+    let store = log(&[
+        (10, Some(("c", 1)), set("a", 2)),
+        (2_009, None, delete("x")),
+        (2_010, None, delete("x")),
+        (CLIENT_SILENCE_MS + 9, None, delete("x")),
+        (CLIENT_SILENCE_MS + 10, None, delete("x")),
+    ]);
+    let [Expiration { key, held, gone }] = store.expirations() else { panic!("one has expired") };
+    assert_eq!((&key[..], &held.value[..], held.version, *gone), (&b"k"[..], &b"a"[..], 1, 3));
+    assert_eq!(store.forgotten_clients(), 1);
+}

@@ -71,7 +71,8 @@ impl Disks {
     }
 
     /// A node that asks for votes, votes or leads has a durable vote that shows it. A node whose
-    /// disk has a later term is exempt: it can vote in `term` no more.
+    /// disk has a later term is exempt: it can vote in `term` no more. A rejoining node votes
+    /// for others only, and only if it knows where its log ended (docs/adr/0019).
     pub fn check_vote(&mut self, node: NodeId, term: Term, candidate: NodeId) -> Finding {
         self.check_term(node, term)?;
         let hard_state = self.of(node).hard_state().unwrap_or_default();
@@ -82,7 +83,8 @@ impl Disks {
                      {hard_state:?}"
             )
         })?;
-        ensure(!hard_state.is_rejoining, Check::Rejoining, || {
+        let may_vote = hard_state.is_end_known && node != candidate;
+        ensure(!hard_state.is_rejoining || may_vote, Check::Rejoining, || {
             format!("n{node} takes part in term {term}, and its disk says that it may not")
         })
     }

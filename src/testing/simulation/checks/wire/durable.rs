@@ -156,6 +156,13 @@ impl Durable {
         self.hard_state
     }
 
+    /// The term and the vote on another disk with this directory.
+    pub fn hard_state_of(&self, image: &SimDisk) -> Option<HardState> {
+        let path = self.dir.join("hard_state");
+        let copy = image.look_at_durable(&path, newest_copy).flatten();
+        copy.map(|(hard_state, _)| hard_state)
+    }
+
     /// Two successive hard states that contradict each other: the later one has a lower term, or
     /// another vote in the same term.
     pub fn regress(&mut self) -> Option<(HardState, HardState)> {

@@ -156,6 +156,35 @@ impl WireChecker {
         replication.on_wipe(NodeId(node), disks);
     }
 
+    /// The number of entries in a node's durable log, those before its base included.
+    pub(crate) fn log_length(&self, node: u64) -> u64 {
+        self.state().disks.of(NodeId(node)).log().len() as u64
+    }
+
+    /// True when a quorum of other nodes holds all entries of a node's durable log.
+    pub(crate) fn is_log_held_by_others(&self, node: u64) -> bool {
+        let disks = &mut self.state().disks;
+        let log = disks.of(NodeId(node)).log().to_vec();
+        let others = disks.nodes.iter_mut().filter(|(id, _)| id.0 != node);
+        let holders = others.filter_map(|(_, disk)| disk.log().get(..log.len()));
+        let holders = holders.filter(|held| *held == log).count();
+        holders >= disks.quorum_size()
+    }
+
+    /// True when an image of a node's disk has the term and the vote that the disk has now.
+    pub(crate) fn may_return_to(&self, node: u64, image: &SimDisk) -> bool {
+        let disks = &mut self.state().disks;
+        let disk = disks.of(NodeId(node));
+        disk.hard_state().is_some_and(|now| disk.hard_state_of(image) == Some(now))
+    }
+
+    /// The disk of a node is about to be returned to an earlier image. Everything that its
+    /// acknowledgements have promised is checked anew.
+    pub(crate) fn on_amnesia(&self, node: u64) {
+        let CheckerState { disks, replication, .. } = &mut *self.state();
+        replication.on_amnesia(NodeId(node), disks);
+    }
+
     /// A node starts with a damaged disk: it may lose what is on it now.
     pub(crate) fn on_damaged_start(&self, node: u64) {
         let CheckerState { disks, replication, .. } = &mut *self.state();

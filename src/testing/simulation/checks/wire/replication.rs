@@ -350,6 +350,12 @@ impl Replication {
         disks.of(node).read_again();
     }
 
+    /// A disk forgets acknowledged entries without a trace. Others hold them.
+    pub fn on_amnesia(&mut self, node: NodeId, disks: &mut Disks) {
+        self.acknowledged.retain(|(of, _), _| *of != node);
+        disks.of(node).forget();
+    }
+
     fn confirm_loss(&mut self, node: NodeId) {
         self.acknowledged.retain(|(of, _), _| *of != node);
         if let Some(loss) = self.losses.get_mut(&node) {
@@ -363,13 +369,18 @@ impl Replication {
     }
 
     /// A node takes part. If it has lost its disk, it has by now all entries that it could have
-    /// helped to commit: a node that has lost data has no vote until it has caught up
-    /// (docs/adr/0005).
+    /// helped to commit: a node that has lost data is not counted until it has caught up
+    /// (docs/adr/0005). One that votes for others while it is rejoining has not come back yet.
     pub fn check_return(&mut self, node: NodeId, disks: &mut Disks) -> Finding {
+        if disks.of(node).hard_state().is_some_and(|hard_state| hard_state.is_rejoining) {
+            return Ok(());
+        }
         let Some(loss) = self.losses.remove(&node) else { return Ok(()) };
         let log = disks.of(node).log();
         for (place, committed) in self.committed[..loss.committed].iter().enumerate() {
-            ensure(log.get(place) == Some(&committed.slot), Check::Rejoining, || {
+            let is_there = log.get(place) == Some(&committed.slot);
+            let has_helped = loss.log.get(place) == Some(&committed.slot);
+            ensure(is_there || !has_helped, Check::Rejoining, || {
                 format!(
                     "n{node} has lost its disk, takes part again, and lacks {}, which was \
                      committed",

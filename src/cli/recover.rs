@@ -1,0 +1,287 @@
+//! `recover`: what is left of a cluster that has lost a majority of its data, and a new cluster
+//! that begins with it (docs/operations.md, docs/adr/0019). The servers are stopped.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use coracle::node::survivor::{Condition, RecoverError, Survivor};
+use coracle::storage::StorageError;
+use coracle::types::NodeId;
+
+use super::failure::{Failure, usage};
+use super::output::{print, table};
+
+#[derive(Debug, Subcommand)]
+pub enum RecoverCommand {
+    /// Read the directories of stopped servers, and print what each has and what is missing
+    Plan(Plan),
+    /// Make one survivor's directory the first server of a new cluster; what others alone had is
+    /// lost
+    Apply(Apply),
+}
+
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The servers' own directories: <data_dir>/<id>
+    #[arg(required = true, value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// The survivor's own directory: <data_dir>/<id>
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// The directory of another server, to compare the logs; may be given more than once
+    #[arg(long = "with", value_name = "DIR")]
+    others: Vec<PathBuf>,
+    /// The name of the new cluster
+    #[arg(long, value_name = "NAME")]
+    new_cluster: String,
+    /// The servers whose writes are given up if no other server has them: all members whose
+    /// directories are not given, or are not whole
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    lose_what_these_alone_had: Vec<u64>,
+    /// Take this survivor although another one of those given has a longer log
+    #[arg(long)]
+    not_the_longest: bool,
+    /// Take this survivor although it has lost a part of its own log
+    #[arg(long)]
+    was_damaged: bool,
+}
+
+impl RecoverCommand {
+    /// Does what the command asks for.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            RecoverCommand::Plan(plan) => plan.run(),
+            RecoverCommand::Apply(apply) => apply.run(),
+        }
+    }
+}
+
+/// The survivors of one cluster.
+struct Survivors {
+    all: Vec<Survivor>,
+    voters: BTreeSet<NodeId>,
+}
+
+impl Survivors {
+    fn read(dirs: impl Iterator<Item = PathBuf>) -> Result<Survivors, Failure> {
+        let all: Vec<Survivor> =
+            dirs.map(|dir| Survivor::read(&dir)).collect::<Result<_, _>>().map_err(no)?;
+        let first = &all[0];
+        for (place, survivor) in all.iter().enumerate() {
+            if survivor.cluster() != first.cluster() {
+                return Err(Failure::No(format!(
+                    "{} is of cluster {:?}, and {} of cluster {:?}: give directories of one \
+                     cluster to `coracle recover plan`",
+                    survivor.dir.display(),
+                    survivor.cluster(),
+                    first.dir.display(),
+                    first.cluster()
+                )));
+            }
+            if all[..place].iter().any(|other| other.id() == survivor.id()) {
+                return Err(usage(format!("server {} is given twice", survivor.id())));
+            }
+        }
+        // The members of a cluster do not change.
+        let voters = all.iter().map(Survivor::voters).max_by_key(BTreeSet::len).unwrap_or_default();
+        Ok(Survivors { all, voters })
+    }
+
+    fn longest(&self) -> Option<&Survivor> {
+        let usable = |survivor: &&Survivor| !matches!(survivor.condition(), Condition::Damaged(_));
+        self.all.iter().filter(usable).max_by_key(|survivor| survivor.last())
+    }
+
+    /// The members that are not known to have all that they acknowledged.
+    fn missing(&self) -> BTreeSet<NodeId> {
+        let is_whole = |id: &NodeId| {
+            self.all.iter().any(|s| s.id() == *id && s.condition() == Condition::Whole)
+        };
+        self.voters.iter().copied().filter(|id| !is_whole(id)).collect()
+    }
+
+    /// True when the whole ones are a majority: then nothing is lost.
+    fn is_quorum_whole(&self) -> bool {
+        !self.voters.is_empty() && self.voters.len() - self.missing().len() > self.voters.len() / 2
+    }
+
+    fn state(&self, survivor: &Survivor) -> String {
+        let longest = self.longest().map(Survivor::last);
+        let place = match longest {
+            Some(longest) if longest == survivor.last() => "the longest".to_owned(),
+            Some(longest) => format!("the longest ends with {longest}"),
+            None => "no log is of use".to_owned(),
+        };
+        match survivor.condition() {
+            Condition::Whole => format!("whole; {place}"),
+            Condition::Rejoining(lost) => {
+                format!("rejoining: has lost what it had up to {lost} or later; {place}")
+            }
+            Condition::Damaged(damage) => format!("damaged: {damage}"),
+        }
+    }
+}
+
+impl Plan {
+    fn run(self) -> Result<(), Failure> {
+        let survivors = Survivors::read(self.dirs.into_iter())?;
+        let mut rows =
+            vec![["dir", "id", "last entry", "known committed", "state"].map(str::to_owned)];
+        for survivor in &survivors.all {
+            rows.push([
+                survivor.dir.display().to_string(),
+                survivor.id().to_string(),
+                survivor.last().to_string(),
+                survivor.committed().index.to_string(),
+                survivors.state(survivor),
+            ]);
+        }
+        let mut out = table(&rows);
+        let missing = survivors.missing();
+        out += &format!("voters: {}. ", list(&survivors.voters, " "));
+        let Some(longest) = survivors.longest() else {
+            out += "No directory is of use: restore a backup (`coracle snapshot restore`).\n";
+            return print(out.as_bytes());
+        };
+        if survivors.is_quorum_whole() {
+            out += "A majority of them is whole: nothing is lost. Start these servers.\n";
+            return print(out.as_bytes());
+        }
+        out += &format!(
+            "Not whole: {}. Together with these the others would be a majority, so they may have \
+             acknowledged writes after {}, which would be given up.\n",
+            list(&missing, " "),
+            longest.last()
+        );
+        let kept = longest.last().index.0 - longest.committed().index.0;
+        out += &format!(
+            "kept though not known to be committed: {kept} entries, up to {}. If one of {} can be \
+             started with its data, start it instead: nothing is given up then.\n",
+            longest.last().index,
+            list(&missing, " ")
+        );
+        let others = survivors.all.iter().filter(|survivor| survivor.id() != longest.id());
+        let with: String =
+            others.map(|survivor| format!(" --with {}", survivor.dir.display())).collect();
+        let was_damaged = match longest.condition() {
+            Condition::Rejoining(_) => " --was-damaged",
+            _ => "",
+        };
+        out += &format!(
+            "next: coracle recover apply {}{with} --new-cluster NAME --lose-what-these-alone-had \
+             {}{was_damaged}\n",
+            longest.dir.display(),
+            list(&missing, ",")
+        );
+        print(out.as_bytes())
+    }
+}
+
+impl Apply {
+    fn run(self) -> Result<(), Failure> {
+        let dirs = [self.dir.clone()].into_iter().chain(self.others.iter().cloned());
+        let mut survivors = Survivors::read(dirs)?;
+        self.check(&survivors)?;
+        eprint!("type the old cluster's name to go on: ");
+        let mut typed = String::new();
+        io::stdin().lock().read_line(&mut typed)?;
+        let typed = typed.trim_end_matches(['\r', '\n']);
+        let survivor = survivors.all.swap_remove(0);
+        if !survivor.is_of_cluster(typed) {
+            return Err(Failure::No(format!(
+                "the cluster is called {:?}, not {typed:?}: nothing was changed; type its name to \
+                 `coracle recover apply`",
+                survivor.cluster()
+            )));
+        }
+        let (id, dir, (backup, before)) = (survivor.id(), &self.dir, survivor.new_paths());
+        let restored = survivor.found(typed, &self.new_cluster).map_err(no)?;
+        let (name, dir, backup) = (&self.new_cluster, dir.display(), backup.display());
+        let mut out = format!(
+            "done: {dir} is server {id} of cluster {name:?}, and begins with entry {} \
+             (origin={:032x}). The old directory is kept as {}.\n\
+             next: set cluster = {name:?} in servers.toml everywhere; move the old directories of \
+             the other servers away; then\n",
+            restored.head.last,
+            restored.digest,
+            before.display()
+        );
+        for other in survivors.voters.iter().filter(|other| **other != id) {
+            out += &format!("  coracle snapshot restore {backup} --id {other}\n");
+        }
+        out += &format!("  coracle serve --id {id}\n");
+        print(out.as_bytes())
+    }
+
+    /// Refuses what would give up more than was said.
+    fn check(&self, survivors: &Survivors) -> Result<(), Failure> {
+        let survivor = &survivors.all[0];
+        let dir = self.dir.display();
+        if let Condition::Damaged(damage) = survivor.condition() {
+            return Err(Failure::No(format!(
+                "{damage}: take another survivor, see `coracle recover plan DIR ...`"
+            )));
+        }
+        if let (Condition::Rejoining(lost), false) = (survivor.condition(), self.was_damaged) {
+            return Err(Failure::No(format!(
+                "{dir} has lost a part of what it had up to {lost}: take another survivor, or give \
+                 --was-damaged to `coracle recover apply`"
+            )));
+        }
+        if survivors.is_quorum_whole() {
+            return Err(Failure::No(
+                "a majority of the servers is whole, so nothing is lost: start them with \
+                 `coracle serve`"
+                    .into(),
+            ));
+        }
+        if let Some(longest) = survivors.longest()
+            && longest.last() > survivor.last()
+            && !self.not_the_longest
+        {
+            return Err(Failure::No(format!(
+                "{dir} ends with entry {}, and {} with entry {}: take that one, or give \
+                 --not-the-longest to `coracle recover apply`",
+                survivor.last(),
+                longest.dir.display(),
+                longest.last()
+            )));
+        }
+        let given: BTreeSet<NodeId> =
+            self.lose_what_these_alone_had.iter().copied().map(NodeId).collect();
+        let missing = survivors.missing();
+        if given != missing {
+            return Err(Failure::No(format!(
+                "what servers {} alone had would be given up: give \
+                 --lose-what-these-alone-had {} to `coracle recover apply`, or more directories \
+                 by --with",
+                list(&missing, " "),
+                list(&missing, ",")
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn list(ids: &BTreeSet<NodeId>, separator: &str) -> String {
+    ids.iter().map(NodeId::to_string).collect::<Vec<_>>().join(separator)
+}
+
+fn no(error: RecoverError) -> Failure {
+    match error {
+        RecoverError::Storage(error @ StorageError::Locked { .. }) => {
+            Failure::No(format!("{error}; a server that runs is not lost, see `coracle status`"))
+        }
+        RecoverError::Storage(StorageError::SameCluster { cluster, .. }) => usage(format!(
+            "the old cluster is called {cluster:?}, too: give the new one another name by \
+             --new-cluster, so that no server of the old one can join it"
+        )),
+        error => Failure::No(error.to_string()),
+    }
+}

@@ -1,0 +1,131 @@
+//! The refusals of a server: each names its file and a command that mends it, and that command
+//! exists.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::Parser;
+use coracle::node::NodeError;
+use coracle::storage::StorageError;
+use coracle::types::{LogIndex, LogPosition, NodeId, Term};
+
+use super::Cli;
+
+/// The commands between backquotes in a sentence.
+fn commands(said: &str) -> Vec<&str> {
+    said.split('`').skip(1).step_by(2).collect()
+}
+
+/// True when the command line knows a command, with all of its options.
+fn parses(command: &str) -> bool {
+    use clap::error::ErrorKind;
+    match Cli::try_parse_from(command.split_whitespace()) {
+        Ok(_) => true,
+        Err(error) => {
+            matches!(error.kind(), ErrorKind::DisplayVersion | ErrorKind::DisplayHelp)
+        }
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from("data/3").join(name)
+}
+
+/// All errors of the storage. A new one that is not here does not compile.
+fn refusals() -> Vec<StorageError> {
+    use StorageError as E;
+    let position = LogPosition { term: Term(2), index: LogIndex(7) };
+    let cluster = || "coracle".to_owned();
+    let all = vec![
+        E::Damaged { path: path("hard_state"), offset: 9, what: "a reason".into() },
+        E::Damaged { path: path("identity"), offset: 0, what: "a reason".into() },
+        E::Damaged { path: path("log/00000001.segment"), offset: 512, what: "a reason".into() },
+        E::EntriesMissing {
+            path: path("log/00000001.segment"),
+            offset: 512,
+            durable: position,
+            durable_to: 900,
+        },
+        E::FileMissing { path: path("hard_state"), evidence: "the log is there".into() },
+        E::FileMissing { path: path("identity"), evidence: "there is a log".into() },
+        E::Irreparable { damage: "data/3/log/00000001.segment is damaged".into() },
+        E::HardStateStale { path: path("hard_state"), current: Term(1), last: position },
+        E::SnapshotMissing { path: path("snapshot"), base: position },
+        E::OtherSnapshot { path: path("snapshot/x"), found: "other".into(), cluster: cluster() },
+        E::OtherOwner {
+            path: path("identity"),
+            found_node: 2,
+            found_cluster: "other".into(),
+            node: 3,
+            cluster: cluster(),
+        },
+        E::NotEmpty { path: path("") },
+        E::SameCluster { path: PathBuf::from("data/3/backup"), cluster: cluster() },
+        E::Locked { path: path("lock") },
+        E::NotADataDirectory { path: path("") },
+        E::Unknown { path: path("hard_state"), offset: 0, what: "a format version".into() },
+        E::Gone { path: path("lock"), data_dir: path("") },
+    ];
+    for error in &all {
+        match error {
+            E::Damaged { .. }
+            | E::EntriesMissing { .. }
+            | E::FileMissing { .. }
+            | E::Irreparable { .. }
+            | E::HardStateStale { .. }
+            | E::SnapshotMissing { .. }
+            | E::OtherSnapshot { .. }
+            | E::OtherOwner { .. }
+            | E::NotEmpty { .. }
+            | E::SameCluster { .. }
+            | E::Locked { .. }
+            | E::NotADataDirectory { .. }
+            | E::Unknown { .. }
+            | E::Gone { .. } => {}
+            // The cure of a failed system call depends on the call, and `Stopped` follows another
+            // error.
+            E::Io { .. } | E::Stopped => unreachable!("these are not refusals"),
+        }
+    }
+    all
+}
+
+#[test]
+fn every_refusal_names_its_file_and_a_command_that_exists() {
+    for error in refusals() {
+        let said = error.to_string();
+        let commands = commands(&said);
+        assert!(said.contains("data/3"), "no file: {said}");
+        assert!(!commands.is_empty(), "no command: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for command in commands {
+            let word = command.split(' ').next().unwrap();
+            match word {
+                "coracle" => assert!(parses(command), "{command}: {said}"),
+                "rm" => assert!(command.starts_with("rm -r data/3"), "{command}: {said}"),
+                "mv" | "fuser" => assert!(command.contains("data/3"), "{command}: {said}"),
+                _ => panic!("an unknown command {command}: {said}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_vote_or_identity_says_how_the_server_rejoins() {
+    for name in ["hard_state", "identity"] {
+        let said = StorageError::Damaged { path: path(name), offset: 0, what: "a reason".into() }
+            .to_string();
+        assert!(said.contains("(`rm -r data/3`)"), "{said}");
+        assert!(said.contains("(`coracle serve --id 3`)"), "{said}");
+        assert!(said.contains("if the other servers are a majority without this one"), "{said}");
+    }
+}
+
+#[test]
+fn a_node_that_cannot_be_found_or_a_failed_system_call_says_what_to_do() {
+    let said = NodeError::UnknownId(NodeId(9)).to_string();
+    assert!(commands(&said).into_iter().all(parses) && said.contains("`coracle config`"), "{said}");
+    let source = io::Error::from(io::ErrorKind::StorageFull);
+    let said = StorageError::Io { action: "write", path: path("hard_state"), source }.to_string();
+    assert!(said.contains("make room and start the server again"), "{said}");
+}
