@@ -4,10 +4,11 @@
 mod common;
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
-use common::Cluster;
 use common::clients::{Writer, scan_all};
+use common::{Cluster, serve_to_its_end};
 
 fn one_server() -> Cluster {
     Cluster::prepare_like(
@@ -155,4 +156,95 @@ fn a_data_directory_behind_a_link_works() {
         assert_eq!(cluster.terminate(1).code(), Some(0));
     }
     assert!(real.join("1/log").is_dir());
+}
+
+/// Checks that server 1 ends with this code, and with one sentence that has all these parts.
+#[track_caller]
+fn assert_refused(cluster: &Cluster, arguments: &[&str], exit_code: i32, parts: &[&str]) {
+    let (status, said) = serve_to_its_end(&cluster.config(), arguments);
+    assert_eq!(status.code(), Some(exit_code), "{said}");
+    let ours: Vec<&str> = said.lines().filter(|line| line.starts_with("coracle: ")).collect();
+    assert!(
+        ours.len() == 1 && said.lines().last() == Some(ours[0]),
+        "one sentence, at last: {said}"
+    );
+    for part in parts {
+        assert!(said.contains(part), "{part:?} is missing in: {said}");
+    }
+}
+
+/// Each reason why a server does not start, with the command or the edit that mends it.
+#[test]
+fn a_server_that_refuses_to_start_says_what_mends_it() {
+    let cluster = one_server();
+    let config = cluster.config();
+    let text = fs::read_to_string(&config).unwrap();
+    let (client_port, log_port) = (cluster.client_port(1), cluster.log_address(1));
+    let edited = |from: &str, to: &str| fs::write(&config, text.replace(from, to)).unwrap();
+    let one = ["--id", "1"];
+
+    for (port, key) in [
+        (client_port.to_string(), "client_port"),
+        (log_port.rsplit(':').next().unwrap().to_owned(), "log_port"),
+    ] {
+        let occupant = TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
+        let remedy = format!("`ss -ltnp 'sport = :{port}'` names it");
+        assert_refused(&cluster, &one, 1, &[key, &remedy, "in servers.toml"]);
+        drop(occupant);
+    }
+    // 192.0.2.1 is reserved for documentation.
+    edited("127.0.0.1", "192.0.2.1");
+    assert_refused(&cluster, &one, 1, &["192.0.2.1", "no address of this machine", "hostname"]);
+    edited("127.0.0.1", "no-such-host.invalid");
+    assert_refused(&cluster, &one, 1, &["`getent hosts no-such-host.invalid`", "hostname"]);
+    edited("client_port", "clientport");
+    assert_refused(&cluster, &one, 2, &["line ", "clientport", "did you mean client_port?"]);
+    edited("", "");
+    assert_refused(&cluster, &["--id", "7"], 2, &["no server with id 7", "the ids are 1", "--id"]);
+
+    let file = config.with_file_name("file");
+    fs::write(&file, "x").unwrap();
+    let file = file.to_str().unwrap();
+    let there = ["--id", "1", "--data-dir", file];
+    assert_refused(&cluster, &there, 1, &[file, "a file is where a directory should be"]);
+    // Nobody can make a directory there, not even root.
+    let there = ["--id", "1", "--data-dir", "/proc/coracle"];
+    assert_refused(&cluster, &there, 1, &["cannot make the directory /proc/coracle/1"]);
+
+    let directory = config.parent().unwrap().to_str().unwrap();
+    for (arguments, parts) in [
+        (["--config", "/no/such/servers.toml"], ["/no/such/servers.toml", "with --config"]),
+        (["--config", directory], [directory, "/servers.toml`"]),
+    ] {
+        let output = common::coracle(&["serve", "--id", "1", arguments[0], arguments[1]]);
+        assert_eq!(common::code(&output), 2);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            parts.iter().all(|part| said.contains(part)) && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_server_without_room_for_files_says_the_limit_that_is_enough() {
+    let mut cluster = one_server();
+    cluster.start_server_within(1, "ulimit -n 100");
+    assert_eq!(cluster.wait_for_end(1).code(), Some(1));
+    let said = cluster.log(1);
+    assert!(said.contains("may have 100 files open") && said.contains("`ulimit -n "), "{said}");
+}
+
+#[test]
+fn a_server_that_runs_already_is_named_by_its_port_and_by_its_lock() {
+    let mut cluster = one_server();
+    cluster.start_server(1);
+    cluster.wait_for_leader();
+    assert_refused(&cluster, &["--id", "1"], 1, &["perhaps this server itself", "`ss -ltnp"]);
+    let other = one_server();
+    let data_dir = cluster.data_dir(1);
+    let data_dir = data_dir.parent().unwrap().to_str().unwrap();
+    let there = ["--id", "1", "--data-dir", data_dir];
+    assert_refused(&other, &there, 1, &["is locked by another process", "`fuser -v "]);
+    set(&cluster, "k");
 }

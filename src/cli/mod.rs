@@ -3,8 +3,8 @@
 //! Exit codes: 0 done; 1 no (no such key, another version, a server that had to
 //! stop); 2 a usage error, in the command or in servers.toml; 3 the cluster did
 //! not answer; 4 the data directory of a server was deleted or moved while it ran, and a
-//! start by itself would begin with an empty one. Errors are one line on stderr, and stdout holds nothing but what
-//! was asked for.
+//! start by itself would begin with an empty one. Errors are one line on stderr, and stdout
+//! holds nothing but what was asked for.
 
 mod bench;
 mod cluster;
@@ -25,9 +25,14 @@ use self::cluster::ConfigFile;
 use self::failure::Failure;
 use self::output::print;
 
+/// The end of the help.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 no, or a server that could not start or had to \
+                          stop; 2 a usage error, in the command or in servers.toml; 3 the cluster \
+                          did not answer; 4 the data directory of a running server is gone";
+
 /// A replicated key-value store.
 #[derive(Debug, Parser)]
-#[command(name = "coracle", version, arg_required_else_help = true)]
+#[command(name = "coracle", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,7 +40,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run one server in the foreground; SIGTERM stops it
+    /// Run one server in the foreground; SIGTERM or SIGINT stops it
     Serve(serve::ServeCommand),
     #[command(flatten)]
     Data(data::DataCommand),

@@ -7,7 +7,7 @@
 
 use imbl::OrdMap;
 
-use super::records::RECORD_OVERHEAD_BYTES;
+use super::weight::RECORD_OVERHEAD_BYTES;
 use crate::types::Payload;
 
 /// Maximum number of keys, and of clients, that an entry with a command removes, besides

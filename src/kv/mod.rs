@@ -15,6 +15,7 @@
 //! | `records` | the keys with their values |
 //! | `once` | the clients with the outcome of their last command |
 //! | `deadlines` | keys and clients ordered by expiry time |
+//! | `weight` | the size by which limits count a key |
 //! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
 //! | `query` | reads |
@@ -34,11 +35,12 @@ mod query;
 mod records;
 mod snapshot;
 mod store;
+mod weight;
 
 pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
 pub use query::SCAN_BYTES_MAX;
-pub use records::RECORD_OVERHEAD_BYTES;
 pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoader};
 pub use store::Store;
+pub use weight::RECORD_OVERHEAD_BYTES;

@@ -9,12 +9,7 @@ use super::deadlines::Deadlines;
 use super::digest;
 use super::expiry::{DueTotals, Step, Total};
 use super::key_bytes::KeyBytes;
-
-/// The cost of a key in bytes, besides the bytes of key and value: its place in the
-/// ordered map and among the deadlines, the record, and the allocations of a long key and
-/// of the value. It is a round figure for limits, not an exact size. It is part of the
-/// format, because `ERR_FULL` depends on it.
-pub const RECORD_OVERHEAD_BYTES: u64 = 256;
+use super::weight::weight_bytes;
 
 /// The value stored under a key, with its version and deadline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +48,6 @@ pub(super) struct Records {
     due: DueTotals,
     bytes: u64,
     digest: u64,
-}
-
-/// The size by which [`Records::bytes`] counts a key.
-pub(super) fn weight_bytes(key: &[u8], value: &[u8]) -> u64 {
-    key.len() as u64 + value.len() as u64 + RECORD_OVERHEAD_BYTES
 }
 
 impl Records {

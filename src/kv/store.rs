@@ -4,7 +4,8 @@ use super::codec::CommandError;
 use super::command::{Command, Operation, Outcome, StoreStatus};
 use super::expiry::Step;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
-use super::records::{Records, weight_bytes};
+use super::records::Records;
+use super::weight::weight_bytes;
 use crate::types::{Entry, LogIndex, Payload};
 
 /// The replicated map as of one entry of the log.

@@ -14,8 +14,8 @@ pub enum NodeError {
     UnknownId(NodeId),
     /// A port is taken, or the address is not one of this machine.
     #[error(
-        "cannot listen on {hostname}:{port} ({key} of server {id}): {error}; free the port, or \
-         change {key} or hostname in servers.toml"
+        "cannot listen on {hostname}:{port} ({key} of server {id}): {error}; {}",
+        listen_advice(error, hostname, *port, key)
     )]
     Listen {
         /// The server.
@@ -49,7 +49,9 @@ pub enum NodeError {
     /// The limit on open files leaves none for clients.
     #[error(
         "this process may have {open_files_max} files open, and a server of this cluster needs \
-         more than {own}: raise the limit (`ulimit -n`)"
+         more than {own}: raise the limit, say with `ulimit -n {}`, or LimitNOFILE= of a systemd \
+         unit",
+        (2 * own).next_power_of_two()
     )]
     OpenFiles {
         /// The limit on open files.
@@ -61,3 +63,28 @@ pub enum NodeError {
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
 }
+
+/// A clause that says what to do about a port that cannot be listened on.
+fn listen_advice(error: &io::Error, hostname: &str, port: u16, key: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another process has the port, perhaps this server itself: \
+             `ss -ltnp 'sport = :{port}'` names it; stop it, or change {key} in servers.toml"
+        ),
+        io::ErrorKind::AddrNotAvailable => format!(
+            "{hostname} is no address of this machine (`ip address` lists those it has): start \
+             the server where it is one, or change hostname in servers.toml"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "a port below 1024 needs a privilege: change {key} in servers.toml to 1024 or above, \
+             or give the program the privilege with `setcap cap_net_bind_service=+ep`"
+        ),
+        _ => format!(
+            "if it is the name that has no address, `getent hosts {hostname}` finds none either: \
+             change hostname in servers.toml"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 use super::text::{Sink, put_line};
 
+// More than fifteen fields: one a line of the reply.
 /// The state of a server at one point in time.
+// More than fifteen fields: one for each line of the reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusReport {
     /// The server.

@@ -170,7 +170,9 @@ impl Raft {
         if term < self.term() {
             return; // a report for an earlier leadership of this node (docs/bugs.md B05)
         }
-        if let Some(PeerLoss { acknowledged, held }) = report.loss {
+        if let Some(PeerLoss { acknowledged, held }) = report.loss
+            && matches!(self.role, RoleState::Leader(_))
+        {
             self.tell(Event::PeerForgot { peer, acknowledged, held });
             if !self.quorum().can_spare_one() {
                 // Nobody can lead while the peer is rejoining, so it is not told. In a new

@@ -184,9 +184,9 @@ pub enum StorageError {
     /// The data directory, or a file in it, was deleted, moved or replaced while it was in use.
     #[error(
         "{} was deleted, moved or replaced while this server ran on {}: nobody would find what it \
-         writes there, so it acknowledges nothing more; put the directory back and start the \
-         server again (`coracle serve --id {}`), and if it is lost see \"A server that lost its \
-         disk, or a part of its log\" in docs/operations.md",
+         writes there, so it acknowledges nothing more; if it was moved, move it back and start \
+         the server again (`coracle serve --id {}`), and if it was deleted or replaced by a copy, \
+         see \"A server that lost its disk, or a part of its log\" in docs/operations.md",
         path.display(), data_dir.display(), id_of(data_dir)
     )]
     Gone {
@@ -284,10 +284,15 @@ fn advice(error: &io::Error) -> &'static str {
             "; make room and start the server again: nothing that was acknowledged is lost"
         }
         io::ErrorKind::PermissionDenied => {
-            "; let the user that runs the server read and write everything in its data directory"
+            "; let the user that runs the server read and write everything in its data directory \
+             (`chown -R`, `chmod -R u+rwX`)"
         }
         io::ErrorKind::ReadOnlyFilesystem => {
-            "; mount the file system writable and start the server again"
+            "; mount the file system writable (`mount -o remount,rw`) and start the server again"
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "; a file is where a directory should be: move it away, or change data_dir in \
+             servers.toml"
         }
         _ => "",
     }

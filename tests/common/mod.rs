@@ -336,6 +336,12 @@ pub fn serve_to_its_end(config: &Path, arguments: &[&str]) -> (ExitStatus, Strin
     (status, said)
 }
 
+/// Runs the command line.
+pub fn coracle(arguments: &[&str]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).stdin(Stdio::null()).output().expect("the binary can be started")
+}
+
 /// The exit code of a process that was not ended by a signal.
 pub fn code(output: &Output) -> i32 {
     output.status.code().expect("it was not ended by a signal")

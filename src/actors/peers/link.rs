@@ -188,10 +188,13 @@ impl ConnectedActor for PeerLinkActor {
 
     fn on_read(&mut self, ctx: &mut Context<Self>) {
         while let Some(open) = &mut self.open {
-            open.unanswered = None;
             let taken = match open.stream.next_frame() {
                 Ok(None) => return arm_read_after_others(self, ctx),
-                Ok(Some(frame)) => self.take_frame(frame),
+                Ok(Some(frame)) => {
+                    // Part of a response is none: it may never be whole.
+                    open.unanswered = None;
+                    self.take_frame(frame)
+                }
                 Err(error) => Err(error.into()),
             };
             if let Err(reason) = taken {

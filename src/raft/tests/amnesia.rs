@@ -311,6 +311,21 @@ fn an_end_that_was_known_is_not_when_the_leader_knows_of_more() {
 
 // The leader.
 
+#[test]
+fn a_report_of_a_loss_to_a_node_that_leads_no_more_changes_nothing() {
+    let mut solo = Solo::new(2, &[], 0);
+    solo.win();
+    solo.tick(ELECTION_TICKS_MAX + 1);
+    solo.tick_until_campaign();
+    assert_eq!((solo.raft.role(), solo.raft.term()), (Role::PreCandidate, Term(1)));
+    solo.effects.clear();
+    let loss = Some(PeerLoss { acknowledged: at(1, 1), held: LogIndex(0) });
+    let report = ReplicationReport { is_rejoining: true, loss, ..ReplicationReport::default() };
+    solo.raft.on_replicated(n(2), Term(1), report);
+    solo.settle();
+    assert_eq!((solo.raft.role(), solo.effects.len()), (Role::PreCandidate, 0));
+}
+
 /// A peer that has proved that it forgot commits nothing more, confirms no read, and is not
 /// heard for CheckQuorum.
 #[test]

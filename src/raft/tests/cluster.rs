@@ -18,9 +18,9 @@ use super::pending::Pending;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
-    Append, CompactLog, Effect, Envelope, NotLeader, Progress, ProgressAction, ProgressSettings,
-    Raft, RaftSettings, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot, ReplicationReport,
-    ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    Append, CompactLog, Effect, Envelope, Progress, ProgressAction, ProgressSettings, Raft,
+    RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport, ResetLog, Role,
+    Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
@@ -97,8 +97,8 @@ pub(super) struct Node {
     pub(super) loaded: Option<Arc<SnapshotFile>>,
     /// The entries that clients wait for.
     pub(super) waiting: BTreeSet<LogPosition>,
-    /// The last write of this node's one session.
-    last_write: LogIndex,
+    /// The last write of the one session of this node that writes.
+    pub(super) last_write: LogIndex,
     lives: u64,
 }
 
@@ -120,7 +120,7 @@ pub(super) struct Cluster {
     /// The number of snapshots that were installed.
     pub(super) installed: u32,
     pub(super) seed: u64,
-    next_token: u64,
+    pub(super) next_token: u64,
 }
 
 impl Cluster {
@@ -238,46 +238,6 @@ impl Cluster {
         }
     }
 
-    pub(super) fn propose(&mut self, id: NodeId, text: &str) -> Result<LogIndex, NotLeader> {
-        let index = self.propose_unsettled(id, text);
-        self.settle(id);
-        index
-    }
-
-    /// A proposal in the same batch as the next event.
-    pub(super) fn propose_unsettled(
-        &mut self,
-        id: NodeId,
-        text: &str,
-    ) -> Result<LogIndex, NotLeader> {
-        self.update_clock(id);
-        let index = self.raft_mut(id).propose(command(text))?;
-        let term = self.raft(id).term();
-        let node = self.node_mut(id);
-        node.last_write = index;
-        node.waiting.insert(LogPosition { term, index });
-        Ok(index)
-    }
-
-    /// A read of the node's one session, after its last write.
-    pub(super) fn read(&mut self, id: NodeId) -> Result<ReadToken, NotLeader> {
-        let token = self.read_unsettled(id);
-        self.settle(id);
-        token
-    }
-
-    /// A read in the same batch as the next event.
-    pub(super) fn read_unsettled(&mut self, id: NodeId) -> Result<ReadToken, NotLeader> {
-        self.next_token += 1;
-        let token = ReadToken(self.next_token);
-        let after = self.nodes[&id].last_write;
-        self.update_clock(id);
-        self.raft_mut(id).read(token, after)?;
-        let place = self.raft(id).last_log().index;
-        self.oracle.on_read(token, id, place, after);
-        Ok(token)
-    }
-
     /// Completes the oldest write of a slow disk.
     pub(super) fn sync(&mut self, id: NodeId) -> bool {
         let has_synced = self.complete_write(id);
@@ -338,17 +298,8 @@ impl Cluster {
 
     /// The log of a node that is down is damaged after `kept`; its end is not readable.
     pub(super) fn damage(&mut self, id: NodeId, kept: LogIndex) {
-        self.damage_up_to(id, kept, false);
-    }
-
-    /// The log of a node that is down is damaged after `kept`; its end is intact.
-    pub(super) fn damage_before_the_end(&mut self, id: NodeId, kept: LogIndex) {
-        self.damage_up_to(id, kept, true);
-    }
-
-    fn damage_up_to(&mut self, id: NodeId, kept: LogIndex, is_end_known: bool) {
         assert!(!self.is_up(id), "a log is judged when its node starts");
-        self.node_mut(id).disk.cut_after(kept, is_end_known);
+        self.node_mut(id).disk.cut_after(kept, false);
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {

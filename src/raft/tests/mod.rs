@@ -3,6 +3,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `clocks` | the clocks of nodes with leases, each wrong by its own rate |
+//! | `clients` | the sessions of a cluster's clients |
 //! | `cluster` | nodes, their disks and stores, and a network that the test controls |
 //! | `disk` | a disk that forgets what was not synced |
 //! | `snapshots` | a node's snapshots, and the jobs of the keeper of its snapshot files |
@@ -24,6 +25,7 @@
 
 mod amnesia;
 mod broken_peers;
+mod clients;
 mod clocks;
 mod cluster;
 mod disk;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clients::Session;
 use super::cluster::Node;
 use super::disk::{Durable, Log};
 use crate::raft::{AppendResult, Envelope, ReadToken, Role, Rpc};
@@ -38,6 +39,7 @@ struct LastSeen {
 /// A read that is not answered, with the entries that it must see and must not see.
 struct PendingRead {
     id: NodeId,
+    session: Session,
     committed: u64,
     own_write: LogIndex,
     place: LogIndex,
@@ -202,12 +204,12 @@ impl Oracle {
     pub(super) fn on_read(
         &mut self,
         token: ReadToken,
-        id: NodeId,
+        (id, session): (NodeId, Session),
         place: LogIndex,
         own_write: LogIndex,
     ) {
-        let read =
-            PendingRead { id, committed: self.committed(), own_write: own_write.min(place), place };
+        let (committed, own_write) = (self.committed(), own_write.min(place));
+        let read = PendingRead { id, session, committed, own_write, place };
         assert!(self.reads.insert(token, read).is_none(), "a token names one read");
     }
 
@@ -224,6 +226,21 @@ impl Oracle {
         );
         assert!(seen >= read.own_write.0, "node {id}: a read misses its session's write");
         assert!(seen <= read.place.0, "node {id}: a read sees what came after it");
+        // Since a store only grows, no earlier read of the session has seen more.
+        let mut earlier = self.reads.range(..token);
+        assert!(
+            earlier.all(|(_, earlier)| (earlier.id, earlier.session) != (id, read.session)),
+            "node {id}: a read overtakes an earlier one of its session"
+        );
+    }
+
+    /// Forgets one of the reads that wait at a node, and returns it.
+    pub(super) fn time_out_read(&mut self, id: NodeId, choice: usize) -> Option<ReadToken> {
+        let waiting: Vec<ReadToken> =
+            self.reads.iter().filter(|(_, read)| read.id == id).map(|(token, _)| *token).collect();
+        let token = *waiting.get(choice % waiting.len().max(1))?;
+        self.reads.remove(&token);
+        Some(token)
     }
 
     pub(super) fn on_read_failed(&mut self, token: ReadToken) {

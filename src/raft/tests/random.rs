@@ -381,11 +381,17 @@ impl Walk {
                 self.proposals += 1;
                 let text = format!("c{}", self.proposals);
                 let _ = self.cluster.propose_unsettled(id, &text);
-            } else {
+            } else if self.rng.random_bool(0.6) {
                 let _ = self.cluster.read_unsettled(id);
+            } else {
+                let _ = self.cluster.read_only_unsettled(id);
             }
         }
         self.cluster.settle(id);
+        if self.rng.random_bool(0.1) {
+            let choice = self.rng.random_range(0..100);
+            self.cluster.time_out_read(id, choice);
+        }
     }
 
     /// Ends all faults: soon there is a leader, and the command that it is given is on all

@@ -378,6 +378,14 @@ fn a_damaged_node_does_not_pass_for_a_new_one() {
 
 // Damage before a known end (docs/adr/0019).
 
+impl Cluster {
+    /// The log of a node that is down is damaged after `kept`; its end is intact.
+    pub(super) fn damage_before_the_end(&mut self, id: NodeId, kept: LogIndex) {
+        assert!(!self.is_up(id), "a log is judged when its node starts");
+        self.node_mut(id).disk.cut_after(kept, true);
+    }
+}
+
 /// A cluster of three in which all hold eight entries of clients. Node 1 led and is whole; nodes
 /// 2 and 3 were damaged in different places, and their logs' ends are intact.
 fn damaged_in_two_places() -> Cluster {

@@ -119,7 +119,7 @@ fn more_flags_or_numbers_in_a_hard_state_or_a_header_are_unknown_and_no_damage()
         let crc = crc32c::crc32c(&bytes[..at]);
         bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
     };
-    for (at, byte) in [(8, 4), (12, 16), (15, 0x80), (112, 1), (4091, 1)] {
+    for (at, byte) in [(8, 99), (12, 16), (15, 0x80), (112, 1), (4091, 1)] {
         let mut bytes = HardStateCopy::FIRST.encode();
         bytes[at] = byte;
         reseal(&mut bytes, 4092);
@@ -140,7 +140,7 @@ fn more_flags_or_numbers_in_a_hard_state_or_a_header_are_unknown_and_no_damage()
     }
     let prev = LogPosition::default();
     let header = SegmentHeader { number: 3, salt: 1, node_id: NodeId(5), prev };
-    for (at, byte) in [(8, 3), (48, 1), (507, 1)] {
+    for (at, byte) in [(8, 99), (48, 1), (507, 1)] {
         let mut bytes = header.encode();
         bytes[at] = byte;
         reseal(&mut bytes, 508);

@@ -350,6 +350,24 @@ fn a_peer_that_leaves_requests_unanswered_is_dropped_and_an_idle_one_is_not() {
     });
 }
 
+/// A peer that sends its response byte by byte is as silent as one that sends nothing.
+#[test]
+fn a_peer_whose_response_never_becomes_whole_is_dropped() {
+    run_paused(async {
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
+        bench.send(append(1, 2, 1));
+        // The header announces more bytes than come.
+        far.send_bytes(b"\x00\x00\x00\xff\x02").await;
+        for _ in 0..3 {
+            sleep(Duration::from_millis(500)).await;
+            far.send_bytes(b"\x00").await;
+        }
+        assert_eq!(bench.losses().await, 0);
+        sleep(Duration::from_millis(1000)).await;
+        assert_eq!(bench.losses().await, 1);
+    });
+}
+
 #[test]
 fn a_peer_that_does_not_read_costs_no_more_than_the_bound() {
     run_paused(async {
