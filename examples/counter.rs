@@ -43,6 +43,8 @@ async fn count(options: Options) -> Result<u64, Error> {
             }
         }
     }
+    // A name that the servers do not hear of again is forgotten after an hour.
+    let _ = client.close().await;
     Ok(retries)
 }
 

@@ -16,7 +16,8 @@
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotWritten`], [`SnapshotLost`] | SnapshotWriterActor | | |
 //! | [`PieceReceived`] | SnapshotWriterActor | [`ReceiveSnapshot`] | SnapshotWriterActor |
-//! | [`SnapshotReceived`] | SnapshotWriterActor | [`StoreCommand`]: `DropStore` | SnapshotWriterActor |
+//! | [`SnapshotReceived`] | SnapshotWriterActor | | |
+//! | | | [`StoreCommand`]: `DropStore` | SnapshotWriterActor |
 //! | [`SnapshotsQueried`] | SnapshotReaderActor | [`QuerySnapshots`] | SnapshotReaderActor |
 //! | [`Applied`] | KvActor | [`Apply`] | KvActor |
 //!

@@ -259,7 +259,7 @@ impl SnapshotReaderActor {
 /// before it could be opened.
 fn is_of_the_file(error: &StorageError) -> bool {
     match error {
-        StorageError::Damaged { .. } => true,
+        StorageError::Damaged { .. } | StorageError::Unknown { .. } => true,
         StorageError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
         _ => false,
     }

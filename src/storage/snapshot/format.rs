@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::durable_names::{UNFINISHED, rename};
-use crate::storage::error::{IoContext, StorageError, damaged, unknown};
+use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
 use crate::storage::little_endian::u32_at;
 use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, decode_exact};
 
@@ -69,17 +69,18 @@ pub(super) fn encode_head(head: &SnapshotHead) -> Vec<u8> {
     body
 }
 
-pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, String> {
+pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, DecodeError> {
     let Some((version, head)) = body.split_first_chunk::<4>() else {
-        return Err("its head is too short".into());
+        return Err(DecodeError::Damaged("its head is too short".into()));
     };
     let version = u32::from_le_bytes(*version);
     if version != SNAPSHOT_FORMAT_VERSION {
-        return Err(format!(
+        return Err(DecodeError::Unknown(format!(
             "the snapshot has format version {version}, this server knows {SNAPSHOT_FORMAT_VERSION}"
-        ));
+        )));
     }
-    decode_exact(head).map_err(|error| format!("its head does not decode: {error}"))
+    let unknown = |error| DecodeError::Unknown(format!("its head does not decode: {error}"));
+    decode_exact(head).map_err(unknown)
 }
 
 /// The checksum of a frame. It covers the number of the frame, so that no frame passes for
@@ -195,7 +196,7 @@ pub fn read_snapshot<E: From<StorageError>>(
         return Err(reader.damaged("it does not begin with a head").into());
     }
     // The frame is whole, so what does not decode was written so.
-    let head = decode_head(&first.body).map_err(|what| unknown(path, 0, what))?;
+    let head = decode_head(&first.body).map_err(|error| error.at(path, 0))?;
     loop {
         let (frames, digest) = (reader.frames, reader.digest.digest128());
         let frame = reader.frame()?;

@@ -167,7 +167,7 @@ impl SnapshotFiles {
     pub fn complete(&self, incoming: IncomingSnapshot) -> Result<SnapshotFile, StorageError> {
         let path = self.path(incoming.id().last);
         let found = incoming.verify(&*self.disk);
-        if let Err(StorageError::Damaged { .. }) = &found {
+        if let Err(StorageError::Damaged { .. } | StorageError::Unknown { .. }) = &found {
             self.remove_where(|name| name.ends_with(INCOMING))?;
         }
         let (found, received) = found?;

@@ -1,6 +1,7 @@
 use std::io::ErrorKind;
 
 use super::*;
+use crate::storage::error::DecodeError;
 use crate::testing::{Crash, SimDisk};
 use crate::types::{Membership, NodeId};
 
@@ -70,17 +71,20 @@ fn a_head_with_anything_more_is_refused() {
             let mut longer = whole.clone();
             longer[4 + array] += 1;
             longer.splice(4 + end..4 + end, [0x93, 1, 2, 4]);
-            assert!(format::decode_head(&longer).is_err(), "{array} {end}");
+            let decoded = format::decode_head(&longer);
+            assert!(matches!(decoded, Err(DecodeError::Unknown(_))), "{array} {end}");
         }
     }
     let trailing = [&whole[..], b"\xc0"].concat();
-    assert!(format::decode_head(&trailing).is_err());
+    assert!(matches!(format::decode_head(&trailing), Err(DecodeError::Unknown(_))));
     let named = rmp_serde::to_vec_named(&head(5)).unwrap();
     let mut more = whole[..4].to_vec();
     more.push(named[0] + 1);
     more.extend_from_slice(&named[1..]);
     more.extend_from_slice(b"\xa4more\x01");
-    assert!(format::decode_head(&more).is_err());
+    assert!(matches!(format::decode_head(&more), Err(DecodeError::Unknown(_))));
+    let newer = [&2u32.to_le_bytes()[..], &whole[4..]].concat();
+    assert!(matches!(format::decode_head(&newer), Err(DecodeError::Unknown(_))));
 }
 
 #[test]

@@ -106,8 +106,8 @@ fn choose(world: &World) -> Vec<(u64, (PathBuf, RecordPlace))> {
     if chosen.len() < majority { Vec::new() } else { chosen }
 }
 
-/// Draws a record that has whole records after it, with the path of its segment, if no record of the
-/// log replaces an earlier one: then nothing about the end of the log is in doubt.
+/// Draws a record that has whole records after it, with the path of its segment, if no record
+/// of the log replaces an earlier one: then nothing about the end of the log is in doubt.
 fn some_record(
     world: &World,
     id: u64,
