@@ -305,8 +305,7 @@ async fn a_reset_replaces_the_appends_before_it_and_none_after_it() {
 }
 
 #[actix::test]
-async fn a_data_directory_that_is_gone_is_noticed_within_a_second_and_acknowledges_no_more()
- {
+async fn a_data_directory_that_is_gone_is_noticed_within_a_second_and_acknowledges_no_more() {
     tokio::time::pause();
     for is_written in [false, true] {
         let f = start();

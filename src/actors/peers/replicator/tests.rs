@@ -8,8 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::raft::{
     AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PeerLoss,
-    ReadSnapshot, Replicate,
-    SendMode, SetSendMode, StopReplication,
+    ReadSnapshot, Replicate, SendMode, SetSendMode, StopReplication,
 };
 use crate::testing::{Inbox, probe, settle};
 use crate::types::{Entry, LogPosition, Payload, SnapshotId, TermRuns};
