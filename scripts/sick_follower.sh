@@ -123,8 +123,8 @@ make_sick() {
     put --distribution sequential --count "$keys" >/dev/null
     put --count "$((3 * keys))" >/dev/null
     start_server "$sick"
-    while led=$(leader) &&
-        [ "$(status_of "$led" snapshot_refusals 2>/dev/null || true)" != "$sick:no_room" ]; do
+    until led=$(leader) &&
+        [ "$(status_of "$led" snapshot_refusals 2>/dev/null)" = "$sick:no_room" ]; do
         tries=$((tries + 1))
         [ $tries -lt 600 ] || disagree "the leader never said that server $sick has no room"
         sleep 0.1
