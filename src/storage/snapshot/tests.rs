@@ -83,7 +83,7 @@ fn a_head_with_anything_more_is_refused() {
     more.extend_from_slice(&named[1..]);
     more.extend_from_slice(b"\xa4more\x01");
     assert!(matches!(format::decode_head(&more), Err(DecodeError::Unknown(_))));
-    let newer = [&2u32.to_le_bytes()[..], &whole[4..]].concat();
+    let newer = [&(SNAPSHOT_FORMAT_VERSION + 1).to_le_bytes()[..], &whole[4..]].concat();
     assert!(matches!(format::decode_head(&newer), Err(DecodeError::Unknown(_))));
 }
 
