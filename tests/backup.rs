@@ -174,6 +174,8 @@ fn a_backup_that_cannot_be_taken_or_restored_is_refused_in_one_sentence() {
     for (key, exptime) in [("a", "0"), ("b", "1000"), ("bb", "0")] {
         assert_eq!(code(&cluster.coracle(&["set", key, "value", "--exptime", exptime])), 0);
     }
+    // The command line has released its names; a client that does not close leaves one behind.
+    block_on(async { connect(&cluster).await.set("bb", 0, b"value").await.unwrap() });
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("backup");
     said(&cluster.coracle(&["snapshot", "save", text(&file)]), 0);
@@ -186,7 +188,7 @@ fn a_backup_that_cannot_be_taken_or_restored_is_refused_in_one_sentence() {
     assert_eq!(names.len(), 1, "{names:?}");
 
     let facts = said(&inspect(&file, &[]), 0);
-    for fact in ["cluster old\n", "membership 1,2,3\n", "keys 3\n", "clients 3\n"] {
+    for fact in ["cluster old\n", "membership 1,2,3\n", "keys 3\n", "clients 1\n"] {
         assert!(facts.contains(fact), "{facts}");
     }
     assert!(facts.contains(&format!("bytes {}\n", bytes.len())), "{facts}");
