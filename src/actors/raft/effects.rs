@@ -25,7 +25,7 @@ impl RaftActor {
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
-        debug_assert_eq!(
+        assert_eq!(
             self.raft.waiting_reads(),
             self.pending.reads() + self.backups.begins(),
             "the core keeps the reads whose clients wait, and no other (docs/bugs.md C10)"
