@@ -67,6 +67,8 @@ pub enum Check {
     Answers,
     /// Replies are those of docs/protocol.md.
     Protocol,
+    /// A read sees the writes before it on its connection, and none after it (docs/protocol.md).
+    SessionOrder,
     /// No assertion of a node fails.
     Assertion,
 }

@@ -3,15 +3,17 @@
 //! the commands that they have sent meanwhile.
 //!
 //! They pipeline: they send commands, several in one write, before earlier ones are answered. The
-//! replies have to come in the order of the commands.
+//! replies have to come in the order of the commands, and a read has to see the writes before it,
+//! and none after it. The history cannot show that: its commands overlap.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::select;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -48,6 +50,8 @@ pub(super) struct PinnedClient {
     hot_key: Rc<HotKey>,
     /// Maximum number of commands in one write.
     burst_max: usize,
+    /// The latest version of each key that an answer has shown.
+    seen: BTreeMap<Bytes, u64>,
     /// True when the node has executed the last command, so that it probably leads.
     is_led_here: bool,
 }
@@ -81,6 +85,7 @@ impl PinnedClient {
             state: WorkloadState::new(&world.plan, number, mix),
             hot_key,
             burst_max: [1, 2, 6][rng.random_range(0..3)],
+            seen: BTreeMap::new(),
             is_led_here: false,
             rng,
         }
@@ -134,6 +139,7 @@ impl PinnedClient {
         let (client, returned) = (self.number, self.world.next_time());
         let latest_clock_ms = self.world.latest_clock_ms();
         let key = self.state.subject(key, &action);
+        self.check_order(&key, &answer);
         self.world.record(Operation {
             client,
             key,
@@ -144,6 +150,25 @@ impl PinnedClient {
             clock_ms,
             latest_clock_ms,
         });
+    }
+
+    /// Checks that a key's version does not fall from answer to answer, and that a write makes a
+    /// version that no answer before it has shown.
+    fn check_order(&mut self, key: &Bytes, answer: &Answer) {
+        let (version, is_new) = match answer {
+            Answer::Stored(version) => (*version, true),
+            Answer::Mismatch(0) => return,
+            Answer::Mismatch(version) | Answer::Exists(version) | Answer::Value(version, _) => {
+                (*version, false)
+            }
+            Answer::Expiring(item) => (item.version, false),
+            _ => return,
+        };
+        let seen = self.seen.insert(key.clone(), version).unwrap_or_default();
+        if version < seen || is_new && version == seen {
+            let what = format!("{answer:?} of {key:?} comes after version {seen}");
+            self.world.violate(Check::SessionOrder, format!("{}: {what}", self.node));
+        }
     }
 
     fn violate(&self, what: &str) {
