@@ -145,6 +145,12 @@ impl SimDisk {
         self.state().written_files()
     }
 
+    /// Keeps the files that [`SimDisk::written_files`] tells of as they are now: a repair is about
+    /// to erase a part of them.
+    pub fn archive(&self) {
+        self.state().archive();
+    }
+
     /// Number of renames from a name that ends in `.from` to a name that ends in `.to`.
     pub fn renames(&self, from: &str, to: &str) -> u64 {
         self.state().renames.get(&(from.into(), to.into())).copied().unwrap_or(0)

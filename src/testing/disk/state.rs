@@ -89,8 +89,11 @@ pub(super) struct Removed {
     /// The number of each name with that extension, by the order in which files got them. A
     /// name that is given again gets a new number.
     named: BTreeMap<PathBuf, u64>,
-    /// The number of the name and the content of each removed file, in the order of removal.
-    files: Vec<(u64, Vec<u8>)>,
+    /// The number of archives before the removal, the number of the name, and the content of each
+    /// removed file, in the order of removal.
+    files: Vec<(u64, u64, Vec<u8>)>,
+    /// The number of archives so far.
+    archives: u64,
 }
 
 impl Removed {
@@ -172,12 +175,22 @@ impl State {
 
     /// Replaces the files and the names by those of `image`, durably. The process has ended.
     pub(super) fn return_to(&mut self, image: &State) {
-        let paths: Vec<PathBuf> = self.names.files().map(|(path, _)| path.clone()).collect();
-        paths.iter().for_each(|path| self.keep_removed(path));
+        self.archive();
         self.names = image.names.duplicate();
         self.files = image.files.iter().map(File::duplicate).collect();
+        // The order of these names is that of the image, whatever had them since.
+        let paths: Vec<PathBuf> = self.names.files().map(|(path, _)| path.clone()).collect();
+        paths.iter().for_each(|path| self.removed.on_named(path));
         // Other bytes are durable now.
         self.counts.operations += 1;
+    }
+
+    /// Keeps the contents of all files with the kept extension as they are now, as if they were
+    /// removed. They come before everything that is removed or present later.
+    pub(super) fn archive(&mut self) {
+        let paths: Vec<PathBuf> = self.names.files().map(|(path, _)| path.clone()).collect();
+        paths.iter().for_each(|path| self.keep_removed(path));
+        self.removed.archives += 1;
     }
 
     /// Adds a file without a name and returns its number.
@@ -193,22 +206,25 @@ impl State {
             && is_kept
         {
             let number = self.removed.named.get(path).copied().unwrap_or(0);
-            self.removed.files.push((number, self.files[file].written()));
+            let archives = self.removed.archives;
+            self.removed.files.push((archives, number, self.files[file].written()));
         }
     }
 
     /// The contents of all files whose names have the kept extension, and of those that were
-    /// removed, as they were written, in the order in which the files got their names.
+    /// removed or archived, as they were written, in the order in which the files got their names
+    /// since the archive before.
     pub(super) fn written_files(&self) -> Vec<Vec<u8>> {
         let is_kept = |path: &Path| extension(path) == self.removed.extension;
         let present = self.names.files().filter(|(path, _)| is_kept(path));
         let present = present.map(|(path, file)| {
-            (self.removed.named.get(path).copied().unwrap_or(0), self.files[file].written())
+            let number = self.removed.named.get(path).copied().unwrap_or(0);
+            (self.removed.archives, number, self.files[file].written())
         });
-        let mut files: Vec<(u64, Vec<u8>)> =
+        let mut files: Vec<(u64, u64, Vec<u8>)> =
             self.removed.files.iter().cloned().chain(present).collect();
-        files.sort_by_key(|(number, _)| *number);
-        files.into_iter().map(|(_, bytes)| bytes).collect()
+        files.sort_by_key(|(archives, number, _)| (*archives, *number));
+        files.into_iter().map(|(.., bytes)| bytes).collect()
     }
 
     /// Renames a file.

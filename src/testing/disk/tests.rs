@@ -113,6 +113,19 @@ fn a_disk_returns_to_what_was_durable_when_its_image_was_made() {
     assert_eq!(disk.written_files(), [b"one two".to_vec(), b"one ".to_vec()]);
 }
 
+/// A repair erases the end of a log in place.
+#[test]
+fn an_archive_keeps_what_is_written_over_later() {
+    let disk = SimDisk::new();
+    disk.keep_removed("segment");
+    let mut files = ["1.segment", "2.segment"].map(|path| create(&disk, path));
+    files.iter_mut().for_each(|file| file.write_at(0, b"all").unwrap());
+    disk.archive();
+    files[0].write_at(1, b"--").unwrap();
+    let written = disk.written_files();
+    assert_eq!(written, [&b"all"[..], b"all", b"a--", b"all"], "the archive comes first");
+}
+
 #[test]
 fn a_seed_tears_alike_every_time_and_seeds_differ() {
     let torn = |seed| {

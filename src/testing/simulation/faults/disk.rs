@@ -147,6 +147,7 @@ fn rot_snapshot(world: &Rc<World>, machine: &Machine) -> bool {
 pub(super) fn flip(world: &World, machine: &Machine, path: &Path, offset: u64) {
     let bit = world.random(|rng| rng.random_range(0..8));
     world.trace.say(&format_args!("bit {bit} of byte {offset} of {} flips", path.display()));
+    machine.disk.archive();
     machine.disk.flip_bit(path, offset, bit);
 }
 
