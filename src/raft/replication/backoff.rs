@@ -6,9 +6,9 @@
 
 use crate::raft::rpc::SnapshotRefusal;
 
-/// The longest pause is this power of two in heartbeats: with a heartbeat each 50 ms, 12.8
-/// seconds.
-const PAUSE_POWER_MAX: u32 = 8;
+/// The longest pause is this power of two in heartbeats: with a heartbeat each 50 ms, 3.2
+/// seconds. A peer that has room again is served after that time at the latest.
+const PAUSE_POWER_MAX: u32 = 6;
 
 /// The failures to send a snapshot to one peer.
 #[derive(Default)]

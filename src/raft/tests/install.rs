@@ -368,7 +368,7 @@ fn a_refused_snapshot_is_sent_again_after_a_pause_that_grows() {
         peer.received(question.request_seq, 0);
         peer.serve(at(6, 2));
     }
-    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 256]);
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 64, 64, 64]);
 }
 
 /// A peer that loses what it acknowledged, and does not say why, is no better.

@@ -22,7 +22,7 @@ fn the_pause_doubles_with_every_failure_and_has_a_bound() {
         pauses.push(pause(&mut backoff));
         assert_eq!(backoff.refusal(), Some(SnapshotRefusal::NoRoom));
     }
-    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256]);
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 64, 64, 64, 64]);
 }
 
 #[test]
