@@ -20,8 +20,8 @@ macro_rules! mutants {
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
-        B26, B41e, B41f, B54, B55c, B59, B60, B65b, C2, C5, C5b, C6, C7b, C8a, C8b, C11, C12, C13,
-        C15, C16, C17, C18, S2, S4, S5, S8,
+        B26, B41e, B41f, B54, B55c, B59, B60, B62c, B65b, C2, C5, C5b, C6, C7b, C8a, C8b, C11, C12,
+        C13, C15, C16, C17, C18, S2, S4, S5, S8,
     ]
 };
 
