@@ -87,3 +87,23 @@ pub(crate) fn read_header(file: &dyn DiskFile, path: &Path) -> Result<SegmentHea
     let read = file.read_at(0, &mut head).during("read", path)?;
     SegmentHeader::decode(&head[..read]).map_err(|error| error.at(path, 0))
 }
+
+/// A segment that was opened to be read.
+pub(crate) struct OpenSegment {
+    pub file: Box<dyn DiskFile>,
+    pub file_bytes: u64,
+    pub header: SegmentHeader,
+}
+
+/// Opens a segment of a damaged log. Returns `None` when its header is damaged.
+pub(crate) fn open_if_header_is_whole(
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<Option<OpenSegment>, StorageError> {
+    let file = open_segment(disk, path, OpenMode::Read)?;
+    let file_bytes = file.bytes().during("look at", path)?;
+    match read_header(&*file, path) {
+        Err(StorageError::Damaged { .. }) => Ok(None),
+        header => Ok(Some(OpenSegment { file, file_bytes, header: header? })),
+    }
+}

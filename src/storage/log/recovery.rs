@@ -11,7 +11,9 @@
 use std::io;
 use std::path::Path;
 
-use super::files::{open_segment, read_header, segment_numbers, segment_path};
+use super::files::{
+    OpenSegment, open_if_header_is_whole, open_segment, read_header, segment_numbers, segment_path,
+};
 use super::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::index::RecordIndex;
 use super::record::{ALIGNMENT, RecordHeader};
@@ -113,11 +115,9 @@ pub(crate) fn end_after_damage(
             continue;
         }
         let path = segment_path(dir, number);
-        let file = open_segment(disk, &path, OpenMode::Read)?;
-        let file_bytes = file.bytes().during("look at", &path)?;
-        let header = match read_header(&*file, &path) {
-            Err(StorageError::Damaged { .. }) => continue,
-            header => header?,
+        let Some(OpenSegment { file, file_bytes, header }) = open_if_header_is_whole(disk, &path)?
+        else {
+            continue;
         };
         if number > damaged_number || offset == SEGMENT_HEADER_BYTES {
             let start = LogStart { first_segment: number, base: header.prev, resetting: false };

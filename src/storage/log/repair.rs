@@ -8,13 +8,13 @@
 
 use std::path::Path;
 
-use super::files::{open_segment, read_header, segment_numbers, segment_path};
+use super::files::{OpenSegment, open_if_header_is_whole, segment_numbers, segment_path};
 use super::header::SEGMENT_HEADER_BYTES;
 use super::record::ALIGNMENT;
 use super::recovery::{self, SCAN_BYTES, Scanned};
 use super::segment::SegmentReader;
 use super::tail::make_durable;
-use crate::storage::disk::{Disk, OpenMode};
+use crate::storage::disk::Disk;
 use crate::storage::error::{IoContext, StorageError};
 use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogStart, Lost};
 use crate::types::{LogPosition, NodeId};
@@ -110,11 +110,9 @@ fn furthest_lost(
             continue;
         }
         let path = segment_path(dir, number);
-        let file = open_segment(disk, &path, OpenMode::Read)?;
-        let file_bytes = file.bytes().during("look at", &path)?;
-        let header = match read_header(&*file, &path) {
-            Err(StorageError::Damaged { .. }) => continue,
-            header => header?,
+        let Some(OpenSegment { file, file_bytes, header }) = open_if_header_is_whole(disk, &path)?
+        else {
+            continue;
         };
         if (header.number, header.node_id) != (number, node_id) {
             continue;
