@@ -80,7 +80,8 @@ impl ExpectedStart {
             let what = "it starts although its disk is damaged".to_owned();
             return Err(Violation { check: Check::NodeLives, what });
         }
-        if !before.is_complete || self.options.iter().any(|option| option.was_taken(before, now)) {
+        let was_taken = |now| self.options.iter().any(|option| option.was_taken(before, now));
+        if !before.is_complete || was_taken(now) || self.was_torn_record_kept(now) {
             return Ok(());
         }
         let check = match self.options.iter().find(|option| option.is_log_right(now)) {
@@ -102,6 +103,17 @@ impl ExpectedStart {
             before.last()
         );
         Err(Violation { check, what })
+    }
+
+    /// True when the record of a torn write was kept as well. Its missing sector would hold
+    /// nothing but zeros, as the record does there, and a flipped bit makes the sector count. The
+    /// record matches its checksums, and nobody has acknowledged its entry.
+    fn was_torn_record_kept(&self, now: &DirectoryContents) -> bool {
+        let before = &self.directory;
+        let mut without = now.clone();
+        let has_more = without.segments.last_mut().is_some_and(|records| records.pop().is_some());
+        let is_torn = before.has_tail && self.verdict == Verdict::Either;
+        is_torn && has_more && self.options.iter().any(|option| option.was_taken(before, &without))
     }
 }
 
