@@ -26,7 +26,8 @@ fn send(cluster: &Cluster, from: u64, to: u64, term: u64, rpc: Rpc) {
     let mut stream = TcpStream::connect(cluster.log_address(to)).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket has a time limit");
     let (from, to) = (NodeId(from), NodeId(to));
-    let hello = Hello { cluster: "coracle".into(), from, to, restore_id: None, promise: None };
+    let cluster = "coracle".to_owned();
+    let hello = Hello { cluster, from, to, restore_id: None, promise: None, introduction: None };
     stream.write_all(&encode(&Frame::Hello(hello.clone()))).expect("the server reads");
     let mut input = BytesMut::new();
     let mut codec = FrameCodec::new(1 << 20);

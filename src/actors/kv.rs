@@ -3,7 +3,7 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
-//! | | | [`Applied`] | RaftActor |
+//! | | | [`Applied`], [`DigestRead`], [`StoreCorrupted`] | RaftActor |
 //! | | | [`StoreCommand`]: `WriteSnapshot`, `DropStore` | SnapshotWriterActor |
 //!
 //! It owns the [`Store`], and nothing else does. It runs on the main arbiter, because all its
@@ -36,11 +36,12 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, Wr
 
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
-use crate::actors::messages::kv::{Applied, Apply, ApplyTask};
+use crate::actors::messages::kv::{Applied, Apply, ApplyTask, DigestRead, StoreCorrupted};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
 use crate::kv::{Answer, Query, Store};
 use crate::protocol::Refusal;
+use crate::raft::ReadDigest;
 use once_alarm::OnceAlarm;
 
 /// The recipients of KvActor's messages.
@@ -48,6 +49,10 @@ use once_alarm::OnceAlarm;
 pub struct KvPorts {
     /// RaftActor.
     pub raft: Recipient<Applied>,
+    /// RaftActor.
+    pub digests: Recipient<DigestRead>,
+    /// RaftActor.
+    pub corrupted: Recipient<StoreCorrupted>,
     /// SnapshotWriterActor.
     pub snapshots: Recipient<StoreCommand>,
     /// The memory that clients may use.
@@ -227,6 +232,11 @@ impl KvActor {
                 let store = std::mem::replace(&mut self.store, store);
                 self.scans.iter_mut().for_each(|scan| scan.is_replaced = true);
                 self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
+            }
+            ApplyTask::Digest(ReadDigest { index }) => {
+                if index == self.store.last_applied() {
+                    self.ports.digests.do_send(DigestRead { index, digest: self.store.digest() });
+                }
             }
             ApplyTask::Status { status, reply_handle } => {
                 replies.add(reply_handle, ClientReply::Status(status, self.store.status()));

@@ -15,8 +15,7 @@ use coracle::client::{Client, DEADLINE_MAX, Options, SnapshotName};
 use coracle::config::{Overrides, Settings};
 use coracle::kv::{Answer, Query, Store, StoreLoader};
 use coracle::storage::{
-    self, Disk, RealDisk, SNAPSHOT_FORMAT_VERSION, SnapshotFile, SnapshotHead, StorageError,
-    read_snapshot,
+    self, Disk, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
 };
 use coracle::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
@@ -258,11 +257,11 @@ impl Backup {
 
     fn facts(&self) -> [Fact; 11] {
         let SnapshotFile { head, bytes, digest } = &self.file;
-        let SnapshotHead { cluster, last, stamp_ms, membership } = head;
-        let voters = membership.iter().flat_map(|(_, membership)| &membership.voters);
+        let SnapshotHead { cluster, last, stamp_ms, state } = head;
+        let voters = state.membership.iter().flat_map(|(_, membership)| &membership.voters);
         let voters = voters.map(NodeId::to_string).collect::<Vec<_>>().join(",");
         [
-            ("format_version", SNAPSHOT_FORMAT_VERSION.to_string(), false),
+            ("format_version", head.version().to_string(), false),
             ("cluster", cluster.clone(), true),
             ("last_included_index", last.index.to_string(), false),
             ("last_included_term", last.term.to_string(), false),

@@ -2,7 +2,13 @@
 
 /// Every table with its keys. The top level has no name.
 pub(super) const TABLES: &[(&str, &[&str])] = &[
-    ("", &["cluster", "data_dir", "servers", "raft", "log", "snapshot", "limits", "session"]),
+    (
+        "",
+        &[
+            "cluster", "data_dir", "servers", "raft", "log", "snapshot", "limits", "session",
+            "upgrade",
+        ],
+    ),
     ("[[servers]]", &["id", "hostname", "client_port", "log_port"]),
     (
         "[raft]",
@@ -37,6 +43,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("[session]", &["threads"]),
+    ("[upgrade]", &["raise_after_s"]),
 ];
 
 /// The least likeness, from 0 to 1, at which a known key is suggested.

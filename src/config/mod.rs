@@ -12,7 +12,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `servers`, `raft`, `log`, `snapshot`, `limits`, `session` | one table of the file each |
+//! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
+//! | `limits`, `session`, `upgrade` | likewise |
 //! | `overrides` | the flags that come before the file |
 //! | `keys` | the keys of each table |
 //! | `source` | the text of the file, and the lines of its keys |
@@ -32,6 +33,7 @@ mod snapshot;
 mod source;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,7 @@ pub use servers::Server;
 pub use session::SessionSettings;
 pub use snapshot::SnapshotSettings;
 use source::{Source, line_at};
+pub use upgrade::UpgradeSettings;
 
 use crate::types::NodeId;
 
@@ -68,6 +71,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The table `[session]`.
     pub session: SessionSettings,
+    /// The table `[upgrade]`.
+    pub upgrade: UpgradeSettings,
 }
 
 impl Settings {
@@ -102,10 +107,12 @@ impl Settings {
         let limits = limits::read(file.table("limits")?)?;
         let log = log::read(log, &limits)?;
         let session = session::read(file.table("session")?)?;
+        let upgrade = upgrade::read(file.table("upgrade")?)?;
         file.end();
         let servers = servers::read(&source, sections, &data_dir)?;
         limits::check_memory(&source, &limits, servers.len())?;
-        Ok(Settings { path: path.into(), cluster, servers, raft, log, snapshot, limits, session })
+        let path = path.into();
+        Ok(Settings { path, cluster, servers, raft, log, snapshot, limits, session, upgrade })
     }
 
     /// The server with the id `id`.

@@ -65,7 +65,7 @@ impl Step {
                     bytes: COMMAND_REMOVED_BYTES + bytes,
                 }
             }
-            Payload::Noop | Payload::Membership(_) => {
+            Payload::Noop | Payload::Membership(_) | Payload::Format(_) | Payload::ClusterId(_) => {
                 Step { names: NOOP_REMOVALS_MAX, bytes: NOOP_REMOVED_BYTES }
             }
         }

@@ -60,7 +60,9 @@ impl Store {
             "entries are applied in the order of the log, each exactly once"
         );
         let command = match &entry.payload {
-            Payload::Noop | Payload::Membership(_) => None,
+            Payload::Noop | Payload::Membership(_) | Payload::Format(_) | Payload::ClusterId(_) => {
+                None
+            }
             Payload::Command(payload) => Some(Command::decode(payload)?),
         };
         self.last_applied = entry.index;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::environment::Surroundings;
 use crate::actors::clients::session::SessionConfig;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::peers::replicator::ReplicatorSettings;
@@ -11,7 +12,7 @@ use crate::actors::raft::RaftActorSettings;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::protocol::{Limits, SessionSettings};
-use crate::raft::{LeaseSettings, ProgressSettings, RaftSettings};
+use crate::raft::{GateSettings, LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
 
 /// Number of the longest election timeouts for which a leader's disk may be silent. A sync
@@ -37,9 +38,10 @@ pub(crate) const SESSION_OUTBOUND_BYTES_MAX: usize = 1024 * 1024;
 pub(super) fn raft_settings(
     settings: &Settings,
     id: NodeId,
-    seed: u64,
+    surroundings: &Surroundings,
     clock: &dyn Clock,
 ) -> RaftSettings {
+    let Surroundings { seed, formats, random, is_new_cluster } = *surroundings;
     let raft = &settings.raft;
     let ticks = |ms: u64| u32::try_from(ms.div_ceil(raft.tick_ms)).unwrap_or(u32::MAX);
     let election_timeout_ticks_max = ticks(raft.election_timeout_ms_max);
@@ -59,6 +61,14 @@ pub(super) fn raft_settings(
         snapshot_entries_max: settings.snapshot.entries_max,
         snapshot_bytes_max: settings.snapshot.bytes_max,
         keep_entries: settings.log.keep_entries,
+        gate: GateSettings {
+            formats,
+            new_cluster_id: random.new_cluster_id,
+            boot: random.boot,
+            raise_after_ticks: ticks(settings.upgrade.raise_after_s.saturating_mul(1000)),
+            is_held: false,
+            is_new_cluster,
+        },
         seed,
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::raft::StopReason;
 use crate::storage::StorageError;
 use crate::types::NodeId;
 
@@ -32,6 +33,9 @@ pub enum NodeError {
     /// The data directory cannot be used, or its disk failed.
     #[error("{0}")]
     Storage(#[from] StorageError),
+    /// The node had to stop although its disk is good.
+    #[error("{0}")]
+    Stopped(#[from] StopReason),
     /// The node has no data and no peers: its cluster is new, or it has lost its disk.
     #[error(
         "{} holds no data, and {} lists no server but {id}: start it with --new-cluster if this \
@@ -59,6 +63,9 @@ pub enum NodeError {
         /// Maximum number of files that the server itself needs.
         own: u64,
     },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers, which the ids of a server are made of: {0}")]
+    Random(io::Error),
     /// The handlers of signals cannot be installed.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),

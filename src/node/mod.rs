@@ -44,7 +44,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use actor_settings::{SESSION_OUTBOUND_BYTES_MAX, SNAPSHOT_WINDOW_BYTES};
-pub use environment::{Answers, Environment, Placement};
+pub use environment::{Answers, Environment, Placement, RandomIds, Surroundings};
 pub use error::NodeError;
 
 use crate::actors::clients::acceptor::ClientAcceptorActor;
@@ -54,13 +54,14 @@ use crate::actors::messages::lifecycle::{Shutdown, StopAccepting};
 use crate::actors::peers::PeersActor;
 use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
-use crate::raft::Raft;
-use crate::storage::{RealDisk, StorageError};
+use crate::raft::{Introduction, Raft};
+use crate::storage::RealDisk;
 use crate::types::NodeId;
 use crate::wire::LocalNode;
+use recovery::Recovered;
 use signals::Signals;
 use storage_side::Opened;
 
@@ -73,7 +74,7 @@ pub struct Node {
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
     memory: MemoryBudget,
-    failure: UnboundedReceiver<StorageError>,
+    failure: UnboundedReceiver<NodeError>,
 }
 
 impl Node {
@@ -92,8 +93,8 @@ impl Node {
         self.memory.clone()
     }
 
-    /// Returns when the node cannot go on because its disk has failed.
-    pub async fn failed(&mut self) -> StorageError {
+    /// Returns when the node cannot go on, for example because its disk has failed.
+    pub async fn failed(&mut self) -> NodeError {
         match self.failure.recv().await {
             Some(error) => error,
             // All actors that can report a failure have ended without one.
@@ -127,22 +128,26 @@ pub async fn start(
     environment: Environment,
 ) -> Result<Node, NodeError> {
     let server = settings.servers.get(&id).ok_or(NodeError::UnknownId(id))?;
-    let Environment { network, clock, disk, placement, seed, open_files_max, is_new_cluster } =
-        environment;
+    let Environment { network, clock, disk, placement, surroundings, open_files_max } = environment;
     let connections_max = limits::connections_max(settings, open_files_max)?;
     let client_listener =
         listen(network.as_ref(), server, "client_port", server.client_port).await?;
     let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
-
-    let recovered = recovery::recover(settings, server, disk)?;
-    if !is_new_cluster {
+    let recovered = recovery::recover(settings, server, disk, &surroundings)?;
+    if !surroundings.is_new_cluster {
         recovery::check_not_alone_and_blank(settings, server, &recovered)?;
     }
-    let local = local_node(settings, id, recovered.storage.restore_id());
+    let local = local_node(settings, id, &recovered, &surroundings);
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
+    let core = Raft::new(
+        actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref()),
+        recovered.hard_state,
+        recovered.log,
+        recovered.positions,
+    );
     let opened = Opened {
         storage: recovered.storage,
         snapshots: recovered.snapshots,
@@ -153,13 +158,8 @@ pub async fn start(
     };
     let storage = storage_side::start(opened, &placement, &memory, &raft);
     let (mut peers, peer_ports) =
-        peer_side::start(settings, local, seed, network, &storage, &raft, &memory);
-    let core = Raft::new(
-        actor_settings::raft_settings(settings, id, seed, clock.as_ref()),
-        recovered.hard_state,
-        recovered.log,
-        recovered.positions,
-    );
+        peer_side::start(settings, local, surroundings.seed, network, &storage, &raft, &memory);
+    let peers_ctx = Context::<PeersActor>::new();
     let ports = RaftPorts {
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
@@ -168,6 +168,8 @@ pub async fn start(
         snapshot_queries: storage.snapshot_reader.recipient(),
         kv: storage.kv.recipient(),
         peers: peer_ports,
+        announce: peers_ctx.address().recipient(),
+        must_stop: storage.must_stop,
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
@@ -175,7 +177,7 @@ pub async fn start(
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
     peers.listen(peer_listener);
-    let peers = peers.start();
+    let peers = peers_ctx.run(peers);
     let (clients, session_arbiters) = client_side::start(
         settings,
         connections_max,
@@ -192,13 +194,26 @@ pub async fn start(
 }
 
 /// The facts by which the node introduces itself to its peers and admits them.
-fn local_node(settings: &Settings, id: NodeId, restore_id: Option<u128>) -> LocalNode {
+fn local_node(
+    settings: &Settings,
+    id: NodeId,
+    recovered: &Recovered,
+    surroundings: &Surroundings,
+) -> LocalNode {
     LocalNode {
         cluster: settings.cluster.clone(),
         id,
         peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
-        restore_id,
+        restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
+        introduction: Introduction {
+            formats: surroundings.formats,
+            binary: env!("CARGO_PKG_VERSION").to_owned(),
+            incarnation: recovered.storage.incarnation(),
+            boot: surroundings.random.boot,
+            cluster_id: None,
+            is_held: false,
+        },
     }
 }
 
@@ -218,7 +233,7 @@ async fn listen(
 }
 
 /// Runs node `id` on this machine until SIGTERM or SIGINT. Other signals do not stop it.
-/// `is_new_cluster` is that of [`Environment`].
+/// `is_new_cluster` is that of [`Surroundings`].
 ///
 /// # Errors
 /// When it cannot start (see [`start`]), and when its disk fails.
@@ -229,10 +244,8 @@ pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), 
             clock: Arc::new(SystemClock),
             disk: Box::new(RealDisk),
             placement: Placement::Threads,
-            // Two nodes need different seeds, and so do two starts of one node.
-            seed: SystemClock.wall_ms() ^ (u64::from(std::process::id()) << 32) ^ (id.0 << 48),
+            surroundings: Surroundings::drawn(is_new_cluster).map_err(NodeError::Random)?,
             open_files_max: limits::raise_open_files_limit(),
-            is_new_cluster,
         };
         let mut signals = Signals::catch().map_err(NodeError::Signals)?;
         let mut node = start(settings, id, environment).await?;
@@ -242,7 +255,7 @@ pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), 
             node.log_port()
         );
         tokio::select! {
-            error = node.failed() => return Err(error.into()),
+            error = node.failed() => return Err(error),
             () = signals.stop() => {}
         }
         let stopped = node.stop();

@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::environment::Surroundings;
 use super::error::NodeError;
 use crate::actors::snapshot::load::{LoadError, load};
 use crate::config::{Server, Settings};
@@ -20,7 +21,9 @@ use crate::raft::SnapshotPositions;
 use crate::storage::{
     Disk, Lost, SnapshotFile, SnapshotFiles, SnapshotHead, Storage, StorageError, StorageOptions,
 };
-use crate::types::{HardState, LogIndex, LogPosition, LogSummary, NodeId, Term, TermRuns};
+use crate::types::{
+    ClusterHistory, HardState, LogIndex, LogPosition, LogSummary, NodeId, Term, TermRuns,
+};
 
 /// The contents of a data directory, recovered.
 pub(super) struct Recovered {
@@ -46,12 +49,15 @@ pub(super) fn recover(
     settings: &Settings,
     server: &Server,
     disk: Box<dyn Disk>,
+    surroundings: &Surroundings,
 ) -> Result<Recovered, StorageError> {
     let options = StorageOptions {
         cluster: settings.cluster.clone(),
         node_id: server.id,
         segment_bytes: settings.log.segment_bytes,
         can_repair: settings.servers.len() > 2,
+        new_incarnation: surroundings.random.new_incarnation,
+        formats: surroundings.formats,
     };
     let (mut storage, found) = Storage::open(disk.another_handle(), &server.data_dir, options)?;
     for note in &found.notes {
@@ -166,7 +172,8 @@ impl SnapshotLoss {
 /// True when the other servers are a majority without this one. The members in the log take
 /// precedence over the settings.
 fn can_rejoin(settings: &Settings, log: &LogSummary) -> bool {
-    let members = log.memberships.last().map(|(_, membership)| membership.voters.len());
+    let membership = log.cluster.newest().membership.as_ref();
+    let members = membership.map(|(_, membership)| membership.voters.len());
     members.unwrap_or(settings.servers.len()) > 2
 }
 
@@ -225,18 +232,15 @@ fn continue_from(
     let last = head.last;
     if log.runs.contains(last) {
         log.last_stamp_ms = log.last_stamp_ms.max(head.stamp_ms);
-        // The log has only the memberships after its base.
-        let is_in_log = |at: LogIndex| log.memberships.iter().any(|(index, _)| *index == at);
-        if let Some((at, membership)) = head.membership.clone().filter(|(at, _)| !is_in_log(*at)) {
-            log.memberships.insert(0, (at, membership));
-        }
+        // The log has only the changes after its base.
+        log.cluster = log.cluster.rebased(last.index, head.state.clone());
         return Ok(());
     }
     log::warn!("finishes the installation of the snapshot up to {last} node={id}");
     storage.reset(last)?;
     *log = LogSummary {
         runs: TermRuns::starting_after(last),
-        memberships: head.membership.clone().into_iter().collect(),
+        cluster: ClusterHistory::beginning_with(head.state.clone()),
         last_stamp_ms: head.stamp_ms,
     };
     Ok(())
@@ -245,7 +249,7 @@ fn continue_from(
 /// Returns a warning when the settings list other servers than the members in the log. The
 /// members in the log count; the other list changes nothing, and its author should know.
 fn other_members(settings: &Settings, log: &LogSummary) -> Option<String> {
-    let (_, membership) = log.memberships.last()?;
+    let (_, membership) = log.cluster.newest().membership.as_ref()?;
     let listed: BTreeSet<NodeId> = settings.servers.keys().copied().collect();
     if membership.voters == listed {
         return None;

@@ -5,21 +5,23 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`StorageFailed`] | LogActor, the snapshot actors | | `Node::failed` |
+//! | [`NodeMustStop`] | RaftActor | | `Node::failed` |
 
 use actix::dev::channel::{AddressReceiver, channel};
-use actix::{Actor, Addr, Arbiter, Context, Handler};
+use actix::{Actor, Addr, Arbiter, Context, Handler, Recipient};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::environment::Placement;
+use super::error::NodeError;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::kv::{KvActor, KvPorts};
 use crate::actors::log::{LogActor, LogPorts};
-use crate::actors::messages::lifecycle::StorageFailed;
+use crate::actors::messages::lifecycle::{NodeMustStop, StorageFailed};
 use crate::actors::raft::RaftActor;
 use crate::actors::snapshot::reader::{SnapshotReaderActor, SnapshotReaderPorts};
 use crate::actors::snapshot::writer::{SnapshotWriterActor, SnapshotWriterPorts};
 use crate::kv::Store;
-use crate::storage::{SnapshotFile, SnapshotFiles, Storage, StorageError};
+use crate::storage::{SnapshotFile, SnapshotFiles, Storage};
 use crate::types::NodeId;
 
 /// The contents of a data directory, opened, which the actors take over.
@@ -45,7 +47,9 @@ pub(super) struct StorageSide {
     /// The arbiters of the actors that block.
     pub(super) arbiters: Vec<Arbiter>,
     /// Receives the error when the disk fails.
-    pub(super) failure: UnboundedReceiver<StorageError>,
+    pub(super) failure: UnboundedReceiver<NodeError>,
+    /// Ends the node when RaftActor says so.
+    pub(super) must_stop: Recipient<NodeMustStop>,
 }
 
 /// Starts the actors; their answers go to `raft`.
@@ -56,7 +60,8 @@ pub(super) fn start(
     raft: &Addr<RaftActor>,
 ) -> StorageSide {
     let (failed, failure) = unbounded_channel();
-    let fatal = FailureActor { failed }.start().recipient();
+    let failure_actor = FailureActor { failed }.start();
+    let (fatal, must_stop) = (failure_actor.clone().recipient(), failure_actor.recipient());
     let Opened { storage, snapshots, snapshots_to_read, files, store, owner } = opened;
     // All addresses come before the first actor, because writer and reader need each other's.
     let (log, log_mailbox) = mailbox::<LogActor>();
@@ -89,11 +94,13 @@ pub(super) fn start(
     arbiters.extend(run(reader, reader_mailbox, placement));
     let kv_ports = KvPorts {
         raft: raft.clone().recipient(),
+        digests: raft.clone().recipient(),
+        corrupted: raft.clone().recipient(),
         snapshots: snapshot_writer.clone().recipient(),
         memory: memory.clone(),
     };
     let kv = KvActor::new(store, kv_ports).start();
-    StorageSide { log, kv, snapshot_writer, snapshot_reader, arbiters, failure }
+    StorageSide { log, kv, snapshot_writer, snapshot_reader, arbiters, failure, must_stop }
 }
 
 /// Number of messages in a mailbox from which on `try_send` refuses and `send` waits;
@@ -128,7 +135,7 @@ where
 
 /// Passes the error of a failed disk from the actors to `Node::failed`.
 struct FailureActor {
-    failed: UnboundedSender<StorageError>,
+    failed: UnboundedSender<NodeError>,
 }
 
 impl Actor for FailureActor {
@@ -140,6 +147,14 @@ impl Handler<StorageFailed> for FailureActor {
 
     fn handle(&mut self, message: StorageFailed, _ctx: &mut Context<Self>) {
         // The receiver is gone only while the node is being stopped.
-        let _ = self.failed.send(message.error);
+        let _ = self.failed.send(message.error.into());
+    }
+}
+
+impl Handler<NodeMustStop> for FailureActor {
+    type Result = ();
+
+    fn handle(&mut self, message: NodeMustStop, _ctx: &mut Context<Self>) {
+        let _ = self.failed.send(message.reason.into());
     }
 }

@@ -14,7 +14,7 @@ use crate::storage::{
     self, Disk, RealDisk, SnapshotFile, SnapshotFiles, SnapshotHead, StoppedServer, StorageError,
     write_snapshot,
 };
-use crate::types::{LogIndex, LogPosition, Membership, NodeId};
+use crate::types::{ClusterState, LogIndex, LogPosition, NodeId};
 
 /// A stopped server, as its directory shows it.
 pub struct Survivor {
@@ -118,12 +118,20 @@ impl Survivor {
 
     /// The members of its cluster; empty when it does not know them.
     pub fn voters(&self) -> BTreeSet<NodeId> {
-        self.membership().map(|(_, membership)| membership.voters).unwrap_or_default()
+        let membership = self.cluster_state().membership;
+        membership.map(|(_, membership)| membership.voters).unwrap_or_default()
     }
 
-    fn membership(&self) -> Option<(LogIndex, Membership)> {
-        let in_snapshot = self.snapshot.as_ref().and_then(|(file, _)| file.head.membership.clone());
-        self.server.log.memberships.last().cloned().or(in_snapshot)
+    /// The facts about its cluster after its last entry.
+    fn cluster_state(&self) -> ClusterState {
+        let in_log = &self.server.log.cluster;
+        match &self.snapshot {
+            Some((file, _)) => {
+                let SnapshotHead { last, state, .. } = &file.head;
+                in_log.rebased(last.index, state.clone()).newest().clone()
+            }
+            None => in_log.newest().clone(),
+        }
     }
 
     /// The condition of its data.
@@ -145,7 +153,7 @@ impl Survivor {
 
     /// Writes the store as of the last entry to a snapshot file, which belongs to `cluster`.
     fn export(&mut self, cluster: &str, path: &Path) -> Result<SnapshotFile, RecoverError> {
-        let (last, membership) = (self.last(), self.membership());
+        let (last, state) = (self.last(), self.cluster_state());
         let stamp_ms = match &self.snapshot {
             Some((file, _)) => self.server.log.last_stamp_ms.max(file.head.stamp_ms),
             None => self.server.log.last_stamp_ms,
@@ -158,7 +166,7 @@ impl Survivor {
                     .map_err(|error| RecoverError::Entry(entry.index, error.to_string()))?;
             }
         }
-        let head = SnapshotHead { cluster: cluster.to_owned(), last, stamp_ms, membership };
+        let head = SnapshotHead { cluster: cluster.to_owned(), last, stamp_ms, state };
         Ok(write_snapshot(&RealDisk, path, &head, store.snapshot_blocks())?)
     }
 

@@ -10,8 +10,10 @@ use super::event::Event;
 use super::peer_fault::PeerFault;
 use super::replication::pacing::SendMode;
 use super::rpc::{Envelope, InstallSnapshot};
+use super::stop_reason::StopReason;
 use crate::types::{
-    Entry, HardState, LogIndex, LogPosition, NodeId, SnapshotId, SnapshotPoint, Term, TermRuns,
+    ClusterId, Entry, FormatInForce, HardState, LogIndex, LogPosition, NodeId, SnapshotId,
+    SnapshotPoint, Term, TermRuns,
 };
 
 /// The number of a write to the disk. Writes complete in the order of their numbers.
@@ -79,6 +81,12 @@ pub enum Effect {
     ResetLog(ResetLog),
     /// An order to a connection of the peer.
     RefusePeer(RefusePeer),
+    /// An order to all connections with peers.
+    Announce(Announcement),
+    /// An order to the store, in its place among the `Apply` effects.
+    ReadDigest(ReadDigest),
+    /// This node can do nothing more. It answers nobody from now on.
+    Stop(StopReason),
     /// A line for the log that people read.
     Event(Event),
 }
@@ -215,4 +223,24 @@ pub struct RefusePeer {
     pub is_response: bool,
     /// The reason.
     pub fault: PeerFault,
+}
+
+/// The committed facts about the cluster by which this node admits peers, and introduces itself
+/// to them, from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The format in force.
+    pub format: FormatInForce,
+    /// The id of the cluster, when it is known.
+    pub cluster_id: Option<ClusterId>,
+    /// True when a person has asked this server to hold the format where it is.
+    pub is_held: bool,
+}
+
+/// Pass the digest of the store after the entry at `index` to `Raft::on_digest_read`, as soon as
+/// the store has applied the entry. A later order takes the place of one that still waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadDigest {
+    /// The entry.
+    pub index: LogIndex,
 }

@@ -1,4 +1,4 @@
-//! The core's view of the log: where it begins, every term of it, the memberships in it,
+//! The core's view of the log: where it begins, every term of it, what it says about the cluster,
 //! and the entries that are still on their way to the disk or to the state machine.
 //!
 //! The entries themselves are on disk. The rules only ask for the terms of the past (§5.3,
@@ -6,14 +6,17 @@
 
 use std::collections::VecDeque;
 
-use crate::types::{Entry, LogIndex, LogPosition, LogSummary, Membership, Term, TermRuns};
+use crate::types::{
+    ClusterHistory, ClusterState, Entry, LogIndex, LogPosition, LogSummary, Membership, Term,
+    TermRuns,
+};
 
 /// The log as far as the core keeps it in memory.
 pub(super) struct RaftLog {
     /// The terms of the whole log.
     runs: TermRuns,
-    /// The membership in force at the base, and every later one.
-    memberships: Vec<(LogIndex, Membership)>,
+    /// The facts about the cluster at the base, and every later change of them.
+    cluster: ClusterHistory,
     /// The membership while the log has none.
     initial_membership: Membership,
     /// The stamp of the last entry. The store's time goes on from it when this node is
@@ -32,7 +35,7 @@ impl RaftLog {
         RaftLog {
             unflushed_from: summary.runs.last().index.next(),
             runs: summary.runs,
-            memberships: summary.memberships,
+            cluster: summary.cluster,
             initial_membership,
             last_stamp_ms: summary.last_stamp_ms,
             tail: VecDeque::new(),
@@ -67,25 +70,23 @@ impl RaftLog {
 
     /// The newest membership in the log, committed or not (dissertation §4.1).
     pub(super) fn membership(&self) -> &Membership {
-        self.memberships.last().map_or(&self.initial_membership, |(_, membership)| membership)
+        let membership = self.cluster.newest().membership.as_ref();
+        membership.map_or(&self.initial_membership, |(_, membership)| membership)
     }
 
-    /// The membership in force at `index`, which is not before the base, and the
-    /// entry that says so.
-    pub(super) fn membership_at(&self, index: LogIndex) -> Option<(LogIndex, Membership)> {
-        self.memberships.iter().rfind(|(at, _)| *at <= index).cloned()
+    /// The facts about the cluster after every entry of the log.
+    pub(super) fn cluster(&self) -> &ClusterHistory {
+        &self.cluster
     }
 
     /// True when the log itself names the members.
     pub(super) fn has_membership(&self) -> bool {
-        !self.memberships.is_empty()
+        self.cluster.newest().membership.is_some()
     }
 
     pub(super) fn append(&mut self, entry: Entry) {
         self.runs.push(entry.position());
-        if let crate::types::Payload::Membership(membership) = &entry.payload {
-            self.memberships.push((entry.index, membership.clone()));
-        }
+        self.cluster.append(entry.index, &entry.payload);
         self.last_stamp_ms = entry.stamp_ms;
         self.tail.push_back(entry);
     }
@@ -97,28 +98,20 @@ impl RaftLog {
         while self.tail.back().is_some_and(|entry| entry.index >= index) {
             self.tail.pop_back();
         }
-        while self.memberships.last().is_some_and(|(at, _)| *at >= index) {
-            self.memberships.pop();
-        }
+        self.cluster.truncate_from(index);
         self.unflushed_from = self.unflushed_from.min(index);
     }
 
-    /// Forgets everything up to `base`, except the membership in force there.
+    /// Forgets everything up to `base`, except the facts about the cluster there.
     pub(super) fn compact_to(&mut self, base: LogPosition) {
         self.runs.compact_to(base);
-        let covered = self.memberships.partition_point(|(at, _)| *at <= base.index);
-        self.memberships.drain(..covered.saturating_sub(1));
+        self.cluster.compact_to(base.index);
     }
 
     /// Forgets everything: a snapshot up to `base` has taken its place.
-    pub(super) fn reset(
-        &mut self,
-        base: LogPosition,
-        stamp_ms: u64,
-        membership: Option<(LogIndex, Membership)>,
-    ) {
+    pub(super) fn reset(&mut self, base: LogPosition, stamp_ms: u64, cluster: ClusterState) {
         self.runs = TermRuns::starting_after(base);
-        self.memberships = membership.into_iter().collect();
+        self.cluster = ClusterHistory::beginning_with(cluster);
         self.last_stamp_ms = stamp_ms;
         self.tail.clear();
         self.unflushed_from = base.index.next();

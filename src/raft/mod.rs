@@ -74,6 +74,8 @@
 //! | file | content |
 //! |---|---|
 //! | `peer_fault` | the messages that no sound peer sends |
+//! | `stop_reason` | the reasons for which a node must stop |
+//! | `introduction` | the facts by which a peer introduces itself |
 //! | `rpc`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
 //! | `quorum` | the arithmetic of majorities |
 //! | `log` | the terms of the whole log, and the entries that are on their way |
@@ -130,6 +132,7 @@ mod election;
 mod election_timer;
 mod event;
 mod follower;
+mod introduction;
 mod invariants;
 mod leader;
 mod leader_lease;
@@ -150,16 +153,19 @@ mod snapshot_policy;
 mod snapshots;
 mod state;
 mod status;
+mod stop_reason;
 mod store_clock;
 mod submit;
 #[cfg(test)]
 mod tests;
 
 pub use effect::{
-    Append, CompactLog, Effect, PersistSeq, ReadEntries, ReadSnapshot, ReadToken, ReceiveSnapshot,
-    RefusePeer, Replicate, ResetLog, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    Announcement, Append, CompactLog, Effect, PersistSeq, ReadDigest, ReadEntries, ReadSnapshot,
+    ReadToken, ReceiveSnapshot, RefusePeer, Replicate, ResetLog, SetSendMode, StartReplication,
+    StopReplication, TakeSnapshot,
 };
 pub use event::{Event, HoldEnd};
+pub use introduction::Introduction;
 pub use leader_lease::LeaseSettings;
 pub use peer_fault::PeerFault;
 pub use replication::Progress;
@@ -170,13 +176,14 @@ pub use replication::probe::ProgressState;
 pub use replication::settings::ProgressSettings;
 pub use rpc::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
-    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
-    RequestVoteResponse, Rpc, SnapshotRefusal,
+    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, Remembered, RequestVote,
+    RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
 };
-pub use settings::RaftSettings;
+pub use settings::{GateSettings, RaftSettings};
 pub use snapshot_policy::SnapshotPositions;
 pub use state::{NotLeader, Raft};
-pub use status::{NodeStatus, Role, SnapshotProgress};
+pub use status::{ClusterStatus, NodeStatus, Role, SnapshotProgress};
+pub use stop_reason::StopReason;
 
 use peer_fault::check_term;
 use rejoin::{PeerReport, Rejoining, has_all_back};
@@ -249,6 +256,10 @@ impl Raft {
             | Rpc::InstallSnapshotResponse(_)
             | Rpc::PreVote(_)
             | Rpc::RejoinRequest => {}
+            Rpc::StateCheck(_)
+            | Rpc::StateCheckResponse(_)
+            | Rpc::StateDiverged(_)
+            | Rpc::Remembered(_) => {}
         }
     }
 

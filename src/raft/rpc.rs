@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, SnapshotId, Term};
+use crate::types::{BootId, Entry, LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
 /// One message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,16 @@ pub enum Rpc {
     /// The leader tells a peer that it has lost entries which it acknowledged
     /// (docs/adr/0018). It has no answer of its own.
     Forgotten(Forgotten),
+    /// The leader says what its store's digest was, and asks for the receiver's
+    /// (docs/adr/0025).
+    StateCheck(StateCheck),
+    /// Its answer.
+    StateCheckResponse(StateCheckResponse),
+    /// A majority has another store than the receiver. It has no answer of its own.
+    StateDiverged(StateDiverged),
+    /// The receiver's peer tells it what it acknowledged before it started
+    /// (docs/adr/0024). It has no answer of its own.
+    Remembered(Remembered),
 }
 
 impl Rpc {
@@ -72,6 +82,7 @@ impl Rpc {
                 | Rpc::PreVoteResponse(_)
                 | Rpc::RejoinResponse(_)
                 | Rpc::InstallSnapshotResponse(_)
+                | Rpc::StateCheckResponse(_)
         )
     }
 }
@@ -216,5 +227,47 @@ pub struct RejoinResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forgotten {
     /// The last entry that the peer has acknowledged in this leader's term.
+    pub acknowledged: LogPosition,
+}
+
+/// The digest of the leader's store, and what its peers have acknowledged. It travels with
+/// heartbeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateCheck {
+    /// The entry that the leader's store had applied last.
+    pub index: LogIndex,
+    /// The digest of the leader's store after that entry.
+    pub digest: u64,
+    /// For each peer the last entry that it has acknowledged in the leader's term.
+    pub acknowledged: Vec<(NodeId, LogPosition)>,
+}
+
+/// The answer to [`StateCheck`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateCheckResponse {
+    /// The entry of the request.
+    pub index: LogIndex,
+    /// The digest of the sender's store after that entry.
+    pub digest: u64,
+}
+
+/// Tells a peer that its store differs from that of a majority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateDiverged {
+    /// The entry after which the stores were compared.
+    pub index: LogIndex,
+    /// The digest of the majority's stores after that entry.
+    pub digest: u64,
+}
+
+/// Tells a peer what it acknowledged in an earlier run of its process. The peer judges for
+/// itself whether it has forgotten that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The run of the receiver's process in which it acknowledged that.
+    pub boot: BootId,
+    /// The term of the leader to which it was acknowledged.
+    pub leader_term: Term,
+    /// The last entry that was acknowledged.
     pub acknowledged: LogPosition,
 }

@@ -1,7 +1,7 @@
 //! The settings of the core.
 
 use super::leader_lease::LeaseSettings;
-use crate::types::{Membership, NodeId};
+use crate::types::{BootId, ClusterId, FormatRange, Membership, NodeId};
 
 /// The settings of a `Raft`. All times are counted in ticks, except those of leases.
 #[derive(Clone, Debug)]
@@ -38,6 +38,25 @@ pub struct RaftSettings {
     /// Maximum sum of [`crate::types::Entry::weight_bytes`] in one page of entries that is
     /// read from the log for the store.
     pub page_bytes_max: u64,
+    /// The settings of the cluster's format and identity.
+    pub gate: GateSettings,
     /// The seed of the election timeouts.
     pub seed: u64,
+}
+
+/// The settings of the cluster's format and identity (docs/adr/0023, docs/adr/0024).
+#[derive(Clone, Debug)]
+pub struct GateSettings {
+    /// The formats that this node reads.
+    pub formats: FormatRange,
+    /// The id of the cluster, in case that this node is the first leader that can write one.
+    pub new_cluster_id: ClusterId,
+    /// The id of this run of the process.
+    pub boot: BootId,
+    /// The format is raised when all members have been able to read the next one for so long.
+    pub raise_after_ticks: u32,
+    /// True when a person has asked this server to hold the format where it is.
+    pub is_held: bool,
+    /// True when the person who starts this node says that its cluster is new.
+    pub is_new_cluster: bool,
 }

@@ -29,8 +29,8 @@ impl Raft {
         }
         let term = self.log.term_at(index).expect("what was just submitted is in the log");
         self.snapshots.begin_saving();
-        let membership = self.log.membership_at(index);
-        let point = SnapshotPoint { last: LogPosition { term, index }, membership };
+        let cluster = self.log.cluster().at(index).clone();
+        let point = SnapshotPoint { last: LogPosition { term, index }, cluster };
         self.effects.push(Effect::TakeSnapshot(TakeSnapshot { point }));
     }
 
@@ -191,7 +191,7 @@ impl Raft {
         );
         // The writes of all that was accepted so far come before the reset, in order.
         self.flush_writes();
-        self.log.reset(base, stamp_ms, point.membership);
+        self.log.reset(base, stamp_ms, point.cluster);
         self.persistence.reset(base.index);
         self.commit_index = base.index;
         self.apply.on_installed(base.index);

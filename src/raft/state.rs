@@ -12,6 +12,7 @@ use super::apply_queue::ApplyQueue;
 use super::effect::{Append, Effect, StopReplication};
 use super::election_timer::ElectionTimer;
 use super::event::Event;
+use super::introduction::Introduction;
 use super::leader_lease::LeaseClock;
 use super::leadership::Leadership;
 use super::log::RaftLog;
@@ -22,7 +23,7 @@ use super::role::{LeaderContact, RoleState};
 use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
-use super::status::{NodeStatus, Role, SnapshotProgress};
+use super::status::{ClusterStatus, NodeStatus, Role, SnapshotProgress};
 use crate::types::{
     Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, STAMP_MS_MAX, Term,
 };
@@ -127,6 +128,20 @@ impl Raft {
     }
 
     // Messages, writes and events.
+
+    /// A peer has opened a connection to this node, and introduced itself on it, unless it is a
+    /// server from before format 2.
+    pub fn on_peer_attached(&mut self, _peer: NodeId, _introduction: Option<Introduction>) {}
+
+    /// The last connection that a peer has opened to this node has ended.
+    pub fn on_peer_detached(&mut self, _peer: NodeId) {}
+
+    /// The digest of the store after the entry at `index`, for a [`Effect::ReadDigest`].
+    pub fn on_digest_read(&mut self, _index: LogIndex, _digest: u64) {}
+
+    /// A part of the store in memory is not what was written there. `what` is a clause for
+    /// people.
+    pub fn on_store_corrupted(&mut self, _what: String) {}
 
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
         Envelope { from: self.settings.id, to, term: self.term(), rpc }
@@ -362,6 +377,18 @@ impl Raft {
             snapshot_index: self.snapshot_index(),
             snapshot_progress: self.snapshot_progress(),
             snapshot_refusals: self.snapshot_refusals(),
+            cluster: self.cluster_status(),
+        }
+    }
+
+    fn cluster_status(&self) -> ClusterStatus {
+        let state = self.log.cluster().at(self.commit_index);
+        ClusterStatus {
+            format: state.format.clone(),
+            cluster_id: state.cluster_id,
+            formats: self.settings.gate.formats,
+            is_held: self.settings.gate.is_held,
+            raise_waits_for: None,
         }
     }
 

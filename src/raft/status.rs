@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::rpc::SnapshotRefusal;
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{ClusterId, FormatInForce, FormatRange, LogIndex, NodeId, Term};
 
 /// A node's role in its term (§5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,4 +64,22 @@ pub struct NodeStatus {
     /// The peers that refused the snapshot which a leader sent them last, each with its
     /// reason.
     pub snapshot_refusals: Vec<(NodeId, SnapshotRefusal)>,
+    /// The format and the identity of the cluster, as this node knows them.
+    pub cluster: ClusterStatus,
+}
+
+/// The format and the identity of the cluster, as one node knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// The format in force.
+    pub format: FormatInForce,
+    /// The id of the cluster, when it is known.
+    pub cluster_id: Option<ClusterId>,
+    /// The formats that this node reads.
+    pub formats: FormatRange,
+    /// True when a person has asked this server to hold the format where it is.
+    pub is_held: bool,
+    /// As the leader: a clause that says what the next raise waits for; `None` when there is no
+    /// higher format, and on any other node.
+    pub raise_waits_for: Option<String>,
 }

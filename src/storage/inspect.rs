@@ -175,6 +175,10 @@ fn line(entry: &Entry) -> String {
             let voters: Vec<String> = membership.voters.iter().map(ToString::to_string).collect();
             ("membership", format!(" voters={}", voters.join(",")))
         }
+        Payload::Format(format) => {
+            ("format", format!(" format={} since={:?}", format.format, format.since))
+        }
+        Payload::ClusterId(cluster_id) => ("cluster_id", format!(" cluster_id={cluster_id}")),
     };
     format!(
         "index={} term={} stamp_ms={} kind={kind} bytes={}{body}",

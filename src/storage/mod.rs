@@ -62,7 +62,9 @@ pub use snapshot::{
     SnapshotHead, read_snapshot, write_snapshot,
 };
 
-use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId};
+use crate::types::{
+    Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition, LogSummary, NodeId,
+};
 use directory::{initialise, take_lock};
 use durable_names::{UNFINISHED, sync_dir};
 use error::IoContext;
@@ -91,6 +93,10 @@ pub struct StorageOptions {
     /// where the damage begins, and the server is rejoining until it has caught up with them
     /// (repair by the other servers: docs/adr/0009). Otherwise a damaged log is refused.
     pub can_repair: bool,
+    /// The id of the data directory, if it is new.
+    pub new_incarnation: Incarnation,
+    /// The formats that this server reads; a directory of another format is refused.
+    pub formats: FormatRange,
 }
 
 /// The state that a data directory held. All of it is durable.
@@ -111,6 +117,7 @@ pub struct Storage {
     node_id: NodeId,
     /// The digest of the snapshot that the directory was restored from, if it was.
     restore_id: Option<u128>,
+    incarnation: Incarnation,
     /// Maximum length of a segment's file in bytes, unless it holds one longer record.
     file_bytes_max: u64,
     hard_state: HardStateFile,
@@ -136,7 +143,8 @@ impl Storage {
         dir: &Path,
         options: StorageOptions,
     ) -> Result<(Storage, DurableState), StorageError> {
-        let StorageOptions { cluster, node_id, segment_bytes, can_repair } = options;
+        let StorageOptions { cluster, node_id, segment_bytes, can_repair, new_incarnation, .. } =
+            options;
         let owner = Identity { cluster, node_id, restore_id: None };
         let log_dir = log_dir(dir);
         disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
@@ -171,6 +179,7 @@ impl Storage {
             dir,
             node_id,
             restore_id: identified.and_then(|(_, restore_id)| restore_id),
+            incarnation: new_incarnation,
             file_bytes_max,
             hard_state,
             index,
@@ -186,6 +195,11 @@ impl Storage {
     /// (docs/adr/0011).
     pub fn restore_id(&self) -> Option<u128> {
         self.restore_id
+    }
+
+    /// The id of the data directory.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// The position after which the log begins; 0@0 until it was compacted.

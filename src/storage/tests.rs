@@ -36,6 +36,8 @@ fn options() -> StorageOptions {
         node_id: NodeId(1),
         segment_bytes: SEGMENT_BYTES,
         can_repair: false,
+        new_incarnation: Incarnation(1),
+        formats: FormatRange::OWN,
     }
 }
 
@@ -91,9 +93,7 @@ fn summary_after(base: LogPosition, log: &[Entry]) -> LogSummary {
     let mut summary = LogSummary { runs, ..LogSummary::default() };
     for entry in log {
         summary.runs.push(entry.position());
-        if let Payload::Membership(membership) = &entry.payload {
-            summary.memberships.push((entry.index, membership.clone()));
-        }
+        summary.cluster.append(entry.index, &entry.payload);
         summary.last_stamp_ms = entry.stamp_ms;
     }
     summary

@@ -6,6 +6,8 @@ pub(crate) mod byte_mutation;
 mod directory_contents;
 mod disk;
 #[cfg(test)]
+mod introduction;
+#[cfg(test)]
 pub(crate) mod peer_connection;
 mod probe;
 pub mod simulation;
@@ -14,4 +16,6 @@ pub(crate) mod store_model;
 
 pub use directory_contents::{DirectoryContents, RecordPlace, Region};
 pub use disk::{Crash, DiskOperation, SimDisk};
+#[cfg(test)]
+pub(crate) use introduction::{cluster_status, introduction};
 pub use probe::{Inbox, KindInbox, Probe, probe, settle, turn};

@@ -21,6 +21,7 @@ use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, RequestVote, RequestVoteResponse,
     Rpc,
 };
+use crate::testing::introduction;
 use crate::testing::{Inbox, KindInbox};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
 use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, Hello, LocalNode};
@@ -207,6 +208,7 @@ pub(crate) fn hello(from: u64, to: u64) -> Hello {
         to: NodeId(to),
         restore_id: None,
         promise: None,
+        introduction: None,
     }
 }
 
@@ -254,6 +256,7 @@ pub(crate) fn local_node() -> LocalNode {
         peers: [NodeId(2), NodeId(3)].into(),
         restore_id: None,
         promise: None,
+        introduction: introduction(),
     }
 }
 
@@ -282,7 +285,7 @@ impl PeerEvents {
                 _ => None,
             }),
             attached: inbox.of_kind(|event| match event {
-                PeerEvent::Attached { peer, connection, port, end } => Some(AttachedPeer {
+                PeerEvent::Attached { peer, connection, port, end, .. } => Some(AttachedPeer {
                     peer: *peer,
                     connection: *connection,
                     port: port.clone(),

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::exact::decode_exact;
+use super::format::{FormatInForce, SINCE_BYTES_MAX};
+use super::identity::ClusterId;
 use super::ids::{LogIndex, LogPosition, NodeId, Term};
 use super::membership::Membership;
 
@@ -36,6 +38,8 @@ impl Entry {
             Payload::Noop => 0,
             Payload::Command(bytes) => bytes.len(),
             Payload::Membership(membership) => membership.voters.len() * 9,
+            Payload::Format(format) => format.since.len(),
+            Payload::ClusterId(_) => 16,
         };
         payload as u64 + ENTRY_OVERHEAD_BYTES
     }
@@ -67,6 +71,10 @@ pub enum Payload {
     /// The members from this entry on. A membership is in force as soon as it is in the
     /// log (dissertation §4.1).
     Membership(Membership),
+    /// The format in force from this entry on, once it is committed (docs/adr/0023).
+    Format(FormatInForce),
+    /// The id of the cluster (docs/adr/0024). It is made once.
+    ClusterId(ClusterId),
 }
 
 /// The reason why bytes are not a [`Payload`].
@@ -81,6 +89,12 @@ pub enum PayloadError {
     /// The body of a membership does not decode, or names no voter.
     #[error("membership entry does not decode: {0}")]
     Membership(String),
+    /// The body of a format does not decode, or names no format.
+    #[error("format entry does not decode: {0}")]
+    Format(String),
+    /// The body of a cluster id does not decode.
+    #[error("cluster id entry does not decode: {0}")]
+    ClusterId(String),
 }
 
 impl Payload {
@@ -90,19 +104,27 @@ impl Payload {
             Payload::Noop => 0,
             Payload::Command(_) => 1,
             Payload::Membership(_) => 2,
+            Payload::Format(_) => 3,
+            Payload::ClusterId(_) => 4,
         }
     }
 
     /// The body in log records and frames. The bytes of a command are not copied.
     ///
     /// # Panics
-    /// Never: a membership always encodes.
+    /// Never: such values always encode.
     pub fn body(&self) -> Cow<'_, [u8]> {
         match self {
             Payload::Noop => Cow::default(),
             Payload::Command(bytes) => Cow::Borrowed(bytes),
             Payload::Membership(membership) => rmp_serde::to_vec_named(membership)
                 .expect("a set of numbers always encodes to MessagePack in memory")
+                .into(),
+            Payload::Format(format) => rmp_serde::to_vec_named(format)
+                .expect("a number and a text always encode to MessagePack in memory")
+                .into(),
+            Payload::ClusterId(cluster_id) => rmp_serde::to_vec_named(cluster_id)
+                .expect("bytes always encode to MessagePack in memory")
                 .into(),
         }
     }
@@ -126,6 +148,14 @@ impl Payload {
                 }
                 Ok(Payload::Membership(membership))
             }
+            3 => {
+                let format: FormatInForce = decode_exact(&body).map_err(PayloadError::Format)?;
+                if format.format.0 == 0 || format.since.len() > SINCE_BYTES_MAX {
+                    return Err(PayloadError::Format("a format of 0, or a long version".into()));
+                }
+                Ok(Payload::Format(format))
+            }
+            4 => decode_exact(&body).map(Payload::ClusterId).map_err(PayloadError::ClusterId),
             kind => Err(PayloadError::UnknownKind(kind)),
         }
     }

@@ -1,7 +1,6 @@
 //! The summary of a log that recovery hands to the Raft core.
 
-use super::ids::LogIndex;
-use super::membership::Membership;
+use super::cluster_state::ClusterHistory;
 use super::term_runs::TermRuns;
 
 /// The parts of a log that the Raft core keeps in memory; the entries stay on disk.
@@ -9,9 +8,8 @@ use super::term_runs::TermRuns;
 pub struct LogSummary {
     /// The terms of the log, and its end.
     pub runs: TermRuns,
-    /// The membership in force at the base, if there is one, and every membership entry
-    /// after it, oldest first.
-    pub memberships: Vec<(LogIndex, Membership)>,
+    /// The facts about the cluster: those at the base, and every later change of them.
+    pub cluster: ClusterHistory,
     /// The stamp of the last entry, or of the base, in milliseconds.
     pub last_stamp_ms: u64,
 }

@@ -7,6 +7,9 @@
 //! | file | types |
 //! |---|---|
 //! | `ids` | [`NodeId`], [`Term`], [`LogIndex`], [`LogPosition`] |
+//! | `format` | [`Format`], and the table of what each format has |
+//! | `identity` | [`ClusterId`], [`Incarnation`], [`BootId`] |
+//! | `cluster_state` | [`ClusterState`], the facts that the log says about the cluster |
 //! | `entry` | [`Entry`] and its [`Payload`] |
 //! | `exact` | [`decode_exact`], decoding that ignores nothing |
 //! | `membership` | [`Membership`], the voters of the cluster |
@@ -15,20 +18,26 @@
 //! | `log_summary` | [`LogSummary`], the parts of a log that the core keeps in memory |
 //! | `snapshot` | [`SnapshotId`] and [`SnapshotPoint`] |
 
+mod cluster_state;
 mod entry;
 mod exact;
+mod format;
 mod hard_state;
+mod identity;
 mod ids;
 mod log_summary;
 mod membership;
 mod snapshot;
 mod term_runs;
 
+pub use cluster_state::{ClusterHistory, ClusterState};
 pub use entry::{
     ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError, STAMP_MS_MAX,
 };
 pub use exact::{decode_exact, is_at_end};
+pub use format::{FORMATS, Format, FormatInForce, FormatRange, FormatRow, SINCE_BYTES_MAX};
 pub use hard_state::HardState;
+pub use identity::{BootId, ClusterId, Incarnation};
 pub use ids::{LogIndex, LogPosition, NodeId, Term};
 pub use log_summary::LogSummary;
 pub use membership::Membership;

@@ -1,7 +1,7 @@
 //! The identity of a snapshot and its place in the log.
 
-use super::ids::{LogIndex, LogPosition};
-use super::membership::Membership;
+use super::cluster_state::ClusterState;
+use super::ids::LogPosition;
 
 /// The identity of a snapshot: two snapshots with equal ids are the same bytes,
 /// whichever node wrote them (docs/adr/0008).
@@ -20,7 +20,6 @@ pub struct SnapshotId {
 pub struct SnapshotPoint {
     /// The last entry that is in the snapshot.
     pub last: LogPosition,
-    /// The membership in force at `last`, and the index of the entry that set it; `None`
-    /// before the first such entry.
-    pub membership: Option<(LogIndex, Membership)>,
+    /// The facts about the cluster at `last`.
+    pub cluster: ClusterState,
 }

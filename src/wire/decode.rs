@@ -8,12 +8,12 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, Se
 
 use super::error::WireError;
 use super::frame::Frame;
-use super::hello::Hello;
+use super::hello::{Hello, IntroductionMap};
 use super::kind;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
-    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, RequestVote,
-    RequestVoteResponse, Rpc, SnapshotRefusal,
+    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, Remembered, RequestVote,
+    RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
 };
 use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
 
@@ -75,13 +75,17 @@ fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error>
     if next::<&str, A>(array, "magic")? != kind::HELLO_MAGIC {
         return Err(de::Error::custom("a hello of another protocol"));
     }
-    Ok(Frame::Hello(Hello {
+    let hello = Hello {
         cluster: next(array, "cluster")?,
         from: next(array, "from")?,
         to: next(array, "to")?,
         restore_id: array.next_element::<Option<&[u8]>>()?.flatten().map(digest).transpose()?,
-        promise: array.next_element()?.map(Duration::from_millis),
-    }))
+        promise: array.next_element::<Option<u64>>()?.flatten().map(Duration::from_millis),
+        introduction: array.next_element::<IntroductionMap>()?.map(IntroductionMap::into),
+    };
+    // A later version may add elements, and the hello must stay readable for all versions.
+    while array.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(Frame::Hello(hello))
 }
 
 fn visit_envelope<'de, A: SeqAccess<'de>>(
@@ -112,6 +116,20 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(
             Rpc::InstallSnapshotResponse(visit_install_response(array)?)
         }
         kind::FORGOTTEN => Rpc::Forgotten(Forgotten { acknowledged: visit_position(array)? }),
+        kind::STATE_CHECK => Rpc::StateCheck(visit_state_check(array)?),
+        kind::STATE_CHECK_RESPONSE => Rpc::StateCheckResponse(StateCheckResponse {
+            index: next(array, "index")?,
+            digest: next(array, "digest")?,
+        }),
+        kind::STATE_DIVERGED => Rpc::StateDiverged(StateDiverged {
+            index: next(array, "index")?,
+            digest: next(array, "digest")?,
+        }),
+        kind::REMEMBERED => Rpc::Remembered(Remembered {
+            boot: next(array, "boot")?,
+            leader_term: next(array, "leader_term")?,
+            acknowledged: visit_position(array)?,
+        }),
         kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
     };
     Ok(Frame::Rpc(Envelope { from, to, term, rpc }))
@@ -141,6 +159,13 @@ fn visit_append_response<'de, A: SeqAccess<'de>>(
         is_rejoining: next(array, "is_rejoining")?,
         result: visit_append_result(array)?,
     })
+}
+
+fn visit_state_check<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<StateCheck, A::Error> {
+    let (index, digest) = (next(array, "index")?, next(array, "digest")?);
+    let acknowledged: Vec<(NodeId, LogIndex, Term)> = next(array, "acknowledged")?;
+    let of = |(peer, index, term)| (peer, LogPosition { index, term });
+    Ok(StateCheck { index, digest, acknowledged: acknowledged.into_iter().map(of).collect() })
 }
 
 fn visit_install_response<'de, A: SeqAccess<'de>>(

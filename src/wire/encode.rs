@@ -8,13 +8,13 @@ use bytes::{BufMut, BytesMut};
 use serde::ser::{Serialize, Serializer};
 
 use super::frame::Frame;
-use super::hello::Hello;
+use super::hello::{Hello, IntroductionMap};
 use super::kind;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, Rpc, SnapshotRefusal,
+    InstallSnapshotResponse, Remembered, Rpc, SnapshotRefusal, StateCheck,
 };
-use crate::types::{Entry, LogPosition};
+use crate::types::{Entry, LogPosition, NodeId};
 
 /// Appends the body of `frame` to `output`.
 pub(super) fn encode_body(frame: &Frame, output: &mut BytesMut) {
@@ -35,13 +35,17 @@ impl Serialize for Body<'_> {
     }
 }
 
-/// The restore id and the promise are left out when they and all elements after them are
-/// `None`.
+/// Elements at the end that are `None` are left out.
 fn serialize_hello<S: Serializer>(hello: &Hello, s: S) -> Result<S::Ok, S::Error> {
-    let Hello { cluster, from, to, restore_id, promise } = hello;
+    let Hello { cluster, from, to, restore_id, promise, introduction } = hello;
     let (kind, magic) = (kind::HELLO, kind::HELLO_MAGIC);
     let restore_id = restore_id.map(u128::to_be_bytes);
     let restore_id = restore_id.as_ref().map(|bytes| serde_bytes::Bytes::new(bytes));
+    if let Some(introduction) = introduction {
+        let promise_ms = promise.map(|promise| promise.as_millis() as u64);
+        let map = IntroductionMap::of(introduction);
+        return (kind, magic, cluster, from, to, restore_id, promise_ms, map).serialize(s);
+    }
     match (restore_id, promise) {
         (None, None) => (kind, magic, cluster, from, to).serialize(s),
         (Some(restore_id), None) => (kind, magic, cluster, from, to, restore_id).serialize(s),
@@ -73,6 +77,19 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         Rpc::RejoinRequest => empty(kind::REJOIN_REQUEST, s),
         Rpc::RejoinResponse(response) => position(kind::REJOIN_RESPONSE, response.last, s),
         Rpc::Forgotten(word) => position(kind::FORGOTTEN, word.acknowledged, s),
+        Rpc::StateCheck(check) => serialize_state_check(envelope, check, s),
+        Rpc::StateCheckResponse(response) => {
+            let kind = kind::STATE_CHECK_RESPONSE;
+            (kind, from, to, term, response.index, response.digest).serialize(s)
+        }
+        Rpc::StateDiverged(word) => {
+            (kind::STATE_DIVERGED, from, to, term, word.index, word.digest).serialize(s)
+        }
+        Rpc::Remembered(word) => {
+            let Remembered { boot, leader_term, acknowledged } = word;
+            let LogPosition { index, term: entry_term } = acknowledged;
+            (kind::REMEMBERED, from, to, term, boot, leader_term, index, entry_term).serialize(s)
+        }
     }
 }
 
@@ -114,6 +131,18 @@ fn serialize_append_response<S: Serializer>(
             (kind, from, to, term, seq, read_seq, new, outcome, index, conflict_term).serialize(s)
         }
     }
+}
+
+fn serialize_state_check<S: Serializer>(
+    envelope: &Envelope,
+    check: &StateCheck,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    let Envelope { from, to, term, .. } = envelope;
+    let StateCheck { index, digest, acknowledged } = check;
+    let of = |(peer, last): &(NodeId, LogPosition)| (*peer, last.index, last.term);
+    let acknowledged: Vec<_> = acknowledged.iter().map(of).collect();
+    (kind::STATE_CHECK, from, to, term, index, digest, acknowledged).serialize(s)
 }
 
 fn serialize_install<S: Serializer>(

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use crate::types::NodeId;
+use serde::{Deserialize, Serialize};
+
+use crate::raft::Introduction;
+use crate::types::{BootId, ClusterId, Format, FormatRange, Incarnation, NodeId};
 
 /// Maximum size of a frame in bytes until the handshake has succeeded. An unauthenticated
 /// sender cannot make a node hold more.
@@ -27,6 +30,44 @@ pub struct Hello {
     /// With leader leases, the time for which the sender elects no other leader after it has
     /// heard its own, in whole milliseconds (docs/adr/0012); `None` without leader leases.
     pub promise: Option<Duration>,
+    /// The facts that were added later. They are `None` in the hello of a server from before
+    /// format 2, and in a hello to such a server (docs/adr/0023).
+    pub introduction: Option<Introduction>,
+}
+
+/// An [`Introduction`] as a map on the wire. A reader ignores the keys that it does not know.
+#[derive(Serialize, Deserialize)]
+pub(super) struct IntroductionMap {
+    formats: (Format, Format),
+    binary: String,
+    incarnation: Incarnation,
+    boot: BootId,
+    cluster_id: Option<ClusterId>,
+    #[serde(default)]
+    held: bool,
+}
+
+impl IntroductionMap {
+    pub(super) fn of(introduction: &Introduction) -> IntroductionMap {
+        let Introduction { formats, binary, incarnation, boot, cluster_id, is_held } = introduction;
+        IntroductionMap {
+            formats: (formats.lowest, formats.highest),
+            binary: binary.clone(),
+            incarnation: *incarnation,
+            boot: *boot,
+            cluster_id: *cluster_id,
+            held: *is_held,
+        }
+    }
+}
+
+impl From<IntroductionMap> for Introduction {
+    fn from(map: IntroductionMap) -> Introduction {
+        let IntroductionMap { formats, binary, incarnation, boot, cluster_id, held } = map;
+        let (lowest, highest) = formats;
+        let formats = FormatRange { lowest, highest };
+        Introduction { formats, binary, incarnation, boot, cluster_id, is_held: held }
+    }
 }
 
 impl Hello {
@@ -50,6 +91,8 @@ pub struct LocalNode {
     pub restore_id: Option<u128>,
     /// The promise of the node, as in [`Hello`].
     pub promise: Option<Duration>,
+    /// The facts by which the node introduces itself.
+    pub introduction: Introduction,
 }
 
 impl LocalNode {
@@ -83,7 +126,10 @@ impl LocalNode {
             (Some(ours), Some(theirs)) if ours != theirs => {
                 Err(HelloError::RestoreId { ours, theirs })
             }
-            _ => Ok(hello.answer()),
+            _ => {
+                let introduction = hello.introduction.as_ref().map(|_| self.introduction.clone());
+                Ok(Hello { introduction, ..hello.answer() })
+            }
         }
     }
 }

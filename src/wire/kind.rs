@@ -29,6 +29,15 @@ pub(super) const INSTALL_SNAPSHOT: u8 = 24;
 pub(super) const INSTALL_SNAPSHOT_RESPONSE: u8 = 25;
 /// The word to a peer that has lost entries: docs/internals/wire_format.md#forgotten.
 pub(super) const FORGOTTEN: u8 = 26;
+/// The digest of the leader's store: docs/internals/wire_format.md#statecheck.
+pub(super) const STATE_CHECK: u8 = 27;
+/// The answer to it: docs/internals/wire_format.md#statecheckresponse.
+pub(super) const STATE_CHECK_RESPONSE: u8 = 28;
+/// The word to a peer whose store differs: docs/internals/wire_format.md#statediverged.
+pub(super) const STATE_DIVERGED: u8 = 29;
+/// The word to a peer about its earlier acknowledgements:
+/// docs/internals/wire_format.md#remembered.
+pub(super) const REMEMBERED: u8 = 30;
 
 /// The second element of a hello. It identifies the protocol.
 pub(super) const HELLO_MAGIC: &str = "coracle";

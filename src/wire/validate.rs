@@ -3,7 +3,7 @@
 use super::error::WireError;
 use super::frame::Frame;
 use super::hello::Hello;
-use crate::raft::{AppendEntries, AppendResult, Envelope, InstallSnapshot, Rpc};
+use crate::raft::{AppendEntries, AppendResult, Envelope, InstallSnapshot, Rpc, StateCheck};
 use crate::types::{LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
 
 /// Checks everything that the core and its log rely on and that a frame alone shows. So a
@@ -37,6 +37,10 @@ fn validate_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::InstallSnapshot(chunk) => validate_chunk(chunk, envelope.term),
         Rpc::InstallSnapshotResponse(response) => validate_position(response.last, envelope.term),
         Rpc::AppendEntriesResponse(response) => validate_result(&response.result, envelope.term),
+        Rpc::StateCheck(check) => validate_state_check(check, envelope.term),
+        Rpc::StateCheckResponse(response) => validate_index(response.index),
+        Rpc::StateDiverged(word) => validate_index(word.index),
+        Rpc::Remembered(word) => validate_position(word.acknowledged, word.leader_term),
         Rpc::RequestVoteResponse(_) | Rpc::PreVoteResponse(_) | Rpc::RejoinRequest => Ok(()),
     }
 }
@@ -71,6 +75,11 @@ fn validate_result(result: &AppendResult, term: Term) -> Result<(), WireError> {
             validate_position(LogPosition { index, term: conflict_term }, term)
         }
     }
+}
+
+fn validate_state_check(check: &StateCheck, term: Term) -> Result<(), WireError> {
+    validate_index(check.index)?;
+    check.acknowledged.iter().try_for_each(|(_, position)| validate_position(*position, term))
 }
 
 fn validate_chunk(chunk: &InstallSnapshot, term: Term) -> Result<(), WireError> {

@@ -244,6 +244,7 @@ fn a_peer_that_stalls_within_a_frame_costs_that_frame_and_no_more() {
         to: NodeId(leader),
         restore_id: None,
         promise: None,
+        introduction: None,
     });
     let mut first = BytesMut::new();
     FrameCodec::new(FRAME_BYTES).encode(&hello, &mut first).unwrap();

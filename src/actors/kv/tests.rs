@@ -9,9 +9,12 @@ use super::*;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::kv::{Answer, Command, Item, Operation, Outcome, StoreStatus};
 use crate::raft::{NodeStatus, Role};
+use crate::testing::cluster_status;
 use crate::testing::store_model;
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotPoint, Term};
+use crate::types::{
+    ClusterState, Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotPoint, Term,
+};
 
 struct Session {
     id: u64,
@@ -33,7 +36,9 @@ impl Session {
 
 fn ports(raft: Recipient<Applied>) -> KvPorts {
     let (snapshots, _) = probe();
-    KvPorts { raft, snapshots, memory: MemoryBudget::new(1 << 20) }
+    let (digests, _) = probe();
+    let (corrupted, _) = probe();
+    KvPorts { raft, digests, corrupted, snapshots, memory: MemoryBudget::new(1 << 20) }
 }
 
 fn start() -> (Addr<KvActor>, Inbox<Applied>) {
@@ -264,6 +269,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
             crate::raft::SnapshotProgress { acked_bytes: 1, bytes: 2 },
         )],
         snapshot_refusals: Vec::new(),
+        cluster: cluster_status(),
     };
     let tasks = vec![
         ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
@@ -299,7 +305,7 @@ async fn a_snapshot_is_a_view_of_the_store_and_an_installed_one_replaces_it() {
         received.apply(&set(index, value, 0)).unwrap();
     }
     let last = LogPosition { index: LogIndex(1), term: Term(1) };
-    let point = SnapshotPoint { last, membership: None };
+    let point = SnapshotPoint { last, cluster: ClusterState::default() };
     let tasks = vec![
         ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
         ApplyTask::Snapshot { point: point.clone() },

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::storage::{DurableState, StorageOptions};
 use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
-use crate::types::{LogPosition, NodeId, Payload, Term};
+use crate::types::{FormatRange, Incarnation, LogPosition, NodeId, Payload, Term};
 
 struct Fixture {
     disk: SimDisk,
@@ -25,6 +25,8 @@ fn open(disk: &SimDisk) -> (Storage, DurableState) {
         node_id: NodeId(1),
         segment_bytes: 1 << 20,
         can_repair: false,
+        new_incarnation: Incarnation(1),
+        formats: FormatRange::OWN,
     };
     Storage::open(Box::new(disk.clone()), Path::new("data/1"), options)
         .expect("the directory is whole and free")

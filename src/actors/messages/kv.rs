@@ -4,7 +4,7 @@ use actix::Message;
 
 use crate::actors::messages::clients::ReplyHandle;
 use crate::kv::{Query, Store};
-use crate::raft::NodeStatus;
+use crate::raft::{NodeStatus, ReadDigest};
 use crate::types::{Entry, LogIndex, SnapshotPoint};
 
 /// Sent by RaftActor: tasks to execute in this order. Answered by `ClientReplies` to the
@@ -40,7 +40,7 @@ pub enum ApplyTask {
     },
     /// Have the store saved as it is now.
     Snapshot {
-        /// The position and the membership that the snapshot replaces.
+        /// The position that the snapshot stands for, and the facts about the cluster there.
         point: SnapshotPoint,
     },
     /// Replace the store by that of a received snapshot.
@@ -48,6 +48,8 @@ pub enum ApplyTask {
         /// The store of the snapshot.
         store: Store,
     },
+    /// Answer with the digest of the store after an entry, by [`DigestRead`].
+    Digest(ReadDigest),
     /// Report the state of the store, together with that of the node.
     Status {
         /// The state of the node.
@@ -69,4 +71,23 @@ pub struct Applied {
     /// True when keys or clients have expired and are not removed yet: each entry removes a
     /// bounded number of them.
     pub has_hidden: bool,
+}
+
+/// Sent by KvActor to RaftActor: the answer to [`ApplyTask::Digest`], as soon as the store has
+/// applied the entry. There is none when the store no longer knows the digest.
+#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct DigestRead {
+    /// The entry.
+    pub index: LogIndex,
+    /// The digest of the store after it.
+    pub digest: u64,
+}
+
+/// Sent by KvActor to RaftActor: a part of the store in memory is not what was written there.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct StoreCorrupted {
+    /// A clause for people.
+    pub what: String,
 }

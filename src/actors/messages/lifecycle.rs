@@ -2,6 +2,7 @@
 
 use actix::Message;
 
+use crate::raft::StopReason;
 use crate::storage::StorageError;
 
 /// Sent by TickerActor to RaftActor, every `tick_ms`.
@@ -31,4 +32,12 @@ pub struct StopAccepting;
 pub struct StorageFailed {
     /// The error of the disk.
     pub error: StorageError,
+}
+
+/// Sent once to `node` by RaftActor: this node must stop although its disk is good.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct NodeMustStop {
+    /// The reason.
+    pub reason: StopReason,
 }

@@ -3,7 +3,7 @@
 use actix::{Message, Recipient};
 
 use crate::actors::messages::replication::ReplicationCommand;
-use crate::raft::{Envelope, PeerFault};
+use crate::raft::{Announcement, Envelope, Introduction, PeerFault};
 use crate::types::NodeId;
 
 /// A message for a peer. Sent by RaftActor and ReplicatorActor to PeerLinkActor
@@ -26,6 +26,12 @@ pub struct EndConnection {
     pub fault: PeerFault,
 }
 
+/// Sent by RaftActor to PeersActor: the facts by which this node admits peers, and introduces
+/// itself to them, from now on.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct Announce(pub Announcement);
+
 /// An event of a connection with a peer. Sent to RaftActor by PeerSessionActor and
 /// PeerLinkActor, each in the order in which its events happened.
 #[derive(Message, Debug)]
@@ -43,6 +49,8 @@ pub enum PeerEvent {
         port: Recipient<SendRpc>,
         /// Ends the connection.
         end: Recipient<EndConnection>,
+        /// The facts in the peer's hello; `None` from a server from before format 2.
+        introduction: Option<Introduction>,
     },
     /// Sent for each message of a peer to the core: requests by PeerSessionActor,
     /// responses to votes by PeerLinkActor. `from` is the node that the connection's

@@ -22,7 +22,7 @@ pub enum StoreCommand {
 /// An order to save this view of the store.
 #[derive(Debug)]
 pub struct WriteSnapshot {
-    /// The position and the membership that the snapshot replaces.
+    /// The position that the snapshot stands for, and the facts about the cluster there.
     pub point: SnapshotPoint,
     /// The stamp of its last entry, in milliseconds of the store's clock.
     pub stamp_ms: u64,
@@ -130,7 +130,7 @@ pub struct SnapshotReceived {
     pub term: Term,
     /// The request number of the last chunk.
     pub request_seq: u64,
-    /// The position and the membership that the snapshot replaces.
+    /// The position that the snapshot stands for, and the facts about the cluster there.
     pub point: SnapshotPoint,
     /// The stamp of its last entry, in milliseconds of the store's clock.
     pub stamp_ms: u64,

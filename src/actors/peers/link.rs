@@ -299,8 +299,9 @@ impl PeerLinkActor {
     }
 
     fn establish(&mut self, hello: Hello) -> Result<(), PeerError> {
-        if hello != self.hello.answer() {
-            return Err(PeerError::Answer(hello));
+        let expected = Hello { introduction: hello.introduction.clone(), ..self.hello.answer() };
+        if hello != expected {
+            return Err(PeerError::Answer(Box::new(hello)));
         }
         if let Some(open) = &mut self.open {
             open.established = Some(Instant::now());

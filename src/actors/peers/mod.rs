@@ -6,6 +6,7 @@
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
+//! | [`Announce`] | RaftActor | | |
 //! | [`Shutdown`] | `node` | [`Shutdown`] | PeerLinkActor, PeerAcceptorActor |
 //! | | | [`PeerEvent`], [`Replicated`] | RaftActor, by the actors that it starts |
 //! | | | [`ReadEntriesRequest`] | LogActor, by the actors that it starts |
@@ -28,7 +29,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient
 
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::log::ReadEntriesRequest;
-use crate::actors::messages::peers::{PeerEvent, PeerPorts};
+use crate::actors::messages::peers::{Announce, PeerEvent, PeerPorts};
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::snapshots::ReadSnapshotRequest;
 use crate::net::{Listener, Network};
@@ -98,6 +99,7 @@ impl PeersActor {
             to: peer,
             restore_id: self.local.restore_id,
             promise: self.local.promise,
+            introduction: Some(self.local.introduction.clone()),
         };
         let link_ports = PeerLinkPorts {
             raft: self.ports.events.clone(),
@@ -137,6 +139,15 @@ impl PeersActor {
 
 impl Actor for PeersActor {
     type Context = Context<Self>;
+}
+
+impl Handler<Announce> for PeersActor {
+    type Result = ();
+
+    fn handle(&mut self, Announce(announcement): Announce, _ctx: &mut Context<Self>) {
+        self.local.introduction.cluster_id = announcement.cluster_id;
+        self.local.introduction.is_held = announcement.is_held;
+    }
 }
 
 impl Handler<Shutdown> for PeersActor {

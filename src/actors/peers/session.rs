@@ -34,6 +34,7 @@ use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerSessionEvent,
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
 use crate::net::Stream;
+use crate::raft::Introduction;
 use crate::types::NodeId;
 use crate::wire::{Frame, Hello, LocalNode, WireError};
 
@@ -202,7 +203,7 @@ impl PeerSessionActor {
     fn take_frame(&mut self, frame: Frame, ctx: &mut Context<Self>) -> Result<(), PeerError> {
         match (self.state, frame) {
             (SessionState::Handshake, Frame::Hello(hello)) => match self.local.answer(&hello) {
-                Ok(answer) => self.attach(answer, ctx),
+                Ok(answer) => self.attach(answer, hello.introduction, ctx),
                 Err(error) => self.refuse(&error.to_string(), ctx),
             },
             (SessionState::Attached(peer), Frame::Rpc(envelope)) if !envelope.rpc.is_response() => {
@@ -214,7 +215,12 @@ impl PeerSessionActor {
         }
     }
 
-    fn attach(&mut self, answer: Hello, ctx: &mut Context<Self>) -> Result<(), PeerError> {
+    fn attach(
+        &mut self,
+        answer: Hello,
+        introduction: Option<Introduction>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), PeerError> {
         let (peer, connection) = (answer.to, self.connection);
         self.stream.put(&Frame::Hello(answer))?;
         self.stream.trust();
@@ -222,7 +228,8 @@ impl PeerSessionActor {
         arm_write(self, ctx);
         log::info!("accepted peer {}", self.keys());
         let (port, end) = (ctx.address().recipient(), ctx.address().recipient());
-        self.ports.raft.do_send(PeerEvent::Attached { peer, connection, port, end });
+        let attached = PeerEvent::Attached { peer, connection, port, end, introduction };
+        self.ports.raft.do_send(attached);
         self.ports.acceptor.do_send(PeerSessionEvent::Authenticated { connection, peer });
         Ok(())
     }

@@ -43,7 +43,7 @@ pub(super) enum PeerError {
         "node {} of cluster {:?} answered, to node {}: another server has the address",
         .0.from, .0.cluster, .0.to
     )]
-    Answer(Hello),
+    Answer(Box<Hello>),
     #[error("it closed the connection")]
     Closed,
     #[error("the connection broke: {0}")]

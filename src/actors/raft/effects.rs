@@ -5,8 +5,9 @@ use actix::{AsyncContext, Context};
 use super::RaftActor;
 use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Apply, ApplyTask};
+use crate::actors::messages::lifecycle::NodeMustStop;
 use crate::actors::messages::log::{LogCommand, ReadEntriesRequest};
-use crate::actors::messages::peers::{EndConnection, SendRpc};
+use crate::actors::messages::peers::{Announce, EndConnection, SendRpc};
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
 use crate::protocol::Refusal;
@@ -60,6 +61,9 @@ impl RaftActor {
             Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
             Effect::RefusePeer(order) => self.refuse(order),
+            Effect::Announce(announcement) => self.ports.announce.do_send(Announce(announcement)),
+            Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
+            Effect::Stop(reason) => self.ports.must_stop.do_send(NodeMustStop { reason }),
             Effect::Event(event) if event.is_fault() => {
                 log::error!("{event} node={}", self.raft.id());
             }

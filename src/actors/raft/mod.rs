@@ -19,7 +19,9 @@
 //! | [`SnapshotReceived`] | SnapshotWriterActor | | |
 //! | | | [`StoreCommand`]: `DropStore` | SnapshotWriterActor |
 //! | [`SnapshotsQueried`] | SnapshotReaderActor | [`QuerySnapshots`] | SnapshotReaderActor |
-//! | [`Applied`] | KvActor | [`Apply`] | KvActor |
+//! | [`Applied`], [`DigestRead`], [`StoreCorrupted`] | KvActor | [`Apply`] | KvActor |
+//! | | | [`Announce`] | PeersActor |
+//! | | | [`NodeMustStop`] | `node` |
 //!
 //! | file | contents |
 //! |---|---|
@@ -48,12 +50,12 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
 use crate::actors::io::memory::Reservation;
 use crate::actors::messages::clients::{ClientReply, ClientRequests, ReplyHandle};
-use crate::actors::messages::kv::{Applied, Apply};
-use crate::actors::messages::lifecycle::Tick;
+use crate::actors::messages::kv::{Applied, Apply, DigestRead, StoreCorrupted};
+use crate::actors::messages::lifecycle::{NodeMustStop, Tick};
 use crate::actors::messages::log::{
     EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerPorts, SendRpc};
+use crate::actors::messages::peers::{Announce, EndConnection, PeerEvent, PeerPorts, SendRpc};
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::{
@@ -85,6 +87,10 @@ pub struct RaftPorts {
     pub kv: Recipient<Apply>,
     /// The actors of each peer.
     pub peers: BTreeMap<NodeId, PeerPorts>,
+    /// PeersActor: the facts by which peers are admitted.
+    pub announce: Recipient<Announce>,
+    /// `node`: the end of this server.
+    pub must_stop: Recipient<NodeMustStop>,
     /// The memory of the commands that wait.
     pub memory: Reservation,
 }
@@ -208,8 +214,11 @@ impl Handler<PeerEvent> for RaftActor {
 
     fn handle(&mut self, event: PeerEvent, ctx: &mut Context<Self>) {
         match event {
-            PeerEvent::Attached { peer, connection, port, end } => {
+            PeerEvent::Attached { peer, connection, port, end, introduction } => {
                 self.attached.insert(peer, AttachedPeer { connection, port, end });
+                self.update_clock();
+                self.raft.on_peer_attached(peer, introduction);
+                self.flush_soon(ctx);
             }
             PeerEvent::Message(envelope) => {
                 self.update_clock();
@@ -220,6 +229,9 @@ impl Handler<PeerEvent> for RaftActor {
                 let is_newest = |attached: &AttachedPeer| attached.connection == connection;
                 if self.attached.get(&peer).is_some_and(is_newest) {
                     self.attached.remove(&peer);
+                    self.update_clock();
+                    self.raft.on_peer_detached(peer);
+                    self.flush_soon(ctx);
                 }
             }
             PeerEvent::Refused { peer } => {
@@ -270,6 +282,27 @@ impl Handler<Applied> for RaftActor {
         self.pending.on_applied(message.last_applied).send();
         self.raft.on_applied(message.last_applied);
         self.flush_soon(ctx);
+    }
+}
+
+impl Handler<DigestRead> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: DigestRead, ctx: &mut Context<Self>) {
+        self.update_clock();
+        self.raft.on_digest_read(message.index, message.digest);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<StoreCorrupted> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: StoreCorrupted, ctx: &mut Context<Self>) {
+        self.update_clock();
+        self.raft.on_store_corrupted(message.what);
+        // Executed at once, before any answer of the store can be asked for.
+        self.execute(ctx);
     }
 }
 

@@ -23,12 +23,15 @@ use crate::actors::messages::replication::ReplicationCommand;
 use crate::kv::Query;
 use crate::protocol::{ClientRequest, Refusal};
 use crate::raft::{
-    Append, AppendEntries, AppendResult, CompactLog, Envelope, PersistSeq, PreVoteResponse,
-    RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse, ResetLog, Rpc,
-    SendMode, SetSendMode, SnapshotPositions,
+    Append, AppendEntries, AppendResult, CompactLog, Envelope, GateSettings, PersistSeq,
+    PreVoteResponse, RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse,
+    ResetLog, Rpc, SendMode, SetSendMode, SnapshotPositions,
 };
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, Term};
+use crate::types::{
+    BootId, ClusterId, Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary,
+    Membership, Term,
+};
 
 const ME: NodeId = NodeId(1);
 const PEER: NodeId = NodeId(2);
@@ -68,6 +71,14 @@ fn settings() -> RaftSettings {
         snapshot_entries_max: u64::MAX,
         snapshot_bytes_max: u64::MAX,
         keep_entries: 0,
+        gate: GateSettings {
+            formats: FormatRange::FIRST_ONLY,
+            new_cluster_id: ClusterId(1),
+            boot: BootId(1),
+            raise_after_ticks: u32::MAX,
+            is_held: false,
+            is_new_cluster: true,
+        },
         seed: 7,
     }
 }
@@ -135,6 +146,8 @@ impl Fixture {
                 snapshot_queries,
                 kv,
                 peers,
+                announce: probe().0,
+                must_stop: probe().0,
                 memory: memory.reserve(0),
             },
             RaftActorSettings {
@@ -205,7 +218,13 @@ impl Fixture {
     /// The peer opens a connection. Returns the responses on it, and the orders to end it.
     fn attach(&self, connection: u64) -> (Inbox<SendRpc>, Inbox<EndConnection>) {
         let ((port, responses), (end, ends)) = (probe(), probe());
-        self.raft.do_send(PeerEvent::Attached { peer: PEER, connection, port, end });
+        self.raft.do_send(PeerEvent::Attached {
+            peer: PEER,
+            connection,
+            port,
+            end,
+            introduction: None,
+        });
         (responses, ends)
     }
 
@@ -268,6 +287,7 @@ impl Fixture {
                 format!("read at {read_index} for {reply_handle:?}")
             }
             ApplyTask::Status { reply_handle, .. } => format!("status for {reply_handle:?}"),
+            ApplyTask::Digest(order) => format!("digest at {}", order.index),
             ApplyTask::Snapshot { point } => format!("snapshot of {}", point.last),
             ApplyTask::Install { store } => format!("install {}", store.last_applied()),
         };

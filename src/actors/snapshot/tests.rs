@@ -19,7 +19,7 @@ use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot, SnapshotRefusa
 use crate::storage::{Disk, SnapshotFiles};
 use crate::testing::{Inbox, SimDisk, probe, settle};
 use crate::types::{
-    Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, SnapshotPoint, Term,
+    ClusterState, Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, SnapshotPoint, Term,
 };
 
 /// The data directory of the node.
@@ -61,7 +61,7 @@ pub(super) fn at(index: u64) -> LogPosition {
 
 /// The order to save a store of this number of entries.
 pub(super) fn write_order(entries: u64) -> StoreCommand {
-    let point = SnapshotPoint { last: at(entries), membership: None };
+    let point = SnapshotPoint { last: at(entries), cluster: ClusterState::default() };
     StoreCommand::Write(WriteSnapshot { point, stamp_ms: 5, store: store(entries) })
 }
 
@@ -235,7 +235,10 @@ async fn a_snapshot_passes_from_one_node_to_another_unchanged() {
     );
     let received = receiver.received.drain();
     assert_eq!(received.len(), 1);
-    assert_eq!(received[0].point, SnapshotPoint { last: at(900), membership: None });
+    assert_eq!(
+        received[0].point,
+        SnapshotPoint { last: at(900), cluster: ClusterState::default() }
+    );
     assert_eq!((received[0].stamp_ms, &received[0].store), (5, &store(900)));
     assert_eq!(receiver.newest().await, Some(id), "and can be passed on");
     // Questions that were under way meanwhile do not begin the snapshot again.

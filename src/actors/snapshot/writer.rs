@@ -128,8 +128,8 @@ impl Handler<ReceiveSnapshot> for SnapshotWriterActor {
         match completed {
             _ if self.snapshots.is_none() => {}
             Ok((file, store)) => {
-                let SnapshotHead { last, stamp_ms, membership, .. } = file.head.clone();
-                let point = SnapshotPoint { last, membership };
+                let SnapshotHead { last, stamp_ms, state, .. } = file.head.clone();
+                let point = SnapshotPoint { last, cluster: state };
                 let answer = SnapshotReceived { from, term, request_seq, point, stamp_ms, store };
                 // The reader first: the second rule in snapshot/mod.rs.
                 let stored = self.number(file);
@@ -161,8 +161,8 @@ impl Handler<SnapshotUnreadable> for SnapshotWriterActor {
 impl SnapshotWriterActor {
     fn write(&mut self, order: WriteSnapshot) {
         let WriteSnapshot { point, stamp_ms, store } = order;
-        let SnapshotPoint { last, membership } = point;
-        let head = SnapshotHead { cluster: self.cluster.clone(), last, stamp_ms, membership };
+        let SnapshotPoint { last, cluster: state } = point;
+        let head = SnapshotHead { cluster: self.cluster.clone(), last, stamp_ms, state };
         let began = Instant::now();
         let written = self.attempt(|_, snapshots| snapshots.write(&head, store.snapshot_blocks()));
         if let Some(file) = &written {

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use super::super::environment::RandomIds;
 use super::*;
 use crate::kv::{Command, Operation};
 use crate::storage::StorageError;
 use crate::testing::{Crash, SimDisk};
-use crate::types::{Entry, Membership, Payload};
+use crate::types::{
+    BootId, ClusterId, ClusterState, Entry, FormatRange, Incarnation, Membership, Payload,
+};
 
 fn settings() -> Settings {
     settings_of(&[1, 2, 3])
@@ -30,16 +33,25 @@ fn settings_of(ids: &[u64]) -> Settings {
     settings
 }
 
+fn surroundings() -> Surroundings {
+    let random = RandomIds {
+        new_cluster_id: ClusterId(1),
+        new_incarnation: Incarnation(1),
+        boot: BootId(1),
+    };
+    Surroundings { seed: 1, formats: FormatRange::OWN, random, is_new_cluster: false }
+}
+
 fn start(disk: &SimDisk) -> Result<Recovered, StorageError> {
     let settings = settings();
-    recover(&settings, &settings.servers[&NodeId(1)], Box::new(disk.clone()))
+    recover(&settings, &settings.servers[&NodeId(1)], Box::new(disk.clone()), &surroundings())
 }
 
 /// The sentence that refuses to start a server whose settings list these servers.
 fn refusal(disk: &SimDisk, ids: &[u64]) -> Option<String> {
     let settings = settings_of(ids);
     let server = &settings.servers[&NodeId(1)];
-    let recovered = recover(&settings, server, Box::new(disk.clone())).unwrap();
+    let recovered = recover(&settings, server, Box::new(disk.clone()), &surroundings()).unwrap();
     let checked = check_not_alone_and_blank(&settings, server, &recovered);
     checked.err().map(|error| error.to_string())
 }
@@ -62,7 +74,8 @@ fn a_server_alone_with_data_starts() {
     assert!(refusal(&disk, &[1]).is_some());
     let settings = settings_of(&[1]);
     let server = &settings.servers[&NodeId(1)];
-    let mut recovered = recover(&settings, server, Box::new(disk.clone())).unwrap();
+    let mut recovered =
+        recover(&settings, server, Box::new(disk.clone()), &surroundings()).unwrap();
     let hard_state = HardState { current_term: Term(1), ..recovered.hard_state };
     recovered.storage.save_hard_state(hard_state).unwrap();
     drop(recovered);
@@ -80,8 +93,9 @@ fn at(index: u64, term: u64) -> LogPosition {
     LogPosition { index: LogIndex(index), term: Term(term) }
 }
 
-fn membership() -> Option<(LogIndex, Membership)> {
-    Some((LogIndex(2), Membership { voters: [1, 2, 3].map(NodeId).into() }))
+fn cluster_state() -> ClusterState {
+    let membership = Membership { voters: [1, 2, 3].map(NodeId).into() };
+    ClusterState { membership: Some((LogIndex(2), membership)), ..ClusterState::default() }
 }
 
 fn store(entries: u64) -> Store {
@@ -95,7 +109,7 @@ fn store(entries: u64) -> Store {
 fn write_snapshot(snapshots: &SnapshotFiles, last: LogPosition) {
     let stamp_ms = last.index.0 * 10;
     let cluster = "coracle".to_owned();
-    let head = SnapshotHead { cluster, last, stamp_ms, membership: membership() };
+    let head = SnapshotHead { cluster, last, stamp_ms, state: cluster_state() };
     snapshots.write(&head, store(last.index.0).snapshot_blocks()).unwrap();
 }
 
@@ -137,7 +151,7 @@ fn a_start_goes_on_from_the_newest_snapshot() {
     assert_eq!(recovered.store, store(80));
     assert_eq!(recovered.positions, positions(&disk, at(80, 1), 1, 40));
     assert_eq!((recovered.log.runs.base(), recovered.log.runs.last()), (base, at(100, 1)));
-    assert_eq!(recovered.log.memberships, Vec::from_iter(membership()), "it is before the log");
+    assert_eq!(recovered.log.cluster.newest(), &cluster_state(), "it is before the log");
     assert_eq!(recovered.files[0].head.last, at(80, 1));
 }
 
@@ -280,7 +294,8 @@ fn nobody_can_bring_back_the_snapshots_of_a_cluster_of_two() {
         settings.servers.remove(&NodeId(3));
         let server = settings.servers[&NodeId(1)].clone();
         // Neither the log nor a snapshot says who the members are.
-        let error = recover(&settings, &server, Box::new(disk.clone())).err().unwrap();
+        let error =
+            recover(&settings, &server, Box::new(disk.clone()), &surroundings()).err().unwrap();
         assert!(matches!(error, StorageError::SnapshotMissing { .. }), "{error}");
         assert_eq!(disk.paths(), before, "nothing was changed");
     }
@@ -296,7 +311,7 @@ fn a_snapshot_that_does_not_decode_is_no_damage() {
         }
         let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
         let (cluster, last) = ("coracle".to_owned(), at(80, 1));
-        let head = SnapshotHead { cluster, last, stamp_ms: 800, membership: membership() };
+        let head = SnapshotHead { cluster, last, stamp_ms: 800, state: cluster_state() };
         snapshots.write(&head, [vec![99, 1, 2, 3]].into_iter()).unwrap();
         let before = disk.paths();
         let error = start(&disk).err().unwrap();
@@ -380,7 +395,7 @@ fn a_snapshot_of_another_cluster_is_refused() {
     let disk = disk_with(10, &[]);
     let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
     let (cluster, last) = ("other".to_owned(), at(5, 1));
-    let head = SnapshotHead { cluster, last, stamp_ms: 50, membership: None };
+    let head = SnapshotHead { cluster, last, stamp_ms: 50, state: ClusterState::default() };
     snapshots.write(&head, store(5).snapshot_blocks()).unwrap();
     assert!(matches!(start(&disk), Err(StorageError::OtherSnapshot { .. })));
 }
@@ -392,7 +407,7 @@ fn a_list_of_servers_that_differs_from_the_log_is_warned_of_with_both_lists() {
     assert_eq!(other_members(&settings, &log), None, "the log says nothing yet");
     let mut members = |ids: &[u64]| {
         let voters = ids.iter().copied().map(NodeId).collect();
-        log.memberships.push((LogIndex(2), Membership { voters }));
+        log.cluster.append(LogIndex(2), &Payload::Membership(Membership { voters }));
         other_members(&settings, &log)
     };
     assert_eq!(members(&[1, 2, 3]), None);

@@ -1,7 +1,10 @@
 //! The policy by itself.
 
 use super::*;
-use crate::types::{ENTRY_OVERHEAD_BYTES, Membership, NodeId, Payload, Term};
+use crate::raft::GateSettings;
+use crate::types::{
+    BootId, ClusterId, ENTRY_OVERHEAD_BYTES, FormatRange, Membership, NodeId, Payload, Term,
+};
 
 fn settings() -> RaftSettings {
     RaftSettings {
@@ -18,6 +21,14 @@ fn settings() -> RaftSettings {
         snapshot_bytes_max: u64::MAX,
         keep_entries: 5,
         page_bytes_max: 1000,
+        gate: GateSettings {
+            formats: FormatRange::FIRST_ONLY,
+            new_cluster_id: ClusterId(1),
+            boot: BootId(1),
+            raise_after_ticks: u32::MAX,
+            is_held: false,
+            is_new_cluster: true,
+        },
         seed: 1,
     }
 }

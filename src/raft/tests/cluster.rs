@@ -18,11 +18,13 @@ use super::pending::Pending;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
-    Append, CompactLog, Effect, Envelope, Progress, ProgressAction, ProgressSettings, Raft,
-    RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport, ResetLog, Role,
-    Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    Append, CompactLog, Effect, Envelope, GateSettings, Progress, ProgressAction, ProgressSettings,
+    Raft, RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport, ResetLog,
+    Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
-use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
+use crate::types::{
+    BootId, ClusterId, Entry, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
+};
 
 pub(super) const ELECTION_TICKS_MIN: u32 = 10;
 pub(super) const ELECTION_TICKS_MAX: u32 = 20;
@@ -67,6 +69,14 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         snapshot_entries_max: u64::MAX,
         snapshot_bytes_max: u64::MAX,
         keep_entries: 0,
+        gate: GateSettings {
+            formats: FormatRange::FIRST_ONLY,
+            new_cluster_id: ClusterId(1),
+            boot: BootId(1),
+            raise_after_ticks: u32::MAX,
+            is_held: false,
+            is_new_cluster: true,
+        },
         seed: seed.wrapping_mul(1009).wrapping_add(id),
     }
 }
@@ -524,6 +534,9 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
+            Effect::Announce(_) => {}
+            Effect::ReadDigest(order) => panic!("n{id} has no store: {order:?}"),
+            Effect::Stop(reason) => panic!("n{id} stops: {reason}"),
             Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
                 let term = self.raft(id).term();

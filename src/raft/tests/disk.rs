@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::snapshots::{SnapshotFile, digest_of};
 use crate::raft::{InstallSnapshot, PersistSeq, SnapshotPositions};
 use crate::types::{
-    Entry, HardState, LogIndex, LogPosition, LogSummary, Payload, SnapshotId, TermRuns,
+    ClusterHistory, Entry, HardState, LogIndex, LogPosition, LogSummary, SnapshotId, SnapshotPoint,
+    TermRuns,
 };
 
 /// Files that are kept of a node's snapshots.
@@ -232,18 +233,18 @@ impl Disk {
     /// The summary that recovery would give.
     pub(super) fn summary(&self) -> LogSummary {
         let newest = self.durable.snapshots.last();
-        let membership = newest.and_then(|file| file.point.membership.clone());
-        let in_force = membership.filter(|(at, _)| *at <= self.log.base.index);
         let mut summary = LogSummary {
             runs: self.log.runs(),
-            memberships: in_force.into_iter().collect(),
+            cluster: ClusterHistory::default(),
             last_stamp_ms: newest.map_or(0, |file| file.stamp_ms()),
         };
         for entry in self.log.iter() {
             summary.last_stamp_ms = entry.stamp_ms;
-            if let Payload::Membership(membership) = &entry.payload {
-                summary.memberships.push((entry.index, membership.clone()));
-            }
+            summary.cluster.append(entry.index, &entry.payload);
+        }
+        if let Some(file) = newest {
+            let SnapshotPoint { last, cluster } = &file.point;
+            summary.cluster = summary.cluster.rebased(last.index, cluster.clone());
         }
         summary
     }

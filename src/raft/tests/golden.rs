@@ -281,6 +281,10 @@ fn rpc_name(rpc: &Rpc) -> &'static str {
         Rpc::RejoinRequest => "RejoinRequest",
         Rpc::RejoinResponse(_) => "RejoinResponse",
         Rpc::Forgotten(_) => "Forgotten",
+        Rpc::StateCheck(_) => "StateCheck",
+        Rpc::StateCheckResponse(_) => "StateCheckResponse",
+        Rpc::StateDiverged(_) => "StateDiverged",
+        Rpc::Remembered(_) => "Remembered",
         Rpc::InstallSnapshot(_) => "InstallSnapshot",
         Rpc::InstallSnapshotResponse(_) => "InstallSnapshotResponse",
     }

@@ -157,6 +157,12 @@ impl Oracle {
                     assert!(durable.contains(response.last), "node {from} has not what it says");
                 }
             }
+            Rpc::StateCheck(_)
+            | Rpc::StateCheckResponse(_)
+            | Rpc::StateDiverged(_)
+            | Rpc::Remembered(_) => {
+                assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
+            }
             Rpc::PreVote(_) | Rpc::PreVoteResponse(_) | Rpc::RejoinRequest => {}
         }
     }

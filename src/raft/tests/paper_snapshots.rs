@@ -10,12 +10,12 @@ use crate::raft::{
     Append, CompactLog, Effect, Envelope, InstallSnapshot, InstallSnapshotResponse, RejoinResponse,
     ReplicationReport, Role, Rpc, SnapshotProgress, StopReplication, TakeSnapshot,
 };
-use crate::types::ENTRY_OVERHEAD_BYTES;
 use crate::types::LogPosition;
 use crate::types::Membership;
 use crate::types::SnapshotId;
 use crate::types::SnapshotPoint;
 use crate::types::Term;
+use crate::types::{ClusterState, ENTRY_OVERHEAD_BYTES};
 
 pub(super) fn piece(last: LogPosition) -> Rpc {
     let snapshot = SnapshotId { last, bytes: 10, digest: 1 };
@@ -39,7 +39,7 @@ fn response(last: LogPosition, received: u64, is_installed: bool) -> Rpc {
 }
 
 pub(super) fn point(last: LogPosition) -> SnapshotPoint {
-    SnapshotPoint { last, membership: None }
+    SnapshotPoint { last, cluster: ClusterState::default() }
 }
 
 impl Solo {
@@ -317,7 +317,7 @@ fn a_snapshot_is_due_by_the_number_of_entries_and_taken_one_at_a_time() {
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].last, at(4, 1));
     let voters = [n(1)].into();
-    assert_eq!(asked[0].membership, Some((i(2), Membership { voters })));
+    assert_eq!(asked[0].cluster.membership, Some((i(2), Membership { voters })));
     solo.propose(9);
     assert_eq!(solo.asked(), []);
     solo.raft.on_snapshot_taken(at(4, 1), 0);

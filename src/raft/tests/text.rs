@@ -2,7 +2,7 @@
 //! its term.
 
 use super::cluster::Node;
-use crate::raft::{AppendResult, Envelope, PersistSeq, ProgressState, Role, Rpc};
+use crate::raft::{AppendResult, Envelope, PersistSeq, ProgressState, Remembered, Role, Rpc};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
 
 /// A message: `n1@1 -> n2 AppendEntries prev=1@1 [2@1] commit=1`. A pre-vote is about a term
@@ -21,6 +21,19 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
         Rpc::RejoinRequest => "RejoinRequest".to_string(),
         Rpc::RejoinResponse(response) => format!("RejoinResponse last={}", response.last),
         Rpc::Forgotten(word) => format!("Forgotten acknowledged={}", word.acknowledged),
+        Rpc::StateCheck(check) => {
+            format!("StateCheck index={} digest={:x}", check.index, check.digest)
+        }
+        Rpc::StateCheckResponse(response) => {
+            format!("StateCheckResponse index={} digest={:x}", response.index, response.digest)
+        }
+        Rpc::StateDiverged(word) => {
+            format!("StateDiverged index={} digest={:x}", word.index, word.digest)
+        }
+        Rpc::Remembered(word) => {
+            let Remembered { leader_term, acknowledged, .. } = word;
+            format!("Remembered leader_term={leader_term} acknowledged={acknowledged}")
+        }
         Rpc::InstallSnapshot(piece) => format!(
             "InstallSnapshot last={} offset={} bytes={} of={}",
             piece.snapshot.last,
@@ -86,6 +99,8 @@ pub(super) fn entries(entries: &[Entry]) -> String {
             Payload::Noop => "noop".to_string(),
             Payload::Command(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Payload::Membership(_) => "members".to_string(),
+            Payload::Format(format) => format!("format:{}", format.format),
+            Payload::ClusterId(_) => "cluster_id".to_string(),
         };
         format!("{}={payload}", entry.position())
     };

@@ -24,7 +24,7 @@ use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
 use crate::storage::hard_state::{
     self, DurableEnd, HardStateCopy, Loaded, LogStart, hard_state_path,
 };
-use crate::types::{LogPosition, LogSummary, NodeId, Payload, Term};
+use crate::types::{LogPosition, LogSummary, NodeId, Term};
 
 /// Number of bytes of a segment that are in memory at a time.
 pub(crate) const SCAN_BYTES: u64 = 256 * 1024;
@@ -384,10 +384,8 @@ impl Scanned {
         let entry = record.entry(bytes);
         let entry = entry.map_err(|error| DecodeError::Unknown(error.to_string()))?;
         self.index.add_record(entry.position(), offset).map_err(DecodeError::Damaged)?;
-        self.summary.memberships.retain(|(index, _)| *index < entry.index);
-        if let Payload::Membership(membership) = entry.payload {
-            self.summary.memberships.push((entry.index, membership));
-        }
+        self.summary.cluster.truncate_from(entry.index);
+        self.summary.cluster.append(entry.index, &entry.payload);
         // The journal's last record is the log's last entry, whatever it superseded.
         self.summary.last_stamp_ms = entry.stamp_ms;
         self.records += 1;

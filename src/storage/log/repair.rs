@@ -35,7 +35,7 @@ pub(crate) fn decide(
     scanned: &Scanned,
     damage: &StorageError,
 ) -> Result<String, StorageError> {
-    let members = scanned.summary.memberships.last();
+    let members = scanned.summary.cluster.newest().membership.as_ref();
     // The members in the log take precedence over the settings.
     if members.is_some_and(|(_, membership)| membership.voters.len() < VOTERS_MIN) {
         return Err(StorageError::Irreparable { damage: damage.finding() });

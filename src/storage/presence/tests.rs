@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::storage::disk::RealDisk;
 use crate::storage::{SnapshotFiles, Storage, StorageError, StorageOptions};
 use crate::testing::SimDisk;
-use crate::types::{Entry, HardState, LogIndex, NodeId, Payload, Term};
+use crate::types::{Entry, FormatRange, HardState, Incarnation, LogIndex, NodeId, Payload, Term};
 
 use super::*;
 
@@ -24,6 +24,8 @@ fn options() -> StorageOptions {
         node_id: NodeId(1),
         segment_bytes: 1536,
         can_repair: false,
+        new_incarnation: Incarnation(1),
+        formats: FormatRange::OWN,
     }
 }
 

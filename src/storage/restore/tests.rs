@@ -1,7 +1,10 @@
 use super::*;
 use crate::storage::{DurableState, SnapshotHead, Storage, StorageOptions};
 use crate::testing::{Crash, SimDisk};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, Membership, Payload, Term};
+use crate::types::{
+    ClusterState, Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition, Membership,
+    Payload, Term,
+};
 
 const BASE: LogPosition = LogPosition { term: Term(4), index: LogIndex(90) };
 
@@ -28,7 +31,10 @@ fn disk() -> SimDisk {
         cluster: "old".into(),
         last: BASE,
         stamp_ms: 77,
-        membership: Some((LogIndex(2), Membership { voters })),
+        state: ClusterState {
+            membership: Some((LogIndex(2), Membership { voters })),
+            ..ClusterState::default()
+        },
     };
     snapshots.write(&head, bodies().into_iter()).unwrap();
     disk
@@ -48,6 +54,8 @@ fn open(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
         node_id: NodeId(2),
         segment_bytes: 1 << 16,
         can_repair: true,
+        new_incarnation: Incarnation(1),
+        formats: FormatRange::OWN,
     };
     Storage::open(Box::new(disk.clone()), dir(), options)
 }
@@ -71,7 +79,7 @@ fn check(disk: &SimDisk, restore_id: Option<u128>) {
         Ok::<_, StorageError>(())
     });
     let head = file.unwrap().head;
-    assert_eq!((head.cluster.as_str(), head.membership), ("new", None));
+    assert_eq!((head.cluster.as_str(), head.state.membership), ("new", None));
     assert_eq!((head.last, head.stamp_ms), (BASE, 77));
     assert_eq!(found, bodies());
     storage.save_hard_state(HardState { current_term: Term(5), ..hard_state }).unwrap();

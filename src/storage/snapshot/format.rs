@@ -13,10 +13,15 @@ use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::durable_names::{UNFINISHED, rename};
 use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
 use crate::storage::little_endian::u32_at;
-use crate::types::{LogIndex, LogPosition, Membership, SnapshotId, decode_exact};
+use crate::types::{
+    ClusterId, ClusterState, Format, FormatInForce, LogIndex, LogPosition, Membership, SnapshotId,
+    decode_exact,
+};
 
-/// The version of the format of snapshot files.
-pub const SNAPSHOT_FORMAT_VERSION: u32 = 2;
+/// The version of the newest layout of snapshot files.
+pub const SNAPSHOT_FORMAT_VERSION: u32 = 3;
+/// The layout of format 1.
+const FIRST_VERSION: u32 = 2;
 /// Size of a frame's header in bytes.
 const FRAME_HEADER_BYTES: usize = 12;
 const HEAD: [u8; 4] = *b"head";
@@ -30,8 +35,7 @@ const BODY_BYTES_MAX: usize = 80 * 1024 * 1024;
 const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The head of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotHead {
     /// The name of the cluster.
     pub cluster: String,
@@ -39,9 +43,37 @@ pub struct SnapshotHead {
     pub last: LogPosition,
     /// The stamp of that entry, in milliseconds.
     pub stamp_ms: u64,
-    /// The members in force at `last`, and the index of the entry that says so; `None` before
-    /// the first such entry.
-    pub membership: Option<(LogIndex, Membership)>,
+    /// The facts about the cluster at `last`.
+    pub state: ClusterState,
+}
+
+impl SnapshotHead {
+    /// The version of the file's layout, which follows from the format in force at `last`.
+    pub fn version(&self) -> u32 {
+        if self.state.format.format < Format(2) { FIRST_VERSION } else { SNAPSHOT_FORMAT_VERSION }
+    }
+}
+
+/// A head in layout 2, of format 1.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FirstHead {
+    cluster: String,
+    last: LogPosition,
+    stamp_ms: u64,
+    membership: Option<(LogIndex, Membership)>,
+}
+
+/// A head in layout 3, from format 2 on.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    cluster: String,
+    last: LogPosition,
+    stamp_ms: u64,
+    membership: Option<(LogIndex, Membership)>,
+    format: FormatInForce,
+    cluster_id: Option<ClusterId>,
 }
 
 /// A snapshot as a file.
@@ -63,9 +95,16 @@ impl SnapshotFile {
 }
 
 pub(super) fn encode_head(head: &SnapshotHead) -> Vec<u8> {
-    let mut body = SNAPSHOT_FORMAT_VERSION.to_le_bytes().to_vec();
-    rmp_serde::encode::write(&mut body, head)
-        .expect("numbers and text always encode to MessagePack in memory");
+    let SnapshotHead { cluster, last, stamp_ms, state } = head.clone();
+    let ClusterState { membership, format, cluster_id } = state;
+    let mut body = head.version().to_le_bytes().to_vec();
+    let encoded = if head.version() == FIRST_VERSION {
+        rmp_serde::encode::write(&mut body, &FirstHead { cluster, last, stamp_ms, membership })
+    } else {
+        let head = Head { cluster, last, stamp_ms, membership, format, cluster_id };
+        rmp_serde::encode::write(&mut body, &head)
+    };
+    encoded.expect("numbers and text always encode to MessagePack in memory");
     body
 }
 
@@ -73,14 +112,25 @@ pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, DecodeError> {
     let Some((version, head)) = body.split_first_chunk::<4>() else {
         return Err(DecodeError::Damaged("its head is too short".into()));
     };
-    let version = u32::from_le_bytes(*version);
-    if version != SNAPSHOT_FORMAT_VERSION {
-        return Err(DecodeError::Unknown(format!(
-            "the snapshot has format version {version}, this server knows {SNAPSHOT_FORMAT_VERSION}"
-        )));
-    }
     let unknown = |error| DecodeError::Unknown(format!("its head does not decode: {error}"));
-    decode_exact(head).map_err(unknown)
+    match u32::from_le_bytes(*version) {
+        FIRST_VERSION => {
+            let FirstHead { cluster, last, stamp_ms, membership } =
+                decode_exact(head).map_err(unknown)?;
+            let state = ClusterState { membership, ..ClusterState::default() };
+            Ok(SnapshotHead { cluster, last, stamp_ms, state })
+        }
+        SNAPSHOT_FORMAT_VERSION => {
+            let Head { cluster, last, stamp_ms, membership, format, cluster_id } =
+                decode_exact(head).map_err(unknown)?;
+            let state = ClusterState { membership, format, cluster_id };
+            Ok(SnapshotHead { cluster, last, stamp_ms, state })
+        }
+        version => Err(DecodeError::Unknown(format!(
+            "the snapshot has layout {version}, and this server knows {FIRST_VERSION} to \
+             {SNAPSHOT_FORMAT_VERSION}"
+        ))),
+    }
 }
 
 /// The checksum of a frame. It covers the number of the frame, so that no frame passes for

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use super::disk::Disk;
 use super::durable_names::UNFINISHED;
 use super::error::{IoContext, StorageError, damaged, unknown};
-use crate::types::{LogIndex, LogPosition, SnapshotId, Term};
+use crate::types::{ClusterState, LogIndex, LogPosition, SnapshotId, Term};
 use format::FrameWriter;
 
 pub use chunks::SnapshotChunks;
@@ -93,8 +93,10 @@ impl SnapshotFiles {
     /// `cluster`, which has no members yet (restored from a backup: docs/adr/0011).
     pub(super) fn adopt(&self, source: &Path, cluster: &str) -> Result<SnapshotFile, StorageError> {
         let found = read_snapshot(&*self.disk, source, |_| Ok::<(), StorageError>(()))?;
-        let (cluster, membership) = (cluster.to_owned(), None);
-        let head = SnapshotHead { cluster, membership, ..found.head.clone() };
+        // The format stays: the store in the file is as that format made it.
+        let format = found.head.state.format.clone();
+        let state = ClusterState { format, ..ClusterState::default() };
+        let head = SnapshotHead { cluster: cluster.to_owned(), state, ..found.head.clone() };
         self.write_with(&head, |writer| {
             let copied = read_snapshot(&*self.disk, source, |body| writer.body(body))?;
             if copied.id() != found.id() {

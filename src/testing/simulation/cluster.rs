@@ -16,10 +16,10 @@ use super::faults::delayed_completions::DelayedCompletions;
 use super::network::NetworkConditions;
 use super::plan::Fault;
 use super::world::{Machine, ProcessEnd, Tasks, World, host};
-use crate::node::{self, Answers, Environment, NodeError, Placement};
+use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
 use crate::storage::StorageError;
 use crate::testing::{Crash, SimDisk};
-use crate::types::NodeId;
+use crate::types::{BootId, ClusterId, FormatRange, Incarnation, NodeId};
 
 /// The port on which the nodes of a plan listen for each other.
 const PEER_PORT: u16 = 9001;
@@ -76,12 +76,20 @@ fn environment(world: &Rc<World>, machine: &Rc<Machine>, log_set: &Rc<LocalSet>)
         Rc::new(move |to| DelayedCompletions::interpose(&world, &machine, to))
     };
     Environment {
-        is_new_cluster: true,
         network: Rc::new(world.network.host(&host(machine.id))),
         clock: Arc::new(machine.clock.clone()),
         disk: Box::new(machine.disk.clone()),
         placement: Placement::Inline { blocking: Rc::clone(log_set), answers },
-        seed: world.random(|rng| rng.random()),
+        surroundings: Surroundings {
+            seed: world.random(|rng| rng.random()),
+            formats: FormatRange::OWN,
+            random: RandomIds {
+                new_cluster_id: ClusterId(world.random(|rng| rng.random())),
+                new_incarnation: Incarnation(world.random(|rng| rng.random())),
+                boot: BootId(world.random(|rng| rng.random())),
+            },
+            is_new_cluster: true,
+        },
         open_files_max: OPEN_FILES_MAX,
     }
 }
@@ -144,8 +152,12 @@ fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
         ProcessEnd::Refused(NodeError::Storage(error)) => {
             expected_start::check_end(world, machine, error, true);
         }
-        ProcessEnd::Failed(error) => expected_start::check_end(world, machine, error, false),
-        ProcessEnd::Refused(error) => world.violate(Check::NodeLives, format!("n{id}: {error}")),
+        ProcessEnd::Failed(NodeError::Storage(error)) => {
+            expected_start::check_end(world, machine, error, false);
+        }
+        ProcessEnd::Refused(error) | ProcessEnd::Failed(error) => {
+            world.violate(Check::NodeLives, format!("n{id}: {error}"))
+        }
         ProcessEnd::Stopped => {}
     }
     check_memory_is_free(world, id, machine.end_life(crash));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::introduction;
 
 fn hello(cluster: &str, from: u64, to: u64) -> Hello {
     Hello {
@@ -7,6 +8,7 @@ fn hello(cluster: &str, from: u64, to: u64) -> Hello {
         to: NodeId(to),
         restore_id: None,
         promise: None,
+        introduction: None,
     }
 }
 
@@ -18,6 +20,7 @@ fn only_a_peer_of_the_same_cluster_that_looks_for_this_node_is_answered() {
         peers: [NodeId(2), NodeId(3)].into(),
         restore_id: None,
         promise: None,
+        introduction: introduction(),
     };
     assert_eq!(local.answer(&hello("coracle", 2, 1)), Ok(hello("coracle", 1, 2)));
     assert_eq!(
@@ -44,6 +47,7 @@ fn servers_restored_from_different_backups_refuse_each_other() {
         peers: [NodeId(2)].into(),
         restore_id,
         promise: None,
+        introduction: introduction(),
     };
     let from = |restore_id| Hello { restore_id, ..hello("coracle", 2, 1) };
     let refused = of(Some(7)).answer(&from(Some(8)));
@@ -63,6 +67,7 @@ fn servers_that_promise_different_things_refuse_each_other() {
         peers: [NodeId(2)].into(),
         restore_id: None,
         promise,
+        introduction: introduction(),
     };
     for (ours, theirs) in [(None, ms(150)), (ms(150), None), (ms(150), ms(149))] {
         let error = of(ours).answer(&Hello { promise: theirs, ..hello("coracle", 2, 1) });

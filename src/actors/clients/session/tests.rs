@@ -15,6 +15,7 @@ use super::*;
 use crate::kv;
 use crate::protocol::{ClientRequest, Limits, Refusal, STEP_COMMANDS};
 use crate::raft::{NodeStatus, Role};
+use crate::testing::cluster_status;
 use crate::testing::{Inbox, probe, settle, turn};
 use crate::types::{LogIndex, NodeId, Term};
 
@@ -185,6 +186,7 @@ fn status() -> ClientReply {
         snapshot_index: LogIndex(3),
         snapshot_progress: Vec::new(),
         snapshot_refusals: Vec::new(),
+        cluster: cluster_status(),
     };
     let last_applied = LogIndex(8);
     let (clock_ms, keys, bytes, clients, digest) = (700, 2, 100, 5, 0xfeed);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::raft::InstallSnapshot;
-use crate::types::{SnapshotId, SnapshotPoint};
+use crate::types::{ClusterState, SnapshotId, SnapshotPoint};
 
 #[actix::test]
 async fn a_snapshot_is_taken_right_after_its_last_entry_and_then_the_log_is_compacted() {
@@ -53,7 +53,7 @@ async fn a_snapshot_that_was_received_replaces_log_and_store_in_the_order_of_the
         from: PEER,
         term: Term(1),
         request_seq: 3,
-        point: SnapshotPoint { last: snapshot.last, membership: None },
+        point: SnapshotPoint { last: snapshot.last, cluster: ClusterState::default() },
         stamp_ms,
         store,
     });
@@ -81,7 +81,7 @@ async fn a_received_store_that_is_not_wanted_is_handed_over_to_be_freed() {
         from: PEER,
         term: Term(1),
         request_seq: 3,
-        point: SnapshotPoint { last, membership: None },
+        point: SnapshotPoint { last, cluster: ClusterState::default() },
         stamp_ms: 9,
         store,
     });

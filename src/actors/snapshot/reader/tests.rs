@@ -1,5 +1,6 @@
 //! SnapshotReaderActor alone, over a simulated disk.
 
+use crate::types::ClusterState;
 use actix::Addr;
 
 use super::*;
@@ -29,7 +30,7 @@ impl Fixture {
     /// Writes a file and does not tell the reader.
     fn write_unreported(&self, entries: u64) -> SnapshotFile {
         let (cluster, last) = ("coracle".to_owned(), at(entries));
-        let head = SnapshotHead { cluster, last, stamp_ms: 5, membership: None };
+        let head = SnapshotHead { cluster, last, stamp_ms: 5, state: ClusterState::default() };
         self.files.write(&head, store(entries).snapshot_blocks()).unwrap()
     }
 

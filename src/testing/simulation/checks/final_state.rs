@@ -17,7 +17,7 @@ use crate::storage::{SnapshotFiles, Storage, StorageOptions};
 use crate::testing::simulation::history::{Action, Answer, Operation as Asked};
 use crate::testing::simulation::workload::client::CALM;
 use crate::testing::simulation::world::{Machine, World};
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload};
+use crate::types::{Entry, FormatRange, Incarnation, LogIndex, LogPosition, NodeId, Payload};
 
 /// The longest time after its deadline at which a key may be read, by the leader's clock, in
 /// milliseconds.
@@ -86,6 +86,8 @@ fn log_of(
         node_id: id,
         segment_bytes: world.plan.settings.log.segment_bytes,
         can_repair: false,
+        new_incarnation: Incarnation(0),
+        formats: FormatRange::OWN,
     };
     let data_dir = &world.plan.settings.servers[&id].data_dir;
     let disk = Box::new(machine.disk.duplicate());

@@ -19,7 +19,6 @@ use tokio::time::Instant;
 
 use crate::actors::io::memory::MemoryBudget;
 use crate::node::NodeError;
-use crate::storage::StorageError;
 use crate::testing::simulation::clock::SimClock;
 use crate::testing::simulation::plan::Fault;
 use crate::testing::{Crash, SimDisk};
@@ -78,7 +77,7 @@ pub(crate) enum ProcessEnd {
     /// The node did not start.
     Refused(NodeError),
     /// The node ran, and its disk failed.
-    Failed(StorageError),
+    Failed(NodeError),
     /// The node was asked to stop.
     Stopped,
 }

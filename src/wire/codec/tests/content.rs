@@ -20,7 +20,14 @@ fn a_chunk_outside_of_its_snapshot_is_an_error() {
 fn frames_from_or_to_node_0_are_errors() {
     for (from, to) in [(0, 1), (1, 0)] {
         let (from, to) = (NodeId(from), NodeId(to));
-        let hello = Hello { cluster: "c".into(), from, to, restore_id: None, promise: None };
+        let hello = Hello {
+            cluster: "c".into(),
+            from,
+            to,
+            restore_id: None,
+            promise: None,
+            introduction: None,
+        };
         let hello = Frame::Hello(hello);
         let rpc = Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: true });
         let vote = Frame::Rpc(Envelope { from, to, term: Term(1), rpc });

@@ -20,6 +20,11 @@ fn append_response(result: AppendResult) -> Frame {
     envelope(3, Rpc::AppendEntriesResponse(response))
 }
 
+fn hello(from: NodeId, to: NodeId) -> Hello {
+    let cluster = "coracle".to_owned();
+    Hello { cluster, from, to, restore_id: None, promise: None, introduction: None }
+}
+
 /// One frame of every kind and form, each with its name in [`GOLDEN`].
 pub(super) fn samples() -> Vec<(&'static str, Frame)> {
     let entries = vec![
@@ -28,7 +33,7 @@ pub(super) fn samples() -> Vec<(&'static str, Frame)> {
         entry(7, 3, Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() })),
     ];
     let (from, to) = (NodeId(1), NodeId(2));
-    let hello = Hello { cluster: "coracle".into(), from, to, restore_id: None, promise: None };
+    let hello = hello(from, to);
     let restored = Hello { restore_id: Some(0x1122), ..hello.clone() };
     let promising = Hello { promise: Some(Duration::from_millis(150)), ..hello.clone() };
     let both = Hello { promise: Some(Duration::from_millis(150)), ..restored.clone() };

@@ -126,7 +126,7 @@ fn any_frame() -> impl Strategy<Value = Frame> {
         1 => (any_node(), any_node(), ".*", any::<Option<u128>>(), any::<Option<u64>>()).prop_map(
             |(from, to, cluster, restore_id, promise_ms)| {
                 let promise = promise_ms.map(Duration::from_millis);
-                Frame::Hello(Hello { cluster, from, to, restore_id, promise })
+                Frame::Hello(Hello { cluster, from, to, restore_id, promise, introduction: None })
             }
         ),
         1 => ".*".prop_map(|reason| Frame::Refused { reason }),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::storage::{Storage, StorageOptions};
 use crate::testing::Crash;
-use crate::types::{Entry, LogIndex, NodeId, Payload, Term};
+use crate::types::{Entry, FormatRange, Incarnation, LogIndex, NodeId, Payload, Term};
 
 const DIR: &str = "data/1";
 
@@ -15,6 +15,8 @@ fn open(disk: &SimDisk) -> Result<Storage, StorageError> {
         node_id: NodeId(1),
         segment_bytes: 4096,
         can_repair: true,
+        new_incarnation: Incarnation(1),
+        formats: FormatRange::OWN,
     };
     Storage::open(Box::new(disk.clone()), Path::new(DIR), options).map(|(storage, _)| storage)
 }

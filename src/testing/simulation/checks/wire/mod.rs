@@ -263,7 +263,10 @@ impl CheckerState {
                 votes.on_pre_vote_granted(from, to, term);
                 Ok(())
             }
-            Rpc::PreVoteResponse(_) | Rpc::RejoinResponse(_) => disks.check_term(from, term),
+            Rpc::PreVoteResponse(_)
+            | Rpc::RejoinResponse(_)
+            | Rpc::StateCheckResponse(_)
+            | Rpc::Remembered(_) => disks.check_term(from, term),
             Rpc::InstallSnapshot(chunk) => {
                 votes.check_elected(from, term, disks)?;
                 replication.on_snapshot(from, term, chunk.snapshot.last, disks)?;
@@ -286,7 +289,9 @@ impl CheckerState {
                 votes.on_granted(from, to, term, disks)
             }
             Rpc::RequestVoteResponse(_) => disks.check_term(from, term),
-            Rpc::Forgotten(_) => votes.check_elected(from, term, disks),
+            Rpc::Forgotten(_) | Rpc::StateCheck(_) | Rpc::StateDiverged(_) => {
+                votes.check_elected(from, term, disks)
+            }
             Rpc::AppendEntries(request) => {
                 windows.on_request(connection, term, &request)?;
                 votes.check_elected(from, term, disks)?;

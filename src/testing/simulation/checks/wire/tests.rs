@@ -13,7 +13,7 @@ use crate::raft::{
 use crate::storage::{Storage, StorageOptions};
 use crate::testing::simulation::checks::violation::Check;
 use crate::testing::simulation::trace::Trace;
-use crate::types::{Entry, HardState, LogIndex, LogPosition, Payload};
+use crate::types::{Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition, Payload};
 use crate::wire::FrameCodec;
 
 /// Three nodes that send the messages of a test.
@@ -35,6 +35,8 @@ impl Fixture {
                 node_id: NodeId(*id),
                 segment_bytes: 4096,
                 can_repair: false,
+                new_incarnation: Incarnation(*id as u128),
+                formats: FormatRange::OWN,
             };
             let dir = plan.settings.servers[&NodeId(*id)].data_dir.clone();
             (*id, Storage::open(Box::new(disk.clone()), &dir, options).unwrap().0)

@@ -1,6 +1,9 @@
 //! Frames as short lines, for a trace that people read.
 
-use crate::raft::{AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Rpc};
+use crate::raft::{
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Remembered, Rpc,
+    StateCheckResponse,
+};
 use crate::wire::Frame;
 
 /// A frame as one line: `n1 -> n3 AppendEntries term=4 prev=7@3 entries=8..9 commit=6 read=2`.
@@ -32,6 +35,20 @@ fn describe(rpc: &Rpc) -> (&'static str, String) {
         Rpc::RejoinRequest => ("RejoinRequest", String::new()),
         Rpc::RejoinResponse(response) => ("RejoinResponse", format!(" last={}", response.last)),
         Rpc::Forgotten(word) => ("Forgotten", format!(" acknowledged={}", word.acknowledged)),
+        Rpc::StateCheck(check) => {
+            ("StateCheck", format!(" index={} digest={:016x}", check.index, check.digest))
+        }
+        Rpc::StateCheckResponse(response) => {
+            let StateCheckResponse { index, digest } = response;
+            ("StateCheckResponse", format!(" index={index} digest={digest:016x}"))
+        }
+        Rpc::StateDiverged(word) => {
+            ("StateDiverged", format!(" index={} digest={:016x}", word.index, word.digest))
+        }
+        Rpc::Remembered(word) => {
+            let Remembered { leader_term, acknowledged, .. } = word;
+            ("Remembered", format!(" leader_term={leader_term} acknowledged={acknowledged}"))
+        }
         Rpc::InstallSnapshot(chunk) => {
             ("InstallSnapshot", format!(" last={} offset={}", chunk.snapshot.last, chunk.offset))
         }

@@ -1,0 +1,21 @@
+//! The facts by which a server introduces itself to a peer at the beginning of each connection.
+
+use crate::types::{BootId, ClusterId, FormatRange, Incarnation};
+
+/// The facts in a hello that later versions of the server have added. A server from before
+/// format 2 sends none of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    /// The formats that the server reads.
+    pub formats: FormatRange,
+    /// The version of its program, at most 64 bytes.
+    pub binary: String,
+    /// The id of its data directory.
+    pub incarnation: Incarnation,
+    /// The id of the run of its process.
+    pub boot: BootId,
+    /// The id of its cluster, when it knows one.
+    pub cluster_id: Option<ClusterId>,
+    /// True when a person has asked the server to hold the format where it is.
+    pub is_held: bool,
+}
