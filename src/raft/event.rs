@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::rpc::SnapshotRefusal;
-use crate::types::{LogIndex, LogPosition, NodeId, Term};
+use crate::types::{ClusterId, Format, LogIndex, LogPosition, NodeId, Term};
 
 /// A change of this node that is worth a line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,21 @@ pub enum Event {
         acknowledged: LogPosition,
         /// The end of the log.
         last: LogPosition,
+    },
+    /// As the leader: raises the format.
+    RaisesFormat {
+        /// The format that is to be in force.
+        format: Format,
+    },
+    /// Knows that a format is in force.
+    FormatInForce {
+        /// The format.
+        format: Format,
+    },
+    /// Knows that the cluster has an id.
+    ClusterNamed {
+        /// The id.
+        cluster_id: ClusterId,
     },
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
@@ -163,6 +178,11 @@ impl fmt::Display for Event {
                  acknowledged, and the log ends with {last}; it rejoins without a vote, until it \
                  has fetched them, and has caught up with all others"
             ),
+            Event::RaisesFormat { format } => write!(f, "raises the format format={format}"),
+            Event::FormatInForce { format } => write!(f, "a format is in force format={format}"),
+            Event::ClusterNamed { cluster_id } => {
+                write!(f, "the cluster has an id cluster_id={cluster_id}")
+            }
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }
