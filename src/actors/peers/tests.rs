@@ -42,8 +42,8 @@ fn every_peer_is_dialled_by_its_own_address_and_a_shutdown_ends_all() {
             let mut far = network.expect_connection(1024);
             let address = PeerAddress { host: format!("peer{peer}"), port: 9001 };
             let ports = peers.add(NodeId(peer), address);
-            assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, peer))));
-            far.send(&Frame::Hello(hello(peer, 1))).await;
+            assert_eq!(far.receive().await, Some(Frame::Hello(long_hello(1, peer))));
+            far.send(&Frame::Hello(long_hello(peer, 1))).await;
             ends.push((peer, far, ports));
         }
         peers.listen(Box::new(listener.clone()));

@@ -9,21 +9,25 @@ use crate::actors::peers::link::{PeerLinkActor, PeerLinkPorts};
 use crate::actors::peers::settings::PeerAddress;
 use crate::net::{Network, Tcp};
 use crate::testing::peer_connection::*;
-use crate::testing::{KindInbox, probe, settle};
+use crate::testing::{Inbox, KindInbox, probe, settle};
 use crate::wire::Frame;
 
 /// The acceptor of node 1, whose peers are 2 and 3, with a probe in place of RaftActor.
 struct Bench {
     acceptor: Addr<PeerAcceptorActor>,
     raft: PeerEvents,
+    /// The messages to the link to node 2.
+    link: Inbox<PeerIntroduced>,
 }
 
 fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
     let (raft_port, raft) = probe();
-    let ports = PeerAcceptorPorts { raft: raft_port };
+    let (link, link_inbox) = probe();
+    let links = [(NodeId(2), link)].into();
+    let ports = PeerAcceptorPorts { raft: raft_port, links };
     let local = local_node();
     let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();
-    Bench { acceptor, raft: PeerEvents::of(&raft) }
+    Bench { acceptor, raft: PeerEvents::of(&raft), link: link_inbox }
 }
 
 async fn connect(listener: &FakeListener, peer: u64) -> FarEnd {
@@ -176,8 +180,10 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
         });
         let address = PeerAddress { host: "127.0.0.1".into(), port };
         let settings = LinkSettings::default();
+        let peers = [NodeId(1), NodeId(3)].into();
+        let local = LocalNode { id: NodeId(2), peers, ..local_node() };
         let link =
-            PeerLinkActor::new(hello(2, 1), address, settings, Rc::new(Tcp), ports, 1).start();
+            PeerLinkActor::new(local, NodeId(1), address, settings, Rc::new(Tcp), ports, 1).start();
 
         received(&up).await;
         let attached = received(&server.raft.attached).await;

@@ -25,7 +25,8 @@ fn bench(network: &FakeNetwork, settings: LinkSettings) -> Bench {
     let ports = PeerLinkPorts { raft: raft_port, replicator: replicator_port };
     let address = PeerAddress { host: "peer".into(), port: 9001 };
     let rc_network: Rc<dyn Network> = Rc::new(network.clone());
-    let link = PeerLinkActor::new(hello(1, 2), address, settings, rc_network, ports, 1).start();
+    let link = PeerLinkActor::new(local_node(), NodeId(2), address, settings, rc_network, ports, 1);
+    let link = link.start();
     let raft = PeerEvents::of(&raft);
     Bench { link, network: network.clone(), raft, replicator }
 }
@@ -65,8 +66,8 @@ async fn connected(settings: LinkSettings, capacity: usize) -> (Bench, FarEnd) {
 }
 
 async fn answer_hello(far: &mut FarEnd) {
-    assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, 2))));
-    far.send(&Frame::Hello(hello(2, 1))).await;
+    assert_eq!(far.receive().await, Some(Frame::Hello(long_hello(1, 2))));
+    far.send(&Frame::Hello(long_hello(2, 1))).await;
 }
 
 #[test]

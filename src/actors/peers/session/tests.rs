@@ -35,13 +35,21 @@ impl Bench {
         self.raft.messages.drain()
     }
 
-    /// Checks that the session is over, and that its hello was never accepted.
-    async fn assert_never_attached(&self) {
+    /// Checks that the session is over, and that its hello was never accepted. Returns the
+    /// reason for which it was refused.
+    async fn assert_never_attached(&self) -> Option<String> {
         settle().await;
-        assert_eq!(self.acceptor.drain(), [PeerSessionEvent::Ended { connection: 5 }]);
+        let mut events = self.acceptor.drain();
+        assert_eq!(events.pop(), Some(PeerSessionEvent::Ended { connection: 5 }));
+        let refused = events.pop().map(|event| match event {
+            PeerSessionEvent::Refused { connection: 5, reason, .. } => reason,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(events, []);
         assert_eq!(self.raft.attached.drain().len() + self.raft.detached.drain().len(), 0);
         assert_eq!(self.raft.messages.drain().len(), 0);
         assert!(!self.session.connected());
+        refused
     }
 }
 
@@ -51,7 +59,9 @@ async fn attached(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd, A
     assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, 2))));
     settle().await;
     let attached = bench.raft.attached.drain().pop().expect("the hello was good");
-    let authenticated = PeerSessionEvent::Authenticated { connection: 5, peer: NodeId(2) };
+    let introduction = None;
+    let authenticated =
+        PeerSessionEvent::Authenticated { connection: 5, peer: NodeId(2), introduction };
     assert_eq!(bench.acceptor.drain(), [authenticated]);
     (bench, far, attached)
 }
@@ -107,7 +117,7 @@ fn a_hello_that_does_not_fit_is_refused_with_the_reason() {
             };
             assert!(reason.contains(expected), "{reason}");
             assert_eq!(far.receive().await, None);
-            bench.assert_never_attached().await;
+            assert_eq!(bench.assert_never_attached().await, Some(reason));
         });
     }
 }

@@ -20,6 +20,7 @@ fn only_a_peer_of_the_same_cluster_that_looks_for_this_node_is_answered() {
         peers: [NodeId(2), NodeId(3)].into(),
         restore_id: None,
         promise: None,
+        format: FormatInForce::default(),
         introduction: introduction(),
     };
     assert_eq!(local.answer(&hello("coracle", 2, 1)), Ok(hello("coracle", 1, 2)));
@@ -47,6 +48,7 @@ fn servers_restored_from_different_backups_refuse_each_other() {
         peers: [NodeId(2)].into(),
         restore_id,
         promise: None,
+        format: FormatInForce::default(),
         introduction: introduction(),
     };
     let from = |restore_id| Hello { restore_id, ..hello("coracle", 2, 1) };
@@ -67,6 +69,7 @@ fn servers_that_promise_different_things_refuse_each_other() {
         peers: [NodeId(2)].into(),
         restore_id: None,
         promise,
+        format: FormatInForce::default(),
         introduction: introduction(),
     };
     for (ours, theirs) in [(None, ms(150)), (ms(150), None), (ms(150), ms(149))] {
