@@ -80,8 +80,7 @@ pub struct PeerAcceptorActor {
     /// logged once.
     is_crowded: bool,
     duplicate_ids: DuplicateIdDetector,
-    /// For each node the last refusal that was logged. The same one is not logged again.
-    refusals: BTreeMap<NodeId, String>,
+    refusals: RefusalLog,
     /// Bounds the log lines about connections that never authenticate.
     strangers: LogLimit,
 }
@@ -117,7 +116,33 @@ impl DuplicateIdDetector {
     }
 }
 
-/// The two servers that have the same id, by the introductions of their connections.
+/// The last refusal of each node that was logged. A server that may not connect dials again for
+/// ever, so its refusal is logged once for each reason.
+#[derive(Default)]
+struct RefusalLog {
+    reasons: BTreeMap<NodeId, String>,
+}
+
+impl RefusalLog {
+    /// True if `node` was last refused for another reason, or has connected since.
+    fn is_news(&self, node: NodeId, reason: &str) -> bool {
+        self.reasons.get(&node).is_none_or(|last| last != reason)
+    }
+
+    fn record(&mut self, node: NodeId, reason: String) {
+        if self.reasons.len() == REFUSALS_MAX && !self.reasons.contains_key(&node) {
+            self.reasons.clear();
+        }
+        self.reasons.insert(node, reason);
+    }
+
+    /// Records that `node` has connected.
+    fn forget(&mut self, node: NodeId) {
+        self.reasons.remove(&node);
+    }
+}
+
+/// Says of two connections in the name of one node, by their introductions, whose they are.
 fn duplicates(one: Option<&Introduction>, other: Option<&Introduction>) -> String {
     match (one, other) {
         (Some(one), Some(other)) if one.incarnation == other.incarnation => {
@@ -156,7 +181,7 @@ impl PeerAcceptorActor {
             retry_ms: RETRY_MS_MIN,
             is_crowded: false,
             duplicate_ids: DuplicateIdDetector::default(),
-            refusals: BTreeMap::new(),
+            refusals: RefusalLog::default(),
             strangers: LogLimit::default(),
         }
     }
@@ -219,7 +244,7 @@ impl PeerAcceptorActor {
         peer: NodeId,
         introduction: Option<Introduction>,
     ) {
-        self.refusals.remove(&peer);
+        self.refusals.forget(peer);
         self.tell_link(peer, introduction.is_some());
         let mut replaced = None;
         for (other, session) in &mut self.sessions {
@@ -247,23 +272,16 @@ impl PeerAcceptorActor {
         }
     }
 
-    /// A server that may not connect dials again for ever, so its refusal is logged once for
-    /// each reason.
     fn on_refused(&mut self, connection: u64, peer: Option<NodeId>, reason: String) {
         let Some(session) = self.sessions.get(&connection) else { return };
         let (node, address) = (self.local.id, &session.address);
-        if let Some(peer) = peer
-            && self.refusals.get(&peer) == Some(&reason)
-        {
+        if peer.is_some_and(|peer| !self.refusals.is_news(peer, &reason)) {
             return log::debug!("refused peer node={node} address={address} again: {reason}");
         }
         let Some(end) = self.strangers.admit() else { return };
         log::warn!("refused peer node={node} address={address}: {reason}{end}");
         if let Some(peer) = peer {
-            if self.refusals.len() == REFUSALS_MAX {
-                self.refusals.clear();
-            }
-            self.refusals.insert(peer, reason);
+            self.refusals.record(peer, reason);
         }
     }
 
