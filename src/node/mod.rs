@@ -59,7 +59,7 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft};
 use crate::storage::RealDisk;
-use crate::types::NodeId;
+use crate::types::{FormatInForce, NodeId};
 use crate::wire::LocalNode;
 use recovery::Recovered;
 use signals::Signals;
@@ -206,6 +206,7 @@ fn local_node(
         peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
+        format: FormatInForce::default(),
         introduction: Introduction {
             formats: surroundings.formats,
             binary: env!("CARGO_PKG_VERSION").to_owned(),
