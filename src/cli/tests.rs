@@ -65,6 +65,15 @@ fn refusals() -> Vec<StorageError> {
         E::NotADataDirectory { path: path("") },
         E::Unknown { path: path("hard_state"), offset: 0, what: "a format version".into() },
         E::Gone { path: path("lock"), data_dir: path("") },
+        E::Unreadable {
+            path: path("log"),
+            needed: FormatInForce { format: Format(3), since: "0.3.0".into() },
+            reads: FormatRange::OWN,
+        },
+        E::Diverged {
+            divergence: Divergence { index: LogIndex(7), found: "the store differs".into() },
+            data_dir: path(""),
+        },
     ];
     for error in &all {
         match error {
@@ -81,7 +90,9 @@ fn refusals() -> Vec<StorageError> {
             | E::Locked { .. }
             | E::NotADataDirectory { .. }
             | E::Unknown { .. }
-            | E::Gone { .. } => {}
+            | E::Gone { .. }
+            | E::Unreadable { .. }
+            | E::Diverged { .. } => {}
             // The cure of a failed system call depends on the call, and `Stopped` follows another
             // error.
             E::Io { .. } | E::Stopped => unreachable!("these are not refusals"),

@@ -143,6 +143,11 @@ impl Raft {
     /// people.
     pub fn on_store_corrupted(&mut self, _what: String) {}
 
+    /// A person has asked this server to hold the format, or no longer. It is durable.
+    pub fn set_held(&mut self, is_held: bool) {
+        self.settings.gate.is_held = is_held;
+    }
+
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
         Envelope { from: self.settings.id, to, term: self.term(), rpc }
     }
