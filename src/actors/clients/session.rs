@@ -293,6 +293,10 @@ impl SessionActor {
             ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => Reply::from(answer),
             ClientReply::SnapshotBegun(index) => outcome::snapshot_begun(index),
             ClientReply::Snapshot(answer) => Reply::from(answer),
+            // No request asks for it yet.
+            ClientReply::Digest(_) => {
+                outcome::refused(crate::protocol::Refusal::Busy, &self.config.client_addresses)
+            }
             ClientReply::Status(node, store) => {
                 let process = outcome::ProcessStatus {
                     uptime_seconds: self.config.started.elapsed().as_secs(),

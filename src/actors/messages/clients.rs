@@ -70,6 +70,9 @@ pub enum ClientReply {
     SnapshotBegun(LogIndex),
     /// A question about snapshots was answered.
     Snapshot(SnapshotAnswer),
+    /// The digest of the store after the entry that was asked about; `None` when the store has
+    /// not applied the entry, or no longer knows the digest.
+    Digest(Option<u64>),
     /// The state of this server and of its store at one point in time.
     Status(NodeStatus, kv::StoreStatus),
     /// The command was not executed, or it is not known whether it was.
