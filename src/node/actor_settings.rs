@@ -12,7 +12,7 @@ use crate::actors::raft::RaftActorSettings;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::protocol::{Limits, SessionSettings};
-use crate::raft::{GateSettings, LeaseSettings, ProgressSettings, RaftSettings};
+use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
 
 /// Number of the longest election timeouts for which a leader's disk may be silent. A sync
@@ -122,6 +122,7 @@ pub(super) fn session_config(
     settings: &Settings,
     memory: MemoryBudget,
     clock: Arc<dyn Clock>,
+    introduction: &Introduction,
 ) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
@@ -142,5 +143,7 @@ pub(super) fn session_config(
         client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
         clock,
+        version: introduction.binary.clone(),
+        incarnation: introduction.incarnation,
     }
 }

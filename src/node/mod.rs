@@ -139,6 +139,7 @@ pub async fn start(
         recovery::check_not_alone_and_blank(settings, server, &recovered)?;
     }
     let local = local_node(settings, id, &recovered, &surroundings);
+    let introduction = local.introduction.clone();
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
@@ -178,11 +179,12 @@ pub async fn start(
     TickerActor::new(tick, raft.clone().recipient()).start();
     peers.listen(peer_listener);
     let peers = peers_ctx.run(peers);
+    let session_config =
+        actor_settings::session_config(settings, memory.clone(), clock, &introduction);
     let (clients, session_arbiters) = client_side::start(
         settings,
         connections_max,
-        memory.clone(),
-        clock,
+        session_config,
         &placement,
         client_listener,
         &raft,
