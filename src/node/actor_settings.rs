@@ -120,8 +120,8 @@ pub(super) fn link_settings(settings: &Settings, memory: &MemoryBudget) -> LinkS
 
 pub(super) fn session_config(
     settings: &Settings,
-    memory: MemoryBudget,
-    clock: Arc<dyn Clock>,
+    memory: &MemoryBudget,
+    clock: &Arc<dyn Clock>,
     introduction: &Introduction,
 ) -> SessionConfig {
     let limits = &settings.limits;
@@ -138,11 +138,11 @@ pub(super) fn session_config(
             inflight_bytes_max: limits.inflight_bytes_max,
             outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,
         },
-        memory,
+        memory: memory.clone(),
         write_stall_ms_max: limits.write_stall_ms_max,
         client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
-        clock,
+        clock: Arc::clone(clock),
         version: introduction.binary.clone(),
         incarnation: introduction.incarnation,
     }

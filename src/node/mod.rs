@@ -139,10 +139,10 @@ pub async fn start(
         recovery::check_not_alone_and_blank(settings, server, &recovered)?;
     }
     let local = local_node(settings, id, &recovered, &surroundings);
-    let introduction = local.introduction.clone();
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
+    let sessions = actor_settings::session_config(settings, &memory, &clock, &local.introduction);
     let core = Raft::new(
         actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref()),
         recovered.hard_state,
@@ -174,21 +174,13 @@ pub async fn start(
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
-    raft_ctx.run(RaftActor::new(core, ports, raft_settings, Arc::clone(&clock)));
+    raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
     peers.listen(peer_listener);
     let peers = peers_ctx.run(peers);
-    let session_config =
-        actor_settings::session_config(settings, memory.clone(), clock, &introduction);
-    let (clients, session_arbiters) = client_side::start(
-        settings,
-        connections_max,
-        session_config,
-        &placement,
-        client_listener,
-        &raft,
-    );
+    let (clients, session_arbiters) =
+        client_side::start(settings, connections_max, sessions, &placement, client_listener, &raft);
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);
