@@ -16,6 +16,7 @@ use clap::{Args, Subcommand};
 use coracle::client::{Client, Error, Options, set_hold_of, status_of};
 use coracle::types::{Format, NodeId};
 use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
 
 use super::cluster::{ConfigFile, block_on};
 use super::failure::Failure;
@@ -89,6 +90,9 @@ impl UpgradeCommand {
         }
     }
 }
+
+/// The pause before the leader is asked again to raise the format.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The servers of a cluster, which are asked one by one.
 struct Servers {
@@ -179,11 +183,29 @@ impl Servers {
         Ok(holds)
     }
 
-    /// Raises the format, if no server that can be asked holds it.
+    /// Raises the format, if no server that can be asked holds it. The servers that held it tell
+    /// the leader so by new connections, which takes a moment: until then, and for as long as the
+    /// leader is waited for, its refusal is not final.
     async fn raise(&self) -> Result<(), Failure> {
-        let before = self.view().await.format().ok_or_else(no_answer)?;
+        let view = self.view().await;
+        let before = view.format().ok_or_else(no_answer)?;
+        let deadline = Instant::now() + self.patience;
         self.release().await?;
-        let format = self.ask_leader().await?;
+        let format = loop {
+            match self.ask_leader().await {
+                Err(Error::NotYet { .. })
+                    if !view.holders().is_empty() && Instant::now() + PAUSE < deadline =>
+                {
+                    sleep(PAUSE).await;
+                }
+                Err(Error::Refused { .. }) => {
+                    let reason = "the leader is of a version from before format 2, which cannot \
+                                  raise the format";
+                    return Err(Failure::No(reason.into()));
+                }
+                answer => break answer?,
+            }
+        };
         let text = match format > before {
             true => format!("Format {format} is in force.\n"),
             false => self.view().await.sentences(),
@@ -192,18 +214,12 @@ impl Servers {
     }
 
     /// Has the leader raise the format. Returns the format in force.
-    async fn ask_leader(&self) -> Result<Format, Failure> {
+    async fn ask_leader(&self) -> Result<Format, Error> {
         let addresses = self.all.iter().map(|(_, address)| address.clone());
         let options = Options { deadline: self.patience, ..Options::default() };
         let mut client = Client::connect(addresses, options).await?;
-        match client.raise().await {
-            Ok(format) => Ok(Format(u32::try_from(format).unwrap_or(u32::MAX))),
-            Err(Error::Refused { .. }) => Err(Failure::No(
-                "the leader is of a version from before format 2, and cannot raise the format"
-                    .into(),
-            )),
-            Err(error) => Err(error.into()),
-        }
+        let format = client.raise().await?;
+        Ok(Format(u32::try_from(format).unwrap_or(u32::MAX)))
     }
 }
 

@@ -121,9 +121,9 @@ impl View {
                 .into();
         };
         match &leader.waits_for {
-            Some(clause) => format!("; format {next} waits for {clause}."),
+            Some(clause) => format!("; format {next} waits: {clause}."),
             None if has_next && leader.reads.highest <= format => format!(
-                "; format {next} waits for server {id} ({}, reads {}), which leads.",
+                "; format {next} waits: server {id} ({}), which leads, reads formats {}.",
                 leader.version, leader.reads
             ),
             None if has_next => format!("; format {next} is about to be."),

@@ -37,7 +37,7 @@ pub fn view(servers: &[&str]) -> View {
 
 #[test]
 fn a_server_from_before_format_2_is_shown_as_one_that_reads_format_1_only() {
-    let leader = new_server("leader", 1, "yes", "server 2 (0.1.0), which reads formats 1..1");
+    let leader = new_server("leader", 1, "yes", "server 2 (0.1.0) reads formats 1..1");
     let view = view(&[&leader, OLD_FOLLOWER, ""]);
     let rows: Vec<String> = view.rows().iter().map(|row| row.join("|")).collect();
     assert_eq!(
@@ -51,7 +51,7 @@ fn a_server_from_before_format_2_is_shown_as_one_that_reads_format_1_only() {
     );
     assert_eq!(
         view.sentences(),
-        "Format 1 is in force; format 2 waits for server 2 (0.1.0), which reads formats 1..1.\n\
+        "Format 1 is in force; format 2 waits: server 2 (0.1.0) reads formats 1..1.\n\
          Held by server 1; `coracle upgrade release` ends that.\n"
     );
 }
@@ -84,8 +84,8 @@ fn the_sentence_says_what_the_next_format_waits_for() {
         ),
         (
             vec![old_leader.to_owned(), follower.clone()],
-            "Format 1 is in force; format 2 waits for server 1 (0.1.0?, reads 1..1), which \
-             leads.\n",
+            "Format 1 is in force; format 2 waits: server 1 (0.1.0?), which leads, reads formats \
+             1..1.\n",
         ),
     ] {
         let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
@@ -99,7 +99,7 @@ fn the_sentence_says_what_the_next_format_waits_for() {
 fn the_leader_of_the_highest_term_counts() {
     let deposed = new_server("leader", 1, "no", "the deposed one").replace("term 7", "term 6");
     let leader = new_server("leader", 1, "no", "the leader's reason");
-    assert!(view(&[&deposed, &leader]).sentences().contains("waits for the leader's reason."));
+    assert!(view(&[&deposed, &leader]).sentences().contains("waits: the leader's reason."));
 }
 
 #[test]
