@@ -287,7 +287,8 @@ impl KvActor {
                 }
             }
             ApplyTask::ClientDigest { index, reply_handle } => {
-                replies.add(reply_handle, ClientReply::Digest(self.digests.at(index)));
+                let digest = self.digests.at(index);
+                replies.add(reply_handle, ClientReply::Digest { index, digest });
             }
             ApplyTask::Status { status, reply_handle } => {
                 replies.add(reply_handle, ClientReply::Status(status, self.store.status()));
