@@ -10,6 +10,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::network::NetworkConditions;
+use super::upgrade::UpgradePlan;
 use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::config::Settings;
 
@@ -42,6 +43,8 @@ pub struct Plan {
     pub keys: u64,
     /// The longest pause between two commands of a client, in milliseconds.
     pub think_ms_max: u64,
+    /// The programs of the machines.
+    pub upgrade: UpgradePlan,
     /// The scenario that is played after the faults.
     pub scenario: Option<Scenario>,
     /// The time for which the scenario is observed.
@@ -135,9 +138,17 @@ pub enum Fault {
     Amnesia,
     /// All nodes are killed, and a majority of the logs are damaged, in different places.
     ScatteredDamage,
+    /// A majority of the data directories is lost, and comes back.
+    WipeMajority,
+    /// A machine gets the new program.
+    Upgrade,
+    /// A machine gets the old program.
+    Downgrade,
+    /// A machine is told to hold the format, or to hold it no longer.
+    Hold,
 }
 
-/// All faults with their usual weights.
+/// All faults with their usual weights. The steps of an upgrade have a plan of their own.
 const FAULTS: &[(Fault, u32)] = &[
     (Fault::Kill, 10),
     (Fault::PowerLoss, 10),
@@ -180,6 +191,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::ManyNames, 3),
     (Fault::Amnesia, 4),
     (Fault::ScatteredDamage, 4),
+    (Fault::WipeMajority, 3),
 ];
 
 impl Fault {
@@ -202,6 +214,7 @@ impl Fault {
                 | Fault::StalledQuorum
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
+                | Fault::WipeMajority
         )
     }
 
@@ -226,6 +239,7 @@ impl Fault {
                 | Fault::StalledQuorum
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
+                | Fault::WipeMajority
         )
     }
 
@@ -382,6 +396,7 @@ impl Plan {
         if rng.random_bool(0.8) {
             draw_snapshots(&mut settings, rng);
         }
+        settings.upgrade.raise_after_s = [0, 0, 1, 2, 5][rng.random_range(0..5)];
         Plan {
             nodes,
             scenario: draw_scenario(nodes, &settings, rng),
@@ -397,6 +412,7 @@ impl Plan {
             has_slow_clients,
             keys: rng.random_range(1..=4),
             think_ms_max: [20, 60, 200][rng.random_range(0..3)],
+            upgrade: UpgradePlan::draw(nodes, rng),
             scenario_duration: Duration::from_secs(5),
         }
     }
@@ -425,6 +441,7 @@ impl Plan {
             has_slow_clients: false,
             keys: 3,
             think_ms_max: 100,
+            upgrade: UpgradePlan::NONE,
             scenario: Some(scenario),
             scenario_duration: scenario.duration(),
         }
