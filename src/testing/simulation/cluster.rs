@@ -13,7 +13,6 @@ use tokio::time::sleep;
 use super::checks::expected_start::{self, ExpectedStart, Verdict};
 use super::checks::violation::Check;
 use super::faults::delayed_completions::DelayedCompletions;
-use super::faults::upgrades;
 use super::network::NetworkConditions;
 use super::plan::Fault;
 use super::upgrade::Program;
@@ -324,7 +323,17 @@ fn mend(world: &Rc<World>) {
         machine.stall_disk(false);
         machine.is_away.set(false);
         mend_disk(world, *id);
-        upgrades::finish(world, *id);
+        finish_upgrade(world, *id);
+    }
+}
+
+/// Gives a machine the new program, and releases its hold.
+fn finish_upgrade(world: &Rc<World>, id: u64) {
+    let machine = &world.machines[&id];
+    machine.programs.next.set(Program::New);
+    if machine.programs.running.get() == Program::Old {
+        crash(world, id, false);
+        start(world, id);
     }
 }
 

@@ -17,8 +17,8 @@ const AGREEMENT: Duration = Duration::from_secs(10);
 /// All nodes have to be equal within this time, whatever the progress.
 const AGREEMENT_MAX: Duration = Duration::from_secs(200);
 
-/// Waits until all nodes are equal, one leads, and the newest format is in force. Returns their statuses, or `None` after it has
-/// reported that they did not agree in time.
+/// Waits until all nodes are equal, one leads, and the newest format is in force. Returns their
+/// statuses, or `None` after it has reported that they did not agree in time.
 pub(crate) async fn wait_for_agreement(world: &World) -> Option<Vec<Sample>> {
     let latest = Instant::now() + AGREEMENT_MAX;
     let (mut deadline, mut least_applied) = (Instant::now() + AGREEMENT, 0);

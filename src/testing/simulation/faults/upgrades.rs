@@ -1,4 +1,4 @@
-//! Upgrades, downgrades and holds while the cluster runs (docs/adr/0023), and their end.
+//! Upgrades, downgrades and holds while the cluster runs (docs/adr/0023).
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::sleep;
 
-use crate::testing::simulation::cluster::{crash, start};
+use crate::testing::simulation::cluster::crash;
 use crate::testing::simulation::plan::Fault;
 use crate::testing::simulation::upgrade::Program;
 use crate::testing::simulation::world::{Machine, World};
@@ -63,15 +63,4 @@ fn end_in_some_way(world: &Rc<World>, machine: &Machine) {
         1 => crash(world, machine.id, true),
         _ => machine.stop(),
     }
-}
-
-/// Gives a machine the new program, and releases its hold.
-pub(crate) fn finish(world: &Rc<World>, id: u64) {
-    let machine = &world.machines[&id];
-    machine.programs.next.set(Program::New);
-    if machine.programs.running.get() == Program::New {
-        return;
-    }
-    crash(world, id, false);
-    start(world, id);
 }
