@@ -6,7 +6,7 @@ set -euo pipefail
 usage() {
     cat <<'USAGE'
 usage: scripts/upgrade.sh [--rounds N] [--seconds S] [--only ROUND,...] [--format N]
-                          [--old BINARY] [--new BINARY] [--debug] [--help]
+                          [--old BINARY] [--new BINARY] [--debug] [--keep] [--help]
 
 Builds the last commit before the newest format of src/types/format.rs, and these sources.
 Then five servers at a time are upgraded from the one to the other while clients write and
@@ -22,6 +22,7 @@ all acknowledged writes are there, and the stores of all servers are equal.
   --old BINARY      an old binary that is there already
   --new BINARY      a binary of these sources that is there already
   --debug           debug builds of both: they are built in less time
+  --keep            keeps the directory with the logs although nothing has failed
   --help            this text
 
 The old binary is kept in target/upgrade, by its commit. The old commit is found in the
@@ -64,6 +65,7 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         --debug) profile=dev ;;
+        --keep) arguments+=("$1") ;;
         --help)
             usage
             exit 0

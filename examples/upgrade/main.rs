@@ -44,6 +44,9 @@ struct Options {
     /// Plays these rounds only.
     #[arg(long, value_name = "ROUND", value_delimiter = ',')]
     only: Vec<String>,
+    /// Keeps the directory with the logs although nothing has failed.
+    #[arg(long)]
+    keep: bool,
 }
 
 impl Options {
@@ -120,11 +123,17 @@ fn run(options: &Options) -> Result<(), Failure> {
             println!("| {what} | `{sentence}` |");
         }
     }
-    if failures.is_empty() {
-        fs::remove_dir_all(&directory)?;
-        return Ok(());
+    match (failures.is_empty(), options.keep) {
+        (true, false) => Ok(fs::remove_dir_all(&directory)?),
+        (true, true) => {
+            println!("\nkept: {}", directory.display());
+            Ok(())
+        }
+        (false, _) => {
+            let kept = directory.display();
+            Err(Failure::new(format!("{}\nkept: {kept}", failures.join("\n"))))
+        }
     }
-    Err(Failure::new(format!("{}\nkept: {}", failures.join("\n"), directory.display())))
 }
 
 fn print_row(round: &Round, outcome: &Outcome, seconds: u64) {

@@ -5,8 +5,10 @@
 //! | `orders` | the orders in which servers are upgraded, and the way back |
 //! | `kills` | leaders that are killed at each step, and rolling restarts |
 //! | `files` | snapshots and backups of one program that the other one reads |
+//! | `blank` | servers without data |
 //! | `refusals` | the old program after the format was raised, and `upgrade check` |
 
+mod blank;
 mod files;
 mod kills;
 mod orders;
@@ -36,6 +38,7 @@ pub const ROUNDS: &[Round] = &[
         what: "held: all new, all old again, all new",
         play: orders::back_and_forth,
     },
+    Round { name: "R5s", what: "the same by kill -9, not held", play: orders::by_settings },
     Round { name: "R6", what: "leader killed at each step", play: kills::at_each_step },
     Round { name: "R6r", what: "leader killed around the raise", play: kills::around_the_raise },
     Round { name: "R7", what: "snapshots from new to old and back", play: files::snapshots },
@@ -43,4 +46,6 @@ pub const ROUNDS: &[Round] = &[
     Round { name: "R9", what: "old program refused after the raise", play: refusals::after_raise },
     Round { name: "R10", what: "upgrade check, and what happens", play: refusals::check },
     Round { name: "R11", what: "rolling restarts of a mixed cluster", play: kills::rolling },
+    Round { name: "R12", what: "both programs found a cluster", play: blank::founding },
+    Round { name: "R13", what: "disks lost in a mixed cluster", play: blank::lost_disks },
 ];

@@ -85,12 +85,11 @@ pub fn back_and_forth(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
     say_ok(&mut drill, holder, "upgrade release")?;
     drill.wait_for_format()?;
     drill.go_on()?;
-    drill.add(by_settings(plan, &format!("{name}-settings"))?);
     drill.finish()
 }
 
-/// The same without a hold: the settings let nobody raise the format for days.
-fn by_settings(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
+/// The same by kill -9 and without a hold: the settings let nobody raise the format for days.
+pub fn by_settings(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
     let mut drill = Drill::start(plan, name, &Terms::raised_after(NEVER_S))?;
     for build in [Build::New, Build::Old, Build::New] {
         for id in drill.cluster.ids() {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::cluster::{Build, Stop, wait_for_exit};
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
 use crate::failure::Failure;
+use crate::load::LEDGER;
 use crate::rounds::files::{save, small_files, succeeded, text};
 
 /// The time for which an old server with an empty directory runs beside the new ones.
@@ -27,6 +28,7 @@ pub fn after_raise(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
     refused_directory(&mut drill, leader, "of the last leader")?;
     refused_by_peers(&mut drill, id)?;
     refused_backup(plan, &mut drill, name)?;
+    old_client(&mut drill)?;
     drill.add(after_snapshots(plan, &format!("{name}-snapshots"))?);
     drill.finish()
 }
@@ -149,6 +151,25 @@ fn refused_backup(plan: &Plan, drill: &mut Drill, name: &str) -> Result<(), Fail
     }
 }
 
+/// The old command line still reads and writes, and refuses a backup that it cannot check.
+fn old_client(drill: &mut Drill) -> Result<(), Failure> {
+    let written = drill.cluster.coracle(Build::Old, &["set", LEDGER, "by the old client"])?;
+    succeeded("old set", written)?;
+    let read = drill.cluster.coracle(Build::Old, &["get", LEDGER])?;
+    if succeeded("old get", read)?.trim_end() != "by the old client" {
+        return Err(Failure::new("the old client reads something else".to_owned()));
+    }
+    succeeded("old delete", drill.cluster.coracle(Build::Old, &["delete", LEDGER])?)?;
+    succeeded("old status", drill.cluster.coracle(Build::Old, &["status"])?)?;
+    let file = drill.cluster.directory().join("by-old.backup");
+    let saved = drill.cluster.coracle(Build::Old, &["snapshot", "save", &text(&file)])?;
+    refused(drill, "old snapshot save from servers of the new format", &saved)?;
+    match file.exists() {
+        true => Err(Failure::new(format!("the old program has saved {}", file.display()))),
+        false => Ok(()),
+    }
+}
+
 /// A command of the old program must have failed with exit code 1.
 fn refused(drill: &mut Drill, what: &str, output: &Output) -> Result<(), Failure> {
     let sentence = last_line(&String::from_utf8_lossy(&output.stderr));
@@ -170,7 +191,9 @@ pub fn check(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
     drill.note("upgrade check --to OLD before the raise, exit code 0", last_line(&said));
     drill.replace(id, Build::Old, Stop::Term)?;
     drill.replace(id, Build::New, Stop::Term)?;
-    drill.raise()?;
+    let raised = drill.cluster.coracle(Build::New, &["upgrade", "raise"])?;
+    succeeded("upgrade raise", raised)?;
+    drill.wait_for_format()?;
     let answer = asked(&drill, Build::Old)?;
     refused(&mut drill, "upgrade check --to OLD after the raise", &answer)?;
     refused_directory(&mut drill, id, "of which upgrade check has said so")?;
