@@ -90,6 +90,7 @@
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
 //! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
 //! | `format_gate` | which members can read the next format, and for how long (docs/adr/0023) |
+//! | `comparison` | the digests of all stores, as a leader has collected them (docs/adr/0025) |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
@@ -97,6 +98,7 @@
 //! | `follower` | rules: AppendEntries at its receiver (§5.3) |
 //! | `leader` | rules: propose, read, count, commit, CheckQuorum (§5.3, §5.4.2) |
 //! | `raising` | rules: the cluster's format and id; the end of a node that cannot read it |
+//! | `state_check` | rules: stores are compared, and a node that differs stops |
 //! | `election` | rules: PreVote and votes (§5.2, §5.4.1; dissertation §9.6) |
 //! | `invariants` | the checks after every event |
 //! | this file | the events, each to its rule |
@@ -129,6 +131,7 @@
 //!   acknowledged notices it, and no other node.
 
 mod apply_queue;
+mod comparison;
 mod effect;
 mod election;
 mod election_timer;
@@ -156,6 +159,7 @@ mod settings;
 mod snapshot_policy;
 mod snapshots;
 mod state;
+mod state_check;
 mod status;
 mod stop_reason;
 mod store_clock;
@@ -265,10 +269,10 @@ impl Raft {
             | Rpc::InstallSnapshotResponse(_)
             | Rpc::PreVote(_)
             | Rpc::RejoinRequest => {}
-            Rpc::StateCheck(_)
-            | Rpc::StateCheckResponse(_)
-            | Rpc::StateDiverged(_)
-            | Rpc::Remembered(_) => {}
+            Rpc::StateCheck(request) => self.on_state_check(from, &request),
+            Rpc::StateCheckResponse(response) => self.on_state_check_response(from, response),
+            Rpc::StateDiverged(word) => self.on_state_diverged(from, word),
+            Rpc::Remembered(_) => {}
         }
     }
 

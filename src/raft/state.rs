@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::apply_queue::ApplyQueue;
+use super::comparison::Comparison;
 use super::effect::{Append, Effect, StopReplication};
 use super::election_timer::ElectionTimer;
 use super::event::Event;
@@ -57,6 +58,8 @@ pub struct Raft {
     pub(super) gate: FormatGate,
     /// True when this node has to stop, see [`Raft::has_stopped`].
     pub(super) has_stopped: bool,
+    /// The digests of this node's store and of the others'.
+    pub(super) comparison: Comparison,
     /// The orders since the last [`Raft::take_effects`].
     pub(super) effects: Vec<Effect>,
 }
@@ -109,6 +112,7 @@ impl Raft {
             lease: LeaseClock::starting(settings.leader_lease),
             gate: FormatGate::new(),
             has_stopped: false,
+            comparison: Comparison::default(),
             effects: Vec::new(),
             settings,
         };
@@ -136,13 +140,6 @@ impl Raft {
     }
 
     // Messages, writes and events.
-
-    /// The digest of the store after the entry at `index`, for a [`Effect::ReadDigest`].
-    pub fn on_digest_read(&mut self, _index: LogIndex, _digest: u64) {}
-
-    /// A part of the store in memory is not what was written there. `what` is a clause for
-    /// people.
-    pub fn on_store_corrupted(&mut self, _what: String) {}
 
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
         Envelope { from: self.settings.id, to, term: self.term(), rpc }
