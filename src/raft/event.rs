@@ -81,21 +81,6 @@ pub enum Event {
         /// The end of the log.
         last: LogPosition,
     },
-    /// As the leader: raises the format.
-    RaisesFormat {
-        /// The format that is to be in force.
-        format: Format,
-    },
-    /// Knows that a format is in force.
-    FormatInForce {
-        /// The format.
-        format: Format,
-    },
-    /// Knows that the cluster has an id.
-    ClusterNamed {
-        /// The id.
-        cluster_id: ClusterId,
-    },
     /// As the leader: a peer's store differs from that of a majority.
     PeerDiverged {
         /// The peer.
@@ -111,6 +96,21 @@ pub enum Event {
         one: (NodeId, u64),
         /// A node that has another one.
         other: (NodeId, u64),
+    },
+    /// As the leader: raises the format.
+    RaisesFormat {
+        /// The format that is to be in force.
+        format: Format,
+    },
+    /// Knows that a format is in force.
+    FormatInForce {
+        /// The format.
+        format: Format,
+    },
+    /// Knows that the cluster has an id.
+    ClusterNamed {
+        /// The id.
+        cluster_id: ClusterId,
     },
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
@@ -201,11 +201,6 @@ impl fmt::Display for Event {
                  acknowledged, and the log ends with {last}; it rejoins without a vote, until it \
                  has fetched them, and has caught up with all others"
             ),
-            Event::RaisesFormat { format } => write!(f, "raises the format format={format}"),
-            Event::FormatInForce { format } => write!(f, "a format is in force format={format}"),
-            Event::ClusterNamed { cluster_id } => {
-                write!(f, "the cluster has an id cluster_id={cluster_id}")
-            }
             Event::PeerDiverged { peer, index } => write!(
                 f,
                 "the store of peer={peer} differs from that of a majority after entry \
@@ -218,6 +213,11 @@ impl fmt::Display for Event {
                  which is right, so all go on: compare them with `coracle check`",
                 one.0, one.1, other.0, other.1
             ),
+            Event::RaisesFormat { format } => write!(f, "raises the format format={format}"),
+            Event::FormatInForce { format } => write!(f, "a format is in force format={format}"),
+            Event::ClusterNamed { cluster_id } => {
+                write!(f, "the cluster has an id cluster_id={cluster_id}")
+            }
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }

@@ -145,14 +145,14 @@ impl Leadership {
         self.peers.get(&id).is_none_or(|peer| peer.silent_ticks <= ticks)
     }
 
-    /// True when the peer `id` has reported within `ticks`, counted or not.
-    pub(super) fn has_answered(&self, id: NodeId, ticks: u32) -> bool {
-        self.peers.get(&id).is_some_and(|peer| peer.unheard_ticks <= ticks)
-    }
-
     /// True of a peer that is rejoining, by its last report.
     pub(super) fn is_rejoining(&self, id: NodeId) -> bool {
         self.peers.get(&id).is_some_and(|peer| peer.is_rejoining)
+    }
+
+    /// True when the peer `id` has reported within `ticks`, counted or not.
+    pub(super) fn has_answered(&self, id: NodeId, ticks: u32) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.unheard_ticks <= ticks)
     }
 
     /// True once for each new base of the log.

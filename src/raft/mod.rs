@@ -89,16 +89,16 @@
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
 //! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
-//! | `format_gate` | which members can read the next format, and for how long (docs/adr/0023) |
 //! | `comparison` | the digests of all stores, as a leader has collected them (docs/adr/0025) |
+//! | `format_gate` | which members can read the next format, and for how long (docs/adr/0023) |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
 //! | `submit` | rules: committed entries and confirmed reads to the store, in one order |
 //! | `follower` | rules: AppendEntries at its receiver (§5.3) |
 //! | `leader` | rules: propose, read, count, commit, CheckQuorum (§5.3, §5.4.2) |
-//! | `raising` | rules: the cluster's format and id; the end of a node that cannot read it |
 //! | `state_check` | rules: stores are compared, and a node that differs stops |
+//! | `raising` | rules: the cluster's format and id; the end of a node that cannot read it |
 //! | `election` | rules: PreVote and votes (§5.2, §5.4.1; dissertation §9.6) |
 //! | `invariants` | the checks after every event |
 //! | this file | the events, each to its rule |

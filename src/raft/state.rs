@@ -55,11 +55,11 @@ pub struct Raft {
     pub(super) apply: ApplyQueue,
     pub(super) snapshots: SnapshotPolicy,
     pub(super) lease: LeaseClock,
+    /// The digests of this node's store and of the others'.
+    pub(super) comparison: Comparison,
     pub(super) gate: FormatGate,
     /// True when this node has to stop, see [`Raft::has_stopped`].
     pub(super) has_stopped: bool,
-    /// The digests of this node's store and of the others'.
-    pub(super) comparison: Comparison,
     /// The orders since the last [`Raft::take_effects`].
     pub(super) effects: Vec<Effect>,
 }
@@ -110,9 +110,9 @@ impl Raft {
             commit_index: in_snapshot,
             apply: ApplyQueue::starting_at(in_snapshot),
             lease: LeaseClock::starting(settings.leader_lease),
+            comparison: Comparison::default(),
             gate: FormatGate::new(),
             has_stopped: false,
-            comparison: Comparison::default(),
             effects: Vec::new(),
             settings,
         };
