@@ -19,10 +19,12 @@ use super::log::RaftLog;
 use super::persistence::Persistence;
 use super::quorum::Quorum;
 use super::rejoin::Rejoining;
+use super::remembered::Memories;
 use super::role::{LeaderContact, RoleState};
 use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
+use super::start::Start;
 use super::status::{ClusterStatus, NodeStatus, Role, SnapshotProgress};
 use crate::types::{
     Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, STAMP_MS_MAX, Term,
@@ -46,6 +48,10 @@ pub struct Raft {
     pub(super) role: RoleState,
     /// The reports that a rejoining node waits for; empty on any other node.
     pub(super) rejoining: Rejoining,
+    /// What each peer has acknowledged, as far as this node has heard.
+    pub(super) memories: Memories,
+    /// The state with which this run started.
+    pub(super) start: Start,
     pub(super) timer: ElectionTimer,
     /// The newest entry known to be committed. It is volatile (Figure 2): after a start it
     /// is what the snapshot covers, and a leader's messages raise it again.
@@ -95,6 +101,8 @@ impl Raft {
             persistence: Persistence::new(hard_state, last.index),
             snapshots: SnapshotPolicy::new(snapshots, log.runs.base()),
             rejoining: Rejoining::default(),
+            memories: Memories::default(),
+            start: Start::new(hard_state, log.runs.clone(), settings.election_timeout_ticks_min),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
             timer,
@@ -131,7 +139,17 @@ impl Raft {
 
     /// A peer has opened a connection to this node, and introduced itself on it, unless it is a
     /// server from before format 2.
-    pub fn on_peer_attached(&mut self, _peer: NodeId, _introduction: Option<Introduction>) {}
+    pub fn on_peer_attached(&mut self, peer: NodeId, introduction: Option<Introduction>) {
+        if let Some(introduction) = &introduction {
+            self.meet(peer, introduction);
+        }
+    }
+
+    /// A peer has answered this node's hello, so it knows of this run, and says what it remembers
+    /// of earlier ones.
+    pub fn on_peer_reached(&mut self, peer: NodeId) {
+        self.start.account_for(peer);
+    }
 
     /// The last connection that a peer has opened to this node has ended.
     pub fn on_peer_detached(&mut self, _peer: NodeId) {}

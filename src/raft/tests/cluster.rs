@@ -18,12 +18,14 @@ use super::pending::Pending;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
-    Append, CompactLog, Effect, Envelope, GateSettings, Progress, ProgressAction, ProgressSettings,
-    Raft, RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport, ResetLog,
-    Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    Append, CompactLog, Effect, Envelope, GateSettings, Introduction, Progress, ProgressAction,
+    ProgressSettings, Raft, RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot,
+    ReplicationReport, ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication,
+    TakeSnapshot,
 };
 use crate::types::{
-    BootId, ClusterId, Entry, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
+    BootId, ClusterId, Entry, FormatRange, Incarnation, LogIndex, LogPosition, Membership, NodeId,
+    Payload, Term,
 };
 
 pub(super) const ELECTION_TICKS_MIN: u32 = 10;
@@ -75,7 +77,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
             boot: BootId(1),
             raise_after_ticks: u32::MAX,
             is_held: false,
-            is_new_cluster: true,
+            is_new_cluster: false,
         },
         seed: seed.wrapping_mul(1009).wrapping_add(id),
     }
@@ -125,6 +127,11 @@ pub(super) struct Cluster {
     /// Every snapshot that was ever taken, by its digest.
     pub(super) files: BTreeMap<u128, Arc<SnapshotFile>>,
     has_leases: bool,
+    /// True when nodes introduce themselves to each other, so that each knows the runs of the
+    /// others.
+    pub(super) has_introductions: bool,
+    /// True when a blank node is told that its cluster is new.
+    pub(super) is_said_to_be_new: bool,
     /// The time that has passed, which does not depend on ticks.
     pub(super) now: Duration,
     /// The number of snapshots that were installed.
@@ -158,6 +165,8 @@ impl Cluster {
     ) -> Cluster {
         let mut cluster = Cluster {
             has_leases,
+            has_introductions: false,
+            is_said_to_be_new: false,
             now: Duration::ZERO,
             nodes: BTreeMap::new(),
             network: Vec::new(),
@@ -315,6 +324,8 @@ impl Cluster {
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
+        let boot = self.boot_after(id);
+        let is_new_cluster = self.is_said_to_be_new;
         let leader_lease = self.has_leases.then(|| self.lease_settings(id));
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down can start");
@@ -328,6 +339,8 @@ impl Cluster {
             leader_lease,
             ..settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32))
         };
+        let gate = GateSettings { boot, is_new_cluster, ..settings.gate };
+        let settings = RaftSettings { gate, ..settings };
         let (log, snapshots) = (node.disk.summary(), node.disk.snapshot_positions());
         node.raft = Some(Raft::new(settings, hard_state, log, snapshots));
         if let Some(newest) = node.disk.durable().snapshots.last() {
@@ -335,7 +348,55 @@ impl Cluster {
         }
         self.oracle.on_restore(id, &self.nodes[&id].applied);
         self.oracle.on_restart(id, hard_state);
+        for peer in self.ids() {
+            self.raft_mut(id).on_peer_reached(peer);
+        }
+        self.introduce_all();
         self.settle(id);
+    }
+
+    /// The run that begins with the next start of this node.
+    fn boot_after(&self, id: NodeId) -> BootId {
+        BootId(1000 * id.0 + self.nodes[&id].lives + 1)
+    }
+
+    /// Every node connects to every other that it can reach.
+    fn introduce_all(&mut self) {
+        for id in self.ids() {
+            for peer in self.ids() {
+                if id != peer && self.is_up(peer) && !self.is_cut(peer, id) {
+                    self.introduce(id, peer);
+                }
+            }
+        }
+    }
+
+    /// `peer` connects to `id`.
+    pub(super) fn introduce(&mut self, id: NodeId, peer: NodeId) {
+        if !self.has_introductions {
+            return;
+        }
+        let introduction = Introduction {
+            formats: FormatRange::OWN,
+            binary: "0.2.0".to_string(),
+            incarnation: Incarnation(u128::from(peer.0)),
+            boot: BootId(1000 * peer.0 + self.nodes[&peer].lives),
+            cluster_id: None,
+            is_held: false,
+        };
+        self.raft_mut(id).on_peer_attached(peer, Some(introduction));
+        self.settle(id);
+    }
+
+    /// Every peer of a leader hears what all have acknowledged to it.
+    pub(super) fn share_acknowledgements(&mut self, leader: NodeId) {
+        let term = self.raft(leader).term();
+        let table = self.raft_mut(leader).acknowledged_table();
+        for id in self.ids() {
+            if self.is_up(id) && !self.is_cut(leader, id) && self.raft(id).term() == term {
+                self.raft_mut(id).on_acknowledged_table(&table);
+            }
+        }
     }
 
     /// The connection between two nodes breaks, with all that is on it, and comes
@@ -370,6 +431,7 @@ impl Cluster {
 
     pub(super) fn heal(&mut self) {
         self.cuts.clear();
+        self.introduce_all();
     }
 
     /// The message at this place of `network` arrives, or is lost if the line is cut.

@@ -16,7 +16,9 @@
 //! | `stamps` | the store's time, as leaders stamp it |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
+//! | `recall` | nodes that are told what they acknowledged before they started |
 //! | `rejoin` | nodes that may have forgotten what they promised |
+//! | `settling` | nodes that have just started, and have not heard from all |
 //! | `pending` | the answers of a slow store, a slow log, and pauses |
 //! | `progress` | a peer's replication by itself |
 //! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
@@ -42,8 +44,10 @@ mod paper_snapshots;
 mod pending;
 mod progress;
 mod random;
+mod recall;
 mod rejoin;
 mod send_modes;
+mod settling;
 mod snapshots;
 mod solo;
 mod stamps;

@@ -69,10 +69,25 @@ impl Solo {
         let (hard_state, log) = (disk.durable().hard_state, disk.summary());
         let raft = Raft::new(settings.clone(), hard_state, log, disk.snapshot_positions());
         let now = Duration::ZERO;
-        Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() }
+        let mut solo = Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() };
+        solo.reach_all();
+        solo
+    }
+
+    /// All peers have answered its hello, so it is settled.
+    pub(super) fn reach_all(&mut self) {
+        for peer in self.raft.peers() {
+            self.raft.on_peer_reached(peer);
+        }
     }
 
     pub(super) fn restart(&mut self) {
+        self.restart_unsettled();
+        self.reach_all();
+    }
+
+    /// Starts again, and has heard from no peer.
+    pub(super) fn restart_unsettled(&mut self) {
         self.applied.clear();
         let hard_state = self.disk.durable().hard_state;
         let (log, snapshots) = (self.disk.summary(), self.disk.snapshot_positions());
