@@ -218,7 +218,7 @@ impl Raft {
             // A pre-vote asks about a term that no node has taken yet, so it changes no term.
             // The term of a rejoining node is not adopted, because that node does not count.
             Rpc::RejoinRequest => self.on_rejoin_request(from),
-            // What was acknowledged is true in every term.
+            // An acknowledgement is a fact in every term.
             Rpc::Remembered(word) => self.on_remembered(from, term, word),
             Rpc::PreVote(request) => self.on_pre_vote(from, term, request),
             Rpc::PreVoteResponse(response) if response.vote_granted => {

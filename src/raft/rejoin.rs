@@ -97,7 +97,7 @@ impl Rejoining {
         own.is_blank() && !self.has_seen_past
     }
 
-    /// Those of `peers` that have not reported.
+    /// The members of `peers` that have not reported.
     pub(super) fn silent(&self, mut peers: Vec<NodeId>) -> Vec<NodeId> {
         peers.retain(|peer| !self.reports.contains_key(peer));
         peers

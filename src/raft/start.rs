@@ -42,7 +42,7 @@ impl Start {
         }
     }
 
-    // What earlier runs acknowledged.
+    // The acknowledgements of earlier runs.
 
     /// The end of the log with which this run started.
     pub(super) fn last(&self) -> LogPosition {

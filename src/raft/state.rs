@@ -48,7 +48,7 @@ pub struct Raft {
     pub(super) role: RoleState,
     /// The reports that a rejoining node waits for; empty on any other node.
     pub(super) rejoining: Rejoining,
-    /// What each peer has acknowledged, as far as this node has heard.
+    /// The acknowledgements of each peer that this node has heard of.
     pub(super) memories: Memories,
     /// The state with which this run started.
     pub(super) start: Start,

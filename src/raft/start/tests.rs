@@ -44,7 +44,7 @@ fn entries_that_are_known_to_be_lost_are_not_lost_without_a_trace() {
     assert!(!start.explains(Term(5), at(7, 4)), "the repair does not know of the term");
 }
 
-/// Who says it may have heard of this run's acknowledgement before it knew of the run.
+/// The peer that says it may have heard of this run's acknowledgement before it knew of the run.
 #[test]
 fn an_acknowledgement_of_this_run_is_no_loss() {
     let mut start = start();

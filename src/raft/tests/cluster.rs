@@ -18,14 +18,12 @@ use super::pending::Pending;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
-    Append, CompactLog, Effect, Envelope, GateSettings, Introduction, Progress, ProgressAction,
-    ProgressSettings, Raft, RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot,
-    ReplicationReport, ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication,
-    TakeSnapshot,
+    Append, CompactLog, Effect, Envelope, GateSettings, Progress, ProgressAction, ProgressSettings,
+    Raft, RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport, ResetLog,
+    Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
 use crate::types::{
-    BootId, ClusterId, Entry, FormatRange, Incarnation, LogIndex, LogPosition, Membership, NodeId,
-    Payload, Term,
+    BootId, ClusterId, Entry, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
 };
 
 pub(super) const ELECTION_TICKS_MIN: u32 = 10;
@@ -111,7 +109,7 @@ pub(super) struct Node {
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of the one session of this node that writes.
     pub(super) last_write: LogIndex,
-    lives: u64,
+    pub(super) lives: u64,
 }
 
 pub(super) struct Cluster {
@@ -353,50 +351,6 @@ impl Cluster {
         }
         self.introduce_all();
         self.settle(id);
-    }
-
-    /// The run that begins with the next start of this node.
-    fn boot_after(&self, id: NodeId) -> BootId {
-        BootId(1000 * id.0 + self.nodes[&id].lives + 1)
-    }
-
-    /// Every node connects to every other that it can reach.
-    fn introduce_all(&mut self) {
-        for id in self.ids() {
-            for peer in self.ids() {
-                if id != peer && self.is_up(peer) && !self.is_cut(peer, id) {
-                    self.introduce(id, peer);
-                }
-            }
-        }
-    }
-
-    /// `peer` connects to `id`.
-    pub(super) fn introduce(&mut self, id: NodeId, peer: NodeId) {
-        if !self.has_introductions {
-            return;
-        }
-        let introduction = Introduction {
-            formats: FormatRange::OWN,
-            binary: "0.2.0".to_string(),
-            incarnation: Incarnation(u128::from(peer.0)),
-            boot: BootId(1000 * peer.0 + self.nodes[&peer].lives),
-            cluster_id: None,
-            is_held: false,
-        };
-        self.raft_mut(id).on_peer_attached(peer, Some(introduction));
-        self.settle(id);
-    }
-
-    /// Every peer of a leader hears what all have acknowledged to it.
-    pub(super) fn share_acknowledgements(&mut self, leader: NodeId) {
-        let term = self.raft(leader).term();
-        let table = self.raft_mut(leader).acknowledged_table();
-        for id in self.ids() {
-            if self.is_up(id) && !self.is_cut(leader, id) && self.raft(id).term() == term {
-                self.raft_mut(id).on_acknowledged_table(&table);
-            }
-        }
     }
 
     /// The connection between two nodes breaks, with all that is on it, and comes

@@ -14,6 +14,7 @@
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |
+//! | `introductions` | the runs of nodes, and what they hear of each other |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
 //! | `recall` | nodes that are told what they acknowledged before they started |
@@ -33,6 +34,7 @@ mod cluster;
 mod disk;
 mod golden;
 mod install;
+mod introductions;
 mod leases;
 mod log_holds;
 mod oracle;

@@ -186,7 +186,7 @@ fn candidates_and_leaders_step_down_first() {
     assert!(solo.effects.iter().any(has_stepped_down));
 }
 
-/// Promises that wait for the disk were those of a voter.
+/// The promises that wait for the disk were those of a voter.
 #[test]
 fn what_waits_for_the_disk_is_not_said_any_more() {
     let mut solo = started();
