@@ -91,12 +91,14 @@
 //! | `start` | the state with which this run started, by which it judges such words |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
 //! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
+//! | `comparison` | the digests of all stores, as a leader has collected them (docs/adr/0025) |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
 //! | `submit` | rules: committed entries and confirmed reads to the store, in one order |
 //! | `follower` | rules: AppendEntries at its receiver (§5.3) |
 //! | `leader` | rules: propose, read, count, commit, CheckQuorum (§5.3, §5.4.2) |
+//! | `state_check` | rules: stores are compared, and a node that differs stops |
 //! | `election` | rules: PreVote and votes (§5.2, §5.4.1; dissertation §9.6) |
 //! | `recall` | rules: what peers acknowledged, heard of, told and judged (docs/adr/0024) |
 //! | `invariants` | the checks after every event |
@@ -132,6 +134,7 @@
 //!   acknowledgement is there in time.
 
 mod apply_queue;
+mod comparison;
 mod effect;
 mod election;
 mod election_timer;
@@ -160,6 +163,7 @@ mod snapshot_policy;
 mod snapshots;
 mod start;
 mod state;
+mod state_check;
 mod status;
 mod stop_reason;
 mod store_clock;
@@ -266,10 +270,10 @@ impl Raft {
             | Rpc::InstallSnapshotResponse(_)
             | Rpc::PreVote(_)
             | Rpc::RejoinRequest => {}
-            Rpc::StateCheck(_)
-            | Rpc::StateCheckResponse(_)
-            | Rpc::StateDiverged(_)
-            | Rpc::Remembered(_) => {}
+            Rpc::StateCheck(request) => self.on_state_check(from, &request),
+            Rpc::StateCheckResponse(response) => self.on_state_check_response(from, response),
+            Rpc::StateDiverged(word) => self.on_state_diverged(from, word),
+            Rpc::Remembered(_) => {}
         }
     }
 
