@@ -35,7 +35,7 @@ impl Raft {
         }
         let (leader_term, index) = (self.term(), self.persistence.persisted_index());
         let mut table = self.memories.acknowledged_to(leader_term);
-        if let Some(term) = self.log.term_at(index) {
+        if let Some(term) = self.log.term_at(index).filter(|_| index > LogIndex(0)) {
             self.start.on_acknowledged(leader_term, index);
             table.push((self.settings.id, LogPosition { term, index }));
         }

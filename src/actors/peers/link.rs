@@ -380,7 +380,7 @@ impl PeerLinkActor {
         self.backoff.on_established();
         self.complaint = None;
         self.ports.replicator.do_send(LinkEvent::Up);
-        self.ports.raft.do_send(PeerEvent::Reached { peer: self.peer() });
+        self.ports.raft.do_send(PeerEvent::Reached { peer: self.peer });
         Ok(())
     }
 
