@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::{Disk, Done, Durable, Log};
+use super::gates::{self, Gate};
 use super::oracle::Oracle;
 use super::pending::Pending;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
@@ -109,7 +110,7 @@ pub(super) struct Node {
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of the one session of this node that writes.
     pub(super) last_write: LogIndex,
-    pub(super) lives: u64,
+    lives: u64,
 }
 
 pub(super) struct Cluster {
@@ -125,9 +126,8 @@ pub(super) struct Cluster {
     /// Every snapshot that was ever taken, by its digest.
     pub(super) files: BTreeMap<u128, Arc<SnapshotFile>>,
     has_leases: bool,
-    /// True when nodes introduce themselves to each other, so that each knows the runs of the
-    /// others.
-    pub(super) has_introductions: bool,
+    /// The formats of the nodes; empty in a cluster without connections.
+    pub(super) gates: BTreeMap<NodeId, Gate>,
     /// True when a blank node is told that its cluster is new.
     pub(super) is_said_to_be_new: bool,
     /// The time that has passed, which does not depend on ticks.
@@ -161,9 +161,30 @@ impl Cluster {
         rules: SnapshotRules,
         has_leases: bool,
     ) -> Cluster {
+        Cluster::started(disks, seed, rules, has_leases, gates::none())
+    }
+
+    /// A cluster like that of [`Cluster::with_snapshots`], whose nodes have these gates and are
+    /// connected.
+    pub(super) fn with_gates(
+        disks: Vec<Durable>,
+        seed: u64,
+        rules: SnapshotRules,
+        gates: BTreeMap<NodeId, Gate>,
+    ) -> Cluster {
+        Cluster::started(disks, seed, rules, false, gates)
+    }
+
+    fn started(
+        disks: Vec<Durable>,
+        seed: u64,
+        rules: SnapshotRules,
+        has_leases: bool,
+        gates: BTreeMap<NodeId, Gate>,
+    ) -> Cluster {
         let mut cluster = Cluster {
             has_leases,
-            has_introductions: false,
+            gates,
             is_said_to_be_new: false,
             now: Duration::ZERO,
             nodes: BTreeMap::new(),
@@ -295,6 +316,7 @@ impl Cluster {
         node.disk.crash(writes, torn);
         self.oracle.on_crash(id);
         self.oracle.check_durable(&self.nodes);
+        self.disconnect(id);
     }
 
     /// A node that is down loses its newest snapshot, if that does no harm.
@@ -322,22 +344,24 @@ impl Cluster {
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
-        let boot = self.boot_after(id);
         let is_new_cluster = self.is_said_to_be_new;
         let leader_lease = self.has_leases.then(|| self.lease_settings(id));
+        let gate = self.gates.get_mut(&id).map(|gate| gate.start(id));
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down can start");
         node.lives += 1;
         node.disk.finish_installation();
         let hard_state = node.disk.durable().hard_state;
+        let plain = settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32));
         let settings = RaftSettings {
+            gate: gate.unwrap_or_else(|| plain.gate.clone()),
             snapshot_entries_max: rules.entries_max,
             snapshot_bytes_max: rules.bytes_max,
             keep_entries: rules.keep_entries,
             leader_lease,
-            ..settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32))
+            ..plain
         };
-        let gate = GateSettings { boot, is_new_cluster, ..settings.gate };
+        let gate = GateSettings { is_new_cluster, ..settings.gate };
         let settings = RaftSettings { gate, ..settings };
         let (log, snapshots) = (node.disk.summary(), node.disk.snapshot_positions());
         node.raft = Some(Raft::new(settings, hard_state, log, snapshots));
@@ -349,8 +373,8 @@ impl Cluster {
         for peer in self.ids() {
             self.raft_mut(id).on_peer_reached(peer);
         }
-        self.introduce_all();
         self.settle(id);
+        self.connect(id);
     }
 
     /// The connection between two nodes breaks, with all that is on it, and comes
@@ -385,7 +409,9 @@ impl Cluster {
 
     pub(super) fn heal(&mut self) {
         self.cuts.clear();
-        self.introduce_all();
+        if !self.gates.is_empty() {
+            self.introduce_all();
+        }
     }
 
     /// The message at this place of `network` arrives, or is lost if the line is cut.
@@ -550,10 +576,10 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
-            Effect::Announce(_) => {}
+            Effect::Announce(news) => self.on_announced(id, news),
             // Equal logs give equal stores here.
             Effect::ReadDigest(order) => self.raft_mut(id).on_digest_read(order.index, 0),
-            Effect::Stop(reason) => panic!("n{id} stops: {reason}"),
+            Effect::Stop(reason) => self.on_stop(id, reason),
             Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
                 let term = self.raft(id).term();

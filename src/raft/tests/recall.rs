@@ -3,6 +3,7 @@
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, command, log_of, n};
 use super::disk::Durable;
+use super::gates::{BOTH, OLD};
 use super::solo::{Solo, append, appended, at, pre_vote, pre_voted, request_vote, voted};
 use crate::raft::{Effect, Envelope, Event, PeerFault, Remembered, Role, Rpc};
 use crate::types::{
@@ -226,8 +227,8 @@ fn cluster(nodes: u64) -> Cluster {
     let mut log = log_of(&[1, 1]);
     log[0].payload = Payload::Format(FormatInForce::of(Format(2)));
     let state = HardState { current_term: Term(1), ..HardState::default() };
-    let mut cluster = Cluster::with_past(vec![Durable::new(state, log); nodes as usize], 1);
-    cluster.has_introductions = true;
+    let disks = vec![Durable::new(state, log); nodes as usize];
+    let mut cluster = Cluster::with_formats_and_past(&vec![BOTH; nodes as usize], disks, 1);
     cluster.elect(n(1));
     cluster.heal();
     for number in 0..5 {
@@ -378,8 +379,7 @@ fn a_word_that_comes_after_it_has_caught_up_does_not_send_it_back() {
 /// No server from before format 2 reads the message.
 #[test]
 fn before_format_2_nobody_is_told() {
-    let mut cluster = Cluster::new(3, 1);
-    cluster.has_introductions = true;
+    let mut cluster = Cluster::with_formats(&[BOTH, BOTH, OLD], 1);
     cluster.elect(n(1));
     cluster.heal();
     cluster.trace = Some(Vec::new());
