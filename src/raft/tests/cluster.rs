@@ -19,8 +19,8 @@ use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
     Append, CompactLog, Effect, Envelope, GateSettings, Progress, ProgressAction, ProgressSettings,
-    Raft, RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport, ResetLog,
-    Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    Raft, RaftSettings, ReadDigest, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport,
+    ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
 use crate::types::{
     BootId, ClusterId, Entry, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
@@ -105,6 +105,8 @@ pub(super) struct Node {
     pub(super) is_keeper_slow: bool,
     /// The store of a snapshot that was received.
     pub(super) loaded: Option<Arc<SnapshotFile>>,
+    /// The entry whose digest the core waits for.
+    pub(super) wanted_digest: Option<LogIndex>,
     /// The entries that clients wait for.
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of the one session of this node that writes.
@@ -189,6 +191,7 @@ impl Cluster {
                 jobs: VecDeque::new(),
                 is_keeper_slow: false,
                 loaded: None,
+                wanted_digest: None,
                 waiting: BTreeSet::new(),
                 last_write: LogIndex(0),
                 lives: 0,
@@ -283,6 +286,7 @@ impl Cluster {
         node.pending.clear();
         node.jobs.clear();
         node.loaded = None;
+        node.wanted_digest = None;
         node.waiting.clear();
         node.last_write = LogIndex(0);
         node.disk.crash(writes, torn);
@@ -535,7 +539,10 @@ impl Cluster {
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
             Effect::Announce(_) => {}
-            Effect::ReadDigest(order) => panic!("n{id} has no store: {order:?}"),
+            Effect::ReadDigest(ReadDigest { index }) => {
+                self.node_mut(id).wanted_digest = Some(index);
+                self.read_wanted_digest(id);
+            }
             Effect::Stop(reason) => panic!("n{id} stops: {reason}"),
             Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
@@ -593,6 +600,16 @@ impl Cluster {
         }
         let last_applied = LogIndex(node.applied.len() as u64);
         node.pending.push_back(Pending::Applied(last_applied));
+        self.read_wanted_digest(id);
+    }
+
+    /// Reads the digest that the core waits for, if the store has applied its entry.
+    fn read_wanted_digest(&mut self, id: NodeId) {
+        let node = self.node_mut(id);
+        let last_applied = LogIndex(node.applied.len() as u64);
+        if let Some(index) = node.wanted_digest.take_if(|index| *index <= last_applied) {
+            node.pending.push_back(Pending::Digest(index));
+        }
     }
 
     fn drain_progress(&mut self, id: NodeId) -> bool {

@@ -17,6 +17,7 @@
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
 //! | `rejoin` | nodes that may have forgotten what they promised |
+//! | `state_checks` | stores that are compared |
 //! | `pending` | the answers of a slow store, a slow log, and pauses |
 //! | `progress` | a peer's replication by itself |
 //! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
@@ -47,4 +48,5 @@ mod send_modes;
 mod snapshots;
 mod solo;
 mod stamps;
+mod state_checks;
 mod text;
