@@ -1,7 +1,7 @@
 //! Measures how much a snapshot of a million keys delays the store, which applies entries
 //! at the same time: the times of `apply` without a snapshot, and while one is written on
-//! another thread. It measures reads, and the steps of the scrub. Then it measures the times of `apply` while a million keys and clients
-//! that expired together are removed.
+//! another thread. It measures reads, and the steps of the scrub. Then it measures the times of
+//! `apply` while a million keys and clients that expired together are removed.
 //!
 //! ```sh
 //! cargo bench --bench snapshot

@@ -93,7 +93,8 @@ pub struct DigestRead {
     pub digest: u64,
 }
 
-/// Sent by KvActor or SnapshotWriterActor to RaftActor: a part of the store in memory is not what was written there.
+/// Sent by KvActor or SnapshotWriterActor to RaftActor: a part of the store in memory is not what
+/// was written there.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct StoreCorrupted {
