@@ -85,6 +85,7 @@ pub(super) fn start(
             Placement::Threads => persisted,
         },
         compacted: raft.clone().recipient(),
+        hold_saved: raft.clone().recipient(),
         fatal,
     };
     let writer = SnapshotWriterActor::new(snapshots, owner, writer_ports);

@@ -57,6 +57,8 @@ pub enum ApplyTask {
         /// The client that asked.
         reply_handle: ReplyHandle,
     },
+    /// Do and answer nothing more: the node stops.
+    End,
     /// Report the state of the store, together with that of the node.
     Status {
         /// The state of the node.

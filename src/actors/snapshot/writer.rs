@@ -8,8 +8,8 @@
 //! | [`ReceiveSnapshot`] | RaftActor | [`PieceReceived`], [`SnapshotReceived`] | RaftActor |
 //! | [`SnapshotUnreadable`] | SnapshotReaderActor | [`SnapshotLost`] | RaftActor |
 //! | a file was stored | | [`WriterReport`] | SnapshotReaderActor |
+//! | an error of the disk, a snapshot of an unknown format | | [`StorageFailed`] | `node` |
 //! | a record that is not what was written | | [`StoreCorrupted`] | RaftActor |
-//! | an error of the disk | | [`StorageFailed`] | `node` |
 //!
 //! It owns the snapshot that is being received. It runs on an arbiter of its own, because it
 //! blocks: on the disk, and while it encodes or decodes a whole store. The node applies,
@@ -18,7 +18,8 @@
 //! Nothing relies on a snapshot until its file has its final name and all of it is durable.
 //! So a full disk costs nothing but the snapshot, which is tried again later; a leader that
 //! sent it is told that it is refused. Any other
-//! error of the disk ends the process, like an error of the log. A damaged file is removed
+//! error of the disk ends the process, like an error of the log. So does a received snapshot of
+//! a format that this server does not read: nothing of it is kept, and nobody gets an answer. A damaged file is removed
 //! and reported to the core, which orders another snapshot. The process ends without waiting
 //! for this actor: the next start removes unfinished files.
 
@@ -250,7 +251,9 @@ impl SnapshotWriterActor {
             let completed = snapshots.complete(incoming).map_err(LoadError::from);
             match completed.and_then(|file| load(snapshots, file.head.last)) {
                 Ok(loaded) => Ok(Some(loaded)),
-                Err(LoadError::Storage(error @ StorageError::Io { .. })) => Err(error),
+                Err(LoadError::Storage(
+                    error @ (StorageError::Io { .. } | StorageError::Unreadable { .. }),
+                )) => Err(error),
                 Err(error) => {
                     log::error!("a snapshot that was received is of no use: {error}");
                     snapshots.remove(id.last)?;

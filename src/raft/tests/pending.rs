@@ -23,6 +23,15 @@ fn digest_of(applied: &[Entry]) -> u64 {
 }
 
 impl Cluster {
+    /// Reads the digest that the core waits for, if the store has applied its entry.
+    pub(super) fn read_wanted_digest(&mut self, id: NodeId) {
+        let node = self.node_mut(id);
+        let last_applied = LogIndex(node.applied.len() as u64);
+        if let Some(index) = node.wanted_digest.take_if(|index| *index <= last_applied) {
+            node.pending.push_back(Pending::Digest(index));
+        }
+    }
+
     /// Gives the oldest answer; false when there is none.
     pub(super) fn complete_pending(&mut self, id: NodeId) -> bool {
         let node = self.node_mut(id);
