@@ -188,7 +188,7 @@ impl KvActor {
             }
             match actor.store.scrub(&mut actor.scrub, SCRUB_BUDGET) {
                 Ok(_) => KvActor::arm_scrub(ctx),
-                Err(corruption) => actor.end(&corruption),
+                Err(corruption) => actor.end_corrupted(&corruption),
             }
         });
     }
