@@ -20,8 +20,8 @@ use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
     Append, CompactLog, Effect, Envelope, GateSettings, Progress, ProgressAction, ProgressSettings,
-    Raft, RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport, ResetLog,
-    Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    Raft, RaftSettings, ReadDigest, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport,
+    ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
 use crate::types::{
     BootId, ClusterId, Entry, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
@@ -106,6 +106,8 @@ pub(super) struct Node {
     pub(super) is_keeper_slow: bool,
     /// The store of a snapshot that was received.
     pub(super) loaded: Option<Arc<SnapshotFile>>,
+    /// The entry whose digest the core waits for.
+    pub(super) wanted_digest: Option<LogIndex>,
     /// The entries that clients wait for.
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of the one session of this node that writes.
@@ -217,6 +219,7 @@ impl Cluster {
                 jobs: VecDeque::new(),
                 is_keeper_slow: false,
                 loaded: None,
+                wanted_digest: None,
                 waiting: BTreeSet::new(),
                 last_write: LogIndex(0),
                 lives: 0,
@@ -311,6 +314,7 @@ impl Cluster {
         node.pending.clear();
         node.jobs.clear();
         node.loaded = None;
+        node.wanted_digest = None;
         node.waiting.clear();
         node.last_write = LogIndex(0);
         node.disk.crash(writes, torn);
@@ -577,8 +581,10 @@ impl Cluster {
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
             Effect::Announce(news) => self.on_announced(id, news),
-            // Equal logs give equal stores here.
-            Effect::ReadDigest(order) => self.raft_mut(id).on_digest_read(order.index, 0),
+            Effect::ReadDigest(ReadDigest { index }) => {
+                self.node_mut(id).wanted_digest = Some(index);
+                self.read_wanted_digest(id);
+            }
             Effect::Stop(reason) => self.on_stop(id, reason),
             Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
@@ -636,6 +642,7 @@ impl Cluster {
         }
         let last_applied = LogIndex(node.applied.len() as u64);
         node.pending.push_back(Pending::Applied(last_applied));
+        self.read_wanted_digest(id);
     }
 
     fn drain_progress(&mut self, id: NodeId) -> bool {

@@ -22,6 +22,7 @@
 //! | `recall` | nodes that are told what they acknowledged before they started |
 //! | `rejoin` | nodes that may have forgotten what they promised |
 //! | `settling` | nodes that have just started, and have not heard from all |
+//! | `state_checks` | stores that are compared |
 //! | `pending` | the answers of a slow store, a slow log, and pauses |
 //! | `progress` | a peer's replication by itself |
 //! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
@@ -57,4 +58,5 @@ mod settling;
 mod snapshots;
 mod solo;
 mod stamps;
+mod state_checks;
 mod text;

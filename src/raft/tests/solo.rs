@@ -10,7 +10,10 @@ use crate::raft::{
     PreVote, PreVoteResponse, Raft, RaftSettings, ReadEntries, RequestVote, RequestVoteResponse,
     ResetLog, Role, Rpc,
 };
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
+use crate::types::{
+    Entry, Format, FormatInForce, FormatRange, HardState, LogIndex, LogPosition, NodeId, Payload,
+    Term,
+};
 
 use super::cluster::log_of;
 
@@ -62,6 +65,19 @@ impl Solo {
     pub(super) fn with_batched_peers(nodes: u64) -> Solo {
         let settings = RaftSettings { has_batched_peers: true, ..settings_of(1, nodes, 1) };
         Solo::with_past(settings, Durable::default())
+    }
+
+    /// A node that reads every format, with a log of one entry of term 1, which puts `format` in
+    /// force.
+    pub(super) fn of_format(nodes: u64, format: Format) -> Solo {
+        let hard_state = HardState { current_term: Term(1), ..HardState::default() };
+        let mut log = log_of(&[1]);
+        if format > Format::FIRST {
+            log[0].payload = Payload::Format(FormatInForce::of(format));
+        }
+        let mut settings = settings_of(1, nodes, 1);
+        settings.gate.formats = FormatRange::OWN;
+        Solo::with_past(settings, Durable::new(hard_state, log))
     }
 
     fn with_past(settings: RaftSettings, durable: Durable) -> Solo {
