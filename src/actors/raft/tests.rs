@@ -6,6 +6,7 @@ mod expiry;
 mod leases;
 mod snapshots;
 mod time_outs;
+mod upgrades;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
