@@ -1,12 +1,58 @@
-//! A node that must stop although its disk is good, and the facts that it announces.
+//! A node that must stop although its disk is good (docs/adr/0023, docs/adr/0025), and the facts
+//! that it announces.
 
 use super::*;
-use crate::raft::{Announcement, StopReason};
+use crate::raft::{Announcement, StateDiverged, StopReason};
+use crate::storage::Divergence;
 use crate::types::{Format, FormatInForce};
 
-/// The error of a node whose store has changed in memory after entry 2.
-fn corrupted() -> StopReason {
-    StopReason::Corrupted { index: LogIndex(2), what: "a record".to_owned() }
+/// The orders to mark the data directory, since the last call.
+fn marks(f: &Fixture) -> Vec<Divergence> {
+    f.log.drain_kind(|command| match command {
+        LogCommand::MarkDiverged(divergence) => Some(divergence.clone()),
+        _ => None,
+    })
+}
+
+#[actix::test]
+async fn a_corrupted_store_has_the_directory_marked_and_nobody_is_answered_any_more() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(8);
+    f.request(&client, vec![(1, write())]).await;
+    f.kv.drain();
+    f.raft.do_send(StoreCorrupted { what: "the record of key \"k\" differs".to_owned() });
+    settle().await;
+    let found = "the memory of this server holds other bytes than were written there: the record \
+                 of key \"k\" differs, found at entry 2";
+    assert_eq!(marks(&f), [Divergence { index: LogIndex(2), found: found.to_owned() }]);
+    assert_eq!(f.tasks(), ["end"]);
+    client.refusals();
+    f.request(&client, vec![(2, read()), (3, write())]).await;
+    f.ticks(100).await;
+    assert!(f.tasks().is_empty() && marks(&f).is_empty() && f.appends().is_empty());
+    assert!(client.refusals().iter().all(|(_, reply)| matches!(reply, ClientReply::Refused(_))));
+}
+
+#[actix::test]
+async fn a_node_that_differs_from_a_majority_has_its_directory_marked() {
+    let f = Fixture::start();
+    let heartbeat = AppendEntries {
+        request_seq: 1,
+        prev: LogPosition::default(),
+        leader_commit: LogIndex(0),
+        read_seq: 0,
+        entries: Vec::new(),
+    };
+    f.receive(PEER, 1, Rpc::AppendEntries(heartbeat)).await;
+    let word = StateDiverged { index: LogIndex(0), digest: 7 };
+    f.receive(PEER, 1, Rpc::StateDiverged(word)).await;
+    assert_eq!(f.tasks(), ["digest at 0"]);
+    f.raft.do_send(DigestRead { index: LogIndex(0), digest: 8 });
+    settle().await;
+    let reason = StopReason::Diverged { index: LogIndex(0), own: 8, majority: 7 };
+    let divergence = Divergence { index: LogIndex(0), found: reason.to_string() };
+    assert_eq!((marks(&f), f.tasks()), (vec![divergence], vec!["end".to_owned()]));
 }
 
 #[actix::test]
@@ -17,8 +63,7 @@ async fn a_leader_that_stops_answers_as_one_that_has_lost_its_leadership() {
     f.request(&client, vec![(0, write()), (1, read())]).await;
     f.raft.do_send(StoreCorrupted { what: "a record".to_owned() });
     settle().await;
-    let stops: Vec<StopReason> = f.stops.drain().into_iter().map(|stop| stop.reason).collect();
-    assert_eq!(stops, [corrupted()]);
+    assert_eq!(marks(&f).len(), 1);
     let mut refusals = client.refusals();
     refusals.sort_by_key(|(slot, _)| *slot);
     assert_eq!(
@@ -37,7 +82,7 @@ async fn a_leader_that_stops_answers_as_one_that_has_lost_its_leadership() {
     f.persisted(3).await;
     f.ticks(100).await;
     assert_eq!((f.tasks(), f.appends()), (vec![], vec![]));
-    assert!(f.stops.drain().is_empty(), "it stops once");
+    assert!(marks(&f).is_empty(), "it stops once");
 }
 
 #[actix::test]
