@@ -384,10 +384,8 @@ async fn a_digest_is_answered_as_soon_as_its_entry_is_applied() {
     let kv = KvActor::new(Store::new(), KvPorts { digests, ..ports(raft) }).start();
     let (mut entries, expected) = some_entries(5000);
     let rest = entries.split_off(3);
-    let answer = |index: u64| DigestRead {
-        index: LogIndex(index),
-        digest: expected[index as usize - 1],
-    };
+    let answer =
+        |index: u64| DigestRead { index: LogIndex(index), digest: expected[index as usize - 1] };
     kv.do_send(Apply { tasks: vec![digest_at(2)] });
     kv.do_send(Apply { tasks: entries });
     settle().await;
