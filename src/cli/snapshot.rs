@@ -305,8 +305,11 @@ impl Backup {
         let (prefix, mut after) = (Bytes::copy_from_slice(prefix), None);
         loop {
             let query = Query::Scan { prefix: prefix.clone(), limit: PAGE_KEYS, after };
-            let Answer::Scan { items, more } = self.store.query(&query, self.store.clock_ms())
-            else {
+            let answer = self.store.query(&query, self.store.clock_ms()).map_err(|error| {
+                let memory = "the memory of this machine holds other bytes than were written there";
+                Failure::No(format!("{memory}: {error}"))
+            })?;
+            let Answer::Scan { items, more } = answer else {
                 unreachable!("a scan is answered by a scan");
             };
             let mut lines = Vec::new();

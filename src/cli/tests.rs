@@ -142,3 +142,23 @@ fn a_node_that_cannot_be_found_or_a_failed_system_call_says_what_to_do() {
     let said = StorageError::Io { action: "write", path: path("hard_state"), source }.to_string();
     assert!(said.contains("make room and start the server again"), "{said}");
 }
+
+#[test]
+fn every_command_of_an_upgrade_is_known() {
+    for command in [
+        "coracle upgrade status",
+        "coracle upgrade status --config servers.toml --timeout-ms 500",
+        "coracle upgrade check --to /usr/bin/coracle",
+        "coracle upgrade hold",
+        "coracle upgrade release",
+        "coracle upgrade raise --timeout-ms 500",
+        "coracle upgrade formats",
+        "coracle check",
+        "coracle check --timeout-ms 500",
+    ] {
+        assert!(parses(command), "{command}");
+    }
+    for command in ["coracle upgrade", "coracle upgrade check", "coracle upgrade raise 2"] {
+        assert!(Cli::try_parse_from(command.split_whitespace()).is_err(), "{command}");
+    }
+}

@@ -59,7 +59,7 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft};
 use crate::storage::RealDisk;
-use crate::types::NodeId;
+use crate::types::{FormatInForce, NodeId};
 use crate::wire::LocalNode;
 use recovery::Recovered;
 use signals::Signals;
@@ -142,6 +142,7 @@ pub async fn start(
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
+    let sessions = actor_settings::session_config(settings, &memory, &clock, &local.introduction);
     let mut raft_settings =
         actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
     raft_settings.gate.is_held = recovered.storage.is_held();
@@ -171,20 +172,13 @@ pub async fn start(
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
-    raft_ctx.run(RaftActor::new(core, ports, raft_settings, Arc::clone(&clock)));
+    raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
     peers.listen(peer_listener);
     let peers = peers_ctx.run(peers);
-    let (clients, session_arbiters) = client_side::start(
-        settings,
-        connections_max,
-        memory.clone(),
-        clock,
-        &placement,
-        client_listener,
-        &raft,
-    );
+    let (clients, session_arbiters) =
+        client_side::start(settings, connections_max, sessions, &placement, client_listener, &raft);
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);
@@ -204,6 +198,7 @@ fn local_node(
         peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
+        format: FormatInForce::default(),
         introduction: Introduction {
             formats: surroundings.formats,
             binary: env!("CARGO_PKG_VERSION").to_owned(),

@@ -72,6 +72,7 @@ pub(super) fn start(
         piece: raft.clone().recipient(),
         received: raft.clone().recipient(),
         lost: raft.clone().recipient(),
+        corrupted: raft.clone().recipient(),
         reader: snapshot_reader.clone().recipient(),
         fatal: fatal.clone(),
     };

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::actors::snapshot::load::{LoadError, load};
-use crate::kv::Store;
+use crate::kv::{Corruption, Store};
 use crate::storage::{
     self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotFiles, SnapshotHead, StoppedServer,
     StorageError, write_snapshot,
@@ -45,6 +45,9 @@ pub enum RecoverError {
     /// An entry cannot be applied.
     #[error("entry {0} cannot be applied: {1}")]
     Entry(LogIndex, String),
+    /// The memory of this machine is at fault.
+    #[error("the memory of this machine holds other bytes than were written there: {0}")]
+    Memory(#[from] Corruption),
     /// A directory cannot be renamed.
     #[error("cannot rename {} to {}: {source}", from.display(), to.display())]
     Rename {
@@ -169,7 +172,8 @@ impl Survivor {
         // The cluster that begins with it gets an id of its own.
         let state = ClusterState { cluster_id: None, ..state };
         let head = SnapshotHead { cluster: cluster.to_owned(), last, stamp_ms, state };
-        Ok(write_snapshot(&RealDisk, path, &head, store.snapshot_blocks())?)
+        let blocks = store.snapshot_blocks().map(|block| block.map_err(RecoverError::from));
+        write_snapshot(&RealDisk, path, &head, blocks)
     }
 
     /// The paths that [`Survivor::found`] makes: the backup for the other servers, and the old

@@ -280,7 +280,7 @@ impl Handler<Applied> for RaftActor {
         self.update_clock();
         self.expiry.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
-        self.raft.on_applied(message.last_applied);
+        self.raft.on_applied(message.last_applied, message.digest);
         self.flush_soon(ctx);
     }
 }

@@ -9,6 +9,7 @@
 //! | [`SnapshotUnreadable`] | SnapshotReaderActor | [`SnapshotLost`] | RaftActor |
 //! | a file was stored | | [`WriterReport`] | SnapshotReaderActor |
 //! | an error of the disk, a snapshot of an unknown format | | [`StorageFailed`] | `node` |
+//! | a record that is not what was written | | [`StoreCorrupted`] | RaftActor |
 //!
 //! It owns the snapshot that is being received. It runs on an arbiter of its own, because it
 //! blocks: on the disk, and while it encodes or decodes a whole store. The node applies,
@@ -27,12 +28,13 @@ use std::time::Instant;
 use actix::{Actor, Context, Handler, Recipient};
 
 use super::load::{LoadError, load};
+use crate::actors::messages::kv::StoreCorrupted;
 use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::messages::snapshots::{
     PieceReceived, SnapshotLost, SnapshotReceived, SnapshotUnreadable, SnapshotWritten,
     StoreCommand, StoredSnapshot, WriteSnapshot, WriterReport,
 };
-use crate::kv::Store;
+use crate::kv::{Corruption, Store};
 use crate::raft::{InstallSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{IncomingSnapshot, SnapshotFile, SnapshotFiles, SnapshotHead, StorageError};
 use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint};
@@ -48,6 +50,8 @@ pub struct SnapshotWriterPorts {
     pub received: Recipient<SnapshotReceived>,
     /// RaftActor.
     pub lost: Recipient<SnapshotLost>,
+    /// RaftActor.
+    pub corrupted: Recipient<StoreCorrupted>,
     /// SnapshotReaderActor.
     pub reader: Recipient<WriterReport>,
     /// Ends the process.
@@ -165,7 +169,24 @@ impl SnapshotWriterActor {
         let SnapshotPoint { last, cluster: state } = point;
         let head = SnapshotHead { cluster: self.cluster.clone(), last, stamp_ms, state };
         let began = Instant::now();
-        let written = self.attempt(|_, snapshots| snapshots.write(&head, store.snapshot_blocks()));
+        let mut corruption = None;
+        let written = self.attempt(|_, snapshots| {
+            let blocks = store.snapshot_blocks().map(|block| block.map_err(WriteError::Corrupted));
+            match snapshots.write(&head, blocks) {
+                Ok(file) => Ok(Some(file)),
+                Err(WriteError::Storage(error)) => Err(error),
+                Err(WriteError::Corrupted(found)) => {
+                    corruption = Some(found);
+                    Ok(None)
+                }
+            }
+        });
+        if let Some(found) = corruption {
+            // The file has no final name, and never gets it. The node ends.
+            self.ports.corrupted.do_send(StoreCorrupted { what: found.to_string() });
+            return;
+        }
+        let written = written.flatten();
         if let Some(file) = &written {
             log::info!(
                 "took snapshot node={} last_included_index={} last_included_term={} bytes={} \
@@ -280,6 +301,18 @@ impl SnapshotWriterActor {
             }
         }
         None
+    }
+}
+
+/// The reason why a snapshot cannot be written.
+enum WriteError {
+    Storage(StorageError),
+    Corrupted(Corruption),
+}
+
+impl From<StorageError> for WriteError {
+    fn from(error: StorageError) -> WriteError {
+        WriteError::Storage(error)
     }
 }
 

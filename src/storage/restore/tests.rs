@@ -36,7 +36,7 @@ fn disk() -> SimDisk {
             ..ClusterState::default()
         },
     };
-    snapshots.write(&head, bodies().into_iter()).unwrap();
+    snapshots.write(&head, bodies().into_iter().map(Ok::<_, StorageError>)).unwrap();
     disk
 }
 

@@ -241,18 +241,18 @@ impl FrameWriter {
 /// Writes a snapshot to a file of its own, which is durable on return.
 ///
 /// # Errors
-/// When the disk fails.
-pub fn write_snapshot(
+/// When the disk fails, and the errors of `bodies`.
+pub fn write_snapshot<E: From<StorageError>>(
     disk: &dyn Disk,
     path: &Path,
     head: &SnapshotHead,
-    mut bodies: impl Iterator<Item = Vec<u8>>,
-) -> Result<SnapshotFile, StorageError> {
+    mut bodies: impl Iterator<Item = Result<Vec<u8>, E>>,
+) -> Result<SnapshotFile, E> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED);
     let unfinished = PathBuf::from(unfinished);
     let mut writer = FrameWriter::create(disk, unfinished.clone(), head)?;
-    bodies.try_for_each(|body| writer.body(&body))?;
+    bodies.try_for_each(|body| Ok::<(), E>(writer.body(&body?)?))?;
     let (bytes, digest) = writer.finish()?;
     rename(disk, &unfinished, path)?;
     Ok(SnapshotFile { head: head.clone(), bytes, digest })

@@ -87,13 +87,13 @@ impl SnapshotFiles {
     /// Writes a snapshot. It is durable on return, and only the two newest are kept.
     ///
     /// # Errors
-    /// When a write or sync fails; there is no new snapshot then.
-    pub fn write(
+    /// When a write or sync fails, and the errors of `bodies`; there is no new snapshot then.
+    pub fn write<E: From<StorageError>>(
         &self,
         head: &SnapshotHead,
-        mut bodies: impl Iterator<Item = Vec<u8>>,
-    ) -> Result<SnapshotFile, StorageError> {
-        self.write_with(head, |writer| bodies.try_for_each(|body| writer.body(&body)))
+        mut bodies: impl Iterator<Item = Result<Vec<u8>, E>>,
+    ) -> Result<SnapshotFile, E> {
+        self.write_with(head, |writer| bodies.try_for_each(|body| Ok(writer.body(&body?)?)))
     }
 
     /// Copies the snapshot in the file `source`, which belongs to no server, to a snapshot of
@@ -113,11 +113,11 @@ impl SnapshotFiles {
         })
     }
 
-    fn write_with(
+    fn write_with<E: From<StorageError>>(
         &self,
         head: &SnapshotHead,
-        add_bodies: impl FnOnce(&mut FrameWriter) -> Result<(), StorageError>,
-    ) -> Result<SnapshotFile, StorageError> {
+        add_bodies: impl FnOnce(&mut FrameWriter) -> Result<(), E>,
+    ) -> Result<SnapshotFile, E> {
         let path = self.path(head.last);
         let unfinished = self.dir.join(format!("{}{UNFINISHED}", name(head.last)));
         let mut writer = FrameWriter::create(&*self.disk, unfinished.clone(), head)?;

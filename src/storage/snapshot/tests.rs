@@ -40,7 +40,7 @@ fn open(disk: &SimDisk) -> Result<SnapshotFiles, StorageError> {
 }
 
 fn write(snapshots: &SnapshotFiles, index: u64) -> Result<SnapshotFile, StorageError> {
-    snapshots.write(&head(index), bodies(index).into_iter())
+    snapshots.write(&head(index), bodies(index).into_iter().map(Ok))
 }
 
 /// Returns a chunk of a snapshot's file.
@@ -125,7 +125,8 @@ fn a_head_of_a_later_layout_names_the_oldest_program() {
 fn a_snapshot_of_a_format_that_is_not_read_is_not_kept() {
     let (sender, receiver) = (disk(), disk());
     let source = open(&sender).unwrap();
-    let file = source.write(&second_head(5), bodies(5).into_iter()).unwrap();
+    let file =
+        source.write(&second_head(5), bodies(5).into_iter().map(Ok::<_, StorageError>)).unwrap();
     let bytes = sender.contents(&source.path(at(5)));
     let old = open(&receiver).unwrap().of_formats(FormatRange::FIRST_ONLY);
     let mut incoming = old.receive(file.id()).unwrap();
