@@ -15,7 +15,7 @@ use super::checks::violation::Check;
 use super::faults::delayed_completions::DelayedCompletions;
 use super::network::NetworkConditions;
 use super::plan::Fault;
-use super::upgrade::Program;
+use super::upgrade::{HOLD, Program};
 use super::world::{Machine, ProcessEnd, Tasks, World, host};
 use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
 use crate::raft::StopReason;
@@ -331,8 +331,11 @@ fn mend(world: &Rc<World>) {
 fn finish_upgrade(world: &Rc<World>, id: u64) {
     let machine = &world.machines[&id];
     machine.programs.next.set(Program::New);
-    if machine.programs.running.get() == Program::Old {
+    let hold = world.data_dir(id).join(HOLD);
+    let is_held = machine.disk.paths().contains(&hold);
+    if is_held || machine.programs.running.get() == Program::Old {
         crash(world, id, false);
+        machine.disk.lose(&hold);
         start(world, id);
     }
 }

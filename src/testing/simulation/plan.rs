@@ -145,6 +145,8 @@ pub enum Fault {
     Amnesia,
     /// All nodes are killed, and a majority of the logs are damaged, in different places.
     ScatteredDamage,
+    /// A follower loses entries that it has acknowledged, and the leader restarts as well.
+    AgedDisk,
     /// A majority of the data directories is lost, and comes back.
     WipeMajority,
     /// A machine gets the new program.
@@ -198,6 +200,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::ManyNames, 3),
     (Fault::Amnesia, 4),
     (Fault::ScatteredDamage, 4),
+    (Fault::AgedDisk, 5),
     (Fault::WipeMajority, 3),
 ];
 
@@ -221,6 +224,7 @@ impl Fault {
                 | Fault::StalledQuorum
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
+                | Fault::AgedDisk
                 | Fault::WipeMajority
         )
     }
@@ -246,6 +250,7 @@ impl Fault {
                 | Fault::StalledQuorum
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
+                | Fault::AgedDisk
                 | Fault::WipeMajority
         )
     }

@@ -1,5 +1,6 @@
 //! Faults: which comes when, and how each is inflicted.
 
+mod aged_disk;
 mod amnesia;
 pub(crate) mod delayed_completions;
 pub(crate) mod disk;

@@ -112,6 +112,7 @@ async fn inflict_targeted(world: &Rc<World>, targeted: &mut TargetedFaults, faul
         Fault::StalledQuorum => targeted.stall_quorum().await,
         Fault::Amnesia => targeted.amnesia().await,
         Fault::ScatteredDamage => targeted.scatter_damage().await,
+        Fault::AgedDisk => targeted.age_disk().await,
         Fault::WipeMajority => targeted.wipe_majority().await,
         fault => unreachable!("{fault:?} is not a targeted fault"),
     }
