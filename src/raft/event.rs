@@ -81,6 +81,22 @@ pub enum Event {
         /// The end of the log.
         last: LogPosition,
     },
+    /// As the leader: a peer's store differs from that of a majority.
+    PeerDiverged {
+        /// The peer.
+        peer: NodeId,
+        /// The entry after which they were compared.
+        index: LogIndex,
+    },
+    /// As the leader: stores differ, and no digest has a majority.
+    StoresDiffer {
+        /// The entry after which they were compared.
+        index: LogIndex,
+        /// A node with its digest.
+        one: (NodeId, u64),
+        /// A node that has another one.
+        other: (NodeId, u64),
+    },
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
         /// The first entry that was dropped.
@@ -123,9 +139,16 @@ impl fmt::Display for HoldEnd {
 }
 
 impl Event {
-    /// True of an event that shows a fault of a disk, or of the person who replaced it.
+    /// True of an event that shows a fault of a disk, of a memory, of the program, or of the
+    /// person who replaced a disk.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Event::PeerForgot { .. } | Event::Forgot { .. })
+        matches!(
+            self,
+            Event::PeerForgot { .. }
+                | Event::Forgot { .. }
+                | Event::PeerDiverged { .. }
+                | Event::StoresDiffer { .. }
+        )
     }
 }
 
@@ -162,6 +185,18 @@ impl fmt::Display for Event {
                 "has lost entries that it acknowledged to leader={leader_id}: {acknowledged} was \
                  acknowledged, and the log ends with {last}; it rejoins without a vote, until it \
                  has fetched them, and has caught up with all others"
+            ),
+            Event::PeerDiverged { peer, index } => write!(
+                f,
+                "the store of peer={peer} differs from that of a majority after entry \
+                 index={index}; it is told to stop"
+            ),
+            Event::StoresDiffer { index, one, other } => write!(
+                f,
+                "the stores differ after entry index={index}, and no majority has the same: \
+                 server={} has digest={:016x}, and server={} has digest={:016x}; nobody can know \
+                 which is right, so all go on: compare them with `coracle check`",
+                one.0, one.1, other.0, other.1
             ),
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }

@@ -250,5 +250,8 @@ impl Raft {
         if has_round && is_alone {
             self.advance_confirmed_reads();
         }
+        if heartbeat {
+            self.check_states();
+        }
     }
 }

@@ -36,6 +36,8 @@ struct PeerState {
     read_seq: u64,
     /// True when it voted for this leader.
     is_elector: bool,
+    /// True when it must not be counted, by its last report.
+    is_rejoining: bool,
     /// Ticks since its last report that counts.
     silent_ticks: u32,
     /// The part of the log that must stay because the peer is being sent a snapshot, or
@@ -136,6 +138,11 @@ impl Leadership {
         self.peers.get(&id).is_none_or(|peer| peer.silent_ticks <= ticks)
     }
 
+    /// True of a peer that is rejoining, by its last report.
+    pub(super) fn is_rejoining(&self, id: NodeId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.is_rejoining)
+    }
+
     /// True once for each new base of the log.
     pub(super) fn announce_base(&mut self, base: LogPosition) -> bool {
         std::mem::replace(&mut self.announced_base, base) != base
@@ -153,6 +160,7 @@ impl Leadership {
         state.hold.on_report(&report);
         state.snapshot_progress = report.snapshot_progress;
         state.snapshot_refusal = report.snapshot_refusal;
+        state.is_rejoining = report.is_rejoining;
         if report.loss.is_some() {
             // It may vote until it is told, so its lost acknowledgements commit nothing more.
             state.match_index = LogIndex(0);

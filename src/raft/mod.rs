@@ -89,12 +89,14 @@
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
 //! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
+//! | `comparison` | the digests of all stores, as a leader has collected them (docs/adr/0025) |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
 //! | `submit` | rules: committed entries and confirmed reads to the store, in one order |
 //! | `follower` | rules: AppendEntries at its receiver (§5.3) |
 //! | `leader` | rules: propose, read, count, commit, CheckQuorum (§5.3, §5.4.2) |
+//! | `state_check` | rules: stores are compared, and a node that differs stops |
 //! | `election` | rules: PreVote and votes (§5.2, §5.4.1; dissertation §9.6) |
 //! | `invariants` | the checks after every event |
 //! | this file | the events, each to its rule |
@@ -127,6 +129,7 @@
 //!   acknowledged notices it, and no other node.
 
 mod apply_queue;
+mod comparison;
 mod effect;
 mod election;
 mod election_timer;
@@ -152,6 +155,7 @@ mod settings;
 mod snapshot_policy;
 mod snapshots;
 mod state;
+mod state_check;
 mod status;
 mod stop_reason;
 mod store_clock;
@@ -256,10 +260,10 @@ impl Raft {
             | Rpc::InstallSnapshotResponse(_)
             | Rpc::PreVote(_)
             | Rpc::RejoinRequest => {}
-            Rpc::StateCheck(_)
-            | Rpc::StateCheckResponse(_)
-            | Rpc::StateDiverged(_)
-            | Rpc::Remembered(_) => {}
+            Rpc::StateCheck(request) => self.on_state_check(from, &request),
+            Rpc::StateCheckResponse(response) => self.on_state_check_response(from, response),
+            Rpc::StateDiverged(word) => self.on_state_diverged(from, word),
+            Rpc::Remembered(_) => {}
         }
     }
 

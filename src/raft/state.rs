@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::apply_queue::ApplyQueue;
+use super::comparison::Comparison;
 use super::effect::{Append, Effect, StopReplication};
 use super::election_timer::ElectionTimer;
 use super::event::Event;
@@ -24,6 +25,7 @@ use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
 use super::status::{ClusterStatus, NodeStatus, Role, SnapshotProgress};
+use super::stop_reason::StopReason;
 use crate::types::{
     Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, STAMP_MS_MAX, Term,
 };
@@ -54,6 +56,8 @@ pub struct Raft {
     pub(super) apply: ApplyQueue,
     pub(super) snapshots: SnapshotPolicy,
     pub(super) lease: LeaseClock,
+    /// The digests of this node's store and of the others'.
+    pub(super) comparison: Comparison,
     /// The orders since the last [`Raft::take_effects`].
     pub(super) effects: Vec<Effect>,
 }
@@ -101,6 +105,7 @@ impl Raft {
             commit_index: in_snapshot,
             apply: ApplyQueue::starting_at(in_snapshot),
             lease: LeaseClock::starting(settings.leader_lease),
+            comparison: Comparison::default(),
             effects: Vec::new(),
             settings,
         };
@@ -136,12 +141,15 @@ impl Raft {
     /// The last connection that a peer has opened to this node has ended.
     pub fn on_peer_detached(&mut self, _peer: NodeId) {}
 
-    /// The digest of the store after the entry at `index`, for a [`Effect::ReadDigest`].
-    pub fn on_digest_read(&mut self, _index: LogIndex, _digest: u64) {}
+    /// Orders the end of this node, which can do nothing more.
+    pub(super) fn stop(&mut self, reason: StopReason) {
+        self.effects.push(Effect::Stop(reason));
+    }
 
-    /// A part of the store in memory is not what was written there. `what` is a clause for
-    /// people.
-    pub fn on_store_corrupted(&mut self, _what: String) {}
+    /// A person has asked this server to hold the format, or no longer. It is durable.
+    pub fn set_held(&mut self, is_held: bool) {
+        self.settings.gate.is_held = is_held;
+    }
 
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
         Envelope { from: self.settings.id, to, term: self.term(), rpc }

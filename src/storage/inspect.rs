@@ -8,10 +8,13 @@ use std::path::Path;
 use super::directory::take_lock;
 use super::disk::{Disk, DiskLock};
 use super::error::{IoContext, StorageError};
+use super::examine::{Examined, examine};
 use super::identity;
 use super::log::files::{log_dir, segment_numbers};
-use super::log::recovery::{self, Scanned};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId, Payload};
+use super::log::recovery::Scanned;
+use crate::types::{
+    Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary, NodeId, Payload,
+};
 
 /// Maximum number of bytes of a command that are shown.
 const PREVIEW_BYTES: usize = 48;
@@ -113,7 +116,7 @@ impl StoppedServer {
     pub fn open(disk: &dyn Disk, dir: &Path) -> Result<StoppedServer, StorageError> {
         let (id, lock) = identify(disk, dir)?;
         let (cluster, ..) = identity::read(disk, dir)?.unwrap_or_default();
-        let (scanned, damage) = recovery::scan_to_damage(disk, dir, id)?;
+        let Examined { scanned, damage, .. } = examine(disk, dir, id, FormatRange::OWN)?;
         Ok(StoppedServer {
             id,
             cluster,
@@ -141,7 +144,10 @@ impl StoppedServer {
 
 fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(Scanned, Option<DiskLock>), StorageError> {
     let (node_id, lock) = identify(disk, dir)?;
-    Ok((recovery::scan(disk, dir, node_id)?, lock))
+    match examine(disk, dir, node_id, FormatRange::OWN)? {
+        Examined { damage: Some(damage), .. } => Err(damage),
+        Examined { scanned, .. } => Ok((scanned, lock)),
+    }
 }
 
 /// Takes the lock, and returns the server that the directory belongs to.

@@ -14,6 +14,7 @@ struct Fixture {
     log: actix::Addr<LogActor>,
     persisted: Inbox<LogPersisted>,
     compacted: Inbox<LogCompacted>,
+    held: Inbox<HoldSaved>,
     failed: Inbox<StorageFailed>,
     read_port: Recipient<EntriesRead>,
     read: Inbox<EntriesRead>,
@@ -39,9 +40,10 @@ fn start() -> Fixture {
     let (fatal, failed) = probe();
     let (read_port, read) = probe();
     let (compacted_port, compacted) = probe();
-    let ports = LogPorts { raft, compacted: compacted_port, fatal };
+    let (hold_saved, held) = probe();
+    let ports = LogPorts { raft, compacted: compacted_port, hold_saved, fatal };
     let log = LogActor::new(storage, ports).start();
-    Fixture { disk, log, persisted, compacted, failed, read_port, read }
+    Fixture { disk, log, persisted, compacted, held, failed, read_port, read }
 }
 
 fn hard_state(term: u64) -> HardState {

@@ -30,6 +30,10 @@ impl RaftActor {
             ClientRequest::Read(query) => self.read(query, reply_handle),
             ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
             ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
+            // No part of this node does it yet.
+            ClientRequest::SetHold { .. } | ClientRequest::Raise | ClientRequest::Digest { .. } => {
+                Err(Refusal::Busy)
+            }
             ClientRequest::Status => {
                 let reply_handle = reply_handle.clone();
                 let task = ApplyTask::Status { status: self.raft.status(), reply_handle };

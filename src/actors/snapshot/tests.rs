@@ -146,6 +146,7 @@ fn start_on(disk: SimDisk) -> Node {
         piece: piece_port,
         received: received_port,
         lost: lost_port,
+        corrupted: probe().0,
         reader: reader.clone().recipient(),
         fatal: fatal.clone(),
     };
@@ -466,6 +467,7 @@ async fn a_read_that_a_written_snapshot_causes_finds_that_snapshot() {
         piece,
         received,
         lost,
+        corrupted: probe().0,
         reader: reader.recipient(),
         fatal,
     };
@@ -503,6 +505,7 @@ async fn peers_and_backups_are_served_while_the_writer_is_busy() {
         piece,
         received,
         lost,
+        corrupted: probe().0,
         reader: reader.clone().recipient(),
         fatal,
     };

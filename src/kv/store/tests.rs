@@ -24,10 +24,22 @@ impl Store {
         (self.records.stored_bytes(), self.digest())
     }
 
+    /// The keys, to change them as a fault does.
+    pub(in crate::kv) fn records_mut(&mut self) -> &mut Records {
+        &mut self.records
+    }
+
+    /// The clients, to change them as a fault does.
+    pub(in crate::kv) fn clients_mut(&mut self) -> &mut OnceTable {
+        &mut self.clients
+    }
+
     /// The number of clients that are not hidden.
     fn visible_clients(&self) -> usize {
-        let clients = self.clients.range_from(std::ops::Bound::Unbounded);
-        clients.filter(|(_, c)| c.last_used_ms + CLIENT_SILENCE_MS > self.clock_ms()).count()
+        let clients = self.clients.stored_from(std::ops::Bound::Unbounded);
+        clients
+            .filter(|(_, c)| c.state().last_used_ms + CLIENT_SILENCE_MS > self.clock_ms())
+            .count()
     }
 }
 
@@ -64,7 +76,7 @@ impl Log {
     }
 
     fn get(&self, key: &'static str) -> Option<Bytes> {
-        match self.store.query(&Query::Get { key: Bytes::from(key) }, 0) {
+        match self.store.query(&Query::Get { key: Bytes::from(key) }, 0).unwrap() {
             Answer::Value(value) => Some(value),
             _ => None,
         }
@@ -130,7 +142,7 @@ fn the_clock_of_a_reader_expires_nothing() {
     let mut log = Log::new();
     log.at(10_000).run(set_for("k", "v", 3));
     let query = Query::Get { key: Bytes::from("k") };
-    assert_eq!(log.store.query(&query, u64::MAX), Answer::Value(Bytes::from("v")));
+    assert_eq!(log.store.query(&query, u64::MAX), Ok(Answer::Value(Bytes::from("v"))));
 }
 
 #[test]
@@ -415,6 +427,9 @@ fn an_entry_that_does_not_decode_changes_nothing() {
     let before = log.store.clone();
     let payload = Payload::Command(Bytes::from_static(b"\xfe"));
     let entry = Entry { index: LogIndex(2), term: Term(1), stamp_ms: 9000, payload };
-    assert_eq!(log.store.apply(&entry), Err(CommandError::UnknownOperation(0xfe)));
+    assert_eq!(
+        log.store.apply(&entry),
+        Err(ApplyError::Command(CommandError::UnknownOperation(0xfe)))
+    );
     assert_eq!(log.store, before);
 }

@@ -168,7 +168,7 @@ impl Solo {
                     Effect::Apply { entries } => {
                         let last_applied = entries.last().expect("something to apply").index;
                         self.applied.extend(entries);
-                        self.raft.on_applied(last_applied);
+                        self.raft.on_applied(last_applied, 0);
                     }
                     Effect::ReadEntries(ReadEntries { from, to, .. }) => {
                         self.raft.on_entries_read(self.disk.log().page(from, to, u64::MAX >> 1));
@@ -176,7 +176,7 @@ impl Solo {
                     Effect::ResetLog(ResetLog { base }) => {
                         self.disk.reset(base);
                         self.disk.sync_next();
-                        self.raft.on_applied(base.index);
+                        self.raft.on_applied(base.index, 0);
                         self.effects.push(effect);
                     }
                     effect => self.effects.push(effect),

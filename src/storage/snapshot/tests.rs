@@ -40,7 +40,7 @@ fn open(disk: &SimDisk) -> Result<SnapshotFiles, StorageError> {
 }
 
 fn write(snapshots: &SnapshotFiles, index: u64) -> Result<SnapshotFile, StorageError> {
-    snapshots.write(&head(index), bodies(index).into_iter())
+    snapshots.write(&head(index), bodies(index).into_iter().map(Ok))
 }
 
 /// Returns a chunk of a snapshot's file.

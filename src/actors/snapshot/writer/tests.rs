@@ -53,6 +53,7 @@ struct Fixture {
     writer: Addr<SnapshotWriterActor>,
     heard: Arc<Mutex<Vec<String>>>,
     lost: Inbox<SnapshotLost>,
+    corrupted: Inbox<StoreCorrupted>,
     failed: Inbox<StorageFailed>,
 }
 
@@ -61,17 +62,19 @@ fn start() -> Fixture {
     let heard = Arc::default();
     let listener = Listener { heard: Arc::clone(&heard) }.start();
     let ((piece, _), (lost_port, lost), (fatal, failed)) = (probe(), probe(), probe());
+    let (corrupted_port, corrupted) = probe();
     let ports = SnapshotWriterPorts {
         written: listener.clone().recipient(),
         piece,
         received: listener.clone().recipient(),
         lost: lost_port,
+        corrupted: corrupted_port,
         reader: listener.recipient(),
         fatal,
     };
     let owner = ("coracle".to_owned(), NodeId(1));
     let writer = SnapshotWriterActor::new(files_on(&disk), owner, ports).start();
-    Fixture { disk, writer, heard, lost, failed }
+    Fixture { disk, writer, heard, lost, corrupted, failed }
 }
 
 impl Fixture {
@@ -145,7 +148,15 @@ async fn a_file_that_was_there_at_the_start_is_removed_as_well() {
         let (fatal, _) = probe();
         let ((written, _), (piece, _), (received, _)) = (probe(), probe(), probe());
         let ((lost, inbox), (reader, _)) = (probe(), probe());
-        let ports = SnapshotWriterPorts { written, piece, received, lost, reader, fatal };
+        let ports = SnapshotWriterPorts {
+            corrupted: probe().0,
+            written,
+            piece,
+            received,
+            lost,
+            reader,
+            fatal,
+        };
         let owner = ("coracle".to_owned(), NodeId(1));
         let writer = SnapshotWriterActor::new(files_on(&f.disk), owner, ports).start();
         Fixture { writer, lost: inbox, ..f }
@@ -153,6 +164,20 @@ async fn a_file_that_was_there_at_the_start_is_removed_as_well() {
     restarted.report_damage(10, 0).await;
     assert_eq!(restarted.lost.drain(), [SnapshotLost { last: at(10) }]);
     assert!(paths(&restarted.disk).is_empty());
+}
+
+#[actix::test]
+async fn a_record_that_has_changed_gets_into_no_file() {
+    let f = start();
+    let mut order = write_order(10);
+    let StoreCommand::Write(write) = &mut order else { panic!("an order to write") };
+    assert!(write.store.flip_bit(0));
+    f.writer.do_send(order);
+    settle().await;
+    let found = f.corrupted.drain();
+    assert!(matches!(&found[..], [found] if found.what.contains("does not match its hash")));
+    assert_eq!(files_on(&f.disk).list().unwrap(), []);
+    assert!(f.heard.lock().unwrap().is_empty(), "nobody hears of a snapshot");
 }
 
 #[actix::test]
