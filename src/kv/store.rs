@@ -7,7 +7,7 @@ use super::expiry::Step;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::Records;
 use super::weight::weight_bytes;
-use crate::types::{Entry, LogIndex, Payload};
+use crate::types::{Entry, Format, LogIndex, Payload};
 
 /// The reason why an entry cannot be applied.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,9 @@ pub struct Store {
     records: Records,
     clients: OnceTable,
     last_applied: LogIndex,
+    /// The format in force: it decides what an entry may do. An entry of the log sets it, so
+    /// that a replay of the log after an upgrade does what the log did at first.
+    format: Format,
 }
 
 impl Default for Store {
@@ -51,6 +54,7 @@ impl Store {
             records: Records::default(),
             clients: OnceTable::new(clients_max),
             last_applied: LogIndex(0),
+            format: Format::FIRST,
         }
     }
 
@@ -76,9 +80,12 @@ impl Store {
             Payload::Noop | Payload::Membership(_) | Payload::Format(_) | Payload::ClusterId(_) => {
                 None
             }
-            Payload::Command(payload) => Some(Command::decode(payload)?),
+            Payload::Command(payload) => Some(Command::decode(payload, self.format)?),
         };
         self.last_applied = entry.index;
+        if let Payload::Format(raised) = &entry.payload {
+            self.format = raised.format;
+        }
         // The clock never falls, even if a stamp does. So expired keys stay expired, and no
         // deadline is computed from an earlier time.
         self.records.advance(entry.stamp_ms);
@@ -92,6 +99,17 @@ impl Store {
     /// The index of the newest entry that was applied.
     pub fn last_applied(&self) -> LogIndex {
         self.last_applied
+    }
+
+    /// The format in force after the newest entry that was applied.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The store of a snapshot whose head says that `format` was in force at its last entry.
+    #[must_use]
+    pub fn in_format(self, format: Format) -> Store {
+        Store { format, ..self }
     }
 
     /// The store's time: the highest stamp applied, in milliseconds of the cluster's elapsed

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::rpc::SnapshotRefusal;
-use crate::types::{LogIndex, LogPosition, NodeId, Term};
+use crate::types::{ClusterId, Format, LogIndex, LogPosition, NodeId, Term};
 
 /// A change of this node that is worth a line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,21 @@ pub enum Event {
         one: (NodeId, u64),
         /// A node that has another one.
         other: (NodeId, u64),
+    },
+    /// As the leader: raises the format.
+    RaisesFormat {
+        /// The format that is to be in force.
+        format: Format,
+    },
+    /// Knows that a format is in force.
+    FormatInForce {
+        /// The format.
+        format: Format,
+    },
+    /// Knows that the cluster has an id.
+    ClusterNamed {
+        /// The id.
+        cluster_id: ClusterId,
     },
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
@@ -198,6 +213,11 @@ impl fmt::Display for Event {
                  which is right, so all go on: compare them with `coracle check`",
                 one.0, one.1, other.0, other.1
             ),
+            Event::RaisesFormat { format } => write!(f, "raises the format format={format}"),
+            Event::FormatInForce { format } => write!(f, "a format is in force format={format}"),
+            Event::ClusterNamed { cluster_id } => {
+                write!(f, "the cluster has an id cluster_id={cluster_id}")
+            }
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }

@@ -13,7 +13,7 @@ use super::comparison::Comparison;
 use super::effect::{Append, Effect, StopReplication};
 use super::election_timer::ElectionTimer;
 use super::event::Event;
-use super::introduction::Introduction;
+use super::format_gate::FormatGate;
 use super::leader_lease::LeaseClock;
 use super::leadership::Leadership;
 use super::log::RaftLog;
@@ -25,7 +25,6 @@ use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
 use super::status::{ClusterStatus, NodeStatus, Role, SnapshotProgress};
-use super::stop_reason::StopReason;
 use crate::types::{
     Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, STAMP_MS_MAX, Term,
 };
@@ -58,6 +57,9 @@ pub struct Raft {
     pub(super) lease: LeaseClock,
     /// The digests of this node's store and of the others'.
     pub(super) comparison: Comparison,
+    pub(super) gate: FormatGate,
+    /// True when this node has to stop, see [`Raft::has_stopped`].
+    pub(super) has_stopped: bool,
     /// The orders since the last [`Raft::take_effects`].
     pub(super) effects: Vec<Effect>,
 }
@@ -69,7 +71,8 @@ impl Raft {
     ///
     /// # Panics
     /// When the hard state's term is below that of the log's last entry, or the log
-    /// does not go on from the newest snapshot: no crash can bring that about.
+    /// does not go on from the newest snapshot: no crash can bring that about. When log or
+    /// snapshots have a format that this node does not read: the storage refuses them.
     pub fn new(
         settings: RaftSettings,
         hard_state: HardState,
@@ -89,6 +92,8 @@ impl Raft {
             snapshots.newest,
             log.runs.base()
         );
+        let (format, reads) = (log.cluster.newest().format.format, settings.gate.formats);
+        assert!(reads.contains(format), "the log has format {format}, this node reads {reads}");
         let in_snapshot = snapshots.newest.index;
         let timer = ElectionTimer::new(
             settings.election_timeout_ticks_min,
@@ -106,6 +111,8 @@ impl Raft {
             apply: ApplyQueue::starting_at(in_snapshot),
             lease: LeaseClock::starting(settings.leader_lease),
             comparison: Comparison::default(),
+            gate: FormatGate::new(),
+            has_stopped: false,
             effects: Vec::new(),
             settings,
         };
@@ -133,23 +140,6 @@ impl Raft {
     }
 
     // Messages, writes and events.
-
-    /// A peer has opened a connection to this node, and introduced itself on it, unless it is a
-    /// server from before format 2.
-    pub fn on_peer_attached(&mut self, _peer: NodeId, _introduction: Option<Introduction>) {}
-
-    /// The last connection that a peer has opened to this node has ended.
-    pub fn on_peer_detached(&mut self, _peer: NodeId) {}
-
-    /// Orders the end of this node, which can do nothing more.
-    pub(super) fn stop(&mut self, reason: StopReason) {
-        self.effects.push(Effect::Stop(reason));
-    }
-
-    /// A person has asked this server to hold the format, or no longer. It is durable.
-    pub fn set_held(&mut self, is_held: bool) {
-        self.settings.gate.is_held = is_held;
-    }
 
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
         Envelope { from: self.settings.id, to, term: self.term(), rpc }
@@ -396,7 +386,7 @@ impl Raft {
             cluster_id: state.cluster_id,
             formats: self.settings.gate.formats,
             is_held: self.settings.gate.is_held,
-            raise_waits_for: None,
+            raise_waits_for: self.raise_waits_for(),
         }
     }
 

@@ -384,10 +384,8 @@ async fn a_digest_is_answered_as_soon_as_its_entry_is_applied() {
     let kv = KvActor::new(Store::new(), KvPorts { digests, ..ports(raft) }).start();
     let (mut entries, expected) = some_entries(5000);
     let rest = entries.split_off(3);
-    let answer = |index: u64| DigestRead {
-        index: LogIndex(index),
-        digest: expected[index as usize - 1],
-    };
+    let answer =
+        |index: u64| DigestRead { index: LogIndex(index), digest: expected[index as usize - 1] };
     kv.do_send(Apply { tasks: vec![digest_at(2)] });
     kv.do_send(Apply { tasks: entries });
     settle().await;
@@ -408,9 +406,9 @@ async fn a_digest_is_answered_as_soon_as_its_entry_is_applied() {
     };
     kv.do_send(Apply { tasks: vec![ask(4999, 1), ask(5001, 2), ask(1, 3)] });
     settle().await;
-    let known = ClientReply::Digest(Some(expected[4998]));
-    let none = ClientReply::Digest(None);
-    let replies = vec![(1, known), (2, none.clone()), (3, none)];
+    let reply = |index, digest| ClientReply::Digest { index: LogIndex(index), digest };
+    let replies =
+        vec![(1, reply(4999, Some(expected[4998]))), (2, reply(5001, None)), (3, reply(1, None))];
     assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
 }
 

@@ -25,6 +25,10 @@ impl RaftActor {
         reply_handle: &ReplyHandle,
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
+        if self.raft.has_stopped() {
+            // Not even the state of a server is told that is about to end.
+            return Err(Refusal::NotLeader { leader_id: None });
+        }
         match request {
             ClientRequest::Write(bytes) => self.propose(bytes, reply_handle),
             ClientRequest::Read(query) => self.read(query, reply_handle),

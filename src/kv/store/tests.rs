@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::kv::{Answer, CLIENT_SILENCE_MS, Query, RECORD_OVERHEAD_BYTES};
 use crate::testing::store_model::{add, cas, delete, end, entry, noop, set, set_for};
-use crate::types::{Membership, NodeId, Term};
+use crate::types::{FormatInForce, Membership, NodeId, Term};
 
 use Outcome::{Busy, Deleted, Ended, Exists, Full, NotFound, Stale, Stored, VersionMismatch};
 
@@ -432,4 +432,30 @@ fn an_entry_that_does_not_decode_changes_nothing() {
         Err(ApplyError::Command(CommandError::UnknownOperation(0xfe)))
     );
     assert_eq!(log.store, before);
+}
+
+#[test]
+fn a_format_is_in_force_from_its_entry_on() {
+    let mut log = Log::new();
+    assert_eq!(log.store.format(), Format::FIRST);
+    log.run(set("k", "1"));
+    let before = log.store.clone();
+    let raise = Entry {
+        payload: Payload::Format(FormatInForce::of(Format(2))),
+        ..noop(log.next_index(), log.stamp_ms)
+    };
+    assert_eq!(log.store.apply(&raise), Ok(None));
+    assert_eq!(log.store.format(), Format(2));
+    log.run(set("k", "2"));
+    assert_eq!(log.store.format(), Format(2));
+    assert_eq!(before.format(), Format::FIRST, "a view of the store is of its own entry");
+}
+
+#[test]
+fn the_format_tells_stores_apart_but_is_not_in_the_digest() {
+    let mut log = Log::new();
+    log.run(set("k", "1"));
+    let raised = log.store.clone().in_format(Format(2));
+    assert_ne!(raised, log.store);
+    assert_eq!(raised.digest(), log.store.digest());
 }

@@ -67,7 +67,9 @@ impl Solo {
     fn with_past(settings: RaftSettings, durable: Durable) -> Solo {
         let disk = Disk::new(durable);
         let (hard_state, log) = (disk.durable().hard_state, disk.summary());
-        let raft = Raft::new(settings.clone(), hard_state, log, disk.snapshot_positions());
+        let mut raft = Raft::new(settings.clone(), hard_state, log, disk.snapshot_positions());
+        // The first effect is the same in every test: it announces what the snapshot says.
+        raft.take_effects();
         let now = Duration::ZERO;
         Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() }
     }
@@ -80,6 +82,7 @@ impl Solo {
             lease.started_at = self.now;
         }
         self.raft = Raft::new(self.settings.clone(), hard_state, log, snapshots);
+        self.raft.take_effects();
         self.pass(Duration::ZERO);
     }
 

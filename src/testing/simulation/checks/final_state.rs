@@ -206,10 +206,10 @@ impl Replay {
             replay.outcomes.push((outcome, store.keys()));
             if let (Payload::Command(bytes), Some(Outcome::Stored { version })) =
                 (&entry.payload, outcome)
-                && let Ok(Command { operation, .. }) = Command::decode(bytes)
+                && let Ok(command) = Command::decode(bytes, FormatRange::OWN.highest)
                 && let Operation::Set { value, .. }
                 | Operation::Add { value, .. }
-                | Operation::Cas { value, .. } = operation
+                | Operation::Cas { value, .. } = command.operation
                 // A remembered reply has an earlier version: nothing was stored.
                 && version == entry.index.0
             {
@@ -274,7 +274,8 @@ fn check_store(world: &World, log: &[Entry], replay: &Replay, reference: &Refere
         let check = match (*outcome == expected, &entry.payload) {
             (true, _) => Check::Expiry,
             (false, Payload::Command(bytes))
-                if Command::decode(bytes).is_ok_and(|command| command.once.is_some()) =>
+                if Command::decode(bytes, FormatRange::OWN.highest)
+                    .is_ok_and(|command| command.once.is_some()) =>
             {
                 Check::ExactlyOnce
             }
