@@ -147,6 +147,10 @@ pub enum Fault {
     ScatteredDamage,
     /// A follower loses entries that it has acknowledged, and the leader restarts as well.
     AgedDisk,
+    /// A bit of a record in a node's memory flips.
+    FlippedBit,
+    /// A record of one node is another one than on all others.
+    Divergence,
     /// A majority of the data directories is lost, and comes back.
     WipeMajority,
     /// A machine gets the new program.
@@ -201,6 +205,8 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Amnesia, 4),
     (Fault::ScatteredDamage, 4),
     (Fault::AgedDisk, 5),
+    (Fault::FlippedBit, 3),
+    (Fault::Divergence, 4),
     (Fault::WipeMajority, 3),
 ];
 
@@ -225,6 +231,8 @@ impl Fault {
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
                 | Fault::AgedDisk
+                | Fault::FlippedBit
+                | Fault::Divergence
                 | Fault::WipeMajority
         )
     }
@@ -251,6 +259,8 @@ impl Fault {
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
                 | Fault::AgedDisk
+                | Fault::FlippedBit
+                | Fault::Divergence
                 | Fault::WipeMajority
         )
     }

@@ -208,6 +208,17 @@ impl WireChecker {
         self.state().disks.of(NodeId(node)).on_rot();
     }
 
+    /// The store of a node differs from that of all others from now on.
+    pub(crate) fn on_divergence(&self, node: u64) {
+        self.state().disks.of(NodeId(node)).on_divergence();
+    }
+
+    /// True when a format after the first is in force.
+    pub(crate) fn is_raised(&self) -> bool {
+        let state = &mut *self.state();
+        state.check_in_force(NodeId(0), "nothing").is_ok()
+    }
+
     /// Every snapshot that was ever seen, with the digest of the store in it.
     pub(crate) fn snapshots(&self) -> Vec<(LogPosition, u64)> {
         self.state().disks.archive().snapshots().collect()
