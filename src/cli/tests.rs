@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use coracle::node::NodeError;
-use coracle::storage::StorageError;
-use coracle::types::{LogIndex, LogPosition, NodeId, Term};
+use coracle::storage::{Divergence, StorageError};
+use coracle::types::{Format, FormatInForce, FormatRange, LogIndex, LogPosition, NodeId, Term};
 
 use super::Cli;
 

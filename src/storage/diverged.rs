@@ -44,6 +44,14 @@ pub struct Divergence {
     pub found: String,
 }
 
+impl Divergence {
+    /// A sentence that says what the next start in `dir` does.
+    pub(super) fn told(&self, dir: &Path) -> String {
+        let (found, dir) = (&self.found, dir.display());
+        format!("{dir} is marked ({found}): the next start moves its log and its snapshots aside")
+    }
+}
+
 /// The path of the mark.
 pub(crate) fn mark_path(dir: &Path) -> PathBuf {
     dir.join(MARK)
@@ -60,7 +68,7 @@ pub(super) fn mark(
 }
 
 /// Reads the mark. Returns `None` when there is none.
-fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Divergence>, StorageError> {
+pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Divergence>, StorageError> {
     let path = mark_path(dir);
     let Some([index, found]) = LINES.read(disk, &path)? else { return Ok(None) };
     let index = index.parse().map_err(|_| damaged(&path, 0, "its index is no number"))?;

@@ -11,6 +11,8 @@ use crate::types::{
     BootId, ClusterId, ClusterState, Entry, FormatRange, Incarnation, Membership, Payload,
 };
 
+mod lost_files;
+
 fn settings() -> Settings {
     settings_of(&[1, 2, 3])
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::storage::{DurableState, Storage, StorageError, StorageOptions};
+use crate::storage::{DurableState, Storage, StorageError, StorageOptions, verify};
 use crate::testing::{Crash, SimDisk};
 use crate::types::{
     Entry, FormatRange, HardState, Incarnation, LogSummary, Membership, Payload, Term,
@@ -97,6 +97,22 @@ fn check_is_aside(disk: &SimDisk, whole: &SimDisk, aside: &str) {
         }
     }
     assert!(!disk.paths().contains(&mark_path(dir())), "the mark is gone");
+}
+
+#[test]
+fn golden_bytes_of_a_mark() {
+    let encoded = LINES.encode(["17".into(), "the store differs".into()]);
+    let expected = "coracle 1\nindex 17\nfound the store differs\ncrc32c 8ec1435c\n";
+    assert_eq!(encoded, expected);
+}
+
+#[test]
+fn verify_says_what_the_next_start_does_and_changes_nothing() {
+    let disk = marked(3);
+    let operations = disk.operations();
+    let report = verify(&disk, dir()).unwrap();
+    assert!(report.notes.concat().contains("data/1 is marked (the store differs)"), "{report:?}");
+    assert_eq!(disk.operations(), operations);
 }
 
 #[test]

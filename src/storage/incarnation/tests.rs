@@ -50,7 +50,7 @@ fn golden_bytes_of_an_incarnation() {
     let encoded = LINES.encode([Incarnation(0xabc).to_string()]);
     assert_eq!(
         encoded,
-        "coracle 1\nincarnation 00000000000000000000000000000abc\ncrc32c 51b9a4b9\n"
+        "coracle 1\nincarnation 00000000000000000000000000000abc\ncrc32c 7a4ba503\n"
     );
 }
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use actix::Addr;
 
 use super::*;
-use crate::actors::snapshot::tests::{at, empty_disk, files_on, paths, write_order};
+use crate::actors::snapshot::tests::{at, empty_disk, files_on, paths, store, write_order};
 use crate::testing::{Inbox, SimDisk, probe, settle};
+use crate::types::{ClusterState, Format, FormatInForce, FormatRange};
 
 /// SnapshotReaderActor and RaftActor in one. It records the order of the reports to them.
 struct Listener {
@@ -58,6 +59,10 @@ struct Fixture {
 }
 
 fn start() -> Fixture {
+    start_reading(FormatRange::OWN)
+}
+
+fn start_reading(formats: FormatRange) -> Fixture {
     let disk = empty_disk();
     let heard = Arc::default();
     let listener = Listener { heard: Arc::clone(&heard) }.start();
@@ -73,7 +78,8 @@ fn start() -> Fixture {
         fatal,
     };
     let owner = ("coracle".to_owned(), NodeId(1));
-    let writer = SnapshotWriterActor::new(files_on(&disk), owner, ports).start();
+    let writer =
+        SnapshotWriterActor::new(files_on(&disk).of_formats(formats), owner, ports).start();
     Fixture { disk, writer, heard, lost, corrupted, failed }
 }
 
@@ -117,6 +123,36 @@ async fn the_reader_is_told_of_a_file_before_raft_is() {
     f.writer.do_send(ReceiveSnapshot { from: NodeId(2), term: crate::types::Term(1), piece });
     settle().await;
     assert_eq!(f.heard(), ["reader: received, number 2", "raft: received"]);
+}
+
+/// The leader has raised the format, and this server is of an older version.
+#[actix::test]
+async fn a_snapshot_of_a_format_that_is_not_read_ends_the_node_and_is_not_kept() {
+    let source = start();
+    let head = SnapshotHead {
+        cluster: "coracle".to_owned(),
+        last: at(30),
+        stamp_ms: 5,
+        state: ClusterState { format: FormatInForce::of(Format(2)), ..ClusterState::default() },
+    };
+    let file = files_on(&source.disk).write(&head, store(30).snapshot_blocks()).unwrap();
+    let bytes = source.disk.contents(&paths(&source.disk)[0]);
+    let f = start_reading(FormatRange::FIRST_ONLY);
+    f.write(10).await;
+    let before = paths(&f.disk);
+    f.heard();
+    let piece =
+        InstallSnapshot { request_seq: 1, snapshot: file.id(), offset: 0, bytes: bytes.into() };
+    f.writer.do_send(ReceiveSnapshot { from: NodeId(2), term: crate::types::Term(1), piece });
+    settle().await;
+    assert_eq!(f.heard(), Vec::<String>::new(), "it is not acknowledged");
+    assert_eq!(paths(&f.disk), before, "nothing of it is kept");
+    let failed = f.failed.drain();
+    let [StorageFailed { error: StorageError::Unreadable { needed, reads, .. } }] = &failed[..]
+    else {
+        panic!("{failed:?}");
+    };
+    assert_eq!((needed.since.as_str(), *reads), ("0.2.0", FormatRange::FIRST_ONLY));
 }
 
 #[actix::test]
