@@ -97,7 +97,7 @@ fn a_directory_of_format_2_without_its_id_is_refused_and_left_as_it_is() {
     let state = ClusterState { format: second_format(), ..ClusterState::default() };
     let last = LogPosition { index: LogIndex(1), term: Term(1) };
     let head = SnapshotHead { cluster: "coracle".into(), last, stamp_ms: 0, state };
-    snapshots.write(&head, std::iter::empty()).unwrap();
+    snapshots.write(&head, std::iter::empty::<Result<Vec<u8>, StorageError>>()).unwrap();
     for disk in [in_log, in_snapshot] {
         assert_eq!(incarnation(&disk, 8), Incarnation(5));
         disk.lose(&incarnation_path(dir()));

@@ -125,7 +125,8 @@ fn a_head_of_a_later_layout_names_the_oldest_program() {
 fn a_snapshot_of_a_format_that_is_not_read_is_not_kept() {
     let (sender, receiver) = (disk(), disk());
     let source = open(&sender).unwrap();
-    let file = source.write(&second_head(5), bodies(5).into_iter()).unwrap();
+    let file =
+        source.write(&second_head(5), bodies(5).into_iter().map(Ok::<_, StorageError>)).unwrap();
     let bytes = sender.contents(&source.path(at(5)));
     let old = open(&receiver).unwrap().of_formats(FormatRange::FIRST_ONLY);
     let mut incoming = old.receive(file.id()).unwrap();

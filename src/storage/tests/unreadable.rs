@@ -44,7 +44,7 @@ fn add_snapshot(disk: &SimDisk, index: u64, format: FormatInForce) {
     let last = LogPosition { index: LogIndex(index), term: TERM };
     let state = ClusterState { format, ..ClusterState::default() };
     let head = SnapshotHead { cluster: "coracle".into(), last, stamp_ms: 0, state };
-    snapshots.write(&head, [vec![1, 2, 3]].into_iter()).unwrap();
+    snapshots.write(&head, [Ok::<_, StorageError>(vec![1, 2, 3])].into_iter()).unwrap();
 }
 
 fn contents(disk: &SimDisk) -> BTreeMap<PathBuf, Vec<u8>> {

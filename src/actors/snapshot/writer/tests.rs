@@ -135,7 +135,9 @@ async fn a_snapshot_of_a_format_that_is_not_read_ends_the_node_and_is_not_kept()
         stamp_ms: 5,
         state: ClusterState { format: FormatInForce::of(Format(2)), ..ClusterState::default() },
     };
-    let file = files_on(&source.disk).write(&head, store(30).snapshot_blocks()).unwrap();
+    let blocks = store(30).snapshot_blocks();
+    let blocks = blocks.map(|block| Ok::<_, StorageError>(block.unwrap()));
+    let file = files_on(&source.disk).write(&head, blocks).unwrap();
     let bytes = source.disk.contents(&paths(&source.disk)[0]);
     let f = start_reading(FormatRange::FIRST_ONLY);
     f.write(10).await;

@@ -54,6 +54,7 @@ fn voter(format: u32) -> SimDisk {
         let stamp_ms = last.index.0 * 10;
         let head = SnapshotHead { cluster, last, stamp_ms, state: state(format) };
         let blocks = store_of(format, last.index.0).snapshot_blocks();
+        let blocks = blocks.map(|block| Ok::<_, StorageError>(block.unwrap()));
         recovered.snapshots.write(&head, blocks).unwrap();
     }
     recovered.storage.compact(LogIndex(40)).unwrap();
