@@ -55,9 +55,18 @@ fn after_snapshots(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
     drill.finish()
 }
 
-/// The old program is started on a server's directory; it has to refuse it and leave it as it is.
+/// A server is stopped, and comes back after the old program has refused its directory.
 fn refused_directory(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failure> {
     drill.cluster.stop(id, Stop::Term)?;
+    refuse(drill, id, what)?;
+    drill.cluster.start(id, Build::New)?;
+    drill.cluster.wait_until_back(id)?;
+    drill.go_on()
+}
+
+/// The old program is started on the directory of a server that is down; it has to refuse it and
+/// leave it as it is.
+pub fn refuse(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failure> {
     let directory = drill.cluster.data_dir(id);
     let before = (contents(&directory)?, verify(drill, &directory)?);
     let log = drill.cluster.directory().join(format!("{id}.refused.log"));
@@ -79,9 +88,7 @@ fn refused_directory(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failu
         let sentence = last_line(&String::from_utf8_lossy(&dumped.stderr));
         drill.note(format!("old log dump of a directory {what}, {}", dumped.status), sentence);
     }
-    drill.cluster.start(id, Build::New)?;
-    drill.cluster.wait_until_back(id)?;
-    drill.go_on()
+    Ok(())
 }
 
 /// The old program is started with an empty directory beside the new servers: they refuse it, and
