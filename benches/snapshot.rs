@@ -89,7 +89,8 @@ fn main() {
     println!("clone                        {:.1?}", begin.elapsed());
     let writer = std::thread::spawn(move || {
         let begin = Instant::now();
-        let blocks: Vec<Vec<u8>> = clone.snapshot_blocks().collect();
+        let blocks: Vec<Vec<u8>> =
+            clone.snapshot_blocks().map(|block| block.expect("it is whole")).collect();
         (blocks, begin.elapsed())
     });
     apply_while(&mut store, |_| !writer.is_finished()).print("apply, during a snapshot");

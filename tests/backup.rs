@@ -303,7 +303,7 @@ fn scan(store: &Store) -> Content {
     let (prefix, mut after, mut found) = (Bytes::new(), None, BTreeMap::new());
     loop {
         let query = Query::Scan { prefix: prefix.clone(), limit: 10_000, after };
-        let Answer::Scan { items, more } = store.query(&query, 0) else { panic!("not a scan") };
+        let Ok(Answer::Scan { items, more }) = store.query(&query, 0) else { panic!("not a scan") };
         after = items.last().map(|(key, _)| key.clone());
         found.extend(items.into_iter().map(|(key, item)| {
             (String::from_utf8(key.to_vec()).unwrap(), (item.version, item.value.to_vec()))

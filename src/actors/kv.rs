@@ -26,11 +26,16 @@
 //! may know its operation and have executed it, so to skip it would be to diverge in silence.
 //! The node ends at every start until it runs a version that knows the operation.
 //!
+//! It verifies the records of the store, a few at a time (docs/adr/0025), and remembers the
+//! digests after the last entries. When a record is not what was written, this actor does and
+//! answers nothing more: the node stops.
+//!
 //! When the table of `once` is nearly full, it logs a warning once.
 
 mod once_alarm;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
@@ -39,9 +44,10 @@ use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask, DigestRead, StoreCorrupted};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
-use crate::kv::{Answer, Query, Store};
+use crate::kv::{Answer, ApplyError, Corruption, DigestHistory, Query, Scrub, ScrubBudget, Store};
 use crate::protocol::Refusal;
 use crate::raft::ReadDigest;
+use crate::types::{Entry, LogIndex};
 use once_alarm::OnceAlarm;
 
 /// The recipients of KvActor's messages.
@@ -66,9 +72,23 @@ pub const SCANS_WAITING_MAX: usize = 256;
 /// The memory in bytes that each key of a scan's result takes besides key and value.
 const ITEM_OVERHEAD_BYTES: usize = 64;
 
+/// The time between two steps of the scrub.
+pub const SCRUB_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The bounds of one step of the scrub. A small store is walked in one step. A large one takes
+/// a while, and costs well under a hundredth of a thread (docs/performance.md).
+pub const SCRUB_BUDGET: ScrubBudget = ScrubBudget { records: 1_000, bytes: 1024 * 1024 };
+
 /// The actor that owns the store.
 pub struct KvActor {
     store: Store,
+    /// The digests of the store after the last entries.
+    digests: DigestHistory,
+    /// The entry whose digest RaftActor waits for.
+    wanted_digest: Option<LogIndex>,
+    scrub: Scrub,
+    /// True when a record was found that is not what was written.
+    is_corrupted: bool,
     ports: KvPorts,
     /// The scans that wait, in the order of their views.
     scans: VecDeque<WaitingScan>,
@@ -93,6 +113,10 @@ impl KvActor {
     /// must be applied to it.
     pub fn new(store: Store, ports: KvPorts) -> KvActor {
         KvActor {
+            digests: DigestHistory::beginning_at(store.last_applied(), store.digest()),
+            wanted_digest: None,
+            scrub: Scrub::default(),
+            is_corrupted: false,
             store,
             ports,
             scans: VecDeque::new(),
@@ -104,15 +128,25 @@ impl KvActor {
 
 impl Actor for KvActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        KvActor::arm_scrub(ctx);
+    }
 }
 
 impl Handler<Apply> for KvActor {
     type Result = ();
 
     fn handle(&mut self, message: Apply, ctx: &mut Context<Self>) {
+        if self.is_corrupted {
+            return;
+        }
         let mut replies = Replies::default();
         for task in message.tasks {
-            self.execute(task, &mut replies);
+            if let Err(corruption) = self.execute(task, &mut replies) {
+                self.end(&corruption);
+                return;
+            }
         }
         replies.send();
         if let Some(warning) = self.once_alarm.observe(self.store.clients()) {
@@ -122,6 +156,7 @@ impl Handler<Apply> for KvActor {
             last_applied: self.store.last_applied(),
             next_deadline_ms: self.store.next_deadline_ms(),
             has_hidden: self.store.has_hidden(),
+            digest: self.store.digest(),
         });
         self.arm_scan(ctx);
     }
@@ -142,13 +177,38 @@ impl KvActor {
         }));
     }
 
+    /// Asks for the next step of the scrub. Each step asks for the one after it, so a pause of the
+    /// process is not followed by all steps that were missed.
+    fn arm_scrub(ctx: &mut Context<Self>) {
+        ctx.run_later(SCRUB_INTERVAL, |actor, ctx| {
+            if actor.is_corrupted {
+                return;
+            }
+            match actor.store.scrub(&mut actor.scrub, SCRUB_BUDGET) {
+                Ok(_) => KvActor::arm_scrub(ctx),
+                Err(corruption) => actor.end(&corruption),
+            }
+        });
+    }
+
+    /// Ends the work of this actor: the store is of no use. The clients that wait get no answer,
+    /// because any could be wrong; their connections end with the process.
+    fn end(&mut self, corruption: &Corruption) {
+        self.is_corrupted = true;
+        self.scans.clear();
+        self.ports.corrupted.do_send(StoreCorrupted { what: corruption.to_string() });
+    }
+
     fn answer_next_scan(&mut self) {
         while let Some(scan) = self.scans.pop_front() {
             let WaitingScan { view, query, now_ms, reply_handle, is_replaced } = scan;
             // A client that has left needs no result.
             let is_awaited = reply_handle.reply_to.connected();
             if is_awaited {
-                let reply = self.scan_reply(view.query(&query, now_ms));
+                let reply = match view.query(&query, now_ms) {
+                    Ok(answer) => self.scan_reply(answer),
+                    Err(corruption) => return self.end(&corruption),
+                };
                 let replies = vec![(reply_handle.slot, reply)];
                 reply_handle.reply_to.do_send(ClientReplies { replies });
             }
@@ -180,20 +240,14 @@ impl KvActor {
         ClientReply::Scan(answer, self.ports.memory.reserve(bytes))
     }
 
-    fn execute(&mut self, task: ApplyTask, replies: &mut Replies) {
+    /// Executes one task.
+    ///
+    /// # Errors
+    /// When a record that the task needs is not what was written.
+    fn execute(&mut self, task: ApplyTask, replies: &mut Replies) -> Result<(), Corruption> {
         match task {
             ApplyTask::Entry { entry, reply_handle } => {
-                let outcome = self.store.apply(&entry).unwrap_or_else(|error| {
-                    panic!(
-                        "cannot apply the committed entry {}: {error}. Run a version of the \
-                         server that knows it; this one must not guess what it does",
-                        entry.position()
-                    )
-                });
-                if let Some(reply_handle) = reply_handle {
-                    let outcome = outcome.expect("sessions wait only for entries of a command");
-                    replies.add(reply_handle, ClientReply::Outcome(outcome));
-                }
+                self.apply(&entry, reply_handle, replies)?;
             }
             ApplyTask::Read { query, read_index, now_ms, reply_handle } => {
                 assert!(
@@ -209,10 +263,10 @@ impl KvActor {
                         let scan = WaitingScan { view, query, now_ms, reply_handle, is_replaced };
                         self.scans.push_back(scan);
                     }
-                    return;
+                } else {
+                    let answer = self.store.query(&query, now_ms)?;
+                    replies.add(reply_handle, ClientReply::Answer(answer));
                 }
-                let answer = self.store.query(&query, now_ms);
-                replies.add(reply_handle, ClientReply::Answer(answer));
             }
             ApplyTask::Snapshot { point } => {
                 assert_eq!(
@@ -224,23 +278,75 @@ impl KvActor {
                 let order = WriteSnapshot { point, stamp_ms, store };
                 self.ports.snapshots.do_send(StoreCommand::Write(order));
             }
-            ApplyTask::Install { store } => {
-                assert!(
-                    self.store.last_applied() < store.last_applied(),
-                    "a snapshot is installed when it holds more than was applied (docs/bugs.md B54)"
-                );
-                let store = std::mem::replace(&mut self.store, store);
-                self.scans.iter_mut().for_each(|scan| scan.is_replaced = true);
-                self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
-            }
+            ApplyTask::Install { store } => self.install(store),
             ApplyTask::Digest(ReadDigest { index }) => {
-                if index == self.store.last_applied() {
-                    self.ports.digests.do_send(DigestRead { index, digest: self.store.digest() });
+                if index > self.store.last_applied() {
+                    self.wanted_digest = Some(index);
+                } else {
+                    self.send_digest(index);
                 }
+            }
+            ApplyTask::ClientDigest { index, reply_handle } => {
+                let digest = self.digests.at(index);
+                replies.add(reply_handle, ClientReply::Digest { index, digest });
             }
             ApplyTask::Status { status, reply_handle } => {
                 replies.add(reply_handle, ClientReply::Status(status, self.store.status()));
             }
+        }
+        Ok(())
+    }
+
+    /// Applies an entry, and remembers the digest after it.
+    fn apply(
+        &mut self,
+        entry: &Entry,
+        reply_handle: Option<ReplyHandle>,
+        replies: &mut Replies,
+    ) -> Result<(), Corruption> {
+        let outcome = match self.store.apply(entry) {
+            Ok(outcome) => outcome,
+            Err(ApplyError::Corrupted(corruption)) => return Err(corruption),
+            Err(ApplyError::Command(error)) => panic!(
+                "cannot apply the committed entry {}: {error}. Run a version of the server that \
+                 knows it; this one must not guess what it does",
+                entry.position()
+            ),
+        };
+        if let Some(reply_handle) = reply_handle {
+            let outcome = outcome.expect("sessions wait only for entries of a command");
+            replies.add(reply_handle, ClientReply::Outcome(outcome));
+        }
+        self.digests.push(entry.index, self.store.digest());
+        self.send_wanted_digest();
+        Ok(())
+    }
+
+    /// The store of a snapshot takes the place of this one, of which nothing stays.
+    fn install(&mut self, store: Store) {
+        assert!(
+            self.store.last_applied() < store.last_applied(),
+            "a snapshot is installed when it holds more than was applied (docs/bugs.md B54)"
+        );
+        self.digests = DigestHistory::beginning_at(store.last_applied(), store.digest());
+        let store = std::mem::replace(&mut self.store, store);
+        self.scans.iter_mut().for_each(|scan| scan.is_replaced = true);
+        self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
+        self.send_wanted_digest();
+    }
+
+    /// Sends the digest that RaftActor waits for, if the store has applied its entry.
+    fn send_wanted_digest(&mut self) {
+        let last_applied = self.store.last_applied();
+        if let Some(index) = self.wanted_digest.take_if(|index| *index <= last_applied) {
+            self.send_digest(index);
+        }
+    }
+
+    /// Sends a digest to RaftActor, if it is known.
+    fn send_digest(&self, index: LogIndex) {
+        if let Some(digest) = self.digests.at(index) {
+            self.ports.digests.do_send(DigestRead { index, digest });
         }
     }
 }

@@ -5,6 +5,8 @@
 //! | [`LogCommand`]: `Append` | RaftActor | [`LogPersisted`], one for a batch | RaftActor |
 //! | [`LogCommand`]: `Compact` | RaftActor | [`LogCompacted`] | RaftActor |
 //! | [`LogCommand`]: `Reset` | RaftActor | | |
+//! | [`LogCommand`]: `Hold` | RaftActor | [`HoldSaved`] | RaftActor |
+//! | [`LogCommand`]: `MarkDiverged` | RaftActor | [`StorageFailed`] | `node` |
 //! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] | the sender |
 //! | [`Shutdown`] | `node` | | |
 //! | an error of the disk, a data directory that is gone | | [`StorageFailed`] | `node` |
@@ -28,7 +30,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipi
 
 use crate::actors::messages::lifecycle::{Shutdown, StorageFailed};
 use crate::actors::messages::log::{
-    EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
+    EntriesRead, HoldSaved, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
 use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::storage::{Storage, StorageError};
@@ -51,6 +53,8 @@ pub struct LogPorts {
     pub raft: Recipient<LogPersisted>,
     /// RaftActor.
     pub compacted: Recipient<LogCompacted>,
+    /// RaftActor.
+    pub hold_saved: Recipient<HoldSaved>,
     /// Ends the process: a node cannot do anything without its log.
     pub fatal: Recipient<StorageFailed>,
 }
@@ -141,6 +145,14 @@ impl Handler<LogCommand> for LogActor {
             LogCommand::Reset(ResetLog { base }) => {
                 self.flush(ctx);
                 self.attempt(|storage, _| storage.reset(base));
+            }
+            LogCommand::Hold { is_held } => {
+                if self.attempt(|storage, _| storage.set_held(is_held)).is_some() {
+                    self.ports.hold_saved.do_send(HoldSaved { is_held });
+                }
+            }
+            LogCommand::MarkDiverged(divergence) => {
+                self.attempt(|storage, _| Err::<(), _>(storage.mark_diverged(divergence)));
             }
         }
     }

@@ -52,7 +52,8 @@ impl From<Error> for Failure {
             Error::NotFound
             | Error::VersionMismatch { .. }
             | Error::Exists { .. }
-            | Error::Full => Failure::No(error.to_string()),
+            | Error::Full
+            | Error::NotYet { .. } => Failure::No(error.to_string()),
             Error::InvalidArgument(_) | Error::Refused { .. } => usage(error),
             Error::Unavailable { .. } | Error::Unknown { .. } => {
                 Failure::Unavailable(error.to_string())

@@ -7,6 +7,7 @@
 //! holds nothing but what was asked for.
 
 mod bench;
+mod check;
 mod cluster;
 mod data;
 mod failure;
@@ -17,6 +18,7 @@ mod recover;
 mod serve;
 mod snapshot;
 mod status;
+mod upgrade;
 
 use clap::{Parser, Subcommand};
 use coracle::config::Settings;
@@ -46,6 +48,11 @@ enum Command {
     Data(data::DataCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
+    /// Show the format of the cluster, hold it where it is or raise it, and check another program
+    #[command(subcommand)]
+    Upgrade(upgrade::UpgradeCommand),
+    /// Compare the stores of all servers
+    Check(check::CheckCommand),
     /// Back up a cluster, look into a backup, and begin a new cluster with it
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
@@ -68,6 +75,8 @@ impl Cli {
             Command::Serve(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Upgrade(command) => command.run(),
+            Command::Check(command) => command.run(),
             Command::Snapshot(command) => command.run(),
             Command::Recover(command) => command.run(),
             Command::Bench(command) => command.run(),

@@ -6,6 +6,7 @@ use std::io::{self, BufRead};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use coracle::node::draw_incarnation;
 use coracle::node::survivor::{Condition, RecoverError, Survivor};
 use coracle::storage::StorageError;
 use coracle::types::NodeId;
@@ -201,7 +202,7 @@ impl Apply {
             )));
         }
         let (id, dir, (backup, before)) = (survivor.id(), &self.dir, survivor.new_paths());
-        let restored = survivor.found(typed, &self.new_cluster).map_err(no)?;
+        let restored = survivor.found(typed, &self.new_cluster, draw_incarnation()?).map_err(no)?;
         let (name, dir, backup) = (&self.new_cluster, dir.display(), backup.display());
         let mut out = format!(
             "done: {dir} is server {id} of cluster {name:?}, and begins with entry {} \

@@ -14,10 +14,11 @@ use coracle::actors::snapshot::load::LoadError;
 use coracle::client::{Client, DEADLINE_MAX, Options, SnapshotName};
 use coracle::config::{Overrides, Settings};
 use coracle::kv::{Answer, Query, Store, StoreLoader};
+use coracle::node::draw_incarnation;
 use coracle::storage::{
-    self, Disk, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
+    self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
 };
-use coracle::types::{LogIndex, LogPosition, NodeId, SnapshotId, Term};
+use coracle::types::{Format, LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
 use super::cluster::{ConfigFile, block_on};
 use super::failure::{Failure, usage};
@@ -208,7 +209,8 @@ impl Restore {
         for id in ids {
             let data_dir = &settings.server(id)?.data_dir;
             let waiting = spinner(format!("restoring server {id}"));
-            let owner = (settings.cluster.as_str(), id);
+            let incarnation = draw_incarnation()?;
+            let owner = NewServer { cluster: &settings.cluster, node_id: id, incarnation };
             let restored = storage::restore(&RealDisk, &self.file, data_dir, owner);
             waiting.finish_and_clear();
             let file = restored.map_err(|error| no(&self.file, error.into()))?;
@@ -255,12 +257,12 @@ impl Backup {
         Ok(Backup { file, store })
     }
 
-    fn facts(&self) -> [Fact; 11] {
+    fn facts(&self) -> Vec<Fact> {
         let SnapshotFile { head, bytes, digest } = &self.file;
         let SnapshotHead { cluster, last, stamp_ms, state } = head;
         let voters = state.membership.iter().flat_map(|(_, membership)| &membership.voters);
         let voters = voters.map(NodeId::to_string).collect::<Vec<_>>().join(",");
-        [
+        let mut facts = vec![
             ("format_version", head.version().to_string(), false),
             ("cluster", cluster.clone(), true),
             ("last_included_index", last.index.to_string(), false),
@@ -272,7 +274,15 @@ impl Backup {
             ("bytes", bytes.to_string(), false),
             ("digest", format!("{digest:032x}"), true),
             ("store_digest", format!("{:016x}", self.store.digest()), true),
-        ]
+        ];
+        // A backup of format 1 does not name them.
+        if head.state.format.format > Format::FIRST {
+            let cluster_id = state.cluster_id.map(|id| id.to_string()).unwrap_or_default();
+            facts.push(("format", state.format.format.to_string(), false));
+            facts.push(("format_since", state.format.since.clone(), true));
+            facts.push(("cluster_id", cluster_id, true));
+        }
+        facts
     }
 
     fn text(&self) -> String {
@@ -280,7 +290,7 @@ impl Backup {
             true => format!("{name} none\n"),
             false => format!("{name} {}\n", value.escape_debug()),
         };
-        self.facts().map(line).concat()
+        self.facts().into_iter().map(line).collect()
     }
 
     fn json(&self) -> String {
@@ -288,15 +298,18 @@ impl Backup {
             true => format!("\"{name}\":{}", json_text(&value)),
             false => format!("\"{name}\":{value}"),
         };
-        format!("{{{}}}\n", self.facts().map(member).join(","))
+        format!("{{{}}}\n", self.facts().into_iter().map(member).collect::<Vec<_>>().join(","))
     }
 
     fn print_keys(&self, prefix: &[u8]) -> Result<(), Failure> {
         let (prefix, mut after) = (Bytes::copy_from_slice(prefix), None);
         loop {
             let query = Query::Scan { prefix: prefix.clone(), limit: PAGE_KEYS, after };
-            let Answer::Scan { items, more } = self.store.query(&query, self.store.clock_ms())
-            else {
+            let answer = self.store.query(&query, self.store.clock_ms()).map_err(|error| {
+                let memory = "the memory of this machine holds other bytes than were written there";
+                Failure::No(format!("{memory}: {error}"))
+            })?;
+            let Answer::Scan { items, more } = answer else {
                 unreachable!("a scan is answered by a scan");
             };
             let mut lines = Vec::new();

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use coracle::node::NodeError;
-use coracle::storage::StorageError;
-use coracle::types::{LogIndex, LogPosition, NodeId, Term};
+use coracle::storage::{Divergence, StorageError};
+use coracle::types::{Format, FormatInForce, FormatRange, LogIndex, LogPosition, NodeId, Term};
 
 use super::Cli;
 
@@ -65,6 +65,15 @@ fn refusals() -> Vec<StorageError> {
         E::NotADataDirectory { path: path("") },
         E::Unknown { path: path("hard_state"), offset: 0, what: "a format version".into() },
         E::Gone { path: path("lock"), data_dir: path("") },
+        E::Unreadable {
+            path: path("log"),
+            needed: FormatInForce { format: Format(3), since: "0.3.0".into() },
+            reads: FormatRange::OWN,
+        },
+        E::Diverged {
+            divergence: Divergence { index: LogIndex(7), found: "the store differs".into() },
+            data_dir: path(""),
+        },
     ];
     for error in &all {
         match error {
@@ -81,7 +90,9 @@ fn refusals() -> Vec<StorageError> {
             | E::Locked { .. }
             | E::NotADataDirectory { .. }
             | E::Unknown { .. }
-            | E::Gone { .. } => {}
+            | E::Gone { .. }
+            | E::Unreadable { .. }
+            | E::Diverged { .. } => {}
             // The cure of a failed system call depends on the call, and `Stopped` follows another
             // error.
             E::Io { .. } | E::Stopped => unreachable!("these are not refusals"),
@@ -128,4 +139,24 @@ fn a_node_that_cannot_be_found_or_a_failed_system_call_says_what_to_do() {
     let source = io::Error::from(io::ErrorKind::StorageFull);
     let said = StorageError::Io { action: "write", path: path("hard_state"), source }.to_string();
     assert!(said.contains("make room and start the server again"), "{said}");
+}
+
+#[test]
+fn every_command_of_an_upgrade_is_known() {
+    for command in [
+        "coracle upgrade status",
+        "coracle upgrade status --config servers.toml --timeout-ms 500",
+        "coracle upgrade check --to /usr/bin/coracle",
+        "coracle upgrade hold",
+        "coracle upgrade release",
+        "coracle upgrade raise --timeout-ms 500",
+        "coracle upgrade formats",
+        "coracle check",
+        "coracle check --timeout-ms 500",
+    ] {
+        assert!(parses(command), "{command}");
+    }
+    for command in ["coracle upgrade", "coracle upgrade check", "coracle upgrade raise 2"] {
+        assert!(Cli::try_parse_from(command.split_whitespace()).is_err(), "{command}");
+    }
 }

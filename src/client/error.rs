@@ -22,6 +22,13 @@ pub enum Error {
     /// The store is at its size limit.
     #[error("the store is full ([limits] store_bytes_max): delete something first")]
     Full,
+    /// The format of the cluster is too low for the command, or cannot be raised yet. The same
+    /// command succeeds once that has changed; trying again at once does not help.
+    #[error("{sentence}")]
+    NotYet {
+        /// The server's sentence: what is waited for.
+        sentence: String,
+    },
     /// The command cannot be expressed in the protocol, and was not sent.
     #[error("{0}")]
     InvalidArgument(String),

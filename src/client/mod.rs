@@ -36,6 +36,7 @@
 //! cancelled may still be executed, once.
 
 mod connection;
+mod direct;
 mod error;
 mod snapshot;
 #[cfg(test)]
@@ -46,12 +47,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connection::{Command, Connection};
+pub use direct::{digest_of, set_hold_of, status_of};
 pub use error::Error;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use snapshot::Server;
 pub use snapshot::{SnapshotDownload, SnapshotName};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::kv::{self, Once, Operation, Query};
 pub use crate::protocol::Status;
@@ -295,6 +297,19 @@ impl Client {
         }
     }
 
+    /// Has the leader put the next format of the cluster in force, whatever the time that the
+    /// members have been able to read it. Returns the format that is in force then: the same as
+    /// before when there is no higher one.
+    ///
+    /// # Errors
+    /// [`Error::NotYet`] when something forbids it; see [`Error`].
+    pub async fn raise(&mut self) -> Result<u64, Error> {
+        match self.execute(Request::Raise).await? {
+            Reply::Raised { format } => Ok(format),
+            _ => unreachable!("the parser gives what is expected"),
+        }
+    }
+
     /// Has the leader take a snapshot that holds every write acknowledged before this
     /// call, waits for it, and begins to fetch it. The bytes are of no use before all of
     /// them are here and their digest is right.
@@ -480,25 +495,6 @@ impl Client {
     }
 }
 
-/// The status of the server at `address`, asked directly and once.
-///
-/// # Errors
-/// [`Error::Unavailable`] when it does not answer within `patience`.
-pub async fn status_of(address: &str, patience: Duration) -> Result<Status, Error> {
-    let ask = async {
-        let mut connection = Connection::dial(address).await?;
-        connection.exchange(&Command::new(Request::Status)).await
-    };
-    let unavailable = |reason: &str| Error::Unavailable { last: format!("{address}: {reason}") };
-    match timeout(patience, ask).await {
-        Ok(Ok(Reply::Status(status))) => Ok(status),
-        Ok(Ok(Reply::Error(reply))) => Err(unavailable(&reply.to_string())),
-        Ok(Ok(_)) => unreachable!("the parser gives what is expected"),
-        Ok(Err(error)) => Err(unavailable(&error.to_string())),
-        Err(_) => Err(unavailable("no answer in time")),
-    }
-}
-
 /// Returns the failure when an error reply is worth another try, and the error when the
 /// reply is the answer.
 fn failure_or_error(reply: ErrorReply) -> Result<Failure, Error> {
@@ -517,6 +513,7 @@ fn failure_or_error(reply: ErrorReply) -> Result<Failure, Error> {
         // happen. An earlier try may have been executed.
         ErrorReply::Stale => return Err(Error::Unknown { last: reply.to_string() }),
         ErrorReply::Full => return Err(Error::Full),
+        ErrorReply::NotYet { sentence } => return Err(Error::NotYet { sentence }),
         ErrorReply::CmdErr(_) | ErrorReply::TooLarge(_) => {
             return Err(Error::Refused { reply: reply.to_string() });
         }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::connection::read_reply;
-use super::{Client, DEADLINE_MAX, Error, Options};
+use super::{Client, DEADLINE_MAX, Error, Options, digest_of, set_hold_of, status_of};
 use crate::protocol::{Expect, Reply};
 
 /// A fake server's reaction to a command.
@@ -154,6 +154,47 @@ async fn commands_and_replies_pass_as_the_protocol_says() {
     assert_eq!(received[6], "scan a 10000 after b\r\n");
     assert_eq!(without_once(&received[7]).0, "delete k\r\n");
     assert_eq!(received[8], "status\r\n");
+}
+
+#[tokio::test]
+async fn the_commands_of_operators_pass_as_the_protocol_says() {
+    let patience = patient().try_timeout;
+    let fake = Fake::start(vec![
+        say("OK"),
+        say("OK"),
+        say("DIGEST 7 00000000000000ab"),
+        say("ERR_NOT_FOUND"),
+        say("DIGEST 8 00000000000000ab"),
+        say("ERR_CMD_ERR unknown command; help lists them"),
+        say("ERR_BUSY"),
+    ])
+    .await;
+    assert_eq!(set_hold_of(&fake.address, true, patience).await, Ok(()));
+    assert_eq!(set_hold_of(&fake.address, false, patience).await, Ok(()));
+    assert_eq!(digest_of(&fake.address, 7, patience).await, Ok(0xab));
+    assert_eq!(digest_of(&fake.address, 7, patience).await, Err(Error::NotFound));
+    let other = digest_of(&fake.address, 7, patience).await;
+    assert!(matches!(other, Err(Error::Unavailable { .. })), "the answer to another question");
+    let old = set_hold_of(&fake.address, true, patience).await;
+    assert!(matches!(old, Err(Error::Refused { .. })), "an old server does not know the command");
+    let busy = status_of(&fake.address, patience).await;
+    assert!(matches!(busy, Err(Error::Unavailable { .. })));
+    let sent = ["upgrade hold", "upgrade release", "digest 7", "digest 7", "digest 7"];
+    let sent: Vec<String> = sent.iter().map(|line| format!("{line}\r\n")).collect();
+    assert_eq!(fake.received()[..5], sent);
+}
+
+#[tokio::test]
+async fn a_raise_follows_the_leader_and_a_refusal_is_its_answer() {
+    let leader =
+        Fake::start(vec![say("OK 2"), say("ERR_NOT_YET server 3 (0.1.0) reads 1..1")]).await;
+    let other = Fake::start(vec![say(&format!("ERR_REDIRECT {}", leader.address))]).await;
+    let mut client = client(&[&other, &leader], patient()).await;
+    assert_eq!(client.raise().await, Ok(2));
+    let sentence = "server 3 (0.1.0) reads 1..1".to_owned();
+    assert_eq!(client.raise().await, Err(Error::NotYet { sentence }));
+    // The refusal is not tried again, and the raise has used no number.
+    assert_eq!(leader.received(), ["upgrade raise\r\n", "upgrade raise\r\n"]);
 }
 
 #[tokio::test]

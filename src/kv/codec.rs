@@ -18,7 +18,9 @@
 //! The first byte is the format: it names the operation, and so the layout of the
 //! rest. A layout never changes; a new layout gets a new number, and no number is
 //! used twice. A node skips nothing that it does not know: a node that guessed the
-//! meaning of a command would decide differently from a node that knows it.
+//! meaning of a command would decide differently from a node that knows it. For the same
+//! reason an operation that a format of the cluster adds is not executed before that format
+//! is in force: a node that does not know the format could not.
 //!
 //! Decoding copies nothing: key and value are slices of the entry's payload, which
 //! may itself be a slice of a whole batch. The store copies the bytes that it keeps.
@@ -28,7 +30,7 @@ use rmp_serde::Deserializer;
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Once, Operation};
-use crate::types::is_at_end;
+use crate::types::{Format, is_at_end};
 
 /// Maximum length of a key in bytes. It is a bound of the format, far above the default
 /// of `[limits] key_bytes_max`, which must not exceed it.
@@ -45,6 +47,10 @@ const CAS: u8 = 3;
 const DELETE: u8 = 4;
 const END: u8 = 5;
 
+/// The operations, each with the format of the cluster that adds it (docs/adr/0023).
+const OPERATIONS: &[(u8, Format)] =
+    &[(SET, Format(1)), (ADD, Format(1)), (CAS, Format(1)), (DELETE, Format(1)), (END, Format(1))];
+
 /// Maximum size of a command without its key, value and client, in bytes: the size of a
 /// `cas` with `once` in which every number and length has its widest encoding.
 const FRAMING_BYTES_MAX: usize = 51;
@@ -58,6 +64,19 @@ pub enum CommandError {
     /// The first byte names no operation of this version.
     #[error("the command's operation {0} is unknown to this version of the server")]
     UnknownOperation(u8),
+    /// The first byte names an operation of a format that is not in force yet.
+    #[error(
+        "the command's operation {operation} is of format {needed}, and format {in_force} is in \
+         force"
+    )]
+    LaterFormat {
+        /// The operation.
+        operation: u8,
+        /// The format that adds it.
+        needed: Format,
+        /// The format in force at the command's place in the log.
+        in_force: Format,
+    },
     /// The fields are not those of the operation.
     #[error("the command does not decode: {0}")]
     Malformed(String),
@@ -198,15 +217,16 @@ impl Command {
         }
     }
 
-    /// The inverse of [`Command::encode`]. Key, value and client share
-    /// `payload`'s bytes.
+    /// The inverse of [`Command::encode`], at a place in the log at which the format `in_force`
+    /// is in force. Key, value and client share `payload`'s bytes.
     ///
     /// # Errors
-    /// When `payload` is not exactly one command that this version knows, within
-    /// the bounds of the format. An entry with such a payload must stop the node, as
+    /// When `payload` is not exactly one command that this version knows and the format has,
+    /// within the bounds of a command. An entry with such a payload must stop the node, as
     /// `Store::apply` explains.
-    pub fn decode(payload: &Bytes) -> Result<Command, CommandError> {
+    pub fn decode(payload: &Bytes, in_force: Format) -> Result<Command, CommandError> {
         let (operation, body) = payload.split_first().ok_or(CommandError::Empty)?;
+        check_operation(*operation, in_force, OPERATIONS)?;
         let share = |field: &[u8]| payload.slice_ref(field);
         let once = |once: Option<OnceFields<'_>>| {
             once.map(|OnceFields(client, seq)| Once { client: share(client), seq })
@@ -272,6 +292,21 @@ impl Command {
             Operation::End => Ok(()),
         }
     }
+}
+
+/// Returns an error when the format `in_force` does not have the operation, by a table of
+/// operations.
+fn check_operation(
+    operation: u8,
+    in_force: Format,
+    operations: &[(u8, Format)],
+) -> Result<(), CommandError> {
+    let row = operations.iter().find(|(known, _)| *known == operation);
+    let (_, needed) = *row.ok_or(CommandError::UnknownOperation(operation))?;
+    if needed > in_force {
+        return Err(CommandError::LaterFormat { operation, needed, in_force });
+    }
+    Ok(())
 }
 
 fn check_length(

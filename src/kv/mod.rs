@@ -19,28 +19,37 @@
 //! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
 //! | `query` | reads |
+//! | `corruption` | the finding that memory has changed without a write |
+//! | `scrub` | the slow walk that verifies every record |
 //! | `snapshot` | a store as bytes, and back |
 //! | `digest` | the hash of one record |
+//! | `digest_history` | the digests after the last entries |
 //!
 //! The reasons for this structure are in docs/adr/0004-the-store.md and 0020.
 
 mod codec;
 mod command;
+mod corruption;
 mod deadlines;
 mod digest;
+mod digest_history;
 mod expiry;
 mod key_bytes;
 mod once;
 mod query;
 mod records;
+mod scrub;
 mod snapshot;
 mod store;
 mod weight;
 
 pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
+pub use corruption::{Corruption, Totals};
+pub use digest_history::DigestHistory;
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
 pub use query::SCAN_BYTES_MAX;
+pub use scrub::{Scrub, ScrubBudget};
 pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoader};
-pub use store::Store;
+pub use store::{ApplyError, Store};
 pub use weight::RECORD_OVERHEAD_BYTES;

@@ -10,6 +10,7 @@ use std::ops::Bound;
 use imbl::OrdMap;
 
 use super::command::{Once, Outcome};
+use super::corruption::Corruption;
 use super::deadlines::Deadlines;
 use super::digest;
 use super::key_bytes::KeyBytes;
@@ -25,14 +26,14 @@ pub const CLIENT_SILENCE_MS: u64 = 3_600_000;
 
 /// The table's entry for one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ClientRecord {
+pub(super) struct ClientRecord {
     /// The last number that the client used.
     seq: u64,
     /// The outcome of the command with that number.
     outcome: Outcome,
     /// The store's clock at the client's last command, in milliseconds.
     last_used_ms: u64,
-    /// The record's part of the digest.
+    /// The hash of the record as it was written: its part of the digest.
     hash: u64,
 }
 
@@ -45,6 +46,21 @@ pub(super) struct ClientState {
 }
 
 impl ClientRecord {
+    /// The hash of the record, after a check that the record is what was written.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn verify(&self, name: &[u8]) -> Result<u64, Corruption> {
+        let hash = digest::client_record(name, self.seq, self.outcome, self.last_used_ms);
+        if hash == self.hash { Ok(hash) } else { Err(Corruption::of_client(name)) }
+    }
+
+    /// The state that a snapshot holds.
+    pub fn state(&self) -> ClientState {
+        let ClientRecord { seq, outcome, last_used_ms, .. } = *self;
+        ClientState { seq, outcome, last_used_ms }
+    }
+
     /// True when the client has been silent for too long: it counts as forgotten.
     fn is_hidden(&self, clock_ms: u64) -> bool {
         self.silent_at_ms() <= clock_ms
@@ -99,53 +115,77 @@ impl OnceTable {
         true
     }
 
-    /// The record of a client that is not hidden.
-    fn get(&self, name: &[u8], clock_ms: u64) -> Option<ClientRecord> {
-        self.by_name.get(name).filter(|client| !client.is_hidden(clock_ms)).copied()
+    /// The record of a client that is not hidden. It is what was written.
+    ///
+    /// # Errors
+    /// When it is not.
+    fn get(&self, name: &[u8], clock_ms: u64) -> Result<Option<ClientRecord>, Corruption> {
+        let Some(client) = self.by_name.get(name) else { return Ok(None) };
+        client.verify(name)?;
+        Ok(Some(*client).filter(|client| !client.is_hidden(clock_ms)))
     }
 
     /// The outcome of a command that must not be executed: its remembered outcome, or
     /// stale, or busy when the table is full. `None` when the command is to be executed;
     /// then the caller must call [`OnceTable::executed`] afterwards.
-    pub fn outcome_without_executing(&mut self, once: &Once, clock_ms: u64) -> Option<Outcome> {
-        let Some(client) = self.get(&once.client, clock_ms) else {
+    ///
+    /// # Errors
+    /// When the client's record is not what was written.
+    pub fn outcome_without_executing(
+        &mut self,
+        once: &Once,
+        clock_ms: u64,
+    ) -> Result<Option<Outcome>, Corruption> {
+        let Some(client) = self.get(&once.client, clock_ms)? else {
             // A hidden client makes room for a new one.
             let has_room =
                 self.by_name.len() < self.clients_max || self.remove_first_hidden(clock_ms);
-            return (!has_room).then_some(Outcome::Busy);
+            return Ok((!has_room).then_some(Outcome::Busy));
         };
         if once.seq > client.seq {
-            return None;
+            return Ok(None);
         }
         self.put(&once.client, client.seq, client.outcome, clock_ms);
-        Some(if once.seq == client.seq { client.outcome } else { Outcome::Stale })
+        Ok(Some(if once.seq == client.seq { client.outcome } else { Outcome::Stale }))
     }
 
     /// Remembers the outcome of a command that was executed. A command that was refused
     /// because the store is full has used no number.
-    pub fn executed(&mut self, once: &Once, outcome: Outcome, clock_ms: u64) {
+    ///
+    /// # Errors
+    /// When the client's record is not what was written.
+    pub fn executed(
+        &mut self,
+        once: &Once,
+        outcome: Outcome,
+        clock_ms: u64,
+    ) -> Result<(), Corruption> {
         if outcome != Outcome::Full {
             self.put(&once.client, once.seq, outcome, clock_ms);
-        } else if let Some(client) = self.get(&once.client, clock_ms) {
+        } else if let Some(client) = self.get(&once.client, clock_ms)? {
             self.put(&once.client, client.seq, client.outcome, clock_ms);
         }
+        Ok(())
     }
 
     /// Forgets a client that says that it has ended. A number below the last one used is an
     /// old command of it, and does not forget the newer one (docs/bugs.md C16). An unknown
     /// client has ended already, so a retry has the same outcome.
-    pub fn end(&mut self, once: &Once, clock_ms: u64) -> Outcome {
-        let Some(client) = self.get(&once.client, clock_ms) else {
-            return Outcome::Ended;
+    ///
+    /// # Errors
+    /// When the client's record is not what was written.
+    pub fn end(&mut self, once: &Once, clock_ms: u64) -> Result<Outcome, Corruption> {
+        let Some(client) = self.get(&once.client, clock_ms)? else {
+            return Ok(Outcome::Ended);
         };
         if once.seq < client.seq {
             self.put(&once.client, client.seq, client.outcome, clock_ms);
-            return Outcome::Stale;
+            return Ok(Outcome::Stale);
         }
         self.by_name.remove(&once.client[..]);
         self.silences.remove(client.silent_at_ms(), KeyBytes::from(&once.client[..]));
         self.digest = self.digest.wrapping_sub(client.hash);
-        Outcome::Ended
+        Ok(Outcome::Ended)
     }
 
     /// The number of clients, with the hidden ones.
@@ -158,16 +198,18 @@ impl OnceTable {
         self.digest
     }
 
-    /// The clients from `start` on, also the hidden ones, in the byte order of their names.
-    pub fn range_from<'a>(
+    /// The clients from `start` on, also the hidden ones, in the byte order of their names. They
+    /// are not verified.
+    pub fn stored_from<'a>(
         &'a self,
         start: Bound<&[u8]>,
-    ) -> impl Iterator<Item = (&'a KeyBytes, ClientState)> + use<'a> {
-        let clients = self.by_name.range::<_, [u8]>((start, Bound::Unbounded));
-        clients.map(|(name, client)| {
-            let ClientRecord { seq, outcome, last_used_ms, .. } = *client;
-            (name, ClientState { seq, outcome, last_used_ms })
-        })
+    ) -> impl Iterator<Item = (&'a KeyBytes, &'a ClientRecord)> + use<'a> {
+        self.by_name.range::<_, [u8]>((start, Bound::Unbounded))
+    }
+
+    /// True when a search for `name` finds exactly `client`.
+    pub fn finds(&self, name: &[u8], client: &ClientRecord) -> bool {
+        self.by_name.get(name).is_some_and(|found| std::ptr::eq(found, client))
     }
 
     /// Adds a client that a snapshot holds.

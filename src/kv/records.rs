@@ -5,6 +5,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use imbl::OrdMap;
 
+use super::corruption::Corruption;
 use super::deadlines::Deadlines;
 use super::digest;
 use super::expiry::{DueTotals, Step, Total};
@@ -22,12 +23,21 @@ pub(super) struct Record {
     /// The time at which the key expires, in milliseconds of the store's clock; `None` means
     /// never.
     pub deadline_ms: Option<u64>,
-    /// The record's part of the digest, kept so that it can be subtracted without hashing
-    /// the value a second time.
+    /// The hash of the record as it was written. It is the record's part of the digest, and is
+    /// subtracted without hashing the value a second time.
     hash: u64,
 }
 
 impl Record {
+    /// The hash of the record, after a check that the record is what was written.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn verify(&self, key: &[u8]) -> Result<u64, Corruption> {
+        let hash = digest::key_record(key, &self.value, self.version, self.deadline_ms);
+        if hash == self.hash { Ok(hash) } else { Err(Corruption::of_key(key, self.version)) }
+    }
+
     /// True when the key has expired at this time: nobody sees it any more.
     fn is_hidden(&self, clock_ms: u64) -> bool {
         self.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms)
@@ -61,9 +71,27 @@ impl Records {
         self.due.advance(clock_ms);
     }
 
-    /// The record stored under `key`, unless it is hidden.
-    pub fn get(&self, key: &[u8]) -> Option<&Record> {
-        self.by_key.get(key).filter(|record| !record.is_hidden(self.clock_ms()))
+    /// The record stored under `key`, unless it is hidden. It is what was written.
+    ///
+    /// # Errors
+    /// When a record is stored there that is not what was written. A deadline that has changed
+    /// could hide it, so a hidden record is verified, too.
+    pub fn get(&self, key: &[u8]) -> Result<Option<&Record>, Corruption> {
+        let Some(record) = self.by_key.get(key) else { return Ok(None) };
+        record.verify(key)?;
+        Ok(Some(record).filter(|record| !record.is_hidden(self.clock_ms())))
+    }
+
+    /// The size of the key stored under `key`, as `store_bytes_max` counts it; 0 when it is
+    /// absent or hidden.
+    pub fn weight_of(&self, key: &[u8]) -> u64 {
+        let record = self.by_key.get(key).filter(|record| !record.is_hidden(self.clock_ms()));
+        record.map_or(0, |record| weight_bytes(key, &record.value))
+    }
+
+    /// True when a search for `key` finds exactly `record`.
+    pub fn finds(&self, key: &[u8], record: &Record) -> bool {
+        self.by_key.get(key).is_some_and(|found| std::ptr::eq(found, record))
     }
 
     /// Stores `value` under `key` and replaces the value that was there, hidden or not.
@@ -94,14 +122,17 @@ impl Records {
     }
 
     /// Removes `key`; false when it is absent or hidden.
-    pub fn remove(&mut self, key: &[u8]) -> bool {
-        if self.get(key).is_none() {
-            return false;
+    ///
+    /// # Errors
+    /// When the record is not what was written.
+    pub fn remove(&mut self, key: &[u8]) -> Result<bool, Corruption> {
+        if self.get(key)?.is_none() {
+            return Ok(false);
         }
-        let Some((key, removed)) = self.by_key.remove_with_key(key) else { return false };
+        let Some((key, removed)) = self.by_key.remove_with_key(key) else { return Ok(false) };
         self.forget_deadline(&key, removed.deadline_ms, weight_bytes(&key, &removed.value));
         self.discount(&key, &removed);
-        true
+        Ok(true)
     }
 
     /// Removes hidden keys, as many as the step allows, in the order of their deadlines.
@@ -117,16 +148,13 @@ impl Records {
         }
     }
 
-    /// The records that are not hidden, from `start` on, in the byte order of their keys.
-    pub fn visible_from<'a>(
-        &'a self,
-        start: Bound<&[u8]>,
-    ) -> impl Iterator<Item = (&'a KeyBytes, &'a Record)> + use<'a> {
-        let clock_ms = self.clock_ms();
-        self.stored_from(start).filter(move |(_, record)| !record.is_hidden(clock_ms))
+    /// True of a record that nobody sees any more.
+    pub fn hides(&self, record: &Record) -> bool {
+        record.is_hidden(self.clock_ms())
     }
 
-    /// All records from `start` on, also the hidden ones, in the byte order of their keys.
+    /// All records from `start` on, also the hidden ones, in the byte order of their keys. They
+    /// are not verified.
     pub fn stored_from<'a>(
         &'a self,
         start: Bound<&[u8]>,
@@ -149,6 +177,11 @@ impl Records {
     /// True when there are hidden keys.
     pub fn has_hidden(&self) -> bool {
         self.due.due().names > 0
+    }
+
+    /// The size of all keys in bytes, with the hidden ones.
+    pub fn stored_bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The sum of the records' hashes, with the hidden ones.
@@ -194,5 +227,7 @@ fn write_over(stored: &mut Bytes, value: &[u8]) {
     };
 }
 
+#[cfg(any(test, feature = "testing"))]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use super::command::Outcome;
+use super::corruption::Corruption;
 use super::key_bytes::KeyBytes;
 use super::once::ClientState;
 use super::store::Store;
@@ -133,6 +134,8 @@ enum Next {
     Keys(Option<KeyBytes>),
     /// A block of the clients after this one; `None` for the first block of clients.
     Clients(Option<KeyBytes>),
+    /// There is no more block.
+    End,
 }
 
 impl SnapshotBlocks {
@@ -146,28 +149,57 @@ impl SnapshotBlocks {
         }
     }
 
-    fn keys_after(&self, last: Option<&KeyBytes>) -> Block {
+    fn keys_after(&self, last: Option<&KeyBytes>) -> Result<Block, Corruption> {
         let mut block = Block::new(KEYS);
         for (name, record) in self.store.records().stored_from(after(last)) {
+            record.verify(name)?;
             let (version, deadline_ms) = (record.version, record.deadline_ms);
             let (key, value) = (&name[..], &record.value[..]);
             if block.add(name, &KeyFields { key, value, version, deadline_ms }) {
                 break;
             }
         }
-        block
+        Ok(block)
     }
 
-    fn clients_after(&self, last: Option<&KeyBytes>) -> Block {
+    fn clients_after(&self, last: Option<&KeyBytes>) -> Result<Block, Corruption> {
         let mut block = Block::new(CLIENTS);
-        for (name, client) in self.store.once_table().range_from(after(last)) {
-            let ClientState { seq, outcome, last_used_ms } = client;
+        for (name, client) in self.store.once_table().stored_from(after(last)) {
+            client.verify(name)?;
+            let ClientState { seq, outcome, last_used_ms } = client.state();
             let (outcome, version) = outcome.to_numbers();
             if block.add(name, &ClientFields { name, seq, outcome, version, last_used_ms }) {
                 break;
             }
         }
-        block
+        Ok(block)
+    }
+
+    /// The next block; `None` after the last one.
+    fn block(&mut self) -> Result<Option<Block>, Corruption> {
+        if let Next::Head = self.next {
+            self.next = Next::Keys(None);
+            let mut block = Block::new(HEAD);
+            block.write(&self.head());
+            return Ok(Some(block));
+        }
+        if let Next::Keys(last) = &self.next {
+            let block = self.keys_after(last.as_ref())?;
+            if let Some(last) = block.last.clone() {
+                self.next = Next::Keys(Some(last));
+                return Ok(Some(block));
+            }
+            self.next = Next::Clients(None);
+        }
+        if let Next::Clients(last) = &self.next {
+            let block = self.clients_after(last.as_ref())?;
+            if let Some(last) = block.last.clone() {
+                self.next = Next::Clients(Some(last));
+                return Ok(Some(block));
+            }
+            self.next = Next::End;
+        }
+        Ok(None)
     }
 }
 
@@ -176,28 +208,16 @@ fn after(name: Option<&KeyBytes>) -> Bound<&[u8]> {
     name.map_or(Bound::Unbounded, |name| Bound::Excluded(&name[..]))
 }
 
+/// The blocks end with an error when a record is not what was written.
 impl Iterator for SnapshotBlocks {
-    type Item = Vec<u8>;
+    type Item = Result<Vec<u8>, Corruption>;
 
-    fn next(&mut self) -> Option<Vec<u8>> {
-        if let Next::Head = self.next {
-            self.next = Next::Keys(None);
-            let mut block = Block::new(HEAD);
-            block.write(&self.head());
-            return Some(block.finish());
+    fn next(&mut self) -> Option<Result<Vec<u8>, Corruption>> {
+        let block = self.block();
+        if block.is_err() {
+            self.next = Next::End;
         }
-        if let Next::Keys(last) = &self.next {
-            let block = self.keys_after(last.as_ref());
-            if let Some(last) = block.last.clone() {
-                self.next = Next::Keys(Some(last));
-                return Some(block.finish());
-            }
-            self.next = Next::Clients(None);
-        }
-        let Next::Clients(last) = &self.next else { return None };
-        let block = self.clients_after(last.as_ref());
-        self.next = Next::Clients(Some(block.last.clone()?));
-        Some(block.finish())
+        Some(block.transpose()?.map(Block::finish))
     }
 }
 

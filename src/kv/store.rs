@@ -2,11 +2,24 @@
 
 use super::codec::CommandError;
 use super::command::{Command, Operation, Outcome, StoreStatus};
+use super::corruption::{Corruption, Totals};
 use super::expiry::Step;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::Records;
 use super::weight::weight_bytes;
-use crate::types::{Entry, LogIndex, Payload};
+use crate::types::{Entry, Format, LogIndex, Payload};
+
+/// The reason why an entry cannot be applied.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// The entry's command does not decode. Nothing has changed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A record that decides the outcome is not what was written. The store is of no use any
+    /// more.
+    #[error(transparent)]
+    Corrupted(#[from] Corruption),
+}
 
 /// The replicated map as of one entry of the log.
 ///
@@ -18,6 +31,9 @@ pub struct Store {
     records: Records,
     clients: OnceTable,
     last_applied: LogIndex,
+    /// The format in force: it decides what an entry may do. An entry of the log sets it, so
+    /// that a replay of the log after an upgrade does what the log did at first.
+    format: Format,
 }
 
 impl Default for Store {
@@ -38,6 +54,7 @@ impl Store {
             records: Records::default(),
             clients: OnceTable::new(clients_max),
             last_applied: LogIndex(0),
+            format: Format::FIRST,
         }
     }
 
@@ -47,13 +64,13 @@ impl Store {
     /// that it would have if all hidden ones were removed.
     ///
     /// # Errors
-    /// When the entry's command does not decode; nothing has changed then. The caller must
-    /// stop the node: it cannot skip a committed entry, because a node that understands the
-    /// entry does not skip it.
+    /// When the entry's command does not decode, and when a record that decides its outcome is
+    /// not what was written. The caller must stop the node: it cannot skip a committed entry,
+    /// because a node that understands the entry does not skip it.
     ///
     /// # Panics
     /// When `entry` is not the one that follows [`Store::last_applied`].
-    pub fn apply(&mut self, entry: &Entry) -> Result<Option<Outcome>, CommandError> {
+    pub fn apply(&mut self, entry: &Entry) -> Result<Option<Outcome>, ApplyError> {
         assert_eq!(
             entry.index,
             self.last_applied.next(),
@@ -63,21 +80,36 @@ impl Store {
             Payload::Noop | Payload::Membership(_) | Payload::Format(_) | Payload::ClusterId(_) => {
                 None
             }
-            Payload::Command(payload) => Some(Command::decode(payload)?),
+            Payload::Command(payload) => Some(Command::decode(payload, self.format)?),
         };
         self.last_applied = entry.index;
+        if let Payload::Format(raised) = &entry.payload {
+            self.format = raised.format;
+        }
         // The clock never falls, even if a stamp does. So expired keys stay expired, and no
         // deadline is computed from an earlier time.
         self.records.advance(entry.stamp_ms);
         let step = Step::of(&entry.payload);
         self.records.remove_hidden(step);
         self.clients.remove_hidden(self.clock_ms(), step.names);
-        Ok(command.map(|command| self.execute_once(&command)))
+        let outcome = command.map(|command| self.execute_once(&command)).transpose();
+        outcome.map_err(ApplyError::Corrupted)
     }
 
     /// The index of the newest entry that was applied.
     pub fn last_applied(&self) -> LogIndex {
         self.last_applied
+    }
+
+    /// The format in force after the newest entry that was applied.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The store of a snapshot whose head says that `format` was in force at its last entry.
+    #[must_use]
+    pub fn in_format(self, format: Format) -> Store {
+        Store { format, ..self }
     }
 
     /// The store's time: the highest stamp applied, in milliseconds of the cluster's elapsed
@@ -135,6 +167,16 @@ impl Store {
         self.records.digest().wrapping_add(self.clients.digest())
     }
 
+    /// The totals of all that is stored, as the store keeps them.
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            keys: self.records.stored_len(),
+            bytes: self.records.stored_bytes(),
+            clients: self.clients() as u64,
+            digest: self.digest(),
+        }
+    }
+
     /// The keys, for reads and snapshots.
     pub(super) fn records(&self) -> &Records {
         &self.records
@@ -169,29 +211,29 @@ impl Store {
     }
 
     /// Executes a command, unless its `once` prefix forbids it; returns the outcome.
-    fn execute_once(&mut self, command: &Command) -> Outcome {
+    fn execute_once(&mut self, command: &Command) -> Result<Outcome, Corruption> {
         let Some(once) = &command.once else { return self.execute(command) };
         if command.operation == Operation::End {
             return self.clients.end(once, self.clock_ms());
         }
-        if let Some(outcome) = self.clients.outcome_without_executing(once, self.clock_ms()) {
-            return outcome;
+        if let Some(outcome) = self.clients.outcome_without_executing(once, self.clock_ms())? {
+            return Ok(outcome);
         }
-        let outcome = self.execute(command);
-        self.clients.executed(once, outcome, self.clock_ms());
-        outcome
+        let outcome = self.execute(command)?;
+        self.clients.executed(once, outcome, self.clock_ms())?;
+        Ok(outcome)
     }
 
-    fn execute(&mut self, command: &Command) -> Outcome {
+    fn execute(&mut self, command: &Command) -> Result<Outcome, Corruption> {
         let bytes_max = command.store_bytes_max;
-        match &command.operation {
+        Ok(match &command.operation {
             Operation::Set { key, exptime, value } => self.write(key, *exptime, value, bytes_max),
-            Operation::Add { key, exptime, value } => match self.version_of(key) {
+            Operation::Add { key, exptime, value } => match self.version_of(key)? {
                 0 => self.write(key, *exptime, value, bytes_max),
                 version => Outcome::Exists { version },
             },
             Operation::Cas { key, exptime, version: expected, value } => {
-                let version = self.version_of(key);
+                let version = self.version_of(key)?;
                 if version == *expected {
                     self.write(key, *exptime, value, bytes_max)
                 } else {
@@ -199,7 +241,7 @@ impl Store {
                 }
             }
             Operation::Delete { key } => {
-                if self.records.remove(key) {
+                if self.records.remove(key)? {
                     Outcome::Deleted
                 } else {
                     Outcome::NotFound
@@ -207,7 +249,7 @@ impl Store {
             }
             // Without a client there is nothing to forget; no such command is ever encoded.
             Operation::End => Outcome::Ended,
-        }
+        })
     }
 
     fn write(&mut self, key: &[u8], exptime: u64, value: &[u8], bytes_max: u64) -> Outcome {
@@ -229,14 +271,29 @@ impl Store {
         if bytes_max == 0 {
             return true;
         }
-        let replaced = self.records.get(key).map_or(0, |record| weight_bytes(key, &record.value));
+        let replaced = self.records.weight_of(key);
         let written = weight_bytes(key, value);
         written <= replaced || self.bytes() - replaced + written <= bytes_max
     }
 
     /// The version of `key`; 0 when it is absent, because no entry has index 0.
-    fn version_of(&self, key: &[u8]) -> u64 {
-        self.records.get(key).map_or(0, |record| record.version)
+    fn version_of(&self, key: &[u8]) -> Result<u64, Corruption> {
+        Ok(self.records.get(key)?.map_or(0, |record| record.version))
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Store {
+    /// Changes one bit of a stored record and leaves its hash as it is, as a fault of the memory
+    /// does. Returns false when there is no record.
+    pub fn flip_bit(&mut self, seed: u64) -> bool {
+        self.records.flip_bit(seed)
+    }
+
+    /// Changes a stored record with its hash and the digest, as an entry that is applied wrongly
+    /// does. Returns false when there is no record.
+    pub fn diverge(&mut self, seed: u64) -> bool {
+        self.records.diverge(seed)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::actors::raft::RaftActorSettings;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::protocol::{Limits, SessionSettings};
-use crate::raft::{GateSettings, LeaseSettings, ProgressSettings, RaftSettings};
+use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
 
 /// Number of the longest election timeouts for which a leader's disk may be silent. A sync
@@ -120,8 +120,9 @@ pub(super) fn link_settings(settings: &Settings, memory: &MemoryBudget) -> LinkS
 
 pub(super) fn session_config(
     settings: &Settings,
-    memory: MemoryBudget,
-    clock: Arc<dyn Clock>,
+    memory: &MemoryBudget,
+    clock: &Arc<dyn Clock>,
+    introduction: &Introduction,
 ) -> SessionConfig {
     let limits = &settings.limits;
     let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
@@ -137,10 +138,12 @@ pub(super) fn session_config(
             inflight_bytes_max: limits.inflight_bytes_max,
             outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,
         },
-        memory,
+        memory: memory.clone(),
         write_stall_ms_max: limits.write_stall_ms_max,
         client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
-        clock,
+        clock: Arc::clone(clock),
+        version: introduction.binary.clone(),
+        incarnation: introduction.incarnation,
     }
 }

@@ -4,22 +4,19 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 
-use super::actor_settings;
 use super::environment::Placement;
 use crate::actors::clients::acceptor::{ClientAcceptorActor, ClientAcceptorPorts};
-use crate::actors::io::memory::MemoryBudget;
+use crate::actors::clients::session::SessionConfig;
 use crate::actors::raft::RaftActor;
-use crate::clock::Clock;
 use crate::config::Settings;
 use crate::net::Listener;
 
-/// Starts the acceptor of clients. Returns the arbiters that their sessions run on as
-/// well; without any they run on the calling one.
+/// Starts the acceptor of clients, whose sessions have this configuration. Returns the arbiters
+/// that they run on as well; without any they run on the calling one.
 pub(super) fn start(
     settings: &Settings,
     connections_max: usize,
-    memory: MemoryBudget,
-    clock: Arc<dyn Clock>,
+    config: SessionConfig,
     placement: &Placement,
     listener: Box<dyn Listener>,
     raft: &Addr<RaftActor>,
@@ -32,7 +29,7 @@ pub(super) fn start(
     let acceptor = ClientAcceptorActor::new(
         listener,
         connections_max,
-        Arc::new(actor_settings::session_config(settings, memory, clock)),
+        Arc::new(config),
         ClientAcceptorPorts { raft: raft.clone().recipient() },
         handles,
     );

@@ -51,20 +51,34 @@ impl Surroundings {
     /// # Errors
     /// When the system gives none.
     pub fn drawn(is_new_cluster: bool) -> Result<Surroundings, io::Error> {
-        let draw = || SysRng.try_next_u64().map_err(io::Error::other);
-        let draw_wide = || Ok::<u128, io::Error>(u128::from(draw()?) << 64 | u128::from(draw()?));
         Ok(Surroundings {
             // Two nodes need different seeds, and so do two starts of one node.
             seed: draw()?,
             formats: FormatRange::OWN,
             random: RandomIds {
                 new_cluster_id: ClusterId(draw_wide()?),
-                new_incarnation: Incarnation(draw_wide()?),
+                new_incarnation: draw_incarnation()?,
                 boot: BootId(draw()?),
             },
             is_new_cluster,
         })
     }
+}
+
+/// Draws the id of a data directory.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn draw_incarnation() -> Result<Incarnation, io::Error> {
+    Ok(Incarnation(draw_wide()?))
+}
+
+fn draw() -> Result<u64, io::Error> {
+    SysRng.try_next_u64().map_err(io::Error::other)
+}
+
+fn draw_wide() -> Result<u128, io::Error> {
+    Ok(u128::from(draw()?) << 64 | u128::from(draw()?))
 }
 
 /// Ids that nobody else has. Each is used only if it is needed.

@@ -44,7 +44,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use actor_settings::{SESSION_OUTBOUND_BYTES_MAX, SNAPSHOT_WINDOW_BYTES};
-pub use environment::{Answers, Environment, Placement, RandomIds, Surroundings};
+pub use environment::{Answers, Environment, Placement, RandomIds, Surroundings, draw_incarnation};
 pub use error::NodeError;
 
 use crate::actors::clients::acceptor::ClientAcceptorActor;
@@ -59,7 +59,7 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft};
 use crate::storage::RealDisk;
-use crate::types::NodeId;
+use crate::types::{FormatInForce, NodeId};
 use crate::wire::LocalNode;
 use recovery::Recovered;
 use signals::Signals;
@@ -142,12 +142,11 @@ pub async fn start(
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
-    let core = Raft::new(
-        actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref()),
-        recovered.hard_state,
-        recovered.log,
-        recovered.positions,
-    );
+    let sessions = actor_settings::session_config(settings, &memory, &clock, &local.introduction);
+    let mut raft_settings =
+        actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
+    raft_settings.gate.is_held = recovered.storage.is_held();
+    let core = Raft::new(raft_settings, recovered.hard_state, recovered.log, recovered.positions);
     let opened = Opened {
         storage: recovered.storage,
         snapshots: recovered.snapshots,
@@ -173,20 +172,13 @@ pub async fn start(
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
-    raft_ctx.run(RaftActor::new(core, ports, raft_settings, Arc::clone(&clock)));
+    raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
     peers.listen(peer_listener);
     let peers = peers_ctx.run(peers);
-    let (clients, session_arbiters) = client_side::start(
-        settings,
-        connections_max,
-        memory.clone(),
-        clock,
-        &placement,
-        client_listener,
-        &raft,
-    );
+    let (clients, session_arbiters) =
+        client_side::start(settings, connections_max, sessions, &placement, client_listener, &raft);
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);
@@ -206,13 +198,14 @@ fn local_node(
         peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
+        format: FormatInForce::default(),
         introduction: Introduction {
             formats: surroundings.formats,
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: recovered.storage.incarnation(),
             boot: surroundings.random.boot,
             cluster_id: None,
-            is_held: false,
+            is_held: recovered.storage.is_held(),
         },
     }
 }

@@ -64,9 +64,11 @@ pub(super) fn recover(
         log::warn!("{note} node={}", server.id);
     }
     let (mut hard_state, mut log) = (found.hard_state, found.log);
-    let snapshots = SnapshotFiles::open(disk.another_handle(), &server.data_dir)?;
+    let formats = surroundings.formats;
+    let snapshots =
+        SnapshotFiles::open(disk.another_handle(), &server.data_dir)?.of_formats(formats);
     storage.watch_snapshots(&snapshots)?;
-    let snapshots_to_read = SnapshotFiles::at(disk, &server.data_dir);
+    let snapshots_to_read = SnapshotFiles::at(disk, &server.data_dir).of_formats(formats);
     let mut listed = snapshots.list()?;
     let (mut files, mut store) = (Vec::new(), Store::new());
     let mut damaged = Vec::new();

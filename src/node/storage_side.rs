@@ -72,6 +72,7 @@ pub(super) fn start(
         piece: raft.clone().recipient(),
         received: raft.clone().recipient(),
         lost: raft.clone().recipient(),
+        corrupted: raft.clone().recipient(),
         reader: snapshot_reader.clone().recipient(),
         fatal: fatal.clone(),
     };
@@ -84,6 +85,7 @@ pub(super) fn start(
             Placement::Threads => persisted,
         },
         compacted: raft.clone().recipient(),
+        hold_saved: raft.clone().recipient(),
         fatal,
     };
     let writer = SnapshotWriterActor::new(snapshots, owner, writer_ports);

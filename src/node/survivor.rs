@@ -9,12 +9,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::actors::snapshot::load::{LoadError, load};
-use crate::kv::Store;
+use crate::kv::{Corruption, Store};
 use crate::storage::{
-    self, Disk, RealDisk, SnapshotFile, SnapshotFiles, SnapshotHead, StoppedServer, StorageError,
-    write_snapshot,
+    self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotFiles, SnapshotHead, StoppedServer,
+    StorageError, write_snapshot,
 };
-use crate::types::{ClusterState, LogIndex, LogPosition, NodeId};
+use crate::types::{ClusterState, Incarnation, LogIndex, LogPosition, NodeId};
 
 /// A stopped server, as its directory shows it.
 pub struct Survivor {
@@ -45,6 +45,9 @@ pub enum RecoverError {
     /// An entry cannot be applied.
     #[error("entry {0} cannot be applied: {1}")]
     Entry(LogIndex, String),
+    /// The memory of this machine is at fault.
+    #[error("the memory of this machine holds other bytes than were written there: {0}")]
+    Memory(#[from] Corruption),
     /// A directory cannot be renamed.
     #[error("cannot rename {} to {}: {source}", from.display(), to.display())]
     Rename {
@@ -166,8 +169,11 @@ impl Survivor {
                     .map_err(|error| RecoverError::Entry(entry.index, error.to_string()))?;
             }
         }
+        // The cluster that begins with it gets an id of its own.
+        let state = ClusterState { cluster_id: None, ..state };
         let head = SnapshotHead { cluster: cluster.to_owned(), last, stamp_ms, state };
-        Ok(write_snapshot(&RealDisk, path, &head, store.snapshot_blocks())?)
+        let blocks = store.snapshot_blocks().map(|block| block.map_err(RecoverError::from));
+        write_snapshot(&RealDisk, path, &head, blocks)
     }
 
     /// The paths that [`Survivor::found`] makes: the backup for the other servers, and the old
@@ -177,7 +183,8 @@ impl Survivor {
     }
 
     /// Makes the directory that of the first server of a new cluster, which begins with
-    /// everything that this server has. The old directory is kept under another name.
+    /// everything that this server has, and gives it the id `incarnation`. The old directory is
+    /// kept under another name.
     ///
     /// # Errors
     /// When the disk fails, and when files of an earlier attempt are in the way. The old directory
@@ -189,6 +196,7 @@ impl Survivor {
         mut self,
         old_cluster: &str,
         new_cluster: &str,
+        incarnation: Incarnation,
     ) -> Result<SnapshotFile, RecoverError> {
         assert!(!matches!(self.condition(), Condition::Damaged(_)), "there is something to keep");
         if old_cluster == new_cluster {
@@ -203,7 +211,8 @@ impl Survivor {
             }
         }
         self.export(old_cluster, &backup)?;
-        let restored = storage::restore(&RealDisk, &backup, &new, (new_cluster, self.id()))?;
+        let owner = NewServer { cluster: new_cluster, node_id: self.id(), incarnation };
+        let restored = storage::restore(&RealDisk, &backup, &new, owner)?;
         for (from, to) in [(&self.dir, &before), (&new, &self.dir)] {
             RealDisk.rename(from, to).and_then(|()| RealDisk.sync_dir(parent(to))).map_err(
                 |source| RecoverError::Rename { from: from.clone(), to: to.clone(), source },

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::request::SnapshotQuery;
 use crate::kv;
+use crate::types::LogIndex;
 
 /// One command of a client that a session does not answer by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,18 @@ pub enum ClientRequest {
     BeginSnapshot,
     /// Answer a question about the snapshots of this node.
     Snapshot(SnapshotQuery),
+    /// Keep the format of the cluster where it is, or no longer.
+    SetHold {
+        /// True to keep it.
+        is_held: bool,
+    },
+    /// Put the next format in force.
+    Raise,
+    /// Answer with the digest of this node's store after an entry.
+    Digest {
+        /// The entry.
+        index: LogIndex,
+    },
     /// Report this node's state at one point in time.
     Status,
 }

@@ -40,6 +40,12 @@ pub enum ErrorReply {
     Busy,
     /// The store is at its size limit.
     Full,
+    /// The command needs what the cluster's format does not have yet, or the format cannot be
+    /// raised yet (docs/adr/0023).
+    NotYet {
+        /// A sentence that says what is waited for.
+        sentence: String,
+    },
     /// The command is not known to be committed; it may yet be.
     Timeout,
     /// The server cannot serve.
@@ -59,6 +65,7 @@ const REDIRECT: &str = "ERR_REDIRECT";
 const NO_LEADER: &str = "ERR_NO_LEADER";
 const BUSY: &str = "ERR_BUSY";
 const FULL: &str = "ERR_FULL";
+const NOT_YET: &str = "ERR_NOT_YET";
 const TIMEOUT: &str = "ERR_TIMEOUT";
 const INTERNAL: &str = "ERR_INTERNAL";
 
@@ -90,6 +97,7 @@ impl ErrorReply {
             NO_LEADER => ErrorReply::NoLeader,
             BUSY => ErrorReply::Busy,
             FULL => ErrorReply::Full,
+            NOT_YET => ErrorReply::NotYet { sentence: lossy() },
             TIMEOUT => ErrorReply::Timeout,
             INTERNAL => ErrorReply::Internal(lossy().into()),
             _ if text.is_empty() => ErrorReply::Unknown(word.to_owned()),
@@ -113,6 +121,7 @@ impl fmt::Display for ErrorReply {
             ErrorReply::NoLeader => f.write_str(NO_LEADER),
             ErrorReply::Busy => f.write_str(BUSY),
             ErrorReply::Full => f.write_str(FULL),
+            ErrorReply::NotYet { sentence } => write!(f, "{NOT_YET} {sentence}"),
             ErrorReply::Timeout => f.write_str(TIMEOUT),
             ErrorReply::Internal(text) => write!(f, "{INTERNAL} {text}"),
             ErrorReply::Unknown(line) => f.write_str(line),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::error_reply::ErrorReply;
 use super::request::{Limits, Request, SnapshotQuery};
-use super::text::{digest, is_name, number};
+use super::text::{file_digest, is_name, number};
 use crate::kv::{Once, Operation, Query};
 use crate::types::{LogIndex, LogPosition, Term};
 
@@ -96,6 +96,10 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
         scan(&mut fields, limits)?
     } else if is(word, "snapshot") {
         snapshot(&mut fields)?
+    } else if is(word, "upgrade") {
+        upgrade(&mut fields)?
+    } else if is(word, "digest") {
+        Request::Digest { index: LogIndex(fields.number("<index> is not a number")?) }
     } else if is(word, "ping") {
         Request::Ping
     } else if is(word, "status") {
@@ -229,6 +233,21 @@ fn snapshot<'a>(
     }
 }
 
+fn upgrade<'a>(
+    fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
+) -> Result<Request, ErrorReply> {
+    let word = fields.field("hold, release or raise is missing behind upgrade")?;
+    if is(word, "hold") {
+        Ok(Request::SetHold { is_held: true })
+    } else if is(word, "release") {
+        Ok(Request::SetHold { is_held: false })
+    } else if is(word, "raise") {
+        Ok(Request::Raise)
+    } else {
+        cmd_err("behind upgrade stands hold, release or raise")
+    }
+}
+
 /// The rest of a line, field by field.
 struct Fields<'a, I: Iterator<Item = &'a [u8]>>(I);
 
@@ -268,7 +287,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
 
     fn digest(&mut self) -> Result<u128, ErrorReply> {
         let fault = "<digest> is not 32 hexadecimal digits";
-        self.0.next().and_then(digest).ok_or(ErrorReply::CmdErr(fault.into()))
+        self.0.next().and_then(file_digest).ok_or(ErrorReply::CmdErr(fault.into()))
     }
 
     /// Takes the end of a write: `noreply`, or nothing.

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use super::error_reply::ErrorReply;
 use super::reply::Reply;
 use super::status::StatusReport;
+use super::text::printable;
 use crate::kv;
 use crate::raft::NodeStatus;
-use crate::types::{LogIndex, NodeId, SnapshotId};
+use crate::types::{Format, Incarnation, LogIndex, NodeId, SnapshotId};
 
 /// The reason why a command was not answered by the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,25 @@ pub fn snapshot_begun(index: LogIndex) -> Reply {
     Reply::SnapshotBegun { index: index.0 }
 }
 
+/// The reply to `upgrade raise`: this format is in force.
+pub fn raised(format: Format) -> Reply {
+    Reply::Raised { format: format.0.into() }
+}
+
+/// The reply to a command for which the cluster's format is too low, or to `upgrade raise` when
+/// the format cannot be raised yet.
+pub fn not_yet(sentence: &str) -> Reply {
+    Reply::Error(ErrorReply::NotYet { sentence: printable(sentence) })
+}
+
+/// The reply to `digest`: the digest of the store after this entry, when the server knows it.
+pub fn digest(index: LogIndex, digest: Option<u64>) -> Reply {
+    match digest {
+        Some(digest) => Reply::Digest { index: index.0, digest },
+        None => Reply::Error(ErrorReply::NotFound),
+    }
+}
+
 /// The reply to a command that was refused. A redirect needs the leader's client address.
 pub fn refused(refusal: Refusal, addresses: &ClientAddresses) -> Reply {
     Reply::Error(match refusal {
@@ -108,7 +128,11 @@ pub fn timed_out() -> Reply {
 
 /// The state of the process at one point in time.
 #[derive(Clone, Copy, Debug)]
-pub struct ProcessStatus {
+pub struct ProcessStatus<'a> {
+    /// The version of its program.
+    pub version: &'a str,
+    /// The id of its data directory.
+    pub incarnation: Incarnation,
     /// Seconds since it started.
     pub uptime_seconds: u64,
     /// The machine's wall clock, in milliseconds since the Unix epoch.
@@ -118,7 +142,7 @@ pub struct ProcessStatus {
 }
 
 /// The reply to `status`: the state of the node, of its store and of its process.
-pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus) -> Reply {
+pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus<'_>) -> Reply {
     let snapshots = node.snapshot_progress.iter();
     let snapshots = snapshots.map(|(peer, to)| (peer.0, to.acked_bytes, to.bytes));
     let refusals = node.snapshot_refusals.iter();
@@ -141,6 +165,13 @@ pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus)
         memory_bytes_used: process.memory_bytes_used,
         snapshot_transfers: snapshots.collect(),
         snapshot_refusals: refusals.map(|(peer, refusal)| (peer.0, refusal.to_string())).collect(),
+        version: process.version.to_owned(),
+        format: node.cluster.format.format,
+        reads_formats: node.cluster.formats,
+        cluster_id: node.cluster.cluster_id,
+        incarnation: process.incarnation,
+        is_upgrade_held: node.cluster.is_held,
+        upgrade_waits_for: node.cluster.raise_waits_for.clone(),
     };
     Reply::Status(report.into_lines())
 }

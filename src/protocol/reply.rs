@@ -9,7 +9,9 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::error_reply::ErrorReply;
 use super::status::{Status, StatusReport};
-use super::text::{BlockEnd, Sink, block_end, digest, number, put_block, put_line, without_cr};
+use super::text::{
+    BlockEnd, Sink, block_end, file_digest, number, put_block, put_line, store_digest, without_cr,
+};
 use crate::kv::Item;
 
 /// The answer to one command.
@@ -51,6 +53,20 @@ pub enum Reply {
         /// The digest of the file.
         digest: u128,
     },
+    /// `upgrade hold`, `upgrade release`: it is durable on this server.
+    Done,
+    /// `upgrade raise`.
+    Raised {
+        /// The format in force.
+        format: u64,
+    },
+    /// `digest`.
+    Digest {
+        /// The log entry.
+        index: u64,
+        /// The digest of the store after it.
+        digest: u64,
+    },
     /// `ping`.
     Pong,
     /// `status`.
@@ -78,6 +94,9 @@ once <client> <seq> <write>: execute a write exactly once, however often it is s
 snapshot begin: have a snapshot taken, for a backup; then snapshot find <index>\r
 snapshot find <index>: the newest snapshot here that reaches that entry\r
 snapshot read <index> <term> <digest> <offset> <numbytes>: a piece of its file\r
+upgrade hold: keep the format of the cluster where it is; upgrade release: no longer\r
+upgrade raise: put the next format in force now\r
+digest <index>: the digest of the store here after that log entry\r
 ping: is the server there?\r
 status: the server's state\r
 help: this text\r
@@ -129,6 +148,11 @@ impl Reply {
             Reply::Snapshot { index, term, bytes, digest } => {
                 put_line(sink, format_args!("SNAPSHOT {index} {term} {bytes} {digest:032x}"));
             }
+            Reply::Done => sink.put_slice(b"OK\r\n"),
+            Reply::Raised { format } => put_line(sink, format_args!("OK {format}")),
+            Reply::Digest { index, digest } => {
+                put_line(sink, format_args!("DIGEST {index} {digest:016x}"));
+            }
             Reply::Pong => sink.put_slice(b"PONG\r\n"),
             Reply::Status(status) => status.print(sink),
             Reply::Help => sink.put_slice(HELP.as_bytes()),
@@ -162,6 +186,12 @@ pub enum Expect {
     SnapshotBegun,
     /// [`Reply::Snapshot`].
     Snapshot,
+    /// [`Reply::Done`].
+    Done,
+    /// [`Reply::Raised`].
+    Raised,
+    /// [`Reply::Digest`].
+    Digest,
     /// [`Reply::Pong`].
     Pong,
     /// [`Reply::Status`].
@@ -198,11 +228,13 @@ impl Malformed {
 /// A line of a reply. The lines of `status` and `help` are free text, and not parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyLine<'a> {
-    /// `OK` and a version, or the index that a snapshot will reach.
+    /// `OK` and a version, the index that a snapshot will reach, or a format.
     Ok {
-        /// The version or index.
+        /// The version, index or format.
         number: u64,
     },
+    /// `OK` alone.
+    Done,
     /// `DELETED`.
     Deleted,
     /// `ENDED`.
@@ -230,6 +262,13 @@ pub enum ReplyLine<'a> {
         bytes: u64,
         /// The digest of the file.
         digest: u128,
+    },
+    /// `DIGEST`.
+    Digest {
+        /// The log entry.
+        index: u64,
+        /// The digest of the store after it.
+        digest: u64,
     },
     /// `PONG`.
     Pong,
@@ -273,6 +312,7 @@ impl<'a> ReplyLine<'a> {
         };
         Some(match (word, rest) {
             (b"OK", Some(rest)) => ReplyLine::Ok { number: number(rest)? },
+            (b"OK", None) => ReplyLine::Done,
             (b"VALUE", Some(rest)) if rest.contains(&b' ') => {
                 ReplyLine::Meta(ItemLine::parse(rest)?)
             }
@@ -286,13 +326,17 @@ impl<'a> ReplyLine<'a> {
             (b"END", None) => ReplyLine::End,
             (b"MORE", None) => ReplyLine::More,
             (b"PONG", None) => ReplyLine::Pong,
+            (b"DIGEST", Some(rest)) => {
+                let [index, digest] = fields(rest)?;
+                ReplyLine::Digest { index: number(index)?, digest: store_digest(digest)? }
+            }
             (b"SNAPSHOT", Some(rest)) => {
-                let [index, term, bytes, file_digest] = fields(rest)?;
+                let [index, term, bytes, digest] = fields(rest)?;
                 ReplyLine::Snapshot {
                     index: number(index)?,
                     term: number(term)?,
                     bytes: number(bytes)?,
-                    digest: digest(file_digest)?,
+                    digest: file_digest(digest)?,
                 }
             }
             _ if word.starts_with(b"ERR_") => {
@@ -490,6 +534,11 @@ impl ReplyParser {
             }
             (Expect::Snapshot, ReplyLine::Snapshot { index, term, bytes, digest }) => {
                 Reply::Snapshot { index, term, bytes, digest }
+            }
+            (Expect::Done, ReplyLine::Done) => Reply::Done,
+            (Expect::Raised, ReplyLine::Ok { number }) => Reply::Raised { format: number },
+            (Expect::Digest, ReplyLine::Digest { index, digest }) => {
+                Reply::Digest { index, digest }
             }
             (Expect::Pong, ReplyLine::Pong) => Reply::Pong,
             (Expect::Value, ReplyLine::Value { bytes }) => {

@@ -36,6 +36,18 @@ pub enum Request {
     BeginSnapshot,
     /// `snapshot find` and `snapshot read`, for backups.
     Snapshot(SnapshotQuery),
+    /// `upgrade hold` and `upgrade release`.
+    SetHold {
+        /// True for `hold`.
+        is_held: bool,
+    },
+    /// `upgrade raise`.
+    Raise,
+    /// `digest`.
+    Digest {
+        /// The log entry after which the store is asked for its digest.
+        index: LogIndex,
+    },
     /// `ping`.
     Ping,
     /// `status`.
@@ -83,6 +95,9 @@ impl Request {
             Request::BeginSnapshot => Expect::SnapshotBegun,
             Request::Snapshot(SnapshotQuery::Find { .. }) => Expect::Snapshot,
             Request::Snapshot(SnapshotQuery::Read { .. }) => Expect::Value,
+            Request::SetHold { .. } => Expect::Done,
+            Request::Raise => Expect::Raised,
+            Request::Digest { .. } => Expect::Digest,
             Request::Ping => Expect::Pong,
             Request::Status => Expect::Status,
             Request::Help => Expect::Help,
@@ -107,6 +122,10 @@ impl Request {
             Request::Read(query) => print_query(&query, sink),
             Request::BeginSnapshot => sink.put_slice(b"snapshot begin\r\n"),
             Request::Snapshot(query) => print_snapshot_query(query, sink),
+            Request::SetHold { is_held: true } => sink.put_slice(b"upgrade hold\r\n"),
+            Request::SetHold { is_held: false } => sink.put_slice(b"upgrade release\r\n"),
+            Request::Raise => sink.put_slice(b"upgrade raise\r\n"),
+            Request::Digest { index } => put_line(sink, format_args!("digest {index}")),
             Request::Ping => sink.put_slice(b"ping\r\n"),
             Request::Status => sink.put_slice(b"status\r\n"),
             Request::Help => sink.put_slice(b"help\r\n"),

@@ -220,7 +220,7 @@ impl Session {
                     self.take_next(io, is_short);
                 }
                 InputState::Barrier { is_sent: false } if self.window.is_empty() => {
-                    self.batch.push(self.window.open_status(), ClientRequest::Status);
+                    self.batch.push(self.window.open_line(), ClientRequest::Status);
                     self.input_state = InputState::Barrier { is_sent: true };
                 }
                 InputState::Barrier { is_sent: true } if self.window.is_empty() => {
@@ -391,6 +391,13 @@ impl Session {
                 };
                 let slot = self.window.open_snapshot(piece_bytes);
                 self.batch.push(slot, ClientRequest::Snapshot(query));
+            }
+            Request::SetHold { is_held } => {
+                self.batch.push(self.window.open_line(), ClientRequest::SetHold { is_held });
+            }
+            Request::Raise => self.batch.push(self.window.open_line(), ClientRequest::Raise),
+            Request::Digest { index } => {
+                self.batch.push(self.window.open_line(), ClientRequest::Digest { index });
             }
             Request::Ping => self.window.push_answered(Reply::Pong),
             Request::Help => self.window.push_answered(Reply::Help),

@@ -1,8 +1,8 @@
 //! The reply to `status`: the state of a server, and its lines of text.
 
-use super::text::{Sink, put_line};
+use super::text::{Sink, printable, put_line};
+use crate::types::{ClusterId, Format, FormatRange, Incarnation};
 
-// More than fifteen fields: one a line of the reply.
 /// The state of a server at one point in time.
 // More than fifteen fields: one for each line of the reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,20 @@ pub struct StatusReport {
     /// The servers that refused the snapshot which they were sent last: each with its reason,
     /// in the words of docs/protocol.md.
     pub snapshot_refusals: Vec<(u64, String)>,
+    /// The version of the server's program.
+    pub version: String,
+    /// The format of the cluster that is in force.
+    pub format: Format,
+    /// The formats that the server reads.
+    pub reads_formats: FormatRange,
+    /// The id of the cluster, when the server knows one.
+    pub cluster_id: Option<ClusterId>,
+    /// The id of the server's data directory.
+    pub incarnation: Incarnation,
+    /// True when a person has asked this server to hold the format where it is.
+    pub is_upgrade_held: bool,
+    /// As the leader: a clause that says what the next raise of the format waits for.
+    pub upgrade_waits_for: Option<String>,
 }
 
 impl StatusReport {
@@ -58,6 +72,7 @@ impl StatusReport {
         let transfers = transfers.map(|(id, acked, bytes)| format!("{id}:{acked}/{bytes}"));
         let refusals = self.snapshot_refusals.iter();
         let refusals = refusals.map(|(id, reason)| format!("{id}:{reason}"));
+        let waits_for = self.upgrade_waits_for.filter(|clause| !clause.is_empty());
         let lines = [
             ("id", self.id.to_string()),
             ("role", self.role),
@@ -77,6 +92,13 @@ impl StatusReport {
             ("memory_bytes_used", self.memory_bytes_used.to_string()),
             ("snapshot_transfers", join(transfers)),
             ("snapshot_refusals", join(refusals)),
+            ("version", printable(&self.version)),
+            ("format", self.format.to_string()),
+            ("reads_formats", self.reads_formats.to_string()),
+            ("cluster_id", self.cluster_id.map_or("none".to_owned(), |id| id.to_string())),
+            ("incarnation", self.incarnation.to_string()),
+            ("upgrade_held", if self.is_upgrade_held { "yes" } else { "no" }.to_owned()),
+            ("upgrade_waits_for", waits_for.map_or("none".to_owned(), |it| printable(&it))),
         ];
         Status { lines: lines.map(|(name, value)| (name.to_owned(), value)).into() }
     }

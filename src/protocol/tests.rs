@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kv::{Item, Once, Operation, Query};
-use crate::types::{LogIndex, LogPosition, Term};
+use crate::types::{ClusterId, Format, FormatRange, Incarnation, LogIndex, LogPosition, Term};
 
 fn name() -> impl Strategy<Value = Bytes> {
     let byte = prop_oneof![Just(b'*'), 0x21..0x7f_u8, 0x80..=u8::MAX];
@@ -73,6 +73,9 @@ fn request() -> impl Strategy<Value = Request> {
             Request::Write { operation: Operation::End, once, noreply }
         }),
         1 => Just(Request::BeginSnapshot),
+        1 => any::<bool>().prop_map(|is_held| Request::SetHold { is_held }),
+        1 => Just(Request::Raise),
+        1 => any::<u64>().prop_map(|index| Request::Digest { index: LogIndex(index) }),
         2 => snapshot_query().prop_map(Request::Snapshot),
         1 => prop::sample::select(simple),
     ]
@@ -101,6 +104,7 @@ fn error() -> impl Strategy<Value = ErrorReply> {
         1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::CmdErr(text.into())),
         1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::TooLarge(text.into())),
         1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::Internal(text.into())),
+        1 => "[ -~]{0,80}".prop_map(|sentence| ErrorReply::NotYet { sentence }),
         1 => "ERR_NEW_[A-Z]{1,10}( [a-z ]{1,20})?".prop_map(ErrorReply::Unknown),
         1 => any::<u64>().prop_map(|version| ErrorReply::Version { version }),
         1 => any::<u64>().prop_map(|version| ErrorReply::Exists { version }),
@@ -112,8 +116,13 @@ fn status() -> impl Strategy<Value = Status> {
     let transfers = prop::collection::vec(any::<(u64, u64, u64)>(), 0..4);
     let refusals = prop::collection::vec((any::<u64>(), "[a-z_]{1,9}"), 0..4);
     let numbers = any::<[u64; 14]>();
-    ("[a-z_]{1,16}", prop::option::of(any::<u64>()), numbers, transfers, refusals).prop_map(
-        |(role, leader, numbers, snapshot_transfers, snapshot_refusals)| {
+    let ids = (prop::option::of(any::<u128>()), any::<u128>());
+    let format = (any::<[u32; 3]>(), any::<bool>(), prop::option::of("[ -~]{1,80}"));
+    let cluster = ("[ -~]{1,64}", ids, format);
+    ("[a-z_]{1,16}", prop::option::of(any::<u64>()), numbers, transfers, refusals, cluster)
+        .prop_map(|(role, leader, numbers, snapshot_transfers, snapshot_refusals, cluster)| {
+            let (version, (cluster_id, incarnation), format) = cluster;
+            let ([format, lowest, highest], is_upgrade_held, upgrade_waits_for) = format;
             let [id, term, commit_index, last_applied, last_log_index, snapshot_index, ..] =
                 numbers;
             let [.., wall_clock_ms, store_clock_ms, keys, uptime_seconds, _, _, _, _] = numbers;
@@ -137,10 +146,16 @@ fn status() -> impl Strategy<Value = Status> {
                 memory_bytes_used,
                 snapshot_transfers,
                 snapshot_refusals,
+                version,
+                format: Format(format),
+                reads_formats: FormatRange { lowest: Format(lowest), highest: Format(highest) },
+                cluster_id: cluster_id.map(ClusterId),
+                incarnation: Incarnation(incarnation),
+                is_upgrade_held,
+                upgrade_waits_for,
             };
             report.into_lines()
-        },
-    )
+        })
 }
 
 /// A reply with what its client expects.
@@ -166,6 +181,10 @@ fn reply() -> impl Strategy<Value = (Expect, Reply)> {
         snapshot.prop_map(|([index, term, bytes], digest)| {
             (Expect::Snapshot, Reply::Snapshot { index, term, bytes, digest })
         }),
+        Just((Expect::Done, Reply::Done)),
+        any::<u64>().prop_map(|format| (Expect::Raised, Reply::Raised { format })),
+        any::<[u64; 2]>()
+            .prop_map(|[index, digest]| (Expect::Digest, Reply::Digest { index, digest })),
         Just((Expect::Pong, Reply::Pong)),
         Just((Expect::Help, Reply::Help)),
         status().prop_map(|status| (Expect::Status, Reply::Status(status))),

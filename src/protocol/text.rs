@@ -68,12 +68,28 @@ pub(super) fn number(field: &[u8]) -> Option<u64> {
     })
 }
 
-/// The value of a digest: 32 hexadecimal digits.
-pub(super) fn digest(field: &[u8]) -> Option<u128> {
-    if field.len() != 32 || !field.iter().all(u8::is_ascii_hexdigit) {
+/// The value of the digest of a file: 32 hexadecimal digits.
+pub(super) fn file_digest(field: &[u8]) -> Option<u128> {
+    hexadecimal(field, 32)
+}
+
+/// The value of the digest of a store: 16 hexadecimal digits.
+pub(super) fn store_digest(field: &[u8]) -> Option<u64> {
+    hexadecimal(field, 16)?.try_into().ok()
+}
+
+/// The value of exactly this many hexadecimal digits, 32 at most.
+fn hexadecimal(field: &[u8], digits: usize) -> Option<u128> {
+    if field.len() != digits || !field.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }
     u128::from_str_radix(std::str::from_utf8(field).ok()?, 16).ok()
+}
+
+/// The text as one line of printable ASCII. Words of other servers may be in it, and a line end
+/// among them would begin a line of its own.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
 }
 
 /// The line end after a data block.

@@ -135,8 +135,8 @@ impl Window {
         self.open_write(piece_bytes, false)
     }
 
-    /// Opens a slot for a `status`.
-    pub(super) fn open_status(&mut self) -> u64 {
+    /// Opens a slot for a command without content, whose reply is short: `status`, `digest`.
+    pub(super) fn open_line(&mut self) -> u64 {
         self.open_write(0, false)
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::rpc::SnapshotRefusal;
-use crate::types::{LogIndex, LogPosition, NodeId, Term};
+use crate::types::{ClusterId, Format, LogIndex, LogPosition, NodeId, Term};
 
 /// A change of this node that is worth a line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,37 @@ pub enum Event {
         /// The end of the log.
         last: LogPosition,
     },
+    /// As the leader: a peer's store differs from that of a majority.
+    PeerDiverged {
+        /// The peer.
+        peer: NodeId,
+        /// The entry after which they were compared.
+        index: LogIndex,
+    },
+    /// As the leader: stores differ, and no digest has a majority.
+    StoresDiffer {
+        /// The entry after which they were compared.
+        index: LogIndex,
+        /// A node with its digest.
+        one: (NodeId, u64),
+        /// A node that has another one.
+        other: (NodeId, u64),
+    },
+    /// As the leader: raises the format.
+    RaisesFormat {
+        /// The format that is to be in force.
+        format: Format,
+    },
+    /// Knows that a format is in force.
+    FormatInForce {
+        /// The format.
+        format: Format,
+    },
+    /// Knows that the cluster has an id.
+    ClusterNamed {
+        /// The id.
+        cluster_id: ClusterId,
+    },
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
         /// The first entry that was dropped.
@@ -123,9 +154,16 @@ impl fmt::Display for HoldEnd {
 }
 
 impl Event {
-    /// True of an event that shows a fault of a disk, or of the person who replaced it.
+    /// True of an event that shows a fault of a disk, of a memory, of the program, or of the
+    /// person who replaced a disk.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Event::PeerForgot { .. } | Event::Forgot { .. })
+        matches!(
+            self,
+            Event::PeerForgot { .. }
+                | Event::Forgot { .. }
+                | Event::PeerDiverged { .. }
+                | Event::StoresDiffer { .. }
+        )
     }
 }
 
@@ -163,6 +201,23 @@ impl fmt::Display for Event {
                  acknowledged, and the log ends with {last}; it rejoins without a vote, until it \
                  has fetched them, and has caught up with all others"
             ),
+            Event::PeerDiverged { peer, index } => write!(
+                f,
+                "the store of peer={peer} differs from that of a majority after entry \
+                 index={index}; it is told to stop"
+            ),
+            Event::StoresDiffer { index, one, other } => write!(
+                f,
+                "the stores differ after entry index={index}, and no majority has the same: \
+                 server={} has digest={:016x}, and server={} has digest={:016x}; nobody can know \
+                 which is right, so all go on: compare them with `coracle check`",
+                one.0, one.1, other.0, other.1
+            ),
+            Event::RaisesFormat { format } => write!(f, "raises the format format={format}"),
+            Event::FormatInForce { format } => write!(f, "a format is in force format={format}"),
+            Event::ClusterNamed { cluster_id } => {
+                write!(f, "the cluster has an id cluster_id={cluster_id}")
+            }
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }

@@ -12,6 +12,12 @@ impl Raft {
     /// When a committed entry would have to be dropped (Leader Completeness): going on
     /// would spread the damage.
     pub(super) fn on_append_entries(&mut self, from: NodeId, request: AppendEntries) {
+        // The last line of defence (docs/adr/0023): entries after this one may be of a kind that
+        // this node would take for something else. So nothing of the request is stored.
+        if let Some(needed) = self.first_unreadable(&request.entries) {
+            self.stop_at(needed);
+            return;
+        }
         self.follow(from);
         let AppendEntries { request_seq, prev, leader_commit, read_seq, entries } = request;
         let is_rejoining = self.hard_state().is_rejoining;

@@ -25,6 +25,9 @@ impl Raft {
         assert!(self.snapshots.older() <= newest.index, "older snapshot <= newest");
         assert!(newest.index <= submitted_index, "newest snapshot <= submitted");
         assert!(self.log.contains(newest), "the log goes on from the newest snapshot");
+        let (cluster, reads) = (self.log.cluster(), self.settings.gate.formats);
+        assert!(cluster.is_in_order(), "formats rise by one, and one entry names the cluster");
+        assert!(reads.contains(cluster.newest().format.format), "the log is of a format we read");
         match &self.role {
             RoleState::Leader(leadership) => {
                 let first_index = leadership.reads.first_index();

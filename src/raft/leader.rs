@@ -70,7 +70,7 @@ impl Raft {
 
     /// Appends an entry of the leader's own. A leader only ever appends (Figure 3, Leader
     /// Append-Only). Its stamp is the store's time, which never falls (docs/adr/0020).
-    fn append_own(&mut self, payload: Payload) -> LogIndex {
+    pub(super) fn append_own(&mut self, payload: Payload) -> LogIndex {
         let stamp_ms = self.store_time_ms();
         let entry =
             Entry { index: self.log.last().index.next(), term: self.term(), stamp_ms, payload };
@@ -98,6 +98,9 @@ impl Raft {
             // From now on the members are those in the log, not those in a file that anyone
             // may edit on one server.
             self.append_own(Payload::Membership(self.settings.initial_membership.clone()));
+            if let RoleState::Leader(leadership) = &mut self.role {
+                leadership.has_founded = true;
+            }
         }
     }
 
@@ -119,6 +122,8 @@ impl Raft {
             self.become_follower(None, "heard no quorum within the election timeout");
         } else if stalled_ticks > self.settings.disk_stall_ticks {
             self.become_follower(None, "the disk does not answer");
+        } else {
+            self.tick_raising();
         }
     }
 
@@ -249,6 +254,9 @@ impl Raft {
         self.effects.push(Effect::Replicate(order));
         if has_round && is_alone {
             self.advance_confirmed_reads();
+        }
+        if heartbeat {
+            self.check_states();
         }
     }
 }

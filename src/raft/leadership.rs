@@ -25,6 +25,9 @@ pub(super) struct Leadership {
     pub(super) reads: ReadIndex,
     /// The store's time in this term.
     pub(super) store_clock: StoreClock,
+    /// True when this leader has written the first membership of the log: the cluster is new,
+    /// and nobody can want to go back to an older program (docs/adr/0023).
+    pub(super) has_founded: bool,
 }
 
 /// The facts about one peer.
@@ -36,8 +39,12 @@ struct PeerState {
     read_seq: u64,
     /// True when it voted for this leader.
     is_elector: bool,
+    /// True when it must not be counted, by its last report.
+    is_rejoining: bool,
     /// Ticks since its last report that counts.
     silent_ticks: u32,
+    /// Ticks since its last report of any kind.
+    unheard_ticks: u32,
     /// The part of the log that must stay because the peer is being sent a snapshot, or
     /// catches up after one.
     hold: LogHold,
@@ -76,6 +83,7 @@ impl Leadership {
             announced_base: base,
             reads: ReadIndex::new(first_index),
             store_clock,
+            has_founded: false,
         }
     }
 
@@ -94,6 +102,7 @@ impl Leadership {
     pub(super) fn tick(&mut self) -> u32 {
         for peer in self.peers.values_mut() {
             peer.silent_ticks = peer.silent_ticks.saturating_add(1);
+            peer.unheard_ticks = peer.unheard_ticks.saturating_add(1);
         }
         self.heartbeat_elapsed_ticks += 1;
         self.heartbeat_elapsed_ticks
@@ -136,6 +145,16 @@ impl Leadership {
         self.peers.get(&id).is_none_or(|peer| peer.silent_ticks <= ticks)
     }
 
+    /// True of a peer that is rejoining, by its last report.
+    pub(super) fn is_rejoining(&self, id: NodeId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.is_rejoining)
+    }
+
+    /// True when the peer `id` has reported within `ticks`, counted or not.
+    pub(super) fn has_answered(&self, id: NodeId, ticks: u32) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.unheard_ticks <= ticks)
+    }
+
     /// True once for each new base of the log.
     pub(super) fn announce_base(&mut self, base: LogPosition) -> bool {
         std::mem::replace(&mut self.announced_base, base) != base
@@ -150,9 +169,11 @@ impl Leadership {
         report: ReplicationReport,
     ) -> Option<ReportNews> {
         let state = self.peers.get_mut(&peer)?;
+        state.unheard_ticks = 0;
         state.hold.on_report(&report);
         state.snapshot_progress = report.snapshot_progress;
         state.snapshot_refusal = report.snapshot_refusal;
+        state.is_rejoining = report.is_rejoining;
         if report.loss.is_some() {
             // It may vote until it is told, so its lost acknowledgements commit nothing more.
             state.match_index = LogIndex(0);

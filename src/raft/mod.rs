@@ -89,12 +89,16 @@
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
 //! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
+//! | `comparison` | the digests of all stores, as a leader has collected them (docs/adr/0025) |
+//! | `format_gate` | which members can read the next format, and for how long (docs/adr/0023) |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
 //! | `submit` | rules: committed entries and confirmed reads to the store, in one order |
 //! | `follower` | rules: AppendEntries at its receiver (§5.3) |
 //! | `leader` | rules: propose, read, count, commit, CheckQuorum (§5.3, §5.4.2) |
+//! | `state_check` | rules: stores are compared, and a node that differs stops |
+//! | `raising` | rules: the cluster's format and id; the end of a node that cannot read it |
 //! | `election` | rules: PreVote and votes (§5.2, §5.4.1; dissertation §9.6) |
 //! | `invariants` | the checks after every event |
 //! | this file | the events, each to its rule |
@@ -127,11 +131,13 @@
 //!   acknowledged notices it, and no other node.
 
 mod apply_queue;
+mod comparison;
 mod effect;
 mod election;
 mod election_timer;
 mod event;
 mod follower;
+mod format_gate;
 mod introduction;
 mod invariants;
 mod leader;
@@ -143,6 +149,7 @@ mod log_weights;
 mod peer_fault;
 mod persistence;
 mod quorum;
+mod raising;
 mod read_index;
 mod rejoin;
 mod replication;
@@ -152,6 +159,7 @@ mod settings;
 mod snapshot_policy;
 mod snapshots;
 mod state;
+mod state_check;
 mod status;
 mod stop_reason;
 mod store_clock;
@@ -165,9 +173,11 @@ pub use effect::{
     StopReplication, TakeSnapshot,
 };
 pub use event::{Event, HoldEnd};
+pub use format_gate::{MemberWait, RaiseWait};
 pub use introduction::Introduction;
 pub use leader_lease::LeaseSettings;
 pub use peer_fault::PeerFault;
+pub use raising::{Raise, RaiseRefusal};
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};
 pub use replication::memory::PeerLoss;
@@ -199,6 +209,9 @@ impl Raft {
     /// node's term, or replaces a committed entry.
     pub fn step(&mut self, envelope: Envelope) {
         let Envelope { from, to, term, rpc } = envelope;
+        if self.has_stopped {
+            return;
+        }
         if to != self.id() || !self.membership().voters.contains(&from) {
             return; // not for this node, or not from a member (docs/bugs.md B10)
         }
@@ -256,10 +269,10 @@ impl Raft {
             | Rpc::InstallSnapshotResponse(_)
             | Rpc::PreVote(_)
             | Rpc::RejoinRequest => {}
-            Rpc::StateCheck(_)
-            | Rpc::StateCheckResponse(_)
-            | Rpc::StateDiverged(_)
-            | Rpc::Remembered(_) => {}
+            Rpc::StateCheck(request) => self.on_state_check(from, &request),
+            Rpc::StateCheckResponse(response) => self.on_state_check_response(from, response),
+            Rpc::StateDiverged(word) => self.on_state_diverged(from, word),
+            Rpc::Remembered(_) => {}
         }
     }
 
@@ -288,7 +301,11 @@ impl Raft {
 
     /// Advances time by one tick, the unit of all settings in ticks.
     pub fn tick(&mut self) {
+        if self.has_stopped {
+            return;
+        }
         self.persistence.tick();
+        self.tick_gate();
         self.tick_rejoin();
         self.tick_snapshots();
         if matches!(self.role, RoleState::Leader(_)) {
@@ -320,10 +337,22 @@ impl Raft {
     /// # Panics
     /// When an invariant does not hold, see [`Raft::check_invariants`].
     pub fn take_effects(&mut self) -> Vec<Effect> {
+        if self.has_stopped {
+            return self.take_last_effects();
+        }
         let entries = self.flush_writes();
         self.flush_replication(entries);
+        self.announce_changes();
         self.check_invariants();
         std::mem::take(&mut self.effects)
+    }
+
+    /// The effects up to the stop of this node, which are the last: later events have none.
+    fn take_last_effects(&mut self) -> Vec<Effect> {
+        let mut effects = std::mem::take(&mut self.effects);
+        let stop = effects.iter().position(|effect| matches!(effect, Effect::Stop(_)));
+        effects.truncate(stop.map_or(0, |place| place + 1));
+        effects
     }
 
     // Rejoining.

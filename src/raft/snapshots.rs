@@ -150,7 +150,8 @@ impl Raft {
     /// The answer to the last [`Effect::ReceiveSnapshot`]: the snapshot is whole,
     /// verified, durable under its final name, and loaded. Returns true when it is
     /// installed: the loaded store is to be kept for the [`Effect::ResetLog`] that comes.
-    /// Returns false when the log has caught up meanwhile: the loaded store is of no use.
+    /// Returns false when the log has caught up meanwhile, or this node stops: the loaded store
+    /// is of no use.
     ///
     /// The term does not matter, because the entries in a snapshot stay committed.
     ///
@@ -166,7 +167,14 @@ impl Raft {
         stamp_ms: u64,
     ) -> bool {
         let last = point.last;
+        if self.has_stopped {
+            return false;
+        }
         let is_wanted = !self.covers(last);
+        if is_wanted && !self.reads(&point.cluster.format) {
+            self.stop_at(point.cluster.format);
+            return false;
+        }
         if is_wanted {
             self.install(point, stamp_ms);
         }

@@ -9,10 +9,11 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::apply_queue::ApplyQueue;
+use super::comparison::Comparison;
 use super::effect::{Append, Effect, StopReplication};
 use super::election_timer::ElectionTimer;
 use super::event::Event;
-use super::introduction::Introduction;
+use super::format_gate::FormatGate;
 use super::leader_lease::LeaseClock;
 use super::leadership::Leadership;
 use super::log::RaftLog;
@@ -54,6 +55,11 @@ pub struct Raft {
     pub(super) apply: ApplyQueue,
     pub(super) snapshots: SnapshotPolicy,
     pub(super) lease: LeaseClock,
+    /// The digests of this node's store and of the others'.
+    pub(super) comparison: Comparison,
+    pub(super) gate: FormatGate,
+    /// True when this node has to stop, see [`Raft::has_stopped`].
+    pub(super) has_stopped: bool,
     /// The orders since the last [`Raft::take_effects`].
     pub(super) effects: Vec<Effect>,
 }
@@ -65,7 +71,8 @@ impl Raft {
     ///
     /// # Panics
     /// When the hard state's term is below that of the log's last entry, or the log
-    /// does not go on from the newest snapshot: no crash can bring that about.
+    /// does not go on from the newest snapshot: no crash can bring that about. When log or
+    /// snapshots have a format that this node does not read: the storage refuses them.
     pub fn new(
         settings: RaftSettings,
         hard_state: HardState,
@@ -85,6 +92,8 @@ impl Raft {
             snapshots.newest,
             log.runs.base()
         );
+        let (format, reads) = (log.cluster.newest().format.format, settings.gate.formats);
+        assert!(reads.contains(format), "the log has format {format}, this node reads {reads}");
         let in_snapshot = snapshots.newest.index;
         let timer = ElectionTimer::new(
             settings.election_timeout_ticks_min,
@@ -101,6 +110,9 @@ impl Raft {
             commit_index: in_snapshot,
             apply: ApplyQueue::starting_at(in_snapshot),
             lease: LeaseClock::starting(settings.leader_lease),
+            comparison: Comparison::default(),
+            gate: FormatGate::new(),
+            has_stopped: false,
             effects: Vec::new(),
             settings,
         };
@@ -128,20 +140,6 @@ impl Raft {
     }
 
     // Messages, writes and events.
-
-    /// A peer has opened a connection to this node, and introduced itself on it, unless it is a
-    /// server from before format 2.
-    pub fn on_peer_attached(&mut self, _peer: NodeId, _introduction: Option<Introduction>) {}
-
-    /// The last connection that a peer has opened to this node has ended.
-    pub fn on_peer_detached(&mut self, _peer: NodeId) {}
-
-    /// The digest of the store after the entry at `index`, for a [`Effect::ReadDigest`].
-    pub fn on_digest_read(&mut self, _index: LogIndex, _digest: u64) {}
-
-    /// A part of the store in memory is not what was written there. `what` is a clause for
-    /// people.
-    pub fn on_store_corrupted(&mut self, _what: String) {}
 
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
         Envelope { from: self.settings.id, to, term: self.term(), rpc }
@@ -388,7 +386,7 @@ impl Raft {
             cluster_id: state.cluster_id,
             formats: self.settings.gate.formats,
             is_held: self.settings.gate.is_held,
-            raise_waits_for: None,
+            raise_waits_for: self.raise_waits_for(),
         }
     }
 

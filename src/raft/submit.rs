@@ -9,12 +9,13 @@ use super::state::Raft;
 use crate::types::{Entry, LogIndex, LogPosition};
 
 impl Raft {
-    /// The store has applied everything up to `last_applied`.
+    /// The store has applied everything up to `last_applied`, and has this digest after it.
     ///
     /// # Panics
     /// When that is more than the store was given, or less than it reported before.
-    pub fn on_applied(&mut self, last_applied: LogIndex) {
+    pub fn on_applied(&mut self, last_applied: LogIndex, digest: u64) {
         self.apply.on_applied(last_applied);
+        self.comparison.applied = Some((last_applied, digest));
         self.submit();
     }
 

@@ -7,10 +7,11 @@ use super::durable_names::sync_ancestors;
 use super::error::{IoContext, StorageError};
 use super::hard_state::{self, HardStateCopy};
 use super::identity::{self, Identity};
-use super::log::files::{create_segment, segment_numbers, segment_path, spare_numbers};
+use super::incarnation;
+use super::log::files::{create_segment, log_dir, segment_numbers, segment_path, spare_numbers};
 use super::log::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::snapshot;
-use crate::types::LogPosition;
+use crate::types::{Incarnation, LogPosition};
 
 /// Takes the lock of a data directory. One process uses a directory at a time.
 pub(super) fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<DiskLock, StorageError> {
@@ -24,8 +25,11 @@ pub(super) fn initialise(
     disk: &dyn Disk,
     dir: &Path,
     owner: &Identity,
+    new_incarnation: Incarnation,
 ) -> Result<(), StorageError> {
     refuse_leftovers(disk, dir)?;
+    let log_dir = log_dir(dir);
+    disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
     let header = SegmentHeader {
         number: 1,
         salt: disk.salt(),
@@ -34,6 +38,7 @@ pub(super) fn initialise(
     };
     create_segment(disk, dir, &header)?;
     hard_state::create(disk, dir, &HardStateCopy::FIRST)?;
+    incarnation::create(disk, dir, new_incarnation)?;
     sync_ancestors(disk, dir)?;
     identity::create(disk, dir, owner)
 }
@@ -57,7 +62,7 @@ fn refuse_leftovers(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
             return Err(missing("there is a log"));
         }
     }
-    if snapshot::is_any_there(disk, dir).during("list", dir)? {
+    if !snapshot::positions(disk, dir).during("list", dir)?.is_empty() {
         return Err(missing("there are snapshots"));
     }
     let names = disk.list(dir).during("list", dir)?;

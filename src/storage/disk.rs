@@ -61,11 +61,24 @@ pub trait Disk: Send {
     /// The error of the system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Moves a directory, with everything in it, to a name that nothing has. It is atomic, and
+    /// durable after [`Disk::sync_dir`] of both directories.
+    ///
+    /// # Errors
+    /// The error of the system.
+    fn rename_dir(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file.
     ///
     /// # Errors
     /// The error of the system.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// The error of the system.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///
@@ -165,8 +178,16 @@ impl Disk for RealDisk {
         fs::rename(from, to)
     }
 
+    fn rename_dir(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::types::{LogPosition, Term};
+use super::diverged::Divergence;
+use crate::types::{FormatInForce, FormatRange, LogPosition, Term};
 
 /// An error of the storage. After one, [`Storage`](super::Storage) does nothing more. Only a full
 /// disk that has no room for a snapshot is not fatal: the snapshot is tried again later.
@@ -44,6 +45,28 @@ pub enum StorageError {
         offset: u64,
         /// A sentence that says what is unknown.
         what: String,
+    },
+    /// Something has a format of the cluster that this server does not read. The bytes are what
+    /// was written.
+    #[error("{}", unreadable(path, needed, *reads))]
+    Unreadable {
+        /// The file or the directory.
+        path: PathBuf,
+        /// Its format, and the oldest program that reads it.
+        needed: FormatInForce,
+        /// The formats that this server reads.
+        reads: FormatRange,
+    },
+    /// The store of this server is not what it should be. The data directory is marked.
+    #[error(
+        "{}; {dir} is marked: the next start moves its log and its snapshots to          {dir}/diverged-{}, where they are kept for inspection, and this server rejoins until it          has fetched everything from the others (in a cluster of one or two servers it goes on          with what it has); start it again (`coracle serve --id {}`)",
+        divergence.found, divergence.index, id_of(data_dir), dir = data_dir.display()
+    )]
+    Diverged {
+        /// The difference.
+        divergence: Divergence,
+        /// The data directory.
+        data_dir: PathBuf,
     },
     /// The log is whole as far as it goes, but it once went further.
     #[error("{}; {}", ends_early(path, *offset, durable, *durable_to), cure(path))]
@@ -217,6 +240,16 @@ impl StorageError {
             if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// True when bytes that were received are not what was offered, or cannot be read.
+    pub(super) fn is_of_no_use(&self) -> bool {
+        matches!(
+            self,
+            StorageError::Damaged { .. }
+                | StorageError::Unknown { .. }
+                | StorageError::Unreadable { .. }
+        )
+    }
+
     /// True when the disk had no room for a write.
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
@@ -230,6 +263,24 @@ const SEE: &str = "see \"When a server refuses to start\" in docs/internals/log_
 /// The id of the server whose directory this is, by its name.
 fn id_of(dir: &Path) -> &str {
     dir.file_name().and_then(|name| name.to_str()).unwrap_or("ID")
+}
+
+/// The sentence of [`StorageError::Unreadable`].
+fn unreadable(path: &Path, needed: &FormatInForce, reads: FormatRange) -> String {
+    let FormatInForce { format, since } = needed;
+    // The text may be from a peer or a file, so nothing in it may reach a terminal as it is.
+    let since = since.escape_default();
+    let cure = if *format > reads.highest {
+        format!("start version {since} or a later one")
+    } else {
+        format!("start an older version first (the oldest that reads it is {since})")
+    };
+    format!(
+        "{} has format {format}, and this version of coracle, {}, reads formats {reads}: nothing \
+         was changed; {cure} (`coracle --version` says which one a program is)",
+        path.display(),
+        env!("CARGO_PKG_VERSION"),
+    )
 }
 
 /// The commands that mend a server whose file `path` cannot be relied upon.
@@ -332,6 +383,15 @@ pub(crate) fn unknown(path: &Path, offset: u64, what: impl Into<String>) -> Stor
     StorageError::Unknown { path: path.to_owned(), offset, what: what.into() }
 }
 
+/// Returns a [`StorageError::Unreadable`].
+pub(crate) fn unreadable_here(
+    path: &Path,
+    needed: FormatInForce,
+    reads: FormatRange,
+) -> StorageError {
+    StorageError::Unreadable { path: path.to_owned(), needed, reads }
+}
+
 /// The reason why bytes of a file do not decode.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DecodeError {
@@ -341,6 +401,9 @@ pub(crate) enum DecodeError {
     /// They are what was written, by their checksum, and unknown to this version.
     #[error("{0}")]
     Unknown(String),
+    /// They are what was written, in a format that this version does not read.
+    #[error("they have format {}", .0.format)]
+    Newer(FormatInForce),
 }
 
 impl DecodeError {
@@ -349,6 +412,7 @@ impl DecodeError {
         match self {
             DecodeError::Damaged(what) => damaged(path, offset, what),
             DecodeError::Unknown(what) => unknown(path, offset, what),
+            DecodeError::Newer(needed) => unreadable_here(path, needed, FormatRange::OWN),
         }
     }
 }

@@ -2,17 +2,15 @@
 //! It has three or four lines of text, and a checksum. It is created last, so a directory with
 //! an identity is complete.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, OpenMode};
+use super::checked_text::{self, sealed, unsealed};
+use super::disk::Disk;
 use super::durable_names::create_file;
-use super::error::{IoContext, StorageError, damaged, unknown};
+use super::error::{StorageError, damaged, unknown};
 use crate::types::NodeId;
 
 const FORMAT_VERSION: u32 = 2;
-/// Number of bytes that are read of the file, more than any identity has.
-const FILE_BYTES_MAX: usize = 64 * 1024;
 
 /// The owner of a data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,30 +37,19 @@ impl Identity {
         if let Some(restore_id) = self.restore_id {
             text.push_str(&format!("origin {restore_id:032x}\n"));
         }
-        let crc = crc32c::crc32c(text.as_bytes());
-        text.push_str(&format!("crc32c {crc:08x}\n"));
-        text
+        sealed(text)
     }
 
     /// Returns the version of a whole file that another version of this program wrote.
     fn other_version(bytes: &[u8]) -> Option<&str> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let (lines, last) = text.split_at(text.rfind("crc32c ")?);
-        let is_whole = last == format!("crc32c {:08x}\n", crc32c::crc32c(lines.as_bytes()));
-        let version = lines.lines().next()?.strip_prefix("coracle ")?;
-        (is_whole && version != FORMAT_VERSION.to_string()).then_some(version)
+        let version = unsealed(bytes).ok()?.lines().next()?.strip_prefix("coracle ")?;
+        (version != FORMAT_VERSION.to_string()).then_some(version)
     }
 
     /// Returns the values of a file whose checksum is right, or a sentence that says what is
     /// wrong with the file.
     fn decode(bytes: &[u8]) -> Result<Lines, String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is not text")?;
-        let body = text.rfind("crc32c ").ok_or("its last line is missing")?;
-        let (lines, last) = text.split_at(body);
-        if last != format!("crc32c {:08x}\n", crc32c::crc32c(lines.as_bytes())) {
-            return Err("it does not match its checksum".into());
-        }
-        let mut lines = lines.lines();
+        let mut lines = unsealed(bytes)?.lines();
         let version = lines.next().and_then(|line| line.strip_prefix("coracle ")).unwrap_or("");
         if version != FORMAT_VERSION.to_string() {
             return Err(format!(
@@ -128,18 +115,12 @@ pub(crate) fn escaped(cluster: &str) -> String {
 /// Reads the file. Returns the values of its lines, or `None` when there is no file.
 pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Lines>, StorageError> {
     let path = identity_path(dir);
-    let file = match disk.open(&path, OpenMode::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).during("open", &path),
-    };
-    let mut bytes = vec![0; FILE_BYTES_MAX];
-    let read = file.read_at(0, &mut bytes).during("read", &path)?;
-    if let Some(version) = Identity::other_version(&bytes[..read]) {
+    let Some(bytes) = checked_text::read(disk, &path)? else { return Ok(None) };
+    if let Some(version) = Identity::other_version(&bytes) {
         let what = format!("it has format version {version}, this server knows {FORMAT_VERSION}");
         return Err(unknown(&path, 0, what));
     }
-    let lines = Identity::decode(&bytes[..read]).map_err(|what| damaged(&path, 0, what))?;
+    let lines = Identity::decode(&bytes).map_err(|what| damaged(&path, 0, what))?;
     Ok(Some(lines))
 }
 

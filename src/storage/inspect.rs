@@ -7,11 +7,16 @@ use std::path::Path;
 
 use super::directory::take_lock;
 use super::disk::{Disk, DiskLock};
+use super::diverged;
 use super::error::{IoContext, StorageError};
+use super::examine::{Examined, examine};
 use super::identity;
+use super::incarnation;
 use super::log::files::{log_dir, segment_numbers};
-use super::log::recovery::{self, Scanned};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, LogSummary, NodeId, Payload};
+use super::log::recovery::Scanned;
+use crate::types::{
+    Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary, NodeId, Payload,
+};
 
 /// Maximum number of bytes of a command that are shown.
 const PREVIEW_BYTES: usize = 48;
@@ -38,7 +43,8 @@ pub struct VerifyReport {
 /// Prints the hard state, and the entries from `from` to `to` with one line each.
 ///
 /// # Errors
-/// When a server runs there, when the directory is damaged, and when `out` cannot be written.
+/// When a server runs there, when the directory is damaged or has a format that this program does
+/// not read, and when `out` cannot be written.
 pub fn dump(
     disk: &dyn Disk,
     dir: &Path,
@@ -46,7 +52,7 @@ pub fn dump(
     to: LogIndex,
     out: &mut dyn io::Write,
 ) -> Result<(), StorageError> {
-    let (mut scanned, _lock) = inspect(disk, dir)?;
+    let (Examined { mut scanned, .. }, _lock) = inspect(disk, dir)?;
     let output = Path::new("the output");
     let hard_state = scanned.loaded.newest.hard_state;
     let last = scanned.summary.runs.last();
@@ -74,10 +80,15 @@ pub fn dump(
 /// Reads and checks everything.
 ///
 /// # Errors
-/// When a server runs there, and when the directory is damaged. A torn tail is not damage: it is
+/// When a server runs there, when the directory is damaged, and when it has a format that this
+/// program does not read. A torn tail is not damage: it is
 /// in the notes.
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, StorageError> {
-    let (scanned, _lock) = inspect(disk, dir)?;
+    let (examined, _lock) = inspect(disk, dir)?;
+    incarnation::read(disk, dir, examined.format())?;
+    let marked = diverged::read(disk, dir)?;
+    let mut scanned = examined.scanned;
+    scanned.notes.extend(marked.map(|divergence| divergence.told(dir)));
     let last = scanned.summary.runs.last();
     Ok(VerifyReport {
         segments: scanned.index.last_segment() + 1 - scanned.index.first_segment(),
@@ -113,7 +124,7 @@ impl StoppedServer {
     pub fn open(disk: &dyn Disk, dir: &Path) -> Result<StoppedServer, StorageError> {
         let (id, lock) = identify(disk, dir)?;
         let (cluster, ..) = identity::read(disk, dir)?.unwrap_or_default();
-        let (scanned, damage) = recovery::scan_to_damage(disk, dir, id)?;
+        let Examined { scanned, damage, .. } = examine(disk, dir, id, FormatRange::OWN)?;
         Ok(StoppedServer {
             id,
             cluster,
@@ -139,9 +150,10 @@ impl StoppedServer {
     }
 }
 
-fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(Scanned, Option<DiskLock>), StorageError> {
+fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(Examined, Option<DiskLock>), StorageError> {
     let (node_id, lock) = identify(disk, dir)?;
-    Ok((recovery::scan(disk, dir, node_id)?, lock))
+    let mut examined = examine(disk, dir, node_id, FormatRange::OWN)?;
+    examined.damage.take().map_or(Ok((examined, lock)), Err)
 }
 
 /// Takes the lock, and returns the server that the directory belongs to.

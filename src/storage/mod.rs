@@ -16,10 +16,14 @@
 //! ```text
 //! <data_dir>/<id>/lock                     held while a process uses the directory
 //!                 identity                 whose directory it is; created last
+//!                 incarnation              the id of this data directory
 //!                 hard_state               term, vote and durable end, twice
 //!                 log/00000003.segment     the journal
 //!                 log/00000002.spare       a file of the pool, for a segment to come
 //!                 snapshot/                snapshot files
+//!                 hold                     is there while the server holds the format
+//!                 diverged                 the mark of a server whose store differs
+//!                 diverged-1200/           log and snapshots of a store that differed
 //! ```
 //!
 //! | module | content |
@@ -27,6 +31,10 @@
 //! | `disk` | the interface to the disk, and the real disk |
 //! | `durable_names` | files that are created or renamed durably |
 //! | `directory`, `identity` | the lock and the owner of a data directory |
+//! | `checked_text` | small files of text with a checksum |
+//! | `incarnation`, `hold` | the id of a data directory, and the hold of the format |
+//! | `examine` | a data directory is read before anything in it is changed |
+//! | `diverged` | a store that differs is marked, and set aside |
 //! | `presence` | notices that a data directory is gone |
 //! | `hard_state` | term, vote and durable end |
 //! | `log` | segment files, their records, recovery and repair |
@@ -34,15 +42,21 @@
 //! | `restore` | a data directory from a backup |
 //! | `inspect` | a stopped server's directory: `dump`, `verify`, and its log for `recover` |
 
+use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+mod checked_text;
 mod directory;
 mod disk;
+pub(crate) mod diverged;
 pub(crate) mod durable_names;
 pub(crate) mod error;
+mod examine;
 pub(crate) mod hard_state;
+mod hold;
 pub(crate) mod identity;
+pub(crate) mod incarnation;
 mod inspect;
 mod little_endian;
 pub(crate) mod log;
@@ -53,10 +67,11 @@ pub(crate) mod snapshot;
 mod tests;
 
 pub use disk::{Disk, DiskFile, DiskLock, Named, OpenMode, RealDisk};
+pub use diverged::Divergence;
 pub use error::StorageError;
 pub use hard_state::Lost;
 pub use inspect::{StoppedServer, VerifyReport, dump, verify};
-pub use restore::restore;
+pub use restore::{NewServer, restore};
 pub use snapshot::{
     IncomingSnapshot, SNAPSHOT_FORMAT_VERSION, SnapshotChunks, SnapshotFile, SnapshotFiles,
     SnapshotHead, read_snapshot, write_snapshot,
@@ -68,6 +83,7 @@ use crate::types::{
 use directory::{initialise, take_lock};
 use durable_names::{UNFINISHED, sync_dir};
 use error::IoContext;
+use examine::{Examined, examine};
 use hard_state::{DurableEnd, HardStateFile, LogStart, hard_state_path};
 use identity::Identity;
 use log::files::{log_dir, segment_numbers, segment_path};
@@ -118,6 +134,7 @@ pub struct Storage {
     /// The digest of the snapshot that the directory was restored from, if it was.
     restore_id: Option<u128>,
     incarnation: Incarnation,
+    is_held: bool,
     /// Maximum length of a segment's file in bytes, unless it holds one longer record.
     file_bytes_max: u64,
     hard_state: HardStateFile,
@@ -136,26 +153,22 @@ impl Storage {
     /// is durable, whatever ended the process before.
     ///
     /// # Errors
-    /// When another process holds the directory, when it is another server's, and when it is
-    /// damaged and cannot be repaired. Such damage is left as it is.
+    /// When another process holds the directory, when it is another server's, when it has a format
+    /// that this server does not read, and when it is damaged and cannot be repaired. Then nothing
+    /// in it is changed.
     pub fn open(
         disk: Box<dyn Disk>,
         dir: &Path,
         options: StorageOptions,
     ) -> Result<(Storage, DurableState), StorageError> {
-        let StorageOptions { cluster, node_id, segment_bytes, can_repair, new_incarnation, .. } =
-            options;
-        let owner = Identity { cluster, node_id, restore_id: None };
-        let log_dir = log_dir(dir);
-        disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
+        let node_id = options.node_id;
+        disk.create_dir_all(dir).during("make the directory", dir)?;
         let mut presence = Presence::new(dir, take_lock(&*disk, dir)?);
         presence.hold(&*disk, dir)?;
+        let Opened { scanned, restore_id, incarnation } = examine_or_create(&*disk, dir, &options)?;
+        let log_dir = log_dir(dir);
+        disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
         presence.hold(&*disk, &log_dir)?;
-        let identified = identity::check(&*disk, dir, Some(&owner))?;
-        if identified.is_none() {
-            initialise(&*disk, dir, &owner)?;
-        }
-        let scanned = scan_or_repair(&*disk, dir, node_id, can_repair)?;
         let state = DurableState {
             hard_state: scanned.loaded.newest.hard_state,
             log: scanned.summary.clone(),
@@ -165,7 +178,7 @@ impl Storage {
         // is no longer part of the log.
         let mut hard_state = HardStateFile::open(&*disk, dir, &scanned.loaded)?;
         let start = scanned.loaded.newest.start;
-        let file_bytes_max = tail::ordinary_file_bytes(segment_bytes);
+        let file_bytes_max = tail::ordinary_file_bytes(options.segment_bytes);
         let mut pool = SegmentPool::open(&*disk, dir, start.first_segment, file_bytes_max)?;
         remove_obsolete_files(&*disk, dir, &scanned, &mut pool)?;
         let (tail, index) = if start.resetting {
@@ -173,13 +186,15 @@ impl Storage {
         } else {
             make_durable(&*disk, dir, scanned, &mut hard_state)?
         };
+        let is_held = hold::is_there(&*disk, dir)?;
         let dir = dir.to_owned();
         let storage = Storage {
             disk,
             dir,
             node_id,
-            restore_id: identified.and_then(|(_, restore_id)| restore_id),
-            incarnation: new_incarnation,
+            restore_id,
+            incarnation,
+            is_held,
             file_bytes_max,
             hard_state,
             index,
@@ -200,6 +215,37 @@ impl Storage {
     /// The id of the data directory.
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// True when a person has asked this server to hold the format of its cluster.
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Sets or removes the hold, durably.
+    ///
+    /// # Errors
+    /// When the disk fails, or an earlier operation has failed.
+    pub fn set_held(&mut self, is_held: bool) -> Result<(), StorageError> {
+        self.guarded(|storage| {
+            hold::set(&*storage.disk, &storage.dir, is_held)?;
+            storage.is_held = is_held;
+            Ok(())
+        })
+    }
+
+    /// Marks the directory, durably: the next start moves its log and its snapshots aside
+    /// (docs/adr/0025). Returns the error with which the server ends, which is that of the disk if
+    /// the disk fails. Nothing more is done after it.
+    pub fn mark_diverged(&mut self, divergence: Divergence) -> StorageError {
+        let marked = self.guarded(|storage| {
+            diverged::mark(&*storage.disk, &storage.dir, &divergence)?;
+            let data_dir = storage.dir.clone();
+            Err::<Infallible, StorageError>(StorageError::Diverged { divergence, data_dir })
+        });
+        match marked {
+            Err(error) => error,
+        }
     }
 
     /// The position after which the log begins; 0@0 until it was compacted.
@@ -495,18 +541,52 @@ fn begin_log(
     Ok((tail, index))
 }
 
-/// Reads and checks the whole directory. With `can_repair`, a damaged log is cut before the
-/// damage. Without it, the damage is an error.
-fn scan_or_repair(
+/// A data directory whose lock is taken.
+struct Opened {
+    scanned: Scanned,
+    restore_id: Option<u128>,
+    incarnation: Incarnation,
+}
+
+/// Reads and checks the whole directory, and creates it if it is new. Until everything is checked,
+/// nothing is changed. Then a marked directory is set aside, and a damaged log repaired.
+fn examine_or_create(
+    disk: &dyn Disk,
+    dir: &Path,
+    options: &StorageOptions,
+) -> Result<Opened, StorageError> {
+    let StorageOptions { node_id, can_repair, new_incarnation, formats, .. } = *options;
+    let owner = Identity { cluster: options.cluster.clone(), node_id, restore_id: None };
+    let identified = identity::check(disk, dir, Some(&owner))?;
+    if identified.is_none() {
+        initialise(disk, dir, &owner, new_incarnation)?;
+    }
+    let mut examined = examine(disk, dir, node_id, formats)?;
+    let incarnation = incarnation::read(disk, dir, examined.format())?;
+    let told = diverged::set_aside(disk, dir, node_id, &examined, can_repair)?;
+    if told.is_some() {
+        examined = examine(disk, dir, node_id, formats)?;
+    }
+    let mut scanned = repair_if_damaged(disk, dir, node_id, can_repair, examined)?;
+    scanned.notes.extend(told);
+    let incarnation = match incarnation {
+        Some(incarnation) => incarnation,
+        None => incarnation::create(disk, dir, new_incarnation)?,
+    };
+    let restore_id = identified.and_then(|(_, restore_id)| restore_id);
+    Ok(Opened { scanned, restore_id, incarnation })
+}
+
+/// Cuts a damaged log before the damage, with `can_repair`. Without it, the damage is an error.
+fn repair_if_damaged(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,
     can_repair: bool,
+    examined: Examined,
 ) -> Result<Scanned, StorageError> {
-    let (damaged, damage) = match recovery::scan_to_damage(disk, dir, node_id)? {
-        (scanned, None) => return Ok(scanned),
-        (damaged, Some(damage)) => (damaged, damage),
-    };
+    let Examined { scanned: damaged, damage, .. } = examined;
+    let Some(damage) = damage else { return Ok(damaged) };
     if !can_repair {
         return Err(StorageError::Irreparable { damage: damage.finding() });
     }

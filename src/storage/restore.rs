@@ -14,24 +14,37 @@ use super::durable_names::sync_ancestors;
 use super::error::{IoContext, StorageError};
 use super::hard_state::{self, HardStateCopy};
 use super::identity::{self, Identity};
+use super::incarnation;
 use super::log::files::{create_segment, log_dir};
 use super::log::header::SegmentHeader;
 use super::snapshot::{SnapshotFile, SnapshotFiles, read_snapshot};
-use crate::types::NodeId;
+use crate::types::{Incarnation, NodeId};
 
-/// Creates the data directory `dir` of server `node_id` of a new cluster that begins with the
-/// snapshot in the file `source`. Returns the snapshot in the new directory, which is equal for
+/// The owner of a data directory that is restored.
+#[derive(Clone, Copy, Debug)]
+pub struct NewServer<'a> {
+    /// The name of the new cluster.
+    pub cluster: &'a str,
+    /// The server.
+    pub node_id: NodeId,
+    /// The id of the data directory.
+    pub incarnation: Incarnation,
+}
+
+/// Creates the data directory `dir` of a server of a new cluster that begins with the
+/// snapshot in the file `source`. The new cluster has the format of the snapshot. Returns the snapshot in the new directory, which is equal for
 /// all servers that are restored from equal files.
 ///
 /// # Errors
-/// When the file is damaged or is from a cluster of the same name, when the directory is not
-/// empty, and when the disk fails.
+/// When the file is damaged, has a format that this program does not read, or is from a cluster
+/// of the same name, when the directory is not empty, and when the disk fails.
 pub fn restore(
     disk: &dyn Disk,
     source: &Path,
     dir: &Path,
-    (cluster, node_id): (&str, NodeId),
+    owner: NewServer<'_>,
 ) -> Result<SnapshotFile, StorageError> {
+    let NewServer { cluster, node_id, incarnation } = owner;
     let found = read_snapshot(disk, source, |_| Ok::<(), StorageError>(()))?;
     if found.head.cluster == cluster {
         let (path, cluster) = (source.to_owned(), cluster.to_owned());
@@ -49,6 +62,7 @@ pub fn restore(
     let header = SegmentHeader { number: 1, salt: disk.salt(), node_id, prev: base };
     create_segment(disk, dir, &header)?;
     hard_state::create(disk, dir, &HardStateCopy::restored(base))?;
+    incarnation::create(disk, dir, incarnation)?;
     sync_ancestors(disk, dir)?;
     let (cluster, restore_id) = (cluster.to_owned(), Some(restored.digest));
     identity::create(disk, dir, &Identity { cluster, node_id, restore_id })?;

@@ -17,6 +17,7 @@ mod random;
 mod recycle;
 mod repair;
 mod torn;
+mod unreadable;
 
 const DIR: &str = "data/1";
 /// Size of a segment in bytes; it is small, so that a few entries fill several segments.

@@ -18,12 +18,12 @@ use tokio_util::codec::Framed;
 use crate::actors::messages::peers::{EndConnection, PeerEvent, SendRpc};
 use crate::net::{Listener, Network, Stream};
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, RequestVote, RequestVoteResponse,
-    Rpc,
+    Announcement, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Introduction,
+    RequestVote, RequestVoteResponse, Rpc,
 };
 use crate::testing::introduction;
 use crate::testing::{Inbox, KindInbox};
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
+use crate::types::{Entry, Format, FormatInForce, LogIndex, LogPosition, NodeId, Payload, Term};
 use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, Hello, LocalNode};
 
 /// Runs a test on a clock that jumps to the next timer when no task can run.
@@ -212,6 +212,17 @@ pub(crate) fn hello(from: u64, to: u64) -> Hello {
     }
 }
 
+/// The hello of a server that introduces itself.
+pub(crate) fn long_hello(from: u64, to: u64) -> Hello {
+    Hello { introduction: Some(introduction()), ..hello(from, to) }
+}
+
+/// The facts of a cluster in which this format is in force.
+pub(crate) fn announcement(format: u32) -> Announcement {
+    let format = FormatInForce { format: Format(format), since: format!("0.{format}.0") };
+    Announcement { format, cluster_id: None, is_held: false }
+}
+
 pub(crate) fn envelope(from: u64, to: u64, rpc: Rpc) -> Envelope {
     Envelope { from: NodeId(from), to: NodeId(to), term: Term(3), rpc }
 }
@@ -256,6 +267,7 @@ pub(crate) fn local_node() -> LocalNode {
         peers: [NodeId(2), NodeId(3)].into(),
         restore_id: None,
         promise: None,
+        format: FormatInForce::default(),
         introduction: introduction(),
     }
 }
@@ -266,6 +278,7 @@ pub(crate) struct AttachedPeer {
     pub(crate) connection: u64,
     pub(crate) port: Recipient<SendRpc>,
     pub(crate) end: Recipient<EndConnection>,
+    pub(crate) introduction: Option<Introduction>,
 }
 
 /// The events of connections that were sent to RaftActor, by kind.
@@ -285,12 +298,15 @@ impl PeerEvents {
                 _ => None,
             }),
             attached: inbox.of_kind(|event| match event {
-                PeerEvent::Attached { peer, connection, port, end, .. } => Some(AttachedPeer {
-                    peer: *peer,
-                    connection: *connection,
-                    port: port.clone(),
-                    end: end.clone(),
-                }),
+                PeerEvent::Attached { peer, connection, port, end, introduction } => {
+                    Some(AttachedPeer {
+                        peer: *peer,
+                        connection: *connection,
+                        port: port.clone(),
+                        end: end.clone(),
+                        introduction: introduction.clone(),
+                    })
+                }
                 _ => None,
             }),
             detached: inbox.of_kind(|event| match event {

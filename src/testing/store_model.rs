@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::kv::{
     CLIENT_SILENCE_MS, Command, Item, Once, Operation, Outcome, RECORD_OVERHEAD_BYTES,
 };
-use crate::types::{Entry, LogIndex, Payload, Term};
+use crate::types::{Entry, FormatRange, LogIndex, Payload, Term};
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -195,7 +195,7 @@ impl Model {
         self.keys.retain(|_, key| key.deadline_ms == 0 || key.deadline_ms > now);
         self.clients.retain(|_, client| client.last_used_ms + CLIENT_SILENCE_MS > now);
         let Payload::Command(payload) = &entry.payload else { return None };
-        let command = Command::decode(payload).unwrap();
+        let command = Command::decode(payload, FormatRange::OWN.highest).unwrap();
         let Some(once) = &command.once else { return Some(self.execute(&command, entry.index.0)) };
         if let Some(client) = self.clients.get_mut(&once.client) {
             client.last_used_ms = now;

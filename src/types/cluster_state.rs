@@ -1,7 +1,7 @@
 //! The facts that the log says about the cluster itself: its members, its format and its id.
 
 use super::entry::Payload;
-use super::format::FormatInForce;
+use super::format::{Format, FormatInForce};
 use super::identity::ClusterId;
 use super::ids::LogIndex;
 use super::membership::Membership;
@@ -101,6 +101,32 @@ impl ClusterHistory {
     pub fn at(&self, index: LogIndex) -> &ClusterState {
         let after = self.changes.partition_point(|change| change.index <= index);
         after.checked_sub(1).map_or(&self.base, |place| &self.changes[place].state)
+    }
+
+    /// The last entry that puts a format in force, and the format; `None` when there is none
+    /// after the place where the history begins.
+    pub fn newest_format(&self) -> Option<(LogIndex, Format)> {
+        self.changes.iter().rev().find_map(|change| match &change.payload {
+            Payload::Format(raised) => Some((change.index, raised.format)),
+            _ => None,
+        })
+    }
+
+    /// True when each format is the one after the format before it, and the cluster gets its id
+    /// once, in a format that has ids.
+    pub fn is_in_order(&self) -> bool {
+        let mut before = &self.base;
+        self.changes.iter().all(|change| {
+            let is_in_order = match &change.payload {
+                Payload::Format(raised) => raised.format == before.format.format.next(),
+                Payload::ClusterId(_) => {
+                    before.format.format > Format::FIRST && before.cluster_id.is_none()
+                }
+                _ => true,
+            };
+            before = &change.state;
+            is_in_order
+        })
     }
 
     /// The index of the last entry that changes the facts; `None` when there is none after the

@@ -4,18 +4,23 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::error::WireError;
 use super::frame::Frame;
-use super::hello::{Hello, IntroductionMap};
+use super::hello::Hello;
 use super::kind;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
-    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, Remembered, RequestVote,
-    RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
+    InstallSnapshotResponse, Introduction, PreVote, PreVoteResponse, RejoinResponse, Remembered,
+    RequestVote, RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse,
+    StateDiverged,
 };
-use crate::types::{Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
+use crate::types::{
+    Entry, Format, FormatRange, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term,
+};
 
 /// Maximum number of entries for which space is reserved because of a count alone.
 const PREALLOCATED_ENTRIES_MAX: usize = 1024;
@@ -68,7 +73,7 @@ fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
     array: &mut A,
     name: &'static str,
 ) -> Result<T, A::Error> {
-    array.next_element()?.ok_or_else(|| de::Error::missing_field(name))
+    array.next_element()?.ok_or_else(|| missing(name))
 }
 
 fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error> {
@@ -81,11 +86,62 @@ fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error>
         to: next(array, "to")?,
         restore_id: array.next_element::<Option<&[u8]>>()?.flatten().map(digest).transpose()?,
         promise: array.next_element::<Option<u64>>()?.flatten().map(Duration::from_millis),
-        introduction: array.next_element::<IntroductionMap>()?.map(IntroductionMap::into),
+        introduction: array.next_element_seed(IntroductionVisitor)?,
     };
     // A later version may add elements, and the hello must stay readable for all versions.
     while array.next_element::<IgnoredAny>()?.is_some() {}
     Ok(Frame::Hello(hello))
+}
+
+/// Decodes the map at the end of a hello. A key that this version does not know is ignored with
+/// its value: a later version has added it.
+struct IntroductionVisitor;
+
+impl<'de> DeserializeSeed<'de> for IntroductionVisitor {
+    type Value = Introduction;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Introduction, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for IntroductionVisitor {
+    type Value = Introduction;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of the facts about a server")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Introduction, A::Error> {
+        let (mut formats, mut binary, mut incarnation, mut boot) = (None, None, None, None);
+        let (mut cluster_id, mut is_held) = (None, false);
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                kind::FORMATS_KEY => formats = Some(map.next_value::<(Format, Format)>()?),
+                kind::BINARY_KEY => binary = Some(map.next_value()?),
+                kind::INCARNATION_KEY => incarnation = Some(map.next_value()?),
+                kind::BOOT_KEY => boot = Some(map.next_value()?),
+                kind::CLUSTER_ID_KEY => cluster_id = map.next_value()?,
+                kind::HELD_KEY => is_held = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let (lowest, highest) = formats.ok_or_else(|| missing(kind::FORMATS_KEY))?;
+        Ok(Introduction {
+            formats: FormatRange { lowest, highest },
+            binary: binary.ok_or_else(|| missing(kind::BINARY_KEY))?,
+            incarnation: incarnation.ok_or_else(|| missing(kind::INCARNATION_KEY))?,
+            boot: boot.ok_or_else(|| missing(kind::BOOT_KEY))?,
+            cluster_id,
+            is_held,
+        })
+    }
+}
+
+fn missing<E: de::Error>(name: &'static str) -> E {
+    de::Error::missing_field(name)
 }
 
 fn visit_envelope<'de, A: SeqAccess<'de>>(

@@ -5,14 +5,14 @@
 //! fields would change the protocol. Here a change of the wire is a change of this file.
 
 use bytes::{BufMut, BytesMut};
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::frame::Frame;
-use super::hello::{Hello, IntroductionMap};
+use super::hello::Hello;
 use super::kind;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, Remembered, Rpc, SnapshotRefusal, StateCheck,
+    InstallSnapshotResponse, Introduction, Remembered, Rpc, SnapshotRefusal, StateCheck,
 };
 use crate::types::{Entry, LogPosition, NodeId};
 
@@ -43,7 +43,7 @@ fn serialize_hello<S: Serializer>(hello: &Hello, s: S) -> Result<S::Ok, S::Error
     let restore_id = restore_id.as_ref().map(|bytes| serde_bytes::Bytes::new(bytes));
     if let Some(introduction) = introduction {
         let promise_ms = promise.map(|promise| promise.as_millis() as u64);
-        let map = IntroductionMap::of(introduction);
+        let map = IntroductionMap(introduction);
         return (kind, magic, cluster, from, to, restore_id, promise_ms, map).serialize(s);
     }
     match (restore_id, promise) {
@@ -53,6 +53,28 @@ fn serialize_hello<S: Serializer>(hello: &Hello, s: S) -> Result<S::Ok, S::Error
             let promise_ms = promise.as_millis() as u64;
             (kind, magic, cluster, from, to, restore_id, promise_ms).serialize(s)
         }
+    }
+}
+
+/// The map at the end of a hello. Facts that are not there are left out.
+struct IntroductionMap<'a>(&'a Introduction);
+
+impl Serialize for IntroductionMap<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let Introduction { formats, binary, incarnation, boot, cluster_id, is_held } = self.0;
+        let entries = 4 + usize::from(cluster_id.is_some()) + usize::from(*is_held);
+        let mut map = s.serialize_map(Some(entries))?;
+        map.serialize_entry(kind::FORMATS_KEY, &(formats.lowest, formats.highest))?;
+        map.serialize_entry(kind::BINARY_KEY, binary)?;
+        map.serialize_entry(kind::INCARNATION_KEY, incarnation)?;
+        map.serialize_entry(kind::BOOT_KEY, boot)?;
+        if let Some(cluster_id) = cluster_id {
+            map.serialize_entry(kind::CLUSTER_ID_KEY, cluster_id)?;
+        }
+        if *is_held {
+            map.serialize_entry(kind::HELD_KEY, is_held)?;
+        }
+        map.end()
     }
 }
 

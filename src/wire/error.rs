@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::types::{LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
+use super::hello::BINARY_BYTES_MAX;
+use crate::types::{FormatRange, LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
 
 /// The reason why bytes are not a frame, or a frame is one that no node sends.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,29 @@ pub enum WireError {
         /// The recipient.
         to: NodeId,
     },
+    /// No program reads these formats.
+    #[error("the hello says that its sender reads the formats {0}, which is no range from 1 on")]
+    Formats(FormatRange),
+    /// The version of the sender's program is not a short printable text.
+    #[error(
+        "the hello names a version of {bytes} bytes, and it must have 1 to {BINARY_BYTES_MAX} \
+         printable characters"
+    )]
+    Binary {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// The table of a StateCheck is longer than any cluster.
+    #[error("the frame has a table of {peers} servers, and the limit is {peers_max}")]
+    Peers {
+        /// The number of servers.
+        peers: usize,
+        /// The limit.
+        peers_max: usize,
+    },
+    /// The table of a StateCheck names node 0.
+    #[error("the frame has a table with node 0, and 0 is no node")]
+    NoPeer,
     /// No log of a node in that term can have this position.
     #[error("the frame of term {term} names the log position {position}, which cannot be")]
     Position {

@@ -42,6 +42,14 @@ pub(super) const REMEMBERED: u8 = 30;
 /// The second element of a hello. It identifies the protocol.
 pub(super) const HELLO_MAGIC: &str = "coracle";
 
+/// The keys of the map in a hello: docs/internals/wire_format.md#hello.
+pub(super) const FORMATS_KEY: &str = "formats";
+pub(super) const BINARY_KEY: &str = "binary";
+pub(super) const INCARNATION_KEY: &str = "incarnation";
+pub(super) const BOOT_KEY: &str = "boot";
+pub(super) const CLUSTER_ID_KEY: &str = "cluster_id";
+pub(super) const HELD_KEY: &str = "held";
+
 /// The outcome of an append that succeeded.
 pub(super) const OUTCOME_SUCCESS: u8 = 0;
 /// The outcome of an append whose entries do not follow the log.

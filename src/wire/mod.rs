@@ -20,9 +20,11 @@
 //! | `kind` | the numbers of the kinds of frames |
 //! | `encode`, `decode` | a frame as the bytes of a body, and back |
 //! | `validate` | the content that a frame may have |
-//! | `hello` | the handshake |
+//! | `hello` | the first frame of each side |
+//! | `admission` | the check that admits the other side |
 //! | `error` | the reasons why bytes are not a frame |
 
+mod admission;
 mod codec;
 mod decode;
 mod encode;
@@ -32,7 +34,8 @@ mod hello;
 mod kind;
 mod validate;
 
+pub use admission::{HelloError, LocalNode, OtherCluster, OtherFormats, Promise};
 pub use codec::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameCodec, PROTOCOL_VERSION};
 pub use error::WireError;
 pub use frame::Frame;
-pub use hello::{HELLO_FRAME_BYTES_MAX, Hello, HelloError, LocalNode, Promise};
+pub use hello::{BINARY_BYTES_MAX, HELLO_FRAME_BYTES_MAX, Hello, INTRODUCED_SINCE};

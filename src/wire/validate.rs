@@ -2,18 +2,42 @@
 
 use super::error::WireError;
 use super::frame::Frame;
-use super::hello::Hello;
-use crate::raft::{AppendEntries, AppendResult, Envelope, InstallSnapshot, Rpc, StateCheck};
-use crate::types::{LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
+use super::hello::{BINARY_BYTES_MAX, Hello};
+use crate::raft::{
+    AppendEntries, AppendResult, Envelope, InstallSnapshot, Introduction, Rpc, StateCheck,
+};
+use crate::types::{Format, LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
+
+/// Maximum number of peers in the table of a StateCheck, and so of members of a cluster of which
+/// a frame can speak. Clusters are far smaller.
+pub(super) const STATE_CHECK_PEERS_MAX: usize = 1000;
 
 /// Checks everything that the core and its log rely on and that a frame alone shows. So a
 /// frame of a broken peer causes an error here, and never a failed assertion there.
 pub(super) fn validate(frame: &Frame) -> Result<(), WireError> {
     match frame {
-        Frame::Hello(Hello { from, to, .. }) => validate_nodes(*from, *to),
+        Frame::Hello(hello) => validate_hello(hello),
         Frame::Refused { .. } => Ok(()),
         Frame::Rpc(envelope) => validate_envelope(envelope),
     }
+}
+
+fn validate_hello(hello: &Hello) -> Result<(), WireError> {
+    validate_nodes(hello.from, hello.to)?;
+    hello.introduction.as_ref().map_or(Ok(()), validate_introduction)
+}
+
+/// The version goes to the logs and to `status`, so it must be a short text of one line.
+fn validate_introduction(introduction: &Introduction) -> Result<(), WireError> {
+    let Introduction { formats, binary, .. } = introduction;
+    if formats.lowest < Format::FIRST || formats.highest < formats.lowest {
+        return Err(WireError::Formats(*formats));
+    }
+    let is_printable = binary.bytes().all(|byte| byte.is_ascii_graphic());
+    if binary.is_empty() || binary.len() > BINARY_BYTES_MAX || !is_printable {
+        return Err(WireError::Binary { bytes: binary.len() });
+    }
+    Ok(())
 }
 
 fn validate_nodes(from: NodeId, to: NodeId) -> Result<(), WireError> {
@@ -79,7 +103,17 @@ fn validate_result(result: &AppendResult, term: Term) -> Result<(), WireError> {
 
 fn validate_state_check(check: &StateCheck, term: Term) -> Result<(), WireError> {
     validate_index(check.index)?;
-    check.acknowledged.iter().try_for_each(|(_, position)| validate_position(*position, term))
+    let peers = check.acknowledged.len();
+    if peers > STATE_CHECK_PEERS_MAX {
+        return Err(WireError::Peers { peers, peers_max: STATE_CHECK_PEERS_MAX });
+    }
+    for (peer, position) in &check.acknowledged {
+        if *peer == NodeId(0) {
+            return Err(WireError::NoPeer);
+        }
+        validate_position(*position, term)?;
+    }
+    Ok(())
 }
 
 fn validate_chunk(chunk: &InstallSnapshot, term: Term) -> Result<(), WireError> {

@@ -127,7 +127,12 @@ impl Cluster {
 
     /// Starts a server that is not running. Its log is appended to the log of earlier runs.
     pub fn start_server(&mut self, id: u64) {
-        self.spawn_server(id, Command::new(BINARY));
+        self.start_server_with(id, &[]);
+    }
+
+    /// Starts a server with further arguments.
+    pub fn start_server_with(&mut self, id: u64, arguments: &[&str]) {
+        self.spawn_server(id, Command::new(BINARY), arguments);
     }
 
     /// Starts a server from a shell that runs the command `limits` first, for example
@@ -136,10 +141,10 @@ impl Cluster {
         let mut shell = Command::new("sh");
         let script = format!("{limits} && exec \"$0\" \"$@\"");
         shell.args(["-c", &script, BINARY]);
-        self.spawn_server(id, shell);
+        self.spawn_server(id, shell, &[]);
     }
 
-    fn spawn_server(&mut self, id: u64, mut command: Command) {
+    fn spawn_server(&mut self, id: u64, mut command: Command, arguments: &[&str]) {
         let log = File::options().create(true).append(true).open(self.log_path(id));
         let log = log.expect("it is ours to write to");
         let new_cluster = (self.nodes.len() == 1).then_some("--new-cluster");
@@ -147,6 +152,7 @@ impl Cluster {
             .args(["serve", "--id", &id.to_string(), "--config"])
             .arg(self.config())
             .args(new_cluster)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor is free"))
             .stderr(log)

@@ -9,7 +9,9 @@ fn status_has_its_keys_in_order_and_ends() {
                 last_log_index #\r\nsnapshot_index 0\r\nkeys 1\r\nuptime_seconds #\r\n\
                 wall_clock_ms #\r\nstore_clock_ms #\r\n\
                 store_bytes #\r\nonce_clients #\r\nstore_digest ~\r\nmemory_bytes_used #\r\n\
-                snapshot_transfers none\r\nsnapshot_refusals none\r\nEND\r\n";
+                snapshot_transfers none\r\nsnapshot_refusals none\r\nversion ~\r\n\
+                format #\r\nreads_formats 1..2\r\ncluster_id ~\r\nincarnation ~\r\n\
+                upgrade_held no\r\nupgrade_waits_for ~\r\nEND\r\n";
     let numbers = server.check("set k 0 1\r\n1\r\nSTATUS\r\n", format!("OK #\r\n{text}"));
     let [version, term, commit_index, last_applied, last_log_index, ..] = numbers[..] else {
         panic!("{numbers:?}")
@@ -25,10 +27,24 @@ fn help_names_every_command_and_ends() {
     let lines: Vec<&str> = help.split_terminator("\r\n").collect();
     assert_eq!(lines.iter().position(|line| *line == "END"), Some(lines.len() - 1), "{help}");
     for word in [
-        "set", "add", "cas", "delete", "get", "getm", "scan", "once", "ping", "status", "help",
+        "set",
+        "add",
+        "cas",
+        "delete",
+        "get",
+        "getm",
+        "scan",
+        "once",
+        "upgrade hold",
+        "upgrade raise",
+        "digest",
+        "ping",
+        "status",
+        "help",
         "quit",
     ] {
-        let starts = |line: &&&str| line.split([' ', ':']).next() == Some(word);
+        let starts =
+            |line: &&&str| line.strip_prefix(word).is_some_and(|l| l.starts_with([' ', ':']));
         assert_eq!(lines.iter().filter(starts).count(), 1, "{word} in {help}");
     }
     assert!(help.is_ascii() && !help.replace("\r\n", "").contains(['\r', '\n']));

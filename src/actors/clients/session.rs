@@ -49,8 +49,9 @@ use crate::net::Stream;
 use crate::protocol::{
     ClientAddresses, Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome,
 };
+use crate::types::Incarnation;
 
-/// The settings and counters that all sessions of a node share.
+/// The settings, facts and counters that all sessions of a node share.
 #[derive(Clone)]
 pub struct SessionConfig {
     /// The settings of the pure part.
@@ -65,6 +66,10 @@ pub struct SessionConfig {
     pub started: Instant,
     /// Shows people the wall clock.
     pub clock: Arc<dyn Clock>,
+    /// The version of the program.
+    pub version: String,
+    /// The id of the node's data directory.
+    pub incarnation: Incarnation,
 }
 
 /// The outgoing ports of SessionActor.
@@ -293,8 +298,14 @@ impl SessionActor {
             ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => Reply::from(answer),
             ClientReply::SnapshotBegun(index) => outcome::snapshot_begun(index),
             ClientReply::Snapshot(answer) => Reply::from(answer),
+            ClientReply::HoldSaved => Reply::Done,
+            ClientReply::Raised(format) => outcome::raised(format),
+            ClientReply::NotYet(sentence) => outcome::not_yet(&sentence),
+            ClientReply::Digest { index, digest } => outcome::digest(index, digest),
             ClientReply::Status(node, store) => {
                 let process = outcome::ProcessStatus {
+                    version: &self.config.version,
+                    incarnation: self.config.incarnation,
                     uptime_seconds: self.config.started.elapsed().as_secs(),
                     wall_clock_ms: self.config.clock.wall_ms(),
                     memory_bytes_used: self.config.memory.used_bytes(),

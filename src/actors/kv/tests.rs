@@ -228,10 +228,16 @@ async fn every_message_is_answered_by_applied_with_the_next_deadline() {
     });
     kv.do_send(Apply { tasks: vec![] });
     settle().await;
+    let mut store = Store::new();
+    let digests = [set(1, "a", 5), set(2, "b", 0)].map(|entry| {
+        store.apply(&entry).unwrap();
+        store.digest()
+    });
     let answer = |last_applied, next_deadline_ms| Applied {
         last_applied: LogIndex(last_applied),
         next_deadline_ms,
         has_hidden: false,
+        digest: digests[last_applied as usize - 1],
     };
     assert_eq!(applied.drain(), [answer(1, Some(6000)), answer(2, None), answer(2, None)]);
 }
@@ -355,12 +361,127 @@ async fn a_session_that_is_gone_hinders_nobody() {
     assert_eq!(applied.drain().len(), 1);
 }
 
+fn digest_at(index: u64) -> ApplyTask {
+    ApplyTask::Digest(crate::raft::ReadDigest { index: LogIndex(index) })
+}
+
+/// Entries 1 to `last`, and the digest of the store after each of them.
+fn some_entries(last: u64) -> (Vec<ApplyTask>, Vec<u64>) {
+    let mut store = Store::new();
+    let entries = (1..=last).map(|index| set_key(index, "k", "value", index % 2));
+    entries
+        .map(|entry| {
+            store.apply(&entry).unwrap();
+            (ApplyTask::Entry { entry, reply_handle: None }, store.digest())
+        })
+        .unzip()
+}
+
+#[actix::test]
+async fn a_digest_is_answered_as_soon_as_its_entry_is_applied() {
+    let (raft, _applied) = probe();
+    let (digests, read) = probe();
+    let kv = KvActor::new(Store::new(), KvPorts { digests, ..ports(raft) }).start();
+    let (mut entries, expected) = some_entries(5000);
+    let rest = entries.split_off(3);
+    let answer =
+        |index: u64| DigestRead { index: LogIndex(index), digest: expected[index as usize - 1] };
+    kv.do_send(Apply { tasks: vec![digest_at(2)] });
+    kv.do_send(Apply { tasks: entries });
+    settle().await;
+    assert_eq!(read.drain(), [answer(2)]);
+    kv.do_send(Apply { tasks: vec![digest_at(3), digest_at(1), digest_at(5), digest_at(4)] });
+    settle().await;
+    assert_eq!(read.drain(), [answer(3), answer(1)]);
+    kv.do_send(Apply { tasks: rest });
+    settle().await;
+    assert_eq!(read.drain(), [answer(4)], "a later order takes the place of one that waits");
+    kv.do_send(Apply { tasks: vec![digest_at(1), digest_at(1024), digest_at(5000)] });
+    settle().await;
+    assert_eq!(read.drain(), [answer(1024), answer(5000)], "one is too old");
+    let session = Session::new(1);
+    let ask = |index, slot| ApplyTask::ClientDigest {
+        index: LogIndex(index),
+        reply_handle: session.reply_handle(slot),
+    };
+    kv.do_send(Apply { tasks: vec![ask(4999, 1), ask(5001, 2), ask(1, 3)] });
+    settle().await;
+    let reply = |index, digest| ClientReply::Digest { index: LogIndex(index), digest };
+    let replies =
+        vec![(1, reply(4999, Some(expected[4998]))), (2, reply(5001, None)), (3, reply(1, None))];
+    assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
+}
+
+#[actix::test]
+async fn of_an_installed_store_only_its_own_digest_is_known() {
+    let (raft, _applied) = probe();
+    let (digests, read) = probe();
+    let kv = KvActor::new(Store::new(), KvPorts { digests, ..ports(raft) }).start();
+    let (entries, expected) = some_entries(2);
+    let mut received = Store::new();
+    for index in 1..=4 {
+        received.apply(&set(index, "other", 0)).unwrap();
+    }
+    let digest = received.digest();
+    kv.do_send(Apply { tasks: entries });
+    let tasks = vec![digest_at(4), ApplyTask::Install { store: received }, digest_at(2)];
+    kv.do_send(Apply { tasks });
+    settle().await;
+    assert_eq!(read.drain(), [DigestRead { index: LogIndex(4), digest }]);
+    assert_ne!(digest, expected[1]);
+}
+
+/// A store whose only record, of key "k", has changed in memory.
+fn corrupted_store() -> Store {
+    let mut store = Store::new();
+    store.apply(&set(1, "value", 0)).unwrap();
+    assert!(store.flip_bit(0));
+    store
+}
+
+const FOUND: &str = "the record of key \"k\", version 1, does not match its hash";
+
+#[actix::test]
+async fn after_a_record_that_has_changed_nothing_is_answered() {
+    let session = Session::new(1);
+    for task in [get(1, session.reply_handle(2)), scan(&session, 2)] {
+        let (raft, applied) = probe();
+        let (corrupted, found) = probe();
+        let ports = KvPorts { corrupted, ..ports(raft) };
+        let kv = KvActor::new(corrupted_store(), ports).start();
+        kv.do_send(Apply { tasks: vec![task, scan(&session, 3)] });
+        settle().await;
+        assert_eq!(found.drain(), [StoreCorrupted { what: FOUND.to_owned() }]);
+        applied.drain();
+        let tasks = vec![entry(set(2, "b", 0), session.reply_handle(4))];
+        kv.do_send(Apply { tasks });
+        kv.do_send(Apply { tasks: vec![get(1, session.reply_handle(5)), digest_at(1)] });
+        settle().await;
+        assert_eq!((session.inbox.drain(), applied.drain()), (vec![], vec![]));
+        assert_eq!(found.drain(), [], "it is said once");
+    }
+}
+
+#[actix::test]
+async fn a_record_that_nobody_reads_is_verified_within_a_second() {
+    let (raft, _applied) = probe();
+    let (corrupted, found) = probe();
+    let _kv = KvActor::new(corrupted_store(), KvPorts { corrupted, ..ports(raft) }).start();
+    loop {
+        tokio::time::sleep(SCRUB_INTERVAL).await;
+        if let [found] = &found.drain()[..] {
+            assert_eq!(found.what, FOUND);
+            return;
+        }
+    }
+}
+
 // The panics are tested without the runtime: in production they end the process.
 
 fn execute(task: ApplyTask) {
     let (raft, _applied) = probe();
     let mut kv = KvActor::new(Store::new(), ports(raft));
-    kv.execute(task, &mut Replies::default());
+    kv.execute(task, &mut Replies::default()).expect("nothing is corrupted");
 }
 
 #[actix::test]

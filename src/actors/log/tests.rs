@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::*;
-use crate::storage::{DurableState, StorageOptions};
+use crate::storage::{Divergence, DurableState, StorageOptions};
 use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
 use crate::types::{FormatRange, Incarnation, LogPosition, NodeId, Payload, Term};
 
@@ -14,6 +14,7 @@ struct Fixture {
     log: actix::Addr<LogActor>,
     persisted: Inbox<LogPersisted>,
     compacted: Inbox<LogCompacted>,
+    held: Inbox<HoldSaved>,
     failed: Inbox<StorageFailed>,
     read_port: Recipient<EntriesRead>,
     read: Inbox<EntriesRead>,
@@ -39,9 +40,10 @@ fn start() -> Fixture {
     let (fatal, failed) = probe();
     let (read_port, read) = probe();
     let (compacted_port, compacted) = probe();
-    let ports = LogPorts { raft, compacted: compacted_port, fatal };
+    let (hold_saved, held) = probe();
+    let ports = LogPorts { raft, compacted: compacted_port, hold_saved, fatal };
     let log = LogActor::new(storage, ports).start();
-    Fixture { disk, log, persisted, compacted, failed, read_port, read }
+    Fixture { disk, log, persisted, compacted, held, failed, read_port, read }
 }
 
 fn hard_state(term: u64) -> HardState {
@@ -335,4 +337,48 @@ async fn a_data_directory_that_is_gone_is_noticed_within_a_second_and_acknowledg
         settle().await;
         assert!(f.persisted.drain().is_empty() && f.failed.drain().is_empty());
     }
+}
+
+#[actix::test]
+async fn a_hold_is_answered_when_a_power_cut_would_leave_it() {
+    for is_held in [true, false] {
+        let fixture = start();
+        fixture.log.do_send(LogCommand::Hold { is_held: true });
+        if !is_held {
+            fixture.log.do_send(LogCommand::Hold { is_held });
+        }
+        settle().await;
+        assert_eq!(fixture.held.drain().last(), Some(&HoldSaved { is_held }));
+        fixture.disk.crash(Crash::LoseUnsynced);
+        assert_eq!(open(&fixture.disk).0.is_held(), is_held);
+    }
+}
+
+#[actix::test]
+async fn a_hold_that_cannot_be_saved_is_not_answered() {
+    let fixture = start();
+    fixture.disk.cut_power_after(1);
+    fixture.log.do_send(LogCommand::Hold { is_held: true });
+    settle().await;
+    assert_eq!(fixture.held.drain(), []);
+    assert_eq!(fixture.failed.drain().len(), 1);
+}
+
+#[actix::test]
+async fn a_store_that_differs_is_marked_durably_before_the_node_ends() {
+    let fixture = start();
+    let divergence = Divergence { index: LogIndex(7), found: "the store differs".into() };
+    fixture.log.do_send(LogCommand::MarkDiverged(divergence.clone()));
+    fixture.append(1, Some(1), vec![]);
+    settle().await;
+    assert_eq!(fixture.persisted.drain(), [], "it acknowledges nothing more");
+    let failed = fixture.failed.drain();
+    let [StorageFailed { error: StorageError::Diverged { divergence: found, data_dir } }] =
+        &failed[..]
+    else {
+        panic!("{failed:?}");
+    };
+    assert_eq!((found, data_dir.as_path()), (&divergence, Path::new("data/1")));
+    let recovered = fixture.durable();
+    assert!(recovered.notes.concat().contains("the store differs"), "{:?}", recovered.notes);
 }

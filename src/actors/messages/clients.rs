@@ -9,7 +9,7 @@ use crate::actors::io::memory::Reservation;
 use crate::kv;
 use crate::protocol::{ClientRequest, ForeignProtocol, Refusal, SnapshotAnswer};
 use crate::raft::NodeStatus;
-use crate::types::LogIndex;
+use crate::types::{Format, LogIndex};
 
 /// The number of a client connection of this process; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,21 @@ pub enum ClientReply {
     SnapshotBegun(LogIndex),
     /// A question about snapshots was answered.
     Snapshot(SnapshotAnswer),
+    /// The hold of the format is durable, or its end is.
+    HoldSaved,
+    /// This format of the cluster is in force.
+    Raised(Format),
+    /// The format of the cluster cannot be raised yet, or is too low for the command; a sentence
+    /// says what is waited for.
+    NotYet(String),
+    /// The digest of the store after the entry that was asked about; `None` when the store has
+    /// not applied the entry, or no longer knows the digest.
+    Digest {
+        /// The entry.
+        index: LogIndex,
+        /// The digest.
+        digest: Option<u64>,
+    },
     /// The state of this server and of its store at one point in time.
     Status(NodeStatus, kv::StoreStatus),
     /// The command was not executed, or it is not known whether it was.

@@ -50,6 +50,13 @@ pub enum ApplyTask {
     },
     /// Answer with the digest of the store after an entry, by [`DigestRead`].
     Digest(ReadDigest),
+    /// Answer a client with the digest of the store after an entry, at once.
+    ClientDigest {
+        /// The entry.
+        index: LogIndex,
+        /// The client that asked.
+        reply_handle: ReplyHandle,
+    },
     /// Report the state of the store, together with that of the node.
     Status {
         /// The state of the node.
@@ -71,6 +78,8 @@ pub struct Applied {
     /// True when keys or clients have expired and are not removed yet: each entry removes a
     /// bounded number of them.
     pub has_hidden: bool,
+    /// The digest of the store after that entry.
+    pub digest: u64,
 }
 
 /// Sent by KvActor to RaftActor: the answer to [`ApplyTask::Digest`], as soon as the store has
@@ -84,7 +93,7 @@ pub struct DigestRead {
     pub digest: u64,
 }
 
-/// Sent by KvActor to RaftActor: a part of the store in memory is not what was written there.
+/// Sent by KvActor or SnapshotWriterActor to RaftActor: a part of the store in memory is not what was written there.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct StoreCorrupted {

@@ -3,6 +3,7 @@
 use actix::{Message, Recipient};
 
 use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
+use crate::storage::Divergence;
 use crate::types::{Entry, LogPosition};
 
 /// An order that changes the log. Sent by RaftActor, executed in the order of sending:
@@ -17,6 +18,14 @@ pub enum LogCommand {
     Compact(CompactLog),
     /// Replaces the log by nothing. Has no answer.
     Reset(ResetLog),
+    /// Sets or removes the hold of the format, durably. Answered by [`HoldSaved`].
+    Hold {
+        /// True to set it.
+        is_held: bool,
+    },
+    /// Marks the data directory, durably: the store of this node is not what it should be. Then
+    /// the node ends. Has no answer.
+    MarkDiverged(Divergence),
 }
 
 /// Sent to RaftActor: every append up to `seq` is durable.
@@ -33,6 +42,14 @@ pub struct LogPersisted {
 pub struct LogCompacted {
     /// The position before the first entry that is left.
     pub base: LogPosition,
+}
+
+/// Sent to RaftActor: the answer to [`LogCommand::Hold`]. It is durable.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct HoldSaved {
+    /// True when the format is held.
+    pub is_held: bool,
 }
 
 /// Sent by ReplicatorActor and RaftActor for entries that they no longer hold in

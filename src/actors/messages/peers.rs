@@ -27,10 +27,20 @@ pub struct EndConnection {
 }
 
 /// Sent by RaftActor to PeersActor: the facts by which this node admits peers, and introduces
-/// itself to them, from now on.
+/// itself to them, from now on. PeersActor passes it on to each PeerLinkActor and to
+/// PeerAcceptorActor, and that to each PeerSessionActor.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct Announce(pub Announcement);
+
+/// Sent by PeerAcceptorActor to PeerLinkActor when the peer's accepted connection changes. A peer
+/// that introduces itself here reads the long hello as well.
+#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct PeerIntroduced {
+    /// True when the peer has an accepted connection whose hello had an introduction.
+    pub is_introduced: bool,
+}
 
 /// An event of a connection with a peer. Sent to RaftActor by PeerSessionActor and
 /// PeerLinkActor, each in the order in which its events happened.
@@ -84,6 +94,17 @@ pub enum PeerSessionEvent {
         connection: u64,
         /// The peer that dialled it.
         peer: NodeId,
+        /// The facts in its hello.
+        introduction: Option<Introduction>,
+    },
+    /// The hello of the other side was refused.
+    Refused {
+        /// The number of the connection.
+        connection: u64,
+        /// The node that the other side says it is; `None` when it says nothing of the kind.
+        peer: Option<NodeId>,
+        /// The reason, as one sentence for the log.
+        reason: String,
     },
     /// The connection ended. The last message of its actor.
     Ended {

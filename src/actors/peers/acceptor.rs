@@ -5,6 +5,8 @@
 //! | --- | --- | --- | --- |
 //! | a connection | the listener | a new PeerSessionActor | |
 //! | [`PeerSessionEvent`] | PeerSessionActor | [`Shutdown`] | an older session of that peer |
+//! | | | [`PeerIntroduced`] | that peer's PeerLinkActor |
+//! | [`Announce`] | PeersActor | [`Announce`] | every session |
 //! | [`Shutdown`] | PeersActor | [`Shutdown`] | every session |
 //! | | | [`PeerEvent`] | RaftActor, by the sessions |
 //!
@@ -30,10 +32,11 @@ use tokio::time::Instant;
 
 use crate::actors::io::log_limit::LogLimit;
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{PeerEvent, PeerSessionEvent};
+use crate::actors::messages::peers::{Announce, PeerEvent, PeerIntroduced, PeerSessionEvent};
 use crate::actors::peers::session::{PeerSessionActor, PeerSessionPorts};
 use crate::actors::peers::settings::LinkSettings;
 use crate::net::{Listener, Stream};
+use crate::raft::Introduction;
 use crate::types::NodeId;
 use crate::wire::LocalNode;
 
@@ -49,11 +52,17 @@ const YOUNG_AGE_MAX: Duration = Duration::from_secs(10);
 /// with one id.
 const REPLACEMENTS_MAX: u32 = 10;
 
+/// Maximum number of nodes whose last refusal is remembered. They are those that unauthenticated
+/// connections name, so there may be any number of them.
+const REFUSALS_MAX: usize = 64;
+
 /// The ports that PeerAcceptorActor gives to the sessions that it starts.
 #[derive(Clone, Debug)]
 pub struct PeerAcceptorPorts {
     /// RaftActor: the connections of peers, and their requests.
     pub raft: Recipient<PeerEvent>,
+    /// The PeerLinkActor of each peer: the form of that peer's hello.
+    pub links: BTreeMap<NodeId, Recipient<PeerIntroduced>>,
 }
 
 /// The owner of the listener for peers and of their sessions.
@@ -71,6 +80,7 @@ pub struct PeerAcceptorActor {
     /// logged once.
     is_crowded: bool,
     duplicate_ids: DuplicateIdDetector,
+    refusals: RefusalLog,
     /// Bounds the log lines about connections that never authenticate.
     strangers: LogLimit,
 }
@@ -81,11 +91,14 @@ struct Session {
     address: String,
     /// `None` until its hello is accepted.
     peer: Option<NodeId>,
+    /// The facts in its hello.
+    introduction: Option<Introduction>,
     since: Instant,
 }
 
 /// Detects two servers with one id, which replace each other's connections for ever. A
-/// single server that dials again replaces only old connections.
+/// single server that dials again replaces only old connections. Their incarnations tell whether
+/// they have two data directories or copies of one.
 #[derive(Default)]
 struct DuplicateIdDetector {
     /// Number of replacements in a row of a connection younger than [`YOUNG_AGE_MAX`], for
@@ -100,6 +113,52 @@ impl DuplicateIdDetector {
         let replaced = self.replaced.entry(peer).or_default();
         *replaced = if age < YOUNG_AGE_MAX { *replaced + 1 } else { 0 };
         *replaced > 0 && replaced.is_multiple_of(REPLACEMENTS_MAX)
+    }
+}
+
+/// The last refusal of each node that was logged. A server that may not connect dials again for
+/// ever, so its refusal is logged once for each reason.
+#[derive(Default)]
+struct RefusalLog {
+    reasons: BTreeMap<NodeId, String>,
+}
+
+impl RefusalLog {
+    /// True if `node` was last refused for another reason, or has connected since.
+    fn is_news(&self, node: NodeId, reason: &str) -> bool {
+        self.reasons.get(&node).is_none_or(|last| last != reason)
+    }
+
+    fn record(&mut self, node: NodeId, reason: String) {
+        if self.reasons.len() == REFUSALS_MAX && !self.reasons.contains_key(&node) {
+            self.reasons.clear();
+        }
+        self.reasons.insert(node, reason);
+    }
+
+    /// Records that `node` has connected.
+    fn forget(&mut self, node: NodeId) {
+        self.reasons.remove(&node);
+    }
+}
+
+/// Says of two connections in the name of one node, by their introductions, whose they are.
+fn duplicates(one: Option<&Introduction>, other: Option<&Introduction>) -> String {
+    match (one, other) {
+        (Some(one), Some(other)) if one.incarnation == other.incarnation => {
+            format!(
+                "both have a copy of one data directory (incarnation {}), so one of them votes \
+                 and acknowledges in the name of the other",
+                one.incarnation
+            )
+        }
+        (Some(one), Some(other)) => {
+            format!(
+                "each has a data directory of its own (incarnations {} and {})",
+                one.incarnation, other.incarnation
+            )
+        }
+        _ => "at least one of them does not say which data directory it has".to_owned(),
     }
 }
 
@@ -122,6 +181,7 @@ impl PeerAcceptorActor {
             retry_ms: RETRY_MS_MIN,
             is_crowded: false,
             duplicate_ids: DuplicateIdDetector::default(),
+            refusals: RefusalLog::default(),
             strangers: LogLimit::default(),
         }
     }
@@ -146,12 +206,24 @@ impl Handler<PeerSessionEvent> for PeerAcceptorActor {
 
     fn handle(&mut self, event: PeerSessionEvent, _ctx: &mut Context<Self>) {
         match event {
-            PeerSessionEvent::Authenticated { connection, peer } => {
-                self.on_authenticated(connection, peer);
+            PeerSessionEvent::Authenticated { connection, peer, introduction } => {
+                self.on_authenticated(connection, peer, introduction);
             }
-            PeerSessionEvent::Ended { connection } => {
-                self.sessions.remove(&connection);
+            PeerSessionEvent::Refused { connection, peer, reason } => {
+                self.on_refused(connection, peer, reason);
             }
+            PeerSessionEvent::Ended { connection } => self.on_ended(connection),
+        }
+    }
+}
+
+impl Handler<Announce> for PeerAcceptorActor {
+    type Result = ();
+
+    fn handle(&mut self, Announce(announcement): Announce, _ctx: &mut Context<Self>) {
+        Rc::make_mut(&mut self.local).take(&announcement);
+        for session in self.sessions.values() {
+            session.actor.do_send(Announce(announcement.clone()));
         }
     }
 }
@@ -166,27 +238,65 @@ impl Handler<Shutdown> for PeerAcceptorActor {
 
 impl PeerAcceptorActor {
     /// The newest connection of a peer replaces the one before.
-    fn on_authenticated(&mut self, connection: u64, peer: NodeId) {
+    fn on_authenticated(
+        &mut self,
+        connection: u64,
+        peer: NodeId,
+        introduction: Option<Introduction>,
+    ) {
+        self.refusals.forget(peer);
+        self.tell_link(peer, introduction.is_some());
         let mut replaced = None;
         for (other, session) in &mut self.sessions {
             if *other == connection {
                 session.peer = Some(peer);
+                session.introduction.clone_from(&introduction);
                 session.since = Instant::now();
             } else if session.peer == Some(peer) {
                 session.actor.do_send(Shutdown);
-                replaced = Some((session.address.clone(), session.since.elapsed()));
+                let their = (session.address.clone(), session.introduction.clone());
+                replaced = Some((their, session.since.elapsed()));
             }
         }
-        if let Some((address, age)) = replaced
+        if let Some(((address, before), age)) = replaced
             && self.duplicate_ids.record(peer, age)
             && let Some(newest) = self.sessions.get(&connection)
         {
             log::warn!(
                 "two servers seem to run with id {peer}: its connections from {address} and {} \
-                 replace each other; an id belongs to one server, stop the other node={}",
+                 replace each other; {}; an id belongs to one server, stop the other node={}",
                 newest.address,
+                duplicates(before.as_ref(), introduction.as_ref()),
                 self.local.id
             );
+        }
+    }
+
+    fn on_refused(&mut self, connection: u64, peer: Option<NodeId>, reason: String) {
+        let Some(session) = self.sessions.get(&connection) else { return };
+        let (node, address) = (self.local.id, &session.address);
+        if peer.is_some_and(|peer| !self.refusals.is_news(peer, &reason)) {
+            return log::debug!("refused peer node={node} address={address} again: {reason}");
+        }
+        let Some(end) = self.strangers.admit() else { return };
+        log::warn!("refused peer node={node} address={address}: {reason}{end}");
+        if let Some(peer) = peer {
+            self.refusals.record(peer, reason);
+        }
+    }
+
+    fn on_ended(&mut self, connection: u64) {
+        let Some(Session { peer: Some(peer), .. }) = self.sessions.remove(&connection) else {
+            return;
+        };
+        if self.sessions.values().all(|session| session.peer != Some(peer)) {
+            self.tell_link(peer, false);
+        }
+    }
+
+    fn tell_link(&self, peer: NodeId, is_introduced: bool) {
+        if let Some(link) = self.ports.links.get(&peer) {
+            link.do_send(PeerIntroduced { is_introduced });
         }
     }
 
@@ -240,7 +350,8 @@ impl PeerAcceptorActor {
         )
         .logging_within(&self.strangers);
         let (actor, since) = (session.start(), Instant::now());
-        self.sessions.insert(connection, Session { actor, address, peer: None, since });
+        let session = Session { actor, address, peer: None, introduction: None, since };
+        self.sessions.insert(connection, session);
     }
 
     fn retry(&mut self, error: &io::Error, ctx: &mut Context<Self>) {

@@ -12,7 +12,8 @@
 //! | --- | --- | --- | --- |
 //! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, if there is a connection | the peer |
 //! | [`EndConnection`] | ReplicatorActor, RaftActor | | |
-//! | [`Shutdown`] | PeersActor | | |
+//! | [`Shutdown`], [`Announce`] | PeersActor | | |
+//! | [`PeerIntroduced`] | PeerAcceptorActor | | |
 //! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
 //! | responses to votes | the peer | [`PeerEvent`] | RaftActor |
 //! | a good hello, the end of a connection | the peer | [`LinkEvent`] | ReplicatorActor |
@@ -27,6 +28,13 @@
 //! would see why the peer stays behind. All that was read is handed
 //! over before more is read ([`arm_read_after_others`]), so the receivers' mailboxes hold
 //! the messages of at most one read of each connection.
+//!
+//! A server from before format 2 ends the connection when it gets the long hello. So a dial whose
+//! long hello was answered by the end of the connection is followed by one with the short hello,
+//! while the first format is in force (docs/adr/0023). A server that is stopped, or has too many
+//! connections, ends one in the same way. It takes the short hello for that of an old server,
+//! and would wait for the upgrade of this one for ever. So the link ends such a connection when
+//! it hears by [`PeerIntroduced`] that the peer is no old server.
 //!
 //! Chunks of a snapshot wait here while there is any other frame to send: an AppendEntries,
 //! and so a heartbeat, has at most one chunk before it (docs/bugs.md B59).
@@ -47,14 +55,14 @@ use tokio::time::Instant;
 use crate::actors::io::connection::Connection;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{EndConnection, PeerEvent, SendRpc};
+use crate::actors::messages::peers::{Announce, EndConnection, PeerEvent, PeerIntroduced, SendRpc};
 use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::settings::{LinkSettings, PeerAddress};
-use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
+use crate::actors::peers::stream::{Direction, PeerError, PeerStream, introduction_keys, kind_of};
 use crate::net::{Network, Stream};
-use crate::raft::{Envelope, Rpc};
-use crate::types::NodeId;
-use crate::wire::{Frame, Hello};
+use crate::raft::{Envelope, Introduction, Rpc};
+use crate::types::{Format, NodeId};
+use crate::wire::{Frame, Hello, LocalNode};
 use backoff::Backoff;
 use chunk_queue::{ChunkQueue, chunk_bytes};
 
@@ -69,8 +77,9 @@ pub struct PeerLinkPorts {
 
 /// The owner of the outbound connection to one peer.
 pub struct PeerLinkActor {
-    /// The hello that it sends: the ids of this node and of the peer.
-    hello: Hello,
+    /// The facts about this node.
+    local: LocalNode,
+    peer: NodeId,
     address: PeerAddress,
     settings: LinkSettings,
     network: Rc<dyn Network>,
@@ -78,16 +87,30 @@ pub struct PeerLinkActor {
     backoff: Backoff,
     /// `None` while there is no connection.
     open: Option<OpenLink>,
+    /// The form of the hello of the newest dial.
+    form: HelloForm,
+    /// True while the peer has a connection to this node whose hello was long.
+    is_introduced: bool,
     /// Number of dials. A timer belongs to the dial whose number it has.
     generation: u64,
     /// The last failure that was logged. The same failure is not logged again.
     complaint: Option<String>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HelloForm {
+    /// With the introduction.
+    Long,
+    /// Without it, as servers from before format 2 read it.
+    Short,
+}
+
 struct OpenLink {
     stream: PeerStream,
     /// The time when the peer's hello came. Before it, no other frame is sent.
     established: Option<Instant>,
+    /// The facts in that hello.
+    introduction: Option<Introduction>,
     /// The time when the first request was sent since the last frame was received. It is
     /// not a count of open requests, because the peer need not respond to every request.
     unanswered: Option<Instant>,
@@ -99,10 +122,11 @@ struct OpenLink {
 }
 
 impl PeerLinkActor {
-    /// A link to node `hello.to` at `address`, which dials as soon as it is started. `seed`
-    /// is the seed of the back-off's jitter.
+    /// A link of the node `local` to `peer` at `address`, which dials as soon as it is started.
+    /// `seed` is the seed of the back-off's jitter.
     pub fn new(
-        hello: Hello,
+        local: LocalNode,
+        peer: NodeId,
         address: PeerAddress,
         settings: LinkSettings,
         network: Rc<dyn Network>,
@@ -111,13 +135,16 @@ impl PeerLinkActor {
     ) -> PeerLinkActor {
         let backoff = Backoff::new(settings.backoff_ms_min, settings.backoff_ms_max, seed);
         PeerLinkActor {
-            hello,
+            local,
+            peer,
             address,
             settings,
             network,
             ports,
             backoff,
             open: None,
+            form: HelloForm::Long,
+            is_introduced: false,
             generation: 0,
             complaint: None,
         }
@@ -130,7 +157,7 @@ impl Actor for PeerLinkActor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let check = Duration::from_millis((self.settings.silence_ms_max / 4).max(1));
         ctx.run_interval(check, PeerLinkActor::check_silence);
-        self.dial(ctx);
+        self.dial(HelloForm::Long, ctx);
     }
 
     fn stopped(&mut self, _ctx: &mut Context<Self>) {
@@ -170,6 +197,37 @@ impl Handler<EndConnection> for PeerLinkActor {
 
     fn handle(&mut self, EndConnection { fault }: EndConnection, ctx: &mut Context<Self>) {
         self.end(PeerError::Fault(fault), ctx);
+    }
+}
+
+impl Handler<Announce> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, Announce(announcement): Announce, ctx: &mut Context<Self>) {
+        let was_held = self.local.introduction.is_held;
+        self.local.take(&announcement);
+        let Some(open) = &self.open else { return };
+        // Only the hello says what a server holds, and the leader must know.
+        if was_held != announcement.is_held {
+            return self.end(PeerError::HoldChanged, ctx);
+        }
+        let introduction = open.introduction.as_ref();
+        if open.established.is_some()
+            && let Err(error) = self.local.check(self.peer, introduction)
+        {
+            self.end(error.into(), ctx);
+        }
+    }
+}
+
+impl Handler<PeerIntroduced> for PeerLinkActor {
+    type Result = ();
+
+    fn handle(&mut self, introduced: PeerIntroduced, ctx: &mut Context<Self>) {
+        self.is_introduced = introduced.is_introduced;
+        if self.is_introduced && self.open.is_some() && self.form == HelloForm::Short {
+            self.end(PeerError::Introduced, ctx);
+        }
     }
 }
 
@@ -213,14 +271,10 @@ impl ConnectedActor for PeerLinkActor {
 }
 
 impl PeerLinkActor {
-    fn peer(&self) -> NodeId {
-        self.hello.to
-    }
-
     /// The part that every log line of a link has.
     fn keys(&self) -> String {
-        let Hello { from, to, .. } = self.hello;
-        format!("node={from} peer={to} address={}:{}", self.address.host, self.address.port)
+        let (node, peer, PeerAddress { host, port }) = (self.local.id, self.peer, &self.address);
+        format!("node={node} peer={peer} address={host}:{port}")
     }
 
     fn put(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
@@ -240,8 +294,9 @@ impl PeerLinkActor {
         }
     }
 
-    fn dial(&mut self, ctx: &mut Context<Self>) {
+    fn dial(&mut self, form: HelloForm, ctx: &mut Context<Self>) {
         self.generation += 1;
+        self.form = form;
         let limit = Duration::from_millis(self.settings.dial_timeout_ms);
         let connect = tokio::time::timeout(
             limit,
@@ -253,7 +308,7 @@ impl PeerLinkActor {
                 // No process listens there, so the peer's process is gone. A host that
                 // does not answer, or whose name is unknown, says nothing of the process.
                 if error.kind() == io::ErrorKind::ConnectionRefused {
-                    actor.ports.raft.do_send(PeerEvent::Refused { peer: actor.peer() });
+                    actor.ports.raft.do_send(PeerEvent::Refused { peer: actor.peer });
                 }
                 actor.fail_dial(PeerError::Dial(error), ctx);
             }
@@ -265,12 +320,21 @@ impl PeerLinkActor {
 
     fn begin_handshake(&mut self, stream: Stream, ctx: &mut Context<Self>) {
         let mut stream = PeerStream::new(stream, self.generation, &self.settings);
-        if let Err(error) = stream.put(&Frame::Hello(self.hello.clone())) {
+        // Both may have become known while the peer was dialled.
+        if self.local.format.format > Format::FIRST || self.is_introduced {
+            self.form = HelloForm::Long;
+        }
+        let hello = match self.form {
+            HelloForm::Long => self.local.hello(self.peer),
+            HelloForm::Short => self.local.short_hello(self.peer),
+        };
+        if let Err(error) = stream.put(&Frame::Hello(hello)) {
             return self.fail_dial(error, ctx);
         }
         self.open = Some(OpenLink {
             stream,
             established: None,
+            introduction: None,
             unanswered: None,
             sent: 0..0,
             chunks: ChunkQueue::default(),
@@ -299,23 +363,27 @@ impl PeerLinkActor {
     }
 
     fn establish(&mut self, hello: Hello) -> Result<(), PeerError> {
-        let expected = Hello { introduction: hello.introduction.clone(), ..self.hello.answer() };
+        let introduction = hello.introduction.clone();
+        let expected = Hello { introduction, ..self.local.short_hello(self.peer).answer() };
         if hello != expected {
             return Err(PeerError::Answer(Box::new(hello)));
         }
+        let introduction = hello.introduction;
+        self.local.check(self.peer, introduction.as_ref())?;
+        log::info!("peer connected {} {}", self.keys(), introduction_keys(introduction.as_ref()));
         if let Some(open) = &mut self.open {
             open.established = Some(Instant::now());
+            open.introduction = introduction;
             open.stream.trust();
         }
         self.backoff.on_established();
         self.complaint = None;
-        log::info!("peer connected {}", self.keys());
         self.ports.replicator.do_send(LinkEvent::Up);
         Ok(())
     }
 
     fn take_response(&self, envelope: Envelope) -> Result<(), PeerError> {
-        Direction { from: self.hello.to, to: self.hello.from }.check(&envelope)?;
+        Direction { from: self.peer, to: self.local.id }.check(&envelope)?;
         match envelope.rpc {
             Rpc::AppendEntriesResponse(response) => {
                 let term = envelope.term;
@@ -353,13 +421,27 @@ impl PeerLinkActor {
     /// Drops the connection and arranges the next dial.
     fn end(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
         let Some(open) = self.open.take() else { return };
-        let Some(established) = open.established else { return self.fail_dial(reason, ctx) };
+        let Some(established) = open.established else { return self.fail_handshake(reason, ctx) };
         log::warn!("peer disconnected {}: {reason}", self.keys());
         self.ports.replicator.do_send(LinkEvent::Down);
         match self.backoff.after_connection(established.elapsed()) {
-            None => self.dial(ctx),
+            None => self.dial(HelloForm::Long, ctx),
             Some(pause) => self.dial_later(pause, ctx),
         }
+    }
+
+    /// The connection ended before the peer's hello came. A peer that ended it without a word may
+    /// be from before format 2.
+    fn fail_handshake(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
+        let is_wordless = matches!(reason, PeerError::Closed | PeerError::Broken(_));
+        if !is_wordless || self.form == HelloForm::Short || self.is_introduced {
+            return self.fail_dial(reason, ctx);
+        }
+        if self.local.format.format > Format::FIRST {
+            return self.fail_dial(PeerError::TooOld(self.local.format.clone()), ctx);
+        }
+        log::debug!("dials with the short hello {}: {reason}", self.keys());
+        self.dial(HelloForm::Short, ctx);
     }
 
     fn fail_dial(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
@@ -375,7 +457,7 @@ impl PeerLinkActor {
     }
 
     fn dial_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {
-        ctx.run_later(pause, |actor, ctx| actor.dial(ctx));
+        ctx.run_later(pause, |actor, ctx| actor.dial(HelloForm::Long, ctx));
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
-//! | [`Announce`] | RaftActor | | |
+//! | [`Announce`] | RaftActor | [`Announce`] | PeerLinkActor, PeerAcceptorActor |
 //! | [`Shutdown`] | `node` | [`Shutdown`] | PeerLinkActor, PeerAcceptorActor |
 //! | | | [`PeerEvent`], [`Replicated`] | RaftActor, by the actors that it starts |
 //! | | | [`ReadEntriesRequest`] | LogActor, by the actors that it starts |
@@ -34,7 +34,7 @@ use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::snapshots::ReadSnapshotRequest;
 use crate::net::{Listener, Network};
 use crate::types::NodeId;
-use crate::wire::{Hello, LocalNode};
+use crate::wire::LocalNode;
 use acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
 use link::{PeerLinkActor, PeerLinkPorts};
 use replicator::{ReplicatorActor, ReplicatorPorts, ReplicatorSettings};
@@ -93,21 +93,15 @@ impl PeersActor {
     pub fn add(&mut self, peer: NodeId, address: PeerAddress) -> PeerPorts {
         let replicator_ctx = Context::<ReplicatorActor>::new();
         let replicator = replicator_ctx.address();
-        let hello = Hello {
-            cluster: self.local.cluster.clone(),
-            from: self.local.id,
-            to: peer,
-            restore_id: self.local.restore_id,
-            promise: self.local.promise,
-            introduction: Some(self.local.introduction.clone()),
-        };
         let link_ports = PeerLinkPorts {
             raft: self.ports.events.clone(),
             replicator: replicator.clone().recipient(),
         };
         let seed = self.settings.seed.wrapping_mul(31).wrapping_add(peer.0);
         let (settings, network) = (self.settings.link.clone(), Rc::clone(&self.network));
-        let link = PeerLinkActor::new(hello, address, settings, network, link_ports, seed).start();
+        let local = self.local.clone();
+        let link = PeerLinkActor::new(local, peer, address, settings, network, link_ports, seed);
+        let link = link.start();
         let ports = ReplicatorPorts {
             raft: self.ports.replicated.clone(),
             link: link.clone().recipient(),
@@ -125,12 +119,13 @@ impl PeersActor {
         }
     }
 
-    /// Accepts the connections of peers from here on.
+    /// Accepts the connections of the peers that were added, from here on.
     ///
     /// # Panics
     /// Outside an actix runtime.
     pub fn listen(&mut self, listener: Box<dyn Listener>) {
-        let ports = PeerAcceptorPorts { raft: self.ports.events.clone() };
+        let links = self.links.iter().map(|(peer, link)| (*peer, link.clone().recipient()));
+        let ports = PeerAcceptorPorts { raft: self.ports.events.clone(), links: links.collect() };
         let (local, settings) = (self.local.clone(), self.settings.link.clone());
         let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();
         self.acceptor = Some(acceptor);
@@ -145,8 +140,13 @@ impl Handler<Announce> for PeersActor {
     type Result = ();
 
     fn handle(&mut self, Announce(announcement): Announce, _ctx: &mut Context<Self>) {
-        self.local.introduction.cluster_id = announcement.cluster_id;
-        self.local.introduction.is_held = announcement.is_held;
+        self.local.take(&announcement);
+        for link in self.links.values() {
+            link.do_send(Announce(announcement.clone()));
+        }
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.do_send(Announce(announcement));
+        }
     }
 }
 

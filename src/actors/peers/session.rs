@@ -9,7 +9,7 @@
 //! | requests | the peer | [`PeerEvent`] | RaftActor |
 //! | [`SendRpc`] | RaftActor | a frame | the peer |
 //! | [`EndConnection`] | RaftActor | | |
-//! | [`Shutdown`] | PeerAcceptorActor | | |
+//! | [`Shutdown`], [`Announce`] | PeerAcceptorActor | | |
 //! | the end | | [`PeerEvent`], [`PeerSessionEvent`] | RaftActor, PeerAcceptorActor |
 //!
 //! It owns the connection. It runs on the main arbiter, like RaftActor: it hands over all
@@ -19,6 +19,8 @@
 //!
 //! The other side is unauthenticated until its hello is accepted. Until then frames must be
 //! small, and the time is short. A frame can do no more than end its own connection.
+//!
+//! A peer that would not be admitted any more by what [`Announce`] says loses its connection.
 
 use std::io;
 use std::rc::Rc;
@@ -30,9 +32,11 @@ use crate::actors::io::connection::Connection;
 use crate::actors::io::log_limit::LogLimit;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
-use crate::actors::messages::peers::{EndConnection, PeerEvent, PeerSessionEvent, SendRpc};
+use crate::actors::messages::peers::{
+    Announce, EndConnection, PeerEvent, PeerSessionEvent, SendRpc,
+};
 use crate::actors::peers::settings::LinkSettings;
-use crate::actors::peers::stream::{Direction, PeerError, PeerStream, kind_of};
+use crate::actors::peers::stream::{Direction, PeerError, PeerStream, introduction_keys, kind_of};
 use crate::net::Stream;
 use crate::raft::Introduction;
 use crate::types::NodeId;
@@ -58,6 +62,8 @@ pub struct PeerSessionActor {
     ports: PeerSessionPorts,
     stream: PeerStream,
     state: SessionState,
+    /// The facts in the peer's hello.
+    introduction: Option<Introduction>,
     /// Bounds the lines about sessions that never authenticated.
     strangers: LogLimit,
 }
@@ -91,6 +97,7 @@ impl PeerSessionActor {
             ports,
             stream: PeerStream::new(stream, connection, settings),
             state: SessionState::Handshake,
+            introduction: None,
             strangers: LogLimit::default(),
         }
     }
@@ -146,6 +153,19 @@ impl Handler<EndConnection> for PeerSessionActor {
     }
 }
 
+impl Handler<Announce> for PeerSessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Announce(announcement): Announce, ctx: &mut Context<Self>) {
+        Rc::make_mut(&mut self.local).take(&announcement);
+        if let SessionState::Attached(peer) = self.state
+            && let Err(error) = self.local.check(peer, self.introduction.as_ref())
+        {
+            self.end(&error.into(), ctx);
+        }
+    }
+}
+
 impl Handler<Shutdown> for PeerSessionActor {
     type Result = ();
 
@@ -167,7 +187,7 @@ impl ConnectedActor for PeerSessionActor {
                 // All versions have the same header, so this is a server of another
                 // release. It gets a refusal that says so.
                 Err(error @ WireError::Version { .. }) if self.state == SessionState::Handshake => {
-                    self.refuse(&error.to_string(), ctx)
+                    self.refuse(None, error.to_string(), ctx)
                 }
                 Err(error) => Err(error.into()),
             };
@@ -204,7 +224,7 @@ impl PeerSessionActor {
         match (self.state, frame) {
             (SessionState::Handshake, Frame::Hello(hello)) => match self.local.answer(&hello) {
                 Ok(answer) => self.attach(answer, hello.introduction, ctx),
-                Err(error) => self.refuse(&error.to_string(), ctx),
+                Err(error) => self.refuse(Some(hello.from), error.to_string(), ctx),
             },
             (SessionState::Attached(peer), Frame::Rpc(envelope)) if !envelope.rpc.is_response() => {
                 Direction { from: peer, to: self.local.id }.check(&envelope)?;
@@ -225,22 +245,34 @@ impl PeerSessionActor {
         self.stream.put(&Frame::Hello(answer))?;
         self.stream.trust();
         self.state = SessionState::Attached(peer);
+        self.introduction.clone_from(&introduction);
         arm_write(self, ctx);
-        log::info!("accepted peer {}", self.keys());
+        log::info!("accepted peer {} {}", self.keys(), introduction_keys(introduction.as_ref()));
         let (port, end) = (ctx.address().recipient(), ctx.address().recipient());
+        let authenticated = PeerSessionEvent::Authenticated {
+            connection,
+            peer,
+            introduction: introduction.clone(),
+        };
         let attached = PeerEvent::Attached { peer, connection, port, end, introduction };
         self.ports.raft.do_send(attached);
-        self.ports.acceptor.do_send(PeerSessionEvent::Authenticated { connection, peer });
+        self.ports.acceptor.do_send(authenticated);
         Ok(())
     }
 
-    fn refuse(&mut self, reason: &str, ctx: &mut Context<Self>) -> Result<(), PeerError> {
-        if let Some(end) = self.strangers.admit() {
-            log::warn!("refused peer {}: {reason}{end}", self.keys());
-        }
-        self.stream.put(&Frame::Refused { reason: reason.to_owned() })?;
+    /// Refuses the hello, which named this peer. The acceptor logs it: it knows whether the
+    /// peer was refused for that reason before.
+    fn refuse(
+        &mut self,
+        peer: Option<NodeId>,
+        reason: String,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), PeerError> {
+        self.stream.put(&Frame::Refused { reason: reason.clone() })?;
         self.state = SessionState::Refusing;
         arm_write(self, ctx);
+        let connection = self.connection;
+        self.ports.acceptor.do_send(PeerSessionEvent::Refused { connection, peer, reason });
         Ok(())
     }
 

@@ -9,9 +9,12 @@ use crate::actors::io::connection::Connection;
 use crate::actors::io::memory::Reservation;
 use crate::actors::peers::settings::LinkSettings;
 use crate::net::Stream;
-use crate::raft::{Envelope, PeerFault};
-use crate::types::NodeId;
-use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, WireError};
+use crate::raft::{Envelope, Introduction, PeerFault};
+use crate::types::{Format, FormatInForce, FormatRange, NodeId};
+use crate::wire::{
+    FRAME_BYTES_MAX, Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, HelloError, INTRODUCED_SINCE,
+    WireError,
+};
 
 /// A [`Connection`] with the codec of its frames and the bound of its output.
 pub(super) struct PeerStream {
@@ -44,6 +47,18 @@ pub(super) enum PeerError {
         .0.from, .0.cluster, .0.to
     )]
     Answer(Box<Hello>),
+    #[error("{0}")]
+    Admission(#[from] HelloError),
+    #[error(
+        "it ended the connection at this server's hello, so it is probably a version from before \
+         {INTRODUCED_SINCE}, which reads format {} only; format {} is in force: start version {} \
+         or a newer one there", Format::FIRST, .0.format, .0.since
+    )]
+    TooOld(FormatInForce),
+    #[error("this server introduces itself anew, because its hold of the format has changed")]
+    HoldChanged,
+    #[error("it was dialled like a version from before {INTRODUCED_SINCE}, and is none")]
+    Introduced,
     #[error("it closed the connection")]
     Closed,
     #[error("the connection broke: {0}")]
@@ -82,6 +97,14 @@ impl Direction {
             return Err(PeerError::Direction { from, to, direction: self });
         }
         Ok(())
+    }
+}
+
+/// An introduction as the keys of a log line.
+pub(super) fn introduction_keys(introduction: Option<&Introduction>) -> String {
+    match introduction {
+        Some(Introduction { formats, binary, .. }) => format!("version={binary} formats={formats}"),
+        None => format!("formats={}", FormatRange::FIRST_ONLY),
     }
 }
 

@@ -42,8 +42,8 @@ fn every_peer_is_dialled_by_its_own_address_and_a_shutdown_ends_all() {
             let mut far = network.expect_connection(1024);
             let address = PeerAddress { host: format!("peer{peer}"), port: 9001 };
             let ports = peers.add(NodeId(peer), address);
-            assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, peer))));
-            far.send(&Frame::Hello(hello(peer, 1))).await;
+            assert_eq!(far.receive().await, Some(Frame::Hello(long_hello(1, peer))));
+            far.send(&Frame::Hello(long_hello(peer, 1))).await;
             ends.push((peer, far, ports));
         }
         peers.listen(Box::new(listener.clone()));
@@ -68,5 +68,31 @@ fn every_peer_is_dialled_by_its_own_address_and_a_shutdown_ends_all() {
         for (_, far, _) in &mut ends {
             assert_eq!(far.receive().await, None);
         }
+    });
+}
+
+#[test]
+fn what_is_announced_reaches_the_links_and_the_accepted_connections() {
+    run_paused(async {
+        let network = FakeNetwork::default();
+        let listener = FakeListener::default();
+        let ((events, _), (replicated, _)) = (probe(), probe());
+        let ((log, _), (snapshot, _)) = (probe(), probe());
+        let ports = PeersPorts { events, replicated, log, snapshot };
+        let mut peers = PeersActor::new(local_node(), Rc::new(network.clone()), settings(), ports);
+        let mut linked = network.expect_connection(1024);
+        peers.add(NodeId(2), PeerAddress { host: "peer2".into(), port: 9001 });
+        linked.receive().await;
+        linked.send(&Frame::Hello(long_hello(2, 1))).await;
+        peers.listen(Box::new(listener.clone()));
+        let peers = peers.start();
+        let mut accepted = listener.dial(1024);
+        accepted.send(&Frame::Hello(long_hello(2, 1))).await;
+        assert_eq!(accepted.receive().await, Some(Frame::Hello(long_hello(1, 2))));
+        peers.do_send(Announce(announcement(2)));
+        assert!(!linked.is_closed().await && !accepted.is_closed().await);
+        peers.do_send(Announce(announcement(3)));
+        assert_eq!(linked.receive().await, None);
+        assert_eq!(accepted.receive().await, None);
     });
 }

@@ -25,11 +25,19 @@ impl RaftActor {
         reply_handle: &ReplyHandle,
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
+        if self.raft.has_stopped() {
+            // Not even the state of a server is told that is about to end.
+            return Err(Refusal::NotLeader { leader_id: None });
+        }
         match request {
             ClientRequest::Write(bytes) => self.propose(bytes, reply_handle),
             ClientRequest::Read(query) => self.read(query, reply_handle),
             ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
             ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
+            // No part of this node does it yet.
+            ClientRequest::SetHold { .. } | ClientRequest::Raise | ClientRequest::Digest { .. } => {
+                Err(Refusal::Busy)
+            }
             ClientRequest::Status => {
                 let reply_handle = reply_handle.clone();
                 let task = ApplyTask::Status { status: self.raft.status(), reply_handle };

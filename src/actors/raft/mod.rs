@@ -12,7 +12,7 @@
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
 //! | | | [`EndConnection`] | PeerSessionActor, PeerLinkActor |
 //! | [`Replicated`] | ReplicatorActor | `ReplicationCommand` | ReplicatorActor |
-//! | [`LogPersisted`], [`LogCompacted`] | LogActor | [`LogCommand`] | LogActor |
+//! | [`LogPersisted`], [`LogCompacted`], [`HoldSaved`] | LogActor | [`LogCommand`] | LogActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotWritten`], [`SnapshotLost`] | SnapshotWriterActor | | |
 //! | [`PieceReceived`] | SnapshotWriterActor | [`ReceiveSnapshot`] | SnapshotWriterActor |
@@ -53,7 +53,7 @@ use crate::actors::messages::clients::{ClientReply, ClientRequests, ReplyHandle}
 use crate::actors::messages::kv::{Applied, Apply, DigestRead, StoreCorrupted};
 use crate::actors::messages::lifecycle::{NodeMustStop, Tick};
 use crate::actors::messages::log::{
-    EntriesRead, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
+    EntriesRead, HoldSaved, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
 use crate::actors::messages::peers::{Announce, EndConnection, PeerEvent, PeerPorts, SendRpc};
 use crate::actors::messages::replication::Replicated;
@@ -280,7 +280,7 @@ impl Handler<Applied> for RaftActor {
         self.update_clock();
         self.expiry.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
-        self.raft.on_applied(message.last_applied);
+        self.raft.on_applied(message.last_applied, message.digest);
         self.flush_soon(ctx);
     }
 }
@@ -335,6 +335,15 @@ impl Handler<LogCompacted> for RaftActor {
     fn handle(&mut self, message: LogCompacted, ctx: &mut Context<Self>) {
         self.update_clock();
         self.raft.on_compacted(message.base);
+        self.flush_soon(ctx);
+    }
+}
+
+impl Handler<HoldSaved> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: HoldSaved, ctx: &mut Context<Self>) {
+        self.raft.set_held(message.is_held);
         self.flush_soon(ctx);
     }
 }

@@ -53,7 +53,7 @@ impl Clock for TestClock {
 /// The report of a store that has no deadline.
 fn applied(last_applied: u64) -> Applied {
     let last_applied = LogIndex(last_applied);
-    Applied { last_applied, next_deadline_ms: None, has_hidden: false }
+    Applied { last_applied, next_deadline_ms: None, has_hidden: false, digest: 0 }
 }
 
 fn settings() -> RaftSettings {
@@ -288,6 +288,9 @@ impl Fixture {
             }
             ApplyTask::Status { reply_handle, .. } => format!("status for {reply_handle:?}"),
             ApplyTask::Digest(order) => format!("digest at {}", order.index),
+            ApplyTask::ClientDigest { index, reply_handle } => {
+                format!("digest at {index} for {reply_handle:?}")
+            }
             ApplyTask::Snapshot { point } => format!("snapshot of {}", point.last),
             ApplyTask::Install { store } => format!("install {}", store.last_applied()),
         };

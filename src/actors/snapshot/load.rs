@@ -26,5 +26,6 @@ pub fn load(
 ) -> Result<(SnapshotFile, Store), LoadError> {
     let mut loader = StoreLoader::new();
     let file = snapshots.read(last, |block| loader.load(block).map_err(LoadError::from))?;
-    Ok((file, loader.finish()?))
+    let format = file.head.state.format.format;
+    Ok((file, loader.finish()?.in_format(format)))
 }

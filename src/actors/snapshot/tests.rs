@@ -19,7 +19,8 @@ use crate::raft::{InstallSnapshot, ReadSnapshot, ReceiveSnapshot, SnapshotRefusa
 use crate::storage::{Disk, SnapshotFiles};
 use crate::testing::{Inbox, SimDisk, probe, settle};
 use crate::types::{
-    ClusterState, Entry, LogIndex, LogPosition, NodeId, Payload, SnapshotId, SnapshotPoint, Term,
+    ClusterState, Entry, Format, FormatInForce, LogIndex, LogPosition, NodeId, Payload, SnapshotId,
+    SnapshotPoint, Term,
 };
 
 /// The data directory of the node.
@@ -146,6 +147,7 @@ fn start_on(disk: SimDisk) -> Node {
         piece: piece_port,
         received: received_port,
         lost: lost_port,
+        corrupted: probe().0,
         reader: reader.clone().recipient(),
         fatal: fatal.clone(),
     };
@@ -245,6 +247,21 @@ async fn a_snapshot_passes_from_one_node_to_another_unchanged() {
     receiver.receive(id, 0, Bytes::new()).await;
     assert!(receiver.piece.drain().is_empty());
     assert_eq!(receiver.paths().len(), 1);
+}
+
+#[actix::test]
+async fn the_store_of_a_snapshot_has_the_format_of_its_head() {
+    let (sender, receiver) = (start(), start());
+    let format = FormatInForce::of(Format(2));
+    let cluster = ClusterState { format, ..ClusterState::default() };
+    let point = SnapshotPoint { last: at(3), cluster };
+    let store = store(3).in_format(Format(2));
+    sender.writer.do_send(StoreCommand::Write(WriteSnapshot { point, stamp_ms: 5, store }));
+    settle().await;
+    let id = sender.newest().await.unwrap();
+    sender.send(id, 0, id.bytes, &receiver).await;
+    let received = receiver.received.drain();
+    assert_eq!(received[0].store.format(), Format(2));
 }
 
 #[actix::test]
@@ -466,6 +483,7 @@ async fn a_read_that_a_written_snapshot_causes_finds_that_snapshot() {
         piece,
         received,
         lost,
+        corrupted: probe().0,
         reader: reader.recipient(),
         fatal,
     };
@@ -503,6 +521,7 @@ async fn peers_and_backups_are_served_while_the_writer_is_busy() {
         piece,
         received,
         lost,
+        corrupted: probe().0,
         reader: reader.clone().recipient(),
         fatal,
     };

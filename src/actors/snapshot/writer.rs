@@ -8,7 +8,8 @@
 //! | [`ReceiveSnapshot`] | RaftActor | [`PieceReceived`], [`SnapshotReceived`] | RaftActor |
 //! | [`SnapshotUnreadable`] | SnapshotReaderActor | [`SnapshotLost`] | RaftActor |
 //! | a file was stored | | [`WriterReport`] | SnapshotReaderActor |
-//! | an error of the disk | | [`StorageFailed`] | `node` |
+//! | an error of the disk, a snapshot of an unknown format | | [`StorageFailed`] | `node` |
+//! | a record that is not what was written | | [`StoreCorrupted`] | RaftActor |
 //!
 //! It owns the snapshot that is being received. It runs on an arbiter of its own, because it
 //! blocks: on the disk, and while it encodes or decodes a whole store. The node applies,
@@ -17,7 +18,8 @@
 //! Nothing relies on a snapshot until its file has its final name and all of it is durable.
 //! So a full disk costs nothing but the snapshot, which is tried again later; a leader that
 //! sent it is told that it is refused. Any other
-//! error of the disk ends the process, like an error of the log. A damaged file is removed
+//! error of the disk ends the process, like an error of the log. So does a received snapshot of
+//! a format that this server does not read: nothing of it is kept, and nobody gets an answer. A damaged file is removed
 //! and reported to the core, which orders another snapshot. The process ends without waiting
 //! for this actor: the next start removes unfinished files.
 
@@ -26,12 +28,13 @@ use std::time::Instant;
 use actix::{Actor, Context, Handler, Recipient};
 
 use super::load::{LoadError, load};
+use crate::actors::messages::kv::StoreCorrupted;
 use crate::actors::messages::lifecycle::StorageFailed;
 use crate::actors::messages::snapshots::{
     PieceReceived, SnapshotLost, SnapshotReceived, SnapshotUnreadable, SnapshotWritten,
     StoreCommand, StoredSnapshot, WriteSnapshot, WriterReport,
 };
-use crate::kv::Store;
+use crate::kv::{Corruption, Store};
 use crate::raft::{InstallSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{IncomingSnapshot, SnapshotFile, SnapshotFiles, SnapshotHead, StorageError};
 use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint};
@@ -47,6 +50,8 @@ pub struct SnapshotWriterPorts {
     pub received: Recipient<SnapshotReceived>,
     /// RaftActor.
     pub lost: Recipient<SnapshotLost>,
+    /// RaftActor.
+    pub corrupted: Recipient<StoreCorrupted>,
     /// SnapshotReaderActor.
     pub reader: Recipient<WriterReport>,
     /// Ends the process.
@@ -164,7 +169,24 @@ impl SnapshotWriterActor {
         let SnapshotPoint { last, cluster: state } = point;
         let head = SnapshotHead { cluster: self.cluster.clone(), last, stamp_ms, state };
         let began = Instant::now();
-        let written = self.attempt(|_, snapshots| snapshots.write(&head, store.snapshot_blocks()));
+        let mut corruption = None;
+        let written = self.attempt(|_, snapshots| {
+            let blocks = store.snapshot_blocks().map(|block| block.map_err(WriteError::Corrupted));
+            match snapshots.write(&head, blocks) {
+                Ok(file) => Ok(Some(file)),
+                Err(WriteError::Storage(error)) => Err(error),
+                Err(WriteError::Corrupted(found)) => {
+                    corruption = Some(found);
+                    Ok(None)
+                }
+            }
+        });
+        if let Some(found) = corruption {
+            // The file has no final name, and never gets it. The node ends.
+            self.ports.corrupted.do_send(StoreCorrupted { what: found.to_string() });
+            return;
+        }
+        let written = written.flatten();
         if let Some(file) = &written {
             log::info!(
                 "took snapshot node={} last_included_index={} last_included_term={} bytes={} \
@@ -229,7 +251,9 @@ impl SnapshotWriterActor {
             let completed = snapshots.complete(incoming).map_err(LoadError::from);
             match completed.and_then(|file| load(snapshots, file.head.last)) {
                 Ok(loaded) => Ok(Some(loaded)),
-                Err(LoadError::Storage(error @ StorageError::Io { .. })) => Err(error),
+                Err(LoadError::Storage(
+                    error @ (StorageError::Io { .. } | StorageError::Unreadable { .. }),
+                )) => Err(error),
                 Err(error) => {
                     log::error!("a snapshot that was received is of no use: {error}");
                     snapshots.remove(id.last)?;
@@ -277,6 +301,18 @@ impl SnapshotWriterActor {
             }
         }
         None
+    }
+}
+
+/// The reason why a snapshot cannot be written.
+enum WriteError {
+    Storage(StorageError),
+    Corrupted(Corruption),
+}
+
+impl From<StorageError> for WriteError {
+    fn from(error: StorageError) -> WriteError {
+        WriteError::Storage(error)
     }
 }
 

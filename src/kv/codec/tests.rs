@@ -5,6 +5,11 @@ use crate::testing::byte_mutation::mutation;
 use crate::testing::store_model::any_command;
 use crate::types::{ENTRY_BYTES_MAX, Entry, LogIndex, Payload, Term};
 
+/// Decodes a command while the first format is in force.
+fn decode(payload: &Bytes) -> Result<Command, CommandError> {
+    Command::decode(payload, Format::FIRST)
+}
+
 fn once() -> Option<Once> {
     Some(Once { client: Bytes::from("me"), seq: 300 })
 }
@@ -44,7 +49,7 @@ fn the_bytes_of_every_operation_never_change() {
     for (once, store_bytes_max, operation, golden) in cases {
         let command = Command { once, store_bytes_max, operation };
         assert_eq!(command.encode(), golden, "{command:?}");
-        assert_eq!(Command::decode(&Bytes::from_static(golden)), Ok(command));
+        assert_eq!(decode(&Bytes::from_static(golden)), Ok(command));
     }
 }
 
@@ -64,15 +69,15 @@ fn no_command_makes_an_entry_above_the_bound_of_the_format() {
 fn an_unknown_operation_is_always_an_error() {
     for operation in [0, 6, 255] {
         let payload = Bytes::from(vec![operation, 0x93, 0xc0, 0, 0xc4, 1, b'k']);
-        assert_eq!(Command::decode(&payload), Err(CommandError::UnknownOperation(operation)),);
+        assert_eq!(decode(&payload), Err(CommandError::UnknownOperation(operation)),);
     }
-    assert_eq!(Command::decode(&Bytes::new()), Err(CommandError::Empty));
+    assert_eq!(decode(&Bytes::new()), Err(CommandError::Empty));
 }
 
 #[test]
 fn an_end_without_a_client_is_an_error() {
     let payload = Bytes::from_static(b"\x05\x92\xc0\x00");
-    assert_eq!(Command::decode(&payload), Err(CommandError::NoClient));
+    assert_eq!(decode(&payload), Err(CommandError::NoClient));
 }
 
 #[test]
@@ -89,7 +94,7 @@ fn one_more_field_of_any_operation_is_an_error() {
         for more in [&b"\x01"[..], b"\xc0", b"\x90"] {
             let mut longer = [&bytes[..], more].concat();
             longer[1] += 1;
-            assert!(Command::decode(&Bytes::from(longer)).is_err(), "{bytes:?}");
+            assert!(decode(&Bytes::from(longer)).is_err(), "{bytes:?}");
         }
     }
 }
@@ -104,11 +109,11 @@ fn missing_surplus_and_trailing_fields_are_errors() {
         b"\x04\x93\xc0\x00\xc6\xff\xff\xff\xff",
     ];
     for payload in malformed {
-        let result = Command::decode(&Bytes::from_static(payload));
+        let result = decode(&Bytes::from_static(payload));
         assert!(matches!(result, Err(CommandError::Malformed(_))), "{payload:?}: {result:?}");
     }
     for trailing in [b"\x04\x93\xc0\x00\xc4\x03key\x00", b"\x04\x93\xc0\x00\xc4\x03key\xc1"] {
-        let result = Command::decode(&Bytes::from_static(trailing));
+        let result = decode(&Bytes::from_static(trailing));
         assert_eq!(result, Err(CommandError::TrailingBytes));
     }
 }
@@ -119,14 +124,14 @@ fn a_command_cut_short_anywhere_is_an_error() {
     command.once = once();
     let whole = command.encode();
     for length in 0..whole.len() {
-        assert!(Command::decode(&whole.slice(..length)).is_err(), "{length} bytes");
+        assert!(decode(&whole.slice(..length)).is_err(), "{length} bytes");
     }
 }
 
 #[test]
 fn fields_at_their_bounds_pass_and_beyond_them_fail() {
     let longest = set(&[b'k'; KEY_BYTES_MAX], &vec![0; VALUE_BYTES_MAX]);
-    assert_eq!(Command::decode(&longest.encode()), Ok(longest));
+    assert_eq!(decode(&longest.encode()), Ok(longest));
 
     let length = |result: Result<Command, CommandError>| match result {
         Err(CommandError::Length { field, bytes, .. }) => (field, bytes),
@@ -137,7 +142,7 @@ fn fields_at_their_bounds_pass_and_beyond_them_fail() {
         let fields = WriteFields { once, store_bytes_max: 0, key, exptime: 0, value };
         let mut payload = BytesMut::new();
         pack(SET, &fields, &mut payload);
-        Command::decode(&payload.freeze())
+        decode(&payload.freeze())
     };
     assert_eq!(length(raw(b"", b"", b"c", 1)), ("key", 0));
     let long = vec![b'k'; VALUE_BYTES_MAX + 1];
@@ -171,7 +176,7 @@ fn the_widest_framing_is_what_encoding_reserves() {
 fn decoding_shares_the_payload() {
     let payload = set(b"key", &[7; 1000]).encode();
     let inside = payload.as_ptr_range();
-    let Operation::Set { key, value, .. } = Command::decode(&payload).unwrap().operation else {
+    let Operation::Set { key, value, .. } = decode(&payload).unwrap().operation else {
         panic!("a set stays a set");
     };
     assert!(inside.contains(&key.as_ptr()) && inside.contains(&value.as_ptr()));
@@ -180,12 +185,12 @@ fn decoding_shares_the_payload() {
 proptest! {
     #[test]
     fn every_command_survives_its_encoding(command in any_command()) {
-        prop_assert_eq!(Command::decode(&command.encode()), Ok(command));
+        prop_assert_eq!(decode(&command.encode()), Ok(command));
     }
 
     #[test]
     fn no_bytes_make_decoding_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-        let _ = Command::decode(&bytes.into());
+        let _ = decode(&bytes.into());
     }
 
     #[test]
@@ -193,12 +198,35 @@ proptest! {
         command in any_command(), mutation in mutation(),
     ) {
         let bytes = Bytes::from(mutation.of(&command.encode()));
-        if let Ok(decoded) = Command::decode(&bytes) {
+        if let Ok(decoded) = decode(&bytes) {
             let encoded = decoded.encode();
             // The decoder takes MessagePack's short strings for bytes, and they are one
             // byte shorter. Client, key and value may each have been one.
             prop_assert!(encoded.len() <= bytes.len() + 3);
-            prop_assert_eq!(Command::decode(&encoded), Ok(decoded));
+            prop_assert_eq!(decode(&encoded), Ok(decoded));
         }
+    }
+}
+
+#[test]
+fn an_operation_is_refused_until_the_format_that_adds_it_is_in_force() {
+    let operations = [(SET, Format(1)), (9, Format(3))];
+    let check = |operation, in_force| check_operation(operation, Format(in_force), &operations);
+    let later = |in_force| {
+        let in_force = Format(in_force);
+        Err(CommandError::LaterFormat { operation: 9, needed: Format(3), in_force })
+    };
+    assert_eq!(
+        (1..=4).map(|f| check(9, f)).collect::<Vec<_>>(),
+        [later(1), later(2), Ok(()), Ok(())]
+    );
+    assert!((1..=4).all(|in_force| check(SET, in_force) == Ok(())));
+    assert_eq!(check(7, 4), Err(CommandError::UnknownOperation(7)));
+}
+
+#[test]
+fn the_operations_of_the_first_format_are_known_in_every_format() {
+    for in_force in [Format(1), Format(2)] {
+        assert!(Command::decode(&set(b"k", b"v").encode(), in_force).is_ok(), "{in_force}");
     }
 }

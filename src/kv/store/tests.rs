@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::kv::{Answer, CLIENT_SILENCE_MS, Query, RECORD_OVERHEAD_BYTES};
 use crate::testing::store_model::{add, cas, delete, end, entry, noop, set, set_for};
-use crate::types::{Membership, NodeId, Term};
+use crate::types::{FormatInForce, Membership, NodeId, Term};
 
 use Outcome::{Busy, Deleted, Ended, Exists, Full, NotFound, Stale, Stored, VersionMismatch};
 
@@ -24,10 +24,22 @@ impl Store {
         (self.records.stored_bytes(), self.digest())
     }
 
+    /// The keys, to change them as a fault does.
+    pub(in crate::kv) fn records_mut(&mut self) -> &mut Records {
+        &mut self.records
+    }
+
+    /// The clients, to change them as a fault does.
+    pub(in crate::kv) fn clients_mut(&mut self) -> &mut OnceTable {
+        &mut self.clients
+    }
+
     /// The number of clients that are not hidden.
     fn visible_clients(&self) -> usize {
-        let clients = self.clients.range_from(std::ops::Bound::Unbounded);
-        clients.filter(|(_, c)| c.last_used_ms + CLIENT_SILENCE_MS > self.clock_ms()).count()
+        let clients = self.clients.stored_from(std::ops::Bound::Unbounded);
+        clients
+            .filter(|(_, c)| c.state().last_used_ms + CLIENT_SILENCE_MS > self.clock_ms())
+            .count()
     }
 }
 
@@ -64,7 +76,7 @@ impl Log {
     }
 
     fn get(&self, key: &'static str) -> Option<Bytes> {
-        match self.store.query(&Query::Get { key: Bytes::from(key) }, 0) {
+        match self.store.query(&Query::Get { key: Bytes::from(key) }, 0).unwrap() {
             Answer::Value(value) => Some(value),
             _ => None,
         }
@@ -130,7 +142,7 @@ fn the_clock_of_a_reader_expires_nothing() {
     let mut log = Log::new();
     log.at(10_000).run(set_for("k", "v", 3));
     let query = Query::Get { key: Bytes::from("k") };
-    assert_eq!(log.store.query(&query, u64::MAX), Answer::Value(Bytes::from("v")));
+    assert_eq!(log.store.query(&query, u64::MAX), Ok(Answer::Value(Bytes::from("v"))));
 }
 
 #[test]
@@ -415,6 +427,35 @@ fn an_entry_that_does_not_decode_changes_nothing() {
     let before = log.store.clone();
     let payload = Payload::Command(Bytes::from_static(b"\xfe"));
     let entry = Entry { index: LogIndex(2), term: Term(1), stamp_ms: 9000, payload };
-    assert_eq!(log.store.apply(&entry), Err(CommandError::UnknownOperation(0xfe)));
+    assert_eq!(
+        log.store.apply(&entry),
+        Err(ApplyError::Command(CommandError::UnknownOperation(0xfe)))
+    );
     assert_eq!(log.store, before);
+}
+
+#[test]
+fn a_format_is_in_force_from_its_entry_on() {
+    let mut log = Log::new();
+    assert_eq!(log.store.format(), Format::FIRST);
+    log.run(set("k", "1"));
+    let before = log.store.clone();
+    let raise = Entry {
+        payload: Payload::Format(FormatInForce::of(Format(2))),
+        ..noop(log.next_index(), log.stamp_ms)
+    };
+    assert_eq!(log.store.apply(&raise), Ok(None));
+    assert_eq!(log.store.format(), Format(2));
+    log.run(set("k", "2"));
+    assert_eq!(log.store.format(), Format(2));
+    assert_eq!(before.format(), Format::FIRST, "a view of the store is of its own entry");
+}
+
+#[test]
+fn the_format_tells_stores_apart_but_is_not_in_the_digest() {
+    let mut log = Log::new();
+    log.run(set("k", "1"));
+    let raised = log.store.clone().in_format(Format(2));
+    assert_ne!(raised, log.store);
+    assert_eq!(raised.digest(), log.store.digest());
 }

@@ -11,6 +11,8 @@ use crate::types::{
     BootId, ClusterId, ClusterState, Entry, FormatRange, Incarnation, Membership, Payload,
 };
 
+mod lost_files;
+
 fn settings() -> Settings {
     settings_of(&[1, 2, 3])
 }
@@ -110,7 +112,14 @@ fn write_snapshot(snapshots: &SnapshotFiles, last: LogPosition) {
     let stamp_ms = last.index.0 * 10;
     let cluster = "coracle".to_owned();
     let head = SnapshotHead { cluster, last, stamp_ms, state: cluster_state() };
-    snapshots.write(&head, store(last.index.0).snapshot_blocks()).unwrap();
+    snapshots
+        .write(
+            &head,
+            store(last.index.0)
+                .snapshot_blocks()
+                .map(|block| Ok::<_, StorageError>(block.unwrap())),
+        )
+        .unwrap();
 }
 
 /// A disk with a log of this number of entries of term 1, and snapshots up to these indexes.
@@ -312,7 +321,7 @@ fn a_snapshot_that_does_not_decode_is_no_damage() {
         let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
         let (cluster, last) = ("coracle".to_owned(), at(80, 1));
         let head = SnapshotHead { cluster, last, stamp_ms: 800, state: cluster_state() };
-        snapshots.write(&head, [vec![99, 1, 2, 3]].into_iter()).unwrap();
+        snapshots.write(&head, [Ok::<_, StorageError>(vec![99, 1, 2, 3])].into_iter()).unwrap();
         let before = disk.paths();
         let error = start(&disk).err().unwrap();
         assert!(matches!(error, StorageError::Unknown { .. }), "{error}");
@@ -396,7 +405,9 @@ fn a_snapshot_of_another_cluster_is_refused() {
     let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
     let (cluster, last) = ("other".to_owned(), at(5, 1));
     let head = SnapshotHead { cluster, last, stamp_ms: 50, state: ClusterState::default() };
-    snapshots.write(&head, store(5).snapshot_blocks()).unwrap();
+    snapshots
+        .write(&head, store(5).snapshot_blocks().map(|block| Ok::<_, StorageError>(block.unwrap())))
+        .unwrap();
     assert!(matches!(start(&disk), Err(StorageError::OtherSnapshot { .. })));
 }
 

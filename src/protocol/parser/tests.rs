@@ -190,6 +190,19 @@ fn every_command_is_parsed() {
     }
 }
 
+#[test]
+fn the_commands_of_operators() {
+    for (line, request) in [
+        ("upgrade hold\r\n", Request::SetHold { is_held: true }),
+        (" UPGRADE  Release \n", Request::SetHold { is_held: false }),
+        ("upgrade raise\r\n", Request::Raise),
+        ("digest 0\r\n", Request::Digest { index: LogIndex(0) }),
+        ("Digest 18446744073709551615\n", Request::Digest { index: LogIndex(u64::MAX) }),
+    ] {
+        assert_eq!(parse(line), [Parsed::Request(request)], "{line:?}");
+    }
+}
+
 const MALFORMED_LINES: &[&str] = &[
     "",
     "   ",
@@ -212,6 +225,19 @@ const MALFORMED_LINES: &[&str] = &[
     "pings",
     "ping 1",
     "status 1",
+    "upgrade",
+    "upgrade 2",
+    "upgrade status",
+    "upgrade hold 1",
+    "upgrade release now",
+    "upgrade raise 2",
+    "upgrade raise noreply",
+    "once c 1 upgrade hold",
+    "digest",
+    "digest x",
+    "digest -1",
+    "digest 1 2",
+    "digest 18446744073709551616",
     "help me",
     "quit now",
     "noreply",
@@ -476,6 +502,9 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
             Just("get"),
             Just("getm"),
             Just("scan"),
+            Just("upgrade"),
+            Just(" hold"),
+            Just("digest"),
             Just("ping"),
             Just("quit"),
             Just(" after "),

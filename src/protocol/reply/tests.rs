@@ -34,6 +34,9 @@ fn every_reply_is_printed_as_the_protocol_says() {
             "KEY a 7 0 1\r\n1\r\nKEY b 9 60 0\r\n\r\nMORE\r\n",
         ),
         (Reply::Scan { items: vec![], more: false }, "END\r\n"),
+        (Reply::Done, "OK\r\n"),
+        (Reply::Raised { format: 2 }, "OK 2\r\n"),
+        (Reply::Digest { index: 7, digest: 0xab }, "DIGEST 7 00000000000000ab\r\n"),
         (Reply::Pong, "PONG\r\n"),
         (Reply::Error(ErrorReply::CmdErr("text".into())), "ERR_CMD_ERR text\r\n"),
         (Reply::Error(ErrorReply::TooLarge("text".into())), "ERR_TOO_LARGE text\r\n"),
@@ -48,6 +51,10 @@ fn every_reply_is_printed_as_the_protocol_says() {
         (Reply::Error(ErrorReply::NoLeader), "ERR_NO_LEADER\r\n"),
         (Reply::Error(ErrorReply::Busy), "ERR_BUSY\r\n"),
         (Reply::Error(ErrorReply::Full), "ERR_FULL\r\n"),
+        (
+            Reply::Error(ErrorReply::NotYet { sentence: "format 1 is in force".into() }),
+            "ERR_NOT_YET format 1 is in force\r\n",
+        ),
         (Reply::Error(ErrorReply::Timeout), "ERR_TIMEOUT\r\n"),
         (Reply::Error(ErrorReply::Internal("text".into())), "ERR_INTERNAL text\r\n"),
     ];
@@ -62,8 +69,21 @@ fn help_names_every_command_and_ends() {
     let lines: Vec<&str> = help.split_terminator("\r\n").collect();
     assert!(!help.replace("\r\n", "").contains(['\r', '\n']), "every line ends alike");
     for word in [
-        "set ", "add ", "cas ", "delete ", "get ", "getm ", "scan ", "once ", "ping", "status",
-        "help", "quit",
+        "set ",
+        "add ",
+        "cas ",
+        "delete ",
+        "get ",
+        "getm ",
+        "scan ",
+        "once ",
+        "upgrade hold",
+        "upgrade raise",
+        "digest ",
+        "ping",
+        "status",
+        "help",
+        "quit",
     ] {
         assert_eq!(lines.iter().filter(|line| line.starts_with(word)).count(), 1, "{word}");
     }
@@ -90,7 +110,7 @@ fn parse(expect: Expect, text: impl AsRef<[u8]>) -> Result<Option<Reply>, Malfor
     parse_pieces(expect, [text.as_ref()])
 }
 
-const EXPECTATIONS: [Expect; 11] = [
+const EXPECTATIONS: [Expect; 14] = [
     Expect::Stored,
     Expect::Deleted,
     Expect::Written,
@@ -99,12 +119,15 @@ const EXPECTATIONS: [Expect; 11] = [
     Expect::Scan { limit: 2 },
     Expect::SnapshotBegun,
     Expect::Snapshot,
+    Expect::Done,
+    Expect::Raised,
+    Expect::Digest,
     Expect::Pong,
     Expect::Status,
     Expect::Help,
 ];
 
-const GOOD_REPLIES: [(Expect, &str); 10] = [
+const GOOD_REPLIES: [(Expect, &str); 14] = [
     (Expect::Stored, "OK 17\r\n"),
     (Expect::Written, "OK 17\r\n"),
     (Expect::Written, "DELETED\r\n"),
@@ -114,6 +137,10 @@ const GOOD_REPLIES: [(Expect, &str); 10] = [
     (Expect::Scan { limit: 2 }, "KEY a 1 0 1\r\nx\r\nKEY b 2 9 0\r\n\r\nMORE\r\n"),
     (Expect::Status, "role leader\r\nterm 7\r\nEND\r\n"),
     (Expect::Deleted, "ERR_REDIRECT [::1]:9000\r\n"),
+    (Expect::Done, "OK\r\n"),
+    (Expect::Raised, "OK 2\r\n"),
+    (Expect::Raised, "ERR_NOT_YET format 1 is in force; server 3 (0.1.0) reads formats 1..1\r\n"),
+    (Expect::Digest, "DIGEST 17 0123456789abcDEF\r\n"),
     (Expect::Snapshot, "SNAPSHOT 9 2 3 00000000000000000000000000000abc\r\n"),
 ];
 
@@ -141,6 +168,16 @@ fn replies_out_of_bounds_or_out_of_place_are_refused() {
         ("OK 18446744073709551616\r\n", Expect::Stored),
         ("DELETED\r\n", Expect::Stored),
         ("OK 1\r\n", Expect::Deleted),
+        ("OK 1\r\n", Expect::Done),
+        ("OK \r\n", Expect::Done),
+        ("OK\r\n", Expect::Raised),
+        ("OK x\r\n", Expect::Raised),
+        ("DIGEST 1\r\n", Expect::Digest),
+        ("DIGEST 1 12\r\n", Expect::Digest),
+        ("DIGEST 1 +123456789abcdef\r\n", Expect::Digest),
+        ("DIGEST 1 0123456789abcdef 1\r\n", Expect::Digest),
+        ("DIGEST x 0123456789abcdef\r\n", Expect::Digest),
+        ("OK 1\r\n", Expect::Digest),
         ("OK 1\r\n", Expect::Value),
         ("VALUE 1 2 3\r\n", Expect::Value),
         ("VALUE 1\r\n", Expect::Meta),
@@ -217,7 +254,7 @@ fn a_first_reply_out_of_bounds_is_malformed() {
     for length in [VALUE_BYTES_MAX + 1, usize::MAX - 10, usize::MAX] {
         assert!(first_reply(format!("VALUE {length}\r\n").as_bytes()).is_err());
     }
-    for text in ["HTTP/1.1 400 Bad Request\r\n", "VALUE many\r\n", "VALUE 1\r\nab\r\n", "OK\r\n"] {
+    for text in ["HTTP/1.1 400 Bad Request\r\n", "VALUE many\r\n", "VALUE 1\r\nab\r\n", "OK \r\n"] {
         assert!(first_reply(text.as_bytes()).is_err(), "{text:?}");
     }
     assert!(first_reply(b"\xff\r\n").is_err());
@@ -231,7 +268,7 @@ proptest! {
     fn no_input_makes_a_parser_panic_or_take_bytes_that_have_not_come(
         start in prop::sample::select(vec![
             "", "OK ", "OK 1", "VALUE ", "VALUE 5\r\nab", "KEY a ", "ERR_", "ERR_REDIRECT ", "MORE",
-            "SNAPSHOT 1 2 ", "role leader\r\n",
+            "SNAPSHOT 1 2 ", "role leader\r\n", "DIGEST 1 0123456789", "ERR_NOT_YET ",
         ]),
         rest in prop::collection::vec(
             prop_oneof![any::<u8>(), Just(b' '), Just(b'\r'), Just(b'\n'), Just(b'1'), Just(b'9')],

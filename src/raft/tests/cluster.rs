@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::{Disk, Done, Durable, Log};
+use super::gates::{self, Gate};
 use super::oracle::Oracle;
 use super::pending::Pending;
 use super::snapshots::{Job, SnapshotFile, SnapshotRules};
@@ -125,6 +126,8 @@ pub(super) struct Cluster {
     /// Every snapshot that was ever taken, by its digest.
     pub(super) files: BTreeMap<u128, Arc<SnapshotFile>>,
     has_leases: bool,
+    /// The formats of the nodes; empty in a cluster without connections.
+    pub(super) gates: BTreeMap<NodeId, Gate>,
     /// The time that has passed, which does not depend on ticks.
     pub(super) now: Duration,
     /// The number of snapshots that were installed.
@@ -156,8 +159,30 @@ impl Cluster {
         rules: SnapshotRules,
         has_leases: bool,
     ) -> Cluster {
+        Cluster::started(disks, seed, rules, has_leases, gates::none())
+    }
+
+    /// A cluster like that of [`Cluster::with_snapshots`], whose nodes have these gates and are
+    /// connected.
+    pub(super) fn with_gates(
+        disks: Vec<Durable>,
+        seed: u64,
+        rules: SnapshotRules,
+        gates: BTreeMap<NodeId, Gate>,
+    ) -> Cluster {
+        Cluster::started(disks, seed, rules, false, gates)
+    }
+
+    fn started(
+        disks: Vec<Durable>,
+        seed: u64,
+        rules: SnapshotRules,
+        has_leases: bool,
+        gates: BTreeMap<NodeId, Gate>,
+    ) -> Cluster {
         let mut cluster = Cluster {
             has_leases,
+            gates,
             now: Duration::ZERO,
             nodes: BTreeMap::new(),
             network: Vec::new(),
@@ -288,6 +313,7 @@ impl Cluster {
         node.disk.crash(writes, torn);
         self.oracle.on_crash(id);
         self.oracle.check_durable(&self.nodes);
+        self.disconnect(id);
     }
 
     /// A node that is down loses its newest snapshot, if that does no harm.
@@ -316,17 +342,20 @@ impl Cluster {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
         let leader_lease = self.has_leases.then(|| self.lease_settings(id));
+        let gate = self.gates.get_mut(&id).map(|gate| gate.start(id));
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down can start");
         node.lives += 1;
         node.disk.finish_installation();
         let hard_state = node.disk.durable().hard_state;
+        let plain = settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32));
         let settings = RaftSettings {
+            gate: gate.unwrap_or_else(|| plain.gate.clone()),
             snapshot_entries_max: rules.entries_max,
             snapshot_bytes_max: rules.bytes_max,
             keep_entries: rules.keep_entries,
             leader_lease,
-            ..settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32))
+            ..plain
         };
         let (log, snapshots) = (node.disk.summary(), node.disk.snapshot_positions());
         node.raft = Some(Raft::new(settings, hard_state, log, snapshots));
@@ -336,6 +365,7 @@ impl Cluster {
         self.oracle.on_restore(id, &self.nodes[&id].applied);
         self.oracle.on_restart(id, hard_state);
         self.settle(id);
+        self.connect(id);
     }
 
     /// The connection between two nodes breaks, with all that is on it, and comes
@@ -534,9 +564,9 @@ impl Cluster {
                 self.oracle.on_read_failed(token);
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
-            Effect::Announce(_) => {}
+            Effect::Announce(news) => self.on_announced(id, news),
             Effect::ReadDigest(order) => panic!("n{id} has no store: {order:?}"),
-            Effect::Stop(reason) => panic!("n{id} stops: {reason}"),
+            Effect::Stop(reason) => self.on_stop(id, reason),
             Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
                 let term = self.raft(id).term();

@@ -6,6 +6,7 @@
 //! | `clients` | the sessions of a cluster's clients |
 //! | `cluster` | nodes, their disks and stores, and a network that the test controls |
 //! | `disk` | a disk that forgets what was not synced |
+//! | `gates` | connections between nodes, and the formats that each of them reads |
 //! | `snapshots` | a node's snapshots, and the jobs of the keeper of its snapshot files |
 //! | `oracle` | the properties that must hold over all nodes (Figure 3) |
 //! | `solo` | one node whose peers a test plays |
@@ -16,6 +17,7 @@
 //! | `stamps` | the store's time, as leaders stamp it |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
+//! | `formats` | the cluster's format and id, and nodes that cannot read them |
 //! | `rejoin` | nodes that may have forgotten what they promised |
 //! | `pending` | the answers of a slow store, a slow log, and pauses |
 //! | `progress` | a peer's replication by itself |
@@ -29,6 +31,8 @@ mod clients;
 mod clocks;
 mod cluster;
 mod disk;
+mod formats;
+mod gates;
 mod golden;
 mod install;
 mod leases;

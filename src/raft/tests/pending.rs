@@ -36,7 +36,7 @@ impl Cluster {
                     }
                 }
             }
-            Pending::Applied(last_applied) => self.raft_mut(id).on_applied(last_applied),
+            Pending::Applied(last_applied) => self.raft_mut(id).on_applied(last_applied, 0),
             Pending::Pause { peer, term } => {
                 let progress = node.progress.get_mut(&peer).filter(|p| p.term() == term);
                 if let Some(progress) = progress {

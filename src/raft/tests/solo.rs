@@ -67,7 +67,9 @@ impl Solo {
     fn with_past(settings: RaftSettings, durable: Durable) -> Solo {
         let disk = Disk::new(durable);
         let (hard_state, log) = (disk.durable().hard_state, disk.summary());
-        let raft = Raft::new(settings.clone(), hard_state, log, disk.snapshot_positions());
+        let mut raft = Raft::new(settings.clone(), hard_state, log, disk.snapshot_positions());
+        // The first effect is the same in every test: it announces what the snapshot says.
+        raft.take_effects();
         let now = Duration::ZERO;
         Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() }
     }
@@ -80,6 +82,7 @@ impl Solo {
             lease.started_at = self.now;
         }
         self.raft = Raft::new(self.settings.clone(), hard_state, log, snapshots);
+        self.raft.take_effects();
         self.pass(Duration::ZERO);
     }
 
@@ -168,7 +171,7 @@ impl Solo {
                     Effect::Apply { entries } => {
                         let last_applied = entries.last().expect("something to apply").index;
                         self.applied.extend(entries);
-                        self.raft.on_applied(last_applied);
+                        self.raft.on_applied(last_applied, 0);
                     }
                     Effect::ReadEntries(ReadEntries { from, to, .. }) => {
                         self.raft.on_entries_read(self.disk.log().page(from, to, u64::MAX >> 1));
@@ -176,7 +179,7 @@ impl Solo {
                     Effect::ResetLog(ResetLog { base }) => {
                         self.disk.reset(base);
                         self.disk.sync_next();
-                        self.raft.on_applied(base.index);
+                        self.raft.on_applied(base.index, 0);
                         self.effects.push(effect);
                     }
                     effect => self.effects.push(effect),

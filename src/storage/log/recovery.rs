@@ -24,7 +24,7 @@ use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
 use crate::storage::hard_state::{
     self, DurableEnd, HardStateCopy, Loaded, LogStart, hard_state_path,
 };
-use crate::types::{LogPosition, LogSummary, NodeId, Term};
+use crate::types::{FormatRange, LogPosition, LogSummary, NodeId, PayloadError, Term};
 
 /// Number of bytes of a segment that are in memory at a time.
 pub(crate) const SCAN_BYTES: u64 = 256 * 1024;
@@ -374,6 +374,16 @@ impl Scanned {
         Ok(())
     }
 
+    /// The error of a whole record that does not decode. An entry of a later format follows the
+    /// entry that puts that format in force, which says what program reads it.
+    fn undecodable(&self, error: PayloadError) -> DecodeError {
+        let format = &self.summary.cluster.newest().format;
+        match format.format > FormatRange::OWN.highest {
+            true => DecodeError::Newer(format.clone()),
+            false => DecodeError::Unknown(error.to_string()),
+        }
+    }
+
     fn add_record(
         &mut self,
         record: &RecordHeader,
@@ -381,8 +391,7 @@ impl Scanned {
         offset: u64,
     ) -> Result<(), DecodeError> {
         // The checksum is right, so the record is whole.
-        let entry = record.entry(bytes);
-        let entry = entry.map_err(|error| DecodeError::Unknown(error.to_string()))?;
+        let entry = record.entry(bytes).map_err(|error| self.undecodable(error))?;
         self.index.add_record(entry.position(), offset).map_err(DecodeError::Damaged)?;
         self.summary.cluster.truncate_from(entry.index);
         self.summary.cluster.append(entry.index, &entry.payload);

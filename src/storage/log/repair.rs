@@ -20,7 +20,7 @@ use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogSt
 use crate::types::{LogPosition, NodeId};
 
 /// Minimum number of voters: in a smaller cluster the other servers are no majority.
-const VOTERS_MIN: usize = 3;
+pub(crate) const VOTERS_MIN: usize = 3;
 
 /// Decides, durably, where the log ends from now on: after the entries that are in `scanned`.
 /// Returns a sentence for people.
@@ -74,7 +74,7 @@ pub(crate) fn decide(
 }
 
 /// Returns the end of the log if the damage has left it intact, and what is known otherwise.
-fn find_lost(
+pub(crate) fn find_lost(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,

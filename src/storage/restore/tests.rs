@@ -36,7 +36,7 @@ fn disk() -> SimDisk {
             ..ClusterState::default()
         },
     };
-    snapshots.write(&head, bodies().into_iter()).unwrap();
+    snapshots.write(&head, bodies().into_iter().map(Ok::<_, StorageError>)).unwrap();
     disk
 }
 
@@ -45,7 +45,11 @@ fn bodies() -> Vec<Vec<u8>> {
 }
 
 fn restored(disk: &SimDisk, cluster: &str) -> Result<SnapshotFile, StorageError> {
-    restore(disk, source(), dir(), (cluster, NodeId(2)))
+    restore(disk, source(), dir(), owner(cluster, 2))
+}
+
+fn owner(cluster: &str, node: u64) -> NewServer<'_> {
+    NewServer { cluster, node_id: NodeId(node), incarnation: Incarnation(77) }
 }
 
 fn open(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
@@ -104,7 +108,7 @@ fn a_restored_directory_begins_after_the_backup_under_its_own_name() {
 fn the_same_backup_gives_every_server_the_same_restore_id() {
     let (one, other) = (disk(), disk());
     let first = restored(&one, "new").unwrap();
-    let second = restore(&other, source(), Path::new("new/3"), ("new", NodeId(3))).unwrap();
+    let second = restore(&other, source(), Path::new("new/3"), owner("new", 3)).unwrap();
     assert_eq!(first, second);
     assert_ne!(restored(&disk(), "newer").unwrap().digest, first.digest);
 }

@@ -11,11 +11,11 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::durable_names::{UNFINISHED, rename};
-use crate::storage::error::{DecodeError, IoContext, StorageError, damaged};
+use crate::storage::error::{DecodeError, IoContext, StorageError, damaged, unreadable_here};
 use crate::storage::little_endian::u32_at;
 use crate::types::{
-    ClusterId, ClusterState, Format, FormatInForce, LogIndex, LogPosition, Membership, SnapshotId,
-    decode_exact,
+    ClusterId, ClusterState, Format, FormatInForce, FormatRange, LogIndex, LogPosition, Membership,
+    SINCE_BYTES_MAX, SnapshotId, decode_exact,
 };
 
 /// The version of the newest layout of snapshot files.
@@ -64,7 +64,7 @@ struct FirstHead {
     membership: Option<(LogIndex, Membership)>,
 }
 
-/// A head in layout 3, from format 2 on.
+/// A head in layout 3, from format 2 on, without the format, which comes before it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -72,7 +72,6 @@ struct Head {
     last: LogPosition,
     stamp_ms: u64,
     membership: Option<(LogIndex, Membership)>,
-    format: FormatInForce,
     cluster_id: Option<ClusterId>,
 }
 
@@ -101,7 +100,8 @@ pub(super) fn encode_head(head: &SnapshotHead) -> Vec<u8> {
     let encoded = if head.version() == FIRST_VERSION {
         rmp_serde::encode::write(&mut body, &FirstHead { cluster, last, stamp_ms, membership })
     } else {
-        let head = Head { cluster, last, stamp_ms, membership, format, cluster_id };
+        encode_format(&format, &mut body);
+        let head = Head { cluster, last, stamp_ms, membership, cluster_id };
         rmp_serde::encode::write(&mut body, &head)
     };
     encoded.expect("numbers and text always encode to MessagePack in memory");
@@ -113,24 +113,53 @@ pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, DecodeError> {
         return Err(DecodeError::Damaged("its head is too short".into()));
     };
     let unknown = |error| DecodeError::Unknown(format!("its head does not decode: {error}"));
-    match u32::from_le_bytes(*version) {
-        FIRST_VERSION => {
-            let FirstHead { cluster, last, stamp_ms, membership } =
-                decode_exact(head).map_err(unknown)?;
-            let state = ClusterState { membership, ..ClusterState::default() };
-            Ok(SnapshotHead { cluster, last, stamp_ms, state })
-        }
-        SNAPSHOT_FORMAT_VERSION => {
-            let Head { cluster, last, stamp_ms, membership, format, cluster_id } =
-                decode_exact(head).map_err(unknown)?;
-            let state = ClusterState { membership, format, cluster_id };
-            Ok(SnapshotHead { cluster, last, stamp_ms, state })
-        }
-        version => Err(DecodeError::Unknown(format!(
+    let version = u32::from_le_bytes(*version);
+    if version == FIRST_VERSION {
+        let FirstHead { cluster, last, stamp_ms, membership } =
+            decode_exact(head).map_err(unknown)?;
+        let state = ClusterState { membership, ..ClusterState::default() };
+        return Ok(SnapshotHead { cluster, last, stamp_ms, state });
+    }
+    let known = || {
+        DecodeError::Unknown(format!(
             "the snapshot has layout {version}, and this server knows {FIRST_VERSION} to \
              {SNAPSHOT_FORMAT_VERSION}"
-        ))),
+        ))
+    };
+    if version < FIRST_VERSION {
+        return Err(known());
     }
+    let (format, head) = decode_format(head).ok_or_else(known)?;
+    if format.format > FormatRange::OWN.highest {
+        return Err(DecodeError::Newer(format));
+    }
+    if version != SNAPSHOT_FORMAT_VERSION || format.format == Format::FIRST {
+        return Err(known());
+    }
+    let Head { cluster, last, stamp_ms, membership, cluster_id } =
+        decode_exact(head).map_err(unknown)?;
+    let state = ClusterState { membership, format, cluster_id };
+    Ok(SnapshotHead { cluster, last, stamp_ms, state })
+}
+
+/// Appends the format of a snapshot. From layout 3 on, every layout has it right after the number
+/// of the layout, for ever. So a program that does not know a layout can name one that does.
+fn encode_format(FormatInForce { format, since }: &FormatInForce, out: &mut Vec<u8>) {
+    let length = u8::try_from(since.len()).expect("a version has at most SINCE_BYTES_MAX bytes");
+    out.extend_from_slice(&format.0.to_le_bytes());
+    out.push(length);
+    out.extend_from_slice(since.as_bytes());
+}
+
+/// Returns the format, and the bytes after it.
+fn decode_format(bytes: &[u8]) -> Option<(FormatInForce, &[u8])> {
+    let (format, bytes) = bytes.split_first_chunk::<4>()?;
+    let (length, bytes) = bytes.split_first()?;
+    let (since, bytes) = bytes.split_at_checked(usize::from(*length))?;
+    let since = std::str::from_utf8(since).ok()?;
+    let format = Format(u32::from_le_bytes(*format));
+    let is_valid = format >= Format::FIRST && since.len() <= SINCE_BYTES_MAX;
+    is_valid.then(|| (FormatInForce { format, since: since.to_owned() }, bytes))
 }
 
 /// The checksum of a frame. It covers the number of the frame, so that no frame passes for
@@ -212,18 +241,18 @@ impl FrameWriter {
 /// Writes a snapshot to a file of its own, which is durable on return.
 ///
 /// # Errors
-/// When the disk fails.
-pub fn write_snapshot(
+/// When the disk fails, and the errors of `bodies`.
+pub fn write_snapshot<E: From<StorageError>>(
     disk: &dyn Disk,
     path: &Path,
     head: &SnapshotHead,
-    mut bodies: impl Iterator<Item = Vec<u8>>,
-) -> Result<SnapshotFile, StorageError> {
+    mut bodies: impl Iterator<Item = Result<Vec<u8>, E>>,
+) -> Result<SnapshotFile, E> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED);
     let unfinished = PathBuf::from(unfinished);
     let mut writer = FrameWriter::create(disk, unfinished.clone(), head)?;
-    bodies.try_for_each(|body| writer.body(&body))?;
+    bodies.try_for_each(|body| Ok::<(), E>(writer.body(&body?)?))?;
     let (bytes, digest) = writer.finish()?;
     rename(disk, &unfinished, path)?;
     Ok(SnapshotFile { head: head.clone(), bytes, digest })
@@ -234,19 +263,34 @@ pub fn write_snapshot(
 /// whole.
 ///
 /// # Errors
-/// When the file cannot be read or is damaged, and the errors of `take`.
+/// When the file cannot be read, is damaged or has a format that this program does not read, and
+/// the errors of `take`.
 pub fn read_snapshot<E: From<StorageError>>(
+    disk: &dyn Disk,
+    path: &Path,
+    take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<SnapshotFile, E> {
+    read_snapshot_of(FormatRange::OWN, disk, path, take)
+}
+
+/// Reads the head of a snapshot file, and nothing else.
+pub(super) fn read_head(
+    formats: FormatRange,
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<SnapshotHead, StorageError> {
+    FrameReader::open(disk, path)?.head(formats)
+}
+
+/// Reads a snapshot file as [`read_snapshot`] does, for a server that reads `formats`.
+pub(super) fn read_snapshot_of<E: From<StorageError>>(
+    formats: FormatRange,
     disk: &dyn Disk,
     path: &Path,
     mut take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<SnapshotFile, E> {
     let mut reader = FrameReader::open(disk, path)?;
-    let first = reader.frame()?;
-    if first.kind != HEAD {
-        return Err(reader.damaged("it does not begin with a head").into());
-    }
-    // The frame is whole, so what does not decode was written so.
-    let head = decode_head(&first.body).map_err(|error| error.at(path, 0))?;
+    let head = reader.head(formats)?;
     loop {
         let (frames, digest) = (reader.frames, reader.digest.digest128());
         let frame = reader.frame()?;
@@ -309,6 +353,20 @@ impl FrameReader {
         bytes.extend_from_slice(&header);
         bytes.extend_from_slice(&body);
         Ok(bytes)
+    }
+
+    /// Reads the first frame.
+    fn head(&mut self, formats: FormatRange) -> Result<SnapshotHead, StorageError> {
+        let first = self.frame()?;
+        if first.kind != HEAD {
+            return Err(self.damaged("it does not begin with a head"));
+        }
+        // The frame is whole, so what does not decode was written so.
+        let head = decode_head(&first.body).map_err(|error| error.at(&self.path, 0))?;
+        if !formats.contains(head.state.format.format) {
+            return Err(unreadable_here(&self.path, head.state.format, formats));
+        }
+        Ok(head)
     }
 
     /// Reads the next frame and checks it.

@@ -8,10 +8,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::format::{SnapshotFile, read_snapshot};
+use super::format::{SnapshotFile, read_snapshot_of};
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::error::{IoContext, StorageError, damaged};
-use crate::types::SnapshotId;
+use crate::types::{FormatRange, SnapshotId};
 
 /// Number of bytes that are written again at a time.
 const REWRITE_BYTES: u64 = 256 * 1024;
@@ -81,10 +81,11 @@ impl IncomingSnapshot {
     pub(super) fn verify(
         mut self,
         disk: &dyn Disk,
+        formats: FormatRange,
     ) -> Result<(SnapshotFile, PathBuf), StorageError> {
         assert!(self.is_complete(), "a snapshot is completed when all of it is there");
         self.file.sync_data().during("sync", &self.path)?;
-        let read = read_snapshot(disk, &self.path, |_| Ok::<_, StorageError>(()));
+        let read = read_snapshot_of(formats, disk, &self.path, |_| Ok::<_, StorageError>(()));
         // A peer of another version may send what this one cannot read. It is refused like any
         // other file that is not as offered: this server's own data is not concerned.
         let found = read.map_err(|error| match error {

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use super::disk::Disk;
 use super::durable_names::UNFINISHED;
 use super::error::{IoContext, StorageError, damaged, unknown};
-use crate::types::{ClusterState, LogIndex, LogPosition, SnapshotId, Term};
-use format::FrameWriter;
+use crate::types::{ClusterState, FormatRange, LogIndex, LogPosition, SnapshotId, Term};
+use format::{FrameWriter, read_head, read_snapshot_of};
 
 pub use chunks::SnapshotChunks;
 pub use format::{
@@ -36,6 +36,8 @@ const INCOMING: &str = ".part";
 pub struct SnapshotFiles {
     disk: Box<dyn Disk>,
     dir: PathBuf,
+    /// The formats that this server reads.
+    formats: FormatRange,
 }
 
 impl SnapshotFiles {
@@ -58,7 +60,14 @@ impl SnapshotFiles {
 
     /// The snapshot files of a directory, which is not changed.
     pub(crate) fn at(disk: Box<dyn Disk>, data_dir: &Path) -> SnapshotFiles {
-        SnapshotFiles { disk, dir: data_dir.join("snapshot") }
+        SnapshotFiles { disk, dir: data_dir.join("snapshot"), formats: FormatRange::OWN }
+    }
+
+    /// The same files, for a server that reads `formats`. A file of any other format is neither
+    /// read nor received.
+    #[must_use]
+    pub fn of_formats(self, formats: FormatRange) -> SnapshotFiles {
+        SnapshotFiles { formats, ..self }
     }
 
     /// The directory.
@@ -72,21 +81,19 @@ impl SnapshotFiles {
     /// When the directory cannot be read.
     pub fn list(&self) -> Result<Vec<LogPosition>, StorageError> {
         let names = self.disk.list(&self.dir).during("list", &self.dir)?;
-        let mut found: Vec<LogPosition> = names.iter().filter_map(|name| position(name)).collect();
-        found.sort_unstable_by_key(|last| std::cmp::Reverse(last.index));
-        Ok(found)
+        Ok(newest_first(&names))
     }
 
     /// Writes a snapshot. It is durable on return, and only the two newest are kept.
     ///
     /// # Errors
-    /// When a write or sync fails; there is no new snapshot then.
-    pub fn write(
+    /// When a write or sync fails, and the errors of `bodies`; there is no new snapshot then.
+    pub fn write<E: From<StorageError>>(
         &self,
         head: &SnapshotHead,
-        mut bodies: impl Iterator<Item = Vec<u8>>,
-    ) -> Result<SnapshotFile, StorageError> {
-        self.write_with(head, |writer| bodies.try_for_each(|body| writer.body(&body)))
+        mut bodies: impl Iterator<Item = Result<Vec<u8>, E>>,
+    ) -> Result<SnapshotFile, E> {
+        self.write_with(head, |writer| bodies.try_for_each(|body| Ok(writer.body(&body?)?)))
     }
 
     /// Copies the snapshot in the file `source`, which belongs to no server, to a snapshot of
@@ -106,11 +113,11 @@ impl SnapshotFiles {
         })
     }
 
-    fn write_with(
+    fn write_with<E: From<StorageError>>(
         &self,
         head: &SnapshotHead,
-        add_bodies: impl FnOnce(&mut FrameWriter) -> Result<(), StorageError>,
-    ) -> Result<SnapshotFile, StorageError> {
+        add_bodies: impl FnOnce(&mut FrameWriter) -> Result<(), E>,
+    ) -> Result<SnapshotFile, E> {
         let path = self.path(head.last);
         let unfinished = self.dir.join(format!("{}{UNFINISHED}", name(head.last)));
         let mut writer = FrameWriter::create(&*self.disk, unfinished.clone(), head)?;
@@ -133,7 +140,7 @@ impl SnapshotFiles {
         last: LogPosition,
         take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<SnapshotFile, E> {
-        read_snapshot(&*self.disk, &self.path(last), take)
+        read_snapshot_of(self.formats, &*self.disk, &self.path(last), take)
     }
 
     /// Opens a snapshot to be read in chunks.
@@ -161,15 +168,15 @@ impl SnapshotFiles {
     /// that was offered.
     ///
     /// # Errors
-    /// When they are not: they are removed, and the snapshot can be received again. When the disk
-    /// fails.
+    /// When they are not, or have a format that this server does not read: they are removed, and
+    /// the snapshot can be received again. When the disk fails.
     ///
     /// # Panics
     /// When not all bytes were received.
     pub fn complete(&self, incoming: IncomingSnapshot) -> Result<SnapshotFile, StorageError> {
         let path = self.path(incoming.id().last);
-        let found = incoming.verify(&*self.disk);
-        if let Err(StorageError::Damaged { .. } | StorageError::Unknown { .. }) = &found {
+        let found = incoming.verify(&*self.disk, self.formats);
+        if found.as_ref().is_err_and(StorageError::is_of_no_use) {
             self.remove_where(|name| name.ends_with(INCOMING))?;
         }
         let (found, received) = found?;
@@ -272,12 +279,37 @@ impl SnapshotFiles {
     }
 }
 
-/// True when a data directory has snapshots, whole or not.
-pub(super) fn is_any_there(disk: &dyn Disk, data_dir: &Path) -> io::Result<bool> {
+/// The positions in the names of all snapshots of a data directory, whole or not, newest first.
+pub(super) fn positions(disk: &dyn Disk, data_dir: &Path) -> io::Result<Vec<LogPosition>> {
     match disk.list(&data_dir.join("snapshot")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        names => Ok(names?.iter().any(|name| position(name).is_some())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => Ok(newest_first(&names?)),
     }
+}
+
+fn newest_first(names: &[String]) -> Vec<LogPosition> {
+    let mut found: Vec<LogPosition> = names.iter().filter_map(|name| position(name)).collect();
+    found.sort_unstable_by_key(|last| std::cmp::Reverse(last.index));
+    found
+}
+
+/// Returns the head of the newest snapshot of a data directory whose head is whole.
+///
+/// # Errors
+/// When its format is not one of `formats`, and when the disk fails.
+pub(super) fn newest_head(
+    disk: &dyn Disk,
+    data_dir: &Path,
+    formats: FormatRange,
+) -> Result<Option<SnapshotHead>, StorageError> {
+    let dir = data_dir.join("snapshot");
+    for last in positions(disk, data_dir).during("list", &dir)? {
+        match read_head(formats, disk, &dir.join(name(last))) {
+            Err(error) if error.is_damage() => {}
+            head => return head.map(Some),
+        }
+    }
+    Ok(None)
 }
 
 fn name(last: LogPosition) -> String {

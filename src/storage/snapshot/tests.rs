@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use super::*;
 use crate::storage::error::DecodeError;
 use crate::testing::{Crash, SimDisk};
-use crate::types::{Membership, NodeId};
+use crate::types::{ClusterId, Format, FormatInForce, Membership, NodeId};
 
 /// A disk with a data directory, which `Storage` creates otherwise.
 fn disk() -> SimDisk {
@@ -40,7 +40,7 @@ fn open(disk: &SimDisk) -> Result<SnapshotFiles, StorageError> {
 }
 
 fn write(snapshots: &SnapshotFiles, index: u64) -> Result<SnapshotFile, StorageError> {
-    snapshots.write(&head(index), bodies(index).into_iter())
+    snapshots.write(&head(index), bodies(index).into_iter().map(Ok))
 }
 
 /// Returns a chunk of a snapshot's file.
@@ -80,8 +80,66 @@ fn a_head_with_anything_more_is_refused() {
     }
     let trailing = [&whole[..], b"\xc0"].concat();
     assert!(matches!(format::decode_head(&trailing), Err(DecodeError::Unknown(_))));
-    let newer = [&(SNAPSHOT_FORMAT_VERSION + 1).to_le_bytes()[..], &whole[4..]].concat();
-    assert!(matches!(format::decode_head(&newer), Err(DecodeError::Unknown(_))));
+}
+
+/// A head of format 2, with the id of the cluster.
+fn second_head(index: u64) -> SnapshotHead {
+    let mut head = head(index);
+    head.state.format = FormatInForce::of(Format(2));
+    head.state.cluster_id = Some(ClusterId(0xabc));
+    head
+}
+
+#[test]
+fn golden_bytes_of_a_head_of_format_2() {
+    let whole = format::encode_head(&second_head(5));
+    assert_eq!(format::decode_head(&whole), Ok(second_head(5)));
+    let hex = whole.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    // Layout 3, format 2, "0.2.0", [cluster, [term, index], stamp, [index, [voters]], cluster id]
+    let id = "00000000000000000000000000000abc";
+    let format = "03000000".to_owned() + "02000000" + "05302e322e30";
+    let expected = format + "95a7636f7261636c659203054d92029193010203c410" + id;
+    assert_eq!(hex, expected);
+    for cut in 0..whole.len() {
+        assert!(format::decode_head(&whole[..cut]).is_err(), "{cut}");
+    }
+}
+
+/// The layout and the head are of a later program, all but the format, which has its place.
+#[test]
+fn a_head_of_a_later_layout_names_the_oldest_program() {
+    let format = FormatInForce { format: Format(9), since: "0.9.0".into() };
+    for layout in [SNAPSHOT_FORMAT_VERSION, SNAPSHOT_FORMAT_VERSION + 1, 77] {
+        let mut later = layout.to_le_bytes().to_vec();
+        later.extend_from_slice(&9_u32.to_le_bytes());
+        later.extend_from_slice(b"\x050.9.0 and bytes that nobody knows");
+        assert_eq!(format::decode_head(&later), Err(DecodeError::Newer(format.clone())));
+        // A format that this program reads has no other layout.
+        later[4] = 2;
+        assert!(matches!(format::decode_head(&later), Err(DecodeError::Unknown(_))));
+    }
+}
+
+/// Receives a whole snapshot, on a server that reads only format 1.
+#[test]
+fn a_snapshot_of_a_format_that_is_not_read_is_not_kept() {
+    let (sender, receiver) = (disk(), disk());
+    let source = open(&sender).unwrap();
+    let file =
+        source.write(&second_head(5), bodies(5).into_iter().map(Ok::<_, StorageError>)).unwrap();
+    let bytes = sender.contents(&source.path(at(5)));
+    let old = open(&receiver).unwrap().of_formats(FormatRange::FIRST_ONLY);
+    let mut incoming = old.receive(file.id()).unwrap();
+    incoming.write_chunk(0, &bytes).unwrap();
+    let error = old.complete(incoming).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("has format 2") && said.contains("start version 0.2.0"), "{said}");
+    assert_eq!(receiver.paths(), Vec::<PathBuf>::new(), "nothing of it is left");
+    let new = open(&receiver).unwrap();
+    let mut incoming = new.receive(file.id()).unwrap();
+    incoming.write_chunk(0, &bytes).unwrap();
+    assert_eq!(new.complete(incoming).unwrap(), file);
+    assert!(matches!(read(&old, at(5)), Err(StorageError::Unreadable { .. })));
 }
 
 #[test]

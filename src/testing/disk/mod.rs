@@ -351,6 +351,23 @@ impl Disk for SimDisk {
         self.state().rename(from, to)
     }
 
+    fn rename_dir(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.state().rename_dir(from, to)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.names.is_dir(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if state.names.in_dir(path).next().is_some() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.operate(DiskOperation::Remove(path.to_owned()))?;
+        state.names.remove_dir(path);
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.names.file(path)?;

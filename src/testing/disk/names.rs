@@ -12,6 +12,8 @@ enum Change {
     Set(PathBuf, usize),
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
+    RenameDir(PathBuf, PathBuf),
+    RemoveDir(PathBuf),
 }
 
 /// The names at one point in time. A file is the number that it has on the disk.
@@ -36,7 +38,9 @@ impl Change {
         let (Change::AddDir(path)
         | Change::Set(path, _)
         | Change::Rename(_, path)
-        | Change::Remove(path)) = self;
+        | Change::Remove(path)
+        | Change::RenameDir(_, path)
+        | Change::RemoveDir(path)) = self;
         parent(path)
     }
 }
@@ -57,6 +61,20 @@ impl Tree {
             }
             Change::Remove(path) => {
                 self.files.remove(path);
+            }
+            Change::RenameDir(from, to) => {
+                let moved = |path: &PathBuf| match path.strip_prefix(from) {
+                    // The path of the directory itself gets no slash at its end.
+                    Ok(below) if below.as_os_str().is_empty() => to.clone(),
+                    Ok(below) => to.join(below),
+                    Err(_) => path.clone(),
+                };
+                self.dirs = self.dirs.iter().map(&moved).collect();
+                let files = std::mem::take(&mut self.files);
+                self.files = files.iter().map(|(path, file)| (moved(path), *file)).collect();
+            }
+            Change::RemoveDir(path) => {
+                self.dirs.remove(path);
             }
         }
     }
@@ -113,6 +131,11 @@ impl Names {
         paths.filter(move |path| path.parent() == Some(dir))
     }
 
+    /// The paths and the files that a process sees in a directory and in those below it.
+    pub(super) fn below(&self, dir: &Path) -> impl Iterator<Item = (&PathBuf, usize)> {
+        self.files().filter(move |(path, _)| path.starts_with(dir))
+    }
+
     /// Returns the file whose durable name this is.
     pub(super) fn durable_file(&self, path: &Path) -> Option<usize> {
         self.durable.files.get(path).copied()
@@ -143,6 +166,16 @@ impl Names {
     /// Removes the name of a file.
     pub(super) fn remove(&mut self, path: &Path) {
         self.change(Change::Remove(path.to_owned()));
+    }
+
+    /// Moves a directory.
+    pub(super) fn rename_dir(&mut self, from: &Path, to: &Path) {
+        self.change(Change::RenameDir(from.to_owned(), to.to_owned()));
+    }
+
+    /// Removes the name of an empty directory.
+    pub(super) fn remove_dir(&mut self, path: &Path) {
+        self.change(Change::RemoveDir(path.to_owned()));
     }
 
     fn change(&mut self, change: Change) {

@@ -21,9 +21,9 @@ pub enum DiskOperation {
     Write(PathBuf, u64, usize),
     /// A file was synced.
     Sync(PathBuf),
-    /// A file was renamed from the first name to the second.
+    /// A file or a directory was renamed from the first name to the second.
     Rename(PathBuf, PathBuf),
-    /// A file was removed.
+    /// A file or a directory was removed.
     Remove(PathBuf),
     /// A directory was synced.
     SyncDir(PathBuf),
@@ -102,6 +102,13 @@ impl Removed {
         if extension(path) == self.extension {
             let number = self.named.values().max().map_or(0, |newest| newest + 1);
             self.named.insert(path.to_owned(), number);
+        }
+    }
+
+    /// A file with the name `from` is moved, with its directory, and has the name `to`.
+    fn on_moved(&mut self, from: &Path, to: &Path) {
+        if let Some(number) = self.named.get(from).copied() {
+            self.named.insert(to.to_owned(), number);
         }
     }
 
@@ -244,6 +251,27 @@ impl State {
         *self.renames.entry(extensions.into()).or_default() += 1;
         self.files[file].set_path(to);
         self.names.rename(from, to);
+        Ok(())
+    }
+
+    /// Moves a directory to a name that nothing has.
+    pub(super) fn rename_dir(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        if !self.names.is_dir(from) || !self.names.is_dir(parent(to)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if self.names.is_dir(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.operate(DiskOperation::Rename(from.to_owned(), to.to_owned()))?;
+        let moved: Vec<(PathBuf, usize)> =
+            self.names.below(from).map(|(path, file)| (path.clone(), file)).collect();
+        for (path, file) in moved {
+            let below = path.strip_prefix(from).expect("it is below the directory");
+            let moved = to.join(below);
+            self.removed.on_moved(&path, &moved);
+            self.files[file].set_path(&moved);
+        }
+        self.names.rename_dir(from, to);
         Ok(())
     }
 

@@ -15,11 +15,13 @@ use super::checks::violation::Check;
 use super::faults::delayed_completions::DelayedCompletions;
 use super::network::NetworkConditions;
 use super::plan::Fault;
+use super::upgrade::Program;
 use super::world::{Machine, ProcessEnd, Tasks, World, host};
 use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
+use crate::raft::StopReason;
 use crate::storage::StorageError;
 use crate::testing::{Crash, SimDisk};
-use crate::types::{BootId, ClusterId, FormatRange, Incarnation, NodeId};
+use crate::types::{BootId, ClusterId, Incarnation, NodeId};
 
 /// The port on which the nodes of a plan listen for each other.
 const PEER_PORT: u16 = 9001;
@@ -54,9 +56,12 @@ pub(crate) fn start(world: &Rc<World>, id: u64) {
         return;
     }
     machine.lives.set(machine.lives.get() + 1);
-    world.trace.say(&format_args!("n{id} starts, life {}", machine.lives.get()));
+    let program = machine.programs.next.get();
+    machine.programs.running.set(program);
+    let life = machine.lives.get();
+    world.trace.say(&format_args!("n{id} starts, life {life}, {program:?} program"));
     world.network.power_on(&host(id));
-    world.wire.on_start(id);
+    world.wire.on_start(id, program.formats());
     let log_set = Rc::new(LocalSet::new());
     let environment = environment(world, &machine, &log_set);
     let main = run_node(world, &machine, environment);
@@ -82,13 +87,13 @@ fn environment(world: &Rc<World>, machine: &Rc<Machine>, log_set: &Rc<LocalSet>)
         placement: Placement::Inline { blocking: Rc::clone(log_set), answers },
         surroundings: Surroundings {
             seed: world.random(|rng| rng.random()),
-            formats: FormatRange::OWN,
+            formats: machine.programs.running.get().formats(),
             random: RandomIds {
                 new_cluster_id: ClusterId(world.random(|rng| rng.random())),
                 new_incarnation: Incarnation(world.random(|rng| rng.random())),
                 boot: BootId(world.random(|rng| rng.random())),
             },
-            is_new_cluster: true,
+            is_new_cluster: world.is_new_cluster(),
         },
         open_files_max: OPEN_FILES_MAX,
     }
@@ -149,6 +154,11 @@ fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
         ProcessEnd::Failed(error) => world.trace.say(&format_args!("n{id} failed: {error}")),
     }
     match end {
+        ProcessEnd::Refused(error) | ProcessEnd::Failed(error) if is_unreadable(error) => {
+            expected_start::check_unreadable(world, machine, error);
+            // People read the sentence.
+            machine.programs.next.set(Program::New);
+        }
         ProcessEnd::Refused(NodeError::Storage(error)) => {
             expected_start::check_end(world, machine, error, true);
         }
@@ -160,8 +170,11 @@ fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
         }
         ProcessEnd::Stopped => {}
     }
-    check_memory_is_free(world, id, machine.end_life(crash));
+    end_life(world, id, crash);
     match end {
+        ProcessEnd::Refused(error) | ProcessEnd::Failed(error) if is_unreadable(error) => {
+            start_later(world, id);
+        }
         // A failed operation may succeed at the next start. Damage stays.
         ProcessEnd::Refused(NodeError::Storage(error))
             if !matches!(error, StorageError::Io { .. }) =>
@@ -172,7 +185,15 @@ fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
     }
 }
 
-fn check_memory_is_free(world: &World, id: u64, memory_bytes: u64) {
+/// True when a program says that it does not read the format of its cluster.
+fn is_unreadable(error: &NodeError) -> bool {
+    matches!(error, NodeError::Stopped(StopReason::Unreadable { .. }))
+}
+
+/// Ends the life of a node. All memory of its clients is free then.
+fn end_life(world: &World, id: u64, crash: Option<Crash>) {
+    let memory_bytes = world.machines[&id].end_life(crash);
+    world.wire.on_end(id);
     if memory_bytes != 0 {
         world.violate(
             Check::Bounds,
@@ -197,7 +218,7 @@ pub(crate) fn crash(world: &Rc<World>, id: u64, is_power_lost: bool) {
         world.network.power_off(&host(id));
     }
     world.trace.say(&format_args!("n{id} crashes {crash:?}"));
-    check_memory_is_free(world, id, machine.end_life(crash));
+    end_life(world, id, crash);
     start_later(world, id);
 }
 
@@ -302,6 +323,17 @@ fn mend(world: &Rc<World>) {
         machine.stall_disk(false);
         machine.is_away.set(false);
         mend_disk(world, *id);
+        finish_upgrade(world, *id);
+    }
+}
+
+/// Gives a machine the new program, and releases its hold.
+fn finish_upgrade(world: &Rc<World>, id: u64) {
+    let machine = &world.machines[&id];
+    machine.programs.next.set(Program::New);
+    if machine.programs.running.get() == Program::Old {
+        crash(world, id, false);
+        start(world, id);
     }
 }
 

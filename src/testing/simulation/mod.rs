@@ -12,6 +12,7 @@
 //! | `scenarios` | plays faults by a script |
 //! | `workload` | clients that speak the text protocol |
 //! | `checks` | observe and report violations; they never act on the cluster |
+//! | `upgrade` | the programs that the machines run |
 //! | `network`, `clock`, `trace`, `history` | parts without knowledge of the rest |
 
 mod checks;
@@ -24,6 +25,7 @@ mod plan;
 mod run;
 mod scenarios;
 mod trace;
+mod upgrade;
 mod workload;
 mod world;
 
@@ -37,3 +39,4 @@ pub use network::{Load, NetworkConditions, SimHost, SimNetwork};
 pub use plan::{Fault, Plan, Scenario};
 pub use run::{Report, SnapshotCounts, rehearse, simulate};
 pub use scenarios::Outcome;
+pub use upgrade::{Program, UpgradePlan};

@@ -10,6 +10,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::network::NetworkConditions;
+use super::upgrade::UpgradePlan;
 use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::config::Settings;
 
@@ -32,20 +33,29 @@ pub struct Plan {
     pub down_ms_max: u64,
     /// The longest time that a sync takes on a disk without faults, in milliseconds.
     pub sync_ms_max: u64,
-    /// The number of clients that move from node to node.
-    pub clients: u64,
-    /// The number of clients that stay at one node.
-    pub pinned_clients: u64,
-    /// True when there are also clients that read slowly or send incomplete commands.
-    pub has_slow_clients: bool,
-    /// The number of keys that all clients share.
-    pub keys: u64,
-    /// The longest pause between two commands of a client, in milliseconds.
-    pub think_ms_max: u64,
+    /// The clients.
+    pub clients: ClientPlan,
+    /// The programs of the machines.
+    pub upgrade: UpgradePlan,
     /// The scenario that is played after the faults.
     pub scenario: Option<Scenario>,
     /// The time for which the scenario is observed.
     pub scenario_duration: Duration,
+}
+
+/// The clients of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientPlan {
+    /// The number of clients that move from node to node.
+    pub moving: u64,
+    /// The number of clients that stay at one node.
+    pub pinned: u64,
+    /// True when there are also clients that read slowly or send incomplete commands.
+    pub are_some_slow: bool,
+    /// The number of keys that all clients share.
+    pub keys: u64,
+    /// The longest pause between two commands of a client, in milliseconds.
+    pub think_ms_max: u64,
 }
 
 /// A kind of fault.
@@ -135,9 +145,17 @@ pub enum Fault {
     Amnesia,
     /// All nodes are killed, and a majority of the logs are damaged, in different places.
     ScatteredDamage,
+    /// A majority of the data directories is lost, and comes back.
+    WipeMajority,
+    /// A machine gets the new program.
+    Upgrade,
+    /// A machine gets the old program.
+    Downgrade,
+    /// A machine is told to hold the format, or to hold it no longer.
+    Hold,
 }
 
-/// All faults with their usual weights.
+/// All faults with their usual weights. The steps of an upgrade have a plan of their own.
 const FAULTS: &[(Fault, u32)] = &[
     (Fault::Kill, 10),
     (Fault::PowerLoss, 10),
@@ -180,6 +198,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::ManyNames, 3),
     (Fault::Amnesia, 4),
     (Fault::ScatteredDamage, 4),
+    (Fault::WipeMajority, 3),
 ];
 
 impl Fault {
@@ -202,6 +221,7 @@ impl Fault {
                 | Fault::StalledQuorum
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
+                | Fault::WipeMajority
         )
     }
 
@@ -226,6 +246,7 @@ impl Fault {
                 | Fault::StalledQuorum
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
+                | Fault::WipeMajority
         )
     }
 
@@ -382,6 +403,7 @@ impl Plan {
         if rng.random_bool(0.8) {
             draw_snapshots(&mut settings, rng);
         }
+        settings.upgrade.raise_after_s = [0, 0, 1, 2, 5][rng.random_range(0..5)];
         Plan {
             nodes,
             scenario: draw_scenario(nodes, &settings, rng),
@@ -392,11 +414,14 @@ impl Plan {
             fault_pause_ms_max,
             down_ms_max: [300, 1_500, 6_000][rng.random_range(0..3)],
             sync_ms_max: [0, 2, 8, 30][rng.random_range(0..4)],
-            clients: rng.random_range(2..=5),
-            pinned_clients: nodes * [0, 1, 1, 2][rng.random_range(0..4)],
-            has_slow_clients,
-            keys: rng.random_range(1..=4),
-            think_ms_max: [20, 60, 200][rng.random_range(0..3)],
+            clients: ClientPlan {
+                moving: rng.random_range(2..=5),
+                pinned: nodes * [0, 1, 1, 2][rng.random_range(0..4)],
+                are_some_slow: has_slow_clients,
+                keys: rng.random_range(1..=4),
+                think_ms_max: [20, 60, 200][rng.random_range(0..3)],
+            },
+            upgrade: UpgradePlan::draw(nodes, rng),
             scenario_duration: Duration::from_secs(5),
         }
     }
@@ -420,11 +445,14 @@ impl Plan {
             fault_pause_ms_max: 0,
             down_ms_max: 0,
             sync_ms_max: 0,
-            clients: 3,
-            pinned_clients: 0,
-            has_slow_clients: false,
-            keys: 3,
-            think_ms_max: 100,
+            clients: ClientPlan {
+                moving: 3,
+                pinned: 0,
+                are_some_slow: false,
+                keys: 3,
+                think_ms_max: 100,
+            },
+            upgrade: UpgradePlan::NONE,
             scenario: Some(scenario),
             scenario_duration: scenario.duration(),
         }

@@ -16,7 +16,7 @@ use super::checks::violation::{Check, Violation};
 use super::checks::wire::InstallCounts;
 use super::checks::{final_state, liveness, panics};
 use super::cluster;
-use super::faults::nemesis;
+use super::faults::{nemesis, upgrades};
 use super::history::{Action, Answer};
 use super::network::SimNetwork;
 use super::plan::{Fault, Plan, Scenario};
@@ -134,6 +134,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_printed: bool) -> Report
         actix::spawn(liveness::watch(Rc::clone(&world), *id));
     }
     actix::spawn(bounds::watch(Rc::clone(&world)));
+    actix::spawn(upgrades::run(Rc::clone(&world)));
     let clients = workload::start_all(&world, StdRng::seed_from_u64(rng.random()));
     nemesis::run(&world).await;
     let (recovery_ms, outcome) = match world.has_failed() {

@@ -17,6 +17,10 @@ fn every_kind_has_a_heading_in_the_wire_format() {
         (INSTALL_SNAPSHOT, "InstallSnapshot"),
         (INSTALL_SNAPSHOT_RESPONSE, "InstallSnapshotResponse"),
         (FORGOTTEN, "Forgotten"),
+        (STATE_CHECK, "StateCheck"),
+        (STATE_CHECK_RESPONSE, "StateCheckResponse"),
+        (STATE_DIVERGED, "StateDiverged"),
+        (REMEMBERED, "Remembered"),
     ] {
         let row = format!("| {number} | [{name}](#{}) |", name.to_lowercase());
         assert!(document.contains(&row), "no row {row:?}");

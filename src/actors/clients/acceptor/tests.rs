@@ -19,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::net::{Network, Tcp};
 use crate::protocol::{Limits, SessionSettings};
 use crate::testing::{Inbox, probe, settle};
+use crate::types::Incarnation;
 
 type Accepted = io::Result<(Stream, String)>;
 
@@ -63,6 +64,8 @@ fn session_config() -> Arc<SessionConfig> {
         client_addresses: BTreeMap::new(),
         started: Instant::now(),
         clock: Arc::new(SystemClock),
+        version: "0.2.0".to_owned(),
+        incarnation: Incarnation(0xab),
     })
 }
 

@@ -17,7 +17,7 @@ use crate::protocol::{ClientRequest, Limits, Refusal, STEP_COMMANDS};
 use crate::raft::{NodeStatus, Role};
 use crate::testing::cluster_status;
 use crate::testing::{Inbox, probe, settle, turn};
-use crate::types::{LogIndex, NodeId, Term};
+use crate::types::{Format, Incarnation, LogIndex, NodeId, Term};
 
 const MIB: usize = 1 << 20;
 
@@ -52,6 +52,8 @@ pub(super) fn config() -> SessionConfig {
         .into(),
         started: Instant::now(),
         clock: Arc::new(StoppedClock),
+        version: "0.2.0".to_owned(),
+        incarnation: Incarnation(0xab),
     }
 }
 
@@ -246,6 +248,7 @@ async fn every_result_is_sent_in_the_words_of_the_protocol() {
     let item = |version, exptime| kv::Item { value: Bytes::from_static(b"v"), version, exptime };
     let items = vec![(Bytes::from_static(b"k"), item(3, 0))];
     let outcome = ClientReply::Outcome;
+    let digest = |digest| ClientReply::Digest { index: LogIndex(7), digest };
     let read = ClientReply::Answer;
     let write = "set k 0 0\r\n\r\n";
     let table = [
@@ -265,6 +268,16 @@ async fn every_result_is_sent_in_the_words_of_the_protocol() {
             read(kv::Answer::Scan { items, more: true }),
             "KEY k 3 0 1\r\nv\r\nMORE\r\n",
         ),
+        ("upgrade hold\r\n", ClientReply::HoldSaved, "OK\r\n"),
+        ("upgrade release\r\n", ClientReply::HoldSaved, "OK\r\n"),
+        ("upgrade raise\r\n", ClientReply::Raised(Format(2)), "OK 2\r\n"),
+        (
+            "upgrade raise\r\n",
+            ClientReply::NotYet("server 3 (x\r\nOK 2) reads 1..1".into()),
+            "ERR_NOT_YET server 3 (x??OK 2) reads 1..1\r\n",
+        ),
+        ("digest 7\r\n", digest(Some(0xd)), "DIGEST 7 000000000000000d\r\n"),
+        ("digest 7\r\n", digest(None), "ERR_NOT_FOUND\r\n"),
         (write, refused(Refusal::Busy), "ERR_BUSY\r\n"),
         (write, refused(Refusal::LeadershipLost), "ERR_TIMEOUT\r\n"),
         ("get k\r\n", refused(Refusal::Timeout), "ERR_TIMEOUT\r\n"),
@@ -571,7 +584,10 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          last_log_index 10\r\nsnapshot_index 3\r\nkeys 2\r\nuptime_seconds 12\r\n\
          wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nonce_clients 5\r\nstore_digest 000000000000feed\r\n\
-         memory_bytes_used 8192\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\nEND\r\n"
+         memory_bytes_used 8192\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\n\
+         version 0.2.0\r\nformat 1\r\nreads_formats 1..2\r\ncluster_id none\r\n\
+         incarnation 000000000000000000000000000000ab\r\nupgrade_held no\r\n\
+         upgrade_waits_for none\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

@@ -9,21 +9,26 @@ use crate::actors::peers::link::{PeerLinkActor, PeerLinkPorts};
 use crate::actors::peers::settings::PeerAddress;
 use crate::net::{Network, Tcp};
 use crate::testing::peer_connection::*;
-use crate::testing::{KindInbox, probe, settle};
+use crate::testing::{Inbox, KindInbox, introduction, probe, settle};
+use crate::types::Incarnation;
 use crate::wire::Frame;
 
 /// The acceptor of node 1, whose peers are 2 and 3, with a probe in place of RaftActor.
 struct Bench {
     acceptor: Addr<PeerAcceptorActor>,
     raft: PeerEvents,
+    /// The messages to the link to node 2.
+    link: Inbox<PeerIntroduced>,
 }
 
 fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
     let (raft_port, raft) = probe();
-    let ports = PeerAcceptorPorts { raft: raft_port };
+    let (link, link_inbox) = probe();
+    let links = [(NodeId(2), link)].into();
+    let ports = PeerAcceptorPorts { raft: raft_port, links };
     let local = local_node();
     let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();
-    Bench { acceptor, raft: PeerEvents::of(&raft) }
+    Bench { acceptor, raft: PeerEvents::of(&raft), link: link_inbox }
 }
 
 async fn connect(listener: &FakeListener, peer: u64) -> FarEnd {
@@ -75,6 +80,82 @@ fn a_refused_connection_replaces_no_other() {
         assert!(matches!(refused.receive().await, Some(Frame::Refused { .. })));
         assert!(!peer.is_closed().await);
         assert_eq!(bench.raft.detached.drain().len(), 0);
+    });
+}
+
+#[test]
+fn a_refusal_is_logged_once_for_each_reason_until_the_node_connects() {
+    let mut log = RefusalLog::default();
+    let node = NodeId(2);
+    for reason in ["another cluster", "an old version"] {
+        assert!(log.is_news(node, reason) && log.is_news(NodeId(3), reason));
+        log.record(node, reason.into());
+        assert!(!log.is_news(node, reason) && log.is_news(NodeId(3), reason));
+    }
+    log.forget(node);
+    assert!(log.is_news(node, "an old version"));
+    for stranger in 0..10 * REFUSALS_MAX as u64 {
+        log.record(NodeId(stranger), "a scanner names many".into());
+        assert!(log.reasons.len() <= REFUSALS_MAX);
+    }
+}
+
+#[test]
+fn two_servers_with_one_id_have_one_data_directory_or_two() {
+    let of = |incarnation| Introduction { incarnation: Incarnation(incarnation), ..introduction() };
+    let same = duplicates(Some(&of(7)), Some(&of(7)));
+    assert!(same.contains("a copy of one data directory (incarnation 0"), "{same}");
+    let two = duplicates(Some(&of(7)), Some(&of(8)));
+    assert!(two.contains("a data directory of its own (incarnations 0"), "{two}");
+    assert!(two.contains("07 and ") && two.contains("08)"), "{two}");
+    for (one, other) in [(None, Some(&of(7))), (Some(&of(7)), None), (None, None)] {
+        assert!(duplicates(one, other).contains("does not say"));
+    }
+}
+
+#[test]
+fn a_link_hears_whether_its_peer_introduces_itself() {
+    run_paused(async {
+        let listener = FakeListener::default();
+        let bench = bench(Box::new(listener.clone()), LinkSettings::default());
+        let heard = async || {
+            settle().await;
+            let heard = bench.link.drain();
+            heard.iter().map(|heard| heard.is_introduced).collect::<Vec<_>>()
+        };
+        let mut far = listener.dial(1024);
+        far.send(&Frame::Hello(long_hello(2, 1))).await;
+        assert_eq!(far.receive().await, Some(Frame::Hello(long_hello(1, 2))));
+        assert_eq!(heard().await, [true]);
+        let _other = connect(&listener, 3).await;
+        assert_eq!(heard().await, [], "this is another peer's");
+        let old = connect(&listener, 2).await;
+        assert_eq!(far.receive().await, None);
+        assert_eq!(heard().await, [false], "the connection that was replaced does not count");
+        let mut new = listener.dial(1024);
+        new.send(&Frame::Hello(long_hello(2, 1))).await;
+        new.receive().await;
+        assert_eq!(heard().await, [true]);
+        drop((old, new));
+        assert_eq!(heard().await, [false]);
+    });
+}
+
+#[test]
+fn what_is_announced_holds_for_connections_that_are_there_and_for_new_ones() {
+    run_paused(async {
+        let listener = FakeListener::default();
+        let bench = bench(Box::new(listener.clone()), LinkSettings::default());
+        let mut old = connect(&listener, 2).await;
+        let mut new = listener.dial(1024);
+        new.send(&Frame::Hello(long_hello(3, 1))).await;
+        assert!(matches!(new.receive().await, Some(Frame::Hello(_))));
+        bench.acceptor.do_send(Announce(announcement(2)));
+        assert_eq!(old.receive().await, None);
+        assert!(!new.is_closed().await);
+        let mut again = listener.dial(1024);
+        again.send(&Frame::Hello(hello(2, 1))).await;
+        assert!(matches!(again.receive().await, Some(Frame::Refused { .. })));
     });
 }
 
@@ -176,8 +257,10 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
         });
         let address = PeerAddress { host: "127.0.0.1".into(), port };
         let settings = LinkSettings::default();
+        let peers = [NodeId(1), NodeId(3)].into();
+        let local = LocalNode { id: NodeId(2), peers, ..local_node() };
         let link =
-            PeerLinkActor::new(hello(2, 1), address, settings, Rc::new(Tcp), ports, 1).start();
+            PeerLinkActor::new(local, NodeId(1), address, settings, Rc::new(Tcp), ports, 1).start();
 
         received(&up).await;
         let attached = received(&server.raft.attached).await;

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 use tokio_util::codec::Encoder;
 
 use super::*;
-use crate::raft::{Envelope, PeerFault};
+use crate::raft::{Announcement, Envelope, PeerFault};
 use crate::testing::peer_connection::*;
-use crate::testing::{Inbox, probe, settle};
-use crate::types::Term;
+use crate::testing::{Inbox, introduction, probe, settle};
+use crate::types::{BootId, ClusterId, Term};
 use crate::wire::{FRAME_BYTES_MAX, FrameCodec};
 
 /// A session of node 1, whose peers are 2 and 3, with probes for the actors that it sends to.
@@ -35,13 +35,21 @@ impl Bench {
         self.raft.messages.drain()
     }
 
-    /// Checks that the session is over, and that its hello was never accepted.
-    async fn assert_never_attached(&self) {
+    /// Checks that the session is over, and that its hello was never accepted. Returns the
+    /// reason for which it was refused.
+    async fn assert_never_attached(&self) -> Option<String> {
         settle().await;
-        assert_eq!(self.acceptor.drain(), [PeerSessionEvent::Ended { connection: 5 }]);
+        let mut events = self.acceptor.drain();
+        assert_eq!(events.pop(), Some(PeerSessionEvent::Ended { connection: 5 }));
+        let refused = events.pop().map(|event| match event {
+            PeerSessionEvent::Refused { connection: 5, reason, .. } => reason,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(events, []);
         assert_eq!(self.raft.attached.drain().len() + self.raft.detached.drain().len(), 0);
         assert_eq!(self.raft.messages.drain().len(), 0);
         assert!(!self.session.connected());
+        refused
     }
 }
 
@@ -51,7 +59,9 @@ async fn attached(settings: &LinkSettings, capacity: usize) -> (Bench, FarEnd, A
     assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, 2))));
     settle().await;
     let attached = bench.raft.attached.drain().pop().expect("the hello was good");
-    let authenticated = PeerSessionEvent::Authenticated { connection: 5, peer: NodeId(2) };
+    let introduction = None;
+    let authenticated =
+        PeerSessionEvent::Authenticated { connection: 5, peer: NodeId(2), introduction };
     assert_eq!(bench.acceptor.drain(), [authenticated]);
     (bench, far, attached)
 }
@@ -107,7 +117,64 @@ fn a_hello_that_does_not_fit_is_refused_with_the_reason() {
             };
             assert!(reason.contains(expected), "{reason}");
             assert_eq!(far.receive().await, None);
-            bench.assert_never_attached().await;
+            assert_eq!(bench.assert_never_attached().await, Some(reason));
+        });
+    }
+}
+
+#[test]
+fn a_long_hello_is_answered_by_a_long_one_and_goes_to_the_core_with_its_facts() {
+    run_paused(async {
+        let (bench, mut far) = bench(&LinkSettings::default(), 1024);
+        let introduction = Some(Introduction { boot: BootId(77), ..introduction() });
+        let hello = Hello { introduction: introduction.clone(), ..hello(2, 1) };
+        far.send(&Frame::Hello(hello)).await;
+        assert_eq!(far.receive().await, Some(Frame::Hello(long_hello(1, 2))));
+        settle().await;
+        let attached = bench.raft.attached.drain().pop().expect("the hello was good");
+        assert_eq!(attached.introduction, introduction);
+        let peer = NodeId(2);
+        let authenticated = PeerSessionEvent::Authenticated { connection: 5, peer, introduction };
+        assert_eq!(bench.acceptor.drain(), [authenticated]);
+    });
+}
+
+#[test]
+fn a_peer_without_an_introduction_is_refused_once_a_higher_format_is_in_force() {
+    run_paused(async {
+        let (bench, mut far) = bench(&LinkSettings::default(), 1024);
+        bench.session.do_send(Announce(announcement(2)));
+        settle().await;
+        far.send(&Frame::Hello(hello(2, 1))).await;
+        let Some(Frame::Refused { reason }) = far.receive().await else { panic!("refused") };
+        assert!(reason.contains("start version 0.2.0"), "{reason}");
+        assert_eq!(far.receive().await, None);
+        assert_eq!(bench.assert_never_attached().await, Some(reason));
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_fit_what_is_announced_loses_its_connection() {
+    let of =
+        |cluster_id| Introduction { cluster_id: Some(ClusterId(cluster_id)), ..introduction() };
+    let cluster = |id| Announcement { cluster_id: Some(ClusterId(id)), ..announcement(1) };
+    // The hello, a fact that it fits, and one that it does not fit.
+    let cases = [
+        (None, announcement(1), announcement(2)),
+        (Some(introduction()), announcement(2), announcement(3)),
+        (Some(of(6)), cluster(6), cluster(5)),
+    ];
+    for (introduction, fitting, other) in cases {
+        run_paused(async {
+            let (bench, mut far) = bench(&LinkSettings::default(), 1024);
+            far.send(&Frame::Hello(Hello { introduction, ..hello(2, 1) })).await;
+            assert!(matches!(far.receive().await, Some(Frame::Hello(_))));
+            bench.session.do_send(Announce(fitting));
+            assert!(!far.is_closed().await);
+            bench.session.do_send(Announce(other));
+            assert_eq!(far.receive().await, None);
+            settle().await;
+            assert_eq!(bench.raft.detached.drain(), [(NodeId(2), 5)]);
         });
     }
 }

@@ -11,7 +11,7 @@ fn at(index: u64, term: u64) -> LogPosition {
 fn reported(next_deadline_ms: Option<u64>, has_hidden: bool) -> Expiry {
     let mut expiry = Expiry::default();
     let last_applied = LogIndex(9);
-    expiry.on_applied(&Applied { last_applied, next_deadline_ms, has_hidden });
+    expiry.on_applied(&Applied { last_applied, next_deadline_ms, has_hidden, digest: 0 });
     expiry
 }
 
@@ -42,7 +42,7 @@ fn hidden_keys_get_entries_at_a_bounded_pace_and_one_at_a_time() {
     assert!(!expiry.needs_entry(applied(1000 + REMOVAL_PAUSE_MS - 1)));
     assert!(expiry.needs_entry(applied(1000 + REMOVAL_PAUSE_MS)));
     let (last_applied, next_deadline_ms) = (LogIndex(10), None);
-    expiry.on_applied(&Applied { last_applied, next_deadline_ms, has_hidden: false });
+    expiry.on_applied(&Applied { last_applied, next_deadline_ms, has_hidden: false, digest: 0 });
     assert!(!expiry.needs_entry(applied(9000)));
 }
 

@@ -31,7 +31,12 @@ impl Fixture {
     fn write_unreported(&self, entries: u64) -> SnapshotFile {
         let (cluster, last) = ("coracle".to_owned(), at(entries));
         let head = SnapshotHead { cluster, last, stamp_ms: 5, state: ClusterState::default() };
-        self.files.write(&head, store(entries).snapshot_blocks()).unwrap()
+        self.files
+            .write(
+                &head,
+                store(entries).snapshot_blocks().map(|block| Ok::<_, StorageError>(block.unwrap())),
+            )
+            .unwrap()
     }
 
     async fn write(&self, entries: u64, number: u64) -> SnapshotId {

@@ -12,7 +12,7 @@ fn scan_in_pages(store: &Store, prefix: &Bytes, limit: u64, now_ms: u64) -> Vec<
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let query = Query::Scan { prefix: prefix.clone(), limit, after };
-        let Answer::Scan { items, more } = store.query(&query, now_ms) else {
+        let Ok(Answer::Scan { items, more }) = store.query(&query, now_ms) else {
             panic!("a scan is answered by a scan");
         };
         assert!(items.len() as u64 <= limit);

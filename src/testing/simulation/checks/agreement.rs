@@ -1,4 +1,5 @@
-//! Agreement: once faults are over all nodes become equal, and one leads.
+//! Agreement: once faults are over all nodes become equal, one leads, and the newest format is in
+//! force: all nodes run the new program by then.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::status_poller::ask_all;
 use super::violation::Check;
 use crate::testing::simulation::world::{Sample, World};
+use crate::types::FormatRange;
 
 /// All nodes have to be equal within this time after the last progress. The progress is that of
 /// the node that has applied the least: with windows of one entry it may need a round trip for
@@ -15,14 +17,14 @@ const AGREEMENT: Duration = Duration::from_secs(10);
 /// All nodes have to be equal within this time, whatever the progress.
 const AGREEMENT_MAX: Duration = Duration::from_secs(200);
 
-/// Waits until all nodes are equal and one leads. Returns their statuses, or `None` after it has
-/// reported that they did not agree in time.
+/// Waits until all nodes are equal, one leads, and the newest format is in force. Returns their
+/// statuses, or `None` after it has reported that they did not agree in time.
 pub(crate) async fn wait_for_agreement(world: &World) -> Option<Vec<Sample>> {
     let latest = Instant::now() + AGREEMENT_MAX;
     let (mut deadline, mut least_applied) = (Instant::now() + AGREEMENT, 0);
     loop {
         let statuses = ask_all(world).await;
-        if are_equal(&statuses) {
+        if are_equal(&statuses) && is_raised(world) {
             return statuses.into_iter().collect();
         }
         let applied = statuses.iter().map(|status| status.as_ref().map_or(0, |s| s.last_applied));
@@ -39,6 +41,16 @@ pub(crate) async fn wait_for_agreement(world: &World) -> Option<Vec<Sample>> {
         }
         sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// True when the newest format is in force on all nodes, and they have one cluster id.
+fn is_raised(world: &World) -> bool {
+    // The log of a node without peers is checked at the end.
+    world.plan.nodes == 1
+        || world.machines.keys().all(|id| {
+            world.wire.format_on_disk(*id) == FormatRange::OWN.highest
+                && world.wire.has_cluster_id(*id)
+        })
 }
 
 fn are_equal(statuses: &[Option<Sample>]) -> bool {

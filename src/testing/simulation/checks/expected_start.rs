@@ -15,7 +15,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::violation::{Check, Violation};
+use crate::node::NodeError;
 use crate::storage::StorageError;
+use crate::testing::simulation::upgrade::Program;
 use crate::testing::simulation::world::{Machine, World};
 use crate::testing::{DirectoryContents, RecordPlace, Region, SimDisk};
 use crate::types::{HardState, LogPosition};
@@ -382,6 +384,15 @@ pub(crate) fn check_end(world: &World, machine: &Machine, error: &StorageError, 
     };
     if !is_right {
         let what = format!("n{id} ended although its disk is good ({fault:?}): {error}");
+        world.violate(Check::NodeLives, what);
+    }
+}
+
+/// Checks that a node was right to say that it does not read the format of its cluster.
+pub(crate) fn check_unreadable(world: &World, machine: &Machine, error: &NodeError) {
+    let is_old = machine.programs.running.get() == Program::Old;
+    if !is_old || world.plan.nodes > 1 && !world.wire.is_raise_known() {
+        let what = format!("n{} ended although it reads the format: {error}", machine.id);
         world.violate(Check::NodeLives, what);
     }
 }

@@ -17,7 +17,9 @@ use crate::storage::{SnapshotFiles, Storage, StorageOptions};
 use crate::testing::simulation::history::{Action, Answer, Operation as Asked};
 use crate::testing::simulation::workload::client::CALM;
 use crate::testing::simulation::world::{Machine, World};
-use crate::types::{Entry, FormatRange, Incarnation, LogIndex, LogPosition, NodeId, Payload};
+use crate::types::{
+    Entry, Format, FormatRange, Incarnation, LogIndex, LogPosition, NodeId, Payload,
+};
 
 /// The longest time after its deadline at which a key may be read, by the leader's clock, in
 /// milliseconds.
@@ -33,6 +35,7 @@ pub(crate) fn check(world: &World, committed: u64) {
     };
     let log = &log[..];
     let (replay, reference) = (Replay::of(log), ReferenceStore::of(log));
+    check_cluster(world, log);
     check_snapshots(world, log, &replay);
     check_samples(world, &replay);
     check_stamps(world, log);
@@ -107,6 +110,33 @@ fn log_of(
     Ok((last, log))
 }
 
+/// Formats rise by one up to the newest, and the cluster has one id, which comes after the second
+/// format (docs/adr/0023, docs/adr/0024).
+fn check_cluster(world: &World, log: &[Entry]) {
+    let (mut format, mut ids) = (Format::FIRST, Vec::new());
+    for entry in log {
+        match &entry.payload {
+            Payload::Format(next) if next.format == format.next() => format = next.format,
+            Payload::Format(next) => {
+                let what = format!("{} raises format {format} to {next:?}", entry.position());
+                world.violate(Check::FormatRaised, what);
+            }
+            Payload::ClusterId(id) if format > Format::FIRST => ids.push(*id),
+            Payload::ClusterId(id) => {
+                let what = format!("{} says {id} in format {format}", entry.position());
+                world.violate(Check::FormatAhead, what);
+            }
+            _ => {}
+        }
+    }
+    if format != FormatRange::OWN.highest {
+        world.violate(Check::FormatRaised, format!("format {format} is in force at the end"));
+    }
+    if ids.len() != 1 {
+        world.violate(Check::ClusterIdentity, format!("the log names these cluster ids: {ids:?}"));
+    }
+}
+
 /// "the snapshot ... describes the state of the system as of the last included index" (§7): each
 /// remaining snapshot equals the store after the same entries of the log, and each that was ever
 /// seen had the digest of that store.
@@ -176,10 +206,10 @@ impl Replay {
             replay.outcomes.push((outcome, store.keys()));
             if let (Payload::Command(bytes), Some(Outcome::Stored { version })) =
                 (&entry.payload, outcome)
-                && let Ok(Command { operation, .. }) = Command::decode(bytes)
+                && let Ok(command) = Command::decode(bytes, FormatRange::OWN.highest)
                 && let Operation::Set { value, .. }
                 | Operation::Add { value, .. }
-                | Operation::Cas { value, .. } = operation
+                | Operation::Cas { value, .. } = command.operation
                 // A remembered reply has an earlier version: nothing was stored.
                 && version == entry.index.0
             {
@@ -244,7 +274,8 @@ fn check_store(world: &World, log: &[Entry], replay: &Replay, reference: &Refere
         let check = match (*outcome == expected, &entry.payload) {
             (true, _) => Check::Expiry,
             (false, Payload::Command(bytes))
-                if Command::decode(bytes).is_ok_and(|command| command.once.is_some()) =>
+                if Command::decode(bytes, FormatRange::OWN.highest)
+                    .is_ok_and(|command| command.once.is_some()) =>
             {
                 Check::ExactlyOnce
             }

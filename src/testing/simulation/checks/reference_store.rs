@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::kv::{CLIENT_SILENCE_MS, Command, Once, Operation, Outcome};
-use crate::types::{Entry, Payload};
+use crate::types::{Entry, FormatRange, Payload};
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,8 @@ impl ReferenceStore {
             store.states.push(StateAt { clock_ms, ..StateAt::default() });
             store.expire();
             if let Payload::Command(bytes) = &entry.payload {
-                let command = Command::decode(bytes).expect("every node has applied it");
+                let command = Command::decode(bytes, FormatRange::OWN.highest)
+                    .expect("every node has applied it");
                 let outcome = store.execute_once(&command);
                 store.current().outcome = Some(outcome);
             }

@@ -53,6 +53,7 @@ pub(crate) async fn ask(
         None => Lines::connect(from, &host(id)).await?,
     };
     let life = world.machines[&id].lives.get();
+    let asked = world.wire.next_moment();
     let status = lines.status().await?;
     let number = |name: &str| -> io::Result<u64> {
         status.number(name).ok_or(io::ErrorKind::InvalidData.into())
@@ -69,6 +70,7 @@ pub(crate) async fn ask(
         snapshot_index: number("snapshot_index")?,
         store_digest: digest.ok_or(io::ErrorKind::InvalidData)?,
         memory_bytes_used: number("memory_bytes_used")?,
+        asked,
         heard: world.next_time(),
         latest_clock_ms: world.latest_clock_ms(),
     };
@@ -103,7 +105,7 @@ fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
         world.data_losses.borrow_mut().entry(*id).or_insert(life - 1);
     }
     if sample.role == "leader" {
-        world.wire.on_leader(*id, *term);
+        world.wire.on_leader(*id, *term, sample.asked, *last_log_index);
     }
     // The core reports the commit index, and the store's applied index follows later.
     if commit_index > last_log_index {

@@ -38,6 +38,16 @@ pub enum Check {
     Snapshot,
     /// A node that may have lost data takes no part before it has caught up (docs/adr/0005).
     Rejoining,
+    /// The format is raised by one, when all members are connected and can read the next one
+    /// (docs/adr/0023).
+    FormatRaised,
+    /// Nothing of a format is written before it is in force, and a node stores nothing of a format
+    /// that its program does not read (docs/adr/0023).
+    FormatAhead,
+    /// A cluster has one id, which is made once (docs/adr/0024).
+    ClusterIdentity,
+    /// Empty disks are never taken for a new cluster when there was one (docs/adr/0024).
+    NewCluster,
     /// Terms, commit and applied indexes never fall within a life (Figure 2).
     Monotonic,
     /// The history of each key is linearizable (§8).

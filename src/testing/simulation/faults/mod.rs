@@ -9,3 +9,5 @@ mod sick_follower;
 mod stalled_quorum;
 pub(crate) mod targeted;
 pub(crate) mod topology;
+pub(crate) mod upgrades;
+mod wipe_majority;

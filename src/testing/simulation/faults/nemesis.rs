@@ -112,6 +112,7 @@ async fn inflict_targeted(world: &Rc<World>, targeted: &mut TargetedFaults, faul
         Fault::StalledQuorum => targeted.stall_quorum().await,
         Fault::Amnesia => targeted.amnesia().await,
         Fault::ScatteredDamage => targeted.scatter_damage().await,
+        Fault::WipeMajority => targeted.wipe_majority().await,
         fault => unreachable!("{fault:?} is not a targeted fault"),
     }
 }
@@ -159,7 +160,9 @@ fn cut_one_way(world: &World, all: &[u64]) {
         let to = host(some(world, all));
         let is_client = world.random(|rng| rng.random_bool(0.2));
         let from = match is_client {
-            true => format!("c{}", some(world, &(1..=world.plan.clients).collect::<Vec<_>>())),
+            true => {
+                format!("c{}", some(world, &(1..=world.plan.clients.moving).collect::<Vec<_>>()))
+            }
             false => host(some(world, all)),
         };
         match world.random(|rng| rng.random_bool(0.5)) {

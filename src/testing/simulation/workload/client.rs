@@ -76,7 +76,7 @@ impl SimClient {
     /// Works until the phase is over.
     pub(super) async fn run(mut self) {
         while !self.world.phase.is_over.get() {
-            let think_ms = self.rng.random_range(0..=self.world.plan.think_ms_max);
+            let think_ms = self.rng.random_range(0..=self.world.plan.clients.think_ms_max);
             sleep(Duration::from_millis(think_ms)).await;
             if self.world.phase.is_quiesced.get() {
                 continue;

@@ -53,7 +53,7 @@ pub(super) struct WorkloadState {
 
 impl WorkloadState {
     pub(super) fn new(plan: &Plan, number: u64, mix: Mix) -> WorkloadState {
-        let lasting_keys = plan.keys as usize;
+        let lasting_keys = plan.clients.keys as usize;
         let versions = vec![0; lasting_keys + EXPIRING_KEYS + 1];
         WorkloadState { number, mix, lasting_keys, writes: 0, versions, after: None }
     }

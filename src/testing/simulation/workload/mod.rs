@@ -31,17 +31,17 @@ pub(crate) fn start_all(world: &Rc<World>, mut rng: StdRng) -> Vec<JoinHandle<()
     let hot_key = Rc::new(HotKey::default());
     let mut next_rng = || StdRng::seed_from_u64(rng.random());
     let mut clients = Vec::new();
-    for number in 1..=world.plan.clients {
+    for number in 1..=world.plan.clients.moving {
         let client = SimClient::new(world, number, next_rng()).with_hot_key(&hot_key);
         clients.push(actix::spawn(client.run()));
     }
-    for number in 0..world.plan.pinned_clients {
+    for number in 0..world.plan.clients.pinned {
         let node = 1 + number % world.plan.nodes;
         let number = FIRST_PINNED + number;
         let client = PinnedClient::new(world, number, node, Rc::clone(&hot_key), next_rng());
         clients.push(actix::spawn(client.run()));
     }
-    if world.plan.has_slow_clients {
+    if world.plan.clients.are_some_slow {
         clients.push(actix::spawn(slow::read_slowly(Rc::clone(world), SLOW, next_rng())));
         clients.push(actix::spawn(slow::send_by_halves(Rc::clone(world), SLOW + 1, next_rng())));
     }

@@ -126,7 +126,7 @@ impl PinnedClient {
     }
 
     fn pause_ms(&mut self) -> u64 {
-        let think_ms_max = self.world.plan.think_ms_max;
+        let think_ms_max = self.world.plan.clients.think_ms_max;
         self.rng.random_range(0..=if self.is_led_here { think_ms_max } else { IDLE_MS_MAX })
     }
 

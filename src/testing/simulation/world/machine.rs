@@ -21,6 +21,7 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::node::NodeError;
 use crate::testing::simulation::clock::SimClock;
 use crate::testing::simulation::plan::Fault;
+use crate::testing::simulation::upgrade::{Program, Programs};
 use crate::testing::{Crash, SimDisk};
 
 /// A machine and all that is known of it. A life is the time from a start of its node to the end
@@ -31,6 +32,7 @@ pub(crate) struct Machine {
     pub(crate) clock: SimClock,
     /// The number of starts of the node, which is the number of its current or last life.
     pub(crate) lives: Cell<u64>,
+    pub(crate) programs: Programs,
     process: Process,
     /// The fault that was inflicted on the disk in this life.
     pub(crate) disk_fault: Cell<Option<Fault>>,
@@ -88,7 +90,7 @@ pub(crate) fn host(id: u64) -> String {
 }
 
 impl Machine {
-    pub(super) fn new(id: u64, clock: SimClock) -> Machine {
+    pub(super) fn new(id: u64, clock: SimClock, program: Program) -> Machine {
         let disk = SimDisk::new();
         disk.keep_removed("segment");
         Machine {
@@ -96,6 +98,7 @@ impl Machine {
             disk,
             clock,
             lives: Cell::new(0),
+            programs: Programs::new(program),
             process: Process {
                 tasks: RefCell::default(),
                 started_at: Cell::new(Instant::now()),

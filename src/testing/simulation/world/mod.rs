@@ -93,7 +93,7 @@ impl World {
                 .drifting(rng.random_range(-drift_ppm..=drift_ppm))
                 .running_at(rng.random_range(-rate_ppm..=rate_ppm))
                 .booted(UPTIME_STEP * id as u32);
-            (id, Rc::new(Machine::new(id, clock)))
+            (id, Rc::new(Machine::new(id, clock, plan.upgrade.program_at_first(id))))
         };
         let machines: BTreeMap<_, _> = (1..=plan.nodes).map(machine).collect();
         let disks = machines.values().map(|machine| (machine.id, machine.disk.clone()));
@@ -211,6 +211,13 @@ impl World {
 
     pub(crate) fn data_dir(&self, id: u64) -> &Path {
         &self.plan.settings.servers[&NodeId(id)].data_dir
+    }
+
+    /// True when a start may say that the cluster is new: nobody has any data yet. A node
+    /// without peers has nobody to ask.
+    pub(crate) fn is_new_cluster(&self) -> bool {
+        let has_data = !self.participants.borrow().is_empty();
+        self.plan.nodes == 1 || self.plan.upgrade.is_new_cluster && !has_data
     }
 
     /// A machine may have lost durable data, in a life that ended or that is not known.

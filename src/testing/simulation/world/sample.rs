@@ -15,6 +15,8 @@ pub(crate) struct Sample {
     pub(crate) store_digest: u64,
     /// The node's memory that its clients use, in bytes.
     pub(crate) memory_bytes_used: u64,
+    /// The moment at which the poll was sent, as the wire checker counts.
+    pub(crate) asked: u64,
     /// The arrival of the reply, on the logical clock of the clients.
     pub(crate) heard: u64,
     /// The latest time that the store's clock could show by then, in milliseconds.

@@ -1,11 +1,16 @@
 //! Frames that decode and have a content that no node sends.
 
+use std::time::Duration;
+
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PreVote,
-    PreVoteResponse, RejoinResponse, RequestVote, RequestVoteResponse,
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, Introduction, PreVote,
+    PreVoteResponse, RejoinResponse, Remembered, RequestVote, RequestVoteResponse, StateCheck,
+    StateCheckResponse, StateDiverged,
 };
-use crate::wire::Hello;
+use crate::testing::introduction;
+use crate::types::{BootId, ClusterId, Format, FormatRange, Incarnation};
+use crate::wire::{BINARY_BYTES_MAX, HELLO_FRAME_BYTES_MAX, Hello};
 
 #[test]
 fn a_chunk_outside_of_its_snapshot_is_an_error() {
@@ -94,6 +99,7 @@ fn indexes_that_no_log_reaches_are_errors() {
             conflict_index: LogIndex(index),
             conflict_term,
         };
+        let remembered = Remembered { boot: BootId(1), leader_term: Term(3), acknowledged: last };
         let install = InstallSnapshotResponse {
             request_seq: 1,
             is_rejoining: false,
@@ -122,6 +128,16 @@ fn indexes_that_no_log_reaches_are_errors() {
             envelope(3, Rpc::RejoinResponse(RejoinResponse { last })),
             envelope(3, Rpc::Forgotten(Forgotten { acknowledged: last })),
             envelope(3, Rpc::InstallSnapshotResponse(install)),
+            envelope(
+                3,
+                Rpc::StateCheck(StateCheck { index: last.index, digest: 1, acknowledged: vec![] }),
+            ),
+            envelope(
+                3,
+                Rpc::StateCheckResponse(StateCheckResponse { index: last.index, digest: 1 }),
+            ),
+            envelope(3, Rpc::StateDiverged(StateDiverged { index: last.index, digest: 1 })),
+            envelope(3, Rpc::Remembered(remembered)),
         ] {
             let decoded = decode(&encode(&frame));
             assert!(matches!(decoded, Err(WireError::Index(_))), "{frame:?}: {decoded:?}");
@@ -160,4 +176,100 @@ fn a_stamp_after_the_end_of_all_clocks_is_an_error() {
         assert_eq!(decoded.is_ok(), is_good, "{stamp_ms}");
         assert!(is_good || matches!(decoded, Err(WireError::Stamp { .. })));
     }
+}
+
+fn introduced(introduction: Introduction) -> Frame {
+    Frame::Hello(Hello {
+        cluster: "c".into(),
+        from: NodeId(1),
+        to: NodeId(2),
+        restore_id: None,
+        promise: None,
+        introduction: Some(introduction),
+    })
+}
+
+#[test]
+fn formats_that_are_no_range_from_1_on_are_errors() {
+    let decoded = |lowest, highest| {
+        let formats = FormatRange { lowest: Format(lowest), highest: Format(highest) };
+        decode(&encode(&introduced(Introduction { formats, ..introduction() })))
+    };
+    for (lowest, highest) in [(1, 1), (1, 2), (3, u32::MAX)] {
+        assert!(decoded(lowest, highest).unwrap().is_some());
+    }
+    for (lowest, highest) in [(0, 0), (0, 1), (2, 1), (u32::MAX, 1)] {
+        assert!(matches!(decoded(lowest, highest), Err(WireError::Formats(_))));
+    }
+}
+
+/// The version is a part of log lines and of the lines of `status`.
+#[test]
+fn a_version_that_is_no_short_printable_text_is_an_error() {
+    let decoded = |binary: &str| {
+        decode(&encode(&introduced(Introduction { binary: binary.into(), ..introduction() })))
+    };
+    for binary in ["0", "0.2.0-rc.1+dirty", &"9".repeat(64)] {
+        assert!(decoded(binary).unwrap().is_some());
+    }
+    for binary in ["", "0.2 0", "0.2.0\n", "\u{7f}", "\u{e9}", "\u{202e}1", &"9".repeat(65)] {
+        assert!(matches!(decoded(binary), Err(WireError::Binary { .. })), "{binary:?}");
+    }
+}
+
+#[test]
+fn the_largest_hello_of_any_server_fits_into_a_frame_before_the_handshake() {
+    let formats = FormatRange { lowest: Format(u32::MAX), highest: Format(u32::MAX) };
+    let frame = Frame::Hello(Hello {
+        // The maximum of `cluster` in servers.toml.
+        cluster: "c".repeat(64),
+        from: NodeId(u64::MAX),
+        to: NodeId(u64::MAX),
+        restore_id: Some(u128::MAX),
+        promise: Some(Duration::from_millis(u64::MAX)),
+        introduction: Some(Introduction {
+            formats,
+            binary: "9".repeat(BINARY_BYTES_MAX),
+            incarnation: Incarnation(u128::MAX),
+            boot: BootId(u64::MAX),
+            cluster_id: Some(ClusterId(u128::MAX)),
+            is_held: true,
+        }),
+    });
+    let mut bytes = BytesMut::new();
+    FrameCodec::new(HELLO_FRAME_BYTES_MAX).encode(&frame, &mut bytes).unwrap();
+    let frame_bytes = bytes.len();
+    assert_eq!(FrameCodec::new(frame_bytes).decode(&mut bytes).unwrap(), Some(frame));
+    // Later versions have room for more facts.
+    assert!(frame_bytes <= HELLO_FRAME_BYTES_MAX / 8, "{frame_bytes}");
+}
+
+#[test]
+fn a_state_check_about_more_servers_than_a_cluster_has_is_an_error() {
+    let decoded = |acknowledged| {
+        let check = StateCheck { index: LogIndex(9), digest: 1, acknowledged };
+        decode(&encode(&envelope(3, Rpc::StateCheck(check))))
+    };
+    let table = |peers: u64| (1..=peers).map(|peer| (NodeId(peer), position(5, 3))).collect();
+    assert!(decoded(table(1000)).unwrap().is_some());
+    assert!(matches!(decoded(table(1001)), Err(WireError::Peers { peers: 1001, .. })));
+    assert!(matches!(decoded(vec![(NodeId(0), position(5, 3))]), Err(WireError::NoPeer)));
+    for wrong in [position(5, 4), position(0, 1), position(5, 0)] {
+        let decoded = decoded(vec![(NodeId(1), wrong)]);
+        assert!(matches!(decoded, Err(WireError::Position { .. })), "{decoded:?}");
+    }
+}
+
+/// An acknowledgement is not of a higher term than the leader that it went to. That leader may
+/// have had a higher term than the sender has now.
+#[test]
+fn a_remembered_acknowledgement_is_held_against_the_term_of_its_leader() {
+    let decoded = |leader_term, acknowledged| {
+        let leader_term = Term(leader_term);
+        let remembered = Remembered { boot: BootId(1), leader_term, acknowledged };
+        decode(&encode(&envelope(3, Rpc::Remembered(remembered))))
+    };
+    assert!(decoded(7, position(5, 7)).unwrap().is_some());
+    let wrong = decoded(2, position(5, 3));
+    assert!(matches!(wrong, Err(WireError::Position { .. })), "{wrong:?}");
 }

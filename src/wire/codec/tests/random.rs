@@ -6,11 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, PreVote,
-    PreVoteResponse, RejoinResponse, RequestVote, RequestVoteResponse, SnapshotRefusal,
+    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, Introduction, PreVote,
+    PreVoteResponse, RejoinResponse, Remembered, RequestVote, RequestVoteResponse, SnapshotRefusal,
+    StateCheck, StateCheckResponse, StateDiverged,
 };
 use crate::testing::byte_mutation::mutation;
-use crate::types::{Membership, STAMP_MS_MAX};
+use crate::types::{
+    BootId, ClusterId, Format, FormatInForce, FormatRange, Incarnation, Membership, STAMP_MS_MAX,
+};
 use crate::wire::Hello;
 
 fn any_node() -> impl Strategy<Value = NodeId> {
@@ -24,6 +27,10 @@ fn any_payload() -> impl Strategy<Value = Payload> {
         proptest::collection::vec(any::<u8>(), 0..300)
             .prop_map(|bytes| Payload::Command(bytes.into())),
         voters.prop_map(|voters| Payload::Membership(Membership { voters })),
+        (1..=u32::MAX, "[ -~]{0,64}").prop_map(|(format, since)| {
+            Payload::Format(FormatInForce { format: Format(format), since })
+        }),
+        any::<u128>().prop_map(|id| Payload::ClusterId(ClusterId(id))),
     ]
 }
 
@@ -82,6 +89,55 @@ fn any_chunk(term: u64) -> impl Strategy<Value = InstallSnapshot> {
     )
 }
 
+fn any_index() -> impl Strategy<Value = LogIndex> {
+    (0..=LogIndex::MAX.0).prop_map(LogIndex)
+}
+
+/// The messages that format 2 has added.
+fn any_rpc_of_format_2(term: u64) -> impl Strategy<Value = Rpc> {
+    let acknowledged = proptest::collection::vec((any_node(), any_position(term)), 0..5);
+    prop_oneof![
+        (any_index(), any::<u64>(), acknowledged).prop_map(|(index, digest, acknowledged)| {
+            Rpc::StateCheck(StateCheck { index, digest, acknowledged })
+        }),
+        (any_index(), any::<u64>()).prop_map(|(index, digest)| {
+            Rpc::StateCheckResponse(StateCheckResponse { index, digest })
+        }),
+        (any_index(), any::<u64>())
+            .prop_map(|(index, digest)| Rpc::StateDiverged(StateDiverged { index, digest })),
+        (any::<u64>(), any_position(term)).prop_map(move |(boot, acknowledged)| {
+            let (boot, leader_term) = (BootId(boot), Term(term));
+            Rpc::Remembered(Remembered { boot, leader_term, acknowledged })
+        }),
+    ]
+}
+
+fn any_introduction() -> impl Strategy<Value = Introduction> {
+    let formats = (1..=u32::MAX, any::<u32>()).prop_map(|(lowest, more)| FormatRange {
+        lowest: Format(lowest),
+        highest: Format(lowest.saturating_add(more)),
+    });
+    let ids = (any::<u128>(), any::<u64>(), any::<Option<u128>>());
+    (formats, "[!-~]{1,64}", ids, any::<bool>()).prop_map(
+        |(formats, binary, (incarnation, boot, cluster_id), is_held)| {
+            let (incarnation, boot) = (Incarnation(incarnation), BootId(boot));
+            let cluster_id = cluster_id.map(ClusterId);
+            Introduction { formats, binary, incarnation, boot, cluster_id, is_held }
+        },
+    )
+}
+
+fn any_hello() -> impl Strategy<Value = Hello> {
+    let ends = (any_node(), any_node());
+    let facts = (any::<Option<u128>>(), any::<Option<u64>>());
+    (ends, ".*", facts, prop::option::of(any_introduction())).prop_map(
+        |((from, to), cluster, (restore_id, promise_ms), introduction)| {
+            let promise = promise_ms.map(Duration::from_millis);
+            Hello { cluster, from, to, restore_id, promise, introduction }
+        },
+    )
+}
+
 fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
     prop_oneof![
         any_append(term),
@@ -115,6 +171,7 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
         }),
         any::<bool>()
             .prop_map(|vote_granted| Rpc::PreVoteResponse(PreVoteResponse { vote_granted })),
+        any_rpc_of_format_2(term),
     ]
 }
 
@@ -123,12 +180,7 @@ fn any_frame() -> impl Strategy<Value = Frame> {
         any_rpc(term).prop_map(move |rpc| Frame::Rpc(Envelope { from, to, term: Term(term), rpc }))
     });
     prop_oneof![
-        1 => (any_node(), any_node(), ".*", any::<Option<u128>>(), any::<Option<u64>>()).prop_map(
-            |(from, to, cluster, restore_id, promise_ms)| {
-                let promise = promise_ms.map(Duration::from_millis);
-                Frame::Hello(Hello { cluster, from, to, restore_id, promise, introduction: None })
-            }
-        ),
+        2 => any_hello().prop_map(Frame::Hello),
         1 => ".*".prop_map(|reason| Frame::Refused { reason }),
         6 => rpc,
     ]

@@ -35,20 +35,35 @@ const RESETTING: u32 = 4;
 /// The flag of a rejoining node that knows the end of the log that it lost.
 const END_KNOWN: u32 = 8;
 const FRAME_HEADER_BYTES: usize = 12;
+/// The kinds of the entries that say the format and the id of the cluster.
+const FORMAT: u8 = 3;
+const CLUSTER_ID: u8 = 4;
 /// The last frame of a snapshot: its header, the number of frames, the digest.
 const FOOT_BYTES: usize = FRAME_HEADER_BYTES + 24;
 
-/// An entry: its term, and a checksum of the rest of it.
+/// An entry: its term and kind, and a checksum of the rest of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
     pub term: Term,
+    kind: u8,
     checksum: u32,
 }
 
 impl Slot {
     pub fn of(entry: &Entry) -> Slot {
         let (kind, stamp_ms) = (entry.payload.kind(), entry.stamp_ms.to_le_bytes());
-        Slot { term: entry.term, checksum: checksum(kind, stamp_ms, &entry.payload.body()) }
+        let checksum = checksum(kind, stamp_ms, &entry.payload.body());
+        Slot { term: entry.term, kind, checksum }
+    }
+
+    /// True of an entry that puts the next format in force.
+    pub fn is_format(&self) -> bool {
+        self.kind == FORMAT
+    }
+
+    /// True of an entry with the id of the cluster.
+    pub fn is_cluster_id(&self) -> bool {
+        self.kind == CLUSTER_ID
     }
 }
 
@@ -452,8 +467,8 @@ impl Record {
         }
         let bytes = record.len();
         let stamp_ms = u64_at(header, 32).to_le_bytes();
-        let slot =
-            Slot { term: Term(u64_at(header, 24)), checksum: checksum(header[14], stamp_ms, body) };
+        let (term, kind) = (Term(u64_at(header, 24)), header[14]);
+        let slot = Slot { term, kind, checksum: checksum(kind, stamp_ms, body) };
         Some(Record { index: LogIndex(u64_at(header, 16)), slot, bytes })
     }
 

@@ -8,6 +8,7 @@
 
 mod disks;
 mod durable;
+mod formats;
 mod frames;
 mod install;
 mod promise;
@@ -16,21 +17,23 @@ mod text;
 mod votes;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use super::violation::Violation;
-use crate::raft::{Envelope, Rpc};
+use crate::raft::{AppendEntries, Envelope, Rpc};
 use crate::testing::SimDisk;
 use crate::testing::simulation::network::Tap;
 use crate::testing::simulation::plan::Plan;
 use crate::testing::simulation::trace::TracePrinter;
-use crate::types::{LogPosition, NodeId, Term};
+use crate::types::{Format, FormatRange, LogIndex, LogPosition, NodeId, Payload, Term};
 use crate::wire::Frame;
 use disks::{Disks, Finding};
+use durable::Slot;
 pub(crate) use durable::{SECTOR_BYTES, entries as entries_of_segment, sector_tag};
+use formats::{Formats, format_after};
 use frames::Frames;
 pub use install::InstallCounts;
 use install::Installs;
@@ -60,6 +63,7 @@ struct CheckerState {
     replication: Replication,
     windows: Windows,
     installs: Installs,
+    formats: Formats,
     /// The next node that gives this promise is struck.
     target: Option<Promise>,
     /// A node that has given it, and has not been struck yet.
@@ -84,6 +88,7 @@ impl WireChecker {
             replication: Replication::default(),
             windows: Windows::new(limits),
             installs: Installs::default(),
+            formats: Formats::default(),
             target: None,
             struck: None,
             violation: None,
@@ -116,23 +121,68 @@ impl WireChecker {
         self.state().target = promise;
     }
 
-    /// A node starts: from now on its disk counts as it is.
-    pub(crate) fn on_start(&self, node: u64) {
-        self.state().disks.of(NodeId(node)).hard_state();
+    /// A node starts with a program that reads these formats. From now on its disk counts as it
+    /// is.
+    pub(crate) fn on_start(&self, node: u64, reads: FormatRange) {
+        let state = &mut *self.state();
+        state.disks.of(NodeId(node)).hard_state();
+        state.formats.on_start(NodeId(node), reads);
     }
 
-    /// A node's status says that it leads a term.
-    pub(crate) fn on_leader(&self, node: u64, term: u64) {
-        self.check(|state| state.replication.check_leader(NodeId(node), Term(term)));
+    /// A life of a node has ended.
+    pub(crate) fn on_end(&self, node: u64) {
+        self.check(|state| {
+            state.check_readable(NodeId(node))?;
+            state.formats.on_end(NodeId(node));
+            Ok(())
+        });
     }
 
-    /// A node has answered with its status. Its snapshots and its log have to fit together. A
-    /// node without peers is exempt: it sends its log to no node, so that it is not known here.
+    /// A number for a poll that is about to be sent.
+    pub(crate) fn next_moment(&self) -> u64 {
+        self.state().formats.next_moment()
+    }
+
+    /// A node's status says that it leads a term. The poll was sent at `asked`.
+    pub(crate) fn on_leader(&self, node: u64, term: u64, asked: u64, last_log_index: u64) {
+        self.check(|state| {
+            state.formats.on_poll(Term(term), asked, LogIndex(last_log_index));
+            state.replication.check_leader(NodeId(node), Term(term))
+        });
+    }
+
+    /// A node has answered with its status. Its snapshots and its log have to fit together, and
+    /// its program has to read them. A node without peers is exempt: it sends its log to no node,
+    /// so that it is not known here.
     pub(crate) fn on_sample(&self, node: u64) {
         self.check(|state| match state.disks.nodes.len() {
             1 => Ok(()),
-            _ => state.disks.check_snapshots(NodeId(node)),
+            _ => {
+                state.disks.check_snapshots(NodeId(node))?;
+                state.check_readable(NodeId(node))
+            }
         });
+    }
+
+    /// The format in force after all that a node has on its disk, committed or not.
+    pub(crate) fn format_on_disk(&self, node: u64) -> Format {
+        format_after(self.state().disks.of(NodeId(node)).log())
+    }
+
+    /// True when the id of the cluster is on a node's disk.
+    pub(crate) fn has_cluster_id(&self, node: u64) -> bool {
+        self.state().disks.of(NodeId(node)).log().iter().any(Slot::is_cluster_id)
+    }
+
+    /// True when a leader has sent an entry that puts a format after the first in force.
+    pub(crate) fn is_raise_known(&self) -> bool {
+        self.state().formats.is_raise_known()
+    }
+
+    /// A disk that was lost is back, with all that it had.
+    pub(crate) fn on_return(&self, node: u64) {
+        let CheckerState { disks, replication, .. } = &mut *self.state();
+        replication.on_return(NodeId(node), disks);
     }
 
     /// A snapshot of a node is damaged.
@@ -226,7 +276,7 @@ impl Tap for WireChecker {
                 if printer.is_on {
                     printer.print(&text::line(&frame));
                 }
-                state.on_sent(pipe / 2, frame)?;
+                state.on_sent(pipe, frame)?;
             }
             Ok(())
         });
@@ -246,8 +296,20 @@ impl Tap for WireChecker {
 }
 
 impl CheckerState {
-    fn on_sent(&mut self, connection: u64, frame: Frame) -> Finding {
-        let Frame::Rpc(envelope) = frame else { return Ok(()) };
+    fn on_sent(&mut self, pipe: u64, frame: Frame) -> Finding {
+        let connection = pipe / 2;
+        let envelope = match frame {
+            Frame::Rpc(envelope) => envelope,
+            Frame::Hello(hello) => {
+                let is_dialler = pipe.is_multiple_of(2);
+                return self.formats.on_hello(connection, is_dialler, &hello);
+            }
+            Frame::Refused { .. } => return Ok(()),
+        };
+        self.formats.next_moment();
+        if let Some(what) = name_in_format_2(&envelope.rpc) {
+            self.check_in_force(envelope.from, what)?;
+        }
         if self.target.is_some() && self.target == Promise::of(&envelope.rpc) {
             self.target = None;
             self.struck = Some(envelope.from);
@@ -295,13 +357,54 @@ impl CheckerState {
             Rpc::AppendEntries(request) => {
                 windows.on_request(connection, term, &request)?;
                 votes.check_elected(from, term, disks)?;
-                replication.on_request(from, term, &request, disks)
+                replication.on_request(from, term, &request, disks)?;
+                self.check_formats(from, term, &request)
             }
             Rpc::AppendEntriesResponse(response) => {
                 windows.on_response(connection, term, response);
                 replication.on_response(from, term, response, disks)
             }
         }
+    }
+}
+
+impl CheckerState {
+    /// Checks the entries of a request that say something about the cluster.
+    fn check_formats(&mut self, leader: NodeId, term: Term, request: &AppendEntries) -> Finding {
+        let members: BTreeSet<NodeId> = self.disks.nodes.keys().copied().collect();
+        for entry in &request.entries {
+            match entry.payload {
+                Payload::Format(_) => {
+                    let place = entry.index.0 as usize - 1;
+                    let log = self.replication.log_of(term);
+                    let before = log.and_then(|log| log.get(..place));
+                    self.formats.on_entry(leader, term, entry, before, &members)?;
+                }
+                Payload::ClusterId(_) => self.check_in_force(leader, "the id of the cluster")?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_in_force(&mut self, node: NodeId, what: &str) -> Finding {
+        let CheckerState { formats, replication, disks, .. } = self;
+        formats.check_in_force(node, what, |raise| replication.is_held_by_quorum(raise, disks))
+    }
+
+    fn check_readable(&mut self, node: NodeId) -> Finding {
+        self.formats.check_readable(node, self.disks.of(node).log())
+    }
+}
+
+/// The name of a message that only nodes of format 2 send.
+fn name_in_format_2(rpc: &Rpc) -> Option<&'static str> {
+    match rpc {
+        Rpc::StateCheck(_) => Some("StateCheck"),
+        Rpc::StateCheckResponse(_) => Some("StateCheckResponse"),
+        Rpc::StateDiverged(_) => Some("StateDiverged"),
+        Rpc::Remembered(_) => Some("Remembered"),
+        _ => None,
     }
 }
 

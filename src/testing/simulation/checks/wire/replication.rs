@@ -327,6 +327,25 @@ impl Replication {
         })
     }
 
+    /// The log of a term's leader, as far as it is known.
+    pub fn log_of(&self, term: Term) -> Option<&[Slot]> {
+        self.reigns.get(&term).map(|reign| reign.log.as_slice())
+    }
+
+    /// True when a quorum of disks holds the entry at a position. A disk that was lost counts with
+    /// its former contents.
+    pub fn is_held_by_quorum(&self, at: LogPosition, disks: &mut Disks) -> bool {
+        let Some(place) = (at.index.0 as usize).checked_sub(1) else { return true };
+        let holds = |log: &[Slot]| log.get(place).is_some_and(|slot| slot.term == at.term);
+        let quorum_size = disks.quorum_size();
+        let mut holders = 0;
+        for (node, durable) in &mut disks.nodes {
+            let has_lost = self.losses.get(node).is_some_and(|loss| holds(&loss.log));
+            holders += usize::from(has_lost || holds(durable.log()));
+        }
+        holders >= quorum_size
+    }
+
     /// A disk is about to lose everything.
     pub fn on_wipe(&mut self, node: NodeId, disks: &mut Disks) {
         self.on_damaged_start(node, disks);
@@ -353,6 +372,12 @@ impl Replication {
     /// A disk forgets acknowledged entries without a trace. Others hold them.
     pub fn on_amnesia(&mut self, node: NodeId, disks: &mut Disks) {
         self.acknowledged.retain(|(of, _), _| *of != node);
+        disks.of(node).forget();
+    }
+
+    /// A disk that was lost is back, with all that it had.
+    pub fn on_return(&mut self, node: NodeId, disks: &mut Disks) {
+        self.losses.remove(&node);
         disks.of(node).forget();
     }
 

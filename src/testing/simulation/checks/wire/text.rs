@@ -9,7 +9,17 @@ use crate::wire::Frame;
 /// A frame as one line: `n1 -> n3 AppendEntries term=4 prev=7@3 entries=8..9 commit=6 read=2`.
 pub(super) fn line(frame: &Frame) -> String {
     match frame {
-        Frame::Hello(hello) => format!("n{} -> n{} Hello", hello.from, hello.to),
+        Frame::Hello(hello) => {
+            let facts = hello.introduction.as_ref().map_or_else(
+                || " short".to_owned(),
+                |facts| {
+                    let id = facts.cluster_id.map(|id| format!(" cluster={id}"));
+                    let held = if facts.is_held { " held" } else { "" };
+                    format!(" formats={}{held}{}", facts.formats, id.unwrap_or_default())
+                },
+            );
+            format!("n{} -> n{} Hello{facts}", hello.from, hello.to)
+        }
         Frame::Refused { reason } => format!("Refused: {reason}"),
         Frame::Rpc(Envelope { from, to, term, rpc }) => {
             let (kind, rest) = describe(rpc);

@@ -1,0 +1,178 @@
+//! The gate of the cluster's format: which members can read the next one, and for how long
+//! (docs/adr/0023).
+//!
+//! Every node keeps it, so that a new leader knows at once. What a peer can read is what it said
+//! in the introduction of the connection that it has now: a server can be replaced by an older
+//! one at any time before the raise, so nothing is remembered of a connection that has ended.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::effect::Announcement;
+use super::introduction::Introduction;
+use crate::types::{Format, FormatRange, NodeId};
+
+/// Version of the programs that introduce themselves by nothing but their id.
+const OLDEST_BINARY: &str = "0.1.0";
+
+/// The facts that decide whether the format may be raised.
+pub(super) struct FormatGate {
+    /// The peers that are connected to this node, as they have introduced themselves on the
+    /// connection that they have now.
+    peers: BTreeMap<NodeId, PeerFormats>,
+    /// The format that `able_ticks` is about.
+    counted: Format,
+    /// Ticks for which every member has been able to read that format.
+    able_ticks: u32,
+    /// The facts that were announced last; `None` before the first time.
+    pub(super) announced: Option<Announcement>,
+}
+
+/// The formats of one peer.
+struct PeerFormats {
+    reads: FormatRange,
+    binary: String,
+    is_held: bool,
+}
+
+/// The reason why a leader does not raise the format now. It is a clause for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RaiseWait {
+    /// An entry of a raise is in the log and not committed, or not given to the store.
+    UnderWay,
+    /// The leader has committed no entry of its own term.
+    NothingCommitted,
+    /// Not every member can read the next format, or somebody holds the format.
+    Members(Vec<MemberWait>),
+    /// All members can read the next format, but not for long enough.
+    Young {
+        /// The time for which they have been able to, in seconds.
+        able_s: u32,
+        /// The time for which they must have been, in seconds.
+        needed_s: u32,
+    },
+}
+
+/// The reason why a raise waits for one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberWait {
+    /// It has no connection to the leader.
+    NotConnected(NodeId),
+    /// It has a connection, and does not answer the leader.
+    Silent(NodeId),
+    /// It does not read the next format.
+    Unable {
+        /// The member.
+        id: NodeId,
+        /// The version of its program.
+        binary: String,
+        /// The formats that it reads.
+        reads: FormatRange,
+    },
+    /// A person has asked it to hold the format.
+    Holds(NodeId),
+}
+
+impl fmt::Display for RaiseWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RaiseWait::UnderWay => f.write_str("a raise is under way"),
+            RaiseWait::NothingCommitted => {
+                f.write_str("this leader has committed nothing in its term yet")
+            }
+            RaiseWait::Members(waits) => {
+                for (place, wait) in waits.iter().enumerate() {
+                    let comma = if place == 0 { "" } else { ", " };
+                    write!(f, "{comma}{wait}")?;
+                }
+                Ok(())
+            }
+            RaiseWait::Young { able_s, needed_s } => {
+                write!(f, "all have been able for {able_s} of {needed_s} s")
+            }
+        }
+    }
+}
+
+impl fmt::Display for MemberWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MemberWait::NotConnected(id) => write!(f, "server {id} is not connected"),
+            MemberWait::Silent(id) => write!(f, "server {id} does not answer"),
+            MemberWait::Unable { id, binary, reads } => {
+                write!(f, "server {id} ({binary}) reads formats {reads}")
+            }
+            MemberWait::Holds(id) => write!(f, "server {id} holds the format"),
+        }
+    }
+}
+
+impl FormatGate {
+    /// The gate of a node without connections.
+    pub(super) fn new() -> FormatGate {
+        FormatGate {
+            peers: BTreeMap::new(),
+            counted: Format::FIRST,
+            able_ticks: 0,
+            announced: None,
+        }
+    }
+
+    /// A peer has a new connection, which takes the place of any other.
+    pub(super) fn on_attached(&mut self, peer: NodeId, introduction: Option<&Introduction>) {
+        let formats = match introduction {
+            Some(introduction) => PeerFormats {
+                reads: introduction.formats,
+                binary: introduction.binary.clone(),
+                is_held: introduction.is_held,
+            },
+            None => PeerFormats {
+                reads: FormatRange::FIRST_ONLY,
+                binary: OLDEST_BINARY.to_owned(),
+                is_held: false,
+            },
+        };
+        self.peers.insert(peer, formats);
+    }
+
+    /// A peer has no connection any more.
+    pub(super) fn on_detached(&mut self, peer: NodeId) {
+        self.peers.remove(&peer);
+    }
+
+    /// Advances time by one tick: counts for how long all members have been able to read
+    /// `next`.
+    pub(super) fn tick(&mut self, members: &[NodeId], next: Format) {
+        if self.counted != next {
+            (self.counted, self.able_ticks) = (next, 0);
+        }
+        let is_any_unable = members.iter().any(|id| self.inability(*id, next).is_some());
+        self.able_ticks = if is_any_unable { 0 } else { self.able_ticks.saturating_add(1) };
+    }
+
+    /// Ticks for which all members have been able to read `next`.
+    pub(super) fn able_ticks(&self, next: Format) -> u32 {
+        if self.counted == next { self.able_ticks } else { 0 }
+    }
+
+    /// The reasons why the members keep the format from being raised to `next`: first what they
+    /// cannot read, then the holds.
+    pub(super) fn waits(&self, members: &[NodeId], next: Format) -> Vec<MemberWait> {
+        let unable = members.iter().filter_map(|id| self.inability(*id, next));
+        let is_held = |id: &&NodeId| self.peers.get(*id).is_some_and(|peer| peer.is_held);
+        let holds = members.iter().filter(is_held).map(|id| MemberWait::Holds(*id));
+        unable.chain(holds).collect()
+    }
+
+    /// The reason why a member is not known to read `next`, if it is not.
+    fn inability(&self, id: NodeId, next: Format) -> Option<MemberWait> {
+        let Some(PeerFormats { reads, binary, .. }) = self.peers.get(&id) else {
+            return Some(MemberWait::NotConnected(id));
+        };
+        let is_able = reads.contains(next);
+        (!is_able).then(|| MemberWait::Unable { id, binary: binary.clone(), reads: *reads })
+    }
+}
+
+#[cfg(test)]
+mod tests;
