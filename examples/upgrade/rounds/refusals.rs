@@ -83,7 +83,10 @@ pub fn refuse(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failure> {
     let dumped = Command::new(drill.cluster.program(Build::Old)).args(dump).output()?;
     unchanged(drill, &directory, &before)?;
     if dumped.status.success() {
-        drill.note(format!("old log dump of a directory {what}"), "(it has only what 1 has)");
+        drill.note(
+            format!("old log dump of a directory {what}"),
+            "not refused: the log has only entries of the format before",
+        );
     } else {
         let sentence = last_line(&String::from_utf8_lossy(&dumped.stderr));
         drill.note(format!("old log dump of a directory {what}, {}", dumped.status), sentence);
