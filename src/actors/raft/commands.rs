@@ -35,8 +35,12 @@ impl RaftActor {
             ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
             ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
             // No part of this node does it yet.
-            ClientRequest::SetHold { .. } | ClientRequest::Raise | ClientRequest::Digest { .. } => {
-                Err(Refusal::Busy)
+            ClientRequest::SetHold { .. } | ClientRequest::Raise => Err(Refusal::Busy),
+            ClientRequest::Digest { index } => {
+                let reply_handle = reply_handle.clone();
+                let task = ApplyTask::ClientDigest { index, reply_handle };
+                self.ports.kv.do_send(Apply { tasks: vec![task] });
+                Ok(())
             }
             ClientRequest::Status => {
                 let reply_handle = reply_handle.clone();
