@@ -238,7 +238,7 @@ while [ $# -gt 0 ]; do
             options+=("$1" "${2:?"$1 needs a number"}")
             shift
             ;;
-        B* | C* | S*) bug=("$1") ;;
+        B* | C* | S* | V*) bug=("$1") ;;
         *)
             echo "mutants: unknown option $1" >&2
             usage >&2

@@ -1,9 +1,8 @@
-//! A node that must stop although its disk is good (docs/adr/0023, docs/adr/0025), and the facts
-//! that it announces.
+//! A node that must stop although its disk is good, and the facts that it announces.
 
 use super::*;
 use crate::raft::{Announcement, StateDiverged, StopReason};
-use crate::storage::Divergence;
+use crate::types::Divergence;
 use crate::types::{Format, FormatInForce};
 
 /// The orders to mark the data directory, since the last call.
@@ -21,6 +20,7 @@ async fn a_corrupted_store_has_the_directory_marked_and_nobody_is_answered_any_m
     let client = Client::new(8);
     f.request(&client, vec![(1, write())]).await;
     f.kv.drain();
+    f.appends();
     f.raft.do_send(StoreCorrupted { what: "the record of key \"k\" differs".to_owned() });
     settle().await;
     let found = "the memory of this server holds other bytes than were written there: the record \
