@@ -19,6 +19,7 @@ async fn a_corrupted_store_has_the_directory_marked_and_nobody_is_answered_any_m
     let client = Client::new(8);
     f.request(&client, vec![(1, write())]).await;
     f.kv.drain();
+    f.appends();
     f.raft.do_send(StoreCorrupted { what: "the record of key \"k\" differs".to_owned() });
     settle().await;
     let found = "the memory of this server holds other bytes than were written there: the record \
