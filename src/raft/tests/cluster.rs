@@ -76,7 +76,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
             boot: BootId(1),
             raise_after_ticks: u32::MAX,
             is_held: false,
-            is_new_cluster: true,
+            is_new_cluster: false,
         },
         seed: seed.wrapping_mul(1009).wrapping_add(id),
     }
@@ -130,6 +130,8 @@ pub(super) struct Cluster {
     has_leases: bool,
     /// The formats of the nodes; empty in a cluster without connections.
     pub(super) gates: BTreeMap<NodeId, Gate>,
+    /// True when a blank node is told that its cluster is new.
+    pub(super) is_said_to_be_new: bool,
     /// The time that has passed, which does not depend on ticks.
     pub(super) now: Duration,
     /// The number of snapshots that were installed.
@@ -185,6 +187,7 @@ impl Cluster {
         let mut cluster = Cluster {
             has_leases,
             gates,
+            is_said_to_be_new: false,
             now: Duration::ZERO,
             nodes: BTreeMap::new(),
             network: Vec::new(),
@@ -345,6 +348,7 @@ impl Cluster {
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
+        let is_new_cluster = self.is_said_to_be_new;
         let leader_lease = self.has_leases.then(|| self.lease_settings(id));
         let gate = self.gates.get_mut(&id).map(|gate| gate.start(id));
         let node = self.node_mut(id);
@@ -361,6 +365,8 @@ impl Cluster {
             leader_lease,
             ..plain
         };
+        let gate = GateSettings { is_new_cluster, ..settings.gate };
+        let settings = RaftSettings { gate, ..settings };
         let (log, snapshots) = (node.disk.summary(), node.disk.snapshot_positions());
         node.raft = Some(Raft::new(settings, hard_state, log, snapshots));
         if let Some(newest) = node.disk.durable().snapshots.last() {
@@ -368,6 +374,9 @@ impl Cluster {
         }
         self.oracle.on_restore(id, &self.nodes[&id].applied);
         self.oracle.on_restart(id, hard_state);
+        for peer in self.ids() {
+            self.raft_mut(id).on_peer_reached(peer);
+        }
         self.settle(id);
         self.connect(id);
     }
@@ -404,6 +413,9 @@ impl Cluster {
 
     pub(super) fn heal(&mut self) {
         self.cuts.clear();
+        if !self.gates.is_empty() {
+            self.introduce_all();
+        }
     }
 
     /// The message at this place of `network` arrives, or is lost if the line is cut.

@@ -87,10 +87,25 @@ impl Solo {
         // The first effect is the same in every test: it announces what the snapshot says.
         raft.take_effects();
         let now = Duration::ZERO;
-        Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() }
+        let mut solo = Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() };
+        solo.reach_all();
+        solo
+    }
+
+    /// All peers have answered its hello, so it is settled.
+    pub(super) fn reach_all(&mut self) {
+        for peer in self.raft.peers() {
+            self.raft.on_peer_reached(peer);
+        }
     }
 
     pub(super) fn restart(&mut self) {
+        self.restart_unsettled();
+        self.reach_all();
+    }
+
+    /// Starts again, and has heard from no peer.
+    pub(super) fn restart_unsettled(&mut self) {
         self.applied.clear();
         let hard_state = self.disk.durable().hard_state;
         let (log, snapshots) = (self.disk.summary(), self.disk.snapshot_positions());
