@@ -47,6 +47,9 @@ impl Raft {
     /// server from before format 2.
     pub fn on_peer_attached(&mut self, peer: NodeId, introduction: Option<Introduction>) {
         self.gate.on_attached(peer, introduction.as_ref());
+        if let Some(introduction) = &introduction {
+            self.meet(peer, introduction);
+        }
     }
 
     /// The last connection that a peer has opened to this node has ended.

@@ -21,7 +21,8 @@ pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
         B26, B41e, B41f, B54, B55c, B59, B60, B62c, B65b, C2, C5, C5b, C6, C7b, C8a, C8b, C11, C12,
-        C13, C15, C16, C17, C18, S2, S4, S5, S8,
+        C13, C15, C16, C17, C18, S2, S4, S5, S8, V13,
+        V14,
     ]
 };
 
@@ -167,4 +168,7 @@ mutants! {
     C16: "an end with an old number forgets what the client has sent since",
     C17: "a line of HTTP is answered, and the body after it executed",
     C18: "a data directory that is gone goes unnoticed",
+    V12: "digests are not compared",
+    V13: "a record's hash is not verified by a read",
+    V14: "a server is told that it differs by fewer than a majority",
 }

@@ -57,6 +57,8 @@ pub enum ApplyTask {
         /// The client that asked.
         reply_handle: ReplyHandle,
     },
+    /// Do and answer nothing more: the node stops.
+    End,
     /// Report the state of the store, together with that of the node.
     Status {
         /// The state of the node.
@@ -93,7 +95,8 @@ pub struct DigestRead {
     pub digest: u64,
 }
 
-/// Sent by KvActor or SnapshotWriterActor to RaftActor: a part of the store in memory is not what was written there.
+/// Sent by KvActor or SnapshotWriterActor to RaftActor: a part of the store in memory is not what
+/// was written there.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct StoreCorrupted {

@@ -239,6 +239,7 @@ impl Handler<PeerEvent> for RaftActor {
                     self.flush_soon(ctx);
                 }
             }
+            PeerEvent::Reached { peer } => self.raft.on_peer_reached(peer),
             PeerEvent::Refused { peer } => {
                 self.update_clock();
                 self.raft.on_connection_refused(peer);

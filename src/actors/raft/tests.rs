@@ -5,6 +5,7 @@ mod broken_peers;
 mod expiry;
 mod leases;
 mod snapshots;
+mod stops;
 mod time_outs;
 mod upgrades;
 
@@ -289,6 +290,7 @@ impl Fixture {
             }
             ApplyTask::Status { reply_handle, .. } => format!("status for {reply_handle:?}"),
             ApplyTask::Digest(order) => format!("digest at {}", order.index),
+            ApplyTask::End => "end".to_owned(),
             ApplyTask::ClientDigest { index, reply_handle } => {
                 format!("digest at {index} for {reply_handle:?}")
             }
