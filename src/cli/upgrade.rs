@@ -197,6 +197,11 @@ impl Servers {
         if !holds.done.is_empty() {
             print(format!("released by {}\n", listed(&holds.done)).as_bytes())?;
         }
+        if !holds.unable.is_empty() {
+            let hold = if holds.unable.len() == 1 { "holds" } else { "hold" };
+            let reason = "the version is from before format 2";
+            print(format!("{} {hold} nothing: {reason}\n", named(&holds.unable)).as_bytes())?;
+        }
         Ok(holds)
     }
 
