@@ -1,7 +1,7 @@
 //! Measures how much a snapshot of a million keys delays the store, which applies entries
 //! at the same time: the times of `apply` without a snapshot, and while one is written on
-//! another thread. Then it measures the times of `apply` while a million keys and clients
-//! that expired together are removed.
+//! another thread. It measures reads, and the steps of the scrub. Then it measures the times of
+//! `apply` while a million keys and clients that expired together are removed.
 //!
 //! ```sh
 //! cargo bench --bench snapshot
@@ -12,7 +12,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use coracle::kv::{Command, Once, Operation, Store, StoreLoader};
+use coracle::actors::kv::SCRUB_BUDGET;
+use coracle::kv::{Command, Once, Operation, Query, Scrub, Store, StoreLoader};
 use coracle::types::{Entry, LogIndex, Payload, Term};
 
 /// Number of keys in the store.
@@ -83,6 +84,7 @@ fn main() {
     }
     println!("{} keys of 8 bytes, values of {VALUE_BYTES} bytes", store.keys());
     apply_while(&mut store, |done| done < ENTRIES_WITHOUT_SNAPSHOT).print("apply, no snapshot");
+    verify_all(&store);
 
     let begin = Instant::now();
     let clone = store.clone();
@@ -110,6 +112,30 @@ fn main() {
     println!("drop                         {:.1?}", begin.elapsed());
     drop((store, blocks));
     expire_all();
+}
+
+/// Reads keys, each of which is verified, and walks over the store once, in the steps that a
+/// server takes every 100 ms.
+fn verify_all(store: &Store) {
+    let mut reads = Vec::new();
+    for number in 0..KEYS {
+        let key = format!("{:08}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS);
+        let query = Query::Get { key: key.into_bytes().into() };
+        let begin = Instant::now();
+        store.query(&query, 0).expect("nothing has changed it");
+        reads.push(begin.elapsed());
+    }
+    Times(reads).print("get");
+    let (mut scrub, mut steps) = (Scrub::default(), Vec::new());
+    loop {
+        let begin = Instant::now();
+        let is_over = store.scrub(&mut scrub, SCRUB_BUDGET).expect("nothing has changed it");
+        steps.push(begin.elapsed());
+        if is_over {
+            break;
+        }
+    }
+    Times(steps).print("scrub, a step");
 }
 
 /// A million keys and clients expire at one entry, while a snapshot is taken of them. Half of

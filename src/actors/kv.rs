@@ -5,6 +5,7 @@
 //! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
 //! | | | [`Applied`], [`DigestRead`], [`StoreCorrupted`] | RaftActor |
 //! | | | [`StoreCommand`]: `WriteSnapshot`, `DropStore` | SnapshotWriterActor |
+//! | `Corrupt`, `LookForCorruption` | a test | | |
 //!
 //! It owns the [`Store`], and nothing else does. It runs on the main arbiter, because all its
 //! work is in memory. The sender bounds the number of tasks in a message.
@@ -27,11 +28,13 @@
 //! The node ends at every start until it runs a version that knows the operation.
 //!
 //! It verifies the records of the store, a few at a time (docs/adr/0025), and remembers the
-//! digests after the last entries. When a record is not what was written, this actor does and
-//! answers nothing more: the node stops.
+//! digests after the last entries. When a record is not what was written, or the store differs from
+//! that of a majority, this actor does and answers nothing more: the node stops.
 //!
 //! When the table of `once` is nearly full, it logs a warning once.
 
+#[cfg(any(test, feature = "testing"))]
+mod faults;
 mod once_alarm;
 
 use std::collections::VecDeque;
@@ -87,8 +90,8 @@ pub struct KvActor {
     /// The entry whose digest RaftActor waits for.
     wanted_digest: Option<LogIndex>,
     scrub: Scrub,
-    /// True when a record was found that is not what was written.
-    is_corrupted: bool,
+    /// True when the store is of no use: nothing more is done or answered.
+    has_ended: bool,
     ports: KvPorts,
     /// The scans that wait, in the order of their views.
     scans: VecDeque<WaitingScan>,
@@ -116,7 +119,7 @@ impl KvActor {
             digests: DigestHistory::beginning_at(store.last_applied(), store.digest()),
             wanted_digest: None,
             scrub: Scrub::default(),
-            is_corrupted: false,
+            has_ended: false,
             store,
             ports,
             scans: VecDeque::new(),
@@ -138,13 +141,15 @@ impl Handler<Apply> for KvActor {
     type Result = ();
 
     fn handle(&mut self, message: Apply, ctx: &mut Context<Self>) {
-        if self.is_corrupted {
+        if self.has_ended {
             return;
         }
         let mut replies = Replies::default();
         for task in message.tasks {
             if let Err(corruption) = self.execute(task, &mut replies) {
-                self.end(&corruption);
+                self.end_corrupted(&corruption);
+            }
+            if self.has_ended {
                 return;
             }
         }
@@ -181,21 +186,26 @@ impl KvActor {
     /// process is not followed by all steps that were missed.
     fn arm_scrub(ctx: &mut Context<Self>) {
         ctx.run_later(SCRUB_INTERVAL, |actor, ctx| {
-            if actor.is_corrupted {
+            if actor.has_ended {
                 return;
             }
             match actor.store.scrub(&mut actor.scrub, SCRUB_BUDGET) {
                 Ok(_) => KvActor::arm_scrub(ctx),
-                Err(corruption) => actor.end(&corruption),
+                Err(corruption) => actor.end_corrupted(&corruption),
             }
         });
     }
 
-    /// Ends the work of this actor: the store is of no use. The clients that wait get no answer,
-    /// because any could be wrong; their connections end with the process.
-    fn end(&mut self, corruption: &Corruption) {
-        self.is_corrupted = true;
+    /// Ends the work of this actor, because the store is of no use. The clients that wait get no
+    /// answer, because any could be wrong; their connections end with the process.
+    fn end(&mut self) {
+        self.has_ended = true;
         self.scans.clear();
+    }
+
+    /// The same, because a record is not what was written.
+    fn end_corrupted(&mut self, corruption: &Corruption) {
+        self.end();
         self.ports.corrupted.do_send(StoreCorrupted { what: corruption.to_string() });
     }
 
@@ -207,7 +217,7 @@ impl KvActor {
             if is_awaited {
                 let reply = match view.query(&query, now_ms) {
                     Ok(answer) => self.scan_reply(answer),
-                    Err(corruption) => return self.end(&corruption),
+                    Err(corruption) => return self.end_corrupted(&corruption),
                 };
                 let replies = vec![(reply_handle.slot, reply)];
                 reply_handle.reply_to.do_send(ClientReplies { replies });
@@ -290,6 +300,7 @@ impl KvActor {
                 let digest = self.digests.at(index);
                 replies.add(reply_handle, ClientReply::Digest { index, digest });
             }
+            ApplyTask::End => self.end(),
             ApplyTask::Status { status, reply_handle } => {
                 replies.add(reply_handle, ClientReply::Status(status, self.store.status()));
             }

@@ -15,12 +15,29 @@ impl Raft {
         if let RoleState::Follower { leader: Some(contact) } = &mut self.role {
             contact.tick();
         }
-        if self.timer.tick() && !self.lease.has_promised() {
+        if self.timer.tick() && self.is_settled() && !self.lease.has_promised() {
             self.timer.reset();
             if self.can_campaign() {
                 self.become_pre_candidate();
             }
         }
+    }
+
+    /// A node that has just started settles first: it neither votes nor campaigns before every
+    /// other member has answered its hello, or refused the connection, or the shortest election
+    /// timeout has passed. Until then those that remember what it acknowledged in an
+    /// earlier run may tell it (docs/adr/0024).
+    pub(super) fn tick_settling(&mut self) {
+        let was_settled = self.is_settled();
+        let is_over = self.start.tick();
+        // The others may have waited for the same silent member, and must not all campaign now.
+        if is_over && !was_settled && self.leader_id().is_none() && !self.lease.is_on() {
+            self.timer.reset_shortened(0);
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.start.is_settled(&self.peers())
     }
 
     /// True of a voter whose disk answers. A node whose disk does not answer could neither
@@ -37,6 +54,7 @@ impl Raft {
     /// is alive after all. With leases the turns begin when the promises to the leader have
     /// run out.
     pub fn on_connection_refused(&mut self, peer: NodeId) {
+        self.start.account_for(peer);
         let min = self.settings.election_timeout_ticks_min;
         let has_leases = self.lease.is_on();
         let RoleState::Follower { leader: Some(contact) } = &mut self.role else { return };
@@ -187,11 +205,12 @@ impl Raft {
 
     /// True of a member that may give its vote. A rejoining node may if it knows where its log
     /// ended: its term and its vote are intact, and it refuses every log that is behind that
-    /// end. So it gives no vote that it would not give if its log were whole (docs/adr/0019).
+    /// end. So it gives no vote that it would not give if its log were whole (docs/adr/0019). A
+    /// member that has just started settles first.
     fn may_vote(&self) -> bool {
         let HardState { is_rejoining, is_end_known, .. } = self.hard_state();
         let is_member = self.membership().voters.contains(&self.settings.id);
-        is_member && (!is_rejoining || is_end_known)
+        is_member && (!is_rejoining || is_end_known) && self.is_settled()
     }
 
     /// "up-to-date by comparing the index and term of the last entries" (§5.4.1):

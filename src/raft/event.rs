@@ -6,7 +6,7 @@ use super::rpc::SnapshotRefusal;
 use crate::types::{ClusterId, Format, LogIndex, LogPosition, NodeId, Term};
 
 /// A change of this node that is worth a line in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Elected.
     BecameLeader {
@@ -49,6 +49,11 @@ pub enum Event {
         /// Its term.
         term: Term,
     },
+    /// Has no data, and does not know whether the cluster is new.
+    WaitsForMembers {
+        /// The members that have not said whether they have any.
+        silent: Vec<NodeId>,
+    },
     /// A peer refuses the snapshot that it is sent.
     SnapshotRefused {
         /// The peer.
@@ -74,11 +79,12 @@ pub enum Event {
     },
     /// Has lost entries that it acknowledged, and is rejoining from now on.
     Forgot {
-        /// The leader that had the acknowledgement.
-        leader_id: NodeId,
-        /// The last entry that was acknowledged to it.
+        /// The peer that knew of it: the leader that had the acknowledgement, or one that has
+        /// heard of it.
+        told_by: NodeId,
+        /// The last entry that was acknowledged.
         acknowledged: LogPosition,
-        /// The end of the log.
+        /// The end of the log without it.
         last: LogPosition,
     },
     /// As the leader: a peer's store differs from that of a majority.
@@ -183,6 +189,13 @@ impl fmt::Display for Event {
                 write!(f, "granted vote candidate={candidate} term={term}")
             }
             Event::BecameVoter { term } => write!(f, "became voter term={term}"),
+            Event::WaitsForMembers { silent } => write!(
+                f,
+                "has no data, and waits for servers={} to say whether they have any: a new cluster \
+                 begins when all its servers are there and have none, or when a majority is there \
+                 that was started with --new-cluster",
+                comma_separated(silent)
+            ),
             Event::SnapshotRefused { peer, refusal } => {
                 write!(f, "a peer refuses the snapshot peer={peer} reason={refusal}")
             }
@@ -195,11 +208,11 @@ impl fmt::Display for Event {
                  {acknowledged}, and holds entries up to {held} at most; it is told to fetch \
                  them again, and is not counted until it has"
             ),
-            Event::Forgot { leader_id, acknowledged, last } => write!(
+            Event::Forgot { told_by, acknowledged, last } => write!(
                 f,
-                "has lost entries that it acknowledged to leader={leader_id}: {acknowledged} was \
-                 acknowledged, and the log ends with {last}; it rejoins without a vote, until it \
-                 has fetched them, and has caught up with all others"
+                "has lost entries that it acknowledged, as peer={told_by} knows: {acknowledged} \
+                 was acknowledged, and the log ended with {last}; it rejoins without a vote, until \
+                 it has fetched them, and has caught up with all others"
             ),
             Event::PeerDiverged { peer, index } => write!(
                 f,
@@ -221,4 +234,8 @@ impl fmt::Display for Event {
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }
+}
+
+fn comma_separated(ids: &[NodeId]) -> String {
+    ids.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",")
 }

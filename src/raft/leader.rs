@@ -200,6 +200,7 @@ impl Raft {
             "peer {peer} acknowledges {match_index}, behind the end of the leader's own log {last}"
         );
         if news.has_more {
+            self.remember_report(peer, match_index);
             self.advance_commit_index();
         }
         if news.has_confirmed {

@@ -87,6 +87,8 @@
 //! | `log_weights` | the weight of the log after any of its entries |
 //! | `snapshot_policy` | when a snapshot is taken, how far the log is compacted (§7) |
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
+//! | `remembered` | what each peer has acknowledged, and the words to those that start again |
+//! | `start` | the state with which this run started, by which it judges such words |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
 //! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
 //! | `comparison` | the digests of all stores, as a leader has collected them (docs/adr/0025) |
@@ -100,6 +102,7 @@
 //! | `state_check` | rules: stores are compared, and a node that differs stops |
 //! | `raising` | rules: the cluster's format and id; the end of a node that cannot read it |
 //! | `election` | rules: PreVote and votes (§5.2, §5.4.1; dissertation §9.6) |
+//! | `recall` | rules: what peers acknowledged, heard of, told and judged (docs/adr/0024) |
 //! | `invariants` | the checks after every event |
 //! | this file | the events, each to its rule |
 //!
@@ -114,8 +117,10 @@
 //!   when they are durable (dissertation §10.2.1).
 //! - A refused connection to the leader's address starts the PreVote early.
 //! - A node that has lost its disk, or a part of its log, rejoins under its own id
-//!   (docs/adr/0005, docs/adr/0009), and a leader tells a peer that shows such a loss
-//!   (docs/adr/0018). The paper assumes that disks keep what they have.
+//!   (docs/adr/0005, docs/adr/0009), a leader tells a peer that shows such a loss
+//!   (docs/adr/0018), and every node tells a peer that starts again what it acknowledged before
+//!   (docs/adr/0024). The paper assumes that disks keep what they have.
+//! - A node that has just started gives no vote before its peers have had the time to tell it.
 //! - Peers that no quorum needs are sent entries in batches (docs/adr/0014).
 //!
 //! # What this does not do
@@ -127,8 +132,8 @@
 //! - Clients are not known here. An entry is bytes; that a repeated command is executed once
 //!   is the store's concern.
 //! - Nodes are trusted: a node that lies, or a disk that loses what it said was durable
-//!   without a trace, is outside of the model. The leader to which the lost entries were
-//!   acknowledged notices it, and no other node.
+//!   without a trace, is outside of the model. It is noticed if a node that remembers the
+//!   acknowledgement is there in time.
 
 mod apply_queue;
 mod comparison;
@@ -151,13 +156,16 @@ mod persistence;
 mod quorum;
 mod raising;
 mod read_index;
+mod recall;
 mod rejoin;
+mod remembered;
 mod replication;
 mod role;
 mod rpc;
 mod settings;
 mod snapshot_policy;
 mod snapshots;
+mod start;
 mod state;
 mod state_check;
 mod status;
@@ -223,6 +231,8 @@ impl Raft {
             // A pre-vote asks about a term that no node has taken yet, so it changes no term.
             // The term of a rejoining node is not adopted, because that node does not count.
             Rpc::RejoinRequest => self.on_rejoin_request(from),
+            // An acknowledgement is a fact in every term.
+            Rpc::Remembered(word) => self.on_remembered(from, term, word),
             Rpc::PreVote(request) => self.on_pre_vote(from, term, request),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 self.on_pre_vote_granted(from, term);
@@ -305,6 +315,7 @@ impl Raft {
             return;
         }
         self.persistence.tick();
+        self.tick_settling();
         self.tick_gate();
         self.tick_rejoin();
         self.tick_snapshots();
@@ -363,7 +374,12 @@ impl Raft {
         }
         let settings = &self.settings;
         let ticks_max = settings.election_timeout_ticks_max;
-        if !self.rejoining.tick(ticks_max, settings.heartbeat_ticks) {
+        let tick = self.rejoining.tick(ticks_max, settings.heartbeat_ticks);
+        if tick.has_waited_long && self.rejoining.may_be_new(self.own_report()) {
+            let silent = self.rejoining.silent(self.peers());
+            self.tell(Event::WaitsForMembers { silent });
+        }
+        if !tick.is_asking {
             return;
         }
         for to in self.peers() {
@@ -374,11 +390,9 @@ impl Raft {
     }
 
     /// A rejoining peer asks for our term and the end of our log. The answer waits until our
-    /// term is durable: a term that a crash can take back must not be reported. The end of
-    /// the log includes what this node is known to have had and to have lost: a node that
-    /// has nothing must not make a majority with others that never had it.
+    /// term is durable: a term that a crash can take back must not be reported.
     fn on_rejoin_request(&mut self, from: NodeId) {
-        let last = self.log.last().max(self.hard_state().lost);
+        let PeerReport { last, .. } = self.own_report();
         self.send(from, Rpc::RejoinResponse(RejoinResponse { last }));
     }
 
@@ -399,26 +413,17 @@ impl Raft {
         if is_held || self.leader_id() != Some(from) || !self.quorum().can_spare_one() {
             return;
         }
-        let before = self.hard_state();
-        // An end of the log that is known is contradicted.
-        if before.is_rejoining && before.lost >= acknowledged && !before.is_end_known {
-            return;
-        }
-        let lost = before.lost.max(acknowledged);
-        let hard_state = HardState { is_rejoining: true, lost, is_end_known: false, ..before };
-        self.persistence.set_hard_state(hard_state);
-        if !before.is_rejoining {
-            // The messages that wait for the disk are those of a voter.
-            self.persistence.drop_deferred();
-            self.rejoining = Rejoining::default();
-            let last = self.log.last();
-            self.tell(Event::Forgot { leader_id: from, acknowledged, last });
-        }
+        self.forget(from, acknowledged, self.log.last());
     }
 
     fn maybe_become_voter(&mut self) {
         let hard_state = self.hard_state();
-        if !hard_state.is_rejoining || !(self.is_cluster_new() || self.has_caught_up()) {
+        if !hard_state.is_rejoining {
+            return;
+        }
+        if self.has_caught_up() {
+            self.start.on_caught_up();
+        } else if !self.has_all_back() && !self.is_cluster_new() {
             return;
         }
         let voted_for = if self.term() == Term(0) {
@@ -435,14 +440,28 @@ impl Raft {
     }
 
     fn is_cluster_new(&self) -> bool {
-        let own = PeerReport { term: self.term(), last: self.log.last() };
-        self.rejoining.is_cluster_new(self.id(), own, self.quorum())
+        let is_said_to_be_new = self.settings.gate.is_new_cluster;
+        let own = self.own_report();
+        self.rejoining.is_cluster_new(self.id(), own, self.quorum(), is_said_to_be_new)
+    }
+
+    /// The term of this node and the end of its log, which includes what this node is known to
+    /// have had and to have lost: a node that has nothing must not make a majority with others
+    /// that never had it.
+    fn own_report(&self) -> PeerReport {
+        let last = self.log.last().max(self.hard_state().lost);
+        PeerReport { term: self.term(), last }
+    }
+
+    fn has_all_back(&self) -> bool {
+        let (own, persisted_index) = (self.hard_state(), self.persistence.persisted_index());
+        matches!(self.role, RoleState::Follower { .. })
+            && has_all_back(own, &self.log, persisted_index)
     }
 
     fn has_caught_up(&self) -> bool {
         let (own, persisted_index) = (self.hard_state(), self.persistence.persisted_index());
         matches!(self.role, RoleState::Follower { .. })
-            && (has_all_back(own, &self.log, persisted_index)
-                || self.rejoining.has_caught_up(&self.peers(), own, &self.log, persisted_index))
+            && self.rejoining.has_caught_up(&self.peers(), own, &self.log, persisted_index)
     }
 }

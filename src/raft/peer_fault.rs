@@ -77,6 +77,19 @@ pub enum PeerFault {
         /// The end of the leader's log.
         last: LogIndex,
     },
+    /// The peer remembers what nobody can have acknowledged by now.
+    #[error(
+        "it remembers that {acknowledged} was acknowledged to the leader of term {leader_term}, \
+         and it is in term {term}"
+    )]
+    Remembered {
+        /// The term of the leader.
+        leader_term: Term,
+        /// The last entry that was acknowledged.
+        acknowledged: LogPosition,
+        /// The term of the message.
+        term: Term,
+    },
     /// The peer has more bytes of the snapshot than the snapshot has.
     #[error("it has {received} bytes of a snapshot of {bytes} bytes")]
     Received {

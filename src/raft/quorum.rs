@@ -31,6 +31,11 @@ impl<'a> Quorum<'a> {
         self.voters.iter().filter(|voter| includes(**voter)).count() >= self.size()
     }
 
+    /// True when `includes` holds for every voter.
+    pub(super) fn is_unanimous(self, includes: impl Fn(NodeId) -> bool) -> bool {
+        self.voters.iter().all(|voter| includes(*voter))
+    }
+
     /// True when the others are a majority without any one voter.
     pub(super) fn can_spare_one(self) -> bool {
         self.voters.len() > self.size()

@@ -47,6 +47,9 @@ impl Raft {
     /// server from before format 2.
     pub fn on_peer_attached(&mut self, peer: NodeId, introduction: Option<Introduction>) {
         self.gate.on_attached(peer, introduction.as_ref());
+        if let Some(introduction) = &introduction {
+            self.meet(peer, introduction);
+        }
     }
 
     /// The last connection that a peer has opened to this node has ended.
@@ -54,7 +57,7 @@ impl Raft {
         self.gate.on_detached(peer);
     }
 
-    /// A person asks this node to hold the format where it is, or to hold it no longer.
+    /// A person has asked this node to hold the format, or to hold it no longer. It is durable.
     pub fn set_held(&mut self, is_held: bool) {
         self.settings.gate.is_held = is_held;
     }

@@ -6,7 +6,8 @@
 //! (docs/adr/0009, docs/bugs.md B61). It follows the leader and stores what it is sent, but
 //! it neither votes nor campaigns, and the leader does not count it. It asks every other member
 //! for a report of its term and the end of its log. It is counted again when the cluster
-//! turns out to be new, or when it has caught up with every other member.
+//! turns out to be new, or when it has caught up with every other member. A cluster is new when
+//! all members are blank, or when a person says so and a majority is (docs/adr/0024).
 //!
 //! A node that knows exactly where its log ended has forgotten less. It votes for candidates
 //! that have all of that, and it is counted again when it has all of it itself, whether or not
@@ -23,8 +24,19 @@ use crate::types::{HardState, LogIndex, LogPosition, NodeId, Term};
 pub(super) struct Rejoining {
     /// The latest report of each other member.
     reports: BTreeMap<NodeId, PeerReport>,
+    /// True when any report has had a term or an entry.
+    has_seen_past: bool,
     /// Ticks since the start of a rejoining node.
     age_ticks: u32,
+}
+
+/// The outcome of a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RejoinTick {
+    /// True when the other members are to be asked.
+    pub(super) is_asking: bool,
+    /// True at the one tick from which on the node has waited for long.
+    pub(super) has_waited_long: bool,
 }
 
 /// The durable term and the end of the log of one member.
@@ -42,25 +54,53 @@ impl PeerReport {
 }
 
 impl Rejoining {
-    /// Advances time by one tick. Returns true when the other members are to be asked: at
-    /// every tick at first, when all members are about to start; later at the pace of
-    /// heartbeats, because a member that stays silent may be down for days.
-    pub(super) fn tick(&mut self, election_timeout_ticks_max: u32, heartbeat_ticks: u32) -> bool {
+    /// Advances time by one tick. The other members are asked at every tick at first, when all
+    /// members are about to start; later at the pace of heartbeats, because a member that stays
+    /// silent may be down for days.
+    pub(super) fn tick(
+        &mut self,
+        election_timeout_ticks_max: u32,
+        heartbeat_ticks: u32,
+    ) -> RejoinTick {
         self.age_ticks = self.age_ticks.saturating_add(1);
-        let is_young = self.age_ticks <= 10 * election_timeout_ticks_max;
-        is_young || self.age_ticks.is_multiple_of(heartbeat_ticks)
+        let young_ticks = 10 * election_timeout_ticks_max;
+        let is_young = self.age_ticks <= young_ticks;
+        RejoinTick {
+            is_asking: is_young || self.age_ticks.is_multiple_of(heartbeat_ticks),
+            has_waited_long: self.age_ticks == young_ticks,
+        }
     }
 
     pub(super) fn on_report(&mut self, from: NodeId, report: PeerReport) {
+        self.has_seen_past |= !report.is_blank();
         self.reports.insert(from, report);
     }
 
-    /// True when a quorum, this node `id` included, has never had a term or an entry, and no
-    /// other member has reported one.
-    pub(super) fn is_cluster_new(&self, id: NodeId, own: PeerReport, quorum: Quorum<'_>) -> bool {
-        own.is_blank()
-            && self.reports.values().all(PeerReport::is_blank)
-            && quorum.is_met(|voter| voter == id || self.reports.contains_key(&voter))
+    /// True when every other member has reported that it has never had a term or an entry, and
+    /// neither has this node `id`. When a person has said that the cluster is new, it is enough
+    /// that a quorum with this node has, and that nobody has reported anything else.
+    pub(super) fn is_cluster_new(
+        &self,
+        id: NodeId,
+        own: PeerReport,
+        quorum: Quorum<'_>,
+        is_said_to_be_new: bool,
+    ) -> bool {
+        let has_reported = |voter| voter == id || self.reports.contains_key(&voter);
+        self.may_be_new(own)
+            && (quorum.is_unanimous(has_reported)
+                || is_said_to_be_new && quorum.is_met(has_reported))
+    }
+
+    /// True when neither this node nor any report has had a term or an entry.
+    pub(super) fn may_be_new(&self, own: PeerReport) -> bool {
+        own.is_blank() && !self.has_seen_past
+    }
+
+    /// The members of `peers` that have not reported.
+    pub(super) fn silent(&self, mut peers: Vec<NodeId>) -> Vec<NodeId> {
+        peers.retain(|peer| !self.reports.contains_key(peer));
+        peers
     }
 
     /// True when this follower with `own` hard state holds durably all that any other member

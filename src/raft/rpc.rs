@@ -67,13 +67,14 @@ pub enum Rpc {
     StateCheckResponse(StateCheckResponse),
     /// A majority has another store than the receiver. It has no answer of its own.
     StateDiverged(StateDiverged),
-    /// The receiver's peer tells it what it acknowledged before it started
-    /// (docs/adr/0024). It has no answer of its own.
+    /// The receiver's peer tells it what it acknowledged before it started (docs/adr/0024). It
+    /// is the answer to the hello of another run than before, and has no answer of its own.
     Remembered(Remembered),
 }
 
 impl Rpc {
-    /// True of answers: they travel back on the connection that brought the request.
+    /// True of answers: they travel back on the connection that brought the request, or the
+    /// hello.
     pub fn is_response(&self) -> bool {
         matches!(
             self,
@@ -83,6 +84,7 @@ impl Rpc {
                 | Rpc::RejoinResponse(_)
                 | Rpc::InstallSnapshotResponse(_)
                 | Rpc::StateCheckResponse(_)
+                | Rpc::Remembered(_)
         )
     }
 }

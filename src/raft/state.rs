@@ -20,10 +20,12 @@ use super::log::RaftLog;
 use super::persistence::Persistence;
 use super::quorum::Quorum;
 use super::rejoin::Rejoining;
+use super::remembered::Memories;
 use super::role::{LeaderContact, RoleState};
 use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
 use super::snapshot_policy::{SnapshotPolicy, SnapshotPositions};
+use super::start::Start;
 use super::status::{ClusterStatus, NodeStatus, Role, SnapshotProgress};
 use crate::types::{
     Entry, HardState, LogIndex, LogPosition, LogSummary, Membership, NodeId, STAMP_MS_MAX, Term,
@@ -47,6 +49,10 @@ pub struct Raft {
     pub(super) role: RoleState,
     /// The reports that a rejoining node waits for; empty on any other node.
     pub(super) rejoining: Rejoining,
+    /// The acknowledgements of each peer that this node has heard of.
+    pub(super) memories: Memories,
+    /// The state with which this run started.
+    pub(super) start: Start,
     pub(super) timer: ElectionTimer,
     /// The newest entry known to be committed. It is volatile (Figure 2): after a start it
     /// is what the snapshot covers, and a leader's messages raise it again.
@@ -104,6 +110,8 @@ impl Raft {
             persistence: Persistence::new(hard_state, last.index),
             snapshots: SnapshotPolicy::new(snapshots, log.runs.base()),
             rejoining: Rejoining::default(),
+            memories: Memories::default(),
+            start: Start::new(hard_state, log.runs.clone(), settings.election_timeout_ticks_min),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
             timer,
@@ -140,6 +148,12 @@ impl Raft {
     }
 
     // Messages, writes and events.
+
+    /// A peer has answered this node's hello, so it knows of this run, and says what it remembers
+    /// of earlier ones.
+    pub fn on_peer_reached(&mut self, peer: NodeId) {
+        self.start.account_for(peer);
+    }
 
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
         Envelope { from: self.settings.id, to, term: self.term(), rpc }

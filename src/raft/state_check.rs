@@ -51,7 +51,8 @@ impl Raft {
         };
         let (term, id) = (self.term(), self.id());
         self.comparison.rounds.ask(term, id, index, digest);
-        let request = StateCheck { index, digest, acknowledged: Vec::new() };
+        let acknowledged = self.acknowledged_table();
+        let request = StateCheck { index, digest, acknowledged };
         for peer in self.peers() {
             let envelope = self.envelope(peer, Rpc::StateCheck(request.clone()));
             self.effects.push(Effect::Send(envelope));
@@ -65,6 +66,7 @@ impl Raft {
         if self.leader_id() != Some(from) {
             return;
         }
+        self.on_acknowledged_table(&request.acknowledged);
         let (term, last_applied, index) = (self.term(), self.last_applied(), request.index);
         let is_waiting =
             |question: &Question| question.term == term && question.index > last_applied;

@@ -197,7 +197,8 @@ impl Cluster {
         fs::read_dir(path).expect("our child's descriptors can be listed").count()
     }
 
-    fn pid(&self, id: u64) -> u32 {
+    /// The process id of a running server.
+    pub fn pid(&self, id: u64) -> u32 {
         self.nodes[&id].process.as_ref().expect("only what runs has a process").id()
     }
 

@@ -463,6 +463,17 @@ async fn after_a_record_that_has_changed_nothing_is_answered() {
 }
 
 #[actix::test]
+async fn after_the_end_not_even_the_commands_before_it_are_answered() {
+    let (kv, applied) = start();
+    let session = Session::new(1);
+    let tasks = vec![scan(&session, 1), entry(set(1, "a", 0), session.reply_handle(2))];
+    kv.do_send(Apply { tasks: tasks.into_iter().chain([ApplyTask::End]).collect() });
+    kv.do_send(Apply { tasks: vec![get(1, session.reply_handle(3))] });
+    settle().await;
+    assert_eq!((session.inbox.drain(), applied.drain()), (vec![], vec![]));
+}
+
+#[actix::test]
 async fn a_record_that_nobody_reads_is_verified_within_a_second() {
     let (raft, _applied) = probe();
     let (corrupted, found) = probe();

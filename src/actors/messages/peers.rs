@@ -63,7 +63,7 @@ pub enum PeerEvent {
         introduction: Option<Introduction>,
     },
     /// Sent for each message of a peer to the core: requests by PeerSessionActor,
-    /// responses to votes by PeerLinkActor. `from` is the node that the connection's
+    /// responses to votes and hellos by PeerLinkActor. `from` is the node that the connection's
     /// hello named.
     Message(Envelope),
     /// Sent by PeerSessionActor when its connection ends. Responses to the peer are
@@ -73,6 +73,12 @@ pub enum PeerEvent {
         peer: NodeId,
         /// The number of the connection.
         connection: u64,
+    },
+    /// Sent by PeerLinkActor when the peer has answered its hello, before any message of the
+    /// peer.
+    Reached {
+        /// The peer.
+        peer: NodeId,
     },
     /// Sent by PeerLinkActor when a dial is refused: nobody listens at the peer's
     /// address, so its process is dead. A lost connection alone is not reported: it is

@@ -15,8 +15,9 @@
 //! | [`Shutdown`], [`Announce`] | PeersActor | | |
 //! | [`PeerIntroduced`] | PeerAcceptorActor | | |
 //! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
-//! | responses to votes | the peer | [`PeerEvent`] | RaftActor |
+//! | responses to votes and hellos | the peer | [`PeerEvent`] | RaftActor |
 //! | a good hello, the end of a connection | the peer | [`LinkEvent`] | ReplicatorActor |
+//! | a good hello | the peer | [`PeerEvent`] | RaftActor |
 //! | a refused dial | | [`PeerEvent`] | RaftActor |
 //!
 //! It owns the connection and the back-off of its dials. It runs on the main arbiter, as do
@@ -379,6 +380,7 @@ impl PeerLinkActor {
         self.backoff.on_established();
         self.complaint = None;
         self.ports.replicator.do_send(LinkEvent::Up);
+        self.ports.raft.do_send(PeerEvent::Reached { peer: self.peer });
         Ok(())
     }
 

@@ -12,8 +12,9 @@ use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
 use crate::protocol::Refusal;
 use crate::raft::{
-    Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReplication, TakeSnapshot,
+    Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReason, StopReplication, TakeSnapshot,
 };
+use crate::storage::Divergence;
 use crate::types::{Entry, LogIndex};
 
 impl RaftActor {
@@ -63,11 +64,26 @@ impl RaftActor {
             Effect::RefusePeer(order) => self.refuse(order),
             Effect::Announce(announcement) => self.ports.announce.do_send(Announce(announcement)),
             Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
-            Effect::Stop(reason) => self.ports.must_stop.do_send(NodeMustStop { reason }),
+            Effect::Stop(reason) => self.stop(reason, tasks),
             Effect::Event(event) if event.is_fault() => {
                 log::error!("{event} node={}", self.raft.id());
             }
             Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
+        }
+    }
+
+    /// Ends this server. The store answers nothing more, not even what came before in this batch.
+    /// A directory whose store is wrong is marked first: then LogActor ends the process.
+    fn stop(&self, reason: StopReason, tasks: &mut Vec<ApplyTask>) {
+        *tasks = vec![ApplyTask::End];
+        match reason {
+            StopReason::Diverged { index, .. } | StopReason::Corrupted { index, .. } => {
+                let divergence = Divergence { index, found: reason.to_string() };
+                self.ports.log.do_send(LogCommand::MarkDiverged(divergence));
+            }
+            StopReason::Unreadable { .. } => {
+                self.ports.must_stop.do_send(NodeMustStop { reason });
+            }
         }
     }
 
@@ -81,6 +97,7 @@ impl RaftActor {
     fn stop_replication(&mut self, order: StopReplication) {
         self.command_all(&ReplicationCommand::Stop(order));
         self.pending.lose_writes_of(order.term).send();
+        self.upgrades.lose_raises().send();
     }
 
     /// The snapshot that was received last takes the place of the log and of the store.

@@ -34,25 +34,47 @@ fn in_term(term: u64) -> HardState {
     HardState { current_term: Term(term), is_rejoining: true, ..HardState::default() }
 }
 
-fn is_new(rejoining: &Rejoining) -> bool {
+fn is_new(rejoining: &Rejoining, is_said_to_be_new: bool) -> bool {
     let membership = membership();
-    rejoining.is_cluster_new(ME, PeerReport::default(), Quorum::of(&membership))
+    let quorum = Quorum::of(&membership);
+    rejoining.is_cluster_new(ME, PeerReport::default(), quorum, is_said_to_be_new)
+}
+
+/// docs/adr/0024: the member that has not answered may be the one with the data.
+#[test]
+fn a_cluster_is_new_when_every_member_has_nothing() {
+    assert!(!is_new(&reports(&[]), false));
+    assert!(!is_new(&reports(&[(2, 0, at(0, 0))]), false));
+    assert!(is_new(&reports(&[(2, 0, at(0, 0)), (3, 0, at(0, 0))]), false));
 }
 
 #[test]
-fn a_cluster_is_new_when_a_quorum_has_nothing() {
-    assert!(!is_new(&reports(&[])));
-    assert!(is_new(&reports(&[(2, 0, at(0, 0))])));
+fn a_cluster_that_is_said_to_be_new_is_when_a_quorum_has_nothing() {
+    assert!(!is_new(&reports(&[]), true));
+    assert!(is_new(&reports(&[(2, 0, at(0, 0))]), true));
 }
 
 /// docs/bugs.md B52: a new data directory does not prove a new cluster.
 #[test]
 fn a_cluster_with_a_member_that_has_a_past_is_not_new() {
-    assert!(!is_new(&reports(&[(2, 0, at(0, 0)), (3, 1, at(0, 0))])));
-    let own = PeerReport { term: Term(1), last: at(0, 0) };
-    let membership = membership();
-    let rejoining = reports(&[(2, 0, at(0, 0))]);
-    assert!(!rejoining.is_cluster_new(ME, own, Quorum::of(&membership)));
+    for is_said_to_be_new in [false, true] {
+        let of_two = |of: &[_]| is_new(&reports(of), is_said_to_be_new);
+        assert!(!of_two(&[(2, 0, at(0, 0)), (3, 1, at(0, 0))]), "a term");
+        assert!(!of_two(&[(2, 0, at(0, 0)), (3, 0, at(1, 1))]), "an entry");
+        let own = PeerReport { term: Term(1), last: at(0, 0) };
+        let membership = membership();
+        let rejoining = reports(&[(2, 0, at(0, 0)), (3, 0, at(0, 0))]);
+        let quorum = Quorum::of(&membership);
+        assert!(!rejoining.is_cluster_new(ME, own, quorum, is_said_to_be_new), "its own");
+    }
+}
+
+/// The member has lost its disk between its two reports.
+#[test]
+fn a_past_that_was_seen_once_is_not_forgotten() {
+    let rejoining = reports(&[(2, 1, at(1, 1)), (2, 0, at(0, 0)), (3, 0, at(0, 0))]);
+    assert!(!is_new(&rejoining, false));
+    assert!(!is_new(&rejoining, true));
 }
 
 #[test]
@@ -82,6 +104,14 @@ fn entries_that_it_is_known_to_have_lost_must_be_back() {
 #[test]
 fn it_asks_at_every_tick_at_first_and_then_at_the_pace_of_heartbeats() {
     let mut rejoining = Rejoining::default();
-    let asks = (0..300).filter(|_| rejoining.tick(20, 3)).count();
+    let asks = (0..300).filter(|_| rejoining.tick(20, 3).is_asking).count();
     assert_eq!(asks, 200 + 34);
+}
+
+#[test]
+fn it_has_waited_long_once() {
+    let mut rejoining = Rejoining::default();
+    let long: Vec<u32> = (1..1000).filter(|_| rejoining.tick(20, 3).has_waited_long).collect();
+    assert_eq!(long, [200]);
+    assert_eq!(reports(&[(3, 0, at(0, 0))]).silent(PEERS.to_vec()), [NodeId(2)]);
 }

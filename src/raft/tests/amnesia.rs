@@ -196,7 +196,7 @@ fn a_node_that_lacks_what_it_acknowledged_is_rejoining_before_it_answers_again()
         effect,
         Effect::Append(append) if append.hard_state == Some(state) && append.entries.is_empty()
     )));
-    let event = Event::Forgot { leader_id: n(2), acknowledged: at(7, 3), last: at(5, 3) };
+    let event = Event::Forgot { told_by: n(2), acknowledged: at(7, 3), last: at(5, 3) };
     assert!(event.is_fault() && effects.contains(&Effect::Event(event)));
     assert_eq!(solo.raft.role(), Role::Rejoining);
 }

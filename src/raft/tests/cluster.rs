@@ -20,8 +20,8 @@ use super::snapshots::{Job, SnapshotFile, SnapshotRules};
 use super::text;
 use crate::raft::{
     Append, CompactLog, Effect, Envelope, GateSettings, Progress, ProgressAction, ProgressSettings,
-    Raft, RaftSettings, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport, ResetLog,
-    Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    Raft, RaftSettings, ReadDigest, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport,
+    ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
 use crate::types::{
     BootId, ClusterId, Entry, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
@@ -76,7 +76,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
             boot: BootId(1),
             raise_after_ticks: u32::MAX,
             is_held: false,
-            is_new_cluster: true,
+            is_new_cluster: false,
         },
         seed: seed.wrapping_mul(1009).wrapping_add(id),
     }
@@ -106,6 +106,8 @@ pub(super) struct Node {
     pub(super) is_keeper_slow: bool,
     /// The store of a snapshot that was received.
     pub(super) loaded: Option<Arc<SnapshotFile>>,
+    /// The entry whose digest the core waits for.
+    pub(super) wanted_digest: Option<LogIndex>,
     /// The entries that clients wait for.
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of the one session of this node that writes.
@@ -128,6 +130,8 @@ pub(super) struct Cluster {
     has_leases: bool,
     /// The formats of the nodes; empty in a cluster without connections.
     pub(super) gates: BTreeMap<NodeId, Gate>,
+    /// True when a blank node is told that its cluster is new.
+    pub(super) is_said_to_be_new: bool,
     /// The time that has passed, which does not depend on ticks.
     pub(super) now: Duration,
     /// The number of snapshots that were installed.
@@ -183,6 +187,7 @@ impl Cluster {
         let mut cluster = Cluster {
             has_leases,
             gates,
+            is_said_to_be_new: false,
             now: Duration::ZERO,
             nodes: BTreeMap::new(),
             network: Vec::new(),
@@ -214,6 +219,7 @@ impl Cluster {
                 jobs: VecDeque::new(),
                 is_keeper_slow: false,
                 loaded: None,
+                wanted_digest: None,
                 waiting: BTreeSet::new(),
                 last_write: LogIndex(0),
                 lives: 0,
@@ -308,6 +314,7 @@ impl Cluster {
         node.pending.clear();
         node.jobs.clear();
         node.loaded = None;
+        node.wanted_digest = None;
         node.waiting.clear();
         node.last_write = LogIndex(0);
         node.disk.crash(writes, torn);
@@ -341,6 +348,7 @@ impl Cluster {
     pub(super) fn restart(&mut self, id: NodeId) {
         let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
+        let is_new_cluster = self.is_said_to_be_new;
         let leader_lease = self.has_leases.then(|| self.lease_settings(id));
         let gate = self.gates.get_mut(&id).map(|gate| gate.start(id));
         let node = self.node_mut(id);
@@ -357,6 +365,8 @@ impl Cluster {
             leader_lease,
             ..plain
         };
+        let gate = GateSettings { is_new_cluster, ..settings.gate };
+        let settings = RaftSettings { gate, ..settings };
         let (log, snapshots) = (node.disk.summary(), node.disk.snapshot_positions());
         node.raft = Some(Raft::new(settings, hard_state, log, snapshots));
         if let Some(newest) = node.disk.durable().snapshots.last() {
@@ -364,6 +374,9 @@ impl Cluster {
         }
         self.oracle.on_restore(id, &self.nodes[&id].applied);
         self.oracle.on_restart(id, hard_state);
+        for peer in self.ids() {
+            self.raft_mut(id).on_peer_reached(peer);
+        }
         self.settle(id);
         self.connect(id);
     }
@@ -400,6 +413,9 @@ impl Cluster {
 
     pub(super) fn heal(&mut self) {
         self.cuts.clear();
+        if !self.gates.is_empty() {
+            self.introduce_all();
+        }
     }
 
     /// The message at this place of `network` arrives, or is lost if the line is cut.
@@ -565,7 +581,10 @@ impl Cluster {
                 self.say(|| format!("n{id} read #{} failed", token.0));
             }
             Effect::Announce(news) => self.on_announced(id, news),
-            Effect::ReadDigest(order) => panic!("n{id} has no store: {order:?}"),
+            Effect::ReadDigest(ReadDigest { index }) => {
+                self.node_mut(id).wanted_digest = Some(index);
+                self.read_wanted_digest(id);
+            }
             Effect::Stop(reason) => self.on_stop(id, reason),
             Effect::RefusePeer(order) => panic!("n{id} refuses a sound peer: {order:?}"),
             Effect::Event(event) => {
@@ -623,6 +642,7 @@ impl Cluster {
         }
         let last_applied = LogIndex(node.applied.len() as u64);
         node.pending.push_back(Pending::Applied(last_applied));
+        self.read_wanted_digest(id);
     }
 
     fn drain_progress(&mut self, id: NodeId) -> bool {

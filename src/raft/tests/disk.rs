@@ -189,6 +189,13 @@ impl Disk {
         self.log = durable.log.clone();
     }
 
+    /// The log loses what is after `kept`, as by [`Disk::rewind`], and it may be needed. The test
+    /// knows that its node will be told, and will not be counted.
+    pub(super) fn rewind_needed(&mut self, kept: LogIndex) {
+        self.durable.forget();
+        self.rewind(kept);
+    }
+
     /// The log loses what is after `kept`, and nothing on the disk shows it.
     pub(super) fn rewind(&mut self, kept: LogIndex) {
         assert!(self.operations.is_empty(), "only the disk of a node that is down is changed");

@@ -107,9 +107,13 @@ impl Cluster {
             return;
         }
         for peer in self.ids() {
-            if peer != id && self.is_up(peer) {
-                self.introduce(id, peer);
-                self.introduce(peer, id);
+            if peer == id || !self.is_up(peer) {
+                continue;
+            }
+            for (of, to) in [(id, peer), (peer, id)] {
+                if !self.is_cut(of, to) {
+                    self.introduce(of, to);
+                }
             }
         }
     }

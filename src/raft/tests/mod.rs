@@ -15,14 +15,19 @@
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |
+//! | `introductions` | the runs of nodes, and what they hear of each other |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
 //! | `formats` | the cluster's format and id, and nodes that cannot read them |
+//! | `recall` | nodes that are told what they acknowledged before they started |
 //! | `rejoin` | nodes that may have forgotten what they promised |
+//! | `settling` | nodes that have just started, and have not heard from all |
+//! | `state_checks` | stores that are compared |
 //! | `pending` | the answers of a slow store, a slow log, and pauses |
 //! | `progress` | a peer's replication by itself |
 //! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
 //! | `install` | a snapshot on its way to a peer, by itself |
+//! | `raises` | random walks with raises of the format, older programs and holds |
 //! | `random` | random walks under every fault that the cluster knows |
 
 mod amnesia;
@@ -35,6 +40,7 @@ mod formats;
 mod gates;
 mod golden;
 mod install;
+mod introductions;
 mod leases;
 mod log_holds;
 mod oracle;
@@ -45,10 +51,14 @@ mod paper_replication;
 mod paper_snapshots;
 mod pending;
 mod progress;
+mod raises;
 mod random;
+mod recall;
 mod rejoin;
 mod send_modes;
+mod settling;
 mod snapshots;
 mod solo;
 mod stamps;
+mod state_checks;
 mod text;

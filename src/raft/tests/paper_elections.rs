@@ -66,6 +66,9 @@ fn timeout(id: u64, seed: u64, hears_leader: bool) -> u32 {
         LogSummary::default(),
         SnapshotPositions::default(),
     );
+    for peer in raft.peers() {
+        raft.on_peer_reached(peer);
+    }
     if hears_leader {
         let rpc = append(at(0, 0), &[], 0);
         raft.step(Envelope { from: n(2), to: n(id), term: Term(1), rpc });

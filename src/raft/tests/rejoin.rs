@@ -50,10 +50,35 @@ fn holds_kept(cluster: &Cluster, id: NodeId) -> bool {
     cluster.node(id).disk.durable().log.iter().any(|entry| entry.payload == kept)
 }
 
+/// A cluster of nodes with new directories, each of which is told that the cluster is new.
+fn cluster_said_to_be_new(nodes: usize) -> Cluster {
+    let mut cluster = new_cluster(nodes);
+    cluster.is_said_to_be_new = true;
+    for id in cluster.ids() {
+        cluster.crash(id);
+        cluster.restart(id);
+    }
+    cluster
+}
+
+/// docs/adr/0024: a majority of empty nodes may have lost its disks.
 #[test]
-fn a_new_cluster_elects_as_soon_as_a_majority_has_started() {
+fn a_new_cluster_elects_as_soon_as_all_its_nodes_have_started() {
     for up in [3, 4, 5] {
         let mut cluster = new_cluster(5);
+        for id in up + 1..=5 {
+            cluster.crash(n(id));
+        }
+        run(&mut cluster);
+        assert_eq!(cluster.leader().is_some(), up == 5, "{up} of 5 are up");
+        assert_eq!(cluster.raft(n(1)).role() == Role::Rejoining, up < 5);
+    }
+}
+
+#[test]
+fn a_cluster_that_is_said_to_be_new_elects_as_soon_as_a_majority_has_started() {
+    for up in [3, 4, 5] {
+        let mut cluster = cluster_said_to_be_new(5);
         for id in up + 1..=5 {
             cluster.crash(n(id));
         }
@@ -62,9 +87,45 @@ fn a_new_cluster_elects_as_soon_as_a_majority_has_started() {
     }
 }
 
+/// A person may be wrong.
+#[test]
+fn empty_nodes_that_are_said_to_be_new_found_nothing_beside_one_with_a_past() {
+    let mut cluster = committed_by_one_two_and_three();
+    cluster.is_said_to_be_new = true;
+    for id in cluster.ids() {
+        cluster.crash(id);
+    }
+    for id in [n(1), n(3), n(4), n(5)] {
+        cluster.wipe(id);
+        cluster.restart(id);
+    }
+    cluster.restart(n(2));
+    run(&mut cluster);
+    assert_eq!(cluster.leader(), None);
+    assert_eq!(cluster.raft(n(2)).role(), Role::Follower);
+    assert_eq!(cluster.raft(n(3)).role(), Role::Rejoining);
+}
+
+/// The log says once which members an empty node waits for.
+#[test]
+fn an_empty_node_that_waits_says_so_once() {
+    let mut cluster = new_cluster(5);
+    cluster.crash(n(4));
+    cluster.trace = Some(Vec::new());
+    for _ in 0..5 {
+        run(&mut cluster);
+    }
+    let trace = cluster.trace.take().unwrap();
+    let told: Vec<&String> = trace.iter().filter(|line| line.contains("has no data")).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    for line in told {
+        assert!(line.contains("waits for servers=4 ") && line.contains("--new-cluster"), "{line}");
+    }
+}
+
 #[test]
 fn a_minority_of_a_new_cluster_elects_nobody() {
-    let mut cluster = new_cluster(5);
+    let mut cluster = cluster_said_to_be_new(5);
     for id in 3..=5 {
         cluster.crash(n(id));
     }
@@ -170,7 +231,7 @@ fn a_new_voter_gives_no_vote_in_its_current_term() {
 
 #[test]
 fn a_node_that_starts_late_is_a_voter_when_it_has_caught_up() {
-    let mut cluster = new_cluster(3);
+    let mut cluster = cluster_said_to_be_new(3);
     cluster.crash(n(3));
     run(&mut cluster);
     let leader = cluster.leader().unwrap();

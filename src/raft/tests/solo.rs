@@ -10,7 +10,10 @@ use crate::raft::{
     PreVote, PreVoteResponse, Raft, RaftSettings, ReadEntries, RequestVote, RequestVoteResponse,
     ResetLog, Role, Rpc,
 };
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
+use crate::types::{
+    Entry, Format, FormatInForce, FormatRange, HardState, LogIndex, LogPosition, NodeId, Payload,
+    Term,
+};
 
 use super::cluster::log_of;
 
@@ -64,6 +67,19 @@ impl Solo {
         Solo::with_past(settings, Durable::default())
     }
 
+    /// A node that reads every format, with a log of one entry of term 1, which puts `format` in
+    /// force.
+    pub(super) fn of_format(nodes: u64, format: Format) -> Solo {
+        let hard_state = HardState { current_term: Term(1), ..HardState::default() };
+        let mut log = log_of(&[1]);
+        if format > Format::FIRST {
+            log[0].payload = Payload::Format(FormatInForce::of(format));
+        }
+        let mut settings = settings_of(1, nodes, 1);
+        settings.gate.formats = FormatRange::OWN;
+        Solo::with_past(settings, Durable::new(hard_state, log))
+    }
+
     fn with_past(settings: RaftSettings, durable: Durable) -> Solo {
         let disk = Disk::new(durable);
         let (hard_state, log) = (disk.durable().hard_state, disk.summary());
@@ -71,10 +87,25 @@ impl Solo {
         // The first effect is the same in every test: it announces what the snapshot says.
         raft.take_effects();
         let now = Duration::ZERO;
-        Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() }
+        let mut solo = Solo { raft, settings, disk, now, applied: Vec::new(), effects: Vec::new() };
+        solo.reach_all();
+        solo
+    }
+
+    /// All peers have answered its hello, so it is settled.
+    pub(super) fn reach_all(&mut self) {
+        for peer in self.raft.peers() {
+            self.raft.on_peer_reached(peer);
+        }
     }
 
     pub(super) fn restart(&mut self) {
+        self.restart_unsettled();
+        self.reach_all();
+    }
+
+    /// Starts again, and has heard from no peer.
+    pub(super) fn restart_unsettled(&mut self) {
         self.applied.clear();
         let hard_state = self.disk.durable().hard_state;
         let (log, snapshots) = (self.disk.summary(), self.disk.snapshot_positions());
