@@ -14,8 +14,7 @@ use crate::protocol::Refusal;
 use crate::raft::{
     Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReason, StopReplication, TakeSnapshot,
 };
-use crate::storage::Divergence;
-use crate::types::{Entry, LogIndex};
+use crate::types::{Divergence, Entry, LogIndex};
 
 impl RaftActor {
     /// Executes the effects that gathered in the core, in their order.
