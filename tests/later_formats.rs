@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{code, coracle, serve_to_its_end};
+use common::{Cluster, code, coracle, serve_to_its_end};
 use coracle::kv::Store;
 use coracle::node::survivor::Survivor;
 use coracle::storage::{
@@ -22,8 +22,6 @@ use coracle::types::{
 use tempfile::TempDir;
 
 const TERM: Term = Term(1);
-const SERVER: &str =
-    "[[servers]]\nid = 1\nhostname = \"127.0.0.1\"\nclient_port = 0\nlog_port = 0\n";
 
 fn format(format: u32) -> FormatInForce {
     FormatInForce { format: Format(format), since: format!("0.{format}.0") }
@@ -93,11 +91,10 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn a_directory_of_a_later_format_is_refused_by_every_command_and_left_as_it_is() {
-    let temporary = TempDir::new().unwrap();
-    let (config, dir) = (temporary.path().join("servers.toml"), temporary.path().join("data/1"));
-    fs::write(&config, SERVER).unwrap();
+    let cluster = Cluster::prepare_like(3, "127.0.0.1", "cluster = \"coracle\"\n");
+    let (config, dir) = (cluster.config(), cluster.data_dir(1));
     make_directory(&dir, vec![members(), Payload::Format(format(3)), Payload::Noop]);
-    let before = contents(temporary.path());
+    let before = contents(&dir);
     let (status, said) = serve_to_its_end(&config, &["--id", "1"]);
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("has format 3") && said.contains("start version 0.3.0"), "{said}");
@@ -105,20 +102,21 @@ fn a_directory_of_a_later_format_is_refused_by_every_command_and_left_as_it_is()
     check_refused(&coracle(&["log", "dump", "--data-dir", dir]));
     check_refused(&coracle(&["log", "verify", "--data-dir", dir]));
     check_refused(&coracle(&["recover", "plan", dir]));
-    assert_eq!(contents(temporary.path()), before);
+    assert_eq!(contents(Path::new(dir)), before);
 }
 
 #[test]
 fn a_backup_of_a_later_format_is_refused_by_every_command() {
     let temporary = TempDir::new().unwrap();
-    let (config, backup) = (temporary.path().join("servers.toml"), temporary.path().join("backup"));
-    fs::write(&config, format!("cluster = \"new\"\n{SERVER}")).unwrap();
+    let cluster = Cluster::prepare_like(3, "127.0.0.1", "cluster = \"new\"\n");
+    let (config, backup) = (cluster.config(), temporary.path().join("backup"));
     make_backup(&backup, ClusterState { format: format(3), ..ClusterState::default() });
     let before = contents(temporary.path());
     check_refused(&coracle(&["snapshot", "inspect", text(&backup)]));
     let config = text(&config);
     check_refused(&coracle(&["snapshot", "restore", text(&backup), "--all", "--config", config]));
     assert_eq!(contents(temporary.path()), before);
+    assert!(cluster.ids().into_iter().all(|id| !cluster.data_dir(id).exists()), "none is made");
 }
 
 #[test]

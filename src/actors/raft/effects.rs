@@ -14,7 +14,8 @@ use crate::protocol::Refusal;
 use crate::raft::{
     Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReason, StopReplication, TakeSnapshot,
 };
-use crate::types::{Divergence, Entry, LogIndex};
+use crate::types::Divergence;
+use crate::types::{Entry, LogIndex};
 
 impl RaftActor {
     /// Executes the effects that gathered in the core, in their order.
