@@ -225,11 +225,19 @@ impl Cluster {
             process.wait()?;
             return Ok(());
         }
-        kill_process(Pid::from_child(&process), Signal::TERM).map_err(std::io::Error::from)?;
+        send(&process, Signal::TERM)?;
         let status = wait_for_exit(&mut process, &format!("server {id} to end after SIGTERM"))?;
         match status.success() {
             true => Ok(()),
             false => Err(Failure::new(format!("server {id} ended with {status} after SIGTERM"))),
+        }
+    }
+
+    /// Sends a signal to a server that runs.
+    pub fn signal(&self, id: u64, signal: Signal) -> Result<(), Failure> {
+        match &self.servers[&id].process {
+            Some(process) => send(process, signal),
+            None => Err(Failure::new(format!("server {id} is down"))),
         }
     }
 
@@ -356,6 +364,10 @@ impl Drop for Cluster {
             let _ = process.wait();
         }
     }
+}
+
+fn send(process: &Child, signal: Signal) -> Result<(), Failure> {
+    Ok(kill_process(Pid::from_child(process), signal).map_err(std::io::Error::from)?)
 }
 
 /// Waits for the end of a process; kills it when that takes too long.

@@ -86,8 +86,6 @@ pub struct Drill {
     /// The servers.
     pub cluster: Cluster,
     load: Option<Load>,
-    /// Texts of lines of the logs that are errors and belong to the round.
-    expected_errors: Vec<&'static str>,
     outcome: Outcome,
 }
 
@@ -110,8 +108,7 @@ impl Drill {
             raise_after_s: terms.raise_after_s,
         };
         let cluster = Cluster::prepare(plan.directory.join(name), &plan.programs, &setup)?;
-        let (expected_errors, outcome) = (Vec::new(), Outcome::default());
-        Ok(Drill { plan: plan.clone(), cluster, load: None, expected_errors, outcome })
+        Ok(Drill { plan: plan.clone(), cluster, load: None, outcome: Outcome::default() })
     }
 
     /// Starts the clients.
@@ -218,14 +215,11 @@ impl Drill {
         self.wait_for_format()
     }
 
-    /// Notes a refusal for the list at the end.
+    /// Notes a refusal for the list at the end. The directory of the drill is left out of the
+    /// sentence.
     pub fn note(&mut self, what: impl Into<String>, sentence: impl Into<String>) {
-        self.outcome.refusals.push((what.into(), sentence.into()));
-    }
-
-    /// Lines of the logs that have this text may be errors.
-    pub fn expect_error(&mut self, text: &'static str) {
-        self.expected_errors.push(text);
+        let directory = format!("{}/", self.plan.directory.display());
+        self.outcome.refusals.push((what.into(), sentence.into().replace(&directory, "")));
     }
 
     /// Adds the figures of another cluster of the same round.
@@ -249,7 +243,7 @@ impl Drill {
         }
         for id in self.cluster.ids() {
             self.cluster.assert_runs(id)?;
-            check_log(id, &self.cluster.log(id), &self.expected_errors)?;
+            check_log(id, &self.cluster.log(id))?;
         }
         self.outcome.restarts += self.cluster.restarts;
         self.cluster.stop_all(Stop::Term)?;

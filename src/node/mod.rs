@@ -61,7 +61,7 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft};
 use crate::storage::RealDisk;
-use crate::types::{FormatInForce, NodeId};
+use crate::types::NodeId;
 use crate::wire::LocalNode;
 use recovery::Recovered;
 use signals::Signals;
@@ -215,19 +215,21 @@ fn local_node(
     recovered: &Recovered,
     surroundings: &Surroundings,
 ) -> LocalNode {
+    // A snapshot has committed entries only.
+    let committed = recovered.log.cluster.at(recovered.positions.newest.index);
     LocalNode {
         cluster: settings.cluster.clone(),
         id,
         peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
-        format: FormatInForce::default(),
+        format: committed.format.clone(),
         introduction: Introduction {
             formats: surroundings.formats,
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: recovered.storage.incarnation(),
             boot: surroundings.random.boot,
-            cluster_id: None,
+            cluster_id: committed.cluster_id,
             is_held: recovered.storage.is_held(),
         },
     }

@@ -3,13 +3,19 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::cluster::{Build, Stop};
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
 use crate::failure::Failure;
+use crate::rounds::refusals::refuse;
 use crate::talk::say;
 
 /// The times after a command at which its leader is killed, in milliseconds.
 const DELAYS_MS: [u64; 5] = [0, 5, 20, 40, 80];
+
+/// The time for which a leader without followers leads on, and writes its log.
+const TIME_TO_WRITE: Duration = Duration::from_millis(150);
 
 /// After each server that is upgraded, the leader is killed.
 pub fn at_each_step(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
@@ -48,6 +54,40 @@ fn kill_after(plan: &Plan, name: &str, delay: Duration) -> Result<Outcome, Failu
     let _ = asked.join();
     drill.raise()?;
     drill.kill_leader()?;
+    drill.finish()
+}
+
+/// The leader writes the new format to its own disk, and all servers are killed before another one
+/// has it. The others go back to the old program, which knows nothing of the raise, and replaces
+/// its entry.
+pub fn raise_of_one(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
+    let mut drill = Drill::start(plan, name, &Terms::raised_after(NEVER_S))?;
+    drill.replace_all(Build::New)?;
+    drill.go_on()?;
+    let leader = drill.cluster.wait_for_leader()?;
+    let others: Vec<u64> = drill.cluster.ids().into_iter().filter(|id| *id != leader).collect();
+    for id in &others {
+        drill.cluster.signal(*id, Signal::STOP)?;
+    }
+    let address = drill.cluster.address(leader);
+    let asked = std::thread::spawn(move || say(&address, "upgrade raise"));
+    sleep(TIME_TO_WRITE);
+    drill.cluster.stop_all(Stop::Kill)?;
+    let _ = asked.join();
+    for id in &others {
+        drill.cluster.start(*id, Build::Old)?;
+    }
+    drill.cluster.wait_for_leader()?;
+    drill.go_on()?;
+    refuse(&mut drill, leader, "of a leader that alone has the format")?;
+    drill.cluster.start(leader, Build::New)?;
+    drill.cluster.wait_until_back(leader)?;
+    drill.assert_not_raised()?;
+    drill.replace(leader, Build::Old, Stop::Term)?;
+    for id in drill.cluster.ids() {
+        drill.replace(id, Build::New, Stop::Term)?;
+    }
+    drill.raise()?;
     drill.finish()
 }
 

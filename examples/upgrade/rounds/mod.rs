@@ -41,6 +41,7 @@ pub const ROUNDS: &[Round] = &[
     Round { name: "R5s", what: "the same by kill -9, not held", play: orders::by_settings },
     Round { name: "R6", what: "leader killed at each step", play: kills::at_each_step },
     Round { name: "R6r", what: "leader killed around the raise", play: kills::around_the_raise },
+    Round { name: "R6s", what: "a raise that only the leader has", play: kills::raise_of_one },
     Round { name: "R7", what: "snapshots from new to old and back", play: files::snapshots },
     Round { name: "R8", what: "backups of one read by the other", play: files::backups },
     Round { name: "R9", what: "old program refused after the raise", play: refusals::after_raise },

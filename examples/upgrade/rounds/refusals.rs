@@ -15,12 +15,14 @@ use crate::rounds::files::{save, small_files, succeeded, text};
 
 /// The time for which an old server with an empty directory runs beside the new ones.
 const REFUSED_FOR: Duration = Duration::from_secs(3);
+/// The time after which the format is raised by itself, in seconds.
+const RAISE_AFTER_S: u64 = 1;
 
 /// The old program meets everything that the new one has written after the raise.
 pub fn after_raise(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
-    let mut drill = Drill::start(plan, name, &Terms::raised_after(NEVER_S))?;
+    let mut drill = Drill::start(plan, name, &Terms::raised_after(RAISE_AFTER_S))?;
     drill.replace_all(Build::New)?;
-    drill.raise()?;
+    drill.wait_for_format()?;
     drill.go_on()?;
     let id = drill.cluster.ids()[1];
     refused_directory(&mut drill, id, "with the format in its log")?;
@@ -35,9 +37,10 @@ pub fn after_raise(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
 
 /// The same for directories in which snapshots have replaced the entry with the format.
 fn after_snapshots(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
-    let mut drill = Drill::start(plan, name, &small_files())?;
+    let terms = Terms { raise_after_s: RAISE_AFTER_S, ..small_files() };
+    let mut drill = Drill::start(plan, name, &terms)?;
     drill.replace_all(Build::New)?;
-    drill.raise()?;
+    drill.wait_for_format()?;
     let id = drill.cluster.ids()[2];
     let raised = drill
         .cluster
@@ -52,11 +55,20 @@ fn after_snapshots(plan: &Plan, name: &str) -> Result<Outcome, Failure> {
     drill.finish()
 }
 
-/// The old program is started on a server's directory; it has to refuse it and leave it as it is.
+/// A server is stopped, and comes back after the old program has refused its directory.
 fn refused_directory(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failure> {
     drill.cluster.stop(id, Stop::Term)?;
+    refuse(drill, id, what)?;
+    drill.cluster.start(id, Build::New)?;
+    drill.cluster.wait_until_back(id)?;
+    drill.go_on()
+}
+
+/// The old program is started on the directory of a server that is down; it has to refuse it and
+/// leave it as it is.
+pub fn refuse(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failure> {
     let directory = drill.cluster.data_dir(id);
-    let before = contents(&directory)?;
+    let before = (contents(&directory)?, verify(drill, &directory)?);
     let log = drill.cluster.directory().join(format!("{id}.refused.log"));
     let _ = fs::remove_file(&log);
     let mut process = drill.cluster.serve(Build::Old, id, &log)?.spawn()?;
@@ -65,20 +77,21 @@ fn refused_directory(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failu
     if status.code() != Some(1) {
         return Err(Failure::new(format!("the old program ended with {status}: {said}")));
     }
-    unchanged(&directory, &before)?;
+    unchanged(drill, &directory, &before)?;
     drill.note(format!("old serve on a directory {what}, exit code 1"), last_line(&said));
     let dump = ["log", "dump", "--data-dir", &text(&directory)];
     let dumped = Command::new(drill.cluster.program(Build::Old)).args(dump).output()?;
-    unchanged(&directory, &before)?;
+    unchanged(drill, &directory, &before)?;
     if dumped.status.success() {
-        drill.note(format!("old log dump of a directory {what}"), "(it has only what 1 has)");
+        drill.note(
+            format!("old log dump of a directory {what}"),
+            "not refused: the log has only entries of the format before",
+        );
     } else {
         let sentence = last_line(&String::from_utf8_lossy(&dumped.stderr));
         drill.note(format!("old log dump of a directory {what}, {}", dumped.status), sentence);
     }
-    drill.cluster.start(id, Build::New)?;
-    drill.cluster.wait_until_back(id)?;
-    drill.go_on()
+    Ok(())
 }
 
 /// The old program is started with an empty directory beside the new servers: they refuse it, and
@@ -104,21 +117,22 @@ fn refused_by_peers(drill: &mut Drill, id: u64) -> Result<(), Failure> {
     {
         return Err(Failure::new(format!("the old server was sent something: {status:?}")));
     }
-    for (other, seen) in seen {
-        let log = drill.cluster.log(other);
-        let is_refusal =
-            |line: &&str| line.contains("refused") && line.contains(&format!("peer={id}"));
-        let Some(line) = log[seen..].lines().find(is_refusal) else {
+    for (other, from) in &seen {
+        let log = drill.cluster.log(*other);
+        let is_refusal = |line: &&str| {
+            line.contains("refused peer") && line.contains(&format!("node {id}, a version"))
+        };
+        let Some(line) = log[*from..].lines().find(is_refusal) else {
             return Err(Failure::new(format!("server {other} has not refused server {id}")));
         };
-        if other == drill.cluster.ids()[0] {
-            drill.note("old serve with an empty directory, by its peers", last_line(line));
+        if Some(other) == seen.keys().next() {
+            drill
+                .note("old serve with an empty directory, in the logs of its peers", message(line));
         }
     }
-    drill.note(
-        "old serve with an empty directory, in its own log",
-        last_line(&fs::read_to_string(&log)?),
-    );
+    let said = fs::read_to_string(&log)?;
+    let line = said.lines().find(|line| line.contains("it refused the hello"));
+    drill.note("the same, in its own log", message(line.unwrap_or_default()));
     fs::remove_dir_all(&directory)?;
     fs::rename(&aside, &directory)?;
     drill.cluster.start(id, Build::New)?;
@@ -208,33 +222,55 @@ fn asked(drill: &Drill, to: Build) -> Result<Output, Failure> {
     drill.cluster.coracle(Build::New, &["upgrade", "check", "--to", &to])
 }
 
-/// All files of a directory, with their bytes.
-fn contents(directory: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>, Failure> {
+/// The files of a directory, with their bytes.
+type Contents = BTreeMap<PathBuf, Vec<u8>>;
+
+/// The files of a directory, apart from `hard_state`: the old program opens the log before it looks
+/// at the snapshots, and notes there up to where it has found the log durable.
+fn contents(directory: &Path) -> Result<Contents, Failure> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        match path.is_dir() {
-            true => files.extend(contents(&path)?),
-            false => {
-                let bytes = fs::read(&path)?;
-                files.insert(path, bytes);
-            }
+        if path.is_dir() {
+            files.extend(contents(&path)?);
+        } else if !path.ends_with("hard_state") {
+            let bytes = fs::read(&path)?;
+            files.insert(path, bytes);
         }
     }
     Ok(files)
 }
 
-fn unchanged(directory: &Path, before: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(), Failure> {
+/// The term, the vote and the end of the log in a directory.
+fn verify(drill: &Drill, directory: &Path) -> Result<String, Failure> {
+    let verify = ["log", "verify", "--data-dir", &text(directory)];
+    let verified = Command::new(drill.cluster.program(Build::New)).args(verify).output()?;
+    succeeded("log verify", verified)
+}
+
+fn unchanged(
+    drill: &Drill,
+    directory: &Path,
+    (before, verified): &(Contents, String),
+) -> Result<(), Failure> {
     let after = contents(directory)?;
-    let paths = before.keys().chain(after.keys());
-    let mut changed = paths.filter(|path| before.get(*path) != after.get(*path));
-    match changed.next() {
-        None => Ok(()),
-        Some(path) => Err(Failure::new(format!("the old program has changed {}", path.display()))),
+    let mut paths = before.keys().chain(after.keys());
+    if let Some(path) = paths.find(|path| before.get(*path) != after.get(*path)) {
+        return Err(Failure::new(format!("the old program has changed {}", path.display())));
+    }
+    let now = verify(drill, directory)?;
+    match now == *verified {
+        true => Ok(()),
+        false => Err(Failure::new(format!("was:\n{verified}and is after the old program:\n{now}"))),
     }
 }
 
-/// The last line of a text, without the time and level of a log.
+/// A line of a log without its time.
+fn message(line: &str) -> &str {
+    line.split_once(' ').map_or(line, |(_, message)| message)
+}
+
+/// The last line of a text.
 fn last_line(text: &str) -> String {
     text.lines().last().unwrap_or_default().to_owned()
 }
