@@ -32,7 +32,6 @@ use crate::testing::simulation::trace::TracePrinter;
 use crate::types::{Format, FormatRange, LogIndex, LogPosition, NodeId, Payload, Term};
 use crate::wire::Frame;
 use disks::{Disks, Finding};
-use durable::Slot;
 pub(crate) use durable::{SECTOR_BYTES, entries as entries_of_segment, sector_tag};
 use formats::{Formats, format_after};
 use frames::Frames;
