@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use common::Cluster;
-use coracle::raft::{AppendEntries, Envelope, PreVote, RequestVote, Rpc};
-use coracle::types::{Entry, LogIndex, LogPosition, NodeId, Payload, Term};
+use coracle::raft::{AppendEntries, Envelope, Introduction, PreVote, RequestVote, Rpc};
+use coracle::types::{BootId, Entry, FormatRange, Incarnation, LogIndex, LogPosition, NodeId, Payload, Term};
 use coracle::wire::{Frame, FrameCodec, Hello};
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -20,6 +20,18 @@ fn encode(frame: &Frame) -> BytesMut {
     bytes
 }
 
+/// The introduction of a server of this version.
+fn introduction() -> Introduction {
+    Introduction {
+        formats: FormatRange::OWN,
+        binary: env!("CARGO_PKG_VERSION").to_owned(),
+        incarnation: Incarnation(1),
+        boot: BootId(1),
+        cluster_id: None,
+        is_held: false,
+    }
+}
+
 /// Dials a server in the name of another one, and sends one request after the hellos. Returns
 /// when the server has closed the connection.
 fn send(cluster: &Cluster, from: u64, to: u64, term: u64, rpc: Rpc) {
@@ -27,7 +39,8 @@ fn send(cluster: &Cluster, from: u64, to: u64, term: u64, rpc: Rpc) {
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket has a time limit");
     let (from, to) = (NodeId(from), NodeId(to));
     let cluster = "coracle".to_owned();
-    let hello = Hello { cluster, from, to, restore_id: None, promise: None, introduction: None };
+    let introduction = Some(introduction());
+    let hello = Hello { cluster, from, to, restore_id: None, promise: None, introduction };
     stream.write_all(&encode(&Frame::Hello(hello.clone()))).expect("the server reads");
     let mut input = BytesMut::new();
     let mut codec = FrameCodec::new(1 << 20);
@@ -40,7 +53,8 @@ fn send(cluster: &Cluster, from: u64, to: u64, term: u64, rpc: Rpc) {
         assert!(bytes > 0, "the server refuses the hello");
         input.extend_from_slice(&chunk[..bytes]);
     };
-    assert_eq!(answer, Frame::Hello(hello.answer()));
+    let Frame::Hello(answer) = answer else { panic!("the server refuses the hello: {answer:?}") };
+    assert_eq!((answer.from, answer.to), (to, from));
     let envelope = Envelope { from, to, term: Term(term), rpc };
     stream.write_all(&encode(&Frame::Rpc(envelope))).expect("the server reads");
     // The server may close while bytes of ours are unread: then this is an error.

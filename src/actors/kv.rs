@@ -5,6 +5,7 @@
 //! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
 //! | | | [`Applied`], [`DigestRead`], [`StoreCorrupted`] | RaftActor |
 //! | | | [`StoreCommand`]: `WriteSnapshot`, `DropStore` | SnapshotWriterActor |
+//! | `Corrupt`, `LookForCorruption` | a test | | |
 //!
 //! It owns the [`Store`], and nothing else does. It runs on the main arbiter, because all its
 //! work is in memory. The sender bounds the number of tasks in a message.
@@ -32,6 +33,8 @@
 //!
 //! When the table of `once` is nearly full, it logs a warning once.
 
+#[cfg(any(test, feature = "testing"))]
+mod faults;
 mod once_alarm;
 
 use std::collections::VecDeque;

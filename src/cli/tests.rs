@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use coracle::node::NodeError;
-use coracle::storage::{Divergence, StorageError};
-use coracle::types::{Format, FormatInForce, FormatRange, LogIndex, LogPosition, NodeId, Term};
+use coracle::storage::StorageError;
+use coracle::types::{
+    Divergence, Format, FormatInForce, FormatRange, LogIndex, LogPosition, NodeId, Term,
+};
 
 use super::Cli;
 

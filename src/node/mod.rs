@@ -49,6 +49,8 @@ pub use error::NodeError;
 
 use crate::actors::clients::acceptor::ClientAcceptorActor;
 use crate::actors::io::memory::MemoryBudget;
+#[cfg(any(test, feature = "testing"))]
+use crate::actors::kv::KvActor;
 use crate::actors::log::LogActor;
 use crate::actors::messages::lifecycle::{Shutdown, StopAccepting};
 use crate::actors::peers::PeersActor;
@@ -59,7 +61,7 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft};
 use crate::storage::RealDisk;
-use crate::types::{FormatInForce, NodeId};
+use crate::types::NodeId;
 use crate::wire::LocalNode;
 use recovery::Recovered;
 use signals::Signals;
@@ -74,6 +76,8 @@ pub struct Node {
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
     memory: MemoryBudget,
+    #[cfg(any(test, feature = "testing"))]
+    kv: Addr<KvActor>,
     failure: UnboundedReceiver<NodeError>,
 }
 
@@ -91,6 +95,12 @@ impl Node {
     /// The memory that the node's clients may use together.
     pub fn memory(&self) -> MemoryBudget {
         self.memory.clone()
+    }
+
+    /// The actor that keeps the store, for faults of its memory.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn kv(&self) -> Addr<KvActor> {
+        self.kv.clone()
     }
 
     /// Returns when the node cannot go on, for example because its disk has failed.
@@ -159,6 +169,8 @@ pub async fn start(
     let (mut peers, peer_ports) =
         peer_side::start(settings, local, surroundings.seed, network, &storage, &raft, &memory);
     let peers_ctx = Context::<PeersActor>::new();
+    #[cfg(any(test, feature = "testing"))]
+    let kv = storage.kv.clone();
     let ports = RaftPorts {
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
@@ -182,7 +194,18 @@ pub async fn start(
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);
-    Ok(Node { client_port, log_port, clients, peers, log, arbiters, memory, failure })
+    Ok(Node {
+        client_port,
+        log_port,
+        clients,
+        peers,
+        log,
+        arbiters,
+        memory,
+        #[cfg(any(test, feature = "testing"))]
+        kv,
+        failure,
+    })
 }
 
 /// The facts by which the node introduces itself to its peers and admits them.
@@ -192,19 +215,21 @@ fn local_node(
     recovered: &Recovered,
     surroundings: &Surroundings,
 ) -> LocalNode {
+    // A snapshot has committed entries only.
+    let committed = recovered.log.cluster.at(recovered.positions.newest.index);
     LocalNode {
         cluster: settings.cluster.clone(),
         id,
         peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
-        format: FormatInForce::default(),
+        format: committed.format.clone(),
         introduction: Introduction {
             formats: surroundings.formats,
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: recovered.storage.incarnation(),
             boot: surroundings.random.boot,
-            cluster_id: None,
+            cluster_id: committed.cluster_id,
             is_held: recovered.storage.is_held(),
         },
     }

@@ -100,6 +100,8 @@ impl fmt::Display for MemberWait {
             MemberWait::NotConnected(id) => write!(f, "server {id} is not connected"),
             MemberWait::Silent(id) => write!(f, "server {id} does not answer"),
             MemberWait::Unable { id, binary, reads } => {
+                // The text is from a peer, so nothing in it may reach a terminal as it is.
+                let binary = binary.escape_default();
                 write!(f, "server {id} ({binary}) reads formats {reads}")
             }
             MemberWait::Holds(id) => write!(f, "server {id} holds the format"),

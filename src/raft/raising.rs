@@ -57,7 +57,7 @@ impl Raft {
         self.gate.on_detached(peer);
     }
 
-    /// A person asks this node to hold the format where it is, or to hold it no longer.
+    /// A person has asked this node to hold the format, or to hold it no longer. It is durable.
     pub fn set_held(&mut self, is_held: bool) {
         self.settings.gate.is_held = is_held;
     }

@@ -26,7 +26,7 @@ use super::log::files::segment_numbers;
 use super::log::recovery::check_term;
 use super::log::repair::{self, VOTERS_MIN};
 use super::snapshot;
-use crate::types::{LogIndex, LogPosition, NodeId};
+use crate::types::{Divergence, LogIndex, LogPosition, NodeId};
 
 const LINES: Lines<2> = Lines { names: ["index", "found"] };
 const MARK: &str = "diverged";
@@ -34,23 +34,6 @@ const MARK: &str = "diverged";
 const ASIDE: &str = "diverged-";
 /// The directories that are moved aside.
 const PARTS: [&str; 2] = ["log", "snapshot"];
-
-/// The difference that made a server stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Divergence {
-    /// The entry at which it was found.
-    pub index: LogIndex,
-    /// A sentence that says what was found, with both digests if stores were compared.
-    pub found: String,
-}
-
-impl Divergence {
-    /// A sentence that says what the next start in `dir` does.
-    pub(super) fn told(&self, dir: &Path) -> String {
-        let (found, dir) = (&self.found, dir.display());
-        format!("{dir} is marked ({found}): the next start moves its log and its snapshots aside")
-    }
-}
 
 /// The path of the mark.
 pub(crate) fn mark_path(dir: &Path) -> PathBuf {
@@ -68,11 +51,20 @@ pub(super) fn mark(
 }
 
 /// Reads the mark. Returns `None` when there is none.
-pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Divergence>, StorageError> {
+fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Divergence>, StorageError> {
     let path = mark_path(dir);
     let Some([index, found]) = LINES.read(disk, &path)? else { return Ok(None) };
     let index = index.parse().map_err(|_| damaged(&path, 0, "its index is no number"))?;
     Ok(Some(Divergence { index: LogIndex(index), found }))
+}
+
+/// Returns a sentence that says what the next start does, if there is a mark.
+pub(super) fn told(disk: &dyn Disk, dir: &Path) -> Result<Option<String>, StorageError> {
+    let told = |Divergence { found, .. }| {
+        let dir = dir.display();
+        format!("{dir} is marked ({found}): the next start moves its log and its snapshots aside")
+    };
+    Ok(read(disk, dir)?.map(told))
 }
 
 /// Does what the mark says, if there is one: moves the log and the snapshots aside. Returns a

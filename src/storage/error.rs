@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::diverged::Divergence;
-use crate::types::{FormatInForce, FormatRange, LogPosition, Term};
+use crate::types::{Divergence, FormatInForce, FormatRange, LogPosition, Term};
 
 /// An error of the storage. After one, [`Storage`](super::Storage) does nothing more. Only a full
 /// disk that has no room for a snapshot is not fatal: the snapshot is tried again later.
@@ -59,8 +58,14 @@ pub enum StorageError {
     },
     /// The store of this server is not what it should be. The data directory is marked.
     #[error(
-        "{}; {dir} is marked: the next start moves its log and its snapshots to          {dir}/diverged-{}, where they are kept for inspection, and this server rejoins until it          has fetched everything from the others (in a cluster of one or two servers it goes on          with what it has); start it again (`coracle serve --id {}`)",
-        divergence.found, divergence.index, id_of(data_dir), dir = data_dir.display()
+        "{}; {dir} is marked: the next start moves its log and its snapshots to \
+         {dir}/diverged-{}, where they are kept for inspection, and this server rejoins until it \
+         has fetched everything from the others (in a cluster of one or two servers it goes on \
+         with what it has); start it again (`coracle serve --id {}`)",
+        divergence.found,
+        divergence.index,
+        id_of(data_dir),
+        dir = data_dir.display()
     )]
     Diverged {
         /// The difference.

@@ -86,9 +86,8 @@ pub fn dump(
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, StorageError> {
     let (examined, _lock) = inspect(disk, dir)?;
     incarnation::read(disk, dir, examined.format())?;
-    let marked = diverged::read(disk, dir)?;
     let mut scanned = examined.scanned;
-    scanned.notes.extend(marked.map(|divergence| divergence.told(dir)));
+    scanned.notes.extend(diverged::told(disk, dir)?);
     let last = scanned.summary.runs.last();
     Ok(VerifyReport {
         segments: scanned.index.last_segment() + 1 - scanned.index.first_segment(),

@@ -67,7 +67,6 @@ pub(crate) mod snapshot;
 mod tests;
 
 pub use disk::{Disk, DiskFile, DiskLock, Named, OpenMode, RealDisk};
-pub use diverged::Divergence;
 pub use error::StorageError;
 pub use hard_state::Lost;
 pub use inspect::{StoppedServer, VerifyReport, dump, verify};
@@ -78,7 +77,8 @@ pub use snapshot::{
 };
 
 use crate::types::{
-    Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition, LogSummary, NodeId,
+    Divergence, Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition, LogSummary,
+    NodeId,
 };
 use directory::{initialise, take_lock};
 use durable_names::{UNFINISHED, sync_dir};

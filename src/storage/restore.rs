@@ -32,8 +32,9 @@ pub struct NewServer<'a> {
 }
 
 /// Creates the data directory `dir` of a server of a new cluster that begins with the
-/// snapshot in the file `source`. The new cluster has the format of the snapshot. Returns the snapshot in the new directory, which is equal for
-/// all servers that are restored from equal files.
+/// snapshot in the file `source`. The new cluster has the format of the snapshot. Returns the
+/// snapshot in the new directory, which is equal for all servers that are restored from equal
+/// files.
 ///
 /// # Errors
 /// When the file is damaged, has a format that this program does not read, or is from a cluster

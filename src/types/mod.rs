@@ -19,6 +19,7 @@
 //! | `snapshot` | [`SnapshotId`] and [`SnapshotPoint`] |
 
 mod cluster_state;
+mod divergence;
 mod entry;
 mod exact;
 mod format;
@@ -31,6 +32,7 @@ mod snapshot;
 mod term_runs;
 
 pub use cluster_state::{ClusterHistory, ClusterState};
+pub use divergence::Divergence;
 pub use entry::{
     ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError, STAMP_MS_MAX,
 };

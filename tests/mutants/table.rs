@@ -21,8 +21,7 @@ pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
         B26, B41e, B41f, B54, B55c, B59, B60, B62c, B65b, C2, C5, C5b, C6, C7b, C8a, C8b, C11, C12,
-        C13, C15, C16, C17, C18, S2, S4, S5, S8, V13,
-        V14,
+        C13, C15, C16, C17, C18, S2, S4, S5, S8, V1, V2, V6, V13, V14,
     ]
 };
 
@@ -168,6 +167,12 @@ mutants! {
     C16: "an end with an old number forgets what the client has sent since",
     C17: "a line of HTTP is answered, and the body after it executed",
     C18: "a data directory that is gone goes unnoticed",
+    V1: "a short hello is admitted whatever format is in force",
+    V2: "the ids of clusters are not compared",
+    V3: "the format is raised when a majority is able",
+    V4: "the format that a peer has shown once is not looked at again",
+    V5: "a new server takes its own highest format for the one in force",
+    V6: "an entry of a format that is not read is stored",
     V12: "digests are not compared",
     V13: "a record's hash is not verified by a read",
     V14: "a server is told that it differs by fewer than a majority",

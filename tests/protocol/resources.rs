@@ -7,7 +7,8 @@ use std::net::TcpStream;
 use bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
 
-use coracle::types::NodeId;
+use coracle::raft::Introduction;
+use coracle::types::{BootId, FormatRange, Incarnation, NodeId};
 use coracle::wire::{FRAME_HEADER_BYTES, Frame, FrameCodec, Hello, PROTOCOL_VERSION};
 
 use super::raw::{Raw, Server};
@@ -244,7 +245,14 @@ fn a_peer_that_stalls_within_a_frame_costs_that_frame_and_no_more() {
         to: NodeId(leader),
         restore_id: None,
         promise: None,
-        introduction: None,
+        introduction: Some(Introduction {
+            formats: FormatRange::OWN,
+            binary: env!("CARGO_PKG_VERSION").to_owned(),
+            incarnation: Incarnation(1),
+            boot: BootId(1),
+            cluster_id: None,
+            is_held: false,
+        }),
     });
     let mut first = BytesMut::new();
     FrameCodec::new(FRAME_BYTES).encode(&hello, &mut first).unwrap();

@@ -5,9 +5,9 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::*;
-use crate::storage::{Divergence, DurableState, StorageOptions};
+use crate::storage::{DurableState, StorageOptions};
 use crate::testing::{Crash, Inbox, SimDisk, probe, settle};
-use crate::types::{FormatRange, Incarnation, LogPosition, NodeId, Payload, Term};
+use crate::types::{Divergence, FormatRange, Incarnation, LogPosition, NodeId, Payload, Term};
 
 struct Fixture {
     disk: SimDisk,

@@ -103,3 +103,30 @@ pub struct StoreCorrupted {
     /// A clause for people.
     pub what: String,
 }
+
+/// A fault of the memory or of the program, for tests.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// A bit of a record flips.
+    FlippedBit,
+    /// A record is another one than on all other nodes.
+    Divergence,
+}
+
+/// Sent by a test to KvActor: it spoils a record. The answer is false when there is none.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "bool")]
+pub struct Corrupt {
+    /// The fault.
+    pub fault: StoreFault,
+    /// Chooses the record.
+    pub seed: u64,
+}
+
+/// Sent by a test to KvActor. The answer is true when a record is not what was written.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Message, Clone, Copy, Debug)]
+#[rtype(result = "bool")]
+pub struct LookForCorruption;

@@ -3,8 +3,7 @@
 use actix::{Message, Recipient};
 
 use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
-use crate::storage::Divergence;
-use crate::types::{Entry, LogPosition};
+use crate::types::{Divergence, Entry, LogPosition};
 
 /// An order that changes the log. Sent by RaftActor, executed in the order of sending:
 /// a reset replaces every append before it and none after it.

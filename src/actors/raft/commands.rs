@@ -6,12 +6,15 @@ use bytes::Bytes;
 use super::RaftActor;
 use super::backups::PendingBackup;
 use super::pending::PendingWrite;
-use crate::actors::messages::clients::ReplyHandle;
+use super::upgrades::PendingUpgrade;
+use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Apply, ApplyTask};
+use crate::actors::messages::log::LogCommand;
+use crate::actors::messages::replies::reply;
 use crate::actors::messages::snapshots::QuerySnapshots;
 use crate::kv::Query;
 use crate::protocol::{ClientRequest, Refusal, SnapshotQuery};
-use crate::raft::{NotLeader, Role};
+use crate::raft::{NotLeader, Raise, RaiseRefusal, Role};
 use crate::types::Payload;
 
 impl RaftActor {
@@ -34,12 +37,12 @@ impl RaftActor {
             ClientRequest::Read(query) => self.read(query, reply_handle),
             ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
             ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
-            // No part of this node does it yet.
-            ClientRequest::SetHold { .. } | ClientRequest::Raise => Err(Refusal::Busy),
+            ClientRequest::SetHold { is_held } => self.set_hold(is_held, reply_handle),
+            ClientRequest::Raise => self.raise(reply_handle),
             ClientRequest::Digest { index } => {
                 let reply_handle = reply_handle.clone();
-                let task = ApplyTask::ClientDigest { index, reply_handle };
-                self.ports.kv.do_send(Apply { tasks: vec![task] });
+                let tasks = vec![ApplyTask::ClientDigest { index, reply_handle }];
+                self.ports.kv.do_send(Apply { tasks });
                 Ok(())
             }
             ClientRequest::Status => {
@@ -106,6 +109,40 @@ impl RaftActor {
         let ticket = self.backups.add_query(pending);
         let reply_to = ctx.address().recipient();
         self.ports.snapshot_queries.do_send(QuerySnapshots { ticket, query, reply_to });
+        Ok(())
+    }
+
+    /// The answer waits until LogActor has saved it.
+    fn set_hold(&mut self, is_held: bool, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+        if self.upgrades.has_most_holds() {
+            return Err(Refusal::Busy);
+        }
+        self.ports.log.do_send(LogCommand::Hold { is_held });
+        let (reply_handle, expires_at_tick) = (reply_handle.clone(), self.expires_at_tick());
+        self.upgrades.add_hold(PendingUpgrade { reply_handle, expires_at_tick });
+        Ok(())
+    }
+
+    /// The answer waits until the format is in force here.
+    fn raise(&mut self, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+        if self.upgrades.has_most_raises() {
+            return Err(self.busy_or_not_leader());
+        }
+        let reply_handle = reply_handle.clone();
+        match self.raft.request_raise() {
+            Ok(Raise::InForce(format)) => reply(reply_handle, ClientReply::Raised(format)),
+            Ok(Raise::Begun { format, index }) => {
+                let expires_at_tick = self.expires_at_tick();
+                let raise = PendingUpgrade { reply_handle, expires_at_tick };
+                self.upgrades.add_raise(index, format, raise);
+            }
+            Err(RaiseRefusal::NotLeader(error)) => return Err(not_leader(error)),
+            Err(RaiseRefusal::Waits(wait)) => {
+                let format = self.raft.status().cluster.format.format;
+                let sentence = format!("format {format} is in force; {wait}");
+                reply(reply_handle, ClientReply::NotYet(sentence));
+            }
+        }
         Ok(())
     }
 

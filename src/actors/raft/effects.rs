@@ -97,6 +97,7 @@ impl RaftActor {
     fn stop_replication(&mut self, order: StopReplication) {
         self.command_all(&ReplicationCommand::Stop(order));
         self.pending.lose_writes_of(order.term).send();
+        self.upgrades.lose_raises().send();
     }
 
     /// The snapshot that was received last takes the place of the log and of the store.

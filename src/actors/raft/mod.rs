@@ -30,6 +30,7 @@
 //! | `expiry` | decides when the store needs an entry, so that keys expire |
 //! | `pending` | the commands that wait for their outcome |
 //! | `backups` | the commands of clients that fetch a backup |
+//! | `upgrades` | the commands of operators about the cluster's format |
 //!
 //! It owns the core and the commands that wait, and runs on the main arbiter. All messages
 //! of one mailbox drain are handed to the core first, and its effects are executed after
@@ -42,6 +43,7 @@ mod effects;
 mod expiry;
 mod pending;
 mod settings;
+mod upgrades;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,6 +72,7 @@ use backups::PendingBackups;
 use expiry::{Expiry, Now};
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
+use upgrades::PendingUpgrades;
 
 /// The ports of RaftActor.
 pub struct RaftPorts {
@@ -107,6 +110,7 @@ pub struct RaftActor {
     clock: Arc<dyn Clock>,
     pending: PendingCommands,
     backups: PendingBackups,
+    upgrades: PendingUpgrades,
     /// The newest connection that each peer has opened to this node: its number, and the
     /// ports to it.
     attached: BTreeMap<NodeId, AttachedPeer>,
@@ -150,6 +154,7 @@ impl RaftActor {
             clock,
             pending: PendingCommands::default(),
             backups: PendingBackups::default(),
+            upgrades: PendingUpgrades::default(),
             attached: BTreeMap::new(),
             ticks: 0,
             expiry: Expiry::default(),
@@ -281,6 +286,7 @@ impl Handler<Applied> for RaftActor {
         self.update_clock();
         self.expiry.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
+        self.upgrades.on_applied(message.last_applied).send();
         self.raft.on_applied(message.last_applied, message.digest);
         self.flush_soon(ctx);
     }
@@ -344,7 +350,11 @@ impl Handler<HoldSaved> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, message: HoldSaved, ctx: &mut Context<Self>) {
+        self.update_clock();
         self.raft.set_held(message.is_held);
+        if let Some(reply_handle) = self.upgrades.take_hold() {
+            reply(reply_handle, ClientReply::HoldSaved);
+        }
         self.flush_soon(ctx);
     }
 }
@@ -419,6 +429,7 @@ impl RaftActor {
         let mut cancelled = Vec::new();
         self.pending.time_out(self.ticks, &mut cancelled).send();
         self.backups.time_out(self.ticks, &mut cancelled).send();
+        self.upgrades.time_out(self.ticks).send();
         for token in cancelled {
             self.raft.cancel_read(token);
         }

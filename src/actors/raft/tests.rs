@@ -7,6 +7,7 @@ mod leases;
 mod snapshots;
 mod stops;
 mod time_outs;
+mod upgrades;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,6 +98,8 @@ struct Fixture {
     links: BTreeMap<NodeId, Inbox<SendRpc>>,
     link_ends: BTreeMap<NodeId, Inbox<EndConnection>>,
     replicators: BTreeMap<NodeId, Inbox<ReplicationCommand>>,
+    announced: Inbox<Announce>,
+    stops: Inbox<NodeMustStop>,
 }
 
 impl Fixture {
@@ -124,6 +127,7 @@ impl Fixture {
         let (store_port, stores) = probe();
         let (snapshot_queries, queries) = probe();
         let (kv, kv_inbox) = probe();
+        let ((announce, announced), (must_stop, stops)) = (probe(), probe());
         let mut peers = BTreeMap::new();
         let (mut links, mut replicators) = (BTreeMap::new(), BTreeMap::new());
         let mut link_ends = BTreeMap::new();
@@ -147,8 +151,8 @@ impl Fixture {
                 snapshot_queries,
                 kv,
                 peers,
-                announce: probe().0,
-                must_stop: probe().0,
+                announce,
+                must_stop,
                 memory: memory.reserve(0),
             },
             RaftActorSettings {
@@ -171,6 +175,8 @@ impl Fixture {
             links,
             link_ends,
             replicators,
+            announced,
+            stops,
         }
     }
 

@@ -19,9 +19,9 @@
 //! So a full disk costs nothing but the snapshot, which is tried again later; a leader that
 //! sent it is told that it is refused. Any other
 //! error of the disk ends the process, like an error of the log. So does a received snapshot of
-//! a format that this server does not read: nothing of it is kept, and nobody gets an answer. A damaged file is removed
-//! and reported to the core, which orders another snapshot. The process ends without waiting
-//! for this actor: the next start removes unfinished files.
+//! a format that this server does not read: nothing of it is kept, and nobody gets an answer.
+//! A damaged file is removed and reported to the core, which orders another snapshot. The
+//! process ends without waiting for this actor: the next start removes unfinished files.
 
 use std::time::Instant;
 

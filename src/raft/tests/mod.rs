@@ -27,6 +27,7 @@
 //! | `progress` | a peer's replication by itself |
 //! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
 //! | `install` | a snapshot on its way to a peer, by itself |
+//! | `raises` | random walks with raises of the format, older programs and holds |
 //! | `random` | random walks under every fault that the cluster knows |
 
 mod amnesia;
@@ -50,6 +51,7 @@ mod paper_replication;
 mod paper_snapshots;
 mod pending;
 mod progress;
+mod raises;
 mod random;
 mod recall;
 mod rejoin;

@@ -59,7 +59,7 @@ fn stops(solo: &Solo) -> Vec<&StopReason> {
 
 fn faults(solo: &Solo) -> Vec<Event> {
     let fault = |effect: &Effect| match effect {
-        Effect::Event(event) if event.is_fault() => Some(*event),
+        Effect::Event(event) if event.is_fault() => Some(event.clone()),
         _ => None,
     };
     solo.effects.iter().filter_map(fault).collect()

@@ -15,7 +15,7 @@ use super::checks::violation::Check;
 use super::faults::delayed_completions::DelayedCompletions;
 use super::network::NetworkConditions;
 use super::plan::Fault;
-use super::upgrade::Program;
+use super::upgrade::{HOLD, Program};
 use super::world::{Machine, ProcessEnd, Tasks, World, host};
 use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
 use crate::raft::StopReason;
@@ -59,6 +59,7 @@ pub(crate) fn start(world: &Rc<World>, id: u64) {
     let program = machine.programs.next.get();
     machine.programs.running.set(program);
     let life = machine.lives.get();
+    machine.memory.on_start(life);
     world.trace.say(&format_args!("n{id} starts, life {life}, {program:?} program"));
     world.network.power_on(&host(id));
     world.wire.on_start(id, program.formats());
@@ -111,7 +112,8 @@ fn run_node(
     let world = Rc::downgrade(world);
     let run = async move {
         let expected = ExpectedStart::of(&disk, &dir);
-        if let Some(world) = world.upgrade().filter(|_| !expected.is_good()) {
+        if let Some(world) = world.upgrade().filter(|_| !expected.is_good() || expected.is_marked())
+        {
             world.wire.on_damaged_start(id);
         }
         let mut node = match node::start(&settings, NodeId(id), environment).await {
@@ -120,6 +122,7 @@ fn run_node(
         };
         if let Some(world) = world.upgrade() {
             world.machines[&id].set_memory(node.memory());
+            *world.machines[&id].memory.kv.borrow_mut() = Some(node.kv());
             expected_start::check_start(&world, &world.machines[&id], &expected);
         }
         let failure = {
@@ -159,6 +162,9 @@ fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
             // People read the sentence.
             machine.programs.next.set(Program::New);
         }
+        ProcessEnd::Failed(error) if is_of_memory(error) => {
+            expected_start::check_memory_end(world, machine, error);
+        }
         ProcessEnd::Refused(NodeError::Storage(error)) => {
             expected_start::check_end(world, machine, error, true);
         }
@@ -187,7 +193,20 @@ fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
 
 /// True when a program says that it does not read the format of its cluster.
 fn is_unreadable(error: &NodeError) -> bool {
-    matches!(error, NodeError::Stopped(StopReason::Unreadable { .. }))
+    matches!(
+        error,
+        NodeError::Stopped(StopReason::Unreadable { .. })
+            | NodeError::Storage(StorageError::Unreadable { .. })
+    )
+}
+
+/// True when a node says that its store is not what it should be.
+fn is_of_memory(error: &NodeError) -> bool {
+    matches!(
+        error,
+        NodeError::Stopped(StopReason::Diverged { .. } | StopReason::Corrupted { .. })
+            | NodeError::Storage(StorageError::Diverged { .. })
+    )
 }
 
 /// Ends the life of a node. All memory of its clients is free then.
@@ -331,8 +350,11 @@ fn mend(world: &Rc<World>) {
 fn finish_upgrade(world: &Rc<World>, id: u64) {
     let machine = &world.machines[&id];
     machine.programs.next.set(Program::New);
-    if machine.programs.running.get() == Program::Old {
+    let hold = world.data_dir(id).join(HOLD);
+    let is_held = machine.disk.paths().contains(&hold);
+    if is_held || machine.programs.running.get() == Program::Old {
         crash(world, id, false);
+        machine.disk.lose(&hold);
         start(world, id);
     }
 }

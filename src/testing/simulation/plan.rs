@@ -145,6 +145,12 @@ pub enum Fault {
     Amnesia,
     /// All nodes are killed, and a majority of the logs are damaged, in different places.
     ScatteredDamage,
+    /// A follower loses entries that it has acknowledged, and the leader restarts as well.
+    AgedDisk,
+    /// A bit of a record in a node's memory flips.
+    FlippedBit,
+    /// A record of one node is another one than on all others.
+    Divergence,
     /// A majority of the data directories is lost, and comes back.
     WipeMajority,
     /// A machine gets the new program.
@@ -198,6 +204,9 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::ManyNames, 3),
     (Fault::Amnesia, 4),
     (Fault::ScatteredDamage, 4),
+    (Fault::AgedDisk, 5),
+    (Fault::FlippedBit, 3),
+    (Fault::Divergence, 4),
     (Fault::WipeMajority, 3),
 ];
 
@@ -221,6 +230,9 @@ impl Fault {
                 | Fault::StalledQuorum
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
+                | Fault::AgedDisk
+                | Fault::FlippedBit
+                | Fault::Divergence
                 | Fault::WipeMajority
         )
     }
@@ -246,6 +258,9 @@ impl Fault {
                 | Fault::StalledQuorum
                 | Fault::Amnesia
                 | Fault::ScatteredDamage
+                | Fault::AgedDisk
+                | Fault::FlippedBit
+                | Fault::Divergence
                 | Fault::WipeMajority
         )
     }

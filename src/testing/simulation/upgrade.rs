@@ -8,6 +8,9 @@ use rand::rngs::StdRng;
 
 use crate::types::FormatRange;
 
+/// The file in a data directory by which a server holds the format.
+pub(crate) const HOLD: &str = "hold";
+
 /// A program of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {

@@ -1,8 +1,9 @@
-//! The stop of a node whose store is not what it should be (docs/adr/0025).
+//! A node that must stop although its disk is good, and the facts that it announces.
 
 use super::*;
-use crate::raft::{StateDiverged, StopReason};
+use crate::raft::{Announcement, StateDiverged, StopReason};
 use crate::storage::Divergence;
+use crate::types::{Format, FormatInForce};
 
 /// The orders to mark the data directory, since the last call.
 fn marks(f: &Fixture) -> Vec<Divergence> {
@@ -51,4 +52,68 @@ async fn a_node_that_differs_from_a_majority_has_its_directory_marked() {
     let reason = StopReason::Diverged { index: LogIndex(0), own: 8, majority: 7 };
     let divergence = Divergence { index: LogIndex(0), found: reason.to_string() };
     assert_eq!((marks(&f), f.tasks()), (vec![divergence], vec!["end".to_owned()]));
+}
+
+#[actix::test]
+async fn a_leader_that_stops_answers_as_one_that_has_lost_its_leadership() {
+    let f = Fixture::start();
+    f.lead().await;
+    let client = Client::new(1);
+    f.request(&client, vec![(0, write()), (1, read())]).await;
+    f.raft.do_send(StoreCorrupted { what: "a record".to_owned() });
+    settle().await;
+    assert_eq!(marks(&f).len(), 1);
+    let mut refusals = client.refusals();
+    refusals.sort_by_key(|(slot, _)| *slot);
+    assert_eq!(
+        refusals,
+        [refused(0, Refusal::LeadershipLost), refused(1, Refusal::NotLeader { leader_id: None })],
+        "the write may be executed, and the read was not"
+    );
+    f.kv.drain();
+    // From now on nobody gets anything from it.
+    let later = vec![(2, write()), (3, read()), (4, ClientRequest::Status)];
+    f.request(&client, later).await;
+    let not_leader = || Refusal::NotLeader { leader_id: None };
+    assert_eq!(client.refusals(), [2, 3, 4].map(|slot| refused(slot, not_leader())));
+    f.appends();
+    f.replicated(1, 3, 0).await;
+    f.persisted(3).await;
+    f.ticks(100).await;
+    assert_eq!((f.tasks(), f.appends()), (vec![], vec![]));
+    assert!(marks(&f).is_empty(), "it stops once");
+}
+
+#[actix::test]
+async fn a_follower_that_cannot_read_the_format_writes_nothing_and_stops() {
+    let f = Fixture::start();
+    let (responses, _) = f.attach(1);
+    let payload = Payload::Format(FormatInForce::of(Format(2)));
+    let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
+    let request = AppendEntries {
+        request_seq: 1,
+        prev: LogPosition::default(),
+        leader_commit: LogIndex(1),
+        read_seq: 0,
+        entries: vec![entry],
+    };
+    f.receive(PEER, 1, Rpc::AppendEntries(request)).await;
+    let stops: Vec<String> =
+        f.stops.drain().into_iter().map(|stop| stop.reason.to_string()).collect();
+    assert_eq!(stops.len(), 1);
+    assert!(stops[0].starts_with("the cluster has format 2, and this server reads formats 1..1"));
+    assert!(responses.drain().is_empty());
+    assert!(f.appends().iter().all(|append| append.entries.is_empty()));
+    assert_eq!(f.tasks(), Vec::<String>::new());
+}
+
+#[actix::test]
+async fn the_facts_are_announced_at_the_start() {
+    let f = Fixture::start();
+    settle().await;
+    let format = FormatInForce::default();
+    let facts = Announcement { format, cluster_id: None, is_held: false };
+    assert_eq!(f.announced.drain(), [Announce(facts)]);
+    f.lead().await;
+    assert!(f.announced.drain().is_empty(), "no fact has changed");
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::*;
-use crate::storage::Divergence;
-use crate::types::{Format, FormatInForce};
+use crate::types::{Divergence, Format, FormatInForce};
 
 const DIR: &str = "data/1";
 /// The last entry of the log.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use super::violation::{Check, Violation};
 use crate::node::NodeError;
 use crate::storage::StorageError;
+use crate::storage::diverged::mark_path;
 use crate::testing::simulation::upgrade::Program;
 use crate::testing::simulation::world::{Machine, World};
 use crate::testing::{DirectoryContents, RecordPlace, Region, SimDisk};
@@ -42,6 +43,8 @@ pub(crate) struct ExpectedStart {
     directory: DirectoryContents,
     /// The permitted results of the start.
     options: Vec<StartOption>,
+    /// True when the directory is marked: the store of its node was not what it should be.
+    is_marked: bool,
 }
 
 impl ExpectedStart {
@@ -58,11 +61,17 @@ impl ExpectedStart {
             }
             verdict => verdict,
         };
-        ExpectedStart { verdict, directory, options }
+        let is_marked = disk.paths().contains(&mark_path(dir));
+        ExpectedStart { verdict, directory, options, is_marked }
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict
+    }
+
+    /// True when the log and the snapshots are to be moved aside.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.is_marked
     }
 
     /// The directory without its damage.
@@ -81,6 +90,9 @@ impl ExpectedStart {
         if self.verdict == Verdict::Refuses {
             let what = "it starts although its disk is damaged".to_owned();
             return Err(Violation { check: Check::NodeLives, what });
+        }
+        if self.is_marked {
+            return check_new_beginning(now);
         }
         let was_taken = |now| self.options.iter().any(|option| option.was_taken(before, now));
         if !before.is_complete || was_taken(now) || self.was_torn_record_kept(now) {
@@ -117,6 +129,16 @@ impl ExpectedStart {
         let is_torn = before.has_tail && self.verdict == Verdict::Either;
         is_torn && has_more && self.options.iter().any(|option| option.was_taken(before, &without))
     }
+}
+
+/// Checks that a node whose directory was marked starts with nothing, as a rejoining node.
+fn check_new_beginning(now: &DirectoryContents) -> Result<(), Violation> {
+    let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_rejoining);
+    if is_rejoining && now.last() == LogPosition::default() && now.snapshots.is_empty() {
+        return Ok(());
+    }
+    let what = format!("it starts with what its store was made of: {now:?}");
+    Err(Violation { check: Check::Memory, what })
 }
 
 /// A permitted result of a start.
@@ -330,9 +352,12 @@ fn note_repair(
         let (now, before) = (now.last(), expected.directory.last());
         world.trace.say(&format_args!("n{id} starts with its log up to {now} of {before}"));
         world.wire.on_repair(id);
+        if expected.is_marked {
+            machine.memory.on_new_beginning(machine.lives.get());
+        }
     } else {
         world.wire.on_whole_start(id);
-        if is_suspect && expected.is_good() {
+        if is_suspect && expected.is_good() && !machine.memory.may_be_on_disk.get() {
             world.data_losses.borrow_mut().remove(&id);
         }
     }
@@ -385,6 +410,14 @@ pub(crate) fn check_end(world: &World, machine: &Machine, error: &StorageError, 
     if !is_right {
         let what = format!("n{id} ended although its disk is good ({fault:?}): {error}");
         world.violate(Check::NodeLives, what);
+    }
+}
+
+/// Checks that a node was right to say that its store is not what it should be.
+pub(crate) fn check_memory_end(world: &World, machine: &Machine, error: &NodeError) {
+    if !machine.memory.is_to_blame(machine.lives.get()) {
+        let what = format!("n{} ended although its memory is good: {error}", machine.id);
+        world.violate(Check::Memory, what);
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Check {
     ClusterIdentity,
     /// Empty disks are never taken for a new cluster when there was one (docs/adr/0024).
     NewCluster,
+    /// A node whose memory is at fault stops by itself, and no other one does (docs/adr/0025).
+    Memory,
     /// Terms, commit and applied indexes never fall within a life (Figure 2).
     Monotonic,
     /// The history of each key is linearizable (§8).

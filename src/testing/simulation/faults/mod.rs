@@ -1,8 +1,10 @@
 //! Faults: which comes when, and how each is inflicted.
 
+mod aged_disk;
 mod amnesia;
 pub(crate) mod delayed_completions;
 pub(crate) mod disk;
+mod memory;
 pub(crate) mod nemesis;
 mod scattered_damage;
 mod sick_follower;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::targeted::TargetedFaults;
 use super::{disk, topology};
+use crate::actors::messages::kv::StoreFault;
 use crate::testing::simulation::checks::wire::Promise;
 use crate::testing::simulation::cluster::{AFTERMATH_MS, after, crash, wipe};
 use crate::testing::simulation::network::NetworkConditions;
@@ -112,6 +113,9 @@ async fn inflict_targeted(world: &Rc<World>, targeted: &mut TargetedFaults, faul
         Fault::StalledQuorum => targeted.stall_quorum().await,
         Fault::Amnesia => targeted.amnesia().await,
         Fault::ScatteredDamage => targeted.scatter_damage().await,
+        Fault::FlippedBit => targeted.spoil_memory(StoreFault::FlippedBit).await,
+        Fault::Divergence => targeted.spoil_memory(StoreFault::Divergence).await,
+        Fault::AgedDisk => targeted.age_disk().await,
         Fault::WipeMajority => targeted.wipe_majority().await,
         fault => unreachable!("{fault:?} is not a targeted fault"),
     }

@@ -43,7 +43,7 @@ impl TargetedFaults {
     }
 
     /// Waits until a leader has committed something, and then something more in the same term.
-    async fn settled_leader(&mut self) -> Option<Sample> {
+    pub(super) async fn settled_leader(&mut self) -> Option<Sample> {
         let first = self.leader_above(0).await?;
         let has_more =
             |sample: &Sample| sample.term == first.term && sample.commit_index > first.commit_index;

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::testing::simulation::cluster::crash;
 use crate::testing::simulation::plan::Fault;
-use crate::testing::simulation::upgrade::Program;
+use crate::testing::simulation::upgrade::{HOLD, Program};
 use crate::testing::simulation::world::{Machine, World};
 use crate::types::Format;
 
@@ -53,8 +53,14 @@ fn may_go_back(world: &World, id: u64) -> bool {
     is_early || world.random(|rng| rng.random_bool(0.1))
 }
 
-/// Sets the hold of a machine, or releases it.
-fn turn_hold(_world: &World, _machine: &Machine) {}
+/// Sets the hold of a machine, or releases it, while its process is down.
+fn turn_hold(world: &World, machine: &Machine) {
+    let path = world.data_dir(machine.id).join(HOLD);
+    match machine.disk.paths().contains(&path) {
+        true => machine.disk.lose(&path),
+        false => machine.disk.set_contents(&path, Vec::new()),
+    }
+}
 
 /// Ends the process of a machine. It is started again a little later.
 fn end_in_some_way(world: &Rc<World>, machine: &Machine) {

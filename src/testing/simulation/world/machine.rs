@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::memory::Memory;
 use crate::actors::io::memory::MemoryBudget;
 use crate::node::NodeError;
 use crate::testing::simulation::clock::SimClock;
@@ -49,9 +50,16 @@ pub(crate) struct Machine {
     pub(crate) has_damaged_snapshot: Cell<bool>,
     /// The last life that ended with a loss of durable data.
     pub(crate) lost_in_life: Cell<u64>,
-    is_disk_stalled: Cell<bool>,
-    /// The number of stalls of the disk that have begun.
-    disk_stalls: Cell<u64>,
+    stalls: Stalls,
+    pub(crate) memory: Memory,
+}
+
+/// The stalls of a machine's disk.
+#[derive(Default)]
+struct Stalls {
+    is_stalled: Cell<bool>,
+    /// The number of stalls that have begun.
+    begun: Cell<u64>,
 }
 
 /// The process of a machine's node.
@@ -115,8 +123,8 @@ impl Machine {
             durable_end: Cell::default(),
             has_damaged_snapshot: Cell::default(),
             lost_in_life: Cell::default(),
-            is_disk_stalled: Cell::default(),
-            disk_stalls: Cell::default(),
+            stalls: Stalls::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -159,7 +167,7 @@ impl Machine {
         if self.process.is_paused.get() {
             return Poll::Pending;
         }
-        if !self.is_disk_stalled.get() {
+        if !self.stalls.is_stalled.get() {
             // The set of LogActor never ends: it waits for more tasks.
             let _ = running.log.as_mut().poll(cx);
         }
@@ -192,12 +200,12 @@ impl Machine {
 
     /// The number of the stall that the disk is in, if it is in one.
     pub(crate) fn disk_stall(&self) -> Option<u64> {
-        self.is_disk_stalled.get().then_some(self.disk_stalls.get())
+        self.stalls.is_stalled.get().then_some(self.stalls.begun.get())
     }
 
     pub(crate) fn stall_disk(&self, is_stalled: bool) {
-        self.is_disk_stalled.set(is_stalled);
-        self.disk_stalls.set(self.disk_stalls.get() + u64::from(is_stalled));
+        self.stalls.is_stalled.set(is_stalled);
+        self.stalls.begun.set(self.stalls.begun.get() + u64::from(is_stalled));
         self.wake();
     }
 
@@ -220,7 +228,7 @@ impl Machine {
         self.disk_fault.set(None);
         self.was_full.set(self.is_full.get());
         self.process.is_paused.set(false);
-        self.is_disk_stalled.set(false);
+        self.stalls.is_stalled.set(false);
         self.wake();
         self.process.memory.take().map_or(0, |memory| memory.used_bytes())
     }
@@ -259,5 +267,6 @@ impl Machine {
         self.lost_in_life.set(self.lives.get());
         self.durable_end.set((0, 0));
         self.has_damaged_snapshot.set(false);
+        self.memory.may_be_on_disk.set(false);
     }
 }

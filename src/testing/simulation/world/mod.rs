@@ -1,6 +1,7 @@
 //! The data of a run. Nothing here acts on the cluster; `cluster` does.
 
 mod machine;
+mod memory;
 mod sample;
 
 use std::cell::{Cell, RefCell};

@@ -138,6 +138,8 @@ pub(super) struct Durable {
     instead: Option<(LogPosition, Vec<Slot>)>,
     /// True when a snapshot was damaged, so that one may be missing.
     has_damaged_snapshot: bool,
+    /// True when snapshots may be those of a store that differs from all others.
+    may_differ: bool,
     /// True when the log was cut at damage, so that positions after it are written again.
     was_cut: bool,
     /// A contradiction among the files.
@@ -160,6 +162,7 @@ impl Durable {
             snapshots: BTreeMap::new(),
             instead: None,
             has_damaged_snapshot: false,
+            may_differ: false,
             was_cut: false,
             complaint: None,
         }
@@ -196,6 +199,7 @@ impl Durable {
         self.generation = None;
         self.hard_state = None;
         self.has_damaged_snapshot = false;
+        self.may_differ = false;
         self.was_cut = false;
     }
 
@@ -203,12 +207,19 @@ impl Durable {
     /// beginning next time.
     pub fn read_again(&mut self) {
         self.generation = None;
+        self.may_differ = false;
         self.was_cut = true;
     }
 
     /// A snapshot is damaged. The node removes it when it finds the damage.
     pub fn on_rot(&mut self) {
         self.has_damaged_snapshot = true;
+    }
+
+    /// The store of the node differs from that of all others, and so may the snapshots that it takes.
+    pub fn on_divergence(&mut self) {
+        self.read_disk();
+        self.may_differ = true;
     }
 
     /// The entries from index 1 on: those of the log and those before it, or those in the snapshot
@@ -327,7 +338,10 @@ impl Durable {
                 self.complaint = Some(format!("{} is not whole", path.display()));
                 continue;
             };
-            let known = *self.archive().snapshots.entry(last).or_insert(contents);
+            let known = match self.may_differ {
+                true => contents,
+                false => *self.archive().snapshots.entry(last).or_insert(contents),
+            };
             if known != contents {
                 self.complaint = Some(format!("{contents:?} is not {known:?} of another node"));
             }

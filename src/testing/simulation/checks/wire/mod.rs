@@ -11,6 +11,7 @@ mod durable;
 mod formats;
 mod frames;
 mod install;
+mod memories;
 mod promise;
 mod replication;
 mod text;
@@ -37,6 +38,7 @@ use formats::{Formats, format_after};
 use frames::Frames;
 pub use install::InstallCounts;
 use install::Installs;
+use memories::Memories;
 pub(crate) use promise::Promise;
 use replication::Replication;
 use votes::Votes;
@@ -64,6 +66,7 @@ struct CheckerState {
     windows: Windows,
     installs: Installs,
     formats: Formats,
+    memories: Memories,
     /// The next node that gives this promise is struck.
     target: Option<Promise>,
     /// A node that has given it, and has not been struck yet.
@@ -89,6 +92,7 @@ impl WireChecker {
             windows: Windows::new(limits),
             installs: Installs::default(),
             formats: Formats::default(),
+            memories: Memories::default(),
             target: None,
             struck: None,
             violation: None,
@@ -127,6 +131,7 @@ impl WireChecker {
         let state = &mut *self.state();
         state.disks.of(NodeId(node)).hard_state();
         state.formats.on_start(NodeId(node), reads);
+        state.memories.on_start(NodeId(node));
     }
 
     /// A life of a node has ended.
@@ -179,6 +184,19 @@ impl WireChecker {
         self.state().formats.is_raise_known()
     }
 
+    /// The last entry that `node` knows to be acknowledged by `peer`, as far as the messages show
+    /// it.
+    pub(crate) fn remembers(&self, node: u64, peer: u64) -> LogIndex {
+        self.state().memories.of(NodeId(node), NodeId(peer)).index
+    }
+
+    /// The disk of a node is about to be returned to an earlier image. Not all that it has
+    /// promised is on a quorum of other disks.
+    pub(crate) fn on_aged(&self, node: u64) {
+        let CheckerState { disks, replication, .. } = &mut *self.state();
+        replication.on_aged(NodeId(node), disks);
+    }
+
     /// A disk that was lost is back, with all that it had.
     pub(crate) fn on_return(&self, node: u64) {
         let CheckerState { disks, replication, .. } = &mut *self.state();
@@ -188,6 +206,17 @@ impl WireChecker {
     /// A snapshot of a node is damaged.
     pub(crate) fn on_snapshot_rot(&self, node: u64) {
         self.state().disks.of(NodeId(node)).on_rot();
+    }
+
+    /// The store of a node differs from that of all others from now on.
+    pub(crate) fn on_divergence(&self, node: u64) {
+        self.state().disks.of(NodeId(node)).on_divergence();
+    }
+
+    /// True when a format after the first is in force.
+    pub(crate) fn is_raised(&self) -> bool {
+        let state = &mut *self.state();
+        state.check_in_force(NodeId(0), "nothing").is_ok()
     }
 
     /// Every snapshot that was ever seen, with the digest of the store in it.
@@ -314,7 +343,7 @@ impl CheckerState {
             self.target = None;
             self.struck = Some(envelope.from);
         }
-        let CheckerState { disks, votes, replication, windows, installs, .. } = self;
+        let CheckerState { disks, votes, replication, windows, installs, memories, .. } = self;
         let Envelope { from, to, term, rpc } = envelope;
         disks.check_snapshots(from)?;
         match rpc {
@@ -325,10 +354,13 @@ impl CheckerState {
                 votes.on_pre_vote_granted(from, to, term);
                 Ok(())
             }
-            Rpc::PreVoteResponse(_)
-            | Rpc::RejoinResponse(_)
-            | Rpc::StateCheckResponse(_)
-            | Rpc::Remembered(_) => disks.check_term(from, term),
+            Rpc::StateCheckResponse(response) => {
+                memories.on_response(from, term, response);
+                disks.check_term(from, term)
+            }
+            Rpc::PreVoteResponse(_) | Rpc::RejoinResponse(_) | Rpc::Remembered(_) => {
+                disks.check_term(from, term)
+            }
             Rpc::InstallSnapshot(chunk) => {
                 votes.check_elected(from, term, disks)?;
                 replication.on_snapshot(from, term, chunk.snapshot.last, disks)?;
@@ -351,9 +383,11 @@ impl CheckerState {
                 votes.on_granted(from, to, term, disks)
             }
             Rpc::RequestVoteResponse(_) => disks.check_term(from, term),
-            Rpc::Forgotten(_) | Rpc::StateCheck(_) | Rpc::StateDiverged(_) => {
+            Rpc::StateCheck(check) => {
+                memories.on_state_check(from, to, term, &check);
                 votes.check_elected(from, term, disks)
             }
+            Rpc::Forgotten(_) | Rpc::StateDiverged(_) => votes.check_elected(from, term, disks),
             Rpc::AppendEntries(request) => {
                 windows.on_request(connection, term, &request)?;
                 votes.check_elected(from, term, disks)?;

@@ -49,6 +49,8 @@ struct Loss {
     committed: usize,
     /// False while the log may still turn out to be whole.
     is_certain: bool,
+    /// True when nothing on the disk shows the loss: the node takes part until it is told.
+    is_hidden: bool,
 }
 
 impl Replication {
@@ -359,7 +361,7 @@ impl Replication {
         let committed = self.committed.len();
         self.losses.entry(node).or_insert_with(|| {
             let log = disks.of(node).log().to_vec();
-            Loss { log, committed, is_certain: false }
+            Loss { log, committed, is_certain: false, is_hidden: false }
         });
     }
 
@@ -372,6 +374,17 @@ impl Replication {
     /// A disk forgets acknowledged entries without a trace. Others hold them.
     pub fn on_amnesia(&mut self, node: NodeId, disks: &mut Disks) {
         self.acknowledged.retain(|(of, _), _| *of != node);
+        disks.of(node).forget();
+    }
+
+    /// A disk forgets acknowledged entries without a trace, and perhaps they are on one disk less
+    /// than a quorum now. Somebody remembers the acknowledgements.
+    pub fn on_aged(&mut self, node: NodeId, disks: &mut Disks) {
+        self.on_damaged_start(node, disks);
+        self.confirm_loss(node);
+        if let Some(loss) = self.losses.get_mut(&node) {
+            loss.is_hidden = true;
+        }
         disks.of(node).forget();
     }
 
@@ -402,6 +415,13 @@ impl Replication {
         }
         let Some(loss) = self.losses.remove(&node) else { return Ok(()) };
         let log = disks.of(node).log();
+        let lacks = |place| loss.log.get(place) != log.get(place);
+        if loss.is_hidden && (0..loss.committed.min(loss.log.len())).any(lacks) {
+            // It does no harm before it votes for a leader that lacks an entry, which the log of
+            // that leader shows.
+            self.losses.insert(node, loss);
+            return Ok(());
+        }
         for (place, committed) in self.committed[..loss.committed].iter().enumerate() {
             let is_there = log.get(place) == Some(&committed.slot);
             let has_helped = loss.log.get(place) == Some(&committed.slot);
