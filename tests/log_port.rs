@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::BytesMut;
 use common::Cluster;
 use coracle::raft::{AppendEntries, Envelope, Introduction, PreVote, RequestVote, Rpc};
-use coracle::types::{BootId, Entry, FormatRange, Incarnation, LogIndex, LogPosition, NodeId, Payload, Term};
+use coracle::types::{
+    BootId, Entry, FormatRange, Incarnation, LogIndex, LogPosition, NodeId, Payload, Term,
+};
 use coracle::wire::{Frame, FrameCodec, Hello};
 use tokio_util::codec::{Decoder, Encoder};
 

@@ -14,7 +14,7 @@ use crate::protocol::Refusal;
 use crate::raft::{
     Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReason, StopReplication, TakeSnapshot,
 };
-use crate::storage::Divergence;
+use crate::types::Divergence;
 use crate::types::{Entry, LogIndex};
 
 impl RaftActor {

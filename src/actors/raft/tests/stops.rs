@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::raft::{Announcement, StateDiverged, StopReason};
-use crate::storage::Divergence;
+use crate::types::Divergence;
 use crate::types::{Format, FormatInForce};
 
 /// The orders to mark the data directory, since the last call.
