@@ -35,7 +35,8 @@
 //! while the first format is in force (docs/adr/0023). A server that is stopped, or has too many
 //! connections, ends one in the same way. It takes the short hello for that of an old server,
 //! and would wait for the upgrade of this one for ever. So the link ends such a connection when
-//! it hears by [`PeerIntroduced`] that the peer is no old server.
+//! it hears by [`PeerIntroduced`] that the peer is no old server, and in any case after
+//! [`SHORT_HELLO_AGE_MAX`], and begins with the long hello again.
 //!
 //! Chunks of a snapshot wait here while there is any other frame to send: an AppendEntries,
 //! and so a heartbeat, has at most one chunk before it (docs/bugs.md B59).
@@ -66,6 +67,10 @@ use crate::types::{Format, NodeId};
 use crate::wire::{Frame, Hello, LocalNode};
 use backoff::Backoff;
 use chunk_queue::{ChunkQueue, chunk_bytes};
+
+/// The time after which a connection that began with the short hello is dialled again with the
+/// long one: two servers may have taken each other for old ones.
+const SHORT_HELLO_AGE_MAX: Duration = Duration::from_secs(600);
 
 /// The ports of PeerLinkActor.
 #[derive(Clone, Debug)]
@@ -349,6 +354,13 @@ impl PeerLinkActor {
                 actor.end(PeerError::HelloTimeout(limit_ms), ctx);
             }
         });
+        if self.form == HelloForm::Short {
+            ctx.run_later(SHORT_HELLO_AGE_MAX, move |actor, ctx| {
+                if actor.generation == generation {
+                    actor.end(PeerError::ShortHello, ctx);
+                }
+            });
+        }
     }
 
     fn take_frame(&mut self, frame: Frame) -> Result<(), PeerError> {
@@ -424,7 +436,8 @@ impl PeerLinkActor {
     fn end(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
         let Some(open) = self.open.take() else { return };
         let Some(established) = open.established else { return self.fail_handshake(reason, ctx) };
-        log::warn!("peer disconnected {}: {reason}", self.keys());
+        let level = if reason.is_failure() { log::Level::Warn } else { log::Level::Info };
+        log::log!(level, "peer disconnected {}: {reason}", self.keys());
         self.ports.replicator.do_send(LinkEvent::Down);
         match self.backoff.after_connection(established.elapsed()) {
             None => self.dial(HelloForm::Long, ctx),

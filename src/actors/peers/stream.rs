@@ -59,6 +59,8 @@ pub(super) enum PeerError {
     HoldChanged,
     #[error("it was dialled like a version from before {INTRODUCED_SINCE}, and is none")]
     Introduced,
+    #[error("it may have become able to read the long hello")]
+    ShortHello,
     #[error("it closed the connection")]
     Closed,
     #[error("the connection broke: {0}")]
@@ -80,6 +82,13 @@ pub(super) enum PeerError {
     Unsent { unsent_bytes: usize, bytes_max: usize },
     #[error("it was closed here: the peer has a newer one, or this server stops")]
     Shutdown,
+}
+
+impl PeerError {
+    /// False when a connection that works is ended here, to dial again with another hello.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, PeerError::HoldChanged | PeerError::Introduced | PeerError::ShortHello)
+    }
 }
 
 /// The sender and the receiver of all messages in one direction of a connection.

@@ -254,3 +254,24 @@ fn a_connection_by_the_short_hello_ends_when_the_peer_introduces_itself() {
         assert!(!fourth.is_closed().await);
     });
 }
+
+/// Two servers may have taken each other for old ones, so that neither introduces itself.
+#[test]
+fn a_connection_by_the_short_hello_is_tried_again_with_the_long_one() {
+    run_paused(async {
+        let network = FakeNetwork::default();
+        let (first, mut second) =
+            (network.expect_connection(1024), network.expect_connection(1024));
+        let bench = bench(&network, LinkSettings::default());
+        end_at(first, long_hello(1, 2)).await;
+        answer_short_hello(&mut second).await;
+        let mut third = network.expect_connection(1024);
+        let start = Instant::now();
+        assert_eq!(second.receive().await, None);
+        assert_eq!(start.elapsed().as_secs(), 600);
+        answer_hello(&mut third).await;
+        sleep(Duration::from_secs(3600)).await;
+        assert!(!third.is_closed().await);
+        assert_eq!(bench.ups(), 2);
+    });
+}
