@@ -11,7 +11,8 @@ use bytes::BytesMut;
 use common::Cluster;
 use coracle::raft::{AppendEntries, Envelope, Introduction, PreVote, RequestVote, Rpc};
 use coracle::types::{
-    BootId, Entry, FormatRange, Incarnation, LogIndex, LogPosition, NodeId, Payload, Term,
+    BootId, Entry, Format, FormatInForce, FormatRange, Incarnation, LogIndex, LogPosition, NodeId,
+    Payload, Term,
 };
 use coracle::wire::{Frame, FrameCodec, Hello};
 use tokio_util::codec::{Decoder, Encoder};
@@ -113,4 +114,34 @@ fn no_frame_ends_a_cluster() {
         let term: u64 = cluster.status(id).expect("it answers")["term"].parse().expect("a number");
         assert!(term < 1000, "server {id} is in term {term}");
     }
+}
+
+/// docs/bugs.md V6: the last line of defence against a cluster that is too new.
+#[test]
+fn a_server_that_is_sent_a_format_that_it_cannot_read_ends_and_keeps_its_files() {
+    let mut cluster = Cluster::prepare_like(3, "127.0.0.1", "");
+    let listens = |cluster: &Cluster| TcpStream::connect(cluster.log_address(2)).ok();
+    cluster.start_server(2);
+    cluster.wait_for("the log port", || listens(&cluster));
+    let needed = FormatInForce { format: Format(99), since: "9.0.0".to_owned() };
+    let payload = Payload::Format(needed);
+    let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
+    let request = AppendEntries {
+        request_seq: 1,
+        prev: LogPosition::default(),
+        leader_commit: LogIndex(1),
+        read_seq: 0,
+        entries: vec![entry],
+    };
+    send(&cluster, 1, 2, 1, Rpc::AppendEntries(request));
+    let status = cluster.wait_for_end(2);
+    assert_eq!(status.code(), Some(1));
+    let sentence = "the cluster has format 99, and this server reads formats 1..2: start version \
+                    9.0.0 or a later one; nothing of that format was stored here";
+    assert!(cluster.log(2).contains(sentence), "{}", cluster.log(2));
+    // It finds nothing on its disk that it could not read.
+    cluster.start_server(2);
+    cluster.wait_for("the log port", || listens(&cluster));
+    let status = cluster.wait_for("an answer", || cluster.status(2));
+    assert_eq!((status["last_log_index"].as_str(), status["format"].as_str()), ("0", "1"));
 }

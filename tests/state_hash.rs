@@ -32,12 +32,12 @@ fn rare_value() -> Vec<u8> {
 }
 
 /// Flips one bit of `value` in each place of the process's writable memory where it is. Returns
-/// the number of places.
-fn flip_bit_in_memory(pid: u32, value: &[u8]) -> usize {
+/// the number of places, and the time of the first change.
+fn flip_bit_in_memory(pid: u32, value: &[u8]) -> (usize, Instant) {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("our child has maps");
     let memory = File::options().read(true).write(true).open(format!("/proc/{pid}/mem"));
     let memory = memory.expect("this test needs a kernel that lets it write to its child's memory");
-    let mut flipped = 0;
+    let (mut flipped, mut began) = (0, None);
     for line in maps.lines() {
         let mut fields = line.split_whitespace();
         let (range, rights) = (fields.next().unwrap(), fields.next().unwrap());
@@ -56,11 +56,12 @@ fn flip_bit_in_memory(pid: u32, value: &[u8]) -> usize {
                 let address = from + place as u64 + 30;
                 let changed = [value[30] ^ 4];
                 memory.write_all_at(&changed, address).expect("a writable map can be written to");
+                began.get_or_insert_with(Instant::now);
                 flipped += 1;
             }
         }
     }
-    flipped
+    (flipped, began.expect("the value is in the memory"))
 }
 
 #[test]
@@ -90,9 +91,7 @@ fn a_changed_memory_stops_its_server(is_leader: bool) {
     let leader = cluster.wait_for_leader();
     let victim = if is_leader { leader } else { leader % 5 + 1 };
 
-    let flipped = flip_bit_in_memory(cluster.pid(victim), &value);
-    let began = Instant::now();
-    assert!(flipped > 0, "the value is in the memory of server {victim}");
+    let (flipped, began) = flip_bit_in_memory(cluster.pid(victim), &value);
     let status = cluster.wait_for_end(victim);
     println!("server {victim} ended {:?} after {flipped} bits were flipped", began.elapsed());
     let said = cluster.log(victim);

@@ -389,6 +389,18 @@ pub fn wait_for_exit(process: &mut Child, what: &str) -> Result<ExitStatus, Fail
     }
 }
 
+/// The output of a command that must not fail.
+pub fn succeeded(what: &str, output: Output) -> Result<String, Failure> {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.success() {
+        true => Ok(said),
+        false => {
+            let error = String::from_utf8_lossy(&output.stderr);
+            Err(Failure::new(format!("{what} failed with {}: {said}{error}", output.status)))
+        }
+    }
+}
+
 /// Runs a future to its end on this thread.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use coracle::testing::simulation::Operation;
 
-use crate::cluster::{Build, Cluster, Programs, Setup, Stop};
+use crate::cluster::{Build, Cluster, Programs, Setup, Stop, succeeded};
 use crate::failure::Failure;
 use crate::load::Load;
 use crate::talk::say;
-use crate::verdict::{check_history, check_log, check_stores, longest_gap_ms, scan_all};
+use crate::verdict::{
+    check_history, check_identities, check_log, check_stores, longest_gap_ms, scan_all,
+};
 
 /// A number of seconds that never passes in a round: the format is raised by command only.
 pub const NEVER_S: u64 = 100_000;
@@ -241,6 +243,7 @@ impl Drill {
         if !history.is_empty() {
             check_history(history, scan_all(self.cluster.addresses())?)?;
         }
+        self.check_raised()?;
         for id in self.cluster.ids() {
             self.cluster.assert_runs(id)?;
             check_log(id, &self.cluster.log(id))?;
@@ -248,5 +251,21 @@ impl Drill {
         self.outcome.restarts += self.cluster.restarts;
         self.cluster.stop_all(Stop::Term)?;
         Ok(self.outcome)
+    }
+
+    /// After the raise, all servers have the format and one id of the cluster, and
+    /// `coracle check` says that their stores are equal.
+    fn check_raised(&mut self) -> Result<(), Failure> {
+        let leader = self.cluster.wait_for_leader()?;
+        let shown = self.cluster.wait_for("the leader's status", |cluster| {
+            Some(cluster.status(leader)?.number("format"))
+        })?;
+        if shown != Some(self.plan.format) {
+            return Ok(());
+        }
+        self.wait_for_format()?;
+        check_identities(&mut self.cluster)?;
+        succeeded("coracle check", self.cluster.coracle(Build::New, &["check"])?)?;
+        Ok(())
     }
 }

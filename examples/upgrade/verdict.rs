@@ -1,6 +1,6 @@
 //! The checks after a round: the history, the stores, the logs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use coracle::client::{Client, Item, Options, Status};
@@ -39,6 +39,24 @@ pub fn check_stores(cluster: &mut Cluster) -> Result<String, Failure> {
     }
     let digest = statuses.values().next().and_then(|status| status.get("store_digest"));
     Ok(digest.unwrap_or_default().to_owned())
+}
+
+/// Waits until all servers show the same id of the cluster; each of them has to have an incarnation
+/// of its own. Only servers with the new program, after the raise, show both.
+pub fn check_identities(cluster: &mut Cluster) -> Result<(), Failure> {
+    let statuses = cluster.wait_for("one id of the cluster on all servers", |cluster| {
+        let statuses = cluster.statuses()?;
+        let ids: BTreeSet<Option<&str>> =
+            statuses.values().map(|status| status.get("cluster_id")).collect();
+        let is_known = ids.iter().all(|id| id.is_some_and(|id| id != "none"));
+        (ids.len() == 1 && is_known).then_some(statuses)
+    })?;
+    let incarnations: BTreeSet<&str> =
+        statuses.values().filter_map(|status| status.get("incarnation")).collect();
+    match incarnations.len() == statuses.len() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("incarnations are missing or equal: {statuses:?}"))),
+    }
 }
 
 /// Reads all keys.

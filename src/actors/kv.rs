@@ -79,7 +79,7 @@ const ITEM_OVERHEAD_BYTES: usize = 64;
 pub const SCRUB_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The bounds of one step of the scrub. A small store is walked in one step. A large one takes
-/// a while, and costs well under a hundredth of a thread (docs/performance.md).
+/// a while, and costs well under a hundredth of a thread (docs/adr/0025).
 pub const SCRUB_BUDGET: ScrubBudget = ScrubBudget { records: 1_000, bytes: 1024 * 1024 };
 
 /// The actor that owns the store.

@@ -18,7 +18,8 @@ pub struct ServeCommand {
     /// Which of its servers to run
     #[arg(long)]
     id: u64,
-    /// Found a cluster of this one server, if the settings list no other and it has no data
+    /// This server has no data because its cluster is new: found it with a majority of such
+    /// servers, or alone if the settings list no other. Without this all servers must be there
     #[arg(long)]
     new_cluster: bool,
     /// Directory of all servers' files, each in <DIR>/<id>, instead of data_dir

@@ -150,7 +150,8 @@ impl Servers {
     async fn hold(&self) -> Result<(), Failure> {
         let before = self.view().await.format().ok_or_else(no_answer)?;
         let Holds { done, unable, unasked } = self.set_holds(true).await?;
-        let after = self.view().await.format().ok_or_else(no_answer)?;
+        let view = self.settled_view().await;
+        let after = view.format().ok_or_else(no_answer)?;
         if !done.is_empty() {
             print(format!("held by {}\n", listed(&done)).as_bytes())?;
         }
@@ -168,6 +169,10 @@ impl Servers {
                 "format {after} was put in force meanwhile: the way back is a backup from before"
             )));
         }
+        if view.is_raising() {
+            let reason = "a raise was under way before the hold, and its outcome is not known yet";
+            return Err(Failure::Unavailable(reason.into()));
+        }
         match (done.is_empty(), unasked.is_empty()) {
             (false, _) => print(format!("Format {after} is in force.\n").as_bytes()),
             (true, false) => Err(Failure::Unavailable("no server is known to hold it".into())),
@@ -175,10 +180,27 @@ impl Servers {
         }
     }
 
+    /// The view once no raise is under way, for which a hold would have come too late.
+    async fn settled_view(&self) -> View {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let view = self.view().await;
+            if !view.is_raising() || Instant::now() + PAUSE >= deadline {
+                return view;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
     async fn release(&self) -> Result<Holds, Failure> {
         let holds = self.set_holds(false).await?;
         if !holds.done.is_empty() {
             print(format!("released by {}\n", listed(&holds.done)).as_bytes())?;
+        }
+        if !holds.unable.is_empty() {
+            let hold = if holds.unable.len() == 1 { "holds" } else { "hold" };
+            let reason = "the version is from before format 2";
+            print(format!("{} {hold} nothing: {reason}\n", named(&holds.unable)).as_bytes())?;
         }
         Ok(holds)
     }

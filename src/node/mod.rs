@@ -59,7 +59,7 @@ use crate::actors::ticker::TickerActor;
 use crate::clock::SystemClock;
 use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
-use crate::raft::{Introduction, Raft};
+use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
 use crate::types::NodeId;
 use crate::wire::LocalNode;
@@ -156,15 +156,7 @@ pub async fn start(
     let mut raft_settings =
         actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
     raft_settings.gate.is_held = recovered.storage.is_held();
-    let core = Raft::new(raft_settings, recovered.hard_state, recovered.log, recovered.positions);
-    let opened = Opened {
-        storage: recovered.storage,
-        snapshots: recovered.snapshots,
-        snapshots_to_read: recovered.snapshots_to_read,
-        files: recovered.files,
-        store: recovered.store,
-        owner: (settings.cluster.clone(), id),
-    };
+    let (core, opened) = split(recovered, raft_settings, &settings.cluster);
     let storage = storage_side::start(opened, &placement, &memory, &raft);
     let (mut peers, peer_ports) =
         peer_side::start(settings, local, surroundings.seed, network, &storage, &raft, &memory);
@@ -206,6 +198,19 @@ pub async fn start(
         kv,
         failure,
     })
+}
+
+/// The core, and the rest of what was recovered, for the actors that keep it.
+fn split(recovered: Recovered, settings: RaftSettings, cluster: &str) -> (Raft, Opened) {
+    let opened = Opened {
+        storage: recovered.storage,
+        snapshots: recovered.snapshots,
+        snapshots_to_read: recovered.snapshots_to_read,
+        files: recovered.files,
+        store: recovered.store,
+        owner: (cluster.to_owned(), settings.id),
+    };
+    (Raft::new(settings, recovered.hard_state, recovered.log, recovered.positions), opened)
 }
 
 /// The facts by which the node introduces itself to its peers and admits them.

@@ -62,7 +62,7 @@ impl Raft {
         // No server from before that format reads the message.
         let is_read = self.log.cluster().at(self.commit_index).format.format >= WORDS_SINCE;
         if let Some(word) = word.filter(|_| is_read) {
-            self.effects.push(Effect::Send(self.envelope(peer, Rpc::Remembered(word))));
+            self.send(peer, Rpc::Remembered(word));
         }
     }
 

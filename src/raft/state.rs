@@ -108,10 +108,10 @@ impl Raft {
         );
         let mut raft = Raft {
             persistence: Persistence::new(hard_state, last.index),
-            snapshots: SnapshotPolicy::new(snapshots, log.runs.base()),
-            rejoining: Rejoining::default(),
             memories: Memories::default(),
             start: Start::new(hard_state, log.runs.clone(), settings.election_timeout_ticks_min),
+            snapshots: SnapshotPolicy::new(snapshots, log.runs.base()),
+            rejoining: Rejoining::default(),
             log: RaftLog::new(log, settings.initial_membership.clone()),
             role: RoleState::Follower { leader: None },
             timer,

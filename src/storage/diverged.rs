@@ -7,21 +7,28 @@
 //! <data_dir>/<id>/diverged               the mark
 //!                 diverged-1200/log/     what was moved aside: the server differed at entry 1200
 //!                 diverged-1200/snapshot/
+//!                 diverged-1200/identity, hard_state, incarnation     copies
 //! ```
 //!
-//! A start after a crash at any step ends in the same state. One record of the hard state says
-//! that the server is rejoining and that its log begins anew. Only after that is anything moved,
-//! and the mark is removed last.
+//! With the copies, `coracle log dump` and `coracle recover` read what was moved aside like any
+//! data directory.
+//!
+//! A start after a crash at any step ends in the same state. After the copies, one record of the
+//! hard state says that the server is rejoining and that its log begins anew. Only after that is
+//! anything moved, and the mark is removed last.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::checked_text::Lines;
+use super::checked_text::{self, Lines};
 use super::disk::Disk;
-use super::durable_names::sync_dir;
+use super::durable_names::{create_file, sync_dir};
 use super::error::{IoContext, StorageError, damaged};
 use super::examine::Examined;
-use super::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogStart, Lost};
+use super::hard_state::{
+    DurableEnd, HardStateCopy, HardStateFile, LogStart, Lost, hard_state_path,
+};
+use super::identity::identity_path;
+use super::incarnation::incarnation_path;
 use super::log::files::segment_numbers;
 use super::log::recovery::check_term;
 use super::log::repair::{self, VOTERS_MIN};
@@ -92,8 +99,8 @@ pub(super) fn set_aside(
             dir.display()
         )));
     }
-    let lost = begin_anew(disk, dir, node_id, examined)?;
     let aside = format!("{ASIDE}{index}");
+    let lost = begin_anew(disk, dir, node_id, examined, &aside)?;
     move_parts(disk, dir, &aside)?;
     remove_older(disk, dir, &aside)?;
     remove_mark(disk, dir)?;
@@ -106,13 +113,14 @@ pub(super) fn set_aside(
     )))
 }
 
-/// Decides, in one record, that this server is rejoining and that its log begins anew. Returns the
-/// position that it has lost.
+/// Decides, in one record, that this server is rejoining and that its log begins anew. Before that
+/// it makes the directory `aside`. Returns the position that it has lost.
 fn begin_anew(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,
     examined: &Examined,
+    aside: &str,
 ) -> Result<LogPosition, StorageError> {
     let loaded = &examined.scanned.loaded;
     let HardStateCopy { start, hard_state, .. } = loaded.newest;
@@ -122,6 +130,7 @@ fn begin_anew(
     }
     let lost = find_lost(disk, dir, node_id, examined)?;
     check_term(dir, loaded, lost.position)?;
+    make_aside(disk, dir, aside)?;
     let mut hard_state = HardStateFile::open(disk, dir, loaded)?;
     let last_segment = segment_numbers(disk, dir)?.last().copied().unwrap_or(0);
     let first_segment = last_segment.max(start.first_segment) + 1;
@@ -154,22 +163,34 @@ fn find_lost(
     Ok(Lost { position, is_end: in_log.is_end && has_base })
 }
 
+/// Makes the directory `aside`, with copies of the files that stay. One that is there is of an
+/// earlier difference at the same entry, or of a start that a crash interrupted here.
+fn make_aside(disk: &dyn Disk, dir: &Path, aside: &str) -> Result<(), StorageError> {
+    if is_there(disk, dir, aside)? {
+        remove_aside(disk, dir, aside)?;
+    }
+    let to = dir.join(aside);
+    disk.create_dir_all(&to).during("make the directory", &to)?;
+    sync_dir(disk, dir)?;
+    for path in [hard_state_path(dir), incarnation_path(dir), identity_path(dir)] {
+        let name = path.file_name().expect("a file of the directory has a name");
+        if let Some(bytes) = checked_text::read(disk, &path)? {
+            create_file(disk, &to.join(name), &bytes)?;
+        }
+    }
+    Ok(())
+}
+
 /// Moves the log and the snapshots to the directory `aside`. Those that are not there were moved
 /// by an earlier start.
 fn move_parts(disk: &dyn Disk, dir: &Path, aside: &str) -> Result<(), StorageError> {
     let to = dir.join(aside);
-    disk.create_dir_all(&to).during("make the directory", &to)?;
-    sync_dir(disk, dir)?;
     for part in PARTS {
         if !is_there(disk, dir, part)? {
             continue;
         }
         // A process that was killed may have left names that are not durable.
         sync_dir(disk, &dir.join(part))?;
-        if is_there(disk, &to, part)? {
-            // The server has differed at this entry before.
-            remove_files(disk, &to.join(part))?;
-        }
         disk.rename_dir(&dir.join(part), &to.join(part)).during("rename to", &to.join(part))?;
         sync_dir(disk, &to)?;
         sync_dir(disk, dir)?;
@@ -179,21 +200,23 @@ fn move_parts(disk: &dyn Disk, dir: &Path, aside: &str) -> Result<(), StorageErr
 
 /// Removes every directory that was moved aside before `newest`.
 fn remove_older(disk: &dyn Disk, dir: &Path, newest: &str) -> Result<(), StorageError> {
-    let is_aside = |name: &String| {
+    let is_aside = |name: &&String| {
         let index = name.strip_prefix(ASIDE);
-        index.is_some_and(|index| index.parse::<u64>().is_ok()) && name != newest
+        index.is_some_and(|index| index.parse::<u64>().is_ok()) && *name != newest
     };
-    for name in disk.list(dir).during("list", dir)?.into_iter().filter(is_aside) {
-        let older = dir.join(name);
-        for part in PARTS {
-            if is_there(disk, &older, part)? {
-                remove_files(disk, &older.join(part))?;
-            }
+    let older: Vec<String> = disk.list(dir).during("list", dir)?;
+    older.iter().filter(is_aside).try_for_each(|name| remove_aside(disk, dir, name))
+}
+
+/// Removes a directory that was moved aside.
+fn remove_aside(disk: &dyn Disk, dir: &Path, name: &str) -> Result<(), StorageError> {
+    let aside = dir.join(name);
+    for part in PARTS {
+        if is_there(disk, &aside, part)? {
+            remove_files(disk, &aside.join(part))?;
         }
-        disk.remove_dir(&older).during("remove", &older)?;
-        sync_dir(disk, dir)?;
     }
-    Ok(())
+    remove_files(disk, &aside)
 }
 
 /// Removes a directory and the files in it, durably.
@@ -204,14 +227,11 @@ fn remove_files(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
     }
     sync_dir(disk, dir)?;
     disk.remove_dir(dir).during("remove", dir)?;
-    dir.parent().map_or(Ok(()), |parent| sync_dir(disk, parent))
+    sync_dir(disk, dir.parent().expect("it is in a data directory"))
 }
 
 fn is_there(disk: &dyn Disk, dir: &Path, name: &str) -> Result<bool, StorageError> {
-    match disk.list(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        names => Ok(names.during("list", dir)?.iter().any(|found| found == name)),
-    }
+    Ok(disk.list(dir).during("list", dir)?.iter().any(|found| found == name))
 }
 
 fn remove_mark(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {

@@ -21,7 +21,7 @@ pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
         B26, B41e, B41f, B54, B55c, B59, B60, B62c, B65b, C2, C5, C5b, C6, C7b, C8a, C8b, C11, C12,
-        C13, C15, C16, C17, C18, S2, S4, S5, S8, V1, V2, V6, V13, V14,
+        C13, C15, C16, C17, C18, S2, S4, S5, S8, V1, V2, V6, V9, V10, V11, V13, V14,
     ]
 };
 
@@ -173,6 +173,11 @@ mutants! {
     V4: "the format that a peer has shown once is not looked at again",
     V5: "a new server takes its own highest format for the one in force",
     V6: "an entry of a format that is not read is stored",
+    V7: "a majority of blank servers is a new cluster, whatever the others have",
+    V8: "a server that is told what its disk has lost does not listen",
+    V9: "a word about an earlier run is judged by the present state",
+    V10: "a directory of a later format is opened",
+    V11: "the files of a store that differs are used again",
     V12: "digests are not compared",
     V13: "a record's hash is not verified by a read",
     V14: "a server is told that it differs by fewer than a majority",

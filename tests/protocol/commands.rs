@@ -99,6 +99,31 @@ fn a_well_formed_noreply_is_never_answered() {
 }
 
 #[test]
+fn a_digest_is_that_of_the_store_after_the_entry_and_of_no_entry_to_come() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let first = client.ask("set k 0 1\r\n1\r\n", "OK #\r\n")[0];
+    let digest_now = server.status()["store_digest"].clone();
+    client.ask("set k 0 1\r\n2\r\n", "OK #\r\n");
+    assert_ne!(server.status()["store_digest"], digest_now);
+    client.ask(format!("digest {first}\r\n"), &format!("DIGEST {first} {digest_now}\r\n"));
+    client.ask(format!("digest {}\r\n", u64::MAX), "ERR_NOT_FOUND\r\n");
+}
+
+#[test]
+fn a_hold_is_durable_when_it_is_answered() {
+    let mut server = Server::start();
+    for (command, is_held) in [("hold", "yes"), ("hold", "yes"), ("release", "no")] {
+        server.connect().ask(format!("upgrade {command}\r\n"), "OK\r\n");
+        assert_eq!(server.status()["upgrade_held"], is_held);
+        server.cluster.kill(1);
+        server.cluster.start_server(1);
+        server.cluster.wait_for_leader();
+        assert_eq!(server.status()["upgrade_held"], is_held, "after {command}");
+    }
+}
+
+#[test]
 fn a_malformed_or_too_large_command_is_answered_in_spite_of_noreply() {
     let server = Server::start();
     let (key, value) = ("k".repeat(251), "v".repeat((1 << 20) + 1));

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
-use crate::cluster::{Build, Cluster, Stop};
+use crate::cluster::{Build, Cluster, Stop, succeeded};
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
 use crate::failure::Failure;
 use crate::verdict::check_stores;
@@ -150,18 +149,6 @@ fn restore(plan: &Plan, name: &str, build: Build, file: &Path) -> Result<Outcome
         drill.cluster.restart(leader, build, Stop::Kill)?;
     }
     drill.finish()
-}
-
-/// The output of a command that must not fail.
-pub fn succeeded(what: &str, output: Output) -> Result<String, Failure> {
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    match output.status.success() {
-        true => Ok(said),
-        false => {
-            let error = String::from_utf8_lossy(&output.stderr);
-            Err(Failure::new(format!("{what} failed with {}: {said}{error}", output.status)))
-        }
-    }
 }
 
 /// A path as an argument.

@@ -7,11 +7,11 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::cluster::{Build, Stop, wait_for_exit};
+use crate::cluster::{Build, Stop, succeeded, wait_for_exit};
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
 use crate::failure::Failure;
 use crate::load::LEDGER;
-use crate::rounds::files::{save, small_files, succeeded, text};
+use crate::rounds::files::{save, small_files, text};
 
 /// The time for which an old server with an empty directory runs beside the new ones.
 const REFUSED_FOR: Duration = Duration::from_secs(3);

@@ -23,6 +23,6 @@ impl Handler<LookForCorruption> for KvActor {
 
     fn handle(&mut self, _message: LookForCorruption, _ctx: &mut Context<Self>) -> bool {
         let all = ScrubBudget { records: u64::MAX, bytes: u64::MAX };
-        self.store.scrub(&mut Scrub::default(), all).is_err()
+        !self.has_ended && self.store.scrub(&mut Scrub::default(), all).is_err()
     }
 }

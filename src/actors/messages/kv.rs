@@ -125,7 +125,8 @@ pub struct Corrupt {
     pub seed: u64,
 }
 
-/// Sent by a test to KvActor. The answer is true when a record is not what was written.
+/// Sent by a test to KvActor. The answer is true when a record is not what was written, and the
+/// actor has not found it.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Message, Clone, Copy, Debug)]
 #[rtype(result = "bool")]

@@ -2,6 +2,7 @@
 //! format in force and the next one.
 
 use coracle::client::{Error, Status};
+use coracle::raft::RaiseWait;
 use coracle::types::{Format, FormatRange, NodeId};
 
 /// The servers of a cluster, each with what it answered.
@@ -66,6 +67,12 @@ impl View {
     /// force that none of them knows of, unless it was put in force this very moment.
     pub fn is_current(&self) -> bool {
         self.leader().is_some() || self.answered().count() > self.servers.len() / 2
+    }
+
+    /// True when the leader has begun a raise whose outcome is not known yet.
+    pub fn is_raising(&self) -> bool {
+        let clause = self.leader().and_then(|(_, leader)| leader.waits_for.as_deref());
+        clause == Some(RaiseWait::UnderWay.to_string().as_str())
     }
 
     fn answered(&self) -> impl Iterator<Item = (NodeId, &Facts)> {

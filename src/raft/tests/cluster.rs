@@ -166,18 +166,9 @@ impl Cluster {
         Cluster::started(disks, seed, rules, has_leases, gates::none())
     }
 
-    /// A cluster like that of [`Cluster::with_snapshots`], whose nodes have these gates and are
+    /// A cluster like that of [`Cluster::with_leases`], whose nodes have these gates and are
     /// connected.
-    pub(super) fn with_gates(
-        disks: Vec<Durable>,
-        seed: u64,
-        rules: SnapshotRules,
-        gates: BTreeMap<NodeId, Gate>,
-    ) -> Cluster {
-        Cluster::started(disks, seed, rules, false, gates)
-    }
-
-    fn started(
+    pub(super) fn started(
         disks: Vec<Durable>,
         seed: u64,
         rules: SnapshotRules,
@@ -495,19 +486,6 @@ impl Cluster {
         self.tick_until_campaign(id);
         self.deliver_all();
         assert_eq!(self.raft(id).role(), Role::Leader, "node {id} was to be elected");
-    }
-
-    /// Lets the leader send a heartbeat to all peers.
-    pub(super) fn send_heartbeat(&mut self, id: NodeId) {
-        for _ in 0..HEARTBEAT_TICKS {
-            self.tick(id);
-        }
-    }
-
-    /// Lets the leader send a heartbeat, and delivers it.
-    pub(super) fn heartbeat(&mut self, id: NodeId) {
-        self.send_heartbeat(id);
-        self.deliver_all();
     }
 
     // The work of the actors.

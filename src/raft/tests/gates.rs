@@ -8,8 +8,8 @@ use super::disk::Durable;
 use super::snapshots::SnapshotRules;
 use crate::raft::{Announcement, GateSettings, Introduction, StopReason};
 use crate::types::{
-    BootId, ClusterId, Entry, Format, FormatRange, HardState, Incarnation, LogIndex, NodeId,
-    Payload, Term,
+    BootId, ClusterId, Entry, Format, FormatInForce, FormatRange, HardState, Incarnation, LogIndex,
+    NodeId, Payload, Term,
 };
 
 /// The formats of a program that knows the first two.
@@ -76,6 +76,19 @@ pub(super) fn founded_long_ago(nodes: u64) -> Vec<Durable> {
     vec![Durable::new(hard_state, log); nodes as usize]
 }
 
+/// The disks of a cluster in format 2 that has existed for long.
+pub(super) fn raised_long_ago(nodes: u64) -> Vec<Durable> {
+    let raised = Payload::Format(FormatInForce::of(Format(2)));
+    let log = vec![Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload: raised }];
+    let hard_state = HardState { current_term: Term(1), ..HardState::default() };
+    vec![Durable::new(hard_state, log); nodes as usize]
+}
+
+/// The gates of nodes that read both formats.
+pub(super) fn of_both(nodes: u64) -> BTreeMap<NodeId, Gate> {
+    (1..=nodes).map(|id| (NodeId(id), Gate::of(BOTH))).collect()
+}
+
 impl Cluster {
     /// A new cluster whose nodes read these formats, and are connected while they are up.
     pub(super) fn with_formats(formats: &[FormatRange], seed: u64) -> Cluster {
@@ -90,7 +103,7 @@ impl Cluster {
         seed: u64,
     ) -> Cluster {
         let gates = (1..).map(NodeId).zip(formats.iter().map(|formats| Gate::of(*formats)));
-        Cluster::with_gates(disks, seed, SnapshotRules::NONE, gates.collect())
+        Cluster::started(disks, seed, SnapshotRules::NONE, false, gates.collect())
     }
 
     pub(super) fn gate(&self, id: NodeId) -> &Gate {

@@ -1,7 +1,7 @@
-//! The acknowledgements of each node, as leaders tell their followers of them, and the lines that
-//! come back (docs/adr/0024).
+//! Heartbeats, the acknowledgements that travel with them, and the lines that come back
+//! (docs/adr/0024).
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, HEARTBEAT_TICKS};
 use crate::types::NodeId;
 
 impl Cluster {
@@ -25,5 +25,18 @@ impl Cluster {
                 self.raft_mut(id).on_acknowledged_table(&table);
             }
         }
+    }
+
+    /// Lets the leader send a heartbeat to all peers.
+    pub(super) fn send_heartbeat(&mut self, id: NodeId) {
+        for _ in 0..HEARTBEAT_TICKS {
+            self.tick(id);
+        }
+    }
+
+    /// Lets the leader send a heartbeat, and delivers it.
+    pub(super) fn heartbeat(&mut self, id: NodeId) {
+        self.send_heartbeat(id);
+        self.deliver_all();
     }
 }

@@ -15,7 +15,7 @@
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |
-//! | `introductions` | the runs of nodes, and what they hear of each other |
+//! | `introductions` | heartbeats, acknowledgements on their way, lines that come back |
 //! | `leases` | leader leases, and the promises that they rest on |
 //! | `send_modes` | the choice of the peers that are sent batches |
 //! | `formats` | the cluster's format and id, and nodes that cannot read them |

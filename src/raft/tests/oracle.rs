@@ -157,12 +157,11 @@ impl Oracle {
                     assert!(durable.contains(response.last), "node {from} has not what it says");
                 }
             }
-            Rpc::StateCheck(_)
-            | Rpc::StateCheckResponse(_)
-            | Rpc::StateDiverged(_)
-            | Rpc::Remembered(_) => {
+            Rpc::StateCheck(_) | Rpc::StateCheckResponse(_) | Rpc::StateDiverged(_) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
             }
+            // An acknowledgement is a fact, whatever becomes of the term of who says so.
+            Rpc::Remembered(word) => assert!(word.leader_term <= *term, "a word of a term to come"),
             Rpc::PreVote(_) | Rpc::PreVoteResponse(_) | Rpc::RejoinRequest => {}
         }
     }

@@ -41,7 +41,7 @@ impl Walk {
             let formats = if is_old(&mut rng) { OLD } else { BOTH };
             (NodeId(id), Gate::of(formats))
         });
-        let cluster = Cluster::with_gates(disks, seed, rules, gates.collect());
+        let cluster = Cluster::started(disks, seed, rules, false, gates.collect());
         Walk { cluster, rng }
     }
 

@@ -11,9 +11,10 @@ use rand::{RngExt, SeedableRng};
 use super::clocks::TICK;
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node};
 use super::disk::Durable;
+use super::gates::{of_both, raised_long_ago};
 use super::snapshots::SnapshotRules;
-use crate::raft::{ProgressSettings, Role};
-use crate::types::{LogIndex, NodeId};
+use crate::raft::{Envelope, ProgressSettings, Role, Rpc};
+use crate::types::{LogIndex, LogPosition, NodeId};
 
 const SEEDS: u64 = 300;
 const STEPS: u32 = 1200;
@@ -59,6 +60,8 @@ struct Walk {
     pace: Duration,
     has_leases: bool,
     proposals: u64,
+    /// Losses of entries that no majority without the node holds.
+    needed_losses: u32,
 }
 
 impl Walk {
@@ -68,7 +71,13 @@ impl Walk {
         let durable =
             if rng.random_bool(0.5) { Durable::default() } else { Durable::new_directory() };
         let rules = any_rules(&mut rng);
-        let mut cluster = Cluster::with_leases(vec![durable; nodes], seed, rules, has_leases);
+        let mut cluster = if seed.is_multiple_of(2) {
+            Cluster::with_leases(vec![durable; nodes], seed, rules, has_leases)
+        } else {
+            // The nodes know each other's runs, and tell each other what they remember.
+            let nodes = nodes as u64;
+            Cluster::started(raised_long_ago(nodes), seed, rules, has_leases, of_both(nodes))
+        };
         cluster.trace = has_trace.then(Vec::new);
         if rng.random_bool(0.5) {
             // Windows are so small that everything has to be read from the log again.
@@ -98,7 +107,7 @@ impl Walk {
             amnesia: some(0.5),
         };
         let pace = if has_leases { TICK / [1, 1, 3, 10][rng.random_range(0..4)] } else { TICK };
-        Walk { cluster, rng, weather, pace, has_leases, proposals: 0 }
+        Walk { cluster, rng, weather, pace, has_leases, proposals: 0, needed_losses: 0 }
     }
 
     fn any_node(&mut self) -> NodeId {
@@ -126,6 +135,8 @@ impl Walk {
                     self.lose_in_silence(id);
                 }
                 self.cluster.restart(id);
+                let is_word = |m: &Envelope| m.to == id && matches!(m.rpc, Rpc::Remembered(_));
+                while self.cluster.deliver_where(is_word) {}
             }
             return;
         }
@@ -199,8 +210,8 @@ impl Walk {
     }
 
     /// A node that is down loses the end of its log without a trace. It votes until it is told, so
-    /// a majority without it holds what is lost, and it is the only one that has forgotten
-    /// anything.
+    /// a majority without it holds what is lost, or a node that it can hear will tell it at once.
+    /// It is the only one that has forgotten anything.
     fn lose_in_silence(&mut self, id: NodeId) {
         let durable = self.cluster.node(id).disk.durable();
         if self.cluster.nodes.len() < 3
@@ -226,7 +237,36 @@ impl Walk {
         if lost.into_iter().all(is_held) {
             self.cluster.say(|| format!("n{id} loses all after {kept} in silence"));
             self.cluster.node_mut(id).disk.rewind(kept);
+        } else if self.is_told(id, kept) {
+            self.cluster.say(|| format!("n{id} loses all after {kept}, and will be told"));
+            self.cluster.node_mut(id).disk.rewind_needed(kept);
+            self.needed_losses += 1;
         }
+    }
+
+    /// True when a node that is up, and that is in touch with node `id`, remembers an entry after
+    /// `kept` that this node has acknowledged in its term.
+    fn is_told(&self, id: NodeId, kept: LogIndex) -> bool {
+        if self.cluster.gates.is_empty() {
+            return false;
+        }
+        let term = self.cluster.node(id).disk.durable().hard_state.current_term;
+        let is_lost = |(peer, position): &(NodeId, LogPosition)| {
+            let durable = self.cluster.node(id).disk.durable();
+            *peer == id && position.index > kept && durable.contains(*position)
+        };
+        let cuts = &self.cluster.cuts;
+        let mut tellers = self
+            .cluster
+            .nodes
+            .values()
+            .filter(|node| !cuts.contains(&(id, node.id)) && !cuts.contains(&(node.id, id)));
+        tellers.any(|node| {
+            let Some(raft) = &node.raft else { return false };
+            let table = raft.memories.acknowledged_to(term);
+            // The format in force is the first entry.
+            raft.commit_index() > LogIndex(0) && table.iter().any(is_lost)
+        })
     }
 
     fn has_another_forgotten(&self, id: NodeId) -> bool {
@@ -448,14 +488,25 @@ impl Walk {
     }
 }
 
-/// Runs one seed; the walk is over before the oracle's panic is reported.
-fn is_safe(seed: u64, has_leases: bool) -> bool {
-    catch_unwind(|| Walk::new(seed, has_leases, false).run()).is_ok()
+/// Runs one seed; the walk is over before the oracle's panic is reported. Returns the number of
+/// its losses that were needed.
+fn run_safely(seed: u64, has_leases: bool) -> Option<u32> {
+    let run = || {
+        let mut walk = Walk::new(seed, has_leases, false);
+        walk.run();
+        walk.needed_losses
+    };
+    catch_unwind(run).ok()
 }
 
 fn walk_all(has_leases: bool) {
-    let failed: Vec<u64> = (0..SEEDS).filter(|seed| !is_safe(*seed, has_leases)).collect();
-    let Some(seed) = failed.first() else { return };
+    let walks: Vec<Option<u32>> = (0..SEEDS).map(|seed| run_safely(seed, has_leases)).collect();
+    let failed: Vec<u64> = (0..SEEDS).filter(|seed| walks[*seed as usize].is_none()).collect();
+    let Some(seed) = failed.first() else {
+        let needed_losses: u32 = walks.into_iter().flatten().sum();
+        assert!(needed_losses > 10, "{needed_losses} losses that a peer had to tell of");
+        return;
+    };
     // The walk is repeated, this time with a trace.
     let mut walk = Walk::new(*seed, has_leases, true);
     let _ = catch_unwind(AssertUnwindSafe(|| walk.run()));

@@ -1,14 +1,12 @@
 //! A node whose disk has lost, without a trace, what it acknowledged before it started: those
 //! that remember the acknowledgement tell it, whoever leads now (docs/adr/0024).
 
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, command, log_of, n};
-use super::disk::Durable;
-use super::gates::{BOTH, OLD};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, command, n};
+use super::gates::{BOTH, OLD, of_both, raised_long_ago};
+use super::snapshots::SnapshotRules;
 use super::solo::{Solo, append, appended, at, pre_vote, pre_voted, request_vote, voted};
 use crate::raft::{Effect, Envelope, Event, PeerFault, Remembered, Role, Rpc};
-use crate::types::{
-    BootId, Format, FormatInForce, HardState, LogIndex, LogPosition, NodeId, Payload, Term,
-};
+use crate::types::{BootId, HardState, LogIndex, LogPosition, NodeId, Term};
 
 // The receiver.
 
@@ -224,11 +222,8 @@ fn a_word_that_nobody_can_say_ends_the_connection() {
 /// A cluster in format 2 in which node 1 leads, all nodes hold all entries, and all know the
 /// runs of all.
 fn cluster(nodes: u64) -> Cluster {
-    let mut log = log_of(&[1, 1]);
-    log[0].payload = Payload::Format(FormatInForce::of(Format(2)));
-    let state = HardState { current_term: Term(1), ..HardState::default() };
-    let disks = vec![Durable::new(state, log); nodes as usize];
-    let mut cluster = Cluster::with_formats_and_past(&vec![BOTH; nodes as usize], disks, 1);
+    let (disks, rules) = (raised_long_ago(nodes), SnapshotRules::NONE);
+    let mut cluster = Cluster::started(disks, 1, rules, false, of_both(nodes));
     cluster.elect(n(1));
     cluster.heal();
     for number in 0..5 {
@@ -278,7 +273,7 @@ fn the_old_leader_tells_it() {
     assert_eq!(cluster.raft(n(2)).hard_state().lost, last);
     run(&mut cluster, 4 * ELECTION_TICKS_MAX);
     let trace = cluster.trace.take().unwrap();
-    assert_eq!(count(&trace, " -> n2 Remembered"), 1, "{trace:#?}");
+    assert!(count(&trace, "n1@3 -> n2 Remembered") == 1, "{trace:#?}");
     assert_eq!(count(&trace, "n2@2 has lost entries that it acknowledged, as peer=1"), 1);
     assert_eq!(cluster.raft(n(2)).role(), Role::Follower, "it has caught up with all");
     assert!(cluster.node(n(2)).disk.durable().contains(last));

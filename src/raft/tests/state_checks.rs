@@ -68,10 +68,16 @@ fn faults(solo: &Solo) -> Vec<Event> {
 #[test]
 fn a_leader_says_its_digest_to_all_peers_with_each_heartbeat() {
     let (mut solo, sent) = leader(SOUND, Format(2));
-    let check = StateCheck { index: LogIndex(LAST), digest: SOUND, acknowledged: vec![] };
     let checks = |sent: &[Envelope]| -> Vec<u64> {
-        let checks = sent.iter().filter(|envelope| envelope.rpc == Rpc::StateCheck(check.clone()));
-        checks.map(|envelope| envelope.to.0).collect()
+        let is_check = |envelope: &&Envelope| match &envelope.rpc {
+            Rpc::StateCheck(check) => {
+                let named: Vec<u64> = check.acknowledged.iter().map(|(id, _)| id.0).collect();
+                assert_eq!(named, [2, 3, 1], "the members that have acknowledged anything");
+                (check.index, check.digest) == (LogIndex(LAST), SOUND)
+            }
+            _ => false,
+        };
+        sent.iter().filter(is_check).map(|envelope| envelope.to.0).collect()
     };
     assert_eq!(checks(&sent), [2, 3, 4, 5]);
     assert_eq!(checks(&solo.tick(HEARTBEAT_TICKS)), [2, 3, 4, 5]);

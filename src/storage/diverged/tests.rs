@@ -97,6 +97,8 @@ fn check_is_aside(disk: &SimDisk, whole: &SimDisk, aside: &str) {
         }
     }
     assert!(!disk.paths().contains(&mark_path(dir())), "the mark is gone");
+    let report = verify(disk, &dir().join(aside)).expect("it is a data directory, too");
+    assert_eq!((report.last, report.hard_state), (at(20, 2), VOTER));
 }
 
 #[test]
@@ -180,6 +182,8 @@ fn only_what_was_moved_aside_last_is_kept() {
             assert_eq!(first.is_empty(), is_other, "after {operations}: {first:?}");
             let kept = names(&copy, &format!("diverged-{again}/log"));
             assert_eq!(kept, names(&whole, "log"), "after {operations}");
+            let report = verify(&copy, &dir().join(format!("diverged-{again}"))).unwrap();
+            assert_eq!(report.last, at(20, 2), "after {operations}");
         }
     }
 }

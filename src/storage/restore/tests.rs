@@ -2,8 +2,8 @@ use super::*;
 use crate::storage::{DurableState, SnapshotHead, Storage, StorageOptions};
 use crate::testing::{Crash, SimDisk};
 use crate::types::{
-    ClusterState, Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition, Membership,
-    Payload, Term,
+    ClusterId, ClusterState, Entry, Format, FormatInForce, FormatRange, HardState, Incarnation,
+    LogIndex, LogPosition, Membership, Payload, Term,
 };
 
 const BASE: LogPosition = LogPosition { term: Term(4), index: LogIndex(90) };
@@ -170,4 +170,37 @@ fn a_damaged_backup_makes_no_directory() {
         assert!(matches!(error, StorageError::Damaged { .. }), "{error}");
         assert_eq!(disk.paths(), paths);
     }
+}
+
+/// A backup of a cluster of this format, which has an id.
+fn disk_of_format(format: FormatInForce) -> SimDisk {
+    let disk = disk();
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    let cluster_id = Some(ClusterId(9));
+    let state = ClusterState { format, cluster_id, ..ClusterState::default() };
+    let head = SnapshotHead { cluster: "old".into(), last: BASE, stamp_ms: 77, state };
+    snapshots.write(&head, bodies().into_iter().map(Ok::<_, StorageError>)).unwrap();
+    disk
+}
+
+#[test]
+fn a_restored_directory_keeps_the_format_and_gets_ids_of_its_own() {
+    for format in [1, 2].map(|format| FormatInForce::of(Format(format))) {
+        let disk = disk_of_format(format.clone());
+        let file = restored(&disk, "new").unwrap();
+        let expected = ClusterState { format, ..ClusterState::default() };
+        assert_eq!(file.head.state, expected, "no members, and no id of a cluster");
+        disk.crash(Crash::LoseUnsynced);
+        assert_eq!(open(&disk).unwrap().0.incarnation(), Incarnation(77));
+        check(&disk, Some(file.digest));
+    }
+}
+
+#[test]
+fn a_backup_of_a_later_format_makes_no_directory_and_names_the_program() {
+    let disk = disk_of_format(FormatInForce { format: Format(3), since: "0.3.0".into() });
+    let paths = disk.paths();
+    let said = restored(&disk, "new").unwrap_err().to_string();
+    assert!(said.contains("has format 3") && said.contains("start version 0.3.0"), "{said}");
+    assert_eq!(disk.paths(), paths);
 }

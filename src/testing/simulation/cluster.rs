@@ -62,7 +62,7 @@ pub(crate) fn start(world: &Rc<World>, id: u64) {
     machine.memory.on_start(life);
     world.trace.say(&format_args!("n{id} starts, life {life}, {program:?} program"));
     world.network.power_on(&host(id));
-    world.wire.on_start(id, program.formats());
+    world.wire.on_start(id);
     let log_set = Rc::new(LocalSet::new());
     let environment = environment(world, &machine, &log_set);
     let main = run_node(world, &machine, environment);
@@ -124,6 +124,7 @@ fn run_node(
             world.machines[&id].set_memory(node.memory());
             *world.machines[&id].memory.kv.borrow_mut() = Some(node.kv());
             expected_start::check_start(&world, &world.machines[&id], &expected);
+            world.wire.on_opened(id, world.machines[&id].programs.running.get().formats());
         }
         let failure = {
             let stopped = std::pin::pin!(stop.notified());

@@ -100,6 +100,9 @@ fn the_leader_of_the_highest_term_counts() {
     let deposed = new_server("leader", 1, "no", "the deposed one").replace("term 7", "term 6");
     let leader = new_server("leader", 1, "no", "the leader's reason");
     assert!(view(&[&deposed, &leader]).sentences().contains("waits: the leader's reason."));
+    assert!(!view(&[&deposed, &leader]).is_raising());
+    let raising = new_server("leader", 1, "no", "a raise is under way");
+    assert!(view(&[&deposed, &raising]).is_raising());
 }
 
 #[test]

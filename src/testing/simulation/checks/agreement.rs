@@ -24,7 +24,7 @@ pub(crate) async fn wait_for_agreement(world: &World) -> Option<Vec<Sample>> {
     let (mut deadline, mut least_applied) = (Instant::now() + AGREEMENT, 0);
     loop {
         let statuses = ask_all(world).await;
-        if are_equal(&statuses) && is_raised(world) {
+        if are_equal(&statuses) {
             return statuses.into_iter().collect();
         }
         let applied = statuses.iter().map(|status| status.as_ref().map_or(0, |s| s.last_applied));
@@ -43,16 +43,6 @@ pub(crate) async fn wait_for_agreement(world: &World) -> Option<Vec<Sample>> {
     }
 }
 
-/// True when the newest format is in force on all nodes, and they have one cluster id.
-fn is_raised(world: &World) -> bool {
-    // The log of a node without peers is checked at the end.
-    world.plan.nodes == 1
-        || world.machines.keys().all(|id| {
-            world.wire.format_on_disk(*id) == FormatRange::OWN.highest
-                && world.wire.has_cluster_id(*id)
-        })
-}
-
 fn are_equal(statuses: &[Option<Sample>]) -> bool {
     let Some(samples) = statuses.iter().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
         return false;
@@ -64,6 +54,9 @@ fn are_equal(statuses: &[Option<Sample>]) -> bool {
             && sample.last_applied == samples[0].last_applied
             && sample.store_digest == samples[0].store_digest
             && sample.role != "rejoining"
+            && sample.format == u64::from(FormatRange::OWN.highest.0)
+            && sample.cluster_id != "none"
+            && sample.cluster_id == samples[0].cluster_id
     };
     samples.iter().all(is_equal)
         && samples.iter().filter(|sample| sample.role == "leader").count() == 1

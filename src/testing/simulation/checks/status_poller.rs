@@ -70,6 +70,8 @@ pub(crate) async fn ask(
         snapshot_index: number("snapshot_index")?,
         store_digest: digest.ok_or(io::ErrorKind::InvalidData)?,
         memory_bytes_used: number("memory_bytes_used")?,
+        format: number("format")?,
+        cluster_id: status.get("cluster_id").unwrap_or_default().to_owned(),
         asked,
         heard: world.next_time(),
         latest_clock_ms: world.latest_clock_ms(),

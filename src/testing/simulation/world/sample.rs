@@ -15,6 +15,10 @@ pub(crate) struct Sample {
     pub(crate) store_digest: u64,
     /// The node's memory that its clients use, in bytes.
     pub(crate) memory_bytes_used: u64,
+    /// The format in force.
+    pub(crate) format: u64,
+    /// The id of the cluster; `none` without one.
+    pub(crate) cluster_id: String,
     /// The moment at which the poll was sent, as the wire checker counts.
     pub(crate) asked: u64,
     /// The arrival of the reply, on the logical clock of the clients.

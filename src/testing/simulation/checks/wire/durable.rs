@@ -35,9 +35,8 @@ const RESETTING: u32 = 4;
 /// The flag of a rejoining node that knows the end of the log that it lost.
 const END_KNOWN: u32 = 8;
 const FRAME_HEADER_BYTES: usize = 12;
-/// The kinds of the entries that say the format and the id of the cluster.
+/// The kind of the entries that say the format.
 const FORMAT: u8 = 3;
-const CLUSTER_ID: u8 = 4;
 /// The last frame of a snapshot: its header, the number of frames, the digest.
 const FOOT_BYTES: usize = FRAME_HEADER_BYTES + 24;
 
@@ -59,11 +58,6 @@ impl Slot {
     /// True of an entry that puts the next format in force.
     pub fn is_format(&self) -> bool {
         self.kind == FORMAT
-    }
-
-    /// True of an entry with the id of the cluster.
-    pub fn is_cluster_id(&self) -> bool {
-        self.kind == CLUSTER_ID
     }
 }
 

@@ -30,7 +30,7 @@ fn polls_max() -> usize {
 pub(super) struct Formats {
     /// The number of events so far, which says in which order they came.
     moment: u64,
-    /// The formats that the current life of each node reads.
+    /// The formats that the current life of each node reads, once it has opened its directory.
     reads: BTreeMap<NodeId, FormatRange>,
     /// The ends of lives of each node.
     ends: BTreeMap<NodeId, Vec<u64>>,
@@ -73,10 +73,15 @@ impl Formats {
         self.moment
     }
 
-    /// A node begins a life with a program that reads these formats.
-    pub fn on_start(&mut self, node: NodeId, reads: FormatRange) {
-        self.reads.insert(node, reads);
+    /// A node begins a life.
+    pub fn on_start(&mut self, node: NodeId) {
+        self.reads.remove(&node);
         self.told.retain(|(of, _), _| *of != node);
+    }
+
+    /// A node has opened its directory with a program that reads these formats.
+    pub fn on_opened(&mut self, node: NodeId, reads: FormatRange) {
+        self.reads.insert(node, reads);
     }
 
     /// A life of a node has ended.

@@ -32,7 +32,6 @@ use crate::testing::simulation::trace::TracePrinter;
 use crate::types::{Format, FormatRange, LogIndex, LogPosition, NodeId, Payload, Term};
 use crate::wire::Frame;
 use disks::{Disks, Finding};
-use durable::Slot;
 pub(crate) use durable::{SECTOR_BYTES, entries as entries_of_segment, sector_tag};
 use formats::{Formats, format_after};
 use frames::Frames;
@@ -125,13 +124,20 @@ impl WireChecker {
         self.state().target = promise;
     }
 
-    /// A node starts with a program that reads these formats. From now on its disk counts as it
-    /// is.
-    pub(crate) fn on_start(&self, node: u64, reads: FormatRange) {
+    /// A node starts: from now on its disk counts as it is.
+    pub(crate) fn on_start(&self, node: u64) {
         let state = &mut *self.state();
         state.disks.of(NodeId(node)).hard_state();
-        state.formats.on_start(NodeId(node), reads);
+        state.formats.on_start(NodeId(node));
         state.memories.on_start(NodeId(node));
+    }
+
+    /// A node has opened its directory with a program that reads these formats.
+    pub(crate) fn on_opened(&self, node: u64, reads: FormatRange) {
+        self.check(|state| {
+            state.formats.on_opened(NodeId(node), reads);
+            state.check_readable(NodeId(node))
+        });
     }
 
     /// A life of a node has ended.
@@ -172,11 +178,6 @@ impl WireChecker {
     /// The format in force after all that a node has on its disk, committed or not.
     pub(crate) fn format_on_disk(&self, node: u64) -> Format {
         format_after(self.state().disks.of(NodeId(node)).log())
-    }
-
-    /// True when the id of the cluster is on a node's disk.
-    pub(crate) fn has_cluster_id(&self, node: u64) -> bool {
-        self.state().disks.of(NodeId(node)).log().iter().any(Slot::is_cluster_id)
     }
 
     /// True when a leader has sent an entry that puts a format after the first in force.

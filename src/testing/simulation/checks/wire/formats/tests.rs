@@ -25,7 +25,8 @@ impl Fixture {
     }
 
     fn start(&mut self, node: u64, reads: FormatRange) {
-        self.formats.on_start(NodeId(node), reads);
+        self.formats.on_start(NodeId(node));
+        self.formats.on_opened(NodeId(node), reads);
     }
 
     /// The leader answers the hello of a node that reads these formats.
