@@ -6,6 +6,7 @@
 //! | [`LogCommand`]: `Compact` | RaftActor | [`LogCompacted`] | RaftActor |
 //! | [`LogCommand`]: `Reset` | RaftActor | | |
 //! | [`LogCommand`]: `Hold` | RaftActor | [`HoldSaved`] | RaftActor |
+//! | [`LogCommand`]: `ClusterId` | RaftActor | | |
 //! | [`LogCommand`]: `MarkDiverged` | RaftActor | [`StorageFailed`] | `node` |
 //! | [`ReadEntriesRequest`] | ReplicatorActor, RaftActor | [`EntriesRead`] | the sender |
 //! | [`Shutdown`] | `node` | | |
@@ -150,6 +151,9 @@ impl Handler<LogCommand> for LogActor {
                 if self.attempt(|storage, _| storage.set_held(is_held)).is_some() {
                     self.ports.hold_saved.do_send(HoldSaved { is_held });
                 }
+            }
+            LogCommand::ClusterId(cluster_id) => {
+                self.attempt(|storage, _| storage.keep_cluster_id(cluster_id));
             }
             LogCommand::MarkDiverged(divergence) => {
                 self.attempt(|storage, _| Err::<(), _>(storage.mark_diverged(divergence)));

@@ -234,7 +234,7 @@ fn local_node(
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: recovered.storage.incarnation(),
             boot: surroundings.random.boot,
-            cluster_id: committed.cluster_id,
+            cluster_id: recovered.storage.cluster_id().or(committed.cluster_id),
             is_held: recovered.storage.is_held(),
         },
     }

@@ -17,6 +17,7 @@
 //! <data_dir>/<id>/lock                     held while a process uses the directory
 //!                 identity                 whose directory it is; created last
 //!                 incarnation              the id of this data directory
+//!                 cluster_id               the id of its cluster, once that is known
 //!                 hard_state               term, vote and durable end, twice
 //!                 log/00000003.segment     the journal
 //!                 log/00000002.spare       a file of the pool, for a segment to come
@@ -32,7 +33,8 @@
 //! | `durable_names` | files that are created or renamed durably |
 //! | `directory`, `identity` | the lock and the owner of a data directory |
 //! | `checked_text` | small files of text with a checksum |
-//! | `incarnation`, `hold` | the id of a data directory, and the hold of the format |
+//! | `incarnation`, `cluster_id` | the ids of a data directory and of its cluster |
+//! | `hold` | the hold of the format |
 //! | `examine` | a data directory is read before anything in it is changed |
 //! | `diverged` | a store that differs is marked, and set aside |
 //! | `presence` | notices that a data directory is gone |
@@ -47,6 +49,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 mod checked_text;
+mod cluster_id;
 mod directory;
 mod disk;
 pub(crate) mod diverged;
@@ -77,8 +80,8 @@ pub use snapshot::{
 };
 
 use crate::types::{
-    Divergence, Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition, LogSummary,
-    NodeId,
+    ClusterId, Divergence, Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition,
+    LogSummary, NodeId,
 };
 use directory::{initialise, take_lock};
 use durable_names::{UNFINISHED, sync_dir};
@@ -134,6 +137,7 @@ pub struct Storage {
     /// The digest of the snapshot that the directory was restored from, if it was.
     restore_id: Option<u128>,
     incarnation: Incarnation,
+    cluster_id: Option<ClusterId>,
     is_held: bool,
     /// Maximum length of a segment's file in bytes, unless it holds one longer record.
     file_bytes_max: u64,
@@ -165,7 +169,8 @@ impl Storage {
         disk.create_dir_all(dir).during("make the directory", dir)?;
         let mut presence = Presence::new(dir, take_lock(&*disk, dir)?);
         presence.hold(&*disk, dir)?;
-        let Opened { scanned, restore_id, incarnation } = examine_or_create(&*disk, dir, &options)?;
+        let Opened { scanned, restore_id, incarnation, cluster_id } =
+            examine_or_create(&*disk, dir, &options)?;
         let log_dir = log_dir(dir);
         disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
         presence.hold(&*disk, &log_dir)?;
@@ -194,6 +199,7 @@ impl Storage {
             node_id,
             restore_id,
             incarnation,
+            cluster_id,
             is_held,
             file_bytes_max,
             hard_state,
@@ -215,6 +221,25 @@ impl Storage {
     /// The id of the data directory.
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// The id of the directory's cluster, when it is known.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster_id
+    }
+
+    /// Keeps the id of the cluster, which is committed, durably.
+    ///
+    /// # Errors
+    /// When the disk fails, or an earlier operation has failed.
+    pub fn keep_cluster_id(&mut self, cluster_id: ClusterId) -> Result<(), StorageError> {
+        self.guarded(|storage| {
+            if storage.cluster_id != Some(cluster_id) {
+                cluster_id::create(&*storage.disk, &storage.dir, cluster_id)?;
+                storage.cluster_id = Some(cluster_id);
+            }
+            Ok(())
+        })
     }
 
     /// True when a person has asked this server to hold the format of its cluster.
@@ -546,6 +571,7 @@ struct Opened {
     scanned: Scanned,
     restore_id: Option<u128>,
     incarnation: Incarnation,
+    cluster_id: Option<ClusterId>,
 }
 
 /// Reads and checks the whole directory, and creates it if it is new. Until everything is checked,
@@ -563,6 +589,7 @@ fn examine_or_create(
     }
     let mut examined = examine(disk, dir, node_id, formats)?;
     let incarnation = incarnation::read(disk, dir, examined.format())?;
+    let cluster_id = cluster_id::read(disk, dir)?;
     let told = diverged::set_aside(disk, dir, node_id, &examined, can_repair)?;
     if told.is_some() {
         examined = examine(disk, dir, node_id, formats)?;
@@ -574,7 +601,7 @@ fn examine_or_create(
         None => incarnation::create(disk, dir, new_incarnation)?,
     };
     let restore_id = identified.and_then(|(_, restore_id)| restore_id);
-    Ok(Opened { scanned, restore_id, incarnation })
+    Ok(Opened { scanned, restore_id, incarnation, cluster_id })
 }
 
 /// Cuts a damaged log before the damage, with `can_repair`. Without it, the damage is an error.

@@ -3,7 +3,7 @@
 use actix::{Message, Recipient};
 
 use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
-use crate::types::{Divergence, Entry, LogPosition};
+use crate::types::{ClusterId, Divergence, Entry, LogPosition};
 
 /// An order that changes the log. Sent by RaftActor, executed in the order of sending:
 /// a reset replaces every append before it and none after it.
@@ -22,6 +22,8 @@ pub enum LogCommand {
         /// True to set it.
         is_held: bool,
     },
+    /// Keeps the id of the cluster, durably. Has no answer.
+    ClusterId(ClusterId),
     /// Marks the data directory, durably: the store of this node is not what it should be. Then
     /// the node ends. Has no answer.
     MarkDiverged(Divergence),

@@ -12,10 +12,10 @@ use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
 use crate::protocol::Refusal;
 use crate::raft::{
-    Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReason, StopReplication, TakeSnapshot,
+    Announcement, Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReason, StopReplication,
+    TakeSnapshot,
 };
-use crate::types::Divergence;
-use crate::types::{Entry, LogIndex};
+use crate::types::{Divergence, Entry, LogIndex};
 
 impl RaftActor {
     /// Executes the effects that gathered in the core, in their order.
@@ -62,7 +62,7 @@ impl RaftActor {
             Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
             Effect::RefusePeer(order) => self.refuse(order),
-            Effect::Announce(announcement) => self.ports.announce.do_send(Announce(announcement)),
+            Effect::Announce(announcement) => self.announce(announcement),
             Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
             Effect::Stop(reason) => self.stop(reason, tasks),
             Effect::Event(event) if event.is_fault() => {
@@ -70,6 +70,15 @@ impl RaftActor {
             }
             Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
         }
+    }
+
+    /// Passes the facts about the cluster on. Its id goes to the disk as well, so that the next
+    /// start knows it before it knows what is committed.
+    fn announce(&self, announcement: Announcement) {
+        if let Some(cluster_id) = announcement.cluster_id {
+            self.ports.log.do_send(LogCommand::ClusterId(cluster_id));
+        }
+        self.ports.announce.do_send(Announce(announcement));
     }
 
     /// Ends this server. The store answers nothing more, not even what came before in this batch.

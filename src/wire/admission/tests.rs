@@ -192,4 +192,7 @@ fn what_is_announced_is_in_force_and_in_the_next_hello() {
     assert_eq!(local.format, format);
     let introduction = local.hello(NodeId(2)).introduction.unwrap();
     assert_eq!((introduction.cluster_id, introduction.is_held), (cluster_id, true));
+    local.take(&Announcement { format, cluster_id: None, is_held: false });
+    let introduction = local.hello(NodeId(2)).introduction.unwrap();
+    assert_eq!((introduction.cluster_id, introduction.is_held), (cluster_id, false));
 }

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::raft::{Announcement, StateDiverged, StopReason};
-use crate::types::Divergence;
-use crate::types::{Format, FormatInForce};
+use crate::types::{Divergence, Format, FormatInForce};
 
 /// The orders to mark the data directory, since the last call.
 fn marks(f: &Fixture) -> Vec<Divergence> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::introduction;
-use crate::types::Format;
+use crate::types::{Format, FormatInForce};
 
 fn set_hold(slot: u64, is_held: bool) -> (u64, ClientRequest) {
     (slot, ClientRequest::SetHold { is_held })
@@ -138,4 +138,41 @@ async fn a_digest_is_asked_of_the_store_by_any_node() {
     let client = Client::new(8);
     f.request(&client, vec![(1, ClientRequest::Digest { index: LogIndex(9) })]).await;
     assert_eq!(f.tasks(), ["digest at 9 for SessionId(8)/1"]);
+}
+
+/// The next start must know the id before it knows what is committed.
+#[actix::test]
+async fn the_id_of_the_cluster_goes_to_the_disk_when_it_is_committed() {
+    let f = Fixture::start_new();
+    f.attach(1);
+    settle().await;
+    let kept = || {
+        f.log.drain_kind(|command| match command {
+            LogCommand::ClusterId(cluster_id) => Some(*cluster_id),
+            _ => None,
+        })
+    };
+    let append = |prev, leader_commit, entries| AppendEntries {
+        request_seq: 1,
+        prev,
+        leader_commit: LogIndex(leader_commit),
+        read_seq: 0,
+        entries,
+    };
+    let payloads =
+        [Payload::Format(FormatInForce::of(Format(2))), Payload::ClusterId(ClusterId(7))];
+    let entries = payloads.into_iter().zip(1..).map(|(payload, index)| Entry {
+        index: LogIndex(index),
+        term: Term(1),
+        stamp_ms: 0,
+        payload,
+    });
+    let last = LogPosition { index: LogIndex(2), term: Term(1) };
+    let request = append(LogPosition::default(), 1, entries.collect());
+    f.receive(PEER, 1, Rpc::AppendEntries(request)).await;
+    assert_eq!(kept(), []);
+    f.receive(PEER, 1, Rpc::AppendEntries(append(last, 2, vec![]))).await;
+    assert_eq!(kept(), [ClusterId(7)]);
+    let announced = f.announced.drain().pop().expect("the id is announced");
+    assert_eq!(announced.0.cluster_id, Some(ClusterId(7)));
 }
