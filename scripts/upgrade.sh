@@ -26,7 +26,7 @@ all acknowledged writes are there, and the stores of all servers are equal.
   --help            this text
 
 The old binary is kept in target/upgrade, by its commit. The old commit is found in the
-history of the repository: a shallow clone does not have it. One run takes about four minutes
+history of the repository: a shallow clone does not have it. One run takes about three minutes
 after the builds. Exits with 0 when all rounds passed, with 1 when one failed (the directory
 with its logs is then kept), with 2 after a usage error, and with 77 when the history is
 missing.

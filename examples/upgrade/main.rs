@@ -118,9 +118,9 @@ fn run(options: &Options) -> Result<(), Failure> {
         }
     }
     if !refusals.is_empty() {
-        println!("\n| refused | sentence |\n| --- | --- |");
+        println!("\nRefusals, and answers of upgrade check:");
         for (what, sentence) in refusals {
-            println!("| {what} | `{sentence}` |");
+            println!("- {what}\n  {sentence}");
         }
     }
     match (failures.is_empty(), options.keep) {
