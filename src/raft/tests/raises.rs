@@ -106,8 +106,8 @@ impl Walk {
         }
     }
 
-    /// The formats of the program that a person starts next on a server that is down. An old one refuses a disk that it
-    /// cannot read.
+    /// The formats of the program that a person starts next on a server that is down. An old one
+    /// refuses a disk that it cannot read.
     fn any_formats(&mut self, id: NodeId) -> FormatRange {
         let disk = &self.cluster.node(id).disk;
         let needed = disk.summary().cluster.newest().format.format;
