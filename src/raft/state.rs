@@ -41,6 +41,7 @@ pub struct NotLeader {
 
 /// The core: one node's share of the protocol. Events go in by its methods, and
 /// [`Raft::take_effects`] says what to do about them.
+// More than fifteen fields: each is the state of one rule, and most are structs of their own.
 pub struct Raft {
     pub(super) settings: RaftSettings,
     /// Term and vote, the writes under way, and the messages that wait for them.
