@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::storage::{Storage, StorageOptions};
 use crate::testing::Crash;
-use crate::types::{Entry, FormatRange, Incarnation, LogIndex, NodeId, Payload, Term};
+use crate::types::{Divergence, Entry, FormatRange, Incarnation, LogIndex, NodeId, Payload, Term};
 
 const DIR: &str = "data/1";
 
@@ -83,4 +83,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_marked_directory_begins_anew_and_not_with_what_it_had() {
+    let disk = disk_of(&[10, 20, 30, 40], false, 1);
+    let found = "its store differs".to_owned();
+    let mut storage = open(&disk).unwrap();
+    let _ = storage.mark_diverged(Divergence { index: LogIndex(3), found });
+    drop(storage);
+    disk.crash(Crash::LoseUnsynced);
+    let read = || DirectoryContents::read(&disk, Path::new(DIR)).unwrap();
+    let (expected, unchanged) = (ExpectedStart::of(&disk, Path::new(DIR)), read());
+    assert!(expected.is_marked());
+    assert_eq!(expected.check(&unchanged).unwrap_err().check, Check::Memory);
+    drop(open(&disk).unwrap());
+    assert_eq!(expected.check(&read()), Ok(()));
 }

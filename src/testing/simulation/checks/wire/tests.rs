@@ -8,12 +8,15 @@ use tokio_util::codec::Encoder;
 use super::*;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, PreVoteResponse, RequestVote,
-    RequestVoteResponse,
+    RequestVoteResponse, StateCheck,
 };
 use crate::storage::{Storage, StorageOptions};
 use crate::testing::simulation::checks::violation::Check;
 use crate::testing::simulation::trace::Trace;
-use crate::types::{Entry, FormatRange, HardState, Incarnation, LogIndex, LogPosition, Payload};
+use crate::types::{
+    ClusterId, Entry, FormatInForce, FormatRange, HardState, Incarnation, LogIndex, LogPosition,
+    Payload,
+};
 use crate::wire::FrameCodec;
 
 /// Three nodes that send the messages of a test.
@@ -215,4 +218,34 @@ fn a_durable_log_is_read_over_segments_and_replaced_entries() {
     expected.push(durable::Slot::of(&entry(150, 3)));
     let state = &mut *f.checker.state();
     assert_eq!(state.disks.of(NodeId(1)).log(), expected);
+}
+
+#[test]
+fn nothing_of_format_2_is_sent_before_it_is_in_force() {
+    let mut f = Fixture::new();
+    f.elect();
+    let check = StateCheck { index: LogIndex(1), digest: 7, acknowledged: Vec::new() };
+    assert_eq!(f.send(1, 2, 1, Rpc::StateCheck(check)), Some(Check::FormatAhead));
+
+    let mut f = Fixture::new();
+    f.elect();
+    let id = Entry { payload: Payload::ClusterId(ClusterId(7)), ..entry(2, 1) };
+    assert_eq!(f.send(1, 2, 1, append(1, 1, 0, vec![id])), Some(Check::FormatAhead));
+}
+
+#[test]
+fn a_disk_has_nothing_that_its_program_does_not_read() {
+    for (formats, wrong) in
+        [(FormatRange::OWN, None), (FormatRange::FIRST_ONLY, Some(Check::FormatAhead))]
+    {
+        let mut f = Fixture::new();
+        f.elect();
+        f.checker.on_opened(2, formats);
+        let payload = Payload::Format(FormatInForce::of(Format(2)));
+        f.append(2, &[entry(1, 1), Entry { payload, ..entry(2, 1) }]);
+        f.sync(2);
+        f.checker.on_sample(2);
+        let found = f.checker.take_violation().map(|violation| violation.check);
+        assert_eq!(found, wrong, "its program reads {formats}");
+    }
 }
