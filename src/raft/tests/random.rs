@@ -263,7 +263,7 @@ impl Walk {
             .filter(|node| !cuts.contains(&(id, node.id)) && !cuts.contains(&(node.id, id)));
         tellers.any(|node| {
             let Some(raft) = &node.raft else { return false };
-            let table = raft.memories.acknowledged_to(term);
+            let table = raft.recall.peers.acknowledged_to(term);
             // The format in force is the first entry.
             raft.commit_index() > LogIndex(0) && table.iter().any(is_lost)
         })
