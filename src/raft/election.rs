@@ -29,7 +29,7 @@ impl Raft {
     /// earlier run may tell it (docs/adr/0024).
     pub(super) fn tick_settling(&mut self) {
         let was_settled = self.is_settled();
-        let is_over = self.start.tick();
+        let is_over = self.recall.start.tick();
         // The others may have waited for the same silent member, and must not all campaign now.
         if is_over && !was_settled && self.leader_id().is_none() && !self.lease.is_on() {
             self.timer.reset_shortened(0);
@@ -37,7 +37,7 @@ impl Raft {
     }
 
     fn is_settled(&self) -> bool {
-        self.start.is_settled(&self.peers())
+        self.recall.start.is_settled(&self.peers())
     }
 
     /// True of a voter whose disk answers. A node whose disk does not answer could neither
@@ -54,7 +54,7 @@ impl Raft {
     /// is alive after all. With leases the turns begin when the promises to the leader have
     /// run out.
     pub fn on_connection_refused(&mut self, peer: NodeId) {
-        self.start.account_for(peer);
+        self.recall.start.account_for(peer);
         let min = self.settings.election_timeout_ticks_min;
         let has_leases = self.lease.is_on();
         let RoleState::Follower { leader: Some(contact) } = &mut self.role else { return };

@@ -34,7 +34,7 @@ impl Raft {
             return;
         }
         let has_appended = self.append_missing(entries);
-        self.start.on_acknowledged(self.term(), verified_index);
+        self.recall.start.on_acknowledged(self.term(), verified_index);
         let durable_index = self.persistence.persisted_index();
         let success = |match_index| respond(AppendResult::Success { match_index });
         if verified_index <= durable_index {

@@ -87,8 +87,8 @@
 //! | `log_weights` | the weight of the log after any of its entries |
 //! | `snapshot_policy` | when a snapshot is taken, how far the log is compacted (§7) |
 //! | `rejoin` | when a node that may have forgotten is counted again (docs/adr/0005, 0009) |
+//! | `start` | the state with which this run started, by which it judges words about earlier ones |
 //! | `remembered` | what each peer has acknowledged, and the words to those that start again |
-//! | `start` | the state with which this run started, by which it judges such words |
 //! | `replication` | one peer's replication: probe, pipeline, snapshot install (§5.3, §7) |
 //! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
 //! | `comparison` | the digests of all stores, as a leader has collected them (docs/adr/0025) |
@@ -422,7 +422,7 @@ impl Raft {
             return;
         }
         if self.has_caught_up() {
-            self.start.on_caught_up();
+            self.recall.start.on_caught_up();
         } else if !self.has_all_back() && !self.is_cluster_new() {
             return;
         }

@@ -23,7 +23,7 @@ impl Raft {
         // The terms of what is compacted away are not known any more.
         let Some(term) = self.log.term_at(match_index) else { return };
         let leader_term = self.term();
-        self.memories.learn(peer, leader_term, LogPosition { term, index: match_index });
+        self.recall.peers.learn(peer, leader_term, LogPosition { term, index: match_index });
     }
 
     /// As the leader: the last entry that each member has acknowledged in our term, as far as
@@ -34,9 +34,9 @@ impl Raft {
             return Vec::new();
         }
         let (leader_term, index) = (self.term(), self.persistence.persisted_index());
-        let mut table = self.memories.acknowledged_to(leader_term);
+        let mut table = self.recall.peers.acknowledged_to(leader_term);
         if let Some(term) = self.log.term_at(index).filter(|_| index > LogIndex(0)) {
-            self.start.on_acknowledged(leader_term, index);
+            self.recall.start.on_acknowledged(leader_term, index);
             table.push((self.settings.id, LogPosition { term, index }));
         }
         table
@@ -47,7 +47,7 @@ impl Raft {
         let (leader_term, peers) = (self.term(), self.peers());
         for (peer, acknowledged) in table {
             if peers.contains(peer) && acknowledged.term <= leader_term {
-                self.memories.learn(*peer, leader_term, *acknowledged);
+                self.recall.peers.learn(*peer, leader_term, *acknowledged);
             }
         }
     }
@@ -58,7 +58,7 @@ impl Raft {
     /// remembers, it is told, on the connection on which it has introduced itself: so the word
     /// cannot reach an earlier run, and comes right behind the answer to its hello.
     pub(super) fn meet(&mut self, peer: NodeId, introduction: &Introduction) {
-        let word = self.memories.on_attached(peer, introduction.boot);
+        let word = self.recall.peers.on_attached(peer, introduction.boot);
         // No server from before that format reads the message.
         let is_read = self.log.cluster().at(self.commit_index).format.format >= WORDS_SINCE;
         if let Some(word) = word.filter(|_| is_read) {
@@ -83,7 +83,7 @@ impl Raft {
         }
         let is_own = boot == self.settings.gate.boot;
         if is_own
-            || self.start.explains(leader_term, acknowledged)
+            || self.recall.start.explains(leader_term, acknowledged)
             || !self.quorum().can_spare_one()
         {
             return;
@@ -94,7 +94,7 @@ impl Raft {
         } else if !matches!(self.role, RoleState::Follower { .. }) {
             self.become_follower(None, "it has lost what it acknowledged");
         }
-        let last = self.start.last();
+        let last = self.recall.start.last();
         self.forget(from, acknowledged, last);
     }
 

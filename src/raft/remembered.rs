@@ -4,11 +4,20 @@
 use std::collections::BTreeMap;
 
 use super::rpc::Remembered;
+use super::start::Start;
 use crate::types::{BootId, LogPosition, NodeId, Term};
 
 /// The run of a peer that had not introduced itself when this node heard of its
 /// acknowledgement.
 const UNKNOWN_BOOT: BootId = BootId(0);
+
+/// The acknowledgements of earlier runs.
+pub(super) struct Recall {
+    /// The acknowledgements of the peers.
+    pub(super) peers: Memories,
+    /// This node's own, as far as its disk has kept them.
+    pub(super) start: Start,
+}
 
 /// The memory of all peers.
 #[derive(Default)]

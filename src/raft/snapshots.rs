@@ -215,7 +215,7 @@ impl Raft {
     /// Tells the leader that the snapshot is not needed: now, or as soon as the log up to
     /// `last` is durable.
     fn confirm_snapshot(&mut self, to: NodeId, request_seq: u64, last: LogPosition) {
-        self.start.on_acknowledged(self.term(), last.index);
+        self.recall.start.on_acknowledged(self.term(), last.index);
         let response = self.snapshot_response(request_seq, last, 0);
         let rpc = Rpc::InstallSnapshotResponse(InstallSnapshotResponse {
             is_installed: true,

@@ -20,7 +20,7 @@ use super::log::RaftLog;
 use super::persistence::Persistence;
 use super::quorum::Quorum;
 use super::rejoin::Rejoining;
-use super::remembered::Memories;
+use super::remembered::{Memories, Recall};
 use super::role::{LeaderContact, RoleState};
 use super::rpc::{Envelope, Rpc, SnapshotRefusal};
 use super::settings::RaftSettings;
@@ -50,10 +50,8 @@ pub struct Raft {
     pub(super) role: RoleState,
     /// The reports that a rejoining node waits for; empty on any other node.
     pub(super) rejoining: Rejoining,
-    /// The acknowledgements of each peer that this node has heard of.
-    pub(super) memories: Memories,
-    /// The state with which this run started.
-    pub(super) start: Start,
+    /// The acknowledgements of earlier runs: those of the peers, and this node's own.
+    pub(super) recall: Recall,
     pub(super) timer: ElectionTimer,
     /// The newest entry known to be committed. It is volatile (Figure 2): after a start it
     /// is what the snapshot covers, and a leader's messages raise it again.
@@ -109,8 +107,14 @@ impl Raft {
         );
         let mut raft = Raft {
             persistence: Persistence::new(hard_state, last.index),
-            memories: Memories::default(),
-            start: Start::new(hard_state, log.runs.clone(), settings.election_timeout_ticks_min),
+            recall: Recall {
+                peers: Memories::default(),
+                start: Start::new(
+                    hard_state,
+                    log.runs.clone(),
+                    settings.election_timeout_ticks_min,
+                ),
+            },
             snapshots: SnapshotPolicy::new(snapshots, log.runs.base()),
             rejoining: Rejoining::default(),
             log: RaftLog::new(log, settings.initial_membership.clone()),
@@ -153,7 +157,7 @@ impl Raft {
     /// A peer has answered this node's hello, so it knows of this run, and says what it remembers
     /// of earlier ones.
     pub fn on_peer_reached(&mut self, peer: NodeId) {
-        self.start.account_for(peer);
+        self.recall.start.account_for(peer);
     }
 
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
