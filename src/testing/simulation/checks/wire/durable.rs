@@ -110,6 +110,7 @@ struct Contents {
 }
 
 /// The durable contents of one node's disk.
+// More than fifteen fields: the state of one reader of all files of a directory.
 pub(super) struct Durable {
     archive: Arc<Mutex<Archive>>,
     disk: SimDisk,
@@ -210,7 +211,8 @@ impl Durable {
         self.has_damaged_snapshot = true;
     }
 
-    /// The store of the node differs from that of all others, and so may the snapshots that it takes.
+    /// The store of the node differs from that of all others, and so may the snapshots that it
+    /// takes.
     pub fn on_divergence(&mut self) {
         self.read_disk();
         self.may_differ = true;

@@ -344,6 +344,10 @@ impl CheckerState {
             self.target = None;
             self.struck = Some(envelope.from);
         }
+        self.on_rpc(connection, envelope)
+    }
+
+    fn on_rpc(&mut self, connection: u64, envelope: Envelope) -> Finding {
         let CheckerState { disks, votes, replication, windows, installs, memories, .. } = self;
         let Envelope { from, to, term, rpc } = envelope;
         disks.check_snapshots(from)?;
