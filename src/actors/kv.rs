@@ -5,7 +5,6 @@
 //! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
 //! | | | [`Applied`], [`DigestRead`], [`StoreCorrupted`] | RaftActor |
 //! | | | [`StoreCommand`]: `WriteSnapshot`, `DropStore` | SnapshotWriterActor |
-//! | `Corrupt`, `LookForCorruption` | a test | | |
 //!
 //! It owns the [`Store`], and nothing else does. It runs on the main arbiter, because all its
 //! work is in memory. The sender bounds the number of tasks in a message.
@@ -33,8 +32,6 @@
 //!
 //! When the table of `once` is nearly full, it logs a warning once.
 
-#[cfg(any(test, feature = "testing"))]
-mod faults;
 mod once_alarm;
 
 use std::collections::VecDeque;
@@ -84,14 +81,14 @@ pub const SCRUB_BUDGET: ScrubBudget = ScrubBudget { records: 1_000, bytes: 1024 
 
 /// The actor that owns the store.
 pub struct KvActor {
-    store: Store,
+    pub(crate) store: Store,
     /// The digests of the store after the last entries.
     digests: DigestHistory,
     /// The entry whose digest RaftActor waits for.
     wanted_digest: Option<LogIndex>,
     scrub: Scrub,
     /// True when the store is of no use: nothing more is done or answered.
-    has_ended: bool,
+    pub(crate) has_ended: bool,
     ports: KvPorts,
     /// The scans that wait, in the order of their views.
     scans: VecDeque<WaitingScan>,

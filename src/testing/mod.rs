@@ -11,6 +11,7 @@ mod introduction;
 pub(crate) mod peer_connection;
 mod probe;
 pub mod simulation;
+mod store_faults;
 #[cfg(test)]
 pub(crate) mod store_model;
 

@@ -1,8 +1,9 @@
-//! Faults of the memory and of the program, for tests.
+//! Faults of the memory and of the program that simulated nodes suffer: KvActor takes orders to
+//! spoil its store.
 
 use actix::{Context, Handler};
 
-use super::KvActor;
+use crate::actors::kv::KvActor;
 use crate::actors::messages::kv::{Corrupt, LookForCorruption, StoreFault};
 use crate::kv::{Scrub, ScrubBudget};
 
