@@ -236,6 +236,15 @@ impl Cluster {
         })
     }
 
+    /// Waits until the new cluster has its id. Its first leader raises the format and writes the
+    /// id by itself, so until then the log grows although no client writes.
+    pub fn wait_until_named(&self) {
+        self.wait_for("the id of the cluster", || {
+            let statuses = self.running_statuses()?;
+            statuses.iter().all(|status| status["cluster_id"] != "none").then_some(())
+        });
+    }
+
     /// Waits until all running servers have applied the whole log; returns their
     /// statuses.
     pub fn wait_for_quiet(&self) -> Vec<Status> {

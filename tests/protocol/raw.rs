@@ -30,10 +30,7 @@ impl Server {
         let mut cluster = Cluster::prepare_like(1, "127.0.0.1", &settings);
         cluster.start_server(1);
         cluster.wait_for_leader();
-        // The leader raises the format of a new cluster and names it, by entries of its own.
-        cluster.wait_for("the cluster's id", || {
-            cluster.status(1).filter(|status| status["cluster_id"] != "none")
-        });
+        cluster.wait_until_named();
         Server { cluster }
     }
 
