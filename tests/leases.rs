@@ -77,7 +77,7 @@ fn a_stopped_leader_does_not_answer_from_its_old_lease() {
 #[test]
 fn a_server_without_leases_is_refused_by_servers_with_leases() {
     let mut cluster = prepare();
-    (1..=4).for_each(|id| cluster.start_server(id));
+    (1..=4).for_each(|id| cluster.start_server_with(id, &["--new-cluster"]));
     cluster.wait_for_leader();
     let config = cluster.config();
     let text = std::fs::read_to_string(&config).unwrap();
