@@ -53,7 +53,9 @@ impl TargetedFaults {
             start(&world, *id);
         }
         if !chosen.is_empty() {
+            world.phase.is_election_due.set(true);
             self.expect_leader().await;
+            world.phase.is_election_due.set(false);
         }
         !chosen.is_empty()
     }

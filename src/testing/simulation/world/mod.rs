@@ -71,11 +71,14 @@ pub(crate) struct World {
     rng: RefCell<StdRng>,
 }
 
-/// The phases of a run. Each flag is set once, in this order, but for `is_quiesced`.
+/// The phases of a run. Each flag is set once, in this order, but for `is_quiesced` and
+/// `is_election_due`.
 #[derive(Default)]
 pub(crate) struct Phase {
     /// True once the fault-free phase has begun: no more faults come by chance.
     pub(crate) is_fault_free: Cell<bool>,
+    /// True while a fault waits for a leader: no machine is upgraded meanwhile.
+    pub(crate) is_election_due: Cell<bool>,
     /// True while the clients send nothing.
     pub(crate) is_quiesced: Cell<bool>,
     /// True once the clients have to finish.
