@@ -3,10 +3,11 @@
 //!
 //! No system survives that if nobody is left who remembers: the node and those that lag behind
 //! elect a leader that never had the entries (docs/adr/0003). So somebody who lags is alive all the
-//! time and has answered a StateCheck with an acknowledgement that the disk lacks, and the network
-//! is fast and whole when the node comes back. So it is told, and rejoins, before it votes
-//! (docs/adr/0024). The leader's disk keeps all that was committed. The disk that forgets has lost
-//! no term and no vote, because nobody tells a node about these.
+//! time and has answered a StateCheck of this leader with an acknowledgement that the disk lacks,
+//! made in the leader's term, and the network is fast and whole when the node comes back. So it is
+//! told, and rejoins, before it votes (docs/adr/0024). The leader's disk keeps all that was
+//! committed. The disk that forgets has lost no term and no vote, because nobody tells a node about
+//! these.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -60,7 +61,7 @@ impl TargetedFaults {
         let machine = Rc::clone(&self.world.machines[&victim]);
         let (image, life) = (machine.disk.durable_image(), machine.lives.get());
         let kept = self.world.wire.log_length(victim);
-        if !self.wait_for_memory(&behind, victim, kept).await {
+        if !self.wait_for_memory(&behind, victim, (kept, leader.term)).await {
             return false;
         }
         cut_between(&self.world, &ahead, &behind);
@@ -74,7 +75,7 @@ impl TargetedFaults {
             || machine.lives.get() != life
             || !self.world.may_lose_data()
             || !self.world.wire.may_return_to(victim, &image)
-            || !self.does_any_remember(&behind, victim, kept)
+            || !self.does_any_remember(&behind, victim, (kept, leader.term))
         {
             return false;
         }
@@ -100,8 +101,8 @@ impl TargetedFaults {
         true
     }
 
-    /// Waits until one of `behind` remembers more than `kept` entries of the node.
-    async fn wait_for_memory(&self, behind: &[u64], id: u64, kept: u64) -> bool {
+    /// Waits until one of `behind` remembers more than the kept entries of the node.
+    async fn wait_for_memory(&self, behind: &[u64], id: u64, kept: (u64, u64)) -> bool {
         let patience = Duration::from_millis(PATIENCE_TIMEOUTS * self.election_timeout_ms());
         let deadline = self.end.min(Instant::now() + patience);
         while Instant::now() < deadline {
@@ -113,12 +114,18 @@ impl TargetedFaults {
         false
     }
 
-    fn does_any_remember(&self, behind: &[u64], id: u64, kept: u64) -> bool {
+    /// True when one of `behind` remembers that the node has acknowledged more than the `kept`
+    /// entries in the `term` of the leader. The disk forgets no term, so an acknowledgement of an
+    /// earlier term is no evidence.
+    fn does_any_remember(&self, behind: &[u64], id: u64, (kept, term): (u64, u64)) -> bool {
         let is_alive = |node: &&u64| {
             let machine = &self.world.machines[*node];
             machine.is_up() && !machine.is_paused() && machine.disk_stall().is_none()
         };
         let mut alive = behind.iter().filter(is_alive);
-        alive.any(|node| self.world.wire.remembers(*node, id).0 > kept)
+        alive.any(|node| {
+            let last = self.world.wire.remembers(*node, id);
+            last.term.0 == term && last.index.0 > kept
+        })
     }
 }

@@ -71,7 +71,14 @@ impl TargetedFaults {
         let seed = self.world.random(|rng| rng.random());
         let kv = machine.memory.kv.borrow().clone();
         let Some(kv) = kv else { return false };
+        if fault == StoreFault::Divergence {
+            // The store may have been saved again before its answer is seen here.
+            self.world.wire.on_divergence(id, true);
+        }
         let answer = timeout(PATIENCE, kv.send(Corrupt { fault, seed })).await;
+        if matches!(answer, Ok(Ok(false))) {
+            self.world.wire.on_divergence(id, false);
+        }
         if !matches!(answer, Ok(Ok(true))) {
             // It may be answered later.
             machine.memory.on_fault(life, fault);
@@ -79,9 +86,6 @@ impl TargetedFaults {
         }
         machine.memory.on_fault(life, fault);
         self.world.note_data_loss(id, u64::MAX);
-        if fault == StoreFault::Divergence {
-            self.world.wire.on_divergence(id);
-        }
         self.world.trace.say(&format_args!("{fault:?} in the memory of n{id}"));
         match fault {
             StoreFault::FlippedBit => self.expect_walk_to_find(&machine, life).await,

@@ -211,11 +211,11 @@ impl Durable {
         self.has_damaged_snapshot = true;
     }
 
-    /// The store of the node differs from that of all others, and so may the snapshots that it
-    /// takes.
-    pub fn on_divergence(&mut self) {
+    /// The store of the node may differ from that of all others from now on, and so may the
+    /// snapshots that it takes; or it does not after all.
+    pub fn on_divergence(&mut self, may_differ: bool) {
         self.read_disk();
-        self.may_differ = true;
+        self.may_differ = may_differ;
     }
 
     /// The entries from index 1 on: those of the log and those before it, or those in the snapshot

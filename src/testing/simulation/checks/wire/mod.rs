@@ -187,8 +187,8 @@ impl WireChecker {
 
     /// The last entry that `node` knows to be acknowledged by `peer`, as far as the messages show
     /// it.
-    pub(crate) fn remembers(&self, node: u64, peer: u64) -> LogIndex {
-        self.state().memories.of(NodeId(node), NodeId(peer)).index
+    pub(crate) fn remembers(&self, node: u64, peer: u64) -> LogPosition {
+        self.state().memories.of(NodeId(node), NodeId(peer))
     }
 
     /// The disk of a node is about to be returned to an earlier image. Not all that it has
@@ -210,8 +210,8 @@ impl WireChecker {
     }
 
     /// The store of a node differs from that of all others from now on.
-    pub(crate) fn on_divergence(&self, node: u64) {
-        self.state().disks.of(NodeId(node)).on_divergence();
+    pub(crate) fn on_divergence(&self, node: u64, may_differ: bool) {
+        self.state().disks.of(NodeId(node)).on_divergence(may_differ);
     }
 
     /// True when a format after the first is in force.
