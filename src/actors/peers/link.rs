@@ -36,7 +36,7 @@
 //! connections, ends one in the same way. It takes the short hello for that of an old server,
 //! and would wait for the upgrade of this one for ever. So the link ends such a connection when
 //! it hears by [`PeerIntroduced`] that the peer is no old server, and in any case after
-//! [`SHORT_HELLO_AGE_MAX`], and begins with the long hello again.
+//! `SHORT_HELLO_AGE_MAX`, and begins with the long hello again.
 //!
 //! Chunks of a snapshot wait here while there is any other frame to send: an AppendEntries,
 //! and so a heartbeat, has at most one chunk before it (docs/bugs.md B59).
