@@ -71,8 +71,10 @@ impl TargetedFaults {
         let seed = self.world.random(|rng| rng.random());
         let kv = machine.memory.kv.borrow().clone();
         let Some(kv) = kv else { return false };
+        // The node may have saved the store, or found the fault and ended, before its answer is
+        // seen here.
+        machine.memory.on_fault(life, fault);
         if fault == StoreFault::Divergence {
-            // The store may have been saved again before its answer is seen here.
             self.world.wire.on_divergence(id, true);
         }
         let answer = timeout(PATIENCE, kv.send(Corrupt { fault, seed })).await;
@@ -80,11 +82,8 @@ impl TargetedFaults {
             self.world.wire.on_divergence(id, false);
         }
         if !matches!(answer, Ok(Ok(true))) {
-            // It may be answered later.
-            machine.memory.on_fault(life, fault);
             return false;
         }
-        machine.memory.on_fault(life, fault);
         self.world.note_data_loss(id, u64::MAX);
         self.world.trace.say(&format_args!("{fault:?} in the memory of n{id}"));
         match fault {
