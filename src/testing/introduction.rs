@@ -1,7 +1,7 @@
 //! The introduction of a server, and its view of the cluster, for tests.
 
-use crate::raft::{ClusterStatus, Introduction};
-use crate::types::{BootId, FormatInForce, FormatRange, Incarnation};
+use crate::raft::{ClusterStatus, GateSettings, Introduction};
+use crate::types::{BootId, ClusterId, FormatInForce, FormatRange, Incarnation};
 
 /// The introduction of a server of this version that knows no cluster id.
 pub(crate) fn introduction() -> Introduction {
@@ -23,5 +23,17 @@ pub(crate) fn cluster_status() -> ClusterStatus {
         formats: FormatRange::OWN,
         is_held: false,
         raise_waits_for: None,
+    }
+}
+
+/// The gate of a node that reads format 1 only, so that it never raises the format.
+pub(crate) fn shut_gate() -> GateSettings {
+    GateSettings {
+        formats: FormatRange::FIRST_ONLY,
+        new_cluster_id: ClusterId(1),
+        boot: BootId(1),
+        raise_after_ticks: u32::MAX,
+        is_held: false,
+        is_new_cluster: true,
     }
 }

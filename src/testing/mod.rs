@@ -18,5 +18,5 @@ pub(crate) mod store_model;
 pub use directory_contents::{DirectoryContents, RecordPlace, Region};
 pub use disk::{Crash, DiskOperation, SimDisk};
 #[cfg(test)]
-pub(crate) use introduction::{cluster_status, introduction};
+pub(crate) use introduction::{cluster_status, introduction, shut_gate};
 pub use probe::{Inbox, KindInbox, Probe, probe, settle, turn};

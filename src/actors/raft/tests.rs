@@ -25,14 +25,13 @@ use crate::actors::messages::replication::ReplicationCommand;
 use crate::kv::Query;
 use crate::protocol::{ClientRequest, Refusal};
 use crate::raft::{
-    Append, AppendEntries, AppendResult, CompactLog, Envelope, GateSettings, PersistSeq,
-    PreVoteResponse, RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse,
-    ResetLog, Rpc, SendMode, SetSendMode, SnapshotPositions,
+    Append, AppendEntries, AppendResult, CompactLog, Envelope, PersistSeq, PreVoteResponse,
+    RaftSettings, Replicate, ReplicationReport, RequestVote, RequestVoteResponse, ResetLog, Rpc,
+    SendMode, SetSendMode, SnapshotPositions,
 };
-use crate::testing::{Inbox, probe, settle};
+use crate::testing::{Inbox, probe, settle, shut_gate};
 use crate::types::{
-    BootId, ClusterId, Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary,
-    Membership, Term,
+    ClusterId, Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary, Membership, Term,
 };
 
 const ME: NodeId = NodeId(1);
@@ -73,14 +72,7 @@ fn settings() -> RaftSettings {
         snapshot_entries_max: u64::MAX,
         snapshot_bytes_max: u64::MAX,
         keep_entries: 0,
-        gate: GateSettings {
-            formats: FormatRange::FIRST_ONLY,
-            new_cluster_id: ClusterId(1),
-            boot: BootId(1),
-            raise_after_ticks: u32::MAX,
-            is_held: false,
-            is_new_cluster: true,
-        },
+        gate: shut_gate(),
         seed: 7,
     }
 }

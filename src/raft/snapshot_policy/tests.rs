@@ -1,10 +1,8 @@
 //! The policy by itself.
 
 use super::*;
-use crate::raft::GateSettings;
-use crate::types::{
-    BootId, ClusterId, ENTRY_OVERHEAD_BYTES, FormatRange, Membership, NodeId, Payload, Term,
-};
+use crate::testing::shut_gate;
+use crate::types::{ENTRY_OVERHEAD_BYTES, Membership, NodeId, Payload, Term};
 
 fn settings() -> RaftSettings {
     RaftSettings {
@@ -21,14 +19,7 @@ fn settings() -> RaftSettings {
         snapshot_bytes_max: u64::MAX,
         keep_entries: 5,
         page_bytes_max: 1000,
-        gate: GateSettings {
-            formats: FormatRange::FIRST_ONLY,
-            new_cluster_id: ClusterId(1),
-            boot: BootId(1),
-            raise_after_ticks: u32::MAX,
-            is_held: false,
-            is_new_cluster: true,
-        },
+        gate: shut_gate(),
         seed: 1,
     }
 }

@@ -23,9 +23,8 @@ use crate::raft::{
     Raft, RaftSettings, ReadDigest, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport,
     ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
 };
-use crate::types::{
-    BootId, ClusterId, Entry, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
-};
+use crate::testing::shut_gate;
+use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
 pub(super) const ELECTION_TICKS_MIN: u32 = 10;
 pub(super) const ELECTION_TICKS_MAX: u32 = 20;
@@ -70,14 +69,7 @@ pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
         snapshot_entries_max: u64::MAX,
         snapshot_bytes_max: u64::MAX,
         keep_entries: 0,
-        gate: GateSettings {
-            formats: FormatRange::FIRST_ONLY,
-            new_cluster_id: ClusterId(1),
-            boot: BootId(1),
-            raise_after_ticks: u32::MAX,
-            is_held: false,
-            is_new_cluster: false,
-        },
+        gate: GateSettings { is_new_cluster: false, ..shut_gate() },
         seed: seed.wrapping_mul(1009).wrapping_add(id),
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::introduction;
+use crate::testing::peer_connection::local_node;
 use crate::types::{FORMATS, Incarnation};
 
 fn hello(cluster: &str, from: u64, to: u64) -> Hello {
@@ -15,15 +16,7 @@ fn hello(cluster: &str, from: u64, to: u64) -> Hello {
 
 #[test]
 fn only_a_peer_of_the_same_cluster_that_looks_for_this_node_is_answered() {
-    let local = LocalNode {
-        cluster: "coracle".into(),
-        id: NodeId(1),
-        peers: [NodeId(2), NodeId(3)].into(),
-        restore_id: None,
-        promise: None,
-        format: FormatInForce::default(),
-        introduction: introduction(),
-    };
+    let local = local_node();
     assert_eq!(local.answer(&hello("coracle", 2, 1)), Ok(hello("coracle", 1, 2)));
     assert_eq!(
         local.answer(&hello("other", 2, 1)),

@@ -1,6 +1,7 @@
 //! Tests of the commands of operators about the cluster's format (docs/adr/0023).
 
 use super::*;
+use crate::raft::GateSettings;
 use crate::testing::introduction;
 use crate::types::{Format, FormatInForce};
 

@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep};
 use super::targeted::TargetedFaults;
 use super::topology::cut_between;
 use crate::testing::simulation::cluster::{crash, start};
-use crate::testing::simulation::network::NetworkConditions;
 use crate::testing::simulation::world::Sample;
 
 /// The longest wait for something that can be forgotten, in longest election timeouts.
@@ -32,20 +31,9 @@ impl TargetedFaults {
     /// Lets a quorum around a follower and the leader commit entries that others lack, crashes the
     /// leader and the follower, and returns the follower's disk to an older image.
     pub(super) async fn age_disk(&mut self) -> bool {
-        let is_busy = |id: &u64| {
-            let machine = &self.world.machines[id];
-            machine.is_away.get() || machine.is_full() || machine.is_paused() || !machine.is_up()
-        };
-        if !self.world.may_lose_data() || self.world.machines.keys().any(is_busy) {
+        if !self.calm_down() {
             return false;
         }
-        self.world.network.heal();
-        self.world.network.set_conditions(NetworkConditions {
-            delay_ms_min: 0,
-            delay_ms_max: 1,
-            spike_probability: 0.0,
-            ..self.world.plan.network
-        });
         let has_aged = self.age_a_disk().await;
         self.world.network.heal();
         self.world.network.set_conditions(self.world.plan.network);

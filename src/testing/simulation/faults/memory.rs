@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep, timeout};
 use super::targeted::TargetedFaults;
 use crate::actors::messages::kv::{Corrupt, LookForCorruption, StoreFault};
 use crate::testing::simulation::checks::violation::Check;
-use crate::testing::simulation::network::NetworkConditions;
 use crate::testing::simulation::world::{Machine, Sample};
 
 /// A node with a flipped bit has to stop within this time. It walks its whole store ten times a
@@ -30,20 +29,9 @@ const INTERVAL: Duration = Duration::from_millis(20);
 impl TargetedFaults {
     /// Spoils a record of some node, and waits for its end.
     pub(super) async fn spoil_memory(&mut self, fault: StoreFault) -> bool {
-        let is_busy = |id: &u64| {
-            let machine = &self.world.machines[id];
-            machine.is_away.get() || machine.is_full() || machine.is_paused() || !machine.is_up()
-        };
-        if !self.world.may_lose_data() || self.world.machines.keys().any(is_busy) {
+        if !self.calm_down() {
             return false;
         }
-        self.world.network.heal();
-        self.world.network.set_conditions(NetworkConditions {
-            delay_ms_min: 0,
-            delay_ms_max: 1,
-            spike_probability: 0.0,
-            ..self.world.plan.network
-        });
         let is_spoilt = self.spoil_some_memory(fault).await;
         self.world.phase.is_quiesced.set(false);
         self.world.network.set_conditions(self.world.plan.network);

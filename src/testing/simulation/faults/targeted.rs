@@ -430,6 +430,26 @@ impl TargetedFaults {
         self.world.random(|rng| rng.random_range(0..(quorum_size - 1).max(1)))
     }
 
+    /// Makes the network whole and fast for a fault that spoils data. False when data must not be
+    /// lost now, or a machine is not at work; then nothing has changed.
+    pub(super) fn calm_down(&self) -> bool {
+        let is_busy = |id: &u64| {
+            let machine = &self.world.machines[id];
+            machine.is_away.get() || machine.is_full() || machine.is_paused() || !machine.is_up()
+        };
+        if !self.world.may_lose_data() || self.world.machines.keys().any(is_busy) {
+            return false;
+        }
+        self.world.network.heal();
+        self.world.network.set_conditions(NetworkConditions {
+            delay_ms_min: 0,
+            delay_ms_max: 1,
+            spike_probability: 0.0,
+            ..self.world.plan.network
+        });
+        true
+    }
+
     /// All machines but one, in a random order.
     pub(super) fn others(&self, id: u64) -> Vec<u64> {
         let mut others: Vec<u64> =
