@@ -36,8 +36,13 @@ pub enum RaiseRefusal {
     #[error("{0}")]
     NotLeader(NotLeader),
     /// The format cannot be raised yet.
-    #[error("the format cannot be raised yet: {0}")]
-    Waits(RaiseWait),
+    #[error("format {format} is in force; {wait}")]
+    Waits {
+        /// The format in force.
+        format: Format,
+        /// The reason.
+        wait: RaiseWait,
+    },
 }
 
 impl Raft {
@@ -84,7 +89,10 @@ impl Raft {
                 let (index, format) = newest.expect("a raise that is under way is in the log");
                 Ok(Raise::Begun { format, index })
             }
-            Some(Err(wait)) => Err(RaiseRefusal::Waits(wait)),
+            Some(Err(wait)) => {
+                let format = self.log.cluster().at(self.commit_index).format.format;
+                Err(RaiseRefusal::Waits { format, wait })
+            }
         }
     }
 

@@ -137,10 +137,8 @@ impl RaftActor {
                 self.upgrades.add_raise(index, format, raise);
             }
             Err(RaiseRefusal::NotLeader(error)) => return Err(not_leader(error)),
-            Err(RaiseRefusal::Waits(wait)) => {
-                let format = self.raft.status().cluster.format.format;
-                let sentence = format!("format {format} is in force; {wait}");
-                reply(reply_handle, ClientReply::NotYet(sentence));
+            Err(refusal @ RaiseRefusal::Waits { .. }) => {
+                reply(reply_handle, ClientReply::NotYet(refusal.to_string()));
             }
         }
         Ok(())

@@ -67,7 +67,7 @@ fn a_quorum_that_is_able_is_not_enough() {
     let clause = "server 5 (0.1.0) reads formats 1..1";
     assert_eq!(waits_for(&cluster, 1).as_deref(), Some(clause));
     let refusal = cluster.raft_mut(n(1)).request_raise().unwrap_err();
-    assert_eq!(refusal.to_string(), format!("the format cannot be raised yet: {clause}"));
+    assert_eq!(refusal.to_string(), format!("format 1 is in force; {clause}"));
     cluster.replace(n(5), BOTH);
     cluster.pass(RAISE_AFTER_TICKS + 10);
     assert_eq!(cluster.gate_entries(5), ["format 2", "id 1001"]);
