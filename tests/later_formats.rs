@@ -28,7 +28,7 @@ fn format(format: u32) -> FormatInForce {
 }
 
 fn members() -> Payload {
-    Payload::Membership(Membership { voters: [1, 2, 3].map(NodeId).into() })
+    Payload::Membership(Membership::seed([1, 2, 3].map(NodeId)))
 }
 
 /// Makes the directory of a voter with these entries.

@@ -32,6 +32,8 @@ fn introduction() -> Introduction {
         boot: BootId(1),
         cluster_id: None,
         is_held: false,
+        member: None,
+        is_draining: false,
     }
 }
 

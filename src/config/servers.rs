@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::ConfigError;
 use super::section::Section;
 use super::source::Source;
-use crate::types::NodeId;
+use crate::types::{Address, Member, NodeId};
 
 /// The values that a port may have.
 const PORT: std::ops::RangeInclusive<u64> = 1..=65_535;
@@ -27,6 +27,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// The addresses at which the server is reached.
+    pub fn member(&self) -> Member {
+        let address = |port| Address { host: self.hostname.clone(), port };
+        Member { peer: address(self.log_port), client: address(self.client_port) }
+    }
+
     /// The address for clients, as `ERR_REDIRECT` contains it.
     pub fn client_address(&self) -> String {
         if self.hostname.contains(':') {

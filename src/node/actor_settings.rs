@@ -47,7 +47,10 @@ pub(super) fn raft_settings(
     let election_timeout_ticks_max = ticks(raft.election_timeout_ms_max);
     RaftSettings {
         id,
-        initial_membership: Membership { voters: settings.servers.keys().copied().collect() },
+        initial_membership: Membership::of_voters(
+            settings.servers.values().map(|server| (server.id, server.member())).collect(),
+        ),
+        own_member: settings.servers.get(&id).map(Server::member),
         election_timeout_ticks_min: ticks(raft.election_timeout_ms_min),
         election_timeout_ticks_max,
         heartbeat_ticks: ticks(raft.heartbeat_interval_ms),

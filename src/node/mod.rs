@@ -236,6 +236,8 @@ fn local_node(
             boot: surroundings.random.boot,
             cluster_id: recovered.storage.cluster_id().or(committed.cluster_id),
             is_held: recovered.storage.is_held(),
+            member: settings.servers.get(&id).map(Server::member),
+            is_draining: false,
         },
     }
 }

@@ -3,17 +3,19 @@
 //! Each order is one struct, which the shell hands to the actor that carries it out as
 //! it is: `Effect::Append(Append)` is the message `Append` in LogActor's mailbox.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::event::Event;
+use super::leadership_transfer::TransferFailure;
 use super::peer_fault::PeerFault;
 use super::replication::pacing::SendMode;
 use super::rpc::{Envelope, InstallSnapshot};
 use super::stop_reason::StopReason;
 use crate::types::{
-    ClusterId, Entry, FormatInForce, HardState, LogIndex, LogPosition, NodeId, SnapshotId,
-    SnapshotPoint, Term, TermRuns,
+    Address, ClusterId, Entry, FormatInForce, HardState, LogIndex, LogPosition, Membership, NodeId,
+    SnapshotId, SnapshotPoint, Term, TermRuns,
 };
 
 /// The number of a write to the disk. Writes complete in the order of their numbers.
@@ -41,6 +43,8 @@ pub enum Effect {
     Send(Envelope),
     /// An order to every peer's `Progress`.
     StartReplication(StartReplication),
+    /// An order to the `Progress` of one peer, which has become a member in this term.
+    StartPeer(StartPeer),
     /// An order to every peer's `Progress`.
     Replicate(Replicate),
     /// An order to one peer's `Progress`.
@@ -85,6 +89,8 @@ pub enum Effect {
     Announce(Announcement),
     /// An order to the store, in its place among the `Apply` effects.
     ReadDigest(ReadDigest),
+    /// The transfer of the leadership has come to nothing: commands go on (docs/adr/0028).
+    TransferFailed(TransferFailure),
     /// This node can do nothing more. It answers nobody from now on.
     Stop(StopReason),
     /// A line for the log that people read.
@@ -111,6 +117,16 @@ pub struct StartReplication {
     pub term: Term,
     /// The terms of the leader's log before its first entry of that term.
     pub runs: TermRuns,
+}
+
+/// The replication to `peer` begins in the middle of a term. The next [`Replicate`] goes on from
+/// the end of these `runs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartPeer {
+    /// The peer.
+    pub peer: NodeId,
+    /// The term, and the terms of the leader's log up to now.
+    pub start: StartReplication,
 }
 
 /// There is something to send to the peers.
@@ -227,7 +243,7 @@ pub struct RefusePeer {
 
 /// The committed facts about the cluster by which this node admits peers, and introduces itself
 /// to them, from now on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Announcement {
     /// The format in force.
     pub format: FormatInForce,
@@ -235,6 +251,16 @@ pub struct Announcement {
     pub cluster_id: Option<ClusterId>,
     /// True when a person has asked this server to hold the format where it is.
     pub is_held: bool,
+    /// True while this server is drained.
+    pub is_draining: bool,
+    /// The newest membership in the log, which is in force; the initial one while there is none.
+    pub membership: Arc<Membership>,
+    /// The newest membership that is committed, as far as this node knows; `None` while none is.
+    pub committed: Option<Arc<Membership>>,
+    /// The peers that this node is to have connections with: the members of both, and those that
+    /// were removed and have yet to hear of it. Each with the address in the log or in
+    /// servers.toml, where there is one.
+    pub peers: BTreeMap<NodeId, Option<Address>>,
 }
 
 /// Pass the digest of the store after the entry at `index` to `Raft::on_digest_read`, as soon as

@@ -37,7 +37,7 @@ impl Raft {
     }
 
     fn is_settled(&self) -> bool {
-        self.recall.start.is_settled(&self.peers())
+        self.recall.start.is_settled(&self.other_voters())
     }
 
     /// True of a voter whose disk answers. A node whose disk does not answer could neither
@@ -71,7 +71,7 @@ impl Raft {
     /// The number of voters between `leader` and this node, in the order of ids, going
     /// around.
     fn turn_after(&self, leader: NodeId) -> u32 {
-        let voters = &self.membership().voters;
+        let voters = self.membership().all_voters();
         let between = |from: NodeId, to: NodeId| {
             voters.iter().filter(|id| **id > from && **id < to).count() as u32
         };
@@ -101,7 +101,7 @@ impl Raft {
         self.role = RoleState::PreCandidate(Candidacy::with(self.settings.id));
         self.tell(Event::StartedPreVote { term });
         let (from, last) = (self.settings.id, self.log.last());
-        for to in self.peers() {
+        for to in self.other_voters() {
             let rpc = Rpc::PreVote(PreVote { last });
             // A pre-vote changes nobody's state, so it does not wait for the disk.
             self.effects.push(Effect::Send(Envelope { from, to, term, rpc }));
@@ -170,7 +170,7 @@ impl Raft {
         self.timer.reset();
         self.tell(Event::StartedElection { term });
         let last = self.log.last();
-        for peer in self.peers() {
+        for peer in self.other_voters() {
             self.send(peer, Rpc::RequestVote(RequestVote { last }));
         }
     }
@@ -209,7 +209,7 @@ impl Raft {
     /// member that has just started settles first.
     fn may_vote(&self) -> bool {
         let HardState { is_rejoining, is_end_known, .. } = self.hard_state();
-        let is_member = self.membership().voters.contains(&self.settings.id);
+        let is_member = self.membership().is_voter(self.settings.id);
         is_member && (!is_rejoining || is_end_known) && self.is_settled()
     }
 

@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::effect::Announcement;
 use super::introduction::Introduction;
-use crate::types::{Format, FormatRange, NodeId};
+use crate::types::{ClusterId, Format, FormatRange, LogIndex, NodeId, Term};
 
 /// Version of the programs that introduce themselves by nothing but their id.
 const OLDEST_BINARY: &str = "0.1.0";
@@ -26,6 +26,24 @@ pub(super) struct FormatGate {
     able_ticks: u32,
     /// The facts that were announced last; `None` before the first time.
     pub(super) announced: Option<Announcement>,
+    /// What that announcement was made of.
+    pub(super) announced_key: Option<AnnouncedKey>,
+}
+
+/// What an announcement is made of. Equal keys give equal announcements, and a key is compared
+/// after every event, while announcements are large.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct AnnouncedKey {
+    /// The entry of the newest membership in the log.
+    pub(super) newest: Option<(LogIndex, Option<Term>)>,
+    /// The entry of the newest membership that is committed.
+    pub(super) committed: Option<LogIndex>,
+    /// Counts the changes of the set of removed members that have yet to hear of it.
+    pub(super) leaving: u64,
+    pub(super) format: Format,
+    pub(super) cluster_id: Option<ClusterId>,
+    pub(super) is_held: bool,
+    pub(super) is_draining: bool,
 }
 
 /// The formats of one peer.
@@ -117,6 +135,7 @@ impl FormatGate {
             counted: Format::FIRST,
             able_ticks: 0,
             announced: None,
+            announced_key: None,
         }
     }
 

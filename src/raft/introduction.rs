@@ -1,6 +1,6 @@
 //! The facts by which a server introduces itself to a peer at the beginning of each connection.
 
-use crate::types::{BootId, ClusterId, FormatRange, Incarnation};
+use crate::types::{BootId, ClusterId, FormatRange, Incarnation, Member};
 
 /// The facts in a hello that later versions of the server have added. A server from before
 /// format 2 sends none of them.
@@ -18,4 +18,9 @@ pub struct Introduction {
     pub cluster_id: Option<ClusterId>,
     /// True when a person has asked the server to hold the format where it is.
     pub is_held: bool,
+    /// The addresses at which the server says it is reached; `None` from a server from before
+    /// format 3.
+    pub member: Option<Member>,
+    /// True while the server is drained: it must not be made the leader.
+    pub is_draining: bool,
 }

@@ -87,8 +87,14 @@ impl Raft {
         let runs = self.log.runs().clone();
         let first_index = self.log.last().index.next();
         let store_clock = StoreClock::going_on(self.log.last_stamp_ms(), self.lease.now());
-        let leadership =
-            Leadership::new(term, first_index, runs.base(), &self.peers(), electors, store_clock);
+        let leadership = Leadership::new(
+            term,
+            first_index,
+            runs.base(),
+            &self.other_members(),
+            electors,
+            store_clock,
+        );
         self.role = RoleState::Leader(Box::new(leadership));
         self.tell(Event::BecameLeader { term });
         self.effects.push(Effect::StartReplication(StartReplication { term, runs }));
@@ -97,7 +103,7 @@ impl Raft {
         if !self.log.has_membership() {
             // From now on the members are those in the log, not those in a file that anyone
             // may edit on one server.
-            self.append_own(Payload::Membership(self.settings.initial_membership.clone()));
+            self.append_own(Payload::Membership(self.settings.initial_membership.to_seed()));
             if let RoleState::Leader(leadership) = &mut self.role {
                 leadership.has_founded = true;
             }
@@ -150,9 +156,10 @@ impl Raft {
         if !self.settings.has_batched_peers {
             return;
         }
-        let term = self.term();
+        let (term, own_id) = (self.term(), self.settings.id);
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        for (peer, mode) in leadership.choose_send_modes(Quorum::of(self.log.membership())) {
+        let quorum = Quorum::of(self.log.membership());
+        for (peer, mode) in leadership.choose_send_modes(own_id, quorum) {
             self.effects.push(Effect::SetSendMode(SetSendMode { term, peer, mode }));
         }
     }

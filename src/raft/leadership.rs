@@ -253,7 +253,11 @@ impl Leadership {
     /// a quorum with this leader: those that are furthest are sent everything at once, and
     /// the others are sent batches (docs/adr/0014). A peer in the quorum that falls behind
     /// a batched one changes places with it.
-    pub(super) fn choose_send_modes(&mut self, quorum: Quorum<'_>) -> Vec<(NodeId, SendMode)> {
+    pub(super) fn choose_send_modes(
+        &mut self,
+        own_id: NodeId,
+        quorum: Quorum<'_>,
+    ) -> Vec<(NodeId, SendMode)> {
         let mut order: Vec<(NodeId, PeerState)> =
             self.peers.iter().map(|(id, peer)| (*id, *peer)).collect();
         order.sort_by_key(|(_, peer)| {
@@ -261,8 +265,10 @@ impl Leadership {
             std::cmp::Reverse((peer.match_index, peer.read_seq, is_immediate))
         });
         let mut changes = Vec::new();
-        for (place, (id, peer)) in order.into_iter().enumerate() {
-            let is_needed = place < quorum.peers_needed();
+        let mut nearest = BTreeSet::from([own_id]);
+        for (id, peer) in order {
+            let is_needed = !quorum.is_met(|voter| nearest.contains(&voter));
+            nearest.insert(id);
             let mode = if is_needed { SendMode::Immediate } else { SendMode::Batched };
             if peer.send_mode != mode {
                 changes.push((id, mode));

@@ -77,6 +77,7 @@
 //! | `stop_reason` | the reasons for which a node must stop |
 //! | `introduction` | the facts by which a peer introduces itself |
 //! | `rpc`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
+//! | `member_change` | what operators ask of the members, and the answers |
 //! | `quorum` | the arithmetic of majorities |
 //! | `log` | the terms of the whole log, and the entries that are on their way |
 //! | `persistence` | term and vote, writes under way, messages that wait for the disk |
@@ -99,6 +100,8 @@
 //! | `submit` | rules: committed entries and confirmed reads to the store, in one order |
 //! | `follower` | rules: AppendEntries at its receiver (§5.3) |
 //! | `leader` | rules: propose, read, count, commit, CheckQuorum (§5.3, §5.4.2) |
+//! | `membership` | rules: joint consensus, learners, removed servers (dissertation §4) |
+//! | `leadership_transfer` | rules: a leader hands its office over (dissertation §3.10) |
 //! | `state_check` | rules: stores are compared, and a node that differs stops |
 //! | `raising` | rules: the cluster's format and id; the end of a node that cannot read it |
 //! | `election` | rules: PreVote and votes (§5.2, §5.4.1; dissertation §9.6) |
@@ -148,9 +151,12 @@ mod invariants;
 mod leader;
 mod leader_lease;
 mod leadership;
+mod leadership_transfer;
 mod log;
 mod log_hold;
 mod log_weights;
+mod member_change;
+mod membership;
 mod peer_fault;
 mod persistence;
 mod quorum;
@@ -177,13 +183,18 @@ mod tests;
 
 pub use effect::{
     Announcement, Append, CompactLog, Effect, PersistSeq, ReadDigest, ReadEntries, ReadSnapshot,
-    ReadToken, ReceiveSnapshot, RefusePeer, Replicate, ResetLog, SetSendMode, StartReplication,
-    StopReplication, TakeSnapshot,
+    ReadToken, ReceiveSnapshot, RefusePeer, Replicate, ResetLog, SetSendMode, StartPeer,
+    StartReplication, StopReplication, TakeSnapshot,
 };
 pub use event::{Event, HoldEnd};
 pub use format_gate::{MemberWait, RaiseWait};
 pub use introduction::Introduction;
 pub use leader_lease::LeaseSettings;
+pub use leadership_transfer::{Transfer, TransferFailure, TransferRefusal, TransferTarget};
+pub use member_change::{
+    ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest, Tolerance,
+};
+pub use membership::{MembersStatus, PeerView};
 pub use peer_fault::PeerFault;
 pub use raising::{Raise, RaiseRefusal};
 pub use replication::Progress;
@@ -193,9 +204,10 @@ pub use replication::pacing::SendMode;
 pub use replication::probe::ProgressState;
 pub use replication::settings::ProgressSettings;
 pub use rpc::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
-    InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, Remembered, RequestVote,
-    RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
+    Admitted, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten,
+    InstallSnapshot, InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, Remembered,
+    RequestVote, RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse,
+    StateDiverged, TimeoutNow,
 };
 pub use settings::{GateSettings, RaftSettings};
 pub use snapshot_policy::SnapshotPositions;
@@ -220,7 +232,7 @@ impl Raft {
         if self.has_stopped {
             return;
         }
-        if to != self.id() || !self.membership().voters.contains(&from) {
+        if to != self.id() || !self.membership().is_member(from) {
             return; // not for this node, or not from a member (docs/bugs.md B10)
         }
         if let Err(fault) = check_term(term, self.term()) {
@@ -282,7 +294,11 @@ impl Raft {
             Rpc::StateCheck(request) => self.on_state_check(from, &request),
             Rpc::StateCheckResponse(response) => self.on_state_check_response(from, response),
             Rpc::StateDiverged(word) => self.on_state_diverged(from, word),
-            Rpc::Remembered(_) => {}
+            Rpc::Remembered(_)
+            | Rpc::TimeoutNow(_)
+            | Rpc::TransferVote(_)
+            | Rpc::TransferRefused
+            | Rpc::Admitted(_) => {}
         }
     }
 
@@ -376,13 +392,13 @@ impl Raft {
         let ticks_max = settings.election_timeout_ticks_max;
         let tick = self.rejoining.tick(ticks_max, settings.heartbeat_ticks);
         if tick.has_waited_long && self.rejoining.may_be_new(self.own_report()) {
-            let silent = self.rejoining.silent(self.peers());
+            let silent = self.rejoining.silent(self.other_voters());
             self.tell(Event::WaitsForMembers { silent });
         }
         if !tick.is_asking {
             return;
         }
-        for to in self.peers() {
+        for to in self.other_voters() {
             self.effects.push(Effect::Send(self.envelope(to, Rpc::RejoinRequest)));
         }
         // A node without peers has nobody to wait for.
@@ -462,6 +478,6 @@ impl Raft {
     fn has_caught_up(&self) -> bool {
         let (own, persisted_index) = (self.hard_state(), self.persistence.persisted_index());
         matches!(self.role, RoleState::Follower { .. })
-            && self.rejoining.has_caught_up(&self.peers(), own, &self.log, persisted_index)
+            && self.rejoining.has_caught_up(&self.other_voters(), own, &self.log, persisted_index)
     }
 }

@@ -1,71 +1,88 @@
 //! The arithmetic of majorities.
 //!
 //! Every rule that counts nodes uses this file: votes, commits, rounds of reads, CheckQuorum,
-//! the choice of the peers that are sent entries at once, and rejoining. So a joint
-//! membership (dissertation §4.3), in which a majority of each of two sets is needed, would
-//! change this file and no rule.
+//! the choice of the peers that are sent entries at once, and rejoining. A joint membership
+//! (dissertation §4.3) needs a majority of each of its halves, and no rule knows that.
 
 use std::collections::BTreeSet;
 
 use crate::types::{LogIndex, Membership, NodeId};
 
-/// The majorities of one membership. Any two of them have a node in common.
+/// The quorums of one membership. Any two of them have a node in common.
 #[derive(Clone, Copy)]
 pub(super) struct Quorum<'a> {
-    /// Never empty.
+    /// Empty only on a server that has not joined its cluster: it has no quorum.
     voters: &'a BTreeSet<NodeId>,
+    /// The voters before a change, in a joint membership; empty in any other.
+    outgoing: &'a BTreeSet<NodeId>,
 }
 
 impl<'a> Quorum<'a> {
     pub(super) fn of(membership: &'a Membership) -> Quorum<'a> {
-        Quorum { voters: &membership.voters }
+        Quorum { voters: &membership.voters, outgoing: &membership.outgoing }
     }
 
-    /// The number of voters in the smallest majority.
-    fn size(self) -> usize {
-        self.voters.len() / 2 + 1
+    /// The sets of voters of each of which a majority is needed.
+    fn halves(self) -> impl Iterator<Item = &'a BTreeSet<NodeId>> {
+        let outgoing = (!self.outgoing.is_empty()).then_some(self.outgoing);
+        std::iter::once(self.voters).chain(outgoing)
     }
 
-    /// True when the voters for which `includes` holds are a majority.
+    /// True when the voters for which `includes` holds are a majority of each half.
     pub(super) fn is_met(self, includes: impl Fn(NodeId) -> bool) -> bool {
-        self.voters.iter().filter(|voter| includes(**voter)).count() >= self.size()
+        self.halves().all(|half| count(half, &includes) >= majority(half))
     }
 
     /// True when `includes` holds for every voter.
     pub(super) fn is_unanimous(self, includes: impl Fn(NodeId) -> bool) -> bool {
-        self.voters.iter().all(|voter| includes(*voter))
+        self.halves().flatten().all(|voter| includes(*voter))
     }
 
-    /// True when the others are a majority without any one voter.
+    /// True when the others are a quorum without any one voter.
     pub(super) fn can_spare_one(self) -> bool {
-        self.voters.len() > self.size()
+        self.halves().all(|half| half.len() > majority(half))
     }
 
-    /// The number of peers that a leader needs in addition to itself.
-    pub(super) fn peers_needed(self) -> usize {
-        self.size() - 1
+    /// The number of voters, among those for which `is_here` holds, that can be lost before no
+    /// quorum is left; `None` when there is none already.
+    pub(super) fn spare(self, is_here: impl Fn(NodeId) -> bool) -> Option<usize> {
+        let spares = self.halves().map(|half| count(half, &is_here).checked_sub(majority(half)));
+        spares.min().flatten()
     }
 
-    /// The highest index that the logs of a majority have reached.
+    /// The highest index that the logs of a quorum have reached.
+    ///
+    /// # Panics
+    /// Without voters. No leader is without voters.
     pub(super) fn committed_index(self, match_index_of: impl Fn(NodeId) -> LogIndex) -> LogIndex {
-        let indexes = highest_first(self.values_of(match_index_of));
-        indexes[self.size() - 1]
+        let reached = self.halves().map(|half| reached_by_majority(half, &match_index_of));
+        reached.min().expect("a membership has at least one half")
     }
 
-    /// The newest round of reads that a majority has confirmed.
+    /// The newest round of reads that a quorum has confirmed.
+    ///
+    /// # Panics
+    /// Without voters. No leader is without voters.
     pub(super) fn confirmed_round(self, round_of: impl Fn(NodeId) -> u64) -> u64 {
-        let rounds = highest_first(self.values_of(round_of));
-        rounds[self.size() - 1]
-    }
-
-    fn values_of<T>(self, value_of: impl Fn(NodeId) -> T) -> Vec<T> {
-        self.voters.iter().map(|voter| value_of(*voter)).collect()
+        let confirmed = self.halves().map(|half| reached_by_majority(half, &round_of));
+        confirmed.min().expect("a membership has at least one half")
     }
 }
 
-fn highest_first<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+/// The number of voters in the smallest majority.
+fn majority(half: &BTreeSet<NodeId>) -> usize {
+    half.len() / 2 + 1
+}
+
+fn count(half: &BTreeSet<NodeId>, includes: impl Fn(NodeId) -> bool) -> usize {
+    half.iter().filter(|voter| includes(**voter)).count()
+}
+
+/// The highest value that a majority of the half has reached.
+fn reached_by_majority<T: Ord>(half: &BTreeSet<NodeId>, value_of: impl Fn(NodeId) -> T) -> T {
+    let mut values: Vec<T> = half.iter().map(|voter| value_of(*voter)).collect();
     values.sort_unstable_by(|a, b| b.cmp(a));
-    values
+    values.swap_remove(majority(half) - 1)
 }
 
 #[cfg(test)]

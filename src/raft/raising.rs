@@ -2,9 +2,11 @@
 //! the format and names the cluster, every node announces what is committed, and a node that
 //! cannot read the cluster's format stops.
 
+use std::sync::Arc;
+
 use super::effect::{Announcement, Effect};
 use super::event::Event;
-use super::format_gate::{MemberWait, RaiseWait};
+use super::format_gate::{AnnouncedKey, MemberWait, RaiseWait};
 use super::introduction::Introduction;
 use super::leadership::Leadership;
 use super::role::RoleState;
@@ -102,7 +104,7 @@ impl Raft {
     /// a new leader must know it.
     pub(super) fn tick_gate(&mut self) {
         let next = self.log.cluster().newest().format.format.next();
-        let members = self.peers();
+        let members = self.other_members();
         self.gate.tick(&members, next);
     }
 
@@ -152,7 +154,7 @@ impl Raft {
         if self.commit_index < leadership.reads.first_index() {
             return Err(RaiseWait::NothingCommitted);
         }
-        let members = self.peers();
+        let members = self.other_members();
         let mut waits = self.gate.waits(&members, next);
         let ticks_max = self.settings.election_timeout_ticks_max;
         if waits.is_empty() {
@@ -192,21 +194,32 @@ impl Raft {
 
     // Every node.
 
-    /// Announces the committed facts, if they are not those that were announced last.
+    /// Announces the facts about the cluster, if they are not those that were announced last.
     pub(super) fn announce_changes(&mut self) {
         let facts = self.log.cluster().at(self.commit_index);
-        let is_held = self.settings.gate.is_held;
-        let before = self.gate.announced.as_ref();
-        let is_known = before.is_some_and(|before| {
-            before.format == facts.format
-                && before.cluster_id == facts.cluster_id
-                && before.is_held == is_held
-        });
-        if is_known {
+        let newest = self.log.cluster().newest().membership.as_ref();
+        let key = AnnouncedKey {
+            newest: newest.map(|(index, _)| (*index, self.log.term_at(*index))),
+            committed: facts.membership.as_ref().map(|(index, _)| *index),
+            leaving: self.leaving_version(),
+            format: facts.format.format,
+            cluster_id: facts.cluster_id,
+            is_held: self.settings.gate.is_held,
+            is_draining: self.is_draining,
+        };
+        if self.gate.announced_key == Some(key) {
             return;
         }
-        let (format, cluster_id) = (facts.format.clone(), facts.cluster_id);
-        let news = Announcement { format, cluster_id, is_held };
+        self.gate.announced_key = Some(key);
+        let news = Announcement {
+            format: facts.format.clone(),
+            cluster_id: facts.cluster_id,
+            is_held: key.is_held,
+            is_draining: key.is_draining,
+            membership: Arc::new(self.membership().clone()),
+            committed: facts.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
+            peers: self.wanted_peers(),
+        };
         if let Some(before) = self.gate.announced.replace(news.clone()) {
             if before.format != news.format {
                 self.tell(Event::FormatInForce { format: news.format.format });

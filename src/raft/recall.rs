@@ -44,7 +44,7 @@ impl Raft {
 
     /// The leader of our term says what each member has acknowledged to it.
     pub(super) fn on_acknowledged_table(&mut self, table: &[(NodeId, LogPosition)]) {
-        let (leader_term, peers) = (self.term(), self.peers());
+        let (leader_term, peers) = (self.term(), self.other_members());
         for (peer, acknowledged) in table {
             if peers.contains(peer) && acknowledged.term <= leader_term {
                 self.recall.peers.learn(*peer, leader_term, *acknowledged);

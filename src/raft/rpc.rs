@@ -42,7 +42,7 @@ pub enum Rpc {
     AppendEntriesResponse(AppendEntriesResponse),
     /// Figure 2, RequestVote.
     RequestVote(RequestVote),
-    /// Its answer.
+    /// Its answer, and that to [`Rpc::TransferVote`].
     RequestVoteResponse(RequestVoteResponse),
     /// Dissertation §9.6: asks whether a vote would be granted.
     PreVote(PreVote),
@@ -70,6 +70,16 @@ pub enum Rpc {
     /// The receiver's peer tells it what it acknowledged before it started (docs/adr/0024). It
     /// is the answer to the hello of another run than before, and has no answer of its own.
     Remembered(Remembered),
+    /// The leader asks the receiver to start an election at once (dissertation §3.10).
+    TimeoutNow(TimeoutNow),
+    /// A request for a vote by a candidate that the leader itself has asked to campaign: it counts
+    /// although that leader lives, and although a promise to it lasts (docs/adr/0028).
+    TransferVote(RequestVote),
+    /// The receiver of [`Rpc::TimeoutNow`] does not campaign.
+    TransferRefused,
+    /// The leader tells a rejoining learner that it has nothing to have forgotten
+    /// (docs/adr/0026). It has no answer of its own.
+    Admitted(Admitted),
 }
 
 impl Rpc {
@@ -85,6 +95,7 @@ impl Rpc {
                 | Rpc::InstallSnapshotResponse(_)
                 | Rpc::StateCheckResponse(_)
                 | Rpc::Remembered(_)
+                | Rpc::TransferRefused
         )
     }
 }
@@ -272,4 +283,22 @@ pub struct Remembered {
     pub leader_term: Term,
     /// The last entry that was acknowledged.
     pub acknowledged: LogPosition,
+}
+
+/// Asks the receiver to start an election at once, without a PreVote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeoutNow {
+    /// The end of the leader's log, which is committed. The receiver has it.
+    pub last: LogPosition,
+}
+
+/// Tells a learner that has just got its data directory that no promise of an earlier life of its
+/// id counts any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The run of the receiver's process that is meant.
+    pub boot: BootId,
+    /// The entry of the leader's newest membership, in which the receiver is a learner. It is
+    /// committed.
+    pub membership: LogIndex,
 }

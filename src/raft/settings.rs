@@ -1,15 +1,18 @@
 //! The settings of the core.
 
 use super::leader_lease::LeaseSettings;
-use crate::types::{BootId, ClusterId, FormatRange, Membership, NodeId};
+use crate::types::{BootId, ClusterId, FormatRange, Member, Membership, NodeId};
 
 /// The settings of a `Raft`. All times are counted in ticks, except those of leases.
 #[derive(Clone, Debug)]
 pub struct RaftSettings {
     /// The id of this node.
     pub id: NodeId,
-    /// The members while the log names none.
+    /// The members while the log names none, with their addresses where those are known: the
+    /// servers in servers.toml. Without voters on a server that joins a cluster.
     pub initial_membership: Membership,
+    /// The addresses at which this node says it is reached; `None` in tests of the core alone.
+    pub own_member: Option<Member>,
     /// The shortest election timeout. A follower that heard its leader within it
     /// refuses to vote (dissertation §4.2.3).
     pub election_timeout_ticks_min: u32,

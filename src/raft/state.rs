@@ -65,6 +65,8 @@ pub struct Raft {
     pub(super) gate: FormatGate,
     /// True when this node has to stop, see [`Raft::has_stopped`].
     pub(super) has_stopped: bool,
+    /// True while this node is drained.
+    pub(super) is_draining: bool,
     /// The orders since the last [`Raft::take_effects`].
     pub(super) effects: Vec<Effect>,
 }
@@ -126,6 +128,7 @@ impl Raft {
             comparison: Comparison::default(),
             gate: FormatGate::new(),
             has_stopped: false,
+            is_draining: false,
             effects: Vec::new(),
             settings,
         };
@@ -267,13 +270,21 @@ impl Raft {
 
     /// True of a member that is known to remember its promises.
     pub(super) fn is_voter(&self) -> bool {
-        self.membership().voters.contains(&self.settings.id) && !self.hard_state().is_rejoining
+        self.membership().is_voter(self.settings.id) && !self.hard_state().is_rejoining
     }
 
     /// The other voters.
-    pub(super) fn peers(&self) -> Vec<NodeId> {
-        let id = self.settings.id;
-        self.membership().voters.iter().copied().filter(|peer| *peer != id).collect()
+    pub(super) fn other_voters(&self) -> Vec<NodeId> {
+        let mut voters = self.membership().all_voters();
+        voters.remove(&self.settings.id);
+        voters.into_iter().collect()
+    }
+
+    /// The other members, with a vote or without.
+    pub(super) fn other_members(&self) -> Vec<NodeId> {
+        let mut members = self.membership().ids();
+        members.remove(&self.settings.id);
+        members.into_iter().collect()
     }
 
     // The state, for the shell and for tests.

@@ -53,7 +53,7 @@ impl Raft {
         self.comparison.rounds.ask(term, id, index, digest);
         let acknowledged = self.acknowledged_table();
         let request = StateCheck { index, digest, acknowledged };
-        for peer in self.peers() {
+        for peer in self.other_members() {
             let envelope = self.envelope(peer, Rpc::StateCheck(request.clone()));
             self.effects.push(Effect::Send(envelope));
         }

@@ -54,9 +54,7 @@ fn reopen(disk: &SimDisk) -> (Storage, DurableState) {
 fn entry(index: u64, term: u64) -> Entry {
     let payload = match index % 7 {
         0 => Payload::Noop,
-        3 => Payload::Membership(Membership {
-            voters: [NodeId(index), NodeId(term), NodeId(1000)].into(),
-        }),
+        3 => Payload::Membership(Membership::seed([NodeId(index), NodeId(term), NodeId(1000)])),
         _ => {
             let seed = (index * 31 + term * 17) as u8;
             let length = 20 + (index * 37 + term * 11) % 200;

@@ -12,6 +12,8 @@ pub(crate) fn introduction() -> Introduction {
         boot: BootId(9),
         cluster_id: None,
         is_held: false,
+        member: None,
+        is_draining: false,
     }
 }
 

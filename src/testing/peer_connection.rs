@@ -220,7 +220,7 @@ pub(crate) fn long_hello(from: u64, to: u64) -> Hello {
 /// The facts of a cluster in which this format is in force.
 pub(crate) fn announcement(format: u32) -> Announcement {
     let format = FormatInForce { format: Format(format), since: format!("0.{format}.0") };
-    Announcement { format, cluster_id: None, is_held: false }
+    Announcement { format, ..Announcement::default() }
 }
 
 pub(crate) fn envelope(from: u64, to: u64, rpc: Rpc) -> Envelope {

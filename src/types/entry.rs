@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::exact::decode_exact;
 use super::format::{FormatInForce, SINCE_BYTES_MAX};
 use super::identity::ClusterId;
-use super::ids::{LogIndex, LogPosition, NodeId, Term};
-use super::membership::Membership;
+use super::ids::{LogIndex, LogPosition, Term};
+use super::membership::{Membership, SeedMembership};
 
 /// One record of the replicated log. Cloning shares the payload's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,9 @@ impl Entry {
         let payload = match &self.payload {
             Payload::Noop => 0,
             Payload::Command(bytes) => bytes.len(),
-            Payload::Membership(membership) => membership.voters.len() * 9,
+            Payload::Membership(membership) => {
+                membership.voters.len() * 9 + membership.members.len() * MEMBER_BYTES
+            }
             Payload::Format(format) => format.since.len(),
             Payload::ClusterId(_) => 16,
         };
@@ -52,6 +54,9 @@ pub const STAMP_MS_MAX: u64 = 1 << 53;
 /// The cost of an entry besides its payload, in memory, on the wire and on disk. It is
 /// a round figure for budgets, not an exact size.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 64;
+
+/// The weight of a member with its addresses in an entry.
+const MEMBER_BYTES: usize = 64;
 
 /// Maximum weight of an entry in bytes, see [`Entry::weight_bytes`]: a command with a value of
 /// 64 MiB, a key of 64 KiB, a client's name and the numbers between them. It is a constant of
@@ -103,7 +108,8 @@ impl Payload {
         match self {
             Payload::Noop => 0,
             Payload::Command(_) => 1,
-            Payload::Membership(_) => 2,
+            Payload::Membership(membership) if membership.is_seed() => 2,
+            Payload::Membership(_) => 5,
             Payload::Format(_) => 3,
             Payload::ClusterId(_) => 4,
         }
@@ -117,8 +123,14 @@ impl Payload {
         match self {
             Payload::Noop => Cow::default(),
             Payload::Command(bytes) => Cow::Borrowed(bytes),
+            Payload::Membership(membership) if membership.is_seed() => {
+                let seed = SeedMembership { voters: membership.voters.clone() };
+                rmp_serde::to_vec_named(&seed)
+                    .expect("a set of numbers always encodes to MessagePack in memory")
+                    .into()
+            }
             Payload::Membership(membership) => rmp_serde::to_vec_named(membership)
-                .expect("a set of numbers always encodes to MessagePack in memory")
+                .expect("numbers and texts always encode to MessagePack in memory")
                 .into(),
             Payload::Format(format) => rmp_serde::to_vec_named(format)
                 .expect("a number and a text always encode to MessagePack in memory")
@@ -141,12 +153,8 @@ impl Payload {
             0 => Err(PayloadError::NoopWithBytes(body.len())),
             1 => Ok(Payload::Command(body)),
             2 => {
-                let membership: Membership =
-                    decode_exact(&body).map_err(PayloadError::Membership)?;
-                if membership.voters.is_empty() || membership.voters.contains(&NodeId(0)) {
-                    return Err(PayloadError::Membership("no voters, or an id of 0".into()));
-                }
-                Ok(Payload::Membership(membership))
+                let seed: SeedMembership = decode_exact(&body).map_err(PayloadError::Membership)?;
+                checked(Membership::seed(seed.voters))
             }
             3 => {
                 let format: FormatInForce = decode_exact(&body).map_err(PayloadError::Format)?;
@@ -156,8 +164,23 @@ impl Payload {
                 Ok(Payload::Format(format))
             }
             4 => decode_exact(&body).map(Payload::ClusterId).map_err(PayloadError::ClusterId),
+            5 => {
+                let membership: Membership =
+                    decode_exact(&body).map_err(PayloadError::Membership)?;
+                if membership.is_seed() {
+                    return Err(PayloadError::Membership("its members have no addresses".into()));
+                }
+                checked(membership)
+            }
             kind => Err(PayloadError::UnknownKind(kind)),
         }
+    }
+}
+
+fn checked(membership: Membership) -> Result<Payload, PayloadError> {
+    match membership.fault() {
+        None => Ok(Payload::Membership(membership)),
+        Some(fault) => Err(PayloadError::Membership(fault.to_owned())),
     }
 }
 

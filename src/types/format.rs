@@ -97,6 +97,15 @@ pub const FORMATS: &[FormatRow] = &[
             "snapshot file and backup 3 (format and cluster id in the head)",
         ],
     },
+    FormatRow {
+        format: Format(3),
+        since: "0.3.0",
+        adds: &[
+            "entries of kind 5 (members with addresses, learners, joint memberships)",
+            "frames of kind 31 to 34 (timeout now, transfer vote, transfer refused, admitted)",
+            "snapshot file and backup 4 (such a membership in the head)",
+        ],
+    },
 ];
 
 /// A format as an entry of the log puts it in force.

@@ -6,18 +6,20 @@
 //!
 //! | file | types |
 //! |---|---|
+//! | `address` | [`Address`], the host and port of a server |
 //! | `ids` | [`NodeId`], [`Term`], [`LogIndex`], [`LogPosition`] |
 //! | `format` | [`Format`], and the table of what each format has |
 //! | `identity` | [`ClusterId`], [`Incarnation`], [`BootId`] |
 //! | `cluster_state` | [`ClusterState`], the facts that the log says about the cluster |
 //! | `entry` | [`Entry`] and its [`Payload`] |
 //! | `exact` | [`decode_exact`], decoding that ignores nothing |
-//! | `membership` | [`Membership`], the voters of the cluster |
+//! | `membership` | [`Membership`], the members of the cluster |
 //! | `hard_state` | [`HardState`], the term and the vote |
 //! | `term_runs` | [`TermRuns`], the term of every index of a log |
 //! | `log_summary` | [`LogSummary`], the parts of a log that the core keeps in memory |
 //! | `snapshot` | [`SnapshotId`] and [`SnapshotPoint`] |
 
+mod address;
 mod cluster_state;
 mod divergence;
 mod entry;
@@ -31,6 +33,7 @@ mod membership;
 mod snapshot;
 mod term_runs;
 
+pub use address::{Address, AddressError, HOST_BYTES_MAX};
 pub use cluster_state::{ClusterHistory, ClusterState};
 pub use divergence::Divergence;
 pub use entry::{
@@ -42,6 +45,9 @@ pub use hard_state::HardState;
 pub use identity::{BootId, ClusterId, Incarnation};
 pub use ids::{LogIndex, LogPosition, NodeId, Term};
 pub use log_summary::LogSummary;
-pub use membership::Membership;
+pub use membership::{
+    Change, ChangeKind, ENDED_CHANGES_MAX, EndedChange, MEMBERS_MAX, Member, Membership,
+    REMOVED_MAX, SeedMembership,
+};
 pub use snapshot::{SnapshotId, SnapshotPoint};
 pub use term_runs::TermRuns;

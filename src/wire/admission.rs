@@ -52,10 +52,11 @@ impl LocalNode {
     /// Takes over facts about the cluster that have changed. An id that was once known stays
     /// known: a server that has just started may not know yet that it is committed.
     pub fn take(&mut self, announcement: &Announcement) {
-        let Announcement { format, cluster_id, is_held } = announcement;
+        let Announcement { format, cluster_id, is_held, is_draining, .. } = announcement;
         self.format = format.clone();
         self.introduction.cluster_id = cluster_id.or(self.introduction.cluster_id);
         self.introduction.is_held = *is_held;
+        self.introduction.is_draining = *is_draining;
     }
 
     /// Checks a dialler's hello and returns the answer to it. A node that is not, or no

@@ -13,13 +13,14 @@ use super::frame::Frame;
 use super::hello::Hello;
 use super::kind;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, InstallSnapshot,
-    InstallSnapshotResponse, Introduction, PreVote, PreVoteResponse, RejoinResponse, Remembered,
-    RequestVote, RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse,
-    StateDiverged,
+    Admitted, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten,
+    InstallSnapshot, InstallSnapshotResponse, Introduction, PreVote, PreVoteResponse,
+    RejoinResponse, Remembered, RequestVote, RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck,
+    StateCheckResponse, StateDiverged, TimeoutNow,
 };
 use crate::types::{
-    Entry, Format, FormatRange, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term,
+    Address, Entry, Format, FormatRange, LogIndex, LogPosition, Member, NodeId, Payload,
+    SnapshotId, Term,
 };
 
 /// Maximum number of entries for which space is reserved because of a count alone.
@@ -115,6 +116,7 @@ impl<'de> Visitor<'de> for IntroductionVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Introduction, A::Error> {
         let (mut formats, mut binary, mut incarnation, mut boot) = (None, None, None, None);
         let (mut cluster_id, mut is_held) = (None, false);
+        let (mut member, mut is_draining) = (None, false);
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 kind::FORMATS_KEY => formats = Some(map.next_value::<(Format, Format)>()?),
@@ -123,6 +125,8 @@ impl<'de> Visitor<'de> for IntroductionVisitor {
                 kind::BOOT_KEY => boot = Some(map.next_value()?),
                 kind::CLUSTER_ID_KEY => cluster_id = map.next_value()?,
                 kind::HELD_KEY => is_held = map.next_value()?,
+                kind::ADDRESSES_KEY => member = Some(addresses(map.next_value()?)?),
+                kind::DRAINING_KEY => is_draining = map.next_value()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -136,8 +140,16 @@ impl<'de> Visitor<'de> for IntroductionVisitor {
             boot: boot.ok_or_else(|| missing(kind::BOOT_KEY))?,
             cluster_id,
             is_held,
+            member,
+            is_draining,
         })
     }
+}
+
+/// The addresses of a server: that for other servers, and that for clients.
+fn addresses<E: de::Error>((peer, client): (&str, &str)) -> Result<Member, E> {
+    let address = |text: &str| text.parse::<Address>().map_err(de::Error::custom);
+    Ok(Member { peer: address(peer)?, client: address(client)? })
 }
 
 fn missing<E: de::Error>(name: &'static str) -> E {
@@ -185,6 +197,13 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(
             boot: next(array, "boot")?,
             leader_term: next(array, "leader_term")?,
             acknowledged: visit_position(array)?,
+        }),
+        kind::TIMEOUT_NOW => Rpc::TimeoutNow(TimeoutNow { last: visit_position(array)? }),
+        kind::TRANSFER_VOTE => Rpc::TransferVote(RequestVote { last: visit_position(array)? }),
+        kind::TRANSFER_REFUSED => Rpc::TransferRefused,
+        kind::ADMITTED => Rpc::Admitted(Admitted {
+            boot: next(array, "boot")?,
+            membership: next(array, "membership")?,
         }),
         kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
     };

@@ -14,7 +14,7 @@ use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
     InstallSnapshotResponse, Introduction, Remembered, Rpc, SnapshotRefusal, StateCheck,
 };
-use crate::types::{Entry, LogPosition, NodeId};
+use crate::types::{Entry, LogPosition, Member, NodeId};
 
 /// Appends the body of `frame` to `output`.
 pub(super) fn encode_body(frame: &Frame, output: &mut BytesMut) {
@@ -61,8 +61,18 @@ struct IntroductionMap<'a>(&'a Introduction);
 
 impl Serialize for IntroductionMap<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let Introduction { formats, binary, incarnation, boot, cluster_id, is_held } = self.0;
-        let entries = 4 + usize::from(cluster_id.is_some()) + usize::from(*is_held);
+        let Introduction {
+            formats,
+            binary,
+            incarnation,
+            boot,
+            cluster_id,
+            is_held,
+            member,
+            is_draining,
+        } = self.0;
+        let optional = [cluster_id.is_some(), *is_held, member.is_some(), *is_draining];
+        let entries = 4 + optional.into_iter().filter(|is_there| *is_there).count();
         let mut map = s.serialize_map(Some(entries))?;
         map.serialize_entry(kind::FORMATS_KEY, &(formats.lowest, formats.highest))?;
         map.serialize_entry(kind::BINARY_KEY, binary)?;
@@ -73,6 +83,12 @@ impl Serialize for IntroductionMap<'_> {
         }
         if *is_held {
             map.serialize_entry(kind::HELD_KEY, is_held)?;
+        }
+        if let Some(Member { peer, client }) = member {
+            map.serialize_entry(kind::ADDRESSES_KEY, &(peer.to_string(), client.to_string()))?;
+        }
+        if *is_draining {
+            map.serialize_entry(kind::DRAINING_KEY, is_draining)?;
         }
         map.end()
     }
@@ -111,6 +127,12 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
             let Remembered { boot, leader_term, acknowledged } = word;
             let LogPosition { index, term: entry_term } = acknowledged;
             (kind::REMEMBERED, from, to, term, boot, leader_term, index, entry_term).serialize(s)
+        }
+        Rpc::TimeoutNow(order) => position(kind::TIMEOUT_NOW, order.last, s),
+        Rpc::TransferVote(request) => position(kind::TRANSFER_VOTE, request.last, s),
+        Rpc::TransferRefused => empty(kind::TRANSFER_REFUSED, s),
+        Rpc::Admitted(word) => {
+            (kind::ADMITTED, from, to, term, word.boot, word.membership).serialize(s)
         }
     }
 }

@@ -39,6 +39,16 @@ pub(super) const STATE_DIVERGED: u8 = 29;
 /// docs/internals/wire_format.md#remembered.
 pub(super) const REMEMBERED: u8 = 30;
 
+/// The order to start an election: docs/internals/wire_format.md#timeoutnow.
+pub(super) const TIMEOUT_NOW: u8 = 31;
+/// A request for a vote at the leader's wish: docs/internals/wire_format.md#transfervote.
+pub(super) const TRANSFER_VOTE: u8 = 32;
+/// The refusal to start an election: docs/internals/wire_format.md#transferrefused.
+pub(super) const TRANSFER_REFUSED: u8 = 33;
+/// The word to a learner that has nothing to have forgotten:
+/// docs/internals/wire_format.md#admitted.
+pub(super) const ADMITTED: u8 = 34;
+
 /// The second element of a hello. It identifies the protocol.
 pub(super) const HELLO_MAGIC: &str = "coracle";
 
@@ -49,6 +59,8 @@ pub(super) const INCARNATION_KEY: &str = "incarnation";
 pub(super) const BOOT_KEY: &str = "boot";
 pub(super) const CLUSTER_ID_KEY: &str = "cluster_id";
 pub(super) const HELD_KEY: &str = "held";
+pub(super) const ADDRESSES_KEY: &str = "addresses";
+pub(super) const DRAINING_KEY: &str = "draining";
 
 /// The outcome of an append that succeeded.
 pub(super) const OUTCOME_SUCCESS: u8 = 0;

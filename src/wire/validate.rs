@@ -65,7 +65,13 @@ fn validate_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::StateCheckResponse(response) => validate_index(response.index),
         Rpc::StateDiverged(word) => validate_index(word.index),
         Rpc::Remembered(word) => validate_position(word.acknowledged, word.leader_term),
-        Rpc::RequestVoteResponse(_) | Rpc::PreVoteResponse(_) | Rpc::RejoinRequest => Ok(()),
+        Rpc::TimeoutNow(order) => validate_position(order.last, envelope.term),
+        Rpc::TransferVote(request) => validate_position(request.last, envelope.term),
+        Rpc::Admitted(word) => validate_index(word.membership),
+        Rpc::RequestVoteResponse(_)
+        | Rpc::PreVoteResponse(_)
+        | Rpc::RejoinRequest
+        | Rpc::TransferRefused => Ok(()),
     }
 }
 

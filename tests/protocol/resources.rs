@@ -252,6 +252,8 @@ fn a_peer_that_stalls_within_a_frame_costs_that_frame_and_no_more() {
             boot: BootId(1),
             cluster_id: None,
             is_held: false,
+            member: None,
+            is_draining: false,
         }),
     });
     let mut first = BytesMut::new();

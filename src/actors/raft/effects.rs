@@ -12,8 +12,8 @@ use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
 use crate::protocol::Refusal;
 use crate::raft::{
-    Announcement, Effect, Envelope, ReadToken, RefusePeer, ResetLog, StopReason, StopReplication,
-    TakeSnapshot,
+    Announcement, Effect, Envelope, ReadToken, RefusePeer, ResetLog, StartPeer, StopReason,
+    StopReplication, TakeSnapshot,
 };
 use crate::types::{Divergence, Entry, LogIndex};
 
@@ -41,6 +41,11 @@ impl RaftActor {
             Effect::Append(order) => self.ports.log.do_send(LogCommand::Append(order)),
             Effect::Send(envelope) => self.send(envelope),
             Effect::StartReplication(order) => self.command_all(&ReplicationCommand::Start(order)),
+            Effect::StartPeer(StartPeer { peer, start }) => {
+                if let Some(ports) = self.ports.peers.get(&peer) {
+                    ports.replicator.do_send(ReplicationCommand::Start(start));
+                }
+            }
             Effect::Replicate(order) => self.command_all(&ReplicationCommand::Replicate(order)),
             Effect::SetSendMode(order) => {
                 if let Some(peer) = self.ports.peers.get(&order.peer) {
@@ -64,6 +69,9 @@ impl RaftActor {
             Effect::RefusePeer(order) => self.refuse(order),
             Effect::Announce(announcement) => self.announce(announcement),
             Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
+            Effect::TransferFailed(failure) => {
+                log::warn!("the transfer of the leadership failed: {failure}");
+            }
             Effect::Stop(reason) => self.stop(reason, tasks),
             Effect::Event(event) if event.is_fault() => {
                 log::error!("{event} node={}", self.raft.id());

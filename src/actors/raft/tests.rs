@@ -60,7 +60,8 @@ fn applied(last_applied: u64) -> Applied {
 fn settings() -> RaftSettings {
     RaftSettings {
         id: ME,
-        initial_membership: Membership { voters: [1, 2, 3].map(NodeId).into() },
+        initial_membership: Membership::seed([1, 2, 3].map(NodeId)),
+        own_member: None,
         election_timeout_ticks_min: 10,
         election_timeout_ticks_max: 20,
         heartbeat_ticks: 3,

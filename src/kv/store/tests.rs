@@ -229,7 +229,7 @@ fn the_longest_exptime_saturates() {
 fn a_membership_entry_lets_time_pass_and_does_nothing_else() {
     let mut log = Log::new();
     log.at(10_000).run(set_for("k", "v", 1));
-    let membership = Membership { voters: [NodeId(1)].into() };
+    let membership = Membership::seed([NodeId(1)]);
     let payload = Payload::Membership(membership);
     let entry = Entry { index: LogIndex(2), term: Term(1), stamp_ms: 11_000, payload };
     assert_eq!(log.store.apply(&entry), Ok(None));

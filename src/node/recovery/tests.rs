@@ -96,7 +96,7 @@ fn at(index: u64, term: u64) -> LogPosition {
 }
 
 fn cluster_state() -> ClusterState {
-    let membership = Membership { voters: [1, 2, 3].map(NodeId).into() };
+    let membership = Membership::seed([1, 2, 3].map(NodeId));
     ClusterState { membership: Some((LogIndex(2), membership)), ..ClusterState::default() }
 }
 
@@ -417,8 +417,8 @@ fn a_list_of_servers_that_differs_from_the_log_is_warned_of_with_both_lists() {
     let mut log = LogSummary::default();
     assert_eq!(other_members(&settings, &log), None, "the log says nothing yet");
     let mut members = |ids: &[u64]| {
-        let voters = ids.iter().copied().map(NodeId).collect();
-        log.cluster.append(LogIndex(2), &Payload::Membership(Membership { voters }));
+        let voters = ids.iter().copied().map(NodeId);
+        log.cluster.append(LogIndex(2), &Payload::Membership(Membership::seed(voters)));
         other_members(&settings, &log)
     };
     assert_eq!(members(&[1, 2, 3]), None);

@@ -5,7 +5,7 @@ const TERM: Term = Term(3);
 const LEADER: NodeId = NodeId(1);
 
 fn members(count: u64) -> Membership {
-    Membership { voters: (1..=count).map(NodeId).collect() }
+    Membership::seed((1..=count).map(NodeId))
 }
 
 /// The digests that the leader, node 1, has after entry 10: first its own, then those of nodes 2,

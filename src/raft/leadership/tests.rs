@@ -7,7 +7,7 @@ use crate::types::Membership;
 const ME: NodeId = NodeId(1);
 
 fn membership() -> Membership {
-    Membership { voters: (1..=5).map(NodeId).collect() }
+    Membership::seed((1..=5).map(NodeId))
 }
 
 /// A leader that nodes 2 and 3 have elected.
@@ -88,10 +88,10 @@ fn peers_outside_the_quorum_are_batched_and_only_changes_are_returned() {
     leadership.on_report(NodeId(4), report(9, 0));
     leadership.on_report(NodeId(5), report(9, 0));
     let batched = [(NodeId(2), SendMode::Batched), (NodeId(3), SendMode::Batched)];
-    assert_eq!(leadership.choose_send_modes(quorum), batched);
-    assert_eq!(leadership.choose_send_modes(quorum), []);
+    assert_eq!(leadership.choose_send_modes(NodeId(1), quorum), batched);
+    assert_eq!(leadership.choose_send_modes(NodeId(1), quorum), []);
     leadership.on_report(NodeId(2), report(10, 0));
-    let changes = leadership.choose_send_modes(quorum);
+    let changes = leadership.choose_send_modes(NodeId(1), quorum);
     assert_eq!(changes, [(NodeId(2), SendMode::Immediate), (NodeId(5), SendMode::Batched)]);
 }
 

@@ -11,7 +11,7 @@ fn at(index: u64, term: u64) -> LogPosition {
 }
 
 fn membership() -> Membership {
-    Membership { voters: [ME, PEERS[0], PEERS[1]].into() }
+    Membership::seed([ME, PEERS[0], PEERS[1]])
 }
 
 /// A log of `entries` entries of term 4.

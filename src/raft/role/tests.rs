@@ -5,7 +5,7 @@ use crate::types::Membership;
 
 #[test]
 fn a_candidacy_is_won_with_a_quorum_and_lost_when_none_is_left() {
-    let membership = Membership { voters: (1..=5).map(NodeId).collect() };
+    let membership = Membership::seed((1..=5).map(NodeId));
     let quorum = Quorum::of(&membership);
     let mut candidacy = Candidacy::with(NodeId(1));
     candidacy.grant(NodeId(2));
@@ -20,7 +20,7 @@ fn a_candidacy_is_won_with_a_quorum_and_lost_when_none_is_left() {
 
 #[test]
 fn the_same_vote_counts_once() {
-    let membership = Membership { voters: (1..=3).map(NodeId).collect() };
+    let membership = Membership::seed((1..=3).map(NodeId));
     let mut candidacy = Candidacy::default();
     candidacy.grant(NodeId(2));
     candidacy.grant(NodeId(2));

@@ -7,7 +7,8 @@ use crate::types::{ENTRY_OVERHEAD_BYTES, Membership, NodeId, Payload, Term};
 fn settings() -> RaftSettings {
     RaftSettings {
         id: NodeId(1),
-        initial_membership: Membership { voters: [NodeId(1)].into() },
+        initial_membership: Membership::seed([NodeId(1)]),
+        own_member: None,
         election_timeout_ticks_min: 10,
         election_timeout_ticks_max: 20,
         heartbeat_ticks: 3,

@@ -21,7 +21,7 @@ use super::text;
 use crate::raft::{
     Append, CompactLog, Effect, Envelope, GateSettings, Progress, ProgressAction, ProgressSettings,
     Raft, RaftSettings, ReadDigest, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport,
-    ResetLog, Role, Rpc, SetSendMode, StartReplication, StopReplication, TakeSnapshot,
+    ResetLog, Role, Rpc, SetSendMode, StartPeer, StartReplication, StopReplication, TakeSnapshot,
 };
 use crate::testing::shut_gate;
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
@@ -57,7 +57,8 @@ pub(super) fn log_of(terms: &[u64]) -> Vec<Entry> {
 pub(super) fn settings_of(id: u64, nodes: u64, seed: u64) -> RaftSettings {
     RaftSettings {
         id: NodeId(id),
-        initial_membership: Membership { voters: (1..=nodes).map(NodeId).collect() },
+        initial_membership: Membership::seed((1..=nodes).map(NodeId)),
+        own_member: None,
         election_timeout_ticks_min: ELECTION_TICKS_MIN,
         election_timeout_ticks_max: ELECTION_TICKS_MAX,
         heartbeat_ticks: HEARTBEAT_TICKS,
@@ -506,6 +507,8 @@ impl Cluster {
             Effect::Append(append) => self.write(id, append),
             Effect::Send(envelope) => self.send(envelope),
             Effect::StartReplication(start) => self.start_replication(id, &start),
+            Effect::StartPeer(StartPeer { peer, start }) => self.start_peer(id, peer, &start),
+            Effect::TransferFailed(failure) => self.say(|| format!("n{id} {failure}")),
             Effect::Replicate(order) => {
                 for progress in self.node_mut(id).progress.values_mut() {
                     assert_eq!(
@@ -586,6 +589,11 @@ impl Cluster {
         let window = self.window;
         let start = |peer| (peer, Progress::new(window, *term, runs.clone(), true));
         self.node_mut(id).progress = peers.into_iter().map(start).collect();
+    }
+
+    fn start_peer(&mut self, id: NodeId, peer: NodeId, start: &StartReplication) {
+        let progress = Progress::new(self.window, start.term, start.runs.clone(), true);
+        self.node_mut(id).progress.insert(peer, progress);
     }
 
     fn send(&mut self, envelope: Envelope) {

@@ -61,6 +61,8 @@ impl Gate {
             boot: BootId(self.starts),
             cluster_id,
             is_held: self.is_held,
+            member: None,
+            is_draining: false,
         })
     }
 }
@@ -68,8 +70,8 @@ impl Gate {
 /// The disks of a cluster that has existed for long: it has members, and no other format than
 /// the first.
 pub(super) fn founded_long_ago(nodes: u64) -> Vec<Durable> {
-    let voters = (1..=nodes).map(NodeId).collect();
-    let membership = Payload::Membership(crate::types::Membership { voters });
+    let voters = (1..=nodes).map(NodeId);
+    let membership = Payload::Membership(crate::types::Membership::seed(voters));
     let entry = |index, payload| Entry { index, term: Term(1), stamp_ms: 0, payload };
     let log = vec![entry(LogIndex(1), Payload::Noop), entry(LogIndex(2), membership)];
     let hard_state = HardState { current_term: Term(1), ..HardState::default() };

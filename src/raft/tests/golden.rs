@@ -285,6 +285,10 @@ fn rpc_name(rpc: &Rpc) -> &'static str {
         Rpc::StateCheckResponse(_) => "StateCheckResponse",
         Rpc::StateDiverged(_) => "StateDiverged",
         Rpc::Remembered(_) => "Remembered",
+        Rpc::TimeoutNow(_) => "TimeoutNow",
+        Rpc::TransferVote(_) => "TransferVote",
+        Rpc::TransferRefused => "TransferRefused",
+        Rpc::Admitted(_) => "Admitted",
         Rpc::InstallSnapshot(_) => "InstallSnapshot",
         Rpc::InstallSnapshotResponse(_) => "InstallSnapshotResponse",
     }

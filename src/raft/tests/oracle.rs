@@ -121,12 +121,17 @@ impl Oracle {
                 assert!(!is_rejoining || is_end_known, "node {from} votes and may have forgotten");
                 self.note_vote(*term, *from, *to);
             }
-            Rpc::RequestVote(_) => {
+            Rpc::RequestVote(_) | Rpc::TransferVote(_) => {
                 assert!(has_voted_for(from), "node {from} campaigns before its vote is durable");
                 assert!(!is_rejoining, "node {from} campaigns and has no vote");
                 self.note_vote(*term, *from, *from);
             }
-            Rpc::AppendEntries(_) | Rpc::RequestVoteResponse(_) | Rpc::Forgotten(_) => {
+            Rpc::AppendEntries(_)
+            | Rpc::RequestVoteResponse(_)
+            | Rpc::Forgotten(_)
+            | Rpc::TimeoutNow(_)
+            | Rpc::TransferRefused
+            | Rpc::Admitted(_) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
             }
             Rpc::AppendEntriesResponse(response) => {

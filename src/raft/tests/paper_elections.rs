@@ -66,7 +66,7 @@ fn timeout(id: u64, seed: u64, hears_leader: bool) -> u32 {
         LogSummary::default(),
         SnapshotPositions::default(),
     );
-    for peer in raft.peers() {
+    for peer in raft.other_voters() {
         raft.on_peer_reached(peer);
     }
     if hears_leader {

@@ -32,7 +32,7 @@ fn a_leader_begins_its_term_with_a_no_op() {
 #[test]
 fn the_first_leader_writes_the_membership_into_the_log() {
     let mut solo = leader(3, &[], 0);
-    let membership = Membership { voters: [n(1), n(2), n(3)].into() };
+    let membership = Membership::seed([n(1), n(2), n(3)]);
     assert_eq!(solo.log()[1].payload, Payload::Membership(membership));
     solo.restart();
     solo.win();
@@ -365,7 +365,7 @@ fn a_promise_of_an_older_term_is_dropped_when_its_write_completes() {
 #[test]
 fn a_membership_that_is_truncated_is_no_longer_in_force() {
     let mut solo = Solo::new(3, &[1], 1);
-    let voters = Membership { voters: [n(1), n(2), n(3), n(4)].into() };
+    let voters = Membership::seed([n(1), n(2), n(3), n(4)]);
     let Rpc::AppendEntries(mut request) = append(at(1, 1), &[1], 0) else { unreachable!() };
     request.entries =
         vec![Entry { payload: Payload::Membership(voters), ..request.entries.remove(0) }];

@@ -316,8 +316,8 @@ fn a_snapshot_is_due_by_the_number_of_entries_and_taken_one_at_a_time() {
     let asked = solo.asked();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].last, at(4, 1));
-    let voters = [n(1)].into();
-    assert_eq!(asked[0].cluster.membership, Some((i(2), Membership { voters })));
+    let voters = [n(1)];
+    assert_eq!(asked[0].cluster.membership, Some((i(2), Membership::seed(voters))));
     solo.propose(9);
     assert_eq!(solo.asked(), []);
     solo.raft.on_snapshot_taken(at(4, 1), 0);

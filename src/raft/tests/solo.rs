@@ -94,7 +94,7 @@ impl Solo {
 
     /// All peers have answered its hello, so it is settled.
     pub(super) fn reach_all(&mut self) {
-        for peer in self.raft.peers() {
+        for peer in self.raft.other_voters() {
             self.raft.on_peer_reached(peer);
         }
     }

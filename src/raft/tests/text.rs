@@ -18,6 +18,10 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
             return format!("n{from} -> n{to} PreVoteResponse term={term} granted");
         }
         Rpc::PreVoteResponse(_) => "PreVoteResponse refused".to_string(),
+        Rpc::TimeoutNow(order) => format!("TimeoutNow last={}", order.last),
+        Rpc::TransferVote(request) => format!("TransferVote last={}", request.last),
+        Rpc::TransferRefused => "TransferRefused".to_string(),
+        Rpc::Admitted(word) => format!("Admitted membership={}", word.membership),
         Rpc::RejoinRequest => "RejoinRequest".to_string(),
         Rpc::RejoinResponse(response) => format!("RejoinResponse last={}", response.last),
         Rpc::Forgotten(word) => format!("Forgotten acknowledged={}", word.acknowledged),

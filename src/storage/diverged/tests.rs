@@ -42,7 +42,7 @@ fn extend(storage: &mut Storage, last: u64, members: u64) {
     storage.save_hard_state(VOTER).unwrap();
     for index in storage.last().index.0 + 1..=last {
         let payload = match index {
-            1 => Payload::Membership(Membership { voters: (1..=members).map(NodeId).collect() }),
+            1 => Payload::Membership(Membership::seed((1..=members).map(NodeId))),
             _ => Payload::Command(vec![index as u8 | 1; 200].into()),
         };
         let index = LogIndex(index);

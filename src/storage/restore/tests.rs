@@ -26,13 +26,13 @@ fn disk() -> SimDisk {
     }
     disk.sync_dir(Path::new("")).unwrap();
     let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
-    let voters = [1, 2, 3].map(NodeId).into();
+    let voters = [1, 2, 3].map(NodeId);
     let head = SnapshotHead {
         cluster: "old".into(),
         last: BASE,
         stamp_ms: 77,
         state: ClusterState {
-            membership: Some((LogIndex(2), Membership { voters })),
+            membership: Some((LogIndex(2), Membership::seed(voters))),
             ..ClusterState::default()
         },
     };

@@ -15,13 +15,15 @@ use crate::storage::error::{DecodeError, IoContext, StorageError, damaged, unrea
 use crate::storage::little_endian::u32_at;
 use crate::types::{
     ClusterId, ClusterState, Format, FormatInForce, FormatRange, LogIndex, LogPosition, Membership,
-    SINCE_BYTES_MAX, SnapshotId, decode_exact,
+    SINCE_BYTES_MAX, SeedMembership, SnapshotId, decode_exact,
 };
 
 /// The version of the newest layout of snapshot files.
-pub const SNAPSHOT_FORMAT_VERSION: u32 = 3;
+pub const SNAPSHOT_FORMAT_VERSION: u32 = 4;
 /// The layout of format 1.
 const FIRST_VERSION: u32 = 2;
+/// The layout of format 2.
+const SECOND_VERSION: u32 = 3;
 /// Size of a frame's header in bytes.
 const FRAME_HEADER_BYTES: usize = 12;
 const HEAD: [u8; 4] = *b"head";
@@ -50,7 +52,11 @@ pub struct SnapshotHead {
 impl SnapshotHead {
     /// The version of the file's layout, which follows from the format in force at `last`.
     pub fn version(&self) -> u32 {
-        if self.state.format.format < Format(2) { FIRST_VERSION } else { SNAPSHOT_FORMAT_VERSION }
+        match self.state.format.format {
+            Format(0 | 1) => FIRST_VERSION,
+            Format(2) => SECOND_VERSION,
+            _ => SNAPSHOT_FORMAT_VERSION,
+        }
     }
 }
 
@@ -61,10 +67,21 @@ struct FirstHead {
     cluster: String,
     last: LogPosition,
     stamp_ms: u64,
-    membership: Option<(LogIndex, Membership)>,
+    membership: Option<(LogIndex, SeedMembership)>,
 }
 
-/// A head in layout 3, from format 2 on, without the format, which comes before it.
+/// A head in layout 3, of format 2, without the format, which comes before it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecondHead {
+    cluster: String,
+    last: LogPosition,
+    stamp_ms: u64,
+    membership: Option<(LogIndex, SeedMembership)>,
+    cluster_id: Option<ClusterId>,
+}
+
+/// A head in layout 4, from format 3 on, without the format, which comes before it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -97,12 +114,24 @@ pub(super) fn encode_head(head: &SnapshotHead) -> Vec<u8> {
     let SnapshotHead { cluster, last, stamp_ms, state } = head.clone();
     let ClusterState { membership, format, cluster_id } = state;
     let mut body = head.version().to_le_bytes().to_vec();
-    let encoded = if head.version() == FIRST_VERSION {
-        rmp_serde::encode::write(&mut body, &FirstHead { cluster, last, stamp_ms, membership })
-    } else {
+    if head.version() > FIRST_VERSION {
         encode_format(&format, &mut body);
-        let head = Head { cluster, last, stamp_ms, membership, cluster_id };
-        rmp_serde::encode::write(&mut body, &head)
+    }
+    let encoded = match head.version() {
+        FIRST_VERSION => {
+            let membership = membership.map(to_seed);
+            let head = FirstHead { cluster, last, stamp_ms, membership };
+            rmp_serde::encode::write(&mut body, &head)
+        }
+        SECOND_VERSION => {
+            let membership = membership.map(to_seed);
+            let head = SecondHead { cluster, last, stamp_ms, membership, cluster_id };
+            rmp_serde::encode::write(&mut body, &head)
+        }
+        _ => {
+            let head = Head { cluster, last, stamp_ms, membership, cluster_id };
+            rmp_serde::encode::write(&mut body, &head)
+        }
     };
     encoded.expect("numbers and text always encode to MessagePack in memory");
     body
@@ -117,6 +146,7 @@ pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, DecodeError> {
     if version == FIRST_VERSION {
         let FirstHead { cluster, last, stamp_ms, membership } =
             decode_exact(head).map_err(unknown)?;
+        let membership = membership.map(from_seed);
         let state = ClusterState { membership, ..ClusterState::default() };
         return Ok(SnapshotHead { cluster, last, stamp_ms, state });
     }
@@ -133,13 +163,32 @@ pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, DecodeError> {
     if format.format > FormatRange::OWN.highest {
         return Err(DecodeError::Newer(format));
     }
-    if version != SNAPSHOT_FORMAT_VERSION || format.format == Format::FIRST {
+    let expected = match format.format {
+        Format(0 | 1) => FIRST_VERSION,
+        Format(2) => SECOND_VERSION,
+        _ => SNAPSHOT_FORMAT_VERSION,
+    };
+    if version != expected {
         return Err(known());
+    }
+    if version == SECOND_VERSION {
+        let SecondHead { cluster, last, stamp_ms, membership, cluster_id } =
+            decode_exact(head).map_err(unknown)?;
+        let state = ClusterState { membership: membership.map(from_seed), format, cluster_id };
+        return Ok(SnapshotHead { cluster, last, stamp_ms, state });
     }
     let Head { cluster, last, stamp_ms, membership, cluster_id } =
         decode_exact(head).map_err(unknown)?;
     let state = ClusterState { membership, format, cluster_id };
     Ok(SnapshotHead { cluster, last, stamp_ms, state })
+}
+
+fn to_seed((index, membership): (LogIndex, Membership)) -> (LogIndex, SeedMembership) {
+    (index, SeedMembership { voters: membership.voters })
+}
+
+fn from_seed((index, seed): (LogIndex, SeedMembership)) -> (LogIndex, Membership) {
+    (index, Membership::seed(seed.voters))
 }
 
 /// Appends the format of a snapshot. From layout 3 on, every layout has it right after the number

@@ -19,7 +19,7 @@ fn at(index: u64) -> LogPosition {
 }
 
 fn head(index: u64) -> SnapshotHead {
-    let membership = Membership { voters: [1, 2, 3].map(NodeId).into() };
+    let membership = Membership::seed([1, 2, 3].map(NodeId));
     SnapshotHead {
         cluster: "coracle".to_owned(),
         last: at(index),

@@ -555,7 +555,7 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
     let disk = SimDisk::new();
     let (mut storage, _) = reopen(&disk);
     storage.save_hard_state(term(1)).unwrap();
-    let members = Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() });
+    let members = Payload::Membership(Membership::seed([NodeId(1), NodeId(2)]));
     storage.append(&[Entry { payload: members, ..entry(1, 1) }]).unwrap();
     storage.append(&entries(2..=2, 1)).unwrap();
     storage.sync().unwrap();

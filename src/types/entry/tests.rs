@@ -2,10 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::byte_mutation::mutation;
+use crate::types::NodeId;
 
 #[test]
 fn payloads_survive_their_encoding_and_other_bytes_are_errors() {
-    let membership = Membership { voters: [NodeId(1), NodeId(900)].into() };
+    let membership = Membership::seed([NodeId(1), NodeId(900)]);
     for payload in [
         Payload::Noop,
         Payload::Command(Bytes::from_static(b"\x00\xff")),
@@ -46,7 +47,7 @@ fn any_payload() -> impl Strategy<Value = Payload> {
         Just(Payload::Noop),
         prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Payload::Command(bytes.into())),
         prop::collection::btree_set((1..=u64::MAX).prop_map(NodeId), 1..10)
-            .prop_map(|voters| Payload::Membership(Membership { voters })),
+            .prop_map(|voters| Payload::Membership(Membership::seed(voters))),
     ]
 }
 

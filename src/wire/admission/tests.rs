@@ -181,11 +181,16 @@ fn what_is_announced_is_in_force_and_in_the_next_hello() {
     let mut local = local(1, None);
     let format = FormatInForce { format: Format(2), since: "0.2.0".into() };
     let cluster_id = Some(ClusterId(5));
-    local.take(&Announcement { format: format.clone(), cluster_id, is_held: true });
+    local.take(&Announcement {
+        format: format.clone(),
+        cluster_id,
+        is_held: true,
+        ..Announcement::default()
+    });
     assert_eq!(local.format, format);
     let introduction = local.hello(NodeId(2)).introduction.unwrap();
     assert_eq!((introduction.cluster_id, introduction.is_held), (cluster_id, true));
-    local.take(&Announcement { format, cluster_id: None, is_held: false });
+    local.take(&Announcement { format, ..Announcement::default() });
     let introduction = local.hello(NodeId(2)).introduction.unwrap();
     assert_eq!((introduction.cluster_id, introduction.is_held), (cluster_id, false));
 }

@@ -112,7 +112,7 @@ async fn the_facts_are_announced_at_the_start() {
     let f = Fixture::start();
     settle().await;
     let format = FormatInForce::default();
-    let facts = Announcement { format, cluster_id: None, is_held: false };
+    let facts = Announcement { format, ..Announcement::default() };
     assert_eq!(f.announced.drain(), [Announce(facts)]);
     f.lead().await;
     assert!(f.announced.drain().is_empty(), "no fact has changed");

@@ -234,6 +234,8 @@ fn the_largest_hello_of_any_server_fits_into_a_frame_before_the_handshake() {
             boot: BootId(u64::MAX),
             cluster_id: Some(ClusterId(u128::MAX)),
             is_held: true,
+            member: None,
+            is_draining: false,
         }),
     });
     let mut bytes = BytesMut::new();

@@ -36,6 +36,8 @@ fn introduction() -> Introduction {
         boot: BootId(300),
         cluster_id: None,
         is_held: false,
+        member: None,
+        is_draining: false,
     }
 }
 
@@ -83,7 +85,7 @@ fn samples_of_format_1() -> Vec<(&'static str, Frame)> {
     let entries = vec![
         entry(5, 2, Payload::Noop),
         entry(6, 3, Payload::Command(Bytes::from_static(b"\x01\xff"))),
-        entry(7, 3, Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() })),
+        entry(7, 3, Payload::Membership(Membership::seed([NodeId(1), NodeId(2)]))),
     ];
     let (from, to) = (NodeId(1), NodeId(2));
     let hello = hello(from, to);
@@ -337,7 +339,7 @@ fn an_introduction_without_a_fact_or_of_another_form_is_refused() {
 
 #[test]
 fn one_more_element_in_an_entry_or_in_its_membership_is_refused() {
-    let membership = Payload::Membership(Membership { voters: [NodeId(1), NodeId(2)].into() });
+    let membership = Payload::Membership(Membership::seed([NodeId(1), NodeId(2)]));
     let frame = append(3, position(4, 2), vec![entry(5, 3, membership)]);
     let bytes = encode(&frame);
     let body = &bytes[FRAME_HEADER_BYTES..];

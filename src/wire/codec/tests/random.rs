@@ -26,7 +26,7 @@ fn any_payload() -> impl Strategy<Value = Payload> {
         Just(Payload::Noop),
         proptest::collection::vec(any::<u8>(), 0..300)
             .prop_map(|bytes| Payload::Command(bytes.into())),
-        voters.prop_map(|voters| Payload::Membership(Membership { voters })),
+        voters.prop_map(|voters| Payload::Membership(Membership::seed(voters))),
         (1..=u32::MAX, "[ -~]{0,64}").prop_map(|(format, since)| {
             Payload::Format(FormatInForce { format: Format(format), since })
         }),
@@ -122,7 +122,17 @@ fn any_introduction() -> impl Strategy<Value = Introduction> {
         |(formats, binary, (incarnation, boot, cluster_id), is_held)| {
             let (incarnation, boot) = (Incarnation(incarnation), BootId(boot));
             let cluster_id = cluster_id.map(ClusterId);
-            Introduction { formats, binary, incarnation, boot, cluster_id, is_held }
+            let (member, is_draining) = (None, false);
+            Introduction {
+                formats,
+                binary,
+                incarnation,
+                boot,
+                cluster_id,
+                is_held,
+                member,
+                is_draining,
+            }
         },
     )
 }

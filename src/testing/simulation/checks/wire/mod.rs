@@ -392,7 +392,14 @@ impl CheckerState {
                 memories.on_state_check(from, to, term, &check);
                 votes.check_elected(from, term, disks)
             }
-            Rpc::Forgotten(_) | Rpc::StateDiverged(_) => votes.check_elected(from, term, disks),
+            Rpc::TransferVote(request) => {
+                replication.check_return(from, disks)?;
+                votes.on_request_vote(from, term, request, disks)
+            }
+            Rpc::TransferRefused => disks.check_term(from, term),
+            Rpc::TimeoutNow(_) | Rpc::Admitted(_) | Rpc::Forgotten(_) | Rpc::StateDiverged(_) => {
+                votes.check_elected(from, term, disks)
+            }
             Rpc::AppendEntries(request) => {
                 windows.on_request(connection, term, &request)?;
                 votes.check_elected(from, term, disks)?;

@@ -59,6 +59,10 @@ fn describe(rpc: &Rpc) -> (&'static str, String) {
             let Remembered { leader_term, acknowledged, .. } = word;
             ("Remembered", format!(" leader_term={leader_term} acknowledged={acknowledged}"))
         }
+        Rpc::TimeoutNow(order) => ("TimeoutNow", format!(" last={}", order.last)),
+        Rpc::TransferVote(request) => ("TransferVote", format!(" last={}", request.last)),
+        Rpc::TransferRefused => ("TransferRefused", String::new()),
+        Rpc::Admitted(word) => ("Admitted", format!(" membership={}", word.membership)),
         Rpc::InstallSnapshot(chunk) => {
             ("InstallSnapshot", format!(" last={} offset={}", chunk.snapshot.last, chunk.offset))
         }
