@@ -327,7 +327,7 @@ fn a_new_voter_is_done_with_all_its_stages() {
     let said = said(&output);
     assert_eq!(code(&output), 0, "{said}");
     let begins =
-        ["6 is a learner", "connected after ", "snapshot ", "in step", "voter. 4 voters, 3"];
+        ["6 is a learner", "connected after ", "snapshot ", "1 round", "voter. 4 voters, 3"];
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), begins.len(), "{said}");
     assert!(lines.iter().zip(begins).all(|(line, begin)| line.starts_with(begin)), "{said}");

@@ -214,6 +214,9 @@ fn normal(line: &str) -> String {
             words[at] = words[at].replace(&number, "TIME");
             let unit = words[at + 1].trim_matches(is_mark).to_owned();
             words[at + 1] = words[at + 1].replace(&unit, "UNIT");
+        } else if is_number && next.is_some_and(|word| word.trim_end_matches('s') == "round") {
+            words[at] = "N".into();
+            words[at + 1] = "rounds".into();
         } else if (is_number && is_counted) || is_version {
             words[at] = words[at].replace(&number, "N");
         }
@@ -290,6 +293,7 @@ fn only_what_differs_from_run_to_run_is_not_compared() {
         "2  voter  follower  h:1  12 ms  0  1..4  0.3.0"
     ));
     assert!(same("connected after 4 s", "connected after 12 ms"));
+    assert!(same("1 round", "3 rounds"));
     assert!(same("`coracle member wait 17` (term 3).", "`coracle member wait 9` (term 12)."));
     assert!(!same("4 voters, 3 needed, 3 here", "4 voters, 3 needed, 4 here"));
 }

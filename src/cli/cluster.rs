@@ -101,3 +101,6 @@ impl fmt::Display for Target {
 pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
 }
+
+#[cfg(test)]
+mod tests;

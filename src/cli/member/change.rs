@@ -43,7 +43,9 @@ pub async fn run(
             let object = object.raw("before", json(&plan.before)).raw("after", json(&plan.after));
             say(session, object, &text)
         }
-        Ok(Changed::Begun { number, .. }) if matches!(operation, MemberOperation::Cancel { .. }) => {
+        Ok(Changed::Begun { number, .. })
+            if matches!(operation, MemberOperation::Cancel { .. }) =>
+        {
             let object = Object::new().text("outcome", "done").raw("change", number);
             say(session, object, &format!("change {number} is taken back.\n"))
         }
@@ -106,7 +108,9 @@ fn kind(operation: &MemberOperation, id: NodeId) -> ChangeKind {
     match operation {
         MemberOperation::Add { is_learner: false, .. } => ChangeKind::Add { id },
         MemberOperation::Add { is_learner: true, .. } => ChangeKind::AddLearner { id },
-        MemberOperation::Remove { .. } | MemberOperation::Cancel { .. } => ChangeKind::Remove { id },
+        MemberOperation::Remove { .. } | MemberOperation::Cancel { .. } => {
+            ChangeKind::Remove { id }
+        }
         MemberOperation::Replace { old, .. } => ChangeKind::Replace { old: *old, new: id },
         MemberOperation::Promote { .. } => ChangeKind::Promote { id },
         MemberOperation::Demote { .. } => ChangeKind::Demote { id },
@@ -139,12 +143,14 @@ fn does(what: ChangeKind, operation: &MemberOperation, report: &MembersReport) -
             && member.is_some_and(|member| member.log_address.as_ref() == Some(address))
     };
     match (what, operation) {
-        (ChangeKind::Add { id }, MemberOperation::Add { id: wanted, member, is_learner: false }) => {
-            is_at(id, wanted, &member.peer)
-        }
-        (ChangeKind::Replace { old, new }, MemberOperation::Replace { old: leaver, id, member }) => {
-            old == *leaver && is_at(new, id, &member.peer)
-        }
+        (
+            ChangeKind::Add { id },
+            MemberOperation::Add { id: wanted, member, is_learner: false },
+        ) => is_at(id, wanted, &member.peer),
+        (
+            ChangeKind::Replace { old, new },
+            MemberOperation::Replace { old: leaver, id, member },
+        ) => old == *leaver && is_at(new, id, &member.peer),
         (ChangeKind::Remove { id }, MemberOperation::Remove { id: wanted })
         | (ChangeKind::Promote { id }, MemberOperation::Promote { id: wanted })
         | (ChangeKind::Demote { id }, MemberOperation::Demote { id: wanted }) => id == *wanted,
@@ -182,6 +188,3 @@ fn tolerance_clause(tolerance: &Tolerance) -> String {
     let noun = plural("voter", *voters as u64);
     format!("{voters} {noun}, {needed} needed, {here} here: {can_lose}.")
 }
-
-#[cfg(test)]
-mod tests;

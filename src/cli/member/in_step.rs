@@ -110,6 +110,3 @@ fn out_of_step(report: &MembersReport, since_start: Duration) -> Vec<String> {
     }
     clauses
 }
-
-#[cfg(test)]
-mod tests;

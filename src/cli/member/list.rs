@@ -56,9 +56,8 @@ async fn second_look(
     session: &mut Session,
     report: MembersReport,
 ) -> (MembersReport, Option<Earlier>) {
-    let catches_up = |member: &MemberReport| {
-        member.state == MemberState::Catching || member.snapshot.is_some()
-    };
+    let catches_up =
+        |member: &MemberReport| member.state == MemberState::Catching || member.snapshot.is_some();
     if !report.members.iter().any(catches_up) {
         return (report, None);
     }
@@ -121,7 +120,11 @@ pub fn behind(member: &MemberReport, earlier: Option<&Earlier>) -> Option<String
     let left = |done: u64, left: u64, elapsed: Duration| {
         let seconds = left as f64 / (done as f64 / elapsed.as_secs_f64());
         let is_told = left > 0 && seconds.is_finite() && seconds < 1e6;
-        if is_told { format!(", ~{}", time(Duration::from_secs_f64(seconds))) } else { String::new() }
+        if is_told {
+            format!(", ~{}", time(Duration::from_secs_f64(seconds)))
+        } else {
+            String::new()
+        }
     };
     if let Some((has, all)) = member.snapshot {
         let per_cent = 100 * u128::from(has.min(all)) / u128::from(all.max(1));
@@ -235,9 +238,8 @@ fn json(report: &MembersReport) -> Object {
         let object = Object::new().raw("number", ended.number).text("what", &ended.what);
         object.raw("done", ended.is_done)
     });
-    let removed = report.removed.iter().map(|(id, index)| {
-        Object::new().raw("id", id).raw("entry", index)
-    });
+    let removed =
+        report.removed.iter().map(|(id, index)| Object::new().raw("id", id).raw("entry", index));
     counts(Object::new(), report)
         .raw("format", report.format)
         .raw("is_leading", report.not_leading.is_none())
@@ -312,3 +314,6 @@ pub fn grouped(number: u64) -> String {
 pub fn plural(noun: &str, number: u64) -> String {
     if number == 1 { noun.into() } else { format!("{noun}s") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,11 +202,10 @@ impl MemberCommand {
                 let operation = MemberOperation::Add { id, member, is_learner: learner };
                 asking.run(None, async |_| Ok(operation))
             }
-            MemberCommand::Remove(LossyCommand { target, loss, asking }) => {
-                asking.run(loss.can_lose, async |session| {
+            MemberCommand::Remove(LossyCommand { target, loss, asking }) => asking
+                .run(loss.can_lose, async |session| {
                     Ok(MemberOperation::Remove { id: session.id_of(&target).await? })
-                })
-            }
+                }),
             MemberCommand::Replace(ReplaceCommand { old, address, newcomer, loss, asking }) => {
                 let (id, member) = (newcomer.id, newcomer.member(address)?);
                 asking.run(loss.can_lose, async |session| {
@@ -214,16 +213,14 @@ impl MemberCommand {
                     Ok(MemberOperation::Replace { old, id, member })
                 })
             }
-            MemberCommand::Promote(PlainCommand { target, asking }) => {
-                asking.run(None, async |session| {
+            MemberCommand::Promote(PlainCommand { target, asking }) => asking
+                .run(None, async |session| {
                     Ok(MemberOperation::Promote { id: session.id_of(&target).await? })
-                })
-            }
-            MemberCommand::Demote(LossyCommand { target, loss, asking }) => {
-                asking.run(loss.can_lose, async |session| {
+                }),
+            MemberCommand::Demote(LossyCommand { target, loss, asking }) => asking
+                .run(loss.can_lose, async |session| {
                     Ok(MemberOperation::Demote { id: session.id_of(&target).await? })
-                })
-            }
+                }),
             MemberCommand::Update(UpdateCommand { target, log, client, no_wait, answer }) => {
                 let asking = Asking { dry_run: false, no_wait, answer };
                 asking.run(None, async |session| {

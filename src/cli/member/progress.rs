@@ -15,7 +15,7 @@ use super::super::cluster::block_on;
 use super::super::failure::Failure;
 use super::super::output::{Object, print, shown, spinner};
 use super::Answer;
-use super::list::{Earlier, behind, counts, is_between, member_of, time, tolerance};
+use super::list::{Earlier, behind, counts, is_between, member_of, plural, time, tolerance};
 use super::session::{LEADER_PATIENCE, PAUSE, Session};
 
 /// A change that is waited for.
@@ -200,6 +200,8 @@ struct Stages {
     /// The time at which a snapshot for it was first seen.
     snapshot_since: Option<Duration>,
     has_snapshot: bool,
+    /// The highest round of catching up that was seen.
+    round: u64,
     is_joint: bool,
     /// The last report, and its time, by which speeds are known.
     last: Option<(Duration, MembersReport)>,
@@ -215,6 +217,7 @@ impl Stages {
             is_connected: false,
             snapshot_since: None,
             has_snapshot: false,
+            round: 1,
             is_joint: false,
             last: None,
         }
@@ -237,20 +240,21 @@ impl Stages {
             }
             _ => {}
         }
+        self.round = self.round.max(round_of(report).unwrap_or_default());
         let is_counted = matches!(member.kind, MemberKind::Incoming | MemberKind::Voter);
         if is_counted && !self.is_joint {
             self.is_joint = true;
-            over.push("in step".into());
+            over.push(format!("{} {}", self.round, plural("round", self.round)));
         }
         over
     }
 
     /// A clause that says what is waited for now.
     fn doing(&mut self, at: Duration, report: &MembersReport, number: LogIndex) -> String {
-        let earlier = self.last.as_ref().map(|(then, report)| Earlier {
-            report: report.clone(),
-            elapsed: at - *then,
-        });
+        let earlier = self
+            .last
+            .as_ref()
+            .map(|(then, report)| Earlier { report: report.clone(), elapsed: at - *then });
         if earlier.as_ref().is_none_or(|earlier| earlier.elapsed >= SPEED_PAUSE) {
             self.last = Some((at, report.clone()));
         }
@@ -267,6 +271,13 @@ impl Stages {
     }
 }
 
+/// The round in which a server catches up, when the clause on the change under way says it.
+fn round_of(report: &MembersReport) -> Option<u64> {
+    let clause = report.change.as_ref()?.waits_for.as_deref()?;
+    let (_, rest) = clause.split_once("round ")?;
+    rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// The place where stages are shown: a line that moves on a terminal, else a line each.
 struct Show {
     /// The line on standard error while the change is waited for.
@@ -280,11 +291,7 @@ struct Show {
 impl Show {
     fn new(is_json: bool) -> Show {
         let is_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
-        Show {
-            bar: spinner(String::new()),
-            is_plain: !is_terminal && !is_json,
-            over: Vec::new(),
-        }
+        Show { bar: spinner(String::new()), is_plain: !is_terminal && !is_json, over: Vec::new() }
     }
 
     fn stage(&mut self, stage: String) {

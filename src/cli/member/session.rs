@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use coracle::client::{
-    Changed, Client, Error, Options, Transferred, members_of, set_draining_of,
-};
-use coracle::raft::ChangeRefusal;
+use coracle::client::{Changed, Client, Error, Options, Transferred, members_of, set_draining_of};
 use coracle::protocol::{MemberRequest, MembersReport, TransferTarget};
+use coracle::raft::ChangeRefusal;
 use coracle::types::NodeId;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
