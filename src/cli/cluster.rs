@@ -8,7 +8,7 @@ use clap::Args;
 use coracle::config::{Overrides, Settings};
 use coracle::types::{Address, NodeId};
 
-use super::failure::{Failure, usage};
+use super::failure::Failure;
 
 /// The option that names servers.toml.
 #[derive(Args, Debug)]

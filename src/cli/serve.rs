@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use coracle::config::{Overrides, Settings};
 use coracle::node;
-use coracle::types::NodeId;
+use coracle::types::{Address, NodeId};
 
-use super::cluster::ConfigFile;
+use super::cluster::{ConfigFile, Target};
 use super::failure::Failure;
 use super::logging;
 

@@ -6,7 +6,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use coracle::protocol::{MemberKind, MemberReport, MemberState, MembersReport};
+use coracle::protocol::{MemberKind, MemberState, MembersReport};
 use coracle::types::{ChangeKind, LogIndex, NodeId};
 use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep, sleep_until};
