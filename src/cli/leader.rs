@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use coracle::client::Transferred;
+use coracle::client::{Error, Transferred};
 use coracle::protocol::TransferTarget;
 
 use super::cluster::{Target, block_on};
@@ -52,7 +52,10 @@ impl TransferCommand {
             (None, None) => TransferTarget::Avoid(BTreeSet::new()),
         };
         let start = Instant::now();
-        let outcome = session.transfer(&target).await?;
+        let outcome = match session.transfer(&target).await {
+            Err(Error::Unknown { last }) => return Err(unknown(&last)),
+            outcome => outcome?,
+        };
         let elapsed_ms = start.elapsed().as_millis();
         let json = Object::new();
         let (text, json) = match outcome {
@@ -70,4 +73,12 @@ impl TransferCommand {
         };
         print(if self.answer.json { json.line() } else { text }.as_bytes())
     }
+}
+
+/// The failure of a transfer whose answer was lost.
+fn unknown(last: &str) -> Failure {
+    Failure::Unavailable(format!(
+        "no answer, and the leadership may have been handed over or not (last: {last}): `coracle \
+         member list` shows who leads; the same command again does no harm"
+    ))
 }

@@ -50,10 +50,13 @@ impl Write for UntilClosed {
     }
 }
 
-/// A table in text: a line a row, each column as wide as its widest cell.
+/// A table in text: a line a row, each column as wide as its widest cell. Cells may be texts of
+/// other machines.
 pub fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let rows: Vec<[String; COLUMNS]> =
+        rows.iter().map(|row| row.each_ref().map(|cell| shown(cell))).collect();
     let mut widths = [0; COLUMNS];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.len().max(*width);
         }

@@ -56,8 +56,19 @@ pub async fn run(
         }
         Err(refusal) => match under_way(&request, &refusal, session).await {
             Some(followed) => begun(followed, session, no_wait).await,
-            None => Err(refusal.into()),
+            None => Err(failure(refusal)),
         },
+    }
+}
+
+/// The failure of a change that has not begun, as far as is known.
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Unknown { last } => Failure::Unavailable(format!(
+            "no answer, and no change is known to have begun (last: {last}): `coracle member list` \
+             shows it if there is one; the same command again does no harm"
+        )),
+        error => error.into(),
     }
 }
 

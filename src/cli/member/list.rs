@@ -91,7 +91,7 @@ fn rows(report: &MembersReport, earlier: Option<&Earlier>) -> Vec<[String; 8]> {
             seen(member, is_leading),
             behind(member, earlier).unwrap_or_else(|| unknown(member, is_leading)),
             or_dash(member.formats.map(|formats| formats.to_string())),
-            or_dash(member.version.as_deref().map(shown)),
+            or_dash(member.version.clone()),
         ]
     }));
     rows

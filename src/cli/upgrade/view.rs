@@ -5,6 +5,8 @@ use coracle::client::{Error, Status};
 use coracle::raft::RaiseWait;
 use coracle::types::{Format, FormatRange, NodeId};
 
+use super::super::output::shown;
+
 /// The servers of a cluster, each with what it answered.
 #[derive(Debug)]
 pub struct View {
@@ -149,7 +151,7 @@ impl Facts {
         Facts {
             role: shown("role"),
             term: status.number("term").unwrap_or_default(),
-            version: status.get("version").unwrap_or(SILENT_VERSION).to_owned(),
+            version: shown(status.get("version").unwrap_or(SILENT_VERSION)),
             reads: status
                 .get("reads_formats")
                 .and_then(parse_range)
@@ -159,7 +161,7 @@ impl Facts {
             waits_for: status
                 .get("upgrade_waits_for")
                 .filter(|clause| *clause != "none")
-                .map(str::to_owned),
+                .map(shown),
         }
     }
 }
