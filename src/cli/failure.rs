@@ -62,12 +62,21 @@ impl From<Error> for Failure {
             | Error::Exists { .. }
             | Error::Full
             | Error::NotYet { .. } => Failure::No(error.to_string()),
-            Error::NotSafe { sentence } => Failure::No(format!("refused: {sentence}")),
+            Error::NotSafe { sentence } => Failure::No(refusal(&sentence)),
             Error::InvalidArgument(_) | Error::Refused { .. } => usage(error),
             Error::Unavailable { .. } | Error::Unknown { .. } => {
                 Failure::Unavailable(error.to_string())
             }
         }
+    }
+}
+
+/// A server's refusal: the reason, and on lines of their own what to do. The server parts them by
+/// semicolons.
+fn refusal(sentence: &str) -> String {
+    match sentence.split_once("; ") {
+        None => format!("refused: {sentence}"),
+        Some((reason, rest)) => format!("refused: {reason}.\n  {}", rest.replace("; ", "\n  ")),
     }
 }
 

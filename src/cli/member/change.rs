@@ -6,8 +6,8 @@ use coracle::types::{ChangeKind, LogIndex, NodeId};
 
 use super::super::failure::Failure;
 use super::super::output::{Object, print};
-use super::list::{member_of, plural};
-use super::progress::{Followed, follow, kind_of};
+use super::list::plural;
+use super::progress::{Followed, follow};
 use super::session::Session;
 
 /// Has the leader begin a change, and waits for its end if that is wanted.
@@ -54,10 +54,7 @@ pub async fn run(
             let followed = Followed { number: LogIndex(number), what };
             begun(followed, session, no_wait).await
         }
-        Err(refusal) => match under_way(&request, &refusal, session).await {
-            Some(followed) => begun(followed, session, no_wait).await,
-            None => Err(failure(refusal)),
-        },
+        Err(error) => Err(failure(error)),
     }
 }
 
@@ -126,46 +123,6 @@ fn kind(operation: &MemberOperation, id: NodeId) -> ChangeKind {
         MemberOperation::Promote { .. } => ChangeKind::Promote { id },
         MemberOperation::Demote { .. } => ChangeKind::Demote { id },
         MemberOperation::Update { .. } => ChangeKind::Update { id },
-    }
-}
-
-/// The change under way, when a request was refused because that change does the same already: the
-/// same command was given before, perhaps by a try of this one whose answer was lost.
-async fn under_way(
-    request: &MemberRequest,
-    refusal: &Error,
-    session: &mut Session,
-) -> Option<Followed> {
-    if request.is_dry_run || !matches!(refusal, Error::NotSafe { .. } | Error::Unknown { .. }) {
-        return None;
-    }
-    let report = session.leading().await?;
-    let change = report.change.as_ref()?;
-    let what = kind_of(&change.what)?;
-    does(what, &request.operation, &report)
-        .then_some(Followed { number: change.number, what: Some(what) })
-}
-
-/// True when the change does what the operation asks for.
-fn does(what: ChangeKind, operation: &MemberOperation, report: &MembersReport) -> bool {
-    let is_at = |id: NodeId, wanted: &Option<NodeId>, address| {
-        let member = member_of(report, id);
-        wanted.is_none_or(|wanted| wanted == id)
-            && member.is_some_and(|member| member.log_address.as_ref() == Some(address))
-    };
-    match (what, operation) {
-        (
-            ChangeKind::Add { id },
-            MemberOperation::Add { id: wanted, member, is_learner: false },
-        ) => is_at(id, wanted, &member.peer),
-        (
-            ChangeKind::Replace { old, new },
-            MemberOperation::Replace { old: leaver, id, member },
-        ) => old == *leaver && is_at(new, id, &member.peer),
-        (ChangeKind::Remove { id }, MemberOperation::Remove { id: wanted })
-        | (ChangeKind::Promote { id }, MemberOperation::Promote { id: wanted })
-        | (ChangeKind::Demote { id }, MemberOperation::Demote { id: wanted }) => id == *wanted,
-        _ => false,
     }
 }
 

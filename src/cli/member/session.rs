@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use coracle::client::{Changed, Client, Error, Options, Transferred, members_of, set_draining_of};
 use coracle::protocol::{MemberRequest, MembersReport, TransferTarget};
-use coracle::raft::ChangeRefusal;
 use coracle::types::NodeId;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
@@ -17,8 +16,8 @@ use super::Answer;
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// Maximum time to look for a leader, unless the command line says another.
 pub const LEADER_PATIENCE: Duration = Duration::from_secs(10);
-/// Time for which a leader is asked again that has committed nothing in its term yet.
-const NEW_LEADER_PATIENCE: Duration = Duration::from_secs(1);
+/// Time for which a leader is asked again that needs a moment, because it is new, say.
+const MOMENT: Duration = Duration::from_secs(1);
 /// The pause between two questions.
 pub const PAUSE: Duration = Duration::from_millis(100);
 
@@ -142,15 +141,13 @@ impl Session {
         })
     }
 
-    /// Has the leader begin a change, or plan it. A leader that has committed nothing in its term
-    /// yet is asked again for a second.
+    /// Has the leader begin a change, or plan it. When an answer is lost, the same is asked for
+    /// again: a change that has begun is not begun twice.
     pub async fn change(&mut self, request: &MemberRequest) -> Result<Changed, Error> {
-        let deadline = Instant::now() + NEW_LEADER_PATIENCE;
+        let start = Instant::now();
         loop {
             match self.client().await?.member(request.clone()).await {
-                Err(error) if is_too_early(&error) && Instant::now() + PAUSE < deadline => {
-                    sleep(PAUSE).await;
-                }
+                Err(error) if self.may_try_again(&error, start.elapsed()) => sleep(PAUSE).await,
                 answer => return answer,
             }
         }
@@ -158,14 +155,22 @@ impl Session {
 
     /// Has the leader hand over.
     pub async fn transfer(&mut self, target: &TransferTarget) -> Result<Transferred, Error> {
-        let deadline = Instant::now() + NEW_LEADER_PATIENCE;
+        let start = Instant::now();
         loop {
             match self.client().await?.transfer(target.clone()).await {
-                Err(error) if is_too_early(&error) && Instant::now() + PAUSE < deadline => {
+                Err(error) if is_of_a_moment(&error) && start.elapsed() < MOMENT => {
                     sleep(PAUSE).await;
                 }
                 answer => return answer,
             }
+        }
+    }
+
+    /// True when a change is to be asked for again, after so much time.
+    fn may_try_again(&self, error: &Error, elapsed: Duration) -> bool {
+        match error {
+            Error::Unknown { .. } => elapsed < self.patience(),
+            error => is_of_a_moment(error) && elapsed < MOMENT,
         }
     }
 
@@ -202,11 +207,19 @@ impl Session {
     }
 }
 
-/// True of the refusal of a leader that has committed nothing in its term yet.
-fn is_too_early(error: &Error) -> bool {
+/// Parts of the refusals of a leader that needs a moment: it is new, or has just written
+/// something about the members.
+const OF_A_MOMENT: [&str; 3] = [
+    "this leader has committed nothing in its term yet",
+    "has not answered this leader yet",
+    "try again in a second",
+];
+
+/// True of a refusal that is probably over in a moment.
+fn is_of_a_moment(error: &Error) -> bool {
     match error {
         Error::NotSafe { sentence } | Error::NotYet { sentence } => {
-            *sentence == ChangeRefusal::NothingCommitted.to_string()
+            OF_A_MOMENT.iter().any(|part| sentence.contains(part))
         }
         _ => false,
     }

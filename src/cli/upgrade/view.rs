@@ -146,10 +146,10 @@ impl View {
 
 impl Facts {
     fn of(status: &Status) -> Facts {
-        let shown = |name| status.get(name).unwrap_or("-").to_owned();
+        let told = |name| status.get(name).unwrap_or("-").to_owned();
         let format = status.number("format").and_then(|format| u32::try_from(format).ok());
         Facts {
-            role: shown("role"),
+            role: told("role"),
             term: status.number("term").unwrap_or_default(),
             version: shown(status.get("version").unwrap_or(SILENT_VERSION)),
             reads: status
