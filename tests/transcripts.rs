@@ -7,7 +7,7 @@
 //!
 //! | in the document | here |
 //! | --- | --- |
-//! | `10.0.0.N:9000`, `10.0.0.N:9001` | a free port of this machine for clients, and one for servers |
+//! | `10.0.0.N:9000`, `10.0.0.N:9001` | free ports of this machine, for clients and servers |
 //! | `DIR` | the directory of all servers' data |
 //! | `On that machine:  coracle serve ...` in an output | the command is run when it is printed |
 //!

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::cluster::{Target, block_on};
 use super::failure::Failure;
-use super::member::Answer;
-use super::member::session::{PAUSE, Session};
-use super::output::{Object, print};
+use super::json::Object;
+use super::member::session::{Answer, PAUSE, Session};
+use super::output::print;
 
 #[derive(Args, Debug)]
 pub struct DrainCommand {

@@ -8,7 +8,7 @@ use coracle::config::ConfigError;
 use coracle::node::NodeError;
 use coracle::storage::StorageError;
 
-use super::output::shown;
+use super::text::shown;
 
 /// The reason why a command was not done.
 #[derive(Debug, thiserror::Error)]

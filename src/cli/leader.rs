@@ -9,9 +9,9 @@ use coracle::protocol::TransferTarget;
 
 use super::cluster::{Target, block_on};
 use super::failure::Failure;
-use super::member::Answer;
-use super::member::session::Session;
-use super::output::{Object, print};
+use super::json::Object;
+use super::member::session::{Answer, Session};
+use super::output::print;
 
 #[derive(Debug, Subcommand)]
 pub enum LeaderCommand {

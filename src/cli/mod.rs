@@ -2,9 +2,10 @@
 //!
 //! Exit codes: 0 done; 1 no (no such key, another version, a change of the members that is refused
 //! or was taken back, a server that had to stop); 2 a usage error, in the command or in
-//! servers.toml; 3 the cluster did not answer, or what was waited for goes on; 4 the data directory of a server was deleted or moved while it ran, and a
-//! start by itself would begin with an empty one. Errors are one line on stderr, and stdout
-//! holds nothing but what was asked for.
+//! servers.toml; 3 the cluster did not answer, or what was waited for goes on; 4 the data directory
+//! of a server was deleted or moved while it ran, and a start by itself would begin with an empty
+//! one. Errors are a sentence on stderr, a refusal with what to do on lines of their own, and
+//! stdout holds nothing but what was asked for.
 
 mod bench;
 mod check;
@@ -12,6 +13,7 @@ mod cluster;
 mod data;
 mod drain;
 mod failure;
+mod json;
 mod leader;
 mod log;
 mod logging;
@@ -21,6 +23,7 @@ mod recover;
 mod serve;
 mod snapshot;
 mod status;
+mod text;
 mod upgrade;
 
 use clap::{Parser, Subcommand};
@@ -34,8 +37,8 @@ use self::output::print;
 /// The end of the help.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 no, or a server that could not start or had to \
                           stop; 2 a usage error, in the command or in servers.toml; 3 the cluster \
-                          did not answer, or what was waited for goes on; 4 the data directory of a \
-                          running server is gone";
+                          did not answer, or what was waited for goes on; 4 the data directory of \
+                          a running server is gone";
 
 /// A replicated key-value store.
 #[derive(Debug, Parser)]

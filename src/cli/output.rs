@@ -1,13 +1,13 @@
-//! The output of commands: bytes on stdout, tables, JSON; and bars on stderr while a
+//! The output of commands: bytes on stdout, and tables; and bars on stderr while a
 //! person waits, if stderr is a terminal.
 
-use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::failure::Failure;
+use super::text::shown;
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is not an error.
 pub fn print(bytes: &[u8]) -> Result<(), Failure> {
@@ -67,106 +67,6 @@ pub fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
         format!("{}\n", cells.join("  ").trim_end())
     };
     rows.iter().map(line).collect()
-}
-
-/// A string of JSON.
-pub fn json_text(text: &str) -> String {
-    let mut json = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => json.extend(['\\', character]),
-            other if is_harmless(other) => json.push(other),
-            other => {
-                for unit in other.encode_utf16(&mut [0; 2]) {
-                    json += &format!("\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    json.push('"');
-    json
-}
-
-/// An object of JSON, in the order in which its values are added.
-#[derive(Clone, Debug, Default)]
-pub struct Object {
-    members: Vec<String>,
-}
-
-impl Object {
-    pub fn new() -> Object {
-        Object::default()
-    }
-
-    /// Adds a value that is JSON as it prints: a number, a word, an object or a list.
-    pub fn raw(mut self, name: &str, value: impl Display) -> Object {
-        self.members.push(format!("{}:{value}", json_text(name)));
-        self
-    }
-
-    /// Adds a text.
-    pub fn text(self, name: &str, text: &str) -> Object {
-        self.raw(name, json_text(text))
-    }
-
-    /// Adds a value that is JSON as it prints, or `null`.
-    pub fn optional(self, name: &str, value: Option<impl Display>) -> Object {
-        match value {
-            Some(value) => self.raw(name, value),
-            None => self.raw(name, "null"),
-        }
-    }
-
-    /// Adds a text, or `null`.
-    pub fn optional_text(self, name: &str, text: Option<&str>) -> Object {
-        self.optional(name, text.map(json_text))
-    }
-
-    /// The object on a line of its own.
-    pub fn line(&self) -> String {
-        format!("{self}\n")
-    }
-}
-
-impl Display for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{{}}}", self.members.join(","))
-    }
-}
-
-/// A list of JSON.
-pub fn json_list(values: impl Iterator<Item = Object>) -> String {
-    let values: Vec<String> = values.map(|value| value.to_string()).collect();
-    format!("[{}]", values.join(","))
-}
-
-/// A text of another machine, as a terminal may get it: a character that moves the cursor, hides
-/// or turns text round is shown by its number.
-pub fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for character in text.chars() {
-        match is_harmless(character) {
-            true => shown.push(character),
-            false => shown.extend(character.escape_unicode()),
-        }
-    }
-    shown
-}
-
-/// False of control characters, and of those that are invisible or change the direction of text.
-fn is_harmless(character: char) -> bool {
-    let is_format = matches!(
-        character,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}'
-    );
-    !character.is_control() && !is_format
 }
 
 /// A bar for work of this many bytes.

@@ -5,8 +5,9 @@ use coracle::protocol::{MemberOperation, MemberRequest, MemberState, MembersRepo
 use coracle::types::{ChangeKind, LogIndex, NodeId};
 
 use super::super::failure::Failure;
-use super::super::output::{Object, print};
-use super::list::plural;
+use super::super::json::Object;
+use super::super::output::print;
+use super::super::text::plural;
 use super::progress::{Followed, follow};
 use super::session::Session;
 
@@ -146,7 +147,7 @@ async fn already_clause(operation: &MemberOperation, session: &mut Session) -> S
     }
 }
 
-/// How many count, are needed and here, and can be lost.
+/// A clause on how many count, are needed and here, and can be lost.
 fn tolerance_clause(tolerance: &Tolerance) -> String {
     let Tolerance { voters, needed, here, can_lose } = tolerance;
     let can_lose = match can_lose {

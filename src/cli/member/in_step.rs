@@ -8,10 +8,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::cluster::block_on;
 use super::super::failure::Failure;
-use super::super::output::{Object, print, spinner};
-use super::Answer;
-use super::list::{behind, counts, grouped, time, tolerance};
-use super::session::{LEADER_PATIENCE, PAUSE, Session};
+use super::super::json::Object;
+use super::super::output::{print, spinner};
+use super::super::text::{grouped, time};
+use super::list::{behind, counts, tolerance};
+use super::session::{Answer, LEADER_PATIENCE, PAUSE, Session};
 
 /// Maximum number of entries that a member in step lacks: under load it never lacks none. The
 /// leadership is handed to no server that lacks more (docs/adr/0028).

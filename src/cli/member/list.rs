@@ -11,9 +11,10 @@ use tokio::time::{Instant, sleep};
 
 use super::super::cluster::block_on;
 use super::super::failure::Failure;
-use super::super::output::{Object, json_list, print, shown, table};
-use super::Answer;
-use super::session::{Session, View, no_answer};
+use super::super::json::{Object, json_list};
+use super::super::output::{print, table};
+use super::super::text::{grouped, plural, shown, time};
+use super::session::{Answer, Session, View, no_answer};
 
 /// The time between two looks at servers that catch up, which shows how fast they do.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
@@ -282,37 +283,6 @@ fn member_json(member: &MemberReport) -> Object {
         .optional("snapshot_bytes", member.snapshot.map(|(_, bytes)| bytes))
         .optional_text("formats", member.formats.map(|it| it.to_string()).as_deref())
         .optional_text("version", member.version.as_deref())
-}
-
-/// A time in words: the unit that leaves one to three digits.
-pub fn time(time: Duration) -> String {
-    let ms = time.as_millis();
-    let seconds = time.as_secs();
-    match seconds {
-        0 => format!("{ms} ms"),
-        1..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// A number with commas between its thousands.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A noun with its number in mind.
-pub fn plural(noun: &str, number: u64) -> String {
-    if number == 1 { noun.into() } else { format!("{noun}s") }
 }
 
 #[cfg(test)]

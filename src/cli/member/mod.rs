@@ -16,15 +16,13 @@ mod list;
 mod progress;
 pub mod session;
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
 use coracle::protocol::{MemberOperation, MemberRequest};
 use coracle::types::{Address, LogIndex, Member, NodeId};
 
-use super::cluster::{Entrance, Target, block_on};
+use super::cluster::{Target, block_on};
 use super::failure::{Failure, usage};
-use session::Session;
+use session::{Answer, Session};
 
 #[derive(Debug, Subcommand)]
 pub enum MemberCommand {
@@ -59,21 +57,6 @@ pub struct Asking {
     no_wait: bool,
     #[command(flatten)]
     answer: Answer,
-}
-
-/// The options of all commands that wait for an answer.
-#[derive(Args, Debug)]
-pub struct Answer {
-    #[command(flatten)]
-    pub entrance: Entrance,
-    /// Wait no longer than this; a change goes on all the same. Without this option a change is
-    /// waited for until it ends, a leader for 10 seconds, and any other answer for 2
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub timeout: Option<Duration>,
-    /// Print JSON for programs: one object on a line. `member list` prints one for each server that
-    /// answered when no leader did
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -269,17 +252,6 @@ impl Newcomer {
         Ok(Member { peer, client })
     }
 }
-
-/// Parses a time in seconds, such as 1.5.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "a number of seconds is expected, such as 1.5")?;
-    let duration = Duration::try_from_secs_f64(seconds);
-    let in_range = duration.ok().filter(|time| *time <= Duration::from_secs(SECONDS_MAX));
-    in_range.ok_or_else(|| format!("0 to {SECONDS_MAX} seconds are expected"))
-}
-
-/// Maximum of a time that a person says: ten years.
-const SECONDS_MAX: u64 = 10 * 365 * 24 * 3600;
 
 fn id(text: &str) -> Result<NodeId, String> {
     match text.parse() {

@@ -13,10 +13,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::cluster::block_on;
 use super::super::failure::Failure;
-use super::super::output::{Object, print, shown, spinner};
-use super::Answer;
-use super::list::{Earlier, behind, counts, is_between, member_of, plural, time, tolerance};
-use super::session::{LEADER_PATIENCE, PAUSE, Session};
+use super::super::json::Object;
+use super::super::output::{print, spinner};
+use super::super::text::{plural, shown, time};
+use super::list::{Earlier, behind, counts, is_between, member_of, tolerance};
+use super::session::{Answer, LEADER_PATIENCE, PAUSE, Session};
 
 /// A change that is waited for.
 #[derive(Debug)]

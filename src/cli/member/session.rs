@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use coracle::client::{Changed, Client, Error, Options, Transferred, members_of, set_draining_of};
 use coracle::protocol::{MemberRequest, MembersReport, TransferTarget};
 use coracle::types::NodeId;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::super::cluster::Target;
+use super::super::cluster::{Entrance, Target};
 use super::super::failure::Failure;
-use super::Answer;
 
 /// Maximum time to wait for one server's answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
@@ -20,6 +20,21 @@ pub const LEADER_PATIENCE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_secs(1);
 /// The pause between two questions.
 pub const PAUSE: Duration = Duration::from_millis(100);
+
+/// The options of all commands that wait for an answer.
+#[derive(Args, Debug)]
+pub struct Answer {
+    #[command(flatten)]
+    pub entrance: Entrance,
+    /// Wait no longer than this; a change goes on all the same. Without this option a change is
+    /// waited for until it ends, a leader for 10 seconds, and any other answer for 2
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Print JSON for programs: one object on a line. `member list` prints one for each server that
+    /// answered when no leader did
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// The servers that are asked, and what they have said so far.
 pub struct Session {
@@ -248,6 +263,20 @@ impl View {
     }
 }
 
+/// Parses a time in seconds, such as 1.5.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "a number of seconds is expected, such as 1.5")?;
+    let duration = Duration::try_from_secs_f64(seconds);
+    let in_range = duration.ok().filter(|time| *time <= Duration::from_secs(SECONDS_MAX));
+    in_range.ok_or_else(|| format!("0 to {SECONDS_MAX} seconds are expected"))
+}
+
+/// Maximum of a time that a person says: ten years.
+const SECONDS_MAX: u64 = 10 * 365 * 24 * 3600;
+
 pub fn no_answer() -> Failure {
     Failure::Unavailable("no server answered".into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use coracle::types::Address;
 
 use super::*;
@@ -16,13 +14,4 @@ fn clients_reach_a_new_server_at_the_port_below_unless_another_is_said() {
     assert_eq!(clients(newcomer(Some("a.example:80"))), "a.example:80");
     let lowest = newcomer(None).member("h:1".parse().unwrap());
     assert!(lowest.unwrap_err().to_string().contains("--client"));
-}
-
-#[test]
-fn a_time_is_a_number_of_seconds() {
-    assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
-    assert_eq!(seconds("0"), Ok(Duration::ZERO));
-    for text in ["", "x", "-1", "nan", "inf", "1e300", "1s"] {
-        assert!(seconds(text).is_err(), "{text}");
-    }
 }

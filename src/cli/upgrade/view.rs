@@ -5,7 +5,7 @@ use coracle::client::{Error, Status};
 use coracle::raft::RaiseWait;
 use coracle::types::{Format, FormatRange, NodeId};
 
-use super::super::output::shown;
+use super::super::text::shown;
 
 /// The servers of a cluster, each with what it answered.
 #[derive(Debug)]

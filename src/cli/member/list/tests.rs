@@ -70,14 +70,3 @@ fn too_few_members_and_a_joint_membership_are_said() {
     let joint = "3 voters, 2 needed, 1 here in the smaller of two halves: can lose 0.";
     assert_eq!(tolerance(&few), joint);
 }
-
-#[test]
-fn times_and_numbers_are_short() {
-    let of_ms = |ms| time(Duration::from_millis(ms));
-    let times = [0, 12, 999, 1_000, 119_999, 120_000, 7_199_000, 7_200_000, 172_800_000];
-    let words = ["0 ms", "12 ms", "999 ms", "1 s", "119 s", "2 min", "119 min", "2 h", "2 d"];
-    assert_eq!(times.map(of_ms), words);
-    let numbers = [0, 999, 1_000, 123_456, 1_234_567].map(grouped);
-    assert_eq!(numbers, ["0", "999", "1,000", "123,456", "1,234,567"]);
-    assert_eq!((plural("voter", 1), plural("voter", 2)), ("voter".into(), "voters".into()));
-}
