@@ -83,6 +83,13 @@ pub fn spinner(what: String) -> ProgressBar {
     progress.with_message(what)
 }
 
+/// A line that says what is waited for, cut to the width of the terminal.
+pub fn status_line(what: String) -> ProgressBar {
+    let progress = styled(ProgressBar::new_spinner(), "{spinner} {elapsed} {wide_msg}");
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress.with_message(what)
+}
+
 fn styled(progress: ProgressBar, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();

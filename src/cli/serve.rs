@@ -45,7 +45,7 @@ pub struct ServeCommand {
     log_level: Option<::log::LevelFilter>,
 }
 
-/// Where the server listens, and where it is reached.
+/// The addresses at which the server listens, and those at which it is reached.
 #[derive(Args, Debug)]
 struct Addresses {
     /// Listen for clients here, if not where they reach this server, such as 0.0.0.0:9000

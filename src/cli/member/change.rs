@@ -52,7 +52,7 @@ pub async fn run(
         }
         Ok(Changed::Begun { number, id }) => {
             let what = Some(kind(operation, NodeId(id)));
-            let followed = Followed { number: LogIndex(number), what };
+            let followed = Followed { number: LogIndex(number), what, is_new: true };
             begun(followed, session, no_wait).await
         }
         Err(error) => Err(failure(error)),

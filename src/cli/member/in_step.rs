@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::super::cluster::block_on;
 use super::super::failure::Failure;
 use super::super::json::Object;
-use super::super::output::{print, spinner};
+use super::super::output::{print, status_line};
 use super::super::text::{grouped, time};
 use super::list::{behind, counts, tolerance};
 use super::session::{Answer, LEADER_PATIENCE, PAUSE, Session};
@@ -32,7 +32,7 @@ pub fn run(answer: &Answer) -> Result<(), Failure> {
                 None => std::future::pending().await,
             }
         };
-        let bar = spinner("waiting for a leader".into());
+        let bar = status_line("waiting for a leader".into());
         let mut missing = "no leader has answered".to_owned();
         let reached = {
             let wait = async {

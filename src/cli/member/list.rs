@@ -111,8 +111,8 @@ fn seen(member: &MemberReport, is_leading: bool) -> String {
     }
 }
 
-/// How far a member is behind: in entries, or in the per cent of its snapshot that it has; and for
-/// how long, when an earlier report tells how fast it catches up.
+/// The distance of a member: in entries, or in the per cent of its snapshot that it has; and the
+/// time that is left, when an earlier report tells how fast it catches up.
 pub fn behind(member: &MemberReport, earlier: Option<&Earlier>) -> Option<String> {
     if matches!(member.state, MemberState::Leader | MemberState::Unseen) {
         return None;
@@ -122,7 +122,7 @@ pub fn behind(member: &MemberReport, earlier: Option<&Earlier>) -> Option<String
         let seconds = left as f64 / (done as f64 / elapsed.as_secs_f64());
         let is_told = left > 0 && seconds.is_finite() && seconds < 1e6;
         if is_told {
-            format!(", ~{}", time(Duration::from_secs_f64(seconds)))
+            format!(", ~{}", time(Duration::from_secs_f64(seconds.ceil())))
         } else {
             String::new()
         }
@@ -171,7 +171,7 @@ fn sentences(report: &MembersReport, waits_for: Option<&str>) -> String {
     text
 }
 
-/// Who counts, how many are needed and here, and how many can be lost.
+/// A sentence on who counts, how many are needed and here, and how many can be lost.
 pub fn tolerance(report: &MembersReport) -> String {
     let MembersReport { voters, needed, .. } = report;
     let is_joint = report.members.iter().any(is_between);

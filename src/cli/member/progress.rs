@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::super::cluster::block_on;
 use super::super::failure::Failure;
 use super::super::json::Object;
-use super::super::output::{print, spinner};
+use super::super::output::{print, status_line};
 use super::super::text::{plural, shown, time};
 use super::list::{Earlier, behind, counts, is_between, member_of, tolerance};
 use super::session::{Answer, LEADER_PATIENCE, PAUSE, Session};
@@ -24,8 +24,11 @@ use super::session::{Answer, LEADER_PATIENCE, PAUSE, Session};
 pub struct Followed {
     /// Its number.
     pub number: LogIndex,
-    /// What it does; `None` when this program does not know.
+    /// Its effect; `None` when this program does not know.
     pub what: Option<ChangeKind>,
+    /// True when it has just begun. Of one that began before, the stages that were over by then
+    /// are not shown: nobody knows how long they took.
+    pub is_new: bool,
 }
 
 /// The end of the waiting.
@@ -45,7 +48,7 @@ pub fn run(number: LogIndex, answer: &Answer) -> Result<(), Failure> {
     block_on(async {
         let mut session = Session::new(answer)?;
         let what = what_is(&session.any().await?, number);
-        follow(&Followed { number, what }, &mut session).await
+        follow(&Followed { number, what, is_new: false }, &mut session).await
     })?
 }
 
@@ -139,14 +142,17 @@ async fn wait_for_end(change: &Followed, session: &mut Session, show: &mut Show)
     let mut stages = Stages::new(change.what);
     let start = Instant::now();
     let mut heard = Instant::now();
+    let mut looks = 0;
     loop {
         if let Some(report) = session.leading().await {
             heard = Instant::now();
             let ended = report.ended.iter().find(|ended| ended.number == change.number);
             let is_running = report.change.as_ref().is_some_and(|it| it.number == change.number);
-            for stage in stages.observe(start.elapsed(), &report) {
-                show.stage(stage);
+            let over = stages.observe(start.elapsed(), &report);
+            if change.is_new || looks > 0 {
+                over.into_iter().for_each(|stage| show.stage(stage));
             }
+            looks += 1;
             match ended {
                 Some(ended) if report.is_committed => {
                     if !ended.is_done {
@@ -263,8 +269,13 @@ impl Stages {
         let clause = clause.and_then(|change| change.waits_for.as_deref()).map(shown);
         let member = self.candidate.and_then(|id| member_of(report, id));
         let behind = member.and_then(|member| behind(member, earlier.as_ref()));
+        let is_sent_a_snapshot = member.is_some_and(|member| member.snapshot.is_some());
         match (clause, behind.filter(|_| !report.members.iter().any(is_between))) {
-            (Some(clause), Some(behind)) => format!("{clause} (behind {behind})"),
+            (_, Some(behind)) if is_sent_a_snapshot => format!("snapshot {behind}"),
+            (Some(clause), Some(behind)) => match round_of(report) {
+                Some(round) => format!("round {round}, behind {behind}"),
+                None => format!("{clause}; behind {behind}"),
+            },
             (Some(clause), None) => clause,
             (None, Some(behind)) => format!("behind {behind}"),
             (None, None) => "waiting".into(),
@@ -292,7 +303,11 @@ struct Show {
 impl Show {
     fn new(is_json: bool) -> Show {
         let is_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
-        Show { bar: spinner(String::new()), is_plain: !is_terminal && !is_json, over: Vec::new() }
+        Show {
+            bar: status_line(String::new()),
+            is_plain: !is_terminal && !is_json,
+            over: Vec::new(),
+        }
     }
 
     fn stage(&mut self, stage: String) {

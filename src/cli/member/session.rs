@@ -51,7 +51,7 @@ pub struct Session {
 /// The answers of the servers that were asked.
 #[derive(Debug)]
 pub struct View {
-    /// What each server says that answered.
+    /// The answer of each server that gave one.
     pub reports: Vec<MembersReport>,
     /// The reason of the last that did not answer.
     pub silence: Option<Error>,

@@ -47,7 +47,7 @@ fn a_member_is_behind_by_entries_or_by_a_part_of_a_snapshot_for_an_estimated_tim
     let other = cell(catching(None, Some((60, 200))), catching(None, Some(half)));
     assert_eq!(other.unwrap(), "30 %", "another snapshot says nothing of the speed");
     let entries = cell(catching(Some(1_000), None), catching(Some(2_000), None));
-    assert_eq!(entries.unwrap(), "1,000, ~500 ms");
+    assert_eq!(entries.unwrap(), "1,000, ~1 s");
     let stuck = cell(catching(Some(1_000), None), catching(Some(1_000), None));
     assert_eq!(stuck.unwrap(), "1,000");
     let back = cell(catching(Some(2_000), None), catching(Some(1_000), None));
