@@ -440,6 +440,7 @@ impl PeerLinkActor {
         match frame {
             Frame::Hello(hello) if !is_established => self.establish(hello),
             Frame::Refused { reason } if !is_established => Err(PeerError::Refused(reason)),
+            Frame::Removed { at } if !is_established => Err(PeerError::Removed(at)),
             Frame::Rpc(envelope) if is_established && envelope.rpc.is_response() => {
                 self.take_response(envelope)
             }

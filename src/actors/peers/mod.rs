@@ -43,7 +43,7 @@ use crate::actors::messages::peers::{
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::snapshots::ReadSnapshotRequest;
 use crate::net::{Listener, Network};
-use crate::raft::Introduction;
+use crate::raft::{Announcement, Introduction};
 use crate::types::{Address, NodeId};
 use crate::wire::LocalNode;
 use acceptor::{PeerAcceptorActor, PeerAcceptorPorts};
@@ -187,6 +187,17 @@ impl PeersActor {
         }
     }
 
+    /// The peers that are to have actors. A server that joins dials those that it was told of, until
+    /// it has members of its own: so they hear where it is, even if `member add` had a wrong address.
+    fn wanted(&self, announcement: &Announcement) -> BTreeMap<NodeId, Option<Address>> {
+        let mut wanted = announcement.peers.clone();
+        if announcement.membership.voters.is_empty() {
+            let seeds = self.local.seeds.iter().filter(|seed| **seed != self.local.id);
+            wanted.extend(seeds.map(|seed| (*seed, None)));
+        }
+        wanted
+    }
+
     /// Starts and ends actors, so that exactly the `wanted` peers have some.
     fn change_peers(&mut self, wanted: &BTreeMap<NodeId, Option<Address>>) {
         let is_gone = |peer: &NodeId| !wanted.contains_key(peer);
@@ -234,7 +245,7 @@ impl Handler<Announce> for PeersActor {
 
     fn handle(&mut self, Announce(announcement): Announce, _ctx: &mut Context<Self>) {
         self.local.take(&announcement);
-        self.change_peers(&announcement.peers);
+        self.change_peers(&self.wanted(&announcement));
         for peer in self.peers.values() {
             peer.link.do_send(Announce(announcement.clone()));
         }

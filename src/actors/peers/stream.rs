@@ -43,9 +43,10 @@ pub(super) enum PeerError {
     #[error("it refused the hello: {0:?}")]
     Refused(String),
     #[error(
-        "it says that this server was removed from the cluster by entry {0}: this server takes \
-         part no more, and can be stopped; a server that is to come back is added with a new id \
-         and an empty directory, by `coracle member add`"
+        "it says that this server was removed from the cluster {}: this server takes part no \
+         more, and can be stopped; `coracle member add` adds one to use its machine again, with a \
+         new id and an empty directory",
+        since(*.0)
     )]
     Removed(LogIndex),
     #[error(
@@ -122,6 +123,14 @@ impl Direction {
     }
 }
 
+/// When a server was removed, as the end of a clause. The other side may not remember the entry.
+fn since(at: LogIndex) -> String {
+    match at {
+        LogIndex(0) => "some time ago".to_owned(),
+        at => format!("by entry {at}"),
+    }
+}
+
 /// An introduction as the keys of a log line.
 pub(super) fn introduction_keys(introduction: Option<&Introduction>) -> String {
     match introduction {
@@ -134,7 +143,9 @@ pub(super) fn introduction_keys(introduction: Option<&Introduction>) -> String {
 pub(super) fn kind_of(frame: &Frame) -> &'static str {
     match frame {
         Frame::Hello(_) => "hello",
-        Frame::Refused { .. } => "refusal",
+        Frame::Refused { .. } | Frame::Removed { .. } => "refusal",
+        Frame::Join(_) => "question to join",
+        Frame::Joined(_) => "answer to one that joins",
         Frame::Rpc(envelope) if envelope.rpc.is_response() => "response",
         Frame::Rpc(_) => "request",
     }
