@@ -20,6 +20,8 @@ pub(super) struct FormatGate {
     /// The peers that are connected to this node, as they have introduced themselves on the
     /// connection that they have now.
     peers: BTreeMap<NodeId, PeerFormats>,
+    /// Number of connections so far.
+    connections: u64,
     /// The format that `able_ticks` is about.
     counted: Format,
     /// Ticks for which every member has been able to read that format.
@@ -51,6 +53,9 @@ struct PeerFormats {
     reads: FormatRange,
     binary: String,
     is_held: bool,
+    is_draining: bool,
+    /// The place of the connection among all connections to this node, by time.
+    attached_at: u64,
 }
 
 /// The reason why a leader does not raise the format now. It is a clause for people.
@@ -60,6 +65,8 @@ pub enum RaiseWait {
     UnderWay,
     /// The leader has committed no entry of its own term.
     NothingCommitted,
+    /// The leader hands its leadership over.
+    HandsOver,
     /// Not every member can read the next format, or somebody holds the format.
     Members(Vec<MemberWait>),
     /// All members can read the next format, but not for long enough.
@@ -98,6 +105,7 @@ impl fmt::Display for RaiseWait {
             RaiseWait::NothingCommitted => {
                 f.write_str("this leader has committed nothing in its term yet")
             }
+            RaiseWait::HandsOver => f.write_str("the leadership is being handed over"),
             RaiseWait::Members(waits) => {
                 for (place, wait) in waits.iter().enumerate() {
                     let comma = if place == 0 { "" } else { ", " };
@@ -132,6 +140,7 @@ impl FormatGate {
     pub(super) fn new() -> FormatGate {
         FormatGate {
             peers: BTreeMap::new(),
+            connections: 0,
             counted: Format::FIRST,
             able_ticks: 0,
             announced: None,
@@ -141,16 +150,22 @@ impl FormatGate {
 
     /// A peer has a new connection, which takes the place of any other.
     pub(super) fn on_attached(&mut self, peer: NodeId, introduction: Option<&Introduction>) {
+        self.connections += 1;
+        let attached_at = self.connections;
         let formats = match introduction {
             Some(introduction) => PeerFormats {
                 reads: introduction.formats,
                 binary: introduction.binary.clone(),
                 is_held: introduction.is_held,
+                is_draining: introduction.is_draining,
+                attached_at,
             },
             None => PeerFormats {
                 reads: FormatRange::FIRST_ONLY,
                 binary: OLDEST_BINARY.to_owned(),
                 is_held: false,
+                is_draining: false,
+                attached_at,
             },
         };
         self.peers.insert(peer, formats);
@@ -159,6 +174,17 @@ impl FormatGate {
     /// A peer has no connection any more.
     pub(super) fn on_detached(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
+    }
+
+    /// True of a peer that said that it is drained.
+    pub(super) fn is_draining(&self, peer: NodeId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| peer.is_draining)
+    }
+
+    /// The place of the peer's connection among all connections to this node, by time; 0 for a
+    /// peer that is not connected.
+    pub(super) fn attached_at(&self, peer: NodeId) -> u64 {
+        self.peers.get(&peer).map_or(0, |peer| peer.attached_at)
     }
 
     /// Advances time by one tick: counts for how long all members have been able to read

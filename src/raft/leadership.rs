@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::HoldEnd;
+use super::handover::Handovers;
 use super::log_hold::LogHold;
+use super::log_pace::LogPace;
 use super::quorum::Quorum;
 use super::read_index::ReadIndex;
 use super::replication::action::ReplicationReport;
@@ -28,6 +30,10 @@ pub(super) struct Leadership {
     /// True when this leader has written the first membership of the log: the cluster is new,
     /// and nobody can want to go back to an older program (docs/adr/0023).
     pub(super) has_founded: bool,
+    /// The transfers of this leadership.
+    pub(super) handovers: Handovers,
+    /// The end of the log at times of this term.
+    pub(super) pace: LogPace,
 }
 
 /// The facts about one peer.
@@ -41,6 +47,8 @@ struct PeerState {
     is_elector: bool,
     /// True when it must not be counted, by its last report.
     is_rejoining: bool,
+    /// True when it has sent a report that counts.
+    has_reported: bool,
     /// Ticks since its last report that counts.
     silent_ticks: u32,
     /// Ticks since its last report of any kind.
@@ -84,6 +92,8 @@ impl Leadership {
             reads: ReadIndex::new(first_index),
             store_clock,
             has_founded: false,
+            handovers: Handovers::default(),
+            pace: LogPace::default(),
         }
     }
 
@@ -155,6 +165,21 @@ impl Leadership {
         self.peers.get(&id).is_some_and(|peer| peer.unheard_ticks <= ticks)
     }
 
+    /// True when the peer `id` has sent a report that counts in this term.
+    pub(super) fn has_reported(&self, id: NodeId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.has_reported)
+    }
+
+    /// Ticks since the last report of the peer `id` that counts, or since the term began.
+    pub(super) fn silent_ticks(&self, id: NodeId) -> u32 {
+        self.peers.get(&id).map_or(0, |peer| peer.silent_ticks)
+    }
+
+    /// The newest entry that the peer `id` is known to hold durably.
+    pub(super) fn match_index(&self, id: NodeId) -> LogIndex {
+        self.peers.get(&id).map_or(LogIndex(0), |peer| peer.match_index)
+    }
+
     /// True once for each new base of the log.
     pub(super) fn announce_base(&mut self, base: LogPosition) -> bool {
         std::mem::replace(&mut self.announced_base, base) != base
@@ -189,6 +214,7 @@ impl Leadership {
             return None;
         }
         state.silent_ticks = 0;
+        state.has_reported = true;
         // A round that was never started was confirmed by nobody (docs/bugs.md C15).
         let is_known = report.read_seq <= self.reads.started_seq();
         let read_seq = if is_known { report.read_seq } else { 0 };

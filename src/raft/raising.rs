@@ -62,6 +62,7 @@ impl Raft {
     /// The last connection that a peer has opened to this node has ended.
     pub fn on_peer_detached(&mut self, peer: NodeId) {
         self.gate.on_detached(peer);
+        self.on_successor_gone(peer);
     }
 
     /// A person has asked this node to hold the format, or to hold it no longer. It is durable.
@@ -154,6 +155,9 @@ impl Raft {
         if self.commit_index < leadership.reads.first_index() {
             return Err(RaiseWait::NothingCommitted);
         }
+        if self.is_transferring() {
+            return Err(RaiseWait::HandsOver);
+        }
         let members = self.other_members();
         let mut waits = self.gate.waits(&members, next);
         let ticks_max = self.settings.election_timeout_ticks_max;
@@ -187,7 +191,8 @@ impl Raft {
     fn may_name_cluster(&self, leadership: &Leadership) -> bool {
         let cluster = self.log.cluster();
         let in_force = cluster.at(self.apply.submitted_index()).format.format;
-        cluster.newest().cluster_id.is_none()
+        !self.is_transferring()
+            && cluster.newest().cluster_id.is_none()
             && in_force >= NAMED_SINCE
             && self.commit_index >= leadership.reads.first_index()
     }
@@ -205,7 +210,7 @@ impl Raft {
             format: facts.format.format,
             cluster_id: facts.cluster_id,
             is_held: self.settings.gate.is_held,
-            is_draining: self.is_draining,
+            is_draining: self.announces_draining(),
         };
         if self.gate.announced_key == Some(key) {
             return;
