@@ -1,4 +1,4 @@
-//! How fast the log of a leader grows: the age of a peer's place in it, for people.
+//! The pace of a leader's log: the age of a peer's place in it, for people.
 
 use std::collections::VecDeque;
 
