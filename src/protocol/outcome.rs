@@ -335,6 +335,7 @@ pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus<
         incarnation: process.incarnation,
         is_upgrade_held: node.cluster.is_held,
         upgrade_waits_for: node.cluster.raise_waits_for.clone(),
+        is_draining: node.cluster.is_draining,
     };
     Reply::Status(report.into_lines())
 }

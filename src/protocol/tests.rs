@@ -157,6 +157,7 @@ fn status() -> impl Strategy<Value = Status> {
                 incarnation: Incarnation(incarnation),
                 is_upgrade_held,
                 upgrade_waits_for,
+                is_draining: !is_upgrade_held,
             };
             report.into_lines()
         })

@@ -275,16 +275,15 @@ impl Raft {
         self.awaits_successor
     }
 
-    /// True of a leader to which a transfer is under way, or which could begin one at once or
-    /// within a second.
-    pub fn can_hand_over(&self) -> bool {
-        let RoleState::Leader(leadership) = &self.role else { return false };
+    /// The reason why a leader can hand over to nobody, now and within a second; `None` when
+    /// it can, while it does, and on any other node.
+    pub fn hand_over_obstacle(&self) -> Option<String> {
+        let RoleState::Leader(leadership) = &self.role else { return None };
         let anybody = TransferTarget::Avoid(BTreeSet::new());
-        self.is_transferring()
-            || !matches!(
-                self.judge_transfer(leadership, &anybody),
-                Err(TransferRefusal::Refused(_) | TransferRefusal::NotLeader(_))
-            )
+        match self.judge_transfer(leadership, &anybody) {
+            Err(TransferRefusal::Refused(reason)) if !self.is_transferring() => Some(reason),
+            _ => None,
+        }
     }
 
     // Every node.

@@ -210,12 +210,13 @@ impl Handler<Announce> for PeerLinkActor {
     type Result = ();
 
     fn handle(&mut self, Announce(announcement): Announce, ctx: &mut Context<Self>) {
-        let was_held = self.local.introduction.is_held;
+        let said = (self.local.introduction.is_held, self.local.introduction.is_draining);
         self.local.take(&announcement);
         let Some(open) = &self.open else { return };
-        // Only the hello says what a server holds, and the leader must know.
-        if was_held != announcement.is_held {
-            return self.end(PeerError::HoldChanged, ctx);
+        // Only the hello says what a server holds, and whether it is drained, and the leader must
+        // know both.
+        if said != (announcement.is_held, announcement.is_draining) {
+            return self.end(PeerError::IntroductionChanged, ctx);
         }
         let introduction = open.introduction.as_ref();
         if open.established.is_some()

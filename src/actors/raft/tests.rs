@@ -7,6 +7,7 @@ mod leases;
 mod snapshots;
 mod stops;
 mod time_outs;
+mod transfers;
 mod upgrades;
 
 use std::collections::BTreeMap;

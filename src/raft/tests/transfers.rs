@@ -359,7 +359,7 @@ fn a_transfer_needs_its_format() {
     let start = "format 2 is in force, and a transfer of the leadership needs 3: ";
     assert!(reason.starts_with(start), "{reason}");
     cluster.raft_mut(n(1)).set_draining(true);
-    assert!(!cluster.raft(n(1)).can_hand_over());
+    assert!(cluster.raft(n(1)).hand_over_obstacle().is_some());
     cluster.deliver_all();
     assert_eq!(cluster.leader(), Some(n(1)));
 }
@@ -375,7 +375,7 @@ fn a_leader_that_knows_nothing_of_its_peers_says_that_it_is_too_early() {
     let early = |outcome| matches!(outcome, Err(TransferRefusal::TooEarly(_)));
     assert!(early(ask(&mut cluster, 2, to(1))));
     assert!(early(ask(&mut cluster, 2, avoiding(&[]))));
-    assert!(cluster.raft(n(2)).can_hand_over(), "within a second");
+    assert_eq!(cluster.raft(n(2)).hand_over_obstacle(), None, "within a second");
     cluster.deliver_all();
     assert_eq!(ask(&mut cluster, 2, to(1)), Ok(1));
 }
@@ -441,7 +441,7 @@ fn a_drained_node_is_slower_than_the_others_but_can_lead_if_it_must() {
 #[test]
 fn a_leader_without_a_successor_knows_it() {
     let mut cluster = cluster(1, false);
-    assert!(!cluster.raft(n(1)).can_hand_over());
+    assert!(cluster.raft(n(1)).hand_over_obstacle().is_some());
     assert_eq!(refusal(&mut cluster, 1, avoiding(&[])), "there is no other voter to choose from");
 }
 
