@@ -61,7 +61,7 @@ struct Handover {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Successor {
     pub(super) id: NodeId,
-    /// The place of its connection among all connections to this node, by time.
+    /// The tick of this node at which it has connected.
     pub(super) attached_at: u64,
 }
 

@@ -131,7 +131,7 @@ impl Raft {
         for id in self.other_voters().into_iter().filter(|id| !avoid.contains(id)) {
             match self.judge_successor(leadership, id) {
                 Ok(()) => {
-                    successors.push(Successor { id, attached_at: self.gate.attached_at(id) });
+                    successors.push(Successor { id, attached_at: self.attached_at(id) });
                 }
                 Err(refusal @ TransferRefusal::TooEarly(_)) => early = Some(refusal),
                 Err(refusal) => reasons.push(refusal.to_string()),
@@ -164,7 +164,7 @@ impl Raft {
         if silent_ticks > self.settings.election_timeout_ticks_max {
             return refuse(format!("{id} is unseen for {} s", silent_ticks / per_second));
         }
-        if self.gate.is_draining(id) {
+        if self.gate.peer(id).is_some_and(|peer| peer.is_draining) {
             return refuse(format!("{id} is drained: `coracle undrain {id}` first"));
         }
         if !leadership.has_reported(id) {
@@ -178,6 +178,11 @@ impl Raft {
             return refuse(format!("{id} is {} entries ({age_s} s) behind", grouped(behind)));
         }
         Ok(())
+    }
+
+    /// The tick at which the peer has connected; 0 for one that is not connected.
+    fn attached_at(&self, id: NodeId) -> u64 {
+        self.gate.peer(id).map_or(0, |peer| peer.attached_at)
     }
 
     /// The freeze: from here on nothing is appended, and no lease holds.

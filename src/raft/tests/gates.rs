@@ -9,7 +9,7 @@ use super::snapshots::SnapshotRules;
 use crate::raft::{Announcement, GateSettings, Introduction, StopReason};
 use crate::types::{
     BootId, ClusterId, Entry, Format, FormatInForce, FormatRange, HardState, Incarnation, LogIndex,
-    NodeId, Payload, Term,
+    Member, NodeId, Payload, Term,
 };
 
 /// The formats of a program that knows the first two.
@@ -24,11 +24,13 @@ pub(super) const RAISE_AFTER_TICKS: u32 = 50;
 pub(super) struct Gate {
     pub(super) formats: FormatRange,
     pub(super) is_held: bool,
+    /// The addresses that the node says.
+    pub(super) member: Option<Member>,
     pub(super) is_draining: bool,
     /// Everything that the node has announced since it started.
     pub(super) announced: Vec<Announcement>,
     pub(super) stopped: Option<StopReason>,
-    starts: u64,
+    pub(super) starts: u64,
 }
 
 impl Gate {
@@ -37,6 +39,7 @@ impl Gate {
         Gate {
             formats,
             is_held: false,
+            member: None,
             is_draining: false,
             announced: Vec::new(),
             stopped: None,
@@ -70,7 +73,7 @@ impl Gate {
             boot: BootId(self.starts),
             cluster_id,
             is_held: self.is_held,
-            member: None,
+            member: self.member.clone(),
             is_draining: self.is_draining,
         })
     }
@@ -135,7 +138,7 @@ impl Cluster {
         &self.gates[&id]
     }
 
-    fn gate_mut(&mut self, id: NodeId) -> &mut Gate {
+    pub(super) fn gate_mut(&mut self, id: NodeId) -> &mut Gate {
         self.gates.get_mut(&id).expect("the cluster has connections")
     }
 
@@ -158,6 +161,9 @@ impl Cluster {
 
     /// The node `of` opens a connection to the node `to`.
     pub(super) fn introduce(&mut self, of: NodeId, to: NodeId) {
+        if self.is_told_that_it_was_removed(of, to) {
+            return;
+        }
         let introduction = self.gate(of).introduction(of);
         self.raft_mut(to).on_peer_attached(of, introduction);
         self.settle(to);
@@ -204,6 +210,7 @@ impl Cluster {
     }
 
     pub(super) fn on_announced(&mut self, id: NodeId, news: Announcement) {
+        self.name_ports(id, news.peers.keys().copied().collect());
         let Some(gate) = self.gates.get_mut(&id) else { return };
         let is_draining = news.is_draining;
         gate.announced.push(news);
