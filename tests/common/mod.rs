@@ -11,12 +11,12 @@ pub mod clients;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use coracle::testing::drill::free_ports;
 use tempfile::TempDir;
 
 /// The time that a test waits for anything before it fails. It is far longer than anything
@@ -68,7 +68,7 @@ impl Cluster {
     /// Prepares `count` servers that listen at `hostname`, without starting them.
     /// `settings` is the text of servers.toml before the list of servers.
     pub fn prepare_like(count: usize, hostname: &str, settings: &str) -> Cluster {
-        let ports = free_ports(2 * count);
+        let ports = free_ports(2 * count).expect("ports are free");
         let node = |(offset, ports): (usize, &[u16])| {
             let node = Node { client_port: ports[0], log_port: ports[1], process: None };
             (offset as u64 + 1, node)
@@ -431,25 +431,4 @@ impl Connection {
         }
         Ok(line)
     }
-}
-
-/// Returns ports on which no process listens. They are below the range that the system
-/// gives to outgoing connections: one of those could take the port of a server while it is
-/// down. No two calls in a process return the same port.
-fn free_ports(count: usize) -> Vec<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    const FIRST: u16 = 10_000;
-    const SPAN: u16 = 20_000;
-    // Test processes that run at the same time start at different ports.
-    let start = (std::process::id().wrapping_mul(7_919) % u32::from(SPAN)) as u16;
-    let mut ports = Vec::new();
-    while ports.len() < count {
-        let offset =
-            (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::SeqCst))) % u32::from(SPAN);
-        let port = FIRST + offset as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            ports.push(port);
-        }
-    }
-    ports
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use crate::cluster::PATIENCE;
+use super::PATIENCE;
 
 /// Sends a command as text to a server; returns the reply, one line. `None` without a reply.
 pub fn say(address: &str, command: &str) -> Option<String> {
