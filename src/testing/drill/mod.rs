@@ -8,6 +8,7 @@
 //! | `load` | clients that write and read, and the history of their commands |
 //! | `bare` | a client without the client library |
 //! | `talk` | single commands as text |
+//! | `members` | the members and their changes |
 //! | `verdict` | the checks of histories, stores and logs |
 //! | `failure` | the reason why a drill has failed |
 
@@ -15,6 +16,7 @@ mod bare;
 mod failure;
 mod fleet;
 mod load;
+mod members;
 mod process;
 mod talk;
 mod verdict;
@@ -24,6 +26,9 @@ use std::time::Duration;
 pub use failure::Failure;
 pub use fleet::{Fleet, Stop};
 pub use load::{LEDGER, Load, LoadPlan};
+pub use members::{
+    ListedMember, Members, begun, change, members_of, say_to_leader, wait_for_change,
+};
 pub use process::{block_on, free_ports, succeeded, wait_for_exit};
 pub use talk::say;
 pub use verdict::{
