@@ -13,7 +13,7 @@
 //!   is a voter that does not know of a newcomer.
 //! - A15: an upgrade needs an old program, which scripts/upgrade.sh has.
 //! - A19: two hundred turns take too long. The mutant of row B45 of docs/bugs.md is caught there.
-//! - A28 and A29: a log that cannot be needs a forger. The tests of `src/raft` and `src/storage` are.
+//! - A28 and A29: a log that cannot be needs a forger: the tests of `src/raft` and `src/storage`.
 //! - B1 to B3 and B6: gaps in milliseconds are what scripts/rolling_restart.sh and
 //!   scripts/replace_all.sh print.
 
@@ -22,6 +22,7 @@ mod common;
 /// One file for each topic.
 mod members {
     mod changes;
+    mod gates;
     mod learners;
     mod partitions;
     mod removal;
