@@ -35,6 +35,7 @@ mod signals;
 mod storage_side;
 pub mod survivor;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,8 +63,9 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
-use crate::types::NodeId;
+use crate::types::{Address, Membership, NodeId};
 use crate::wire::LocalNode;
+use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
 use storage_side::Opened;
@@ -164,8 +166,8 @@ pub async fn start(
     let Environment { network, clock, disk, placement, surroundings, open_files_max } = environment;
     let connections_max = limits::connections_max(settings, open_files_max)?;
     let client_listener =
-        listen(network.as_ref(), server, "client_port", server.client_port).await?;
-    let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
+        listen(network.as_ref(), id, "client_port", &server.client_listen).await?;
+    let peer_listener = listen(network.as_ref(), id, "log_port", &server.log_listen).await?;
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
     let recovered = recovery::recover(settings, server, disk, &surroundings)?;
     if !surroundings.is_new_cluster {
@@ -181,8 +183,6 @@ pub async fn start(
     raft_settings.gate.is_held = recovered.storage.is_held();
     let (core, opened) = split(recovered, raft_settings, &settings.cluster);
     let storage = storage_side::start(opened, &placement, &memory, &raft);
-    let (mut peers, peer_ports) =
-        peer_side::start(settings, local, surroundings.seed, network, &storage, &raft, &memory);
     let peers_ctx = Context::<PeersActor>::new();
     #[cfg(any(test, feature = "testing"))]
     let kv = storage.kv.clone();
@@ -190,20 +190,21 @@ pub async fn start(
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
         snapshot: storage.snapshot_writer.clone().recipient(),
-        stores: storage.snapshot_writer.recipient(),
-        snapshot_queries: storage.snapshot_reader.recipient(),
-        kv: storage.kv.recipient(),
-        peers: peer_ports,
+        stores: storage.snapshot_writer.clone().recipient(),
+        snapshot_queries: storage.snapshot_reader.clone().recipient(),
+        kv: storage.kv.clone().recipient(),
+        peers: BTreeMap::new(),
         announce: peers_ctx.address().recipient(),
-        must_stop: storage.must_stop,
+        must_stop: storage.must_stop.clone(),
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
     raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
-    peers.listen(peer_listener);
-    let peers = peers_ctx.run(peers);
+    let peer_network = PeerNetwork { network, listener: peer_listener, seed: surroundings.seed };
+    let peers =
+        peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
     let (clients, session_arbiters) =
         client_side::start(settings, connections_max, sessions, &placement, client_listener, &raft);
     let mut arbiters = storage.arbiters;
@@ -247,10 +248,18 @@ fn local_node(
 ) -> LocalNode {
     // A snapshot has committed entries only.
     let committed = recovered.log.cluster.at(recovered.positions.newest.index);
+    let (joined, known_id) = (recovered.storage.joined(), recovered.storage.cluster_id());
     LocalNode {
         cluster: settings.cluster.clone(),
         id,
-        peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
+        membership: Arc::new(match &recovered.log.cluster.newest().membership {
+            Some((_, newest)) => newest.clone(),
+            // A server that joins learns its members from the log.
+            None if joined.is_some() => Membership::default(),
+            None => Membership::seed(settings.servers.keys().copied()),
+        }),
+        committed: committed.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
+        seeds: joined.into_iter().flat_map(|joined| joined.members.keys().copied()).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
         format: committed.format.clone(),
@@ -259,7 +268,7 @@ fn local_node(
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: recovered.storage.incarnation(),
             boot: surroundings.random.boot,
-            cluster_id: recovered.storage.cluster_id().or(committed.cluster_id),
+            cluster_id: known_id.or(committed.cluster_id).or(joined.and_then(|j| j.cluster_id)),
             is_held: recovered.storage.is_held(),
             member: settings.servers.get(&id).map(Server::member),
             is_draining: false,
@@ -269,15 +278,15 @@ fn local_node(
 
 async fn listen(
     network: &dyn Network,
-    server: &Server,
+    id: NodeId,
     key: &'static str,
-    port: u16,
+    Address { host, port }: &Address,
 ) -> Result<Box<dyn Listener>, NodeError> {
-    network.listen(&server.hostname, port).await.map_err(|error| NodeError::Listen {
-        id: server.id,
+    network.listen(host, *port).await.map_err(|error| NodeError::Listen {
+        id,
         key,
-        hostname: server.hostname.clone(),
-        port,
+        hostname: host.clone(),
+        port: *port,
         error,
     })
 }

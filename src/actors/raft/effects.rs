@@ -28,6 +28,7 @@ impl RaftActor {
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
+        self.answer_waits();
         assert_eq!(
             self.raft.waiting_reads(),
             self.pending.reads() + self.backups.begins(),
@@ -77,7 +78,6 @@ impl RaftActor {
             Effect::Announce(announcement) => {
                 self.members.committed.clone_from(&announcement.committed);
                 self.announce(announcement);
-                self.answer_waits();
             }
             Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
             Effect::TransferFailed(failure) => self.on_transfer_failed(failure),

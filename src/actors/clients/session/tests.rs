@@ -2,6 +2,7 @@
 
 mod backup;
 mod endings;
+mod members;
 mod memory;
 
 use std::sync::Mutex;
