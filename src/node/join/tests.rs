@@ -117,8 +117,8 @@ fn a_server_that_cannot_listen_where_it_is_reached_listens_at_all_its_addresses(
         let (network, disk) = (FakeNetwork::default(), SimDisk::new());
         let far = network.expect_connection(1 << 16);
         let (environment, options) = (environment(&network, &disk), options());
-        let (joined, ()) =
-            tokio::join!(settings(&options, &environment), reply(far, &answer(&[1, 6])));
+        let told = answer(&[1, 6]);
+        let (joined, ()) = tokio::join!(settings(&options, &environment), reply(far, &told));
         let joined = joined.unwrap();
         let own = &joined.servers[&NodeId(6)];
         assert_eq!(
