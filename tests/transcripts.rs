@@ -124,10 +124,10 @@ impl Machines {
             ["kill", id] => {
                 let id = id.parse().unwrap();
                 self.cluster.kill(id);
-                let unseen = format!("\nMEMBER {id} voter unseen ");
+                let unseen = format!("\n{id}   voter      unseen ");
                 self.cluster.wait_for("the leader to miss it", || {
-                    let mut leader = self.cluster.connect(LEADER).ok()?;
-                    leader.ask("member list\r\n").ok()?.contains(&unseen).then_some(())
+                    let list = self.cluster.coracle(&["member", "list"]).stdout;
+                    String::from_utf8(list).unwrap().contains(&unseen).then_some(())
                 });
             }
             ["restart", id] => {
