@@ -201,7 +201,7 @@ fn a_server_that_is_far_behind_or_drained_does_not_lead() {
     // The snapshot of a megabyte takes minutes.
     let tables = "[limits]\nvalue_bytes_max = 4096\n\
                   [snapshot]\nentries_max = 1000\nbytes_per_second_max = 4096\n\
-                  [log]\nkeep_entries = 100\nsegment_bytes = 65536\n";
+                  [log]\nkeep_entries = 100\nsegment_bytes = 131072\n";
     let mut cluster = start(3, tables);
     let leader = cluster.wait_for_leader();
     let late = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
