@@ -60,8 +60,9 @@ impl CatchUp {
             return None;
         }
         if self.last_ticks.is_some() && last == self.goal {
-            // Nothing has come since the last round, so there is nothing to measure.
-            self.ticks = 0;
+            // The learner has the whole log, and nothing has come since the last round: the next
+            // one takes no time, however long the last one took.
+            (self.last_ticks, self.ticks) = (Some(0), 0);
             return None;
         }
         let ended = Round { number: self.round, ticks: self.ticks };

@@ -51,3 +51,16 @@ fn a_learner_that_has_shown_nothing_is_not_caught_up() {
     assert!(!catch_up.is_caught_up(MAX));
     assert!(catch_up.is_of(i(5), NodeId(4)) && !catch_up.is_of(i(6), NodeId(4)));
 }
+
+/// Found by a random walk: the log of an idle cluster does not grow, so there was no second round.
+#[test]
+fn a_slow_round_is_forgotten_when_nothing_more_comes() {
+    let mut rounds = CatchUp::new(LogIndex(7), NodeId(4), LogIndex(10));
+    for _ in 0..100 {
+        rounds.tick();
+    }
+    assert!(rounds.advance(LogIndex(10), LogIndex(10)).is_some());
+    assert!(!rounds.is_caught_up(5), "that round took long");
+    assert_eq!(rounds.advance(LogIndex(10), LogIndex(10)), None);
+    assert!(rounds.is_caught_up(5), "and it holds all there is");
+}
