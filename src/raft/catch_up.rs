@@ -60,9 +60,10 @@ impl CatchUp {
             return None;
         }
         if self.last_ticks.is_some() && last == self.goal {
-            // The learner has the whole log, and nothing has come since the last round: the next
-            // one takes no time, however long the last one took.
-            (self.last_ticks, self.ticks) = (Some(0), 0);
+            // Nothing has come since the last round, and the learner has everything: a round that
+            // began now would end now.
+            self.last_ticks = Some(0);
+            self.ticks = 0;
             return None;
         }
         let ended = Round { number: self.round, ticks: self.ticks };
