@@ -35,12 +35,14 @@ mod signals;
 mod storage_side;
 pub mod survivor;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{sleep, timeout};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use actor_settings::{SESSION_OUTBOUND_BYTES_MAX, SNAPSHOT_WINDOW_BYTES};
@@ -52,7 +54,7 @@ use crate::actors::io::memory::MemoryBudget;
 #[cfg(any(test, feature = "testing"))]
 use crate::actors::kv::KvActor;
 use crate::actors::log::LogActor;
-use crate::actors::messages::lifecycle::{Shutdown, StopAccepting};
+use crate::actors::messages::lifecycle::{HandOver, Shutdown, StopAccepting};
 use crate::actors::peers::PeersActor;
 use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
@@ -61,20 +63,27 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
-use crate::types::NodeId;
+use crate::types::{Address, Membership, NodeId};
 use crate::wire::LocalNode;
+use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
 use storage_side::Opened;
+
+/// The time between two looks at an actor that is about to end.
+const ENDED_LOOK: Duration = Duration::from_millis(2);
 
 /// A running node.
 pub struct Node {
     client_port: u16,
     log_port: u16,
+    raft: Addr<RaftActor>,
     clients: Addr<ClientAcceptorActor>,
     peers: Addr<PeersActor>,
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
+    /// The longest election timeout, by which the steps of a stop are bounded.
+    election_timeout: Duration,
     memory: MemoryBudget,
     #[cfg(any(test, feature = "testing"))]
     kv: Addr<KvActor>,
@@ -114,8 +123,17 @@ impl Node {
 
     /// Stops the node. When this returns, nothing more is accepted, everything that the
     /// log was given is durable, and the data directory is free.
+    ///
+    /// A leader hands its leadership over first, within two of the longest election timeouts, so
+    /// that no client waits for an election. Then the clients get the answers that are due, within
+    /// one more (docs/adr/0028). The members stay what they are.
     pub async fn stop(self) {
+        let is_handed_over = timeout(2 * self.election_timeout, self.raft.send(HandOver));
+        if is_handed_over.await.is_err() {
+            log::warn!("stops as the leader: nobody has taken over in time");
+        }
         self.clients.do_send(StopAccepting);
+        let _ = timeout(self.election_timeout, ended(&self.clients)).await;
         self.peers.do_send(Shutdown);
         // An error says that the actor has ended already, after a failure.
         if self.log.send(Shutdown).await.is_err() {
@@ -124,6 +142,13 @@ impl Node {
         for arbiter in self.arbiters {
             arbiter.stop();
         }
+    }
+}
+
+/// Returns when an actor has ended.
+async fn ended<A: Actor>(actor: &Addr<A>) {
+    while actor.connected() {
+        sleep(ENDED_LOOK).await;
     }
 }
 
@@ -141,8 +166,8 @@ pub async fn start(
     let Environment { network, clock, disk, placement, surroundings, open_files_max } = environment;
     let connections_max = limits::connections_max(settings, open_files_max)?;
     let client_listener =
-        listen(network.as_ref(), server, "client_port", server.client_port).await?;
-    let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
+        listen(network.as_ref(), id, "client_port", &server.client_listen).await?;
+    let peer_listener = listen(network.as_ref(), id, "log_port", &server.log_listen).await?;
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
     let recovered = recovery::recover(settings, server, disk, &surroundings)?;
     if !surroundings.is_new_cluster {
@@ -158,8 +183,6 @@ pub async fn start(
     raft_settings.gate.is_held = recovered.storage.is_held();
     let (core, opened) = split(recovered, raft_settings, &settings.cluster);
     let storage = storage_side::start(opened, &placement, &memory, &raft);
-    let (mut peers, peer_ports) =
-        peer_side::start(settings, local, surroundings.seed, network, &storage, &raft, &memory);
     let peers_ctx = Context::<PeersActor>::new();
     #[cfg(any(test, feature = "testing"))]
     let kv = storage.kv.clone();
@@ -167,20 +190,21 @@ pub async fn start(
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
         snapshot: storage.snapshot_writer.clone().recipient(),
-        stores: storage.snapshot_writer.recipient(),
-        snapshot_queries: storage.snapshot_reader.recipient(),
-        kv: storage.kv.recipient(),
-        peers: peer_ports,
+        stores: storage.snapshot_writer.clone().recipient(),
+        snapshot_queries: storage.snapshot_reader.clone().recipient(),
+        kv: storage.kv.clone().recipient(),
+        peers: BTreeMap::new(),
         announce: peers_ctx.address().recipient(),
-        must_stop: storage.must_stop,
+        must_stop: storage.must_stop.clone(),
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
     raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
-    peers.listen(peer_listener);
-    let peers = peers_ctx.run(peers);
+    let peer_network = PeerNetwork { network, listener: peer_listener, seed: surroundings.seed };
+    let peers =
+        peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
     let (clients, session_arbiters) =
         client_side::start(settings, connections_max, sessions, &placement, client_listener, &raft);
     let mut arbiters = storage.arbiters;
@@ -189,10 +213,12 @@ pub async fn start(
     Ok(Node {
         client_port,
         log_port,
+        raft,
         clients,
         peers,
         log,
         arbiters,
+        election_timeout: Duration::from_millis(settings.raft.election_timeout_ms_max),
         memory,
         #[cfg(any(test, feature = "testing"))]
         kv,
@@ -222,10 +248,18 @@ fn local_node(
 ) -> LocalNode {
     // A snapshot has committed entries only.
     let committed = recovered.log.cluster.at(recovered.positions.newest.index);
+    let (joined, known_id) = (recovered.storage.joined(), recovered.storage.cluster_id());
     LocalNode {
         cluster: settings.cluster.clone(),
         id,
-        peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
+        membership: Arc::new(match &recovered.log.cluster.newest().membership {
+            Some((_, newest)) => newest.clone(),
+            // A server that joins learns its members from the log.
+            None if joined.is_some() => Membership::default(),
+            None => Membership::seed(settings.servers.keys().copied()),
+        }),
+        committed: committed.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
+        seeds: joined.into_iter().flat_map(|joined| joined.members.keys().copied()).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
         format: committed.format.clone(),
@@ -234,7 +268,7 @@ fn local_node(
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: recovered.storage.incarnation(),
             boot: surroundings.random.boot,
-            cluster_id: recovered.storage.cluster_id().or(committed.cluster_id),
+            cluster_id: known_id.or(committed.cluster_id).or(joined.and_then(|j| j.cluster_id)),
             is_held: recovered.storage.is_held(),
             member: settings.servers.get(&id).map(Server::member),
             is_draining: false,
@@ -244,15 +278,15 @@ fn local_node(
 
 async fn listen(
     network: &dyn Network,
-    server: &Server,
+    id: NodeId,
     key: &'static str,
-    port: u16,
+    Address { host, port }: &Address,
 ) -> Result<Box<dyn Listener>, NodeError> {
-    network.listen(&server.hostname, port).await.map_err(|error| NodeError::Listen {
-        id: server.id,
+    network.listen(host, *port).await.map_err(|error| NodeError::Listen {
+        id,
         key,
-        hostname: server.hostname.clone(),
-        port,
+        hostname: host.clone(),
+        port: *port,
         error,
     })
 }
