@@ -31,7 +31,8 @@
 //! | `pending` | the commands that wait for their outcome |
 //! | `backups` | the commands of clients that fetch a backup |
 //! | `upgrades` | the commands of operators about the cluster's format |
-//! | `members` | the commands of operators about the members |
+//! | `members` | the commands of operators about the members that wait |
+//! | `member_commands` | accepts and answers them |
 //!
 //! It owns the core and the commands that wait, and runs on the main arbiter. All messages
 //! of one mailbox drain are handed to the core first, and its effects are executed after
@@ -42,6 +43,7 @@ mod backups;
 mod commands;
 mod effects;
 mod expiry;
+mod member_commands;
 mod members;
 mod pending;
 mod settings;
