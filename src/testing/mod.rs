@@ -8,6 +8,8 @@ mod disk;
 #[cfg(test)]
 mod introduction;
 #[cfg(test)]
+pub(crate) mod memberships;
+#[cfg(test)]
 pub(crate) mod peer_connection;
 mod probe;
 pub mod simulation;
