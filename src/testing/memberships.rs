@@ -74,6 +74,11 @@ fn any_address() -> impl Strategy<Value = Address> {
     (host, 1..=u16::MAX).prop_map(|(host, port)| Address { host, port })
 }
 
+/// Any addresses of a member.
+pub(crate) fn any_member() -> impl Strategy<Value = Member> {
+    (any_address(), any_address()).prop_map(|(peer, client)| Member { peer, client })
+}
+
 fn any_change_kind() -> impl Strategy<Value = ChangeKind> {
     let ids = (any::<u64>().prop_map(NodeId), any::<u64>().prop_map(NodeId));
     (0..7_u8, ids).prop_map(|(kind, (id, new))| match kind {
@@ -90,9 +95,11 @@ fn any_change_kind() -> impl Strategy<Value = ChangeKind> {
 /// Any membership with addresses that a log may have.
 pub(crate) fn any_membership() -> impl Strategy<Value = Membership> {
     let index = || (1..=LogIndex::MAX.0).prop_map(LogIndex);
-    let member = (any_address(), any_address()).prop_map(|(peer, client)| Member { peer, client });
-    let members =
-        prop::collection::btree_map((1..=u64::MAX).prop_map(NodeId), (member, any::<u8>()), 1..8);
+    let members = prop::collection::btree_map(
+        (1..=u64::MAX).prop_map(NodeId),
+        (any_member(), any::<u8>()),
+        1..8,
+    );
     let change = prop::option::of((index(), any_change_kind()));
     let ended = prop::collection::vec((index(), any_change_kind(), any::<bool>()), 0..4);
     let removed = prop::collection::btree_map(any::<u64>().prop_map(NodeId), index(), 0..4);
