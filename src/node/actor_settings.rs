@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::environment::Surroundings;
 use crate::actors::clients::session::SessionConfig;
 use crate::actors::io::memory::MemoryBudget;
+use crate::actors::peers::PeerMemory;
 use crate::actors::peers::replicator::ReplicatorSettings;
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::raft::RaftActorSettings;
@@ -13,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::protocol::{Limits, SessionSettings};
 use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
-use crate::types::{Address, Membership, NodeId};
+use crate::types::{Membership, NodeId};
 
 /// Number of the longest election timeouts for which a leader's disk may be silent. A sync
 /// that takes half a second happens on healthy disks and must not cost the leadership.
@@ -86,6 +87,7 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
+        unseen_ms: settings.raft.election_timeout_ms_max,
     }
 }
 
@@ -121,6 +123,17 @@ pub(super) fn link_settings(settings: &Settings, memory: &MemoryBudget) -> LinkS
     }
 }
 
+/// The memory of the peers. That of those in the settings is no part of the clients' budget.
+pub(super) fn peer_memory(settings: &Settings, memory: &MemoryBudget) -> PeerMemory {
+    let (limits, servers) = (&settings.limits, settings.servers.len());
+    PeerMemory {
+        peers: servers.saturating_sub(1),
+        peer_bytes: limits.replication_bytes(servers + 1) - limits.replication_bytes(servers),
+        bytes_max: limits.client_bytes(servers).saturating_sub(limits.client_bytes_min()),
+        reservation: memory.reserve(0),
+    }
+}
+
 pub(super) fn session_config(
     settings: &Settings,
     memory: &MemoryBudget,
@@ -128,10 +141,6 @@ pub(super) fn session_config(
     introduction: &Introduction,
 ) -> SessionConfig {
     let limits = &settings.limits;
-    let address = |server: &Server| {
-        let Address { host, port } = server.advertised.client.clone();
-        (server.id, (host, port))
-    };
     SessionConfig {
         session: SessionSettings {
             limits: Limits {
@@ -146,7 +155,6 @@ pub(super) fn session_config(
         },
         memory: memory.clone(),
         write_stall_ms_max: limits.write_stall_ms_max,
-        client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
         clock: Arc::clone(clock),
         version: introduction.binary.clone(),
