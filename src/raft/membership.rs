@@ -328,6 +328,11 @@ impl Raft {
     /// As the leader: takes the next step of the change under way, if it is due. The change may
     /// have been begun by an earlier leader.
     pub(super) fn go_on_with_members(&mut self) {
+        // This is asked at each acknowledgement, and there is nothing to do nearly always.
+        let membership = self.membership();
+        if membership.change.is_none() && !membership.is_seed() {
+            return;
+        }
         let Some(membership) = self.changeable_membership() else { return };
         let index = self.log.last().index.next();
         let next = if membership.is_seed() {
