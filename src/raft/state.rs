@@ -430,6 +430,7 @@ impl Raft {
             cluster_id: state.cluster_id,
             formats: self.settings.gate.formats,
             is_held: self.settings.gate.is_held,
+            is_draining: self.is_draining,
             raise_waits_for: self.raise_waits_for(),
         }
     }

@@ -96,6 +96,12 @@ impl RaftActor {
             return Err(self.busy_or_not_leader());
         }
         let answer = match self.raft.request_change(request) {
+            // The same request once more, whose change goes on.
+            Ok(MemberOutcome::Begun { number, index, what })
+                if index <= self.raft.last_applied() =>
+            {
+                ClientReply::Change { number, id: subject(what) }
+            }
             Ok(MemberOutcome::Begun { number, index, what }) => {
                 let (reply_handle, id) = (reply_handle.clone(), subject(what));
                 let expires_at_tick = self.expires_at_tick();

@@ -106,6 +106,19 @@ async fn a_change_is_answered_when_its_entry_is_applied_here() {
 }
 
 #[actix::test]
+async fn a_change_that_is_asked_for_again_while_it_goes_on_is_answered_at_once() {
+    let f = Fixture::lead_members().await;
+    let client = Client::new(8);
+    let request = |slot| vec![(slot, ClientRequest::Member(add(4)))];
+    f.request(&client, request(1)).await;
+    f.request(&client, request(2)).await;
+    let number = f.commit_all().await.expect("the change has an entry");
+    f.request(&client, request(3)).await;
+    let begun = ClientReply::Change { number, id: NodeId(4) };
+    assert_eq!(client.refusals(), [1, 2, 3].map(|slot| (slot, begun.clone())));
+}
+
+#[actix::test]
 async fn a_change_is_refused_by_a_node_that_does_not_lead_and_with_the_reason_by_one_that_does() {
     let f = Fixture::start_with_addresses();
     let client = Client::new(8);
