@@ -44,6 +44,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{sleep, timeout};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use actor_settings::{SESSION_OUTBOUND_BYTES_MAX, SNAPSHOT_WINDOW_BYTES};
@@ -56,7 +57,7 @@ use crate::actors::io::memory::MemoryBudget;
 #[cfg(any(test, feature = "testing"))]
 use crate::actors::kv::KvActor;
 use crate::actors::log::LogActor;
-use crate::actors::messages::lifecycle::{Shutdown, StopAccepting};
+use crate::actors::messages::lifecycle::{HandOver, Shutdown, StopAccepting};
 use crate::actors::peers::PeersActor;
 use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
@@ -72,14 +73,20 @@ use recovery::Recovered;
 use signals::Signals;
 use storage_side::Opened;
 
+/// The time between two looks at an actor that is about to end.
+const ENDED_LOOK: Duration = Duration::from_millis(2);
+
 /// A running node.
 pub struct Node {
     client_port: u16,
     log_port: u16,
+    raft: Addr<RaftActor>,
     clients: Addr<ClientAcceptorActor>,
     peers: Addr<PeersActor>,
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
+    /// The longest election timeout, by which the steps of a stop are bounded.
+    election_timeout: Duration,
     memory: MemoryBudget,
     #[cfg(any(test, feature = "testing"))]
     kv: Addr<KvActor>,
@@ -119,8 +126,17 @@ impl Node {
 
     /// Stops the node. When this returns, nothing more is accepted, everything that the
     /// log was given is durable, and the data directory is free.
+    ///
+    /// A leader hands its leadership over first, within two of the longest election timeouts, so
+    /// that no client waits for an election. Then the clients get the answers that are due, within
+    /// one more (docs/adr/0028). The members stay what they are.
     pub async fn stop(self) {
+        let is_handed_over = timeout(2 * self.election_timeout, self.raft.send(HandOver));
+        if is_handed_over.await.is_err() {
+            log::warn!("stops as the leader: nobody has taken over in time");
+        }
         self.clients.do_send(StopAccepting);
+        let _ = timeout(self.election_timeout, ended(&self.clients)).await;
         self.peers.do_send(Shutdown);
         // An error says that the actor has ended already, after a failure.
         if self.log.send(Shutdown).await.is_err() {
@@ -129,6 +145,13 @@ impl Node {
         for arbiter in self.arbiters {
             arbiter.stop();
         }
+    }
+}
+
+/// Returns when an actor has ended.
+async fn ended<A: Actor>(actor: &Addr<A>) {
+    while actor.connected() {
+        sleep(ENDED_LOOK).await;
     }
 }
 
@@ -198,10 +221,12 @@ pub async fn start(
     Ok(Node {
         client_port,
         log_port,
+        raft,
         clients,
         peers,
         log,
         arbiters,
+        election_timeout: Duration::from_millis(settings.raft.election_timeout_ms_max),
         memory,
         #[cfg(any(test, feature = "testing"))]
         kv,

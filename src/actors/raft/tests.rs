@@ -8,6 +8,7 @@ mod members;
 mod snapshots;
 mod stops;
 mod time_outs;
+mod transfers;
 mod upgrades;
 
 use std::collections::BTreeMap;
