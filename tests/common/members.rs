@@ -40,7 +40,7 @@ impl Cluster {
     pub fn wait_until_changeable(&self, ids: &[u64]) {
         let leader = self.wait_for_leader_of(ids);
         self.wait_for("the members in the log", || {
-            let plan = "member add 127.0.0.1:1 127.0.0.1:1 learner dry-run";
+            let plan = "member add 127.0.0.1:1 127.0.0.1:2 learner dry-run";
             self.say(leader, plan).starts_with("PLAN ").then_some(())
         });
         let list = self.wait_for_equal_lists(ids);
