@@ -244,7 +244,7 @@ fn a_disk_has_nothing_that_its_program_does_not_read() {
         let payload = Payload::Format(FormatInForce::of(Format(2)));
         f.append(2, &[entry(1, 1), Entry { payload, ..entry(2, 1) }]);
         f.sync(2);
-        f.checker.on_sample(2);
+        f.checker.on_sample(2, 1, 0, false);
         let found = f.checker.take_violation().map(|violation| violation.check);
         assert_eq!(found, wrong, "its program reads {formats}");
     }
