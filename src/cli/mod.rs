@@ -22,6 +22,7 @@ mod upgrade;
 
 use clap::{Parser, Subcommand};
 use coracle::config::Settings;
+use coracle::types::Member;
 
 use self::cluster::ConfigFile;
 use self::failure::Failure;
@@ -88,9 +89,9 @@ impl Cli {
 
 fn print_servers(settings: &Settings) -> Result<(), Failure> {
     let line = |server: &coracle::config::Server| {
-        let (id, hostname) = (server.id, &server.hostname);
+        let (id, Member { peer, client }) = (server.id, &server.advertised);
         let directory = server.data_dir.display();
-        format!("{id} {hostname} {} {} {directory}\n", server.client_port, server.log_port)
+        format!("{id} {} {} {} {directory}\n", client.host, client.port, peer.port)
     };
     print(settings.servers.values().map(line).collect::<String>().as_bytes())
 }

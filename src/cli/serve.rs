@@ -44,9 +44,11 @@ impl ServeCommand {
     pub fn run(self) -> Result<(), Failure> {
         let overrides = Overrides {
             data_dir: self.data_dir,
+            id: Some(NodeId(self.id)),
             heartbeat_interval_ms: self.heartbeat_interval_ms,
             election_timeout_ms_min: self.election_timeout_ms_min,
             election_timeout_ms_max: self.election_timeout_ms_max,
+            ..Overrides::default()
         };
         let settings = Settings::load(&self.file.config, &overrides)?;
         let id = settings.server(NodeId(self.id))?.id;

@@ -109,7 +109,7 @@ impl Settings {
         let session = session::read(file.table("session")?)?;
         let upgrade = upgrade::read(file.table("upgrade")?)?;
         file.end();
-        let servers = servers::read(&source, sections, &data_dir)?;
+        let servers = servers::read(&source, sections, &data_dir, overrides)?;
         limits::check_memory(&source, &limits, servers.len())?;
         let path = path.into();
         Ok(Settings { path, cluster, servers, raft, log, snapshot, limits, session, upgrade })

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::protocol::{Limits, SessionSettings};
 use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
-use crate::types::{Membership, NodeId};
+use crate::types::{Address, Membership, NodeId};
 
 /// Number of the longest election timeouts for which a leader's disk may be silent. A sync
 /// that takes half a second happens on healthy disks and must not cost the leadership.
@@ -128,7 +128,10 @@ pub(super) fn session_config(
     introduction: &Introduction,
 ) -> SessionConfig {
     let limits = &settings.limits;
-    let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
+    let address = |server: &Server| {
+        let Address { host, port } = server.advertised.client.clone();
+        (server.id, (host, port))
+    };
     SessionConfig {
         session: SessionSettings {
             limits: Limits {

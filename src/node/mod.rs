@@ -61,7 +61,7 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
-use crate::types::NodeId;
+use crate::types::{Address, Membership, NodeId};
 use crate::wire::LocalNode;
 use recovery::Recovered;
 use signals::Signals;
@@ -141,8 +141,8 @@ pub async fn start(
     let Environment { network, clock, disk, placement, surroundings, open_files_max } = environment;
     let connections_max = limits::connections_max(settings, open_files_max)?;
     let client_listener =
-        listen(network.as_ref(), server, "client_port", server.client_port).await?;
-    let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
+        listen(network.as_ref(), id, "client_port", &server.client_listen).await?;
+    let peer_listener = listen(network.as_ref(), id, "log_port", &server.log_listen).await?;
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
     let recovered = recovery::recover(settings, server, disk, &surroundings)?;
     if !surroundings.is_new_cluster {
@@ -222,10 +222,18 @@ fn local_node(
 ) -> LocalNode {
     // A snapshot has committed entries only.
     let committed = recovered.log.cluster.at(recovered.positions.newest.index);
+    let (joined, known_id) = (recovered.storage.joined(), recovered.storage.cluster_id());
     LocalNode {
         cluster: settings.cluster.clone(),
         id,
-        peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
+        membership: Arc::new(match &recovered.log.cluster.newest().membership {
+            Some((_, newest)) => newest.clone(),
+            // A server that joins learns its members from the log.
+            None if joined.is_some() => Membership::default(),
+            None => Membership::seed(settings.servers.keys().copied()),
+        }),
+        committed: committed.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
+        seeds: joined.into_iter().flat_map(|joined| joined.members.keys().copied()).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
         format: committed.format.clone(),
@@ -234,7 +242,7 @@ fn local_node(
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: recovered.storage.incarnation(),
             boot: surroundings.random.boot,
-            cluster_id: recovered.storage.cluster_id().or(committed.cluster_id),
+            cluster_id: known_id.or(committed.cluster_id).or(joined.and_then(|j| j.cluster_id)),
             is_held: recovered.storage.is_held(),
             member: settings.servers.get(&id).map(Server::member),
             is_draining: false,
@@ -244,15 +252,15 @@ fn local_node(
 
 async fn listen(
     network: &dyn Network,
-    server: &Server,
+    id: NodeId,
     key: &'static str,
-    port: u16,
+    Address { host, port }: &Address,
 ) -> Result<Box<dyn Listener>, NodeError> {
-    network.listen(&server.hostname, port).await.map_err(|error| NodeError::Listen {
-        id: server.id,
+    network.listen(host, *port).await.map_err(|error| NodeError::Listen {
+        id,
         key,
-        hostname: server.hostname.clone(),
-        port,
+        hostname: host.clone(),
+        port: *port,
         error,
     })
 }

@@ -14,7 +14,7 @@ use crate::actors::peers::{PeersActor, PeersPorts, PeersSettings};
 use crate::actors::raft::RaftActor;
 use crate::config::Settings;
 use crate::net::Network;
-use crate::types::NodeId;
+use crate::types::{Address, NodeId};
 use crate::wire::LocalNode;
 
 /// Starts the actors of the peers in `settings`. Returns PeersActor and the ports to each
@@ -44,7 +44,8 @@ pub(super) fn start(
     let mut peers = PeersActor::new(local, network, peers_settings, ports);
     let mut peer_ports = BTreeMap::new();
     for server in settings.servers.values().filter(|server| server.id != id) {
-        let address = PeerAddress { host: server.hostname.clone(), port: server.log_port };
+        let Address { host, port } = server.advertised.peer.clone();
+        let address = PeerAddress { host, port };
         peer_ports.insert(server.id, peers.add(server.id, address));
     }
     (peers, peer_ports)

@@ -1,10 +1,11 @@
 //! The other end of a connection between nodes, for the tests of the peer actors.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::{Future, pending};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Recipient, System};
@@ -23,7 +24,9 @@ use crate::raft::{
 };
 use crate::testing::introduction;
 use crate::testing::{Inbox, KindInbox};
-use crate::types::{Entry, Format, FormatInForce, LogIndex, LogPosition, NodeId, Payload, Term};
+use crate::types::{
+    Entry, Format, FormatInForce, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
+};
 use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, Hello, LocalNode};
 
 /// Runs a test on a clock that jumps to the next timer when no task can run.
@@ -217,10 +220,14 @@ pub(crate) fn long_hello(from: u64, to: u64) -> Hello {
     Hello { introduction: Some(introduction()), ..hello(from, to) }
 }
 
-/// The facts of a cluster in which this format is in force.
+/// The facts of a cluster of the nodes 1 to 3 in which this format is in force.
 pub(crate) fn announcement(format: u32) -> Announcement {
     let format = FormatInForce { format: Format(format), since: format!("0.{format}.0") };
-    Announcement { format, ..Announcement::default() }
+    Announcement { format, membership: three_voters(), ..Announcement::default() }
+}
+
+fn three_voters() -> Arc<Membership> {
+    Arc::new(Membership::seed([1, 2, 3].map(NodeId)))
 }
 
 pub(crate) fn envelope(from: u64, to: u64, rpc: Rpc) -> Envelope {
@@ -264,7 +271,9 @@ pub(crate) fn local_node() -> LocalNode {
     LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
-        peers: [NodeId(2), NodeId(3)].into(),
+        membership: three_voters(),
+        committed: None,
+        seeds: BTreeSet::new(),
         restore_id: None,
         promise: None,
         format: FormatInForce::default(),

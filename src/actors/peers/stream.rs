@@ -121,7 +121,9 @@ pub(super) fn introduction_keys(introduction: Option<&Introduction>) -> String {
 pub(super) fn kind_of(frame: &Frame) -> &'static str {
     match frame {
         Frame::Hello(_) => "hello",
-        Frame::Refused { .. } => "refusal",
+        Frame::Refused { .. } | Frame::Removed { .. } => "refusal",
+        Frame::Join(_) => "question to join",
+        Frame::Joined(_) => "answer to one that joins",
         Frame::Rpc(envelope) if envelope.rpc.is_response() => "response",
         Frame::Rpc(_) => "request",
     }

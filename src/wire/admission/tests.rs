@@ -3,6 +3,10 @@ use crate::testing::introduction;
 use crate::testing::peer_connection::local_node;
 use crate::types::{FORMATS, Incarnation};
 
+fn two_voters() -> Arc<Membership> {
+    Arc::new(Membership::seed([1, 2].map(NodeId)))
+}
+
 fn hello(cluster: &str, from: u64, to: u64) -> Hello {
     Hello {
         cluster: cluster.into(),
@@ -29,7 +33,11 @@ fn only_a_peer_of_the_same_cluster_that_looks_for_this_node_is_answered() {
     for stranger in [1, 9] {
         assert_eq!(
             local.answer(&hello("coracle", stranger, 1)),
-            Err(HelloError::Sender { ours: NodeId(1), theirs: NodeId(stranger) })
+            Err(HelloError::Sender {
+                ours: NodeId(1),
+                theirs: NodeId(stranger),
+                cluster: "coracle".into()
+            })
         );
     }
 }
@@ -39,7 +47,9 @@ fn servers_restored_from_different_backups_refuse_each_other() {
     let of = |restore_id| LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
-        peers: [NodeId(2)].into(),
+        membership: two_voters(),
+        committed: None,
+        seeds: BTreeSet::new(),
         restore_id,
         promise: None,
         format: FormatInForce::default(),
@@ -60,7 +70,9 @@ fn servers_that_promise_different_things_refuse_each_other() {
     let of = |promise| LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
-        peers: [NodeId(2)].into(),
+        membership: two_voters(),
+        committed: None,
+        seeds: BTreeSet::new(),
         restore_id: None,
         promise,
         format: FormatInForce::default(),
@@ -88,7 +100,9 @@ fn local(format: u32, cluster_id: Option<u128>) -> LocalNode {
     LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
-        peers: [NodeId(2)].into(),
+        membership: two_voters(),
+        committed: None,
+        seeds: BTreeSet::new(),
         restore_id: None,
         promise: None,
         format: FormatInForce { format: Format(format), since },

@@ -257,8 +257,7 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
         });
         let address = PeerAddress { host: "127.0.0.1".into(), port };
         let settings = LinkSettings::default();
-        let peers = [NodeId(1), NodeId(3)].into();
-        let local = LocalNode { id: NodeId(2), peers, ..local_node() };
+        let local = LocalNode { id: NodeId(2), ..local_node() };
         let link =
             PeerLinkActor::new(local, NodeId(1), address, settings, Rc::new(Tcp), ports, 1).start();
 

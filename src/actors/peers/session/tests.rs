@@ -105,8 +105,8 @@ fn a_hello_that_does_not_fit_is_refused_with_the_reason() {
     let cases = [
         (other_cluster, "cluster \"other\""),
         (hello(2, 3), "this is node 1 and not node 3"),
-        (hello(9, 1), "node 9 is not one of the other servers"),
-        (hello(1, 1), "node 1 is not one of the other servers"),
+        (hello(9, 1), "node 9 is not a member of cluster \"coracle\""),
+        (hello(1, 1), "node 1 is not a member of cluster \"coracle\""),
     ];
     for (hello, expected) in cases {
         run_paused(async {

@@ -376,7 +376,9 @@ impl CheckerState {
                 let is_dialler = pipe.is_multiple_of(2);
                 return self.formats.on_hello(connection, is_dialler, &hello);
             }
-            Frame::Refused { .. } => return Ok(()),
+            Frame::Refused { .. } | Frame::Removed { .. } | Frame::Join(_) | Frame::Joined(_) => {
+                return Ok(());
+            }
         };
         self.formats.next_moment();
         if let Some((what, format)) = format_of(&envelope.rpc) {
