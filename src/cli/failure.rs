@@ -53,7 +53,8 @@ impl From<Error> for Failure {
             | Error::VersionMismatch { .. }
             | Error::Exists { .. }
             | Error::Full
-            | Error::NotYet { .. } => Failure::No(error.to_string()),
+            | Error::NotYet { .. }
+            | Error::NotSafe { .. } => Failure::No(error.to_string()),
             Error::InvalidArgument(_) | Error::Refused { .. } => usage(error),
             Error::Unavailable { .. } | Error::Unknown { .. } => {
                 Failure::Unavailable(error.to_string())

@@ -38,6 +38,7 @@
 mod connection;
 mod direct;
 mod error;
+mod members;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -47,8 +48,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connection::{Command, Connection};
-pub use direct::{digest_of, set_hold_of, status_of};
+pub use direct::{digest_of, members_of, set_draining_of, set_hold_of, status_of};
 pub use error::Error;
+pub use members::{Changed, Transferred, Waited};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use snapshot::Server;
@@ -514,6 +516,7 @@ fn failure_or_error(reply: ErrorReply) -> Result<Failure, Error> {
         ErrorReply::Stale => return Err(Error::Unknown { last: reply.to_string() }),
         ErrorReply::Full => return Err(Error::Full),
         ErrorReply::NotYet { sentence } => return Err(Error::NotYet { sentence }),
+        ErrorReply::Refused { sentence } => return Err(Error::NotSafe { sentence }),
         ErrorReply::CmdErr(_) | ErrorReply::TooLarge(_) => {
             return Err(Error::Refused { reply: reply.to_string() });
         }

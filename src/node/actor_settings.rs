@@ -86,6 +86,7 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
+        unseen_ms: settings.raft.election_timeout_ms_max,
     }
 }
 
@@ -128,10 +129,6 @@ pub(super) fn session_config(
     introduction: &Introduction,
 ) -> SessionConfig {
     let limits = &settings.limits;
-    let address = |server: &Server| {
-        let Address { host, port } = server.advertised.client.clone();
-        (server.id, (host, port))
-    };
     SessionConfig {
         session: SessionSettings {
             limits: Limits {
@@ -146,7 +143,6 @@ pub(super) fn session_config(
         },
         memory: memory.clone(),
         write_stall_ms_max: limits.write_stall_ms_max,
-        client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
         clock: Arc::clone(clock),
         version: introduction.binary.clone(),

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::error_reply::ErrorReply;
+use super::member_line;
 use super::request::{Limits, Request, SnapshotQuery};
 use super::text::{file_digest, is_name, number};
 use crate::kv::{Once, Operation, Query};
@@ -98,6 +99,14 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
         snapshot(&mut fields)?
     } else if is(word, "upgrade") {
         upgrade(&mut fields)?
+    } else if is(word, "member") {
+        member_line::member(&mut fields)?
+    } else if is(word, "leader") {
+        member_line::leader(&mut fields)?
+    } else if is(word, "drain") {
+        Request::SetDraining(true)
+    } else if is(word, "undrain") {
+        Request::SetDraining(false)
     } else if is(word, "digest") {
         Request::Digest { index: LogIndex(fields.number("<index> is not a number")?) }
     } else if is(word, "ping") {
@@ -249,7 +258,7 @@ fn upgrade<'a>(
 }
 
 /// The rest of a line, field by field.
-struct Fields<'a, I: Iterator<Item = &'a [u8]>>(I);
+pub(super) struct Fields<'a, I: Iterator<Item = &'a [u8]>>(pub(super) I);
 
 impl<'a> Fields<'a, std::iter::Empty<&'a [u8]>> {
     fn of(line: &'a [u8]) -> Fields<'a, impl Iterator<Item = &'a [u8]>> {
@@ -258,7 +267,7 @@ impl<'a> Fields<'a, std::iter::Empty<&'a [u8]>> {
 }
 
 impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
-    fn field(&mut self, missing: &'static str) -> Result<&'a [u8], ErrorReply> {
+    pub(super) fn field(&mut self, missing: &'static str) -> Result<&'a [u8], ErrorReply> {
         self.0.next().ok_or(ErrorReply::CmdErr(missing.into()))
     }
 
@@ -281,7 +290,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
         Ok(Bytes::copy_from_slice(key))
     }
 
-    fn number(&mut self, fault: &'static str) -> Result<u64, ErrorReply> {
+    pub(super) fn number(&mut self, fault: &'static str) -> Result<u64, ErrorReply> {
         self.0.next().and_then(number).ok_or(ErrorReply::CmdErr(fault.into()))
     }
 
@@ -307,11 +316,11 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
     }
 }
 
-fn is(field: &[u8], word: &str) -> bool {
+pub(super) fn is(field: &[u8], word: &str) -> bool {
     field.eq_ignore_ascii_case(word.as_bytes())
 }
 
-fn cmd_err<T>(text: &'static str) -> Result<T, ErrorReply> {
+pub(super) fn cmd_err<T>(text: &'static str) -> Result<T, ErrorReply> {
     Err(ErrorReply::CmdErr(text.into()))
 }
 

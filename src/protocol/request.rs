@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 
+use super::member_line;
 use super::reply::Expect;
 use super::text::{Sink, put_block, put_line, put_text};
 use crate::kv;
+use crate::raft::{MemberRequest, TransferTarget};
 use crate::types::{LogIndex, LogPosition};
 
 /// Bounds on what a client may send.
@@ -48,6 +50,19 @@ pub enum Request {
         /// The log entry after which the store is asked for its digest.
         index: LogIndex,
     },
+    /// `member add`, `remove`, `replace`, `promote`, `demote`, `update` and `cancel`.
+    Member(MemberRequest),
+    /// `member list`.
+    Members,
+    /// `member wait`.
+    WaitForChange {
+        /// The number of the change.
+        number: LogIndex,
+    },
+    /// `leader transfer`.
+    Transfer(TransferTarget),
+    /// `drain` (true) and `undrain`.
+    SetDraining(bool),
     /// `ping`.
     Ping,
     /// `status`.
@@ -98,6 +113,11 @@ impl Request {
             Request::SetHold { .. } => Expect::Done,
             Request::Raise => Expect::Raised,
             Request::Digest { .. } => Expect::Digest,
+            Request::Member(_) => Expect::Change,
+            Request::Members => Expect::Members,
+            Request::WaitForChange { .. } => Expect::ChangeWaited,
+            Request::Transfer(_) => Expect::Leader,
+            Request::SetDraining(_) => Expect::Done,
             Request::Ping => Expect::Pong,
             Request::Status => Expect::Status,
             Request::Help => Expect::Help,
@@ -126,6 +146,14 @@ impl Request {
             Request::SetHold { is_held: false } => sink.put_slice(b"upgrade release\r\n"),
             Request::Raise => sink.put_slice(b"upgrade raise\r\n"),
             Request::Digest { index } => put_line(sink, format_args!("digest {index}")),
+            Request::Member(request) => member_line::print_member(&request, sink),
+            Request::Members => sink.put_slice(b"member list\r\n"),
+            Request::WaitForChange { number } => {
+                put_line(sink, format_args!("member wait {number}"));
+            }
+            Request::Transfer(target) => member_line::print_transfer(&target, sink),
+            Request::SetDraining(true) => sink.put_slice(b"drain\r\n"),
+            Request::SetDraining(false) => sink.put_slice(b"undrain\r\n"),
             Request::Ping => sink.put_slice(b"ping\r\n"),
             Request::Status => sink.put_slice(b"status\r\n"),
             Request::Help => sink.put_slice(b"help\r\n"),

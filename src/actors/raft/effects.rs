@@ -10,7 +10,6 @@ use crate::actors::messages::log::{LogCommand, ReadEntriesRequest};
 use crate::actors::messages::peers::{Announce, EndConnection, SendRpc};
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
-use crate::protocol::Refusal;
 use crate::raft::{
     Announcement, Effect, Envelope, ReadToken, RefusePeer, ResetLog, StartPeer, StopReason,
     StopReplication, TakeSnapshot,
@@ -67,7 +66,11 @@ impl RaftActor {
             Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
             Effect::RefusePeer(order) => self.refuse(order),
-            Effect::Announce(announcement) => self.announce(announcement),
+            Effect::Announce(announcement) => {
+                self.members.committed.clone_from(&announcement.committed);
+                self.announce(announcement);
+                self.answer_waits();
+            }
             Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
             Effect::TransferFailed(failure) => {
                 log::warn!("the transfer of the leadership failed: {failure}");
@@ -115,6 +118,7 @@ impl RaftActor {
         self.command_all(&ReplicationCommand::Stop(order));
         self.pending.lose_writes_of(order.term).send();
         self.upgrades.lose_raises().send();
+        self.members.lose_changes().send();
     }
 
     /// The snapshot that was received last takes the place of the log and of the store.
@@ -173,7 +177,7 @@ impl RaftActor {
         let reply_handle: Option<ReplyHandle> =
             reply_handle.or_else(|| self.backups.take_begin(token));
         if let Some(reply_handle) = reply_handle {
-            let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
+            let refusal = self.not_leader();
             reply(reply_handle, ClientReply::Refused(refusal));
         }
     }

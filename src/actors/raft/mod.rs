@@ -31,6 +31,7 @@
 //! | `pending` | the commands that wait for their outcome |
 //! | `backups` | the commands of clients that fetch a backup |
 //! | `upgrades` | the commands of operators about the cluster's format |
+//! | `members` | the commands of operators about the members |
 //!
 //! It owns the core and the commands that wait, and runs on the main arbiter. All messages
 //! of one mailbox drain are handed to the core first, and its effects are executed after
@@ -41,6 +42,7 @@ mod backups;
 mod commands;
 mod effects;
 mod expiry;
+mod members;
 mod pending;
 mod settings;
 mod upgrades;
@@ -67,9 +69,10 @@ use crate::actors::messages::snapshots::{
 use crate::clock::Clock;
 use crate::kv::Store;
 use crate::raft::{Raft, ReceiveSnapshot};
-use crate::types::{NodeId, Payload};
+use crate::types::{Address, NodeId, Payload};
 use backups::PendingBackups;
 use expiry::{Expiry, Now};
+use members::PendingMembers;
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
 use upgrades::PendingUpgrades;
@@ -111,6 +114,9 @@ pub struct RaftActor {
     pending: PendingCommands,
     backups: PendingBackups,
     upgrades: PendingUpgrades,
+    members: PendingMembers,
+    /// The address of the leader for clients, as the last redirect had it: redirects share it.
+    leader_address: Option<Arc<Address>>,
     /// The newest connection that each peer has opened to this node: its number, and the
     /// ports to it.
     attached: BTreeMap<NodeId, AttachedPeer>,
@@ -155,6 +161,8 @@ impl RaftActor {
             pending: PendingCommands::default(),
             backups: PendingBackups::default(),
             upgrades: PendingUpgrades::default(),
+            members: PendingMembers::default(),
+            leader_address: None,
             attached: BTreeMap::new(),
             ticks: 0,
             expiry: Expiry::default(),
@@ -287,6 +295,7 @@ impl Handler<Applied> for RaftActor {
         self.expiry.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
         self.upgrades.on_applied(message.last_applied).send();
+        self.members.on_applied(message.last_applied).send();
         self.raft.on_applied(message.last_applied, message.digest);
         self.flush_soon(ctx);
     }
@@ -430,6 +439,7 @@ impl RaftActor {
         self.pending.time_out(self.ticks, &mut cancelled).send();
         self.backups.time_out(self.ticks, &mut cancelled).send();
         self.upgrades.time_out(self.ticks).send();
+        self.time_out_members();
         for token in cancelled {
             self.raft.cancel_read(token);
         }
