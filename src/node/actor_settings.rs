@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::protocol::{Limits, SessionSettings};
 use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
-use crate::types::{Address, Membership, NodeId};
+use crate::types::{Membership, NodeId};
 
 /// Number of the longest election timeouts for which a leader's disk may be silent. A sync
 /// that takes half a second happens on healthy disks and must not cost the leadership.

@@ -18,7 +18,7 @@ use super::plan::Fault;
 use super::upgrade::{HOLD, Program};
 use super::workload::operator::Operator;
 use super::world::{Machine, PEER_PORT, Place, ProcessEnd, Tasks, World, host};
-use crate::config::Settings;
+use crate::config::{Server, Settings};
 use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
 use crate::raft::StopReason;
 use crate::storage::StorageError;
@@ -150,12 +150,17 @@ fn settings(world: &World, machine: &Machine) -> Settings {
     let mut settings = world.plan.settings.clone();
     let ports = world.operators.ports_in_files.borrow();
     for server in settings.servers.values_mut() {
-        server.log_port = ports.get(&server.id.0).copied().unwrap_or(PEER_PORT);
+        move_to(server, ports.get(&server.id.0).copied().unwrap_or(PEER_PORT));
     }
     if let Some(server) = settings.servers.get_mut(&NodeId(machine.id)) {
-        server.log_port = machine.peer_port.get();
+        move_to(server, machine.peer_port.get());
     }
     settings
+}
+
+fn move_to(server: &mut Server, port: u16) {
+    server.advertised.peer.port = port;
+    server.log_listen.port = port;
 }
 
 /// Cleans up after a process that has ended by itself, and has it started again later.
