@@ -1,7 +1,7 @@
 //! The actions on the cluster: start, crash and replace nodes, end all faults.
 
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,12 @@ use super::world::{Machine, PEER_PORT, Place, ProcessEnd, Tasks, World, host};
 use crate::config::{Server, Settings};
 use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
 use crate::raft::StopReason;
-use crate::storage::StorageError;
+use crate::storage::{JoinedCluster, StorageError, keep_joined, read_joined};
 use crate::testing::{Crash, SimDisk};
-use crate::types::{BootId, ClusterId, Incarnation, Membership, NodeId};
+use crate::types::{Address, BootId, ClusterId, Incarnation, Member, Membership, NodeId};
+
+/// The time after which a server that joins asks again whether it is a member.
+const JOIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The limit of open files of a simulated node: more than any of them opens.
 const OPEN_FILES_MAX: u64 = 1 << 20;
@@ -106,11 +109,15 @@ fn run_node(
     machine: &Rc<Machine>,
     environment: Environment,
 ) -> impl Future<Output = ProcessEnd> + use<> {
-    let (id, settings) = (machine.id, settings(world, machine));
+    let (id, mut settings) = (machine.id, settings(world, machine));
+    let joins = Rc::clone(machine);
     let stop = machine.new_stop_request();
     let (disk, dir): (SimDisk, PathBuf) = (machine.disk.clone(), world.data_dir(id).to_owned());
     let world = Rc::downgrade(world);
     let run = async move {
+        if let Err(error) = join(&world, &joins, &mut settings).await {
+            return ProcessEnd::Refused(NodeError::Storage(error));
+        }
         let expected = ExpectedStart::of(&disk, &dir);
         if let Some(world) = world.upgrade().filter(|_| !expected.is_good() || expected.is_marked())
         {
@@ -156,6 +163,58 @@ fn settings(world: &World, machine: &Machine) -> Settings {
         move_to(server, machine.peer_port.get());
     }
     settings
+}
+
+/// Gives a node that joins the settings of one that knows its cluster: from its directory, or,
+/// once it is a member, from the others. Until then it waits.
+async fn join(
+    world: &Weak<World>,
+    machine: &Machine,
+    settings: &mut Settings,
+) -> Result<(), StorageError> {
+    let (disk, id) = (&machine.disk, NodeId(machine.id));
+    if !machine.is_joining.get() {
+        return Ok(());
+    }
+    let joined = loop {
+        if let Some(joined) = read_joined(disk, &machine.dir)? {
+            break joined;
+        }
+        let joined = world.upgrade().and_then(|world| answer(&world, settings, id));
+        if let Some(joined) = joined {
+            keep_joined(disk, &machine.dir, &joined)?;
+            continue;
+        }
+        machine.is_asking.set(true);
+        sleep(JOIN_INTERVAL).await;
+    };
+    machine.is_asking.set(false);
+    let server = |(id, member): (NodeId, Member)| {
+        let (client_listen, log_listen) = (member.client.clone(), member.peer.clone());
+        let data_dir = machine.dir.with_file_name(id.to_string());
+        (id, Server { id, advertised: member, client_listen, log_listen, data_dir })
+    };
+    settings.servers = joined.members.into_iter().map(server).collect();
+    if let Some(own) = settings.servers.get_mut(&id) {
+        // The command that has added it may have had a mistake in its addresses.
+        let address = |port| Address { host: host(machine.id), port };
+        own.advertised = Member { peer: address(machine.peer_port.get()), client: address(9000) };
+        (own.client_listen, own.log_listen) = (address(9000), address(machine.peer_port.get()));
+    }
+    Ok(())
+}
+
+/// What the others answer to a server that is a member: who the members are.
+fn answer(world: &World, settings: &Settings, id: NodeId) -> Option<JoinedCluster> {
+    let open = world.open_memberships();
+    let membership = open.iter().find(|open| !open.is_seed() && open.is_member(id))?;
+    Some(JoinedCluster {
+        id,
+        cluster: settings.cluster.clone(),
+        cluster_id: world.wire.cluster_id(),
+        promise: settings.raft.promise(),
+        members: membership.members.clone(),
+    })
 }
 
 fn move_to(server: &mut Server, port: u16) {

@@ -114,7 +114,11 @@ pub(crate) async fn check_rest(world: &Rc<World>) {
         loop {
             let sample = ask(world, &from, id, None).await.ok().map(|(sample, _)| sample);
             let machine = &world.machines[&id];
-            if !machine.is_up() || sample.as_ref().is_some_and(|sample| sample.role == "removed") {
+            let is_asking = machine.is_asking.get();
+            if is_asking
+                || !machine.is_up()
+                || sample.as_ref().is_some_and(|sample| sample.role == "removed")
+            {
                 break;
             }
             if begin.elapsed() > PATIENCE || world.has_failed() {

@@ -40,6 +40,8 @@ pub(crate) struct Machine {
     pub(crate) peer_port: Cell<u16>,
     /// True when its node is started without a servers.toml, to join the others.
     pub(crate) is_joining: Cell<bool>,
+    /// True while its process waits to become a member.
+    pub(crate) is_asking: Cell<bool>,
     pub(crate) clock: SimClock,
     /// The number of starts of the node, which is the number of its current or last life.
     pub(crate) lives: Cell<u64>,
@@ -118,6 +120,7 @@ impl Machine {
             place: Cell::new(Place::Serving),
             peer_port: Cell::new(PEER_PORT),
             is_joining: Cell::default(),
+            is_asking: Cell::default(),
             clock,
             lives: Cell::new(0),
             programs: Programs::new(program),
@@ -247,6 +250,7 @@ impl Machine {
         }
         drop(self.take_tasks());
         self.disk_fault.set(None);
+        self.is_asking.set(false);
         self.was_full.set(self.is_full.get());
         self.process.is_paused.set(false);
         self.stalls.is_stalled.set(false);

@@ -233,6 +233,17 @@ impl Formats {
         })
     }
 
+    /// A format is in force, whatever was seen.
+    #[cfg(test)]
+    pub fn put_in_force(&mut self, format: Format) {
+        self.in_force = format;
+    }
+
+    /// The id of the cluster, once a node has said it.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster_id
+    }
+
     /// True when an entry has put a format after the first into the log of a leader.
     pub fn is_raise_known(&self) -> bool {
         !self.raises.is_empty()

@@ -31,7 +31,9 @@ use crate::testing::SimDisk;
 use crate::testing::simulation::network::Tap;
 use crate::testing::simulation::plan::Plan;
 use crate::testing::simulation::trace::TracePrinter;
-use crate::types::{Format, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
+use crate::types::{
+    ClusterId, Format, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
+};
 use crate::wire::Frame;
 use disks::{Disks, Finding};
 use durable::Durable;
@@ -217,6 +219,11 @@ impl WireChecker {
     /// The format in force after all that a node has on its disk, committed or not.
     pub(crate) fn format_on_disk(&self, node: u64) -> Format {
         format_after(self.state().disks.of(NodeId(node)).log())
+    }
+
+    /// The id of the cluster, once a node has said it.
+    pub(crate) fn cluster_id(&self) -> Option<ClusterId> {
+        self.state().formats.cluster_id()
     }
 
     /// True when a leader has sent an entry that puts a format after the first in force.
