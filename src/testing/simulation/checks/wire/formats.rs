@@ -121,6 +121,11 @@ impl Formats {
         }
     }
 
+    /// The node that has opened a connection with a hello.
+    pub fn dialler(&self, connection: u64) -> Option<NodeId> {
+        self.dialled.get(&connection).map(|(node, _)| *node)
+    }
+
     /// The leader of a term has answered a poll.
     pub fn on_poll(&mut self, term: Term, asked: u64, last_log_index: LogIndex) {
         self.polls.entry(term).or_default().push(Poll { asked, last_log_index });

@@ -78,6 +78,11 @@ impl Members {
         self.committed.clone()
     }
 
+    /// True of a server that the newest committed membership has removed.
+    pub fn is_removed(&self, node: NodeId) -> bool {
+        self.committed.as_ref().is_some_and(|(_, membership)| membership.is_removed(node))
+    }
+
     /// "It does not campaign from then on" (docs/adr/0026): a node that knows that it was removed
     /// takes part in no later term.
     pub fn check_rest(&self, node: NodeId, term: Term, what: &str) -> Finding {

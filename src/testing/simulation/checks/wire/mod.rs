@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
-use super::violation::Violation;
+use super::violation::{Check, Violation};
 use crate::raft::{AppendEntries, Envelope, Rpc};
 use crate::testing::SimDisk;
 use crate::testing::simulation::network::Tap;
@@ -35,7 +35,7 @@ use crate::types::{
     ClusterId, Format, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
 };
 use crate::wire::Frame;
-use disks::{Disks, Finding};
+use disks::{Disks, Finding, ensure};
 use durable::Durable;
 pub(crate) use durable::{SECTOR_BYTES, entries as entries_of_segment, sector_tag};
 use formats::{Formats, format_after};
@@ -194,11 +194,6 @@ impl WireChecker {
     /// The newest membership that is known to be committed, with the index of its entry.
     pub(crate) fn committed_members(&self) -> Option<(u64, Arc<Membership>)> {
         self.state().members.committed().map(|(at, membership)| (at.index.0, membership))
-    }
-
-    /// The membership in force at the end of a node's durable log.
-    pub(crate) fn members_on_disk(&self, node: u64) -> Arc<Membership> {
-        self.state().disks.in_force_on_disk(NodeId(node), usize::MAX)
     }
 
     /// The newest membership that is known to be committed, and those at the ends of logs that
@@ -383,8 +378,8 @@ impl CheckerState {
                 let is_dialler = pipe.is_multiple_of(2);
                 return self.formats.on_hello(connection, is_dialler, &hello);
             }
-            Frame::Refused { .. } | Frame::Removed { .. } | Frame::Join(_) | Frame::Joined(_) => {
-                return Ok(());
+            Frame::Removed { .. } => return self.check_word_of_removal(connection),
+            Frame::Refused { .. } | Frame::Join(_) | Frame::Joined(_) => return Ok(()),
             }
         };
         self.formats.next_moment();
@@ -508,6 +503,16 @@ impl CheckerState {
             }
         }
         Ok(())
+    }
+
+    /// A server is told that it was removed only when that is committed: it will rest.
+    fn check_word_of_removal(&mut self, connection: u64) -> Finding {
+        let CheckerState { formats, members, replication, disks, .. } = self;
+        let Some(dialler) = formats.dialler(connection) else { return Ok(()) };
+        let is_known = members.is_removed(dialler) || replication.is_removed(dialler, disks);
+        ensure(is_known, Check::Removed, || {
+            format!("n{dialler} is told that it was removed, and that is not committed")
+        })
     }
 
     fn check_in_force(&mut self, node: NodeId, what: &str, format: Format) -> Finding {

@@ -517,6 +517,21 @@ impl Replication {
         Some((at, disks.membership(at)))
     }
 
+    /// True of a server that a committed membership has removed: one that was announced, or one at
+    /// the end of a log that a quorum holds.
+    pub fn is_removed(&self, node: NodeId, disks: &mut Disks) -> bool {
+        let announced = self.committed_membership(disks);
+        if announced.is_some_and(|(_, membership)| membership.is_removed(node)) {
+            return true;
+        }
+        let nodes: Vec<NodeId> = disks.nodes.keys().copied().collect();
+        nodes.into_iter().any(|of| {
+            let Some(at) = newest(disks.of(of).log()) else { return false };
+            let membership = disks.membership(at);
+            membership.is_removed(node) && self.is_held_by(at, &membership, disks)
+        })
+    }
+
     /// A leader says to a learner that it may take part: its newest membership is committed, and
     /// has that node as a learner (docs/adr/0026).
     pub fn on_admitted(
