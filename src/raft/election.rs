@@ -40,10 +40,19 @@ impl Raft {
         self.recall.start.is_settled(&self.other_voters())
     }
 
-    /// True of a voter whose disk answers. A node whose disk does not answer could neither
-    /// vote for itself durably nor keep what it is sent: it leaves the election to others.
-    fn can_campaign(&self) -> bool {
-        self.is_voter()
+    /// True of a voter that remembers its promises, and whose disk answers. A node whose disk
+    /// does not answer could neither vote for itself durably nor keep what it is sent: it leaves
+    /// the election to others.
+    ///
+    /// A voter of the newest membership that is known to be committed campaigns as well: its
+    /// removal may be in no other log, and then only its own can win. It counts by the membership
+    /// in its log, without itself (docs/adr/0026).
+    pub(super) fn can_campaign(&self) -> bool {
+        let id = self.settings.id;
+        let is_committed_voter = self.committed_membership().is_some_and(|m| m.is_voter(id));
+        (self.membership().is_voter(id) || is_committed_voter)
+            && !self.hard_state().is_rejoining
+            && self.removed_at().is_none()
             && self.persistence.stalled_ticks() <= self.settings.election_timeout_ticks_max
     }
 
@@ -203,14 +212,14 @@ impl Raft {
         self.send(from, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted }));
     }
 
-    /// True of a member that may give its vote. A rejoining node may if it knows where its log
-    /// ended: its term and its vote are intact, and it refuses every log that is behind that
+    /// True of a node that may give its vote, whatever the membership in its log says, because
+    /// that may be old: the candidate knows whose votes count (docs/adr/0026). Only a node that
+    /// knows of its own removal rests. A rejoining node may if it knows where its log ended: its term and its vote are intact, and it refuses every log that is behind that
     /// end. So it gives no vote that it would not give if its log were whole (docs/adr/0019). A
-    /// member that has just started settles first.
-    fn may_vote(&self) -> bool {
+    /// node that has just started settles first.
+    pub(super) fn may_vote(&self) -> bool {
         let HardState { is_rejoining, is_end_known, .. } = self.hard_state();
-        let is_member = self.membership().is_voter(self.settings.id);
-        is_member && (!is_rejoining || is_end_known) && self.is_settled()
+        self.removed_at().is_none() && (!is_rejoining || is_end_known) && self.is_settled()
     }
 
     /// "up-to-date by comparing the index and term of the last entries" (§5.4.1):

@@ -2,6 +2,7 @@
 
 use super::role::RoleState;
 use super::state::Raft;
+use crate::types::LogIndex;
 
 impl Raft {
     /// Checks this node's own invariants. The invariants that span nodes (Figure 3) are
@@ -30,6 +31,7 @@ impl Raft {
         assert!(reads.contains(cluster.newest().format.format), "the log is of a format we read");
         match &self.role {
             RoleState::Leader(leadership) => {
+                self.check_leaders_membership(leadership.reads.first_index());
                 let first_index = leadership.reads.first_index();
                 assert_eq!(leadership.term(), self.term(), "a leader leads its own term");
                 assert!(
@@ -58,5 +60,19 @@ impl Raft {
             }
             RoleState::Follower { leader: None } | RoleState::PreCandidate(_) => {}
         }
+    }
+
+    fn check_leaders_membership(&self, first_index: LogIndex) {
+        let cluster = self.log.cluster();
+        let is_own_term_committed = self.commit_index >= first_index;
+        assert!(
+            !is_own_term_committed || cluster.memberships_after(self.commit_index) <= 1,
+            "a leader appends a membership when the one before is committed (docs/bugs.md B45)"
+        );
+        let membership = self.membership();
+        assert!(
+            !membership.is_joint() || membership.change.is_some(),
+            "a joint membership has a change that ends it"
+        );
     }
 }

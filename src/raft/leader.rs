@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::effect::{Effect, ReadToken, Replicate, SetSendMode, StartReplication};
+use super::effect::{Effect, ReadToken, Replicate, SetSendMode, StartPeer, StartReplication};
 use super::event::Event;
 use super::leadership::Leadership;
 use super::peer_fault::check_term;
@@ -96,6 +96,7 @@ impl Raft {
             store_clock,
         );
         self.role = RoleState::Leader(Box::new(leadership));
+        self.note_leavers();
         self.tell(Event::BecameLeader { term });
         self.effects.push(Effect::StartReplication(StartReplication { term, runs }));
         // "a blank no-op entry into the log at the start of its term" (§8).
@@ -130,6 +131,7 @@ impl Raft {
             self.become_follower(None, "the disk does not answer");
         } else {
             self.tick_raising();
+            self.tick_membership(is_heartbeat_due);
         }
     }
 
@@ -186,7 +188,7 @@ impl Raft {
             && matches!(self.role, RoleState::Leader(_))
         {
             self.tell(Event::PeerForgot { peer, acknowledged, held });
-            if !self.quorum().can_spare_one() {
+            if self.membership().is_voter(peer) && !self.quorum().can_spare_one() {
                 // Nobody can lead while the peer is rejoining, so it is not told. In a new
                 // term this node counts nothing that the peer acknowledged before.
                 self.become_follower(None, "its peer has lost what it acknowledged");
@@ -213,6 +215,9 @@ impl Raft {
         if news.has_confirmed {
             self.advance_confirmed_reads();
         }
+        if news.has_more {
+            self.go_on_with_members();
+        }
     }
 
     /// "If there exists an N such that N > commitIndex, a majority of
@@ -229,6 +234,7 @@ impl Raft {
             self.commit_index = replicated;
             leadership.reads.on_committed(replicated);
             self.submit();
+            self.go_on_with_members();
         }
     }
 
@@ -244,6 +250,7 @@ impl Raft {
     /// Orders replication to the peers, if there is anything to send.
     pub(super) fn flush_replication(&mut self, entries: Arc<[Entry]>) {
         let (term, leader_commit) = (self.term(), self.commit_index);
+        let quorum = Quorum::of(self.log.membership());
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let heartbeat = leadership.take_heartbeat();
         let now = self.lease.now();
@@ -257,7 +264,11 @@ impl Raft {
             return;
         }
         let read_seq = leadership.reads.started_seq();
-        let is_alone = leadership.is_alone();
+        // Learners are asked as well, and no read waits for them.
+        let is_alone = quorum.is_met_by(self.settings.id);
+        if heartbeat {
+            leadership.leavers.on_heartbeat(leader_commit);
+        }
         let order = Replicate { term, base, entries, leader_commit, read_seq, heartbeat };
         self.effects.push(Effect::Replicate(order));
         if has_round && is_alone {
@@ -265,6 +276,17 @@ impl Raft {
         }
         if heartbeat {
             self.check_states();
+        }
+    }
+
+    /// Orders the replication to the peers whose actors are new. It comes after the entries of
+    /// the same batch, so the next order goes on from the log as it is now.
+    pub(super) fn start_peers(&mut self) {
+        let RoleState::Leader(leadership) = &mut self.role else { return };
+        let (term, starting) = (leadership.term(), leadership.take_starting());
+        for peer in starting {
+            let start = StartReplication { term, runs: self.log.runs().clone() };
+            self.effects.push(Effect::StartPeer(StartPeer { peer, start }));
         }
     }
 }

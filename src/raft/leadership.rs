@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::catch_up::CatchUp;
 use super::event::HoldEnd;
+use super::leaving::Leavers;
 use super::log_hold::LogHold;
 use super::quorum::Quorum;
 use super::read_index::ReadIndex;
@@ -12,7 +14,7 @@ use super::replication::pacing::SendMode;
 use super::rpc::SnapshotRefusal;
 use super::status::SnapshotProgress;
 use super::store_clock::StoreClock;
-use crate::types::{LogIndex, LogPosition, NodeId, Term};
+use crate::types::{LogIndex, LogPosition, Membership, NodeId, Term};
 
 /// The state that a leader keeps in its term.
 pub(super) struct Leadership {
@@ -28,6 +30,38 @@ pub(super) struct Leadership {
     /// True when this leader has written the first membership of the log: the cluster is new,
     /// and nobody can want to go back to an older program (docs/adr/0023).
     pub(super) has_founded: bool,
+    /// The peers that were removed, and have yet to hear of it.
+    pub(super) leavers: Leavers,
+    /// The peers whose replication begins with the next orders.
+    starting: BTreeSet<NodeId>,
+    pub(super) changing: Changing,
+}
+
+/// The account that a leader keeps of the changes of the members.
+#[derive(Default)]
+pub(super) struct Changing {
+    /// The rounds of the learner that the change under way waits for.
+    pub(super) catch_up: Option<CatchUp>,
+    /// The number of the change under way, and the ticks for which this leader has known it.
+    pub(super) age: Option<(LogIndex, u32)>,
+    /// Ticks until an address may be written on the word of a member again.
+    pub(super) address_wait_ticks: u32,
+    /// Heartbeats since this leader has known that it is no voter any more.
+    pub(super) departure_heartbeats: u32,
+}
+
+impl Changing {
+    /// Advances time by one tick, while the change `number` is under way.
+    pub(super) fn tick(&mut self, number: Option<LogIndex>) {
+        self.address_wait_ticks = self.address_wait_ticks.saturating_sub(1);
+        if let Some(catch_up) = &mut self.catch_up {
+            catch_up.tick();
+        }
+        self.age = number.map(|number| match self.age {
+            Some((same, ticks)) if same == number => (number, ticks.saturating_add(1)),
+            _ => (number, 0),
+        });
+    }
 }
 
 /// The facts about one peer.
@@ -35,12 +69,16 @@ pub(super) struct Leadership {
 struct PeerState {
     /// The newest entry that it holds durably. It falls only when the peer has lost it.
     match_index: LogIndex,
+    /// The newest entry that it holds durably by its last report, counted or not.
+    held_index: LogIndex,
     /// The newest round of reads that it confirmed. Never falls.
     read_seq: u64,
     /// True when it voted for this leader.
     is_elector: bool,
     /// True when it must not be counted, by its last report.
     is_rejoining: bool,
+    /// True when it has reported in this term.
+    has_reported: bool,
     /// Ticks since its last report that counts.
     silent_ticks: u32,
     /// Ticks since its last report of any kind.
@@ -84,6 +122,9 @@ impl Leadership {
             reads: ReadIndex::new(first_index),
             store_clock,
             has_founded: false,
+            leavers: Leavers::default(),
+            starting: BTreeSet::new(),
+            changing: Changing::default(),
         }
     }
 
@@ -91,9 +132,64 @@ impl Leadership {
         self.term
     }
 
-    /// True of a leader without peers.
-    pub(super) fn is_alone(&self) -> bool {
-        self.peers.is_empty()
+    // Members.
+
+    /// The membership of the entry `index` is in force from now on. Returns true when a peer was
+    /// removed by it.
+    pub(super) fn follow(&mut self, id: NodeId, index: LogIndex, membership: &Membership) -> bool {
+        for member in membership.ids().into_iter().filter(|member| *member != id) {
+            self.peers.entry(member).or_default();
+        }
+        let gone: Vec<NodeId> =
+            self.peers.keys().filter(|peer| !membership.is_member(**peer)).copied().collect();
+        for peer in &gone {
+            let match_index = self.peers.remove(peer).map_or(LogIndex(0), |p| p.match_index);
+            self.leavers.add(*peer, index, match_index);
+        }
+        !gone.is_empty()
+    }
+
+    /// The replication to a peer is to begin with the next orders, if it is one of this leader's.
+    pub(super) fn start_peer(&mut self, peer: NodeId) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.send_mode = SendMode::default();
+            self.starting.insert(peer);
+        } else if self.leavers.contains(peer) {
+            self.starting.insert(peer);
+        }
+    }
+
+    /// The peers whose replication begins now.
+    pub(super) fn take_starting(&mut self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut self.starting)
+    }
+
+    /// True of a peer that is known to be there, and is counted: it has reported in this term and
+    /// within `ticks`.
+    pub(super) fn is_here(&self, id: NodeId, ticks: u32) -> bool {
+        let peer = self.peers.get(&id);
+        peer.is_some_and(|p| p.has_reported && !p.is_rejoining && p.silent_ticks <= ticks)
+    }
+
+    /// Ticks since the last report of the peer, of any kind; `None` when it has not reported in
+    /// this term.
+    pub(super) fn unheard_ticks(&self, id: NodeId) -> Option<u32> {
+        self.peers.get(&id).filter(|peer| peer.has_reported).map(|peer| peer.unheard_ticks)
+    }
+
+    /// The newest entry that the peer holds, as far as it is counted.
+    pub(super) fn match_index(&self, id: NodeId) -> LogIndex {
+        self.peers.get(&id).map_or(LogIndex(0), |peer| peer.match_index)
+    }
+
+    /// The newest entry that the peer holds, counted or not.
+    pub(super) fn held_index(&self, id: NodeId) -> LogIndex {
+        self.peers.get(&id).map_or(LogIndex(0), |peer| peer.held_index)
+    }
+
+    /// The progress of the snapshot that the peer is being sent.
+    pub(super) fn snapshot_progress_of(&self, id: NodeId) -> Option<SnapshotProgress> {
+        self.peers.get(&id)?.snapshot_progress
     }
 
     // Time.
@@ -168,8 +264,11 @@ impl Leadership {
         peer: NodeId,
         report: ReplicationReport,
     ) -> Option<ReportNews> {
+        self.leavers.on_report(peer, report.match_index);
         let state = self.peers.get_mut(&peer)?;
         state.unheard_ticks = 0;
+        state.has_reported = true;
+        state.held_index = report.match_index;
         state.hold.on_report(&report);
         state.snapshot_progress = report.snapshot_progress;
         state.snapshot_refusal = report.snapshot_refusal;

@@ -98,10 +98,10 @@ pub struct ChangePlan {
 /// How many servers a cluster can lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
-    /// The number of voters.
+    /// The number of voters. In a joint membership all numbers are those of the half that can
+    /// spare fewer.
     pub voters: usize,
-    /// The number of voters that are needed to go on. In a joint membership that of the half that
-    /// can spare fewer.
+    /// The number of voters that are needed to go on.
     pub needed: usize,
     /// The number of voters that the leader hears.
     pub here: usize,

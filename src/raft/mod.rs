@@ -57,6 +57,12 @@
 //! removes the entries that the snapshot covers (§7). A follower that lacks entries which the
 //! leader no longer has is sent the leader's snapshot instead.
 //!
+//! # Members
+//!
+//! The members are in the log, and a membership is in force as soon as it is there (dissertation
+//! §4.1). The voters change by two entries: in between, a quorum needs a majority of the voters
+//! before the change and a majority of those after it (dissertation §4.3, docs/adr/0026).
+//!
 //! # How this code is used
 //!
 //! Nothing here knows a clock, a thread, a file or a socket. A [`Raft`] takes events:
@@ -94,6 +100,9 @@
 //! | `log_hold` | how long the log is kept for a peer that is sent a snapshot |
 //! | `comparison` | the digests of all stores, as a leader has collected them (docs/adr/0025) |
 //! | `format_gate` | which members can read the next format, and for how long (docs/adr/0023) |
+//! | `transitions` | the memberships on the way of a change (dissertation §4.3) |
+//! | `catch_up` | the rounds in which a learner catches up (dissertation §4.2.1) |
+//! | `leaving` | the peers that a leader has removed, and that have yet to hear of it |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
@@ -101,6 +110,7 @@
 //! | `follower` | rules: AppendEntries at its receiver (§5.3) |
 //! | `leader` | rules: propose, read, count, commit, CheckQuorum (§5.3, §5.4.2) |
 //! | `membership` | rules: joint consensus, learners, removed servers (dissertation §4) |
+//! | `member_requests` | rules: what operators may change now, and why not (docs/adr/0026) |
 //! | `leadership_transfer` | rules: a leader hands its office over (dissertation §3.10) |
 //! | `state_check` | rules: stores are compared, and a node that differs stops |
 //! | `raising` | rules: the cluster's format and id; the end of a node that cannot read it |
@@ -128,9 +138,6 @@
 //!
 //! # What this does not do
 //!
-//! - The members do not change: the voters are those of the first membership in the log.
-//!   There is no joint consensus, and no member without a vote.
-//! - A leader does not hand its leadership to a chosen follower.
 //! - Followers answer no reads.
 //! - Clients are not known here. An entry is bytes; that a repeated command is executed once
 //!   is the store's concern.
@@ -139,6 +146,7 @@
 //!   acknowledgement is there in time.
 
 mod apply_queue;
+mod catch_up;
 mod comparison;
 mod effect;
 mod election;
@@ -152,10 +160,12 @@ mod leader;
 mod leader_lease;
 mod leadership;
 mod leadership_transfer;
+mod leaving;
 mod log;
 mod log_hold;
 mod log_weights;
 mod member_change;
+mod member_requests;
 mod membership;
 mod peer_fault;
 mod persistence;
@@ -180,6 +190,7 @@ mod store_clock;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod transitions;
 
 pub use effect::{
     Announcement, Append, CompactLog, Effect, PersistSeq, ReadDigest, ReadEntries, ReadSnapshot,
@@ -215,6 +226,8 @@ pub use state::{NotLeader, Raft};
 pub use status::{ClusterStatus, NodeStatus, Role, SnapshotProgress};
 pub use stop_reason::StopReason;
 
+use std::collections::BTreeSet;
+
 use peer_fault::check_term;
 use rejoin::{PeerReport, Rejoining, has_all_back};
 use role::RoleState;
@@ -232,8 +245,11 @@ impl Raft {
         if self.has_stopped {
             return;
         }
-        if to != self.id() || !self.membership().is_member(from) {
-            return; // not for this node, or not from a member (docs/bugs.md B10)
+        if to != self.id() || rpc.asks_for_vote() && self.is_known_to_be_removed(from) {
+            // Not for this node, or from one that was removed and does not know it. Whoever else
+            // asks is answered: the own membership may be old (docs/adr/0026). What a removed
+            // leader sends counts until a member has taken its place.
+            return;
         }
         if let Err(fault) = check_term(term, self.term()) {
             self.refuse_peer(from, rpc.is_response(), fault);
@@ -297,8 +313,8 @@ impl Raft {
             Rpc::Remembered(_)
             | Rpc::TimeoutNow(_)
             | Rpc::TransferVote(_)
-            | Rpc::TransferRefused
-            | Rpc::Admitted(_) => {}
+            | Rpc::TransferRefused => {}
+            Rpc::Admitted(word) => self.on_admitted(from, word),
         }
     }
 
@@ -369,6 +385,7 @@ impl Raft {
         }
         let entries = self.flush_writes();
         self.flush_replication(entries);
+        self.start_peers();
         self.announce_changes();
         self.check_invariants();
         std::mem::take(&mut self.effects)
@@ -391,14 +408,18 @@ impl Raft {
         let settings = &self.settings;
         let ticks_max = settings.election_timeout_ticks_max;
         let tick = self.rejoining.tick(ticks_max, settings.heartbeat_ticks);
-        if tick.has_waited_long && self.rejoining.may_be_new(self.own_report()) {
+        let is_voter = self.membership().is_voter(self.settings.id);
+        if tick.has_waited_long && is_voter && self.rejoining.may_be_new(self.own_report()) {
             let silent = self.rejoining.silent(self.other_voters());
             self.tell(Event::WaitsForMembers { silent });
         }
-        if !tick.is_asking {
+        if !tick.is_asking || !is_voter {
             return;
         }
-        for to in self.other_voters() {
+        // The leader is asked as well: it may be no voter by the log that it has sent so far.
+        let mut asked: BTreeSet<NodeId> = self.other_voters().into_iter().collect();
+        asked.extend(self.leader_id());
+        for to in asked {
             self.effects.push(Effect::Send(self.envelope(to, Rpc::RejoinRequest)));
         }
         // A node without peers has nobody to wait for.
@@ -426,15 +447,21 @@ impl Raft {
     fn on_forgotten(&mut self, from: NodeId, acknowledged: LogPosition) {
         let is_held =
             acknowledged.index <= self.log.base().index || self.log.contains(acknowledged);
-        if is_held || self.leader_id() != Some(from) || !self.quorum().can_spare_one() {
+        if is_held || self.leader_id() != Some(from) || !self.can_be_spared() {
             return;
         }
         self.forget(from, acknowledged, self.log.last());
     }
 
+    /// True when the others can lead and commit without this node's vote.
+    pub(super) fn can_be_spared(&self) -> bool {
+        !self.membership().is_voter(self.settings.id) || self.quorum().can_spare_one()
+    }
+
     fn maybe_become_voter(&mut self) {
         let hard_state = self.hard_state();
-        if !hard_state.is_rejoining {
+        // A learner is admitted by its leader, and a node that knows no members by nobody.
+        if !hard_state.is_rejoining || !self.membership().is_voter(self.settings.id) {
             return;
         }
         if self.has_caught_up() {
@@ -442,17 +469,22 @@ impl Raft {
         } else if !self.has_all_back() && !self.is_cluster_new() {
             return;
         }
-        let voted_for = if self.term() == Term(0) {
+        self.end_rejoining();
+        self.tell(Event::BecameVoter { term: self.term() });
+    }
+
+    /// From here on this node remembers what it promises.
+    pub(super) fn end_rejoining(&mut self) {
+        let HardState { current_term, voted_for, .. } = self.hard_state();
+        let voted_for = if current_term == Term(0) {
             None
         } else {
             // This node may have voted in this term before it lost its disk.
-            Some(hard_state.voted_for.unwrap_or(self.id()))
+            Some(voted_for.unwrap_or(self.id()))
         };
-        let current_term = hard_state.current_term;
         let hard_state = HardState { current_term, voted_for, ..HardState::default() };
         self.persistence.set_hard_state(hard_state);
         self.rejoining = Rejoining::default();
-        self.tell(Event::BecameVoter { term: self.term() });
     }
 
     fn is_cluster_new(&self) -> bool {
@@ -477,7 +509,10 @@ impl Raft {
 
     fn has_caught_up(&self) -> bool {
         let (own, persisted_index) = (self.hard_state(), self.persistence.persisted_index());
+        let peers = self.other_voters();
+        let leader = self.leader_id();
         matches!(self.role, RoleState::Follower { .. })
-            && self.rejoining.has_caught_up(&self.other_voters(), own, &self.log, persisted_index)
+            && self.rejoining.is_view_new(&peers, leader, own, &self.log, self.quorum())
+            && self.rejoining.has_caught_up(&peers, own, &self.log, persisted_index)
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::member_change::Tolerance;
 use crate::types::{LogIndex, Membership, NodeId};
 
 /// The quorums of one membership. Any two of them have a node in common.
@@ -43,11 +44,20 @@ impl<'a> Quorum<'a> {
         self.halves().all(|half| half.len() > majority(half))
     }
 
-    /// The number of voters, among those for which `is_here` holds, that can be lost before no
-    /// quorum is left; `None` when there is none already.
-    pub(super) fn spare(self, is_here: impl Fn(NodeId) -> bool) -> Option<usize> {
-        let spares = self.halves().map(|half| count(half, &is_here).checked_sub(majority(half)));
-        spares.min().flatten()
+    /// How many voters can be lost, while those for which `is_here` holds are here. Of a joint
+    /// membership it is that of the half which can spare fewer.
+    pub(super) fn tolerance(self, is_here: impl Fn(NodeId) -> bool) -> Tolerance {
+        let tolerances = self.halves().map(|half| {
+            let (needed, here) = (majority(half), count(half, &is_here));
+            Tolerance { voters: half.len(), needed, here, can_lose: here.checked_sub(needed) }
+        });
+        let least = tolerances.min_by_key(|tolerance| tolerance.can_lose);
+        least.expect("a membership has at least one half")
+    }
+
+    /// True when this node alone is a quorum.
+    pub(super) fn is_met_by(self, id: NodeId) -> bool {
+        self.is_met(|voter| voter == id)
     }
 
     /// The highest index that the logs of a quorum have reached.

@@ -61,7 +61,8 @@ impl Raft {
 
     /// The last connection that a peer has opened to this node has ended.
     pub fn on_peer_detached(&mut self, peer: NodeId) {
-        self.gate.on_detached(peer);
+        let is_member = self.membership().is_member(peer);
+        self.gate.on_detached(peer, is_member);
     }
 
     /// A person has asked this node to hold the format, or to hold it no longer. It is durable.
@@ -100,17 +101,20 @@ impl Raft {
 
     // The leader.
 
-    /// Counts for how long all members have been able to read the next format. Every node does:
-    /// a new leader must know it.
+    /// Counts for how long each peer has been able to read the next format. Every node does:
+    /// a new leader must know it, and so must a leader that has removed the last one that was not
+    /// able.
     pub(super) fn tick_gate(&mut self) {
         let next = self.log.cluster().newest().format.format.next();
-        let members = self.other_members();
-        self.gate.tick(&members, next);
+        self.gate.tick(next);
     }
 
     /// As the leader, raises the format if that is due, and names the cluster if it has no name.
     pub(super) fn tick_raising(&mut self) {
         let RoleState::Leader(leadership) = &self.role else { return };
+        if self.is_transferring() {
+            return; // the log must not grow until the office is handed over
+        }
         if let Some(Ok(format)) = self.next_raise(leadership, false) {
             self.raise_to(format);
         } else if self.may_name_cluster(leadership) {
@@ -154,6 +158,11 @@ impl Raft {
         if self.commit_index < leadership.reads.first_index() {
             return Err(RaiseWait::NothingCommitted);
         }
+        // A raise that does not look at a member which is just being added would be one that the
+        // member cannot read.
+        if let Some(wait) = self.members_wait() {
+            return Err(wait);
+        }
         let members = self.other_members();
         let mut waits = self.gate.waits(&members, next);
         let ticks_max = self.settings.election_timeout_ticks_max;
@@ -167,7 +176,8 @@ impl Raft {
         if !waits.is_empty() {
             return Err(RaiseWait::Members(waits));
         }
-        let (able, needed) = (self.gate.able_ticks(next), self.settings.gate.raise_after_ticks);
+        let able = self.gate.able_ticks(&members, next);
+        let needed = self.settings.gate.raise_after_ticks;
         if is_early && able < needed {
             let per_second = self.settings.ticks_per_second.max(1);
             let (able_s, needed_s) = (able / per_second, needed / per_second);
@@ -220,7 +230,12 @@ impl Raft {
             committed: facts.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
             peers: self.wanted_peers(),
         };
+        self.note_own_removal();
+        if self.gate.announced.as_ref() == Some(&news) {
+            return; // the log says what the settings said before
+        }
         if let Some(before) = self.gate.announced.replace(news.clone()) {
+            self.tell_members(before.committed.as_deref(), news.committed.as_deref());
             if before.format != news.format {
                 self.tell(Event::FormatInForce { format: news.format.format });
             }

@@ -35,6 +35,8 @@ impl Raft {
         }
         let (leader_term, index) = (self.term(), self.persistence.persisted_index());
         let mut table = self.recall.peers.acknowledged_to(leader_term);
+        // Nobody speaks for a server that was removed (docs/bugs.md B50).
+        table.retain(|(peer, _)| self.membership().is_member(*peer));
         if let Some(term) = self.log.term_at(index).filter(|_| index > LogIndex(0)) {
             self.recall.start.on_acknowledged(leader_term, index);
             table.push((self.settings.id, LogPosition { term, index }));
@@ -82,9 +84,7 @@ impl Raft {
             return;
         }
         let is_own = boot == self.settings.gate.boot;
-        if is_own
-            || self.recall.start.explains(leader_term, acknowledged)
-            || !self.quorum().can_spare_one()
+        if is_own || self.recall.start.explains(leader_term, acknowledged) || !self.can_be_spared()
         {
             return;
         }

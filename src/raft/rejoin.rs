@@ -103,6 +103,23 @@ impl Rejoining {
         peers
     }
 
+    /// True when no later membership than the one in `log`, with the voters `peers` besides this
+    /// node, can be in force without a sign of it in the reports (see the top of this file).
+    pub(super) fn is_view_new(
+        &self,
+        peers: &[NodeId],
+        leader: Option<NodeId>,
+        own: HardState,
+        log: &RaftLog,
+        quorum: Quorum<'_>,
+    ) -> bool {
+        let is_log_given = own.lost == LogPosition::default() && log.last() != own.lost;
+        let is_leader_needed = quorum.can_spare_one() || peers.is_empty() && is_log_given;
+        let report = leader.and_then(|leader| self.reports.get(&leader));
+        let has_leader_reported = report.is_some_and(|report| report.term == own.current_term);
+        !is_leader_needed || has_leader_reported
+    }
+
     /// True when this follower with `own` hard state holds durably all that any other member
     /// holds. At least one of them has every committed entry that this node may have
     /// acknowledged and lost. The log is durable up to `persisted_index`.

@@ -62,6 +62,11 @@ impl Memories {
         in_term.map(|(peer, (_, acknowledged))| (peer, acknowledged)).collect()
     }
 
+    /// Forgets the peers that were removed: their ids are never used again.
+    pub(super) fn forget_removed(&mut self, is_removed: impl Fn(NodeId) -> bool) {
+        self.peers.retain(|peer, _| !is_removed(*peer));
+    }
+
     /// The run `boot` of the peer has connected. Returns the word to it about what earlier runs
     /// have acknowledged, if this node knows of any. The run hears it again when it connects
     /// again, because a connection may end with the word on it.

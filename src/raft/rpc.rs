@@ -83,6 +83,11 @@ pub enum Rpc {
 }
 
 impl Rpc {
+    /// True of requests for a vote, or for the promise of one.
+    pub(super) fn asks_for_vote(&self) -> bool {
+        matches!(self, Rpc::RequestVote(_) | Rpc::PreVote(_) | Rpc::TransferVote(_))
+    }
+
     /// True of answers: they travel back on the connection that brought the request, or the
     /// hello.
     pub fn is_response(&self) -> bool {

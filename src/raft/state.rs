@@ -17,6 +17,7 @@ use super::format_gate::FormatGate;
 use super::leader_lease::LeaseClock;
 use super::leadership::Leadership;
 use super::log::RaftLog;
+use super::membership::MemberNotes;
 use super::persistence::Persistence;
 use super::quorum::Quorum;
 use super::rejoin::Rejoining;
@@ -63,6 +64,8 @@ pub struct Raft {
     /// The digests of this node's store and of the others'.
     pub(super) comparison: Comparison,
     pub(super) gate: FormatGate,
+    /// What this node has noted about members that are removed.
+    pub(super) members: MemberNotes,
     /// True when this node has to stop, see [`Raft::has_stopped`].
     pub(super) has_stopped: bool,
     /// True while this node is drained.
@@ -127,6 +130,7 @@ impl Raft {
             lease: LeaseClock::starting(settings.leader_lease),
             comparison: Comparison::default(),
             gate: FormatGate::new(),
+            members: MemberNotes::default(),
             has_stopped: false,
             is_draining: false,
             effects: Vec::new(),
@@ -253,6 +257,9 @@ impl Raft {
         let term = leadership.term();
         self.tell(Event::SteppedDown { term, reason });
         self.effects.push(Effect::StopReplication(StopReplication { term }));
+        if !leadership.leavers.is_empty() {
+            self.members.leaving_version += 1;
+        }
         for token in leadership.reads.into_tokens() {
             self.effects.push(Effect::ReadFailed { token });
         }
@@ -266,11 +273,6 @@ impl Raft {
 
     pub(super) fn quorum(&self) -> Quorum<'_> {
         Quorum::of(self.log.membership())
-    }
-
-    /// True of a member that is known to remember its promises.
-    pub(super) fn is_voter(&self) -> bool {
-        self.membership().is_voter(self.settings.id) && !self.hard_state().is_rejoining
     }
 
     /// The other voters.
@@ -307,11 +309,22 @@ impl Raft {
     /// The role of this node in the term.
     pub fn role(&self) -> Role {
         match self.role {
-            RoleState::Follower { .. } if !self.is_voter() => Role::Rejoining,
-            RoleState::Follower { .. } => Role::Follower,
+            RoleState::Follower { .. } => self.follower_role(),
             RoleState::PreCandidate(_) => Role::PreCandidate,
             RoleState::Candidate(_) => Role::Candidate,
             RoleState::Leader(_) => Role::Leader,
+        }
+    }
+
+    fn follower_role(&self) -> Role {
+        if self.removed_at().is_some() {
+            Role::Removed
+        } else if !self.membership().is_voter(self.settings.id) {
+            Role::Learner
+        } else if self.hard_state().is_rejoining {
+            Role::Rejoining
+        } else {
+            Role::Follower
         }
     }
 
@@ -405,6 +418,7 @@ impl Raft {
             snapshot_index: self.snapshot_index(),
             snapshot_progress: self.snapshot_progress(),
             snapshot_refusals: self.snapshot_refusals(),
+            removed_at: self.removed_at(),
             cluster: self.cluster_status(),
         }
     }

@@ -79,6 +79,9 @@ impl Raft {
     /// A peer answers this leader with its digest.
     pub(super) fn on_state_check_response(&mut self, from: NodeId, response: StateCheckResponse) {
         let RoleState::Leader(leadership) = &self.role else { return };
+        if !self.membership().is_member(from) {
+            return; // a late answer of a server that was removed
+        }
         let StateCheckResponse { index, digest } = response;
         // A rejoining peer may have its store from this leader: it is no second witness.
         let is_counted = !leadership.is_rejoining(from);

@@ -19,6 +19,10 @@ pub enum Role {
     /// A voter that has lost what it had: it follows, and is not counted until it has
     /// caught up.
     Rejoining,
+    /// Follows without a vote: a learner, or a server that is not known to be a member yet.
+    Learner,
+    /// Was a member, and knows that it is none any more.
+    Removed,
 }
 
 impl fmt::Display for Role {
@@ -29,6 +33,8 @@ impl fmt::Display for Role {
             Role::Candidate => "candidate",
             Role::Leader => "leader",
             Role::Rejoining => "rejoining",
+            Role::Learner => "learner",
+            Role::Removed => "removed",
         })
     }
 }
@@ -64,6 +70,8 @@ pub struct NodeStatus {
     /// The peers that refused the snapshot which a leader sent them last, each with its
     /// reason.
     pub snapshot_refusals: Vec<(NodeId, SnapshotRefusal)>,
+    /// The entry that removed this node from the cluster, if it knows that it was removed.
+    pub removed_at: Option<LogIndex>,
     /// The format and the identity of the cluster, as this node knows them.
     pub cluster: ClusterStatus,
 }

@@ -112,6 +112,14 @@ impl ClusterHistory {
         })
     }
 
+    /// The number of memberships in the entries after `index`, which is not before the place where
+    /// the history begins.
+    pub fn memberships_after(&self, index: LogIndex) -> usize {
+        let after = self.changes.partition_point(|change| change.index <= index);
+        let later = self.changes[after..].iter();
+        later.filter(|change| matches!(change.payload, Payload::Membership(_))).count()
+    }
+
     /// True when each format is the one after the format before it, and the cluster gets its id
     /// once, in a format that has ids.
     pub fn is_in_order(&self) -> bool {

@@ -275,6 +275,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
             crate::raft::SnapshotProgress { acked_bytes: 1, bytes: 2 },
         )],
         snapshot_refusals: Vec::new(),
+        removed_at: None,
         cluster: cluster_status(),
     };
     let tasks = vec![

@@ -105,7 +105,38 @@ pub(super) struct Node {
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of the one session of this node that writes.
     pub(super) last_write: LogIndex,
+    /// The peers that it has connections with, as it has announced them.
+    pub(super) ports: BTreeSet<NodeId>,
+    /// The peers that it is to have connections with.
+    pub(super) wanted: BTreeSet<NodeId>,
+    /// The members that its servers.toml lists; none on a node that joins.
+    founders: u64,
     lives: u64,
+}
+
+impl Node {
+    pub(super) fn new(id: NodeId, durable: Durable, founders: u64) -> Node {
+        Node {
+            id,
+            raft: None,
+            progress: BTreeMap::new(),
+            disk: Disk::new(durable),
+            applied: Vec::new(),
+            pending: VecDeque::new(),
+            is_disk_slow: false,
+            is_store_slow: false,
+            jobs: VecDeque::new(),
+            is_keeper_slow: false,
+            loaded: None,
+            wanted_digest: None,
+            waiting: BTreeSet::new(),
+            last_write: LogIndex(0),
+            ports: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            founders,
+            lives: 0,
+        }
+    }
 }
 
 pub(super) struct Cluster {
@@ -189,26 +220,10 @@ impl Cluster {
             seed,
             next_token: 0,
         };
+        let founders = disks.len() as u64;
         for (id, durable) in (1..).map(NodeId).zip(disks) {
             cluster.oracle.on_write(id, Role::Follower, &Log::default(), &durable.log);
-            let node = Node {
-                id,
-                raft: None,
-                progress: BTreeMap::new(),
-                disk: Disk::new(durable),
-                applied: Vec::new(),
-                pending: VecDeque::new(),
-                is_disk_slow: false,
-                is_store_slow: false,
-                jobs: VecDeque::new(),
-                is_keeper_slow: false,
-                loaded: None,
-                wanted_digest: None,
-                waiting: BTreeSet::new(),
-                last_write: LogIndex(0),
-                lives: 0,
-            };
-            cluster.nodes.insert(id, node);
+            cluster.nodes.insert(id, Node::new(id, durable, founders));
         }
         for id in cluster.ids() {
             cluster.restart(id);
@@ -225,7 +240,7 @@ impl Cluster {
     }
 
     pub(super) fn is_up(&self, id: NodeId) -> bool {
-        self.nodes[&id].raft.is_some()
+        self.nodes.get(&id).is_some_and(|node| node.raft.is_some())
     }
 
     /// The core of a node that is up.
@@ -294,6 +309,8 @@ impl Cluster {
         let node = self.node_mut(id);
         node.raft = None;
         node.progress.clear();
+        node.ports.clear();
+        node.wanted.clear();
         node.applied.clear();
         node.pending.clear();
         node.jobs.clear();
@@ -330,23 +347,24 @@ impl Cluster {
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {
-        let nodes = self.nodes.len() as u64;
         let (seed, rules) = (self.seed, self.rules);
         let is_new_cluster = self.is_said_to_be_new;
         let leader_lease = self.has_leases.then(|| self.lease_settings(id));
+        let own_member = self.gates.get(&id).and_then(|gate| gate.member.clone());
         let gate = self.gates.get_mut(&id).map(|gate| gate.start(id));
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down can start");
         node.lives += 1;
         node.disk.finish_installation();
         let hard_state = node.disk.durable().hard_state;
-        let plain = settings_of(id.0, nodes, seed.wrapping_add(node.lives << 32));
+        let plain = settings_of(id.0, node.founders, seed.wrapping_add(node.lives << 32));
         let settings = RaftSettings {
             gate: gate.unwrap_or_else(|| plain.gate.clone()),
             snapshot_entries_max: rules.entries_max,
             snapshot_bytes_max: rules.bytes_max,
             keep_entries: rules.keep_entries,
             leader_lease,
+            own_member,
             ..plain
         };
         let gate = GateSettings { is_new_cluster, ..settings.gate };
@@ -491,6 +509,7 @@ impl Cluster {
             for effect in effects {
                 self.execute(id, effect);
             }
+            is_done &= !self.open_ports(id);
             is_done &= !self.drain_progress(id);
             is_done &= self.nodes[&id].is_disk_slow || !self.complete_write(id);
             is_done &= self.nodes[&id].is_store_slow || !self.complete_pending(id);
@@ -585,13 +604,14 @@ impl Cluster {
         let log = self.nodes[&id].disk.log();
         assert_eq!(*runs, log.runs(), "the terms are those of the log");
         self.oracle.on_elected(id, *term, log);
-        let peers: Vec<NodeId> = self.ids().into_iter().filter(|p| *p != id).collect();
+        let peers = self.nodes[&id].ports.clone();
         let window = self.window;
         let start = |peer| (peer, Progress::new(window, *term, runs.clone(), true));
         self.node_mut(id).progress = peers.into_iter().map(start).collect();
     }
 
     fn start_peer(&mut self, id: NodeId, peer: NodeId, start: &StartReplication) {
+        assert_eq!(start.runs, self.nodes[&id].disk.log().runs(), "as far as the other peers know");
         let progress = Progress::new(self.window, start.term, start.runs.clone(), true);
         self.node_mut(id).progress.insert(peer, progress);
     }

@@ -174,17 +174,17 @@ fn facts_are_announced_when_they_are_committed_and_not_before() {
         let announced = cluster.gate(n(id)).announced.iter();
         announced.map(|facts| facts.format.format.0).collect::<Vec<_>>()
     };
-    assert_eq!(formats(&cluster, 1), [1], "once at the start");
+    assert_eq!(formats(&cluster, 1), [1, 1], "at the start, and when the members are committed");
     cluster.raft_mut(n(1)).request_raise().unwrap();
     cluster.settle(n(1));
-    assert_eq!(formats(&cluster, 1), [1]);
+    assert_eq!(formats(&cluster, 1), [1, 1]);
     // One follower is enough to commit it.
     cluster.deliver_where(|m| m.to == n(2));
     cluster.deliver_where(|m| m.to == n(1) && m.from == n(2));
-    assert_eq!((formats(&cluster, 1), formats(&cluster, 2)), (vec![1, 2], vec![1]));
+    assert_eq!((formats(&cluster, 1), formats(&cluster, 2)), (vec![1, 1, 2], vec![1, 1]));
     cluster.deliver_all();
     cluster.catch_up();
-    assert_eq!(formats(&cluster, 3), [1, 2, 2], "the format, and then the id");
+    assert_eq!(formats(&cluster, 3), [1, 1, 2, 2], "the format, and then the id");
     let held = cluster.gate(n(3)).announced.len();
     cluster.hold(n(3), true);
     let announced = &cluster.gate(n(3)).announced[held..];

@@ -9,7 +9,7 @@ use super::snapshots::SnapshotRules;
 use crate::raft::{Announcement, GateSettings, Introduction, StopReason};
 use crate::types::{
     BootId, ClusterId, Entry, Format, FormatInForce, FormatRange, HardState, Incarnation, LogIndex,
-    NodeId, Payload, Term,
+    Member, NodeId, Payload, Term,
 };
 
 /// The formats of a program that knows the first two.
@@ -24,16 +24,27 @@ pub(super) const RAISE_AFTER_TICKS: u32 = 50;
 pub(super) struct Gate {
     pub(super) formats: FormatRange,
     pub(super) is_held: bool,
+    /// The addresses that the node says.
+    pub(super) member: Option<Member>,
+    pub(super) is_draining: bool,
     /// Everything that the node has announced since it started.
     pub(super) announced: Vec<Announcement>,
     pub(super) stopped: Option<StopReason>,
-    starts: u64,
+    pub(super) starts: u64,
 }
 
 impl Gate {
     /// The gate of a node that reads these formats.
     pub(super) fn of(formats: FormatRange) -> Gate {
-        Gate { formats, is_held: false, announced: Vec::new(), stopped: None, starts: 0 }
+        Gate {
+            formats,
+            is_held: false,
+            member: None,
+            is_draining: false,
+            announced: Vec::new(),
+            stopped: None,
+            starts: 0,
+        }
     }
 
     /// The settings of the node's next start.
@@ -61,8 +72,8 @@ impl Gate {
             boot: BootId(self.starts),
             cluster_id,
             is_held: self.is_held,
-            member: None,
-            is_draining: false,
+            member: self.member.clone(),
+            is_draining: self.is_draining,
         })
     }
 }
@@ -112,7 +123,7 @@ impl Cluster {
         &self.gates[&id]
     }
 
-    fn gate_mut(&mut self, id: NodeId) -> &mut Gate {
+    pub(super) fn gate_mut(&mut self, id: NodeId) -> &mut Gate {
         self.gates.get_mut(&id).expect("the cluster has connections")
     }
 
@@ -135,6 +146,9 @@ impl Cluster {
 
     /// The node `of` opens a connection to the node `to`.
     pub(super) fn introduce(&mut self, of: NodeId, to: NodeId) {
+        if self.is_told_that_it_was_removed(of, to) {
+            return;
+        }
         let introduction = self.gate(of).introduction(of);
         self.raft_mut(to).on_peer_attached(of, introduction);
         self.settle(to);
@@ -181,6 +195,7 @@ impl Cluster {
     }
 
     pub(super) fn on_announced(&mut self, id: NodeId, news: Announcement) {
+        self.name_ports(id, news.peers.keys().copied().collect());
         if let Some(gate) = self.gates.get_mut(&id) {
             gate.announced.push(news);
         }

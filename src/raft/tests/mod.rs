@@ -12,6 +12,8 @@
 //! | `solo` | one node whose peers a test plays |
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
+//! | `members` | nodes that join and leave, and what operators ask for |
+//! | `members_changes` | changes of the members, from the beginning to the end |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |
@@ -43,6 +45,8 @@ mod install;
 mod introductions;
 mod leases;
 mod log_holds;
+mod members;
+mod members_changes;
 mod oracle;
 mod paper_elections;
 mod paper_figures;

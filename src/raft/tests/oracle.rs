@@ -4,13 +4,13 @@
 //! The oracle sees everything at once, which no node can, and trusts none of them: it knows
 //! logs from the disks, not from the cores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::clients::Session;
 use super::cluster::Node;
 use super::disk::{Durable, Log};
 use crate::raft::{AppendResult, Envelope, ReadToken, Role, Rpc};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Term};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
 
 /// The memory of all that happened. Every method panics when its property does not hold.
 #[derive(Default)]
@@ -352,16 +352,14 @@ impl Oracle {
             // The entry may have been applied, saved and compacted since the last check.
             let applied = node.applied.get(self.committed.len());
             let entry = log.entry(next).or(applied).expect("committed, so it is there").clone();
-            let holders = nodes
-                .values()
-                .filter(|node| node.disk.durable().stands_for(entry.position()))
-                .count();
-            assert!(
-                holders > nodes.len() / 2,
-                "entry {} is committed, and durable on {holders} of {} nodes",
-                entry.position(),
-                nodes.len()
-            );
+            let membership = raft.members_status().membership;
+            for half in [&membership.voters, &membership.outgoing] {
+                assert!(
+                    is_held_by_most(half, nodes, entry.position()),
+                    "entry {} is committed, and not durable on a majority of {half:?}",
+                    entry.position(),
+                );
+            }
             for other in nodes.values() {
                 if let Some(other_raft) = &other.raft
                     && other_raft.role() == Role::Leader
@@ -376,14 +374,29 @@ impl Oracle {
 
     /// The committed entries are still on a quorum's disks.
     pub(super) fn check_durable(&self, nodes: &BTreeMap<NodeId, Node>) {
+        let membership = self.committed.iter().rev().find_map(|(entry, _)| match &entry.payload {
+            Payload::Membership(membership) => Some(membership.clone()),
+            _ => None,
+        });
+        // What is committed under the end of a change need not be on a majority of the half that
+        // the change has left behind.
+        let voters = membership.map_or_else(|| nodes.keys().copied().collect(), |m| m.voters);
         for (entry, _) in &self.committed {
-            let holders = nodes
-                .values()
-                .filter(|node| node.disk.durable().stands_for(entry.position()))
-                .count();
-            assert!(holders > nodes.len() / 2, "committed entry {} is gone", entry.position());
+            let position = entry.position();
+            assert!(is_held_by_most(&voters, nodes, position), "committed {position} is gone");
         }
     }
+}
+
+/// True when a majority of the voters holds an entry durably; of no voters it is true.
+fn is_held_by_most(
+    voters: &BTreeSet<NodeId>,
+    nodes: &BTreeMap<NodeId, Node>,
+    position: LogPosition,
+) -> bool {
+    let durables = voters.iter().filter_map(|id| Some(nodes.get(id)?.disk.durable()));
+    let holders = durables.filter(|durable| durable.stands_for(position)).count();
+    voters.is_empty() || holders > voters.len() / 2
 }
 
 /// Asserts that a log has an entry. The entries before its base are in its snapshot, which

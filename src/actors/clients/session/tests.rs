@@ -183,6 +183,7 @@ fn status() -> ClientReply {
         snapshot_index: LogIndex(3),
         snapshot_progress: Vec::new(),
         snapshot_refusals: Vec::new(),
+        removed_at: None,
         cluster: cluster_status(),
     };
     let last_applied = LogIndex(8);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::raft::{Announcement, StateDiverged, StopReason};
-use crate::types::{Divergence, Format, FormatInForce};
+use crate::types::{Divergence, Format, FormatInForce, Membership};
 
 /// The orders to mark the data directory, since the last call.
 fn marks(f: &Fixture) -> Vec<Divergence> {
@@ -112,7 +112,13 @@ async fn the_facts_are_announced_at_the_start() {
     let f = Fixture::start();
     settle().await;
     let format = FormatInForce::default();
-    let facts = Announcement { format, ..Announcement::default() };
+    let membership = Membership::seed([1, 2, 3].map(NodeId));
+    let facts = Announcement {
+        format,
+        membership: Arc::new(membership),
+        peers: [2, 3].map(|id| (NodeId(id), None)).into(),
+        ..Announcement::default()
+    };
     assert_eq!(f.announced.drain(), [Announce(facts)]);
     f.lead().await;
     assert!(f.announced.drain().is_empty(), "no fact has changed");

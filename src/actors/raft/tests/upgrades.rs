@@ -111,7 +111,14 @@ async fn a_raise_is_answered_when_the_format_is_in_force_here() {
     let raised = ClientReply::Raised(Format(2));
     assert_eq!(client.refusals(), [(1, raised.clone()), (2, raised.clone())]);
     f.request(&client, vec![(3, ClientRequest::Raise)]).await;
-    assert_eq!(client.refusals(), [(3, raised)], "there is no higher format");
+    f.persisted(4).await;
+    f.replicated(1, 4, 0).await;
+    f.raft.do_send(applied(4));
+    settle().await;
+    let raised = ClientReply::Raised(Format(3));
+    assert_eq!(client.refusals(), [(3, raised.clone())]);
+    f.request(&client, vec![(4, ClientRequest::Raise)]).await;
+    assert_eq!(client.refusals(), [(4, raised)], "there is no higher format");
 }
 
 #[actix::test]
