@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::environment::Surroundings;
 use crate::actors::clients::session::SessionConfig;
 use crate::actors::io::memory::MemoryBudget;
+use crate::actors::peers::PeerMemory;
 use crate::actors::peers::replicator::ReplicatorSettings;
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::raft::RaftActorSettings;
@@ -119,6 +120,17 @@ pub(super) fn link_settings(settings: &Settings, memory: &MemoryBudget) -> LinkS
         outbound_bytes_max: window_bytes + 2 * own_frame_bytes_max,
         memory: memory.clone(),
         ..LinkSettings::default()
+    }
+}
+
+/// The memory of the peers. That of those in the settings is no part of the clients' budget.
+pub(super) fn peer_memory(settings: &Settings, memory: &MemoryBudget) -> PeerMemory {
+    let (limits, servers) = (&settings.limits, settings.servers.len());
+    PeerMemory {
+        peers: servers.saturating_sub(1),
+        peer_bytes: limits.replication_bytes(servers + 1) - limits.replication_bytes(servers),
+        bytes_max: limits.client_bytes(servers).saturating_sub(limits.client_bytes_min()),
+        reservation: memory.reserve(0),
     }
 }
 

@@ -35,6 +35,7 @@ mod signals;
 mod storage_side;
 pub mod survivor;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,7 @@ use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
 use crate::types::{Address, Membership, NodeId};
 use crate::wire::LocalNode;
+use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
 use storage_side::Opened;
@@ -158,8 +160,6 @@ pub async fn start(
     raft_settings.gate.is_held = recovered.storage.is_held();
     let (core, opened) = split(recovered, raft_settings, &settings.cluster);
     let storage = storage_side::start(opened, &placement, &memory, &raft);
-    let (mut peers, peer_ports) =
-        peer_side::start(settings, local, surroundings.seed, network, &storage, &raft, &memory);
     let peers_ctx = Context::<PeersActor>::new();
     #[cfg(any(test, feature = "testing"))]
     let kv = storage.kv.clone();
@@ -167,20 +167,21 @@ pub async fn start(
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
         snapshot: storage.snapshot_writer.clone().recipient(),
-        stores: storage.snapshot_writer.recipient(),
-        snapshot_queries: storage.snapshot_reader.recipient(),
-        kv: storage.kv.recipient(),
-        peers: peer_ports,
+        stores: storage.snapshot_writer.clone().recipient(),
+        snapshot_queries: storage.snapshot_reader.clone().recipient(),
+        kv: storage.kv.clone().recipient(),
+        peers: BTreeMap::new(),
         announce: peers_ctx.address().recipient(),
-        must_stop: storage.must_stop,
+        must_stop: storage.must_stop.clone(),
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
     raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
-    peers.listen(peer_listener);
-    let peers = peers_ctx.run(peers);
+    let peer_network = PeerNetwork { network, listener: peer_listener, seed: surroundings.seed };
+    let peers =
+        peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
     let (clients, session_arbiters) =
         client_side::start(settings, connections_max, sessions, &placement, client_listener, &raft);
     let mut arbiters = storage.arbiters;

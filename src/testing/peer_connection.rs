@@ -25,7 +25,7 @@ use crate::raft::{
 use crate::testing::introduction;
 use crate::testing::{Inbox, KindInbox};
 use crate::types::{
-    Entry, Format, FormatInForce, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
+    Address, Entry, Format, FormatInForce, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
 };
 use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, Hello, LocalNode};
 
@@ -109,11 +109,11 @@ pub(crate) enum Dial {
     Never,
 }
 
-/// A network whose dials have given results, in order. It records the times of the dials.
+/// A network whose dials have given results, in order. It records the dials.
 #[derive(Clone, Default)]
 pub(crate) struct FakeNetwork {
     dials: Rc<RefCell<VecDeque<Dial>>>,
-    times: Rc<RefCell<Vec<Instant>>>,
+    dialled: Rc<RefCell<Vec<(Instant, Address)>>>,
 }
 
 impl FakeNetwork {
@@ -131,13 +131,24 @@ impl FakeNetwork {
 
     /// The time at which each dial began.
     pub fn times(&self) -> Vec<Instant> {
-        self.times.borrow().clone()
+        self.dialled.borrow().iter().map(|(time, _)| *time).collect()
+    }
+
+    /// The ports that were dialled since the last call.
+    pub fn take_ports(&self) -> Vec<u16> {
+        self.dialled.borrow_mut().drain(..).map(|(_, address)| address.port).collect()
+    }
+
+    /// The number of those who use the network.
+    pub fn users(&self) -> usize {
+        Rc::strong_count(&self.dialled)
     }
 }
 
 impl Network for FakeNetwork {
-    fn connect(&self, _host: &str, _port: u16) -> LocalBoxFuture<'static, io::Result<Stream>> {
-        self.times.borrow_mut().push(Instant::now());
+    fn connect(&self, host: &str, port: u16) -> LocalBoxFuture<'static, io::Result<Stream>> {
+        let address = Address { host: host.into(), port };
+        self.dialled.borrow_mut().push((Instant::now(), address));
         let dial = self.dials.borrow_mut().pop_front().unwrap_or(Dial::Never);
         Box::pin(async move {
             match dial {

@@ -10,7 +10,7 @@ use crate::actors::io::memory::Reservation;
 use crate::actors::peers::settings::LinkSettings;
 use crate::net::Stream;
 use crate::raft::{Envelope, Introduction, PeerFault};
-use crate::types::{Format, FormatInForce, FormatRange, NodeId};
+use crate::types::{Format, FormatInForce, FormatRange, LogIndex, NodeId};
 use crate::wire::{
     FRAME_BYTES_MAX, Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, HelloError, INTRODUCED_SINCE,
     WireError,
@@ -43,6 +43,13 @@ pub(super) enum PeerError {
     #[error("it refused the hello: {0:?}")]
     Refused(String),
     #[error(
+        "it says that this server was removed from the cluster {}: this server takes part no \
+         more, and can be stopped; `coracle member add` adds one to use its machine again, with a \
+         new id and an empty directory",
+        since(*.0)
+    )]
+    Removed(LogIndex),
+    #[error(
         "node {} of cluster {:?} answered, to node {}: another server has the address",
         .0.from, .0.cluster, .0.to
     )]
@@ -61,6 +68,8 @@ pub(super) enum PeerError {
     Introduced,
     #[error("it may have become able to read the long hello")]
     ShortHello,
+    #[error("it says that it is at another address now")]
+    Moved,
     #[error("it closed the connection")]
     Closed,
     #[error("the connection broke: {0}")]
@@ -85,6 +94,11 @@ pub(super) enum PeerError {
 }
 
 impl PeerError {
+    /// True when nobody listens at the address that was dialled.
+    pub fn is_refused_dial(&self) -> bool {
+        matches!(self, PeerError::Dial(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     /// False when a connection that works is ended here, to dial again with another hello.
     pub fn is_failure(&self) -> bool {
         !matches!(self, PeerError::HoldChanged | PeerError::Introduced | PeerError::ShortHello)
@@ -106,6 +120,14 @@ impl Direction {
             return Err(PeerError::Direction { from, to, direction: self });
         }
         Ok(())
+    }
+}
+
+/// When a server was removed, as the end of a clause. The other side may not remember the entry.
+fn since(at: LogIndex) -> String {
+    match at {
+        LogIndex(0) => "some time ago".to_owned(),
+        at => format!("by entry {at}"),
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`Tick`] | TickerActor | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
+//! | [`PeersChanged`] | PeersActor | | |
 //! | | | [`EndConnection`] | PeerSessionActor, PeerLinkActor |
 //! | [`Replicated`] | ReplicatorActor | `ReplicationCommand` | ReplicatorActor |
 //! | [`LogPersisted`], [`LogCompacted`], [`HoldSaved`] | LogActor | [`LogCommand`] | LogActor |
@@ -59,7 +60,9 @@ use crate::actors::messages::lifecycle::{NodeMustStop, Tick};
 use crate::actors::messages::log::{
     EntriesRead, HoldSaved, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{Announce, EndConnection, PeerEvent, PeerPorts, SendRpc};
+use crate::actors::messages::peers::{
+    Announce, EndConnection, PeerEvent, PeerPorts, PeersChanged, SendRpc,
+};
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::{
@@ -91,7 +94,7 @@ pub struct RaftPorts {
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor: entries to apply and reads to answer.
     pub kv: Recipient<Apply>,
-    /// The actors of each peer.
+    /// The actors of each peer, as PeersActor gives them.
     pub peers: BTreeMap<NodeId, PeerPorts>,
     /// PeersActor: the facts by which peers are admitted.
     pub announce: Recipient<Announce>,
@@ -253,7 +256,32 @@ impl Handler<PeerEvent> for RaftActor {
                 self.raft.on_connection_refused(peer);
                 self.flush_soon(ctx);
             }
+            PeerEvent::Removed { peer, at } => {
+                self.update_clock();
+                self.raft.on_told_removed(peer, at);
+                self.flush_soon(ctx);
+            }
         }
+    }
+}
+
+impl Handler<PeersChanged> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: PeersChanged, ctx: &mut Context<Self>) {
+        let PeersChanged { added, removed } = message;
+        self.update_clock();
+        for peer in removed {
+            self.ports.peers.remove(&peer);
+            if self.attached.remove(&peer).is_some() {
+                self.raft.on_peer_detached(peer);
+            }
+        }
+        for (peer, ports) in added {
+            self.ports.peers.insert(peer, ports);
+            self.raft.on_peer_added(peer);
+        }
+        self.flush_soon(ctx);
     }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::raft::{Announcement, Envelope, PeerFault};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, introduction, probe, settle};
-use crate::types::{BootId, ClusterId, Term};
+use crate::types::{BootId, ClusterId, FormatRange, Term};
 use crate::wire::{FRAME_BYTES_MAX, FrameCodec};
 
 /// A session of node 1, whose peers are 2 and 3, with probes for the actors that it sends to.
@@ -158,10 +158,11 @@ fn a_peer_that_does_not_fit_what_is_announced_loses_its_connection() {
     let of =
         |cluster_id| Introduction { cluster_id: Some(ClusterId(cluster_id)), ..introduction() };
     let cluster = |id| Announcement { cluster_id: Some(ClusterId(id)), ..announcement(1) };
+    let highest = FormatRange::OWN.highest.0;
     // The hello, a fact that it fits, and one that it does not fit.
     let cases = [
         (None, announcement(1), announcement(2)),
-        (Some(introduction()), announcement(2), announcement(3)),
+        (Some(introduction()), announcement(highest), announcement(highest + 1)),
         (Some(of(6)), cluster(6), cluster(5)),
     ];
     for (introduction, fitting, other) in cases {
