@@ -380,7 +380,6 @@ impl CheckerState {
             }
             Frame::Removed { .. } => return self.check_word_of_removal(connection),
             Frame::Refused { .. } | Frame::Join(_) | Frame::Joined(_) => return Ok(()),
-            }
         };
         self.formats.next_moment();
         if let Some((what, format)) = format_of(&envelope.rpc) {
