@@ -22,7 +22,8 @@ use coracle::types::{Format, LogIndex, LogPosition, NodeId, SnapshotId, Term};
 
 use super::cluster::{ConfigFile, block_on};
 use super::failure::{Failure, usage};
-use super::output::{bar, json_text, print, spinner};
+use super::json::json_text;
+use super::output::{bar, print, spinner};
 
 /// Maximum time for one reply: a server that is writing a snapshot may need its
 /// `request_timeout_ms`.

@@ -1,7 +1,12 @@
 //! The commands of operators about members and leadership.
 
+use tokio::time::Instant;
+
+use super::connection::Command;
 use super::{Client, Error};
-use crate::protocol::{MemberRequest, MembersReport, Plan, Reply, Request, TransferTarget};
+use crate::protocol::{
+    MemberReport, MemberRequest, MemberState, MembersReport, Plan, Reply, Request, TransferTarget,
+};
 use crate::types::LogIndex;
 
 /// The answer to a change of the members.
@@ -50,15 +55,31 @@ pub enum Transferred {
 }
 
 impl Client {
-    /// The members, as the server knows them that this client asks first: the leader, as far as it
-    /// knows. Any server answers, also without a leader.
+    /// The members, as the leader knows them, or, without one that answers, as any other server
+    /// does: [`MembersReport::not_leading`] says which.
     ///
     /// # Errors
     /// [`Error::Refused`] when the server is older than the command; see [`Error`].
     pub async fn members(&mut self) -> Result<MembersReport, Error> {
-        match self.execute(Request::Members).await? {
-            Reply::Members(report) => Ok(*report),
+        let report = match self.execute(Request::Members).await? {
+            Reply::Members(report) => *report,
             _ => unreachable!("the parser gives what is expected"),
+        };
+        let is_leader = |member: &&MemberReport| member.state == MemberState::Leader;
+        let leader = report.members.iter().find(is_leader).filter(|_| report.not_leading.is_some());
+        let Some(address) = leader.and_then(|leader| leader.client_address.as_ref()) else {
+            return Ok(report);
+        };
+        let other = std::mem::replace(&mut self.target, address.to_string());
+        self.connection = None;
+        let deadline = Instant::now() + self.options.try_timeout;
+        match self.attempt(&Command::new(Request::Members), deadline).await {
+            Ok(Reply::Members(report)) => Ok(*report),
+            _ => {
+                self.servers.note_failure(&self.target);
+                self.turn_to(other);
+                Ok(report)
+            }
         }
     }
 

@@ -60,7 +60,9 @@ impl CatchUp {
             return None;
         }
         if self.last_ticks.is_some() && last == self.goal {
-            // Nothing has come since the last round, so there is nothing to measure.
+            // Nothing has come since the last round, and the learner has everything: a round that
+            // began now would end now.
+            self.last_ticks = Some(0);
             self.ticks = 0;
             return None;
         }

@@ -7,7 +7,7 @@ use super::catch_up::CatchUp;
 use super::effect::Effect;
 use super::event::Event;
 use super::format_gate::RaiseWait;
-use super::leadership_transfer::TransferTarget;
+use super::handover::TransferTarget;
 use super::member_change::Tolerance;
 use super::quorum::Quorum;
 use super::role::RoleState;
@@ -328,6 +328,11 @@ impl Raft {
     /// As the leader: takes the next step of the change under way, if it is due. The change may
     /// have been begun by an earlier leader.
     pub(super) fn go_on_with_members(&mut self) {
+        // This is asked at each acknowledgement, and there is nothing to do nearly always.
+        let membership = self.membership();
+        if membership.change.is_none() && !membership.is_seed() {
+            return;
+        }
         let Some(membership) = self.changeable_membership() else { return };
         let index = self.log.last().index.next();
         let next = if membership.is_seed() {
@@ -478,6 +483,9 @@ impl Raft {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         leadership.changing.departure_heartbeats += u32::from(is_heartbeat_due);
         let heartbeats = leadership.changing.departure_heartbeats;
+        if leadership.handovers.pauses() {
+            return; // commands get on between two attempts
+        }
         if self.request_transfer(&TransferTarget::Avoid(BTreeSet::new())).is_err() && heartbeats > 1
         {
             self.become_follower(None, "it is no voter any more");

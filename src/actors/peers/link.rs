@@ -235,7 +235,7 @@ impl Handler<Announce> for PeerLinkActor {
     type Result = ();
 
     fn handle(&mut self, Announce(announcement): Announce, ctx: &mut Context<Self>) {
-        let was_held = self.local.introduction.is_held;
+        let said = (self.local.introduction.is_held, self.local.introduction.is_draining);
         self.local.take(&announcement);
         let logged = announcement.peers.get(&self.peer).and_then(Option::as_ref);
         let is_new = logged.is_some_and(|address| self.targets.set_logged(address));
@@ -245,9 +245,10 @@ impl Handler<Announce> for PeerLinkActor {
             }
             return;
         };
-        // Only the hello says what a server holds, and the leader must know.
-        if was_held != announcement.is_held {
-            return self.end(PeerError::HoldChanged, ctx);
+        // Only the hello says what a server holds, and whether it is drained, and the leader must
+        // know both.
+        if said != (announcement.is_held, announcement.is_draining) {
+            return self.end(PeerError::IntroductionChanged, ctx);
         }
         let introduction = open.introduction.as_ref();
         if open.established.is_some()

@@ -62,8 +62,10 @@ pub(super) enum PeerError {
          or a newer one there", Format::FIRST, .0.format, .0.since
     )]
     TooOld(FormatInForce),
-    #[error("this server introduces itself anew, because its hold of the format has changed")]
-    HoldChanged,
+    #[error(
+        "this server introduces itself anew, because its hold of the format, or its drain, has changed"
+    )]
+    IntroductionChanged,
     #[error("it was dialled like a version from before {INTRODUCED_SINCE}, and is none")]
     Introduced,
     #[error("it may have become able to read the long hello")]
@@ -101,7 +103,10 @@ impl PeerError {
 
     /// False when a connection that works is ended here, to dial again with another hello.
     pub fn is_failure(&self) -> bool {
-        !matches!(self, PeerError::HoldChanged | PeerError::Introduced | PeerError::ShortHello)
+        !matches!(
+            self,
+            PeerError::IntroductionChanged | PeerError::Introduced | PeerError::ShortHello
+        )
     }
 }
 

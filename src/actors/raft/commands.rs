@@ -34,9 +34,27 @@ impl RaftActor {
             // Not even the state of a server is told that is about to end.
             return Err(Refusal::NotLeader { leader: None });
         }
+        if self.must_hold(&request, reply_handle.session) {
+            return self.hold(request, reply_handle);
+        }
+        let expires_at_tick = self.expires_at_tick();
+        self.execute_request(request, reply_handle, expires_at_tick, ctx)
+    }
+
+    /// Accepts one command of a client, which does not wait for the end of a transfer.
+    ///
+    /// # Errors
+    /// The reason to refuse it.
+    pub(super) fn execute_request(
+        &mut self,
+        request: ClientRequest,
+        reply_handle: &ReplyHandle,
+        expires_at_tick: u64,
+        ctx: &Context<Self>,
+    ) -> Result<(), Refusal> {
         match request {
-            ClientRequest::Write(bytes) => self.propose(bytes, reply_handle),
-            ClientRequest::Read(query) => self.read(query, reply_handle),
+            ClientRequest::Write(bytes) => self.propose(bytes, reply_handle, expires_at_tick),
+            ClientRequest::Read(query) => self.read(query, reply_handle, expires_at_tick),
             ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
             ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
             ClientRequest::SetHold { is_held } => self.set_hold(is_held, reply_handle),
@@ -54,12 +72,8 @@ impl RaftActor {
                 Ok(())
             }
             ClientRequest::WaitForChange { number } => self.wait_for_change(number, reply_handle),
-            ClientRequest::Transfer(_) => Err(self.not_leader()),
-            ClientRequest::SetDraining(is_draining) => {
-                self.raft.set_draining(is_draining);
-                reply(reply_handle.clone(), ClientReply::Draining);
-                Ok(())
-            }
+            ClientRequest::Transfer(target) => self.transfer(target, reply_handle),
+            ClientRequest::SetDraining(is_draining) => self.drain(is_draining, reply_handle),
             ClientRequest::Status => {
                 let reply_handle = reply_handle.clone();
                 let task = ApplyTask::Status { status: self.raft.status(), reply_handle };
@@ -69,7 +83,12 @@ impl RaftActor {
         }
     }
 
-    fn propose(&mut self, command: Bytes, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+    fn propose(
+        &mut self,
+        command: Bytes,
+        reply_handle: &ReplyHandle,
+        expires_at_tick: u64,
+    ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
@@ -80,20 +99,24 @@ impl RaftActor {
             term: self.raft.term(),
             reply_handle: reply_handle.clone(),
             bytes,
-            expires_at_tick: self.expires_at_tick(),
+            expires_at_tick,
         };
         self.pending.add_write(index, write);
         Ok(())
     }
 
-    fn read(&mut self, query: Query, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+    fn read(
+        &mut self,
+        query: Query,
+        reply_handle: &ReplyHandle,
+        expires_at_tick: u64,
+    ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
         let after = self.pending.last_proposed(reply_handle.session);
         let token = self.pending.next_token();
         self.raft.read(token, after).map_err(|_| self.not_leader())?;
-        let expires_at_tick = self.expires_at_tick();
         self.pending.add_read(token, query, reply_handle.clone(), expires_at_tick);
         Ok(())
     }

@@ -20,18 +20,27 @@ impl RaftActor {
     /// Executes the effects that gathered in the core, in their order.
     pub(super) fn execute(&mut self, ctx: &mut Context<Self>) {
         let mut tasks = Vec::new();
-        for effect in self.raft.take_effects() {
-            self.execute_one(effect, &mut tasks, ctx);
+        self.execute_effects(&mut tasks, ctx);
+        if self.release_held(ctx) {
+            self.execute_effects(&mut tasks, ctx);
         }
+        self.answer_transfers();
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
+        self.answer_waits();
         assert_eq!(
             self.raft.waiting_reads(),
             self.pending.reads() + self.backups.begins(),
             "the core keeps the reads whose clients wait, and no other (docs/bugs.md C10)"
         );
         self.ports.memory.set(self.pending.weight_bytes());
+    }
+
+    fn execute_effects(&mut self, tasks: &mut Vec<ApplyTask>, ctx: &Context<Self>) {
+        for effect in self.raft.take_effects() {
+            self.execute_one(effect, tasks, ctx);
+        }
     }
 
     /// Sends one order, or adds it to the tasks of the store.
@@ -69,12 +78,9 @@ impl RaftActor {
             Effect::Announce(announcement) => {
                 self.members.committed.clone_from(&announcement.committed);
                 self.announce(announcement);
-                self.answer_waits();
             }
             Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
-            Effect::TransferFailed(failure) => {
-                log::warn!("the transfer of the leadership failed: {failure}");
-            }
+            Effect::TransferFailed(failure) => self.on_transfer_failed(failure),
             Effect::Stop(reason) => self.stop(reason, tasks),
             Effect::Event(event) if event.is_fault() => {
                 log::error!("{event} node={}", self.raft.id());

@@ -9,7 +9,7 @@ use super::RaftActor;
 use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::replies::{Replies, reply};
 use crate::protocol::{ChangeWaited, MembersReport, Refusal, outcome};
-use crate::raft::{ChangeRefusal, MemberOutcome, MemberRequest};
+use crate::raft::{ChangeRefusal, MemberOutcome, MemberRequest, Role};
 use crate::types::{ChangeKind, LogIndex, Membership, NodeId};
 
 /// Maximum number of changes that wait for their entry, and of clients that wait for a change;
@@ -96,6 +96,12 @@ impl RaftActor {
             return Err(self.busy_or_not_leader());
         }
         let answer = match self.raft.request_change(request) {
+            // The same request once more, whose change goes on.
+            Ok(MemberOutcome::Begun { number, index, what })
+                if index <= self.raft.last_applied() =>
+            {
+                ClientReply::Change { number, id: subject(what) }
+            }
             Ok(MemberOutcome::Begun { number, index, what }) => {
                 let (reply_handle, id) = (reply_handle.clone(), subject(what));
                 let expires_at_tick = self.expires_at_tick();
@@ -132,18 +138,14 @@ impl RaftActor {
         }
         let (reply_handle, expires_at_tick) = (reply_handle.clone(), self.expires_at_tick());
         self.members.waits.push(Wait { number, reply_handle, expires_at_tick });
-        self.answer_waits();
         Ok(())
     }
 
     /// Ends the waiting of the commands whose time is over.
     pub(super) fn time_out_members(&mut self) {
         let mut replies = self.members.time_out(self.ticks);
-        let waits = std::mem::take(&mut self.members.waits);
-        let (expired, waits) =
-            waits.into_iter().partition(|wait| wait.expires_at_tick <= self.ticks);
-        self.members.waits = waits;
-        let _: &Vec<Wait> = &expired;
+        let is_over = |wait: &mut Wait| wait.expires_at_tick <= self.ticks;
+        let expired: Vec<Wait> = self.members.waits.extract_if(.., is_over).collect();
         for Wait { number, reply_handle, .. } in expired {
             let end = self.what_it_waits_for(number);
             replies.add(reply_handle, ClientReply::ChangeWaited(number, end));
@@ -163,9 +165,16 @@ impl RaftActor {
             let is_done = ended.is_done;
             return self.is_led_by_a_voter().then_some(ChangeWaited::Ended { is_done });
         }
-        let is_known = |it: &Membership| it.change.as_ref().is_some_and(|it| it.number == number);
-        let may_be_under_way = number > self.raft.commit_index() || committed.is_some_and(is_known);
-        if may_be_under_way { None } else { Some(ChangeWaited::NotFound) }
+        // This node may have to catch up first. A leader has every entry that is committed.
+        let may_come = self.raft.role() != Role::Leader && number > self.raft.commit_index();
+        let is_under_way = || {
+            let newest = self.raft.members_status().membership;
+            let is_it = |it: &Membership| it.change.as_ref().is_some_and(|it| it.number == number);
+            is_it(&newest)
+                || committed.is_some_and(is_it)
+                || newest.ended.iter().any(|ended| ended.number == number)
+        };
+        (!may_come && !is_under_way()).then_some(ChangeWaited::NotFound)
     }
 
     /// True when the leader that this node knows is a voter, and has committed in its own term.
@@ -196,8 +205,12 @@ impl RaftActor {
         ChangeWaited::Running { sentence }
     }
 
-    /// Answers those who wait for a change that has ended, or that is none.
+    /// Answers those who wait for a change that has ended, or that is none. Called after each batch
+    /// of effects: it may have been committed, or another node may lead.
     pub(super) fn answer_waits(&mut self) {
+        if self.members.waits.is_empty() {
+            return;
+        }
         let mut waits = std::mem::take(&mut self.members.waits);
         let mut replies = Replies::default();
         waits.retain(|Wait { number, reply_handle, .. }| {

@@ -8,6 +8,7 @@
 //! |---|---|---|---|
 //! | [`ClientRequests`] | SessionActor | `ClientReplies` | SessionActor |
 //! | [`Tick`] | TickerActor | | |
+//! | [`HandOver`] | `node` | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
 //! | [`PeersChanged`] | PeersActor | | |
@@ -30,6 +31,8 @@
 //! | `effects` | turns the effects of the core into messages |
 //! | `expiry` | decides when the store needs an entry, so that keys expire |
 //! | `pending` | the commands that wait for their outcome |
+//! | `held` | the commands that wait while the leadership is handed over |
+//! | `transfers` | the commands of operators about the leadership, and the end of the process |
 //! | `backups` | the commands of clients that fetch a backup |
 //! | `upgrades` | the commands of operators about the cluster's format |
 //! | `members` | the commands of operators about the members |
@@ -43,9 +46,11 @@ mod backups;
 mod commands;
 mod effects;
 mod expiry;
+mod held;
 mod members;
 mod pending;
 mod settings;
+mod transfers;
 mod upgrades;
 
 use std::collections::BTreeMap;
@@ -78,6 +83,7 @@ use expiry::{Expiry, Now};
 use members::PendingMembers;
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
+use transfers::PendingTransfers;
 use upgrades::PendingUpgrades;
 
 /// The ports of RaftActor.
@@ -118,6 +124,7 @@ pub struct RaftActor {
     backups: PendingBackups,
     upgrades: PendingUpgrades,
     members: PendingMembers,
+    transfers: PendingTransfers,
     /// The address of the leader for clients, as the last redirect had it: redirects share it.
     leader_address: Option<Arc<Address>>,
     /// The newest connection that each peer has opened to this node: its number, and the
@@ -165,6 +172,7 @@ impl RaftActor {
             backups: PendingBackups::default(),
             upgrades: PendingUpgrades::default(),
             members: PendingMembers::default(),
+            transfers: PendingTransfers::default(),
             leader_address: None,
             attached: BTreeMap::new(),
             ticks: 0,
@@ -220,6 +228,7 @@ impl Handler<Tick> for RaftActor {
         self.update_clock();
         self.raft.tick();
         self.maybe_expire();
+        self.retry_transfers();
         self.time_out();
         self.flush_soon(ctx);
     }
@@ -467,7 +476,9 @@ impl RaftActor {
         self.pending.time_out(self.ticks, &mut cancelled).send();
         self.backups.time_out(self.ticks, &mut cancelled).send();
         self.upgrades.time_out(self.ticks).send();
+        self.time_out_held();
         self.time_out_members();
+        self.time_out_transfers();
         for token in cancelled {
             self.raft.cancel_read(token);
         }

@@ -4,9 +4,11 @@ mod backup;
 mod broken_peers;
 mod expiry;
 mod leases;
+mod members;
 mod snapshots;
 mod stops;
 mod time_outs;
+mod transfers;
 mod upgrades;
 
 use std::collections::BTreeMap;
@@ -64,10 +66,16 @@ fn member(id: u64) -> (NodeId, Member) {
     (NodeId(id), Member { peer: address(9001), client: address(9000) })
 }
 
+/// The settings of a node that knows the addresses of all.
+fn settings_with_addresses() -> RaftSettings {
+    let initial_membership = Membership::of_voters([1, 2, 3].map(member).into());
+    RaftSettings { initial_membership, ..settings() }
+}
+
 fn settings() -> RaftSettings {
     RaftSettings {
         id: ME,
-        initial_membership: Membership::of_voters([1, 2, 3].map(member).into()),
+        initial_membership: Membership::seed([1, 2, 3].map(NodeId)),
         own_member: None,
         election_timeout_ticks_min: 10,
         election_timeout_ticks_max: 20,
@@ -490,7 +498,8 @@ async fn a_read_waits_for_a_round_and_takes_no_log_entry() {
 
 #[actix::test]
 async fn a_follower_redirects_and_names_its_leader() {
-    let f = Fixture::start();
+    let settings = settings_with_addresses();
+    let f = Fixture::start_as(settings, HardState::default(), LogSummary::default());
     let request = AppendEntries {
         request_seq: 1,
         prev: LogPosition::default(),

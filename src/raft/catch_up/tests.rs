@@ -45,6 +45,19 @@ fn an_idle_log_makes_no_rounds() {
     assert_eq!(catch_up.round(), 2);
 }
 
+/// A learner that comes long after the change, while nobody writes, must not be waited for for
+/// ever.
+#[test]
+fn a_learner_that_has_everything_is_caught_up_however_long_the_first_round_took() {
+    let mut catch_up = CatchUp::new(i(5), NodeId(4), i(5));
+    tick(&mut catch_up, 50 * MAX);
+    assert_eq!(catch_up.advance(i(5), i(5)), Some(Round { number: 1, ticks: 50 * MAX }));
+    assert!(!catch_up.is_caught_up(MAX));
+    catch_up.tick();
+    assert_eq!(catch_up.advance(i(5), i(5)), None);
+    assert!(catch_up.is_caught_up(MAX));
+}
+
 #[test]
 fn a_learner_that_has_shown_nothing_is_not_caught_up() {
     let catch_up = CatchUp::new(i(5), NodeId(4), i(5));

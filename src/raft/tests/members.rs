@@ -79,7 +79,8 @@ impl Cluster {
             }
             self.pass(1);
         }
-        panic!("it does not come to that");
+        let leader = self.leader().map(|leader| self.status(leader));
+        panic!("it does not come to that: {leader:?}");
     }
 
     // Operators.

@@ -29,6 +29,7 @@
 //! | `progress` | a peer's replication by itself |
 //! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
 //! | `install` | a snapshot on its way to a peer, by itself |
+//! | `transfers` | leaders that hand over, and orders that come late |
 //! | `raises` | random walks with raises of the format, older programs and holds |
 //! | `random` | random walks under every fault that the cluster knows |
 
@@ -66,3 +67,4 @@ mod solo;
 mod stamps;
 mod state_checks;
 mod text;
+mod transfers;

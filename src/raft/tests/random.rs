@@ -11,10 +11,10 @@ use rand::{RngExt, SeedableRng};
 use super::clocks::TICK;
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node};
 use super::disk::Durable;
-use super::gates::{of_both, raised_long_ago};
+use super::gates::{of_all, of_both, raised_long_ago, raised_to};
 use super::snapshots::SnapshotRules;
-use crate::raft::{Envelope, ProgressSettings, Role, Rpc};
-use crate::types::{LogIndex, LogPosition, NodeId};
+use crate::raft::{Envelope, ProgressSettings, Role, Rpc, TransferTarget};
+use crate::types::{Format, LogIndex, LogPosition, NodeId};
 
 const SEEDS: u64 = 300;
 const STEPS: u32 = 1200;
@@ -62,6 +62,8 @@ struct Walk {
     proposals: u64,
     /// Losses of entries that no majority without the node holds.
     needed_losses: u32,
+    /// Transfers of the leadership that began.
+    transfers: u32,
 }
 
 impl Walk {
@@ -73,6 +75,10 @@ impl Walk {
         let rules = any_rules(&mut rng);
         let mut cluster = if seed.is_multiple_of(2) {
             Cluster::with_leases(vec![durable; nodes], seed, rules, has_leases)
+        } else if seed % 4 == 1 {
+            // Leaders hand over.
+            let (nodes, format) = (nodes as u64, Format(3));
+            Cluster::started(raised_to(format, nodes), seed, rules, has_leases, of_all(nodes))
         } else {
             // The nodes know each other's runs, and tell each other what they remember.
             let nodes = nodes as u64;
@@ -107,7 +113,16 @@ impl Walk {
             amnesia: some(0.5),
         };
         let pace = if has_leases { TICK / [1, 1, 3, 10][rng.random_range(0..4)] } else { TICK };
-        Walk { cluster, rng, weather, pace, has_leases, proposals: 0, needed_losses: 0 }
+        Walk {
+            cluster,
+            rng,
+            weather,
+            pace,
+            has_leases,
+            proposals: 0,
+            needed_losses: 0,
+            transfers: 0,
+        }
     }
 
     fn any_node(&mut self) -> NodeId {
@@ -165,7 +180,8 @@ impl Walk {
                     self.cluster.settle(id);
                 }
             }
-            96 => {
+            96 => self.step_transfer(),
+            97 => {
                 let peer = self.any_node();
                 if peer != id && self.cluster.is_up(peer) {
                     self.cluster.reconnect(id, peer);
@@ -178,6 +194,25 @@ impl Walk {
                 }
             }
         }
+    }
+
+    /// A person asks the leader to hand over, or drains a node. Some leaders are old ones.
+    fn step_transfer(&mut self) {
+        let (of, to) = (self.any_node(), self.any_node());
+        let of = self.cluster.leader().filter(|_| self.rng.random_bool(0.8)).unwrap_or(of);
+        if !self.cluster.is_up(of) {
+            return;
+        }
+        let raft = self.cluster.raft_mut(of);
+        let was_transferring = raft.is_transferring();
+        match self.rng.random_range(0..8) {
+            0 => raft.set_draining(true),
+            1 => raft.set_draining(false),
+            2..5 => drop(raft.request_transfer(&TransferTarget::Avoid([to].into()))),
+            _ => drop(raft.request_transfer(&TransferTarget::To(to))),
+        }
+        self.transfers += u32::from(!was_transferring && raft.is_transferring());
+        self.cluster.settle(of);
     }
 
     /// Damages the log of a node that is down at some place, if it is the only node that has
@@ -443,6 +478,7 @@ impl Walk {
             if !self.cluster.is_up(id) {
                 self.cluster.restart(id);
             }
+            self.cluster.raft_mut(id).set_draining(false);
             self.set_slow(id, false, false);
             self.set_keeper_slow(id, false);
         }
@@ -543,15 +579,17 @@ fn a_seed_replays_the_same_walk() {
 /// Without this check, walks that never commit an entry would pass, too.
 #[test]
 fn random_walks_commit_entries() {
-    let (mut committed, mut elections, mut installed) = (0, 0, 0);
+    let (mut committed, mut elections, mut installed, mut transfers) = (0, 0, 0, 0);
     for seed in 0..30 {
         let mut walk = Walk::new(seed, false, false);
         walk.run();
         committed += walk.cluster.oracle.committed();
         elections += walk.cluster.oracle.elections();
         installed += walk.cluster.installed;
+        transfers += walk.transfers;
     }
     assert!(committed > 30 * 15, "{committed} entries in 30 walks");
     assert!(elections > 30 * 3, "{elections} elections in 30 walks");
     assert!(installed > 10, "{installed} snapshots installed in 30 walks");
+    assert!(transfers > 10, "{transfers} transfers in 30 walks");
 }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod endings;
+mod members;
 mod memory;
 
 use std::sync::Mutex;
@@ -578,7 +579,7 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          memory_bytes_used 8192\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\n\
          version 0.2.0\r\nformat 1\r\nreads_formats 1..2\r\ncluster_id none\r\n\
          incarnation 000000000000000000000000000000ab\r\nupgrade_held no\r\n\
-         upgrade_waits_for none\r\nEND\r\n"
+         upgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

@@ -30,7 +30,7 @@ impl Fixture {
     }
 
     /// A peer connects that reads the second format, and answers the leader.
-    async fn introduce(&self, peer: NodeId) {
+    pub(super) async fn introduce(&self, peer: NodeId) {
         let ((port, _), (end, _)) = (probe(), probe());
         let introduction = Some(introduction());
         self.raft.do_send(PeerEvent::Attached { peer, connection: 1, port, end, introduction });

@@ -67,6 +67,21 @@ fn the_longest_gap_counts_acknowledged_writes_only_and_both_ends() {
 }
 
 #[test]
+fn lost_and_failed_commands_are_counted() {
+    let history = vec![
+        add("ledger1", "1", Answer::Stored(7)),
+        add("ledger2", "2", Answer::Stored(8)),
+        add("ledger3", "3", Answer::Unknown),
+        add("ledger4", "4", Answer::Refused),
+    ];
+    assert_eq!(count_failed(&history), 2);
+    let items = [item("ledger1", 7, "1"), item("ledger2", 8, "2")];
+    assert!(lost_writes(&history, &items).is_empty());
+    assert_eq!(lost_writes(&history, &items[..1]), ["ledger2"]);
+    assert_eq!(lost_writes(&history, &[item("ledger1", 9, "1"), items[1].clone()]), ["ledger1"]);
+}
+
+#[test]
 fn errors_and_panics_in_a_log_are_noticed() {
     assert!(check_log(1, "t WARN  n1 peer disconnected\n").is_ok());
     assert!(check_log(1, "t INFO  n1 started\nt ERROR n1 has lost entries\n").is_err());

@@ -1,4 +1,4 @@
-//! Clients that load a cluster while a round disturbs it, and write down each of their commands
+//! Clients that load a cluster while a drill disturbs it, and write down each of their commands
 //! with its times and its answer.
 
 use std::sync::Arc;
@@ -7,19 +7,16 @@ use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use coracle::client::{Client, Error, Options};
-use coracle::testing::simulation::{Action, Answer, Operation};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::bare::BareClient;
-use crate::cluster::{PATIENCE, block_on};
-use crate::failure::Failure;
+use super::PATIENCE;
+use super::bare::BareClient;
+use super::failure::Failure;
+use super::process::block_on;
+use crate::client::{Client, Error, Options};
+use crate::testing::simulation::{Action, Answer, Operation};
 
-/// Number of clients of each kind.
-const CLIENTS: u64 = 3;
-/// The number of keys that are in use at a time.
-const KEYS: u64 = 4;
 /// Number of commands on a key. Then the next key takes its place: the search for an order of all
 /// commands on a key is short.
 const COMMANDS_A_KEY: u64 = 60;
@@ -28,17 +25,35 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The prefix of the keys that are added once, one after the other.
 pub const LEDGER: &str = "ledger";
 
+/// The clients of a load, and what they do.
+#[derive(Clone, Debug)]
+pub struct LoadPlan {
+    /// The addresses of the servers that each client begins with.
+    pub servers: Vec<String>,
+    /// Number of clients that add one key after the other, each with `once`.
+    pub ledger_clients: u64,
+    /// Number of clients that send random commands by the client library, each write with `once`.
+    pub once_clients: u64,
+    /// Number of clients that send random commands as text, without `once`.
+    pub bare_clients: u64,
+    /// Number of keys of random commands that are in use at a time.
+    pub keys: u64,
+    /// The approximate size of the values in bytes.
+    pub value_bytes: usize,
+    /// The time that the client library has for a command, over all of its tries.
+    pub deadline: Duration,
+}
+
 /// The parts that all clients share.
 #[derive(Clone)]
 struct Shared {
-    servers: Vec<String>,
+    plan: LoadPlan,
     began: Instant,
     stop: Arc<AtomicBool>,
     /// The next command on the keys in use.
     ticket: Arc<AtomicU64>,
     /// Number of acknowledged writes.
     acknowledged: Arc<AtomicU64>,
-    value_bytes: usize,
 }
 
 impl Shared {
@@ -53,14 +68,15 @@ impl Shared {
     /// The key of the next command.
     fn key(&self) -> Bytes {
         let ticket = self.ticket.fetch_add(1, Ordering::SeqCst);
-        let generation = ticket / (KEYS * COMMANDS_A_KEY);
-        format!("key{:06}", generation * KEYS + ticket % KEYS).into()
+        let keys = self.plan.keys;
+        let generation = ticket / (keys * COMMANDS_A_KEY);
+        format!("key{:06}", generation * keys + ticket % keys).into()
     }
 
     /// A value that no other command of the history writes.
     fn value(&self, client: u64, number: u64) -> Bytes {
         let mut value = format!("{client}-{number}-").into_bytes();
-        value.resize(value.len().max(self.value_bytes), b'.');
+        value.resize(value.len().max(self.plan.value_bytes), b'.');
         value.into()
     }
 }
@@ -72,22 +88,24 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts the clients. The values that they write have about `value_bytes` bytes.
-    pub fn start(servers: Vec<String>, value_bytes: usize) -> Load {
+    /// Starts the clients.
+    pub fn start(plan: LoadPlan) -> Load {
+        let first_once = plan.ledger_clients;
+        let first_bare = first_once + plan.once_clients;
+        let clients = first_bare + plan.bare_clients;
         let shared = Shared {
-            servers,
+            plan,
             began: Instant::now(),
             stop: Arc::default(),
             ticket: Arc::default(),
             acknowledged: Arc::default(),
-            value_bytes,
         };
         let mut threads = Vec::new();
-        for client in 0..2 * CLIENTS + 1 {
+        for client in 0..clients {
             let shared = shared.clone();
             threads.push(std::thread::spawn(move || match client {
-                0 => block_on(keep_ledger(shared)),
-                _ if client <= CLIENTS => block_on(use_library(shared, client)),
+                _ if client < first_once => block_on(keep_ledger(shared, client)),
+                _ if client < first_bare => block_on(use_library(shared, client)),
                 _ => use_text(&shared, client),
             }));
         }
@@ -105,13 +123,16 @@ impl Load {
     }
 
     /// Lets the clients go on for `time`, and until `count` more writes are acknowledged.
+    ///
+    /// # Errors
+    /// When a client has failed, and when the writes are not acknowledged within [`PATIENCE`].
     pub fn go_on(&self, time: Duration, count: u64) -> Result<(), Failure> {
         let wanted = self.acknowledged() + count;
         sleep(time);
         let deadline = Instant::now() + PATIENCE;
         while self.acknowledged() < wanted {
             if self.threads.iter().any(JoinHandle::is_finished) {
-                return Err(Failure::new("a client has ended early".to_owned()));
+                return Err(Failure::new("a client has ended early"));
             }
             if Instant::now() >= deadline {
                 let patience = PATIENCE.as_secs();
@@ -124,12 +145,15 @@ impl Load {
     }
 
     /// Stops the clients; returns all their commands.
+    ///
+    /// # Errors
+    /// When a client has failed.
     pub fn stop(self) -> Result<Vec<Operation>, Failure> {
         self.shared.stop.store(true, Ordering::SeqCst);
         let mut history = Vec::new();
         for thread in self.threads {
             let operations = thread.join();
-            history.extend(operations.map_err(|_| Failure::new("a client panicked".to_owned()))??);
+            history.extend(operations.map_err(|_| Failure::new("a client panicked"))??);
         }
         Ok(history)
     }
@@ -189,15 +213,15 @@ fn version_after(answer: &Answer) -> Option<u64> {
 
 /// Adds one key after the other, each once. If a retry were executed twice, `add` would find the
 /// key there.
-async fn keep_ledger(shared: Shared) -> Result<Vec<Operation>, Failure> {
+async fn keep_ledger(shared: Shared, number: u64) -> Result<Vec<Operation>, Failure> {
     let mut client = connect(&shared).await?;
-    let mut notes = Notes::new(0, shared.clone());
-    for number in 0.. {
+    let mut notes = Notes::new(number, shared.clone());
+    for write in 0.. {
         if shared.is_stopped() {
             break;
         }
-        let key = Bytes::from(format!("{LEDGER}{number:08}"));
-        let action = Action::Add(shared.value(0, number));
+        let key = Bytes::from(format!("{LEDGER}{number}-{write:08}"));
+        let action = Action::Add(shared.value(number, write));
         let invoked = shared.now();
         let answer = ask(&mut client, &key, &action).await?;
         notes.add(key, action, invoked, answer);
@@ -239,7 +263,7 @@ async fn use_library(shared: Shared, number: u64) -> Result<Vec<Operation>, Fail
 /// Sends commands over plain connections, without `once`: a write without an answer may have been
 /// executed or not.
 fn use_text(shared: &Shared, number: u64) -> Result<Vec<Operation>, Failure> {
-    let mut client = BareClient::new(shared.servers.clone(), number);
+    let mut client = BareClient::new(shared.plan.servers.clone(), number);
     let mut notes = Notes::new(number, shared.clone());
     let mut rng = StdRng::seed_from_u64(number);
     let mut version = 0;
@@ -259,8 +283,8 @@ fn use_text(shared: &Shared, number: u64) -> Result<Vec<Operation>, Failure> {
 }
 
 async fn connect(shared: &Shared) -> Result<Client, Failure> {
-    let options = Options { deadline: PATIENCE, ..Options::default() };
-    let client = Client::connect(shared.servers.clone(), options).await;
+    let options = Options { deadline: shared.plan.deadline, ..Options::default() };
+    let client = Client::connect(shared.plan.servers.clone(), options).await;
     client.map_err(|error| Failure::new(error.to_string()))
 }
 

@@ -6,12 +6,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use coracle::kv::{Operation, Query};
-use coracle::protocol::{Address, ErrorReply, Reply, ReplyParser, Request};
-use coracle::testing::simulation::{Action, Answer};
 
-use crate::cluster::PATIENCE;
-use crate::failure::Failure;
+use super::PATIENCE;
+use super::failure::Failure;
+use crate::kv::{Operation, Query};
+use crate::protocol::{Address, ErrorReply, Reply, ReplyParser, Request};
+use crate::testing::simulation::{Action, Answer};
 
 /// The time for one reply.
 const REPLY_PATIENCE: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const REPLY_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A client of a cluster.
-pub struct BareClient {
+pub(super) struct BareClient {
     servers: Vec<String>,
     /// The place of the next server to ask in the list.
     next: usize,
@@ -35,13 +35,13 @@ enum Try {
 
 impl BareClient {
     /// A client of the cluster with these addresses.
-    pub fn new(servers: Vec<String>, number: u64) -> BareClient {
+    pub(super) fn new(servers: Vec<String>, number: u64) -> BareClient {
         let next = number as usize % servers.len();
         BareClient { servers, next, connection: None }
     }
 
     /// Asks one server after the other until the command may have been executed.
-    pub fn ask(&mut self, key: &Bytes, action: &Action) -> Result<Answer, Failure> {
+    pub(super) fn ask(&mut self, key: &Bytes, action: &Action) -> Result<Answer, Failure> {
         let deadline = Instant::now() + PATIENCE;
         let mut target = None;
         while Instant::now() < deadline {

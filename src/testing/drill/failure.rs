@@ -1,14 +1,14 @@
-//! The failure of a round.
+//! The failure of a drill.
 
-/// The reason why a round has failed, as a sentence for a person.
+/// The reason why a drill has failed, as a sentence for a person.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Failure(String);
 
 impl Failure {
     /// A failure for this reason.
-    pub fn new(reason: String) -> Failure {
-        Failure(reason)
+    pub fn new(reason: impl Into<String>) -> Failure {
+        Failure(reason.into())
     }
 }
 

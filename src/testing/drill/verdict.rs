@@ -1,14 +1,16 @@
-//! The checks after a round: the history, the stores, the logs.
+//! The checks after a drill: the history, the stores, the logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use coracle::client::{Client, Item, Options, Status};
-use coracle::testing::simulation::{Action, Answer, Operation, Verdict, check_linearizability};
 
-use crate::cluster::{Cluster, PATIENCE, block_on};
-use crate::failure::Failure;
-use crate::load::LEDGER;
+use super::PATIENCE;
+use super::failure::Failure;
+use super::fleet::Fleet;
+use super::load::LEDGER;
+use super::process::block_on;
+use crate::client::{Client, Item, Options, Status};
+use crate::testing::simulation::{Action, Answer, Operation, Verdict, check_linearizability};
 
 /// Number of keys of one `scan`.
 const PAGE_KEYS: u64 = 1_000;
@@ -17,10 +19,13 @@ const NANOS_PER_MS: u64 = 1_000_000;
 
 /// Waits until all servers that run have applied the whole log; then their stores have to be
 /// equal. Returns the digest.
-pub fn check_stores(cluster: &mut Cluster) -> Result<String, Failure> {
-    cluster.wait_for_leader()?;
-    let statuses = cluster.wait_for("every server to apply the whole log", |cluster| {
-        let statuses = cluster.statuses()?;
+///
+/// # Errors
+/// When they differ.
+pub fn check_stores(fleet: &mut Fleet) -> Result<String, Failure> {
+    fleet.wait_for_leader()?;
+    let statuses = fleet.wait_for("every server to apply the whole log", |fleet| {
+        let statuses = fleet.statuses()?;
         let number = |status: &Status, name| status.number(name);
         let last = statuses.values().filter_map(|status| number(status, "last_log_index")).max()?;
         let is_done = |status: &Status| {
@@ -42,10 +47,13 @@ pub fn check_stores(cluster: &mut Cluster) -> Result<String, Failure> {
 }
 
 /// Waits until all servers show the same id of the cluster; each of them has to have an incarnation
-/// of its own. Only servers with the new program, after the raise, show both.
-pub fn check_identities(cluster: &mut Cluster) -> Result<(), Failure> {
-    let statuses = cluster.wait_for("one id of the cluster on all servers", |cluster| {
-        let statuses = cluster.statuses()?;
+/// of its own. Only servers of format 2 and later show both.
+///
+/// # Errors
+/// When there is no such id, or an incarnation is missing or shared.
+pub fn check_identities(fleet: &mut Fleet) -> Result<(), Failure> {
+    let statuses = fleet.wait_for("one id of the cluster on all servers", |fleet| {
+        let statuses = fleet.statuses()?;
         let ids: BTreeSet<Option<&str>> =
             statuses.values().map(|status| status.get("cluster_id")).collect();
         let is_known = ids.iter().all(|id| id.is_some_and(|id| id != "none"));
@@ -60,6 +68,9 @@ pub fn check_identities(cluster: &mut Cluster) -> Result<(), Failure> {
 }
 
 /// Reads all keys.
+///
+/// # Errors
+/// When the cluster does not answer.
 pub fn scan_all(servers: Vec<String>) -> Result<Vec<Item>, Failure> {
     let scan = async {
         let options = Options { deadline: PATIENCE, ..Options::default() };
@@ -74,12 +85,15 @@ pub fn scan_all(servers: Vec<String>) -> Result<Vec<Item>, Failure> {
             }
         }
     };
-    let items: Result<Vec<Item>, coracle::client::Error> = block_on(scan);
+    let items: Result<Vec<Item>, crate::client::Error> = block_on(scan);
     items.map_err(|error| Failure::new(format!("the last scan: {error}")))
 }
 
 /// Checks a history, after which the store holds `items`: it has to be linearizable, every
 /// acknowledged write has to be there, and none may have been executed twice.
+///
+/// # Errors
+/// When the history has such a fault, or cannot be checked.
 pub fn check_history(mut history: Vec<Operation>, items: Vec<Item>) -> Result<(), Failure> {
     let end = history.iter().map(|operation| operation.returned).max().unwrap_or_default();
     let mut last: BTreeMap<Bytes, Answer> =
@@ -87,7 +101,7 @@ pub fn check_history(mut history: Vec<Operation>, items: Vec<Item>) -> Result<()
     for item in items {
         let answer = Answer::Value(item.version, Bytes::from(item.value));
         if last.insert(Bytes::from(item.key), answer).is_none() {
-            return Err(Failure::new("the store has a key that nobody wrote".to_owned()));
+            return Err(Failure::new("the store has a key that nobody wrote"));
         }
     }
     check_ledger(&history, &last)?;
@@ -109,16 +123,15 @@ pub fn check_history(mut history: Vec<Operation>, items: Vec<Item>) -> Result<()
         Verdict::Violation(reason) => {
             Err(Failure::new(format!("the history is not linearizable: {reason}")))
         }
-        Verdict::GivenUp => Err(Failure::new(
-            "the history has too many commands without an answer to be checked".to_owned(),
-        )),
+        Verdict::GivenUp => {
+            Err(Failure::new("the history has too many commands without an answer to be checked"))
+        }
     }
 }
 
 /// Every key that was added and acknowledged is there, at the version that was acknowledged.
 fn check_ledger(history: &[Operation], last: &BTreeMap<Bytes, Answer>) -> Result<(), Failure> {
-    for operation in history.iter().filter(|operation| operation.key.starts_with(LEDGER.as_bytes()))
-    {
+    for operation in history.iter().filter(|operation| is_ledger(operation)) {
         let Some(value) = operation.action.value() else { continue };
         let found = &last[&operation.key];
         let is_right = match &operation.answer {
@@ -166,7 +179,35 @@ pub fn longest_gap_ms(history: &[Operation], end: u64) -> u64 {
     gap / NANOS_PER_MS
 }
 
+/// The keys that were added once, acknowledged, and are not among `items` with their versions.
+pub fn lost_writes(history: &[Operation], items: &[Item]) -> Vec<String> {
+    let found: BTreeMap<&[u8], u64> =
+        items.iter().map(|item| (item.key.as_slice(), item.version)).collect();
+    let mut lost = Vec::new();
+    for operation in history.iter().filter(|operation| is_ledger(operation)) {
+        let Answer::Stored(version) = operation.answer else { continue };
+        if found.get(operation.key.as_ref()) != Some(&version) {
+            lost.push(String::from_utf8_lossy(&operation.key).into_owned());
+        }
+    }
+    lost
+}
+
+/// Number of commands that have no answer, or were refused after all of their tries.
+pub fn count_failed(history: &[Operation]) -> usize {
+    let is_failed =
+        |operation: &&Operation| matches!(operation.answer, Answer::Unknown | Answer::Refused);
+    history.iter().filter(is_failed).count()
+}
+
+fn is_ledger(operation: &Operation) -> bool {
+    operation.key.starts_with(LEDGER.as_bytes())
+}
+
 /// No line of a server's log is an error or a panic.
+///
+/// # Errors
+/// With the first such line.
 pub fn check_log(id: u64, log: &str) -> Result<(), Failure> {
     let is_bad = |line: &&str| line.contains(" ERROR ") || line.contains("panicked at");
     match log.lines().find(is_bad) {
