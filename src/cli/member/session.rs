@@ -165,9 +165,18 @@ impl Session {
     /// show it.
     pub async fn change(&mut self, request: &MemberRequest) -> Result<Changed, Error> {
         let start = Instant::now();
+        let mut is_lost = false;
         loop {
-            match self.client().await?.member(request.clone()).await {
-                Err(error) if may_try_again(&error, start.elapsed()) => sleep(PAUSE).await,
+            let answer = match self.client().await {
+                Ok(mut client) => client.member(request.clone()).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if may_try_again(&error, start.elapsed()) => {
+                    is_lost |= matches!(error, Error::Unknown { .. });
+                    sleep(PAUSE).await;
+                }
+                Err(Error::Unavailable { last }) if is_lost => return Err(Error::Unknown { last }),
                 answer => return answer,
             }
         }
