@@ -177,7 +177,7 @@ fn a_change_between_its_halves_is_shown_without_a_leader_and_ends_with_one() {
         None
     });
     let change = format!("change {number}: remove {removed}");
-    let parts = ["No leader answered.\nAs servers ", ", perhaps not committed):", &change];
+    let parts = ["No leader answered.\nAs servers ", " know it (entry ", &change];
     says(&cluster, "member list", 0, &parts);
     let json = says(&cluster, "member list --json", 0, &["\"is_leading\":false"]);
     assert_eq!(json.lines().count(), 2, "{json}");

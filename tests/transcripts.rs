@@ -107,7 +107,7 @@ impl Machines {
         let machines = Machines { cluster, addresses, joined: Vec::new() };
         machines.until_done("member wait --all-in-step");
         machines.until_done(&format!("leader transfer --to {LEADER}"));
-        machines.cluster.wait_for_leader();
+        machines.until_done("member wait --all-in-step");
         machines
     }
 
