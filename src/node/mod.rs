@@ -181,15 +181,8 @@ pub async fn start(
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
     let sessions = actor_settings::session_config(settings, &memory, &clock, &local.introduction);
-    let mut raft_settings =
-        actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
-    raft_settings.gate.is_held = recovered.storage.is_held();
-    raft_settings.own_member.clone_from(&local.introduction.member);
-    if recovered.storage.joined().is_some() {
-        // The log says who the members are, or nothing does.
-        raft_settings.initial_membership = Membership::default();
-    }
-    let (core, opened) = split(recovered, raft_settings, &settings.cluster);
+    let raft_settings = actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
+    let (core, opened) = split(recovered, raft_settings, &local);
     let storage = storage_side::start(opened, &placement, &memory, &raft);
     let peers_ctx = Context::<PeersActor>::new();
     #[cfg(any(test, feature = "testing"))]
@@ -235,14 +228,20 @@ pub async fn start(
 }
 
 /// The core, and the rest of what was recovered, for the actors that keep it.
-fn split(recovered: Recovered, settings: RaftSettings, cluster: &str) -> (Raft, Opened) {
+fn split(recovered: Recovered, mut settings: RaftSettings, local: &LocalNode) -> (Raft, Opened) {
+    settings.gate.is_held = local.introduction.is_held;
+    settings.own_member.clone_from(&local.introduction.member);
+    if recovered.storage.joined().is_some() {
+        // The log says who the members are, or nothing does.
+        settings.initial_membership = Membership::default();
+    }
     let opened = Opened {
         storage: recovered.storage,
         snapshots: recovered.snapshots,
         snapshots_to_read: recovered.snapshots_to_read,
         files: recovered.files,
         store: recovered.store,
-        owner: (cluster.to_owned(), settings.id),
+        owner: (local.cluster.clone(), settings.id),
     };
     (Raft::new(settings, recovered.hard_state, recovered.log, recovered.positions), opened)
 }

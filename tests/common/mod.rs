@@ -243,9 +243,7 @@ impl Cluster {
 
     /// The reply of a server to `status`; `None` if it does not answer.
     pub fn status(&self, id: u64) -> Option<Status> {
-        let reply = self.connect(id).ok()?.ask("status\r\n").ok()?;
-        let lines = reply.lines().filter_map(|line| line.split_once(' '));
-        Some(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        status_of(&self.address(id))
     }
 
     /// Waits until every running server has a vote and follows the same living
@@ -358,6 +356,13 @@ impl Drop for Cluster {
             }
         }
     }
+}
+
+/// The reply of the server at an address to `status`; `None` if it does not answer.
+pub fn status_of(address: &str) -> Option<Status> {
+    let reply = Connection::open(address).ok()?.ask("status\r\n").ok()?;
+    let lines = reply.lines().filter_map(|line| line.split_once(' '));
+    Some(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// Runs `coracle serve` for a server that must end by itself; returns its exit status and

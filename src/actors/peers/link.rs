@@ -19,9 +19,9 @@
 //! | a good hello, the word that this node was removed | the peer | [`PeerEvent`] | RaftActor |
 //! | a round of refused dials | | [`PeerEvent`] | RaftActor |
 //!
-//! It owns the connection, the addresses that it dials and the back-off of its dials. It runs on the main arbiter, as do
-//! all actors that send to it. So a full mailbox does not starve its timers: no other actor
-//! runs while it drains its mailbox. A message of a peer can do no more than end the
+//! It owns the connection, the addresses that it dials and the back-off. It runs on the main
+//! arbiter, as do all actors that send to it. So a full mailbox does not starve its timers: no
+//! other actor runs while it drains its mailbox. A message of a peer can do no more than end the
 //! connection. Memory is bounded. A peer that does not read is dropped at
 //! [`LinkSettings::outbound_bytes_max`] (docs/bugs.md B80). A message that cannot be encoded
 //! ends the connection, too: it would be lost again each time that it is repeated, and nobody
@@ -546,8 +546,8 @@ impl PeerLinkActor {
             self.ports.raft.do_send(PeerEvent::Removed { peer: self.peer, at });
             return self.dial_later(REMOVED_PAUSE, ctx);
         }
-        // Where a process listens, or the host does not answer, or has no address, nothing is
-        // known of the peer's process.
+        // Nothing is known of the peer's process when somebody listens there, or when the host
+        // does not answer or has no address.
         if !reason.is_refused_dial() {
             self.targets.is_not_refused();
         }

@@ -187,8 +187,9 @@ impl PeersActor {
         }
     }
 
-    /// The peers that are to have actors. A server that joins dials those that it was told of, until
-    /// it has members of its own: so they hear where it is, even if `member add` had a wrong address.
+    /// The peers that are to have actors. A server that joins dials those that it was told of,
+    /// until it has members of its own: so they hear where it is, even if `member add` had a wrong
+    /// address.
     fn wanted(&self, announcement: &Announcement) -> BTreeMap<NodeId, Option<Address>> {
         let mut wanted = announcement.peers.clone();
         if announcement.membership.voters.is_empty() {

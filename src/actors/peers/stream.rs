@@ -63,7 +63,8 @@ pub(super) enum PeerError {
     )]
     TooOld(FormatInForce),
     #[error(
-        "this server introduces itself anew, because its hold of the format, or its drain, has changed"
+        "this server introduces itself anew, because its hold of the format, or its drain, has \
+         changed"
     )]
     IntroductionChanged,
     #[error("it was dialled like a version from before {INTRODUCED_SINCE}, and is none")]

@@ -5,6 +5,7 @@ mod broken_peers;
 mod expiry;
 mod leases;
 mod members;
+mod peers;
 mod snapshots;
 mod stops;
 mod time_outs;

@@ -16,7 +16,7 @@ use crate::wire::Frame;
 struct Bench {
     acceptor: Addr<PeerAcceptorActor>,
     raft: PeerEvents,
-    /// What PeersActor is told of the peers.
+    /// The facts about the peers that PeersActor is told.
     introduced: Inbox<PeerIntroduced>,
 }
 

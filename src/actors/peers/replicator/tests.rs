@@ -370,3 +370,28 @@ async fn says_nothing_when_it_does_not_lead() {
     f.replicate(5, 5..=5).await;
     assert!(f.sent().is_empty());
 }
+
+/// The actors of a new peer may get an order before the core has begun with them.
+#[actix::test]
+async fn an_order_before_the_start_is_ignored() {
+    let f = Fixture::start();
+    f.replicate(5, 1..=2).await;
+    f.replicator.do_send(ReplicationCommand::SetSendMode(SetSendMode {
+        term: Term(5),
+        peer: NodeId(2),
+        mode: SendMode::Batched,
+    }));
+    f.lead(2).await;
+    f.replicate(5, 3..=3).await;
+    assert!(f.log.drain().is_empty() && f.snapshot.drain().is_empty());
+    assert!(!f.link.drain().is_empty(), "it goes on from the start");
+}
+
+#[actix::test]
+async fn a_shutdown_ends_it_whatever_it_waits_for() {
+    let f = Fixture::start();
+    f.lead(9).await;
+    f.replicator.do_send(Shutdown);
+    settle().await;
+    assert!(!f.replicator.connected());
+}

@@ -1,4 +1,4 @@
-//! Where a peer is dialled (docs/adr/0027).
+//! The addresses at which a peer is dialled (docs/adr/0027).
 
 use super::*;
 use crate::raft::Announcement;
@@ -22,7 +22,7 @@ fn facts(cluster_id: u128, port: u16) -> Introduction {
     }
 }
 
-/// What the log says of the cluster, and of the peer.
+/// The news from the log about the cluster, and about the peer.
 fn news(logged: Option<u16>) -> Announce {
     let peers = [(NodeId(2), logged.map(at))].into();
     Announce(Announcement { cluster_id: Some(ClusterId(5)), peers, ..announcement(1) })
@@ -139,7 +139,7 @@ fn a_peer_that_has_moved_loses_the_connection_to_where_it_was() {
         answer_from(&mut next, 7).await;
         assert_eq!((bench.downs(), bench.ups()), (1, 1));
         assert_eq!(bench.network.take_ports(), [7]);
-        // What it says again is no news.
+        // It says the same again, which is no news.
         bench.link.do_send(introduced(5, 7));
         bench.link.do_send(introduced(5, 1));
         assert_eq!(next.receive().await, None, "it has moved back");
