@@ -10,11 +10,14 @@ use coracle::types::{Address, NodeId};
 
 use super::failure::Failure;
 
+/// The servers' file, when no option names another.
+pub const SERVERS_FILE: &str = "servers.toml";
+
 /// The option that names servers.toml.
 #[derive(Args, Debug)]
 pub struct ConfigFile {
     /// The servers' file
-    #[arg(long, value_name = "FILE", default_value = "servers.toml")]
+    #[arg(long, value_name = "FILE", default_value = SERVERS_FILE)]
     pub config: PathBuf,
 }
 
@@ -52,14 +55,6 @@ impl Entrance {
         match server {
             Target::Id(id) => Ok(self.file.load()?.server(*id)?.client_address()),
             Target::Address(address) => Ok(address.to_string()),
-        }
-    }
-
-    /// The address for other servers of the server that the option `--join` names.
-    pub fn log_address(file: &ConfigFile, server: &Target) -> Result<Address, Failure> {
-        match server {
-            Target::Id(id) => Ok(file.load()?.server(*id)?.member().peer),
-            Target::Address(address) => Ok(address.clone()),
         }
     }
 }

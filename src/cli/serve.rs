@@ -3,20 +3,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use coracle::config::{Overrides, Settings};
-use coracle::node;
+use coracle::config::{JoinSettings, Overrides, Settings};
+use coracle::node::{self, JoinOptions};
 use coracle::types::{Address, NodeId};
 
-use super::cluster::{ConfigFile, Target};
+use super::cluster::{SERVERS_FILE, Target};
 use super::failure::Failure;
 use super::logging;
 
 #[derive(Args, Debug)]
 pub struct ServeCommand {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Which of its servers to run
-    #[arg(long)]
+    /// The servers' file [default: servers.toml; none with --join]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which of its servers to run; with --join the id that it was added with
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     id: u64,
     /// Join a running cluster, of which this is a server's address for the other servers. Settings
     /// are the defaults, or those of --config
@@ -76,9 +77,23 @@ impl ServeCommand {
             client_advertise: self.addresses.client_advertise,
             log_advertise: self.addresses.log_advertise,
         };
-        let settings = Settings::load(&self.file.config, &overrides)?;
-        let id = settings.server(NodeId(self.id))?.id;
+        let id = NodeId(self.id);
+        let Some(server) = &self.join else {
+            let config = self.config.unwrap_or_else(|| SERVERS_FILE.into());
+            let settings = Settings::load(&config, &overrides)?;
+            let id = settings.server(id)?.id;
+            logging::init(id, self.log_level);
+            return Ok(node::run(&settings, id, self.new_cluster)?);
+        };
+        let address = match server {
+            Target::Address(address) => address.clone(),
+            Target::Id(id) => {
+                let config = self.config.clone().unwrap_or_else(|| SERVERS_FILE.into());
+                Settings::load(&config, &Overrides::default())?.server(*id)?.member().peer
+            }
+        };
+        let settings = JoinSettings::load(self.config.as_deref(), &overrides)?;
         logging::init(id, self.log_level);
-        Ok(node::run(&settings, id, self.new_cluster)?)
+        Ok(node::run_joining(&JoinOptions { address, id, settings })?)
     }
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use super::error::{ConfigError, Place};
 use super::overrides::Overrides;
 use super::section::Section;
-use super::source::Source;
 use crate::types::{Address, Member, NodeId};
 
 /// The values that a port may have.
@@ -43,7 +42,6 @@ impl Server {
 
 /// Reads all `[[servers]]` tables.
 pub(super) fn read(
-    source: &Source,
     sections: Vec<Section<'_>>,
     data_dir: &Path,
     overrides: &Overrides,
@@ -78,9 +76,6 @@ pub(super) fn read(
         if servers.insert(id, server).is_some() {
             return Err(ConfigError::DuplicateId { place, id: id.0 });
         }
-    }
-    if servers.is_empty() {
-        return Err(ConfigError::NoServers { path: source.path().into() });
     }
     Ok(servers)
 }
@@ -200,6 +195,6 @@ fn advertised(
 }
 
 /// True of 0.0.0.0 and of ::.
-fn is_unspecified(host: &str) -> bool {
+pub(super) fn is_unspecified(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
 }

@@ -13,6 +13,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `environment` | the surroundings of a node: network, clock, disk, threads |
+//! | `join` | the settings of a server that joins a cluster |
 //! | `recovery` | the state that a node begins with |
 //! | `storage_side` | log, store and snapshots |
 //! | `peer_side` | the other nodes |
@@ -28,6 +29,7 @@ mod actor_settings;
 mod client_side;
 mod environment;
 mod error;
+mod join;
 mod limits;
 mod peer_side;
 mod recovery;
@@ -48,6 +50,7 @@ use tokio::time::{sleep, timeout};
 pub(crate) use actor_settings::{SESSION_OUTBOUND_BYTES_MAX, SNAPSHOT_WINDOW_BYTES};
 pub use environment::{Answers, Environment, Placement, RandomIds, Surroundings, draw_incarnation};
 pub use error::NodeError;
+pub use join::JoinOptions;
 
 use crate::actors::clients::acceptor::ClientAcceptorActor;
 use crate::actors::io::memory::MemoryBudget;
@@ -63,7 +66,7 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
-use crate::types::{Address, Membership, NodeId};
+use crate::types::{Address, Member, Membership, NodeId};
 use crate::wire::LocalNode;
 use peer_side::PeerNetwork;
 use recovery::Recovered;
@@ -181,6 +184,11 @@ pub async fn start(
     let mut raft_settings =
         actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
     raft_settings.gate.is_held = recovered.storage.is_held();
+    raft_settings.own_member.clone_from(&local.introduction.member);
+    if recovered.storage.joined().is_some() {
+        // The log says who the members are, or nothing does.
+        raft_settings.initial_membership = Membership::default();
+    }
     let (core, opened) = split(recovered, raft_settings, &settings.cluster);
     let storage = storage_side::start(opened, &placement, &memory, &raft);
     let peers_ctx = Context::<PeersActor>::new();
@@ -270,9 +278,22 @@ fn local_node(
             boot: surroundings.random.boot,
             cluster_id: known_id.or(committed.cluster_id).or(joined.and_then(|j| j.cluster_id)),
             is_held: recovered.storage.is_held(),
-            member: settings.servers.get(&id).map(Server::member),
+            member: own_member(settings, id, recovered),
             is_draining: false,
         },
+    }
+}
+
+/// The addresses at which the node is reached, as it says itself. A server that has joined was told
+/// them once. Unless a flag says otherwise, it goes by what the log says today.
+fn own_member(settings: &Settings, id: NodeId, recovered: &Recovered) -> Option<Member> {
+    let configured = settings.servers.get(&id).map(Server::member);
+    let told = recovered.storage.joined().and_then(|joined| joined.members.get(&id));
+    let newest = recovered.log.cluster.newest().membership.as_ref();
+    let logged = newest.and_then(|(_, membership)| membership.members.get(&id));
+    match logged {
+        Some(logged) if told.is_some() && told == configured.as_ref() => Some(logged.clone()),
+        _ => configured,
     }
 }
 
@@ -298,38 +319,72 @@ async fn listen(
 /// When it cannot start (see [`start`]), and when its disk fails.
 pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), NodeError> {
     actix::System::new().block_on(async {
-        let environment = Environment {
-            network: Rc::new(Tcp),
-            clock: Arc::new(SystemClock),
-            disk: Box::new(RealDisk),
-            placement: Placement::Threads,
-            surroundings: Surroundings::drawn(is_new_cluster).map_err(NodeError::Random)?,
-            open_files_max: limits::raise_open_files_limit(),
-        };
-        let mut signals = Signals::catch().map_err(NodeError::Signals)?;
-        let mut node = start(settings, id, environment).await?;
-        log::info!(
-            "listening node={id} client_port={} log_port={}",
-            node.client_port(),
-            node.log_port()
-        );
-        tokio::select! {
-            error = node.failed() => return Err(error),
-            () = signals.stop() => {}
-        }
-        let stopped = node.stop();
-        let mut stopped = std::pin::pin!(stopped);
-        loop {
-            tokio::select! {
-                () = &mut stopped => break,
-                // A terminal and a supervisor may both send one. It must not cut the stop short.
-                () = signals.stop() => log::warn!(
-                    "still stopping: what was written is being made durable; SIGKILL ends this \
-                     server at once, and loses nothing that was acknowledged"
-                ),
-            }
-        }
-        log::info!("stopped node={id}");
-        Ok(())
+        let environment = own_environment(is_new_cluster)?;
+        let signals = Signals::catch().map_err(NodeError::Signals)?;
+        run_until_stopped(settings, id, environment, signals).await
     })
+}
+
+/// Runs a server that joins a cluster: waits until it is a member, and then does what [`run`]
+/// does. SIGTERM and SIGINT end the wait as well.
+///
+/// # Errors
+/// When its data directory cannot be used, and as in [`run`].
+pub fn run_joining(options: &JoinOptions) -> Result<(), NodeError> {
+    actix::System::new().block_on(async {
+        let environment = own_environment(false)?;
+        let mut signals = Signals::catch().map_err(NodeError::Signals)?;
+        let settings = tokio::select! {
+            settings = join::settings(options, &environment) => settings?,
+            () = signals.stop() => {
+                log::info!("stopped before it has joined node={}", options.id);
+                return Ok(());
+            }
+        };
+        run_until_stopped(&settings, options.id, environment, signals).await
+    })
+}
+
+/// The environment of a process on this machine.
+fn own_environment(is_new_cluster: bool) -> Result<Environment, NodeError> {
+    Ok(Environment {
+        network: Rc::new(Tcp),
+        clock: Arc::new(SystemClock),
+        disk: Box::new(RealDisk),
+        placement: Placement::Threads,
+        surroundings: Surroundings::drawn(is_new_cluster).map_err(NodeError::Random)?,
+        open_files_max: limits::raise_open_files_limit(),
+    })
+}
+
+async fn run_until_stopped(
+    settings: &Settings,
+    id: NodeId,
+    environment: Environment,
+    mut signals: Signals,
+) -> Result<(), NodeError> {
+    let mut node = start(settings, id, environment).await?;
+    log::info!(
+        "listening node={id} client_port={} log_port={}",
+        node.client_port(),
+        node.log_port()
+    );
+    tokio::select! {
+        error = node.failed() => return Err(error),
+        () = signals.stop() => {}
+    }
+    let stopped = node.stop();
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => break,
+            // A terminal and a supervisor may both send one. It must not cut the stop short.
+            () = signals.stop() => log::warn!(
+                "still stopping: what was written is being made durable; SIGKILL ends this \
+                 server at once, and loses nothing that was acknowledged"
+            ),
+        }
+    }
+    log::info!("stopped node={id}");
+    Ok(())
 }

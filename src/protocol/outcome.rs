@@ -260,7 +260,8 @@ fn state_of(id: NodeId, status: &MembersStatus, node: &NodeStatus, unseen_ms: u6
     if id == node.id {
         return match node.role {
             Role::Rejoining => MemberState::Rejoining,
-            Role::Follower if status.leader_id.is_some() => MemberState::Follower,
+            _ if node.cluster.is_draining => MemberState::Draining,
+            Role::Follower | Role::Learner if status.leader_id.is_some() => MemberState::Follower,
             _ => MemberState::Unknown,
         };
     }
@@ -335,6 +336,7 @@ pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus<
         incarnation: process.incarnation,
         is_upgrade_held: node.cluster.is_held,
         upgrade_waits_for: node.cluster.raise_waits_for.clone(),
+        removed_at: node.removed_at.map(|index| index.0),
         is_draining: node.cluster.is_draining,
     };
     Reply::Status(report.into_lines())

@@ -127,6 +127,7 @@ fn status() -> impl Strategy<Value = Status> {
         .prop_map(|(role, leader, numbers, snapshot_transfers, snapshot_refusals, cluster)| {
             let (version, (cluster_id, incarnation), format) = cluster;
             let ([format, lowest, highest], is_upgrade_held, upgrade_waits_for) = format;
+            let (removed_at, is_draining) = (leader, is_upgrade_held);
             let [id, term, commit_index, last_applied, last_log_index, snapshot_index, ..] =
                 numbers;
             let [.., wall_clock_ms, store_clock_ms, keys, uptime_seconds, _, _, _, _] = numbers;
@@ -157,7 +158,8 @@ fn status() -> impl Strategy<Value = Status> {
                 incarnation: Incarnation(incarnation),
                 is_upgrade_held,
                 upgrade_waits_for,
-                is_draining: !is_upgrade_held,
+                removed_at,
+                is_draining,
             };
             report.into_lines()
         })

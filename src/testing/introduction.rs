@@ -20,11 +20,11 @@ pub(crate) fn introduction() -> Introduction {
 /// The cluster as a server of this version sees it that knows no cluster id.
 pub(crate) fn cluster_status() -> ClusterStatus {
     ClusterStatus {
-        is_draining: false,
         format: FormatInForce::default(),
         cluster_id: None,
         formats: FormatRange::OWN,
         is_held: false,
+        is_draining: false,
         raise_waits_for: None,
     }
 }

@@ -308,6 +308,8 @@ pub(crate) struct PeerEvents {
     /// The peer, and the number of its connection.
     pub(crate) detached: KindInbox<PeerEvent, (NodeId, u64)>,
     pub(crate) refused: KindInbox<PeerEvent, NodeId>,
+    /// The peer, and the entry that it says has removed this node.
+    pub(crate) removed: KindInbox<PeerEvent, (NodeId, LogIndex)>,
 }
 
 impl PeerEvents {
@@ -335,6 +337,10 @@ impl PeerEvents {
             }),
             refused: inbox.of_kind(|event| match event {
                 PeerEvent::Refused { peer } => Some(*peer),
+                _ => None,
+            }),
+            removed: inbox.of_kind(|event| match event {
+                PeerEvent::Removed { peer, at } => Some((*peer, *at)),
                 _ => None,
             }),
         }

@@ -2,13 +2,13 @@
 
 use coracle::client::{Changed, Error};
 use coracle::protocol::{MemberOperation, MemberRequest, MemberState, MembersReport, Tolerance};
-use coracle::types::{ChangeKind, LogIndex, NodeId};
+use coracle::types::{Address, ChangeKind, LogIndex, NodeId};
 
 use super::super::failure::Failure;
 use super::super::json::Object;
 use super::super::output::print;
 use super::super::text::plural;
-use super::progress::{Followed, follow};
+use super::progress::{Followed, follow, kind_of};
 use super::session::Session;
 
 /// Has the leader begin a change, and waits for its end if that is wanted.
@@ -55,19 +55,52 @@ pub async fn run(
             let followed = Followed { number: LogIndex(number), what, is_new: true };
             begun(followed, session, no_wait).await
         }
-        Err(error) => Err(failure(error)),
+        Err(Error::Unknown { last }) => match under_way(operation, session).await {
+            Some(followed) => begun(followed, session, no_wait).await,
+            None => Err(unknown(&last)),
+        },
+        Err(error) => Err(error.into()),
     }
 }
 
-/// The failure of a change that has not begun, as far as is known.
-fn failure(error: Error) -> Failure {
-    match error {
-        Error::Unknown { last } => Failure::Unavailable(format!(
-            "no answer, and no change is known to have begun (last: {last}): `coracle member list` \
-             shows it if there is one; the same command again does no harm"
-        )),
-        error => error.into(),
+/// The change under way, if it is what was asked for: its entry waits for a quorum, so nobody has
+/// been told its number yet.
+async fn under_way(operation: &MemberOperation, session: &mut Session) -> Option<Followed> {
+    let report = session.leading().await?;
+    let change = report.change.as_ref()?;
+    let what = kind_of(&change.what)?;
+    let (number, is_new) = (change.number, true);
+    does(what, operation, &report).then_some(Followed { number, what: Some(what), is_new })
+}
+
+/// True when the change does what the operation asks for.
+fn does(what: ChangeKind, operation: &MemberOperation, report: &MembersReport) -> bool {
+    use MemberOperation as Operation;
+    let is_at = |id: NodeId, wanted: &Option<NodeId>, address: &Address| {
+        let member = report.members.iter().find(|member| member.id == id);
+        wanted.is_none_or(|wanted| wanted == id)
+            && member.is_some_and(|member| member.log_address.as_ref() == Some(address))
+    };
+    match (what, operation) {
+        (ChangeKind::Add { id: new }, Operation::Add { id, member, is_learner: false }) => {
+            is_at(new, id, &member.peer)
+        }
+        (ChangeKind::Replace { old, new }, Operation::Replace { old: leaver, id, member }) => {
+            old == *leaver && is_at(new, id, &member.peer)
+        }
+        (ChangeKind::Remove { id }, Operation::Remove { id: wanted })
+        | (ChangeKind::Promote { id }, Operation::Promote { id: wanted })
+        | (ChangeKind::Demote { id }, Operation::Demote { id: wanted }) => id == *wanted,
+        _ => false,
     }
+}
+
+/// The failure of a change whose answer was lost.
+fn unknown(last: &str) -> Failure {
+    Failure::Unavailable(format!(
+        "no answer, and no change is known to have begun (last: {last}): `coracle member list` \
+         shows it if there is one; the same command again does no harm"
+    ))
 }
 
 /// Says that a change has begun, and what is to be done for it; and waits for its end.

@@ -156,13 +156,15 @@ impl Session {
         })
     }
 
-    /// Has the leader begin a change, or plan it. When an answer is lost, the same is asked for
-    /// again: a change that has begun is not begun twice.
+    /// Has the leader begin a change, or plan it. When an answer is lost because the leadership
+    /// was, the same is asked for again: a change that has begun is not begun twice. When it is
+    /// lost because no quorum is here, that has taken all the time of a command, and the members
+    /// show it.
     pub async fn change(&mut self, request: &MemberRequest) -> Result<Changed, Error> {
         let start = Instant::now();
         loop {
             match self.client().await?.member(request.clone()).await {
-                Err(error) if self.may_try_again(&error, start.elapsed()) => sleep(PAUSE).await,
+                Err(error) if may_try_again(&error, start.elapsed()) => sleep(PAUSE).await,
                 answer => return answer,
             }
         }
@@ -178,14 +180,6 @@ impl Session {
                 }
                 answer => return answer,
             }
-        }
-    }
-
-    /// True when a change is to be asked for again, after so much time.
-    fn may_try_again(&self, error: &Error, elapsed: Duration) -> bool {
-        match error {
-            Error::Unknown { .. } => elapsed < self.patience(),
-            error => is_of_a_moment(error) && elapsed < MOMENT,
         }
     }
 
@@ -229,6 +223,14 @@ const OF_A_MOMENT: [&str; 3] = [
     "has not answered this leader yet",
     "try again in a second",
 ];
+
+/// True when a change is to be asked for again, after so much time.
+fn may_try_again(error: &Error, elapsed: Duration) -> bool {
+    match error {
+        Error::Unknown { .. } => elapsed < ANSWER_PATIENCE,
+        error => is_of_a_moment(error) && elapsed < MOMENT,
+    }
+}
 
 /// True of a refusal that is probably over in a moment.
 fn is_of_a_moment(error: &Error) -> bool {

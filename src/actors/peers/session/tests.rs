@@ -1,4 +1,7 @@
-//! PeerSessionActor over a fake connection, whose far end the test plays.
+//! PeerSessionActor over a fake connection, whose far end the test plays. `members` tests what
+//! servers are told that were removed, or join.
+
+mod members;
 
 use actix::Addr;
 use bytes::BytesMut;

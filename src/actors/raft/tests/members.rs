@@ -1,5 +1,5 @@
-//! Tests of the commands of operators about the members (docs/adr/0026), of the list of members, and
-//! of redirects.
+//! Tests of the commands of operators about the members (docs/adr/0026), of the list of members,
+//! and of redirects.
 
 use super::*;
 use crate::protocol::{CanLose, ChangeWaited, MemberKind, MemberState, MembersReport};
@@ -103,6 +103,19 @@ async fn a_change_is_answered_when_its_entry_is_applied_here() {
     assert_eq!(client.refusals(), [(1, ClientReply::Change { number, id: NodeId(4) })]);
     f.request(&client, vec![(2, add_learner(4))]).await;
     assert_eq!(client.refusals(), [(2, ClientReply::Already)]);
+}
+
+#[actix::test]
+async fn a_change_that_is_asked_for_again_while_it_goes_on_is_answered_at_once() {
+    let f = Fixture::lead_members().await;
+    let client = Client::new(8);
+    let request = |slot| vec![(slot, ClientRequest::Member(add(4)))];
+    f.request(&client, request(1)).await;
+    f.request(&client, request(2)).await;
+    let number = f.commit_all().await.expect("the change has an entry");
+    f.request(&client, request(3)).await;
+    let begun = ClientReply::Change { number, id: NodeId(4) };
+    assert_eq!(client.refusals(), [1, 2, 3].map(|slot| (slot, begun.clone())));
 }
 
 #[actix::test]

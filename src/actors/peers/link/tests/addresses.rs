@@ -3,7 +3,7 @@
 use super::*;
 use crate::raft::Announcement;
 use crate::testing::introduction;
-use crate::types::{ClusterId, Member};
+use crate::types::{ClusterId, LogIndex, Member};
 
 fn at(port: u16) -> Address {
     Address { host: "peer".into(), port }
@@ -208,4 +208,29 @@ fn a_new_address_in_the_log_is_dialled_at_once_and_ends_no_connection() {
         settle().await;
         assert_eq!(network.take_ports(), [3, 3], "what the peer says comes before the log");
     });
+}
+
+/// It may be asked as often as there are peers, and for years.
+#[test]
+fn a_peer_that_says_that_this_node_was_removed_is_dialled_seldom_and_the_core_hears_of_it() {
+    run_paused(async {
+        let network = FakeNetwork::default();
+        let addresses = addresses(Some(1), Some(2));
+        let ends: Vec<_> = (0..3).map(|_| network.expect_connection(1024)).collect();
+        let bench = bench_at(&network, LinkSettings::default(), addresses);
+        for mut far in ends {
+            far.receive().await;
+            far.send(&Frame::Removed { at: LogIndex(9) }).await;
+            assert_eq!(far.receive().await, None);
+        }
+        assert_eq!(bench.raft.removed.drain(), [(NodeId(2), LogIndex(9)); 3]);
+        let pauses = network.times().windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
+        assert_eq!(pauses, [Duration::from_secs(5); 2]);
+        assert_eq!(network.take_ports(), [1, 1, 1]);
+        assert_eq!(bench.ups() + bench.losses().await, 0);
+    });
+    let said = PeerError::Removed(LogIndex(9)).to_string();
+    assert!(said.contains("removed from the cluster by entry 9"), "{said}");
+    let said = PeerError::Removed(LogIndex(0)).to_string();
+    assert!(said.contains("removed from the cluster some time ago"), "{said}");
 }
