@@ -7,12 +7,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use actix::Context;
-
-use super::RaftActor;
-use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
-use crate::actors::messages::replies::Replies;
-use crate::protocol::{ClientRequest, Refusal};
+use crate::actors::messages::clients::{ReplyHandle, SessionId};
+use crate::protocol::ClientRequest;
 
 /// A command that waits.
 pub(super) struct HeldCommand {
@@ -62,7 +58,7 @@ impl HeldCommands {
     }
 
     /// Removes the commands whose time is over at `tick`. Their deadlines rise.
-    fn take_expired(&mut self, tick: u64) -> Vec<HeldCommand> {
+    pub(super) fn take_expired(&mut self, tick: u64) -> Vec<HeldCommand> {
         let count = self.commands.partition_point(|command| command.expires_at_tick <= tick);
         let expired: Vec<HeldCommand> = self.commands.drain(..count).collect();
         for command in &expired {
@@ -83,65 +79,5 @@ fn bytes_of(request: &ClientRequest) -> u64 {
     match request {
         ClientRequest::Write(bytes) => bytes.len() as u64,
         _ => 0,
-    }
-}
-
-impl RaftActor {
-    /// True when a command has to wait for the end of a transfer.
-    pub(super) fn must_hold(&self, request: &ClientRequest, session: SessionId) -> bool {
-        let is_leaderless = self.raft.awaits_successor();
-        match request {
-            ClientRequest::Write(_) => {
-                is_leaderless || self.raft.is_transferring() || !self.pending.held.is_empty()
-            }
-            ClientRequest::Read(_) | ClientRequest::BeginSnapshot => {
-                is_leaderless || self.pending.held.has_any_of(session)
-            }
-            _ => false,
-        }
-    }
-
-    /// Holds a command back, within the bounds of all that waits.
-    pub(super) fn hold(
-        &mut self,
-        request: ClientRequest,
-        reply_handle: &ReplyHandle,
-    ) -> Result<(), Refusal> {
-        if self.pending.is_full(&self.settings) {
-            return Err(self.busy_or_not_leader());
-        }
-        let (reply_handle, expires_at_tick) = (reply_handle.clone(), self.expires_at_tick());
-        self.pending.held.add(HeldCommand { request, reply_handle, expires_at_tick });
-        Ok(())
-    }
-
-    /// Ends the waiting, if the transfer has ended and its outcome is known. Returns true when the
-    /// core has something to do.
-    pub(super) fn release_held(&mut self, ctx: &Context<Self>) -> bool {
-        let is_undecided = self.raft.is_transferring() || self.raft.awaits_successor();
-        if self.pending.held.is_empty() || is_undecided {
-            return false;
-        }
-        let mut refused = Replies::default();
-        for HeldCommand { request, reply_handle, expires_at_tick } in self.pending.held.take_all() {
-            // On a node that does not lead any more this is the redirect.
-            let outcome = self.execute_request(request, &reply_handle, expires_at_tick, ctx);
-            if let Err(refusal) = outcome {
-                refused.add(reply_handle, ClientReply::Refused(refusal));
-            }
-        }
-        refused.send();
-        true
-    }
-
-    /// Refuses the held commands whose time is over. Nothing of them was proposed, so none may have
-    /// been executed.
-    pub(super) fn time_out_held(&mut self) {
-        let mut replies = Replies::default();
-        for command in self.pending.held.take_expired(self.ticks) {
-            let refusal = self.busy_or_not_leader();
-            replies.add(command.reply_handle, ClientReply::Refused(refusal));
-        }
-        replies.send();
     }
 }

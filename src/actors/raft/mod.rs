@@ -32,7 +32,8 @@
 //! | `expiry` | decides when the store needs an entry, so that keys expire |
 //! | `pending` | the commands that wait for their outcome |
 //! | `held` | the commands that wait while the leadership is handed over |
-//! | `transfers` | the commands of operators about the leadership, and the end of the process |
+//! | `transfers` | the commands of operators about the leadership that wait |
+//! | `hand_over` | holds commands, transfers the leadership, and ends the process in order |
 //! | `backups` | the commands of clients that fetch a backup |
 //! | `upgrades` | the commands of operators about the cluster's format |
 //! | `members` | the commands of operators about the members that wait |
@@ -47,6 +48,7 @@ mod backups;
 mod commands;
 mod effects;
 mod expiry;
+mod hand_over;
 mod held;
 mod member_commands;
 mod members;

@@ -5,7 +5,8 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::actors::messages::lifecycle::HandOver;
-use crate::raft::{GateSettings, TimeoutNow, TransferTarget};
+use crate::raft::{GateSettings, Introduction, TimeoutNow, TransferTarget};
+use crate::testing::introduction;
 use crate::types::{ClusterHistory, ClusterState, Format, FormatInForce};
 
 fn transfer() -> ClientRequest {
@@ -59,6 +60,16 @@ impl Fixture {
 
     async fn refuse_transfer(&self) {
         self.receive(PEER, 1, Rpc::TransferRefused).await;
+    }
+
+    /// The peer connects, and says where clients reach it.
+    async fn introduce_peer(&self) {
+        let ((port, _), (end, _)) = (probe(), probe());
+        let introduction = Introduction { member: Some(member(2).1), ..introduction() };
+        let introduction = Some(introduction);
+        let event = PeerEvent::Attached { peer: PEER, connection: 1, port, end, introduction };
+        self.raft.do_send(event);
+        settle().await;
     }
 
     /// The peer asks for the vote of its term 2.
@@ -134,6 +145,7 @@ async fn the_reads_of_other_sessions_are_not_held() {
 #[actix::test]
 async fn held_commands_are_redirected_as_soon_as_the_new_leader_is_known() {
     let (f, operator) = Fixture::start_transfer().await;
+    f.introduce_peer().await;
     let client = Client::new(1);
     f.request(&client, vec![(1, write()), (2, read())]).await;
     f.campaign().await;
@@ -269,6 +281,7 @@ async fn a_drain_is_answered_when_the_server_does_not_lead() {
 async fn a_stop_waits_for_the_hand_over_and_for_the_redirects() {
     let f = Fixture::start_in_format_3(settings());
     f.lead().await;
+    f.introduce_peer().await;
     let mut stop = Box::pin(f.raft.send(HandOver));
     settle().await;
     assert!(stop.as_mut().now_or_never().is_none());
