@@ -5,7 +5,8 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::actors::messages::lifecycle::HandOver;
-use crate::raft::{GateSettings, TimeoutNow, TransferTarget};
+use crate::raft::{GateSettings, Introduction, TimeoutNow, TransferTarget};
+use crate::testing::introduction;
 use crate::types::{ClusterHistory, ClusterState, Format, FormatInForce};
 
 fn transfer() -> ClientRequest {
@@ -35,6 +36,15 @@ impl Fixture {
         f.request(&operator, vec![(1, transfer())]).await;
         assert_eq!(f.orders(), [LogPosition { index: LogIndex(2), term: Term(1) }]);
         (f, operator)
+    }
+
+    /// A peer connects that says where it is reached.
+    async fn introduce_with_address(&self, peer: NodeId) {
+        let ((port, _), (end, _)) = (probe(), probe());
+        let (_, addresses) = member(peer.0);
+        let introduction = Some(Introduction { member: Some(addresses), ..introduction() });
+        self.raft.do_send(PeerEvent::Attached { peer, connection: 1, port, end, introduction });
+        settle().await;
     }
 
     /// The ends of the log in the orders to campaign that the peer was sent.
@@ -140,6 +150,7 @@ async fn held_commands_are_redirected_as_soon_as_the_new_leader_is_known() {
     assert_eq!(client.refusals(), [], "who leads is not known yet");
     f.request(&client, vec![(3, write()), (4, read())]).await;
     assert_eq!(client.refusals(), [], "these wait as well");
+    f.introduce_with_address(PEER).await;
     f.follow_peer().await;
     let leader = || redirect("db2.example:9000");
     let redirected: Vec<(u64, ClientReply)> = (1..=4).map(|slot| refused(slot, leader())).collect();
@@ -277,6 +288,7 @@ async fn a_stop_waits_for_the_hand_over_and_for_the_redirects() {
     f.campaign().await;
     let is_over = stop.as_mut().now_or_never().is_some();
     assert!(!is_over, "a command waits for the new leader");
+    f.introduce_with_address(PEER).await;
     f.follow_peer().await;
     assert_eq!(client.refusals(), [refused(1, redirect("db2.example:9000"))]);
     assert!(stop.as_mut().now_or_never().is_some());
