@@ -22,6 +22,7 @@ mod common;
 /// One file for each topic.
 mod members {
     mod changes;
+    mod clients;
     mod gates;
     mod learners;
     mod partitions;

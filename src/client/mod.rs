@@ -31,6 +31,11 @@
 //! with [`Client::close`], and keeps one client instead of connecting for every command. A
 //! client that is dropped is remembered for the hour: dropping cannot wait for a server.
 //!
+//! The client learns the members of the cluster from the servers, and follows their changes: it
+//! asks with each new connection, and each minute on one in use. So some of the addresses are
+//! enough to begin with, and all of them may be replaced while it is connected. Servers from
+//! before version 0.3.0 do not tell; then it keeps the addresses that it was given.
+//!
 //! All methods are cancel-safe: dropping the future of a command drops its
 //! connection, so no late reply is taken for another command's. A write that is
 //! cancelled may still be executed, once.

@@ -106,7 +106,7 @@ fn what_is_not_safe_is_refused_with_a_sentence_and_what_is_so_already_is_not_don
         ("leader transfer to 1\r\n".to_owned(), "ALREADY\r\n"),
         ("leader transfer to 9\r\n".to_owned(), "ERR_REFUSED ~\r\n"),
         ("leader transfer\r\n".to_owned(), "ERR_REFUSED ~\r\n"),
-        ("leader transfer avoid 9\r\n".to_owned(), "ALREADY\r\n"),
+        ("leader transfer avoid 9\r\n".to_owned(), "ERR_REFUSED ~\r\n"),
     ] {
         client.send(&command);
         let got = client.line();
@@ -271,13 +271,18 @@ fn the_leadership_goes_where_it_is_asked_to() {
         client.line().starts_with(&format!("LEADER {leader} ")).then_some(())
     });
     let mut client = Raw::open(&cluster, leader);
-    client.ask(format!("leader transfer avoid {other}\r\n"), "ALREADY\r\n");
-    cluster.wait_for("the drained leader to hand over", || {
-        client.send("drain\r\n");
-        (client.line() == "OK\r\n").then_some(())
+    client.ask(format!("leader transfer to {leader}\r\n"), "ALREADY\r\n");
+    let command = format!("leader transfer avoid {other}\r\n");
+    let third = cluster.wait_for("the best of the others to lead", || {
+        client.send(&command);
+        let line = client.line();
+        let id = line.strip_prefix("LEADER ")?.split(' ').next()?;
+        Some(id.parse::<u64>().expect("it is a number"))
     });
-    let next = cluster.wait_for_leader();
-    assert_ne!(next, leader);
-    let sentence = format!("leader transfer to {leader}\r\n");
-    Raw::open(&cluster, next).ask(sentence, "ERR_REFUSED ~\r\n");
+    assert!(third != leader && third != other, "{third}");
+    Raw::open(&cluster, third).ask("drain\r\n", "OK\r\n");
+    cluster.wait_for("another leader", || (cluster.wait_for_leader() != third).then_some(()));
+    let mut client = Raw::open(&cluster, cluster.wait_for_leader());
+    client.ask(format!("leader transfer to {third}\r\n"), "ERR_REFUSED ~\r\n");
+    assert_eq!(cluster.status(third).unwrap()["draining"], "yes");
 }

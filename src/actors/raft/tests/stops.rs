@@ -108,18 +108,20 @@ async fn a_follower_that_cannot_read_the_format_writes_nothing_and_stops() {
 }
 
 #[actix::test]
-async fn the_facts_are_announced_at_the_start() {
+async fn the_facts_are_announced_at_the_start_and_when_the_members_are_committed() {
     let f = Fixture::start();
     settle().await;
     let format = FormatInForce::default();
     let membership = Membership::seed([1, 2, 3].map(NodeId));
+    let membership = Arc::new(membership);
     let facts = Announcement {
         format,
-        membership: Arc::new(membership),
+        membership: Arc::clone(&membership),
         peers: [2, 3].map(|id| (NodeId(id), None)).into(),
         ..Announcement::default()
     };
-    assert_eq!(f.announced.drain(), [Announce(facts)]);
+    assert_eq!(f.announced.drain(), [Announce(facts.clone())]);
     f.lead().await;
-    assert!(f.announced.drain().is_empty(), "no fact has changed");
+    let facts = Announcement { committed: Some(membership), ..facts };
+    assert_eq!(f.announced.drain().pop(), Some(Announce(facts)));
 }

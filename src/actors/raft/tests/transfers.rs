@@ -38,6 +38,15 @@ impl Fixture {
         (f, operator)
     }
 
+    /// A peer connects that says where it is reached.
+    async fn introduce_with_address(&self, peer: NodeId) {
+        let ((port, _), (end, _)) = (probe(), probe());
+        let (_, addresses) = member(peer.0);
+        let introduction = Some(Introduction { member: Some(addresses), ..introduction() });
+        self.raft.do_send(PeerEvent::Attached { peer, connection: 1, port, end, introduction });
+        settle().await;
+    }
+
     /// The ends of the log in the orders to campaign that the peer was sent.
     fn orders(&self) -> Vec<LogPosition> {
         let sent = self.links[&PEER].drain().into_iter().map(|message| message.envelope.rpc);
@@ -152,6 +161,7 @@ async fn held_commands_are_redirected_as_soon_as_the_new_leader_is_known() {
     assert_eq!(client.refusals(), [], "who leads is not known yet");
     f.request(&client, vec![(3, write()), (4, read())]).await;
     assert_eq!(client.refusals(), [], "these wait as well");
+    f.introduce_with_address(PEER).await;
     f.follow_peer().await;
     let leader = || redirect("db2.example:9000");
     let redirected: Vec<(u64, ClientReply)> = (1..=4).map(|slot| refused(slot, leader())).collect();
@@ -290,6 +300,7 @@ async fn a_stop_waits_for_the_hand_over_and_for_the_redirects() {
     f.campaign().await;
     let is_over = stop.as_mut().now_or_never().is_some();
     assert!(!is_over, "a command waits for the new leader");
+    f.introduce_with_address(PEER).await;
     f.follow_peer().await;
     assert_eq!(client.refusals(), [refused(1, redirect("db2.example:9000"))]);
     assert!(stop.as_mut().now_or_never().is_some());
