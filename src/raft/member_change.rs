@@ -1,5 +1,6 @@
 //! What operators ask of the members, and the answers (docs/adr/0026).
 
+use super::quorum::Tolerance;
 use super::state::NotLeader;
 use crate::types::{Address, ChangeKind, Format, LogIndex, Member, NodeId};
 
@@ -93,20 +94,6 @@ pub struct ChangePlan {
     pub before: Tolerance,
     /// The cluster as it would be.
     pub after: Tolerance,
-}
-
-/// How many servers a cluster can lose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tolerance {
-    /// The number of voters. In a joint membership all numbers are those of the half that can
-    /// spare fewer.
-    pub voters: usize,
-    /// The number of voters that are needed to go on.
-    pub needed: usize,
-    /// The number of voters that the leader hears.
-    pub here: usize,
-    /// The number of voters that can be lost; `None` when there are too few already.
-    pub can_lose: Option<usize>,
 }
 
 /// The reason why the members are not changed. It is a sentence for people.

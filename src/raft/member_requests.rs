@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use super::member_change::{
-    ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest, Tolerance,
+    ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest,
 };
 use super::membership::{MEMBERS_SINCE, listed};
-use super::quorum::Quorum;
+use super::quorum::{Quorum, Tolerance};
 use super::role::RoleState;
 use super::state::{NotLeader, Raft};
 use super::transitions;

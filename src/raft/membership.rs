@@ -8,7 +8,7 @@ use super::effect::Effect;
 use super::event::Event;
 use super::format_gate::RaiseWait;
 use super::leadership_transfer::TransferTarget;
-use super::member_change::Tolerance;
+use super::quorum::Tolerance;
 use super::role::RoleState;
 use super::rpc::{Admitted, Rpc};
 use super::state::Raft;
@@ -23,15 +23,6 @@ pub(super) const MEMBERS_SINCE: Format = Format(3);
 
 /// A leader waits for so many of the longest election timeouts for a server that it has removed.
 const LEAVING_TIMEOUTS: u32 = 2;
-
-/// What a node has noted about members that are removed.
-#[derive(Default)]
-pub(super) struct MemberNotes {
-    /// The entry that removed this node, if it knows of one.
-    removed_at: Option<LogIndex>,
-    /// Counts the changes of the set of removed members that have yet to hear of it.
-    pub(super) leaving_version: u64,
-}
 
 /// The members as one node knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]

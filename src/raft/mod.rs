@@ -202,11 +202,10 @@ pub use format_gate::{MemberWait, RaiseWait};
 pub use introduction::Introduction;
 pub use leader_lease::LeaseSettings;
 pub use leadership_transfer::{Transfer, TransferFailure, TransferRefusal, TransferTarget};
-pub use member_change::{
-    ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest, Tolerance,
-};
+pub use member_change::{ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest};
 pub use membership::{MembersStatus, PeerView};
 pub use peer_fault::PeerFault;
+pub use quorum::Tolerance;
 pub use raising::{Raise, RaiseRefusal};
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};
