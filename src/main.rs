@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Standard error may be closed, and the exit code tells as well.
-            let _ = writeln!(io::stderr(), "coracle: {failure}");
+            let _ = writeln!(io::stderr(), "coracle: {}", failure.sentence());
             ExitCode::from(failure.exit_code())
         }
     }

@@ -18,6 +18,7 @@ mod protocol {
     mod foreign;
     mod leadership;
     mod lines;
+    mod members;
     mod once;
     mod order;
     mod resources;

@@ -1,14 +1,9 @@
 //! Upgrades clusters of two real programs under load: the last one before a format of the cluster,
 //! and that of this tree. scripts/upgrade.sh builds both and runs it.
 
-mod bare;
 mod cluster;
 mod drill;
-mod failure;
-mod load;
 mod rounds;
-mod talk;
-mod verdict;
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,10 +11,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use coracle::testing::drill::Failure;
 
 use crate::cluster::Programs;
 use crate::drill::{Outcome, Plan};
-use crate::failure::Failure;
 use crate::rounds::{ROUNDS, Round};
 
 /// Upgrades clusters of five servers from the old program to the new one, and back.

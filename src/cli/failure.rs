@@ -8,6 +8,8 @@ use coracle::config::ConfigError;
 use coracle::node::NodeError;
 use coracle::storage::StorageError;
 
+use super::text::shown;
+
 /// The reason why a command was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -29,6 +31,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The sentence for a terminal. A server may have said a part of it.
+    pub fn sentence(&self) -> String {
+        let text = self.to_string();
+        text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+    }
+
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -54,11 +62,21 @@ impl From<Error> for Failure {
             | Error::Exists { .. }
             | Error::Full
             | Error::NotYet { .. } => Failure::No(error.to_string()),
+            Error::NotSafe { sentence } => Failure::No(refusal(&sentence)),
             Error::InvalidArgument(_) | Error::Refused { .. } => usage(error),
             Error::Unavailable { .. } | Error::Unknown { .. } => {
                 Failure::Unavailable(error.to_string())
             }
         }
+    }
+}
+
+/// A server's refusal: the reason, and on lines of their own what to do. The server parts them by
+/// semicolons.
+fn refusal(sentence: &str) -> String {
+    match sentence.split_once("; ") {
+        None => format!("refused: {sentence}"),
+        Some((reason, rest)) => format!("refused: {reason}.\n  {}", rest.replace("; ", "\n  ")),
     }
 }
 

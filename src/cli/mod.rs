@@ -1,27 +1,34 @@
 //! The commands of the command line.
 //!
-//! Exit codes: 0 done; 1 no (no such key, another version, a server that had to
-//! stop); 2 a usage error, in the command or in servers.toml; 3 the cluster did
-//! not answer; 4 the data directory of a server was deleted or moved while it ran, and a
-//! start by itself would begin with an empty one. Errors are one line on stderr, and stdout
-//! holds nothing but what was asked for.
+//! Exit codes: 0 done; 1 no (no such key, another version, a change of the members that is refused
+//! or was taken back, a server that had to stop); 2 a usage error, in the command or in
+//! servers.toml; 3 the cluster did not answer, or what was waited for goes on; 4 the data directory
+//! of a server was deleted or moved while it ran, and a start by itself would begin with an empty
+//! one. Errors are a sentence on stderr, a refusal with what to do on lines of their own, and
+//! stdout holds nothing but what was asked for.
 
 mod bench;
 mod check;
 mod cluster;
 mod data;
+mod drain;
 mod failure;
+mod json;
+mod leader;
 mod log;
 mod logging;
+mod member;
 mod output;
 mod recover;
 mod serve;
 mod snapshot;
 mod status;
+mod text;
 mod upgrade;
 
 use clap::{Parser, Subcommand};
 use coracle::config::Settings;
+use coracle::types::Member;
 
 use self::cluster::ConfigFile;
 use self::failure::Failure;
@@ -30,7 +37,8 @@ use self::output::print;
 /// The end of the help.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 no, or a server that could not start or had to \
                           stop; 2 a usage error, in the command or in servers.toml; 3 the cluster \
-                          did not answer; 4 the data directory of a running server is gone";
+                          did not answer, or what was waited for goes on; 4 the data directory of \
+                          a running server is gone";
 
 /// A replicated key-value store.
 #[derive(Debug, Parser)]
@@ -48,6 +56,16 @@ enum Command {
     Data(data::DataCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
+    /// Show and change the members of the cluster while it runs
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// Hand the leadership over
+    #[command(subcommand)]
+    Leader(leader::LeaderCommand),
+    /// Prepare the stop of a server: it hands over, and is nobody's choice for a leader
+    Drain(drain::DrainCommand),
+    /// End what `drain` began, without a restart
+    Undrain(drain::DrainCommand),
     /// Show the format of the cluster, hold it where it is or raise it, and check another program
     #[command(subcommand)]
     Upgrade(upgrade::UpgradeCommand),
@@ -75,6 +93,10 @@ impl Cli {
             Command::Serve(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Member(command) => command.run(),
+            Command::Leader(command) => command.run(),
+            Command::Drain(command) => command.drain(),
+            Command::Undrain(command) => command.undrain(),
             Command::Upgrade(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Snapshot(command) => command.run(),
@@ -88,9 +110,9 @@ impl Cli {
 
 fn print_servers(settings: &Settings) -> Result<(), Failure> {
     let line = |server: &coracle::config::Server| {
-        let (id, hostname) = (server.id, &server.hostname);
+        let (id, Member { peer, client }) = (server.id, &server.advertised);
         let directory = server.data_dir.display();
-        format!("{id} {hostname} {} {} {directory}\n", server.client_port, server.log_port)
+        format!("{id} {} {} {} {directory}\n", client.host, client.port, peer.port)
     };
     print(settings.servers.values().map(line).collect::<String>().as_bytes())
 }

@@ -1,4 +1,4 @@
-//! The output of commands: bytes on stdout, tables, JSON; and bars on stderr while a
+//! The output of commands: bytes on stdout, and tables; and bars on stderr while a
 //! person waits, if stderr is a terminal.
 
 use std::io::{self, IsTerminal, Write};
@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::failure::Failure;
+use super::text::shown;
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is not an error.
 pub fn print(bytes: &[u8]) -> Result<(), Failure> {
@@ -49,10 +50,13 @@ impl Write for UntilClosed {
     }
 }
 
-/// A table in text: a line a row, each column as wide as its widest cell.
+/// A table in text: a line a row, each column as wide as its widest cell. Cells may be texts of
+/// other machines.
 pub fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let rows: Vec<[String; COLUMNS]> =
+        rows.iter().map(|row| row.each_ref().map(|cell| shown(cell))).collect();
     let mut widths = [0; COLUMNS];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.len().max(*width);
         }
@@ -65,20 +69,6 @@ pub fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// A string of JSON.
-pub fn json_text(text: &str) -> String {
-    let mut json = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => json.extend(['\\', character]),
-            control if control < ' ' => json += &format!("\\u{:04x}", u32::from(control)),
-            other => json.push(other),
-        }
-    }
-    json.push('"');
-    json
-}
-
 /// A bar for work of this many bytes.
 pub fn bar(bytes: u64, what: &'static str) -> ProgressBar {
     let template = "{msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
@@ -89,6 +79,13 @@ pub fn bar(bytes: u64, what: &'static str) -> ProgressBar {
 /// A spinner for work of unknown length.
 pub fn spinner(what: String) -> ProgressBar {
     let progress = styled(ProgressBar::new_spinner(), "{spinner} {msg} {elapsed}");
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress.with_message(what)
+}
+
+/// A line that says what is waited for, cut to the width of the terminal.
+pub fn status_line(what: String) -> ProgressBar {
+    let progress = styled(ProgressBar::new_spinner(), "{spinner} {elapsed} {wide_msg}");
     progress.enable_steady_tick(Duration::from_millis(100));
     progress.with_message(what)
 }

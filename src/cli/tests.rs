@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use coracle::node::NodeError;
+use coracle::raft::ChangeRefusal;
 use coracle::storage::StorageError;
 use coracle::types::{
-    Divergence, Format, FormatInForce, FormatRange, LogIndex, LogPosition, NodeId, Term,
+    ChangeKind, Divergence, Format, FormatInForce, FormatRange, LogIndex, LogPosition, NodeId, Term,
 };
 
 use super::Cli;
@@ -160,5 +161,49 @@ fn every_command_of_an_upgrade_is_known() {
     }
     for command in ["coracle upgrade", "coracle upgrade check", "coracle upgrade raise 2"] {
         assert!(Cli::try_parse_from(command.split_whitespace()).is_err(), "{command}");
+    }
+}
+
+#[test]
+fn every_command_about_members_and_leadership_is_known() {
+    for command in [
+        "coracle member list",
+        "coracle member list --json --timeout 1 --server 10.0.0.1:9000 --server 2",
+        "coracle member add 10.0.0.6:9001",
+        "coracle member add 10.0.0.6:9001 --client 10.0.0.6:9000 --id 6 --learner --no-wait",
+        "coracle member remove 1",
+        "coracle member remove 10.0.0.1:9001 --can-lose 0 --dry-run",
+        "coracle member replace 3 10.0.0.7:9001 --can-lose 0 --timeout 1.5",
+        "coracle member promote 6 --json",
+        "coracle member demote 1 --can-lose 0",
+        "coracle member update 1 --log 10.0.0.6:9001 --client 10.0.0.6:9000",
+        "coracle member wait 17",
+        "coracle member wait --all-in-step --timeout 60",
+        "coracle member cancel 17",
+        "coracle leader transfer",
+        "coracle leader transfer --to 6",
+        "coracle leader transfer --avoid 10.0.0.2:9001",
+        "coracle drain 2",
+        "coracle undrain 2",
+        "coracle serve --join 10.0.0.2:9001 --id 6 --data-dir DIR",
+        "coracle serve --id 1 --client-listen 0.0.0.0:9000 --log-listen [::]:9001",
+        "coracle serve --id 1 --client-advertise a.example:80 --log-advertise a.example:81",
+    ] {
+        assert!(parses(command), "{command}");
+    }
+    for command in [
+        "coracle member remove 1 --force",
+        "coracle serve --join 10.0.0.2:9001 --data-dir DIR",
+        "coracle serve --join 10.0.0.2:9001 --id 6 --new-cluster",
+        "coracle serve --id 1 --client-listen 0.0.0.0",
+    ] {
+        assert!(!parses(command), "{command}");
+    }
+    let refusals = [
+        ChangeRefusal::Busy { number: LogIndex(17), what: ChangeKind::Add { id: NodeId(6) } },
+        ChangeRefusal::NothingCommitted,
+    ];
+    for said in refusals.map(|refusal| refusal.to_string()) {
+        assert!(commands(&said).into_iter().all(parses), "{said}");
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Command {
     bytes: Vec<u8>,
     expect: Expect,
     is_write: bool,
+    may_be_repeated: bool,
+    is_waited_for: bool,
 }
 
 /// A connection, and the bytes of later replies that were read with an earlier one.
@@ -46,13 +48,33 @@ impl Command {
     pub(super) fn new(request: Request) -> Command {
         let expect = request.expect().expect("this client sends no command without a reply");
         let is_write = matches!(request, Request::Write { .. });
+        let may_be_repeated = match &request {
+            Request::Member(request) => request.is_dry_run,
+            Request::Transfer(_) => false,
+            _ => true,
+        };
+        let is_waited_for = matches!(
+            request,
+            Request::Member(_) | Request::Transfer(_) | Request::WaitForChange { .. }
+        );
         let mut bytes = Vec::new();
         request.print(&mut bytes);
-        Command { bytes, expect, is_write }
+        Command { bytes, expect, is_write, may_be_repeated, is_waited_for }
     }
 
     pub(super) fn is_write(&self) -> bool {
         self.is_write
+    }
+
+    /// True when another try may follow one without an answer. A change of the members or of the
+    /// leader may have begun, and a second one is not the same.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        self.may_be_repeated
+    }
+
+    /// True when the server may take all its time for the answer.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.is_waited_for
     }
 }
 
@@ -75,6 +97,17 @@ impl Connection {
     pub(super) async fn exchange(&mut self, command: &Command) -> Result<Reply, ReadError> {
         self.send(command).await?;
         self.reply(command.expect).await
+    }
+
+    /// Sends two commands at once, and reads both replies.
+    pub(super) async fn exchange_both(
+        &mut self,
+        first: &Command,
+        second: &Command,
+    ) -> Result<(Reply, Reply), ReadError> {
+        let bytes = [&first.bytes[..], &second.bytes[..]].concat();
+        self.stream.write_all(&bytes).await?;
+        Ok((self.reply(first.expect).await?, self.reply(second.expect).await?))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::connection::{Command, Connection};
 use super::error::Error;
-use crate::protocol::{ErrorReply, Reply, Request, Status};
+use crate::protocol::{ErrorReply, MembersReport, Reply, Request, Status};
 use crate::types::LogIndex;
 
 /// The status of the server at `address`.
@@ -29,6 +29,36 @@ pub async fn status_of(address: &str, patience: Duration) -> Result<Status, Erro
 /// [`Error::Refused`] when its version does not know the command; such a server holds nothing.
 pub async fn set_hold_of(address: &str, is_held: bool, patience: Duration) -> Result<(), Error> {
     match ask(address, Request::SetHold { is_held }, patience).await? {
+        Reply::Done => Ok(()),
+        _ => unreachable!("the parser gives what is expected"),
+    }
+}
+
+/// The members as the server at `address` knows them.
+///
+/// # Errors
+/// [`Error::Unavailable`] when it does not answer within `patience`; [`Error::Refused`] when its
+/// version does not know the command.
+pub async fn members_of(address: &str, patience: Duration) -> Result<MembersReport, Error> {
+    match ask(address, Request::Members, patience).await? {
+        Reply::Members(report) => Ok(*report),
+        _ => unreachable!("the parser gives what is expected"),
+    }
+}
+
+/// Drains the server at `address`: it hands the leadership over and does not take it again; or ends
+/// that.
+///
+/// # Errors
+/// [`Error::Unavailable`] when it does not answer within `patience`: it may be drained or not.
+/// [`Error::NotSafe`] when it cannot hand the leadership over; [`Error::Refused`] when its version
+/// does not know the command.
+pub async fn set_draining_of(
+    address: &str,
+    is_draining: bool,
+    patience: Duration,
+) -> Result<(), Error> {
+    match ask(address, Request::SetDraining(is_draining), patience).await? {
         Reply::Done => Ok(()),
         _ => unreachable!("the parser gives what is expected"),
     }
@@ -61,6 +91,7 @@ async fn ask(address: &str, request: Request, patience: Duration) -> Result<Repl
         Ok(Ok(Reply::Error(reply))) => Err(match reply {
             ErrorReply::NotFound => Error::NotFound,
             ErrorReply::NotYet { sentence } => Error::NotYet { sentence },
+            ErrorReply::Refused { sentence } => Error::NotSafe { sentence },
             ErrorReply::CmdErr(_) => Error::Refused { reply: reply.to_string() },
             reply => unavailable(&reply.to_string()),
         }),

@@ -38,6 +38,8 @@
 mod connection;
 mod direct;
 mod error;
+mod members;
+mod servers;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -46,11 +48,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
-use connection::{Command, Connection};
-pub use direct::{digest_of, set_hold_of, status_of};
+use connection::{Command, Connection, ReadError};
+pub use direct::{digest_of, members_of, set_draining_of, set_hold_of, status_of};
 pub use error::Error;
+pub use members::{Changed, Transferred, Waited};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use servers::Servers;
 use snapshot::Server;
 pub use snapshot::{SnapshotDownload, SnapshotName};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -86,6 +90,8 @@ const HOPS_MAX: u32 = 3;
 /// The pause after the first failure. It doubles with each further one, up to
 /// [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Time after which a connection in use asks for the members again.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 /// The longest pause. Each pause is cut by a random part, so that the clients of a dead
 /// leader do not all come back at the same time.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -116,8 +122,7 @@ pub struct Page {
 /// in flight uses more clients.
 #[derive(Debug)]
 pub struct Client {
-    /// The client addresses of the servers, at least one.
-    servers: Vec<String>,
+    servers: Servers,
     options: Options,
     /// The address to ask next: the leader's, as far as we know.
     target: String,
@@ -132,6 +137,10 @@ pub struct Client {
     /// The `once` number of the last write.
     seq: u64,
     rng: StdRng,
+    /// Time after which a connection in use asks for the members again.
+    refresh_interval: Duration,
+    /// The time of the last question for the members.
+    asked_members_at: Instant,
 }
 
 /// The reason why one try brought no answer.
@@ -164,7 +173,7 @@ impl Client {
             return Err(Error::InvalidArgument(format!("the deadline is at most {most} s")));
         }
         let mut client = Client {
-            servers,
+            servers: Servers::new(servers),
             options,
             target: first,
             connection: None,
@@ -172,6 +181,8 @@ impl Client {
             has_open_try: false,
             seq: 0,
             rng: StdRng::seed_from_u64(system_random()),
+            refresh_interval: REFRESH_INTERVAL,
+            asked_members_at: Instant::now(),
         };
         client.reach().await?;
         Ok(client)
@@ -392,6 +403,7 @@ impl Client {
             let last = match last {
                 Failure::Redirect(address) => {
                     hops += 1;
+                    self.servers.note_failure(&self.target);
                     self.turn_to(address.clone());
                     if hops <= HOPS_MAX {
                         continue;
@@ -401,6 +413,9 @@ impl Client {
                 Failure::Refused(reason) => {
                     self.turn_to_next();
                     reason
+                }
+                Failure::Lost(reason) if !command.may_be_repeated() => {
+                    return Err(Error::Unknown { last: reason });
                 }
                 Failure::Lost(reason) => {
                     may_have_executed |= command.is_write();
@@ -419,14 +434,15 @@ impl Client {
         }
     }
 
-    /// Sends the command to one server, once.
+    /// Sends the command to one server, once. On a new connection, and now and then on one in use,
+    /// it asks for the members as well, without waiting in between.
     async fn attempt(&mut self, command: &Command, deadline: Instant) -> Result<Reply, Failure> {
-        let deadline = deadline.min(Instant::now() + self.options.try_timeout);
-        let kept = self.connection.take();
-        let mut connection = match kept {
-            Some(connection) => connection,
-            None => match timeout_at(deadline, Connection::dial(&self.target)).await {
-                Ok(Ok(connection)) => connection,
+        let until = deadline.min(Instant::now() + self.options.try_timeout);
+        let is_stale = self.asked_members_at.elapsed() >= self.refresh_interval;
+        let (mut connection, asks_members) = match self.connection.take() {
+            Some(connection) => (connection, is_stale),
+            None => match timeout_at(until, Connection::dial(&self.target)).await {
+                Ok(Ok(connection)) => (connection, true),
                 Ok(Err(error)) => return Err(Failure::Refused(self.at_target(&error.to_string()))),
                 Err(_) => return Err(Failure::Refused(self.at_target("it cannot be reached"))),
             },
@@ -434,26 +450,50 @@ impl Client {
         // Set before the command is sent, in case that it is cancelled.
         let had_open_try = self.has_open_try;
         self.has_open_try |= command.is_write();
-        match timeout_at(deadline, connection.exchange(command)).await {
-            Ok(Ok(reply)) => {
+        let until = if command.is_waited_for() { deadline } else { until };
+        let exchange = async {
+            if !asks_members {
+                return Ok((None, connection.exchange(command).await?));
+            }
+            let (members, reply) = connection.exchange_both(&members_command(), command).await?;
+            Ok((Some(members), reply))
+        };
+        match timeout_at(until, exchange).await {
+            Ok(Ok((members, reply))) => {
                 self.has_open_try = had_open_try;
                 self.connection = Some(connection);
+                if let Some(members) = members {
+                    self.learn(&members);
+                }
+                self.servers.note_answer(&self.target);
                 Ok(reply)
             }
-            Ok(Err(error)) => Err(Failure::Lost(self.at_target(&error.to_string()))),
+            Ok(Err::<_, ReadError>(error)) => {
+                Err(Failure::Lost(self.at_target(&error.to_string())))
+            }
             Err(_) => Err(Failure::Lost(self.at_target("no reply in time"))),
         }
     }
 
-    /// Waits for a server that takes connections.
+    /// Waits for a server that takes connections and answers, and learns the members from it.
     async fn reach(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + self.options.deadline;
         let mut failures = 0;
         loop {
             let until = deadline.min(Instant::now() + self.options.try_timeout);
-            let last = match timeout_at(until, Connection::dial(&self.target)).await {
-                Ok(Ok(connection)) => {
+            let exchange = async {
+                let mut connection = Connection::dial(&self.target).await?;
+                let members = connection.exchange(&members_command()).await?;
+                Ok::<_, ReadError>((connection, members))
+            };
+            let last = match timeout_at(until, exchange).await {
+                Ok(Ok((_, Reply::Error(error)))) if !matches!(error, ErrorReply::CmdErr(_)) => {
+                    self.at_target(&error.to_string())
+                }
+                Ok(Ok((connection, members))) => {
                     self.connection = Some(connection);
+                    self.learn(&members);
+                    self.servers.note_answer(&self.target);
                     return Ok(());
                 }
                 Ok(Err(error)) => self.at_target(&error.to_string()),
@@ -483,11 +523,19 @@ impl Client {
         self.target = address;
     }
 
-    /// Turns to the next server of the list; to the first when the last one was not in it.
+    /// Turns to another server, because this one did not help.
     fn turn_to_next(&mut self) {
-        let position = self.servers.iter().position(|server| *server == self.target);
-        let next = position.map_or(0, |position| (position + 1) % self.servers.len());
-        self.turn_to(self.servers[next].clone());
+        let next = self.servers.after(&self.target);
+        self.turn_to(next);
+    }
+
+    /// Takes the members from the reply to `member list`. A server from before that command answers
+    /// with an error: then the client keeps the servers that it knows.
+    fn learn(&mut self, members: &Reply) {
+        self.asked_members_at = Instant::now();
+        if let Reply::Members(report) = members {
+            self.servers.learn(report);
+        }
     }
 
     fn at_target(&self, reason: &str) -> String {
@@ -514,10 +562,16 @@ fn failure_or_error(reply: ErrorReply) -> Result<Failure, Error> {
         ErrorReply::Stale => return Err(Error::Unknown { last: reply.to_string() }),
         ErrorReply::Full => return Err(Error::Full),
         ErrorReply::NotYet { sentence } => return Err(Error::NotYet { sentence }),
+        ErrorReply::Refused { sentence } => return Err(Error::NotSafe { sentence }),
         ErrorReply::CmdErr(_) | ErrorReply::TooLarge(_) => {
             return Err(Error::Refused { reply: reply.to_string() });
         }
     })
+}
+
+/// The question for the members.
+fn members_command() -> Command {
+    Command::new(Request::Members)
 }
 
 impl Item {

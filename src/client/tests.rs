@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
+mod members;
+
 use super::connection::read_reply;
 use super::{Client, DEADLINE_MAX, Error, Options, digest_of, set_hold_of, status_of};
 use crate::protocol::{Expect, Reply};
@@ -28,6 +30,11 @@ fn say(reply: &str) -> Act {
 /// A server that follows a script: one act for each command, and the last one for ever.
 struct Fake {
     address: String,
+    /// The reply to `member list`, which is not part of the script. At first that of a server from
+    /// before the command.
+    members: Arc<Mutex<String>>,
+    /// The number of times that it was asked for.
+    lists: Arc<AtomicUsize>,
     received: Arc<Mutex<Vec<Vec<u8>>>>,
     connections: Arc<AtomicUsize>,
 }
@@ -41,8 +48,12 @@ impl Fake {
         let address = listener.local_addr().unwrap().to_string();
         let received = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(AtomicUsize::new(0));
+        let members = Arc::new(Mutex::new("ERR_CMD_ERR unknown command\r\n".to_owned()));
+        let lists = Arc::new(AtomicUsize::new(0));
         let fake = Fake {
             address,
+            members: Arc::clone(&members),
+            lists: Arc::clone(&lists),
             received: Arc::clone(&received),
             connections: Arc::clone(&connections),
         };
@@ -51,7 +62,13 @@ impl Fake {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(BufReader::new(stream), script.clone(), received.clone()));
+                let (members, lists) = (Arc::clone(&members), Arc::clone(&lists));
+                let list = move || {
+                    lists.fetch_add(1, Ordering::SeqCst);
+                    members.lock().unwrap().clone()
+                };
+                let received = Arc::clone(&received);
+                tokio::spawn(serve(BufReader::new(stream), Arc::clone(&script), received, list));
             }
         });
         fake
@@ -67,6 +84,7 @@ async fn serve(
     mut stream: BufReader<tokio::net::TcpStream>,
     script: Arc<Vec<Act>>,
     received: Arc<Mutex<Vec<Vec<u8>>>>,
+    list: impl Fn() -> String,
 ) {
     loop {
         let mut command = Vec::new();
@@ -74,7 +92,12 @@ async fn serve(
             return;
         }
         let line = String::from_utf8_lossy(&command).into_owned();
-        if [" set ", " add ", " cas "].iter().any(|word| line.contains(word)) {
+        if line == "member list\r\n" {
+            stream.get_mut().write_all(list().as_bytes()).await.unwrap();
+            continue;
+        }
+        let is_once = line.starts_with("once ");
+        if is_once && [" set ", " add ", " cas "].iter().any(|word| line.contains(word)) {
             let length: usize = line.split_whitespace().last().unwrap().parse().unwrap();
             let mut block = vec![0; length + 2];
             stream.read_exact(&mut block).await.unwrap();

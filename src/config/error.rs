@@ -149,6 +149,18 @@ pub enum ConfigError {
         /// The first listener with this port, for example "the client_port of server 1".
         first: String,
     },
+    /// The address at which a server is reached stands for all addresses of its machine.
+    #[error(
+        "{place} is {host}, which nobody can dial: it must be the address at which clients and \
+         other servers reach this server; to listen on all addresses of the machine, set \
+         client_listen and log_listen (or --client-listen and --log-listen) to it with the ports"
+    )]
+    Unspecified {
+        /// The place of the address.
+        place: Place,
+        /// The host.
+        host: String,
+    },
     /// No server has the id.
     #[error(
         "{path} has no server with id {id}: the ids are {known}; name one of them with --id, or \

@@ -9,7 +9,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
             "upgrade",
         ],
     ),
-    ("[[servers]]", &["id", "hostname", "client_port", "log_port"]),
+    ("[[servers]]", &["id", "hostname", "client_port", "log_port", "client_listen", "log_listen"]),
     (
         "[raft]",
         &[

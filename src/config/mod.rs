@@ -15,12 +15,14 @@
 //! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
 //! | `limits`, `session`, `upgrade` | likewise |
 //! | `overrides` | the flags that come before the file |
+//! | `joining` | the settings of a server that joins a cluster |
 //! | `keys` | the keys of each table |
 //! | `source` | the text of the file, and the lines of its keys |
 //! | `section` | typed access to the keys of one table |
 //! | `error` | the sentences about wrong settings |
 
 mod error;
+mod joining;
 mod keys;
 mod limits;
 mod log;
@@ -39,6 +41,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place};
+pub use joining::JoinSettings;
 pub use limits::Limits;
 pub use log::LogSettings;
 pub use overrides::Overrides;
@@ -81,13 +84,7 @@ impl Settings {
     /// # Errors
     /// When the file cannot be read, or a setting is wrong.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Settings, ConfigError> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| ConfigError::Unreadable { path: path.into(), error })?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = line_at(&bytes, error.valid_up_to());
-            ConfigError::NotUtf8 { path: path.into(), line, byte: bytes[error.valid_up_to()] }
-        })?;
-        Settings::parse(path, text, overrides)
+        Settings::parse(path, &read_text(path)?, overrides)
     }
 
     /// Reads and checks the text of a file. `path` is used in messages and for a relative
@@ -96,6 +93,20 @@ impl Settings {
     /// # Errors
     /// When the text is not TOML, or a setting is wrong.
     pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Settings, ConfigError> {
+        let (settings, _) = Settings::read(path, text, overrides)?;
+        if settings.servers.is_empty() {
+            return Err(ConfigError::NoServers { path: settings.path });
+        }
+        Ok(settings)
+    }
+
+    /// Reads and checks the text of a file, which may list no servers. Returns the directory of
+    /// all servers' files as well.
+    fn read(
+        path: &Path,
+        text: &str,
+        overrides: &Overrides,
+    ) -> Result<(Settings, PathBuf), ConfigError> {
         let (source, table) = Source::parse(path, text)?;
         let mut file = Section::new(&source, "", table)?;
         let cluster = read_cluster(&mut file)?;
@@ -109,10 +120,12 @@ impl Settings {
         let session = session::read(file.table("session")?)?;
         let upgrade = upgrade::read(file.table("upgrade")?)?;
         file.end();
-        let servers = servers::read(&source, sections, &data_dir)?;
-        limits::check_memory(&source, &limits, servers.len())?;
+        let servers = servers::read(sections, &data_dir, overrides)?;
+        limits::check_memory(&source, &limits, servers.len().max(1))?;
         let path = path.into();
-        Ok(Settings { path, cluster, servers, raft, log, snapshot, limits, session, upgrade })
+        let settings =
+            Settings { path, cluster, servers, raft, log, snapshot, limits, session, upgrade };
+        Ok((settings, data_dir))
     }
 
     /// The server with the id `id`.
@@ -130,6 +143,15 @@ impl Settings {
     pub fn peers(&self, id: NodeId) -> impl Iterator<Item = &Server> {
         self.servers.values().filter(move |server| server.id != id)
     }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| ConfigError::Unreadable { path: path.into(), error })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        ConfigError::NotUtf8 { path: path.into(), line: line_at(bytes, at), byte: bytes[at] }
+    })
 }
 
 fn read_cluster(file: &mut Section<'_>) -> Result<String, ConfigError> {

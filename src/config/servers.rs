@@ -1,11 +1,12 @@
 //! The tables `[[servers]]`: the members of the cluster.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
+use super::overrides::Overrides;
 use super::section::Section;
-use super::source::Source;
 use crate::types::{Address, Member, NodeId};
 
 /// The values that a port may have.
@@ -16,12 +17,13 @@ const PORT: std::ops::RangeInclusive<u64> = 1..=65_535;
 pub struct Server {
     /// `id`: the server's id. It is never given to another server, even when this one is gone.
     pub id: NodeId,
-    /// `hostname`: the name or address at which the server listens and is dialled.
-    pub hostname: String,
-    /// `client_port`: the port for clients.
-    pub client_port: u16,
-    /// `log_port`: the port for the other servers.
-    pub log_port: u16,
+    /// The addresses at which the server is reached: `hostname` with `log_port` and
+    /// `client_port`.
+    pub advertised: Member,
+    /// `client_listen`: where the server listens for clients, if not where they reach it.
+    pub client_listen: Address,
+    /// `log_listen`: where the server listens for other servers, if not where they reach it.
+    pub log_listen: Address,
     /// The directory of the server's files: `<data_dir>/<id>`.
     pub data_dir: PathBuf,
 }
@@ -29,68 +31,170 @@ pub struct Server {
 impl Server {
     /// The addresses at which the server is reached.
     pub fn member(&self) -> Member {
-        let address = |port| Address { host: self.hostname.clone(), port };
-        Member { peer: address(self.log_port), client: address(self.client_port) }
+        self.advertised.clone()
     }
 
     /// The address for clients, as `ERR_REDIRECT` contains it.
     pub fn client_address(&self) -> String {
-        if self.hostname.contains(':') {
-            format!("[{}]:{}", self.hostname, self.client_port)
-        } else {
-            format!("{}:{}", self.hostname, self.client_port)
-        }
+        self.advertised.client.to_string()
     }
 }
 
 /// Reads all `[[servers]]` tables.
 pub(super) fn read(
-    source: &Source,
     sections: Vec<Section<'_>>,
     data_dir: &Path,
+    overrides: &Overrides,
 ) -> Result<BTreeMap<NodeId, Server>, ConfigError> {
     let mut servers = BTreeMap::new();
-    let mut listeners: BTreeMap<(String, u16), String> = BTreeMap::new();
+    let mut listeners = Listeners::default();
     for mut section in sections {
-        let id = section.required_number("id", 1..=i64::MAX as u64)?;
-        let hostname = section.text("hostname")?.ok_or_else(|| ConfigError::Missing {
-            place: section.place("hostname"),
-            expected: "a name or an address, such as \"127.0.0.1\"".into(),
-        })?;
-        if hostname.is_empty() || hostname.contains(|c: char| !c.is_ascii_graphic()) {
-            return Err(ConfigError::Conflict {
-                place: section.place("hostname"),
-                value: format!("{hostname:?}"),
-                bound: "a name or an address, such as \"127.0.0.1\"".into(),
-            });
-        }
-        let mut port = |key: &'static str| -> Result<u16, ConfigError> {
-            let port =
-                u16::try_from(section.required_number(key, PORT)?).expect("the range was checked");
-            let owner = format!("the {key} of server {id}");
-            let listener = (hostname.to_ascii_lowercase(), port);
-            match listeners.insert(listener, owner.clone()) {
-                None => Ok(port),
-                Some(first) => Err(ConfigError::DuplicatePort {
-                    place: section.place(key),
-                    hostname: hostname.clone(),
-                    port,
-                    first,
-                }),
-            }
-        };
-        let (client_port, log_port) = (port("client_port")?, port("log_port")?);
+        let id = NodeId(section.required_number("id", 1..=i64::MAX as u64)?);
         let place = section.place("id");
+        let hostname = read_hostname(&mut section)?;
+        let none = Overrides::default();
+        let flags = if overrides.id == Some(id) { overrides } else { &none };
+        let port = |section: &mut Section<'_>, key: &'static str| -> Result<Address, ConfigError> {
+            let port = section.required_number(key, PORT)?;
+            let port = u16::try_from(port).expect("the range was checked");
+            Ok(Address { host: hostname.clone(), port })
+        };
+        let client = port(&mut section, "client_port")?;
+        listeners.add(&section, "client_port", id, &client)?;
+        let log = port(&mut section, "log_port")?;
+        listeners.add(&section, "log_port", id, &log)?;
+        let client_listen = listen(&mut section, "client_listen", &flags.client_listen, &client)?;
+        let log_listen = listen(&mut section, "log_listen", &flags.log_listen, &log)?;
+        check_apart(&section, flags, id, &client_listen, &log_listen)?;
+        let advertised = Member {
+            peer: advertised("--log-advertise", &flags.log_advertise, &section, log)?,
+            client: advertised("--client-advertise", &flags.client_advertise, &section, client)?,
+        };
         section.end();
         let data_dir = data_dir.join(id.to_string());
-        let id = NodeId(id);
-        let server = Server { id, hostname, client_port, log_port, data_dir };
+        let server = Server { id, advertised, client_listen, log_listen, data_dir };
         if servers.insert(id, server).is_some() {
             return Err(ConfigError::DuplicateId { place, id: id.0 });
         }
     }
-    if servers.is_empty() {
-        return Err(ConfigError::NoServers { path: source.path().into() });
-    }
     Ok(servers)
+}
+
+fn read_hostname(section: &mut Section<'_>) -> Result<String, ConfigError> {
+    const EXPECTED: &str = "a name or an address, such as \"127.0.0.1\"";
+    let hostname = section.text("hostname")?.ok_or_else(|| ConfigError::Missing {
+        place: section.place("hostname"),
+        expected: EXPECTED.into(),
+    })?;
+    let address = Address { host: hostname, port: 1 };
+    if address.is_valid() {
+        return Ok(address.host);
+    }
+    Err(ConfigError::Conflict {
+        place: section.place("hostname"),
+        value: format!("{:?}", address.host),
+        bound: EXPECTED.into(),
+    })
+}
+
+/// The ports of all servers, by host and port.
+#[derive(Default)]
+struct Listeners(BTreeMap<(String, u16), String>);
+
+impl Listeners {
+    /// Adds the port at `key` of server `id`, which no other may have on that host.
+    fn add(
+        &mut self,
+        section: &Section<'_>,
+        key: &'static str,
+        id: NodeId,
+        Address { host, port }: &Address,
+    ) -> Result<(), ConfigError> {
+        let owner = format!("the {key} of server {id}");
+        match self.0.insert((host.to_ascii_lowercase(), *port), owner) {
+            None => Ok(()),
+            Some(first) => Err(ConfigError::DuplicatePort {
+                place: section.place(key),
+                hostname: host.clone(),
+                port: *port,
+                first,
+            }),
+        }
+    }
+}
+
+/// The address at which a server listens: that of the flag, that at `key`, or else the one at
+/// which it is reached by the file.
+fn listen(
+    section: &mut Section<'_>,
+    key: &'static str,
+    flag: &Option<Address>,
+    reached: &Address,
+) -> Result<Address, ConfigError> {
+    let in_file = section.text(key)?;
+    if let Some(flag) = flag {
+        return Ok(flag.clone());
+    }
+    let Some(text) = in_file else { return Ok(reached.clone()) };
+    text.parse().map_err(|_| ConfigError::Conflict {
+        place: section.place(key),
+        value: format!("{text:?}"),
+        bound: format!(
+            "HOST:PORT, an address of this machine and a port from 1 to 65535, such as \
+             \"0.0.0.0:{}\"",
+            reached.port
+        ),
+    })
+}
+
+/// Checks that the two listeners of a server do not need the same port. Those of two servers may:
+/// they are probably on two machines.
+fn check_apart(
+    section: &Section<'_>,
+    flags: &Overrides,
+    id: NodeId,
+    client: &Address,
+    log: &Address,
+) -> Result<(), ConfigError> {
+    let is_shared = client.host.eq_ignore_ascii_case(&log.host)
+        || is_unspecified(&client.host)
+        || is_unspecified(&log.host);
+    if client.port != log.port || !is_shared {
+        return Ok(());
+    }
+    let place = match flags.log_listen {
+        Some(_) => Place::Flag("--log-listen"),
+        None => section.place("log_listen"),
+    };
+    Err(ConfigError::DuplicatePort {
+        place,
+        hostname: log.host.clone(),
+        port: log.port,
+        first: format!("the client_listen of server {id}"),
+    })
+}
+
+/// The address at which a server is reached: that of the flag, or that of the file. An address
+/// that stands for all of a machine leads nowhere from another one: clients would be redirected
+/// to their own machine.
+fn advertised(
+    name: &'static str,
+    flag: &Option<Address>,
+    section: &Section<'_>,
+    in_file: Address,
+) -> Result<Address, ConfigError> {
+    let address = flag.clone().unwrap_or(in_file);
+    if !is_unspecified(&address.host) {
+        return Ok(address);
+    }
+    let place = match flag {
+        Some(_) => Place::Flag(name),
+        None => section.place("hostname"),
+    };
+    Err(ConfigError::Unspecified { place, host: address.host })
+}
+
+/// True of 0.0.0.0 and of ::.
+pub(super) fn is_unspecified(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
 }

@@ -30,11 +30,6 @@ impl Source {
         Ok((source, table))
     }
 
-    /// The path of the file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The place of `key` in `table`. A key that is absent is where its table begins.
     pub(super) fn place(&self, table: &str, key: &str) -> Place {
         let name = name(table, key);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::keys::TABLES;
 use super::{Overrides, Settings};
 use crate::testing::byte_mutation::mutation;
-use crate::types::{ENTRY_BYTES_MAX, NodeId};
+use crate::types::{Address, ENTRY_BYTES_MAX, NodeId};
 use crate::wire::FRAME_BYTES_MAX;
 
 const ONE: &str = "[[servers]]\nid = 1\nhostname = \"a\"\nclient_port = 1000\nlog_port = 1001\n";
@@ -90,8 +90,11 @@ fn every_key_is_read_into_its_own_place() {
 fn the_committed_servers_toml_lists_five_servers_and_says_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers.toml");
     let settings = Settings::load(&path, &Overrides::default()).unwrap();
-    let ports: Vec<_> =
-        settings.servers.values().map(|s| (s.id.0, s.client_port, s.log_port)).collect();
+    let ports: Vec<_> = settings
+        .servers
+        .values()
+        .map(|s| (s.id.0, s.advertised.client.port, s.advertised.peer.port))
+        .collect();
     let expected =
         [(1, 9000, 9001), (2, 9002, 9003), (3, 9004, 9005), (4, 9006, 9007), (5, 9008, 9009)];
     assert_eq!(ports, expected);
@@ -121,6 +124,7 @@ fn flags_come_before_the_file_and_are_checked_like_it() {
         heartbeat_interval_ms: Some(20),
         election_timeout_ms_min: Some(60),
         election_timeout_ms_max: Some(90),
+        ..Overrides::default()
     };
     let raft = parse_with(ONE, &overrides).unwrap().raft;
     assert_eq!(raft.heartbeat_interval_ms, 20);
@@ -178,7 +182,7 @@ fn an_unknown_key_names_the_nearest_known_one() {
     refused(
         "port = 1",
         "servers.toml: [[servers]] number 1 port is not a key of this table: the keys are id, \
-         hostname, client_port, log_port",
+         hostname, client_port, log_port, client_listen, log_listen",
     );
     assert_eq!(
         without_line(&parse(&format!("clustre = \"c\"\n{ONE}")).unwrap_err()),
@@ -239,8 +243,11 @@ fn every_known_key_is_asked_for_and_a_value_of_another_type_is_refused_by_its_na
             let text = match *table {
                 "" => format!("{wrong}{}", if *key == "servers" { "" } else { ONE }),
                 "[[servers]]" => {
-                    let right = ONE.lines().find(|line| line.starts_with(key)).unwrap();
-                    ONE.replace(&format!("{right}\n"), &wrong)
+                    let right = ONE.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+                    match right {
+                        "" => format!("{ONE}{wrong}"),
+                        right => ONE.replace(&format!("{right}\n"), &wrong),
+                    }
                 }
                 table => format!("{ONE}{table}\n{wrong}"),
             };
@@ -548,4 +555,98 @@ proptest! {
             prop_assert_eq!(sentence.lines().count(), 1);
         }
     }
+}
+
+#[test]
+fn a_server_listens_where_it_is_reached_unless_the_file_or_a_flag_says_otherwise() {
+    let address = |text: &str| text.parse::<Address>().unwrap();
+    let server = |text: &str, overrides: &Overrides| {
+        let settings = Settings::parse(Path::new("servers.toml"), text, overrides).unwrap();
+        settings.servers[&NodeId(1)].clone()
+    };
+    let plain = server(ONE, &Overrides::default());
+    assert_eq!(plain.client_listen, plain.member().client);
+    assert_eq!(plain.log_listen, plain.member().peer);
+
+    let apart =
+        format!("{ONE}client_listen = \"0.0.0.0:9000\"\nlog_listen = \"[::]:9001\"\n[session]\n");
+    let listening = server(&apart, &Overrides::default());
+    assert_eq!(listening.member(), plain.member());
+    assert_eq!(listening.client_listen, address("0.0.0.0:9000"));
+    assert_eq!(listening.log_listen, address("[::]:9001"));
+
+    let flags = |id| Overrides {
+        id: Some(NodeId(id)),
+        client_listen: Some(address("10.0.0.1:1")),
+        log_listen: Some(address("10.0.0.1:2")),
+        client_advertise: Some(address("a.example:3")),
+        log_advertise: Some(address("b.example:4")),
+        ..Overrides::default()
+    };
+    let flagged = server(&apart, &flags(1));
+    assert_eq!(flagged.client_listen, address("10.0.0.1:1"));
+    assert_eq!(flagged.log_listen, address("10.0.0.1:2"));
+    assert_eq!(flagged.client_address(), "a.example:3");
+    assert_eq!(flagged.member().peer, address("b.example:4"));
+    assert_eq!(server(&apart, &flags(2)), listening, "they are about another server");
+}
+
+#[test]
+fn an_address_to_listen_at_is_a_host_and_a_port_that_no_other_listener_of_the_server_has() {
+    let bound = "HOST:PORT, an address of this machine and a port from 1 to 65535, such as";
+    for wrong in ["9001", "0.0.0.0", "0.0.0.0:0", "::1:9001", "a b:9001", ":9001", "h:65536"] {
+        refused(
+            &format!("log_listen = {wrong:?}"),
+            &format!(
+                "servers.toml: [[servers]] number 1 log_listen is {wrong:?}: it must be {bound} \
+                 \"0.0.0.0:1001\""
+            ),
+        );
+    }
+    for (client, log) in [("0.0.0.0:7", "0.0.0.0:7"), ("[::]:7", "b:7"), ("B:7", "b:7")] {
+        let host = log.split(':').next().unwrap();
+        refused(
+            &format!("client_listen = {client:?}\nlog_listen = {log:?}"),
+            &format!(
+                "servers.toml: [[servers]] number 1 log_listen is 7, which on {host} is also the \
+                 client_listen of server 1: every listener needs its own port, so change one of \
+                 them"
+            ),
+        );
+    }
+    // Two servers on two machines listen at the same port.
+    let two = format!(
+        "{ONE}log_listen = \"0.0.0.0:9001\"\n[[servers]]\nid = 2\nhostname = \"b\"\n\
+         client_port = 1000\nlog_port = 1001\nlog_listen = \"0.0.0.0:9001\"\n"
+    );
+    assert!(parse(&two).is_ok());
+}
+
+/// A client that is redirected to 0.0.0.0 dials its own machine.
+#[test]
+fn an_address_that_stands_for_a_whole_machine_is_none_at_which_a_server_is_reached() {
+    let rest = "which nobody can dial: it must be the address at which clients and other servers \
+                reach this server; to listen on all addresses of the machine, set client_listen \
+                and log_listen (or --client-listen and --log-listen) to it with the ports";
+    for host in ["0.0.0.0", "::"] {
+        let text = ONE.replace("\"a\"", &format!("{host:?}"));
+        let sentence = without_line(&parse(&text).unwrap_err());
+        let place = "servers.toml: [[servers]] number 1 hostname";
+        assert_eq!(sentence, format!("{place} is {host}, {rest}"));
+        let advertised = Address { host: host.into(), port: 1 };
+        let flag = Overrides {
+            id: Some(NodeId(1)),
+            log_advertise: Some(advertised),
+            ..Overrides::default()
+        };
+        let sentence = parse_with(ONE, &flag).unwrap_err();
+        assert_eq!(sentence, format!("--log-advertise is {host}, {rest}"));
+    }
+    let flags = Overrides {
+        id: Some(NodeId(1)),
+        client_advertise: Some("a:1000".parse().unwrap()),
+        log_advertise: Some("a:1001".parse().unwrap()),
+        ..Overrides::default()
+    };
+    assert!(parse_with(&ONE.replace("\"a\"", "\"0.0.0.0\""), &flags).is_ok());
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::environment::Surroundings;
 use crate::actors::clients::session::SessionConfig;
 use crate::actors::io::memory::MemoryBudget;
+use crate::actors::peers::PeerMemory;
 use crate::actors::peers::replicator::ReplicatorSettings;
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::raft::RaftActorSettings;
@@ -86,6 +87,7 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
+        unseen_ms: settings.raft.election_timeout_ms_max,
     }
 }
 
@@ -121,6 +123,17 @@ pub(super) fn link_settings(settings: &Settings, memory: &MemoryBudget) -> LinkS
     }
 }
 
+/// The memory of the peers. That of those in the settings is no part of the clients' budget.
+pub(super) fn peer_memory(settings: &Settings, memory: &MemoryBudget) -> PeerMemory {
+    let (limits, servers) = (&settings.limits, settings.servers.len());
+    PeerMemory {
+        peers: servers.saturating_sub(1),
+        peer_bytes: limits.replication_bytes(servers + 1) - limits.replication_bytes(servers),
+        bytes_max: limits.client_bytes(servers).saturating_sub(limits.client_bytes_min()),
+        reservation: memory.reserve(0),
+    }
+}
+
 pub(super) fn session_config(
     settings: &Settings,
     memory: &MemoryBudget,
@@ -128,7 +141,6 @@ pub(super) fn session_config(
     introduction: &Introduction,
 ) -> SessionConfig {
     let limits = &settings.limits;
-    let address = |server: &Server| (server.id, (server.hostname.clone(), server.client_port));
     SessionConfig {
         session: SessionSettings {
             limits: Limits {
@@ -143,7 +155,6 @@ pub(super) fn session_config(
         },
         memory: memory.clone(),
         write_stall_ms_max: limits.write_stall_ms_max,
-        client_addresses: settings.servers.values().map(address).collect(),
         started: tokio::time::Instant::now(),
         clock: Arc::clone(clock),
         version: introduction.binary.clone(),

@@ -7,11 +7,15 @@ use crate::actors::clients::acceptor::REFUSALS_MAX;
 use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::actors::peers::settings::LinkSettings;
 use crate::config::Settings;
+use crate::types::MEMBERS_MAX;
 
 /// Maximum number of files that a server has open in addition to its clients and peers: its
 /// log, the next segment, the lock file, directories being synced, its listeners and those of
 /// the runtime.
 const OWN_FILES: u64 = 64;
+
+/// Number of files that a process may have open for each member that a cluster can grow to.
+const FILES_PER_MEMBER: u64 = 32;
 
 /// Number of clients that are admitted even when memory_bytes is small.
 const CLIENTS_MIN: usize = 64;
@@ -40,7 +44,8 @@ pub(super) fn connections_max(
     let wanted = connections_in_memory(settings);
     // Each peer may have a connection in either direction and one that replaces it. An
     // arbiter has a few descriptors to wait for its sockets.
-    let peers = 3 * settings.servers.len() + LinkSettings::default().handshakes_max;
+    let members = members_max(settings.servers.len(), open_files_max);
+    let peers = 3 * members + LinkSettings::default().handshakes_max;
     let sessions = 4 * settings.session.threads + REFUSALS_MAX;
     let own = OWN_FILES + (peers + sessions) as u64;
     match usize::try_from(open_files_max.saturating_sub(own)).unwrap_or(usize::MAX) {
@@ -54,6 +59,13 @@ pub(super) fn connections_max(
         }
         _ => Ok(wanted),
     }
+}
+
+/// Number of members for which files are set apart. A cluster of `servers` servers may grow, up to
+/// the maximum where there are files enough, and otherwise as far as a small part of them allows.
+fn members_max(servers: usize, open_files_max: u64) -> usize {
+    let room = usize::try_from(open_files_max / FILES_PER_MEMBER).unwrap_or(usize::MAX);
+    room.min(MEMBERS_MAX).max(servers)
 }
 
 /// Number of idle clients that fit into the memory for clients, with room for the largest
@@ -71,3 +83,6 @@ fn connections_in_memory(settings: &Settings) -> usize {
     }
     room.min(limits.connections_max)
 }
+
+#[cfg(test)]
+mod tests;

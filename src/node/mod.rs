@@ -13,6 +13,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `environment` | the surroundings of a node: network, clock, disk, threads |
+//! | `join` | the settings of a server that joins a cluster |
 //! | `recovery` | the state that a node begins with |
 //! | `storage_side` | log, store and snapshots |
 //! | `peer_side` | the other nodes |
@@ -28,6 +29,7 @@ mod actor_settings;
 mod client_side;
 mod environment;
 mod error;
+mod join;
 mod limits;
 mod peer_side;
 mod recovery;
@@ -35,24 +37,27 @@ mod signals;
 mod storage_side;
 pub mod survivor;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{sleep, timeout};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use actor_settings::{SESSION_OUTBOUND_BYTES_MAX, SNAPSHOT_WINDOW_BYTES};
 pub use environment::{Answers, Environment, Placement, RandomIds, Surroundings, draw_incarnation};
 pub use error::NodeError;
+pub use join::JoinOptions;
 
 use crate::actors::clients::acceptor::ClientAcceptorActor;
 use crate::actors::io::memory::MemoryBudget;
 #[cfg(any(test, feature = "testing"))]
 use crate::actors::kv::KvActor;
 use crate::actors::log::LogActor;
-use crate::actors::messages::lifecycle::{Shutdown, StopAccepting};
+use crate::actors::messages::lifecycle::{HandOver, Shutdown, StopAccepting};
 use crate::actors::peers::PeersActor;
 use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
@@ -61,20 +66,27 @@ use crate::config::{Server, Settings};
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
-use crate::types::NodeId;
+use crate::types::{Address, Member, Membership, NodeId};
 use crate::wire::LocalNode;
+use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
 use storage_side::Opened;
+
+/// The time between two looks at an actor that is about to end.
+const ENDED_LOOK: Duration = Duration::from_millis(2);
 
 /// A running node.
 pub struct Node {
     client_port: u16,
     log_port: u16,
+    raft: Addr<RaftActor>,
     clients: Addr<ClientAcceptorActor>,
     peers: Addr<PeersActor>,
     log: Addr<LogActor>,
     arbiters: Vec<Arbiter>,
+    /// The longest election timeout, by which the steps of a stop are bounded.
+    election_timeout: Duration,
     memory: MemoryBudget,
     #[cfg(any(test, feature = "testing"))]
     kv: Addr<KvActor>,
@@ -114,8 +126,17 @@ impl Node {
 
     /// Stops the node. When this returns, nothing more is accepted, everything that the
     /// log was given is durable, and the data directory is free.
+    ///
+    /// A leader hands its leadership over first, within two of the longest election timeouts, so
+    /// that no client waits for an election. Then the clients get the answers that are due, within
+    /// one more (docs/adr/0028). The members stay what they are.
     pub async fn stop(self) {
+        let is_handed_over = timeout(2 * self.election_timeout, self.raft.send(HandOver));
+        if is_handed_over.await.is_err() {
+            log::warn!("stops as the leader: nobody has taken over in time");
+        }
         self.clients.do_send(StopAccepting);
+        let _ = timeout(self.election_timeout, ended(&self.clients)).await;
         self.peers.do_send(Shutdown);
         // An error says that the actor has ended already, after a failure.
         if self.log.send(Shutdown).await.is_err() {
@@ -124,6 +145,13 @@ impl Node {
         for arbiter in self.arbiters {
             arbiter.stop();
         }
+    }
+}
+
+/// Returns when an actor has ended.
+async fn ended<A: Actor>(actor: &Addr<A>) {
+    while actor.connected() {
+        sleep(ENDED_LOOK).await;
     }
 }
 
@@ -141,8 +169,8 @@ pub async fn start(
     let Environment { network, clock, disk, placement, surroundings, open_files_max } = environment;
     let connections_max = limits::connections_max(settings, open_files_max)?;
     let client_listener =
-        listen(network.as_ref(), server, "client_port", server.client_port).await?;
-    let peer_listener = listen(network.as_ref(), server, "log_port", server.log_port).await?;
+        listen(network.as_ref(), id, "client_port", &server.client_listen).await?;
+    let peer_listener = listen(network.as_ref(), id, "log_port", &server.log_listen).await?;
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
     let recovered = recovery::recover(settings, server, disk, &surroundings)?;
     if !surroundings.is_new_cluster {
@@ -156,10 +184,13 @@ pub async fn start(
     let mut raft_settings =
         actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
     raft_settings.gate.is_held = recovered.storage.is_held();
+    raft_settings.own_member.clone_from(&local.introduction.member);
+    if recovered.storage.joined().is_some() {
+        // The log says who the members are, or nothing does.
+        raft_settings.initial_membership = Membership::default();
+    }
     let (core, opened) = split(recovered, raft_settings, &settings.cluster);
     let storage = storage_side::start(opened, &placement, &memory, &raft);
-    let (mut peers, peer_ports) =
-        peer_side::start(settings, local, surroundings.seed, network, &storage, &raft, &memory);
     let peers_ctx = Context::<PeersActor>::new();
     #[cfg(any(test, feature = "testing"))]
     let kv = storage.kv.clone();
@@ -167,20 +198,21 @@ pub async fn start(
         log: storage.log.clone().recipient(),
         log_reads: storage.log.clone().recipient(),
         snapshot: storage.snapshot_writer.clone().recipient(),
-        stores: storage.snapshot_writer.recipient(),
-        snapshot_queries: storage.snapshot_reader.recipient(),
-        kv: storage.kv.recipient(),
-        peers: peer_ports,
+        stores: storage.snapshot_writer.clone().recipient(),
+        snapshot_queries: storage.snapshot_reader.clone().recipient(),
+        kv: storage.kv.clone().recipient(),
+        peers: BTreeMap::new(),
         announce: peers_ctx.address().recipient(),
-        must_stop: storage.must_stop,
+        must_stop: storage.must_stop.clone(),
         memory: memory.reserve(0),
     };
     let raft_settings = actor_settings::raft_actor_settings(settings);
     raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
-    peers.listen(peer_listener);
-    let peers = peers_ctx.run(peers);
+    let peer_network = PeerNetwork { network, listener: peer_listener, seed: surroundings.seed };
+    let peers =
+        peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
     let (clients, session_arbiters) =
         client_side::start(settings, connections_max, sessions, &placement, client_listener, &raft);
     let mut arbiters = storage.arbiters;
@@ -189,10 +221,12 @@ pub async fn start(
     Ok(Node {
         client_port,
         log_port,
+        raft,
         clients,
         peers,
         log,
         arbiters,
+        election_timeout: Duration::from_millis(settings.raft.election_timeout_ms_max),
         memory,
         #[cfg(any(test, feature = "testing"))]
         kv,
@@ -222,10 +256,18 @@ fn local_node(
 ) -> LocalNode {
     // A snapshot has committed entries only.
     let committed = recovered.log.cluster.at(recovered.positions.newest.index);
+    let (joined, known_id) = (recovered.storage.joined(), recovered.storage.cluster_id());
     LocalNode {
         cluster: settings.cluster.clone(),
         id,
-        peers: settings.servers.keys().copied().filter(|peer| *peer != id).collect(),
+        membership: Arc::new(match &recovered.log.cluster.newest().membership {
+            Some((_, newest)) => newest.clone(),
+            // A server that joins learns its members from the log.
+            None if joined.is_some() => Membership::default(),
+            None => Membership::seed(settings.servers.keys().copied()),
+        }),
+        committed: committed.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
+        seeds: joined.into_iter().flat_map(|joined| joined.members.keys().copied()).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),
         format: committed.format.clone(),
@@ -234,25 +276,38 @@ fn local_node(
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: recovered.storage.incarnation(),
             boot: surroundings.random.boot,
-            cluster_id: recovered.storage.cluster_id().or(committed.cluster_id),
+            cluster_id: known_id.or(committed.cluster_id).or(joined.and_then(|j| j.cluster_id)),
             is_held: recovered.storage.is_held(),
-            member: settings.servers.get(&id).map(Server::member),
+            member: own_member(settings, id, recovered),
             is_draining: false,
         },
     }
 }
 
+/// The addresses at which the node is reached, as it says itself. A server that has joined was told
+/// them once. Unless a flag says otherwise, it goes by what the log says today.
+fn own_member(settings: &Settings, id: NodeId, recovered: &Recovered) -> Option<Member> {
+    let configured = settings.servers.get(&id).map(Server::member);
+    let told = recovered.storage.joined().and_then(|joined| joined.members.get(&id));
+    let newest = recovered.log.cluster.newest().membership.as_ref();
+    let logged = newest.and_then(|(_, membership)| membership.members.get(&id));
+    match logged {
+        Some(logged) if told.is_some() && told == configured.as_ref() => Some(logged.clone()),
+        _ => configured,
+    }
+}
+
 async fn listen(
     network: &dyn Network,
-    server: &Server,
+    id: NodeId,
     key: &'static str,
-    port: u16,
+    Address { host, port }: &Address,
 ) -> Result<Box<dyn Listener>, NodeError> {
-    network.listen(&server.hostname, port).await.map_err(|error| NodeError::Listen {
-        id: server.id,
+    network.listen(host, *port).await.map_err(|error| NodeError::Listen {
+        id,
         key,
-        hostname: server.hostname.clone(),
-        port,
+        hostname: host.clone(),
+        port: *port,
         error,
     })
 }
@@ -264,38 +319,72 @@ async fn listen(
 /// When it cannot start (see [`start`]), and when its disk fails.
 pub fn run(settings: &Settings, id: NodeId, is_new_cluster: bool) -> Result<(), NodeError> {
     actix::System::new().block_on(async {
-        let environment = Environment {
-            network: Rc::new(Tcp),
-            clock: Arc::new(SystemClock),
-            disk: Box::new(RealDisk),
-            placement: Placement::Threads,
-            surroundings: Surroundings::drawn(is_new_cluster).map_err(NodeError::Random)?,
-            open_files_max: limits::raise_open_files_limit(),
-        };
-        let mut signals = Signals::catch().map_err(NodeError::Signals)?;
-        let mut node = start(settings, id, environment).await?;
-        log::info!(
-            "listening node={id} client_port={} log_port={}",
-            node.client_port(),
-            node.log_port()
-        );
-        tokio::select! {
-            error = node.failed() => return Err(error),
-            () = signals.stop() => {}
-        }
-        let stopped = node.stop();
-        let mut stopped = std::pin::pin!(stopped);
-        loop {
-            tokio::select! {
-                () = &mut stopped => break,
-                // A terminal and a supervisor may both send one. It must not cut the stop short.
-                () = signals.stop() => log::warn!(
-                    "still stopping: what was written is being made durable; SIGKILL ends this \
-                     server at once, and loses nothing that was acknowledged"
-                ),
-            }
-        }
-        log::info!("stopped node={id}");
-        Ok(())
+        let environment = own_environment(is_new_cluster)?;
+        let signals = Signals::catch().map_err(NodeError::Signals)?;
+        run_until_stopped(settings, id, environment, signals).await
     })
+}
+
+/// Runs a server that joins a cluster: waits until it is a member, and then does what [`run`]
+/// does. SIGTERM and SIGINT end the wait as well.
+///
+/// # Errors
+/// When its data directory cannot be used, and as in [`run`].
+pub fn run_joining(options: &JoinOptions) -> Result<(), NodeError> {
+    actix::System::new().block_on(async {
+        let environment = own_environment(false)?;
+        let mut signals = Signals::catch().map_err(NodeError::Signals)?;
+        let settings = tokio::select! {
+            settings = join::settings(options, &environment) => settings?,
+            () = signals.stop() => {
+                log::info!("stopped before it has joined node={}", options.id);
+                return Ok(());
+            }
+        };
+        run_until_stopped(&settings, options.id, environment, signals).await
+    })
+}
+
+/// The environment of a process on this machine.
+fn own_environment(is_new_cluster: bool) -> Result<Environment, NodeError> {
+    Ok(Environment {
+        network: Rc::new(Tcp),
+        clock: Arc::new(SystemClock),
+        disk: Box::new(RealDisk),
+        placement: Placement::Threads,
+        surroundings: Surroundings::drawn(is_new_cluster).map_err(NodeError::Random)?,
+        open_files_max: limits::raise_open_files_limit(),
+    })
+}
+
+async fn run_until_stopped(
+    settings: &Settings,
+    id: NodeId,
+    environment: Environment,
+    mut signals: Signals,
+) -> Result<(), NodeError> {
+    let mut node = start(settings, id, environment).await?;
+    log::info!(
+        "listening node={id} client_port={} log_port={}",
+        node.client_port(),
+        node.log_port()
+    );
+    tokio::select! {
+        error = node.failed() => return Err(error),
+        () = signals.stop() => {}
+    }
+    let stopped = node.stop();
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => break,
+            // A terminal and a supervisor may both send one. It must not cut the stop short.
+            () = signals.stop() => log::warn!(
+                "still stopping: what was written is being made durable; SIGKILL ends this \
+                 server at once, and loses nothing that was acknowledged"
+            ),
+        }
+    }
+    log::info!("stopped node={id}");
+    Ok(())
 }

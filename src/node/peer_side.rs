@@ -1,51 +1,52 @@
 //! The actors of the other nodes: PeersActor, which makes and ends the rest.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use actix::Addr;
+use actix::{Addr, Context};
 
 use super::actor_settings;
 use super::storage_side::StorageSide;
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::peers::PeerPorts;
-use crate::actors::peers::settings::PeerAddress;
 use crate::actors::peers::{PeersActor, PeersPorts, PeersSettings};
 use crate::actors::raft::RaftActor;
 use crate::config::Settings;
-use crate::net::Network;
-use crate::types::NodeId;
+use crate::net::{Listener, Network};
 use crate::wire::LocalNode;
 
-/// Starts the actors of the peers in `settings`. Returns PeersActor and the ports to each
-/// peer. PeersActor does not run or listen yet, so that no peer is heard before RaftActor
-/// runs.
+/// The surroundings that PeersActor gets.
+pub(super) struct PeerNetwork {
+    pub(super) network: Rc<dyn Network>,
+    /// Accepts the connections of peers.
+    pub(super) listener: Box<dyn Listener>,
+    /// Seeds the jitter of dials.
+    pub(super) seed: u64,
+}
+
+/// Starts PeersActor in the context `ctx`. It listens from here on, and dials as soon as RaftActor,
+/// which must run already, has told it who the peers are.
 pub(super) fn start(
     settings: &Settings,
     local: LocalNode,
-    seed: u64,
-    network: Rc<dyn Network>,
+    PeerNetwork { network, listener, seed }: PeerNetwork,
     storage: &StorageSide,
     raft: &Addr<RaftActor>,
     memory: &MemoryBudget,
-) -> (PeersActor, BTreeMap<NodeId, PeerPorts>) {
+    ctx: Context<PeersActor>,
+) -> Addr<PeersActor> {
     let ports = PeersPorts {
+        changed: raft.clone().recipient(),
         events: raft.clone().recipient(),
         replicated: raft.clone().recipient(),
         log: storage.log.clone().recipient(),
         snapshot: storage.snapshot_reader.clone().recipient(),
     };
+    let configured = settings.servers.values().map(|server| (server.id, server.member().peer));
     let peers_settings = PeersSettings {
         link: actor_settings::link_settings(settings, memory),
         replicator: actor_settings::replicator_settings(settings),
+        memory: actor_settings::peer_memory(settings, memory),
+        configured: configured.collect(),
         seed,
     };
-    let id = local.id;
-    let mut peers = PeersActor::new(local, network, peers_settings, ports);
-    let mut peer_ports = BTreeMap::new();
-    for server in settings.servers.values().filter(|server| server.id != id) {
-        let address = PeerAddress { host: server.hostname.clone(), port: server.log_port };
-        peer_ports.insert(server.id, peers.add(server.id, address));
-    }
-    (peers, peer_ports)
+    ctx.run(PeersActor::new(local, network, listener, peers_settings, ports))
 }

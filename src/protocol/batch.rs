@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::request::SnapshotQuery;
 use crate::kv;
+use crate::raft::{MemberRequest, TransferTarget};
 use crate::types::LogIndex;
 
 /// One command of a client that a session does not answer by itself.
@@ -29,6 +30,19 @@ pub enum ClientRequest {
         /// The entry.
         index: LogIndex,
     },
+    /// Change the members.
+    Member(MemberRequest),
+    /// Report the members as this node knows them.
+    Members,
+    /// Answer when a change of the members has ended.
+    WaitForChange {
+        /// The number of the change.
+        number: LogIndex,
+    },
+    /// Hand the leadership over.
+    Transfer(TransferTarget),
+    /// Drain this node (true), or no longer.
+    SetDraining(bool),
     /// Report this node's state at one point in time.
     Status,
 }

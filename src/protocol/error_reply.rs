@@ -46,6 +46,11 @@ pub enum ErrorReply {
         /// A sentence that says what is waited for.
         sentence: String,
     },
+    /// A change of the members, or a transfer of the leadership, would not be safe now.
+    Refused {
+        /// A sentence that says why, and what to do.
+        sentence: String,
+    },
     /// The command is not known to be committed; it may yet be.
     Timeout,
     /// The server cannot serve.
@@ -66,6 +71,7 @@ const NO_LEADER: &str = "ERR_NO_LEADER";
 const BUSY: &str = "ERR_BUSY";
 const FULL: &str = "ERR_FULL";
 const NOT_YET: &str = "ERR_NOT_YET";
+const REFUSED: &str = "ERR_REFUSED";
 const TIMEOUT: &str = "ERR_TIMEOUT";
 const INTERNAL: &str = "ERR_INTERNAL";
 
@@ -98,6 +104,7 @@ impl ErrorReply {
             BUSY => ErrorReply::Busy,
             FULL => ErrorReply::Full,
             NOT_YET => ErrorReply::NotYet { sentence: lossy() },
+            REFUSED => ErrorReply::Refused { sentence: lossy() },
             TIMEOUT => ErrorReply::Timeout,
             INTERNAL => ErrorReply::Internal(lossy().into()),
             _ if text.is_empty() => ErrorReply::Unknown(word.to_owned()),
@@ -122,6 +129,7 @@ impl fmt::Display for ErrorReply {
             ErrorReply::Busy => f.write_str(BUSY),
             ErrorReply::Full => f.write_str(FULL),
             ErrorReply::NotYet { sentence } => write!(f, "{NOT_YET} {sentence}"),
+            ErrorReply::Refused { sentence } => write!(f, "{REFUSED} {sentence}"),
             ErrorReply::Timeout => f.write_str(TIMEOUT),
             ErrorReply::Internal(text) => write!(f, "{INTERNAL} {text}"),
             ErrorReply::Unknown(line) => f.write_str(line),

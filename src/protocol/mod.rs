@@ -6,11 +6,15 @@
 //! | --- | --- |
 //! | `request` | [`Request`], and how it is printed |
 //! | `line` | the grammar of one command line |
+//! | `fields` | the fields of a command line |
+//! | `member_line` | the grammar of the commands about members and leadership |
 //! | `foreign` | [`ForeignProtocol`]: recognises clients that speak another protocol |
 //! | `parser` | [`Parser`]: commands out of a stream that is cut anywhere |
 //! | `reply` | [`Reply`], how it is printed, and [`ReplyParser`], which reads it |
+//! | `reply_line` | [`ReplyLine`], one line of a reply |
 //! | `error_reply` | [`ErrorReply`]: the errors, printed and parsed |
 //! | `status` | [`StatusReport`], the state of a server, and [`Status`], its lines of text |
+//! | `members` | [`MembersReport`], the members as a server knows them, and [`Plan`] |
 //! | `text` | the small pieces of text that requests and replies share |
 //! | `session` | [`Session`]: the order of the commands and replies of one connection |
 //! | `window` | the commands of a session that are not answered yet, and their cost |
@@ -27,11 +31,15 @@
 
 mod batch;
 mod error_reply;
+mod fields;
 mod foreign;
 mod line;
+mod member_line;
+mod members;
 pub mod outcome;
 mod parser;
 mod reply;
+mod reply_line;
 mod request;
 mod session;
 mod status;
@@ -44,12 +52,16 @@ mod tests;
 pub use batch::ClientRequest;
 pub use error_reply::{Address, ErrorReply};
 pub use foreign::ForeignProtocol;
-pub use outcome::{ClientAddresses, Refusal, SnapshotAnswer};
-pub use parser::{Parsed, Parser};
-pub use reply::{
-    ErrorLine, Expect, ItemLine, Malformed, Reply, ReplyLine, ReplyParser, first_reply,
+pub use members::{
+    CanLose, ChangeReport, EndedReport, MemberKind, MemberReport, MemberState, MembersReport, Plan,
 };
+pub use outcome::{ChangeWaited, Refusal, SnapshotAnswer};
+pub use parser::{Parsed, Parser};
+pub use reply::{Expect, Malformed, Reply, ReplyParser, first_reply};
+pub use reply_line::{ErrorLine, ItemLine, ReplyLine};
 pub use request::{Limits, Request, SnapshotQuery};
 pub use session::{Closing, STEP_COMMANDS, Session, SessionIo, SessionSettings, Step};
 pub use status::{Status, StatusReport};
 pub use text::{Sink, is_name};
+
+pub use crate::raft::{MemberOperation, MemberRequest, Tolerance, TransferTarget};

@@ -8,10 +8,10 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::error_reply::ErrorReply;
+use super::members::{MembersParser, MembersReport, Plan, ended_word};
+use super::reply_line::{ItemLine, ReplyLine, VALUE_BYTES_MAX};
 use super::status::{Status, StatusReport};
-use super::text::{
-    BlockEnd, Sink, block_end, file_digest, number, put_block, put_line, store_digest, without_cr,
-};
+use super::text::{BlockEnd, Sink, block_end, put_block, put_line, without_cr};
 use crate::kv::Item;
 
 /// The answer to one command.
@@ -67,6 +67,40 @@ pub enum Reply {
         /// The digest of the store after it.
         digest: u64,
     },
+    /// A change of the members has begun, or was taken back: its entry is committed and applied.
+    Change {
+        /// The number of the change.
+        number: u64,
+        /// The member that it is about; the new one, when a server takes the place of another.
+        id: u64,
+    },
+    /// A change of the members, or a transfer: it is so already.
+    Already,
+    /// A change of the members with `dry-run`.
+    Plan(Plan),
+    /// `member list`.
+    Members(Box<MembersReport>),
+    /// `member wait`: the change has ended.
+    ChangeEnded {
+        /// The number of the change.
+        number: u64,
+        /// True when it was done, false when a person took it back.
+        is_done: bool,
+    },
+    /// `member wait`: the change is under way after all the time that a command may take.
+    ChangeRunning {
+        /// The number of the change.
+        number: u64,
+        /// A sentence that says what it does, and what it waits for.
+        sentence: String,
+    },
+    /// `leader transfer`: another server leads.
+    Leader {
+        /// The server.
+        id: u64,
+        /// The term in which it leads.
+        term: u64,
+    },
     /// `ping`.
     Pong,
     /// `status`.
@@ -96,6 +130,16 @@ snapshot find <index>: the newest snapshot here that reaches that entry\r
 snapshot read <index> <term> <digest> <offset> <numbytes>: a piece of its file\r
 upgrade hold: keep the format of the cluster where it is; upgrade release: no longer\r
 upgrade raise: put the next format in force now\r
+member list: the members, as this server knows them\r
+member add <log-address> <client-address> [id <n>] [learner] [can-lose <n>] [dry-run]\r
+member remove <id> [can-lose <n>] [dry-run]\r
+member replace <id> <log-address> <client-address> [id <n>] [can-lose <n>] [dry-run]\r
+member promote <id> [dry-run]: a learner becomes a voter\r
+member demote <id> [can-lose <n>] [dry-run]: a voter becomes a learner\r
+member update <id> [log <address>] [client <address>]: it is reached there from now on\r
+member wait <number>: until that change has ended; member cancel <number>: take it back\r
+leader transfer [to <id> | avoid <id>]: hand the leadership over\r
+drain: hand over, and be nobody's choice for a leader; undrain: no longer\r
 digest <index>: the digest of the store here after that log entry\r
 ping: is the server there?\r
 status: the server's state\r
@@ -115,6 +159,8 @@ impl Reply {
                 .iter()
                 .map(|(key, item)| key.len() + item.value.len() + REPLY_OVERHEAD_BYTES)
                 .sum(),
+            Reply::Members(members) => members.weight_bytes(),
+            Reply::ChangeRunning { sentence, .. } => sentence.len(),
             Reply::Status(_) => size_of::<StatusReport>(),
             _ => 0,
         };
@@ -153,6 +199,17 @@ impl Reply {
             Reply::Digest { index, digest } => {
                 put_line(sink, format_args!("DIGEST {index} {digest:016x}"));
             }
+            Reply::Change { number, id } => put_line(sink, format_args!("CHANGE {number} {id}")),
+            Reply::Already => sink.put_slice(b"ALREADY\r\n"),
+            Reply::Plan(plan) => plan.print(sink),
+            Reply::Members(members) => members.print(sink),
+            Reply::ChangeEnded { number, is_done } => {
+                put_line(sink, format_args!("ENDED {number} {}", ended_word(is_done)));
+            }
+            Reply::ChangeRunning { number, sentence } => {
+                put_line(sink, format_args!("RUNNING {number} {sentence}"));
+            }
+            Reply::Leader { id, term } => put_line(sink, format_args!("LEADER {id} {term}")),
             Reply::Pong => sink.put_slice(b"PONG\r\n"),
             Reply::Status(status) => status.print(sink),
             Reply::Help => sink.put_slice(HELP.as_bytes()),
@@ -192,6 +249,14 @@ pub enum Expect {
     Raised,
     /// [`Reply::Digest`].
     Digest,
+    /// [`Reply::Change`], [`Reply::Already`] or [`Reply::Plan`].
+    Change,
+    /// [`Reply::Members`].
+    Members,
+    /// [`Reply::ChangeEnded`] or [`Reply::ChangeRunning`].
+    ChangeWaited,
+    /// [`Reply::Leader`] or [`Reply::Already`].
+    Leader,
     /// [`Reply::Pong`].
     Pong,
     /// [`Reply::Status`].
@@ -208,8 +273,6 @@ pub struct Malformed(String);
 
 /// The longest line of a reply, in bytes: it holds any key and any message.
 const LINE_BYTES_MAX: usize = 128 * 1024;
-/// The largest value that the protocol can carry, in bytes.
-const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Maximum number of bytes in all values of one page: a server ends a page after a few
 /// MiB, or after its first key.
 const PAGE_BYTES_MAX: usize = 2 * VALUE_BYTES_MAX;
@@ -223,164 +286,6 @@ impl Malformed {
         let shown = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
         Malformed(String::from_utf8_lossy(shown).into_owned())
     }
-}
-
-/// A line of a reply. The lines of `status` and `help` are free text, and not parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyLine<'a> {
-    /// `OK` and a version, the index that a snapshot will reach, or a format.
-    Ok {
-        /// The version, index or format.
-        number: u64,
-    },
-    /// `OK` alone.
-    Done,
-    /// `DELETED`.
-    Deleted,
-    /// `ENDED`.
-    Ended,
-    /// `VALUE` of a `get`: a data block follows.
-    Value {
-        /// The length of the block.
-        bytes: usize,
-    },
-    /// `VALUE` of a `getm`: a data block follows.
-    Meta(ItemLine),
-    /// `KEY`: a data block follows.
-    Key(&'a [u8], ItemLine),
-    /// `END`.
-    End,
-    /// `MORE`.
-    More,
-    /// `SNAPSHOT`.
-    Snapshot {
-        /// The last entry that is in the snapshot.
-        index: u64,
-        /// The term of that entry.
-        term: u64,
-        /// The size of the file in bytes.
-        bytes: u64,
-        /// The digest of the file.
-        digest: u128,
-    },
-    /// `DIGEST`.
-    Digest {
-        /// The log entry.
-        index: u64,
-        /// The digest of the store after it.
-        digest: u64,
-    },
-    /// `PONG`.
-    Pong,
-    /// `ERR_...`.
-    Error(ErrorLine<'a>),
-}
-
-/// The numbers of an item whose value follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ItemLine {
-    version: u64,
-    exptime: u64,
-    bytes: usize,
-}
-
-/// A line that is an error, not yet parsed any further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorLine<'a> {
-    word: &'a str,
-    text: &'a [u8],
-}
-
-impl<'a> ErrorLine<'a> {
-    /// The first word: `ERR_BUSY`, say.
-    pub fn word(&self) -> &'a str {
-        self.word
-    }
-
-    /// The error. `None` when the text after the word is not what that word asks for.
-    pub fn reply(&self) -> Option<ErrorReply> {
-        ErrorReply::parse(self.word, self.text)
-    }
-}
-
-impl<'a> ReplyLine<'a> {
-    /// Parses a line without its line end. `None` when it is no line of a reply.
-    pub fn parse(line: &'a [u8]) -> Option<ReplyLine<'a>> {
-        let (word, rest) = match line.iter().position(|byte| *byte == b' ') {
-            Some(at) => (&line[..at], Some(&line[at + 1..])),
-            None => (line, None),
-        };
-        Some(match (word, rest) {
-            (b"OK", Some(rest)) => ReplyLine::Ok { number: number(rest)? },
-            (b"OK", None) => ReplyLine::Done,
-            (b"VALUE", Some(rest)) if rest.contains(&b' ') => {
-                ReplyLine::Meta(ItemLine::parse(rest)?)
-            }
-            (b"VALUE", Some(rest)) => ReplyLine::Value { bytes: value_bytes(rest)? },
-            (b"KEY", Some(rest)) => {
-                let end = rest.iter().position(|byte| *byte == b' ')?;
-                ReplyLine::Key(&rest[..end], ItemLine::parse(&rest[end + 1..])?)
-            }
-            (b"DELETED", None) => ReplyLine::Deleted,
-            (b"ENDED", None) => ReplyLine::Ended,
-            (b"END", None) => ReplyLine::End,
-            (b"MORE", None) => ReplyLine::More,
-            (b"PONG", None) => ReplyLine::Pong,
-            (b"DIGEST", Some(rest)) => {
-                let [index, digest] = fields(rest)?;
-                ReplyLine::Digest { index: number(index)?, digest: store_digest(digest)? }
-            }
-            (b"SNAPSHOT", Some(rest)) => {
-                let [index, term, bytes, digest] = fields(rest)?;
-                ReplyLine::Snapshot {
-                    index: number(index)?,
-                    term: number(term)?,
-                    bytes: number(bytes)?,
-                    digest: file_digest(digest)?,
-                }
-            }
-            _ if word.starts_with(b"ERR_") => {
-                let word = std::str::from_utf8(word).ok()?;
-                ReplyLine::Error(ErrorLine { word, text: rest.unwrap_or_default() })
-            }
-            _ => return None,
-        })
-    }
-
-    /// The length of the data block that follows, if one does.
-    pub fn block_bytes(&self) -> Option<usize> {
-        match self {
-            ReplyLine::Value { bytes } => Some(*bytes),
-            ReplyLine::Meta(item) | ReplyLine::Key(_, item) => Some(item.bytes),
-            _ => None,
-        }
-    }
-}
-
-impl ItemLine {
-    fn parse(rest: &[u8]) -> Option<ItemLine> {
-        let [version, exptime, bytes] = fields(rest)?;
-        let bytes = value_bytes(bytes)?;
-        Some(ItemLine { version: number(version)?, exptime: number(exptime)?, bytes })
-    }
-
-    fn with_value(self, value: Bytes) -> Item {
-        Item { value, version: self.version, exptime: self.exptime }
-    }
-}
-
-/// Exactly `N` fields with one space between them.
-fn fields<const N: usize>(rest: &[u8]) -> Option<[&[u8]; N]> {
-    let mut split = rest.split(|byte| *byte == b' ');
-    let mut fields: [&[u8]; N] = [&[]; N];
-    for field in &mut fields {
-        *field = split.next()?;
-    }
-    split.next().is_none().then_some(fields)
-}
-
-fn value_bytes(field: &[u8]) -> Option<usize> {
-    usize::try_from(number(field)?).ok().filter(|bytes| *bytes <= VALUE_BYTES_MAX)
 }
 
 /// The place of the line feed that ends the first line of `input`; `None` until it is
@@ -425,6 +330,8 @@ pub struct ReplyParser {
     page_bytes: usize,
     /// The lines of a `status` so far.
     status: Status,
+    /// The lines of a `member list` so far.
+    members: MembersParser,
     /// The number of lines of a help text so far.
     help_lines: usize,
 }
@@ -447,6 +354,7 @@ impl ReplyParser {
             items: Vec::new(),
             page_bytes: 0,
             status: Status::default(),
+            members: MembersParser::default(),
             help_lines: 0,
         }
     }
@@ -500,7 +408,10 @@ impl ReplyParser {
     /// Takes a line; returns the reply when it is the last one.
     fn take_line(&mut self, line: &Bytes) -> Result<Option<Reply>, Malformed> {
         let malformed = || Malformed::new(line);
-        let is_first = self.items.is_empty() && self.status.is_empty() && self.help_lines == 0;
+        let is_first = self.items.is_empty()
+            && self.status.is_empty()
+            && self.members.is_empty()
+            && self.help_lines == 0;
         if is_first && line.starts_with(b"ERR_") {
             let Some(ReplyLine::Error(error)) = ReplyLine::parse(line) else {
                 return Err(malformed());
@@ -514,6 +425,10 @@ impl ReplyParser {
             Expect::Status => {
                 return self.status.push(line).then_some(None).ok_or_else(malformed);
             }
+            Expect::Members => {
+                let report = self.members.take(line).map_err(|()| malformed())?;
+                return Ok(report.map(|report| Reply::Members(Box::new(report))));
+            }
             Expect::Help if line == "END" => return Ok(Some(Reply::Help)),
             Expect::Help => {
                 self.help_lines += 1;
@@ -523,38 +438,20 @@ impl ReplyParser {
             _ => {}
         }
         let parsed = ReplyLine::parse(line).ok_or_else(malformed)?;
-        let reply = match (self.expect, parsed) {
-            (Expect::Stored | Expect::Written, ReplyLine::Ok { number }) => {
-                Reply::Stored { version: number }
-            }
-            (Expect::Deleted | Expect::Written, ReplyLine::Deleted) => Reply::Deleted,
-            (Expect::Ended, ReplyLine::Ended) => Reply::Ended,
-            (Expect::SnapshotBegun, ReplyLine::Ok { number }) => {
-                Reply::SnapshotBegun { index: number }
-            }
-            (Expect::Snapshot, ReplyLine::Snapshot { index, term, bytes, digest }) => {
-                Reply::Snapshot { index, term, bytes, digest }
-            }
-            (Expect::Done, ReplyLine::Done) => Reply::Done,
-            (Expect::Raised, ReplyLine::Ok { number }) => Reply::Raised { format: number },
-            (Expect::Digest, ReplyLine::Digest { index, digest }) => {
-                Reply::Digest { index, digest }
-            }
-            (Expect::Pong, ReplyLine::Pong) => Reply::Pong,
+        match (self.expect, parsed) {
             (Expect::Value, ReplyLine::Value { bytes }) => {
                 self.due = Some(Due::Value { bytes });
-                return Ok(None);
+                Ok(None)
             }
             (Expect::Meta, ReplyLine::Meta(item)) => {
                 self.due = Some(Due::Meta(item));
-                return Ok(None);
+                Ok(None)
             }
             (Expect::Scan { limit }, parsed) => {
-                return self.take_page_line(line, parsed, limit).ok_or_else(malformed);
+                self.take_page_line(line, parsed, limit).ok_or_else(malformed)
             }
-            _ => return Err(malformed()),
-        };
-        Ok(Some(reply))
+            (expect, parsed) => of_one_line(expect, parsed).map(Some).ok_or_else(malformed),
+        }
     }
 
     /// Takes a line of a scan. `None` when it has no place there, or goes beyond a bound.
@@ -583,6 +480,37 @@ impl ReplyParser {
     fn page(&mut self, more: bool) -> Reply {
         Reply::Scan { items: std::mem::take(&mut self.items), more }
     }
+}
+
+/// The reply that is this one line; `None` when it is not the expected one.
+fn of_one_line(expect: Expect, line: ReplyLine<'_>) -> Option<Reply> {
+    Some(match (expect, line) {
+        (Expect::Stored | Expect::Written, ReplyLine::Ok { number }) => {
+            Reply::Stored { version: number }
+        }
+        (Expect::Deleted | Expect::Written, ReplyLine::Deleted) => Reply::Deleted,
+        (Expect::Ended, ReplyLine::Ended) => Reply::Ended,
+        (Expect::SnapshotBegun, ReplyLine::Ok { number }) => Reply::SnapshotBegun { index: number },
+        (Expect::Snapshot, ReplyLine::Snapshot { index, term, bytes, digest }) => {
+            Reply::Snapshot { index, term, bytes, digest }
+        }
+        (Expect::Done, ReplyLine::Done) => Reply::Done,
+        (Expect::Raised, ReplyLine::Ok { number }) => Reply::Raised { format: number },
+        (Expect::Digest, ReplyLine::Digest { index, digest }) => Reply::Digest { index, digest },
+        (Expect::Pong, ReplyLine::Pong) => Reply::Pong,
+        (Expect::Change, ReplyLine::Change { number, id }) => Reply::Change { number, id },
+        (Expect::Change | Expect::Leader, ReplyLine::Already) => Reply::Already,
+        (Expect::Change, ReplyLine::Plan(plan)) => Reply::Plan(plan),
+        (Expect::ChangeWaited, ReplyLine::ChangeEnded { number, is_done }) => {
+            Reply::ChangeEnded { number, is_done }
+        }
+        (Expect::ChangeWaited, ReplyLine::ChangeRunning { number, sentence }) => {
+            let sentence = String::from_utf8_lossy(sentence).into_owned();
+            Reply::ChangeRunning { number, sentence }
+        }
+        (Expect::Leader, ReplyLine::Leader { id, term }) => Reply::Leader { id, term },
+        _ => return None,
+    })
 }
 
 impl Due {

@@ -399,6 +399,23 @@ impl Session {
             Request::Digest { index } => {
                 self.batch.push(self.window.open_line(), ClientRequest::Digest { index });
             }
+            Request::Member(request) => {
+                self.batch.push(self.window.open_line(), ClientRequest::Member(request));
+            }
+            Request::Members => {
+                self.batch.push(self.window.open_members(), ClientRequest::Members);
+            }
+            Request::WaitForChange { number } => {
+                let request = ClientRequest::WaitForChange { number };
+                self.batch.push(self.window.open_line(), request);
+            }
+            Request::Transfer(target) => {
+                self.batch.push(self.window.open_line(), ClientRequest::Transfer(target));
+            }
+            Request::SetDraining(is_draining) => {
+                let request = ClientRequest::SetDraining(is_draining);
+                self.batch.push(self.window.open_line(), request);
+            }
             Request::Ping => self.window.push_answered(Reply::Pong),
             Request::Help => self.window.push_answered(Reply::Help),
             Request::Status => self.input_state = InputState::Barrier { is_sent: false },

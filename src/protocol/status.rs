@@ -62,6 +62,10 @@ pub struct StatusReport {
     pub is_upgrade_held: bool,
     /// As the leader: a clause that says what the next raise of the format waits for.
     pub upgrade_waits_for: Option<String>,
+    /// The log entry that removed this server from the cluster, if it knows of one.
+    pub removed_at: Option<u64>,
+    /// True while this server is drained.
+    pub is_draining: bool,
 }
 
 impl StatusReport {
@@ -99,6 +103,8 @@ impl StatusReport {
             ("incarnation", self.incarnation.to_string()),
             ("upgrade_held", if self.is_upgrade_held { "yes" } else { "no" }.to_owned()),
             ("upgrade_waits_for", waits_for.map_or("none".to_owned(), |it| printable(&it))),
+            ("removed_at", self.removed_at.map_or("none".to_owned(), |index| index.to_string())),
+            ("draining", if self.is_draining { "yes" } else { "no" }.to_owned()),
         ];
         Status { lines: lines.map(|(name, value)| (name.to_owned(), value)).into() }
     }

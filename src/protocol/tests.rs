@@ -1,5 +1,7 @@
 //! Both directions together: a printed request or reply is parsed to the same value.
 
+mod members;
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
@@ -78,6 +80,7 @@ fn request() -> impl Strategy<Value = Request> {
         1 => any::<u64>().prop_map(|index| Request::Digest { index: LogIndex(index) }),
         2 => snapshot_query().prop_map(Request::Snapshot),
         1 => prop::sample::select(simple),
+        3 => members::request(),
     ]
 }
 
@@ -105,6 +108,7 @@ fn error() -> impl Strategy<Value = ErrorReply> {
         1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::TooLarge(text.into())),
         1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::Internal(text.into())),
         1 => "[ -~]{0,80}".prop_map(|sentence| ErrorReply::NotYet { sentence }),
+        1 => "[ -~]{0,80}".prop_map(|sentence| ErrorReply::Refused { sentence }),
         1 => "ERR_NEW_[A-Z]{1,10}( [a-z ]{1,20})?".prop_map(ErrorReply::Unknown),
         1 => any::<u64>().prop_map(|version| ErrorReply::Version { version }),
         1 => any::<u64>().prop_map(|version| ErrorReply::Exists { version }),
@@ -123,6 +127,7 @@ fn status() -> impl Strategy<Value = Status> {
         .prop_map(|(role, leader, numbers, snapshot_transfers, snapshot_refusals, cluster)| {
             let (version, (cluster_id, incarnation), format) = cluster;
             let ([format, lowest, highest], is_upgrade_held, upgrade_waits_for) = format;
+            let (removed_at, is_draining) = (leader, is_upgrade_held);
             let [id, term, commit_index, last_applied, last_log_index, snapshot_index, ..] =
                 numbers;
             let [.., wall_clock_ms, store_clock_ms, keys, uptime_seconds, _, _, _, _] = numbers;
@@ -153,6 +158,8 @@ fn status() -> impl Strategy<Value = Status> {
                 incarnation: Incarnation(incarnation),
                 is_upgrade_held,
                 upgrade_waits_for,
+                removed_at,
+                is_draining,
             };
             report.into_lines()
         })
@@ -163,7 +170,14 @@ fn reply() -> impl Strategy<Value = (Expect, Reply)> {
     let limit = 20;
     let items = prop::collection::vec((name(), item()), 0..limit as usize);
     let snapshot = (any::<[u64; 3]>(), any::<u128>());
-    let expect = vec![Expect::Stored, Expect::Scan { limit }, Expect::Status, Expect::Help];
+    let expect = vec![
+        Expect::Stored,
+        Expect::Scan { limit },
+        Expect::Status,
+        Expect::Members,
+        Expect::Change,
+        Expect::Help,
+    ];
     prop_oneof![
         any::<u64>().prop_map(|version| (Expect::Stored, Reply::Stored { version })),
         any::<u64>().prop_map(|version| (Expect::Written, Reply::Stored { version })),
@@ -188,6 +202,7 @@ fn reply() -> impl Strategy<Value = (Expect, Reply)> {
         Just((Expect::Pong, Reply::Pong)),
         Just((Expect::Help, Reply::Help)),
         status().prop_map(|status| (Expect::Status, Reply::Status(status))),
+        members::reply(),
         (prop::sample::select(expect), error())
             .prop_map(|(expect, error)| (expect, Reply::Error(error))),
     ]
@@ -241,7 +256,10 @@ proptest! {
     /// The load generator's view of a reply agrees with the parser's.
     #[test]
     fn a_first_reply_takes_as_many_bytes_as_the_parser((_, reply) in reply()) {
-        let is_single = !matches!(reply, Reply::Scan { .. } | Reply::Status(_) | Reply::Help);
+        let is_single = !matches!(
+            reply,
+            Reply::Scan { .. } | Reply::Status(_) | Reply::Members(_) | Reply::Help
+        );
         prop_assume!(is_single);
         let mut text = Vec::new();
         reply.clone().print(&mut text);

@@ -68,6 +68,16 @@ pub(super) fn number(field: &[u8]) -> Option<u64> {
     })
 }
 
+/// Exactly `N` fields with one space between them.
+pub(super) fn fields<const N: usize>(rest: &[u8]) -> Option<[&[u8]; N]> {
+    let mut split = rest.split(|byte| *byte == b' ');
+    let mut fields: [&[u8]; N] = [&[]; N];
+    for field in &mut fields {
+        *field = split.next()?;
+    }
+    split.next().is_none().then_some(fields)
+}
+
 /// The value of the digest of a file: 32 hexadecimal digits.
 pub(super) fn file_digest(field: &[u8]) -> Option<u128> {
     hexadecimal(field, 32)

@@ -29,6 +29,9 @@ const READ_BYTES_MIN: usize = 16 * 1024;
 /// Expected weight of a scan's reply; the store stops a scan there.
 const SCAN_BYTES: usize = 4 * 1024 * 1024;
 
+/// Expected weight of a list of members, which has many short texts.
+const MEMBERS_BYTES: usize = 16 * 1024;
+
 /// The unanswered commands of one connection.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -133,6 +136,11 @@ impl Window {
     /// Opens a slot for a `snapshot` command whose reply has this many bytes.
     pub(super) fn open_snapshot(&mut self, piece_bytes: usize) -> u64 {
         self.open_write(piece_bytes, false)
+    }
+
+    /// Opens a slot for a `member list`.
+    pub(super) fn open_members(&mut self) -> u64 {
+        self.open_write(MEMBERS_BYTES, false)
     }
 
     /// Opens a slot for a command without content, whose reply is short: `status`, `digest`.

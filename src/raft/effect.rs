@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::event::Event;
-use super::leadership_transfer::TransferFailure;
+use super::handover::TransferFailure;
 use super::peer_fault::PeerFault;
 use super::replication::pacing::SendMode;
 use super::rpc::{Envelope, InstallSnapshot};

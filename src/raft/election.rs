@@ -17,7 +17,7 @@ impl Raft {
         }
         if self.timer.tick() && self.is_settled() && !self.lease.has_promised() {
             self.timer.reset();
-            if self.can_campaign() {
+            if self.can_campaign() && !self.sits_out() {
                 self.become_pre_candidate();
             }
         }
@@ -64,6 +64,7 @@ impl Raft {
     /// run out.
     pub fn on_connection_refused(&mut self, peer: NodeId) {
         self.recall.start.account_for(peer);
+        self.on_successor_gone(peer);
         let min = self.settings.election_timeout_ticks_min;
         let has_leases = self.lease.is_on();
         let RoleState::Follower { leader: Some(contact) } = &mut self.role else { return };
@@ -107,6 +108,7 @@ impl Raft {
 
     fn become_pre_candidate(&mut self) {
         let term = self.term().next();
+        self.awaits_successor = false;
         self.role = RoleState::PreCandidate(Candidacy::with(self.settings.id));
         self.tell(Event::StartedPreVote { term });
         let (from, last) = (self.settings.id, self.log.last());
@@ -161,7 +163,7 @@ impl Raft {
         if let RoleState::PreCandidate(candidacy) = &self.role
             && candidacy.is_won(self.quorum())
         {
-            self.become_candidate();
+            self.become_candidate(Rpc::RequestVote);
         }
     }
 
@@ -169,8 +171,8 @@ impl Raft {
 
     /// "On conversion to candidate: increment currentTerm, vote for self, reset
     /// election timer, send RequestVote RPCs" (Figure 2). The requests leave, and
-    /// the own vote counts, when both are durable.
-    fn become_candidate(&mut self) {
+    /// the own vote counts, when both are durable. `request` makes the requests.
+    fn become_candidate(&mut self, request: fn(RequestVote) -> Rpc) {
         let term = self.term().next();
         let voted_for = Some(self.settings.id);
         let hard_state = HardState { current_term: term, voted_for, ..self.hard_state() };
@@ -180,8 +182,18 @@ impl Raft {
         self.tell(Event::StartedElection { term });
         let last = self.log.last();
         for peer in self.other_voters() {
-            self.send(peer, Rpc::RequestVote(RequestVote { last }));
+            self.send(peer, request(RequestVote { last }));
         }
+    }
+
+    /// True of a voter that has settled, and whose disk answers.
+    pub(super) fn may_campaign_now(&self) -> bool {
+        self.can_campaign() && self.is_settled()
+    }
+
+    /// The leader has asked this node to take its place: there is nobody to ask in advance.
+    pub(super) fn campaign_for_transfer(&mut self) {
+        self.become_candidate(Rpc::TransferVote);
     }
 
     pub(super) fn count_own_vote(&mut self) {

@@ -20,6 +20,20 @@ pub enum Event {
         /// The reason.
         reason: &'static str,
     },
+    /// As the leader: begins to hand its leadership over.
+    HandsOver {
+        /// The node that is to lead.
+        to: NodeId,
+        /// The term that this node leads.
+        term: Term,
+    },
+    /// Does not campaign, although its leader asked for that.
+    RefusedTransfer {
+        /// The leader.
+        leader_id: NodeId,
+        /// The reason.
+        reason: &'static str,
+    },
     /// Heard from a new leader.
     FollowsLeader {
         /// The leader.
@@ -238,6 +252,12 @@ impl fmt::Display for Event {
             Event::BecameLeader { term } => write!(f, "became leader term={term}"),
             Event::SteppedDown { term, reason } => {
                 write!(f, "stepped down term={term} reason=\"{reason}\"")
+            }
+            Event::HandsOver { to, term } => {
+                write!(f, "hands the leadership over to={to} term={term}")
+            }
+            Event::RefusedTransfer { leader_id, reason } => {
+                write!(f, "does not campaign for leader={leader_id} reason=\"{reason}\"")
             }
             Event::FollowsLeader { leader_id, term } => {
                 write!(f, "follows leader={leader_id} term={term}")

@@ -79,6 +79,8 @@ pub enum RaiseWait {
     MembersChange(Option<(LogIndex, ChangeKind)>),
     /// The leader has committed no entry of its own term.
     NothingCommitted,
+    /// The leader hands its leadership over.
+    HandsOver,
     /// Not every member can read the next format, or somebody holds the format.
     Members(Vec<MemberWait>),
     /// All members can read the next format, but not for long enough.
@@ -121,6 +123,7 @@ impl fmt::Display for RaiseWait {
             RaiseWait::NothingCommitted => {
                 f.write_str("this leader has committed nothing in its term yet")
             }
+            RaiseWait::HandsOver => f.write_str("the leadership is being handed over"),
             RaiseWait::Members(waits) => {
                 for (place, wait) in waits.iter().enumerate() {
                     let comma = if place == 0 { "" } else { ", " };

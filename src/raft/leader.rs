@@ -23,10 +23,14 @@ impl Raft {
     /// outcome is unknown.
     ///
     /// # Errors
-    /// When this node is not the leader: no entry was made.
+    /// When this node is not the leader, and while it hands its leadership over: no entry was
+    /// made.
     pub fn propose(&mut self, payload: Payload) -> Result<LogIndex, NotLeader> {
         if !matches!(self.role, RoleState::Leader(_)) {
             return Err(NotLeader { leader_id: self.leader_id() });
+        }
+        if self.is_transferring() {
+            return Err(NotLeader { leader_id: None });
         }
         Ok(self.append_own(payload))
     }
@@ -62,10 +66,13 @@ impl Raft {
         }
     }
 
-    /// True while nobody else can have been elected, see `LeaseClock::holds_lease`.
+    /// True while nobody else can have been elected, see `LeaseClock::holds_lease`. Once a
+    /// transfer has begun, its target may be elected at any time, in spite of all promises
+    /// (docs/adr/0028).
     pub(super) fn holds_lease(&self) -> bool {
         let RoleState::Leader(leadership) = &self.role else { return false };
-        self.lease.holds_lease(leadership.reads.confirmed_at())
+        let is_given_up = leadership.handovers.has_begun();
+        !is_given_up && self.lease.holds_lease(leadership.reads.confirmed_at())
     }
 
     /// Appends an entry of the leader's own. A leader only ever appends (Figure 3, Leader
@@ -130,6 +137,7 @@ impl Raft {
         } else if stalled_ticks > self.settings.disk_stall_ticks {
             self.become_follower(None, "the disk does not answer");
         } else {
+            self.tick_handover();
             self.tick_raising();
             self.tick_membership(is_heartbeat_due);
         }
@@ -218,6 +226,7 @@ impl Raft {
         if news.has_more {
             self.go_on_with_members();
         }
+        self.advance_handover();
     }
 
     /// "If there exists an N such that N > commitIndex, a majority of

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::catch_up::CatchUp;
 use super::event::HoldEnd;
+use super::handover::Handovers;
 use super::leaving::Leavers;
 use super::log_hold::LogHold;
+use super::log_pace::LogPace;
 use super::quorum::Quorum;
 use super::read_index::ReadIndex;
 use super::replication::action::ReplicationReport;
@@ -30,6 +32,10 @@ pub(super) struct Leadership {
     /// True when this leader has written the first membership of the log: the cluster is new,
     /// and nobody can want to go back to an older program (docs/adr/0023).
     pub(super) has_founded: bool,
+    /// The transfers of this leadership.
+    pub(super) handovers: Handovers,
+    /// The end of the log at times of this term.
+    pub(super) pace: LogPace,
     /// The peers that were removed, and have yet to hear of it.
     pub(super) leavers: Leavers,
     /// The peers whose replication begins with the next orders.
@@ -122,6 +128,8 @@ impl Leadership {
             reads: ReadIndex::new(first_index),
             store_clock,
             has_founded: false,
+            handovers: Handovers::default(),
+            pace: LogPace::default(),
             leavers: Leavers::default(),
             starting: BTreeSet::new(),
             changing: Changing::default(),
@@ -249,6 +257,16 @@ impl Leadership {
     /// True when the peer `id` has reported within `ticks`, counted or not.
     pub(super) fn has_answered(&self, id: NodeId, ticks: u32) -> bool {
         self.peers.get(&id).is_some_and(|peer| peer.unheard_ticks <= ticks)
+    }
+
+    /// True when the peer `id` has reported in this term.
+    pub(super) fn has_reported(&self, id: NodeId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.has_reported)
+    }
+
+    /// Ticks since the last report of the peer `id` that counts, or since the term began.
+    pub(super) fn silent_ticks(&self, id: NodeId) -> u32 {
+        self.peers.get(&id).map_or(0, |peer| peer.silent_ticks)
     }
 
     /// True once for each new base of the log.

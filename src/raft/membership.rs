@@ -7,7 +7,7 @@ use super::catch_up::CatchUp;
 use super::effect::Effect;
 use super::event::Event;
 use super::format_gate::RaiseWait;
-use super::leadership_transfer::TransferTarget;
+use super::handover::TransferTarget;
 use super::quorum::Tolerance;
 use super::role::RoleState;
 use super::rpc::{Admitted, Rpc};
@@ -466,6 +466,9 @@ impl Raft {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         leadership.changing.departure_heartbeats += u32::from(is_heartbeat_due);
         let heartbeats = leadership.changing.departure_heartbeats;
+        if leadership.handovers.pauses() {
+            return; // commands get on between two attempts
+        }
         if self.request_transfer(&TransferTarget::Avoid(BTreeSet::new())).is_err() && heartbeats > 1
         {
             self.become_follower(None, "it is no voter any more");

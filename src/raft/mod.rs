@@ -82,6 +82,7 @@
 //! | `peer_fault` | the messages that no sound peer sends |
 //! | `stop_reason` | the reasons for which a node must stop |
 //! | `introduction` | the facts by which a peer introduces itself |
+//! | `handover` | the transfers of a leadership, and who is the best successor |
 //! | `rpc`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
 //! | `member_change` | what operators ask of the members, and the answers |
 //! | `quorum` | the arithmetic of majorities |
@@ -103,6 +104,7 @@
 //! | `transitions` | the memberships on the way of a change (dissertation §4.3) |
 //! | `catch_up` | the rounds in which a learner catches up (dissertation §4.2.1) |
 //! | `leaving` | the peers that a leader has removed, and that have yet to hear of it |
+//! | `log_pace` | the age of a peer's place in the log, for people |
 //! | `role`, `leadership` | what a candidate and a leader keep (Figure 2) |
 //! | `state` | [`Raft`] itself: sending, changes of term and role |
 //! | `snapshots` | rules: taking, compacting, installing (§7) |
@@ -154,6 +156,7 @@ mod election_timer;
 mod event;
 mod follower;
 mod format_gate;
+mod handover;
 mod introduction;
 mod invariants;
 mod leader;
@@ -163,6 +166,7 @@ mod leadership_transfer;
 mod leaving;
 mod log;
 mod log_hold;
+mod log_pace;
 mod log_weights;
 mod member_change;
 mod member_requests;
@@ -199,9 +203,10 @@ pub use effect::{
 };
 pub use event::{Event, HoldEnd};
 pub use format_gate::{MemberWait, RaiseWait};
+pub use handover::{TransferFailure, TransferTarget};
 pub use introduction::Introduction;
 pub use leader_lease::LeaseSettings;
-pub use leadership_transfer::{Transfer, TransferFailure, TransferRefusal, TransferTarget};
+pub use leadership_transfer::{Transfer, TransferRefusal};
 pub use member_change::{ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest};
 pub use membership::{MembersStatus, PeerView};
 pub use peer_fault::PeerFault;
@@ -309,10 +314,10 @@ impl Raft {
             Rpc::StateCheck(request) => self.on_state_check(from, &request),
             Rpc::StateCheckResponse(response) => self.on_state_check_response(from, response),
             Rpc::StateDiverged(word) => self.on_state_diverged(from, word),
-            Rpc::Remembered(_)
-            | Rpc::TimeoutNow(_)
-            | Rpc::TransferVote(_)
-            | Rpc::TransferRefused => {}
+            Rpc::TimeoutNow(order) => self.on_timeout_now(from, order),
+            Rpc::TransferVote(request) => self.on_request_vote(from, request),
+            Rpc::TransferRefused => self.on_transfer_refused(from),
+            Rpc::Remembered(_) => {}
             Rpc::Admitted(word) => self.on_admitted(from, word),
         }
     }
@@ -321,7 +326,7 @@ impl Raft {
     /// (§5.1). A stale response is dropped.
     fn answer_stale_request(&mut self, from: NodeId, rpc: &Rpc) {
         let answer = match rpc {
-            Rpc::RequestVote(_) => {
+            Rpc::RequestVote(_) | Rpc::TransferVote(_) => {
                 Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: false })
             }
             Rpc::AppendEntries(_) => Rpc::AppendEntriesResponse(AppendEntriesResponse {
@@ -332,6 +337,7 @@ impl Raft {
                 // The envelope's term is the answer; nothing was compared.
                 result: AppendResult::Success { match_index: LogIndex(0) },
             }),
+            Rpc::TimeoutNow(_) => Rpc::TransferRefused,
             Rpc::InstallSnapshot(piece) => {
                 Rpc::InstallSnapshotResponse(self.snapshot_response(0, piece.snapshot.last, 0))
             }
@@ -371,6 +377,7 @@ impl Raft {
             _ => self.maybe_become_voter(),
         }
         self.submit();
+        self.advance_handover();
     }
 
     /// Returns the things to do, in order. Entries and votes that gathered since the last

@@ -63,6 +63,7 @@ impl Raft {
     pub fn on_peer_detached(&mut self, peer: NodeId) {
         let is_member = self.membership().is_member(peer);
         self.gate.on_detached(peer, is_member);
+        self.on_successor_gone(peer);
     }
 
     /// A person has asked this node to hold the format, or to hold it no longer. It is durable.
@@ -159,6 +160,9 @@ impl Raft {
         if self.commit_index < leadership.reads.first_index() {
             return Err(RaiseWait::NothingCommitted);
         }
+        if self.is_transferring() {
+            return Err(RaiseWait::HandsOver);
+        }
         // A raise that does not look at a member which is just being added would be one that the
         // member cannot read.
         if let Some(wait) = self.members_wait() {
@@ -198,7 +202,8 @@ impl Raft {
     fn may_name_cluster(&self, leadership: &Leadership) -> bool {
         let cluster = self.log.cluster();
         let in_force = cluster.at(self.apply.submitted_index()).format.format;
-        cluster.newest().cluster_id.is_none()
+        !self.is_transferring()
+            && cluster.newest().cluster_id.is_none()
             && in_force >= NAMED_SINCE
             && self.commit_index >= leadership.reads.first_index()
     }
@@ -216,7 +221,7 @@ impl Raft {
             format: facts.format.format,
             cluster_id: facts.cluster_id,
             is_held: self.settings.gate.is_held,
-            is_draining: self.is_draining,
+            is_draining: self.announces_draining(),
         };
         if self.gate.announced_key == Some(key) {
             return;

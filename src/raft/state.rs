@@ -70,6 +70,12 @@ pub struct Raft {
     pub(super) has_stopped: bool,
     /// True while this node is drained.
     pub(super) is_draining: bool,
+    /// True when this node, which is drained, has let an election timeout pass since it heard a
+    /// leader.
+    pub(super) has_sat_out: bool,
+    /// True from the end of a leadership that was being handed over until the next leader is
+    /// known, or this node's own election timeout.
+    pub(super) awaits_successor: bool,
     /// The orders since the last [`Raft::take_effects`].
     pub(super) effects: Vec<Effect>,
 }
@@ -133,6 +139,8 @@ impl Raft {
             members: MemberNotes::default(),
             has_stopped: false,
             is_draining: false,
+            has_sat_out: false,
+            awaits_successor: false,
             effects: Vec::new(),
             settings,
         };
@@ -239,6 +247,8 @@ impl Raft {
         let has_leader = leader.is_some();
         if has_leader {
             self.lease.promise();
+            self.has_sat_out = false;
+            self.awaits_successor = false;
         }
         let before = std::mem::replace(&mut self.role, RoleState::Follower { leader });
         let has_led = if let RoleState::Leader(leadership) = before {
@@ -255,6 +265,7 @@ impl Raft {
     fn end_leadership(&mut self, leadership: Leadership, reason: &'static str) {
         // The term that ends; a term adopted meanwhile is higher.
         let term = leadership.term();
+        self.awaits_successor = leadership.handovers.target().is_some();
         self.tell(Event::SteppedDown { term, reason });
         self.effects.push(Effect::StopReplication(StopReplication { term }));
         if !leadership.leavers.is_empty() {
@@ -430,6 +441,7 @@ impl Raft {
             cluster_id: state.cluster_id,
             formats: self.settings.gate.formats,
             is_held: self.settings.gate.is_held,
+            is_draining: self.is_draining,
             raise_waits_for: self.raise_waits_for(),
         }
     }

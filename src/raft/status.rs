@@ -87,6 +87,8 @@ pub struct ClusterStatus {
     pub formats: FormatRange,
     /// True when a person has asked this server to hold the format where it is.
     pub is_held: bool,
+    /// True while this server is drained.
+    pub is_draining: bool,
     /// As the leader: a clause that says what the next raise waits for; `None` when there is no
     /// higher format, and on any other node.
     pub raise_waits_for: Option<String>,

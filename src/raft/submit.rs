@@ -17,6 +17,7 @@ impl Raft {
         self.apply.on_applied(last_applied);
         self.comparison.applied = Some((last_applied, digest));
         self.submit();
+        self.advance_handover();
     }
 
     /// The page that an [`Effect::ReadEntries`] asked for.

@@ -22,6 +22,7 @@
 //!                 log/00000003.segment     the journal
 //!                 log/00000002.spare       a file of the pool, for a segment to come
 //!                 snapshot/                snapshot files
+//!                 members                  what the server learned when it joined
 //!                 hold                     is there while the server holds the format
 //!                 diverged                 the mark of a server whose store differs
 //!                 diverged-1200/           log and snapshots of a store that differed
@@ -35,6 +36,7 @@
 //! | `checked_text` | small files of text with a checksum |
 //! | `incarnation`, `cluster_id` | the ids of a data directory and of its cluster |
 //! | `hold` | the hold of the format |
+//! | `members` | what a server learned of the cluster that it joined |
 //! | `examine` | a data directory is read before anything in it is changed |
 //! | `diverged` | a store that differs is marked, and set aside |
 //! | `presence` | notices that a data directory is gone |
@@ -63,6 +65,7 @@ pub(crate) mod incarnation;
 mod inspect;
 mod little_endian;
 pub(crate) mod log;
+mod members;
 mod presence;
 mod restore;
 pub(crate) mod snapshot;
@@ -73,6 +76,7 @@ pub use disk::{Disk, DiskFile, DiskLock, Named, OpenMode, RealDisk};
 pub use error::StorageError;
 pub use hard_state::Lost;
 pub use inspect::{StoppedServer, VerifyReport, dump, verify};
+pub use members::{JoinedCluster, keep_joined, read_joined};
 pub use restore::{NewServer, restore};
 pub use snapshot::{
     IncomingSnapshot, SNAPSHOT_FORMAT_VERSION, SnapshotChunks, SnapshotFile, SnapshotFiles,
@@ -138,6 +142,7 @@ pub struct Storage {
     restore_id: Option<u128>,
     incarnation: Incarnation,
     cluster_id: Option<ClusterId>,
+    joined: Option<JoinedCluster>,
     is_held: bool,
     /// Maximum length of a segment's file in bytes, unless it holds one longer record.
     file_bytes_max: u64,
@@ -169,7 +174,7 @@ impl Storage {
         disk.create_dir_all(dir).during("make the directory", dir)?;
         let mut presence = Presence::new(dir, take_lock(&*disk, dir)?);
         presence.hold(&*disk, dir)?;
-        let Opened { scanned, restore_id, incarnation, cluster_id } =
+        let Opened { scanned, restore_id, incarnation, cluster_id, joined } =
             examine_or_create(&*disk, dir, &options)?;
         let log_dir = log_dir(dir);
         disk.create_dir_all(&log_dir).during("make the directory", &log_dir)?;
@@ -200,6 +205,7 @@ impl Storage {
             restore_id,
             incarnation,
             cluster_id,
+            joined,
             is_held,
             file_bytes_max,
             hard_state,
@@ -221,6 +227,12 @@ impl Storage {
     /// The id of the data directory.
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// What the server learned of its cluster when it joined; `None` if it was one of the first
+    /// members.
+    pub fn joined(&self) -> Option<&JoinedCluster> {
+        self.joined.as_ref()
     }
 
     /// The id of the directory's cluster, when it is known.
@@ -572,6 +584,7 @@ struct Opened {
     restore_id: Option<u128>,
     incarnation: Incarnation,
     cluster_id: Option<ClusterId>,
+    joined: Option<JoinedCluster>,
 }
 
 /// Reads and checks the whole directory, and creates it if it is new. Until everything is checked,
@@ -584,6 +597,7 @@ fn examine_or_create(
     let StorageOptions { node_id, can_repair, new_incarnation, formats, .. } = *options;
     let owner = Identity { cluster: options.cluster.clone(), node_id, restore_id: None };
     let identified = identity::check(disk, dir, Some(&owner))?;
+    let joined = members::read_of(disk, dir, &owner)?;
     if identified.is_none() {
         initialise(disk, dir, &owner, new_incarnation)?;
     }
@@ -601,7 +615,7 @@ fn examine_or_create(
         None => incarnation::create(disk, dir, new_incarnation)?,
     };
     let restore_id = identified.and_then(|(_, restore_id)| restore_id);
-    Ok(Opened { scanned, restore_id, incarnation, cluster_id })
+    Ok(Opened { scanned, restore_id, incarnation, cluster_id, joined })
 }
 
 /// Cuts a damaged log before the damage, with `can_repair`. Without it, the damage is an error.

@@ -1,12 +1,15 @@
-//! Replacements of the real world for tests: disk, network and clock, probes, and the simulation
-//! of a whole cluster. Production builds do not contain them.
+//! Replacements of the real world for tests: disk, network and clock, probes, the simulation
+//! of a whole cluster, and drills of real ones. Production builds do not contain them.
 
 #[cfg(test)]
 pub(crate) mod byte_mutation;
 mod directory_contents;
 mod disk;
+pub mod drill;
 #[cfg(test)]
 mod introduction;
+#[cfg(test)]
+pub(crate) mod memberships;
 #[cfg(test)]
 pub(crate) mod peer_connection;
 mod probe;

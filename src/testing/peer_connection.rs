@@ -1,10 +1,11 @@
 //! The other end of a connection between nodes, for the tests of the peer actors.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::{Future, pending};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Recipient, System};
@@ -23,7 +24,9 @@ use crate::raft::{
 };
 use crate::testing::introduction;
 use crate::testing::{Inbox, KindInbox};
-use crate::types::{Entry, Format, FormatInForce, LogIndex, LogPosition, NodeId, Payload, Term};
+use crate::types::{
+    Address, Entry, Format, FormatInForce, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
+};
 use crate::wire::{FRAME_BYTES_MAX, Frame, FrameCodec, Hello, LocalNode};
 
 /// Runs a test on a clock that jumps to the next timer when no task can run.
@@ -106,11 +109,11 @@ pub(crate) enum Dial {
     Never,
 }
 
-/// A network whose dials have given results, in order. It records the times of the dials.
+/// A network whose dials have given results, in order. It records the dials.
 #[derive(Clone, Default)]
 pub(crate) struct FakeNetwork {
     dials: Rc<RefCell<VecDeque<Dial>>>,
-    times: Rc<RefCell<Vec<Instant>>>,
+    dialled: Rc<RefCell<Vec<(Instant, Address)>>>,
 }
 
 impl FakeNetwork {
@@ -128,13 +131,24 @@ impl FakeNetwork {
 
     /// The time at which each dial began.
     pub fn times(&self) -> Vec<Instant> {
-        self.times.borrow().clone()
+        self.dialled.borrow().iter().map(|(time, _)| *time).collect()
+    }
+
+    /// The ports that were dialled since the last call.
+    pub fn take_ports(&self) -> Vec<u16> {
+        self.dialled.borrow_mut().drain(..).map(|(_, address)| address.port).collect()
+    }
+
+    /// The number of those who use the network.
+    pub fn users(&self) -> usize {
+        Rc::strong_count(&self.dialled)
     }
 }
 
 impl Network for FakeNetwork {
-    fn connect(&self, _host: &str, _port: u16) -> LocalBoxFuture<'static, io::Result<Stream>> {
-        self.times.borrow_mut().push(Instant::now());
+    fn connect(&self, host: &str, port: u16) -> LocalBoxFuture<'static, io::Result<Stream>> {
+        let address = Address { host: host.into(), port };
+        self.dialled.borrow_mut().push((Instant::now(), address));
         let dial = self.dials.borrow_mut().pop_front().unwrap_or(Dial::Never);
         Box::pin(async move {
             match dial {
@@ -217,10 +231,14 @@ pub(crate) fn long_hello(from: u64, to: u64) -> Hello {
     Hello { introduction: Some(introduction()), ..hello(from, to) }
 }
 
-/// The facts of a cluster in which this format is in force.
+/// The facts of a cluster of the nodes 1 to 3 in which this format is in force.
 pub(crate) fn announcement(format: u32) -> Announcement {
     let format = FormatInForce { format: Format(format), since: format!("0.{format}.0") };
-    Announcement { format, ..Announcement::default() }
+    Announcement { format, membership: three_voters(), ..Announcement::default() }
+}
+
+fn three_voters() -> Arc<Membership> {
+    Arc::new(Membership::seed([1, 2, 3].map(NodeId)))
 }
 
 pub(crate) fn envelope(from: u64, to: u64, rpc: Rpc) -> Envelope {
@@ -264,7 +282,9 @@ pub(crate) fn local_node() -> LocalNode {
     LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
-        peers: [NodeId(2), NodeId(3)].into(),
+        membership: three_voters(),
+        committed: None,
+        seeds: BTreeSet::new(),
         restore_id: None,
         promise: None,
         format: FormatInForce::default(),
@@ -288,6 +308,8 @@ pub(crate) struct PeerEvents {
     /// The peer, and the number of its connection.
     pub(crate) detached: KindInbox<PeerEvent, (NodeId, u64)>,
     pub(crate) refused: KindInbox<PeerEvent, NodeId>,
+    /// The peer, and the entry that it says has removed this node.
+    pub(crate) removed: KindInbox<PeerEvent, (NodeId, LogIndex)>,
 }
 
 impl PeerEvents {
@@ -315,6 +337,10 @@ impl PeerEvents {
             }),
             refused: inbox.of_kind(|event| match event {
                 PeerEvent::Refused { peer } => Some(*peer),
+                _ => None,
+            }),
+            removed: inbox.of_kind(|event| match event {
+                PeerEvent::Removed { peer, at } => Some((*peer, *at)),
                 _ => None,
             }),
         }

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::hello::{Hello, INTRODUCED_SINCE};
+use super::join::{JoinAnswer, JoinRequest};
 use crate::raft::{Announcement, Introduction};
-use crate::types::{ClusterId, Format, FormatInForce, FormatRange, NodeId};
+use crate::types::{ClusterId, Format, FormatInForce, FormatRange, LogIndex, Membership, NodeId};
+
+/// The first format whose readers know the frame for a server that was removed.
+const REMOVED_FRAME_FORMAT: Format = Format(3);
 
 /// The facts about a node by which it admits its peers and introduces itself to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +20,13 @@ pub struct LocalNode {
     pub cluster: String,
     /// The node's id.
     pub id: NodeId,
-    /// The other nodes of the cluster.
-    pub peers: BTreeSet<NodeId>,
+    /// The newest membership in the node's log, or the initial one. It is empty while the node
+    /// joins a cluster and has nothing of its log.
+    pub membership: Arc<Membership>,
+    /// The newest membership that is committed, as far as the node knows.
+    pub committed: Option<Arc<Membership>>,
+    /// The nodes that it was told of when it joined. They count while `membership` is empty.
+    pub seeds: BTreeSet<NodeId>,
     /// The restore id of the node, as in [`Hello`].
     pub restore_id: Option<u128>,
     /// The promise of the node, as in [`Hello`].
@@ -52,8 +62,12 @@ impl LocalNode {
     /// Takes over facts about the cluster that have changed. An id that was once known stays
     /// known: a server that has just started may not know yet that it is committed.
     pub fn take(&mut self, announcement: &Announcement) {
-        let Announcement { format, cluster_id, is_held, is_draining, .. } = announcement;
+        let Announcement {
+            format, cluster_id, is_held, is_draining, membership, committed, ..
+        } = announcement;
         self.format = format.clone();
+        self.membership = Arc::clone(membership);
+        self.committed.clone_from(committed);
         self.introduction.cluster_id = cluster_id.or(self.introduction.cluster_id);
         self.introduction.is_held = *is_held;
         self.introduction.is_draining = *is_draining;
@@ -61,7 +75,7 @@ impl LocalNode {
 
     /// Checks a dialler's hello and returns the answer to it. A node that is not, or no
     /// longer, a member of this cluster is refused here and can never send a vote
-    /// (docs/bugs.md B10).
+    /// (docs/bugs.md B10, docs/adr/0027).
     ///
     /// # Errors
     /// The reason to refuse the dialler, for the logs of both sides.
@@ -75,10 +89,8 @@ impl LocalNode {
         if hello.to != self.id {
             return Err(HelloError::Recipient { ours: self.id, wanted: hello.to });
         }
-        if !self.peers.contains(&hello.from) {
-            return Err(HelloError::Sender { ours: self.id, theirs: hello.from });
-        }
         self.check(hello.from, hello.introduction.as_ref())?;
+        self.check_sender(hello.from, hello.introduction.as_ref())?;
         // A leader relies on the promises of its followers, so all must promise the same.
         if hello.promise != self.promise {
             let (ours, theirs) = (Promise(self.promise), Promise(hello.promise));
@@ -95,6 +107,99 @@ impl LocalNode {
                 Ok(Hello { introduction, ..hello.answer() })
             }
         }
+    }
+
+    /// Checks that `peer` may take part in the cluster: it is a member of the newest or of the
+    /// committed membership. The own list may be old, so a peer that has proven to be of the same
+    /// cluster is also admitted with an id above all those that this node knows, and any such
+    /// peer while this node has no members at all. An id that the committed membership has
+    /// removed never comes back.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn check_sender(
+        &self,
+        peer: NodeId,
+        introduction: Option<&Introduction>,
+    ) -> Result<(), HelloError> {
+        let refused =
+            || HelloError::Sender { ours: self.id, theirs: peer, cluster: self.cluster.clone() };
+        if peer == self.id {
+            return Err(refused());
+        }
+        let lists = || [Some(&self.membership), self.committed.as_ref()].into_iter().flatten();
+        let is_member = lists().any(|list| list.is_member(peer));
+        if !is_member && let Some(at) = self.removed_at(peer) {
+            let (cluster, is_told) = (self.cluster.clone(), self.is_told(introduction));
+            return Err(HelloError::Removed { id: peer, at, cluster, is_told });
+        }
+        let their_cluster = introduction.and_then(|introduction| introduction.cluster_id);
+        let is_proven = their_cluster.is_some() && their_cluster == self.introduction.cluster_id;
+        let is_blank = self.membership.voters.is_empty();
+        let is_above_all = lists().all(|list| peer > list.last_id);
+        let is_admitted = is_member
+            || is_blank && self.seeds.contains(&peer)
+            || is_proven && (is_blank || is_above_all);
+        if is_admitted { Ok(()) } else { Err(refused()) }
+    }
+
+    /// The entry that removed `id`, as far as this node knows: 0 when it remembers only that the
+    /// id is gone, `None` when the committed membership does not say so.
+    fn removed_at(&self, id: NodeId) -> Option<LogIndex> {
+        let committed = self.committed.as_ref().filter(|list| list.is_removed(id))?;
+        Some(committed.removed.get(&id).copied().unwrap_or_default())
+    }
+
+    /// True when a removed server is told so by the frame for it, which makes it stop asking for
+    /// votes. It must read the frame. It must also have proven that it is of this cluster: a
+    /// server of another one, with the same name, may have been led here by a wrong address.
+    fn is_told(&self, introduction: Option<&Introduction>) -> bool {
+        introduction.is_some_and(|facts| {
+            facts.formats.highest >= REMOVED_FRAME_FORMAT
+                && facts.cluster_id.is_some()
+                && facts.cluster_id == self.introduction.cluster_id
+        })
+    }
+
+    /// The answer to a server that asks to join.
+    ///
+    /// # Errors
+    /// The reason why it cannot, with what a person can do.
+    pub fn join_answer(&self, request: &JoinRequest) -> Result<JoinAnswer, JoinError> {
+        let JoinRequest { id, cluster, formats, binary } = request;
+        let (id, ours) = (*id, || self.cluster.clone());
+        if let Some(theirs) = cluster.as_ref().filter(|theirs| **theirs != self.cluster) {
+            return Err(JoinError::Cluster { ours: ours(), theirs: theirs.clone() });
+        }
+        if self.membership.voters.is_empty() {
+            return Err(JoinError::Blank { ours: self.id });
+        }
+        if !self.membership.is_member(id) {
+            return Err(match self.removed_at(id) {
+                Some(at) => JoinError::Removed { id, at, cluster: ours() },
+                None => JoinError::Unknown { id, cluster: ours() },
+            });
+        }
+        if !formats.contains(self.format.format) {
+            return Err(JoinError::Format(Box::new(OtherFormats {
+                in_force: self.format.clone(),
+                peer: id,
+                formats: *formats,
+                binary: Some(binary.clone()),
+            })));
+        }
+        if self.membership.is_seed() {
+            let format = self.format.format;
+            return Err(JoinError::NoAddresses { id, cluster: ours(), format });
+        }
+        Ok(JoinAnswer {
+            cluster: ours(),
+            cluster_id: self.introduction.cluster_id,
+            format: self.format.clone(),
+            membership: Membership::clone(&self.membership),
+            promise: self.promise,
+            restore_id: self.restore_id,
+        })
     }
 
     /// Checks the facts by which `peer` has introduced itself: it must be of the same cluster, as
@@ -265,14 +370,106 @@ pub enum HelloError {
     /// One of the two does not read the format in force.
     #[error("{0}")]
     Format(Box<OtherFormats>),
-    /// The dialler is not a peer of this node.
-    #[error("node {theirs} is not one of the other servers in the servers.toml of node {ours}")]
+    /// The dialler is no member of the cluster, as far as this node knows.
+    #[error(
+        "node {theirs} is not a member of cluster {cluster:?}, says node {ours}: if it is to be \
+         one, run  coracle member add HOST:PORT --client HOST:PORT --id {theirs}  against any of \
+         its servers, and start it with --join"
+    )]
     Sender {
         /// The acceptor.
         ours: NodeId,
         /// The dialler.
         theirs: NodeId,
+        /// The name of the cluster.
+        cluster: String,
     },
+    /// The dialler was removed from the cluster.
+    #[error("{}", removed(*.id, *.at, .cluster))]
+    Removed {
+        /// The dialler.
+        id: NodeId,
+        /// The entry that removed it; 0 when the acceptor does not remember it any more.
+        at: LogIndex,
+        /// The name of the cluster.
+        cluster: String,
+        /// True when the dialler is to be told so by [`super::Frame::Removed`]: it reads that
+        /// frame, and has proven to be of this cluster. Else the text is for it.
+        is_told: bool,
+    },
+}
+
+/// The reason why a server cannot join. Its text is sent to that server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The server has data of another cluster.
+    #[error(
+        "this server is of cluster {ours:?}, and the one that asks to join of cluster {theirs:?}: \
+         give another --join, or another --data-dir"
+    )]
+    Cluster {
+        /// The cluster of the server that was asked.
+        ours: String,
+        /// The cluster of the server that asks.
+        theirs: String,
+    },
+    /// The server that was asked joins itself.
+    #[error("server {ours} knows no members yet, because it joins itself: ask another server")]
+    Blank {
+        /// The server that was asked.
+        ours: NodeId,
+    },
+    /// No member has the id, and none ever had, as far as the server that was asked knows.
+    #[error(
+        "server {id} is not a member of cluster {cluster:?}: run  coracle member add HOST:PORT \
+         --client HOST:PORT --id {id}  against any of its servers"
+    )]
+    Unknown {
+        /// The id of the server that asks.
+        id: NodeId,
+        /// The name of the cluster.
+        cluster: String,
+    },
+    /// The id is that of a member that was removed.
+    #[error("{}", removed(*.id, *.at, .cluster))]
+    Removed {
+        /// The id of the server that asks.
+        id: NodeId,
+        /// The entry that removed it; 0 when that is not remembered any more.
+        at: LogIndex,
+        /// The name of the cluster.
+        cluster: String,
+    },
+    /// The server does not read the format in force.
+    #[error("{0}")]
+    Format(Box<OtherFormats>),
+    /// The log has no addresses of members yet.
+    #[error(
+        "server {id} is a member of cluster {cluster:?}, and its log has no addresses in format \
+         {format}: start the server with the servers.toml of the others, without --join"
+    )]
+    NoAddresses {
+        /// The id of the server that asks.
+        id: NodeId,
+        /// The name of the cluster.
+        cluster: String,
+        /// The format in force.
+        format: Format,
+    },
+}
+
+/// The sentence for a server whose id was removed.
+fn removed(id: NodeId, at: LogIndex, cluster: &str) -> String {
+    let since = match at {
+        LogIndex(0) => "some time ago".to_owned(),
+        at => format!("by entry {at}"),
+    };
+    format!(
+        "server {id} was removed from cluster {cluster:?} {since}, and no server gets its id \
+         again: stop it; to use the machine again, run  coracle member add HOST:PORT --client \
+         HOST:PORT  against any of the other servers, and start a server with the id that it \
+         prints and an empty directory"
+    )
 }
 
 #[cfg(test)]

@@ -136,7 +136,11 @@ fn size_hint(frame: &Frame) -> usize {
             }
             _ => SMALL_FRAME_BYTES,
         },
-        Frame::Hello(_) | Frame::Refused { .. } => SMALL_FRAME_BYTES,
+        Frame::Hello(_)
+        | Frame::Refused { .. }
+        | Frame::Removed { .. }
+        | Frame::Join(_)
+        | Frame::Joined(_) => SMALL_FRAME_BYTES,
     }
 }
 

@@ -11,6 +11,7 @@ use serde::de::{
 use super::error::WireError;
 use super::frame::Frame;
 use super::hello::Hello;
+use super::join::RemovedMap;
 use super::kind;
 use crate::raft::{
     Admitted, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten,
@@ -64,6 +65,19 @@ impl<'de> Visitor<'de> for FrameVisitor<'de> {
         match next::<u8, A>(array, "kind")? {
             kind::HELLO => visit_hello(array),
             kind::REFUSED => Ok(Frame::Refused { reason: next(array, "reason")? }),
+            kind::REMOVED => {
+                let RemovedMap(at) = next(array, "removal")?;
+                end_of_first_frame(array, Frame::Removed { at })
+            }
+            kind::JOIN => {
+                check_magic(array)?;
+                let request = next(array, "request")?;
+                end_of_first_frame(array, Frame::Join(request))
+            }
+            kind::JOINED => {
+                let answer = next(array, "answer")?;
+                end_of_first_frame(array, Frame::Joined(answer))
+            }
             kind => visit_envelope(kind, self.body, array),
         }
     }
@@ -78,9 +92,7 @@ fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
 }
 
 fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error> {
-    if next::<&str, A>(array, "magic")? != kind::HELLO_MAGIC {
-        return Err(de::Error::custom("a hello of another protocol"));
-    }
+    check_magic(array)?;
     let hello = Hello {
         cluster: next(array, "cluster")?,
         from: next(array, "from")?,
@@ -89,9 +101,25 @@ fn visit_hello<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<Frame, A::Error>
         promise: array.next_element::<Option<u64>>()?.flatten().map(Duration::from_millis),
         introduction: array.next_element_seed(IntroductionVisitor)?,
     };
-    // A later version may add elements, and the hello must stay readable for all versions.
+    end_of_first_frame(array, Frame::Hello(hello))
+}
+
+/// Checks the element by which the first frame of a connection names the protocol.
+fn check_magic<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<(), A::Error> {
+    match next::<&str, A>(array, "magic")? {
+        kind::HELLO_MAGIC => Ok(()),
+        _ => Err(de::Error::custom("a hello of another protocol")),
+    }
+}
+
+/// Ignores the rest of a frame that begins a connection. A later version may add elements, and
+/// such a frame must stay readable for all versions.
+fn end_of_first_frame<'de, A: SeqAccess<'de>>(
+    array: &mut A,
+    frame: Frame,
+) -> Result<Frame, A::Error> {
     while array.next_element::<IgnoredAny>()?.is_some() {}
-    Ok(Frame::Hello(hello))
+    Ok(frame)
 }
 
 /// Decodes the map at the end of a hello. A key that this version does not know is ignored with
@@ -282,7 +310,8 @@ fn refusal<E: de::Error>(number: u8) -> Result<SnapshotRefusal, E> {
     }
 }
 
-fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
+/// A digest of 16 bytes.
+pub(super) fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
     let bytes = bytes
         .try_into()
         .map_err(|_| de::Error::invalid_length(bytes.len(), &"a digest of 16 bytes"))?;

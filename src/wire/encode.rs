@@ -9,6 +9,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::frame::Frame;
 use super::hello::Hello;
+use super::join::{AnswerMap, RemovedMap, RequestMap};
 use super::kind;
 use crate::raft::{
     AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
@@ -30,6 +31,11 @@ impl Serialize for Body<'_> {
         match self.0 {
             Frame::Hello(hello) => serialize_hello(hello, s),
             Frame::Refused { reason } => (kind::REFUSED, reason).serialize(s),
+            Frame::Removed { at } => (kind::REMOVED, RemovedMap(*at)).serialize(s),
+            Frame::Join(request) => {
+                (kind::JOIN, kind::HELLO_MAGIC, RequestMap(request)).serialize(s)
+            }
+            Frame::Joined(answer) => (kind::JOINED, AnswerMap(answer)).serialize(s),
             Frame::Rpc(envelope) => serialize_envelope(envelope, s),
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::hello::BINARY_BYTES_MAX;
+use super::join::CLUSTER_BYTES_MAX;
 use crate::types::{FormatRange, LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
 
 /// The reason why bytes are not a frame, or a frame is one that no node sends.
@@ -61,6 +62,18 @@ pub enum WireError {
         /// Its length in bytes.
         bytes: usize,
     },
+    /// The name of a cluster is one that no servers.toml may have.
+    #[error(
+        "the frame names a cluster by {bytes} bytes, and a name has 1 to {CLUSTER_BYTES_MAX} \
+         bytes without control characters"
+    )]
+    Cluster {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// No program writes this format.
+    #[error("the frame names a format in force that no cluster can have")]
+    FormatInForce,
     /// The table of a StateCheck is longer than any cluster.
     #[error("the frame has a table of {peers} servers, and the limit is {peers_max}")]
     Peers {
@@ -69,8 +82,8 @@ pub enum WireError {
         /// The limit.
         peers_max: usize,
     },
-    /// The table of a StateCheck names node 0.
-    #[error("the frame has a table with node 0, and 0 is no node")]
+    /// The table of a StateCheck, or a question to join, names node 0.
+    #[error("the frame names node 0, and 0 is no node")]
     NoPeer,
     /// No log of a node in that term can have this position.
     #[error("the frame of term {term} names the log position {position}, which cannot be")]

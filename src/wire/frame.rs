@@ -1,7 +1,9 @@
 //! A frame: one message between two nodes, as a value.
 
 use super::hello::Hello;
+use super::join::{JoinAnswer, JoinRequest};
 use crate::raft::Envelope;
+use crate::types::LogIndex;
 
 /// One frame of a connection between nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,16 @@ pub enum Frame {
         /// The reason, as one sentence for the dialler's log.
         reason: String,
     },
+    /// The acceptor's answer to the hello of a server that the committed membership has removed,
+    /// when that server reads format 3. The acceptor closes the connection after it.
+    Removed {
+        /// The entry that removed the server; 0 when the acceptor does not remember it any more.
+        at: LogIndex,
+    },
+    /// The question of a server that joins. It takes the place of a hello.
+    Join(JoinRequest),
+    /// The answer to it. The acceptor closes the connection after it.
+    Joined(JoinAnswer),
     /// A message of Raft.
     Rpc(Envelope),
 }

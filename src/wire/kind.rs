@@ -49,7 +49,15 @@ pub(super) const TRANSFER_REFUSED: u8 = 33;
 /// docs/internals/wire_format.md#admitted.
 pub(super) const ADMITTED: u8 = 34;
 
-/// The second element of a hello. It identifies the protocol.
+/// The refusal of the hello of a server that was removed:
+/// docs/internals/wire_format.md#removed.
+pub(super) const REMOVED: u8 = 35;
+/// The question of a server that joins: docs/internals/wire_format.md#join.
+pub(super) const JOIN: u8 = 36;
+/// The answer to it: docs/internals/wire_format.md#joined.
+pub(super) const JOINED: u8 = 37;
+
+/// The second element of a hello, and of a question to join. It identifies the protocol.
 pub(super) const HELLO_MAGIC: &str = "coracle";
 
 /// The keys of the map in a hello: docs/internals/wire_format.md#hello.
@@ -61,6 +69,16 @@ pub(super) const CLUSTER_ID_KEY: &str = "cluster_id";
 pub(super) const HELD_KEY: &str = "held";
 pub(super) const ADDRESSES_KEY: &str = "addresses";
 pub(super) const DRAINING_KEY: &str = "draining";
+
+/// The keys of the maps of joining, besides those: docs/internals/wire_format.md#join.
+pub(super) const ID_KEY: &str = "id";
+pub(super) const CLUSTER_KEY: &str = "cluster";
+pub(super) const FORMAT_KEY: &str = "format";
+pub(super) const MEMBERSHIP_KEY: &str = "membership";
+pub(super) const PROMISE_KEY: &str = "promise_ms";
+pub(super) const RESTORE_ID_KEY: &str = "restore_id";
+/// The key in the map of a removal: docs/internals/wire_format.md#removed.
+pub(super) const AT_KEY: &str = "at";
 
 /// The outcome of an append that succeeded.
 pub(super) const OUTCOME_SUCCESS: u8 = 0;

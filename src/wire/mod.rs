@@ -21,6 +21,7 @@
 //! | `encode`, `decode` | a frame as the bytes of a body, and back |
 //! | `validate` | the content that a frame may have |
 //! | `hello` | the first frame of each side |
+//! | `join` | the frames of a server that joins |
 //! | `admission` | the check that admits the other side |
 //! | `error` | the reasons why bytes are not a frame |
 
@@ -31,11 +32,13 @@ mod encode;
 mod error;
 mod frame;
 mod hello;
+mod join;
 mod kind;
 mod validate;
 
-pub use admission::{HelloError, LocalNode, OtherCluster, OtherFormats, Promise};
+pub use admission::{HelloError, JoinError, LocalNode, OtherCluster, OtherFormats, Promise};
 pub use codec::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameCodec, PROTOCOL_VERSION};
 pub use error::WireError;
 pub use frame::Frame;
 pub use hello::{BINARY_BYTES_MAX, HELLO_FRAME_BYTES_MAX, Hello, INTRODUCED_SINCE};
+pub use join::{CLUSTER_BYTES_MAX, JOINED_FRAME_BYTES_MAX, JoinAnswer, JoinRequest};

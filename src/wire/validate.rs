@@ -3,10 +3,14 @@
 use super::error::WireError;
 use super::frame::Frame;
 use super::hello::{BINARY_BYTES_MAX, Hello};
+use super::join::{CLUSTER_BYTES_MAX, JoinAnswer, JoinRequest};
 use crate::raft::{
     AppendEntries, AppendResult, Envelope, InstallSnapshot, Introduction, Rpc, StateCheck,
 };
-use crate::types::{Format, LogIndex, LogPosition, NodeId, STAMP_MS_MAX, Term};
+use crate::types::{
+    Format, FormatInForce, FormatRange, LogIndex, LogPosition, NodeId, SINCE_BYTES_MAX,
+    STAMP_MS_MAX, Term,
+};
 
 /// Maximum number of peers in the table of a StateCheck, and so of members of a cluster of which
 /// a frame can speak. Clusters are far smaller.
@@ -18,6 +22,9 @@ pub(super) fn validate(frame: &Frame) -> Result<(), WireError> {
     match frame {
         Frame::Hello(hello) => validate_hello(hello),
         Frame::Refused { .. } => Ok(()),
+        Frame::Removed { at } => validate_index(*at),
+        Frame::Join(request) => validate_join(request),
+        Frame::Joined(answer) => validate_joined(answer),
         Frame::Rpc(envelope) => validate_envelope(envelope),
     }
 }
@@ -29,13 +36,44 @@ fn validate_hello(hello: &Hello) -> Result<(), WireError> {
 
 /// The version goes to the logs and to `status`, so it must be a short text of one line.
 fn validate_introduction(introduction: &Introduction) -> Result<(), WireError> {
-    let Introduction { formats, binary, .. } = introduction;
+    validate_program(introduction.formats, &introduction.binary)
+}
+
+fn validate_program(formats: FormatRange, binary: &str) -> Result<(), WireError> {
     if formats.lowest < Format::FIRST || formats.highest < formats.lowest {
-        return Err(WireError::Formats(*formats));
+        return Err(WireError::Formats(formats));
     }
     let is_printable = binary.bytes().all(|byte| byte.is_ascii_graphic());
     if binary.is_empty() || binary.len() > BINARY_BYTES_MAX || !is_printable {
         return Err(WireError::Binary { bytes: binary.len() });
+    }
+    Ok(())
+}
+
+fn validate_join(request: &JoinRequest) -> Result<(), WireError> {
+    let JoinRequest { id, cluster, formats, binary } = request;
+    if *id == NodeId(0) {
+        return Err(WireError::NoPeer);
+    }
+    cluster.as_deref().map_or(Ok(()), validate_cluster)?;
+    validate_program(*formats, binary)
+}
+
+/// The facts go to a file of lines, and the version into sentences.
+fn validate_joined(answer: &JoinAnswer) -> Result<(), WireError> {
+    validate_cluster(&answer.cluster)?;
+    let FormatInForce { format, since } = &answer.format;
+    let is_printable = since.bytes().all(|byte| byte.is_ascii_graphic());
+    if *format < Format::FIRST || since.len() > SINCE_BYTES_MAX || !is_printable {
+        return Err(WireError::FormatInForce);
+    }
+    Ok(())
+}
+
+fn validate_cluster(cluster: &str) -> Result<(), WireError> {
+    if cluster.is_empty() || cluster.len() > CLUSTER_BYTES_MAX || cluster.contains(char::is_control)
+    {
+        return Err(WireError::Cluster { bytes: cluster.len() });
     }
     Ok(())
 }

@@ -17,6 +17,17 @@ pub struct Writer {
 
 impl Writer {
     pub fn start(servers: Vec<String>) -> Writer {
+        Writer::start_named(servers, "key".to_owned())
+    }
+
+    /// Starts one beside others, with keys that no other client adds.
+    pub fn start_of_own(servers: Vec<String>) -> Writer {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
+        Writer::start_named(servers, format!("key{number}-"))
+    }
+
+    fn start_named(servers: Vec<String>, prefix: String) -> Writer {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let (stopped, count) = (Arc::clone(&stop), Arc::clone(&acknowledged));
@@ -29,7 +40,7 @@ impl Writer {
                         break;
                     }
                     // If a retry were executed twice, `add` would find the key there.
-                    let key = format!("key{number:06}");
+                    let key = format!("{prefix}{number:06}");
                     match client.add(&key, 0, key.as_bytes()).await {
                         Ok(version) => {
                             versions.push((key, version));

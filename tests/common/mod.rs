@@ -7,16 +7,19 @@
 #![allow(dead_code)]
 
 pub mod clients;
+pub mod gates;
+pub mod members;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use coracle::testing::drill::free_ports;
+use gates::Gates;
 use tempfile::TempDir;
 
 /// The time that a test waits for anything before it fails. It is far longer than anything
@@ -30,12 +33,20 @@ const BINARY: &str = env!("CARGO_BIN_EXE_coracle");
 pub struct Cluster {
     directory: TempDir,
     hostname: String,
+    /// The text of servers.toml before the list of servers.
+    settings: String,
     nodes: BTreeMap<u64, Node>,
+    gates: Option<Gates>,
 }
 
 struct Node {
     client_port: u16,
+    /// The port at which other servers reach it: its own, or that of its gate.
     log_port: u16,
+    /// The port at which it listens for other servers, when it is behind a gate.
+    listen_port: Option<u16>,
+    /// The address that it asks for the members, when it is in no servers.toml.
+    joins: Option<String>,
     process: Option<Child>,
 }
 
@@ -68,22 +79,36 @@ impl Cluster {
     /// Prepares `count` servers that listen at `hostname`, without starting them.
     /// `settings` is the text of servers.toml before the list of servers.
     pub fn prepare_like(count: usize, hostname: &str, settings: &str) -> Cluster {
-        let ports = free_ports(2 * count);
+        let ports = free_ports(2 * count).expect("ports are free");
         let node = |(offset, ports): (usize, &[u16])| {
-            let node = Node { client_port: ports[0], log_port: ports[1], process: None };
+            let (client_port, log_port) = (ports[0], ports[1]);
+            let node =
+                Node { client_port, log_port, listen_port: None, joins: None, process: None };
             (offset as u64 + 1, node)
         };
         let nodes: BTreeMap<u64, Node> = ports.chunks(2).enumerate().map(node).collect();
         let directory = TempDir::new().expect("a temporary directory can be made");
-        let mut text = String::from(settings);
-        for (id, Node { client_port, log_port, .. }) in &nodes {
+        let (hostname, settings) = (hostname.to_owned(), settings.to_owned());
+        let cluster = Cluster { directory, hostname, settings, nodes, gates: None };
+        cluster.write_settings(&cluster.ids());
+        cluster
+    }
+
+    /// Writes a servers.toml of these servers.
+    pub fn write_settings(&self, ids: &[u64]) {
+        let mut text = self.settings.clone();
+        for id in ids {
+            let Node { client_port, log_port, listen_port, .. } = &self.nodes[id];
             text += &format!(
-                "[[servers]]\nid = {id}\nhostname = \"{hostname}\"\n\
-                 client_port = {client_port}\nlog_port = {log_port}\n"
+                "[[servers]]\nid = {id}\nhostname = \"{}\"\n\
+                 client_port = {client_port}\nlog_port = {log_port}\n",
+                self.hostname
             );
+            if let Some(port) = listen_port {
+                text += &format!("log_listen = \"127.0.0.1:{port}\"\n");
+            }
         }
-        fs::write(directory.path().join("servers.toml"), text).expect("it is ours to write to");
-        Cluster { directory, hostname: hostname.into(), nodes }
+        fs::write(self.config(), text).expect("it is ours to write to");
     }
 
     /// The ids of all servers.
@@ -147,11 +172,14 @@ impl Cluster {
     fn spawn_server(&mut self, id: u64, mut command: Command, arguments: &[&str]) {
         let log = File::options().create(true).append(true).open(self.log_path(id));
         let log = log.expect("it is ours to write to");
-        let new_cluster = (self.nodes.len() == 1).then_some("--new-cluster");
+        command.args(["serve", "--id", &id.to_string()]);
+        if self.nodes[&id].joins.is_some() {
+            command.args(self.join_arguments(id));
+        } else {
+            let new_cluster = (self.nodes.len() == 1).then_some("--new-cluster");
+            command.arg("--config").arg(self.config()).args(new_cluster);
+        }
         let process = command
-            .args(["serve", "--id", &id.to_string(), "--config"])
-            .arg(self.config())
-            .args(new_cluster)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor is free"))
@@ -431,25 +459,4 @@ impl Connection {
         }
         Ok(line)
     }
-}
-
-/// Returns ports on which no process listens. They are below the range that the system
-/// gives to outgoing connections: one of those could take the port of a server while it is
-/// down. No two calls in a process return the same port.
-fn free_ports(count: usize) -> Vec<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    const FIRST: u16 = 10_000;
-    const SPAN: u16 = 20_000;
-    // Test processes that run at the same time start at different ports.
-    let start = (std::process::id().wrapping_mul(7_919) % u32::from(SPAN)) as u16;
-    let mut ports = Vec::new();
-    while ports.len() < count {
-        let offset =
-            (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::SeqCst))) % u32::from(SPAN);
-        let port = FIRST + offset as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            ports.push(port);
-        }
-    }
-    ports
 }

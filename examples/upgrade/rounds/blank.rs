@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use crate::cluster::{Build, Stop};
+use coracle::testing::drill::{Failure, Stop};
+
+use crate::cluster::Build;
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
-use crate::failure::Failure;
 
 /// Servers of both programs found a cluster together, with a majority of either.
 pub fn founding(plan: &Plan, name: &str) -> Result<Outcome, Failure> {

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cluster::{Build, Cluster, Stop, succeeded};
+use coracle::testing::drill::{Failure, Stop, check_stores, succeeded};
+
+use crate::cluster::{Build, Cluster};
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
-use crate::failure::Failure;
-use crate::verdict::check_stores;
 
 /// Settings with which a server that is down is soon behind the beginning of the others' logs.
 const SMALL: &str = "
@@ -51,13 +51,13 @@ fn send_snapshot(drill: &mut Drill, id: u64, leads: Build) -> Result<(), Failure
     let others = drill.cluster.running();
     let newest: Vec<u64> =
         others.iter().filter_map(|other| segments(&drill.cluster, *other).pop()).collect();
-    let last = newest.into_iter().max().ok_or_else(|| Failure::new("no log".to_owned()))?;
+    let last = newest.into_iter().max().ok_or_else(|| Failure::new("no log"))?;
     // The next segment may begin with entries of the time before, too.
     const TRIES: u32 = 100;
     let mut tries = 0;
     while others.iter().any(|other| segments(&drill.cluster, *other)[0] <= last + 1) {
         if tries == TRIES {
-            return Err(Failure::new("the others do not compact their logs".to_owned()));
+            return Err(Failure::new("the others do not compact their logs"));
         }
         tries += 1;
         drill.write(100)?;

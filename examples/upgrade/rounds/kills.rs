@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::cluster::{Build, Stop};
+use coracle::testing::drill::{Failure, Stop, say};
+
+use crate::cluster::Build;
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
-use crate::failure::Failure;
 use crate::rounds::refusals::refuse;
-use crate::talk::say;
 
 /// The times after a command at which its leader is killed, in milliseconds.
 const DELAYS_MS: [u64; 5] = [0, 5, 20, 40, 80];

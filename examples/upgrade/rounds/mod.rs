@@ -14,8 +14,9 @@ mod kills;
 mod orders;
 mod refusals;
 
+use coracle::testing::drill::Failure;
+
 use crate::drill::{Outcome, Plan};
-use crate::failure::Failure;
 
 /// A round.
 pub struct Round {

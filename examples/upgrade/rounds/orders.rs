@@ -3,9 +3,10 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::cluster::{Build, Stop};
+use coracle::testing::drill::{Failure, Stop};
+
+use crate::cluster::Build;
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
-use crate::failure::Failure;
 
 /// The time for which all members have to be able to read the format before it is raised, in
 /// seconds.

@@ -1,16 +1,16 @@
 //! The old program after the format was raised, and `coracle upgrade check`.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::cluster::{Build, Stop, succeeded, wait_for_exit};
+use coracle::testing::drill::{Failure, LEDGER, Stop, succeeded, wait_for_exit};
+
+use crate::cluster::Build;
 use crate::drill::{Drill, NEVER_S, Outcome, Plan, Terms};
-use crate::failure::Failure;
-use crate::load::LEDGER;
 use crate::rounds::files::{save, small_files, text};
 
 /// The time for which an old server with an empty directory runs beside the new ones.
@@ -71,7 +71,7 @@ pub fn refuse(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failure> {
     let before = (contents(&directory)?, verify(drill, &directory)?);
     let log = drill.cluster.directory().join(format!("{id}.refused.log"));
     let _ = fs::remove_file(&log);
-    let mut process = drill.cluster.serve(Build::Old, id, &log)?.spawn()?;
+    let mut process = spawn_old(drill, id, &log)?;
     let status = wait_for_exit(&mut process, "the old program to refuse the directory")?;
     let said = fs::read_to_string(&log)?;
     if status.code() != Some(1) {
@@ -94,6 +94,14 @@ pub fn refuse(drill: &mut Drill, id: u64, what: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Starts the old program as server `id`, beside the servers of the cluster. It logs to `log`.
+fn spawn_old(drill: &Drill, id: u64, log: &Path) -> Result<Child, Failure> {
+    let log = File::options().create(true).append(true).open(log)?;
+    let mut command = drill.cluster.serve(Build::Old, id);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    Ok(command.spawn()?)
+}
+
 /// The old program is started with an empty directory beside the new servers: they refuse it, and
 /// nothing of the cluster comes to it.
 fn refused_by_peers(drill: &mut Drill, id: u64) -> Result<(), Failure> {
@@ -104,12 +112,12 @@ fn refused_by_peers(drill: &mut Drill, id: u64) -> Result<(), Failure> {
     let seen: BTreeMap<u64, usize> =
         drill.cluster.running().into_iter().map(|id| (id, drill.cluster.log(id).len())).collect();
     let log = drill.cluster.directory().join(format!("{id}.empty.log"));
-    let mut process = drill.cluster.serve(Build::Old, id, &log)?.spawn()?;
+    let mut process = spawn_old(drill, id, &log)?;
     sleep(REFUSED_FOR);
     let status = drill.cluster.status(id);
     process.kill()?;
     process.wait()?;
-    let status = status.ok_or_else(|| Failure::new("the old server does not answer".into()))?;
+    let status = status.ok_or_else(|| Failure::new("the old server does not answer"))?;
     let is_empty = |name| status.number(name) == Some(0);
     if !["last_log_index", "commit_index", "last_applied", "snapshot_index", "keys"]
         .into_iter()
@@ -120,7 +128,8 @@ fn refused_by_peers(drill: &mut Drill, id: u64) -> Result<(), Failure> {
     for (other, from) in &seen {
         let log = drill.cluster.log(*other);
         let is_refusal = |line: &&str| {
-            line.contains("refused peer") && line.contains(&format!("node {id}, a version"))
+            let is_about = format!("is in force, and node {id}, ");
+            line.contains("refused peer") && line.contains(&is_about)
         };
         let Some(line) = log[*from..].lines().find(is_refusal) else {
             return Err(Failure::new(format!("server {other} has not refused server {id}")));
@@ -161,7 +170,7 @@ fn refused_backup(plan: &Plan, drill: &mut Drill, name: &str) -> Result<(), Fail
     }
     match fs::read(&file)? == before {
         true => Ok(()),
-        false => Err(Failure::new("the old program has changed the backup".to_owned())),
+        false => Err(Failure::new("the old program has changed the backup")),
     }
 }
 
@@ -171,7 +180,7 @@ fn old_client(drill: &mut Drill) -> Result<(), Failure> {
     succeeded("old set", written)?;
     let read = drill.cluster.coracle(Build::Old, &["get", LEDGER])?;
     if succeeded("old get", read)?.trim_end() != "by the old client" {
-        return Err(Failure::new("the old client reads something else".to_owned()));
+        return Err(Failure::new("the old client reads something else"));
     }
     succeeded("old delete", drill.cluster.coracle(Build::Old, &["delete", LEDGER])?)?;
     succeeded("old status", drill.cluster.coracle(Build::Old, &["status"])?)?;

@@ -46,9 +46,7 @@ use crate::actors::messages::clients::{
 };
 use crate::clock::Clock;
 use crate::net::Stream;
-use crate::protocol::{
-    ClientAddresses, Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome,
-};
+use crate::protocol::{Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome};
 use crate::types::Incarnation;
 
 /// The settings, facts and counters that all sessions of a node share.
@@ -60,8 +58,6 @@ pub struct SessionConfig {
     pub memory: MemoryBudget,
     /// Maximum time in milliseconds in which a client may take none of its replies.
     pub write_stall_ms_max: u64,
-    /// The client address of each node, for `ERR_REDIRECT`.
-    pub client_addresses: ClientAddresses,
     /// The time when this process started.
     pub started: Instant,
     /// Shows people the wall clock.
@@ -301,6 +297,17 @@ impl SessionActor {
             ClientReply::HoldSaved => Reply::Done,
             ClientReply::Raised(format) => outcome::raised(format),
             ClientReply::NotYet(sentence) => outcome::not_yet(&sentence),
+            ClientReply::Change { number, id } => outcome::change(number, id),
+            ClientReply::Already => Reply::Already,
+            ClientReply::Plan(plan) => outcome::plan(plan),
+            ClientReply::Members(mut report) => {
+                report.set_own_version(&self.config.version);
+                Reply::Members(report)
+            }
+            ClientReply::ChangeWaited(number, end) => outcome::waited(number, end),
+            ClientReply::Transferred { leader, term } => outcome::transferred(leader, term),
+            ClientReply::RefusedBecause(sentence) => outcome::refused_because(&sentence),
+            ClientReply::Draining => Reply::Done,
             ClientReply::Digest { index, digest } => outcome::digest(index, digest),
             ClientReply::Status(node, store) => {
                 let process = outcome::ProcessStatus {
@@ -312,9 +319,7 @@ impl SessionActor {
                 };
                 outcome::status(&node, store, process)
             }
-            ClientReply::Refused(refusal) => {
-                outcome::refused(refusal, &self.config.client_addresses)
-            }
+            ClientReply::Refused(refusal) => outcome::refused(refusal),
         };
         self.session.answer(slot, reply)
     }

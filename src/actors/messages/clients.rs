@@ -7,9 +7,11 @@ use actix::{Message, Recipient};
 
 use crate::actors::io::memory::Reservation;
 use crate::kv;
-use crate::protocol::{ClientRequest, ForeignProtocol, Refusal, SnapshotAnswer};
-use crate::raft::NodeStatus;
-use crate::types::{Format, LogIndex};
+use crate::protocol::{
+    ChangeWaited, ClientRequest, ForeignProtocol, MembersReport, Refusal, SnapshotAnswer,
+};
+use crate::raft::{ChangePlan, NodeStatus};
+use crate::types::{Format, LogIndex, NodeId, Term};
 
 /// The number of a client connection of this process; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +79,33 @@ pub enum ClientReply {
     /// The format of the cluster cannot be raised yet, or is too low for the command; a sentence
     /// says what is waited for.
     NotYet(String),
+    /// A change of the members has begun, or was taken back: its entry is committed and applied.
+    Change {
+        /// Its number.
+        number: LogIndex,
+        /// The member that it is about; the new one, when a server takes the place of another.
+        id: NodeId,
+    },
+    /// A change of the members, or a transfer of the leadership: it is so already.
+    Already,
+    /// The plan of a change of the members.
+    Plan(ChangePlan),
+    /// The members as this server knows them.
+    Members(Box<MembersReport>),
+    /// The answer to the question what has become of this change.
+    ChangeWaited(LogIndex, ChangeWaited),
+    /// The leadership was handed over.
+    Transferred {
+        /// The new leader.
+        leader: NodeId,
+        /// The term in which it leads.
+        term: Term,
+    },
+    /// A change of the members, or a transfer, would not be safe now; a sentence says why, and what
+    /// to do.
+    RefusedBecause(String),
+    /// This server is drained, or is no longer.
+    Draining,
     /// The digest of the store after the entry that was asked about; `None` when the store has
     /// not applied the entry, or no longer knows the digest.
     Digest {

@@ -10,6 +10,13 @@ use crate::storage::StorageError;
 #[rtype(result = "()")]
 pub struct Tick;
 
+/// Sent by `node` to RaftActor when the server stops: it is drained from now on. The answer comes
+/// when this node does not lead, or can hand over to nobody, and no command waits for the next
+/// leader.
+#[derive(Message, Debug, PartialEq, Eq)]
+#[rtype(result = "()")]
+pub struct HandOver;
+
 /// The receiver closes what it has open and stops; the answer comes when that is done.
 ///
 /// Sent by `node` at the end to LogActor, which makes durable what it was given and frees

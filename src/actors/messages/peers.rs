@@ -4,7 +4,7 @@ use actix::{Message, Recipient};
 
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::raft::{Announcement, Envelope, Introduction, PeerFault};
-use crate::types::NodeId;
+use crate::types::{LogIndex, NodeId};
 
 /// A message for a peer. Sent by RaftActor and ReplicatorActor to PeerLinkActor
 /// (requests) and by RaftActor to PeerSessionActor (responses). Dropped when there is no
@@ -33,13 +33,17 @@ pub struct EndConnection {
 #[rtype(result = "()")]
 pub struct Announce(pub Announcement);
 
-/// Sent by PeerAcceptorActor to PeerLinkActor when the peer's accepted connection changes. A peer
-/// that introduces itself here reads the long hello as well.
-#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+/// Sent by PeerAcceptorActor to PeersActor when the accepted connection of a peer changes, and
+/// passed on to that peer's PeerLinkActor. A peer that introduces itself here reads the long hello
+/// as well, and says where it is reached.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
 #[rtype(result = "()")]
 pub struct PeerIntroduced {
-    /// True when the peer has an accepted connection whose hello had an introduction.
-    pub is_introduced: bool,
+    /// The peer.
+    pub peer: NodeId,
+    /// The introduction in the hello of its accepted connection; `None` when it has no such
+    /// connection, or one that began with the short hello.
+    pub introduction: Option<Introduction>,
 }
 
 /// An event of a connection with a peer. Sent to RaftActor by PeerSessionActor and
@@ -80,12 +84,20 @@ pub enum PeerEvent {
         /// The peer.
         peer: NodeId,
     },
-    /// Sent by PeerLinkActor when a dial is refused: nobody listens at the peer's
-    /// address, so its process is dead. A lost connection alone is not reported: it is
+    /// Sent by PeerLinkActor when all dials of a round are refused: nobody listens at any of the
+    /// peer's addresses, so its process is dead. A lost connection alone is not reported: it is
     /// dialled again at once, and the outcome of that dial says more.
     Refused {
         /// The peer.
         peer: NodeId,
+    },
+    /// Sent by PeerLinkActor when the peer has answered that this node was removed from the
+    /// cluster.
+    Removed {
+        /// The peer that says so.
+        peer: NodeId,
+        /// The entry that removed this node.
+        at: LogIndex,
     },
 }
 
@@ -117,6 +129,17 @@ pub enum PeerSessionEvent {
         /// The number of the connection.
         connection: u64,
     },
+}
+
+/// Sent by PeersActor to RaftActor when it has started or ended the actors of peers, before any
+/// event of the new ones.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PeersChanged {
+    /// The peers whose actors were started.
+    pub added: Vec<(NodeId, PeerPorts)>,
+    /// The peers whose actors were ended.
+    pub removed: Vec<NodeId>,
 }
 
 /// The ports to the actors of one peer. PeersActor makes them, RaftActor sends to them.

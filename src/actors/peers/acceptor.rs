@@ -5,8 +5,9 @@
 //! | --- | --- | --- | --- |
 //! | a connection | the listener | a new PeerSessionActor | |
 //! | [`PeerSessionEvent`] | PeerSessionActor | [`Shutdown`] | an older session of that peer |
-//! | | | [`PeerIntroduced`] | that peer's PeerLinkActor |
+//! | | | [`PeerIntroduced`] | PeersActor |
 //! | [`Announce`] | PeersActor | [`Announce`] | every session |
+//! | | | [`Shutdown`] | the sessions of a peer that is gone |
 //! | [`Shutdown`] | PeersActor | [`Shutdown`] | every session |
 //! | | | [`PeerEvent`] | RaftActor, by the sessions |
 //!
@@ -19,7 +20,7 @@
 //! A failing accept (for example without a free file descriptor) is logged and tried again
 //! after a pause. Connections that are already there go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -61,8 +62,8 @@ const REFUSALS_MAX: usize = 64;
 pub struct PeerAcceptorPorts {
     /// RaftActor: the connections of peers, and their requests.
     pub raft: Recipient<PeerEvent>,
-    /// The PeerLinkActor of each peer: the form of that peer's hello.
-    pub links: BTreeMap<NodeId, Recipient<PeerIntroduced>>,
+    /// PeersActor: what each peer says of itself.
+    pub introduced: Recipient<PeerIntroduced>,
 }
 
 /// The owner of the listener for peers and of their sessions.
@@ -73,6 +74,8 @@ pub struct PeerAcceptorActor {
     settings: LinkSettings,
     ports: PeerAcceptorPorts,
     sessions: BTreeMap<u64, Session>,
+    /// The peers that this node has connections with, as they were announced last.
+    peers: BTreeSet<NodeId>,
     /// Number of connections accepted so far, which is the number of the newest.
     accepted: u64,
     retry_ms: u64,
@@ -177,6 +180,7 @@ impl PeerAcceptorActor {
             settings,
             ports,
             sessions: BTreeMap::new(),
+            peers: BTreeSet::new(),
             accepted: 0,
             retry_ms: RETRY_MS_MIN,
             is_crowded: false,
@@ -222,8 +226,15 @@ impl Handler<Announce> for PeerAcceptorActor {
 
     fn handle(&mut self, Announce(announcement): Announce, _ctx: &mut Context<Self>) {
         Rc::make_mut(&mut self.local).take(&announcement);
+        let peers: BTreeSet<NodeId> = announcement.peers.keys().copied().collect();
+        let before = std::mem::replace(&mut self.peers, peers);
         for session in self.sessions.values() {
-            session.actor.do_send(Announce(announcement.clone()));
+            let is_of = |peer: &NodeId| before.contains(peer) && !self.peers.contains(peer);
+            if session.peer.as_ref().is_some_and(is_of) {
+                session.actor.do_send(Shutdown);
+            } else {
+                session.actor.do_send(Announce(announcement.clone()));
+            }
         }
     }
 }
@@ -245,7 +256,7 @@ impl PeerAcceptorActor {
         introduction: Option<Introduction>,
     ) {
         self.refusals.forget(peer);
-        self.tell_link(peer, introduction.is_some());
+        self.tell(peer, introduction.clone());
         let mut replaced = None;
         for (other, session) in &mut self.sessions {
             if *other == connection {
@@ -290,14 +301,12 @@ impl PeerAcceptorActor {
             return;
         };
         if self.sessions.values().all(|session| session.peer != Some(peer)) {
-            self.tell_link(peer, false);
+            self.tell(peer, None);
         }
     }
 
-    fn tell_link(&self, peer: NodeId, is_introduced: bool) {
-        if let Some(link) = self.ports.links.get(&peer) {
-            link.do_send(PeerIntroduced { is_introduced });
-        }
+    fn tell(&self, peer: NodeId, introduction: Option<Introduction>) {
+        self.ports.introduced.do_send(PeerIntroduced { peer, introduction });
     }
 
     fn arm_accept(&mut self, ctx: &mut Context<Self>) {

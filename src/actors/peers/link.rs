@@ -12,15 +12,14 @@
 //! | --- | --- | --- | --- |
 //! | [`SendRpc`] | RaftActor, ReplicatorActor | a frame, if there is a connection | the peer |
 //! | [`EndConnection`] | ReplicatorActor, RaftActor | | |
-//! | [`Shutdown`], [`Announce`] | PeersActor | | |
-//! | [`PeerIntroduced`] | PeerAcceptorActor | | |
+//! | [`Shutdown`], [`Announce`], [`PeerIntroduced`] | PeersActor | | |
 //! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
 //! | responses to votes and hellos | the peer | [`PeerEvent`] | RaftActor |
 //! | a good hello, the end of a connection | the peer | [`LinkEvent`] | ReplicatorActor |
-//! | a good hello | the peer | [`PeerEvent`] | RaftActor |
-//! | a refused dial | | [`PeerEvent`] | RaftActor |
+//! | a good hello, the word that this node was removed | the peer | [`PeerEvent`] | RaftActor |
+//! | a round of refused dials | | [`PeerEvent`] | RaftActor |
 //!
-//! It owns the connection and the back-off of its dials. It runs on the main arbiter, as do
+//! It owns the connection, the addresses that it dials and the back-off of its dials. It runs on the main arbiter, as do
 //! all actors that send to it. So a full mailbox does not starve its timers: no other actor
 //! runs while it drains its mailbox. A message of a peer can do no more than end the
 //! connection. Memory is bounded. A peer that does not read is dropped at
@@ -38,12 +37,19 @@
 //! it hears by [`PeerIntroduced`] that the peer is no old server, and in any case after
 //! `SHORT_HELLO_AGE_MAX`, and begins with the long hello again.
 //!
+//! A peer is who it says it is, wherever it is (docs/adr/0027): `targets` has the addresses to
+//! dial. A dial that fails is followed at once by one to the next address, and a round that fails
+//! by a pause. An address that the peer itself says, in a hello with this cluster's id, is dialled
+//! at once, although the link may pause, or have a connection to where the peer was.
+//!
 //! Chunks of a snapshot wait here while there is any other frame to send: an AppendEntries,
 //! and so a heartbeat, has at most one chunk before it (docs/bugs.md B59).
 
 mod backoff;
 mod chunk_queue;
+mod targets;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
@@ -53,32 +59,49 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
 };
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use crate::actors::io::connection::Connection;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::peers::{Announce, EndConnection, PeerEvent, PeerIntroduced, SendRpc};
 use crate::actors::messages::replication::LinkEvent;
-use crate::actors::peers::settings::{LinkSettings, PeerAddress};
+use crate::actors::peers::settings::LinkSettings;
 use crate::actors::peers::stream::{Direction, PeerError, PeerStream, introduction_keys, kind_of};
 use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Introduction, Rpc};
-use crate::types::{Format, NodeId};
+use crate::types::{Address, Format, NodeId};
 use crate::wire::{Frame, Hello, LocalNode};
 use backoff::Backoff;
 use chunk_queue::{ChunkQueue, chunk_bytes};
+use targets::Targets;
 
 /// The time after which a connection that began with the short hello is dialled again with the
 /// long one: two servers may have taken each other for old ones.
 const SHORT_HELLO_AGE_MAX: Duration = Duration::from_secs(600);
 
+/// The pause between two dials to a peer that says that this node was removed.
+const REMOVED_PAUSE: Duration = Duration::from_secs(5);
+
+/// Maximum number of addresses of the peer whose last failure is remembered.
+const COMPLAINTS_MAX: usize = 8;
+
 /// The ports of PeerLinkActor.
 #[derive(Clone, Debug)]
 pub struct PeerLinkPorts {
-    /// RaftActor: responses to votes and pre-votes, and dials that were refused.
+    /// RaftActor: responses to votes and pre-votes, and what was learned by dialling.
     pub raft: Recipient<PeerEvent>,
     /// The peer's ReplicatorActor: responses to its requests, and the connection's state.
     pub replicator: Recipient<LinkEvent>,
+}
+
+/// The addresses of a peer, apart from what it says itself.
+#[derive(Clone, Debug, Default)]
+pub struct PeerAddresses {
+    /// The address that the log says, or servers.toml as long as the log says none.
+    pub logged: Option<Address>,
+    /// The address in servers.toml.
+    pub configured: Option<Address>,
 }
 
 /// The owner of the outbound connection to one peer.
@@ -86,7 +109,7 @@ pub struct PeerLinkActor {
     /// The facts about this node.
     local: LocalNode,
     peer: NodeId,
-    address: PeerAddress,
+    targets: Targets,
     settings: LinkSettings,
     network: Rc<dyn Network>,
     ports: PeerLinkPorts,
@@ -97,10 +120,11 @@ pub struct PeerLinkActor {
     form: HelloForm,
     /// True while the peer has a connection to this node whose hello was long.
     is_introduced: bool,
-    /// Number of dials. A timer belongs to the dial whose number it has.
+    /// Number of dials and pauses. A timer, or a dial under way, is obsolete when its number is
+    /// not the newest.
     generation: u64,
-    /// The last failure that was logged. The same failure is not logged again.
-    complaint: Option<String>,
+    /// The last failure at each address that was logged. The same failure is not logged again.
+    complaints: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,12 +152,13 @@ struct OpenLink {
 }
 
 impl PeerLinkActor {
-    /// A link of the node `local` to `peer` at `address`, which dials as soon as it is started.
-    /// `seed` is the seed of the back-off's jitter.
+    /// A link of the node `local` to `peer` at `addresses`, which dials as soon as it is started.
+    /// Without any address it waits until it is told one. `seed` is the seed of the back-off's
+    /// jitter.
     pub fn new(
         local: LocalNode,
         peer: NodeId,
-        address: PeerAddress,
+        addresses: PeerAddresses,
         settings: LinkSettings,
         network: Rc<dyn Network>,
         ports: PeerLinkPorts,
@@ -143,7 +168,7 @@ impl PeerLinkActor {
         PeerLinkActor {
             local,
             peer,
-            address,
+            targets: Targets::new(addresses.logged, addresses.configured),
             settings,
             network,
             ports,
@@ -152,7 +177,7 @@ impl PeerLinkActor {
             form: HelloForm::Long,
             is_introduced: false,
             generation: 0,
-            complaint: None,
+            complaints: BTreeMap::new(),
         }
     }
 }
@@ -163,7 +188,7 @@ impl Actor for PeerLinkActor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let check = Duration::from_millis((self.settings.silence_ms_max / 4).max(1));
         ctx.run_interval(check, PeerLinkActor::check_silence);
-        self.dial(HelloForm::Long, ctx);
+        self.begin_round(ctx);
     }
 
     fn stopped(&mut self, _ctx: &mut Context<Self>) {
@@ -210,12 +235,20 @@ impl Handler<Announce> for PeerLinkActor {
     type Result = ();
 
     fn handle(&mut self, Announce(announcement): Announce, ctx: &mut Context<Self>) {
-        let was_held = self.local.introduction.is_held;
+        let said = (self.local.introduction.is_held, self.local.introduction.is_draining);
         self.local.take(&announcement);
-        let Some(open) = &self.open else { return };
-        // Only the hello says what a server holds, and the leader must know.
-        if was_held != announcement.is_held {
-            return self.end(PeerError::HoldChanged, ctx);
+        let logged = announcement.peers.get(&self.peer).and_then(Option::as_ref);
+        let is_new = logged.is_some_and(|address| self.targets.set_logged(address));
+        let Some(open) = &self.open else {
+            if is_new {
+                self.begin_round(ctx);
+            }
+            return;
+        };
+        // Only the hello says what a server holds, and whether it is drained, and the leader must
+        // know both.
+        if said != (announcement.is_held, announcement.is_draining) {
+            return self.end(PeerError::IntroductionChanged, ctx);
         }
         let introduction = open.introduction.as_ref();
         if open.established.is_some()
@@ -230,8 +263,11 @@ impl Handler<PeerIntroduced> for PeerLinkActor {
     type Result = ();
 
     fn handle(&mut self, introduced: PeerIntroduced, ctx: &mut Context<Self>) {
-        self.is_introduced = introduced.is_introduced;
-        if self.is_introduced && self.open.is_some() && self.form == HelloForm::Short {
+        self.is_introduced = introduced.introduction.is_some();
+        let told = introduced.introduction.as_ref().and_then(|facts| self.address_of(facts));
+        if told.is_some_and(|address| self.targets.tell(&address)) {
+            self.move_on(ctx);
+        } else if self.is_introduced && self.open.is_some() && self.form == HelloForm::Short {
             self.end(PeerError::Introduced, ctx);
         }
     }
@@ -279,8 +315,19 @@ impl ConnectedActor for PeerLinkActor {
 impl PeerLinkActor {
     /// The part that every log line of a link has.
     fn keys(&self) -> String {
-        let (node, peer, PeerAddress { host, port }) = (self.local.id, self.peer, &self.address);
-        format!("node={node} peer={peer} address={host}:{port}")
+        let (node, peer) = (self.local.id, self.peer);
+        match self.targets.dialled() {
+            Some(address) => format!("node={node} peer={peer} address={address}"),
+            None => format!("node={node} peer={peer}"),
+        }
+    }
+
+    /// The address that the peer says it has. Only a server of the same cluster is believed: one
+    /// that has the name of the cluster and an id could be anywhere.
+    fn address_of(&self, introduction: &Introduction) -> Option<Address> {
+        let cluster_id = self.local.introduction.cluster_id?;
+        let is_proven = introduction.cluster_id == Some(cluster_id);
+        introduction.member.as_ref().filter(|_| is_proven).map(|member| member.peer.clone())
     }
 
     fn put(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
@@ -300,28 +347,54 @@ impl PeerLinkActor {
         }
     }
 
-    fn dial(&mut self, form: HelloForm, ctx: &mut Context<Self>) {
+    /// Dials the first of the peer's addresses, and the others after it as long as dials fail.
+    fn begin_round(&mut self, ctx: &mut Context<Self>) {
+        self.targets.begin_round();
+        match self.targets.next() {
+            Some(address) => self.dial(&address, HelloForm::Long, ctx),
+            None => log::warn!(
+                "does not dial a peer, because neither the log nor servers.toml has its address: \
+                 it is dialled as soon as it says where it is {}",
+                self.keys()
+            ),
+        }
+    }
+
+    /// The peer says that it is somewhere else than where it was dialled.
+    fn move_on(&mut self, ctx: &mut Context<Self>) {
+        if let Some(open) = self.open.take()
+            && open.established.is_some()
+        {
+            log::info!("peer disconnected {}: {}", self.keys(), PeerError::Moved);
+            self.ports.replicator.do_send(LinkEvent::Down);
+        }
+        self.begin_round(ctx);
+    }
+
+    fn dial(&mut self, address: &Address, form: HelloForm, ctx: &mut Context<Self>) {
         self.generation += 1;
         self.form = form;
+        let generation = self.generation;
         let limit = Duration::from_millis(self.settings.dial_timeout_ms);
-        let connect = tokio::time::timeout(
-            limit,
-            self.network.connect(&self.address.host, self.address.port),
-        );
-        ctx.spawn(connect.into_actor(self).map(|dialled, actor, ctx| match dialled {
-            Ok(Ok(stream)) => actor.begin_handshake(stream, ctx),
-            Ok(Err(error)) => {
-                // No process listens there, so the peer's process is gone. A host that
-                // does not answer, or whose name is unknown, says nothing of the process.
-                if error.kind() == io::ErrorKind::ConnectionRefused {
-                    actor.ports.raft.do_send(PeerEvent::Refused { peer: actor.peer });
-                }
-                actor.fail_dial(PeerError::Dial(error), ctx);
-            }
-            Err(_) => {
-                actor.fail_dial(PeerError::DialTimeout(actor.settings.dial_timeout_ms), ctx);
+        let connect = self.network.connect(&address.host, address.port);
+        let connect = tokio::time::timeout(limit, connect);
+        ctx.spawn(connect.into_actor(self).map(move |dialled, actor, ctx| {
+            if actor.generation == generation {
+                actor.on_dialled(dialled, ctx);
             }
         }));
+    }
+
+    fn on_dialled(
+        &mut self,
+        dialled: Result<io::Result<Stream>, Elapsed>,
+        ctx: &mut Context<Self>,
+    ) {
+        match dialled {
+            Ok(Ok(stream)) => self.begin_handshake(stream, ctx),
+            Ok(Err(error)) => self.fail_dial(PeerError::Dial(error), ctx),
+            Err(_) => self.fail_dial(PeerError::DialTimeout(self.settings.dial_timeout_ms), ctx),
+        }
     }
 
     fn begin_handshake(&mut self, stream: Stream, ctx: &mut Context<Self>) {
@@ -368,6 +441,7 @@ impl PeerLinkActor {
         match frame {
             Frame::Hello(hello) if !is_established => self.establish(hello),
             Frame::Refused { reason } if !is_established => Err(PeerError::Refused(reason)),
+            Frame::Removed { at } if !is_established => Err(PeerError::Removed(at)),
             Frame::Rpc(envelope) if is_established && envelope.rpc.is_response() => {
                 self.take_response(envelope)
             }
@@ -383,6 +457,10 @@ impl PeerLinkActor {
         }
         let introduction = hello.introduction;
         self.local.check(self.peer, introduction.as_ref())?;
+        if let Some(address) = introduction.as_ref().and_then(|facts| self.address_of(facts)) {
+            // The connection is there, so it is only where the peer is dialled the next time.
+            self.targets.tell(&address);
+        }
         log::info!("peer connected {} {}", self.keys(), introduction_keys(introduction.as_ref()));
         if let Some(open) = &mut self.open {
             open.established = Some(Instant::now());
@@ -390,7 +468,7 @@ impl PeerLinkActor {
             open.stream.trust();
         }
         self.backoff.on_established();
-        self.complaint = None;
+        self.complaints.clear();
         self.ports.replicator.do_send(LinkEvent::Up);
         self.ports.raft.do_send(PeerEvent::Reached { peer: self.peer });
         Ok(())
@@ -440,7 +518,7 @@ impl PeerLinkActor {
         log::log!(level, "peer disconnected {}: {reason}", self.keys());
         self.ports.replicator.do_send(LinkEvent::Down);
         match self.backoff.after_connection(established.elapsed()) {
-            None => self.dial(HelloForm::Long, ctx),
+            None => self.begin_round(ctx),
             Some(pause) => self.dial_later(pause, ctx),
         }
     }
@@ -455,24 +533,55 @@ impl PeerLinkActor {
         if self.local.format.format > Format::FIRST {
             return self.fail_dial(PeerError::TooOld(self.local.format.clone()), ctx);
         }
+        let Some(address) = self.targets.dialled().cloned() else { return };
         log::debug!("dials with the short hello {}: {reason}", self.keys());
-        self.dial(HelloForm::Short, ctx);
+        self.dial(&address, HelloForm::Short, ctx);
     }
 
+    /// The peer was not reached at the address that was dialled last. The next one is dialled at
+    /// once, and after all of them there is a pause.
     fn fail_dial(&mut self, reason: PeerError, ctx: &mut Context<Self>) {
-        let line = format!("did not connect to peer {}: {reason}", self.keys());
-        if self.complaint.as_ref() == Some(&line) {
-            log::debug!("{line}");
-        } else {
-            log::warn!("{line}");
-            self.complaint = Some(line);
+        self.complain(&reason);
+        if let PeerError::Removed(at) = reason {
+            self.ports.raft.do_send(PeerEvent::Removed { peer: self.peer, at });
+            return self.dial_later(REMOVED_PAUSE, ctx);
+        }
+        // Where a process listens, or the host does not answer, or has no address, nothing is
+        // known of the peer's process.
+        if !reason.is_refused_dial() {
+            self.targets.is_not_refused();
+        }
+        if let Some(address) = self.targets.next() {
+            return self.dial(&address, HelloForm::Long, ctx);
+        }
+        if self.targets.are_all_refused() {
+            self.ports.raft.do_send(PeerEvent::Refused { peer: self.peer });
         }
         let pause = self.backoff.after_failed_dial();
         self.dial_later(pause, ctx);
     }
 
+    fn complain(&mut self, reason: &PeerError) {
+        let keys = self.keys();
+        let line = format!("did not connect to peer {keys}: {reason}");
+        if self.complaints.get(&keys) == Some(&line) {
+            return log::debug!("{line}");
+        }
+        log::warn!("{line}");
+        if self.complaints.len() == COMPLAINTS_MAX {
+            self.complaints.clear();
+        }
+        self.complaints.insert(keys, line);
+    }
+
     fn dial_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {
-        ctx.run_later(pause, |actor, ctx| actor.dial(HelloForm::Long, ctx));
+        self.generation += 1;
+        let generation = self.generation;
+        ctx.run_later(pause, move |actor, ctx| {
+            if actor.generation == generation {
+                actor.begin_round(ctx);
+            }
+        });
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`LinkEvent`] | PeerLinkActor | [`SendRpc`], [`EndConnection`] | PeerLinkActor |
 //! | [`EntriesRead`] | LogActor | [`ReadEntriesRequest`] | LogActor |
 //! | [`SnapshotRead`] | SnapshotReaderActor | [`ReadSnapshotRequest`] | SnapshotReaderActor |
+//! | [`Shutdown`] | PeersActor | | |
 //!
 //! It owns the peer's `raft::Progress`, which exists only while this node leads. It makes
 //! no decision itself: RaftActor decides what the peer's responses mean for the commit
@@ -14,9 +15,10 @@
 
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 use tokio::time::Instant;
 
+use crate::actors::messages::lifecycle::Shutdown;
 use crate::actors::messages::log::{EntriesRead, ReadEntriesRequest};
 use crate::actors::messages::peers::{EndConnection, SendRpc};
 use crate::actors::messages::replication::{LinkEvent, Replicated, ReplicationCommand};
@@ -207,6 +209,14 @@ impl Handler<EntriesRead> for ReplicatorActor {
             progress.on_entries_read(message.ticket, message.entries);
             self.flush_soon(ctx);
         }
+    }
+}
+
+impl Handler<Shutdown> for ReplicatorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, ctx: &mut Context<Self>) {
+        ctx.stop();
     }
 }
 

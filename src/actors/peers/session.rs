@@ -6,6 +6,7 @@
 //! | a good hello | a peer | [`PeerEvent`] | RaftActor |
 //! | | | [`PeerSessionEvent`] | PeerAcceptorActor |
 //! | any other hello | the other side | a refusal, and the end | the other side |
+//! | a question to join | the other side | the members or a refusal, and the end | the other side |
 //! | requests | the peer | [`PeerEvent`] | RaftActor |
 //! | [`SendRpc`] | RaftActor | a frame | the peer |
 //! | [`EndConnection`] | RaftActor | | |
@@ -20,7 +21,9 @@
 //! The other side is unauthenticated until its hello is accepted. Until then frames must be
 //! small, and the time is short. A frame can do no more than end its own connection.
 //!
-//! A peer that would not be admitted any more by what [`Announce`] says loses its connection.
+//! A peer that would not be admitted any more by what [`Announce`] says loses its connection. One
+//! that was removed keeps it as long as this node still has to tell it, and is told at its next
+//! hello otherwise.
 
 use std::io;
 use std::rc::Rc;
@@ -40,7 +43,7 @@ use crate::actors::peers::stream::{Direction, PeerError, PeerStream, introductio
 use crate::net::Stream;
 use crate::raft::Introduction;
 use crate::types::NodeId;
-use crate::wire::{Frame, Hello, LocalNode, WireError};
+use crate::wire::{Frame, Hello, HelloError, JoinRequest, LocalNode, WireError};
 
 /// The ports of PeerSessionActor.
 #[derive(Clone, Debug)]
@@ -72,8 +75,9 @@ pub struct PeerSessionActor {
 enum SessionState {
     /// The hello has not come.
     Handshake,
-    /// The hello was refused. The refusal is being written, and no more is read.
-    Refusing,
+    /// The hello was refused, or a question was answered. The last frame is being written, and no
+    /// more is read.
+    Ending,
     /// The hello of this peer was accepted.
     Attached(NodeId),
 }
@@ -119,7 +123,7 @@ impl Actor for PeerSessionActor {
         let limit_ms = self.hello_timeout_ms;
         ctx.run_later(Duration::from_millis(limit_ms), move |actor, ctx| match actor.state {
             SessionState::Handshake => actor.end(&PeerError::HelloTimeout(limit_ms), ctx),
-            SessionState::Refusing => ctx.stop(),
+            SessionState::Ending => ctx.stop(),
             SessionState::Attached(_) => {}
         });
     }
@@ -158,9 +162,13 @@ impl Handler<Announce> for PeerSessionActor {
 
     fn handle(&mut self, Announce(announcement): Announce, ctx: &mut Context<Self>) {
         Rc::make_mut(&mut self.local).take(&announcement);
-        if let SessionState::Attached(peer) = self.state
-            && let Err(error) = self.local.check(peer, self.introduction.as_ref())
-        {
+        let SessionState::Attached(peer) = self.state else { return };
+        let introduction = self.introduction.as_ref();
+        let mut checked = self.local.check(peer, introduction);
+        if !announcement.peers.contains_key(&peer) {
+            checked = checked.and_then(|()| self.local.check_sender(peer, introduction));
+        }
+        if let Err(error) = checked {
             self.end(&error.into(), ctx);
         }
     }
@@ -180,7 +188,7 @@ impl ConnectedActor for PeerSessionActor {
     }
 
     fn on_read(&mut self, ctx: &mut Context<Self>) {
-        while self.state != SessionState::Refusing {
+        while self.state != SessionState::Ending {
             let taken = match self.stream.next_frame() {
                 Ok(None) => return arm_read_after_others(self, ctx),
                 Ok(Some(frame)) => self.take_frame(frame, ctx),
@@ -198,7 +206,7 @@ impl ConnectedActor for PeerSessionActor {
     }
 
     fn on_written(&mut self, ctx: &mut Context<Self>) {
-        if self.state == SessionState::Refusing {
+        if self.state == SessionState::Ending {
             ctx.stop();
         }
     }
@@ -214,7 +222,7 @@ impl PeerSessionActor {
         let (node, address) = (self.local.id, &self.address);
         match self.state {
             SessionState::Attached(peer) => format!("node={node} peer={peer} address={address}"),
-            SessionState::Handshake | SessionState::Refusing => {
+            SessionState::Handshake | SessionState::Ending => {
                 format!("node={node} address={address}")
             }
         }
@@ -224,8 +232,13 @@ impl PeerSessionActor {
         match (self.state, frame) {
             (SessionState::Handshake, Frame::Hello(hello)) => match self.local.answer(&hello) {
                 Ok(answer) => self.attach(answer, hello.introduction, ctx),
+                Err(error @ HelloError::Removed { at, is_told: true, .. }) => {
+                    self.tell_refused(Some(hello.from), error.to_string());
+                    self.end_with(&Frame::Removed { at }, ctx)
+                }
                 Err(error) => self.refuse(Some(hello.from), error.to_string(), ctx),
             },
+            (SessionState::Handshake, Frame::Join(request)) => self.take_join(&request, ctx),
             (SessionState::Attached(peer), Frame::Rpc(envelope)) if !envelope.rpc.is_response() => {
                 Direction { from: peer, to: self.local.id }.check(&envelope)?;
                 self.ports.raft.do_send(PeerEvent::Message(envelope));
@@ -268,18 +281,46 @@ impl PeerSessionActor {
         reason: String,
         ctx: &mut Context<Self>,
     ) -> Result<(), PeerError> {
-        self.stream.put(&Frame::Refused { reason: reason.clone() })?;
-        self.state = SessionState::Refusing;
-        arm_write(self, ctx);
+        self.tell_refused(peer, reason.clone());
+        self.end_with(&Frame::Refused { reason }, ctx)
+    }
+
+    fn tell_refused(&self, peer: Option<NodeId>, reason: String) {
         let connection = self.connection;
         self.ports.acceptor.do_send(PeerSessionEvent::Refused { connection, peer, reason });
+    }
+
+    /// Answers a server that asks to join. It asks again until it may.
+    fn take_join(
+        &mut self,
+        request: &JoinRequest,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), PeerError> {
+        let answer = match self.local.join_answer(request) {
+            Ok(answer) => answer,
+            Err(error) => return self.refuse(Some(request.id), error.to_string(), ctx),
+        };
+        if let Some(end) = self.strangers.admit() {
+            let (keys, id) = (self.keys(), request.id);
+            log::info!("told server {id}, which joins, who the members are {keys}{end}");
+        }
+        // The members may take more room than a hello.
+        self.stream.trust();
+        self.end_with(&Frame::Joined(answer), ctx)
+    }
+
+    /// Sends a last frame, and ends the connection when it is written.
+    fn end_with(&mut self, frame: &Frame, ctx: &mut Context<Self>) -> Result<(), PeerError> {
+        self.stream.put(frame)?;
+        self.state = SessionState::Ending;
+        arm_write(self, ctx);
         Ok(())
     }
 
     fn end(&mut self, reason: &PeerError, ctx: &mut Context<Self>) {
         let end = match self.state {
             SessionState::Attached(_) => Some(String::new()),
-            SessionState::Handshake | SessionState::Refusing => {
+            SessionState::Handshake | SessionState::Ending => {
                 self.strangers.admit().map(|end| end.to_string())
             }
         };

@@ -45,12 +45,3 @@ impl Default for LinkSettings {
         }
     }
 }
-
-/// The address at which a peer listens for other nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerAddress {
-    /// The host name or IP address.
-    pub host: String,
-    /// The port for nodes.
-    pub port: u16,
-}

@@ -10,7 +10,7 @@ use crate::actors::io::memory::Reservation;
 use crate::actors::peers::settings::LinkSettings;
 use crate::net::Stream;
 use crate::raft::{Envelope, Introduction, PeerFault};
-use crate::types::{Format, FormatInForce, FormatRange, NodeId};
+use crate::types::{Format, FormatInForce, FormatRange, LogIndex, NodeId};
 use crate::wire::{
     FRAME_BYTES_MAX, Frame, FrameCodec, HELLO_FRAME_BYTES_MAX, Hello, HelloError, INTRODUCED_SINCE,
     WireError,
@@ -43,6 +43,13 @@ pub(super) enum PeerError {
     #[error("it refused the hello: {0:?}")]
     Refused(String),
     #[error(
+        "it says that this server was removed from the cluster {}: this server takes part no \
+         more, and can be stopped; `coracle member add` adds one to use its machine again, with a \
+         new id and an empty directory",
+        since(*.0)
+    )]
+    Removed(LogIndex),
+    #[error(
         "node {} of cluster {:?} answered, to node {}: another server has the address",
         .0.from, .0.cluster, .0.to
     )]
@@ -55,12 +62,16 @@ pub(super) enum PeerError {
          or a newer one there", Format::FIRST, .0.format, .0.since
     )]
     TooOld(FormatInForce),
-    #[error("this server introduces itself anew, because its hold of the format has changed")]
-    HoldChanged,
+    #[error(
+        "this server introduces itself anew, because its hold of the format, or its drain, has changed"
+    )]
+    IntroductionChanged,
     #[error("it was dialled like a version from before {INTRODUCED_SINCE}, and is none")]
     Introduced,
     #[error("it may have become able to read the long hello")]
     ShortHello,
+    #[error("it says that it is at another address now")]
+    Moved,
     #[error("it closed the connection")]
     Closed,
     #[error("the connection broke: {0}")]
@@ -85,9 +96,17 @@ pub(super) enum PeerError {
 }
 
 impl PeerError {
+    /// True when nobody listens at the address that was dialled.
+    pub fn is_refused_dial(&self) -> bool {
+        matches!(self, PeerError::Dial(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     /// False when a connection that works is ended here, to dial again with another hello.
     pub fn is_failure(&self) -> bool {
-        !matches!(self, PeerError::HoldChanged | PeerError::Introduced | PeerError::ShortHello)
+        !matches!(
+            self,
+            PeerError::IntroductionChanged | PeerError::Introduced | PeerError::ShortHello
+        )
     }
 }
 
@@ -109,6 +128,14 @@ impl Direction {
     }
 }
 
+/// When a server was removed, as the end of a clause. The other side may not remember the entry.
+fn since(at: LogIndex) -> String {
+    match at {
+        LogIndex(0) => "some time ago".to_owned(),
+        at => format!("by entry {at}"),
+    }
+}
+
 /// An introduction as the keys of a log line.
 pub(super) fn introduction_keys(introduction: Option<&Introduction>) -> String {
     match introduction {
@@ -121,7 +148,9 @@ pub(super) fn introduction_keys(introduction: Option<&Introduction>) -> String {
 pub(super) fn kind_of(frame: &Frame) -> &'static str {
     match frame {
         Frame::Hello(_) => "hello",
-        Frame::Refused { .. } => "refusal",
+        Frame::Refused { .. } | Frame::Removed { .. } => "refusal",
+        Frame::Join(_) => "question to join",
+        Frame::Joined(_) => "answer to one that joins",
         Frame::Rpc(envelope) if envelope.rpc.is_response() => "response",
         Frame::Rpc(_) => "request",
     }

@@ -1,5 +1,7 @@
 //! The commands of clients: RaftActor accepts them here, or refuses them.
 
+use std::sync::Arc;
+
 use actix::{AsyncContext, Context};
 use bytes::Bytes;
 
@@ -14,7 +16,7 @@ use crate::actors::messages::replies::reply;
 use crate::actors::messages::snapshots::QuerySnapshots;
 use crate::kv::Query;
 use crate::protocol::{ClientRequest, Refusal, SnapshotQuery};
-use crate::raft::{NotLeader, Raise, RaiseRefusal, Role};
+use crate::raft::{Raise, RaiseRefusal, Role};
 use crate::types::Payload;
 
 impl RaftActor {
@@ -30,11 +32,29 @@ impl RaftActor {
     ) -> Result<(), Refusal> {
         if self.raft.has_stopped() {
             // Not even the state of a server is told that is about to end.
-            return Err(Refusal::NotLeader { leader_id: None });
+            return Err(Refusal::NotLeader { leader: None });
         }
+        if self.must_hold(&request, reply_handle.session) {
+            return self.hold(request, reply_handle);
+        }
+        let expires_at_tick = self.expires_at_tick();
+        self.execute_request(request, reply_handle, expires_at_tick, ctx)
+    }
+
+    /// Accepts one command of a client, which does not wait for the end of a transfer.
+    ///
+    /// # Errors
+    /// The reason to refuse it.
+    pub(super) fn execute_request(
+        &mut self,
+        request: ClientRequest,
+        reply_handle: &ReplyHandle,
+        expires_at_tick: u64,
+        ctx: &Context<Self>,
+    ) -> Result<(), Refusal> {
         match request {
-            ClientRequest::Write(bytes) => self.propose(bytes, reply_handle),
-            ClientRequest::Read(query) => self.read(query, reply_handle),
+            ClientRequest::Write(bytes) => self.propose(bytes, reply_handle, expires_at_tick),
+            ClientRequest::Read(query) => self.read(query, reply_handle, expires_at_tick),
             ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
             ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
             ClientRequest::SetHold { is_held } => self.set_hold(is_held, reply_handle),
@@ -45,6 +65,15 @@ impl RaftActor {
                 self.ports.kv.do_send(Apply { tasks });
                 Ok(())
             }
+            ClientRequest::Member(request) => self.change_members(&request, reply_handle),
+            ClientRequest::Members => {
+                let report = Box::new(self.members_report());
+                reply(reply_handle.clone(), ClientReply::Members(report));
+                Ok(())
+            }
+            ClientRequest::WaitForChange { number } => self.wait_for_change(number, reply_handle),
+            ClientRequest::Transfer(target) => self.transfer(target, reply_handle),
+            ClientRequest::SetDraining(is_draining) => self.drain(is_draining, reply_handle),
             ClientRequest::Status => {
                 let reply_handle = reply_handle.clone();
                 let task = ApplyTask::Status { status: self.raft.status(), reply_handle };
@@ -54,30 +83,40 @@ impl RaftActor {
         }
     }
 
-    fn propose(&mut self, command: Bytes, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+    fn propose(
+        &mut self,
+        command: Bytes,
+        reply_handle: &ReplyHandle,
+        expires_at_tick: u64,
+    ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
         let bytes = command.len() as u64;
-        let index = self.raft.propose(Payload::Command(command)).map_err(not_leader)?;
+        let proposed = self.raft.propose(Payload::Command(command));
+        let index = proposed.map_err(|_| self.not_leader())?;
         let write = PendingWrite {
             term: self.raft.term(),
             reply_handle: reply_handle.clone(),
             bytes,
-            expires_at_tick: self.expires_at_tick(),
+            expires_at_tick,
         };
         self.pending.add_write(index, write);
         Ok(())
     }
 
-    fn read(&mut self, query: Query, reply_handle: &ReplyHandle) -> Result<(), Refusal> {
+    fn read(
+        &mut self,
+        query: Query,
+        reply_handle: &ReplyHandle,
+        expires_at_tick: u64,
+    ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
         let after = self.pending.last_proposed(reply_handle.session);
         let token = self.pending.next_token();
-        self.raft.read(token, after).map_err(not_leader)?;
-        let expires_at_tick = self.expires_at_tick();
+        self.raft.read(token, after).map_err(|_| self.not_leader())?;
         self.pending.add_read(token, query, reply_handle.clone(), expires_at_tick);
         Ok(())
     }
@@ -90,7 +129,7 @@ impl RaftActor {
         }
         let after = self.pending.last_proposed(reply_handle.session);
         let token = self.pending.next_token();
-        self.raft.read(token, after).map_err(not_leader)?;
+        self.raft.read(token, after).map_err(|_| self.not_leader())?;
         let begin = self.with_deadline(reply_handle);
         self.backups.add_begin(token, begin);
         Ok(())
@@ -136,7 +175,7 @@ impl RaftActor {
                 let raise = PendingUpgrade { reply_handle, expires_at_tick };
                 self.upgrades.add_raise(index, format, raise);
             }
-            Err(RaiseRefusal::NotLeader(error)) => return Err(not_leader(error)),
+            Err(RaiseRefusal::NotLeader(_)) => return Err(self.not_leader()),
             Err(refusal @ RaiseRefusal::Waits { .. }) => {
                 reply(reply_handle, ClientReply::NotYet(refusal.to_string()));
             }
@@ -149,21 +188,26 @@ impl RaftActor {
         PendingBackup { reply_handle: reply_handle.clone(), expires_at_tick }
     }
 
-    fn expires_at_tick(&self) -> u64 {
+    pub(super) fn expires_at_tick(&self) -> u64 {
         self.ticks + self.settings.request_timeout_ticks
     }
 
     /// A node that does not lead says so even when it is busy, so that the client asks the
     /// leader instead.
-    fn busy_or_not_leader(&self) -> Refusal {
-        if self.raft.role() == Role::Leader {
-            Refusal::Busy
-        } else {
-            Refusal::NotLeader { leader_id: self.raft.leader_id() }
-        }
+    pub(super) fn busy_or_not_leader(&mut self) -> Refusal {
+        if self.raft.role() == Role::Leader { Refusal::Busy } else { self.not_leader() }
     }
-}
 
-fn not_leader(error: NotLeader) -> Refusal {
-    Refusal::NotLeader { leader_id: error.leader_id }
+    /// The refusal by a node that does not lead: with the address of the leader, when both are
+    /// known.
+    pub(super) fn not_leader(&mut self) -> Refusal {
+        let member = self.raft.leader_id().and_then(|id| self.raft.member(id));
+        let Some(address) = member.map(|member| &member.client) else {
+            return Refusal::NotLeader { leader: None };
+        };
+        if self.leader_address.as_deref() != Some(address) {
+            self.leader_address = Some(Arc::new(address.clone()));
+        }
+        Refusal::NotLeader { leader: self.leader_address.clone() }
+    }
 }

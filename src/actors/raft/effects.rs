@@ -10,7 +10,6 @@ use crate::actors::messages::log::{LogCommand, ReadEntriesRequest};
 use crate::actors::messages::peers::{Announce, EndConnection, SendRpc};
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
-use crate::protocol::Refusal;
 use crate::raft::{
     Announcement, Effect, Envelope, ReadToken, RefusePeer, ResetLog, StartPeer, StopReason,
     StopReplication, TakeSnapshot,
@@ -21,18 +20,27 @@ impl RaftActor {
     /// Executes the effects that gathered in the core, in their order.
     pub(super) fn execute(&mut self, ctx: &mut Context<Self>) {
         let mut tasks = Vec::new();
-        for effect in self.raft.take_effects() {
-            self.execute_one(effect, &mut tasks, ctx);
+        self.execute_effects(&mut tasks, ctx);
+        if self.release_held(ctx) {
+            self.execute_effects(&mut tasks, ctx);
         }
+        self.answer_transfers();
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
         }
+        self.answer_waits();
         assert_eq!(
             self.raft.waiting_reads(),
             self.pending.reads() + self.backups.begins(),
             "the core keeps the reads whose clients wait, and no other (docs/bugs.md C10)"
         );
         self.ports.memory.set(self.pending.weight_bytes());
+    }
+
+    fn execute_effects(&mut self, tasks: &mut Vec<ApplyTask>, ctx: &Context<Self>) {
+        for effect in self.raft.take_effects() {
+            self.execute_one(effect, tasks, ctx);
+        }
     }
 
     /// Sends one order, or adds it to the tasks of the store.
@@ -67,11 +75,13 @@ impl RaftActor {
             Effect::ReceiveSnapshot(order) => self.ports.snapshot.do_send(order),
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
             Effect::RefusePeer(order) => self.refuse(order),
-            Effect::Announce(announcement) => self.announce(announcement),
-            Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
-            Effect::TransferFailed(failure) => {
-                log::warn!("the transfer of the leadership failed: {failure}");
+            Effect::Announce(announcement) => {
+                let Announcement { membership, committed, .. } = &announcement;
+                self.members.on_announced(membership, committed.as_ref());
+                self.announce(announcement);
             }
+            Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
+            Effect::TransferFailed(failure) => self.on_transfer_failed(failure),
             Effect::Stop(reason) => self.stop(reason, tasks),
             Effect::Event(event) if event.is_fault() => {
                 log::error!("{event} node={}", self.raft.id());
@@ -115,6 +125,7 @@ impl RaftActor {
         self.command_all(&ReplicationCommand::Stop(order));
         self.pending.lose_writes_of(order.term).send();
         self.upgrades.lose_raises().send();
+        self.members.lose_changes().send();
     }
 
     /// The snapshot that was received last takes the place of the log and of the store.
@@ -173,7 +184,7 @@ impl RaftActor {
         let reply_handle: Option<ReplyHandle> =
             reply_handle.or_else(|| self.backups.take_begin(token));
         if let Some(reply_handle) = reply_handle {
-            let refusal = Refusal::NotLeader { leader_id: self.raft.leader_id() };
+            let refusal = self.not_leader();
             reply(reply_handle, ClientReply::Refused(refusal));
         }
     }

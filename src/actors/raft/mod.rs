@@ -8,8 +8,10 @@
 //! |---|---|---|---|
 //! | [`ClientRequests`] | SessionActor | `ClientReplies` | SessionActor |
 //! | [`Tick`] | TickerActor | | |
+//! | [`HandOver`] | `node` | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
+//! | [`PeersChanged`] | PeersActor | | |
 //! | | | [`EndConnection`] | PeerSessionActor, PeerLinkActor |
 //! | [`Replicated`] | ReplicatorActor | `ReplicationCommand` | ReplicatorActor |
 //! | [`LogPersisted`], [`LogCompacted`], [`HoldSaved`] | LogActor | [`LogCommand`] | LogActor |
@@ -29,8 +31,12 @@
 //! | `effects` | turns the effects of the core into messages |
 //! | `expiry` | decides when the store needs an entry, so that keys expire |
 //! | `pending` | the commands that wait for their outcome |
+//! | `held` | the commands that wait while the leadership is handed over |
+//! | `transfers` | the commands of operators about the leadership, and the end of the process |
 //! | `backups` | the commands of clients that fetch a backup |
 //! | `upgrades` | the commands of operators about the cluster's format |
+//! | `members` | the commands of operators about the members that wait |
+//! | `member_commands` | accepts and answers them |
 //!
 //! It owns the core and the commands that wait, and runs on the main arbiter. All messages
 //! of one mailbox drain are handed to the core first, and its effects are executed after
@@ -41,8 +47,12 @@ mod backups;
 mod commands;
 mod effects;
 mod expiry;
+mod held;
+mod member_commands;
+mod members;
 mod pending;
 mod settings;
+mod transfers;
 mod upgrades;
 
 use std::collections::BTreeMap;
@@ -57,7 +67,9 @@ use crate::actors::messages::lifecycle::{NodeMustStop, Tick};
 use crate::actors::messages::log::{
     EntriesRead, HoldSaved, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
-use crate::actors::messages::peers::{Announce, EndConnection, PeerEvent, PeerPorts, SendRpc};
+use crate::actors::messages::peers::{
+    Announce, EndConnection, PeerEvent, PeerPorts, PeersChanged, SendRpc,
+};
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::{
@@ -67,11 +79,13 @@ use crate::actors::messages::snapshots::{
 use crate::clock::Clock;
 use crate::kv::Store;
 use crate::raft::{Raft, ReceiveSnapshot};
-use crate::types::{NodeId, Payload};
+use crate::types::{Address, NodeId, Payload};
 use backups::PendingBackups;
 use expiry::{Expiry, Now};
+use members::PendingMembers;
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
+use transfers::PendingTransfers;
 use upgrades::PendingUpgrades;
 
 /// The ports of RaftActor.
@@ -88,7 +102,7 @@ pub struct RaftPorts {
     pub snapshot_queries: Recipient<QuerySnapshots>,
     /// KvActor: entries to apply and reads to answer.
     pub kv: Recipient<Apply>,
-    /// The actors of each peer.
+    /// The actors of each peer, as PeersActor gives them.
     pub peers: BTreeMap<NodeId, PeerPorts>,
     /// PeersActor: the facts by which peers are admitted.
     pub announce: Recipient<Announce>,
@@ -111,6 +125,10 @@ pub struct RaftActor {
     pending: PendingCommands,
     backups: PendingBackups,
     upgrades: PendingUpgrades,
+    members: PendingMembers,
+    transfers: PendingTransfers,
+    /// The address of the leader for clients, as the last redirect had it: redirects share it.
+    leader_address: Option<Arc<Address>>,
     /// The newest connection that each peer has opened to this node: its number, and the
     /// ports to it.
     attached: BTreeMap<NodeId, AttachedPeer>,
@@ -155,6 +173,9 @@ impl RaftActor {
             pending: PendingCommands::default(),
             backups: PendingBackups::default(),
             upgrades: PendingUpgrades::default(),
+            members: PendingMembers::default(),
+            transfers: PendingTransfers::default(),
+            leader_address: None,
             attached: BTreeMap::new(),
             ticks: 0,
             expiry: Expiry::default(),
@@ -209,6 +230,7 @@ impl Handler<Tick> for RaftActor {
         self.update_clock();
         self.raft.tick();
         self.maybe_expire();
+        self.retry_transfers();
         self.time_out();
         self.flush_soon(ctx);
     }
@@ -245,7 +267,32 @@ impl Handler<PeerEvent> for RaftActor {
                 self.raft.on_connection_refused(peer);
                 self.flush_soon(ctx);
             }
+            PeerEvent::Removed { peer, at } => {
+                self.update_clock();
+                self.raft.on_told_removed(peer, at);
+                self.flush_soon(ctx);
+            }
         }
+    }
+}
+
+impl Handler<PeersChanged> for RaftActor {
+    type Result = ();
+
+    fn handle(&mut self, message: PeersChanged, ctx: &mut Context<Self>) {
+        let PeersChanged { added, removed } = message;
+        self.update_clock();
+        for peer in removed {
+            self.ports.peers.remove(&peer);
+            if self.attached.remove(&peer).is_some() {
+                self.raft.on_peer_detached(peer);
+            }
+        }
+        for (peer, ports) in added {
+            self.ports.peers.insert(peer, ports);
+            self.raft.on_peer_added(peer);
+        }
+        self.flush_soon(ctx);
     }
 }
 
@@ -287,6 +334,7 @@ impl Handler<Applied> for RaftActor {
         self.expiry.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
         self.upgrades.on_applied(message.last_applied).send();
+        self.members.on_applied(message.last_applied).send();
         self.raft.on_applied(message.last_applied, message.digest);
         self.flush_soon(ctx);
     }
@@ -430,6 +478,9 @@ impl RaftActor {
         self.pending.time_out(self.ticks, &mut cancelled).send();
         self.backups.time_out(self.ticks, &mut cancelled).send();
         self.upgrades.time_out(self.ticks).send();
+        self.time_out_held();
+        self.time_out_members();
+        self.time_out_transfers();
         for token in cancelled {
             self.raft.cancel_read(token);
         }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::replies::Replies;
+use crate::actors::raft::held::HeldCommands;
 use crate::actors::raft::settings::RaftActorSettings;
 use crate::kv::Query;
 use crate::protocol::Refusal;
@@ -44,8 +45,7 @@ struct PendingRead {
 }
 
 /// The commands that wait. Invariants: `write_bytes` is the sum over `writes` and
-/// `timed_out`; deadlines rise with indexes and with tokens, because every command has the
-/// same time limit.
+/// `timed_out`; deadlines rise with indexes and with tokens.
 #[derive(Default)]
 pub(super) struct PendingCommands {
     writes: BTreeMap<LogIndex, PendingWrite>,
@@ -53,6 +53,8 @@ pub(super) struct PendingCommands {
     timed_out: VecDeque<TimedOutWrite>,
     write_bytes: u64,
     reads: BTreeMap<ReadToken, PendingRead>,
+    /// The commands that wait for the end of a transfer.
+    pub(super) held: HeldCommands,
     last_token: u64,
     /// The last entry of each session that has not been applied: its next read must see it.
     /// The order of this map is never used.
@@ -64,14 +66,19 @@ pub(super) struct PendingCommands {
 impl PendingCommands {
     /// True when no further command is accepted.
     pub(super) fn is_full(&self, settings: &RaftActorSettings) -> bool {
-        self.writes.len() + self.timed_out.len() + self.reads.len() >= settings.pending_commands_max
-            || self.write_bytes >= settings.pending_bytes_max
+        self.len() >= settings.pending_commands_max
+            || self.write_bytes + self.held.write_bytes() >= settings.pending_bytes_max
     }
 
     /// Bytes of memory that the commands use.
     pub(super) fn weight_bytes(&self) -> u64 {
-        let commands = self.writes.len() + self.timed_out.len() + self.reads.len();
-        self.write_bytes + commands as u64 * COMMAND_OVERHEAD_BYTES
+        let write_bytes = self.write_bytes + self.held.write_bytes();
+        write_bytes + self.len() as u64 * COMMAND_OVERHEAD_BYTES
+    }
+
+    /// The number of commands.
+    fn len(&self) -> usize {
+        self.writes.len() + self.timed_out.len() + self.reads.len() + self.held.len()
     }
 
     /// Adds a write whose entry has this index.
@@ -93,7 +100,8 @@ impl PendingCommands {
         self.reads.len()
     }
 
-    /// Adds a read that waits for its confirmation.
+    /// Adds a read that waits for its confirmation. One that was held back may have less time left
+    /// than a read that overtook it: it gets as much.
     pub(super) fn add_read(
         &mut self,
         token: ReadToken,
@@ -101,6 +109,8 @@ impl PendingCommands {
         reply_handle: ReplyHandle,
         expires_at_tick: u64,
     ) {
+        let last = self.reads.last_key_value().map_or(0, |(_, read)| read.expires_at_tick);
+        let expires_at_tick = expires_at_tick.max(last);
         self.reads.insert(token, PendingRead { query, reply_handle, expires_at_tick });
     }
 

@@ -10,4 +10,6 @@ pub struct RaftActorSettings {
     pub pending_bytes_max: u64,
     /// Ticks after which a command that is not done gets `ERR_TIMEOUT`.
     pub request_timeout_ticks: u64,
+    /// Milliseconds of silence after which `member list` says that a member is unseen.
+    pub unseen_ms: u64,
 }

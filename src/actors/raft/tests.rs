@@ -4,9 +4,11 @@ mod backup;
 mod broken_peers;
 mod expiry;
 mod leases;
+mod members;
 mod snapshots;
 mod stops;
 mod time_outs;
+mod transfers;
 mod upgrades;
 
 use std::collections::BTreeMap;
@@ -31,7 +33,8 @@ use crate::raft::{
 };
 use crate::testing::{Inbox, probe, settle, shut_gate};
 use crate::types::{
-    ClusterId, Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary, Membership, Term,
+    ClusterId, Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary, Member,
+    Membership, Term,
 };
 
 const ME: NodeId = NodeId(1);
@@ -55,6 +58,18 @@ impl Clock for TestClock {
 fn applied(last_applied: u64) -> Applied {
     let last_applied = LogIndex(last_applied);
     Applied { last_applied, next_deadline_ms: None, has_hidden: false, digest: 0 }
+}
+
+/// A member and its addresses.
+fn member(id: u64) -> (NodeId, Member) {
+    let address = |port| format!("db{id}.example:{port}").parse().expect("it is an address");
+    (NodeId(id), Member { peer: address(9001), client: address(9000) })
+}
+
+/// The settings of a node that knows the addresses of all.
+fn settings_with_addresses() -> RaftSettings {
+    let initial_membership = Membership::of_voters([1, 2, 3].map(member).into());
+    RaftSettings { initial_membership, ..settings() }
 }
 
 fn settings() -> RaftSettings {
@@ -152,6 +167,7 @@ impl Fixture {
                 pending_commands_max: 4,
                 pending_bytes_max: 1000,
                 request_timeout_ticks: 50,
+                unseen_ms: 200,
             },
             Arc::clone(&clock) as Arc<dyn Clock>,
         );
@@ -324,6 +340,12 @@ fn read() -> ClientRequest {
     ClientRequest::Read(Query::Get { key: Bytes::from_static(b"key") })
 }
 
+/// The refusal with the address of the leader for clients.
+fn redirect(address: &str) -> Refusal {
+    let leader = address.parse().expect("the test has addresses");
+    Refusal::NotLeader { leader: Some(Arc::new(leader)) }
+}
+
 fn refused(slot: u64, refusal: Refusal) -> (u64, ClientReply) {
     (slot, ClientReply::Refused(refusal))
 }
@@ -476,7 +498,8 @@ async fn a_read_waits_for_a_round_and_takes_no_log_entry() {
 
 #[actix::test]
 async fn a_follower_redirects_and_names_its_leader() {
-    let f = Fixture::start();
+    let settings = settings_with_addresses();
+    let f = Fixture::start_as(settings, HardState::default(), LogSummary::default());
     let request = AppendEntries {
         request_seq: 1,
         prev: LogPosition::default(),
@@ -491,9 +514,9 @@ async fn a_follower_redirects_and_names_its_leader() {
     assert_eq!(
         client.refusals(),
         [
-            refused(1, Refusal::NotLeader { leader_id: None }),
-            refused(2, Refusal::NotLeader { leader_id: Some(PEER) }),
-            refused(3, Refusal::NotLeader { leader_id: Some(PEER) })
+            refused(1, Refusal::NotLeader { leader: None }),
+            refused(2, redirect("db2.example:9000")),
+            refused(3, redirect("db2.example:9000"))
         ]
     );
 }
@@ -507,7 +530,7 @@ async fn a_lost_leadership_fails_reads_for_certain_and_leaves_writes_unknown() {
     f.replicated(2, 0, 0).await; // a follower of a later term
     assert_eq!(
         client.refusals(),
-        [refused(1, Refusal::LeadershipLost), refused(2, Refusal::NotLeader { leader_id: None })]
+        [refused(1, Refusal::LeadershipLost), refused(2, Refusal::NotLeader { leader: None })]
     );
     let commands = f.replicators[&PEER].drain();
     let count = |is_wanted: fn(&ReplicationCommand) -> bool| {

@@ -1,12 +1,6 @@
 use super::*;
 
 #[test]
-fn names_are_text_in_json_whatever_is_in_them() {
-    assert_eq!(json_text("two words"), r#""two words""#);
-    assert_eq!(json_text("a\"b\\c\n\u{1f}caf\u{e9}"), "\"a\\\"b\\\\c\\u000a\\u001fcaf\u{e9}\"");
-}
-
-#[test]
 fn a_column_is_as_wide_as_its_widest_cell() {
     let rows = [["id", "role"], ["10", "leader"], ["2", ""]];
     let rows = rows.map(|row| row.map(str::to_owned));

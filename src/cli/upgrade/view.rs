@@ -5,6 +5,8 @@ use coracle::client::{Error, Status};
 use coracle::raft::RaiseWait;
 use coracle::types::{Format, FormatRange, NodeId};
 
+use super::super::text::shown;
+
 /// The servers of a cluster, each with what it answered.
 #[derive(Debug)]
 pub struct View {
@@ -144,12 +146,12 @@ impl View {
 
 impl Facts {
     fn of(status: &Status) -> Facts {
-        let shown = |name| status.get(name).unwrap_or("-").to_owned();
+        let told = |name| status.get(name).unwrap_or("-").to_owned();
         let format = status.number("format").and_then(|format| u32::try_from(format).ok());
         Facts {
-            role: shown("role"),
+            role: told("role"),
             term: status.number("term").unwrap_or_default(),
-            version: status.get("version").unwrap_or(SILENT_VERSION).to_owned(),
+            version: shown(status.get("version").unwrap_or(SILENT_VERSION)),
             reads: status
                 .get("reads_formats")
                 .and_then(parse_range)
@@ -159,7 +161,7 @@ impl Facts {
             waits_for: status
                 .get("upgrade_waits_for")
                 .filter(|clause| *clause != "none")
-                .map(str::to_owned),
+                .map(shown),
         }
     }
 }

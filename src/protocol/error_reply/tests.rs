@@ -23,6 +23,7 @@ fn only_a_timeout_or_an_internal_error_may_have_executed() {
         ErrorReply::Busy,
         ErrorReply::Full,
         ErrorReply::NotYet { sentence: "".into() },
+        ErrorReply::Refused { sentence: "".into() },
     ];
     assert!(unknown.iter().all(ErrorReply::may_have_executed));
     assert!(!known.iter().any(ErrorReply::may_have_executed));

@@ -55,6 +55,19 @@ fn every_reply_is_printed_as_the_protocol_says() {
             Reply::Error(ErrorReply::NotYet { sentence: "format 1 is in force".into() }),
             "ERR_NOT_YET format 1 is in force\r\n",
         ),
+        (
+            Reply::Error(ErrorReply::Refused { sentence: "1 is the last voter".into() }),
+            "ERR_REFUSED 1 is the last voter\r\n",
+        ),
+        (Reply::Change { number: 17, id: 6 }, "CHANGE 17 6\r\n"),
+        (Reply::Already, "ALREADY\r\n"),
+        (Reply::ChangeEnded { number: 17, is_done: true }, "ENDED 17 done\r\n"),
+        (Reply::ChangeEnded { number: 17, is_done: false }, "ENDED 17 cancelled\r\n"),
+        (
+            Reply::ChangeRunning { number: 17, sentence: "add 6; waits for: rounds".into() },
+            "RUNNING 17 add 6; waits for: rounds\r\n",
+        ),
+        (Reply::Leader { id: 6, term: 42 }, "LEADER 6 42\r\n"),
         (Reply::Error(ErrorReply::Timeout), "ERR_TIMEOUT\r\n"),
         (Reply::Error(ErrorReply::Internal("text".into())), "ERR_INTERNAL text\r\n"),
     ];
@@ -78,6 +91,16 @@ fn help_names_every_command_and_ends() {
         "scan ",
         "once ",
         "upgrade hold",
+        "member list",
+        "member add",
+        "member remove",
+        "member replace",
+        "member promote",
+        "member demote",
+        "member update",
+        "member wait",
+        "leader transfer",
+        "drain",
         "upgrade raise",
         "digest ",
         "ping",
@@ -110,7 +133,7 @@ fn parse(expect: Expect, text: impl AsRef<[u8]>) -> Result<Option<Reply>, Malfor
     parse_pieces(expect, [text.as_ref()])
 }
 
-const EXPECTATIONS: [Expect; 14] = [
+const EXPECTATIONS: [Expect; 18] = [
     Expect::Stored,
     Expect::Deleted,
     Expect::Written,
@@ -122,12 +145,16 @@ const EXPECTATIONS: [Expect; 14] = [
     Expect::Done,
     Expect::Raised,
     Expect::Digest,
+    Expect::Change,
+    Expect::ChangeWaited,
+    Expect::Leader,
+    Expect::Members,
     Expect::Pong,
     Expect::Status,
     Expect::Help,
 ];
 
-const GOOD_REPLIES: [(Expect, &str); 14] = [
+const GOOD_REPLIES: [(Expect, &str); 22] = [
     (Expect::Stored, "OK 17\r\n"),
     (Expect::Written, "OK 17\r\n"),
     (Expect::Written, "DELETED\r\n"),
@@ -142,6 +169,18 @@ const GOOD_REPLIES: [(Expect, &str); 14] = [
     (Expect::Raised, "ERR_NOT_YET format 1 is in force; server 3 (0.1.0) reads formats 1..1\r\n"),
     (Expect::Digest, "DIGEST 17 0123456789abcDEF\r\n"),
     (Expect::Snapshot, "SNAPSHOT 9 2 3 00000000000000000000000000000abc\r\n"),
+    (Expect::Change, "CHANGE 17 6\r\n"),
+    (Expect::Change, "ERR_REFUSED 1 is the last voter\r\n"),
+    (Expect::Change, "PLAN voters=3,4 needed=2,3 here=2,2 can_lose=0,none\r\n"),
+    (Expect::ChangeWaited, "ENDED 17 cancelled\r\n"),
+    (Expect::ChangeWaited, "RUNNING 17 add 6 as a voter; waits for: its snapshot\r\n"),
+    (Expect::Leader, "LEADER 6 42\r\n"),
+    (Expect::Leader, "ALREADY\r\n"),
+    (
+        Expect::Members,
+        "MEMBERS 3 2 unknown unknown 3 2 9 no\r\nMEMBER 1 voter leader [::1]:9001 unknown\r\n\
+         CHANGE 9 unknown update 1\r\nENDED 3 done add 4 as a learner\r\nREMOVED 2 7\r\nEND\r\n",
+    ),
 ];
 
 #[test]
@@ -156,6 +195,43 @@ fn a_reply_is_taken_only_as_a_whole_wherever_it_is_cut() {
         }
         assert_eq!(parse_pieces(expect, text.as_bytes().chunks(1)), Ok(whole), "{text:?}");
     }
+}
+
+#[test]
+fn replies_about_members_out_of_bounds_or_out_of_place_are_refused() {
+    let cases = [
+        ("CHANGE 17\r\n", Expect::Change),
+        ("CHANGE 17 6 5\r\n", Expect::Change),
+        ("ALREADY 1\r\n", Expect::Change),
+        ("ALREADY\r\n", Expect::ChangeWaited),
+        ("PLAN voters=3,4 needed=2,3 here=2,2\r\n", Expect::Change),
+        ("PLAN voters=3,4 needed=2,3 here=2,none can_lose=0,1\r\n", Expect::Change),
+        ("PLAN needed=2,3 voters=3,4 here=2,2 can_lose=0,1\r\n", Expect::Change),
+        ("PLAN voters=3 needed=2,3 here=2,2 can_lose=0,1\r\n", Expect::Change),
+        ("ENDED\r\n", Expect::ChangeWaited),
+        ("ENDED 17\r\n", Expect::ChangeWaited),
+        ("ENDED 17 over\r\n", Expect::ChangeWaited),
+        ("ENDED 17 done now\r\n", Expect::ChangeWaited),
+        ("RUNNING x add 6\r\n", Expect::ChangeWaited),
+        ("LEADER 6\r\n", Expect::Leader),
+        ("LEADER none 6\r\n", Expect::Leader),
+        ("END\r\n", Expect::Members),
+        ("MEMBER 1 voter leader a:1 a:2\r\n", Expect::Members),
+        ("MEMBERS 3 2 unknown unknown 3 leader 9 maybe\r\n", Expect::Members),
+        ("MEMBERS 3 2 none unknown 3 leader 9 yes\r\n", Expect::Members),
+        ("MEMBERS 3 2 unknown unknown 3 leader 9 yes yes\r\n", Expect::Members),
+        ("MEMBERS 3 2 3 1 3 leader 9 yes\r\nMEMBER 1 king leader a:1 a:2\r\n", Expect::Members),
+        ("MEMBERS 3 2 3 1 3 leader 9 yes\r\nMEMBER 1 voter leader a:1 a:0\r\n", Expect::Members),
+        ("MEMBERS 3 2 3 1 3 leader 9 yes\r\nMEMBER 1 voter leader a:1\r\n", Expect::Members),
+        ("MEMBERS 3 2 3 1 3 leader 9 yes\r\nREMOVED 1\r\n", Expect::Members),
+        ("MEMBERS 3 2 3 1 3 leader 9 yes\r\nERR_BUSY\r\n", Expect::Members),
+    ];
+    for (text, expect) in cases {
+        assert!(parse(expect, text).is_err(), "{text:?}");
+    }
+    let endless = "a line\r\n".repeat(HELP_LINES_MAX + 1);
+    let endless = format!("MEMBERS 3 2 3 1 3 leader 9 yes\r\n{endless}");
+    assert!(parse(Expect::Members, &endless).is_err());
 }
 
 #[test]
@@ -269,6 +345,11 @@ proptest! {
         start in prop::sample::select(vec![
             "", "OK ", "OK 1", "VALUE ", "VALUE 5\r\nab", "KEY a ", "ERR_", "ERR_REDIRECT ", "MORE",
             "SNAPSHOT 1 2 ", "role leader\r\n", "DIGEST 1 0123456789", "ERR_NOT_YET ",
+            "CHANGE 17 ", "PLAN voters=3,4 needed=2,3 here=", "ENDED 17 ", "RUNNING 17 ",
+            "LEADER 6 ",
+            "MEMBERS 3 2 3 1 3 leader 9 yes\r\n",
+            "MEMBERS 3 2 3 1 3 leader 9 yes\r\nMEMBER 1 voter leader a:1 a:2 formats=1.",
+            "MEMBERS 3 2 3 1 3 leader 9 yes\r\nCHANGE 9 3 a; waits for:",
         ]),
         rest in prop::collection::vec(
             prop_oneof![any::<u8>(), Just(b' '), Just(b'\r'), Just(b'\n'), Just(b'1'), Just(b'9')],

@@ -33,6 +33,8 @@ fn report() -> StatusReport {
         incarnation: Incarnation(0x12),
         is_upgrade_held: true,
         upgrade_waits_for: Some("server 3 (0.1.0) reads formats 1..1".into()),
+        removed_at: Some(912),
+        is_draining: true,
     }
 }
 
@@ -47,7 +49,8 @@ fn status_lines_come_in_the_order_of_the_protocol() {
         snapshot_refusals 3:no_room,4:unusable\r\nversion 0.2.0\r\nformat 1\r\n\
         reads_formats 1..2\r\ncluster_id none\r\n\
         incarnation 00000000000000000000000000000012\r\nupgrade_held yes\r\n\
-        upgrade_waits_for server 3 (0.1.0) reads formats 1..1\r\nEND\r\n";
+        upgrade_waits_for server 3 (0.1.0) reads formats 1..1\r\nremoved_at 912\r\n\
+        draining yes\r\nEND\r\n";
     assert_eq!(print(status.clone()), text);
     let led = StatusReport {
         leader: Some(4),
@@ -56,13 +59,17 @@ fn status_lines_come_in_the_order_of_the_protocol() {
         cluster_id: Some(ClusterId(0xc)),
         is_upgrade_held: false,
         upgrade_waits_for: None,
+        removed_at: None,
+        is_draining: false,
         ..status.clone()
     };
     let text = print(led);
     assert!(text.contains("\r\nleader 4\r\n"), "{text}");
     assert!(text.contains("\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\n"), "{text}");
     assert!(text.contains("\r\ncluster_id 0000000000000000000000000000000c\r\n"), "{text}");
-    assert!(text.ends_with("\r\nupgrade_held no\r\nupgrade_waits_for none\r\nEND\r\n"), "{text}");
+    let end = "\r\nupgrade_held no\r\nupgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\n\
+        END\r\n";
+    assert!(text.ends_with(end), "{text}");
 }
 
 #[test]

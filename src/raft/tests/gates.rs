@@ -54,6 +54,7 @@ impl Gate {
     pub(super) fn start(&mut self, id: NodeId) -> GateSettings {
         self.starts += 1;
         self.announced.clear();
+        self.is_draining = false;
         self.stopped = None;
         GateSettings {
             formats: self.formats,
@@ -98,15 +99,29 @@ pub(super) fn founded_long_ago(nodes: u64) -> Vec<Durable> {
 
 /// The disks of a cluster in format 2 that has existed for long.
 pub(super) fn raised_long_ago(nodes: u64) -> Vec<Durable> {
-    let raised = Payload::Format(FormatInForce::of(Format(2)));
-    let log = vec![Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload: raised }];
+    raised_to(Format(2), nodes)
+}
+
+/// The disks of a cluster in this format that has existed for long.
+pub(super) fn raised_to(format: Format, nodes: u64) -> Vec<Durable> {
+    let raises = (2..=format.0).map(|raised| Entry {
+        index: LogIndex(u64::from(raised) - 1),
+        term: Term(1),
+        stamp_ms: 0,
+        payload: Payload::Format(FormatInForce::of(Format(raised))),
+    });
     let hard_state = HardState { current_term: Term(1), ..HardState::default() };
-    vec![Durable::new(hard_state, log); nodes as usize]
+    vec![Durable::new(hard_state, raises.collect()); nodes as usize]
 }
 
 /// The gates of nodes that read both formats.
 pub(super) fn of_both(nodes: u64) -> BTreeMap<NodeId, Gate> {
     (1..=nodes).map(|id| (NodeId(id), Gate::of(BOTH))).collect()
+}
+
+/// The gates of nodes that read all formats of this program.
+pub(super) fn of_all(nodes: u64) -> BTreeMap<NodeId, Gate> {
+    (1..=nodes).map(|id| (NodeId(id), Gate::of(FormatRange::OWN))).collect()
 }
 
 impl Cluster {
@@ -203,9 +218,17 @@ impl Cluster {
 
     pub(super) fn on_announced(&mut self, id: NodeId, news: Announcement) {
         self.name_ports(id, news.peers.keys().copied().collect());
-        if let Some(gate) = self.gates.get_mut(&id) {
-            gate.cluster_id = news.cluster_id.or(gate.cluster_id);
-            gate.announced.push(news);
+        let Some(gate) = self.gates.get_mut(&id) else { return };
+        let is_draining = news.is_draining;
+        gate.cluster_id = news.cluster_id.or(gate.cluster_id);
+        gate.announced.push(news);
+        if std::mem::replace(&mut gate.is_draining, is_draining) != is_draining {
+            // Its links begin anew, and introduce it as it is now.
+            for peer in self.ids() {
+                if peer != id && self.is_up(peer) && !self.is_cut(id, peer) {
+                    self.introduce(id, peer);
+                }
+            }
         }
     }
 

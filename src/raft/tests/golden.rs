@@ -22,6 +22,11 @@
 //! | `slow-snapshots n1`, `snapshot n1 [count]`, `fast-snapshots n1` | snapshots wait, too |
 //! | `crash n1`, `restart n1` | what was not synced is lost |
 //! | `refuse n1 peer=2` | the peer refuses a connection |
+//! | `members 3` | a cluster whose members can change; node 1 leads it |
+//! | `join n4` | a new node starts, and knows no members |
+//! | `add n1 4`, `add-learner`, `remove`, `promote`, `demote` | an operator asks node 1 for it |
+//! | `replace n1 2 4`, `cancel n1 9` | as well: by which server, and which change |
+//! | `who [n1]` | the members in the newest membership of a node |
 //! | `status [n1]`, `log [n1]` | the knowledge of a node |
 
 use std::error::Error;
@@ -30,10 +35,11 @@ use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
 use super::cluster::{Cluster, log_of};
 use super::disk::Durable;
+use super::members;
 use super::snapshots::SnapshotRules;
 use super::text;
-use crate::raft::{Envelope, Rpc};
-use crate::types::{HardState, NodeId, Term};
+use crate::raft::{Envelope, MemberOperation, Rpc};
+use crate::types::{HardState, LogIndex, NodeId, Term};
 
 struct Script {
     cluster: Cluster,
@@ -48,6 +54,12 @@ impl Runner for Script {
         let mut lines = Vec::new();
         match command.name.as_str() {
             "cluster" => self.cluster = new_cluster(&mut args, self.rules)?,
+            "members" => self.cluster = cluster_with_members(&mut args, self.rules)?,
+            "who" => {
+                for id in self.some_nodes(&mut args)? {
+                    lines.push(text::members(self.cluster.node(id)));
+                }
+            }
             "snapshots" => self.rules = snapshot_rules(&mut args)?,
             "status" => {
                 for id in self.some_nodes(&mut args)? {
@@ -154,6 +166,11 @@ impl Script {
             "slow-disk" | "fast-disk" | "slow-store" | "fast-store" | "slow-snapshots"
             | "fast-snapshots" => {
                 self.set_speed(name, id)?;
+            }
+            "join" => cluster.add_node(id.0),
+            "add" | "add-learner" | "remove" | "replace" | "promote" | "demote" | "cancel" => {
+                let operation = member_operation(name, args)?;
+                lines.push(text::change(id, &cluster.change(id, operation)));
             }
             "crash" => cluster.crash(id),
             "restart" => cluster.restart(id),
@@ -262,6 +279,31 @@ fn new_cluster(
     Ok(cluster)
 }
 
+fn cluster_with_members(
+    args: &mut ArgumentConsumer<'_>,
+    rules: SnapshotRules,
+) -> Result<Cluster, Box<dyn Error>> {
+    let mut cluster = Cluster::with_members_and_snapshots(count(args)?, 1, rules);
+    cluster.trace = Some(Vec::new());
+    Ok(cluster)
+}
+
+fn member_operation(
+    name: &str,
+    args: &mut ArgumentConsumer<'_>,
+) -> Result<MemberOperation, Box<dyn Error>> {
+    let id: u64 = args.next_pos().ok_or("a server or a change")?.parse()?;
+    Ok(match name {
+        "add" => members::add(id),
+        "add-learner" => members::add_learner(id),
+        "remove" => members::remove(id),
+        "promote" => members::promote(id),
+        "demote" => members::demote(id),
+        "cancel" => MemberOperation::Cancel { number: LogIndex(id) },
+        _ => members::replace(id, args.next_pos().ok_or("the new server")?.parse()?),
+    })
+}
+
 fn node_id(text: &str) -> Result<NodeId, Box<dyn Error>> {
     Ok(NodeId(text.trim_start_matches('n').parse()?))
 }
@@ -346,6 +388,14 @@ scripts! {
     election_split_vote_is_resolved_in_the_next_term,
     election_step_down_in_the_same_term_keeps_the_vote,
     election_vote_is_told_when_it_is_durable,
+    joint_add_a_server_catches_up_and_becomes_a_voter,
+    joint_commit_needs_a_majority_of_both_halves,
+    joint_election_needs_a_majority_of_both_halves,
+    joint_is_ended_by_the_next_leader,
+    joint_leader_that_removes_itself_does_not_count_itself,
+    joint_no_change_before_a_commit_in_the_own_term,
+    joint_one_change_at_a_time,
+    joint_uncommitted_membership_is_rolled_back,
     read_half_of_the_nodes_confirm_none,
     read_late_acknowledgements_release_no_later_one,
     read_on_a_new_leader_waits_for_its_no_op,

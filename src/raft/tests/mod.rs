@@ -32,6 +32,7 @@
 //! | `progress` | a peer's replication by itself |
 //! | `log_holds` | what a leader keeps for a peer that is sent a snapshot |
 //! | `install` | a snapshot on its way to a peer, by itself |
+//! | `transfers` | leaders that hand over, and orders that come late |
 //! | `raises` | random walks with raises of the format, older programs and holds |
 //! | `random` | random walks under every fault that the cluster knows |
 
@@ -63,6 +64,7 @@ mod pending;
 mod progress;
 mod raises;
 mod random;
+mod random_members;
 mod recall;
 mod rejoin;
 mod send_modes;
@@ -72,3 +74,4 @@ mod solo;
 mod stamps;
 mod state_checks;
 mod text;
+mod transfers;

@@ -11,34 +11,34 @@ use rand::{RngExt, SeedableRng};
 use super::clocks::TICK;
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node};
 use super::disk::Durable;
-use super::gates::{of_both, raised_long_ago};
+use super::gates::{of_all, of_both, raised_long_ago, raised_to};
 use super::snapshots::SnapshotRules;
-use crate::raft::{Envelope, ProgressSettings, Role, Rpc};
-use crate::types::{LogIndex, LogPosition, NodeId};
+use crate::raft::{Envelope, ProgressSettings, Role, Rpc, TransferTarget};
+use crate::types::{Format, LogIndex, LogPosition, NodeId};
 
 const SEEDS: u64 = 300;
 const STEPS: u32 = 1200;
 
 /// The rate of each fault. It is drawn once a walk, so that some walks are calm enough to
 /// get far, and others have many faults.
-struct Weather {
-    loss: f64,
-    duplication: f64,
-    reordering: f64,
-    crashes: f64,
-    partitions: f64,
-    coups: f64,
-    absences: f64,
-    slow_disks: f64,
-    slow_stores: f64,
-    slow_keepers: f64,
-    damage: f64,
-    repairs: f64,
-    amnesia: f64,
+pub(super) struct Weather {
+    pub(super) loss: f64,
+    pub(super) duplication: f64,
+    pub(super) reordering: f64,
+    pub(super) crashes: f64,
+    pub(super) partitions: f64,
+    pub(super) coups: f64,
+    pub(super) absences: f64,
+    pub(super) slow_disks: f64,
+    pub(super) slow_stores: f64,
+    pub(super) slow_keepers: f64,
+    pub(super) damage: f64,
+    pub(super) repairs: f64,
+    pub(super) amnesia: f64,
 }
 
 /// Rules with a snapshot every few entries in most walks, in pieces of a few bytes.
-fn any_rules(rng: &mut StdRng) -> SnapshotRules {
+pub(super) fn any_rules(rng: &mut StdRng) -> SnapshotRules {
     if rng.random_bool(0.3) {
         return SnapshotRules::NONE;
     }
@@ -51,10 +51,10 @@ fn any_rules(rng: &mut StdRng) -> SnapshotRules {
     }
 }
 
-struct Walk {
-    cluster: Cluster,
-    rng: StdRng,
-    weather: Weather,
+pub(super) struct Walk {
+    pub(super) cluster: Cluster,
+    pub(super) rng: StdRng,
+    pub(super) weather: Weather,
     /// The time that passes with a tick, with leases. Less than a tick is wrong, but promises
     /// and leases must hold all the same.
     pace: Duration,
@@ -62,6 +62,8 @@ struct Walk {
     proposals: u64,
     /// Losses of entries that no majority without the node holds.
     needed_losses: u32,
+    /// Transfers of the leadership that began.
+    transfers: u32,
 }
 
 impl Walk {
@@ -73,12 +75,22 @@ impl Walk {
         let rules = any_rules(&mut rng);
         let mut cluster = if seed.is_multiple_of(2) {
             Cluster::with_leases(vec![durable; nodes], seed, rules, has_leases)
+        } else if seed % 4 == 1 {
+            // Leaders hand over.
+            let (nodes, format) = (nodes as u64, Format(3));
+            Cluster::started(raised_to(format, nodes), seed, rules, has_leases, of_all(nodes))
         } else {
             // The nodes know each other's runs, and tell each other what they remember.
             let nodes = nodes as u64;
             Cluster::started(raised_long_ago(nodes), seed, rules, has_leases, of_both(nodes))
         };
         cluster.trace = has_trace.then(Vec::new);
+        let pace = if has_leases { TICK / [1, 1, 3, 10][rng.random_range(0..4)] } else { TICK };
+        Walk { pace, has_leases, ..Walk::over(cluster, rng) }
+    }
+
+    /// A walk over this cluster, with weather of its own.
+    pub(super) fn over(mut cluster: Cluster, mut rng: StdRng) -> Walk {
         if rng.random_bool(0.5) {
             // Windows are so small that everything has to be read from the log again.
             cluster.window = ProgressSettings {
@@ -106,11 +118,19 @@ impl Walk {
             repairs: some(0.3),
             amnesia: some(0.5),
         };
-        let pace = if has_leases { TICK / [1, 1, 3, 10][rng.random_range(0..4)] } else { TICK };
-        Walk { cluster, rng, weather, pace, has_leases, proposals: 0, needed_losses: 0 }
+        Walk {
+            cluster,
+            rng,
+            weather,
+            pace: TICK,
+            has_leases: false,
+            proposals: 0,
+            needed_losses: 0,
+            transfers: 0,
+        }
     }
 
-    fn any_node(&mut self) -> NodeId {
+    pub(super) fn any_node(&mut self) -> NodeId {
         let ids = self.cluster.ids();
         ids[self.rng.random_range(0..ids.len())]
     }
@@ -119,7 +139,7 @@ impl Walk {
         self.cluster.now += self.pace.mul_f64(ticks);
     }
 
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         let id = self.any_node();
         self.pass(0.15);
         self.step_weather(id);
@@ -165,7 +185,8 @@ impl Walk {
                     self.cluster.settle(id);
                 }
             }
-            96 => {
+            96 => self.step_transfer(),
+            97 => {
                 let peer = self.any_node();
                 if peer != id && self.cluster.is_up(peer) {
                     self.cluster.reconnect(id, peer);
@@ -178,6 +199,25 @@ impl Walk {
                 }
             }
         }
+    }
+
+    /// A person asks the leader to hand over, or drains a node. Some leaders are old ones.
+    fn step_transfer(&mut self) {
+        let (of, to) = (self.any_node(), self.any_node());
+        let of = self.cluster.leader().filter(|_| self.rng.random_bool(0.8)).unwrap_or(of);
+        if !self.cluster.is_up(of) {
+            return;
+        }
+        let raft = self.cluster.raft_mut(of);
+        let was_transferring = raft.is_transferring();
+        match self.rng.random_range(0..8) {
+            0 => raft.set_draining(true),
+            1 => raft.set_draining(false),
+            2..5 => drop(raft.request_transfer(&TransferTarget::Avoid([to].into()))),
+            _ => drop(raft.request_transfer(&TransferTarget::To(to))),
+        }
+        self.transfers += u32::from(!was_transferring && raft.is_transferring());
+        self.cluster.settle(of);
     }
 
     /// Damages the log of a node that is down at some place, if it is the only node that has
@@ -374,7 +414,7 @@ impl Walk {
         }
     }
 
-    fn set_slow(&mut self, id: NodeId, is_disk_slow: bool, is_store_slow: bool) {
+    pub(super) fn set_slow(&mut self, id: NodeId, is_disk_slow: bool, is_store_slow: bool) {
         if let Some(node) = self.cluster.nodes.get_mut(&id) {
             node.is_disk_slow = is_disk_slow;
             node.is_store_slow = is_store_slow;
@@ -384,7 +424,7 @@ impl Walk {
         }
     }
 
-    fn set_keeper_slow(&mut self, id: NodeId, is_slow: bool) {
+    pub(super) fn set_keeper_slow(&mut self, id: NodeId, is_slow: bool) {
         if let Some(node) = self.cluster.nodes.get_mut(&id) {
             node.is_keeper_slow = is_slow;
         }
@@ -443,6 +483,7 @@ impl Walk {
             if !self.cluster.is_up(id) {
                 self.cluster.restart(id);
             }
+            self.cluster.raft_mut(id).set_draining(false);
             self.set_slow(id, false, false);
             self.set_keeper_slow(id, false);
         }
@@ -470,7 +511,7 @@ impl Walk {
         }
     }
 
-    fn run_calmly(&mut self, ticks: u32) {
+    pub(super) fn run_calmly(&mut self, ticks: u32) {
         for _ in 0..ticks {
             self.cluster.now += TICK;
             for id in self.cluster.ids() {
@@ -543,15 +584,17 @@ fn a_seed_replays_the_same_walk() {
 /// Without this check, walks that never commit an entry would pass, too.
 #[test]
 fn random_walks_commit_entries() {
-    let (mut committed, mut elections, mut installed) = (0, 0, 0);
+    let (mut committed, mut elections, mut installed, mut transfers) = (0, 0, 0, 0);
     for seed in 0..30 {
         let mut walk = Walk::new(seed, false, false);
         walk.run();
         committed += walk.cluster.oracle.committed();
         elections += walk.cluster.oracle.elections();
         installed += walk.cluster.installed;
+        transfers += walk.transfers;
     }
     assert!(committed > 30 * 15, "{committed} entries in 30 walks");
     assert!(elections > 30 * 3, "{elections} elections in 30 walks");
     assert!(installed > 10, "{installed} snapshots installed in 30 walks");
+    assert!(transfers > 10, "{transfers} transfers in 30 walks");
 }

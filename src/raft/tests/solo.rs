@@ -67,13 +67,13 @@ impl Solo {
         Solo::with_past(settings, Durable::default())
     }
 
-    /// A node that reads every format, with a log of one entry of term 1, which puts `format` in
-    /// force.
+    /// A node that reads every format, with a log of term 1 that puts `format` in force: with an
+    /// entry for each format after the first, and one entry at least.
     pub(super) fn of_format(nodes: u64, format: Format) -> Solo {
         let hard_state = HardState { current_term: Term(1), ..HardState::default() };
-        let mut log = log_of(&[1]);
-        if format > Format::FIRST {
-            log[0].payload = Payload::Format(FormatInForce::of(format));
+        let mut log = log_of(&vec![1; format.0.max(2) as usize - 1]);
+        for (entry, raised) in log.iter_mut().zip(2..=format.0) {
+            entry.payload = Payload::Format(FormatInForce::of(Format(raised)));
         }
         let mut settings = settings_of(1, nodes, 1);
         settings.gate.formats = FormatRange::OWN;

@@ -2,8 +2,11 @@
 //! its term.
 
 use super::cluster::Node;
-use crate::raft::{AppendResult, Envelope, PersistSeq, ProgressState, Remembered, Role, Rpc};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
+use crate::raft::{
+    AppendResult, ChangeRefusal, Envelope, MemberOutcome, PersistSeq, ProgressState, Remembered,
+    Role, Rpc,
+};
+use crate::types::{Change, Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
 
 /// A message: `n1@1 -> n2 AppendEntries prev=1@1 [2@1] commit=1`. A pre-vote is about a term
 /// that no node has yet: its label has no term.
@@ -109,6 +112,43 @@ pub(super) fn entries(entries: &[Entry]) -> String {
         format!("{}={payload}", entry.position())
     };
     entries.iter().map(entry).collect::<Vec<_>>().join(" ")
+}
+
+/// The newest membership of a node:
+/// `n1 voters=2,3,4 outgoing=1,2,3 learners=5 change=9 (replace 1 by 4) since=10@1 not committed`.
+pub(super) fn members(node: &Node) -> String {
+    let Some(raft) = &node.raft else { return format!("n{} down", node.id) };
+    let status = raft.members_status();
+    let membership = &status.membership;
+    let ids = |name: &str, ids: Vec<NodeId>| {
+        let listed: Vec<String> = ids.iter().map(NodeId::to_string).collect();
+        if listed.is_empty() { String::new() } else { format!(" {name}={}", listed.join(",")) }
+    };
+    let learners = membership.ids().into_iter().filter(|id| membership.is_learner(*id));
+    let mut line = format!("n{}", node.id);
+    line += &ids("voters", membership.voters.iter().copied().collect());
+    line += &ids("outgoing", membership.outgoing.iter().copied().collect());
+    line += &ids("learners", learners.collect());
+    if let Some(Change { number, what }) = &membership.change {
+        line += &format!(" change={number} ({what})");
+    }
+    let since = raft.term_at(status.index).unwrap_or(Term(0));
+    line += &format!(" since={}@{since}", status.index);
+    line + if status.is_committed { "" } else { " not committed" }
+}
+
+/// The answer to an operator: `n1 begins change 9 (add 4 as a voter)`.
+pub(super) fn change(id: NodeId, answer: &Result<MemberOutcome, ChangeRefusal>) -> String {
+    match answer {
+        Ok(MemberOutcome::Begun { number, index, what }) if number == index => {
+            format!("n{id} begins change {number} ({what})")
+        }
+        Ok(MemberOutcome::Begun { number, index, what }) => {
+            format!("n{id} change {number} ({what}), by entry {index}")
+        }
+        Ok(outcome) => format!("n{id} {outcome:?}"),
+        Err(refusal) => format!("n{id} refuses: {refusal}"),
+    }
 }
 
 /// A write to the disk: `n2 writes 3: term=2 voted_for=1 [4@2]`.

@@ -61,7 +61,6 @@ fn session_config() -> Arc<SessionConfig> {
         },
         memory: MemoryBudget::new(64 << 20),
         write_stall_ms_max: 30_000,
-        client_addresses: BTreeMap::new(),
         started: Instant::now(),
         clock: Arc::new(SystemClock),
         version: "0.2.0".to_owned(),

@@ -2,6 +2,7 @@
 
 mod backup;
 mod endings;
+mod members;
 mod memory;
 
 use std::sync::Mutex;
@@ -45,11 +46,6 @@ pub(super) fn config() -> SessionConfig {
         },
         memory: MemoryBudget::new(64 * MIB as u64),
         write_stall_ms_max: 30_000,
-        client_addresses: [
-            (NodeId(2), ("db2.example".to_owned(), 9002)),
-            (NodeId(3), ("fe80::3".to_owned(), 9004)),
-        ]
-        .into(),
         started: Instant::now(),
         clock: Arc::new(StoppedClock),
         version: "0.2.0".to_owned(),
@@ -251,6 +247,10 @@ async fn every_result_is_sent_in_the_words_of_the_protocol() {
     let outcome = ClientReply::Outcome;
     let digest = |digest| ClientReply::Digest { index: LogIndex(7), digest };
     let read = ClientReply::Answer;
+    let not_leader = |address: &str| {
+        let leader = Some(Arc::new(address.parse().expect("the test has addresses")));
+        refused(Refusal::NotLeader { leader })
+    };
     let write = "set k 0 0\r\n\r\n";
     let table = [
         (write, stored(3), "OK 3\r\n"),
@@ -283,18 +283,9 @@ async fn every_result_is_sent_in_the_words_of_the_protocol() {
         (write, refused(Refusal::LeadershipLost), "ERR_TIMEOUT\r\n"),
         ("get k\r\n", refused(Refusal::Timeout), "ERR_TIMEOUT\r\n"),
         (write, ClientReply::TimedOut, "ERR_TIMEOUT\r\n"),
-        (write, refused(Refusal::NotLeader { leader_id: None }), "ERR_NO_LEADER\r\n"),
-        (
-            write,
-            refused(Refusal::NotLeader { leader_id: Some(NodeId(2)) }),
-            "ERR_REDIRECT db2.example:9002\r\n",
-        ),
-        (
-            "get k\r\n",
-            refused(Refusal::NotLeader { leader_id: Some(NodeId(3)) }),
-            "ERR_REDIRECT [fe80::3]:9004\r\n",
-        ),
-        (write, refused(Refusal::NotLeader { leader_id: Some(NodeId(99)) }), "ERR_NO_LEADER\r\n"),
+        (write, refused(Refusal::NotLeader { leader: None }), "ERR_NO_LEADER\r\n"),
+        (write, not_leader("db2.example:9002"), "ERR_REDIRECT db2.example:9002\r\n"),
+        ("get k\r\n", not_leader("[fe80::3]:9004"), "ERR_REDIRECT [fe80::3]:9004\r\n"),
     ];
     let (mut client, raft) = connect(config());
     for (command, reply, text) in table {
@@ -553,7 +544,7 @@ async fn noreply_gets_no_reply_but_keeps_its_place_until_its_outcome_is_known() 
     client.say(format!("{quiet}{quiet}get k\r\n")).await;
     let requests = take(&raft);
     assert_eq!(requests.len(), 2, "the window counts them");
-    answer(&client, requests[0].0, refused(Refusal::NotLeader { leader_id: None }));
+    answer(&client, requests[0].0, refused(Refusal::NotLeader { leader: None }));
     answer(&client, requests[1].0, stored(3));
     settle().await;
     answer(&client, take(&raft)[0].0, value("x"));
@@ -586,9 +577,9 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nonce_clients 5\r\nstore_digest 000000000000feed\r\n\
          memory_bytes_used 8192\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\n\
-         version 0.2.0\r\nformat 1\r\nreads_formats 1..2\r\ncluster_id none\r\n\
+         version 0.2.0\r\nformat 1\r\nreads_formats 1..3\r\ncluster_id none\r\n\
          incarnation 000000000000000000000000000000ab\r\nupgrade_held no\r\n\
-         upgrade_waits_for none\r\nEND\r\n"
+         upgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

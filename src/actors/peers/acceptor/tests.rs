@@ -5,30 +5,28 @@ use tokio::time::sleep;
 use super::*;
 use crate::actors::messages::peers::SendRpc;
 use crate::actors::messages::replication::LinkEvent;
-use crate::actors::peers::link::{PeerLinkActor, PeerLinkPorts};
-use crate::actors::peers::settings::PeerAddress;
+use crate::actors::peers::link::{PeerAddresses, PeerLinkActor, PeerLinkPorts};
 use crate::net::{Network, Tcp};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, KindInbox, introduction, probe, settle};
-use crate::types::Incarnation;
+use crate::types::{Address, Incarnation};
 use crate::wire::Frame;
 
 /// The acceptor of node 1, whose peers are 2 and 3, with a probe in place of RaftActor.
 struct Bench {
     acceptor: Addr<PeerAcceptorActor>,
     raft: PeerEvents,
-    /// The messages to the link to node 2.
-    link: Inbox<PeerIntroduced>,
+    /// What PeersActor is told of the peers.
+    introduced: Inbox<PeerIntroduced>,
 }
 
 fn bench(listener: Box<dyn Listener>, settings: LinkSettings) -> Bench {
     let (raft_port, raft) = probe();
-    let (link, link_inbox) = probe();
-    let links = [(NodeId(2), link)].into();
-    let ports = PeerAcceptorPorts { raft: raft_port, links };
+    let (introduced_port, introduced) = probe();
+    let ports = PeerAcceptorPorts { raft: raft_port, introduced: introduced_port };
     let local = local_node();
     let acceptor = PeerAcceptorActor::new(listener, local, settings, ports).start();
-    Bench { acceptor, raft: PeerEvents::of(&raft), link: link_inbox }
+    Bench { acceptor, raft: PeerEvents::of(&raft), introduced }
 }
 
 async fn connect(listener: &FakeListener, peer: u64) -> FarEnd {
@@ -114,30 +112,31 @@ fn two_servers_with_one_id_have_one_data_directory_or_two() {
 }
 
 #[test]
-fn a_link_hears_whether_its_peer_introduces_itself() {
+fn what_each_peer_says_of_itself_is_told_as_long_as_it_is_connected() {
     run_paused(async {
         let listener = FakeListener::default();
         let bench = bench(Box::new(listener.clone()), LinkSettings::default());
         let heard = async || {
             settle().await;
-            let heard = bench.link.drain();
-            heard.iter().map(|heard| heard.is_introduced).collect::<Vec<_>>()
+            let heard = bench.introduced.drain();
+            let said = |heard: &PeerIntroduced| (heard.peer.0, heard.introduction.is_some());
+            heard.iter().map(said).collect::<Vec<_>>()
         };
         let mut far = listener.dial(1024);
         far.send(&Frame::Hello(long_hello(2, 1))).await;
         assert_eq!(far.receive().await, Some(Frame::Hello(long_hello(1, 2))));
-        assert_eq!(heard().await, [true]);
+        assert_eq!(heard().await, [(2, true)]);
         let _other = connect(&listener, 3).await;
-        assert_eq!(heard().await, [], "this is another peer's");
+        assert_eq!(heard().await, [(3, false)]);
         let old = connect(&listener, 2).await;
         assert_eq!(far.receive().await, None);
-        assert_eq!(heard().await, [false], "the connection that was replaced does not count");
+        assert_eq!(heard().await, [(2, false)], "the connection that was replaced does not count");
         let mut new = listener.dial(1024);
         new.send(&Frame::Hello(long_hello(2, 1))).await;
         new.receive().await;
-        assert_eq!(heard().await, [true]);
+        assert_eq!(heard().await, [(2, true)]);
         drop((old, new));
-        assert_eq!(heard().await, [false]);
+        assert_eq!(heard().await, [(2, false)]);
     });
 }
 
@@ -255,12 +254,13 @@ fn two_nodes_talk_over_tcp_and_find_each_other_again() {
             LinkEvent::AppendResponse { response, .. } => Some(*response),
             _ => None,
         });
-        let address = PeerAddress { host: "127.0.0.1".into(), port };
+        let logged = Some(Address { host: "127.0.0.1".into(), port });
+        let addresses = PeerAddresses { logged, configured: None };
         let settings = LinkSettings::default();
-        let peers = [NodeId(1), NodeId(3)].into();
-        let local = LocalNode { id: NodeId(2), peers, ..local_node() };
+        let local = LocalNode { id: NodeId(2), ..local_node() };
         let link =
-            PeerLinkActor::new(local, NodeId(1), address, settings, Rc::new(Tcp), ports, 1).start();
+            PeerLinkActor::new(local, NodeId(1), addresses, settings, Rc::new(Tcp), ports, 1);
+        let link = link.start();
 
         received(&up).await;
         let attached = received(&server.raft.attached).await;

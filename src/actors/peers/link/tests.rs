@@ -1,6 +1,7 @@
 //! PeerLinkActor over a fake network, whose far end the test plays. `handshake` tests the
-//! introductions and the short hello.
+//! introductions and the short hello, `addresses` where a peer is dialled.
 
+mod addresses;
 mod handshake;
 
 use actix::Addr;
@@ -23,12 +24,18 @@ struct Bench {
 }
 
 fn bench(network: &FakeNetwork, settings: LinkSettings) -> Bench {
+    let logged = Some(Address { host: "peer".into(), port: 9001 });
+    bench_at(network, settings, PeerAddresses { logged, configured: None })
+}
+
+/// The link to a peer that may be at these addresses.
+fn bench_at(network: &FakeNetwork, settings: LinkSettings, addresses: PeerAddresses) -> Bench {
     let (raft_port, raft) = probe();
     let (replicator_port, replicator) = probe();
     let ports = PeerLinkPorts { raft: raft_port, replicator: replicator_port };
-    let address = PeerAddress { host: "peer".into(), port: 9001 };
     let rc_network: Rc<dyn Network> = Rc::new(network.clone());
-    let link = PeerLinkActor::new(local_node(), NodeId(2), address, settings, rc_network, ports, 1);
+    let local = local_node();
+    let link = PeerLinkActor::new(local, NodeId(2), addresses, settings, rc_network, ports, 1);
     let link = link.start();
     let raft = PeerEvents::of(&raft);
     Bench { link, network: network.clone(), raft, replicator }

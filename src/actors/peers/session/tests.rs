@@ -1,4 +1,7 @@
-//! PeerSessionActor over a fake connection, whose far end the test plays.
+//! PeerSessionActor over a fake connection, whose far end the test plays. `members` tests what
+//! servers are told that were removed, or join.
+
+mod members;
 
 use actix::Addr;
 use bytes::BytesMut;
@@ -9,7 +12,7 @@ use super::*;
 use crate::raft::{Announcement, Envelope, PeerFault};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, introduction, probe, settle};
-use crate::types::{BootId, ClusterId, Term};
+use crate::types::{BootId, ClusterId, FormatRange, Term};
 use crate::wire::{FRAME_BYTES_MAX, FrameCodec};
 
 /// A session of node 1, whose peers are 2 and 3, with probes for the actors that it sends to.
@@ -105,8 +108,8 @@ fn a_hello_that_does_not_fit_is_refused_with_the_reason() {
     let cases = [
         (other_cluster, "cluster \"other\""),
         (hello(2, 3), "this is node 1 and not node 3"),
-        (hello(9, 1), "node 9 is not one of the other servers"),
-        (hello(1, 1), "node 1 is not one of the other servers"),
+        (hello(9, 1), "node 9 is not a member of cluster \"coracle\""),
+        (hello(1, 1), "node 1 is not a member of cluster \"coracle\""),
     ];
     for (hello, expected) in cases {
         run_paused(async {
@@ -158,10 +161,11 @@ fn a_peer_that_does_not_fit_what_is_announced_loses_its_connection() {
     let of =
         |cluster_id| Introduction { cluster_id: Some(ClusterId(cluster_id)), ..introduction() };
     let cluster = |id| Announcement { cluster_id: Some(ClusterId(id)), ..announcement(1) };
+    let highest = FormatRange::OWN.highest.0;
     // The hello, a fact that it fits, and one that it does not fit.
     let cases = [
         (None, announcement(1), announcement(2)),
-        (Some(introduction()), announcement(2), announcement(3)),
+        (Some(introduction()), announcement(highest), announcement(highest + 1)),
         (Some(of(6)), cluster(6), cluster(5)),
     ];
     for (introduction, fitting, other) in cases {

@@ -35,8 +35,8 @@ async fn a_backup_is_begun_by_a_leader_that_stays_one_or_refused() {
     let f = Fixture::start();
     let client = Client::new(8);
     f.request(&client, vec![(1, ClientRequest::BeginSnapshot)]).await;
-    let nobody = Refusal::NotLeader { leader_id: None };
-    assert_eq!(client.refusals(), [refused(1, nobody)]);
+    let nobody = Refusal::NotLeader { leader: None };
+    assert_eq!(client.refusals(), [refused(1, nobody.clone())]);
     f.lead().await;
     f.request(&client, vec![(2, ClientRequest::BeginSnapshot)]).await;
     f.receive(PEER, 2, Rpc::RequestVoteResponse(RequestVoteResponse { vote_granted: false })).await;

@@ -67,14 +67,14 @@ async fn a_leader_that_stops_answers_as_one_that_has_lost_its_leadership() {
     refusals.sort_by_key(|(slot, _)| *slot);
     assert_eq!(
         refusals,
-        [refused(0, Refusal::LeadershipLost), refused(1, Refusal::NotLeader { leader_id: None })],
+        [refused(0, Refusal::LeadershipLost), refused(1, Refusal::NotLeader { leader: None })],
         "the write may be executed, and the read was not"
     );
     f.kv.drain();
     // From now on nobody gets anything from it.
     let later = vec![(2, write()), (3, read()), (4, ClientRequest::Status)];
     f.request(&client, later).await;
-    let not_leader = || Refusal::NotLeader { leader_id: None };
+    let not_leader = || Refusal::NotLeader { leader: None };
     assert_eq!(client.refusals(), [2, 3, 4].map(|slot| refused(slot, not_leader())));
     f.appends();
     f.replicated(1, 3, 0).await;

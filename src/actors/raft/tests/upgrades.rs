@@ -30,7 +30,7 @@ impl Fixture {
     }
 
     /// A peer connects that reads the second format, and answers the leader.
-    async fn introduce(&self, peer: NodeId) {
+    pub(super) async fn introduce(&self, peer: NodeId) {
         let ((port, _), (end, _)) = (probe(), probe());
         let introduction = Some(introduction());
         self.raft.do_send(PeerEvent::Attached { peer, connection: 1, port, end, introduction });
@@ -86,7 +86,7 @@ async fn a_raise_is_refused_by_a_node_that_does_not_lead_and_with_the_reason_by_
     let f = Fixture::start_new();
     let client = Client::new(8);
     f.request(&client, vec![(1, ClientRequest::Raise)]).await;
-    assert_eq!(client.refusals(), [refused(1, Refusal::NotLeader { leader_id: None })]);
+    assert_eq!(client.refusals(), [refused(1, Refusal::NotLeader { leader: None })]);
     f.lead().await;
     f.introduce(NodeId(3)).await;
     f.request(&client, vec![(2, ClientRequest::Raise)]).await;

@@ -10,6 +10,10 @@ async fn end_at(mut far: FarEnd, hello: Hello) {
     assert_eq!(far.receive().await, Some(Frame::Hello(hello)));
 }
 
+fn introduced(introduction: Option<Introduction>) -> PeerIntroduced {
+    PeerIntroduced { peer: NodeId(2), introduction }
+}
+
 /// Answers the short hello with a short one.
 async fn answer_short_hello(far: &mut FarEnd) {
     assert_eq!(far.receive().await, Some(Frame::Hello(hello(1, 2))));
@@ -158,11 +162,12 @@ fn a_peer_of_another_cluster_or_format_is_no_link() {
 fn a_connection_ends_when_its_peer_does_not_read_the_format_that_is_announced() {
     run_paused(async {
         let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
-        bench.link.do_send(Announce(announcement(2)));
+        let highest = FormatRange::OWN.highest.0;
+        bench.link.do_send(Announce(announcement(highest)));
         assert!(!far.is_closed().await);
         assert_eq!(bench.losses().await, 0);
         let mut next = bench.network.expect_connection(1024);
-        bench.link.do_send(Announce(announcement(3)));
+        bench.link.do_send(Announce(announcement(highest + 1)));
         assert_eq!(far.receive().await, None);
         assert_eq!(bench.losses().await, 1);
         assert_eq!(next.receive().await, Some(Frame::Hello(long_hello(1, 2))));
@@ -240,17 +245,17 @@ fn a_connection_by_the_short_hello_ends_when_the_peer_introduces_itself() {
         let bench = bench(&network, LinkSettings::default());
         end_at(first, long_hello(1, 2)).await;
         answer_short_hello(&mut second).await;
-        bench.link.do_send(PeerIntroduced { is_introduced: false });
+        bench.link.do_send(introduced(None));
         assert!(!second.is_closed().await);
         let (third, mut fourth) =
             (network.expect_connection(1024), network.expect_connection(1024));
-        bench.link.do_send(PeerIntroduced { is_introduced: true });
+        bench.link.do_send(introduced(Some(introduction())));
         assert_eq!(second.receive().await, None);
         assert_eq!(bench.losses().await, 1);
         // It goes on with long hellos, as long as the peer is known to read them.
         end_at(third, long_hello(1, 2)).await;
         answer_hello(&mut fourth).await;
-        bench.link.do_send(PeerIntroduced { is_introduced: true });
+        bench.link.do_send(introduced(Some(introduction())));
         assert!(!fourth.is_closed().await);
     });
 }

@@ -21,6 +21,9 @@ pub(super) fn line(frame: &Frame) -> String {
             format!("n{} -> n{} Hello{facts}", hello.from, hello.to)
         }
         Frame::Refused { reason } => format!("Refused: {reason}"),
+        Frame::Removed { at } => format!("Removed at={at}"),
+        Frame::Join(request) => format!("n{} Join", request.id),
+        Frame::Joined(answer) => format!("Joined members={:?}", answer.membership.ids()),
         Frame::Rpc(Envelope { from, to, term, rpc }) => {
             let (kind, rest) = describe(rpc);
             format!("n{from} -> n{to} {kind} term={term}{rest}")

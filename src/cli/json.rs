@@ -1,0 +1,79 @@
+//! JSON as commands print it.
+
+use std::fmt::{self, Display};
+
+use super::text::is_harmless;
+
+/// A string of JSON.
+pub fn json_text(text: &str) -> String {
+    let mut json = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => json.extend(['\\', character]),
+            other if is_harmless(other) => json.push(other),
+            other => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    json += &format!("\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    json.push('"');
+    json
+}
+
+/// An object of JSON, in the order in which its values are added.
+#[derive(Clone, Debug, Default)]
+pub struct Object {
+    members: Vec<String>,
+}
+
+impl Object {
+    pub fn new() -> Object {
+        Object::default()
+    }
+
+    /// Adds a value that is JSON as it prints: a number, a word, an object or a list.
+    pub fn raw(mut self, name: &str, value: impl Display) -> Object {
+        self.members.push(format!("{}:{value}", json_text(name)));
+        self
+    }
+
+    /// Adds a text.
+    pub fn text(self, name: &str, text: &str) -> Object {
+        self.raw(name, json_text(text))
+    }
+
+    /// Adds a value that is JSON as it prints, or `null`.
+    pub fn optional(self, name: &str, value: Option<impl Display>) -> Object {
+        match value {
+            Some(value) => self.raw(name, value),
+            None => self.raw(name, "null"),
+        }
+    }
+
+    /// Adds a text, or `null`.
+    pub fn optional_text(self, name: &str, text: Option<&str>) -> Object {
+        self.optional(name, text.map(json_text))
+    }
+
+    /// The object on a line of its own.
+    pub fn line(&self) -> String {
+        format!("{self}\n")
+    }
+}
+
+impl Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{}}}", self.members.join(","))
+    }
+}
+
+/// A list of JSON.
+pub fn json_list(values: impl Iterator<Item = Object>) -> String {
+    let values: Vec<String> = values.map(|value| value.to_string()).collect();
+    format!("[{}]", values.join(","))
+}
+
+#[cfg(test)]
+mod tests;

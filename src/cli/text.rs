@@ -1,0 +1,66 @@
+//! Texts for people: what other machines say, numbers, and times.
+
+use std::time::Duration;
+
+/// A text of another machine, as a terminal may get it: a character that moves the cursor, hides
+/// or turns text round is shown by its number.
+pub fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        match is_harmless(character) {
+            true => shown.push(character),
+            false => shown.extend(character.escape_unicode()),
+        }
+    }
+    shown
+}
+
+/// False of control characters, and of those that are invisible or change the direction of text.
+pub fn is_harmless(character: char) -> bool {
+    let is_format = matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    !character.is_control() && !is_format
+}
+
+/// A time in words: the unit that leaves one to three digits.
+pub fn time(time: Duration) -> String {
+    let ms = time.as_millis();
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{ms} ms"),
+        1..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A number with commas between its thousands.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A noun with its number in mind.
+pub fn plural(noun: &str, number: u64) -> String {
+    if number == 1 { noun.into() } else { format!("{noun}s") }
+}
+
+#[cfg(test)]
+mod tests;
