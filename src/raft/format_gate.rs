@@ -33,11 +33,11 @@ pub(super) struct FormatGate {
     now: u64,
     /// The facts that were announced last; `None` before the first time.
     pub(super) announced: Option<Announcement>,
-    /// What that announcement was made of.
+    /// The facts that the announcement was made of.
     pub(super) announced_key: Option<AnnouncedKey>,
 }
 
-/// What an announcement is made of. Equal keys give equal announcements, and a key is compared
+/// The facts that an announcement is made of. Equal keys give equal announcements, and a key is compared
 /// after every event, while announcements are large.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct AnnouncedKey {

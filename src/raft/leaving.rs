@@ -11,7 +11,7 @@ use crate::types::{LogIndex, NodeId};
 /// Heartbeats that a peer is sent after it can know of the commit, in case that one gets lost.
 const HEARTBEATS: u32 = 2;
 
-/// What a node has noted about members that are removed.
+/// The notes of a node about members that are removed.
 #[derive(Default)]
 pub(super) struct MemberNotes {
     /// The entry that removed this node, if it knows of one.

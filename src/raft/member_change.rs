@@ -1,4 +1,4 @@
-//! What operators ask of the members, and the answers (docs/adr/0026).
+//! The requests of operators about the members, and the answers (docs/adr/0026).
 
 use super::quorum::Tolerance;
 use super::state::NotLeader;
@@ -7,7 +7,7 @@ use crate::types::{Address, ChangeKind, Format, LogIndex, Member, NodeId};
 /// A request of an operator to change the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRequest {
-    /// What is to be done.
+    /// The operation.
     pub operation: MemberOperation,
     /// The number of servers whose loss the cluster must survive after the change; `None` for 1.
     pub can_lose: Option<u32>,
@@ -15,7 +15,7 @@ pub struct MemberRequest {
     pub is_dry_run: bool,
 }
 
-/// What is to be done to the members.
+/// An operation on the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberOperation {
     /// Add a server.
@@ -78,7 +78,7 @@ pub enum MemberOutcome {
         number: LogIndex,
         /// The entry that begins it, or takes it back.
         index: LogIndex,
-        /// What it does.
+        /// The change itself.
         what: ChangeKind,
     },
     /// The plan that was asked for.
@@ -88,7 +88,7 @@ pub enum MemberOutcome {
 /// The effect that a change would have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChangePlan {
-    /// What it does.
+    /// The change itself.
     pub what: ChangeKind,
     /// The cluster as it is.
     pub before: Tolerance,
@@ -109,7 +109,7 @@ pub enum ChangeRefusal {
         in_force: Format,
         /// The format that is needed.
         needed: Format,
-        /// What the raise waits for.
+        /// The clause that says why the raise waits.
         waits: String,
     },
     /// The leader has committed nothing in its term yet.
@@ -126,7 +126,7 @@ pub enum ChangeRefusal {
     Busy {
         /// The number of that change.
         number: LogIndex,
-        /// What it does.
+        /// The change itself.
         what: ChangeKind,
     },
 }

@@ -1,4 +1,4 @@
-//! The rules of what operators may change now, and the reasons why not (docs/adr/0026).
+//! The rules of changes that operators may ask for now, and the reasons why not (docs/adr/0026).
 //!
 //! [`Raft::request_change`] is the one place where a change of the members begins. A refusal is a
 //! sentence for people, on one line: first the reason, then what to do, parted by `; `.
@@ -55,7 +55,7 @@ impl Raft {
         Ok(MemberOutcome::Begun { number, index: number, what })
     }
 
-    // Whether anything can change at all.
+    // Readiness for any change.
 
     /// The newest membership with its entry, if this leader may change members at all.
     fn check_readiness(&self) -> Result<(LogIndex, Membership), ChangeRefusal> {
@@ -178,7 +178,7 @@ impl Raft {
         Ok(MemberOutcome::Begun { number, index, what })
     }
 
-    // Whether the wish makes sense.
+    // The sense of the wish.
 
     fn wish(
         &self,
@@ -328,7 +328,7 @@ impl Raft {
         }
     }
 
-    // How many can be lost.
+    // The number of servers that can be lost.
 
     /// The effect of a change on the number of servers that can be lost.
     fn plan(
@@ -569,15 +569,4 @@ fn duration(ms: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_has_the_unit_that_people_would_use() {
-        let cases = [(0, "0 ms"), (999, "999 ms"), (1000, "1 s"), (119_999, "119 s")];
-        let longer = [(120_000, "2 min"), (7_199_999, "119 min"), (7_200_000, "2 h")];
-        for (ms, text) in cases.into_iter().chain(longer) {
-            assert_eq!(duration(ms), text);
-        }
-    }
-}
+mod tests;

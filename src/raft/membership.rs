@@ -8,6 +8,7 @@ use super::effect::Effect;
 use super::event::Event;
 use super::format_gate::RaiseWait;
 use super::handover::TransferTarget;
+use super::members_event::MembersEvent;
 use super::quorum::Tolerance;
 use super::role::RoleState;
 use super::rpc::{Admitted, Rpc};
@@ -37,7 +38,7 @@ pub struct MembersStatus {
     pub leader_id: Option<NodeId>,
     /// True when this node is the leader: only then the rest is known.
     pub is_leader: bool,
-    /// How many voters can be lost.
+    /// The number of voters that can be lost, and what it comes from.
     pub tolerance: Option<Tolerance>,
     /// A clause that says what the change under way waits for.
     pub waits_for: Option<String>,
@@ -67,7 +68,7 @@ pub struct PeerView {
 }
 
 impl Raft {
-    // What is known.
+    // Knowledge.
 
     /// The addresses of a member: what it said itself last, else what the log says, else
     /// servers.toml.
@@ -364,7 +365,11 @@ impl Raft {
         };
         if let Some(round) = rounds.advance(match_index, last) {
             let ms = self.ms_of(round.ticks);
-            self.tell(Event::CaughtUpRound { peer: candidate, round: round.number, ms });
+            self.tell_step(MembersEvent::CaughtUpRound {
+                peer: candidate,
+                round: round.number,
+                ms,
+            });
         }
         let is_due = self.is_caught_up(change.number, candidate);
         is_due.then(|| transitions::join(self.membership()))
@@ -414,7 +419,7 @@ impl Raft {
         let Some((id, member)) = membership.members.iter().find_map(is_news) else { return };
         let next = transitions::with_addresses(membership, id, member.clone());
         let Member { peer, client } = member;
-        self.tell(Event::WritesAddresses { id, peer, client });
+        self.tell_step(MembersEvent::WritesAddresses { id, peer, client });
         self.append_membership(next);
         if let RoleState::Leader(leadership) = &mut self.role {
             leadership.changing.address_wait_ticks = self.settings.ticks_per_second;
@@ -495,7 +500,7 @@ impl Raft {
         }
         self.recall.start.on_caught_up();
         self.end_rejoining();
-        self.tell(Event::Admitted { term: self.term() });
+        self.tell_step(MembersEvent::Admitted { term: self.term() });
     }
 
     /// A peer says that this node was removed by the entry `at`, which is committed. Ids are never
@@ -505,7 +510,7 @@ impl Raft {
             return;
         }
         self.members.removed_at = Some(at);
-        self.tell(Event::Removed { at });
+        self.tell_step(MembersEvent::Removed { at });
         if !matches!(self.role, RoleState::Follower { .. }) {
             self.become_follower(None, "it was removed from the cluster");
         }
@@ -519,11 +524,15 @@ impl Raft {
         if self.removed_at().is_none() && membership.is_removed(id) {
             let at = membership.removed.get(&id).copied().unwrap_or(index);
             self.members.removed_at = Some(at);
-            self.tell(Event::Removed { at });
+            self.tell_step(MembersEvent::Removed { at });
             if matches!(self.role, RoleState::PreCandidate(_) | RoleState::Candidate(_)) {
                 self.become_follower(None, "it was removed from the cluster");
             }
         }
+    }
+
+    fn tell_step(&mut self, event: MembersEvent) {
+        self.tell(Event::Members(event));
     }
 
     /// Tells of the changes between two committed memberships.
@@ -534,21 +543,21 @@ impl Raft {
         let nothing = Membership::default();
         let before = before.unwrap_or(&nothing);
         if before.is_seed() {
-            self.tell(Event::MembersHaveAddresses);
+            self.tell_step(MembersEvent::MembersHaveAddresses);
         }
         let listed = |ids: &BTreeSet<NodeId>| ids.iter().copied().collect::<Vec<_>>();
         let newest = before.ended.last().map_or(LogIndex(0), |ended| ended.number);
         for ended in after.ended.iter().filter(|ended| ended.number > newest) {
             let (number, what, is_done) = (ended.number, ended.what, ended.is_done);
             let voters = listed(&after.voters);
-            self.tell(Event::ChangeEnded { number, what, is_done, voters });
+            self.tell_step(MembersEvent::ChangeEnded { number, what, is_done, voters });
         }
         let Some(Change { number, what }) = after.change.clone() else { return };
         if after.is_joint() {
             let (before, after) = (listed(&after.outgoing), listed(&after.voters));
-            self.tell(Event::ChangeJoint { number, what, before, after });
+            self.tell_step(MembersEvent::ChangeJoint { number, what, before, after });
         } else {
-            self.tell(Event::ChangeBegun { number, what });
+            self.tell_step(MembersEvent::ChangeBegun { number, what });
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::types::{LogIndex, Membership, NodeId};
 
-/// How many servers a cluster can lose.
+/// The number of servers that a cluster can lose, and where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
     /// The number of voters. In a joint membership all numbers are those of the half that can
@@ -57,7 +57,7 @@ impl<'a> Quorum<'a> {
         self.halves().all(|half| half.len() > majority(half))
     }
 
-    /// How many voters can be lost, while those for which `is_here` holds are here. Of a joint
+    /// The number of voters that can be lost, while those for which `is_here` holds are here. Of a joint
     /// membership it is that of the half which can spare fewer.
     pub(super) fn tolerance(self, is_here: impl Fn(NodeId) -> bool) -> Tolerance {
         let tolerances = self.halves().map(|half| {

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, Node, n};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, n};
 use super::disk::Durable;
 use super::gates::Gate;
+use super::node::Node;
 use super::snapshots::SnapshotRules;
 use crate::raft::{
     ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest, MembersStatus, Role,

@@ -1,4 +1,4 @@
-//! What operators may change now, and the reasons why not (docs/adr/0026).
+//! The changes that operators may ask for now, and the reasons against others (docs/adr/0026).
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, i, n};
 use super::gates::{BOTH, founded_long_ago};
