@@ -329,17 +329,17 @@ fn a_new_voter_is_done_with_all_its_stages() {
         };
         let running = "CHANGE 17 9 add 6 as a voter; waits for: round 1\n";
         let further = match *looks {
-            ..=2 => member("learner", "unseen", "") + running,
-            3 => member("learner", "catching", " seen_ms=1 behind=9 snapshot=1/100") + running,
-            4 => member("learner", "catching", " seen_ms=1 behind=9") + running,
-            5 => member("incoming", "follower", " seen_ms=1 behind=0") + running,
+            ..=5 => member("learner", "unseen", "") + running,
+            6..=7 => member("learner", "catching", " seen_ms=1 behind=9 snapshot=1/100") + running,
+            8..=9 => member("learner", "catching", " seen_ms=1 behind=9") + running,
+            10 => member("incoming", "follower", " seen_ms=1 behind=0") + running,
             _ => {
                 member("voter", "follower", " seen_ms=1 behind=0")
                     + "ENDED 17 done add 6 as a voter\n"
             }
         };
         let report = report(address, &further);
-        if *looks > 5 { report.replace("MEMBERS 3 2 3 1", "MEMBERS 4 3 3 0") } else { report }
+        if *looks > 10 { report.replace("MEMBERS 3 2 3 1", "MEMBERS 4 3 3 0") } else { report }
     });
     let output = fake.run("member add 10.0.0.6:9001");
     let said = said(&output);

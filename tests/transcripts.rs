@@ -2,7 +2,8 @@
 //!
 //! Every block of `console` is run: each line after `$ ` by a shell, with the built program, in a
 //! directory with a servers.toml; and its output has to be the lines that follow. A comment before
-//! a block says what has happened to the servers: `start 3 servers`, `kill 3`, `restart 2`. The
+//! a block says what has happened to the servers: `start 3 servers`, `kill 3`, `stop 3`,
+//! `restart 2`. A server that is started by a line goes on in the background. The
 //! document has addresses and directories of real machines, and these stand for others here:
 //!
 //! | in the document | here |
@@ -106,7 +107,7 @@ impl Machines {
         let machines = Machines { cluster, addresses, joined: Vec::new() };
         machines.until_done("member wait --all-in-step");
         machines.until_done(&format!("leader transfer --to {LEADER}"));
-        machines.cluster.wait_for_leader();
+        machines.until_done("member wait --all-in-step");
         machines
     }
 
@@ -124,11 +125,14 @@ impl Machines {
             ["kill", id] => {
                 let id = id.parse().unwrap();
                 self.cluster.kill(id);
-                let unseen = format!("\nMEMBER {id} voter unseen ");
+                let unseen = format!("\n{id}   voter      unseen ");
                 self.cluster.wait_for("the leader to miss it", || {
-                    let mut leader = self.cluster.connect(LEADER).ok()?;
-                    leader.ask("member list\r\n").ok()?.contains(&unseen).then_some(())
+                    let list = self.cluster.coracle(&["member", "list"]).stdout;
+                    String::from_utf8(list).unwrap().contains(&unseen).then_some(())
                 });
+            }
+            ["stop", id] => {
+                self.cluster.terminate(id.parse().unwrap());
             }
             ["restart", id] => {
                 let id = id.parse().unwrap();
@@ -150,6 +154,11 @@ impl Machines {
             .addresses
             .iter()
             .fold(typed.to_owned(), |typed, (there, here)| typed.replace(there, here));
+        if typed.starts_with("coracle serve ") {
+            let server = self.shell(&format!("exec {typed} 2>> joined.log"), Stdio::null());
+            self.joined.push(server);
+            return Vec::new();
+        }
         let mut shell = self.shell(&format!("{{ {typed}; }} 2>&1"), Stdio::piped());
         let output = BufReader::new(shell.stdout.take().expect("it is piped"));
         let mut lines = Vec::new();

@@ -66,7 +66,7 @@ pub async fn run(
 /// The change under way, if it is what was asked for: its entry waits for a quorum, so nobody has
 /// been told its number yet.
 async fn under_way(operation: &MemberOperation, session: &mut Session) -> Option<Followed> {
-    let report = session.leading().await?;
+    let report = session.any().await.ok()?;
     let change = report.change.as_ref()?;
     let what = kind_of(&change.what)?;
     let (number, is_new) = (change.number, true);

@@ -199,10 +199,12 @@ fn views(view: &View) -> String {
     let mut groups: Vec<(Vec<String>, MembersReport)> = Vec::new();
     for report in &view.reports {
         let id = report.not_leading.map_or("-".into(), |id| id.to_string());
-        let known = MembersReport { not_leading: None, ..report.clone() };
-        match groups.iter_mut().find(|(_, other)| *other == known) {
-            Some((ids, _)) => ids.push(id),
-            None => groups.push((vec![id], known)),
+        match groups.iter_mut().find(|(_, other)| is_same(other, report)) {
+            Some((ids, known)) => {
+                ids.push(id);
+                add_programs(known, report);
+            }
+            None => groups.push((vec![id], report.clone())),
         }
     }
     let mut text = String::from("No leader answered.\n");
@@ -212,11 +214,30 @@ fn views(view: &View) -> String {
         let knows = if ids.len() == 1 { "knows" } else { "know" };
         let ids = ids.join(", ");
         text += &format!("As {servers} {ids} {knows} it (entry {}, {committed}):\n", report.index);
-        let report = MembersReport { not_leading: Some(NodeId(0)), ..report.clone() };
-        text += &table(&rows(&report, None));
-        text += &sentences(&report, None);
+        text += &table(&rows(report, None));
+        text += &sentences(report, None);
     }
     text
+}
+
+/// True when two servers know the same of the members. Each knows its own program only.
+fn is_same(one: &MembersReport, other: &MembersReport) -> bool {
+    let common = |report: &MembersReport| {
+        let mut report = MembersReport { not_leading: None, ..report.clone() };
+        for member in &mut report.members {
+            (member.formats, member.version) = (None, None);
+        }
+        report
+    };
+    common(one) == common(other)
+}
+
+/// Adds what another report says about programs.
+fn add_programs(known: &mut MembersReport, other: &MembersReport) {
+    for (member, other) in known.members.iter_mut().zip(&other.members) {
+        member.formats = member.formats.or(other.formats);
+        member.version = member.version.take().or_else(|| other.version.clone());
+    }
 }
 
 fn json_views(view: &View) -> String {

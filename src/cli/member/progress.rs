@@ -193,7 +193,8 @@ fn adds_voter(what: ChangeKind) -> bool {
 fn done_clause(what: ChangeKind) -> String {
     match what {
         ChangeKind::Add { .. } | ChangeKind::Promote { .. } => "voter".into(),
-        ChangeKind::AddLearner { id } | ChangeKind::Demote { id } => format!("{id} is a learner"),
+        ChangeKind::AddLearner { id } => format!("{id} stays a learner"),
+        ChangeKind::Demote { id } => format!("{id} is a learner"),
         ChangeKind::Remove { id } => format!("{id} is removed"),
         ChangeKind::Replace { old, new } => format!("{new} is a voter, and {old} is removed"),
         ChangeKind::Update { id } => format!("{id} has its new address"),

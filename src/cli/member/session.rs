@@ -6,8 +6,8 @@ use clap::Args;
 use coracle::client::{Changed, Client, Error, Options, Transferred, members_of, set_draining_of};
 use coracle::protocol::{MemberRequest, MembersReport, TransferTarget};
 use coracle::types::NodeId;
-use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::cluster::{Entrance, Target};
 use super::super::failure::Failure;
@@ -18,6 +18,8 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 pub const LEADER_PATIENCE: Duration = Duration::from_secs(10);
 /// Time for which a leader is asked again that needs a moment, because it is new, say.
 const MOMENT: Duration = Duration::from_secs(1);
+/// Time that the others have to answer, after a leader has.
+const GRACE: Duration = Duration::from_millis(100);
 /// The pause between two questions.
 pub const PAUSE: Duration = Duration::from_millis(100);
 
@@ -79,24 +81,25 @@ impl Session {
     }
 
     /// Asks all servers that are known, and those that become known by their answers when no
-    /// leader is among them.
+    /// leader is among them. When a leader has answered, the others have a moment more.
     pub async fn view(&mut self) -> View {
-        let mut view = View { reports: Vec::new(), silence: None };
         let patience = self.answer_patience();
+        let mut view = View { reports: Vec::new(), silence: None };
         let mut asked = 0;
         while view.leading().is_none() && asked < self.addresses.len() {
-            let addresses = self.addresses.split_off(asked);
-            let ask = addresses.iter().map(|address| members_of(address, patience));
-            let answers = join_all(ask).await;
-            asked += addresses.len();
-            self.addresses.extend_from_slice(&addresses);
-            for (address, answer) in addresses.into_iter().zip(answers) {
-                match answer {
-                    Ok(report) => {
-                        self.learn(&address, &report);
+            let addresses = self.addresses[asked..].to_vec();
+            asked = self.addresses.len();
+            let ask = addresses.iter().map(async |it| (it, members_of(it, patience).await));
+            let mut answers: FuturesUnordered<_> = ask.collect();
+            loop {
+                let wait = if view.leading().is_none() { patience } else { GRACE };
+                match timeout(wait, answers.next()).await {
+                    Ok(Some((address, Ok(report)))) => {
+                        self.learn(address, &report);
                         view.reports.push(report);
                     }
-                    Err(error) => view.silence = Some(error),
+                    Ok(Some((_, Err(error)))) => view.silence = Some(error),
+                    Ok(None) | Err(_) => break,
                 }
             }
         }
@@ -162,9 +165,18 @@ impl Session {
     /// show it.
     pub async fn change(&mut self, request: &MemberRequest) -> Result<Changed, Error> {
         let start = Instant::now();
+        let mut is_lost = false;
         loop {
-            match self.client().await?.member(request.clone()).await {
-                Err(error) if may_try_again(&error, start.elapsed()) => sleep(PAUSE).await,
+            let answer = match self.client().await {
+                Ok(mut client) => client.member(request.clone()).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if may_try_again(&error, start.elapsed()) => {
+                    is_lost |= matches!(error, Error::Unknown { .. });
+                    sleep(PAUSE).await;
+                }
+                Err(Error::Unavailable { last }) if is_lost => return Err(Error::Unknown { last }),
                 answer => return answer,
             }
         }
@@ -194,9 +206,13 @@ impl Session {
         matches!(client.get(ANY_KEY).await, Ok(_) | Err(Error::NotFound))
     }
 
-    async fn client(&self) -> Result<Client, Error> {
+    /// A client that asks the leader first, if one is found: a server that is first in a list may
+    /// be one that hears and does not answer.
+    async fn client(&mut self) -> Result<Client, Error> {
+        if self.leader.is_none() {
+            self.view().await;
+        }
         let options = Options { deadline: self.patience(), ..Options::default() };
-        // The leader comes first, because the first is asked first.
         let leader = self.leader.iter().cloned();
         Client::connect(leader.chain(self.addresses.iter().cloned()), options).await
     }
