@@ -5,7 +5,8 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::actors::messages::lifecycle::HandOver;
-use crate::raft::{GateSettings, TimeoutNow, TransferTarget};
+use crate::raft::{GateSettings, Introduction, TimeoutNow, TransferTarget};
+use crate::testing::introduction;
 use crate::types::{ClusterHistory, ClusterState, Format, FormatInForce};
 
 fn transfer() -> ClientRequest {
@@ -30,6 +31,11 @@ impl Fixture {
     /// A leader that hands over to the peer. Returns the client that has asked for it.
     async fn start_transfer() -> (Fixture, Client) {
         let f = Fixture::start_in_format_3(settings());
+        // The peer says where it is reached, and clients are sent there.
+        let ((port, _), (end, _)) = (probe(), probe());
+        let introduction = Some(Introduction { member: Some(member(2).1), ..introduction() });
+        let attached = PeerEvent::Attached { peer: PEER, connection: 1, port, end, introduction };
+        f.raft.do_send(attached);
         f.lead().await;
         let operator = Client::new(100);
         f.request(&operator, vec![(1, transfer())]).await;
