@@ -226,9 +226,10 @@ impl Raft {
 
     /// True of a node that may give its vote, whatever the membership in its log says, because
     /// that may be old: the candidate knows whose votes count (docs/adr/0026). Only a node that
-    /// knows of its own removal rests. A rejoining node may if it knows where its log ended: its term and its vote are intact, and it refuses every log that is behind that
-    /// end. So it gives no vote that it would not give if its log were whole (docs/adr/0019). A
-    /// node that has just started settles first.
+    /// knows of its own removal rests. A rejoining node may if it knows where its log ended: its
+    /// term and its vote are intact, and it refuses every log that is behind that end. So it gives
+    /// no vote that it would not give if its log were whole (docs/adr/0019). A node that has just
+    /// started settles first.
     pub(super) fn may_vote(&self) -> bool {
         let HardState { is_rejoining, is_end_known, .. } = self.hard_state();
         self.removed_at().is_none() && (!is_rejoining || is_end_known) && self.is_settled()

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::members_event::{MembersEvent, comma_separated};
 use super::rpc::SnapshotRefusal;
-use crate::types::{Address, ChangeKind, ClusterId, Format, LogIndex, LogPosition, NodeId, Term};
+use crate::types::{ClusterId, Format, LogIndex, LogPosition, NodeId, Term};
 
 /// A change of this node that is worth a line in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,65 +133,8 @@ pub enum Event {
         /// The id.
         cluster_id: ClusterId,
     },
-    /// As the leader: a learner that is to become a voter has ended a round (dissertation §4.2.1).
-    CaughtUpRound {
-        /// The learner.
-        peer: NodeId,
-        /// The number of the round, from 1.
-        round: u32,
-        /// The time that it took.
-        ms: u64,
-    },
-    /// As the leader: writes other addresses of a member, because the member says so.
-    WritesAddresses {
-        /// The member.
-        id: NodeId,
-        /// The address for other servers.
-        peer: Address,
-        /// The address for clients.
-        client: Address,
-    },
-    /// Knows that the log has the members with their addresses from now on.
-    MembersHaveAddresses,
-    /// Knows that a change of the members has begun.
-    ChangeBegun {
-        /// Its number.
-        number: LogIndex,
-        /// What it does.
-        what: ChangeKind,
-    },
-    /// Knows that a change of the members has come to its joint membership.
-    ChangeJoint {
-        /// Its number.
-        number: LogIndex,
-        /// What it does.
-        what: ChangeKind,
-        /// The voters before the change.
-        before: Vec<NodeId>,
-        /// The voters after it.
-        after: Vec<NodeId>,
-    },
-    /// Knows that a change of the members has ended.
-    ChangeEnded {
-        /// Its number.
-        number: LogIndex,
-        /// What it did, or was to do.
-        what: ChangeKind,
-        /// True when it was done, false when it was cancelled.
-        is_done: bool,
-        /// The voters now.
-        voters: Vec<NodeId>,
-    },
-    /// As a learner that got its directory: has nothing to have forgotten.
-    Admitted {
-        /// The term.
-        term: Term,
-    },
-    /// Knows that it was removed from the cluster.
-    Removed {
-        /// The entry that removed it.
-        at: LogIndex,
-    },
+    /// A step of a change of the members.
+    Members(MembersEvent),
     /// Dropped entries that conflict with the leader's (§5.3).
     TruncatedLog {
         /// The first entry that was dropped.
@@ -310,43 +254,8 @@ impl fmt::Display for Event {
             Event::ClusterNamed { cluster_id } => {
                 write!(f, "the cluster has an id cluster_id={cluster_id}")
             }
-            Event::CaughtUpRound { peer, round, ms } => {
-                write!(f, "a learner has caught up with a round peer={peer} round={round} ms={ms}")
-            }
-            Event::WritesAddresses { id, peer, client } => write!(
-                f,
-                "writes the addresses that a member says server={id} peer={peer} client={client}"
-            ),
-            Event::MembersHaveAddresses => {
-                f.write_str("the members are in the log, and can change")
-            }
-            Event::ChangeBegun { number, what } => {
-                write!(f, "a change of the members has begun number={number} what=\"{what}\"")
-            }
-            Event::ChangeJoint { number, what, before, after } => write!(
-                f,
-                "a change of the members is joint number={number} what=\"{what}\" before={} \
-                 after={}",
-                comma_separated(before),
-                comma_separated(after)
-            ),
-            Event::ChangeEnded { number, what, is_done, voters } => write!(
-                f,
-                "a change of the members is {} number={number} what=\"{what}\" voters={}",
-                if *is_done { "done" } else { "cancelled" },
-                comma_separated(voters)
-            ),
-            Event::Admitted { term } => write!(f, "was admitted as a learner term={term}"),
-            Event::Removed { at } => write!(
-                f,
-                "was removed from the cluster by entry index={at}: it takes no part any more, and \
-                 can be stopped"
-            ),
+            Event::Members(event) => event.fmt(f),
             Event::TruncatedLog { from, to } => write!(f, "truncated log from={from} to={to}"),
         }
     }
-}
-
-fn comma_separated(ids: &[NodeId]) -> String {
-    ids.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",")
 }

@@ -33,11 +33,11 @@ pub(super) struct FormatGate {
     now: u64,
     /// The facts that were announced last; `None` before the first time.
     pub(super) announced: Option<Announcement>,
-    /// What that announcement was made of.
+    /// The facts that the announcement was made of.
     pub(super) announced_key: Option<AnnouncedKey>,
 }
 
-/// What an announcement is made of. Equal keys give equal announcements, and a key is compared
+/// The facts that an announcement is made of. Equal keys give equal announcements, and a key is compared
 /// after every event, while announcements are large.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct AnnouncedKey {
@@ -194,10 +194,15 @@ impl FormatGate {
                 able_ticks: 0,
             },
         };
+        // A new connection in the place of another is no interruption.
+        let able_ticks = match self.peers.get(&id) {
+            Some(before) if peer.reads.contains(self.counted) => before.able_ticks,
+            _ => 0,
+        };
         if let Some(member) = &peer.member {
             self.said.insert(id, member.clone());
         }
-        self.peers.insert(id, peer);
+        self.peers.insert(id, AttachedPeer { able_ticks, ..peer });
     }
 
     /// A peer has no connection any more. What it said about its addresses is kept of a member.

@@ -11,6 +11,15 @@ use crate::types::{LogIndex, NodeId};
 /// Heartbeats that a peer is sent after it can know of the commit, in case that one gets lost.
 const HEARTBEATS: u32 = 2;
 
+/// The notes of a node about members that are removed.
+#[derive(Default)]
+pub(super) struct MemberNotes {
+    /// The entry that removed this node, if it knows of one.
+    pub(super) removed_at: Option<LogIndex>,
+    /// Counts the changes of the set of removed members that have yet to hear of it.
+    pub(super) leaving_version: u64,
+}
+
 /// The peers that have yet to hear that they were removed.
 #[derive(Default)]
 pub(super) struct Leavers {

@@ -1,12 +1,13 @@
-//! What operators ask of the members, and the answers (docs/adr/0026).
+//! The requests of operators about the members, and the answers (docs/adr/0026).
 
+use super::quorum::Tolerance;
 use super::state::NotLeader;
 use crate::types::{Address, ChangeKind, Format, LogIndex, Member, NodeId};
 
 /// A request of an operator to change the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRequest {
-    /// What is to be done.
+    /// The operation.
     pub operation: MemberOperation,
     /// The number of servers whose loss the cluster must survive after the change; `None` for 1.
     pub can_lose: Option<u32>,
@@ -14,7 +15,7 @@ pub struct MemberRequest {
     pub is_dry_run: bool,
 }
 
-/// What is to be done to the members.
+/// An operation on the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberOperation {
     /// Add a server.
@@ -77,7 +78,7 @@ pub enum MemberOutcome {
         number: LogIndex,
         /// The entry that begins it, or takes it back.
         index: LogIndex,
-        /// What it does.
+        /// The change itself.
         what: ChangeKind,
     },
     /// The plan that was asked for.
@@ -87,26 +88,12 @@ pub enum MemberOutcome {
 /// The effect that a change would have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChangePlan {
-    /// What it does.
+    /// The change itself.
     pub what: ChangeKind,
     /// The cluster as it is.
     pub before: Tolerance,
     /// The cluster as it would be.
     pub after: Tolerance,
-}
-
-/// How many servers a cluster can lose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tolerance {
-    /// The number of voters. In a joint membership all numbers are those of the half that can
-    /// spare fewer.
-    pub voters: usize,
-    /// The number of voters that are needed to go on.
-    pub needed: usize,
-    /// The number of voters that the leader hears.
-    pub here: usize,
-    /// The number of voters that can be lost; `None` when there are too few already.
-    pub can_lose: Option<usize>,
 }
 
 /// The reason why the members are not changed. It is a sentence for people.
@@ -122,7 +109,7 @@ pub enum ChangeRefusal {
         in_force: Format,
         /// The format that is needed.
         needed: Format,
-        /// What the raise waits for.
+        /// The clause that says why the raise waits.
         waits: String,
     },
     /// The leader has committed nothing in its term yet.
@@ -139,7 +126,7 @@ pub enum ChangeRefusal {
     Busy {
         /// The number of that change.
         number: LogIndex,
-        /// What it does.
+        /// The change itself.
         what: ChangeKind,
     },
 }

@@ -1,4 +1,4 @@
-//! The rules of what operators may change now, and the reasons why not (docs/adr/0026).
+//! The rules of changes that operators may ask for now, and the reasons why not (docs/adr/0026).
 //!
 //! [`Raft::request_change`] is the one place where a change of the members begins. A refusal is a
 //! sentence for people, on one line: first the reason, then what to do, parted by `; `.
@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use super::member_change::{
-    ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest, Tolerance,
+    ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest,
 };
 use super::membership::{MEMBERS_SINCE, listed};
-use super::quorum::Quorum;
+use super::quorum::{Quorum, Tolerance};
 use super::role::RoleState;
 use super::state::{NotLeader, Raft};
 use super::transitions;
@@ -55,21 +55,21 @@ impl Raft {
         Ok(MemberOutcome::Begun { number, index: number, what })
     }
 
-    // Whether anything can change at all.
+    // Readiness for any change.
 
     /// The newest membership with its entry, if this leader may change members at all.
     fn check_readiness(&self) -> Result<(LogIndex, Membership), ChangeRefusal> {
         let RoleState::Leader(leadership) = &self.role else {
             return Err(ChangeRefusal::NotLeader(NotLeader { leader_id: self.leader_id() }));
         };
+        if self.commit_index < leadership.reads.first_index() {
+            return Err(ChangeRefusal::NothingCommitted);
+        }
         let in_force = self.log.cluster().at(self.apply.submitted_index()).format.format;
         if in_force < MEMBERS_SINCE {
             let wait = self.raise_waits_for();
             let waits = wait.unwrap_or_else(|| "this server does not read it".to_owned());
             return Err(ChangeRefusal::NotYet { in_force, needed: MEMBERS_SINCE, waits });
-        }
-        if self.commit_index < leadership.reads.first_index() {
-            return Err(ChangeRefusal::NothingCommitted);
         }
         match self.logged_membership() {
             Some((index, membership)) if !membership.is_seed() => Ok((*index, membership.clone())),
@@ -178,7 +178,7 @@ impl Raft {
         Ok(MemberOutcome::Begun { number, index, what })
     }
 
-    // Whether the wish makes sense.
+    // The sense of the wish.
 
     fn wish(
         &self,
@@ -328,7 +328,7 @@ impl Raft {
         }
     }
 
-    // How many can be lost.
+    // The number of servers that can be lost.
 
     /// The effect of a change on the number of servers that can be lost.
     fn plan(
@@ -352,13 +352,15 @@ impl Raft {
         if changed.voters == membership.voters {
             return Ok(plan);
         }
-        let is_loss = matches!(what, ChangeKind::Remove { .. } | ChangeKind::Demote { .. });
         let wished = can_lose.map(|wished| usize::try_from(wished).unwrap_or(usize::MAX));
         let is_enough = match (after.can_lose, wished) {
             (None, _) => false,
             (Some(after), Some(wished)) => after >= wished,
-            // What does not make it worse is no reason to refuse: a dead server is removed.
-            (Some(after), None) => !is_loss || after >= CAN_LOSE || Some(after) >= before.can_lose,
+            // Nobody misses a server that is not here, so its removal makes nothing worse.
+            (Some(after), None) => {
+                let is_missed = subject_of(what).is_some_and(|id| self.is_here(id));
+                after >= CAN_LOSE || !is_missed
+            }
         };
         if is_enough {
             return Ok(plan);
@@ -436,6 +438,14 @@ impl Raft {
 
 fn refused(reason: impl Into<String>) -> ChangeRefusal {
     ChangeRefusal::Refused(reason.into())
+}
+
+/// The voter that a change takes away, without another in its place.
+fn subject_of(what: ChangeKind) -> Option<NodeId> {
+    match what {
+        ChangeKind::Remove { id } | ChangeKind::Demote { id } => Some(id),
+        _ => None,
+    }
 }
 
 /// The addresses of a member, or the reason why it is none.
@@ -559,15 +569,4 @@ fn duration(ms: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_has_the_unit_that_people_would_use() {
-        let cases = [(0, "0 ms"), (999, "999 ms"), (1000, "1 s"), (119_999, "119 s")];
-        let longer = [(120_000, "2 min"), (7_199_999, "119 min"), (7_200_000, "2 h")];
-        for (ms, text) in cases.into_iter().chain(longer) {
-            assert_eq!(duration(ms), text);
-        }
-    }
-}
+mod tests;

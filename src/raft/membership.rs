@@ -8,8 +8,8 @@ use super::effect::Effect;
 use super::event::Event;
 use super::format_gate::RaiseWait;
 use super::handover::TransferTarget;
-use super::member_change::Tolerance;
-use super::quorum::Quorum;
+use super::members_event::MembersEvent;
+use super::quorum::Tolerance;
 use super::role::RoleState;
 use super::rpc::{Admitted, Rpc};
 use super::state::Raft;
@@ -25,15 +25,6 @@ pub(super) const MEMBERS_SINCE: Format = Format(3);
 /// A leader waits for so many of the longest election timeouts for a server that it has removed.
 const LEAVING_TIMEOUTS: u32 = 2;
 
-/// What a node has noted about members that are removed.
-#[derive(Default)]
-pub(super) struct MemberNotes {
-    /// The entry that removed this node, if it knows of one.
-    removed_at: Option<LogIndex>,
-    /// Counts the changes of the set of removed members that have yet to hear of it.
-    pub(super) leaving_version: u64,
-}
-
 /// The members as one node knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembersStatus {
@@ -47,7 +38,7 @@ pub struct MembersStatus {
     pub leader_id: Option<NodeId>,
     /// True when this node is the leader: only then the rest is known.
     pub is_leader: bool,
-    /// How many voters can be lost.
+    /// The number of voters that can be lost, and what it comes from.
     pub tolerance: Option<Tolerance>,
     /// A clause that says what the change under way waits for.
     pub waits_for: Option<String>,
@@ -77,7 +68,7 @@ pub struct PeerView {
 }
 
 impl Raft {
-    // What is known.
+    // Knowledge.
 
     /// The addresses of a member: what it said itself last, else what the log says, else
     /// servers.toml.
@@ -98,10 +89,18 @@ impl Raft {
         self.log.cluster().newest().membership.as_ref()
     }
 
+    /// The newest membership that is known to be committed, with its entry. After a start no
+    /// commit is known, but a leader appends a membership only when the one before it is
+    /// committed. So that one is.
+    pub(super) fn committed_entry(&self) -> Option<&(LogIndex, Membership)> {
+        let cluster = self.log.cluster();
+        let (newest, _) = cluster.newest().membership.as_ref()?;
+        cluster.at(self.commit_index.max(newest.prev())).membership.as_ref()
+    }
+
     /// The newest membership that is known to be committed.
     pub(super) fn committed_membership(&self) -> Option<&Membership> {
-        let committed = self.log.cluster().at(self.commit_index).membership.as_ref();
-        committed.map(|(_, membership)| membership)
+        self.committed_entry().map(|(_, membership)| membership)
     }
 
     /// True of a server that is known to have been removed: the removal is committed.
@@ -187,12 +186,6 @@ impl Raft {
         if leadership.snapshot_progress_of(candidate).is_some() {
             return "snapshot".to_owned();
         }
-        let is_caught_up = self.is_caught_up(change.number, candidate);
-        let joint = transitions::join(membership);
-        if is_caught_up && !self.could_commit(&joint, candidate) {
-            let missing = self.missing_clause(&joint.all_voters());
-            return format!("enough voters to be here{missing}");
-        }
         let round = leadership.changing.catch_up.as_ref().map_or(1, CatchUp::round);
         format!("server {candidate} to catch up (round {round})")
     }
@@ -253,17 +246,15 @@ impl Raft {
     /// As a leader that begins: the committed membership may have servers that the newest one has
     /// not. They are told, too.
     pub(super) fn note_leavers(&mut self) {
-        let Some((index, newest)) = self.log.cluster().newest().membership.as_ref() else { return };
-        let Some(committed) = self.log.cluster().at(self.commit_index).membership.as_ref() else {
-            return;
-        };
-        let own_id = self.settings.id;
+        let Some((index, newest)) = self.logged_membership() else { return };
+        let committed = self.committed_membership().map(Membership::ids).unwrap_or_default();
+        let is_leaver = |id: &NodeId| *id != self.settings.id && !newest.is_member(*id);
+        let leavers: Vec<NodeId> = committed.into_iter().filter(is_leaver).collect();
+        let index = *index;
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        for id in committed.1.ids() {
-            if id != own_id && !newest.is_member(id) {
-                leadership.leavers.add(id, *index, LogIndex(0));
-                self.members.leaving_version += 1;
-            }
+        for id in leavers {
+            leadership.leavers.add(id, index, LogIndex(0));
+            self.members.leaving_version += 1;
         }
     }
 
@@ -374,12 +365,14 @@ impl Raft {
         };
         if let Some(round) = rounds.advance(match_index, last) {
             let ms = self.ms_of(round.ticks);
-            self.tell(Event::CaughtUpRound { peer: candidate, round: round.number, ms });
+            self.tell_step(MembersEvent::CaughtUpRound {
+                peer: candidate,
+                round: round.number,
+                ms,
+            });
         }
-        let joint = transitions::join(self.membership());
-        let is_due =
-            self.is_caught_up(change.number, candidate) && self.could_commit(&joint, candidate);
-        is_due.then_some(joint)
+        let is_due = self.is_caught_up(change.number, candidate);
+        is_due.then(|| transitions::join(self.membership()))
     }
 
     /// True when the learner has caught up, is heard, and is not rejoining.
@@ -389,11 +382,6 @@ impl Raft {
         let rounds = leadership.changing.catch_up.as_ref();
         rounds.is_some_and(|r| r.is_of(number, candidate) && r.is_caught_up(ticks_max))
             && leadership.is_here(candidate, ticks_max)
-    }
-
-    /// True when enough voters are here to commit an entry under this membership.
-    pub(super) fn could_commit(&self, membership: &Membership, candidate: NodeId) -> bool {
-        Quorum::of(membership).is_met(|id| id == candidate || self.is_here(id))
     }
 
     /// As the leader, at each tick.
@@ -431,7 +419,7 @@ impl Raft {
         let Some((id, member)) = membership.members.iter().find_map(is_news) else { return };
         let next = transitions::with_addresses(membership, id, member.clone());
         let Member { peer, client } = member;
-        self.tell(Event::WritesAddresses { id, peer, client });
+        self.tell_step(MembersEvent::WritesAddresses { id, peer, client });
         self.append_membership(next);
         if let RoleState::Leader(leadership) = &mut self.role {
             leadership.changing.address_wait_ticks = self.settings.ticks_per_second;
@@ -512,7 +500,7 @@ impl Raft {
         }
         self.recall.start.on_caught_up();
         self.end_rejoining();
-        self.tell(Event::Admitted { term: self.term() });
+        self.tell_step(MembersEvent::Admitted { term: self.term() });
     }
 
     /// A peer says that this node was removed by the entry `at`, which is committed. Ids are never
@@ -522,7 +510,7 @@ impl Raft {
             return;
         }
         self.members.removed_at = Some(at);
-        self.tell(Event::Removed { at });
+        self.tell_step(MembersEvent::Removed { at });
         if !matches!(self.role, RoleState::Follower { .. }) {
             self.become_follower(None, "it was removed from the cluster");
         }
@@ -530,21 +518,21 @@ impl Raft {
 
     /// Notes that the log of this node says that it was removed. As a leader it hands over first.
     pub(super) fn note_own_removal(&mut self) {
-        let Some((index, membership)) =
-            self.log.cluster().at(self.commit_index).membership.as_ref()
-        else {
-            return;
-        };
+        let Some((index, membership)) = self.committed_entry().cloned() else { return };
         let id = self.settings.id;
         self.recall.peers.forget_removed(|peer| membership.is_removed(peer));
         if self.removed_at().is_none() && membership.is_removed(id) {
-            let at = membership.removed.get(&id).copied().unwrap_or(*index);
+            let at = membership.removed.get(&id).copied().unwrap_or(index);
             self.members.removed_at = Some(at);
-            self.tell(Event::Removed { at });
+            self.tell_step(MembersEvent::Removed { at });
             if matches!(self.role, RoleState::PreCandidate(_) | RoleState::Candidate(_)) {
                 self.become_follower(None, "it was removed from the cluster");
             }
         }
+    }
+
+    fn tell_step(&mut self, event: MembersEvent) {
+        self.tell(Event::Members(event));
     }
 
     /// Tells of the changes between two committed memberships.
@@ -555,21 +543,21 @@ impl Raft {
         let nothing = Membership::default();
         let before = before.unwrap_or(&nothing);
         if before.is_seed() {
-            self.tell(Event::MembersHaveAddresses);
+            self.tell_step(MembersEvent::MembersHaveAddresses);
         }
         let listed = |ids: &BTreeSet<NodeId>| ids.iter().copied().collect::<Vec<_>>();
         let newest = before.ended.last().map_or(LogIndex(0), |ended| ended.number);
         for ended in after.ended.iter().filter(|ended| ended.number > newest) {
             let (number, what, is_done) = (ended.number, ended.what, ended.is_done);
             let voters = listed(&after.voters);
-            self.tell(Event::ChangeEnded { number, what, is_done, voters });
+            self.tell_step(MembersEvent::ChangeEnded { number, what, is_done, voters });
         }
         let Some(Change { number, what }) = after.change.clone() else { return };
         if after.is_joint() {
             let (before, after) = (listed(&after.outgoing), listed(&after.voters));
-            self.tell(Event::ChangeJoint { number, what, before, after });
+            self.tell_step(MembersEvent::ChangeJoint { number, what, before, after });
         } else {
-            self.tell(Event::ChangeBegun { number, what });
+            self.tell_step(MembersEvent::ChangeBegun { number, what });
         }
     }
 }

@@ -84,6 +84,7 @@
 //! | `introduction` | the facts by which a peer introduces itself |
 //! | `handover` | the transfers of a leadership, and who is the best successor |
 //! | `rpc`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
+//! | `members_event` | the steps of changes of the members, as log lines |
 //! | `member_change` | what operators ask of the members, and the answers |
 //! | `quorum` | the arithmetic of majorities |
 //! | `log` | the terms of the whole log, and the entries that are on their way |
@@ -170,6 +171,7 @@ mod log_pace;
 mod log_weights;
 mod member_change;
 mod member_requests;
+mod members_event;
 mod membership;
 mod peer_fault;
 mod persistence;
@@ -207,11 +209,11 @@ pub use handover::{TransferFailure, TransferTarget};
 pub use introduction::Introduction;
 pub use leader_lease::LeaseSettings;
 pub use leadership_transfer::{Transfer, TransferRefusal};
-pub use member_change::{
-    ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest, Tolerance,
-};
+pub use member_change::{ChangePlan, ChangeRefusal, MemberOperation, MemberOutcome, MemberRequest};
+pub use members_event::MembersEvent;
 pub use membership::{MembersStatus, PeerView};
 pub use peer_fault::PeerFault;
+pub use quorum::Tolerance;
 pub use raising::{Raise, RaiseRefusal};
 pub use replication::Progress;
 pub use replication::action::{ProgressAction, ReplicationReport};

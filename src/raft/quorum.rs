@@ -6,8 +6,21 @@
 
 use std::collections::BTreeSet;
 
-use super::member_change::Tolerance;
 use crate::types::{LogIndex, Membership, NodeId};
+
+/// The number of servers that a cluster can lose, and where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    /// The number of voters. In a joint membership all numbers are those of the half that can
+    /// spare fewer.
+    pub voters: usize,
+    /// The number of voters that are needed to go on.
+    pub needed: usize,
+    /// The number of voters that the leader hears.
+    pub here: usize,
+    /// The number of voters that can be lost; `None` when there are too few already.
+    pub can_lose: Option<usize>,
+}
 
 /// The quorums of one membership. Any two of them have a node in common.
 #[derive(Clone, Copy)]
@@ -44,7 +57,7 @@ impl<'a> Quorum<'a> {
         self.halves().all(|half| half.len() > majority(half))
     }
 
-    /// How many voters can be lost, while those for which `is_here` holds are here. Of a joint
+    /// The number of voters that can be lost, while those for which `is_here` holds are here. Of a joint
     /// membership it is that of the half which can spare fewer.
     pub(super) fn tolerance(self, is_here: impl Fn(NodeId) -> bool) -> Tolerance {
         let tolerances = self.halves().map(|half| {

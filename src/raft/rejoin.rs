@@ -12,6 +12,30 @@
 //! A node that knows exactly where its log ended has forgotten less. It votes for candidates
 //! that have all of that, and it is counted again when it has all of it itself, whether or not
 //! it has heard from the others (docs/adr/0019).
+//!
+//! # While the members change
+//!
+//! A node that fetches a whole log passes every membership that the cluster ever had, and each is
+//! in force when it comes (dissertation §4.1). "Every other member" must not be that of an old
+//! one: its voters may be empty by now, or gone. So a node is counted only by a membership that
+//! is that of today.
+//!
+//! - Only a voter of the newest membership in its log is counted by reports. A learner is admitted
+//!   by its leader (docs/adr/0026), and a node that knows no members by nobody.
+//! - The leader that the node follows has reported as well, in the node's term, and the log
+//!   holds all that it had then. Let that leader be L of term T, M the newest membership in the
+//!   node's log then, and let the node have promised something before it started.
+//!     - To L: then L had the entry when it reported, and the node holds it.
+//!     - To the leader of an earlier term: what became committed is in L's log before L's first
+//!       entry (Leader Completeness), and so in the node's.
+//!     - To the leader of a later term, or as a vote for it: the first such leader was elected by
+//!       a majority of M's voters, because L had appended no membership after M when it reported,
+//!       and each membership is followed by one that shares a half with it. Another voter of M is
+//!       in that majority, has the later term, and has reported it: the node is not counted in T.
+//! - With two voters no third can lead while one of them rejoins, so no leader is asked for. No
+//!   later membership was committed then without the other voter, which has reported.
+//! - A sole voter has nobody to hear. If it has a log although its directory is new, another node
+//!   has led it, so its membership is old: it waits for that leader.
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@ use crate::types::{BootId, ClusterId, FormatRange, Member, Membership, NodeId};
 
 /// The settings of a `Raft`. All times are counted in ticks, except those of leases.
 #[derive(Clone, Debug)]
+// More than fifteen fields: each is one setting of a node, and no rule needs a group of them.
 pub struct RaftSettings {
     /// The id of this node.
     pub id: NodeId,

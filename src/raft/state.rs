@@ -16,8 +16,8 @@ use super::event::Event;
 use super::format_gate::FormatGate;
 use super::leader_lease::LeaseClock;
 use super::leadership::Leadership;
+use super::leaving::MemberNotes;
 use super::log::RaftLog;
-use super::membership::MemberNotes;
 use super::persistence::Persistence;
 use super::quorum::Quorum;
 use super::rejoin::Rejoining;
@@ -64,7 +64,7 @@ pub struct Raft {
     /// The digests of this node's store and of the others'.
     pub(super) comparison: Comparison,
     pub(super) gate: FormatGate,
-    /// What this node has noted about members that are removed.
+    /// The notes of this node about members that are removed.
     pub(super) members: MemberNotes,
     /// True when this node has to stop, see [`Raft::has_stopped`].
     pub(super) has_stopped: bool,

@@ -8,12 +8,16 @@
 //! | `disk` | a disk that forgets what was not synced |
 //! | `gates` | connections between nodes, and the formats that each of them reads |
 //! | `snapshots` | a node's snapshots, and the jobs of the keeper of its snapshot files |
+//! | `node` | one node, with its disk, its store and its connections |
 //! | `oracle` | the properties that must hold over all nodes (Figure 3) |
 //! | `solo` | one node whose peers a test plays |
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `members` | nodes that join and leave, and what operators ask for |
+//! | `members_amnesia` | members that have forgotten, while the members change |
 //! | `members_changes` | changes of the members, from the beginning to the end |
+//! | `members_faults` | changes of the members under crashes and cuts |
+//! | `members_requests` | the changes that operators may ask for now |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |
@@ -47,7 +51,11 @@ mod introductions;
 mod leases;
 mod log_holds;
 mod members;
+mod members_amnesia;
 mod members_changes;
+mod members_faults;
+mod members_requests;
+mod node;
 mod oracle;
 mod paper_elections;
 mod paper_figures;

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clients::Session;
-use super::cluster::Node;
 use super::disk::{Durable, Log};
+use super::node::Node;
 use crate::raft::{AppendResult, Envelope, ReadToken, Role, Rpc};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
@@ -386,7 +386,7 @@ impl Oracle {
             Payload::Membership(membership) => Some(membership.clone()),
             _ => None,
         });
-        // What is committed under the end of a change need not be on a majority of the half that
+        // Entries that are committed under the end of a change need not be on a majority of the half that
         // the change has left behind.
         let voters = membership.map_or_else(|| nodes.keys().copied().collect(), |m| m.voters);
         for (entry, _) in &self.committed {

@@ -9,9 +9,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::clocks::TICK;
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, Node};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS};
 use super::disk::Durable;
 use super::gates::{of_all, of_both, raised_long_ago, raised_to};
+use super::node::Node;
 use super::snapshots::SnapshotRules;
 use crate::raft::{Envelope, ProgressSettings, Role, Rpc, TransferTarget};
 use crate::types::{Format, LogIndex, LogPosition, NodeId};

@@ -1,7 +1,7 @@
 //! The notation of the scripts: `index@term` for a position in a log, `n1@7` for a node in
 //! its term.
 
-use super::cluster::Node;
+use super::node::Node;
 use crate::raft::{
     AppendResult, ChangeRefusal, Envelope, MemberOutcome, PersistSeq, ProgressState, Remembered,
     Role, Rpc,

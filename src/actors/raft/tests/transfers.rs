@@ -28,9 +28,18 @@ impl Fixture {
         Fixture::start_as(settings, HardState::default(), summary)
     }
 
+    /// The peer connects, and says where it is reached: clients are sent there.
+    fn meet_peer(&self) {
+        let ((port, _), (end, _)) = (probe(), probe());
+        let introduction = Some(Introduction { member: Some(member(2).1), ..introduction() });
+        let attached = PeerEvent::Attached { peer: PEER, connection: 1, port, end, introduction };
+        self.raft.do_send(attached);
+    }
+
     /// A leader that hands over to the peer. Returns the client that has asked for it.
     async fn start_transfer() -> (Fixture, Client) {
         let f = Fixture::start_in_format_3(settings());
+        f.meet_peer();
         f.lead().await;
         let operator = Client::new(100);
         f.request(&operator, vec![(1, transfer())]).await;
@@ -290,6 +299,7 @@ async fn a_drain_is_answered_when_the_server_does_not_lead() {
 #[actix::test]
 async fn a_stop_waits_for_the_hand_over_and_for_the_redirects() {
     let f = Fixture::start_in_format_3(settings());
+    f.meet_peer();
     f.lead().await;
     f.introduce_peer().await;
     let mut stop = Box::pin(f.raft.send(HandOver));
