@@ -24,6 +24,7 @@ struct Soak {
     recovery_ms_max: u64,
     faults: BTreeMap<Fault, u64>,
     snapshots: SnapshotCounts,
+    answers: BTreeMap<String, u64>,
 }
 
 impl Soak {
@@ -36,6 +37,9 @@ impl Soak {
         self.recovery_ms_max = self.recovery_ms_max.max(report.recovery_ms);
         for (fault, times) in &report.faults {
             *self.faults.entry(*fault).or_default() += times;
+        }
+        for (answer, times) in &report.answers {
+            *self.answers.entry(answer.clone()).or_default() += times;
         }
         let (all, one) = (&mut self.snapshots, &report.snapshots);
         all.taken += one.taken;
@@ -107,6 +111,7 @@ pub(super) fn run(options: &Options) -> bool {
     let faults: Vec<_> = soak.faults.iter().map(|(fault, n)| format!("{fault:?} {n}")).collect();
     println!("faults: {}", faults.join(", "));
     soak.print_snapshots();
+    soak.answers.iter().for_each(|(answer, times)| println!("{times} times {answer}"));
     println!(
         "longest recovery: {} ms; searches for an order given up: {}; failed seeds: {:?}",
         soak.recovery_ms_max, soak.given_up, soak.failed

@@ -1,14 +1,14 @@
 //! The actions on the cluster: start, crash and replace nodes, end all faults.
 
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use rand::RngExt;
 use tokio::task::LocalSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::checks::expected_start::{self, ExpectedStart, Verdict};
 use super::checks::violation::Check;
@@ -16,15 +16,17 @@ use super::faults::delayed_completions::DelayedCompletions;
 use super::network::NetworkConditions;
 use super::plan::Fault;
 use super::upgrade::{HOLD, Program};
-use super::world::{Machine, ProcessEnd, Tasks, World, host};
+use super::workload::operator::Operator;
+use super::world::{Machine, PEER_PORT, Place, ProcessEnd, Tasks, World, host};
+use crate::config::{Server, Settings};
 use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
 use crate::raft::StopReason;
-use crate::storage::StorageError;
+use crate::storage::{JoinedCluster, StorageError, keep_joined, read_joined};
 use crate::testing::{Crash, SimDisk};
-use crate::types::{BootId, ClusterId, Incarnation, NodeId};
+use crate::types::{Address, BootId, ClusterId, Incarnation, Member, Membership, NodeId};
 
-/// The port on which the nodes of a plan listen for each other.
-const PEER_PORT: u16 = 9001;
+/// The time after which a server that joins asks again whether it is a member.
+const JOIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The limit of open files of a simulated node: more than any of them opens.
 const OPEN_FILES_MAX: u64 = 1 << 20;
@@ -52,7 +54,8 @@ pub(crate) fn attach_wire_checker(world: &Rc<World>) {
 /// Starts the node of a machine that has none.
 pub(crate) fn start(world: &Rc<World>, id: u64) {
     let machine = Rc::clone(&world.machines[&id]);
-    if machine.is_up() || machine.is_away.get() {
+    let is_to_run = machine.place.get() == Place::Serving && !machine.is_away.get();
+    if machine.is_up() || !is_to_run {
         return;
     }
     machine.lives.set(machine.lives.get() + 1);
@@ -106,11 +109,15 @@ fn run_node(
     machine: &Rc<Machine>,
     environment: Environment,
 ) -> impl Future<Output = ProcessEnd> + use<> {
-    let (id, settings) = (machine.id, world.plan.settings.clone());
+    let (id, mut settings) = (machine.id, settings(world, machine));
+    let joins = Rc::clone(machine);
     let stop = machine.new_stop_request();
     let (disk, dir): (SimDisk, PathBuf) = (machine.disk.clone(), world.data_dir(id).to_owned());
     let world = Rc::downgrade(world);
     let run = async move {
+        if let Err(error) = join(&world, &joins, &mut settings).await {
+            return ProcessEnd::Refused(NodeError::Storage(error));
+        }
         let expected = ExpectedStart::of(&disk, &dir);
         if let Some(world) = world.upgrade().filter(|_| !expected.is_good() || expected.is_marked())
         {
@@ -142,6 +149,77 @@ fn run_node(
         }
     };
     async move { LocalSet::new().run_until(run).await }
+}
+
+/// The settings of a node that starts now: its servers.toml, which may be old, but has the node's
+/// own address.
+fn settings(world: &World, machine: &Machine) -> Settings {
+    let mut settings = world.plan.settings.clone();
+    let ports = world.operators.ports_in_files.borrow();
+    for server in settings.servers.values_mut() {
+        move_to(server, ports.get(&server.id.0).copied().unwrap_or(PEER_PORT));
+    }
+    if let Some(server) = settings.servers.get_mut(&NodeId(machine.id)) {
+        move_to(server, machine.peer_port.get());
+    }
+    settings
+}
+
+/// Gives a node that joins the settings of one that knows its cluster: from its directory, or,
+/// once it is a member, from the others. Until then it waits.
+async fn join(
+    world: &Weak<World>,
+    machine: &Machine,
+    settings: &mut Settings,
+) -> Result<(), StorageError> {
+    let (disk, id) = (&machine.disk, NodeId(machine.id));
+    if !machine.is_joining.get() {
+        return Ok(());
+    }
+    let joined = loop {
+        if let Some(joined) = read_joined(disk, &machine.dir)? {
+            break joined;
+        }
+        let joined = world.upgrade().and_then(|world| answer(&world, settings, id));
+        if let Some(joined) = joined {
+            keep_joined(disk, &machine.dir, &joined)?;
+            continue;
+        }
+        machine.is_asking.set(true);
+        sleep(JOIN_INTERVAL).await;
+    };
+    machine.is_asking.set(false);
+    let server = |(id, member): (NodeId, Member)| {
+        let (client_listen, log_listen) = (member.client.clone(), member.peer.clone());
+        let data_dir = machine.dir.with_file_name(id.to_string());
+        (id, Server { id, advertised: member, client_listen, log_listen, data_dir })
+    };
+    settings.servers = joined.members.into_iter().map(server).collect();
+    if let Some(own) = settings.servers.get_mut(&id) {
+        // The command that has added it may have had a mistake in its addresses.
+        let address = |port| Address { host: host(machine.id), port };
+        own.advertised = Member { peer: address(machine.peer_port.get()), client: address(9000) };
+        (own.client_listen, own.log_listen) = (address(9000), address(machine.peer_port.get()));
+    }
+    Ok(())
+}
+
+/// What the others answer to a server that is a member: who the members are.
+fn answer(world: &World, settings: &Settings, id: NodeId) -> Option<JoinedCluster> {
+    let open = world.open_memberships();
+    let membership = open.iter().find(|open| !open.is_seed() && open.is_member(id))?;
+    Some(JoinedCluster {
+        id,
+        cluster: settings.cluster.clone(),
+        cluster_id: world.wire.cluster_id(),
+        promise: settings.raft.promise(),
+        members: membership.members.clone(),
+    })
+}
+
+fn move_to(server: &mut Server, port: u16) {
+    server.advertised.peer.port = port;
+    server.log_listen.port = port;
 }
 
 /// Cleans up after a process that has ended by itself, and has it started again later.
@@ -291,6 +369,11 @@ pub(crate) fn wipe(world: &Rc<World>, id: u64) {
     world.note_data_loss(id, machine.lives.get());
     world.wire.on_wipe(id);
     machine.lose_everything();
+    if world.plan.members.is_some() && !world.phase.is_agreed.get() {
+        // Whoever replaces a disk may also say whom to ask for the members.
+        let is_alone = world.plan.nodes == 1;
+        machine.is_joining.set(is_alone || world.random(|rng| rng.random_bool(0.5)));
+    }
 }
 
 /// Waits until nothing that a fault has begun can still happen.
@@ -302,7 +385,7 @@ pub(crate) async fn wait_for_aftermath(world: &World) {
 pub(crate) fn end_faults(world: &Rc<World>) {
     world.trace.say(&"fault-free");
     mend(world);
-    world.machines.keys().for_each(|id| start(world, *id));
+    world.serving().into_iter().for_each(|id| start(world, id));
 }
 
 /// Ends all faults, but keeps a minority down until [`end_absence`]. Any majority has to suffice:
@@ -316,7 +399,7 @@ pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
         world.machines[&id].is_away.set(true);
         crash(world, id, false);
     }
-    world.machines.keys().for_each(|id| start(world, *id));
+    world.serving().into_iter().for_each(|id| start(world, id));
 }
 
 /// Starts the nodes that were kept down.
@@ -338,12 +421,13 @@ fn mend(world: &Rc<World>) {
         tear_probability: 0.0,
     });
     world.wire.strike(None);
-    for (id, machine) in &world.machines {
+    for id in world.serving() {
+        let machine = &world.machines[&id];
         machine.pause(false);
         machine.stall_disk(false);
         machine.is_away.set(false);
-        mend_disk(world, *id);
-        finish_upgrade(world, *id);
+        mend_disk(world, id);
+        finish_upgrade(world, id);
     }
 }
 
@@ -376,18 +460,95 @@ fn mend_disk(world: &Rc<World>, id: u64) {
     }
 }
 
-/// Draws a minority that the other voters can do without. A node that has lost data, or that
-/// has never taken part, has no vote and does not count.
+/// Draws nodes that the other voters can do without, whichever membership is in force. A node that
+/// has lost data, or that has never taken part, has no vote and does not count.
 fn draw_absent(world: &World) -> Vec<u64> {
     let has_vote = |id: &u64| {
         let has_lost_data = world.data_losses.borrow().contains_key(id);
         !has_lost_data && world.participants.borrow().contains(id)
     };
-    let mut voters: Vec<u64> = world.machines.keys().copied().filter(has_vote).collect();
-    let quorum_size = world.machines.len() / 2 + 1;
-    let most = voters.len().saturating_sub(quorum_size);
+    let mut voters: Vec<u64> = world.members().into_iter().filter(has_vote).collect();
+    let most = voters.len().saturating_sub(world.quorum_size());
     let absent = world.random(|rng| rng.random_range(0..=most));
-    (0..absent)
-        .map(|_| voters.remove(world.random(|rng| rng.random_range(0..voters.len()))))
-        .collect()
+    let mut away = Vec::new();
+    for _ in 0..absent {
+        let id = voters.remove(world.random(|rng| rng.random_range(0..voters.len())));
+        let is_there = |other: u64| has_vote(&other) && other != id && !away.contains(&other);
+        if world.plan.members.is_none() || world.is_quorum(is_there) {
+            away.push(id);
+        }
+    }
+    away
+}
+
+/// The longest time in which the changes of members come to an end once all servers are there.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// Brings the changes of members to an end: starts the servers that are members, and takes back
+/// what concerns servers that do not exist.
+pub(crate) async fn settle_members(world: &Rc<World>) {
+    if world.plan.members.is_none() {
+        return;
+    }
+    world.operators.is_over.set(true);
+    let (begin, mut operator) = (Instant::now(), Operator::calm(world));
+    while !world.has_failed() {
+        let waits = match next_to_settle(world) {
+            Settling::Done => return,
+            Settling::Waits(waits) => waits,
+            Settling::Starts(id) => {
+                world.machines[&id].place.set(Place::Serving);
+                start(world, id);
+                continue;
+            }
+            Settling::Commands(command) => {
+                operator.execute(&command).await;
+                command
+            }
+        };
+        if begin.elapsed() > SETTLING {
+            let what = format!("the members do not settle within {SETTLING:?}: {waits}");
+            world.violate(Check::Membership, what);
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The next thing to do until no change of members is under way.
+enum Settling {
+    Done,
+    Waits(String),
+    Starts(u64),
+    Commands(String),
+}
+
+fn next_to_settle(world: &World) -> Settling {
+    let open = world.open_memberships();
+    let place = |id: NodeId| world.machines.get(&id.0).map(|machine| machine.place.get());
+    let host_of = |membership: &Membership, id: NodeId| {
+        membership.members.get(&id).map(|member| member.peer.host.clone())
+    };
+    for membership in &open {
+        let change = membership.change.as_ref();
+        let ids = membership.ids().into_iter();
+        let absent = ids.filter(|id| place(*id) != Some(Place::Serving)).next();
+        let Some(id) = absent else {
+            if let Some(change) = change {
+                return Settling::Waits(format!("{:?} in {membership:?}", change.what));
+            }
+            continue;
+        };
+        let is_machine = host_of(membership, id).is_some_and(|name| name == host(id.0));
+        if place(id).is_some() && (is_machine || membership.is_voter(id)) {
+            return Settling::Starts(id.0);
+        }
+        return Settling::Commands(match change {
+            Some(change) => format!("member cancel {}", change.number),
+            None => format!("member remove {id} can-lose 0"),
+        });
+    }
+    match world.are_members_settled() {
+        true => Settling::Done,
+        false => Settling::Waits(format!("{open:?}")),
+    }
 }

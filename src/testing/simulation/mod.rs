@@ -13,6 +13,7 @@
 //! | `workload` | clients that speak the text protocol |
 //! | `checks` | observe and report violations; they never act on the cluster |
 //! | `upgrade` | the programs that the machines run |
+//! | `members` | the plan by which the members change |
 //! | `network`, `clock`, `trace`, `history` | parts without knowledge of the rest |
 
 mod checks;
@@ -20,6 +21,7 @@ mod clock;
 mod cluster;
 mod faults;
 mod history;
+mod members;
 mod network;
 mod plan;
 mod run;
@@ -35,6 +37,7 @@ pub use checks::violation::{Check, Violation};
 pub use checks::wire::InstallCounts;
 pub use clock::SimClock;
 pub use history::{Action, Answer, Item, Operation};
+pub use members::{MembersPlan, Step};
 pub use network::{Load, NetworkConditions, SimHost, SimNetwork};
 pub use plan::{Fault, Plan, Scenario};
 pub use run::{Report, SnapshotCounts, rehearse, simulate};

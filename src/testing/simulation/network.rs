@@ -79,7 +79,7 @@ struct State {
     tap: Option<PortTap>,
 }
 
-/// A tap on all connections to one port.
+/// A tap on all connections to a port and to higher ones.
 struct PortTap {
     port: u16,
     tap: Box<dyn Tap>,
@@ -169,7 +169,7 @@ impl State {
     /// The tap on a pipe, if there is one.
     fn tap(&mut self, pipe: u64) -> Option<&mut dyn Tap> {
         let port = self.pipes.get(&pipe)?.port;
-        let tap = self.tap.as_mut().filter(|tap| tap.port == port)?;
+        let tap = self.tap.as_mut().filter(|tap| tap.port <= port)?;
         Some(&mut *tap.tap)
     }
 
@@ -344,7 +344,8 @@ impl SimNetwork {
         true
     }
 
-    /// Shows `tap` all bytes that are written from now on to connections to `port`.
+    /// Shows `tap` all bytes that are written from now on to connections to `port` and to higher
+    /// ones.
     pub fn set_tap(&self, port: u16, tap: Box<dyn Tap>) {
         self.state().tap = Some(PortTap { port, tap });
     }

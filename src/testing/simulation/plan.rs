@@ -3,12 +3,13 @@
 //! makes no progress, and a run with few faults goes deep.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::members::MembersPlan;
 use super::network::NetworkConditions;
 use super::upgrade::UpgradePlan;
 use crate::actors::clients::session_io::SESSION_BYTES;
@@ -37,6 +38,8 @@ pub struct Plan {
     pub clients: ClientPlan,
     /// The programs of the machines.
     pub upgrade: UpgradePlan,
+    /// The plan of the members; `None` when they stay as they are.
+    pub members: Option<MembersPlan>,
     /// The scenario that is played after the faults.
     pub scenario: Option<Scenario>,
     /// The time for which the scenario is observed.
@@ -265,6 +268,11 @@ impl Fault {
         )
     }
 
+    /// True when it is made for members that stay as they are.
+    fn is_of_fixed_members(self) -> bool {
+        matches!(self, Fault::WipeMajority | Fault::ScatteredDamage | Fault::AgedDisk)
+    }
+
     /// True when it changes lines or connections, and no node.
     pub(crate) fn is_of_network(self) -> bool {
         matches!(
@@ -419,7 +427,7 @@ impl Plan {
             draw_snapshots(&mut settings, rng);
         }
         settings.upgrade.raise_after_s = [0, 0, 1, 2, 5][rng.random_range(0..5)];
-        Plan {
+        let plan = Plan {
             nodes,
             scenario: draw_scenario(nodes, &settings, rng),
             settings,
@@ -437,8 +445,47 @@ impl Plan {
                 think_ms_max: [20, 60, 200][rng.random_range(0..3)],
             },
             upgrade: UpgradePlan::draw(nodes, rng),
+            members: None,
             scenario_duration: Duration::from_secs(5),
+        };
+        plan.with_members(rng)
+    }
+
+    /// The same plan, with members that change in some seeds. What was drawn before is the same
+    /// with and without them.
+    fn with_members(mut self, rng: &mut StdRng) -> Plan {
+        let Some(members) = MembersPlan::draw(rng) else { return self };
+        // The members change from format 3 on: most seeds have it soon.
+        if rng.random_bool(0.8) {
+            self.upgrade.old_at_first = 0;
+            self.upgrade.has_holds = false;
+            self.settings.upgrade.raise_after_s = 0;
         }
+        self.scenario = None;
+        for (fault, weight) in &mut self.faults {
+            if fault.is_of_fixed_members() {
+                *weight = 0;
+            }
+        }
+        let bytes = |nodes: u64| self.settings.limits.replication_bytes(nodes as usize);
+        let more_bytes = bytes(self.nodes + members.spares) - bytes(self.nodes);
+        self.settings.limits.memory_bytes += more_bytes;
+        self.members = Some(members);
+        self
+    }
+
+    /// The number of machines, those included that stand by.
+    pub fn machines(&self) -> u64 {
+        self.nodes + self.members.as_ref().map_or(0, |members| members.spares)
+    }
+
+    /// The data directory of a machine.
+    ///
+    /// # Panics
+    /// Never: each plan has a server, and its directory is in that of all of them.
+    pub fn data_dir(&self, id: u64) -> PathBuf {
+        let (_, first) = self.settings.servers.first_key_value().expect("there is a server");
+        first.data_dir.with_file_name(id.to_string())
     }
 
     /// The plan for a scenario alone: a fast local network, the settings of the repository's
@@ -468,6 +515,7 @@ impl Plan {
                 think_ms_max: 100,
             },
             upgrade: UpgradePlan::NONE,
+            members: None,
             scenario: Some(scenario),
             scenario_duration: scenario.duration(),
         }

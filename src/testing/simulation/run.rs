@@ -14,9 +14,9 @@ use super::checks::bounds::{self, AGED_ENTRIES_MAX};
 use super::checks::status_poller::{self, ask_all};
 use super::checks::violation::{Check, Violation};
 use super::checks::wire::InstallCounts;
-use super::checks::{final_state, liveness, panics};
+use super::checks::{self, final_state, liveness, panics};
 use super::cluster;
-use super::faults::{nemesis, upgrades};
+use super::faults::{members, nemesis, upgrades};
 use super::history::{Action, Answer};
 use super::network::SimNetwork;
 use super::plan::{Fault, Plan, Scenario};
@@ -59,6 +59,8 @@ pub struct Report {
     pub outcome: Option<Outcome>,
     /// The counts of what happened to snapshots.
     pub snapshots: SnapshotCounts,
+    /// The number of answers of each kind to commands about members and leadership.
+    pub answers: BTreeMap<String, u64>,
 }
 
 /// Counts of what happened to snapshots and to the segments of the log, on all nodes.
@@ -135,11 +137,18 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_printed: bool) -> Report
     }
     actix::spawn(bounds::watch(Rc::clone(&world)));
     actix::spawn(upgrades::run(Rc::clone(&world)));
+    let operators = members::start_all(&world);
+    if world.plan.members.is_some() {
+        actix::spawn(checks::members::watch_joint(Rc::clone(&world)));
+    }
     let clients = workload::start_all(&world, StdRng::seed_from_u64(rng.random()));
     nemesis::run(&world).await;
     let (recovery_ms, outcome) = match world.has_failed() {
         true => (0, None),
-        false => conclude(&world, clients, StdRng::seed_from_u64(rng.random())).await,
+        false => {
+            let workers = Workers { clients, operators };
+            conclude(&world, workers, StdRng::seed_from_u64(rng.random())).await
+        }
     };
     world.has_failed();
     let disk_operations: u64 = world.machines.values().map(|m| m.disk.operations()).sum();
@@ -158,20 +167,24 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_printed: bool) -> Report
         recovery_ms,
         outcome,
         snapshots: SnapshotCounts::of(&world),
+        answers: world.operators.answers.borrow().clone(),
     }
+}
+
+/// The tasks that send commands. They end when the phases of the run say so.
+struct Workers {
+    clients: Vec<JoinHandle<()>>,
+    operators: Vec<JoinHandle<()>>,
 }
 
 /// Ends the faults, plays the scenario if there is one, and makes the last checks. Returns the
 /// milliseconds from the end of the faults to the first write, and the result of the scenario.
-async fn conclude(
-    world: &Rc<World>,
-    clients: Vec<JoinHandle<()>>,
-    rng: StdRng,
-) -> (u64, Option<Outcome>) {
+async fn conclude(world: &Rc<World>, workers: Workers, rng: StdRng) -> (u64, Option<Outcome>) {
     cluster::end_faults_but_absence(world);
     world.phase.is_over.set(world.plan.scenario.is_none());
     let mut calm = SimClient::calm(world, rng, RECOVERY);
     let recovery_ms = write_after_faults(world, &mut calm, Instant::now()).await;
+    world.phase.has_recovered.set(true);
     cluster::end_absence(world);
     let mut outcome = None;
     if let Some(scenario) = world.plan.scenario.filter(|_| !world.has_failed()) {
@@ -179,11 +192,12 @@ async fn conclude(
         outcome = scenarios::play(world, scenario).await;
     }
     world.phase.is_over.set(true);
-    for client in clients {
-        if client.await.is_err() {
+    for worker in workers.clients.into_iter().chain(workers.operators) {
+        if worker.await.is_err() {
             world.violate(Check::Protocol, "a client panicked".to_owned());
         }
     }
+    cluster::settle_members(world).await;
     if wait_for_agreement(world).await.is_some() {
         lengthen_log(world, &mut calm).await;
     }
@@ -195,6 +209,8 @@ async fn conclude(
         world.phase.is_agreed.set(true);
         bounds::watch_memory_come_back(world).await;
         pause_all(world).await;
+        checks::members::check_lists(world).await;
+        checks::members::check_rest(world).await;
         for machine in world.machines.values() {
             machine.stop();
         }
@@ -241,7 +257,7 @@ async fn pause_all(world: &World) {
         samples.into_iter().map(|sample| sample.map(|sample| sample.term)).collect()
     };
     // A disk that was spoilt earlier may still fail, and end its node.
-    let are_all_up = || world.up().len() == world.machines.len();
+    let are_all_up = || world.up().len() == world.serving().len();
     if !are_all_up() {
         return;
     }

@@ -35,8 +35,9 @@ const SMALL_MESSAGES_BYTES_MAX: u64 = 80 * 1024;
 pub(crate) async fn watch(world: Rc<World>) {
     loop {
         sleep(INTERVAL).await;
-        for from in world.machines.keys() {
-            for to in world.machines.keys().filter(|to| *to != from) {
+        let serving = world.serving();
+        for from in &serving {
+            for to in serving.iter().filter(|to| *to != from) {
                 check(&world, *from, *to);
             }
         }
@@ -126,7 +127,7 @@ pub(crate) const AGED_ENTRIES_MAX: u64 = 50;
 
 /// Checks the files of all nodes, while they are equal and there are no writes.
 pub(crate) fn check_disks(world: &World) {
-    for machine in world.machines.values() {
+    for machine in world.members().iter().map(|id| &world.machines[id]) {
         check_files(world, machine);
         if world.plan.settings.snapshot.entries_max <= AGED_ENTRIES_MAX {
             check_log(world, machine);

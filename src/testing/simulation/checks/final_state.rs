@@ -36,6 +36,7 @@ pub(crate) fn check(world: &World, committed: u64) {
     let log = &log[..];
     let (replay, reference) = (Replay::of(log), ReferenceStore::of(log));
     check_cluster(world, log);
+    super::members::check_log(world, log);
     check_snapshots(world, log, &replay);
     check_samples(world, &replay);
     check_stamps(world, log);
@@ -54,7 +55,7 @@ pub(crate) fn check(world: &World, committed: u64) {
 fn common_log(world: &World, committed: u64) -> Result<Vec<Entry>, Violation> {
     let all = CommittedLog::of(world);
     let mut log: Option<Vec<Entry>> = None;
-    for machine in world.machines.values() {
+    for machine in world.members().iter().map(|id| &world.machines[id]) {
         let lost = |what| Violation { check: Check::AcknowledgedWrites, what };
         let (last, kept) = log_of(world, machine, committed).map_err(lost)?;
         let log = match &mut log {
@@ -92,7 +93,7 @@ fn log_of(
         new_incarnation: Incarnation(0),
         formats: FormatRange::OWN,
     };
-    let data_dir = &world.plan.settings.servers[&id].data_dir;
+    let data_dir = world.data_dir(machine.id);
     let disk = Box::new(machine.disk.duplicate());
     let opened = Storage::open(disk, data_dir, options);
     let (mut storage, _) = opened.map_err(|error| format!("n{id}'s log at the end: {error}"))?;
@@ -142,7 +143,7 @@ fn check_cluster(world: &World, log: &[Entry]) {
 /// seen had the digest of that store.
 fn check_snapshots(world: &World, log: &[Entry], replay: &Replay) {
     let mut left: BTreeMap<LogIndex, Vec<(u64, Store)>> = BTreeMap::new();
-    for machine in world.machines.values() {
+    for machine in world.members().iter().map(|id| &world.machines[id]) {
         for (last, store) in snapshots_of(world, machine) {
             left.entry(last.index).or_default().push((machine.id, store));
         }

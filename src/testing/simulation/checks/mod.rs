@@ -14,6 +14,7 @@ pub(crate) mod final_state;
 pub(crate) mod linearizability;
 pub(crate) mod liveness;
 pub(crate) mod log_order;
+pub(crate) mod members;
 pub(crate) mod panics;
 pub(crate) mod reference_store;
 pub(crate) mod status_poller;

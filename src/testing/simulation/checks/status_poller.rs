@@ -32,7 +32,8 @@ pub(crate) async fn watch(world: Rc<World>, id: u64) {
         }
         lines = Some(connection);
         check(&world, last.as_ref(), &sample);
-        world.wire.on_sample(id);
+        let is_removed = sample.role == "removed";
+        world.wire.on_sample(id, sample.term, sample.last_applied, is_removed);
         last = Some(sample.clone());
         if !world.phase.is_agreed.get() {
             world.samples.borrow_mut().push(sample);
@@ -79,12 +80,12 @@ pub(crate) async fn ask(
     Ok((sample, lines))
 }
 
-/// The statuses of all nodes; `None` for a node that does not answer within a second.
+/// The statuses of all members; `None` for a node that does not answer within a second.
 pub(crate) async fn ask_all(world: &World) -> Vec<Option<Sample>> {
     let from = world.network.calm_host("calm");
     let mut statuses = Vec::new();
-    for id in world.machines.keys() {
-        let asked = ask(world, &from, *id, None);
+    for id in world.members() {
+        let asked = ask(world, &from, id, None);
         let status = timeout(Duration::from_secs(1), asked).await;
         statuses.push(status.ok().and_then(Result::ok).map(|(sample, _)| sample));
     }

@@ -44,6 +44,15 @@ pub enum Check {
     /// Nothing of a format is written before it is in force, and a node stores nothing of a format
     /// that its program does not read (docs/adr/0023).
     FormatAhead,
+    /// Voters change by joint consensus, one change at a time, by a leader that has committed in
+    /// its term; a server learns before it votes, and ids are used once (dissertation §4,
+    /// docs/adr/0026).
+    Membership,
+    /// A server that knows that it was removed takes part no more (docs/adr/0026).
+    Removed,
+    /// The leadership is handed over only by a leader whose whole log is committed, and only to
+    /// the follower that it has asked (dissertation §3.10, docs/adr/0028).
+    Transfer,
     /// A cluster has one id, which is made once (docs/adr/0024).
     ClusterIdentity,
     /// Empty disks are never taken for a new cluster when there was one (docs/adr/0024).

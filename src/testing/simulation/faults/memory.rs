@@ -90,8 +90,10 @@ impl TargetedFaults {
                 && sample.last_applied + 20 >= leader.last_applied
         };
         let leads = |sample: &Sample| sample.id == leader.id && sample.role == "leader";
-        samples.len() == self.world.machines.len()
-            && samples.iter().all(is_good)
+        let members = self.world.members();
+        let of_members = samples.iter().filter(|sample| members.contains(&sample.id));
+        of_members.clone().count() == members.len()
+            && of_members.clone().all(is_good)
             && samples.iter().any(leads)
     }
 
@@ -123,7 +125,7 @@ impl TargetedFaults {
             let leads = |sample: &Sample| {
                 (sample.id, sample.term, sample.role.as_str()) == (leader.id, leader.term, "leader")
             };
-            if !samples.iter().any(leads) || samples.len() < self.world.machines.len() {
+            if !samples.iter().any(leads) || samples.len() < self.world.members().len() {
                 return;
             }
             let Some(own) = samples.iter().find(|sample| sample.id == machine.id) else { return };

@@ -4,6 +4,7 @@ mod aged_disk;
 mod amnesia;
 pub(crate) mod delayed_completions;
 pub(crate) mod disk;
+pub(crate) mod members;
 mod memory;
 pub(crate) mod nemesis;
 mod scattered_damage;

@@ -123,7 +123,7 @@ async fn inflict_targeted(world: &Rc<World>, targeted: &mut TargetedFaults, faul
 
 /// Inflicts a fault of the network. `id` is the hub of a star.
 fn inflict_on_network(world: &Rc<World>, fault: Fault, id: u64) -> bool {
-    let all: Vec<u64> = world.machines.keys().copied().collect();
+    let all: Vec<u64> = world.serving();
     match fault {
         Fault::Silence => return world.network.silence_some_connection(),
         Fault::Storm => storm(world),

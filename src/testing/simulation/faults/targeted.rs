@@ -274,10 +274,10 @@ impl TargetedFaults {
     /// Keeps a minority down for a long time. It comes back with its data.
     pub(super) fn absence(&self) -> bool {
         let is_away = |id: &u64| self.world.machines[id].is_away.get();
-        if self.world.machines.keys().any(is_away) {
+        if self.world.serving().iter().any(is_away) {
             return false;
         }
-        let mut ids: Vec<u64> = self.world.machines.keys().copied().collect();
+        let mut ids = self.world.serving();
         self.world.random(|rng| ids.shuffle(rng));
         ids.truncate(self.world.random(|rng| rng.random_range(1..=(ids.len() - 1) / 2)));
         for id in &ids {
@@ -426,7 +426,7 @@ impl TargetedFaults {
 
     /// A number of other nodes that do not suffice for a quorum.
     fn too_few(&self) -> usize {
-        let quorum_size = self.world.machines.len() / 2 + 1;
+        let quorum_size = self.world.quorum_size();
         self.world.random(|rng| rng.random_range(0..(quorum_size - 1).max(1)))
     }
 
@@ -437,7 +437,7 @@ impl TargetedFaults {
             let machine = &self.world.machines[id];
             machine.is_away.get() || machine.is_full() || machine.is_paused() || !machine.is_up()
         };
-        if !self.world.may_lose_data() || self.world.machines.keys().any(is_busy) {
+        if !self.world.may_lose_data() || self.world.members().iter().any(is_busy) {
             return false;
         }
         self.world.network.heal();
@@ -450,10 +450,10 @@ impl TargetedFaults {
         true
     }
 
-    /// All machines but one, in a random order.
+    /// The machines of all members but one, in a random order.
     pub(super) fn others(&self, id: u64) -> Vec<u64> {
-        let mut others: Vec<u64> =
-            self.world.machines.keys().copied().filter(|other| *other != id).collect();
+        let mut others = self.world.members();
+        others.retain(|other| *other != id);
         self.world.random(|rng| others.shuffle(rng));
         others
     }

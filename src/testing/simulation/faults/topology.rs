@@ -24,7 +24,7 @@ pub(crate) fn mend_between(world: &World, side: &[u64], other: &[u64]) {
 
 /// Leaves each node other than `hub` its line to `hub` only.
 pub(crate) fn cut_to_star(world: &World, hub: u64) {
-    let spokes: Vec<u64> = world.machines.keys().copied().filter(|id| *id != hub).collect();
+    let spokes: Vec<u64> = world.serving().into_iter().filter(|id| *id != hub).collect();
     for (place, a) in spokes.iter().enumerate() {
         cut_between(world, &[*a], &spokes[place + 1..]);
     }
@@ -39,6 +39,6 @@ pub(crate) fn cut_to_chain(world: &World, line: &[u64]) {
 
 /// Cuts all lines of a node.
 pub(crate) fn isolate(world: &World, id: u64) {
-    let rest: Vec<u64> = world.machines.keys().copied().filter(|other| *other != id).collect();
+    let rest: Vec<u64> = world.serving().into_iter().filter(|other| *other != id).collect();
     cut_between(world, &[id], &rest);
 }

@@ -30,7 +30,7 @@ pub(crate) async fn run(world: Rc<World>) {
 
 fn step(world: &Rc<World>) {
     let plan = world.plan.upgrade;
-    let ids: Vec<u64> = world.machines.keys().copied().collect();
+    let ids = world.serving();
     let id = ids[world.random(|rng| rng.random_range(0..ids.len()))];
     let machine = &world.machines[&id];
     let fault = match machine.programs.next.get() {

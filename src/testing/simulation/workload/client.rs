@@ -220,7 +220,8 @@ impl SimClient {
     }
 
     fn turn_to_any(&mut self) {
-        let target = host(self.rng.random_range(1..=self.world.plan.nodes));
+        let serving = self.world.serving();
+        let target = host(serving[self.rng.random_range(0..serving.len())]);
         self.turn_to(target);
     }
 

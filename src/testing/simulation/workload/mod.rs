@@ -5,6 +5,7 @@ pub(crate) mod lines;
 mod load;
 mod mix;
 mod names;
+pub(crate) mod operator;
 mod pinned;
 mod slow;
 

@@ -9,6 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::membership::{PEER_PORT, Place};
 use super::memory::Memory;
 use crate::actors::io::memory::MemoryBudget;
 use crate::node::NodeError;
@@ -27,9 +29,19 @@ use crate::testing::{Crash, SimDisk};
 
 /// A machine and all that is known of it. A life is the time from a start of its node to the end
 /// of that process.
+// More than fifteen fields: what all faults and checks know of one machine.
 pub(crate) struct Machine {
     pub(crate) id: u64,
     pub(crate) disk: SimDisk,
+    /// The directory of the node's files.
+    pub(crate) dir: PathBuf,
+    pub(crate) place: Cell<Place>,
+    /// The port on which the node listens for its peers.
+    pub(crate) peer_port: Cell<u16>,
+    /// True when its node is started without a servers.toml, to join the others.
+    pub(crate) is_joining: Cell<bool>,
+    /// True while its process waits to become a member.
+    pub(crate) is_asking: Cell<bool>,
     pub(crate) clock: SimClock,
     /// The number of starts of the node, which is the number of its current or last life.
     pub(crate) lives: Cell<u64>,
@@ -98,12 +110,17 @@ pub(crate) fn host(id: u64) -> String {
 }
 
 impl Machine {
-    pub(super) fn new(id: u64, clock: SimClock, program: Program) -> Machine {
+    pub(super) fn new(id: u64, dir: PathBuf, clock: SimClock, program: Program) -> Machine {
         let disk = SimDisk::new();
         disk.keep_removed("segment");
         Machine {
             id,
             disk,
+            dir,
+            place: Cell::new(Place::Serving),
+            peer_port: Cell::new(PEER_PORT),
+            is_joining: Cell::default(),
+            is_asking: Cell::default(),
             clock,
             lives: Cell::new(0),
             programs: Programs::new(program),
@@ -126,6 +143,13 @@ impl Machine {
             stalls: Stalls::default(),
             memory: Memory::default(),
         }
+    }
+
+    /// The same machine, which stands by until it is to join the others.
+    pub(super) fn spare(self) -> Machine {
+        self.place.set(Place::Spare);
+        self.is_joining.set(true);
+        self
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -226,6 +250,7 @@ impl Machine {
         }
         drop(self.take_tasks());
         self.disk_fault.set(None);
+        self.is_asking.set(false);
         self.was_full.set(self.is_full.get());
         self.process.is_paused.set(false);
         self.stalls.is_stalled.set(false);

@@ -1,6 +1,7 @@
 //! The data of a run. Nothing here acts on the cluster; `cluster` does.
 
 mod machine;
+mod membership;
 mod memory;
 mod sample;
 
@@ -25,6 +26,7 @@ use super::trace::Trace;
 use crate::clock::Clock;
 use crate::types::NodeId;
 pub(crate) use machine::{Machine, ProcessEnd, Tasks, host};
+pub(crate) use membership::{Accepted, Operators, PEER_PORT, Place};
 pub(crate) use sample::Sample;
 
 /// The largest deviation of a monotonic clock, in millionths. Two clocks then differ by nearly
@@ -56,6 +58,7 @@ pub(crate) struct World {
     /// The number of faults of each kind that were inflicted.
     pub(crate) faults: RefCell<BTreeMap<Fault, u64>>,
     pub(crate) phase: Phase,
+    pub(crate) operators: Operators,
     /// The machines that may have lost durable data, each with the life that ended with the loss.
     /// Their nodes are not counted until they have caught up. The life is `u64::MAX` while it is
     /// not known whether the damage matters.
@@ -81,6 +84,8 @@ pub(crate) struct Phase {
     pub(crate) is_election_due: Cell<bool>,
     /// True while the clients send nothing.
     pub(crate) is_quiesced: Cell<bool>,
+    /// True once a write has succeeded in the fault-free phase.
+    pub(crate) has_recovered: Cell<bool>,
     /// True once the clients have to finish.
     pub(crate) is_over: Cell<bool>,
     /// True once all nodes are equal. Statuses and restarts during the shutdown are not checked.
@@ -97,9 +102,11 @@ impl World {
                 .drifting(rng.random_range(-drift_ppm..=drift_ppm))
                 .running_at(rng.random_range(-rate_ppm..=rate_ppm))
                 .booted(UPTIME_STEP * id as u32);
-            (id, Rc::new(Machine::new(id, clock, plan.upgrade.program_at_first(id))))
+            let program = plan.upgrade.program_at_first(id);
+            let machine = Machine::new(id, plan.data_dir(id), clock, program);
+            (id, Rc::new(if id > plan.nodes { machine.spare() } else { machine }))
         };
-        let machines: BTreeMap<_, _> = (1..=plan.nodes).map(machine).collect();
+        let machines: BTreeMap<_, _> = (1..=plan.machines()).map(machine).collect();
         let disks = machines.values().map(|machine| (machine.id, machine.disk.clone()));
         World {
             wire: WireChecker::new(&plan, disks.collect(), trace.printer()),
@@ -111,6 +118,7 @@ impl World {
             samples: RefCell::default(),
             faults: RefCell::default(),
             phase: Phase::default(),
+            operators: Operators::default(),
             data_losses: RefCell::default(),
             participants: RefCell::default(),
             is_given_up: Cell::default(),
@@ -214,14 +222,17 @@ impl World {
     }
 
     pub(crate) fn data_dir(&self, id: u64) -> &Path {
-        &self.plan.settings.servers[&NodeId(id)].data_dir
+        &self.machines[&id].dir
     }
 
     /// True when a start may say that the cluster is new: nobody has any data yet. A node
     /// without peers has nobody to ask.
     pub(crate) fn is_new_cluster(&self) -> bool {
         let has_data = !self.participants.borrow().is_empty();
-        self.plan.nodes == 1 || self.plan.upgrade.is_new_cluster && !has_data
+        match self.plan.nodes {
+            1 => self.plan.members.is_none() || !has_data,
+            _ => self.plan.upgrade.is_new_cluster && !has_data,
+        }
     }
 
     /// A machine may have lost durable data, in a life that ended or that is not known.
@@ -232,7 +243,31 @@ impl World {
     /// True when machines may lose durable data now: no other has, and all have taken part
     /// (docs/adr/0005).
     pub(crate) fn may_lose_data(&self) -> bool {
-        let have_all_taken_part = self.participants.borrow().len() as u64 == self.plan.nodes;
-        self.plan.nodes > 1 && self.data_losses.borrow().is_empty() && have_all_taken_part
+        let (participants, losses) = (self.participants.borrow(), self.data_losses.borrow());
+        if self.plan.members.is_none() {
+            let have_all_taken_part = participants.len() as u64 == self.plan.nodes;
+            return self.plan.nodes > 1 && losses.is_empty() && have_all_taken_part;
+        }
+        // Two voters have no quorum without one of them, and a server that has lost its data waits
+        // for all others.
+        let membership = self.membership();
+        let has_taken_part = |id: &NodeId| {
+            participants.contains(&id.0)
+                && !losses.contains_key(&id.0)
+                && self.machines.get(&id.0).is_some_and(|m| m.place.get() == Place::Serving)
+        };
+        membership.voters.len() > 2
+            && membership.ids().iter().all(has_taken_part)
+            && self.are_members_settled()
+    }
+
+    /// True when a learner may lose its disk now: its loss is no loss for the others, unless it is
+    /// about to become a voter.
+    pub(crate) fn may_lose_learner(&self, id: u64) -> bool {
+        let is_learner = |membership: &std::sync::Arc<crate::types::Membership>| {
+            let candidate = membership.change.as_ref().and_then(|change| change.what.candidate());
+            membership.is_learner(NodeId(id)) && candidate != Some(NodeId(id))
+        };
+        self.open_memberships().iter().all(is_learner)
     }
 }

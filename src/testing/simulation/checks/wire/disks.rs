@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::durable::{Archive, Durable};
+use super::durable::{Archive, Durable, Slot};
+use super::members::newest;
 use crate::testing::SimDisk;
 use crate::testing::simulation::checks::violation::{Check, Violation};
 use crate::testing::simulation::plan::Plan;
-use crate::types::{NodeId, Term};
+use crate::types::{LogIndex, LogPosition, Membership, NodeId, Term};
 
 /// The result of a check.
 pub(super) type Finding = Result<(), Violation>;
@@ -21,6 +22,10 @@ pub(super) fn ensure(is_kept: bool, check: Check, what: impl FnOnce() -> String)
 pub(super) struct Disks {
     pub nodes: BTreeMap<NodeId, Durable>,
     archive: Arc<Mutex<Archive>>,
+    /// The members of a log without members, on a node that founds the cluster.
+    founders: Arc<Membership>,
+    /// The members of such a log on any other node.
+    nobody: Arc<Membership>,
 }
 
 impl Disks {
@@ -28,11 +33,11 @@ impl Disks {
         let archive = Arc::<Mutex<Archive>>::default();
         let durable = |(id, disk)| {
             let id = NodeId(id);
-            let dir = plan.settings.servers[&id].data_dir.clone();
-            (id, Durable::new(disk, dir, Arc::clone(&archive)))
+            (id, Durable::new(disk, plan.data_dir(id.0), Arc::clone(&archive)))
         };
         let nodes = disks.into_iter().map(durable).collect();
-        Disks { nodes, archive }
+        let founders = Arc::new(Membership::seed((1..=plan.nodes).map(NodeId)));
+        Disks { nodes, archive, founders, nobody: Arc::default() }
     }
 
     pub fn of(&mut self, node: NodeId) -> &mut Durable {
@@ -43,8 +48,62 @@ impl Disks {
         self.archive.lock().expect("the checker does not panic")
     }
 
-    pub fn quorum_size(&self) -> usize {
-        self.nodes.len() / 2 + 1
+    /// The members that a node counts by as long as its log says none.
+    pub fn initial(&self, node: NodeId) -> Arc<Membership> {
+        let is_founder = self.founders.is_voter(node);
+        Arc::clone(if is_founder { &self.founders } else { &self.nobody })
+    }
+
+    /// The members that the entry at a position says.
+    ///
+    /// # Panics
+    /// When no disk and no leader has ever had that entry.
+    pub fn membership(&self, at: LogPosition) -> Arc<Membership> {
+        self.archive().membership(at).expect("each membership in a log was read from an entry")
+    }
+
+    /// The membership in force at the end of a log of `node`.
+    pub fn in_force(&self, node: NodeId, log: &[Slot]) -> Arc<Membership> {
+        newest(log).map_or_else(|| self.initial(node), |at| self.membership(at))
+    }
+
+    /// The membership in force after the first `length` entries on a node's disk, or after all.
+    pub fn in_force_on_disk(&mut self, node: NodeId, length: usize) -> Arc<Membership> {
+        let log = self.of(node).log();
+        let at = newest(log.get(..length).unwrap_or(log));
+        at.map_or_else(|| self.initial(node), |at| self.membership(at))
+    }
+
+    /// The membership in force at the end of each log that is not empty.
+    pub fn all_in_force(&mut self) -> Vec<Arc<Membership>> {
+        let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
+        let has_log = |node: &NodeId| !self.of(*node).log().is_empty();
+        let nodes: Vec<NodeId> = nodes.into_iter().filter(has_log).collect();
+        nodes.into_iter().map(|node| self.in_force_on_disk(node, usize::MAX)).collect()
+    }
+
+    /// The membership in force at the end of each log that has the entry `at`.
+    pub fn all_in_force_behind(&mut self, at: LogPosition) -> Vec<Arc<Membership>> {
+        let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
+        let place = at.index.0 as usize - 1;
+        let has_entry = |node: &NodeId| {
+            self.of(*node).log().get(place).is_some_and(|slot| slot.term == at.term)
+        };
+        let nodes: Vec<NodeId> = nodes.into_iter().filter(has_entry).collect();
+        nodes.into_iter().map(|node| self.in_force_on_disk(node, usize::MAX)).collect()
+    }
+
+    /// True when some log of the node, up to the first `length` entries, has said that it votes.
+    pub fn was_voter(&mut self, node: NodeId, length: usize) -> bool {
+        let log = self.of(node).log();
+        let log = log.get(..length).unwrap_or(log);
+        let said = |(place, slot): (usize, &Slot)| {
+            let index = LogIndex(place as u64 + 1);
+            slot.is_membership().then_some(LogPosition { term: slot.term, index })
+        };
+        let places: Vec<LogPosition> = log.iter().enumerate().filter_map(said).collect();
+        self.initial(node).is_voter(node)
+            || places.into_iter().any(|at| self.membership(at).is_voter(node))
     }
 
     /// A snapshot is whole once it has its name, it is the same on all nodes, and the log holds

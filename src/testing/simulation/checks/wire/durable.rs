@@ -17,7 +17,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::kv::StoreLoader;
 use crate::testing::SimDisk;
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, SnapshotId, Term};
+use crate::types::{
+    Entry, HardState, LogIndex, LogPosition, Membership, NodeId, Payload, SnapshotId, Term,
+};
 
 /// The size of a segment's header; the records follow it.
 const SEGMENT_HEADER_BYTES: usize = 512;
@@ -37,6 +39,8 @@ const END_KNOWN: u32 = 8;
 const FRAME_HEADER_BYTES: usize = 12;
 /// The kind of the entries that say the format.
 const FORMAT: u8 = 3;
+/// The kinds of the entries that say the members.
+const MEMBERSHIPS: [u8; 2] = [2, 5];
 /// The last frame of a snapshot: its header, the number of frames, the digest.
 const FOOT_BYTES: usize = FRAME_HEADER_BYTES + 24;
 
@@ -59,6 +63,11 @@ impl Slot {
     pub fn is_format(&self) -> bool {
         self.kind == FORMAT
     }
+
+    /// True of an entry that says the members.
+    pub fn is_membership(&self) -> bool {
+        MEMBERSHIPS.contains(&self.kind)
+    }
 }
 
 fn checksum(kind: u8, stamp_ms: [u8; 8], body: &[u8]) -> u32 {
@@ -71,6 +80,8 @@ fn checksum(kind: u8, stamp_ms: [u8; 8], body: &[u8]) -> u32 {
 pub(super) struct Archive {
     /// The entry at each position, and the term of the entry before it.
     entries: BTreeMap<LogPosition, (Slot, Term)>,
+    /// The members that an entry says.
+    memberships: BTreeMap<LogPosition, Arc<Membership>>,
     snapshots: BTreeMap<LogPosition, Contents>,
 }
 
@@ -80,6 +91,19 @@ impl Archive {
     pub fn add(&mut self, index: LogIndex, slot: Slot, prev_term: Term) {
         let position = LogPosition { term: slot.term, index };
         self.entries.entry(position).or_insert((slot, prev_term));
+    }
+
+    /// Keeps the members that an entry says.
+    pub fn add_membership(&mut self, entry: &Entry) {
+        if let Payload::Membership(membership) = &entry.payload {
+            let known = self.memberships.entry(entry.position());
+            known.or_insert_with(|| Arc::new(membership.clone()));
+        }
+    }
+
+    /// The members that the entry at a position says.
+    pub fn membership(&self, at: LogPosition) -> Option<Arc<Membership>> {
+        self.memberships.get(&at).cloned()
     }
 
     /// All entries up to and including the one at `last`.
@@ -309,6 +333,11 @@ impl Durable {
                     // It replaces the entry at its index, and all after it.
                     log.truncate((record.index.0 as usize).saturating_sub(1));
                     archive.add(record.index, record.slot, last(log).term);
+                    if record.slot.is_membership()
+                        && let Some(entry) = records.entry(*offset)
+                    {
+                        archive.add_membership(&entry);
+                    }
                     log.push(record.slot);
                     *offset += record.bytes;
                 }
@@ -375,6 +404,18 @@ impl Durable {
         }
     }
 
+    /// Adds the entries of all segments that this disk has ever held.
+    fn read_former_segments(&mut self) {
+        let mut terms = BTreeMap::new();
+        for segment in self.disk.written_files() {
+            for (entry, prev_term) in entries(&segment, &mut terms) {
+                let mut archive = self.archive();
+                archive.add(entry.index, Slot::of(&entry), prev_term);
+                archive.add_membership(&entry);
+            }
+        }
+    }
+
     fn is_in_log(&self, at: LogPosition) -> bool {
         match at.index.0.checked_sub(1) {
             None => true,
@@ -383,7 +424,12 @@ impl Durable {
     }
 
     fn history(&mut self, to: LogPosition) -> Vec<Slot> {
-        let history = self.archive().history(to);
+        let mut history = self.archive().history(to);
+        if history.is_none() {
+            // Nobody has looked at this disk for a while.
+            self.read_former_segments();
+            history = self.archive().history(to);
+        }
         history.unwrap_or_else(|| {
             self.complaint = Some(format!("nobody ever had the entry {to}, or all before it"));
             Vec::new()

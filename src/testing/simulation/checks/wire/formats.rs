@@ -26,7 +26,6 @@ fn polls_max() -> usize {
 }
 
 /// All that nodes have said about formats.
-#[derive(Default)]
 pub(super) struct Formats {
     /// The number of events so far, which says in which order they came.
     moment: u64,
@@ -42,8 +41,8 @@ pub(super) struct Formats {
     polls: BTreeMap<Term, Vec<Poll>>,
     /// The entries that put a format in force.
     raises: BTreeMap<LogPosition, Format>,
-    /// True once a format after the first is in force.
-    is_raised: bool,
+    /// The highest format that is known to be in force.
+    in_force: Format,
     /// The id of the cluster, once a node has said it.
     cluster_id: Option<ClusterId>,
 }
@@ -64,6 +63,22 @@ struct Poll {
 /// The format in force after a log.
 pub(super) fn format_after(log: &[Slot]) -> Format {
     Format(Format::FIRST.0 + log.iter().filter(|slot| slot.is_format()).count() as u32)
+}
+
+impl Default for Formats {
+    fn default() -> Formats {
+        Formats {
+            moment: 0,
+            reads: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            dialled: BTreeMap::new(),
+            told: BTreeMap::new(),
+            polls: BTreeMap::new(),
+            raises: BTreeMap::new(),
+            in_force: Format::FIRST,
+            cluster_id: None,
+        }
+    }
 }
 
 impl Formats {
@@ -106,6 +121,11 @@ impl Formats {
         }
     }
 
+    /// The node that has opened a connection with a hello.
+    pub fn dialler(&self, connection: u64) -> Option<NodeId> {
+        self.dialled.get(&connection).map(|(node, _)| *node)
+    }
+
     /// The leader of a term has answered a poll.
     pub fn on_poll(&mut self, term: Term, asked: u64, last_log_index: LogIndex) {
         self.polls.entry(term).or_default().push(Poll { asked, last_log_index });
@@ -131,7 +151,8 @@ impl Formats {
         })
     }
 
-    /// The leader of `term` sends an entry. `before` is its log before the entry.
+    /// The leader of `term` sends an entry. `before` is its log before the entry, and `members`
+    /// those in force there.
     pub fn on_entry(
         &mut self,
         leader: NodeId,
@@ -198,18 +219,34 @@ impl Formats {
         })
     }
 
-    /// A node sends something that only a format after the first has. `is_held` says of an entry
+    /// A node sends something that formats before `format` have not. `is_held` says of an entry
     /// that puts it in force whether a quorum has it.
     pub fn check_in_force(
         &mut self,
         node: NodeId,
         what: &str,
-        is_held: impl FnMut(LogPosition) -> bool,
+        format: Format,
+        mut is_held: impl FnMut(LogPosition) -> bool,
     ) -> Finding {
-        self.is_raised = self.is_raised || self.raises.keys().copied().any(is_held);
-        ensure(self.is_raised, Check::FormatAhead, || {
-            format!("n{node} sends {what}, and format 1 is in force")
+        if self.in_force < format {
+            let raises = self.raises.iter().filter(|(_, raised)| **raised > self.in_force);
+            let held = raises.filter(|(at, _)| is_held(**at)).map(|(_, raised)| *raised).max();
+            self.in_force = self.in_force.max(held.unwrap_or(Format::FIRST));
+        }
+        ensure(self.in_force >= format, Check::FormatAhead, || {
+            format!("n{node} sends {what} of format {format}, and {} is in force", self.in_force)
         })
+    }
+
+    /// A format is in force, whatever was seen.
+    #[cfg(test)]
+    pub fn put_in_force(&mut self, format: Format) {
+        self.in_force = format;
+    }
+
+    /// The id of the cluster, once a node has said it.
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster_id
     }
 
     /// True when an entry has put a format after the first into the log of a leader.

@@ -11,35 +11,43 @@ mod durable;
 mod formats;
 mod frames;
 mod install;
+mod members;
 mod memories;
 mod promise;
 mod replication;
 mod text;
+mod transfers;
 mod votes;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
-use super::violation::Violation;
+use super::violation::{Check, Violation};
 use crate::raft::{AppendEntries, Envelope, Rpc};
 use crate::testing::SimDisk;
 use crate::testing::simulation::network::Tap;
 use crate::testing::simulation::plan::Plan;
 use crate::testing::simulation::trace::TracePrinter;
-use crate::types::{Format, FormatRange, LogIndex, LogPosition, NodeId, Payload, Term};
+use crate::types::{
+    ClusterId, Format, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
+};
 use crate::wire::Frame;
-use disks::{Disks, Finding};
+use disks::{Disks, Finding, ensure};
+use durable::Durable;
 pub(crate) use durable::{SECTOR_BYTES, entries as entries_of_segment, sector_tag};
 use formats::{Formats, format_after};
 use frames::Frames;
 pub use install::InstallCounts;
 use install::Installs;
+pub(crate) use members::check_step;
+use members::{Members, is_quorum};
 use memories::Memories;
 pub(crate) use promise::Promise;
 use replication::Replication;
+use transfers::Transfers;
 use votes::Votes;
 use window::Windows;
 
@@ -66,6 +74,8 @@ struct CheckerState {
     installs: Installs,
     formats: Formats,
     memories: Memories,
+    members: Members,
+    transfers: Transfers,
     /// The next node that gives this promise is struck.
     target: Option<Promise>,
     /// A node that has given it, and has not been struck yet.
@@ -92,6 +102,8 @@ impl WireChecker {
             installs: Installs::default(),
             formats: Formats::default(),
             memories: Memories::default(),
+            members: Members::default(),
+            transfers: Transfers::default(),
             target: None,
             struck: None,
             violation: None,
@@ -130,6 +142,7 @@ impl WireChecker {
         state.disks.of(NodeId(node)).hard_state();
         state.formats.on_start(NodeId(node));
         state.memories.on_start(NodeId(node));
+        state.members.on_start(NodeId(node));
     }
 
     /// A node has opened its directory with a program that reads these formats.
@@ -165,19 +178,47 @@ impl WireChecker {
     /// A node has answered with its status. Its snapshots and its log have to fit together, and
     /// its program has to read them. A node without peers is exempt: it sends its log to no node,
     /// so that it is not known here.
-    pub(crate) fn on_sample(&self, node: u64) {
+    pub(crate) fn on_sample(&self, node: u64, term: u64, last_applied: u64, is_removed: bool) {
+        let node = NodeId(node);
         self.check(|state| match state.disks.nodes.len() {
             1 => Ok(()),
             _ => {
-                state.disks.check_snapshots(NodeId(node))?;
-                state.check_readable(NodeId(node))
+                let CheckerState { disks, members, .. } = state;
+                members.on_sample(node, Term(term), LogIndex(last_applied), is_removed, disks);
+                state.disks.check_snapshots(node)?;
+                state.check_readable(node)
             }
         });
+    }
+
+    /// The newest membership that is known to be committed, with the index of its entry.
+    pub(crate) fn committed_members(&self) -> Option<(u64, Arc<Membership>)> {
+        self.state().members.committed().map(|(at, membership)| (at.index.0, membership))
+    }
+
+    /// The newest membership that is known to be committed, and those at the ends of logs that
+    /// reach it.
+    pub(crate) fn open_memberships(&self) -> Vec<Arc<Membership>> {
+        let CheckerState { disks, members, .. } = &mut *self.state();
+        let Some((at, membership)) = members.committed() else { return disks.all_in_force() };
+        let mut open = disks.all_in_force_behind(at);
+        open.push(membership);
+        open
+    }
+
+    /// True when the nodes for which `is_there` holds are a quorum of a membership.
+    pub(crate) fn is_quorum(membership: &Membership, is_there: impl Fn(u64) -> bool) -> bool {
+        is_quorum(membership, |id| is_there(id.0))
     }
 
     /// The format in force after all that a node has on its disk, committed or not.
     pub(crate) fn format_on_disk(&self, node: u64) -> Format {
         format_after(self.state().disks.of(NodeId(node)).log())
+    }
+
+    /// The id of the cluster, once a node has said it.
+    pub(crate) fn cluster_id(&self) -> Option<ClusterId> {
+        self.state().formats.cluster_id()
     }
 
     /// True when a leader has sent an entry that puts a format after the first in force.
@@ -217,7 +258,7 @@ impl WireChecker {
     /// True when a format after the first is in force.
     pub(crate) fn is_raised(&self) -> bool {
         let state = &mut *self.state();
-        state.check_in_force(NodeId(0), "nothing").is_ok()
+        state.check_in_force(NodeId(0), "nothing", Format(2)).is_ok()
     }
 
     /// Every snapshot that was ever seen, with the digest of the store in it.
@@ -246,9 +287,12 @@ impl WireChecker {
         let disks = &mut self.state().disks;
         let log = disks.of(NodeId(node)).log().to_vec();
         let others = disks.nodes.iter_mut().filter(|(id, _)| id.0 != node);
-        let holders = others.filter_map(|(_, disk)| disk.log().get(..log.len()));
-        let holders = holders.filter(|held| *held == log).count();
-        holders >= disks.quorum_size()
+        let holds = |disk: &mut Durable| disk.log().get(..log.len()) == Some(&log[..]);
+        let holders: Vec<NodeId> =
+            others.filter_map(|(id, disk)| holds(disk).then_some(*id)).collect();
+        let is_held =
+            |membership: Arc<Membership>| is_quorum(&membership, |id| holders.contains(&id));
+        disks.all_in_force().into_iter().all(is_held)
     }
 
     /// True when an image of a node's disk has the term and the vote that the disk has now.
@@ -334,13 +378,15 @@ impl CheckerState {
                 let is_dialler = pipe.is_multiple_of(2);
                 return self.formats.on_hello(connection, is_dialler, &hello);
             }
-            Frame::Refused { .. } | Frame::Removed { .. } | Frame::Join(_) | Frame::Joined(_) => {
-                return Ok(());
-            }
+            Frame::Removed { .. } => return self.check_word_of_removal(connection),
+            Frame::Refused { .. } | Frame::Join(_) | Frame::Joined(_) => return Ok(()),
         };
         self.formats.next_moment();
-        if let Some(what) = name_in_format_2(&envelope.rpc) {
-            self.check_in_force(envelope.from, what)?;
+        if let Some((what, format)) = format_of(&envelope.rpc) {
+            self.check_in_force(envelope.from, what, format)?;
+        }
+        if let Some(what) = participation(&envelope.rpc) {
+            self.members.check_rest(envelope.from, envelope.term, what)?;
         }
         if self.target.is_some() && self.target == Promise::of(&envelope.rpc) {
             self.target = None;
@@ -350,7 +396,9 @@ impl CheckerState {
     }
 
     fn on_rpc(&mut self, connection: u64, envelope: Envelope) -> Finding {
-        let CheckerState { disks, votes, replication, windows, installs, memories, .. } = self;
+        let CheckerState {
+            disks, votes, replication, windows, installs, memories, transfers, ..
+        } = self;
         let Envelope { from, to, term, rpc } = envelope;
         disks.check_snapshots(from)?;
         match rpc {
@@ -396,17 +444,24 @@ impl CheckerState {
             }
             Rpc::TransferVote(request) => {
                 replication.check_return(from, disks)?;
-                votes.on_request_vote(from, term, request, disks)
+                transfers.check_vote(from, term, request)?;
+                votes.on_transfer_vote(from, term, request, disks)
             }
             Rpc::TransferRefused => disks.check_term(from, term),
-            Rpc::TimeoutNow(_) | Rpc::Admitted(_) | Rpc::Forgotten(_) | Rpc::StateDiverged(_) => {
-                votes.check_elected(from, term, disks)
+            Rpc::TimeoutNow(order) => {
+                votes.check_elected(from, term, disks)?;
+                transfers.on_order(from, to, term, order, replication, disks)
             }
+            Rpc::Admitted(word) => {
+                votes.check_elected(from, term, disks)?;
+                replication.on_admitted(from, term, to, word.membership, disks)
+            }
+            Rpc::Forgotten(_) | Rpc::StateDiverged(_) => votes.check_elected(from, term, disks),
             Rpc::AppendEntries(request) => {
                 windows.on_request(connection, term, &request)?;
                 votes.check_elected(from, term, disks)?;
                 replication.on_request(from, term, &request, disks)?;
-                self.check_formats(from, term, &request)
+                self.check_entries(from, term, &request)
             }
             Rpc::AppendEntriesResponse(response) => {
                 windows.on_response(connection, term, response);
@@ -418,26 +473,51 @@ impl CheckerState {
 
 impl CheckerState {
     /// Checks the entries of a request that say something about the cluster.
-    fn check_formats(&mut self, leader: NodeId, term: Term, request: &AppendEntries) -> Finding {
-        let members: BTreeSet<NodeId> = self.disks.nodes.keys().copied().collect();
+    fn check_entries(&mut self, leader: NodeId, term: Term, request: &AppendEntries) -> Finding {
         for entry in &request.entries {
-            match entry.payload {
+            let place = entry.index.0 as usize - 1;
+            match &entry.payload {
                 Payload::Format(_) => {
-                    let place = entry.index.0 as usize - 1;
-                    let log = self.replication.log_of(term);
-                    let before = log.and_then(|log| log.get(..place));
-                    self.formats.on_entry(leader, term, entry, before, &members)?;
+                    let CheckerState { formats, replication, disks, .. } = self;
+                    let before = replication.log_of(term).and_then(|log| log.get(..place));
+                    let log = before.unwrap_or_default();
+                    let members = disks.in_force(leader, log).ids();
+                    formats.on_entry(leader, term, entry, before, &members)?;
                 }
-                Payload::ClusterId(_) => self.check_in_force(leader, "the id of the cluster")?,
-                _ => {}
+                Payload::ClusterId(_) => {
+                    self.check_in_force(leader, "the id of the cluster", Format(2))?;
+                }
+                Payload::Membership(membership) => {
+                    if !membership.is_seed() {
+                        self.check_in_force(leader, "members with addresses", Format(3))?;
+                    }
+                    let CheckerState { members, replication, disks, .. } = self;
+                    let log = replication.log_of(term).and_then(|log| log.get(..place));
+                    // The log of a leader that was deposed before its first message is not known.
+                    if let Some(before) = log {
+                        members.on_entry(leader, term, entry, before, replication, disks)?;
+                    }
+                }
+                Payload::Noop | Payload::Command(_) => {}
             }
         }
         Ok(())
     }
 
-    fn check_in_force(&mut self, node: NodeId, what: &str) -> Finding {
+    /// A server is told that it was removed only when that is committed: it will rest.
+    fn check_word_of_removal(&mut self, connection: u64) -> Finding {
+        let CheckerState { formats, members, replication, disks, .. } = self;
+        let Some(dialler) = formats.dialler(connection) else { return Ok(()) };
+        let is_known = members.is_removed(dialler) || replication.is_removed(dialler, disks);
+        ensure(is_known, Check::Removed, || {
+            format!("n{dialler} is told that it was removed, and that is not committed")
+        })
+    }
+
+    fn check_in_force(&mut self, node: NodeId, what: &str, format: Format) -> Finding {
         let CheckerState { formats, replication, disks, .. } = self;
-        formats.check_in_force(node, what, |raise| replication.is_held_by_quorum(raise, disks))
+        let is_held = |raise| replication.is_held_by_quorum(raise, disks);
+        formats.check_in_force(node, what, format, is_held)
     }
 
     fn check_readable(&mut self, node: NodeId) -> Finding {
@@ -445,13 +525,28 @@ impl CheckerState {
     }
 }
 
-/// The name of a message that only nodes of format 2 send.
-fn name_in_format_2(rpc: &Rpc) -> Option<&'static str> {
+/// The name of a message that format 1 does not have, and the first format that has it.
+fn format_of(rpc: &Rpc) -> Option<(&'static str, Format)> {
+    let (name, format) = match rpc {
+        Rpc::StateCheck(_) => ("StateCheck", 2),
+        Rpc::StateCheckResponse(_) => ("StateCheckResponse", 2),
+        Rpc::StateDiverged(_) => ("StateDiverged", 2),
+        Rpc::Remembered(_) => ("Remembered", 2),
+        Rpc::TimeoutNow(_) => ("TimeoutNow", 3),
+        Rpc::TransferVote(_) => ("TransferVote", 3),
+        Rpc::TransferRefused => ("TransferRefused", 3),
+        Rpc::Admitted(_) => ("Admitted", 3),
+        _ => return None,
+    };
+    Some((name, Format(format)))
+}
+
+/// The way in which the sender of a message takes part, if it does.
+fn participation(rpc: &Rpc) -> Option<&'static str> {
     match rpc {
-        Rpc::StateCheck(_) => Some("StateCheck"),
-        Rpc::StateCheckResponse(_) => Some("StateCheckResponse"),
-        Rpc::StateDiverged(_) => Some("StateDiverged"),
-        Rpc::Remembered(_) => Some("Remembered"),
+        Rpc::RequestVote(_) | Rpc::TransferVote(_) => Some("stands"),
+        Rpc::RequestVoteResponse(response) if response.vote_granted => Some("votes"),
+        Rpc::AppendEntries(_) | Rpc::InstallSnapshot(_) | Rpc::TimeoutNow(_) => Some("leads"),
         _ => None,
     }
 }

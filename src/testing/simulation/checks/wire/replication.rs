@@ -1,14 +1,16 @@
 //! The entries that leaders have sent, that followers have acknowledged, and that are committed
 //! (§5.3, §5.4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::disks::{Disks, Finding, ensure};
 use super::durable::Slot;
+use super::members::{is_quorum, newest, second_half};
 use crate::raft::{AppendEntries, AppendEntriesResponse, AppendResult};
 use crate::testing::simulation::checks::violation::Check;
-use crate::types::{LogIndex, LogPosition, NodeId, Term};
+use crate::types::{LogIndex, LogPosition, Membership, NodeId, Term};
 
 /// The state of replication, as the messages show it.
 #[derive(Default)]
@@ -73,6 +75,7 @@ impl Replication {
         let mut prev_term = request.prev.term;
         for entry in &request.entries {
             disks.archive().add(entry.index, Slot::of(entry), prev_term);
+            disks.archive().add_membership(entry);
             prev_term = entry.term;
         }
         self.check_prev(term, request.prev)?;
@@ -227,8 +230,9 @@ impl Replication {
         self.commit(term, &new)
     }
 
-    /// "stored ... on a majority of the servers" (§5.3), and durably. A disk that was lost
-    /// meanwhile counts with its former contents until its node takes part again.
+    /// "stored ... on a majority of the servers" (§5.3), and durably: on one of each half of a
+    /// membership that was in force at the leader when it counted. A disk that was lost meanwhile
+    /// counts with its former contents until its node takes part again.
     fn check_quorum(
         &self,
         leader: NodeId,
@@ -236,24 +240,76 @@ impl Replication {
         new: &Range<usize>,
         disks: &mut Disks,
     ) -> Finding {
+        let known = self.reigns[&term].log.len();
         let committed = self.reigns[&term].log.get(new.clone());
         let holds = |log: &[Slot]| committed.is_some() && log.get(new.clone()) == committed;
-        let quorum_size = disks.quorum_size();
-        let mut holders = Vec::new();
-        for (node, durable) in &mut disks.nodes {
-            let lost = self.losses.get(node).is_some_and(|loss| holds(&loss.log));
-            if holds(durable.log()) || lost {
-                holders.push(node.0);
-            }
+        let holders = self.holders(holds, disks);
+        let now = disks.in_force(leader, &self.reigns[&term].log[..new.end.min(known)]);
+        if is_quorum(&now, |id| holders.contains(&id)) {
+            return Ok(());
         }
-        ensure(holders.len() >= quorum_size, Check::DurableQuorum, || {
+        let in_force = self.counted_by(leader, term, new.end, disks);
+        let is_held =
+            |membership: &Arc<Membership>| is_quorum(membership, |id| holders.contains(&id));
+        ensure(in_force.iter().any(is_held), Check::DurableQuorum, || {
             format!(
                 "n{leader} says in term {term} that entries {}..={} are committed, and only \
-                 {holders:?} hold them",
+                 {holders:?} hold them; it counts by one of {in_force:?}",
                 new.start + 1,
                 new.end
             )
         })
+    }
+
+    /// The nodes whose disks hold something. A disk that was lost counts with its former contents.
+    fn holders(&self, holds: impl Fn(&[Slot]) -> bool, disks: &mut Disks) -> BTreeSet<NodeId> {
+        let mut holders = BTreeSet::new();
+        for (node, durable) in &mut disks.nodes {
+            let has_lost = self.losses.get(node).is_some_and(|loss| holds(&loss.log));
+            if has_lost || holds(durable.log()) {
+                holders.insert(*node);
+            }
+        }
+        holders
+    }
+
+    /// The memberships by which a leader may have counted that its first `length` entries are
+    /// committed: the one in force after them, and all later ones of its log. The end of its log
+    /// may not have been sent yet. When a joint membership is committed, the one that ends it
+    /// follows at once.
+    fn counted_by(
+        &self,
+        leader: NodeId,
+        term: Term,
+        length: usize,
+        disks: &mut Disks,
+    ) -> Vec<Arc<Membership>> {
+        let mut log = self.reigns[&term].log.clone();
+        let own = disks.of(leader).log();
+        if own.get(..log.len()) == Some(&log[..]) {
+            log = own.to_vec();
+        }
+        let mut in_force = vec![disks.in_force(leader, &log[..length.min(log.len())])];
+        for end in length..log.len() {
+            if log[end].is_membership() {
+                in_force.push(disks.in_force(leader, &log[..=end]));
+            }
+        }
+        let last = newest(&log).zip(in_force.last().cloned());
+        if let Some((at, joint)) = last
+            && joint.is_joint()
+            && self.is_known_committed(at)
+        {
+            in_force.push(Arc::new(second_half(&joint)));
+        }
+        in_force
+    }
+
+    /// True when a leader has announced that the entry is committed.
+    fn is_known_committed(&self, at: LogPosition) -> bool {
+        let place = (at.index.0 as usize).checked_sub(1);
+        let committed = place.and_then(|place| self.committed.get(place));
+        committed.is_some_and(|committed| committed.slot.term == at.term)
     }
 
     /// "only log entries from the leader's current term are committed by counting
@@ -334,18 +390,26 @@ impl Replication {
         self.reigns.get(&term).map(|reign| reign.log.as_slice())
     }
 
-    /// True when a quorum of disks holds the entry at a position. A disk that was lost counts with
-    /// its former contents.
+    /// True when a quorum of disks holds the entry at a position, by the membership in force there
+    /// or by a later one in a log that has the entry.
     pub fn is_held_by_quorum(&self, at: LogPosition, disks: &mut Disks) -> bool {
-        let Some(place) = (at.index.0 as usize).checked_sub(1) else { return true };
-        let holds = |log: &[Slot]| log.get(place).is_some_and(|slot| slot.term == at.term);
-        let quorum_size = disks.quorum_size();
-        let mut holders = 0;
-        for (node, durable) in &mut disks.nodes {
-            let has_lost = self.losses.get(node).is_some_and(|loss| holds(&loss.log));
-            holders += usize::from(has_lost || holds(durable.log()));
+        let holders = self.holders(|log| has(log, at), disks);
+        let length = at.index.0 as usize;
+        let mut in_force = Vec::new();
+        for node in &holders {
+            in_force.push(disks.in_force_on_disk(*node, length));
+            in_force.push(disks.in_force_on_disk(*node, usize::MAX));
         }
-        holders >= quorum_size
+        let is_held =
+            |membership: Arc<Membership>| is_quorum(&membership, |id| holders.contains(&id));
+        self.is_known_committed(at) || in_force.into_iter().any(is_held)
+    }
+
+    /// True when a quorum of a membership holds the entry at a position, or when that is known to be
+    /// committed. A disk that was lost counts with its former contents.
+    pub fn is_held_by(&self, at: LogPosition, membership: &Membership, disks: &mut Disks) -> bool {
+        let holders = self.holders(|log| has(log, at), disks);
+        self.is_known_committed(at) || is_quorum(membership, |id| holders.contains(&id))
     }
 
     /// A disk is about to lose everything.
@@ -422,6 +486,10 @@ impl Replication {
             self.losses.insert(node, loss);
             return Ok(());
         }
+        if !self.is_voter(node, disks) {
+            return self.check_admission(node, disks);
+        }
+        let log = disks.of(node).log();
         for (place, committed) in self.committed[..loss.committed].iter().enumerate() {
             let is_there = log.get(place) == Some(&committed.slot);
             let has_helped = loss.log.get(place) == Some(&committed.slot);
@@ -435,6 +503,76 @@ impl Replication {
         }
         Ok(())
     }
+}
+
+impl Replication {
+    /// True when a node has a vote in the newest membership that is known to be committed.
+    fn is_voter(&self, node: NodeId, disks: &Disks) -> bool {
+        self.committed_membership(disks).is_none_or(|(_, membership)| membership.is_voter(node))
+    }
+
+    fn committed_membership(&self, disks: &Disks) -> Option<(LogPosition, Arc<Membership>)> {
+        let place = self.committed.iter().rposition(|known| known.slot.is_membership())?;
+        let at = position(place, self.committed[place].slot);
+        Some((at, disks.membership(at)))
+    }
+
+    /// True of a server that a committed membership has removed: one that was announced, or one at
+    /// the end of a log that a quorum holds.
+    pub fn is_removed(&self, node: NodeId, disks: &mut Disks) -> bool {
+        let announced = self.committed_membership(disks);
+        if announced.is_some_and(|(_, membership)| membership.is_removed(node)) {
+            return true;
+        }
+        let nodes: Vec<NodeId> = disks.nodes.keys().copied().collect();
+        nodes.into_iter().any(|of| {
+            let Some(at) = newest(disks.of(of).log()) else { return false };
+            let membership = disks.membership(at);
+            membership.is_removed(node) && self.is_held_by(at, &membership, disks)
+        })
+    }
+
+    /// A leader says to a learner that it may take part: its newest membership is committed, and
+    /// has that node as a learner (docs/adr/0026).
+    pub fn on_admitted(
+        &self,
+        leader: NodeId,
+        term: Term,
+        to: NodeId,
+        index: LogIndex,
+        disks: &mut Disks,
+    ) -> Finding {
+        let place = (index.0 as usize).checked_sub(1);
+        let slot = place.and_then(|place| self.reigns.get(&term)?.log.get(place));
+        let at = LogPosition { term: slot.map_or(Term(0), |slot| slot.term), index };
+        let membership = disks.archive().membership(at);
+        let is_learner = membership.as_ref().is_some_and(|known| known.is_learner(to));
+        let is_held = membership.is_some_and(|known| self.is_held_by(at, &known, disks));
+        ensure(is_learner && is_held, Check::Rejoining, || {
+            format!("n{leader} admits n{to} by {at}: it is a learner there: {is_learner}")
+        })
+    }
+
+    /// A learner takes part again as soon as nothing depends on what it has lost: the voters hold
+    /// all that is committed without it (docs/adr/0026).
+    fn check_admission(&self, node: NodeId, disks: &mut Disks) -> Finding {
+        let Some((_, membership)) = self.committed_membership(disks) else { return Ok(()) };
+        let Some(last) = self.committed.last().copied() else { return Ok(()) };
+        let at = position(self.committed.len() - 1, last.slot);
+        let holders = self.holders(|log| has(log, at), disks);
+        ensure(is_quorum(&membership, |id| holders.contains(&id)), Check::Rejoining, || {
+            format!(
+                "n{node} has lost its disk and learns again, and only {holders:?} hold {at}, which \
+                 is committed by {membership:?}"
+            )
+        })
+    }
+}
+
+/// True when a log has the entry at a position.
+fn has(log: &[Slot], at: LogPosition) -> bool {
+    let place = (at.index.0 as usize).checked_sub(1);
+    place.is_none_or(|place| log.get(place).is_some_and(|slot| slot.term == at.term))
 }
 
 fn position(place: usize, slot: Slot) -> LogPosition {

@@ -1,5 +1,7 @@
 //! Messages between three nodes that break one promise each.
 
+mod members;
+
 use bytes::{Bytes, BytesMut};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -19,7 +21,7 @@ use crate::types::{
 };
 use crate::wire::FrameCodec;
 
-/// Three nodes that send the messages of a test.
+/// Three nodes that send the messages of a test, and two more that may join them.
 struct Fixture {
     checker: WireChecker,
     stores: BTreeMap<u64, Storage>,
@@ -31,7 +33,7 @@ impl Fixture {
         let mut rng = StdRng::seed_from_u64(1);
         let plan =
             std::iter::repeat_with(|| Plan::draw(&mut rng)).find(|plan| plan.nodes == 3).unwrap();
-        let disks: BTreeMap<u64, SimDisk> = (1..=3).map(|id| (id, SimDisk::new())).collect();
+        let disks: BTreeMap<u64, SimDisk> = (1..=5).map(|id| (id, SimDisk::new())).collect();
         let open = |(id, disk): (&u64, &SimDisk)| {
             let options = StorageOptions {
                 cluster: plan.settings.cluster.clone(),
@@ -41,7 +43,7 @@ impl Fixture {
                 new_incarnation: Incarnation(*id as u128),
                 formats: FormatRange::OWN,
             };
-            let dir = plan.settings.servers[&NodeId(*id)].data_dir.clone();
+            let dir = plan.data_dir(*id);
             (*id, Storage::open(Box::new(disk.clone()), &dir, options).unwrap().0)
         };
         let stores = disks.iter().map(open).collect();
@@ -244,7 +246,7 @@ fn a_disk_has_nothing_that_its_program_does_not_read() {
         let payload = Payload::Format(FormatInForce::of(Format(2)));
         f.append(2, &[entry(1, 1), Entry { payload, ..entry(2, 1) }]);
         f.sync(2);
-        f.checker.on_sample(2);
+        f.checker.on_sample(2, 1, 0, false);
         let found = f.checker.take_violation().map(|violation| violation.check);
         assert_eq!(found, wrong, "its program reads {formats}");
     }

@@ -1,12 +1,14 @@
 //! The votes that nodes have given to each other (§5.2, §5.4.1).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::disks::{Disks, Finding, ensure};
 use super::durable::last;
+use super::members::is_quorum;
 use crate::raft::RequestVote;
 use crate::testing::simulation::checks::violation::Check;
-use crate::types::{LogPosition, NodeId, Term};
+use crate::types::{LogPosition, Membership, NodeId, Term};
 
 /// All votes of the run. A vote binds its voter over restarts, and after the loss of its disk.
 #[derive(Default)]
@@ -17,8 +19,18 @@ pub(super) struct Votes {
     voters: BTreeMap<(NodeId, Term), BTreeSet<NodeId>>,
     /// The nodes that have granted a candidate a PreVote for a term.
     pre_voters: BTreeMap<(NodeId, Term), BTreeSet<NodeId>>,
-    /// The end of a candidate's log in a term.
-    candidates: BTreeMap<(NodeId, Term), LogPosition>,
+    /// The candidates of each term.
+    candidates: BTreeMap<(NodeId, Term), Candidate>,
+    /// The leaders whose votes were counted.
+    elected: BTreeSet<(NodeId, Term)>,
+}
+
+/// A node that has requested votes.
+struct Candidate {
+    /// The end of its log.
+    last: LogPosition,
+    /// The membership in force there, by which it counts (§4.1).
+    membership: Arc<Membership>,
 }
 
 impl Votes {
@@ -36,12 +48,46 @@ impl Votes {
         disks: &mut Disks,
     ) -> Finding {
         disks.check_vote(candidate, term, candidate)?;
+        let membership = disks.in_force_on_disk(candidate, request.last.index.0 as usize);
         let pre_voters = self.pre_voters.entry((candidate, term)).or_default();
         pre_voters.insert(candidate);
-        ensure(pre_voters.len() >= disks.quorum_size(), Check::PreVote, || {
-            format!("n{candidate} stands in term {term} on the word of {pre_voters:?}")
+        ensure(is_quorum(&membership, |id| pre_voters.contains(&id)), Check::PreVote, || {
+            format!(
+                "n{candidate} stands in term {term} on the word of {pre_voters:?}, among \
+                 {membership:?}"
+            )
         })?;
-        self.candidates.insert((candidate, term), request.last);
+        self.stand(candidate, term, request, disks)
+    }
+
+    /// A node stands at the order of the leader before it, without a PreVote (dissertation §3.10).
+    pub fn on_transfer_vote(
+        &mut self,
+        candidate: NodeId,
+        term: Term,
+        request: RequestVote,
+        disks: &mut Disks,
+    ) -> Finding {
+        disks.check_vote(candidate, term, candidate)?;
+        self.stand(candidate, term, request, disks)
+    }
+
+    /// Only a node that its log has named as a voter may stand. It may be one no more: as long as
+    /// its removal is not committed, it may have the only log that can win (docs/adr/0026).
+    fn stand(
+        &mut self,
+        candidate: NodeId,
+        term: Term,
+        request: RequestVote,
+        disks: &mut Disks,
+    ) -> Finding {
+        let length = request.last.index.0 as usize;
+        ensure(disks.was_voter(candidate, length), Check::Membership, || {
+            format!("n{candidate} stands in term {term}, and never had a vote")
+        })?;
+        let membership = disks.in_force_on_disk(candidate, length);
+        let standing = Candidate { last: request.last, membership };
+        self.candidates.insert((candidate, term), standing);
         self.count(candidate, term, candidate)
     }
 
@@ -67,12 +113,27 @@ impl Votes {
     }
 
     /// "If votes received from majority of servers: become leader" (Figure 2).
-    pub fn check_elected(&self, leader: NodeId, term: Term, disks: &Disks) -> Finding {
-        let voters = self.voters.get(&(leader, term));
-        let is_elected = voters.is_some_and(|voters| voters.len() >= disks.quorum_size());
-        ensure(is_elected, Check::ElectionQuorum, || {
-            format!("n{leader} leads term {term}, elected by {voters:?}")
-        })
+    /// The majority is one of each half of the membership at the end of the leader's log
+    /// (dissertation §4.3). A leader that has asked nobody is the only voter.
+    pub fn check_elected(&mut self, leader: NodeId, term: Term, disks: &mut Disks) -> Finding {
+        if self.elected.contains(&(leader, term)) {
+            return Ok(());
+        }
+        let membership = match self.candidates.get(&(leader, term)) {
+            Some(candidate) => Arc::clone(&candidate.membership),
+            None => {
+                let log = disks.of(leader).log();
+                let length = log.partition_point(|slot| slot.term < term);
+                disks.in_force_on_disk(leader, length)
+            }
+        };
+        let only_itself = BTreeSet::from([leader]);
+        let voters = self.voters.get(&(leader, term)).unwrap_or(&only_itself);
+        ensure(is_quorum(&membership, |id| voters.contains(&id)), Check::ElectionQuorum, || {
+            format!("n{leader} leads term {term}, elected by {voters:?} of {membership:?}")
+        })?;
+        self.elected.insert((leader, term));
+        Ok(())
     }
 
     /// "the voter denies its vote if its own log is more up-to-date than that of the
@@ -85,7 +146,7 @@ impl Votes {
         term: Term,
         disks: &mut Disks,
     ) -> Finding {
-        let Some(asked) = self.candidates.get(&(candidate, term)).copied() else {
+        let Some(asked) = self.candidates.get(&(candidate, term)).map(|asked| asked.last) else {
             return ensure(false, Check::OneVote, || {
                 format!("n{voter} votes for n{candidate} in term {term}, which has not asked")
             });

@@ -170,9 +170,9 @@ fn a_second_cluster_id_is_wrong() {
 fn nothing_of_format_2_is_sent_before_a_quorum_has_the_entry() {
     let mut fixture = Fixture::new();
     fixture.hello(3, FormatRange::OWN);
-    assert!(fixture.formats.check_in_force(LEADER, "it", |_| true).is_err());
+    assert!(fixture.formats.check_in_force(LEADER, "it", Format(2), |_| true).is_err());
     assert_eq!(fixture.raise(2), None);
-    assert!(fixture.formats.check_in_force(LEADER, "it", |_| false).is_err());
-    assert!(fixture.formats.check_in_force(LEADER, "it", |_| true).is_ok());
-    assert!(fixture.formats.check_in_force(LEADER, "it", |_| false).is_ok());
+    assert!(fixture.formats.check_in_force(LEADER, "it", Format(2), |_| false).is_err());
+    assert!(fixture.formats.check_in_force(LEADER, "it", Format(2), |_| true).is_ok());
+    assert!(fixture.formats.check_in_force(LEADER, "it", Format(2), |_| false).is_ok());
 }
