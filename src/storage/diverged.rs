@@ -94,8 +94,8 @@ pub(super) fn set_aside(
     if !membership.map_or(can_repair, |membership| membership.is_quorum_without(node_id)) {
         remove_mark(disk, dir)?;
         return Ok(Some(format!(
-            "{} was marked: {found}; nobody can send its data again, because the others are no majority \
-             without this server, so this server goes on with the log and the snapshots that it has",
+            "{} was marked: {found}; nobody can send its data again, because the others are no \
+             majority without this server, so it goes on with its log and its snapshots",
             dir.display()
         )));
     }

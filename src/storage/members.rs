@@ -1,4 +1,4 @@
-//! What a server has learned of the cluster that it joins, before it has anything of the log: a
+//! The facts that a server has learned of the cluster that it joins, before it has anything of the log: a
 //! file of its data directory, so that a restart need not ask again (docs/adr/0027).
 //!
 //! The file is created before the directory is, and never changed after the server has a log
@@ -20,7 +20,7 @@ const VERSION: &str = "1";
 /// The value of a line whose fact is not there.
 const NONE: &str = "none";
 
-/// What a server has learned of the cluster that it joins.
+/// The facts that a server has learned of the cluster that it joins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedCluster {
     /// The id with which the server has joined.

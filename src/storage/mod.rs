@@ -229,7 +229,7 @@ impl Storage {
         self.incarnation
     }
 
-    /// What the server learned of its cluster when it joined; `None` if it was one of the first
+    /// The facts that the server learned of its cluster when it joined; `None` if it was one of the first
     /// members.
     pub fn joined(&self) -> Option<&JoinedCluster> {
         self.joined.as_ref()

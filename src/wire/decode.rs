@@ -11,7 +11,7 @@ use serde::de::{
 use super::error::WireError;
 use super::frame::Frame;
 use super::hello::Hello;
-use super::join::RemovedMap;
+use super::join::{RemovedMap, digest};
 use super::kind;
 use crate::raft::{
     Admitted, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten,
@@ -308,14 +308,6 @@ fn refusal<E: de::Error>(number: u8) -> Result<SnapshotRefusal, E> {
         kind::REFUSAL_UNUSABLE => Ok(SnapshotRefusal::Unusable),
         number => Err(de::Error::custom(format_args!("a refusal of unknown number {number}"))),
     }
-}
-
-/// A digest of 16 bytes.
-pub(super) fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
-    let bytes = bytes
-        .try_into()
-        .map_err(|_| de::Error::invalid_length(bytes.len(), &"a digest of 16 bytes"))?;
-    Ok(u128::from_be_bytes(bytes))
 }
 
 fn visit_append_result<'de, A: SeqAccess<'de>>(array: &mut A) -> Result<AppendResult, A::Error> {

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::decode::digest;
 use super::kind;
 use crate::types::{
     ClusterId, Format, FormatInForce, FormatRange, LogIndex, Membership, NodeId, Payload,
@@ -235,4 +234,12 @@ impl<'de> Visitor<'de> for RemovedVisitor {
         }
         there(at, kind::AT_KEY).map(RemovedMap)
     }
+}
+
+/// A digest of 16 bytes.
+pub(super) fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| de::Error::invalid_length(bytes.len(), &"a digest of 16 bytes"))?;
+    Ok(u128::from_be_bytes(bytes))
 }

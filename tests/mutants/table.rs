@@ -20,8 +20,9 @@ macro_rules! mutants {
 pub const LEFT_TO_TESTS: &[Mutant] = {
     use Mutant::*;
     &[
-        B26, B41e, B41f, B54, B55c, B59, B60, B62c, B65b, C2, C5, C5b, C6, C7b, C8a, C8b, C11, C12,
-        C13, C15, C16, C17, C18, S2, S4, S5, S8, V1, V2, V6, V9, V10, V11, V13, V14,
+        B10, B26, B41e, B41f, B45, B47a, B48, B49, B50, B51, B53, B54, B55c, B59, B60, B62c, B65b,
+        C2, C5, C5b, C6, C7b, C8a, C8b, C11, C12, C13, C15, C16, C17, C18, S2, S4, S5, S8, V1, V2,
+        V6, V9, V10, V11, V13, V14,
     ]
 };
 
@@ -39,6 +40,7 @@ mutants! {
     B08a: "a leader that hears of a higher term takes it, and goes on leading",
     B08b: "the term of a leader changes under it, and it leads on",
     B09: "a node that has just started votes at once, though it may have promised not to",
+    B10: "a server that was removed is admitted, and asks for votes",
     B11a: "a node without a vote stands for election",
     B11b: "a node without a vote votes",
     B12: "who refuses a pre-vote does not tell its term",
@@ -83,7 +85,16 @@ mutants! {
     B41f: "a lease is held against the time of the event before the read",
     B43: "a round of reads is confirmed by one node less than a quorum",
     B44: "a follower answers reads from its own store",
+    B45: "a leader changes the members before it has committed in its own term",
+    B46: "a snapshot has the members of the end of the log",
+    B47a: "an entry of a joint membership is committed by one half",
+    B47b: "a leader of a joint membership is elected by one half",
+    B48: "members that are truncated stay in force",
+    B49: "a new server is a voter before it has anything",
+    B50: "a removed server is replicated to for ever",
+    B51: "a leader counts itself for its own removal",
     B52: "a node that has lost its disk takes part at once",
+    B53: "a restored cluster begins with the members of the backup",
     B54: "the writes that an installed snapshot overtook still count for its log",
     B55: "the log is compacted behind a snapshot that is not durable yet",
     B55b: "the log is compacted behind a snapshot that is only about to be written",
@@ -181,4 +192,13 @@ mutants! {
     V12: "digests are not compared",
     V13: "a record's hash is not verified by a read",
     V14: "a server is told that it differs by fewer than a majority",
+    M1: "a new leader leaves a joint membership as it is",
+    M2: "a server that knows of its removal stands for election",
+    M3: "the votes of learners, and of servers that leave, are counted with those of the voters",
+    M4: "a learner becomes a voter before it has caught up",
+    M5: "a learner takes the word for an earlier run of its process",
+    M6: "an order to take over is followed whoever gave it, and however old it is",
+    M7: "a leader reads by its lease while it hands its leadership over",
+    M8: "the id of a removed server is given again",
+    M9: "a change of the members begins before the one before is committed",
 }

@@ -530,8 +530,8 @@ fn next_to_settle(world: &World) -> Settling {
     };
     for membership in &open {
         let change = membership.change.as_ref();
-        let ids = membership.ids().into_iter();
-        let absent = ids.filter(|id| place(*id) != Some(Place::Serving)).next();
+        let mut ids = membership.ids().into_iter();
+        let absent = ids.find(|id| place(*id) != Some(Place::Serving));
         let Some(id) = absent else {
             if let Some(change) = change {
                 return Settling::Waits(format!("{:?} in {membership:?}", change.what));

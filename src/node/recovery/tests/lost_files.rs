@@ -37,7 +37,7 @@ fn store_of(format: u32, last: u64) -> Store {
     store
 }
 
-/// What the server learned when it joined, which is possible from format 3 on.
+/// The facts that the server learned when it joined, which is possible from format 3 on.
 fn joined() -> JoinedCluster {
     JoinedCluster {
         id: NodeId(1),

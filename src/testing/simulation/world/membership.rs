@@ -115,7 +115,7 @@ impl World {
     /// open memberships is in force.
     pub(crate) fn is_quorum(&self, is_there: impl Fn(u64) -> bool) -> bool {
         let suffices =
-            |membership: &Arc<Membership>| WireChecker::is_quorum(membership, |id| is_there(id));
+            |membership: &Arc<Membership>| WireChecker::is_quorum(membership, &is_there);
         self.open_memberships().iter().all(suffices)
     }
 
