@@ -194,10 +194,15 @@ impl FormatGate {
                 able_ticks: 0,
             },
         };
+        // A new connection in the place of another is no interruption.
+        let able_ticks = match self.peers.get(&id) {
+            Some(before) if peer.reads.contains(self.counted) => before.able_ticks,
+            _ => 0,
+        };
         if let Some(member) = &peer.member {
             self.said.insert(id, member.clone());
         }
-        self.peers.insert(id, peer);
+        self.peers.insert(id, AttachedPeer { able_ticks, ..peer });
     }
 
     /// A peer has no connection any more. What it said about its addresses is kept of a member.

@@ -62,14 +62,14 @@ impl Raft {
         let RoleState::Leader(leadership) = &self.role else {
             return Err(ChangeRefusal::NotLeader(NotLeader { leader_id: self.leader_id() }));
         };
+        if self.commit_index < leadership.reads.first_index() {
+            return Err(ChangeRefusal::NothingCommitted);
+        }
         let in_force = self.log.cluster().at(self.apply.submitted_index()).format.format;
         if in_force < MEMBERS_SINCE {
             let wait = self.raise_waits_for();
             let waits = wait.unwrap_or_else(|| "this server does not read it".to_owned());
             return Err(ChangeRefusal::NotYet { in_force, needed: MEMBERS_SINCE, waits });
-        }
-        if self.commit_index < leadership.reads.first_index() {
-            return Err(ChangeRefusal::NothingCommitted);
         }
         match self.logged_membership() {
             Some((index, membership)) if !membership.is_seed() => Ok((*index, membership.clone())),
@@ -352,13 +352,15 @@ impl Raft {
         if changed.voters == membership.voters {
             return Ok(plan);
         }
-        let is_loss = matches!(what, ChangeKind::Remove { .. } | ChangeKind::Demote { .. });
         let wished = can_lose.map(|wished| usize::try_from(wished).unwrap_or(usize::MAX));
         let is_enough = match (after.can_lose, wished) {
             (None, _) => false,
             (Some(after), Some(wished)) => after >= wished,
-            // What does not make it worse is no reason to refuse: a dead server is removed.
-            (Some(after), None) => !is_loss || after >= CAN_LOSE || Some(after) >= before.can_lose,
+            // Nobody misses a server that is not here, so its removal makes nothing worse.
+            (Some(after), None) => {
+                let is_missed = subject_of(what).is_some_and(|id| self.is_here(id));
+                after >= CAN_LOSE || !is_missed
+            }
         };
         if is_enough {
             return Ok(plan);
@@ -436,6 +438,14 @@ impl Raft {
 
 fn refused(reason: impl Into<String>) -> ChangeRefusal {
     ChangeRefusal::Refused(reason.into())
+}
+
+/// The voter that a change takes away, without another in its place.
+fn subject_of(what: ChangeKind) -> Option<NodeId> {
+    match what {
+        ChangeKind::Remove { id } | ChangeKind::Demote { id } => Some(id),
+        _ => None,
+    }
 }
 
 /// The addresses of a member, or the reason why it is none.

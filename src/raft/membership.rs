@@ -9,7 +9,6 @@ use super::event::Event;
 use super::format_gate::RaiseWait;
 use super::handover::TransferTarget;
 use super::member_change::Tolerance;
-use super::quorum::Quorum;
 use super::role::RoleState;
 use super::rpc::{Admitted, Rpc};
 use super::state::Raft;
@@ -98,10 +97,18 @@ impl Raft {
         self.log.cluster().newest().membership.as_ref()
     }
 
+    /// The newest membership that is known to be committed, with its entry. After a start no
+    /// commit is known, but a leader appends a membership only when the one before it is
+    /// committed. So that one is.
+    pub(super) fn committed_entry(&self) -> Option<&(LogIndex, Membership)> {
+        let cluster = self.log.cluster();
+        let (newest, _) = cluster.newest().membership.as_ref()?;
+        cluster.at(self.commit_index.max(newest.prev())).membership.as_ref()
+    }
+
     /// The newest membership that is known to be committed.
     pub(super) fn committed_membership(&self) -> Option<&Membership> {
-        let committed = self.log.cluster().at(self.commit_index).membership.as_ref();
-        committed.map(|(_, membership)| membership)
+        self.committed_entry().map(|(_, membership)| membership)
     }
 
     /// True of a server that is known to have been removed: the removal is committed.
@@ -187,12 +194,6 @@ impl Raft {
         if leadership.snapshot_progress_of(candidate).is_some() {
             return "snapshot".to_owned();
         }
-        let is_caught_up = self.is_caught_up(change.number, candidate);
-        let joint = transitions::join(membership);
-        if is_caught_up && !self.could_commit(&joint, candidate) {
-            let missing = self.missing_clause(&joint.all_voters());
-            return format!("enough voters to be here{missing}");
-        }
         let round = leadership.changing.catch_up.as_ref().map_or(1, CatchUp::round);
         format!("server {candidate} to catch up (round {round})")
     }
@@ -253,17 +254,15 @@ impl Raft {
     /// As a leader that begins: the committed membership may have servers that the newest one has
     /// not. They are told, too.
     pub(super) fn note_leavers(&mut self) {
-        let Some((index, newest)) = self.log.cluster().newest().membership.as_ref() else { return };
-        let Some(committed) = self.log.cluster().at(self.commit_index).membership.as_ref() else {
-            return;
-        };
-        let own_id = self.settings.id;
+        let Some((index, newest)) = self.logged_membership() else { return };
+        let committed = self.committed_membership().map(Membership::ids).unwrap_or_default();
+        let is_leaver = |id: &NodeId| *id != self.settings.id && !newest.is_member(*id);
+        let leavers: Vec<NodeId> = committed.into_iter().filter(is_leaver).collect();
+        let index = *index;
         let RoleState::Leader(leadership) = &mut self.role else { return };
-        for id in committed.1.ids() {
-            if id != own_id && !newest.is_member(id) {
-                leadership.leavers.add(id, *index, LogIndex(0));
-                self.members.leaving_version += 1;
-            }
+        for id in leavers {
+            leadership.leavers.add(id, index, LogIndex(0));
+            self.members.leaving_version += 1;
         }
     }
 
@@ -376,10 +375,8 @@ impl Raft {
             let ms = self.ms_of(round.ticks);
             self.tell(Event::CaughtUpRound { peer: candidate, round: round.number, ms });
         }
-        let joint = transitions::join(self.membership());
-        let is_due =
-            self.is_caught_up(change.number, candidate) && self.could_commit(&joint, candidate);
-        is_due.then_some(joint)
+        let is_due = self.is_caught_up(change.number, candidate);
+        is_due.then(|| transitions::join(self.membership()))
     }
 
     /// True when the learner has caught up, is heard, and is not rejoining.
@@ -389,11 +386,6 @@ impl Raft {
         let rounds = leadership.changing.catch_up.as_ref();
         rounds.is_some_and(|r| r.is_of(number, candidate) && r.is_caught_up(ticks_max))
             && leadership.is_here(candidate, ticks_max)
-    }
-
-    /// True when enough voters are here to commit an entry under this membership.
-    pub(super) fn could_commit(&self, membership: &Membership, candidate: NodeId) -> bool {
-        Quorum::of(membership).is_met(|id| id == candidate || self.is_here(id))
     }
 
     /// As the leader, at each tick.
@@ -530,15 +522,11 @@ impl Raft {
 
     /// Notes that the log of this node says that it was removed. As a leader it hands over first.
     pub(super) fn note_own_removal(&mut self) {
-        let Some((index, membership)) =
-            self.log.cluster().at(self.commit_index).membership.as_ref()
-        else {
-            return;
-        };
+        let Some((index, membership)) = self.committed_entry().cloned() else { return };
         let id = self.settings.id;
         self.recall.peers.forget_removed(|peer| membership.is_removed(peer));
         if self.removed_at().is_none() && membership.is_removed(id) {
-            let at = membership.removed.get(&id).copied().unwrap_or(*index);
+            let at = membership.removed.get(&id).copied().unwrap_or(index);
             self.members.removed_at = Some(at);
             self.tell(Event::Removed { at });
             if matches!(self.role, RoleState::PreCandidate(_) | RoleState::Candidate(_)) {

@@ -116,10 +116,11 @@ impl Raft {
         if self.is_transferring() {
             return; // the log must not grow until the office is handed over
         }
-        if let Some(Ok(format)) = self.next_raise(leadership, false) {
-            self.raise_to(format);
-        } else if self.may_name_cluster(leadership) {
+        // The name comes first, because members with addresses are known by it.
+        if self.may_name_cluster(leadership) {
             self.append_own(Payload::ClusterId(self.settings.gate.new_cluster_id));
+        } else if let Some(Ok(format)) = self.next_raise(leadership, false) {
+            self.raise_to(format);
         }
     }
 
@@ -215,7 +216,7 @@ impl Raft {
         let newest = self.log.cluster().newest().membership.as_ref();
         let key = AnnouncedKey {
             newest: newest.map(|(index, _)| (*index, self.log.term_at(*index))),
-            committed: facts.membership.as_ref().map(|(index, _)| *index),
+            committed: self.committed_entry().map(|(index, _)| *index),
             leaving: self.leaving_version(),
             format: facts.format.format,
             cluster_id: facts.cluster_id,
@@ -232,7 +233,7 @@ impl Raft {
             is_held: key.is_held,
             is_draining: key.is_draining,
             membership: Arc::new(self.membership().clone()),
-            committed: facts.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
+            committed: self.committed_membership().map(|newest| Arc::new(newest.clone())),
             peers: self.wanted_peers(),
         };
         self.note_own_removal();

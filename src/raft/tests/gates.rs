@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::cluster::{Cluster, ELECTION_TICKS_MIN, HEARTBEAT_TICKS, n};
 use super::disk::Durable;
 use super::snapshots::SnapshotRules;
-use crate::raft::{Announcement, GateSettings, Introduction, StopReason};
+use crate::raft::{Announcement, GateSettings, Introduction, Role, StopReason};
 use crate::types::{
     BootId, ClusterId, Entry, Format, FormatInForce, FormatRange, HardState, Incarnation, LogIndex,
     Member, NodeId, Payload, Term,
@@ -27,6 +27,8 @@ pub(super) struct Gate {
     /// The addresses that the node says.
     pub(super) member: Option<Member>,
     pub(super) is_draining: bool,
+    /// The id of the cluster, as its disk has it.
+    pub(super) cluster_id: Option<ClusterId>,
     /// Everything that the node has announced since it started.
     pub(super) announced: Vec<Announcement>,
     pub(super) stopped: Option<StopReason>,
@@ -41,6 +43,7 @@ impl Gate {
             is_held: false,
             member: None,
             is_draining: false,
+            cluster_id: None,
             announced: Vec::new(),
             stopped: None,
             starts: 0,
@@ -63,15 +66,19 @@ impl Gate {
         }
     }
 
+    /// The id of the node's present run.
+    pub(super) fn start_number(&self) -> BootId {
+        BootId(self.starts)
+    }
+
     /// The introduction of the node; an old one has none.
     fn introduction(&self, id: NodeId) -> Option<Introduction> {
-        let cluster_id = self.announced.last().and_then(|facts| facts.cluster_id);
         (self.formats != OLD).then(|| Introduction {
             formats: self.formats,
             binary: "0.2.0".to_owned(),
             incarnation: Incarnation(u128::from(id.0)),
             boot: BootId(self.starts),
-            cluster_id,
+            cluster_id: self.cluster_id,
             is_held: self.is_held,
             member: self.member.clone(),
             is_draining: self.is_draining,
@@ -213,6 +220,7 @@ impl Cluster {
         self.name_ports(id, news.peers.keys().copied().collect());
         let Some(gate) = self.gates.get_mut(&id) else { return };
         let is_draining = news.is_draining;
+        gate.cluster_id = news.cluster_id.or(gate.cluster_id);
         gate.announced.push(news);
         if std::mem::replace(&mut gate.is_draining, is_draining) != is_draining {
             // Its links begin anew, and introduce it as it is now.
@@ -263,6 +271,19 @@ impl Cluster {
             }
         }
         panic!("node {successor} is not elected");
+    }
+
+    /// Makes a node the leader, and nothing that it sends as the leader arrives.
+    pub(super) fn elect_silently(&mut self, id: NodeId) {
+        for peer in self.ids().into_iter().filter(|peer| *peer != id) {
+            (0..ELECTION_TICKS_MIN).for_each(|_| self.tick(peer));
+        }
+        self.network.clear();
+        self.tick_until_campaign(id);
+        while self.raft(id).role() != Role::Leader {
+            assert!(self.deliver_where(|_| true), "node {id} is not elected");
+        }
+        self.network.clear();
     }
 
     /// The entries of the node's log that put a format in force or name the cluster, in short.

@@ -79,8 +79,13 @@ impl Cluster {
             }
             self.pass(1);
         }
-        let leader = self.leader().map(|leader| self.status(leader));
-        panic!("it does not come to that: {leader:?}");
+        for id in self.ids().into_iter().filter(|id| self.is_up(*id)) {
+            let raft = self.raft(id);
+            let (hard_state, last) = (raft.hard_state(), raft.last_log());
+            eprintln!("{:?} {:?} log ends with {last}", raft.status(), hard_state);
+            eprintln!("{:?}", self.status(id));
+        }
+        panic!("it does not come to that");
     }
 
     // Operators.
@@ -126,6 +131,7 @@ impl Cluster {
 
     /// Begins a change at the leader, and returns its number.
     pub(super) fn begin(&mut self, operation: MemberOperation) -> LogIndex {
+        self.pass_until(|cluster| cluster.leader().is_some());
         let leader = self.leader().expect("a leader");
         match self.change(leader, operation) {
             Ok(MemberOutcome::Begun { number, .. }) => number,

@@ -13,7 +13,10 @@
 //! | `text` | the notation of the golden scripts |
 //! | `golden` | the scripts under tests/scripts/raft |
 //! | `members` | nodes that join and leave, and what operators ask for |
+//! | `members_amnesia` | members that have forgotten, while the members change |
 //! | `members_changes` | changes of the members, from the beginning to the end |
+//! | `members_faults` | changes of the members under crashes and cuts |
+//! | `members_requests` | what operators may change now, and why not |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |
@@ -47,7 +50,10 @@ mod introductions;
 mod leases;
 mod log_holds;
 mod members;
+mod members_amnesia;
 mod members_changes;
+mod members_faults;
+mod members_requests;
 mod oracle;
 mod paper_elections;
 mod paper_figures;

@@ -112,14 +112,15 @@ async fn the_facts_are_announced_at_the_start() {
     let f = Fixture::start();
     settle().await;
     let format = FormatInForce::default();
-    let membership = Membership::seed([1, 2, 3].map(NodeId));
+    let membership = Arc::new(Membership::seed([1, 2, 3].map(NodeId)));
     let facts = Announcement {
         format,
-        membership: Arc::new(membership),
+        membership: Arc::clone(&membership),
         peers: [2, 3].map(|id| (NodeId(id), None)).into(),
         ..Announcement::default()
     };
-    assert_eq!(f.announced.drain(), [Announce(facts)]);
+    assert_eq!(f.announced.drain(), [Announce(facts.clone())]);
     f.lead().await;
-    assert!(f.announced.drain().is_empty(), "no fact has changed");
+    let facts = Announcement { committed: Some(membership), ..facts };
+    assert_eq!(f.announced.drain(), [Announce(facts)], "the members are committed");
 }
