@@ -149,6 +149,7 @@ fn is_passing(reply: &str) -> bool {
     reply.starts_with("ERR_NO_LEADER")
         || reply.starts_with("ERR_NOT_YET")
         || reply.contains("has committed nothing in its term yet")
+        || reply.contains("was elected just now")
 }
 
 /// Begins a change of the members and waits until it has ended; returns the id of the member that
