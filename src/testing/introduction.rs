@@ -20,7 +20,6 @@ pub(crate) fn introduction() -> Introduction {
 /// The cluster as a server of this version sees it that knows no cluster id.
 pub(crate) fn cluster_status() -> ClusterStatus {
     ClusterStatus {
-        is_draining: false,
         format: FormatInForce::default(),
         cluster_id: None,
         formats: FormatRange::OWN,
