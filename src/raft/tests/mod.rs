@@ -16,6 +16,7 @@
 //! | `members_amnesia` | members that have forgotten, while the members change |
 //! | `members_changes` | changes of the members, from the beginning to the end |
 //! | `members_faults` | changes of the members under crashes and cuts |
+//! | `members_formats` | members that come and go while the format could be raised |
 //! | `members_requests` | what operators may change now, and why not |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
@@ -53,6 +54,7 @@ mod members;
 mod members_amnesia;
 mod members_changes;
 mod members_faults;
+mod members_formats;
 mod members_requests;
 mod oracle;
 mod paper_elections;
