@@ -27,9 +27,9 @@ pub struct Members {
 /// One member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedMember {
-    /// What it counts as: `voter`, `learner`, `incoming` or `outgoing`.
+    /// The part that it has in quorums: `voter`, `learner`, `incoming` or `outgoing`.
     pub counts_as: String,
-    /// What it is at present.
+    /// The state that it is in.
     pub is: String,
     /// Its address for other servers.
     pub log_address: String,
