@@ -19,14 +19,14 @@ use tokio_util::codec::Decoder;
 /// The number that stands for a server whose first frame does not name it.
 const UNNAMED: u64 = 0;
 
-/// What becomes of the bytes from one server to another.
+/// The treatment of the bytes from one server to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     /// There is no connection.
     Cut,
     /// The bytes are kept until the rule ends.
     Keep,
-    /// So many bytes pass in a second.
+    /// At most so many bytes pass in a second.
     Slow(u64),
 }
 

@@ -12,7 +12,7 @@ use crate::common::members::{BRISK, CALM};
 const LOOK_FOR: Duration = Duration::from_millis(2_500);
 
 /// Asserts that a server never leads, and answers no command, while it is looked at.
-fn assert_never_leads(cluster: &Cluster, id: u64) {
+pub fn assert_never_leads(cluster: &Cluster, id: u64) {
     let end = Instant::now() + LOOK_FOR;
     while Instant::now() < end {
         if let Some(status) = cluster.status(id) {
@@ -38,7 +38,7 @@ fn a_server_that_was_never_added_says_what_to_do_and_goes_on_when_it_has_been() 
     let writer = Writer::start(cluster.addresses());
     let stranger = cluster.prepare_joiner(leader);
     cluster.start_server(stranger);
-    cluster.wait_for_log(stranger, &["member add", &cluster.log_address(stranger)]);
+    cluster.wait_for_log(stranger, &["member add", "--id 4", "goes on by itself"]);
     writer.wait_for_more(&cluster, 100);
     assert_eq!(cluster.wait_for_leader_of(&members), leader);
     assert_eq!(cluster.value(leader, "term"), term);
@@ -85,7 +85,7 @@ const SMALL: &str = "[log]\nsegment_bytes = 150000\nkeep_entries = 50\n\
 fn a_newcomer_that_starts_alone_is_no_cluster_of_its_own() {
     let mut cluster = Cluster::prepare_with(SMALL);
     cluster.start_members();
-    write(&cluster, 300);
+    write(&cluster, 1_000);
     let newcomers = [cluster.add_server(), cluster.add_server()];
     assert_eq!(newcomers, [6, 7]);
     cluster.wait_for("a snapshot on the newcomer", || {

@@ -18,6 +18,8 @@
 //! | `members_changes` | changes of the members, from the beginning to the end |
 //! | `members_faults` | changes of the members under crashes and cuts |
 //! | `members_requests` | the changes that operators may ask for now |
+//! | `members_formats` | members that come and go while the format could be raised |
+//! | `members_requests` | what operators may change now, and why not |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |
@@ -54,6 +56,7 @@ mod members;
 mod members_amnesia;
 mod members_changes;
 mod members_faults;
+mod members_formats;
 mod members_requests;
 mod node;
 mod oracle;

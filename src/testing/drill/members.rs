@@ -27,9 +27,9 @@ pub struct Members {
 /// One member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedMember {
-    /// What it counts as: `voter`, `learner`, `incoming` or `outgoing`.
+    /// The part that it has in quorums: `voter`, `learner`, `incoming` or `outgoing`.
     pub counts_as: String,
-    /// What it is at present.
+    /// The state that it is in.
     pub is: String,
     /// Its address for other servers.
     pub log_address: String,
@@ -149,6 +149,7 @@ fn is_passing(reply: &str) -> bool {
     reply.starts_with("ERR_NO_LEADER")
         || reply.starts_with("ERR_NOT_YET")
         || reply.contains("has committed nothing in its term yet")
+        || reply.contains("was elected just now")
 }
 
 /// Begins a change of the members and waits until it has ended; returns the id of the member that
