@@ -19,7 +19,6 @@
 //! | `members_faults` | changes of the members under crashes and cuts |
 //! | `members_requests` | the changes that operators may ask for now |
 //! | `members_formats` | members that come and go while the format could be raised |
-//! | `members_requests` | what operators may change now, and why not |
 //! | `paper_*` | a test for each rule of the paper and of the dissertation |
 //! | `broken_peers` | messages that no sound node sends |
 //! | `stamps` | the store's time, as leaders stamp it |

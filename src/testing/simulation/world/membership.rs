@@ -114,8 +114,7 @@ impl World {
     /// True when the machines for which `is_there` holds suffice for a quorum, whichever of the
     /// open memberships is in force.
     pub(crate) fn is_quorum(&self, is_there: impl Fn(u64) -> bool) -> bool {
-        let suffices =
-            |membership: &Arc<Membership>| WireChecker::is_quorum(membership, &is_there);
+        let suffices = |membership: &Arc<Membership>| WireChecker::is_quorum(membership, &is_there);
         self.open_memberships().iter().all(suffices)
     }
 
