@@ -284,11 +284,10 @@ impl Handler<PeersChanged> for RaftActor {
     fn handle(&mut self, message: PeersChanged, ctx: &mut Context<Self>) {
         let PeersChanged { added, removed } = message;
         self.update_clock();
+        // The connections that such a peer has opened stay until they end: it may be a member that
+        // this node does not know of yet, and its connection outlives that.
         for peer in removed {
             self.ports.peers.remove(&peer);
-            if self.attached.remove(&peer).is_some() {
-                self.raft.on_peer_detached(peer);
-            }
         }
         for (peer, ports) in added {
             self.ports.peers.insert(peer, ports);
