@@ -82,7 +82,10 @@ fn a_server_that_never_comes_holds_up_nothing_and_is_taken_back() {
     client.ask(format!("member wait {number}\r\n"), &format!("ENDED {number} cancelled\r\n"));
     let ended = format!("ENDED {number} cancelled add 7 as a voter");
     list(&mut client, &[head, &own, &ended, "REMOVED 7 #"]);
-    client.ask("member add 192.0.2.7:9001 192.0.2.7:9000 id 7\r\n", "ERR_REFUSED server 7 was removed by ~\r\n");
+    client.ask(
+        "member add 192.0.2.7:9001 192.0.2.7:9000 id 7\r\n",
+        "ERR_REFUSED server 7 was removed by ~\r\n",
+    );
     client.ask("member wait 999999\r\n", "ERR_NOT_FOUND\r\n");
 }
 

@@ -17,7 +17,7 @@ use super::network::NetworkConditions;
 use super::plan::Fault;
 use super::upgrade::{HOLD, Program};
 use super::workload::operator::Operator;
-use super::world::{Machine, PEER_PORT, Place, ProcessEnd, Tasks, World, host};
+use super::world::{CLIENT_PORT, Machine, PEER_PORT, Place, ProcessEnd, Tasks, World, host};
 use crate::config::{Server, Settings};
 use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
 use crate::raft::StopReason;
@@ -159,10 +159,32 @@ fn settings(world: &World, machine: &Machine) -> Settings {
     for server in settings.servers.values_mut() {
         move_to(server, ports.get(&server.id.0).copied().unwrap_or(PEER_PORT));
     }
+    list_all(world, &mut settings);
     if let Some(server) = settings.servers.get_mut(&NodeId(machine.id)) {
         move_to(server, machine.peer_port.get());
     }
     settings
+}
+
+/// Adds the machines that new files list to the servers of a node.
+fn list_all(world: &World, settings: &mut Settings) {
+    let ports = world.operators.ports_in_files.borrow();
+    for id in world.operators.listed.borrow().iter() {
+        let port = ports.get(id).copied().unwrap_or(PEER_PORT);
+        settings.servers.insert(NodeId(*id), server(&world.machines[id], port));
+    }
+}
+
+fn server(machine: &Machine, port: u16) -> Server {
+    let address = |port| Address { host: host(machine.id), port };
+    let (peer, client) = (address(port), address(CLIENT_PORT));
+    Server {
+        id: NodeId(machine.id),
+        client_listen: client.clone(),
+        log_listen: peer.clone(),
+        advertised: Member { peer, client },
+        data_dir: machine.dir.clone(),
+    }
 }
 
 /// Gives a node that joins the settings of one that knows its cluster: from its directory, or,
@@ -189,18 +211,17 @@ async fn join(
         sleep(JOIN_INTERVAL).await;
     };
     machine.is_asking.set(false);
-    let server = |(id, member): (NodeId, Member)| {
+    let of_member = |(id, member): (NodeId, Member)| {
         let (client_listen, log_listen) = (member.client.clone(), member.peer.clone());
         let data_dir = machine.dir.with_file_name(id.to_string());
         (id, Server { id, advertised: member, client_listen, log_listen, data_dir })
     };
-    settings.servers = joined.members.into_iter().map(server).collect();
-    if let Some(own) = settings.servers.get_mut(&id) {
-        // The command that has added it may have had a mistake in its addresses.
-        let address = |port| Address { host: host(machine.id), port };
-        own.advertised = Member { peer: address(machine.peer_port.get()), client: address(9000) };
-        (own.client_listen, own.log_listen) = (address(9000), address(machine.peer_port.get()));
+    settings.servers = joined.members.into_iter().map(of_member).collect();
+    if let Some(world) = world.upgrade() {
+        list_all(&world, settings);
     }
+    // The command that has added it may have had a mistake in its addresses.
+    settings.servers.insert(id, server(machine, machine.peer_port.get()));
     Ok(())
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn watch_memory_come_back(world: &World) {
     let deadline = Instant::now() + MEMORY_BACK_MAX;
     loop {
         let statuses = ask_all(world).await;
-        let is_back = |used: u64| used.is_multiple_of(SESSION_BYTES);
+        let is_back = |used: u64| is_of_sessions(world, used);
         if statuses.iter().flatten().all(|sample| is_back(sample.memory_bytes_used)) {
             return;
         }
@@ -65,6 +65,18 @@ pub(crate) async fn watch_memory_come_back(world: &World) {
         }
         sleep(INTERVAL).await;
     }
+}
+
+/// True when a node's memory is what its open connections take, and its peers beyond those with
+/// which it has started.
+fn is_of_sessions(world: &World, used: u64) -> bool {
+    let limits = &world.plan.settings.limits;
+    let peer_bytes = limits.replication_bytes(3) - limits.replication_bytes(2);
+    let peers = if world.plan.members.is_some() { world.plan.machines() } else { 0 };
+    (0..=peers).any(|more| {
+        let sessions = used.checked_sub(more * peer_bytes);
+        sessions.is_some_and(|bytes| bytes.is_multiple_of(SESSION_BYTES))
+    })
 }
 
 fn check(world: &World, from: u64, to: u64) {

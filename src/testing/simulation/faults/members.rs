@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::testing::simulation::cluster::{after, crash, start, wipe};
 use crate::testing::simulation::members::{MembersPlan, Step};
 use crate::testing::simulation::workload::operator::{Operator, Reply};
-use crate::testing::simulation::world::{Machine, Place, World, host};
+use crate::testing::simulation::world::{CLIENT_PORT, Machine, Place, World, host};
 use crate::types::NodeId;
 
 /// The time between two looks for machines whose servers were removed.
@@ -25,8 +25,6 @@ const CRASH_MS_MAX: u64 = 100;
 const JOIN_MS_MAX: u64 = 1_500;
 /// The step from one port to the next of a machine that moves.
 const MOVE: u16 = 10;
-/// The port for clients, in the addresses of members.
-const CLIENT_PORT: u16 = 9000;
 
 /// Starts all operators of the plan. They end with the faults.
 pub(crate) fn start_all(world: &Rc<World>) -> Vec<JoinHandle<()>> {
@@ -179,8 +177,11 @@ fn follow_up(world: &Rc<World>, plan: &MembersPlan, reply: &Reply) {
 /// A machine comes back at another port. Its hello says so, or an operator does.
 async fn move_one(world: &Rc<World>, operator: &mut Operator) {
     let serving = world.serving();
-    let Some(id) = some(world, &serving) else { return };
+    let Some(id) = some(world, &serving).filter(|_| are_all_found(world)) else { return };
     relocate(world, id);
+    if world.membership().is_seed() || world.random(|rng| rng.random_bool(0.5)) {
+        note_in_files(world, id);
+    }
     end_in_some_way(world, id);
     if world.random(|rng| rng.random_bool(0.3)) {
         let address = format!("{}:{}", host(id), world.machines[&id].peer_port.get());
@@ -191,12 +192,31 @@ async fn move_one(world: &Rc<World>, operator: &mut Operator) {
 /// All machines get other ports, and files that say so, as when all containers are created anew.
 fn move_all(world: &Rc<World>) {
     let serving = world.serving();
+    if world.membership().is_seed() || !are_all_found(world) {
+        return;
+    }
     for id in &serving {
         relocate(world, *id);
-        let port = world.machines[id].peer_port.get();
-        world.operators.ports_in_files.borrow_mut().insert(*id, port);
+        note_in_files(world, *id);
     }
+    *world.operators.listed.borrow_mut() = world.members().into_iter().collect();
     serving.into_iter().for_each(|id| end_in_some_way(world, id));
+}
+
+/// True when the log says where each member is. Two servers that move at once, each with an old
+/// file, find each other only when the log has their addresses.
+fn are_all_found(world: &World) -> bool {
+    let membership = world.membership();
+    let is_found = |id: &u64| {
+        let member = membership.members.get(&NodeId(*id));
+        member.is_none_or(|member| member.peer.port == world.machines[id].peer_port.get())
+    };
+    world.members().iter().all(is_found)
+}
+
+fn note_in_files(world: &World, id: u64) {
+    let port = world.machines[&id].peer_port.get();
+    world.operators.ports_in_files.borrow_mut().insert(id, port);
 }
 
 fn relocate(world: &World, id: u64) {

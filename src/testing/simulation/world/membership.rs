@@ -12,6 +12,8 @@ use crate::types::{Membership, NodeId};
 /// The port on which the nodes of a plan listen for each other at first. A machine that moves gets
 /// a higher one.
 pub(crate) const PEER_PORT: u16 = 9001;
+/// The port for clients of every node of a plan.
+pub(crate) const CLIENT_PORT: u16 = 9000;
 
 /// The task of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +46,10 @@ pub(crate) struct Operators {
     pub(crate) answers: RefCell<BTreeMap<String, u64>>,
     /// The removed machines whose further life is decided.
     pub(crate) dismissed: RefCell<BTreeSet<u64>>,
-    /// The ports of all machines as the servers.toml of the founders says them.
+    /// The ports of the machines as the files say them that are read at a start.
     pub(crate) ports_in_files: RefCell<BTreeMap<u64, u16>>,
+    /// The machines that new files list besides those that have joined.
+    pub(crate) listed: RefCell<BTreeSet<u64>>,
     /// True once the members have to come to rest.
     pub(crate) is_over: Cell<bool>,
 }

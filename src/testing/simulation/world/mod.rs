@@ -26,7 +26,7 @@ use super::trace::Trace;
 use crate::clock::Clock;
 use crate::types::NodeId;
 pub(crate) use machine::{Machine, ProcessEnd, Tasks, host};
-pub(crate) use membership::{Accepted, Operators, PEER_PORT, Place};
+pub(crate) use membership::{Accepted, CLIENT_PORT, Operators, PEER_PORT, Place};
 pub(crate) use sample::Sample;
 
 /// The largest deviation of a monotonic clock, in millionths. Two clocks then differ by nearly

@@ -196,6 +196,11 @@ impl WireChecker {
         self.state().members.committed().map(|(at, membership)| (at.index.0, membership))
     }
 
+    /// The membership in force at the end of a node's durable log.
+    pub(crate) fn members_on_disk(&self, node: u64) -> Arc<Membership> {
+        self.state().disks.in_force_on_disk(NodeId(node), usize::MAX)
+    }
+
     /// The newest membership that is known to be committed, and those at the ends of logs that
     /// reach it.
     pub(crate) fn open_memberships(&self) -> Vec<Arc<Membership>> {
@@ -516,6 +521,10 @@ impl CheckerState {
 
     fn check_in_force(&mut self, node: NodeId, what: &str, format: Format) -> Finding {
         let CheckerState { formats, replication, disks, .. } = self;
+        // A leader without peers has sent none of its raises.
+        if let Some(disk) = disks.nodes.get_mut(&node) {
+            formats.learn(disk.log());
+        }
         let is_held = |raise| replication.is_held_by_quorum(raise, disks);
         formats.check_in_force(node, what, format, is_held)
     }

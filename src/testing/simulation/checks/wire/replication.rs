@@ -34,6 +34,8 @@ struct Reign {
     log: Vec<Slot>,
     /// The highest commit index that it has announced.
     announced: usize,
+    /// True when it had entries of its own before its first message: it had no peers.
+    was_alone: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +74,9 @@ impl Replication {
         disks: &mut Disks,
     ) -> Finding {
         self.on_leader_message(leader, term, disks)?;
+        if !self.is_known_up_to(leader, term, request.prev.index, disks) {
+            return Ok(());
+        }
         let mut prev_term = request.prev.term;
         for entry in &request.entries {
             disks.archive().add(entry.index, Slot::of(entry), prev_term);
@@ -136,15 +141,35 @@ impl Replication {
     /// All entries of earlier terms that a leader has are on its disk: otherwise it could not have
     /// voted for itself.
     fn begin_reign(&mut self, leader: NodeId, term: Term, disks: &mut Disks) -> Finding {
-        let log = disks.of(leader).log();
+        let log = disks.of(leader).log().to_vec();
         let earlier = log.partition_point(|slot| slot.term < term);
-        let log = log[..earlier].to_vec();
         for index in 0..log.len() {
             self.check_matching(&log, index)?;
         }
         self.check_complete(leader, term, &log)?;
-        self.reigns.insert(term, Reign { log, announced: 0 });
+        let was_alone = earlier < log.len();
+        self.reigns.insert(term, Reign { log, announced: 0, was_alone });
         Ok(())
+    }
+
+    /// True when the leader's log is known up to an entry that it names. A leader without peers has
+    /// sent nothing of its log, and when it gets the first one the end of its log may not be on
+    /// its disk yet.
+    fn is_known_up_to(
+        &mut self,
+        leader: NodeId,
+        term: Term,
+        index: LogIndex,
+        disks: &mut Disks,
+    ) -> bool {
+        let Some(reign) = self.reigns.get_mut(&term).filter(|reign| reign.was_alone) else {
+            return true;
+        };
+        let own = disks.of(leader).log();
+        if own.len() > reign.log.len() && own.starts_with(&reign.log) {
+            reign.log = own.to_vec();
+        }
+        reign.log.len() as u64 >= index.0
     }
 
     /// "if a log entry is committed in a given term, then that entry will be present
