@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use coracle::node::draw_incarnation;
 use coracle::node::survivor::{Condition, RecoverError, Survivor};
 use coracle::storage::StorageError;
-use coracle::types::NodeId;
+use coracle::types::{LogIndex, Membership, NodeId};
 
 use super::failure::{Failure, usage};
 use super::output::{print, table};
@@ -51,6 +51,10 @@ pub struct Apply {
     /// Take this survivor although it has lost a part of its own log
     #[arg(long)]
     was_damaged: bool,
+    /// Take this survivor although the entry INDEX has removed it from the cluster: what was
+    /// written later is lost
+    #[arg(long, value_name = "INDEX")]
+    was_removed_at: Option<u64>,
 }
 
 impl RecoverCommand {
@@ -66,7 +70,8 @@ impl RecoverCommand {
 /// The survivors of one cluster.
 struct Survivors {
     all: Vec<Survivor>,
-    voters: BTreeSet<NodeId>,
+    /// The newest membership that any of them has.
+    membership: Membership,
 }
 
 impl Survivors {
@@ -89,9 +94,10 @@ impl Survivors {
                 return Err(usage(format!("server {} is given twice", survivor.id())));
             }
         }
-        // The members of a cluster do not change.
-        let voters = all.iter().map(Survivor::voters).max_by_key(BTreeSet::len).unwrap_or_default();
-        Ok(Survivors { all, voters })
+        // The one with the furthest log knows the newest members, although not always the last.
+        let furthest = all.iter().max_by_key(|survivor| survivor.last());
+        let membership = furthest.map(Survivor::membership).unwrap_or_default();
+        Ok(Survivors { all, membership })
     }
 
     fn longest(&self) -> Option<&Survivor> {
@@ -101,15 +107,23 @@ impl Survivors {
 
     /// The members that are not known to have all that they acknowledged.
     fn missing(&self) -> BTreeSet<NodeId> {
-        let is_whole = |id: &NodeId| {
-            self.all.iter().any(|s| s.id() == *id && s.condition() == Condition::Whole)
-        };
-        self.voters.iter().copied().filter(|id| !is_whole(id)).collect()
+        self.membership.all_voters().into_iter().filter(|id| !self.is_whole(*id)).collect()
+    }
+
+    fn is_whole(&self, id: NodeId) -> bool {
+        self.all.iter().any(|s| s.id() == id && s.condition() == Condition::Whole)
     }
 
     /// True when the whole ones are a majority: then nothing is lost.
     fn is_quorum_whole(&self) -> bool {
-        !self.voters.is_empty() && self.voters.len() - self.missing().len() > self.voters.len() / 2
+        self.membership.is_quorum(|id| self.is_whole(id))
+    }
+
+    /// The entry that removed the server from the cluster, as far as the survivors know: 0 when
+    /// they remember only that its id is gone.
+    fn removed_at(&self, id: NodeId) -> Option<LogIndex> {
+        let at = self.membership.removed.get(&id).copied().unwrap_or_default();
+        self.membership.is_removed(id).then_some(at)
     }
 
     fn state(&self, survivor: &Survivor) -> String {
@@ -119,12 +133,14 @@ impl Survivors {
             Some(longest) => format!("the longest ends with {longest}"),
             None => "no log is of use".to_owned(),
         };
+        let removed = self.removed_at(survivor.id()).map(|at| format!("removed by entry {at}; "));
+        let removed = removed.unwrap_or_default();
         match survivor.condition() {
-            Condition::Whole => format!("whole; {place}"),
+            Condition::Whole => format!("{removed}whole; {place}"),
             Condition::Rejoining(lost) => {
-                format!("rejoining: has lost what it had up to {lost} or later; {place}")
+                format!("{removed}rejoining: has lost what it had up to {lost} or later; {place}")
             }
-            Condition::Damaged(damage) => format!("damaged: {damage}"),
+            Condition::Damaged(damage) => format!("{removed}damaged: {damage}"),
         }
     }
 }
@@ -145,7 +161,7 @@ impl Plan {
         }
         let mut out = table(&rows);
         let missing = survivors.missing();
-        out += &format!("voters: {}. ", list(&survivors.voters, " "));
+        out += &voters(&survivors.membership);
         let Some(longest) = survivors.longest() else {
             out += "No directory is of use: restore a backup (`coracle snapshot restore`).\n";
             return print(out.as_bytes());
@@ -174,11 +190,14 @@ impl Plan {
             Condition::Rejoining(_) => " --was-damaged",
             _ => "",
         };
+        let was_removed = survivors.removed_at(longest.id());
+        let was_removed = was_removed.map(|at| format!(" --was-removed-at {at}"));
         out += &format!(
             "next: coracle recover apply {}{with} --new-cluster NAME --lose-what-these-alone-had \
-             {}{was_damaged}\n",
+             {}{was_damaged}{}\n",
             longest.dir.display(),
-            list(&missing, ",")
+            list(&missing, ","),
+            was_removed.unwrap_or_default()
         );
         print(out.as_bytes())
     }
@@ -213,7 +232,7 @@ impl Apply {
             restored.digest,
             before.display()
         );
-        for other in survivors.voters.iter().filter(|other| **other != id) {
+        for other in survivors.membership.voters.iter().filter(|other| **other != id) {
             out += &format!("  coracle snapshot restore {backup} --id {other}\n");
         }
         out += &format!("  coracle serve --id {id}\n");
@@ -254,6 +273,14 @@ impl Apply {
                 longest.last()
             )));
         }
+        let removed = survivors.removed_at(survivor.id());
+        if let Some(at) = removed.filter(|at| self.was_removed_at != Some(at.0)) {
+            return Err(Failure::No(format!(
+                "{dir} is of a server that entry {at} has removed from the cluster, so it lacks \
+                 what was written later: take another survivor, or give --was-removed-at {at} to \
+                 `coracle recover apply`"
+            )));
+        }
         let given: BTreeSet<NodeId> =
             self.lose_what_these_alone_had.iter().copied().map(NodeId).collect();
         let missing = survivors.missing();
@@ -267,6 +294,15 @@ impl Apply {
             )));
         }
         Ok(())
+    }
+}
+
+/// The voters as the plan says them, of both halves of a joint membership.
+fn voters(membership: &Membership) -> String {
+    let voters = list(&membership.voters, " ");
+    match membership.is_joint() {
+        true => format!("voters: {voters}, and before {}. ", list(&membership.outgoing, " ")),
+        false => format!("voters: {voters}. "),
     }
 }
 

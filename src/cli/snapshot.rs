@@ -18,7 +18,9 @@ use coracle::node::draw_incarnation;
 use coracle::storage::{
     self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
 };
-use coracle::types::{Format, LogIndex, LogPosition, NodeId, SnapshotId, Term};
+use coracle::types::{
+    Change, Format, LogIndex, LogPosition, Member, Membership, NodeId, SnapshotId, Term,
+};
 
 use super::cluster::{ConfigFile, block_on};
 use super::failure::{Failure, usage};
@@ -261,8 +263,8 @@ impl Backup {
     fn facts(&self) -> Vec<Fact> {
         let SnapshotFile { head, bytes, digest } = &self.file;
         let SnapshotHead { cluster, last, stamp_ms, state } = head;
-        let voters = state.membership.iter().flat_map(|(_, membership)| &membership.voters);
-        let voters = voters.map(NodeId::to_string).collect::<Vec<_>>().join(",");
+        let membership = state.membership.as_ref().map(|(_, membership)| membership);
+        let voters = membership.map(|membership| ids(&membership.voters)).unwrap_or_default();
         let mut facts = vec![
             ("format_version", head.version().to_string(), false),
             ("cluster", cluster.clone(), true),
@@ -283,6 +285,13 @@ impl Backup {
             facts.push(("format_since", state.format.since.clone(), true));
             facts.push(("cluster_id", cluster_id, true));
         }
+        facts.extend(
+            membership
+                .filter(|membership| !membership.is_seed())
+                .map(member_facts)
+                .into_iter()
+                .flatten(),
+        );
         facts
     }
 
@@ -326,6 +335,29 @@ impl Backup {
             }
         }
     }
+}
+
+fn ids<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
+    ids.into_iter().map(NodeId::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The facts of a membership with addresses, besides its voters.
+fn member_facts(membership: &Membership) -> [Fact; 6] {
+    let Membership { outgoing, members, change, last_id, removed, .. } = membership;
+    let learners = members.keys().filter(|id| membership.is_learner(**id));
+    let address =
+        |(id, Member { peer, client }): (&NodeId, &Member)| format!("{id}={peer}/{client}");
+    let addresses = members.iter().map(address).collect::<Vec<_>>().join(",");
+    let change = change.as_ref().map(|Change { number, what }| format!("{number}: {what}"));
+    let removed = removed.iter().map(|(id, at)| format!("{id}@{at}")).collect::<Vec<_>>().join(",");
+    [
+        ("outgoing", ids(outgoing), true),
+        ("learners", ids(learners), true),
+        ("addresses", addresses, true),
+        ("change", change.unwrap_or_default(), true),
+        ("last_id", last_id.to_string(), false),
+        ("removed", removed, true),
+    ]
 }
 
 fn id_of(name: SnapshotName) -> SnapshotId {

@@ -29,8 +29,8 @@ pub enum Error {
         /// The server's sentence: what is waited for.
         sentence: String,
     },
-    /// A change of the members, or a transfer of the leadership, would not be safe now. Trying again
-    /// at once does not help.
+    /// A change of the members, or a transfer of the leadership, would not be safe now. Trying
+    /// again at once does not help.
     #[error("{sentence}")]
     NotSafe {
         /// The server's sentence: why, and what to do.

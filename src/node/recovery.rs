@@ -78,7 +78,7 @@ pub(super) fn recover(
     }
     let beginning = newest.as_ref().map_or(LogPosition::default(), |(file, _)| file.head.last);
     if let Some(loss) = SnapshotLoss::find(beginning, &listed, &damaged, &log) {
-        if !can_rejoin(settings, &log) {
+        if !can_rejoin(settings, server.id, &log) {
             return Err(snapshots.missing(loss.needed));
         }
         hard_state = storage.rejoin(loss.new_base, loss.lost)?;
@@ -96,7 +96,9 @@ pub(super) fn recover(
     for last in listed.drain(..damaged.len()) {
         snapshots.set_aside(last)?;
     }
-    if let Some(difference) = other_members(settings, &log) {
+    if storage.joined().is_none()
+        && let Some(difference) = other_members(settings, &log)
+    {
         log::warn!("{difference} node={}", server.id);
     }
     let positions = SnapshotPositions {
@@ -173,10 +175,11 @@ impl SnapshotLoss {
 
 /// True when the other servers are a majority without this one. The members in the log take
 /// precedence over the settings.
-fn can_rejoin(settings: &Settings, log: &LogSummary) -> bool {
-    let membership = log.cluster.newest().membership.as_ref();
-    let members = membership.map(|(_, membership)| membership.voters.len());
-    members.unwrap_or(settings.servers.len()) > 2
+fn can_rejoin(settings: &Settings, id: NodeId, log: &LogSummary) -> bool {
+    match &log.cluster.newest().membership {
+        Some((_, membership)) => membership.is_quorum_without(id),
+        None => settings.servers.len() > 2,
+    }
 }
 
 /// Checks that the server is not alone in its settings while it has no data. Such a server would
@@ -192,7 +195,8 @@ pub(super) fn check_not_alone_and_blank(
 ) -> Result<(), NodeError> {
     let HardState { current_term, is_rejoining, .. } = recovered.hard_state;
     let has_data = current_term > Term(0) || recovered.log.runs.last() != LogPosition::default();
-    if settings.servers.len() > 1 || has_data || !is_rejoining {
+    let has_joined = recovered.storage.joined().is_some();
+    if settings.servers.len() > 1 || has_data || !is_rejoining || has_joined {
         return Ok(());
     }
     Err(NodeError::AloneAndBlank {
@@ -253,16 +257,17 @@ fn continue_from(
 fn other_members(settings: &Settings, log: &LogSummary) -> Option<String> {
     let (_, membership) = log.cluster.newest().membership.as_ref()?;
     let listed: BTreeSet<NodeId> = settings.servers.keys().copied().collect();
-    if membership.voters == listed {
+    let members = membership.ids();
+    if members == listed {
         return None;
     }
     let ids = |set: &BTreeSet<NodeId>| set.iter().map(NodeId::to_string).collect::<Vec<_>>();
     Some(format!(
-        "{} lists the servers {}, but the members of this cluster are {}: they were written \
-         into its log when it was new, and only they count; list these servers again",
+        "{} lists the servers {}, and the log has the members {}: the log counts, and the file is \
+         only asked for addresses; `coracle member list` prints the members",
         settings.path.display(),
         ids(&listed).join(", "),
-        ids(&membership.voters).join(", "),
+        ids(&members).join(", "),
     ))
 }
 

@@ -4,7 +4,6 @@
 //! Every entry of the survivor's log is kept, whether or not it is known to be committed: one
 //! that was acknowledged must not be dropped, and a write whose outcome is unknown may count.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use crate::storage::{
     self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotFiles, SnapshotHead, StoppedServer,
     StorageError, write_snapshot,
 };
-use crate::types::{ClusterState, Incarnation, LogIndex, LogPosition, NodeId};
+use crate::types::{ClusterState, Incarnation, LogIndex, LogPosition, Membership, NodeId};
 
 /// A stopped server, as its directory shows it.
 pub struct Survivor {
@@ -120,9 +119,9 @@ impl Survivor {
     }
 
     /// The members of its cluster; empty when it does not know them.
-    pub fn voters(&self) -> BTreeSet<NodeId> {
+    pub fn membership(&self) -> Membership {
         let membership = self.cluster_state().membership;
-        membership.map(|(_, membership)| membership.voters).unwrap_or_default()
+        membership.map(|(_, membership)| membership).unwrap_or_default()
     }
 
     /// The facts about its cluster after its last entry.

@@ -1,12 +1,10 @@
-//! The grammar of the commands about members and leadership (docs/adr/0026, docs/adr/0028), and
-//! how they are printed.
+//! The grammar of the commands about members and leadership (docs/adr/0026, docs/adr/0028).
 
 use std::collections::BTreeSet;
 
 use super::error_reply::ErrorReply;
-use super::line::{Fields, cmd_err, is};
+use super::fields::{Fields, cmd_err, is};
 use super::request::Request;
-use super::text::{Sink, put_line, put_text};
 use crate::raft::{MemberOperation, MemberRequest, TransferTarget};
 use crate::types::{Address, LogIndex, Member, NodeId};
 
@@ -158,45 +156,4 @@ fn address<'a>(
     address.ok_or(ErrorReply::CmdErr(
         "an address is HOST:PORT, such as 10.0.0.6:9001 or [::1]:9001".into(),
     ))
-}
-
-/// Prints a change of the members.
-pub(super) fn print_member(request: &MemberRequest, sink: &mut impl Sink) {
-    sink.put_slice(b"member ");
-    let mut put = |text: std::fmt::Arguments<'_>| put_text(sink, text);
-    let mut new_id = None;
-    match &request.operation {
-        MemberOperation::Add { id, member: Member { peer, client }, is_learner } => {
-            put(format_args!("add {peer} {client}{}", if *is_learner { " learner" } else { "" }));
-            new_id = *id;
-        }
-        MemberOperation::Remove { id } => put(format_args!("remove {id}")),
-        MemberOperation::Replace { old, id, member: Member { peer, client } } => {
-            put(format_args!("replace {old} {peer} {client}"));
-            new_id = *id;
-        }
-        MemberOperation::Promote { id } => put(format_args!("promote {id}")),
-        MemberOperation::Demote { id } => put(format_args!("demote {id}")),
-        MemberOperation::Update { id, peer, client } => {
-            put(format_args!("update {id}"));
-            peer.iter().for_each(|address| put(format_args!(" log {address}")));
-            client.iter().for_each(|address| put(format_args!(" client {address}")));
-        }
-        MemberOperation::Cancel { number } => put(format_args!("cancel {number}")),
-    }
-    new_id.iter().for_each(|id| put(format_args!(" id {id}")));
-    request.can_lose.iter().for_each(|number| put(format_args!(" can-lose {number}")));
-    put_line(sink, format_args!("{}", if request.is_dry_run { " dry-run" } else { "" }));
-}
-
-/// Prints a transfer of the leadership.
-pub(super) fn print_transfer(target: &TransferTarget, sink: &mut impl Sink) {
-    match target {
-        TransferTarget::To(id) => put_line(sink, format_args!("leader transfer to {id}")),
-        TransferTarget::Avoid(ids) => {
-            sink.put_slice(b"leader transfer");
-            ids.iter().for_each(|id| put_text(sink, format_args!(" avoid {id}")));
-            put_line(sink, format_args!(""));
-        }
-    }
 }

@@ -112,9 +112,9 @@ pub struct ChangeReport {
     pub number: LogIndex,
     /// Milliseconds for which it has been under way in this leader's term.
     pub age_ms: Option<u64>,
-    /// What it does, as a clause.
+    /// A clause that says what it does.
     pub what: String,
-    /// What it waits for, as a clause.
+    /// A clause that says what it waits for.
     pub waits_for: Option<String>,
 }
 
@@ -125,7 +125,7 @@ pub struct EndedReport {
     pub number: LogIndex,
     /// True when it was done, false when a person took it back.
     pub is_done: bool,
-    /// What it did, or was to do, as a clause.
+    /// A clause that says what it did, or was to do.
     pub what: String,
 }
 

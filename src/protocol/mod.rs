@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `request` | [`Request`], and how it is printed |
 //! | `line` | the grammar of one command line |
+//! | `fields` | the fields of a command line |
 //! | `member_line` | the grammar of the commands about members and leadership |
 //! | `foreign` | [`ForeignProtocol`]: recognises clients that speak another protocol |
 //! | `parser` | [`Parser`]: commands out of a stream that is cut anywhere |
@@ -30,6 +31,7 @@
 
 mod batch;
 mod error_reply;
+mod fields;
 mod foreign;
 mod line;
 mod member_line;

@@ -1,13 +1,14 @@
 //! The commands of clients, and how they are printed. `line` and `parser` read them.
 
+use std::fmt;
+
 use bytes::Bytes;
 
-use super::member_line;
 use super::reply::Expect;
 use super::text::{Sink, put_block, put_line, put_text};
 use crate::kv;
-use crate::raft::{MemberRequest, TransferTarget};
-use crate::types::{LogIndex, LogPosition};
+use crate::raft::{MemberOperation, MemberRequest, TransferTarget};
+use crate::types::{LogIndex, LogPosition, Member};
 
 /// Bounds on what a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,12 +147,12 @@ impl Request {
             Request::SetHold { is_held: false } => sink.put_slice(b"upgrade release\r\n"),
             Request::Raise => sink.put_slice(b"upgrade raise\r\n"),
             Request::Digest { index } => put_line(sink, format_args!("digest {index}")),
-            Request::Member(request) => member_line::print_member(&request, sink),
+            Request::Member(request) => print_member(&request, sink),
             Request::Members => sink.put_slice(b"member list\r\n"),
             Request::WaitForChange { number } => {
                 put_line(sink, format_args!("member wait {number}"));
             }
-            Request::Transfer(target) => member_line::print_transfer(&target, sink),
+            Request::Transfer(target) => print_transfer(&target, sink),
             Request::SetDraining(true) => sink.put_slice(b"drain\r\n"),
             Request::SetDraining(false) => sink.put_slice(b"undrain\r\n"),
             Request::Ping => sink.put_slice(b"ping\r\n"),
@@ -217,6 +218,47 @@ fn print_snapshot_query(query: SnapshotQuery, sink: &mut impl Sink) {
         SnapshotQuery::Read { last: LogPosition { index, term }, digest, offset, bytes_max } => {
             let file = format_args!("{index} {term} {digest:032x}");
             put_line(sink, format_args!("snapshot read {file} {offset} {bytes_max}"));
+        }
+    }
+}
+
+/// Prints a change of the members.
+fn print_member(request: &MemberRequest, sink: &mut impl Sink) {
+    sink.put_slice(b"member ");
+    let mut put = |text: fmt::Arguments<'_>| put_text(sink, text);
+    let mut new_id = None;
+    match &request.operation {
+        MemberOperation::Add { id, member: Member { peer, client }, is_learner } => {
+            put(format_args!("add {peer} {client}{}", if *is_learner { " learner" } else { "" }));
+            new_id = *id;
+        }
+        MemberOperation::Remove { id } => put(format_args!("remove {id}")),
+        MemberOperation::Replace { old, id, member: Member { peer, client } } => {
+            put(format_args!("replace {old} {peer} {client}"));
+            new_id = *id;
+        }
+        MemberOperation::Promote { id } => put(format_args!("promote {id}")),
+        MemberOperation::Demote { id } => put(format_args!("demote {id}")),
+        MemberOperation::Update { id, peer, client } => {
+            put(format_args!("update {id}"));
+            peer.iter().for_each(|address| put(format_args!(" log {address}")));
+            client.iter().for_each(|address| put(format_args!(" client {address}")));
+        }
+        MemberOperation::Cancel { number } => put(format_args!("cancel {number}")),
+    }
+    new_id.iter().for_each(|id| put(format_args!(" id {id}")));
+    request.can_lose.iter().for_each(|number| put(format_args!(" can-lose {number}")));
+    put_line(sink, format_args!("{}", if request.is_dry_run { " dry-run" } else { "" }));
+}
+
+/// Prints a transfer of the leadership.
+fn print_transfer(target: &TransferTarget, sink: &mut impl Sink) {
+    match target {
+        TransferTarget::To(id) => put_line(sink, format_args!("leader transfer to {id}")),
+        TransferTarget::Avoid(ids) => {
+            sink.put_slice(b"leader transfer");
+            ids.iter().for_each(|id| put_text(sink, format_args!(" avoid {id}")));
+            put_line(sink, format_args!(""));
         }
     }
 }

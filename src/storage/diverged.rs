@@ -31,7 +31,7 @@ use super::identity::identity_path;
 use super::incarnation::incarnation_path;
 use super::log::files::segment_numbers;
 use super::log::recovery::check_term;
-use super::log::repair::{self, VOTERS_MIN};
+use super::log::repair;
 use super::snapshot;
 use crate::types::{Divergence, LogIndex, LogPosition, NodeId};
 
@@ -90,12 +90,12 @@ pub(super) fn set_aside(
 ) -> Result<Option<String>, StorageError> {
     let Some(Divergence { index, found }) = read(disk, dir)? else { return Ok(None) };
     // The members in the log take precedence over the settings.
-    let members = examined.membership().map(|membership| membership.voters.len());
-    if !members.map_or(can_repair, |members| members >= VOTERS_MIN) {
+    let membership = examined.membership();
+    if !membership.map_or(can_repair, |membership| membership.is_quorum_without(node_id)) {
         remove_mark(disk, dir)?;
         return Ok(Some(format!(
-            "{} was marked: {found}; nobody can send its data again to a server of a cluster of \
-             one or two, so this server goes on with the log and the snapshots that it has",
+            "{} was marked: {found}; nobody can send its data again, because the others are no majority \
+             without this server, so this server goes on with the log and the snapshots that it has",
             dir.display()
         )));
     }

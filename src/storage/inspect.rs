@@ -182,10 +182,7 @@ fn line(entry: &Entry) -> String {
             let cut = if shown.len() < bytes.len() { "..." } else { "" };
             ("command", format!(" body=\"{}\"{cut}", shown.escape_ascii()))
         }
-        Payload::Membership(membership) => {
-            let voters: Vec<String> = membership.voters.iter().map(ToString::to_string).collect();
-            ("membership", format!(" voters={}", voters.join(",")))
-        }
+        Payload::Membership(membership) => ("membership", format!(" {membership}")),
         Payload::Format(format) => {
             ("format", format!(" format={} since={:?}", format.format, format.since))
         }

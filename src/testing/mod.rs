@@ -9,6 +9,8 @@ pub mod drill;
 #[cfg(test)]
 mod introduction;
 #[cfg(test)]
+pub(crate) mod memberships;
+#[cfg(test)]
 pub(crate) mod peer_connection;
 mod probe;
 pub mod simulation;

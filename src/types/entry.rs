@@ -8,7 +8,7 @@ use super::exact::decode_exact;
 use super::format::{FormatInForce, SINCE_BYTES_MAX};
 use super::identity::ClusterId;
 use super::ids::{LogIndex, LogPosition, Term};
-use super::membership::{Membership, SeedMembership};
+use super::membership::{Member, Membership, SeedMembership};
 
 /// One record of the replicated log. Cloning shares the payload's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +37,7 @@ impl Entry {
         let payload = match &self.payload {
             Payload::Noop => 0,
             Payload::Command(bytes) => bytes.len(),
-            Payload::Membership(membership) => {
-                membership.voters.len() * 9 + membership.members.len() * MEMBER_BYTES
-            }
+            Payload::Membership(membership) => membership_bytes(membership),
             Payload::Format(format) => format.since.len(),
             Payload::ClusterId(_) => 16,
         };
@@ -54,9 +52,6 @@ pub const STAMP_MS_MAX: u64 = 1 << 53;
 /// The cost of an entry besides its payload, in memory, on the wire and on disk. It is
 /// a round figure for budgets, not an exact size.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 64;
-
-/// The weight of a member with its addresses in an entry.
-const MEMBER_BYTES: usize = 64;
 
 /// Maximum weight of an entry in bytes, see [`Entry::weight_bytes`]: a command with a value of
 /// 64 MiB, a key of 64 KiB, a client's name and the numbers between them. It is a constant of
@@ -175,6 +170,23 @@ impl Payload {
             kind => Err(PayloadError::UnknownKind(kind)),
         }
     }
+}
+
+/// The weight of a membership: at least the size of its encoding without the names of its fields,
+/// and of all of it when it has addresses.
+fn membership_bytes(membership: &Membership) -> usize {
+    const ID_BYTES: usize = 9;
+    const NAMES_BYTES: usize = 192;
+    const ADDRESSES_BYTES: usize = 64;
+    const ENDED_BYTES: usize = 80;
+    let ids = membership.voters.len() + membership.outgoing.len() + 2 * membership.removed.len();
+    if membership.is_seed() {
+        return ids * ID_BYTES;
+    }
+    let address_bytes =
+        |member: &Member| ADDRESSES_BYTES + member.peer.host.len() + member.client.host.len();
+    let members: usize = membership.members.values().map(address_bytes).sum();
+    NAMES_BYTES + ids * ID_BYTES + members + membership.ended.len() * ENDED_BYTES
 }
 
 fn checked(membership: Membership) -> Result<Payload, PayloadError> {

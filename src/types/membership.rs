@@ -216,6 +216,21 @@ impl Membership {
         ids
     }
 
+    /// True when the voters for which `includes` holds are a majority of each half. It is for
+    /// servers that do not run: the rules of Raft count in raft/quorum.rs.
+    pub fn is_quorum(&self, includes: impl Fn(NodeId) -> bool) -> bool {
+        let is_majority = |half: &BTreeSet<NodeId>| {
+            half.iter().filter(|voter| includes(**voter)).count() > half.len() / 2
+        };
+        is_majority(&self.voters) && (self.outgoing.is_empty() || is_majority(&self.outgoing))
+    }
+
+    /// True when the others are a quorum without `id`. Then they have all that was acknowledged,
+    /// and can send it again.
+    pub fn is_quorum_without(&self, id: NodeId) -> bool {
+        self.is_quorum(|voter| voter != id)
+    }
+
     /// The reason why this is no membership that a log may have, if it is none.
     pub fn fault(&self) -> Option<&'static str> {
         let ids = self.ids();
@@ -247,6 +262,52 @@ impl Membership {
     }
 }
 
+/// One line for people and scripts: `voters=1,2,3`, and, of a membership with addresses, further
+/// words of that form.
+impl fmt::Display for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "voters={}", listed(&self.voters))?;
+        if self.is_joint() {
+            write!(f, " outgoing={}", listed(&self.outgoing))?;
+        }
+        if self.is_seed() {
+            return Ok(());
+        }
+        let learners = self.members.keys().filter(|id| self.is_learner(**id));
+        let learners = listed(learners);
+        if !learners.is_empty() {
+            write!(f, " learners={learners}")?;
+        }
+        let address =
+            |(id, Member { peer, client }): (&NodeId, &Member)| format!("{id}={peer}/{client}");
+        write!(
+            f,
+            " addresses={} last_id={}",
+            listed(self.members.iter().map(address)),
+            self.last_id
+        )?;
+        if let Some(Change { number, what }) = &self.change {
+            write!(f, " change=\"{number}: {what}\"")?;
+        }
+        let ended = |EndedChange { number, what, is_done }: &EndedChange| {
+            format!("{number}: {what}, {}", if *is_done { "done" } else { "cancelled" })
+        };
+        if !self.ended.is_empty() {
+            let ended: Vec<String> = self.ended.iter().map(ended).collect();
+            write!(f, " ended=\"{}\"", ended.join("; "))?;
+        }
+        if !self.removed.is_empty() {
+            let removed = self.removed.iter().map(|(id, at)| format!("{id}@{at}"));
+            write!(f, " removed={}", listed(removed))?;
+        }
+        Ok(())
+    }
+}
+
+fn listed<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> String {
+    values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join(",")
+}
+
 /// The membership in the logs and snapshots of formats 1 and 2.
 ///
 /// Its encoding has exactly this field: a field that is unknown or missing is an error. A node that
@@ -258,3 +319,6 @@ pub struct SeedMembership {
     /// The nodes that have a vote.
     pub voters: BTreeSet<NodeId>,
 }
+
+#[cfg(test)]
+mod tests;

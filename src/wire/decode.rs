@@ -310,7 +310,8 @@ fn refusal<E: de::Error>(number: u8) -> Result<SnapshotRefusal, E> {
     }
 }
 
-fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
+/// A digest of 16 bytes.
+pub(super) fn digest<E: de::Error>(bytes: &[u8]) -> Result<u128, E> {
     let bytes = bytes
         .try_into()
         .map_err(|_| de::Error::invalid_length(bytes.len(), &"a digest of 16 bytes"))?;

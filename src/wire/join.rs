@@ -4,12 +4,14 @@
 //! They begin a connection, as a hello does, so no format gates them. Their facts are in a map:
 //! a reader ignores the keys that later versions add.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::de::{self, Deserialize, Deserializer};
+use bytes::Bytes;
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_bytes::ByteBuf;
 
+use super::decode::digest;
 use super::kind;
 use crate::types::{
     ClusterId, Format, FormatInForce, FormatRange, LogIndex, Membership, NodeId, Payload,
@@ -76,17 +78,44 @@ impl Serialize for RequestMap<'_> {
 
 impl<'de> Deserialize<'de> for JoinRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<JoinRequest, D::Error> {
-        #[derive(serde::Deserialize)]
-        struct Facts {
-            id: NodeId,
-            formats: (Format, Format),
-            binary: String,
-            cluster: Option<String>,
-        }
-        let Facts { id, formats: (lowest, highest), binary, cluster } =
-            Facts::deserialize(deserializer)?;
-        Ok(JoinRequest { id, cluster, formats: FormatRange { lowest, highest }, binary })
+        deserializer.deserialize_map(RequestVisitor)
     }
+}
+
+/// Decodes the map of a request. A key that this version does not know is ignored.
+struct RequestVisitor;
+
+impl<'de> Visitor<'de> for RequestVisitor {
+    type Value = JoinRequest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of the facts about a server that joins")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JoinRequest, A::Error> {
+        let (mut id, mut cluster, mut formats, mut binary) = (None, None, None, None);
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                kind::ID_KEY => id = Some(map.next_value()?),
+                kind::CLUSTER_KEY => cluster = map.next_value()?,
+                kind::FORMATS_KEY => formats = Some(map.next_value::<(Format, Format)>()?),
+                kind::BINARY_KEY => binary = Some(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let (lowest, highest) = there(formats, kind::FORMATS_KEY)?;
+        Ok(JoinRequest {
+            id: there(id, kind::ID_KEY)?,
+            cluster,
+            formats: FormatRange { lowest, highest },
+            binary: there(binary, kind::BINARY_KEY)?,
+        })
+    }
+}
+
+/// A fact that every version sends.
+fn there<T, E: de::Error>(fact: Option<T>, key: &'static str) -> Result<T, E> {
+    fact.ok_or_else(|| de::Error::missing_field(key))
 }
 
 /// The map of an answer. Facts that are not there are left out.
@@ -119,30 +148,53 @@ impl Serialize for AnswerMap<'_> {
 
 impl<'de> Deserialize<'de> for JoinAnswer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<JoinAnswer, D::Error> {
-        #[derive(serde::Deserialize)]
-        struct Facts {
-            cluster: String,
-            format: (Format, String),
-            membership: (u8, ByteBuf),
-            cluster_id: Option<ClusterId>,
-            promise_ms: Option<u64>,
-            restore_id: Option<serde_bytes::ByteArray<16>>,
+        deserializer.deserialize_map(AnswerVisitor)
+    }
+}
+
+/// Decodes the map of an answer. A key that this version does not know is ignored.
+struct AnswerVisitor;
+
+impl<'de> Visitor<'de> for AnswerVisitor {
+    type Value = JoinAnswer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of the facts about a cluster")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JoinAnswer, A::Error> {
+        let (mut cluster, mut format, mut members) = (None, None, None);
+        let (mut cluster_id, mut promise_ms, mut restore_id) = (None, None, None);
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                kind::CLUSTER_KEY => cluster = Some(map.next_value()?),
+                kind::FORMAT_KEY => format = Some(map.next_value::<(Format, String)>()?),
+                kind::MEMBERSHIP_KEY => members = Some(map.next_value::<(u8, &[u8])>()?),
+                kind::CLUSTER_ID_KEY => cluster_id = map.next_value()?,
+                kind::PROMISE_KEY => promise_ms = map.next_value::<Option<u64>>()?,
+                kind::RESTORE_ID_KEY => restore_id = map.next_value::<Option<&[u8]>>()?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
-        let facts = Facts::deserialize(deserializer)?;
-        let (format, since) = facts.format;
-        let (kind, body) = facts.membership;
-        let payload = Payload::decode(kind, body.into_vec().into()).map_err(de::Error::custom)?;
-        let Payload::Membership(membership) = payload else {
-            return Err(de::Error::custom("the members are an entry of another kind"));
-        };
+        let (format, since) = there(format, kind::FORMAT_KEY)?;
+        let (kind, body) = there(members, kind::MEMBERSHIP_KEY)?;
         Ok(JoinAnswer {
-            cluster: facts.cluster,
-            cluster_id: facts.cluster_id,
+            cluster: there(cluster, kind::CLUSTER_KEY)?,
+            cluster_id,
             format: FormatInForce { format, since },
-            membership,
-            promise: facts.promise_ms.map(Duration::from_millis),
-            restore_id: facts.restore_id.map(|bytes| u128::from_be_bytes(bytes.into_array())),
+            membership: membership(kind, body)?,
+            promise: promise_ms.map(Duration::from_millis),
+            restore_id: restore_id.map(digest).transpose()?,
         })
+    }
+}
+
+/// The membership in the body of an entry.
+fn membership<E: de::Error>(kind: u8, body: &[u8]) -> Result<Membership, E> {
+    match Payload::decode(kind, Bytes::copy_from_slice(body)) {
+        Ok(Payload::Membership(membership)) => Ok(membership),
+        Ok(_) => Err(de::Error::custom("the members are an entry of another kind")),
+        Err(error) => Err(de::Error::custom(error)),
     }
 }
 
@@ -159,10 +211,28 @@ impl Serialize for RemovedMap {
 
 impl<'de> Deserialize<'de> for RemovedMap {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RemovedMap, D::Error> {
-        #[derive(serde::Deserialize)]
-        struct Facts {
-            at: LogIndex,
+        deserializer.deserialize_map(RemovedVisitor)
+    }
+}
+
+/// Decodes the map of a removal. A key that this version does not know is ignored.
+struct RemovedVisitor;
+
+impl<'de> Visitor<'de> for RemovedVisitor {
+    type Value = RemovedMap;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of the facts about a removal")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RemovedMap, A::Error> {
+        let mut at = None;
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                kind::AT_KEY => at = Some(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
-        Facts::deserialize(deserializer).map(|Facts { at }| RemovedMap(at))
+        there(at, kind::AT_KEY).map(RemovedMap)
     }
 }

@@ -29,18 +29,22 @@ impl Cluster {
         cluster
     }
 
-    /// Starts all prepared servers, and waits until their members can be changed: they are in the
-    /// log, with their addresses.
+    /// Starts all prepared servers, and waits until their members can be changed.
     pub fn start_members(&mut self) {
         self.ids().into_iter().for_each(|id| self.start_server(id));
-        let ids = self.ids();
-        self.wait_for("the members in the logs of all servers", || {
-            let lists: Option<Vec<Members>> = ids.iter().map(|id| self.members(*id)).collect();
-            let is_known =
-                |list: &Members| list.members.len() == ids.len() && list.sums[7] == "yes";
-            lists?.iter().all(is_known).then_some(())
+        self.wait_until_changeable(&self.ids());
+    }
+
+    /// Waits until the members of these servers, which are all, can be changed: they are in the
+    /// log, with their addresses.
+    pub fn wait_until_changeable(&self, ids: &[u64]) {
+        let leader = self.wait_for_leader_of(ids);
+        self.wait_for("the members in the log", || {
+            let plan = "member add 127.0.0.1:1 127.0.0.1:2 learner dry-run";
+            self.say(leader, plan).starts_with("PLAN ").then_some(())
         });
-        self.wait_for_leader();
+        let list = self.wait_for_equal_lists(ids);
+        assert_eq!(list.voters(), ids);
     }
 
     /// The gates of the servers.

@@ -61,7 +61,7 @@ fn a_server_that_only_its_file_lists_is_no_member_until_it_is_added() {
     for id in [1, 2, 3] {
         cluster.start_server(id);
     }
-    cluster.wait_for_equal_lists(&[1, 2, 3]);
+    cluster.wait_until_changeable(&[1, 2, 3]);
     let leader = cluster.wait_for_leader();
     let term = cluster.value(leader, "term");
     cluster.write_settings(&[1, 2, 3, 4]);

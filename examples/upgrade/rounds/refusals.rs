@@ -128,7 +128,8 @@ fn refused_by_peers(drill: &mut Drill, id: u64) -> Result<(), Failure> {
     for (other, from) in &seen {
         let log = drill.cluster.log(*other);
         let is_refusal = |line: &&str| {
-            line.contains("refused peer") && line.contains(&format!("node {id}, a version"))
+            let is_about = format!("is in force, and node {id}, ");
+            line.contains("refused peer") && line.contains(&is_about)
         };
         let Some(line) = log[*from..].lines().find(is_refusal) else {
             return Err(Failure::new(format!("server {other} has not refused server {id}")));

@@ -76,7 +76,8 @@ impl RaftActor {
             Effect::ResetLog(order) => self.install_snapshot(order, tasks),
             Effect::RefusePeer(order) => self.refuse(order),
             Effect::Announce(announcement) => {
-                self.members.committed.clone_from(&announcement.committed);
+                let Announcement { membership, committed, .. } = &announcement;
+                self.members.on_announced(membership, committed.as_ref());
                 self.announce(announcement);
             }
             Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),

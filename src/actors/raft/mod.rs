@@ -35,7 +35,8 @@
 //! | `transfers` | the commands of operators about the leadership, and the end of the process |
 //! | `backups` | the commands of clients that fetch a backup |
 //! | `upgrades` | the commands of operators about the cluster's format |
-//! | `members` | the commands of operators about the members |
+//! | `members` | the commands of operators about the members that wait |
+//! | `member_commands` | accepts and answers them |
 //!
 //! It owns the core and the commands that wait, and runs on the main arbiter. All messages
 //! of one mailbox drain are handed to the core first, and its effects are executed after
@@ -47,6 +48,7 @@ mod commands;
 mod effects;
 mod expiry;
 mod held;
+mod member_commands;
 mod members;
 mod pending;
 mod settings;

@@ -423,5 +423,6 @@ fn a_list_of_servers_that_differs_from_the_log_is_warned_of_with_both_lists() {
     };
     assert_eq!(members(&[1, 2, 3]), None);
     let told = members(&[1, 2, 4]).unwrap();
-    assert!(told.contains("servers 1, 2, 3") && told.contains("are 1, 2, 4"), "{told}");
+    assert!(told.contains("servers 1, 2, 3") && told.contains("members 1, 2, 4"), "{told}");
+    assert!(told.contains("the log counts") && told.lines().count() == 1, "{told}");
 }

@@ -67,7 +67,9 @@ fn status_lines_come_in_the_order_of_the_protocol() {
     assert!(text.contains("\r\nleader 4\r\n"), "{text}");
     assert!(text.contains("\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\n"), "{text}");
     assert!(text.contains("\r\ncluster_id 0000000000000000000000000000000c\r\n"), "{text}");
-    assert!(text.ends_with("\r\nupgrade_held no\r\nupgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nEND\r\n"), "{text}");
+    let end = "\r\nupgrade_held no\r\nupgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\n\
+        END\r\n";
+    assert!(text.ends_with(end), "{text}");
 }
 
 #[test]

@@ -58,6 +58,7 @@ mod pending;
 mod progress;
 mod raises;
 mod random;
+mod random_members;
 mod recall;
 mod rejoin;
 mod send_modes;

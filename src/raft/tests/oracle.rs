@@ -10,7 +10,7 @@ use super::clients::Session;
 use super::cluster::Node;
 use super::disk::{Durable, Log};
 use crate::raft::{AppendResult, Envelope, ReadToken, Role, Rpc};
-use crate::types::{Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
+use crate::types::{Entry, HardState, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
 /// The memory of all that happened. Every method panics when its property does not hold.
 #[derive(Default)]
@@ -30,10 +30,12 @@ pub(super) struct Oracle {
     reads: BTreeMap<ReadToken, PendingRead>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct LastSeen {
     hard_state: HardState,
     commit_index: LogIndex,
+    /// The newest membership in its log.
+    membership: Membership,
 }
 
 /// A read that is not answered, with the entries that it must see and must not see.
@@ -307,8 +309,10 @@ impl Oracle {
             "node {id} is rejoining, and has lost nothing"
         );
         assert!(raft.commit_index() >= seen.commit_index, "node {id}: the commit index fell");
-        *seen = LastSeen { hard_state: now, commit_index: raft.commit_index() };
-        self.check_commit(node, nodes);
+        let membership = raft.members_status().membership;
+        let before = LastSeen { hard_state: now, commit_index: raft.commit_index(), membership };
+        let before = std::mem::replace(seen, before).membership;
+        self.check_commit(node, nodes, before);
         let base = node.disk.log().base();
         assert_eq!(self.committed_at(base.index), Some(base), "node {id}: the log has lost more");
     }
@@ -334,10 +338,13 @@ impl Oracle {
 
     /// A committed entry is on a quorum's disks, never changes, and is in the log of every
     /// leader of a later term.
-    fn check_commit(&mut self, node: &Node, nodes: &BTreeMap<NodeId, Node>) {
+    /// `before` is the membership that was in force at the node before this event.
+    fn check_commit(&mut self, node: &Node, nodes: &BTreeMap<NodeId, Node>, before: Membership) {
         let Some(raft) = &node.raft else { return };
         let commit_index = raft.commit_index().0;
         let log = node.disk.log();
+        // The event may have appended a membership before the commit, or after it.
+        let in_force = memberships_since(before, raft.members_status().membership, log);
         let index = LogIndex(commit_index.min(self.committed()));
         if let Some(entry) = log.entry(index) {
             assert_eq!(
@@ -352,14 +359,15 @@ impl Oracle {
             // The entry may have been applied, saved and compacted since the last check.
             let applied = node.applied.get(self.committed.len());
             let entry = log.entry(next).or(applied).expect("committed, so it is there").clone();
-            let membership = raft.members_status().membership;
-            for half in [&membership.voters, &membership.outgoing] {
-                assert!(
-                    is_held_by_most(half, nodes, entry.position()),
-                    "entry {} is committed, and not durable on a majority of {half:?}",
-                    entry.position(),
-                );
-            }
+            let is_held = |membership: &Membership| {
+                let mut halves = [&membership.voters, &membership.outgoing].into_iter();
+                halves.all(|half| is_held_by_most(half, nodes, entry.position()))
+            };
+            assert!(
+                in_force.iter().any(is_held),
+                "entry {} is committed, and not durable on a quorum of any of {in_force:?}",
+                entry.position(),
+            );
             for other in nodes.values() {
                 if let Some(other_raft) = &other.raft
                     && other_raft.role() == Role::Leader
@@ -386,6 +394,20 @@ impl Oracle {
             assert!(is_held_by_most(&voters, nodes, position), "committed {position} is gone");
         }
     }
+}
+
+/// The membership that was in force before, and those of a log that are newer; `newest` is the last.
+fn memberships_since(before: Membership, newest: Membership, log: &Log) -> Vec<Membership> {
+    if before.voters.is_empty() || before == newest {
+        return vec![newest];
+    }
+    let later = log.iter().rev().filter_map(|entry| match &entry.payload {
+        Payload::Membership(membership) => Some(membership.clone()),
+        _ => None,
+    });
+    let mut all: Vec<Membership> = later.take_while(|membership| *membership != before).collect();
+    all.extend([before, newest]);
+    all
 }
 
 /// True when a majority of the voters holds an entry durably; of no voters it is true.

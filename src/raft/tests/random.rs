@@ -21,24 +21,24 @@ const STEPS: u32 = 1200;
 
 /// The rate of each fault. It is drawn once a walk, so that some walks are calm enough to
 /// get far, and others have many faults.
-struct Weather {
-    loss: f64,
-    duplication: f64,
-    reordering: f64,
-    crashes: f64,
-    partitions: f64,
-    coups: f64,
-    absences: f64,
-    slow_disks: f64,
-    slow_stores: f64,
-    slow_keepers: f64,
-    damage: f64,
-    repairs: f64,
-    amnesia: f64,
+pub(super) struct Weather {
+    pub(super) loss: f64,
+    pub(super) duplication: f64,
+    pub(super) reordering: f64,
+    pub(super) crashes: f64,
+    pub(super) partitions: f64,
+    pub(super) coups: f64,
+    pub(super) absences: f64,
+    pub(super) slow_disks: f64,
+    pub(super) slow_stores: f64,
+    pub(super) slow_keepers: f64,
+    pub(super) damage: f64,
+    pub(super) repairs: f64,
+    pub(super) amnesia: f64,
 }
 
 /// Rules with a snapshot every few entries in most walks, in pieces of a few bytes.
-fn any_rules(rng: &mut StdRng) -> SnapshotRules {
+pub(super) fn any_rules(rng: &mut StdRng) -> SnapshotRules {
     if rng.random_bool(0.3) {
         return SnapshotRules::NONE;
     }
@@ -51,10 +51,10 @@ fn any_rules(rng: &mut StdRng) -> SnapshotRules {
     }
 }
 
-struct Walk {
-    cluster: Cluster,
-    rng: StdRng,
-    weather: Weather,
+pub(super) struct Walk {
+    pub(super) cluster: Cluster,
+    pub(super) rng: StdRng,
+    pub(super) weather: Weather,
     /// The time that passes with a tick, with leases. Less than a tick is wrong, but promises
     /// and leases must hold all the same.
     pace: Duration,
@@ -85,6 +85,12 @@ impl Walk {
             Cluster::started(raised_long_ago(nodes), seed, rules, has_leases, of_both(nodes))
         };
         cluster.trace = has_trace.then(Vec::new);
+        let pace = if has_leases { TICK / [1, 1, 3, 10][rng.random_range(0..4)] } else { TICK };
+        Walk { pace, has_leases, ..Walk::over(cluster, rng) }
+    }
+
+    /// A walk over this cluster, with weather of its own.
+    pub(super) fn over(mut cluster: Cluster, mut rng: StdRng) -> Walk {
         if rng.random_bool(0.5) {
             // Windows are so small that everything has to be read from the log again.
             cluster.window = ProgressSettings {
@@ -112,20 +118,19 @@ impl Walk {
             repairs: some(0.3),
             amnesia: some(0.5),
         };
-        let pace = if has_leases { TICK / [1, 1, 3, 10][rng.random_range(0..4)] } else { TICK };
         Walk {
             cluster,
             rng,
             weather,
-            pace,
-            has_leases,
+            pace: TICK,
+            has_leases: false,
             proposals: 0,
             needed_losses: 0,
             transfers: 0,
         }
     }
 
-    fn any_node(&mut self) -> NodeId {
+    pub(super) fn any_node(&mut self) -> NodeId {
         let ids = self.cluster.ids();
         ids[self.rng.random_range(0..ids.len())]
     }
@@ -134,7 +139,7 @@ impl Walk {
         self.cluster.now += self.pace.mul_f64(ticks);
     }
 
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         let id = self.any_node();
         self.pass(0.15);
         self.step_weather(id);
@@ -409,7 +414,7 @@ impl Walk {
         }
     }
 
-    fn set_slow(&mut self, id: NodeId, is_disk_slow: bool, is_store_slow: bool) {
+    pub(super) fn set_slow(&mut self, id: NodeId, is_disk_slow: bool, is_store_slow: bool) {
         if let Some(node) = self.cluster.nodes.get_mut(&id) {
             node.is_disk_slow = is_disk_slow;
             node.is_store_slow = is_store_slow;
@@ -419,7 +424,7 @@ impl Walk {
         }
     }
 
-    fn set_keeper_slow(&mut self, id: NodeId, is_slow: bool) {
+    pub(super) fn set_keeper_slow(&mut self, id: NodeId, is_slow: bool) {
         if let Some(node) = self.cluster.nodes.get_mut(&id) {
             node.is_keeper_slow = is_slow;
         }
@@ -506,7 +511,7 @@ impl Walk {
         }
     }
 
-    fn run_calmly(&mut self, ticks: u32) {
+    pub(super) fn run_calmly(&mut self, ticks: u32) {
         for _ in 0..ticks {
             self.cluster.now += TICK;
             for id in self.cluster.ids() {

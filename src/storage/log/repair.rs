@@ -19,9 +19,6 @@ use crate::storage::error::{IoContext, StorageError};
 use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogStart, Lost};
 use crate::types::{LogPosition, NodeId};
 
-/// Minimum number of voters: in a smaller cluster the other servers are no majority.
-pub(crate) const VOTERS_MIN: usize = 3;
-
 /// Decides, durably, where the log ends from now on: after the entries that are in `scanned`.
 /// Returns a sentence for people.
 ///
@@ -37,7 +34,7 @@ pub(crate) fn decide(
 ) -> Result<String, StorageError> {
     let members = scanned.summary.cluster.newest().membership.as_ref();
     // The members in the log take precedence over the settings.
-    if members.is_some_and(|(_, membership)| membership.voters.len() < VOTERS_MIN) {
+    if members.is_some_and(|(_, membership)| !membership.is_quorum_without(node_id)) {
         return Err(StorageError::Irreparable { damage: damage.finding() });
     }
     let lost = find_lost(disk, dir, node_id, scanned)?;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::storage::{DurableState, SnapshotHead, Storage, StorageOptions};
+use crate::testing::memberships::joint;
 use crate::testing::{Crash, SimDisk};
 use crate::types::{
     ClusterId, ClusterState, Entry, Format, FormatInForce, FormatRange, HardState, Incarnation,
@@ -177,7 +178,12 @@ fn disk_of_format(format: FormatInForce) -> SimDisk {
     let disk = disk();
     let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
     let cluster_id = Some(ClusterId(9));
-    let state = ClusterState { format, cluster_id, ..ClusterState::default() };
+    let membership = match format.format {
+        Format(1 | 2) => Membership::seed([1, 2, 3].map(NodeId)),
+        _ => joint(),
+    };
+    let membership = Some((LogIndex(40), membership));
+    let state = ClusterState { format, cluster_id, membership };
     let head = SnapshotHead { cluster: "old".into(), last: BASE, stamp_ms: 77, state };
     snapshots.write(&head, bodies().into_iter().map(Ok::<_, StorageError>)).unwrap();
     disk
@@ -185,7 +191,7 @@ fn disk_of_format(format: FormatInForce) -> SimDisk {
 
 #[test]
 fn a_restored_directory_keeps_the_format_and_gets_ids_of_its_own() {
-    for format in [1, 2].map(|format| FormatInForce::of(Format(format))) {
+    for format in [1, 2, 3].map(|format| FormatInForce::of(Format(format))) {
         let disk = disk_of_format(format.clone());
         let file = restored(&disk, "new").unwrap();
         let expected = ClusterState { format, ..ClusterState::default() };
@@ -198,9 +204,9 @@ fn a_restored_directory_keeps_the_format_and_gets_ids_of_its_own() {
 
 #[test]
 fn a_backup_of_a_later_format_makes_no_directory_and_names_the_program() {
-    let disk = disk_of_format(FormatInForce { format: Format(3), since: "0.3.0".into() });
+    let disk = disk_of_format(FormatInForce { format: Format(4), since: "0.4.0".into() });
     let paths = disk.paths();
     let said = restored(&disk, "new").unwrap_err().to_string();
-    assert!(said.contains("has format 3") && said.contains("start version 0.3.0"), "{said}");
+    assert!(said.contains("has format 4") && said.contains("start version 0.4.0"), "{said}");
     assert_eq!(disk.paths(), paths);
 }

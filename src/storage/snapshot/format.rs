@@ -179,6 +179,9 @@ pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, DecodeError> {
     }
     let Head { cluster, last, stamp_ms, membership, cluster_id } =
         decode_exact(head).map_err(unknown)?;
+    if let Some(fault) = membership.as_ref().and_then(|(_, membership)| membership.fault()) {
+        return Err(DecodeError::Unknown(format!("its head has no members of a cluster: {fault}")));
+    }
     let state = ClusterState { membership, format, cluster_id };
     Ok(SnapshotHead { cluster, last, stamp_ms, state })
 }

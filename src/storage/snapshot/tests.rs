@@ -1,7 +1,11 @@
 use std::io::ErrorKind;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::storage::error::DecodeError;
+use crate::testing::byte_mutation::mutation;
+use crate::testing::memberships::{any_membership, joint};
 use crate::testing::{Crash, SimDisk};
 use crate::types::{ClusterId, Format, FormatInForce, Membership, NodeId};
 
@@ -102,6 +106,97 @@ fn golden_bytes_of_a_head_of_format_2() {
     assert_eq!(hex, expected);
     for cut in 0..whole.len() {
         assert!(format::decode_head(&whole[..cut]).is_err(), "{cut}");
+    }
+}
+
+/// A head of format 3, in which a change is between its two halves.
+fn third_head(index: u64) -> SnapshotHead {
+    let mut head = second_head(index);
+    head.state.format = FormatInForce::of(Format(3));
+    head.state.membership = Some((LogIndex(4), joint()));
+    head
+}
+
+#[test]
+fn golden_bytes_of_a_head_of_format_3() {
+    let whole = format::encode_head(&third_head(5));
+    assert_eq!(format::decode_head(&whole), Ok(third_head(5)));
+    let hex = whole.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    // Layout 4, format 3, "0.3.0", [cluster, [term, index], stamp, [index, members], cluster id].
+    // The members are [voters, outgoing, {id: [[host, port], [host, port]]}, [number, what],
+    // [[number, what, is_done]], last id, {id: index}].
+    let id = "00000000000000000000000000000abc";
+    let format = "04000000".to_owned() + "03000000" + "05302e332e30";
+    let member = |id: u64| format!("0{id}9292a2683{id}cd232992a2683{id}cd2328");
+    let members = [1, 2, 3, 6, 7].map(member).concat();
+    let expected = format
+        + "95a7636f7261636c659203054d9204"
+        + "979301020693010203"
+        + "85"
+        + &members
+        + "922881a77265706c616365920306"
+        + "929314"
+        + "81a361646491"
+        + "05c2"
+        + "931e"
+        + "81a672656d6f766591"
+        + "04c3"
+        + "0782041f0521"
+        + "c410"
+        + id;
+    assert_eq!(hex, expected);
+    for cut in 0..whole.len() {
+        assert!(format::decode_head(&whole[..cut]).is_err(), "{cut}");
+    }
+}
+
+/// The layout follows from the format: a program that reads only layout 3 must not take such
+/// members for voters.
+#[test]
+fn members_with_addresses_have_a_layout_of_their_own() {
+    assert_eq!([head(5), second_head(5), third_head(5)].map(|head| head.version()), [2, 3, 4]);
+    let mut raised = third_head(5);
+    // The format is raised before the leader has written addresses.
+    raised.state.membership = Some((LogIndex(2), Membership::seed([1, 2, 3].map(NodeId))));
+    assert_eq!(format::decode_head(&format::encode_head(&raised)), Ok(raised.clone()));
+    for (layout, format) in [(3, 3), (4, 2), (3, 1), (4, 1)] {
+        let mut other = format::encode_head(&raised);
+        (other[0], other[4]) = (layout, format);
+        let decoded = format::decode_head(&other);
+        assert!(matches!(decoded, Err(DecodeError::Unknown(_))), "{layout} {format}: {decoded:?}");
+    }
+}
+
+#[test]
+fn a_head_with_members_that_no_log_may_have_is_refused() {
+    let faulty = [
+        Membership { change: None, ..joint() },
+        Membership { last_id: NodeId(1), ..joint() },
+        Membership { members: [].into(), ..joint() },
+        Membership::default(),
+    ];
+    for membership in faulty {
+        let mut head = third_head(5);
+        head.state.membership = Some((LogIndex(4), membership));
+        let decoded = format::decode_head(&format::encode_head(&head));
+        assert!(matches!(decoded, Err(DecodeError::Unknown(_))), "{decoded:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_head_is_read_as_written_and_a_changed_one_is_no_larger(
+        membership in any_membership(),
+        mutation in mutation(),
+    ) {
+        let mut head = third_head(5);
+        head.state.membership = Some((LogIndex(4), membership));
+        let whole = format::encode_head(&head);
+        prop_assert_eq!(format::decode_head(&whole), Ok(head));
+        let changed = mutation.of(&whole);
+        if let Ok(decoded) = format::decode_head(&changed) {
+            prop_assert!(format::encode_head(&decoded).len() <= changed.len());
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::log::record::RecordHeader;
 use super::log::sectors::SectorOwner;
 use super::*;
 use crate::testing::byte_mutation::mutation;
+use crate::testing::memberships::membership;
 
 fn hex(bytes: &[u8]) -> String {
     let lines = bytes.chunks(16).map(|line| {
@@ -38,6 +39,22 @@ fn golden_bytes_of_a_record() {
          02010000 00000000 07000000 00000000\n\
          66554433 22110000 68656c6c 6f000000"
     );
+}
+
+/// Only the kind and the body differ from any other record. The body is that of the wire.
+#[test]
+fn golden_bytes_of_a_record_of_members() {
+    let payload = Payload::Membership(membership(&[1], &[]));
+    let (entry, mut bytes) = (Entry { payload, ..sample() }, Vec::new());
+    record::encode(&entry, true, 0xdead_beef, 512, &mut bytes);
+    assert_eq!(
+        hex(&bytes[..40]),
+        "8be043e3 6e000000 90db038a 72630501\n\
+         02010000 00000000 07000000 00000000\n\
+         66554433 22110000"
+    );
+    let header = RecordHeader::decode(&bytes, 0xdead_beef, 512).unwrap();
+    assert_eq!(header.entry(&bytes), Ok(entry));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::introduction;
+use crate::testing::memberships::{joint, membership};
 use crate::testing::peer_connection::local_node;
 use crate::types::{FORMATS, Incarnation};
 
@@ -207,4 +208,195 @@ fn what_is_announced_is_in_force_and_in_the_next_hello() {
     local.take(&Announcement { format, ..Announcement::default() });
     let introduction = local.hello(NodeId(2)).introduction.unwrap();
     assert_eq!((introduction.cluster_id, introduction.is_held), (cluster_id, false));
+}
+
+/// Node 1, which knows these memberships, in the cluster with the id 5.
+fn knowing(membership: Membership, committed: Option<Membership>) -> LocalNode {
+    let committed = committed.map(Arc::new);
+    LocalNode { membership: Arc::new(membership), committed, ..local(3, Some(5)) }
+}
+
+/// The hello of a node with this id of the cluster, which reads the formats up to `highest`.
+fn hello_of(from: u64, cluster_id: Option<u128>, highest: u32) -> Hello {
+    let cluster_id = cluster_id.map(ClusterId);
+    let introduction = Introduction { cluster_id, ..reading(1, highest) };
+    Hello { introduction: Some(introduction), ..hello("coracle", from, 1) }
+}
+
+/// True when node 1 admits `from`, which proves the cluster id 5 or none.
+fn admits(local: &LocalNode, from: u64, is_proven: bool) -> bool {
+    local.answer(&hello_of(from, is_proven.then_some(5), 3)).is_ok()
+}
+
+#[test]
+fn members_of_the_newest_and_of_the_committed_membership_are_admitted() {
+    let local = knowing(membership(&[1, 2, 6], &[7]), Some(membership(&[1, 2, 3], &[])));
+    for member in [2, 3, 6, 7] {
+        assert!(admits(&local, member, true) && admits(&local, member, false), "{member}");
+    }
+    let joint = knowing(joint(), None);
+    assert!([2, 3, 6, 7].into_iter().all(|member| admits(&joint, member, false)));
+}
+
+/// The own list may be old: a server that was added meanwhile may be the leader.
+#[test]
+fn an_id_above_all_known_ones_is_admitted_with_the_id_of_the_cluster_only() {
+    let local = knowing(membership(&[1, 2, 3], &[]), Some(membership(&[1, 2], &[])));
+    assert!(admits(&local, 4, true) && !admits(&local, 4, false));
+    let other = local.answer(&hello_of(4, Some(6), 3));
+    assert!(matches!(other, Err(HelloError::ClusterId(_))), "{other:?}");
+    let unknowing = LocalNode { introduction: introduction(), ..local };
+    assert!(!admits(&unknowing, 4, true), "it cannot know whether that is its cluster");
+    assert!(admits(&unknowing, 3, true));
+}
+
+/// A gap of a list without addresses may be a server of a later list, and is no member of this
+/// one.
+#[test]
+fn an_id_between_the_known_ones_is_not_admitted() {
+    let seed = knowing(Membership::seed([1, 2, 5].map(NodeId)), None);
+    assert_eq!(
+        seed.answer(&hello_of(3, Some(5), 3)),
+        Err(HelloError::Sender { ours: NodeId(1), theirs: NodeId(3), cluster: "coracle".into() })
+    );
+    assert!(admits(&seed, 6, true));
+}
+
+#[test]
+fn a_server_is_not_admitted_to_itself() {
+    for local in [knowing(membership(&[1, 2], &[]), None), knowing(Membership::default(), None)] {
+        assert!(!admits(&local, 1, true));
+    }
+}
+
+/// It has nothing of the log, so it cannot know who its leader is.
+#[test]
+fn a_server_that_joins_admits_everybody_of_its_cluster_and_those_that_it_was_told_of() {
+    let blank =
+        LocalNode { seeds: [2, 3].map(NodeId).into(), ..knowing(Membership::default(), None) };
+    assert!(admits(&blank, 2, false) && admits(&blank, 3, false));
+    assert!(!admits(&blank, 9, false) && admits(&blank, 9, true));
+    // From its first membership on, that counts.
+    let joined = LocalNode { membership: Arc::new(membership(&[1, 2], &[])), ..blank };
+    assert!(!admits(&joined, 3, false) && admits(&joined, 2, false));
+}
+
+/// A removed server with a high term must not send a vote (docs/bugs.md B10).
+#[test]
+fn a_removed_server_is_refused_by_the_entry_that_removed_it() {
+    let committed = joint();
+    let local = knowing(committed.clone(), Some(committed));
+    for (id, at) in [(4, 31), (5, 33)] {
+        let refused = local.answer(&hello_of(id, Some(5), 3)).unwrap_err();
+        let (id, at, cluster) = (NodeId(id), LogIndex(at), "coracle".to_owned());
+        assert_eq!(refused, HelloError::Removed { id, at, cluster, is_told: true });
+    }
+    // Its removal is not committed yet, and may be taken back.
+    let early = knowing(membership(&[1, 2], &[]), Some(membership(&[1, 2, 3], &[])));
+    assert!(admits(&early, 3, false));
+    // Only the committed membership is a proof.
+    let uncommitted = knowing(membership(&[1, 2, 9], &[]), Some(membership(&[1, 2], &[])));
+    let refused = uncommitted.answer(&hello_of(3, Some(5), 3));
+    assert!(matches!(refused, Err(HelloError::Sender { .. })), "{refused:?}");
+    let forgotten = knowing(membership(&[1, 2, 9], &[]), Some(membership(&[1, 2, 9], &[])));
+    let refused = forgotten.answer(&hello_of(3, Some(5), 3)).unwrap_err();
+    assert!(matches!(refused, HelloError::Removed { at: LogIndex(0), .. }), "{refused:?}");
+    assert!(refused.to_string().contains("removed from cluster \"coracle\" some time ago"));
+}
+
+/// The frame makes a server stop asking for votes. A server of another cluster, with the same
+/// name and an id that was removed here, must never get it, and an old program cannot read it.
+#[test]
+fn only_a_server_of_this_cluster_that_reads_the_frame_is_told_that_it_was_removed() {
+    let local = knowing(joint(), Some(joint()));
+    let is_told = |local: &LocalNode, hello: &Hello| match local.answer(hello) {
+        Err(HelloError::Removed { is_told, .. }) => is_told,
+        other => panic!("it is refused for another reason: {other:?}"),
+    };
+    assert!(is_told(&local, &hello_of(4, Some(5), 3)));
+    assert!(!is_told(&local, &hello_of(4, None, 3)), "it may be of another cluster");
+    let other = local.answer(&hello_of(4, Some(6), 3));
+    assert!(matches!(other, Err(HelloError::ClusterId(_))), "{other:?}");
+    let second = LocalNode { format: FormatInForce::of(Format(2)), ..local.clone() };
+    assert!(!is_told(&second, &hello_of(4, Some(5), 2)), "it does not read the frame");
+    let unknowing = LocalNode { introduction: introduction(), ..local };
+    assert!(!is_told(&unknowing, &hello_of(4, Some(5), 3)), "this one cannot know");
+    let said = second.answer(&hello_of(4, Some(5), 2)).unwrap_err().to_string();
+    assert!(
+        said.starts_with("server 4 was removed from cluster \"coracle\" by entry 31"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_members_that_are_announced_count_from_then_on() {
+    let mut local = knowing(membership(&[1, 2, 3], &[]), None);
+    let newest = Arc::new(membership(&[1, 2, 4], &[]));
+    let announcement = Announcement {
+        format: FormatInForce::of(Format(3)),
+        membership: Arc::clone(&newest),
+        committed: Some(newest),
+        ..Announcement::default()
+    };
+    assert!(admits(&local, 3, false) && !admits(&local, 4, false));
+    local.take(&announcement);
+    assert!(!admits(&local, 3, true) && admits(&local, 4, false));
+}
+
+fn join_of(id: u64, cluster: Option<&str>) -> JoinRequest {
+    let formats = FormatRange { lowest: Format(1), highest: Format(3) };
+    let cluster = cluster.map(str::to_owned);
+    JoinRequest { id: NodeId(id), cluster, formats, binary: "0.7.1".into() }
+}
+
+#[test]
+fn a_member_that_joins_learns_all_that_it_needs_for_its_start() {
+    let members = membership(&[1, 2], &[6]);
+    let promise = Some(Duration::from_millis(150));
+    let local = LocalNode { promise, restore_id: Some(7), ..knowing(members.clone(), None) };
+    let expected = JoinAnswer {
+        cluster: "coracle".into(),
+        cluster_id: Some(ClusterId(5)),
+        format: FormatInForce::of(Format(3)),
+        membership: members,
+        promise,
+        restore_id: Some(7),
+    };
+    for cluster in [None, Some("coracle")] {
+        assert_eq!(local.join_answer(&join_of(6, cluster)), Ok(expected.clone()));
+    }
+}
+
+#[test]
+fn a_server_that_cannot_join_is_told_what_to_run() {
+    let local = knowing(joint(), Some(joint()));
+    let said = |local: &LocalNode, request| local.join_answer(&request).unwrap_err().to_string();
+    assert_eq!(
+        said(&local, join_of(9, None)),
+        "server 9 is not a member of cluster \"coracle\": run  coracle member add HOST:PORT \
+         --client HOST:PORT --id 9  against any of its servers"
+    );
+    assert_eq!(
+        said(&local, join_of(4, None)),
+        "server 4 was removed from cluster \"coracle\" by entry 31, and no server gets its id \
+         again: stop it; to use the machine again, run  coracle member add HOST:PORT --client \
+         HOST:PORT  against any of the other servers, and start a server with the id that it \
+         prints and an empty directory"
+    );
+    let blank = knowing(Membership::default(), None);
+    assert_eq!(
+        said(&blank, join_of(6, None)),
+        "server 1 knows no members yet, because it joins itself: ask another server"
+    );
+    let other = said(&local, join_of(6, Some("other")));
+    assert!(other.contains("of cluster \"coracle\"") && other.contains("\"other\""), "{other}");
+    let old = FormatRange { lowest: Format(1), highest: Format(2) };
+    let old = said(&local, JoinRequest { formats: old, ..join_of(6, None) });
+    assert!(old.contains("format 3 is in force") && old.contains("start version 0.3.0"), "{old}");
+    let seed = LocalNode {
+        format: FormatInForce::of(Format(2)),
+        ..knowing(Membership::seed([1, 2].map(NodeId)), None)
+    };
+    let seed = said(&seed, join_of(2, None));
+    assert!(seed.contains("start the server with the servers.toml of the others"), "{seed}");
 }

@@ -21,6 +21,13 @@ fn every_kind_has_a_heading_in_the_wire_format() {
         (STATE_CHECK_RESPONSE, "StateCheckResponse"),
         (STATE_DIVERGED, "StateDiverged"),
         (REMEMBERED, "Remembered"),
+        (TIMEOUT_NOW, "TimeoutNow"),
+        (TRANSFER_VOTE, "TransferVote"),
+        (TRANSFER_REFUSED, "TransferRefused"),
+        (ADMITTED, "Admitted"),
+        (REMOVED, "Removed"),
+        (JOIN, "Join"),
+        (JOINED, "Joined"),
     ] {
         let row = format!("| {number} | [{name}](#{}) |", name.to_lowercase());
         assert!(document.contains(&row), "no row {row:?}");

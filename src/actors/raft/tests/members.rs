@@ -1,5 +1,5 @@
-//! Tests of the commands of operators about the members (docs/adr/0026), of the list of members, and
-//! of redirects.
+//! Tests of the commands of operators about the members (docs/adr/0026), of the list of members,
+//! and of redirects.
 
 use super::*;
 use crate::protocol::{CanLose, ChangeWaited, MemberKind, MemberState, MembersReport};

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::*;
+use crate::storage::{JoinedCluster, keep_joined};
+use crate::testing::memberships::member;
 use crate::types::{Divergence, Format, FormatInForce};
 
 const DIR: &str = "data/1";
@@ -35,9 +37,23 @@ fn store_of(format: u32, last: u64) -> Store {
     store
 }
 
+/// What the server learned when it joined, which is possible from format 3 on.
+fn joined() -> JoinedCluster {
+    JoinedCluster {
+        id: NodeId(1),
+        cluster: "coracle".into(),
+        cluster_id: Some(ClusterId(9)),
+        promise: None,
+        members: [1, 2, 3].map(|id| (NodeId(id), member(id))).into(),
+    }
+}
+
 /// A voter with several segments, a file in the pool, two snapshots and a hold.
 fn voter(format: u32) -> SimDisk {
     let disk = SimDisk::new();
+    if format > 2 {
+        keep_joined(&disk, Path::new(DIR), &joined()).unwrap();
+    }
     let mut recovered = start(&disk).unwrap();
     let voter =
         HardState { current_term: Term(1), voted_for: Some(NodeId(2)), ..HardState::default() };
@@ -191,7 +207,7 @@ type Table = BTreeMap<(String, &'static str), [Vec<Outcome>; 2]>;
 
 fn table() -> Table {
     let mut table = Table::new();
-    for (column, format) in [1, 2].into_iter().enumerate() {
+    for (column, format) in [1, 3].into_iter().enumerate() {
         let whole = voter(format);
         assert_eq!(
             outcome(&whole.duplicate(), format, "none"),
@@ -232,8 +248,8 @@ fn rows(table: &Table) -> Vec<String> {
         let said = |outcomes: &[Outcome]| {
             outcomes.iter().map(Outcome::cell).collect::<Vec<_>>().join(" or ")
         };
-        match said(first) == said(second) {
-            true => said(first),
+        match first.is_empty() || said(first) == said(second) {
+            true => said(second),
             false => format!("format 1: {}; later: {}", said(first), said(second)),
         }
     };

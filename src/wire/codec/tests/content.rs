@@ -9,8 +9,15 @@ use crate::raft::{
     StateCheckResponse, StateDiverged,
 };
 use crate::testing::introduction;
-use crate::types::{BootId, ClusterId, Format, FormatRange, Incarnation};
-use crate::wire::{BINARY_BYTES_MAX, HELLO_FRAME_BYTES_MAX, Hello};
+use crate::testing::memberships::{joint, largest};
+use crate::types::{
+    BootId, ClusterId, Format, FormatInForce, FormatRange, Incarnation, Member, Membership,
+    SINCE_BYTES_MAX,
+};
+use crate::wire::{
+    BINARY_BYTES_MAX, CLUSTER_BYTES_MAX, HELLO_FRAME_BYTES_MAX, Hello, JOINED_FRAME_BYTES_MAX,
+    JoinAnswer, JoinRequest,
+};
 
 #[test]
 fn a_chunk_outside_of_its_snapshot_is_an_error() {
@@ -217,6 +224,11 @@ fn a_version_that_is_no_short_printable_text_is_an_error() {
     }
 }
 
+/// A member whose addresses are as long as an address may be.
+fn farthest_member() -> Member {
+    largest().members.into_values().next().expect("it has members")
+}
+
 #[test]
 fn the_largest_hello_of_any_server_fits_into_a_frame_before_the_handshake() {
     let formats = FormatRange { lowest: Format(u32::MAX), highest: Format(u32::MAX) };
@@ -234,8 +246,8 @@ fn the_largest_hello_of_any_server_fits_into_a_frame_before_the_handshake() {
             boot: BootId(u64::MAX),
             cluster_id: Some(ClusterId(u128::MAX)),
             is_held: true,
-            member: None,
-            is_draining: false,
+            member: Some(farthest_member()),
+            is_draining: true,
         }),
     });
     let mut bytes = BytesMut::new();
@@ -243,7 +255,7 @@ fn the_largest_hello_of_any_server_fits_into_a_frame_before_the_handshake() {
     let frame_bytes = bytes.len();
     assert_eq!(FrameCodec::new(frame_bytes).decode(&mut bytes).unwrap(), Some(frame));
     // Later versions have room for more facts.
-    assert!(frame_bytes <= HELLO_FRAME_BYTES_MAX / 8, "{frame_bytes}");
+    assert!(frame_bytes <= HELLO_FRAME_BYTES_MAX / 4, "{frame_bytes}");
 }
 
 #[test]
@@ -274,4 +286,114 @@ fn a_remembered_acknowledgement_is_held_against_the_term_of_its_leader() {
     assert!(decoded(7, position(5, 7)).unwrap().is_some());
     let wrong = decoded(2, position(5, 3));
     assert!(matches!(wrong, Err(WireError::Position { .. })), "{wrong:?}");
+}
+
+/// Encodes and decodes a frame with a codec of this limit.
+fn through(frame: &Frame, frame_bytes_max: usize) -> Option<Frame> {
+    let mut bytes = BytesMut::new();
+    FrameCodec::new(frame_bytes_max).encode(frame, &mut bytes).unwrap();
+    FrameCodec::new(frame_bytes_max).decode(&mut bytes).unwrap()
+}
+
+fn join_request() -> JoinRequest {
+    JoinRequest {
+        id: NodeId(u64::MAX),
+        cluster: Some("c".repeat(CLUSTER_BYTES_MAX)),
+        formats: FormatRange { lowest: Format(u32::MAX), highest: Format(u32::MAX) },
+        binary: "9".repeat(BINARY_BYTES_MAX),
+    }
+}
+
+fn join_answer() -> JoinAnswer {
+    let since = "9".repeat(SINCE_BYTES_MAX);
+    JoinAnswer {
+        cluster: "c".repeat(CLUSTER_BYTES_MAX),
+        cluster_id: Some(ClusterId(u128::MAX)),
+        format: FormatInForce { format: Format(u32::MAX), since },
+        membership: largest(),
+        promise: Some(Duration::from_millis(u64::MAX)),
+        restore_id: Some(u128::MAX),
+    }
+}
+
+#[test]
+fn the_largest_frames_of_joining_fit_into_their_bounds() {
+    let request = Frame::Join(join_request());
+    assert_eq!(through(&request, HELLO_FRAME_BYTES_MAX / 8), Some(request));
+    let answer = Frame::Joined(join_answer());
+    // Later versions have room for more facts.
+    assert_eq!(through(&answer, JOINED_FRAME_BYTES_MAX * 3 / 4), Some(answer));
+    let removed = Frame::Removed { at: LogIndex::MAX };
+    assert_eq!(through(&removed, HELLO_FRAME_BYTES_MAX), Some(removed));
+}
+
+/// The facts go to a file, to logs and to sentences.
+#[test]
+fn frames_of_joining_with_facts_that_no_server_has_are_errors() {
+    let decoded = |frame: &Frame| decode(&encode(frame)).map(|frame| frame.is_some());
+    let request = |request| decoded(&Frame::Join(request));
+    assert!(matches!(request(join_request()), Ok(true)));
+    let nobody = JoinRequest { id: NodeId(0), ..join_request() };
+    assert!(matches!(request(nobody), Err(WireError::NoPeer)));
+    let formats = FormatRange { lowest: Format(2), highest: Format(1) };
+    let formats = request(JoinRequest { formats, ..join_request() });
+    assert!(matches!(formats, Err(WireError::Formats(_))));
+    let binary = request(JoinRequest { binary: "0.3\n".into(), ..join_request() });
+    assert!(matches!(binary, Err(WireError::Binary { .. })));
+
+    let answer = |answer| decoded(&Frame::Joined(answer));
+    assert!(matches!(answer(join_answer()), Ok(true)));
+    for wrong in ["", "a\nmember 9 h:1 h:2", &"c".repeat(65)] {
+        let named = request(JoinRequest { cluster: Some(wrong.into()), ..join_request() });
+        assert!(matches!(named, Err(WireError::Cluster { .. })), "{wrong:?}");
+        let named = answer(JoinAnswer { cluster: wrong.into(), ..join_answer() });
+        assert!(matches!(named, Err(WireError::Cluster { .. })), "{wrong:?}");
+    }
+    let long = "9".repeat(SINCE_BYTES_MAX + 1);
+    for (format, since) in [(0, "0.3.0"), (3, "0.3.0\n"), (3, &long)] {
+        let format = FormatInForce { format: Format(format), since: since.into() };
+        let in_force = answer(JoinAnswer { format, ..join_answer() });
+        assert!(matches!(in_force, Err(WireError::FormatInForce)));
+    }
+    for membership in [Membership::default(), Membership { change: None, ..joint() }] {
+        let members = answer(JoinAnswer { membership, ..join_answer() });
+        assert!(matches!(members, Err(WireError::Malformed(_))), "{members:?}");
+    }
+    let unreachable = LogIndex(LogIndex::MAX.0 + 1);
+    let removed = decoded(&Frame::Removed { at: unreachable });
+    assert!(matches!(removed, Err(WireError::Index(_))));
+}
+
+/// A server joins before it knows which version the others have.
+#[test]
+fn frames_of_joining_with_keys_and_elements_of_a_later_version_are_read() {
+    let frames = [
+        (Frame::Removed { at: LogIndex(7) }, 2),
+        (Frame::Join(join_request()), 10),
+        (Frame::Joined(join_answer()), 2),
+    ];
+    for (frame, map) in frames {
+        let mut later = encode(&frame)[FRAME_HEADER_BYTES..].to_vec();
+        assert_eq!(later[map] & 0xf0, 0x80, "the map begins there");
+        later[map] += 1;
+        later.splice(map + 1..map + 1, *b"\xa5later\x93\x01\xc0\xa2no");
+        later[0] += 2;
+        later.extend(b"\xc0\xa4more");
+        assert_eq!(decode(&frame_around(&later)).unwrap(), Some(frame));
+    }
+}
+
+#[test]
+fn a_frame_of_joining_without_a_fact_or_of_another_form_is_refused() {
+    for body in [
+        &b"\x92\x23\x80"[..],
+        b"\x92\x23\x91\x07",
+        b"\x93\x24\xa7another\x80",
+        b"\x93\x24\xa7coracle\x82\xa2id\x07\xa7formats\x92\x01\x02",
+        b"\x93\x24\xa7coracle\x93\x07\x92\x01\x02\xa10",
+        b"\x92\x25\x80",
+        b"\x92\x25\x81\xa7cluster\xa1c",
+    ] {
+        assert!(decode(&frame_around(body)).is_err(), "{}", body.escape_ascii());
+    }
 }

@@ -6,15 +6,17 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, Introduction, PreVote,
-    PreVoteResponse, RejoinResponse, Remembered, RequestVote, RequestVoteResponse, SnapshotRefusal,
-    StateCheck, StateCheckResponse, StateDiverged,
+    Admitted, AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse,
+    Introduction, PreVote, PreVoteResponse, RejoinResponse, Remembered, RequestVote,
+    RequestVoteResponse, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
+    TimeoutNow,
 };
 use crate::testing::byte_mutation::mutation;
+use crate::testing::memberships::{any_member, any_membership};
 use crate::types::{
     BootId, ClusterId, Format, FormatInForce, FormatRange, Incarnation, Membership, STAMP_MS_MAX,
 };
-use crate::wire::Hello;
+use crate::wire::{Hello, JoinAnswer, JoinRequest};
 
 fn any_node() -> impl Strategy<Value = NodeId> {
     (1..=u64::MAX).prop_map(NodeId)
@@ -31,6 +33,7 @@ fn any_payload() -> impl Strategy<Value = Payload> {
             Payload::Format(FormatInForce { format: Format(format), since })
         }),
         any::<u128>().prop_map(|id| Payload::ClusterId(ClusterId(id))),
+        any_membership().prop_map(Payload::Membership),
     ]
 }
 
@@ -112,17 +115,53 @@ fn any_rpc_of_format_2(term: u64) -> impl Strategy<Value = Rpc> {
     ]
 }
 
-fn any_introduction() -> impl Strategy<Value = Introduction> {
-    let formats = (1..=u32::MAX, any::<u32>()).prop_map(|(lowest, more)| FormatRange {
+/// The messages that format 3 has added.
+fn any_rpc_of_format_3(term: u64) -> impl Strategy<Value = Rpc> {
+    prop_oneof![
+        any_position(term).prop_map(|last| Rpc::TimeoutNow(TimeoutNow { last })),
+        any_position(term).prop_map(|last| Rpc::TransferVote(RequestVote { last })),
+        Just(Rpc::TransferRefused),
+        (any::<u64>(), any_index()).prop_map(|(boot, membership)| {
+            Rpc::Admitted(Admitted { boot: BootId(boot), membership })
+        }),
+    ]
+}
+
+fn any_join_request() -> impl Strategy<Value = JoinRequest> {
+    let cluster = prop::option::of("[ -~]{1,64}");
+    (any_node(), cluster, any_formats(), "[!-~]{1,64}")
+        .prop_map(|(id, cluster, formats, binary)| JoinRequest { id, cluster, formats, binary })
+}
+
+fn any_join_answer() -> impl Strategy<Value = JoinAnswer> {
+    let facts = (any::<Option<u128>>(), any::<Option<u64>>(), any::<Option<u128>>());
+    let format = (1..=u32::MAX, "[!-~]{0,64}");
+    ("[ -~]{1,64}", format, any_membership(), facts).prop_map(
+        |(cluster, (format, since), membership, (cluster_id, promise_ms, restore_id))| JoinAnswer {
+            cluster,
+            cluster_id: cluster_id.map(ClusterId),
+            format: FormatInForce { format: Format(format), since },
+            membership,
+            promise: promise_ms.map(Duration::from_millis),
+            restore_id,
+        },
+    )
+}
+
+fn any_formats() -> impl Strategy<Value = FormatRange> {
+    (1..=u32::MAX, any::<u32>()).prop_map(|(lowest, more)| FormatRange {
         lowest: Format(lowest),
         highest: Format(lowest.saturating_add(more)),
-    });
+    })
+}
+
+fn any_introduction() -> impl Strategy<Value = Introduction> {
     let ids = (any::<u128>(), any::<u64>(), any::<Option<u128>>());
-    (formats, "[!-~]{1,64}", ids, any::<bool>()).prop_map(
-        |(formats, binary, (incarnation, boot, cluster_id), is_held)| {
+    let member = prop::option::of(any_member());
+    (any_formats(), "[!-~]{1,64}", ids, any::<[bool; 2]>(), member).prop_map(
+        |(formats, binary, (incarnation, boot, cluster_id), [is_held, is_draining], member)| {
             let (incarnation, boot) = (Incarnation(incarnation), BootId(boot));
             let cluster_id = cluster_id.map(ClusterId);
-            let (member, is_draining) = (None, false);
             Introduction {
                 formats,
                 binary,
@@ -182,6 +221,7 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
         any::<bool>()
             .prop_map(|vote_granted| Rpc::PreVoteResponse(PreVoteResponse { vote_granted })),
         any_rpc_of_format_2(term),
+        any_rpc_of_format_3(term),
     ]
 }
 
@@ -192,6 +232,9 @@ fn any_frame() -> impl Strategy<Value = Frame> {
     prop_oneof![
         2 => any_hello().prop_map(Frame::Hello),
         1 => ".*".prop_map(|reason| Frame::Refused { reason }),
+        1 => any_index().prop_map(|at| Frame::Removed { at }),
+        1 => any_join_request().prop_map(Frame::Join),
+        1 => any_join_answer().prop_map(Frame::Joined),
         6 => rpc,
     ]
 }

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Restarts all servers of a cluster one after the other while 32 clients write and read, by SIGTERM
+# and by SIGKILL (docs/adr/0028), and checks that nobody was told anything wrong.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: scripts/rolling_restart.sh [--seconds S] [--rounds N] [--program BINARY] [--debug] [--keep]
+                                  [--help]
+
+Builds these sources, and starts five servers and 32 clients, whose writes all carry `once`. Then
+it stops each server by SIGTERM and starts it again, the leader last, in two rounds. It does the
+same with another cluster whose servers are killed.
+
+For each round it prints the longest time without an acknowledged write, the longest time of one
+command, the changes of leader (as many as terms have begun), and the commands that failed although
+their client followed redirects and retried for five seconds; and for each cluster whether the
+history is linearizable, the stores are equal, and the members are those of the beginning.
+
+  --seconds S       time of the load after each restart (0.5)
+  --rounds N        restarts all servers N times (2)
+  --program BINARY  a program that is there already
+  --debug           a debug build: it is built in less time
+  --keep            keeps the directory with the logs although nothing has failed
+  --help            this text
+
+Exits with 0 when each round of SIGTERMs had one change of leader, no gap of 100 ms or longer, and no
+command that failed, and when nothing is wrong with either cluster; with 1 when something is (the
+directory with its logs is then kept); with 2 after a usage error.
+USAGE
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+program=''
+profile=release
+arguments=()
+
+fail() {
+    printf 'rolling_restart: %s\n' "$*" >&2
+    exit 2
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --program)
+            [ $# -ge 2 ] || fail "$1 needs a value"
+            program=$2
+            shift
+            ;;
+        --rounds | --seconds)
+            [ $# -ge 2 ] || fail "$1 needs a value"
+            arguments+=("$1" "$2")
+            shift
+            ;;
+        --debug) profile=dev ;;
+        --keep) arguments+=("$1") ;;
+        --help)
+            usage
+            exit 0
+            ;;
+        *) fail "unknown option $1" ;;
+    esac
+    shift
+done
+
+# The directory of target in which cargo puts the builds of the profile.
+builds=$profile
+if [ "$profile" = dev ]; then builds=debug; fi
+
+if [ -z "$program" ]; then
+    cargo build --quiet --profile "$profile" --bin coracle --manifest-path "$root/Cargo.toml"
+    program=$target/$builds/coracle
+fi
+[ -x "$program" ] || fail "there is no program $program"
+# The clients and the checks are the same for both builds of the servers.
+cargo build --quiet --example rolling_restart --manifest-path "$root/Cargo.toml"
+exec "$target/debug/examples/rolling_restart" --program "$program" "${arguments[@]}"
