@@ -391,10 +391,16 @@ pub(crate) fn wipe(world: &Rc<World>, id: u64) {
     world.wire.on_wipe(id);
     machine.lose_everything();
     if world.plan.members.is_some() && !world.phase.is_agreed.get() {
-        // Whoever replaces a disk may also say whom to ask for the members.
-        let is_alone = world.plan.nodes == 1;
-        machine.is_joining.set(is_alone || world.random(|rng| rng.random_bool(0.5)));
+        choose_way_to_start(world, machine);
     }
+}
+
+/// A machine with an empty disk starts with a servers.toml, or with the word whom to ask for the
+/// members. Only founders have a servers.toml that lists them.
+pub(crate) fn choose_way_to_start(world: &World, machine: &Machine) {
+    let is_founder = machine.id <= world.plan.nodes && world.plan.nodes > 1;
+    let is_asking = !world.membership().is_seed() && world.random(|rng| rng.random_bool(0.5));
+    machine.is_joining.set(!is_founder || is_asking);
 }
 
 /// Waits until nothing that a fault has begun can still happen.
@@ -568,8 +574,22 @@ fn next_to_settle(world: &World) -> Settling {
             None => format!("member remove {id} can-lose 0"),
         });
     }
+    if let Some(moved) = moved_member(world) {
+        let port = world.machines[&moved].peer_port.get();
+        return Settling::Commands(format!("member update {moved} log {}:{port}", host(moved)));
+    }
     match world.are_members_settled() {
         true => Settling::Done,
         false => Settling::Waits(format!("{open:?}")),
     }
+}
+
+/// A member that is not where the log says. It writes that itself when it is heard by the leader.
+fn moved_member(world: &World) -> Option<u64> {
+    let membership = world.membership();
+    let has_moved = |id: &u64| {
+        let member = membership.members.get(&NodeId(*id));
+        member.is_some_and(|member| member.peer.port != world.machines[id].peer_port.get())
+    };
+    world.members().into_iter().find(has_moved)
 }

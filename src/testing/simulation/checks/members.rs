@@ -114,8 +114,10 @@ pub(crate) async fn check_rest(world: &Rc<World>) {
         loop {
             let sample = ask(world, &from, id, None).await.ok().map(|(sample, _)| sample);
             let machine = &world.machines[&id];
-            let is_asking = machine.is_asking.get();
-            if is_asking
+            // An empty one is told that it was removed in a sentence, as anybody who asks.
+            let is_empty = sample.as_ref().is_some_and(|sample| sample.last_log_index == 0);
+            if is_empty
+                || machine.is_asking.get()
                 || !machine.is_up()
                 || sample.as_ref().is_some_and(|sample| sample.role == "removed")
             {

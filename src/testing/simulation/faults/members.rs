@@ -10,7 +10,7 @@ use rand::RngExt;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::testing::simulation::cluster::{after, crash, start, wipe};
+use crate::testing::simulation::cluster::{after, choose_way_to_start, crash, start, wipe};
 use crate::testing::simulation::members::{MembersPlan, Step};
 use crate::testing::simulation::workload::operator::{Operator, Reply};
 use crate::testing::simulation::world::{CLIENT_PORT, Machine, Place, World, host};
@@ -177,9 +177,10 @@ fn follow_up(world: &Rc<World>, plan: &MembersPlan, reply: &Reply) {
 /// A machine comes back at another port. Its hello says so, or an operator does.
 async fn move_one(world: &Rc<World>, operator: &mut Operator) {
     let serving = world.serving();
-    let Some(id) = some(world, &serving).filter(|_| are_all_found(world)) else { return };
+    let may_move = |id: &u64| is_proven(world, *id) && are_all_found(world);
+    let Some(id) = some(world, &serving).filter(may_move) else { return };
     relocate(world, id);
-    if world.membership().is_seed() || world.random(|rng| rng.random_bool(0.5)) {
+    if world.random(|rng| rng.random_bool(0.5)) {
         note_in_files(world, id);
     }
     end_in_some_way(world, id);
@@ -192,7 +193,7 @@ async fn move_one(world: &Rc<World>, operator: &mut Operator) {
 /// All machines get other ports, and files that say so, as when all containers are created anew.
 fn move_all(world: &Rc<World>) {
     let serving = world.serving();
-    if world.membership().is_seed() || !are_all_found(world) {
+    if !are_all_found(world) || !serving.iter().all(|id| is_proven(world, *id)) {
         return;
     }
     for id in &serving {
@@ -212,6 +213,14 @@ fn are_all_found(world: &World) -> bool {
         member.is_none_or(|member| member.peer.port == world.machines[id].peer_port.get())
     };
     world.members().iter().all(is_found)
+}
+
+/// True when a node can prove whose server it is: it knows the id of the cluster, and the log has
+/// addresses. Nobody is believed who says that it has moved, and cannot prove it.
+fn is_proven(world: &World, id: u64) -> bool {
+    let samples = world.samples.borrow();
+    let newest = samples.iter().rev().find(|sample| sample.id == id);
+    !world.membership().is_seed() && newest.is_some_and(|sample| sample.cluster_id != "none")
 }
 
 fn note_in_files(world: &World, id: u64) {
@@ -283,7 +292,7 @@ fn dismiss(world: &Rc<World>, id: u64) {
             retire(&dismissed, id);
             dismissed.wire.on_wipe(id);
             dismissed.machines[&id].lose_everything();
-            dismissed.machines[&id].is_joining.set(dismissed.random(|rng| rng.random_bool(0.5)));
+            choose_way_to_start(&dismissed, &dismissed.machines[&id]);
             bring_back(&dismissed, id);
         }),
     }

@@ -48,6 +48,11 @@ impl Disks {
         self.archive.lock().expect("the checker does not panic")
     }
 
+    /// True when there are machines that may become members.
+    pub fn has_spares(&self) -> bool {
+        self.nodes.len() > self.founders.voters.len()
+    }
+
     /// The members that a node counts by as long as its log says none.
     pub fn initial(&self, node: NodeId) -> Arc<Membership> {
         let is_founder = self.founders.is_voter(node);

@@ -34,8 +34,6 @@ struct Reign {
     log: Vec<Slot>,
     /// The highest commit index that it has announced.
     announced: usize,
-    /// True when it had entries of its own before its first message: it had no peers.
-    was_alone: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -142,19 +140,19 @@ impl Replication {
     /// voted for itself.
     fn begin_reign(&mut self, leader: NodeId, term: Term, disks: &mut Disks) -> Finding {
         let log = disks.of(leader).log().to_vec();
-        let earlier = log.partition_point(|slot| slot.term < term);
         for index in 0..log.len() {
             self.check_matching(&log, index)?;
         }
         self.check_complete(leader, term, &log)?;
-        let was_alone = earlier < log.len();
-        self.reigns.insert(term, Reign { log, announced: 0, was_alone });
+        self.reigns.insert(term, Reign { log, announced: 0 });
         Ok(())
     }
 
-    /// True when the leader's log is known up to an entry that it names. A leader without peers has
-    /// sent nothing of its log, and when it gets the first one the end of its log may not be on
-    /// its disk yet.
+    /// True when the leader's log is known up to an entry that it names. A server that has become a
+    /// member is sent entries from the end of the leader's log on. The others may not have been
+    /// sent them yet, and there may be no others. So a part of the log may be known only once it
+    /// is on the leader's disk. As long as the members stay as they are, all is sent from the
+    /// beginning of a term on.
     fn is_known_up_to(
         &mut self,
         leader: NodeId,
@@ -162,9 +160,10 @@ impl Replication {
         index: LogIndex,
         disks: &mut Disks,
     ) -> bool {
-        let Some(reign) = self.reigns.get_mut(&term).filter(|reign| reign.was_alone) else {
+        let Some(reign) = self.reigns.get_mut(&term) else { return true };
+        if reign.log.len() as u64 >= index.0 || !disks.has_spares() {
             return true;
-        };
+        }
         let own = disks.of(leader).log();
         if own.len() > reign.log.len() && own.starts_with(&reign.log) {
             reign.log = own.to_vec();
@@ -241,7 +240,8 @@ impl Replication {
         commit: LogIndex,
         disks: &mut Disks,
     ) -> Finding {
-        let Some(reign) = self.reigns.get_mut(&term) else { return Ok(()) };
+        let is_known = self.is_known_up_to(leader, term, commit, disks);
+        let Some(reign) = self.reigns.get_mut(&term).filter(|_| is_known) else { return Ok(()) };
         let new = reign.announced..commit.0 as usize;
         if new.is_empty() {
             return Ok(());
