@@ -46,6 +46,7 @@ const UNHEARD: u64 = 999;
 const UPTIME_STEP: Duration = Duration::from_secs(50 * 24 * 3600);
 
 /// Everything that a seed creates.
+// More than fifteen fields: whatever a run knows is found from here.
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) trace: Trace,

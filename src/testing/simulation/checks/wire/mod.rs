@@ -401,9 +401,7 @@ impl CheckerState {
     }
 
     fn on_rpc(&mut self, connection: u64, envelope: Envelope) -> Finding {
-        let CheckerState {
-            disks, votes, replication, windows, installs, memories, transfers, ..
-        } = self;
+        let CheckerState { disks, votes, replication, windows, installs, memories, .. } = self;
         let Envelope { from, to, term, rpc } = envelope;
         disks.check_snapshots(from)?;
         match rpc {
@@ -447,19 +445,9 @@ impl CheckerState {
                 memories.on_state_check(from, to, term, &check);
                 votes.check_elected(from, term, disks)
             }
-            Rpc::TransferVote(request) => {
-                replication.check_return(from, disks)?;
-                transfers.check_vote(from, term, request)?;
-                votes.on_transfer_vote(from, term, request, disks)
-            }
             Rpc::TransferRefused => disks.check_term(from, term),
-            Rpc::TimeoutNow(order) => {
-                votes.check_elected(from, term, disks)?;
-                transfers.on_order(from, to, term, order, replication, disks)
-            }
-            Rpc::Admitted(word) => {
-                votes.check_elected(from, term, disks)?;
-                replication.on_admitted(from, term, to, word.membership, disks)
+            Rpc::TimeoutNow(_) | Rpc::TransferVote(_) | Rpc::Admitted(_) => {
+                self.on_word_about_office(from, to, term, rpc)
             }
             Rpc::Forgotten(_) | Rpc::StateDiverged(_) => votes.check_elected(from, term, disks),
             Rpc::AppendEntries(request) => {
@@ -477,6 +465,27 @@ impl CheckerState {
 }
 
 impl CheckerState {
+    /// A leader hands its office over, a node asks for it on its order, or a learner is admitted.
+    fn on_word_about_office(&mut self, from: NodeId, to: NodeId, term: Term, rpc: Rpc) -> Finding {
+        let CheckerState { disks, votes, replication, transfers, .. } = self;
+        match rpc {
+            Rpc::TimeoutNow(order) => {
+                votes.check_elected(from, term, disks)?;
+                transfers.on_order(from, to, term, order, replication, disks)
+            }
+            Rpc::TransferVote(request) => {
+                replication.check_return(from, disks)?;
+                transfers.check_vote(from, term, request)?;
+                votes.on_transfer_vote(from, term, request, disks)
+            }
+            Rpc::Admitted(word) => {
+                votes.check_elected(from, term, disks)?;
+                replication.on_admitted(from, term, to, word.membership, disks)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the entries of a request that say something about the cluster.
     fn check_entries(&mut self, leader: NodeId, term: Term, request: &AppendEntries) -> Finding {
         for entry in &request.entries {

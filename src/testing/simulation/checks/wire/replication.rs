@@ -430,7 +430,7 @@ impl Replication {
         self.is_known_committed(at) || in_force.into_iter().any(is_held)
     }
 
-    /// True when a quorum of a membership holds the entry at a position, or when that is known to be
+    /// True when a quorum of a membership holds the entry at a position, or when it is known to be
     /// committed. A disk that was lost counts with its former contents.
     pub fn is_held_by(&self, at: LogPosition, membership: &Membership, disks: &mut Disks) -> bool {
         let holders = self.holders(|log| has(log, at), disks);
