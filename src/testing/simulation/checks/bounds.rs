@@ -67,16 +67,22 @@ pub(crate) async fn watch_memory_come_back(world: &World) {
     }
 }
 
-/// True when a node's memory is what its open connections take, and its peers beyond those with
-/// which it has started.
+/// True when a node's memory is what its open connections take, and its peers beyond those in the
+/// file with which it has started.
 fn is_of_sessions(world: &World, used: u64) -> bool {
-    let limits = &world.plan.settings.limits;
-    let peer_bytes = limits.replication_bytes(3) - limits.replication_bytes(2);
-    let peers = if world.plan.members.is_some() { world.plan.machines() } else { 0 };
-    (0..=peers).any(|more| {
-        let sessions = used.checked_sub(more * peer_bytes);
-        sessions.is_some_and(|bytes| bytes.is_multiple_of(SESSION_BYTES))
-    })
+    if world.plan.members.is_none() {
+        return used.is_multiple_of(SESSION_BYTES);
+    }
+    let (limits, most) = (&world.plan.settings.limits, world.plan.machines() as usize);
+    let reserved = |servers: usize, more: u64| {
+        let peer_bytes = limits.replication_bytes(servers + 1) - limits.replication_bytes(servers);
+        let free_bytes = limits.client_bytes(servers).saturating_sub(limits.client_bytes_min());
+        (more * peer_bytes).min(free_bytes)
+    };
+    let is_rest = |reserved: u64| {
+        used.checked_sub(reserved).is_some_and(|rest| rest.is_multiple_of(SESSION_BYTES))
+    };
+    (1..=most).any(|servers| (0..=most as u64).any(|more| is_rest(reserved(servers, more))))
 }
 
 fn check(world: &World, from: u64, to: u64) {

@@ -34,7 +34,7 @@ impl TargetedFaults {
         }
         self.world.network.heal();
         let Some(leader) = self.leader_above(0).await else { return false };
-        let id = self.others(leader.id)[0];
+        let Some(id) = self.others(leader.id).first().copied() else { return false };
         let machine = Rc::clone(&self.world.machines[&id]);
         let image = machine.disk.durable_image();
         let life = machine.lives.get();

@@ -315,7 +315,7 @@ impl TargetedFaults {
     /// follower's. A follower for which that takes too long is started.
     pub(super) async fn leave_behind(&mut self) -> Option<u64> {
         let leader = self.leader_above(0).await?;
-        let id = self.others(leader.id)[0];
+        let id = self.others(leader.id).first().copied()?;
         let machine = Rc::clone(&self.world.machines[&id]);
         if machine.is_away.get() || !machine.is_up() {
             return None;

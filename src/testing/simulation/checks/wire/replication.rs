@@ -110,7 +110,8 @@ impl Replication {
         disks: &mut Disks,
     ) -> Finding {
         self.on_leader_message(leader, term, disks)?;
-        let Some(reign) = self.reigns.get(&term) else { return Ok(()) };
+        let is_known = self.is_known_up_to(leader, term, last.index, disks);
+        let Some(reign) = self.reigns.get(&term).filter(|_| is_known) else { return Ok(()) };
         let (to, known) = (last.index.0 as usize, self.committed.len());
         let own = to.checked_sub(1).and_then(|place| reign.log.get(place)).copied();
         ensure(own.is_some_and(|slot| slot.term == last.term), Check::Snapshot, || {
