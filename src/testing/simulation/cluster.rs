@@ -232,10 +232,17 @@ fn answer(world: &World, settings: &Settings, id: NodeId) -> Option<JoinedCluste
     Some(JoinedCluster {
         id,
         cluster: settings.cluster.clone(),
-        cluster_id: world.wire.cluster_id(),
+        cluster_id: Some(cluster_id(world)?),
         promise: settings.raft.promise(),
         members: membership.members.clone(),
     })
+}
+
+/// The id of the cluster, as statuses say it.
+fn cluster_id(world: &World) -> Option<ClusterId> {
+    let samples = world.samples.borrow();
+    let id = |text: &str| u128::from_str_radix(text, 16).ok().map(ClusterId);
+    samples.iter().rev().find_map(|sample| id(&sample.cluster_id))
 }
 
 fn move_to(server: &mut Server, port: u16) {
@@ -396,9 +403,12 @@ pub(crate) fn wipe(world: &Rc<World>, id: u64) {
 }
 
 /// A machine with an empty disk starts with a servers.toml, or with the word whom to ask for the
-/// members. Only founders have a servers.toml that lists them.
+/// members. Only founders have a servers.toml that lists them, and it is of use only while it lists
+/// all that can lead: an empty server believes nobody else.
 pub(crate) fn choose_way_to_start(world: &World, machine: &Machine) {
-    let is_founder = machine.id <= world.plan.nodes && world.plan.nodes > 1;
+    let is_listed = |id: &NodeId| id.0 <= world.plan.nodes;
+    let are_listed = world.membership().all_voters().iter().all(is_listed);
+    let is_founder = is_listed(&NodeId(machine.id)) && world.plan.nodes > 1 && are_listed;
     let is_asking = !world.membership().is_seed() && world.random(|rng| rng.random_bool(0.5));
     machine.is_joining.set(!is_founder || is_asking);
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::membership::{PEER_PORT, Place};
 use super::memory::Memory;
+use super::place::{PEER_PORT, Place};
 use crate::actors::io::memory::MemoryBudget;
 use crate::node::NodeError;
 use crate::testing::simulation::clock::SimClock;

@@ -3,28 +3,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::World;
+use super::machine::Machine;
+use super::place::Place;
 use crate::testing::simulation::checks::wire::WireChecker;
 use crate::types::{Membership, NodeId};
-
-/// The port on which the nodes of a plan listen for each other at first. A machine that moves gets
-/// a higher one.
-pub(crate) const PEER_PORT: u16 = 9001;
-/// The port for clients of every node of a plan.
-pub(crate) const CLIENT_PORT: u16 = 9000;
-
-/// The task of a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// It stands by: no node has ever run on it.
-    Spare,
-    /// Its node is to run. It may have been removed and not know it.
-    Serving,
-    /// Its node was removed, and its process has ended for good.
-    Retired,
-}
 
 /// A change that a node has said has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +63,7 @@ impl World {
 
     /// The machines whose nodes are to run, members or not.
     pub(crate) fn serving(&self) -> Vec<u64> {
-        let serves = |machine: &&std::rc::Rc<super::Machine>| machine.place.get() == Place::Serving;
+        let serves = |machine: &&Rc<Machine>| machine.place.get() == Place::Serving;
         self.machines.values().filter(serves).map(|machine| machine.id).collect()
     }
 

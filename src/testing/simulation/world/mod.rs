@@ -3,6 +3,7 @@
 mod machine;
 mod membership;
 mod memory;
+mod place;
 mod sample;
 
 use std::cell::{Cell, RefCell};
@@ -26,7 +27,8 @@ use super::trace::Trace;
 use crate::clock::Clock;
 use crate::types::NodeId;
 pub(crate) use machine::{Machine, ProcessEnd, Tasks, host};
-pub(crate) use membership::{Accepted, CLIENT_PORT, Operators, PEER_PORT, Place};
+pub(crate) use membership::{Accepted, Operators};
+pub(crate) use place::{CLIENT_PORT, PEER_PORT, Place};
 pub(crate) use sample::Sample;
 
 /// The largest deviation of a monotonic clock, in millionths. Two clocks then differ by nearly

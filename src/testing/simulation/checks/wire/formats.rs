@@ -258,11 +258,6 @@ impl Formats {
         self.in_force = format;
     }
 
-    /// The id of the cluster, once a node has said it.
-    pub fn cluster_id(&self) -> Option<ClusterId> {
-        self.cluster_id
-    }
-
     /// True when an entry has put a format after the first into the log of a leader.
     pub fn is_raise_known(&self) -> bool {
         !self.raises.is_empty()

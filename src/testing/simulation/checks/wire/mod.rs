@@ -14,6 +14,7 @@ mod install;
 mod members;
 mod memories;
 mod promise;
+mod quorum;
 mod replication;
 mod text;
 mod transfers;
@@ -31,9 +32,7 @@ use crate::testing::SimDisk;
 use crate::testing::simulation::network::Tap;
 use crate::testing::simulation::plan::Plan;
 use crate::testing::simulation::trace::TracePrinter;
-use crate::types::{
-    ClusterId, Format, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
-};
+use crate::types::{Format, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 use crate::wire::Frame;
 use disks::{Disks, Finding, ensure};
 use durable::Durable;
@@ -42,10 +41,11 @@ use formats::{Formats, format_after};
 use frames::Frames;
 pub use install::InstallCounts;
 use install::Installs;
+use members::Members;
 pub(crate) use members::check_step;
-use members::{Members, is_quorum};
 use memories::Memories;
 pub(crate) use promise::Promise;
+use quorum::is_quorum;
 use replication::Replication;
 use transfers::Transfers;
 use votes::Votes;
@@ -221,11 +221,6 @@ impl WireChecker {
         format_after(self.state().disks.of(NodeId(node)).log())
     }
 
-    /// The id of the cluster, once a node has said it.
-    pub(crate) fn cluster_id(&self) -> Option<ClusterId> {
-        self.state().formats.cluster_id()
-    }
-
     /// True when a leader has sent an entry that puts a format after the first in force.
     pub(crate) fn is_raise_known(&self) -> bool {
         self.state().formats.is_raise_known()
@@ -269,6 +264,12 @@ impl WireChecker {
     /// Every snapshot that was ever seen, with the digest of the store in it.
     pub(crate) fn snapshots(&self) -> Vec<(LogPosition, u64)> {
         self.state().disks.archive().snapshots().collect()
+    }
+
+    /// True when a node's disk says that it may have lost something.
+    pub(crate) fn is_rejoining(&self, node: u64) -> bool {
+        let hard_state = self.state().disks.of(NodeId(node)).hard_state();
+        hard_state.is_some_and(|hard_state| hard_state.is_rejoining)
     }
 
     /// The counts of snapshots that were sent.

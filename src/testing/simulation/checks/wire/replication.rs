@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::disks::{Disks, Finding, ensure};
-use super::durable::Slot;
-use super::members::{is_quorum, newest, second_half};
+use super::durable::{Slot, newest};
+use super::quorum::{is_quorum, second_half};
 use crate::raft::{AppendEntries, AppendEntriesResponse, AppendResult};
 use crate::testing::simulation::checks::violation::Check;
 use crate::types::{LogIndex, LogPosition, Membership, NodeId, Term};
