@@ -54,7 +54,7 @@ pub(crate) fn attach_wire_checker(world: &Rc<World>) {
 /// Starts the node of a machine that has none.
 pub(crate) fn start(world: &Rc<World>, id: u64) {
     let machine = Rc::clone(&world.machines[&id]);
-    let is_to_run = machine.place.get() == Place::Serving && !machine.is_away.get();
+    let is_to_run = machine.site.place.get() == Place::Serving && !machine.site.is_away.get();
     if machine.is_up() || !is_to_run {
         return;
     }
@@ -161,7 +161,7 @@ fn settings(world: &World, machine: &Machine) -> Settings {
     }
     list_all(world, &mut settings);
     if let Some(server) = settings.servers.get_mut(&NodeId(machine.id)) {
-        move_to(server, machine.peer_port.get());
+        move_to(server, machine.site.peer_port.get());
     }
     settings
 }
@@ -183,7 +183,7 @@ fn server(machine: &Machine, port: u16) -> Server {
         client_listen: client.clone(),
         log_listen: peer.clone(),
         advertised: Member { peer, client },
-        data_dir: machine.dir.clone(),
+        data_dir: machine.site.dir.clone(),
     }
 }
 
@@ -195,25 +195,25 @@ async fn join(
     settings: &mut Settings,
 ) -> Result<(), StorageError> {
     let (disk, id) = (&machine.disk, NodeId(machine.id));
-    if !machine.is_joining.get() {
+    if !machine.site.is_joining.get() {
         return Ok(());
     }
     let joined = loop {
-        if let Some(joined) = read_joined(disk, &machine.dir)? {
+        if let Some(joined) = read_joined(disk, &machine.site.dir)? {
             break joined;
         }
         let joined = world.upgrade().and_then(|world| answer(&world, settings, id));
         if let Some(joined) = joined {
-            keep_joined(disk, &machine.dir, &joined)?;
+            keep_joined(disk, &machine.site.dir, &joined)?;
             continue;
         }
-        machine.is_asking.set(true);
+        machine.site.is_asking.set(true);
         sleep(JOIN_INTERVAL).await;
     };
-    machine.is_asking.set(false);
+    machine.site.is_asking.set(false);
     let of_member = |(id, member): (NodeId, Member)| {
         let (client_listen, log_listen) = (member.client.clone(), member.peer.clone());
-        let data_dir = machine.dir.with_file_name(id.to_string());
+        let data_dir = machine.site.dir.with_file_name(id.to_string());
         (id, Server { id, advertised: member, client_listen, log_listen, data_dir })
     };
     settings.servers = joined.members.into_iter().map(of_member).collect();
@@ -221,11 +221,11 @@ async fn join(
         list_all(&world, settings);
     }
     // The command that has added it may have had a mistake in its addresses.
-    settings.servers.insert(id, server(machine, machine.peer_port.get()));
+    settings.servers.insert(id, server(machine, machine.site.peer_port.get()));
     Ok(())
 }
 
-/// What the others answer to a server that is a member: who the members are.
+/// The answer of the others to a server that is a member: who the members are.
 fn answer(world: &World, settings: &Settings, id: NodeId) -> Option<JoinedCluster> {
     let open = world.open_memberships();
     let membership = open.iter().find(|open| !open.is_seed() && open.is_member(id))?;
@@ -410,7 +410,7 @@ pub(crate) fn choose_way_to_start(world: &World, machine: &Machine) {
     let are_listed = world.membership().all_voters().iter().all(is_listed);
     let is_founder = is_listed(&NodeId(machine.id)) && world.plan.nodes > 1 && are_listed;
     let is_asking = !world.membership().is_seed() && world.random(|rng| rng.random_bool(0.5));
-    machine.is_joining.set(!is_founder || is_asking);
+    machine.site.is_joining.set(!is_founder || is_asking);
 }
 
 /// Waits until nothing that a fault has begun can still happen.
@@ -433,7 +433,7 @@ pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
     mend(world);
     for id in draw_absent(world) {
         world.trace.say(&format_args!("n{id} stays away"));
-        world.machines[&id].is_away.set(true);
+        world.machines[&id].site.is_away.set(true);
         crash(world, id, false);
     }
     world.serving().into_iter().for_each(|id| start(world, id));
@@ -442,7 +442,7 @@ pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
 /// Starts the nodes that were kept down.
 pub(crate) fn end_absence(world: &Rc<World>) {
     for (id, machine) in &world.machines {
-        machine.is_away.set(false);
+        machine.site.is_away.set(false);
         start(world, *id);
     }
 }
@@ -462,7 +462,7 @@ fn mend(world: &Rc<World>) {
         let machine = &world.machines[&id];
         machine.pause(false);
         machine.stall_disk(false);
-        machine.is_away.set(false);
+        machine.site.is_away.set(false);
         mend_disk(world, id);
         finish_upgrade(world, id);
     }
@@ -534,7 +534,7 @@ pub(crate) async fn settle_members(world: &Rc<World>) {
             Settling::Done => return,
             Settling::Waits(waits) => waits,
             Settling::Starts(id) => {
-                world.machines[&id].place.set(Place::Serving);
+                world.machines[&id].site.place.set(Place::Serving);
                 start(world, id);
                 continue;
             }
@@ -561,7 +561,7 @@ enum Settling {
 
 fn next_to_settle(world: &World) -> Settling {
     let open = world.open_memberships();
-    let place = |id: NodeId| world.machines.get(&id.0).map(|machine| machine.place.get());
+    let place = |id: NodeId| world.machines.get(&id.0).map(|machine| machine.site.place.get());
     let host_of = |membership: &Membership, id: NodeId| {
         membership.members.get(&id).map(|member| member.peer.host.clone())
     };
@@ -585,7 +585,7 @@ fn next_to_settle(world: &World) -> Settling {
         });
     }
     if let Some(moved) = moved_member(world) {
-        let port = world.machines[&moved].peer_port.get();
+        let port = world.machines[&moved].site.peer_port.get();
         return Settling::Commands(format!("member update {moved} log {}:{port}", host(moved)));
     }
     match world.are_members_settled() {
@@ -599,7 +599,7 @@ fn moved_member(world: &World) -> Option<u64> {
     let membership = world.membership();
     let has_moved = |id: &u64| {
         let member = membership.members.get(&NodeId(*id));
-        member.is_some_and(|member| member.peer.port != world.machines[id].peer_port.get())
+        member.is_some_and(|member| member.peer.port != world.machines[id].site.peer_port.get())
     };
     world.members().into_iter().find(has_moved)
 }

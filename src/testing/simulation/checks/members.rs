@@ -117,7 +117,7 @@ pub(crate) async fn check_rest(world: &Rc<World>) {
             // An empty one is told that it was removed in a sentence, as anybody who asks.
             let is_empty = sample.as_ref().is_some_and(|sample| sample.last_log_index == 0);
             if is_empty
-                || machine.is_asking.get()
+                || machine.site.is_asking.get()
                 || !machine.is_up()
                 || sample.as_ref().is_some_and(|sample| sample.role == "removed")
             {
@@ -151,7 +151,7 @@ fn can_reach_others(world: &World, id: u64) -> bool {
     world.members().into_iter().any(|other| {
         let logged = known.members.get(&NodeId(other)).map(|member| member.peer.port);
         let in_file = ports.get(&other).copied().unwrap_or(PEER_PORT);
-        logged.unwrap_or(in_file) == world.machines[&other].peer_port.get()
+        logged.unwrap_or(in_file) == world.machines[&other].site.peer_port.get()
     })
 }
 

@@ -55,7 +55,7 @@ impl TargetedFaults {
         if !is_same_reign || !self.may_forget(id, least) || machine.lives.get() != life {
             return false;
         }
-        if !self.world.wire.may_return_to(id, &image) || machine.is_away.get() {
+        if !self.world.wire.may_return_to(id, &image) || machine.site.is_away.get() {
             return false;
         }
         crash(&self.world, id, true);

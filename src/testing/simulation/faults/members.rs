@@ -111,7 +111,7 @@ fn command(world: &World, step: Step) -> Option<String> {
 async fn add(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, step: Step) {
     let membership = world.membership();
     let is_free = |machine: &&Rc<Machine>| {
-        machine.place.get() == Place::Spare && NodeId(machine.id) > membership.last_id
+        machine.site.place.get() == Place::Spare && NodeId(machine.id) > membership.last_id
     };
     let Some(machine) = world.machines.values().find(is_free).cloned() else { return };
     let (id, addresses) = (machine.id, addresses(&machine));
@@ -140,15 +140,15 @@ async fn add(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, ste
 /// Starts the node of a machine that stands by.
 pub(crate) fn put_to_service(world: &Rc<World>, id: u64) {
     let machine = &world.machines[&id];
-    if machine.place.get() == Place::Spare {
-        machine.place.set(Place::Serving);
+    if machine.site.place.get() == Place::Spare {
+        machine.site.place.set(Place::Serving);
         start(world, id);
     }
 }
 
 fn addresses(machine: &Machine) -> String {
     let host = host(machine.id);
-    format!("{host}:{} {host}:{CLIENT_PORT}", machine.peer_port.get())
+    format!("{host}:{} {host}:{CLIENT_PORT}", machine.site.peer_port.get())
 }
 
 /// Crashes a node just after a change has begun, often the leader.
@@ -185,7 +185,7 @@ async fn move_one(world: &Rc<World>, operator: &mut Operator) {
     }
     end_in_some_way(world, id);
     if world.random(|rng| rng.random_bool(0.3)) {
-        let address = format!("{}:{}", host(id), world.machines[&id].peer_port.get());
+        let address = format!("{}:{}", host(id), world.machines[&id].site.peer_port.get());
         operator.execute(&format!("member update {id} log {address}")).await;
     }
 }
@@ -210,7 +210,7 @@ fn are_all_found(world: &World) -> bool {
     let membership = world.membership();
     let is_found = |id: &u64| {
         let member = membership.members.get(&NodeId(*id));
-        member.is_none_or(|member| member.peer.port == world.machines[id].peer_port.get())
+        member.is_none_or(|member| member.peer.port == world.machines[id].site.peer_port.get())
     };
     world.members().iter().all(is_found)
 }
@@ -224,12 +224,12 @@ fn is_proven(world: &World, id: u64) -> bool {
 }
 
 fn note_in_files(world: &World, id: u64) {
-    let port = world.machines[&id].peer_port.get();
+    let port = world.machines[&id].site.peer_port.get();
     world.operators.ports_in_files.borrow_mut().insert(id, port);
 }
 
 fn relocate(world: &World, id: u64) {
-    let port = &world.machines[&id].peer_port;
+    let port = &world.machines[&id].site.peer_port;
     port.set(port.get() + MOVE);
     world.trace.say(&format_args!("n{id} moves to port {}", port.get()));
 }
@@ -299,7 +299,7 @@ fn dismiss(world: &Rc<World>, id: u64) {
 }
 
 fn retire(world: &Rc<World>, id: u64) {
-    world.machines[&id].place.set(Place::Retired);
+    world.machines[&id].site.place.set(Place::Retired);
     crash(world, id, world.random(|rng| rng.random_bool(0.5)));
 }
 
@@ -307,7 +307,7 @@ fn retire(world: &Rc<World>, id: u64) {
 fn bring_back(world: &Rc<World>, id: u64) {
     if !world.phase.is_fault_free.get() {
         world.trace.say(&format_args!("n{id} comes back, although it was removed"));
-        world.machines[&id].place.set(Place::Serving);
+        world.machines[&id].site.place.set(Place::Serving);
         start(world, id);
     }
 }

@@ -1,5 +1,8 @@
 //! The tasks and the ports of machines.
 
+use std::cell::Cell;
+use std::path::PathBuf;
+
 /// The port on which the nodes of a plan listen for each other at first. A machine that moves gets
 /// a higher one.
 pub(crate) const PEER_PORT: u16 = 9001;
@@ -15,4 +18,32 @@ pub(crate) enum Place {
     Serving,
     /// Its node was removed, and its process has ended for good.
     Retired,
+}
+
+/// The place of a machine among the others, and the way in which its node starts.
+pub(crate) struct Site {
+    /// The directory of the node's files.
+    pub(crate) dir: PathBuf,
+    pub(crate) place: Cell<Place>,
+    /// The port on which the node listens for its peers.
+    pub(crate) peer_port: Cell<u16>,
+    /// True when its node is started without a servers.toml, to join the others.
+    pub(crate) is_joining: Cell<bool>,
+    /// True while its process waits to become a member.
+    pub(crate) is_asking: Cell<bool>,
+    /// True while the node must not be started.
+    pub(crate) is_away: Cell<bool>,
+}
+
+impl Site {
+    pub(super) fn new(dir: PathBuf) -> Site {
+        Site {
+            dir,
+            place: Cell::new(Place::Serving),
+            peer_port: Cell::new(PEER_PORT),
+            is_joining: Cell::default(),
+            is_asking: Cell::default(),
+            is_away: Cell::default(),
+        }
+    }
 }

@@ -44,7 +44,7 @@ impl Members {
         if is_removed {
             self.resting.entry(node).or_insert(term);
         }
-        // What is applied is on the disk.
+        // An applied entry is on the disk.
         let log = disks.of(node).log();
         let applied = log.get(..last_applied.0 as usize).unwrap_or(log);
         let Some(at) = newest(applied) else { return };
