@@ -187,12 +187,12 @@ impl PeersActor {
         }
     }
 
-    /// The peers that are to have actors. A server that joins dials those that it was told of,
-    /// until it has members of its own: so they hear where it is, even if `member add` had a wrong
-    /// address.
+    /// The peers that are to have actors. A server that joins dials those that it was told of, until
+    /// its log says that it is a member: so they hear where it is, even if `member add` had a wrong
+    /// address. Before that entry the log has members of the past, who may all be gone.
     fn wanted(&self, announcement: &Announcement) -> BTreeMap<NodeId, Option<Address>> {
         let mut wanted = announcement.peers.clone();
-        if announcement.membership.voters.is_empty() {
+        if !announcement.membership.is_member(self.local.id) {
             let seeds = self.local.seeds.iter().filter(|seed| **seed != self.local.id);
             wanted.extend(seeds.map(|seed| (*seed, None)));
         }

@@ -1,6 +1,7 @@
 //! Tests of PeersActor: it starts the actors of every peer, connects their ports, and ends
 //! them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -9,7 +10,7 @@ use crate::actors::messages::peers::SendRpc;
 use crate::raft::{Announcement, ProgressSettings};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, introduction, probe, settle};
-use crate::types::{ClusterId, Member};
+use crate::types::{ClusterId, Member, Membership};
 use crate::wire::Frame;
 
 fn settings(memory: &MemoryBudget) -> PeersSettings {
@@ -51,6 +52,11 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    bench_of(local_node(), BTreeMap::new())
+}
+
+/// The same for another node, with the addresses in its servers.toml.
+fn bench_of(local: LocalNode, configured: BTreeMap<NodeId, Address>) -> Bench {
     let (network, listener) = (FakeNetwork::default(), FakeListener::default());
     let ((events_port, events), (replicated, _)) = (probe(), probe());
     let ((log, _), (snapshot, _), (changed_port, changed)) = (probe(), probe(), probe());
@@ -58,7 +64,8 @@ fn bench() -> Bench {
         PeersPorts { changed: changed_port, events: events_port, replicated, log, snapshot };
     let memory = MemoryBudget::new(100);
     let (rc_network, accepting) = (Rc::new(network.clone()), Box::new(listener.clone()));
-    let peers = PeersActor::new(local_node(), rc_network, accepting, settings(&memory), ports);
+    let settings = PeersSettings { configured, ..settings(&memory) };
+    let peers = PeersActor::new(local, rc_network, accepting, settings, ports);
     Bench { peers: peers.start(), network, listener, events, changed, memory }
 }
 
@@ -223,6 +230,22 @@ fn a_server_that_says_where_it_is_before_it_is_a_member_is_dialled_there() {
         bench.peers.do_send(introduced);
         bench.announce(&[2, 3, 4], named).await;
         assert_eq!(bench.network.take_ports().last(), Some(&7001));
+    });
+}
+
+/// Its log may have the members of the past only, who may all be gone.
+#[test]
+fn a_server_that_joins_dials_those_it_was_told_of_until_its_log_has_it_as_a_member() {
+    run_paused(async {
+        let local = LocalNode { id: NodeId(7), seeds: [NodeId(5)].into(), ..local_node() };
+        let bench = bench_of(local, [(NodeId(5), address(5))].into());
+        let _ends = [2, 5].map(|_| bench.network.expect_connection(1024));
+        let (_, gone) = bench.announce(&[2], announcement(1)).await;
+        assert_eq!((bench.network.take_ports(), gone), (vec![9002, 9005], vec![]));
+
+        let membership = Arc::new(Membership::seed([2, 7].map(NodeId)));
+        let (_, gone) = bench.announce(&[2], Announcement { membership, ..announcement(1) }).await;
+        assert_eq!(gone, vec![5]);
     });
 }
 

@@ -17,7 +17,7 @@ use super::network::NetworkConditions;
 use super::plan::Fault;
 use super::upgrade::{HOLD, Program};
 use super::workload::operator::Operator;
-use super::world::{Machine, PEER_PORT, Place, ProcessEnd, Tasks, World, host};
+use super::world::{CLIENT_PORT, Machine, PEER_PORT, Place, ProcessEnd, Tasks, World, host};
 use crate::config::{Server, Settings};
 use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, Surroundings};
 use crate::raft::StopReason;
@@ -54,7 +54,7 @@ pub(crate) fn attach_wire_checker(world: &Rc<World>) {
 /// Starts the node of a machine that has none.
 pub(crate) fn start(world: &Rc<World>, id: u64) {
     let machine = Rc::clone(&world.machines[&id]);
-    let is_to_run = machine.place.get() == Place::Serving && !machine.is_away.get();
+    let is_to_run = machine.site.place.get() == Place::Serving && !machine.site.is_away.get();
     if machine.is_up() || !is_to_run {
         return;
     }
@@ -159,10 +159,32 @@ fn settings(world: &World, machine: &Machine) -> Settings {
     for server in settings.servers.values_mut() {
         move_to(server, ports.get(&server.id.0).copied().unwrap_or(PEER_PORT));
     }
+    list_all(world, &mut settings);
     if let Some(server) = settings.servers.get_mut(&NodeId(machine.id)) {
-        move_to(server, machine.peer_port.get());
+        move_to(server, machine.site.peer_port.get());
     }
     settings
+}
+
+/// Adds the machines that new files list to the servers of a node.
+fn list_all(world: &World, settings: &mut Settings) {
+    let ports = world.operators.ports_in_files.borrow();
+    for id in world.operators.listed.borrow().iter() {
+        let port = ports.get(id).copied().unwrap_or(PEER_PORT);
+        settings.servers.insert(NodeId(*id), server(&world.machines[id], port));
+    }
+}
+
+fn server(machine: &Machine, port: u16) -> Server {
+    let address = |port| Address { host: host(machine.id), port };
+    let (peer, client) = (address(port), address(CLIENT_PORT));
+    Server {
+        id: NodeId(machine.id),
+        client_listen: client.clone(),
+        log_listen: peer.clone(),
+        advertised: Member { peer, client },
+        data_dir: machine.site.dir.clone(),
+    }
 }
 
 /// Gives a node that joins the settings of one that knows its cluster: from its directory, or,
@@ -173,48 +195,54 @@ async fn join(
     settings: &mut Settings,
 ) -> Result<(), StorageError> {
     let (disk, id) = (&machine.disk, NodeId(machine.id));
-    if !machine.is_joining.get() {
+    if !machine.site.is_joining.get() {
         return Ok(());
     }
     let joined = loop {
-        if let Some(joined) = read_joined(disk, &machine.dir)? {
+        if let Some(joined) = read_joined(disk, &machine.site.dir)? {
             break joined;
         }
         let joined = world.upgrade().and_then(|world| answer(&world, settings, id));
         if let Some(joined) = joined {
-            keep_joined(disk, &machine.dir, &joined)?;
+            keep_joined(disk, &machine.site.dir, &joined)?;
             continue;
         }
-        machine.is_asking.set(true);
+        machine.site.is_asking.set(true);
         sleep(JOIN_INTERVAL).await;
     };
-    machine.is_asking.set(false);
-    let server = |(id, member): (NodeId, Member)| {
+    machine.site.is_asking.set(false);
+    let of_member = |(id, member): (NodeId, Member)| {
         let (client_listen, log_listen) = (member.client.clone(), member.peer.clone());
-        let data_dir = machine.dir.with_file_name(id.to_string());
+        let data_dir = machine.site.dir.with_file_name(id.to_string());
         (id, Server { id, advertised: member, client_listen, log_listen, data_dir })
     };
-    settings.servers = joined.members.into_iter().map(server).collect();
-    if let Some(own) = settings.servers.get_mut(&id) {
-        // The command that has added it may have had a mistake in its addresses.
-        let address = |port| Address { host: host(machine.id), port };
-        own.advertised = Member { peer: address(machine.peer_port.get()), client: address(9000) };
-        (own.client_listen, own.log_listen) = (address(9000), address(machine.peer_port.get()));
+    settings.servers = joined.members.into_iter().map(of_member).collect();
+    if let Some(world) = world.upgrade() {
+        list_all(&world, settings);
     }
+    // The command that has added it may have had a mistake in its addresses.
+    settings.servers.insert(id, server(machine, machine.site.peer_port.get()));
     Ok(())
 }
 
-/// What the others answer to a server that is a member: who the members are.
+/// The answer of the others to a server that is a member: who the members are.
 fn answer(world: &World, settings: &Settings, id: NodeId) -> Option<JoinedCluster> {
     let open = world.open_memberships();
     let membership = open.iter().find(|open| !open.is_seed() && open.is_member(id))?;
     Some(JoinedCluster {
         id,
         cluster: settings.cluster.clone(),
-        cluster_id: world.wire.cluster_id(),
+        cluster_id: Some(cluster_id(world)?),
         promise: settings.raft.promise(),
         members: membership.members.clone(),
     })
+}
+
+/// The id of the cluster, as statuses say it.
+fn cluster_id(world: &World) -> Option<ClusterId> {
+    let samples = world.samples.borrow();
+    let id = |text: &str| u128::from_str_radix(text, 16).ok().map(ClusterId);
+    samples.iter().rev().find_map(|sample| id(&sample.cluster_id))
 }
 
 fn move_to(server: &mut Server, port: u16) {
@@ -370,10 +398,19 @@ pub(crate) fn wipe(world: &Rc<World>, id: u64) {
     world.wire.on_wipe(id);
     machine.lose_everything();
     if world.plan.members.is_some() && !world.phase.is_agreed.get() {
-        // Whoever replaces a disk may also say whom to ask for the members.
-        let is_alone = world.plan.nodes == 1;
-        machine.is_joining.set(is_alone || world.random(|rng| rng.random_bool(0.5)));
+        choose_way_to_start(world, machine);
     }
+}
+
+/// A machine with an empty disk starts with a servers.toml, or with the word whom to ask for the
+/// members. Only founders have a servers.toml that lists them, and it is of use only while it lists
+/// all that can lead: an empty server believes nobody else.
+pub(crate) fn choose_way_to_start(world: &World, machine: &Machine) {
+    let is_listed = |id: &NodeId| id.0 <= world.plan.nodes;
+    let are_listed = world.membership().all_voters().iter().all(is_listed);
+    let is_founder = is_listed(&NodeId(machine.id)) && world.plan.nodes > 1 && are_listed;
+    let is_asking = !world.membership().is_seed() && world.random(|rng| rng.random_bool(0.5));
+    machine.site.is_joining.set(!is_founder || is_asking);
 }
 
 /// Waits until nothing that a fault has begun can still happen.
@@ -396,7 +433,7 @@ pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
     mend(world);
     for id in draw_absent(world) {
         world.trace.say(&format_args!("n{id} stays away"));
-        world.machines[&id].is_away.set(true);
+        world.machines[&id].site.is_away.set(true);
         crash(world, id, false);
     }
     world.serving().into_iter().for_each(|id| start(world, id));
@@ -405,7 +442,7 @@ pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
 /// Starts the nodes that were kept down.
 pub(crate) fn end_absence(world: &Rc<World>) {
     for (id, machine) in &world.machines {
-        machine.is_away.set(false);
+        machine.site.is_away.set(false);
         start(world, *id);
     }
 }
@@ -425,7 +462,7 @@ fn mend(world: &Rc<World>) {
         let machine = &world.machines[&id];
         machine.pause(false);
         machine.stall_disk(false);
-        machine.is_away.set(false);
+        machine.site.is_away.set(false);
         mend_disk(world, id);
         finish_upgrade(world, id);
     }
@@ -497,7 +534,7 @@ pub(crate) async fn settle_members(world: &Rc<World>) {
             Settling::Done => return,
             Settling::Waits(waits) => waits,
             Settling::Starts(id) => {
-                world.machines[&id].place.set(Place::Serving);
+                world.machines[&id].site.place.set(Place::Serving);
                 start(world, id);
                 continue;
             }
@@ -524,7 +561,7 @@ enum Settling {
 
 fn next_to_settle(world: &World) -> Settling {
     let open = world.open_memberships();
-    let place = |id: NodeId| world.machines.get(&id.0).map(|machine| machine.place.get());
+    let place = |id: NodeId| world.machines.get(&id.0).map(|machine| machine.site.place.get());
     let host_of = |membership: &Membership, id: NodeId| {
         membership.members.get(&id).map(|member| member.peer.host.clone())
     };
@@ -547,8 +584,22 @@ fn next_to_settle(world: &World) -> Settling {
             None => format!("member remove {id} can-lose 0"),
         });
     }
+    if let Some(moved) = moved_member(world) {
+        let port = world.machines[&moved].site.peer_port.get();
+        return Settling::Commands(format!("member update {moved} log {}:{port}", host(moved)));
+    }
     match world.are_members_settled() {
         true => Settling::Done,
         false => Settling::Waits(format!("{open:?}")),
     }
+}
+
+/// A member that is not where the log says. It writes that itself when it is heard by the leader.
+fn moved_member(world: &World) -> Option<u64> {
+    let membership = world.membership();
+    let has_moved = |id: &u64| {
+        let member = membership.members.get(&NodeId(*id));
+        member.is_some_and(|member| member.peer.port != world.machines[id].site.peer_port.get())
+    };
+    world.members().into_iter().find(has_moved)
 }

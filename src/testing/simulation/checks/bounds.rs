@@ -53,7 +53,7 @@ pub(crate) async fn watch_memory_come_back(world: &World) {
     let deadline = Instant::now() + MEMORY_BACK_MAX;
     loop {
         let statuses = ask_all(world).await;
-        let is_back = |used: u64| used.is_multiple_of(SESSION_BYTES);
+        let is_back = |used: u64| is_of_sessions(world, used);
         if statuses.iter().flatten().all(|sample| is_back(sample.memory_bytes_used)) {
             return;
         }
@@ -65,6 +65,24 @@ pub(crate) async fn watch_memory_come_back(world: &World) {
         }
         sleep(INTERVAL).await;
     }
+}
+
+/// True when a node's memory is what its open connections take, and its peers beyond those in the
+/// file with which it has started.
+fn is_of_sessions(world: &World, used: u64) -> bool {
+    if world.plan.members.is_none() {
+        return used.is_multiple_of(SESSION_BYTES);
+    }
+    let (limits, most) = (&world.plan.settings.limits, world.plan.machines() as usize);
+    let reserved = |servers: usize, more: u64| {
+        let peer_bytes = limits.replication_bytes(servers + 1) - limits.replication_bytes(servers);
+        let free_bytes = limits.client_bytes(servers).saturating_sub(limits.client_bytes_min());
+        (more * peer_bytes).min(free_bytes)
+    };
+    let is_rest = |reserved: u64| {
+        used.checked_sub(reserved).is_some_and(|rest| rest.is_multiple_of(SESSION_BYTES))
+    };
+    (1..=most).any(|servers| (0..=most as u64).any(|more| is_rest(reserved(servers, more))))
 }
 
 fn check(world: &World, from: u64, to: u64) {

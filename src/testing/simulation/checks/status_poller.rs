@@ -97,7 +97,9 @@ pub(crate) async fn ask_all(world: &World) -> Vec<Option<Sample>> {
 fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
     let Sample { id, life, term, commit_index, last_applied, last_log_index, .. } = sample;
     world.trace.count(&[*id, *life, *term, *commit_index, *last_applied, sample.store_digest]);
-    if sample.role != "rejoining" {
+    // A server without members in its log says that it learns.
+    let is_blank = world.plan.members.is_some() && world.wire.is_rejoining(*id);
+    if sample.role != "rejoining" && !is_blank {
         if *last_applied > 0 {
             world.participants.borrow_mut().insert(*id);
         }

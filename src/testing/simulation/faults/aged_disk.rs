@@ -69,7 +69,7 @@ impl TargetedFaults {
         }
         let is_power_lost = self.world.random(|rng| rng.random_bool(0.5));
         let leader = Rc::clone(&self.world.machines[&leader.id]);
-        leader.is_away.set(true);
+        leader.site.is_away.set(true);
         crash(&self.world, leader.id, is_power_lost);
         crash(&self.world, victim, true);
         let forgotten = self.world.wire.log_length(victim);
@@ -83,7 +83,7 @@ impl TargetedFaults {
         self.world.network.heal();
         start(&self.world, victim);
         self.pause(DOWN_TIMEOUTS * self.election_timeout_ms()).await;
-        leader.is_away.set(false);
+        leader.site.is_away.set(false);
         start(&self.world, leader.id);
         self.pause(2 * self.election_timeout_ms()).await;
         true

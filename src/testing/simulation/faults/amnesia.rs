@@ -34,7 +34,7 @@ impl TargetedFaults {
         }
         self.world.network.heal();
         let Some(leader) = self.leader_above(0).await else { return false };
-        let id = self.others(leader.id)[0];
+        let Some(id) = self.others(leader.id).first().copied() else { return false };
         let machine = Rc::clone(&self.world.machines[&id]);
         let image = machine.disk.durable_image();
         let life = machine.lives.get();
@@ -55,7 +55,7 @@ impl TargetedFaults {
         if !is_same_reign || !self.may_forget(id, least) || machine.lives.get() != life {
             return false;
         }
-        if !self.world.wire.may_return_to(id, &image) || machine.is_away.get() {
+        if !self.world.wire.may_return_to(id, &image) || machine.site.is_away.get() {
             return false;
         }
         crash(&self.world, id, true);

@@ -10,10 +10,10 @@ use rand::RngExt;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::testing::simulation::cluster::{after, crash, start, wipe};
+use crate::testing::simulation::cluster::{after, choose_way_to_start, crash, start, wipe};
 use crate::testing::simulation::members::{MembersPlan, Step};
 use crate::testing::simulation::workload::operator::{Operator, Reply};
-use crate::testing::simulation::world::{Machine, Place, World, host};
+use crate::testing::simulation::world::{CLIENT_PORT, Machine, Place, World, host};
 use crate::types::NodeId;
 
 /// The time between two looks for machines whose servers were removed.
@@ -25,8 +25,6 @@ const CRASH_MS_MAX: u64 = 100;
 const JOIN_MS_MAX: u64 = 1_500;
 /// The step from one port to the next of a machine that moves.
 const MOVE: u16 = 10;
-/// The port for clients, in the addresses of members.
-const CLIENT_PORT: u16 = 9000;
 
 /// Starts all operators of the plan. They end with the faults.
 pub(crate) fn start_all(world: &Rc<World>) -> Vec<JoinHandle<()>> {
@@ -113,7 +111,7 @@ fn command(world: &World, step: Step) -> Option<String> {
 async fn add(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, step: Step) {
     let membership = world.membership();
     let is_free = |machine: &&Rc<Machine>| {
-        machine.place.get() == Place::Spare && NodeId(machine.id) > membership.last_id
+        machine.site.place.get() == Place::Spare && NodeId(machine.id) > membership.last_id
     };
     let Some(machine) = world.machines.values().find(is_free).cloned() else { return };
     let (id, addresses) = (machine.id, addresses(&machine));
@@ -142,15 +140,15 @@ async fn add(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, ste
 /// Starts the node of a machine that stands by.
 pub(crate) fn put_to_service(world: &Rc<World>, id: u64) {
     let machine = &world.machines[&id];
-    if machine.place.get() == Place::Spare {
-        machine.place.set(Place::Serving);
+    if machine.site.place.get() == Place::Spare {
+        machine.site.place.set(Place::Serving);
         start(world, id);
     }
 }
 
 fn addresses(machine: &Machine) -> String {
     let host = host(machine.id);
-    format!("{host}:{} {host}:{CLIENT_PORT}", machine.peer_port.get())
+    format!("{host}:{} {host}:{CLIENT_PORT}", machine.site.peer_port.get())
 }
 
 /// Crashes a node just after a change has begun, often the leader.
@@ -179,11 +177,15 @@ fn follow_up(world: &Rc<World>, plan: &MembersPlan, reply: &Reply) {
 /// A machine comes back at another port. Its hello says so, or an operator does.
 async fn move_one(world: &Rc<World>, operator: &mut Operator) {
     let serving = world.serving();
-    let Some(id) = some(world, &serving) else { return };
+    let may_move = |id: &u64| is_proven(world, *id) && are_all_found(world);
+    let Some(id) = some(world, &serving).filter(may_move) else { return };
     relocate(world, id);
+    if world.random(|rng| rng.random_bool(0.5)) {
+        note_in_files(world, id);
+    }
     end_in_some_way(world, id);
     if world.random(|rng| rng.random_bool(0.3)) {
-        let address = format!("{}:{}", host(id), world.machines[&id].peer_port.get());
+        let address = format!("{}:{}", host(id), world.machines[&id].site.peer_port.get());
         operator.execute(&format!("member update {id} log {address}")).await;
     }
 }
@@ -191,16 +193,43 @@ async fn move_one(world: &Rc<World>, operator: &mut Operator) {
 /// All machines get other ports, and files that say so, as when all containers are created anew.
 fn move_all(world: &Rc<World>) {
     let serving = world.serving();
+    if !are_all_found(world) || !serving.iter().all(|id| is_proven(world, *id)) {
+        return;
+    }
     for id in &serving {
         relocate(world, *id);
-        let port = world.machines[id].peer_port.get();
-        world.operators.ports_in_files.borrow_mut().insert(*id, port);
+        note_in_files(world, *id);
     }
+    *world.operators.listed.borrow_mut() = world.members().into_iter().collect();
     serving.into_iter().for_each(|id| end_in_some_way(world, id));
 }
 
+/// True when the log says where each member is. Two servers that move at once, each with an old
+/// file, find each other only when the log has their addresses.
+fn are_all_found(world: &World) -> bool {
+    let membership = world.membership();
+    let is_found = |id: &u64| {
+        let member = membership.members.get(&NodeId(*id));
+        member.is_none_or(|member| member.peer.port == world.machines[id].site.peer_port.get())
+    };
+    world.members().iter().all(is_found)
+}
+
+/// True when a node can prove whose server it is: it knows the id of the cluster, and the log has
+/// addresses. Nobody is believed who says that it has moved, and cannot prove it.
+fn is_proven(world: &World, id: u64) -> bool {
+    let samples = world.samples.borrow();
+    let newest = samples.iter().rev().find(|sample| sample.id == id);
+    !world.membership().is_seed() && newest.is_some_and(|sample| sample.cluster_id != "none")
+}
+
+fn note_in_files(world: &World, id: u64) {
+    let port = world.machines[&id].site.peer_port.get();
+    world.operators.ports_in_files.borrow_mut().insert(id, port);
+}
+
 fn relocate(world: &World, id: u64) {
-    let port = &world.machines[&id].peer_port;
+    let port = &world.machines[&id].site.peer_port;
     port.set(port.get() + MOVE);
     world.trace.say(&format_args!("n{id} moves to port {}", port.get()));
 }
@@ -263,14 +292,14 @@ fn dismiss(world: &Rc<World>, id: u64) {
             retire(&dismissed, id);
             dismissed.wire.on_wipe(id);
             dismissed.machines[&id].lose_everything();
-            dismissed.machines[&id].is_joining.set(dismissed.random(|rng| rng.random_bool(0.5)));
+            choose_way_to_start(&dismissed, &dismissed.machines[&id]);
             bring_back(&dismissed, id);
         }),
     }
 }
 
 fn retire(world: &Rc<World>, id: u64) {
-    world.machines[&id].place.set(Place::Retired);
+    world.machines[&id].site.place.set(Place::Retired);
     crash(world, id, world.random(|rng| rng.random_bool(0.5)));
 }
 
@@ -278,7 +307,7 @@ fn retire(world: &Rc<World>, id: u64) {
 fn bring_back(world: &Rc<World>, id: u64) {
     if !world.phase.is_fault_free.get() {
         world.trace.say(&format_args!("n{id} comes back, although it was removed"));
-        world.machines[&id].place.set(Place::Serving);
+        world.machines[&id].site.place.set(Place::Serving);
         start(world, id);
     }
 }

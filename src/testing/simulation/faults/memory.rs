@@ -41,7 +41,9 @@ impl TargetedFaults {
     async fn spoil_some_memory(&mut self, fault: StoreFault) -> bool {
         let Some(leader) = self.settled_leader().await else { return false };
         let is_leader = self.world.random(|rng| rng.random_bool(0.3));
-        let id = if is_leader { leader.id } else { self.others(leader.id)[0] };
+        let chosen =
+            if is_leader { Some(leader.id) } else { self.others(leader.id).first().copied() };
+        let Some(id) = chosen else { return false };
         let machine = Rc::clone(&self.world.machines[&id]);
         if fault == StoreFault::Divergence && is_leader {
             self.world.phase.is_quiesced.set(true);

@@ -33,13 +33,13 @@ impl TargetedFaults {
     /// Kills all nodes, damages the logs of a majority or of all but one, and starts all nodes.
     pub(super) async fn scatter_damage(&mut self) -> bool {
         let world = Rc::clone(&self.world);
-        let is_away = |machine: &Rc<Machine>| machine.is_away.get() || machine.is_full();
+        let is_away = |machine: &Rc<Machine>| machine.site.is_away.get() || machine.is_full();
         if !world.may_lose_data() || world.machines.values().any(is_away) {
             return false;
         }
         world.network.heal();
         for (id, machine) in &world.machines {
-            machine.is_away.set(true);
+            machine.site.is_away.set(true);
             crash(&world, *id, false);
         }
         let chosen = choose(&world);
@@ -49,7 +49,7 @@ impl TargetedFaults {
             flip(&world, &world.machines[id], path, offset);
         }
         for (id, machine) in &world.machines {
-            machine.is_away.set(false);
+            machine.site.is_away.set(false);
             start(&world, *id);
         }
         if !chosen.is_empty() {

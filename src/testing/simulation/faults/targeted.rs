@@ -273,7 +273,7 @@ impl TargetedFaults {
 
     /// Keeps a minority down for a long time. It comes back with its data.
     pub(super) fn absence(&self) -> bool {
-        let is_away = |id: &u64| self.world.machines[id].is_away.get();
+        let is_away = |id: &u64| self.world.machines[id].site.is_away.get();
         if self.world.serving().iter().any(is_away) {
             return false;
         }
@@ -281,14 +281,14 @@ impl TargetedFaults {
         self.world.random(|rng| ids.shuffle(rng));
         ids.truncate(self.world.random(|rng| rng.random_range(1..=(ids.len() - 1) / 2)));
         for id in &ids {
-            self.world.machines[id].is_away.set(true);
+            self.world.machines[id].site.is_away.set(true);
             crash(&self.world, *id, self.world.random(|rng| rng.random_bool(0.5)));
         }
         let left_ms = self.end.saturating_duration_since(Instant::now()).as_millis() as u64;
         let world = Rc::clone(&self.world);
         after(self.world.random(|rng| rng.random_range(left_ms / 3..=left_ms)), move || {
             for id in ids {
-                world.machines[&id].is_away.set(false);
+                world.machines[&id].site.is_away.set(false);
                 start(&world, id);
             }
         });
@@ -315,12 +315,12 @@ impl TargetedFaults {
     /// follower's. A follower for which that takes too long is started.
     pub(super) async fn leave_behind(&mut self) -> Option<u64> {
         let leader = self.leader_above(0).await?;
-        let id = self.others(leader.id)[0];
+        let id = self.others(leader.id).first().copied()?;
         let machine = Rc::clone(&self.world.machines[&id]);
-        if machine.is_away.get() || !machine.is_up() {
+        if machine.site.is_away.get() || !machine.is_up() {
             return None;
         }
-        machine.is_away.set(true);
+        machine.site.is_away.set(true);
         crash(&self.world, id, self.world.random(|rng| rng.random_bool(0.5)));
         let settings = &self.world.plan.settings;
         let needed = 2 * settings.snapshot.entries_max + settings.log.keep_entries;
@@ -330,7 +330,7 @@ impl TargetedFaults {
         for _ in 0..4 {
             is_needed = is_needed || self.leader_when(is_ahead).await.is_some();
         }
-        machine.is_away.set(false);
+        machine.site.is_away.set(false);
         if !is_needed {
             start(&self.world, id);
             return None;
@@ -435,7 +435,10 @@ impl TargetedFaults {
     pub(super) fn calm_down(&self) -> bool {
         let is_busy = |id: &u64| {
             let machine = &self.world.machines[id];
-            machine.is_away.get() || machine.is_full() || machine.is_paused() || !machine.is_up()
+            machine.site.is_away.get()
+                || machine.is_full()
+                || machine.is_paused()
+                || !machine.is_up()
         };
         if !self.world.may_lose_data() || self.world.members().iter().any(is_busy) {
             return false;

@@ -30,7 +30,7 @@ impl TargetedFaults {
         let world = Rc::clone(&self.world);
         let is_busy = |id: &u64| {
             let machine = &world.machines[id];
-            machine.is_away.get() || machine.is_full() || !machine.disk.rot().is_empty()
+            machine.site.is_away.get() || machine.is_full() || !machine.disk.rot().is_empty()
         };
         if !world.may_lose_data() || world.machines.keys().any(is_busy) {
             return false;
@@ -40,7 +40,7 @@ impl TargetedFaults {
         }
         let is_power_lost = world.random(|rng| rng.random_bool(0.5));
         for (id, machine) in &world.machines {
-            machine.is_away.set(true);
+            machine.site.is_away.set(true);
             crash(&world, *id, is_power_lost);
         }
         let lost = draw_majority(&world);
@@ -51,21 +51,21 @@ impl TargetedFaults {
         let are_others_there = world.random(|rng| rng.random_bool(0.5));
         for (id, machine) in &world.machines {
             if are_others_there || lost.contains(id) {
-                machine.is_away.set(false);
+                machine.site.is_away.set(false);
                 start(&world, *id);
             }
         }
         self.expect_nobody_to_lead(&lost).await;
         world.trace.say(&format_args!("nodes {lost:?} get their disks back"));
         for (id, image) in &images {
-            world.machines[id].is_away.set(true);
+            world.machines[id].site.is_away.set(true);
             crash(&world, *id, false);
             world.machines[id].forget_back_to(image);
             world.wire.on_return(*id);
             world.data_losses.borrow_mut().remove(id);
         }
         for (id, machine) in &world.machines {
-            machine.is_away.set(false);
+            machine.site.is_away.set(false);
             start(&world, *id);
         }
         true

@@ -10,9 +10,7 @@ use crate::net::{Network, Stream};
 use crate::protocol::{ErrorReply, Expect, Reply, ReplyLine, ReplyParser, Status};
 use crate::testing::simulation::history::{Action, Answer, Item};
 use crate::testing::simulation::network::SimHost;
-
-/// The client port of every node of a plan.
-const CLIENT_PORT: u16 = 9000;
+use crate::testing::simulation::world::CLIENT_PORT;
 
 /// A connection to a node. Its halves can be used at the same time.
 pub(crate) struct Lines {

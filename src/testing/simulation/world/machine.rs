@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::membership::{PEER_PORT, Place};
 use super::memory::Memory;
+use super::place::{Place, Site};
 use crate::actors::io::memory::MemoryBudget;
 use crate::node::NodeError;
 use crate::testing::simulation::clock::SimClock;
@@ -29,19 +29,10 @@ use crate::testing::{Crash, SimDisk};
 
 /// A machine and all that is known of it. A life is the time from a start of its node to the end
 /// of that process.
-// More than fifteen fields: what all faults and checks know of one machine.
 pub(crate) struct Machine {
     pub(crate) id: u64,
     pub(crate) disk: SimDisk,
-    /// The directory of the node's files.
-    pub(crate) dir: PathBuf,
-    pub(crate) place: Cell<Place>,
-    /// The port on which the node listens for its peers.
-    pub(crate) peer_port: Cell<u16>,
-    /// True when its node is started without a servers.toml, to join the others.
-    pub(crate) is_joining: Cell<bool>,
-    /// True while its process waits to become a member.
-    pub(crate) is_asking: Cell<bool>,
+    pub(crate) site: Site,
     pub(crate) clock: SimClock,
     /// The number of starts of the node, which is the number of its current or last life.
     pub(crate) lives: Cell<u64>,
@@ -49,8 +40,6 @@ pub(crate) struct Machine {
     process: Process,
     /// The fault that was inflicted on the disk in this life.
     pub(crate) disk_fault: Cell<Option<Fault>>,
-    /// True while the node must not be started.
-    pub(crate) is_away: Cell<bool>,
     /// True while the disk is full.
     is_full: Cell<bool>,
     /// True when the disk has been full at some time in this life.
@@ -116,11 +105,7 @@ impl Machine {
         Machine {
             id,
             disk,
-            dir,
-            place: Cell::new(Place::Serving),
-            peer_port: Cell::new(PEER_PORT),
-            is_joining: Cell::default(),
-            is_asking: Cell::default(),
+            site: Site::new(dir),
             clock,
             lives: Cell::new(0),
             programs: Programs::new(program),
@@ -134,7 +119,6 @@ impl Machine {
                 stop: RefCell::default(),
             },
             disk_fault: Cell::default(),
-            is_away: Cell::default(),
             is_full: Cell::default(),
             was_full: Cell::default(),
             durable_end: Cell::default(),
@@ -147,8 +131,8 @@ impl Machine {
 
     /// The same machine, which stands by until it is to join the others.
     pub(super) fn spare(self) -> Machine {
-        self.place.set(Place::Spare);
-        self.is_joining.set(true);
+        self.site.place.set(Place::Spare);
+        self.site.is_joining.set(true);
         self
     }
 
@@ -250,7 +234,7 @@ impl Machine {
         }
         drop(self.take_tasks());
         self.disk_fault.set(None);
-        self.is_asking.set(false);
+        self.site.is_asking.set(false);
         self.was_full.set(self.is_full.get());
         self.process.is_paused.set(false);
         self.stalls.is_stalled.set(false);

@@ -3,6 +3,8 @@
 mod machine;
 mod membership;
 mod memory;
+mod operators;
+mod place;
 mod sample;
 
 use std::cell::{Cell, RefCell};
@@ -26,7 +28,8 @@ use super::trace::Trace;
 use crate::clock::Clock;
 use crate::types::NodeId;
 pub(crate) use machine::{Machine, ProcessEnd, Tasks, host};
-pub(crate) use membership::{Accepted, Operators, PEER_PORT, Place};
+pub(crate) use operators::{Accepted, Operators};
+pub(crate) use place::{CLIENT_PORT, PEER_PORT, Place};
 pub(crate) use sample::Sample;
 
 /// The largest deviation of a monotonic clock, in millionths. Two clocks then differ by nearly
@@ -66,8 +69,6 @@ pub(crate) struct World {
     /// The nodes that have had a vote and entries since the beginning. A member that has a vote
     /// and has never used it looks as new as one that has lost its disk.
     pub(crate) participants: RefCell<BTreeSet<u64>>,
-    /// True when the search for an order of the history was given up.
-    pub(crate) is_given_up: Cell<bool>,
     violations: RefCell<Vec<Violation>>,
     /// The simulated time at each point of the logical clock, in milliseconds.
     times_ms: RefCell<Vec<u64>>,
@@ -90,6 +91,8 @@ pub(crate) struct Phase {
     pub(crate) is_over: Cell<bool>,
     /// True once all nodes are equal. Statuses and restarts during the shutdown are not checked.
     pub(crate) is_agreed: Cell<bool>,
+    /// True when the search for an order of the history was given up.
+    pub(crate) is_given_up: Cell<bool>,
 }
 
 impl World {
@@ -121,7 +124,6 @@ impl World {
             operators: Operators::default(),
             data_losses: RefCell::default(),
             participants: RefCell::default(),
-            is_given_up: Cell::default(),
             violations: RefCell::default(),
             times_ms: RefCell::default(),
             rng: RefCell::new(StdRng::seed_from_u64(rng.random())),
@@ -222,7 +224,7 @@ impl World {
     }
 
     pub(crate) fn data_dir(&self, id: u64) -> &Path {
-        &self.machines[&id].dir
+        &self.machines[&id].site.dir
     }
 
     /// True when a start may say that the cluster is new: nobody has any data yet. A node
@@ -254,7 +256,7 @@ impl World {
         let has_taken_part = |id: &NodeId| {
             participants.contains(&id.0)
                 && !losses.contains_key(&id.0)
-                && self.machines.get(&id.0).is_some_and(|m| m.place.get() == Place::Serving)
+                && self.machines.get(&id.0).is_some_and(|m| m.site.place.get() == Place::Serving)
         };
         membership.voters.len() > 2
             && membership.ids().iter().all(has_taken_part)

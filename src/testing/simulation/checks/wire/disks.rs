@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::durable::{Archive, Durable, Slot};
-use super::members::newest;
+use super::durable::{Archive, Durable, Slot, newest};
 use crate::testing::SimDisk;
 use crate::testing::simulation::checks::violation::{Check, Violation};
 use crate::testing::simulation::plan::Plan;
@@ -46,6 +45,11 @@ impl Disks {
 
     pub fn archive(&self) -> MutexGuard<'_, Archive> {
         self.archive.lock().expect("the checker does not panic")
+    }
+
+    /// True when there are machines that may become members.
+    pub fn has_spares(&self) -> bool {
+        self.nodes.len() > self.founders.voters.len()
     }
 
     /// The members that a node counts by as long as its log says none.

@@ -609,6 +609,12 @@ fn contents(last: LogPosition, bytes: &[u8]) -> Option<Contents> {
     })
 }
 
+/// The last membership in a log, as the position of its entry.
+pub(super) fn newest(log: &[Slot]) -> Option<LogPosition> {
+    let place = log.iter().rposition(Slot::is_membership)?;
+    Some(LogPosition { term: log[place].term, index: LogIndex(place as u64 + 1) })
+}
+
 /// The end of a log, which §5.4.1 compares.
 pub(super) fn last(log: &[Slot]) -> LogPosition {
     LogPosition {

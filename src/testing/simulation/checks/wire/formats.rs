@@ -219,6 +219,20 @@ impl Formats {
         })
     }
 
+    /// Takes over the raises in a log that was not sent.
+    pub fn learn(&mut self, log: &[Slot]) {
+        let highest = Format(Format::FIRST.0 + self.raises.len() as u32);
+        if self.in_force == FormatRange::OWN.highest || format_after(log) <= highest {
+            return;
+        }
+        let mut format = Format::FIRST;
+        for (place, slot) in log.iter().enumerate().filter(|(_, slot)| slot.is_format()) {
+            format = format.next();
+            let index = LogIndex(place as u64 + 1);
+            self.raises.entry(LogPosition { term: slot.term, index }).or_insert(format);
+        }
+    }
+
     /// A node sends something that formats before `format` have not. `is_held` says of an entry
     /// that puts it in force whether a quorum has it.
     pub fn check_in_force(
@@ -242,11 +256,6 @@ impl Formats {
     #[cfg(test)]
     pub fn put_in_force(&mut self, format: Format) {
         self.in_force = format;
-    }
-
-    /// The id of the cluster, once a node has said it.
-    pub fn cluster_id(&self) -> Option<ClusterId> {
-        self.cluster_id
     }
 
     /// True when an entry has put a format after the first into the log of a leader.

@@ -14,6 +14,7 @@ mod install;
 mod members;
 mod memories;
 mod promise;
+mod quorum;
 mod replication;
 mod text;
 mod transfers;
@@ -31,9 +32,7 @@ use crate::testing::SimDisk;
 use crate::testing::simulation::network::Tap;
 use crate::testing::simulation::plan::Plan;
 use crate::testing::simulation::trace::TracePrinter;
-use crate::types::{
-    ClusterId, Format, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term,
-};
+use crate::types::{Format, FormatRange, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 use crate::wire::Frame;
 use disks::{Disks, Finding, ensure};
 use durable::Durable;
@@ -42,10 +41,11 @@ use formats::{Formats, format_after};
 use frames::Frames;
 pub use install::InstallCounts;
 use install::Installs;
+use members::Members;
 pub(crate) use members::check_step;
-use members::{Members, is_quorum};
 use memories::Memories;
 pub(crate) use promise::Promise;
+use quorum::is_quorum;
 use replication::Replication;
 use transfers::Transfers;
 use votes::Votes;
@@ -196,6 +196,11 @@ impl WireChecker {
         self.state().members.committed().map(|(at, membership)| (at.index.0, membership))
     }
 
+    /// The membership in force at the end of a node's durable log.
+    pub(crate) fn members_on_disk(&self, node: u64) -> Arc<Membership> {
+        self.state().disks.in_force_on_disk(NodeId(node), usize::MAX)
+    }
+
     /// The newest membership that is known to be committed, and those at the ends of logs that
     /// reach it.
     pub(crate) fn open_memberships(&self) -> Vec<Arc<Membership>> {
@@ -214,11 +219,6 @@ impl WireChecker {
     /// The format in force after all that a node has on its disk, committed or not.
     pub(crate) fn format_on_disk(&self, node: u64) -> Format {
         format_after(self.state().disks.of(NodeId(node)).log())
-    }
-
-    /// The id of the cluster, once a node has said it.
-    pub(crate) fn cluster_id(&self) -> Option<ClusterId> {
-        self.state().formats.cluster_id()
     }
 
     /// True when a leader has sent an entry that puts a format after the first in force.
@@ -264,6 +264,12 @@ impl WireChecker {
     /// Every snapshot that was ever seen, with the digest of the store in it.
     pub(crate) fn snapshots(&self) -> Vec<(LogPosition, u64)> {
         self.state().disks.archive().snapshots().collect()
+    }
+
+    /// True when a node's disk says that it may have lost something.
+    pub(crate) fn is_rejoining(&self, node: u64) -> bool {
+        let hard_state = self.state().disks.of(NodeId(node)).hard_state();
+        hard_state.is_some_and(|hard_state| hard_state.is_rejoining)
     }
 
     /// The counts of snapshots that were sent.
@@ -396,9 +402,7 @@ impl CheckerState {
     }
 
     fn on_rpc(&mut self, connection: u64, envelope: Envelope) -> Finding {
-        let CheckerState {
-            disks, votes, replication, windows, installs, memories, transfers, ..
-        } = self;
+        let CheckerState { disks, votes, replication, windows, installs, memories, .. } = self;
         let Envelope { from, to, term, rpc } = envelope;
         disks.check_snapshots(from)?;
         match rpc {
@@ -442,19 +446,9 @@ impl CheckerState {
                 memories.on_state_check(from, to, term, &check);
                 votes.check_elected(from, term, disks)
             }
-            Rpc::TransferVote(request) => {
-                replication.check_return(from, disks)?;
-                transfers.check_vote(from, term, request)?;
-                votes.on_transfer_vote(from, term, request, disks)
-            }
             Rpc::TransferRefused => disks.check_term(from, term),
-            Rpc::TimeoutNow(order) => {
-                votes.check_elected(from, term, disks)?;
-                transfers.on_order(from, to, term, order, replication, disks)
-            }
-            Rpc::Admitted(word) => {
-                votes.check_elected(from, term, disks)?;
-                replication.on_admitted(from, term, to, word.membership, disks)
+            Rpc::TimeoutNow(_) | Rpc::TransferVote(_) | Rpc::Admitted(_) => {
+                self.on_word_about_office(from, to, term, rpc)
             }
             Rpc::Forgotten(_) | Rpc::StateDiverged(_) => votes.check_elected(from, term, disks),
             Rpc::AppendEntries(request) => {
@@ -472,6 +466,27 @@ impl CheckerState {
 }
 
 impl CheckerState {
+    /// A leader hands its office over, a node asks for it on its order, or a learner is admitted.
+    fn on_word_about_office(&mut self, from: NodeId, to: NodeId, term: Term, rpc: Rpc) -> Finding {
+        let CheckerState { disks, votes, replication, transfers, .. } = self;
+        match rpc {
+            Rpc::TimeoutNow(order) => {
+                votes.check_elected(from, term, disks)?;
+                transfers.on_order(from, to, term, order, replication, disks)
+            }
+            Rpc::TransferVote(request) => {
+                replication.check_return(from, disks)?;
+                transfers.check_vote(from, term, request)?;
+                votes.on_transfer_vote(from, term, request, disks)
+            }
+            Rpc::Admitted(word) => {
+                votes.check_elected(from, term, disks)?;
+                replication.on_admitted(from, term, to, word.membership, disks)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the entries of a request that say something about the cluster.
     fn check_entries(&mut self, leader: NodeId, term: Term, request: &AppendEntries) -> Finding {
         for entry in &request.entries {
@@ -516,6 +531,10 @@ impl CheckerState {
 
     fn check_in_force(&mut self, node: NodeId, what: &str, format: Format) -> Finding {
         let CheckerState { formats, replication, disks, .. } = self;
+        // A leader without peers has sent none of its raises.
+        if let Some(disk) = disks.nodes.get_mut(&node) {
+            formats.learn(disk.log());
+        }
         let is_held = |raise| replication.is_held_by_quorum(raise, disks);
         formats.check_in_force(node, what, format, is_held)
     }

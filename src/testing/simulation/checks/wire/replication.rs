@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::disks::{Disks, Finding, ensure};
-use super::durable::Slot;
-use super::members::{is_quorum, newest, second_half};
+use super::durable::{Slot, newest};
+use super::quorum::{is_quorum, second_half};
 use crate::raft::{AppendEntries, AppendEntriesResponse, AppendResult};
 use crate::testing::simulation::checks::violation::Check;
 use crate::types::{LogIndex, LogPosition, Membership, NodeId, Term};
@@ -72,6 +72,9 @@ impl Replication {
         disks: &mut Disks,
     ) -> Finding {
         self.on_leader_message(leader, term, disks)?;
+        if !self.is_known_up_to(leader, term, request.prev.index, disks) {
+            return Ok(());
+        }
         let mut prev_term = request.prev.term;
         for entry in &request.entries {
             disks.archive().add(entry.index, Slot::of(entry), prev_term);
@@ -107,7 +110,8 @@ impl Replication {
         disks: &mut Disks,
     ) -> Finding {
         self.on_leader_message(leader, term, disks)?;
-        let Some(reign) = self.reigns.get(&term) else { return Ok(()) };
+        let is_known = self.is_known_up_to(leader, term, last.index, disks);
+        let Some(reign) = self.reigns.get(&term).filter(|_| is_known) else { return Ok(()) };
         let (to, known) = (last.index.0 as usize, self.committed.len());
         let own = to.checked_sub(1).and_then(|place| reign.log.get(place)).copied();
         ensure(own.is_some_and(|slot| slot.term == last.term), Check::Snapshot, || {
@@ -136,15 +140,36 @@ impl Replication {
     /// All entries of earlier terms that a leader has are on its disk: otherwise it could not have
     /// voted for itself.
     fn begin_reign(&mut self, leader: NodeId, term: Term, disks: &mut Disks) -> Finding {
-        let log = disks.of(leader).log();
-        let earlier = log.partition_point(|slot| slot.term < term);
-        let log = log[..earlier].to_vec();
+        let log = disks.of(leader).log().to_vec();
         for index in 0..log.len() {
             self.check_matching(&log, index)?;
         }
         self.check_complete(leader, term, &log)?;
         self.reigns.insert(term, Reign { log, announced: 0 });
         Ok(())
+    }
+
+    /// True when the leader's log is known up to an entry that it names. A server that has become a
+    /// member is sent entries from the end of the leader's log on. The others may not have been
+    /// sent them yet, and there may be no others. So a part of the log may be known only once it
+    /// is on the leader's disk. As long as the members stay as they are, all is sent from the
+    /// beginning of a term on.
+    fn is_known_up_to(
+        &mut self,
+        leader: NodeId,
+        term: Term,
+        index: LogIndex,
+        disks: &mut Disks,
+    ) -> bool {
+        let Some(reign) = self.reigns.get_mut(&term) else { return true };
+        if reign.log.len() as u64 >= index.0 || !disks.has_spares() {
+            return true;
+        }
+        let own = disks.of(leader).log();
+        if own.len() > reign.log.len() && own.starts_with(&reign.log) {
+            reign.log = own.to_vec();
+        }
+        reign.log.len() as u64 >= index.0
     }
 
     /// "if a log entry is committed in a given term, then that entry will be present
@@ -216,7 +241,8 @@ impl Replication {
         commit: LogIndex,
         disks: &mut Disks,
     ) -> Finding {
-        let Some(reign) = self.reigns.get_mut(&term) else { return Ok(()) };
+        let is_known = self.is_known_up_to(leader, term, commit, disks);
+        let Some(reign) = self.reigns.get_mut(&term).filter(|_| is_known) else { return Ok(()) };
         let new = reign.announced..commit.0 as usize;
         if new.is_empty() {
             return Ok(());
@@ -405,7 +431,7 @@ impl Replication {
         self.is_known_committed(at) || in_force.into_iter().any(is_held)
     }
 
-    /// True when a quorum of a membership holds the entry at a position, or when that is known to be
+    /// True when a quorum of a membership holds the entry at a position, or when it is known to be
     /// committed. A disk that was lost counts with its former contents.
     pub fn is_held_by(&self, at: LogPosition, membership: &Membership, disks: &mut Disks) -> bool {
         let holders = self.holders(|log| has(log, at), disks);

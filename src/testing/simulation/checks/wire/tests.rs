@@ -21,7 +21,7 @@ use crate::types::{
 };
 use crate::wire::FrameCodec;
 
-/// Three nodes that send the messages of a test, and two more that may join them.
+/// Three nodes that send the messages of a test, and perhaps more that may join them.
 struct Fixture {
     checker: WireChecker,
     stores: BTreeMap<u64, Storage>,
@@ -30,10 +30,14 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Fixture {
+        Fixture::of(3)
+    }
+
+    fn of(machines: u64) -> Fixture {
         let mut rng = StdRng::seed_from_u64(1);
         let plan =
             std::iter::repeat_with(|| Plan::draw(&mut rng)).find(|plan| plan.nodes == 3).unwrap();
-        let disks: BTreeMap<u64, SimDisk> = (1..=5).map(|id| (id, SimDisk::new())).collect();
+        let disks: BTreeMap<u64, SimDisk> = (1..=machines).map(|id| (id, SimDisk::new())).collect();
         let open = |(id, disk): (&u64, &SimDisk)| {
             let options = StorageOptions {
                 cluster: plan.settings.cluster.clone(),

@@ -33,7 +33,7 @@ fn members(index: u64, term: u64, membership: Membership) -> Entry {
 impl Fixture {
     /// n1 leads term 1 with entry 1 and, behind it, the learners. Both are committed.
     fn with_learners() -> Fixture {
-        let mut f = Fixture::new();
+        let mut f = Fixture::of(5);
         f.checker.state().formats.put_in_force(Format(3));
         f.elect();
         for node in [3, 4, 5] {
