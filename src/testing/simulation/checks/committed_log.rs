@@ -75,3 +75,6 @@ impl CommittedLog {
         Ok(log)
     }
 }
+
+#[cfg(test)]
+mod tests;
