@@ -204,7 +204,7 @@ async fn join(
     Ok(())
 }
 
-/// What the others answer to a server that is a member: who the members are.
+/// The answer of the others to a server that is a member: they say who the members are.
 fn answer(world: &World, settings: &Settings, id: NodeId) -> Option<JoinedCluster> {
     let open = world.open_memberships();
     let membership = open.iter().find(|open| !open.is_seed() && open.is_member(id))?;
@@ -225,7 +225,7 @@ fn move_to(server: &mut Server, port: u16) {
 /// Cleans up after a process that has ended by itself, and has it started again later.
 fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
     let id = machine.id;
-    let fault = machine.disk_fault.get();
+    let fault = machine.disk_faults.inflicted.get();
     let crash =
         (fault == Some(Fault::DiskCut)).then(|| Crash::Seeded(world.random(|rng| rng.random())));
     match end {

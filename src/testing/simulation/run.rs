@@ -163,7 +163,7 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_printed: bool) -> Report
         operations,
         events: world.network.deliveries() + disk_operations + ticks + world.trace.events(),
         faults: world.faults.borrow().clone(),
-        is_given_up: world.is_given_up.get(),
+        is_given_up: world.findings.is_given_up.get(),
         recovery_ms,
         outcome,
         snapshots: SnapshotCounts::of(&world),

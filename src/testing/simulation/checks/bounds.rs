@@ -95,7 +95,7 @@ const SEGMENT_OVERHEAD_BYTES: u64 = SEGMENT_HEADER_BYTES + SECTOR_BYTES;
 /// however little a follower does with it (docs/bugs.md C1).
 pub(crate) fn check_leader_log(world: &World, leader: &Sample) {
     let (machine, settings) = (&world.machines[&leader.id], &world.plan.settings);
-    if machine.disk_stall().is_some() || machine.was_full.get() {
+    if machine.disk_stall().is_some() || machine.disk_faults.was_full.get() {
         return;
     }
     let dir = world.data_dir(leader.id).join("log");

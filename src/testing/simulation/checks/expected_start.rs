@@ -331,7 +331,7 @@ pub(crate) fn check_start(world: &World, machine: &Machine, expected: &ExpectedS
     }
     note_repair(world, machine, expected, &now);
     check_memory(world, machine, &now);
-    machine.durable_end.set((now.last_segment(), now.end_of(now.last_segment())));
+    machine.losses.durable_end.set((now.last_segment(), now.end_of(now.last_segment())));
 }
 
 /// Notes that a node with a damaged log has lost the entries after the damage in its last life,
@@ -348,7 +348,7 @@ fn note_repair(
     if is_suspect && is_rejoining {
         let life_before = machine.lives.get() - 1;
         world.note_data_loss(id, life_before);
-        machine.lost_in_life.set(life_before);
+        machine.losses.lost_in_life.set(life_before);
         let (now, before) = (now.last(), expected.directory.last());
         world.trace.say(&format_args!("n{id} starts with its log up to {now} of {before}"));
         world.wire.on_repair(id);
@@ -369,8 +369,9 @@ fn note_repair(
 fn check_memory(world: &World, machine: &Machine, now: &DirectoryContents) {
     let (id, last) = (machine.id, now.last().index.0);
     let samples = world.samples.borrow();
-    let own =
-        samples.iter().filter(|sample| sample.id == id && sample.life > machine.lost_in_life.get());
+    let own = samples
+        .iter()
+        .filter(|sample| sample.id == id && sample.life > machine.losses.lost_in_life.get());
     let forgotten = own.clone().find(|sample| sample.last_applied > last);
     let voter = own.clone().find(|sample| sample.role == "leader");
     if let Some(sample) = forgotten {
@@ -385,7 +386,7 @@ fn check_memory(world: &World, machine: &Machine, now: &DirectoryContents) {
 
 /// Checks that a node was right to end with this error; `is_start` when it has not started.
 pub(crate) fn check_end(world: &World, machine: &Machine, error: &StorageError, is_start: bool) {
-    let (id, fault) = (machine.id, machine.disk_fault.get());
+    let (id, fault) = (machine.id, machine.disk_faults.inflicted.get());
     let expected = ExpectedStart::of(&machine.disk, world.data_dir(id));
     let is_right = match error {
         StorageError::Io { source, path, .. } if source.kind() == ErrorKind::StorageFull => {
@@ -395,13 +396,13 @@ pub(crate) fn check_end(world: &World, machine: &Machine, error: &StorageError, 
             let wants_new_log = expected.options.iter().any(StartOption::wants_new_log)
                 || expected.directory.is_resetting;
             let is_for_start = is_start && expected.directory.is_complete && !wants_new_log;
-            machine.was_full.get() && !is_for_start && !is_for_snapshot
+            machine.disk_faults.was_full.get() && !is_for_start && !is_for_snapshot
         }
         StorageError::Io { .. } => fault.is_some(),
         // Only damage makes the log begin after the last entry of every intact snapshot.
         StorageError::SnapshotMissing { .. } => {
             expected.options.iter().any(StartOption::is_barred)
-                && machine.has_damaged_snapshot.get()
+                && machine.losses.has_damaged_snapshot.get()
         }
         // A damaged log may end a life, but does not prevent the next one.
         _ if is_start => expected.verdict == Verdict::Refuses,

@@ -45,7 +45,7 @@ pub(crate) fn check(world: &World, committed: u64) {
     check_answers(world, log, &reference);
     match linearizability::check(&history_by_key(world, &replay)) {
         Verdict::Linearizable => {}
-        Verdict::GivenUp => world.is_given_up.set(true),
+        Verdict::GivenUp => world.findings.is_given_up.set(true),
         Verdict::Violation(what) => world.violate(Check::Linearizability, what),
     }
 }

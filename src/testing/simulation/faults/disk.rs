@@ -133,7 +133,7 @@ fn rot_snapshot(world: &Rc<World>, machine: &Machine) -> bool {
     if is_fatal {
         world.note_data_loss(id, u64::MAX);
     }
-    machine.has_damaged_snapshot.set(true);
+    machine.losses.has_damaged_snapshot.set(true);
     world.wire.on_snapshot_rot(id);
     places.iter().for_each(|(path, offset)| flip(world, machine, path, *offset));
     match world.random(|rng| rng.random_range(0..3)) {
@@ -171,7 +171,7 @@ fn flip_in_record(world: &World, machine: &Machine, directory: &DirectoryContent
 
 /// Loses the last writes before the durable end, though the disk has confirmed them.
 fn lose_writes(world: &World, machine: &Machine, directory: &DirectoryContents) {
-    let (_, durable_to) = machine.durable_end.get();
+    let (_, durable_to) = machine.losses.durable_end.get();
     let Some((path, record)) = some_record(world, machine, directory, durable_to) else {
         return flip_anywhere(world, machine, directory);
     };
@@ -189,7 +189,7 @@ fn lose_writes(world: &World, machine: &Machine, directory: &DirectoryContents) 
 
 /// Writes a record to the place of another one.
 fn misdirect_a_write(world: &World, machine: &Machine, directory: &DirectoryContents) {
-    let (_, durable_to) = machine.durable_end.get();
+    let (_, durable_to) = machine.losses.durable_end.get();
     let one = some_record(world, machine, directory, durable_to);
     let other = some_record(world, machine, directory, durable_to);
     let (Some((path, one)), Some((_, other))) = (one, other) else {
@@ -213,7 +213,7 @@ fn some_record(
     directory: &DirectoryContents,
     to: u64,
 ) -> Option<(PathBuf, RecordPlace)> {
-    let (segment, _) = machine.durable_end.get();
+    let (segment, _) = machine.losses.durable_end.get();
     let records = directory.records(segment);
     let count = records.partition_point(|record| record.to <= to);
     let near = world.random(|rng| [1, 4, count][rng.random_range(0..3)]).min(count);

@@ -18,7 +18,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::membership::{PEER_PORT, Place};
 use super::memory::Memory;
 use crate::actors::io::memory::MemoryBudget;
 use crate::node::NodeError;
@@ -27,9 +26,23 @@ use crate::testing::simulation::plan::Fault;
 use crate::testing::simulation::upgrade::{Program, Programs};
 use crate::testing::{Crash, SimDisk};
 
+/// The port on which the nodes of a plan listen for each other at first. A machine that moves gets
+/// a higher one.
+pub(crate) const PEER_PORT: u16 = 9001;
+
+/// The task of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It stands by: no node has ever run on it.
+    Spare,
+    /// Its node is to run. It may have been removed and not know it.
+    Serving,
+    /// Its node was removed, and its process has ended for good.
+    Retired,
+}
+
 /// A machine and all that is known of it. A life is the time from a start of its node to the end
 /// of that process.
-// More than fifteen fields: what all faults and checks know of one machine.
 pub(crate) struct Machine {
     pub(crate) id: u64,
     pub(crate) disk: SimDisk,
@@ -47,14 +60,16 @@ pub(crate) struct Machine {
     pub(crate) lives: Cell<u64>,
     pub(crate) programs: Programs,
     process: Process,
-    /// The fault that was inflicted on the disk in this life.
-    pub(crate) disk_fault: Cell<Option<Fault>>,
     /// True while the node must not be started.
     pub(crate) is_away: Cell<bool>,
-    /// True while the disk is full.
-    is_full: Cell<bool>,
-    /// True when the disk has been full at some time in this life.
-    pub(crate) was_full: Cell<bool>,
+    pub(crate) losses: Losses,
+    pub(crate) disk_faults: DiskFaults,
+    pub(crate) memory: Memory,
+}
+
+/// The facts on what a machine's disk has lost, and what it must not have lost.
+#[derive(Default)]
+pub(crate) struct Losses {
     /// The last segment at the last start, and its length in bytes: the log up to there is
     /// known to have been durable.
     pub(crate) durable_end: Cell<(u64, u64)>,
@@ -62,16 +77,20 @@ pub(crate) struct Machine {
     pub(crate) has_damaged_snapshot: Cell<bool>,
     /// The last life that ended with a loss of durable data.
     pub(crate) lost_in_life: Cell<u64>,
-    stalls: Stalls,
-    pub(crate) memory: Memory,
 }
 
-/// The stalls of a machine's disk.
+/// The faults of a machine's disk, but for lost data.
 #[derive(Default)]
-struct Stalls {
+pub(crate) struct DiskFaults {
+    /// The fault that was inflicted on the disk in this life.
+    pub(crate) inflicted: Cell<Option<Fault>>,
+    /// True while the disk is full.
+    is_full: Cell<bool>,
+    /// True when the disk has been full at some time in this life.
+    pub(crate) was_full: Cell<bool>,
     is_stalled: Cell<bool>,
     /// The number of stalls that have begun.
-    begun: Cell<u64>,
+    stalls_begun: Cell<u64>,
 }
 
 /// The process of a machine's node.
@@ -133,14 +152,9 @@ impl Machine {
                 memory: RefCell::default(),
                 stop: RefCell::default(),
             },
-            disk_fault: Cell::default(),
             is_away: Cell::default(),
-            is_full: Cell::default(),
-            was_full: Cell::default(),
-            durable_end: Cell::default(),
-            has_damaged_snapshot: Cell::default(),
-            lost_in_life: Cell::default(),
-            stalls: Stalls::default(),
+            losses: Losses::default(),
+            disk_faults: DiskFaults::default(),
             memory: Memory::default(),
         }
     }
@@ -191,7 +205,7 @@ impl Machine {
         if self.process.is_paused.get() {
             return Poll::Pending;
         }
-        if !self.stalls.is_stalled.get() {
+        if !self.disk_faults.is_stalled.get() {
             // The set of LogActor never ends: it waits for more tasks.
             let _ = running.log.as_mut().poll(cx);
         }
@@ -224,12 +238,14 @@ impl Machine {
 
     /// The number of the stall that the disk is in, if it is in one.
     pub(crate) fn disk_stall(&self) -> Option<u64> {
-        self.stalls.is_stalled.get().then_some(self.stalls.begun.get())
+        self.disk_faults.is_stalled.get().then_some(self.disk_faults.stalls_begun.get())
     }
 
     pub(crate) fn stall_disk(&self, is_stalled: bool) {
-        self.stalls.is_stalled.set(is_stalled);
-        self.stalls.begun.set(self.stalls.begun.get() + u64::from(is_stalled));
+        self.disk_faults.is_stalled.set(is_stalled);
+        self.disk_faults
+            .stalls_begun
+            .set(self.disk_faults.stalls_begun.get() + u64::from(is_stalled));
         self.wake();
     }
 
@@ -249,37 +265,37 @@ impl Machine {
             None => self.disk.kill(),
         }
         drop(self.take_tasks());
-        self.disk_fault.set(None);
+        self.disk_faults.inflicted.set(None);
         self.is_asking.set(false);
-        self.was_full.set(self.is_full.get());
+        self.disk_faults.was_full.set(self.disk_faults.is_full.get());
         self.process.is_paused.set(false);
-        self.stalls.is_stalled.set(false);
+        self.disk_faults.is_stalled.set(false);
         self.wake();
         self.process.memory.take().map_or(0, |memory| memory.used_bytes())
     }
 
     /// Spoils the disk for the rest of this life.
     pub(crate) fn spoil_disk(&self, fault: Fault, spoil: impl FnOnce(&SimDisk)) {
-        self.disk_fault.set(Some(fault));
+        self.disk_faults.inflicted.set(Some(fault));
         spoil(&self.disk);
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.is_full.get()
+        self.disk_faults.is_full.get()
     }
 
     /// Leaves the disk `room` more bytes, or as many as it wants with `None`.
     pub(crate) fn fill_disk(&self, room: Option<u64>) {
-        self.is_full.set(room.is_some());
-        self.was_full.set(self.was_full.get() || room.is_some());
+        self.disk_faults.is_full.set(room.is_some());
+        self.disk_faults.was_full.set(self.disk_faults.was_full.get() || room.is_some());
         self.disk.set_capacity(room.map(|room| self.disk.used_bytes() + room));
     }
 
     /// Returns the disk to an earlier image of it. The machine is down.
     pub(crate) fn forget_back_to(&self, image: &SimDisk) {
         self.disk.return_to(image);
-        self.lost_in_life.set(self.lives.get());
-        self.durable_end.set((0, 0));
+        self.losses.lost_in_life.set(self.lives.get());
+        self.losses.durable_end.set((0, 0));
     }
 
     /// Removes every file, durably.
@@ -289,9 +305,9 @@ impl Machine {
         }
         // Makes the removal of the names durable.
         self.disk.crash(Crash::KeepUnsynced);
-        self.lost_in_life.set(self.lives.get());
-        self.durable_end.set((0, 0));
-        self.has_damaged_snapshot.set(false);
+        self.losses.lost_in_life.set(self.lives.get());
+        self.losses.durable_end.set((0, 0));
+        self.losses.has_damaged_snapshot.set(false);
         self.memory.may_be_on_disk.set(false);
     }
 }

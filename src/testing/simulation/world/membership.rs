@@ -1,67 +1,11 @@
-//! The members, as far as a run knows them: the places of the machines, and the commands of
-//! operators with their answers.
+//! The members, as far as a run knows them.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::World;
+use super::{Machine, Place, World};
 use crate::testing::simulation::checks::wire::WireChecker;
 use crate::types::{Membership, NodeId};
-
-/// The port on which the nodes of a plan listen for each other at first. A machine that moves gets
-/// a higher one.
-pub(crate) const PEER_PORT: u16 = 9001;
-
-/// The task of a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// It stands by: no node has ever run on it.
-    Spare,
-    /// Its node is to run. It may have been removed and not know it.
-    Serving,
-    /// Its node was removed, and its process has ended for good.
-    Retired,
-}
-
-/// A change that a node has said has begun.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// The index of the entry that began it.
-    pub(crate) number: u64,
-    /// The member that it is about.
-    pub(crate) id: u64,
-    /// The command.
-    pub(crate) command: String,
-}
-
-/// The commands of operators.
-#[derive(Default)]
-pub(crate) struct Operators {
-    /// The changes that have begun, in the order of the answers.
-    pub(crate) accepted: RefCell<Vec<Accepted>>,
-    /// The number of answers of each kind, without their numbers.
-    pub(crate) answers: RefCell<BTreeMap<String, u64>>,
-    /// The removed machines whose further life is decided.
-    pub(crate) dismissed: RefCell<BTreeSet<u64>>,
-    /// The ports of all machines as the servers.toml of the founders says them.
-    pub(crate) ports_in_files: RefCell<BTreeMap<u64, u16>>,
-    /// True once the members have to come to rest.
-    pub(crate) is_over: Cell<bool>,
-}
-
-impl Operators {
-    /// Counts an answer. Answers that differ only in their numbers are of one kind.
-    pub(crate) fn count(&self, word: &str, answer: &str) {
-        let kind: String =
-            answer.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
-        let mut kind = format!("{word}: {kind}");
-        while kind.contains("##") {
-            kind = kind.replace("##", "#");
-        }
-        *self.answers.borrow_mut().entry(kind).or_default() += 1;
-    }
-}
 
 impl World {
     /// The newest membership that is known to be committed; that of the founders while none is.
@@ -73,7 +17,7 @@ impl World {
 
     /// The machines whose nodes are to run, members or not.
     pub(crate) fn serving(&self) -> Vec<u64> {
-        let serves = |machine: &&std::rc::Rc<super::Machine>| machine.place.get() == Place::Serving;
+        let serves = |machine: &&Rc<Machine>| machine.place.get() == Place::Serving;
         self.machines.values().filter(serves).map(|machine| machine.id).collect()
     }
 

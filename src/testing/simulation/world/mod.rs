@@ -3,6 +3,7 @@
 mod machine;
 mod membership;
 mod memory;
+mod operators;
 mod sample;
 
 use std::cell::{Cell, RefCell};
@@ -25,8 +26,8 @@ use super::plan::{Fault, Plan};
 use super::trace::Trace;
 use crate::clock::Clock;
 use crate::types::NodeId;
-pub(crate) use machine::{Machine, ProcessEnd, Tasks, host};
-pub(crate) use membership::{Accepted, Operators, PEER_PORT, Place};
+pub(crate) use machine::{Machine, PEER_PORT, Place, ProcessEnd, Tasks, host};
+pub(crate) use operators::{Accepted, Operators};
 pub(crate) use sample::Sample;
 
 /// The largest deviation of a monotonic clock, in millionths. Two clocks then differ by nearly
@@ -66,12 +67,18 @@ pub(crate) struct World {
     /// The nodes that have had a vote and entries since the beginning. A member that has a vote
     /// and has never used it looks as new as one that has lost its disk.
     pub(crate) participants: RefCell<BTreeSet<u64>>,
-    /// True when the search for an order of the history was given up.
-    pub(crate) is_given_up: Cell<bool>,
-    violations: RefCell<Vec<Violation>>,
+    pub(crate) findings: Findings,
     /// The simulated time at each point of the logical clock, in milliseconds.
     times_ms: RefCell<Vec<u64>>,
     rng: RefCell<StdRng>,
+}
+
+/// The results of the checks.
+#[derive(Default)]
+pub(crate) struct Findings {
+    violations: RefCell<Vec<Violation>>,
+    /// True when the search for an order of the history was given up.
+    pub(crate) is_given_up: Cell<bool>,
 }
 
 /// The phases of a run. Each flag is set once, in this order, but for `is_quiesced` and
@@ -121,8 +128,7 @@ impl World {
             operators: Operators::default(),
             data_losses: RefCell::default(),
             participants: RefCell::default(),
-            is_given_up: Cell::default(),
-            violations: RefCell::default(),
+            findings: Findings::default(),
             times_ms: RefCell::default(),
             rng: RefCell::new(StdRng::seed_from_u64(rng.random())),
         }
@@ -157,11 +163,11 @@ impl World {
 
     pub(crate) fn violate(&self, check: Check, what: String) {
         self.trace.say(&format_args!("VIOLATION of {check}: {what}"));
-        self.violations.borrow_mut().push(Violation { check, what });
+        self.findings.violations.borrow_mut().push(Violation { check, what });
     }
 
     pub(crate) fn violations(&self) -> Vec<Violation> {
-        self.violations.borrow().clone()
+        self.findings.violations.borrow().clone()
     }
 
     /// Takes over the violation that the wire checker has found, if there is a new one.
@@ -178,7 +184,7 @@ impl World {
         for panic in panics::take() {
             self.violate(Check::Assertion, panic);
         }
-        !self.violations.borrow().is_empty()
+        !self.findings.violations.borrow().is_empty()
     }
 
     /// Adds a client's command to the history. A read without an answer is left out: it has

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::durable::{Archive, Durable, Slot};
-use super::members::newest;
+use super::durable::{Archive, Durable, Slot, newest};
 use crate::testing::SimDisk;
 use crate::testing::simulation::checks::violation::{Check, Violation};
 use crate::testing::simulation::plan::Plan;

@@ -3,36 +3,16 @@
 //!
 //! A membership is in force as soon as it is in a log. So every election, every vote and every
 //! commit is judged by the log of the node that counts, and not by what the nodes say of
-//! themselves. The arithmetic is written once more here: that of `raft` is under test.
+//! themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::disks::{Disks, Finding, ensure};
-use super::durable::Slot;
+use super::durable::{Slot, newest};
 use super::replication::Replication;
 use crate::testing::simulation::checks::violation::Check;
 use crate::types::{Entry, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
-
-/// True when the voters for which `includes` holds are a majority of each half.
-pub(super) fn is_quorum(membership: &Membership, includes: impl Fn(NodeId) -> bool) -> bool {
-    let is_majority = |half: &BTreeSet<NodeId>| {
-        2 * half.iter().filter(|voter| includes(**voter)).count() > half.len()
-    };
-    is_majority(&membership.voters)
-        && (membership.outgoing.is_empty() || is_majority(&membership.outgoing))
-}
-
-/// The membership that ends a joint one.
-pub(super) fn second_half(joint: &Membership) -> Membership {
-    Membership { outgoing: BTreeSet::new(), ..joint.clone() }
-}
-
-/// The last membership in a log, as the position of its entry.
-pub(super) fn newest(log: &[Slot]) -> Option<LogPosition> {
-    let place = log.iter().rposition(Slot::is_membership)?;
-    Some(LogPosition { term: log[place].term, index: LogIndex(place as u64 + 1) })
-}
 
 /// The changes of members, as the messages and the statuses show them.
 #[derive(Default)]
@@ -64,7 +44,7 @@ impl Members {
         if is_removed {
             self.resting.entry(node).or_insert(term);
         }
-        // What is applied is on the disk.
+        // The disk has all that is applied.
         let log = disks.of(node).log();
         let applied = log.get(..last_applied.0 as usize).unwrap_or(log);
         let Some(at) = newest(applied) else { return };

@@ -14,6 +14,7 @@ mod install;
 mod members;
 mod memories;
 mod promise;
+mod quorum;
 mod replication;
 mod text;
 mod transfers;
@@ -42,10 +43,11 @@ use formats::{Formats, format_after};
 use frames::Frames;
 pub use install::InstallCounts;
 use install::Installs;
+use members::Members;
 pub(crate) use members::check_step;
-use members::{Members, is_quorum};
 use memories::Memories;
 pub(crate) use promise::Promise;
+use quorum::is_quorum;
 use replication::Replication;
 use transfers::Transfers;
 use votes::Votes;
@@ -413,9 +415,6 @@ impl CheckerState {
                 memories.on_response(from, term, response);
                 disks.check_term(from, term)
             }
-            Rpc::PreVoteResponse(_) | Rpc::RejoinResponse(_) | Rpc::Remembered(_) => {
-                disks.check_term(from, term)
-            }
             Rpc::InstallSnapshot(chunk) => {
                 votes.check_elected(from, term, disks)?;
                 replication.on_snapshot(from, term, chunk.snapshot.last, disks)?;
@@ -437,7 +436,11 @@ impl CheckerState {
                 replication.check_return(from, disks)?;
                 votes.on_granted(from, to, term, disks)
             }
-            Rpc::RequestVoteResponse(_) => disks.check_term(from, term),
+            Rpc::PreVoteResponse(_)
+            | Rpc::RequestVoteResponse(_)
+            | Rpc::TransferRefused
+            | Rpc::RejoinResponse(_)
+            | Rpc::Remembered(_) => disks.check_term(from, term),
             Rpc::StateCheck(check) => {
                 memories.on_state_check(from, to, term, &check);
                 votes.check_elected(from, term, disks)
@@ -447,7 +450,6 @@ impl CheckerState {
                 transfers.check_vote(from, term, request)?;
                 votes.on_transfer_vote(from, term, request, disks)
             }
-            Rpc::TransferRefused => disks.check_term(from, term),
             Rpc::TimeoutNow(order) => {
                 votes.check_elected(from, term, disks)?;
                 transfers.on_order(from, to, term, order, replication, disks)
@@ -457,12 +459,7 @@ impl CheckerState {
                 replication.on_admitted(from, term, to, word.membership, disks)
             }
             Rpc::Forgotten(_) | Rpc::StateDiverged(_) => votes.check_elected(from, term, disks),
-            Rpc::AppendEntries(request) => {
-                windows.on_request(connection, term, &request)?;
-                votes.check_elected(from, term, disks)?;
-                replication.on_request(from, term, &request, disks)?;
-                self.check_entries(from, term, &request)
-            }
+            Rpc::AppendEntries(request) => self.on_entries(connection, from, term, &request),
             Rpc::AppendEntriesResponse(response) => {
                 windows.on_response(connection, term, response);
                 replication.on_response(from, term, response, disks)
@@ -472,6 +469,19 @@ impl CheckerState {
 }
 
 impl CheckerState {
+    fn on_entries(
+        &mut self,
+        connection: u64,
+        leader: NodeId,
+        term: Term,
+        request: &AppendEntries,
+    ) -> Finding {
+        self.windows.on_request(connection, term, request)?;
+        self.votes.check_elected(leader, term, &mut self.disks)?;
+        self.replication.on_request(leader, term, request, &mut self.disks)?;
+        self.check_entries(leader, term, request)
+    }
+
     /// Checks the entries of a request that say something about the cluster.
     fn check_entries(&mut self, leader: NodeId, term: Term, request: &AppendEntries) -> Finding {
         for entry in &request.entries {

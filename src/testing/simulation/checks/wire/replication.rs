@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::disks::{Disks, Finding, ensure};
-use super::durable::Slot;
-use super::members::{is_quorum, newest, second_half};
+use super::durable::{Slot, newest};
+use super::quorum::{is_quorum, second_half};
 use crate::raft::{AppendEntries, AppendEntriesResponse, AppendResult};
 use crate::testing::simulation::checks::violation::Check;
 use crate::types::{LogIndex, LogPosition, Membership, NodeId, Term};
@@ -405,8 +405,8 @@ impl Replication {
         self.is_known_committed(at) || in_force.into_iter().any(is_held)
     }
 
-    /// True when a quorum of a membership holds the entry at a position, or when that is known to be
-    /// committed. A disk that was lost counts with its former contents.
+    /// True when a quorum of a membership holds the entry at a position, or when that is known
+    /// to be committed. A disk that was lost counts with its former contents.
     pub fn is_held_by(&self, at: LogPosition, membership: &Membership, disks: &mut Disks) -> bool {
         let holders = self.holders(|log| has(log, at), disks);
         self.is_known_committed(at) || is_quorum(membership, |id| holders.contains(&id))

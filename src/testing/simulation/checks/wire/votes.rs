@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::disks::{Disks, Finding, ensure};
 use super::durable::last;
-use super::members::is_quorum;
+use super::quorum::is_quorum;
 use crate::raft::RequestVote;
 use crate::testing::simulation::checks::violation::Check;
 use crate::types::{LogPosition, Membership, NodeId, Term};

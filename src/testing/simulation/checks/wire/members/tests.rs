@@ -1,5 +1,6 @@
 //! Memberships that follow each other, rightly or wrongly.
 
+use super::super::quorum::is_quorum;
 use super::*;
 use crate::types::{Address, Change, ChangeKind, Member};
 
