@@ -185,16 +185,16 @@ impl Cluster {
     pub(super) fn name_ports(&mut self, id: NodeId, peers: BTreeSet<NodeId>) {
         let node = self.node_mut(id);
         node.progress.retain(|peer, _| peers.contains(peer));
-        node.ports.retain(|peer| peers.contains(peer));
-        node.wanted = peers;
+        node.peers.ports.retain(|peer| peers.contains(peer));
+        node.peers.wanted = peers;
     }
 
     /// RaftActor gets the ports that PeersActor has made. True when there were any.
     pub(super) fn open_ports(&mut self, id: NodeId) -> bool {
         let node = self.node_mut(id);
-        let new: Vec<NodeId> = node.wanted.difference(&node.ports).copied().collect();
+        let new: Vec<NodeId> = node.peers.wanted.difference(&node.peers.ports).copied().collect();
         for peer in &new {
-            node.ports.insert(*peer);
+            node.peers.ports.insert(*peer);
             if let Some(raft) = &mut node.raft {
                 raft.on_peer_added(*peer);
             }

@@ -65,7 +65,11 @@ fn a_removed_server_hears_of_it_and_rests() {
     let term = cluster.raft(n(1)).term();
     cluster.pass(10 * ELECTION_TICKS_MAX);
     assert_eq!(cluster.raft(n(1)).term(), term, "it disturbs nobody");
-    assert_eq!(cluster.node(n(1)).ports, [n(2)].into(), "and nobody keeps a connection to it");
+    assert_eq!(
+        cluster.node(n(1)).peers.ports,
+        [n(2)].into(),
+        "and nobody keeps a connection to it"
+    );
     assert_eq!(cluster.leader(), Some(n(1)));
 }
 

@@ -227,7 +227,7 @@ fn a_membership_that_was_not_committed_is_taken_back_with_its_connections() {
     cluster.begin(add_learner(4));
     cluster.deliver_all();
     assert!(cluster.members_of(4).is_learner(n(4)), "it was sent the entry");
-    assert!(cluster.node(n(1)).ports.contains(&n(4)));
+    assert!(cluster.node(n(1)).peers.ports.contains(&n(4)));
     cluster.elect_instead(1, 2);
     cluster.propose(n(2), "other").unwrap();
     cluster.pass(3);
@@ -235,7 +235,7 @@ fn a_membership_that_was_not_committed_is_taken_back_with_its_connections() {
     cluster.catch_up();
     for id in 1..=3 {
         assert!(!cluster.members_of(id).is_member(n(4)), "node {id}");
-        assert!(!cluster.node(n(id)).ports.contains(&n(4)), "node {id}");
+        assert!(!cluster.node(n(id)).peers.ports.contains(&n(4)), "node {id}");
     }
     assert_eq!(cluster.role(4), Role::Learner, "it waits");
     let leader = recover(&mut cluster);
@@ -304,7 +304,7 @@ fn a_server_that_was_removed_while_it_was_cut_off_moves_nobody_and_is_told() {
     cluster.partition(&[n(4)]);
     cluster.change_and_wait(remove(4));
     cluster.pass(20 * ELECTION_TICKS_MAX);
-    assert_eq!(cluster.node(n(1)).ports, [n(2), n(3)].into(), "it is not waited for");
+    assert_eq!(cluster.node(n(1)).peers.ports, [n(2), n(3)].into(), "it is not waited for");
     let term = cluster.raft(n(1)).term();
     // Before it is told: its requests move nobody.
     cluster.cuts.clear();
