@@ -204,7 +204,8 @@ impl Cluster {
 
     /// The answer to the hello of a node that was removed, as admission gives it.
     pub(super) fn is_told_that_it_was_removed(&mut self, of: NodeId, to: NodeId) -> bool {
-        let committed = self.gate(to).announced.last().and_then(|news| news.committed.clone());
+        let Some(news) = self.gate(to).announced.last() else { return false };
+        let committed = news.committed.clone().filter(|_| news.departing != Some(of));
         let Some(committed) = committed.filter(|committed| committed.is_removed(of)) else {
             return false;
         };
