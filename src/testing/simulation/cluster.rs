@@ -403,14 +403,48 @@ pub(crate) fn wipe(world: &Rc<World>, id: u64) {
 }
 
 /// A machine with an empty disk starts with a servers.toml, or with the word whom to ask for the
-/// members. Only founders have a servers.toml that lists them, and it is of use only while it lists
-/// all that can lead: an empty server believes nobody else.
+/// members.
 pub(crate) fn choose_way_to_start(world: &World, machine: &Machine) {
-    let is_listed = |id: &NodeId| id.0 <= world.plan.nodes;
-    let are_listed = world.membership().all_voters().iter().all(is_listed);
-    let is_founder = is_listed(&NodeId(machine.id)) && world.plan.nodes > 1 && are_listed;
+    let has_use = has_useful_file(world, machine);
     let is_asking = !world.membership().is_seed() && world.random(|rng| rng.random_bool(0.5));
-    machine.site.is_joining.set(!is_founder || is_asking);
+    machine.site.is_joining.set(!has_use || is_asking);
+}
+
+/// True when an empty server can find its cluster by its servers.toml. Only founders have one that
+/// lists them, and it is of use only while it has all that can lead, where they are: an empty
+/// server believes nobody else, and nobody who says that it has moved.
+fn has_useful_file(world: &World, machine: &Machine) -> bool {
+    let ports = world.operators.ports_in_files.borrow();
+    let is_founder = |id: &NodeId| id.0 <= world.plan.nodes;
+    let is_found = |id: &NodeId| {
+        let port = ports.get(&id.0).copied().unwrap_or(PEER_PORT);
+        is_founder(id) && world.machines[&id.0].site.peer_port.get() == port
+    };
+    let can_lead = world.membership().all_voters();
+    is_founder(&NodeId(machine.id)) && world.plan.nodes > 1 && can_lead.iter().all(is_found)
+}
+
+/// Empty members whose servers.toml has become useless since they started come back with the word
+/// whom to ask for the members, as their operator would have it.
+fn replace_useless_files(world: &Rc<World>) {
+    if world.plan.members.is_none() || world.membership().is_seed() {
+        return;
+    }
+    let is_empty = |id: &u64| {
+        let samples = world.samples.borrow();
+        let newest = samples.iter().rev().find(|sample| sample.id == *id);
+        newest.is_some_and(|sample| sample.last_log_index == 0 && sample.cluster_id == "none")
+    };
+    for id in world.members().into_iter().filter(is_empty) {
+        let machine = &world.machines[&id];
+        if machine.site.is_joining.get() || has_useful_file(world, machine) {
+            continue;
+        }
+        world.trace.say(&format_args!("n{id} asks for the members"));
+        crash(world, id, false);
+        machine.site.is_joining.set(true);
+        start(world, id);
+    }
 }
 
 /// Waits until nothing that a fault has begun can still happen.
@@ -431,12 +465,29 @@ pub(crate) fn end_faults(world: &Rc<World>) {
 pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
     world.trace.say(&"fault-free");
     mend(world);
-    for id in draw_absent(world) {
+    let absent = draw_absent(world);
+    for id in &absent {
         world.trace.say(&format_args!("n{id} stays away"));
-        world.machines[&id].site.is_away.set(true);
-        crash(world, id, false);
+        world.machines[id].site.is_away.set(true);
+        crash(world, *id, false);
+    }
+    if world.plan.members.is_some() && !absent.is_empty() {
+        actix::spawn(end_absence_in_need(Rc::clone(world)));
     }
     world.serving().into_iter().for_each(|id| start(world, id));
+}
+
+/// Starts the nodes that were kept down when a membership comes to light that needs one of them: it
+/// was in the memory of a leader only, when they were drawn.
+async fn end_absence_in_need(world: Rc<World>) {
+    while !world.phase.has_recovered.get() && !world.has_failed() {
+        sleep(Duration::from_millis(100)).await;
+        let is_here = |id: u64| world.machines.get(&id).is_some_and(|m| !m.site.is_away.get());
+        if !world.is_quorum(is_here) {
+            world.trace.say(&"those who stayed away are needed");
+            return end_absence(&world);
+        }
+    }
 }
 
 /// Starts the nodes that were kept down.
@@ -466,6 +517,7 @@ fn mend(world: &Rc<World>) {
         mend_disk(world, id);
         finish_upgrade(world, id);
     }
+    replace_useless_files(world);
 }
 
 /// Gives a machine the new program, and releases its hold.
@@ -530,6 +582,7 @@ pub(crate) async fn settle_members(world: &Rc<World>) {
     world.operators.is_over.set(true);
     let (begin, mut operator) = (Instant::now(), Operator::calm(world));
     while !world.has_failed() {
+        replace_useless_files(world);
         let waits = match next_to_settle(world) {
             Settling::Done => return,
             Settling::Waits(waits) => waits,

@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use super::wire::entries_of_segment;
+use super::wire::{Written, entries_of_segment};
 use crate::testing::simulation::world::{Machine, World};
-use crate::types::{Entry, LogIndex, LogPosition, Term};
+use crate::types::{Entry, LogIndex, LogPosition};
 
 /// All entries of all segments.
 #[derive(Default)]
 pub(crate) struct CommittedLog {
     /// Every entry that any disk has ever held, with the term of the entry before it.
-    entries: BTreeMap<LogPosition, (Entry, Term)>,
+    entries: BTreeMap<LogPosition, Written>,
     /// Two different entries at one position, if there are any.
     conflict: Option<String>,
 }
@@ -31,17 +31,27 @@ impl CommittedLog {
     fn add_all(&mut self, machine: &Machine) {
         let mut terms = BTreeMap::new();
         for segment in machine.disk.written_files() {
-            for (entry, prev_term) in entries_of_segment(&segment, &mut terms) {
-                self.add(machine.id, entry, prev_term);
+            for written in entries_of_segment(&segment, &mut terms) {
+                self.add(machine.id, written);
             }
         }
     }
 
-    fn add(&mut self, id: u64, entry: Entry, prev_term: Term) {
-        let new = (entry, prev_term);
-        let known = self.entries.entry(new.0.position()).or_insert_with(|| new.clone());
-        if *known != new && self.conflict.is_none() {
+    /// A term that is not sure counts only until a sure one is known: when a segment is read that a
+    /// repair has removed, the segments before it no longer have all that it was built on.
+    fn add(&mut self, id: u64, new: Written) {
+        let position = new.entry.position();
+        let Some(known) = self.entries.get(&position) else {
+            self.entries.insert(position, new);
+            return;
+        };
+        let are_sure = known.is_sure && new.is_sure;
+        let is_same = known.entry == new.entry && (known.prev_term == new.prev_term || !are_sure);
+        if !is_same && self.conflict.is_none() {
             self.conflict = Some(format!("n{id} has held {new:?}, and not {known:?}"));
+        }
+        if new.is_sure {
+            self.entries.insert(position, new);
         }
     }
 
@@ -56,7 +66,7 @@ impl CommittedLog {
         let (mut log, mut at) = (Vec::new(), last);
         while at.index > LogIndex(0) {
             let known = self.entries.get(&at);
-            let (entry, prev_term) =
+            let Written { entry, prev_term, .. } =
                 known.ok_or_else(|| format!("no disk has ever held entry {at}, behind {last}"))?;
             log.push(entry.clone());
             at = LogPosition { term: *prev_term, index: at.index.prev() };

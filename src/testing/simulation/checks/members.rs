@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep};
 use super::status_poller::{ask, ask_all};
 use super::violation::{Check, Violation};
 use super::wire::check_step;
+use crate::storage::read_joined;
 use crate::testing::simulation::workload::operator::Operator;
 use crate::testing::simulation::world::{Accepted, PEER_PORT, Sample, World};
-use crate::types::{ChangeKind, Entry, LogIndex, Membership, NodeId, Payload};
+use crate::types::{ChangeKind, Entry, LogIndex, Member, Membership, NodeId, Payload};
 
 /// The lists have to be equal within this time, and removed servers have to know it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -114,9 +115,12 @@ pub(crate) async fn check_rest(world: &Rc<World>) {
         loop {
             let sample = ask(world, &from, id, None).await.ok().map(|(sample, _)| sample);
             let machine = &world.machines[&id];
-            // An empty one is told that it was removed in a sentence, as anybody who asks.
-            let is_empty = sample.as_ref().is_some_and(|sample| sample.last_log_index == 0);
-            if is_empty
+            // One that cannot prove of which cluster it is, is told in a sentence only, as anybody
+            // who asks. Neither can an empty one.
+            let is_unproven = sample
+                .as_ref()
+                .is_some_and(|sample| sample.last_log_index == 0 || sample.cluster_id == "none");
+            if is_unproven
                 || machine.site.is_asking.get()
                 || !machine.is_up()
                 || sample.as_ref().is_some_and(|sample| sample.role == "removed")
@@ -143,15 +147,24 @@ pub(crate) async fn check_rest(world: &Rc<World>) {
     }
 }
 
-/// True when some member is where the log of a machine, or its file, says that it is. Nobody
-/// dials a server that was removed.
+/// True when some member is where a machine dials it: where its log, or its file, says that it is.
+/// Nobody dials a server that was removed. While its log does not have itself as a member, it dials
+/// those that it was told of when it joined.
 fn can_reach_others(world: &World, id: u64) -> bool {
     let known = world.wire.members_on_disk(id);
+    let disk = world.machines[&id].disk.duplicate();
+    let told = read_joined(&disk, world.data_dir(id)).ok().flatten();
+    let told = told.filter(|_| !known.is_member(NodeId(id)));
     let ports = world.operators.ports_in_files.borrow();
     world.members().into_iter().any(|other| {
-        let logged = known.members.get(&NodeId(other)).map(|member| member.peer.port);
-        let in_file = ports.get(&other).copied().unwrap_or(PEER_PORT);
-        logged.unwrap_or(in_file) == world.machines[&other].site.peer_port.get()
+        let of = |members: &BTreeMap<NodeId, Member>| {
+            members.get(&NodeId(other)).map(|member| member.peer.port)
+        };
+        let in_file = || ports.get(&other).copied().unwrap_or(PEER_PORT);
+        let by_file = known.is_member(NodeId(other)).then(in_file);
+        let told = told.as_ref().and_then(|told| of(&told.members));
+        let port = of(&known.members).or(told).or(by_file);
+        port == Some(world.machines[&other].site.peer_port.get())
     })
 }
 

@@ -178,6 +178,10 @@ fn follow_up(world: &Rc<World>, plan: &MembersPlan, reply: &Reply) {
 async fn move_one(world: &Rc<World>, operator: &mut Operator) {
     let serving = world.serving();
     let may_move = |id: &u64| is_proven(world, *id) && are_all_found(world);
+    // One that does not know the id of the cluster believes nobody who has moved.
+    if !world.members().into_iter().all(|id| is_proven(world, id)) {
+        return;
+    }
     let Some(id) = some(world, &serving).filter(may_move) else { return };
     relocate(world, id);
     if world.random(|rng| rng.random_bool(0.5)) {

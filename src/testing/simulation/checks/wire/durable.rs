@@ -406,13 +406,16 @@ impl Durable {
 
     /// Adds the entries of all segments that this disk has ever held.
     fn read_former_segments(&mut self) {
-        let mut terms = BTreeMap::new();
+        let (mut terms, mut all) = (BTreeMap::new(), Vec::new());
         for segment in self.disk.written_files() {
-            for (entry, prev_term) in entries(&segment, &mut terms) {
-                let mut archive = self.archive();
-                archive.add(entry.index, Slot::of(&entry), prev_term);
-                archive.add_membership(&entry);
-            }
+            all.extend(entries(&segment, &mut terms));
+        }
+        // The archive keeps what is added first.
+        all.sort_by_key(|written| !written.is_sure);
+        for Written { entry, prev_term, .. } in all {
+            let mut archive = self.archive();
+            archive.add(entry.index, Slot::of(&entry), prev_term);
+            archive.add_membership(&entry);
         }
     }
 
@@ -437,19 +440,38 @@ impl Durable {
     }
 }
 
-/// All entries in a segment, in the order in which they were written, each with the term of the
-/// entry before it. `terms` holds the terms of the log up to here.
-pub(crate) fn entries(segment: &[u8], terms: &mut BTreeMap<LogIndex, Term>) -> Vec<(Entry, Term)> {
+/// An entry in a segment.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub entry: Entry,
+    /// The term of the entry before it.
+    pub prev_term: Term,
+    /// True when the segment itself has that term. It has not when the entry replaces others that
+    /// begin in an earlier segment: then that term is the one that was read last.
+    pub is_sure: bool,
+}
+
+/// All entries in a segment, in the order in which they were written. `terms` holds the terms of
+/// the log up to here.
+pub(crate) fn entries(segment: &[u8], terms: &mut BTreeMap<LogIndex, Term>) -> Vec<Written> {
     let Some(header) = segment.get(..SEGMENT_HEADER_BYTES) else { return Vec::new() };
-    terms.insert(LogIndex(u64_at(header, 32)), Term(u64_at(header, 40)));
+    let base = (LogIndex(u64_at(header, 32)), Term(u64_at(header, 40)));
+    let mut own = BTreeMap::from([base]);
     let (mut entries, mut offset) = (Vec::new(), SEGMENT_HEADER_BYTES);
     let Some(records) = Records::from(segment, offset) else { return entries };
     while let Some(record) = records.read(offset) {
-        let prev_term = terms.get(&record.index.prev()).copied();
-        terms.insert(record.index, record.slot.term);
-        entries.extend(records.entry(offset).zip(prev_term));
+        let before = record.index.prev();
+        let sure = own.get(&before).copied();
+        own.insert(record.index, record.slot.term);
+        let prev_term = sure.or_else(|| terms.get(&before).copied());
+        entries.extend(records.entry(offset).zip(prev_term).map(|(entry, prev_term)| Written {
+            entry,
+            prev_term,
+            is_sure: sure.is_some(),
+        }));
         offset += record.bytes;
     }
+    terms.append(&mut own);
     entries
 }
 

@@ -36,7 +36,7 @@ use crate::types::{Format, FormatRange, LogIndex, LogPosition, Membership, NodeI
 use crate::wire::Frame;
 use disks::{Disks, Finding, ensure};
 use durable::Durable;
-pub(crate) use durable::{SECTOR_BYTES, entries as entries_of_segment, sector_tag};
+pub(crate) use durable::{SECTOR_BYTES, Written, entries as entries_of_segment, sector_tag};
 use formats::{Formats, format_after};
 use frames::Frames;
 pub use install::InstallCounts;

@@ -561,13 +561,15 @@ impl Replication {
     /// A leader says to a learner that it may take part: its newest membership is committed, and
     /// has that node as a learner (docs/adr/0026).
     pub fn on_admitted(
-        &self,
+        &mut self,
         leader: NodeId,
         term: Term,
         to: NodeId,
         index: LogIndex,
         disks: &mut Disks,
     ) -> Finding {
+        // A leader that is the only voter may not have sent the entry to anybody.
+        self.is_known_up_to(leader, term, index, disks);
         let place = (index.0 as usize).checked_sub(1);
         let slot = place.and_then(|place| self.reigns.get(&term)?.log.get(place));
         let at = LogPosition { term: slot.map_or(Term(0), |slot| slot.term), index };
