@@ -119,7 +119,10 @@ fn a_leader_that_removes_itself_hands_over_within_a_heartbeat() {
         assert_eq!((old.leader_id(), old.awaits_successor()), (Some(leader), false), "{case}");
         pass_connected(&mut cluster, 4 * HEARTBEAT_TICKS);
         for id in 2..=nodes {
-            assert!(!cluster.node(n(id)).wanted.contains(&n(1)), "{case}: node {id} keeps it");
+            assert!(
+                !cluster.node(n(id)).peers.wanted.contains(&n(1)),
+                "{case}: node {id} keeps it"
+            );
         }
         assert_eq!(cluster.role(1), Role::Removed);
     }
@@ -138,9 +141,9 @@ fn a_removed_leader_is_admitted_by_its_followers_while_it_leads_and_not_for_ever
     cluster.partition(&[n(1)]);
     cluster.partition(&[n(2)]);
     cluster.pass(2 * ELECTION_TICKS_MAX - 1);
-    assert!(cluster.node(n(2)).wanted.contains(&n(1)));
+    assert!(cluster.node(n(2)).peers.wanted.contains(&n(1)));
     cluster.pass(1);
-    assert_eq!(cluster.node(n(2)).wanted, [n(3)].into());
+    assert_eq!(cluster.node(n(2)).peers.wanted, [n(3)].into());
     assert!(cluster.is_told_that_it_was_removed(n(1), n(2)));
 }
 
