@@ -80,7 +80,7 @@ fn pass_connected(cluster: &mut Cluster, ticks: u32) {
             cluster.tick(id);
         }
         while let Some(message) = cluster.network.first() {
-            if cluster.node(message.to).wanted.contains(&message.from) {
+            if cluster.node(message.to).peers.wanted.contains(&message.from) {
                 cluster.deliver(0);
             } else {
                 cluster.network.remove(0);
