@@ -283,7 +283,7 @@ impl KvActor {
                 );
                 let (stamp_ms, store) = (self.store.clock_ms(), self.store.clone());
                 let order = WriteSnapshot { point, stamp_ms, store };
-                self.ports.snapshots.do_send(StoreCommand::Write(order));
+                self.ports.snapshots.do_send(StoreCommand::Write(Box::new(order)));
             }
             ApplyTask::Install { store } => self.install(store),
             ApplyTask::Digest(ReadDigest { index }) => {

@@ -266,6 +266,7 @@ fn local_node(
             None => Membership::seed(settings.servers.keys().copied()),
         }),
         committed: committed.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
+        departing: None,
         seeds: joined.into_iter().flat_map(|joined| joined.members.keys().copied()).collect(),
         restore_id: recovered.storage.restore_id(),
         promise: settings.raft.promise(),

@@ -51,14 +51,7 @@ pub(super) fn recover(
     disk: Box<dyn Disk>,
     surroundings: &Surroundings,
 ) -> Result<Recovered, StorageError> {
-    let options = StorageOptions {
-        cluster: settings.cluster.clone(),
-        node_id: server.id,
-        segment_bytes: settings.log.segment_bytes,
-        can_repair: settings.servers.len() > 2,
-        new_incarnation: surroundings.random.new_incarnation,
-        formats: surroundings.formats,
-    };
+    let options = storage_options(settings, server, surroundings);
     let (mut storage, found) = Storage::open(disk.another_handle(), &server.data_dir, options)?;
     for note in &found.notes {
         log::warn!("{note} node={}", server.id);
@@ -116,6 +109,21 @@ pub(super) fn recover(
         log,
         positions,
     })
+}
+
+fn storage_options(
+    settings: &Settings,
+    server: &Server,
+    surroundings: &Surroundings,
+) -> StorageOptions {
+    StorageOptions {
+        cluster: settings.cluster.clone(),
+        node_id: server.id,
+        segment_bytes: settings.log.segment_bytes,
+        can_repair: settings.servers.len() > 2,
+        new_incarnation: surroundings.random.new_incarnation,
+        formats: surroundings.formats,
+    }
 }
 
 /// The loss of a server whose snapshots and log do not add up to what it had.

@@ -257,10 +257,12 @@ pub struct Announcement {
     pub membership: Arc<Membership>,
     /// The newest membership that is committed, as far as this node knows; `None` while none is.
     pub committed: Option<Arc<Membership>>,
-    /// The peers that this node is to have connections with: the members of both, and those that
-    /// were removed and have yet to hear of it. Each with the address in the log or in
+    /// The peers that this node is to have connections with: the members of both, those that were
+    /// removed and have yet to hear of it, and `departing`. Each with the address in the log or in
     /// servers.toml, where there is one.
     pub peers: BTreeMap<NodeId, Option<Address>>,
+    /// A leader that is known to be removed, and has yet to hand over: it is admitted until then.
+    pub departing: Option<NodeId>,
 }
 
 /// Pass the digest of the store after the entry at `index` to `Raft::on_digest_read`, as soon as

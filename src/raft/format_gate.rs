@@ -37,8 +37,8 @@ pub(super) struct FormatGate {
     pub(super) announced_key: Option<AnnouncedKey>,
 }
 
-/// The facts that an announcement is made of. Equal keys give equal announcements, and a key is compared
-/// after every event, while announcements are large.
+/// The facts that an announcement is made of. Equal keys give equal announcements, and a key is
+/// compared after every event, while announcements are large.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct AnnouncedKey {
     /// The entry of the newest membership in the log.

@@ -188,7 +188,8 @@ impl Raft {
         let (what, member) = match operation {
             MemberOperation::Add { id, member, is_learner } => {
                 let id = self.new_id(membership, *id)?;
-                self.check_newcomer(membership, None, member)?;
+                check_room(membership)?;
+                self.check_addresses(membership, None, member)?;
                 let learner = ChangeKind::AddLearner { id };
                 (if *is_learner { learner } else { ChangeKind::Add { id } }, Some(member.clone()))
             }
@@ -201,7 +202,9 @@ impl Raft {
                     )));
                 }
                 let new = self.new_id(membership, *id)?;
-                self.check_newcomer(membership, None, member)?;
+                check_room(membership)?;
+                // The machine may have been rebuilt, and have the addresses that it had.
+                self.check_addresses(membership, Some(*old), member)?;
                 (ChangeKind::Replace { old: *old, new }, Some(member.clone()))
             }
             MemberOperation::Remove { id } => {
@@ -256,17 +259,13 @@ impl Raft {
         }
     }
 
-    fn check_newcomer(
+    /// Checks the addresses that a member is to have: only `holder` may have them already.
+    fn check_addresses(
         &self,
         membership: &Membership,
-        id: Option<NodeId>,
+        holder: Option<NodeId>,
         member: &Member,
     ) -> Result<(), ChangeRefusal> {
-        if id.is_none() && membership.ids().len() >= MEMBERS_MAX {
-            return Err(refused(format!(
-                "there are {MEMBERS_MAX} members, and no more are possible; remove one before"
-            )));
-        }
         if member.peer == member.client {
             return Err(refused(format!(
                 "{} cannot be the address for servers and for clients; name two ports",
@@ -280,7 +279,7 @@ impl Raft {
                     address.to_string()
                 )));
             }
-            let others = membership.members.iter().filter(|(other, _)| Some(**other) != id);
+            let others = membership.members.iter().filter(|(other, _)| Some(**other) != holder);
             let has_it = |member: &Member| &member.peer == address || &member.client == address;
             let taken = others.map(|(other, member)| {
                 (*other, has_it(member) || self.member(*other).is_some_and(has_it))
@@ -313,7 +312,7 @@ impl Raft {
         id: NodeId,
         member: &Member,
     ) -> Result<(), ChangeRefusal> {
-        self.check_newcomer(membership, Some(id), member)?;
+        self.check_addresses(membership, Some(id), member)?;
         let said = if id == self.id() {
             self.settings.own_member.as_ref()
         } else {
@@ -356,16 +355,19 @@ impl Raft {
         let is_enough = match (after.can_lose, wished) {
             (None, _) => false,
             (Some(after), Some(wished)) => after >= wished,
-            // Nobody misses a server that is not here, so its removal makes nothing worse.
+            // Nobody misses a server that is not here. But the loss of one that is here leaves
+            // too few, whether there were more before or not.
             (Some(after), None) => {
-                let is_missed = subject_of(what).is_some_and(|id| self.is_here(id));
-                after >= CAN_LOSE || !is_missed
+                let is_missed =
+                    subject_of(what).is_some_and(|id| self.is_here(id) || self.may_hear(id));
+                after >= CAN_LOSE || !is_missed && Some(after) >= before.can_lose
             }
         };
         if is_enough {
             return Ok(plan);
         }
-        if self.may_hear_more(&changed.voters, candidate) {
+        let counted = changed.voters.iter().copied().chain(subject_of(what));
+        if counted.filter(|id| Some(*id) != candidate).any(|id| self.may_hear(id)) {
             return Err(refused(
                 "this leader was elected just now, and has not heard all voters; try again in a \
                  second",
@@ -374,16 +376,12 @@ impl Raft {
         Err(refused(self.tolerance_reason(&plan, &changed.voters, wished)))
     }
 
-    /// True of a leader that is so new that a voter may be there which it has not heard.
-    fn may_hear_more(&self, voters: &BTreeSet<NodeId>, candidate: Option<NodeId>) -> bool {
+    /// True of a leader that is so new that this voter may be there, and was not heard yet.
+    fn may_hear(&self, id: NodeId) -> bool {
         let RoleState::Leader(leadership) = &self.role else { return false };
-        let is_unheard = |id: &NodeId| {
-            *id != self.id()
-                && Some(*id) != candidate
-                && leadership.unheard_ticks(*id).is_none()
-                && leadership.has_heard(*id, self.settings.election_timeout_ticks_min)
-        };
-        voters.iter().any(is_unheard)
+        id != self.id()
+            && leadership.unheard_ticks(id).is_none()
+            && leadership.has_heard(id, self.settings.election_timeout_ticks_min)
     }
 
     fn tolerance_reason(
@@ -460,6 +458,16 @@ fn check_member(membership: &Membership, id: NodeId) -> Result<&Member, ChangeRe
         format!("server {id} is no member")
     };
     Err(refused(format!("{clause}; the members are {}", listed(&ids))))
+}
+
+/// Refuses a new member beside the most that there may be.
+fn check_room(membership: &Membership) -> Result<(), ChangeRefusal> {
+    if membership.ids().len() < MEMBERS_MAX {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "there are {MEMBERS_MAX} members, and no more are possible; remove one before"
+    )))
 }
 
 /// A clause about an id that was given before.

@@ -22,7 +22,8 @@ use crate::types::{
 /// The format that has members with addresses.
 pub(super) const MEMBERS_SINCE: Format = Format(3);
 
-/// A leader waits for so many of the longest election timeouts for a server that it has removed.
+/// A leader waits for so many of the longest election timeouts for a server that it has removed,
+/// and a follower for a leader that has removed itself.
 const LEAVING_TIMEOUTS: u32 = 2;
 
 /// The members as one node knows them.
@@ -219,6 +220,7 @@ impl Raft {
         if let RoleState::Leader(leadership) = &self.role {
             ids.extend(leadership.leavers.ids());
         }
+        ids.extend(self.members.departing());
         ids.remove(&self.settings.id);
         let announced = self.gate.announced.as_ref();
         let address = |id| {
@@ -241,16 +243,29 @@ impl Raft {
         self.members.leaving_version
     }
 
+    /// Notes whether the leader that this node follows is known to be removed: its order to
+    /// campaign comes when its removal is committed, on connections that must be there till then.
+    pub(super) fn note_departing_leader(&mut self) {
+        let Some(leader) = self.leader_id().filter(|leader| *leader != self.settings.id) else {
+            return;
+        };
+        let ticks = LEAVING_TIMEOUTS * self.settings.election_timeout_ticks_max;
+        let is_removed = self.is_known_to_be_removed(leader);
+        self.members.on_leader(leader, self.term(), is_removed, ticks);
+    }
+
     // The leader.
 
     /// As a leader that begins: the committed membership may have servers that the newest one has
-    /// not. They are told, too.
+    /// not. They are told, too. So is the removed leader that has handed over to this node: it
+    /// learns where its clients are to go.
     pub(super) fn note_leavers(&mut self) {
         let Some((index, newest)) = self.logged_membership() else { return };
         let committed = self.committed_membership().map(Membership::ids).unwrap_or_default();
         let is_leaver = |id: &NodeId| *id != self.settings.id && !newest.is_member(*id);
-        let leavers: Vec<NodeId> = committed.into_iter().filter(is_leaver).collect();
+        let mut leavers: Vec<NodeId> = committed.into_iter().filter(is_leaver).collect();
         let index = *index;
+        leavers.extend(self.members.take_departing());
         let RoleState::Leader(leadership) = &mut self.role else { return };
         for id in leavers {
             leadership.leavers.add(id, index, LogIndex(0));

@@ -359,6 +359,7 @@ impl Raft {
         self.tick_gate();
         self.tick_rejoin();
         self.tick_snapshots();
+        self.members.tick();
         if matches!(self.role, RoleState::Leader(_)) {
             self.tick_leader();
         } else {

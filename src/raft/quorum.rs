@@ -57,8 +57,8 @@ impl<'a> Quorum<'a> {
         self.halves().all(|half| half.len() > majority(half))
     }
 
-    /// The number of voters that can be lost, while those for which `is_here` holds are here. Of a joint
-    /// membership it is that of the half which can spare fewer.
+    /// The number of voters that can be lost, while those for which `is_here` holds are here. Of
+    /// a joint membership it is that of the half which can spare fewer.
     pub(super) fn tolerance(self, is_here: impl Fn(NodeId) -> bool) -> Tolerance {
         let tolerances = self.halves().map(|half| {
             let (needed, here) = (majority(half), count(half, &is_here));

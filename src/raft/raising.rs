@@ -212,6 +212,7 @@ impl Raft {
 
     /// Announces the facts about the cluster, if they are not those that were announced last.
     pub(super) fn announce_changes(&mut self) {
+        self.note_departing_leader();
         let facts = self.log.cluster().at(self.commit_index);
         let newest = self.log.cluster().newest().membership.as_ref();
         let key = AnnouncedKey {
@@ -235,6 +236,7 @@ impl Raft {
             membership: Arc::new(self.membership().clone()),
             committed: self.committed_membership().map(|newest| Arc::new(newest.clone())),
             peers: self.wanted_peers(),
+            departing: self.members.departing(),
         };
         self.note_own_removal();
         if self.gate.announced.as_ref() == Some(&news) {

@@ -1,5 +1,5 @@
-//! The facts that a server has learned of the cluster that it joins, before it has anything of the log: a
-//! file of its data directory, so that a restart need not ask again (docs/adr/0027).
+//! The facts that a server has learned of the cluster that it joins, before it has anything of
+//! the log: a file of its data directory, so that a restart need not ask again (docs/adr/0027).
 //!
 //! The file is created before the directory is, and never changed after the server has a log
 //! with members. A server from before format 3 does not look at it.

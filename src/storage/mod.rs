@@ -229,8 +229,8 @@ impl Storage {
         self.incarnation
     }
 
-    /// The facts that the server learned of its cluster when it joined; `None` if it was one of the first
-    /// members.
+    /// The facts that the server learned of its cluster when it joined; `None` if it was one of
+    /// the first members.
     pub fn joined(&self) -> Option<&JoinedCluster> {
         self.joined.as_ref()
     }

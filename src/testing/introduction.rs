@@ -24,6 +24,7 @@ pub(crate) fn cluster_status() -> ClusterStatus {
         cluster_id: None,
         formats: FormatRange::OWN,
         is_held: false,
+        is_draining: false,
         raise_waits_for: None,
     }
 }

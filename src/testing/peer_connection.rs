@@ -284,6 +284,7 @@ pub(crate) fn local_node() -> LocalNode {
         id: NodeId(1),
         membership: three_voters(),
         committed: None,
+        departing: None,
         seeds: BTreeSet::new(),
         restore_id: None,
         promise: None,

@@ -62,7 +62,7 @@ pub struct Member {
 pub struct Change {
     /// Its number: the index of the entry that began it.
     pub number: LogIndex,
-    /// What it does.
+    /// The thing that it does.
     pub what: ChangeKind,
 }
 
@@ -72,13 +72,13 @@ pub struct Change {
 pub struct EndedChange {
     /// Its number: the index of the entry that began it.
     pub number: LogIndex,
-    /// What it did, or was to do.
+    /// The thing that it did, or was to do.
     pub what: ChangeKind,
     /// True when it was done, false when a person cancelled it.
     pub is_done: bool,
 }
 
-/// What a change does.
+/// The thing that a change does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ChangeKind {

@@ -25,6 +25,8 @@ pub struct LocalNode {
     pub membership: Arc<Membership>,
     /// The newest membership that is committed, as far as the node knows.
     pub committed: Option<Arc<Membership>>,
+    /// A leader that is known to be removed, and has yet to hand over.
+    pub departing: Option<NodeId>,
     /// The nodes that it was told of when it joined. They count while `membership` is empty.
     pub seeds: BTreeSet<NodeId>,
     /// The restore id of the node, as in [`Hello`].
@@ -63,11 +65,19 @@ impl LocalNode {
     /// known: a server that has just started may not know yet that it is committed.
     pub fn take(&mut self, announcement: &Announcement) {
         let Announcement {
-            format, cluster_id, is_held, is_draining, membership, committed, ..
+            format,
+            cluster_id,
+            is_held,
+            is_draining,
+            membership,
+            committed,
+            departing,
+            ..
         } = announcement;
         self.format = format.clone();
         self.membership = Arc::clone(membership);
         self.committed.clone_from(committed);
+        self.departing = *departing;
         self.introduction.cluster_id = cluster_id.or(self.introduction.cluster_id);
         self.introduction.is_held = *is_held;
         self.introduction.is_draining = *is_draining;
@@ -113,7 +123,8 @@ impl LocalNode {
     /// committed membership. The own list may be old, so a peer that has proven to be of the same
     /// cluster is also admitted with an id above all those that this node knows, and any such
     /// peer while this node has no members at all. An id that the committed membership has
-    /// removed never comes back.
+    /// removed never comes back. But a leader that has removed itself leads until it has handed
+    /// over, so its followers admit it until then.
     ///
     /// # Errors
     /// When it may not.
@@ -128,7 +139,7 @@ impl LocalNode {
             return Err(refused());
         }
         let lists = || [Some(&self.membership), self.committed.as_ref()].into_iter().flatten();
-        let is_member = lists().any(|list| list.is_member(peer));
+        let is_member = self.departing == Some(peer) || lists().any(|list| list.is_member(peer));
         if !is_member && let Some(at) = self.removed_at(peer) {
             let (cluster, is_told) = (self.cluster.clone(), self.is_told(introduction));
             return Err(HelloError::Removed { id: peer, at, cluster, is_told });

@@ -1,7 +1,8 @@
 //! Removed servers, and leaders that are removed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::clients::{Writer, block_on, connect, scan_all};
 use crate::common::members::{BRISK, CALM};
@@ -82,6 +83,37 @@ fn a_cluster_that_shrinks_to_one_by_removing_its_leaders_goes_on_when_they_are_g
     let last = cluster.wait_for_leader_of(&members);
     let refused = cluster.say(last, &format!("member remove {last} can-lose 0"));
     assert!(refused.starts_with("ERR_REFUSED "), "{refused}");
+}
+
+/// The leader hands over, so no write waits for an election timeout.
+#[test]
+fn writes_go_on_while_a_leader_removes_itself() {
+    let mut cluster = Cluster::prepare_like(5, "127.0.0.1", CALM);
+    cluster.start_members();
+    let leader = cluster.wait_for_leader();
+    let is_done = AtomicBool::new(false);
+    let write_on = |writer: usize| {
+        let mut longest = Duration::ZERO;
+        block_on(async {
+            let mut client = connect(&cluster).await;
+            while !is_done.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                client.set(&format!("key{writer}"), 0, b"value").await.unwrap();
+                longest = longest.max(start.elapsed());
+            }
+        });
+        longest
+    };
+    let write_on = &write_on;
+    let longest = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..8).map(|writer| scope.spawn(move || write_on(writer))).collect();
+        cluster.change(&format!("member remove {leader}"));
+        cluster.wait_for_role(leader, "removed");
+        sleep(Duration::from_millis(500));
+        is_done.store(true, Ordering::Relaxed);
+        writers.into_iter().map(|writer| writer.join().unwrap()).max().unwrap()
+    });
+    assert!(longest < Duration::from_millis(1000), "a write took {longest:?}");
 }
 
 /// Row A5: a leader that is alone does not count itself in the quorum of its own removal.

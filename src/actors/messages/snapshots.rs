@@ -14,7 +14,7 @@ use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint, Term};
 #[rtype(result = "()")]
 pub enum StoreCommand {
     /// Save it. Answered by [`SnapshotWritten`] to RaftActor.
-    Write(WriteSnapshot),
+    Write(Box<WriteSnapshot>),
     /// Free it. Has no answer.
     Drop(DropStore),
 }

@@ -187,9 +187,9 @@ impl PeersActor {
         }
     }
 
-    /// The peers that are to have actors. A server that joins dials those that it was told of, until
-    /// its log says that it is a member: so they hear where it is, even if `member add` had a wrong
-    /// address. Before that entry the log has members of the past, who may all be gone.
+    /// The peers that are to have actors. A server that joins dials those that it was told of,
+    /// until its log says that it is a member: so they hear where it is, even if `member add` had a
+    /// wrong address. Before that entry the log has members of the past, who may all be gone.
     fn wanted(&self, announcement: &Announcement) -> BTreeMap<NodeId, Option<Address>> {
         let mut wanted = announcement.peers.clone();
         if !announcement.membership.is_member(self.local.id) {

@@ -57,9 +57,10 @@ pub(super) enum PeerError {
     #[error("{0}")]
     Admission(#[from] HelloError),
     #[error(
-        "it ended the connection at this server's hello, so it is probably a version from before \
-         {INTRODUCED_SINCE}, which reads format {} only; format {} is in force: start version {} \
-         or a newer one there", Format::FIRST, .0.format, .0.since
+        "it ended the connection at this server's hello: it is just stopping, or it is a version \
+         from before {INTRODUCED_SINCE}, which reads format {} only; if that lasts, start version \
+         {} or a newer one there, because format {} is in force",
+        Format::FIRST, .0.since, .0.format
     )]
     TooOld(FormatInForce),
     #[error(

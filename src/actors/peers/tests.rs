@@ -41,6 +41,10 @@ fn address(peer: u64) -> Address {
     Address { host: format!("peer{peer}"), port: 9000 + peer as u16 }
 }
 
+fn member(id: u64) -> Member {
+    Member { peer: address(id), client: Address { port: 8000, ..address(id) } }
+}
+
 /// PeersActor of node 1, with probes for the actors that it and its actors send to.
 struct Bench {
     peers: Addr<PeersActor>,
@@ -161,6 +165,43 @@ fn a_peer_that_is_gone_loses_all_its_connections_and_no_other_does() {
         }
         assert!(ports[0].link.connected() && ports[0].replicator.connected());
         assert!(!ports[1].link.connected() && !ports[1].replicator.connected());
+    });
+}
+
+/// A leader that has removed itself: docs/adr/0026.
+#[test]
+fn a_removed_leader_keeps_its_connections_and_gets_new_ones_until_it_has_handed_over() {
+    run_paused(async {
+        let bench = bench();
+        let removed = |departing| {
+            let members: BTreeMap<_, _> = [1, 2].map(|id| (NodeId(id), member(id))).into();
+            let membership = Membership { last_id: NodeId(3), ..Membership::of_voters(members) };
+            let membership = std::sync::Arc::new(membership);
+            let committed = Some(std::sync::Arc::clone(&membership));
+            Announcement { membership, committed, departing, ..announcement(1) }
+        };
+        let mut linked = [2, 3].map(|_| bench.network.expect_connection(1024));
+        let (ports, _) = bench.announce(&[2, 3], announcement(1)).await;
+        for (peer, far) in [2, 3].into_iter().zip(&mut linked) {
+            far.receive().await;
+            far.send(&Frame::Hello(long_hello(peer, 1))).await;
+        }
+        let mut accepted = bench.listener.dial(1024);
+        accepted.send(&Frame::Hello(long_hello(3, 1))).await;
+        accepted.receive().await;
+        let (_, gone) = bench.announce(&[2, 3], removed(Some(NodeId(3)))).await;
+        assert_eq!(gone, []);
+        assert!(!linked[1].is_closed().await && !accepted.is_closed().await);
+        let mut again = bench.listener.dial(1024);
+        again.send(&Frame::Hello(long_hello(3, 1))).await;
+        assert_eq!(again.receive().await, Some(Frame::Hello(long_hello(1, 3))));
+        let (_, gone) = bench.announce(&[2], removed(None)).await;
+        assert_eq!(gone, [3]);
+        assert!(linked[1].is_closed().await && again.is_closed().await);
+        assert!(ports[0].link.connected() && !ports[1].link.connected());
+        let mut late = bench.listener.dial(1024);
+        late.send(&Frame::Hello(long_hello(3, 1))).await;
+        assert!(matches!(late.receive().await, Some(Frame::Refused { .. })));
     });
 }
 

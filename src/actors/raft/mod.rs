@@ -8,7 +8,7 @@
 //! |---|---|---|---|
 //! | [`ClientRequests`] | SessionActor | `ClientReplies` | SessionActor |
 //! | [`Tick`] | TickerActor | | |
-//! | [`HandOver`] | `node` | | |
+//! | `HandOver` | `node` | | |
 //! | [`PeerEvent`] | PeerSessionActor | [`SendRpc`] (responses) | PeerSessionActor |
 //! | [`PeerEvent`] | PeerLinkActor | [`SendRpc`] (requests for votes) | PeerLinkActor |
 //! | [`PeersChanged`] | PeersActor | | |

@@ -63,7 +63,7 @@ pub(super) fn at(index: u64) -> LogPosition {
 /// The order to save a store of this number of entries.
 pub(super) fn write_order(entries: u64) -> StoreCommand {
     let point = SnapshotPoint { last: at(entries), cluster: ClusterState::default() };
-    StoreCommand::Write(WriteSnapshot { point, stamp_ms: 5, store: store(entries) })
+    StoreCommand::Write(Box::new(WriteSnapshot { point, stamp_ms: 5, store: store(entries) }))
 }
 
 /// Asks a reader for a chunk. Returns its answer.
@@ -256,7 +256,8 @@ async fn the_store_of_a_snapshot_has_the_format_of_its_head() {
     let cluster = ClusterState { format, ..ClusterState::default() };
     let point = SnapshotPoint { last: at(3), cluster };
     let store = store(3).in_format(Format(2));
-    sender.writer.do_send(StoreCommand::Write(WriteSnapshot { point, stamp_ms: 5, store }));
+    let order = WriteSnapshot { point, stamp_ms: 5, store };
+    sender.writer.do_send(StoreCommand::Write(Box::new(order)));
     settle().await;
     let id = sender.newest().await.unwrap();
     sender.send(id, 0, id.bytes, &receiver).await;

@@ -107,7 +107,7 @@ impl Handler<StoreCommand> for SnapshotWriterActor {
 
     fn handle(&mut self, command: StoreCommand, _ctx: &mut Context<Self>) {
         match command {
-            StoreCommand::Write(order) => self.write(order),
+            StoreCommand::Write(order) => self.write(*order),
             StoreCommand::Drop(order) => drop(order.store),
         }
     }

@@ -34,3 +34,28 @@ fn a_peer_that_is_not_there_is_given_up_some_time_after_the_commit() {
     assert!(leavers.tick(REMOVED_BY, MAX));
     assert!(!leavers.contains(NodeId(4)));
 }
+
+#[test]
+fn a_removed_leader_is_waited_for_as_long_as_it_leads_and_not_for_ever() {
+    let (one, term) = (NodeId(1), Term(3));
+    let mut notes = MemberNotes::default();
+    notes.on_leader(one, term, false, MAX);
+    assert_eq!((notes.departing(), notes.leaving_version), (None, 0));
+    notes.on_leader(one, term, true, MAX);
+    assert_eq!((notes.departing(), notes.leaving_version), (Some(one), 1));
+    for _ in 1..MAX {
+        notes.tick();
+        notes.on_leader(one, term, true, MAX);
+    }
+    assert_eq!((notes.departing(), notes.leaving_version), (Some(one), 1));
+    notes.tick();
+    notes.on_leader(one, term, true, MAX);
+    assert_eq!((notes.departing(), notes.leaving_version), (None, 2), "it has had its time");
+    notes.on_leader(one, term.next(), true, MAX);
+    assert_eq!((notes.departing(), notes.leaving_version), (Some(one), 3));
+    notes.on_leader(NodeId(2), term.next().next(), false, MAX);
+    assert_eq!((notes.departing(), notes.leaving_version), (None, 4), "a member leads");
+    notes.on_leader(one, term, true, MAX);
+    assert_eq!(notes.take_departing(), Some(one));
+    assert_eq!((notes.departing(), notes.leaving_version), (None, 6));
+}

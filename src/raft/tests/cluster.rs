@@ -255,8 +255,8 @@ impl Cluster {
         let node = self.node_mut(id);
         node.raft = None;
         node.progress.clear();
-        node.ports.clear();
-        node.wanted.clear();
+        node.peers.ports.clear();
+        node.peers.wanted.clear();
         node.applied.clear();
         node.pending.clear();
         node.jobs.clear();
@@ -457,9 +457,9 @@ impl Cluster {
             }
             is_done &= !self.open_ports(id);
             is_done &= !self.drain_progress(id);
-            is_done &= self.nodes[&id].is_disk_slow || !self.complete_write(id);
-            is_done &= self.nodes[&id].is_store_slow || !self.complete_pending(id);
-            is_done &= self.nodes[&id].is_keeper_slow || !self.complete_job(id);
+            is_done &= self.nodes[&id].slow.disk || !self.complete_write(id);
+            is_done &= self.nodes[&id].slow.store || !self.complete_pending(id);
+            is_done &= self.nodes[&id].slow.keeper || !self.complete_job(id);
             if is_done {
                 break;
             }
@@ -533,7 +533,7 @@ impl Cluster {
     }
 
     fn write(&mut self, id: NodeId, Append { seq, hard_state, entries }: Append) {
-        if self.nodes[&id].is_disk_slow {
+        if self.nodes[&id].slow.disk {
             self.say(|| text::write(id, seq, hard_state, &entries));
         }
         let role = self.raft(id).role();
@@ -550,7 +550,7 @@ impl Cluster {
         let log = self.nodes[&id].disk.log();
         assert_eq!(*runs, log.runs(), "the terms are those of the log");
         self.oracle.on_elected(id, *term, log);
-        let peers = self.nodes[&id].ports.clone();
+        let peers = self.nodes[&id].peers.ports.clone();
         let window = self.window;
         let start = |peer| (peer, Progress::new(window, *term, runs.clone(), true));
         self.node_mut(id).progress = peers.into_iter().map(start).collect();
@@ -634,7 +634,7 @@ impl Cluster {
         let Some(done) = self.node_mut(id).disk.sync_next() else { return false };
         match done {
             Done::Persisted(seq) => {
-                if self.nodes[&id].is_disk_slow {
+                if self.nodes[&id].slow.disk {
                     self.say(|| format!("n{id} synced write {seq}"));
                 }
                 self.update_clock(id);

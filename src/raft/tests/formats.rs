@@ -255,7 +255,7 @@ fn a_new_leader_does_not_raise_before_it_has_committed() {
 #[test]
 fn nothing_of_a_format_is_appended_before_the_store_has_its_entry() {
     let mut cluster = led_by_1(&[BOTH, BOTH, BOTH], 1);
-    cluster.node_mut(n(1)).is_disk_slow = true;
+    cluster.node_mut(n(1)).slow.disk = true;
     cluster.raft_mut(n(1)).request_raise().unwrap();
     cluster.settle(n(1));
     cluster.pass(10);

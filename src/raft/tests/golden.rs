@@ -118,11 +118,7 @@ impl Script {
     ) -> Result<(), Box<dyn Error>> {
         let cluster = &mut self.cluster;
         match name {
-            "tick" => {
-                for _ in 0..count(args)? {
-                    cluster.tick(id);
-                }
-            }
+            "tick" => (0..count(args)?).for_each(|_| cluster.tick(id)),
             "campaign" => cluster.tick_until_campaign(id),
             "elect" => cluster.elect(id),
             "heartbeat" => cluster.send_heartbeat(id),
@@ -148,19 +144,13 @@ impl Script {
                 ));
                 cluster.settle(id);
             }
-            "sync" => {
+            "sync" | "answer" | "snapshot" => {
                 for _ in 0..count(args)? {
-                    cluster.sync(id);
-                }
-            }
-            "answer" => {
-                for _ in 0..count(args)? {
-                    cluster.answer(id);
-                }
-            }
-            "snapshot" => {
-                for _ in 0..count(args)? {
-                    cluster.do_job(id);
+                    match name {
+                        "sync" => cluster.sync(id),
+                        "answer" => cluster.answer(id),
+                        _ => cluster.do_job(id),
+                    };
                 }
             }
             "slow-disk" | "fast-disk" | "slow-store" | "fast-store" | "slow-snapshots"
@@ -189,9 +179,9 @@ impl Script {
         let node = self.cluster.nodes.get_mut(&id).ok_or("no such node")?;
         let is_slow = name.starts_with("slow-");
         match name {
-            "slow-disk" | "fast-disk" => node.is_disk_slow = is_slow,
-            "slow-store" | "fast-store" => node.is_store_slow = is_slow,
-            _ => node.is_keeper_slow = is_slow,
+            "slow-disk" | "fast-disk" => node.slow.disk = is_slow,
+            "slow-store" | "fast-store" => node.slow.store = is_slow,
+            _ => node.slow.keeper = is_slow,
         }
         self.cluster.settle(id);
         Ok(())

@@ -185,16 +185,16 @@ impl Cluster {
     pub(super) fn name_ports(&mut self, id: NodeId, peers: BTreeSet<NodeId>) {
         let node = self.node_mut(id);
         node.progress.retain(|peer, _| peers.contains(peer));
-        node.ports.retain(|peer| peers.contains(peer));
-        node.wanted = peers;
+        node.peers.ports.retain(|peer| peers.contains(peer));
+        node.peers.wanted = peers;
     }
 
     /// RaftActor gets the ports that PeersActor has made. True when there were any.
     pub(super) fn open_ports(&mut self, id: NodeId) -> bool {
         let node = self.node_mut(id);
-        let new: Vec<NodeId> = node.wanted.difference(&node.ports).copied().collect();
+        let new: Vec<NodeId> = node.peers.wanted.difference(&node.peers.ports).copied().collect();
         for peer in &new {
-            node.ports.insert(*peer);
+            node.peers.ports.insert(*peer);
             if let Some(raft) = &mut node.raft {
                 raft.on_peer_added(*peer);
             }
@@ -204,7 +204,8 @@ impl Cluster {
 
     /// The answer to the hello of a node that was removed, as admission gives it.
     pub(super) fn is_told_that_it_was_removed(&mut self, of: NodeId, to: NodeId) -> bool {
-        let committed = self.gate(to).announced.last().and_then(|news| news.committed.clone());
+        let Some(news) = self.gate(to).announced.last() else { return false };
+        let committed = news.committed.clone().filter(|_| news.departing != Some(of));
         let Some(committed) = committed.filter(|committed| committed.is_removed(of)) else {
             return false;
         };

@@ -1,8 +1,8 @@
 //! Changes of the members, from the beginning to the end (dissertation §4, docs/adr/0026).
 
 use super::cluster::{Cluster, ELECTION_TICKS_MAX, i, n};
-use super::members::{add, add_learner, demote, promote, remove, replace};
-use crate::raft::{MemberOutcome, Role};
+use super::members::{add, add_learner, demote, member, promote, remove, replace};
+use crate::raft::{MemberOperation, MemberOutcome, Role};
 
 #[test]
 fn a_new_server_becomes_a_learner_catches_up_and_becomes_a_voter() {
@@ -55,6 +55,29 @@ fn a_server_is_replaced_by_one_joint_change_although_it_is_dead() {
     assert!(cluster.raft(n(3)).removed_at().is_some());
 }
 
+/// Its disk is lost, and its addresses are what they were.
+#[test]
+fn a_machine_that_was_built_anew_at_its_old_addresses_gets_a_new_id() {
+    let mut cluster = Cluster::with_members(3, 2);
+    cluster.remove_node(3);
+    cluster.pass(2 * ELECTION_TICKS_MAX);
+    let operation = MemberOperation::Replace { old: n(3), id: None, member: member(3) };
+    let Ok(MemberOutcome::Begun { number, .. }) = cluster.request(n(1), operation.clone(), None)
+    else {
+        panic!("nobody else has these addresses");
+    };
+    assert_eq!(cluster.begin(operation.clone()), number, "the same change");
+    cluster.add_node(4);
+    cluster.move_node(4, 3);
+    cluster.pass_until(|cluster| cluster.has_ended(n(1), number));
+    cluster.catch_up();
+    for id in [1, 2, 4] {
+        assert_eq!(cluster.voters_of(id), [1, 2, 4]);
+        assert_eq!(cluster.members_of(id).members[&n(4)], member(3));
+    }
+    assert_eq!(cluster.change(n(1), operation), Ok(MemberOutcome::Already));
+}
+
 #[test]
 fn a_removed_server_hears_of_it_and_rests() {
     let mut cluster = Cluster::with_members(3, 3);
@@ -65,7 +88,11 @@ fn a_removed_server_hears_of_it_and_rests() {
     let term = cluster.raft(n(1)).term();
     cluster.pass(10 * ELECTION_TICKS_MAX);
     assert_eq!(cluster.raft(n(1)).term(), term, "it disturbs nobody");
-    assert_eq!(cluster.node(n(1)).ports, [n(2)].into(), "and nobody keeps a connection to it");
+    assert_eq!(
+        cluster.node(n(1)).peers.ports,
+        [n(2)].into(),
+        "and nobody keeps a connection to it"
+    );
     assert_eq!(cluster.leader(), Some(n(1)));
 }
 

@@ -1,7 +1,7 @@
 //! Changes of the members under crashes and cuts. The rows are those of the reports about other
 //! systems (docs/bugs.md B45 to B53).
 
-use super::cluster::{Cluster, ELECTION_TICKS_MAX, command, n};
+use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, command, n};
 use super::disk::Durable;
 use super::members::{add, add_learner, demote, member, promote, remove, replace};
 use super::snapshots::SnapshotRules;
@@ -71,6 +71,80 @@ fn a_leader_that_removes_itself_and_crashes_at_any_step_leaves_a_cluster_that_wo
         let is_removed = cluster.status(leader).membership.is_removed(n(1));
         assert_eq!(cluster.role(1) == Role::Removed, is_removed, "{nodes} nodes, step {step}");
     }
+}
+
+/// Lets time pass. A message arrives only if its receiver keeps a connection with its sender.
+fn pass_connected(cluster: &mut Cluster, ticks: u32) {
+    for _ in 0..ticks {
+        for id in cluster.ids() {
+            cluster.tick(id);
+        }
+        while let Some(message) = cluster.network.first() {
+            if cluster.node(message.to).peers.wanted.contains(&message.from) {
+                cluster.deliver(0);
+            } else {
+                cluster.network.remove(0);
+            }
+        }
+    }
+}
+
+/// The leader, node 1, has removed itself, and all know that this is committed.
+fn with_removed_leader(nodes: u64, seed: u64) -> Cluster {
+    let mut cluster = Cluster::with_members(nodes, seed);
+    cluster.begin(remove(1));
+    cluster.deliver_all();
+    // A write brings the others the news before the leader's next tick.
+    cluster.propose(n(1), "on").unwrap();
+    cluster.deliver_all();
+    for id in 1..=nodes {
+        let committed = cluster.raft(n(id)).committed_membership().unwrap();
+        assert!(committed.is_removed(n(1)), "node {id}");
+    }
+    assert_eq!(cluster.role(1), Role::Leader);
+    cluster
+}
+
+#[test]
+fn a_leader_that_removes_itself_hands_over_within_a_heartbeat() {
+    for (nodes, seed) in [2, 3, 5].into_iter().flat_map(|nodes| (0..10).map(move |s| (nodes, s))) {
+        let mut cluster = with_removed_leader(nodes, seed);
+        let (case, term) = (format!("{nodes} nodes, seed {seed}"), cluster.raft(n(1)).term());
+        pass_connected(&mut cluster, HEARTBEAT_TICKS);
+        let leader = cluster.leader().expect(&case);
+        assert_ne!(leader, n(1), "{case}");
+        assert_eq!(cluster.raft(leader).term(), term.next(), "{case}: the first that was asked");
+        // The old leader knows where its clients are to go.
+        let old = cluster.raft(n(1));
+        assert_eq!((old.leader_id(), old.awaits_successor()), (Some(leader), false), "{case}");
+        pass_connected(&mut cluster, 4 * HEARTBEAT_TICKS);
+        for id in 2..=nodes {
+            assert!(
+                !cluster.node(n(id)).peers.wanted.contains(&n(1)),
+                "{case}: node {id} keeps it"
+            );
+        }
+        assert_eq!(cluster.role(1), Role::Removed);
+    }
+}
+
+/// Its connections may break before it has handed over.
+#[test]
+fn a_removed_leader_is_admitted_by_its_followers_while_it_leads_and_not_for_ever() {
+    let mut cluster = with_removed_leader(3, 1);
+    for id in [2, 3] {
+        let news = cluster.gate(n(id)).announced.last().unwrap();
+        assert!(news.departing == Some(n(1)) && news.peers[&n(1)].is_some(), "node {id}");
+        assert!(!cluster.is_told_that_it_was_removed(n(1), n(id)), "node {id}");
+    }
+    // Nothing is heard of any leader, and the old one is waited for until its time is over.
+    cluster.partition(&[n(1)]);
+    cluster.partition(&[n(2)]);
+    cluster.pass(2 * ELECTION_TICKS_MAX - 1);
+    assert!(cluster.node(n(2)).peers.wanted.contains(&n(1)));
+    cluster.pass(1);
+    assert_eq!(cluster.node(n(2)).peers.wanted, [n(3)].into());
+    assert!(cluster.is_told_that_it_was_removed(n(1), n(2)));
 }
 
 /// reports.md A16: each new leader ends what it finds.
@@ -227,7 +301,7 @@ fn a_membership_that_was_not_committed_is_taken_back_with_its_connections() {
     cluster.begin(add_learner(4));
     cluster.deliver_all();
     assert!(cluster.members_of(4).is_learner(n(4)), "it was sent the entry");
-    assert!(cluster.node(n(1)).ports.contains(&n(4)));
+    assert!(cluster.node(n(1)).peers.ports.contains(&n(4)));
     cluster.elect_instead(1, 2);
     cluster.propose(n(2), "other").unwrap();
     cluster.pass(3);
@@ -235,7 +309,7 @@ fn a_membership_that_was_not_committed_is_taken_back_with_its_connections() {
     cluster.catch_up();
     for id in 1..=3 {
         assert!(!cluster.members_of(id).is_member(n(4)), "node {id}");
-        assert!(!cluster.node(n(id)).ports.contains(&n(4)), "node {id}");
+        assert!(!cluster.node(n(id)).peers.ports.contains(&n(4)), "node {id}");
     }
     assert_eq!(cluster.role(4), Role::Learner, "it waits");
     let leader = recover(&mut cluster);
@@ -304,7 +378,7 @@ fn a_server_that_was_removed_while_it_was_cut_off_moves_nobody_and_is_told() {
     cluster.partition(&[n(4)]);
     cluster.change_and_wait(remove(4));
     cluster.pass(20 * ELECTION_TICKS_MAX);
-    assert_eq!(cluster.node(n(1)).ports, [n(2), n(3)].into(), "it is not waited for");
+    assert_eq!(cluster.node(n(1)).peers.ports, [n(2), n(3)].into(), "it is not waited for");
     let term = cluster.raft(n(1)).term();
     // Before it is told: its requests move nobody.
     cluster.cuts.clear();

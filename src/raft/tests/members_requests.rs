@@ -164,6 +164,9 @@ fn an_address_belongs_to_one_server() {
         refusal(&mut cluster, request).starts_with("10.0.0.2:9000 is the address of server 2;"),
         "a port for clients is one as well"
     );
+    let request = MemberOperation::Replace { old: n(3), id: None, member: member(2) };
+    let sentence = refusal(&mut cluster, request);
+    assert!(sentence.starts_with("10.0.0.2:9001 is the address of server 2;"), "{sentence}");
     cluster.change_and_wait(add_learner(4));
     let sentence = refusal(&mut cluster, add(4));
     assert_eq!(sentence, "server 4 is a member already; the next free id is 5");
@@ -223,6 +226,28 @@ fn a_removal_that_leaves_no_spare_voter_is_refused_with_who_is_missing() {
     cluster.change_and_wait(demote(2));
 }
 
+/// It was no better before, and still the next failure is not one that the cluster survives.
+#[test]
+fn no_voter_that_is_here_goes_while_another_one_is_missing() {
+    for operation in [remove(1), demote(1), remove(2), demote(2)] {
+        let mut cluster = Cluster::with_members(4, 1);
+        lose(&mut cluster, 3);
+        let tolerance = cluster.status(n(1)).tolerance.unwrap();
+        assert_eq!(tolerance.can_lose, Some(0), "as little as after the change");
+        let sentence = refusal(&mut cluster, operation.clone());
+        let expected = ", and 3 is unseen for 400 ms: one more failure stops all writes; ";
+        assert!(sentence.contains(expected), "{sentence}");
+        let forced = cluster.request(n(1), operation, Some(0));
+        assert!(matches!(forced, Ok(MemberOutcome::Begun { .. })), "{forced:?}");
+    }
+    for operation in [remove(3), demote(3)] {
+        let mut cluster = Cluster::with_members(4, 1);
+        lose(&mut cluster, 3);
+        let outcome = cluster.request(n(1), operation, None);
+        assert!(matches!(outcome, Ok(MemberOutcome::Begun { .. })), "{outcome:?}");
+    }
+}
+
 #[test]
 fn a_change_that_could_not_be_committed_is_refused_always() {
     let mut cluster = Cluster::with_members(3, 1);
@@ -251,8 +276,10 @@ fn a_leader_that_was_just_elected_takes_nobody_for_lost() {
         cluster.tick(n(2));
         while cluster.deliver_where(is_from) {}
     }
-    let request = cluster.request(n(2), remove(3), None).unwrap_err();
-    assert!(request.to_string().starts_with("this leader was elected just now"), "{request}");
+    for id in [3, 5] {
+        let refusal = cluster.request(n(2), remove(id), None).unwrap_err().to_string();
+        assert!(refusal.starts_with("this leader was elected just now"), "{id}: {refusal}");
+    }
     cluster.pass(3 * ELECTION_TICKS_MAX);
     let sentence = cluster.request(n(2), remove(3), None).unwrap_err().to_string();
     assert!(sentence.contains("and 1 is unseen since this leader was elected"), "{sentence}");

@@ -9,7 +9,6 @@ use super::snapshots::{Job, SnapshotFile};
 use crate::raft::{Progress, Raft};
 use crate::types::{Entry, LogIndex, LogPosition, NodeId};
 
-// More than fifteen fields: each is one part that an actor of the real server has.
 pub(super) struct Node {
     pub(super) id: NodeId,
     /// `None` while it is down.
@@ -18,11 +17,9 @@ pub(super) struct Node {
     pub(super) disk: Disk,
     pub(super) applied: Vec<Entry>,
     pub(super) pending: VecDeque<Pending>,
-    pub(super) is_disk_slow: bool,
-    pub(super) is_store_slow: bool,
+    pub(super) slow: Slow,
     /// The jobs that the keeper of its snapshot files has still to do.
     pub(super) jobs: VecDeque<Job>,
-    pub(super) is_keeper_slow: bool,
     /// The store of a snapshot that was received.
     pub(super) loaded: Option<Arc<SnapshotFile>>,
     /// The entry whose digest the core waits for.
@@ -31,13 +28,28 @@ pub(super) struct Node {
     pub(super) waiting: BTreeSet<LogPosition>,
     /// The last write of the one session of this node that writes.
     pub(super) last_write: LogIndex,
+    pub(super) peers: Peers,
+    /// The members that its servers.toml lists; none on a node that joins.
+    pub(super) founders: u64,
+    pub(super) lives: u64,
+}
+
+/// The parts of a node that work only when a test lets them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Slow {
+    pub(super) disk: bool,
+    pub(super) store: bool,
+    /// The keeper of the snapshot files.
+    pub(super) keeper: bool,
+}
+
+/// The peers of a node.
+#[derive(Default)]
+pub(super) struct Peers {
     /// The peers that it has connections with, as it has announced them.
     pub(super) ports: BTreeSet<NodeId>,
     /// The peers that it is to have connections with.
     pub(super) wanted: BTreeSet<NodeId>,
-    /// The members that its servers.toml lists; none on a node that joins.
-    pub(super) founders: u64,
-    pub(super) lives: u64,
 }
 
 impl Node {
@@ -49,16 +61,13 @@ impl Node {
             disk: Disk::new(durable),
             applied: Vec::new(),
             pending: VecDeque::new(),
-            is_disk_slow: false,
-            is_store_slow: false,
+            slow: Slow::default(),
             jobs: VecDeque::new(),
-            is_keeper_slow: false,
             loaded: None,
             wanted_digest: None,
             waiting: BTreeSet::new(),
             last_write: LogIndex(0),
-            ports: BTreeSet::new(),
-            wanted: BTreeSet::new(),
+            peers: Peers::default(),
             founders,
             lives: 0,
         }

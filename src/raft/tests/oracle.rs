@@ -386,8 +386,8 @@ impl Oracle {
             Payload::Membership(membership) => Some(membership.clone()),
             _ => None,
         });
-        // Entries that are committed under the end of a change need not be on a majority of the half that
-        // the change has left behind.
+        // Entries that are committed under the end of a change need not be on a majority of the
+        // half that the change has left behind.
         let voters = membership.map_or_else(|| nodes.keys().copied().collect(), |m| m.voters);
         for (entry, _) in &self.committed {
             let position = entry.position();
@@ -396,7 +396,8 @@ impl Oracle {
     }
 }
 
-/// The membership that was in force before, and those of a log that are newer; `newest` is the last.
+/// The membership that was in force before, and those of a log that are newer; `newest` is the
+/// last.
 fn memberships_since(before: Membership, newest: Membership, log: &Log) -> Vec<Membership> {
     if before.voters.is_empty() || before == newest {
         return vec![newest];

@@ -85,7 +85,7 @@ impl Walk {
             98 => self.cluster.heal(),
             _ => {
                 let is_slow = self.rng.random_bool(0.5);
-                self.cluster.node_mut(id).is_disk_slow = is_slow;
+                self.cluster.node_mut(id).slow.disk = is_slow;
                 while self.cluster.sync(id) {}
             }
         }
@@ -152,7 +152,7 @@ impl Walk {
         }
         self.cluster.heal();
         for id in self.cluster.ids() {
-            self.cluster.node_mut(id).is_disk_slow = false;
+            self.cluster.node_mut(id).slow.disk = false;
             self.cluster.replace(id, BOTH);
             self.cluster.hold(id, false);
         }

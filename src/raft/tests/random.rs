@@ -349,10 +349,10 @@ impl Walk {
         let is_disk_slow = self.rng.random_bool(0.5);
         let is_store_slow = self.rng.random_bool(0.5);
         if self.rng.random_bool(slow_disks) {
-            self.set_slow(id, is_disk_slow, self.cluster.node(id).is_store_slow);
+            self.set_slow(id, is_disk_slow, self.cluster.node(id).slow.store);
         }
         if self.rng.random_bool(slow_stores) {
-            self.set_slow(id, self.cluster.node(id).is_disk_slow, is_store_slow);
+            self.set_slow(id, self.cluster.node(id).slow.disk, is_store_slow);
         }
         if self.rng.random_bool(slow_keepers) {
             let is_slow = self.rng.random_bool(0.5);
@@ -417,8 +417,8 @@ impl Walk {
 
     pub(super) fn set_slow(&mut self, id: NodeId, is_disk_slow: bool, is_store_slow: bool) {
         if let Some(node) = self.cluster.nodes.get_mut(&id) {
-            node.is_disk_slow = is_disk_slow;
-            node.is_store_slow = is_store_slow;
+            node.slow.disk = is_disk_slow;
+            node.slow.store = is_store_slow;
         }
         if self.cluster.is_up(id) {
             self.cluster.settle(id);
@@ -427,7 +427,7 @@ impl Walk {
 
     pub(super) fn set_keeper_slow(&mut self, id: NodeId, is_slow: bool) {
         if let Some(node) = self.cluster.nodes.get_mut(&id) {
-            node.is_keeper_slow = is_slow;
+            node.slow.keeper = is_slow;
         }
         if self.cluster.is_up(id) {
             self.cluster.settle(id);

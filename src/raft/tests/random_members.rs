@@ -172,7 +172,7 @@ impl MembersWalk {
             && members.iter().all(is_counted)
     }
 
-    /// What everybody thinks of the members.
+    /// The members, as everybody knows them.
     fn told(&self) -> String {
         let nodes = self.walk.cluster.nodes.values();
         let lines = nodes.map(|node| format!("{}; {}", text::members(node), text::status(node)));

@@ -66,20 +66,24 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
             round(request.read_seq),
         ),
         Rpc::AppendEntriesResponse(response) => {
-            let result = match response.result {
-                AppendResult::Success { match_index } => format!("match={match_index}"),
-                AppendResult::Conflict { conflict_index, conflict_term: None } => {
-                    format!("conflict={conflict_index}")
-                }
-                AppendResult::Conflict { conflict_index, conflict_term: Some(term) } => {
-                    format!("conflict={conflict_index}@{term}")
-                }
-            };
+            let (result, round) = (append_result(response.result), round(response.read_seq));
             let rejoining = if response.is_rejoining { " rejoining" } else { "" };
-            format!("AppendEntriesResponse {result}{}{rejoining}", round(response.read_seq))
+            format!("AppendEntriesResponse {result}{round}{rejoining}")
         }
     };
     format!("n{from}@{term} -> n{to} {line}")
+}
+
+fn append_result(result: AppendResult) -> String {
+    match result {
+        AppendResult::Success { match_index } => format!("match={match_index}"),
+        AppendResult::Conflict { conflict_index, conflict_term: None } => {
+            format!("conflict={conflict_index}")
+        }
+        AppendResult::Conflict { conflict_index, conflict_term: Some(term) } => {
+            format!("conflict={conflict_index}@{term}")
+        }
+    }
 }
 
 fn round(read_seq: u64) -> String {

@@ -127,7 +127,7 @@ fn a_target_that_lags_is_refused_at_once_and_nothing_waits() {
 #[test]
 fn the_order_goes_out_when_everything_is_replicated_committed_and_applied() {
     let mut cluster = cluster(5, false);
-    cluster.node_mut(n(1)).is_store_slow = true;
+    cluster.node_mut(n(1)).slow.store = true;
     let index = cluster.propose(n(1), "x").expect("it leads");
     cluster.network.retain(|envelope| envelope.to != n(2));
     assert_eq!(ask(&mut cluster, 1, to(2)), Ok(2));
@@ -178,7 +178,7 @@ fn a_raise_waits_for_the_end_of_a_transfer() {
 fn reads_go_on_by_rounds_while_writes_wait() {
     let mut cluster = cluster(3, true);
     assert!(cluster.raft(n(1)).holds_lease());
-    cluster.node_mut(n(1)).is_store_slow = true;
+    cluster.node_mut(n(1)).slow.store = true;
     cluster.propose(n(1), "x").expect("it leads");
     cluster.deliver_all();
     ask(&mut cluster, 1, to(2)).expect("it can take over");
@@ -261,7 +261,7 @@ fn a_late_order_after_a_failed_transfer_gives_no_stale_read() {
 #[test]
 fn a_target_that_dies_ends_the_transfer_at_once() {
     let mut cluster = cluster(3, false);
-    cluster.node_mut(n(1)).is_store_slow = true;
+    cluster.node_mut(n(1)).slow.store = true;
     cluster.propose(n(1), "x").expect("it leads");
     cluster.deliver_all();
     ask(&mut cluster, 1, to(3)).expect("it can take over");
@@ -474,7 +474,7 @@ fn a_target_campaigns_without_a_pre_vote() {
     assert_eq!(solo.raft.role(), Role::Leader);
 }
 
-/// What is loosened is loosened for one election: when it is lost, the next begins as any other.
+/// The rules are loosened for one election: when it is lost, the next begins as any other.
 #[test]
 fn a_target_that_is_not_elected_asks_for_pre_votes_the_next_time() {
     let mut solo = target();
@@ -494,7 +494,7 @@ fn a_target_refuses_what_is_not_from_its_leader_or_not_about_its_log() {
     refused(&mut target(), 3, 2, at(3, 2));
     refused(&mut target(), 2, 2, at(4, 2));
     refused(&mut target(), 2, 2, at(2, 1));
-    refused(&mut target(), 2, 1, at(3, 2)); // of an earlier term
+    refused(&mut target(), 2, 1, at(3, 2)); // an order of an earlier term
     let mut drained = target();
     drained.raft.set_draining(true);
     refused(&mut drained, 2, 2, at(3, 2));
@@ -562,7 +562,7 @@ fn a_leader_votes_for_its_successor() {
 #[test]
 fn a_leader_that_loses_its_office_meanwhile_awaits_a_successor_for_one_election_timeout() {
     let mut cluster = cluster(3, false);
-    cluster.node_mut(n(1)).is_store_slow = true;
+    cluster.node_mut(n(1)).slow.store = true;
     cluster.propose(n(1), "x").expect("it leads");
     cluster.deliver_all();
     ask(&mut cluster, 1, to(2)).expect("it can take over");

@@ -195,7 +195,7 @@ fn a_marked_server_of_a_small_cluster_goes_on_with_what_it_has() {
         let disk = marked(members);
         let (storage, found) = open(&disk, can_repair).unwrap();
         assert_eq!((storage.last(), found.hard_state), (at(20, 2), VOTER));
-        assert!(found.notes.concat().contains("goes on with the log and the snapshots"));
+        assert!(found.notes.concat().contains("goes on with its log and its snapshots"));
         drop(storage);
         disk.crash(Crash::LoseUnsynced);
         assert_eq!(open(&disk, can_repair).unwrap().1.notes, Vec::<String>::new());

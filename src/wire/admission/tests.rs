@@ -50,6 +50,7 @@ fn servers_restored_from_different_backups_refuse_each_other() {
         id: NodeId(1),
         membership: two_voters(),
         committed: None,
+        departing: None,
         seeds: BTreeSet::new(),
         restore_id,
         promise: None,
@@ -73,6 +74,7 @@ fn servers_that_promise_different_things_refuse_each_other() {
         id: NodeId(1),
         membership: two_voters(),
         committed: None,
+        departing: None,
         seeds: BTreeSet::new(),
         restore_id: None,
         promise,
@@ -103,6 +105,7 @@ fn local(format: u32, cluster_id: Option<u128>) -> LocalNode {
         id: NodeId(1),
         membership: two_voters(),
         committed: None,
+        departing: None,
         seeds: BTreeSet::new(),
         restore_id: None,
         promise: None,
@@ -302,6 +305,25 @@ fn a_removed_server_is_refused_by_the_entry_that_removed_it() {
     let refused = forgotten.answer(&hello_of(3, Some(5), 3)).unwrap_err();
     assert!(matches!(refused, HelloError::Removed { at: LogIndex(0), .. }), "{refused:?}");
     assert!(refused.to_string().contains("removed from cluster \"coracle\" some time ago"));
+}
+
+/// It leads until it has handed over, and its connections may break before (docs/adr/0026).
+#[test]
+fn a_removed_leader_is_admitted_until_it_has_handed_over() {
+    let mut local = knowing(joint(), Some(joint()));
+    assert!(!admits(&local, 4, true));
+    let announcement = Announcement {
+        membership: Arc::new(joint()),
+        committed: Some(Arc::new(joint())),
+        departing: Some(NodeId(4)),
+        ..Announcement::default()
+    };
+    local.take(&announcement);
+    assert!(admits(&local, 4, true) && admits(&local, 4, false));
+    assert!(!admits(&local, 5, true), "no other removed server");
+    assert!(matches!(local.answer(&hello_of(4, Some(6), 3)), Err(HelloError::ClusterId(_))));
+    local.take(&Announcement { departing: None, ..announcement });
+    assert!(!admits(&local, 4, true));
 }
 
 /// The frame makes a server stop asking for votes. A server of another cluster, with the same

@@ -105,9 +105,9 @@ fn no_short_hello_is_sent_while_a_higher_format_is_in_force() {
     });
     assert_eq!(
         PeerError::TooOld(announcement(2).format).to_string(),
-        "it ended the connection at this server's hello, so it is probably a version from before \
-         0.2.0, which reads format 1 only; format 2 is in force: start version 0.2.0 or a newer \
-         one there"
+        "it ended the connection at this server's hello: it is just stopping, or it is a version \
+         from before 0.2.0, which reads format 1 only; if that lasts, start version 0.2.0 or a \
+         newer one there, because format 2 is in force"
     );
 }
 

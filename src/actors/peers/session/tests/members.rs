@@ -74,6 +74,22 @@ fn a_server_that_is_removed_keeps_its_connection_only_as_long_as_it_has_yet_to_h
     });
 }
 
+/// A leader that has removed itself: docs/adr/0026.
+#[test]
+fn a_removed_leader_has_connections_until_it_has_handed_over() {
+    run_paused(async {
+        let peers = BTreeMap::from([(NodeId(4), None)]);
+        let leads = Announcement { peers, departing: Some(NodeId(4)), ..facts() };
+        let (bench, mut far) = told(leads.clone());
+        far.send(&Frame::Hello(proven_hello(4))).await;
+        assert!(matches!(far.receive().await, Some(Frame::Hello(_))), "it may connect again");
+        bench.session.do_send(Announce(leads));
+        assert!(!far.is_closed().await);
+        bench.session.do_send(Announce(facts()));
+        assert_eq!(far.receive().await, None);
+    });
+}
+
 /// Its own list may be old: a server of the cluster that it has not heard of is admitted.
 #[test]
 fn a_server_with_an_id_above_all_keeps_its_connection() {

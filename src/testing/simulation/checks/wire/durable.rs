@@ -133,8 +133,14 @@ struct Contents {
     store_digest: u64,
 }
 
+/// The place in the log's files up to which records were read.
+#[derive(Clone, Copy)]
+struct ReadTo {
+    segment: u64,
+    offset: usize,
+}
+
 /// The durable contents of one node's disk.
-// More than fifteen fields: the state of one reader of all files of a directory.
 pub(super) struct Durable {
     archive: Arc<Mutex<Archive>>,
     disk: SimDisk,
@@ -148,8 +154,7 @@ pub(super) struct Durable {
     start: Option<Start>,
     /// The entries of the log from index 1 on, including those before its base.
     log: Vec<Slot>,
-    segment: u64,
-    offset: usize,
+    read_to: ReadTo,
     /// The valid snapshots.
     snapshots: BTreeMap<PathBuf, Contents>,
     /// The newest snapshot when the log does not reach it, and the entries that it contains: a
@@ -176,8 +181,7 @@ impl Durable {
             regress: None,
             start: None,
             log: Vec::new(),
-            segment: 1,
-            offset: SEGMENT_HEADER_BYTES,
+            read_to: ReadTo { segment: 1, offset: SEGMENT_HEADER_BYTES },
             snapshots: BTreeMap::new(),
             instead: None,
             has_damaged_snapshot: false,
@@ -309,9 +313,10 @@ impl Durable {
             // A compaction changes no entry.
             let was_resetting = self.start.is_none_or(|start| start.is_resetting);
             let goes_on = !start.is_resetting && !was_resetting && self.is_in_log(start.base);
-            if !goes_on || self.segment < start.first_segment {
+            if !goes_on || self.read_to.segment < start.first_segment {
                 self.log = self.history(start.base);
-                (self.segment, self.offset) = (start.first_segment, SEGMENT_HEADER_BYTES);
+                self.read_to =
+                    ReadTo { segment: start.first_segment, offset: SEGMENT_HEADER_BYTES };
             }
             self.start = Some(start);
         }
@@ -325,9 +330,9 @@ impl Durable {
         let archive = Arc::clone(&self.archive);
         let mut archive = archive.lock().expect("the checker does not panic");
         loop {
-            let (log, offset) = (&mut self.log, &mut self.offset);
+            let (log, offset) = (&mut self.log, &mut self.read_to.offset);
             let path_of = |segment| self.dir.join(format!("log/{segment:08}.segment"));
-            self.disk.look_at_durable(&path_of(self.segment), |bytes| {
+            self.disk.look_at_durable(&path_of(self.read_to.segment), |bytes| {
                 let Some(records) = Records::from(bytes, *offset) else { return };
                 while let Some(record) = records.read(*offset) {
                     // It replaces the entry at its index, and all after it.
@@ -342,10 +347,11 @@ impl Durable {
                     *offset += record.bytes;
                 }
             });
-            if self.disk.look_at_durable(&path_of(self.segment + 1), |_| ()).is_none() {
+            if self.disk.look_at_durable(&path_of(self.read_to.segment + 1), |_| ()).is_none() {
                 return;
             }
-            (self.segment, self.offset) = (self.segment + 1, SEGMENT_HEADER_BYTES);
+            let segment = self.read_to.segment + 1;
+            self.read_to = ReadTo { segment, offset: SEGMENT_HEADER_BYTES };
         }
     }
 
