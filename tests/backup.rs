@@ -135,7 +135,8 @@ fn nobody_joins_a_restored_cluster_by_mistake() {
     assert_eq!(status.code(), Some(1));
     assert!(message.contains("belongs to server 3 of cluster \"old\""), "{message}");
 
-    // A server of the old cluster starts with the addresses of the new one.
+    // A server of the old cluster starts with the addresses of the new one. It finds its own by
+    // those in its log, and refuses the new one.
     let config = fs::read_to_string(new.config()).unwrap();
     let mistaken = config.replace(
         "cluster = \"new\"",
@@ -143,8 +144,8 @@ fn nobody_joins_a_restored_cluster_by_mistake() {
     );
     fs::write(new.config(), mistaken).unwrap();
     new.start_server(3);
-    let refused = "this server is of cluster \"new\" and the dialling one of cluster \"old\"";
-    new.wait_for("the old server to be refused", || new.log(1).contains(refused).then_some(()));
+    let refused = "this server is of cluster \"old\" and the dialling one of cluster \"new\"";
+    new.wait_for("the old server to refuse", || new.log(1).contains(refused).then_some(()));
     new.kill(3);
     fs::write(new.config(), config).unwrap();
 
@@ -194,7 +195,7 @@ fn a_backup_that_cannot_be_taken_or_restored_is_refused_in_one_sentence() {
     }
     assert!(facts.contains(&format!("bytes {}\n", bytes.len())), "{facts}");
     let json = said(&inspect(&file, &["--json"]), 0);
-    assert!(json.starts_with("{\"format_version\":3,\"cluster\":\"old\","), "{json}");
+    assert!(json.starts_with("{\"format_version\":4,\"cluster\":\"old\","), "{json}");
     let keys = said(&inspect(&file, &["--keys"]), 0);
     let names: Vec<&str> = keys.lines().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(names, ["a", "b", "bb"]);

@@ -312,6 +312,9 @@ fn members_do_not_change_before_every_server_can_read_it() {
     assert_eq!(client.ask("upgrade hold\r\n").unwrap(), "OK\r\n");
     cluster.start_server(3);
     cluster.wait_for_leader();
+    cluster.wait_for("server 3 to have a vote", || {
+        cluster.status(3).filter(|status| status["role"] == "follower")
+    });
     let needed = ["is in force, and changes of the members need 3"];
     says(&cluster, "member add h:1 --client h:2", 1, &needed);
     says(

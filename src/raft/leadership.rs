@@ -249,7 +249,14 @@ impl Leadership {
         self.peers.get(&id).is_none_or(|peer| peer.silent_ticks <= ticks)
     }
 
-    /// True of a peer that is rejoining, by its last report.
+    /// The peer says that it is rejoining, before its first report does.
+    pub(super) fn on_rejoining(&mut self, id: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.is_rejoining = true;
+        }
+    }
+
+    /// True of a peer that is rejoining, by its last word.
     pub(super) fn is_rejoining(&self, id: NodeId) -> bool {
         self.peers.get(&id).is_some_and(|peer| peer.is_rejoining)
     }

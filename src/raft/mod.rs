@@ -438,7 +438,13 @@ impl Raft {
 
     /// A rejoining peer asks for our term and the end of our log. The answer waits until our
     /// term is durable: a term that a crash can take back must not be reported.
+    ///
+    /// As the leader this node no longer counts on the peer for a change of the members, although
+    /// the peer's last report may be that of a time when it had its disk.
     fn on_rejoin_request(&mut self, from: NodeId) {
+        if let RoleState::Leader(leadership) = &mut self.role {
+            leadership.on_rejoining(from);
+        }
         let PeerReport { last, .. } = self.own_report();
         self.send(from, Rpc::RejoinResponse(RejoinResponse { last }));
     }

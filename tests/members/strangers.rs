@@ -17,10 +17,13 @@ pub fn assert_never_leads(cluster: &Cluster, id: u64) {
     while Instant::now() < end {
         if let Some(status) = cluster.status(id) {
             assert_ne!(status["role"], "leader", "{status:#?}");
-            assert_eq!(status["leader"], "none", "{status:#?}");
             for command in ["get key", "delete key", "member remove 1"] {
                 let reply = cluster.say(id, command);
-                assert!(reply.starts_with("ERR_NO_LEADER"), "{command}: {reply}");
+                // It may know who leads, and sends a client there.
+                let is_executed = !["ERR_NO_LEADER", "ERR_REDIRECT"]
+                    .iter()
+                    .any(|refusal| reply.starts_with(refusal));
+                assert!(!is_executed, "{command}: {reply}");
             }
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -4,7 +4,8 @@ use super::cluster::{Cluster, ELECTION_TICKS_MAX, HEARTBEAT_TICKS, i, n};
 use super::gates::{BOTH, founded_long_ago};
 use super::members::{add, add_learner, demote, member, promote, remove, replace};
 use crate::raft::{
-    ChangeRefusal, Envelope, MemberOperation, MemberOutcome, MemberRequest, NotLeader, Tolerance,
+    ChangeRefusal, Envelope, MemberOperation, MemberOutcome, MemberRequest, NotLeader, Rpc,
+    Tolerance,
 };
 use crate::types::{ChangeKind, FormatRange, LogIndex, MEMBERS_MAX, Member};
 
@@ -360,4 +361,21 @@ fn there_are_so_many_members_at_most() {
     let sentence = refusal(&mut cluster, replace(1, 100));
     assert!(sentence.starts_with("there are 64 members, and no more are possible"), "{sentence}");
     assert_eq!(cluster.members_of(1).ids().len(), MEMBERS_MAX);
+}
+
+/// Found by the simulation (seed 20282): the last report of the member was that of a time when it
+/// had its disk, so it was counted among those that are here, and the two that were left needed it
+/// to elect a leader, while it needed a leader to vote again.
+#[test]
+fn a_member_that_says_it_has_lost_its_disk_is_not_counted_among_those_that_are_here() {
+    let mut cluster = Cluster::with_members(3, 4);
+    cluster.pass(2 * HEARTBEAT_TICKS);
+    cluster.crash(n(2));
+    cluster.wipe(n(2));
+    cluster.restart(n(2));
+    let asks = |m: &Envelope| (m.from, m.to) == (n(2), n(1)) && m.rpc == Rpc::RejoinRequest;
+    cluster.tick(n(2));
+    assert!(cluster.deliver_where(asks), "it asks its peers");
+    let request = cluster.request(n(1), remove(1), Some(0));
+    assert!(matches!(request, Err(ChangeRefusal::Refused(_))), "{request:?}");
 }
