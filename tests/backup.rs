@@ -145,7 +145,7 @@ fn nobody_joins_a_restored_cluster_by_mistake() {
     fs::write(new.config(), mistaken).unwrap();
     new.start_server(3);
     let refused = "this server is of cluster \"old\" and the dialling one of cluster \"new\"";
-    new.wait_for("the old server to refuse", || new.log(1).contains(refused).then_some(()));
+    new.wait_for("the old server to refuse", || new.log(3).contains(refused).then_some(()));
     new.kill(3);
     fs::write(new.config(), config).unwrap();
 

@@ -262,13 +262,19 @@ impl Cluster {
         })
     }
 
-    /// Waits until the new cluster has its id. Its first leader raises the format and writes the
-    /// id by itself, so until then the log grows although no client writes.
+    /// Waits until the new cluster has its id, and its members are in the log. Its first leader
+    /// raises the format and writes both by itself, so until then the log grows although no client
+    /// writes.
     pub fn wait_until_named(&self) {
         self.wait_for("the id of the cluster", || {
             let statuses = self.running_statuses()?;
             statuses.iter().all(|status| status["cluster_id"] != "none").then_some(())
         });
+        let plan = "member add 127.0.0.1:1 127.0.0.1:2 learner dry-run";
+        self.wait_for("the members in the log", || {
+            self.say_to_leader(plan).starts_with("PLAN ").then_some(())
+        });
+        self.wait_for_quiet();
     }
 
     /// Waits until all running servers have applied the whole log; returns their

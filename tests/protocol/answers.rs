@@ -11,7 +11,8 @@ fn status_has_its_keys_in_order_and_ends() {
                 store_bytes #\r\nonce_clients #\r\nstore_digest ~\r\nmemory_bytes_used #\r\n\
                 snapshot_transfers none\r\nsnapshot_refusals none\r\nversion ~\r\n\
                 format #\r\nreads_formats 1..3\r\ncluster_id ~\r\nincarnation ~\r\n\
-                upgrade_held no\r\nupgrade_waits_for ~\r\nremoved_at none\r\ndraining no\r\nEND\r\n";
+                upgrade_held no\r\nupgrade_waits_for ~\r\nremoved_at none\r\n\
+                draining no\r\nEND\r\n";
     let numbers = server.check("set k 0 1\r\n1\r\nSTATUS\r\n", format!("OK #\r\n{text}"));
     let [version, term, commit_index, last_applied, last_log_index, ..] = numbers[..] else {
         panic!("{numbers:?}")
