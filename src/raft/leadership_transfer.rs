@@ -96,7 +96,7 @@ impl Raft {
         leadership: &Leadership,
         target: &TransferTarget,
     ) -> Result<NodeId, TransferRefusal> {
-        let in_force = self.log.cluster().at(self.apply.submitted_index()).format.format;
+        let in_force = self.store_format();
         if in_force < TRANSFER_SINCE {
             let waits = self.raise_waits_for().unwrap_or_else(|| "it is not raised yet".to_owned());
             return Err(TransferRefusal::Refused(format!(

@@ -65,7 +65,7 @@ impl Raft {
         if self.commit_index < leadership.reads.first_index() {
             return Err(ChangeRefusal::NothingCommitted);
         }
-        let in_force = self.log.cluster().at(self.apply.submitted_index()).format.format;
+        let in_force = self.store_format();
         if in_force < MEMBERS_SINCE {
             let wait = self.raise_waits_for();
             let waits = wait.unwrap_or_else(|| "this server does not read it".to_owned());

@@ -79,10 +79,7 @@ impl Raft {
         } else {
             self.gate.said(id)
         };
-        let in_log = || self.membership().members.get(&id);
-        let committed = || self.committed_membership()?.members.get(&id);
-        let in_file = || self.settings.initial_membership.members.get(&id);
-        said.or_else(in_log).or_else(committed).or_else(in_file)
+        said.or_else(|| self.logged_member(id))
     }
 
     /// The entry of the newest membership in the log, and the membership.
@@ -305,9 +302,7 @@ impl Raft {
 
     /// True while a raise of the format is in the log and not in force at the leader's store.
     pub(super) fn is_raising(&self) -> bool {
-        let cluster = self.log.cluster();
-        let in_force = cluster.at(self.apply.submitted_index()).format.format;
-        cluster.newest().format.format != in_force
+        self.log.cluster().newest().format.format != self.store_format()
     }
 
     /// The reason why a raise waits for a change of the members, if it does.

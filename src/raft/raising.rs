@@ -129,6 +129,12 @@ impl Raft {
         self.append_own(Payload::Format(FormatInForce::of(format)))
     }
 
+    /// The format in force at the last entry that the store of this node was given. Nothing of a
+    /// higher one is appended (docs/adr/0023).
+    pub(super) fn store_format(&self) -> Format {
+        self.log.cluster().at(self.apply.submitted_index()).format.format
+    }
+
     /// The next format, if it may be put in force now, or the reason why it may not. `None` when
     /// this node does not read a higher format. A leader that `is_asked` by a person does not
     /// wait until all have been able for long enough.
@@ -137,12 +143,10 @@ impl Raft {
         leadership: &Leadership,
         is_asked: bool,
     ) -> Option<Result<Format, RaiseWait>> {
-        let cluster = self.log.cluster();
-        let in_force = cluster.at(self.apply.submitted_index()).format.format;
-        if cluster.newest().format.format != in_force {
+        if self.is_raising() {
             return Some(Err(RaiseWait::UnderWay));
         }
-        let next = in_force.next();
+        let next = self.store_format().next();
         if !self.settings.gate.formats.contains(next) {
             return None;
         }
@@ -201,7 +205,7 @@ impl Raft {
     /// a format is appended before the store of the leader has the entry that puts it in force.
     fn may_name_cluster(&self, leadership: &Leadership) -> bool {
         let cluster = self.log.cluster();
-        let in_force = cluster.at(self.apply.submitted_index()).format.format;
+        let in_force = self.store_format();
         !self.is_transferring()
             && cluster.newest().cluster_id.is_none()
             && in_force >= NAMED_SINCE
