@@ -119,8 +119,8 @@ fn a_server_with_an_older_copy_of_its_directory_is_told_and_catches_up() {
     let mut cluster = Cluster::start();
     let first_leader = cluster.wait_for_leader();
     cluster.wait_for("format 2 on all servers", || {
-        let mut statuses = cluster.ids().into_iter().map(|id| cluster.status(id));
-        statuses.all(|s| s.is_some_and(|s| s["format"] == "2")).then_some(())
+        let mut ids = cluster.ids().into_iter();
+        ids.all(|id| cluster.format(id) >= 2).then_some(())
     });
     let writer = Writer::start(cluster.addresses());
     writer.wait_for_more(&cluster, 50);

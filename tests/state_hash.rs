@@ -16,9 +16,7 @@ fn five_servers() -> Cluster {
     cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
     cluster.wait_for_leader();
     for id in cluster.ids() {
-        cluster.wait_for("format 2 to be in force", || {
-            cluster.status(id).filter(|status| status.get("format").is_some_and(|f| f == "2"))
-        });
+        cluster.wait_for("format 2 to be in force", || (cluster.format(id) >= 2).then_some(()));
     }
     cluster
 }

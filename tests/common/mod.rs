@@ -277,6 +277,13 @@ impl Cluster {
         self.wait_for_quiet();
     }
 
+    /// The format that is in force at a server; 0 when it does not answer. A new cluster passes
+    /// through all formats within milliseconds, so that only the last can be waited for exactly.
+    pub fn format(&self, id: u64) -> u64 {
+        let format = self.status(id).and_then(|status| status.get("format")?.parse().ok());
+        format.unwrap_or(0)
+    }
+
     /// Waits until all running servers have applied the whole log; returns their
     /// statuses.
     pub fn wait_for_quiet(&self) -> Vec<Status> {

@@ -549,7 +549,9 @@ impl Cluster {
     ) {
         let log = self.nodes[&id].disk.log();
         assert_eq!(*runs, log.runs(), "the terms are those of the log");
-        self.oracle.on_elected(id, *term, log);
+        let raft = self.nodes[&id].raft.as_ref().expect("who is elected is up");
+        let membership = raft.members_status().membership;
+        self.oracle.on_elected((id, *term), &membership, log);
         let peers = self.nodes[&id].peers.ports.clone();
         let window = self.window;
         let start = |peer| (peer, Progress::new(window, *term, runs.clone(), true));

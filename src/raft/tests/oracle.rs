@@ -66,9 +66,22 @@ impl Oracle {
         self.reads.len()
     }
 
-    /// Election Safety: "at most one leader can be elected in a given term".
+    /// Election Safety: "at most one leader can be elected in a given term", by a majority of each
+    /// half of the membership.
     /// Leader Completeness: the leader has every entry that was committed in earlier terms.
-    pub(super) fn on_elected(&mut self, id: NodeId, term: Term, log: &Log) {
+    pub(super) fn on_elected(
+        &mut self,
+        (id, term): (NodeId, Term),
+        membership: &Membership,
+        log: &Log,
+    ) {
+        let has_voted =
+            |voter: &&NodeId| **voter == id || self.votes.get(&(term, **voter)) == Some(&id);
+        for half in [&membership.voters, &membership.outgoing] {
+            let votes = half.iter().filter(has_voted).count();
+            let is_most = half.is_empty() || votes > half.len() / 2;
+            assert!(is_most, "node {id} leads term {term} by {votes} votes of {half:?}");
+        }
         let first = *self.leaders.entry(term).or_insert(id);
         assert_eq!(first, id, "Election Safety: two leaders in term {term}");
         for (entry, committed_in) in &self.committed {
@@ -363,8 +376,9 @@ impl Oracle {
                 let mut halves = [&membership.voters, &membership.outgoing].into_iter();
                 halves.all(|half| is_held_by_most(half, nodes, entry.position()))
             };
+            let mut judges = in_force.iter().filter(|in_force| in_force.after < next);
             assert!(
-                in_force.iter().any(is_held),
+                judges.any(|in_force| is_held(&in_force.membership)),
                 "entry {} is committed, and not durable on a quorum of any of {in_force:?}",
                 entry.position(),
             );
@@ -396,18 +410,35 @@ impl Oracle {
     }
 }
 
-/// The membership that was in force before, and those of a log that are newer; `newest` is the
-/// last.
-fn memberships_since(before: Membership, newest: Membership, log: &Log) -> Vec<Membership> {
+/// A membership, and the index of the one before it in the log. A leader appends no membership
+/// before the last one is committed, so that it commits only entries behind that one by the new
+/// one: a joint membership needs both its halves.
+#[derive(Debug)]
+struct InForce {
+    membership: Membership,
+    after: LogIndex,
+}
+
+/// The membership that was in force before, and those of a log that are newer; `newest` may have
+/// come with a snapshot.
+fn memberships_since(before: Membership, newest: Membership, log: &Log) -> Vec<InForce> {
+    let first = |membership| InForce { membership, after: LogIndex(0) };
     if before.voters.is_empty() || before == newest {
-        return vec![newest];
+        return vec![first(newest)];
     }
-    let later = log.iter().rev().filter_map(|entry| match &entry.payload {
-        Payload::Membership(membership) => Some(membership.clone()),
-        _ => None,
-    });
-    let mut all: Vec<Membership> = later.take_while(|membership| *membership != before).collect();
-    all.extend([before, newest]);
+    let mut all = Vec::new();
+    let mut after = LogIndex(0);
+    for entry in log.iter() {
+        let Payload::Membership(membership) = &entry.payload else { continue };
+        all.push(InForce { membership: membership.clone(), after });
+        after = entry.index;
+    }
+    let known = all.iter().rposition(|in_force| in_force.membership == before);
+    all.drain(..known.map_or(0, |place| place + 1));
+    if all.last().is_none_or(|last| last.membership != newest) {
+        all.push(first(newest));
+    }
+    all.push(first(before));
     all
 }
 

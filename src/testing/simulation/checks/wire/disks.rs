@@ -86,15 +86,22 @@ impl Disks {
         nodes.into_iter().map(|node| self.in_force_on_disk(node, usize::MAX)).collect()
     }
 
-    /// The membership in force at the end of each log that has the entry `at`.
+    /// The membership in force at the end of each log that has the entry `at` and may yet become
+    /// the log of the cluster: its node votes by the membership that the entry says, or by its own.
+    /// The uncommitted end of the log of a leader that has removed itself is nobody's any more.
     pub fn all_in_force_behind(&mut self, at: LogPosition) -> Vec<Arc<Membership>> {
+        let committed = self.membership(at);
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         let place = at.index.0 as usize - 1;
         let has_entry = |node: &NodeId| {
             self.of(*node).log().get(place).is_some_and(|slot| slot.term == at.term)
         };
         let nodes: Vec<NodeId> = nodes.into_iter().filter(has_entry).collect();
-        nodes.into_iter().map(|node| self.in_force_on_disk(node, usize::MAX)).collect()
+        let ends = nodes.into_iter().map(|node| (node, self.in_force_on_disk(node, usize::MAX)));
+        let counts = |(node, end): (NodeId, Arc<Membership>)| {
+            (committed.is_voter(node) || end.is_voter(node)).then_some(end)
+        };
+        ends.filter_map(counts).collect()
     }
 
     /// True when some log of the node, up to the first `length` entries, has said that it votes.
