@@ -23,6 +23,8 @@ const PATIENCE_TIMEOUTS: u64 = 16;
 /// that has counted it leads: in longest election timeouts, and with a snapshot in seconds.
 const CATCH_UP_TIMEOUTS: u64 = 10;
 const CATCH_UP: Duration = Duration::from_secs(5);
+/// In the place of the life that ended with a loss: no later life ends it.
+const UNNOTICED: u64 = u64::MAX - 1;
 /// The time between two looks.
 const INTERVAL: Duration = Duration::from_millis(5);
 
@@ -55,7 +57,10 @@ impl TargetedFaults {
         if !is_same_reign || !self.may_forget(id, least) || machine.lives.get() != life {
             return false;
         }
-        if !self.world.wire.may_return_to(id, &image) || machine.site.is_away.get() {
+        if !self.world.may_lose_data()
+            || !self.world.wire.may_return_to(id, &image)
+            || machine.site.is_away.get()
+        {
             return false;
         }
         crash(&self.world, id, true);
@@ -64,8 +69,11 @@ impl TargetedFaults {
         machine.forget_back_to(&image);
         let kept = self.world.wire.log_length(id);
         self.world.trace.say(&format_args!("n{id} has {kept} entries again, and had {forgotten}"));
+        // No status shows the loss before the leader has found it out.
+        self.world.note_data_loss(id, UNNOTICED);
         start(&self.world, id);
         self.wait_for_recall(&leader, id, forgotten).await;
+        self.world.note_data_loss(id, life);
         true
     }
 

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::testing::simulation::cluster::{after, choose_way_to_start, crash, start, wipe};
 use crate::testing::simulation::members::{MembersPlan, Step};
-use crate::testing::simulation::workload::operator::{Operator, Reply};
+use crate::testing::simulation::workload::operator::{Operator, Reply, takes_a_voter};
 use crate::testing::simulation::world::{CLIENT_PORT, Machine, Place, World, host};
 use crate::types::NodeId;
 
@@ -72,6 +72,10 @@ async fn take(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, st
         Step::WipeLearner => wipe_learner(world),
         _ => {
             let Some(command) = command(world, step) else { return };
+            // One loss at a time is what the servers survive.
+            if takes_a_voter(&command) && !world.data_losses.borrow().is_empty() {
+                return;
+            }
             let reply = operator.execute(&command).await;
             follow_up(world, plan, &reply);
         }
@@ -121,6 +125,9 @@ async fn add(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, ste
         _ => {
             let ids: Vec<NodeId> = membership.ids().into_iter().collect();
             let Some(old) = some(world, &ids) else { return };
+            if !world.data_losses.borrow().is_empty() {
+                return;
+            }
             format!("member replace {old} {addresses} id {id} can-lose 0")
         }
     };

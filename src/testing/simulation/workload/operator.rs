@@ -8,6 +8,7 @@ use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::lines::Lines;
+use crate::testing::simulation::cluster::after;
 use crate::testing::simulation::network::SimHost;
 use crate::testing::simulation::world::{Accepted, World, host};
 
@@ -29,6 +30,13 @@ pub(crate) enum Reply {
     Refused(String),
     /// It is not known what has become of the command.
     Unknown,
+}
+
+/// True of a command that can begin the removal of a voter.
+pub(crate) fn takes_a_voter(command: &str) -> bool {
+    ["member remove", "member demote", "member replace"]
+        .iter()
+        .any(|beginning| command.starts_with(beginning))
 }
 
 /// An operator.
@@ -53,6 +61,25 @@ impl Operator {
 
     /// Sends a command to the leader, and counts the answer.
     pub(crate) async fn execute(&mut self, command: &str) -> Reply {
+        if !takes_a_voter(command) {
+            return self.send_to_leader(command).await;
+        }
+        let leaving = |world: &World, by: i32| {
+            let leaving = &world.operators.leaving;
+            leaving.set(leaving.get().saturating_add_signed(by));
+        };
+        leaving(&self.world, 1);
+        let reply = self.send_to_leader(command).await;
+        let world = Rc::clone(&self.world);
+        match reply {
+            // The command may yet come to its server.
+            Reply::Unknown => after(ANSWER.as_millis() as u64, move || leaving(&world, -1)),
+            _ => leaving(&world, -1),
+        }
+        reply
+    }
+
+    async fn send_to_leader(&mut self, command: &str) -> Reply {
         let end = Instant::now() + PATIENCE;
         let mut reply = Reply::Refused("ERR_NO_LEADER".to_owned());
         while Instant::now() < end && !self.world.has_failed() {

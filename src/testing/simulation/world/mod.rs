@@ -251,7 +251,7 @@ impl World {
             return self.plan.nodes > 1 && losses.is_empty() && have_all_taken_part;
         }
         // Two voters have no quorum without one of them, and a server that has lost its data waits
-        // for all others.
+        // for all others. A leader that has not heard yet of the loss would take another voter away.
         let membership = self.membership();
         let has_taken_part = |id: &NodeId| {
             participants.contains(&id.0)
@@ -259,6 +259,7 @@ impl World {
                 && self.machines.get(&id.0).is_some_and(|m| m.site.place.get() == Place::Serving)
         };
         membership.voters.len() > 2
+            && self.operators.leaving.get() == 0
             && membership.ids().iter().all(has_taken_part)
             && self.are_members_settled()
     }

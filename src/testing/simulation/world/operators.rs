@@ -27,6 +27,8 @@ pub(crate) struct Operators {
     pub(crate) ports_in_files: RefCell<BTreeMap<u64, u16>>,
     /// The machines that new files list besides those that have joined.
     pub(crate) listed: RefCell<BTreeSet<u64>>,
+    /// The number of commands that may take a voter away and are on their way, or may be.
+    pub(crate) leaving: Cell<u32>,
     /// True once the members have to come to rest.
     pub(crate) is_over: Cell<bool>,
 }
