@@ -38,7 +38,7 @@ fn set_for(index: u64, exptime: u64) -> Entry {
     // the tree.
     let key = format!("{:08}", index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS);
     let value = Bytes::from(vec![b'v'; VALUE_BYTES]);
-    let operation = Operation::Set { key: key.into_bytes().into(), exptime, value };
+    let operation = Operation::Set { key: key.into_bytes().into(), exptime, value, lease: 0 };
     let client = Bytes::from(format!("c{index}"));
     let once = (exptime > 0).then_some(Once { client, seq: 1 });
     let command = Command { once, store_bytes_max: 0, operation };
@@ -120,7 +120,7 @@ fn verify_all(store: &Store) {
     let mut reads = Vec::new();
     for number in 0..KEYS {
         let key = format!("{:08}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS);
-        let query = Query::Get { key: key.into_bytes().into() };
+        let query = Query::Get { key: key.into_bytes().into(), at: 0 };
         let begin = Instant::now();
         store.query(&query, 0).expect("nothing has changed it");
         reads.push(begin.elapsed());

@@ -304,7 +304,7 @@ type Content = BTreeMap<String, (u64, Vec<u8>)>;
 fn scan(store: &Store) -> Content {
     let (prefix, mut after, mut found) = (Bytes::new(), None, BTreeMap::new());
     loop {
-        let query = Query::Scan { prefix: prefix.clone(), limit: 10_000, after };
+        let query = Query::Scan { prefix: prefix.clone(), limit: 10_000, after, at: 0 };
         let Ok(Answer::Scan { items, more }) = store.query(&query, 0) else { panic!("not a scan") };
         after = items.last().map(|(key, _)| key.clone());
         found.extend(items.into_iter().map(|(key, item)| {

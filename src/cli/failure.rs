@@ -61,6 +61,10 @@ impl From<Error> for Failure {
             | Error::VersionMismatch { .. }
             | Error::Exists { .. }
             | Error::Full
+            | Error::Compacted { .. }
+            | Error::Future { .. }
+            | Error::NoLease
+            | Error::LeaseExists
             | Error::NotYet { .. } => Failure::No(error.to_string()),
             Error::NotSafe { sentence } => Failure::No(refusal(&sentence)),
             Error::InvalidArgument(_) | Error::Refused { .. } => usage(error),

@@ -314,7 +314,7 @@ impl Backup {
     fn print_keys(&self, prefix: &[u8]) -> Result<(), Failure> {
         let (prefix, mut after) = (Bytes::copy_from_slice(prefix), None);
         loop {
-            let query = Query::Scan { prefix: prefix.clone(), limit: PAGE_KEYS, after };
+            let query = Query::Scan { prefix: prefix.clone(), limit: PAGE_KEYS, after, at: 0 };
             let answer = self.store.query(&query, self.store.clock_ms()).map_err(|error| {
                 let memory = "the memory of this machine holds other bytes than were written there";
                 Failure::No(format!("{memory}: {error}"))

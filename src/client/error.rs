@@ -22,6 +22,24 @@ pub enum Error {
     /// The store is at its size limit.
     #[error("the store is full ([limits] store_bytes_max): delete something first")]
     Full,
+    /// The history is not kept as far back as the command asks.
+    #[error("revision {revision} is the oldest that can be read")]
+    Compacted {
+        /// The compacted revision.
+        revision: u64,
+    },
+    /// The store has not come to the revision of the command.
+    #[error("the store is at revision {revision}")]
+    Future {
+        /// The store's revision.
+        revision: u64,
+    },
+    /// There is no such lease, or no longer.
+    #[error("no such lease")]
+    NoLease,
+    /// A lease with this id is there already.
+    #[error("a lease with that id is there already")]
+    LeaseExists,
     /// The format of the cluster is too low for the command, or cannot be raised yet. The same
     /// command succeeds once that has changed; trying again at once does not help.
     #[error("{sentence}")]

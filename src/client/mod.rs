@@ -205,7 +205,7 @@ impl Client {
         value: &[u8],
     ) -> Result<u64, Error> {
         let (key, value) = (name_of(key)?, Bytes::copy_from_slice(value));
-        self.store(Operation::Set { key, exptime, value }).await
+        self.store(Operation::Set { key, exptime, value, lease: 0 }).await
     }
 
     /// Writes the value if the key is absent. Returns the new version.
@@ -219,7 +219,7 @@ impl Client {
         value: &[u8],
     ) -> Result<u64, Error> {
         let (key, value) = (name_of(key)?, Bytes::copy_from_slice(value));
-        self.store(Operation::Add { key, exptime, value }).await
+        self.store(Operation::Add { key, exptime, value, lease: 0 }).await
     }
 
     /// Writes the value if the key has this version, 0 for an absent key.
@@ -235,7 +235,7 @@ impl Client {
         value: &[u8],
     ) -> Result<u64, Error> {
         let (key, value) = (name_of(key)?, Bytes::copy_from_slice(value));
-        self.store(Operation::Cas { key, exptime, version, value }).await
+        self.store(Operation::Cas { key, exptime, version, value, lease: 0 }).await
     }
 
     /// Removes the key.
@@ -254,7 +254,7 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there is none; see [`Error`].
     pub async fn get(&mut self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
-        match self.read(Query::Get { key: name_of(key)? }).await? {
+        match self.read(Query::Get { key: name_of(key)?, at: 0 }).await? {
             Reply::Value(value) => Ok(value.to_vec()),
             _ => unreachable!("the parser gives what is expected"),
         }
@@ -265,7 +265,7 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there is none; see [`Error`].
     pub async fn getm(&mut self, key: impl AsRef<[u8]>) -> Result<Item, Error> {
-        match self.read(Query::GetMeta { key: name_of(key)? }).await? {
+        match self.read(Query::GetMeta { key: name_of(key)?, at: 0 }).await? {
             Reply::Meta(item) => Ok(Item::new(&[], &item)),
             _ => unreachable!("the parser gives what is expected"),
         }
@@ -292,7 +292,7 @@ impl Client {
             prefix => name_of(prefix)?,
         };
         let after = after.map(name_of).transpose()?;
-        match self.read(Query::Scan { prefix, limit, after }).await? {
+        match self.read(Query::Scan { prefix, limit, after, at: 0 }).await? {
             Reply::Scan { items, more } => {
                 let items = items.iter().map(|(key, item)| Item::new(key, item)).collect();
                 Ok(Page { items, more })
@@ -566,6 +566,10 @@ fn failure_or_error(reply: ErrorReply) -> Result<Failure, Error> {
         // happen. An earlier try may have been executed.
         ErrorReply::Stale => return Err(Error::Unknown { last: reply.to_string() }),
         ErrorReply::Full => return Err(Error::Full),
+        ErrorReply::Compacted { revision } => return Err(Error::Compacted { revision }),
+        ErrorReply::Future { revision } => return Err(Error::Future { revision }),
+        ErrorReply::NoLease => return Err(Error::NoLease),
+        ErrorReply::LeaseExists => return Err(Error::LeaseExists),
         ErrorReply::NotYet { sentence } => return Err(Error::NotYet { sentence }),
         ErrorReply::Refused { sentence } => return Err(Error::NotSafe { sentence }),
         ErrorReply::CmdErr(_) | ErrorReply::TooLarge(_) => {

@@ -181,7 +181,7 @@ impl Command {
             | Operation::Add { key, value, .. }
             | Operation::Cas { key, value, .. } => (key, value),
             Operation::Delete { key } => (key, &[]),
-            Operation::End => (&[], &[]),
+            _ => (&[], &[]),
         }
     }
 
@@ -214,6 +214,7 @@ impl Command {
                 pack(DELETE, &DeleteFields { once, store_bytes_max, key }, output)
             }
             Operation::End => pack(END, &EndFields { once, store_bytes_max }, output),
+            _ => unreachable!("part B of issue 16"),
         }
     }
 
@@ -237,9 +238,9 @@ impl Command {
                 let (key, value) = (share(fields.key), share(fields.value));
                 let exptime = fields.exptime;
                 let operation = if *operation == SET {
-                    Operation::Set { key, exptime, value }
+                    Operation::Set { key, exptime, value, lease: 0 }
                 } else {
-                    Operation::Add { key, exptime, value }
+                    Operation::Add { key, exptime, value, lease: 0 }
                 };
                 let store_bytes_max = fields.store_bytes_max;
                 Command { once: once(fields.once), store_bytes_max, operation }
@@ -251,6 +252,7 @@ impl Command {
                     exptime: fields.exptime,
                     version: fields.version,
                     value: share(fields.value),
+                    lease: 0,
                 };
                 let store_bytes_max = fields.store_bytes_max;
                 Command { once: once(fields.once), store_bytes_max, operation }
@@ -289,7 +291,7 @@ impl Command {
             }
             Operation::Delete { key } => check_length("key", key.len(), 1, KEY_BYTES_MAX),
             Operation::End if self.once.is_none() => Err(CommandError::NoClient),
-            Operation::End => Ok(()),
+            _ => Ok(()),
         }
     }
 }

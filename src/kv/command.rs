@@ -1,7 +1,11 @@
 //! The commands and queries that the store takes, and its answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use super::history::HistoryLimits;
+use super::transaction::{RangeAnswer, RangeQuery, Transaction, TransactionOutcome};
 use crate::types::LogIndex;
 
 /// A write: the content of a command entry of the log.
@@ -37,6 +41,8 @@ pub enum Operation {
         exptime: u64,
         /// The value.
         value: Bytes,
+        /// The lease that the key goes with; 0 for none. Another one needs format 4.
+        lease: u64,
     },
     /// Write only if the key is absent.
     Add {
@@ -46,6 +52,8 @@ pub enum Operation {
         exptime: u64,
         /// The value.
         value: Bytes,
+        /// The lease that the key goes with; 0 for none. Another one needs format 4.
+        lease: u64,
     },
     /// Write only if the key has this version; version 0 means only if it is absent.
     Cas {
@@ -57,6 +65,8 @@ pub enum Operation {
         version: u64,
         /// The value.
         value: Bytes,
+        /// The lease that the key goes with; 0 for none. Another one needs format 4.
+        lease: u64,
     },
     /// Remove the key.
     Delete {
@@ -66,14 +76,43 @@ pub enum Operation {
     /// Forget the client that is named in `once`. It is a command of that client only, so
     /// it always has a `once`.
     End,
+    /// Execute a transaction. From format 4 on, as all that follow.
+    Transaction(Transaction),
+    /// Grant a lease.
+    Grant {
+        /// The id; 0 lets the store choose one.
+        id: u64,
+        /// Its time to live in seconds, at least 1.
+        ttl: u64,
+        /// Maximum number of leases, from the settings of the leader that wrote the entry.
+        leases_max: u64,
+    },
+    /// Let leases begin their time anew. The renewals of many clients share an entry.
+    Renew {
+        /// The ids.
+        ids: Vec<u64>,
+    },
+    /// End a lease, and remove its keys.
+    Revoke {
+        /// The id.
+        id: u64,
+    },
+    /// Forget the history before a revision.
+    Compact {
+        /// The oldest revision that can be read from then on.
+        revision: u64,
+    },
+    /// Set the bounds of the history. A leader writes it when the settings of its server are
+    /// others than those in force.
+    SetHistory(HistoryLimits),
 }
 
 /// The result of a [`Command`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// `set`, `add`, `cas`: the value is stored with this version.
     Stored {
-        /// The index of the entry that stored it.
+        /// The revision of the value. Before format 4: the index of the entry that stored it.
         version: u64,
     },
     /// `delete`: the key was present and has been removed.
@@ -98,22 +137,61 @@ pub enum Outcome {
     Full,
     /// The exactly-once table is full; nothing was executed.
     Busy,
+    /// A transaction was executed, one of its branches or the other.
+    Transaction(Arc<TransactionOutcome>),
+    /// A write or a transaction names a lease that is not there; nothing was executed.
+    NoLease,
+    /// A transaction keeps the value or the lease of a key that is not there; nothing was
+    /// executed.
+    NoKey,
+    /// The lease is granted.
+    Granted {
+        /// Its id.
+        id: u64,
+        /// Its time to live in seconds.
+        ttl: u64,
+    },
+    /// The lease with this id is there already; nothing was executed.
+    LeaseExists,
+    /// The leases begin their time anew: for each of them, in the order of the command, its time
+    /// to live in seconds; `None` when it is not there.
+    Renewed(Vec<Option<u64>>),
+    /// The lease has ended, and its keys are gone.
+    Revoked,
+    /// The history before this revision is forgotten.
+    Compacted {
+        /// The revision.
+        revision: u64,
+    },
+    /// The history is compacted further than the command asks; nothing was executed.
+    AlreadyCompacted {
+        /// The compacted revision.
+        revision: u64,
+    },
+    /// The store has not come to the revision of the command; nothing was executed.
+    Future {
+        /// The store's revision.
+        revision: u64,
+    },
+    /// The bounds of the history are set.
+    HistorySet,
 }
 
 impl Outcome {
     /// The number of the outcome in digests and snapshots, and its version or 0. Both are
     /// part of these formats. No client is remembered with `Ended`, so no snapshot has it.
-    pub(super) fn to_numbers(self) -> (u64, u64) {
+    pub(super) fn to_numbers(&self) -> (u64, u64) {
         match self {
-            Outcome::Stored { version } => (1, version),
+            Outcome::Stored { version } => (1, *version),
             Outcome::Deleted => (2, 0),
             Outcome::NotFound => (3, 0),
-            Outcome::VersionMismatch { version } => (4, version),
-            Outcome::Exists { version } => (5, version),
+            Outcome::VersionMismatch { version } => (4, *version),
+            Outcome::Exists { version } => (5, *version),
             Outcome::Stale => (6, 0),
             Outcome::Full => (7, 0),
             Outcome::Busy => (8, 0),
             Outcome::Ended => (9, 0),
+            _ => unreachable!("part B of issue 16"),
         }
     }
 
@@ -141,11 +219,15 @@ pub enum Query {
     Get {
         /// The key.
         key: Bytes,
+        /// The revision at which the store is read; 0 means now.
+        at: u64,
     },
     /// The value of a key with its version and remaining time.
     GetMeta {
         /// The key.
         key: Bytes,
+        /// The revision at which the store is read; 0 means now.
+        at: u64,
     },
     /// The keys with a prefix, in byte order.
     Scan {
@@ -155,7 +237,22 @@ pub enum Query {
         limit: u64,
         /// Return only keys after this one.
         after: Option<Bytes>,
+        /// The revision at which the store is read; 0 means now.
+        at: u64,
     },
+    /// The records of a range.
+    Range(RangeQuery),
+    /// A transaction that only reads: all its reads see one moment.
+    Transaction(Transaction),
+    /// A lease.
+    Lease {
+        /// The id.
+        id: u64,
+        /// Maximum number of its keys to return, 0 for none.
+        keys_max: u64,
+    },
+    /// All leases.
+    Leases,
 }
 
 /// The store's answer to a [`Query`].
@@ -167,6 +264,38 @@ pub enum Answer {
     Value(Bytes),
     /// `getm`: the value with its version and remaining time.
     Meta(Item),
+    /// The history is not kept as far back as the read asks.
+    Compacted {
+        /// The compacted revision.
+        revision: u64,
+    },
+    /// The store has not come to the revision of the read.
+    Future {
+        /// The store's revision.
+        revision: u64,
+    },
+    /// The records of a range.
+    Range {
+        /// The store's revision.
+        revision: u64,
+        /// The records.
+        answer: RangeAnswer,
+    },
+    /// The outcome of a transaction that only reads.
+    Transaction(Arc<TransactionOutcome>),
+    /// There is no such lease.
+    NoLease,
+    /// A lease.
+    Lease {
+        /// The seconds that it has left, rounded up.
+        left: u64,
+        /// The seconds of its whole time.
+        ttl: u64,
+        /// Its keys in byte order, as many as were asked for.
+        keys: Vec<Bytes>,
+    },
+    /// The ids of all leases, in their order.
+    Leases(Vec<u64>),
     /// `scan`: one page of keys.
     Scan {
         /// The keys found, in byte order, with their items.
@@ -181,7 +310,7 @@ pub enum Answer {
 pub struct Item {
     /// The value.
     pub value: Bytes,
-    /// The index of the entry that wrote it.
+    /// The revision of the write. Before format 4: the index of its entry.
     pub version: u64,
     /// Whole seconds until the key expires, rounded up and at least 1; 0 for never.
     pub exptime: u64,
@@ -202,4 +331,8 @@ pub struct StoreStatus {
     pub clients: u64,
     /// The digest of the store: equal at equal `last_applied`, on every node.
     pub digest: u64,
+    /// The store's revision; before format 4 that of the index of the last write.
+    pub revision: u64,
+    /// The oldest revision that can be read.
+    pub compacted_revision: u64,
 }

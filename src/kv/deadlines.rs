@@ -32,6 +32,11 @@ impl Deadlines {
         self.order.get_min().is_some_and(|(deadline_ms, _)| *deadline_ms <= clock_ms)
     }
 
+    /// The first name, if its deadline is `clock_ms` or earlier.
+    pub fn first_due(&self, clock_ms: u64) -> Option<&KeyBytes> {
+        self.order.get_min().filter(|(due_ms, _)| *due_ms <= clock_ms).map(|(_, name)| name)
+    }
+
     /// Removes and returns the first name, with its deadline, if that is `clock_ms` or
     /// earlier.
     pub fn pop_due(&mut self, clock_ms: u64) -> Option<(u64, KeyBytes)> {

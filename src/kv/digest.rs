@@ -7,6 +7,7 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::command::Outcome;
+use super::record::Record;
 
 /// The seed of a key's hash. It differs from the seed of a client's hash, so that the two
 /// kinds of record hash differently.
@@ -14,18 +15,29 @@ const KEY_RECORD: u64 = 1;
 /// The seed of a client's hash.
 const CLIENT_RECORD: u64 = 2;
 
-/// The hash of a key with its value, version and deadline.
-pub(super) fn key_record(key: &[u8], value: &[u8], version: u64, deadline_ms: Option<u64>) -> u64 {
+/// The hash of a key with its record.
+///
+/// A record that is the first of its key and has no lease has the hash that it had before format 4,
+/// when a record had a version and a deadline only. So the records of a store keep their hashes
+/// when format 4 comes into force.
+pub(super) fn key_record(key: &[u8], record: &Record) -> u64 {
+    let Record { value, create_revision, mod_revision, version, lease, .. } = record;
     // A key without a deadline hashes as 0. No key has deadline 0: even an entry stamped 0
     // gives its keys at least a second.
-    let seed = numbers([KEY_RECORD, version, deadline_ms.unwrap_or(0)]);
+    let deadline_ms = record.deadline_ms.unwrap_or(0);
+    let is_first = (*create_revision, *version, *lease) == (*mod_revision, 1, 0);
+    let seed = if is_first {
+        numbers([KEY_RECORD, *mod_revision, deadline_ms])
+    } else {
+        numbers([KEY_RECORD, *mod_revision, deadline_ms, *create_revision, *version, *lease])
+    };
     // Each hash seeds the next, so nothing is copied together, and the place where the
     // key ends and the value begins changes the result.
     xxh3_64_with_seed(value, xxh3_64_with_seed(key, seed))
 }
 
 /// The hash of a client's name with the state that is remembered of the client.
-pub(super) fn client_record(name: &[u8], seq: u64, outcome: Outcome, last_used_ms: u64) -> u64 {
+pub(super) fn client_record(name: &[u8], seq: u64, outcome: &Outcome, last_used_ms: u64) -> u64 {
     let (kind, version) = outcome.to_numbers();
     xxh3_64_with_seed(name, numbers([CLIENT_RECORD, seq, kind, version, last_used_ms]))
 }

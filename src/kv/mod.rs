@@ -33,23 +33,35 @@ mod corruption;
 mod deadlines;
 mod digest;
 mod digest_history;
+mod edit;
 mod expiry;
+mod history;
 mod key_bytes;
 mod once;
 mod query;
+mod range;
+mod record;
 mod records;
 mod scrub;
 mod snapshot;
 mod store;
+mod transaction;
 mod weight;
 
 pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;
+pub use history::{ChangeKind, HistoryLimits};
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
 pub use query::SCAN_BYTES_MAX;
+pub use range::KeyRange;
+pub use record::Record;
 pub use scrub::{Scrub, ScrubBudget};
 pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoader};
 pub use store::{ApplyError, Store};
+pub use transaction::{
+    Compare, CompareTarget, FailedCompare, OperationOutcome, Put, RangeAnswer, RangeQuery,
+    Relation, Transaction, TransactionOperation, TransactionOutcome,
+};
 pub use weight::RECORD_OVERHEAD_BYTES;

@@ -25,7 +25,7 @@ pub const CLIENTS_MAX: usize = 1_000_000;
 pub const CLIENT_SILENCE_MS: u64 = 3_600_000;
 
 /// The table's entry for one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClientRecord {
     /// The last number that the client used.
     seq: u64,
@@ -38,7 +38,7 @@ pub(super) struct ClientRecord {
 }
 
 /// The state of a client that a snapshot holds: a [`ClientRecord`] without its hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClientState {
     pub seq: u64,
     pub outcome: Outcome,
@@ -51,13 +51,13 @@ impl ClientRecord {
     /// # Errors
     /// When it is not.
     pub fn verify(&self, name: &[u8]) -> Result<u64, Corruption> {
-        let hash = digest::client_record(name, self.seq, self.outcome, self.last_used_ms);
+        let hash = digest::client_record(name, self.seq, &self.outcome, self.last_used_ms);
         if hash == self.hash { Ok(hash) } else { Err(Corruption::of_client(name)) }
     }
 
     /// The state that a snapshot holds.
     pub fn state(&self) -> ClientState {
-        let ClientRecord { seq, outcome, last_used_ms, .. } = *self;
+        let ClientRecord { seq, outcome, last_used_ms, .. } = self.clone();
         ClientState { seq, outcome, last_used_ms }
     }
 
@@ -122,7 +122,7 @@ impl OnceTable {
     fn get(&self, name: &[u8], clock_ms: u64) -> Result<Option<ClientRecord>, Corruption> {
         let Some(client) = self.by_name.get(name) else { return Ok(None) };
         client.verify(name)?;
-        Ok(Some(*client).filter(|client| !client.is_hidden(clock_ms)))
+        Ok(Some(client.clone()).filter(|client| !client.is_hidden(clock_ms)))
     }
 
     /// The outcome of a command that must not be executed: its remembered outcome, or
@@ -145,7 +145,7 @@ impl OnceTable {
         if once.seq > client.seq {
             return Ok(None);
         }
-        self.put(&once.client, client.seq, client.outcome, clock_ms);
+        self.put(&once.client, client.seq, client.outcome.clone(), clock_ms);
         Ok(Some(if once.seq == client.seq { client.outcome } else { Outcome::Stale }))
     }
 
@@ -157,11 +157,11 @@ impl OnceTable {
     pub fn executed(
         &mut self,
         once: &Once,
-        outcome: Outcome,
+        outcome: &Outcome,
         clock_ms: u64,
     ) -> Result<(), Corruption> {
-        if outcome != Outcome::Full {
-            self.put(&once.client, once.seq, outcome, clock_ms);
+        if *outcome != Outcome::Full {
+            self.put(&once.client, once.seq, outcome.clone(), clock_ms);
         } else if let Some(client) = self.get(&once.client, clock_ms)? {
             self.put(&once.client, client.seq, client.outcome, clock_ms);
         }
@@ -218,15 +218,16 @@ impl OnceTable {
     }
 
     fn put(&mut self, name: &[u8], seq: u64, outcome: Outcome, last_used_ms: u64) {
-        let hash = digest::client_record(name, seq, outcome, last_used_ms);
+        let hash = digest::client_record(name, seq, &outcome, last_used_ms);
         let client = ClientRecord { seq, outcome, last_used_ms, hash };
         self.digest = self.digest.wrapping_add(hash);
         if let Some((name, known)) = self.by_name.get_key_value_mut(name) {
+            let silent_at_ms = client.silent_at_ms();
             let replaced = std::mem::replace(known, client);
             self.digest = self.digest.wrapping_sub(replaced.hash);
             if replaced.last_used_ms != last_used_ms {
                 self.silences.remove(replaced.silent_at_ms(), name.clone());
-                self.silences.insert(client.silent_at_ms(), name.clone());
+                self.silences.insert(silent_at_ms, name.clone());
             }
         } else {
             let name = KeyBytes::from(name);

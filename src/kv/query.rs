@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::command::{Answer, Item, Query};
 use super::corruption::Corruption;
-use super::records::Record;
+use super::record::Record;
 use super::store::Store;
 
 /// Maximum size of one scan's answer, in bytes of keys and values. A first key that is
@@ -24,17 +24,18 @@ impl Store {
         // A reader that does not lead any more may know less of the time than the store.
         let now_ms = now_ms.max(self.clock_ms());
         Ok(match query {
-            Query::Get { key } => match self.records().get(key)? {
+            Query::Get { key, .. } => match self.records().get(key)? {
                 Some(record) => Answer::Value(record.value.clone()),
                 None => Answer::NotFound,
             },
-            Query::GetMeta { key } => match self.records().get(key)? {
+            Query::GetMeta { key, .. } => match self.records().get(key)? {
                 Some(record) => Answer::Meta(item(record, now_ms)),
                 None => Answer::NotFound,
             },
-            Query::Scan { prefix, limit, after } => {
+            Query::Scan { prefix, limit, after, .. } => {
                 return self.scan(prefix, *limit, after.as_deref(), now_ms);
             }
+            query => unreachable!("parts A and B of issue 16: {query:?}"),
         })
     }
 
@@ -75,7 +76,7 @@ fn item(record: &Record, now_ms: u64) -> Item {
     let exptime = record
         .deadline_ms
         .map_or(0, |deadline_ms| deadline_ms.saturating_sub(now_ms).div_ceil(1000).max(1));
-    Item { value: record.value.clone(), version: record.version, exptime }
+    Item { value: record.value.clone(), version: record.mod_revision, exptime }
 }
 
 #[cfg(test)]

@@ -1,46 +1,47 @@
 //! The keys of the store with their values and deadlines, their total size and digest.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use imbl::OrdMap;
 
 use super::corruption::Corruption;
 use super::deadlines::Deadlines;
-use super::digest;
-use super::expiry::{DueTotals, Step, Total};
+use super::expiry::{DueTotals, Total};
 use super::key_bytes::KeyBytes;
+use super::record::Record;
 use super::weight::weight_bytes;
 
-/// The value stored under a key, with its version and deadline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    /// The value, copied from the entry: a slice of the entry would keep the whole batch
-    /// alive that the entry came with.
-    pub value: Bytes,
-    /// The index of the entry that wrote the value.
+/// A record in the making: the fields of [`Record`] without its hash.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewRecord<'a> {
+    pub value: &'a [u8],
+    pub create_revision: u64,
+    pub mod_revision: u64,
     pub version: u64,
-    /// The time at which the key expires, in milliseconds of the store's clock; `None` means
-    /// never.
+    pub lease: u64,
     pub deadline_ms: Option<u64>,
-    /// The hash of the record as it was written. It is the record's part of the digest, and is
-    /// subtracted without hashing the value a second time.
-    hash: u64,
+    pub change: u64,
 }
 
-impl Record {
-    /// The hash of the record, after a check that the record is what was written.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub fn verify(&self, key: &[u8]) -> Result<u64, Corruption> {
-        let hash = digest::key_record(key, &self.value, self.version, self.deadline_ms);
-        if hash == self.hash { Ok(hash) } else { Err(Corruption::of_key(key, self.version)) }
-    }
-
-    /// True when the key has expired at this time: nobody sees it any more.
-    fn is_hidden(&self, clock_ms: u64) -> bool {
-        self.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms)
+impl NewRecord<'_> {
+    fn record(self, key: &[u8], value: Bytes) -> Record {
+        let NewRecord {
+            create_revision, mod_revision, version, lease, deadline_ms, change, ..
+        } = self;
+        let mut record = Record {
+            value,
+            create_revision,
+            mod_revision,
+            version,
+            lease,
+            deadline_ms,
+            change,
+            hash: 0,
+        };
+        record.seal(key);
+        record
     }
 }
 
@@ -53,7 +54,7 @@ impl Record {
 /// of the hashes. All parts are persistent data structures: a clone takes constant time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
-    by_key: OrdMap<KeyBytes, Record>,
+    by_key: OrdMap<KeyBytes, Arc<Record>>,
     deadlines: Deadlines,
     due: DueTotals,
     bytes: u64,
@@ -76,81 +77,81 @@ impl Records {
     /// # Errors
     /// When a record is stored there that is not what was written. A deadline that has changed
     /// could hide it, so a hidden record is verified, too.
-    pub fn get(&self, key: &[u8]) -> Result<Option<&Record>, Corruption> {
+    pub fn get(&self, key: &[u8]) -> Result<Option<&Arc<Record>>, Corruption> {
         let Some(record) = self.by_key.get(key) else { return Ok(None) };
         record.verify(key)?;
-        Ok(Some(record).filter(|record| !record.is_hidden(self.clock_ms())))
+        Ok(Some(record).filter(|record| !self.hides(record)))
+    }
+
+    /// The record stored under `key`, hidden or not, without a check.
+    pub fn stored(&self, key: &[u8]) -> Option<&Arc<Record>> {
+        self.by_key.get(key)
     }
 
     /// The size of the key stored under `key`, as `store_bytes_max` counts it; 0 when it is
     /// absent or hidden.
     pub fn weight_of(&self, key: &[u8]) -> u64 {
-        let record = self.by_key.get(key).filter(|record| !record.is_hidden(self.clock_ms()));
+        let record = self.by_key.get(key).filter(|record| !self.hides(record));
         record.map_or(0, |record| weight_bytes(key, &record.value))
     }
 
     /// True when a search for `key` finds exactly `record`.
     pub fn finds(&self, key: &[u8], record: &Record) -> bool {
-        self.by_key.get(key).is_some_and(|found| std::ptr::eq(found, record))
+        self.by_key.get(key).is_some_and(|found| std::ptr::eq(&raw const **found, record))
     }
 
-    /// Stores `value` under `key` and replaces the value that was there, hidden or not.
-    pub fn put(&mut self, key: &[u8], value: &[u8], version: u64, deadline_ms: Option<u64>) {
-        let hash = digest::key_record(key, value, version, deadline_ms);
-        let bytes = weight_bytes(key, value);
-        self.bytes += bytes;
-        self.digest = self.digest.wrapping_add(hash);
+    /// Stores a record under `key` and replaces the one that was there, hidden or not. A replaced
+    /// record that nobody else has gives the new one its memory.
+    pub fn put(&mut self, key: &[u8], new: NewRecord<'_>) {
         if let Some((key, stored)) = self.by_key.get_key_value_mut(key) {
-            let replaced_bytes = weight_bytes(key, &stored.value);
-            self.bytes -= replaced_bytes;
-            self.digest = self.digest.wrapping_sub(stored.hash);
-            let replaced_deadline_ms = std::mem::replace(&mut stored.deadline_ms, deadline_ms);
-            write_over(&mut stored.value, value);
-            (stored.version, stored.hash) = (version, hash);
-            if (replaced_deadline_ms, replaced_bytes) != (deadline_ms, bytes) {
+            let (replaced_bytes, replaced_hash) = (weight_bytes(key, &stored.value), stored.hash);
+            let replaced_deadline_ms = stored.deadline_ms;
+            match Arc::get_mut(stored) {
+                Some(own) => {
+                    let value = written_over(std::mem::take(&mut own.value), new.value);
+                    *own = new.record(key, value);
+                }
+                None => *stored = Arc::new(new.record(key, Bytes::copy_from_slice(new.value))),
+            }
+            let (hash, bytes) = (stored.hash, weight_bytes(key, &stored.value));
+            self.bytes = self.bytes - replaced_bytes + bytes;
+            self.digest = self.digest.wrapping_sub(replaced_hash).wrapping_add(hash);
+            if (replaced_deadline_ms, replaced_bytes) != (new.deadline_ms, bytes) {
                 let key = key.clone();
                 self.forget_deadline(&key, replaced_deadline_ms, replaced_bytes);
-                self.remember_deadline(key, deadline_ms, bytes);
+                self.remember_deadline(key, new.deadline_ms, bytes);
             }
         } else {
+            let record = new.record(key, Bytes::copy_from_slice(new.value));
+            let bytes = weight_bytes(key, new.value);
+            self.bytes += bytes;
+            self.digest = self.digest.wrapping_add(record.hash);
             let key = KeyBytes::from(key);
-            self.remember_deadline(key.clone(), deadline_ms, bytes);
-            let value = Bytes::copy_from_slice(value);
-            let replaced = self.by_key.insert(key, Record { value, version, deadline_ms, hash });
+            self.remember_deadline(key.clone(), new.deadline_ms, bytes);
+            let replaced = self.by_key.insert(key, Arc::new(record));
             assert!(replaced.is_none(), "a key that is absent has no record");
         }
     }
 
-    /// Removes `key`; false when it is absent or hidden.
-    ///
-    /// # Errors
-    /// When the record is not what was written.
-    pub fn remove(&mut self, key: &[u8]) -> Result<bool, Corruption> {
-        if self.get(key)?.is_none() {
-            return Ok(false);
-        }
-        let Some((key, removed)) = self.by_key.remove_with_key(key) else { return Ok(false) };
-        self.forget_deadline(&key, removed.deadline_ms, weight_bytes(&key, &removed.value));
-        self.discount(&key, &removed);
-        Ok(true)
+    /// Removes the record that is stored under `key`, hidden or not, and returns it.
+    pub fn remove(&mut self, key: &[u8]) -> Option<(KeyBytes, Arc<Record>)> {
+        let (key, removed) = self.by_key.remove_with_key(key)?;
+        let bytes = weight_bytes(&key, &removed.value);
+        self.forget_deadline(&key, removed.deadline_ms, bytes);
+        self.bytes -= bytes;
+        self.digest = self.digest.wrapping_sub(removed.hash);
+        Some((key, removed))
     }
 
-    /// Removes hidden keys, as many as the step allows, in the order of their deadlines.
-    pub fn remove_hidden(&mut self, step: Step) {
-        let mut removed = Total::default();
-        while step.allows_more(removed) {
-            let Some((deadline_ms, key)) = self.deadlines.pop_due(self.clock_ms()) else { return };
-            let record = self.by_key.remove(&key[..]).expect("only stored keys have a deadline");
-            let bytes = weight_bytes(&key, &record.value);
-            self.due.remove(deadline_ms, bytes);
-            self.discount(&key, &record);
-            removed.add(bytes);
-        }
+    /// The next key to be removed because its time is over, in the order of deadlines; `None`
+    /// when none is due.
+    pub fn first_due(&self) -> Option<&KeyBytes> {
+        self.deadlines.first_due(self.clock_ms())
     }
 
     /// True of a record that nobody sees any more.
     pub fn hides(&self, record: &Record) -> bool {
-        record.is_hidden(self.clock_ms())
+        record.is_due(self.clock_ms())
     }
 
     /// All records from `start` on, also the hidden ones, in the byte order of their keys. They
@@ -158,7 +159,7 @@ impl Records {
     pub fn stored_from<'a>(
         &'a self,
         start: Bound<&[u8]>,
-    ) -> impl Iterator<Item = (&'a KeyBytes, &'a Record)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a KeyBytes, &'a Arc<Record>)> + use<'a> {
         self.by_key.range::<_, [u8]>((start, Bound::Unbounded))
     }
 
@@ -207,24 +208,19 @@ impl Records {
             self.deadlines.remove(deadline_ms, key.clone());
         }
     }
-
-    fn discount(&mut self, key: &[u8], record: &Record) {
-        self.bytes -= weight_bytes(key, &record.value);
-        self.digest = self.digest.wrapping_sub(record.hash);
-    }
 }
 
-/// Replaces `stored`. The new value takes the same memory when no reader holds the old one
-/// and the sizes are equal, which is the common case. A new allocation with every write
-/// would scatter the values over the memory.
-fn write_over(stored: &mut Bytes, value: &[u8]) {
-    *stored = match std::mem::take(stored).try_into_mut() {
+/// A copy of `value`. It takes the memory of the value that it replaces when no reader holds that
+/// one and the sizes are equal, which is the common case. A new allocation with every write would
+/// scatter the values over the memory.
+fn written_over(replaced: Bytes, value: &[u8]) -> Bytes {
+    match replaced.try_into_mut() {
         Ok(mut own) if own.len() == value.len() => {
             own.copy_from_slice(value);
             own.freeze()
         }
         _ => Bytes::copy_from_slice(value),
-    };
+    }
 }
 
 /// Faults of the memory and of the program, for tests.
@@ -234,12 +230,14 @@ impl Records {
     /// does. Returns false when there is no record.
     pub fn flip_bit(&mut self, seed: u64) -> bool {
         let Some(key) = self.key_at(seed) else { return false };
-        let Some(record) = self.by_key.get_mut(&key) else { return false };
+        let Some(stored) = self.by_key.get_mut(&key) else { return false };
+        // The history keeps the record as it was written: one place of the memory has changed.
+        let record = Arc::make_mut(stored);
         let mut value = record.value.to_vec();
         let place = (seed >> 16) as usize % (value.len() + 1);
         match value.get_mut(place) {
             Some(byte) => *byte ^= 1 << (seed >> 8 & 7),
-            None => record.version ^= 1 << (seed >> 8 & 31),
+            None => record.mod_revision ^= 1 << (seed >> 8 & 31),
         }
         record.value = value.into();
         true
@@ -249,10 +247,13 @@ impl Records {
     /// does. Returns false when there is no record.
     pub fn diverge(&mut self, seed: u64) -> bool {
         let Some(key) = self.key_at(seed) else { return false };
-        let Some(record) = self.by_key.get(&key) else { return false };
-        let (version, deadline_ms) = (record.version, record.deadline_ms);
-        let value = [&record.value[..], b"!"].concat();
-        self.put(&key, &value, version, deadline_ms);
+        let Some(record) = self.by_key.get(&key).cloned() else { return false };
+        let Record { create_revision, mod_revision, version, lease, deadline_ms, change, .. } =
+            *record;
+        let value = &[&record.value[..], b"!"].concat();
+        let new =
+            NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change };
+        self.put(&key, new);
         true
     }
 

@@ -153,7 +153,7 @@ impl SnapshotBlocks {
         let mut block = Block::new(KEYS);
         for (name, record) in self.store.records().stored_from(after(last)) {
             record.verify(name)?;
-            let (version, deadline_ms) = (record.version, record.deadline_ms);
+            let (version, deadline_ms) = (record.mod_revision, record.deadline_ms);
             let (key, value) = (&name[..], &record.value[..]);
             if block.add(name, &KeyFields { key, value, version, deadline_ms }) {
                 break;

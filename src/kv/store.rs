@@ -3,9 +3,11 @@
 use super::codec::CommandError;
 use super::command::{Command, Operation, Outcome, StoreStatus};
 use super::corruption::{Corruption, Totals};
+use super::edit::{Edit, NewValue};
 use super::expiry::Step;
+use super::history::History;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
-use super::records::Records;
+use super::records::{NewRecord, Records};
 use super::weight::weight_bytes;
 use crate::types::{Entry, Format, LogIndex, Payload};
 
@@ -29,12 +31,19 @@ pub enum ApplyError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     records: Records,
+    history: History,
     clients: OnceTable,
     last_applied: LogIndex,
     /// The format in force: it decides what an entry may do. An entry of the log sets it, so
     /// that a replay of the log after an upgrade does what the log did at first.
     format: Format,
 }
+
+/// The format from which on the store counts revisions.
+const REVISIONS: Format = Format(4);
+
+/// Maximum number of entries with which a cluster is founded: no-ops, formats and members.
+const FOUNDING_ENTRIES_MAX: u64 = 64;
 
 impl Default for Store {
     fn default() -> Store {
@@ -52,6 +61,7 @@ impl Store {
     pub(super) fn with_clients_max(clients_max: usize) -> Store {
         Store {
             records: Records::default(),
+            history: History::default(),
             clients: OnceTable::new(clients_max),
             last_applied: LogIndex(0),
             format: Format::FIRST,
@@ -84,16 +94,42 @@ impl Store {
         };
         self.last_applied = entry.index;
         if let Payload::Format(raised) = &entry.payload {
-            self.format = raised.format;
+            self.raise(raised.format);
         }
         // The clock never falls, even if a stamp does. So expired keys stay expired, and no
         // deadline is computed from an earlier time.
         self.records.advance(entry.stamp_ms);
         let step = Step::of(&entry.payload);
-        self.records.remove_hidden(step);
         self.clients.remove_hidden(self.clock_ms(), step.names);
-        let outcome = command.map(|command| self.execute_once(&command)).transpose();
+        let counts_revisions = self.counts_revisions();
+        let revision =
+            if counts_revisions { self.history.revision() + 1 } else { self.last_applied.0 };
+        let Store { records, history, clients, .. } = self;
+        let mut edit = Edit::new(records, history, revision, counts_revisions);
+        edit.remove_due(step);
+        let outcome = command.map(|command| execute_once(&command, &mut edit, clients)).transpose();
+        edit.finish();
         outcome.map_err(ApplyError::Corrupted)
+    }
+
+    /// True when the store counts revisions. Before that, a version is the index of an entry.
+    fn counts_revisions(&self) -> bool {
+        self.format >= REVISIONS
+    }
+
+    /// Puts a format in force. The first revision is above every version that was ever given. A
+    /// store that was never written to begins with 1; that of a cluster which has just been
+    /// founded cannot have been (docs/adr/0029).
+    fn raise(&mut self, format: Format) {
+        let counted_before = self.counts_revisions();
+        self.format = format;
+        if counted_before || !self.counts_revisions() {
+            return;
+        }
+        let is_new = self.records.stored_len() == 0
+            && self.clients() == 0
+            && self.last_applied.0 <= FOUNDING_ENTRIES_MAX;
+        self.history.begin(if is_new { 1 } else { self.last_applied.0 });
     }
 
     /// The index of the newest entry that was applied.
@@ -139,6 +175,8 @@ impl Store {
             bytes: self.bytes(),
             clients: self.clients() as u64,
             digest: self.digest(),
+            revision: self.history.revision(),
+            compacted_revision: self.history.compacted(),
         }
     }
 
@@ -202,84 +240,101 @@ impl Store {
         version: u64,
         deadline_ms: Option<u64>,
     ) {
-        self.records.put(key, value, version, deadline_ms);
+        let new = NewRecord {
+            value,
+            create_revision: version,
+            mod_revision: version,
+            version: 1,
+            lease: 0,
+            deadline_ms,
+            change: 0,
+        };
+        self.records.put(key, new);
     }
 
     /// Adds a client that a snapshot holds.
     pub(super) fn restore_client(&mut self, name: &[u8], state: ClientState) {
         self.clients.restore(name, state);
     }
+}
 
-    /// Executes a command, unless its `once` prefix forbids it; returns the outcome.
-    fn execute_once(&mut self, command: &Command) -> Result<Outcome, Corruption> {
-        let Some(once) = &command.once else { return self.execute(command) };
-        if command.operation == Operation::End {
-            return self.clients.end(once, self.clock_ms());
-        }
-        if let Some(outcome) = self.clients.outcome_without_executing(once, self.clock_ms())? {
-            return Ok(outcome);
-        }
-        let outcome = self.execute(command)?;
-        self.clients.executed(once, outcome, self.clock_ms())?;
-        Ok(outcome)
+/// Executes a command, unless its `once` prefix forbids it; returns the outcome.
+fn execute_once(
+    command: &Command,
+    edit: &mut Edit<'_>,
+    clients: &mut OnceTable,
+) -> Result<Outcome, Corruption> {
+    let clock_ms = edit.records().clock_ms();
+    let Some(once) = &command.once else { return execute(command, edit) };
+    if command.operation == Operation::End {
+        return clients.end(once, clock_ms);
     }
+    if let Some(outcome) = clients.outcome_without_executing(once, clock_ms)? {
+        return Ok(outcome);
+    }
+    let outcome = execute(command, edit)?;
+    clients.executed(once, &outcome, clock_ms)?;
+    Ok(outcome)
+}
 
-    fn execute(&mut self, command: &Command) -> Result<Outcome, Corruption> {
-        let bytes_max = command.store_bytes_max;
-        Ok(match &command.operation {
-            Operation::Set { key, exptime, value } => self.write(key, *exptime, value, bytes_max),
-            Operation::Add { key, exptime, value } => match self.version_of(key)? {
-                0 => self.write(key, *exptime, value, bytes_max),
-                version => Outcome::Exists { version },
-            },
-            Operation::Cas { key, exptime, version: expected, value } => {
-                let version = self.version_of(key)?;
-                if version == *expected {
-                    self.write(key, *exptime, value, bytes_max)
-                } else {
-                    Outcome::VersionMismatch { version }
-                }
+fn execute(command: &Command, edit: &mut Edit<'_>) -> Result<Outcome, Corruption> {
+    let bytes_max = command.store_bytes_max;
+    match &command.operation {
+        Operation::Set { key, exptime, value, lease } => {
+            write(edit, key, (value, *exptime, *lease), bytes_max)
+        }
+        Operation::Add { key, exptime, value, lease } => match version_of(edit, key)? {
+            0 => write(edit, key, (value, *exptime, *lease), bytes_max),
+            version => Ok(Outcome::Exists { version }),
+        },
+        Operation::Cas { key, exptime, version: expected, value, lease } => {
+            let version = version_of(edit, key)?;
+            if version == *expected {
+                write(edit, key, (value, *exptime, *lease), bytes_max)
+            } else {
+                Ok(Outcome::VersionMismatch { version })
             }
-            Operation::Delete { key } => {
-                if self.records.remove(key)? {
-                    Outcome::Deleted
-                } else {
-                    Outcome::NotFound
-                }
-            }
-            // Without a client there is nothing to forget; no such command is ever encoded.
-            Operation::End => Outcome::Ended,
-        })
-    }
-
-    fn write(&mut self, key: &[u8], exptime: u64, value: &[u8], bytes_max: u64) -> Outcome {
-        if !self.has_room(key, value, bytes_max) {
-            return Outcome::Full;
         }
-        let version = self.last_applied.0;
-        let deadline_ms =
-            (exptime > 0).then(|| self.clock_ms().saturating_add(exptime.saturating_mul(1000)));
-        self.records.put(key, value, version, deadline_ms);
-        Outcome::Stored { version }
-    }
-
-    /// True when the limit `bytes_max` (0: no limit) lets `value` be stored under `key`. A
-    /// value that is no larger than the one that it replaces is always stored, even when the
-    /// limit was lowered below the size of the store: it does not make the store larger, and
-    /// writing smaller values is a way to come below the limit again.
-    fn has_room(&self, key: &[u8], value: &[u8], bytes_max: u64) -> bool {
-        if bytes_max == 0 {
-            return true;
+        Operation::Delete { key } => {
+            Ok(if edit.remove(key)? { Outcome::Deleted } else { Outcome::NotFound })
         }
-        let replaced = self.records.weight_of(key);
-        let written = weight_bytes(key, value);
-        written <= replaced || self.bytes() - replaced + written <= bytes_max
+        // Without a client there is nothing to forget; no such command is ever encoded.
+        Operation::End => Ok(Outcome::Ended),
+        operation => unreachable!("part B of issue 16: {operation:?}"),
     }
+}
 
-    /// The version of `key`; 0 when it is absent, because no entry has index 0.
-    fn version_of(&self, key: &[u8]) -> Result<u64, Corruption> {
-        Ok(self.records.get(key)?.map_or(0, |record| record.version))
+fn write(
+    edit: &mut Edit<'_>,
+    key: &[u8],
+    (value, exptime, lease): (&[u8], u64, u64),
+    bytes_max: u64,
+) -> Result<Outcome, Corruption> {
+    if !has_room(edit.records(), key, value, bytes_max) {
+        return Ok(Outcome::Full);
     }
+    let clock_ms = edit.records().clock_ms();
+    let deadline_ms = (exptime > 0).then(|| clock_ms.saturating_add(exptime.saturating_mul(1000)));
+    edit.put(key, NewValue { value, lease, deadline_ms })?;
+    Ok(Outcome::Stored { version: edit.revision() })
+}
+
+/// True when the limit `bytes_max` (0: no limit) lets `value` be stored under `key`. A
+/// value that is no larger than the one that it replaces is always stored, even when the
+/// limit was lowered below the size of the store: it does not make the store larger, and
+/// writing smaller values is a way to come below the limit again.
+fn has_room(records: &Records, key: &[u8], value: &[u8], bytes_max: u64) -> bool {
+    if bytes_max == 0 {
+        return true;
+    }
+    let replaced = records.weight_of(key);
+    let written = weight_bytes(key, value);
+    written <= replaced || records.visible().bytes - replaced + written <= bytes_max
+}
+
+/// The version of `key`; 0 when it is absent, because no entry has index 0.
+fn version_of(edit: &Edit<'_>, key: &[u8]) -> Result<u64, Corruption> {
+    Ok(edit.records().get(key)?.map_or(0, |record| record.mod_revision))
 }
 
 #[cfg(any(test, feature = "testing"))]

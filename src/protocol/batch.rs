@@ -14,6 +14,19 @@ pub enum ClientRequest {
     Write(Bytes),
     /// Answer a linearizable read.
     Read(kv::Query),
+    /// The same as `Write`; a server that does not lead forwards it to the leader.
+    WriteAnywhere(Bytes),
+    /// The same as `Read`, on a server that leads or does not.
+    ReadAnywhere(kv::Query),
+    /// Answer a read at once, from what this node has applied.
+    ReadApplied(kv::Query),
+    /// Let a lease begin its time anew.
+    Renew {
+        /// The lease.
+        id: u64,
+        /// True when a server that does not lead forwards it to the leader.
+        is_anywhere: bool,
+    },
     /// Have a snapshot taken that holds every write acknowledged before.
     BeginSnapshot,
     /// Answer a question about the snapshots of this node.
@@ -65,7 +78,7 @@ pub(super) const UNUSED_BYTES_MAX: usize = 1024;
 
 impl Batch {
     pub(super) fn push(&mut self, slot: u64, request: ClientRequest) {
-        if let ClientRequest::Write(command) = &request {
+        if let ClientRequest::Write(command) | ClientRequest::WriteAnywhere(command) = &request {
             self.bytes += command.len();
         }
         self.requests.push((slot, request));
@@ -105,7 +118,7 @@ impl Batch {
 /// would stay as long as one of its commands does, while no budget counts it.
 fn give_each_its_own(requests: &mut [(u64, ClientRequest)]) {
     for (_, request) in requests {
-        if let ClientRequest::Write(command) = request {
+        if let ClientRequest::Write(command) | ClientRequest::WriteAnywhere(command) = request {
             *command = Bytes::copy_from_slice(command);
         }
     }

@@ -40,6 +40,20 @@ pub enum ErrorReply {
     Busy,
     /// The store is at its size limit.
     Full,
+    /// History below this revision is not kept.
+    Compacted {
+        /// The compacted revision.
+        revision: u64,
+    },
+    /// The store has not come to the revision that was named.
+    Future {
+        /// The store's revision.
+        revision: u64,
+    },
+    /// There is no such lease, or no longer.
+    NoLease,
+    /// `grant`: that id is taken.
+    LeaseExists,
     /// The command needs what the cluster's format does not have yet, or the format cannot be
     /// raised yet (docs/adr/0023).
     NotYet {
@@ -70,6 +84,10 @@ const REDIRECT: &str = "ERR_REDIRECT";
 const NO_LEADER: &str = "ERR_NO_LEADER";
 const BUSY: &str = "ERR_BUSY";
 const FULL: &str = "ERR_FULL";
+const COMPACTED: &str = "ERR_COMPACTED";
+const FUTURE: &str = "ERR_FUTURE";
+const NO_LEASE: &str = "ERR_NO_LEASE";
+const LEASE_EXISTS: &str = "ERR_LEASE_EXISTS";
 const NOT_YET: &str = "ERR_NOT_YET";
 const REFUSED: &str = "ERR_REFUSED";
 const TIMEOUT: &str = "ERR_TIMEOUT";
@@ -103,6 +121,10 @@ impl ErrorReply {
             NO_LEADER => ErrorReply::NoLeader,
             BUSY => ErrorReply::Busy,
             FULL => ErrorReply::Full,
+            COMPACTED => ErrorReply::Compacted { revision: number(text)? },
+            FUTURE => ErrorReply::Future { revision: number(text)? },
+            NO_LEASE => ErrorReply::NoLease,
+            LEASE_EXISTS => ErrorReply::LeaseExists,
             NOT_YET => ErrorReply::NotYet { sentence: lossy() },
             REFUSED => ErrorReply::Refused { sentence: lossy() },
             TIMEOUT => ErrorReply::Timeout,
@@ -128,6 +150,10 @@ impl fmt::Display for ErrorReply {
             ErrorReply::NoLeader => f.write_str(NO_LEADER),
             ErrorReply::Busy => f.write_str(BUSY),
             ErrorReply::Full => f.write_str(FULL),
+            ErrorReply::Compacted { revision } => write!(f, "{COMPACTED} {revision}"),
+            ErrorReply::Future { revision } => write!(f, "{FUTURE} {revision}"),
+            ErrorReply::NoLease => f.write_str(NO_LEASE),
+            ErrorReply::LeaseExists => f.write_str(LEASE_EXISTS),
             ErrorReply::NotYet { sentence } => write!(f, "{NOT_YET} {sentence}"),
             ErrorReply::Refused { sentence } => write!(f, "{REFUSED} {sentence}"),
             ErrorReply::Timeout => f.write_str(TIMEOUT),

@@ -56,9 +56,9 @@ impl WriteHead {
     pub(super) fn with_value(self, value: Bytes) -> Request {
         let WriteHead { verb, key, exptime, once, noreply } = self;
         let operation = match verb {
-            WriteVerb::Set => Operation::Set { key, exptime, value },
-            WriteVerb::Add => Operation::Add { key, exptime, value },
-            WriteVerb::Cas { version } => Operation::Cas { key, exptime, version, value },
+            WriteVerb::Set => Operation::Set { key, exptime, value, lease: 0 },
+            WriteVerb::Add => Operation::Add { key, exptime, value, lease: 0 },
+            WriteVerb::Cas { version } => Operation::Cas { key, exptime, version, value, lease: 0 },
         };
         Request::Write { operation, once, noreply }
     }
@@ -91,9 +91,9 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
         return write;
     }
     let request = if is(word, "get") {
-        Request::Read(Query::Get { key: fields.key(limits)? })
+        Request::Read(Query::Get { key: fields.key(limits)?, at: 0 })
     } else if is(word, "getm") {
-        Request::Read(Query::GetMeta { key: fields.key(limits)? })
+        Request::Read(Query::GetMeta { key: fields.key(limits)?, at: 0 })
     } else if is(word, "scan") {
         scan(&mut fields, limits)?
     } else if is(word, "snapshot") {
@@ -212,7 +212,7 @@ fn scan<'a>(
         Some(_) => return cmd_err("behind <limit> stands nothing, or after <key>"),
         None => None,
     };
-    Ok(Request::Read(Query::Scan { prefix, limit, after }))
+    Ok(Request::Read(Query::Scan { prefix, limit, after, at: 0 }))
 }
 
 fn snapshot<'a>(

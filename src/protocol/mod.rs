@@ -59,7 +59,7 @@ pub use outcome::{ChangeWaited, Refusal, SnapshotAnswer};
 pub use parser::{Parsed, Parser};
 pub use reply::{Expect, Malformed, Reply, ReplyParser, first_reply};
 pub use reply_line::{ErrorLine, ItemLine, ReplyLine};
-pub use request::{Limits, Request, SnapshotQuery};
+pub use request::{Limits, Mode, Request, SnapshotQuery, WatchRequest};
 pub use session::{Closing, STEP_COMMANDS, Session, SessionIo, SessionSettings, Step};
 pub use status::{Status, StatusReport};
 pub use text::{Sink, is_name};

@@ -75,6 +75,14 @@ impl From<kv::Outcome> for Reply {
             kv::Outcome::Stale => ErrorReply::Stale,
             kv::Outcome::Full => ErrorReply::Full,
             kv::Outcome::Busy => ErrorReply::Busy,
+            kv::Outcome::NoLease => ErrorReply::NoLease,
+            kv::Outcome::LeaseExists => ErrorReply::LeaseExists,
+            kv::Outcome::Granted { id, ttl } => return Reply::Lease { id, seconds: ttl },
+            kv::Outcome::Revoked => return Reply::Revoked,
+            kv::Outcome::Compacted { revision } => return Reply::Compacted { revision },
+            kv::Outcome::AlreadyCompacted { revision } => ErrorReply::Compacted { revision },
+            kv::Outcome::Future { revision } => ErrorReply::Future { revision },
+            outcome => unreachable!("part E of issue 16: {outcome:?}"),
         })
     }
 }
@@ -86,6 +94,10 @@ impl From<kv::Answer> for Reply {
             kv::Answer::Value(value) => Reply::Value(value),
             kv::Answer::Meta(item) => Reply::Meta(item),
             kv::Answer::Scan { items, more } => Reply::Scan { items, more },
+            kv::Answer::Compacted { revision } => Reply::Error(ErrorReply::Compacted { revision }),
+            kv::Answer::Future { revision } => Reply::Error(ErrorReply::Future { revision }),
+            kv::Answer::NoLease => Reply::Error(ErrorReply::NoLease),
+            answer => unreachable!("part E of issue 16: {answer:?}"),
         }
     }
 }

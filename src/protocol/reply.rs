@@ -37,6 +37,50 @@ pub enum Reply {
         /// True when there are further keys.
         more: bool,
     },
+    /// A command in a transaction is checked, and waits for `commit`.
+    Queued,
+    /// `commit`: the transaction was executed.
+    Committed {
+        /// The store's revision after it.
+        revision: u64,
+        /// The replies of its commands other than `check`, in their order.
+        replies: Vec<Reply>,
+    },
+    /// `commit`: a `check` did not hold, and nothing was executed.
+    Aborted {
+        /// The key of the first such `check`.
+        key: Bytes,
+        /// The version of that key; 0 when it is absent.
+        version: u64,
+    },
+    /// `grant`, `renew`.
+    Lease {
+        /// The lease.
+        id: u64,
+        /// Its time to live in seconds.
+        seconds: u64,
+    },
+    /// `revoke`.
+    Revoked,
+    /// `lease`.
+    LeaseKeys {
+        /// The lease.
+        id: u64,
+        /// The seconds that it has left.
+        left: u64,
+        /// Its keys, in byte order.
+        keys: Vec<Bytes>,
+    },
+    /// `watch`: the changes from this revision on follow.
+    Watching {
+        /// The revision.
+        revision: u64,
+    },
+    /// `compact`: the oldest revision that can be read.
+    Compacted {
+        /// The revision.
+        revision: u64,
+    },
     /// `snapshot begin`.
     SnapshotBegun {
         /// The log index that the snapshot will reach.
@@ -190,6 +234,29 @@ impl Reply {
                 }
                 sink.put_slice(if more { b"MORE\r\n" } else { b"END\r\n" });
             }
+            Reply::Queued => sink.put_slice(b"QUEUED\r\n"),
+            Reply::Committed { revision, replies } => {
+                put_line(sink, format_args!("COMMITTED {revision} {}", replies.len()));
+                replies.into_iter().for_each(|reply| reply.print(sink));
+            }
+            Reply::Aborted { key, version } => {
+                sink.put_slice(b"ABORTED ");
+                sink.put_slice(&key);
+                put_line(sink, format_args!(" {version}"));
+            }
+            Reply::Lease { id, seconds } => put_line(sink, format_args!("LEASE {id} {seconds}")),
+            Reply::Revoked => sink.put_slice(b"REVOKED\r\n"),
+            Reply::LeaseKeys { id, left, keys } => {
+                put_line(sink, format_args!("LEASE {id} {left}"));
+                for key in keys {
+                    sink.put_slice(b"KEY ");
+                    sink.put_slice(&key);
+                    put_line(sink, format_args!(""));
+                }
+                sink.put_slice(b"END\r\n");
+            }
+            Reply::Watching { revision } => put_line(sink, format_args!("WATCHING {revision}")),
+            Reply::Compacted { revision } => put_line(sink, format_args!("OK {revision}")),
             Reply::SnapshotBegun { index } => put_line(sink, format_args!("OK {index}")),
             Reply::Snapshot { index, term, bytes, digest } => {
                 put_line(sink, format_args!("SNAPSHOT {index} {term} {bytes} {digest:032x}"));
@@ -239,6 +306,20 @@ pub enum Expect {
         /// Maximum number of keys that were asked for.
         limit: u64,
     },
+    /// [`Reply::Queued`].
+    Queued,
+    /// [`Reply::Committed`] or [`Reply::Aborted`].
+    Committed,
+    /// [`Reply::Lease`].
+    Lease,
+    /// [`Reply::Revoked`].
+    Revoked,
+    /// [`Reply::LeaseKeys`].
+    LeaseKeys,
+    /// [`Reply::Watching`].
+    Watching,
+    /// [`Reply::Compacted`].
+    Compacted,
     /// [`Reply::SnapshotBegun`].
     SnapshotBegun,
     /// [`Reply::Snapshot`].

@@ -35,6 +35,31 @@ pub enum Request {
     },
     /// `get`, `getm`, `scan`.
     Read(kv::Query),
+    /// `renew`.
+    Renew {
+        /// The lease.
+        id: u64,
+    },
+    /// `begin`.
+    Begin,
+    /// `check`, in a transaction.
+    Check {
+        /// The key.
+        key: Bytes,
+        /// The version that it must have; 0 when it must be absent.
+        version: u64,
+    },
+    /// `commit`.
+    Commit {
+        /// The exactly-once prefix.
+        once: Option<kv::Once>,
+    },
+    /// `discard`.
+    Discard,
+    /// `watch key` and `watch prefix`.
+    Watch(WatchRequest),
+    /// `mode`.
+    SetMode(Mode),
     /// `snapshot begin`, for backups.
     BeginSnapshot,
     /// `snapshot find` and `snapshot read`, for backups.
@@ -74,6 +99,29 @@ pub enum Request {
     Quit,
 }
 
+/// What a server that does not lead does with the commands of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It redirects, as a connection begins.
+    #[default]
+    Leader,
+    /// It serves linearizable reads, and forwards writes.
+    Any,
+    /// It answers reads at once from what it has applied, and forwards writes.
+    Stale,
+}
+
+/// A watch, which turns the connection into a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchRequest {
+    /// The keys.
+    pub keys: kv::KeyRange,
+    /// The first revision whose changes are wanted; `None` means from the next change on.
+    pub from: Option<u64>,
+    /// True when the records that are replaced are wanted as well.
+    pub wants_previous: bool,
+}
+
 /// A question about the snapshots of one server, by a client that fetches a backup in
 /// pieces of a snapshot file (docs/adr/0011). Answered by [`super::SnapshotAnswer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +156,12 @@ impl Request {
             Request::Read(kv::Query::Get { .. }) => Expect::Value,
             Request::Read(kv::Query::GetMeta { .. }) => Expect::Meta,
             Request::Read(kv::Query::Scan { limit, .. }) => Expect::Scan { limit: *limit },
+            Request::Read(_) => unreachable!("part E of issue 16"),
+            Request::Renew { .. } => Expect::Lease,
+            Request::Begin | Request::Discard | Request::SetMode(_) => Expect::Done,
+            Request::Check { .. } => Expect::Queued,
+            Request::Commit { .. } => Expect::Committed,
+            Request::Watch(_) => Expect::Watching,
             Request::BeginSnapshot => Expect::SnapshotBegun,
             Request::Snapshot(SnapshotQuery::Find { .. }) => Expect::Snapshot,
             Request::Snapshot(SnapshotQuery::Read { .. }) => Expect::Value,
@@ -141,6 +195,16 @@ impl Request {
                 print_operation(operation, noreply, sink);
             }
             Request::Read(query) => print_query(&query, sink),
+            Request::Renew { id } => put_line(sink, format_args!("renew {id}")),
+            Request::Begin => sink.put_slice(b"begin\r\n"),
+            Request::Check { key, version } => {
+                put_word_and_key(b"check ", &key, sink);
+                put_line(sink, format_args!(" {version}"));
+            }
+            Request::Commit { .. } | Request::Watch(_) | Request::SetMode(_) => {
+                unreachable!("part E of issue 16")
+            }
+            Request::Discard => sink.put_slice(b"discard\r\n"),
             Request::BeginSnapshot => sink.put_slice(b"snapshot begin\r\n"),
             Request::Snapshot(query) => print_snapshot_query(query, sink),
             Request::SetHold { is_held: true } => sink.put_slice(b"upgrade hold\r\n"),
@@ -166,17 +230,17 @@ impl Request {
 fn print_operation(operation: kv::Operation, noreply: bool, sink: &mut impl Sink) {
     let noreply = if noreply { " noreply" } else { "" };
     match operation {
-        kv::Operation::Set { key, exptime, value } => {
+        kv::Operation::Set { key, exptime, value, .. } => {
             put_word_and_key(b"set ", &key, sink);
             put_line(sink, format_args!(" {exptime} {}{noreply}", value.len()));
             put_block(sink, value);
         }
-        kv::Operation::Add { key, exptime, value } => {
+        kv::Operation::Add { key, exptime, value, .. } => {
             put_word_and_key(b"add ", &key, sink);
             put_line(sink, format_args!(" {exptime} {}{noreply}", value.len()));
             put_block(sink, value);
         }
-        kv::Operation::Cas { key, exptime, version, value } => {
+        kv::Operation::Cas { key, exptime, version, value, .. } => {
             put_word_and_key(b"cas ", &key, sink);
             put_line(sink, format_args!(" {exptime} {version} {}{noreply}", value.len()));
             put_block(sink, value);
@@ -186,20 +250,21 @@ fn print_operation(operation: kv::Operation, noreply: bool, sink: &mut impl Sink
             put_line(sink, format_args!("{noreply}"));
         }
         kv::Operation::End => put_line(sink, format_args!("end{noreply}")),
+        _ => unreachable!("part E of issue 16"),
     }
 }
 
 fn print_query(query: &kv::Query, sink: &mut impl Sink) {
     match query {
-        kv::Query::Get { key } => {
+        kv::Query::Get { key, .. } => {
             put_word_and_key(b"get ", key, sink);
             put_line(sink, format_args!(""));
         }
-        kv::Query::GetMeta { key } => {
+        kv::Query::GetMeta { key, .. } => {
             put_word_and_key(b"getm ", key, sink);
             put_line(sink, format_args!(""));
         }
-        kv::Query::Scan { prefix, limit, after } => {
+        kv::Query::Scan { prefix, limit, after, .. } => {
             let every_key = Bytes::from_static(b"*");
             let prefix = if prefix.is_empty() { &every_key } else { prefix };
             put_word_and_key(b"scan ", prefix, sink);
@@ -209,6 +274,7 @@ fn print_query(query: &kv::Query, sink: &mut impl Sink) {
             }
             put_line(sink, format_args!(""));
         }
+        _ => unreachable!("part E of issue 16"),
     }
 }
 

@@ -377,10 +377,17 @@ impl Session {
             Request::Read(query) => {
                 let slot = match query {
                     kv::Query::Get { .. } | kv::Query::GetMeta { .. } => self.window.open_read(),
-                    kv::Query::Scan { .. } => self.window.open_scan(),
+                    _ => self.window.open_scan(),
                 };
                 self.batch.push(slot, ClientRequest::Read(query));
             }
+            Request::Renew { .. }
+            | Request::Begin
+            | Request::Check { .. }
+            | Request::Commit { .. }
+            | Request::Discard
+            | Request::Watch(_)
+            | Request::SetMode(_) => unreachable!("part E of issue 16"),
             Request::BeginSnapshot => {
                 self.batch.push(self.window.open_snapshot(0), ClientRequest::BeginSnapshot);
             }

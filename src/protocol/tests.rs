@@ -27,9 +27,9 @@ fn operation() -> impl Strategy<Value = Operation> {
     let stored = (name(), exptime(), value(), any::<u64>(), 0..3);
     prop_oneof![
         3 => stored.prop_map(|(key, exptime, value, version, verb)| match verb {
-            0 => Operation::Set { key, exptime, value },
-            1 => Operation::Add { key, exptime, value },
-            _ => Operation::Cas { key, exptime, version, value },
+            0 => Operation::Set { key, exptime, value, lease: 0 },
+            1 => Operation::Add { key, exptime, value, lease: 0 },
+            _ => Operation::Cas { key, exptime, version, value, lease: 0 },
         }),
         1 => name().prop_map(|key| Operation::Delete { key }),
     ]
@@ -45,9 +45,9 @@ fn query() -> impl Strategy<Value = Query> {
     let prefix = prop_oneof![Just(Bytes::new()), name().prop_filter("*", |name| *name != "*")];
     let scan = (prefix, 1..=10_000_u64, prop::option::of(name()));
     prop_oneof![
-        name().prop_map(|key| Query::Get { key }),
-        name().prop_map(|key| Query::GetMeta { key }),
-        scan.prop_map(|(prefix, limit, after)| Query::Scan { prefix, limit, after }),
+        name().prop_map(|key| Query::Get { key, at: 0 }),
+        name().prop_map(|key| Query::GetMeta { key, at: 0 }),
+        scan.prop_map(|(prefix, limit, after)| Query::Scan { prefix, limit, after, at: 0 }),
     ]
 }
 

@@ -26,17 +26,17 @@ pub(crate) fn set(key: &str, value: &str) -> Command {
 
 /// A `set` that expires after `exptime` seconds; 0 means never.
 pub(crate) fn set_for(key: &str, value: &str, exptime: u64) -> Command {
-    command(Operation::Set { key: bytes(key), exptime, value: bytes(value) })
+    command(Operation::Set { key: bytes(key), exptime, value: bytes(value), lease: 0 })
 }
 
 /// An `add` without expiry.
 pub(crate) fn add(key: &str, value: &str) -> Command {
-    command(Operation::Add { key: bytes(key), exptime: 0, value: bytes(value) })
+    command(Operation::Add { key: bytes(key), exptime: 0, value: bytes(value), lease: 0 })
 }
 
 /// A `cas` without expiry.
 pub(crate) fn cas(key: &str, version: u64, value: &str) -> Command {
-    command(Operation::Cas { key: bytes(key), exptime: 0, version, value: bytes(value) })
+    command(Operation::Cas { key: bytes(key), exptime: 0, version, value: bytes(value), lease: 0 })
 }
 
 /// A `delete`.
@@ -82,9 +82,9 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
         .prop_map(|once| once.map(|(client, seq)| Once { client, seq }));
     let operation = (0..5, name(300), any::<u64>(), any::<u64>(), value).prop_map(
         |(kind, key, exptime, version, value)| match kind {
-            0 => Operation::Set { key, exptime, value },
-            1 => Operation::Add { key, exptime, value },
-            2 => Operation::Cas { key, exptime, version, value },
+            0 => Operation::Set { key, exptime, value, lease: 0 },
+            1 => Operation::Add { key, exptime, value, lease: 0 },
+            2 => Operation::Cas { key, exptime, version, value, lease: 0 },
             3 => Operation::End,
             _ => Operation::Delete { key },
         },
@@ -203,7 +203,7 @@ impl Model {
                 return Some(Outcome::Stale);
             }
             if once.seq == client.seq && command.operation != Operation::End {
-                return Some(client.outcome);
+                return Some(client.outcome.clone());
             }
         }
         if command.operation == Operation::End {
@@ -212,6 +212,7 @@ impl Model {
         }
         let outcome = self.execute(&command, entry.index.0);
         if outcome != Outcome::Full {
+            let outcome = outcome.clone();
             let client = ModelClient { seq: once.seq, outcome, last_used_ms: now };
             self.clients.insert(once.client.clone(), client);
         }
@@ -224,10 +225,10 @@ impl Model {
                 let removed = self.keys.remove(key);
                 return removed.map_or(Outcome::NotFound, |_| Outcome::Deleted);
             }
-            Operation::Set { key, exptime, value }
-            | Operation::Add { key, exptime, value }
+            Operation::Set { key, exptime, value, .. }
+            | Operation::Add { key, exptime, value, .. }
             | Operation::Cas { key, exptime, value, .. } => (key, exptime, value),
-            Operation::End => unreachable!("an end always has a client"),
+            operation => unreachable!("no command of format 1: {operation:?}"),
         };
         let found = self.keys.get(key).map_or(0, |key| key.version);
         match &command.operation {

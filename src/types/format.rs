@@ -106,6 +106,17 @@ pub const FORMATS: &[FormatRow] = &[
             "snapshot file and backup 4 (such a membership in the head)",
         ],
     },
+    FormatRow {
+        format: Format(4),
+        since: "0.4.0",
+        adds: &[
+            "revisions instead of log indexes as versions, and history",
+            "store commands 6 to 14 (writes with a lease, transaction, grant, renew, revoke, \
+             compact, set history)",
+            "frames of kind 38 to 41 (read index, its answer, forward, its answer)",
+            "snapshot file and backup 5 (records with revisions, history, leases)",
+        ],
+    },
 ];
 
 /// A format as an entry of the log puts it in force.

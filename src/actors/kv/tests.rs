@@ -52,7 +52,7 @@ fn set(index: u64, value: &'static str, exptime: u64) -> Entry {
 
 fn set_key(index: u64, key: &'static str, value: &'static str, exptime: u64) -> Entry {
     let (key, value) = (Bytes::from(key), Bytes::from(value));
-    let operation = Operation::Set { key, exptime, value };
+    let operation = Operation::Set { key, exptime, value, lease: 0 };
     let command = Command { once: None, store_bytes_max: 0, operation };
     let payload = Payload::Command(command.encode());
     Entry { index: LogIndex(index), term: Term(1), stamp_ms: 1000, payload }
@@ -63,7 +63,7 @@ fn entry(entry: Entry, reply_handle: ReplyHandle) -> ApplyTask {
 }
 
 fn get(read_index: u64, reply_handle: ReplyHandle) -> ApplyTask {
-    let query = Query::Get { key: Bytes::from("k") };
+    let query = Query::Get { key: Bytes::from("k"), at: 0 };
     ApplyTask::Read { query, read_index: LogIndex(read_index), now_ms: 0, reply_handle }
 }
 
@@ -109,7 +109,7 @@ async fn each_session_gets_all_its_replies_in_one_message() {
 }
 
 fn scan(session: &Session, slot: u64) -> ApplyTask {
-    let query = Query::Scan { prefix: Bytes::new(), limit: 10, after: None };
+    let query = Query::Scan { prefix: Bytes::new(), limit: 10, after: None, at: 0 };
     let read_index = LogIndex(0);
     ApplyTask::Read { query, read_index, now_ms: 0, reply_handle: session.reply_handle(slot) }
 }
@@ -293,6 +293,8 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
         bytes: store.bytes(),
         clients: 0,
         digest: store.digest(),
+        revision: 1,
+        compacted_revision: 1,
     };
     let replies = vec![(1, ClientReply::Status(status, of_store))];
     assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);

@@ -55,6 +55,10 @@ impl RaftActor {
         match request {
             ClientRequest::Write(bytes) => self.propose(bytes, reply_handle, expires_at_tick),
             ClientRequest::Read(query) => self.read(query, reply_handle, expires_at_tick),
+            ClientRequest::WriteAnywhere(_)
+            | ClientRequest::ReadAnywhere(_)
+            | ClientRequest::ReadApplied(_)
+            | ClientRequest::Renew { .. } => unreachable!("part D of issue 16"),
             ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
             ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
             ClientRequest::SetHold { is_held } => self.set_hold(is_held, reply_handle),

@@ -338,7 +338,7 @@ fn write() -> ClientRequest {
 }
 
 fn read() -> ClientRequest {
-    ClientRequest::Read(Query::Get { key: Bytes::from_static(b"key") })
+    ClientRequest::Read(Query::Get { key: Bytes::from_static(b"key"), at: 0 })
 }
 
 /// The refusal with the address of the leader for clients.

@@ -47,7 +47,7 @@ pub(super) fn store(entries: u64) -> Store {
     let mut store = Store::new();
     for index in 1..=entries {
         let key = format!("key{index:04}").into_bytes().into();
-        let operation = Operation::Set { key, exptime: 0, value: vec![7; 1000].into() };
+        let operation = Operation::Set { key, exptime: 0, value: vec![7; 1000].into(), lease: 0 };
         let command = Command { once: None, store_bytes_max: 0, operation };
         let payload = Payload::Command(command.encode());
         let entry = Entry { index: LogIndex(index), term: Term(1), stamp_ms: 5, payload };

@@ -72,9 +72,9 @@ impl Workload {
     ) -> Workload {
         let key = Bytes::copy_from_slice(&key_bytes(0));
         let value = value(value_bytes).collect();
-        let operation = Operation::Set { key: key.clone(), exptime: 0, value };
+        let operation = Operation::Set { key: key.clone(), exptime: 0, value, lease: 0 };
         let write = Template::new(Request::Write { operation, once: None, noreply: false });
-        let read = Template::new(Request::Read(Query::Get { key }));
+        let read = Template::new(Request::Read(Query::Get { key, at: 0 }));
         let choice = match distribution {
             Distribution::Uniform => Keys::Uniform,
             Distribution::Zipf => Keys::Zipf(

@@ -16,7 +16,11 @@ fn once() -> Option<Once> {
 
 fn set(key: &[u8], value: &[u8]) -> Command {
     let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
-    Command { once: None, store_bytes_max: 0, operation: Operation::Set { key, exptime: 0, value } }
+    Command {
+        once: None,
+        store_bytes_max: 0,
+        operation: Operation::Set { key, exptime: 0, value, lease: 0 },
+    }
 }
 
 #[test]
@@ -26,20 +30,20 @@ fn the_bytes_of_every_operation_never_change() {
         (
             None,
             0,
-            Operation::Set { key: key.clone(), exptime: 0, value: value.clone() },
+            Operation::Set { key: key.clone(), exptime: 0, value: value.clone(), lease: 0 },
             b"\x01\x95\xc0\x00\xc4\x03key\x00\xc4\x02\xff\0",
         ),
         (
             once(),
             70_000,
-            Operation::Add { key: key.clone(), exptime: 60, value: value.clone() },
+            Operation::Add { key: key.clone(), exptime: 60, value: value.clone(), lease: 0 },
             b"\x02\x95\x92\xc4\x02me\xcd\x01\x2c\xce\x00\x01\x11\x70\
               \xc4\x03key\x3c\xc4\x02\xff\0",
         ),
         (
             once(),
             1,
-            Operation::Cas { key: key.clone(), exptime: 200, version: u64::MAX, value },
+            Operation::Cas { key: key.clone(), exptime: 200, version: u64::MAX, value, lease: 0 },
             b"\x03\x96\x92\xc4\x02me\xcd\x01\x2c\x01\xc4\x03key\xcc\xc8\
               \xcf\xff\xff\xff\xff\xff\xff\xff\xff\xc4\x02\xff\0",
         ),
@@ -57,7 +61,7 @@ fn the_bytes_of_every_operation_never_change() {
 #[test]
 fn no_command_makes_an_entry_above_the_bound_of_the_format() {
     let (key, value) = (Bytes::from(vec![1; KEY_BYTES_MAX]), Bytes::from(vec![1; VALUE_BYTES_MAX]));
-    let operation = Operation::Cas { key, exptime: u64::MAX, version: u64::MAX, value };
+    let operation = Operation::Cas { key, exptime: u64::MAX, version: u64::MAX, value, lease: 0 };
     let once = Some(Once { client: Bytes::from(vec![1; CLIENT_BYTES_MAX]), seq: u64::MAX });
     let command = Command { once, store_bytes_max: u64::MAX, operation };
     let payload = Payload::Command(command.encode());
@@ -84,9 +88,9 @@ fn an_end_without_a_client_is_an_error() {
 fn one_more_field_of_any_operation_is_an_error() {
     let (key, value) = (Bytes::from("key"), Bytes::from("value"));
     for operation in [
-        Operation::Set { key: key.clone(), exptime: 0, value: value.clone() },
-        Operation::Add { key: key.clone(), exptime: 0, value: value.clone() },
-        Operation::Cas { key: key.clone(), exptime: 0, version: 1, value },
+        Operation::Set { key: key.clone(), exptime: 0, value: value.clone(), lease: 0 },
+        Operation::Add { key: key.clone(), exptime: 0, value: value.clone(), lease: 0 },
+        Operation::Cas { key: key.clone(), exptime: 0, version: 1, value, lease: 0 },
         Operation::Delete { key },
         Operation::End,
     ] {
@@ -165,7 +169,7 @@ fn the_widest_framing_is_what_encoding_reserves() {
     let (exptime, version) = (u64::MAX, u64::MAX);
     let contents = CLIENT_BYTES_MAX + key.len() + value.len();
     let (key, value) = (key.into(), value.into());
-    let operation = Operation::Cas { key, exptime, version, value };
+    let operation = Operation::Cas { key, exptime, version, value, lease: 0 };
     let client = Bytes::from_static(&[b'c'; CLIENT_BYTES_MAX]);
     let once = Some(Once { client, seq: u64::MAX });
     let command = Command { once, store_bytes_max: u64::MAX, operation };

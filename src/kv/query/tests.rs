@@ -10,7 +10,7 @@ fn store(entries: &[(u64, crate::kv::Command)]) -> Store {
 }
 
 fn exptime(store: &Store, now_ms: u64) -> u64 {
-    match store.query(&Query::GetMeta { key: Bytes::from("k") }, now_ms).unwrap() {
+    match store.query(&Query::GetMeta { key: Bytes::from("k"), at: 0 }, now_ms).unwrap() {
         Answer::Meta(item) => item.exptime,
         other => panic!("expected the key with its time, got {other:?}"),
     }
@@ -18,7 +18,7 @@ fn exptime(store: &Store, now_ms: u64) -> u64 {
 
 fn scan(store: &Store, prefix: &str, limit: u64, after: Option<&str>) -> (Vec<String>, bool) {
     let (prefix, after) = (prefix.to_owned().into(), after.map(|key| key.to_owned().into()));
-    match store.query(&Query::Scan { prefix, limit, after }, 0).unwrap() {
+    match store.query(&Query::Scan { prefix, limit, after, at: 0 }, 0).unwrap() {
         Answer::Scan { items, more } => {
             let keys = items.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned());
             (keys.collect(), more)
@@ -46,14 +46,17 @@ fn a_key_without_deadline_has_an_exptime_of_0() {
 #[test]
 fn get_shares_the_value_with_the_store() {
     let store = store(&[(0, set("k", "value"))]);
-    let value = || match store.query(&Query::Get { key: Bytes::from("k") }, 0).unwrap() {
+    let value = || match store.query(&Query::Get { key: Bytes::from("k"), at: 0 }, 0).unwrap() {
         Answer::Value(value) => value,
         other => panic!("expected a value, got {other:?}"),
     };
     assert_eq!(value(), "value");
     assert_eq!(value().as_ptr(), value().as_ptr());
-    assert_eq!(store.query(&Query::Get { key: Bytes::from("x") }, 0), Ok(Answer::NotFound));
-    assert_eq!(store.query(&Query::GetMeta { key: Bytes::from("x") }, 0), Ok(Answer::NotFound));
+    assert_eq!(store.query(&Query::Get { key: Bytes::from("x"), at: 0 }, 0), Ok(Answer::NotFound));
+    assert_eq!(
+        store.query(&Query::GetMeta { key: Bytes::from("x"), at: 0 }, 0),
+        Ok(Answer::NotFound)
+    );
 }
 
 #[test]

@@ -1,9 +1,16 @@
 use super::*;
+use crate::kv::digest;
+
+/// A record that is the first of its key.
+fn new(value: &[u8], mod_revision: u64, deadline_ms: Option<u64>) -> NewRecord<'_> {
+    let (create_revision, version, lease, change) = (mod_revision, 1, 0, 0);
+    NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change }
+}
 
 impl Records {
     /// Changes a stored record, and nothing else.
     pub(in crate::kv) fn change(&mut self, key: &[u8], change: impl FnOnce(&mut Record)) {
-        change(self.by_key.get_mut(key).unwrap());
+        change(Arc::make_mut(self.by_key.get_mut(key).unwrap()));
     }
 
     /// Changes the name of a stored record, and nothing else.
@@ -20,9 +27,8 @@ impl Records {
     /// Size and digest, computed from the records.
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         self.by_key.iter().fold((0, 0), |(bytes, sum), (key, record)| {
-            let Record { value, version, deadline_ms, .. } = record;
-            let hash = digest::key_record(key, value, *version, *deadline_ms);
-            (bytes + weight_bytes(key, value), sum.wrapping_add(hash))
+            let hash = digest::key_record(key, record);
+            (bytes + weight_bytes(key, &record.value), sum.wrapping_add(hash))
         })
     }
 }
@@ -32,7 +38,7 @@ fn a_reader_keeps_its_value_while_the_key_is_overwritten() {
     let mut records = Records::default();
     let mut read = Vec::new();
     for (version, value) in ["first", "other", "third, and longer", "", "last"].iter().enumerate() {
-        records.put(b"k", value.as_bytes(), version as u64, Some(1000));
+        records.put(b"k", new(value.as_bytes(), version as u64, Some(1000)));
         read.push(records.get(b"k").unwrap().unwrap().value.clone());
     }
     assert_eq!(read, ["first", "other", "third, and longer", "", "last"]);
@@ -41,9 +47,9 @@ fn a_reader_keeps_its_value_while_the_key_is_overwritten() {
 #[test]
 fn a_value_of_the_same_size_takes_the_memory_of_one_that_has_no_reader() {
     let mut records = Records::default();
-    records.put(b"k", b"first", 1, None);
+    records.put(b"k", new(b"first", 1, None));
     let place = records.get(b"k").unwrap().unwrap().value.as_ptr();
-    records.put(b"k", b"other", 2, None);
+    records.put(b"k", new(b"other", 2, None));
     let stored = &records.get(b"k").unwrap().unwrap().value;
     assert_eq!((stored.as_ptr(), &stored[..]), (place, &b"other"[..]));
 }
@@ -51,11 +57,11 @@ fn a_value_of_the_same_size_takes_the_memory_of_one_that_has_no_reader() {
 #[test]
 fn a_clone_is_not_changed_by_later_writes() {
     let mut records = Records::default();
-    records.put(b"a", b"1", 1, None);
+    records.put(b"a", new(b"1", 1, None));
     let clone = records.clone();
-    records.put(b"a", b"22", 2, Some(5));
-    records.put(b"b", b"3", 3, None);
-    assert_eq!(clone.get(b"a").unwrap().map(|record| record.version), Some(1));
+    records.put(b"a", new(b"22", 2, Some(5)));
+    records.put(b"b", new(b"3", 3, None));
+    assert_eq!(clone.get(b"a").unwrap().map(|record| record.mod_revision), Some(1));
     assert_eq!((clone.visible().names, clone.next_deadline_ms()), (1, None));
     assert_eq!(clone.recomputed(), (clone.visible().bytes, clone.digest()));
     assert_eq!(records.recomputed(), (records.visible().bytes, records.digest()));
@@ -64,20 +70,18 @@ fn a_clone_is_not_changed_by_later_writes() {
 #[test]
 fn removed_keys_leave_no_size_digest_or_deadline() {
     let mut records = Records::default();
-    records.put(b"a", b"1", 1, Some(10));
-    records.put(b"b", b"1", 2, Some(20));
-    records.put(b"a", b"2", 3, Some(30));
-    assert_eq!(records.remove(b"a"), Ok(true));
-    assert_eq!(records.remove(b"a"), Ok(false));
+    records.put(b"a", new(b"1", 1, Some(10)));
+    records.put(b"b", new(b"1", 2, Some(20)));
+    records.put(b"a", new(b"2", 3, Some(30)));
+    assert!(records.remove(b"a").is_some());
+    assert!(records.remove(b"a").is_none());
     records.advance(20);
-    assert_eq!(records.remove(b"b"), Ok(false), "hidden");
-    records.remove_hidden(STEP);
+    assert_eq!(records.first_due().map(|key| &key[..]), Some(&b"b"[..]));
+    assert!(records.remove(b"b").is_some(), "hidden");
     assert_eq!((records.stored_len(), records.bytes, records.digest()), (0, 0, 0));
     assert_eq!(records.next_deadline_ms(), None);
     assert_eq!((&records.due, records.has_hidden()), (&totals_at(20), false));
 }
-
-const STEP: Step = Step { names: 10, bytes: 10_000 };
 
 /// No totals, at this time.
 fn totals_at(clock_ms: u64) -> DueTotals {
@@ -89,8 +93,8 @@ fn totals_at(clock_ms: u64) -> DueTotals {
 #[test]
 fn a_hidden_key_is_absent_and_counts_for_nothing_but_the_digest() {
     let mut records = Records::default();
-    records.put(b"a", b"1", 1, Some(10));
-    records.put(b"b", b"22", 2, None);
+    records.put(b"a", new(b"1", 1, Some(10)));
+    records.put(b"b", new(b"22", 2, None));
     let (visible, digest) = (records.visible(), records.digest());
     assert_eq!(
         visible,
@@ -108,34 +112,12 @@ fn a_hidden_key_is_absent_and_counts_for_nothing_but_the_digest() {
 fn a_write_over_a_hidden_key_leaves_nothing_of_it() {
     for deadline_ms in [None, Some(30)] {
         let mut records = Records::default();
-        records.put(b"a", b"1", 1, Some(10));
+        records.put(b"a", new(b"1", 1, Some(10)));
         records.advance(10);
-        records.put(b"a", b"longer", 2, deadline_ms);
+        records.put(b"a", new(b"longer", 2, deadline_ms));
         let mut expected = Records::default();
         expected.advance(10);
-        expected.put(b"a", b"longer", 2, deadline_ms);
+        expected.put(b"a", new(b"longer", 2, deadline_ms));
         assert_eq!(records, expected);
     }
-}
-
-#[test]
-fn a_step_removes_by_number_and_by_size_in_the_order_of_deadlines() {
-    let stored = || {
-        let mut records = Records::default();
-        for (place, key) in [b"a", b"b", b"c", b"d", b"e"].iter().enumerate() {
-            records.put(*key, &[0; 100], 1, Some(50 - place as u64));
-        }
-        records.advance(49);
-        records
-    };
-    let left = |step| {
-        let mut records = stored();
-        records.remove_hidden(step);
-        let keys = records.stored_from(Bound::Unbounded).map(|(key, _)| key[0]);
-        keys.collect::<Vec<u8>>()
-    };
-    assert_eq!(left(Step { names: 2, bytes: 10_000 }), b"abc");
-    assert_eq!(left(Step { names: 10, bytes: 1 }), b"abcd");
-    assert_eq!(left(STEP), b"a", "it is not due");
-    assert_eq!(stored().visible().names, 1);
 }

@@ -22,11 +22,11 @@ fn store(keys: u64) -> Store {
 }
 
 fn get(store: &Store, key: &str) -> Result<Answer, Corruption> {
-    store.query(&Query::Get { key: Bytes::copy_from_slice(key.as_bytes()) }, 0)
+    store.query(&Query::Get { key: Bytes::copy_from_slice(key.as_bytes()), at: 0 }, 0)
 }
 
 fn scan(store: &Store) -> Result<Answer, Corruption> {
-    store.query(&Query::Scan { prefix: Bytes::new(), limit: 100, after: None }, 0)
+    store.query(&Query::Scan { prefix: Bytes::new(), limit: 100, after: None, at: 0 }, 0)
 }
 
 fn snapshot(store: &Store) -> Result<Vec<Vec<u8>>, Corruption> {
@@ -68,7 +68,7 @@ fn a_changed_bit_is_found_by_each_read_by_the_walk_and_by_a_snapshot() {
         assert!(store.flip_bit(seed));
         let found = get(&store, "key0001").unwrap_err();
         assert!(matches!(&found, Corruption::Key { key, .. } if key == "key0001"), "{found}");
-        let meta = Query::GetMeta { key: Bytes::from("key0001") };
+        let meta = Query::GetMeta { key: Bytes::from("key0001"), at: 0 };
         let others = [
             store.query(&meta, 0).map(|_| ()),
             scan(&store).map(|_| ()),

@@ -76,7 +76,7 @@ impl Log {
     }
 
     fn get(&self, key: &'static str) -> Option<Bytes> {
-        match self.store.query(&Query::Get { key: Bytes::from(key) }, 0).unwrap() {
+        match self.store.query(&Query::Get { key: Bytes::from(key), at: 0 }, 0).unwrap() {
             Answer::Value(value) => Some(value),
             _ => None,
         }
@@ -141,7 +141,7 @@ fn a_key_expires_with_the_first_entry_stamped_at_its_deadline_and_not_before() {
 fn the_clock_of_a_reader_expires_nothing() {
     let mut log = Log::new();
     log.at(10_000).run(set_for("k", "v", 3));
-    let query = Query::Get { key: Bytes::from("k") };
+    let query = Query::Get { key: Bytes::from("k"), at: 0 };
     assert_eq!(log.store.query(&query, u64::MAX), Ok(Answer::Value(Bytes::from("v"))));
 }
 

@@ -86,7 +86,7 @@ fn a_server_alone_with_data_starts() {
 
 fn entry(index: u64, term: u64) -> Entry {
     let key = format!("key{}", index % 7).into_bytes().into();
-    let operation = Operation::Set { key, exptime: 0, value: vec![1; 100].into() };
+    let operation = Operation::Set { key, exptime: 0, value: vec![1; 100].into(), lease: 0 };
     let payload = Payload::Command(Command { once: None, store_bytes_max: 0, operation }.encode());
     Entry { index: LogIndex(index), term: Term(term), stamp_ms: index * 10, payload }
 }

@@ -59,7 +59,7 @@ fn bytes(text: &'static str) -> Bytes {
 }
 
 fn set(key: &'static str, exptime: u64, value: &'static str) -> Operation {
-    Operation::Set { key: bytes(key), exptime, value: bytes(value) }
+    Operation::Set { key: bytes(key), exptime, value: bytes(value), lease: 0 }
 }
 
 fn write(operation: Operation) -> Request {
@@ -76,11 +76,11 @@ fn once(client: &'static str, seq: u64, operation: Operation) -> Request {
 }
 
 fn get(key: &'static str) -> Request {
-    Request::Read(Query::Get { key: bytes(key) })
+    Request::Read(Query::Get { key: bytes(key), at: 0 })
 }
 
 fn scan(prefix: &'static str, limit: u64, after: Option<&'static str>) -> Request {
-    Request::Read(Query::Scan { prefix: bytes(prefix), limit, after: after.map(bytes) })
+    Request::Read(Query::Scan { prefix: bytes(prefix), limit, after: after.map(bytes), at: 0 })
 }
 
 /// A backup is fetched in pieces of a snapshot file (docs/adr/0011).
@@ -139,7 +139,7 @@ fn every_command_is_parsed() {
         ("set k 0 20\r\n12345678901234567890\r\n", write(set("k", 0, "12345678901234567890"))),
         (
             "add k 1 1\r\nx\r\n",
-            write(Operation::Add { key: bytes("k"), exptime: 1, value: bytes("x") }),
+            write(Operation::Add { key: bytes("k"), exptime: 1, value: bytes("x"), lease: 0 }),
         ),
         (
             "cas k 1 18446744073709551615 1\r\nx\r\n",
@@ -148,11 +148,18 @@ fn every_command_is_parsed() {
                 exptime: 1,
                 version: u64::MAX,
                 value: bytes("x"),
+                lease: 0,
             }),
         ),
         (
             "cas k 1 2 1 noreply\r\nx\r\n",
-            quietly(Operation::Cas { key: bytes("k"), exptime: 1, version: 2, value: bytes("x") }),
+            quietly(Operation::Cas {
+                key: bytes("k"),
+                exptime: 1,
+                version: 2,
+                value: bytes("x"),
+                lease: 0,
+            }),
         ),
         ("delete k\r\n", write(delete("k"))),
         ("DELETE k noreply\n", quietly(delete("k"))),
@@ -162,7 +169,7 @@ fn every_command_is_parsed() {
         ("get noreply\r\n", get("noreply")),
         ("get 1234567890\r\n", get("1234567890")),
         ("get k\u{e9}y\r\n", get("k\u{e9}y")),
-        ("getm K\r\n", Request::Read(Query::GetMeta { key: bytes("K") })),
+        ("getm K\r\n", Request::Read(Query::GetMeta { key: bytes("K"), at: 0 })),
         ("scan * 1\r\n", scan("", 1, None)),
         ("scan ** 10000\r\n", scan("**", 10_000, None)),
         ("scan p 5 AFTER p1\r\n", scan("p", 5, Some("p1"))),

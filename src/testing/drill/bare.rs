@@ -131,11 +131,11 @@ fn judge(reply: Reply) -> Result<Try, Failure> {
 fn request(key: &Bytes, action: &Action) -> Request {
     let (key, exptime) = (key.clone(), 0);
     let operation = match action.clone() {
-        Action::Set(value) => Operation::Set { key, exptime, value },
-        Action::Add(value) => Operation::Add { key, exptime, value },
-        Action::Cas(version, value) => Operation::Cas { key, exptime, version, value },
+        Action::Set(value) => Operation::Set { key, exptime, value, lease: 0 },
+        Action::Add(value) => Operation::Add { key, exptime, value, lease: 0 },
+        Action::Cas(version, value) => Operation::Cas { key, exptime, version, value, lease: 0 },
         Action::Delete => Operation::Delete { key },
-        _ => return Request::Read(Query::GetMeta { key }),
+        _ => return Request::Read(Query::GetMeta { key, at: 0 }),
     };
     Request::Write { operation, once: None, noreply: false }
 }

@@ -170,7 +170,7 @@ pub(super) fn refused(refusal: Refusal) -> ClientReply {
 }
 
 fn get_query(key: &str) -> ClientRequest {
-    ClientRequest::Read(kv::Query::Get { key: Bytes::copy_from_slice(key.as_bytes()) })
+    ClientRequest::Read(kv::Query::Get { key: Bytes::copy_from_slice(key.as_bytes()), at: 0 })
 }
 
 fn status() -> ClientReply {
@@ -189,7 +189,16 @@ fn status() -> ClientReply {
     };
     let last_applied = LogIndex(8);
     let (clock_ms, keys, bytes, clients, digest) = (700, 2, 100, 5, 0xfeed);
-    let store = kv::StoreStatus { last_applied, clock_ms, keys, bytes, clients, digest };
+    let store = kv::StoreStatus {
+        last_applied,
+        clock_ms,
+        keys,
+        bytes,
+        clients,
+        digest,
+        revision: 0,
+        compacted_revision: 0,
+    };
     ClientReply::Status(node, store)
 }
 
@@ -207,6 +216,7 @@ async fn all_commands_of_one_read_leave_in_one_message() {
             key: Bytes::from_static(b"k"),
             exptime: 5,
             value: Bytes::from_static(b"abc"),
+            lease: 0,
         },
     };
     let delete = kv::Command {
@@ -318,7 +328,7 @@ impl Handler<ClientRequests> for Scrambler {
         let mut replies = (vec![], vec![]);
         for (slot, request) in message.requests {
             let reply = match request {
-                ClientRequest::Read(kv::Query::Get { key }) => {
+                ClientRequest::Read(kv::Query::Get { key, at: 0 }) => {
                     ClientReply::Answer(kv::Answer::Value(key))
                 }
                 _ => {

@@ -44,9 +44,9 @@ fn everything_that_is_due_is_hidden_at_once() {
     assert_eq!((log.store.keys(), log.store.next_deadline_ms()), (2, None));
     assert_eq!(log.store.bytes(), 2 * (RECORD_OVERHEAD_BYTES + 6));
     assert_eq!(log.get("k4999"), None);
-    let get = Query::GetMeta { key: Bytes::from("k4999") };
+    let get = Query::GetMeta { key: Bytes::from("k4999"), at: 0 };
     assert_eq!(log.store.query(&get, 0), Ok(Answer::NotFound));
-    let scan = Query::Scan { prefix: Bytes::new(), limit: 10, after: None };
+    let scan = Query::Scan { prefix: Bytes::new(), limit: 10, after: None, at: 0 };
     let Ok(Answer::Scan { items, more }) = log.store.query(&scan, 0) else { panic!("no scan") };
     let keys: Vec<_> = items.iter().map(|(key, _)| &key[..]).collect();
     assert_eq!((keys, more), (vec![&b"other"[..], b"stays"], false));

@@ -11,7 +11,7 @@ use crate::types::{Entry, Payload};
 fn scan_in_pages(store: &Store, prefix: &Bytes, limit: u64, now_ms: u64) -> Vec<(Bytes, Item)> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let query = Query::Scan { prefix: prefix.clone(), limit, after };
+        let query = Query::Scan { prefix: prefix.clone(), limit, after, at: 0 };
         let Ok(Answer::Scan { items, more }) = store.query(&query, now_ms) else {
             panic!("a scan is answered by a scan");
         };

@@ -204,7 +204,7 @@ impl Replay {
         for entry in log {
             let outcome = store.apply(entry).expect("every node has applied it");
             replay.digests.push(store.digest());
-            replay.outcomes.push((outcome, store.keys()));
+            replay.outcomes.push((outcome.clone(), store.keys()));
             if let (Payload::Command(bytes), Some(Outcome::Stored { version })) =
                 (&entry.payload, outcome)
                 && let Ok(command) = Command::decode(bytes, FormatRange::OWN.highest)
@@ -271,7 +271,7 @@ fn check_store(world: &World, log: &[Entry], replay: &Replay, reference: &Refere
         let index = entry.index.0;
         let expected = reference.outcome(index);
         let expected_keys = reference.keys_at(index).count() as u64;
-        if (*outcome, *keys) == (expected, expected_keys) {
+        if *outcome == expected && *keys == expected_keys {
             continue;
         }
         let check = match (*outcome == expected, &entry.payload) {

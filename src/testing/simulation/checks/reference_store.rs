@@ -83,7 +83,7 @@ impl ReferenceStore {
 
     /// The outcome of the command of the entry at `index`.
     pub(crate) fn outcome(&self, index: u64) -> Option<Outcome> {
-        self.states[index as usize].outcome
+        self.states[index as usize].outcome.clone()
     }
 
     /// The key that the entry at `index` deleted.
@@ -140,7 +140,7 @@ impl ReferenceStore {
     fn execute_once(&mut self, command: &Command) -> Outcome {
         let Some(Once { client, seq }) = &command.once else { return self.execute(command) };
         let clock_ms = self.clock_ms(self.last_index());
-        let (last_seq, outcome) = match self.clients.get(client).copied() {
+        let (last_seq, outcome) = match self.clients.get(client).cloned() {
             Some((last_seq, _, _)) if *seq < last_seq => {
                 self.clients.entry(client.clone()).and_modify(|record| record.2 = clock_ms);
                 return Outcome::Stale;
@@ -152,7 +152,7 @@ impl ReferenceStore {
             Some((last_seq, outcome, _)) if *seq == last_seq => (last_seq, outcome),
             _ => (*seq, self.execute(command)),
         };
-        self.clients.insert(client.clone(), (last_seq, outcome, clock_ms));
+        self.clients.insert(client.clone(), (last_seq, outcome.clone(), clock_ms));
         outcome
     }
 
@@ -179,7 +179,7 @@ impl ReferenceStore {
             Operation::Set { exptime, value, .. }
             | Operation::Add { exptime, value, .. }
             | Operation::Cas { exptime, value, .. } => (*exptime, value.clone()),
-            Operation::End => return Outcome::Ended,
+            _ => return Outcome::Ended,
         };
         let (version, clock_ms) = (self.last_index(), self.clock_ms(self.last_index()));
         let deadline_ms = (exptime > 0).then(|| clock_ms + 1000 * exptime);

@@ -26,7 +26,7 @@ fn no_address_is_tried_twice_in_a_round() {
     let mut targets = Targets::new(Some(address(2)), Some(address(2)));
     targets.tell(&address(2));
     assert_eq!(round(&mut targets), [2]);
-    assert_eq!(round(&mut Targets::new(None, None)), []);
+    assert!(round(&mut Targets::new(None, None)).is_empty());
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn a_peer_that_says_another_address_is_dialled_there_at_once_during_a_pause() {
         assert_eq!(network.take_ports(), [1, 7]);
         // The pause that was under way is over, and dials no more.
         sleep(Duration::from_secs(7200)).await;
-        assert_eq!(network.take_ports(), []);
+        assert_eq!(network.take_ports(), [0_u16; 0]);
     });
 }
 
@@ -198,7 +198,7 @@ fn a_new_address_in_the_log_is_dialled_at_once_and_ends_no_connection() {
         let network = FakeNetwork::default();
         let bench = bench_at(&network, LinkSettings::default(), addresses(None, None));
         sleep(Duration::from_secs(60)).await;
-        assert_eq!(network.take_ports(), [], "nobody knows where it is");
+        assert_eq!(network.take_ports(), [0_u16; 0], "nobody knows where it is");
         let mut far = network.expect_connection(1024);
         bench.link.do_send(news(Some(3)));
         answer_from(&mut far, 3).await;

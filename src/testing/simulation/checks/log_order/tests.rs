@@ -10,6 +10,7 @@ fn store() -> ReferenceStore {
         key: Bytes::copy_from_slice(key.as_bytes()),
         exptime,
         value: Bytes::from("v"),
+        lease: 0,
     };
     let delete = Write::Delete { key: Bytes::from("a") };
     let writes = [(10, Some(set("a", 0))), (20, Some(set("b", 1))), (30, Some(delete))];

@@ -19,7 +19,7 @@ fn log(commands: &[Stamped]) -> ReferenceStore {
 }
 
 fn set(value: &'static str, exptime: u64) -> Operation {
-    Operation::Set { key: "k".into(), exptime, value: value.into() }
+    Operation::Set { key: "k".into(), exptime, value: value.into(), lease: 0 }
 }
 
 fn delete(key: &'static str) -> Operation {
@@ -50,7 +50,7 @@ fn a_number_is_executed_once() {
         (10, Some(("c", 2)), set("b", 0)),
     ]);
     let stored = Outcome::Stored { version: 1 };
-    let expected = [stored, stored, Outcome::Deleted, Outcome::Stale];
+    let expected = [stored.clone(), stored, Outcome::Deleted, Outcome::Stale];
     assert!((1..=4).map(|index| store.outcome(index)).eq(expected.map(Some)));
     assert_eq!(store.deleted(3), Some(&Bytes::from("k")));
     assert_eq!(store.at(4, b"k"), None);

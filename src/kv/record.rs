@@ -1,0 +1,52 @@
+//! One value of a key.
+
+use bytes::Bytes;
+
+use super::corruption::Corruption;
+use super::digest;
+
+/// A value of a key, with all that the store knows about it. Once it is replaced it never changes:
+/// history, snapshots and watchers share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The value, copied from the entry: a slice of the entry would keep the whole batch
+    /// alive that the entry came with.
+    pub value: Bytes,
+    /// The revision at which the key came into being.
+    pub create_revision: u64,
+    /// The revision of this value. Before format 4 it is the index of the entry that wrote it.
+    pub mod_revision: u64,
+    /// The number of values that the key has had since it came into being, this one included.
+    pub version: u64,
+    /// The lease that the key goes with; 0 for none.
+    pub lease: u64,
+    /// The time at which the key expires, in milliseconds of the store's clock; `None` means
+    /// never.
+    pub deadline_ms: Option<u64>,
+    /// The number of the change that wrote this value; 0 when it is not known.
+    pub(super) change: u64,
+    /// The hash of the record as it was written. It is the record's part of the digest, and is
+    /// subtracted without hashing the value a second time.
+    pub(super) hash: u64,
+}
+
+impl Record {
+    /// The hash of the record, after a check that the record is what was written.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn verify(&self, key: &[u8]) -> Result<u64, Corruption> {
+        let hash = digest::key_record(key, self);
+        if hash == self.hash { Ok(hash) } else { Err(Corruption::of_key(key, self.mod_revision)) }
+    }
+
+    /// True when the key has expired at this time: nobody sees it any more.
+    pub(super) fn is_due(&self, clock_ms: u64) -> bool {
+        self.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms)
+    }
+
+    /// Sets the hash to that of all other fields.
+    pub(super) fn seal(&mut self, key: &[u8]) {
+        self.hash = digest::key_record(key, self);
+    }
+}
