@@ -48,7 +48,10 @@ mod store;
 mod transaction;
 mod weight;
 
-pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use codec::{
+    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, LEASE_TTL, RENEWALS_MAX,
+    VALUE_BYTES_MAX, needed_format,
+};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;
@@ -62,6 +65,7 @@ pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoa
 pub use store::{ApplyError, Store};
 pub use transaction::{
     Compare, CompareTarget, FailedCompare, OperationOutcome, Put, RangeAnswer, RangeQuery,
-    Relation, Transaction, TransactionOperation, TransactionOutcome,
+    Relation, TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, Transaction, TransactionFault,
+    TransactionLimits, TransactionOperation, TransactionOutcome,
 };
 pub use weight::RECORD_OVERHEAD_BYTES;
