@@ -378,6 +378,12 @@ impl Leases {
         })
     }
 
+    /// True when an ended lease has no keys, which is forgotten otherwise: a snapshot that says so
+    /// is not that of a store.
+    pub fn has_empty_end(&self) -> bool {
+        self.ended.values().any(|ended| ended.keys.is_empty())
+    }
+
     /// Adds a lease without keys, as it is granted or as a snapshot holds it.
     pub fn restore(&mut self, state: LeaseState) {
         let LeaseState { id, ttl, deadline_ms, granted_revision } = state;
