@@ -95,7 +95,7 @@ pub(super) struct Leases {
 impl Leases {
     /// Advances the clock, which never falls. A lease that is due hides its keys from then on.
     pub fn advance(&mut self, clock_ms: u64) {
-        // A key that is hidden by its own deadline is counted with the deadlines, and no longer here.
+        // A key that is hidden by its own deadline counts with the deadlines, and no longer here.
         while let Some(((deadline_ms, granted), _)) = self.timed.get_min().copied() {
             if deadline_ms > clock_ms {
                 break;
