@@ -113,7 +113,7 @@ impl Store {
     }
 
     /// True when the store counts revisions. Before that, a version is the index of an entry.
-    fn counts_revisions(&self) -> bool {
+    pub(super) fn counts_revisions(&self) -> bool {
         self.format >= REVISIONS
     }
 
@@ -208,7 +208,9 @@ impl Store {
     /// True when keys or clients have expired and are not removed yet. From then on entries
     /// are due that remove them.
     pub fn has_hidden(&self) -> bool {
-        self.records.has_hidden() || self.history.has_surplus() || self.clients.has_hidden(self.clock_ms())
+        self.records.has_hidden()
+            || self.history.has_surplus()
+            || self.clients.has_hidden(self.clock_ms())
     }
 
     /// The number of clients that are stored for their retries, with the hidden ones.
@@ -230,9 +232,15 @@ impl Store {
         Totals {
             keys: self.records.stored_len(),
             bytes: self.records.stored_bytes(),
+            changes: self.history.changes().len(),
             clients: self.clients() as u64,
             digest: self.digest(),
         }
+    }
+
+    /// The part of the digest that is not of a record, a change or a client.
+    pub(super) fn own_numbers_digest(&self) -> u64 {
+        if self.counts_revisions() { self.history.numbers_digest() } else { 0 }
     }
 
     /// The keys, for reads and snapshots.
@@ -258,23 +266,13 @@ impl Store {
     }
 
     /// Adds a key that a snapshot holds.
-    pub(super) fn restore_key(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        version: u64,
-        deadline_ms: Option<u64>,
-    ) {
-        let new = NewRecord {
-            value,
-            create_revision: version,
-            mod_revision: version,
-            version: 1,
-            lease: 0,
-            deadline_ms,
-            change: 0,
-        };
-        self.records.put(key, new);
+    pub(super) fn restore_key(&mut self, key: &[u8], record: NewRecord<'_>) {
+        self.records.put(key, record);
+    }
+
+    /// Sets the history that a snapshot holds.
+    pub(super) fn restore_history(&mut self, history: History) {
+        self.history = history;
     }
 
     /// Adds a client that a snapshot holds.

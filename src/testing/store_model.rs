@@ -7,8 +7,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::kv::{
-    CLIENT_SILENCE_MS, Command, Item, Once, Operation, Outcome, RECORD_OVERHEAD_BYTES,
-    Store,
+    CLIENT_SILENCE_MS, Command, Item, Once, Operation, Outcome, RECORD_OVERHEAD_BYTES, Store,
 };
 use crate::types::{Entry, Format, FormatInForce, FormatRange, LogIndex, Payload, Term};
 
@@ -91,9 +90,14 @@ impl Log {
         outcome.expect("a command has an outcome")
     }
 
+    /// Lets time pass, until the next entry.
+    pub(crate) fn wait(&mut self, ms: u64) {
+        self.stamp_ms += ms;
+    }
+
     /// Lets time pass, and applies an entry without a command.
     pub(crate) fn pass(&mut self, ms: u64) {
-        self.stamp_ms += ms;
+        self.wait(ms);
         self.apply_payload(Payload::Noop);
     }
 
@@ -196,6 +200,17 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
         }
         history
     })
+}
+
+/// The log of a new cluster: it puts format 4 in force, and goes on with `history`.
+pub(crate) fn in_format_4(history: Vec<Entry>) -> Vec<Entry> {
+    let payload = Payload::Format(FormatInForce::of(Format(4)));
+    let raise = Entry { payload, ..noop(1, 0) };
+    let later = history.into_iter().map(|entry| {
+        let index = entry.index.next();
+        Entry { index, ..entry }
+    });
+    std::iter::once(raise).chain(later).collect()
 }
 
 /// A key of the [`Model`].
