@@ -7,7 +7,6 @@ use imbl::OrdMap;
 use super::corruption::Corruption;
 use super::digest;
 use super::expiry::Total;
-use super::history::Newest;
 use super::key_bytes::KeyBytes;
 use super::record::Record;
 use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};
@@ -77,6 +76,18 @@ pub(super) struct LeaseEnd {
     pub total: Total,
     /// The sum of the hashes of the records.
     pub hash: u64,
+}
+
+/// A key as it is now, from where it is followed into the past.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newest<'a> {
+    /// The record that is stored, hidden or not.
+    pub record: Option<&'a Arc<Record>>,
+    /// The time from which on the record is hidden for another reason than its own deadline;
+    /// `u64::MAX` when there is none.
+    pub due_ms: u64,
+    /// The number of the newest change of the key; 0 when it is not known.
+    pub change: u64,
 }
 
 impl Change {

@@ -6,14 +6,20 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::command::Outcome;
 use super::record::Record;
+use super::remembered::{Remembered, RememberedFields};
 
 /// The seed of a key's hash. It differs from the seed of a client's hash, so that the two
 /// kinds of record hash differently.
 const KEY_RECORD: u64 = 1;
 /// The seed of a client's hash.
 const CLIENT_RECORD: u64 = 2;
+/// The seed of a lease's hash.
+const LEASE: u64 = 16;
+/// The seed of an ended lease's hash.
+const ENDED_LEASE: u64 = 17;
+/// The seed of the ids of leases.
+const LEASE_ID: u64 = 18;
 /// The first number of the hash of a change.
 const CHANGE_RECORD: u64 = 3;
 /// The first number of the hash of the history's own numbers.
@@ -21,19 +27,20 @@ const HISTORY: u64 = 4;
 
 /// The hash of a key with its record.
 ///
-/// A record that is the first of its key and has no lease has the hash that it had before format 4,
+/// A record of no change, which is the first of its key and has no lease, has the hash that it had before format 4,
 /// when a record had a version and a deadline only. So the records of a store keep their hashes
 /// when format 4 comes into force.
 pub(super) fn key_record(key: &[u8], record: &Record) -> u64 {
-    let Record { value, create_revision, mod_revision, version, lease, .. } = record;
+    let Record { value, create_revision, mod_revision, version, lease, change, .. } = record;
     // A key without a deadline hashes as 0. No key has deadline 0: even an entry stamped 0
     // gives its keys at least a second.
     let deadline_ms = record.deadline_ms.unwrap_or(0);
-    let is_first = (*create_revision, *version, *lease) == (*mod_revision, 1, 0);
-    let seed = if is_first {
-        numbers([KEY_RECORD, *mod_revision, deadline_ms])
+    let has_more = [*create_revision, *version, *lease, *change] != [*mod_revision, 1, 0, 0];
+    let seed = if has_more {
+        let [create, version, lease, change] = [*create_revision, *version, *lease, *change];
+        numbers([KEY_RECORD, *mod_revision, deadline_ms, create, version, lease, change])
     } else {
-        numbers([KEY_RECORD, *mod_revision, deadline_ms, *create_revision, *version, *lease])
+        numbers([KEY_RECORD, *mod_revision, deadline_ms])
     };
     // Each hash seeds the next, so nothing is copied together, and the place where the
     // key ends and the value begins changes the result.
@@ -41,9 +48,17 @@ pub(super) fn key_record(key: &[u8], record: &Record) -> u64 {
 }
 
 /// The hash of a client's name with the state that is remembered of the client.
-pub(super) fn client_record(name: &[u8], seq: u64, outcome: &Outcome, last_used_ms: u64) -> u64 {
-    let (kind, version) = outcome.to_numbers();
-    xxh3_64_with_seed(name, numbers([CLIENT_RECORD, seq, kind, version, last_used_ms]))
+pub(super) fn client_record(
+    name: &[u8],
+    seq: u64,
+    remembered: &Remembered,
+    last_used_ms: u64,
+) -> u64 {
+    let RememberedFields { kind, number, rest } = remembered.to_fields();
+    let seed = numbers([CLIENT_RECORD, seq, kind, number, last_used_ms]);
+    // An outcome without a rest has the hash that it had before format 4.
+    let seed = if rest.is_empty() { seed } else { xxh3_64_with_seed(&rest, seed) };
+    xxh3_64_with_seed(name, seed)
 }
 
 /// The hash of a change, from its numbers and the hashes of its records.
@@ -54,6 +69,23 @@ pub(super) fn change_record([a, b, c, d, e, f, g]: [u64; 7]) -> u64 {
 /// The hash of the numbers of the history.
 pub(super) fn history([a, b, c, d, e, f, g, h]: [u64; 8]) -> u64 {
     numbers([HISTORY, a, b, c, d, e, f, g, h])
+}
+
+/// The hash of a lease.
+pub(super) fn lease(id: u64, ttl: u64, deadline_ms: u64, granted_revision: u64) -> u64 {
+    numbers([LEASE, id, ttl, deadline_ms, granted_revision])
+}
+
+/// The hash of a lease that has ended with the change of this number, and has keys that are not
+/// removed yet.
+pub(super) fn ended_lease((id, granted_revision): (u64, u64), change: u64) -> u64 {
+    numbers([ENDED_LEASE, id, granted_revision, change])
+}
+
+/// An id for a lease: 63 bits that differ with the seed and the attempt. It is part of format 4,
+/// because all servers must choose the same.
+pub(super) fn lease_id(seed: u64, attempt: u64) -> u64 {
+    numbers([LEASE_ID, seed, attempt]) >> 1
 }
 
 /// The hash of a record's numbers. They are hashed as little-endian bytes on every machine,

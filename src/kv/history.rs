@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::change::{Action, Change, LeaseEnd};
+use super::change::{Action, Change, LeaseEnd, Newest};
 use super::changes::Changes;
 use super::corruption::Corruption;
 use super::digest;
@@ -65,18 +65,6 @@ pub enum NotReadable {
         /// The store's revision.
         revision: u64,
     },
-}
-
-/// A key as it is now, from where it is followed into the past.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Newest<'a> {
-    /// The record that is stored, hidden or not.
-    pub record: Option<&'a Arc<Record>>,
-    /// The time from which on the record is hidden for another reason than its own deadline;
-    /// `u64::MAX` when there is none.
-    pub due_ms: u64,
-    /// The number of the newest change of the key; 0 when it is not known.
-    pub change: u64,
 }
 
 /// The numbers of a history that are not those of its changes.

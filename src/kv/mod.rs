@@ -12,11 +12,15 @@
 //! | `command` | the questions to the store and its answers |
 //! | `codec` | the bytes of a command, as the log keeps them |
 //! | `store` | applies entries |
+//! | `execute` | executes commands |
+//! | `remembered` | an outcome as it is remembered for retries |
+//! | `transaction` | transactions: their check and their execution |
 //! | `records` | the keys with their values |
 //! | `edit` | the changes of one entry, with their revision |
 //! | `history` | the changes that are kept, and the bounds of their number |
 //! | `change`, `changes` | one change, and the queue of those that are kept |
 //! | `watch` | the history as watchers read it |
+//! | `leases` | the leases with their keys |
 //! | `once` | the clients with the outcome of their last command |
 //! | `deadlines` | keys and clients ordered by expiry time |
 //! | `weight` | the size by which limits count a key |
@@ -40,15 +44,18 @@ mod deadlines;
 mod digest;
 mod digest_history;
 mod edit;
+mod execute;
 mod expiry;
 mod history;
 mod key_bytes;
+mod leases;
 mod once;
 mod query;
 mod range;
 mod reads;
 mod record;
 mod records;
+mod remembered;
 mod scrub;
 mod snapshot;
 mod store;
@@ -57,7 +64,10 @@ mod watch;
 mod weight;
 
 pub use change::ChangeKind;
-pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use codec::{
+    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, LEASE_TTL, RENEWALS_MAX,
+    VALUE_BYTES_MAX, needed_format,
+};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;
@@ -71,7 +81,8 @@ pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoa
 pub use store::{ApplyError, Store};
 pub use transaction::{
     Compare, CompareTarget, FailedCompare, OperationOutcome, Put, RangeAnswer, RangeQuery,
-    Relation, Transaction, TransactionOperation, TransactionOutcome,
+    Relation, TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, Transaction, TransactionFault,
+    TransactionLimits, TransactionOperation, TransactionOutcome,
 };
 pub use watch::{
     ChangeEvent, HistoryView, WatchBudget, WatchCompacted, WatchCursor, WatchFilter, WatchRead,

@@ -1,15 +1,18 @@
 //! Reads of the store. The values that they return share the stored bytes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::command::{Answer, Item, Query};
 use super::corruption::Corruption;
 use super::history::NotReadable;
+use super::leases::LeaseState;
 use super::range::KeyRange;
 use super::reads::Reads;
 use super::record::Record;
 use super::store::Store;
-use super::transaction::RangeQuery;
+use super::transaction::{self, RangeQuery, Stop};
 
 /// Maximum size of one scan's answer, in bytes of keys and values. A first key that is
 /// larger than that is returned alone.
@@ -26,12 +29,11 @@ impl Store {
         let at = match query {
             Query::Get { at, .. } | Query::GetMeta { at, .. } | Query::Scan { at, .. } => *at,
             Query::Range(RangeQuery { at, .. }) => *at,
-            query => unreachable!("part B of issue 16: {query:?}"),
+            Query::Transaction(_) | Query::Lease { .. } | Query::Leases => 0,
         };
         let reads = match self.reads_at(at) {
             Ok(reads) => reads,
-            Err(NotReadable::Compacted { revision }) => return Ok(Answer::Compacted { revision }),
-            Err(NotReadable::Future { revision }) => return Ok(Answer::Future { revision }),
+            Err(reason) => return Ok(reason.into()),
         };
         // A reader that does not lead any more may know less of the time than the store. A read of
         // the past says how much time a key had left then.
@@ -51,8 +53,33 @@ impl Store {
             Query::Range(query) => {
                 Answer::Range { revision: self.revision(), answer: reads.answer(query)? }
             }
-            query => unreachable!("part B of issue 16: {query:?}"),
+            Query::Transaction(transaction) => {
+                match transaction::read(self.records(), self.history(), transaction, now_ms) {
+                    Ok(outcome) => Answer::Transaction(Arc::new(outcome)),
+                    Err(Stop::NotReadable(reason)) => reason.into(),
+                    Err(Stop::Corrupted(corruption)) => return Err(corruption),
+                    Err(Stop::Full | Stop::NoLease | Stop::NoKey) => {
+                        unreachable!("only a write is refused so")
+                    }
+                }
+            }
+            Query::Lease { id, keys_max } => return self.lease(*id, *keys_max, now_ms),
+            Query::Leases => Answer::Leases(self.records().leases().ids().collect()),
         })
+    }
+
+    /// A lease with at most `keys_max` of its keys.
+    fn lease(&self, id: u64, keys_max: u64, now_ms: u64) -> Result<Answer, Corruption> {
+        let leases = self.records().leases();
+        let Some(LeaseState { ttl, deadline_ms, .. }) = leases.state(id)? else {
+            return Ok(Answer::NoLease);
+        };
+        let left = deadline_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
+        // A key that is hidden by its own deadline is with the lease until it is removed.
+        let keys = leases.keys(id).filter(|(_, record)| !self.records().hides(record));
+        let keys = keys.take(usize::try_from(keys_max).unwrap_or(usize::MAX));
+        let keys = keys.map(|(key, _)| Bytes::copy_from_slice(key)).collect();
+        Ok(Answer::Lease { left, ttl, keys })
     }
 
     /// The keys as they were at a revision; 0 and the present revision mean as they are.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::change::Newest;
 use super::corruption::Corruption;
-use super::history::{History, Moment, Newest};
+use super::history::{History, Moment};
 use super::key_bytes::KeyBytes;
 use super::range::KeyRange;
 use super::record::Record;
@@ -114,7 +115,15 @@ impl<'a> Reads<'a> {
         change: u64,
     ) -> Result<Option<&'a Arc<Record>>, Corruption> {
         if let Some((history, moment)) = self.past {
-            let newest = Newest { record: stored, due_ms: u64::MAX, change };
+            let leases = self.records.leases();
+            let newest = match stored {
+                None => Newest { record: None, due_ms: u64::MAX, change },
+                Some(record) => match leases.ended_by(record) {
+                    // It went with its lease, and is only not removed yet.
+                    Some(change) => Newest { record: None, due_ms: u64::MAX, change },
+                    None => Newest { record: stored, due_ms: leases.due_ms(record), change },
+                },
+            };
             return history.at(moment, key, newest);
         }
         let Some(record) = stored else { return Ok(None) };

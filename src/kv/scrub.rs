@@ -41,6 +41,17 @@ enum Place {
     Clients(Option<KeyBytes>),
 }
 
+impl Place {
+    /// True behind a record; false before the first one of a kind.
+    fn is_begun(&self) -> bool {
+        match self {
+            Place::Start => false,
+            Place::Keys(last) | Place::Gone(last) | Place::Clients(last) => last.is_some(),
+            Place::Changes(number, _) => *number > 0,
+        }
+    }
+}
+
 /// The bounds of one call. It ends at the first that is reached.
 #[derive(Clone, Copy, Debug)]
 pub struct ScrubBudget {
@@ -78,8 +89,9 @@ impl Store {
             };
         }
         while let Some(next) = self.scrub_place(scrub, &mut budget)? {
+            let is_begun = next.is_begun();
             scrub.place = next;
-            if budget.is_used_up() {
+            if is_begun && budget.is_used_up() {
                 return Ok(false);
             }
         }

@@ -12,11 +12,13 @@
 //! From format 4 on (`fields` has the records in full):
 //!
 //! ```text
-//!   4 head     the fields of 1, and the numbers of the history   exactly one, first
-//!   7 keys     [key, record]                                     in the order of keys
-//!   8 changes  [action, key, ...]                                in the order of their numbers
-//!   9 gone     [key, number of a change]                         in the order of keys
-//!   3 clients  as above
+//!    4 head     the fields of 1, and the numbers of the history   exactly one, first
+//!    5 leases   [id, ttl, deadline_ms, granted_revision]          in the order of ids
+//!    6 ended    [id, granted_revision, number of a change]        in the order of ids
+//!    7 keys     [key, record]                                     in the order of keys
+//!    8 changes  [action, key, ...]                                in the order of their numbers
+//!    9 gone     [key, number of a change]                         in the order of keys
+//!   10 clients  [name, seq, outcome, number, rest, last_used_ms]  in the order of names
 //! ```
 //!
 //! A record that several have, the keys and the changes, is written once, and shared again by the
@@ -27,7 +29,9 @@
 //! every node. The loader does not rely on that: it
 //! compares the counts and the digest of the loaded store with those in the head.
 
+mod block;
 mod blocks;
+mod error;
 mod fields;
 mod history;
 mod loader;
@@ -35,23 +39,7 @@ mod loader;
 #[cfg(test)]
 mod tests;
 
+pub use block::SNAPSHOT_BLOCK_BYTES;
 pub use blocks::SnapshotBlocks;
-pub use loader::{SnapshotError, StoreLoader};
-
-/// Size in bytes at which a block is full. The record that reaches it is the block's last.
-pub const SNAPSHOT_BLOCK_BYTES: usize = 256 * 1024;
-
-const HEAD: u8 = 1;
-const KEYS: u8 = 2;
-const CLIENTS: u8 = 3;
-/// The head from format 4 on.
-const HEAD_4: u8 = 4;
-/// The keys from format 4 on.
-const KEYS_4: u8 = 7;
-const CHANGES: u8 = 8;
-const GONE: u8 = 9;
-
-/// MessagePack's marker of an array whose count takes four bytes.
-const ARRAY_32: u8 = 0xdd;
-/// The place of that count in a block.
-const COUNT: std::ops::Range<usize> = 2..6;
+pub use error::SnapshotError;
+pub use loader::StoreLoader;

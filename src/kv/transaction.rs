@@ -4,10 +4,17 @@
 //! moment, and the operations of one branch are executed in one entry: all of them, or none.
 //! The names are those of etcd, whose clients a later door serves.
 
+mod check;
+mod run;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::check::{
+    TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, TransactionFault, TransactionLimits,
+};
+pub(super) use self::run::{Stop, execute, read};
 use super::command::Outcome;
 use super::range::KeyRange;
 use super::record::Record;
@@ -24,7 +31,7 @@ pub struct Transaction {
 }
 
 /// A question whose answer decides between the branches. For a range it holds if it holds for
-/// every key of the range.
+/// every key of the range; a range without keys is judged like a key that is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compare {
     /// The keys.
@@ -125,6 +132,9 @@ pub struct RangeAnswer {
 pub struct TransactionOutcome {
     /// The store's revision after the transaction.
     pub revision: u64,
+    /// The store's clock when the transaction was executed, or its reads were answered, in
+    /// milliseconds: it tells the time that the records have left.
+    pub clock_ms: u64,
     /// The first compare that did not hold. None: `then` was executed; else `otherwise`.
     pub failed: Option<FailedCompare>,
     /// The outcomes of the operations of the branch, in their order.

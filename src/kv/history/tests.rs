@@ -266,7 +266,7 @@ fn a_key_is_hidden_in_the_past_from_its_deadline_on() {
     // A crowd that is due before the key, so that the key is removed by a later entry.
     (0..40).for_each(|place| drop(log.apply(&set_for(&format!("a{place:02}"), "v", 1))));
     let last_seen = log.store.revision();
-    log.wait(2000);
+    log.advance(2000);
     log.apply(&set("other", "2"));
     let hidden = log.store.revision();
     assert!(log.store.records().stored(b"short").is_some(), "it is hidden, and still stored");

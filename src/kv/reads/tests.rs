@@ -16,7 +16,7 @@ fn log() -> Log {
     let mut log = Log::with_history();
     log.apply(&set_for("a", "1", 10));
     log.apply(&set("b", "2"));
-    log.wait(2500);
+    log.advance(2500);
     log.apply(&delete("a"));
     log.apply(&set("a", "3"));
     log.apply(&delete("b"));

@@ -2,16 +2,19 @@
 
 use std::ops::Bound;
 
-use serde::Serialize;
-
-use super::fields::{ClientFields, GoneFields, Head, Head4, KeyFields, KeyFields4, RecordFields};
-use super::history::{ChangePlace, head_of};
-use super::{
-    ARRAY_32, CHANGES, CLIENTS, COUNT, GONE, HEAD, HEAD_4, KEYS, KEYS_4, SNAPSHOT_BLOCK_BYTES,
+use super::block::{
+    Block, CHANGES, CLIENTS, CLIENTS_4, ENDED, GONE, HEAD, HEAD_4, KEYS, KEYS_4, LEASES,
 };
+use super::fields::{
+    ClientFields, ClientFields4, EndedFields, GoneFields, Head, Head4, KeyFields, KeyFields4,
+    LeaseFields, RecordFields,
+};
+use super::history::{ChangePlace, head_of};
 use crate::kv::corruption::Corruption;
 use crate::kv::key_bytes::KeyBytes;
+use crate::kv::leases::{EndedState, LeaseState};
 use crate::kv::once::ClientState;
+use crate::kv::remembered::RememberedFields;
 use crate::kv::store::Store;
 
 impl Store {
@@ -34,7 +37,12 @@ pub struct SnapshotBlocks {
 #[derive(Clone, Debug)]
 enum Next {
     Head,
-    /// The keys after this one; `None` for the first block of keys. Likewise for the others.
+    /// The leases after the one with this id; `None` for the first block of leases. Likewise for
+    /// the others.
+    Leases(Option<u64>),
+    /// The ended leases after the one with this id, which was granted at this revision.
+    Ended(Option<(u64, u64)>),
+    /// The keys after this one.
     Keys(Option<KeyBytes>),
     /// The changes from this place on.
     Changes(ChangePlace),
@@ -88,6 +96,32 @@ impl SnapshotBlocks {
         Ok((block, last_added))
     }
 
+    fn leases_after(&self, last: Option<u64>) -> Result<(Block, Option<u64>), Corruption> {
+        let mut block = Block::new(LEASES);
+        let mut last_added = None;
+        for state in self.store.records().leases().states_after(last) {
+            let LeaseState { id, ttl, deadline_ms, granted_revision } = state?;
+            last_added = Some(id);
+            if block.add(&LeaseFields { id, ttl, deadline_ms, granted_revision }) {
+                break;
+            }
+        }
+        Ok((block, last_added))
+    }
+
+    fn ended_after(&self, last: Option<(u64, u64)>) -> (Block, Option<(u64, u64)>) {
+        let mut block = Block::new(ENDED);
+        let mut last_added = None;
+        for state in self.store.records().leases().ended_after(last) {
+            let EndedState { id, granted_revision, change } = state;
+            last_added = Some((id, granted_revision));
+            if block.add(&EndedFields { id, granted_revision, change }) {
+                break;
+            }
+        }
+        (block, last_added)
+    }
+
     fn gone_after(&self, last: Option<&KeyBytes>) -> (Block, Option<KeyBytes>) {
         let mut block = Block::new(GONE);
         let mut last_added = None;
@@ -104,63 +138,78 @@ impl SnapshotBlocks {
         &self,
         last: Option<&KeyBytes>,
     ) -> Result<(Block, Option<KeyBytes>), Corruption> {
-        let mut block = Block::new(CLIENTS);
+        let counts_revisions = self.store.counts_revisions();
+        let mut block = Block::new(if counts_revisions { CLIENTS_4 } else { CLIENTS });
         let mut last_added = None;
         for (name, client) in self.store.once_table().stored_from(after(last)) {
             client.verify(name)?;
             let ClientState { seq, outcome, last_used_ms } = client.state();
-            let (outcome, version) = outcome.to_numbers();
+            let RememberedFields { kind: outcome, number, rest } = outcome.to_fields();
             last_added = Some(name.clone());
-            if block.add(&ClientFields { name, seq, outcome, version, last_used_ms }) {
+            let is_full = if counts_revisions {
+                let rest = rest.into();
+                block.add(&ClientFields4 { name, seq, outcome, number, rest, last_used_ms })
+            } else {
+                // No client before format 4 has an outcome with a rest.
+                let version = number;
+                block.add(&ClientFields { name, seq, outcome, version, last_used_ms })
+            };
+            if is_full {
                 break;
             }
         }
         Ok((block, last_added))
     }
 
+    /// A block of the next section, and the place behind it; the block is empty when the section
+    /// is over.
+    fn section(&self) -> Result<(Block, Next), Corruption> {
+        fn go_on<T>(last: Option<T>, same: fn(Option<T>) -> Next, following: Next) -> Next {
+            if last.is_some() { same(last) } else { following }
+        }
+        Ok(match &self.next {
+            Next::Head => (self.head(), Next::Leases(None)),
+            Next::Leases(last) => {
+                let (block, last) = self.leases_after(*last)?;
+                (block, go_on(last, Next::Leases, Next::Ended(None)))
+            }
+            Next::Ended(last) => {
+                let (block, last) = self.ended_after(*last);
+                (block, go_on(last, Next::Ended, Next::Keys(None)))
+            }
+            Next::Keys(last) => {
+                let (block, last) = self.keys_after(last.as_ref())?;
+                let first_change = ChangePlace::first_of(self.store.history().changes());
+                (block, go_on(last, Next::Keys, Next::Changes(first_change)))
+            }
+            Next::Changes(place) => {
+                let mut block = Block::new(CHANGES);
+                let place = place.write(&self.store, &mut block)?;
+                let is_over = block.is_empty();
+                (block, if is_over { Next::Gone(None) } else { Next::Changes(place) })
+            }
+            Next::Gone(last) => {
+                let (block, last) = self.gone_after(last.as_ref());
+                (block, go_on(last, Next::Gone, Next::Clients(None)))
+            }
+            Next::Clients(last) => {
+                let (block, last) = self.clients_after(last.as_ref())?;
+                (block, go_on(last, Next::Clients, Next::End))
+            }
+            Next::End => (Block::new(HEAD), Next::End),
+        })
+    }
+
     /// The next block; `None` after the last one. A section that has no records has no block.
     fn block(&mut self) -> Result<Option<Block>, Corruption> {
-        loop {
-            let block = match &self.next {
-                Next::Head => {
-                    self.next = Next::Keys(None);
-                    return Ok(Some(self.head()));
-                }
-                Next::Keys(last) => {
-                    let (block, last) = self.keys_after(last.as_ref())?;
-                    let first_change = ChangePlace::first_of(self.store.history().changes());
-                    self.next = match last {
-                        Some(last) => Next::Keys(Some(last)),
-                        None => Next::Changes(first_change),
-                    };
-                    block
-                }
-                Next::Changes(place) => {
-                    let mut block = Block::new(CHANGES);
-                    let place = place.write(&self.store, &mut block)?;
-                    let is_empty = block.records == 0;
-                    self.next = if is_empty { Next::Gone(None) } else { Next::Changes(place) };
-                    block
-                }
-                Next::Gone(last) => {
-                    let (block, last) = self.gone_after(last.as_ref());
-                    self.next = match last {
-                        Some(last) => Next::Gone(Some(last)),
-                        None => Next::Clients(None),
-                    };
-                    block
-                }
-                Next::Clients(last) => {
-                    let (block, last) = self.clients_after(last.as_ref())?;
-                    self.next = last.map_or(Next::End, |last| Next::Clients(Some(last)));
-                    block
-                }
-                Next::End => return Ok(None),
-            };
-            if block.records > 0 {
+        while !matches!(self.next, Next::End) {
+            let (block, next) = self.section()?;
+            self.next = next;
+            if !block.is_empty() {
                 return Ok(Some(block));
             }
         }
+        Ok(None)
     }
 }
 
@@ -179,31 +228,5 @@ impl Iterator for SnapshotBlocks {
             self.next = Next::End;
         }
         Some(block.transpose()?.map(Block::finish))
-    }
-}
-
-/// A block in the making.
-pub(super) struct Block {
-    bytes: Vec<u8>,
-    records: u32,
-}
-
-impl Block {
-    fn new(kind: u8) -> Block {
-        // `finish` writes the count over the four zeros.
-        Block { bytes: vec![kind, ARRAY_32, 0, 0, 0, 0], records: 0 }
-    }
-
-    /// Adds a record; true when the block is full.
-    pub fn add(&mut self, record: &impl Serialize) -> bool {
-        self.records += 1;
-        rmp_serde::encode::write(&mut self.bytes, record)
-            .expect("numbers and byte strings always encode to MessagePack in memory");
-        self.bytes.len() >= SNAPSHOT_BLOCK_BYTES
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.bytes[COUNT].copy_from_slice(&self.records.to_be_bytes());
-        self.bytes
     }
 }

@@ -1,5 +1,7 @@
 //! The records of the blocks, field by field, in their order.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::kv::record::Record;
@@ -28,7 +30,7 @@ pub(super) struct KeyFields<'a> {
     pub deadline_ms: Option<u64>,
 }
 
-/// One record of a block of clients.
+/// One record of a block of clients before format 4.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClientFields<'a> {
@@ -67,6 +69,41 @@ pub(super) struct HistoryHead {
     /// The last key of the oldest change that is forgotten already, if it is the end of a lease.
     #[serde(with = "serde_bytes")]
     pub forgotten: Option<Vec<u8>>,
+}
+
+/// One record of a block of leases.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LeaseFields {
+    pub id: u64,
+    pub ttl: u64,
+    pub deadline_ms: u64,
+    pub granted_revision: u64,
+}
+
+/// One record of a block of leases that have ended.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndedFields {
+    pub id: u64,
+    pub granted_revision: u64,
+    /// The number of the change that tells of the end.
+    pub change: u64,
+}
+
+/// One record of a block of clients.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientFields4<'a> {
+    #[serde(with = "serde_bytes")]
+    pub name: &'a [u8],
+    pub seq: u64,
+    /// The outcome's number, as in the digest.
+    pub outcome: u64,
+    pub number: u64,
+    #[serde(with = "serde_bytes", borrow)]
+    pub rest: Cow<'a, [u8]>,
+    pub last_used_ms: u64,
 }
 
 /// One record of a block of keys.

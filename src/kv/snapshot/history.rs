@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::blocks::Block;
+use super::block::Block;
+use super::error::SnapshotError;
 use super::fields::{ChangeFields, HistoryHead, RecordFields, action};
-use super::loader::SnapshotError;
 use crate::kv::change::{Action, Change, ChangeKind, LeaseEnd};
 use crate::kv::changes::Changes;
 use crate::kv::corruption::Corruption;
@@ -237,6 +237,7 @@ impl HistoryLoader {
         if next >= self.head.next || fields.revision < newest || fields.revision > self.revision() {
             return Err(WRONG_ORDER);
         }
+        check_unused(fields)?;
         let key = KeyBytes::from(fields.key);
         let action = match fields.action {
             action::PUT => Action::Put {
@@ -317,6 +318,7 @@ impl HistoryLoader {
         if fields.action != action::LEASE_KEY || last.is_some_and(|last| fields.key <= last) {
             return Err(WRONG_ORDER);
         }
+        check_unused(fields)?;
         let record = self.removed(fields)?;
         end.total.add(weight_bytes(fields.key, &record.value));
         end.hash = end.hash.wrapping_add(record.hash);
@@ -354,6 +356,24 @@ impl HistoryLoader {
         }
         Ok(self.history)
     }
+}
+
+/// Checks that the fields which the action does not use are empty, so that a history has one form.
+fn check_unused(fields: &ChangeFields<'_>) -> Loaded<()> {
+    let ChangeFields { action, key, number, due_ms, record, written_by, previous, .. } = fields;
+    let (revision, at_ms) = (fields.revision, fields.at_ms);
+    let is_right = match *action {
+        action::PUT => *due_ms == 0,
+        action::DELETE => (*number, *due_ms) == (0, 0) && record.is_none(),
+        action::EXPIRE => *number == 0 && record.is_none(),
+        action::LEASE_KEY => [revision, at_ms, *number, *due_ms] == [0; 4] && record.is_none(),
+        _ => key.is_empty() && record.is_none() && previous.is_none(),
+    };
+    let has_two = *written_by > 0 && previous.is_some();
+    if is_right && !has_two {
+        return Ok(());
+    }
+    Err(SnapshotError::Impossible("a change has a field that it does not use"))
 }
 
 fn new_record(key: &[u8], fields: &RecordFields<'_>) -> Arc<Record> {

@@ -1,64 +1,24 @@
 //! A store from the blocks of its snapshot.
 
+use imbl::OrdMap;
 use serde::Deserialize;
 
+use super::block::{CHANGES, CLIENTS, CLIENTS_4, ENDED, GONE, HEAD, HEAD_4, KEYS, KEYS_4, LEASES};
+use super::error::SnapshotError;
 use super::fields::{
-    ChangeFields, ClientFields, GoneFields, Head, Head4, KeyFields, KeyFields4, RecordFields,
+    ChangeFields, ClientFields, ClientFields4, EndedFields, GoneFields, Head, Head4, KeyFields,
+    KeyFields4, LeaseFields, RecordFields,
 };
 use super::history::HistoryLoader;
-use super::{CHANGES, CLIENTS, GONE, HEAD, HEAD_4, KEYS, KEYS_4};
 use crate::kv::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::kv::command::Outcome;
+use crate::kv::leases::{EndedState, LeaseState};
 use crate::kv::once::ClientState;
+use crate::kv::remembered::Remembered;
 use crate::kv::store::Store;
 use crate::types::{Format, decode_exact};
 
-/// The reason why blocks are not a snapshot of a store.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SnapshotError {
-    /// A block has an unknown kind, or a kind that is not allowed at its place.
-    #[error("a block of kind {0} cannot stand here")]
-    Kind(u8),
-    /// A block has no bytes, or the snapshot has no blocks.
-    #[error("a block is empty")]
-    Empty,
-    /// A record does not decode.
-    #[error("a record does not decode: {0}")]
-    Malformed(String),
-    /// A record cannot be in any store.
-    #[error("{0}")]
-    Impossible(&'static str),
-    /// The loaded records do not match the counts and the digest in the head.
-    #[error(
-        "the snapshot promises {promised_keys} keys, {promised_clients} clients and digest \
-         {promised_digest:016x}, and holds {keys}, {clients} and {digest:016x}"
-    )]
-    Incomplete {
-        /// The number of keys by the head.
-        promised_keys: u64,
-        /// The number of clients by the head.
-        promised_clients: u64,
-        /// The digest by the head.
-        promised_digest: u64,
-        /// The number of keys in the blocks.
-        keys: u64,
-        /// The number of clients in the blocks.
-        clients: u64,
-        /// The digest of the records in the blocks.
-        digest: u64,
-    },
-    /// The blocks hold fewer changes than the head says, or fewer keys that are gone.
-    #[error("the snapshot promises changes up to number {promised}, and holds them up to {found}")]
-    IncompleteHistory {
-        /// The number after that of the last change in the blocks.
-        found: u64,
-        /// The same by the head.
-        promised: u64,
-    },
-}
-
 /// The kinds of blocks after the head, in their order.
-const ORDER: [u8; 5] = [KEYS, KEYS_4, CHANGES, GONE, CLIENTS];
+const ORDER: [u8; 8] = [KEYS, LEASES, ENDED, KEYS_4, CHANGES, GONE, CLIENTS, CLIENTS_4];
 
 /// Builds a store from the blocks of a snapshot, in their order.
 #[derive(Debug, Default)]
@@ -69,6 +29,8 @@ pub struct StoreLoader {
     history: Option<HistoryLoader>,
     /// The place in [`ORDER`] of the last block.
     place: usize,
+    last_lease: Option<(u64, u64)>,
+    last_ended: Option<(u64, u64)>,
     last_key: Vec<u8>,
     last_client: Vec<u8>,
 }
@@ -106,7 +68,18 @@ impl StoreLoader {
             (GONE, Some(history)) => {
                 records(body, |fields: GoneFields<'_>| history.add_gone(fields.key, fields.change))
             }
-            (CLIENTS, _) => records(body, |record| self.add_client(&record)),
+            (LEASES, Some(_)) => records(body, |record| self.add_lease(record)),
+            (ENDED, Some(_)) => records(body, |record| self.add_ended(record)),
+            (CLIENTS, None) => records(body, |record: ClientFields<'_>| {
+                let ClientFields { name, seq, outcome, version, last_used_ms } = record;
+                let outcome = Remembered::from_fields(outcome, version, &[]);
+                self.add_client(name, seq, outcome, last_used_ms)
+            }),
+            (CLIENTS_4, Some(_)) => records(body, |record: ClientFields4<'_>| {
+                let ClientFields4 { name, seq, outcome, number, rest, last_used_ms } = record;
+                let outcome = Remembered::from_fields(outcome, number, &rest);
+                self.add_client(name, seq, outcome, last_used_ms)
+            }),
             (kind, _) => Err(SnapshotError::Kind(kind)),
         }
     }
@@ -118,6 +91,9 @@ impl StoreLoader {
     pub fn finish(mut self) -> Result<Store, SnapshotError> {
         if let Some(history) = self.history.take() {
             self.store.restore_history(history.finish()?);
+        }
+        if self.store.records().leases().has_empty_end() {
+            return Err(SnapshotError::Impossible("a lease has ended and has no keys"));
         }
         let promised = self.head.ok_or(SnapshotError::Empty)?;
         let (keys, clients) = (self.store.records().stored_len(), self.store.clients() as u64);
@@ -208,11 +184,46 @@ impl StoreLoader {
         }
         key.clone_into(&mut self.last_key);
         self.store.restore_key(key, record.new_record());
+        let leases = self.store.records().leases();
+        let stored = self.store.records().stored(key).filter(|stored| stored.lease != 0);
+        if stored.is_some_and(|stored| !leases.has_owner(stored)) {
+            return Err(SnapshotError::Impossible("a key goes with a lease that is not there"));
+        }
         Ok(())
     }
 
-    fn add_client(&mut self, record: &ClientFields<'_>) -> Result<(), SnapshotError> {
-        let ClientFields { name, seq, outcome, version, last_used_ms } = *record;
+    fn add_lease(&mut self, fields: LeaseFields) -> Result<(), SnapshotError> {
+        let LeaseFields { id, ttl, deadline_ms, granted_revision } = fields;
+        if self.last_lease.is_some_and(|last| (id, granted_revision) <= last) {
+            return Err(SnapshotError::Impossible("the leases are not in their order"));
+        }
+        if id == 0 || self.last_lease.is_some_and(|(last, _)| last == id) {
+            return Err(SnapshotError::Impossible("a lease has an impossible id"));
+        }
+        self.last_lease = Some((id, granted_revision));
+        let state = LeaseState { id, ttl, deadline_ms, granted_revision };
+        self.store.leases_mut().restore(state);
+        Ok(())
+    }
+
+    fn add_ended(&mut self, fields: EndedFields) -> Result<(), SnapshotError> {
+        let EndedFields { id, granted_revision, change } = fields;
+        if self.last_ended.is_some_and(|last| (id, granted_revision) <= last) {
+            return Err(SnapshotError::Impossible("the ended leases are not in their order"));
+        }
+        self.last_ended = Some((id, granted_revision));
+        let state = EndedState { id, granted_revision, change };
+        self.store.leases_mut().restore_ended(state, OrdMap::new());
+        Ok(())
+    }
+
+    fn add_client(
+        &mut self,
+        name: &[u8],
+        seq: u64,
+        outcome: Option<Remembered>,
+        last_used_ms: u64,
+    ) -> Result<(), SnapshotError> {
         if name.is_empty() || name.len() > CLIENT_BYTES_MAX || seq == 0 {
             return Err(SnapshotError::Impossible("a client has an impossible name or number"));
         }
@@ -222,8 +233,8 @@ impl StoreLoader {
         if last_used_ms > self.store.clock_ms() {
             return Err(SnapshotError::Impossible("a client has spoken in the future"));
         }
-        let outcome = Outcome::from_numbers(outcome, version)
-            .ok_or(SnapshotError::Impossible("a client has an unknown outcome"))?;
+        let outcome =
+            outcome.ok_or(SnapshotError::Impossible("a client has an unknown outcome"))?;
         name.clone_into(&mut self.last_client);
         self.store.restore_client(name, ClientState { seq, outcome, last_used_ms });
         Ok(())

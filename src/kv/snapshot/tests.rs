@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::block::{ARRAY_32, CHANGES, CLIENTS_4, COUNT, GONE, HEAD, HEAD_4, KEYS_4};
 use super::*;
 use crate::kv::Store;
 use crate::kv::change::Action;
@@ -167,7 +168,7 @@ fn a_loaded_history_shares_the_records_as_the_original_does() {
 fn blocks_of_format_4_are_refused_when_any_is_missing_repeated_or_misplaced() {
     let blocks = blocks_of(&log_with_history().store);
     let kinds: Vec<u8> = blocks.iter().map(|block| block[0]).collect();
-    assert_eq!(kinds, [HEAD_4, KEYS_4, CHANGES, GONE, CLIENTS]);
+    assert_eq!(kinds, [HEAD_4, KEYS_4, CHANGES, GONE, CLIENTS_4]);
     for gone in 0..blocks.len() {
         let mut rest = blocks.clone();
         rest.remove(gone);

@@ -200,6 +200,7 @@ fn status() -> ClientReply {
         compacted_revision: 0,
         history_changes: 0,
         history_bytes: 0,
+        leases: 0,
     };
     ClientReply::Status(node, store)
 }
