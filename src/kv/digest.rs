@@ -24,19 +24,21 @@ const HISTORY: u64 = 4;
 
 /// The hash of a key with its record.
 ///
-/// A record that is the first of its key and has no lease has the hash that it had before format 4,
-/// when a record had a version and a deadline only. So the records of a store keep their hashes
-/// when format 4 comes into force.
+/// A record of no change, which is the first of its key and has no lease, has the hash that it had
+/// before format 4, when a record had a version and a deadline only. So the records of a store keep
+/// their hashes when format 4 comes into force.
 pub(super) fn key_record(key: &[u8], value: &[u8], record: RecordNumbers) -> u64 {
-    let RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms } = record;
+    let RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms, change } =
+        record;
     // A key without a deadline hashes as 0. No key has deadline 0: even an entry stamped 0
     // gives its keys at least a second.
     let deadline_ms = deadline_ms.unwrap_or(0);
-    let is_first = (create_revision, version, lease) == (mod_revision, 1, 0);
-    let seed = if is_first {
+    let more = [create_revision, version, lease, change];
+    let seed = if more == [mod_revision, 1, 0, 0] {
         numbers([KEY_RECORD, mod_revision, deadline_ms])
     } else {
-        numbers([KEY_RECORD, mod_revision, deadline_ms, create_revision, version, lease])
+        let [create, version, lease, change] = more;
+        numbers([KEY_RECORD, mod_revision, deadline_ms, create, version, lease, change])
     };
     // Each hash seeds the next, so nothing is copied together, and the place where the
     // key ends and the value begins changes the result.
@@ -51,6 +53,7 @@ pub(super) struct RecordNumbers {
     pub version: u64,
     pub lease: u64,
     pub deadline_ms: Option<u64>,
+    pub change: u64,
 }
 
 /// The hash of a client's name with the state that is remembered of the client: the number of its

@@ -47,8 +47,10 @@ impl Record {
 
     /// The hash that the record must have.
     pub(super) fn computed_hash(&self, key: &[u8]) -> u64 {
-        let &Record { create_revision, mod_revision, version, lease, deadline_ms, .. } = self;
-        let numbers = RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms };
+        let &Record { create_revision, mod_revision, version, lease, deadline_ms, change, .. } =
+            self;
+        let numbers =
+            RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms, change };
         digest::key_record(key, &self.value, numbers)
     }
 
