@@ -13,12 +13,16 @@ use crate::kv::transaction::{
 };
 use crate::kv::weight::weight_bytes;
 use crate::kv::{
-    Answer, CLIENT_SILENCE_MS, Command, KeyRange, Once, Operation, Outcome, Query, Record, Store,
+    Answer, CLIENT_SILENCE_MS, Command, KeyRange, Once, Operation, Outcome, Query, Record, Scrub,
+    ScrubBudget, Store, StoreLoader,
 };
 use crate::testing::store_model::{entry, noop};
 use crate::types::{Entry, Format, FormatInForce, LogIndex, Payload, Term};
 
 type Keys = BTreeMap<Bytes, Record>;
+
+/// The bounds of a scrub that walks over all.
+const BUDGET: ScrubBudget = ScrubBudget { records: u64::MAX, bytes: u64::MAX };
 
 /// The rules of the model, each written down once and in the plainest way.
 #[derive(Clone, Default)]
@@ -573,11 +577,25 @@ fn keys_at(store: &Store, at: u64) -> Keys {
     answer.records.into_iter().map(|(key, record)| (key, plain(&record))).collect()
 }
 
+fn loaded(store: &Store) -> Store {
+    let mut loader = StoreLoader::new();
+    for block in store.snapshot_blocks() {
+        loader.load(&block.unwrap()).unwrap();
+    }
+    loader.finish_in(store.format()).unwrap()
+}
+
 proptest! {
     #[test]
-    fn the_store_does_what_the_reference_does(log in any_log()) {
+    fn the_store_does_what_the_reference_does(log in any_log(), loaded_at in 1..50usize) {
         let (mut store, mut reference) = (Store::new(), Reference::default());
-        for entry in &log {
+        for (place, entry) in log.iter().enumerate() {
+            if place == loaded_at {
+                // A store that is loaded from a snapshot is the same, and goes on the same.
+                let loaded = loaded(&store);
+                prop_assert!(loaded == store);
+                store = loaded;
+            }
             let outcome = store.apply(entry).unwrap().map(plain);
             prop_assert_eq!(outcome, reference.apply(entry), "{:?}", entry);
             prop_assert_eq!(store.revision(), reference.revision);
@@ -589,6 +607,7 @@ proptest! {
             let stored = store.records().recomputed();
             prop_assert_eq!(store.records().stored_bytes(), stored.0);
             store.records().check_leases();
+            prop_assert!(matches!(store.scrub(&mut Scrub::default(), BUDGET), Ok(true)));
         }
         for (revision, keys) in &reference.states {
             prop_assert_eq!(&keys_at(&store, *revision), keys, "at {}", revision);
