@@ -331,7 +331,7 @@ pub struct StoreStatus {
     pub clients: u64,
     /// The digest of the store: equal at equal `last_applied`, on every node.
     pub digest: u64,
-    /// The store's revision; before format 4 that of the index of the last write.
+    /// The store's revision; before format 4 the index of the newest entry.
     pub revision: u64,
     /// The oldest revision that can be read.
     pub compacted_revision: u64,

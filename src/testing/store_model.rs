@@ -8,8 +8,9 @@ use proptest::prelude::*;
 
 use crate::kv::{
     CLIENT_SILENCE_MS, Command, Item, Once, Operation, Outcome, RECORD_OVERHEAD_BYTES,
+    Store,
 };
-use crate::types::{Entry, FormatRange, LogIndex, Payload, Term};
+use crate::types::{Entry, Format, FormatInForce, FormatRange, LogIndex, Payload, Term};
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -67,6 +68,40 @@ impl Command {
 pub(crate) fn entry(index: u64, stamp_ms: u64, command: &Command) -> Entry {
     let payload = Payload::Command(command.encode());
     Entry { index: LogIndex(index), term: Term(1), stamp_ms, payload }
+}
+
+/// A store with the log that it applies.
+pub(crate) struct Log {
+    pub(crate) store: Store,
+    stamp_ms: u64,
+}
+
+impl Log {
+    /// The store of a new cluster, at revision 1 of format 4.
+    pub(crate) fn with_history() -> Log {
+        let mut log = Log { store: Store::new(), stamp_ms: 1_000_000 };
+        let format = FormatInForce::of(Format(4));
+        log.apply_payload(Payload::Format(format));
+        log
+    }
+
+    /// Applies a command; its outcome.
+    pub(crate) fn apply(&mut self, command: &Command) -> Outcome {
+        let outcome = self.apply_payload(Payload::Command(command.encode()));
+        outcome.expect("a command has an outcome")
+    }
+
+    /// Lets time pass, and applies an entry without a command.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.stamp_ms += ms;
+        self.apply_payload(Payload::Noop);
+    }
+
+    fn apply_payload(&mut self, payload: Payload) -> Option<Outcome> {
+        let (index, stamp_ms) = (self.store.last_applied().next(), self.stamp_ms);
+        let entry = Entry { index, term: Term(1), stamp_ms, payload };
+        self.store.apply(&entry).expect("the store is sound")
+    }
 }
 
 /// An entry without a command.
