@@ -56,7 +56,10 @@ mod watch;
 mod weight;
 
 pub use change::ChangeKind;
-pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use codec::{
+    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, LEASE_TTL, RENEWALS_MAX,
+    VALUE_BYTES_MAX, needed_format,
+};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;
@@ -70,7 +73,8 @@ pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoa
 pub use store::{ApplyError, Store};
 pub use transaction::{
     Compare, CompareTarget, FailedCompare, OperationOutcome, Put, RangeAnswer, RangeQuery,
-    Relation, Transaction, TransactionOperation, TransactionOutcome,
+    Relation, TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, Transaction, TransactionFault,
+    TransactionLimits, TransactionOperation, TransactionOutcome,
 };
 pub use watch::{
     ChangeEvent, HistoryView, WatchBudget, WatchCompacted, WatchCursor, WatchFilter, WatchRead,
