@@ -381,9 +381,8 @@ impl History {
             let before = before.ok_or_else(|| Corruption::unreachable(key))?;
             Newest { record, due_ms, change: number } = before;
         }
-        let is_hidden = |record: &Record| {
-            record.is_due(moment.clock_ms) || due_ms <= moment.clock_ms
-        };
+        let is_hidden =
+            |record: &Record| record.is_due(moment.clock_ms) || due_ms <= moment.clock_ms;
         Ok(record.filter(|record| !is_hidden(record)))
     }
 }

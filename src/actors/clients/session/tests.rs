@@ -40,6 +40,8 @@ pub(super) fn config() -> SessionConfig {
         session: SessionSettings {
             limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: MIB },
             store_bytes_max: 77,
+            leases_max: 50,
+            transaction: kv::TransactionLimits { ops_max: 8, bytes_max: 1024 * 1024 },
             inflight_commands_max: 1024,
             inflight_bytes_max: 4 * MIB,
             outbound_bytes_max: MIB,
