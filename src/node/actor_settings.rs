@@ -12,6 +12,7 @@ use crate::actors::peers::settings::LinkSettings;
 use crate::actors::raft::RaftActorSettings;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
+use crate::kv::TransactionLimits;
 use crate::protocol::{Limits, SessionSettings};
 use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
@@ -149,6 +150,11 @@ pub(super) fn session_config(
                 value_bytes_max: limits.value_bytes_max,
             },
             store_bytes_max: limits.store_bytes_max,
+            leases_max: limits.model.leases_max,
+            transaction: TransactionLimits {
+                ops_max: limits.model.transaction_ops_max,
+                bytes_max: limits.model.transaction_bytes_max,
+            },
             inflight_commands_max: limits.inflight_commands_max,
             inflight_bytes_max: limits.inflight_bytes_max,
             outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,

@@ -290,8 +290,10 @@ impl SessionActor {
                 return self.session.settle(command_bytes);
             }
             ClientReply::TimedOut => return self.session.time_out(slot, outcome::timed_out()),
-            ClientReply::Outcome(outcome) => Reply::from(outcome),
-            ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => Reply::from(answer),
+            ClientReply::Outcome(outcome) => return self.session.answer_write(slot, outcome),
+            ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => {
+                return self.session.answer_read(slot, answer);
+            }
             ClientReply::SnapshotBegun(index) => outcome::snapshot_begun(index),
             ClientReply::Snapshot(answer) => Reply::from(answer),
             ClientReply::HoldSaved => Reply::Done,

@@ -55,6 +55,8 @@ fn session_config() -> Arc<SessionConfig> {
         session: SessionSettings {
             limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1 << 20 },
             store_bytes_max: 0,
+            leases_max: 50,
+            transaction: crate::kv::TransactionLimits { ops_max: 8, bytes_max: 1024 * 1024 },
             inflight_commands_max: 1024,
             inflight_bytes_max: 4 << 20,
             outbound_bytes_max: 1 << 20,
