@@ -43,10 +43,11 @@ impl HistoryLimits {
     pub const NONE: HistoryLimits = HistoryLimits { keep_revisions: 0, bytes_max: 0 };
 }
 
-/// A revision with the time at which it was the store's.
+/// A moment in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
-    pub revision: u64,
+    /// The number of the last change before it.
+    pub change: u64,
     /// The store's clock, in milliseconds.
     pub clock_ms: u64,
 }
@@ -346,26 +347,47 @@ impl History {
         self.digest.wrapping_add(digest::history(numbers))
     }
 
-    /// The moment of a revision before the present one.
+    /// The moment of a revision before the present one: after its last change.
     ///
     /// # Errors
     /// When the store cannot be read at that revision.
     pub fn moment(&self, revision: u64) -> Result<Moment, NotReadable> {
+        self.check_readable(revision)?;
+        let change = self.changes.search(|change| change.revision > revision) - 1;
+        let last = self.changes.get(change);
+        Ok(Moment { change, clock_ms: last.map_or(self.base_ms, |change| change.at_ms) })
+    }
+
+    /// The moment after the change with this number, at which the store had this revision and this
+    /// clock. It can be in the middle of a revision.
+    ///
+    /// # Errors
+    /// When a change after it is not kept any more.
+    pub fn moment_of(&self, change: u64, revision: u64, clock_ms: u64) -> Result<Moment, NotReadable> {
+        self.check_readable(revision)?;
+        let kept_from = self.kept_from;
+        let first = self.changes.search(|change| change.revision >= kept_from);
+        if !self.keeps_changes() || change + 1 < first {
+            return Err(NotReadable::Compacted { revision: self.compacted });
+        }
+        Ok(Moment { change, clock_ms })
+    }
+
+    fn check_readable(&self, revision: u64) -> Result<(), NotReadable> {
         if revision < self.compacted {
             return Err(NotReadable::Compacted { revision: self.compacted });
         }
         if revision > self.revision {
             return Err(NotReadable::Future { revision: self.revision });
         }
-        let behind = self.changes.search(|change| change.revision > revision);
-        let last = self.changes.get(behind - 1);
-        Ok(Moment { revision, clock_ms: last.map_or(self.base_ms, |change| change.at_ms) })
+        Ok(())
     }
 
-    /// The record of a key at a moment, from the key as it is now.
+    /// The record of a key at a moment, from the key as it is now; `None` when the key was absent
+    /// or hidden.
     ///
     /// # Errors
-    /// When the changes of the key are not what was written. The record is not verified.
+    /// When the changes of the key, or its record, are not what was written.
     pub fn at<'a>(
         &'a self,
         moment: Moment,
@@ -373,17 +395,16 @@ impl History {
         newest: Newest<'a>,
     ) -> Result<Option<&'a Arc<Record>>, Corruption> {
         let Newest { mut record, mut due_ms, change: mut number } = newest;
-        while let Some(change) = self.changes.get(number) {
-            if change.revision <= moment.revision {
-                break;
-            }
-            let before = change.before(key).filter(|before| before.change < number);
+        while number > moment.change {
+            let change = self.changes.get(number).and_then(|change| change.before(key));
+            let before = change.filter(|before| before.change < number);
             let before = before.ok_or_else(|| Corruption::unreachable(key))?;
             Newest { record, due_ms, change: number } = before;
         }
-        let is_hidden =
-            |record: &Record| record.is_due(moment.clock_ms) || due_ms <= moment.clock_ms;
-        Ok(record.filter(|record| !is_hidden(record)))
+        let Some(record) = record else { return Ok(None) };
+        record.verify(key)?;
+        let is_hidden = record.is_due(moment.clock_ms) || due_ms <= moment.clock_ms;
+        Ok((!is_hidden).then_some(record))
     }
 }
 

@@ -22,7 +22,7 @@
 //! | `weight` | the size by which limits count a key |
 //! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
-//! | `query` | reads |
+//! | `query`, `reads` | reads, of the present and of the past |
 //! | `corruption` | the finding that memory has changed without a write |
 //! | `scrub` | the slow walk that verifies every record |
 //! | `snapshot` | a store as bytes, and back |
@@ -46,6 +46,7 @@ mod key_bytes;
 mod once;
 mod query;
 mod range;
+mod reads;
 mod record;
 mod records;
 mod scrub;

@@ -5,7 +5,7 @@ use super::command::{Command, Operation, Outcome, StoreStatus};
 use super::corruption::{Corruption, Totals};
 use super::edit::{Edit, NewValue};
 use super::expiry::Step;
-use super::history::History;
+use super::history::{History, HistoryLimits};
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::{NewRecord, Records};
 use super::weight::weight_bytes;
@@ -172,6 +172,16 @@ impl Store {
         if self.counts_revisions() { self.history.revision() } else { self.last_applied.0 }
     }
 
+    /// The oldest revision that can be read.
+    pub fn compacted(&self) -> u64 {
+        if self.counts_revisions() { self.history.compacted() } else { self.last_applied.0 }
+    }
+
+    /// The bounds of the history that are in force; [`HistoryLimits::NONE`] before format 4.
+    pub fn history_limits(&self) -> HistoryLimits {
+        self.history.limits()
+    }
+
     /// The state of the store at this point in time.
     pub fn status(&self) -> StoreStatus {
         StoreStatus {
@@ -182,7 +192,9 @@ impl Store {
             clients: self.clients() as u64,
             digest: self.digest(),
             revision: self.revision(),
-            compacted_revision: self.history.compacted(),
+            compacted_revision: self.compacted(),
+            history_changes: self.history.changes().len(),
+            history_bytes: self.history.bytes(),
         }
     }
 

@@ -200,6 +200,8 @@ fn status() -> ClientReply {
         digest,
         revision: 0,
         compacted_revision: 0,
+        history_changes: 0,
+        history_bytes: 0,
     };
     ClientReply::Status(node, store)
 }
