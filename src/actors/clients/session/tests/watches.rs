@@ -109,7 +109,9 @@ async fn the_hub_is_told_when_a_client_leaves() {
     let (mut client, _raft) = connect(config());
     client.say("watch key k\r\n").await;
     client.break_off();
-    assert_eq!(told(&client).await, ["begin None", "end 5"]);
+    assert_eq!(told(&client).await, ["begin None"]);
+    tell(&client, WatchNews::Began { revision: 7 }).await;
+    assert_eq!(told(&client).await, ["end 5"]);
 }
 
 #[actix::test]
