@@ -135,7 +135,9 @@ impl Repeat {
                 Operation::Grant { .. } => {
                     Repeat::Settled(|error| matches!(error, Error::LeaseExists))
                 }
-                Operation::Revoke { .. } => Repeat::Settled(|error| matches!(error, Error::NoLease)),
+                Operation::Revoke { .. } => {
+                    Repeat::Settled(|error| matches!(error, Error::NoLease))
+                }
                 Operation::Compact { .. } => {
                     Repeat::Settled(|error| matches!(error, Error::Compacted { .. }))
                 }

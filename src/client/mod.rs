@@ -75,8 +75,8 @@ pub use transaction::{Committed, Fence, OperationResult, Transaction};
 pub use watch::{Change, ChangeKind, Changes, Previous, Watch, WatchSpec};
 
 use crate::kv::{Once, Operation};
-pub use crate::protocol::{Mode, Status};
 use crate::protocol::{Address, ErrorReply, Reply, Request, is_name};
+pub use crate::protocol::{Mode, Status};
 
 /// The times that a [`Client`] waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -195,7 +195,9 @@ impl Client {
         match self.execute_command(Command::transaction(requests, once)).await? {
             Reply::Committed { revision, replies } => {
                 let results: Option<Vec<OperationResult>> = match replies.len() == asked.len() {
-                    true => asked.iter().zip(replies).map(|(one, reply)| result(one, reply)).collect(),
+                    true => {
+                        asked.iter().zip(replies).map(|(one, reply)| result(one, reply)).collect()
+                    }
                     false => None,
                 };
                 let results = results.ok_or_else(|| Error::Unknown {

@@ -165,7 +165,7 @@ impl Client {
                 Err(error) => Some((Err(error), None)),
             }
         });
-        Ok(Watch { changes: Box::pin(changes), position })
+        Ok(Watch { changes: Box::pin(changes.fuse()), position })
     }
 
     /// All keys that begin with `prefix`, as they were at one revision, and the watch that tells

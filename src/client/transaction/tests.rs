@@ -150,7 +150,10 @@ async fn each_connection_is_set_to_the_mode_before_anything_else() {
     let mut reader = client(&[&fake], options).await;
     assert_eq!(reader.get("a").await.unwrap(), b"x");
     assert_eq!(reader.get("a").await.unwrap(), b"y");
-    assert_eq!(fake.received(), ["mode any\r\n", "get a\r\n", "get a\r\n", "mode any\r\n", "get a\r\n"]);
+    assert_eq!(
+        fake.received(),
+        ["mode any\r\n", "get a\r\n", "get a\r\n", "mode any\r\n", "get a\r\n"]
+    );
 
     // A server that does not know modes redirects, which is as good.
     let fake = Fake::start(vec![say("ERR_CMD_ERR unknown command"), say("VALUE 1\r\nx")]).await;

@@ -90,17 +90,7 @@ impl Reader {
         let check = Check { times, at: Instant::now() + times.silence, owed: None };
         let next = request.from;
         let (seen, stream, failures) = (0, None, 0);
-        Reader {
-            client,
-            request,
-            wants_progress,
-            next,
-            seen,
-            position,
-            stream,
-            failures,
-            check,
-        }
+        Reader { client, request, wants_progress, next, seen, position, stream, failures, check }
     }
 
     /// Asks servers for the watch until one begins it; for ever, or for a time.
