@@ -23,7 +23,7 @@ pub(super) struct Command {
     begin_bytes: usize,
 }
 
-/// What another try of a command may do that has got no answer.
+/// The effect of another try of a command that has got no answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Repeat {
     /// Nothing: it has no effect.

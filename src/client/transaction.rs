@@ -6,7 +6,8 @@ mod tests;
 use bytes::Bytes;
 
 use super::connection::Command;
-use super::{Client, Error, Item, name_of};
+use super::item::Item;
+use super::{Client, Error, name_of};
 use crate::kv::{Operation, Query};
 use crate::protocol::{ErrorReply, Reply, Request};
 

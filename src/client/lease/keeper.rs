@@ -44,7 +44,7 @@ pub enum LeaseLost {
     Unconfirmed,
 }
 
-/// What the task knows of the lease.
+/// The lease as the task knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// It lives until this time for certain.

@@ -19,9 +19,9 @@ use crate::client::{Client, Error, Fence, Lease, LeaseLost};
 /// Observers see each leader with the value that it campaigned with. They may miss one that led for
 /// a moment only; the last one they never miss.
 ///
-/// In the store, a candidate is the key `<name>/<lease>`, with the id of its lease in 16 hexadecimal
-/// digits. What a leader wants to say later it writes under a key of its own, with
-/// [`Leadership::lease`], in a transaction with [`Leadership::fence`].
+/// In the store, a candidate is the key `<name>/<lease>`, with the id of its lease in 16
+/// hexadecimal digits. A leader that wants to say something else later writes it under a key of
+/// its own, with the [`Leadership::lease`], in a transaction with the [`Leadership::fence`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Election {
     queue: Queue,
@@ -69,8 +69,8 @@ impl Election {
         Election { seconds, ..self }
     }
 
-    /// Waits to lead, for as long as others do. Cancel-safe: who no longer waits is no candidate any
-    /// more.
+    /// Waits to lead, for as long as others do. Cancel-safe: a client that no longer waits is no
+    /// candidate any more.
     ///
     /// # Errors
     /// [`Error::NoLease`] when this process was stopped for longer than its lease lasts, or

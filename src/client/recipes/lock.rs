@@ -80,8 +80,8 @@ impl Lock {
         Lock { holder: text.to_vec(), ..self }
     }
 
-    /// Waits for the lock, for as long as others hold it. Cancel-safe: who no longer waits loses its
-    /// place.
+    /// Waits for the lock, for as long as others hold it. Cancel-safe: a client that no longer
+    /// waits loses its place.
     ///
     /// # Errors
     /// [`Error::NoLease`] when this process was stopped for longer than its lease lasts, or

@@ -194,7 +194,7 @@ impl Place {
     }
 }
 
-/// Who is at the head is decided by linearizable reads.
+/// Linearizable reads decide which place is at the head.
 fn check_mode(client: &Client) -> Result<(), Error> {
     match client.options.mode {
         Mode::Leader | Mode::Any => Ok(()),

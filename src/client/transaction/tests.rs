@@ -8,7 +8,8 @@ async fn a_transaction_and_its_results_pass_as_the_protocol_says() {
     let mut script = vec![begun()];
     script.extend((0..8).map(|_| queued()));
     script.push(say(
-        "COMMITTED 9 7\r\nOK 9\r\nOK 9\r\nDELETED\r\nERR_NOT_FOUND\r\nVALUE 1\r\nx\r\nERR_NOT_FOUND\r\n\
+        "COMMITTED 9 7\r\nOK 9\r\nOK 9\r\nDELETED\r\nERR_NOT_FOUND\r\nVALUE 1\r\nx\r\n\
+         ERR_NOT_FOUND\r\n\
          VALUE 9 5 2\r\nyz",
     ));
     let fake = Fake::start(script).await;

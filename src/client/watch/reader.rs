@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Change, Changes};
+use super::changes::{Change, Changes};
 use crate::client::connection::{Command, Connection, ReadError};
 use crate::client::{Client, Error, Failure, PAUSE_MAX, failure_or_error, members_command};
 use crate::protocol::{ErrorReply, Reply, Request, WatchParser, WatchPart, WatchRequest};
