@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
+use super::change::{Action, Change};
 use super::corruption::Corruption;
 use super::expiry::{Step, Total};
-use super::change::{Action, Change};
 use super::history::History;
 use super::records::{NewRecord, Records};
 use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};

@@ -208,7 +208,9 @@ impl Store {
     /// True when keys or clients have expired and are not removed yet. From then on entries
     /// are due that remove them.
     pub fn has_hidden(&self) -> bool {
-        self.records.has_hidden() || self.history.has_surplus() || self.clients.has_hidden(self.clock_ms())
+        self.records.has_hidden()
+            || self.history.has_surplus()
+            || self.clients.has_hidden(self.clock_ms())
     }
 
     /// The number of clients that are stored for their retries, with the hidden ones.
