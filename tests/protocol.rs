@@ -23,4 +23,5 @@ mod protocol {
     mod order;
     mod resources;
     mod scan;
+    mod watch_load;
 }

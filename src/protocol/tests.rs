@@ -264,7 +264,7 @@ proptest! {
     ) {
         let mut text = Vec::new();
         for part in &parts {
-            part.clone().print(&mut text);
+            part.print(&mut text);
         }
         let (mut parser, mut input, mut parsed) = (WatchParser::new(), BytesMut::new(), Vec::new());
         for piece in text.chunks(piece_bytes) {

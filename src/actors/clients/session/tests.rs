@@ -4,6 +4,7 @@ mod backup;
 mod endings;
 mod members;
 mod memory;
+mod watches;
 
 use std::sync::Mutex;
 
@@ -40,6 +41,8 @@ pub(super) fn config() -> SessionConfig {
         session: SessionSettings {
             limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: MIB },
             store_bytes_max: 77,
+            leases_max: 50,
+            transaction: kv::TransactionLimits { ops_max: 8, bytes_max: 1024 * 1024 },
             inflight_commands_max: 1024,
             inflight_bytes_max: 4 * MIB,
             outbound_bytes_max: MIB,
@@ -67,6 +70,7 @@ pub(super) struct Client {
     pub(super) session: Addr<SessionActor>,
     closed: Inbox<SessionClosed>,
     foreign: Inbox<ForeignClient>,
+    pub(super) watches: Inbox<WatchCommand>,
 }
 
 impl Client {
@@ -81,11 +85,17 @@ impl Client {
         let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
         let (closed_port, closed) = probe();
         let (foreign_port, foreign) = probe();
-        let ports = SessionPorts { raft, closed: closed_port, foreign: foreign_port };
+        let (watches_port, watches) = probe();
+        let ports = SessionPorts {
+            raft,
+            watches: watches_port,
+            closed: closed_port,
+            foreign: foreign_port,
+        };
         let session = SessionActor::create(|ctx| {
             SessionActor::new(SessionId(5), stream, Arc::new(config), ports, ctx)
         });
-        Client { to_server: Some(to_server), from_server, session, closed, foreign }
+        Client { to_server: Some(to_server), from_server, session, closed, foreign, watches }
     }
 
     /// Sends all of `text`, which the pipe must have room for.
@@ -131,6 +141,12 @@ impl Client {
 
     pub(super) fn hang_up(&mut self) {
         self.to_server = None;
+    }
+
+    /// Breaks the connection off, in both directions.
+    pub(super) fn break_off(&mut self) {
+        self.hang_up();
+        self.from_server = tokio::io::duplex(1).0;
     }
 
     /// True when the session has ended and has sent [`SessionClosed`].
