@@ -311,6 +311,10 @@ pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus<
         upgrade_waits_for: node.cluster.raise_waits_for.clone(),
         removed_at: node.removed_at.map(|index| index.0),
         is_draining: node.cluster.is_draining,
+        revision: store.revision,
+        compacted_revision: store.compacted_revision,
+        history_changes: store.history_changes,
+        history_bytes: store.history_bytes,
     };
     Reply::Status(report.into_lines())
 }

@@ -31,14 +31,13 @@ mod watching;
 
 use bytes::BytesMut;
 
-use self::watching::Watching;
 use super::batch::{Batch, ClientRequest};
 use super::error_reply::ErrorReply;
 use super::foreign::ForeignProtocol;
 use super::parser::{Parsed, Parser};
 use super::queue::TransactionQueue;
 use super::reply::Reply;
-use super::request::{Limits, Mode};
+use super::request::{Limits, Mode, WatchRequest};
 use super::text::Sink;
 use super::window::Window;
 use crate::kv;
@@ -128,6 +127,19 @@ enum InputState {
     /// All replies are sent and the output has ended. The client has a short time to hang up,
     /// while its input is read and thrown away.
     Lingering,
+}
+
+/// The state of a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Watching {
+    /// It waits until the commands before it are answered.
+    Waits(WatchRequest),
+    /// It is ready to be taken.
+    Due(WatchRequest),
+    /// It was taken, and is not answered yet.
+    Asked,
+    /// The stream runs.
+    Runs,
 }
 
 /// The end of [`Session::step`].

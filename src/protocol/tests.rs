@@ -163,6 +163,10 @@ fn status() -> impl Strategy<Value = Status> {
                 upgrade_waits_for,
                 removed_at,
                 is_draining,
+                revision: store_digest,
+                compacted_revision: store_bytes,
+                history_changes: keys,
+                history_bytes: commit_index,
             };
             report.into_lines()
         })

@@ -1,14 +1,15 @@
 //! What becomes of each command of a client: some are answered by the session itself, others go
 //! into the batch, and those between `begin` and `commit` are queued.
 
+use bytes::Bytes;
+
 use super::super::batch::ClientRequest;
 use super::super::error_reply::ErrorReply;
 use super::super::parser::Parsed;
 use super::super::queue::TransactionQueue;
 use super::super::reply::Reply;
 use super::super::request::{Mode, Request, SnapshotQuery};
-use super::watching::Watching;
-use super::{InputState, Session};
+use super::{InputState, Session, Watching};
 use crate::kv::{self, Operation, Query};
 
 impl Session {
@@ -176,7 +177,7 @@ impl Session {
         mut operation: Operation,
         once: Option<kv::Once>,
         input_bytes: usize,
-    ) -> bytes::Bytes {
+    ) -> Bytes {
         if let Operation::Grant { leases_max, .. } = &mut operation {
             *leases_max = self.settings.leases_max;
         }
@@ -185,7 +186,7 @@ impl Session {
         self.batch.encode(&command, input_bytes)
     }
 
-    fn push_write(&mut self, slot: u64, command: bytes::Bytes) {
+    fn push_write(&mut self, slot: u64, command: Bytes) {
         let request = match self.mode {
             Mode::Leader => ClientRequest::Write(command),
             Mode::Any | Mode::Stale => ClientRequest::WriteAnywhere(command),

@@ -12,20 +12,7 @@ use super::super::parser::Parsed;
 use super::super::reply::Reply;
 use super::super::request::{Request, WatchRequest};
 use super::super::text::Sink;
-use super::{InputState, Session, SessionIo};
-
-/// The state of a watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Watching {
-    /// It waits until the commands before it are answered.
-    Waits(WatchRequest),
-    /// It is ready to be taken.
-    Due(WatchRequest),
-    /// It was taken, and is not answered yet.
-    Asked,
-    /// The stream runs.
-    Runs,
-}
+use super::{InputState, Session, SessionIo, Watching};
 
 impl Session {
     /// Takes a watch that is to begin. It is answered by [`Session::begin_watch`] or

@@ -212,10 +212,10 @@ fn status() -> ClientReply {
         bytes,
         clients,
         digest,
-        revision: 0,
-        compacted_revision: 0,
-        history_changes: 0,
-        history_bytes: 0,
+        revision: 17,
+        compacted_revision: 14,
+        history_changes: 15,
+        history_bytes: 16,
     };
     ClientReply::Status(node, store)
 }
@@ -605,9 +605,10 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nonce_clients 5\r\nstore_digest 000000000000feed\r\n\
          memory_bytes_used 8192\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\n\
-         version 0.2.0\r\nformat 1\r\nreads_formats 1..3\r\ncluster_id none\r\n\
+         version 0.2.0\r\nformat 1\r\nreads_formats 1..4\r\ncluster_id none\r\n\
          incarnation 000000000000000000000000000000ab\r\nupgrade_held no\r\n\
-         upgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nEND\r\n"
+         upgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nrevision 17\r\n\
+         compacted_revision 14\r\nhistory_changes 15\r\nhistory_bytes 16\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

@@ -6,6 +6,9 @@ use super::*;
 use crate::kv::{OperationOutcome, TransactionOutcome};
 use crate::types::Format;
 
+/// With room for several replies that may be large.
+const ROOMY: SessionSettings = SessionSettings { inflight_bytes_max: 64 * 1024 * KIB, ..SETTINGS };
+
 /// The operation of a write that leaves the session.
 fn operation(request: &ClientRequest) -> (kv::Operation, Option<kv::Once>) {
     let (ClientRequest::Write(command) | ClientRequest::WriteAnywhere(command)) = request else {
@@ -161,7 +164,7 @@ fn a_transaction_that_has_timed_out_costs_no_more_than_its_command() {
 
 #[test]
 fn leases_are_asked_for_with_the_limit_and_told_by_their_ids() {
-    let mut f = Fixture::new(SETTINGS);
+    let mut f = Fixture::new(ROOMY);
     f.read("grant 60\r\nrenew 5\r\nlease 6\r\nrevoke 7\r\n");
     let requests = f.requests();
     let (granted, _) = operation(&requests[0].1);
@@ -221,12 +224,12 @@ fn the_mode_decides_where_the_commands_behind_it_go() {
             ],
         ),
     ] {
-        let mut f = Fixture::new(SETTINGS);
+        let mut f = Fixture::new(ROOMY);
         f.read(&format!("{mode}{commands}"));
         let sent: Vec<&str> = f.requests().into_iter().map(|(_, it)| show(it)).collect();
         assert_eq!(sent, expected, "{mode}");
     }
-    let mut f = Fixture::new(SETTINGS);
+    let mut f = Fixture::new(ROOMY);
     f.read("mode any\r\nget k\r\nmode leader\r\nget k\r\n");
     let sent: Vec<&str> = f.requests().into_iter().map(|(_, it)| show(it)).collect();
     assert_eq!(sent, ["read anywhere", "read"]);

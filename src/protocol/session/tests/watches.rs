@@ -10,7 +10,7 @@ impl Fixture {
         f.read("watch key k from 8\r\n");
         assert!(f.session.take_watch().is_some());
         f.session.begin_watch(8, &mut f.io);
-        assert_eq!(f.heard(), "WATCHING 8\r\n");
+        assert_eq!((f.step(), f.heard()), (Step::Done, "WATCHING 8\r\n".to_owned()));
         f
     }
 
