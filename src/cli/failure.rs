@@ -60,6 +60,7 @@ impl From<Error> for Failure {
             Error::NotFound
             | Error::VersionMismatch { .. }
             | Error::Exists { .. }
+            | Error::Aborted { .. }
             | Error::Full
             | Error::Compacted { .. }
             | Error::Future { .. }
