@@ -27,5 +27,6 @@ mod protocol {
     mod resources;
     mod scan;
     mod transactions;
+    mod watch_load;
     mod watches;
 }

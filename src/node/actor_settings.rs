@@ -10,6 +10,7 @@ use crate::actors::peers::PeerMemory;
 use crate::actors::peers::replicator::ReplicatorSettings;
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::raft::RaftActorSettings;
+use crate::actors::watch::WatchLimits;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::kv::TransactionLimits;
@@ -133,6 +134,13 @@ pub(super) fn peer_memory(settings: &Settings, memory: &MemoryBudget) -> PeerMem
         bytes_max: limits.client_bytes(servers).saturating_sub(limits.client_bytes_min()),
         reservation: memory.reserve(0),
     }
+}
+
+/// The bounds of what watches are sent. The largest event is that of a value with the one that it
+/// has replaced.
+pub(super) fn watch_limits(settings: &Settings) -> WatchLimits {
+    let limits = &settings.limits;
+    WatchLimits { event_bytes_max: 2 * (limits.value_bytes_max + limits.key_bytes_max) }
 }
 
 pub(super) fn session_config(

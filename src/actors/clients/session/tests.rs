@@ -4,6 +4,7 @@ mod backup;
 mod endings;
 mod members;
 mod memory;
+mod watches;
 
 use std::sync::Mutex;
 
@@ -69,6 +70,7 @@ pub(super) struct Client {
     pub(super) session: Addr<SessionActor>,
     closed: Inbox<SessionClosed>,
     foreign: Inbox<ForeignClient>,
+    pub(super) watches: Inbox<WatchCommand>,
 }
 
 impl Client {
@@ -83,11 +85,17 @@ impl Client {
         let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
         let (closed_port, closed) = probe();
         let (foreign_port, foreign) = probe();
-        let ports = SessionPorts { raft, closed: closed_port, foreign: foreign_port };
+        let (watches_port, watches) = probe();
+        let ports = SessionPorts {
+            raft,
+            watches: watches_port,
+            closed: closed_port,
+            foreign: foreign_port,
+        };
         let session = SessionActor::create(|ctx| {
             SessionActor::new(SessionId(5), stream, Arc::new(config), ports, ctx)
         });
-        Client { to_server: Some(to_server), from_server, session, closed, foreign }
+        Client { to_server: Some(to_server), from_server, session, closed, foreign, watches }
     }
 
     /// Sends all of `text`, which the pipe must have room for.
@@ -133,6 +141,12 @@ impl Client {
 
     pub(super) fn hang_up(&mut self) {
         self.to_server = None;
+    }
+
+    /// Breaks the connection off, in both directions.
+    pub(super) fn break_off(&mut self) {
+        self.hang_up();
+        self.from_server = tokio::io::duplex(1).0;
     }
 
     /// True when the session has ended and has sent [`SessionClosed`].
