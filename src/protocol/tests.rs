@@ -167,6 +167,7 @@ fn status() -> impl Strategy<Value = Status> {
                 compacted_revision: store_bytes,
                 history_changes: keys,
                 history_bytes: commit_index,
+                leases: last_applied,
             };
             report.into_lines()
         })
