@@ -42,7 +42,8 @@ fn a_lease_that_is_not_there_is_told() {
         server.check(format!("{line}\r\nping\r\n"), "ERR_NO_LEASE\r\nPONG\r\n");
     }
     server.check(
-        "set k 0 1 lease 77\r\n1\r\nadd k 0 1 lease 77\r\n1\r\ncas k 0 0 1 lease 77\r\n1\r\nget k\r\n",
+        "set k 0 1 lease 77\r\n1\r\nadd k 0 1 lease 77\r\n1\r\n\
+         cas k 0 0 1 lease 77\r\n1\r\nget k\r\n",
         "ERR_NO_LEASE\r\nERR_NO_LEASE\r\nERR_NO_LEASE\r\nERR_NOT_FOUND\r\n",
     );
     server.check("set k 0 1 lease 77 noreply\r\n1\r\nget k\r\n", "ERR_NOT_FOUND\r\n");
