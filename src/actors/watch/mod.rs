@@ -40,8 +40,8 @@ use crate::actors::messages::watch::{
 use crate::kv::WatchFilter;
 use crate::protocol::{ErrorReply, WatchRequest};
 use crate::types::LogIndex;
-pub use room::WatchRoom;
 use room::Seat;
+pub use room::WatchRoom;
 pub use watches::WatchLimits;
 use watches::{NewWatch, Port, Watches};
 

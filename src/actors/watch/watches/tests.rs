@@ -398,7 +398,11 @@ impl Watcher {
     }
 
     /// Compares the stream with all changes, of which everything was sent when `is_whole`.
-    fn check(&self, changes: &[(u64, &str, Option<usize>)], is_whole: bool) -> Result<(), TestCaseError> {
+    fn check(
+        &self,
+        changes: &[(u64, &str, Option<usize>)],
+        is_whole: bool,
+    ) -> Result<(), TestCaseError> {
         let wanted = changes.iter().filter(|(revision, key, _)| {
             *revision >= self.first && self.keys.contains(key.as_bytes())
         });
