@@ -55,6 +55,12 @@ const OPERATIONS: &[(u8, Format)] =
 /// `cas` with `once` in which every number and length has its widest encoding.
 const FRAMING_BYTES_MAX: usize = 51;
 
+/// The format that has an operation, which the first byte of a command names; `None` when this
+/// version does not know it. A command of a format that is not in force must not get into the log.
+pub fn needed_format(operation: u8) -> Option<Format> {
+    OPERATIONS.iter().find(|(known, _)| *known == operation).map(|(_, needed)| *needed)
+}
+
 /// The reason why bytes are not a command that this version knows.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {

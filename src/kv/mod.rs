@@ -48,7 +48,7 @@ mod store;
 mod transaction;
 mod weight;
 
-pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX, needed_format};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;

@@ -5,7 +5,7 @@ use super::command::{Command, Operation, Outcome, StoreStatus};
 use super::corruption::{Corruption, Totals};
 use super::edit::{Edit, NewValue};
 use super::expiry::Step;
-use super::history::History;
+use super::history::{History, HistoryLimits};
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::{NewRecord, Records};
 use super::weight::weight_bytes;
@@ -146,6 +146,11 @@ impl Store {
     #[must_use]
     pub fn in_format(self, format: Format) -> Store {
         Store { format, ..self }
+    }
+
+    /// The bounds of the history that are in force.
+    pub fn history_limits(&self) -> HistoryLimits {
+        self.history.limits()
     }
 
     /// The store's time: the highest stamp applied, in milliseconds of the cluster's elapsed

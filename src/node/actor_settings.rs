@@ -13,6 +13,7 @@ use crate::actors::raft::RaftActorSettings;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::protocol::{Limits, SessionSettings};
+use crate::kv::HistoryLimits;
 use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
 
@@ -87,6 +88,7 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
+        history: HistoryLimits { keep_revisions: 100_000, bytes_max: 256 * 1024 * 1024 },
         unseen_ms: settings.raft.election_timeout_ms_max,
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::raft::{
-    Admitted, AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse,
-    Introduction, PreVote, PreVoteResponse, RejoinResponse, Remembered, RequestVote,
-    RequestVoteResponse, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
-    TimeoutNow,
+    Admitted, AppendEntriesResponse, AppendResult, Forgotten, Forward, ForwardOutcome, Forwarded,
+    InstallSnapshotResponse, Introduction, PreVote, PreVoteResponse, ReadIndexRequest,
+    ReadIndexResponse, RejoinResponse, Remembered, RequestVote, RequestVoteResponse,
+    SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged, TimeoutNow,
 };
 use crate::testing::memberships::membership;
 use crate::types::{
@@ -119,9 +119,28 @@ fn samples_of_format_3() -> Vec<(&'static str, Frame)> {
     ]
 }
 
+/// The frames that format 4 has added, each with its name in [`GOLDEN`].
+fn samples_of_format_4() -> Vec<(&'static str, Frame)> {
+    let (boot, number) = (BootId(300), 7);
+    let answer = |index| Rpc::ReadIndexResponse(ReadIndexResponse { boot, number, index });
+    let word = |outcome| Rpc::Forwarded(Forwarded { boot, number, outcome });
+    let command = Bytes::from_static(b"\x01ab");
+    vec![
+        ("read_index", envelope(3, Rpc::ReadIndex(ReadIndexRequest { boot, number }))),
+        ("read_index_response", envelope(3, answer(Some(LogIndex(300))))),
+        ("read_index_refused", envelope(3, answer(None))),
+        ("forward", envelope(3, Rpc::Forward(Forward { boot, number, command }))),
+        ("forwarded", envelope(3, word(ForwardOutcome::Appended(LogIndex(300))))),
+        ("forwarded_not_leader", envelope(3, word(ForwardOutcome::NotLeader))),
+        ("forwarded_busy", envelope(3, word(ForwardOutcome::Busy))),
+        ("forwarded_not_yet", envelope(3, word(ForwardOutcome::NotYet))),
+    ]
+}
+
 /// One frame of every kind and form, each with its name in [`GOLDEN`].
 pub(super) fn samples() -> Vec<(&'static str, Frame)> {
-    [samples_of_format_1(), samples_of_format_2(), samples_of_format_3()].concat()
+    let since_format_3 = [samples_of_format_3(), samples_of_format_4()].concat();
+    [samples_of_format_1(), samples_of_format_2(), since_format_3].concat()
 }
 
 /// The frames of format 1, each with its name in [`GOLDEN`].
