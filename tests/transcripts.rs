@@ -100,10 +100,7 @@ impl Machines {
         let addresses = addresses.collect();
         (1..=count).for_each(|id| cluster.start_server(id));
         cluster.wait_for_leader();
-        cluster.wait_for("format 3", || {
-            let status = cluster.status(cluster.wait_for_leader())?;
-            (status["format"].parse::<u64>().ok()? >= 3).then_some(())
-        });
+        cluster.wait_for_highest_format();
         let machines = Machines { cluster, addresses, joined: Vec::new() };
         machines.until_done("member wait --all-in-step");
         machines.until_done(&format!("leader transfer --to {LEADER}"));

@@ -64,12 +64,34 @@ pub struct Limits {
     pub peer_inflight_entries_max: usize,
     /// `peer_inflight_bytes_max`: maximum weight of these entries in bytes.
     pub peer_inflight_bytes_max: u64,
+    /// The bounds on transactions, leases and watches, whose keys stand in the same table.
+    pub model: ModelLimits,
 }
+
+/// The keys of `[limits]` for transactions, leases and watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelLimits {
+    /// `transaction_ops_max`: maximum number of compares of a transaction, and of operations of
+    /// each of its branches.
+    pub transaction_ops_max: usize,
+    /// `transaction_bytes_max`: maximum size of a transaction in bytes.
+    pub transaction_bytes_max: usize,
+    /// `leases_max`: maximum number of leases.
+    pub leases_max: u64,
+    /// `watches_max`: maximum number of watches on one server.
+    pub watches_max: usize,
+}
+
+/// Maximum of `transaction_ops_max`: a bound of the format.
+const TRANSACTION_OPS_MAX: u64 = 4096;
+/// The default of `transaction_bytes_max`, in bytes: 1.5 MiB, as etcd has it for a request.
+const TRANSACTION_BYTES_MAX: u64 = 3 << 19;
 
 impl Limits {
     /// The weight in bytes of the largest entry that a command can make.
     pub fn entry_bytes_max(&self) -> u64 {
-        (self.value_bytes_max + self.key_bytes_max + CLIENT_NAME_BYTES_MAX) as u64
+        let write_bytes = self.value_bytes_max + self.key_bytes_max;
+        (write_bytes.max(self.model.transaction_bytes_max) + CLIENT_NAME_BYTES_MAX) as u64
             + ENTRY_OVERHEAD_BYTES
     }
 
@@ -104,13 +126,17 @@ impl Limits {
     /// memory. So half must cover its window and one more command: the command that arrives,
     /// the commands that wait, the result of a scan and unsent replies.
     pub fn client_bytes_min(&self) -> u64 {
-        let command_bytes = (self.value_bytes_max + self.line_bytes_max) as u64;
+        let write_bytes = self.value_bytes_max + self.line_bytes_max;
+        let command_bytes = write_bytes.max(self.model.transaction_bytes_max) as u64;
         2 * (self.inflight_bytes_max as u64 + 2 * command_bytes + CLIENT_OVERHEAD_BYTES)
     }
 }
 
 /// Reads the table.
 pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
+    let inflight_bytes_max = section.number("inflight_bytes_max", 4 << 20, 1..=1 << 30)?;
+    let peer_inflight_bytes_max =
+        section.number("peer_inflight_bytes_max", 8 << 20, 1..=1 << 32)?;
     let limits = Limits {
         request_timeout_ms: section.number("request_timeout_ms", 5_000, 10..=600_000)?,
         connections_max: section.number("connections_max", 10_000, COUNT)? as usize,
@@ -120,14 +146,15 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
         memory_bytes: section.number("memory_bytes", 256 << 20, BYTES)?,
         store_bytes_max: section.number("store_bytes_max", 0, 0..=1 << 50)?,
         inflight_commands_max: section.number("inflight_commands_max", 1_024, COUNT)? as usize,
-        inflight_bytes_max: section.number("inflight_bytes_max", 4 << 20, 1..=1 << 30)? as usize,
+        inflight_bytes_max: inflight_bytes_max as usize,
         write_stall_ms_max: section.number("write_stall_ms_max", 30_000, MS)?,
         proposals_pending_max: section.number("proposals_pending_max", 65_536, COUNT)? as usize,
         append_entries_max: section.number("append_entries_max", 1_024, COUNT)? as usize,
         append_bytes_max: section.number("append_bytes_max", 1 << 20, 1..=APPEND_BYTES_MAX)?,
         peer_inflight_entries_max: section.number("peer_inflight_entries_max", 16_384, COUNT)?
             as usize,
-        peer_inflight_bytes_max: section.number("peer_inflight_bytes_max", 8 << 20, 1..=1 << 32)?,
+        peer_inflight_bytes_max,
+        model: read_model(&mut section, inflight_bytes_max.min(peer_inflight_bytes_max))?,
     };
     let line_bytes_least = 2 * limits.key_bytes_max + LINE_OVERHEAD_BYTES;
     at_least(&section, "line_bytes_max", limits.line_bytes_max as u64, line_bytes_least as u64, {
@@ -139,6 +166,13 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
         limits.inflight_bytes_max as u64,
         (limits.value_bytes_max + limits.line_bytes_max) as u64,
         "so that the largest command fits: raise it or lower value_bytes_max",
+    )?;
+    at_least(
+        &section,
+        "inflight_bytes_max",
+        limits.inflight_bytes_max as u64,
+        limits.model.transaction_bytes_max as u64,
+        "so that the largest transaction fits: raise it or lower transaction_bytes_max",
     )?;
     at_least(
         &section,
@@ -160,11 +194,32 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
         "peer_inflight_bytes_max",
         limits.peer_inflight_bytes_max,
         limits.append_bytes_max.max(limits.entry_bytes_max()),
-        "so that a full AppendEntries fits: raise it or lower append_bytes_max and \
-         value_bytes_max",
+        "so that a full AppendEntries fits: raise it or lower append_bytes_max, \
+         value_bytes_max and transaction_bytes_max",
     )?;
     section.end();
     Ok(limits)
+}
+
+/// Reads the keys for transactions, leases and watches. `window_bytes` is the smallest of the windows
+/// that a command goes through.
+fn read_model(section: &mut Section<'_>, window_bytes: u64) -> Result<ModelLimits, ConfigError> {
+    // A file from before there were transactions must stay right: without the key, a transaction
+    // may be as large as the windows of the file allow.
+    let framing_bytes = CLIENT_NAME_BYTES_MAX as u64 + ENTRY_OVERHEAD_BYTES;
+    let window_bytes = window_bytes.saturating_sub(framing_bytes).max(1);
+    let bytes_max = TRANSACTION_BYTES_MAX.min(window_bytes);
+    Ok(ModelLimits {
+        transaction_ops_max: section.number("transaction_ops_max", 128, 1..=TRANSACTION_OPS_MAX)?
+            as usize,
+        transaction_bytes_max: section.number(
+            "transaction_bytes_max",
+            bytes_max,
+            1..=VALUE_BYTES_MAX,
+        )? as usize,
+        leases_max: section.number("leases_max", 1_000_000, 1..=1 << 32)?,
+        watches_max: section.number("watches_max", 100_000, COUNT)? as usize,
+    })
 }
 
 /// Returns an error when `memory_bytes` is too small. The memory for replication is never
@@ -186,7 +241,7 @@ pub(super) fn check_memory(
         bound: format!(
             "at least {least}: {replication_bytes} for the windows between {servers} servers and \
              {client_bytes} for clients: raise it or lower peer_inflight_bytes_max, \
-             append_bytes_max, value_bytes_max and inflight_bytes_max"
+             append_bytes_max, value_bytes_max, transaction_bytes_max and inflight_bytes_max"
         ),
     })
 }

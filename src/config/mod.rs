@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place};
 pub use joining::JoinSettings;
-pub use limits::Limits;
+pub use limits::{Limits, ModelLimits};
 pub use log::LogSettings;
 pub use overrides::Overrides;
 pub use raft::RaftSettings;

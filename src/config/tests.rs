@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::keys::TABLES;
-use super::{Overrides, Settings};
+use super::{ModelLimits, Overrides, Settings};
 use crate::testing::byte_mutation::mutation;
 use crate::types::{Address, ENTRY_BYTES_MAX, NodeId};
 use crate::wire::FRAME_BYTES_MAX;
@@ -64,6 +64,7 @@ fn every_key_is_read_into_its_own_place() {
         inflight_commands_max = 21\ninflight_bytes_max = 1022\nwrite_stall_ms_max = 23
         proposals_pending_max = 24\nappend_entries_max = 25\nappend_bytes_max = 26
         peer_inflight_entries_max = 27\npeer_inflight_bytes_max = 1028
+        transaction_ops_max = 30\ntransaction_bytes_max = 31\nleases_max = 32\nwatches_max = 33
         [session]\nthreads = 29"
     );
     let settings = parse(&text).unwrap();
@@ -84,6 +85,10 @@ fn every_key_is_read_into_its_own_place() {
     assert_eq!((limits.proposals_pending_max, limits.append_entries_max), (24, 25));
     assert_eq!((limits.append_bytes_max, limits.peer_inflight_entries_max), (26, 27));
     assert_eq!((limits.peer_inflight_bytes_max, settings.session.threads), (1028, 29));
+    let ModelLimits { transaction_ops_max, transaction_bytes_max, leases_max, watches_max } =
+        limits.model;
+    assert_eq!((transaction_ops_max, transaction_bytes_max), (30, 31));
+    assert_eq!((leases_max, watches_max), (32, 33));
 }
 
 #[test]
@@ -454,14 +459,15 @@ fn limits_that_do_not_fit_together_are_refused() {
     refused(
         "[limits]\npeer_inflight_bytes_max = 1000000",
         "servers.toml: [limits] peer_inflight_bytes_max is 1000000: it must be at least 1048954, \
-         so that a full AppendEntries fits: raise it or lower append_bytes_max and \
-         value_bytes_max",
+         so that a full AppendEntries fits: raise it or lower append_bytes_max, value_bytes_max \
+         and transaction_bytes_max",
     );
     refused(
         "[limits]\nmemory_bytes = 16777215",
-        "servers.toml: [limits] memory_bytes is 16777215: it must be at least 25169920: 0 for \
-         the windows between 1 servers and 25169920 for clients: raise it or lower \
-         peer_inflight_bytes_max, append_bytes_max, value_bytes_max and inflight_bytes_max",
+        "servers.toml: [limits] memory_bytes is 16777215: it must be at least 27262976: 0 for \
+         the windows between 1 servers and 27262976 for clients: raise it or lower \
+         peer_inflight_bytes_max, append_bytes_max, value_bytes_max, transaction_bytes_max and \
+         inflight_bytes_max",
     );
     refused(
         "[log]\nsegment_bytes = 1000000",

@@ -331,8 +331,12 @@ pub struct StoreStatus {
     pub clients: u64,
     /// The digest of the store: equal at equal `last_applied`, on every node.
     pub digest: u64,
-    /// The store's revision; before format 4 that of the index of the last write.
+    /// The store's revision; before format 4 the index of the newest entry.
     pub revision: u64,
     /// The oldest revision that can be read.
     pub compacted_revision: u64,
+    /// The number of changes that are kept.
+    pub history_changes: u64,
+    /// Their size in bytes, as the bound of the history counts it.
+    pub history_bytes: u64,
 }

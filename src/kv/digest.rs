@@ -14,6 +14,10 @@ use super::record::Record;
 const KEY_RECORD: u64 = 1;
 /// The seed of a client's hash.
 const CLIENT_RECORD: u64 = 2;
+/// The first number of the hash of a change.
+const CHANGE_RECORD: u64 = 3;
+/// The first number of the hash of the history's own numbers.
+const HISTORY: u64 = 4;
 
 /// The hash of a key with its record.
 ///
@@ -40,6 +44,16 @@ pub(super) fn key_record(key: &[u8], record: &Record) -> u64 {
 pub(super) fn client_record(name: &[u8], seq: u64, outcome: &Outcome, last_used_ms: u64) -> u64 {
     let (kind, version) = outcome.to_numbers();
     xxh3_64_with_seed(name, numbers([CLIENT_RECORD, seq, kind, version, last_used_ms]))
+}
+
+/// The hash of a change, from its numbers and the hashes of its records.
+pub(super) fn change_record([a, b, c, d, e, f, g]: [u64; 7]) -> u64 {
+    numbers([CHANGE_RECORD, a, b, c, d, e, f, g])
+}
+
+/// The hash of the numbers of the history.
+pub(super) fn history([a, b, c, d, e, f, g, h]: [u64; 8]) -> u64 {
+    numbers([HISTORY, a, b, c, d, e, f, g, h])
 }
 
 /// The hash of a record's numbers. They are hashed as little-endian bytes on every machine,

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use super::corruption::Corruption;
 use super::expiry::{Step, Total};
-use super::history::{Change, ChangeKind, History};
-use super::key_bytes::KeyBytes;
-use super::record::Record;
+use super::change::{Action, Change};
+use super::history::History;
 use super::records::{NewRecord, Records};
-use super::weight::weight_bytes;
+use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};
 
 /// A value to be written.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +30,8 @@ pub(super) struct Edit<'a> {
     counts_versions: bool,
     /// The number of changes made.
     changes: u64,
+    /// The changes that the history has got, and their weight.
+    kept: Total,
 }
 
 impl<'a> Edit<'a> {
@@ -41,7 +42,7 @@ impl<'a> Edit<'a> {
         revision: u64,
         counts_versions: bool,
     ) -> Edit<'a> {
-        Edit { records, history, revision, counts_versions, changes: 0 }
+        Edit { records, history, revision, counts_versions, changes: 0, kept: Total::default() }
     }
 
     /// The revision that the changes get.
@@ -69,7 +70,7 @@ impl<'a> Edit<'a> {
         // A key whose time was over is removed first: the new value is that of a new key.
         let is_hidden = stored.as_deref().is_some_and(|record| self.records.hides(record));
         let previous = if is_hidden {
-            self.remove_stored(key, ChangeKind::Expire);
+            self.expire(key);
             None
         } else {
             stored
@@ -78,18 +79,20 @@ impl<'a> Edit<'a> {
             Some(record) if self.counts_versions => (record.create_revision, record.version + 1),
             _ => (self.revision, 1),
         };
+        let before = match &previous {
+            Some(record) => record.change,
+            None => self.history.take_gone(key),
+        };
         let NewValue { value, lease, deadline_ms } = new;
         let (mod_revision, change) = (self.revision, self.history.next_change());
         // Without a history nobody else may have the replaced record when it is overwritten.
         let previous = previous.filter(|_| self.history.keeps_changes());
         let new =
             NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change };
-        self.records.put(key, new);
+        let kept = self.records.put(key, new);
         self.changes += 1;
-        if self.history.keeps_changes() {
-            let record = self.records.stored(key).map(Arc::clone);
-            let before = previous.as_ref().map_or(0, |record| record.change);
-            self.push(KeyBytes::from(key), ChangeKind::Put, record, (previous, before));
+        if let Some((key, record)) = kept {
+            self.push(Action::Put { key, record, previous, before });
         }
         Ok(())
     }
@@ -102,7 +105,9 @@ impl<'a> Edit<'a> {
         if self.records.get(key)?.is_none() {
             return Ok(false);
         }
-        self.remove_stored(key, ChangeKind::Delete);
+        let Some((key, previous)) = self.records.remove(key) else { return Ok(false) };
+        self.changes += 1;
+        self.push(Action::Delete { key, previous });
         Ok(true)
     }
 
@@ -112,38 +117,38 @@ impl<'a> Edit<'a> {
         let mut removed = Total::default();
         while step.allows_more(removed) {
             let Some(key) = self.records.first_due().cloned() else { return };
-            removed.add(self.remove_stored(&key, ChangeKind::Expire));
+            removed.add(self.expire(&key));
         }
     }
 
-    /// Ends the changes.
-    pub fn finish(self) {
-        if self.changes > 0 {
-            self.history.finish(self.revision);
+    /// Ends the changes. The history removes those that are not kept any more: as many as the
+    /// entry has added, or more, because a step allows some besides.
+    pub fn finish(self, step: Step) {
+        // Before format 4 there is no history, and no revision that snapshots would have to hold.
+        if self.changes > 0 && self.counts_versions {
+            self.history.finish(self.revision, self.records.clock_ms());
         }
+        // Each change weighs at least the overhead of a record. So the entry removes at least the
+        // number of its changes and their weight, if there is so much to remove.
+        let weight = self.kept.bytes / RECORD_OVERHEAD_BYTES;
+        self.history.trim(step.names + self.kept.names + weight);
     }
 
-    /// Removes a key that is stored. Returns its size in bytes.
-    fn remove_stored(&mut self, key: &[u8], kind: ChangeKind) -> u64 {
-        let Some((key, removed)) = self.records.remove(key) else { return 0 };
-        let bytes = weight_bytes(&key, &removed.value);
+    /// Removes a key that is stored and whose time is over. Returns its size in bytes.
+    fn expire(&mut self, key: &[u8]) -> u64 {
+        let Some((key, previous)) = self.records.remove(key) else { return 0 };
+        let bytes = weight_bytes(&key, &previous.value);
         self.changes += 1;
-        if self.history.keeps_changes() {
-            let before = removed.change;
-            self.push(key, kind, None, (Some(removed), before));
-        }
+        let due_ms = previous.deadline_ms.unwrap_or(u64::MAX);
+        self.push(Action::Expire { key, previous, due_ms });
         bytes
     }
 
-    fn push(
-        &mut self,
-        key: KeyBytes,
-        kind: ChangeKind,
-        record: Option<Arc<Record>>,
-        (previous, before): (Option<Arc<Record>>, u64),
-    ) {
-        let (revision, at_ms) = (self.revision, self.records.clock_ms());
-        self.history.push(Change { key, revision, kind, at_ms, record, previous, before });
+    fn push(&mut self, action: Action) {
+        if self.history.keeps_changes() {
+            let (revision, at_ms) = (self.revision, self.records.clock_ms());
+            self.kept.add(self.history.push(Change { revision, at_ms, action }));
+        }
     }
 }
 

@@ -3,60 +3,126 @@
 //! Changes are numbered from 1, in the order in which they are made; those of one entry follow
 //! each other and have one revision. A change knows the record that it replaced, so that the
 //! store as of any revision that is kept can be read from the present one backwards.
+//!
+//! The history is bounded. `compacted` moves at once, and says what may still be read; the
+//! changes before it are removed a bounded number an entry, as keys that have expired are.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::Vector;
+use imbl::OrdMap;
 
+use super::change::{Action, Change, LeaseEnd};
+use super::changes::Changes;
+use super::corruption::Corruption;
+use super::digest;
 use super::key_bytes::KeyBytes;
 use super::record::Record;
 
 /// The bounds of the history, from the settings of the leader. They are part of the replicated
 /// state, so that all servers trim alike: `Operation::SetHistory` sets them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryLimits {
     /// Number of revisions that are kept before the present one; 0 keeps none.
     pub keep_revisions: u64,
-    /// Maximum size of the history in bytes, as `store_bytes_max` counts it.
+    /// Maximum size of the history in bytes, as `store_bytes_max` counts it; 0 means no such
+    /// bound.
     pub bytes_max: u64,
 }
 
-/// The kind of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// The key was written.
-    Put,
-    /// The key was removed by a command, or with its lease when that was revoked.
-    Delete,
-    /// The key was removed because its time, or that of its lease, was over.
-    Expire,
+impl Default for HistoryLimits {
+    /// The bounds with which the history begins, before a leader has set others. They are part of
+    /// format 4.
+    fn default() -> HistoryLimits {
+        HistoryLimits { keep_revisions: 100_000, bytes_max: 256 * 1024 * 1024 }
+    }
 }
 
-/// One change of one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub key: KeyBytes,
-    pub revision: u64,
-    pub kind: ChangeKind,
-    /// The store's clock when the change was made, in milliseconds.
-    pub at_ms: u64,
-    /// The record that the change has written; `None` when it removed the key.
-    pub record: Option<Arc<Record>>,
-    /// The record that was there before; `None` when the key was absent.
-    pub previous: Option<Arc<Record>>,
-    /// The number of the change of this key before this one; 0 when it is not known.
-    pub before: u64,
+impl HistoryLimits {
+    /// The bounds of a store that has no history.
+    pub const NONE: HistoryLimits = HistoryLimits { keep_revisions: 0, bytes_max: 0 };
+}
+
+/// A moment in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// The number of the last change before it.
+    pub change: u64,
+    /// The store's clock, in milliseconds.
+    pub clock_ms: u64,
+}
+
+/// The reason why the store cannot be read at a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReadable {
+    /// The history is not kept as far back.
+    Compacted {
+        /// The compacted revision.
+        revision: u64,
+    },
+    /// The store has not come to the revision.
+    Future {
+        /// The store's revision.
+        revision: u64,
+    },
+}
+
+/// A key as it is now, from where it is followed into the past.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newest<'a> {
+    /// The record that is stored, hidden or not.
+    pub record: Option<&'a Arc<Record>>,
+    /// The time from which on the record is hidden for another reason than its own deadline;
+    /// `u64::MAX` when there is none.
+    pub due_ms: u64,
+    /// The number of the newest change of the key; 0 when it is not known.
+    pub change: u64,
+}
+
+impl Newest<'_> {
+    /// A key that is not stored, and whose changes are not kept.
+    pub const NONE: Newest<'static> = Newest { record: None, due_ms: u64::MAX, change: 0 };
 }
 
 /// The changes that are kept. A clone takes constant time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Invariants: `kept_from` is `compacted`, or the revision after it; all changes of `kept_from` and
+/// of later revisions are kept. Each revision from `kept_from` on has a change. `gone` has the
+/// keys that are not stored and whose newest kept change is a removal. `bytes` is the sum of the
+/// weights, and `digest` that of the hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct History {
     revision: u64,
     compacted: u64,
+    kept_from: u64,
+    /// The store's clock at the revision before `kept_from`.
+    base_ms: u64,
     limits: HistoryLimits,
-    changes: Vector<Change>,
-    /// The number of the last change.
-    last: u64,
+    changes: Changes,
+    /// For each key that is gone the number of the change that removed it.
+    gone: OrdMap<KeyBytes, u64>,
+    /// The last key of the oldest change that is forgotten already, when that change is the end of
+    /// a lease: it can have more keys than an entry may forget.
+    forgotten: Option<KeyBytes>,
+    bytes: u64,
+    digest: u64,
+}
+
+impl Default for History {
+    fn default() -> History {
+        History {
+            revision: 0,
+            compacted: 0,
+            kept_from: 0,
+            base_ms: 0,
+            limits: HistoryLimits::NONE,
+            changes: Changes::default(),
+            gone: OrdMap::new(),
+            forgotten: None,
+            bytes: 0,
+            digest: 0,
+        }
+    }
 }
 
 impl History {
@@ -68,6 +134,11 @@ impl History {
     /// The oldest revision that can be read.
     pub fn compacted(&self) -> u64 {
         self.compacted
+    }
+
+    /// The oldest revision whose changes are all kept: the compacted one, or the one after it.
+    pub fn kept_from(&self) -> u64 {
+        self.kept_from
     }
 
     /// The bounds in force.
@@ -85,27 +156,257 @@ impl History {
         self.limits.keep_revisions > 0
     }
 
+    /// The changes that are kept, with some before `kept_from` that are not removed yet.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// The size of the changes in bytes, as the bound counts it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Begins to count revisions: from `revision` on.
-    pub fn begin(&mut self, revision: u64) {
-        (self.revision, self.compacted) = (revision, revision);
+    pub fn begin(&mut self, revision: u64, clock_ms: u64) {
+        (self.revision, self.compacted, self.kept_from) = (revision, revision, revision);
+        self.base_ms = clock_ms;
+        self.limits = HistoryLimits::default();
     }
 
-    /// The number that the next change gets.
+    /// The number that the next change gets; 0 when changes are not kept.
     pub fn next_change(&self) -> u64 {
-        self.last + 1
+        if self.keeps_changes() { self.changes.next() } else { 0 }
     }
 
-    /// Adds a change.
-    pub fn push(&mut self, change: Change) {
-        self.last += 1;
-        self.changes.push_back(change);
+    /// Adds a change, if changes are kept. Returns its weight, or 0.
+    pub fn push(&mut self, change: Change) -> u64 {
+        if !self.keeps_changes() {
+            return 0;
+        }
+        let number = self.changes.next();
+        match &change.action {
+            Action::Delete { key, .. } | Action::Expire { key, .. } => {
+                self.gone.insert(key.clone(), number);
+            }
+            // The keys of a lease are still stored. They are gone when they are removed.
+            Action::Put { .. } | Action::LeaseEnd(_) => {}
+        }
+        let weight = change.weight_bytes();
+        self.bytes += weight;
+        self.digest = self.digest.wrapping_add(change.hash(number));
+        self.changes.push(change);
+        weight
+    }
+
+    /// The number of the change that removed a key which is written now and was not stored; 0
+    /// when it is not known. The key is not gone any more.
+    pub fn take_gone(&mut self, key: &[u8]) -> u64 {
+        if self.gone.is_empty() || !self.keeps_changes() {
+            return 0;
+        }
+        self.gone.remove(key).unwrap_or(0)
+    }
+
+    /// A key that went with its lease is not stored any more: the end of the lease has this
+    /// number.
+    pub fn add_gone(&mut self, key: KeyBytes, number: u64) {
+        let is_forgotten = number < self.changes.first()
+            || number == self.changes.first()
+                && self.forgotten.as_ref().is_some_and(|forgotten| key <= *forgotten);
+        if !is_forgotten && self.keeps_changes() {
+            self.gone.insert(key, number);
+        }
+    }
+
+    /// The number of the change that removed a key which is not stored; 0 when it is not known.
+    pub fn gone(&self, key: &[u8]) -> u64 {
+        self.gone.get(key).copied().unwrap_or(0)
+    }
+
+    /// The keys from `start` on that are gone, each with the number of the change that removed it.
+    pub fn gone_from<'a>(
+        &'a self,
+        start: Bound<&[u8]>,
+    ) -> impl Iterator<Item = (&'a KeyBytes, u64)> + use<'a> {
+        let gone = self.gone.range::<_, [u8]>((start, Bound::Unbounded));
+        gone.map(|(key, number)| (key, *number))
     }
 
     /// All changes of an entry are made; they have this revision.
-    pub fn finish(&mut self, revision: u64) {
+    pub fn finish(&mut self, revision: u64, clock_ms: u64) {
         self.revision = revision;
         if !self.keeps_changes() {
-            self.compacted = revision;
+            (self.compacted, self.kept_from) = (revision, revision + 1);
+            self.base_ms = clock_ms;
         }
     }
+
+    /// Forgets the history before a revision. Its changes are removed by [`History::trim`].
+    ///
+    /// # Errors
+    /// When it is forgotten already beyond that revision, or the store has not come to it.
+    pub fn compact(&mut self, revision: u64) -> Result<(), NotReadable> {
+        if revision > self.revision {
+            return Err(NotReadable::Future { revision: self.revision });
+        }
+        if revision < self.compacted {
+            return Err(NotReadable::Compacted { revision: self.compacted });
+        }
+        self.compacted = revision;
+        self.kept_from = self.kept_from.max(revision);
+        Ok(())
+    }
+
+    /// Moves the compacted revision as the bounds ask, and removes changes that are not kept any
+    /// more: at most this number, of which the end of a lease takes one for each key.
+    pub fn trim(&mut self, changes_max: u64) {
+        if !self.keeps_changes() && self.changes.len() == 0 {
+            return;
+        }
+        let keep = self.limits.keep_revisions;
+        self.compacted = self.compacted.max(self.revision.saturating_sub(keep));
+        self.kept_from = self.kept_from.max(self.compacted);
+        let mut left = changes_max;
+        while left > 0 && self.has_surplus() {
+            left -= self.forget_oldest(left).min(left);
+        }
+    }
+
+    /// True when there are changes that the bounds do not allow.
+    pub fn has_surplus(&self) -> bool {
+        self.changes.oldest().is_some_and(|change| {
+            change.revision < self.kept_from
+                || self.limits.bytes_max > 0 && self.bytes > self.limits.bytes_max
+        })
+    }
+
+    /// Forgets the oldest change, or of the end of a lease at most `keys_max` keys. Returns the
+    /// number of keys.
+    fn forget_oldest(&mut self, keys_max: u64) -> u64 {
+        let number = self.changes.first();
+        let Some(change) = self.changes.oldest() else { return 1 };
+        if change.revision >= self.kept_from {
+            // The bound in bytes asks for it.
+            self.kept_from = change.revision + 1;
+            self.compacted = self.kept_from.min(self.revision);
+        }
+        match &change.action {
+            Action::Put { .. } => {}
+            Action::Delete { key, .. } | Action::Expire { key, .. } => {
+                if self.gone.get(key) == Some(&number) {
+                    self.gone.remove(key);
+                }
+            }
+            Action::LeaseEnd(end) => {
+                let end = Arc::clone(end);
+                if let Some(keys) = self.forget_some_keys(number, &end, keys_max) {
+                    return keys;
+                }
+            }
+        }
+        self.pop_oldest();
+        1
+    }
+
+    /// Forgets keys of the end of a lease, at most `keys_max`. Returns their number, or `None`
+    /// when these were the last ones.
+    fn forget_some_keys(&mut self, number: u64, end: &LeaseEnd, keys_max: u64) -> Option<u64> {
+        let after = self.forgotten.take();
+        let start = after.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
+        let mut keys = end.keys.range::<_, [u8]>((start, Bound::Unbounded)).map(|(key, _)| key);
+        for key in keys.by_ref().take(usize::try_from(keys_max).unwrap_or(usize::MAX)) {
+            if self.gone.get(key) == Some(&number) {
+                self.gone.remove(key);
+            }
+            self.forgotten = Some(key.clone());
+        }
+        if keys.next().is_some() {
+            return Some(keys_max);
+        }
+        self.forgotten = None;
+        None
+    }
+
+    fn pop_oldest(&mut self) {
+        let number = self.changes.first();
+        let Some(change) = self.changes.oldest() else { return };
+        self.bytes -= change.weight_bytes();
+        self.digest = self.digest.wrapping_sub(change.hash(number));
+        self.base_ms = self.base_ms.max(change.at_ms);
+        self.changes.pop_oldest();
+    }
+
+    /// The hash of the history: of its changes, and of its numbers.
+    pub fn digest(&self) -> u64 {
+        let HistoryLimits { keep_revisions, bytes_max } = self.limits;
+        let (first, next) = (self.changes.first(), self.changes.next());
+        let numbers = [self.revision, self.compacted, self.kept_from, self.base_ms];
+        let [revision, compacted, kept_from, base_ms] = numbers;
+        let numbers =
+            [revision, compacted, kept_from, base_ms, keep_revisions, bytes_max, first, next];
+        self.digest.wrapping_add(digest::history(numbers))
+    }
+
+    /// The moment of a revision before the present one: after its last change.
+    ///
+    /// # Errors
+    /// When the store cannot be read at that revision.
+    pub fn moment(&self, revision: u64) -> Result<Moment, NotReadable> {
+        self.check_readable(revision)?;
+        let change = self.changes.search(|change| change.revision > revision) - 1;
+        let last = self.changes.get(change);
+        Ok(Moment { change, clock_ms: last.map_or(self.base_ms, |change| change.at_ms) })
+    }
+
+    /// The moment after the change with this number, at which the store had this revision and this
+    /// clock. It can be in the middle of a revision.
+    ///
+    /// # Errors
+    /// When a change after it is not kept any more.
+    pub fn moment_of(&self, change: u64, revision: u64, clock_ms: u64) -> Result<Moment, NotReadable> {
+        self.check_readable(revision)?;
+        let kept_from = self.kept_from;
+        let first = self.changes.search(|change| change.revision >= kept_from);
+        if !self.keeps_changes() || change + 1 < first {
+            return Err(NotReadable::Compacted { revision: self.compacted });
+        }
+        Ok(Moment { change, clock_ms })
+    }
+
+    fn check_readable(&self, revision: u64) -> Result<(), NotReadable> {
+        if revision < self.compacted {
+            return Err(NotReadable::Compacted { revision: self.compacted });
+        }
+        if revision > self.revision {
+            return Err(NotReadable::Future { revision: self.revision });
+        }
+        Ok(())
+    }
+
+    /// The record of a key at a moment, from the key as it is now; `None` when the key was absent
+    /// or hidden.
+    ///
+    /// # Errors
+    /// When the changes of the key, or its record, are not what was written.
+    pub fn at<'a>(
+        &'a self,
+        moment: Moment,
+        key: &[u8],
+        newest: Newest<'a>,
+    ) -> Result<Option<&'a Arc<Record>>, Corruption> {
+        let Newest { mut record, mut due_ms, change: mut number } = newest;
+        while number > moment.change {
+            let change = self.changes.get(number).and_then(|change| change.before(key));
+            let before = change.filter(|before| before.change < number);
+            let before = before.ok_or_else(|| Corruption::unreachable(key))?;
+            Newest { record, due_ms, change: number } = before;
+        }
+        let Some(record) = record else { return Ok(None) };
+        record.verify(key)?;
+        let is_hidden = record.is_due(moment.clock_ms) || due_ms <= moment.clock_ms;
+        Ok((!is_hidden).then_some(record))
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,12 +13,16 @@
 //! | `codec` | the bytes of a command, as the log keeps them |
 //! | `store` | applies entries |
 //! | `records` | the keys with their values |
+//! | `edit` | the changes of one entry, with their revision |
+//! | `history` | the changes that are kept, and the bounds of their number |
+//! | `change`, `changes` | one change, and the queue of those that are kept |
+//! | `watch` | the history as watchers read it |
 //! | `once` | the clients with the outcome of their last command |
 //! | `deadlines` | keys and clients ordered by expiry time |
 //! | `weight` | the size by which limits count a key |
 //! | `expiry` | the steps in which expired keys and clients are removed |
 //! | `key_bytes` | a short byte string stored inline |
-//! | `query` | reads |
+//! | `query`, `reads` | reads, of the present and of the past |
 //! | `corruption` | the finding that memory has changed without a write |
 //! | `scrub` | the slow walk that verifies every record |
 //! | `snapshot` | a store as bytes, and back |
@@ -27,6 +31,8 @@
 //!
 //! The reasons for this structure are in docs/adr/0004-the-store.md and 0020.
 
+mod change;
+mod changes;
 mod codec;
 mod command;
 mod corruption;
@@ -40,19 +46,25 @@ mod key_bytes;
 mod once;
 mod query;
 mod range;
+mod reads;
 mod record;
 mod records;
 mod scrub;
 mod snapshot;
 mod store;
 mod transaction;
+mod watch;
 mod weight;
 
-pub use codec::{CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, VALUE_BYTES_MAX, needed_format};
+pub use change::ChangeKind;
+pub use codec::{
+    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, LEASE_TTL, RENEWALS_MAX,
+    VALUE_BYTES_MAX, needed_format,
+};
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use corruption::{Corruption, Totals};
 pub use digest_history::DigestHistory;
-pub use history::{ChangeKind, HistoryLimits};
+pub use history::{HistoryLimits, NotReadable};
 pub use once::{CLIENT_SILENCE_MS, CLIENTS_MAX};
 pub use query::SCAN_BYTES_MAX;
 pub use range::KeyRange;
@@ -62,6 +74,10 @@ pub use snapshot::{SNAPSHOT_BLOCK_BYTES, SnapshotBlocks, SnapshotError, StoreLoa
 pub use store::{ApplyError, Store};
 pub use transaction::{
     Compare, CompareTarget, FailedCompare, OperationOutcome, Put, RangeAnswer, RangeQuery,
-    Relation, Transaction, TransactionOperation, TransactionOutcome,
+    Relation, TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, Transaction, TransactionFault,
+    TransactionLimits, TransactionOperation, TransactionOutcome,
+};
+pub use watch::{
+    ChangeEvent, HistoryView, WatchBudget, WatchCompacted, WatchCursor, WatchFilter, WatchRead,
 };
 pub use weight::RECORD_OVERHEAD_BYTES;

@@ -1,13 +1,15 @@
 //! Reads of the store. The values that they return share the stored bytes.
 
-use std::ops::Bound;
-
 use bytes::Bytes;
 
 use super::command::{Answer, Item, Query};
 use super::corruption::Corruption;
+use super::history::NotReadable;
+use super::range::KeyRange;
+use super::reads::Reads;
 use super::record::Record;
 use super::store::Store;
+use super::transaction::RangeQuery;
 
 /// Maximum size of one scan's answer, in bytes of keys and values. A first key that is
 /// larger than that is returned alone.
@@ -21,54 +23,74 @@ impl Store {
     /// # Errors
     /// When a record that the answer depends on is not what was written.
     pub fn query(&self, query: &Query, now_ms: u64) -> Result<Answer, Corruption> {
-        // A reader that does not lead any more may know less of the time than the store.
-        let now_ms = now_ms.max(self.clock_ms());
+        let at = match query {
+            Query::Get { at, .. } | Query::GetMeta { at, .. } | Query::Scan { at, .. } => *at,
+            Query::Range(RangeQuery { at, .. }) => *at,
+            query => unreachable!("part B of issue 16: {query:?}"),
+        };
+        let reads = match self.reads_at(at) {
+            Ok(reads) => reads,
+            Err(NotReadable::Compacted { revision }) => return Ok(Answer::Compacted { revision }),
+            Err(NotReadable::Future { revision }) => return Ok(Answer::Future { revision }),
+        };
+        // A reader that does not lead any more may know less of the time than the store. A read of
+        // the past says how much time a key had left then.
+        let now_ms = if reads.is_of_the_past() { 0 } else { now_ms }.max(reads.clock_ms());
         Ok(match query {
-            Query::Get { key, .. } => match self.records().get(key)? {
+            Query::Get { key, .. } => match reads.get(key)? {
                 Some(record) => Answer::Value(record.value.clone()),
                 None => Answer::NotFound,
             },
-            Query::GetMeta { key, .. } => match self.records().get(key)? {
+            Query::GetMeta { key, .. } => match reads.get(key)? {
                 Some(record) => Answer::Meta(item(record, now_ms)),
                 None => Answer::NotFound,
             },
             Query::Scan { prefix, limit, after, .. } => {
-                return self.scan(prefix, *limit, after.as_deref(), now_ms);
+                return scan(&reads, prefix, *limit, after.as_deref(), now_ms);
             }
-            query => unreachable!("parts A and B of issue 16: {query:?}"),
+            Query::Range(query) => {
+                Answer::Range { revision: self.revision(), answer: reads.answer(query)? }
+            }
+            query => unreachable!("part B of issue 16: {query:?}"),
         })
     }
 
-    fn scan(
-        &self,
-        prefix: &[u8],
-        limit: u64,
-        after: Option<&[u8]>,
-        now_ms: u64,
-    ) -> Result<Answer, Corruption> {
-        let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        let mut items: Vec<(Bytes, Item)> = Vec::new();
-        let mut bytes = 0;
-        // In byte order the keys with a prefix follow the prefix, without a gap.
-        let found =
-            self.records().stored_from(start).take_while(|(key, _)| key.starts_with(prefix));
-        for (key, record) in found {
-            record.verify(key)?;
-            if self.records().hides(record) {
-                continue;
-            }
-            bytes += key.len() + record.value.len();
-            let is_over = bytes > SCAN_BYTES_MAX && !items.is_empty();
-            if is_over || items.len() as u64 >= limit {
-                return Ok(Answer::Scan { items, more: true });
-            }
-            items.push((Bytes::copy_from_slice(key), item(record, now_ms)));
+    /// The keys as they were at a revision; 0 and the present revision mean as they are.
+    ///
+    /// # Errors
+    /// When the store cannot be read at that revision.
+    pub(super) fn reads_at(&self, at: u64) -> Result<Reads<'_>, NotReadable> {
+        if at == 0 || at == self.revision() {
+            return Ok(Reads::now(self.records()));
         }
-        Ok(Answer::Scan { items, more: false })
+        if at < self.compacted() {
+            return Err(NotReadable::Compacted { revision: self.compacted() });
+        }
+        Ok(Reads::at(self.records(), self.history(), self.history().moment(at)?))
     }
+}
+
+/// One page of the keys with a prefix.
+fn scan(
+    reads: &Reads<'_>,
+    prefix: &Bytes,
+    limit: u64,
+    after: Option<&[u8]>,
+    now_ms: u64,
+) -> Result<Answer, Corruption> {
+    let keys = KeyRange::prefix(prefix.clone());
+    let mut items: Vec<(Bytes, Item)> = Vec::new();
+    let mut bytes = 0;
+    for found in reads.range_after(&keys, after) {
+        let (key, record) = found?;
+        bytes += key.len() + record.value.len();
+        let is_over = bytes > SCAN_BYTES_MAX && !items.is_empty();
+        if is_over || items.len() as u64 >= limit {
+            return Ok(Answer::Scan { items, more: true });
+        }
+        items.push((Bytes::copy_from_slice(key), item(record, now_ms)));
+    }
+    Ok(Answer::Scan { items, more: false })
 }
 
 /// The answer for one key.

@@ -101,8 +101,12 @@ impl Records {
     }
 
     /// Stores a record under `key` and replaces the one that was there, hidden or not. A replaced
-    /// record that nobody else has gives the new one its memory.
-    pub fn put(&mut self, key: &[u8], new: NewRecord<'_>) {
+    /// record that nobody else has gives the new one its memory. Returns the record, shared with
+    /// the caller, when a change of the history is to have it: when `new` has the number of one.
+    pub fn put(&mut self, key: &[u8], new: NewRecord<'_>) -> Option<(KeyBytes, Arc<Record>)> {
+        let share = |key: &KeyBytes, record: &Arc<Record>| {
+            (new.change > 0).then(|| (key.clone(), Arc::clone(record)))
+        };
         if let Some((key, stored)) = self.by_key.get_key_value_mut(key) {
             let (replaced_bytes, replaced_hash) = (weight_bytes(key, &stored.value), stored.hash);
             let replaced_deadline_ms = stored.deadline_ms;
@@ -114,6 +118,7 @@ impl Records {
                 None => *stored = Arc::new(new.record(key, Bytes::copy_from_slice(new.value))),
             }
             let (hash, bytes) = (stored.hash, weight_bytes(key, &stored.value));
+            let shared = share(key, stored);
             self.bytes = self.bytes - replaced_bytes + bytes;
             self.digest = self.digest.wrapping_sub(replaced_hash).wrapping_add(hash);
             if (replaced_deadline_ms, replaced_bytes) != (new.deadline_ms, bytes) {
@@ -121,15 +126,18 @@ impl Records {
                 self.forget_deadline(&key, replaced_deadline_ms, replaced_bytes);
                 self.remember_deadline(key, new.deadline_ms, bytes);
             }
+            shared
         } else {
-            let record = new.record(key, Bytes::copy_from_slice(new.value));
+            let record = Arc::new(new.record(key, Bytes::copy_from_slice(new.value)));
             let bytes = weight_bytes(key, new.value);
             self.bytes += bytes;
             self.digest = self.digest.wrapping_add(record.hash);
             let key = KeyBytes::from(key);
+            let shared = share(&key, &record);
             self.remember_deadline(key.clone(), new.deadline_ms, bytes);
-            let replaced = self.by_key.insert(key, Arc::new(record));
+            let replaced = self.by_key.insert(key, record);
             assert!(replaced.is_none(), "a key that is absent has no record");
+            shared
         }
     }
 

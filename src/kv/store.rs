@@ -108,7 +108,7 @@ impl Store {
         let mut edit = Edit::new(records, history, revision, counts_revisions);
         edit.remove_due(step);
         let outcome = command.map(|command| execute_once(&command, &mut edit, clients)).transpose();
-        edit.finish();
+        edit.finish(step);
         outcome.map_err(ApplyError::Corrupted)
     }
 
@@ -129,7 +129,8 @@ impl Store {
         let is_new = self.records.stored_len() == 0
             && self.clients() == 0
             && self.last_applied.0 <= FOUNDING_ENTRIES_MAX;
-        self.history.begin(if is_new { 1 } else { self.last_applied.0 });
+        let revision = if is_new { 1 } else { self.last_applied.0 };
+        self.history.begin(revision, self.clock_ms());
     }
 
     /// The index of the newest entry that was applied.
@@ -146,11 +147,6 @@ impl Store {
     #[must_use]
     pub fn in_format(self, format: Format) -> Store {
         Store { format, ..self }
-    }
-
-    /// The bounds of the history that are in force.
-    pub fn history_limits(&self) -> HistoryLimits {
-        self.history.limits()
     }
 
     /// The store's time: the highest stamp applied, in milliseconds of the cluster's elapsed
@@ -171,6 +167,21 @@ impl Store {
         self.records.visible().bytes
     }
 
+    /// The store's revision; before format 4 the index of the newest entry that was applied.
+    pub fn revision(&self) -> u64 {
+        if self.counts_revisions() { self.history.revision() } else { self.last_applied.0 }
+    }
+
+    /// The oldest revision that can be read.
+    pub fn compacted(&self) -> u64 {
+        if self.counts_revisions() { self.history.compacted() } else { self.last_applied.0 }
+    }
+
+    /// The bounds of the history that are in force; [`HistoryLimits::NONE`] before format 4.
+    pub fn history_limits(&self) -> HistoryLimits {
+        self.history.limits()
+    }
+
     /// The state of the store at this point in time.
     pub fn status(&self) -> StoreStatus {
         StoreStatus {
@@ -180,8 +191,10 @@ impl Store {
             bytes: self.bytes(),
             clients: self.clients() as u64,
             digest: self.digest(),
-            revision: self.history.revision(),
-            compacted_revision: self.history.compacted(),
+            revision: self.revision(),
+            compacted_revision: self.compacted(),
+            history_changes: self.history.changes().len(),
+            history_bytes: self.history.bytes(),
         }
     }
 
@@ -195,7 +208,7 @@ impl Store {
     /// True when keys or clients have expired and are not removed yet. From then on entries
     /// are due that remove them.
     pub fn has_hidden(&self) -> bool {
-        self.records.has_hidden() || self.clients.has_hidden(self.clock_ms())
+        self.records.has_hidden() || self.history.has_surplus() || self.clients.has_hidden(self.clock_ms())
     }
 
     /// The number of clients that are stored for their retries, with the hidden ones.
@@ -207,7 +220,9 @@ impl Store {
     /// nodes at equal [`Store::last_applied`]. Every change updates it; this call computes no
     /// hash.
     pub fn digest(&self) -> u64 {
-        self.records.digest().wrapping_add(self.clients.digest())
+        let digest = self.records.digest().wrapping_add(self.clients.digest());
+        // Before format 4 there was no history, and digests were without it.
+        if self.counts_revisions() { digest.wrapping_add(self.history.digest()) } else { digest }
     }
 
     /// The totals of all that is stored, as the store keeps them.
@@ -223,6 +238,11 @@ impl Store {
     /// The keys, for reads and snapshots.
     pub(super) fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// The history, for reads, watchers and snapshots.
+    pub(super) fn history(&self) -> &History {
+        &self.history
     }
 
     /// The clients, for snapshots.

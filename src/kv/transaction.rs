@@ -4,10 +4,15 @@
 //! moment, and the operations of one branch are executed in one entry: all of them, or none.
 //! The names are those of etcd, whose clients a later door serves.
 
+mod check;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::check::{
+    TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, TransactionFault, TransactionLimits,
+};
 use super::command::Outcome;
 use super::range::KeyRange;
 use super::record::Record;
@@ -125,6 +130,9 @@ pub struct RangeAnswer {
 pub struct TransactionOutcome {
     /// The store's revision after the transaction.
     pub revision: u64,
+    /// The store's clock when the transaction was executed, or its reads were answered, in
+    /// milliseconds: it tells the time that the records have left.
+    pub clock_ms: u64,
     /// The first compare that did not hold. None: `then` was executed; else `otherwise`.
     pub failed: Option<FailedCompare>,
     /// The outcomes of the operations of the branch, in their order.

@@ -88,7 +88,7 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
-        history: HistoryLimits { keep_revisions: 100_000, bytes_max: 256 * 1024 * 1024 },
+        history: HistoryLimits::default(),
         unseen_ms: settings.raft.election_timeout_ms_max,
     }
 }

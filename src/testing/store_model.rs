@@ -7,9 +7,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::kv::{
-    CLIENT_SILENCE_MS, Command, Item, Once, Operation, Outcome, RECORD_OVERHEAD_BYTES,
+    CLIENT_SILENCE_MS, Command, Compare, CompareTarget, HistoryLimits, Item, KeyRange,
+    LEASE_ID_MAX, LEASE_TTL, Once, Operation, Outcome, Put, RECORD_OVERHEAD_BYTES, RangeQuery,
+    Relation, Store, Transaction, TransactionOperation,
 };
-use crate::types::{Entry, FormatRange, LogIndex, Payload, Term};
+use crate::types::{Entry, Format, FormatInForce, FormatRange, LogIndex, Payload, Term};
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -69,6 +71,40 @@ pub(crate) fn entry(index: u64, stamp_ms: u64, command: &Command) -> Entry {
     Entry { index: LogIndex(index), term: Term(1), stamp_ms, payload }
 }
 
+/// A store with the log that it applies.
+pub(crate) struct Log {
+    pub(crate) store: Store,
+    stamp_ms: u64,
+}
+
+impl Log {
+    /// The store of a new cluster, at revision 1 of format 4.
+    pub(crate) fn with_history() -> Log {
+        let mut log = Log { store: Store::new(), stamp_ms: 1_000_000 };
+        let format = FormatInForce::of(Format(4));
+        log.apply_payload(Payload::Format(format));
+        log
+    }
+
+    /// Applies a command; its outcome.
+    pub(crate) fn apply(&mut self, command: &Command) -> Outcome {
+        let outcome = self.apply_payload(Payload::Command(command.encode()));
+        outcome.expect("a command has an outcome")
+    }
+
+    /// Lets time pass, and applies an entry without a command.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.stamp_ms += ms;
+        self.apply_payload(Payload::Noop);
+    }
+
+    fn apply_payload(&mut self, payload: Payload) -> Option<Outcome> {
+        let (index, stamp_ms) = (self.store.last_applied().next(), self.stamp_ms);
+        let entry = Entry { index, term: Term(1), stamp_ms, payload };
+        self.store.apply(&entry).expect("the store is sound")
+    }
+}
+
 /// An entry without a command.
 pub(crate) fn noop(index: u64, stamp_ms: u64) -> Entry {
     Entry { index: LogIndex(index), term: Term(1), stamp_ms, payload: Payload::Noop }
@@ -80,21 +116,111 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     let value = prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from);
     let once = prop::option::of((name(64), 1..=u64::MAX))
         .prop_map(|once| once.map(|(client, seq)| Once { client, seq }));
-    let operation = (0..5, name(300), any::<u64>(), any::<u64>(), value).prop_map(
-        |(kind, key, exptime, version, value)| match kind {
-            0 => Operation::Set { key, exptime, value, lease: 0 },
-            1 => Operation::Add { key, exptime, value, lease: 0 },
-            2 => Operation::Cas { key, exptime, version, value, lease: 0 },
+    let lease = prop_oneof![Just(0), 0..=LEASE_ID_MAX];
+    let operation = (0..5, name(300), any::<u64>(), any::<u64>(), value, lease).prop_map(
+        |(kind, key, exptime, version, value, lease)| match kind {
+            0 => Operation::Set { key, exptime, value, lease },
+            1 => Operation::Add { key, exptime, value, lease },
+            2 => Operation::Cas { key, exptime, version, value, lease },
             3 => Operation::End,
             _ => Operation::Delete { key },
         },
     );
+    let id = 1..=LEASE_ID_MAX;
+    let operation = prop_oneof![
+        5 => operation,
+        3 => any_transaction().prop_map(Operation::Transaction),
+        1 => (0..=LEASE_ID_MAX, LEASE_TTL, any::<u64>())
+            .prop_map(|(id, ttl, leases_max)| Operation::Grant { id, ttl, leases_max }),
+        1 => prop::collection::vec(id.clone(), 1..20).prop_map(|ids| Operation::Renew { ids }),
+        1 => id.prop_map(|id| Operation::Revoke { id }),
+        1 => any::<u64>().prop_map(|revision| Operation::Compact { revision }),
+        1 => any::<[u64; 2]>().prop_map(|[keep_revisions, bytes_max]| {
+            Operation::SetHistory(HistoryLimits { keep_revisions, bytes_max })
+        }),
+    ];
     let command = (once, any::<u64>(), operation).prop_map(|(once, store_bytes_max, operation)| {
         Command { once, store_bytes_max, operation }
     });
     command.prop_map(|command| match command {
         Command { once: None, operation: Operation::End, .. } => command.once("a client", 1),
         command => command,
+    })
+}
+
+/// Generates any range of keys.
+fn any_range() -> impl Strategy<Value = KeyRange> {
+    let key = prop::collection::vec(any::<u8>(), 1..20).prop_map(Bytes::from);
+    let end = prop::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from);
+    (0..3, key, end).prop_map(|(kind, key, end)| match kind {
+        0 => KeyRange::key(key),
+        1 => KeyRange::between(key, end),
+        _ => KeyRange::from(end),
+    })
+}
+
+/// Generates any transaction that the format allows, two deep at most. No two of its writes are of
+/// one key: each branch that writes either puts keys, or deletes.
+pub(crate) fn any_transaction() -> impl Strategy<Value = Transaction> {
+    let value = || prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from);
+    let target = (0..5, any::<u64>(), value()).prop_map(|(kind, number, value)| match kind {
+        0 => CompareTarget::Version(number),
+        1 => CompareTarget::CreateRevision(number),
+        2 => CompareTarget::ModRevision(number),
+        3 => CompareTarget::Value(value),
+        _ => CompareTarget::Lease(number),
+    });
+    let relation = prop::sample::select(vec![
+        Relation::Equal,
+        Relation::NotEqual,
+        Relation::Less,
+        Relation::Greater,
+    ]);
+    let compare = (any_range(), relation, target).prop_map(|(keys, relation, target)| Compare {
+        keys,
+        relation,
+        target,
+    });
+    let compares = prop::collection::vec(compare, 0..4);
+    let read = (any_range(), any::<u64>(), any::<u64>(), any::<bool>())
+        .prop_map(|(keys, limit, at, is_count_only)| RangeQuery { keys, limit, at, is_count_only })
+        .prop_map(TransactionOperation::Read);
+    let reads = prop::collection::vec(read, 0..3).boxed();
+    let key = prop::collection::vec(any::<u8>(), 1..300);
+    let lease = prop::option::of(0..=LEASE_ID_MAX);
+    let put = (key, prop::option::of(value()), lease, any::<u64>(), any::<bool>()).prop_map(
+        |(key, value, lease, exptime, wants_previous)| Put {
+            key: Bytes::from(key),
+            value,
+            lease,
+            exptime,
+            wants_previous,
+        },
+    );
+    let puts = prop::collection::vec(put, 0..4).prop_map(|puts| {
+        let mut keys = std::collections::BTreeSet::new();
+        let puts = puts.into_iter().filter(|put| keys.insert(put.key.clone()));
+        puts.map(TransactionOperation::Put).collect::<Vec<_>>()
+    });
+    let delete = (any_range(), any::<bool>())
+        .prop_map(|(keys, wants_previous)| TransactionOperation::Delete { keys, wants_previous });
+    let writes = prop_oneof![puts, prop::collection::vec(delete, 0..4)].boxed();
+    let branch =
+        || (reads.clone(), writes.clone()).prop_map(|(reads, writes)| [reads, writes].concat());
+    let flat = (compares, branch(), branch()).prop_map(|(compares, then, otherwise)| Transaction {
+        compares,
+        then,
+        otherwise,
+    });
+    let flat = flat.boxed();
+    (flat.clone(), prop::option::of(flat)).prop_map(|(inner, outer)| match outer {
+        None => inner,
+        // The outer one keeps its reads, so that the writes stand inside only.
+        Some(mut outer) => {
+            outer.then.retain(|operation| matches!(operation, TransactionOperation::Read(_)));
+            outer.then.push(TransactionOperation::Nested(Box::new(inner)));
+            outer
+        }
     })
 }
 

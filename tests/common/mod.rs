@@ -274,7 +274,21 @@ impl Cluster {
         self.wait_for("the members in the log", || {
             self.say_to_leader(plan).starts_with("PLAN ").then_some(())
         });
+        self.wait_for_highest_format();
         self.wait_for_quiet();
+    }
+
+    /// Waits until the highest format that all running servers read is in force at each of them.
+    /// From then on the versions of keys are revisions.
+    pub fn wait_for_highest_format(&self) {
+        self.wait_for("the highest format", || {
+            let statuses = self.running_statuses()?;
+            let is_highest = |status: &Status| {
+                let (_, highest) = status["reads_formats"].split_once("..")?;
+                (status["format"] == highest).then_some(())
+            };
+            statuses.iter().try_for_each(is_highest)
+        });
     }
 
     /// The format that is in force at a server; 0 when it does not answer. A new cluster passes

@@ -1,5 +1,6 @@
 //! Tests of RaftActor alone, with a probe in place of every other actor.
 
+mod any_server;
 mod backup;
 mod broken_peers;
 mod expiry;

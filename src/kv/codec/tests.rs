@@ -1,13 +1,16 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::kv::Transaction;
 use crate::testing::byte_mutation::mutation;
 use crate::testing::store_model::any_command;
-use crate::types::{ENTRY_BYTES_MAX, Entry, LogIndex, Payload, Term};
+use crate::types::{ENTRY_BYTES_MAX, Entry, FormatRange, LogIndex, Payload, Term};
 
-/// Decodes a command while the first format is in force.
+mod model;
+
+/// Decodes a command while the highest format is in force.
 fn decode(payload: &Bytes) -> Result<Command, CommandError> {
-    Command::decode(payload, Format::FIRST)
+    Command::decode(payload, FormatRange::OWN.highest)
 }
 
 fn once() -> Option<Once> {
@@ -71,7 +74,7 @@ fn no_command_makes_an_entry_above_the_bound_of_the_format() {
 
 #[test]
 fn an_unknown_operation_is_always_an_error() {
-    for operation in [0, 6, 255] {
+    for operation in [0, 15, 255] {
         let payload = Bytes::from(vec![operation, 0x93, 0xc0, 0, 0xc4, 1, b'k']);
         assert_eq!(decode(&payload), Err(CommandError::UnknownOperation(operation)),);
     }
@@ -90,9 +93,18 @@ fn one_more_field_of_any_operation_is_an_error() {
     for operation in [
         Operation::Set { key: key.clone(), exptime: 0, value: value.clone(), lease: 0 },
         Operation::Add { key: key.clone(), exptime: 0, value: value.clone(), lease: 0 },
-        Operation::Cas { key: key.clone(), exptime: 0, version: 1, value, lease: 0 },
+        Operation::Cas { key: key.clone(), exptime: 0, version: 1, value: value.clone(), lease: 0 },
+        Operation::Set { key: key.clone(), exptime: 0, value: value.clone(), lease: 9 },
+        Operation::Add { key: key.clone(), exptime: 0, value: value.clone(), lease: 9 },
+        Operation::Cas { key: key.clone(), exptime: 0, version: 1, value, lease: 9 },
         Operation::Delete { key },
         Operation::End,
+        Operation::Transaction(Transaction::default()),
+        Operation::Grant { id: 1, ttl: 1, leases_max: 1 },
+        Operation::Renew { ids: vec![1] },
+        Operation::Revoke { id: 1 },
+        Operation::Compact { revision: 1 },
+        Operation::SetHistory(HistoryLimits { keep_revisions: 1, bytes_max: 1 }),
     ] {
         let bytes = Command { once: once(), store_bytes_max: 0, operation }.encode();
         for more in [&b"\x01"[..], b"\xc0", b"\x90"] {
@@ -169,7 +181,7 @@ fn the_widest_framing_is_what_encoding_reserves() {
     let (exptime, version) = (u64::MAX, u64::MAX);
     let contents = CLIENT_BYTES_MAX + key.len() + value.len();
     let (key, value) = (key.into(), value.into());
-    let operation = Operation::Cas { key, exptime, version, value, lease: 0 };
+    let operation = Operation::Cas { key, exptime, version, value, lease: LEASE_ID_MAX };
     let client = Bytes::from_static(&[b'c'; CLIENT_BYTES_MAX]);
     let once = Some(Once { client, seq: u64::MAX });
     let command = Command { once, store_bytes_max: u64::MAX, operation };
@@ -205,7 +217,8 @@ proptest! {
         if let Ok(decoded) = decode(&bytes) {
             let encoded = decoded.encode();
             // The decoder takes MessagePack's short strings for bytes, and they are one
-            // byte shorter. Client, key and value may each have been one.
+            // byte shorter: client, key and value may each have been one. It takes the number of
+            // an enum's variant for its name, too.
             prop_assert!(encoded.len() <= bytes.len() + 3);
             prop_assert_eq!(decode(&encoded), Ok(decoded));
         }

@@ -1,6 +1,7 @@
 //! The rules for commands, one by one, and over input that is cut anywhere.
 
 mod members;
+mod store;
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
@@ -313,6 +314,14 @@ fn the_data_block_of_a_bad_line_is_skipped_whenever_its_length_can_be_read() {
         "once c 1 set k x 4",
         "once c 1 set 12345678901 0 4 extra",
         "once c 1 once d 2 add k 0 4",
+        "set k 0 4 lease",
+        "set k 0 4 lease x",
+        "set k 0 4 lease 0",
+        "set k 0 4 lease 7 lease 7",
+        "set k 0 4 noreply lease 7",
+        "add k 0 4 lease 7 extra",
+        "cas k 0 1 4 lease -7 noreply",
+        "set 12345678901 0 4 lease 7",
     ];
     for line in lines {
         for end in ["\r\n", "\n"] {
@@ -485,6 +494,12 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
             Just("quit"),
             Just(" after "),
             Just(" noreply"),
+            Just(" lease "),
+            Just("commit"),
+            Just("check k "),
+            Just("watch prefix p"),
+            Just(" from "),
+            Just(" at "),
         ]
         .prop_map(|word| word.as_bytes().to_vec()),
         (0..30_u64).prop_map(|number| format!(" {number} ").into_bytes()),

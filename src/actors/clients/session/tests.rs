@@ -198,6 +198,8 @@ fn status() -> ClientReply {
         digest,
         revision: 0,
         compacted_revision: 0,
+        history_changes: 0,
+        history_bytes: 0,
     };
     ClientReply::Status(node, store)
 }
@@ -587,7 +589,7 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nonce_clients 5\r\nstore_digest 000000000000feed\r\n\
          memory_bytes_used 8192\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\n\
-         version 0.2.0\r\nformat 1\r\nreads_formats 1..3\r\ncluster_id none\r\n\
+         version 0.2.0\r\nformat 1\r\nreads_formats 1..4\r\ncluster_id none\r\n\
          incarnation 000000000000000000000000000000ab\r\nupgrade_held no\r\n\
          upgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nEND\r\n"
     );
