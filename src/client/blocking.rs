@@ -88,12 +88,7 @@ impl Client {
     ///
     /// # Errors
     /// As there.
-    pub fn set(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        exptime: u64,
-        value: &[u8],
-    ) -> Result<u64, Error> {
+    pub fn set(&mut self, key: impl AsRef<[u8]>, exptime: u64, value: &[u8]) -> Result<u64, Error> {
         self.runtime.block_on(self.inner.set(key, exptime, value))
     }
 
@@ -101,12 +96,7 @@ impl Client {
     ///
     /// # Errors
     /// As there.
-    pub fn add(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        exptime: u64,
-        value: &[u8],
-    ) -> Result<u64, Error> {
+    pub fn add(&mut self, key: impl AsRef<[u8]>, exptime: u64, value: &[u8]) -> Result<u64, Error> {
         self.runtime.block_on(self.inner.add(key, exptime, value))
     }
 

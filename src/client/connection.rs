@@ -23,7 +23,7 @@ pub(super) struct Command {
     begin_bytes: usize,
 }
 
-/// What another try of a command may do that has got no answer.
+/// The effect of another try of a command that has got no answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Repeat {
     /// Nothing: it has no effect.
@@ -135,7 +135,9 @@ impl Repeat {
                 Operation::Grant { .. } => {
                     Repeat::Settled(|error| matches!(error, Error::LeaseExists))
                 }
-                Operation::Revoke { .. } => Repeat::Settled(|error| matches!(error, Error::NoLease)),
+                Operation::Revoke { .. } => {
+                    Repeat::Settled(|error| matches!(error, Error::NoLease))
+                }
                 Operation::Compact { .. } => {
                     Repeat::Settled(|error| matches!(error, Error::Compacted { .. }))
                 }

@@ -20,7 +20,10 @@ pub enum Error {
         version: u64,
     },
     /// A `check` of a transaction did not hold, and nothing of it was executed.
-    #[error("a check did not hold: the version of a key is {version} (0 is an absent key)")]
+    #[error(
+        "the check of {} did not hold: its version is {version} (0 is an absent key)",
+        String::from_utf8_lossy(key)
+    )]
     Aborted {
         /// The key of the first such check.
         key: Vec<u8>,

@@ -44,6 +44,7 @@ pub mod blocking;
 mod connection;
 mod direct;
 mod error;
+mod item;
 mod lease;
 mod members;
 mod reads;
@@ -62,11 +63,12 @@ use bytes::Bytes;
 use connection::{Command, Connection, ReadError};
 pub use direct::{digest_of, members_of, set_draining_of, set_hold_of, status_of};
 pub use error::Error;
+pub use item::{Item, Moment, Page};
 pub use lease::{Lease, LeaseInfo, LeaseLost};
 pub use members::{Changed, Transferred, Waited};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-pub use reads::{At, Item, Moment, Page};
+pub use reads::At;
 use servers::Servers;
 use snapshot::Server;
 pub use snapshot::{SnapshotDownload, SnapshotName};
@@ -75,8 +77,8 @@ pub use transaction::{Committed, Fence, OperationResult, Transaction};
 pub use watch::{Change, ChangeKind, Changes, Previous, Watch, WatchSpec};
 
 use crate::kv::{Once, Operation};
-pub use crate::protocol::{Mode, Status};
 use crate::protocol::{Address, ErrorReply, Reply, Request, is_name};
+pub use crate::protocol::{Mode, Status};
 
 /// The times that a [`Client`] waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +89,9 @@ pub struct Options {
     /// Time for one try: to reach a server, send the command and read the whole reply.
     /// Then the next server is tried. Default: 2 s.
     pub try_timeout: Duration,
-    /// What servers that do not lead do with the commands. Default: [`Mode::Leader`], they
-    /// redirect. In the other modes the client stays with the server that it was given first, for
-    /// as long as that one answers; [`Mode::Stale`] gives up linearizable reads.
+    /// The behavior of servers that do not lead. Default: [`Mode::Leader`], they redirect. In the
+    /// other modes the client stays with the server that it was given first, for as long as that
+    /// one answers; [`Mode::Stale`] gives up linearizable reads.
     pub mode: Mode,
 }
 
@@ -324,8 +326,8 @@ impl Client {
         self.execute(Request::Write { operation, once, noreply: false }).await
     }
 
-    /// The number of the next write. Raised before the first try: that of a cancelled write is never
-    /// used again.
+    /// The number of the next write. Raised before the first try: that of a cancelled write is
+    /// never used again.
     fn next_once(&mut self) -> Once {
         self.seq += 1;
         Once { client: self.name.get_or_insert_with(new_name).clone(), seq: self.seq }

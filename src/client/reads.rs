@@ -2,40 +2,10 @@
 
 use bytes::Bytes;
 
+use super::item::{Item, Moment, Page};
 use super::{Client, Error, Transaction, name_of};
 use crate::kv::{self, Query};
 use crate::protocol::{Reply, Request};
-
-/// A key with its value, as `getm` and `scan` return it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// The key; empty from `getm`, where it is known.
-    pub key: Vec<u8>,
-    /// The store's revision of the write that produced the value.
-    pub version: u64,
-    /// The whole seconds left, rounded up; 0 for never.
-    pub exptime: u64,
-    /// The value.
-    pub value: Vec<u8>,
-}
-
-/// The result of one `scan`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The keys in byte order.
-    pub items: Vec<Item>,
-    /// True when there are further keys.
-    pub more: bool,
-}
-
-/// All keys with a prefix, as they were at one revision.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// The revision. A watch from the next one on tells all that has changed since.
-    pub revision: u64,
-    /// The keys in byte order.
-    pub items: Vec<Item>,
-}
 
 /// Reads of the store as it was at one revision: [`Client::at`].
 ///
@@ -219,13 +189,6 @@ impl At<'_> {
             0 => Err(Error::InvalidArgument("revisions begin with 1".into())),
             revision => Ok(revision),
         }
-    }
-}
-
-impl Item {
-    pub(super) fn new(key: &[u8], item: &kv::Item) -> Item {
-        let kv::Item { value, version, exptime } = item;
-        Item { key: key.to_vec(), version: *version, exptime: *exptime, value: value.to_vec() }
     }
 }
 

@@ -6,7 +6,8 @@ mod tests;
 use bytes::Bytes;
 
 use super::connection::Command;
-use super::{Client, Error, Item, name_of};
+use super::item::Item;
+use super::{Client, Error, name_of};
 use crate::kv::{Operation, Query};
 use crate::protocol::{ErrorReply, Reply, Request};
 
@@ -195,7 +196,9 @@ impl Client {
         match self.execute_command(Command::transaction(requests, once)).await? {
             Reply::Committed { revision, replies } => {
                 let results: Option<Vec<OperationResult>> = match replies.len() == asked.len() {
-                    true => asked.iter().zip(replies).map(|(one, reply)| result(one, reply)).collect(),
+                    true => {
+                        asked.iter().zip(replies).map(|(one, reply)| result(one, reply)).collect()
+                    }
                     false => None,
                 };
                 let results = results.ok_or_else(|| Error::Unknown {

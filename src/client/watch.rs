@@ -1,5 +1,6 @@
 //! Watches: the changes of keys, as they happen or since a revision.
 
+mod changes;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -9,67 +10,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+pub use changes::{Change, ChangeKind, Changes, Previous};
 use futures_util::{Stream, StreamExt, stream};
 use reader::Reader;
 
 use super::reads::prefix_of;
 use super::{Client, Error, Moment, name_of};
 use crate::kv::KeyRange;
-use crate::protocol::{WatchEvent, WatchKind, WatchRequest};
+use crate::protocol::WatchRequest;
 
-/// What a watch is to tell.
+/// The keys of a watch, and what it tells of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchSpec {
     keys: KeyRange,
     from: Option<u64>,
     wants_previous: bool,
     wants_progress: bool,
-}
-
-/// All changes of one revision, of the keys that are watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changes {
-    /// The revision. All changes up to it have been told; `from(revision + 1)` goes on.
-    pub revision: u64,
-    /// The changes, in the order in which they were made; none in a note of progress.
-    pub changes: Vec<Change>,
-}
-
-/// The change of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The key.
-    pub key: Vec<u8>,
-    /// What has happened to it.
-    pub kind: ChangeKind,
-    /// What it was before, if that was asked for, and the key was there.
-    pub previous: Option<Previous>,
-}
-
-/// What has happened to a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// It was written. The revision is the value's version.
-    Set {
-        /// The value.
-        value: Vec<u8>,
-        /// The whole seconds that it had left when it was written, rounded up; 0 for never.
-        exptime: u64,
-    },
-    /// It was deleted by a command, or with its lease when that was revoked.
-    Deleted,
-    /// Its time was over, or that of its lease.
-    Expired,
-}
-
-/// A value that was replaced or removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Previous {
-    /// Its version.
-    pub version: u64,
-    /// The value.
-    pub value: Vec<u8>,
 }
 
 /// A stream of the changes of keys, each exactly once, in order, and those of one revision
@@ -165,7 +121,7 @@ impl Client {
                 Err(error) => Some((Err(error), None)),
             }
         });
-        Ok(Watch { changes: Box::pin(changes), position })
+        Ok(Watch { changes: Box::pin(changes.fuse()), position })
     }
 
     /// All keys that begin with `prefix`, as they were at one revision, and the watch that tells
@@ -209,24 +165,4 @@ impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watch").field("revision", &self.revision()).finish_non_exhaustive()
     }
-}
-
-impl Change {
-    fn new(event: WatchEvent) -> Change {
-        let kind = match event.kind {
-            WatchKind::Set { exptime, value } => ChangeKind::Set { value: vec_of(&value), exptime },
-            WatchKind::Deleted => ChangeKind::Deleted,
-            WatchKind::Expired => ChangeKind::Expired,
-        };
-        let previous = event.previous.map(|previous| Previous {
-            version: previous.revision,
-            value: vec_of(&previous.value),
-        });
-        Change { key: vec_of(&event.key), kind, previous }
-    }
-}
-
-/// A copy: a slice would keep the whole buffer alive that it was received in.
-fn vec_of(bytes: &Bytes) -> Vec<u8> {
-    bytes.to_vec()
 }

@@ -133,7 +133,11 @@ impl Change {
             }
             Action::LeaseEnd(end) => {
                 let record = end.keys.get(key)?;
-                return Some(Newest { record: Some(record), due_ms: end.due_ms, change: record.change });
+                return Some(Newest {
+                    record: Some(record),
+                    due_ms: end.due_ms,
+                    change: record.change,
+                });
             }
         };
         (**self.key()? == *key).then_some(newest)

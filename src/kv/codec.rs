@@ -52,7 +52,7 @@ use self::fields::{
 use self::transaction::TransactionFields;
 use super::command::{Command, Once, Operation};
 use super::history::HistoryLimits;
-use super::transaction::{TRANSACTION_DEPTH_MAX, TransactionFault, TransactionLimits};
+use super::transaction::{TRANSACTION_DEPTH_MAX, Transaction, TransactionFault, TransactionLimits};
 use crate::types::{Format, is_at_end};
 
 /// Maximum length of a key in bytes. It is a bound of the format, far above the default
@@ -347,6 +347,12 @@ impl Command {
             Operation::Revoke { id } => check_number("lease", *id, 1, LEASE_ID_MAX),
         }
     }
+}
+
+/// The bytes of a transaction as it stands in a command.
+pub(super) fn transaction_bytes(transaction: &Transaction) -> Vec<u8> {
+    rmp_serde::to_vec(&TransactionFields::of(transaction))
+        .expect("numbers and byte strings always encode to MessagePack in memory")
 }
 
 /// Encodes a `set` or an `add`: with the first of the two operations when there is no lease.

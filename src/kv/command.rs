@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::history::HistoryLimits;
+use super::history::{HistoryLimits, NotReadable};
 use super::transaction::{RangeAnswer, RangeQuery, Transaction, TransactionOutcome};
 use crate::types::LogIndex;
 
@@ -177,38 +177,12 @@ pub enum Outcome {
     HistorySet,
 }
 
-impl Outcome {
-    /// The number of the outcome in digests and snapshots, and its version or 0. Both are
-    /// part of these formats. No client is remembered with `Ended`, so no snapshot has it.
-    pub(super) fn to_numbers(&self) -> (u64, u64) {
-        match self {
-            Outcome::Stored { version } => (1, *version),
-            Outcome::Deleted => (2, 0),
-            Outcome::NotFound => (3, 0),
-            Outcome::VersionMismatch { version } => (4, *version),
-            Outcome::Exists { version } => (5, *version),
-            Outcome::Stale => (6, 0),
-            Outcome::Full => (7, 0),
-            Outcome::Busy => (8, 0),
-            Outcome::Ended => (9, 0),
-            _ => unreachable!("part B of issue 16"),
+impl From<NotReadable> for Outcome {
+    fn from(reason: NotReadable) -> Outcome {
+        match reason {
+            NotReadable::Compacted { revision } => Outcome::AlreadyCompacted { revision },
+            NotReadable::Future { revision } => Outcome::Future { revision },
         }
-    }
-
-    /// The inverse of [`Outcome::to_numbers`]; `None` when no outcome has these numbers.
-    pub(super) fn from_numbers(kind: u64, version: u64) -> Option<Outcome> {
-        let outcome = match kind {
-            1 => Outcome::Stored { version },
-            2 => Outcome::Deleted,
-            3 => Outcome::NotFound,
-            4 => Outcome::VersionMismatch { version },
-            5 => Outcome::Exists { version },
-            6 => Outcome::Stale,
-            7 => Outcome::Full,
-            8 => Outcome::Busy,
-            _ => return None,
-        };
-        (outcome.to_numbers() == (kind, version)).then_some(outcome)
     }
 }
 
@@ -303,6 +277,15 @@ pub enum Answer {
         /// True when there are further keys.
         more: bool,
     },
+}
+
+impl From<NotReadable> for Answer {
+    fn from(reason: NotReadable) -> Answer {
+        match reason {
+            NotReadable::Compacted { revision } => Answer::Compacted { revision },
+            NotReadable::Future { revision } => Answer::Future { revision },
+        }
+    }
 }
 
 /// A key's value with its version and remaining time.

@@ -6,8 +6,8 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::command::Outcome;
 use super::record::Record;
+use super::remembered::{Remembered, RememberedFields};
 
 /// The seed of a key's hash. It differs from the seed of a client's hash, so that the two
 /// kinds of record hash differently.
@@ -41,9 +41,17 @@ pub(super) fn key_record(key: &[u8], record: &Record) -> u64 {
 }
 
 /// The hash of a client's name with the state that is remembered of the client.
-pub(super) fn client_record(name: &[u8], seq: u64, outcome: &Outcome, last_used_ms: u64) -> u64 {
-    let (kind, version) = outcome.to_numbers();
-    xxh3_64_with_seed(name, numbers([CLIENT_RECORD, seq, kind, version, last_used_ms]))
+pub(super) fn client_record(
+    name: &[u8],
+    seq: u64,
+    remembered: &Remembered,
+    last_used_ms: u64,
+) -> u64 {
+    let RememberedFields { kind, number, rest } = remembered.to_fields();
+    let seed = numbers([CLIENT_RECORD, seq, kind, number, last_used_ms]);
+    // An outcome without a rest has the hash that it had before format 4.
+    let seed = if rest.is_empty() { seed } else { xxh3_64_with_seed(&rest, seed) };
+    xxh3_64_with_seed(name, seed)
 }
 
 /// The hash of a change, from its numbers and the hashes of its records.

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use super::change::{Action, Change};
 use super::corruption::Corruption;
 use super::expiry::{Step, Total};
-use super::change::{Action, Change};
-use super::history::History;
+use super::history::{History, HistoryLimits, NotReadable};
+use super::reads::Reads;
 use super::records::{NewRecord, Records};
 use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};
 
@@ -34,6 +35,14 @@ pub(super) struct Edit<'a> {
     kept: Total,
 }
 
+/// A state of an [`Edit`].
+pub(super) struct Saved {
+    records: Records,
+    history: History,
+    changes: u64,
+    kept: Total,
+}
+
 impl<'a> Edit<'a> {
     /// The changes of an entry, which get this revision.
     pub fn new(
@@ -48,6 +57,60 @@ impl<'a> Edit<'a> {
     /// The revision that the changes get.
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// The store's revision after the changes so far.
+    pub fn present_revision(&self) -> u64 {
+        if self.changes > 0 { self.revision } else { self.history.revision() }
+    }
+
+    /// The history with the changes so far.
+    pub fn history(&self) -> &History {
+        self.history
+    }
+
+    /// The keys as they were at a revision before this entry.
+    ///
+    /// # Errors
+    /// When the store cannot be read at that revision. That is so for every one when changes are
+    /// not kept: the keys are about to change.
+    pub fn past(&self, revision: u64) -> Result<Reads<'_>, NotReadable> {
+        if !self.history.keeps_changes() {
+            return Err(NotReadable::Compacted { revision: self.history.revision() });
+        }
+        Ok(Reads::at(self.records, self.history, self.history.moment(revision)?))
+    }
+
+    /// The time at which a key expires that is written now with this exptime.
+    pub fn deadline_ms(&self, exptime: u64) -> Option<u64> {
+        let clock_ms = self.records.clock_ms();
+        (exptime > 0).then(|| clock_ms.saturating_add(exptime.saturating_mul(1000)))
+    }
+
+    /// Forgets the history before a revision.
+    ///
+    /// # Errors
+    /// When the store cannot be read at that revision.
+    pub fn compact(&mut self, revision: u64) -> Result<(), NotReadable> {
+        self.history.compact(revision)
+    }
+
+    /// Sets the bounds of the history.
+    pub fn set_history_limits(&mut self, limits: HistoryLimits) {
+        self.history.set_limits(limits);
+    }
+
+    /// The state to which [`Edit::restore`] takes all back.
+    pub fn save(&self) -> Saved {
+        let (records, history) = (self.records.clone(), self.history.clone());
+        Saved { records, history, changes: self.changes, kept: self.kept }
+    }
+
+    /// Takes back all changes since the state was saved.
+    pub fn restore(&mut self, saved: Saved) {
+        let Saved { records, history, changes, kept } = saved;
+        (*self.records, *self.history) = (records, history);
+        (self.changes, self.kept) = (changes, kept);
     }
 
     /// The keys as they are after the changes so far.

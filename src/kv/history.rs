@@ -363,7 +363,12 @@ impl History {
     ///
     /// # Errors
     /// When a change after it is not kept any more.
-    pub fn moment_of(&self, change: u64, revision: u64, clock_ms: u64) -> Result<Moment, NotReadable> {
+    pub fn moment_of(
+        &self,
+        change: u64,
+        revision: u64,
+        clock_ms: u64,
+    ) -> Result<Moment, NotReadable> {
         self.check_readable(revision)?;
         let kept_from = self.kept_from;
         let first = self.changes.search(|change| change.revision >= kept_from);

@@ -12,6 +12,9 @@
 //! | `command` | the questions to the store and its answers |
 //! | `codec` | the bytes of a command, as the log keeps them |
 //! | `store` | applies entries |
+//! | `execute` | executes commands |
+//! | `remembered` | an outcome as it is remembered for retries |
+//! | `transaction` | transactions: their check and their execution |
 //! | `records` | the keys with their values |
 //! | `edit` | the changes of one entry, with their revision |
 //! | `history` | the changes that are kept, and the bounds of their number |
@@ -40,6 +43,7 @@ mod deadlines;
 mod digest;
 mod digest_history;
 mod edit;
+mod execute;
 mod expiry;
 mod history;
 mod key_bytes;
@@ -49,6 +53,7 @@ mod range;
 mod reads;
 mod record;
 mod records;
+mod remembered;
 mod scrub;
 mod snapshot;
 mod store;

@@ -14,6 +14,7 @@ use super::corruption::Corruption;
 use super::deadlines::Deadlines;
 use super::digest;
 use super::key_bytes::KeyBytes;
+use super::remembered::Remembered;
 
 /// Maximum number of clients that the store remembers; at the limit a new client gets
 /// [`Outcome::Busy`]. It is a constant of the format: nodes with different limits would
@@ -30,7 +31,7 @@ pub(super) struct ClientRecord {
     /// The last number that the client used.
     seq: u64,
     /// The outcome of the command with that number.
-    outcome: Outcome,
+    outcome: Remembered,
     /// The store's clock at the client's last command, in milliseconds.
     last_used_ms: u64,
     /// The hash of the record as it was written: its part of the digest.
@@ -41,7 +42,7 @@ pub(super) struct ClientRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClientState {
     pub seq: u64,
-    pub outcome: Outcome,
+    pub outcome: Remembered,
     pub last_used_ms: u64,
 }
 
@@ -135,18 +136,18 @@ impl OnceTable {
         &mut self,
         once: &Once,
         clock_ms: u64,
-    ) -> Result<Option<Outcome>, Corruption> {
+    ) -> Result<Option<Remembered>, Corruption> {
         let Some(client) = self.get(&once.client, clock_ms)? else {
             // A hidden client makes room for a new one.
             let has_room =
                 self.by_name.len() < self.clients_max || self.remove_first_hidden(clock_ms);
-            return Ok((!has_room).then_some(Outcome::Busy));
+            return Ok((!has_room).then_some(Outcome::Busy.into()));
         };
         if once.seq > client.seq {
             return Ok(None);
         }
         self.put(&once.client, client.seq, client.outcome.clone(), clock_ms);
-        Ok(Some(if once.seq == client.seq { client.outcome } else { Outcome::Stale }))
+        Ok(Some(if once.seq == client.seq { client.outcome } else { Outcome::Stale.into() }))
     }
 
     /// Remembers the outcome of a command that was executed. A command that was refused
@@ -157,11 +158,11 @@ impl OnceTable {
     pub fn executed(
         &mut self,
         once: &Once,
-        outcome: &Outcome,
+        outcome: Remembered,
         clock_ms: u64,
     ) -> Result<(), Corruption> {
-        if *outcome != Outcome::Full {
-            self.put(&once.client, once.seq, outcome.clone(), clock_ms);
+        if outcome != Remembered::Outcome(Outcome::Full) {
+            self.put(&once.client, once.seq, outcome, clock_ms);
         } else if let Some(client) = self.get(&once.client, clock_ms)? {
             self.put(&once.client, client.seq, client.outcome, clock_ms);
         }
@@ -217,7 +218,7 @@ impl OnceTable {
         self.put(name, state.seq, state.outcome, state.last_used_ms);
     }
 
-    fn put(&mut self, name: &[u8], seq: u64, outcome: Outcome, last_used_ms: u64) {
+    fn put(&mut self, name: &[u8], seq: u64, outcome: Remembered, last_used_ms: u64) {
         let hash = digest::client_record(name, seq, &outcome, last_used_ms);
         let client = ClientRecord { seq, outcome, last_used_ms, hash };
         self.digest = self.digest.wrapping_add(hash);

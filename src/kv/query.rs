@@ -1,5 +1,7 @@
 //! Reads of the store. The values that they return share the stored bytes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::command::{Answer, Item, Query};
@@ -9,7 +11,7 @@ use super::range::KeyRange;
 use super::reads::Reads;
 use super::record::Record;
 use super::store::Store;
-use super::transaction::RangeQuery;
+use super::transaction::{self, RangeQuery, Stop};
 
 /// Maximum size of one scan's answer, in bytes of keys and values. A first key that is
 /// larger than that is returned alone.
@@ -26,12 +28,11 @@ impl Store {
         let at = match query {
             Query::Get { at, .. } | Query::GetMeta { at, .. } | Query::Scan { at, .. } => *at,
             Query::Range(RangeQuery { at, .. }) => *at,
-            query => unreachable!("part B of issue 16: {query:?}"),
+            Query::Transaction(_) | Query::Lease { .. } | Query::Leases => 0,
         };
         let reads = match self.reads_at(at) {
             Ok(reads) => reads,
-            Err(NotReadable::Compacted { revision }) => return Ok(Answer::Compacted { revision }),
-            Err(NotReadable::Future { revision }) => return Ok(Answer::Future { revision }),
+            Err(reason) => return Ok(reason.into()),
         };
         // A reader that does not lead any more may know less of the time than the store. A read of
         // the past says how much time a key had left then.
@@ -50,6 +51,16 @@ impl Store {
             }
             Query::Range(query) => {
                 Answer::Range { revision: self.revision(), answer: reads.answer(query)? }
+            }
+            Query::Transaction(transaction) => {
+                match transaction::read(self.records(), self.history(), transaction, now_ms) {
+                    Ok(outcome) => Answer::Transaction(Arc::new(outcome)),
+                    Err(Stop::NotReadable(reason)) => reason.into(),
+                    Err(Stop::Corrupted(corruption)) => return Err(corruption),
+                    Err(Stop::Full | Stop::NoLease | Stop::NoKey) => {
+                        unreachable!("only a write is refused so")
+                    }
+                }
             }
             query => unreachable!("part B of issue 16: {query:?}"),
         })

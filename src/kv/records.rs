@@ -157,6 +157,11 @@ impl Records {
         self.deadlines.first_due(self.clock_ms())
     }
 
+    /// True when there is a lease with this id.
+    pub fn has_lease(&self, _id: u64) -> bool {
+        false
+    }
+
     /// True of a record that nobody sees any more.
     pub fn hides(&self, record: &Record) -> bool {
         record.is_due(self.clock_ms())

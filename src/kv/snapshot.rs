@@ -19,10 +19,10 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{CLIENT_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use super::command::Outcome;
 use super::corruption::Corruption;
 use super::key_bytes::KeyBytes;
 use super::once::ClientState;
+use super::remembered::{Remembered, RememberedFields};
 use super::store::Store;
 use crate::types::{LogIndex, decode_exact};
 
@@ -167,7 +167,8 @@ impl SnapshotBlocks {
         for (name, client) in self.store.once_table().stored_from(after(last)) {
             client.verify(name)?;
             let ClientState { seq, outcome, last_used_ms } = client.state();
-            let (outcome, version) = outcome.to_numbers();
+            // No client before format 4 has an outcome with a rest.
+            let RememberedFields { kind: outcome, number: version, .. } = outcome.to_fields();
             if block.add(name, &ClientFields { name, seq, outcome, version, last_used_ms }) {
                 break;
             }
@@ -344,7 +345,7 @@ impl StoreLoader {
         if last_used_ms > self.store.clock_ms() {
             return Err(SnapshotError::Impossible("a client has spoken in the future"));
         }
-        let outcome = Outcome::from_numbers(outcome, version)
+        let outcome = Remembered::from_fields(outcome, version, &[])
             .ok_or(SnapshotError::Impossible("a client has an unknown outcome"))?;
         name.clone_into(&mut self.last_client);
         self.store.restore_client(name, ClientState { seq, outcome, last_used_ms });

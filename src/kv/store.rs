@@ -1,14 +1,14 @@
 //! The store: applies committed entries, one after the other.
 
 use super::codec::CommandError;
-use super::command::{Command, Operation, Outcome, StoreStatus};
+use super::command::{Command, Outcome, StoreStatus};
 use super::corruption::{Corruption, Totals};
-use super::edit::{Edit, NewValue};
+use super::edit::Edit;
+use super::execute::execute_once;
 use super::expiry::Step;
 use super::history::{History, HistoryLimits};
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::{NewRecord, Records};
-use super::weight::weight_bytes;
 use crate::types::{Entry, Format, LogIndex, Payload};
 
 /// The reason why an entry cannot be applied.
@@ -208,7 +208,9 @@ impl Store {
     /// True when keys or clients have expired and are not removed yet. From then on entries
     /// are due that remove them.
     pub fn has_hidden(&self) -> bool {
-        self.records.has_hidden() || self.history.has_surplus() || self.clients.has_hidden(self.clock_ms())
+        self.records.has_hidden()
+            || self.history.has_surplus()
+            || self.clients.has_hidden(self.clock_ms())
     }
 
     /// The number of clients that are stored for their retries, with the hidden ones.
@@ -281,85 +283,6 @@ impl Store {
     pub(super) fn restore_client(&mut self, name: &[u8], state: ClientState) {
         self.clients.restore(name, state);
     }
-}
-
-/// Executes a command, unless its `once` prefix forbids it; returns the outcome.
-fn execute_once(
-    command: &Command,
-    edit: &mut Edit<'_>,
-    clients: &mut OnceTable,
-) -> Result<Outcome, Corruption> {
-    let clock_ms = edit.records().clock_ms();
-    let Some(once) = &command.once else { return execute(command, edit) };
-    if command.operation == Operation::End {
-        return clients.end(once, clock_ms);
-    }
-    if let Some(outcome) = clients.outcome_without_executing(once, clock_ms)? {
-        return Ok(outcome);
-    }
-    let outcome = execute(command, edit)?;
-    clients.executed(once, &outcome, clock_ms)?;
-    Ok(outcome)
-}
-
-fn execute(command: &Command, edit: &mut Edit<'_>) -> Result<Outcome, Corruption> {
-    let bytes_max = command.store_bytes_max;
-    match &command.operation {
-        Operation::Set { key, exptime, value, lease } => {
-            write(edit, key, (value, *exptime, *lease), bytes_max)
-        }
-        Operation::Add { key, exptime, value, lease } => match version_of(edit, key)? {
-            0 => write(edit, key, (value, *exptime, *lease), bytes_max),
-            version => Ok(Outcome::Exists { version }),
-        },
-        Operation::Cas { key, exptime, version: expected, value, lease } => {
-            let version = version_of(edit, key)?;
-            if version == *expected {
-                write(edit, key, (value, *exptime, *lease), bytes_max)
-            } else {
-                Ok(Outcome::VersionMismatch { version })
-            }
-        }
-        Operation::Delete { key } => {
-            Ok(if edit.remove(key)? { Outcome::Deleted } else { Outcome::NotFound })
-        }
-        // Without a client there is nothing to forget; no such command is ever encoded.
-        Operation::End => Ok(Outcome::Ended),
-        operation => unreachable!("part B of issue 16: {operation:?}"),
-    }
-}
-
-fn write(
-    edit: &mut Edit<'_>,
-    key: &[u8],
-    (value, exptime, lease): (&[u8], u64, u64),
-    bytes_max: u64,
-) -> Result<Outcome, Corruption> {
-    if !has_room(edit.records(), key, value, bytes_max) {
-        return Ok(Outcome::Full);
-    }
-    let clock_ms = edit.records().clock_ms();
-    let deadline_ms = (exptime > 0).then(|| clock_ms.saturating_add(exptime.saturating_mul(1000)));
-    edit.put(key, NewValue { value, lease, deadline_ms })?;
-    Ok(Outcome::Stored { version: edit.revision() })
-}
-
-/// True when the limit `bytes_max` (0: no limit) lets `value` be stored under `key`. A
-/// value that is no larger than the one that it replaces is always stored, even when the
-/// limit was lowered below the size of the store: it does not make the store larger, and
-/// writing smaller values is a way to come below the limit again.
-fn has_room(records: &Records, key: &[u8], value: &[u8], bytes_max: u64) -> bool {
-    if bytes_max == 0 {
-        return true;
-    }
-    let replaced = records.weight_of(key);
-    let written = weight_bytes(key, value);
-    written <= replaced || records.visible().bytes - replaced + written <= bytes_max
-}
-
-/// The version of `key`; 0 when it is absent, because no entry has index 0.
-fn version_of(edit: &Edit<'_>, key: &[u8]) -> Result<u64, Corruption> {
-    Ok(edit.records().get(key)?.map_or(0, |record| record.mod_revision))
 }
 
 #[cfg(any(test, feature = "testing"))]

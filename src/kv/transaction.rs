@@ -5,6 +5,7 @@
 //! The names are those of etcd, whose clients a later door serves.
 
 mod check;
+mod run;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 pub use self::check::{
     TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, TransactionFault, TransactionLimits,
 };
+pub(super) use self::run::{Stop, execute, read};
 use super::command::Outcome;
 use super::range::KeyRange;
 use super::record::Record;
@@ -29,7 +31,7 @@ pub struct Transaction {
 }
 
 /// A question whose answer decides between the branches. For a range it holds if it holds for
-/// every key of the range.
+/// every key of the range; a range without keys is judged like a key that is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compare {
     /// The keys.

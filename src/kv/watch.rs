@@ -208,7 +208,9 @@ impl HistoryView {
                         last = Some(key.clone());
                     }
                 }
-                Action::Put { key, .. } | Action::Delete { key, .. } | Action::Expire { key, .. } => {
+                Action::Put { key, .. }
+                | Action::Delete { key, .. }
+                | Action::Expire { key, .. } => {
                     if left == 0 {
                         return Ok((here(None), true));
                     }

@@ -20,9 +20,11 @@
 //! | `members` | [`MembersReport`], the members as a server knows them, and [`Plan`] |
 //! | `text` | the small pieces of text that requests and replies share |
 //! | `session` | [`Session`]: the order of the commands and replies of one connection |
+//! | `queue` | the commands of a transaction between `begin` and `commit` |
+//! | `asked` | the reply that an answer of the store becomes |
 //! | `window` | the commands of a session that are not answered yet, and their cost |
 //! | `batch` | [`ClientRequest`], and the commands of a session that leave together |
-//! | [`outcome`] | the reply that an answer of the store or the server becomes |
+//! | [`outcome`] | the reply that an answer of the server becomes |
 //!
 //! Invariants of both parsers:
 //! - the result does not depend on where the input was cut;
@@ -32,6 +34,7 @@
 //!   must end; it must when the client speaks another protocol, whose lines are no commands;
 //! - a request or reply that was printed is parsed to the same value.
 
+mod asked;
 mod batch;
 mod error_reply;
 mod fields;
@@ -41,6 +44,7 @@ mod member_line;
 mod members;
 pub mod outcome;
 mod parser;
+mod queue;
 mod reply;
 mod reply_line;
 mod reply_parser;

@@ -166,16 +166,17 @@ cas <key> <exptime> <version> <numbytes> [noreply], then the data: write if at t
 delete <key> [noreply]: remove\r
 get <key> [at <revision>]: the value\r
 getm <key> [at <revision>]: the value with its version and the seconds it has left\r
-scan <prefix> <limit> [after <key>] [at <revision>]: keys and values in byte order; * is every key\r
+scan <prefix> <limit> [after <key>] [at <revision>]: keys and values in order; * is every key\r
 begin: a transaction of the commands up to commit: check, set, delete, get, getm\r
 check <key> <version>: commit only if the key has that version; 0: if it is absent\r
 commit: execute all of them, or none; discard: forget them\r
 grant <seconds> [<id>]: a lease, whose keys go with it when it ends\r
-renew <id>: its time begins anew; revoke <id>: end it; lease <id>: the time it has left, and its keys\r
+renew <id>: its time begins anew; revoke <id>: end it; lease <id>: its time left and its keys\r
 watch key <key> [from <revision>] [prev]: a stream of the changes; quit ends it\r
 watch prefix <prefix> [from <revision>] [prev]: the same of many keys; * is every key\r
 compact <revision>: forget what was before that revision\r
-mode leader: redirect when another server leads; mode any: forward to it; mode stale: read what is here\r
+mode leader: redirect when another server leads; mode any: forward to it;\r
+  mode stale: forward writes to it, and read what is here\r
 once <client> <seq> <write>: execute a write or a commit exactly once, however often it is sent;\r
   end [noreply] in the place of the write: forget the client, which has ended\r
 snapshot begin: have a snapshot taken, for a backup; then snapshot find <index>\r
@@ -236,15 +237,7 @@ impl Reply {
                 put_line(sink, format_args!("VALUE {version} {exptime} {}", value.len()));
                 put_block(sink, value);
             }
-            Reply::Scan { items, more } => {
-                for (key, Item { value, version, exptime }) in items {
-                    sink.put_slice(b"KEY ");
-                    sink.put_slice(&key);
-                    put_line(sink, format_args!(" {version} {exptime} {}", value.len()));
-                    put_block(sink, value);
-                }
-                sink.put_slice(if more { b"MORE\r\n" } else { b"END\r\n" });
-            }
+            Reply::Scan { items, more } => print_scan(items, more, sink),
             Reply::Queued => sink.put_slice(b"QUEUED\r\n"),
             Reply::Committed { revision, replies } => {
                 put_line(sink, format_args!("COMMITTED {revision} {}", replies.len()));
@@ -259,12 +252,7 @@ impl Reply {
             Reply::Revoked => sink.put_slice(b"REVOKED\r\n"),
             Reply::LeaseKeys { id, left, keys, more } => {
                 put_line(sink, format_args!("LEASE {id} {left}"));
-                for key in keys {
-                    sink.put_slice(b"KEY ");
-                    sink.put_slice(&key);
-                    put_line(sink, format_args!(""));
-                }
-                sink.put_slice(if more { b"MORE\r\n" } else { b"END\r\n" });
+                print_keys(&keys, more, sink);
             }
             Reply::Watching { revision } => put_line(sink, format_args!("WATCHING {revision}")),
             Reply::Compacted { revision } => put_line(sink, format_args!("OK {revision}")),
@@ -294,6 +282,30 @@ impl Reply {
             Reply::Error(error) => put_line(sink, format_args!("{error}")),
         }
     }
+}
+
+fn print_scan(items: Vec<(Bytes, Item)>, more: bool, sink: &mut impl Sink) {
+    for (key, Item { value, version, exptime }) in items {
+        sink.put_slice(b"KEY ");
+        sink.put_slice(&key);
+        put_line(sink, format_args!(" {version} {exptime} {}", value.len()));
+        put_block(sink, value);
+    }
+    print_end(more, sink);
+}
+
+fn print_keys(keys: &[Bytes], more: bool, sink: &mut impl Sink) {
+    for key in keys {
+        sink.put_slice(b"KEY ");
+        sink.put_slice(key);
+        put_line(sink, format_args!(""));
+    }
+    print_end(more, sink);
+}
+
+/// Prints the end of a list, and whether it goes on.
+fn print_end(more: bool, sink: &mut impl Sink) {
+    sink.put_slice(if more { b"MORE\r\n" } else { b"END\r\n" });
 }
 
 #[cfg(test)]

@@ -163,6 +163,10 @@ fn status() -> impl Strategy<Value = Status> {
                 upgrade_waits_for,
                 removed_at,
                 is_draining,
+                revision: store_digest,
+                compacted_revision: store_bytes,
+                history_changes: keys,
+                history_bytes: commit_index,
             };
             report.into_lines()
         })
@@ -264,7 +268,7 @@ proptest! {
     ) {
         let mut text = Vec::new();
         for part in &parts {
-            part.clone().print(&mut text);
+            part.print(&mut text);
         }
         let (mut parser, mut input, mut parsed) = (WatchParser::new(), BytesMut::new(), Vec::new());
         for piece in text.chunks(piece_bytes) {

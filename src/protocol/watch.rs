@@ -10,6 +10,7 @@ use super::error_reply::ErrorReply;
 use super::reply_line::{ReplyLine, value_bytes};
 use super::reply_parser::{Malformed, line_feed};
 use super::text::{BlockEnd, Sink, block_end, fields, number, put_block, put_line, without_cr};
+use crate::kv::{ChangeEvent, ChangeKind};
 
 /// A part of the stream that means something by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +65,27 @@ pub struct WatchPrevious {
     pub value: Bytes,
 }
 
+impl From<ChangeEvent> for WatchPart {
+    fn from(event: ChangeEvent) -> WatchPart {
+        let ChangeEvent { revision, kind, key, record, previous, at_ms } = event;
+        let kind = match (kind, record) {
+            (ChangeKind::Put, Some(record)) => {
+                WatchKind::Set { exptime: record.seconds_left(at_ms), value: record.value.clone() }
+            }
+            (ChangeKind::Expire, _) => WatchKind::Expired,
+            (ChangeKind::Put | ChangeKind::Delete, _) => WatchKind::Deleted,
+        };
+        let previous = previous.map(|record| WatchPrevious {
+            revision: record.mod_revision,
+            value: record.value.clone(),
+        });
+        WatchPart::Event(WatchEvent { key, revision, kind, previous })
+    }
+}
+
 impl WatchPart {
     /// Prints the part, all its lines with their line ends.
-    pub fn print(self, sink: &mut impl Sink) {
+    pub fn print(&self, sink: &mut impl Sink) {
         match self {
             WatchPart::Event(event) => event.print(sink),
             WatchPart::End { revision } => put_line(sink, format_args!("END {revision}")),
@@ -76,25 +95,25 @@ impl WatchPart {
 }
 
 impl WatchEvent {
-    fn print(self, sink: &mut impl Sink) {
+    fn print(&self, sink: &mut impl Sink) {
         let WatchEvent { key, revision, kind, previous } = self;
         if let Some(WatchPrevious { revision, value }) = previous {
-            put_key(b"PREV ", &key, sink);
+            put_key(b"PREV ", key, sink);
             put_line(sink, format_args!(" {revision} {}", value.len()));
-            put_block(sink, value);
+            put_block(sink, value.clone());
         }
         match kind {
             WatchKind::Set { exptime, value } => {
-                put_key(b"SET ", &key, sink);
+                put_key(b"SET ", key, sink);
                 put_line(sink, format_args!(" {revision} {exptime} {}", value.len()));
-                put_block(sink, value);
+                put_block(sink, value.clone());
             }
             WatchKind::Deleted => {
-                put_key(b"DELETED ", &key, sink);
+                put_key(b"DELETED ", key, sink);
                 put_line(sink, format_args!(" {revision}"));
             }
             WatchKind::Expired => {
-                put_key(b"EXPIRED ", &key, sink);
+                put_key(b"EXPIRED ", key, sink);
                 put_line(sink, format_args!(" {revision}"));
             }
         }

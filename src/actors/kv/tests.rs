@@ -550,3 +550,71 @@ async fn the_view_of_a_store_that_was_replaced_is_handed_over_to_be_freed() {
         .collect();
     assert_eq!(freed, [LogIndex(1); 3], "the store, and two views of it");
 }
+
+/// A hub of watches, with what it has of the history.
+struct Hub {
+    port: Recipient<HistoryNews>,
+    inbox: Inbox<HistoryNews>,
+}
+
+impl Hub {
+    fn new() -> Hub {
+        let (port, inbox) = probe();
+        Hub { port, inbox }
+    }
+
+    fn ask(&self, kv: &Addr<KvActor>, seen: Option<u64>) {
+        // The history of these tests is that of a new cluster: all of it is kept.
+        let seen = seen.map(|revision| HistoryMark { revision, compacted: 1 });
+        kv.do_send(AskHistory { seen, reply_to: self.port.clone() });
+    }
+
+    /// The revisions that were sent; true for an answer at once.
+    async fn told(&self) -> Vec<(u64, bool)> {
+        settle().await;
+        let revision = |news: HistoryNews| (news.view.revision(), news.is_at_once);
+        self.inbox.drain().into_iter().map(revision).collect()
+    }
+}
+
+fn apply(kv: &Addr<KvActor>, entries: Vec<Entry>) {
+    let task = |entry| ApplyTask::Entry { entry, reply_handle: None };
+    kv.do_send(Apply { tasks: entries.into_iter().map(task).collect() });
+}
+
+#[actix::test]
+async fn a_hub_gets_the_history_when_it_has_asked_and_there_is_something_new() {
+    let log = store_model::Log::with_history();
+    let (raft, _applied) = probe();
+    let kv = KvActor::new(log.store, ports(raft)).start();
+    let (one, two) = (Hub::new(), Hub::new());
+    one.ask(&kv, None);
+    assert_eq!(one.told().await, [(1, true)]);
+    one.ask(&kv, Some(1));
+    two.ask(&kv, Some(0));
+    assert_eq!((one.told().await, two.told().await), (vec![], vec![(1, false)]));
+    // An entry that changes nothing is nothing new.
+    let noop = Entry { payload: Payload::Noop, ..set(2, "", 0) };
+    apply(&kv, vec![noop]);
+    assert_eq!(one.told().await, []);
+    apply(&kv, vec![set(3, "a", 0), set(4, "b", 0)]);
+    assert_eq!((one.told().await, two.told().await), (vec![(3, false)], vec![]));
+    // Nobody is told who has not asked.
+    apply(&kv, vec![set(5, "c", 0)]);
+    assert_eq!(one.told().await, []);
+    one.ask(&kv, Some(3));
+    assert_eq!(one.told().await, [(4, false)]);
+}
+
+#[actix::test]
+async fn the_history_of_an_installed_snapshot_is_told() {
+    let log = store_model::Log::with_history();
+    let mut newer = store_model::Log::with_history();
+    let (raft, _applied) = probe();
+    let kv = KvActor::new(log.store, ports(raft)).start();
+    let hub = Hub::new();
+    hub.ask(&kv, Some(1));
+    newer.apply(&store_model::set("k", "v"));
+    kv.do_send(Apply { tasks: vec![ApplyTask::Install { store: newer.store }] });
+    assert_eq!(hub.told().await, [(2, false)]);
+}

@@ -1,11 +1,14 @@
 //! The recipes for blocking clients.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::Client;
 use super::runtime::Runtime;
 use crate::client::recipes::{self, CachedItem, Leader, View};
-use crate::client::{Error, Fence, LeaseLost};
+use crate::client::{self, Error, Fence, LeaseLost};
 
 /// A lock, as [`recipes::Lock`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +86,22 @@ impl Lock {
         Ok(LockGuard { inner, runtime: Arc::clone(&client.runtime) })
     }
 
+    /// Waits for the lock for as long as `patience`; `None` when it is not held by then, and the
+    /// place in the queue is no longer there.
+    ///
+    /// # Errors
+    /// As [`recipes::Lock::acquire`].
+    pub fn acquire_within(
+        &self,
+        client: &mut Client,
+        patience: Duration,
+    ) -> Result<Option<LockGuard>, Error> {
+        let turn = async { self.inner.acquire_until(&mut client.inner, sleep(patience)).await };
+        let inner = client.runtime.block_on(turn)?;
+        let runtime = Arc::clone(&client.runtime);
+        Ok(inner.map(|inner| LockGuard { inner, runtime }))
+    }
+
     /// As [`recipes::Lock::try_acquire`].
     ///
     /// # Errors
@@ -114,7 +133,7 @@ impl LockGuard {
     }
 
     /// As [`recipes::LockGuard::lease`].
-    pub fn lease(&self) -> u64 {
+    pub fn lease(&self) -> &client::Lease {
         self.inner.lease()
     }
 
@@ -191,7 +210,7 @@ impl Leadership {
     }
 
     /// As [`recipes::Leadership::lease`].
-    pub fn lease(&self) -> u64 {
+    pub fn lease(&self) -> &client::Lease {
         self.inner.lease()
     }
 

@@ -44,7 +44,7 @@ pub enum LeaseLost {
     Unconfirmed,
 }
 
-/// What the task knows of the lease.
+/// The lease as the task knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// It lives until this time for certain.
@@ -54,6 +54,7 @@ enum State {
 }
 
 /// The end of the task.
+#[derive(Debug)]
 enum End {
     /// The lease is revoked, and whether it was there is told.
     Revoke(oneshot::Sender<Result<bool, Error>>),
@@ -223,7 +224,8 @@ impl Keeper {
             let sent_at = now();
             match self.client.renew(self.id).await {
                 Ok(seconds) => {
-                    self.state.send_replace(State::Alive { until: certain_until(sent_at, seconds) });
+                    self.state
+                        .send_replace(State::Alive { until: certain_until(sent_at, seconds) });
                     due = sent_at + self.shortened(third);
                     pause = PAUSE_MAX.min(third) / 8;
                 }

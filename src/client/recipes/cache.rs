@@ -218,7 +218,9 @@ impl Follower {
                     self.state.send_modify(|state| state.view = View::of(moment));
                     return Ok(watch);
                 }
-                Err(Error::Unavailable { .. } | Error::Unknown { .. } | Error::Compacted { .. }) => {
+                Err(
+                    Error::Unavailable { .. } | Error::Unknown { .. } | Error::Compacted { .. },
+                ) => {
                     sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error),

@@ -20,7 +20,7 @@ use crate::client::{Client, Error, name_of};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
     key: Bytes,
-    /// What this client saw last: the number and its version.
+    /// The number and its version as this client saw them last.
     seen: Option<(i64, u64)>,
 }
 

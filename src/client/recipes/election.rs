@@ -1,9 +1,11 @@
 //! The election of a leader among clients.
 
+use std::future::pending;
+
 use super::cache::{Cache, View};
 use super::lock::SECONDS;
 use super::queue::{Place, Queue};
-use crate::client::{Client, Error, Fence, LeaseLost};
+use crate::client::{Client, Error, Fence, Lease, LeaseLost};
 
 /// An election: of the candidates, the one that came first leads until it resigns or dies; then
 /// the next one does.
@@ -17,9 +19,9 @@ use crate::client::{Client, Error, Fence, LeaseLost};
 /// Observers see each leader with the value that it campaigned with. They may miss one that led for
 /// a moment only; the last one they never miss.
 ///
-/// In the store, a candidate is the key `<name>/<lease>`, with the id of its lease in 16 hexadecimal
-/// digits. What a leader wants to say later it writes under a key of its own, with
-/// [`Leadership::lease`], in a transaction with [`Leadership::fence`].
+/// In the store, a candidate is the key `<name>/<lease>`, with the id of its lease in 16
+/// hexadecimal digits. A leader that wants to say something else later writes it under a key of
+/// its own, with the [`Leadership::lease`], in a transaction with the [`Leadership::fence`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Election {
     queue: Queue,
@@ -67,16 +69,30 @@ impl Election {
         Election { seconds, ..self }
     }
 
-    /// Waits to lead, for as long as others do. Cancel-safe: who no longer waits is no candidate any
-    /// more.
+    /// Waits to lead, for as long as others do. Cancel-safe: a client that no longer waits is no
+    /// candidate any more.
     ///
     /// # Errors
     /// [`Error::NoLease`] when this process was stopped for longer than its lease lasts, or
     /// somebody has revoked it; see [`Error`].
     pub async fn campaign(&self, client: &mut Client, value: &[u8]) -> Result<Leadership, Error> {
-        let place = self.queue.enter(client, self.seconds, value).await?;
-        self.queue.wait_for_head(client, &place).await?;
-        Ok(Leadership { place })
+        let turn = self.campaign_until(client, value, pending()).await?;
+        Ok(turn.expect("nobody gives up"))
+    }
+
+    /// Waits to lead until `give_up` is ready; then it returns `None`, and this client is no
+    /// candidate any more. Cancel-safe as [`Election::campaign`].
+    ///
+    /// # Errors
+    /// As [`Election::campaign`].
+    pub async fn campaign_until(
+        &self,
+        client: &mut Client,
+        value: &[u8],
+        give_up: impl Future<Output = ()>,
+    ) -> Result<Option<Leadership>, Error> {
+        let turn = self.queue.wait_for_turn(client, (self.seconds, value), give_up).await?;
+        Ok(turn.map(|place| Leadership { place }))
     }
 
     /// The present leader; `None` when there is none.
@@ -139,19 +155,19 @@ impl Leadership {
         self.place.fence()
     }
 
-    /// The id of the lease of the leadership: a key that is written with it goes with it.
-    pub fn lease(&self) -> u64 {
+    /// The lease of the leadership: a key that is written with its id goes with it.
+    pub fn lease(&self) -> &Lease {
         self.place.lease()
     }
 
     /// True while this client leads for certain.
     pub fn is_held(&self) -> bool {
-        self.place.is_alive()
+        self.place.lease().is_alive()
     }
 
     /// Waits until it is no longer certain that this client leads.
     pub async fn lost(&self) -> LeaseLost {
-        self.place.lost().await
+        self.place.lease().lost().await
     }
 
     /// Resigns. Returns false when the leadership was lost before.

@@ -1,7 +1,9 @@
 //! A lock with a fencing token.
 
+use std::future::pending;
+
 use super::queue::{Place, Queue};
-use crate::client::{Client, Error, Fence, LeaseLost};
+use crate::client::{Client, Error, Fence, Lease, LeaseLost};
 
 /// The time of a lease when nothing else is said, in seconds.
 pub(super) const SECONDS: u64 = 10;
@@ -78,17 +80,31 @@ impl Lock {
         Lock { holder: text.to_vec(), ..self }
     }
 
-    /// Waits for the lock, for as long as others hold it. Cancel-safe: who no longer waits loses its
-    /// place.
+    /// Waits for the lock, for as long as others hold it. Cancel-safe: a client that no longer
+    /// waits loses its place.
     ///
     /// # Errors
     /// [`Error::NoLease`] when this process was stopped for longer than its lease lasts, or
     /// somebody has revoked it: the place in the queue is lost, and the lock was not held; see
     /// [`Error`].
     pub async fn acquire(&self, client: &mut Client) -> Result<LockGuard, Error> {
-        let place = self.queue.enter(client, self.seconds, &self.holder).await?;
-        self.queue.wait_for_head(client, &place).await?;
-        Ok(LockGuard { place })
+        let turn = self.acquire_until(client, pending()).await?;
+        Ok(turn.expect("nobody gives up"))
+    }
+
+    /// Waits for the lock until `give_up` is ready; then it returns `None`, and the place in the
+    /// queue is no longer there. Cancel-safe as [`Lock::acquire`].
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`].
+    pub async fn acquire_until(
+        &self,
+        client: &mut Client,
+        give_up: impl Future<Output = ()>,
+    ) -> Result<Option<LockGuard>, Error> {
+        let own = (self.seconds, &self.holder[..]);
+        let turn = self.queue.wait_for_turn(client, own, give_up).await?;
+        Ok(turn.map(|place| LockGuard { place }))
     }
 
     /// Takes the lock if nobody holds it or waits for it; `None` otherwise.
@@ -99,15 +115,8 @@ impl Lock {
         if self.queue.head(client).await?.is_some() {
             return Ok(None);
         }
-        let place = self.queue.enter(client, self.seconds, &self.holder).await?;
-        match self.queue.head(client).await? {
-            Some(head) if head.key == place.fence().key => Ok(Some(LockGuard { place })),
-            // Somebody came between.
-            _ => {
-                place.leave().await?;
-                Ok(None)
-            }
-        }
+        let turn = self.queue.try_turn(client, self.seconds, &self.holder).await?;
+        Ok(turn.map(|place| LockGuard { place }))
     }
 
     /// The text of the present holder; `None` when nobody holds the lock.
@@ -130,19 +139,19 @@ impl LockGuard {
         self.place.fence()
     }
 
-    /// The id of the lease that the lock is held by.
-    pub fn lease(&self) -> u64 {
+    /// The lease that the lock is held by.
+    pub fn lease(&self) -> &Lease {
         self.place.lease()
     }
 
     /// True while the lock is held for certain: see the guarantees of [`Lock`].
     pub fn is_held(&self) -> bool {
-        self.place.is_alive()
+        self.place.lease().is_alive()
     }
 
     /// Waits until the lock is no longer held for certain. Then what it protects must stop at once.
     pub async fn lost(&self) -> LeaseLost {
-        self.place.lost().await
+        self.place.lease().lost().await
     }
 
     /// Releases the lock. Returns false when it was lost before. It releases this acquisition and

@@ -9,9 +9,9 @@
 //! Each owner waits for the end of the place right before its own, so the end of a place wakes one
 //! client, however many wait.
 
-use crate::client::{
-    ChangeKind, Client, Error, Fence, Item, Lease, LeaseLost, Mode, WatchSpec, name_of,
-};
+use std::pin::pin;
+
+use crate::client::{ChangeKind, Client, Error, Fence, Item, Lease, Mode, WatchSpec, name_of};
 
 /// The digits of a lease's id in a key.
 const LEASE_DIGITS: usize = 16;
@@ -26,7 +26,7 @@ pub(super) struct Queue {
     prefix: Vec<u8>,
 }
 
-/// A place in a queue, which is kept by its lease.
+/// A place at the head of a queue, which is kept by its lease.
 #[derive(Debug)]
 pub(super) struct Place {
     lease: Lease,
@@ -67,28 +67,88 @@ impl Queue {
 
     /// The place at the head.
     pub(super) async fn head(&self, client: &mut Client) -> Result<Option<Item>, Error> {
-        check_mode(client)?;
         let places = self.places(client).await?;
         Ok(places.into_iter().min_by_key(|place| place.version))
     }
 
-    /// Takes the last place.
-    pub(super) async fn enter(
+    /// Takes the last place, and waits until it is at the head; `None` when `give_up` is ready
+    /// before, and then the place is no longer there.
+    ///
+    /// # Errors
+    /// [`Error::NoLease`] when the place has ended before it was at the head.
+    pub(super) async fn wait_for_turn(
+        &self,
+        client: &mut Client,
+        (seconds, value): (u64, &[u8]),
+        give_up: impl Future<Output = ()>,
+    ) -> Result<Option<Place>, Error> {
+        let mut give_up = pin!(give_up);
+        let lease = tokio::select! {
+            biased;
+            lease = client.lease(seconds) => lease?,
+            () = &mut give_up => return Ok(None),
+        };
+        // Outside of what may be cancelled, so that it can be revoked. A write that was cancelled
+        // and is executed later finds no lease.
+        let turn = tokio::select! {
+            biased;
+            turn = self.wait_with(client, &lease, value) => Some(turn?),
+            () = &mut give_up => None,
+        };
+        match turn {
+            Some(fence) => Ok(Some(Place { lease, fence })),
+            None => lease.revoke().await.map(|_| None),
+        }
+    }
+
+    /// Takes the last place, and looks whether it is at the head; `None` when it is not, and then
+    /// it is no longer there.
+    pub(super) async fn try_turn(
         &self,
         client: &mut Client,
         seconds: u64,
         value: &[u8],
-    ) -> Result<Place, Error> {
-        check_mode(client)?;
+    ) -> Result<Option<Place>, Error> {
         let lease = client.lease(seconds).await?;
+        let fence = self.enter(client, &lease, value).await?;
+        match self.look(client, &fence).await? {
+            Look::Head => Ok(Some(Place { lease, fence })),
+            Look::Behind(_) => lease.revoke().await.map(|_| None),
+        }
+    }
+
+    async fn wait_with(
+        &self,
+        client: &mut Client,
+        lease: &Lease,
+        value: &[u8],
+    ) -> Result<Fence, Error> {
+        let fence = self.enter(client, lease, value).await?;
+        while let Look::Behind(before) = self.look(client, &fence).await? {
+            tokio::select! {
+                waited = wait_for_end(client, &before) => waited?,
+                () = lease.ended() => return Err(Error::NoLease),
+            }
+        }
+        Ok(fence)
+    }
+
+    /// Takes the last place.
+    async fn enter(
+        &self,
+        client: &mut Client,
+        lease: &Lease,
+        value: &[u8],
+    ) -> Result<Fence, Error> {
         let key = self.key(lease.id());
         let token = client.add_with_lease(&key, 0, value, lease.id()).await?;
-        Ok(Place { lease, fence: Fence { key, token } })
+        Ok(Fence { key, token })
     }
 
     /// All places. They may be read in several steps; a place that comes meanwhile is behind all
     /// that were there before.
     async fn places(&self, client: &mut Client) -> Result<Vec<Item>, Error> {
+        check_mode(client)?;
         let mut places: Vec<Item> = Vec::new();
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -101,28 +161,10 @@ impl Queue {
         }
     }
 
-    /// Waits until a place is at the head.
-    ///
-    /// # Errors
-    /// [`Error::NoLease`] when the place has ended before.
-    pub(super) async fn wait_for_head(
-        &self,
-        client: &mut Client,
-        place: &Place,
-    ) -> Result<(), Error> {
-        loop {
-            let Look::Behind(before) = self.look(client, place).await? else { return Ok(()) };
-            tokio::select! {
-                waited = wait_for_end(client, &before) => waited?,
-                () = place.lease.ended() => return Err(Error::NoLease),
-            }
-        }
-    }
-
     /// Looks for the place right before another one, which must be there.
-    async fn look(&self, client: &mut Client, place: &Place) -> Result<Look, Error> {
+    async fn look(&self, client: &mut Client, fence: &Fence) -> Result<Look, Error> {
+        let Fence { key, token } = fence;
         let places = self.places(client).await?;
-        let Fence { key, token } = &place.fence;
         let before = places.iter().filter(|other| other.version < *token);
         if let Some(before) = before.max_by_key(|other| other.version) {
             return Ok(Look::Behind(before.key.clone()));
@@ -142,16 +184,8 @@ impl Place {
         &self.fence
     }
 
-    pub(super) fn is_alive(&self) -> bool {
-        self.lease.is_alive()
-    }
-
-    pub(super) fn lease(&self) -> u64 {
-        self.lease.id()
-    }
-
-    pub(super) async fn lost(&self) -> LeaseLost {
-        self.lease.lost().await
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     /// Leaves the queue.
@@ -160,7 +194,7 @@ impl Place {
     }
 }
 
-/// Who is at the head is decided by linearizable reads.
+/// Linearizable reads decide which place is at the head.
 fn check_mode(client: &Client) -> Result<(), Error> {
     match client.options.mode {
         Mode::Leader | Mode::Any => Ok(()),

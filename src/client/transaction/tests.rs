@@ -8,7 +8,8 @@ async fn a_transaction_and_its_results_pass_as_the_protocol_says() {
     let mut script = vec![begun()];
     script.extend((0..8).map(|_| queued()));
     script.push(say(
-        "COMMITTED 9 7\r\nOK 9\r\nOK 9\r\nDELETED\r\nERR_NOT_FOUND\r\nVALUE 1\r\nx\r\nERR_NOT_FOUND\r\n\
+        "COMMITTED 9 7\r\nOK 9\r\nOK 9\r\nDELETED\r\nERR_NOT_FOUND\r\nVALUE 1\r\nx\r\n\
+         ERR_NOT_FOUND\r\n\
          VALUE 9 5 2\r\nyz",
     ));
     let fake = Fake::start(script).await;
@@ -150,7 +151,10 @@ async fn each_connection_is_set_to_the_mode_before_anything_else() {
     let mut reader = client(&[&fake], options).await;
     assert_eq!(reader.get("a").await.unwrap(), b"x");
     assert_eq!(reader.get("a").await.unwrap(), b"y");
-    assert_eq!(fake.received(), ["mode any\r\n", "get a\r\n", "get a\r\n", "mode any\r\n", "get a\r\n"]);
+    assert_eq!(
+        fake.received(),
+        ["mode any\r\n", "get a\r\n", "get a\r\n", "mode any\r\n", "get a\r\n"]
+    );
 
     // A server that does not know modes redirects, which is as good.
     let fake = Fake::start(vec![say("ERR_CMD_ERR unknown command"), say("VALUE 1\r\nx")]).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Change, Changes};
+use super::changes::{Change, Changes};
 use crate::client::connection::{Command, Connection, ReadError};
 use crate::client::{Client, Error, Failure, PAUSE_MAX, failure_or_error, members_command};
 use crate::protocol::{ErrorReply, Reply, Request, WatchParser, WatchPart, WatchRequest};
@@ -90,17 +90,7 @@ impl Reader {
         let check = Check { times, at: Instant::now() + times.silence, owed: None };
         let next = request.from;
         let (seen, stream, failures) = (0, None, 0);
-        Reader {
-            client,
-            request,
-            wants_progress,
-            next,
-            seen,
-            position,
-            stream,
-            failures,
-            check,
-        }
+        Reader { client, request, wants_progress, next, seen, position, stream, failures, check }
     }
 
     /// Asks servers for the watch until one begins it; for ever, or for a time.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::kv::Outcome;
 
 /// A record that is the first of its key.
 fn first(value: &'static [u8], revision: u64, deadline_ms: Option<u64>) -> Record {
@@ -31,12 +32,12 @@ fn every_part_of_a_key_record_changes_its_hash() {
 
 #[test]
 fn every_part_of_a_client_record_changes_its_hash() {
-    let hash = client_record(b"a", 1, &Outcome::Stored { version: 7 }, 5);
-    assert_ne!(hash, client_record(b"b", 1, &Outcome::Stored { version: 7 }, 5));
-    assert_ne!(hash, client_record(b"a", 2, &Outcome::Stored { version: 7 }, 5));
-    assert_ne!(hash, client_record(b"a", 1, &Outcome::Stored { version: 8 }, 5));
-    assert_ne!(hash, client_record(b"a", 1, &Outcome::Exists { version: 7 }, 5));
-    assert_ne!(hash, client_record(b"a", 1, &Outcome::Stored { version: 7 }, 6));
+    let hash = client_record(b"a", 1, &Outcome::Stored { version: 7 }.into(), 5);
+    assert_ne!(hash, client_record(b"b", 1, &Outcome::Stored { version: 7 }.into(), 5));
+    assert_ne!(hash, client_record(b"a", 2, &Outcome::Stored { version: 7 }.into(), 5));
+    assert_ne!(hash, client_record(b"a", 1, &Outcome::Stored { version: 8 }.into(), 5));
+    assert_ne!(hash, client_record(b"a", 1, &Outcome::Exists { version: 7 }.into(), 5));
+    assert_ne!(hash, client_record(b"a", 1, &Outcome::Stored { version: 7 }.into(), 6));
 }
 
 #[test]
@@ -44,5 +45,5 @@ fn the_hash_of_a_record_is_the_same_in_every_version_of_the_program() {
     // Nodes of two versions run side by side during an upgrade and compare
     // digests; a changed hash would look like a diverged store.
     assert_eq!(key_record(b"k", &first(b"v", 3, Some(4000))), 3_540_478_908_485_253_081);
-    assert_eq!(client_record(b"c", 3, &Outcome::Deleted, 4000), 4_441_243_830_229_851_136);
+    assert_eq!(client_record(b"c", 3, &Outcome::Deleted.into(), 4000), 4_441_243_830_229_851_136);
 }

@@ -73,7 +73,8 @@ const GOOD_REPLIES: [(Expect, &str); 33] = [
     (Expect::Committed, "COMMITTED 9 0\r\n"),
     (
         Expect::Committed,
-        "COMMITTED 9 5\r\nOK 9\r\nVALUE 3\r\na\r\n\r\nERR_NOT_FOUND\r\nVALUE 7 0 0\r\n\r\nDELETED\r\n",
+        "COMMITTED 9 5\r\nOK 9\r\nVALUE 3\r\na\r\n\r\nERR_NOT_FOUND\r\nVALUE 7 0 0\r\n\r\n\
+         DELETED\r\n",
     ),
     (Expect::Committed, "COMMITTED 9 1\r\nERR_COMPACTED 8\r\n"),
     (Expect::Committed, "ABORTED k 7\r\n"),

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::kv::Record;
 
 /// All parts of a stream that comes in pieces of this size, or the error that ends it.
 fn parse(text: &[u8], piece_bytes: usize) -> Result<Vec<WatchPart>, Malformed> {
@@ -78,4 +81,26 @@ fn what_is_no_stream_is_refused() {
 fn a_line_that_never_ends_is_refused() {
     let mut input = BytesMut::from(&vec![b'x'; 200 * 1024][..]);
     assert!(WatchParser::new().next(&mut input).is_err());
+}
+
+#[test]
+fn a_change_of_the_store_becomes_an_event() {
+    let record = |revision, deadline_ms| {
+        Arc::new(Record::for_tests(b"k", "value".into(), revision, deadline_ms))
+    };
+    let change = |kind, record, previous| {
+        let event =
+            ChangeEvent { revision: 9, kind, key: "k".into(), record, previous, at_ms: 500 };
+        let mut text = Vec::new();
+        WatchPart::from(event).print(&mut text);
+        String::from_utf8(text).expect("this test prints text")
+    };
+    let put = |deadline_ms| change(ChangeKind::Put, Some(record(9, deadline_ms)), None);
+    assert_eq!(put(None), "SET k 9 0 5\r\nvalue\r\n");
+    assert_eq!(put(Some(30_500)), "SET k 9 30 5\r\nvalue\r\n", "the seconds it was given");
+    assert_eq!(
+        change(ChangeKind::Delete, None, Some(record(4, None))),
+        "PREV k 4 5\r\nvalue\r\nDELETED k 9\r\n"
+    );
+    assert_eq!(change(ChangeKind::Expire, None, None), "EXPIRED k 9\r\n");
 }
