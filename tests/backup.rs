@@ -76,6 +76,7 @@ fn a_backup_under_load_becomes_a_new_cluster_that_is_equal_to_the_cut() {
     let next = client.ask("set next 0 1\r\nn\r\n").unwrap();
     let version: u64 = next.trim_end().strip_prefix("OK ").unwrap().parse().unwrap();
     assert!(version > store.status().revision, "revisions only rise");
+    assert!(cut.values().all(|(old, _)| *old < version), "and versions are revisions");
     assert_goes_on(&mut new, leader);
 }
 

@@ -172,7 +172,7 @@ async fn fetch_once(
     deadline: Duration,
 ) -> Result<SnapshotName, Failure> {
     let servers = settings.servers.values().map(|server| server.client_address());
-    let options = Options { deadline, try_timeout: TRY_TIMEOUT };
+    let options = Options { deadline, try_timeout: TRY_TIMEOUT, ..Options::default() };
     let mut client = Client::connect(servers, options).await?;
     let waiting = spinner("waiting for the leader's snapshot".into());
     let begun = client.begin_snapshot().await;

@@ -1,4 +1,4 @@
-//! The leases, each with its keys (docs/adr/0031).
+//! The leases, each with its keys (docs/adr/0029).
 //!
 //! A key goes with its lease. A lease that is due hides its keys at once, as a deadline of their
 //! own would, and one that has ended hides what is still stored of them. Ending takes constant time
