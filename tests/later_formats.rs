@@ -81,7 +81,7 @@ fn check_refused(output: &Output) {
     assert_eq!(code(output), 1, "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains("has format 4") && said.contains("start version 0.4.0"), "{said}");
+    assert!(said.contains("has format 5") && said.contains("start version 0.5.0"), "{said}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "", "nothing before the sentence");
 }
 
@@ -93,11 +93,11 @@ fn text(path: &Path) -> &str {
 fn a_directory_of_a_later_format_is_refused_by_every_command_and_left_as_it_is() {
     let cluster = Cluster::prepare_like(3, "127.0.0.1", "cluster = \"coracle\"\n");
     let (config, dir) = (cluster.config(), cluster.data_dir(1));
-    make_directory(&dir, vec![members(), Payload::Format(format(4)), Payload::Noop]);
+    make_directory(&dir, vec![members(), Payload::Format(format(5)), Payload::Noop]);
     let before = contents(&dir);
     let (status, said) = serve_to_its_end(&config, &["--id", "1"]);
     assert_eq!(status.code(), Some(1), "{said}");
-    assert!(said.contains("has format 4") && said.contains("start version 0.4.0"), "{said}");
+    assert!(said.contains("has format 5") && said.contains("start version 0.5.0"), "{said}");
     let dir = text(&dir);
     check_refused(&coracle(&["log", "dump", "--data-dir", dir]));
     check_refused(&coracle(&["log", "verify", "--data-dir", dir]));
@@ -110,7 +110,7 @@ fn a_backup_of_a_later_format_is_refused_by_every_command() {
     let temporary = TempDir::new().unwrap();
     let cluster = Cluster::prepare_like(3, "127.0.0.1", "cluster = \"new\"\n");
     let (config, backup) = (cluster.config(), temporary.path().join("backup"));
-    make_backup(&backup, ClusterState { format: format(4), ..ClusterState::default() });
+    make_backup(&backup, ClusterState { format: format(5), ..ClusterState::default() });
     let before = contents(temporary.path());
     check_refused(&coracle(&["snapshot", "inspect", text(&backup)]));
     let config = text(&config);

@@ -138,7 +138,7 @@ fn a_server_that_is_sent_a_format_that_it_cannot_read_ends_and_keeps_its_files()
     send(&cluster, 1, 2, 1, Rpc::AppendEntries(request));
     let status = cluster.wait_for_end(2);
     assert_eq!(status.code(), Some(1));
-    let sentence = "the cluster has format 99, and this server reads formats 1..3: start version \
+    let sentence = "the cluster has format 99, and this server reads formats 1..4: start version \
                     9.0.0 or a later one; nothing of that format was stored here";
     assert!(cluster.log(2).contains(sentence), "{}", cluster.log(2));
     // It finds nothing on its disk that it could not read.

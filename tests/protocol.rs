@@ -16,11 +16,17 @@ mod protocol {
     mod data;
     mod expiry;
     mod foreign;
+    mod history;
     mod leadership;
+    mod leases;
     mod lines;
     mod members;
+    mod modes;
     mod once;
     mod order;
     mod resources;
     mod scan;
+    mod transactions;
+    mod watch_load;
+    mod watches;
 }

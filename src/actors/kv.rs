@@ -5,6 +5,7 @@
 //! | [`Apply`] | RaftActor | [`ClientReplies`], one a session | SessionActor |
 //! | | | [`Applied`], [`DigestRead`], [`StoreCorrupted`] | RaftActor |
 //! | | | [`StoreCommand`]: `WriteSnapshot`, `DropStore` | SnapshotWriterActor |
+//! | [`AskHistory`] | WatchHubActor | [`HistoryNews`] | WatchHubActor |
 //!
 //! It owns the [`Store`], and nothing else does. It runs on the main arbiter, because all its
 //! work is in memory. The sender bounds the number of tasks in a message.
@@ -21,6 +22,9 @@
 //!
 //! A snapshot is such a view as well, which SnapshotWriterActor writes while this store
 //! changes. The store of a snapshot that was received replaces this store as a whole.
+//!
+//! Watches get a view as well, of the history: each hub when it has asked and there is something
+//! new, so this actor sends nothing when nobody watches, and waits for nobody.
 //!
 //! An entry that cannot be decoded ends the process. The entry is committed, and other nodes
 //! may know its operation and have executed it, so to skip it would be to diverge in silence.
@@ -40,10 +44,11 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
+use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle, Waiters};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask, DigestRead, StoreCorrupted};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
+use crate::actors::messages::watch::{AskHistory, HistoryMark, HistoryNews};
 use crate::kv::{Answer, ApplyError, Corruption, DigestHistory, Query, Scrub, ScrubBudget, Store};
 use crate::protocol::Refusal;
 use crate::raft::ReadDigest;
@@ -95,6 +100,8 @@ pub struct KvActor {
     /// True when a turn for the next scan has been asked for.
     turn_is_due: bool,
     once_alarm: OnceAlarm,
+    /// The hubs that wait for another state of the history: each at most once.
+    hubs: Vec<AskHistory>,
 }
 
 /// A scan that has its view of the store and waits for its turn.
@@ -122,6 +129,7 @@ impl KvActor {
             scans: VecDeque::new(),
             turn_is_due: false,
             once_alarm: OnceAlarm::default(),
+            hubs: Vec::new(),
         }
     }
 }
@@ -151,6 +159,7 @@ impl Handler<Apply> for KvActor {
             }
         }
         replies.send();
+        self.tell_hubs();
         if let Some(warning) = self.once_alarm.observe(self.store.clients()) {
             log::warn!("{warning}");
         }
@@ -159,12 +168,52 @@ impl Handler<Apply> for KvActor {
             next_deadline_ms: self.store.next_deadline_ms(),
             has_hidden: self.store.has_hidden(),
             digest: self.store.digest(),
+            history: self.store.history_limits(),
         });
         self.arm_scan(ctx);
     }
 }
 
+impl Handler<AskHistory> for KvActor {
+    type Result = ();
+
+    fn handle(&mut self, message: AskHistory, _ctx: &mut Context<Self>) {
+        if self.has_ended {
+            return;
+        }
+        if message.seen.is_none_or(|seen| seen != self.history_mark()) {
+            self.send_history(&message);
+        } else {
+            self.hubs.push(message);
+        }
+    }
+}
+
 impl KvActor {
+    fn history_mark(&self) -> HistoryMark {
+        HistoryMark { revision: self.store.revision(), compacted: self.store.compacted() }
+    }
+
+    /// Sends the history to the hubs that wait for one that is not what they have.
+    fn tell_hubs(&mut self) {
+        if self.hubs.is_empty() {
+            return;
+        }
+        let mark = self.history_mark();
+        let (told, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.hubs).into_iter().partition(|ask| ask.seen != Some(mark));
+        self.hubs = waiting;
+        told.iter().for_each(|ask| self.send_history(ask));
+    }
+
+    fn send_history(&self, ask: &AskHistory) {
+        ask.reply_to.do_send(HistoryNews {
+            view: self.store.history_view(),
+            last_applied: self.store.last_applied(),
+            is_at_once: ask.seen.is_none(),
+        });
+    }
+
     /// Asks for a turn after all others that have something to do, if a scan waits.
     fn arm_scan(&mut self, ctx: &mut Context<Self>) {
         if self.scans.is_empty() || self.turn_is_due {
@@ -198,6 +247,7 @@ impl KvActor {
     fn end(&mut self) {
         self.has_ended = true;
         self.scans.clear();
+        self.hubs.clear();
     }
 
     /// The same, because a record is not what was written.
@@ -253,8 +303,8 @@ impl KvActor {
     /// When a record that the task needs is not what was written.
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) -> Result<(), Corruption> {
         match task {
-            ApplyTask::Entry { entry, reply_handle } => {
-                self.apply(&entry, reply_handle, replies)?;
+            ApplyTask::Entry { entry, waiters } => {
+                self.apply(&entry, waiters, replies)?;
             }
             ApplyTask::Read { query, read_index, now_ms, reply_handle } => {
                 assert!(
@@ -309,7 +359,7 @@ impl KvActor {
     fn apply(
         &mut self,
         entry: &Entry,
-        reply_handle: Option<ReplyHandle>,
+        waiters: Option<Waiters>,
         replies: &mut Replies,
     ) -> Result<(), Corruption> {
         let outcome = match self.store.apply(entry) {
@@ -321,9 +371,9 @@ impl KvActor {
                 entry.position()
             ),
         };
-        if let Some(reply_handle) = reply_handle {
+        if let Some(waiters) = waiters {
             let outcome = outcome.expect("sessions wait only for entries of a command");
-            replies.add(reply_handle, ClientReply::Outcome(outcome));
+            waiters.answer(outcome, replies);
         }
         self.digests.push(entry.index, self.store.digest());
         self.send_wanted_digest();

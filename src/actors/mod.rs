@@ -9,6 +9,7 @@
 //! | `snapshot` | SnapshotWriterActor and SnapshotReaderActor: snapshot files |
 //! | `peers` | the connections to the other nodes, and the replication over them |
 //! | `clients` | the client connections |
+//! | `watch` | WatchHubActor: the watches of the client connections of one thread |
 //! | `ticker` | TickerActor: time, as a message |
 //! | `io` | parts that actors share: a connection, fair turns, the memory budget |
 //! | `messages` | every message between two actors |
@@ -27,3 +28,4 @@ pub mod peers;
 pub mod raft;
 pub mod snapshot;
 pub mod ticker;
+pub mod watch;

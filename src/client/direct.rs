@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::connection::{Command, Connection};
 use super::error::Error;
-use crate::protocol::{ErrorReply, MembersReport, Reply, Request, Status};
+use crate::protocol::{ErrorReply, MembersReport, Mode, Reply, Request, Status};
 use crate::types::LogIndex;
 
 /// The status of the server at `address`.
@@ -83,7 +83,7 @@ pub async fn digest_of(address: &str, index: u64, patience: Duration) -> Result<
 
 async fn ask(address: &str, request: Request, patience: Duration) -> Result<Reply, Error> {
     let exchange = async {
-        let mut connection = Connection::dial(address).await?;
+        let mut connection = Connection::dial(address, Mode::Leader).await?;
         connection.exchange(&Command::new(request)).await
     };
     let unavailable = |reason: &str| Error::Unavailable { last: format!("{address}: {reason}") };

@@ -19,6 +19,17 @@ pub enum Error {
         /// The version of the key.
         version: u64,
     },
+    /// A `check` of a transaction did not hold, and nothing of it was executed.
+    #[error(
+        "the check of {} did not hold: its version is {version} (0 is an absent key)",
+        String::from_utf8_lossy(key)
+    )]
+    Aborted {
+        /// The key of the first such check.
+        key: Vec<u8>,
+        /// The version of that key, 0 for an absent key.
+        version: u64,
+    },
     /// The store is at its size limit.
     #[error("the store is full ([limits] store_bytes_max): delete something first")]
     Full,
@@ -82,6 +93,12 @@ impl Error {
     /// True for the answers that the servers remember for a retry: they settle the outcome
     /// of earlier tries of the same write, too.
     pub(super) fn is_remembered(&self) -> bool {
-        matches!(self, Error::NotFound | Error::VersionMismatch { .. } | Error::Exists { .. })
+        matches!(
+            self,
+            Error::NotFound
+                | Error::VersionMismatch { .. }
+                | Error::Exists { .. }
+                | Error::Aborted { .. }
+        )
     }
 }

@@ -40,14 +40,21 @@
 //! connection, so no late reply is taken for another command's. A write that is
 //! cancelled may still be executed, once.
 
+pub mod blocking;
 mod connection;
 mod direct;
 mod error;
+mod item;
+mod lease;
 mod members;
+mod reads;
+pub mod recipes;
 mod servers;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod transaction;
+mod watch;
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -56,17 +63,22 @@ use bytes::Bytes;
 use connection::{Command, Connection, ReadError};
 pub use direct::{digest_of, members_of, set_draining_of, set_hold_of, status_of};
 pub use error::Error;
+pub use item::{Item, Moment, Page};
+pub use lease::{Lease, LeaseInfo, LeaseLost};
 pub use members::{Changed, Transferred, Waited};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+pub use reads::At;
 use servers::Servers;
 use snapshot::Server;
 pub use snapshot::{SnapshotDownload, SnapshotName};
 use tokio::time::{Instant, sleep, timeout_at};
+pub use transaction::{Committed, Fence, OperationResult, Transaction};
+pub use watch::{Change, ChangeKind, Changes, Previous, Watch, WatchSpec};
 
-use crate::kv::{self, Once, Operation, Query};
-pub use crate::protocol::Status;
+use crate::kv::{Once, Operation};
 use crate::protocol::{Address, ErrorReply, Reply, Request, is_name};
+pub use crate::protocol::{Mode, Status};
 
 /// The times that a [`Client`] waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +89,16 @@ pub struct Options {
     /// Time for one try: to reach a server, send the command and read the whole reply.
     /// Then the next server is tried. Default: 2 s.
     pub try_timeout: Duration,
+    /// The behavior of servers that do not lead. Default: [`Mode::Leader`], they redirect. In the
+    /// other modes the client stays with the server that it was given first, for as long as that
+    /// one answers; [`Mode::Stale`] gives up linearizable reads.
+    pub mode: Mode,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { deadline: Duration::from_secs(10), try_timeout: Duration::from_secs(2) }
+        let (deadline, try_timeout) = (Duration::from_secs(10), Duration::from_secs(2));
+        Options { deadline, try_timeout, mode: Mode::Leader }
     }
 }
 
@@ -100,28 +117,6 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 /// The longest pause. Each pause is cut by a random part, so that the clients of a dead
 /// leader do not all come back at the same time.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
-
-/// A key with its value, as `getm` and `scan` return it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// The key; empty from `getm`, where it is known.
-    pub key: Vec<u8>,
-    /// The log index of the write that produced the value.
-    pub version: u64,
-    /// The whole seconds left, rounded up; 0 for never.
-    pub exptime: u64,
-    /// The value.
-    pub value: Vec<u8>,
-}
-
-/// The result of one `scan`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The keys in byte order.
-    pub items: Vec<Item>,
-    /// True when there are further keys.
-    pub more: bool,
-}
 
 /// A client of one cluster. It executes one command at a time: a program that wants more
 /// in flight uses more clients.
@@ -177,10 +172,32 @@ impl Client {
             let most = DEADLINE_MAX.as_secs();
             return Err(Error::InvalidArgument(format!("the deadline is at most {most} s")));
         }
-        let mut client = Client {
-            servers: Servers::new(servers),
+        let mut client = Client::new(Servers::new(servers), first, options);
+        client.reach().await?;
+        Ok(client)
+    }
+
+    /// Another client of the same cluster, which knows the servers that this one knows, has a
+    /// connection of its own with its first command, and a name of its own with its first write.
+    #[must_use]
+    pub fn sibling(&self) -> Client {
+        Client::new(self.servers.clone(), self.target.clone(), self.options)
+    }
+
+    /// A sibling whose reads are linearizable whatever the mode of this client.
+    fn linearizable_sibling(&self) -> Client {
+        let mut client = self.sibling();
+        if client.options.mode == Mode::Stale {
+            client.options.mode = Mode::Any;
+        }
+        client
+    }
+
+    fn new(servers: Servers, target: String, options: Options) -> Client {
+        Client {
+            servers,
             options,
-            target: first,
+            target,
             connection: None,
             name: None,
             has_open_try: false,
@@ -188,9 +205,12 @@ impl Client {
             rng: StdRng::seed_from_u64(system_random()),
             refresh_interval: REFRESH_INTERVAL,
             asked_members_at: Instant::now(),
-        };
-        client.reach().await?;
-        Ok(client)
+        }
+    }
+
+    /// The times that this client waits, and its mode.
+    pub fn options(&self) -> Options {
+        self.options
     }
 
     /// Writes the value, whatever is there; `exptime` in seconds, 0 for never.
@@ -249,58 +269,6 @@ impl Client {
         }
     }
 
-    /// The value of the key.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is none; see [`Error`].
-    pub async fn get(&mut self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
-        match self.read(Query::Get { key: name_of(key)?, at: 0 }).await? {
-            Reply::Value(value) => Ok(value.to_vec()),
-            _ => unreachable!("the parser gives what is expected"),
-        }
-    }
-
-    /// The value of the key with its version and the time it has left.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is none; see [`Error`].
-    pub async fn getm(&mut self, key: impl AsRef<[u8]>) -> Result<Item, Error> {
-        match self.read(Query::GetMeta { key: name_of(key)?, at: 0 }).await? {
-            Reply::Meta(item) => Ok(Item::new(&[], &item)),
-            _ => unreachable!("the parser gives what is expected"),
-        }
-    }
-
-    /// Up to `limit` (1 to 10,000) keys that begin with `prefix` (empty: every
-    /// key) and come after the key `after`, in byte order, as of one point in time. When
-    /// [`Page::more`] is true, go on after the last key.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn scan(
-        &mut self,
-        prefix: impl AsRef<[u8]>,
-        limit: u64,
-        after: Option<&[u8]>,
-    ) -> Result<Page, Error> {
-        let prefix = match prefix.as_ref() {
-            b"" => Bytes::new(),
-            b"*" => {
-                let reason = "the prefix * alone would mean every key: scan every key instead";
-                return Err(Error::InvalidArgument(reason.into()));
-            }
-            prefix => name_of(prefix)?,
-        };
-        let after = after.map(name_of).transpose()?;
-        match self.read(Query::Scan { prefix, limit, after, at: 0 }).await? {
-            Reply::Scan { items, more } => {
-                let items = items.iter().map(|(key, item)| Item::new(key, item)).collect();
-                Ok(Page { items, more })
-            }
-            _ => unreachable!("the parser gives what is expected"),
-        }
-    }
-
     /// The status of one server: the leader, as far as this client knows.
     /// Any server answers; to ask a certain one, see [`status_of`].
     ///
@@ -354,11 +322,15 @@ impl Client {
     }
 
     async fn write(&mut self, operation: Operation) -> Result<Reply, Error> {
-        // Raised before the first try: the number of a cancelled write is never used again.
-        self.seq += 1;
-        let client = self.name.get_or_insert_with(new_name).clone();
-        let once = Some(Once { client, seq: self.seq });
+        let once = Some(self.next_once());
         self.execute(Request::Write { operation, once, noreply: false }).await
+    }
+
+    /// The number of the next write. Raised before the first try: that of a cancelled write is
+    /// never used again.
+    fn next_once(&mut self) -> Once {
+        self.seq += 1;
+        Once { client: self.name.get_or_insert_with(new_name).clone(), seq: self.seq }
     }
 
     /// Ends the client: the servers forget its name at once and not after an hour. Waits for
@@ -380,13 +352,12 @@ impl Client {
         }
     }
 
-    async fn read(&mut self, query: Query) -> Result<Reply, Error> {
-        self.execute(Request::Read(query)).await
-    }
-
     /// Tries one server after the other until there is an answer or the deadline passes.
     async fn execute(&mut self, request: Request) -> Result<Reply, Error> {
-        let command = Command::new(request);
+        self.execute_command(Command::new(request)).await
+    }
+
+    async fn execute_command(&mut self, command: Command) -> Result<Reply, Error> {
         let deadline = Instant::now() + self.options.deadline;
         let mut may_have_executed = false;
         let mut failures = 0;
@@ -397,7 +368,7 @@ impl Client {
                     Ok(failure) => failure,
                     // An earlier try of this write may still be executed after this answer,
                     // unless the answer is the one that the servers remember.
-                    Err(error) if may_have_executed && !error.is_remembered() => {
+                    Err(error) if may_have_executed && !command.is_settled_by(&error) => {
                         return Err(Error::Unknown { last: error.to_string() });
                     }
                     Err(error) => return Err(error),
@@ -439,6 +410,10 @@ impl Client {
         }
     }
 
+    async fn dial(&self) -> Result<Connection, ReadError> {
+        Connection::dial(&self.target, self.options.mode).await
+    }
+
     /// Sends the command to one server, once. On a new connection, and now and then on one in use,
     /// it asks for the members as well, without waiting in between.
     async fn attempt(&mut self, command: &Command, deadline: Instant) -> Result<Reply, Failure> {
@@ -446,7 +421,7 @@ impl Client {
         let is_stale = self.asked_members_at.elapsed() >= self.refresh_interval;
         let (mut connection, asks_members) = match self.connection.take() {
             Some(connection) => (connection, is_stale),
-            None => match timeout_at(until, Connection::dial(&self.target)).await {
+            None => match timeout_at(until, self.dial()).await {
                 Ok(Ok(connection)) => (connection, true),
                 Ok(Err(error)) => return Err(Failure::Refused(self.at_target(&error.to_string()))),
                 Err(_) => return Err(Failure::Refused(self.at_target("it cannot be reached"))),
@@ -454,7 +429,7 @@ impl Client {
         };
         // Set before the command is sent, in case that it is cancelled.
         let had_open_try = self.has_open_try;
-        self.has_open_try |= command.is_write();
+        self.has_open_try |= command.is_once();
         let until = if command.is_waited_for() { deadline } else { until };
         let exchange = async {
             if !asks_members {
@@ -487,7 +462,7 @@ impl Client {
         loop {
             let until = deadline.min(Instant::now() + self.options.try_timeout);
             let exchange = async {
-                let mut connection = Connection::dial(&self.target).await?;
+                let mut connection = self.dial().await?;
                 let members = connection.exchange(&members_command()).await?;
                 Ok::<_, ReadError>((connection, members))
             };
@@ -581,13 +556,6 @@ fn failure_or_error(reply: ErrorReply) -> Result<Failure, Error> {
 /// The question for the members.
 fn members_command() -> Command {
     Command::new(Request::Members)
-}
-
-impl Item {
-    fn new(key: &[u8], item: &kv::Item) -> Item {
-        let kv::Item { value, version, exptime } = item;
-        Item { key: key.to_vec(), version: *version, exptime: *exptime, value: value.to_vec() }
-    }
 }
 
 /// A name that no other client has.

@@ -9,7 +9,7 @@ use crate::types::{LogIndex, MEMBERS_MAX};
 ///
 /// A server that did not help is asked last, after those that failed before it. So an address that
 /// does not answer costs one try, and the next command none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Servers {
     known: Vec<Server>,
     /// The log entry of the newest membership that was known to be committed: an older one, of a

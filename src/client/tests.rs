@@ -14,22 +14,24 @@ use super::{Client, DEADLINE_MAX, Error, Options, digest_of, set_hold_of, status
 use crate::protocol::{Expect, Reply};
 
 /// A fake server's reaction to a command.
-enum Act {
+pub(super) enum Act {
     /// Sends these bytes.
     Say(String),
+    /// Sends these bytes, and closes the connection.
+    SayAndClose(String),
     /// Closes the connection without a reply.
     Close,
     /// Keeps the client waiting for ever.
     Ignore,
 }
 
-fn say(reply: &str) -> Act {
+pub(super) fn say(reply: &str) -> Act {
     Act::Say(format!("{reply}\r\n"))
 }
 
 /// A server that follows a script: one act for each command, and the last one for ever.
-struct Fake {
-    address: String,
+pub(super) struct Fake {
+    pub(super) address: String,
     /// The reply to `member list`, which is not part of the script. At first that of a server from
     /// before the command.
     members: Arc<Mutex<String>>,
@@ -40,7 +42,7 @@ struct Fake {
 }
 
 impl Fake {
-    async fn start(script: Vec<Act>) -> Fake {
+    pub(super) async fn start(script: Vec<Act>) -> Fake {
         Fake::follow(TcpListener::bind("127.0.0.1:0").await.unwrap(), script)
     }
 
@@ -74,7 +76,7 @@ impl Fake {
         fake
     }
 
-    fn received(&self) -> Vec<String> {
+    pub(super) fn received(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
         received.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
@@ -96,9 +98,7 @@ async fn serve(
             stream.get_mut().write_all(list().as_bytes()).await.unwrap();
             continue;
         }
-        let is_once = line.starts_with("once ");
-        if is_once && [" set ", " add ", " cas "].iter().any(|word| line.contains(word)) {
-            let length: usize = line.split_whitespace().last().unwrap().parse().unwrap();
+        if let Some(length) = block_bytes(&line) {
             let mut block = vec![0; length + 2];
             stream.read_exact(&mut block).await.unwrap();
             command.extend(block);
@@ -110,29 +110,46 @@ async fn serve(
         };
         match &script[number.min(script.len() - 1)] {
             Act::Say(reply) => stream.get_mut().write_all(reply.as_bytes()).await.unwrap(),
+            Act::SayAndClose(reply) => {
+                return stream.get_mut().write_all(reply.as_bytes()).await.unwrap();
+            }
             Act::Close => return,
             Act::Ignore => {}
         }
     }
 }
 
+/// The length of the data block after a command line, if it has one.
+fn block_bytes(line: &str) -> Option<usize> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let words = if words.first() == Some(&"once") { &words[3..] } else { &words[..] };
+    let bytes = match *words.first()? {
+        "set" | "add" => words[3],
+        "cas" => words[4],
+        _ => return None,
+    };
+    Some(bytes.parse().unwrap())
+}
+
 /// Options for a test that expects an answer.
-fn patient() -> Options {
-    Options { deadline: Duration::from_secs(60), try_timeout: Duration::from_secs(60) }
+pub(super) fn patient() -> Options {
+    let (deadline, try_timeout) = (Duration::from_secs(60), Duration::from_secs(60));
+    Options { deadline, try_timeout, ..Options::default() }
 }
 
 /// Options for a test that ends with the deadline.
-fn hasty() -> Options {
-    Options { deadline: Duration::from_millis(200), try_timeout: Duration::from_millis(50) }
+pub(super) fn hasty() -> Options {
+    let (deadline, try_timeout) = (Duration::from_millis(200), Duration::from_millis(50));
+    Options { deadline, try_timeout, ..Options::default() }
 }
 
-async fn client(servers: &[&Fake], options: Options) -> Client {
+pub(super) async fn client(servers: &[&Fake], options: Options) -> Client {
     let addresses = servers.iter().map(|fake| fake.address.clone());
     Client::connect(addresses, options).await.unwrap()
 }
 
 /// Returns a command without its `once <client> <seq> `, and that prefix.
-fn without_once(command: &str) -> (String, String) {
+pub(super) fn without_once(command: &str) -> (String, String) {
     let fields: Vec<&str> = command.splitn(4, ' ').collect();
     assert_eq!(fields[0], "once");
     (fields[3].into(), fields[..3].join(" "))

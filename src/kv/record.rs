@@ -31,6 +31,23 @@ pub struct Record {
 }
 
 impl Record {
+    /// The first value of a key, as the store has it.
+    #[cfg(test)]
+    pub fn for_tests(key: &[u8], value: Bytes, revision: u64, deadline_ms: Option<u64>) -> Record {
+        let mut record = Record {
+            value,
+            create_revision: revision,
+            mod_revision: revision,
+            version: 1,
+            lease: 0,
+            deadline_ms,
+            change: 0,
+            hash: 0,
+        };
+        record.seal(key);
+        record
+    }
+
     /// The hash of the record, after a check that the record is what was written.
     ///
     /// # Errors
@@ -38,6 +55,13 @@ impl Record {
     pub(super) fn verify(&self, key: &[u8]) -> Result<u64, Corruption> {
         let hash = self.computed_hash(key);
         if hash == self.hash { Ok(hash) } else { Err(Corruption::of_key(key, self.mod_revision)) }
+    }
+
+    /// The whole seconds that the key has left at this time of the store's clock, rounded up and at
+    /// least 1; 0 for never.
+    pub fn seconds_left(&self, now_ms: u64) -> u64 {
+        let left = |deadline_ms: u64| deadline_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
+        self.deadline_ms.map_or(0, left)
     }
 
     /// True when the key has expired at this time: nobody sees it any more.

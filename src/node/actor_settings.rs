@@ -10,8 +10,11 @@ use crate::actors::peers::PeerMemory;
 use crate::actors::peers::replicator::ReplicatorSettings;
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::raft::RaftActorSettings;
+use crate::actors::watch::WatchLimits;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
+use crate::kv::HistoryLimits;
+use crate::kv::TransactionLimits;
 use crate::protocol::{Limits, SessionSettings};
 use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
@@ -87,6 +90,10 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
+        history: HistoryLimits {
+            keep_revisions: settings.history.keep_revisions,
+            bytes_max: settings.history.bytes_max,
+        },
         unseen_ms: settings.raft.election_timeout_ms_max,
     }
 }
@@ -134,6 +141,13 @@ pub(super) fn peer_memory(settings: &Settings, memory: &MemoryBudget) -> PeerMem
     }
 }
 
+/// The bounds of what watches are sent. The largest event is that of a value with the one that it
+/// has replaced.
+pub(super) fn watch_limits(settings: &Settings) -> WatchLimits {
+    let limits = &settings.limits;
+    WatchLimits { event_bytes_max: 2 * (limits.value_bytes_max + limits.key_bytes_max) }
+}
+
 pub(super) fn session_config(
     settings: &Settings,
     memory: &MemoryBudget,
@@ -149,6 +163,11 @@ pub(super) fn session_config(
                 value_bytes_max: limits.value_bytes_max,
             },
             store_bytes_max: limits.store_bytes_max,
+            leases_max: limits.model.leases_max,
+            transaction: TransactionLimits {
+                ops_max: limits.model.transaction_ops_max,
+                bytes_max: limits.model.transaction_bytes_max,
+            },
             inflight_commands_max: limits.inflight_commands_max,
             inflight_bytes_max: limits.inflight_bytes_max,
             outbound_bytes_max: SESSION_OUTBOUND_BYTES_MAX,

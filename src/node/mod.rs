@@ -68,6 +68,7 @@ use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
 use crate::types::{Address, Member, Membership, NodeId};
 use crate::wire::LocalNode;
+use client_side::ClientPorts;
 use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
@@ -185,7 +186,6 @@ pub async fn start(
     let (core, opened) = split(recovered, raft_settings, &local);
     let storage = storage_side::start(opened, &placement, &memory, &raft);
     let peers_ctx = Context::<PeersActor>::new();
-    #[cfg(any(test, feature = "testing"))]
     let kv = storage.kv.clone();
     let ports = RaftPorts {
         log: storage.log.clone().recipient(),
@@ -206,8 +206,15 @@ pub async fn start(
     let peer_network = PeerNetwork { network, listener: peer_listener, seed: surroundings.seed };
     let peers =
         peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
-    let (clients, session_arbiters) =
-        client_side::start(settings, connections_max, sessions, &placement, client_listener, &raft);
+    let ports = ClientPorts { raft: &raft, kv: &kv };
+    let (clients, session_arbiters) = client_side::start(
+        settings,
+        connections_max,
+        sessions,
+        &placement,
+        client_listener,
+        &ports,
+    );
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);

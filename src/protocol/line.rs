@@ -7,6 +7,7 @@ use super::error_reply::ErrorReply;
 use super::fields::{Fields, cmd_err, is, too_large};
 use super::member_line;
 use super::request::{Limits, Request, SnapshotQuery};
+use super::store_line;
 use super::text::number;
 use crate::kv::{Once, Operation, Query};
 use crate::types::{LogIndex, LogPosition, Term};
@@ -35,6 +36,7 @@ pub(super) struct WriteHead {
     verb: WriteVerb,
     key: Bytes,
     exptime: u64,
+    lease: u64,
     once: Option<Once>,
     noreply: bool,
 }
@@ -54,11 +56,11 @@ impl WriteHead {
 
     /// The complete command.
     pub(super) fn with_value(self, value: Bytes) -> Request {
-        let WriteHead { verb, key, exptime, once, noreply } = self;
+        let WriteHead { verb, key, exptime, lease, once, noreply } = self;
         let operation = match verb {
-            WriteVerb::Set => Operation::Set { key, exptime, value, lease: 0 },
-            WriteVerb::Add => Operation::Add { key, exptime, value, lease: 0 },
-            WriteVerb::Cas { version } => Operation::Cas { key, exptime, version, value, lease: 0 },
+            WriteVerb::Set => Operation::Set { key, exptime, value, lease },
+            WriteVerb::Add => Operation::Add { key, exptime, value, lease },
+            WriteVerb::Cas { version } => Operation::Cas { key, exptime, version, value, lease },
         };
         Request::Write { operation, once, noreply }
     }
@@ -69,31 +71,17 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
     let mut fields = Fields::of(line);
     let word = fields.0.next().ok_or(ErrorReply::CmdErr("the line is empty".into()))?;
     if is(word, "once") {
-        let client = fields.name("the client's name is missing")?;
-        if client.len() > CLIENT_BYTES_MAX {
-            return cmd_err("a client's name has at most 64 bytes");
-        }
-        let client = Bytes::copy_from_slice(client);
-        let seq = fields.number("<seq> is not a number")?;
-        if seq == 0 {
-            return cmd_err("<seq> begins at 1");
-        }
-        let word = fields.field("a command is missing behind once")?;
-        let once = Some(Once { client, seq });
-        if is(word, "end") {
-            let noreply = fields.noreply()?;
-            return Ok(Line::Request(Request::Write { operation: Operation::End, once, noreply }));
-        }
-        return write(word, once, &mut fields, limits)
-            .unwrap_or_else(|| cmd_err("once goes before set, add, cas, delete or end only"));
+        return once(&mut fields, limits);
     }
     if let Some(write) = write(word, None, &mut fields, limits) {
         return write;
     }
-    let request = if is(word, "get") {
-        Request::Read(Query::Get { key: fields.key(limits)?, at: 0 })
+    let request = if let Some(request) = store_line::parse(word, &mut fields, limits) {
+        request?
+    } else if is(word, "get") {
+        Request::Read(Query::Get { key: fields.key(limits)?, at: fields.at()? })
     } else if is(word, "getm") {
-        Request::Read(Query::GetMeta { key: fields.key(limits)?, at: 0 })
+        Request::Read(Query::GetMeta { key: fields.key(limits)?, at: fields.at()? })
     } else if is(word, "scan") {
         scan(&mut fields, limits)?
     } else if is(word, "snapshot") {
@@ -123,6 +111,34 @@ pub(super) fn parse(line: &[u8], limits: &Limits) -> Result<Line, ErrorReply> {
     };
     fields.end()?;
     Ok(Line::Request(request))
+}
+
+/// Parses the rest of a line that begins with `once`.
+fn once<'a>(
+    fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
+    limits: &Limits,
+) -> Result<Line, ErrorReply> {
+    let client = fields.name("the client's name is missing")?;
+    if client.len() > CLIENT_BYTES_MAX {
+        return cmd_err("a client's name has at most 64 bytes");
+    }
+    let client = Bytes::copy_from_slice(client);
+    let seq = fields.number("<seq> is not a number")?;
+    if seq == 0 {
+        return cmd_err("<seq> begins at 1");
+    }
+    let word = fields.field("a command is missing behind once")?;
+    let once = Some(Once { client, seq });
+    if is(word, "end") {
+        let noreply = fields.noreply()?;
+        return Ok(Line::Request(Request::Write { operation: Operation::End, once, noreply }));
+    }
+    if is(word, "commit") {
+        fields.end()?;
+        return Ok(Line::Request(Request::Commit { once }));
+    }
+    write(word, once, fields, limits)
+        .unwrap_or_else(|| cmd_err("once goes before set, add, cas, delete, commit or end only"))
 }
 
 /// The length in bytes of the data block after a line, whatever else is wrong with the
@@ -177,12 +193,12 @@ fn stored<'a>(
         *version = fields.number("<version> is not a number")?;
     }
     let value_bytes = fields.number("<numbytes> is not a number")?;
-    let noreply = fields.noreply()?;
+    let (lease, noreply) = fields.lease_and_noreply()?;
     let value_bytes = usize::try_from(value_bytes)
         .ok()
         .filter(|bytes| *bytes <= limits.value_bytes_max)
         .ok_or_else(|| too_large("a value", limits.value_bytes_max))?;
-    Ok(Line::Write(WriteHead { verb, key, exptime, once, noreply }, value_bytes))
+    Ok(Line::Write(WriteHead { verb, key, exptime, lease, once, noreply }, value_bytes))
 }
 
 fn delete<'a>(
@@ -199,20 +215,19 @@ fn scan<'a>(
     fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
     limits: &Limits,
 ) -> Result<Request, ErrorReply> {
-    let mut prefix = fields.key(limits)?;
-    if prefix == b"*"[..] {
-        prefix = Bytes::new();
-    }
+    let prefix = fields.prefix(limits)?;
     let limit = fields.number("<limit> is not a number")?;
     if !(1..=SCAN_LIMIT_MAX).contains(&limit) {
         return cmd_err("<limit> is 1 to 10000");
     }
-    let after = match fields.0.next() {
-        Some(word) if is(word, "after") => Some(fields.key(limits)?),
-        Some(_) => return cmd_err("behind <limit> stands nothing, or after <key>"),
-        None => None,
-    };
-    Ok(Request::Read(Query::Scan { prefix, limit, after, at: 0 }))
+    let mut next = fields.0.next();
+    let mut after = None;
+    if next.is_some_and(|word| is(word, "after")) {
+        after = Some(fields.key(limits)?);
+        next = fields.0.next();
+    }
+    let at = fields.at_from(next)?;
+    Ok(Request::Read(Query::Scan { prefix, limit, after, at }))
 }
 
 fn snapshot<'a>(

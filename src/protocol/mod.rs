@@ -7,19 +7,24 @@
 //! | `request` | [`Request`], and how it is printed |
 //! | `line` | the grammar of one command line |
 //! | `fields` | the fields of a command line |
+//! | `store_line` | the grammar of transactions, leases, watches, history and modes |
 //! | `member_line` | the grammar of the commands about members and leadership |
 //! | `foreign` | [`ForeignProtocol`]: recognises clients that speak another protocol |
 //! | `parser` | [`Parser`]: commands out of a stream that is cut anywhere |
-//! | `reply` | [`Reply`], how it is printed, and [`ReplyParser`], which reads it |
+//! | `reply` | [`Reply`], and how it is printed |
+//! | `reply_parser` | [`ReplyParser`], which reads replies |
 //! | `reply_line` | [`ReplyLine`], one line of a reply |
 //! | `error_reply` | [`ErrorReply`]: the errors, printed and parsed |
+//! | `watch` | [`WatchPart`] and [`WatchParser`]: the stream of a watch, printed and parsed |
 //! | `status` | [`StatusReport`], the state of a server, and [`Status`], its lines of text |
 //! | `members` | [`MembersReport`], the members as a server knows them, and [`Plan`] |
 //! | `text` | the small pieces of text that requests and replies share |
 //! | `session` | [`Session`]: the order of the commands and replies of one connection |
+//! | `queue` | the commands of a transaction between `begin` and `commit` |
+//! | `asked` | the reply that an answer of the store becomes |
 //! | `window` | the commands of a session that are not answered yet, and their cost |
 //! | `batch` | [`ClientRequest`], and the commands of a session that leave together |
-//! | [`outcome`] | the reply that an answer of the store or the server becomes |
+//! | [`outcome`] | the reply that an answer of the server becomes |
 //!
 //! Invariants of both parsers:
 //! - the result does not depend on where the input was cut;
@@ -29,6 +34,7 @@
 //!   must end; it must when the client speaks another protocol, whose lines are no commands;
 //! - a request or reply that was printed is parsed to the same value.
 
+mod asked;
 mod batch;
 mod error_reply;
 mod fields;
@@ -38,12 +44,16 @@ mod member_line;
 mod members;
 pub mod outcome;
 mod parser;
+mod queue;
 mod reply;
 mod reply_line;
+mod reply_parser;
 mod request;
 mod session;
 mod status;
+mod store_line;
 mod text;
+mod watch;
 mod window;
 
 #[cfg(test)]
@@ -57,11 +67,13 @@ pub use members::{
 };
 pub use outcome::{ChangeWaited, Refusal, SnapshotAnswer};
 pub use parser::{Parsed, Parser};
-pub use reply::{Expect, Malformed, Reply, ReplyParser, first_reply};
+pub use reply::Reply;
 pub use reply_line::{ErrorLine, ItemLine, ReplyLine};
-pub use request::{Limits, Mode, Request, SnapshotQuery, WatchRequest};
+pub use reply_parser::{Expect, Malformed, ReplyParser, first_reply};
+pub use request::{LEASE_KEYS_MAX, Limits, Mode, Request, SnapshotQuery, WatchRequest};
 pub use session::{Closing, STEP_COMMANDS, Session, SessionIo, SessionSettings, Step};
 pub use status::{Status, StatusReport};
 pub use text::{Sink, is_name};
+pub use watch::{WatchEvent, WatchKind, WatchParser, WatchPart, WatchPrevious};
 
 pub use crate::raft::{MemberOperation, MemberRequest, Tolerance, TransferTarget};

@@ -1,5 +1,5 @@
-//! The reply to a command, made of the answer of the store, of the snapshots, or of the
-//! server itself.
+//! The reply to a command, made of the answer of the snapshots, or of the server itself. Those of
+//! the store are in `asked`.
 
 use std::sync::Arc;
 
@@ -61,45 +61,6 @@ pub enum SnapshotAnswer {
     Found(SnapshotId),
     /// The bytes; none at the end of the file.
     Piece(Bytes),
-}
-
-impl From<kv::Outcome> for Reply {
-    fn from(outcome: kv::Outcome) -> Reply {
-        Reply::Error(match outcome {
-            kv::Outcome::Stored { version } => return Reply::Stored { version },
-            kv::Outcome::Deleted => return Reply::Deleted,
-            kv::Outcome::Ended => return Reply::Ended,
-            kv::Outcome::NotFound => ErrorReply::NotFound,
-            kv::Outcome::VersionMismatch { version } => ErrorReply::Version { version },
-            kv::Outcome::Exists { version } => ErrorReply::Exists { version },
-            kv::Outcome::Stale => ErrorReply::Stale,
-            kv::Outcome::Full => ErrorReply::Full,
-            kv::Outcome::Busy => ErrorReply::Busy,
-            kv::Outcome::NoLease => ErrorReply::NoLease,
-            kv::Outcome::LeaseExists => ErrorReply::LeaseExists,
-            kv::Outcome::Granted { id, ttl } => return Reply::Lease { id, seconds: ttl },
-            kv::Outcome::Revoked => return Reply::Revoked,
-            kv::Outcome::Compacted { revision } => return Reply::Compacted { revision },
-            kv::Outcome::AlreadyCompacted { revision } => ErrorReply::Compacted { revision },
-            kv::Outcome::Future { revision } => ErrorReply::Future { revision },
-            outcome => unreachable!("part E of issue 16: {outcome:?}"),
-        })
-    }
-}
-
-impl From<kv::Answer> for Reply {
-    fn from(answer: kv::Answer) -> Reply {
-        match answer {
-            kv::Answer::NotFound => Reply::Error(ErrorReply::NotFound),
-            kv::Answer::Value(value) => Reply::Value(value),
-            kv::Answer::Meta(item) => Reply::Meta(item),
-            kv::Answer::Scan { items, more } => Reply::Scan { items, more },
-            kv::Answer::Compacted { revision } => Reply::Error(ErrorReply::Compacted { revision }),
-            kv::Answer::Future { revision } => Reply::Error(ErrorReply::Future { revision }),
-            kv::Answer::NoLease => Reply::Error(ErrorReply::NoLease),
-            answer => unreachable!("part E of issue 16: {answer:?}"),
-        }
-    }
 }
 
 impl From<SnapshotAnswer> for Reply {
@@ -350,6 +311,11 @@ pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus<
         upgrade_waits_for: node.cluster.raise_waits_for.clone(),
         removed_at: node.removed_at.map(|index| index.0),
         is_draining: node.cluster.is_draining,
+        revision: store.revision,
+        compacted_revision: store.compacted_revision,
+        history_changes: store.history_changes,
+        history_bytes: store.history_bytes,
+        leases: store.leases,
     };
     Reply::Status(report.into_lines())
 }

@@ -122,6 +122,11 @@ impl Parser {
         }
     }
 
+    /// True when a line with a data block was taken, and the block is not all there.
+    pub(super) fn is_in_block(&self) -> bool {
+        matches!(self.state, State::Value { .. } | State::Skip { .. })
+    }
+
     /// Refuses the command whose data block has come in part, if there is one. The part of
     /// the block that is there is thrown away at once, and the rest as it comes.
     pub fn refuse_value(&mut self, error: ErrorReply, input: &mut BytesMut) {

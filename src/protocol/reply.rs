@@ -1,17 +1,11 @@
-//! The reply to a command: how a server prints it, and how a client reads it.
-//!
-//! A reply does not say which command it answers, so its reader says what kind it expects.
-//! [`first_reply`] only looks at the bytes, for a reader that must not copy;
-//! [`ReplyParser`] takes every kind of reply out of them. Neither trusts the bytes: every
-//! line, block and list has a bound.
+//! The reply to a command, and how a server prints it. `reply_parser` reads it.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::error_reply::ErrorReply;
-use super::members::{MembersParser, MembersReport, Plan, ended_word};
-use super::reply_line::{ItemLine, ReplyLine, VALUE_BYTES_MAX};
+use super::members::{MembersReport, Plan, ended_word};
 use super::status::{Status, StatusReport};
-use super::text::{BlockEnd, Sink, block_end, put_block, put_line, without_cr};
+use super::text::{Sink, put_block, put_line};
 use crate::kv::Item;
 
 /// The answer to one command.
@@ -68,8 +62,10 @@ pub enum Reply {
         id: u64,
         /// The seconds that it has left.
         left: u64,
-        /// Its keys, in byte order.
+        /// Its keys in byte order, [`super::LEASE_KEYS_MAX`] at most.
         keys: Vec<Bytes>,
+        /// True when it has further keys.
+        more: bool,
     },
     /// `watch`: the changes from this revision on follow.
     Watching {
@@ -158,16 +154,30 @@ pub enum Reply {
 /// The weight of a reply in budgets, in bytes, in addition to its keys and values.
 const REPLY_OVERHEAD_BYTES: usize = 64;
 
+/// The weight of a key in a list of keys, in bytes, in addition to its own bytes.
+const KEY_BYTES: usize = 32;
+
 /// The answer to `help`.
 const HELP: &str = "\
 set <key> <exptime> <numbytes> [noreply], then the data: write\r
 add <key> <exptime> <numbytes> [noreply], then the data: write if the key is absent\r
 cas <key> <exptime> <version> <numbytes> [noreply], then the data: write if at that version\r
+  lease <id> behind <numbytes>: the key goes with that lease\r
 delete <key> [noreply]: remove\r
-get <key>: the value\r
-getm <key>: the value with its version and the seconds it has left\r
-scan <prefix> <limit> [after <key>]: keys and values in byte order; * is every key\r
-once <client> <seq> <write>: execute a write exactly once, however often it is sent;\r
+get <key> [at <revision>]: the value\r
+getm <key> [at <revision>]: the value with its version and the seconds it has left\r
+scan <prefix> <limit> [after <key>] [at <revision>]: keys and values in order; * is every key\r
+begin: a transaction of the commands up to commit: check, set, delete, get, getm\r
+check <key> <version>: commit only if the key has that version; 0: if it is absent\r
+commit: execute all of them, or none; discard: forget them\r
+grant <seconds> [<id>]: a lease, whose keys go with it when it ends\r
+renew <id>: its time begins anew; revoke <id>: end it; lease <id>: its time left and its keys\r
+watch key <key> [from <revision>] [prev]: a stream of the changes; quit ends it\r
+watch prefix <prefix> [from <revision>] [prev]: the same of many keys; * is every key\r
+compact <revision>: forget what was before that revision\r
+mode leader: redirect when another server leads; mode any: forward to it;\r
+  mode stale: forward writes to it, and read what is here\r
+once <client> <seq> <write>: execute a write or a commit exactly once, however often it is sent;\r
   end [noreply] in the place of the write: forget the client, which has ended\r
 snapshot begin: have a snapshot taken, for a backup; then snapshot find <index>\r
 snapshot find <index>: the newest snapshot here that reaches that entry\r
@@ -203,6 +213,8 @@ impl Reply {
                 .iter()
                 .map(|(key, item)| key.len() + item.value.len() + REPLY_OVERHEAD_BYTES)
                 .sum(),
+            Reply::Committed { replies, .. } => replies.iter().map(Reply::weight_bytes).sum(),
+            Reply::LeaseKeys { keys, .. } => keys.iter().map(|key| key.len() + KEY_BYTES).sum(),
             Reply::Members(members) => members.weight_bytes(),
             Reply::ChangeRunning { sentence, .. } => sentence.len(),
             Reply::Status(_) => size_of::<StatusReport>(),
@@ -225,15 +237,7 @@ impl Reply {
                 put_line(sink, format_args!("VALUE {version} {exptime} {}", value.len()));
                 put_block(sink, value);
             }
-            Reply::Scan { items, more } => {
-                for (key, Item { value, version, exptime }) in items {
-                    sink.put_slice(b"KEY ");
-                    sink.put_slice(&key);
-                    put_line(sink, format_args!(" {version} {exptime} {}", value.len()));
-                    put_block(sink, value);
-                }
-                sink.put_slice(if more { b"MORE\r\n" } else { b"END\r\n" });
-            }
+            Reply::Scan { items, more } => print_scan(items, more, sink),
             Reply::Queued => sink.put_slice(b"QUEUED\r\n"),
             Reply::Committed { revision, replies } => {
                 put_line(sink, format_args!("COMMITTED {revision} {}", replies.len()));
@@ -246,14 +250,9 @@ impl Reply {
             }
             Reply::Lease { id, seconds } => put_line(sink, format_args!("LEASE {id} {seconds}")),
             Reply::Revoked => sink.put_slice(b"REVOKED\r\n"),
-            Reply::LeaseKeys { id, left, keys } => {
+            Reply::LeaseKeys { id, left, keys, more } => {
                 put_line(sink, format_args!("LEASE {id} {left}"));
-                for key in keys {
-                    sink.put_slice(b"KEY ");
-                    sink.put_slice(&key);
-                    put_line(sink, format_args!(""));
-                }
-                sink.put_slice(b"END\r\n");
+                print_keys(&keys, more, sink);
             }
             Reply::Watching { revision } => put_line(sink, format_args!("WATCHING {revision}")),
             Reply::Compacted { revision } => put_line(sink, format_args!("OK {revision}")),
@@ -285,322 +284,28 @@ impl Reply {
     }
 }
 
-/// The kind of reply that a client expects, if not an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
-    /// [`Reply::Stored`].
-    Stored,
-    /// [`Reply::Deleted`].
-    Deleted,
-    /// [`Reply::Ended`].
-    Ended,
-    /// [`Reply::Stored`] or [`Reply::Deleted`]: a `once` whose number has been used is
-    /// answered with the remembered reply, whatever the command now says.
-    Written,
-    /// [`Reply::Value`].
-    Value,
-    /// [`Reply::Meta`].
-    Meta,
-    /// [`Reply::Scan`].
-    Scan {
-        /// Maximum number of keys that were asked for.
-        limit: u64,
-    },
-    /// [`Reply::Queued`].
-    Queued,
-    /// [`Reply::Committed`] or [`Reply::Aborted`].
-    Committed,
-    /// [`Reply::Lease`].
-    Lease,
-    /// [`Reply::Revoked`].
-    Revoked,
-    /// [`Reply::LeaseKeys`].
-    LeaseKeys,
-    /// [`Reply::Watching`].
-    Watching,
-    /// [`Reply::Compacted`].
-    Compacted,
-    /// [`Reply::SnapshotBegun`].
-    SnapshotBegun,
-    /// [`Reply::Snapshot`].
-    Snapshot,
-    /// [`Reply::Done`].
-    Done,
-    /// [`Reply::Raised`].
-    Raised,
-    /// [`Reply::Digest`].
-    Digest,
-    /// [`Reply::Change`], [`Reply::Already`] or [`Reply::Plan`].
-    Change,
-    /// [`Reply::Members`].
-    Members,
-    /// [`Reply::ChangeEnded`] or [`Reply::ChangeRunning`].
-    ChangeWaited,
-    /// [`Reply::Leader`] or [`Reply::Already`].
-    Leader,
-    /// [`Reply::Pong`].
-    Pong,
-    /// [`Reply::Status`].
-    Status,
-    /// [`Reply::Help`].
-    Help,
+fn print_scan(items: Vec<(Bytes, Item)>, more: bool, sink: &mut impl Sink) {
+    for (key, Item { value, version, exptime }) in items {
+        sink.put_slice(b"KEY ");
+        sink.put_slice(&key);
+        put_line(sink, format_args!(" {version} {exptime} {}", value.len()));
+        put_block(sink, value);
+    }
+    print_end(more, sink);
 }
 
-/// The bytes are not the expected reply, or beyond its bounds. The connection is of no
-/// further use.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a reply to the command: {0:?}")]
-pub struct Malformed(String);
-
-/// The longest line of a reply, in bytes: it holds any key and any message.
-const LINE_BYTES_MAX: usize = 128 * 1024;
-/// Maximum number of bytes in all values of one page: a server ends a page after a few
-/// MiB, or after its first key.
-const PAGE_BYTES_MAX: usize = 2 * VALUE_BYTES_MAX;
-/// Maximum number of lines of a help text.
-const HELP_LINES_MAX: usize = 1_000;
-/// Maximum number of bytes of a malformed reply that are shown.
-const SHOWN_BYTES_MAX: usize = 80;
-
-impl Malformed {
-    fn new(bytes: &[u8]) -> Malformed {
-        let shown = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
-        Malformed(String::from_utf8_lossy(shown).into_owned())
+fn print_keys(keys: &[Bytes], more: bool, sink: &mut impl Sink) {
+    for key in keys {
+        sink.put_slice(b"KEY ");
+        sink.put_slice(key);
+        put_line(sink, format_args!(""));
     }
+    print_end(more, sink);
 }
 
-/// The place of the line feed that ends the first line of `input`; `None` until it is
-/// there. The first `searched` bytes are known to hold none.
-fn line_feed(input: &[u8], searched: usize) -> Result<Option<usize>, Malformed> {
-    let searchable = &input[..input.len().min(LINE_BYTES_MAX)];
-    match searchable[searched..].iter().position(|byte| *byte == b'\n') {
-        Some(at) => Ok(Some(searched + at)),
-        None if searchable.len() == LINE_BYTES_MAX => Err(Malformed::new(input)),
-        None => Ok(None),
-    }
-}
-
-/// The first reply in `input` and the number of bytes that it takes; `None` until all of
-/// it is there. Nothing is copied. Only for commands whose reply is one line and at most
-/// one data block: all but `scan`, `status` and `help`.
-pub fn first_reply(input: &[u8]) -> Result<Option<(usize, ReplyLine<'_>)>, Malformed> {
-    let Some(line_end) = line_feed(input, 0)? else { return Ok(None) };
-    let line = without_cr(&input[..line_end]);
-    let reply = ReplyLine::parse(line).ok_or_else(|| Malformed::new(line))?;
-    let line_bytes = line_end + 1;
-    let Some(block_bytes) = reply.block_bytes() else { return Ok(Some((line_bytes, reply))) };
-    let bytes = line_bytes + block_bytes;
-    match block_end(input, bytes) {
-        BlockEnd::LineEnd(end_bytes) => Ok(Some((bytes + end_bytes, reply))),
-        BlockEnd::Missing => Err(Malformed::new(&input[bytes..])),
-        BlockEnd::Unknown => Ok(None),
-    }
-}
-
-/// Takes one reply out of bytes that come in pieces.
-#[derive(Debug)]
-pub struct ReplyParser {
-    expect: Expect,
-    /// The bytes of the next line that are known to hold no line end.
-    searched: usize,
-    /// The item whose value comes next.
-    due: Option<Due>,
-    /// The keys of a scan so far.
-    items: Vec<(Bytes, Item)>,
-    /// The bytes of the values that the scan has announced so far.
-    page_bytes: usize,
-    /// The lines of a `status` so far.
-    status: Status,
-    /// The lines of a `member list` so far.
-    members: MembersParser,
-    /// The number of lines of a help text so far.
-    help_lines: usize,
-}
-
-/// A data block that comes next, and the reply or key whose value it is.
-#[derive(Debug)]
-enum Due {
-    Value { bytes: usize },
-    Meta(ItemLine),
-    Item(Bytes, ItemLine),
-}
-
-impl ReplyParser {
-    /// A parser of one reply.
-    pub fn new(expect: Expect) -> ReplyParser {
-        ReplyParser {
-            expect,
-            searched: 0,
-            due: None,
-            items: Vec::new(),
-            page_bytes: 0,
-            status: Status::default(),
-            members: MembersParser::default(),
-            help_lines: 0,
-        }
-    }
-
-    /// Takes the reply from the front of `input`; `None` when it is not all there. Until
-    /// then the parser takes what it can, and `input` holds at most a line, or a value.
-    /// After the reply, or an error, the parser is of no further use.
-    pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, Malformed> {
-        loop {
-            let taken = match self.due.take() {
-                Some(due) => match block_end(input, due.bytes()) {
-                    BlockEnd::LineEnd(end_bytes) => {
-                        let value = input.split_to(due.bytes()).freeze();
-                        input.advance(end_bytes);
-                        self.take_value(due, value)
-                    }
-                    BlockEnd::Missing => return Err(Malformed::new(&input[due.bytes()..])),
-                    BlockEnd::Unknown => {
-                        self.due = Some(due);
-                        return Ok(None);
-                    }
-                },
-                None => {
-                    let Some(end) = line_feed(input, self.searched)? else {
-                        self.searched = input.len();
-                        return Ok(None);
-                    };
-                    self.searched = 0;
-                    let mut line = input.split_to(end + 1).freeze();
-                    line.truncate(without_cr(&line[..end]).len());
-                    self.take_line(&line)?
-                }
-            };
-            if let Some(reply) = taken {
-                return Ok(Some(reply));
-            }
-        }
-    }
-
-    fn take_value(&mut self, due: Due, value: Bytes) -> Option<Reply> {
-        match due {
-            Due::Value { .. } => Some(Reply::Value(value)),
-            Due::Meta(item) => Some(Reply::Meta(item.with_value(value))),
-            Due::Item(key, item) => {
-                self.items.push((key, item.with_value(value)));
-                None
-            }
-        }
-    }
-
-    /// Takes a line; returns the reply when it is the last one.
-    fn take_line(&mut self, line: &Bytes) -> Result<Option<Reply>, Malformed> {
-        let malformed = || Malformed::new(line);
-        let is_first = self.items.is_empty()
-            && self.status.is_empty()
-            && self.members.is_empty()
-            && self.help_lines == 0;
-        if is_first && line.starts_with(b"ERR_") {
-            let Some(ReplyLine::Error(error)) = ReplyLine::parse(line) else {
-                return Err(malformed());
-            };
-            return error.reply().map(|error| Some(Reply::Error(error))).ok_or_else(malformed);
-        }
-        match self.expect {
-            Expect::Status if line == "END" => {
-                return Ok(Some(Reply::Status(std::mem::take(&mut self.status))));
-            }
-            Expect::Status => {
-                return self.status.push(line).then_some(None).ok_or_else(malformed);
-            }
-            Expect::Members => {
-                let report = self.members.take(line).map_err(|()| malformed())?;
-                return Ok(report.map(|report| Reply::Members(Box::new(report))));
-            }
-            Expect::Help if line == "END" => return Ok(Some(Reply::Help)),
-            Expect::Help => {
-                self.help_lines += 1;
-                let is_within = self.help_lines <= HELP_LINES_MAX;
-                return is_within.then_some(None).ok_or_else(malformed);
-            }
-            _ => {}
-        }
-        let parsed = ReplyLine::parse(line).ok_or_else(malformed)?;
-        match (self.expect, parsed) {
-            (Expect::Value, ReplyLine::Value { bytes }) => {
-                self.due = Some(Due::Value { bytes });
-                Ok(None)
-            }
-            (Expect::Meta, ReplyLine::Meta(item)) => {
-                self.due = Some(Due::Meta(item));
-                Ok(None)
-            }
-            (Expect::Scan { limit }, parsed) => {
-                self.take_page_line(line, parsed, limit).ok_or_else(malformed)
-            }
-            (expect, parsed) => of_one_line(expect, parsed).map(Some).ok_or_else(malformed),
-        }
-    }
-
-    /// Takes a line of a scan. `None` when it has no place there, or goes beyond a bound.
-    fn take_page_line(
-        &mut self,
-        line: &Bytes,
-        parsed: ReplyLine<'_>,
-        limit: u64,
-    ) -> Option<Option<Reply>> {
-        match parsed {
-            ReplyLine::End => Some(Some(self.page(false))),
-            // Without a key the client would not know where to go on.
-            ReplyLine::More if !self.items.is_empty() => Some(Some(self.page(true))),
-            ReplyLine::Key(key, item) => {
-                self.page_bytes += item.bytes;
-                if self.items.len() as u64 == limit || self.page_bytes > PAGE_BYTES_MAX {
-                    return None;
-                }
-                self.due = Some(Due::Item(line.slice_ref(key), item));
-                Some(None)
-            }
-            _ => None,
-        }
-    }
-
-    fn page(&mut self, more: bool) -> Reply {
-        Reply::Scan { items: std::mem::take(&mut self.items), more }
-    }
-}
-
-/// The reply that is this one line; `None` when it is not the expected one.
-fn of_one_line(expect: Expect, line: ReplyLine<'_>) -> Option<Reply> {
-    Some(match (expect, line) {
-        (Expect::Stored | Expect::Written, ReplyLine::Ok { number }) => {
-            Reply::Stored { version: number }
-        }
-        (Expect::Deleted | Expect::Written, ReplyLine::Deleted) => Reply::Deleted,
-        (Expect::Ended, ReplyLine::Ended) => Reply::Ended,
-        (Expect::SnapshotBegun, ReplyLine::Ok { number }) => Reply::SnapshotBegun { index: number },
-        (Expect::Snapshot, ReplyLine::Snapshot { index, term, bytes, digest }) => {
-            Reply::Snapshot { index, term, bytes, digest }
-        }
-        (Expect::Done, ReplyLine::Done) => Reply::Done,
-        (Expect::Raised, ReplyLine::Ok { number }) => Reply::Raised { format: number },
-        (Expect::Digest, ReplyLine::Digest { index, digest }) => Reply::Digest { index, digest },
-        (Expect::Pong, ReplyLine::Pong) => Reply::Pong,
-        (Expect::Change, ReplyLine::Change { number, id }) => Reply::Change { number, id },
-        (Expect::Change | Expect::Leader, ReplyLine::Already) => Reply::Already,
-        (Expect::Change, ReplyLine::Plan(plan)) => Reply::Plan(plan),
-        (Expect::ChangeWaited, ReplyLine::ChangeEnded { number, is_done }) => {
-            Reply::ChangeEnded { number, is_done }
-        }
-        (Expect::ChangeWaited, ReplyLine::ChangeRunning { number, sentence }) => {
-            let sentence = String::from_utf8_lossy(sentence).into_owned();
-            Reply::ChangeRunning { number, sentence }
-        }
-        (Expect::Leader, ReplyLine::Leader { id, term }) => Reply::Leader { id, term },
-        _ => return None,
-    })
-}
-
-impl Due {
-    fn bytes(&self) -> usize {
-        match self {
-            Due::Value { bytes } => *bytes,
-            Due::Meta(item) | Due::Item(_, item) => item.bytes,
-        }
-    }
+/// Prints the end of a list, and whether it goes on.
+fn print_end(more: bool, sink: &mut impl Sink) {
+    sink.put_slice(if more { b"MORE\r\n" } else { b"END\r\n" });
 }
 
 #[cfg(test)]

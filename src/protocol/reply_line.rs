@@ -14,9 +14,9 @@ pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// `member list` are parsed elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyLine<'a> {
-    /// `OK` and a version, the index that a snapshot will reach, or a format.
+    /// `OK` and a version, a revision, the index that a snapshot will reach, or a format.
     Ok {
-        /// The version, index or format.
+        /// The version, revision, index or format.
         number: u64,
     },
     /// `OK` alone.
@@ -38,6 +38,38 @@ pub enum ReplyLine<'a> {
     End,
     /// `MORE`.
     More,
+    /// `QUEUED`.
+    Queued,
+    /// `COMMITTED`: the replies of the commands follow.
+    Committed {
+        /// The store's revision.
+        revision: u64,
+        /// The number of replies.
+        count: u64,
+    },
+    /// `ABORTED`.
+    Aborted {
+        /// The key.
+        key: &'a [u8],
+        /// Its version.
+        version: u64,
+    },
+    /// `LEASE`.
+    Lease {
+        /// The lease.
+        id: u64,
+        /// Its time to live, or the time that it has left, in seconds.
+        seconds: u64,
+    },
+    /// `KEY` of a lease: nothing follows the key.
+    LeaseKey(&'a [u8]),
+    /// `REVOKED`.
+    Revoked,
+    /// `WATCHING`.
+    Watching {
+        /// The revision.
+        revision: u64,
+    },
     /// `SNAPSHOT`.
     Snapshot {
         /// The last entry that is in the snapshot.
@@ -136,15 +168,21 @@ impl<'a> ReplyLine<'a> {
                 ReplyLine::Meta(ItemLine::parse(rest)?)
             }
             (b"VALUE", Some(rest)) => ReplyLine::Value { bytes: value_bytes(rest)? },
-            (b"KEY", Some(rest)) => {
-                let end = rest.iter().position(|byte| *byte == b' ')?;
-                ReplyLine::Key(&rest[..end], ItemLine::parse(&rest[end + 1..])?)
-            }
+            (b"KEY", Some(rest)) => match rest.iter().position(|byte| *byte == b' ') {
+                Some(end) => ReplyLine::Key(&rest[..end], ItemLine::parse(&rest[end + 1..])?),
+                None if rest.is_empty() => return None,
+                None => ReplyLine::LeaseKey(rest),
+            },
             (b"DELETED", None) => ReplyLine::Deleted,
             (b"ENDED", None) => ReplyLine::Ended,
             (b"END", None) => ReplyLine::End,
             (b"MORE", None) => ReplyLine::More,
             (b"PONG", None) => ReplyLine::Pong,
+            (b"QUEUED", None) => ReplyLine::Queued,
+            (b"REVOKED", None) => ReplyLine::Revoked,
+            (b"COMMITTED" | b"ABORTED" | b"LEASE" | b"WATCHING", Some(rest)) => {
+                ReplyLine::of_store(word, rest)?
+            }
             (b"DIGEST", Some(rest)) => {
                 let [index, digest] = fields(rest)?;
                 ReplyLine::Digest { index: number(index)?, digest: store_digest(digest)? }
@@ -166,6 +204,22 @@ impl<'a> ReplyLine<'a> {
                 let word = std::str::from_utf8(word).ok()?;
                 ReplyLine::Error(ErrorLine { word, text: rest.unwrap_or_default() })
             }
+            _ => return None,
+        })
+    }
+
+    /// Parses a line about transactions, leases or watches, of this word and what stands behind
+    /// it.
+    fn of_store(word: &[u8], rest: &'a [u8]) -> Option<ReplyLine<'a>> {
+        if word == b"WATCHING" {
+            return Some(ReplyLine::Watching { revision: number(rest)? });
+        }
+        let [first, second] = fields(rest)?;
+        let second = number(second)?;
+        Some(match word {
+            b"ABORTED" if !first.is_empty() => ReplyLine::Aborted { key: first, version: second },
+            b"COMMITTED" => ReplyLine::Committed { revision: number(first)?, count: second },
+            b"LEASE" => ReplyLine::Lease { id: number(first)?, seconds: second },
             _ => return None,
         })
     }
@@ -209,6 +263,6 @@ impl ItemLine {
     }
 }
 
-fn value_bytes(field: &[u8]) -> Option<usize> {
+pub(super) fn value_bytes(field: &[u8]) -> Option<usize> {
     usize::try_from(number(field)?).ok().filter(|bytes| *bytes <= VALUE_BYTES_MAX)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::reply::Expect;
+use super::reply_parser::Expect;
 use super::text::{Sink, put_block, put_line, put_text};
 use crate::kv;
 use crate::raft::{MemberOperation, MemberRequest, TransferTarget};
@@ -21,10 +21,14 @@ pub struct Limits {
     pub value_bytes_max: usize,
 }
 
+/// Maximum number of keys in the reply to `lease`. A lease may have a million, and a reply must not
+/// be that long.
+pub const LEASE_KEYS_MAX: usize = 10_000;
+
 /// A well-formed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// `set`, `add`, `cas`, `delete`, and `end` after `once`.
+    /// `set`, `add`, `cas`, `delete`, `grant`, `revoke`, `compact`, and `end` after `once`.
     Write {
         /// The write.
         operation: kv::Operation,
@@ -33,7 +37,7 @@ pub enum Request {
         /// True when the client wants no reply at all.
         noreply: bool,
     },
-    /// `get`, `getm`, `scan`.
+    /// `get`, `getm`, `scan`, `lease`.
     Read(kv::Query),
     /// `renew`.
     Renew {
@@ -99,7 +103,7 @@ pub enum Request {
     Quit,
 }
 
-/// What a server that does not lead does with the commands of a connection.
+/// The way in which a server that does not lead treats the commands of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// It redirects, as a connection begins.
@@ -114,9 +118,9 @@ pub enum Mode {
 /// A watch, which turns the connection into a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchRequest {
-    /// The keys.
+    /// The keys: one, or those with a prefix.
     pub keys: kv::KeyRange,
-    /// The first revision whose changes are wanted; `None` means from the next change on.
+    /// The first revision whose changes are wanted, from 1; `None` means from the next change on.
     pub from: Option<u64>,
     /// True when the records that are replaced are wanted as well.
     pub wants_previous: bool,
@@ -147,16 +151,23 @@ pub enum SnapshotQuery {
 impl Request {
     /// The reply that the command gets, if not an error; `None` when it gets no reply at
     /// all.
+    ///
+    /// # Panics
+    /// As [`Request::print`].
     pub fn expect(&self) -> Option<Expect> {
         Some(match self {
             Request::Write { noreply: true, .. } | Request::Quit => return None,
             Request::Write { operation: kv::Operation::Delete { .. }, .. } => Expect::Deleted,
             Request::Write { operation: kv::Operation::End, .. } => Expect::Ended,
+            Request::Write { operation: kv::Operation::Grant { .. }, .. } => Expect::Lease,
+            Request::Write { operation: kv::Operation::Revoke { .. }, .. } => Expect::Revoked,
+            Request::Write { operation: kv::Operation::Compact { .. }, .. } => Expect::Compacted,
             Request::Write { .. } => Expect::Stored,
             Request::Read(kv::Query::Get { .. }) => Expect::Value,
             Request::Read(kv::Query::GetMeta { .. }) => Expect::Meta,
             Request::Read(kv::Query::Scan { limit, .. }) => Expect::Scan { limit: *limit },
-            Request::Read(_) => unreachable!("part E of issue 16"),
+            Request::Read(kv::Query::Lease { .. }) => Expect::LeaseKeys,
+            Request::Read(_) => no_such_command(),
             Request::Renew { .. } => Expect::Lease,
             Request::Begin | Request::Discard | Request::SetMode(_) => Expect::Done,
             Request::Check { .. } => Expect::Queued,
@@ -183,15 +194,15 @@ impl Request {
     ///
     /// Keys and client names must be names ([`super::is_name`]); only the prefix of a scan
     /// may be empty, and it must not be `*`, which would mean every key. Anything else
-    /// could break out of its field.
+    /// could break out of its field. A watch is of one key, or of a prefix as that of a scan.
+    ///
+    /// # Panics
+    /// When the protocol has no such command: for the operations and queries of the store that
+    /// its clients reach through transactions, or not at all.
     pub fn print(self, sink: &mut impl Sink) {
         match self {
             Request::Write { operation, once, noreply } => {
-                if let Some(kv::Once { client, seq }) = once {
-                    sink.put_slice(b"once ");
-                    sink.put_slice(&client);
-                    put_text(sink, format_args!(" {seq} "));
-                }
+                print_once(once, sink);
                 print_operation(operation, noreply, sink);
             }
             Request::Read(query) => print_query(&query, sink),
@@ -201,9 +212,14 @@ impl Request {
                 put_word_and_key(b"check ", &key, sink);
                 put_line(sink, format_args!(" {version}"));
             }
-            Request::Commit { .. } | Request::Watch(_) | Request::SetMode(_) => {
-                unreachable!("part E of issue 16")
+            Request::Commit { once } => {
+                print_once(once, sink);
+                sink.put_slice(b"commit\r\n");
             }
+            Request::Watch(watch) => print_watch(&watch, sink),
+            Request::SetMode(Mode::Leader) => sink.put_slice(b"mode leader\r\n"),
+            Request::SetMode(Mode::Any) => sink.put_slice(b"mode any\r\n"),
+            Request::SetMode(Mode::Stale) => sink.put_slice(b"mode stale\r\n"),
             Request::Discard => sink.put_slice(b"discard\r\n"),
             Request::BeginSnapshot => sink.put_slice(b"snapshot begin\r\n"),
             Request::Snapshot(query) => print_snapshot_query(query, sink),
@@ -227,55 +243,100 @@ impl Request {
     }
 }
 
+fn no_such_command() -> ! {
+    unreachable!("the text protocol has no command for this")
+}
+
+fn print_once(once: Option<kv::Once>, sink: &mut impl Sink) {
+    if let Some(kv::Once { client, seq }) = once {
+        sink.put_slice(b"once ");
+        sink.put_slice(&client);
+        put_text(sink, format_args!(" {seq} "));
+    }
+}
+
 fn print_operation(operation: kv::Operation, noreply: bool, sink: &mut impl Sink) {
     let noreply = if noreply { " noreply" } else { "" };
     match operation {
-        kv::Operation::Set { key, exptime, value, .. } => {
+        kv::Operation::Set { key, exptime, value, lease } => {
             put_word_and_key(b"set ", &key, sink);
-            put_line(sink, format_args!(" {exptime} {}{noreply}", value.len()));
-            put_block(sink, value);
+            put_text(sink, format_args!(" {exptime} {}", value.len()));
+            print_value_end(value, lease, noreply, sink);
         }
-        kv::Operation::Add { key, exptime, value, .. } => {
+        kv::Operation::Add { key, exptime, value, lease } => {
             put_word_and_key(b"add ", &key, sink);
-            put_line(sink, format_args!(" {exptime} {}{noreply}", value.len()));
-            put_block(sink, value);
+            put_text(sink, format_args!(" {exptime} {}", value.len()));
+            print_value_end(value, lease, noreply, sink);
         }
-        kv::Operation::Cas { key, exptime, version, value, .. } => {
+        kv::Operation::Cas { key, exptime, version, value, lease } => {
             put_word_and_key(b"cas ", &key, sink);
-            put_line(sink, format_args!(" {exptime} {version} {}{noreply}", value.len()));
-            put_block(sink, value);
+            put_text(sink, format_args!(" {exptime} {version} {}", value.len()));
+            print_value_end(value, lease, noreply, sink);
         }
         kv::Operation::Delete { key } => {
             put_word_and_key(b"delete ", &key, sink);
             put_line(sink, format_args!("{noreply}"));
         }
         kv::Operation::End => put_line(sink, format_args!("end{noreply}")),
-        _ => unreachable!("part E of issue 16"),
+        kv::Operation::Grant { id: 0, ttl, .. } => put_line(sink, format_args!("grant {ttl}")),
+        kv::Operation::Grant { id, ttl, .. } => put_line(sink, format_args!("grant {ttl} {id}")),
+        kv::Operation::Revoke { id } => put_line(sink, format_args!("revoke {id}")),
+        kv::Operation::Compact { revision } => put_line(sink, format_args!("compact {revision}")),
+        kv::Operation::Transaction(_)
+        | kv::Operation::Renew { .. }
+        | kv::Operation::SetHistory(_) => no_such_command(),
     }
 }
 
+/// Prints what stands behind the length of a value, and the value.
+fn print_value_end(value: Bytes, lease: u64, noreply: &str, sink: &mut impl Sink) {
+    if lease != 0 {
+        put_text(sink, format_args!(" lease {lease}"));
+    }
+    put_line(sink, format_args!("{noreply}"));
+    put_block(sink, value);
+}
+
 fn print_query(query: &kv::Query, sink: &mut impl Sink) {
-    match query {
-        kv::Query::Get { key, .. } => {
+    let at = match query {
+        kv::Query::Get { key, at } => {
             put_word_and_key(b"get ", key, sink);
-            put_line(sink, format_args!(""));
+            *at
         }
-        kv::Query::GetMeta { key, .. } => {
+        kv::Query::GetMeta { key, at } => {
             put_word_and_key(b"getm ", key, sink);
-            put_line(sink, format_args!(""));
+            *at
         }
-        kv::Query::Scan { prefix, limit, after, .. } => {
-            let every_key = Bytes::from_static(b"*");
-            let prefix = if prefix.is_empty() { &every_key } else { prefix };
-            put_word_and_key(b"scan ", prefix, sink);
+        kv::Query::Scan { prefix, limit, after, at } => {
+            put_word_and_prefix(b"scan ", prefix, sink);
             put_text(sink, format_args!(" {limit}"));
             if let Some(after) = after {
                 put_word_and_key(b" after ", after, sink);
             }
-            put_line(sink, format_args!(""));
+            *at
         }
-        _ => unreachable!("part E of issue 16"),
+        kv::Query::Lease { id, .. } => {
+            put_text(sink, format_args!("lease {id}"));
+            0
+        }
+        kv::Query::Range(_) | kv::Query::Transaction(_) | kv::Query::Leases => no_such_command(),
+    };
+    if at != 0 {
+        put_text(sink, format_args!(" at {at}"));
     }
+    put_line(sink, format_args!(""));
+}
+
+fn print_watch(watch: &WatchRequest, sink: &mut impl Sink) {
+    let WatchRequest { keys, from, wants_previous } = watch;
+    match keys.as_key() {
+        Some(key) => put_word_and_key(b"watch key ", key, sink),
+        None => put_word_and_prefix(b"watch prefix ", keys.start(), sink),
+    }
+    if let Some(from) = from {
+        put_text(sink, format_args!(" from {from}"));
+    }
+    put_line(sink, format_args!("{}", if *wants_previous { " prev" } else { "" }));
 }
 
 fn print_snapshot_query(query: SnapshotQuery, sink: &mut impl Sink) {
@@ -332,4 +393,9 @@ fn print_transfer(target: &TransferTarget, sink: &mut impl Sink) {
 fn put_word_and_key(word: &[u8], key: &[u8], sink: &mut impl Sink) {
     sink.put_slice(word);
     sink.put_slice(key);
+}
+
+/// Prints a word and a prefix; an empty one, that of every key, is `*`.
+fn put_word_and_prefix(word: &[u8], prefix: &[u8], sink: &mut impl Sink) {
+    put_word_and_key(word, if prefix.is_empty() { b"*" } else { prefix }, sink);
 }

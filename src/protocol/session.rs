@@ -15,6 +15,9 @@
 //!   holds nothing is refused as busy: it must not wait for others (docs/adr/0010).
 //! - `status` is a barrier: it waits until the commands before it are answered, and the
 //!   commands after it wait for it.
+//! - The commands between `begin` and `commit` are kept in a queue, and leave as one.
+//! - A watch waits as `status` does. From then on the session only hands on what it is given, and
+//!   takes nothing but `quit`.
 //! - A client that turns out to speak another protocol gets one error, and nothing that it sends
 //!   after that is executed.
 //! - After `quit`, a fatal error or [`Session::end`] the input is read and thrown away:
@@ -23,14 +26,18 @@
 //! - When the client has shut down its sending side, all commands that came are answered
 //!   before the connection is closed.
 
+mod requests;
+mod watching;
+
 use bytes::BytesMut;
 
 use super::batch::{Batch, ClientRequest};
 use super::error_reply::ErrorReply;
 use super::foreign::ForeignProtocol;
 use super::parser::{Parsed, Parser};
+use super::queue::TransactionQueue;
 use super::reply::Reply;
-use super::request::{Limits, Request, SnapshotQuery};
+use super::request::{Limits, Mode, WatchRequest};
 use super::text::Sink;
 use super::window::Window;
 use crate::kv;
@@ -42,6 +49,10 @@ pub struct SessionSettings {
     pub limits: Limits,
     /// The size limit of the store that goes into every command, in bytes; 0 is none.
     pub store_bytes_max: u64,
+    /// Maximum number of leases, which goes into every `grant`.
+    pub leases_max: u64,
+    /// Bounds on a transaction.
+    pub transaction: kv::TransactionLimits,
     /// Maximum number of unanswered commands with which a connection is read from.
     pub inflight_commands_max: usize,
     /// Maximum weight of the unanswered commands and their expected replies, in bytes, with
@@ -90,12 +101,16 @@ pub struct Session {
     window: Window,
     /// Commands that were taken and have not left.
     batch: Batch,
+    /// The transaction in the making, since `begin`.
+    transaction: Option<TransactionQueue>,
+    /// The way in which a server that does not lead treats the commands.
+    mode: Mode,
     /// The protocol of a client that was found to speak another one, until it is taken.
     foreign: Option<ForeignProtocol>,
 }
 
 /// The use of the bytes that the client sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum InputState {
     /// Commands are taken.
     Open,
@@ -105,11 +120,26 @@ enum InputState {
         /// True when the `status` was sent.
         is_sent: bool,
     },
+    /// A watch waits, or runs.
+    Watching(Watching),
     /// No further command is executed. The input is read and thrown away.
     Discarding,
     /// All replies are sent and the output has ended. The client has a short time to hang up,
     /// while its input is read and thrown away.
     Lingering,
+}
+
+/// The state of a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Watching {
+    /// It waits until the commands before it are answered.
+    Waits(WatchRequest),
+    /// It is ready to be taken.
+    Due(WatchRequest),
+    /// It was taken, and is not answered yet.
+    Asked,
+    /// The stream runs.
+    Runs,
 }
 
 /// The end of [`Session::step`].
@@ -150,6 +180,8 @@ impl Session {
             has_input_ended: false,
             window,
             batch: Batch::default(),
+            transaction: None,
+            mode: Mode::default(),
             foreign: None,
         }
     }
@@ -191,6 +223,19 @@ impl Session {
         self.window.answer(slot, reply)
     }
 
+    /// Answers the command in a slot, which was a write, with its outcome. False when no command
+    /// waits there.
+    pub fn answer_write(&mut self, slot: u64, outcome: kv::Outcome) -> bool {
+        let reply = self.window.asked(slot).reply_to_write(outcome);
+        self.window.answer(slot, reply)
+    }
+
+    /// Answers the command in a slot, which was a read. False when no command waits there.
+    pub fn answer_read(&mut self, slot: u64, answer: kv::Answer) -> bool {
+        let reply = self.window.asked(slot).reply_to_read(answer);
+        self.window.answer(slot, reply)
+    }
+
     /// Answers a write that has timed out. It keeps its place in the window until
     /// [`Session::settle`]. False when no command waits in that slot.
     pub fn time_out(&mut self, slot: u64, reply: Reply) -> bool {
@@ -225,6 +270,11 @@ impl Session {
                 }
                 InputState::Barrier { is_sent: true } if self.window.is_empty() => {
                     self.input_state = InputState::Open;
+                }
+                InputState::Watching(_) => {
+                    if !self.step_watch(io) {
+                        return Step::Done;
+                    }
                 }
                 InputState::Open | InputState::Barrier { .. } => return Step::Done,
                 InputState::Discarding | InputState::Lingering => {
@@ -269,15 +319,20 @@ impl Session {
                 self.input_state = InputState::Lingering;
                 Closing::Linger
             }
-            InputState::Open | InputState::Barrier { .. } | InputState::Lingering => Closing::No,
+            InputState::Watching(Watching::Runs) if self.has_input_ended => Closing::Stop,
+            InputState::Open
+            | InputState::Barrier { .. }
+            | InputState::Watching(_)
+            | InputState::Lingering => Closing::No,
         }
     }
 
     /// True when the connection should be read from.
     pub fn wants_input(&mut self, io: &mut impl SessionIo) -> bool {
-        let wants_input = match self.input_state {
+        let wants_input = match &self.input_state {
             InputState::Open => self.is_exhausted && self.has_room(io) && self.may_read(io),
-            InputState::Barrier { .. } => false,
+            InputState::Watching(Watching::Runs) => self.is_exhausted,
+            InputState::Barrier { .. } | InputState::Watching(_) => false,
             InputState::Discarding | InputState::Lingering => true,
         };
         wants_input && !self.has_input_ended
@@ -290,8 +345,13 @@ impl Session {
 
     /// Sets the session's part of the memory of all clients.
     pub fn update_memory(&self, io: &mut impl SessionIo) {
-        let held = self.window.kept_bytes() + self.batch.bytes() + io.held_bytes();
+        let queued = self.transaction_bytes();
+        let held = self.window.kept_bytes() + self.batch.bytes() + queued + io.held_bytes();
         io.set_memory(held as u64);
+    }
+
+    fn transaction_bytes(&self) -> usize {
+        self.transaction.as_ref().map_or(0, TransactionQueue::weight_bytes)
     }
 
     fn has_room(&self, io: &impl SessionIo) -> bool {
@@ -309,7 +369,7 @@ impl Session {
     /// elsewhere, is less than what is left for all clients.
     fn has_memory(&self, io: &mut impl SessionIo) -> bool {
         self.update_memory(io);
-        let held = self.window.held_bytes() + io.held_bytes();
+        let held = self.window.held_bytes() + self.transaction_bytes() + io.held_bytes();
         (held as u64) < io.free_memory()
     }
 
@@ -328,106 +388,24 @@ impl Session {
 
     /// Takes the next command, if it is all there. `is_short`: there is no memory for it.
     fn take_next(&mut self, io: &mut impl SessionIo, is_short: bool) {
+        if let Some(parsed) = self.next_parsed(io) {
+            let input_bytes = io.input().len();
+            self.take(parsed, is_short, input_bytes);
+        }
+    }
+
+    /// The next command of the input, if it is all there.
+    fn next_parsed(&mut self, io: &mut impl SessionIo) -> Option<Parsed> {
         let input = io.input();
-        match self.parser.next(input) {
-            Some(parsed) => {
-                let input_bytes = input.len();
-                self.take(parsed, is_short, input_bytes);
-            }
-            None => {
-                self.is_exhausted = true;
-                if input.is_empty() {
-                    // An idle connection keeps no buffer.
-                    *input = BytesMut::new();
-                }
+        let parsed = self.parser.next(input);
+        if parsed.is_none() {
+            self.is_exhausted = true;
+            if input.is_empty() {
+                // An idle connection keeps no buffer.
+                *input = BytesMut::new();
             }
         }
-    }
-
-    fn take(&mut self, parsed: Parsed, is_short: bool, input_bytes: usize) {
-        match parsed {
-            Parsed::Request(Request::Write { noreply: true, .. }) if is_short => {}
-            Parsed::Request(Request::Write { .. } | Request::Read(_)) if is_short => {
-                self.window.push_answered(Reply::Error(ErrorReply::Busy));
-            }
-            Parsed::Request(request) => self.take_request(request, input_bytes),
-            Parsed::Dropped => {}
-            Parsed::Refused(error) => self.window.push_answered(Reply::Error(error)),
-            Parsed::Fatal(error) => self.end_with(error),
-            Parsed::Foreign(protocol) => {
-                let text = format!(
-                    "this port speaks the text protocol of Coracle and not {protocol}; nothing of \
-                     this was executed, and the connection is closed"
-                );
-                self.foreign = Some(protocol);
-                self.end_with(ErrorReply::CmdErr(text.into()));
-            }
-        }
-    }
-
-    fn take_request(&mut self, request: Request, input_bytes: usize) {
-        match request {
-            Request::Write { operation, once, noreply } => {
-                let store_bytes_max = self.settings.store_bytes_max;
-                let command = kv::Command { once, store_bytes_max, operation };
-                let command = self.batch.encode(&command, input_bytes);
-                let slot = self.window.open_write(command.len(), noreply);
-                self.batch.push(slot, ClientRequest::Write(command));
-            }
-            Request::Read(query) => {
-                let slot = match query {
-                    kv::Query::Get { .. } | kv::Query::GetMeta { .. } => self.window.open_read(),
-                    _ => self.window.open_scan(),
-                };
-                self.batch.push(slot, ClientRequest::Read(query));
-            }
-            Request::Renew { .. }
-            | Request::Begin
-            | Request::Check { .. }
-            | Request::Commit { .. }
-            | Request::Discard
-            | Request::Watch(_)
-            | Request::SetMode(_) => unreachable!("part E of issue 16"),
-            Request::BeginSnapshot => {
-                self.batch.push(self.window.open_snapshot(0), ClientRequest::BeginSnapshot);
-            }
-            Request::Snapshot(query) => {
-                let piece_bytes = match query {
-                    SnapshotQuery::Find { .. } => 0,
-                    SnapshotQuery::Read { bytes_max, .. } => bytes_max,
-                };
-                let slot = self.window.open_snapshot(piece_bytes);
-                self.batch.push(slot, ClientRequest::Snapshot(query));
-            }
-            Request::SetHold { is_held } => {
-                self.batch.push(self.window.open_line(), ClientRequest::SetHold { is_held });
-            }
-            Request::Raise => self.batch.push(self.window.open_line(), ClientRequest::Raise),
-            Request::Digest { index } => {
-                self.batch.push(self.window.open_line(), ClientRequest::Digest { index });
-            }
-            Request::Member(request) => {
-                self.batch.push(self.window.open_line(), ClientRequest::Member(request));
-            }
-            Request::Members => {
-                self.batch.push(self.window.open_members(), ClientRequest::Members);
-            }
-            Request::WaitForChange { number } => {
-                let request = ClientRequest::WaitForChange { number };
-                self.batch.push(self.window.open_line(), request);
-            }
-            Request::Transfer(target) => {
-                self.batch.push(self.window.open_line(), ClientRequest::Transfer(target));
-            }
-            Request::SetDraining(is_draining) => {
-                let request = ClientRequest::SetDraining(is_draining);
-                self.batch.push(self.window.open_line(), request);
-            }
-            Request::Ping => self.window.push_answered(Reply::Pong),
-            Request::Help => self.window.push_answered(Reply::Help),
-            Request::Status => self.input_state = InputState::Barrier { is_sent: false },
-            Request::Quit => self.input_state = InputState::Discarding,
-        }
+        parsed
     }
 }
 

@@ -66,6 +66,16 @@ pub struct StatusReport {
     pub removed_at: Option<u64>,
     /// True while this server is drained.
     pub is_draining: bool,
+    /// The store's revision.
+    pub revision: u64,
+    /// The oldest revision that can be read.
+    pub compacted_revision: u64,
+    /// The number of changes that the store keeps.
+    pub history_changes: u64,
+    /// Their size in bytes.
+    pub history_bytes: u64,
+    /// The number of leases.
+    pub leases: u64,
 }
 
 impl StatusReport {
@@ -105,6 +115,11 @@ impl StatusReport {
             ("upgrade_waits_for", waits_for.map_or("none".to_owned(), |it| printable(&it))),
             ("removed_at", self.removed_at.map_or("none".to_owned(), |index| index.to_string())),
             ("draining", if self.is_draining { "yes" } else { "no" }.to_owned()),
+            ("revision", self.revision.to_string()),
+            ("compacted_revision", self.compacted_revision.to_string()),
+            ("history_changes", self.history_changes.to_string()),
+            ("history_bytes", self.history_bytes.to_string()),
+            ("leases", self.leases.to_string()),
         ];
         Status { lines: lines.map(|(name, value)| (name.to_owned(), value)).into() }
     }

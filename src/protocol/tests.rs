@@ -1,12 +1,13 @@
 //! Both directions together: a printed request or reply is parsed to the same value.
 
 mod members;
+mod store;
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::kv::{Item, Once, Operation, Query};
+use crate::kv::{Item, LEASE_ID_MAX, Once, Operation, Query};
 use crate::types::{ClusterId, Format, FormatRange, Incarnation, LogIndex, LogPosition, Term};
 
 fn name() -> impl Strategy<Value = Bytes> {
@@ -24,12 +25,13 @@ fn exptime() -> impl Strategy<Value = u64> {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let stored = (name(), exptime(), value(), any::<u64>(), 0..3);
+    let lease = 0..=LEASE_ID_MAX;
+    let stored = (name(), exptime(), value(), any::<u64>(), 0..3, lease);
     prop_oneof![
-        3 => stored.prop_map(|(key, exptime, value, version, verb)| match verb {
-            0 => Operation::Set { key, exptime, value, lease: 0 },
-            1 => Operation::Add { key, exptime, value, lease: 0 },
-            _ => Operation::Cas { key, exptime, version, value, lease: 0 },
+        3 => stored.prop_map(|(key, exptime, value, version, verb, lease)| match verb {
+            0 => Operation::Set { key, exptime, value, lease },
+            1 => Operation::Add { key, exptime, value, lease },
+            _ => Operation::Cas { key, exptime, version, value, lease },
         }),
         1 => name().prop_map(|key| Operation::Delete { key }),
     ]
@@ -41,13 +43,12 @@ fn once() -> impl Strategy<Value = Option<Once>> {
 }
 
 fn query() -> impl Strategy<Value = Query> {
-    // The prefix * alone is the text of an empty one.
-    let prefix = prop_oneof![Just(Bytes::new()), name().prop_filter("*", |name| *name != "*")];
-    let scan = (prefix, 1..=10_000_u64, prop::option::of(name()));
+    let at = || prop_oneof![Just(0), any::<u64>()];
+    let scan = (store::prefix(), 1..=10_000_u64, prop::option::of(name()), at());
     prop_oneof![
-        name().prop_map(|key| Query::Get { key, at: 0 }),
-        name().prop_map(|key| Query::GetMeta { key, at: 0 }),
-        scan.prop_map(|(prefix, limit, after)| Query::Scan { prefix, limit, after, at: 0 }),
+        (name(), at()).prop_map(|(key, at)| Query::Get { key, at }),
+        (name(), at()).prop_map(|(key, at)| Query::GetMeta { key, at }),
+        scan.prop_map(|(prefix, limit, after, at)| Query::Scan { prefix, limit, after, at }),
     ]
 }
 
@@ -81,6 +82,7 @@ fn request() -> impl Strategy<Value = Request> {
         2 => snapshot_query().prop_map(Request::Snapshot),
         1 => prop::sample::select(simple),
         3 => members::request(),
+        4 => store::request(),
     ]
 }
 
@@ -104,6 +106,7 @@ fn error() -> impl Strategy<Value = ErrorReply> {
     let host = prop_oneof!["[a-z0-9.-]{1,20}", "[a-f0-9]{0,4}::[a-f0-9:]{1,10}"];
     prop_oneof![
         3 => prop::sample::select(simple),
+        2 => store::error_of_store(),
         1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::CmdErr(text.into())),
         1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::TooLarge(text.into())),
         1 => "[ -~]{0,80}".prop_map(|text| ErrorReply::Internal(text.into())),
@@ -160,6 +163,11 @@ fn status() -> impl Strategy<Value = Status> {
                 upgrade_waits_for,
                 removed_at,
                 is_draining,
+                revision: store_digest,
+                compacted_revision: store_bytes,
+                history_changes: keys,
+                history_bytes: commit_index,
+                leases: last_applied,
             };
             report.into_lines()
         })
@@ -203,6 +211,7 @@ fn reply() -> impl Strategy<Value = (Expect, Reply)> {
         Just((Expect::Help, Reply::Help)),
         status().prop_map(|status| (Expect::Status, Reply::Status(status))),
         members::reply(),
+        store::reply(),
         (prop::sample::select(expect), error())
             .prop_map(|(expect, error)| (expect, Reply::Error(error))),
     ]
@@ -253,12 +262,37 @@ proptest! {
         prop_assert!(input.is_empty() && pieces.next().is_none());
     }
 
+    #[test]
+    fn a_printed_stream_is_parsed_to_the_same_parts(
+        parts in prop::collection::vec(store::watch_part(), 1..6),
+        piece_bytes in 1..200_usize,
+    ) {
+        let mut text = Vec::new();
+        for part in &parts {
+            part.print(&mut text);
+        }
+        let (mut parser, mut input, mut parsed) = (WatchParser::new(), BytesMut::new(), Vec::new());
+        for piece in text.chunks(piece_bytes) {
+            input.extend_from_slice(piece);
+            while let Some(part) = parser.next(&mut input).expect("it is a stream") {
+                parsed.push(part);
+            }
+        }
+        prop_assert_eq!(parsed, parts);
+        prop_assert!(input.is_empty());
+    }
+
     /// The load generator's view of a reply agrees with the parser's.
     #[test]
     fn a_first_reply_takes_as_many_bytes_as_the_parser((_, reply) in reply()) {
         let is_single = !matches!(
             reply,
-            Reply::Scan { .. } | Reply::Status(_) | Reply::Members(_) | Reply::Help
+            Reply::Scan { .. }
+                | Reply::Committed { .. }
+                | Reply::LeaseKeys { .. }
+                | Reply::Status(_)
+                | Reply::Members(_)
+                | Reply::Help
         );
         prop_assume!(is_single);
         let mut text = Vec::new();

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// The place that requests and replies are printed to.
 pub trait Sink {
@@ -15,6 +15,16 @@ pub trait Sink {
 }
 
 impl Sink for Vec<u8> {
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn put_bytes(&mut self, bytes: Bytes) {
+        self.extend_from_slice(&bytes);
+    }
+}
+
+impl Sink for BytesMut {
     fn put_slice(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }

@@ -19,6 +19,8 @@
 
 use std::collections::VecDeque;
 
+use super::asked::Asked;
+use super::queue::Queued;
 use super::reply::Reply;
 
 /// Cost of a command in addition to its bytes, in bytes.
@@ -63,10 +65,13 @@ struct Unsettled {
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slot {
     bytes: usize,
     kept_bytes: usize,
+    /// The part of `bytes` that the reply of a write is expected to take.
+    reply_bytes: usize,
+    asked: Asked,
     /// True for `get` and `getm`, whose reply shows what to expect of the next.
     is_read: bool,
     noreply: bool,
@@ -116,21 +121,52 @@ impl Window {
     pub(super) fn open_write(&mut self, command_bytes: usize, noreply: bool) -> u64 {
         let bytes = command_bytes + COMMAND_OVERHEAD_BYTES;
         let kept_bytes = COMMAND_OVERHEAD_BYTES;
-        self.push(Slot { bytes, kept_bytes, is_read: false, noreply, reply: None })
+        self.push(Slot { bytes, kept_bytes, noreply, ..Slot::default() })
+    }
+
+    /// Opens a slot for a `renew`.
+    pub(super) fn open_renewal(&mut self, id: u64) -> u64 {
+        let slot = self.open_line();
+        self.set_asked(slot, Asked::Lease(id));
+        slot
+    }
+
+    /// Opens a slot for a `lease`, whose reply is counted as that of a `scan`.
+    pub(super) fn open_lease(&mut self, id: u64) -> u64 {
+        let slot = self.open_scan();
+        self.set_asked(slot, Asked::Lease(id));
+        slot
+    }
+
+    /// Opens a slot for a transaction of these commands. `command_bytes` is the length of the
+    /// encoded command; 0 when the transaction only reads.
+    pub(super) fn open_transaction(&mut self, command_bytes: usize, commands: Vec<Queued>) -> u64 {
+        let is_read = |command: &&Queued| matches!(command, Queued::Get | Queued::GetMeta);
+        let reads = commands.iter().filter(is_read).count();
+        let lines = commands.len() * COMMAND_OVERHEAD_BYTES;
+        let reply_bytes = lines + reads * self.read_bytes.max(READ_BYTES_MIN);
+        let kept_bytes = lines + reads * self.seen_bytes.max(self.copied_bytes_max);
+        self.push(Slot {
+            bytes: command_bytes + COMMAND_OVERHEAD_BYTES + reply_bytes,
+            kept_bytes: COMMAND_OVERHEAD_BYTES + kept_bytes,
+            reply_bytes,
+            asked: Asked::Transaction(commands),
+            ..Slot::default()
+        })
     }
 
     /// Opens a slot for a `get` or `getm`.
     pub(super) fn open_read(&mut self) -> u64 {
         let bytes = self.read_bytes.max(READ_BYTES_MIN);
         let kept_bytes = self.seen_bytes.max(self.copied_bytes_max);
-        self.push(Slot { bytes, kept_bytes, is_read: true, noreply: false, reply: None })
+        self.push(Slot { bytes, kept_bytes, is_read: true, ..Slot::default() })
     }
 
     /// Opens a slot for a `scan`.
     pub(super) fn open_scan(&mut self) -> u64 {
         let kept_bytes = COMMAND_OVERHEAD_BYTES;
         let bytes = SCAN_BYTES;
-        self.push(Slot { bytes, kept_bytes, is_read: false, noreply: false, reply: None })
+        self.push(Slot { bytes, kept_bytes, ..Slot::default() })
     }
 
     /// Opens a slot for a `snapshot` command whose reply has this many bytes.
@@ -152,7 +188,18 @@ impl Window {
     pub(super) fn push_answered(&mut self, reply: Reply) {
         let bytes = reply.weight_bytes();
         let reply = Some(reply);
-        self.push(Slot { bytes, kept_bytes: bytes, is_read: false, noreply: false, reply });
+        self.push(Slot { bytes, kept_bytes: bytes, reply, ..Slot::default() });
+    }
+
+    /// The question in a slot, as far as the reply depends on it.
+    pub(super) fn asked(&self, slot: u64) -> &Asked {
+        let at = slot.checked_sub(self.first_slot).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.queue.get(at)).map_or(&Asked::Plain, |slot| &slot.asked)
+    }
+
+    fn set_asked(&mut self, slot: u64, asked: Asked) {
+        let at = (slot - self.first_slot) as usize;
+        self.queue[at].asked = asked;
     }
 
     /// Answers the command in a slot. False when no command waits there.
@@ -185,9 +232,11 @@ impl Window {
         let at = slot.checked_sub(self.first_slot).and_then(|at| usize::try_from(at).ok());
         let waiting = at.and_then(|at| self.queue.get(at)).filter(|slot| slot.reply.is_none());
         if let Some(waiting) = waiting {
-            self.held_bytes += waiting.bytes;
+            // Its reply is known now, and is counted by itself.
+            let bytes = waiting.bytes - waiting.reply_bytes;
+            self.held_bytes += bytes;
             self.unsettled.commands += 1;
-            self.unsettled.bytes += waiting.bytes;
+            self.unsettled.bytes += bytes;
         }
         self.answer(slot, reply)
     }

@@ -68,7 +68,10 @@ impl Cluster {
         }
         let joins = Some(self.log_address(asked));
         let (client_port, log_port) = (ports[0], ports[1]);
-        self.nodes.insert(id, Node { client_port, log_port, listen_port, joins, process: None });
+        self.nodes.insert(
+            id,
+            Node { client_port, door_port: None, log_port, listen_port, joins, process: None },
+        );
         id
     }
 

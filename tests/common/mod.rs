@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod clients;
+pub mod doors;
 pub mod gates;
 pub mod members;
 
@@ -19,6 +20,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use coracle::testing::drill::free_ports;
+use doors::Doors;
 use gates::Gates;
 use tempfile::TempDir;
 
@@ -37,10 +39,13 @@ pub struct Cluster {
     settings: String,
     nodes: BTreeMap<u64, Node>,
     gates: Option<Gates>,
+    doors: Option<Doors>,
 }
 
 struct Node {
     client_port: u16,
+    /// The port at which clients are told to reach it, when it is behind a door.
+    door_port: Option<u16>,
     /// The port at which other servers reach it: its own, or that of its gate.
     log_port: u16,
     /// The port at which it listens for other servers, when it is behind a gate.
@@ -82,14 +87,20 @@ impl Cluster {
         let ports = free_ports(2 * count).expect("ports are free");
         let node = |(offset, ports): (usize, &[u16])| {
             let (client_port, log_port) = (ports[0], ports[1]);
-            let node =
-                Node { client_port, log_port, listen_port: None, joins: None, process: None };
+            let node = Node {
+                client_port,
+                door_port: None,
+                log_port,
+                listen_port: None,
+                joins: None,
+                process: None,
+            };
             (offset as u64 + 1, node)
         };
         let nodes: BTreeMap<u64, Node> = ports.chunks(2).enumerate().map(node).collect();
         let directory = TempDir::new().expect("a temporary directory can be made");
         let (hostname, settings) = (hostname.to_owned(), settings.to_owned());
-        let cluster = Cluster { directory, hostname, settings, nodes, gates: None };
+        let cluster = Cluster { directory, hostname, settings, nodes, gates: None, doors: None };
         cluster.write_settings(&cluster.ids());
         cluster
     }
@@ -98,12 +109,16 @@ impl Cluster {
     pub fn write_settings(&self, ids: &[u64]) {
         let mut text = self.settings.clone();
         for id in ids {
-            let Node { client_port, log_port, listen_port, .. } = &self.nodes[id];
+            let Node { client_port, door_port, log_port, listen_port, .. } = &self.nodes[id];
+            let told_port = door_port.unwrap_or(*client_port);
             text += &format!(
                 "[[servers]]\nid = {id}\nhostname = \"{}\"\n\
-                 client_port = {client_port}\nlog_port = {log_port}\n",
+                 client_port = {told_port}\nlog_port = {log_port}\n",
                 self.hostname
             );
+            if door_port.is_some() {
+                text += &format!("client_listen = \"127.0.0.1:{client_port}\"\n");
+            }
             if let Some(port) = listen_port {
                 text += &format!("log_listen = \"127.0.0.1:{port}\"\n");
             }
@@ -274,7 +289,21 @@ impl Cluster {
         self.wait_for("the members in the log", || {
             self.say_to_leader(plan).starts_with("PLAN ").then_some(())
         });
+        self.wait_for_highest_format();
         self.wait_for_quiet();
+    }
+
+    /// Waits until the highest format that all running servers read is in force at each of them.
+    /// From then on the versions of keys are revisions.
+    pub fn wait_for_highest_format(&self) {
+        self.wait_for("the highest format", || {
+            let statuses = self.running_statuses()?;
+            let is_highest = |status: &Status| {
+                let (_, highest) = status["reads_formats"].split_once("..")?;
+                (status["format"] == highest).then_some(())
+            };
+            statuses.iter().try_for_each(is_highest)
+        });
     }
 
     /// The format that is in force at a server; 0 when it does not answer. A new cluster passes

@@ -102,8 +102,9 @@ fn a_well_formed_noreply_is_never_answered() {
 fn a_digest_is_that_of_the_store_after_the_entry_and_of_no_entry_to_come() {
     let server = Server::start();
     let mut client = server.connect();
-    let first = client.ask("set k 0 1\r\n1\r\n", "OK #\r\n")[0];
-    let digest_now = server.status()["store_digest"].clone();
+    client.ask("set k 0 1\r\n1\r\n", "OK #\r\n");
+    let status = server.status();
+    let (first, digest_now) = (&status["last_applied"], status["store_digest"].clone());
     client.ask("set k 0 1\r\n2\r\n", "OK #\r\n");
     assert_ne!(server.status()["store_digest"], digest_now);
     client.ask(format!("digest {first}\r\n"), &format!("DIGEST {first} {digest_now}\r\n"));

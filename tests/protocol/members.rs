@@ -49,8 +49,8 @@ fn a_server_that_never_comes_holds_up_nothing_and_is_taken_back() {
     let cluster = &server.cluster;
     let mut client = with_members(cluster, 1);
     let (log, address) = (cluster.log_address(1), cluster.address(1));
-    let head = "MEMBERS 1 1 1 0 3 leader # yes";
-    let own = format!("MEMBER 1 voter leader {log} {address} formats=1..3 version=~");
+    let head = "MEMBERS 1 1 1 0 4 leader # yes";
+    let own = format!("MEMBER 1 voter leader {log} {address} formats=1..4 version=~");
     list(&mut client, &[head, &own]);
 
     client.ask(
@@ -121,7 +121,7 @@ fn what_is_not_safe_is_refused_with_a_sentence_and_what_is_so_already_is_not_don
     client.ask("member demote 2\r\n", "ALREADY\r\n");
     let number = client.ask("member update 2 client 192.0.2.7:3\r\n", "CHANGE # 2\r\n")[0];
     client.ask("member update 2 client 192.0.2.7:3\r\n", "ALREADY\r\n");
-    let head = "MEMBERS 1 1 1 0 3 leader # yes";
+    let head = "MEMBERS 1 1 1 0 4 leader # yes";
     let ended = format!("ENDED {number} done update 2");
     let learner = "MEMBER 2 learner unseen 192.0.2.7:1 192.0.2.7:3 behind=#";
     list(&mut client, &[head, "MEMBER 1 ~", learner, "ENDED # done add 2 as a learner", &ended]);
@@ -170,13 +170,13 @@ fn five_servers_list_each_other_and_a_follower_leaves_the_changes_to_the_leader(
         format!("MEMBER {id} voter {state} {log} {address}")
     };
     let seen = |id: u64| match id == leader {
-        true => format!("{} formats=1..3 version=~", member(id, "leader")),
+        true => format!("{} formats=1..4 version=~", member(id, "leader")),
         false => {
-            let facts = "seen_ms=# behind=# formats=1..3 version=~";
+            let facts = "seen_ms=# behind=# formats=1..4 version=~";
             format!("{} {facts}", member(id, "follower"))
         }
     };
-    let mut template = vec!["MEMBERS 5 3 5 2 3 leader # yes".to_owned()];
+    let mut template = vec!["MEMBERS 5 3 5 2 4 leader # yes".to_owned()];
     template.extend(cluster.ids().into_iter().map(seen));
     list(&mut client, &template.iter().map(|line| &line[..]).collect::<Vec<_>>());
 
@@ -187,10 +187,10 @@ fn five_servers_list_each_other_and_a_follower_leaves_the_changes_to_the_leader(
     });
     let known = |id: u64| match id {
         id if id == leader => member(id, "leader"),
-        id if id == follower => format!("{} formats=1..3 version=~", member(id, "follower")),
+        id if id == follower => format!("{} formats=1..4 version=~", member(id, "follower")),
         id => member(id, "unknown"),
     };
-    let mut template = vec![format!("MEMBERS 5 3 unknown unknown 3 {follower} # yes")];
+    let mut template = vec![format!("MEMBERS 5 3 unknown unknown 4 {follower} # yes")];
     template.extend(cluster.ids().into_iter().map(known));
     list(&mut other, &template.iter().map(|line| &line[..]).collect::<Vec<_>>());
 
@@ -229,7 +229,7 @@ fn a_change_of_five_servers_is_waited_for_at_any_of_them_and_a_removed_server_sa
     client.ask(format!("member remove {leaver}\r\n"), "ALREADY\r\n");
     client.send("member list\r\n");
     let list = lines(&mut client).concat();
-    assert!(list.starts_with("MEMBERS 4 3 4 1 3 leader "), "{list}");
+    assert!(list.starts_with("MEMBERS 4 3 4 1 4 leader "), "{list}");
     assert!(list.contains(&format!("\r\nREMOVED {leaver} ")), "{list}");
     cluster.wait_for("the removed server to know", || {
         let status = cluster.status(leaver)?;

@@ -4,7 +4,9 @@
 //! parser whose input they are.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::common::{Cluster, PATIENCE, Status};
 
@@ -64,6 +66,18 @@ impl Raw {
         let stream = TcpStream::connect(cluster.address(id)).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
         stream.set_nodelay(true).expect("it is a TCP socket");
+        Raw { stream }
+    }
+
+    /// Opens a connection whose kernel takes little that this end does not read.
+    pub fn open_narrow(cluster: &Cluster, id: u64) -> Raw {
+        let address: SocketAddr = cluster.address(id).parse().expect("the tests use addresses");
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+        let socket = socket.expect("a descriptor is free");
+        socket.set_recv_buffer_size(4096).expect("it is a TCP socket");
+        socket.connect(&address.into()).expect("the server listens");
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
         Raw { stream }
     }
 

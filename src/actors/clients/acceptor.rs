@@ -5,6 +5,7 @@
 //! | [`SessionClosed`] | SessionActor | [`EndSession`] | SessionActor |
 //! | [`ForeignClient`] | SessionActor | | |
 //! | [`StopAccepting`] | `node` | [`ClientRequests`] | RaftActor, by the sessions |
+//! | | | [`WatchCommand`] | WatchHubActor, by the sessions |
 //!
 //! Owns: the listener, and the sessions with the addresses of their clients. Thread: main,
 //! because a listener stays on the thread that made it. The sessions run on the given arbiters
@@ -38,6 +39,7 @@ use crate::actors::messages::clients::{
     ClientRequests, EndSession, ForeignClient, SessionClosed, SessionId,
 };
 use crate::actors::messages::lifecycle::StopAccepting;
+use crate::actors::messages::watch::WatchCommand;
 use crate::net::{Listener, Stream};
 use crate::protocol::ErrorReply;
 
@@ -53,6 +55,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 pub struct ClientAcceptorPorts {
     /// RaftActor.
     pub raft: Recipient<ClientRequests>,
+    /// The WatchHubActor of each arbiter that sessions run on.
+    pub watches: Vec<Recipient<WatchCommand>>,
 }
 
 /// The actor that accepts client connections.
@@ -60,7 +64,8 @@ pub struct ClientAcceptorActor {
     connections_max: usize,
     session_config: Arc<SessionConfig>,
     ports: ClientAcceptorPorts,
-    /// The arbiters that sessions run on in turn; when empty, they run on this one.
+    /// The arbiters that sessions run on in turn, as many as there are hubs of watches; when empty,
+    /// they run on this one, and there is one hub.
     arbiters: Vec<ArbiterHandle>,
     /// Gives permits to the sessions that run on this arbiter, together with other actors.
     fair_queue: FairQueue,
@@ -218,8 +223,11 @@ impl ClientAcceptorActor {
         ctx: &Context<Self>,
     ) -> Addr<SessionActor> {
         let config = Arc::clone(&self.session_config);
+        let turn = usize::try_from(id.0 % self.ports.watches.len() as u64)
+            .expect("a remainder is below the number of arbiters");
         let ports = SessionPorts {
             raft: self.ports.raft.clone(),
+            watches: self.ports.watches[turn].clone(),
             closed: ctx.address().recipient(),
             foreign: ctx.address().recipient(),
         };
@@ -230,13 +238,9 @@ impl ClientAcceptorActor {
                 Some(error) => session.refused(error),
             }
         };
-        match self.arbiters.len() {
-            0 => SessionActor::create(|ctx| session(ctx).taking_turns(&self.fair_queue)),
-            arbiters => {
-                let turn = usize::try_from(id.0 % arbiters as u64)
-                    .expect("a remainder is below the number of arbiters");
-                SessionActor::start_in_arbiter(&self.arbiters[turn], session)
-            }
+        match self.arbiters.get(turn) {
+            None => SessionActor::create(|ctx| session(ctx).taking_turns(&self.fair_queue)),
+            Some(arbiter) => SessionActor::start_in_arbiter(arbiter, session),
         }
     }
 

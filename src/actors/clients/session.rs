@@ -8,6 +8,7 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`ClientReplies`] | RaftActor, KvActor | [`ClientRequests`] | RaftActor |
+//! | [`WatchNews`] | WatchHubActor | [`WatchCommand`] | WatchHubActor |
 //! | [`EndSession`] | the acceptor | [`SessionClosed`], [`ForeignClient`] | the acceptor |
 //!
 //! Owns: the connection, the session, the session's part of the memory of all clients.
@@ -44,6 +45,7 @@ use crate::actors::io::pump::{ConnectedActor, arm_read, arm_write};
 use crate::actors::messages::clients::{
     ClientReplies, ClientReply, ClientRequests, EndSession, ForeignClient, SessionClosed, SessionId,
 };
+use crate::actors::messages::watch::{BeginWatch, WatchCommand, WatchNews};
 use crate::clock::Clock;
 use crate::net::Stream;
 use crate::protocol::{Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome};
@@ -73,6 +75,8 @@ pub struct SessionConfig {
 pub struct SessionPorts {
     /// RaftActor.
     pub raft: Recipient<ClientRequests>,
+    /// The WatchHubActor of the session's arbiter.
+    pub watches: Recipient<WatchCommand>,
     /// The acceptor.
     pub closed: Recipient<SessionClosed>,
     /// The acceptor, which logs it with the client's address.
@@ -91,6 +95,20 @@ pub struct SessionActor {
     /// True when the session has more to do, after the turn of the others.
     is_turn_due: bool,
     stall_timer: Option<StallTimer>,
+    watch: WatchState,
+}
+
+/// The state of the session's watch, as far as WatchHubActor was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WatchState {
+    /// There is none, or it is over.
+    None,
+    /// It was asked to begin one.
+    Asked,
+    /// There is one, and the client has yet to take what was sent.
+    Sending,
+    /// There is one, and the client takes more.
+    Ready,
 }
 
 /// Time for which a connection that the server ends is still read from.
@@ -113,6 +131,7 @@ impl SessionActor {
             io: CountedConnection::new(stream, &config.memory),
             is_turn_due: false,
             stall_timer: None,
+            watch: WatchState::None,
             config,
         }
     }
@@ -140,6 +159,7 @@ impl Actor for SessionActor {
     }
 
     fn stopped(&mut self, _ctx: &mut Context<Self>) {
+        self.end_watch();
         self.ports.closed.do_send(SessionClosed { session: self.id });
     }
 }
@@ -185,6 +205,33 @@ impl Handler<ClientReplies> for SessionActor {
     }
 }
 
+impl Handler<WatchNews> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, message: WatchNews, ctx: &mut Context<Self>) {
+        match message {
+            WatchNews::Began { revision } => {
+                self.watch = WatchState::Ready;
+                self.session.begin_watch(revision, &mut self.io);
+            }
+            WatchNews::Refused(error) => {
+                self.watch = WatchState::None;
+                self.session.refuse_watch(error);
+            }
+            WatchNews::Text(text) => {
+                self.watch = WatchState::Sending;
+                self.io.hold_shared(&text);
+                self.session.put_watch_text(text.bytes, &mut self.io);
+            }
+            WatchNews::Ended(error) => {
+                self.watch = WatchState::None;
+                self.session.end_watch(error);
+            }
+        }
+        self.advance(ctx);
+    }
+}
+
 impl Handler<EndSession> for SessionActor {
     type Result = ();
 
@@ -206,6 +253,7 @@ impl SessionActor {
             self.ports.foreign.do_send(ForeignClient { session: self.id, protocol });
         }
         self.send_batch();
+        self.advance_watch(ctx);
         arm_write(self, ctx);
         if !self.is_turn_due {
             self.close_if_done(ctx);
@@ -240,6 +288,38 @@ impl SessionActor {
             requests,
             held,
         });
+    }
+
+    /// Tells WatchHubActor what it has to know of the session's watch.
+    fn advance_watch(&mut self, ctx: &Context<Self>) {
+        if let Some(request) = self.session.take_watch() {
+            if !self.ports.watches.connected() {
+                self.session.end_without_answers(&mut self.io);
+                return;
+            }
+            self.watch = WatchState::Asked;
+            let begin =
+                BeginWatch { session: self.id, request, reply_to: ctx.address().recipient() };
+            self.ports.watches.do_send(WatchCommand::Begin(begin));
+        }
+        match self.watch {
+            WatchState::Sending | WatchState::Ready if !self.session.is_watching() => {
+                self.end_watch();
+            }
+            WatchState::Sending if self.session.wants_events(&self.io) => {
+                self.watch = WatchState::Ready;
+                // A session has one of these under way at most.
+                self.ports.watches.do_send(WatchCommand::Ready { session: self.id });
+            }
+            _ => {}
+        }
+    }
+
+    fn end_watch(&mut self) {
+        if self.watch != WatchState::None {
+            self.watch = WatchState::None;
+            self.ports.watches.do_send(WatchCommand::End { session: self.id });
+        }
     }
 
     fn close_if_done(&mut self, ctx: &mut Context<Self>) {
@@ -290,8 +370,10 @@ impl SessionActor {
                 return self.session.settle(command_bytes);
             }
             ClientReply::TimedOut => return self.session.time_out(slot, outcome::timed_out()),
-            ClientReply::Outcome(outcome) => Reply::from(outcome),
-            ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => Reply::from(answer),
+            ClientReply::Outcome(outcome) => return self.session.answer_write(slot, outcome),
+            ClientReply::Answer(answer) | ClientReply::Scan(answer, _) => {
+                return self.session.answer_read(slot, answer);
+            }
             ClientReply::SnapshotBegun(index) => outcome::snapshot_begun(index),
             ClientReply::Snapshot(answer) => Reply::from(answer),
             ClientReply::HoldSaved => Reply::Done,

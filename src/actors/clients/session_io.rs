@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use crate::actors::io::connection::Connection;
 use crate::actors::io::memory::{MemoryBudget, Reservation};
 use crate::actors::io::output::Output;
+use crate::actors::messages::watch::{SharedMemory, WatchText};
 use crate::net::Stream;
 use crate::protocol::{SessionIo, Sink};
 
@@ -16,6 +17,13 @@ pub const SESSION_BYTES: u64 = 8 * 1024;
 pub(super) struct CountedConnection {
     pub(super) connection: Connection,
     memory: Reservation,
+    /// The text of a watch that is unsent, if others share it: it is counted once for all.
+    shared: Option<Shared>,
+}
+
+struct Shared {
+    bytes: usize,
+    _held: SharedMemory,
 }
 
 impl CountedConnection {
@@ -24,7 +32,14 @@ impl CountedConnection {
         CountedConnection {
             connection: Connection::new(stream, 0).within(memory.clone()),
             memory: memory.reserve(SESSION_BYTES),
+            shared: None,
         }
+    }
+
+    /// Notes that this text comes next into the output, in which there is hardly anything.
+    pub(super) fn hold_shared(&mut self, text: &WatchText) {
+        let bytes = text.bytes.len();
+        self.shared = text.held.clone().map(|held| Shared { bytes, _held: held });
     }
 }
 
@@ -44,10 +59,15 @@ impl SessionIo for CountedConnection {
     }
 
     fn held_bytes(&self) -> usize {
-        self.connection.held_bytes()
+        // Hardly anything but that text is in the output.
+        let shared = self.shared.as_ref().map_or(0, |shared| shared.bytes);
+        self.connection.held_bytes() - shared.min(self.connection.unsent_bytes())
     }
 
     fn set_memory(&mut self, bytes: u64) {
+        if self.connection.unsent_bytes() == 0 {
+            self.shared = None;
+        }
         self.memory.set(SESSION_BYTES.max(bytes));
     }
 

@@ -11,3 +11,4 @@ pub mod peers;
 pub mod replication;
 pub mod replies;
 pub mod snapshots;
+pub mod watch;

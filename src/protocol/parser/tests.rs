@@ -1,6 +1,7 @@
 //! The rules for commands, one by one, and over input that is cut anywhere.
 
 mod members;
+mod store;
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
@@ -127,6 +128,10 @@ fn the_commands_of_backups() {
 #[test]
 fn every_command_is_parsed() {
     let delete = |key| Operation::Delete { key: bytes(key) };
+    let cas = |version| {
+        let (key, value) = (bytes("k"), bytes("x"));
+        Operation::Cas { key, exptime: 1, version, value, lease: 0 }
+    };
     let table = [
         ("set k 0 3\r\nabc\r\n", write(set("k", 0, "abc"))),
         ("set k 0 3\nabc\n", write(set("k", 0, "abc"))),
@@ -141,26 +146,8 @@ fn every_command_is_parsed() {
             "add k 1 1\r\nx\r\n",
             write(Operation::Add { key: bytes("k"), exptime: 1, value: bytes("x"), lease: 0 }),
         ),
-        (
-            "cas k 1 18446744073709551615 1\r\nx\r\n",
-            write(Operation::Cas {
-                key: bytes("k"),
-                exptime: 1,
-                version: u64::MAX,
-                value: bytes("x"),
-                lease: 0,
-            }),
-        ),
-        (
-            "cas k 1 2 1 noreply\r\nx\r\n",
-            quietly(Operation::Cas {
-                key: bytes("k"),
-                exptime: 1,
-                version: 2,
-                value: bytes("x"),
-                lease: 0,
-            }),
-        ),
+        ("cas k 1 18446744073709551615 1\r\nx\r\n", write(cas(u64::MAX))),
+        ("cas k 1 2 1 noreply\r\nx\r\n", quietly(cas(2))),
         ("delete k\r\n", write(delete("k"))),
         ("DELETE k noreply\n", quietly(delete("k"))),
         ("delete noreply\n", write(delete("noreply"))),
@@ -313,6 +300,14 @@ fn the_data_block_of_a_bad_line_is_skipped_whenever_its_length_can_be_read() {
         "once c 1 set k x 4",
         "once c 1 set 12345678901 0 4 extra",
         "once c 1 once d 2 add k 0 4",
+        "set k 0 4 lease",
+        "set k 0 4 lease x",
+        "set k 0 4 lease 0",
+        "set k 0 4 lease 7 lease 7",
+        "set k 0 4 noreply lease 7",
+        "add k 0 4 lease 7 extra",
+        "cas k 0 1 4 lease -7 noreply",
+        "set 12345678901 0 4 lease 7",
     ];
     for line in lines {
         for end in ["\r\n", "\n"] {
@@ -485,6 +480,12 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
             Just("quit"),
             Just(" after "),
             Just(" noreply"),
+            Just(" lease "),
+            Just("commit"),
+            Just("check k "),
+            Just("watch prefix p"),
+            Just(" from "),
+            Just(" at "),
         ]
         .prop_map(|word| word.as_bytes().to_vec()),
         (0..30_u64).prop_map(|number| format!(" {number} ").into_bytes()),

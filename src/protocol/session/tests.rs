@@ -1,5 +1,8 @@
 //! A session between a scripted client and a scripted store, without actors.
 
+mod transactions;
+mod watches;
+
 use super::super::batch::UNUSED_BYTES_MAX;
 use super::super::outcome;
 use super::*;
@@ -54,6 +57,8 @@ const KIB: usize = 1024;
 const SETTINGS: SessionSettings = SessionSettings {
     limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1024 * KIB },
     store_bytes_max: 77,
+    leases_max: 50,
+    transaction: kv::TransactionLimits { ops_max: 8, bytes_max: 1024 * 1024 },
     inflight_commands_max: 100,
     inflight_bytes_max: 4096 * KIB,
     outbound_bytes_max: 1024 * KIB,

@@ -49,7 +49,8 @@ fn gate_of_member(id: u64) -> Gate {
 }
 
 impl Cluster {
-    /// A cluster whose members can change, and whose leader is node 1.
+    /// A cluster whose members can change, and whose leader is node 1. The highest format is in
+    /// force at every node.
     pub(super) fn with_members(nodes: u64, seed: u64) -> Cluster {
         Cluster::with_members_and_snapshots(nodes, seed, SnapshotRules::NONE)
     }
@@ -65,8 +66,9 @@ impl Cluster {
         cluster.elect(n(1));
         cluster.pass_until(|cluster| {
             cluster.ids().iter().all(|id| {
-                let status = cluster.raft(*id).members_status();
-                !status.membership.is_seed() && status.is_committed && status.index > LogIndex(0)
+                let (node, status) = (cluster.raft(*id).status(), cluster.status(*id));
+                let is_highest = node.cluster.format.format == FormatRange::OWN.highest;
+                is_highest && !status.membership.is_seed() && status.is_committed
             })
         });
         cluster

@@ -112,7 +112,10 @@ impl MembersWalk {
         };
         let mut others = membership.all_voters();
         others.remove(&id);
-        if others.len() < 2 || others.iter().any(has_forgotten) {
+        // Each half of a joint membership needs a majority of its own without the node.
+        let halves = [&membership.voters, &membership.outgoing];
+        let is_needed = |half: &&BTreeSet<NodeId>| half.contains(&id) && half.len() < 3;
+        if others.len() < 2 || halves.iter().any(is_needed) || others.iter().any(has_forgotten) {
             return;
         }
         self.walk.cluster.say(|| format!("n{id} loses its disk"));

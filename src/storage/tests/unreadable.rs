@@ -70,8 +70,8 @@ fn a_log_of_a_later_format_is_refused_and_left_as_it_is() {
     let parts = ["data/1/log has format 2", "start version 0.2.0 or a later one"];
     check_refused(&second, FormatRange::FIRST_ONLY, &parts);
     open_reading(&second, FormatRange::OWN).expect("this version reads it");
-    let fourth = log_of(&[Payload::Format(newer(2)), Payload::Format(newer(4)), command()]);
-    check_refused(&fourth, FormatRange::OWN, &["has format 4", "start version 0.4.0"]);
+    let fifth = log_of(&[Payload::Format(newer(2)), Payload::Format(newer(5)), command()]);
+    check_refused(&fifth, FormatRange::OWN, &["has format 5", "start version 0.5.0"]);
 }
 
 /// The entries up to the damage are of a format that this server does not read. A repair would cut
@@ -86,9 +86,9 @@ fn a_damaged_log_of_a_later_format_is_not_repaired() {
 
 #[test]
 fn a_format_that_was_superseded_before_it_was_committed_does_not_count() {
-    let disk = log_of(&[command(), Payload::Format(newer(4))]);
+    let disk = log_of(&[command(), Payload::Format(newer(5))]);
     let (mut storage, _) = {
-        let any = FormatRange { lowest: Format(1), highest: Format(4) };
+        let any = FormatRange { lowest: Format(1), highest: Format(5) };
         let options = StorageOptions { formats: any, ..options() };
         Storage::open(Box::new(disk.clone()), dir(), options).unwrap()
     };
@@ -156,7 +156,7 @@ fn an_unknown_entry_of_a_later_format_is_refused_by_the_name_of_its_program() {
 
 #[test]
 fn inspecting_a_directory_of_a_later_format_says_the_same() {
-    let disk = log_of(&[Payload::Format(newer(4)), command()]);
+    let disk = log_of(&[Payload::Format(newer(5)), command()]);
     let expected = open_reading(&disk, FormatRange::OWN).unwrap_err().to_string();
     let operations = disk.operations();
     let dumped = dump(&disk, dir(), LogIndex(1), LogIndex(9), &mut Vec::new());

@@ -69,6 +69,11 @@ impl Fleet {
         self.servers.values().map(|server| server.address.clone()).collect()
     }
 
+    /// The number of a server's process, if it runs.
+    pub fn process_id(&self, id: u64) -> Option<u32> {
+        self.servers[&id].process.as_ref().map(Child::id)
+    }
+
     /// The path of a server's log.
     pub fn log_path(&self, id: u64) -> &Path {
         &self.servers[&id].log

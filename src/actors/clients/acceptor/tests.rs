@@ -55,6 +55,8 @@ fn session_config() -> Arc<SessionConfig> {
         session: SessionSettings {
             limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: 1 << 20 },
             store_bytes_max: 0,
+            leases_max: 50,
+            transaction: crate::kv::TransactionLimits { ops_max: 8, bytes_max: 1024 * 1024 },
             inflight_commands_max: 1024,
             inflight_bytes_max: 4 << 20,
             outbound_bytes_max: 1 << 20,
@@ -68,6 +70,11 @@ fn session_config() -> Arc<SessionConfig> {
     })
 }
 
+/// The ports of an acceptor with this many hubs of watches.
+fn ports(raft: Recipient<ClientRequests>, hubs: usize) -> ClientAcceptorPorts {
+    ClientAcceptorPorts { raft, watches: (0..hubs).map(|_| probe().0).collect() }
+}
+
 fn serve(connections_max: usize, arbiters: Vec<ArbiterHandle>) -> Server {
     let (dialled, listener) = mpsc::unbounded_channel();
     let (raft, requests) = probe();
@@ -75,7 +82,7 @@ fn serve(connections_max: usize, arbiters: Vec<ArbiterHandle>) -> Server {
         Box::new(Script(listener)),
         connections_max,
         session_config(),
-        ClientAcceptorPorts { raft },
+        ports(raft, arbiters.len().max(1)),
         arbiters,
     );
     Server { acceptor: acceptor.start(), dialled, requests }
@@ -196,14 +203,8 @@ async fn sessions_run_on_the_arbiters_in_turn() {
     let listener = Tcp.listen("127.0.0.1", 0).await.unwrap();
     let port = listener.port();
     let handles = arbiters.iter().map(Arbiter::handle).collect();
-    let acceptor = ClientAcceptorActor::new(
-        listener,
-        10,
-        session_config(),
-        ClientAcceptorPorts { raft },
-        handles,
-    )
-    .start();
+    let acceptor =
+        ClientAcceptorActor::new(listener, 10, session_config(), ports(raft, 2), handles).start();
     let mut clients = Vec::new();
     for _ in 0..4 {
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -237,13 +238,7 @@ async fn over_real_sockets_the_last_reply_arrives_although_more_was_sent() {
     let (raft, _requests) = probe();
     let listener = Tcp.listen("127.0.0.1", 0).await.unwrap();
     let port = listener.port();
-    let acceptor = ClientAcceptorActor::new(
-        listener,
-        10,
-        session_config(),
-        ClientAcceptorPorts { raft },
-        vec![],
-    );
+    let acceptor = ClientAcceptorActor::new(listener, 10, session_config(), ports(raft, 1), vec![]);
     let _acceptor = acceptor.start();
     let junk = "x".repeat(1 << 20);
     for (input, last) in [

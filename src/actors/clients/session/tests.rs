@@ -4,6 +4,7 @@ mod backup;
 mod endings;
 mod members;
 mod memory;
+mod watches;
 
 use std::sync::Mutex;
 
@@ -40,6 +41,8 @@ pub(super) fn config() -> SessionConfig {
         session: SessionSettings {
             limits: Limits { line_bytes_max: 1024, key_bytes_max: 250, value_bytes_max: MIB },
             store_bytes_max: 77,
+            leases_max: 50,
+            transaction: kv::TransactionLimits { ops_max: 8, bytes_max: 1024 * 1024 },
             inflight_commands_max: 1024,
             inflight_bytes_max: 4 * MIB,
             outbound_bytes_max: MIB,
@@ -67,6 +70,7 @@ pub(super) struct Client {
     pub(super) session: Addr<SessionActor>,
     closed: Inbox<SessionClosed>,
     foreign: Inbox<ForeignClient>,
+    pub(super) watches: Inbox<WatchCommand>,
 }
 
 impl Client {
@@ -81,11 +85,17 @@ impl Client {
         let stream = Stream { reader: Box::new(reader), writer: Box::new(writer) };
         let (closed_port, closed) = probe();
         let (foreign_port, foreign) = probe();
-        let ports = SessionPorts { raft, closed: closed_port, foreign: foreign_port };
+        let (watches_port, watches) = probe();
+        let ports = SessionPorts {
+            raft,
+            watches: watches_port,
+            closed: closed_port,
+            foreign: foreign_port,
+        };
         let session = SessionActor::create(|ctx| {
             SessionActor::new(SessionId(5), stream, Arc::new(config), ports, ctx)
         });
-        Client { to_server: Some(to_server), from_server, session, closed, foreign }
+        Client { to_server: Some(to_server), from_server, session, closed, foreign, watches }
     }
 
     /// Sends all of `text`, which the pipe must have room for.
@@ -131,6 +141,12 @@ impl Client {
 
     pub(super) fn hang_up(&mut self) {
         self.to_server = None;
+    }
+
+    /// Breaks the connection off, in both directions.
+    pub(super) fn break_off(&mut self) {
+        self.hang_up();
+        self.from_server = tokio::io::duplex(1).0;
     }
 
     /// True when the session has ended and has sent [`SessionClosed`].
@@ -196,11 +212,11 @@ fn status() -> ClientReply {
         bytes,
         clients,
         digest,
-        revision: 0,
-        compacted_revision: 0,
-        history_changes: 0,
-        history_bytes: 0,
-        leases: 0,
+        revision: 17,
+        compacted_revision: 14,
+        history_changes: 15,
+        history_bytes: 16,
+        leases: 18,
     };
     ClientReply::Status(node, store)
 }
@@ -590,9 +606,10 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          wall_clock_ms 1700000012000\r\nstore_clock_ms 700\r\n\
          store_bytes 100\r\nonce_clients 5\r\nstore_digest 000000000000feed\r\n\
          memory_bytes_used 8192\r\nsnapshot_transfers none\r\nsnapshot_refusals none\r\n\
-         version 0.2.0\r\nformat 1\r\nreads_formats 1..3\r\ncluster_id none\r\n\
+         version 0.2.0\r\nformat 1\r\nreads_formats 1..4\r\ncluster_id none\r\n\
          incarnation 000000000000000000000000000000ab\r\nupgrade_held no\r\n\
-         upgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nEND\r\n"
+         upgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nrevision 17\r\n\
+         compacted_revision 14\r\nhistory_changes 15\r\nhistory_bytes 16\r\nleases 18\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");

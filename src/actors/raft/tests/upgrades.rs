@@ -110,15 +110,19 @@ async fn a_raise_is_answered_when_the_format_is_in_force_here() {
     settle().await;
     let raised = ClientReply::Raised(Format(2));
     assert_eq!(client.refusals(), [(1, raised.clone()), (2, raised.clone())]);
-    f.request(&client, vec![(3, ClientRequest::Raise)]).await;
-    f.persisted(4).await;
-    f.replicated(1, 4, 0).await;
-    f.raft.do_send(applied(4));
-    settle().await;
-    let raised = ClientReply::Raised(Format(3));
-    assert_eq!(client.refusals(), [(3, raised.clone())]);
-    f.request(&client, vec![(4, ClientRequest::Raise)]).await;
-    assert_eq!(client.refusals(), [(4, raised)], "there is no higher format");
+    for number in [3, 4] {
+        f.request(&client, vec![(number, ClientRequest::Raise)]).await;
+        let index = number + 1;
+        f.persisted(index).await;
+        f.replicated(1, index, 0).await;
+        f.raft.do_send(applied(index));
+        settle().await;
+        let raised = ClientReply::Raised(Format(number as u32));
+        assert_eq!(client.refusals(), [(number, raised)]);
+    }
+    f.request(&client, vec![(5, ClientRequest::Raise)]).await;
+    let highest = ClientReply::Raised(FormatRange::OWN.highest);
+    assert_eq!(client.refusals(), [(5, highest)], "there is no higher format");
 }
 
 #[actix::test]

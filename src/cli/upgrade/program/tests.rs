@@ -65,7 +65,8 @@ fn a_program_that_does_not_tell_its_formats_is_known_by_its_version() {
     assert_eq!(reads("0.1.0").as_deref(), Some("1..1"));
     assert_eq!(reads("0.1.9-rc.1").as_deref(), Some("1..1"));
     assert_eq!(reads("0.2.0").as_deref(), Some("1..2"));
-    assert_eq!(reads("1.0.0+x").as_deref(), Some("1..3"));
+    assert_eq!(reads("0.3.7").as_deref(), Some("1..3"));
+    assert_eq!(reads("1.0.0+x").as_deref(), Some("1..4"));
     for unknown in ["", "0.1", "0.0.9", "0.1.0.1", "v0.1.0", "0.1.x"] {
         assert_eq!(reads(unknown), None, "{unknown}");
     }

@@ -202,7 +202,10 @@ impl Replay {
         let mut replay =
             Replay { digests: vec![store.digest()], outcomes: Vec::new(), stored: BTreeMap::new() };
         for entry in log {
+            let revision = store.status().revision;
             let outcome = store.apply(entry).expect("every node has applied it");
+            let counts_revisions = store.format() >= Format(4);
+            let next = if counts_revisions { revision + 1 } else { entry.index.0 };
             replay.digests.push(store.digest());
             replay.outcomes.push((outcome.clone(), store.keys()));
             if let (Payload::Command(bytes), Some(Outcome::Stored { version })) =
@@ -212,7 +215,7 @@ impl Replay {
                 | Operation::Add { value, .. }
                 | Operation::Cas { value, .. } = command.operation
                 // A remembered reply has an earlier version: nothing was stored.
-                && version == entry.index.0
+                && version == next
             {
                 replay.stored.entry(value).or_default().push(version);
             }
@@ -343,9 +346,9 @@ fn check_answers(world: &World, log: &[Entry], reference: &ReferenceStore) {
 fn store_clock(calm: &[(&Asked, Option<u64>)], log: &[Entry]) -> Option<(i64, i64)> {
     let ahead = |stamp_ms: u64, clock_ms: u64| stamp_ms as i64 - clock_ms as i64;
     let bounds = calm.windows(2).filter_map(|pair| {
-        let ((operation, _), (next, _)) = (pair[0], pair[1]);
-        let Answer::Stored(version) = operation.answer else { return None };
-        let entry = log.get(version as usize - 1).filter(|_| next.answer != Answer::Unknown)?;
+        let ((operation, index), (next, _)) = (pair[0], pair[1]);
+        let Answer::Stored(_) = operation.answer else { return None };
+        let entry = log.get(index? as usize - 1).filter(|_| next.answer != Answer::Unknown)?;
         let is_of_calm = log.last().is_some_and(|last| last.term == entry.term);
         let stamp_ms = is_of_calm.then_some(entry.stamp_ms)?;
         Some((ahead(stamp_ms, next.clock_ms), ahead(stamp_ms, operation.clock_ms)))

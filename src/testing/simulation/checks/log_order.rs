@@ -67,7 +67,7 @@ fn index_of(store: &ReferenceStore, operation: &Operation, floor: u64) -> Option
     let was_there = |index: &u64| store.clock_ms(*index) <= *latest_clock_ms;
     let mut later = (floor..=store.last_index()).take_while(was_there);
     match answer {
-        Answer::Stored(version) => (*version > floor).then_some(*version),
+        Answer::Stored(version) => store.index_of(*version).filter(|index| *index > floor),
         Answer::Deleted => later.skip(1).find(|index| store.deleted(*index) == Some(key)),
         _ => later.find(|index| is_true_at(store, operation, *index)),
     }

@@ -2,7 +2,7 @@
 //! possible. A store with other results is wrong, and so is an answer that was true at no index. No
 //! simulated store has a limit on its size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -29,6 +29,13 @@ pub(crate) struct ReferenceStore {
     expirations: Vec<Expiration>,
     /// The number of clients that were forgotten.
     forgotten_clients: u64,
+    /// The expired keys that no entry has removed yet, in the order of their deadlines. They are
+    /// gone; their removal is a change of its own, which has a revision.
+    unremoved: BTreeSet<(u64, Bytes)>,
+    /// The format in force.
+    format: u32,
+    /// The index of the entry that stored each version.
+    stored: BTreeMap<u64, u64>,
     /// The state before the first entry, and after each.
     states: Vec<StateAt>,
 }
@@ -42,9 +49,18 @@ pub(crate) struct Expiration {
     pub(crate) gone: u64,
 }
 
+/// The first format in which a version is a revision, and not the index of an entry.
+const REVISIONS: u32 = 4;
+/// Maximum number of entries with which a cluster is founded.
+const FOUNDING_ENTRIES_MAX: u64 = 64;
+
 /// The state at an index.
 #[derive(Clone, Default)]
 struct StateAt {
+    /// The store's revision after the entry.
+    revision: u64,
+    /// True when the entry has changed a key.
+    has_changed: bool,
     /// The store's clock.
     clock_ms: u64,
     /// The outcome of the entry's command.
@@ -60,16 +76,67 @@ impl ReferenceStore {
             ReferenceStore { states: vec![StateAt::default()], ..ReferenceStore::default() };
         for entry in log {
             let clock_ms = store.clock_ms(store.last_index()).max(entry.stamp_ms);
-            store.states.push(StateAt { clock_ms, ..StateAt::default() });
+            let revision = store.revision(store.last_index());
+            store.states.push(StateAt { clock_ms, revision, ..StateAt::default() });
+            if let Payload::Format(raised) = &entry.payload {
+                store.raise(raised.format.0);
+            }
             store.expire();
+            store.remove_expired(entry);
             if let Payload::Command(bytes) = &entry.payload {
                 let command = Command::decode(bytes, FormatRange::OWN.highest)
                     .expect("every node has applied it");
                 let outcome = store.execute_once(&command);
                 store.current().outcome = Some(outcome);
             }
+            if store.current().has_changed && store.format >= REVISIONS {
+                store.current().revision += 1;
+            }
         }
         store
+    }
+
+    /// The store's revision at an index; 0 before revisions are counted.
+    pub(crate) fn revision(&self, index: u64) -> u64 {
+        self.states[index as usize].revision
+    }
+
+    /// The index of the entry that stored a version.
+    pub(crate) fn index_of(&self, version: u64) -> Option<u64> {
+        self.stored.get(&version).copied()
+    }
+
+    /// Puts a format in force. Revisions begin above all versions, or at 1 in a new cluster.
+    fn raise(&mut self, format: u32) {
+        let (index, before) = (self.last_index(), self.format);
+        self.format = format;
+        if before < REVISIONS && format >= REVISIONS {
+            let is_new = self.keys_at(index).next().is_none()
+                && self.unremoved.is_empty()
+                && self.clients.is_empty()
+                && index <= FOUNDING_ENTRIES_MAX;
+            self.current().revision = if is_new { 1 } else { index };
+        }
+    }
+
+    /// The version that a value gets which is written now.
+    fn next_version(&self) -> u64 {
+        let index = self.last_index();
+        if self.format >= REVISIONS { self.revision(index) + 1 } else { index }
+    }
+
+    /// Removes expired keys, as many as an entry removes.
+    fn remove_expired(&mut self, entry: &Entry) {
+        let count = match &entry.payload {
+            Payload::Command(bytes) => 16 + bytes.len() / 256,
+            _ => 1_000,
+        };
+        for _ in 0..count {
+            if self.unremoved.pop_first().is_none() {
+                return;
+            }
+            self.current().has_changed = true;
+        }
     }
 
     pub(crate) fn last_index(&self) -> u64 {
@@ -119,6 +186,8 @@ impl ReferenceStore {
 
     fn put(&mut self, key: &Bytes, held: Option<Held>) {
         let index = self.last_index();
+        self.current().has_changed = true;
+        self.unremoved.retain(|(_, unremoved)| unremoved != key);
         self.keys.entry(key.clone()).or_default().push((index, held));
     }
 
@@ -126,8 +195,9 @@ impl ReferenceStore {
         let (index, clock_ms) = (self.last_index(), self.clock_ms(self.last_index()));
         for (key, changes) in &mut self.keys {
             let Some((_, Some(held))) = changes.last() else { continue };
-            if held.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms) {
+            if let Some(deadline_ms) = held.deadline_ms.filter(|deadline| *deadline <= clock_ms) {
                 let (key, held) = (key.clone(), held.clone());
+                self.unremoved.insert((deadline_ms, key.clone()));
                 self.expirations.push(Expiration { key, held, gone: index });
                 changes.push((index, None));
             }
@@ -181,7 +251,8 @@ impl ReferenceStore {
             | Operation::Cas { exptime, value, .. } => (*exptime, value.clone()),
             _ => return Outcome::Ended,
         };
-        let (version, clock_ms) = (self.last_index(), self.clock_ms(self.last_index()));
+        let (version, clock_ms) = (self.next_version(), self.clock_ms(self.last_index()));
+        self.stored.insert(version, self.last_index());
         let deadline_ms = (exptime > 0).then(|| clock_ms + 1000 * exptime);
         self.put(key, Some(Held { version, value, deadline_ms }));
         Outcome::Stored { version }
