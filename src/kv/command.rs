@@ -318,6 +318,8 @@ pub struct StoreStatus {
     pub revision: u64,
     /// The oldest revision that can be read.
     pub compacted_revision: u64,
+    /// The number of leases.
+    pub leases: u64,
     /// The number of changes that are kept.
     pub history_changes: u64,
     /// Their size in bytes, as the bound of the history counts it.

@@ -22,6 +22,12 @@ pub enum Corruption {
         /// The client's name, escaped and cut.
         name: String,
     },
+    /// A lease.
+    #[error("lease {id} does not match its hash")]
+    Lease {
+        /// The id of the lease.
+        id: u64,
+    },
     /// A name that is stored is not found when it is asked for.
     #[error("\"{name}\" is stored, and a search does not find it")]
     Unreachable {

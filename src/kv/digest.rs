@@ -14,6 +14,12 @@ use super::remembered::{Remembered, RememberedFields};
 const KEY_RECORD: u64 = 1;
 /// The seed of a client's hash.
 const CLIENT_RECORD: u64 = 2;
+/// The seed of a lease's hash.
+const LEASE: u64 = 16;
+/// The seed of an ended lease's hash.
+const ENDED_LEASE: u64 = 17;
+/// The seed of the ids of leases.
+const LEASE_ID: u64 = 18;
 /// The first number of the hash of a change.
 const CHANGE_RECORD: u64 = 3;
 /// The first number of the hash of the history's own numbers.
@@ -62,6 +68,23 @@ pub(super) fn change_record([a, b, c, d, e, f, g]: [u64; 7]) -> u64 {
 /// The hash of the numbers of the history.
 pub(super) fn history([a, b, c, d, e, f, g, h]: [u64; 8]) -> u64 {
     numbers([HISTORY, a, b, c, d, e, f, g, h])
+}
+
+/// The hash of a lease.
+pub(super) fn lease(id: u64, ttl: u64, deadline_ms: u64, granted_revision: u64) -> u64 {
+    numbers([LEASE, id, ttl, deadline_ms, granted_revision])
+}
+
+/// The hash of a lease that has ended with the change of this number, and has keys that are not
+/// removed yet.
+pub(super) fn ended_lease((id, granted_revision): (u64, u64), change: u64) -> u64 {
+    numbers([ENDED_LEASE, id, granted_revision, change])
+}
+
+/// An id for a lease: 63 bits that differ with the seed and the attempt. It is part of format 4,
+/// because all servers must choose the same.
+pub(super) fn lease_id(seed: u64, attempt: u64) -> u64 {
+    numbers([LEASE_ID, seed, attempt]) >> 1
 }
 
 /// The hash of a record's numbers. They are hashed as little-endian bytes on every machine,

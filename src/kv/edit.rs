@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use super::change::{Action, Change};
+use super::change::{Action, Change, ChangeKind, LeaseEnd};
 use super::corruption::Corruption;
 use super::expiry::{Step, Total};
 use super::history::{History, HistoryLimits, NotReadable};
+use super::leases::LeaseKeys;
 use super::reads::Reads;
 use super::records::{NewRecord, Records};
 use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};
@@ -133,7 +134,7 @@ impl<'a> Edit<'a> {
         // A key whose time was over is removed first: the new value is that of a new key.
         let is_hidden = stored.as_deref().is_some_and(|record| self.records.hides(record));
         let previous = if is_hidden {
-            self.expire(key);
+            self.remove_hidden(key);
             None
         } else {
             stored
@@ -174,14 +175,70 @@ impl<'a> Edit<'a> {
         Ok(true)
     }
 
-    /// Removes keys whose time is over, as many as the step allows, in the order of their
-    /// deadlines.
+    /// Removes keys whose time is over, as many as the step allows: first those with a deadline of
+    /// their own, in the order of the deadlines, and then those of leases that have ended. Between
+    /// the two, leases end that are due: at most one that has keys, so that a revision has the end
+    /// of one lease.
     pub fn remove_due(&mut self, step: Step) {
         let mut removed = Total::default();
         while step.allows_more(removed) {
-            let Some(key) = self.records.first_due().cloned() else { return };
-            removed.add(self.expire(&key));
+            let Some(key) = self.records.first_due().cloned() else { break };
+            removed.add(self.remove_hidden(&key));
         }
+        let mut has_ended = false;
+        while step.allows_more(removed) {
+            let first = self.records.leases().first_due();
+            let Some((id, keys)) = first.filter(|(_, keys)| !has_ended || *keys == 0) else {
+                break;
+            };
+            self.end_lease(id, ChangeKind::Expire);
+            removed.add(0);
+            has_ended |= keys > 0;
+        }
+        while step.allows_more(removed) {
+            let Some(key) = self.records.leases().first_ended_key().cloned() else { break };
+            removed.add(self.remove_hidden(&key));
+        }
+    }
+
+    /// Ends a lease, whose keys are hidden from then on. It is a change if the lease has keys: one
+    /// for all of them.
+    pub fn end_lease(&mut self, id: u64, kind: ChangeKind) {
+        let change = self.history.next_change();
+        let Some((deadline_ms, keys)) = self.records.leases_mut().end(id, change) else { return };
+        let LeaseKeys { by_key: keys, total, hash } = keys;
+        if total.names == 0 {
+            return;
+        }
+        self.changes += 1;
+        let due_ms = if kind == ChangeKind::Expire { deadline_ms } else { u64::MAX };
+        let end = LeaseEnd { id, kind, due_ms, keys, total, hash };
+        let (revision, at_ms) = (self.revision, self.records.clock_ms());
+        self.history.push(Change { revision, at_ms, action: Action::LeaseEnd(Arc::new(end)) });
+        // Whatever it weighs, it was added in one step.
+        self.kept.add(RECORD_OVERHEAD_BYTES);
+    }
+
+    /// Grants a lease: with the id, which is not that of a lease that is there, or with one that
+    /// `seed` chooses when it is 0. Returns the id.
+    pub fn grant(&mut self, id: u64, ttl: u64, seed: u64) -> u64 {
+        if self.records.leases().has_id(id) {
+            // It is due, and has not ended yet.
+            self.end_lease(id, ChangeKind::Expire);
+        }
+        let granted_revision = self.present_revision();
+        let leases = self.records.leases_mut();
+        let id = if id == 0 { leases.free_id(seed) } else { id };
+        leases.grant(id, ttl, granted_revision);
+        id
+    }
+
+    /// Lets a lease begin its time anew. Returns its time to live; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it is not what was written.
+    pub fn renew(&mut self, id: u64) -> Result<Option<u64>, Corruption> {
+        self.records.leases_mut().renew(id)
     }
 
     /// Ends the changes. The history removes those that are not kept any more: as many as the
@@ -197,12 +254,20 @@ impl<'a> Edit<'a> {
         self.history.trim(step.names + self.kept.names + weight);
     }
 
-    /// Removes a key that is stored and whose time is over. Returns its size in bytes.
-    fn expire(&mut self, key: &[u8]) -> u64 {
+    /// Removes a key that is stored and hidden. It is a change, unless the end of its lease was
+    /// the one. Returns its size in bytes.
+    fn remove_hidden(&mut self, key: &[u8]) -> u64 {
+        let Some(stored) = self.records.stored(key) else { return 0 };
+        let ended_by = self.records.leases().ended_by(stored);
+        let due_ms = self.records.leases().due_ms(stored);
         let Some((key, previous)) = self.records.remove(key) else { return 0 };
         let bytes = weight_bytes(&key, &previous.value);
+        if let Some(change) = ended_by {
+            self.history.add_gone(key, change);
+            return bytes;
+        }
         self.changes += 1;
-        let due_ms = previous.deadline_ms.unwrap_or(u64::MAX);
+        let due_ms = previous.deadline_ms.map_or(due_ms, |deadline_ms| deadline_ms.min(due_ms));
         self.push(Action::Expire { key, previous, due_ms });
         bytes
     }

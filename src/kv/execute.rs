@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::change::ChangeKind;
 use super::command::{Command, Operation, Outcome};
 use super::corruption::Corruption;
 use super::edit::{Edit, NewValue};
@@ -10,22 +11,25 @@ use super::records::Records;
 use super::remembered::{Remembered, RememberedTransaction};
 use super::transaction::{Stop, Transaction, execute as execute_transaction};
 use super::weight::weight_bytes;
+use crate::types::LogIndex;
 
-/// Executes a command, unless its `once` prefix forbids it; returns the outcome.
+/// Executes the command of the entry at `index`, unless its `once` prefix forbids it; returns the
+/// outcome.
 pub(super) fn execute_once(
     command: &Command,
     edit: &mut Edit<'_>,
     clients: &mut OnceTable,
+    index: LogIndex,
 ) -> Result<Outcome, Corruption> {
     let clock_ms = edit.records().clock_ms();
-    let Some(once) = &command.once else { return Ok(execute(command, edit)?.0) };
+    let Some(once) = &command.once else { return Ok(execute(command, edit, index)?.0) };
     if command.operation == Operation::End {
         return clients.end(once, clock_ms);
     }
     if let Some(remembered) = clients.outcome_without_executing(once, clock_ms)? {
         return remembered.recall(&command.operation, edit.records(), edit.history());
     }
-    let (outcome, transaction) = execute(command, edit)?;
+    let (outcome, transaction) = execute(command, edit, index)?;
     let remembered = match transaction {
         Some(transaction) => Remembered::Transaction(Arc::new(transaction)),
         None => Remembered::Outcome(outcome.clone()),
@@ -38,6 +42,7 @@ pub(super) fn execute_once(
 fn execute(
     command: &Command,
     edit: &mut Edit<'_>,
+    index: LogIndex,
 ) -> Result<(Outcome, Option<RememberedTransaction>), Corruption> {
     let bytes_max = command.store_bytes_max;
     let outcome = match &command.operation {
@@ -74,9 +79,38 @@ fn execute(
             edit.set_history_limits(*limits);
             Outcome::HistorySet
         }
-        operation => unreachable!("leases: {operation:?}"),
+        &Operation::Grant { id, ttl, leases_max } => grant(edit, (id, ttl), leases_max, index)?,
+        Operation::Renew { ids } => {
+            let renewed = ids.iter().map(|id| edit.renew(*id));
+            Outcome::Renewed(renewed.collect::<Result<_, _>>()?)
+        }
+        &Operation::Revoke { id } => match edit.records().leases().state(id)? {
+            Some(_) => {
+                edit.end_lease(id, ChangeKind::Delete);
+                Outcome::Revoked
+            }
+            None => Outcome::NoLease,
+        },
     };
     Ok((outcome, None))
+}
+
+/// Grants a lease. The index of the entry chooses its id if the command names none.
+fn grant(
+    edit: &mut Edit<'_>,
+    (id, ttl): (u64, u64),
+    leases_max: u64,
+    index: LogIndex,
+) -> Result<Outcome, Corruption> {
+    let leases = edit.records().leases();
+    if id != 0 && leases.state(id)?.is_some() {
+        return Ok(Outcome::LeaseExists);
+    }
+    if leases.len() >= leases_max {
+        return Ok(Outcome::Full);
+    }
+    let id = edit.grant(id, ttl, index.0);
+    Ok(Outcome::Granted { id, ttl })
 }
 
 /// Executes a transaction.
@@ -104,7 +138,7 @@ fn write(
     (value, exptime, lease): (&[u8], u64, u64),
     bytes_max: u64,
 ) -> Result<Outcome, Corruption> {
-    if lease != 0 && !edit.records().has_lease(lease) {
+    if lease != 0 && edit.records().leases().state(lease)?.is_none() {
         return Ok(Outcome::NoLease);
     }
     if !has_room(edit.records(), key, value, bytes_max) {

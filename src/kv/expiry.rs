@@ -43,6 +43,18 @@ impl Total {
         self.names -= 1;
         self.bytes -= bytes;
     }
+
+    /// The sum of both.
+    #[must_use]
+    pub fn plus(self, other: Total) -> Total {
+        Total { names: self.names + other.names, bytes: self.bytes + other.bytes }
+    }
+
+    /// The difference of both.
+    #[must_use]
+    pub fn less(self, other: Total) -> Total {
+        Total { names: self.names - other.names, bytes: self.bytes - other.bytes }
+    }
 }
 
 /// The bounds of the removal by one entry. Removal stops at the first one that is reached.
@@ -109,23 +121,40 @@ impl DueTotals {
 
     /// Adds a key of this size.
     pub fn add(&mut self, deadline_ms: u64, bytes: u64) {
+        self.add_total(deadline_ms, Total { names: 1, bytes });
+    }
+
+    /// Adds keys of this number and size, which may be none.
+    pub fn add_total(&mut self, deadline_ms: u64, added: Total) {
+        if added.names == 0 {
+            return;
+        }
         if deadline_ms <= self.clock_ms {
-            self.due.add(bytes);
+            self.due = self.due.plus(added);
         } else if let Some(total) = self.ahead.get_mut(&deadline_ms) {
-            total.add(bytes);
+            *total = total.plus(added);
         } else {
-            self.ahead.insert(deadline_ms, Total { names: 1, bytes });
+            self.ahead.insert(deadline_ms, added);
         }
     }
 
     /// Removes a key of this size, which was added with this deadline.
     pub fn remove(&mut self, deadline_ms: u64, bytes: u64) {
+        self.remove_total(deadline_ms, Total { names: 1, bytes });
+    }
+
+    /// Removes keys of this number and size, which were added with this deadline; they may be
+    /// none.
+    pub fn remove_total(&mut self, deadline_ms: u64, removed: Total) {
+        if removed.names == 0 {
+            return;
+        }
         if deadline_ms <= self.clock_ms {
-            self.due.subtract(bytes);
+            self.due = self.due.less(removed);
             return;
         }
         let total = self.ahead.get_mut(&deadline_ms).expect("a key was added before it is removed");
-        total.subtract(bytes);
+        *total = total.less(removed);
         if total.names == 0 {
             self.ahead.remove(&deadline_ms);
         }

@@ -20,6 +20,7 @@
 //! | `history` | the changes that are kept, and the bounds of their number |
 //! | `change`, `changes` | one change, and the queue of those that are kept |
 //! | `watch` | the history as watchers read it |
+//! | `leases` | the leases with their keys |
 //! | `once` | the clients with the outcome of their last command |
 //! | `deadlines` | keys and clients ordered by expiry time |
 //! | `weight` | the size by which limits count a key |
@@ -47,6 +48,7 @@ mod execute;
 mod expiry;
 mod history;
 mod key_bytes;
+mod leases;
 mod once;
 mod query;
 mod range;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::command::{Answer, Item, Query};
 use super::corruption::Corruption;
 use super::history::NotReadable;
+use super::leases::LeaseState;
 use super::range::KeyRange;
 use super::reads::Reads;
 use super::record::Record;
@@ -62,8 +63,23 @@ impl Store {
                     }
                 }
             }
-            query => unreachable!("part B of issue 16: {query:?}"),
+            Query::Lease { id, keys_max } => return self.lease(*id, *keys_max, now_ms),
+            Query::Leases => Answer::Leases(self.records().leases().ids().collect()),
         })
+    }
+
+    /// A lease with at most `keys_max` of its keys.
+    fn lease(&self, id: u64, keys_max: u64, now_ms: u64) -> Result<Answer, Corruption> {
+        let leases = self.records().leases();
+        let Some(LeaseState { ttl, deadline_ms, .. }) = leases.state(id)? else {
+            return Ok(Answer::NoLease);
+        };
+        let left = deadline_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
+        // A key that is hidden by its own deadline is with the lease until it is removed.
+        let keys = leases.keys(id).filter(|(_, record)| !self.records().hides(record));
+        let keys = keys.take(usize::try_from(keys_max).unwrap_or(usize::MAX));
+        let keys = keys.map(|(key, _)| Bytes::copy_from_slice(key)).collect();
+        Ok(Answer::Lease { left, ttl, keys })
     }
 
     /// The keys as they were at a revision; 0 and the present revision mean as they are.

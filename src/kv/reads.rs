@@ -114,7 +114,15 @@ impl<'a> Reads<'a> {
         change: u64,
     ) -> Result<Option<&'a Arc<Record>>, Corruption> {
         if let Some((history, moment)) = self.past {
-            let newest = Newest { record: stored, due_ms: u64::MAX, change };
+            let leases = self.records.leases();
+            let newest = match stored {
+                None => Newest { record: None, due_ms: u64::MAX, change },
+                Some(record) => match leases.ended_by(record) {
+                    // It went with its lease, and is only not removed yet.
+                    Some(change) => Newest { record: None, due_ms: u64::MAX, change },
+                    None => Newest { record: stored, due_ms: leases.due_ms(record), change },
+                },
+            };
             return history.at(moment, key, newest);
         }
         let Some(record) = stored else { return Ok(None) };

@@ -10,6 +10,7 @@ use super::corruption::Corruption;
 use super::deadlines::Deadlines;
 use super::expiry::{DueTotals, Total};
 use super::key_bytes::KeyBytes;
+use super::leases::Leases;
 use super::record::Record;
 use super::weight::weight_bytes;
 
@@ -49,7 +50,8 @@ impl NewRecord<'_> {
 /// hidden: it is absent for every command and query, and stays stored until an entry removes
 /// it.
 ///
-/// Invariants: `deadlines` and `due` hold exactly the keys that have a deadline, each with its
+/// Invariants: `leases` has exactly the keys whose records name one, with these records.
+/// `deadlines` and `due` hold exactly the keys that have a deadline, each with its
 /// deadline. `bytes` is the sum of [`weight_bytes`] over `by_key`, and `digest` is the sum
 /// of the hashes. All parts are persistent data structures: a clone takes constant time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,7 @@ pub(super) struct Records {
     by_key: OrdMap<KeyBytes, Arc<Record>>,
     deadlines: Deadlines,
     due: DueTotals,
+    leases: Leases,
     bytes: u64,
     digest: u64,
 }
@@ -69,6 +72,7 @@ impl Records {
 
     /// Advances the clock, which never falls, and hides every key that is due.
     pub fn advance(&mut self, clock_ms: u64) {
+        self.leases.advance(clock_ms);
         self.due.advance(clock_ms);
     }
 
@@ -110,6 +114,9 @@ impl Records {
         if let Some((key, stored)) = self.by_key.get_key_value_mut(key) {
             let (replaced_bytes, replaced_hash) = (weight_bytes(key, &stored.value), stored.hash);
             let replaced_deadline_ms = stored.deadline_ms;
+            if stored.lease != 0 {
+                self.leases.detach(key, stored, replaced_bytes);
+            }
             match Arc::get_mut(stored) {
                 Some(own) => {
                     let value = written_over(std::mem::take(&mut own.value), new.value);
@@ -119,6 +126,9 @@ impl Records {
             }
             let (hash, bytes) = (stored.hash, weight_bytes(key, &stored.value));
             let shared = share(key, stored);
+            if new.lease != 0 {
+                self.leases.attach(key, stored, bytes);
+            }
             self.bytes = self.bytes - replaced_bytes + bytes;
             self.digest = self.digest.wrapping_sub(replaced_hash).wrapping_add(hash);
             if (replaced_deadline_ms, replaced_bytes) != (new.deadline_ms, bytes) {
@@ -134,6 +144,9 @@ impl Records {
             self.digest = self.digest.wrapping_add(record.hash);
             let key = KeyBytes::from(key);
             let shared = share(&key, &record);
+            if new.lease != 0 {
+                self.leases.attach(&key, &record, bytes);
+            }
             self.remember_deadline(key.clone(), new.deadline_ms, bytes);
             let replaced = self.by_key.insert(key, record);
             assert!(replaced.is_none(), "a key that is absent has no record");
@@ -145,6 +158,9 @@ impl Records {
     pub fn remove(&mut self, key: &[u8]) -> Option<(KeyBytes, Arc<Record>)> {
         let (key, removed) = self.by_key.remove_with_key(key)?;
         let bytes = weight_bytes(&key, &removed.value);
+        if removed.lease != 0 {
+            self.leases.detach(&key, &removed, bytes);
+        }
         self.forget_deadline(&key, removed.deadline_ms, bytes);
         self.bytes -= bytes;
         self.digest = self.digest.wrapping_sub(removed.hash);
@@ -157,14 +173,19 @@ impl Records {
         self.deadlines.first_due(self.clock_ms())
     }
 
-    /// True when there is a lease with this id.
-    pub fn has_lease(&self, _id: u64) -> bool {
-        false
+    /// The leases.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The leases, to be changed. A lease that ends hides its keys.
+    pub fn leases_mut(&mut self) -> &mut Leases {
+        &mut self.leases
     }
 
     /// True of a record that nobody sees any more.
     pub fn hides(&self, record: &Record) -> bool {
-        record.is_due(self.clock_ms())
+        record.is_due(self.clock_ms()) || record.lease != 0 && !self.leases.holds(record)
     }
 
     /// All records from `start` on, also the hidden ones, in the byte order of their keys. They
@@ -184,13 +205,13 @@ impl Records {
     /// The number of keys that are not hidden, and their size in bytes, as `store_bytes_max`
     /// counts it.
     pub fn visible(&self) -> Total {
-        let hidden = self.due.due();
+        let hidden = self.due.due().plus(self.leases.hidden());
         Total { names: self.stored_len() - hidden.names, bytes: self.bytes - hidden.bytes }
     }
 
     /// True when there are hidden keys.
     pub fn has_hidden(&self) -> bool {
-        self.due.due().names > 0
+        self.due.due().names > 0 || self.leases.has_work()
     }
 
     /// The size of all keys in bytes, with the hidden ones.
@@ -198,14 +219,14 @@ impl Records {
         self.bytes
     }
 
-    /// The sum of the records' hashes, with the hidden ones.
+    /// The sum of the hashes of the records, with the hidden ones, and of the leases.
     pub fn digest(&self) -> u64 {
-        self.digest
+        self.digest.wrapping_add(self.leases.digest())
     }
 
-    /// The earliest deadline of a key that is not hidden.
+    /// The earliest deadline that is not due, of a key or a lease.
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        self.due.next_ms()
+        self.due.next_ms().into_iter().chain(self.leases.next_deadline_ms()).min()
     }
 
     fn remember_deadline(&mut self, key: KeyBytes, deadline_ms: Option<u64>, bytes: u64) {

@@ -104,10 +104,12 @@ impl Store {
         let counts_revisions = self.counts_revisions();
         let revision =
             if counts_revisions { self.history.revision() + 1 } else { self.last_applied.0 };
+        let index = self.last_applied;
         let Store { records, history, clients, .. } = self;
         let mut edit = Edit::new(records, history, revision, counts_revisions);
         edit.remove_due(step);
-        let outcome = command.map(|command| execute_once(&command, &mut edit, clients)).transpose();
+        let outcome =
+            command.map(|command| execute_once(&command, &mut edit, clients, index)).transpose();
         edit.finish(step);
         outcome.map_err(ApplyError::Corrupted)
     }
@@ -195,6 +197,7 @@ impl Store {
             compacted_revision: self.compacted(),
             history_changes: self.history.changes().len(),
             history_bytes: self.history.bytes(),
+            leases: self.records.leases().len(),
         }
     }
 

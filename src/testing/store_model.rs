@@ -92,9 +92,14 @@ impl Log {
         outcome.expect("a command has an outcome")
     }
 
+    /// Lets time pass until the next entry.
+    pub(crate) fn advance(&mut self, ms: u64) {
+        self.stamp_ms += ms;
+    }
+
     /// Lets time pass, and applies an entry without a command.
     pub(crate) fn pass(&mut self, ms: u64) {
-        self.stamp_ms += ms;
+        self.advance(ms);
         self.apply_payload(Payload::Noop);
     }
 

@@ -298,6 +298,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
         compacted_revision: 1,
         history_changes: 0,
         history_bytes: 0,
+        leases: 0,
     };
     let replies = vec![(1, ClientReply::Status(status, of_store))];
     assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);

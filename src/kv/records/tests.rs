@@ -13,6 +13,14 @@ impl Records {
         change(Arc::make_mut(self.by_key.get_mut(key).unwrap()));
     }
 
+    /// Checks that the leases are those that a snapshot would give back.
+    pub(in crate::kv) fn check_leases(&self) {
+        let stored = self.by_key.iter().map(|(key, record)| {
+            (key.clone(), Arc::clone(record), weight_bytes(key, &record.value))
+        });
+        assert_eq!(self.leases.rebuilt(stored), self.leases);
+    }
+
     /// Changes the name of a stored record, and nothing else.
     pub(in crate::kv) fn rename(&mut self, key: &[u8], renamed: &[u8]) {
         let record = self.by_key.remove(key).unwrap();

@@ -161,7 +161,7 @@ fn check(edit: &Edit<'_>, operation: &TransactionOperation) -> Result<(), Stop> 
                 return Err(Stop::NoKey);
             }
             let lease = lease.unwrap_or(0);
-            if lease != 0 && !edit.records().has_lease(lease) {
+            if lease != 0 && edit.records().leases().state(lease)?.is_none() {
                 return Err(Stop::NoLease);
             }
             Ok(())
