@@ -11,8 +11,11 @@ fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Standard error may be closed, and the exit code tells as well.
-            let _ = writeln!(io::stderr(), "coracle: {}", failure.sentence());
+            let sentence = failure.sentence();
+            if !sentence.is_empty() {
+                // Standard error may be closed, and the exit code tells as well.
+                let _ = writeln!(io::stderr(), "coracle: {sentence}");
+            }
             ExitCode::from(failure.exit_code())
         }
     }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
+use coracle::client::{Client, Error, Options};
 use coracle::config::{Overrides, Settings};
 use coracle::types::{Address, NodeId};
 
@@ -25,6 +27,57 @@ impl ConfigFile {
     /// The settings in the file.
     pub fn load(&self) -> Result<Settings, Failure> {
         Ok(Settings::load(&self.config, &Overrides::default())?)
+    }
+}
+
+/// The options of commands that read or write keys.
+#[derive(Args, Debug)]
+pub struct Cluster {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Maximum time to look for a leader and an answer
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    timeout_ms: u64,
+}
+
+impl Cluster {
+    /// A client of the cluster.
+    pub async fn connect(&self) -> Result<Client, Failure> {
+        let settings = self.file.load()?;
+        let servers = settings.servers.values().map(|server| server.client_address());
+        let deadline = Duration::from_millis(self.timeout_ms);
+        Ok(Client::connect(servers, Options { deadline, ..Options::default() }).await?)
+    }
+
+    /// Runs commands of a client of its own, which is ended afterwards.
+    pub fn ask<T>(
+        &self,
+        commands: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        Ok(self.ask_for(commands)??)
+    }
+
+    /// Likewise, for a caller that treats some errors of the commands as answers.
+    pub fn ask_for<T>(
+        &self,
+        commands: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, Failure> {
+        block_on(async {
+            let mut client = self.connect().await?;
+            let result = commands(&mut client).await;
+            // No server has heard the name of the client when none could be reached.
+            if !matches!(result, Err(Error::Unavailable { .. })) {
+                close(client).await;
+            }
+            Ok(result)
+        })?
+    }
+}
+
+/// Ends a client. Its commands are answered, whatever becomes of its name.
+pub async fn close(client: Client) {
+    if let Err(error) = client.close().await {
+        log::debug!("the servers remember this client for an hour: {error}");
     }
 }
 

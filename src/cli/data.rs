@@ -4,12 +4,11 @@
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use coracle::client::{Client, Error, Item, Options};
+use coracle::client::{Client, Item};
 
-use super::cluster::{ConfigFile, block_on};
+use super::cluster::{Cluster, block_on};
 use super::failure::{Failure, usage};
 use super::output::print;
 
@@ -21,6 +20,8 @@ pub enum DataCommand {
         /// Print version, seconds left (0: never expires) and size on a line before
         #[arg(long)]
         meta: bool,
+        #[command(flatten)]
+        at: At,
         #[command(flatten)]
         cluster: Cluster,
     },
@@ -65,17 +66,18 @@ pub enum DataCommand {
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
         #[command(flatten)]
+        at: At,
+        #[command(flatten)]
         cluster: Cluster,
     },
 }
 
-#[derive(Args, Debug)]
-pub struct Cluster {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Maximum time to look for a leader and an answer
-    #[arg(long, value_name = "MS", default_value_t = 10_000)]
-    timeout_ms: u64,
+/// The option of reads of the past.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct At {
+    /// Read the store as it was at this revision
+    #[arg(long, value_name = "REVISION")]
+    at: Option<u64>,
 }
 
 #[derive(Args, Debug)]
@@ -85,6 +87,16 @@ pub struct Value {
     /// Seconds until the key expires; 0: never
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     exptime: u64,
+    /// The lease that the key goes with; 0: none
+    #[arg(long, value_name = "ID", default_value_t = 0)]
+    lease: u64,
+}
+
+/// A value to be written.
+struct NewValue {
+    bytes: Vec<u8>,
+    exptime: u64,
+    lease: u64,
 }
 
 /// Maximum number of keys in one page of the protocol.
@@ -95,51 +107,65 @@ const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 impl DataCommand {
     pub fn run(self) -> Result<(), Failure> {
         match self {
-            DataCommand::Get { key, meta: false, cluster } => {
-                let value = cluster.ask(async |client| client.get(key.as_bytes()).await)?;
-                print(&value)
+            DataCommand::Get { key, meta: false, at: At { at }, cluster } => {
+                let get = async |client: &mut Client| match at {
+                    Some(revision) => client.at(revision).get(key.as_bytes()).await,
+                    None => client.get(key.as_bytes()).await,
+                };
+                print(&cluster.ask(get)?)
             }
-            DataCommand::Get { key, meta: true, cluster } => {
-                let item = cluster.ask(async |client| client.getm(key.as_bytes()).await)?;
+            DataCommand::Get { key, meta: true, at: At { at }, cluster } => {
+                let getm = async |client: &mut Client| match at {
+                    Some(revision) => client.at(revision).getm(key.as_bytes()).await,
+                    None => client.getm(key.as_bytes()).await,
+                };
+                let item = cluster.ask(getm)?;
                 print(&[format!("{}\n", numbers(&item)).as_bytes(), &item.value].concat())
             }
             DataCommand::Set { key, value, cluster } => {
-                let (bytes, exptime) = value.read()?;
-                let set =
-                    async |client: &mut Client| client.set(key.as_bytes(), exptime, &bytes).await;
+                let NewValue { bytes, exptime, lease } = value.read()?;
+                let set = async |client: &mut Client| {
+                    client.set_with_lease(key.as_bytes(), exptime, &bytes, lease).await
+                };
                 print_version(cluster.ask(set)?)
             }
             DataCommand::Add { key, value, cluster } => {
-                let (bytes, exptime) = value.read()?;
-                let add =
-                    async |client: &mut Client| client.add(key.as_bytes(), exptime, &bytes).await;
+                let NewValue { bytes, exptime, lease } = value.read()?;
+                let add = async |client: &mut Client| {
+                    client.add_with_lease(key.as_bytes(), exptime, &bytes, lease).await
+                };
                 print_version(cluster.ask(add)?)
             }
             DataCommand::Cas { key, version, value, cluster } => {
-                let (bytes, exptime) = value.read()?;
+                let NewValue { bytes, exptime, lease } = value.read()?;
                 let cas = async |client: &mut Client| {
-                    client.cas(key.as_bytes(), exptime, version, &bytes).await
+                    client.cas_with_lease(key.as_bytes(), exptime, version, &bytes, lease).await
                 };
                 print_version(cluster.ask(cas)?)
             }
             DataCommand::Delete { key, cluster } => {
                 cluster.ask(async |client| client.delete(key.as_bytes()).await)
             }
-            DataCommand::Scan { prefix, limit, cluster } => {
-                scan(prefix.as_bytes(), limit.unwrap_or(u64::MAX), &cluster)
+            DataCommand::Scan { prefix, limit, at, cluster } => {
+                scan(prefix.as_bytes(), limit.unwrap_or(u64::MAX), at, &cluster)
             }
         }
     }
 }
 
-/// Prints the keys page by page. Each page is one point in time of the store.
-fn scan(prefix: &[u8], limit: u64, cluster: &Cluster) -> Result<(), Failure> {
+/// Prints the keys page by page. Each page is one point in time of the store; all pages are the
+/// same one when a revision is named.
+fn scan(prefix: &[u8], limit: u64, At { at }: At, cluster: &Cluster) -> Result<(), Failure> {
     block_on(async {
         let mut client = cluster.connect().await?;
         let mut left = limit;
         let mut after: Option<Vec<u8>> = None;
         while left > 0 {
-            let page = client.scan(prefix, left.min(PAGE_KEYS_MAX), after.as_deref()).await?;
+            let (keys, last) = (left.min(PAGE_KEYS_MAX), after.as_deref());
+            let page = match at {
+                Some(revision) => client.at(revision).scan(prefix, keys, last).await?,
+                None => client.scan(prefix, keys, last).await?,
+            };
             for item in &page.items {
                 let line = [b" ", numbers(item).as_bytes(), b"\n", &item.value, b"\n"].concat();
                 print(&[&item.key[..], &line].concat())?;
@@ -154,45 +180,19 @@ fn scan(prefix: &[u8], limit: u64, cluster: &Cluster) -> Result<(), Failure> {
     })?
 }
 
-impl Cluster {
-    async fn connect(&self) -> Result<Client, Failure> {
-        let settings = self.file.load()?;
-        let servers = settings.servers.values().map(|server| server.client_address());
-        let deadline = Duration::from_millis(self.timeout_ms);
-        Ok(Client::connect(servers, Options { deadline, ..Options::default() }).await?)
-    }
-
-    fn ask<T>(
-        &self,
-        command: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
-    ) -> Result<T, Failure> {
-        block_on(async {
-            let mut client = self.connect().await?;
-            let result = command(&mut client).await;
-            // The command is answered, whatever becomes of the name. When no server could be
-            // reached, none has heard the name.
-            if !matches!(result, Err(Error::Unavailable { .. }))
-                && let Err(error) = client.close().await
-            {
-                log::debug!("the servers remember this client for an hour: {error}");
-            }
-            Ok(result?)
-        })?
-    }
-}
-
 impl Value {
-    /// Returns the bytes of the value, and the seconds until it expires.
-    fn read(self) -> Result<(Vec<u8>, u64), Failure> {
-        if self.value != "-" {
-            return Ok((self.value.as_bytes().to_vec(), self.exptime));
+    /// Reads the bytes of the value.
+    fn read(self) -> Result<NewValue, Failure> {
+        let Value { value, exptime, lease } = self;
+        if value != "-" {
+            return Ok(NewValue { bytes: value.as_bytes().to_vec(), exptime, lease });
         }
         let mut bytes = Vec::new();
         io::stdin().lock().take(STDIN_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > STDIN_BYTES_MAX {
             return Err(usage(format!("a value has at most {STDIN_BYTES_MAX} bytes")));
         }
-        Ok((bytes, self.exptime))
+        Ok(NewValue { bytes, exptime, lease })
     }
 }
 

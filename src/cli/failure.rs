@@ -22,6 +22,10 @@ pub enum Failure {
     /// The cluster did not answer, or the outcome is not known.
     #[error("{0}")]
     Unavailable(String),
+    /// The command that was run has ended with this code, or was not to be run any more. It has said
+    /// for itself what there is to say.
+    #[error("")]
+    Ended(u8),
     /// The server could not start, or had to stop.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -42,6 +46,7 @@ impl Failure {
         match self {
             Failure::Node(NodeError::Storage(StorageError::Gone { .. })) => 4,
             Failure::No(_) | Failure::Node(_) | Failure::Io(_) => 1,
+            Failure::Ended(code) => *code,
             Failure::Usage(_) => 2,
             Failure::Unavailable(_) => 3,
         }

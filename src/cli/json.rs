@@ -22,6 +22,17 @@ pub fn json_text(text: &str) -> String {
     json
 }
 
+/// Bytes as JSON: a string when they are text, and otherwise an object with their digits.
+pub fn json_bytes(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json_text(text),
+        Err(_) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            Object::new().text("hex", &digits).to_string()
+        }
+    }
+}
+
 /// An object of JSON, in the order in which its values are added.
 #[derive(Clone, Debug, Default)]
 pub struct Object {
@@ -70,7 +81,7 @@ impl Display for Object {
 }
 
 /// A list of JSON.
-pub fn json_list(values: impl Iterator<Item = Object>) -> String {
+pub fn json_list(values: impl Iterator<Item = impl Display>) -> String {
     let values: Vec<String> = values.map(|value| value.to_string()).collect();
     format!("[{}]", values.join(","))
 }

@@ -4,17 +4,21 @@
 //! or was taken back, a server that had to stop); 2 a usage error, in the command or in
 //! servers.toml; 3 the cluster did not answer, or what was waited for goes on; 4 the data directory
 //! of a server was deleted or moved while it ran, and a start by itself would begin with an empty
-//! one. Errors are a sentence on stderr, a refusal with what to do on lines of their own, and
+//! one. `lock` ends with the code of its command, once that runs. Errors are a sentence on stderr, a refusal with what to do on lines of their own, and
 //! stdout holds nothing but what was asked for.
 
 mod bench;
+mod changes;
 mod check;
 mod cluster;
 mod data;
 mod drain;
+mod elect;
 mod failure;
 mod json;
 mod leader;
+mod lease;
+mod lock;
 mod log;
 mod logging;
 mod member;
@@ -24,7 +28,9 @@ mod serve;
 mod snapshot;
 mod status;
 mod text;
+mod txn;
 mod upgrade;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use coracle::config::Settings;
@@ -54,6 +60,27 @@ enum Command {
     Serve(serve::ServeCommand),
     #[command(flatten)]
     Data(data::DataCommand),
+    /// Print the changes of keys as they happen, or since a revision: a line "set key revision
+    /// seconds size", then the value and a line end; "deleted key revision"; "expired key revision"
+    Watch(watch::WatchCommand),
+    /// Print the values that a key has had, as far back as they are kept, as `watch` does
+    History(watch::HistoryCommand),
+    /// Forget what the store was before a revision, and print the oldest one that can be read
+    Compact(watch::CompactCommand),
+    /// Execute the commands of a script at one moment: all of them, or none
+    #[command(after_help = txn::GRAMMAR)]
+    Txn(txn::TxnCommand),
+    /// Keys that go together when nobody renews what they are tied to
+    #[command(subcommand)]
+    Lease(lease::LeaseCommand),
+    /// Run a command while holding a lock; it is ended when the lock is lost
+    #[command(after_help = lock::PROMISES)]
+    Lock(lock::LockCommand),
+    /// Lead among all who ask for the same name, or tell who leads
+    Elect(elect::ElectCommand),
+    /// Become a command that ends with its parent; `lock` starts its command so
+    #[command(hide = true)]
+    Guarded(lock::GuardedCommand),
     /// Ask every server how it is, and print one table
     Status(status::StatusCommand),
     /// Show and change the members of the cluster while it runs
@@ -92,6 +119,14 @@ impl Cli {
         match self.command {
             Command::Serve(command) => command.run(),
             Command::Data(command) => command.run(),
+            Command::Watch(command) => command.run(),
+            Command::History(command) => command.run(),
+            Command::Compact(command) => command.run(),
+            Command::Txn(command) => command.run(),
+            Command::Lease(command) => command.run(),
+            Command::Lock(command) => command.run(),
+            Command::Elect(command) => command.run(),
+            Command::Guarded(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Member(command) => command.run(),
             Command::Leader(command) => command.run(),

@@ -207,3 +207,45 @@ fn every_command_about_members_and_leadership_is_known() {
         assert!(commands(&said).into_iter().all(parses), "{said}");
     }
 }
+
+#[test]
+fn every_command_about_revisions_leases_and_locks_is_known() {
+    let commands = [
+        "coracle get a --at 7",
+        "coracle get a --at 7 --meta",
+        "coracle scan a --at 7 --limit 3",
+        "coracle set a 1 --lease 5 --exptime 9",
+        "coracle watch a/ --from 7 --prev --limit 2 --json",
+        "coracle watch a --key",
+        "coracle history a --json",
+        "coracle compact 7",
+        "coracle txn",
+        "coracle txn - --json",
+        "coracle txn script --timeout-ms 100",
+        "coracle lease grant 10",
+        "coracle lease grant 10 --id 7",
+        "coracle lease renew 7",
+        "coracle lease revoke 7",
+        "coracle lease info 7 --json",
+        "coracle lock a --seconds 5 --wait 3 --holder me -- make --all",
+        "coracle elect a",
+        "coracle elect a --observe --json",
+        "coracle elect a me --seconds 5 --wait 3",
+    ];
+    for command in commands {
+        assert!(parses(command), "{command}");
+    }
+    let wrong = [
+        "coracle watch",
+        "coracle watch a --from 0",
+        "coracle compact 0",
+        "coracle lock a",
+        "coracle lock a --seconds 0 -- make",
+        "coracle lock a make",
+        "coracle elect a me --observe",
+        "coracle lease info",
+    ];
+    for command in wrong {
+        assert!(!parses(command), "{command}");
+    }
+}

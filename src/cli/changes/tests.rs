@@ -1,0 +1,39 @@
+use super::*;
+use coracle::client::Previous;
+
+fn changes() -> Changes {
+    let previous = |version, value: &[u8]| Some(Previous { version, value: value.to_vec() });
+    let set = ChangeKind::Set { value: b"two\nlines".to_vec(), exptime: 9 };
+    let change = |key: &[u8], kind, previous| Change { key: key.to_vec(), kind, previous };
+    Changes {
+        revision: 7,
+        changes: vec![
+            change(b"a", set, previous(3, b"one")),
+            change(b"b", ChangeKind::Deleted, previous(4, b"\xff\0")),
+            change(b"c\"", ChangeKind::Expired, None),
+        ],
+    }
+}
+
+#[test]
+fn a_change_is_a_line_and_its_value_is_told_by_its_size() {
+    let expected: &[u8] = b"prev a 3 3\none\nset a 7 9 9\ntwo\nlines\n\
+                            prev b 4 2\n\xff\0\ndeleted b 7\nexpired c\" 7\n";
+    assert_eq!(Form { json: false }.bytes(&changes()), expected);
+}
+
+#[test]
+fn a_change_is_an_object_whatever_bytes_its_value_has() {
+    let expected = r#"{"revision":7,"change":"set","key":"a","exptime":9,"value":"two\u000alines","previous":{"version":3,"value":"one"}}
+{"revision":7,"change":"deleted","key":"b","previous":{"version":4,"value":{"hex":"ff00"}}}
+{"revision":7,"change":"expired","key":"c\""}
+"#;
+    assert_eq!(String::from_utf8(Form { json: true }.bytes(&changes())).unwrap(), expected);
+}
+
+#[test]
+fn a_note_of_progress_prints_nothing() {
+    let note = Changes { revision: 9, changes: vec![] };
+    assert!(Form { json: true }.bytes(&note).is_empty());
+    assert!(Form { json: false }.bytes(&note).is_empty());
+}

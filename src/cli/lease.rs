@@ -1,0 +1,100 @@
+//! `lease`: keys that go together when nobody renews them.
+
+use clap::{Args, Subcommand};
+use coracle::client::{Client, Error, LeaseInfo};
+
+use super::cluster::Cluster;
+use super::failure::Failure;
+use super::json::{Object, json_bytes, json_list};
+use super::output::print;
+
+#[derive(Debug, Subcommand)]
+pub enum LeaseCommand {
+    /// Grant a lease, and print its id. A key that is written with it (`coracle set --lease`) goes
+    /// when it ends
+    Grant {
+        /// The time after which the lease ends unless it is renewed
+        seconds: u64,
+        /// The id of the lease, 1 to 2^63 - 1; without this one that nobody has
+        #[arg(long)]
+        id: Option<u64>,
+        #[command(flatten)]
+        cluster: Cluster,
+    },
+    /// Let the time of a lease begin anew, and print it
+    Renew {
+        id: u64,
+        #[command(flatten)]
+        cluster: Cluster,
+    },
+    /// End a lease, and remove its keys
+    Revoke {
+        id: u64,
+        #[command(flatten)]
+        cluster: Cluster,
+    },
+    /// Print the seconds that a lease has left, and its keys
+    Info(InfoCommand),
+}
+
+#[derive(Args, Debug)]
+pub struct InfoCommand {
+    id: u64,
+    /// Print an object of JSON, for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    cluster: Cluster,
+}
+
+impl LeaseCommand {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            LeaseCommand::Grant { seconds, id: None, cluster } => {
+                let id = cluster.ask(async |client| client.grant(seconds).await)?;
+                print(format!("{id}\n").as_bytes())
+            }
+            LeaseCommand::Grant { seconds, id: Some(id), cluster } => {
+                cluster.ask(async |client| client.grant_as(id, seconds).await)?;
+                print(format!("{id}\n").as_bytes())
+            }
+            LeaseCommand::Renew { id, cluster } => {
+                let seconds = cluster.ask(async |client| client.renew(id).await)?;
+                print(format!("{seconds}\n").as_bytes())
+            }
+            LeaseCommand::Revoke { id, cluster } => {
+                let revoke = async |client: &mut Client| match client.revoke(id).await? {
+                    true => Ok(()),
+                    false => Err(Error::NoLease),
+                };
+                cluster.ask(revoke)
+            }
+            LeaseCommand::Info(command) => command.run(),
+        }
+    }
+}
+
+impl InfoCommand {
+    fn run(self) -> Result<(), Failure> {
+        let info = self.cluster.ask(async |client| client.lease_info(self.id).await)?;
+        print(&if self.json { object(&info).line().into_bytes() } else { text(&info) })
+    }
+}
+
+/// Lines of a name and a value.
+fn text(info: &LeaseInfo) -> Vec<u8> {
+    let mut bytes = format!("id {}\nseconds_left {}\n", info.id, info.left).into_bytes();
+    for key in &info.keys {
+        bytes.extend([b"key ", &key[..], b"\n"].concat());
+    }
+    if info.more {
+        bytes.extend(b"more yes\n");
+    }
+    bytes
+}
+
+fn object(info: &LeaseInfo) -> Object {
+    let keys = json_list(info.keys.iter().map(|key| json_bytes(key)));
+    let object = Object::new().raw("id", info.id).raw("seconds_left", info.left);
+    object.raw("keys", keys).raw("more", info.more)
+}

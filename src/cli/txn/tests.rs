@@ -1,0 +1,56 @@
+use coracle::client::Item;
+
+use super::*;
+
+fn script() -> Script {
+    let text = b"check c 0\nset a 1\ndelete b\ndelete c\nget d\nget e\ngetm f\ngetm g\nget h\n";
+    Script::parse(text).unwrap()
+}
+
+fn committed() -> Committed {
+    let item = Item { key: b"f".to_vec(), version: 4, exptime: 9, value: b"x\ny".to_vec() };
+    Committed {
+        revision: 7,
+        results: vec![
+            OperationResult::Stored { version: 7 },
+            OperationResult::Deleted { was_there: true },
+            OperationResult::Deleted { was_there: false },
+            OperationResult::Value(Some(b"\xff".to_vec())),
+            OperationResult::Value(None),
+            OperationResult::Item(Some(item)),
+            OperationResult::Item(None),
+            OperationResult::Compacted { revision: 5 },
+        ],
+    }
+}
+
+#[test]
+fn each_command_but_the_checks_has_its_line() {
+    let expected: &[u8] = b"committed 7\nstored a 7\ndeleted b\nabsent c\nvalue d 1\n\xff\n\
+                            absent e\nvalue f 4 9 3\nx\ny\nabsent g\ncompacted h 5\n";
+    assert_eq!(text(&script(), &committed()), expected);
+}
+
+#[test]
+fn each_command_but_the_checks_has_its_object() {
+    let expected = [
+        r#"{"command":"set","key":"a","version":7}"#,
+        r#"{"command":"delete","key":"b","was_there":true}"#,
+        r#"{"command":"delete","key":"c","was_there":false}"#,
+        r#"{"command":"get","key":"d","value":{"hex":"ff"}}"#,
+        r#"{"command":"get","key":"e","value":null}"#,
+        r#"{"command":"getm","key":"f","version":4,"exptime":9,"value":"x\u000ay"}"#,
+        r#"{"command":"getm","key":"g","value":null}"#,
+        r#"{"command":"get","key":"h","compacted":5}"#,
+    ];
+    let results = expected.join(",");
+    let expected = format!("{{\"committed\":true,\"revision\":7,\"results\":[{results}]}}");
+    assert_eq!(object(&script(), &committed()).to_string(), expected);
+}
+
+#[test]
+fn an_aborted_transaction_says_which_check_did_not_hold() {
+    let sentence = |version| aborted(b"k", version).to_string();
+    assert_eq!(sentence(3), "nothing was executed: the version of k is 3");
+    assert_eq!(sentence(0), "nothing was executed: k is absent");
+}
