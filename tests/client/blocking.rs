@@ -10,7 +10,7 @@ use crate::common::{Cluster, PATIENCE};
 #[test]
 fn the_blocking_client_does_what_the_other_one_does() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let mut client = Client::connect(cluster.addresses(), patient()).unwrap();
     let first = client.set("a", 0, b"1").unwrap();
     let mut watch = client.watch(WatchSpec::key("a").unwrap().from(first)).unwrap();
