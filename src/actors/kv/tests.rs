@@ -238,7 +238,7 @@ async fn every_message_is_answered_by_applied_with_the_next_deadline() {
         next_deadline_ms,
         has_hidden: false,
         digest: digests[last_applied as usize - 1],
-        history: HistoryLimits::default(),
+        history: HistoryLimits::NONE,
     };
     assert_eq!(applied.drain(), [answer(1, Some(6000)), answer(2, None), answer(2, None)]);
 }
@@ -298,6 +298,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
         compacted_revision: 1,
         history_changes: 0,
         history_bytes: 0,
+        leases: 0,
     };
     let replies = vec![(1, ClientReply::Status(status, of_store))];
     assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
@@ -578,7 +579,7 @@ impl Hub {
 }
 
 fn apply(kv: &Addr<KvActor>, entries: Vec<Entry>) {
-    let task = |entry| ApplyTask::Entry { entry, reply_handle: None };
+    let task = |entry| ApplyTask::Entry { entry, waiters: None };
     kv.do_send(Apply { tasks: entries.into_iter().map(task).collect() });
 }
 

@@ -63,7 +63,7 @@ pub struct WatchHubActor {
     asked: Vec<(BeginWatch, Seat)>,
     /// The watches that came after it was asked for.
     arriving: Vec<(BeginWatch, Seat)>,
-    /// What the hub has of the history.
+    /// The state of the history that the hub has.
     seen: HistoryMark,
     /// True when KvActor answers as soon as there is another state of the history.
     is_told: bool,

@@ -216,6 +216,7 @@ fn status() -> ClientReply {
         compacted_revision: 14,
         history_changes: 15,
         history_bytes: 16,
+        leases: 18,
     };
     ClientReply::Status(node, store)
 }
@@ -608,7 +609,7 @@ async fn status_is_one_point_in_time_in_the_order_of_the_commands() {
          version 0.2.0\r\nformat 1\r\nreads_formats 1..4\r\ncluster_id none\r\n\
          incarnation 000000000000000000000000000000ab\r\nupgrade_held no\r\n\
          upgrade_waits_for none\r\nremoved_at none\r\ndraining no\r\nrevision 17\r\n\
-         compacted_revision 14\r\nhistory_changes 15\r\nhistory_bytes 16\r\nEND\r\n"
+         compacted_revision 14\r\nhistory_changes 15\r\nhistory_bytes 16\r\nleases 18\r\nEND\r\n"
     );
     answer(&client, take(&raft)[0].0, value("c"));
     assert_eq!(client.hear().await, "VALUE 1\r\nc\r\nPONG\r\n");
