@@ -37,7 +37,7 @@ fn candidates_lead_in_their_order_and_observers_see_each_while_leaders_of_the_cl
             let write = Transaction::new().fence(leadership.fence()).set("led", 0, b"");
             client.transaction(write).await.unwrap();
             let fence = leadership.fence().clone();
-            assert_eq!(leadership.resign().await, Ok(true));
+            leadership.resign().await.unwrap();
             let late = Transaction::new().fence(&fence).set("led", 0, b"");
             assert!(client.transaction(late).await.is_err());
             let seen = timeout(PATIENCE, observer.next()).await.unwrap().unwrap();

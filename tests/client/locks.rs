@@ -32,7 +32,8 @@ async fn raise(servers: Vec<String>) {
         let next = (number + 1).to_string();
         let write = Transaction::new().fence(guard.fence()).set("number", 0, next.as_bytes());
         client.transaction(write).await.unwrap();
-        assert_eq!(guard.release().await, Ok(true));
+        // A try whose reply was lost with the leader may have been the one that released it.
+        guard.release().await.unwrap();
     }
 }
 
@@ -117,7 +118,7 @@ fn waiters_are_served_in_their_order_and_one_wakes_at_a_time() {
     }
     runtime.block_on(async {
         for waiter in waiters {
-            assert!(waiter.await.unwrap());
+            waiter.await.unwrap();
         }
         // The holder's release, and one of each waiter: nobody wrote anything else.
         assert_eq!(client.revision().await.unwrap() - before, WAITERS as u64 + 1);
