@@ -83,6 +83,7 @@ pub fn cpu_time(process: u32) -> Result<Duration, Failure> {
     let fields = text.rsplit(')').next().unwrap_or_default();
     // User and system time are the 14th and 15th field of all, and the first two are before.
     let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    let ticks: u64 = ticks.sum::<Result<u64, _>>().map_err(|error| Failure::new(error.to_string()))?;
+    let ticks = ticks.sum::<Result<u64, _>>();
+    let ticks = ticks.map_err(|error| Failure::new(error.to_string()))?;
     Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }

@@ -1,4 +1,4 @@
-//! How soon a watch sees a write, when there is nothing else to do.
+//! The time until a watch sees a write, when there is nothing else to do.
 
 use std::time::{Duration, Instant};
 

@@ -79,10 +79,14 @@ fn run(options: &Options) -> Result<(), Failure> {
         true => cluster.fleet.ids().into_iter().find(|id| *id != leader).unwrap_or(leader),
         false => leader,
     };
-    println!("servers {}, watches at {}", options.servers, match watched == leader {
-        true => "the leader",
-        false => "a follower",
-    });
+    println!(
+        "servers {}, watches at {}",
+        options.servers,
+        match watched == leader {
+            true => "the leader",
+            false => "a follower",
+        }
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if options.single_writes > 0 {
         let part = latency::play(&cluster, leader, watched, options.single_writes);

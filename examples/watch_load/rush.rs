@@ -70,8 +70,8 @@ pub async fn play(
     let own = cpu_time(std::process::id())?.saturating_sub(cpu_before.1).as_secs_f64();
     Ok(format!(
         "fan-out: {} watches saw {writes} changes each, once and in order: {events} events in \
-         {time:.2} s, {:.0} a second; the last one {} ms after the last acknowledgement; CPU of the \
-         server {:.0} %, of this program {:.0} %",
+         {time:.2} s, {:.0} a second; the last one {} ms after the last acknowledgement; CPU of \
+         the server {:.0} %, of this program {:.0} %",
         load.watches,
         events as f64 / time,
         behind.as_millis(),

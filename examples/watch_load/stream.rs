@@ -30,7 +30,8 @@ impl Stream {
     pub async fn begin(address: &str, keys: &str) -> Result<Stream, Failure> {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(format!("watch {keys}\r\n").as_bytes()).await?;
-        let mut begun = Stream { stream, rest: Vec::new(), first: 0, ended: 0, events: 0, open: None };
+        let rest = Vec::new();
+        let mut begun = Stream { stream, rest, first: 0, ended: 0, events: 0, open: None };
         let mut buffer = vec![0; 1024];
         while begun.first == 0 {
             begun.read(&mut buffer).await?;

@@ -1,4 +1,4 @@
-//! The leases, each with its keys (docs/adr/0031).
+//! The leases, each with its keys (docs/adr/0029).
 //!
 //! A key goes with its lease. A lease that is due hides its keys at once, as a deadline of their
 //! own would, and one that has ended hides what is still stored of them. Ending takes constant time
@@ -376,6 +376,12 @@ impl Leases {
             granted_revision,
             change: ended.change,
         })
+    }
+
+    /// True when an ended lease has no keys, which is forgotten otherwise: a snapshot that says so
+    /// is not that of a store.
+    pub fn has_empty_end(&self) -> bool {
+        self.ended.values().any(|ended| ended.keys.is_empty())
     }
 
     /// Adds a lease without keys, as it is granted or as a snapshot holds it.

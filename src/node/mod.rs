@@ -206,14 +206,14 @@ pub async fn start(
     let peer_network = PeerNetwork { network, listener: peer_listener, seed: surroundings.seed };
     let peers =
         peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
-    let client_ports = ClientPorts { raft: &raft, kv: &kv };
+    let ports = ClientPorts { raft: &raft, kv: &kv };
     let (clients, session_arbiters) = client_side::start(
         settings,
         connections_max,
         sessions,
         &placement,
         client_listener,
-        &client_ports,
+        &ports,
     );
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);

@@ -1,5 +1,5 @@
-//! What the reply to a command depends on besides the answer of the store: the store answers in
-//! its own words, which do not repeat what it was asked.
+//! The replies to the answers of the store. The store answers in its own words, which do not repeat
+//! what it was asked, so a reply depends on the question as well.
 
 use bytes::Bytes;
 

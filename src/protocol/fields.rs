@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::error_reply::ErrorReply;
 use super::request::Limits;
 use super::text::{file_digest, is_name, number};
+use crate::kv::LEASE_ID_MAX;
 
 /// The rest of a line, field by field.
 pub(super) struct Fields<'a, I: Iterator<Item = &'a [u8]>>(pub(super) I);
@@ -45,11 +46,11 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Fields<'a, I> {
         Ok(if prefix == b"*"[..] { Bytes::new() } else { prefix })
     }
 
-    /// Takes the id of a lease, which is not 0.
+    /// Takes the id of a lease.
     pub(super) fn id(&mut self) -> Result<u64, ErrorReply> {
         match self.number("<id> is not a number")? {
-            0 => cmd_err("the <id> of a lease begins at 1"),
-            id => Ok(id),
+            id @ 1..=LEASE_ID_MAX => Ok(id),
+            _ => cmd_err("the <id> of a lease is 1 to 9223372036854775807"),
         }
     }
 

@@ -315,6 +315,7 @@ pub fn status(node: &NodeStatus, store: kv::StoreStatus, process: ProcessStatus<
         compacted_revision: store.compacted_revision,
         history_changes: store.history_changes,
         history_bytes: store.history_bytes,
+        leases: store.leases,
     };
     Reply::Status(report.into_lines())
 }

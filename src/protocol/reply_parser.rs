@@ -162,7 +162,7 @@ struct Committed {
     revision: u64,
     /// The number of replies that it has.
     count: u64,
-    /// Those that have come.
+    /// The replies that have come.
     replies: Vec<Reply>,
 }
 

@@ -103,7 +103,7 @@ pub enum Request {
     Quit,
 }
 
-/// What a server that does not lead does with the commands of a connection.
+/// The way in which a server that does not lead treats the commands of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// It redirects, as a connection begins.

@@ -103,7 +103,7 @@ pub struct Session {
     batch: Batch,
     /// The transaction in the making, since `begin`.
     transaction: Option<TransactionQueue>,
-    /// What a server that does not lead does with the commands.
+    /// The way in which a server that does not lead treats the commands.
     mode: Mode,
     /// The protocol of a client that was found to speak another one, until it is taken.
     foreign: Option<ForeignProtocol>,

@@ -74,6 +74,8 @@ pub struct StatusReport {
     pub history_changes: u64,
     /// Their size in bytes.
     pub history_bytes: u64,
+    /// The number of leases.
+    pub leases: u64,
 }
 
 impl StatusReport {
@@ -117,6 +119,7 @@ impl StatusReport {
             ("compacted_revision", self.compacted_revision.to_string()),
             ("history_changes", self.history_changes.to_string()),
             ("history_bytes", self.history_bytes.to_string()),
+            ("leases", self.leases.to_string()),
         ];
         Status { lines: lines.map(|(name, value)| (name.to_owned(), value)).into() }
     }

@@ -3,10 +3,7 @@
 use super::error_reply::ErrorReply;
 use super::fields::{Fields, cmd_err, is};
 use super::request::{LEASE_KEYS_MAX, Limits, Mode, Request, WatchRequest};
-use crate::kv::{KeyRange, Operation, Query};
-
-/// The longest time to live of a lease: a hundred years, in seconds.
-const TTL_MAX: u64 = 3_153_600_000;
+use crate::kv::{KeyRange, LEASE_TTL, Operation, Query};
 
 /// Parses the rest of a line that begins with `word`; `None` when that is none of these
 /// commands. What may stand behind the command is left in `fields`.
@@ -26,14 +23,13 @@ pub(super) fn parse<'a>(
     } else if is(word, "grant") {
         grant(fields)
     } else if is(word, "renew") {
-        fields.number("<id> is not a number").map(|id| Request::Renew { id })
+        fields.id().map(|id| Request::Renew { id })
     } else if is(word, "revoke") {
-        fields.number("<id> is not a number").map(|id| write(Operation::Revoke { id }))
+        fields.id().map(|id| write(Operation::Revoke { id }))
     } else if is(word, "lease") {
         // One more than is shown tells whether there are more.
         let keys_max = LEASE_KEYS_MAX as u64 + 1;
-        let id = fields.number("<id> is not a number");
-        id.map(|id| Request::Read(Query::Lease { id, keys_max }))
+        fields.id().map(|id| Request::Read(Query::Lease { id, keys_max }))
     } else if is(word, "watch") {
         watch(fields, limits)
     } else if is(word, "compact") {
@@ -64,7 +60,7 @@ fn grant<'a>(
     fields: &mut Fields<'a, impl Iterator<Item = &'a [u8]>>,
 ) -> Result<Request, ErrorReply> {
     let ttl = fields.number("<seconds> is not a number")?;
-    if !(1..=TTL_MAX).contains(&ttl) {
+    if !LEASE_TTL.contains(&ttl) {
         return cmd_err("<seconds> is 1 to 3153600000");
     }
     let id = match fields.0.next() {

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::kv::{Item, Once, Operation, Query};
+use crate::kv::{Item, LEASE_ID_MAX, Once, Operation, Query};
 use crate::types::{ClusterId, Format, FormatRange, Incarnation, LogIndex, LogPosition, Term};
 
 fn name() -> impl Strategy<Value = Bytes> {
@@ -25,7 +25,7 @@ fn exptime() -> impl Strategy<Value = u64> {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let lease = prop_oneof![Just(0), any::<u64>()];
+    let lease = 0..=LEASE_ID_MAX;
     let stored = (name(), exptime(), value(), any::<u64>(), 0..3, lease);
     prop_oneof![
         3 => stored.prop_map(|(key, exptime, value, version, verb, lease)| match verb {
@@ -167,6 +167,7 @@ fn status() -> impl Strategy<Value = Status> {
                 compacted_revision: store_bytes,
                 history_changes: keys,
                 history_bytes: commit_index,
+                leases: last_applied,
             };
             report.into_lines()
         })

@@ -33,13 +33,13 @@ pub struct WatchEvent {
     pub key: Bytes,
     /// The revision of the change.
     pub revision: u64,
-    /// What has become of the key.
+    /// The fate of the key.
     pub kind: WatchKind,
     /// The record that was replaced, if it was asked for and was there.
     pub previous: Option<WatchPrevious>,
 }
 
-/// What has become of a key.
+/// The fate of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchKind {
     /// It was written.

@@ -191,7 +191,7 @@ impl Window {
         self.push(Slot { bytes, kept_bytes: bytes, reply, ..Slot::default() });
     }
 
-    /// What the reply in a slot depends on.
+    /// The question in a slot, as far as the reply depends on it.
     pub(super) fn asked(&self, slot: u64) -> &Asked {
         let at = slot.checked_sub(self.first_slot).and_then(|at| usize::try_from(at).ok());
         at.and_then(|at| self.queue.get(at)).map_or(&Asked::Plain, |slot| &slot.asked)

@@ -1,4 +1,4 @@
-//! `mode`: what a server does that does not lead. Failures under it are in tests/modes.rs.
+//! `mode`: a server that does not lead serves all the same.
 
 use super::raw::{Raw, Server};
 use crate::common::{Cluster, PATIENCE};
@@ -40,7 +40,8 @@ fn a_follower_serves_everything_when_it_is_asked_to() {
         );
         let committed = client.ask(
             format!("begin\r\nget k{id}\r\nset k{id} 0 1\r\n3\r\nget k{id}\r\ncommit\r\n"),
-            "OK\r\nQUEUED\r\nQUEUED\r\nQUEUED\r\nCOMMITTED # 3\r\nVALUE 1\r\n2\r\nOK #\r\nVALUE 1\r\n3\r\n",
+            "OK\r\nQUEUED\r\nQUEUED\r\nQUEUED\r\n\
+             COMMITTED # 3\r\nVALUE 1\r\n2\r\nOK #\r\nVALUE 1\r\n3\r\n",
         );
         assert_eq!(committed, [version + 2, version + 2]);
         client.ask("begin\r\ncommit\r\n", &format!("OK\r\nCOMMITTED {} 0\r\n", version + 2));
@@ -132,8 +133,11 @@ fn the_past_and_watches_are_served_by_any_server_in_any_mode() {
         let mut watcher = Raw::open(&cluster, id);
         watcher.ask(format!("watch key k from {first}\r\n"), &format!("WATCHING {first}\r\n"));
         watcher.expect_bytes(
-            format!("SET k {first} 0 1\r\n1\r\nEND {first}\r\nSET k {second} 0 1\r\n2\r\nEND {second}\r\n")
-                .as_bytes(),
+            format!(
+                "SET k {first} 0 1\r\n1\r\nEND {first}\r\n\
+                 SET k {second} 0 1\r\n2\r\nEND {second}\r\n"
+            )
+            .as_bytes(),
         );
         let mut client = Raw::open(&cluster, id);
         for mode in ["leader", "any", "stale"] {

@@ -165,7 +165,7 @@ fn a_transaction_has_128_operations_and_one_mebibyte_and_a_half() {
         format!("begin\r\n{checks}check k 0\r\ncommit\r\n"),
         format!("OK\r\n{queued}ERR_TOO_LARGE~\r\nERR_CMD_ERR~\r\n"),
     );
-    // Of 128 values of one mebibyte the first has room.
+    // There is room for one of 128 values of one mebibyte.
     let value = "v".repeat(1 << 20);
     let sets: String = (0..128).map(|n| format!("set {n} 0 1048576\r\n{value}\r\n")).collect();
     let got = server.connect().talk(format!("begin\r\n{sets}commit\r\nget 1\r\n").as_bytes());
@@ -264,7 +264,8 @@ fn reads_at_a_revision_are_part_of_a_transaction() {
     client.ask("set a 0 1\r\n1\r\nset a 0 1\r\n2\r\n", "OK 2\r\nOK 3\r\n");
     client.ask(
         "begin\r\nset b 0 1\r\n1\r\nget a at 2\r\nget b at 2\r\ncommit\r\n",
-        "OK\r\nQUEUED\r\nQUEUED\r\nQUEUED\r\nCOMMITTED 4 3\r\nOK 4\r\nVALUE 1\r\n1\r\nERR_NOT_FOUND\r\n",
+        "OK\r\nQUEUED\r\nQUEUED\r\nQUEUED\r\n\
+         COMMITTED 4 3\r\nOK 4\r\nVALUE 1\r\n1\r\nERR_NOT_FOUND\r\n",
     );
     client.ask(
         "begin\r\nset b 0 1\r\n2\r\nget a at 99\r\ncommit\r\nget b\r\n",
@@ -283,7 +284,10 @@ fn a_transaction_that_cannot_be_executed_whole_is_not_executed_at_all() {
     let mut client = server.connect();
     let value = "v".repeat(900);
     client.ask(
-        format!("begin\r\nset a 0 900\r\n{value}\r\nset b 0 900\r\n{value}\r\nset c 0 900\r\n{value}\r\ncommit\r\n"),
+        format!(
+            "begin\r\nset a 0 900\r\n{value}\r\nset b 0 900\r\n{value}\r\n\
+             set c 0 900\r\n{value}\r\ncommit\r\n"
+        ),
         "OK\r\nQUEUED\r\nQUEUED\r\nQUEUED\r\nERR_FULL\r\n",
     );
     client.ask("get a\r\nget b\r\n", "ERR_NOT_FOUND\r\nERR_NOT_FOUND\r\n");

@@ -147,7 +147,7 @@ fn a_watch_whose_changes_are_compacted_is_told_so() {
     }
     writer.ask(format!("compact {last}\r\n"), &format!("OK {last}\r\n"));
     let compacted = format!("ERR_COMPACTED {last}\r\n");
-    // What it was sent before is whole, and then it is told.
+    // The stream is whole up to the place where it is told.
     let mut next = first;
     loop {
         let line = slow.line();

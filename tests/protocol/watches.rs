@@ -1,5 +1,5 @@
 //! Watches: the stream and its ends. Many watches, and watchers that do not read, are in
-//! tests/watches.rs.
+//! `watch_load`.
 
 use super::raw::{Raw, Server};
 use crate::common::PATIENCE;
@@ -27,11 +27,12 @@ fn a_watch_has_the_changes_of_its_keys_from_then_on() {
     of_prefix.expect_bytes(both.as_bytes());
     of_all.expect_bytes(
         format!(
-            "{set}SET ab 4 0 0\r\n\r\nEND 4\r\nSET b 5 0 1\r\n1\r\nEND 5\r\nDELETED a 6\r\nEND 6\r\n"
+            "{set}SET ab 4 0 0\r\n\r\nEND 4\r\nSET b 5 0 1\r\n1\r\nEND 5\r\n\
+             DELETED a 6\r\nEND 6\r\n"
         )
         .as_bytes(),
     );
-    // What changes nothing has no event.
+    // A command that changes nothing has no event.
     client.ask(
         "delete a\r\nadd b 0 1\r\n2\r\nset c 0 1\r\n1\r\n",
         "ERR_NOT_FOUND\r\nERR_EXISTS 5\r\nOK 7\r\n",

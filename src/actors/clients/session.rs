@@ -98,7 +98,7 @@ pub struct SessionActor {
     watch: WatchState,
 }
 
-/// What WatchHubActor knows of the session's watch.
+/// The state of the session's watch, as far as WatchHubActor was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WatchState {
     /// There is none, or it is over.

@@ -1,5 +1,4 @@
-//! Who wants to hear of a key: the ranges that are watched, and the search for those that hold a
-//! key.
+//! The ranges that are watched, and the search for those that hold a key.
 //!
 //! All watches of the same range with the same options are one topic: a change finds them with
 //! one look, and they share what is read and printed.
@@ -24,7 +23,7 @@ pub(super) struct Topic<T> {
     watches: usize,
     /// The watches that have all changes and wait for the next one.
     pub(super) idle: BTreeSet<SessionId>,
-    /// What the watches share.
+    /// A place for that which the watches share.
     pub(super) shared: T,
 }
 

@@ -40,8 +40,8 @@ use crate::actors::messages::watch::{
 use crate::kv::WatchFilter;
 use crate::protocol::{ErrorReply, WatchRequest};
 use crate::types::LogIndex;
-pub use room::WatchRoom;
 use room::Seat;
+pub use room::WatchRoom;
 pub use watches::WatchLimits;
 use watches::{NewWatch, Port, Watches};
 
@@ -63,7 +63,7 @@ pub struct WatchHubActor {
     asked: Vec<(BeginWatch, Seat)>,
     /// The watches that came after it was asked for.
     arriving: Vec<(BeginWatch, Seat)>,
-    /// What the hub has of the history.
+    /// The state of the history that the hub has.
     seen: HistoryMark,
     /// True when KvActor answers as soon as there is another state of the history.
     is_told: bool,

@@ -59,7 +59,7 @@ pub(super) struct NewWatch<P, H> {
     /// The first revision; `None` is the next one.
     pub(super) from: Option<u64>,
     pub(super) port: P,
-    /// What is given back when the watch ends.
+    /// A part of a bound, which is given back when the watch ends.
     pub(super) held: H,
 }
 
@@ -77,7 +77,7 @@ struct Watch<P, H> {
     _held: H,
 }
 
-/// How far a watch has come.
+/// The place to which a watch has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     cursor: WatchCursor,
@@ -97,7 +97,7 @@ impl Place {
     }
 }
 
-/// What a watch waits for.
+/// The thing that a watch waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// For a change. It has everything before `searched`, and its own place may be further.
@@ -112,7 +112,7 @@ enum State {
     Sending,
 }
 
-/// What the watches of a topic share.
+/// The texts that the watches of a topic share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Texts from the present view: where each begins, and where it ends.

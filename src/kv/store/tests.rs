@@ -2,6 +2,7 @@
 
 mod expiry;
 mod model;
+mod reference;
 
 use bytes::Bytes;
 

@@ -128,6 +128,10 @@ fn the_commands_of_backups() {
 #[test]
 fn every_command_is_parsed() {
     let delete = |key| Operation::Delete { key: bytes(key) };
+    let cas = |version| {
+        let (key, value) = (bytes("k"), bytes("x"));
+        Operation::Cas { key, exptime: 1, version, value, lease: 0 }
+    };
     let table = [
         ("set k 0 3\r\nabc\r\n", write(set("k", 0, "abc"))),
         ("set k 0 3\nabc\n", write(set("k", 0, "abc"))),
@@ -142,26 +146,8 @@ fn every_command_is_parsed() {
             "add k 1 1\r\nx\r\n",
             write(Operation::Add { key: bytes("k"), exptime: 1, value: bytes("x"), lease: 0 }),
         ),
-        (
-            "cas k 1 18446744073709551615 1\r\nx\r\n",
-            write(Operation::Cas {
-                key: bytes("k"),
-                exptime: 1,
-                version: u64::MAX,
-                value: bytes("x"),
-                lease: 0,
-            }),
-        ),
-        (
-            "cas k 1 2 1 noreply\r\nx\r\n",
-            quietly(Operation::Cas {
-                key: bytes("k"),
-                exptime: 1,
-                version: 2,
-                value: bytes("x"),
-                lease: 0,
-            }),
-        ),
+        ("cas k 1 18446744073709551615 1\r\nx\r\n", write(cas(u64::MAX))),
+        ("cas k 1 2 1 noreply\r\nx\r\n", quietly(cas(2))),
         ("delete k\r\n", write(delete("k"))),
         ("DELETE k noreply\n", quietly(delete("k"))),
         ("delete noreply\n", write(delete("noreply"))),

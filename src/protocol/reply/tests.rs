@@ -32,36 +32,6 @@ fn every_reply_is_printed_as_the_protocol_says() {
         (Reply::Done, "OK\r\n"),
         (Reply::Raised { format: 2 }, "OK 2\r\n"),
         (Reply::Digest { index: 7, digest: 0xab }, "DIGEST 7 00000000000000ab\r\n"),
-        (Reply::Queued, "QUEUED\r\n"),
-        (
-            Reply::Committed {
-                revision: 9,
-                replies: vec![
-                    Reply::Stored { version: 9 },
-                    Reply::Error(ErrorReply::NotFound),
-                    Reply::Value(bytes("x")),
-                ],
-            },
-            "COMMITTED 9 3\r\nOK 9\r\nERR_NOT_FOUND\r\nVALUE 1\r\nx\r\n",
-        ),
-        (Reply::Committed { revision: 9, replies: Vec::new() }, "COMMITTED 9 0\r\n"),
-        (Reply::Aborted { key: bytes("k"), version: 7 }, "ABORTED k 7\r\n"),
-        (Reply::Lease { id: 77, seconds: 30 }, "LEASE 77 30\r\n"),
-        (Reply::Revoked, "REVOKED\r\n"),
-        (
-            Reply::LeaseKeys { id: 77, left: 3, keys: vec![bytes("a"), bytes("b")], more: false },
-            "LEASE 77 3\r\nKEY a\r\nKEY b\r\nEND\r\n",
-        ),
-        (
-            Reply::LeaseKeys { id: 77, left: 3, keys: vec![bytes("a")], more: true },
-            "LEASE 77 3\r\nKEY a\r\nMORE\r\n",
-        ),
-        (Reply::Watching { revision: 8 }, "WATCHING 8\r\n"),
-        (Reply::Compacted { revision: 8 }, "OK 8\r\n"),
-        (Reply::Error(ErrorReply::Compacted { revision: 8 }), "ERR_COMPACTED 8\r\n"),
-        (Reply::Error(ErrorReply::Future { revision: 8 }), "ERR_FUTURE 8\r\n"),
-        (Reply::Error(ErrorReply::NoLease), "ERR_NO_LEASE\r\n"),
-        (Reply::Error(ErrorReply::LeaseExists), "ERR_LEASE_EXISTS\r\n"),
         (Reply::Pong, "PONG\r\n"),
         (Reply::Error(ErrorReply::CmdErr("text".into())), "ERR_CMD_ERR text\r\n"),
         (Reply::Error(ErrorReply::TooLarge("text".into())), "ERR_TOO_LARGE text\r\n"),
@@ -95,6 +65,45 @@ fn every_reply_is_printed_as_the_protocol_says() {
         (Reply::Leader { id: 6, term: 42 }, "LEADER 6 42\r\n"),
         (Reply::Error(ErrorReply::Timeout), "ERR_TIMEOUT\r\n"),
         (Reply::Error(ErrorReply::Internal("text".into())), "ERR_INTERNAL text\r\n"),
+    ];
+    for (reply, text) in table {
+        assert_eq!(print(reply.clone()), text, "{reply:?}");
+    }
+}
+
+#[test]
+fn replies_about_transactions_leases_and_watches_are_printed_as_the_protocol_says() {
+    let table = [
+        (Reply::Queued, "QUEUED\r\n"),
+        (
+            Reply::Committed {
+                revision: 9,
+                replies: vec![
+                    Reply::Stored { version: 9 },
+                    Reply::Error(ErrorReply::NotFound),
+                    Reply::Value(bytes("x")),
+                ],
+            },
+            "COMMITTED 9 3\r\nOK 9\r\nERR_NOT_FOUND\r\nVALUE 1\r\nx\r\n",
+        ),
+        (Reply::Committed { revision: 9, replies: Vec::new() }, "COMMITTED 9 0\r\n"),
+        (Reply::Aborted { key: bytes("k"), version: 7 }, "ABORTED k 7\r\n"),
+        (Reply::Lease { id: 77, seconds: 30 }, "LEASE 77 30\r\n"),
+        (Reply::Revoked, "REVOKED\r\n"),
+        (
+            Reply::LeaseKeys { id: 77, left: 3, keys: vec![bytes("a"), bytes("b")], more: false },
+            "LEASE 77 3\r\nKEY a\r\nKEY b\r\nEND\r\n",
+        ),
+        (
+            Reply::LeaseKeys { id: 77, left: 3, keys: vec![bytes("a")], more: true },
+            "LEASE 77 3\r\nKEY a\r\nMORE\r\n",
+        ),
+        (Reply::Watching { revision: 8 }, "WATCHING 8\r\n"),
+        (Reply::Compacted { revision: 8 }, "OK 8\r\n"),
+        (Reply::Error(ErrorReply::Compacted { revision: 8 }), "ERR_COMPACTED 8\r\n"),
+        (Reply::Error(ErrorReply::Future { revision: 8 }), "ERR_FUTURE 8\r\n"),
+        (Reply::Error(ErrorReply::NoLease), "ERR_NO_LEASE\r\n"),
+        (Reply::Error(ErrorReply::LeaseExists), "ERR_LEASE_EXISTS\r\n"),
     ];
     for (reply, text) in table {
         assert_eq!(print(reply.clone()), text, "{reply:?}");

@@ -39,6 +39,7 @@ fn report() -> StatusReport {
         compacted_revision: 14,
         history_changes: 15,
         history_bytes: 16,
+        leases: 18,
     }
 }
 
@@ -55,7 +56,7 @@ fn status_lines_come_in_the_order_of_the_protocol() {
         incarnation 00000000000000000000000000000012\r\nupgrade_held yes\r\n\
         upgrade_waits_for server 3 (0.1.0) reads formats 1..1\r\nremoved_at 912\r\n\
         draining yes\r\nrevision 17\r\ncompacted_revision 14\r\nhistory_changes 15\r\n\
-        history_bytes 16\r\nEND\r\n";
+        history_bytes 16\r\nleases 18\r\nEND\r\n";
     assert_eq!(print(status.clone()), text);
     let led = StatusReport {
         leader: Some(4),

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::{error, item, name, once, value};
-use crate::kv::{KeyRange, Operation, Query};
+use crate::kv::{KeyRange, LEASE_ID_MAX, LEASE_TTL, Operation, Query};
 use crate::protocol::*;
 
 /// A prefix: `*` alone is the text of an empty one.
@@ -34,10 +34,10 @@ pub fn request() -> impl Strategy<Value = Request> {
             leases_max: 0
         })),
         Just(write(Operation::Grant { id: 0, ttl: 1, leases_max: 0 })),
-        any::<u64>().prop_map(|id| Request::Renew { id }),
-        any::<u64>().prop_map(move |id| write(Operation::Revoke { id })),
+        (1..=LEASE_ID_MAX).prop_map(|id| Request::Renew { id }),
+        (1..=LEASE_ID_MAX).prop_map(move |id| write(Operation::Revoke { id })),
         any::<u64>().prop_map(move |revision| write(Operation::Compact { revision })),
-        any::<u64>().prop_map(move |id| Request::Read(Query::Lease { id, keys_max })),
+        (1..=LEASE_ID_MAX).prop_map(move |id| Request::Read(Query::Lease { id, keys_max })),
         watch().prop_map(Request::Watch),
         prop::sample::select(modes).prop_map(Request::SetMode),
     ]

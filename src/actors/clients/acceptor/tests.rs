@@ -203,14 +203,8 @@ async fn sessions_run_on_the_arbiters_in_turn() {
     let listener = Tcp.listen("127.0.0.1", 0).await.unwrap();
     let port = listener.port();
     let handles = arbiters.iter().map(Arbiter::handle).collect();
-    let acceptor = ClientAcceptorActor::new(
-        listener,
-        10,
-        session_config(),
-        ports(raft, 2),
-        handles,
-    )
-    .start();
+    let acceptor =
+        ClientAcceptorActor::new(listener, 10, session_config(), ports(raft, 2), handles).start();
     let mut clients = Vec::new();
     for _ in 0..4 {
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -244,13 +238,7 @@ async fn over_real_sockets_the_last_reply_arrives_although_more_was_sent() {
     let (raft, _requests) = probe();
     let listener = Tcp.listen("127.0.0.1", 0).await.unwrap();
     let port = listener.port();
-    let acceptor = ClientAcceptorActor::new(
-        listener,
-        10,
-        session_config(),
-        ports(raft, 1),
-        vec![],
-    );
+    let acceptor = ClientAcceptorActor::new(listener, 10, session_config(), ports(raft, 1), vec![]);
     let _acceptor = acceptor.start();
     let junk = "x".repeat(1 << 20);
     for (input, last) in [

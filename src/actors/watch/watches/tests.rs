@@ -11,7 +11,7 @@ use crate::testing::store_model::{Log, delete, set};
 
 const MIB: u64 = 1 << 20;
 
-/// What a session was sent.
+/// The news that a session was sent.
 #[derive(Clone, Default)]
 struct Inbox(Rc<RefCell<Vec<WatchNews>>>);
 
@@ -239,8 +239,7 @@ fn watches_at_the_same_place_share_what_is_printed() {
     let mut world = World::new();
     let inboxes: Vec<Inbox> = (1..=3).map(|id| world.begin(id, prefix("a"), None)).collect();
     inboxes.iter().for_each(|inbox| _ = inbox.drain());
-    let value = Box::leak("v".repeat(UNCOPIED_BYTES_MIN).into_boxed_str());
-    world.apply(&[set("a", value)]);
+    world.apply(&[set("a", &"v".repeat(UNCOPIED_BYTES_MIN))]);
     let texts: Vec<WatchText> = inboxes
         .iter()
         .map(|inbox| match inbox.drain().remove(0) {
@@ -263,8 +262,7 @@ fn without_memory_a_watch_waits_and_loses_nothing() {
     let inbox = world.begin(1, prefix(""), None);
     inbox.drain();
     let others = world.hub.memory.reserve(MIB - 100);
-    let value = Box::leak("v".repeat(100).into_boxed_str());
-    world.apply(&[set("a", value)]);
+    world.apply(&[set("a", &"v".repeat(100))]);
     assert_eq!((inbox.drain(), world.state(1)), (vec![], State::Short));
     world.hub.retry_short();
     world.serve();
@@ -283,8 +281,7 @@ fn an_event_beyond_the_limits_of_today_is_sent_whatever_the_memory() {
     let inbox = world.begin(1, prefix(""), None);
     inbox.drain();
     let _others = world.hub.memory.reserve(MIB);
-    let value = Box::leak("v".repeat(TEXT_BYTES_MAX + 1).into_boxed_str());
-    world.apply(&[set("a", value)]);
+    world.apply(&[set("a", &"v".repeat(TEXT_BYTES_MAX + 1))]);
     assert!(inbox.text().ends_with("v END 2"));
 }
 
@@ -309,8 +306,7 @@ fn a_turn_is_bounded_whatever_has_changed() {
     let inboxes: Vec<Inbox> = (0..200).map(|id| world.begin(id, prefix("a"), None)).collect();
     inboxes.iter().for_each(|inbox| _ = inbox.drain());
     for number in 0..SEARCHED_KEYS_MAX + 1 {
-        let key = Box::leak(format!("b{number}").into_boxed_str());
-        world.log.apply(&set(key, "v"));
+        world.log.apply(&set(&format!("b{number}"), "v"));
     }
     world.log.apply(&set("a", "v"));
     world.show();
@@ -369,7 +365,10 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A watch, with what it has to see.
+/// A change that was made: its revision and key, and the length of the value; `None` for a deletion.
+type Made = (u64, &'static str, Option<usize>);
+
+/// A watch, with the changes that it has to see.
 struct Watcher {
     inbox: Inbox,
     keys: KeyRange,
@@ -398,7 +397,7 @@ impl Watcher {
     }
 
     /// Compares the stream with all changes, of which everything was sent when `is_whole`.
-    fn check(&self, changes: &[(u64, &str, Option<usize>)], is_whole: bool) -> Result<(), TestCaseError> {
+    fn check(&self, changes: &[Made], is_whole: bool) -> Result<(), TestCaseError> {
         let wanted = changes.iter().filter(|(revision, key, _)| {
             *revision >= self.first && self.keys.contains(key.as_bytes())
         });
@@ -435,6 +434,86 @@ impl Watcher {
     }
 }
 
+/// A hub with its watchers, and all changes that were made.
+struct Play {
+    world: World,
+    changes: Vec<Made>,
+    watchers: BTreeMap<u64, Watcher>,
+}
+
+impl Play {
+    fn new() -> Play {
+        Play { world: World::new(), changes: Vec::new(), watchers: BTreeMap::new() }
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
+        let world = &mut self.world;
+        match step {
+            Step::Set(key, bytes) => {
+                world.log.apply(&set(KEYS[key], &"v".repeat(bytes)));
+                self.changes.push((world.log.store.revision(), KEYS[key], Some(bytes)));
+            }
+            Step::Delete(key) => {
+                let before = world.log.store.revision();
+                world.log.apply(&delete(KEYS[key]));
+                let revision = world.log.store.revision();
+                if revision > before {
+                    self.changes.push((revision, KEYS[key], None));
+                }
+            }
+            Step::Show if !world.hub.is_empty() => world.show(),
+            Step::Serve => _ = world.hub.serve(world.now),
+            Step::Begin { session, keys, from } if !self.watchers.contains_key(&session) => {
+                self.begin(session, range(keys), (from > 0).then_some(from));
+            }
+            Step::Ready(session) => {
+                if let Some(watcher) = self.watchers.get_mut(&session) {
+                    watcher.take()?;
+                    watcher.is_waiting = false;
+                    world.hub.on_ready(SessionId(session));
+                }
+            }
+            Step::End(session) => {
+                world.hub.end(SessionId(session));
+                if let Some(mut watcher) = self.watchers.remove(&session) {
+                    watcher.take()?;
+                    watcher.check(&self.changes, false)?;
+                }
+            }
+            Step::Silence => world.pass(SILENCE),
+            Step::Show | Step::Begin { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, session: u64, keys: KeyRange, from: Option<u64>) {
+        let (world, inbox) = (&mut self.world, Inbox::default());
+        world.show();
+        let first = from.unwrap_or(world.log.store.revision() + 1);
+        let (filter, port) = (WatchFilter::all(keys.clone()), inbox.clone());
+        let new = NewWatch { session: SessionId(session), filter, from, port, held: () };
+        world.hub.begin(new, world.now);
+        let (stream, is_waiting) = (Vec::new(), false);
+        self.watchers.insert(session, Watcher { inbox, keys, first, stream, is_waiting });
+    }
+
+    /// Lets everybody take everything, and looks at what they got.
+    fn end(mut self) -> Result<(), TestCaseError> {
+        if !self.watchers.is_empty() {
+            self.world.show();
+        }
+        for _ in 0..4 {
+            self.world.serve();
+            for (session, watcher) in &mut self.watchers {
+                watcher.take()?;
+                watcher.is_waiting = false;
+                self.world.hub.on_ready(SessionId(*session));
+            }
+        }
+        self.watchers.values().try_for_each(|watcher| watcher.check(&self.changes, true))
+    }
+}
+
 proptest! {
     /// Whatever happens in whatever order, a watch is sent each change of its keys once, in
     /// order, each revision as a whole, and no end of a revision too early; and everything in
@@ -443,74 +522,10 @@ proptest! {
     fn a_watch_sees_exactly_the_changes(
         steps in prop::collection::vec(steps(), 1..200),
     ) {
-        let mut world = World::new();
-        let mut changes = Vec::new();
-        let mut watchers: BTreeMap<u64, Watcher> = BTreeMap::new();
+        let mut play = Play::new();
         for step in steps {
-            match step {
-                Step::Set(key, bytes) => {
-                    let value = Box::leak("v".repeat(bytes).into_boxed_str());
-                    world.log.apply(&set(KEYS[key], value));
-                    changes.push((world.log.store.revision(), KEYS[key], Some(bytes)));
-                }
-                Step::Delete(key) => {
-                    let before = world.log.store.revision();
-                    world.log.apply(&delete(KEYS[key]));
-                    let revision = world.log.store.revision();
-                    if revision > before {
-                        changes.push((revision, KEYS[key], None));
-                    }
-                }
-                Step::Show if !world.hub.is_empty() => world.show(),
-                Step::Serve => _ = world.hub.serve(world.now),
-                Step::Begin { session, keys, from } if !watchers.contains_key(&session) => {
-                    let keys = range(keys);
-                    world.show();
-                    let from = (from > 0).then_some(from);
-                    let first = from.unwrap_or(world.log.store.revision() + 1);
-                    let inbox = Inbox::default();
-                    let new = NewWatch {
-                        session: SessionId(session),
-                        filter: WatchFilter::all(keys.clone()),
-                        from,
-                        port: inbox.clone(),
-                        held: (),
-                    };
-                    world.hub.begin(new, world.now);
-                    let (stream, is_waiting) = (Vec::new(), false);
-                    watchers.insert(session, Watcher { inbox, keys, first, stream, is_waiting });
-                }
-                Step::Ready(session) => {
-                    if let Some(watcher) = watchers.get_mut(&session) {
-                        watcher.take()?;
-                        watcher.is_waiting = false;
-                        world.hub.on_ready(SessionId(session));
-                    }
-                }
-                Step::End(session) => {
-                    world.hub.end(SessionId(session));
-                    if let Some(mut watcher) = watchers.remove(&session) {
-                        watcher.take()?;
-                        watcher.check(&changes, false)?;
-                    }
-                }
-                Step::Silence => world.pass(SILENCE),
-                Step::Show | Step::Begin { .. } => {}
-            }
+            play.step(step)?;
         }
-        if !watchers.is_empty() {
-            world.show();
-        }
-        for _ in 0..4 {
-            world.serve();
-            for (session, watcher) in &mut watchers {
-                watcher.take()?;
-                watcher.is_waiting = false;
-                world.hub.on_ready(SessionId(*session));
-            }
-        }
-        for watcher in watchers.values() {
-            watcher.check(&changes, true)?;
-        }
+        play.end()?;
     }
 }
