@@ -48,6 +48,8 @@ fn a_file_with_servers_only_gives_the_defaults() {
     assert_eq!(settings.snapshot.entries_max, 100_000);
     assert_eq!(settings.limits.request_timeout_ms, 5_000);
     assert_eq!(settings.session.threads, 0);
+    let HistorySettings { keep_revisions, bytes_max } = settings.history;
+    assert_eq!((keep_revisions, bytes_max), (100_000, 268_435_456));
 }
 
 #[test]
@@ -542,7 +544,7 @@ proptest! {
 
     #[test]
     fn no_number_anywhere_panics(
-        table in prop::sample::select(vec!["raft", "log", "snapshot", "limits", "session"]),
+        table in prop::sample::select(vec!["raft", "log", "snapshot", "history", "limits", "session"]),
         key in prop::sample::select(vec![
             "tick_ms", "heartbeat_interval_ms", "segment_bytes", "keep_entries", "entries_max",
             "bytes_max", "key_bytes_max", "value_bytes_max", "memory_bytes", "threads",

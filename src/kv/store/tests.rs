@@ -17,12 +17,22 @@ impl Store {
     /// Size and digest, computed from the records.
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         let (bytes, digest) = self.records.recomputed();
-        (bytes, digest.wrapping_add(self.clients.recomputed_digest()))
+        let digest = digest.wrapping_add(self.clients.recomputed_digest());
+        if self.counts_revisions() {
+            (bytes, digest.wrapping_add(self.history.digest()))
+        } else {
+            (bytes, digest)
+        }
     }
 
     /// Size and digest, as they are kept.
     pub(in crate::kv) fn stored(&self) -> (u64, u64) {
         (self.records.stored_bytes(), self.digest())
+    }
+
+    /// The history, to change it as a fault does, and its bounds.
+    pub(in crate::kv) fn history_mut(&mut self) -> &mut History {
+        &mut self.history
     }
 
     /// The keys, to change them as a fault does.
