@@ -23,10 +23,11 @@ use super::failure::Failure;
 
 /// The end of the help: what one can rely on.
 pub const PROMISES: &str = "Who asks first is first, and only the next one is woken. The command \
-    gets SIGTERM while a fifth of the lease's time is left without a renewal, and SIGKILL at a tenth, \
-    with all that it has started (at a terminal: without that). It ends with this process, too. Its \
-    environment has CORACLE_LOCK_KEY and CORACLE_LOCK_TOKEN: a transaction that begins with `check \
-    $CORACLE_LOCK_KEY $CORACLE_LOCK_TOKEN` is executed only while the lock is held.\n\n\
+    gets SIGTERM while a fifth of the lease's time is left without a renewal, and SIGKILL at a \
+    tenth, with all that it has started (at a terminal: without that). It ends with this process, \
+    too. Its environment has CORACLE_LOCK_KEY and CORACLE_LOCK_TOKEN: a transaction that begins \
+    with `check $CORACLE_LOCK_KEY $CORACLE_LOCK_TOKEN` is executed only while the lock is \
+    held.\n\n\
     Exit codes: that of the command, or 128 and the number of the signal that ended it; 3 when the \
     lock was lost or did not come in time; 127 when there is no such command.";
 

@@ -73,7 +73,8 @@ impl Child {
         // can read from the terminal and is interrupted by it.
         let has_group = !io::stdin().is_terminal();
         let mut guarded = Command::new(OWN_PROGRAM);
-        guarded.arg0("coracle").args(["guarded", &std::process::id().to_string(), "--"]).args(command);
+        let parent = std::process::id().to_string();
+        guarded.arg0("coracle").args(["guarded", &parent, "--"]).args(command);
         guarded.envs(variables.iter().map(|(name, value)| (OsStr::new(name), value)));
         if has_group {
             guarded.process_group(0);
