@@ -43,6 +43,25 @@ fn a_command_whose_lock_is_taken_away_is_killed_with_all_that_it_has_started() {
     }
 }
 
+#[test]
+fn a_place_that_is_taken_away_from_who_waits_is_told() {
+    let cluster = three_servers();
+    let holder = lock(&cluster, "30", "echo runs; exec sleep 1000");
+    assert_eq!(holder.line(), "runs");
+    let first = lease(&cluster);
+    let waiter = lock(&cluster, "30", "echo never");
+    wait_for_places(&cluster, "l", 2);
+    let places = done(&cluster, &["scan", "l/"], 0);
+    let leases = places.split_whitespace().filter_map(|word| word.strip_prefix("l/"));
+    let mut leases = leases.map(|digits| u64::from_str_radix(digits, 16).unwrap().to_string());
+    let second = leases.find(|lease| *lease != first).unwrap();
+    done(&cluster, &["lease", "revoke", &second], 0);
+    let (code, printed, said) = waiter.end();
+    assert_eq!((code, printed), (3, vec![]));
+    assert!(said.starts_with("coracle: the place in the queue was lost"), "{said}");
+    drop(holder);
+}
+
 /// The servers are stopped, and not killed: the lease lives on at them, and ends when they go on.
 #[test]
 fn a_command_is_gone_before_the_lock_can_be_had_when_no_server_answers() {
