@@ -131,7 +131,7 @@ fn failed_check(mutant: Mutant, seed: u64) -> Option<String> {
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.contains("memory allocation"), "{mutant:?} ended at seed {seed}: {error}");
-        return Some("Memory".to_owned());
+        return Some("MemoryLimit".to_owned());
     }
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if said.starts_with(FAILS_ANYWAY) {
