@@ -278,8 +278,12 @@ impl TargetedFaults {
             return false;
         }
         let mut ids = self.world.serving();
+        let minority = ids.len().saturating_sub(1) / 2;
+        if minority == 0 {
+            return false;
+        }
         self.world.random(|rng| ids.shuffle(rng));
-        ids.truncate(self.world.random(|rng| rng.random_range(1..=(ids.len() - 1) / 2)));
+        ids.truncate(self.world.random(|rng| rng.random_range(1..=minority)));
         for id in &ids {
             self.world.machines[id].site.is_away.set(true);
             crash(&self.world, *id, self.world.random(|rng| rng.random_bool(0.5)));
