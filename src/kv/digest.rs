@@ -27,7 +27,8 @@ const HISTORY: u64 = 4;
 
 /// The hash of a key with its record.
 ///
-/// A record of no change, which is the first of its key and has no lease, has the hash that it had before format 4,
+/// A record of no change, which is the first of its key and has no lease, has the hash that it had
+/// before format 4,
 /// when a record had a version and a deadline only. So the records of a store keep their hashes
 /// when format 4 comes into force.
 pub(super) fn key_record(key: &[u8], record: &Record) -> u64 {
