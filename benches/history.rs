@@ -100,8 +100,8 @@ fn run(case: &str) {
     let after_bytes = resident_bytes() - empty_bytes;
     let status = store.status();
     println!(
-        "{case:16} new key {new_ns:>5} ns  overwrite {overwrite_ns:>5} ns  bytes a key {:>4}, after \
-         overwrites {:>4}  changes {}, weighing {} MiB",
+        "{case:16} new key {new_ns:>5} ns  overwrite {overwrite_ns:>5} ns  bytes a key {:>4}, \
+         after overwrites {:>4}  changes {}, weighing {} MiB",
         full_bytes / keys,
         after_bytes / keys,
         status.history_changes,

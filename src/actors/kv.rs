@@ -17,7 +17,8 @@
 //! A scan costs as much as thousands of other tasks, and a few hundred scans in a row would
 //! keep the node from its heartbeats. So in the order of the tasks, a scan only takes a view
 //! of the store: a clone, which costs next to nothing. Its result is computed later, one scan
-//! a turn of the thread. A session has at most one scan under way. A scan is refused as busy
+//! a turn of the thread. A read of a key as it was long ago can cost as much, and waits likewise
+//! (docs/adr/0029). A session has at most one scan under way. A scan is refused as busy
 //! when [`SCANS_WAITING_MAX`] wait, or when there is no memory for its result.
 //!
 //! A snapshot is such a view as well, which SnapshotWriterActor writes while this store
@@ -283,10 +284,8 @@ impl KvActor {
     /// its value may be above the limits that this server has now, and no later try would get
     /// past it.
     fn scan_reply(&self, answer: Answer) -> ClientReply {
-        let items = match &answer {
-            Answer::Scan { items, .. } => &items[..],
-            _ => &[],
-        };
+        // A read of one key, far back in the history.
+        let Answer::Scan { items, .. } = &answer else { return ClientReply::Answer(answer) };
         let bytes = items
             .iter()
             .map(|(key, item)| key.len() + item.value.len() + ITEM_OVERHEAD_BYTES)
@@ -311,7 +310,7 @@ impl KvActor {
                     read_index <= self.store.last_applied(),
                     "a read waits in RaftActor until the store has applied its read index"
                 );
-                if let Query::Scan { .. } = query {
+                if self.store.takes_long(&query) {
                     if self.scans.len() >= SCANS_WAITING_MAX {
                         replies.add(reply_handle, ClientReply::Refused(Refusal::Busy));
                     } else {

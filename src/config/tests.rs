@@ -547,7 +547,9 @@ proptest! {
 
     #[test]
     fn no_number_anywhere_panics(
-        table in prop::sample::select(vec!["raft", "log", "snapshot", "history", "limits", "session"]),
+        table in prop::sample::select(vec![
+            "raft", "log", "snapshot", "history", "limits", "session",
+        ]),
         key in prop::sample::select(vec![
             "tick_ms", "heartbeat_interval_ms", "segment_bytes", "keep_entries", "entries_max",
             "bytes_max", "key_bytes_max", "value_bytes_max", "memory_bytes", "threads",

@@ -126,7 +126,7 @@ impl Change {
     /// Checks that the change with this number is what was written: it comes after one of revision
     /// `newest`, its numbers agree with those of its records, and these are what was written. The
     /// records of the end of a lease are not looked at, and one that was replaced only when
-    /// `is_asked` says so of the number of the change that wrote it. Returns the size of the change.
+    /// `is_asked` says so of the number of the change that wrote it. Returns the size.
     ///
     /// # Errors
     /// When it is not.

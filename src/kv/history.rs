@@ -414,6 +414,11 @@ impl History {
         Ok(Moment { change, clock_ms: last.map_or(self.base_ms, |change| change.at_ms) })
     }
 
+    /// The number of changes that are kept of later revisions than this one.
+    pub fn changes_after(&self, revision: u64) -> u64 {
+        self.changes.next() - self.changes.search(|change| change.revision > revision)
+    }
+
     /// The moment after the change with this number, at which the store had this revision and this
     /// clock. It can be in the middle of a revision.
     ///

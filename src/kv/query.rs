@@ -19,7 +19,23 @@ use super::transaction::RangeQuery;
 /// larger than that is returned alone.
 pub const SCAN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Number of changes after a revision at which a read of one key is too long to be done at once: a
+/// key may have been written by all of them.
+const CHANGES_AT_ONCE_MAX: u64 = 1_000;
+
 impl Store {
+    /// True when the answer can take as long as thousands of others: of a scan, and of a read that
+    /// goes far back.
+    pub fn takes_long(&self, query: &Query) -> bool {
+        match query {
+            Query::Scan { .. } => true,
+            Query::Get { at, .. } | Query::GetMeta { at, .. } => {
+                *at > 0 && self.history().changes_after(*at) > CHANGES_AT_ONCE_MAX
+            }
+            _ => false,
+        }
+    }
+
     /// Answers a query. A key is present until an entry has expired it. The store's time on the
     /// leader, `now_ms`, only decides how much time the answer says a key has left: a key that
     /// it hid could be seen again after the next election.

@@ -175,7 +175,7 @@ impl Store {
         if self.counts_revisions() { self.history.revision() } else { self.last_applied.0 }
     }
 
-    /// Raises the revision of a store from a backup, so that clients which have seen later revisions
+    /// Raises the revision of a store from a backup, so that clients that have seen later ones
     /// of the cluster that is lost see none of them a second time. The history is forgotten: who
     /// watches from a revision of the lost cluster is told so. Returns false when the store counts
     /// no revisions, which is before format 4.

@@ -145,6 +145,26 @@ async fn a_scan_sees_the_store_as_it_was_although_it_is_answered_later() {
     assert_eq!(session.inbox.drain(), expected);
 }
 
+/// It could be a key that was written by each of the changes since.
+#[actix::test]
+async fn a_read_far_back_in_the_history_waits_for_its_turn_as_a_scan_does() {
+    let mut log = store_model::Log::with_history();
+    (0..1100).for_each(|number| drop(log.apply(&store_model::set("k", &number.to_string()))));
+    let (raft, _applied) = probe();
+    let kv = KvActor::new(log.store, ports(raft)).start();
+    let session = Session::new(1);
+    let read = |slot, at| {
+        let query = Query::Get { key: Bytes::from("k"), at };
+        let (read_index, reply_handle) = (LogIndex(1), session.reply_handle(slot));
+        ApplyTask::Read { query, read_index, now_ms: 0, reply_handle }
+    };
+    kv.do_send(Apply { tasks: vec![read(1, 2), read(2, 1000), read(3, 0)] });
+    settle().await;
+    let message = |replies: &[(u64, ClientReply)]| ClientReplies { replies: replies.to_vec() };
+    let expected = [message(&[(2, value("998")), (3, value("1099"))]), message(&[(1, value("0"))])];
+    assert_eq!(session.inbox.drain(), expected);
+}
+
 #[actix::test]
 async fn scans_are_answered_one_a_turn_and_too_many_are_refused() {
     let (kv, _applied) = start();

@@ -118,3 +118,14 @@ fn a_record_of_the_past_that_has_changed_in_memory_is_not_answered() {
         assert!(matches!(found, Err(Corruption::Unreachable { .. })), "{found:?}");
     }
 }
+
+#[test]
+fn a_read_that_goes_far_back_takes_long() {
+    let mut log = log();
+    for number in 0..1000 {
+        log.apply(&set("a", &number.to_string()));
+    }
+    let takes_long = |at| log.store.takes_long(&Query::Get { key: Bytes::from("a"), at });
+    assert_eq!([takes_long(5), takes_long(6), takes_long(0)], [true, false, false]);
+    assert_eq!(get(&log.store, "a", 5), value("3"));
+}

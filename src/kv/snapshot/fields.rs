@@ -144,7 +144,7 @@ pub(super) struct ChangeFields<'a> {
     pub revision: u64,
     /// The store's clock; 0 for a key of the end of a lease.
     pub at_ms: u64,
-    /// Of a put the number of the change before; of the end of a lease its id.
+    /// The number of the change before a put; the id of a lease that ends.
     pub number: u64,
     /// The time from which on the keys were hidden; 0 for other actions.
     pub due_ms: u64,

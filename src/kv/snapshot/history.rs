@@ -45,7 +45,7 @@ pub(super) fn head_of(history: &History) -> HistoryHead {
 pub(super) struct ChangePlace {
     /// The number of the change.
     number: u64,
-    /// Of the end of a lease that has been begun the last key that was written; the empty key,
+    /// The last key of a begun end of a lease that was written; the empty key,
     /// which no store has, before the first one.
     after: Option<KeyBytes>,
 }
