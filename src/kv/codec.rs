@@ -37,6 +37,7 @@
 //! Decoding copies nothing: key and value are slices of the entry's payload, which
 //! may itself be a slice of a whole batch. The store copies the bytes that it keeps.
 
+mod bounds;
 mod fields;
 mod transaction;
 
@@ -44,6 +45,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rmp_serde::Deserializer;
 use serde::{Deserialize, Serialize};
 
+use self::bounds::{
+    ADD, CAS, COMPACT, DELETE, END, GRANT, LEASED_ADD, LEASED_CAS, LEASED_SET, RENEW, REVOKE, SET,
+    SET_HISTORY, TRANSACTION, check_length, check_number,
+};
+pub use self::bounds::{
+    CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, LEASE_TTL, RENEWALS_MAX,
+    VALUE_BYTES_MAX,
+};
 use self::fields::{
     CasFields, DeleteFields, EndFields, GrantFields, HistoryFields, LeasedCasFields,
     LeasedWriteFields, NumberFields, OnceFields, RenewFields, TransactionCommandFields,
@@ -52,32 +61,8 @@ use self::fields::{
 use self::transaction::TransactionFields;
 use super::command::{Command, Once, Operation};
 use super::history::HistoryLimits;
-use super::transaction::{TRANSACTION_DEPTH_MAX, Transaction, TransactionFault, TransactionLimits};
+use super::transaction::{TRANSACTION_DEPTH_MAX, Transaction, TransactionLimits};
 use crate::types::{Format, is_at_end};
-
-/// Maximum length of a key in bytes. It is a bound of the format, far above the default
-/// of `[limits] key_bytes_max`, which must not exceed it.
-pub const KEY_BYTES_MAX: usize = 64 * 1024;
-/// Maximum length of a value in bytes. It is a bound of the format, which
-/// `[limits] value_bytes_max` must not exceed.
-pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Maximum length of a client's name in bytes.
-pub const CLIENT_BYTES_MAX: usize = 64;
-
-const SET: u8 = 1;
-const ADD: u8 = 2;
-const CAS: u8 = 3;
-const DELETE: u8 = 4;
-const END: u8 = 5;
-const LEASED_SET: u8 = 6;
-const LEASED_ADD: u8 = 7;
-const LEASED_CAS: u8 = 8;
-const TRANSACTION: u8 = 9;
-const GRANT: u8 = 10;
-const RENEW: u8 = 11;
-const REVOKE: u8 = 12;
-const COMPACT: u8 = 13;
-const SET_HISTORY: u8 = 14;
 
 /// The operations, each with the format of the cluster that adds it (docs/adr/0023).
 const OPERATIONS: &[(u8, Format)] = &[
@@ -97,16 +82,6 @@ const OPERATIONS: &[(u8, Format)] = &[
     (SET_HISTORY, Format(4)),
 ];
 
-/// The least and the greatest time to live of a lease, in seconds: the latter is a hundred years.
-pub const LEASE_TTL: std::ops::RangeInclusive<u64> = 1..=3_153_600_000;
-
-/// The greatest id of a lease. An id has 63 bits, so that the clients that take it for a signed
-/// number see a positive one.
-pub const LEASE_ID_MAX: u64 = i64::MAX as u64;
-
-/// Maximum number of leases that one command renews. It is a constant of the format.
-pub const RENEWALS_MAX: usize = 65_536;
-
 /// Maximum size of a command without its key, value and client, in bytes: the size of a
 /// `cas` with `once` and a lease in which every number and length has its widest encoding. Of the
 /// commands without keys, `grant` is the largest and below it; the ids of `renew` come on top.
@@ -121,69 +96,6 @@ const NUMBER_BYTES_MAX: usize = 9;
 /// version does not know it. A command of a format that is not in force must not get into the log.
 pub fn needed_format(operation: u8) -> Option<Format> {
     OPERATIONS.iter().find(|(known, _)| *known == operation).map(|(_, needed)| *needed)
-}
-
-/// The reason why bytes are not a command that this version knows.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    /// There are no bytes.
-    #[error("the command is empty")]
-    Empty,
-    /// The first byte names no operation of this version.
-    #[error("the command's operation {0} is unknown to this version of the server")]
-    UnknownOperation(u8),
-    /// The first byte names an operation of a format that is not in force yet.
-    #[error(
-        "the command's operation {operation} is of format {needed}, and format {in_force} is in \
-         force"
-    )]
-    LaterFormat {
-        /// The operation.
-        operation: u8,
-        /// The format that adds it.
-        needed: Format,
-        /// The format in force at the command's place in the log.
-        in_force: Format,
-    },
-    /// The fields are not those of the operation.
-    #[error("the command does not decode: {0}")]
-    Malformed(String),
-    /// More bytes follow the last field.
-    #[error("the command is followed by bytes that do not belong to it")]
-    TrailingBytes,
-    /// A field is longer or shorter than the format allows.
-    #[error("the command's {field} has {bytes} bytes; it must have {min} to {max}")]
-    Length {
-        /// The name of the field.
-        field: &'static str,
-        /// The length of the field in bytes.
-        bytes: usize,
-        /// Minimum length in bytes.
-        min: usize,
-        /// Maximum length in bytes.
-        max: usize,
-    },
-    /// An `end` names no client.
-    #[error("the command ends a client and names none")]
-    NoClient,
-    /// A number is one that no command can have.
-    #[error("the command's {field} is {number}; it must be {min} to {max}")]
-    Number {
-        /// The name of the field.
-        field: &'static str,
-        /// The number.
-        number: u64,
-        /// The least number.
-        min: u64,
-        /// The greatest number.
-        max: u64,
-    },
-    /// A transaction breaks a bound of the format.
-    #[error(transparent)]
-    Transaction(#[from] TransactionFault),
-    /// The sequence number of `once` is 0; the numbers begin at 1.
-    #[error("the command's once number is 0; it must be at least 1")]
-    SeqZero,
 }
 
 impl Command {
@@ -384,27 +296,6 @@ fn check_operation(
         return Err(CommandError::LaterFormat { operation, needed, in_force });
     }
     Ok(())
-}
-
-fn check_length(
-    field: &'static str,
-    bytes: usize,
-    min: usize,
-    max: usize,
-) -> Result<(), CommandError> {
-    if (min..=max).contains(&bytes) {
-        Ok(())
-    } else {
-        Err(CommandError::Length { field, bytes, min, max })
-    }
-}
-
-fn check_number(field: &'static str, number: u64, min: u64, max: u64) -> Result<(), CommandError> {
-    if (min..=max).contains(&number) {
-        Ok(())
-    } else {
-        Err(CommandError::Number { field, number, min, max })
-    }
 }
 
 fn pack<T: Serialize>(operation: u8, fields: &T, output: &mut BytesMut) {

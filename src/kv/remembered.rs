@@ -1,8 +1,8 @@
 //! The outcome of a command as the exactly-once table remembers it.
 //!
-//! Of a transaction it keeps the branch, the revision and the outcomes of the writes. It does not
-//! keep what the reads have found, which could be any number of bytes, but the place of each read
-//! in the history: a retry reads there again, with the queries that it brings along.
+//! The memory of a transaction has the branch, the revision and the outcomes of the writes. It does
+//! not have what the reads have found, which could be any number of bytes, but the place of each
+//! read in the history: a retry reads there again, with the queries that it brings along.
 
 use std::sync::Arc;
 

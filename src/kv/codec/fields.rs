@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{CommandError, LEASE_ID_MAX, LEASED_SET, REVOKE, SET, check_number};
 use super::transaction::TransactionFields;
-use super::{CommandError, LEASE_ID_MAX, LEASED_SET, REVOKE, SET, check_number};
 use crate::kv::command::Operation;
 use crate::kv::history::HistoryLimits;
 

@@ -17,8 +17,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, VALUE_BYTES_MAX};
-use super::{check_length, check_number};
+use super::bounds::{
+    CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, VALUE_BYTES_MAX, check_length, check_number,
+};
 use crate::kv::range::KeyRange;
 use crate::kv::transaction::{
     Compare, CompareTarget, Put, RangeQuery, Relation, Transaction, TransactionOperation,
