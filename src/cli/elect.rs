@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::cluster::{Cluster, block_on, close};
 use super::failure::Failure;
 use super::json::{Object, json_bytes};
-use super::lock::{Patience, Signals};
+use super::lock::{Patience, Signals, no_turn};
 use super::output::print;
 
 #[derive(Args, Debug)]
@@ -65,7 +65,8 @@ impl ElectCommand {
         let mut signals = Signals::catch()?;
         let mut reason = None;
         let given_up = async { reason = Some(self.patience.given_up(&mut signals).await) };
-        let Some(leadership) = election.campaign_until(client, value, given_up).await? else {
+        let leadership = election.campaign_until(client, value, given_up).await;
+        let Some(leadership) = leadership.map_err(no_turn)? else {
             return Err(reason.expect("a candidate does not give up without a reason"));
         };
         print(format!("{}\n", leadership.token()).as_bytes())?;

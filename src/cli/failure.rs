@@ -22,8 +22,8 @@ pub enum Failure {
     /// The cluster did not answer, or the outcome is not known.
     #[error("{0}")]
     Unavailable(String),
-    /// The command that was run has ended with this code, or was not to be run any more. It has said
-    /// for itself what there is to say.
+    /// The command that was run has ended with this code, or was not to be run any more. It has
+    /// said for itself what there is to say.
     #[error("")]
     Ended(u8),
     /// The server could not start, or had to stop.

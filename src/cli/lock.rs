@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use clap::Args;
-use coracle::client::Client;
 use coracle::client::recipes::{Lock, LockGuard};
+use coracle::client::{Client, Error};
 use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
@@ -23,10 +23,11 @@ use super::failure::Failure;
 
 /// The end of the help: what one can rely on.
 pub const PROMISES: &str = "Who asks first is first, and only the next one is woken. The command \
-    gets SIGTERM while a fifth of the lease's time is left without a renewal, and SIGKILL at a tenth, \
-    with all that it has started (at a terminal: without that). It ends with this process, too. Its \
-    environment has CORACLE_LOCK_KEY and CORACLE_LOCK_TOKEN: a transaction that begins with `check \
-    $CORACLE_LOCK_KEY $CORACLE_LOCK_TOKEN` is executed only while the lock is held.\n\n\
+    gets SIGTERM while a fifth of the lease's time is left without a renewal, and SIGKILL at a \
+    tenth, with all that it has started (at a terminal: without that). It ends with this process, \
+    too. Its environment has CORACLE_LOCK_KEY and CORACLE_LOCK_TOKEN: a transaction that begins \
+    with `check $CORACLE_LOCK_KEY $CORACLE_LOCK_TOKEN` is executed only while the lock is \
+    held.\n\n\
     Exit codes: that of the command, or 128 and the number of the signal that ended it; 3 when the \
     lock was lost or did not come in time; 127 when there is no such command.";
 
@@ -81,6 +82,16 @@ impl Patience {
     }
 }
 
+/// The failure of who waited and did not get its turn.
+pub fn no_turn(error: Error) -> Failure {
+    match error {
+        Error::NoLease => Failure::Unavailable(
+            "the place in the queue was lost: its lease has ended or was revoked".into(),
+        ),
+        error => error.into(),
+    }
+}
+
 impl LockCommand {
     /// Waits for the lock, and runs the command. The exit code is that of the command.
     pub fn run(self) -> Result<(), Failure> {
@@ -99,7 +110,7 @@ impl LockCommand {
         let lock = lock.seconds(self.patience.seconds).holder(holder.as_bytes());
         let mut reason = None;
         let given_up = async { reason = Some(self.patience.given_up(signals).await) };
-        let guard = lock.acquire_until(client, given_up).await?;
+        let guard = lock.acquire_until(client, given_up).await.map_err(no_turn)?;
         let Some(guard) = guard else {
             return Err(reason.expect("the lock is not given up without a reason"));
         };

@@ -4,8 +4,9 @@
 //! or was taken back, a server that had to stop); 2 a usage error, in the command or in
 //! servers.toml; 3 the cluster did not answer, or what was waited for goes on; 4 the data directory
 //! of a server was deleted or moved while it ran, and a start by itself would begin with an empty
-//! one. `lock` ends with the code of its command, once that runs. Errors are a sentence on stderr, a refusal with what to do on lines of their own, and
-//! stdout holds nothing but what was asked for.
+//! one. `lock` ends with the code of its command, once that runs. Errors are a sentence on stderr,
+//! a refusal with what to do on lines of their own, and stdout holds nothing but what was asked
+//! for.
 
 mod bench;
 mod changes;

@@ -19,8 +19,8 @@ pub struct WatchCommand {
     /// Watch only the key that is PREFIX
     #[arg(long)]
     key: bool,
-    /// Begin with the changes of this revision, which may be long ago. Without this the watch begins
-    /// with the next change
+    /// Begin with the changes of this revision, which may be long ago. Without this the watch
+    /// begins with the next change
     #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<u64>,
     /// Print before each change the value that was replaced or removed

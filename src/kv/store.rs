@@ -256,7 +256,8 @@ impl Store {
 
     /// The part of the digest that is not of a record, a change or a client.
     pub(super) fn own_numbers_digest(&self) -> u64 {
-        if self.counts_revisions() { self.history.numbers_digest() } else { 0 }
+        let history = if self.counts_revisions() { self.history.numbers_digest() } else { 0 };
+        history.wrapping_add(self.records.leases().ended_digest())
     }
 
     /// The keys, for reads and snapshots.

@@ -9,8 +9,8 @@ use crate::common::Cluster;
 
 /// A command that prints the number of its process, does not end when it is asked, and has started
 /// another one that does not either.
-const STUBBORN: &str = "trap 'echo asked' TERM; (trap '' TERM; exec sleep 1000) & echo $!; echo $$; \
-                        while :; do sleep 0.02; done";
+const STUBBORN: &str = "trap 'echo asked' TERM; (trap '' TERM; exec sleep 1000) & echo $!; \
+                        echo $$; while :; do sleep 0.02; done";
 
 fn lock(cluster: &Cluster, seconds: &str, script: &str) -> Running {
     Running::start(cluster, &["lock", "l", "--seconds", seconds], &["sh", "-c", script])
@@ -41,6 +41,25 @@ fn a_command_whose_lock_is_taken_away_is_killed_with_all_that_it_has_started() {
     for process in processes {
         cluster.wait_for("the end of the process", || (!is_alive(process)).then_some(()));
     }
+}
+
+#[test]
+fn a_place_that_is_taken_away_from_who_waits_is_told() {
+    let cluster = three_servers();
+    let holder = lock(&cluster, "30", "echo runs; exec sleep 1000");
+    assert_eq!(holder.line(), "runs");
+    let first = lease(&cluster);
+    let waiter = lock(&cluster, "30", "echo never");
+    wait_for_places(&cluster, "l", 2);
+    let places = done(&cluster, &["scan", "l/"], 0);
+    let leases = places.split_whitespace().filter_map(|word| word.strip_prefix("l/"));
+    let mut leases = leases.map(|digits| u64::from_str_radix(digits, 16).unwrap().to_string());
+    let second = leases.find(|lease| *lease != first).unwrap();
+    done(&cluster, &["lease", "revoke", &second], 0);
+    let (code, printed, said) = waiter.end();
+    assert_eq!((code, printed), (3, vec![]));
+    assert!(said.starts_with("coracle: the place in the queue was lost"), "{said}");
+    drop(holder);
 }
 
 /// The servers are stopped, and not killed: the lease lives on at them, and ends when they go on.
@@ -88,7 +107,7 @@ fn a_lock_is_kept_while_servers_die_and_come_back() {
 fn a_command_does_not_outlive_the_process_that_renews_its_lock() {
     let cluster = three_servers();
     let holder = lock(&cluster, "2", STUBBORN);
-    let [_, command] = processes(&holder);
+    let [other, command] = processes(&holder);
     let waiter = lock(&cluster, "2", "echo runs");
     wait_for_places(&cluster, "l", 2);
     signal(holder.pid().into(), "KILL");
@@ -96,7 +115,8 @@ fn a_command_does_not_outlive_the_process_that_renews_its_lock() {
     // Its place is gone when its lease is over.
     assert_eq!(waiter.line(), "runs");
     assert_eq!(waiter.end().0, 0);
-    // What the command had started is left, as it is when a command is killed.
+    // The other process of the command is left, as when any command is killed.
+    signal(other.into(), "KILL");
     drop(holder);
 }
 

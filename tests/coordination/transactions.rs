@@ -51,7 +51,7 @@ fn a_script_that_is_wrong_is_a_usage_error() {
     let unknown = wrong("get a\nput a 1\n");
     assert_eq!(unknown, "coracle: line 2: put is none of check, set, delete, get and getm\n");
     wrong("set a \"x\n");
-    // What only the servers know is refused by them.
+    // The servers refuse what only they know.
     let twice = wrong("set a 1\nset a 2\n");
     assert!(twice.contains("ERR_CMD_ERR"), "{twice}");
     let many: String = (0..129).map(|number| format!("set k{number} 1\n")).collect();

@@ -24,10 +24,17 @@ fn a_change_is_a_line_and_its_value_is_told_by_its_size() {
 
 #[test]
 fn a_change_is_an_object_whatever_bytes_its_value_has() {
-    let expected = r#"{"revision":7,"change":"set","key":"a","exptime":9,"value":"two\u000alines","previous":{"version":3,"value":"one"}}
-{"revision":7,"change":"deleted","key":"b","previous":{"version":4,"value":{"hex":"ff00"}}}
-{"revision":7,"change":"expired","key":"c\""}
-"#;
+    let expected = [
+        r#"{"revision":7,"change":"set","key":"a","exptime":9,"value":"two\u000alines","#,
+        r#""previous":{"version":3,"value":"one"}}"#,
+        "\n",
+        r#"{"revision":7,"change":"deleted","key":"b","previous":{"version":4,"#,
+        r#""value":{"hex":"ff00"}}}"#,
+        "\n",
+        r#"{"revision":7,"change":"expired","key":"c\""}"#,
+        "\n",
+    ];
+    let expected = expected.concat();
     assert_eq!(String::from_utf8(Form { json: true }.bytes(&changes())).unwrap(), expected);
 }
 

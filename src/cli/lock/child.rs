@@ -30,6 +30,9 @@ pub struct GuardedCommand {
     command: Vec<OsString>,
 }
 
+/// This program, also when its file was replaced by a newer one meanwhile.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// The exit code when there is no such command, as shells have it.
 const NOT_FOUND: u8 = 127;
 /// The exit code when the command cannot be run.
@@ -69,8 +72,9 @@ impl Child {
         // A command that is typed at a terminal stays in the group of the foreground, so that it
         // can read from the terminal and is interrupted by it.
         let has_group = !io::stdin().is_terminal();
-        let mut guarded = Command::new(std::env::current_exe()?);
-        guarded.args(["guarded", &std::process::id().to_string(), "--"]).args(command);
+        let mut guarded = Command::new(OWN_PROGRAM);
+        let parent = std::process::id().to_string();
+        guarded.arg0("coracle").args(["guarded", &parent, "--"]).args(command);
         guarded.envs(variables.iter().map(|(name, value)| (OsStr::new(name), value)));
         if has_group {
             guarded.process_group(0);

@@ -17,7 +17,7 @@ struct Story {
     /// The signal by which the command ends.
     ends_by: Signal,
     end: Rc<Notify>,
-    /// What is held is held for certain until then.
+    /// The time until which it is held for certain.
     until: Rc<Cell<Instant>>,
     taken: Rc<Notify>,
 }
