@@ -366,7 +366,8 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A change that was made: its revision and key, and the length of the value; `None` for a deletion.
+/// A change that was made: its revision and key, and the length of the value; no length for a
+/// deletion.
 type Made = (u64, &'static str, Option<usize>);
 
 /// A watch, with the changes that it has to see.
