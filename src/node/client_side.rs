@@ -14,34 +14,34 @@ use crate::actors::watch::{WatchHubActor, WatchHubPorts, WatchRoom};
 use crate::config::Settings;
 use crate::net::Listener;
 
-/// The actors that the client side sends to.
-pub(super) struct ClientPorts<'a> {
-    pub(super) raft: &'a Addr<RaftActor>,
-    pub(super) kv: &'a Addr<KvActor>,
+/// The place where clients come in.
+pub(super) struct ClientFront {
+    pub(super) listener: Box<dyn Listener>,
+    pub(super) connections_max: usize,
 }
 
 /// Starts the acceptor of clients, whose sessions have this configuration. Returns the arbiters
 /// that they run on as well; without any they run on the calling one.
 pub(super) fn start(
     settings: &Settings,
-    connections_max: usize,
     config: SessionConfig,
     placement: &Placement,
-    listener: Box<dyn Listener>,
-    ports: &ClientPorts<'_>,
+    front: ClientFront,
+    raft: &Addr<RaftActor>,
+    kv: &Addr<KvActor>,
 ) -> (Addr<ClientAcceptorActor>, Vec<Arbiter>) {
     let arbiters: Vec<Arbiter> = match placement {
         Placement::Inline { .. } => Vec::new(),
         Placement::Threads => (0..settings.session.threads).map(|_| Arbiter::new()).collect(),
     };
     let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-    let hubs = hubs(settings, &config, &handles, ports.kv);
+    let hubs = hubs(settings, &config, &handles, kv);
     let acceptor = ClientAcceptorActor::new(
-        listener,
-        connections_max,
+        front.listener,
+        front.connections_max,
         Arc::new(config),
         ClientAcceptorPorts {
-            raft: ports.raft.clone().recipient(),
+            raft: raft.clone().recipient(),
             watches: hubs.into_iter().map(Addr::recipient).collect(),
         },
         handles,

@@ -68,7 +68,7 @@ use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
 use crate::types::{Address, Member, Membership, NodeId};
 use crate::wire::LocalNode;
-use client_side::ClientPorts;
+use client_side::ClientFront;
 use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
@@ -206,15 +206,9 @@ pub async fn start(
     let peer_network = PeerNetwork { network, listener: peer_listener, seed: surroundings.seed };
     let peers =
         peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
-    let ports = ClientPorts { raft: &raft, kv: &kv };
-    let (clients, session_arbiters) = client_side::start(
-        settings,
-        connections_max,
-        sessions,
-        &placement,
-        client_listener,
-        &ports,
-    );
+    let front = ClientFront { listener: client_listener, connections_max };
+    let (clients, session_arbiters) =
+        client_side::start(settings, sessions, &placement, front, &raft, &kv);
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);

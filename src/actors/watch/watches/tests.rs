@@ -193,7 +193,8 @@ fn what_is_compacted_is_told_at_the_beginning_and_in_the_middle() {
     let idle = world.begin(2, key("k"), None);
     world.apply(&[set("a", "1"), set("a", "2"), set("a", "3")]);
     (slow.drain(), idle.drain());
-    world.apply(&[set("a", "4"), set("a", "5"), compact(6)]);
+    world.apply(&[set("a", "4"), set("a", "5")]);
+    world.apply(&[compact(6)]);
     let refused = world.begin(3, prefix(""), Some(5));
     let compacted = ErrorReply::Compacted { revision: 6 };
     assert_eq!(refused.drain(), [WatchNews::Refused(compacted.clone())]);
@@ -365,7 +366,8 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A change that was made: its revision and key, and the length of the value; `None` for a deletion.
+/// A change that was made: its revision and key, and the length of the value; no length for a
+/// deletion.
 type Made = (u64, &'static str, Option<usize>);
 
 /// A watch, with the changes that it has to see.
