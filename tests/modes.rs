@@ -265,6 +265,8 @@ fn a_learner_takes_reads_and_writes() {
     let mut cluster = five(CALM);
     let learner = cluster.add_learner();
     cluster.wait_for_role(learner, "learner");
+    // Until it has so much of the log it redirects.
+    cluster.wait_for_highest_format();
     let mut client = in_mode(&cluster, learner, "any");
     for number in 100..200 {
         let written = client.ask(&format!("set k 0 3\r\n{number}\r\n")).unwrap();

@@ -8,63 +8,22 @@
 //! | answer | the leader | `ReadIndexResponse`; and at once the commit index that the reads need |
 //! | read | the follower | when its own store has applied that entry |
 //! | forward | the follower | `Forward`, as many as the shell lets under way |
-//! | append | the leader | as a command of its own; `Forwarded` says where, before the entry comes |
+//! | append | the leader | like a command of its own; `Forwarded` says where, before the entry |
 //! | tell | the leader | the commit index at once, when the entry is committed |
 //! | answer | the follower | its client, when its own store has applied the entry |
 
 use bytes::Bytes;
 
 use super::effect::{Effect, ReadToken, SetSendMode, TellCommit};
+use super::forwards::{ForwardAnswer, ForwardOrigin, ForwardedCommand};
 use super::peer_questions::PeerQuestion;
 use super::role::RoleState;
 use super::rpc::{Forward, ForwardOutcome, Forwarded, ReadIndexRequest, ReadIndexResponse, Rpc};
 use super::state::{NotLeader, Raft};
-use crate::types::{BootId, Format, LogIndex, NodeId, Term};
+use crate::types::{Format, LogIndex, NodeId, Term};
 
 /// The first format that has the messages of this file.
 const ANY_SERVER_SINCE: Format = Format(4);
-
-/// The commands on their way between this node and others.
-#[derive(Default)]
-pub(super) struct Forwards {
-    /// The number of the last command that this run has forwarded.
-    last_number: u64,
-    /// The commands that peers have forwarded, until the shell takes them.
-    arrived: Vec<ForwardedCommand>,
-}
-
-/// A command that a peer has forwarded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForwardedCommand {
-    /// The place that the outcome goes to.
-    pub origin: ForwardOrigin,
-    /// The command.
-    pub command: Bytes,
-}
-
-/// The place that the outcome of a forwarded command goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForwardOrigin {
-    /// The peer.
-    pub peer: NodeId,
-    /// The run of its process.
-    pub boot: BootId,
-    /// The number of the command in that run.
-    pub number: u64,
-}
-
-/// The outcome of a command that this node has forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForwardAnswer {
-    /// The node that says so.
-    pub from: NodeId,
-    /// The number of the command.
-    pub number: u64,
-    /// The term of the entry, if there is one.
-    pub term: Term,
-    /// The outcome.
-    pub outcome: ForwardOutcome,
-}
 
 impl Raft {
     // A node that does not lead.
@@ -113,8 +72,7 @@ impl Raft {
         let Some(leader) = self.forwards_to() else {
             return Err(NotLeader { leader_id: self.leader_id() });
         };
-        self.forwards.last_number += 1;
-        let (boot, number) = (self.settings.gate.boot, self.forwards.last_number);
+        let (boot, number) = (self.settings.gate.boot, self.forwards.next_number());
         let rpc = Rpc::Forward(Forward { boot, number, command });
         self.effects.push(Effect::Send(self.envelope(leader, rpc)));
         Ok(number)
@@ -216,7 +174,7 @@ impl Raft {
         let commit_index = self.commit_index;
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let confirmed_seq = leadership.reads.confirmed_seq();
-        // What was committed before this term confirms nothing.
+        // An entry of an earlier term confirms nothing.
         let first_index = leadership.reads.first_index();
         let own_index = if commit_index >= first_index { commit_index } else { LogIndex(0) };
         let confirmed = leadership.questions.take_confirmed(confirmed_seq, own_index);
@@ -237,7 +195,7 @@ impl Raft {
             return self.answer_forwarded(origin, ForwardOutcome::NotLeader);
         };
         if leadership.questions.is_new_command(from, boot, number) {
-            self.forwards.arrived.push(ForwardedCommand { origin, command });
+            self.forwards.add(ForwardedCommand { origin, command });
             self.on_asking(from);
         }
     }
@@ -245,7 +203,7 @@ impl Raft {
     /// Takes the commands that peers have forwarded since the last call. The shell calls it after
     /// each [`Raft::step`], and answers each of them once by [`Raft::answer_forwarded`].
     pub fn take_forwarded(&mut self) -> Vec<ForwardedCommand> {
-        std::mem::take(&mut self.forwards.arrived)
+        self.forwards.take_arrived()
     }
 
     /// Tells a peer what has become of a command that it has forwarded. The word leaves before the

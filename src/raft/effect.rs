@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::any_server::ForwardAnswer;
 use super::event::Event;
+use super::forwards::ForwardAnswer;
 use super::handover::TransferFailure;
 use super::peer_fault::PeerFault;
 use super::replication::pacing::SendMode;

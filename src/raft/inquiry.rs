@@ -116,8 +116,8 @@ impl Inquiry {
             (question.leader, question.term, question.number) == (leader, term, number)
         };
         let Some(question) = self.question.take_if(is_meant) else { return };
-        // An earlier read may wait for an entry that this leader does not have. No later read of its
-        // session is answered before it.
+        // An earlier read may wait for an entry that this leader does not have. No later read of
+        // its session is answered before it.
         let index = self.confirmed.last_index().map_or(index, |last| last.max(index));
         for token in question.reads {
             self.confirmed.add(token, index);

@@ -87,7 +87,7 @@
 //! | `stop_reason` | the reasons for which a node must stop |
 //! | `introduction` | the facts by which a peer introduces itself |
 //! | `handover` | the transfers of a leadership, and who is the best successor |
-//! | `rpc`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
+//! | `rpc`, `forwards`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
 //! | `members_event` | the steps of changes of the members, as log lines |
 //! | `member_change` | what operators ask of the members, and the answers |
 //! | `quorum` | the arithmetic of majorities |
@@ -164,6 +164,7 @@ mod election_timer;
 mod event;
 mod follower;
 mod format_gate;
+mod forwards;
 mod handover;
 mod inquiry;
 mod introduction;
@@ -207,7 +208,6 @@ mod submit;
 mod tests;
 mod transitions;
 
-pub use any_server::{ForwardAnswer, ForwardOrigin, ForwardedCommand};
 pub use effect::{
     Announcement, Append, CompactLog, Effect, PersistSeq, ReadDigest, ReadEntries, ReadSnapshot,
     ReadToken, ReceiveSnapshot, RefusePeer, Replicate, ResetLog, SetSendMode, StartPeer,
@@ -215,6 +215,7 @@ pub use effect::{
 };
 pub use event::{Event, HoldEnd};
 pub use format_gate::{MemberWait, RaiseWait};
+pub use forwards::{ForwardAnswer, ForwardOrigin, ForwardedCommand};
 pub use handover::{TransferFailure, TransferTarget};
 pub use introduction::Introduction;
 pub use leader_lease::LeaseSettings;

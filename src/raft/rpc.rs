@@ -331,9 +331,9 @@ pub struct ReadIndexRequest {
 /// The answer to [`ReadIndexRequest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadIndexResponse {
-    /// That of the question.
+    /// The run in the question.
     pub boot: BootId,
-    /// That of the question.
+    /// The number of the question.
     pub number: u64,
     /// The entry; `None` when the sender does not lead the term of the question.
     pub index: Option<LogIndex>,
@@ -353,9 +353,9 @@ pub struct Forward {
 /// Tells a peer what has become of a command that it has forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forwarded {
-    /// That of the [`Forward`].
+    /// The run in the [`Forward`].
     pub boot: BootId,
-    /// That of the [`Forward`].
+    /// The number of the [`Forward`].
     pub number: u64,
     /// The outcome.
     pub outcome: ForwardOutcome,

@@ -8,13 +8,13 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::any_server::Forwards;
 use super::apply_queue::ApplyQueue;
 use super::comparison::Comparison;
 use super::effect::{Append, Effect, StopReplication};
 use super::election_timer::ElectionTimer;
 use super::event::Event;
 use super::format_gate::FormatGate;
+use super::forwards::Forwards;
 use super::inquiry::Inquiry;
 use super::leader_lease::LeaseClock;
 use super::leadership::Leadership;

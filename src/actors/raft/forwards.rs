@@ -175,7 +175,7 @@ impl Forwards {
         unknown
     }
 
-    /// What was on its way to the peer, or from it, may be lost. Returns those who wait for its
+    /// A connection with the peer is lost, and what was on it. Returns those who wait for its
     /// answers: their outcomes are not known.
     pub(super) fn lose(&mut self, peer: NodeId) -> Vec<Waiters> {
         let is_lost = |_: &u64, sent: &mut SentCommand| sent.to == peer && !sent.is_refused;
@@ -227,9 +227,10 @@ impl Forwards {
 /// The commands that peers have forwarded to this node.
 #[derive(Default)]
 pub(super) struct ForwardedHere {
-    /// Those that are in the log and not applied, each with its bytes.
+    /// The entries of the log that are not applied, each with its bytes.
     entries: VecDeque<(LogIndex, u64)>,
-    /// Those that wait for the end of a transfer, each with the tick at which its time is over.
+    /// The commands that wait for the end of a transfer, each with the tick at which its time is
+    /// over.
     held: VecDeque<(ForwardedCommand, u64)>,
     /// Bytes of all these commands.
     bytes: u64,

@@ -158,9 +158,9 @@ pub struct RaftActor {
 /// The entries of this node's own that the store needs.
 #[derive(Default)]
 struct Upkeep {
-    /// Those that let keys expire.
+    /// The entries that let keys expire.
     expiry: Expiry,
-    /// Those that set the bounds of the history.
+    /// The entries that set the bounds of the history.
     history: HistoryBounds,
 }
 

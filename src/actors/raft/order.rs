@@ -11,7 +11,7 @@ use super::held::HeldCommand;
 use crate::actors::messages::clients::SessionId;
 use crate::protocol::ClientRequest;
 
-/// What a command does, as far as its place among those of its session matters.
+/// The kind of a command, as far as its place among those of its session matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Read,

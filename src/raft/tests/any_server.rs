@@ -4,7 +4,9 @@
 use super::clients::Session;
 use super::cluster::Cluster;
 use super::text;
-use crate::raft::{ForwardAnswer, ForwardOutcome, ForwardedCommand, NotLeader, ReadToken};
+use crate::raft::{
+    ForwardAnswer, ForwardOutcome, ForwardedCommand, NotLeader, ReadToken, TellCommit,
+};
 use crate::types::{FormatRange, LogIndex, NodeId};
 
 impl Cluster {
@@ -47,6 +49,14 @@ impl Cluster {
             let proposed = self.raft_mut(id).propose(crate::types::Payload::Command(command));
             let outcome = proposed.map_or(ForwardOutcome::NotLeader, ForwardOutcome::Appended);
             self.raft_mut(id).answer_forwarded(origin, outcome);
+        }
+    }
+
+    pub(super) fn tell_commit(&mut self, id: NodeId, order: TellCommit) {
+        let TellCommit { term, peer, leader_commit } = order;
+        let progress = self.node_mut(id).progress.get_mut(&peer);
+        if let Some(progress) = progress.filter(|progress| progress.term() == term) {
+            progress.tell_commit(leader_commit);
         }
     }
 

@@ -139,17 +139,7 @@ impl Script {
                 let token = cluster.read(id)?;
                 lines.push(format!("n{id} read #{} asked", token.0));
             }
-            "ask" => {
-                let token = cluster.ask(id)?;
-                lines.push(format!("n{id} read #{} asked", token.0));
-            }
-            "forward" => {
-                while let Some(text) = args.next_pos() {
-                    let number = cluster.forward_unsettled(id, text)?;
-                    lines.push(format!("n{id} forwards {text} as {number}"));
-                }
-                cluster.settle(id);
-            }
+            "ask" | "forward" => run_any_server(cluster, name, id, args, lines)?,
             "propose-read-propose" => {
                 let before = cluster.propose_unsettled(id, "before")?;
                 let token = cluster.read_unsettled(id)?;
@@ -253,6 +243,27 @@ impl Script {
         }
         Ok(if ids.is_empty() { self.cluster.ids() } else { ids })
     }
+}
+
+/// A client at any node.
+fn run_any_server(
+    cluster: &mut Cluster,
+    name: &str,
+    id: NodeId,
+    args: &mut ArgumentConsumer<'_>,
+    lines: &mut Vec<String>,
+) -> Result<(), Box<dyn Error>> {
+    if name == "ask" {
+        let token = cluster.ask(id)?;
+        lines.push(format!("n{id} read #{} asked", token.0));
+        return Ok(());
+    }
+    while let Some(text) = args.next_pos() {
+        let number = cluster.forward_unsettled(id, text)?;
+        lines.push(format!("n{id} forwards {text} as {number}"));
+    }
+    cluster.settle(id);
+    Ok(())
 }
 
 fn snapshot_rules(args: &mut ArgumentConsumer<'_>) -> Result<SnapshotRules, Box<dyn Error>> {

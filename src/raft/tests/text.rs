@@ -25,16 +25,9 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
         Rpc::TransferVote(request) => format!("TransferVote last={}", request.last),
         Rpc::TransferRefused => "TransferRefused".to_string(),
         Rpc::Admitted(word) => format!("Admitted membership={}", word.membership),
-        Rpc::ReadIndex(request) => format!("ReadIndex number={}", request.number),
-        Rpc::ReadIndexResponse(ReadIndexResponse { number, index, .. }) => match index {
-            Some(index) => format!("ReadIndexResponse number={number} index={index}"),
-            None => format!("ReadIndexResponse number={number} does not lead"),
-        },
-        Rpc::Forward(forward) => {
-            let command = String::from_utf8_lossy(&forward.command);
-            format!("Forward number={} {command}", forward.number)
+        Rpc::ReadIndex(_) | Rpc::ReadIndexResponse(_) | Rpc::Forward(_) | Rpc::Forwarded(_) => {
+            any_server(rpc)
         }
-        Rpc::Forwarded(word) => format!("Forwarded number={} {}", word.number, end(word.outcome)),
         Rpc::RejoinRequest => "RejoinRequest".to_string(),
         Rpc::RejoinResponse(response) => format!("RejoinResponse last={}", response.last),
         Rpc::Forgotten(word) => format!("Forgotten acknowledged={}", word.acknowledged),
@@ -82,6 +75,25 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
         }
     };
     format!("n{from}@{term} -> n{to} {line}")
+}
+
+/// A message of a node that does not lead, or the answer to one.
+fn any_server(rpc: &Rpc) -> String {
+    match rpc {
+        Rpc::ReadIndexResponse(ReadIndexResponse { number, index: Some(index), .. }) => {
+            format!("ReadIndexResponse number={number} index={index}")
+        }
+        Rpc::ReadIndexResponse(response) => {
+            format!("ReadIndexResponse number={} does not lead", response.number)
+        }
+        Rpc::Forward(forward) => {
+            let command = String::from_utf8_lossy(&forward.command);
+            format!("Forward number={} {command}", forward.number)
+        }
+        Rpc::Forwarded(word) => format!("Forwarded number={} {}", word.number, end(word.outcome)),
+        Rpc::ReadIndex(request) => format!("ReadIndex number={}", request.number),
+        rpc => unreachable!("{rpc:?} is another message"),
+    }
 }
 
 /// The outcome of a forwarded command.

@@ -447,16 +447,9 @@ impl CheckerState {
                 votes.check_elected(from, term, disks)
             }
             Rpc::TransferRefused => disks.check_term(from, term),
-            // They promise nothing: what they ask for is judged where it is answered.
-            Rpc::ReadIndex(_) | Rpc::Forward(_) => Ok(()),
-            Rpc::ReadIndexResponse(response) => match response.index {
-                Some(_) => votes.check_elected(from, term, disks),
-                None => disks.check_term(from, term),
-            },
-            Rpc::Forwarded(word) => match word.outcome {
-                ForwardOutcome::Appended(_) => votes.check_elected(from, term, disks),
-                _ => disks.check_term(from, term),
-            },
+            Rpc::ReadIndex(_) | Rpc::ReadIndexResponse(_) | Rpc::Forward(_) | Rpc::Forwarded(_) => {
+                self.on_any_server(from, term, &rpc)
+            }
             Rpc::TimeoutNow(_) | Rpc::TransferVote(_) | Rpc::Admitted(_) => {
                 self.on_word_about_office(from, to, term, rpc)
             }
@@ -476,6 +469,22 @@ impl CheckerState {
 }
 
 impl CheckerState {
+    /// A node that does not lead asks its leader for something, or is answered. A question and a
+    /// command promise nothing, and only a leader gives an index.
+    fn on_any_server(&mut self, from: NodeId, term: Term, rpc: &Rpc) -> Finding {
+        let CheckerState { disks, votes, .. } = self;
+        let is_leaders = match rpc {
+            Rpc::ReadIndexResponse(response) => response.index.is_some(),
+            Rpc::Forwarded(word) => matches!(word.outcome, ForwardOutcome::Appended(_)),
+            _ => return Ok(()),
+        };
+        if is_leaders {
+            votes.check_elected(from, term, disks)
+        } else {
+            disks.check_term(from, term)
+        }
+    }
+
     /// A leader hands its office over, a node asks for it on its order, or a learner is admitted.
     fn on_word_about_office(&mut self, from: NodeId, to: NodeId, term: Term, rpc: Rpc) -> Finding {
         let CheckerState { disks, votes, replication, transfers, .. } = self;
