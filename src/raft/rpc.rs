@@ -98,6 +98,12 @@ impl Rpc {
         matches!(self, Rpc::RequestVote(_) | Rpc::PreVote(_) | Rpc::TransferVote(_))
     }
 
+    /// True of what the peer answers on the connection that brings it. A forwarded command is
+    /// answered on the other one.
+    pub fn has_response(&self) -> bool {
+        !self.is_response() && !matches!(self, Rpc::Forward(_) | Rpc::Forwarded(_))
+    }
+
     /// True of answers: they travel back on the connection that brought the request, or the
     /// hello.
     pub fn is_response(&self) -> bool {

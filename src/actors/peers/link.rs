@@ -333,9 +333,12 @@ impl PeerLinkActor {
 
     fn put(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
         let Some(open) = &mut self.open else { return };
+        let has_response = envelope.rpc.has_response();
         match open.stream.put(&Frame::Rpc(envelope)) {
             Ok(()) => {
-                open.unanswered.get_or_insert_with(Instant::now);
+                if has_response {
+                    open.unanswered.get_or_insert_with(Instant::now);
+                }
                 arm_write(self, ctx);
             }
             Err(error) => self.end(error, ctx),

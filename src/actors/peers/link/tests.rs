@@ -9,10 +9,10 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::*;
-use crate::raft::{InstallSnapshot, InstallSnapshotResponse, PeerFault};
+use crate::raft::{Forward, InstallSnapshot, InstallSnapshotResponse, PeerFault};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, probe, settle};
-use crate::types::{LogPosition, SnapshotId, Term};
+use crate::types::{BootId, LogPosition, SnapshotId, Term};
 use crate::wire::FRAME_BYTES_MAX;
 
 /// The link of node 1 to node 2, with probes for the actors that it sends to.
@@ -358,6 +358,19 @@ fn a_peer_that_leaves_requests_unanswered_is_dropped_and_an_idle_one_is_not() {
         assert!((2000..=2500).contains(&silence.as_millis()), "{silence:?}");
         assert_eq!(bench.losses().await, 1);
         assert_eq!(bench.network.times().len(), 2);
+    });
+}
+
+/// A forwarded command is answered on the other connection, which the leader has made.
+#[test]
+fn a_forwarded_command_is_no_request_that_the_peer_leaves_unanswered() {
+    run_paused(async {
+        let (bench, mut far) = connected(LinkSettings::default(), 1024).await;
+        let forward = Forward { boot: BootId(7), number: 1, command: Bytes::from("command") };
+        bench.send(Envelope { rpc: Rpc::Forward(forward), ..append(1, 2, 1) });
+        assert!(far.receive().await.is_some());
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(bench.losses().await, 0);
     });
 }
 
