@@ -1,5 +1,4 @@
 use super::*;
-use crate::kv::digest;
 
 /// A record that is the first of its key.
 fn new(value: &[u8], mod_revision: u64, deadline_ms: Option<u64>) -> NewRecord<'_> {
