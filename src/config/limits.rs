@@ -201,8 +201,8 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
     Ok(limits)
 }
 
-/// Reads the keys for transactions, leases and watches. `window_bytes` is the smallest of the windows
-/// that a command goes through.
+/// Reads the keys for transactions, leases and watches. `window_bytes` is the smallest of the
+/// windows that a command goes through.
 fn read_model(section: &mut Section<'_>, window_bytes: u64) -> Result<ModelLimits, ConfigError> {
     // A file from before there were transactions must stay right: without the key, a transaction
     // may be as large as the windows of the file allow.

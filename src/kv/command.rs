@@ -177,6 +177,12 @@ pub enum Outcome {
     HistorySet,
 }
 
+impl From<TransactionOutcome> for Outcome {
+    fn from(outcome: TransactionOutcome) -> Outcome {
+        Outcome::Transaction(Arc::new(outcome))
+    }
+}
+
 impl From<NotReadable> for Outcome {
     fn from(reason: NotReadable) -> Outcome {
         match reason {

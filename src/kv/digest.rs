@@ -6,9 +6,6 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::record::Record;
-use super::remembered::{Remembered, RememberedFields};
-
 /// The seed of a key's hash. It differs from the seed of a client's hash, so that the two
 /// kinds of record hash differently.
 const KEY_RECORD: u64 = 1;
@@ -27,37 +24,48 @@ const HISTORY: u64 = 4;
 
 /// The hash of a key with its record.
 ///
-/// A record of no change, which is the first of its key and has no lease, has the hash that it had before format 4,
-/// when a record had a version and a deadline only. So the records of a store keep their hashes
-/// when format 4 comes into force.
-pub(super) fn key_record(key: &[u8], record: &Record) -> u64 {
-    let Record { value, create_revision, mod_revision, version, lease, change, .. } = record;
+/// A record of no change, which is the first of its key and has no lease, has the hash that it had
+/// before format 4, when a record had a version and a deadline only. So the records of a store keep
+/// their hashes when format 4 comes into force.
+pub(super) fn key_record(key: &[u8], value: &[u8], record: RecordNumbers) -> u64 {
+    let RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms, change } =
+        record;
     // A key without a deadline hashes as 0. No key has deadline 0: even an entry stamped 0
     // gives its keys at least a second.
-    let deadline_ms = record.deadline_ms.unwrap_or(0);
-    let has_more = [*create_revision, *version, *lease, *change] != [*mod_revision, 1, 0, 0];
-    let seed = if has_more {
-        let [create, version, lease, change] = [*create_revision, *version, *lease, *change];
-        numbers([KEY_RECORD, *mod_revision, deadline_ms, create, version, lease, change])
+    let deadline_ms = deadline_ms.unwrap_or(0);
+    let more = [create_revision, version, lease, change];
+    let seed = if more == [mod_revision, 1, 0, 0] {
+        numbers([KEY_RECORD, mod_revision, deadline_ms])
     } else {
-        numbers([KEY_RECORD, *mod_revision, deadline_ms])
+        let [create, version, lease, change] = more;
+        numbers([KEY_RECORD, mod_revision, deadline_ms, create, version, lease, change])
     };
     // Each hash seeds the next, so nothing is copied together, and the place where the
     // key ends and the value begins changes the result.
     xxh3_64_with_seed(value, xxh3_64_with_seed(key, seed))
 }
 
-/// The hash of a client's name with the state that is remembered of the client.
+/// The numbers of a record that its hash covers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordNumbers {
+    pub create_revision: u64,
+    pub mod_revision: u64,
+    pub version: u64,
+    pub lease: u64,
+    pub deadline_ms: Option<u64>,
+    pub change: u64,
+}
+
+/// The hash of a client's name with the state that is remembered of the client: the number of its
+/// last command, that of its outcome's kind, a number of the outcome, the time, and the rest of the
+/// outcome. An outcome without a rest has the hash that it had before format 4.
 pub(super) fn client_record(
     name: &[u8],
-    seq: u64,
-    remembered: &Remembered,
-    last_used_ms: u64,
+    [seq, kind, number, last_used_ms]: [u64; 4],
+    rest: &[u8],
 ) -> u64 {
-    let RememberedFields { kind, number, rest } = remembered.to_fields();
     let seed = numbers([CLIENT_RECORD, seq, kind, number, last_used_ms]);
-    // An outcome without a rest has the hash that it had before format 4.
-    let seed = if rest.is_empty() { seed } else { xxh3_64_with_seed(&rest, seed) };
+    let seed = if rest.is_empty() { seed } else { xxh3_64_with_seed(rest, seed) };
     xxh3_64_with_seed(name, seed)
 }
 

@@ -9,7 +9,8 @@ use super::edit::{Edit, NewValue};
 use super::once::OnceTable;
 use super::records::Records;
 use super::remembered::{Remembered, RememberedTransaction};
-use super::transaction::{Stop, Transaction, execute as execute_transaction};
+use super::transact::{self, Stop};
+use super::transaction::Transaction;
 use super::weight::weight_bytes;
 use crate::types::LogIndex;
 
@@ -70,7 +71,9 @@ fn execute(
         }
         // Without a client there is nothing to forget; no such command is ever encoded.
         Operation::End => Outcome::Ended,
-        Operation::Transaction(transaction) => return transact(edit, transaction, bytes_max),
+        Operation::Transaction(transaction) => {
+            return execute_transaction(edit, transaction, bytes_max);
+        }
         &Operation::Compact { revision } => match edit.compact(revision) {
             Ok(()) => Outcome::Compacted { revision },
             Err(reason) => reason.into(),
@@ -114,12 +117,12 @@ fn grant(
 }
 
 /// Executes a transaction.
-fn transact(
+fn execute_transaction(
     edit: &mut Edit<'_>,
     transaction: &Transaction,
     bytes_max: u64,
 ) -> Result<(Outcome, Option<RememberedTransaction>), Corruption> {
-    match execute_transaction(edit, transaction, bytes_max) {
+    match transact::execute(edit, transaction, bytes_max) {
         Ok((outcome, branch)) => {
             let remembered = RememberedTransaction::new(transaction, outcome.clock_ms, branch);
             Ok((outcome.into(), Some(remembered)))

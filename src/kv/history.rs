@@ -342,6 +342,20 @@ impl History {
         digest::history(numbers)
     }
 
+    /// Raises the revision by `by`, and forgets the history: nothing is known of the revisions in
+    /// between.
+    pub fn bump(&mut self, by: u64, clock_ms: u64) {
+        let revision = self.revision.saturating_add(by);
+        let numbers = HistoryNumbers {
+            revision,
+            compacted: revision,
+            kept_from: revision,
+            base_ms: clock_ms,
+            limits: self.limits,
+        };
+        *self = History::restored(numbers, self.changes.next(), None);
+    }
+
     /// The numbers, for a snapshot.
     pub fn numbers(&self) -> HistoryNumbers {
         let History { revision, compacted, kept_from, base_ms, limits, .. } = *self;

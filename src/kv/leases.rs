@@ -95,7 +95,7 @@ pub(super) struct Leases {
 impl Leases {
     /// Advances the clock, which never falls. A lease that is due hides its keys from then on.
     pub fn advance(&mut self, clock_ms: u64) {
-        // A key that is hidden by its own deadline is counted with the deadlines, and no longer here.
+        // A key that is hidden by its own deadline counts with the deadlines, and no longer here.
         while let Some(((deadline_ms, granted), _)) = self.timed.get_min().copied() {
             if deadline_ms > clock_ms {
                 break;
@@ -349,6 +349,38 @@ impl Leases {
                 self.timed.remove(&place);
             }
         }
+    }
+
+    /// True when the lease of a record has the key with exactly this record.
+    pub fn finds(&self, key: &[u8], record: &Arc<Record>) -> bool {
+        let found = match self.live(record) {
+            Some(lease) => lease.keys.by_key.get(key),
+            None => {
+                let ended = self.ended_name(record).and_then(|name| self.ended.get(&name));
+                ended.and_then(|ended| ended.keys.get(key))
+            }
+        };
+        found.is_some_and(|found| Arc::ptr_eq(found, record))
+    }
+
+    /// The hash of each lease that has not ended, after the one with the id `after`. They are
+    /// verified, and will be found when they are due.
+    pub fn hashes_after(
+        &self,
+        after: Option<u64>,
+    ) -> impl Iterator<Item = Result<(u64, u64), Corruption>> + use<'_> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_id.range((start, Bound::Unbounded)).map(|(id, lease)| {
+            lease.verify(*id)?;
+            let is_found = self.deadlines.contains(&(lease.deadline_ms, *id));
+            if is_found { Ok((*id, lease.hash)) } else { Err(Corruption::Lease { id: *id }) }
+        })
+    }
+
+    /// The sum of the hashes of the ended leases.
+    pub fn ended_digest(&self) -> u64 {
+        let hashes = self.ended.iter().map(|(name, e)| digest::ended_lease(*name, e.change));
+        hashes.fold(0, u64::wrapping_add)
     }
 
     /// The leases that have not ended, after the one with the id `after`, for snapshots. They are

@@ -14,7 +14,8 @@
 //! | `store` | applies entries |
 //! | `execute` | executes commands |
 //! | `remembered` | an outcome as it is remembered for retries |
-//! | `transaction` | transactions: their check and their execution |
+//! | `transaction` | transactions, and their check |
+//! | `transact` | the execution of a transaction |
 //! | `records` | the keys with their values |
 //! | `edit` | the changes of one entry, with their revision |
 //! | `history` | the changes that are kept, and the bounds of their number |
@@ -59,6 +60,7 @@ mod remembered;
 mod scrub;
 mod snapshot;
 mod store;
+mod transact;
 mod transaction;
 mod watch;
 mod weight;

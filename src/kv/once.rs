@@ -14,7 +14,7 @@ use super::corruption::Corruption;
 use super::deadlines::Deadlines;
 use super::digest;
 use super::key_bytes::KeyBytes;
-use super::remembered::Remembered;
+use super::remembered::{Remembered, RememberedFields};
 
 /// Maximum number of clients that the store remembers; at the limit a new client gets
 /// [`Outcome::Busy`]. It is a constant of the format: nodes with different limits would
@@ -52,7 +52,7 @@ impl ClientRecord {
     /// # Errors
     /// When it is not.
     pub fn verify(&self, name: &[u8]) -> Result<u64, Corruption> {
-        let hash = digest::client_record(name, self.seq, &self.outcome, self.last_used_ms);
+        let hash = client_hash(name, self.seq, &self.outcome, self.last_used_ms);
         if hash == self.hash { Ok(hash) } else { Err(Corruption::of_client(name)) }
     }
 
@@ -219,7 +219,7 @@ impl OnceTable {
     }
 
     fn put(&mut self, name: &[u8], seq: u64, outcome: Remembered, last_used_ms: u64) {
-        let hash = digest::client_record(name, seq, &outcome, last_used_ms);
+        let hash = client_hash(name, seq, &outcome, last_used_ms);
         let client = ClientRecord { seq, outcome, last_used_ms, hash };
         self.digest = self.digest.wrapping_add(hash);
         if let Some((name, known)) = self.by_name.get_key_value_mut(name) {
@@ -236,6 +236,12 @@ impl OnceTable {
             self.by_name.insert(name, client);
         }
     }
+}
+
+/// The hash of a client's name with the state that is remembered of the client.
+fn client_hash(name: &[u8], seq: u64, outcome: &Remembered, last_used_ms: u64) -> u64 {
+    let RememberedFields { kind, number, rest } = outcome.to_fields();
+    digest::client_record(name, [seq, kind, number, last_used_ms], &rest)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use super::range::KeyRange;
 use super::reads::Reads;
 use super::record::Record;
 use super::store::Store;
-use super::transaction::{self, RangeQuery, Stop};
+use super::transact::{self, Stop};
+use super::transaction::RangeQuery;
 
 /// Maximum size of one scan's answer, in bytes of keys and values. A first key that is
 /// larger than that is returned alone.
@@ -54,7 +55,7 @@ impl Store {
                 Answer::Range { revision: self.revision(), answer: reads.answer(query)? }
             }
             Query::Transaction(transaction) => {
-                match transaction::read(self.records(), self.history(), transaction, now_ms) {
+                match transact::read(self.records(), self.history(), transaction, now_ms) {
                     Ok(outcome) => Answer::Transaction(Arc::new(outcome)),
                     Err(Stop::NotReadable(reason)) => reason.into(),
                     Err(Stop::Corrupted(corruption)) => return Err(corruption),

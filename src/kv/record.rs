@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::corruption::Corruption;
-use super::digest;
+use super::digest::{self, RecordNumbers};
 
 /// A value of a key, with all that the store knows about it. Once it is replaced it never changes:
 /// history, snapshots and watchers share it.
@@ -53,7 +53,7 @@ impl Record {
     /// # Errors
     /// When it is not.
     pub(super) fn verify(&self, key: &[u8]) -> Result<u64, Corruption> {
-        let hash = digest::key_record(key, self);
+        let hash = self.computed_hash(key);
         if hash == self.hash { Ok(hash) } else { Err(Corruption::of_key(key, self.mod_revision)) }
     }
 
@@ -69,8 +69,17 @@ impl Record {
         self.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= clock_ms)
     }
 
+    /// The hash that the record must have.
+    pub(super) fn computed_hash(&self, key: &[u8]) -> u64 {
+        let &Record { create_revision, mod_revision, version, lease, deadline_ms, change, .. } =
+            self;
+        let numbers =
+            RecordNumbers { create_revision, mod_revision, version, lease, deadline_ms, change };
+        digest::key_record(key, &self.value, numbers)
+    }
+
     /// Sets the hash to that of all other fields.
     pub(super) fn seal(&mut self, key: &[u8]) {
-        self.hash = digest::key_record(key, self);
+        self.hash = self.computed_hash(key);
     }
 }

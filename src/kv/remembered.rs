@@ -268,8 +268,8 @@ impl<'a> Recall<'a> {
     }
 }
 
-/// The number of an outcome's kind, and its own number or 0. Both are part of the formats of digests
-/// and snapshots. No client is remembered with `Ended`, so no snapshot has it.
+/// The number of an outcome's kind, and its own number or 0. Both are part of the formats of
+/// digests and snapshots. No client is remembered with `Ended`, so no snapshot has it.
 fn numbers_of(outcome: &Outcome) -> (u64, u64) {
     match outcome {
         Outcome::Stored { version } => (1, *version),

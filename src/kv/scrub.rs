@@ -33,6 +33,8 @@ enum Place {
     Start,
     /// The keys after this one; `None` for all of them.
     Keys(Option<KeyBytes>),
+    /// The leases after the one with this id; `None` for all of them.
+    Leases(Option<u64>),
     /// The changes from this number on; of the end of a lease the keys after this one.
     Changes(u64, Option<KeyBytes>),
     /// The keys that are gone after this one.
@@ -47,6 +49,7 @@ impl Place {
         match self {
             Place::Start => false,
             Place::Keys(last) | Place::Gone(last) | Place::Clients(last) => last.is_some(),
+            Place::Leases(last) => last.is_some(),
             Place::Changes(number, _) => *number > 0,
         }
     }
@@ -117,6 +120,10 @@ impl Store {
             Place::Start => Some(Place::Keys(None)),
             Place::Keys(last) => Some(match self.scrub_keys(last, found, budget)? {
                 Some(last) => Place::Keys(Some(last)),
+                None => Place::Leases(None),
+            }),
+            Place::Leases(last) => Some(match self.scrub_leases(last, found, budget)? {
+                Some(last) => Place::Leases(Some(last)),
                 None => Place::Changes(0, None),
             }),
             Place::Changes(number, after) => {
@@ -143,7 +150,10 @@ impl Store {
     ) -> Result<Option<KeyBytes>, Corruption> {
         for (key, record) in self.records().stored_from(after(last.as_ref())) {
             let hash = record.verify(key)?;
-            if !self.records().finds(key, record) {
+            let is_leased = record.lease != 0;
+            if !self.records().finds(key, record)
+                || is_leased && !self.records().leases().finds(key, record)
+            {
                 return Err(Corruption::unreachable(key));
             }
             let bytes = weight_bytes(key, &record.value);
@@ -152,6 +162,23 @@ impl Store {
             found.digest = found.digest.wrapping_add(hash);
             if !budget.take(bytes) {
                 return Ok(Some(key.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Verifies leases after `last`, as [`Store::scrub_keys`] does with keys.
+    fn scrub_leases(
+        &self,
+        last: Option<u64>,
+        found: &mut Totals,
+        budget: &mut ScrubBudget,
+    ) -> Result<Option<u64>, Corruption> {
+        for lease in self.records().leases().hashes_after(last) {
+            let (id, hash) = lease?;
+            found.digest = found.digest.wrapping_add(hash);
+            if !budget.take(weight_bytes(b"", b"")) {
+                return Ok(Some(id));
             }
         }
         Ok(None)

@@ -175,6 +175,18 @@ impl Store {
         if self.counts_revisions() { self.history.revision() } else { self.last_applied.0 }
     }
 
+    /// Raises the revision of a store from a backup, so that clients which have seen later revisions
+    /// of the cluster that is lost see none of them a second time. The history is forgotten: who
+    /// watches from a revision of the lost cluster is told so. Returns false when the store counts
+    /// no revisions, which is before format 4.
+    #[must_use]
+    pub fn bump_revision(&mut self, by: u64) -> bool {
+        if self.counts_revisions() {
+            self.history.bump(by, self.clock_ms());
+        }
+        self.counts_revisions()
+    }
+
     /// The oldest revision that can be read.
     pub fn compacted(&self) -> u64 {
         if self.counts_revisions() { self.history.compacted() } else { self.last_applied.0 }
@@ -244,7 +256,8 @@ impl Store {
 
     /// The part of the digest that is not of a record, a change or a client.
     pub(super) fn own_numbers_digest(&self) -> u64 {
-        if self.counts_revisions() { self.history.numbers_digest() } else { 0 }
+        let history = if self.counts_revisions() { self.history.numbers_digest() } else { 0 };
+        history.wrapping_add(self.records.leases().ended_digest())
     }
 
     /// The keys, for reads and snapshots.

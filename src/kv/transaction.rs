@@ -5,7 +5,6 @@
 //! The names are those of etcd, whose clients a later door serves.
 
 mod check;
-mod run;
 
 use std::sync::Arc;
 
@@ -14,8 +13,6 @@ use bytes::Bytes;
 pub use self::check::{
     TRANSACTION_DEPTH_MAX, TRANSACTION_OPS_MAX, TransactionFault, TransactionLimits,
 };
-pub(super) use self::run::{Stop, execute, read};
-use super::command::Outcome;
 use super::range::KeyRange;
 use super::record::Record;
 
@@ -175,10 +172,4 @@ pub enum OperationOutcome {
     },
     /// The outcome of a transaction in the transaction.
     Nested(Box<TransactionOutcome>),
-}
-
-impl From<TransactionOutcome> for Outcome {
-    fn from(outcome: TransactionOutcome) -> Outcome {
-        Outcome::Transaction(Arc::new(outcome))
-    }
 }

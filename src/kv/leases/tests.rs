@@ -304,7 +304,7 @@ fn a_key_with_a_time_of_its_own_counts_once_whichever_is_over_first() {
     for (exptime, ttl) in [(5, 10), (10, 5), (5, 5)] {
         let mut log = with_history();
         log.apply(&grant(7, ttl));
-        // So many that an entry does not remove all of them.
+        // They are so many that an entry does not remove all of them.
         for key in 0..40 {
             log.apply(&leased(&format!("{key:02}"), 7, exptime));
         }

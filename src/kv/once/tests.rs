@@ -12,7 +12,7 @@ impl OnceTable {
     pub(in crate::kv) fn recomputed_digest(&self) -> u64 {
         self.by_name.iter().fold(0, |sum, (name, client)| {
             let ClientRecord { seq, outcome, last_used_ms, .. } = client;
-            sum.wrapping_add(digest::client_record(name, *seq, outcome, *last_used_ms))
+            sum.wrapping_add(client_hash(name, *seq, outcome, *last_used_ms))
         })
     }
 }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::kv::digest;
 
 /// A record that is the first of its key.
 fn new(value: &[u8], mod_revision: u64, deadline_ms: Option<u64>) -> NewRecord<'_> {
@@ -35,7 +34,7 @@ impl Records {
     /// Size and digest, computed from the records.
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         self.by_key.iter().fold((0, 0), |(bytes, sum), (key, record)| {
-            let hash = digest::key_record(key, record);
+            let hash = record.computed_hash(key);
             (bytes + weight_bytes(key, &record.value), sum.wrapping_add(hash))
         })
     }

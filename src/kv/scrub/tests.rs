@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::kv::{Answer, ApplyError, Query};
-use crate::testing::store_model::{any_history, cas, delete, end, entry, noop, set, set_for};
+use crate::kv::{Answer, ApplyError, Command, Operation, Query};
+use crate::testing::store_model::{Log, any_history, cas, delete, end, entry, noop, set, set_for};
 
 /// The result of a whole walk, in steps of `records`.
 fn walk(store: &Store, records: u64) -> Result<(), Corruption> {
@@ -179,4 +181,32 @@ proptest! {
         // An expired record leaves with the hash that it was written with.
         store.apply(&noop(keys + 1, 10_000)).unwrap();
     }
+}
+
+#[test]
+fn a_lease_that_has_changed_is_found() {
+    let mut log = Log::with_history();
+    for id in [7, 8] {
+        let grant = Operation::Grant { id, ttl: 60, leases_max: 10 };
+        log.apply(&Command { once: None, store_bytes_max: 0, operation: grant });
+    }
+    assert_eq!(walk(&log.store, 1), Ok(()));
+    log.store.records_mut().leases_mut().change_ttl(8);
+    assert_eq!(walk(&log.store, 1), Err(Corruption::Lease { id: 8 }));
+}
+
+#[test]
+fn a_key_that_its_lease_has_lost_is_found() {
+    let mut log = Log::with_history();
+    let grant = Operation::Grant { id: 7, ttl: 60, leases_max: 10 };
+    let key = Bytes::from("key");
+    let set = Operation::Set { key: key.clone(), exptime: 0, value: key.clone(), lease: 7 };
+    for operation in [grant, set] {
+        log.apply(&Command { once: None, store_bytes_max: 0, operation });
+    }
+    assert_eq!(walk(&log.store, 1), Ok(()));
+    let record = Arc::clone(log.store.records().stored(&key).unwrap());
+    let leases = log.store.records_mut().leases_mut();
+    leases.detach(&KeyBytes::from(&key[..]), &record, weight_bytes(&key, &key));
+    assert_eq!(walk(&log.store, 1), Err(Corruption::unreachable(&key)));
 }

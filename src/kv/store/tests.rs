@@ -470,3 +470,28 @@ fn the_format_tells_stores_apart_but_is_not_in_the_digest() {
     assert_ne!(raised, log.store);
     assert_eq!(raised.digest(), log.store.digest());
 }
+
+#[test]
+fn a_store_from_a_backup_goes_on_above_the_revisions_of_the_lost_cluster() {
+    let mut log = crate::testing::store_model::Log::with_history();
+    for command in [set("a", "1"), set("b", "1"), delete("b"), set("a", "2")] {
+        log.apply(&command);
+    }
+    assert!(log.store.bump_revision(1000));
+    assert_eq!((log.store.revision(), log.store.compacted()), (1005, 1005));
+    assert_eq!(log.store.stored(), log.store.recomputed());
+    let get = |log: &crate::testing::store_model::Log, at| {
+        log.store.query(&Query::Get { key: Bytes::from("a"), at }, 0).unwrap()
+    };
+    assert_eq!(get(&log, 5), Answer::Compacted { revision: 1005 });
+    assert_eq!(get(&log, 1005), Answer::Value(Bytes::from("2")));
+    assert_eq!(log.apply(&set("a", "3")), Stored { version: 1006 });
+    assert_eq!(log.apply(&set("b", "4")), Stored { version: 1007 });
+    assert_eq!(get(&log, 1005), Answer::Value(Bytes::from("2")));
+    let blocks: Vec<_> = log.store.snapshot_blocks().map(Result::unwrap).collect();
+    let mut loader = crate::kv::StoreLoader::new();
+    blocks.iter().for_each(|block| loader.load(block).unwrap());
+    assert_eq!(loader.finish(), Ok(log.store));
+    let mut old = Store::new();
+    assert!(!old.bump_revision(1000), "it counts no revisions");
+}

@@ -127,7 +127,7 @@ fn a_compare_is_of_any_field_by_any_relation() {
         transaction.compares.push(compare(keys, relation, target));
         log.transact(transaction).failed.is_none()
     };
-    // Of `a`: created at 3, written at 4, version 2, lease 0, value m.
+    // The key `a`: created at 3, written at 4, version 2, lease 0, value m.
     let value = |value: &'static str| Value(Bytes::from(value));
     for (field, [less, same, more]) in [
         ("version", [1, 2, 3].map(Version)),
@@ -144,7 +144,7 @@ fn a_compare_is_of_any_field_by_any_relation() {
         assert_eq!(row(Greater), [true, false, false], "{field}");
     }
     assert!(holds(key("a"), Equal, Lease(0)) && !holds(key("a"), Equal, Lease(1)));
-    // Of an absent key all numbers are 0, and no compare of its value holds.
+    // All numbers of an absent key are 0, and no compare of its value holds.
     for target in [Version(0), CreateRevision(0), ModRevision(0), Lease(0)] {
         assert!(holds(key("b"), Equal, target.clone()), "{target:?}");
         assert!(holds(prefix("b"), Equal, target), "a range without keys");
@@ -255,7 +255,7 @@ fn the_limit_of_the_store_holds_for_all_writes_together() {
     let two = || vec![put_operation("c", "1"), put_operation("d", "1")];
     assert_eq!(limited(two(), 3), Outcome::Full);
     assert_eq!(limited(vec![nested(then(two()))], 3), Outcome::Full);
-    // What is removed makes room, wherever it stands.
+    // A delete makes room, wherever it stands.
     let more = |operation| [two(), vec![operation]].concat();
     assert!(matches!(limited(more(remove(key("a"))), 3), Outcome::Transaction(_)));
     // One that does not make the store larger is executed, even above the limit.
@@ -328,7 +328,7 @@ fn a_retry_has_the_outcome_and_the_reads_of_the_first_try() {
     let Outcome::Transaction(other) = log.apply(&other) else { panic!() };
     let compacted = OperationOutcome::Compacted { revision: 1 };
     assert_eq!((other.revision, &other.operations[0]), (6, &compacted));
-    // What is not kept any more cannot be read again.
+    // A history that is not kept any more cannot be read again.
     let compact = Operation::Compact { revision: log.store.revision() };
     log.apply(&Command { once: None, store_bytes_max: 0, operation: compact });
     let Outcome::Transaction(late) = log.apply(&command) else { panic!() };

@@ -10,22 +10,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{
+use super::corruption::Corruption;
+use super::edit::{Edit, NewValue};
+use super::history::{History, NotReadable};
+use super::range::KeyRange;
+use super::reads::Reads;
+use super::record::Record;
+use super::records::Records;
+use super::remembered::{RememberedBranch, RememberedOperation};
+use super::transaction::{
     Compare, CompareTarget, FailedCompare, OperationOutcome, Put, Relation, Transaction,
     TransactionOperation, TransactionOutcome,
 };
-use crate::kv::corruption::Corruption;
-use crate::kv::edit::{Edit, NewValue};
-use crate::kv::history::{History, NotReadable};
-use crate::kv::range::KeyRange;
-use crate::kv::reads::Reads;
-use crate::kv::record::Record;
-use crate::kv::records::Records;
-use crate::kv::remembered::{RememberedBranch, RememberedOperation};
 
 /// The reason why a transaction is not executed.
 #[derive(Debug)]
-pub(in crate::kv) enum Stop {
+pub(super) enum Stop {
     /// The store has no room for it.
     Full,
     /// A write names a lease that is not there.
@@ -54,7 +54,7 @@ impl From<NotReadable> for Stop {
 ///
 /// # Errors
 /// When it is refused, and when a record that decides the outcome is not what was written.
-pub(in crate::kv) fn execute(
+pub(super) fn execute(
     edit: &mut Edit<'_>,
     transaction: &Transaction,
     store_bytes_max: u64,
@@ -84,7 +84,7 @@ pub(in crate::kv) fn execute(
 ///
 /// # Panics
 /// When the transaction writes.
-pub(in crate::kv) fn read(
+pub(super) fn read(
     records: &Records,
     history: &History,
     transaction: &Transaction,
@@ -151,8 +151,8 @@ fn branch(
     Ok((TransactionOutcome { revision, clock_ms, failed, operations }, remembered))
 }
 
-/// Looks for all that could fail in an operation that is not nested. Nothing before it in its branch
-/// can change the result, because no key is written twice.
+/// Looks for all that could fail in an operation that is not nested. Nothing before it in its
+/// branch can change the result, because no key is written twice.
 fn check(edit: &Edit<'_>, operation: &TransactionOperation) -> Result<(), Stop> {
     match operation {
         TransactionOperation::Put(Put { key, value, lease, .. }) => {
