@@ -36,6 +36,18 @@
 //! enough to begin with, and all of them may be replaced while it is connected. Servers from
 //! before version 0.3.0 do not tell; then it keeps the addresses that it was given.
 //!
+//! Beyond single keys there are:
+//!
+//! - [`Client::transaction`]: several commands at one moment, all of them or none;
+//! - [`Client::watch`]: the changes of keys as a stream that survives failovers;
+//! - [`Client::lease`]: keys that go when this process does;
+//! - [`Client::at`]: the store as it was at a revision;
+//! - [`recipes`]: locks, elections, counters, and copies that are kept up to date;
+//! - [`blocking`]: all of it for programs without a runtime.
+//!
+//! They need servers with format 4 of the cluster in force; before, they end with
+//! [`Error::NotYet`] or [`Error::Refused`].
+//!
 //! All methods are cancel-safe: dropping the future of a command drops its
 //! connection, so no late reply is taken for another command's. A write that is
 //! cancelled may still be executed, once.

@@ -10,7 +10,7 @@ use crate::common::{Cluster, PATIENCE};
 #[test]
 fn the_blocking_client_does_what_the_other_one_does() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let mut client = Client::connect(cluster.addresses(), patient()).unwrap();
     let first = client.set("a", 0, b"1").unwrap();
     let mut watch = client.watch(WatchSpec::key("a").unwrap().from(first)).unwrap();
@@ -41,9 +41,9 @@ fn the_blocking_client_does_what_the_other_one_does() {
     let mut other = client.sibling();
     assert!(lock.try_acquire(&mut other).unwrap().is_none());
     assert!(lock.acquire_within(&mut other, Duration::from_millis(100)).unwrap().is_none());
-    assert_eq!(guard.release(), Ok(true));
+    guard.release().unwrap();
     assert!(lock.try_acquire(&mut other).unwrap().is_some());
-    assert_eq!(lease.revoke(), Ok(true));
+    lease.revoke().unwrap();
     assert_eq!(client.get("leased"), Err(Error::NotFound));
 
     let mut counter = Counter::new("count").unwrap();
@@ -52,7 +52,7 @@ fn the_blocking_client_does_what_the_other_one_does() {
     let leadership = election.campaign(&mut client, b"me").unwrap();
     let mut observer = election.observe(&client).unwrap();
     assert_eq!(observer.wait().unwrap().unwrap().value, b"me");
-    assert_eq!(leadership.resign(), Ok(true));
+    leadership.resign().unwrap();
     let (moment, mut later) = client.read_and_watch("count").unwrap();
     assert_eq!(moment.items.len(), 1);
     counter.add(&mut client, 1).unwrap();

@@ -17,7 +17,7 @@ fn scanned(items: &[Item]) -> Vec<(Vec<u8>, u64, Vec<u8>)> {
 #[test]
 fn a_cache_is_the_store_at_its_revision_while_every_server_is_killed_in_turn() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let runtime = running();
     let cache = runtime.block_on(async {
         let client = connect(&cluster).await;
@@ -56,7 +56,7 @@ fn a_cache_that_slept_over_a_compaction_is_read_anew() {
     let mut cluster = Cluster::prepare();
     let doors = cluster.put_behind_doors();
     cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     block_on(async {
         let options = Options { mode: Mode::Any, ..patient() };
         let mut direct = Client::connect(cluster.addresses(), options).await.unwrap();

@@ -22,7 +22,7 @@ async fn count(servers: Vec<String>) -> Vec<i64> {
 #[test]
 fn a_counter_counts_each_call_once_while_leaders_are_killed() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let servers = cluster.addresses();
     let counting = std::thread::spawn(move || {
         block_on(join_all((0..CLIENTS).map(|_| count(servers.clone()))))

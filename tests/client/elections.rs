@@ -8,7 +8,7 @@ use crate::common::{Cluster, PATIENCE};
 #[test]
 fn candidates_lead_in_their_order_and_observers_see_each_while_leaders_of_the_cluster_are_killed() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let election = Election::new("elections/one").unwrap().seconds(30);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut observer = runtime.block_on(async {
@@ -37,7 +37,7 @@ fn candidates_lead_in_their_order_and_observers_see_each_while_leaders_of_the_cl
             let write = Transaction::new().fence(leadership.fence()).set("led", 0, b"");
             client.transaction(write).await.unwrap();
             let fence = leadership.fence().clone();
-            assert_eq!(leadership.resign().await, Ok(true));
+            leadership.resign().await.unwrap();
             let late = Transaction::new().fence(&fence).set("led", 0, b"");
             assert!(client.transaction(late).await.is_err());
             let seen = timeout(PATIENCE, observer.next()).await.unwrap().unwrap();
@@ -50,7 +50,7 @@ fn candidates_lead_in_their_order_and_observers_see_each_while_leaders_of_the_cl
 #[test]
 fn the_next_candidate_leads_when_the_leader_has_died() {
     let cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let election = Election::new("elections/two").unwrap().seconds(1);
     // A process that dies takes its runtime with it, and nobody renews or revokes its lease.
     let dying = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -8,7 +8,7 @@ use crate::common::clients::{block_on, connect, running};
 #[test]
 fn a_lease_is_kept_alive_for_longer_than_its_time_while_leaders_are_killed() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let runtime = running();
     // An election must fit in the time of the lease as the client counts it, so it is not short.
     let (mut client, lease, version) = runtime.block_on(async {
@@ -30,7 +30,7 @@ fn a_lease_is_kept_alive_for_longer_than_its_time_while_leaders_are_killed() {
     runtime.block_on(async {
         assert_eq!(client.getm("alive").await.unwrap().version, version);
         assert_eq!(client.lease_info(lease.id()).await.unwrap().keys, [b"alive"]);
-        assert_eq!(lease.revoke().await, Ok(true));
+        lease.revoke().await.unwrap();
         assert_eq!(client.get("alive").await, Err(Error::NotFound));
     });
 }
@@ -38,7 +38,7 @@ fn a_lease_is_kept_alive_for_longer_than_its_time_while_leaders_are_killed() {
 #[test]
 fn keys_go_with_a_lease_that_nobody_renews_in_one_revision_and_not_early() {
     let cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     block_on(async {
         let mut client = connect(&cluster).await;
         let begun = Instant::now();
@@ -67,11 +67,12 @@ fn keys_go_with_a_lease_that_nobody_renews_in_one_revision_and_not_early() {
 #[test]
 fn the_holder_of_a_lease_is_told_that_somebody_has_revoked_it() {
     let cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     block_on(async {
         let mut client = connect(&cluster).await;
         let lease = client.lease(1).await.unwrap();
         assert_eq!(client.revoke(lease.id()).await, Ok(true));
+        lease.ended().await;
         assert_eq!(lease.lost().await, LeaseLost::Ended);
         assert_eq!(lease.revoke().await, Ok(false));
         assert_eq!(client.grant_as(7, 60).await, Ok(()));

@@ -32,14 +32,15 @@ async fn raise(servers: Vec<String>) {
         let next = (number + 1).to_string();
         let write = Transaction::new().fence(guard.fence()).set("number", 0, next.as_bytes());
         client.transaction(write).await.unwrap();
-        assert_eq!(guard.release().await, Ok(true));
+        // A try whose reply was lost with the leader may have been the one that released it.
+        guard.release().await.unwrap();
     }
 }
 
 #[test]
 fn a_lock_excludes_while_leaders_are_killed() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let servers = cluster.addresses();
     let raising = std::thread::spawn(move || {
         block_on(join_all((0..CLIENTS).map(|_| raise(servers.clone()))));
@@ -66,7 +67,7 @@ fn a_lock_excludes_while_leaders_are_killed() {
 fn waiters_are_served_in_their_order_and_one_wakes_at_a_time() {
     const WAITERS: usize = 500;
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let turns = Arc::new(Mutex::new(Vec::new()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let lock = Lock::new("locks/queue").unwrap().seconds(120);
@@ -117,7 +118,7 @@ fn waiters_are_served_in_their_order_and_one_wakes_at_a_time() {
     }
     runtime.block_on(async {
         for waiter in waiters {
-            assert!(waiter.await.unwrap());
+            waiter.await.unwrap();
         }
         // The holder's release, and one of each waiter: nobody wrote anything else.
         assert_eq!(client.revision().await.unwrap() - before, WAITERS as u64 + 1);
@@ -139,7 +140,7 @@ async fn has_place(client: &mut Client, number: usize) -> bool {
 #[test]
 fn a_waiter_that_was_stopped_over_its_time_is_refused_and_the_next_one_holds() {
     let cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let mut client = block_on(connect(&cluster));
     let lock = Lock::new("locks/e7").unwrap().seconds(60);
     let runtime = running();
@@ -181,7 +182,7 @@ fn a_waiter_that_was_stopped_over_its_time_is_refused_and_the_next_one_holds() {
 #[test]
 fn a_holder_that_was_stopped_over_its_time_is_fenced_off() {
     let cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let stopped = StoppedHolder::start(cluster.addresses(), "locks/e8", 1, "fenced");
     assert!(matches!(stopped.next(), Step::Connected));
     stopped.go_on();
@@ -214,7 +215,7 @@ fn a_holder_that_is_cut_off_is_told_before_the_next_one_holds() {
     let mut cluster = Cluster::prepare();
     let doors = cluster.put_behind_doors();
     cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let order = Arc::new(AtomicU64::new(0));
     block_on(async {
         let mut holder = Client::connect(doors.addresses(), patient()).await.unwrap();
@@ -245,7 +246,7 @@ fn a_holder_that_is_cut_off_is_told_before_the_next_one_holds() {
 #[test]
 fn a_release_that_is_tried_again_does_not_hit_the_next_holder() {
     let cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     block_on(async {
         let mut client = connect(&cluster).await;
         let mut other = connect(&cluster).await;
@@ -275,7 +276,7 @@ fn a_release_that_is_tried_again_does_not_hit_the_next_holder() {
 #[test]
 fn a_waiter_that_gives_up_leaves_no_place_behind() {
     let cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     block_on(async {
         let mut client = connect(&cluster).await;
         let mut other = connect(&cluster).await;

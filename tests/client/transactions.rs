@@ -56,7 +56,7 @@ async fn transfer(servers: Vec<String>, name: u64) {
 #[test]
 fn transactions_are_executed_once_and_whole_while_leaders_are_killed() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     block_on(async {
         let mut client = connect(&cluster).await;
         let set = Transaction::new().set("account/0", 0, b"1000").set("account/1", 0, b"0");
@@ -91,7 +91,7 @@ fn transactions_are_executed_once_and_whole_while_leaders_are_killed() {
 #[test]
 fn a_transaction_sees_its_own_writes_and_a_failed_check_changes_nothing() {
     let cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     block_on(async {
         let mut client = connect(&cluster).await;
         let version = client.set("a", 0, b"1").await.unwrap();

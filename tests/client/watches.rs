@@ -37,7 +37,7 @@ async fn take_to(watch: &mut Watch, last: u64) -> BTreeMap<String, u64> {
 #[test]
 fn a_watch_tells_each_acknowledged_write_once_while_every_server_is_killed_in_turn() {
     let mut cluster = Cluster::start();
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     let writer = Writer::start(cluster.addresses());
     let servers = cluster.addresses();
     let end = Arc::new(AtomicBool::new(false));
@@ -90,7 +90,7 @@ fn changes_of_one_revision_come_together_wherever_the_connection_breaks() {
     let mut cluster = Cluster::prepare_like(1, "127.0.0.1", "");
     let doors = cluster.put_behind_doors();
     cluster.start_server(1);
-    cluster.wait_for_leader();
+    cluster.wait_for_highest_format();
     block_on(async {
         let mut direct = connect(&cluster).await;
         let begin = direct.set("before", 0, b"").await.unwrap();
@@ -133,6 +133,7 @@ fn a_watch_that_is_moved_between_servers_neither_repeats_nor_skips() {
     let mut cluster = Cluster::prepare_behind_gates(5, settings);
     let doors = cluster.put_behind_doors();
     cluster.start_members();
+    cluster.wait_for_highest_format();
     let leader = cluster.wait_for_leader();
     let behind = leader % 5 + 1;
     let servers = cluster.addresses();
