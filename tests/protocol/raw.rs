@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
 
@@ -44,6 +45,16 @@ impl Server {
     /// Returns the lines of its `status`.
     pub fn status(&self) -> Status {
         self.cluster.status(1).expect("it answers")
+    }
+
+    /// Waits until a line of its `status` has this value.
+    #[track_caller]
+    pub fn wait_for_status(&self, name: &str, value: &str) {
+        let began = Instant::now();
+        while self.status()[name] != value {
+            let status = self.status();
+            assert!(began.elapsed() < PATIENCE, "{name} is not {value}: {status:?}");
+        }
     }
 
     /// Sends all of `input` on a new connection, shuts down its sending side, and

@@ -28,7 +28,7 @@ pub fn request() -> impl Strategy<Value = Request> {
         Just(Request::Discard),
         (name(), any::<u64>()).prop_map(|(key, version)| Request::Check { key, version }),
         once().prop_map(|once| Request::Commit { once }),
-        (any::<u64>(), 1..=3_153_600_000_u64).prop_map(move |(id, ttl)| write(Operation::Grant {
+        (1..=LEASE_ID_MAX, LEASE_TTL).prop_map(move |(id, ttl)| write(Operation::Grant {
             id,
             ttl,
             leases_max: 0
