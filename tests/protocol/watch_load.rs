@@ -197,7 +197,7 @@ fn every_server_sends_the_same_stream() {
 #[test]
 fn a_watch_goes_on_over_an_installed_snapshot() {
     let settings = "[raft]\nelection_timeout_ms = [300, 600]\n[snapshot]\nentries_max = 200\n\
-                    [log]\nkeep_entries = 10\nsegment_bytes = 1048576\n";
+                    [log]\nkeep_entries = 10\nsegment_bytes = 2097152\n";
     let mut cluster = Cluster::prepare_like(3, "127.0.0.1", settings);
     cluster.ids().into_iter().for_each(|id| cluster.start_server(id));
     let leader = cluster.wait_for_leader();
