@@ -13,6 +13,9 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 /// Maximum memory of one simulation in bytes. A bug may make a node take all that there is.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
+/// The beginning of what is said of a seed that fails without any bug.
+const FAILS_ANYWAY: &str = "fails without a bug:";
+
 /// Puts bugs back, one at a time, and simulates clusters until a check notices it.
 #[derive(Parser)]
 #[command(name = "mutants.sh", args_override_self = true)]
@@ -128,19 +131,30 @@ fn failed_check(mutant: Mutant, seed: u64) -> Option<String> {
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.contains("memory allocation"), "{mutant:?} ended at seed {seed}: {error}");
-        return Some("Memory".to_owned());
+        return Some("MemoryLimit".to_owned());
     }
-    let check = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    (!check.is_empty()).then_some(check)
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if said.starts_with(FAILS_ANYWAY) {
+        eprintln!("{said}");
+        return None;
+    }
+    (!said.is_empty()).then_some(said)
 }
 
-/// The other side of [`failed_check`].
+/// The other side of [`failed_check`]. A seed that fails without the bug as well says nothing about
+/// it.
 fn print_check(mutant: Mutant, seed: u64) -> bool {
     let limit = Rlimit { current: Some(MEMORY_BYTES_MAX), maximum: Some(MEMORY_BYTES_MAX) };
     setrlimit(Resource::As, limit).expect("any process may lower its limits");
-    put_back(Some(mutant));
-    if let Some(violation) = simulate(seed, false).violations.first() {
-        println!("{}", violation.check);
+    let failed = |bug| {
+        put_back(bug);
+        simulate(seed, false).violations.first().map(|violation| violation.check)
+    };
+    if let Some(check) = failed(Some(mutant)) {
+        match failed(None) {
+            None => println!("{check}"),
+            Some(check) => println!("{FAILS_ANYWAY} seed {seed}: {check}"),
+        }
     }
     true
 }

@@ -23,7 +23,7 @@ use crate::node::{self, Answers, Environment, NodeError, Placement, RandomIds, S
 use crate::raft::StopReason;
 use crate::storage::{JoinedCluster, StorageError, keep_joined, read_joined};
 use crate::testing::{Crash, SimDisk};
-use crate::types::{Address, BootId, ClusterId, Incarnation, Member, Membership, NodeId};
+use crate::types::{Address, BootId, ClusterId, Incarnation, Member, NodeId};
 
 /// The time after which a server that joins asks again whether it is a member.
 const JOIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -424,18 +424,19 @@ fn has_useful_file(world: &World, machine: &Machine) -> bool {
     is_founder(&NodeId(machine.id)) && world.plan.nodes > 1 && can_lead.iter().all(is_found)
 }
 
-/// Empty members whose servers.toml has become useless since they started come back with the word
-/// whom to ask for the members, as their operator would have it.
+/// Members that do not know the cluster's id, and whose servers.toml has become useless since they
+/// started, come back with the word whom to ask for the members, as their operator would have it.
+/// Such a member is empty, or was away since the first moments of the cluster.
 fn replace_useless_files(world: &Rc<World>) {
     if world.plan.members.is_none() || world.membership().is_seed() {
         return;
     }
-    let is_empty = |id: &u64| {
+    let is_lost = |id: &u64| {
         let samples = world.samples.borrow();
         let newest = samples.iter().rev().find(|sample| sample.id == *id);
-        newest.is_some_and(|sample| sample.last_log_index == 0 && sample.cluster_id == "none")
+        newest.is_some_and(|sample| sample.cluster_id == "none")
     };
-    for id in world.members().into_iter().filter(is_empty) {
+    for id in world.members().into_iter().filter(is_lost) {
         let machine = &world.machines[&id];
         if machine.site.is_joining.get() || has_useful_file(world, machine) {
             continue;
@@ -615,21 +616,21 @@ enum Settling {
 fn next_to_settle(world: &World) -> Settling {
     let open = world.open_memberships();
     let place = |id: NodeId| world.machines.get(&id.0).map(|machine| machine.site.place.get());
-    let host_of = |membership: &Membership, id: NodeId| {
-        membership.members.get(&id).map(|member| member.peer.host.clone())
-    };
     for membership in &open {
         let change = membership.change.as_ref();
+        let is_machine = |id: NodeId| {
+            let named = membership.members.get(&id).map(|member| member.peer.host.as_str());
+            membership.is_voter(id) || named == Some(host(id.0).as_str())
+        };
         let mut ids = membership.ids().into_iter();
-        let absent = ids.find(|id| place(*id) != Some(Place::Serving));
+        let absent = ids.find(|id| place(*id) != Some(Place::Serving) || !is_machine(*id));
         let Some(id) = absent else {
             if let Some(change) = change {
                 return Settling::Waits(format!("{:?} in {membership:?}", change.what));
             }
             continue;
         };
-        let is_machine = host_of(membership, id).is_some_and(|name| name == host(id.0));
-        if place(id).is_some() && (is_machine || membership.is_voter(id)) {
+        if place(id).is_some() && is_machine(id) {
             return Settling::Starts(id.0);
         }
         return Settling::Commands(match change {

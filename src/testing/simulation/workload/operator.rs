@@ -8,7 +8,6 @@ use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::lines::Lines;
-use crate::testing::simulation::cluster::after;
 use crate::testing::simulation::network::SimHost;
 use crate::testing::simulation::world::{Accepted, World, host};
 
@@ -73,7 +72,12 @@ impl Operator {
         let world = Rc::clone(&self.world);
         match reply {
             // The command may yet come to its server.
-            Reply::Unknown => after(ANSWER.as_millis() as u64, move || leaving(&world, -1)),
+            Reply::Unknown => {
+                actix::spawn(async move {
+                    sleep(ANSWER).await;
+                    leaving(&world, -1);
+                });
+            }
             _ => leaving(&world, -1),
         }
         reply

@@ -251,7 +251,8 @@ impl World {
             return self.plan.nodes > 1 && losses.is_empty() && have_all_taken_part;
         }
         // Two voters have no quorum without one of them, and a server that has lost its data waits
-        // for all others. A leader that has not heard yet of the loss would take another voter away.
+        // for all others. A leader that has not heard yet of the loss would take another voter
+        // away.
         let membership = self.membership();
         let has_taken_part = |id: &NodeId| {
             participants.contains(&id.0)
