@@ -23,8 +23,8 @@ pub const GRAMMAR: &str = "A line of the script is a command:\n  \
     get KEY              print the value\n  \
     getm KEY             print version, seconds left and size as well\n\
     A word with spaces is put between 'single' or \"double\" quotes; between double quotes \\n, \
-    \\t, \\r, \\\\, \\\" and \\xHH are one byte each. Empty lines and those that begin with # do not \
-    count. If a check does not hold, nothing is executed, and the exit code is 1.";
+    \\t, \\r, \\\\, \\\" and \\xHH are one byte each. Empty lines and those that begin with # do \
+    not count. If a check does not hold, nothing is executed, and the exit code is 1.";
 
 #[derive(Args, Debug)]
 pub struct TxnCommand {

@@ -157,6 +157,7 @@ fn five() -> (Cluster, u64) {
     }
     let leader = cluster.wait_for_leader();
     with_members(&cluster, leader);
+    cluster.wait_for_highest_format();
     (cluster, leader)
 }
 
