@@ -44,7 +44,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
+use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle, Waiters};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask, DigestRead, StoreCorrupted};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
@@ -168,6 +168,7 @@ impl Handler<Apply> for KvActor {
             next_deadline_ms: self.store.next_deadline_ms(),
             has_hidden: self.store.has_hidden(),
             digest: self.store.digest(),
+            history: self.store.history_limits(),
         });
         self.arm_scan(ctx);
     }
@@ -302,8 +303,8 @@ impl KvActor {
     /// When a record that the task needs is not what was written.
     fn execute(&mut self, task: ApplyTask, replies: &mut Replies) -> Result<(), Corruption> {
         match task {
-            ApplyTask::Entry { entry, reply_handle } => {
-                self.apply(&entry, reply_handle, replies)?;
+            ApplyTask::Entry { entry, waiters } => {
+                self.apply(&entry, waiters, replies)?;
             }
             ApplyTask::Read { query, read_index, now_ms, reply_handle } => {
                 assert!(
@@ -358,7 +359,7 @@ impl KvActor {
     fn apply(
         &mut self,
         entry: &Entry,
-        reply_handle: Option<ReplyHandle>,
+        waiters: Option<Waiters>,
         replies: &mut Replies,
     ) -> Result<(), Corruption> {
         let outcome = match self.store.apply(entry) {
@@ -370,9 +371,9 @@ impl KvActor {
                 entry.position()
             ),
         };
-        if let Some(reply_handle) = reply_handle {
+        if let Some(waiters) = waiters {
             let outcome = outcome.expect("sessions wait only for entries of a command");
-            replies.add(reply_handle, ClientReply::Outcome(outcome));
+            waiters.answer(outcome, replies);
         }
         self.digests.push(entry.index, self.store.digest());
         self.send_wanted_digest();

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::any_server::ForwardAnswer;
 use super::event::Event;
 use super::handover::TransferFailure;
 use super::peer_fault::PeerFault;
@@ -49,6 +50,8 @@ pub enum Effect {
     Replicate(Replicate),
     /// An order to one peer's `Progress`.
     SetSendMode(SetSendMode),
+    /// An order to one peer's `Progress`.
+    TellCommit(TellCommit),
     /// An order to every peer's `Progress`. Every proposal of the term that has not been
     /// applied has an unknown outcome.
     StopReplication(StopReplication),
@@ -60,7 +63,7 @@ pub enum Effect {
     /// Read these entries from the log and pass them to `Raft::on_entries_read`. The
     /// answers come in the order of the effects.
     ReadEntries(ReadEntries),
-    /// Leadership is confirmed, and everything up to `read_index` was in `Apply`
+    /// The read is confirmed, and everything up to `read_index` was in `Apply`
     /// effects before this one: read now, and before any later `Apply`.
     ReadReady {
         /// The read.
@@ -68,7 +71,8 @@ pub enum Effect {
         /// The newest entry that the read must see.
         read_index: LogIndex,
     },
-    /// Leadership was lost before the read could be confirmed. The read had no effect.
+    /// Leadership was lost before the read could be confirmed, or no leader was heard. The read
+    /// had no effect.
     ReadFailed {
         /// The read.
         token: ReadToken,
@@ -89,6 +93,8 @@ pub enum Effect {
     Announce(Announcement),
     /// An order to the store, in its place among the `Apply` effects.
     ReadDigest(ReadDigest),
+    /// The outcome of a command that this node has forwarded (docs/adr/0031).
+    ForwardAnswered(ForwardAnswer),
     /// The transfer of the leadership has come to nothing: commands go on (docs/adr/0028).
     TransferFailed(TransferFailure),
     /// This node can do nothing more. It answers nobody from now on.
@@ -155,6 +161,18 @@ pub struct SetSendMode {
     pub peer: NodeId,
     /// The new mode.
     pub mode: SendMode,
+}
+
+/// The clients of a peer wait for what is committed: it is told so at once, if no request has
+/// said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TellCommit {
+    /// The leader's term.
+    pub term: Term,
+    /// The peer.
+    pub peer: NodeId,
+    /// The leader's commit index.
+    pub leader_commit: LogIndex,
 }
 
 /// This node no longer leads `term`: every peer's `Progress` ends.

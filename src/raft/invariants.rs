@@ -32,6 +32,7 @@ impl Raft {
         match &self.role {
             RoleState::Leader(leadership) => {
                 self.check_leaders_membership(leadership.reads.first_index());
+                assert_eq!(self.inquiry.len(), 0, "a leader confirms its reads by itself");
                 let first_index = leadership.reads.first_index();
                 assert_eq!(leadership.term(), self.term(), "a leader leads its own term");
                 assert!(

@@ -61,8 +61,9 @@ impl Raft {
     /// Forgets a read whose client was told that it has timed out. It gets no answer, unless
     /// that is among the effects already.
     pub fn cancel_read(&mut self, token: ReadToken) {
-        if let RoleState::Leader(leadership) = &mut self.role {
-            leadership.reads.cancel(token);
+        match &mut self.role {
+            RoleState::Leader(leadership) => leadership.reads.cancel(token),
+            _ => self.inquiry.cancel(token),
         }
     }
 
@@ -116,6 +117,7 @@ impl Raft {
                 leadership.has_founded = true;
             }
         }
+        self.adopt_inquiry();
     }
 
     pub(super) fn tick_leader(&mut self) {
@@ -242,6 +244,7 @@ impl Raft {
         if replicated > self.commit_index && is_of_own_term {
             self.commit_index = replicated;
             leadership.reads.on_committed(replicated);
+            self.answer_questions();
             self.submit();
             self.go_on_with_members();
         }
@@ -253,6 +256,7 @@ impl Raft {
         let RoleState::Leader(leadership) = &mut self.role else { return };
         let confirmed = leadership.confirmed_round(Quorum::of(self.log.membership()), id);
         leadership.reads.confirm(confirmed);
+        self.answer_questions();
         self.release_reads();
     }
 

@@ -9,6 +9,7 @@ use super::handover::Handovers;
 use super::leaving::Leavers;
 use super::log_hold::LogHold;
 use super::log_pace::LogPace;
+use super::peer_questions::PeerQuestions;
 use super::quorum::Quorum;
 use super::read_index::ReadIndex;
 use super::replication::action::ReplicationReport;
@@ -27,6 +28,8 @@ pub(super) struct Leadership {
     /// The position before the log's first entry, as the peers' `Progress` know it.
     announced_base: LogPosition,
     pub(super) reads: ReadIndex,
+    /// The questions of peers, and the commands that they have forwarded.
+    pub(super) questions: PeerQuestions,
     /// The store's time in this term.
     pub(super) store_clock: StoreClock,
     /// True when this leader has written the first membership of the log: the cluster is new,
@@ -97,6 +100,11 @@ struct PeerState {
     /// The reason why it refused the last snapshot.
     snapshot_refusal: Option<SnapshotRefusal>,
     send_mode: SendMode,
+    /// The newest entry that its clients wait for, until it is told that it is committed; 0 for
+    /// none.
+    awaited_index: LogIndex,
+    /// Ticks for which it is sent everything at once, because its clients have asked lately.
+    asking_ticks: u32,
 }
 
 /// The news in a peer's report.
@@ -126,6 +134,7 @@ impl Leadership {
             is_heartbeat_due: true,
             announced_base: base,
             reads: ReadIndex::new(first_index),
+            questions: PeerQuestions::default(),
             store_clock,
             has_founded: false,
             handovers: Handovers::default(),
@@ -207,6 +216,7 @@ impl Leadership {
         for peer in self.peers.values_mut() {
             peer.silent_ticks = peer.silent_ticks.saturating_add(1);
             peer.unheard_ticks = peer.unheard_ticks.saturating_add(1);
+            peer.asking_ticks = peer.asking_ticks.saturating_sub(1);
         }
         self.heartbeat_elapsed_ticks += 1;
         self.heartbeat_elapsed_ticks
@@ -371,12 +381,43 @@ impl Leadership {
         self.peers.get(&peer)?.snapshot_refusal
     }
 
+    // Peers whose clients wait (docs/adr/0031).
+
+    /// The peer's clients wait for something: for `ticks` it is sent everything at once. Returns
+    /// the send mode if that is another one than before.
+    pub(super) fn on_asking(&mut self, id: NodeId, ticks: u32) -> Option<SendMode> {
+        let peer = self.peers.get_mut(&id)?;
+        peer.asking_ticks = ticks;
+        let before = std::mem::replace(&mut peer.send_mode, SendMode::Immediate);
+        (before != SendMode::Immediate).then_some(SendMode::Immediate)
+    }
+
+    /// The peer's clients wait for the entry at `index`.
+    pub(super) fn await_commit(&mut self, id: NodeId, index: LogIndex) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.awaited_index = peer.awaited_index.max(index);
+        }
+    }
+
+    /// The peers whose clients wait for entries that are committed now, each of them once.
+    pub(super) fn take_awaited(&mut self, commit_index: LogIndex) -> Vec<NodeId> {
+        let mut due = Vec::new();
+        for (id, peer) in &mut self.peers {
+            if peer.awaited_index > LogIndex(0) && peer.awaited_index <= commit_index {
+                peer.awaited_index = LogIndex(0);
+                due.push(*id);
+            }
+        }
+        due
+    }
+
     // Send modes.
 
     /// The peers whose send mode changes. Commits and reads wait for as many peers as make
     /// a quorum with this leader: those that are furthest are sent everything at once, and
     /// the others are sent batches (docs/adr/0014). A peer in the quorum that falls behind
-    /// a batched one changes places with it.
+    /// a batched one changes places with it. A peer whose clients have asked lately is sent
+    /// everything at once, too.
     pub(super) fn choose_send_modes(
         &mut self,
         own_id: NodeId,
@@ -393,7 +434,8 @@ impl Leadership {
         for (id, peer) in order {
             let is_needed = !quorum.is_met(|voter| nearest.contains(&voter));
             nearest.insert(id);
-            let mode = if is_needed { SendMode::Immediate } else { SendMode::Batched };
+            let is_immediate = is_needed || peer.asking_ticks > 0;
+            let mode = if is_immediate { SendMode::Immediate } else { SendMode::Batched };
             if peer.send_mode != mode {
                 changes.push((id, mode));
             }

@@ -51,6 +51,10 @@
 //! dissertation §6.4). With leader leases it may answer without a round for a while, because
 //! followers promise to elect nobody else in that time (§6.4.1, docs/adr/0012).
 //!
+//! A node that does not lead answers reads, too: it asks the leader for the index that they must
+//! see, and waits until its own store has applied it. And it passes commands on to the leader
+//! (docs/adr/0031).
+//!
 //! # Snapshots
 //!
 //! A log cannot grow for ever. Each server saves its store in a *snapshot* now and then, and
@@ -90,8 +94,10 @@
 //! | `log` | the terms of the whole log, and the entries that are on their way |
 //! | `persistence` | term and vote, writes under way, messages that wait for the disk |
 //! | `election_timer`, `leader_lease` | the two clocks of a node |
+//! | `peer_questions` | the questions and commands of peers, as their leader keeps them |
 //! | `store_clock` | the time that a leader stamps entries with (docs/adr/0020) |
 //! | `read_index` | reads and the rounds that confirm them (dissertation §6.4) |
+//! | `inquiry` | reads at a node that does not lead, and its question to the leader |
 //! | `apply_queue` | the way of committed entries to the store |
 //! | `log_weights` | the weight of the log after any of its entries |
 //! | `snapshot_policy` | when a snapshot is taken, how far the log is compacted (§7) |
@@ -112,6 +118,7 @@
 //! | `submit` | rules: committed entries and confirmed reads to the store, in one order |
 //! | `follower` | rules: AppendEntries at its receiver (§5.3) |
 //! | `leader` | rules: propose, read, count, commit, CheckQuorum (§5.3, §5.4.2) |
+//! | `any_server` | rules: reads and writes at a node that does not lead (docs/adr/0031) |
 //! | `membership` | rules: joint consensus, learners, removed servers (dissertation §4) |
 //! | `member_requests` | rules: what operators may change now, and why not (docs/adr/0026) |
 //! | `leadership_transfer` | rules: a leader hands its office over (dissertation §3.10) |
@@ -141,13 +148,13 @@
 //!
 //! # What this does not do
 //!
-//! - Followers answer no reads.
 //! - Clients are not known here. An entry is bytes; that a repeated command is executed once
 //!   is the store's concern.
 //! - Nodes are trusted: a node that lies, or a disk that loses what it said was durable
 //!   without a trace, is outside of the model. It is noticed if a node that remembers the
 //!   acknowledgement is there in time.
 
+mod any_server;
 mod apply_queue;
 mod catch_up;
 mod comparison;
@@ -158,6 +165,7 @@ mod event;
 mod follower;
 mod format_gate;
 mod handover;
+mod inquiry;
 mod introduction;
 mod invariants;
 mod leader;
@@ -174,6 +182,7 @@ mod member_requests;
 mod members_event;
 mod membership;
 mod peer_fault;
+mod peer_questions;
 mod persistence;
 mod quorum;
 mod raising;
@@ -198,10 +207,11 @@ mod submit;
 mod tests;
 mod transitions;
 
+pub use any_server::{ForwardAnswer, ForwardOrigin, ForwardedCommand};
 pub use effect::{
     Announcement, Append, CompactLog, Effect, PersistSeq, ReadDigest, ReadEntries, ReadSnapshot,
     ReadToken, ReceiveSnapshot, RefusePeer, Replicate, ResetLog, SetSendMode, StartPeer,
-    StartReplication, StopReplication, TakeSnapshot,
+    StartReplication, StopReplication, TakeSnapshot, TellCommit,
 };
 pub use event::{Event, HoldEnd};
 pub use format_gate::{MemberWait, RaiseWait};
@@ -222,10 +232,11 @@ pub use replication::pacing::SendMode;
 pub use replication::probe::ProgressState;
 pub use replication::settings::ProgressSettings;
 pub use rpc::{
-    Admitted, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten,
-    InstallSnapshot, InstallSnapshotResponse, PreVote, PreVoteResponse, RejoinResponse, Remembered,
-    RequestVote, RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse,
-    StateDiverged, TimeoutNow,
+    Admitted, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, Forward,
+    ForwardOutcome, Forwarded, InstallSnapshot, InstallSnapshotResponse, PreVote, PreVoteResponse,
+    ReadIndexRequest, ReadIndexResponse, RejoinResponse, Remembered, RequestVote,
+    RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
+    TimeoutNow,
 };
 pub use settings::{GateSettings, RaftSettings};
 pub use snapshot_policy::SnapshotPositions;
@@ -268,6 +279,12 @@ impl Raft {
             Rpc::RejoinRequest => self.on_rejoin_request(from),
             // An acknowledgement is a fact in every term.
             Rpc::Remembered(word) => self.on_remembered(from, term, word),
+            Rpc::Forwarded(word) => {
+                if term > self.term() {
+                    self.adopt_term(term, "a peer has a higher term");
+                }
+                self.on_forwarded(from, term, word);
+            }
             Rpc::PreVote(request) => self.on_pre_vote(from, term, request),
             Rpc::PreVoteResponse(response) if response.vote_granted => {
                 self.on_pre_vote_granted(from, term);
@@ -320,7 +337,10 @@ impl Raft {
             Rpc::TimeoutNow(order) => self.on_timeout_now(from, order),
             Rpc::TransferVote(request) => self.on_request_vote(from, request),
             Rpc::TransferRefused => self.on_transfer_refused(from),
-            Rpc::Remembered(_) => {}
+            Rpc::Remembered(_) | Rpc::Forwarded(_) => {}
+            Rpc::ReadIndex(request) => self.on_read_index(from, request),
+            Rpc::ReadIndexResponse(response) => self.on_read_index_response(from, response),
+            Rpc::Forward(forward) => self.on_forward(from, forward),
             Rpc::Admitted(word) => self.on_admitted(from, word),
         }
     }
@@ -341,6 +361,15 @@ impl Raft {
                 result: AppendResult::Success { match_index: LogIndex(0) },
             }),
             Rpc::TimeoutNow(_) => Rpc::TransferRefused,
+            Rpc::ReadIndex(ReadIndexRequest { boot, number }) => {
+                let (boot, number) = (*boot, *number);
+                Rpc::ReadIndexResponse(ReadIndexResponse { boot, number, index: None })
+            }
+            Rpc::Forward(Forward { boot, number, .. }) => Rpc::Forwarded(Forwarded {
+                boot: *boot,
+                number: *number,
+                outcome: ForwardOutcome::NotLeader,
+            }),
             Rpc::InstallSnapshot(piece) => {
                 Rpc::InstallSnapshotResponse(self.snapshot_response(0, piece.snapshot.last, 0))
             }
@@ -359,6 +388,7 @@ impl Raft {
         self.tick_gate();
         self.tick_rejoin();
         self.tick_snapshots();
+        self.tick_inquiry();
         self.members.tick();
         if matches!(self.role, RoleState::Leader(_)) {
             self.tick_leader();
@@ -396,6 +426,8 @@ impl Raft {
         let entries = self.flush_writes();
         self.flush_replication(entries);
         self.start_peers();
+        self.tell_commits();
+        self.ask_leader();
         self.announce_changes();
         self.check_invariants();
         std::mem::take(&mut self.effects)

@@ -131,7 +131,7 @@ impl Raft {
 
     /// The format in force at the last entry that the store of this node was given. Nothing of a
     /// higher one is appended (docs/adr/0023).
-    pub(super) fn store_format(&self) -> Format {
+    pub fn store_format(&self) -> Format {
         self.log.cluster().at(self.apply.submitted_index()).format.format
     }
 

@@ -59,7 +59,7 @@ use core::time::Duration;
 use super::effect::ReadToken;
 use super::leader_lease::LeaseSettings;
 use crate::types::LogIndex;
-use confirmed::ConfirmedReads;
+pub(super) use confirmed::ConfirmedReads;
 use rounds::Rounds;
 
 /// A leader's reads and its rounds.
@@ -139,6 +139,16 @@ impl ReadIndex {
     /// With leases: the time at which the newest confirmed round began.
     pub(super) fn confirmed_at(&self) -> Option<Duration> {
         self.rounds.confirmed_at()
+    }
+
+    /// The newest round that a quorum has answered.
+    pub(super) fn confirmed_seq(&self) -> u64 {
+        self.rounds.confirmed_seq()
+    }
+
+    /// Asks for a round for a question of a peer, and returns the one that confirms it.
+    pub(super) fn want_round(&mut self) -> u64 {
+        self.rounds.want()
     }
 
     /// Starts the next round, if a read waits for it and not too many are under way.

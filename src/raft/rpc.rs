@@ -80,6 +80,16 @@ pub enum Rpc {
     /// The leader tells a rejoining learner that it has nothing to have forgotten
     /// (docs/adr/0026). It has no answer of its own.
     Admitted(Admitted),
+    /// A node that does not lead asks the leader for an index that its reads must see
+    /// (docs/adr/0031).
+    ReadIndex(ReadIndexRequest),
+    /// Its answer.
+    ReadIndexResponse(ReadIndexResponse),
+    /// A node that does not lead passes a client's command on to the leader (docs/adr/0031).
+    Forward(Forward),
+    /// The word about it. It is no response: it travels on the connection that brings the
+    /// entries, so that it comes before the entry of the command.
+    Forwarded(Forwarded),
 }
 
 impl Rpc {
@@ -101,6 +111,7 @@ impl Rpc {
                 | Rpc::StateCheckResponse(_)
                 | Rpc::Remembered(_)
                 | Rpc::TransferRefused
+                | Rpc::ReadIndexResponse(_)
         )
     }
 }
@@ -306,4 +317,59 @@ pub struct Admitted {
     /// The entry of the leader's newest membership, in which the receiver is a learner. It is
     /// committed.
     pub membership: LogIndex,
+}
+
+/// Asks the leader for the newest entry that a read must see which comes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadIndexRequest {
+    /// The run of the sender's process: numbers begin anew with each.
+    pub boot: BootId,
+    /// The number of the question in that run. It rises, and the answer repeats it.
+    pub number: u64,
+}
+
+/// The answer to [`ReadIndexRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadIndexResponse {
+    /// That of the question.
+    pub boot: BootId,
+    /// That of the question.
+    pub number: u64,
+    /// The entry; `None` when the sender does not lead the term of the question.
+    pub index: Option<LogIndex>,
+}
+
+/// A client's command on its way to the leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// The run of the sender's process: numbers begin anew with each.
+    pub boot: BootId,
+    /// The number of the command in that run. It rises.
+    pub number: u64,
+    /// The command.
+    pub command: Bytes,
+}
+
+/// Tells a peer what has become of a command that it has forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// That of the [`Forward`].
+    pub boot: BootId,
+    /// That of the [`Forward`].
+    pub number: u64,
+    /// The outcome.
+    pub outcome: ForwardOutcome,
+}
+
+/// The outcome of a [`Forward`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardOutcome {
+    /// The command is this entry of the leader's log, of the term of the envelope.
+    Appended(LogIndex),
+    /// The node does not lead: it has appended nothing.
+    NotLeader,
+    /// The leader has too much in flight: it has appended nothing.
+    Busy,
+    /// The format in force does not have the command: the leader has appended nothing.
+    NotYet,
 }

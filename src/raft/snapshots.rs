@@ -205,6 +205,7 @@ impl Raft {
         self.apply.on_installed(base.index);
         self.snapshots.on_installed(base);
         self.effects.push(Effect::ResetLog(ResetLog { base }));
+        self.release_reads();
     }
 
     /// True when everything up to `last` is in the log or before it.

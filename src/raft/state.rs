@@ -8,12 +8,14 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::any_server::Forwards;
 use super::apply_queue::ApplyQueue;
 use super::comparison::Comparison;
 use super::effect::{Append, Effect, StopReplication};
 use super::election_timer::ElectionTimer;
 use super::event::Event;
 use super::format_gate::FormatGate;
+use super::inquiry::Inquiry;
 use super::leader_lease::LeaseClock;
 use super::leadership::Leadership;
 use super::leaving::MemberNotes;
@@ -64,6 +66,10 @@ pub struct Raft {
     /// The digests of this node's store and of the others'.
     pub(super) comparison: Comparison,
     pub(super) gate: FormatGate,
+    /// The reads of a node that does not lead; empty on a leader.
+    pub(super) inquiry: Inquiry,
+    /// The commands on their way between this node and others.
+    pub(super) forwards: Forwards,
     /// The notes of this node about members that are removed.
     pub(super) members: MemberNotes,
     /// True when this node has to stop, see [`Raft::has_stopped`].
@@ -136,6 +142,8 @@ impl Raft {
             lease: LeaseClock::starting(settings.leader_lease),
             comparison: Comparison::default(),
             gate: FormatGate::new(),
+            inquiry: Inquiry::default(),
+            forwards: Forwards::default(),
             members: MemberNotes::default(),
             has_stopped: false,
             is_draining: false,
@@ -173,6 +181,7 @@ impl Raft {
     /// of earlier ones.
     pub fn on_peer_reached(&mut self, peer: NodeId) {
         self.recall.start.account_for(peer);
+        self.inquiry.on_reached(peer);
     }
 
     pub(super) fn envelope(&self, to: NodeId, rpc: Rpc) -> Envelope {
@@ -448,8 +457,10 @@ impl Raft {
 
     /// The number of reads that wait for their answers.
     pub fn waiting_reads(&self) -> usize {
-        let RoleState::Leader(leadership) = &self.role else { return 0 };
-        leadership.reads.waiting()
+        match &self.role {
+            RoleState::Leader(leadership) => leadership.reads.waiting(),
+            _ => self.inquiry.len(),
+        }
     }
 
     /// The number of rounds of reads that wait for their answers.

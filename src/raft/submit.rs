@@ -1,7 +1,7 @@
 //! Committed entries and confirmed reads on their way to the store, in one order.
 //!
-//! This is the one place that brings the log, the leader's reads (`ReadIndex`) and the queue
-//! to the store (`ApplyQueue`) together.
+//! This is the one place that brings the log, the reads (`ReadIndex`, on a node that does not lead
+//! `Inquiry`) and the queue to the store (`ApplyQueue`) together.
 
 use super::effect::{Effect, ReadEntries};
 use super::role::RoleState;
@@ -98,8 +98,11 @@ impl Raft {
     /// Answers the reads that are confirmed and whose entries were submitted.
     pub(super) fn release_reads(&mut self) {
         let submitted_index = self.apply.submitted_index();
-        let RoleState::Leader(leadership) = &mut self.role else { return };
-        while let Some((token, read_index)) = leadership.reads.pop_ready(submitted_index) {
+        let mut pop_ready = || match &mut self.role {
+            RoleState::Leader(leadership) => leadership.reads.pop_ready(submitted_index),
+            _ => self.inquiry.pop_ready(submitted_index),
+        };
+        while let Some((token, read_index)) = pop_ready() {
             self.effects.push(Effect::ReadReady { token, read_index });
         }
     }

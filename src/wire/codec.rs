@@ -134,6 +134,7 @@ fn size_hint(frame: &Frame) -> usize {
                 let entries = append.entries.iter().map(|entry| entry.weight_bytes()).sum::<u64>();
                 SMALL_FRAME_BYTES + usize::try_from(entries).unwrap_or(0)
             }
+            Rpc::Forward(forward) => SMALL_FRAME_BYTES + forward.command.len(),
             _ => SMALL_FRAME_BYTES,
         },
         Frame::Hello(_)

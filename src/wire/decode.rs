@@ -14,10 +14,11 @@ use super::hello::Hello;
 use super::join::{RemovedMap, digest};
 use super::kind;
 use crate::raft::{
-    Admitted, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten,
-    InstallSnapshot, InstallSnapshotResponse, Introduction, PreVote, PreVoteResponse,
-    RejoinResponse, Remembered, RequestVote, RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck,
-    StateCheckResponse, StateDiverged, TimeoutNow,
+    Admitted, AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forgotten, Forward,
+    ForwardOutcome, Forwarded, InstallSnapshot, InstallSnapshotResponse, Introduction, PreVote,
+    PreVoteResponse, ReadIndexRequest, ReadIndexResponse, RejoinResponse, Remembered, RequestVote,
+    RequestVoteResponse, Rpc, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
+    TimeoutNow,
 };
 use crate::types::{
     Address, Entry, Format, FormatRange, LogIndex, LogPosition, Member, NodeId, Payload,
@@ -233,6 +234,21 @@ fn visit_envelope<'de, A: SeqAccess<'de>>(
             boot: next(array, "boot")?,
             membership: next(array, "membership")?,
         }),
+        kind::READ_INDEX => Rpc::ReadIndex(ReadIndexRequest {
+            boot: next(array, "boot")?,
+            number: next(array, "number")?,
+        }),
+        kind::READ_INDEX_RESPONSE => Rpc::ReadIndexResponse(ReadIndexResponse {
+            boot: next(array, "boot")?,
+            number: next(array, "number")?,
+            index: next(array, "index")?,
+        }),
+        kind::FORWARD => Rpc::Forward(visit_forward(body, array)?),
+        kind::FORWARDED => Rpc::Forwarded(Forwarded {
+            boot: next(array, "boot")?,
+            number: next(array, "number")?,
+            outcome: visit_forward_outcome(array)?,
+        }),
         kind => return Err(de::Error::custom(format_args!("a frame of unknown kind {kind}"))),
     };
     Ok(Frame::Rpc(Envelope { from, to, term, rpc }))
@@ -300,6 +316,30 @@ fn visit_install<'de, A: SeqAccess<'de>>(
     let offset = next(array, "offset")?;
     let chunk: &[u8] = next(array, "bytes")?;
     Ok(InstallSnapshot { request_seq, snapshot, offset, bytes: body.slice_ref(chunk) })
+}
+
+fn visit_forward<'de, A: SeqAccess<'de>>(
+    body: &'de Bytes,
+    array: &mut A,
+) -> Result<Forward, A::Error> {
+    let (boot, number) = (next(array, "boot")?, next(array, "number")?);
+    let command: &[u8] = next(array, "command")?;
+    Ok(Forward { boot, number, command: body.slice_ref(command) })
+}
+
+fn visit_forward_outcome<'de, A: SeqAccess<'de>>(
+    array: &mut A,
+) -> Result<ForwardOutcome, A::Error> {
+    let (outcome, index): (u8, Option<LogIndex>) = (next(array, "outcome")?, next(array, "index")?);
+    match (outcome, index) {
+        (kind::FORWARDED_APPENDED, Some(index)) => Ok(ForwardOutcome::Appended(index)),
+        (kind::FORWARDED_NOT_LEADER, None) => Ok(ForwardOutcome::NotLeader),
+        (kind::FORWARDED_BUSY, None) => Ok(ForwardOutcome::Busy),
+        (kind::FORWARDED_NOT_YET, None) => Ok(ForwardOutcome::NotYet),
+        (other, index) => Err(de::Error::custom(format_args!(
+            "a forwarded command of unknown outcome {other} at {index:?}"
+        ))),
+    }
 }
 
 fn refusal<E: de::Error>(number: u8) -> Result<SnapshotRefusal, E> {

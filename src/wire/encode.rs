@@ -12,8 +12,9 @@ use super::hello::Hello;
 use super::join::{AnswerMap, RemovedMap, RequestMap};
 use super::kind;
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, InstallSnapshot,
-    InstallSnapshotResponse, Introduction, Remembered, Rpc, SnapshotRefusal, StateCheck,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forward, ForwardOutcome,
+    Forwarded, InstallSnapshot, InstallSnapshotResponse, Introduction, ReadIndexResponse,
+    Remembered, Rpc, SnapshotRefusal, StateCheck,
 };
 use crate::types::{Entry, LogPosition, Member, NodeId};
 
@@ -140,6 +141,18 @@ fn serialize_envelope<S: Serializer>(envelope: &Envelope, s: S) -> Result<S::Ok,
         Rpc::Admitted(word) => {
             (kind::ADMITTED, from, to, term, word.boot, word.membership).serialize(s)
         }
+        Rpc::ReadIndex(request) => {
+            (kind::READ_INDEX, from, to, term, request.boot, request.number).serialize(s)
+        }
+        Rpc::ReadIndexResponse(response) => {
+            let ReadIndexResponse { boot, number, index } = response;
+            (kind::READ_INDEX_RESPONSE, from, to, term, boot, number, index).serialize(s)
+        }
+        Rpc::Forward(Forward { boot, number, command }) => {
+            let command = serde_bytes::Bytes::new(command);
+            (kind::FORWARD, from, to, term, boot, number, command).serialize(s)
+        }
+        Rpc::Forwarded(word) => serialize_forwarded(envelope, word, s),
     }
 }
 
@@ -193,6 +206,22 @@ fn serialize_state_check<S: Serializer>(
     let of = |(peer, last): &(NodeId, LogPosition)| (*peer, last.index, last.term);
     let acknowledged: Vec<_> = acknowledged.iter().map(of).collect();
     (kind::STATE_CHECK, from, to, term, index, digest, acknowledged).serialize(s)
+}
+
+fn serialize_forwarded<S: Serializer>(
+    envelope: &Envelope,
+    word: &Forwarded,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    let Envelope { from, to, term, .. } = envelope;
+    let Forwarded { boot, number, outcome } = word;
+    let (outcome, index) = match outcome {
+        ForwardOutcome::Appended(index) => (kind::FORWARDED_APPENDED, Some(index)),
+        ForwardOutcome::NotLeader => (kind::FORWARDED_NOT_LEADER, None),
+        ForwardOutcome::Busy => (kind::FORWARDED_BUSY, None),
+        ForwardOutcome::NotYet => (kind::FORWARDED_NOT_YET, None),
+    };
+    (kind::FORWARDED, from, to, term, boot, number, outcome, index).serialize(s)
 }
 
 fn serialize_install<S: Serializer>(

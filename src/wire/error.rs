@@ -107,6 +107,12 @@ pub enum WireError {
     /// The place of a conflict is before every log.
     #[error("the frame reports a conflict at entry 0, and the first entry has index 1")]
     ConflictIndex,
+    /// An index names the place before the first entry as an entry.
+    #[error("the frame names entry 0, and the first entry has index 1")]
+    NoEntry,
+    /// A forwarded command has no bytes.
+    #[error("the frame forwards a command without a byte")]
+    NoCommand,
     /// The term is the largest number, so no election could follow it.
     #[error("the frame is of term {}, and no term follows it", Term(u64::MAX))]
     LastTerm,

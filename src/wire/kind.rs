@@ -57,6 +57,15 @@ pub(super) const JOIN: u8 = 36;
 /// The answer to it: docs/internals/wire_format.md#joined.
 pub(super) const JOINED: u8 = 37;
 
+/// The question of a reader that does not lead: docs/internals/wire_format.md#readindex.
+pub(super) const READ_INDEX: u8 = 38;
+/// The answer to it: docs/internals/wire_format.md#readindexresponse.
+pub(super) const READ_INDEX_RESPONSE: u8 = 39;
+/// A command on its way to the leader: docs/internals/wire_format.md#forward.
+pub(super) const FORWARD: u8 = 40;
+/// The word about such a command: docs/internals/wire_format.md#forwarded.
+pub(super) const FORWARDED: u8 = 41;
+
 /// The second element of a hello, and of a question to join. It identifies the protocol.
 pub(super) const HELLO_MAGIC: &str = "coracle";
 
@@ -89,6 +98,15 @@ pub(super) const OUTCOME_CONFLICT: u8 = 1;
 pub(super) const REFUSAL_NO_ROOM: u8 = 0;
 /// The refusal of a snapshot that is not the one that was offered, or cannot be decoded.
 pub(super) const REFUSAL_UNUSABLE: u8 = 1;
+
+/// A forwarded command that the leader has appended.
+pub(super) const FORWARDED_APPENDED: u8 = 0;
+/// One that came to a node that does not lead.
+pub(super) const FORWARDED_NOT_LEADER: u8 = 1;
+/// One for which the leader has no room.
+pub(super) const FORWARDED_BUSY: u8 = 2;
+/// One that the format in force does not have.
+pub(super) const FORWARDED_NOT_YET: u8 = 3;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use super::frame::Frame;
 use super::hello::{BINARY_BYTES_MAX, Hello};
 use super::join::{CLUSTER_BYTES_MAX, JoinAnswer, JoinRequest};
 use crate::raft::{
-    AppendEntries, AppendResult, Envelope, InstallSnapshot, Introduction, Rpc, StateCheck,
+    AppendEntries, AppendResult, Envelope, Forward, ForwardOutcome, Forwarded, InstallSnapshot,
+    Introduction, Rpc, StateCheck,
 };
 use crate::types::{
     Format, FormatInForce, FormatRange, LogIndex, LogPosition, NodeId, SINCE_BYTES_MAX,
@@ -106,10 +107,18 @@ fn validate_envelope(envelope: &Envelope) -> Result<(), WireError> {
         Rpc::TimeoutNow(order) => validate_position(order.last, envelope.term),
         Rpc::TransferVote(request) => validate_position(request.last, envelope.term),
         Rpc::Admitted(word) => validate_index(word.membership),
+        Rpc::ReadIndexResponse(response) => response.index.map_or(Ok(()), validate_entry_index),
+        Rpc::Forward(Forward { command, .. }) if command.is_empty() => Err(WireError::NoCommand),
+        Rpc::Forwarded(Forwarded { outcome: ForwardOutcome::Appended(index), .. }) => {
+            validate_entry_index(*index)
+        }
         Rpc::RequestVoteResponse(_)
         | Rpc::PreVoteResponse(_)
         | Rpc::RejoinRequest
-        | Rpc::TransferRefused => Ok(()),
+        | Rpc::TransferRefused
+        | Rpc::ReadIndex(_)
+        | Rpc::Forward(_)
+        | Rpc::Forwarded(_) => Ok(()),
     }
 }
 
@@ -130,6 +139,14 @@ fn validate_index(index: LogIndex) -> Result<(), WireError> {
         return Err(WireError::Index(index));
     }
     Ok(())
+}
+
+/// Checks the index of an entry, which is 1 or more.
+fn validate_entry_index(index: LogIndex) -> Result<(), WireError> {
+    if index == LogIndex(0) {
+        return Err(WireError::NoEntry);
+    }
+    validate_index(index)
 }
 
 fn validate_result(result: &AppendResult, term: Term) -> Result<(), WireError> {

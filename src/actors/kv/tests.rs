@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
-use crate::kv::{Answer, Command, Item, Operation, Outcome, StoreStatus};
+use crate::kv::{Answer, Command, HistoryLimits, Item, Operation, Outcome, StoreStatus};
 use crate::raft::{NodeStatus, Role};
 use crate::testing::cluster_status;
 use crate::testing::store_model;
@@ -59,7 +59,7 @@ fn set_key(index: u64, key: &'static str, value: &'static str, exptime: u64) -> 
 }
 
 fn entry(entry: Entry, reply_handle: ReplyHandle) -> ApplyTask {
-    ApplyTask::Entry { entry, reply_handle: Some(reply_handle) }
+    ApplyTask::Entry { entry, waiters: Some(reply_handle.into()) }
 }
 
 fn get(read_index: u64, reply_handle: ReplyHandle) -> ApplyTask {
@@ -98,7 +98,7 @@ async fn each_session_gets_all_its_replies_in_one_message() {
     let tasks = vec![
         entry(set(1, "a", 0), two.reply_handle(7)),
         entry(set(2, "b", 0), one.reply_handle(1)),
-        ApplyTask::Entry { entry: set(3, "c", 0), reply_handle: None },
+        ApplyTask::Entry { entry: set(3, "c", 0), waiters: None },
         entry(set(4, "d", 0), two.reply_handle(8)),
     ];
     kv.do_send(Apply { tasks });
@@ -221,10 +221,10 @@ async fn sessions_are_answered_in_the_order_of_their_first_reply() {
 async fn every_message_is_answered_by_applied_with_the_next_deadline() {
     let (kv, applied) = start();
     kv.do_send(Apply {
-        tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), reply_handle: None }],
+        tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), waiters: None }],
     });
     kv.do_send(Apply {
-        tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), reply_handle: None }],
+        tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), waiters: None }],
     });
     kv.do_send(Apply { tasks: vec![] });
     settle().await;
@@ -238,6 +238,7 @@ async fn every_message_is_answered_by_applied_with_the_next_deadline() {
         next_deadline_ms,
         has_hidden: false,
         digest: digests[last_applied as usize - 1],
+        history: HistoryLimits::default(),
     };
     assert_eq!(applied.drain(), [answer(1, Some(6000)), answer(2, None), answer(2, None)]);
 }
@@ -249,10 +250,10 @@ async fn applied_says_when_expired_keys_wait_for_their_removal() {
         store_model::entry(index, 1000, &store_model::set_for(&format!("k{index}"), "v", 1))
     });
     let last = store_model::entry(101, 2000, &store_model::set("other", "v"));
-    let tasks = keys.chain([last]).map(|entry| ApplyTask::Entry { entry, reply_handle: None });
+    let tasks = keys.chain([last]).map(|entry| ApplyTask::Entry { entry, waiters: None });
     kv.do_send(Apply { tasks: tasks.collect() });
     let entry = store_model::noop(102, 2000);
-    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry, reply_handle: None }] });
+    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry, waiters: None }] });
     settle().await;
     let reports = applied.drain().into_iter();
     assert_eq!(reports.map(|applied| applied.has_hidden).collect::<Vec<_>>(), [true, false]);
@@ -279,7 +280,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
         cluster: cluster_status(),
     };
     let tasks = vec![
-        ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
+        ApplyTask::Entry { entry: set(1, "a", 0), waiters: None },
         ApplyTask::Status { status: status.clone(), reply_handle: session.reply_handle(1) },
     ];
     kv.do_send(Apply { tasks });
@@ -319,9 +320,9 @@ async fn a_snapshot_is_a_view_of_the_store_and_an_installed_one_replaces_it() {
     let last = LogPosition { index: LogIndex(1), term: Term(1) };
     let point = SnapshotPoint { last, cluster: ClusterState::default() };
     let tasks = vec![
-        ApplyTask::Entry { entry: set(1, "a", 0), reply_handle: None },
+        ApplyTask::Entry { entry: set(1, "a", 0), waiters: None },
         ApplyTask::Snapshot { point: point.clone() },
-        ApplyTask::Entry { entry: set(2, "b", 0), reply_handle: None },
+        ApplyTask::Entry { entry: set(2, "b", 0), waiters: None },
         ApplyTask::Install { store: received },
         get(3, session.reply_handle(1)),
     ];
@@ -378,7 +379,7 @@ fn some_entries(last: u64) -> (Vec<ApplyTask>, Vec<u64>) {
     entries
         .map(|entry| {
             store.apply(&entry).unwrap();
-            (ApplyTask::Entry { entry, reply_handle: None }, store.digest())
+            (ApplyTask::Entry { entry, waiters: None }, store.digest())
         })
         .unzip()
 }
@@ -506,7 +507,7 @@ fn execute(task: ApplyTask) {
 async fn an_unknown_operation_halts_the_node() {
     let payload = Payload::Command(Bytes::from_static(b"\x63"));
     let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
-    execute(ApplyTask::Entry { entry, reply_handle: None });
+    execute(ApplyTask::Entry { entry, waiters: None });
 }
 
 #[actix::test]
@@ -529,7 +530,7 @@ async fn the_view_of_a_store_that_was_replaced_is_handed_over_to_be_freed() {
         store.apply(&set(index, "new", 0)).unwrap();
     }
     let tasks = vec![
-        ApplyTask::Entry { entry: set(1, "old", 0), reply_handle: None },
+        ApplyTask::Entry { entry: set(1, "old", 0), waiters: None },
         scan(&leaves, 1),
         scan(&stays, 1),
         ApplyTask::Install { store },

@@ -2,8 +2,8 @@
 
 use actix::Message;
 
-use crate::actors::messages::clients::ReplyHandle;
-use crate::kv::{Query, Store};
+use crate::actors::messages::clients::{ReplyHandle, Waiters};
+use crate::kv::{HistoryLimits, Query, Store};
 use crate::raft::{NodeStatus, ReadDigest};
 use crate::types::{Entry, LogIndex, SnapshotPoint};
 
@@ -23,14 +23,15 @@ pub enum ApplyTask {
     Entry {
         /// The entry.
         entry: Entry,
-        /// The client that waits for the outcome, on the leader.
-        reply_handle: Option<ReplyHandle>,
+        /// The clients of this server that wait for the outcome.
+        waiters: Option<Waiters>,
     },
-    /// Answer a read after the leadership was confirmed.
+    /// Answer a read, which is confirmed if it has to be.
     Read {
         /// The question.
         query: Query,
-        /// The entry that must have been applied: the read sees it and all before it.
+        /// The entry that must have been applied: the read sees it and all before it; 0 for a
+        /// read of what is applied, whatever that is.
         read_index: LogIndex,
         /// The store's time on the leader, for the time that a key has left. It is never
         /// ahead of the stamp of the leader's next entry.
@@ -82,6 +83,8 @@ pub struct Applied {
     pub has_hidden: bool,
     /// The digest of the store after that entry.
     pub digest: u64,
+    /// The bounds of the history that are in force after it.
+    pub history: HistoryLimits,
 }
 
 /// Sent by KvActor to RaftActor: the answer to [`ApplyTask::Digest`], as soon as the store has

@@ -84,6 +84,12 @@ pub enum PeerEvent {
         /// The peer.
         peer: NodeId,
     },
+    /// Sent by PeerLinkActor when the connection that it had reported as reached is gone. What was
+    /// on it may have arrived, or not.
+    Lost {
+        /// The peer.
+        peer: NodeId,
+    },
     /// Sent by PeerLinkActor when all dials of a round are refused: nobody listens at any of the
     /// peer's addresses, so its process is dead. A lost connection alone is not reported: it is
     /// dialled again at once, and the outcome of that dial says more.

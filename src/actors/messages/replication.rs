@@ -4,7 +4,7 @@ use actix::Message;
 
 use crate::raft::{
     AppendEntriesResponse, InstallSnapshotResponse, Replicate, ReplicationReport, SetSendMode,
-    StartReplication, StopReplication,
+    StartReplication, StopReplication, TellCommit,
 };
 use crate::types::{NodeId, Term};
 
@@ -19,6 +19,8 @@ pub enum ReplicationCommand {
     Replicate(Replicate),
     /// From now on entries are sent to the peer in this mode.
     SetSendMode(SetSendMode),
+    /// The peer's clients wait for what is committed.
+    TellCommit(TellCommit),
     /// This node no longer leads.
     Stop(StopReplication),
 }

@@ -16,7 +16,8 @@
 //! | responses to AppendEntries, InstallSnapshot | the peer | [`LinkEvent`] | ReplicatorActor |
 //! | responses to votes and hellos | the peer | [`PeerEvent`] | RaftActor |
 //! | a good hello, the end of a connection | the peer | [`LinkEvent`] | ReplicatorActor |
-//! | a good hello, the word that this node was removed | the peer | [`PeerEvent`] | RaftActor |
+//! | a good hello, the end of a connection | the peer | [`PeerEvent`] | RaftActor |
+//! | the word that this node was removed | the peer | [`PeerEvent`] | RaftActor |
 //! | a round of refused dials | | [`PeerEvent`] | RaftActor |
 //!
 //! It owns the connection, the addresses that it dials and the back-off. It runs on the main
@@ -193,7 +194,7 @@ impl Actor for PeerLinkActor {
 
     fn stopped(&mut self, _ctx: &mut Context<Self>) {
         if self.open.take().is_some_and(|open| open.established.is_some()) {
-            self.ports.replicator.do_send(LinkEvent::Down);
+            self.tell_down();
         }
     }
 }
@@ -360,13 +361,19 @@ impl PeerLinkActor {
         }
     }
 
+    /// The connection is gone, and with it all that was on it.
+    fn tell_down(&self) {
+        self.ports.replicator.do_send(LinkEvent::Down);
+        self.ports.raft.do_send(PeerEvent::Lost { peer: self.peer });
+    }
+
     /// The peer says that it is somewhere else than where it was dialled.
     fn move_on(&mut self, ctx: &mut Context<Self>) {
         if let Some(open) = self.open.take()
             && open.established.is_some()
         {
             log::info!("peer disconnected {}: {}", self.keys(), PeerError::Moved);
-            self.ports.replicator.do_send(LinkEvent::Down);
+            self.tell_down();
         }
         self.begin_round(ctx);
     }
@@ -516,7 +523,7 @@ impl PeerLinkActor {
         let Some(established) = open.established else { return self.fail_handshake(reason, ctx) };
         let level = if reason.is_failure() { log::Level::Warn } else { log::Level::Info };
         log::log!(level, "peer disconnected {}: {reason}", self.keys());
-        self.ports.replicator.do_send(LinkEvent::Down);
+        self.tell_down();
         match self.backoff.after_connection(established.elapsed()) {
             None => self.begin_round(ctx),
             Some(pause) => self.dial_later(pause, ctx),

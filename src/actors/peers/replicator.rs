@@ -129,6 +129,12 @@ impl Handler<ReplicationCommand> for ReplicatorActor {
                     self.flush_soon(ctx);
                 }
             }
+            ReplicationCommand::TellCommit(order) => {
+                if let Some(progress) = self.progress_of(order.term) {
+                    progress.tell_commit(order.leader_commit);
+                    self.flush_soon(ctx);
+                }
+            }
             ReplicationCommand::Stop(order) => {
                 if self.progress_of(order.term).is_some() {
                     self.progress = None;

@@ -7,14 +7,16 @@ use bytes::Bytes;
 
 use super::RaftActor;
 use super::backups::PendingBackup;
-use super::pending::PendingWrite;
+use super::held::HeldCommand;
+use super::pending::{PendingRead, PendingWrite};
+use super::renewals::Renewal;
 use super::upgrades::PendingUpgrade;
-use crate::actors::messages::clients::{ClientReply, ReplyHandle};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle, Waiters};
 use crate::actors::messages::kv::{Apply, ApplyTask};
 use crate::actors::messages::log::LogCommand;
 use crate::actors::messages::replies::reply;
 use crate::actors::messages::snapshots::QuerySnapshots;
-use crate::kv::Query;
+use crate::kv::{self, Query};
 use crate::protocol::{ClientRequest, Refusal, SnapshotQuery};
 use crate::raft::{Raise, RaiseRefusal, Role};
 use crate::types::Payload;
@@ -34,10 +36,37 @@ impl RaftActor {
             // Not even the state of a server is told that is about to end.
             return Err(Refusal::NotLeader { leader: None });
         }
-        if self.must_hold(&request, reply_handle.session) {
-            return self.hold(request, reply_handle);
+        let is_renewal = matches!(request, ClientRequest::Renew { .. });
+        if !is_renewal && self.pending.renewals.has_any_of(reply_handle.session) {
+            // They are before this command of their session.
+            self.propose_renewals();
         }
         let expires_at_tick = self.expires_at_tick();
+        if self.must_wait_in_order(&request, reply_handle) {
+            if self.pending.is_full(&self.settings) {
+                return Err(self.busy_or_not_leader());
+            }
+            let reply_handle = reply_handle.clone();
+            self.pending.order.wait(HeldCommand { request, reply_handle, expires_at_tick });
+            return Ok(());
+        }
+        self.start(request, reply_handle, expires_at_tick, ctx)
+    }
+
+    /// Accepts one command of a client, which waits for no other of its session.
+    ///
+    /// # Errors
+    /// The reason to refuse it.
+    pub(super) fn start(
+        &mut self,
+        request: ClientRequest,
+        reply_handle: &ReplyHandle,
+        expires_at_tick: u64,
+        ctx: &Context<Self>,
+    ) -> Result<(), Refusal> {
+        if self.must_hold(&request, reply_handle.session) {
+            return self.hold(request, reply_handle, expires_at_tick);
+        }
         self.execute_request(request, reply_handle, expires_at_tick, ctx)
     }
 
@@ -53,12 +82,31 @@ impl RaftActor {
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
         match request {
-            ClientRequest::Write(bytes) => self.propose(bytes, reply_handle, expires_at_tick),
+            ClientRequest::Write(bytes) | ClientRequest::WriteAnywhere(bytes)
+                if let Some(sentence) = self.not_yet(&bytes) =>
+            {
+                reply(reply_handle.clone(), ClientReply::NotYet(sentence));
+                Ok(())
+            }
+            ClientRequest::Write(bytes) => {
+                self.propose(bytes, Waiters::One(reply_handle.clone()), expires_at_tick)
+            }
+            ClientRequest::WriteAnywhere(bytes) => {
+                self.write_anywhere(bytes, reply_handle, expires_at_tick)
+            }
             ClientRequest::Read(query) => self.read(query, reply_handle, expires_at_tick),
-            ClientRequest::WriteAnywhere(_)
-            | ClientRequest::ReadAnywhere(_)
-            | ClientRequest::ReadApplied(_)
-            | ClientRequest::Renew { .. } => unreachable!("part D of issue 16"),
+            ClientRequest::ReadAnywhere(query) => {
+                self.read_anywhere(query, reply_handle, expires_at_tick)
+            }
+            ClientRequest::ReadApplied(query) => {
+                self.read_applied(query, reply_handle, expires_at_tick)
+            }
+            ClientRequest::Renew { id, is_anywhere } => {
+                let reply_handle = reply_handle.clone();
+                let renewal = Renewal { id, is_anywhere, reply_handle, expires_at_tick };
+                self.pending.renewals.add(renewal);
+                Ok(())
+            }
             ClientRequest::BeginSnapshot => self.begin_snapshot(reply_handle),
             ClientRequest::Snapshot(query) => self.query_snapshots(query, reply_handle, ctx),
             ClientRequest::SetHold { is_held } => self.set_hold(is_held, reply_handle),
@@ -87,10 +135,24 @@ impl RaftActor {
         }
     }
 
-    fn propose(
+    /// On the leader: the reason why a command cannot be executed yet, as a sentence. The format in
+    /// force lacks it.
+    pub(super) fn not_yet(&self, command: &Bytes) -> Option<String> {
+        let needed = kv::needed_format(*command.first()?)?;
+        let in_force = self.raft.store_format();
+        let is_later = needed > in_force && self.raft.role() == Role::Leader;
+        is_later.then(|| {
+            format!(
+                "format {in_force} is in force, and this command needs format {needed}: \
+                 `coracle upgrade status` shows what the next format waits for"
+            )
+        })
+    }
+
+    pub(super) fn propose(
         &mut self,
         command: Bytes,
-        reply_handle: &ReplyHandle,
+        waiters: Waiters,
         expires_at_tick: u64,
     ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
@@ -101,7 +163,7 @@ impl RaftActor {
         let index = proposed.map_err(|_| self.not_leader())?;
         let write = PendingWrite {
             term: self.raft.term(),
-            reply_handle: reply_handle.clone(),
+            waiters,
             bytes,
             expires_at_tick,
         };
@@ -109,7 +171,7 @@ impl RaftActor {
         Ok(())
     }
 
-    fn read(
+    pub(super) fn read(
         &mut self,
         query: Query,
         reply_handle: &ReplyHandle,
@@ -121,7 +183,10 @@ impl RaftActor {
         let after = self.pending.last_proposed(reply_handle.session);
         let token = self.pending.next_token();
         self.raft.read(token, after).map_err(|_| self.not_leader())?;
-        self.pending.add_read(token, query, reply_handle.clone(), expires_at_tick);
+        let (reply_handle, is_tracked) = (reply_handle.clone(), false);
+        let is_anywhere = false;
+        let read = PendingRead { query, reply_handle, expires_at_tick, is_anywhere, is_tracked };
+        self.pending.add_read(token, read);
         Ok(())
     }
 

@@ -3,7 +3,8 @@
 use actix::{AsyncContext, Context};
 
 use super::RaftActor;
-use crate::actors::messages::clients::{ClientReply, ReplyHandle};
+use super::pending::PendingRead;
+use crate::actors::messages::clients::ClientReply;
 use crate::actors::messages::kv::{Apply, ApplyTask};
 use crate::actors::messages::lifecycle::NodeMustStop;
 use crate::actors::messages::log::{LogCommand, ReadEntriesRequest};
@@ -19,15 +20,13 @@ use crate::types::{Divergence, Entry, LogIndex};
 impl RaftActor {
     /// Executes the effects that gathered in the core, in their order.
     pub(super) fn execute(&mut self, ctx: &mut Context<Self>) {
-        let mut tasks = Vec::new();
-        self.execute_effects(&mut tasks, ctx);
-        if self.release_held(ctx) {
-            self.execute_effects(&mut tasks, ctx);
+        self.propose_renewals();
+        self.execute_effects(ctx);
+        while self.release_waiting(ctx) {
+            self.propose_renewals();
+            self.execute_effects(ctx);
         }
         self.answer_transfers();
-        if !tasks.is_empty() {
-            self.ports.kv.do_send(Apply { tasks });
-        }
         self.answer_waits();
         assert_eq!(
             self.raft.waiting_reads(),
@@ -37,10 +36,33 @@ impl RaftActor {
         self.ports.memory.set(self.pending.weight_bytes());
     }
 
-    fn execute_effects(&mut self, tasks: &mut Vec<ApplyTask>, ctx: &Context<Self>) {
+    fn execute_effects(&mut self, ctx: &Context<Self>) {
+        let mut tasks = Vec::new();
         for effect in self.raft.take_effects() {
-            self.execute_one(effect, tasks, ctx);
+            self.execute_one(effect, &mut tasks, ctx);
         }
+        let at_once = std::mem::take(&mut self.pending.at_once);
+        if !self.raft.has_stopped() {
+            // After the entries: some of these reads waited for them.
+            tasks.extend(at_once);
+        }
+        if !tasks.is_empty() {
+            self.ports.kv.do_send(Apply { tasks });
+        }
+    }
+
+    /// Executes the commands that waited, and wait no more. Returns true when the core has
+    /// something to do.
+    fn release_waiting(&mut self, ctx: &Context<Self>) -> bool {
+        if self.raft.has_stopped() {
+            return false;
+        }
+        let mut has_released = std::mem::take(&mut self.pending.is_retrying);
+        has_released |= self.release_refused();
+        has_released |= self.release_held(ctx);
+        has_released |= self.release_forwarded();
+        has_released |= self.release_ordered(ctx);
+        has_released
     }
 
     /// Sends one order, or adds it to the tasks of the store.
@@ -58,6 +80,11 @@ impl RaftActor {
             Effect::SetSendMode(order) => {
                 if let Some(peer) = self.ports.peers.get(&order.peer) {
                     peer.replicator.do_send(ReplicationCommand::SetSendMode(order));
+                }
+            }
+            Effect::TellCommit(order) => {
+                if let Some(peer) = self.ports.peers.get(&order.peer) {
+                    peer.replicator.do_send(ReplicationCommand::TellCommit(order));
                 }
             }
             Effect::StopReplication(order) => self.stop_replication(order),
@@ -81,6 +108,7 @@ impl RaftActor {
                 self.announce(announcement);
             }
             Effect::ReadDigest(order) => tasks.push(ApplyTask::Digest(order)),
+            Effect::ForwardAnswered(answer) => self.on_forward_answered(answer),
             Effect::TransferFailed(failure) => self.on_transfer_failed(failure),
             Effect::Stop(reason) => self.stop(reason, tasks),
             Effect::Event(event) if event.is_fault() => {
@@ -131,6 +159,7 @@ impl RaftActor {
     /// The snapshot that was received last takes the place of the log and of the store.
     fn install_snapshot(&mut self, order: ResetLog, tasks: &mut Vec<ApplyTask>) {
         self.ports.log.do_send(LogCommand::Reset(order));
+        self.lose_installed(order.base.index);
         let store = self.received_store.take();
         let store = store.expect("the core installs what it was told is loaded");
         assert_eq!(store.last_applied(), order.base.index, "and nothing else (docs/bugs.md B54)");
@@ -164,13 +193,17 @@ impl RaftActor {
 
     fn add_entries(&mut self, entries: Vec<Entry>, tasks: &mut Vec<ApplyTask>) {
         tasks.extend(entries.into_iter().map(|entry| {
-            let reply_handle = self.pending.take_write(entry.position());
-            ApplyTask::Entry { entry, reply_handle }
+            let position = entry.position();
+            let forwarded = self.take_forwarded_waiters(position);
+            let waiters = self.pending.take_write(position).or(forwarded);
+            ApplyTask::Entry { entry, waiters }
         }));
     }
 
     fn add_read(&mut self, token: ReadToken, read_index: LogIndex, tasks: &mut Vec<ApplyTask>) {
-        if let Some((query, reply_handle)) = self.pending.take_read(token) {
+        if let Some(read) = self.pending.take_read(token) {
+            self.end_read(&read);
+            let PendingRead { query, reply_handle, .. } = read;
             let now_ms = self.raft.store_time_ms();
             tasks.push(ApplyTask::Read { query, read_index, now_ms, reply_handle });
         } else if let Some(reply_handle) = self.backups.take_begin(token) {
@@ -180,10 +213,9 @@ impl RaftActor {
     }
 
     fn fail_read(&mut self, token: ReadToken) {
-        let reply_handle = self.pending.take_read(token).map(|(_, reply_handle)| reply_handle);
-        let reply_handle: Option<ReplyHandle> =
-            reply_handle.or_else(|| self.backups.take_begin(token));
-        if let Some(reply_handle) = reply_handle {
+        if let Some(read) = self.pending.take_read(token) {
+            self.retry_read(read);
+        } else if let Some(reply_handle) = self.backups.take_begin(token) {
             let refusal = self.not_leader();
             reply(reply_handle, ClientReply::Refused(refusal));
         }

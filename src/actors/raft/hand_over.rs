@@ -17,13 +17,25 @@ use crate::raft::{Role, Transfer, TransferFailure, TransferRefusal, TransferTarg
 impl RaftActor {
     /// True when a command has to wait for the end of a transfer.
     pub(super) fn must_hold(&self, request: &ClientRequest, session: SessionId) -> bool {
+        let held = &self.pending.held;
         let is_leaderless = self.raft.awaits_successor();
+        let is_undecided = is_leaderless || self.raft.is_transferring();
         match request {
-            ClientRequest::Write(_) => {
-                is_leaderless || self.raft.is_transferring() || !self.pending.held.is_empty()
+            ClientRequest::Write(_) | ClientRequest::Renew { is_anywhere: false, .. } => {
+                let is_leader = self.raft.role() == Role::Leader;
+                is_undecided || is_leader && !held.is_empty() || held.has_any_of(session)
+            }
+            ClientRequest::WriteAnywhere(_) | ClientRequest::Renew { is_anywhere: true, .. } => {
+                is_undecided
+                    || !held.is_empty()
+                    || self.pending.forwards.has_refused()
+                    || self.waits_for_leader()
             }
             ClientRequest::Read(_) | ClientRequest::BeginSnapshot => {
-                is_leaderless || self.pending.held.has_any_of(session)
+                is_leaderless || held.has_any_of(session)
+            }
+            ClientRequest::ReadAnywhere(_) | ClientRequest::ReadApplied(_) => {
+                held.has_any_of(session)
             }
             _ => false,
         }
@@ -34,11 +46,12 @@ impl RaftActor {
         &mut self,
         request: ClientRequest,
         reply_handle: &ReplyHandle,
+        expires_at_tick: u64,
     ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
         }
-        let (reply_handle, expires_at_tick) = (reply_handle.clone(), self.expires_at_tick());
+        let reply_handle = reply_handle.clone();
         self.pending.held.add(HeldCommand { request, reply_handle, expires_at_tick });
         Ok(())
     }
@@ -47,13 +60,17 @@ impl RaftActor {
     /// core has something to do.
     pub(super) fn release_held(&mut self, ctx: &Context<Self>) -> bool {
         let is_undecided = self.raft.is_transferring() || self.raft.awaits_successor();
-        if self.pending.held.is_empty() || is_undecided {
+        let has_to_wait = is_undecided
+            || self.pending.forwards.has_refused()
+            || self.waits_for_leader() && self.pending.held.are_all_anywhere();
+        if self.pending.held.is_empty() || has_to_wait {
             return false;
         }
         let mut refused = Replies::default();
         for HeldCommand { request, reply_handle, expires_at_tick } in self.pending.held.take_all() {
-            // On a node that does not lead any more this is the redirect.
-            let outcome = self.execute_request(request, &reply_handle, expires_at_tick, ctx);
+            // On a node that does not lead any more this is the redirect, or the command is
+            // forwarded; it is held again if no leader is known to forward it to.
+            let outcome = self.start(request, &reply_handle, expires_at_tick, ctx);
             if let Err(refusal) = outcome {
                 refused.add(reply_handle, ClientReply::Refused(refusal));
             }

@@ -1,4 +1,5 @@
-//! The commands that wait while this node hands its leadership over (docs/adr/0028). Nothing of
+//! The commands that wait while this node hands its leadership over (docs/adr/0028), and on a node
+//! that does not lead the commands that wait for a leader to forward them to (docs/adr/0031). Nothing of
 //! them was proposed. When the transfer has come to nothing they go on in their order; when it has
 //! succeeded they are answered by a redirect, as soon as the new leader is known.
 //!
@@ -15,6 +16,27 @@ pub(super) struct HeldCommand {
     pub(super) request: ClientRequest,
     pub(super) reply_handle: ReplyHandle,
     pub(super) expires_at_tick: u64,
+}
+
+impl HeldCommand {
+    /// The bytes of a write.
+    pub(super) fn write_bytes(&self) -> u64 {
+        match &self.request {
+            ClientRequest::Write(bytes) | ClientRequest::WriteAnywhere(bytes) => bytes.len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// True when another node than the leader takes the command, too.
+    pub(super) fn is_anywhere(&self) -> bool {
+        matches!(
+            self.request,
+            ClientRequest::WriteAnywhere(_)
+                | ClientRequest::ReadAnywhere(_)
+                | ClientRequest::ReadApplied(_)
+                | ClientRequest::Renew { is_anywhere: true, .. }
+        )
+    }
 }
 
 /// The commands that wait, by arrival. Invariants: `write_bytes` is the sum over the writes;
@@ -47,9 +69,20 @@ impl HeldCommands {
     }
 
     pub(super) fn add(&mut self, command: HeldCommand) {
-        self.write_bytes += bytes_of(&command.request);
+        self.write_bytes += command.write_bytes();
         *self.by_session.entry(command.reply_handle.session).or_default() += 1;
         self.commands.push_back(command);
+    }
+
+    /// Adds commands before all others, in this order.
+    pub(super) fn add_first(&mut self, commands: Vec<HeldCommand>) {
+        let later = std::mem::take(self).commands;
+        commands.into_iter().chain(later).for_each(|command| self.add(command));
+    }
+
+    /// True when every one of them waits for a leader, and not for the end of a transfer.
+    pub(super) fn are_all_anywhere(&self) -> bool {
+        self.commands.iter().all(HeldCommand::is_anywhere)
     }
 
     /// Removes all commands.
@@ -57,12 +90,13 @@ impl HeldCommands {
         std::mem::take(self).commands
     }
 
-    /// Removes the commands whose time is over at `tick`. Their deadlines rise.
+    /// Removes the commands whose time is over at `tick`, from the first on.
     pub(super) fn take_expired(&mut self, tick: u64) -> Vec<HeldCommand> {
-        let count = self.commands.partition_point(|command| command.expires_at_tick <= tick);
+        let is_expired = |command: &&HeldCommand| command.expires_at_tick <= tick;
+        let count = self.commands.iter().take_while(is_expired).count();
         let expired: Vec<HeldCommand> = self.commands.drain(..count).collect();
         for command in &expired {
-            self.write_bytes -= bytes_of(&command.request);
+            self.write_bytes -= command.write_bytes();
             let session = command.reply_handle.session;
             if let Some(count) = self.by_session.get_mut(&session) {
                 *count -= 1;
@@ -72,12 +106,5 @@ impl HeldCommands {
             }
         }
         expired
-    }
-}
-
-fn bytes_of(request: &ClientRequest) -> u64 {
-    match request {
-        ClientRequest::Write(bytes) => bytes.len() as u64,
-        _ => 0,
     }
 }

@@ -30,8 +30,13 @@
 //! | `commands` | accepts or refuses the commands of clients |
 //! | `effects` | turns the effects of the core into messages |
 //! | `expiry` | decides when the store needs an entry, so that keys expire |
+//! | `history` | the entries that set the bounds of the history |
 //! | `pending` | the commands that wait for their outcome |
 //! | `held` | the commands that wait while the leadership is handed over |
+//! | `any_server` | reads and writes at a node that does not lead (docs/adr/0031) |
+//! | `forwards` | the commands on their way to the leader, and those from peers |
+//! | `order` | the order of a session's commands on a node that does not lead |
+//! | `renewals` | the renewals of leases that share an entry |
 //! | `transfers` | the commands of operators about the leadership that wait |
 //! | `hand_over` | holds commands, transfers the leadership, and ends the process in order |
 //! | `backups` | the commands of clients that fetch a backup |
@@ -44,15 +49,20 @@
 //! them: that is the batch. When the disk, the store or a replicator is gone, the process
 //! is ending, and nobody waits for their answers.
 
+mod any_server;
 mod backups;
 mod commands;
 mod effects;
 mod expiry;
+mod forwards;
 mod hand_over;
 mod held;
+mod history;
 mod member_commands;
 mod members;
+mod order;
 mod pending;
+mod renewals;
 mod settings;
 mod transfers;
 mod upgrades;
@@ -84,6 +94,7 @@ use crate::raft::{Raft, ReceiveSnapshot};
 use crate::types::{Address, NodeId, Payload};
 use backups::PendingBackups;
 use expiry::{Expiry, Now};
+use history::HistoryBounds;
 use members::PendingMembers;
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
@@ -136,13 +147,21 @@ pub struct RaftActor {
     attached: BTreeMap<NodeId, AttachedPeer>,
     /// Ticks since the start.
     ticks: u64,
-    /// The entries of this node's own that let keys expire.
-    expiry: Expiry,
+    upkeep: Upkeep,
     /// The store of a snapshot that was received and is about to be installed.
     received_store: Option<Store>,
     /// Messages since the last flush. Invariant: a `Flush` is in the mailbox exactly when
     /// this is not 0.
     batched_messages: u32,
+}
+
+/// The entries of this node's own that the store needs.
+#[derive(Default)]
+struct Upkeep {
+    /// Those that let keys expire.
+    expiry: Expiry,
+    /// Those that set the bounds of the history.
+    history: HistoryBounds,
 }
 
 /// A connection that a peer has opened to this node.
@@ -180,7 +199,7 @@ impl RaftActor {
             leader_address: None,
             attached: BTreeMap::new(),
             ticks: 0,
-            expiry: Expiry::default(),
+            upkeep: Upkeep::default(),
             received_store: None,
             batched_messages: 0,
         }
@@ -232,6 +251,7 @@ impl Handler<Tick> for RaftActor {
         self.update_clock();
         self.raft.tick();
         self.maybe_expire();
+        self.maybe_set_history();
         self.retry_transfers();
         self.time_out();
         self.flush_soon(ctx);
@@ -246,12 +266,15 @@ impl Handler<PeerEvent> for RaftActor {
             PeerEvent::Attached { peer, connection, port, end, introduction } => {
                 self.attached.insert(peer, AttachedPeer { connection, port, end });
                 self.update_clock();
+                // A word about a command may have been on a connection before this one.
+                self.lose_forwards(peer);
                 self.raft.on_peer_attached(peer, introduction);
                 self.flush_soon(ctx);
             }
             PeerEvent::Message(envelope) => {
                 self.update_clock();
                 self.raft.step(envelope);
+                self.take_forwarded();
                 self.flush_soon(ctx);
             }
             PeerEvent::Detached { peer, connection } => {
@@ -259,11 +282,21 @@ impl Handler<PeerEvent> for RaftActor {
                 if self.attached.get(&peer).is_some_and(is_newest) {
                     self.attached.remove(&peer);
                     self.update_clock();
+                    self.lose_forwards(peer);
                     self.raft.on_peer_detached(peer);
                     self.flush_soon(ctx);
                 }
             }
-            PeerEvent::Reached { peer } => self.raft.on_peer_reached(peer),
+            PeerEvent::Reached { peer } => {
+                self.pending.forwards.set_reached(peer, true);
+                self.raft.on_peer_reached(peer);
+                self.flush_soon(ctx);
+            }
+            PeerEvent::Lost { peer } => {
+                self.pending.forwards.set_reached(peer, false);
+                self.lose_forwards(peer);
+                self.flush_soon(ctx);
+            }
             PeerEvent::Refused { peer } => {
                 self.update_clock();
                 self.raft.on_connection_refused(peer);
@@ -332,7 +365,8 @@ impl Handler<Applied> for RaftActor {
 
     fn handle(&mut self, message: Applied, ctx: &mut Context<Self>) {
         self.update_clock();
-        self.expiry.on_applied(&message);
+        self.upkeep.expiry.on_applied(&message);
+        self.upkeep.history.on_applied(&message);
         self.pending.on_applied(message.last_applied).send();
         self.upgrades.on_applied(message.last_applied).send();
         self.members.on_applied(message.last_applied).send();
@@ -480,6 +514,7 @@ impl RaftActor {
         self.backups.time_out(self.ticks, &mut cancelled).send();
         self.upgrades.time_out(self.ticks).send();
         self.time_out_held();
+        self.time_out_forwards();
         self.time_out_members();
         self.time_out_transfers();
         for token in cancelled {
@@ -505,12 +540,12 @@ impl RaftActor {
             store_time_ms: self.raft.store_time_ms(),
             last_stamp_ms: self.raft.last_stamp_ms(),
         };
-        if !self.expiry.needs_entry(now) {
+        if !self.upkeep.expiry.needs_entry(now) {
             return;
         }
         // A follower leaves it to its leader.
         if self.raft.propose(Payload::Noop).is_ok() {
-            self.expiry.on_written(self.raft.last_log(), now.store_time_ms);
+            self.upkeep.expiry.on_written(self.raft.last_log(), now.store_time_ms);
         }
     }
 }

@@ -7,9 +7,13 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId, Waiters};
+use crate::actors::messages::kv::ApplyTask;
 use crate::actors::messages::replies::Replies;
+use crate::actors::raft::forwards::{ForwardedHere, Forwards};
 use crate::actors::raft::held::HeldCommands;
+use crate::actors::raft::order::{Kind, SessionOrder};
+use crate::actors::raft::renewals::Renewals;
 use crate::actors::raft::settings::RaftActorSettings;
 use crate::kv::Query;
 use crate::protocol::Refusal;
@@ -24,7 +28,7 @@ const COMMAND_OVERHEAD_BYTES: u64 = 512;
 pub(super) struct PendingWrite {
     /// The term of the entry, which together with the index identifies it.
     pub(super) term: Term,
-    pub(super) reply_handle: ReplyHandle,
+    pub(super) waiters: Waiters,
     pub(super) bytes: u64,
     pub(super) expires_at_tick: u64,
 }
@@ -33,15 +37,20 @@ pub(super) struct PendingWrite {
 /// session's window until the session is told that it is one of the two.
 struct TimedOutWrite {
     index: LogIndex,
-    reply_handle: ReplyHandle,
+    /// `None` of renewals, which have no place there.
+    reply_handle: Option<ReplyHandle>,
     bytes: u64,
 }
 
 /// A read whose client waits for the answer.
-struct PendingRead {
-    query: Query,
-    reply_handle: ReplyHandle,
-    expires_at_tick: u64,
+pub(super) struct PendingRead {
+    pub(super) query: Query,
+    pub(super) reply_handle: ReplyHandle,
+    pub(super) expires_at_tick: u64,
+    /// True when a node that does not lead answers it, too.
+    pub(super) is_anywhere: bool,
+    /// True when it is counted in the order of its session.
+    pub(super) is_tracked: bool,
 }
 
 /// The commands that wait. Invariants: `write_bytes` is the sum over `writes` and
@@ -55,6 +64,18 @@ pub(super) struct PendingCommands {
     reads: BTreeMap<ReadToken, PendingRead>,
     /// The commands that wait for the end of a transfer.
     pub(super) held: HeldCommands,
+    /// The commands that were forwarded to the leader.
+    pub(super) forwards: Forwards,
+    /// The commands that peers have forwarded to this node.
+    pub(super) here: ForwardedHere,
+    /// The commands that wait for others of their session.
+    pub(super) order: SessionOrder,
+    /// The renewals of leases that will share an entry.
+    pub(super) renewals: Renewals,
+    /// The reads of what is applied, until the store is given its next tasks.
+    pub(super) at_once: Vec<ApplyTask>,
+    /// True when a read that has failed was asked again since the effects were executed.
+    pub(super) is_retrying: bool,
     last_token: u64,
     /// The last entry of each session that has not been applied: its next read must see it.
     /// The order of this map is never used.
@@ -67,23 +88,31 @@ impl PendingCommands {
     /// True when no further command is accepted.
     pub(super) fn is_full(&self, settings: &RaftActorSettings) -> bool {
         self.len() >= settings.pending_commands_max
-            || self.write_bytes + self.held.write_bytes() >= settings.pending_bytes_max
+            || self.all_write_bytes() >= settings.pending_bytes_max
     }
 
     /// Bytes of memory that the commands use.
     pub(super) fn weight_bytes(&self) -> u64 {
-        let write_bytes = self.write_bytes + self.held.write_bytes();
-        write_bytes + self.len() as u64 * COMMAND_OVERHEAD_BYTES
+        self.all_write_bytes() + self.len() as u64 * COMMAND_OVERHEAD_BYTES
+    }
+
+    fn all_write_bytes(&self) -> u64 {
+        let waiting = self.held.write_bytes() + self.order.write_bytes();
+        self.write_bytes + waiting + self.forwards.bytes() + self.here.bytes()
     }
 
     /// The number of commands.
     fn len(&self) -> usize {
-        self.writes.len() + self.timed_out.len() + self.reads.len() + self.held.len()
+        let own = self.writes.len() + self.timed_out.len() + self.reads.len();
+        let waiting = self.held.len() + self.order.len() + self.renewals.len();
+        own + waiting + self.forwards.len() + self.here.len() + self.at_once.len()
     }
 
     /// Adds a write whose entry has this index.
     pub(super) fn add_write(&mut self, index: LogIndex, write: PendingWrite) {
-        self.last_proposed.insert(write.reply_handle.session, index);
+        for session in write.waiters.sessions() {
+            self.last_proposed.insert(session, index);
+        }
         self.last_proposed_max = index;
         self.write_bytes += write.bytes;
         self.writes.insert(index, write);
@@ -102,30 +131,24 @@ impl PendingCommands {
 
     /// Adds a read that waits for its confirmation. One that was held back may have less time left
     /// than a read that overtook it: it gets as much.
-    pub(super) fn add_read(
-        &mut self,
-        token: ReadToken,
-        query: Query,
-        reply_handle: ReplyHandle,
-        expires_at_tick: u64,
-    ) {
+    pub(super) fn add_read(&mut self, token: ReadToken, read: PendingRead) {
         let last = self.reads.last_key_value().map_or(0, |(_, read)| read.expires_at_tick);
-        let expires_at_tick = expires_at_tick.max(last);
-        self.reads.insert(token, PendingRead { query, reply_handle, expires_at_tick });
+        let expires_at_tick = read.expires_at_tick.max(last);
+        self.reads.insert(token, PendingRead { expires_at_tick, ..read });
     }
 
     /// Removes the write of this entry, and never that of another entry with the same index.
-    pub(super) fn take_write(&mut self, position: LogPosition) -> Option<ReplyHandle> {
+    pub(super) fn take_write(&mut self, position: LogPosition) -> Option<Waiters> {
         let write = self.writes.get(&position.index)?;
         if write.term != position.term {
             return None;
         }
-        self.remove_write(position.index).map(|write| write.reply_handle)
+        self.remove_write(position.index).map(|write| write.waiters)
     }
 
     /// Removes the read of this token; `None` when it has timed out.
-    pub(super) fn take_read(&mut self, token: ReadToken) -> Option<(Query, ReplyHandle)> {
-        self.reads.remove(&token).map(|read| (read.query, read.reply_handle))
+    pub(super) fn take_read(&mut self, token: ReadToken) -> Option<PendingRead> {
+        self.reads.remove(&token)
     }
 
     /// The last entry of the session that may not be applied yet; 0 for none.
@@ -136,6 +159,7 @@ impl PendingCommands {
     /// Everything up to `last_applied` is applied. Returns the messages that settle the writes
     /// among it that had timed out.
     pub(super) fn on_applied(&mut self, last_applied: LogIndex) -> Replies {
+        self.here.on_applied(last_applied);
         let settled = self.timed_out.partition_point(|entry| entry.index <= last_applied);
         let mut replies = Replies::default();
         self.settle(settled, &mut replies);
@@ -147,7 +171,9 @@ impl PendingCommands {
     fn settle(&mut self, count: usize, replies: &mut Replies) {
         for TimedOutWrite { reply_handle, bytes, .. } in self.timed_out.drain(..count) {
             self.write_bytes -= bytes;
-            replies.add(reply_handle, ClientReply::Settled { command_bytes: bytes as usize });
+            if let Some(reply_handle) = reply_handle {
+                replies.add(reply_handle, ClientReply::Settled { command_bytes: bytes as usize });
+            }
         }
     }
 
@@ -167,8 +193,18 @@ impl PendingCommands {
             && first.expires_at_tick <= tick
         {
             if let Some(write) = self.writes.remove(&index) {
-                let PendingWrite { reply_handle, bytes, .. } = write;
-                replies.add(reply_handle.clone(), ClientReply::TimedOut);
+                let PendingWrite { waiters, bytes, .. } = write;
+                let reply_handle = match waiters {
+                    Waiters::One(reply_handle) => {
+                        replies.add(reply_handle.clone(), ClientReply::TimedOut);
+                        Some(reply_handle)
+                    }
+                    renewals @ Waiters::Renewals(_) => {
+                        let refused = ClientReply::Refused(Refusal::Timeout);
+                        renewals.answer_all(&refused, &mut replies);
+                        None
+                    }
+                };
                 self.timed_out.push_back(TimedOutWrite { index, reply_handle, bytes });
             }
         }
@@ -176,7 +212,11 @@ impl PendingCommands {
             && first.get().expires_at_tick <= tick
         {
             cancelled.push(*first.key());
-            replies.add(first.remove().reply_handle, ClientReply::Refused(Refusal::Timeout));
+            let PendingRead { reply_handle, is_tracked, .. } = first.remove();
+            if is_tracked {
+                self.order.end(reply_handle.session, Kind::Read);
+            }
+            replies.add(reply_handle, ClientReply::Refused(Refusal::Timeout));
         }
         replies
     }
@@ -189,9 +229,11 @@ impl PendingCommands {
             && first.term <= term
         {
             if let Some(write) = self.remove_write(index) {
-                replies.add(write.reply_handle, ClientReply::Refused(Refusal::LeadershipLost));
+                let lost = ClientReply::Refused(Refusal::LeadershipLost);
+                write.waiters.answer_all(&lost, &mut replies);
             }
         }
+        self.here.lose_entries();
         self.settle(self.timed_out.len(), &mut replies);
         self.last_proposed.clear();
         replies

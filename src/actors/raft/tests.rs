@@ -1,5 +1,6 @@
 //! Tests of RaftActor alone, with a probe in place of every other actor.
 
+mod any_server;
 mod backup;
 mod broken_peers;
 mod expiry;
@@ -25,7 +26,7 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, SessionId};
 use crate::actors::messages::kv::ApplyTask;
 use crate::actors::messages::replication::ReplicationCommand;
-use crate::kv::Query;
+use crate::kv::{HistoryLimits, Query};
 use crate::protocol::{ClientRequest, Refusal};
 use crate::raft::{
     Append, AppendEntries, AppendResult, CompactLog, Envelope, PersistSeq, PreVoteResponse,
@@ -58,7 +59,8 @@ impl Clock for TestClock {
 /// The report of a store that has no deadline.
 fn applied(last_applied: u64) -> Applied {
     let last_applied = LogIndex(last_applied);
-    Applied { last_applied, next_deadline_ms: None, has_hidden: false, digest: 0 }
+    let history = HistoryLimits::default();
+    Applied { last_applied, next_deadline_ms: None, has_hidden: false, digest: 0, history }
 }
 
 /// A member and its addresses.
@@ -168,6 +170,7 @@ impl Fixture {
                 pending_commands_max: 4,
                 pending_bytes_max: 1000,
                 request_timeout_ticks: 50,
+                history: HistoryLimits::default(),
                 unseen_ms: 200,
             },
             Arc::clone(&clock) as Arc<dyn Clock>,
@@ -297,8 +300,8 @@ impl Fixture {
     /// The tasks that the store was given since the last call, each in a few words.
     fn tasks(&self) -> Vec<String> {
         let describe = |task| match task {
-            ApplyTask::Entry { entry, reply_handle } => {
-                format!("entry {} for {reply_handle:?}", entry.position())
+            ApplyTask::Entry { entry, waiters } => {
+                format!("entry {} for {waiters:?}", entry.position())
             }
             ApplyTask::Read { read_index, reply_handle, .. } => {
                 format!("read at {read_index} for {reply_handle:?}")

@@ -21,6 +21,8 @@ const ROUNDS_MAX: u64 = 2;
 pub(super) struct Rounds {
     /// By arrival, because tokens rise. Invariant: `place` and `seq` never fall along it.
     unconfirmed: BTreeMap<ReadToken, UnconfirmedRead>,
+    /// The newest round that a question of a peer waits for; 0 for none.
+    wanted_seq: u64,
     /// The newest round that was started.
     started_seq: u64,
     /// The newest round that a quorum has answered. Invariant: at most `started_seq`.
@@ -50,6 +52,17 @@ impl Rounds {
         self.unconfirmed.insert(token, UnconfirmedRead { read_index, place, seq });
     }
 
+    /// Asks for the next round without a read of this node's own, and returns its number.
+    pub(super) fn want(&mut self) -> u64 {
+        self.wanted_seq = self.started_seq + 1;
+        self.wanted_seq
+    }
+
+    /// The newest round that a quorum has answered.
+    pub(super) fn confirmed_seq(&self) -> u64 {
+        self.confirmed_seq
+    }
+
     /// Removes a read; false when it does not wait here.
     pub(super) fn cancel(&mut self, token: ReadToken) -> bool {
         self.unconfirmed.remove(&token).is_some()
@@ -68,7 +81,8 @@ impl Rounds {
     /// Starts the next round, if a read waits for it and not too many are under way.
     pub(super) fn maybe_start(&mut self) -> bool {
         let last = self.unconfirmed.last_key_value();
-        let is_wanted = last.is_some_and(|(_, read)| read.seq > self.started_seq);
+        let is_wanted = self.wanted_seq > self.started_seq
+            || last.is_some_and(|(_, read)| read.seq > self.started_seq);
         let is_possible = self.started_seq - self.confirmed_seq < ROUNDS_MAX;
         if is_wanted && is_possible {
             self.started_seq += 1;

@@ -6,6 +6,10 @@ use crate::types::LogIndex;
 #[derive(Default)]
 pub(super) struct Announcements {
     leader_commit: LogIndex,
+    /// The commit index in the last request.
+    announced_commit: LogIndex,
+    /// True when the peer is to be told the commit index at once.
+    commit_is_due: bool,
     /// The newest round of reads.
     read_seq: u64,
     /// The round that the last request asks to confirm; at most `read_seq`.
@@ -22,8 +26,20 @@ impl Announcements {
         self.heartbeat_is_due |= heartbeat;
     }
 
+    /// The peer is to be told at once that everything up to `leader_commit` is committed.
+    pub(super) fn tell_commit(&mut self, leader_commit: LogIndex) {
+        self.leader_commit = self.leader_commit.max(leader_commit);
+        self.commit_is_due = true;
+    }
+
+    /// True once when the peer is to be told a commit index that no request has said.
+    pub(super) fn take_due_commit(&mut self) -> bool {
+        std::mem::take(&mut self.commit_is_due) && self.announced_commit < self.leader_commit
+    }
+
     /// The commit index and the round for a request that is sent now.
     pub(super) fn announce(&mut self) -> (LogIndex, u64) {
+        self.announced_commit = self.leader_commit;
         self.announced_read_seq = self.read_seq;
         (self.leader_commit, self.read_seq)
     }

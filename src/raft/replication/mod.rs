@@ -118,6 +118,11 @@ impl Progress {
         self.compact_to(order.base);
     }
 
+    /// The peer's clients wait for what is committed: the peer is told at once.
+    pub fn tell_commit(&mut self, leader_commit: LogIndex) {
+        self.announcements.tell_commit(leader_commit);
+    }
+
     /// The log begins after `base`. The next probe shows whether the peer needs an entry
     /// before that; a peer that is being sent a snapshot does.
     fn compact_to(&mut self, base: LogPosition) {
@@ -412,6 +417,9 @@ impl Progress {
                 let is_sending = self.state == ProgressState::Snapshot;
                 let question = self.install.question_at_heartbeat(is_sending, &mut self.requests);
                 self.actions.extend(question.map(ProgressAction::SendSnapshot));
+            }
+            if self.announcements.take_due_commit() {
+                self.send(Vec::new());
             }
             self.send_pieces();
         }

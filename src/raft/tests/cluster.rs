@@ -23,6 +23,7 @@ use crate::raft::{
     Append, CompactLog, Effect, Envelope, GateSettings, Progress, ProgressAction, ProgressSettings,
     Raft, RaftSettings, ReadDigest, ReadEntries, ReadSnapshot, ReceiveSnapshot, ReplicationReport,
     ResetLog, Role, Rpc, SetSendMode, StartPeer, StartReplication, StopReplication, TakeSnapshot,
+    TellCommit,
 };
 use crate::testing::shut_gate;
 use crate::types::{Entry, LogIndex, Membership, NodeId, Payload, Term};
@@ -401,6 +402,7 @@ impl Cluster {
             _ => {
                 self.update_clock(id);
                 self.raft_mut(id).step(envelope);
+                self.append_forwarded(id);
             }
         }
         self.settle(id);
@@ -489,6 +491,13 @@ impl Cluster {
                 assert_eq!(progress.term(), term, "the replicators are of the leader's term");
                 progress.set_send_mode(mode);
             }
+            Effect::TellCommit(TellCommit { term, peer, leader_commit }) => {
+                let progress = self.node_mut(id).progress.get_mut(&peer);
+                if let Some(progress) = progress.filter(|progress| progress.term() == term) {
+                    progress.tell_commit(leader_commit);
+                }
+            }
+            Effect::ForwardAnswered(answer) => self.on_forward_answered(id, answer),
             Effect::StopReplication(StopReplication { term }) => {
                 let node = self.node_mut(id);
                 node.progress.clear();

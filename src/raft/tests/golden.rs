@@ -12,6 +12,8 @@
 //! | `heartbeat n1` | time passes at a leader until it sends one |
 //! | `propose n1 a b`, `read n1` | a client at a node; several words are one batch |
 //! | `propose-read-propose n1` | three commands of a session in one batch |
+//! | `any 3` | a cluster like that of `members`, in which any node takes reads and writes |
+//! | `ask n2`, `forward n2 a b` | a client at any node; several words are one batch |
 //! | `deliver` | all messages under way, and the answers to them, until there are none |
 //! | `deliver`, `drop`, `duplicate` and `from= to= rpc= count=` | only the messages that match |
 //! | `show` | the messages under way |
@@ -54,6 +56,10 @@ impl Runner for Script {
         let mut lines = Vec::new();
         match command.name.as_str() {
             "cluster" => self.cluster = new_cluster(&mut args, self.rules)?,
+            "any" => {
+                self.cluster = cluster_with_members(&mut args, self.rules)?;
+                self.cluster.pass_to_any_server();
+            }
             "members" => self.cluster = cluster_with_members(&mut args, self.rules)?,
             "who" => {
                 for id in self.some_nodes(&mut args)? {
@@ -132,6 +138,17 @@ impl Script {
             "read" => {
                 let token = cluster.read(id)?;
                 lines.push(format!("n{id} read #{} asked", token.0));
+            }
+            "ask" => {
+                let token = cluster.ask(id)?;
+                lines.push(format!("n{id} read #{} asked", token.0));
+            }
+            "forward" => {
+                while let Some(text) = args.next_pos() {
+                    let number = cluster.forward_unsettled(id, text)?;
+                    lines.push(format!("n{id} forwards {text} as {number}"));
+                }
+                cluster.settle(id);
             }
             "propose-read-propose" => {
                 let before = cluster.propose_unsettled(id, "before")?;
@@ -321,6 +338,10 @@ fn rpc_name(rpc: &Rpc) -> &'static str {
         Rpc::TransferVote(_) => "TransferVote",
         Rpc::TransferRefused => "TransferRefused",
         Rpc::Admitted(_) => "Admitted",
+        Rpc::ReadIndex(_) => "ReadIndex",
+        Rpc::ReadIndexResponse(_) => "ReadIndexResponse",
+        Rpc::Forward(_) => "Forward",
+        Rpc::Forwarded(_) => "Forwarded",
         Rpc::InstallSnapshot(_) => "InstallSnapshot",
         Rpc::InstallSnapshotResponse(_) => "InstallSnapshotResponse",
     }
@@ -354,6 +375,18 @@ macro_rules! scripts {
 }
 
 scripts! {
+    any_answer_of_an_earlier_term_counts_for_nothing,
+    any_follower_that_becomes_leader_answers_by_itself,
+    any_forward_to_a_node_that_does_not_lead_is_refused,
+    any_forwarded_command_that_comes_twice_is_appended_once,
+    any_forwarded_write_is_answered_where_it_was_sent,
+    any_learner_reads_and_forwards,
+    any_lost_answer_is_asked_for_again,
+    any_new_leader_answers_with_its_no_op,
+    any_node_without_a_leader_fails_its_reads_in_time,
+    any_read_on_a_follower_waits_for_its_own_store,
+    any_reads_that_come_later_need_another_question,
+    any_word_about_a_forward_is_a_fact_in_every_term,
     append_divergent_tail_is_replaced_in_a_few_round_trips,
     append_duplicated_old_request_truncates_nothing,
     append_follower_acknowledges_when_its_disk_has,

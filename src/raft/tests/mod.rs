@@ -2,6 +2,7 @@
 //!
 //! | file | contents |
 //! |---|---|
+//! | `any_server` | reads and writes at nodes that do not lead |
 //! | `clocks` | the clocks of nodes with leases, each wrong by its own rate |
 //! | `clients` | the sessions of a cluster's clients |
 //! | `cluster` | nodes, their disks and stores, and a network that the test controls |
@@ -39,6 +40,7 @@
 //! | `random` | random walks under every fault that the cluster knows |
 
 mod amnesia;
+mod any_server;
 mod broken_peers;
 mod clients;
 mod clocks;

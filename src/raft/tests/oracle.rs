@@ -182,7 +182,13 @@ impl Oracle {
             }
             // An acknowledgement is a fact, whatever becomes of the term of who says so.
             Rpc::Remembered(word) => assert!(word.leader_term <= *term, "a word of a term to come"),
+            // A leader says so, or a node that may have taken its term from a peer just now.
+            Rpc::ReadIndexResponse(_) | Rpc::Forwarded(_) => {
+                assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
+            }
             Rpc::PreVote(_) | Rpc::PreVoteResponse(_) | Rpc::RejoinRequest => {}
+            // A question and a command promise nothing.
+            Rpc::ReadIndex(_) | Rpc::Forward(_) => {}
         }
     }
 

@@ -3,8 +3,8 @@
 
 use super::node::Node;
 use crate::raft::{
-    AppendResult, ChangeRefusal, Envelope, MemberOutcome, PersistSeq, ProgressState, Remembered,
-    Role, Rpc,
+    AppendResult, ChangeRefusal, Envelope, ForwardOutcome, MemberOutcome, PersistSeq,
+    ProgressState, ReadIndexResponse, Remembered, Role, Rpc,
 };
 use crate::types::{Change, Entry, HardState, LogIndex, LogPosition, NodeId, Payload, Term};
 
@@ -25,6 +25,16 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
         Rpc::TransferVote(request) => format!("TransferVote last={}", request.last),
         Rpc::TransferRefused => "TransferRefused".to_string(),
         Rpc::Admitted(word) => format!("Admitted membership={}", word.membership),
+        Rpc::ReadIndex(request) => format!("ReadIndex number={}", request.number),
+        Rpc::ReadIndexResponse(ReadIndexResponse { number, index, .. }) => match index {
+            Some(index) => format!("ReadIndexResponse number={number} index={index}"),
+            None => format!("ReadIndexResponse number={number} does not lead"),
+        },
+        Rpc::Forward(forward) => {
+            let command = String::from_utf8_lossy(&forward.command);
+            format!("Forward number={} {command}", forward.number)
+        }
+        Rpc::Forwarded(word) => format!("Forwarded number={} {}", word.number, end(word.outcome)),
         Rpc::RejoinRequest => "RejoinRequest".to_string(),
         Rpc::RejoinResponse(response) => format!("RejoinResponse last={}", response.last),
         Rpc::Forgotten(word) => format!("Forgotten acknowledged={}", word.acknowledged),
@@ -72,6 +82,16 @@ pub(super) fn envelope(envelope: &Envelope) -> String {
         }
     };
     format!("n{from}@{term} -> n{to} {line}")
+}
+
+/// The outcome of a forwarded command.
+pub(super) fn end(outcome: ForwardOutcome) -> String {
+    match outcome {
+        ForwardOutcome::Appended(index) => format!("index={index}"),
+        ForwardOutcome::NotLeader => "does not lead".to_string(),
+        ForwardOutcome::Busy => "busy".to_string(),
+        ForwardOutcome::NotYet => "not yet".to_string(),
+    }
 }
 
 fn append_result(result: AppendResult) -> String {

@@ -28,6 +28,10 @@ fn every_kind_has_a_heading_in_the_wire_format() {
         (REMOVED, "Removed"),
         (JOIN, "Join"),
         (JOINED, "Joined"),
+        (READ_INDEX, "ReadIndex"),
+        (READ_INDEX_RESPONSE, "ReadIndexResponse"),
+        (FORWARD, "Forward"),
+        (FORWARDED, "Forwarded"),
     ] {
         let row = format!("| {number} | [{name}](#{}) |", name.to_lowercase());
         assert!(document.contains(&row), "no row {row:?}");

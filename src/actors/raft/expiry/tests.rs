@@ -1,4 +1,5 @@
 use super::*;
+use crate::kv::HistoryLimits;
 
 fn now(store_time_ms: u64, last_stamp_ms: u64) -> Now {
     Now { term: Term(3), last_applied: LogIndex(9), store_time_ms, last_stamp_ms }
@@ -8,10 +9,14 @@ fn at(index: u64, term: u64) -> LogPosition {
     LogPosition { index: LogIndex(index), term: Term(term) }
 }
 
+fn applied(last_applied: u64, next_deadline_ms: Option<u64>, has_hidden: bool) -> Applied {
+    let (last_applied, history) = (LogIndex(last_applied), HistoryLimits::default());
+    Applied { last_applied, next_deadline_ms, has_hidden, digest: 0, history }
+}
+
 fn reported(next_deadline_ms: Option<u64>, has_hidden: bool) -> Expiry {
     let mut expiry = Expiry::default();
-    let last_applied = LogIndex(9);
-    expiry.on_applied(&Applied { last_applied, next_deadline_ms, has_hidden, digest: 0 });
+    expiry.on_applied(&applied(9, next_deadline_ms, has_hidden));
     expiry
 }
 
@@ -38,12 +43,11 @@ fn hidden_keys_get_entries_at_a_bounded_pace_and_one_at_a_time() {
     assert!(expiry.needs_entry(now(1000, 1000)));
     expiry.on_written(at(10, 3), 1000);
     assert!(!expiry.needs_entry(now(9000, 1000)), "it is under way");
-    let applied = |time| Now { last_applied: LogIndex(10), ..now(time, 1000) };
-    assert!(!expiry.needs_entry(applied(1000 + REMOVAL_PAUSE_MS - 1)));
-    assert!(expiry.needs_entry(applied(1000 + REMOVAL_PAUSE_MS)));
-    let (last_applied, next_deadline_ms) = (LogIndex(10), None);
-    expiry.on_applied(&Applied { last_applied, next_deadline_ms, has_hidden: false, digest: 0 });
-    assert!(!expiry.needs_entry(applied(9000)));
+    let then = |time| Now { last_applied: LogIndex(10), ..now(time, 1000) };
+    assert!(!expiry.needs_entry(then(1000 + REMOVAL_PAUSE_MS - 1)));
+    assert!(expiry.needs_entry(then(1000 + REMOVAL_PAUSE_MS)));
+    expiry.on_applied(&applied(10, None, false));
+    assert!(!expiry.needs_entry(then(9000)));
 }
 
 /// The entry may be gone, and the log of the new term may be shorter than the old one.

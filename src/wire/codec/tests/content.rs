@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::raft::{
-    AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse, Introduction, PreVote,
-    PreVoteResponse, RejoinResponse, Remembered, RequestVote, RequestVoteResponse, StateCheck,
-    StateCheckResponse, StateDiverged,
+    AppendEntriesResponse, AppendResult, Forgotten, Forward, ForwardOutcome, Forwarded,
+    InstallSnapshotResponse, Introduction, PreVote, PreVoteResponse, ReadIndexResponse,
+    RejoinResponse, Remembered, RequestVote, RequestVoteResponse, StateCheck, StateCheckResponse,
+    StateDiverged,
 };
 use crate::testing::introduction;
 use crate::testing::memberships::{joint, largest};
@@ -145,6 +146,8 @@ fn indexes_that_no_log_reaches_are_errors() {
             ),
             envelope(3, Rpc::StateDiverged(StateDiverged { index: last.index, digest: 1 })),
             envelope(3, Rpc::Remembered(remembered)),
+            envelope(3, read_index_answer(last.index)),
+            envelope(3, forwarded(last.index)),
         ] {
             let decoded = decode(&encode(&frame));
             assert!(matches!(decoded, Err(WireError::Index(_))), "{frame:?}: {decoded:?}");
@@ -153,6 +156,43 @@ fn indexes_that_no_log_reaches_are_errors() {
     let frame = append(3, position(max, 2), vec![entry(max + 1, 3, Payload::Noop)]);
     assert!(matches!(decode(&encode(&frame)), Err(WireError::Index(_))));
     assert!(decode(&encode(&append(3, position(max, 2), vec![]))).is_ok());
+}
+
+fn read_index_answer(index: LogIndex) -> Rpc {
+    let (boot, number, index) = (BootId(1), 2, Some(index));
+    Rpc::ReadIndexResponse(ReadIndexResponse { boot, number, index })
+}
+
+fn forwarded(index: LogIndex) -> Rpc {
+    let (boot, number, outcome) = (BootId(1), 2, ForwardOutcome::Appended(index));
+    Rpc::Forwarded(Forwarded { boot, number, outcome })
+}
+
+/// The place before the first entry is no entry, and a command has at least its operation.
+#[test]
+fn answers_to_nodes_that_do_not_lead_name_entries_and_commands_have_bytes() {
+    for rpc in [read_index_answer(LogIndex(0)), forwarded(LogIndex(0))] {
+        assert!(matches!(decode(&encode(&envelope(3, rpc))), Err(WireError::NoEntry)));
+    }
+    for rpc in [read_index_answer(LogIndex(1)), forwarded(LogIndex(1))] {
+        assert!(decode(&encode(&envelope(3, rpc))).is_ok());
+    }
+    let command = Bytes::new();
+    let empty = Rpc::Forward(Forward { boot: BootId(1), number: 2, command });
+    assert!(matches!(decode(&encode(&envelope(3, empty))), Err(WireError::NoCommand)));
+}
+
+/// An outcome that has no entry does not name one, and no later outcome is guessed.
+#[test]
+fn a_word_about_a_forwarded_command_of_another_form_is_an_error() {
+    let bytes = encode(&envelope(3, forwarded(LogIndex(5))));
+    let body = &bytes[FRAME_HEADER_BYTES..];
+    let (outcome, index) = (body.len() - 2, body.len() - 1);
+    for (place, byte) in [(outcome, 1), (outcome, 3), (outcome, 4), (index, 0xc0)] {
+        let mut changed = body.to_vec();
+        changed[place] = byte;
+        assert!(matches!(decode(&frame_around(&changed)), Err(WireError::Malformed(_))));
+    }
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::raft::{
-    Admitted, AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse,
-    Introduction, PreVote, PreVoteResponse, RejoinResponse, Remembered, RequestVote,
-    RequestVoteResponse, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
-    TimeoutNow,
+    Admitted, AppendEntriesResponse, AppendResult, Forgotten, Forward, ForwardOutcome, Forwarded,
+    InstallSnapshotResponse, Introduction, PreVote, PreVoteResponse, ReadIndexRequest,
+    ReadIndexResponse, RejoinResponse, Remembered, RequestVote, RequestVoteResponse,
+    SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged, TimeoutNow,
 };
 use crate::testing::memberships::membership;
 use crate::types::{
@@ -119,9 +119,28 @@ fn samples_of_format_3() -> Vec<(&'static str, Frame)> {
     ]
 }
 
+/// The frames that format 4 has added, each with its name in [`GOLDEN`].
+fn samples_of_format_4() -> Vec<(&'static str, Frame)> {
+    let (boot, number) = (BootId(300), 7);
+    let answer = |index| Rpc::ReadIndexResponse(ReadIndexResponse { boot, number, index });
+    let word = |outcome| Rpc::Forwarded(Forwarded { boot, number, outcome });
+    let command = Bytes::from_static(b"\x01ab");
+    vec![
+        ("read_index", envelope(3, Rpc::ReadIndex(ReadIndexRequest { boot, number }))),
+        ("read_index_response", envelope(3, answer(Some(LogIndex(300))))),
+        ("read_index_refused", envelope(3, answer(None))),
+        ("forward", envelope(3, Rpc::Forward(Forward { boot, number, command }))),
+        ("forwarded", envelope(3, word(ForwardOutcome::Appended(LogIndex(300))))),
+        ("forwarded_not_leader", envelope(3, word(ForwardOutcome::NotLeader))),
+        ("forwarded_busy", envelope(3, word(ForwardOutcome::Busy))),
+        ("forwarded_not_yet", envelope(3, word(ForwardOutcome::NotYet))),
+    ]
+}
+
 /// One frame of every kind and form, each with its name in [`GOLDEN`].
 pub(super) fn samples() -> Vec<(&'static str, Frame)> {
-    [samples_of_format_1(), samples_of_format_2(), samples_of_format_3()].concat()
+    let since_format_3 = [samples_of_format_3(), samples_of_format_4()].concat();
+    [samples_of_format_1(), samples_of_format_2(), since_format_3].concat()
 }
 
 /// The frames of format 1, each with its name in [`GOLDEN`].
@@ -334,6 +353,14 @@ const GOLDEN: &[(&str, &str, &str)] = &[
             "96aa726573746f72655f6964c41000000000000000000000000000001122",
         ),
     ),
+    ("read_index", "00000009020f3b52e2", "9626010203cd012c07"),
+    ("read_index_response", "0000000c025ad66b0b", "9727010203cd012c07cd012c"),
+    ("read_index_refused", "0000000a02ff0e4797", "9727010203cd012c07c0"),
+    ("forward", "0000000e02e332e57e", "9728010203cd012c07c403016162"),
+    ("forwarded", "0000000d0205847b1c", "9829010203cd012c0700cd012c"),
+    ("forwarded_not_leader", "0000000b024061596b", "9829010203cd012c0701c0"),
+    ("forwarded_busy", "0000000b027486f1f2", "9829010203cd012c0702c0"),
+    ("forwarded_not_yet", "0000000b0267246985", "9829010203cd012c0703c0"),
 ];
 
 #[test]

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::raft::{
-    Admitted, AppendEntriesResponse, AppendResult, Forgotten, InstallSnapshotResponse,
-    Introduction, PreVote, PreVoteResponse, RejoinResponse, Remembered, RequestVote,
-    RequestVoteResponse, SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged,
-    TimeoutNow,
+    Admitted, AppendEntriesResponse, AppendResult, Forgotten, Forward, ForwardOutcome, Forwarded,
+    InstallSnapshotResponse, Introduction, PreVote, PreVoteResponse, ReadIndexRequest,
+    ReadIndexResponse, RejoinResponse, Remembered, RequestVote, RequestVoteResponse,
+    SnapshotRefusal, StateCheck, StateCheckResponse, StateDiverged, TimeoutNow,
 };
 use crate::testing::byte_mutation::mutation;
 use crate::testing::memberships::{any_member, any_membership};
@@ -127,6 +127,32 @@ fn any_rpc_of_format_3(term: u64) -> impl Strategy<Value = Rpc> {
     ]
 }
 
+/// The messages that format 4 has added.
+fn any_rpc_of_format_4() -> impl Strategy<Value = Rpc> {
+    let entry = || (1..=LogIndex::MAX.0).prop_map(LogIndex);
+    let outcome = prop_oneof![
+        entry().prop_map(ForwardOutcome::Appended),
+        Just(ForwardOutcome::NotLeader),
+        Just(ForwardOutcome::Busy),
+        Just(ForwardOutcome::NotYet),
+    ];
+    let place = || (any::<u64>().prop_map(BootId), any::<u64>());
+    prop_oneof![
+        place().prop_map(|(boot, number)| Rpc::ReadIndex(ReadIndexRequest { boot, number })),
+        (place(), proptest::option::of(entry())).prop_map(|((boot, number), index)| {
+            Rpc::ReadIndexResponse(ReadIndexResponse { boot, number, index })
+        }),
+        (place(), proptest::collection::vec(any::<u8>(), 1..100)).prop_map(
+            |((boot, number), command)| {
+                Rpc::Forward(Forward { boot, number, command: command.into() })
+            }
+        ),
+        (place(), outcome).prop_map(|((boot, number), outcome)| {
+            Rpc::Forwarded(Forwarded { boot, number, outcome })
+        }),
+    ]
+}
+
 fn any_join_request() -> impl Strategy<Value = JoinRequest> {
     let cluster = prop::option::of("[ -~]{1,64}");
     (any_node(), cluster, any_formats(), "[!-~]{1,64}")
@@ -222,6 +248,7 @@ fn any_rpc(term: u64) -> impl Strategy<Value = Rpc> {
             .prop_map(|vote_granted| Rpc::PreVoteResponse(PreVoteResponse { vote_granted })),
         any_rpc_of_format_2(term),
         any_rpc_of_format_3(term),
+        any_rpc_of_format_4(),
     ]
 }
 

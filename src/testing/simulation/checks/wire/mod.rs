@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::violation::{Check, Violation};
-use crate::raft::{AppendEntries, Envelope, Rpc};
+use crate::raft::{AppendEntries, Envelope, ForwardOutcome, Rpc};
 use crate::testing::SimDisk;
 use crate::testing::simulation::network::Tap;
 use crate::testing::simulation::plan::Plan;
@@ -447,6 +447,16 @@ impl CheckerState {
                 votes.check_elected(from, term, disks)
             }
             Rpc::TransferRefused => disks.check_term(from, term),
+            // They promise nothing: what they ask for is judged where it is answered.
+            Rpc::ReadIndex(_) | Rpc::Forward(_) => Ok(()),
+            Rpc::ReadIndexResponse(response) => match response.index {
+                Some(_) => votes.check_elected(from, term, disks),
+                None => disks.check_term(from, term),
+            },
+            Rpc::Forwarded(word) => match word.outcome {
+                ForwardOutcome::Appended(_) => votes.check_elected(from, term, disks),
+                _ => disks.check_term(from, term),
+            },
             Rpc::TimeoutNow(_) | Rpc::TransferVote(_) | Rpc::Admitted(_) => {
                 self.on_word_about_office(from, to, term, rpc)
             }
@@ -555,6 +565,10 @@ fn format_of(rpc: &Rpc) -> Option<(&'static str, Format)> {
         Rpc::TransferVote(_) => ("TransferVote", 3),
         Rpc::TransferRefused => ("TransferRefused", 3),
         Rpc::Admitted(_) => ("Admitted", 3),
+        Rpc::ReadIndex(_) => ("ReadIndex", 4),
+        Rpc::ReadIndexResponse(_) => ("ReadIndexResponse", 4),
+        Rpc::Forward(_) => ("Forward", 4),
+        Rpc::Forwarded(_) => ("Forwarded", 4),
         _ => return None,
     };
     Some((name, Format(format)))

@@ -1,7 +1,7 @@
 //! Frames as short lines, for a trace that people read.
 
 use crate::raft::{
-    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Remembered, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendResult, Envelope, Forward, Remembered, Rpc,
     StateCheckResponse,
 };
 use crate::wire::Frame;
@@ -66,6 +66,17 @@ fn describe(rpc: &Rpc) -> (&'static str, String) {
         Rpc::TransferVote(request) => ("TransferVote", format!(" last={}", request.last)),
         Rpc::TransferRefused => ("TransferRefused", String::new()),
         Rpc::Admitted(word) => ("Admitted", format!(" membership={}", word.membership)),
+        Rpc::ReadIndex(request) => ("ReadIndex", format!(" number={}", request.number)),
+        Rpc::ReadIndexResponse(response) => {
+            let index = response.index.map_or_else(|| "none".to_owned(), |index| index.to_string());
+            ("ReadIndexResponse", format!(" number={} index={index}", response.number))
+        }
+        Rpc::Forward(Forward { number, command, .. }) => {
+            ("Forward", format!(" number={number} bytes={}", command.len()))
+        }
+        Rpc::Forwarded(word) => {
+            ("Forwarded", format!(" number={} outcome={:?}", word.number, word.outcome))
+        }
         Rpc::InstallSnapshot(chunk) => {
             ("InstallSnapshot", format!(" last={} offset={}", chunk.snapshot.last, chunk.offset))
         }

@@ -1,0 +1,296 @@
+//! The commands that go from a node that does not lead to its leader (docs/adr/0031): here those
+//! of this node's clients, and those that peers have forwarded to this node.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use crate::actors::messages::clients::{SessionId, Waiters};
+use crate::raft::ForwardedCommand;
+use crate::types::{LogIndex, LogPosition, NodeId, Term};
+
+/// The commands of this node's clients that were forwarded.
+#[derive(Default)]
+pub(super) struct Forwards {
+    /// The peers to which this node has a connection. A command is forwarded only over one.
+    reached: BTreeSet<NodeId>,
+    /// The commands whose place is not known, by their number.
+    sent: BTreeMap<u64, SentCommand>,
+    /// The number of those among them that a node which does not lead has refused.
+    refused: usize,
+    /// The commands whose entries are not applied here, by the entry.
+    awaited: BTreeMap<LogIndex, AwaitedCommand>,
+    /// Bytes of all these commands.
+    bytes: u64,
+    /// A tick at which no command has expired before.
+    next_expiry: u64,
+    /// The newest entry that was passed to the store.
+    passed: LogIndex,
+}
+
+/// A command whose place is not known.
+pub(super) struct SentCommand {
+    pub(super) to: NodeId,
+    pub(super) command: Bytes,
+    pub(super) waiters: Waiters,
+    pub(super) expires_at_tick: u64,
+    /// True when the peer has answered that it does not lead: it has appended nothing.
+    pub(super) is_refused: bool,
+}
+
+/// A command whose entry is not applied here.
+struct AwaitedCommand {
+    term: Term,
+    waiters: Waiters,
+    bytes: u64,
+    expires_at_tick: u64,
+}
+
+impl Forwards {
+    /// The number of commands.
+    pub(super) fn len(&self) -> usize {
+        self.sent.len() + self.awaited.len()
+    }
+
+    /// Bytes of the commands.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// A connection to the peer is up, or is lost.
+    pub(super) fn set_reached(&mut self, peer: NodeId, is_reached: bool) {
+        if is_reached {
+            self.reached.insert(peer);
+        } else {
+            self.reached.remove(&peer);
+        }
+    }
+
+    /// True when this node has a connection to the peer.
+    pub(super) fn reaches(&self, peer: NodeId) -> bool {
+        self.reached.contains(&peer)
+    }
+
+    /// True when a command is to be forwarded once more, and later ones wait for it.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused > 0
+    }
+
+    /// The newest entry that was passed to the store.
+    pub(super) fn passed(&self) -> LogIndex {
+        self.passed
+    }
+
+    /// Adds a command that was sent under this number.
+    pub(super) fn add(&mut self, number: u64, command: SentCommand) {
+        self.bytes += command.command.len() as u64;
+        self.next_expiry = self.next_expiry.min(command.expires_at_tick);
+        self.sent.insert(number, command);
+    }
+
+    /// Removes the command of this number, if it was sent to this peer and is not answered.
+    pub(super) fn take(&mut self, number: u64, from: NodeId) -> Option<SentCommand> {
+        let sent = self.sent.get(&number)?;
+        if sent.to != from || sent.is_refused {
+            return None;
+        }
+        let sent = self.sent.remove(&number)?;
+        self.bytes -= sent.command.len() as u64;
+        Some(sent)
+    }
+
+    /// The peer does not lead, and has not appended the command of this number.
+    pub(super) fn refuse(&mut self, number: u64, from: NodeId) {
+        let sent = self.sent.get_mut(&number).filter(|sent| sent.to == from && !sent.is_refused);
+        if let Some(sent) = sent {
+            sent.is_refused = true;
+            self.refused += 1;
+        }
+    }
+
+    /// The command of this number is the entry at `index` of the term. Returns the refused
+    /// commands of the same sessions before it: they can no longer be executed before it.
+    pub(super) fn await_entry(
+        &mut self,
+        number: u64,
+        LogPosition { index, term }: LogPosition,
+        sent: SentCommand,
+    ) -> Vec<SentCommand> {
+        let SentCommand { command, waiters, expires_at_tick, .. } = sent;
+        let sessions: BTreeSet<SessionId> = waiters.sessions().collect();
+        let is_overtaken = |_: &u64, earlier: &mut SentCommand| {
+            earlier.is_refused && earlier.waiters.sessions().any(|id| sessions.contains(&id))
+        };
+        let overtaken: Vec<SentCommand> = if self.refused > 0 {
+            self.sent.extract_if(..number, is_overtaken).map(|(_, sent)| sent).collect()
+        } else {
+            Vec::new()
+        };
+        for earlier in &overtaken {
+            self.refused -= 1;
+            self.bytes -= earlier.command.len() as u64;
+        }
+        let bytes = command.len() as u64;
+        self.bytes += bytes;
+        self.next_expiry = self.next_expiry.min(expires_at_tick);
+        self.awaited.insert(index, AwaitedCommand { term, waiters, bytes, expires_at_tick });
+        overtaken
+    }
+
+    /// The entry at this position is passed to the store. Returns those who wait for it, and adds
+    /// those to `lost` whose entry it has replaced.
+    pub(super) fn on_entry(
+        &mut self,
+        position: LogPosition,
+        lost: &mut Vec<Waiters>,
+    ) -> Option<Waiters> {
+        self.passed = position.index;
+        let mut found = None;
+        while let Some(first) = self.awaited.first_entry()
+            && *first.key() <= position.index
+        {
+            let (index, AwaitedCommand { term, waiters, bytes, .. }) = first.remove_entry();
+            self.bytes -= bytes;
+            if (LogPosition { index, term }) == position {
+                found = Some(waiters);
+            } else {
+                lost.push(waiters);
+            }
+        }
+        found
+    }
+
+    /// A snapshot of everything up to `index` takes the place of the store. Returns those who
+    /// wait for entries in it: their outcomes are not known.
+    pub(super) fn on_installed(&mut self, index: LogIndex) -> Vec<Waiters> {
+        self.passed = index;
+        let mut unknown = Vec::new();
+        while let Some(first) = self.awaited.first_entry()
+            && *first.key() <= index
+        {
+            let AwaitedCommand { waiters, bytes, .. } = first.remove();
+            self.bytes -= bytes;
+            unknown.push(waiters);
+        }
+        unknown
+    }
+
+    /// What was on its way to the peer, or from it, may be lost. Returns those who wait for its
+    /// answers: their outcomes are not known.
+    pub(super) fn lose(&mut self, peer: NodeId) -> Vec<Waiters> {
+        let is_lost = |_: &u64, sent: &mut SentCommand| sent.to == peer && !sent.is_refused;
+        let lost: Vec<SentCommand> =
+            self.sent.extract_if(.., is_lost).map(|(_, sent)| sent).collect();
+        self.bytes -= lost.iter().map(|sent| sent.command.len() as u64).sum::<u64>();
+        lost.into_iter().map(|sent| sent.waiters).collect()
+    }
+
+    /// Removes all commands, if all were refused, in their order: no answer can show any more that
+    /// a later one was executed.
+    pub(super) fn take_refused(&mut self) -> Vec<SentCommand> {
+        if self.refused == 0 || self.refused < self.sent.len() {
+            return Vec::new();
+        }
+        self.refused = 0;
+        let sent: Vec<SentCommand> = std::mem::take(&mut self.sent).into_values().collect();
+        self.bytes -= sent.iter().map(|sent| sent.command.len() as u64).sum::<u64>();
+        sent
+    }
+
+    /// Removes the commands whose time is over at `tick`: first those whose outcomes are not
+    /// known, then those that were refused.
+    pub(super) fn take_expired(&mut self, tick: u64) -> (Vec<Waiters>, Vec<Waiters>) {
+        let (mut unknown, mut refused) = (Vec::new(), Vec::new());
+        if self.len() == 0 || tick < self.next_expiry {
+            return (unknown, refused);
+        }
+        for (_, sent) in self.sent.extract_if(.., |_, sent| sent.expires_at_tick <= tick) {
+            self.bytes -= sent.command.len() as u64;
+            if sent.is_refused {
+                self.refused -= 1;
+                refused.push(sent.waiters);
+            } else {
+                unknown.push(sent.waiters);
+            }
+        }
+        for (_, awaited) in self.awaited.extract_if(.., |_, it| it.expires_at_tick <= tick) {
+            self.bytes -= awaited.bytes;
+            unknown.push(awaited.waiters);
+        }
+        let sent = self.sent.values().map(|sent| sent.expires_at_tick);
+        let awaited = self.awaited.values().map(|awaited| awaited.expires_at_tick);
+        self.next_expiry = sent.chain(awaited).min().unwrap_or(u64::MAX);
+        (unknown, refused)
+    }
+}
+
+/// The commands that peers have forwarded to this node.
+#[derive(Default)]
+pub(super) struct ForwardedHere {
+    /// Those that are in the log and not applied, each with its bytes.
+    entries: VecDeque<(LogIndex, u64)>,
+    /// Those that wait for the end of a transfer, each with the tick at which its time is over.
+    held: VecDeque<(ForwardedCommand, u64)>,
+    /// Bytes of all these commands.
+    bytes: u64,
+}
+
+impl ForwardedHere {
+    /// The number of commands.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() + self.held.len()
+    }
+
+    /// Bytes of the commands.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Adds a command that is the entry at `index`.
+    pub(super) fn add_entry(&mut self, index: LogIndex, bytes: u64) {
+        self.bytes += bytes;
+        self.entries.push_back((index, bytes));
+    }
+
+    /// Everything up to `last_applied` is applied.
+    pub(super) fn on_applied(&mut self, last_applied: LogIndex) {
+        while let Some((_, bytes)) = self.entries.pop_front_if(|(index, _)| *index <= last_applied)
+        {
+            self.bytes -= bytes;
+        }
+    }
+
+    /// The leadership is over: what is not applied is no longer this node's concern.
+    pub(super) fn lose_entries(&mut self) {
+        for (_, bytes) in self.entries.drain(..) {
+            self.bytes -= bytes;
+        }
+    }
+
+    /// Holds a command until the end of a transfer.
+    pub(super) fn hold(&mut self, command: ForwardedCommand, expires_at_tick: u64) {
+        self.bytes += command.command.len() as u64;
+        self.held.push_back((command, expires_at_tick));
+    }
+
+    /// True when a command waits for the end of a transfer.
+    pub(super) fn holds_any(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Removes the held commands whose time is over at `tick`; all with `None`. Their deadlines
+    /// rise.
+    pub(super) fn take_held(&mut self, tick: Option<u64>) -> Vec<ForwardedCommand> {
+        let count = match tick {
+            Some(tick) => self.held.partition_point(|(_, expires_at)| *expires_at <= tick),
+            None => self.held.len(),
+        };
+        let taken: Vec<ForwardedCommand> =
+            self.held.drain(..count).map(|(command, _)| command).collect();
+        self.bytes -= taken.iter().map(|forwarded| forwarded.command.len() as u64).sum::<u64>();
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests;
