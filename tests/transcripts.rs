@@ -1,4 +1,4 @@
-//! The transcripts of docs/operations.md, run as they are written there.
+//! The transcripts of docs/operations.md and docs/coordination.md, run as they are written there.
 //!
 //! Every block of `console` is run: each line after `$ ` by a shell, with the built program, in a
 //! directory with a servers.toml; and its output has to be the lines that follow. A comment before
@@ -22,6 +22,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use common::Cluster;
 
@@ -191,7 +192,7 @@ impl Machines {
 }
 
 /// Words after which a number differs from run to run.
-const BEFORE_NUMBERS: &[&str] = &["change", "term", "entry", "wait", "cancel"];
+const BEFORE_NUMBERS: &[&str] = &["change", "term", "entry", "wait", "cancel", "seconds_left"];
 /// Words after a number that is a time.
 const UNITS: &[&str] = &["ms", "s", "min", "h"];
 
@@ -236,8 +237,23 @@ fn is_mark(character: char) -> bool {
 
 #[test]
 fn the_transcripts_of_the_operations_page_are_what_happens() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
-    let document = fs::read_to_string(page).unwrap();
+    run_page("docs/operations.md");
+}
+
+#[test]
+fn the_transcripts_of_the_coordination_page_are_what_happens() {
+    run_page("docs/coordination.md");
+}
+
+/// The page that is being run. The machine has no load by two clusters.
+static RUNNING: Mutex<()> = Mutex::new(());
+
+/// Does what a page says, and compares what is printed.
+fn run_page(page: &str) {
+    // The other page may have failed.
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let document = fs::read_to_string(document).unwrap();
     let mut machines: Option<Machines> = None;
     let mut commands = 0;
     for step in steps(&document) {
@@ -255,13 +271,13 @@ fn the_transcripts_of_the_operations_page_are_what_happens() {
                 let found = machines.run(&typed);
                 let expected: Vec<String> = printed.iter().map(|it| machines.normal(it)).collect();
                 let normal: Vec<String> = found.iter().map(|it| machines.normal(it)).collect();
-                let place = format!("docs/operations.md:{line}: $ {typed}");
+                let place = format!("{page}:{line}: $ {typed}");
                 assert_eq!(normal, expected, "{place}\n{}", found.join("\n"));
                 commands += 1;
             }
         }
     }
-    assert!(commands > 0, "the page has transcripts");
+    assert!(commands > 0, "{page} has transcripts");
 }
 
 #[test]

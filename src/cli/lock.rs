@@ -55,7 +55,7 @@ pub struct Patience {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub seconds: u64,
     /// Give up when it is not our turn after so many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     wait: Option<u64>,
 }
 

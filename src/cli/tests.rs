@@ -241,6 +241,7 @@ fn every_command_about_revisions_leases_and_locks_is_known() {
         "coracle compact 0",
         "coracle lock a",
         "coracle lock a --seconds 0 -- make",
+        "coracle lock a --wait 0 -- make",
         "coracle lock a make",
         "coracle elect a me --observe",
         "coracle lease info",

@@ -2,7 +2,7 @@ use coracle::client::recipes::{Cache, View};
 use coracle::client::{Client, Item, Mode, Options, Transaction};
 use tokio::time::timeout;
 
-use crate::common::clients::{Writer, block_on, connect, patient};
+use crate::common::clients::{Writer, block_on, connect, patient, running};
 use crate::common::{Cluster, PATIENCE};
 
 /// The keys of a copy in the form of a scan.
@@ -18,9 +18,7 @@ fn scanned(items: &[Item]) -> Vec<(Vec<u8>, u64, Vec<u8>)> {
 fn a_cache_is_the_store_at_its_revision_while_every_server_is_killed_in_turn() {
     let mut cluster = Cluster::start();
     cluster.wait_for_leader();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.unwrap();
+    let runtime = running();
     let cache = runtime.block_on(async {
         let client = connect(&cluster).await;
         Cache::load(&client, "key").await.unwrap()

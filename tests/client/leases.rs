@@ -3,14 +3,13 @@ use std::time::{Duration, Instant};
 use coracle::client::{ChangeKind, Error, LeaseLost, WatchSpec};
 
 use crate::common::Cluster;
-use crate::common::clients::{block_on, connect};
+use crate::common::clients::{block_on, connect, running};
 
 #[test]
 fn a_lease_is_kept_alive_for_longer_than_its_time_while_leaders_are_killed() {
     let mut cluster = Cluster::start();
     cluster.wait_for_leader();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1);
-    let runtime = runtime_of(runtime);
+    let runtime = running();
     // An election must fit in the time of the lease as the client counts it, so it is not short.
     let (mut client, lease, version) = runtime.block_on(async {
         let mut client = connect(&cluster).await;
@@ -34,10 +33,6 @@ fn a_lease_is_kept_alive_for_longer_than_its_time_while_leaders_are_killed() {
         assert_eq!(lease.revoke().await, Ok(true));
         assert_eq!(client.get("alive").await, Err(Error::NotFound));
     });
-}
-
-fn runtime_of(mut builder: tokio::runtime::Builder) -> tokio::runtime::Runtime {
-    builder.enable_all().build().unwrap()
 }
 
 #[test]

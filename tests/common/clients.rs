@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use coracle::client::{Client, Error, Item, Options};
+use tokio::runtime::{Builder, Handle};
 
 use super::{Cluster, PATIENCE};
 
@@ -150,6 +151,15 @@ pub fn patient() -> Options {
 
 /// Runs a future to its end on this thread.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(future)
+}
+
+/// A runtime on a thread of its own, whose tasks go on while the test does something else. It ends
+/// with the test process.
+pub fn running() -> Handle {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let handle = runtime.handle().clone();
+    std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    handle
 }

@@ -238,7 +238,7 @@ async fn every_message_is_answered_by_applied_with_the_next_deadline() {
         next_deadline_ms,
         has_hidden: false,
         digest: digests[last_applied as usize - 1],
-        history: HistoryLimits::default(),
+        history: HistoryLimits::NONE,
     };
     assert_eq!(applied.drain(), [answer(1, Some(6000)), answer(2, None), answer(2, None)]);
 }
@@ -579,7 +579,7 @@ impl Hub {
 }
 
 fn apply(kv: &Addr<KvActor>, entries: Vec<Entry>) {
-    let task = |entry| ApplyTask::Entry { entry, reply_handle: None };
+    let task = |entry| ApplyTask::Entry { entry, waiters: None };
     kv.do_send(Apply { tasks: entries.into_iter().map(task).collect() });
 }
 

@@ -88,7 +88,7 @@ impl RaftActor {
         expires_at_tick: u64,
     ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
-            return Err(self.busy_or_not_leader());
+            return Err(Refusal::Busy);
         }
         let is_tracked = self.raft.role() != Role::Leader;
         let after = self.pending.last_proposed(reply_handle.session);

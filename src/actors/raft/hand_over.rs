@@ -67,7 +67,13 @@ impl RaftActor {
             return false;
         }
         let mut refused = Replies::default();
-        for HeldCommand { request, reply_handle, expires_at_tick } in self.pending.held.take_all() {
+        let mut in_order = Vec::new();
+        for command in self.pending.held.take_all() {
+            if self.pending.order.must_go_back(&command, &in_order) {
+                in_order.push(command);
+                continue;
+            }
+            let HeldCommand { request, reply_handle, expires_at_tick } = command;
             // On a node that does not lead any more this is the redirect, or the command is
             // forwarded; it is held again if no leader is known to forward it to.
             let outcome = self.start(request, &reply_handle, expires_at_tick, ctx);
@@ -75,6 +81,7 @@ impl RaftActor {
                 refused.add(reply_handle, ClientReply::Refused(refusal));
             }
         }
+        self.pending.order.put_back(in_order);
         refused.send();
         true
     }

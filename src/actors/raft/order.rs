@@ -88,6 +88,26 @@ impl SessionOrder {
         session.waiting.push_back(command);
     }
 
+    /// True when a held command that is to go on has to wait for those of its session that are
+    /// under way, or that go back already.
+    pub(super) fn must_go_back(&self, command: &HeldCommand, back: &[HeldCommand]) -> bool {
+        let session = command.reply_handle.session;
+        let goes_before = |other: &HeldCommand| other.reply_handle.session == session;
+        let (under_way, kind) = (self.sessions.get(&session), kind_of(&command.request));
+        under_way.is_some_and(|under_way| kind.is_some_and(|kind| under_way.blocks(kind)))
+            || back.iter().any(goes_before)
+    }
+
+    /// Lets commands wait that are before all that wait already, in this order.
+    pub(super) fn put_back(&mut self, commands: Vec<HeldCommand>) {
+        for command in commands.into_iter().rev() {
+            self.waiting += 1;
+            self.waiting_bytes += command.write_bytes();
+            let session = self.sessions.entry(command.reply_handle.session).or_default();
+            session.waiting.push_front(command);
+        }
+    }
+
     /// A command of the session is under way.
     pub(super) fn begin(&mut self, session: SessionId, kind: Kind) {
         let session = self.sessions.entry(session).or_default();

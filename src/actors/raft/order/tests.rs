@@ -78,3 +78,24 @@ async fn a_command_that_ends_at_once_lets_the_next_go_on() {
     assert_eq!(next(&mut order), Some(2));
     assert_eq!((next(&mut order), order.sessions.len()), (None, 0));
 }
+
+/// Commands that were held are before those that wait here already.
+#[actix::test]
+async fn held_commands_go_back_to_their_places() {
+    let mut order = SessionOrder::default();
+    order.begin(SESSION, Kind::Write);
+    order.wait(waiting(4, read()));
+    let held = [waiting(1, write()), waiting(2, read()), waiting(3, write())];
+    let mut back = Vec::new();
+    for command in held {
+        if order.must_go_back(&command, &back) {
+            back.push(command);
+        }
+    }
+    let slots: Vec<u64> = back.iter().map(|command| command.reply_handle.slot).collect();
+    assert_eq!(slots, [2, 3], "the first write goes on, and the second must not overtake the read");
+    order.put_back(back);
+    assert_eq!((order.len(), order.write_bytes()), (3, 5));
+    order.end(SESSION, Kind::Write);
+    assert_eq!([next(&mut order), next(&mut order), next(&mut order)], [2, 3, 4].map(Some));
+}

@@ -41,9 +41,8 @@ fn unknown(slot: u64) -> (u64, ClientReply) {
 }
 
 impl Fixture {
-    /// A node of a cluster in this format that knows the addresses of all.
-    fn start_in_format(format: Format) -> Fixture {
-        let settings = settings_with_addresses();
+    /// A node of a cluster in this format.
+    fn start_in_format(format: Format, settings: RaftSettings) -> Fixture {
         let gate = GateSettings { formats: FormatRange::OWN, ..settings.gate };
         let settings = RaftSettings { gate, ..settings };
         let format = FormatInForce::of(format);
@@ -54,11 +53,10 @@ impl Fixture {
 
     /// A node that follows the peer in term 3, and has a connection to it. Entry 1 is applied.
     async fn following() -> Fixture {
-        let f = Fixture::start_in_format(Format(4));
+        let f = Fixture::start_in_format(Format(4), settings_with_addresses());
         f.raft.do_send(PeerEvent::Reached { peer: PEER });
         f.append(PEER, 3, 0, &["x"], 1).await;
-        f.persisted(1).await;
-        f.persisted(2).await;
+        f.all_persisted().await;
         f.raft.do_send(applied(1));
         settle().await;
         f.sent(PEER);
@@ -320,7 +318,7 @@ async fn a_read_of_what_is_applied_asks_nobody() {
 
 #[actix::test]
 async fn commands_wait_for_a_leader_and_for_a_connection_to_it() {
-    let f = Fixture::start_in_format(Format(4));
+    let f = Fixture::start_in_format(Format(4), settings());
     let client = Client::new(1);
     f.request(&client, vec![(1, named_write("a")), (2, read_anywhere())]).await;
     f.append(PEER, 3, 0, &["x"], 1).await;
@@ -354,7 +352,7 @@ async fn nothing_waits_when_no_leader_was_heard_for_long() {
 
 #[actix::test]
 async fn before_format_4_a_node_that_does_not_lead_redirects() {
-    let f = Fixture::start_in_format(Format(3));
+    let f = Fixture::start_in_format(Format(3), settings_with_addresses());
     f.raft.do_send(PeerEvent::Reached { peer: PEER });
     f.append(PEER, 3, 0, &["x"], 1).await;
     f.all_persisted().await;
@@ -369,7 +367,7 @@ async fn before_format_4_a_node_that_does_not_lead_redirects() {
 
 #[actix::test]
 async fn a_leader_takes_commands_of_peers_and_tells_them_the_commit_at_once() {
-    let f = Fixture::start_in_format(Format(4));
+    let f = Fixture::start_in_format(Format(4), settings());
     f.lead().await;
     f.forwarded_here(1, delete("a")).await;
     f.forwarded_here(1, delete("a")).await;
@@ -385,7 +383,7 @@ async fn a_leader_takes_commands_of_peers_and_tells_them_the_commit_at_once() {
 
 #[actix::test]
 async fn a_leader_has_a_limit_for_commands_of_peers_and_takes_none_that_it_cannot_read() {
-    let f = Fixture::start_in_format(Format(4));
+    let f = Fixture::start_in_format(Format(4), settings());
     f.lead().await;
     f.forwarded_here(1, Bytes::from_static(b"\xff")).await;
     assert_eq!(f.sent(PEER), ["forwarded 1 NotYet"]);
@@ -402,7 +400,7 @@ async fn a_leader_has_a_limit_for_commands_of_peers_and_takes_none_that_it_canno
 
 #[actix::test]
 async fn a_read_at_a_leader_that_steps_down_waits_for_the_next_leader() {
-    let f = Fixture::start_in_format(Format(4));
+    let f = Fixture::start_in_format(Format(4), settings());
     f.lead().await;
     let (client, plain) = (Client::new(1), Client::new(2));
     f.request(&client, vec![(1, read_anywhere())]).await;
@@ -422,7 +420,7 @@ async fn a_read_at_a_leader_that_steps_down_waits_for_the_next_leader() {
 
 #[actix::test]
 async fn the_renewals_of_one_drain_share_an_entry() {
-    let f = Fixture::start_in_format(Format(4));
+    let f = Fixture::start_in_format(Format(4), settings());
     f.lead().await;
     let (a, b) = (Client::new(1), Client::new(2));
     let of = |client: &Client, requests| ClientRequests {
@@ -455,7 +453,7 @@ async fn the_renewals_of_one_drain_share_an_entry() {
 /// A read behind a renewal of its session sees it.
 #[actix::test]
 async fn a_command_after_a_renewal_of_its_session_is_after_it() {
-    let f = Fixture::start_in_format(Format(4));
+    let f = Fixture::start_in_format(Format(4), settings());
     f.lead().await;
     let client = Client::new(1);
     f.request(&client, vec![(1, renew(5)), (2, read()), (3, renew(6))]).await;
@@ -490,7 +488,7 @@ async fn renewals_at_another_node_are_forwarded_together() {
 
 #[actix::test]
 async fn a_command_of_a_later_format_is_refused_with_a_sentence() {
-    let f = Fixture::start_in_format(Format(3));
+    let f = Fixture::start_in_format(Format(3), settings());
     f.lead().await;
     let client = Client::new(1);
     let operation = Operation::Revoke { id: 1 };
@@ -507,7 +505,7 @@ async fn a_command_of_a_later_format_is_refused_with_a_sentence() {
 #[actix::test]
 async fn a_leader_sets_the_bounds_of_the_history_when_others_are_in_force() {
     for (format, expected) in [(Format(3), 0), (Format(4), 1)] {
-        let f = Fixture::start_in_format(format);
+        let f = Fixture::start_in_format(format, settings());
         f.lead().await;
         f.ticks(1).await;
         assert_eq!(f.appends().len(), 0, "those of the settings are in force");
