@@ -111,6 +111,35 @@ fn assert_goes_on(cluster: &mut Cluster, leader: u64) {
     assert!(statuses.iter().all(|s| s["store_digest"] == statuses[0]["store_digest"]));
 }
 
+/// Clients may have seen revisions that the lost cluster made after the backup.
+#[test]
+fn a_restored_cluster_can_begin_above_the_revisions_that_were_lost() {
+    let old = start("old", "");
+    old.wait_for_leader();
+    old.wait_for_highest_format();
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("backup");
+    assert_eq!(code(&old.coracle(&["set", "key", "value"])), 0);
+    said(&old.coracle(&["snapshot", "save", text(&file)]), 0);
+    let revision = load(&file).1.revision();
+    let mut new = Cluster::prepare_like(3, "127.0.0.1", &settings("new", ""));
+    let restore = ["snapshot", "restore", text(&file), "--all", "--bump-revision", "1000"];
+    let restored = said(&new.coracle(&restore), 0);
+    let origins: Vec<&str> = restored.lines().filter_map(|l| l.split("origin=").nth(1)).collect();
+    assert!(origins.len() == 3 && origins.iter().all(|o| *o == origins[0]), "{restored}");
+    for id in new.ids() {
+        new.start_server(id);
+    }
+    let leader = new.wait_for_leader();
+    let mut client = new.connect(leader).unwrap();
+    assert_eq!(client.ask("get key\r\n").unwrap(), "VALUE 5\r\nvalue\r\n");
+    let compacted = format!("ERR_COMPACTED {}\r\n", revision + 1000);
+    assert_eq!(client.ask(&format!("get key at {}\r\n", revision + 1)).unwrap(), compacted);
+    assert_eq!(client.ask("set key 0 1\r\nv\r\n").unwrap(), format!("OK {}\r\n", revision + 1001));
+    let at = format!("get key at {}\r\n", revision + 1000);
+    assert_eq!(client.ask(&at).unwrap(), "VALUE 5\r\nvalue\r\n");
+}
+
 #[test]
 fn nobody_joins_a_restored_cluster_by_mistake() {
     let mut old = start("old", "");
@@ -195,6 +224,8 @@ fn a_backup_that_cannot_be_taken_or_restored_is_refused_in_one_sentence() {
         assert!(facts.contains(fact), "{facts}");
     }
     assert!(facts.contains(&format!("bytes {}\n", bytes.len())), "{facts}");
+    let revision = load(&file).1.revision();
+    assert!(facts.contains(&format!("revision {revision}\ncompacted_revision 1\n")), "{facts}");
     let json = said(&inspect(&file, &["--json"]), 0);
     assert!(json.starts_with("{\"format_version\":5,\"cluster\":\"old\","), "{json}");
     let keys = said(&inspect(&file, &["--keys"]), 0);

@@ -241,8 +241,7 @@ fn a_server_that_is_cut_off_answers_stale_reads_and_no_others() {
     cluster.wait_for_highest_format();
     let leader = cluster.wait_for_leader();
     let alone = leader % 5 + 1;
-    let (mut any, mut stale) =
-        (in_mode(&cluster, alone, "any"), in_mode(&cluster, alone, "stale"));
+    let (mut any, mut stale) = (in_mode(&cluster, alone, "any"), in_mode(&cluster, alone, "stale"));
     assert!(any.ask("set k 0 3\r\nold\r\n").unwrap().starts_with("OK "));
     assert_eq!(stale.ask("get k\r\n").unwrap(), "VALUE 3\r\nold\r\n", "it has applied its write");
     cluster.isolate(&[alone]);

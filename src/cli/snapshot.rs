@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use coracle::actors::snapshot::load::LoadError;
 use coracle::client::{Client, DEADLINE_MAX, Options, SnapshotName};
 use coracle::config::{Overrides, Settings};
-use coracle::kv::{Answer, Query, Store, StoreLoader};
+use coracle::kv::{Answer, Query, SnapshotError, Store, StoreLoader};
 use coracle::node::draw_incarnation;
 use coracle::storage::{
     self, Disk, NewServer, RealDisk, SnapshotFile, SnapshotHead, StorageError, read_snapshot,
@@ -86,6 +86,10 @@ pub struct Restore {
     /// All of its servers
     #[arg(long)]
     all: bool,
+    /// Begin N revisions above that of the backup, and without its history: give more than the lost
+    /// cluster can have written since, and no client sees a revision twice
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    bump_revision: Option<u64>,
     /// Directory of all servers' files, as in `coracle serve`
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -208,15 +212,29 @@ impl Restore {
         for id in &ids {
             settings.server(*id)?;
         }
-        Backup::read(&self.file)?;
+        let mut backup = Backup::read(&self.file)?;
+        if let Some(by) = self.bump_revision
+            && !backup.store.bump_revision(by)
+        {
+            let format = &backup.file.head.state.format.format;
+            let file = self.file.display();
+            return Err(Failure::No(format!(
+                "{file} is of format {format}, which counts no revisions: restore it without \
+                 --bump-revision"
+            )));
+        }
         for id in ids {
             let data_dir = &settings.server(id)?.data_dir;
             let waiting = spinner(format!("restoring server {id}"));
             let incarnation = draw_incarnation()?;
             let owner = NewServer { cluster: &settings.cluster, node_id: id, incarnation };
-            let restored = storage::restore(&RealDisk, &self.file, data_dir, owner);
+            let restored = match self.bump_revision {
+                None => storage::restore(&RealDisk, &self.file, data_dir, owner)
+                    .map_err(LoadError::from),
+                Some(_) => backup.restore(&self.file, data_dir, owner),
+            };
             waiting.finish_and_clear();
-            let file = restored.map_err(|error| no(&self.file, error.into()))?;
+            let file = restored.map_err(|error| no(&self.file, error))?;
             print(restored_line(id, data_dir, &file).as_bytes())?;
         }
         Ok(())
@@ -250,7 +268,10 @@ impl Backup {
             progress.inc(block.len() as u64);
             loader.load(block).map_err(LoadError::from)
         });
-        let loaded = read.and_then(|file| Ok((file, loader.finish()?)));
+        let loaded = read.and_then(|file| {
+            let store = loader.finish_in(file.head.state.format.format)?;
+            Ok((file, store))
+        });
         progress.finish_and_clear();
         let (file, store) = loaded.map_err(|error| no(path, error))?;
         if file.head.last.index != store.last_applied() {
@@ -258,6 +279,20 @@ impl Backup {
             return Err(Failure::No(format!("{path} holds a store up to another entry: {last}")));
         }
         Ok(Backup { file, store })
+    }
+
+    /// Makes the data directory of a server with the store, which may have changed since it was
+    /// read.
+    fn restore(
+        &self,
+        path: &Path,
+        data_dir: &Path,
+        owner: NewServer<'_>,
+    ) -> Result<SnapshotFile, LoadError> {
+        let blocks = self.store.snapshot_blocks().map(|block| {
+            block.map_err(|error| LoadError::from(SnapshotError::Malformed(error.to_string())))
+        });
+        storage::restore_bodies(&RealDisk, (path, &self.file.head), blocks, data_dir, owner)
     }
 
     fn facts(&self) -> Vec<Fact> {
@@ -284,6 +319,14 @@ impl Backup {
             facts.push(("format", state.format.format.to_string(), false));
             facts.push(("format_since", state.format.since.clone(), true));
             facts.push(("cluster_id", cluster_id, true));
+        }
+        // Before format 4 no revisions are counted.
+        if head.state.format.format >= Format(4) {
+            let status = self.store.status();
+            facts.push(("revision", status.revision.to_string(), false));
+            facts.push(("compacted_revision", status.compacted_revision.to_string(), false));
+            facts.push(("history_changes", status.history_changes.to_string(), false));
+            facts.push(("leases", status.leases.to_string(), false));
         }
         facts.extend(
             membership

@@ -5,8 +5,8 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "cluster", "data_dir", "servers", "raft", "log", "snapshot", "limits", "session",
-            "upgrade",
+            "cluster", "data_dir", "servers", "raft", "log", "snapshot", "history", "limits",
+            "session", "upgrade",
         ],
     ),
     ("[[servers]]", &["id", "hostname", "client_port", "log_port", "client_listen", "log_listen"]),
@@ -22,6 +22,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ),
     ("[log]", &["segment_bytes", "keep_entries"]),
     ("[snapshot]", &["entries_max", "bytes_max", "bytes_per_second_max"]),
+    ("[history]", &["keep_revisions", "bytes_max"]),
     (
         "[limits]",
         &[

@@ -13,7 +13,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
-//! | `limits`, `session`, `upgrade` | likewise |
+//! | `history`, `limits`, `session`, `upgrade` | likewise |
 //! | `overrides` | the flags that come before the file |
 //! | `joining` | the settings of a server that joins a cluster |
 //! | `keys` | the keys of each table |
@@ -22,6 +22,7 @@
 //! | `error` | the sentences about wrong settings |
 
 mod error;
+mod history;
 mod joining;
 mod keys;
 mod limits;
@@ -41,6 +42,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place};
+pub use history::HistorySettings;
 pub use joining::JoinSettings;
 pub use limits::{Limits, ModelLimits};
 pub use log::LogSettings;
@@ -70,6 +72,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// The table `[snapshot]`.
     pub snapshot: SnapshotSettings,
+    /// The table `[history]`.
+    pub history: HistorySettings,
     /// The table `[limits]`.
     pub limits: Limits,
     /// The table `[session]`.
@@ -115,6 +119,7 @@ impl Settings {
         let raft = raft::read(file.table("raft")?, overrides)?;
         let log = file.table("log")?;
         let snapshot = snapshot::read(file.table("snapshot")?)?;
+        let history = history::read(file.table("history")?)?;
         let limits = limits::read(file.table("limits")?)?;
         let log = log::read(log, &limits)?;
         let session = session::read(file.table("session")?)?;
@@ -123,8 +128,18 @@ impl Settings {
         let servers = servers::read(sections, &data_dir, overrides)?;
         limits::check_memory(&source, &limits, servers.len().max(1))?;
         let path = path.into();
-        let settings =
-            Settings { path, cluster, servers, raft, log, snapshot, limits, session, upgrade };
+        let settings = Settings {
+            path,
+            cluster,
+            servers,
+            raft,
+            log,
+            snapshot,
+            history,
+            limits,
+            session,
+            upgrade,
+        };
         Ok((settings, data_dir))
     }
 

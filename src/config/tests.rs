@@ -48,6 +48,8 @@ fn a_file_with_servers_only_gives_the_defaults() {
     assert_eq!(settings.snapshot.entries_max, 100_000);
     assert_eq!(settings.limits.request_timeout_ms, 5_000);
     assert_eq!(settings.session.threads, 0);
+    let history = settings.history;
+    assert_eq!((history.keep_revisions, history.bytes_max), (100_000, 268_435_456));
 }
 
 #[test]
@@ -59,6 +61,7 @@ fn every_key_is_read_into_its_own_place() {
         leader_lease = true
         [log]\nsegment_bytes = 10000001\nkeep_entries = 12
         [snapshot]\nentries_max = 13\nbytes_max = 14\nbytes_per_second_max = 15
+        [history]\nkeep_revisions = 34\nbytes_max = 35
         [limits]\nrequest_timeout_ms = 15\nconnections_max = 16\nline_bytes_max = 517
         key_bytes_max = 100\nvalue_bytes_max = 18\nmemory_bytes = 100000019\nstore_bytes_max = 20
         inflight_commands_max = 21\ninflight_bytes_max = 1022\nwrite_stall_ms_max = 23
@@ -69,6 +72,8 @@ fn every_key_is_read_into_its_own_place() {
     );
     let settings = parse(&text).unwrap();
     let (raft, limits) = (settings.raft, settings.limits);
+    let history = settings.history;
+    assert_eq!((history.keep_revisions, history.bytes_max), (34, 35));
     assert_eq!(settings.cluster, "c");
     assert_eq!(settings.servers[&NodeId(1)].data_dir, PathBuf::from("/d/1"));
     assert_eq!((raft.tick_ms, raft.heartbeat_interval_ms), (2, 101));
@@ -542,7 +547,7 @@ proptest! {
 
     #[test]
     fn no_number_anywhere_panics(
-        table in prop::sample::select(vec!["raft", "log", "snapshot", "limits", "session"]),
+        table in prop::sample::select(vec!["raft", "log", "snapshot", "history", "limits", "session"]),
         key in prop::sample::select(vec![
             "tick_ms", "heartbeat_interval_ms", "segment_bytes", "keep_entries", "entries_max",
             "bytes_max", "key_bytes_max", "value_bytes_max", "memory_bytes", "threads",

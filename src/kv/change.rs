@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::corruption::Corruption;
 use super::digest;
 use super::expiry::Total;
-use super::history::Newest;
 use super::key_bytes::KeyBytes;
 use super::record::Record;
 use super::weight::{RECORD_OVERHEAD_BYTES, weight_bytes};
@@ -78,6 +78,18 @@ pub(super) struct LeaseEnd {
     pub hash: u64,
 }
 
+/// A key as it is now, from where it is followed into the past.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newest<'a> {
+    /// The record that is stored, hidden or not.
+    pub record: Option<&'a Arc<Record>>,
+    /// The time from which on the record is hidden for another reason than its own deadline;
+    /// `u64::MAX` when there is none.
+    pub due_ms: u64,
+    /// The number of the newest change of the key; 0 when it is not known.
+    pub change: u64,
+}
+
 impl Change {
     /// The size by which the bound of the history counts the change: the things that would be
     /// free without it.
@@ -111,11 +123,52 @@ impl Change {
         digest::change_record([number, self.revision, self.at_ms, a, b, c, d])
     }
 
-    /// The number of keys that the change is of.
-    pub fn keys_len(&self) -> u64 {
+    /// Checks that the change with this number is what was written: it comes after one of revision
+    /// `newest`, its numbers agree with those of its records, and these are what was written. The
+    /// records of the end of a lease are not looked at, and one that was replaced only when
+    /// `is_asked` says so of the number of the change that wrote it. Returns the size of the change.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn verify(
+        &self,
+        number: u64,
+        newest: Option<u64>,
+        is_asked: impl Fn(u64) -> bool,
+    ) -> Result<u64, Corruption> {
+        let (key, record, previous, is_right) = match &self.action {
+            Action::Put { key, record, previous, before } => {
+                let is_of_change = (record.change, record.mod_revision) == (number, self.revision);
+                let replaced = previous.as_ref().map_or(*before, |previous| previous.change);
+                let is_right = is_of_change && replaced == *before && *before < number;
+                (&key[..], Some(record), previous.as_ref(), is_right)
+            }
+            Action::Delete { key, previous } | Action::Expire { key, previous, .. } => {
+                (&key[..], None, Some(previous), previous.change < number)
+            }
+            Action::LeaseEnd(_) => (&b""[..], None, None, true),
+        };
+        let is_next = newest.is_none_or(|newest| (newest..=newest + 1).contains(&self.revision));
+        if !is_right || !is_next {
+            return Err(Corruption::of_key(key, self.revision));
+        }
+        let mut bytes = RECORD_OVERHEAD_BYTES;
+        let previous = previous.filter(|previous| is_asked(previous.change));
+        for record in [record, previous].into_iter().flatten() {
+            record.verify(key)?;
+            bytes += record.value.len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// True when the change removed this key.
+    pub fn removes(&self, key: &[u8]) -> bool {
         match &self.action {
-            Action::LeaseEnd(end) => end.total.names,
-            _ => 1,
+            Action::Put { .. } => false,
+            Action::Delete { key: removed, .. } | Action::Expire { key: removed, .. } => {
+                **removed == *key
+            }
+            Action::LeaseEnd(end) => end.keys.contains_key(key),
         }
     }
 

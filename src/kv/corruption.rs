@@ -51,6 +51,8 @@ pub struct Totals {
     pub keys: u64,
     /// The size of the keys in bytes, as `store_bytes_max` counts it.
     pub bytes: u64,
+    /// The number of changes in the history.
+    pub changes: u64,
     /// The number of clients.
     pub clients: u64,
     /// The sum of the hashes of all records.
@@ -59,8 +61,12 @@ pub struct Totals {
 
 impl std::fmt::Display for Totals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Totals { keys, bytes, clients, digest } = self;
-        write!(f, "{keys} keys of {bytes} bytes, {clients} clients and digest {digest:016x}")
+        let Totals { keys, bytes, changes, clients, digest } = self;
+        write!(
+            f,
+            "{keys} keys of {bytes} bytes, {changes} changes, {clients} clients and digest \
+             {digest:016x}"
+        )
     }
 }
 

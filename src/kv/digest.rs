@@ -27,19 +27,20 @@ const HISTORY: u64 = 4;
 
 /// The hash of a key with its record.
 ///
-/// A record that is the first of its key and has no lease has the hash that it had before format 4,
+/// A record of no change, which is the first of its key and has no lease, has the hash that it had before format 4,
 /// when a record had a version and a deadline only. So the records of a store keep their hashes
 /// when format 4 comes into force.
 pub(super) fn key_record(key: &[u8], record: &Record) -> u64 {
-    let Record { value, create_revision, mod_revision, version, lease, .. } = record;
+    let Record { value, create_revision, mod_revision, version, lease, change, .. } = record;
     // A key without a deadline hashes as 0. No key has deadline 0: even an entry stamped 0
     // gives its keys at least a second.
     let deadline_ms = record.deadline_ms.unwrap_or(0);
-    let is_first = (*create_revision, *version, *lease) == (*mod_revision, 1, 0);
-    let seed = if is_first {
-        numbers([KEY_RECORD, *mod_revision, deadline_ms])
+    let has_more = [*create_revision, *version, *lease, *change] != [*mod_revision, 1, 0, 0];
+    let seed = if has_more {
+        let [create, version, lease, change] = [*create_revision, *version, *lease, *change];
+        numbers([KEY_RECORD, *mod_revision, deadline_ms, create, version, lease, change])
     } else {
-        numbers([KEY_RECORD, *mod_revision, deadline_ms, *create_revision, *version, *lease])
+        numbers([KEY_RECORD, *mod_revision, deadline_ms])
     };
     // Each hash seeds the next, so nothing is copied together, and the place where the
     // key ends and the value begins changes the result.

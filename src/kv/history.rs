@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::change::{Action, Change, LeaseEnd};
+use super::change::{Action, Change, LeaseEnd, Newest};
 use super::changes::Changes;
 use super::corruption::Corruption;
 use super::digest;
@@ -67,21 +67,14 @@ pub enum NotReadable {
     },
 }
 
-/// A key as it is now, from where it is followed into the past.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Newest<'a> {
-    /// The record that is stored, hidden or not.
-    pub record: Option<&'a Arc<Record>>,
-    /// The time from which on the record is hidden for another reason than its own deadline;
-    /// `u64::MAX` when there is none.
-    pub due_ms: u64,
-    /// The number of the newest change of the key; 0 when it is not known.
-    pub change: u64,
-}
-
-impl Newest<'_> {
-    /// A key that is not stored, and whose changes are not kept.
-    pub const NONE: Newest<'static> = Newest { record: None, due_ms: u64::MAX, change: 0 };
+/// The numbers of a history that are not those of its changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HistoryNumbers {
+    pub revision: u64,
+    pub compacted: u64,
+    pub kept_from: u64,
+    pub base_ms: u64,
+    pub limits: HistoryLimits,
 }
 
 /// The changes that are kept. A clone takes constant time.
@@ -183,19 +176,16 @@ impl History {
         if !self.keeps_changes() {
             return 0;
         }
-        let number = self.changes.next();
         match &change.action {
             Action::Delete { key, .. } | Action::Expire { key, .. } => {
-                self.gone.insert(key.clone(), number);
+                self.gone.insert(key.clone(), self.changes.next());
             }
             // The keys of a lease are still stored. They are gone when they are removed.
             Action::Put { .. } | Action::LeaseEnd(_) => {}
         }
-        let weight = change.weight_bytes();
-        self.bytes += weight;
-        self.digest = self.digest.wrapping_add(change.hash(number));
-        self.changes.push(change);
-        weight
+        let bytes_before = self.bytes;
+        self.add_change(change);
+        self.bytes - bytes_before
     }
 
     /// The number of the change that removed a key which is written now and was not stored; 0
@@ -338,13 +328,79 @@ impl History {
 
     /// The hash of the history: of its changes, and of its numbers.
     pub fn digest(&self) -> u64 {
+        self.digest.wrapping_add(self.numbers_digest())
+    }
+
+    /// The hash of the numbers that are not those of a change.
+    pub fn numbers_digest(&self) -> u64 {
         let HistoryLimits { keep_revisions, bytes_max } = self.limits;
         let (first, next) = (self.changes.first(), self.changes.next());
         let numbers = [self.revision, self.compacted, self.kept_from, self.base_ms];
         let [revision, compacted, kept_from, base_ms] = numbers;
         let numbers =
             [revision, compacted, kept_from, base_ms, keep_revisions, bytes_max, first, next];
-        self.digest.wrapping_add(digest::history(numbers))
+        digest::history(numbers)
+    }
+
+    /// Raises the revision by `by`, and forgets the history: nothing is known of the revisions in
+    /// between.
+    pub fn bump(&mut self, by: u64, clock_ms: u64) {
+        let revision = self.revision.saturating_add(by);
+        let numbers = HistoryNumbers {
+            revision,
+            compacted: revision,
+            kept_from: revision,
+            base_ms: clock_ms,
+            limits: self.limits,
+        };
+        *self = History::restored(numbers, self.changes.next(), None);
+    }
+
+    /// The numbers, for a snapshot.
+    pub fn numbers(&self) -> HistoryNumbers {
+        let History { revision, compacted, kept_from, base_ms, limits, .. } = *self;
+        HistoryNumbers { revision, compacted, kept_from, base_ms, limits }
+    }
+
+    /// The last key of the oldest change that is forgotten already, for a snapshot.
+    pub fn forgotten(&self) -> Option<&KeyBytes> {
+        self.forgotten.as_ref()
+    }
+
+    /// The number of keys that are gone.
+    pub fn gone_len(&self) -> u64 {
+        self.gone.len() as u64
+    }
+
+    /// The history of a snapshot, which is to be filled with its changes from number `first` on.
+    pub fn restored(numbers: HistoryNumbers, first: u64, forgotten: Option<KeyBytes>) -> History {
+        let HistoryNumbers { revision, compacted, kept_from, base_ms, limits } = numbers;
+        let changes = Changes::beginning_at(first);
+        let (gone, bytes, digest) = (OrdMap::new(), 0, 0);
+        History {
+            revision,
+            compacted,
+            kept_from,
+            base_ms,
+            limits,
+            changes,
+            gone,
+            forgotten,
+            bytes,
+            digest,
+        }
+    }
+
+    /// Adds a change, whatever the bounds are.
+    pub fn add_change(&mut self, change: Change) {
+        self.bytes += change.weight_bytes();
+        self.digest = self.digest.wrapping_add(change.hash(self.changes.next()));
+        self.changes.push(change);
+    }
+
+    /// Adds a key of a snapshot that is gone.
+    pub fn restore_gone(&mut self, key: KeyBytes, number: u64) {
+        self.gone.insert(key, number);
     }
 
     /// The moment of a revision before the present one: after its last change.

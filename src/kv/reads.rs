@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::change::Newest;
 use super::corruption::Corruption;
-use super::history::{History, Moment, Newest};
+use super::history::{History, Moment};
 use super::key_bytes::KeyBytes;
 use super::range::KeyRange;
 use super::record::Record;

@@ -27,7 +27,8 @@ pub(super) struct NewRecord<'a> {
 }
 
 impl NewRecord<'_> {
-    fn record(self, key: &[u8], value: Bytes) -> Record {
+    /// The record, with a value of its own.
+    pub fn record(self, key: &[u8], value: Bytes) -> Record {
         let NewRecord {
             create_revision, mod_revision, version, lease, deadline_ms, change, ..
         } = self;

@@ -3,11 +3,13 @@
 //! Memory can change without a write. A read verifies what it returns, but a record that nobody
 //! reads would stay wrong until it is copied to a snapshot. The walk verifies a bounded number
 //! of records a call. It finds each one by its name as well, because a search goes by copies of
-//! the names that no record's hash covers. After a walk in which nothing was written, the
-//! records must add up to the totals that the store keeps.
+//! the names that no record's hash covers. The changes of the history are walked as well: their
+//! records, and whether they agree with each other. After a walk in which nothing was written, all
+//! of it must add up to the totals that the store keeps.
 
 use std::ops::Bound;
 
+use super::change::Action;
 use super::corruption::{Corruption, Totals};
 use super::key_bytes::KeyBytes;
 use super::store::Store;
@@ -31,8 +33,23 @@ enum Place {
     Start,
     /// The keys after this one; `None` for all of them.
     Keys(Option<KeyBytes>),
+    /// The changes from this number on; of the end of a lease the keys after this one.
+    Changes(u64, Option<KeyBytes>),
+    /// The keys that are gone after this one.
+    Gone(Option<KeyBytes>),
     /// The clients after this one; `None` for all of them.
     Clients(Option<KeyBytes>),
+}
+
+impl Place {
+    /// True behind a record; false before the first one of a kind.
+    fn is_begun(&self) -> bool {
+        match self {
+            Place::Start => false,
+            Place::Keys(last) | Place::Gone(last) | Place::Clients(last) => last.is_some(),
+            Place::Changes(number, _) => *number > 0,
+        }
+    }
 }
 
 /// The bounds of one call. It ends at the first that is reached.
@@ -49,7 +66,11 @@ impl ScrubBudget {
     fn take(&mut self, bytes: u64) -> bool {
         self.records = self.records.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
-        self.records > 0 && self.bytes > 0
+        !self.is_used_up()
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.records == 0 || self.bytes == 0
     }
 }
 
@@ -67,29 +88,49 @@ impl Store {
                 found: Totals::default(),
             };
         }
-        if let Place::Keys(last) = &scrub.place {
-            let last = last.clone();
-            match self.scrub_keys(last, &mut scrub.found, &mut budget)? {
-                Some(last) => {
-                    scrub.place = Place::Keys(Some(last));
-                    return Ok(false);
-                }
-                None => scrub.place = Place::Clients(None),
-            }
-        }
-        if let Place::Clients(last) = &scrub.place {
-            let last = last.clone();
-            if let Some(last) = self.scrub_clients(last, &mut scrub.found, &mut budget)? {
-                scrub.place = Place::Clients(Some(last));
+        while let Some(next) = self.scrub_place(scrub, &mut budget)? {
+            let is_begun = next.is_begun();
+            scrub.place = next;
+            if is_begun && budget.is_used_up() {
                 return Ok(false);
             }
         }
         scrub.place = Place::Start;
-        let (found, kept) = (scrub.found, self.totals());
+        let mut found = scrub.found;
+        found.digest = found.digest.wrapping_add(self.own_numbers_digest());
+        let kept = self.totals();
         if scrub.began_at == self.last_applied() && found != kept {
             return Err(Corruption::Totals { found, kept });
         }
         Ok(true)
+    }
+
+    /// Verifies records from the place of the walk on. Returns the place behind them, and `None`
+    /// at the end of the walk.
+    fn scrub_place(
+        &self,
+        scrub: &mut Scrub,
+        budget: &mut ScrubBudget,
+    ) -> Result<Option<Place>, Corruption> {
+        let found = &mut scrub.found;
+        Ok(match std::mem::take(&mut scrub.place) {
+            Place::Start => Some(Place::Keys(None)),
+            Place::Keys(last) => Some(match self.scrub_keys(last, found, budget)? {
+                Some(last) => Place::Keys(Some(last)),
+                None => Place::Changes(0, None),
+            }),
+            Place::Changes(number, after) => {
+                let next = self.scrub_changes(number, after, found, budget)?;
+                Some(next.unwrap_or(Place::Gone(None)))
+            }
+            Place::Gone(last) => Some(match self.scrub_gone(last, budget)? {
+                Some(last) => Place::Gone(Some(last)),
+                None => Place::Clients(None),
+            }),
+            Place::Clients(last) => {
+                self.scrub_clients(last, found, budget)?.map(|last| Place::Clients(Some(last)))
+            }
+        })
     }
 
     /// Verifies keys after `last`. Returns the last one that was verified when the budget is
@@ -116,7 +157,61 @@ impl Store {
         Ok(None)
     }
 
-    /// The same for clients.
+    /// Verifies changes from `number` on, and returns the place behind them when the budget is used
+    /// up. A record that a change has replaced is verified with the change that wrote it, if that
+    /// one is kept.
+    fn scrub_changes(
+        &self,
+        number: u64,
+        mut after: Option<KeyBytes>,
+        found: &mut Totals,
+        budget: &mut ScrubBudget,
+    ) -> Result<Option<Place>, Corruption> {
+        let changes = self.history().changes();
+        let mut newest = changes.get(number.wrapping_sub(1)).map(|change| change.revision);
+        for (number, change) in changes.from(number) {
+            let bytes =
+                change.verify(number, newest, |written_by| changes.get(written_by).is_none())?;
+            newest = Some(change.revision);
+            if let Action::LeaseEnd(end) = &change.action {
+                let start = after.take();
+                for (key, record) in
+                    end.keys.range::<_, [u8]>((self::after(start.as_ref()), Bound::Unbounded))
+                {
+                    record.verify(key)?;
+                    if !budget.take(weight_bytes(key, &record.value)) {
+                        return Ok(Some(Place::Changes(number, Some(key.clone()))));
+                    }
+                }
+            }
+            found.changes += 1;
+            found.digest = found.digest.wrapping_add(change.hash(number));
+            if !budget.take(bytes) {
+                return Ok(Some(Place::Changes(number + 1, None)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Verifies that the keys that are gone are those of changes that removed them.
+    fn scrub_gone(
+        &self,
+        last: Option<KeyBytes>,
+        budget: &mut ScrubBudget,
+    ) -> Result<Option<KeyBytes>, Corruption> {
+        for (key, number) in self.history().gone_from(after(last.as_ref())) {
+            let change = self.history().changes().get(number);
+            if !change.is_some_and(|change| change.removes(key)) {
+                return Err(Corruption::unreachable(key));
+            }
+            if !budget.take(weight_bytes(key, b"")) {
+                return Ok(Some(key.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Verifies clients after `last`, as [`Store::scrub_keys`] does with keys.
     fn scrub_clients(
         &self,
         last: Option<KeyBytes>,

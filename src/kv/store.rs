@@ -7,6 +7,7 @@ use super::edit::Edit;
 use super::execute::execute_once;
 use super::expiry::Step;
 use super::history::{History, HistoryLimits};
+use super::leases::Leases;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::{NewRecord, Records};
 use crate::types::{Entry, Format, LogIndex, Payload};
@@ -115,7 +116,7 @@ impl Store {
     }
 
     /// True when the store counts revisions. Before that, a version is the index of an entry.
-    fn counts_revisions(&self) -> bool {
+    pub(super) fn counts_revisions(&self) -> bool {
         self.format >= REVISIONS
     }
 
@@ -172,6 +173,18 @@ impl Store {
     /// The store's revision; before format 4 the index of the newest entry that was applied.
     pub fn revision(&self) -> u64 {
         if self.counts_revisions() { self.history.revision() } else { self.last_applied.0 }
+    }
+
+    /// Raises the revision of a store from a backup, so that clients which have seen later revisions
+    /// of the cluster that is lost see none of them a second time. The history is forgotten: who
+    /// watches from a revision of the lost cluster is told so. Returns false when the store counts
+    /// no revisions, which is before format 4.
+    #[must_use]
+    pub fn bump_revision(&mut self, by: u64) -> bool {
+        if self.counts_revisions() {
+            self.history.bump(by, self.clock_ms());
+        }
+        self.counts_revisions()
     }
 
     /// The oldest revision that can be read.
@@ -235,9 +248,15 @@ impl Store {
         Totals {
             keys: self.records.stored_len(),
             bytes: self.records.stored_bytes(),
+            changes: self.history.changes().len(),
             clients: self.clients() as u64,
             digest: self.digest(),
         }
+    }
+
+    /// The part of the digest that is not of a record, a change or a client.
+    pub(super) fn own_numbers_digest(&self) -> u64 {
+        if self.counts_revisions() { self.history.numbers_digest() } else { 0 }
     }
 
     /// The keys, for reads and snapshots.
@@ -263,23 +282,18 @@ impl Store {
     }
 
     /// Adds a key that a snapshot holds.
-    pub(super) fn restore_key(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        version: u64,
-        deadline_ms: Option<u64>,
-    ) {
-        let new = NewRecord {
-            value,
-            create_revision: version,
-            mod_revision: version,
-            version: 1,
-            lease: 0,
-            deadline_ms,
-            change: 0,
-        };
-        self.records.put(key, new);
+    pub(super) fn restore_key(&mut self, key: &[u8], record: NewRecord<'_>) {
+        self.records.put(key, record);
+    }
+
+    /// The leases, to add those that a snapshot holds.
+    pub(super) fn leases_mut(&mut self) -> &mut Leases {
+        self.records.leases_mut()
+    }
+
+    /// Sets the history that a snapshot holds.
+    pub(super) fn restore_history(&mut self, history: History) {
+        self.history = history;
     }
 
     /// Adds a client that a snapshot holds.

@@ -13,9 +13,9 @@ use crate::actors::raft::RaftActorSettings;
 use crate::actors::watch::WatchLimits;
 use crate::clock::Clock;
 use crate::config::{Server, Settings};
+use crate::kv::HistoryLimits;
 use crate::kv::TransactionLimits;
 use crate::protocol::{Limits, SessionSettings};
-use crate::kv::HistoryLimits;
 use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
 
@@ -90,7 +90,10 @@ pub(super) fn raft_actor_settings(settings: &Settings) -> RaftActorSettings {
         request_timeout_ticks: (limits.request_timeout_ms / settings.raft.tick_ms)
             .saturating_sub(1)
             .max(1),
-        history: HistoryLimits::default(),
+        history: HistoryLimits {
+            keep_revisions: settings.history.keep_revisions,
+            bytes_max: settings.history.bytes_max,
+        },
         unseen_ms: settings.raft.election_timeout_ms_max,
     }
 }

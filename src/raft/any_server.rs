@@ -17,9 +17,7 @@ use bytes::Bytes;
 use super::effect::{Effect, ReadToken, SetSendMode, TellCommit};
 use super::peer_questions::PeerQuestion;
 use super::role::RoleState;
-use super::rpc::{
-    Forward, ForwardOutcome, Forwarded, ReadIndexRequest, ReadIndexResponse, Rpc,
-};
+use super::rpc::{Forward, ForwardOutcome, Forwarded, ReadIndexRequest, ReadIndexResponse, Rpc};
 use super::state::{NotLeader, Raft};
 use crate::types::{BootId, Format, LogIndex, NodeId, Term};
 

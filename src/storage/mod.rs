@@ -77,7 +77,7 @@ pub use error::StorageError;
 pub use hard_state::Lost;
 pub use inspect::{StoppedServer, VerifyReport, dump, verify};
 pub use members::{JoinedCluster, keep_joined, read_joined};
-pub use restore::{NewServer, restore};
+pub use restore::{NewServer, restore, restore_bodies};
 pub use snapshot::{
     IncomingSnapshot, SNAPSHOT_FORMAT_VERSION, SnapshotChunks, SnapshotFile, SnapshotFiles,
     SnapshotHead, read_snapshot, write_snapshot,

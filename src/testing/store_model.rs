@@ -294,6 +294,17 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Entry>> {
     })
 }
 
+/// The log of a new cluster: it puts format 4 in force, and goes on with `history`.
+pub(crate) fn in_format_4(history: Vec<Entry>) -> Vec<Entry> {
+    let payload = Payload::Format(FormatInForce::of(Format(4)));
+    let raise = Entry { payload, ..noop(1, 0) };
+    let later = history.into_iter().map(|entry| {
+        let index = entry.index.next();
+        Entry { index, ..entry }
+    });
+    std::iter::once(raise).chain(later).collect()
+}
+
 /// A key of the [`Model`].
 #[derive(Clone)]
 pub(crate) struct ModelKey {

@@ -220,12 +220,8 @@ async fn sessions_are_answered_in_the_order_of_their_first_reply() {
 #[actix::test]
 async fn every_message_is_answered_by_applied_with_the_next_deadline() {
     let (kv, applied) = start();
-    kv.do_send(Apply {
-        tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), waiters: None }],
-    });
-    kv.do_send(Apply {
-        tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), waiters: None }],
-    });
+    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: set(1, "a", 5), waiters: None }] });
+    kv.do_send(Apply { tasks: vec![ApplyTask::Entry { entry: set(2, "b", 0), waiters: None }] });
     kv.do_send(Apply { tasks: vec![] });
     settle().await;
     let mut store = Store::new();

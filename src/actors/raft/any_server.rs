@@ -6,8 +6,8 @@
 //! takes the place of the entry, nobody here knows. While no leader is known, or a transfer is
 //! under way, commands are held.
 
-use bytes::Bytes;
 use actix::Context;
+use bytes::Bytes;
 
 use super::RaftActor;
 use super::forwards::SentCommand;

@@ -161,12 +161,7 @@ impl RaftActor {
         let bytes = command.len() as u64;
         let proposed = self.raft.propose(Payload::Command(command));
         let index = proposed.map_err(|_| self.not_leader())?;
-        let write = PendingWrite {
-            term: self.raft.term(),
-            waiters,
-            bytes,
-            expires_at_tick,
-        };
+        let write = PendingWrite { term: self.raft.term(), waiters, bytes, expires_at_tick };
         self.pending.add_write(index, write);
         Ok(())
     }

@@ -65,7 +65,8 @@ impl RaftActor {
     fn propose_together(&mut self, renewals: Vec<Renewal>) {
         let ids: Vec<u64> = renewals.iter().map(|renewal| renewal.id).collect();
         let expires_at_tick = renewals.iter().map(|it| it.expires_at_tick).max().unwrap_or(0);
-        let command = Command { once: None, store_bytes_max: 0, operation: Operation::Renew { ids } };
+        let command =
+            Command { once: None, store_bytes_max: 0, operation: Operation::Renew { ids } };
         let bytes = command.encode();
         let waiters = Waiters::Renewals(
             renewals.into_iter().map(|renewal| (renewal.id, renewal.reply_handle)).collect(),

@@ -27,5 +27,5 @@ pub fn load(
     let mut loader = StoreLoader::new();
     let file = snapshots.read(last, |block| loader.load(block).map_err(LoadError::from))?;
     let format = file.head.state.format.format;
-    Ok((file, loader.finish()?.in_format(format)))
+    Ok((file, loader.finish_in(format)?))
 }

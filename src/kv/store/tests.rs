@@ -17,12 +17,22 @@ impl Store {
     /// Size and digest, computed from the records.
     pub(in crate::kv) fn recomputed(&self) -> (u64, u64) {
         let (bytes, digest) = self.records.recomputed();
-        (bytes, digest.wrapping_add(self.clients.recomputed_digest()))
+        let digest = digest.wrapping_add(self.clients.recomputed_digest());
+        if self.counts_revisions() {
+            (bytes, digest.wrapping_add(self.history.digest()))
+        } else {
+            (bytes, digest)
+        }
     }
 
     /// Size and digest, as they are kept.
     pub(in crate::kv) fn stored(&self) -> (u64, u64) {
         (self.records.stored_bytes(), self.digest())
+    }
+
+    /// The history, to change it as a fault does, and its bounds.
+    pub(in crate::kv) fn history_mut(&mut self) -> &mut History {
+        &mut self.history
     }
 
     /// The keys, to change them as a fault does.
@@ -459,4 +469,29 @@ fn the_format_tells_stores_apart_but_is_not_in_the_digest() {
     let raised = log.store.clone().in_format(Format(2));
     assert_ne!(raised, log.store);
     assert_eq!(raised.digest(), log.store.digest());
+}
+
+#[test]
+fn a_store_from_a_backup_goes_on_above_the_revisions_of_the_lost_cluster() {
+    let mut log = crate::testing::store_model::Log::with_history();
+    for command in [set("a", "1"), set("b", "1"), delete("b"), set("a", "2")] {
+        log.apply(&command);
+    }
+    assert!(log.store.bump_revision(1000));
+    assert_eq!((log.store.revision(), log.store.compacted()), (1005, 1005));
+    assert_eq!(log.store.stored(), log.store.recomputed());
+    let get = |log: &crate::testing::store_model::Log, at| {
+        log.store.query(&Query::Get { key: Bytes::from("a"), at }, 0).unwrap()
+    };
+    assert_eq!(get(&log, 5), Answer::Compacted { revision: 1005 });
+    assert_eq!(get(&log, 1005), Answer::Value(Bytes::from("2")));
+    assert_eq!(log.apply(&set("a", "3")), Stored { version: 1006 });
+    assert_eq!(log.apply(&set("b", "4")), Stored { version: 1007 });
+    assert_eq!(get(&log, 1005), Answer::Value(Bytes::from("2")));
+    let blocks: Vec<_> = log.store.snapshot_blocks().map(Result::unwrap).collect();
+    let mut loader = crate::kv::StoreLoader::new();
+    blocks.iter().for_each(|block| loader.load(block).unwrap());
+    assert_eq!(loader.finish(), Ok(log.store));
+    let mut old = Store::new();
+    assert!(!old.bump_revision(1000), "it counts no revisions");
 }

@@ -26,7 +26,10 @@ impl ConfirmedReads {
     }
 
     /// Removes the next read that needs nothing after `submitted_index`.
-    pub(in crate::raft) fn pop(&mut self, submitted_index: LogIndex) -> Option<(ReadToken, LogIndex)> {
+    pub(in crate::raft) fn pop(
+        &mut self,
+        submitted_index: LogIndex,
+    ) -> Option<(ReadToken, LogIndex)> {
         let (read_index, token) = *self.by_index.first()?;
         if read_index > submitted_index {
             return None;

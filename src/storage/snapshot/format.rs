@@ -19,11 +19,13 @@ use crate::types::{
 };
 
 /// The version of the newest layout of snapshot files.
-pub const SNAPSHOT_FORMAT_VERSION: u32 = 4;
+pub const SNAPSHOT_FORMAT_VERSION: u32 = 5;
 /// The layout of format 1.
 const FIRST_VERSION: u32 = 2;
 /// The layout of format 2.
 const SECOND_VERSION: u32 = 3;
+/// The layout of format 3. The next one has the same head, and other blocks.
+const THIRD_VERSION: u32 = 4;
 /// Size of a frame's header in bytes.
 const FRAME_HEADER_BYTES: usize = 12;
 const HEAD: [u8; 4] = *b"head";
@@ -52,11 +54,17 @@ pub struct SnapshotHead {
 impl SnapshotHead {
     /// The version of the file's layout, which follows from the format in force at `last`.
     pub fn version(&self) -> u32 {
-        match self.state.format.format {
-            Format(0 | 1) => FIRST_VERSION,
-            Format(2) => SECOND_VERSION,
-            _ => SNAPSHOT_FORMAT_VERSION,
-        }
+        version_of(self.state.format.format)
+    }
+}
+
+/// The version of the layout of files of a format.
+fn version_of(format: Format) -> u32 {
+    match format {
+        Format(0 | 1) => FIRST_VERSION,
+        Format(2) => SECOND_VERSION,
+        Format(3) => THIRD_VERSION,
+        _ => SNAPSHOT_FORMAT_VERSION,
     }
 }
 
@@ -163,12 +171,7 @@ pub(super) fn decode_head(body: &[u8]) -> Result<SnapshotHead, DecodeError> {
     if format.format > FormatRange::OWN.highest {
         return Err(DecodeError::Newer(format));
     }
-    let expected = match format.format {
-        Format(0 | 1) => FIRST_VERSION,
-        Format(2) => SECOND_VERSION,
-        _ => SNAPSHOT_FORMAT_VERSION,
-    };
-    if version != expected {
+    if version != version_of(format.format) {
         return Err(known());
     }
     if version == SECOND_VERSION {

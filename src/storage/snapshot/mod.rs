@@ -40,6 +40,13 @@ pub struct SnapshotFiles {
     formats: FormatRange,
 }
 
+/// The head of a snapshot for a new cluster. The format stays: the store in the file is as that
+/// format made it.
+fn adopted(head: &SnapshotHead, cluster: &str) -> SnapshotHead {
+    let state = ClusterState { format: head.state.format.clone(), ..ClusterState::default() };
+    SnapshotHead { cluster: cluster.to_owned(), state, ..head.clone() }
+}
+
 impl SnapshotFiles {
     /// Maximum number of files that are kept: the newest, and one in case it is damaged.
     pub const KEPT: usize = 2;
@@ -100,17 +107,24 @@ impl SnapshotFiles {
     /// `cluster`, which has no members yet (restored from a backup: docs/adr/0011).
     pub(super) fn adopt(&self, source: &Path, cluster: &str) -> Result<SnapshotFile, StorageError> {
         let found = read_snapshot(&*self.disk, source, |_| Ok::<(), StorageError>(()))?;
-        // The format stays: the store in the file is as that format made it.
-        let format = found.head.state.format.clone();
-        let state = ClusterState { format, ..ClusterState::default() };
-        let head = SnapshotHead { cluster: cluster.to_owned(), state, ..found.head.clone() };
-        self.write_with(&head, |writer| {
+        self.write_with(&adopted(&found.head, cluster), |writer| {
             let copied = read_snapshot(&*self.disk, source, |body| writer.body(body))?;
             if copied.id() != found.id() {
                 return Err(damaged(source, 0, "it changed while it was read"));
             }
             Ok(())
         })
+    }
+
+    /// Writes a snapshot of `cluster`, which has no members yet, with these bodies instead of those
+    /// that the snapshot of this head has.
+    pub(super) fn adopt_bodies<E: From<StorageError>>(
+        &self,
+        head: &SnapshotHead,
+        bodies: impl Iterator<Item = Result<Vec<u8>, E>>,
+        cluster: &str,
+    ) -> Result<SnapshotFile, E> {
+        self.write(&adopted(head, cluster), bodies)
     }
 
     fn write_with<E: From<StorageError>>(

@@ -154,12 +154,15 @@ fn golden_bytes_of_a_head_of_format_3() {
 /// members for voters.
 #[test]
 fn members_with_addresses_have_a_layout_of_their_own() {
-    assert_eq!([head(5), second_head(5), third_head(5)].map(|head| head.version()), [2, 3, 4]);
+    let mut fourth = third_head(5);
+    fourth.state.format = FormatInForce::of(Format(4));
+    let heads = [head(5), second_head(5), third_head(5), fourth];
+    assert_eq!(heads.map(|head| head.version()), [2, 3, 4, 5]);
     let mut raised = third_head(5);
     // The format is raised before the leader has written addresses.
     raised.state.membership = Some((LogIndex(2), Membership::seed([1, 2, 3].map(NodeId))));
     assert_eq!(format::decode_head(&format::encode_head(&raised)), Ok(raised.clone()));
-    for (layout, format) in [(3, 3), (4, 2), (3, 1), (4, 1)] {
+    for (layout, format) in [(3, 3), (4, 2), (3, 1), (4, 1), (5, 3), (4, 4)] {
         let mut other = format::encode_head(&raised);
         (other[0], other[4]) = (layout, format);
         let decoded = format::decode_head(&other);
