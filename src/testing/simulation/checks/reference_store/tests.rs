@@ -51,7 +51,9 @@ fn a_number_is_executed_once() {
     ]);
     let stored = Outcome::Stored { version: 1 };
     let expected = [stored.clone(), stored, Outcome::Deleted, Outcome::Stale];
-    assert!((1..=4).map(|index| store.outcome(index)).eq(expected.map(Some)));
+    assert!(
+        (1..=4).map(|index| store.outcome(index)).eq(expected.map(|it| Some(Told::Outcome(it))))
+    );
     assert_eq!(store.deleted(3), Some(&Bytes::from("k")));
     assert_eq!(store.at(4, b"k"), None);
 }
