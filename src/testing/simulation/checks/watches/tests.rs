@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::*;
 use crate::kv::{Command, KeyRange, Operation, Put, Transaction, TransactionOperation};
 use crate::protocol::WatchPrevious;
-use crate::types::{Entry, Format, LogIndex, Payload, Raised, Term};
+use crate::types::{Entry, Format, FormatInForce, LogIndex, Payload, Term};
 
 fn put(key: &'static str, value: &'static str) -> TransactionOperation {
     TransactionOperation::Put(Put {
@@ -17,7 +17,7 @@ fn put(key: &'static str, value: &'static str) -> TransactionOperation {
 
 /// A store of format 4: revision 2 sets `k1` and `k2`, revision 3 removes `k1`.
 fn reference() -> ReferenceStore {
-    let raise = |format| Payload::Format(Raised { format: Format(format), ..Raised::default() });
+    let raise = |format| Payload::Format(FormatInForce::of(Format(format)));
     let transaction = |then| {
         let transaction = Transaction { then, ..Transaction::default() };
         let operation = Operation::Transaction(transaction);
