@@ -10,7 +10,7 @@ use crate::protocol::WatchPart;
 pub(crate) struct WatchStream {
     /// The watcher's number.
     pub(crate) watcher: u64,
-    pub(crate) node: String,
+    pub(crate) server: Server,
     pub(crate) wants: WatchWish,
     /// The revision that `from` has named; `None` without it.
     pub(crate) from: Option<u64>,
@@ -20,6 +20,13 @@ pub(crate) struct WatchStream {
     pub(crate) parts: Vec<WatchPart>,
     /// True for the last one of a watcher, which has to come to the end of the log.
     pub(crate) is_last: bool,
+}
+
+/// The life of a node from which something came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) id: u64,
+    pub(crate) life: u64,
 }
 
 /// What a watcher wants to see.
@@ -36,7 +43,7 @@ pub(crate) struct WatchWish {
 pub(crate) struct StaleRead {
     /// The number of its connection.
     pub(crate) connection: u64,
-    pub(crate) node: String,
+    pub(crate) server: Server,
     pub(crate) key: Bytes,
     pub(crate) action: Action,
     pub(crate) answer: Answer,

@@ -27,10 +27,11 @@ pub(super) async fn read_stale(world: Rc<World>, number: u64, mut rng: StdRng) {
     while !world.phase.is_over.get() {
         sleep(Duration::from_millis(rng.random_range(0..=PAUSE_MS_MAX))).await;
         let ids = world.serving();
-        let node = host(ids[rng.random_range(0..ids.len())]);
+        let id = ids[rng.random_range(0..ids.len())];
+        let node = host(id);
         let dialled = Lines::connect_in_mode(&from, &node, Some("stale"));
         let Ok(Ok(mut lines)) = timeout(PATIENCE, dialled).await else { continue };
-        let connection = world.next_time();
+        let (connection, server) = (world.next_time(), world.server(id));
         for _ in 0..rng.random_range(1..=READS_MAX) {
             let (key, action) = state.draw(&HotKey::default(), &mut rng);
             let command = state.command(key, &action);
@@ -43,12 +44,12 @@ pub(super) async fn read_stale(world: Rc<World>, number: u64, mut rng: StdRng) {
                 match timeout(PATIENCE, asked).await {
                     Ok(Ok(Ok(Try::Answer(answer)))) => {
                         state.learn(key, &action, &answer);
-                        let (node, key) = (node.clone(), state.subject(key, &action));
+                        let key = state.subject(key, &action);
                         let latest_clock_ms = world.latest_clock_ms();
                         world.trace.say(&format_args!("s{number} {node} {key:?}: {answer:?}"));
                         world.seen.stale_reads.borrow_mut().push(StaleRead {
                             connection,
-                            node,
+                            server,
                             key,
                             action,
                             answer,

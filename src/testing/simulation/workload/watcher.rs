@@ -74,12 +74,14 @@ impl Watcher {
     /// Watches at one server. Returns true when it stayed there for all the time.
     async fn follow(&mut self, from: &SimHost, stay: Duration, is_last: bool) -> bool {
         let ids = self.world.serving();
-        let node = host(ids[self.rng.random_range(0..ids.len())]);
+        let id = ids[self.rng.random_range(0..ids.len())];
+        let node = host(id);
         let begun = timeout(PATIENCE, self.begin(from, &node)).await;
+        let server = self.world.server(id);
         let Ok(Some((mut lines, begun))) = begun else { return false };
         let mut stream = WatchStream {
             watcher: self.number,
-            node,
+            server,
             wants: self.wants.clone(),
             from: self.next,
             begun: begun.as_ref().ok().copied(),
@@ -105,7 +107,7 @@ impl Watcher {
         }
         stream.is_last = is_last && has_stayed;
         let counts = (stream.begun, stream.parts.len(), stream.parts.last());
-        self.world.trace.say(&format_args!("w{} at {}: {counts:?}", self.number, stream.node));
+        self.world.trace.say(&format_args!("w{} at {node}: {counts:?}", self.number));
         self.world.seen.streams.borrow_mut().push(stream);
         has_stayed
     }
@@ -160,7 +162,7 @@ impl Watcher {
             let part = match timeout(STEP, lines.reader.part(&mut parser, &mut input)).await {
                 Ok(Ok(Some(part))) => part,
                 Ok(Ok(None)) => {
-                    let what = format!("{}: no stream of a watch: {input:?}", stream.node);
+                    let what = format!("{:?}: no stream of a watch: {input:?}", stream.server);
                     self.world.violate(Check::Protocol, what);
                     return false;
                 }

@@ -21,7 +21,7 @@ use super::checks::panics;
 use super::checks::violation::{Check, Violation};
 use super::checks::wire::WireChecker;
 use super::clock::SimClock;
-use super::history::{Action, Answer, Operation, StaleRead, WatchStream};
+use super::history::{Action, Answer, Operation, Server, StaleRead, WatchStream};
 use super::network::SimNetwork;
 use super::plan::{Fault, Plan};
 use super::trace::Trace;
@@ -200,6 +200,17 @@ impl World {
             self.violate(Check::Assertion, panic);
         }
         !self.violations.borrow().is_empty()
+    }
+
+    /// The life of a node that is there now, or comes next.
+    pub(crate) fn server(&self, id: u64) -> Server {
+        Server { id, life: self.machines[&id].lives.get() }
+    }
+
+    /// True when the store of a node may be another one than the log leads to: what it says of its
+    /// own store is not checked.
+    pub(crate) fn may_differ(&self, server: Server) -> bool {
+        self.machines[&server.id].memory.may_differ_in(server.life)
     }
 
     /// Adds a client's command to the history. A read without an answer is left out: it has

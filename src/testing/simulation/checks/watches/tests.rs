@@ -3,6 +3,7 @@ use bytes::Bytes;
 use super::*;
 use crate::kv::{Command, KeyRange, Operation, Put, Transaction, TransactionOperation};
 use crate::protocol::WatchPrevious;
+use crate::testing::simulation::history::Server;
 use crate::types::{Entry, Format, FormatInForce, LogIndex, Payload, Term};
 
 fn put(key: &'static str, value: &'static str) -> TransactionOperation {
@@ -57,7 +58,7 @@ fn is_good(from: u64, is_last: bool, parts: &[WatchPart]) -> bool {
     let wants = WatchWish { key: Bytes::from("k"), is_prefix: true, wants_previous: true };
     let stream = WatchStream {
         watcher: 1,
-        node: "n1".to_owned(),
+        server: Server { id: 1, life: 1 },
         wants,
         from: Some(from),
         begun: Some(from),
