@@ -554,8 +554,8 @@ fn mend_disk(world: &Rc<World>, id: u64) {
 /// has lost data, or that has never taken part, has no vote and does not count.
 fn draw_absent(world: &World) -> Vec<u64> {
     let has_vote = |id: &u64| {
-        let has_lost_data = world.data_losses.borrow().contains_key(id);
-        !has_lost_data && world.participants.borrow().contains(id)
+        let has_lost_data = world.data.losses.borrow().contains_key(id);
+        !has_lost_data && world.data.participants.borrow().contains(id)
     };
     let mut voters: Vec<u64> = world.members().into_iter().filter(has_vote).collect();
     let most = voters.len().saturating_sub(world.quorum_size());

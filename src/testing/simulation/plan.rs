@@ -59,6 +59,63 @@ pub struct ClientPlan {
     pub keys: u64,
     /// The longest pause between two commands of a client, in milliseconds.
     pub think_ms_max: u64,
+    /// The commands on more than a single key.
+    pub model: ModelPlan,
+}
+
+/// The commands on transactions, leases and history that the clients of a run send, and its
+/// watchers.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelPlan {
+    /// How often a command is a transaction.
+    pub transactions: Often,
+    /// How often a command is about a lease.
+    pub leases: Often,
+    /// How often a command is a compaction.
+    pub compactions: Often,
+    /// The number of watchers.
+    pub watchers: u64,
+    /// The number of clients that read what any server has applied.
+    pub stale_readers: u64,
+    /// True when some clients let any server serve them.
+    pub are_some_anywhere: bool,
+}
+
+/// A frequency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Often {
+    /// Never.
+    Never,
+    /// Some of all commands.
+    Seldom,
+    /// Many of all commands.
+    Often,
+}
+
+impl ModelPlan {
+    /// The plan of a run whose clients send all of it, but seldom.
+    pub const SOME: ModelPlan = ModelPlan {
+        transactions: Often::Seldom,
+        leases: Often::Seldom,
+        compactions: Often::Never,
+        watchers: 1,
+        stale_readers: 1,
+        are_some_anywhere: false,
+    };
+
+    fn draw(rng: &mut StdRng) -> ModelPlan {
+        let kinds = [Often::Never, Often::Seldom, Often::Seldom, Often::Often];
+        let mut often = || kinds[rng.random_range(0..kinds.len())];
+        let (transactions, leases) = (often(), often());
+        ModelPlan {
+            transactions,
+            leases,
+            compactions: [Often::Never, Often::Never, Often::Seldom][rng.random_range(0..3)],
+            watchers: [0, 1, 2, 4][rng.random_range(0..4)],
+            stale_readers: [0, 1, 2][rng.random_range(0..3)],
+            are_some_anywhere: rng.random_bool(0.6),
+        }
+    }
 }
 
 /// A kind of fault.
@@ -443,12 +500,24 @@ impl Plan {
                 are_some_slow: has_slow_clients,
                 keys: rng.random_range(1..=4),
                 think_ms_max: [20, 60, 200][rng.random_range(0..3)],
+                model: ModelPlan::draw(rng),
             },
             upgrade: UpgradePlan::draw(nodes, rng),
             members: None,
             scenario_duration: Duration::from_secs(5),
         };
-        plan.with_members(rng)
+        plan.without_wrong_answers().with_members(rng)
+    }
+
+    /// The same plan. A follower whose store differs may give a wrong answer before the stores are
+    /// compared, so only the leader answers where that fault can come.
+    fn without_wrong_answers(mut self) -> Plan {
+        let is_divergence =
+            |(fault, weight): &(Fault, u32)| *fault == Fault::Divergence && *weight > 0;
+        if self.faults.iter().any(is_divergence) {
+            self.clients.model.are_some_anywhere = false;
+        }
+        self
     }
 
     /// The same plan, with members that change in some seeds. What was drawn before is the same
@@ -513,6 +582,7 @@ impl Plan {
                 are_some_slow: false,
                 keys: 3,
                 think_ms_max: 100,
+                model: ModelPlan::SOME,
             },
             upgrade: UpgradePlan::NONE,
             members: None,
@@ -594,6 +664,7 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     .expect("memory takes any text");
     let mut settings = parse(&text);
     settings.raft.leader_lease = rng.random_bool(0.4);
+    settings.history.keep_revisions = [100_000, 100_000, 30, 3, 0][rng.random_range(0..5)];
     if rng.random_bool(0.3) {
         // This is less than a servers.toml may say, so that even these small loads reach it.
         let connections_bytes = 64 * SESSION_BYTES;

@@ -19,7 +19,7 @@ use super::cluster;
 use super::faults::{members, nemesis, upgrades};
 use super::history::{Action, Answer};
 use super::network::SimNetwork;
-use super::plan::{Fault, Plan, Scenario};
+use super::plan::{Fault, Often, Plan, Scenario};
 use super::scenarios::{self, Outcome};
 use super::trace::Trace;
 use super::workload;
@@ -142,11 +142,12 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_printed: bool) -> Report
         actix::spawn(checks::members::watch_joint(Rc::clone(&world)));
     }
     let clients = workload::start_all(&world, StdRng::seed_from_u64(rng.random()));
+    let watchers = workload::start_watchers(&world, StdRng::seed_from_u64(rng.random()));
     nemesis::run(&world).await;
     let (recovery_ms, outcome) = match world.has_failed() {
         true => (0, None),
         false => {
-            let workers = Workers { clients, operators };
+            let workers = Workers { clients, watchers, operators };
             conclude(&world, workers, StdRng::seed_from_u64(rng.random())).await
         }
     };
@@ -174,6 +175,8 @@ async fn run(seed: u64, plan: Plan, mut rng: StdRng, is_printed: bool) -> Report
 /// The tasks that send commands. They end when the phases of the run say so.
 struct Workers {
     clients: Vec<JoinHandle<()>>,
+    /// These end when all nodes are equal and they have seen all changes.
+    watchers: Vec<JoinHandle<()>>,
     operators: Vec<JoinHandle<()>>,
 }
 
@@ -205,6 +208,12 @@ async fn conclude(world: &Rc<World>, workers: Workers, rng: StdRng) -> (u64, Opt
         return (recovery_ms, outcome);
     }
     if let Some(samples) = wait_for_agreement(world).await {
+        world.seen.agreed_index.set(samples[0].last_applied);
+        for watcher in workers.watchers {
+            if watcher.await.is_err() {
+                world.violate(Check::Watches, "a watcher panicked".to_owned());
+            }
+        }
         bounds::check_disks(world);
         world.phase.is_agreed.set(true);
         bounds::watch_memory_come_back(world).await;
@@ -240,6 +249,9 @@ async fn write_after_faults(world: &Rc<World>, client: &mut SimClient, begin: In
     }
     let recovery_ms = begin.elapsed().as_millis() as u64;
     client.watch_a_key_expire().await;
+    if world.plan.clients.model.leases != Often::Never {
+        client.watch_a_lease_expire().await;
+    }
     recovery_ms
 }
 

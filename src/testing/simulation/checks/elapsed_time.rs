@@ -1,12 +1,12 @@
-//! Time to live is elapsed time, whatever the clocks of the machines show: a key exists for as long
-//! as its command says, and is gone soon after that while a node leads. The true time is that of
+//! Time to live is elapsed time, whatever the clocks of the machines show: a key, or a lease, exists
+//! for as long as its command says, and is gone soon after that while a node leads. The true time is that of
 //! the simulation. No stamp and no clock of a node counts here.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::reference_store::{Expiration, ReferenceStore};
+use super::reference_store::{Expiration, LeaseExpiry, ReferenceStore};
 use super::violation::Check;
 use crate::kv::CLIENT_SILENCE_MS;
 use crate::testing::simulation::history::{Action, Answer, Operation};
@@ -34,7 +34,9 @@ pub(crate) fn check(
         .iter()
         .filter_map(|operation| Some((operation.action.value()?, operation)))
         .collect();
-    check_nothing_is_early(world, reference, &writes);
+    let shown = shown(world);
+    check_nothing_is_early(world, reference, &writes, &shown);
+    check_no_lease_is_early(world, reference, indexes, &shown);
     check_nothing_is_late(world, log, reference, &writes, indexes);
 }
 
@@ -48,6 +50,51 @@ fn longest_ms(ms: u64) -> u64 {
     ms * 1_000 / (1_000 - RATE_ERROR)
 }
 
+/// The commit indexes that statuses have shown, each with the true time of the first such status.
+fn shown(world: &World) -> Vec<(u64, u64)> {
+    let mut shown: Vec<(u64, u64)> = Vec::new();
+    for sample in world.samples.borrow().iter() {
+        if shown.last().is_none_or(|(index, _)| *index < sample.commit_index) {
+            shown.push((sample.commit_index, world.true_ms(sample.heard)));
+        }
+    }
+    shown
+}
+
+/// The true time at which a status first showed an index.
+fn shown_at(shown: &[(u64, u64)], index: u64) -> Option<u64> {
+    let first = shown.partition_point(|(other, _)| *other < index);
+    shown.get(first).map(|(_, at_ms)| *at_ms)
+}
+
+/// No lease goes before its time. Its time began after each write was sent that is at or before the
+/// entry with which it began.
+fn check_no_lease_is_early(
+    world: &World,
+    reference: &ReferenceStore,
+    indexes: &[Option<u64>],
+    shown: &[(u64, u64)],
+) {
+    let history = world.history.borrow();
+    let is_exact = |operation: &Operation| matches!(operation.answer, Answer::Stored(_));
+    let sent = history.iter().zip(indexes).filter(|(operation, _)| is_exact(operation));
+    let sent: Vec<(u64, u64)> = sent
+        .filter_map(|(operation, index)| Some(((*index)?, world.true_ms(operation.invoked))))
+        .collect();
+    for LeaseExpiry { id, ttl, begun, gone } in reference.lease_expiries() {
+        let before = sent.iter().filter(|(index, _)| index <= begun).map(|(_, at_ms)| *at_ms);
+        let Some(gone_ms) = shown_at(shown, *gone) else { continue };
+        let lived_ms = gone_ms.saturating_sub(before.max().unwrap_or(0));
+        if lived_ms + PRECISION_MS < shortest_ms(1_000 * ttl) {
+            let what = format!(
+                "lease {id} was to live for {ttl} s from index {begun} on, and is gone at index \
+                 {gone} within {lived_ms} ms"
+            );
+            return world.violate(Check::Expiry, what);
+        }
+    }
+}
+
 /// No key goes before its time, and no client is forgotten before it was silent for long. A key
 /// was written after its command was sent, and was gone when a status first showed the index at
 /// which it expired.
@@ -55,18 +102,12 @@ fn check_nothing_is_early(
     world: &World,
     reference: &ReferenceStore,
     writes: &BTreeMap<&Bytes, &Operation>,
+    shown: &[(u64, u64)],
 ) {
-    let mut shown: Vec<(u64, u64)> = Vec::new();
-    for sample in world.samples.borrow().iter() {
-        if shown.last().is_none_or(|(index, _)| *index < sample.commit_index) {
-            shown.push((sample.commit_index, world.true_ms(sample.heard)));
-        }
-    }
     for Expiration { key, held, gone } in reference.expirations() {
         let Some(write) = writes.get(&held.value) else { continue };
         let Action::SetFor(exptime, _) = &write.action else { continue };
-        let first = shown.partition_point(|(index, _)| index < gone);
-        let Some((_, gone_ms)) = shown.get(first) else { continue };
+        let Some(gone_ms) = shown_at(shown, *gone) else { continue };
         let lived_ms = gone_ms.saturating_sub(world.true_ms(write.invoked));
         if lived_ms + PRECISION_MS < shortest_ms(1_000 * exptime) {
             let key = String::from_utf8_lossy(key);
@@ -105,13 +146,34 @@ fn check_nothing_is_late(
     for (operation, index) in calm.iter().filter(|(operation, _)| operation.action.is_read()) {
         let Some(held) = reference.at(*index, &operation.key) else { continue };
         let Some(write) = writes.get(&held.value) else { continue };
-        let (Action::SetFor(exptime, _), Answer::Stored(_)) = (&write.action, &write.answer) else {
-            continue;
+        let (exptime, write) = match (&write.action, &write.answer) {
+            (Action::SetFor(exptime, _), Answer::Stored(_)) => (exptime, *write),
+            (Action::SetLeased(lease, _), _) => {
+                let Some(begun) = begun_by(&calm, reference, *index, *lease) else { continue };
+                begun
+            }
+            _ => continue,
         };
         let age_ms = world.true_ms(operation.invoked).saturating_sub(world.true_ms(write.returned));
         if age_ms > longest_ms(1_000 * exptime) + LATE_MS_MAX {
-            let what = format!("it was read {age_ms} ms after its write: {operation:?}");
+            let what = format!("it was read {age_ms} ms after its time began: {operation:?}");
             return world.violate(Check::Expiry, what);
         }
     }
+}
+
+/// The time to live of the lease that a key went with at an index, and the command with which its
+/// time began, if that was one of the calm client.
+fn begun_by<'a>(
+    calm: &[(&'a Operation, u64)],
+    reference: &ReferenceStore,
+    index: u64,
+    lease: u64,
+) -> Option<(&'a u64, &'a Operation)> {
+    let is_of = |at: &u64| reference.of_leases(*at).begun.iter().any(|(id, _)| *id == lease);
+    let begun = (0..=index).rev().find(is_of)?;
+    calm.iter().find_map(|(operation, at)| match &operation.answer {
+        Answer::Lease(ttl) if *at == begun => Some((ttl, *operation)),
+        _ => None,
+    })
 }

@@ -343,7 +343,7 @@ fn note_repair(
     now: &DirectoryContents,
 ) {
     let id = machine.id;
-    let is_suspect = world.data_losses.borrow().get(&id) == Some(&u64::MAX);
+    let is_suspect = world.data.losses.borrow().get(&id) == Some(&u64::MAX);
     let is_rejoining = now.hard_states.iter().flatten().all(|state| state.is_rejoining);
     if is_suspect && is_rejoining {
         let life_before = machine.lives.get() - 1;
@@ -358,7 +358,7 @@ fn note_repair(
     } else {
         world.wire.on_whole_start(id);
         if is_suspect && expected.is_good() && !machine.memory.may_be_on_disk.get() {
-            world.data_losses.borrow_mut().remove(&id);
+            world.data.losses.borrow_mut().remove(&id);
         }
     }
 }

@@ -9,12 +9,12 @@ use super::committed_log::CommittedLog;
 use super::elapsed_time;
 use super::linearizability::{self, Verdict};
 use super::log_order;
-use super::reference_store::ReferenceStore;
+use super::reference_store::{ReferenceStore, Told};
 use super::violation::{Check, Violation};
 use crate::actors::snapshot::load::{LoadError, load};
-use crate::kv::{Command, Operation, Outcome, Store};
+use crate::kv::{Command, Operation, Outcome, Store, Transaction, TransactionOperation};
 use crate::storage::{SnapshotFiles, Storage, StorageOptions};
-use crate::testing::simulation::history::{Action, Answer, Operation as Asked};
+use crate::testing::simulation::history::{Action, Answer, Operation as Asked, Part};
 use crate::testing::simulation::workload::client::CALM;
 use crate::testing::simulation::world::{Machine, World};
 use crate::types::{
@@ -43,6 +43,8 @@ pub(crate) fn check(world: &World, committed: u64) {
     check_store(world, log, &replay, &reference);
     check_writes(world, &replay);
     check_answers(world, log, &reference);
+    super::watches::check(world, &reference);
+    super::stale_reads::check(world, &reference);
     match linearizability::check(&history_by_key(world, &replay)) {
         Verdict::Linearizable => {}
         Verdict::GivenUp => world.phase.is_given_up.set(true),
@@ -208,19 +210,39 @@ impl Replay {
             let next = if counts_revisions { revision + 1 } else { entry.index.0 };
             replay.digests.push(store.digest());
             replay.outcomes.push((outcome.clone(), store.keys()));
-            if let (Payload::Command(bytes), Some(Outcome::Stored { version })) =
-                (&entry.payload, outcome)
+            let version = match outcome {
+                Some(Outcome::Stored { version }) => version,
+                Some(Outcome::Transaction(outcome)) if outcome.failed.is_none() => outcome.revision,
+                _ => continue,
+            };
+            // A remembered reply has an earlier version: nothing was stored.
+            if let Payload::Command(bytes) = &entry.payload
                 && let Ok(command) = Command::decode(bytes, FormatRange::OWN.highest)
-                && let Operation::Set { value, .. }
-                | Operation::Add { value, .. }
-                | Operation::Cas { value, .. } = command.operation
-                // A remembered reply has an earlier version: nothing was stored.
                 && version == next
             {
-                replay.stored.entry(value).or_default().push(version);
+                replay.note_stored(command.operation, version);
             }
         }
         replay
+    }
+
+    fn note_stored(&mut self, operation: Operation, version: u64) {
+        let values = match operation {
+            Operation::Set { value, .. }
+            | Operation::Add { value, .. }
+            | Operation::Cas { value, .. } => vec![value],
+            Operation::Transaction(Transaction { then, .. }) => {
+                let value = |operation| match operation {
+                    TransactionOperation::Put(put) => put.value,
+                    _ => None,
+                };
+                then.into_iter().filter_map(value).collect()
+            }
+            _ => Vec::new(),
+        };
+        for value in values {
+            self.stored.entry(value).or_default().push(version);
+        }
     }
 }
 
@@ -272,12 +294,16 @@ fn check_stamps(world: &World, log: &[Entry]) {
 fn check_store(world: &World, log: &[Entry], replay: &Replay, reference: &ReferenceStore) {
     for (entry, (outcome, keys)) in log.iter().zip(&replay.outcomes) {
         let index = entry.index.0;
-        let expected = reference.outcome(index);
+        let (told, expected) = (outcome.as_ref().map(Told::of), reference.outcome(index));
         let expected_keys = reference.keys_at(index).count() as u64;
-        if *outcome == expected && *keys == expected_keys {
+        let is_same = match (&told, &expected) {
+            (Some(told), Some(expected)) => told.is_all_or_less(expected),
+            (told, expected) => told == expected,
+        };
+        if is_same && *keys == expected_keys {
             continue;
         }
-        let check = match (*outcome == expected, &entry.payload) {
+        let check = match (is_same, &entry.payload) {
             (true, _) => Check::Expiry,
             (false, Payload::Command(bytes))
                 if Command::decode(bytes, FormatRange::OWN.highest)
@@ -356,24 +382,34 @@ fn store_clock(calm: &[(&Asked, Option<u64>)], log: &[Entry]) -> Option<(i64, i6
     bounds.reduce(|(min, max), (low, high)| (min.max(low), max.max(high)))
 }
 
-/// The history for the search for an order: operations on single keys that do not expire. A page of
-/// a scan is a read of every key that it could contain.
+/// The history for the search for an order: operations on keys that do not expire. A page of a scan
+/// is a read of every key that it could contain.
 fn history_by_key(world: &World, replay: &Replay) -> Vec<Asked> {
     let all = world.history.borrow();
     let is_lasting = |key: &Bytes| key.starts_with(LASTING_PREFIX);
-    let keys: BTreeSet<&Bytes> =
-        all.iter().map(|operation| &operation.key).filter(|key| key.len() > 1).collect();
+    let keys: BTreeSet<&Bytes> = all
+        .iter()
+        .flat_map(|operation| {
+            operation.action.parts().iter().map(Part::key).chain([&operation.key])
+        })
+        .filter(|key| key.len() > 1)
+        .collect();
     let mut history = Vec::new();
     for operation in all.iter() {
         // A write without an answer that is not in the log was not executed, and one that is in
         // the log was executed at its version.
-        let value = operation.action.value().filter(|_| operation.answer == Answer::Unknown);
+        let value = operation.action.values().next();
+        let value = value.filter(|_| operation.answer == Answer::Unknown);
         let executed = value.map(|value| replay.stored.get(value).and_then(|at| at.first()));
         let operation = &match executed {
             None => operation.clone(),
             Some(None) => continue,
             Some(Some(version)) => {
-                Asked { answer: Answer::Stored(*version), returned: u64::MAX, ..operation.clone() }
+                let answer = match operation.action {
+                    Action::Transaction(_) => Answer::Committed(*version, Vec::new()),
+                    _ => Answer::Stored(*version),
+                };
+                Asked { answer, returned: u64::MAX, ..operation.clone() }
             }
         };
         let read = |key: &Bytes, answer| Asked {
@@ -399,6 +435,9 @@ fn history_by_key(world: &World, replay: &Replay) -> Vec<Asked> {
                     read(key, answer)
                 }));
             }
+            (Action::Transaction(parts), _) => {
+                history.extend(lasting_parts(operation, parts));
+            }
             _ if !is_lasting(&operation.key) => {}
             (Action::GetBare, Answer::Bare(value)) => {
                 let version = replay.stored.get(value).and_then(|versions| versions.first());
@@ -412,25 +451,63 @@ fn history_by_key(world: &World, replay: &Replay) -> Vec<Asked> {
     history
 }
 
+/// What a transaction says of the keys that do not expire; `None` when it says nothing.
+fn lasting_parts(operation: &Asked, parts: &[Part]) -> Option<Asked> {
+    let is_lasting = |part: &Part| part.key().starts_with(LASTING_PREFIX);
+    let (mut kept, mut answers) = (Vec::new(), Vec::new());
+    let mut answer = operation.answer.clone();
+    match &operation.answer {
+        Answer::Committed(revision, told) => {
+            let mut told = told.iter();
+            for part in parts {
+                let to = if part.has_reply() { told.next() } else { None };
+                if is_lasting(part) {
+                    kept.push(part.clone());
+                    answers.extend(to.cloned());
+                }
+            }
+            answer = Answer::Committed(*revision, answers);
+        }
+        Answer::Aborted(key, version) => {
+            let held =
+                |part: &&Part| !matches!(part, Part::Check(of, at) if of == key && at != version);
+            let is_of_lasting = key.starts_with(LASTING_PREFIX);
+            let checks = parts.iter().filter(|part| matches!(part, Part::Check(..)));
+            kept.extend(checks.clone().take_while(held).filter(|part| is_lasting(part)).cloned());
+            match checks.clone().find(|part| !held(part)).filter(|_| is_of_lasting) {
+                Some(failed) => kept.push(failed.clone()),
+                // All that is known is that the checks before it held.
+                None => answer = Answer::Committed(0, Vec::new()),
+            }
+        }
+        _ => kept.extend(parts.iter().filter(|part| is_lasting(part)).cloned()),
+    }
+    let key = kept.first()?.key().clone();
+    Some(Asked { key, action: Action::Transaction(kept), answer, ..operation.clone() })
+}
+
 /// Every acknowledged write is in the log, no refused write is, and no write is there twice.
 fn check_writes(world: &World, replay: &Replay) {
     for operation in world.history.borrow().iter() {
-        let Some(value) = operation.action.value() else { continue };
-        let executed = replay.stored.get(value).map_or(&[][..], Vec::as_slice);
-        let (is_there, times_max) = match operation.answer {
-            Answer::Stored(version) => (executed.contains(&version), 1),
-            Answer::Unknown => (true, 1),
-            _ => (true, 0),
-        };
-        let check = match is_there {
-            false => Check::AcknowledgedWrites,
-            true if executed.len() > times_max => Check::ExactlyOnce,
-            true => continue,
-        };
-        world.violate(check, format!("it was executed at {executed:?}: {operation:?}"));
+        for value in operation.action.values() {
+            let executed = replay.stored.get(value).map_or(&[][..], Vec::as_slice);
+            let (is_there, times_max) = match operation.answer {
+                Answer::Stored(version) | Answer::Committed(version, _) => {
+                    (executed.contains(&version), 1)
+                }
+                Answer::Unknown => (true, 1),
+                _ => (true, 0),
+            };
+            let check = match is_there {
+                false => Check::AcknowledgedWrites,
+                true if executed.len() > times_max => Check::ExactlyOnce,
+                true => continue,
+            };
+            world.violate(check, format!("it was executed at {executed:?}: {operation:?}"));
+        }
     }
     let history = world.history.borrow();
-    let sent: BTreeSet<&Bytes> = history.iter().filter_map(|o| o.action.value()).collect();
+    let sent: BTreeSet<&Bytes> = history.iter().flat_map(|o| o.action.values()).collect();
     if let Some(value) = replay.stored.keys().find(|value| !sent.contains(value)) {
         world.violate(Check::ExactlyOnce, format!("nobody sent what was executed: {value:?}"));
     }

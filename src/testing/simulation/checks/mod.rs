@@ -17,6 +17,8 @@ pub(crate) mod log_order;
 pub(crate) mod members;
 pub(crate) mod panics;
 pub(crate) mod reference_store;
+mod stale_reads;
 pub(crate) mod status_poller;
 pub(crate) mod violation;
+mod watches;
 pub(crate) mod wire;

@@ -1,6 +1,9 @@
 //! A second implementation of the store, as docs/protocol.md describes it and as simple as
 //! possible. A store with other results is wrong, and so is an answer that was true at no index. No
-//! simulated store has a limit on its size.
+//! simulated store has a limit on its size, and no key has both a lease and a deadline of its own.
+
+mod leases;
+mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +12,37 @@ use bytes::Bytes;
 use crate::kv::{CLIENT_SILENCE_MS, Command, Once, Operation, Outcome};
 use crate::types::{Entry, FormatRange, Payload};
 
+pub(crate) use leases::LeaseExpiry;
+use leases::{Lease, OfLeases};
+pub(crate) use transactions::{Did, Told};
+
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) version: u64,
     pub(crate) value: Bytes,
     pub(crate) deadline_ms: Option<u64>,
+    /// The lease that it goes with; 0 for none.
+    pub(crate) lease: u64,
+}
+
+/// A change of a key, as watchers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Changed {
+    pub(crate) revision: u64,
+    pub(crate) key: Bytes,
+    pub(crate) became: Became,
+    /// The version and the value that were there before.
+    pub(crate) previous: Option<(u64, Bytes)>,
+}
+
+/// What has become of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Became {
+    /// It has this value, and a time to live in seconds; 0 for none.
+    Set(u64, Bytes),
+    Deleted,
+    Expired,
 }
 
 /// The store at every index of a log.
@@ -24,7 +52,7 @@ pub(crate) struct ReferenceStore {
     /// was removed.
     keys: BTreeMap<Bytes, Vec<(u64, Option<Held>)>>,
     /// The last sequence number of each client, its outcome, and the time of its last command.
-    clients: BTreeMap<Bytes, (u64, Outcome, u64)>,
+    clients: BTreeMap<Bytes, (u64, Told, u64)>,
     /// The keys that expired, in the order of the log.
     expirations: Vec<Expiration>,
     /// The number of clients that were forgotten.
@@ -32,6 +60,16 @@ pub(crate) struct ReferenceStore {
     /// The expired keys that no entry has removed yet, in the order of their deadlines. They are
     /// gone; their removal is a change of its own, which has a revision.
     unremoved: BTreeSet<(u64, Bytes)>,
+    /// The values of these keys.
+    hidden: BTreeMap<Bytes, Held>,
+    leases: BTreeMap<u64, Lease>,
+    /// The indexes at which each lease began to be there, or to be gone.
+    lease_changes: BTreeMap<u64, Vec<(u64, bool)>>,
+    lease_expiries: Vec<LeaseExpiry>,
+    /// The changes that watchers see, in their order.
+    changes: Vec<Changed>,
+    /// The number of revisions that are kept.
+    keep_revisions: u64,
     /// The format in force.
     format: u32,
     /// The index of the entry that stored each version.
@@ -51,6 +89,8 @@ pub(crate) struct Expiration {
 
 /// The first format in which a version is a revision, and not the index of an entry.
 const REVISIONS: u32 = 4;
+/// The number of revisions that are kept before a leader says another one.
+const KEEP_REVISIONS: u64 = 100_000;
 /// Maximum number of entries with which a cluster is founded.
 const FOUNDING_ENTRIES_MAX: u64 = 64;
 
@@ -63,10 +103,13 @@ struct StateAt {
     has_changed: bool,
     /// The store's clock.
     clock_ms: u64,
+    /// The oldest revision that can be read.
+    compacted: u64,
     /// The outcome of the entry's command.
-    outcome: Option<Outcome>,
+    outcome: Option<Told>,
     /// The key that it deleted.
     deleted: Option<Bytes>,
+    of_leases: OfLeases,
 }
 
 impl ReferenceStore {
@@ -76,8 +119,9 @@ impl ReferenceStore {
             ReferenceStore { states: vec![StateAt::default()], ..ReferenceStore::default() };
         for entry in log {
             let clock_ms = store.clock_ms(store.last_index()).max(entry.stamp_ms);
-            let revision = store.revision(store.last_index());
-            store.states.push(StateAt { clock_ms, revision, ..StateAt::default() });
+            let StateAt { revision, compacted, .. } = store.states[store.last_index() as usize];
+            let state = StateAt { clock_ms, revision, compacted, ..StateAt::default() };
+            store.states.push(state);
             if let Payload::Format(raised) = &entry.payload {
                 store.raise(raised.format.0);
             }
@@ -89,11 +133,36 @@ impl ReferenceStore {
                 let outcome = store.execute_once(&command);
                 store.current().outcome = Some(outcome);
             }
-            if store.current().has_changed && store.format >= REVISIONS {
-                store.current().revision += 1;
-            }
+            store.finish();
         }
         store
+    }
+
+    /// Counts the revision of an entry, and forgets the revisions that are too old.
+    fn finish(&mut self) {
+        if self.format < REVISIONS {
+            return;
+        }
+        let (index, keep_revisions) = (self.last_index(), self.keep_revisions);
+        let state = self.current();
+        if state.has_changed {
+            state.revision += 1;
+        }
+        state.compacted = state.compacted.max(state.revision.saturating_sub(keep_revisions));
+        let StateAt { revision, has_changed, .. } = *state;
+        if has_changed {
+            self.stored.insert(revision, index);
+        }
+    }
+
+    /// All changes that watchers see, in their order.
+    pub(crate) fn changes(&self) -> &[Changed] {
+        &self.changes
+    }
+
+    /// The oldest revision that could be read at an index.
+    pub(crate) fn compacted(&self, index: u64) -> u64 {
+        self.states[index as usize].compacted
     }
 
     /// The store's revision at an index; 0 before revisions are counted.
@@ -101,7 +170,7 @@ impl ReferenceStore {
         self.states[index as usize].revision
     }
 
-    /// The index of the entry that stored a version.
+    /// The index of the entry that stored a version, or has another change of this revision.
     pub(crate) fn index_of(&self, version: u64) -> Option<u64> {
         self.stored.get(&version).copied()
     }
@@ -115,7 +184,9 @@ impl ReferenceStore {
                 && self.unremoved.is_empty()
                 && self.clients.is_empty()
                 && index <= FOUNDING_ENTRIES_MAX;
-            self.current().revision = if is_new { 1 } else { index };
+            let revision = if is_new { 1 } else { index };
+            (self.current().revision, self.current().compacted) = (revision, revision);
+            self.keep_revisions = KEEP_REVISIONS;
         }
     }
 
@@ -131,12 +202,15 @@ impl ReferenceStore {
             Payload::Command(bytes) => 16 + bytes.len() / 256,
             _ => 1_000,
         };
-        for _ in 0..count {
-            if self.unremoved.pop_first().is_none() {
-                return;
-            }
-            self.current().has_changed = true;
+        let mut left = count;
+        while left > 0
+            && let Some((_, key)) = self.unremoved.pop_first()
+        {
+            let held = self.hidden.remove(&key);
+            self.note_change(&key, Became::Expired, held.as_ref());
+            left -= 1;
         }
+        self.end_due_leases(left);
     }
 
     pub(crate) fn last_index(&self) -> u64 {
@@ -149,7 +223,7 @@ impl ReferenceStore {
     }
 
     /// The outcome of the command of the entry at `index`.
-    pub(crate) fn outcome(&self, index: u64) -> Option<Outcome> {
+    pub(crate) fn outcome(&self, index: u64) -> Option<Told> {
         self.states[index as usize].outcome.clone()
     }
 
@@ -184,11 +258,43 @@ impl ReferenceStore {
         self.states.last_mut().expect("it begins with the state before the first entry")
     }
 
-    fn put(&mut self, key: &Bytes, held: Option<Held>) {
-        let index = self.last_index();
+    fn note_change(&mut self, key: &Bytes, became: Became, previous: Option<&Held>) {
+        let (key, previous) =
+            (key.clone(), previous.map(|held| (held.version, held.value.clone())));
+        let revision = self.next_version();
         self.current().has_changed = true;
+        if self.format >= REVISIONS {
+            self.changes.push(Changed { revision, key, became, previous });
+        }
+    }
+
+    /// Writes a key. One that is hidden and not removed yet is removed first.
+    fn write(&mut self, key: &Bytes, value: Bytes, exptime: u64, lease: u64) -> u64 {
+        let (index, version) = (self.last_index(), self.next_version());
+        let previous = self.at(index, key).cloned();
         self.unremoved.retain(|(_, unremoved)| unremoved != key);
-        self.keys.entry(key.clone()).or_default().push((index, held));
+        let hidden = self.hidden.remove(key);
+        let hidden = self.detach(key).or(hidden);
+        if hidden.is_some() {
+            self.note_change(key, Became::Expired, hidden.as_ref());
+        }
+        self.note_change(key, Became::Set(exptime, value.clone()), previous.as_ref());
+        let deadline_ms = (exptime > 0).then(|| self.clock_ms(index) + 1000 * exptime);
+        let held = Held { version, value, deadline_ms, lease };
+        self.attach(key, &held);
+        self.stored.insert(version, index);
+        self.keys.entry(key.clone()).or_default().push((index, Some(held)));
+        version
+    }
+
+    /// Removes a key; false when it is absent.
+    fn delete(&mut self, key: &Bytes) -> bool {
+        let index = self.last_index();
+        let Some(previous) = self.at(index, key).cloned() else { return false };
+        self.detach(key);
+        self.note_change(key, Became::Deleted, Some(&previous));
+        self.keys.entry(key.clone()).or_default().push((index, None));
+        true
     }
 
     fn expire(&mut self) {
@@ -198,26 +304,28 @@ impl ReferenceStore {
             if let Some(deadline_ms) = held.deadline_ms.filter(|deadline| *deadline <= clock_ms) {
                 let (key, held) = (key.clone(), held.clone());
                 self.unremoved.insert((deadline_ms, key.clone()));
+                self.hidden.insert(key.clone(), held.clone());
                 self.expirations.push(Expiration { key, held, gone: index });
                 changes.push((index, None));
             }
         }
+        self.hide_due_leases();
         let clients = self.clients.len();
         self.clients.retain(|_, (.., spoke_ms)| *spoke_ms + CLIENT_SILENCE_MS > clock_ms);
         self.forgotten_clients += (clients - self.clients.len()) as u64;
     }
 
-    fn execute_once(&mut self, command: &Command) -> Outcome {
+    fn execute_once(&mut self, command: &Command) -> Told {
         let Some(Once { client, seq }) = &command.once else { return self.execute(command) };
         let clock_ms = self.clock_ms(self.last_index());
         let (last_seq, outcome) = match self.clients.get(client).cloned() {
             Some((last_seq, _, _)) if *seq < last_seq => {
                 self.clients.entry(client.clone()).and_modify(|record| record.2 = clock_ms);
-                return Outcome::Stale;
+                return Told::Outcome(Outcome::Stale);
             }
             _ if command.operation == Operation::End => {
                 self.clients.remove(client);
-                return Outcome::Ended;
+                return Told::Outcome(Outcome::Ended);
             }
             Some((last_seq, outcome, _)) if *seq == last_seq => (last_seq, outcome),
             _ => (*seq, self.execute(command)),
@@ -226,19 +334,33 @@ impl ReferenceStore {
         outcome
     }
 
-    fn execute(&mut self, command: &Command) -> Outcome {
-        let (Operation::Set { key, .. }
-        | Operation::Add { key, .. }
-        | Operation::Cas { key, .. }
-        | Operation::Delete { key }) = &command.operation
-        else {
-            return Outcome::Ended;
+    fn execute(&mut self, command: &Command) -> Told {
+        let outcome = match &command.operation {
+            Operation::Transaction(transaction) => return self.transact(transaction),
+            &Operation::Grant { id, ttl, .. } => self.grant(id, ttl),
+            Operation::Renew { ids } => {
+                Outcome::Renewed(ids.iter().map(|id| self.renew(*id)).collect())
+            }
+            &Operation::Revoke { id } => self.revoke(id),
+            &Operation::Compact { revision } => self.compact(revision),
+            Operation::SetHistory(limits) => {
+                self.keep_revisions = limits.keep_revisions;
+                Outcome::HistorySet
+            }
+            Operation::End => Outcome::Ended,
+            Operation::Set { key, .. }
+            | Operation::Add { key, .. }
+            | Operation::Cas { key, .. }
+            | Operation::Delete { key } => self.execute_single(key, &command.operation),
         };
+        Told::Outcome(outcome)
+    }
+
+    fn execute_single(&mut self, key: &Bytes, operation: &Operation) -> Outcome {
         let version = self.at(self.last_index(), key).map_or(0, |held| held.version);
-        let (exptime, value) = match &command.operation {
-            Operation::Delete { .. } if version == 0 => return Outcome::NotFound,
+        let (exptime, value, lease) = match operation {
+            Operation::Delete { .. } if !self.delete(key) => return Outcome::NotFound,
             Operation::Delete { .. } => {
-                self.put(key, None);
                 self.current().deleted = Some(key.clone());
                 return Outcome::Deleted;
             }
@@ -246,16 +368,27 @@ impl ReferenceStore {
             Operation::Cas { version: expected, .. } if version != *expected => {
                 return Outcome::VersionMismatch { version };
             }
-            Operation::Set { exptime, value, .. }
-            | Operation::Add { exptime, value, .. }
-            | Operation::Cas { exptime, value, .. } => (*exptime, value.clone()),
+            Operation::Set { exptime, value, lease, .. }
+            | Operation::Add { exptime, value, lease, .. }
+            | Operation::Cas { exptime, value, lease, .. } => (*exptime, value.clone(), *lease),
             _ => return Outcome::Ended,
         };
-        let (version, clock_ms) = (self.next_version(), self.clock_ms(self.last_index()));
-        self.stored.insert(version, self.last_index());
-        let deadline_ms = (exptime > 0).then(|| clock_ms + 1000 * exptime);
-        self.put(key, Some(Held { version, value, deadline_ms }));
-        Outcome::Stored { version }
+        if lease != 0 && !self.is_live(lease) {
+            return Outcome::NoLease;
+        }
+        Outcome::Stored { version: self.write(key, value, exptime, lease) }
+    }
+
+    fn compact(&mut self, to: u64) -> Outcome {
+        let StateAt { revision, compacted, .. } = *self.current();
+        if to > revision {
+            return Outcome::Future { revision };
+        }
+        if to < compacted {
+            return Outcome::AlreadyCompacted { revision: compacted };
+        }
+        self.current().compacted = to;
+        Outcome::Compacted { revision: to }
     }
 }
 

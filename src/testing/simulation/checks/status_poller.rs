@@ -101,13 +101,13 @@ fn check(world: &World, last: Option<&Sample>, sample: &Sample) {
     let is_blank = world.plan.members.is_some() && world.wire.is_rejoining(*id);
     if sample.role != "rejoining" && !is_blank {
         if *last_applied > 0 {
-            world.participants.borrow_mut().insert(*id);
+            world.data.participants.borrow_mut().insert(*id);
         }
         // An answer of the life that ended with the loss does not count.
-        world.data_losses.borrow_mut().retain(|of, at| of != id || *life <= *at);
-    } else if world.participants.borrow().contains(id) {
+        world.data.losses.borrow_mut().retain(|of, at| of != id || *life <= *at);
+    } else if world.data.participants.borrow().contains(id) {
         // The leader may have found out that it has forgotten something.
-        world.data_losses.borrow_mut().entry(*id).or_insert(life - 1);
+        world.data.losses.borrow_mut().entry(*id).or_insert(life - 1);
     }
     if sample.role == "leader" {
         world.wire.on_leader(*id, *term, sample.asked, *last_log_index);

@@ -73,6 +73,12 @@ pub enum Check {
     /// no stamp is later than every clock. In the fault-free phase a key expires within a second
     /// of its deadline, by the leader's clock (docs/protocol.md, "Time").
     Expiry,
+    /// Each watcher's stream is the committed history of its keys: whole, in order, each change
+    /// once, no revision torn (docs/protocol.md, "Watches").
+    Watches,
+    /// A read of what a server has applied was true at some time, and none on a connection goes
+    /// back behind the one before (docs/protocol.md, "Reads and writes on any server").
+    StaleReads,
     /// A node ends by itself only after a fault of its disk, and starts with whatever its disk
     /// has kept.
     NodeLives,

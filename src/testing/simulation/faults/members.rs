@@ -73,7 +73,7 @@ async fn take(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, st
         _ => {
             let Some(command) = command(world, step) else { return };
             // One loss at a time is what the servers survive.
-            if takes_a_voter(&command) && !world.data_losses.borrow().is_empty() {
+            if takes_a_voter(&command) && !world.data.losses.borrow().is_empty() {
                 return;
             }
             let reply = operator.execute(&command).await;
@@ -125,7 +125,7 @@ async fn add(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, ste
         _ => {
             let ids: Vec<NodeId> = membership.ids().into_iter().collect();
             let Some(old) = some(world, &ids) else { return };
-            if !world.data_losses.borrow().is_empty() {
+            if !world.data.losses.borrow().is_empty() {
                 return;
             }
             format!("member replace {old} {addresses} id {id} can-lose 0")
@@ -288,7 +288,7 @@ async fn dismiss_all(world: Rc<World>) {
 fn dismiss(world: &Rc<World>, id: u64) {
     world.trace.say(&format_args!("n{id} was removed"));
     // Nothing depends any more on what it has lost.
-    world.data_losses.borrow_mut().remove(&id);
+    world.data.losses.borrow_mut().remove(&id);
     let delay_ms = world.random(|rng| rng.random_range(0..=3_000));
     let dismissed = Rc::clone(world);
     match world.random(|rng| rng.random_range(0..4)) {

@@ -62,7 +62,7 @@ impl TargetedFaults {
             crash(&world, *id, false);
             world.machines[id].forget_back_to(image);
             world.wire.on_return(*id);
-            world.data_losses.borrow_mut().remove(id);
+            world.data.losses.borrow_mut().remove(id);
         }
         for (id, machine) in &world.machines {
             machine.site.is_away.set(false);

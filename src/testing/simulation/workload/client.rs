@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::lines::{Lines, Try};
-use super::mix::{HotKey, Mix, WorkloadState};
+use super::mix::{HotKey, Mix, WorkloadState, introduction, lease_id};
 use crate::testing::simulation::checks::violation::Check;
 use crate::testing::simulation::history::{Action, Answer, Operation};
 use crate::testing::simulation::network::SimHost;
@@ -18,6 +18,9 @@ use crate::testing::simulation::world::{World, host};
 
 /// The number of the client whose network is always good.
 pub(crate) const CALM: u64 = 0;
+
+/// The number of the lease that the calm client uses.
+const CALM_LEASE: usize = 0;
 
 /// A client.
 pub(crate) struct SimClient {
@@ -39,11 +42,14 @@ pub(crate) struct SimClient {
     deadline: Duration,
     /// The clock of the node that got the last command, at that time, in milliseconds.
     asked_clock_ms: u64,
+    /// The mode of its connections, if not the usual one.
+    mode: Option<&'static str>,
 }
 
 impl SimClient {
     pub(super) fn new(world: &Rc<World>, number: u64, mut rng: StdRng) -> SimClient {
         let is_exact = rng.random_bool(0.6);
+        let is_anywhere = world.plan.clients.model.are_some_anywhere && rng.random_bool(0.5);
         let deadline_ms = [800, 3_000, 10_000][rng.random_range(0..3)];
         SimClient {
             world: Rc::clone(world),
@@ -58,6 +64,7 @@ impl SimClient {
             last_executed: None,
             deadline: Duration::from_millis(deadline_ms),
             asked_clock_ms: 0,
+            mode: is_anywhere.then_some("any"),
             rng,
         }
     }
@@ -65,7 +72,7 @@ impl SimClient {
     /// A client whose network is always good, for the checks after the faults.
     pub(crate) fn calm(world: &Rc<World>, rng: StdRng, deadline: Duration) -> SimClient {
         let host = world.network.calm_host("calm");
-        SimClient { host, is_exact: true, deadline, ..SimClient::new(world, CALM, rng) }
+        SimClient { host, is_exact: true, deadline, mode: None, ..SimClient::new(world, CALM, rng) }
     }
 
     /// The same client, with a hot key that it shares with others.
@@ -105,10 +112,12 @@ impl SimClient {
     /// Executes one command, and records it.
     pub(crate) async fn execute(&mut self, key: usize, action: Action) -> Answer {
         let mut command = self.state.command(key, &action);
-        if self.is_exact && !action.is_read() {
+        let is_once = self.is_exact && action.may_be_once();
+        if is_once {
             self.seq += 1;
             command = self.once(self.seq, command);
         }
+        command = [introduction(&action), command].concat();
         let invoked = self.world.next_time();
         let mut answer = self.answer(&command, key, &action).await;
         let returned = self.world.next_time();
@@ -119,12 +128,12 @@ impl SimClient {
             );
             answer = Answer::Unknown;
         }
-        self.state.learn(key, &answer);
-        if matches!(answer, Answer::Stored(_) | Answer::Deleted) {
+        self.state.learn(key, &action, &answer);
+        if matches!(answer, Answer::Stored(_) | Answer::Deleted | Answer::Committed(..)) {
             self.hot_key.announce(key);
         }
         let is_answered = !matches!(answer, Answer::Unknown | Answer::Refused);
-        if self.is_exact && !action.is_read() && is_answered {
+        if is_once && is_answered {
             self.last_executed = Some((self.seq, answer.clone()));
         }
         let operation = Operation {
@@ -149,6 +158,8 @@ impl SimClient {
         let expected = match seq == last_seq {
             // A higher number may have been executed since.
             true if last_seq < self.seq => return,
+            // The reply to a `set` does not have the words for every outcome.
+            true if !is_of_single_key(&answer) => return,
             true => answer,
             false => Answer::Stale,
         };
@@ -178,6 +189,21 @@ impl SimClient {
         });
     }
 
+    /// Lets a lease expire in the fault-free phase, and reads its key until it has expired.
+    pub(crate) async fn watch_a_lease_expire(&mut self) {
+        let key = self.state.leased_key();
+        let lease = CALM_LEASE;
+        if self.execute(lease, Action::Grant(1)).await == Answer::LeaseExists {
+            self.execute(lease, Action::Renew).await;
+        }
+        let value = self.state.new_value();
+        self.execute(key, Action::SetLeased(lease_id(lease), value)).await;
+        let end = Instant::now() + Duration::from_secs(6);
+        while Instant::now() < end && self.execute(key, Action::Get).await != Answer::NotFound {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     fn once(&self, seq: u64, command: Vec<u8>) -> Vec<u8> {
         [format!("once c{} {seq} ", self.number).into_bytes(), command].concat()
     }
@@ -192,6 +218,8 @@ impl SimClient {
             let limit_ms = self.rng.random_range(100..=2_000);
             let attempt = self.attempt(command, &key, action);
             match timeout(Duration::from_millis(limit_ms), attempt).await {
+                // An earlier leader may not know that the newest format is in force.
+                Ok(Try::Answer(Answer::Refused)) if may_have_executed => return Answer::Unknown,
                 Ok(Try::Answer(answer)) => return answer,
                 Ok(Try::Elsewhere(Some(target))) if target != self.target => {
                     self.turn_to(target);
@@ -202,7 +230,7 @@ impl SimClient {
                 Ok(Try::Lost) | Err(_) => {
                     may_have_executed = true;
                     self.turn_to_any();
-                    if !self.is_exact {
+                    if !(self.is_exact && action.may_be_once()) {
                         break;
                     }
                 }
@@ -229,7 +257,7 @@ impl SimClient {
         // After a timeout this future is dropped with the connection, which is never used again.
         let mut lines = match self.lines.take() {
             Some(lines) => lines,
-            None => match Lines::connect(&self.host, &self.target).await {
+            None => match Lines::connect_in_mode(&self.host, &self.target, self.mode).await {
                 Ok(lines) => lines,
                 Err(_) => return Try::Elsewhere(None),
             },
@@ -254,4 +282,16 @@ impl SimClient {
             Err(_) => Try::Lost,
         }
     }
+}
+
+/// True for the answers that a command on a single key has.
+fn is_of_single_key(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::Stored(_)
+            | Answer::Deleted
+            | Answer::NotFound
+            | Answer::Mismatch(_)
+            | Answer::Exists(_)
+    )
 }

@@ -7,8 +7,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 
 use crate::kv;
 use crate::net::{Network, Stream};
-use crate::protocol::{ErrorReply, Expect, Reply, ReplyLine, ReplyParser, Status};
-use crate::testing::simulation::history::{Action, Answer, Item};
+use crate::protocol::{
+    ErrorReply, Expect, Reply, ReplyLine, ReplyParser, Status, WatchParser, WatchPart,
+};
+use crate::testing::simulation::history::{Action, Answer, Item, Part};
 use crate::testing::simulation::network::SimHost;
 use crate::testing::simulation::world::CLIENT_PORT;
 
@@ -25,6 +27,22 @@ impl Lines {
     pub(crate) async fn connect(from: &SimHost, to: &str) -> io::Result<Lines> {
         let Stream { reader, writer } = from.connect(to, CLIENT_PORT).await?;
         Ok(Lines { reader: LineReader(BufReader::new(reader)), writer })
+    }
+
+    /// Connects, and asks for a mode of the connection.
+    pub(crate) async fn connect_in_mode(
+        from: &SimHost,
+        to: &str,
+        mode: Option<&str>,
+    ) -> io::Result<Lines> {
+        let mut lines = Lines::connect(from, to).await?;
+        if let Some(mode) = mode {
+            lines.send(format!("mode {mode}\r\n").as_bytes()).await?;
+            if lines.line().await? != "OK" {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+        }
+        Ok(lines)
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -53,6 +71,25 @@ impl LineReader {
         match line.strip_suffix("\r\n") {
             Some(line) => Ok(line.to_owned()),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// The next part of the stream of a watch; `None` when there is another thing. It loses nothing
+    /// when it is dropped.
+    pub(super) async fn part(
+        &mut self,
+        parser: &mut WatchParser,
+        input: &mut BytesMut,
+    ) -> io::Result<Option<WatchPart>> {
+        loop {
+            match parser.next(input) {
+                Ok(Some(part)) => return Ok(Some(part)),
+                Ok(None) => {}
+                Err(_) => return Ok(None),
+            }
+            if self.0.read_buf(input).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
     }
 
@@ -95,8 +132,32 @@ impl LineReader {
         key: &Bytes,
         action: &Action,
     ) -> io::Result<Result<Try, String>> {
+        let line = match action {
+            Action::Transaction(parts) => match self.last_line(line, parts).await? {
+                Ok(line) => line,
+                Err(line) => return Ok(if line == "ERR_BUSY" { Ok(BUSY) } else { Err(line) }),
+            },
+            _ => line,
+        };
         let reply = self.parse(line.clone(), expected_reply(action)).await?;
         Ok(reply.and_then(|reply| result(reply, key, action)).ok_or(line))
+    }
+
+    /// The line with which the reply to `commit` begins, after those to `begin` and to the commands
+    /// of a transaction, the first of which is read already. An inner `Err` is a line that does not
+    /// belong there.
+    async fn last_line(
+        &mut self,
+        mut line: String,
+        parts: &[Part],
+    ) -> io::Result<Result<String, String>> {
+        for place in 0..=parts.len() {
+            if line != if place == 0 { "OK" } else { "QUEUED" } {
+                return Ok(Err(line));
+            }
+            line = self.line().await?;
+        }
+        Ok(Ok(line))
     }
 }
 
@@ -109,15 +170,25 @@ pub(super) enum Try {
     Lost,
 }
 
+/// A server that takes no more connections answers the first command of one so, and hangs up.
+const BUSY: Try = Try::Elsewhere(None);
+
 fn expected_reply(action: &Action) -> Expect {
     match action {
         Action::Get => Expect::Meta,
         Action::GetBare => Expect::Value,
         Action::Scan { limit, .. } => Expect::Scan { limit: *limit },
         // The answer to a write may be a remembered one, of another kind of command.
-        Action::Set(_) | Action::SetFor(..) | Action::Add(_) | Action::Cas(..) | Action::Delete => {
-            Expect::Written
-        }
+        Action::Set(_)
+        | Action::SetFor(..)
+        | Action::SetLeased(..)
+        | Action::Add(_)
+        | Action::Cas(..)
+        | Action::Delete => Expect::Written,
+        Action::Transaction(_) => Expect::Committed,
+        Action::Grant(_) | Action::Renew => Expect::Lease,
+        Action::Revoke => Expect::Revoked,
+        Action::Compact(_) => Expect::Compacted,
     }
 }
 
@@ -133,16 +204,63 @@ fn result(reply: Reply, key: &Bytes, action: &Action) -> Option<Try> {
         Reply::Scan { items, more } => {
             Answer::Page(items.into_iter().map(|(key, item)| listed(key, item)).collect(), more)
         }
+        Reply::Committed { revision, replies } => {
+            let parts: Vec<&Part> = action.parts().iter().filter(|part| part.has_reply()).collect();
+            if parts.len() != replies.len() {
+                return None;
+            }
+            let answers = parts.into_iter().zip(replies);
+            let answers = answers.map(|(part, reply)| answer_to(part, reply));
+            Answer::Committed(revision, answers.collect::<Option<_>>()?)
+        }
+        Reply::Aborted { key, version } => Answer::Aborted(key, version),
+        Reply::Lease { id, seconds } => {
+            if lease_name(id) != *key {
+                return None;
+            }
+            Answer::Lease(seconds)
+        }
+        Reply::Revoked => Answer::Revoked,
+        Reply::Compacted { revision } => Answer::Compacted(revision),
         Reply::Error(error) => return result_of_error(error, action),
         _ => return None,
     };
     Some(Try::Answer(answer))
 }
 
+/// The answer that a reply gives to a command of a transaction; `None` when it never gives it.
+fn answer_to(part: &Part, reply: Reply) -> Option<Answer> {
+    Some(match (part, reply) {
+        (Part::Set(..), Reply::Stored { version }) => Answer::Stored(version),
+        (Part::Delete(_), Reply::Deleted) => Answer::Deleted,
+        (Part::Delete(_) | Part::Get(_), Reply::Error(ErrorReply::NotFound)) => Answer::NotFound,
+        (Part::Get(_), Reply::Meta(kv::Item { value, version, exptime: 0 })) => {
+            Answer::Value(version, value)
+        }
+        (Part::Get(key), Reply::Meta(item)) => Answer::Expiring(listed(key.clone(), item)),
+        (Part::Get(_), Reply::Error(ErrorReply::Compacted { revision })) => {
+            Answer::Forgotten(revision)
+        }
+        _ => return None,
+    })
+}
+
+/// The name of a lease in the history.
+pub(super) fn lease_name(id: u64) -> Bytes {
+    format!("lease {id}").into()
+}
+
 fn result_of_error(error: ErrorReply, action: &Action) -> Option<Try> {
     let (is_write, is_scan) = (!action.is_read(), matches!(action, Action::Scan { .. }));
+    let is_compaction = matches!(action, Action::Compact(_));
     let answer = match error {
-        ErrorReply::NotFound if !is_scan => Answer::NotFound,
+        // Before the newest format is in force the store knows some commands not yet.
+        ErrorReply::NotYet { .. } if needs_format(action) => Answer::Refused,
+        ErrorReply::NoLease if is_of_leases(action) => Answer::NoLease,
+        ErrorReply::LeaseExists if matches!(action, Action::Grant(_)) => Answer::LeaseExists,
+        ErrorReply::Compacted { revision } if is_compaction => Answer::Forgotten(revision),
+        ErrorReply::Future { revision } if is_compaction => Answer::Future(revision),
+        ErrorReply::NotFound if !is_scan && !needs_format(action) => Answer::NotFound,
         ErrorReply::Stale if is_write => Answer::Stale,
         ErrorReply::Version { version } if is_write => Answer::Mismatch(version),
         ErrorReply::Exists { version } if is_write => Answer::Exists(version),
@@ -152,6 +270,16 @@ fn result_of_error(error: ErrorReply, action: &Action) -> Option<Try> {
         _ => return None,
     };
     Some(Try::Answer(answer))
+}
+
+fn is_of_leases(action: &Action) -> bool {
+    matches!(action, Action::SetLeased(..) | Action::Renew | Action::Revoke)
+}
+
+/// True of a command that the first formats do not have.
+fn needs_format(action: &Action) -> bool {
+    is_of_leases(action)
+        || matches!(action, Action::Transaction(_) | Action::Grant(_) | Action::Compact(_))
 }
 
 fn listed(key: Bytes, item: kv::Item) -> Item {

@@ -21,7 +21,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::lines::{LineReader, Lines, Try};
-use super::mix::{HotKey, Mix, WorkloadState};
+use super::mix::{HotKey, Mix, WorkloadState, introduction, shown_versions};
 use crate::testing::simulation::checks::violation::Check;
 use crate::testing::simulation::history::{Action, Answer, Operation};
 use crate::testing::simulation::network::SimHost;
@@ -54,6 +54,8 @@ pub(super) struct PinnedClient {
     seen: BTreeMap<Bytes, u64>,
     /// True when the node has executed the last command, so that it probably leads.
     is_led_here: bool,
+    /// The mode of its connections, if not the usual one.
+    mode: Option<&'static str>,
 }
 
 /// A command that was sent and is not answered.
@@ -76,6 +78,7 @@ impl PinnedClient {
         mut rng: StdRng,
     ) -> PinnedClient {
         let mixes = [Mix::All, Mix::Reads, Mix::Reads, Mix::Writes];
+        let is_anywhere = world.plan.clients.model.are_some_anywhere && rng.random_bool(0.4);
         let mix = mixes[rng.random_range(0..mixes.len())];
         PinnedClient {
             world: Rc::clone(world),
@@ -87,6 +90,7 @@ impl PinnedClient {
             burst_max: [1, 2, 6][rng.random_range(0..3)],
             seen: BTreeMap::new(),
             is_led_here: false,
+            mode: is_anywhere.then_some("any"),
             rng,
         }
     }
@@ -97,7 +101,9 @@ impl PinnedClient {
         while !world.phase.is_over.get() {
             let (from, to) = (this.borrow().host.clone(), this.borrow().node.clone());
             // A machine without power does not even refuse a connection.
-            let dialled = timeout(Duration::from_secs(1), Lines::connect(&from, &to)).await;
+            let mode = this.borrow().mode;
+            let dialled = Lines::connect_in_mode(&from, &to, mode);
+            let dialled = timeout(Duration::from_secs(1), dialled).await;
             if let Ok(Ok(Lines { mut reader, mut writer })) = dialled {
                 let queue = Queue::default();
                 {
@@ -118,6 +124,7 @@ impl PinnedClient {
         let mut bytes = Vec::new();
         for _ in 0..self.rng.random_range(1..=self.burst_max) {
             let (key, action) = self.state.draw(&self.hot_key, &mut self.rng);
+            bytes.extend(introduction(&action));
             bytes.extend(self.state.command(key, &action));
             let (invoked, clock_ms) = (self.world.next_time(), self.world.clock_ms(&self.node));
             queue.borrow_mut().push_back(Pending { key, action, invoked, clock_ms });
@@ -132,14 +139,14 @@ impl PinnedClient {
 
     fn finish(&mut self, pending: Pending, answer: Answer) {
         let Pending { key, action, invoked, clock_ms } = pending;
-        self.state.learn(key, &answer);
-        if matches!(answer, Answer::Stored(_) | Answer::Deleted) {
+        self.state.learn(key, &action, &answer);
+        if matches!(answer, Answer::Stored(_) | Answer::Deleted | Answer::Committed(..)) {
             self.hot_key.announce(key);
         }
         let (client, returned) = (self.number, self.world.next_time());
         let latest_clock_ms = self.world.latest_clock_ms();
         let key = self.state.subject(key, &action);
-        self.check_order(&key, &answer);
+        self.check_order(&key, &action, &answer);
         self.world.record(Operation {
             client,
             key,
@@ -154,20 +161,17 @@ impl PinnedClient {
 
     /// Checks that a key's version does not fall from answer to answer, and that a write makes a
     /// version that no answer before it has shown.
-    fn check_order(&mut self, key: &Bytes, answer: &Answer) {
-        let (version, is_new) = match answer {
-            Answer::Stored(version) => (*version, true),
-            Answer::Mismatch(0) => return,
-            Answer::Mismatch(version) | Answer::Exists(version) | Answer::Value(version, _) => {
-                (*version, false)
+    fn check_order(&mut self, key: &Bytes, action: &Action, answer: &Answer) {
+        for (key, version) in shown_versions(key, action, answer) {
+            let is_new = matches!(answer, Answer::Stored(_));
+            if version == 0 {
+                continue;
             }
-            Answer::Expiring(item) => (item.version, false),
-            _ => return,
-        };
-        let seen = self.seen.insert(key.clone(), version).unwrap_or_default();
-        if version < seen || is_new && version == seen {
-            let what = format!("{answer:?} of {key:?} comes after version {seen}");
-            self.world.violate(Check::SessionOrder, format!("{}: {what}", self.node));
+            let seen = self.seen.insert(key.clone(), version).unwrap_or_default();
+            if version < seen || is_new && version == seen {
+                let what = format!("{answer:?} of {key:?} comes after version {seen}");
+                self.world.violate(Check::SessionOrder, format!("{}: {what}", self.node));
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use super::checks::panics;
 use super::checks::violation::{Check, Violation};
 use super::checks::wire::WireChecker;
 use super::clock::SimClock;
-use super::history::{Action, Answer, Operation};
+use super::history::{Action, Answer, Operation, Server, StaleRead, WatchStream};
 use super::network::SimNetwork;
 use super::plan::{Fault, Plan};
 use super::trace::Trace;
@@ -62,17 +62,36 @@ pub(crate) struct World {
     pub(crate) faults: RefCell<BTreeMap<Fault, u64>>,
     pub(crate) phase: Phase,
     pub(crate) operators: Operators,
-    /// The machines that may have lost durable data, each with the life that ended with the loss.
-    /// Their nodes are not counted until they have caught up. The life is `u64::MAX` while it is
-    /// not known whether the damage matters.
-    pub(crate) data_losses: RefCell<BTreeMap<u64, u64>>,
-    /// The nodes that have had a vote and entries since the beginning. A member that has a vote
-    /// and has never used it looks as new as one that has lost its disk.
-    pub(crate) participants: RefCell<BTreeSet<u64>>,
+    pub(crate) data: Data,
+    pub(crate) seen: Seen,
     violations: RefCell<Vec<Violation>>,
     /// The simulated time at each point of the logical clock, in milliseconds.
     times_ms: RefCell<Vec<u64>>,
     rng: RefCell<StdRng>,
+}
+
+/// Who has the data of the cluster.
+#[derive(Default)]
+pub(crate) struct Data {
+    /// The machines that may have lost durable data, each with the life that ended with the loss.
+    /// Their nodes are not counted until they have caught up. The life is `u64::MAX` while it is
+    /// not known whether the damage matters.
+    pub(crate) losses: RefCell<BTreeMap<u64, u64>>,
+    /// The nodes that have had a vote and entries since the beginning. A member that has a vote
+    /// and has never used it looks as new as one that has lost its disk.
+    pub(crate) participants: RefCell<BTreeSet<u64>>,
+}
+
+/// What was seen of the store besides the answers of the history: it is checked at the end, against
+/// the committed log.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// The streams of all watchers.
+    pub(crate) streams: RefCell<Vec<WatchStream>>,
+    /// The reads of what a server has applied, those of a connection in their order.
+    pub(crate) stale_reads: RefCell<Vec<StaleRead>>,
+    /// The index that all nodes had applied when they were first equal at the end; 0 before.
+    pub(crate) agreed_index: Cell<u64>,
 }
 
 /// The phases of a run. Each flag is set once, in this order, but for `is_quiesced` and
@@ -122,8 +141,8 @@ impl World {
             faults: RefCell::default(),
             phase: Phase::default(),
             operators: Operators::default(),
-            data_losses: RefCell::default(),
-            participants: RefCell::default(),
+            data: Data::default(),
+            seen: Seen::default(),
             violations: RefCell::default(),
             times_ms: RefCell::default(),
             rng: RefCell::new(StdRng::seed_from_u64(rng.random())),
@@ -183,6 +202,17 @@ impl World {
         !self.violations.borrow().is_empty()
     }
 
+    /// The life of a node that is there now, or comes next.
+    pub(crate) fn server(&self, id: u64) -> Server {
+        Server { id, life: self.machines[&id].lives.get() }
+    }
+
+    /// True when the store of a node may be another one than the log leads to: what it says of its
+    /// own store is not checked.
+    pub(crate) fn may_differ(&self, server: Server) -> bool {
+        self.machines[&server.id].memory.may_differ_in(server.life)
+    }
+
     /// Adds a client's command to the history. A read without an answer is left out: it has
     /// nothing to check.
     pub(crate) fn record(&self, operation: Operation) {
@@ -230,7 +260,7 @@ impl World {
     /// True when a start may say that the cluster is new: nobody has any data yet. A node
     /// without peers has nobody to ask.
     pub(crate) fn is_new_cluster(&self) -> bool {
-        let has_data = !self.participants.borrow().is_empty();
+        let has_data = !self.data.participants.borrow().is_empty();
         match self.plan.nodes {
             1 => self.plan.members.is_none() || !has_data,
             _ => self.plan.upgrade.is_new_cluster && !has_data,
@@ -239,13 +269,13 @@ impl World {
 
     /// A machine may have lost durable data, in a life that ended or that is not known.
     pub(crate) fn note_data_loss(&self, id: u64, life: u64) {
-        self.data_losses.borrow_mut().insert(id, life);
+        self.data.losses.borrow_mut().insert(id, life);
     }
 
     /// True when machines may lose durable data now: no other has, and all have taken part
     /// (docs/adr/0005).
     pub(crate) fn may_lose_data(&self) -> bool {
-        let (participants, losses) = (self.participants.borrow(), self.data_losses.borrow());
+        let (participants, losses) = (self.data.participants.borrow(), self.data.losses.borrow());
         if self.plan.members.is_none() {
             let have_all_taken_part = participants.len() as u64 == self.plan.nodes;
             return self.plan.nodes > 1 && losses.is_empty() && have_all_taken_part;

@@ -139,3 +139,86 @@ fn a_delete_needs_something_to_delete() {
     assert_bad(&[delete((1, 2), Answer::Deleted)]);
     assert_bad(&[set("a", (1, 2), 1), delete((3, 4), Answer::NotFound)]);
 }
+
+fn at_key(key: &'static str, operation: Operation) -> Operation {
+    Operation { key: key.into(), ..operation }
+}
+
+fn part_set(key: &'static str, text: &'static str) -> Part {
+    Part::Set(key.into(), 0, value(text))
+}
+
+fn transaction(parts: &[Part], at: (u64, u64), answer: Answer) -> Operation {
+    operation(Action::Transaction(parts.to_vec()), at.0, at.1, answer)
+}
+
+/// Sets the keys `a` and `b` at one revision.
+fn set_both(text: &'static str, at: (u64, u64), revision: u64) -> Operation {
+    let parts = [part_set("a", text), part_set("b", text)];
+    let answers = vec![Answer::Stored(revision); 2];
+    transaction(&parts, at, Answer::Committed(revision, answers))
+}
+
+fn get_both(texts: [(&'static str, u64); 2], at: (u64, u64)) -> Operation {
+    let parts = [Part::Get("a".into()), Part::Get("b".into())];
+    let seen = texts.map(|(text, version)| Answer::Value(version, value(text)));
+    transaction(&parts, at, Answer::Committed(9, seen.to_vec()))
+}
+
+#[test]
+fn a_transaction_that_is_half_executed_is_found() {
+    let writes = [set_both("x", (1, 2), 1), set_both("y", (3, 8), 2)];
+    let with = |read| [&writes[..], &[read]].concat();
+    assert_good(&with(get_both([("x", 1), ("x", 1)], (4, 5))));
+    assert_good(&with(get_both([("y", 2), ("y", 2)], (4, 5))));
+    assert_bad(&with(get_both([("y", 2), ("x", 1)], (4, 5))));
+}
+
+#[test]
+fn reads_of_two_keys_that_no_order_explains_are_found() {
+    // Each key's history is linearizable by itself.
+    let writes = [set_both("x", (1, 2), 1), set_both("y", (3, 20), 2)];
+    let read = |key, text, at, version| at_key(key, get(text, at, version));
+    let reads = [read("a", "y", (4, 5), 2), read("b", "x", (6, 7), 1)];
+    assert_bad(&[&writes[..], &reads].concat());
+    let others = [read("a", "y", (4, 7), 2), read("b", "x", (5, 6), 1)];
+    assert_good(&[&writes[..], &others].concat());
+}
+
+#[test]
+fn a_check_holds_or_fails_at_one_moment_with_the_rest() {
+    let check = |version| Part::Check("b".into(), version);
+    let checked = |version, answer| {
+        let parts = [check(version), part_set("a", "z")];
+        [set_both("x", (1, 2), 1), transaction(&parts, (3, 4), answer)]
+    };
+    let done = Answer::Committed(2, vec![Answer::Stored(2)]);
+    assert_good(&checked(1, done.clone()));
+    assert_bad(&checked(0, done));
+    assert_good(&checked(0, Answer::Aborted("b".into(), 1)));
+    assert_bad(&checked(1, Answer::Aborted("b".into(), 1)));
+    let after = at_key("a", get("z", (5, 6), 2));
+    assert_bad(&[&checked(0, Answer::Aborted("b".into(), 1))[..], &[after]].concat());
+}
+
+#[test]
+fn reads_in_a_transaction_see_its_writes() {
+    let parts = [part_set("a", "x"), Part::Get("a".into()), Part::Delete("b".into())];
+    let with = |seen| {
+        let answers = vec![Answer::Stored(1), seen, Answer::NotFound];
+        [transaction(&parts, (1, 2), Answer::Committed(1, answers))]
+    };
+    assert_good(&with(Answer::Value(1, value("x"))));
+    assert_bad(&with(Answer::NotFound));
+}
+
+#[test]
+fn a_transaction_without_an_answer_happens_whole_or_never() {
+    let lost = transaction(&[part_set("a", "x"), part_set("b", "x")], (1, 0), Answer::Unknown);
+    let lost = Operation { returned: u64::MAX, ..lost };
+    let absent = |key, at| at_key(key, get_nothing(at));
+    let there = |key, at| at_key(key, get("x", at, 4));
+    assert_good(&[lost.clone(), absent("a", (2, 3)), absent("b", (4, 5))]);
+    assert_good(&[lost.clone(), there("a", (2, 3)), there("b", (4, 5))]);
+    assert_bad(&[lost, there("a", (2, 3)), absent("b", (4, 5))]);
+}

@@ -1,5 +1,3 @@
-use bytes::Bytes;
-
 use super::*;
 use crate::kv::{Command, Operation as Write};
 use crate::types::{Entry, LogIndex, Payload, Term};
