@@ -14,6 +14,7 @@
 //! | `checks` | observe and report violations; they never act on the cluster |
 //! | `upgrade` | the programs that the machines run |
 //! | `members` | the plan by which the members change |
+//! | `model_plan` | the plan of transactions, leases and watchers |
 //! | `network`, `clock`, `trace`, `history` | parts without knowledge of the rest |
 
 mod checks;
@@ -22,6 +23,7 @@ mod cluster;
 mod faults;
 mod history;
 mod members;
+mod model_plan;
 mod network;
 mod plan;
 mod run;
@@ -38,8 +40,9 @@ pub use checks::wire::InstallCounts;
 pub use clock::SimClock;
 pub use history::{Action, Answer, Item, Operation, Part};
 pub use members::{MembersPlan, Step};
+pub use model_plan::{ModelPlan, Often};
 pub use network::{Load, NetworkConditions, SimHost, SimNetwork};
-pub use plan::{Fault, ModelPlan, Often, Plan, Scenario};
+pub use plan::{Fault, Plan, Scenario};
 pub use run::{Report, SnapshotCounts, rehearse, simulate};
 pub use scenarios::Outcome;
 pub use upgrade::{Program, UpgradePlan};

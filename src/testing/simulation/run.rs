@@ -18,8 +18,9 @@ use super::checks::{self, final_state, liveness, panics};
 use super::cluster;
 use super::faults::{members, nemesis, upgrades};
 use super::history::{Action, Answer};
+use super::model_plan::Often;
 use super::network::SimNetwork;
-use super::plan::{Fault, Often, Plan, Scenario};
+use super::plan::{Fault, Plan, Scenario};
 use super::scenarios::{self, Outcome};
 use super::trace::Trace;
 use super::workload;
@@ -207,13 +208,11 @@ async fn conclude(world: &Rc<World>, workers: Workers, rng: StdRng) -> (u64, Opt
     if world.has_failed() {
         return (recovery_ms, outcome);
     }
+    watch_to_the_end(world, workers.watchers).await;
+    if world.has_failed() {
+        return (recovery_ms, outcome);
+    }
     if let Some(samples) = wait_for_agreement(world).await {
-        world.seen.agreed_index.set(samples[0].last_applied);
-        for watcher in workers.watchers {
-            if watcher.await.is_err() {
-                world.violate(Check::Watches, "a watcher panicked".to_owned());
-            }
-        }
         bounds::check_disks(world);
         world.phase.is_agreed.set(true);
         bounds::watch_memory_come_back(world).await;
@@ -232,6 +231,17 @@ async fn conclude(world: &Rc<World>, workers: Workers, rng: StdRng) -> (u64, Opt
         final_state::check(world, newest[0].last_applied);
     }
     (recovery_ms, outcome)
+}
+
+/// Waits until the watchers have seen all changes up to the time when all nodes are equal.
+async fn watch_to_the_end(world: &Rc<World>, watchers: Vec<JoinHandle<()>>) {
+    let Some(samples) = wait_for_agreement(world).await else { return };
+    world.seen.agreed_index.set(samples[0].last_applied);
+    for watcher in watchers {
+        if watcher.await.is_err() {
+            world.violate(Check::Watches, "a watcher panicked".to_owned());
+        }
+    }
 }
 
 /// Writes after the end of the faults. Returns the milliseconds until the write was acknowledged.

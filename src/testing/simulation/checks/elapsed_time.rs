@@ -1,6 +1,6 @@
-//! Time to live is elapsed time, whatever the clocks of the machines show: a key, or a lease, exists
-//! for as long as its command says, and is gone soon after that while a node leads. The true time is that of
-//! the simulation. No stamp and no clock of a node counts here.
+//! Time to live is elapsed time, whatever the clocks of the machines show: a key, or a lease,
+//! exists for as long as its command says, and is gone soon after that while a node leads. The
+//! true time is that of the simulation. No stamp and no clock of a node counts here.
 
 use std::collections::BTreeMap;
 

@@ -130,8 +130,8 @@ struct Interval {
     operation: usize,
 }
 
-/// Checks a history group by group: keys are in one group when a transaction has both of them. It is
-/// linearizable if the history of each group is.
+/// Checks a history group by group: keys are in one group when a transaction has both of them.
+/// It is linearizable if the history of each group is.
 pub fn check(history: &[Operation]) -> Verdict {
     let mut verdict = Verdict::Linearizable;
     for (keys, places) in groups(history) {

@@ -4,8 +4,8 @@
 //!
 //! This is linearizability (Herlihy and Wing) without a search, because the log is the order. The
 //! earliest index that fits is always the best choice: it restricts later operations the least.
-//! Single keys, pages of a scan, transactions and keys that expire need no distinction here. The search of
-//! [`super::linearizability`] does not know the log, and is the second opinion.
+//! Single keys, pages of a scan, transactions and keys that expire need no distinction here. The
+//! search of [`super::linearizability`] does not know the log, and is the second opinion.
 
 use bytes::Bytes;
 

@@ -211,7 +211,7 @@ impl SimClient {
     async fn answer(&mut self, command: &[u8], key: usize, action: &Action) -> Answer {
         let deadline = Instant::now() + self.deadline;
         let is_read = action.is_read();
-        let key = self.state.key_name(key);
+        let key = self.state.subject(key, action);
         let mut may_have_executed = false;
         let mut pause_ms = 5;
         while Instant::now() < deadline {

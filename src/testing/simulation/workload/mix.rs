@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 
 use super::lines::lease_name;
 use crate::testing::simulation::history::{Action, Answer, Item, Part, unique_value};
-use crate::testing::simulation::plan::{ModelPlan, Often, Plan};
+use crate::testing::simulation::model_plan::{ModelPlan, Often};
+use crate::testing::simulation::plan::Plan;
 
 /// The number of keys whose values may get a time to live.
 const EXPIRING_KEYS: usize = 2;

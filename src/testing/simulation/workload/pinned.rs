@@ -224,7 +224,7 @@ async fn receive(
             this.borrow().violate(&format!("a reply that nobody waits for: {line:?}"));
             return Ok(());
         };
-        let key = this.borrow().state.key_name(pending.key);
+        let key = this.borrow().state.subject(pending.key, &pending.action);
         let reply = reader.reply(line, &key, &pending.action).await;
         let answer = match &reply {
             Ok(Ok(Try::Answer(Answer::Stale))) | Ok(Err(_)) => {

@@ -1,6 +1,6 @@
 //! Watchers: each follows the changes of some keys, at any server. A watcher leaves its server now
-//! and then, reads slowly at times, and goes on at another one after what it has seen. At the end it
-//! waits until it has seen all.
+//! and then, reads slowly at times, and goes on at another one after what it has seen. At the end
+//! it waits until it has seen all.
 
 use std::rc::Rc;
 use std::time::Duration;
