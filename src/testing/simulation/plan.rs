@@ -587,7 +587,7 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     writeln!(
         text,
         "[log]\nsegment_bytes = {}\n[limits]\nrequest_timeout_ms = {}\n\
-         value_bytes_max = {value_bytes_max}\n\
+         value_bytes_max = {value_bytes_max}\ntransaction_bytes_max = 20000\n\
          inflight_commands_max = {}\ninflight_bytes_max = {}\n\
          append_entries_max = {append_entries_max}\nappend_bytes_max = {append_bytes_max}\n\
          peer_inflight_entries_max = {inflight_entries}\n\

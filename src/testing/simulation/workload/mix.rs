@@ -192,7 +192,8 @@ impl WorkloadState {
     /// its value tells whether it was executed.
     fn draw_transaction(&mut self, first: usize, is_write: bool, rng: &mut StdRng) -> Action {
         let mut keys: Vec<usize> = (0..self.lasting_keys + EXPIRING_KEYS).collect();
-        keys.swap(0, first);
+        // The hot key may be one that no transaction has.
+        keys.swap(0, first % (self.lasting_keys + EXPIRING_KEYS));
         let count = rng.random_range(2..=TRANSACTION_KEYS_MAX.min(keys.len()));
         for place in 1..count {
             keys.swap(place, rng.random_range(place..self.lasting_keys + EXPIRING_KEYS));

@@ -227,9 +227,10 @@ async fn receive(
         let key = this.borrow().state.subject(pending.key, &pending.action);
         let reply = reader.reply(line, &key, &pending.action).await;
         let answer = match &reply {
-            Ok(Ok(Try::Answer(Answer::Stale))) | Ok(Err(_)) => {
+            Ok(Ok(Try::Answer(Answer::Stale)) | Err(_)) => {
+                let line = reply.as_ref().ok().and_then(|reply| reply.as_ref().err());
                 let action = &pending.action;
-                this.borrow().violate(&format!("an unexpected reply to {action:?}"));
+                this.borrow().violate(&format!("an unexpected reply: {line:?} to {action:?}"));
                 Answer::Unknown
             }
             Ok(Ok(Try::Answer(answer))) => answer.clone(),
