@@ -62,6 +62,7 @@ mod member_commands;
 mod members;
 mod order;
 mod pending;
+mod refusals;
 mod renewals;
 mod settings;
 mod transfers;
