@@ -132,16 +132,13 @@ impl Limits {
     }
 }
 
-/// Reads the table. `segment_bytes` is the size of a log file, if it is set.
-pub(super) fn read(
-    mut section: Section<'_>,
-    segment_bytes: Option<u64>,
-) -> Result<Limits, ConfigError> {
+/// Reads the table. `segment` is the size of a log file, if it is set.
+pub(super) fn read(mut section: Section<'_>, segment: Option<u64>) -> Result<Limits, ConfigError> {
     let inflight_bytes_max = section.number("inflight_bytes_max", 4 << 20, 1..=1 << 30)?;
     let peer_inflight_bytes_max =
         section.number("peer_inflight_bytes_max", 8 << 20, 1..=1 << 32)?;
-    let segment_bytes = segment_bytes.unwrap_or(u64::MAX).saturating_sub(FRAME_OVERHEAD_BYTES);
-    let window_bytes = inflight_bytes_max.min(peer_inflight_bytes_max).min(segment_bytes);
+    let room_bytes = segment.unwrap_or(u64::MAX).saturating_sub(FRAME_OVERHEAD_BYTES);
+    let window_bytes = inflight_bytes_max.min(peer_inflight_bytes_max).min(room_bytes);
     let limits = Limits {
         request_timeout_ms: section.number("request_timeout_ms", 5_000, 10..=600_000)?,
         connections_max: section.number("connections_max", 10_000, COUNT)? as usize,
