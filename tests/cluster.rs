@@ -124,9 +124,11 @@ fn a_server_that_lost_its_disk_follows_until_it_has_caught_up_with_all_others() 
     });
 }
 
-/// Settings for a snapshot every 300 entries and a log of small files.
+/// Settings for a snapshot every 300 entries and a log of small files. A snapshot has the history
+/// and waits for as many bytes of log, so the history is short.
 const SMALL: &str = "[log]\nsegment_bytes = 150000\nkeep_entries = 50\n\
                      [snapshot]\nentries_max = 300\n\
+                     [history]\nkeep_revisions = 100\n\
                      [limits]\nvalue_bytes_max = 20000\n";
 
 /// Starts five servers with the settings of [`SMALL`] and sets 100 keys in turn, `writes`

@@ -168,6 +168,7 @@ impl Handler<Apply> for KvActor {
             last_applied: self.store.last_applied(),
             next_deadline_ms: self.store.next_deadline_ms(),
             has_hidden: self.store.has_hidden(),
+            ending_leases: self.store.ending_leases(),
             digest: self.store.digest(),
             history: self.store.history_limits(),
         });

@@ -132,11 +132,13 @@ impl Limits {
     }
 }
 
-/// Reads the table.
-pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
+/// Reads the table. `segment` is the size of a log file, if it is set.
+pub(super) fn read(mut section: Section<'_>, segment: Option<u64>) -> Result<Limits, ConfigError> {
     let inflight_bytes_max = section.number("inflight_bytes_max", 4 << 20, 1..=1 << 30)?;
     let peer_inflight_bytes_max =
         section.number("peer_inflight_bytes_max", 8 << 20, 1..=1 << 32)?;
+    let room_bytes = segment.unwrap_or(u64::MAX).saturating_sub(FRAME_OVERHEAD_BYTES);
+    let window_bytes = inflight_bytes_max.min(peer_inflight_bytes_max).min(room_bytes);
     let limits = Limits {
         request_timeout_ms: section.number("request_timeout_ms", 5_000, 10..=600_000)?,
         connections_max: section.number("connections_max", 10_000, COUNT)? as usize,
@@ -154,7 +156,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<Limits, ConfigError> {
         peer_inflight_entries_max: section.number("peer_inflight_entries_max", 16_384, COUNT)?
             as usize,
         peer_inflight_bytes_max,
-        model: read_model(&mut section, inflight_bytes_max.min(peer_inflight_bytes_max))?,
+        model: read_model(&mut section, window_bytes)?,
     };
     let line_bytes_least = 2 * limits.key_bytes_max + LINE_OVERHEAD_BYTES;
     at_least(&section, "line_bytes_max", limits.line_bytes_max as u64, line_bytes_least as u64, {

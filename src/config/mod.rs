@@ -117,11 +117,12 @@ impl Settings {
         let data_dir = read_data_dir(path, &mut file, overrides)?;
         let sections = file.tables("servers")?;
         let raft = raft::read(file.table("raft")?, overrides)?;
-        let log = file.table("log")?;
+        let mut log = file.table("log")?;
+        let segment_bytes = log::read_segment_bytes(&mut log)?;
         let snapshot = snapshot::read(file.table("snapshot")?)?;
         let history = history::read(file.table("history")?)?;
-        let limits = limits::read(file.table("limits")?)?;
-        let log = log::read(log, &limits)?;
+        let limits = limits::read(file.table("limits")?, segment_bytes)?;
+        let log = log::read(log, segment_bytes, &limits)?;
         let session = session::read(file.table("session")?)?;
         let upgrade = upgrade::read(file.table("upgrade")?)?;
         file.end();

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::keys::TABLES;
+use super::limits::FRAME_OVERHEAD_BYTES;
 use super::{ModelLimits, Overrides, Settings};
 use crate::testing::byte_mutation::mutation;
 use crate::types::{Address, ENTRY_BYTES_MAX, NodeId};
@@ -477,8 +478,30 @@ fn limits_that_do_not_fit_together_are_refused() {
     refused(
         "[log]\nsegment_bytes = 1000000",
         "servers.toml: [log] segment_bytes is 1000000: it must be at least 1114490, so that the \
-         largest entry fits: raise it or lower [limits] value_bytes_max",
+         largest entry fits: raise it or lower [limits] value_bytes_max and transaction_bytes_max",
     );
+}
+
+/// Files from before there were transactions stay right, with windows and log files of their own.
+#[test]
+fn a_transaction_is_no_larger_than_the_windows_and_the_log_files_allow() {
+    let transaction_bytes_max = |extra: &str| {
+        let settings = parse(&format!("{ONE}{extra}")).unwrap();
+        let Settings { limits, log, .. } = settings;
+        assert!(limits.entry_bytes_max() + FRAME_OVERHEAD_BYTES <= log.segment_bytes, "{extra}");
+        limits.model.transaction_bytes_max
+    };
+    assert_eq!(transaction_bytes_max(""), 3 << 19);
+    for extra in [
+        "[log]\nsegment_bytes = 1200000",
+        "[limits]\ninflight_bytes_max = 1100000",
+        "[limits]\npeer_inflight_bytes_max = 1100000",
+    ] {
+        let bytes_max = transaction_bytes_max(extra);
+        assert!((1_000_000..1_200_000).contains(&bytes_max), "{extra}: {bytes_max}");
+    }
+    let small = "[log]\nsegment_bytes = 70000\n[limits]\nvalue_bytes_max = 1024\n";
+    assert!((1_000..5_000).contains(&transaction_bytes_max(small)));
 }
 
 #[test]

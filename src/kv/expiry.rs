@@ -26,6 +26,9 @@ const COMMAND_REMOVED_BYTES: u64 = 1024 * 1024;
 /// is a constant of the format.
 const NOOP_REMOVED_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Maximum number of keys that the leases have together which end in one go.
+pub(super) const ENDING_KEYS_MAX: u64 = 4 * NOOP_REMOVALS_MAX;
+
 /// A number of keys and their size in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Total {

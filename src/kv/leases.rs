@@ -16,7 +16,7 @@ use imbl::{OrdMap, OrdSet};
 
 use super::corruption::Corruption;
 use super::digest;
-use super::expiry::{DueTotals, Total};
+use super::expiry::{DueTotals, ENDING_KEYS_MAX, Total};
 use super::key_bytes::KeyBytes;
 use super::record::Record;
 
@@ -259,6 +259,14 @@ impl Leases {
         let (deadline_ms, id) = *self.deadlines.get_min()?;
         let lease = self.by_id.get(&id).filter(|_| deadline_ms <= self.clock_ms())?;
         Some((id, lease.keys.total.names))
+    }
+
+    /// The number of due leases that may end in one go, each by an entry of its own: those that
+    /// have few keys, because each of the entries removes keys as well.
+    pub fn ending(&self) -> u64 {
+        let (leases, keys) = (self.due_leases.due().names, self.due_keys.due().names);
+        let keys_each = keys.checked_div(leases).unwrap_or(0).max(1);
+        leases.min((ENDING_KEYS_MAX / keys_each).max(1))
     }
 
     /// Ends a lease with the change of this number. Returns its deadline and its keys, which are

@@ -229,6 +229,12 @@ impl Store {
             || self.clients.has_hidden(self.clock_ms())
     }
 
+    /// The number of leases that are due and may end in one go. An entry ends one lease that has
+    /// keys, at most.
+    pub fn ending_leases(&self) -> u64 {
+        self.records.leases().ending()
+    }
+
     /// The number of clients that are stored for their retries, with the hidden ones.
     pub fn clients(&self) -> usize {
         self.clients.stored_len()

@@ -60,6 +60,19 @@ pub enum ClientRequest {
     Status,
 }
 
+impl ClientRequest {
+    /// True when another node than the leader takes the command, too. Its client is not redirected.
+    pub fn is_anywhere(&self) -> bool {
+        matches!(
+            self,
+            ClientRequest::WriteAnywhere(_)
+                | ClientRequest::ReadAnywhere(_)
+                | ClientRequest::ReadApplied(_)
+                | ClientRequest::Renew { is_anywhere: true, .. }
+        )
+    }
+}
+
 /// Commands that leave together, each with the slot that its reply goes to.
 #[derive(Debug, Default)]
 pub struct Batch {

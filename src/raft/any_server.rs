@@ -51,8 +51,13 @@ impl Raft {
         !matches!(self.role, RoleState::Leader(_))
             && !self.has_stopped
             && self.removed_at().is_none()
-            && self.log.cluster().newest().format.format >= ANY_SERVER_SINCE
+            && self.takes_commands_anywhere()
             && self.inquiry.leaderless_ticks <= 2 * self.settings.election_timeout_ticks_max
+    }
+
+    /// True when the log has the format in which every node takes commands.
+    pub fn takes_commands_anywhere(&self) -> bool {
+        self.log.cluster().newest().format.format >= ANY_SERVER_SINCE
     }
 
     /// The leader that commands can be forwarded to.

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use coracle::client::recipes::Lock;
 use coracle::client::{Client, Error, LeaseLost, Mode, Options, Transaction};
@@ -72,10 +71,11 @@ fn waiters_are_served_in_their_order_and_one_wakes_at_a_time() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let lock = Lock::new("locks/queue").unwrap().seconds(120);
     let servers = cluster.addresses();
-    let (mut client, guard) = runtime.block_on(async {
+    let (mut client, guard, mut arrivals) = runtime.block_on(async {
         let mut client = connect(&cluster).await;
         let guard = lock.acquire(&mut client).await.unwrap();
-        (client, guard)
+        let (_, arrivals) = client.read_and_watch("locks/queue/").await.unwrap();
+        (client, guard, arrivals)
     });
     let mut waiters = Vec::new();
     let (ahead, mut on_turn) = mpsc::unbounded_channel();
@@ -93,11 +93,11 @@ fn waiters_are_served_in_their_order_and_one_wakes_at_a_time() {
         }));
         // Each comes behind the one before it.
         runtime.block_on(async {
-            while !has_place(&mut client, number).await {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            let place = timeout(PATIENCE, arrivals.next()).await.expect("it asks for a place");
+            assert_eq!(place.unwrap().unwrap().changes.len(), 1);
         });
     }
+    drop(arrivals);
     let (before, begun) = runtime.block_on(async {
         let begun = client.scan_all("locks/queue/").await.unwrap();
         assert_eq!(begun.items.len(), WAITERS + 1);
@@ -127,13 +127,6 @@ fn waiters_are_served_in_their_order_and_one_wakes_at_a_time() {
         assert_eq!(numbers, (0..WAITERS).collect::<Vec<_>>());
         assert!(turns.windows(2).all(|two| two[0].0 < two[1].0), "tokens rise");
     });
-}
-
-/// True when the waiter of this number has its place in the queue: there is one place for the
-/// holder and each waiter.
-async fn has_place(client: &mut Client, number: usize) -> bool {
-    let places = client.scan_all("locks/queue/").await.unwrap().items;
-    places.len() == number + 2
 }
 
 /// E7: a waiter that was stopped for longer than its lease lasts does not get the lock.

@@ -1,6 +1,6 @@
 //! Reads of the past, the history of a key, and compaction.
 
-use super::process::{done, done_with_input, refused, three_servers};
+use super::process::{compact, done, done_with_input, refused, three_servers};
 
 #[test]
 fn a_key_is_read_as_it_was_at_any_revision_that_is_kept() {
@@ -38,7 +38,7 @@ fn what_was_compacted_is_gone_and_the_value_of_that_moment_is_the_first_of_its_h
     }
     done(&cluster, &["set", "b", "other"], 0);
     done(&cluster, &["delete", "b"], 0);
-    assert_eq!(done(&cluster, &["compact", "3"], 0), "3\n");
+    compact(&cluster, "3");
     let gone = "coracle: revision 3 is the oldest that can be read\n";
     assert_eq!(refused(&cluster, &["get", "a", "--at", "2"], 1), gone);
     assert_eq!(done(&cluster, &["get", "a", "--at", "3"], 0), "two");
@@ -47,7 +47,7 @@ fn what_was_compacted_is_gone_and_the_value_of_that_moment_is_the_first_of_its_h
     assert_eq!(done(&cluster, &["compact", "2"], 0), "3\n");
     let future = refused(&cluster, &["compact", "7"], 1);
     assert_eq!(future, "coracle: the store is at revision 6\n");
-    assert_eq!(done(&cluster, &["compact", "6"], 0), "6\n");
+    compact(&cluster, "6");
     assert_eq!(done(&cluster, &["history", "a"], 0), "set a 4 0 5\nthree\n");
     refused(&cluster, &["history", "b"], 1);
 }

@@ -37,6 +37,15 @@ pub fn done_with_input(
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Compacts the history, and waits until every server has: each answers for what it has applied.
+pub fn compact(cluster: &Cluster, revision: &str) {
+    assert_eq!(done(cluster, &["compact", revision], 0), format!("{revision}\n"));
+    cluster.wait_for("every server to have compacted", || {
+        let has = |id: &u64| Some(cluster.status(*id)?["compacted_revision"] == revision);
+        cluster.ids().iter().all(|id| has(id) == Some(true)).then_some(())
+    });
+}
+
 /// Runs a command that is refused with this exit code; returns its sentence.
 #[track_caller]
 pub fn refused(cluster: &Cluster, arguments: &[&str], exit_code: i32) -> String {

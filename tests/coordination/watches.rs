@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::process::{Running, done, done_with_input, refused, signal, three_servers};
+use super::process::{Running, compact, done, done_with_input, refused, signal, three_servers};
 use crate::common::clients::Writer;
 use crate::common::code;
 
@@ -74,7 +74,7 @@ fn a_watch_of_what_is_no_longer_kept_says_where_to_go_on() {
     for value in ["1", "2", "3", "4"] {
         done(&cluster, &["set", "a", value], 0);
     }
-    done(&cluster, &["compact", "4"], 0);
+    compact(&cluster, "4");
     let gone = refused(&cluster, &["watch", "a", "--from", "2"], 1);
     assert!(gone.contains("from revision 2 on are no longer kept"), "{gone}");
     assert!(gone.contains("`--at 4`") && gone.contains("`--from 5`"), "{gone}");

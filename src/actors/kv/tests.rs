@@ -253,6 +253,7 @@ async fn every_message_is_answered_by_applied_with_the_next_deadline() {
         last_applied: LogIndex(last_applied),
         next_deadline_ms,
         has_hidden: false,
+        ending_leases: 0,
         digest: digests[last_applied as usize - 1],
         history: HistoryLimits::NONE,
     };

@@ -81,6 +81,8 @@ pub struct Applied {
     /// True when keys or clients have expired and are not removed yet: each entry removes a
     /// bounded number of them.
     pub has_hidden: bool,
+    /// The number of leases that are due and may end in one go, each by an entry.
+    pub ending_leases: u64,
     /// The digest of the store after that entry.
     pub digest: u64,
     /// The bounds of the history that are in force after it.

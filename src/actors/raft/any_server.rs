@@ -114,7 +114,7 @@ impl RaftActor {
     ) -> Result<(), Refusal> {
         let after = self.pending.last_proposed(reply_handle.session);
         if self.raft.role() == Role::Leader && after > self.pending.forwards.passed() {
-            return self.read(query, reply_handle, expires_at_tick);
+            return self.read(query, reply_handle, expires_at_tick, true);
         }
         let (read_index, now_ms) = (LogIndex(0), self.raft.store_time_ms());
         let reply_handle = reply_handle.clone();
@@ -138,6 +138,7 @@ impl RaftActor {
         }
         self.end_read(&read);
         let refusal = self.not_leader();
+        let refusal = self.refusal_to(read.is_anywhere, refusal);
         reply(read.reply_handle, ClientReply::Refused(refusal));
     }
 
@@ -169,6 +170,7 @@ impl RaftActor {
     fn refuse_forwards(&mut self, all: Vec<Waiters>) {
         if !all.is_empty() {
             let refusal = self.not_leader();
+            let refusal = self.refusal_to(true, refusal);
             self.end_forwards(all, &ClientReply::Refused(refusal));
         }
     }
@@ -266,13 +268,15 @@ impl RaftActor {
         let mut refused = Replies::default();
         while let Some(command) = self.pending.order.take_next() {
             has_released = true;
+            let is_anywhere = command.is_anywhere();
             let HeldCommand { request, reply_handle, expires_at_tick } = command;
             let outcome = if expires_at_tick <= self.ticks {
-                Err(self.busy_or_not_leader())
+                Err(self.waited_too_long(is_anywhere))
             } else {
                 self.start(request, &reply_handle, expires_at_tick, ctx)
             };
             if let Err(refusal) = outcome {
+                let refusal = self.refusal_to(is_anywhere, refusal);
                 refused.add(reply_handle, ClientReply::Refused(refusal));
             }
         }

@@ -1,7 +1,5 @@
 //! The commands of clients: RaftActor accepts them here, or refuses them.
 
-use std::sync::Arc;
-
 use actix::{AsyncContext, Context};
 use bytes::Bytes;
 
@@ -36,6 +34,18 @@ impl RaftActor {
             // Not even the state of a server is told that is about to end.
             return Err(Refusal::NotLeader { leader: None });
         }
+        let is_anywhere = request.is_anywhere();
+        let accepted = self.accept_in_order(request, reply_handle, ctx);
+        accepted.map_err(|refusal| self.refusal_to(is_anywhere, refusal))
+    }
+
+    /// Lets a command wait for others of its session if it must, or starts it.
+    fn accept_in_order(
+        &mut self,
+        request: ClientRequest,
+        reply_handle: &ReplyHandle,
+        ctx: &Context<Self>,
+    ) -> Result<(), Refusal> {
         let is_renewal = matches!(request, ClientRequest::Renew { .. });
         if !is_renewal && self.pending.renewals.has_any_of(reply_handle.session) {
             // They are before this command of their session.
@@ -44,7 +54,7 @@ impl RaftActor {
         let expires_at_tick = self.expires_at_tick();
         if self.must_wait_in_order(&request, reply_handle) {
             if self.pending.is_full(&self.settings) {
-                return Err(self.busy_or_not_leader());
+                return Err(self.busy(request.is_anywhere()));
             }
             let reply_handle = reply_handle.clone();
             self.pending.order.wait(HeldCommand { request, reply_handle, expires_at_tick });
@@ -94,7 +104,7 @@ impl RaftActor {
             ClientRequest::WriteAnywhere(bytes) => {
                 self.write_anywhere(bytes, reply_handle, expires_at_tick)
             }
-            ClientRequest::Read(query) => self.read(query, reply_handle, expires_at_tick),
+            ClientRequest::Read(query) => self.read(query, reply_handle, expires_at_tick, false),
             ClientRequest::ReadAnywhere(query) => {
                 self.read_anywhere(query, reply_handle, expires_at_tick)
             }
@@ -171,6 +181,7 @@ impl RaftActor {
         query: Query,
         reply_handle: &ReplyHandle,
         expires_at_tick: u64,
+        is_anywhere: bool,
     ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
             return Err(self.busy_or_not_leader());
@@ -179,7 +190,6 @@ impl RaftActor {
         let token = self.pending.next_token();
         self.raft.read(token, after).map_err(|_| self.not_leader())?;
         let (reply_handle, is_tracked) = (reply_handle.clone(), false);
-        let is_anywhere = false;
         let read = PendingRead { query, reply_handle, expires_at_tick, is_anywhere, is_tracked };
         self.pending.add_read(token, read);
         Ok(())
@@ -254,24 +264,5 @@ impl RaftActor {
 
     pub(super) fn expires_at_tick(&self) -> u64 {
         self.ticks + self.settings.request_timeout_ticks
-    }
-
-    /// A node that does not lead says so even when it is busy, so that the client asks the
-    /// leader instead.
-    pub(super) fn busy_or_not_leader(&mut self) -> Refusal {
-        if self.raft.role() == Role::Leader { Refusal::Busy } else { self.not_leader() }
-    }
-
-    /// The refusal by a node that does not lead: with the address of the leader, when both are
-    /// known.
-    pub(super) fn not_leader(&mut self) -> Refusal {
-        let member = self.raft.leader_id().and_then(|id| self.raft.member(id));
-        let Some(address) = member.map(|member| &member.client) else {
-            return Refusal::NotLeader { leader: None };
-        };
-        if self.leader_address.as_deref() != Some(address) {
-            self.leader_address = Some(Arc::new(address.clone()));
-        }
-        Refusal::NotLeader { leader: self.leader_address.clone() }
     }
 }

@@ -12,6 +12,11 @@ const DEADLINE_PAUSE_MS: u64 = 250;
 /// number of them, and takes every server a few milliseconds.
 const REMOVAL_PAUSE_MS: u64 = 25;
 
+/// Maximum number of such entries that are written together. An entry ends one lease that has
+/// keys, so that a watch is told of one end a revision; so a thousand leases that are due together
+/// have ended within a second.
+const TOGETHER_MAX: u64 = 64;
+
 /// The state of the store, as far as it asks for entries.
 #[derive(Debug, Default)]
 pub(super) struct Expiry {
@@ -20,6 +25,8 @@ pub(super) struct Expiry {
     next_deadline_ms: Option<u64>,
     /// True when expired keys or clients waited for their removal then.
     has_hidden: bool,
+    /// The number of due leases that may end in one go.
+    ending_leases: u64,
     /// The newest entry of this kind, and the store's time when it was written.
     written: Option<(LogPosition, u64)>,
 }
@@ -40,10 +47,16 @@ impl Expiry {
     pub(super) fn on_applied(&mut self, applied: &Applied) {
         self.next_deadline_ms = applied.next_deadline_ms;
         self.has_hidden = applied.has_hidden;
+        self.ending_leases = applied.ending_leases;
     }
 
-    /// True when a leader has to write an entry. One of this kind is under way at most.
-    pub(super) fn needs_entry(&self, now: Now) -> bool {
+    /// The number of entries that a leader has to write. None is needed while one of this kind is
+    /// under way.
+    pub(super) fn needed_entries(&self, now: Now) -> u64 {
+        if self.needs_entry(now) { self.ending_leases.clamp(1, TOGETHER_MAX) } else { 0 }
+    }
+
+    fn needs_entry(&self, now: Now) -> bool {
         let pause_ms = if self.has_hidden { REMOVAL_PAUSE_MS } else { DEADLINE_PAUSE_MS };
         // An entry of another term may have been truncated, and its time does not compare.
         let written = self.written.filter(|(position, _)| position.term == now.term);

@@ -49,7 +49,7 @@ impl RaftActor {
         expires_at_tick: u64,
     ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
-            return Err(self.busy_or_not_leader());
+            return Err(self.busy(request.is_anywhere()));
         }
         let reply_handle = reply_handle.clone();
         self.pending.held.add(HeldCommand { request, reply_handle, expires_at_tick });
@@ -73,11 +73,13 @@ impl RaftActor {
                 in_order.push(command);
                 continue;
             }
+            let is_anywhere = command.is_anywhere();
             let HeldCommand { request, reply_handle, expires_at_tick } = command;
             // On a node that does not lead any more this is the redirect, or the command is
             // forwarded; it is held again if no leader is known to forward it to.
             let outcome = self.start(request, &reply_handle, expires_at_tick, ctx);
             if let Err(refusal) = outcome {
+                let refusal = self.refusal_to(is_anywhere, refusal);
                 refused.add(reply_handle, ClientReply::Refused(refusal));
             }
         }
@@ -91,7 +93,7 @@ impl RaftActor {
     pub(super) fn time_out_held(&mut self) {
         let mut replies = Replies::default();
         for command in self.pending.held.take_expired(self.ticks) {
-            let refusal = self.busy_or_not_leader();
+            let refusal = self.waited_too_long(command.is_anywhere());
             replies.add(command.reply_handle, ClientReply::Refused(refusal));
         }
         replies.send();

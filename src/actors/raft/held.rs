@@ -1,8 +1,8 @@
 //! The commands that wait while this node hands its leadership over (docs/adr/0028), and on a
 //! node that does not lead the commands that wait for a leader to forward them to
-//! (docs/adr/0031). Nothing of
-//! them was proposed. When the transfer has come to nothing they go on in their order; when it has
-//! succeeded they are answered by a redirect, as soon as the new leader is known.
+//! (docs/adr/0031). Nothing of them was proposed. When the transfer has come to nothing they go on
+//! in their order; when it has succeeded they are answered by a redirect, or forwarded, as soon as
+//! the new leader is known.
 //!
 //! Writes wait, and the reads of a session whose writes wait: a session's commands keep their
 //! order. Other reads go on, and ask a quorum.
@@ -30,13 +30,7 @@ impl HeldCommand {
 
     /// True when another node than the leader takes the command, too.
     pub(super) fn is_anywhere(&self) -> bool {
-        matches!(
-            self.request,
-            ClientRequest::WriteAnywhere(_)
-                | ClientRequest::ReadAnywhere(_)
-                | ClientRequest::ReadApplied(_)
-                | ClientRequest::Renew { is_anywhere: true, .. }
-        )
+        self.request.is_anywhere()
     }
 }
 

@@ -62,6 +62,7 @@ mod member_commands;
 mod members;
 mod order;
 mod pending;
+mod refusals;
 mod renewals;
 mod settings;
 mod transfers;
@@ -532,7 +533,7 @@ impl RaftActor {
         }
     }
 
-    /// Proposes an entry of the leader's own, if the store needs one.
+    /// Proposes entries of the leader's own, if the store needs any.
     fn maybe_expire(&mut self) {
         let now = Now {
             term: self.raft.term(),
@@ -540,11 +541,11 @@ impl RaftActor {
             store_time_ms: self.raft.store_time_ms(),
             last_stamp_ms: self.raft.last_stamp_ms(),
         };
-        if !self.upkeep.expiry.needs_entry(now) {
-            return;
-        }
-        // A follower leaves it to its leader.
-        if self.raft.propose(Payload::Noop).is_ok() {
+        for _ in 0..self.upkeep.expiry.needed_entries(now) {
+            // A follower leaves it to its leader.
+            if self.raft.propose(Payload::Noop).is_err() {
+                return;
+            }
             self.upkeep.expiry.on_written(self.raft.last_log(), now.store_time_ms);
         }
     }

@@ -82,6 +82,8 @@ impl RaftActor {
             self.forward(bytes, waiters.clone(), expires_at_tick)
         };
         if let Err(refusal) = outcome {
+            // The plain ones among them are here on a leader only, which redirects nobody.
+            let refusal = self.refusal_to(true, refusal);
             waiters.answer_all(&ClientReply::Refused(refusal), &mut replies);
         }
         replies.send();

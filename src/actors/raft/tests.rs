@@ -60,7 +60,9 @@ impl Clock for TestClock {
 fn applied(last_applied: u64) -> Applied {
     let last_applied = LogIndex(last_applied);
     let history = HistoryLimits::default();
-    Applied { last_applied, next_deadline_ms: None, has_hidden: false, digest: 0, history }
+    let (has_hidden, ending_leases) = (false, 0);
+    let next_deadline_ms = None;
+    Applied { last_applied, next_deadline_ms, has_hidden, ending_leases, digest: 0, history }
 }
 
 /// A member and its addresses.

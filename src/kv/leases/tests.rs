@@ -221,10 +221,10 @@ fn one_lease_ends_an_entry_and_the_others_that_are_due_hide_their_keys_at_once()
     log.pass(10_000);
     assert_eq!((keys_at(&log.store, 0).len(), log.store.keys(), log.store.bytes()), (0, 0, 0));
     assert!(log.store.has_hidden() && ids(&log.store).is_empty());
-    assert_eq!(log.store.revision(), before + 1);
+    assert_eq!((log.store.revision(), log.store.ending_leases()), (before + 1, 2));
     // At that revision they were hidden, too, and the one before it is as it was.
     log.pass(0);
-    assert_eq!(log.store.revision(), before + 2);
+    assert_eq!((log.store.revision(), log.store.ending_leases()), (before + 2, 1));
     assert_eq!((keys_at(&log.store, before + 1).len(), keys_at(&log.store, before).len()), (0, 3));
     // A write of a key whose lease is due and has not ended is that of a new key.
     assert_eq!(log.apply(&set("k9", "new")), Outcome::Stored { version: before + 3 });
@@ -240,6 +240,22 @@ fn crowd(keys: usize) -> Log {
         log.apply(&leased(&format!("k{key:05}"), 7, 0));
     }
     log
+}
+
+#[test]
+fn leases_with_many_keys_end_one_after_the_other_and_not_in_one_go() {
+    let mut log = crowd(3_000);
+    for id in [5, 6] {
+        log.apply(&grant(id, 10));
+    }
+    for key in 0..3_000 {
+        for id in [5, 6] {
+            log.apply(&leased(&format!("l{id}/{key:05}"), id, 0));
+        }
+    }
+    assert_eq!(log.store.ending_leases(), 0, "none is due");
+    log.pass(10_000);
+    assert_eq!(log.store.ending_leases(), 1, "two are due");
 }
 
 #[test]

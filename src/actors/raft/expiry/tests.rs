@@ -11,7 +11,8 @@ fn at(index: u64, term: u64) -> LogPosition {
 
 fn applied(last_applied: u64, next_deadline_ms: Option<u64>, has_hidden: bool) -> Applied {
     let (last_applied, history) = (LogIndex(last_applied), HistoryLimits::default());
-    Applied { last_applied, next_deadline_ms, has_hidden, digest: 0, history }
+    let ending_leases = 0;
+    Applied { last_applied, next_deadline_ms, has_hidden, ending_leases, digest: 0, history }
 }
 
 fn reported(next_deadline_ms: Option<u64>, has_hidden: bool) -> Expiry {
@@ -48,6 +49,20 @@ fn hidden_keys_get_entries_at_a_bounded_pace_and_one_at_a_time() {
     assert!(expiry.needs_entry(then(1000 + REMOVAL_PAUSE_MS)));
     expiry.on_applied(&applied(10, None, false));
     assert!(!expiry.needs_entry(then(9000)));
+}
+
+#[test]
+fn leases_that_are_due_together_get_an_entry_each_within_a_bound() {
+    let mut expiry = Expiry::default();
+    for (ending_leases, needed) in [(0, 1), (1, 1), (5, 5), (64, 64), (1_000_000, TOGETHER_MAX)] {
+        expiry.on_applied(&Applied { ending_leases, ..applied(9, None, true) });
+        assert_eq!(expiry.needed_entries(now(1000, 1000)), needed, "{ending_leases}");
+    }
+    expiry.on_written(at(10, 3), 1000);
+    assert_eq!(expiry.needed_entries(now(9000, 1000)), 0, "they are under way");
+    // A thousand have ended within a second, also when the first had to wait for its turn.
+    let turns = 1000_u64.div_ceil(TOGETHER_MAX);
+    assert!(DEADLINE_PAUSE_MS + turns * REMOVAL_PAUSE_MS < 1000);
 }
 
 /// The entry may be gone, and the log of the new term may be shorter than the old one.

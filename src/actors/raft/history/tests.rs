@@ -5,9 +5,15 @@ const WANTED: HistoryLimits = HistoryLimits { keep_revisions: 5, bytes_max: 100 
 fn reported(history: HistoryLimits) -> HistoryBounds {
     let mut bounds = HistoryBounds::default();
     let last_applied = LogIndex(4);
-    let (next_deadline_ms, has_hidden, digest) = (None, false, 0);
-    let applied = Applied { last_applied, next_deadline_ms, has_hidden, digest, history };
-    bounds.on_applied(&applied);
+    let (next_deadline_ms, has_hidden, ending_leases, digest) = (None, false, 0, 0);
+    bounds.on_applied(&Applied {
+        last_applied,
+        next_deadline_ms,
+        has_hidden,
+        ending_leases,
+        digest,
+        history,
+    });
     bounds
 }
 

@@ -194,7 +194,7 @@ async fn a_forwarded_write_is_lost_when_another_entry_has_its_place() {
     f.append(NodeId(3), 4, 1, &["other"], 2).await;
     f.all_persisted().await;
     assert_eq!(f.tasks(), ["entry 2@4 for None"]);
-    assert_eq!(client.refusals(), [refused(1, redirect("db3.example:9000"))]);
+    assert_eq!(client.refusals(), [refused(1, Refusal::NotLeader { leader: None })]);
 }
 
 #[actix::test]
@@ -262,8 +262,41 @@ async fn a_refused_write_is_not_forwarded_after_a_later_one_of_its_session() {
     f.sent(PEER);
     f.tell(PEER, 3, 1, ForwardOutcome::NotLeader).await;
     f.appended(2, 2).await;
-    assert_eq!(client.refusals(), [refused(1, redirect("db2.example:9000"))]);
+    assert_eq!(client.refusals(), [refused(1, Refusal::NotLeader { leader: None })]);
     assert_eq!(f.sent(PEER), [""; 0]);
+}
+
+/// A redirect would be wrong: the leader is well, and the client has asked for any server.
+#[actix::test]
+async fn commands_that_have_waited_too_long_for_others_of_their_session_are_not_redirected() {
+    let f = Fixture::following().await;
+    let client = Client::new(1);
+    let requests = [named_write("a"), read_anywhere(), named_write("b"), renew(5)];
+    f.request(&client, (1..).zip(requests).collect()).await;
+    f.request(&client, vec![(5, read_anywhere())]).await;
+    assert_eq!(client.refusals(), [refused(5, Refusal::Busy)], "four are the limit");
+    for _ in 0..50 {
+        f.append(PEER, 3, 1, &[], 1).await;
+        f.ticks(1).await;
+    }
+    let timed_out: Vec<_> = (1..=4).map(|slot| refused(slot, Refusal::Timeout)).collect();
+    assert_eq!(client.refusals(), timed_out);
+    assert_eq!(f.sent(PEER), ["forward 1 a"], "nothing goes on whose time is over");
+}
+
+/// It waits behind its session's write, whose leader leads no more.
+#[actix::test]
+async fn a_read_of_what_is_applied_at_a_leader_that_steps_down_is_not_redirected() {
+    let f = Fixture::start_in_format(Format(4), settings_with_addresses());
+    f.lead().await;
+    let client = Client::new(1);
+    f.request(&client, vec![(1, named_write("a")), (2, read_applied())]).await;
+    f.raft.do_send(PeerEvent::Reached { peer: PEER });
+    f.append(PEER, 3, 0, &[], 0).await;
+    assert_eq!(client.refusals(), [refused(1, Refusal::LeadershipLost)]);
+    assert_eq!(f.sent(PEER), ["ask 1"]);
+    f.answer(3, 1, 2).await;
+    assert_eq!(f.tasks(), ["read at 2 for SessionId(1)/2"]);
 }
 
 #[actix::test]

@@ -40,3 +40,21 @@ async fn expired_keys_that_are_not_removed_get_one_entry_after_the_other() {
     f.ticks(3).await;
     assert_eq!(entries(), 0, "nothing is left");
 }
+
+#[actix::test]
+async fn leases_that_are_due_together_end_by_entries_that_are_written_together() {
+    let f = Fixture::start();
+    f.lead().await;
+    f.raft.do_send(Applied { has_hidden: true, ending_leases: 7, ..applied(2) });
+    f.ticks(1).await;
+    let appends = f.appends();
+    assert_eq!(appends.len(), 1, "they share a write to the disk");
+    let payloads: Vec<_> = appends[0].entries.iter().map(|entry| &entry.payload).collect();
+    assert_eq!(payloads, [&Payload::Noop; 7]);
+    f.clock.0.store(5000, Ordering::Relaxed);
+    f.persisted(3).await;
+    f.replicated(1, 8, 0).await;
+    f.raft.do_send(Applied { has_hidden: true, ending_leases: 1, ..applied(8) });
+    f.ticks(3).await;
+    assert!(f.appends().is_empty(), "the last one of them is not applied");
+}
