@@ -45,10 +45,11 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle, Waiters};
+use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask, DigestRead, StoreCorrupted};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
+use crate::actors::messages::waiters::Waiters;
 use crate::actors::messages::watch::{AskHistory, HistoryMark, HistoryNews};
 use crate::kv::{Answer, ApplyError, Corruption, DigestHistory, Query, Scrub, ScrubBudget, Store};
 use crate::protocol::Refusal;

@@ -2,7 +2,8 @@
 
 use actix::Message;
 
-use crate::actors::messages::clients::{ReplyHandle, Waiters};
+use crate::actors::messages::clients::ReplyHandle;
+use crate::actors::messages::waiters::Waiters;
 use crate::kv::{HistoryLimits, Query, Store};
 use crate::raft::{NodeStatus, ReadDigest};
 use crate::types::{Entry, LogIndex, SnapshotPoint};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::actors::messages::clients::{SessionId, Waiters};
+use crate::actors::messages::clients::SessionId;
+use crate::actors::messages::waiters::Waiters;
 use crate::raft::ForwardedCommand;
 use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
