@@ -20,10 +20,19 @@ pub struct LogSettings {
     pub keep_entries: u64,
 }
 
-/// Reads the table.
-pub(super) fn read(mut section: Section<'_>, limits: &Limits) -> Result<LogSettings, ConfigError> {
+/// Reads `segment_bytes`; `None` when servers.toml does not give it.
+pub(super) fn read_segment_bytes(section: &mut Section<'_>) -> Result<Option<u64>, ConfigError> {
+    section.optional_number("segment_bytes", BYTES)
+}
+
+/// Reads the rest of the table.
+pub(super) fn read(
+    mut section: Section<'_>,
+    segment_bytes: Option<u64>,
+    limits: &Limits,
+) -> Result<LogSettings, ConfigError> {
     let least = limits.entry_bytes_max() + FRAME_OVERHEAD_BYTES;
-    let segment_bytes = section.number("segment_bytes", SEGMENT_BYTES_DEFAULT.max(least), BYTES)?;
+    let segment_bytes = segment_bytes.unwrap_or(SEGMENT_BYTES_DEFAULT.max(least));
     let keep_entries = section.number("keep_entries", 10_000, 0..=1 << 40)?;
     if segment_bytes < least {
         return Err(ConfigError::Conflict {
@@ -31,7 +40,7 @@ pub(super) fn read(mut section: Section<'_>, limits: &Limits) -> Result<LogSetti
             value: segment_bytes.to_string(),
             bound: format!(
                 "at least {least}, so that the largest entry fits: raise it or lower [limits] \
-                 value_bytes_max"
+                 value_bytes_max and transaction_bytes_max"
             ),
         });
     }
