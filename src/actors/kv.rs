@@ -272,7 +272,8 @@ impl KvActor {
                 reply_handle.reply_to.do_send(ClientReplies { replies });
             }
             if is_replaced {
-                self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store: view }));
+                let order = Box::new(DropStore { store: view });
+                self.ports.snapshots.do_send(StoreCommand::Drop(order));
             }
             if is_awaited {
                 return;
@@ -335,7 +336,7 @@ impl KvActor {
                 let order = WriteSnapshot { point, stamp_ms, store };
                 self.ports.snapshots.do_send(StoreCommand::Write(Box::new(order)));
             }
-            ApplyTask::Install { store } => self.install(store),
+            ApplyTask::Install { store } => self.install(*store),
             ApplyTask::Digest(ReadDigest { index }) => {
                 if index > self.store.last_applied() {
                     self.wanted_digest = Some(index);
@@ -389,7 +390,7 @@ impl KvActor {
         self.digests = DigestHistory::beginning_at(store.last_applied(), store.digest());
         let store = std::mem::replace(&mut self.store, store);
         self.scans.iter_mut().for_each(|scan| scan.is_replaced = true);
-        self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
+        self.ports.snapshots.do_send(StoreCommand::Drop(Box::new(DropStore { store })));
         self.send_wanted_digest();
     }
 

@@ -115,7 +115,7 @@ pub enum ClientReply {
         digest: Option<u64>,
     },
     /// The state of this server and of its store at one point in time.
-    Status(NodeStatus, kv::StoreStatus),
+    Status(Box<NodeStatus>, kv::StoreStatus),
     /// The command was not executed, or it is not known whether it was.
     Refused(Refusal),
     /// A write was not committed in time: it may yet be executed. It keeps its place in the

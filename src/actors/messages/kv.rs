@@ -48,7 +48,7 @@ pub enum ApplyTask {
     /// Replace the store by that of a received snapshot.
     Install {
         /// The store of the snapshot.
-        store: Store,
+        store: Box<Store>,
     },
     /// Answer with the digest of the store after an entry, by [`DigestRead`].
     Digest(ReadDigest),
@@ -64,7 +64,7 @@ pub enum ApplyTask {
     /// Report the state of the store, together with that of the node.
     Status {
         /// The state of the node.
-        status: NodeStatus,
+        status: Box<NodeStatus>,
         /// The client that asked.
         reply_handle: ReplyHandle,
     },

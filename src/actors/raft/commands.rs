@@ -85,13 +85,15 @@ impl RaftActor {
         expires_at_tick: u64,
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
+        let command = match &request {
+            ClientRequest::Write(bytes) | ClientRequest::WriteAnywhere(bytes) => Some(bytes),
+            _ => None,
+        };
+        if let Some(sentence) = command.and_then(|command| self.not_yet(command)) {
+            reply(reply_handle.clone(), ClientReply::NotYet(sentence));
+            return Ok(());
+        }
         match request {
-            ClientRequest::Write(bytes) | ClientRequest::WriteAnywhere(bytes)
-                if let Some(sentence) = self.not_yet(&bytes) =>
-            {
-                reply(reply_handle.clone(), ClientReply::NotYet(sentence));
-                Ok(())
-            }
             ClientRequest::Write(bytes) => {
                 self.propose(bytes, Waiters::One(reply_handle.clone()), expires_at_tick)
             }
@@ -132,7 +134,7 @@ impl RaftActor {
             ClientRequest::SetDraining(is_draining) => self.drain(is_draining, reply_handle),
             ClientRequest::Status => {
                 let reply_handle = reply_handle.clone();
-                let task = ApplyTask::Status { status: self.raft.status(), reply_handle };
+                let task = ApplyTask::Status { status: Box::new(self.raft.status()), reply_handle };
                 self.ports.kv.do_send(Apply { tasks: vec![task] });
                 Ok(())
             }

@@ -473,7 +473,7 @@ impl Handler<SnapshotReceived> for RaftActor {
             self.execute(ctx);
         } else {
             // To free a million keys here would take longer than a heartbeat may.
-            self.ports.stores.do_send(StoreCommand::Drop(DropStore { store }));
+            self.ports.stores.do_send(StoreCommand::Drop(Box::new(DropStore { store })));
         }
         self.flush_soon(ctx);
     }
