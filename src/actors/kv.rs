@@ -45,10 +45,11 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 
 use crate::actors::io::memory::MemoryBudget;
-use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle, Waiters};
+use crate::actors::messages::clients::{ClientReplies, ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Applied, Apply, ApplyTask, DigestRead, StoreCorrupted};
 use crate::actors::messages::replies::Replies;
 use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot};
+use crate::actors::messages::waiters::Waiters;
 use crate::actors::messages::watch::{AskHistory, HistoryMark, HistoryNews};
 use crate::kv::{Answer, ApplyError, Corruption, DigestHistory, Query, Scrub, ScrubBudget, Store};
 use crate::protocol::Refusal;
@@ -272,7 +273,8 @@ impl KvActor {
                 reply_handle.reply_to.do_send(ClientReplies { replies });
             }
             if is_replaced {
-                self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store: view }));
+                let order = Box::new(DropStore { store: view });
+                self.ports.snapshots.do_send(StoreCommand::Drop(order));
             }
             if is_awaited {
                 return;
@@ -335,7 +337,7 @@ impl KvActor {
                 let order = WriteSnapshot { point, stamp_ms, store };
                 self.ports.snapshots.do_send(StoreCommand::Write(Box::new(order)));
             }
-            ApplyTask::Install { store } => self.install(store),
+            ApplyTask::Install { store } => self.install(*store),
             ApplyTask::Digest(ReadDigest { index }) => {
                 if index > self.store.last_applied() {
                     self.wanted_digest = Some(index);
@@ -389,7 +391,7 @@ impl KvActor {
         self.digests = DigestHistory::beginning_at(store.last_applied(), store.digest());
         let store = std::mem::replace(&mut self.store, store);
         self.scans.iter_mut().for_each(|scan| scan.is_replaced = true);
-        self.ports.snapshots.do_send(StoreCommand::Drop(DropStore { store }));
+        self.ports.snapshots.do_send(StoreCommand::Drop(Box::new(DropStore { store })));
         self.send_wanted_digest();
     }
 

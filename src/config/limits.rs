@@ -54,11 +54,8 @@ pub struct Limits {
     /// `proposals_pending_max`: maximum number of writes that wait on the leader for their
     /// commit; the next one gets `ERR_BUSY`.
     pub proposals_pending_max: usize,
-    /// `append_entries_max`: maximum number of entries in one AppendEntries.
-    pub append_entries_max: usize,
-    /// `append_bytes_max`: maximum weight of these entries in bytes; a single entry may weigh
-    /// more.
-    pub append_bytes_max: u64,
+    /// The bounds on one AppendEntries.
+    pub append: AppendLimits,
     /// `peer_inflight_entries_max`: maximum number of entries sent to a peer and not yet
     /// acknowledged.
     pub peer_inflight_entries_max: usize,
@@ -66,6 +63,16 @@ pub struct Limits {
     pub peer_inflight_bytes_max: u64,
     /// The bounds on transactions, leases and watches, whose keys stand in the same table.
     pub model: ModelLimits,
+}
+
+/// The keys of `[limits]` for one AppendEntries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendLimits {
+    /// `append_entries_max`: maximum number of entries in one AppendEntries.
+    pub entries_max: usize,
+    /// `append_bytes_max`: maximum weight of these entries in bytes; a single entry may weigh
+    /// more.
+    pub bytes_max: u64,
 }
 
 /// The keys of `[limits]` for transactions, leases and watches.
@@ -100,7 +107,7 @@ impl Limits {
     /// may be larger all the same, up to `wire::FRAME_BYTES_MAX`: its entries may be from
     /// before the settings were changed, or from a server with other settings.
     pub fn own_frame_bytes_max(&self) -> u64 {
-        self.append_bytes_max.max(self.entry_bytes_max()) + FRAME_OVERHEAD_BYTES
+        self.append.bytes_max.max(self.entry_bytes_max()) + FRAME_OVERHEAD_BYTES
     }
 
     /// The part of `memory_bytes` that is reserved for replication in a cluster of `servers`
@@ -132,13 +139,17 @@ impl Limits {
     }
 }
 
-/// Reads the table. `segment` is the size of a log file, if it is set.
-pub(super) fn read(mut section: Section<'_>, segment: Option<u64>) -> Result<Limits, ConfigError> {
+/// Reads the table. `segment_bytes` is the size of a log file that servers.toml gives.
+pub(super) fn read(
+    mut section: Section<'_>,
+    segment_bytes: Option<u64>,
+) -> Result<Limits, ConfigError> {
     let inflight_bytes_max = section.number("inflight_bytes_max", 4 << 20, 1..=1 << 30)?;
     let peer_inflight_bytes_max =
         section.number("peer_inflight_bytes_max", 8 << 20, 1..=1 << 32)?;
-    let room_bytes = segment.unwrap_or(u64::MAX).saturating_sub(FRAME_OVERHEAD_BYTES);
-    let window_bytes = inflight_bytes_max.min(peer_inflight_bytes_max).min(room_bytes);
+    let segment_bytes = segment_bytes.map(|bytes| bytes.saturating_sub(FRAME_OVERHEAD_BYTES));
+    let windows = [Some(inflight_bytes_max), Some(peer_inflight_bytes_max), segment_bytes];
+    let window_bytes = windows.into_iter().flatten().min().unwrap_or(u64::MAX);
     let limits = Limits {
         request_timeout_ms: section.number("request_timeout_ms", 5_000, 10..=600_000)?,
         connections_max: section.number("connections_max", 10_000, COUNT)? as usize,
@@ -151,33 +162,42 @@ pub(super) fn read(mut section: Section<'_>, segment: Option<u64>) -> Result<Lim
         inflight_bytes_max: inflight_bytes_max as usize,
         write_stall_ms_max: section.number("write_stall_ms_max", 30_000, MS)?,
         proposals_pending_max: section.number("proposals_pending_max", 65_536, COUNT)? as usize,
-        append_entries_max: section.number("append_entries_max", 1_024, COUNT)? as usize,
-        append_bytes_max: section.number("append_bytes_max", 1 << 20, 1..=APPEND_BYTES_MAX)?,
+        append: AppendLimits {
+            entries_max: section.number("append_entries_max", 1_024, COUNT)? as usize,
+            bytes_max: section.number("append_bytes_max", 1 << 20, 1..=APPEND_BYTES_MAX)?,
+        },
         peer_inflight_entries_max: section.number("peer_inflight_entries_max", 16_384, COUNT)?
             as usize,
         peer_inflight_bytes_max,
         model: read_model(&mut section, window_bytes)?,
     };
+    check_fit(&section, &limits)?;
+    section.end();
+    Ok(limits)
+}
+
+/// Returns an error when values of the table do not fit together.
+fn check_fit(section: &Section<'_>, limits: &Limits) -> Result<(), ConfigError> {
     let line_bytes_least = 2 * limits.key_bytes_max + LINE_OVERHEAD_BYTES;
-    at_least(&section, "line_bytes_max", limits.line_bytes_max as u64, line_bytes_least as u64, {
+    at_least(section, "line_bytes_max", limits.line_bytes_max as u64, line_bytes_least as u64, {
         "so that a scan after the longest key fits: raise it or lower key_bytes_max"
     })?;
     at_least(
-        &section,
+        section,
         "inflight_bytes_max",
         limits.inflight_bytes_max as u64,
         (limits.value_bytes_max + limits.line_bytes_max) as u64,
         "so that the largest command fits: raise it or lower value_bytes_max",
     )?;
     at_least(
-        &section,
+        section,
         "inflight_bytes_max",
         limits.inflight_bytes_max as u64,
         limits.model.transaction_bytes_max as u64,
         "so that the largest transaction fits: raise it or lower transaction_bytes_max",
     )?;
     at_least(
-        &section,
+        section,
         "proposals_pending_max",
         limits.proposals_pending_max as u64,
         limits.inflight_commands_max as u64,
@@ -185,26 +205,24 @@ pub(super) fn read(mut section: Section<'_>, segment: Option<u64>) -> Result<Lim
          inflight_commands_max",
     )?;
     at_least(
-        &section,
+        section,
         "peer_inflight_entries_max",
         limits.peer_inflight_entries_max as u64,
-        limits.append_entries_max as u64,
+        limits.append.entries_max as u64,
         "so that a full AppendEntries fits: raise it or lower append_entries_max",
     )?;
     at_least(
-        &section,
+        section,
         "peer_inflight_bytes_max",
         limits.peer_inflight_bytes_max,
-        limits.append_bytes_max.max(limits.entry_bytes_max()),
+        limits.append.bytes_max.max(limits.entry_bytes_max()),
         "so that a full AppendEntries fits: raise it or lower append_bytes_max, \
          value_bytes_max and transaction_bytes_max",
-    )?;
-    section.end();
-    Ok(limits)
+    )
 }
 
 /// Reads the keys for transactions, leases and watches. `window_bytes` is the smallest of the
-/// windows that a command goes through.
+/// windows that a command goes through, and of the log files that hold it.
 fn read_model(section: &mut Section<'_>, window_bytes: u64) -> Result<ModelLimits, ConfigError> {
     // A file from before there were transactions must stay right: without the key, a transaction
     // may be as large as the windows of the file allow.

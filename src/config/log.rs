@@ -20,11 +20,9 @@ pub struct LogSettings {
     pub keep_entries: u64,
 }
 
-/// Reads `segment_bytes`, which bounds the transactions (`limits`); `None` when it is absent.
+/// Reads `segment_bytes`; `None` when servers.toml does not give it.
 pub(super) fn read_segment_bytes(section: &mut Section<'_>) -> Result<Option<u64>, ConfigError> {
-    // Zero is not in the range.
-    let segment_bytes = section.number("segment_bytes", 0, BYTES)?;
-    Ok(Some(segment_bytes).filter(|bytes| *bytes > 0))
+    section.optional_number("segment_bytes", BYTES)
 }
 
 /// Reads the rest of the table.

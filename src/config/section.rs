@@ -57,10 +57,17 @@ impl<'a> Section<'a> {
         default: u64,
         range: RangeInclusive<u64>,
     ) -> Result<u64, ConfigError> {
-        match self.take(key) {
-            None => Ok(default),
-            Some(value) => in_range(self.integer(key, value, &range)?, &range, || self.place(key)),
-        }
+        Ok(self.optional_number(key, range)?.unwrap_or(default))
+    }
+
+    /// The number at `key`; `None` when it is absent.
+    pub(super) fn optional_number(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, ConfigError> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        in_range(self.integer(key, value, &range)?, &range, || self.place(key)).map(Some)
     }
 
     /// The number at `key`, which must be present.

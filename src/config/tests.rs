@@ -88,8 +88,8 @@ fn every_key_is_read_into_its_own_place() {
     assert_eq!((limits.value_bytes_max, limits.memory_bytes), (18, 100_000_019));
     assert_eq!((limits.store_bytes_max, limits.inflight_commands_max), (20, 21));
     assert_eq!((limits.inflight_bytes_max, limits.write_stall_ms_max), (1022, 23));
-    assert_eq!((limits.proposals_pending_max, limits.append_entries_max), (24, 25));
-    assert_eq!((limits.append_bytes_max, limits.peer_inflight_entries_max), (26, 27));
+    assert_eq!((limits.proposals_pending_max, limits.append.entries_max), (24, 25));
+    assert_eq!((limits.append.bytes_max, limits.peer_inflight_entries_max), (26, 27));
     assert_eq!((limits.peer_inflight_bytes_max, settings.session.threads), (1028, 29));
     let ModelLimits { transaction_ops_max, transaction_bytes_max, leases_max, watches_max } =
         limits.model;
@@ -480,6 +480,27 @@ fn limits_that_do_not_fit_together_are_refused() {
         "servers.toml: [log] segment_bytes is 1000000: it must be at least 1114490, so that the \
          largest entry fits: raise it or lower [limits] value_bytes_max and transaction_bytes_max",
     );
+    refused(
+        "[log]\nsegment_bytes = 1638527\n[limits]\ntransaction_bytes_max = 1572864",
+        "servers.toml: [log] segment_bytes is 1638527: it must be at least 1638528, so that the \
+         largest entry fits: raise it or lower [limits] value_bytes_max and transaction_bytes_max",
+    );
+}
+
+/// A file from before there were transactions gives sizes that had room for the largest value, and
+/// says nothing of transactions.
+#[test]
+fn without_its_key_a_transaction_is_as_large_as_the_other_sizes_allow() {
+    let bytes_max = |text: &str| {
+        let limits = parse(&format!("{ONE}{text}")).unwrap().limits;
+        limits.model.transaction_bytes_max
+    };
+    assert_eq!(bytes_max(""), 3 << 19);
+    assert_eq!(bytes_max("[log]\nsegment_bytes = 1638528"), 3 << 19);
+    assert_eq!(bytes_max("[log]\nsegment_bytes = 1638527"), (3 << 19) - 1);
+    assert_eq!(bytes_max("[log]\nsegment_bytes = 1114490"), (1 << 20) + 250);
+    assert_eq!(bytes_max("[limits]\npeer_inflight_bytes_max = 1048954"), (1 << 20) + 250);
+    assert_eq!(bytes_max("[limits]\ninflight_bytes_max = 1049600"), 1_049_600 - 128);
 }
 
 /// Files from before there were transactions stay right, with windows and log files of their own.
@@ -533,9 +554,9 @@ fn the_memory_covers_what_replication_needs_and_a_client() {
 #[test]
 fn the_largest_entry_and_a_full_append_fit_into_a_frame() {
     let mut limits = parse(ONE).unwrap().limits;
-    limits.append_bytes_max = 1;
+    limits.append.bytes_max = 1;
     assert!(limits.own_frame_bytes_max() > limits.entry_bytes_max());
-    limits.append_bytes_max = 1 << 26;
+    limits.append.bytes_max = 1 << 26;
     assert!(limits.own_frame_bytes_max() > 1 << 26);
 }
 

@@ -224,12 +224,15 @@ fn put(edit: &mut Edit<'_>, put: &Put) -> Result<Option<Arc<Record>>, Corruption
     Ok(previous)
 }
 
-/// Removes the keys of a range. Returns their number, and the records if they are wanted.
+/// The number of keys that were removed, and their records if they are wanted.
+type Deleted = (u64, Vec<(Bytes, Arc<Record>)>);
+
+/// Removes the keys of a range.
 fn delete(
     edit: &mut Edit<'_>,
     keys: &KeyRange,
     wants_previous: bool,
-) -> Result<(u64, Vec<(Bytes, Arc<Record>)>), Corruption> {
+) -> Result<Deleted, Corruption> {
     if let Some(key) = keys.as_key().filter(|_| !wants_previous) {
         return Ok((u64::from(edit.remove(key)?), Vec::new()));
     }

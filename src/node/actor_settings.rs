@@ -109,8 +109,8 @@ pub(super) fn replicator_settings(settings: &Settings) -> ReplicatorSettings {
 fn progress_settings(settings: &Settings) -> ProgressSettings {
     let limits = &settings.limits;
     ProgressSettings {
-        append_entries_max: limits.append_entries_max,
-        append_bytes_max: limits.append_bytes_max,
+        append_entries_max: limits.append.entries_max,
+        append_bytes_max: limits.append.bytes_max,
         inflight_entries_max: limits.peer_inflight_entries_max,
         inflight_bytes_max: limits.peer_inflight_bytes_max,
         snapshot_piece_bytes: SNAPSHOT_CHUNK_BYTES,

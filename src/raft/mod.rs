@@ -87,7 +87,8 @@
 //! | `stop_reason` | the reasons for which a node must stop |
 //! | `introduction` | the facts by which a peer introduces itself |
 //! | `handover` | the transfers of a leadership, and who is the best successor |
-//! | `rpc`, `forwards`, `effect`, `event`, `status`, `settings` | messages, orders, log lines, data |
+//! | `rpc`, `forwards`, `effect` | messages and orders |
+//! | `event`, `status`, `settings` | log lines and data |
 //! | `members_event` | the steps of changes of the members, as log lines |
 //! | `member_change` | what operators ask of the members, and the answers |
 //! | `quorum` | the arithmetic of majorities |

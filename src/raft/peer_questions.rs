@@ -52,10 +52,13 @@ impl PeerQuestions {
         confirmed_seq: u64,
         commit_index: LogIndex,
     ) -> Vec<(NodeId, PeerQuestion)> {
-        let is_confirmed = |_: &NodeId, question: &mut PeerQuestion| {
+        let is_confirmed = |question: &PeerQuestion| {
             question.seq <= confirmed_seq || question.place < commit_index
         };
-        self.questions.extract_if(.., is_confirmed).collect()
+        let confirmed = self.questions.iter().filter(|(_, question)| is_confirmed(question));
+        let confirmed = confirmed.map(|(peer, question)| (*peer, *question)).collect();
+        self.questions.retain(|_, question| !is_confirmed(question));
+        confirmed
     }
 
     /// True when the peer has not forwarded this command before. Numbers rise, so one that does

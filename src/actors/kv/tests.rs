@@ -298,7 +298,10 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
     };
     let tasks = vec![
         ApplyTask::Entry { entry: set(1, "a", 0), waiters: None },
-        ApplyTask::Status { status: status.clone(), reply_handle: session.reply_handle(1) },
+        ApplyTask::Status {
+            status: Box::new(status.clone()),
+            reply_handle: session.reply_handle(1),
+        },
     ];
     kv.do_send(Apply { tasks });
     settle().await;
@@ -317,7 +320,7 @@ async fn a_status_is_answered_with_the_state_of_the_store() {
         history_bytes: 0,
         leases: 0,
     };
-    let replies = vec![(1, ClientReply::Status(status, of_store))];
+    let replies = vec![(1, ClientReply::Status(Box::new(status), of_store))];
     assert_eq!(session.inbox.drain(), [ClientReplies { replies }]);
 }
 
@@ -340,7 +343,7 @@ async fn a_snapshot_is_a_view_of_the_store_and_an_installed_one_replaces_it() {
         ApplyTask::Entry { entry: set(1, "a", 0), waiters: None },
         ApplyTask::Snapshot { point: point.clone() },
         ApplyTask::Entry { entry: set(2, "b", 0), waiters: None },
-        ApplyTask::Install { store: received },
+        ApplyTask::Install { store: Box::new(received) },
         get(3, session.reply_handle(1)),
     ];
     kv.do_send(Apply { tasks });
@@ -448,7 +451,7 @@ async fn of_an_installed_store_only_its_own_digest_is_known() {
     }
     let digest = received.digest();
     kv.do_send(Apply { tasks: entries });
-    let tasks = vec![digest_at(4), ApplyTask::Install { store: received }, digest_at(2)];
+    let tasks = vec![digest_at(4), ApplyTask::Install { store: Box::new(received) }, digest_at(2)];
     kv.do_send(Apply { tasks });
     settle().await;
     assert_eq!(read.drain(), [DigestRead { index: LogIndex(4), digest }]);
@@ -550,7 +553,7 @@ async fn the_view_of_a_store_that_was_replaced_is_handed_over_to_be_freed() {
         ApplyTask::Entry { entry: set(1, "old", 0), waiters: None },
         scan(&leaves, 1),
         scan(&stays, 1),
-        ApplyTask::Install { store },
+        ApplyTask::Install { store: Box::new(store) },
         scan(&stays, 2),
     ];
     drop(leaves);
@@ -562,7 +565,7 @@ async fn the_view_of_a_store_that_was_replaced_is_handed_over_to_be_freed() {
         .drain()
         .into_iter()
         .map(|command| match command {
-            StoreCommand::Drop(DropStore { store }) => store.last_applied(),
+            StoreCommand::Drop(order) => order.store.last_applied(),
             command => panic!("{command:?}"),
         })
         .collect();
@@ -633,6 +636,6 @@ async fn the_history_of_an_installed_snapshot_is_told() {
     let hub = Hub::new();
     hub.ask(&kv, Some(1));
     newer.apply(&store_model::set("k", "v"));
-    kv.do_send(Apply { tasks: vec![ApplyTask::Install { store: newer.store }] });
+    kv.do_send(Apply { tasks: vec![ApplyTask::Install { store: Box::new(newer.store) }] });
     assert_eq!(hub.told().await, [(2, false)]);
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 
 use crate::actors::io::memory::Reservation;
-use crate::actors::messages::replies::Replies;
 use crate::kv;
 use crate::protocol::{
     ChangeWaited, ClientRequest, ForeignProtocol, MembersReport, Refusal, SnapshotAnswer,
@@ -32,66 +31,6 @@ pub struct ReplyHandle {
 impl fmt::Debug for ReplyHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}/{}", self.session, self.slot)
-    }
-}
-
-/// The commands that wait for the outcome of one entry.
-#[derive(Clone)]
-pub enum Waiters {
-    /// The command that is the entry.
-    One(ReplyHandle),
-    /// The renewals of leases that share the entry, each with its lease, in the order of the ids
-    /// in the entry.
-    Renewals(Vec<(u64, ReplyHandle)>),
-}
-
-impl fmt::Debug for Waiters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Waiters::One(reply_handle) => reply_handle.fmt(f),
-            Waiters::Renewals(renewals) => renewals.fmt(f),
-        }
-    }
-}
-
-impl From<ReplyHandle> for Waiters {
-    fn from(reply_handle: ReplyHandle) -> Waiters {
-        Waiters::One(reply_handle)
-    }
-}
-
-impl Waiters {
-    fn handles(&self) -> impl Iterator<Item = &ReplyHandle> {
-        let (one, renewals) = match self {
-            Waiters::One(reply_handle) => (Some(reply_handle), &[][..]),
-            Waiters::Renewals(renewals) => (None, &renewals[..]),
-        };
-        one.into_iter().chain(renewals.iter().map(|(_, reply_handle)| reply_handle))
-    }
-
-    /// The session of each command.
-    pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
-        self.handles().map(|reply_handle| reply_handle.session)
-    }
-
-    /// Adds the same reply for each command.
-    pub fn answer_all(self, reply: &ClientReply, replies: &mut Replies) {
-        for reply_handle in self.handles() {
-            replies.add(reply_handle.clone(), reply.clone());
-        }
-    }
-
-    /// Adds the outcome of the entry. Each renewal gets its part of it.
-    pub fn answer(self, outcome: kv::Outcome, replies: &mut Replies) {
-        match (self, outcome) {
-            (Waiters::Renewals(renewals), kv::Outcome::Renewed(ttls)) => {
-                for ((_, reply_handle), ttl) in renewals.into_iter().zip(ttls) {
-                    let own = kv::Outcome::Renewed(vec![ttl]);
-                    replies.add(reply_handle, ClientReply::Outcome(own));
-                }
-            }
-            (waiters, outcome) => waiters.answer_all(&ClientReply::Outcome(outcome), replies),
-        }
     }
 }
 
@@ -176,7 +115,7 @@ pub enum ClientReply {
         digest: Option<u64>,
     },
     /// The state of this server and of its store at one point in time.
-    Status(NodeStatus, kv::StoreStatus),
+    Status(Box<NodeStatus>, kv::StoreStatus),
     /// The command was not executed, or it is not known whether it was.
     Refused(Refusal),
     /// A write was not committed in time: it may yet be executed. It keeps its place in the

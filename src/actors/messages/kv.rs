@@ -2,7 +2,8 @@
 
 use actix::Message;
 
-use crate::actors::messages::clients::{ReplyHandle, Waiters};
+use crate::actors::messages::clients::ReplyHandle;
+use crate::actors::messages::waiters::Waiters;
 use crate::kv::{HistoryLimits, Query, Store};
 use crate::raft::{NodeStatus, ReadDigest};
 use crate::types::{Entry, LogIndex, SnapshotPoint};
@@ -47,7 +48,7 @@ pub enum ApplyTask {
     /// Replace the store by that of a received snapshot.
     Install {
         /// The store of the snapshot.
-        store: Store,
+        store: Box<Store>,
     },
     /// Answer with the digest of the store after an entry, by [`DigestRead`].
     Digest(ReadDigest),
@@ -63,7 +64,7 @@ pub enum ApplyTask {
     /// Report the state of the store, together with that of the node.
     Status {
         /// The state of the node.
-        status: NodeStatus,
+        status: Box<NodeStatus>,
         /// The client that asked.
         reply_handle: ReplyHandle,
     },

@@ -11,4 +11,5 @@ pub mod peers;
 pub mod replication;
 pub mod replies;
 pub mod snapshots;
+pub mod waiters;
 pub mod watch;

@@ -16,7 +16,7 @@ pub enum StoreCommand {
     /// Save it. Answered by [`SnapshotWritten`] to RaftActor.
     Write(Box<WriteSnapshot>),
     /// Free it. Has no answer.
-    Drop(DropStore),
+    Drop(Box<DropStore>),
 }
 
 /// An order to save this view of the store.

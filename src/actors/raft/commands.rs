@@ -9,15 +9,19 @@ use super::held::HeldCommand;
 use super::pending::{PendingRead, PendingWrite};
 use super::renewals::Renewal;
 use super::upgrades::PendingUpgrade;
-use crate::actors::messages::clients::{ClientReply, ReplyHandle, Waiters};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle};
 use crate::actors::messages::kv::{Apply, ApplyTask};
 use crate::actors::messages::log::LogCommand;
-use crate::actors::messages::replies::reply;
+use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::QuerySnapshots;
-use crate::kv::{self, Query};
+use crate::actors::messages::waiters::Waiters;
+use crate::kv::{self, Command, Operation, Query};
 use crate::protocol::{ClientRequest, Refusal, SnapshotQuery};
 use crate::raft::{Raise, RaiseRefusal, Role};
 use crate::types::Payload;
+
+/// Maximum number of leases that one entry renews.
+const RENEWALS_MAX: usize = 1_000;
 
 impl RaftActor {
     /// Accepts one command of a client.
@@ -91,13 +95,15 @@ impl RaftActor {
         expires_at_tick: u64,
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
+        let command = match &request {
+            ClientRequest::Write(bytes) | ClientRequest::WriteAnywhere(bytes) => Some(bytes),
+            _ => None,
+        };
+        if let Some(sentence) = command.and_then(|command| self.not_yet(command)) {
+            reply(reply_handle.clone(), ClientReply::NotYet(sentence));
+            return Ok(());
+        }
         match request {
-            ClientRequest::Write(bytes) | ClientRequest::WriteAnywhere(bytes)
-                if let Some(sentence) = self.not_yet(&bytes) =>
-            {
-                reply(reply_handle.clone(), ClientReply::NotYet(sentence));
-                Ok(())
-            }
             ClientRequest::Write(bytes) => {
                 self.propose(bytes, Waiters::One(reply_handle.clone()), expires_at_tick)
             }
@@ -138,7 +144,7 @@ impl RaftActor {
             ClientRequest::SetDraining(is_draining) => self.drain(is_draining, reply_handle),
             ClientRequest::Status => {
                 let reply_handle = reply_handle.clone();
-                let task = ApplyTask::Status { status: self.raft.status(), reply_handle };
+                let task = ApplyTask::Status { status: Box::new(self.raft.status()), reply_handle };
                 self.ports.kv.do_send(Apply { tasks: vec![task] });
                 Ok(())
             }
@@ -174,6 +180,52 @@ impl RaftActor {
         let write = PendingWrite { term: self.raft.term(), waiters, bytes, expires_at_tick };
         self.pending.add_write(index, write);
         Ok(())
+    }
+
+    /// Proposes the renewals that wait, or forwards them.
+    pub(super) fn propose_renewals(&mut self) {
+        let mut waiting = self.pending.renewals.take();
+        if waiting.is_empty() {
+            return;
+        }
+        if self.raft.role() != Role::Leader {
+            for plain in waiting.extract_if(.., |renewal| !renewal.is_anywhere) {
+                let refusal = self.not_leader();
+                reply(plain.reply_handle, ClientReply::Refused(refusal));
+            }
+        }
+        while !waiting.is_empty() {
+            let rest = waiting.split_off(waiting.len().min(RENEWALS_MAX));
+            self.propose_together(std::mem::replace(&mut waiting, rest));
+        }
+    }
+
+    /// Proposes renewals as one entry.
+    fn propose_together(&mut self, renewals: Vec<Renewal>) {
+        let ids: Vec<u64> = renewals.iter().map(|renewal| renewal.id).collect();
+        let expires_at_tick = renewals.iter().map(|it| it.expires_at_tick).max().unwrap_or(0);
+        let command =
+            Command { once: None, store_bytes_max: 0, operation: Operation::Renew { ids } };
+        let bytes = command.encode();
+        let waiters = Waiters::Renewals(
+            renewals.into_iter().map(|renewal| (renewal.id, renewal.reply_handle)).collect(),
+        );
+        let mut replies = Replies::default();
+        if let Some(sentence) = self.not_yet(&bytes) {
+            waiters.answer_all(&ClientReply::NotYet(sentence), &mut replies);
+            return replies.send();
+        }
+        let outcome = if self.raft.role() == Role::Leader {
+            self.propose(bytes, waiters.clone(), expires_at_tick)
+        } else {
+            self.forward(bytes, waiters.clone(), expires_at_tick)
+        };
+        if let Err(refusal) = outcome {
+            // The plain ones among them are here on a leader only, which redirects nobody.
+            let refusal = self.refusal_to(true, refusal);
+            waiters.answer_all(&ClientReply::Refused(refusal), &mut replies);
+        }
+        replies.send();
     }
 
     pub(super) fn read(

@@ -163,7 +163,7 @@ impl RaftActor {
         let store = self.received_store.take();
         let store = store.expect("the core installs what it was told is loaded");
         assert_eq!(store.last_applied(), order.base.index, "and nothing else (docs/bugs.md B54)");
-        tasks.push(ApplyTask::Install { store });
+        tasks.push(ApplyTask::Install { store: Box::new(store) });
     }
 
     /// Sends a request on this node's connection to the peer, and a response on the

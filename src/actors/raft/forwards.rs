@@ -2,10 +2,12 @@
 //! of this node's clients, and those that peers have forwarded to this node.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeBounds;
 
 use bytes::Bytes;
 
-use crate::actors::messages::clients::{SessionId, Waiters};
+use crate::actors::messages::clients::SessionId;
+use crate::actors::messages::waiters::Waiters;
 use crate::raft::ForwardedCommand;
 use crate::types::{LogIndex, LogPosition, NodeId, Term};
 
@@ -118,11 +120,11 @@ impl Forwards {
     ) -> Vec<SentCommand> {
         let SentCommand { command, waiters, expires_at_tick, .. } = sent;
         let sessions: BTreeSet<SessionId> = waiters.sessions().collect();
-        let is_overtaken = |_: &u64, earlier: &mut SentCommand| {
+        let is_overtaken = |earlier: &SentCommand| {
             earlier.is_refused && earlier.waiters.sessions().any(|id| sessions.contains(&id))
         };
         let overtaken: Vec<SentCommand> = if self.refused > 0 {
-            self.sent.extract_if(..number, is_overtaken).map(|(_, sent)| sent).collect()
+            take_where(&mut self.sent, ..number, is_overtaken)
         } else {
             Vec::new()
         };
@@ -178,9 +180,8 @@ impl Forwards {
     /// A connection with the peer is lost, and what was on it. Returns those who wait for its
     /// answers: their outcomes are not known.
     pub(super) fn lose(&mut self, peer: NodeId) -> Vec<Waiters> {
-        let is_lost = |_: &u64, sent: &mut SentCommand| sent.to == peer && !sent.is_refused;
-        let lost: Vec<SentCommand> =
-            self.sent.extract_if(.., is_lost).map(|(_, sent)| sent).collect();
+        let is_lost = |sent: &SentCommand| sent.to == peer && !sent.is_refused;
+        let lost = take_where(&mut self.sent, .., is_lost);
         self.bytes -= lost.iter().map(|sent| sent.command.len() as u64).sum::<u64>();
         lost.into_iter().map(|sent| sent.waiters).collect()
     }
@@ -204,7 +205,7 @@ impl Forwards {
         if self.len() == 0 || tick < self.next_expiry {
             return (unknown, refused);
         }
-        for (_, sent) in self.sent.extract_if(.., |_, sent| sent.expires_at_tick <= tick) {
+        for sent in take_where(&mut self.sent, .., |sent| sent.expires_at_tick <= tick) {
             self.bytes -= sent.command.len() as u64;
             if sent.is_refused {
                 self.refused -= 1;
@@ -213,7 +214,7 @@ impl Forwards {
                 unknown.push(sent.waiters);
             }
         }
-        for (_, awaited) in self.awaited.extract_if(.., |_, it| it.expires_at_tick <= tick) {
+        for awaited in take_where(&mut self.awaited, .., |it| it.expires_at_tick <= tick) {
             self.bytes -= awaited.bytes;
             unknown.push(awaited.waiters);
         }
@@ -222,6 +223,17 @@ impl Forwards {
         self.next_expiry = sent.chain(awaited).min().unwrap_or(u64::MAX);
         (unknown, refused)
     }
+}
+
+/// Removes the values in `range` for which `is_taken` is true. Returns them by rising keys.
+fn take_where<K: Copy + Ord, V>(
+    map: &mut BTreeMap<K, V>,
+    range: impl RangeBounds<K>,
+    is_taken: impl Fn(&V) -> bool,
+) -> Vec<V> {
+    let taken = map.range(range).filter(|(_, value)| is_taken(value));
+    let keys: Vec<K> = taken.map(|(key, _)| *key).collect();
+    keys.into_iter().filter_map(|key| map.remove(&key)).collect()
 }
 
 /// The commands that peers have forwarded to this node.
@@ -255,8 +267,10 @@ impl ForwardedHere {
 
     /// Everything up to `last_applied` is applied.
     pub(super) fn on_applied(&mut self, last_applied: LogIndex) {
-        while let Some((_, bytes)) = self.entries.pop_front_if(|(index, _)| *index <= last_applied)
+        while let Some(&(index, bytes)) = self.entries.front()
+            && index <= last_applied
         {
+            self.entries.pop_front();
             self.bytes -= bytes;
         }
     }

@@ -1,11 +1,9 @@
 //! The bounds of the store's history. They are in the settings of each server and in the replicated
 //! state: a leader whose settings differ from what is in force writes an entry (docs/adr/0029).
 
-use super::RaftActor;
 use crate::actors::messages::kv::Applied;
-use crate::kv::{Command, HistoryLimits, Operation};
-use crate::raft::Role;
-use crate::types::{LogIndex, LogPosition, Payload, Term};
+use crate::kv::HistoryLimits;
+use crate::types::{LogIndex, LogPosition, Term};
 
 /// The bounds that are in force, and the last entry of this node that sets them.
 #[derive(Debug, Default)]
@@ -38,27 +36,6 @@ impl HistoryBounds {
     /// This node has written such an entry.
     pub(super) fn on_written(&mut self, position: LogPosition) {
         self.written = Some(position);
-    }
-}
-
-impl RaftActor {
-    /// Proposes the bounds in this server's settings, if it leads and others are in force. Its
-    /// store must have an entry of its term: until then it may lack one that has set them.
-    pub(super) fn maybe_set_history(&mut self) {
-        let (term, last_applied) = (self.raft.term(), self.raft.last_applied());
-        let wanted = self.settings.history;
-        if self.raft.role() != Role::Leader
-            || self.raft.term_at(last_applied) != Some(term)
-            || !self.upkeep.history.needs_entry(wanted, term, last_applied)
-        {
-            return;
-        }
-        let operation = Operation::SetHistory(wanted);
-        let command = Command { once: None, store_bytes_max: 0, operation }.encode();
-        if self.not_yet(&command).is_none() && self.raft.propose(Payload::Command(command)).is_ok()
-        {
-            self.upkeep.history.on_written(self.raft.last_log());
-        }
     }
 }
 

@@ -90,8 +90,8 @@ use crate::actors::messages::snapshots::{
     SnapshotsQueried, StoreCommand,
 };
 use crate::clock::Clock;
-use crate::kv::Store;
-use crate::raft::{Raft, ReceiveSnapshot};
+use crate::kv::{Command, Operation, Store};
+use crate::raft::{Raft, ReceiveSnapshot, Role};
 use crate::types::{Address, NodeId, Payload};
 use backups::PendingBackups;
 use expiry::{Expiry, Now};
@@ -474,7 +474,7 @@ impl Handler<SnapshotReceived> for RaftActor {
             self.execute(ctx);
         } else {
             // To free a million keys here would take longer than a heartbeat may.
-            self.ports.stores.do_send(StoreCommand::Drop(DropStore { store }));
+            self.ports.stores.do_send(StoreCommand::Drop(Box::new(DropStore { store })));
         }
         self.flush_soon(ctx);
     }
@@ -547,6 +547,25 @@ impl RaftActor {
                 return;
             }
             self.upkeep.expiry.on_written(self.raft.last_log(), now.store_time_ms);
+        }
+    }
+
+    /// Proposes the bounds in this server's settings, if it leads and others are in force. Its
+    /// store must have an entry of its term: until then it may lack one that has set them.
+    fn maybe_set_history(&mut self) {
+        let (term, last_applied) = (self.raft.term(), self.raft.last_applied());
+        let wanted = self.settings.history;
+        if self.raft.role() != Role::Leader
+            || self.raft.term_at(last_applied) != Some(term)
+            || !self.upkeep.history.needs_entry(wanted, term, last_applied)
+        {
+            return;
+        }
+        let operation = Operation::SetHistory(wanted);
+        let command = Command { once: None, store_bytes_max: 0, operation }.encode();
+        if self.not_yet(&command).is_none() && self.raft.propose(Payload::Command(command)).is_ok()
+        {
+            self.upkeep.history.on_written(self.raft.last_log());
         }
     }
 }

@@ -7,9 +7,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId, Waiters};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::kv::ApplyTask;
 use crate::actors::messages::replies::Replies;
+use crate::actors::messages::waiters::Waiters;
 use crate::actors::raft::forwards::{ForwardedHere, Forwards};
 use crate::actors::raft::held::HeldCommands;
 use crate::actors::raft::order::{Kind, SessionOrder};

@@ -5,7 +5,7 @@
 //! | [`WatchCommand`] | SessionActor | [`WatchNews`] | SessionActor |
 //! | [`HistoryNews`] | KvActor | [`AskHistory`] | KvActor |
 //!
-//! A shell around [`Watches`](watches::Watches), which knows the watches and decides what each is
+//! A shell around `Watches`, which knows the watches and decides what each is
 //! sent. Owns: the watches of the sessions of its arbiter, and the newest view of the history, as
 //! long as there is a watch. Thread: that of the sessions.
 //!

@@ -4,9 +4,12 @@ fn bytes(text: &'static [u8]) -> Bytes {
     Bytes::from_static(text)
 }
 
+/// A range, keys that are in it, and keys that are not.
+type Case<'a> = (KeyRange, &'a [&'a [u8]], &'a [&'a [u8]]);
+
 #[test]
 fn a_range_holds_what_its_kind_says() {
-    let cases: &[(KeyRange, &[&[u8]], &[&[u8]])] = &[
+    let cases: &[Case<'_>] = &[
         (KeyRange::key(bytes(b"a")), &[b"a"], &[b"", b"aa", b"b"]),
         (KeyRange::all(), &[b"", b"a", b"\xff\xff"], &[]),
         (KeyRange::prefix(bytes(b"ab")), &[b"ab", b"ab\0", b"ab\xff\xff"], &[b"a", b"ac", b"aa"]),

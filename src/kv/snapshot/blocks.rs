@@ -20,7 +20,8 @@ use crate::kv::store::Store;
 impl Store {
     /// The store, as it is now, as an iterator of blocks. Each block is encoded when it is
     /// asked for, so only a clone of the store and one block are in memory. A block has
-    /// about [`SNAPSHOT_BLOCK_BYTES`], or more when its last record is large.
+    /// about [`SNAPSHOT_BLOCK_BYTES`](super::SNAPSHOT_BLOCK_BYTES), or more when its last record
+    /// is large.
     pub fn snapshot_blocks(&self) -> SnapshotBlocks {
         SnapshotBlocks { store: self.clone(), next: Next::Head }
     }

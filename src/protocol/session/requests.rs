@@ -1,5 +1,5 @@
-//! Each command of a client has its way: some are answered by the session itself, others go into the
-//! batch, and those between `begin` and `commit` are queued.
+//! Each command of a client has its way: some are answered by the session itself, others go into
+//! the batch, and those between `begin` and `commit` are queued.
 
 use bytes::Bytes;
 

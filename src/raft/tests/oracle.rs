@@ -151,15 +151,8 @@ impl Oracle {
             }
             Rpc::AppendEntriesResponse(response) => {
                 assert_eq!(durable.hard_state.current_term, *term, "the term is not durable");
-                let AppendResult::Success { match_index } = response.result else { return };
-                let position = durable.position_at(match_index);
-                assert!(position.is_some(), "node {from} acknowledges {match_index}, not durable");
-                if let Some(leader_log) = leader_log {
-                    assert_eq!(
-                        position,
-                        leader_log.position_at(match_index).or(self.committed_at(match_index)),
-                        "node {from} acknowledges an entry that the leader does not have"
-                    );
+                if let AppendResult::Success { match_index } = response.result {
+                    self.check_acknowledged(*from, match_index, durable, leader_log);
                 }
             }
             Rpc::RejoinResponse(response) => {
@@ -191,6 +184,25 @@ impl Oracle {
             | Rpc::RejoinRequest
             | Rpc::ReadIndex(_)
             | Rpc::Forward(_) => {}
+        }
+    }
+
+    /// An entry that a node acknowledges is durable there, and its leader has the same entry.
+    fn check_acknowledged(
+        &self,
+        from: NodeId,
+        match_index: LogIndex,
+        durable: &Durable,
+        leader_log: Option<&Log>,
+    ) {
+        let position = durable.position_at(match_index);
+        assert!(position.is_some(), "node {from} acknowledges {match_index}, not durable");
+        if let Some(leader_log) = leader_log {
+            assert_eq!(
+                position,
+                leader_log.position_at(match_index).or(self.committed_at(match_index)),
+                "node {from} acknowledges an entry that the leader does not have"
+            );
         }
     }
 

@@ -218,7 +218,7 @@ fn status() -> ClientReply {
         history_bytes: 16,
         leases: 18,
     };
-    ClientReply::Status(node, store)
+    ClientReply::Status(Box::new(node), store)
 }
 
 #[actix::test]

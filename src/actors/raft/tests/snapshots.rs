@@ -88,6 +88,6 @@ async fn a_received_store_that_is_not_wanted_is_handed_over_to_be_freed() {
     settle().await;
     assert!(f.resets().is_empty(), "the log holds that entry");
     let freed = f.stores.drain();
-    let [StoreCommand::Drop(DropStore { store })] = &freed[..] else { panic!("{freed:?}") };
-    assert_eq!(store.last_applied(), LogIndex(1));
+    let [StoreCommand::Drop(order)] = &freed[..] else { panic!("{freed:?}") };
+    assert_eq!(order.store.last_applied(), LogIndex(1));
 }

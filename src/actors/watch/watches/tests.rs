@@ -192,7 +192,8 @@ fn what_is_compacted_is_told_at_the_beginning_and_in_the_middle() {
     let slow = world.begin(1, prefix(""), None);
     let idle = world.begin(2, key("k"), None);
     world.apply(&[set("a", "1"), set("a", "2"), set("a", "3")]);
-    (slow.drain(), idle.drain());
+    slow.drain();
+    idle.drain();
     world.apply(&[set("a", "4"), set("a", "5")]);
     world.apply(&[compact(6)]);
     let refused = world.begin(3, prefix(""), Some(5));
@@ -214,7 +215,8 @@ fn a_view_that_skips_changes_ends_the_watches_that_may_have_missed_one() {
     let mut world = World::new();
     let idle = world.begin(1, key("k"), None);
     let ahead = world.begin(2, key("k"), Some(6));
-    (idle.drain(), ahead.drain());
+    idle.drain();
+    ahead.drain();
     let commands = [set("k", "1"), set("a", "2"), set("a", "3"), compact(4), set("k", "4")];
     world.apply(&commands);
     assert_eq!(idle.drain(), [WatchNews::Ended(ErrorReply::Compacted { revision: 4 })]);

@@ -52,7 +52,7 @@ impl Reference {
         self.clients.retain(|_, client| client.3 + CLIENT_SILENCE_MS > now);
         self.has_changed = false;
         let stored = self.keys.len();
-        self.keys.retain(|_, record| !record.deadline_ms.is_some_and(|ms| ms <= now));
+        self.keys.retain(|_, record| record.deadline_ms.is_none_or(|ms| ms > now));
         self.has_changed |= self.keys.len() < stored;
         // One lease with keys ends an entry; those of the others that are due are hidden.
         let mut has_ended = false;
