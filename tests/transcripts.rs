@@ -99,11 +99,8 @@ impl Machines {
         });
         let addresses = addresses.collect();
         (1..=count).for_each(|id| cluster.start_server(id));
-        cluster.wait_for_leader();
-        cluster.wait_for("format 3", || {
-            let status = cluster.status(cluster.wait_for_leader())?;
-            (status["format"].parse::<u64>().ok()? >= 3).then_some(())
-        });
+        let leader = cluster.wait_for_leader();
+        cluster.wait_for("format 3", || (cluster.format(leader) >= 3).then_some(()));
         let machines = Machines { cluster, addresses, joined: Vec::new() };
         machines.until_done("member wait --all-in-step");
         machines.until_done(&format!("leader transfer --to {LEADER}"));
