@@ -73,7 +73,11 @@ impl TargetedFaults {
         self.world.note_data_loss(id, UNNOTICED);
         start(&self.world, id);
         self.wait_for_recall(&leader, id, forgotten).await;
-        self.world.note_data_loss(id, life);
+        // A server that was removed meanwhile has nothing to make good.
+        let is_open = self.world.data_losses.borrow().get(&id) == Some(&UNNOTICED);
+        if is_open {
+            self.world.note_data_loss(id, life);
+        }
         true
     }
 
