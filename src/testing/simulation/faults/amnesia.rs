@@ -74,7 +74,7 @@ impl TargetedFaults {
         start(&self.world, id);
         self.wait_for_recall(&leader, id, forgotten).await;
         // A server that was removed meanwhile has nothing to make good.
-        let is_open = self.world.data_losses.borrow().get(&id) == Some(&UNNOTICED);
+        let is_open = self.world.data.losses.borrow().get(&id) == Some(&UNNOTICED);
         if is_open {
             self.world.note_data_loss(id, life);
         }

@@ -302,6 +302,6 @@ impl World {
             let candidate = membership.change.as_ref().and_then(|change| change.what.candidate());
             membership.is_learner(NodeId(id)) && candidate != Some(NodeId(id))
         };
-        self.data_losses.borrow().is_empty() && self.open_memberships().iter().all(is_learner)
+        self.data.losses.borrow().is_empty() && self.open_memberships().iter().all(is_learner)
     }
 }
