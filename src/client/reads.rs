@@ -9,9 +9,9 @@ use crate::protocol::{Reply, Request};
 
 /// Reads of the store as it was at one revision: [`Client::at`].
 ///
-/// Any server answers them, from what it has applied. When it has not come to the revision, the client
-/// asks the cluster how far it has come, and reads again. In [`Mode::Stale`](super::Mode) that is how far
-/// the server has come.
+/// Any server answers them, from what it has applied. When it has not come to the revision, the
+/// client asks the cluster how far it has come, and reads again. In [`Mode::Stale`](super::Mode)
+/// that is how far the server has come.
 #[derive(Debug)]
 pub struct At<'a> {
     client: &'a mut Client,

@@ -553,8 +553,8 @@ async fn a_client_that_reads_slowly_is_not_cut_off() {
     assert!(heard.ends_with("PONG\r\n"), "{heard:?}");
 }
 
-/// The process was stopped, or its machine was, and finds all timers due when it goes on. Its client
-/// has not had the time to read.
+/// The process was stopped, or its machine was, and finds all timers due when it goes on. Its
+/// client has not had the time to read.
 #[actix::test]
 async fn a_client_is_not_cut_off_because_the_server_stood_still() {
     tokio::time::pause();
