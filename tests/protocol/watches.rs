@@ -168,6 +168,22 @@ fn a_watch_from_what_is_compacted_is_refused() {
     client.expect_changes(b"SET a 4 0 1\r\n3\r\nEND 4\r\nSET a 5 0 1\r\n4\r\nEND 5\r\n");
 }
 
+/// What a watch is to be sent is read from the history, and there is none.
+#[test]
+fn a_watch_without_a_history_ends_with_the_first_change() {
+    let server = Server::with("[history]\nkeep_revisions = 0\n");
+    let mut client = server.connect();
+    client.ask("set a 0 1\r\n1\r\nset a 0 1\r\n2\r\n", "OK 2\r\nOK 3\r\n");
+    // The leader has written its settings into the log.
+    server.wait_for_status("compacted_revision", "3");
+    server.wait_for_status("history_changes", "0");
+    let mut watcher = watch(&server, "watch key a", 4);
+    client.ask("set a 0 1\r\n3\r\n", "OK 4\r\n");
+    let told = String::from_utf8(watcher.rest()).expect("it is text");
+    let told: Vec<&str> = told.lines().filter(|line| !line.starts_with("END ")).collect();
+    assert_eq!(told, ["ERR_COMPACTED 4"]);
+}
+
 #[test]
 fn the_number_of_watches_is_bounded() {
     let server = Server::with("watches_max = 2\n");
