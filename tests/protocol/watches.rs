@@ -168,7 +168,7 @@ fn a_watch_from_what_is_compacted_is_refused() {
     client.expect_changes(b"SET a 4 0 1\r\n3\r\nEND 4\r\nSET a 5 0 1\r\n4\r\nEND 5\r\n");
 }
 
-/// What a watch is to be sent is read from the history, and there is none.
+/// Watches read from the history, and there is none.
 #[test]
 fn a_watch_without_a_history_ends_with_the_first_change() {
     let server = Server::with("[history]\nkeep_revisions = 0\n");
