@@ -132,6 +132,12 @@ impl Machines {
             ["stop", id] => {
                 self.cluster.terminate(id.parse().unwrap());
             }
+            ["settle"] => self.cluster.wait_for("all servers to have applied the same", || {
+                let statuses = self.cluster.running_statuses()?;
+                let mut applied = statuses.iter().map(|status| &status["last_applied"]);
+                let first = applied.next()?;
+                applied.all(|other| other == first).then_some(())
+            }),
             ["restart", id] => {
                 let id = id.parse().unwrap();
                 self.cluster.terminate(id);

@@ -141,6 +141,9 @@ impl LockCommand {
             Hold::Lost(reason) => Err(Failure::Unavailable(format!(
                 "the lock was lost, and the command was ended: {reason}"
             ))),
+            Hold::Outlived => Err(Failure::Unavailable(
+                "the lock was lost before the command was seen to end: its time was over".into(),
+            )),
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::protocol::{Reply, Request};
 
 /// Reads of the store as it was at one revision: [`Client::at`].
 ///
-/// Any server answers them, from what it has applied; it waits until it has come to the revision.
+/// Any server answers them, from what it has applied. When it has not come to the revision, the
+/// client asks the cluster how far it has come, and reads again. In [`Mode::Stale`](super::Mode)
+/// that is how far the server has come.
 #[derive(Debug)]
 pub struct At<'a> {
     client: &'a mut Client,
@@ -113,14 +115,14 @@ impl Client {
     }
 
     async fn get_at(&mut self, key: &[u8], at: u64) -> Result<Vec<u8>, Error> {
-        match self.read(Query::Get { key: name_of(key)?, at }).await? {
+        match self.read(Query::Get { key: name_of(key)?, at }, at).await? {
             Reply::Value(value) => Ok(value.to_vec()),
             _ => unreachable!("the parser gives what is expected"),
         }
     }
 
     async fn getm_at(&mut self, key: &[u8], at: u64) -> Result<Item, Error> {
-        match self.read(Query::GetMeta { key: name_of(key)?, at }).await? {
+        match self.read(Query::GetMeta { key: name_of(key)?, at }, at).await? {
             Reply::Meta(item) => Ok(Item::new(&[], &item)),
             _ => unreachable!("the parser gives what is expected"),
         }
@@ -135,7 +137,7 @@ impl Client {
     ) -> Result<Page, Error> {
         let prefix = prefix_of(prefix)?;
         let after = after.map(name_of).transpose()?;
-        match self.read(Query::Scan { prefix, limit, after, at }).await? {
+        match self.read(Query::Scan { prefix, limit, after, at }, at).await? {
             Reply::Scan { items, more } => {
                 let items = items.iter().map(|(key, item)| Item::new(key, item)).collect();
                 Ok(Page { items, more })
@@ -144,8 +146,18 @@ impl Client {
         }
     }
 
-    async fn read(&mut self, query: Query) -> Result<Reply, Error> {
-        self.execute(Request::Read(query)).await
+    async fn read(&mut self, query: Query, at: u64) -> Result<Reply, Error> {
+        loop {
+            match self.execute(Request::Read(query.clone())).await {
+                Err(Error::Future { .. }) => {}
+                read => return read,
+            }
+            // This server may be behind the one that has told us of the revision.
+            let revision = self.revision().await?;
+            if revision < at {
+                return Err(Error::Future { revision });
+            }
+        }
     }
 }
 

@@ -43,6 +43,8 @@ impl Cluster {
             let plan = "member add 127.0.0.1:1 127.0.0.1:2 learner dry-run";
             self.say(leader, plan).starts_with("PLAN ").then_some(())
         });
+        // The leader refuses changes while it raises the format once more.
+        self.wait_for_highest_format();
         let list = self.wait_for_equal_lists(ids);
         assert_eq!(list.voters(), ids);
     }

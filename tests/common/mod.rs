@@ -366,7 +366,7 @@ impl Cluster {
         process.wait_with_output().expect("our child can be waited for")
     }
 
-    fn running_statuses(&self) -> Option<Vec<Status>> {
+    pub fn running_statuses(&self) -> Option<Vec<Status>> {
         let running = self.nodes.iter().filter(|(_, node)| node.process.is_some());
         let statuses: Option<Vec<Status>> = running.map(|(id, _)| self.status(*id)).collect();
         statuses.filter(|statuses| !statuses.is_empty())

@@ -76,6 +76,30 @@ fn the_past_is_kept_as_far_as_the_settings_say() {
 }
 
 #[test]
+fn the_past_is_as_large_as_the_settings_say() {
+    const BYTES_MAX: u64 = 4_000;
+    let server = Server::with(&format!("[history]\nbytes_max = {BYTES_MAX}\n"));
+    let mut client = server.connect();
+    // With what surrounds them, no more than 7 values of 256 bytes fit.
+    let value = "v".repeat(256);
+    for revision in 2..=31 {
+        client.ask(format!("set a 0 256\r\n{value}\r\n"), &format!("OK {revision}\r\n"));
+    }
+    let history_bytes = || server.status()["history_bytes"].parse::<u64>().unwrap();
+    server
+        .cluster
+        .wait_for("the history to be small", || (history_bytes() <= BYTES_MAX).then_some(()));
+    let status = server.status();
+    let compacted: u64 = status["compacted_revision"].parse().unwrap();
+    assert!((24..31).contains(&compacted), "{status:?}");
+    client.ask("get a at 23\r\n", &format!("ERR_COMPACTED {compacted}\r\n"));
+    client.ask(
+        format!("get a at {compacted}\r\nget a at 31\r\n"),
+        &format!("VALUE 256\r\n{value}\r\nVALUE 256\r\n{value}\r\n"),
+    );
+}
+
+#[test]
 fn malformed_reads_of_the_past_are_told() {
     let server = Server::start();
     for line in [

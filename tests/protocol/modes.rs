@@ -136,7 +136,7 @@ fn the_past_and_watches_are_served_by_any_server_in_any_mode() {
     for id in cluster.ids() {
         let mut watcher = Raw::open(&cluster, id);
         watcher.ask(format!("watch key k from {first}\r\n"), &format!("WATCHING {first}\r\n"));
-        watcher.expect_bytes(
+        watcher.expect_changes(
             format!(
                 "SET k {first} 0 1\r\n1\r\nEND {first}\r\n\
                  SET k {second} 0 1\r\n2\r\nEND {second}\r\n"

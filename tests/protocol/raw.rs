@@ -146,6 +146,29 @@ impl Raw {
         assert!(got == expected, "got {} for {}", show(&got), show(expected));
     }
 
+    /// Reads these changes of a watch, each to the end of its revision. Between two revisions notes
+    /// of progress may come, because a slow machine makes a watch a silent one.
+    #[track_caller]
+    pub fn expect_changes(&mut self, expected: &[u8]) {
+        let mut is_between = true;
+        for line in expected.split_inclusive(|byte| *byte == b'\n') {
+            let mut got = self.line();
+            while is_between && got.starts_with("END ") {
+                got = self.line();
+            }
+            let shown = (show(got.as_bytes()), show(line));
+            assert!(got.as_bytes() == line, "got {} for {}", shown.0, shown.1);
+            is_between = line.starts_with(b"END ");
+        }
+    }
+
+    /// Waits until the server hangs up after a watch. Only notes of progress may come before.
+    #[track_caller]
+    pub fn expect_end_of_watch(&mut self) {
+        let rest = String::from_utf8(self.rest()).expect("they are text");
+        assert!(rest.lines().all(|line| line.starts_with("END ")), "got {rest} for the end");
+    }
+
     /// Sends `input`, and reads the reply.
     #[track_caller]
     pub fn ask(&mut self, input: impl AsRef<[u8]>, template: &str) -> Vec<u64> {

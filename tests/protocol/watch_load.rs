@@ -168,6 +168,10 @@ fn a_watch_whose_changes_are_compacted_is_told_so() {
         if line == compacted {
             break;
         }
+        if next == first && line.starts_with("END ") {
+            // The first write took so long that the watch was silent.
+            continue;
+        }
         assert_eq!(line, format!("SET k {next} 0 {VALUE_BYTES}\r\n"));
         slow.line();
         assert_eq!(slow.line(), format!("END {next}\r\n"));

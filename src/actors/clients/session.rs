@@ -36,7 +36,7 @@ use log::debug;
 use tokio::time::Instant;
 
 use crate::actors::clients::session_io::CountedConnection;
-use crate::actors::clients::stall_timer::{CHECK_INTERVAL, StallTimer};
+use crate::actors::clients::stall_timer::{CHECK_INTERVAL, Offer, StallTimer};
 use crate::actors::io::connection::Connection;
 use crate::actors::io::fair_queue::FairQueue;
 use crate::actors::io::memory::MemoryBudget;
@@ -350,16 +350,17 @@ impl SessionActor {
         if self.session.holds_commands() && !self.ports.raft.connected() {
             self.session.end_without_answers(&mut self.io);
         }
+        let is_refused = self.io.connection.take_refusal();
         self.advance(ctx);
         let connection = &self.io.connection;
-        if !timer.is_stalled(connection.unsent_bytes(), connection.sent_bytes()) {
-            return;
-        }
+        let (unsent_bytes, sent_bytes) = (connection.unsent_bytes(), connection.sent_bytes());
+        let offer = Offer { unsent_bytes, sent_bytes, is_refused };
+        let Some(timer) = timer.checked(offer) else { return };
         if timer.elapsed() >= Duration::from_millis(self.config.write_stall_ms_max) {
             debug!("cut off a client that does not read session={}", self.id.0);
             ctx.stop();
         }
-        // The advance above started a new timer; it goes on with the old time.
+        // The advance above started a new timer; it goes on with the old count.
         self.stall_timer = Some(timer);
     }
 

@@ -57,6 +57,9 @@ pub struct Connection {
     output: Output,
     /// Bytes that the kernel has taken since the beginning.
     sent_bytes: u64,
+    /// True when the kernel had no room for more, at the last attempt or at an earlier one that
+    /// nobody was told of yet.
+    is_refused: bool,
     pump: PumpState,
 }
 
@@ -96,6 +99,7 @@ impl Connection {
             is_reading: false,
             output: Output::default(),
             sent_bytes: 0,
+            is_refused: false,
             pump: PumpState::Absent,
         }
     }
@@ -143,6 +147,12 @@ impl Connection {
     /// other side reads.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
+    }
+
+    /// True when the kernel has not taken all that it was offered since the last call: the other
+    /// side does not read as fast as it is sent to. Output that waits for its turn was not offered.
+    pub fn take_refusal(&mut self) -> bool {
+        std::mem::take(&mut self.is_refused)
     }
 
     /// Tells the other side that nothing more comes, while its input can still be read.
@@ -279,7 +289,9 @@ impl Connection {
             if *turn_bytes == 0 {
                 return Poll::Pending;
             }
-            match ready!(self.output.poll_write(Pin::new(writer), *turn_bytes, task)) {
+            let written = self.output.poll_write(Pin::new(writer), *turn_bytes, task);
+            self.is_refused |= written.is_pending();
+            match ready!(written) {
                 Ok(0) => return Poll::Ready(self.broken(io::ErrorKind::WriteZero.into())),
                 Ok(written) => {
                     self.sent_bytes += written as u64;

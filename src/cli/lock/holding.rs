@@ -38,6 +38,8 @@ pub enum Hold {
     Kept,
     /// The command was ended, because it was lost or about to be, for this reason.
     Lost(&'static str),
+    /// The command has ended by itself, and nobody knows whether it was held so long.
+    Outlived,
 }
 
 /// A command that runs.
@@ -83,14 +85,24 @@ pub async fn wait_while_held(
         // A moment later than the limit, so that the next look finds it reached.
         let pause = remaining.saturating_sub(next) + Duration::from_millis(1);
         tokio::select! {
-            () = child.ended() => return hold,
-            signal = signals.next() => child.pass_on(signal),
+            // A loss and an end that are found together are a loss: nobody knows which came first.
+            biased;
             () = held.ended(), if !is_killed => {
                 child.signal(Signal::KILL);
                 (hold, is_killed) = (Hold::Lost(TAKEN), true);
             }
+            () = child.ended() => return outcome(hold, held),
+            signal = signals.next() => child.pass_on(signal),
             () = sleep(pause.min(LOOK_INTERVAL)) => {}
         }
+    }
+}
+
+/// The outcome for a command that has ended just now, or while this process stood still.
+fn outcome(hold: Hold, held: &impl Held) -> Hold {
+    match hold {
+        Hold::Kept if held.remaining().is_zero() => Hold::Outlived,
+        hold => hold,
     }
 }
 

@@ -171,6 +171,8 @@ async fn reads_at_a_revision_pass_as_the_protocol_says() {
         say("END"),
         say("ERR_COMPACTED 4"),
         say("ERR_FUTURE 9"),
+        say("OK"),
+        say("COMMITTED 9 0"),
         say("OK 8"),
         say("ERR_COMPACTED 8"),
     ];
@@ -188,7 +190,20 @@ async fn reads_at_a_revision_pass_as_the_protocol_says() {
     assert_eq!(received[0], "get a at 3\r\n");
     assert_eq!(received[1], "getm a at 3\r\n");
     assert_eq!(received[2], "scan * 5 after a at 3\r\n");
-    assert_eq!(received[5], "compact 8\r\n");
+    assert_eq!(received[4..7], ["get a at 10\r\n", "begin\r\n", "commit\r\n"]);
+    assert_eq!(received[7], "compact 8\r\n");
+}
+
+/// The first server is behind: the write of the revision was acknowledged by another one.
+#[tokio::test]
+async fn a_read_at_a_revision_that_a_server_has_not_come_to_is_tried_again() {
+    let script =
+        vec![say("ERR_FUTURE 2"), say("OK"), say("COMMITTED 4 0"), say("KEY a 3 0 1\r\nx\r\nEND")];
+    let fake = Fake::start(script).await;
+    let mut client = client(&[&fake], patient()).await;
+    assert_eq!(client.at(3).scan("", 5, None).await.unwrap().items.len(), 1);
+    let scan = "scan * 5 at 3\r\n";
+    assert_eq!(fake.received(), [scan, "begin\r\n", "commit\r\n", scan]);
 }
 
 /// The history may be shorter than the reading takes.

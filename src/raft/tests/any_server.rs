@@ -1,6 +1,8 @@
 //! Reads and writes at nodes that do not lead (docs/adr/0031). The scripts `any_*` under
 //! tests/scripts/raft show what a person can read; here are the cases that need more than that.
 
+use bytes::Bytes;
+
 use super::clients::Session;
 use super::cluster::Cluster;
 use super::text;
@@ -40,7 +42,10 @@ impl Cluster {
 
     /// Forwards a command in the same batch as the next event.
     pub(super) fn forward_unsettled(&mut self, id: NodeId, text: &str) -> Result<u64, NotLeader> {
-        self.raft_mut(id).forward(bytes::Bytes::copy_from_slice(text.as_bytes()))
+        let command = Bytes::copy_from_slice(text.as_bytes());
+        let number = self.raft_mut(id).forward(command.clone())?;
+        self.oracle.any_server.on_forward(id, number, command);
+        Ok(number)
     }
 
     /// Does what the shell does with commands that peers have forwarded.
@@ -61,6 +66,7 @@ impl Cluster {
     }
 
     pub(super) fn on_forward_answered(&mut self, id: NodeId, answer: ForwardAnswer) {
+        self.oracle.any_server.on_answer(id, &answer);
         let ForwardAnswer { from, number, outcome, .. } = answer;
         self.say(|| format!("n{id} hears from n{from} about {number}: {}", text::end(outcome)));
     }

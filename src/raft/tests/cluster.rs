@@ -514,6 +514,9 @@ impl Cluster {
                 let applied = &self.nodes[&id].applied;
                 assert!(read_index.0 <= applied.len() as u64, "applied before the read");
                 self.oracle.on_read_ready(id, token, applied);
+                if self.raft(id).role() != Role::Leader {
+                    self.oracle.any_server.on_read();
+                }
                 let seen = applied.len();
                 self.say(|| format!("n{id} read #{} ready, sees {seen}", token.0));
             }

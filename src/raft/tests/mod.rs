@@ -38,6 +38,7 @@
 //! | `transfers` | leaders that hand over, and orders that come late |
 //! | `raises` | random walks with raises of the format, older programs and holds |
 //! | `random` | random walks under every fault that the cluster knows |
+//! | `random_any_server` | what nodes that do not lead are asked for in these walks |
 
 mod amnesia;
 mod any_server;
@@ -70,6 +71,7 @@ mod pending;
 mod progress;
 mod raises;
 mod random;
+mod random_any_server;
 mod random_members;
 mod recall;
 mod rejoin;

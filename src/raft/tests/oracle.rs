@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::clients::Session;
 use super::disk::{Durable, Log};
 use super::node::Node;
+use super::random_any_server::AnyServer;
 use crate::raft::{AppendResult, Envelope, ReadToken, Role, Rpc};
 use crate::types::{Entry, HardState, LogIndex, LogPosition, Membership, NodeId, Payload, Term};
 
@@ -28,6 +29,7 @@ pub(super) struct Oracle {
     committed: Vec<(Entry, Term)>,
     last_seen: BTreeMap<NodeId, LastSeen>,
     reads: BTreeMap<ReadToken, PendingRead>,
+    pub(super) any_server: AnyServer,
 }
 
 #[derive(Clone, Default)]
@@ -295,6 +297,7 @@ impl Oracle {
     /// A crash forgets the commit index and the reads, but no promise.
     pub(super) fn on_crash(&mut self, id: NodeId) {
         self.reads.retain(|_, read| read.id != id);
+        self.any_server.on_crash(id);
         if let Some(seen) = self.last_seen.get_mut(&id) {
             seen.commit_index = LogIndex(0);
         }

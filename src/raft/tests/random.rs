@@ -60,7 +60,7 @@ pub(super) struct Walk {
     /// and leases must hold all the same.
     pace: Duration,
     has_leases: bool,
-    proposals: u64,
+    pub(super) proposals: u64,
     /// Losses of entries that no majority without the node holds.
     needed_losses: u32,
     /// Transfers of the leadership that began.
@@ -68,7 +68,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    fn new(seed: u64, has_leases: bool, has_trace: bool) -> Walk {
+    pub(super) fn new(seed: u64, has_leases: bool, has_trace: bool) -> Walk {
         let mut rng = StdRng::seed_from_u64(seed);
         let nodes = [1, 2, 3, 3, 3, 4, 5, 5][rng.random_range(0..8)];
         let durable =
@@ -77,8 +77,9 @@ impl Walk {
         let mut cluster = if seed.is_multiple_of(2) {
             Cluster::with_leases(vec![durable; nodes], seed, rules, has_leases)
         } else if seed % 4 == 1 {
-            // Leaders hand over.
-            let (nodes, format) = (nodes as u64, Format(3));
+            // Leaders hand over. From format 4 on all nodes serve clients; the nodes raise to it
+            // themselves when they have been calm for long enough.
+            let (nodes, format) = (nodes as u64, Format(if seed % 8 == 1 { 4 } else { 3 }));
             Cluster::started(raised_to(format, nodes), seed, rules, has_leases, of_all(nodes))
         } else {
             // The nodes know each other's runs, and tell each other what they remember.
@@ -446,6 +447,7 @@ impl Walk {
         };
         if self.rng.random_bool(self.weather.duplication) {
             let copy = self.cluster.network[place].clone();
+            self.cluster.oracle.any_server.on_copy(&copy);
             self.cluster.network.push(copy);
         }
         if self.rng.random_bool(self.weather.loss) {
@@ -458,7 +460,10 @@ impl Walk {
     /// A client sends several commands in one batch.
     fn step_client(&mut self, id: NodeId) {
         for _ in 0..self.rng.random_range(1..=3) {
-            if self.rng.random_bool(0.5) {
+            let raft = self.cluster.raft(id);
+            if raft.takes_commands_anywhere() && self.rng.random_bool(0.5) {
+                self.step_any_server(id);
+            } else if self.rng.random_bool(0.5) {
                 self.proposals += 1;
                 let text = format!("c{}", self.proposals);
                 let _ = self.cluster.propose_unsettled(id, &text);
@@ -491,6 +496,7 @@ impl Walk {
         self.cluster.deliver_all();
         self.run_calmly(5 * ELECTION_TICKS_MAX);
         let leader = self.cluster.leader().expect("a healthy cluster has a leader");
+        self.serve_at_any_node(leader);
         let proposed = self.cluster.propose(leader, "at last").expect("it leads");
         self.cluster.read(leader).expect("it leads");
         self.run_calmly(2 * HEARTBEAT_TICKS);
@@ -505,6 +511,7 @@ impl Walk {
         }
         assert_eq!(log.last().map(|entry| entry.index), Some(proposed), "it was the last");
         assert_eq!(self.cluster.oracle.pending_reads(), 0, "every read is answered");
+        self.cluster.oracle.any_server.check(log.iter());
         for node in self.cluster.nodes.values() {
             for progress in node.progress.values() {
                 assert_eq!(progress.inflight_entries(), 0, "the windows are empty (B29)");
@@ -522,7 +529,7 @@ impl Walk {
         }
     }
 
-    fn run(&mut self) {
+    pub(super) fn run(&mut self) {
         for _ in 0..STEPS {
             self.step();
         }

@@ -207,6 +207,8 @@ impl MembersWalk {
             }
             assert_eq!(node.waiting, BTreeSet::new(), "every client of {} is answered", node.id);
         }
+        assert_eq!(cluster.oracle.pending_reads(), 0, "every read is answered");
+        cluster.oracle.any_server.check(log.iter());
         let followers = cluster.node(leader).progress.keys().copied().collect::<BTreeSet<_>>();
         let mut members = membership.ids();
         members.remove(&leader);

@@ -553,6 +553,23 @@ async fn a_client_that_reads_slowly_is_not_cut_off() {
     assert!(heard.ends_with("PONG\r\n"), "{heard:?}");
 }
 
+/// The process was stopped, or its machine was, and finds all timers due when it goes on. Its
+/// client has not had the time to read.
+#[actix::test]
+async fn a_client_is_not_cut_off_because_the_server_stood_still() {
+    tokio::time::pause();
+    let (raft, inbox) = probe();
+    let mut client = Client::connect(config(), raft, 1024);
+    client.say("get k\r\n").await;
+    let large = ClientReply::Answer(kv::Answer::Value(Bytes::from(vec![b'v'; 10_000])));
+    answer(&client, take(&inbox)[0].0, large);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    settle().await;
+    assert!(!client.is_closed().await);
+    assert_eq!(client.hear().await.len(), "VALUE 10000\r\n".len() + 10_000 + "\r\n".len());
+}
+
 #[actix::test]
 async fn a_client_that_reads_again_gets_everything() {
     let (raft, _inbox) = probe();

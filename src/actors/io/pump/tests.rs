@@ -1,5 +1,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
+use std::task::Waker;
 use std::time::Duration;
 
 use actix::{Addr, Handler, Message};
@@ -153,6 +154,24 @@ fn a_write_that_a_timer_arms_leaves_at_once() {
         assert_eq!(far.read_u8().await.unwrap(), b'x');
         // Nothing else wakes the actor in the meantime.
         drop(actor);
+    });
+}
+
+#[test]
+fn output_is_refused_when_the_kernel_has_no_room_and_not_when_it_waits_for_its_turn() {
+    run_paused(async {
+        let (mut connection, mut far) = duplex(10);
+        connection.output().put_slice(b"fifteen bytes..");
+        let task = &mut task::Context::from_waker(Waker::noop());
+        assert!(connection.poll_progress(&mut 0, task).is_pending());
+        assert!(connection.poll_progress(&mut 5, task).is_pending());
+        assert!(!connection.take_refusal(), "it took all that it was offered");
+        assert!(connection.poll_progress(&mut 100, task).is_pending());
+        assert!(connection.take_refusal());
+        assert!(!connection.take_refusal(), "it was told");
+        far.read_exact(&mut [0; 10]).await.unwrap();
+        assert!(matches!(connection.poll_progress(&mut 100, task), Poll::Ready(Progress::Written)));
+        assert!(!connection.take_refusal());
     });
 }
 

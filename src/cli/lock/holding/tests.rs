@@ -130,3 +130,32 @@ async fn a_command_is_killed_at_once_when_somebody_else_may_hold_it() {
     story.until.set(story.begin);
     assert_eq!(story.run(async {}).await, (Hold::Lost(UNCONFIRMED), vec![(Signal::KILL, 0)]));
 }
+
+/// The process was stopped, and so was nothing else: the command has ended meanwhile, others may
+/// have had the lock before that, and this process looks at the clock when it hears of the end.
+#[tokio::test(start_paused = true)]
+async fn a_command_that_ended_when_the_time_was_over_was_not_held_to_its_end() {
+    let story = Story::new(Signal::KILL);
+    let other = story.clone();
+    let meanwhile = async move {
+        sleep(Duration::from_secs(5)).await;
+        other.until.set(other.begin);
+        other.end.notify_one();
+    };
+    assert_eq!(story.run(meanwhile).await, (Hold::Outlived, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_that_is_found_with_the_end_of_the_command_is_a_loss() {
+    // Which of two events is looked at first would be drawn.
+    for _ in 0..20 {
+        let story = Story::new(Signal::KILL);
+        let other = story.clone();
+        let meanwhile = async move {
+            sleep(Duration::from_secs(5)).await;
+            other.taken.notify_one();
+            other.end.notify_one();
+        };
+        assert_eq!(story.run(meanwhile).await.0, Hold::Lost(TAKEN));
+    }
+}
