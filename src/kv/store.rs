@@ -10,7 +10,7 @@ use super::history::{History, HistoryLimits};
 use super::leases::Leases;
 use super::once::{CLIENTS_MAX, ClientState, OnceTable};
 use super::records::{NewRecord, Records};
-use crate::types::{Entry, Format, LogIndex, Payload};
+use crate::types::{Entry, Format, FormatInForce, LogIndex, Payload};
 
 /// The reason why an entry cannot be applied.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,12 +39,6 @@ pub struct Store {
     /// that a replay of the log after an upgrade does what the log did at first.
     format: Format,
 }
-
-/// The format from which on the store counts revisions.
-const REVISIONS: Format = Format(4);
-
-/// Maximum number of entries with which a cluster is founded: no-ops, formats and members.
-const FOUNDING_ENTRIES_MAX: u64 = 64;
 
 impl Default for Store {
     fn default() -> Store {
@@ -95,7 +89,7 @@ impl Store {
         };
         self.last_applied = entry.index;
         if let Payload::Format(raised) = &entry.payload {
-            self.raise(raised.format);
+            self.raise(raised);
         }
         // The clock never falls, even if a stamp does. So expired keys stay expired, and no
         // deadline is computed from an earlier time.
@@ -117,22 +111,19 @@ impl Store {
 
     /// True when the store counts revisions. Before that, a version is the index of an entry.
     pub(super) fn counts_revisions(&self) -> bool {
-        self.format >= REVISIONS
+        self.format >= Format::REVISIONS
     }
 
-    /// Puts a format in force. The first revision is above every version that was ever given. A
-    /// store that was never written to begins with 1; that of a cluster which has just been
-    /// founded cannot have been (docs/adr/0029).
-    fn raise(&mut self, format: Format) {
+    /// Puts a format in force. The first revision is above every version that was ever given: 1 when
+    /// there was no command before. A store that is empty may have been written to, so the entry
+    /// says it (docs/adr/0029).
+    fn raise(&mut self, raised: &FormatInForce) {
         let counted_before = self.counts_revisions();
-        self.format = format;
+        self.format = raised.format;
         if counted_before || !self.counts_revisions() {
             return;
         }
-        let is_new = self.records.stored_len() == 0
-            && self.clients() == 0
-            && self.last_applied.0 <= FOUNDING_ENTRIES_MAX;
-        let revision = if is_new { 1 } else { self.last_applied.0 };
+        let revision = if raised.is_in_unwritten_log() { 1 } else { self.last_applied.0 };
         self.history.begin(revision, self.clock_ms());
     }
 

@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 
 use crate::types::{
-    ClusterHistory, ClusterState, Entry, LogIndex, LogPosition, LogSummary, Membership, Term,
-    TermRuns,
+    ClusterHistory, ClusterState, Entry, LogIndex, LogPosition, LogSummary, Membership, Payload,
+    Term, TermRuns,
 };
 
 /// The log as far as the core keeps it in memory.
@@ -19,6 +19,9 @@ pub(super) struct RaftLog {
     cluster: ClusterHistory,
     /// The membership while the log has none.
     initial_membership: Membership,
+    /// True when no entry of the log has ever had a command, as far as is known: it is false of a
+    /// log that was there when the process began.
+    is_unwritten: bool,
     /// The stamp of the last entry. The store's time goes on from it when this node is
     /// elected, so it must not be that of an entry that was truncated: a deposed leader may
     /// have stamped one long after the entries that took its place.
@@ -34,6 +37,7 @@ impl RaftLog {
     pub(super) fn new(summary: LogSummary, initial_membership: Membership) -> RaftLog {
         RaftLog {
             unflushed_from: summary.runs.last().index.next(),
+            is_unwritten: summary.runs.last() == LogPosition::default(),
             runs: summary.runs,
             cluster: summary.cluster,
             initial_membership,
@@ -84,7 +88,13 @@ impl RaftLog {
         self.cluster.newest().membership.is_some()
     }
 
+    /// True when it is certain that no entry of the log has ever had a command.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.is_unwritten
+    }
+
     pub(super) fn append(&mut self, entry: Entry) {
+        self.is_unwritten &= !matches!(entry.payload, Payload::Command(_));
         self.runs.push(entry.position());
         self.cluster.append(entry.index, &entry.payload);
         self.last_stamp_ms = entry.stamp_ms;
@@ -111,6 +121,7 @@ impl RaftLog {
     /// Forgets everything: a snapshot up to `base` has taken its place.
     pub(super) fn reset(&mut self, base: LogPosition, stamp_ms: u64, cluster: ClusterState) {
         self.runs = TermRuns::starting_after(base);
+        self.is_unwritten = false;
         self.cluster = ClusterHistory::beginning_with(cluster);
         self.last_stamp_ms = stamp_ms;
         self.tail.clear();

@@ -126,7 +126,11 @@ impl Raft {
 
     fn raise_to(&mut self, format: Format) -> LogIndex {
         self.tell(Event::RaisesFormat { format });
-        self.append_own(Payload::Format(FormatInForce::of(format)))
+        let raised = match self.log.is_unwritten() && format >= Format::REVISIONS {
+            true => FormatInForce::of(format).in_unwritten_log(),
+            false => FormatInForce::of(format),
+        };
+        self.append_own(Payload::Format(raised))
     }
 
     /// The format in force at the last entry that the store of this node was given. Nothing of a

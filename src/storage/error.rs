@@ -272,9 +272,9 @@ fn id_of(dir: &Path) -> &str {
 
 /// The sentence of [`StorageError::Unreadable`].
 fn unreadable(path: &Path, needed: &FormatInForce, reads: FormatRange) -> String {
-    let FormatInForce { format, since } = needed;
+    let FormatInForce { format, .. } = needed;
     // The text may be from a peer or a file, so nothing in it may reach a terminal as it is.
-    let since = since.escape_default();
+    let since = needed.version().escape_default();
     let cure = if *format > reads.highest {
         format!("start version {since} or a later one")
     } else {

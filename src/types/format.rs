@@ -17,6 +17,9 @@ impl Format {
     /// The format of a log that names none.
     pub const FIRST: Format = Format(1);
 
+    /// The format from which on the store counts revisions.
+    pub const REVISIONS: Format = Format(4);
+
     /// The format after this one.
     ///
     /// # Panics
@@ -126,9 +129,14 @@ pub struct FormatInForce {
     /// The format.
     pub format: Format,
     /// The version of the oldest program that reads it. A server that does not read the format
-    /// knows from this text which program does.
+    /// knows from this text which program does. [`UNWRITTEN`] may follow.
     pub since: String,
 }
+
+/// The end of [`FormatInForce::since`] when no entry before this one has a command. It stands in
+/// this text because programs that know no such mark refuse an entry with another field, and show
+/// this text as it is.
+const UNWRITTEN: &str = " (new cluster)";
 
 /// Maximum length of [`FormatInForce::since`] in bytes.
 pub const SINCE_BYTES_MAX: usize = 64;
@@ -142,6 +150,25 @@ impl FormatInForce {
         let row = FORMATS.iter().find(|row| row.format == format);
         let row = row.expect("only a format of the table is put in force");
         FormatInForce { format, since: row.since.to_owned() }
+    }
+}
+
+impl FormatInForce {
+    /// The same, in a log that has no command before this entry.
+    #[must_use]
+    pub fn in_unwritten_log(mut self) -> FormatInForce {
+        self.since.push_str(UNWRITTEN);
+        self
+    }
+
+    /// True when no entry before this one has a command: nobody was given a version.
+    pub fn is_in_unwritten_log(&self) -> bool {
+        self.since.ends_with(UNWRITTEN)
+    }
+
+    /// The version of the oldest program that reads the format.
+    pub fn version(&self) -> &str {
+        self.since.strip_suffix(UNWRITTEN).unwrap_or(&self.since)
     }
 }
 

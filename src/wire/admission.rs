@@ -292,7 +292,8 @@ pub struct OtherFormats {
 
 impl fmt::Display for OtherFormats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OtherFormats { in_force: FormatInForce { format, since }, peer, formats, .. } = self;
+        let OtherFormats { in_force, peer, formats, .. } = self;
+        let (format, since) = (in_force.format, in_force.version());
         write!(f, "format {format} is in force, and node {peer}, ")?;
         match &self.binary {
             Some(binary) => write!(f, "version {binary}, reads the formats {formats}: ")?,
@@ -302,7 +303,7 @@ impl fmt::Display for OtherFormats {
                 Format::FIRST
             )?,
         }
-        if formats.lowest > *format {
+        if formats.lowest > format {
             write!(
                 f,
                 "the cluster must be raised to format {} first; until then ",

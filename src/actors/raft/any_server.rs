@@ -6,6 +6,8 @@
 //! takes the place of the entry, nobody here knows. While no leader is known, or a transfer is
 //! under way, commands are held.
 
+use std::collections::BTreeSet;
+
 use actix::Context;
 use bytes::Bytes;
 
@@ -14,7 +16,7 @@ use super::forwards::SentCommand;
 use super::held::HeldCommand;
 use super::order::{Kind, kind_of};
 use super::pending::PendingRead;
-use crate::actors::messages::clients::{ClientReply, ReplyHandle};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::kv::ApplyTask;
 use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::waiters::Waiters;
@@ -75,10 +77,21 @@ impl RaftActor {
         for session in waiters.sessions() {
             self.pending.order.begin(session, Kind::Write);
         }
-        let is_refused = false;
-        let sent = SentCommand { to, command, waiters, expires_at_tick, is_refused };
+        let (is_refused, is_overtaken) = (false, false);
+        let sent = SentCommand { to, command, waiters, expires_at_tick, is_refused, is_overtaken };
         self.pending.forwards.add(number, sent);
         Ok(())
+    }
+
+    /// This node leads, and has appended a command of these sessions. Their commands that another
+    /// leader has not answered can no longer be executed before it.
+    pub(super) fn overtake_forwards(&mut self, sessions: impl Iterator<Item = SessionId>) {
+        let order = &self.pending.order;
+        let sessions: BTreeSet<SessionId> = sessions.filter(|id| order.has_writes(*id)).collect();
+        if !sessions.is_empty() {
+            let overtaken = self.pending.forwards.overtake(&sessions, u64::MAX);
+            self.refuse_forwards(overtaken.into_iter().map(|sent| sent.waiters).collect());
+        }
     }
 
     /// A linearizable read at any node.
@@ -180,7 +193,8 @@ impl RaftActor {
     pub(super) fn on_forward_answered(&mut self, answer: ForwardAnswer) {
         let ForwardAnswer { from, number, term, outcome } = answer;
         if outcome == ForwardOutcome::NotLeader {
-            return self.pending.forwards.refuse(number, from);
+            let overtaken = self.pending.forwards.refuse(number, from);
+            return self.refuse_forwards(overtaken.into_iter().map(|sent| sent.waiters).collect());
         }
         let Some(sent) = self.pending.forwards.take(number, from) else { return };
         let refusal = match outcome {
@@ -269,6 +283,12 @@ impl RaftActor {
         let mut refused = Replies::default();
         while let Some(command) = self.pending.order.take_next() {
             has_released = true;
+            self.propose_renewals_before(&command.request, command.reply_handle.session);
+            if self.pending.order.must_go_back(&command, &[]) {
+                // They are before it, and were forwarded.
+                self.pending.order.put_back(vec![command]);
+                continue;
+            }
             let is_anywhere = command.is_anywhere();
             let HeldCommand { request, reply_handle, expires_at_tick } = command;
             let outcome = if expires_at_tick <= self.ticks {

@@ -9,7 +9,7 @@ use super::held::HeldCommand;
 use super::pending::{PendingRead, PendingWrite};
 use super::renewals::Renewal;
 use super::upgrades::PendingUpgrade;
-use crate::actors::messages::clients::{ClientReply, ReplyHandle};
+use crate::actors::messages::clients::{ClientReply, ReplyHandle, SessionId};
 use crate::actors::messages::kv::{Apply, ApplyTask};
 use crate::actors::messages::log::LogCommand;
 use crate::actors::messages::replies::{Replies, reply};
@@ -50,11 +50,7 @@ impl RaftActor {
         reply_handle: &ReplyHandle,
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
-        let is_renewal = matches!(request, ClientRequest::Renew { .. });
-        if !is_renewal && self.pending.renewals.has_any_of(reply_handle.session) {
-            // They are before this command of their session.
-            self.propose_renewals();
-        }
+        self.propose_renewals_before(&request, reply_handle.session);
         let expires_at_tick = self.expires_at_tick();
         if self.must_wait_in_order(&request, reply_handle) {
             if self.pending.is_full(&self.settings) {
@@ -65,6 +61,14 @@ impl RaftActor {
             return Ok(());
         }
         self.start(request, reply_handle, expires_at_tick, ctx)
+    }
+
+    /// Proposes the renewals that wait, if any of them is of the session and before this command.
+    pub(super) fn propose_renewals_before(&mut self, request: &ClientRequest, of: SessionId) {
+        let is_renewal = matches!(request, ClientRequest::Renew { .. });
+        if !is_renewal && self.pending.renewals.has_any_of(of) {
+            self.propose_renewals();
+        }
     }
 
     /// Accepts one command of a client, which waits for no other of its session.
@@ -177,6 +181,7 @@ impl RaftActor {
         let bytes = command.len() as u64;
         let proposed = self.raft.propose(Payload::Command(command));
         let index = proposed.map_err(|_| self.not_leader())?;
+        self.overtake_forwards(waiters.sessions());
         let write = PendingWrite { term: self.raft.term(), waiters, bytes, expires_at_tick };
         self.pending.add_write(index, write);
         Ok(())

@@ -20,8 +20,9 @@ pub(super) struct Forwards {
     sent: BTreeMap<u64, SentCommand>,
     /// The number of those among them that a node which does not lead has refused.
     refused: usize,
-    /// The commands whose entries are not applied here, by the entry.
-    awaited: BTreeMap<LogIndex, AwaitedCommand>,
+    /// The commands whose entries are not applied here, by the entry. Leaders of several terms may
+    /// have appended one at the same index.
+    awaited: BTreeMap<(LogIndex, Term), AwaitedCommand>,
     /// Bytes of all these commands.
     bytes: u64,
     /// A tick at which no command has expired before.
@@ -38,11 +39,12 @@ pub(super) struct SentCommand {
     pub(super) expires_at_tick: u64,
     /// True when the peer has answered that it does not lead: it has appended nothing.
     pub(super) is_refused: bool,
+    /// True when a later command of its session is in a log: it is never forwarded once more.
+    pub(super) is_overtaken: bool,
 }
 
 /// A command whose entry is not applied here.
 struct AwaitedCommand {
-    term: Term,
     waiters: Waiters,
     bytes: u64,
     expires_at_tick: u64,
@@ -101,13 +103,44 @@ impl Forwards {
         Some(sent)
     }
 
-    /// The peer does not lead, and has not appended the command of this number.
-    pub(super) fn refuse(&mut self, number: u64, from: NodeId) {
-        let sent = self.sent.get_mut(&number).filter(|sent| sent.to == from && !sent.is_refused);
-        if let Some(sent) = sent {
-            sent.is_refused = true;
-            self.refused += 1;
+    /// The peer does not lead, and has not appended the command of this number. Returns the
+    /// command if it can no longer be executed in its place.
+    pub(super) fn refuse(&mut self, number: u64, from: NodeId) -> Option<SentCommand> {
+        let sent = self.sent.get_mut(&number)?;
+        if sent.to != from || sent.is_refused {
+            return None;
         }
+        if sent.is_overtaken {
+            return self.take(number, from);
+        }
+        sent.is_refused = true;
+        self.refused += 1;
+        None
+    }
+
+    /// A command of these sessions is in a log. Those before it, which are the ones with lower
+    /// numbers than `number`, must not be forwarded any more: they would be executed after it.
+    /// Returns those among them that were refused. The others are told apart when their answers
+    /// come.
+    pub(super) fn overtake(
+        &mut self,
+        sessions: &BTreeSet<SessionId>,
+        number: u64,
+    ) -> Vec<SentCommand> {
+        let is_of =
+            |earlier: &SentCommand| earlier.waiters.sessions().any(|id| sessions.contains(&id));
+        let is_over = |earlier: &SentCommand| earlier.is_refused && is_of(earlier);
+        let refused = match self.refused {
+            0 => Vec::new(),
+            _ => take_where(&mut self.sent, ..number, is_over),
+        };
+        for earlier in &refused {
+            self.refused -= 1;
+            self.bytes -= earlier.command.len() as u64;
+        }
+        let left = self.sent.range_mut(..number).map(|(_, earlier)| earlier);
+        left.filter(|earlier| is_of(earlier)).for_each(|earlier| earlier.is_overtaken = true);
+        refused
     }
 
     /// The command of this number is the entry at `index` of the term. Returns the refused
@@ -119,23 +152,11 @@ impl Forwards {
         sent: SentCommand,
     ) -> Vec<SentCommand> {
         let SentCommand { command, waiters, expires_at_tick, .. } = sent;
-        let sessions: BTreeSet<SessionId> = waiters.sessions().collect();
-        let is_overtaken = |earlier: &SentCommand| {
-            earlier.is_refused && earlier.waiters.sessions().any(|id| sessions.contains(&id))
-        };
-        let overtaken: Vec<SentCommand> = if self.refused > 0 {
-            take_where(&mut self.sent, ..number, is_overtaken)
-        } else {
-            Vec::new()
-        };
-        for earlier in &overtaken {
-            self.refused -= 1;
-            self.bytes -= earlier.command.len() as u64;
-        }
+        let overtaken = self.overtake(&waiters.sessions().collect(), number);
         let bytes = command.len() as u64;
         self.bytes += bytes;
         self.next_expiry = self.next_expiry.min(expires_at_tick);
-        self.awaited.insert(index, AwaitedCommand { term, waiters, bytes, expires_at_tick });
+        self.awaited.insert((index, term), AwaitedCommand { waiters, bytes, expires_at_tick });
         overtaken
     }
 
@@ -149,9 +170,9 @@ impl Forwards {
         self.passed = position.index;
         let mut found = None;
         while let Some(first) = self.awaited.first_entry()
-            && *first.key() <= position.index
+            && first.key().0 <= position.index
         {
-            let (index, AwaitedCommand { term, waiters, bytes, .. }) = first.remove_entry();
+            let ((index, term), AwaitedCommand { waiters, bytes, .. }) = first.remove_entry();
             self.bytes -= bytes;
             if (LogPosition { index, term }) == position {
                 found = Some(waiters);
@@ -168,7 +189,7 @@ impl Forwards {
         self.passed = index;
         let mut unknown = Vec::new();
         while let Some(first) = self.awaited.first_entry()
-            && *first.key() <= index
+            && first.key().0 <= index
         {
             let AwaitedCommand { waiters, bytes, .. } = first.remove();
             self.bytes -= bytes;

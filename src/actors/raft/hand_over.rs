@@ -69,6 +69,7 @@ impl RaftActor {
         let mut refused = Replies::default();
         let mut in_order = Vec::new();
         for command in self.pending.held.take_all() {
+            self.propose_renewals_before(&command.request, command.reply_handle.session);
             if self.pending.order.must_go_back(&command, &in_order) {
                 in_order.push(command);
                 continue;

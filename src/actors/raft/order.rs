@@ -80,6 +80,11 @@ impl SessionOrder {
         under_way.is_some_and(|session| !session.waiting.is_empty() || session.blocks(kind))
     }
 
+    /// True when a write of the session was forwarded, and is neither applied nor lost.
+    pub(super) fn has_writes(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_some_and(|session| session.writes > 0)
+    }
+
     /// Lets a command wait.
     pub(super) fn wait(&mut self, command: HeldCommand) {
         self.waiting += 1;

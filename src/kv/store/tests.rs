@@ -462,6 +462,33 @@ fn a_format_is_in_force_from_its_entry_on() {
     assert_eq!(before.format(), Format::FIRST, "a view of the store is of its own entry");
 }
 
+/// A store that is empty may have been written to: then versions go on above those that were given
+/// (docs/bugs.md).
+#[test]
+fn versions_begin_with_one_only_where_the_log_has_no_command() {
+    for (commands, raised, revision) in [
+        (vec![], FormatInForce::of(Format(4)).in_unwritten_log(), 1),
+        (vec![], FormatInForce::of(Format(4)), 1),
+        (vec![set("k", "1"), delete("k")], FormatInForce::of(Format(4)), 3),
+    ] {
+        let mut log = Log::new();
+        for command in commands {
+            log.run(command);
+        }
+        let raise =
+            Entry { payload: Payload::Format(raised), ..noop(log.next_index(), log.stamp_ms) };
+        assert_eq!(log.store.apply(&raise), Ok(None));
+        assert_eq!(log.store.revision(), revision);
+    }
+    let mut log = Log::new();
+    assert_eq!(log.store.apply(&noop(log.next_index(), log.stamp_ms)), Ok(None));
+    let raise = |raised| Entry { payload: Payload::Format(raised), ..noop(2, 0) };
+    let mut marked = log.store.clone();
+    assert_eq!(marked.apply(&raise(FormatInForce::of(Format(4)).in_unwritten_log())), Ok(None));
+    assert_eq!(log.store.apply(&raise(FormatInForce::of(Format(4)))), Ok(None));
+    assert_eq!((marked.revision(), log.store.revision()), (1, 2));
+}
+
 #[test]
 fn the_format_tells_stores_apart_but_is_not_in_the_digest() {
     let mut log = Log::new();

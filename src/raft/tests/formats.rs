@@ -151,6 +151,35 @@ fn a_leader_that_founded_the_cluster_does_not_wait() {
     assert_eq!(cluster.gate_entries(3), ["format 2", "id 1001"]);
 }
 
+/// The entry from which on revisions are counted says whether there was a command before it.
+#[test]
+fn a_leader_says_whether_its_log_is_unwritten_when_revisions_begin() {
+    let is_marked = |cluster: &Cluster| {
+        let raise = |entry: &Entry| match &entry.payload {
+            Payload::Format(raised) if raised.format == Format::REVISIONS => {
+                Some(raised.is_in_unwritten_log())
+            }
+            _ => None,
+        };
+        cluster.node(n(3)).disk.log().iter().find_map(raise)
+    };
+    let start = || Cluster::with_formats(&[FormatRange::OWN; 3], 1);
+    let mut new = start();
+    new.elect(n(1));
+    new.catch_up();
+    assert_eq!(is_marked(&new), Some(true));
+    let mut written = start();
+    written.elect_silently(n(1));
+    written.raft_mut(n(1)).propose(command("x")).unwrap();
+    written.pass(RAISE_AFTER_TICKS);
+    written.catch_up();
+    assert_eq!(is_marked(&written), Some(false));
+    let mut old = led_by_1(&[FormatRange::OWN; 3], 1);
+    old.pass(4 * RAISE_AFTER_TICKS);
+    old.catch_up();
+    assert_eq!(is_marked(&old), Some(false), "it may have been written to in an earlier life");
+}
+
 #[test]
 fn the_founder_of_a_cluster_with_an_old_member_writes_nothing_new() {
     let mut cluster = Cluster::with_formats(&[BOTH, OLD, BOTH], 1);

@@ -29,7 +29,7 @@ pub(crate) struct Server {
     pub(crate) life: u64,
 }
 
-/// What a watcher wants to see.
+/// The changes that a watcher wants to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WatchWish {
     /// The key, or the prefix.

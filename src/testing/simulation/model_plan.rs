@@ -7,11 +7,11 @@ use rand::rngs::StdRng;
 /// watchers.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelPlan {
-    /// How often a command is a transaction.
+    /// The share of transactions among the commands.
     pub transactions: Often,
-    /// How often a command is about a lease.
+    /// The share of commands about leases.
     pub leases: Often,
-    /// How often a command is a compaction.
+    /// The share of compactions.
     pub compactions: Often,
     /// The number of watchers.
     pub watchers: u64,

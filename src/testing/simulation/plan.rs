@@ -575,11 +575,14 @@ fn draw_network(rng: &mut StdRng) -> NetworkConditions {
 /// frequent, because then time passes between any two entries.
 fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings {
     let mut text = servers(nodes);
+    // Enough for four short values and the names of all operations. The windows are no larger
+    // than this needs, so that small loads fill them.
+    let transaction_bytes_max = value_bytes_max + 2_000;
     let append_entries_max = [1, 1, 4, 1024][rng.random_range(0..4)];
     let append_bytes_max = [200, 2_000, 1 << 20][rng.random_range(0..3)];
     let inflight_entries = append_entries_max * [1, 1, 2, 16][rng.random_range(0..4)];
     let inflight_bytes =
-        append_bytes_max.max(value_bytes_max + 1_000) * [1, 4][rng.random_range(0..2)];
+        append_bytes_max.max(transaction_bytes_max + 300) * [1, 4][rng.random_range(0..2)];
     // Proposals that wait at the end of the faults have to be done in seconds, even with small
     // windows.
     let pending_max = 64 * inflight_entries.min(inflight_bytes / 200);
@@ -587,7 +590,8 @@ fn draw_settings(nodes: u64, value_bytes_max: u64, rng: &mut StdRng) -> Settings
     writeln!(
         text,
         "[log]\nsegment_bytes = {}\n[limits]\nrequest_timeout_ms = {}\n\
-         value_bytes_max = {value_bytes_max}\ntransaction_bytes_max = 20000\n\
+         value_bytes_max = {value_bytes_max}\n\
+         transaction_bytes_max = {transaction_bytes_max}\n\
          inflight_commands_max = {}\ninflight_bytes_max = {}\n\
          append_entries_max = {append_entries_max}\nappend_bytes_max = {append_bytes_max}\n\
          peer_inflight_entries_max = {inflight_entries}\n\
@@ -633,6 +637,12 @@ fn draw_snapshots(settings: &mut Settings, rng: &mut StdRng) {
     };
     settings.snapshot.bytes_max = [1_000, 20_000, 1 << 28][rng.random_range(0..3)];
     settings.snapshot.bytes_per_second_max = [0, 0, 0, 5_000, 100_000][rng.random_range(0..5)];
+    if settings.snapshot.bytes_per_second_max > 0 {
+        // A snapshot has the history, and a cluster may wait for one to arrive: that of a whole run
+        // would take a minute at this pace.
+        let keep_revisions = settings.history.keep_revisions;
+        settings.history.keep_revisions = keep_revisions.min(30);
+    }
 }
 
 fn servers(nodes: u64) -> String {

@@ -20,3 +20,13 @@ fn the_newest_format_is_read_by_this_program() {
 fn a_log_that_names_no_format_has_the_first() {
     assert_eq!(FormatInForce::default().format, Format::FIRST);
 }
+
+#[test]
+fn a_mark_beside_the_version_is_no_part_of_it() {
+    let plain = FormatInForce::of(Format::REVISIONS);
+    assert!(!plain.is_in_unwritten_log());
+    let marked = plain.clone().in_unwritten_log();
+    assert!(marked.is_in_unwritten_log());
+    assert_eq!((marked.format, marked.version()), (plain.format, plain.version()));
+    assert!(marked.since.len() <= SINCE_BYTES_MAX);
+}

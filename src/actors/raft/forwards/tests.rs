@@ -13,7 +13,14 @@ fn sent(session: u64, expires_at_tick: u64) -> SentCommand {
     let (session, reply_to) = (SessionId(session), Arc::new(reply_to));
     let waiters = Waiters::One(ReplyHandle { session, slot: 1, reply_to });
     let command = Bytes::from_static(b"1234");
-    SentCommand { to: LEADER, command, waiters, expires_at_tick, is_refused: false }
+    SentCommand {
+        to: LEADER,
+        command,
+        waiters,
+        expires_at_tick,
+        is_refused: false,
+        is_overtaken: false,
+    }
 }
 
 fn sessions(waiters: impl IntoIterator<Item = Waiters>) -> Vec<u64> {
@@ -76,14 +83,44 @@ async fn refused_commands_wait_for_the_answers_to_all_others() {
     for (number, session) in [(1, 1), (2, 2), (3, 1), (4, 3)] {
         forwards.add(number, sent(session, 50));
     }
-    forwards.refuse(1, LEADER);
-    forwards.refuse(2, LEADER);
+    assert!(forwards.refuse(1, LEADER).is_none());
+    assert!(forwards.refuse(2, LEADER).is_none());
     assert!(forwards.take_refused().is_empty());
     assert_eq!(append(&mut forwards, 3, at(7, 2)), [1], "session 1 has a later one in the log");
-    forwards.refuse(4, LEADER);
+    assert!(forwards.refuse(4, LEADER).is_none());
     let refused = forwards.take_refused().into_iter().map(|sent| sent.waiters);
     assert_eq!(sessions(refused), [2, 3]);
     assert!(!forwards.has_refused());
+    assert_eq!((forwards.len(), forwards.bytes()), (1, 4));
+}
+
+/// The entry of the first was never committed, and another leader has used its place.
+#[actix::test]
+async fn commands_at_the_same_index_of_two_terms_all_come_to_an_end() {
+    for terms in [[2, 3], [3, 2]] {
+        let mut forwards = Forwards::default();
+        for (number, term) in (1..).zip(terms) {
+            forwards.add(number, sent(term, 50));
+            assert_eq!(append(&mut forwards, number, at(7, term)), []);
+        }
+        assert_eq!(entry(&mut forwards, at(7, 3)), (vec![3], vec![2]));
+        assert_eq!((forwards.len(), forwards.bytes()), (0, 0));
+    }
+}
+
+/// The node that was asked first answers last.
+#[actix::test]
+async fn a_command_that_is_refused_after_a_later_one_was_appended_is_not_forwarded_again() {
+    let mut forwards = Forwards::default();
+    for (number, session) in [(1, 1), (2, 2), (3, 1)] {
+        forwards.add(number, sent(session, 50));
+    }
+    assert_eq!(append(&mut forwards, 3, at(7, 2)), []);
+    let refused = forwards.refuse(1, LEADER).map(|sent| sent.waiters);
+    assert_eq!(sessions(refused), [1]);
+    assert!(forwards.refuse(1, LEADER).is_none(), "it is gone");
+    assert!(forwards.refuse(2, LEADER).is_none(), "session 2 has no later one");
+    assert_eq!(sessions(forwards.take_refused().into_iter().map(|sent| sent.waiters)), [2]);
     assert_eq!((forwards.len(), forwards.bytes()), (1, 4));
 }
 

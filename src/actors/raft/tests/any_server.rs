@@ -128,6 +128,26 @@ impl Fixture {
         self.all_persisted().await;
     }
 
+    /// This node is elected in term 4.
+    async fn take_over(&self) {
+        self.ticks(25).await;
+        self.receive(PEER, 4, Rpc::PreVoteResponse(PreVoteResponse { vote_granted: true })).await;
+        self.all_persisted().await;
+        let response = RequestVoteResponse { vote_granted: true };
+        self.receive(PEER, 4, Rpc::RequestVoteResponse(response)).await;
+        self.appends();
+    }
+
+    /// The commands that this node has appended since the last call.
+    fn commands(&self) -> Vec<String> {
+        let entries = self.appends().into_iter().flat_map(|append| append.entries);
+        let text = |entry: Entry| match entry.payload {
+            Payload::Command(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            _ => None,
+        };
+        entries.filter_map(text).collect()
+    }
+
     /// A peer forwards a command to this node.
     async fn forwarded_here(&self, number: u64, command: Bytes) {
         let forward = Forward { boot: BootId(77), number, command };
@@ -264,6 +284,41 @@ async fn a_refused_write_is_not_forwarded_after_a_later_one_of_its_session() {
     f.appended(2, 2).await;
     assert_eq!(client.refusals(), [refused(1, Refusal::NotLeader { leader: None })]);
     assert_eq!(f.sent(PEER), [""; 0]);
+}
+
+/// The first leader is slow to answer: meanwhile the next one has appended a later command.
+#[actix::test]
+async fn a_write_that_is_refused_late_is_not_forwarded_after_a_later_one_of_its_session() {
+    let f = Fixture::following().await;
+    let (client, other) = (Client::new(1), Client::new(2));
+    f.request(&client, vec![(1, named_write("a1"))]).await;
+    f.request(&other, vec![(1, named_write("b1"))]).await;
+    f.follow_third().await;
+    f.request(&client, vec![(2, named_write("a2"))]).await;
+    assert_eq!(f.sent(NodeId(3)), ["forward 3 a2"]);
+    f.tell(NodeId(3), 4, 3, ForwardOutcome::Appended(LogIndex(2))).await;
+    f.tell(PEER, 4, 1, ForwardOutcome::NotLeader).await;
+    f.tell(PEER, 4, 2, ForwardOutcome::NotLeader).await;
+    assert_eq!(client.refusals(), [refused(1, Refusal::NotLeader { leader: None })]);
+    assert_eq!(f.sent(NodeId(3)), ["forward 4 b1"], "the other session has no later command");
+}
+
+/// The node that has forwarded them is elected, and appends later ones itself.
+#[actix::test]
+async fn a_new_leader_does_not_append_refused_writes_after_later_ones_of_their_session() {
+    let f = Fixture::following().await;
+    let (client, other) = (Client::new(1), Client::new(2));
+    f.request(&client, vec![(1, named_write("a1")), (2, named_write("a2"))]).await;
+    f.request(&other, vec![(1, named_write("b1"))]).await;
+    f.take_over().await;
+    f.request(&client, vec![(3, named_write("a3"))]).await;
+    for number in 1..=3 {
+        f.tell(PEER, 4, number, ForwardOutcome::NotLeader).await;
+    }
+    let not_executed = |slot| refused(slot, Refusal::NotLeader { leader: None });
+    assert_eq!(client.refusals(), [not_executed(1), not_executed(2)]);
+    assert_eq!(other.refusals(), []);
+    assert_eq!(f.commands(), ["a3", "b1"]);
 }
 
 /// A redirect would be wrong: the leader is well, and the client has asked for any server.
@@ -499,6 +554,23 @@ async fn a_command_after_a_renewal_of_its_session_is_after_it() {
         format!("entry 4@1 for Some({of_6})"),
     ];
     assert_eq!(f.tasks(), tasks);
+}
+
+/// All three have waited for the first: a read that is released with a renewal is behind it, too.
+#[actix::test]
+async fn a_read_that_has_waited_behind_a_renewal_of_its_session_is_after_it() {
+    let f = Fixture::following().await;
+    let client = Client::new(1);
+    let requests = [read_anywhere(), renew(5), read_anywhere()];
+    f.request(&client, (1..).zip(requests).collect()).await;
+    assert_eq!(f.sent(PEER), ["ask 1"]);
+    f.answer(3, 1, 1).await;
+    let sent = f.sent(PEER);
+    assert!(sent.len() == 1 && sent[0].starts_with("forward 1 "), "{sent:?}");
+    f.appended(1, 2).await;
+    f.append(PEER, 3, 1, &["renew"], 2).await;
+    f.all_persisted().await;
+    assert_eq!(f.sent(PEER), ["ask 2"]);
 }
 
 #[actix::test]

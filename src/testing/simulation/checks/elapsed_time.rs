@@ -147,7 +147,10 @@ fn check_nothing_is_late(
         let Some(held) = reference.at(*index, &operation.key) else { continue };
         let Some(write) = writes.get(&held.value) else { continue };
         let (exptime, write) = match (&write.action, &write.answer) {
-            (Action::SetFor(exptime, _), Answer::Stored(_)) => (exptime, *write),
+            // The time of an earlier write may have stood still while nobody led.
+            (Action::SetFor(exptime, _), Answer::Stored(_)) if write.client == CALM => {
+                (exptime, *write)
+            }
             (Action::SetLeased(lease, _), _) => {
                 let Some(begun) = begun_by(&calm, reference, *index, *lease) else { continue };
                 begun

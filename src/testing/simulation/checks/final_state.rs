@@ -451,7 +451,7 @@ fn history_by_key(world: &World, replay: &Replay) -> Vec<Asked> {
     history
 }
 
-/// What a transaction says of the keys that do not expire; `None` when it says nothing.
+/// The part of a transaction that is about keys which do not expire; `None` when there is none.
 fn lasting_parts(operation: &Asked, parts: &[Part]) -> Option<Asked> {
     let is_lasting = |part: &Part| part.key().starts_with(LASTING_PREFIX);
     let (mut kept, mut answers) = (Vec::new(), Vec::new());

@@ -51,8 +51,8 @@ impl Seen {
     }
 }
 
-/// What an operation with its answer says of one key: the value before it, and the one after it
-/// if it writes the key.
+/// The facts about one key that follow from an operation and its answer: the value before it, and
+/// the one after it if it writes the key.
 #[derive(Clone, Copy, Debug)]
 struct Effect {
     key: usize,
@@ -399,8 +399,8 @@ fn transaction(
     Ok(Some(effects))
 }
 
-/// What a transaction says that was not executed: the checks before the one that failed held.
-/// `None` when none can have failed so.
+/// The facts that follow from a transaction that was not executed: the checks before the one that
+/// failed held. `None` when none can have failed so.
 fn aborted(
     operation: &Operation,
     (key, version): (&Bytes, u64),

@@ -118,7 +118,7 @@ fn is_committed_at(store: &ReferenceStore, index: u64, answer: &Answer) -> bool 
             let left = deadline_ms.saturating_sub(clock_ms).div_ceil(1000).max(1);
             (*version, value, left) == (item.version, &item.value, item.exptime)
         }
-        // What the reads of a retry have found may not be kept.
+        // The results of reads may not be kept for a retry.
         (Did::Read(_), Answer::Forgotten(_)) => true,
         _ => false,
     };

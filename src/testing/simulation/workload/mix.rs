@@ -22,6 +22,8 @@ const LEASED_KEYS: usize = 2;
 const LEASES: u64 = 3;
 /// Maximum number of keys of a transaction.
 const TRANSACTION_KEYS_MAX: usize = 4;
+/// Maximum size of a value that a transaction writes: four of them fit its limit.
+const SHORT_VALUE_BYTES_MAX: usize = 230;
 /// The probability of the commands that a plan has seldom, or often.
 const SELDOM: f64 = 0.05;
 const OFTEN: f64 = 0.25;
@@ -127,6 +129,16 @@ impl WorkloadState {
         unique_value(self.number, self.writes)
     }
 
+    /// A value that no other command writes, and of which a transaction has room for several.
+    fn new_short_value(&mut self) -> Bytes {
+        loop {
+            let value = self.new_value();
+            if value.len() <= SHORT_VALUE_BYTES_MAX {
+                return value;
+            }
+        }
+    }
+
     /// Draws the next command, often for the hot key.
     pub(super) fn draw(&mut self, hot_key: &HotKey, rng: &mut StdRng) -> (usize, Action) {
         if rng.random_bool(self.model.leases.probability()) {
@@ -229,7 +241,7 @@ impl WorkloadState {
     fn draw_set(&mut self, key: usize, rng: &mut StdRng) -> Part {
         let may_expire = key >= self.lasting_keys && rng.random_bool(0.7);
         let exptime = if may_expire { rng.random_range(1..=EXPTIME_MAX) } else { 0 };
-        Part::Set(self.key_name(key), exptime, self.new_value())
+        Part::Set(self.key_name(key), exptime, self.new_short_value())
     }
 
     fn draw_scan(&mut self, key: usize, rng: &mut StdRng) -> (usize, Action) {

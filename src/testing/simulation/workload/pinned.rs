@@ -220,16 +220,18 @@ async fn receive(
             Err(_) if queue.borrow().is_empty() => continue,
             Err(_) => return Ok(()),
         };
-        let Some(pending) = queue.borrow_mut().pop_front() else {
+        // It stays in the queue until its reply is whole: this task may end in between.
+        let first = queue.borrow().front().map(|pending| (pending.key, pending.action.clone()));
+        let Some((key, action)) = first else {
             this.borrow().violate(&format!("a reply that nobody waits for: {line:?}"));
             return Ok(());
         };
-        let key = this.borrow().state.subject(pending.key, &pending.action);
-        let reply = reader.reply(line, &key, &pending.action).await;
+        let key = this.borrow().state.subject(key, &action);
+        let reply = reader.reply(line, &key, &action).await;
+        let Some(pending) = queue.borrow_mut().pop_front() else { return Ok(()) };
         let answer = match &reply {
             Ok(Ok(Try::Answer(Answer::Stale)) | Err(_)) => {
                 let line = reply.as_ref().ok().and_then(|reply| reply.as_ref().err());
-                let action = &pending.action;
                 this.borrow().violate(&format!("an unexpected reply: {line:?} to {action:?}"));
                 Answer::Unknown
             }

@@ -70,7 +70,7 @@ pub(crate) struct World {
     rng: RefCell<StdRng>,
 }
 
-/// Who has the data of the cluster.
+/// The machines that have the data of the cluster, or have lost it.
 #[derive(Default)]
 pub(crate) struct Data {
     /// The machines that may have lost durable data, each with the life that ended with the loss.
@@ -82,8 +82,8 @@ pub(crate) struct Data {
     pub(crate) participants: RefCell<BTreeSet<u64>>,
 }
 
-/// What was seen of the store besides the answers of the history: it is checked at the end, against
-/// the committed log.
+/// The answers of the store beside those of the history. They are checked at the end, against the
+/// committed log.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// The streams of all watchers.

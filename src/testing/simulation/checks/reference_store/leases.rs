@@ -4,39 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Became, Expiration, Held, ReferenceStore};
+use super::store::ReferenceStore;
+use super::types::{Became, Expiration, Held, Lease, LeaseExpiry, OfLeases};
 use crate::kv::Outcome;
-
-/// A lease that has not ended.
-#[derive(Clone, Debug)]
-pub(super) struct Lease {
-    ttl: u64,
-    deadline_ms: u64,
-    /// The index at which its time began, or began anew.
-    begun: u64,
-    keys: BTreeMap<Bytes, Held>,
-    /// True when its time is over: its keys are hidden, and an entry to come ends it.
-    is_due: bool,
-}
-
-/// A lease whose time was over.
-pub(crate) struct LeaseExpiry {
-    pub(crate) id: u64,
-    pub(crate) ttl: u64,
-    /// The index at which its time began, or began anew for the last time.
-    pub(crate) begun: u64,
-    /// The index from which on it is gone.
-    pub(crate) gone: u64,
-}
-
-/// What an entry has done to leases.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OfLeases {
-    /// The leases that were granted or renewed, with their time to live.
-    pub(crate) begun: Vec<(u64, u64)>,
-    /// The lease that was revoked.
-    pub(crate) revoked: Option<u64>,
-}
 
 impl ReferenceStore {
     /// True when the lease is there and its time is not over.
@@ -51,7 +21,7 @@ impl ReferenceStore {
         changes[..before].last().is_some_and(|(_, is_live)| *is_live)
     }
 
-    /// What the entry at `index` has done to leases.
+    /// The leases that the entry at `index` has begun or ended.
     pub(crate) fn of_leases(&self, index: u64) -> &OfLeases {
         &self.states[index as usize].of_leases
     }

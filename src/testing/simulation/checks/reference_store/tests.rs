@@ -1,9 +1,12 @@
-use super::transactions::Transacted;
+use bytes::Bytes;
+
+use super::types::Transacted;
 use super::*;
 use crate::kv::{
-    Compare, CompareTarget, KeyRange, Put, Relation, Transaction, TransactionOperation,
+    CLIENT_SILENCE_MS, Command, Compare, CompareTarget, KeyRange, Once, Operation, Outcome, Put,
+    Relation, Transaction, TransactionOperation,
 };
-use crate::types::{Format, FormatInForce, LogIndex, Term};
+use crate::types::{Entry, Format, FormatInForce, LogIndex, Payload, Term};
 
 /// A stamp, the `once` of the command, and its operation.
 type Stamped = (u64, Option<(&'static str, u64)>, Operation);
@@ -79,7 +82,7 @@ fn it_knows_the_keys_that_have_expired_and_counts_the_clients_that_are_forgotten
 /// A log whose format is 4 from entry 3 on; the commands follow, each with its stamp.
 fn newest(commands: Vec<(u64, Operation)>) -> ReferenceStore {
     let raise = |format| {
-        let raised = FormatInForce::of(Format(format));
+        let raised = FormatInForce::of(Format(format)).in_unwritten_log();
         (0, Payload::Format(raised))
     };
     let command = |(stamp_ms, operation)| {

@@ -1,84 +1,12 @@
-//! Transactions, and the outcomes of all commands.
+//! Transactions.
 
 use bytes::Bytes;
 
-use super::{Held, ReferenceStore};
+use super::store::ReferenceStore;
+use super::types::{Did, Held, Told, Transacted};
 use crate::kv::{
-    Compare, CompareTarget, KeyRange, OperationOutcome, Outcome, Put, Relation, Transaction,
-    TransactionOperation, TransactionOutcome,
+    Compare, CompareTarget, KeyRange, Outcome, Put, Relation, Transaction, TransactionOperation,
 };
-
-/// The outcome of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    Outcome(Outcome),
-    Transaction(Transacted),
-}
-
-/// The outcome of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Transacted {
-    /// The store's revision after it.
-    pub(crate) revision: u64,
-    /// The first key with another version than a compare asks for, and its version.
-    pub(crate) failed: Option<(Bytes, u64)>,
-    pub(crate) parts: Vec<Did>,
-}
-
-/// The outcome of an operation of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Did {
-    Put,
-    /// The number of keys that were removed.
-    Delete(u64),
-    /// The first key that was found, by version, value and deadline.
-    Read(Option<(u64, Bytes, Option<u64>)>),
-    /// What a read has found is not kept for a retry.
-    Forgotten,
-}
-
-impl Told {
-    /// The outcome of a store, as the reference tells it.
-    pub(crate) fn of(outcome: &Outcome) -> Told {
-        match outcome {
-            Outcome::Transaction(outcome) => Told::Transaction(Transacted::of(outcome)),
-            outcome => Told::Outcome(outcome.clone()),
-        }
-    }
-
-    /// True when a store may tell this where the reference, which forgets nothing, tells `all`.
-    pub(crate) fn is_all_or_less(&self, all: &Told) -> bool {
-        let (Told::Transaction(told), Told::Transaction(all)) = (self, all) else {
-            return self == all;
-        };
-        let is_kept = |(told, all): (&Did, &Did)| {
-            told == all || *told == Did::Forgotten && matches!(all, Did::Read(_))
-        };
-        told.revision == all.revision
-            && told.failed == all.failed
-            && told.parts.len() == all.parts.len()
-            && told.parts.iter().zip(&all.parts).all(is_kept)
-    }
-}
-
-impl Transacted {
-    fn of(outcome: &TransactionOutcome) -> Transacted {
-        let failed = outcome.failed.as_ref().map(|it| (it.key.clone(), it.mod_revision));
-        let part = |operation: &OperationOutcome| match operation {
-            OperationOutcome::Put { .. } => Did::Put,
-            OperationOutcome::Delete { deleted, .. } => Did::Delete(*deleted),
-            OperationOutcome::Read(answer) => {
-                Did::Read(answer.records.first().map(|(_, found)| {
-                    (found.mod_revision, Bytes::clone(&found.value), found.deadline_ms)
-                }))
-            }
-            // No client of the simulation sends nested ones.
-            OperationOutcome::Compacted { .. } | OperationOutcome::Nested(_) => Did::Forgotten,
-        };
-        let parts = outcome.operations.iter().map(part).collect();
-        Transacted { revision: outcome.revision, failed, parts }
-    }
-}
 
 impl ReferenceStore {
     /// Executes a transaction of the text protocol: its compares ask for versions, its operations

@@ -18,7 +18,7 @@ fn put(key: &'static str, value: &'static str) -> TransactionOperation {
 
 /// A store of format 4: revision 2 sets `k1` and `k2`, revision 3 removes `k1`.
 fn reference() -> ReferenceStore {
-    let raise = |format| Payload::Format(FormatInForce::of(Format(format)));
+    let raise = |format| Payload::Format(FormatInForce::of(Format(format)).in_unwritten_log());
     let transaction = |then| {
         let transaction = Transaction { then, ..Transaction::default() };
         let operation = Operation::Transaction(transaction);
