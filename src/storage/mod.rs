@@ -112,10 +112,13 @@ pub struct StorageOptions {
     /// Maximum size of a segment in bytes. A new segment begins when a record would not fit. A
     /// larger record has a segment of its own.
     pub segment_bytes: u64,
-    /// True when the other servers are a majority without this one. A damaged log is then cut
-    /// where the damage begins, and the server is rejoining until it has caught up with them
+    /// True to repair a damaged log when the other servers are a majority without this one: it is
+    /// cut where the damage begins, and the server is rejoining until it has caught up with them
     /// (repair by the other servers: docs/adr/0009). Otherwise a damaged log is refused.
     pub can_repair: bool,
+    /// True when the other servers are a majority without this one, as far as the settings say. It
+    /// counts while the log says nothing about the members.
+    pub has_majority_of_others: bool,
     /// The id of the data directory, if it is new.
     pub new_incarnation: Incarnation,
     /// The formats that this server reads; a directory of another format is refused.
@@ -594,7 +597,7 @@ fn examine_or_create(
     dir: &Path,
     options: &StorageOptions,
 ) -> Result<Opened, StorageError> {
-    let StorageOptions { node_id, can_repair, new_incarnation, formats, .. } = *options;
+    let StorageOptions { node_id, new_incarnation, formats, has_majority_of_others, .. } = *options;
     let owner = Identity { cluster: options.cluster.clone(), node_id, restore_id: None };
     let identified = identity::check(disk, dir, Some(&owner))?;
     let joined = members::read_of(disk, dir, &owner)?;
@@ -604,11 +607,11 @@ fn examine_or_create(
     let mut examined = examine(disk, dir, node_id, formats)?;
     let incarnation = incarnation::read(disk, dir, examined.format())?;
     let cluster_id = cluster_id::read(disk, dir)?;
-    let told = diverged::set_aside(disk, dir, node_id, &examined, can_repair)?;
+    let told = diverged::set_aside(disk, dir, node_id, &examined, has_majority_of_others)?;
     if told.is_some() {
         examined = examine(disk, dir, node_id, formats)?;
     }
-    let mut scanned = repair_if_damaged(disk, dir, node_id, can_repair, examined)?;
+    let mut scanned = repair_if_damaged(disk, dir, options, examined)?;
     scanned.notes.extend(told);
     let incarnation = match incarnation {
         Some(incarnation) => incarnation,
@@ -618,20 +621,21 @@ fn examine_or_create(
     Ok(Opened { scanned, restore_id, incarnation, cluster_id, joined })
 }
 
-/// Cuts a damaged log before the damage, with `can_repair`. Without it, the damage is an error.
+/// Cuts a damaged log before the damage, if the other servers can send the rest again. Otherwise
+/// the damage is an error.
 fn repair_if_damaged(
     disk: &dyn Disk,
     dir: &Path,
-    node_id: NodeId,
-    can_repair: bool,
+    options: &StorageOptions,
     examined: Examined,
 ) -> Result<Scanned, StorageError> {
     let Examined { scanned: damaged, damage, .. } = examined;
     let Some(damage) = damage else { return Ok(damaged) };
+    let StorageOptions { node_id, can_repair, has_majority_of_others, .. } = *options;
     if !can_repair {
         return Err(StorageError::Irreparable { damage: damage.finding() });
     }
-    let note = repair::decide(disk, dir, node_id, &damaged, &damage)?;
+    let note = repair::decide(disk, dir, node_id, has_majority_of_others, &damaged, &damage)?;
     let mut scanned = recovery::scan(disk, dir, node_id)?;
     scanned.notes = damaged.notes;
     scanned.notes.push(note);

@@ -20,7 +20,7 @@ use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogSt
 use crate::types::{LogPosition, NodeId};
 
 /// Decides, durably, where the log ends from now on: after the entries that are in `scanned`.
-/// Returns a sentence for people.
+/// `has_majority_of_others` counts while the log says nothing about the members. Returns a sentence for people.
 ///
 /// # Errors
 /// When no other server has what is lost, when the hard state is older than the log, and when
@@ -29,12 +29,14 @@ pub(crate) fn decide(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,
+    has_majority_of_others: bool,
     scanned: &Scanned,
     damage: &StorageError,
 ) -> Result<String, StorageError> {
     let members = scanned.summary.cluster.newest().membership.as_ref();
-    // The members in the log take precedence over the settings.
-    if members.is_some_and(|(_, membership)| !membership.is_quorum_without(node_id)) {
+    // The members in the log take precedence over the settings: a cluster may have grown.
+    let by_log = members.map(|(_, membership)| membership.is_quorum_without(node_id));
+    if !by_log.unwrap_or(has_majority_of_others) {
         return Err(StorageError::Irreparable { damage: damage.finding() });
     }
     let lost = find_lost(disk, dir, node_id, scanned)?;

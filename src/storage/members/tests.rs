@@ -32,6 +32,7 @@ fn open_as(disk: &SimDisk, id: u64) -> Result<Storage, StorageError> {
         node_id: NodeId(id),
         segment_bytes: 1 << 16,
         can_repair: true,
+        has_majority_of_others: true,
         new_incarnation: Incarnation(1),
         formats: FormatRange::OWN,
     };

@@ -90,6 +90,7 @@ fn log_of(
         node_id: id,
         segment_bytes: world.plan.settings.log.segment_bytes,
         can_repair: false,
+        has_majority_of_others: false,
         new_incarnation: Incarnation(0),
         formats: FormatRange::OWN,
     };
