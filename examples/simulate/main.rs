@@ -53,6 +53,8 @@ impl Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // RUST_LOG shows what the nodes log, between the lines of `--trace`.
+    env_logger::Builder::from_default_env().target(env_logger::Target::Stdout).init();
     catch_panics();
     let is_good = run(&options);
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

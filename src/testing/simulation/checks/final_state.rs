@@ -29,6 +29,7 @@ const LASTING_PREFIX: &[u8] = b"k";
 
 /// Checks everything. `committed` is the index that all nodes have committed.
 pub(crate) fn check(world: &World, committed: u64) {
+    world.note_misled();
     let log = match common_log(world, committed) {
         Ok(log) => log,
         Err(Violation { check, what }) => return world.violate(check, what),
