@@ -90,14 +90,14 @@ use crate::types::{
 use directory::{initialise, take_lock};
 use durable_names::{UNFINISHED, sync_dir};
 use error::IoContext;
-use examine::{Examined, examine};
+use examine::examine;
 use hard_state::{DurableEnd, HardStateFile, LogStart, hard_state_path};
 use identity::Identity;
 use log::files::{log_dir, segment_numbers, segment_path};
 use log::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use log::index::RecordIndex;
 use log::pool::SegmentPool;
-use log::recovery::{self, Scanned};
+use log::recovery::Scanned;
 use log::tail::{self, TailSegment};
 use log::{record, repair, sectors};
 use presence::Presence;
@@ -611,7 +611,11 @@ fn examine_or_create(
     if told.is_some() {
         examined = examine(disk, dir, node_id, formats)?;
     }
-    let mut scanned = repair_if_damaged(disk, dir, options, examined)?;
+    if let Some(damage) = examined.damage.as_ref().filter(|_| !options.can_repair) {
+        return Err(StorageError::Irreparable { damage: damage.finding() });
+    }
+    let mut scanned =
+        repair::repair_if_damaged(disk, dir, node_id, has_majority_of_others, examined)?;
     scanned.notes.extend(told);
     let incarnation = match incarnation {
         Some(incarnation) => incarnation,
@@ -619,27 +623,6 @@ fn examine_or_create(
     };
     let restore_id = identified.and_then(|(_, restore_id)| restore_id);
     Ok(Opened { scanned, restore_id, incarnation, cluster_id, joined })
-}
-
-/// Cuts a damaged log before the damage, if the other servers can send the rest again. Otherwise
-/// the damage is an error.
-fn repair_if_damaged(
-    disk: &dyn Disk,
-    dir: &Path,
-    options: &StorageOptions,
-    examined: Examined,
-) -> Result<Scanned, StorageError> {
-    let Examined { scanned: damaged, damage, .. } = examined;
-    let Some(damage) = damage else { return Ok(damaged) };
-    let StorageOptions { node_id, can_repair, has_majority_of_others, .. } = *options;
-    if !can_repair {
-        return Err(StorageError::Irreparable { damage: damage.finding() });
-    }
-    let note = repair::decide(disk, dir, node_id, has_majority_of_others, &damaged, &damage)?;
-    let mut scanned = recovery::scan(disk, dir, node_id)?;
-    scanned.notes = damaged.notes;
-    scanned.notes.push(note);
-    Ok(scanned)
 }
 
 /// Removes files that were being created when a crash came, and segments that are no longer part

@@ -15,8 +15,9 @@ fn at_port(port: u16) -> Member {
     Member { peer: address(port + 1), client: address(port) }
 }
 
-/// What server 1 says of itself, when it was told that it is at port 9002, is configured to be at
-/// `configured`, and the last entry of its log is `last` and says that it is at port 9500.
+/// Server 1 was told that it is at port 9002 and is configured to be at `configured`. The last
+/// entry of its log, `last`, says that it is at port 9500. Returns what it says of itself after a
+/// start.
 fn said(configured: u16, last: u64) -> Option<Member> {
     let disk = SimDisk::new();
     let members = |own| [(NodeId(1), own), (NodeId(2), member(2))];
