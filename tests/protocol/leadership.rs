@@ -35,8 +35,20 @@ fn a_follower_redirects_well_formed_commands_and_answers_malformed_ones_itself()
             "scan * 1\r\n",
             "once c 1 set k 0 1\r\n1\r\n",
             "once c 1 delete k\r\n",
+            "set k 0 1 lease 7\r\n1\r\n",
+            "grant 60\r\n",
+            "renew 7\r\n",
+            "revoke 7\r\n",
+            "lease 7\r\n",
+            "compact 1\r\n",
         ] {
             check(&format!("{command}ping\r\n"), &format!("{redirect}PONG\r\n"));
+        }
+        for commit in ["commit\r\n", "once c 1 commit\r\n"] {
+            check(
+                &format!("begin\r\nset k 0 1\r\n1\r\n{commit}ping\r\n"),
+                &format!("OK\r\nQUEUED\r\n{redirect}PONG\r\n"),
+            );
         }
         for (command, error) in [
             ("get\r\n", "ERR_CMD_ERR~\r\n"),
@@ -50,7 +62,7 @@ fn a_follower_redirects_well_formed_commands_and_answers_malformed_ones_itself()
         // A well-formed command with noreply is dropped.
         check(
             "set k 0 1 noreply\r\n1\r\ndelete k noreply\r\n\
-             once c 1 add k 0 1 noreply\r\n1\r\nping\n",
+             once c 1 add k 0 1 noreply\r\n1\r\nset k 0 1 lease 7 noreply\r\n1\r\nping\n",
             "PONG\r\n",
         );
         check("help x\r\nquit\r\nping\r\n", "ERR_CMD_ERR~\r\n");
@@ -86,12 +98,17 @@ fn an_ipv6_address_is_redirected_to_in_brackets() {
 fn without_a_majority_there_is_no_leader_and_a_server_says_so() {
     let mut cluster = three("127.0.0.1", SETTINGS);
     let leader = cluster.wait_for_leader();
-    Raw::open(&cluster, leader).ask("set k 0 1\r\n1\r\n", "OK #\r\n");
+    cluster.wait_until_named();
+    let revision = Raw::open(&cluster, leader).ask("set k 0 1\r\n1\r\n", "OK #\r\n")[0];
     let survivor = cluster.ids().into_iter().find(|id| *id != leader).unwrap();
+    let mut client = Raw::open(&cluster, survivor);
+    cluster.wait_for("the write to be applied", || {
+        client.send(format!("get k at {revision}\r\n"));
+        (client.line() == "VALUE 1\r\n").then(|| client.line())
+    });
     for id in cluster.ids().into_iter().filter(|id| *id != survivor) {
         cluster.kill(id);
     }
-    let mut client = Raw::open(&cluster, survivor);
     cluster.wait_for("the leader to be missed", || {
         client.send("get k\r\n");
         (client.line() == "ERR_NO_LEADER\r\n").then_some(())
@@ -105,9 +122,41 @@ fn without_a_majority_there_is_no_leader_and_a_server_says_so() {
         "getm k\r\n",
         "scan * 1\r\n",
         "once c 1 delete k\r\n",
+        "set k 0 1 lease 7\r\n2\r\n",
+        "grant 60\r\n",
+        "renew 7\r\n",
+        "revoke 7\r\n",
+        "lease 7\r\n",
+        "compact 1\r\n",
     ] {
         client.ask(command, "ERR_NO_LEADER\r\n");
     }
+    for writes in ["", "get k\r\n", "set k 0 1\r\n2\r\n"] {
+        let queued = if writes.is_empty() { "" } else { "QUEUED\r\n" };
+        client.ask(
+            format!("begin\r\n{writes}commit\r\n"),
+            &format!("OK\r\n{queued}ERR_NO_LEADER\r\n"),
+        );
+    }
+    // Nobody is there to ask or to forward to.
+    client.ask("mode any\r\n", "OK\r\n");
+    cluster.wait_for("the hope for a leader to be given up", || {
+        client.send("get k\r\n");
+        (client.line() == "ERR_NO_LEADER\r\n").then_some(())
+    });
+    for command in ["set k 0 1\r\n2\r\n", "renew 7\r\n", "begin\r\ncommit\r\n"] {
+        let begun = if command.starts_with("begin") { "OK\r\n" } else { "" };
+        client.ask(command, &format!("{begun}ERR_NO_LEADER\r\n"));
+    }
+    // The past, and what is applied, need nobody else.
+    client.ask(
+        format!("get k at {revision}\r\nmode stale\r\nget k\r\nmode leader\r\n"),
+        "VALUE 1\r\n1\r\nOK\r\nVALUE 1\r\n1\r\nOK\r\n",
+    );
+    let mut watcher = Raw::open(&cluster, survivor);
+    watcher.ask(format!("watch key k from {revision}\r\n"), &format!("WATCHING {revision}\r\n"));
+    let change = format!("SET k {revision} 0 1\r\n1\r\nEND {revision}\r\n");
+    watcher.expect_changes(change.as_bytes());
     client.ask("set k 0 1 noreply\r\n2\r\nping\r\n", "PONG\r\n");
     client.ask("get\r\n", "ERR_CMD_ERR~\r\n");
     let status = cluster.status(survivor).unwrap();
@@ -183,12 +232,17 @@ fn with_stopped_followers(cluster: &Cluster, mut attempt: impl FnMut(u64) -> Opt
 #[test]
 fn a_leader_without_its_quorum_answers_err_timeout_in_time() {
     let cluster = three("127.0.0.1", STUCK);
+    cluster.wait_for_leader();
+    cluster.wait_until_named();
     with_stopped_followers(&cluster, |leader| {
         let mut client = Raw::open(&cluster, leader);
-        client.send("set k 0 5\r\nmaybe\r\nset k 0 1 noreply\r\n2\r\nping\r\nget k\r\nquit\r\n");
+        client.send("set k 0 5\r\nmaybe\r\nset k 0 1 noreply\r\n2\r\nping\r\n");
+        client.send("begin\r\nset k 0 5\r\nmaybe\r\ncommit\r\ngrant 60\r\nget k\r\nquit\r\n");
         let got = String::from_utf8(client.rest()).unwrap();
         // If the leader had given up first, the get would have another reply.
-        (got == "ERR_TIMEOUT\r\nPONG\r\nERR_TIMEOUT\r\n").then_some(())
+        (got == "ERR_TIMEOUT\r\nPONG\r\nOK\r\nQUEUED\r\nERR_TIMEOUT\r\nERR_TIMEOUT\r\n\
+                 ERR_TIMEOUT\r\n")
+            .then_some(())
     });
     // The write may yet be executed, and the cluster goes on.
     let leader = cluster.wait_for_leader();
