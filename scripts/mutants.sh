@@ -141,7 +141,7 @@ check() {
     local unused
     make_copy
     unused=$(comm -23 \
-        <(sed -n 's/^    \([BCMSV][0-9]*[a-z]*\): ".*/\1/p' "$patches/table.rs" | sort) \
+        <(sed -n 's/^    \([BCMSVW][0-9]*[a-z]*\): ".*/\1/p' "$patches/table.rs" | sort) \
         <(find "$patches" -name '*.patch' -exec sed -n '/^+/p' {} + |
             grep -o 'mutant!([A-Za-z0-9]*)' | sed 's/.*(\(.*\))/\1/' | sort -u))
     if [ -n "$unused" ]; then fail "$patches/table.rs has bugs that no patch puts back:" $unused; fi
