@@ -202,7 +202,7 @@ tests_table() {
     local left
     if [ $# = 0 ]; then
         left=$(sed -n '/^pub const LEFT_TO_TESTS/,/^};/p' "$patches/table.rs" |
-            grep -o '\b[BCMSV][0-9][0-9]*[a-z]*\b' | paste -sd ' ')
+            grep -o '\b[BCMSVW][0-9][0-9]*[a-z]*\b' | paste -sd ' ')
         IFS=' ' read -ra left <<<"$left"
         set -- "${left[@]}"
     fi
@@ -238,7 +238,7 @@ while [ $# -gt 0 ]; do
             options+=("$1" "${2:?"$1 needs a number"}")
             shift
             ;;
-        B* | C* | M* | S* | V*) bug=("$1") ;;
+        B* | C* | M* | S* | V* | W*) bug=("$1") ;;
         *)
             echo "mutants: unknown option $1" >&2
             usage >&2
