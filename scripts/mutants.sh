@@ -141,7 +141,7 @@ check() {
     local unused
     make_copy
     unused=$(comm -23 \
-        <(sed -n 's/^    \([BCMSV][0-9]*[a-z]*\): ".*/\1/p' "$patches/table.rs" | sort) \
+        <(sed -n 's/^    \([BCMSVW][0-9]*[a-z]*\): ".*/\1/p' "$patches/table.rs" | sort) \
         <(find "$patches" -name '*.patch' -exec sed -n '/^+/p' {} + |
             grep -o 'mutant!([A-Za-z0-9]*)' | sed 's/.*(\(.*\))/\1/' | sort -u))
     if [ -n "$unused" ]; then fail "$patches/table.rs has bugs that no patch puts back:" $unused; fi
@@ -202,7 +202,7 @@ tests_table() {
     local left
     if [ $# = 0 ]; then
         left=$(sed -n '/^pub const LEFT_TO_TESTS/,/^};/p' "$patches/table.rs" |
-            grep -o '\b[BCMSV][0-9][0-9]*[a-z]*\b' | paste -sd ' ')
+            grep -o '\b[BCMSVW][0-9][0-9]*[a-z]*\b' | paste -sd ' ')
         IFS=' ' read -ra left <<<"$left"
         set -- "${left[@]}"
     fi
@@ -238,7 +238,7 @@ while [ $# -gt 0 ]; do
             options+=("$1" "${2:?"$1 needs a number"}")
             shift
             ;;
-        B* | C* | M* | S* | V*) bug=("$1") ;;
+        B* | C* | M* | S* | V* | W*) bug=("$1") ;;
         *)
             echo "mutants: unknown option $1" >&2
             usage >&2

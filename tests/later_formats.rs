@@ -38,6 +38,7 @@ fn make_directory(dir: &Path, payloads: Vec<Payload>) {
         node_id: NodeId(1),
         segment_bytes: 1 << 20,
         can_repair: false,
+        has_majority_of_others: false,
         new_incarnation: Incarnation(5),
         formats: FormatRange::OWN,
     };

@@ -53,6 +53,9 @@ impl Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // With RUST_LOG, the lines of `--trace` have between them what the nodes log.
+    let filter = env_logger::Env::default().default_filter_or("off");
+    env_logger::Builder::from_env(filter).target(env_logger::Target::Stdout).init();
     catch_panics();
     let is_good = run(&options);
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -114,9 +114,9 @@ impl Store {
         self.format >= Format::REVISIONS
     }
 
-    /// Puts a format in force. The first revision is above every version that was ever given: 1 when
-    /// there was no command before. A store that is empty may have been written to, so the entry
-    /// says it (docs/adr/0029).
+    /// Puts a format in force. The first revision is above every version that was ever given: 1
+    /// when there was no command before. A store that is empty may have been written to, so the
+    /// entry says it (docs/adr/0029).
     fn raise(&mut self, raised: &FormatInForce) {
         let counted_before = self.counts_revisions();
         self.format = raised.format;

@@ -90,6 +90,7 @@ async fn wait_until_member(options: &JoinOptions, environment: &Environment) -> 
                     cluster_id: answer.cluster_id,
                     promise: answer.promise,
                     members: answer.membership.members,
+                    at: answer.at,
                 };
             }
             Ok(_) => "its answer does not name this server".to_owned(),

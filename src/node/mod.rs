@@ -256,16 +256,18 @@ fn local_node(
 ) -> LocalNode {
     // A snapshot has committed entries only.
     let committed = recovered.log.cluster.at(recovered.positions.newest.index);
+    let newest = recovered.log.cluster.newest().membership.as_ref();
     let (joined, known_id) = (recovered.storage.joined(), recovered.storage.cluster_id());
     LocalNode {
         cluster: settings.cluster.clone(),
         id,
-        membership: Arc::new(match &recovered.log.cluster.newest().membership {
+        membership: Arc::new(match newest {
             Some((_, newest)) => newest.clone(),
             // A server that joins learns its members from the log.
             None if joined.is_some() => Membership::default(),
             None => Membership::seed(settings.servers.keys().copied()),
         }),
+        membership_at: recovered.log.cluster.newest().members_at(),
         committed: committed.membership.as_ref().map(|(_, newest)| Arc::new(newest.clone())),
         departing: None,
         seeds: joined.into_iter().flat_map(|joined| joined.members.keys().copied()).collect(),
@@ -286,14 +288,16 @@ fn local_node(
 }
 
 /// The addresses at which the node is reached, as it says itself. A server that has joined was told
-/// them once. Unless a flag says otherwise, it goes by what the log says today.
+/// them once. Unless a flag says otherwise, it goes by what the log says today. A log that lags
+/// behind the membership of that time may still have addresses at which the server never was, or is
+/// no more.
 fn own_member(settings: &Settings, id: NodeId, recovered: &Recovered) -> Option<Member> {
     let configured = settings.servers.get(&id).map(Server::member);
-    let told = recovered.storage.joined().and_then(|joined| joined.members.get(&id));
+    let Some(joined) = recovered.storage.joined() else { return configured };
     let newest = recovered.log.cluster.newest().membership.as_ref();
-    let logged = newest.and_then(|(_, membership)| membership.members.get(&id));
-    match logged {
-        Some(logged) if told.is_some() && told == configured.as_ref() => Some(logged.clone()),
+    let logged = newest.filter(|(index, _)| *index >= joined.at);
+    match logged.and_then(|(_, membership)| membership.members.get(&id)) {
+        Some(logged) if joined.members.get(&id) == configured.as_ref() => Some(logged.clone()),
         _ => configured,
     }
 }

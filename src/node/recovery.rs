@@ -120,7 +120,8 @@ fn storage_options(
         cluster: settings.cluster.clone(),
         node_id: server.id,
         segment_bytes: settings.log.segment_bytes,
-        can_repair: settings.servers.len() > 2,
+        can_repair: true,
+        has_majority_of_others: settings.servers.len() > 2,
         new_incarnation: surroundings.random.new_incarnation,
         formats: surroundings.formats,
     }

@@ -273,6 +273,8 @@ pub struct Announcement {
     pub is_draining: bool,
     /// The newest membership in the log, which is in force; the initial one while there is none.
     pub membership: Arc<Membership>,
+    /// The entry of that membership; 0 of a seed, which has no addresses.
+    pub membership_at: LogIndex,
     /// The newest membership that is committed, as far as this node knows; `None` while none is.
     pub committed: Option<Arc<Membership>>,
     /// The peers that this node is to have connections with: the members of both, those that were

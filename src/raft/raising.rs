@@ -242,6 +242,7 @@ impl Raft {
             is_held: key.is_held,
             is_draining: key.is_draining,
             membership: Arc::new(self.membership().clone()),
+            membership_at: self.log.cluster().newest().members_at(),
             committed: self.committed_membership().map(|newest| Arc::new(newest.clone())),
             peers: self.wanted_peers(),
             departing: self.members.departing(),

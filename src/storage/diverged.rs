@@ -86,12 +86,12 @@ pub(super) fn set_aside(
     dir: &Path,
     node_id: NodeId,
     examined: &Examined,
-    can_repair: bool,
+    has_majority_of_others: bool,
 ) -> Result<Option<String>, StorageError> {
     let Some(Divergence { index, found }) = read(disk, dir)? else { return Ok(None) };
     // The members in the log take precedence over the settings.
-    let membership = examined.membership();
-    if !membership.map_or(can_repair, |membership| membership.is_quorum_without(node_id)) {
+    let by_log = examined.membership().map(|members| members.is_quorum_without(node_id));
+    if !by_log.unwrap_or(has_majority_of_others) {
         remove_mark(disk, dir)?;
         return Ok(Some(format!(
             "{} was marked: {found}; nobody can send its data again, because the others are no \

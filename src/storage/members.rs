@@ -14,7 +14,7 @@ use super::disk::Disk;
 use super::durable_names::{create_file, sync_ancestors};
 use super::error::{IoContext, StorageError, damaged, unknown};
 use super::identity::{Identity, escaped};
-use crate::types::{ClusterId, Member, NodeId};
+use crate::types::{ClusterId, LogIndex, Member, NodeId};
 
 const VERSION: &str = "1";
 /// The value of a line whose fact is not there.
@@ -34,6 +34,8 @@ pub struct JoinedCluster {
     pub promise: Option<Duration>,
     /// The members, with their addresses.
     pub members: BTreeMap<NodeId, Member>,
+    /// The entry that says so.
+    pub at: LogIndex,
 }
 
 /// The path of the file.
@@ -105,13 +107,13 @@ pub(super) fn read_of(
 
 impl JoinedCluster {
     fn encode(&self) -> String {
-        let JoinedCluster { id, cluster, cluster_id, promise, members } = self;
+        let JoinedCluster { id, cluster, cluster_id, promise, members, at } = self;
         let cluster_id = cluster_id.map_or_else(|| NONE.to_owned(), |id| id.to_string());
         let promise_ms =
             promise.map_or_else(|| NONE.to_owned(), |time| time.as_millis().to_string());
         let mut text = format!(
             "coracle {VERSION}\nnode {id}\ncluster {}\ncluster_id {cluster_id}\n\
-             promise_ms {promise_ms}\n",
+             promise_ms {promise_ms}\nmembers_at {at}\n",
             escaped(cluster)
         );
         for (id, Member { peer, client }) in members {
@@ -131,8 +133,9 @@ impl JoinedCluster {
         let promise = optional(value(lines.next()?, "promise_ms")?, |number| {
             number.parse().ok().map(Duration::from_millis)
         })?;
+        let at = LogIndex(value(lines.next()?, "members_at")?.parse().ok()?);
         let members = lines.map(member).collect::<Option<BTreeMap<NodeId, Member>>>()?;
-        Some(JoinedCluster { id, cluster, cluster_id, promise, members })
+        Some(JoinedCluster { id, cluster, cluster_id, promise, members, at })
     }
 }
 

@@ -90,14 +90,14 @@ use crate::types::{
 use directory::{initialise, take_lock};
 use durable_names::{UNFINISHED, sync_dir};
 use error::IoContext;
-use examine::{Examined, examine};
+use examine::examine;
 use hard_state::{DurableEnd, HardStateFile, LogStart, hard_state_path};
 use identity::Identity;
 use log::files::{log_dir, segment_numbers, segment_path};
 use log::header::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use log::index::RecordIndex;
 use log::pool::SegmentPool;
-use log::recovery::{self, Scanned};
+use log::recovery::Scanned;
 use log::tail::{self, TailSegment};
 use log::{record, repair, sectors};
 use presence::Presence;
@@ -112,10 +112,13 @@ pub struct StorageOptions {
     /// Maximum size of a segment in bytes. A new segment begins when a record would not fit. A
     /// larger record has a segment of its own.
     pub segment_bytes: u64,
-    /// True when the other servers are a majority without this one. A damaged log is then cut
-    /// where the damage begins, and the server is rejoining until it has caught up with them
+    /// True to repair a damaged log when the other servers are a majority without this one: it is
+    /// cut where the damage begins, and the server is rejoining until it has caught up with them
     /// (repair by the other servers: docs/adr/0009). Otherwise a damaged log is refused.
     pub can_repair: bool,
+    /// True when the other servers are a majority without this one, as far as the settings say. It
+    /// counts while the log says nothing about the members.
+    pub has_majority_of_others: bool,
     /// The id of the data directory, if it is new.
     pub new_incarnation: Incarnation,
     /// The formats that this server reads; a directory of another format is refused.
@@ -594,7 +597,7 @@ fn examine_or_create(
     dir: &Path,
     options: &StorageOptions,
 ) -> Result<Opened, StorageError> {
-    let StorageOptions { node_id, can_repair, new_incarnation, formats, .. } = *options;
+    let StorageOptions { node_id, new_incarnation, formats, has_majority_of_others, .. } = *options;
     let owner = Identity { cluster: options.cluster.clone(), node_id, restore_id: None };
     let identified = identity::check(disk, dir, Some(&owner))?;
     let joined = members::read_of(disk, dir, &owner)?;
@@ -604,11 +607,15 @@ fn examine_or_create(
     let mut examined = examine(disk, dir, node_id, formats)?;
     let incarnation = incarnation::read(disk, dir, examined.format())?;
     let cluster_id = cluster_id::read(disk, dir)?;
-    let told = diverged::set_aside(disk, dir, node_id, &examined, can_repair)?;
+    let told = diverged::set_aside(disk, dir, node_id, &examined, has_majority_of_others)?;
     if told.is_some() {
         examined = examine(disk, dir, node_id, formats)?;
     }
-    let mut scanned = repair_if_damaged(disk, dir, node_id, can_repair, examined)?;
+    if let Some(damage) = examined.damage.as_ref().filter(|_| !options.can_repair) {
+        return Err(StorageError::Irreparable { damage: damage.finding() });
+    }
+    let mut scanned =
+        repair::repair_if_damaged(disk, dir, node_id, has_majority_of_others, examined)?;
     scanned.notes.extend(told);
     let incarnation = match incarnation {
         Some(incarnation) => incarnation,
@@ -616,26 +623,6 @@ fn examine_or_create(
     };
     let restore_id = identified.and_then(|(_, restore_id)| restore_id);
     Ok(Opened { scanned, restore_id, incarnation, cluster_id, joined })
-}
-
-/// Cuts a damaged log before the damage, with `can_repair`. Without it, the damage is an error.
-fn repair_if_damaged(
-    disk: &dyn Disk,
-    dir: &Path,
-    node_id: NodeId,
-    can_repair: bool,
-    examined: Examined,
-) -> Result<Scanned, StorageError> {
-    let Examined { scanned: damaged, damage, .. } = examined;
-    let Some(damage) = damage else { return Ok(damaged) };
-    if !can_repair {
-        return Err(StorageError::Irreparable { damage: damage.finding() });
-    }
-    let note = repair::decide(disk, dir, node_id, &damaged, &damage)?;
-    let mut scanned = recovery::scan(disk, dir, node_id)?;
-    scanned.notes = damaged.notes;
-    scanned.notes.push(note);
-    Ok(scanned)
 }
 
 /// Removes files that were being created when a crash came, and segments that are no longer part

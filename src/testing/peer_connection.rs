@@ -283,6 +283,7 @@ pub(crate) fn local_node() -> LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
         membership: three_voters(),
+        membership_at: LogIndex(0),
         committed: None,
         departing: None,
         seeds: BTreeSet::new(),

@@ -19,6 +19,13 @@ pub struct ClusterState {
 }
 
 impl ClusterState {
+    /// The entry with the members in force; 0 when they have no addresses, because they are a seed
+    /// or there are none.
+    pub fn members_at(&self) -> LogIndex {
+        let with_addresses = self.membership.as_ref().filter(|(_, members)| !members.is_seed());
+        with_addresses.map_or(LogIndex(0), |(index, _)| *index)
+    }
+
     /// Takes over what the entry at `index` says. Returns false when it says nothing about the
     /// cluster.
     fn take(&mut self, index: LogIndex, payload: &Payload) -> bool {

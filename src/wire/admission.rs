@@ -23,6 +23,8 @@ pub struct LocalNode {
     /// The newest membership in the node's log, or the initial one. It is empty while the node
     /// joins a cluster and has nothing of its log.
     pub membership: Arc<Membership>,
+    /// The entry of that membership; 0 of a seed, which has no addresses.
+    pub membership_at: LogIndex,
     /// The newest membership that is committed, as far as the node knows.
     pub committed: Option<Arc<Membership>>,
     /// A leader that is known to be removed, and has yet to hand over.
@@ -70,12 +72,14 @@ impl LocalNode {
             is_held,
             is_draining,
             membership,
+            membership_at,
             committed,
             departing,
             ..
         } = announcement;
         self.format = format.clone();
         self.membership = Arc::clone(membership);
+        self.membership_at = *membership_at;
         self.committed.clone_from(committed);
         self.departing = *departing;
         self.introduction.cluster_id = cluster_id.or(self.introduction.cluster_id);
@@ -208,6 +212,7 @@ impl LocalNode {
             cluster_id: self.introduction.cluster_id,
             format: self.format.clone(),
             membership: Membership::clone(&self.membership),
+            at: self.membership_at,
             promise: self.promise,
             restore_id: self.restore_id,
         })

@@ -50,6 +50,8 @@ pub struct JoinAnswer {
     pub format: FormatInForce,
     /// The newest membership in the sender's log.
     pub membership: Membership,
+    /// The entry of that membership.
+    pub at: LogIndex,
     /// With leader leases, the time for which a follower elects no other leader after it has
     /// heard its own, in whole milliseconds (docs/adr/0012); `None` without leader leases.
     pub promise: Option<Duration>,
@@ -122,15 +124,17 @@ pub(super) struct AnswerMap<'a>(pub(super) &'a JoinAnswer);
 
 impl Serialize for AnswerMap<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let JoinAnswer { cluster, cluster_id, format, membership, promise, restore_id } = self.0;
+        let JoinAnswer { cluster, cluster_id, format, membership, at, promise, restore_id } =
+            self.0;
         let optional = [cluster_id.is_some(), promise.is_some(), restore_id.is_some()];
-        let entries = 3 + optional.into_iter().filter(|is_there| *is_there).count();
+        let entries = 4 + optional.into_iter().filter(|is_there| *is_there).count();
         let payload = Payload::Membership(membership.clone());
         let (kind, body) = (payload.kind(), payload.body());
         let mut map = s.serialize_map(Some(entries))?;
         map.serialize_entry(kind::CLUSTER_KEY, cluster)?;
         map.serialize_entry(kind::FORMAT_KEY, &(format.format, &format.since))?;
         map.serialize_entry(kind::MEMBERSHIP_KEY, &(kind, serde_bytes::Bytes::new(&body)))?;
+        map.serialize_entry(kind::AT_KEY, at)?;
         if let Some(cluster_id) = cluster_id {
             map.serialize_entry(kind::CLUSTER_ID_KEY, cluster_id)?;
         }
@@ -162,13 +166,14 @@ impl<'de> Visitor<'de> for AnswerVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JoinAnswer, A::Error> {
-        let (mut cluster, mut format, mut members) = (None, None, None);
+        let (mut cluster, mut format, mut members, mut at) = (None, None, None, None);
         let (mut cluster_id, mut promise_ms, mut restore_id) = (None, None, None);
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 kind::CLUSTER_KEY => cluster = Some(map.next_value()?),
                 kind::FORMAT_KEY => format = Some(map.next_value::<(Format, String)>()?),
                 kind::MEMBERSHIP_KEY => members = Some(map.next_value::<(u8, &[u8])>()?),
+                kind::AT_KEY => at = Some(map.next_value()?),
                 kind::CLUSTER_ID_KEY => cluster_id = map.next_value()?,
                 kind::PROMISE_KEY => promise_ms = map.next_value::<Option<u64>>()?,
                 kind::RESTORE_ID_KEY => restore_id = map.next_value::<Option<&[u8]>>()?,
@@ -182,6 +187,7 @@ impl<'de> Visitor<'de> for AnswerVisitor {
             cluster_id,
             format: FormatInForce { format, since },
             membership: membership(kind, body)?,
+            at: there(at, kind::AT_KEY)?,
             promise: promise_ms.map(Duration::from_millis),
             restore_id: restore_id.map(digest).transpose()?,
         })

@@ -26,6 +26,7 @@ fn open(disk: &SimDisk) -> (Storage, DurableState) {
         node_id: NodeId(1),
         segment_bytes: 1 << 20,
         can_repair: false,
+        has_majority_of_others: false,
         new_incarnation: Incarnation(1),
         formats: FormatRange::OWN,
     };

@@ -463,7 +463,7 @@ fn a_format_is_in_force_from_its_entry_on() {
 }
 
 /// A store that is empty may have been written to: then versions go on above those that were given
-/// (docs/bugs.md).
+/// (docs/adr/0029).
 #[test]
 fn versions_begin_with_one_only_where_the_log_has_no_command() {
     for (commands, raised, revision) in [

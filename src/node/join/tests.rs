@@ -11,7 +11,7 @@ use crate::config::Overrides;
 use crate::node::{Placement, Surroundings};
 use crate::testing::SimDisk;
 use crate::testing::peer_connection::*;
-use crate::types::{ClusterId, FormatInForce, Member, Membership};
+use crate::types::{ClusterId, FormatInForce, LogIndex, Member, Membership};
 
 fn at(host: &str, port: u16) -> Address {
     Address { host: host.into(), port }
@@ -48,6 +48,7 @@ fn answer(ids: &[u64]) -> Frame {
         cluster_id: Some(ClusterId(5)),
         format: FormatInForce::default(),
         membership: Membership::of_voters(members),
+        at: LogIndex(7),
         promise: None,
         restore_id: None,
     })

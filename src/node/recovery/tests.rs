@@ -12,6 +12,7 @@ use crate::types::{
 };
 
 mod lost_files;
+mod own_addresses;
 
 fn settings() -> Settings {
     settings_of(&[1, 2, 3])

@@ -13,6 +13,7 @@ fn open(disk: &SimDisk) -> Result<Storage, StorageError> {
         node_id: NodeId(1),
         segment_bytes: 1 << 16,
         can_repair: true,
+        has_majority_of_others: true,
         new_incarnation: Incarnation(1),
         formats: FormatRange::OWN,
     };

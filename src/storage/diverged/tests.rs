@@ -9,12 +9,16 @@ fn dir() -> &'static Path {
     Path::new("data/1")
 }
 
-fn open(disk: &SimDisk, can_repair: bool) -> Result<(Storage, DurableState), StorageError> {
+fn open(
+    disk: &SimDisk,
+    has_majority_of_others: bool,
+) -> Result<(Storage, DurableState), StorageError> {
     let options = StorageOptions {
         cluster: "coracle".into(),
         node_id: NodeId(1),
         segment_bytes: 1536,
-        can_repair,
+        can_repair: true,
+        has_majority_of_others,
         new_incarnation: Incarnation(5),
         formats: FormatRange::OWN,
     };

@@ -17,6 +17,7 @@ fn open(disk: &SimDisk, new: u128) -> Result<(Storage, DurableState), StorageErr
         node_id: NodeId(1),
         segment_bytes: 1 << 16,
         can_repair: true,
+        has_majority_of_others: true,
         new_incarnation: Incarnation(new),
         formats: FormatRange::OWN,
     };

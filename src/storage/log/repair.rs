@@ -16,25 +16,50 @@ use super::segment::SegmentReader;
 use super::tail::make_durable;
 use crate::storage::disk::Disk;
 use crate::storage::error::{IoContext, StorageError};
+use crate::storage::examine::Examined;
 use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogStart, Lost};
 use crate::types::{LogPosition, NodeId};
 
+/// Cuts a damaged log before the damage, if the other servers can send the rest again.
+///
+/// # Errors
+/// When they cannot, when the hard state is older than the log,
+/// and when the disk fails.
+pub(crate) fn repair_if_damaged(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: NodeId,
+    has_majority_of_others: bool,
+    examined: Examined,
+) -> Result<Scanned, StorageError> {
+    let Examined { scanned: damaged, damage, .. } = examined;
+    let Some(damage) = damage else { return Ok(damaged) };
+    let note = decide(disk, dir, node_id, has_majority_of_others, &damaged, &damage)?;
+    let mut scanned = recovery::scan(disk, dir, node_id)?;
+    scanned.notes = damaged.notes;
+    scanned.notes.push(note);
+    Ok(scanned)
+}
+
 /// Decides, durably, where the log ends from now on: after the entries that are in `scanned`.
-/// Returns a sentence for people.
+/// `has_majority_of_others` counts while the log says nothing about the members. Returns a sentence
+/// for people.
 ///
 /// # Errors
 /// When no other server has what is lost, when the hard state is older than the log, and when
 /// the disk fails.
-pub(crate) fn decide(
+fn decide(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,
+    has_majority_of_others: bool,
     scanned: &Scanned,
     damage: &StorageError,
 ) -> Result<String, StorageError> {
     let members = scanned.summary.cluster.newest().membership.as_ref();
-    // The members in the log take precedence over the settings.
-    if members.is_some_and(|(_, membership)| !membership.is_quorum_without(node_id)) {
+    // The members in the log take precedence over the settings: a cluster may have grown.
+    let by_log = members.map(|(_, membership)| membership.is_quorum_without(node_id));
+    if !by_log.unwrap_or(has_majority_of_others) {
         return Err(StorageError::Irreparable { damage: damage.finding() });
     }
     let lost = find_lost(disk, dir, node_id, scanned)?;

@@ -22,6 +22,7 @@ fn joined() -> JoinedCluster {
             (NodeId(6), member("[::1]:9001", "six.example:9000")),
         ]
         .into(),
+        at: LogIndex(12),
     }
 }
 
@@ -31,6 +32,7 @@ fn open_as(disk: &SimDisk, id: u64) -> Result<Storage, StorageError> {
         node_id: NodeId(id),
         segment_bytes: 1 << 16,
         can_repair: true,
+        has_majority_of_others: true,
         new_incarnation: Incarnation(1),
         formats: FormatRange::OWN,
     };
@@ -42,9 +44,9 @@ fn golden_bytes_of_what_a_server_learned_when_it_joined() {
     assert_eq!(
         joined().encode(),
         "coracle 1\nnode 6\ncluster a \\\\ \\\"b\\\" \\u{e9}\n\
-         cluster_id 00000000000000000000000000000abc\npromise_ms 150\n\
+         cluster_id 00000000000000000000000000000abc\npromise_ms 150\nmembers_at 12\n\
          member 1 10.0.0.1:9001 10.0.0.1:9000\nmember 6 [::1]:9001 six.example:9000\n\
-         crc32c 6b952f90\n"
+         crc32c 34f66b3c\n"
     );
 }
 

@@ -24,6 +24,7 @@ fn options() -> StorageOptions {
         node_id: NodeId(1),
         segment_bytes: 1536,
         can_repair: false,
+        has_majority_of_others: false,
         new_incarnation: Incarnation(1),
         formats: FormatRange::OWN,
     }

@@ -59,6 +59,7 @@ fn open(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
         node_id: NodeId(2),
         segment_bytes: 1 << 16,
         can_repair: true,
+        has_majority_of_others: true,
         new_incarnation: Incarnation(1),
         formats: FormatRange::OWN,
     };

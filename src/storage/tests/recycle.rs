@@ -103,7 +103,7 @@ fn a_reset_keeps_the_files_of_the_log_before() {
 /// The numbers of segments that were cut off a log are used again, but not their files.
 #[test]
 fn a_segment_that_a_repair_cuts_off_is_not_recycled() {
-    let options = StorageOptions { can_repair: true, ..options() };
+    let options = StorageOptions { can_repair: true, has_majority_of_others: true, ..options() };
     for (damaged, offset) in [(5, 20), (6, 600), (7, 30)] {
         let disk = SimDisk::new();
         let (mut storage, last) = compacted(&disk, 4);

@@ -13,7 +13,7 @@ use crate::testing::byte_mutation::mutation;
 use crate::testing::{DirectoryContents, RecordPlace};
 
 fn repairing() -> StorageOptions {
-    StorageOptions { can_repair: true, ..options() }
+    StorageOptions { can_repair: true, has_majority_of_others: true, ..options() }
 }
 
 fn open_to_repair(disk: &SimDisk) -> Result<(Storage, DurableState), StorageError> {
@@ -550,6 +550,24 @@ fn a_hard_state_older_than_a_lost_entry_is_refused() {
     assert!(matches!(error, StorageError::HardStateStale { .. }), "{error}");
 }
 
+/// The servers.toml of a cluster of one that has grown still lists one server.
+#[test]
+fn a_cluster_that_has_grown_repairs_a_log_whatever_its_settings_say() {
+    let disk = SimDisk::new();
+    let (mut storage, _) = reopen(&disk);
+    storage.save_hard_state(term(1)).unwrap();
+    let members = Payload::Membership(Membership::seed([1, 2, 3].map(NodeId)));
+    storage.append(&[Entry { payload: members, ..entry(1, 1) }]).unwrap();
+    storage.append(&entries(2..=2, 1)).unwrap();
+    storage.sync().unwrap();
+    let end = storage.tail.end();
+    drop(storage);
+    disk.flip_bit(&segment(1), end_place_of(end) - 20, 0);
+    let grown = StorageOptions { has_majority_of_others: false, ..repairing() };
+    let opened = Storage::open(Box::new(disk), dir(), grown);
+    assert!(opened.unwrap().1.hard_state.is_rejoining);
+}
+
 #[test]
 fn the_log_of_a_small_cluster_is_left_as_it_is() {
     let disk = SimDisk::new();
@@ -568,7 +586,7 @@ fn the_log_of_a_small_cluster_is_left_as_it_is() {
         assert!(matches!(error, StorageError::Irreparable { .. }), "{error}");
         let said = error.to_string();
         assert!(said.contains("00000001.segment is damaged at byte"), "{said}");
-        assert!(said.contains("put back a backup"), "{said}");
+        assert!(said.contains("put back a backup") && said.contains("--join"), "{said}");
     }
     let changes = disk
         .record()

@@ -13,7 +13,8 @@ const TERM: Term = Term(1);
 
 fn open_reading(disk: &SimDisk, formats: FormatRange) -> Result<(), StorageError> {
     // The server could repair a damaged log, so a refusal is not for want of others.
-    let options = StorageOptions { formats, can_repair: true, ..options() };
+    let options =
+        StorageOptions { formats, can_repair: true, has_majority_of_others: true, ..options() };
     Storage::open(Box::new(disk.clone()), dir(), options).map(|_| ())
 }
 

@@ -227,14 +227,17 @@ async fn join(
 
 /// The answer of the others to a server that is a member: who the members are.
 fn answer(world: &World, settings: &Settings, id: NodeId) -> Option<JoinedCluster> {
-    let open = world.open_memberships();
-    let membership = open.iter().find(|open| !open.is_seed() && open.is_member(id))?;
+    let (position, membership) = world.wire.committed_membership()?;
+    if membership.is_seed() || !membership.is_member(id) {
+        return None;
+    }
     Some(JoinedCluster {
         id,
         cluster: settings.cluster.clone(),
         cluster_id: Some(cluster_id(world)?),
         promise: settings.raft.promise(),
         members: membership.members.clone(),
+        at: position.index,
     })
 }
 
@@ -253,6 +256,7 @@ fn move_to(server: &mut Server, port: u16) {
 /// Cleans up after a process that has ended by itself, and has it started again later.
 fn on_end(world: &Rc<World>, machine: &Rc<Machine>, end: &ProcessEnd) {
     let id = machine.id;
+    world.note_misled();
     let fault = machine.disk_fault.get();
     let crash =
         (fault == Some(Fault::DiskCut)).then(|| Crash::Seeded(world.random(|rng| rng.random())));
@@ -335,6 +339,7 @@ pub(crate) fn crash(world: &Rc<World>, id: u64, is_power_lost: bool) {
     if !machine.is_up() {
         return;
     }
+    world.note_misled();
     let crash = is_power_lost.then(|| match world.random(|rng| rng.random_range(0..4)) {
         0 => Crash::LoseUnsynced,
         1 => Crash::KeepUnsynced,

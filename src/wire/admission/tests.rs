@@ -49,6 +49,7 @@ fn servers_restored_from_different_backups_refuse_each_other() {
         cluster: "coracle".into(),
         id: NodeId(1),
         membership: two_voters(),
+        membership_at: LogIndex(0),
         committed: None,
         departing: None,
         seeds: BTreeSet::new(),
@@ -73,6 +74,7 @@ fn servers_that_promise_different_things_refuse_each_other() {
         cluster: "coracle".into(),
         id: NodeId(1),
         membership: two_voters(),
+        membership_at: LogIndex(0),
         committed: None,
         departing: None,
         seeds: BTreeSet::new(),
@@ -104,6 +106,7 @@ fn local(format: u32, cluster_id: Option<u128>) -> LocalNode {
         cluster: "coracle".into(),
         id: NodeId(1),
         membership: two_voters(),
+        membership_at: LogIndex(0),
         committed: None,
         departing: None,
         seeds: BTreeSet::new(),
@@ -357,12 +360,14 @@ fn the_members_that_are_announced_count_from_then_on() {
     let announcement = Announcement {
         format: FormatInForce::of(Format(3)),
         membership: Arc::clone(&newest),
+        membership_at: LogIndex(9),
         committed: Some(newest),
         ..Announcement::default()
     };
     assert!(admits(&local, 3, false) && !admits(&local, 4, false));
     local.take(&announcement);
     assert!(!admits(&local, 3, true) && admits(&local, 4, false));
+    assert_eq!(local.membership_at, LogIndex(9));
 }
 
 fn join_of(id: u64, cluster: Option<&str>) -> JoinRequest {
@@ -375,12 +380,14 @@ fn join_of(id: u64, cluster: Option<&str>) -> JoinRequest {
 fn a_member_that_joins_learns_all_that_it_needs_for_its_start() {
     let members = membership(&[1, 2], &[6]);
     let promise = Some(Duration::from_millis(150));
-    let local = LocalNode { promise, restore_id: Some(7), ..knowing(members.clone(), None) };
+    let known = LocalNode { promise, restore_id: Some(7), ..knowing(members.clone(), None) };
+    let local = LocalNode { membership_at: LogIndex(9), ..known };
     let expected = JoinAnswer {
         cluster: "coracle".into(),
         cluster_id: Some(ClusterId(5)),
         format: FormatInForce::of(Format(3)),
         membership: members,
+        at: LogIndex(9),
         promise,
         restore_id: Some(7),
     };

@@ -45,6 +45,7 @@ fn joined() -> JoinedCluster {
         cluster_id: Some(ClusterId(9)),
         promise: None,
         members: [1, 2, 3].map(|id| (NodeId(id), member(id))).into(),
+        at: LogIndex(1),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::storage::diverged::mark_path;
 use crate::testing::simulation::upgrade::Program;
 use crate::testing::simulation::world::{Machine, World};
 use crate::testing::{DirectoryContents, RecordPlace, Region, SimDisk};
-use crate::types::{Format, HardState, LogPosition};
+use crate::types::{Format, HardState, LogPosition, NodeId};
 
 /// The expected result of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +160,13 @@ impl StartOption {
     ) -> StartOption {
         let beginning = beginning(&directory, damaged);
         StartOption { is_repair, directory, beginning }
+    }
+
+    /// True when the log is damaged, and the members that the rest of it says can do nothing
+    /// without the node.
+    fn is_beyond_repair(&self, world: &World, id: u64) -> bool {
+        let last = self.directory.last().index.0 as usize;
+        self.is_repair && !world.wire.in_force_on_disk(id, last).is_quorum_without(NodeId(id))
     }
 
     /// True when no intact snapshot fits the log.
@@ -402,6 +409,10 @@ pub(crate) fn check_end(world: &World, machine: &Machine, error: &StorageError, 
         StorageError::SnapshotMissing { .. } => {
             expected.options.iter().any(StartOption::is_barred)
                 && machine.has_damaged_snapshot.get()
+        }
+        // A cluster of one or two may have grown behind the damage. The server cannot know that.
+        StorageError::Irreparable { .. } => {
+            is_start && expected.options.iter().any(|option| option.is_beyond_repair(world, id))
         }
         // A damaged log may end a life, but does not prevent the next one.
         _ if is_start => expected.verdict == Verdict::Refuses,

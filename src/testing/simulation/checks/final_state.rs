@@ -29,6 +29,7 @@ const LASTING_PREFIX: &[u8] = b"k";
 
 /// Checks everything. `committed` is the index that all nodes have committed.
 pub(crate) fn check(world: &World, committed: u64) {
+    world.note_misled();
     let log = match common_log(world, committed) {
         Ok(log) => log,
         Err(Violation { check, what }) => return world.violate(check, what),
@@ -92,6 +93,7 @@ fn log_of(
         node_id: id,
         segment_bytes: world.plan.settings.log.segment_bytes,
         can_repair: false,
+        has_majority_of_others: false,
         new_incarnation: Incarnation(0),
         formats: FormatRange::OWN,
     };

@@ -113,10 +113,6 @@ fn command(world: &World, step: Step) -> Option<String> {
 /// Adds a spare machine, alone or in the place of a member, and starts it: before the command, some
 /// time after it, or never.
 async fn add(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, step: Step) {
-    // A newcomer could get the store of a server whose own has diverged, and is not found out yet.
-    if !world.data.losses.borrow().is_empty() {
-        return;
-    }
     let membership = world.membership();
     let is_free = |machine: &&Rc<Machine>| {
         machine.site.place.get() == Place::Spare && NodeId(machine.id) > membership.last_id
@@ -129,6 +125,9 @@ async fn add(world: &Rc<World>, plan: &MembersPlan, operator: &mut Operator, ste
         _ => {
             let ids: Vec<NodeId> = membership.ids().into_iter().collect();
             let Some(old) = some(world, &ids) else { return };
+            if !world.data.losses.borrow().is_empty() {
+                return;
+            }
             format!("member replace {old} {addresses} id {id} can-lose 0")
         }
     };

@@ -39,6 +39,12 @@ impl Memory {
         }
     }
 
+    /// This life was sent a store that may differ.
+    pub(crate) fn on_misled(&self, life: u64) {
+        self.may_be_on_disk.set(true);
+        self.differing_lives.borrow_mut().insert(life);
+    }
+
     /// The life has begun with nothing of what earlier ones had on the disk.
     pub(crate) fn on_new_beginning(&self, life: u64) {
         self.may_be_on_disk.set(false);

@@ -272,6 +272,17 @@ impl World {
         self.data.losses.borrow_mut().insert(id, life);
     }
 
+    /// Notes whose stores may differ because a node with such a store has sent them a snapshot. The
+    /// stores are compared later, and each of those nodes has to begin anew.
+    pub(crate) fn note_misled(&self) {
+        for NodeId(id) in self.wire.take_misled() {
+            let machine = &self.machines[&id];
+            self.trace.say(&format_args!("n{id} may have the store of a node that differs"));
+            machine.memory.on_misled(machine.lives.get());
+            self.note_data_loss(id, u64::MAX);
+        }
+    }
+
     /// True when machines may lose durable data now: no other has, and all have taken part
     /// (docs/adr/0005).
     pub(crate) fn may_lose_data(&self) -> bool {
@@ -302,6 +313,6 @@ impl World {
             let candidate = membership.change.as_ref().and_then(|change| change.what.candidate());
             membership.is_learner(NodeId(id)) && candidate != Some(NodeId(id))
         };
-        self.data.losses.borrow().is_empty() && self.open_memberships().iter().all(is_learner)
+        self.open_memberships().iter().all(is_learner)
     }
 }

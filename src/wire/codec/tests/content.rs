@@ -351,6 +351,7 @@ fn join_answer() -> JoinAnswer {
         cluster_id: Some(ClusterId(u128::MAX)),
         format: FormatInForce { format: Format(u32::MAX), since },
         membership: largest(),
+        at: LogIndex::MAX,
         promise: Some(Duration::from_millis(u64::MAX)),
         restore_id: Some(u128::MAX),
     }

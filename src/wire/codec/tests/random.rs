@@ -162,14 +162,18 @@ fn any_join_request() -> impl Strategy<Value = JoinRequest> {
 fn any_join_answer() -> impl Strategy<Value = JoinAnswer> {
     let facts = (any::<Option<u128>>(), any::<Option<u64>>(), any::<Option<u128>>());
     let format = (1..=u32::MAX, "[!-~]{0,64}");
-    ("[ -~]{1,64}", format, any_membership(), facts).prop_map(
-        |(cluster, (format, since), membership, (cluster_id, promise_ms, restore_id))| JoinAnswer {
-            cluster,
-            cluster_id: cluster_id.map(ClusterId),
-            format: FormatInForce { format: Format(format), since },
-            membership,
-            promise: promise_ms.map(Duration::from_millis),
-            restore_id,
+    let members = (any_membership(), any_index());
+    ("[ -~]{1,64}", format, members, facts).prop_map(
+        |(cluster, (format, since), (membership, at), (cluster_id, promise_ms, restore_id))| {
+            JoinAnswer {
+                cluster,
+                cluster_id: cluster_id.map(ClusterId),
+                format: FormatInForce { format: Format(format), since },
+                membership,
+                at,
+                promise: promise_ms.map(Duration::from_millis),
+                restore_id,
+            }
         },
     )
 }

@@ -15,6 +15,7 @@ fn open(disk: &SimDisk) -> Result<Storage, StorageError> {
         node_id: NodeId(1),
         segment_bytes: 4096,
         can_repair: true,
+        has_majority_of_others: true,
         new_incarnation: Incarnation(1),
         formats: FormatRange::OWN,
     };

@@ -246,6 +246,11 @@ impl Durable {
         self.may_differ = may_differ;
     }
 
+    /// True when the store of the node may differ from that of all others.
+    pub fn may_differ(&self) -> bool {
+        self.may_differ
+    }
+
     /// The entries from index 1 on: those of the log and those before it, or those in the snapshot
     /// that replaces the log.
     pub fn log(&mut self) -> &[Slot] {

@@ -8,6 +8,11 @@ use tokio_util::codec::Decoder;
 use crate::testing::simulation::checks::violation::{Check, Violation};
 use crate::wire::{Frame, FrameCodec};
 
+/// The size in bytes that the frame of a chunk of a snapshot may have, whatever the settings: a
+/// chunk of 64 KiB may be a quarter larger, and there is the rest of the frame. With a history,
+/// snapshots have blocks that make such chunks.
+const CHUNK_FRAME_BYTES_MAX: u64 = 64 * 1024 * 5 / 4 + 64 * 1024;
+
 /// The decoder of all pipes.
 pub(super) struct Frames {
     codec: FrameCodec,
@@ -17,6 +22,7 @@ pub(super) struct Frames {
 
 impl Frames {
     pub fn new(frame_bytes_max: u64) -> Frames {
+        let frame_bytes_max = frame_bytes_max.max(CHUNK_FRAME_BYTES_MAX);
         let frame_bytes_max = usize::try_from(frame_bytes_max).unwrap_or(usize::MAX);
         Frames { codec: FrameCodec::new(frame_bytes_max), pipes: BTreeMap::new() }
     }

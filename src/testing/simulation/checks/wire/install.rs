@@ -1,7 +1,7 @@
 //! Checks that each chunk of a snapshot that a leader sends is what its disk has, and counts the
 //! snapshots that are sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::disks::{Disks, Finding, ensure};
 use crate::raft::{InstallSnapshot, InstallSnapshotResponse};
@@ -27,6 +27,9 @@ pub struct InstallCounts {
 pub(super) struct Installs {
     under_way: BTreeMap<(NodeId, NodeId), SnapshotId>,
     pub counts: InstallCounts,
+    /// The nodes that were sent a snapshot by one whose store may differ from that of all others:
+    /// so may theirs.
+    pub misled: BTreeSet<NodeId>,
 }
 
 impl Installs {
@@ -39,6 +42,10 @@ impl Installs {
     ) -> Finding {
         if chunk.bytes.is_empty() {
             return Ok(()); // it only asks how far the follower is
+        }
+        if disks.of(from).may_differ() {
+            disks.of(to).on_divergence(true);
+            self.misled.insert(to);
         }
         match self.under_way.insert((from, to), chunk.snapshot) {
             Some(known) if known == chunk.snapshot => {}

@@ -21,7 +21,7 @@ mod transfers;
 mod votes;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
@@ -211,9 +211,19 @@ impl WireChecker {
         open
     }
 
+    /// The newest membership that is known to be committed, and its entry.
+    pub(crate) fn committed_membership(&self) -> Option<(LogPosition, Arc<Membership>)> {
+        self.state().members.committed()
+    }
+
     /// True when the nodes for which `is_there` holds are a quorum of a membership.
     pub(crate) fn is_quorum(membership: &Membership, is_there: impl Fn(u64) -> bool) -> bool {
         is_quorum(membership, |id| is_there(id.0))
+    }
+
+    /// The membership in force after the first entries on a node's disk, up to the index `last`.
+    pub(crate) fn in_force_on_disk(&self, node: u64, last: usize) -> Arc<Membership> {
+        self.state().disks.in_force_on_disk(NodeId(node), last)
     }
 
     /// The format in force after all that a node has on its disk, committed or not.
@@ -253,6 +263,11 @@ impl WireChecker {
     /// The store of a node differs from that of all others from now on.
     pub(crate) fn on_divergence(&self, node: u64, may_differ: bool) {
         self.state().disks.of(NodeId(node)).on_divergence(may_differ);
+    }
+
+    /// The nodes that were sent a snapshot since the last call, by one whose store may differ.
+    pub(crate) fn take_misled(&self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut self.state().installs.misled)
     }
 
     /// True when a format after the first is in force.

@@ -44,6 +44,7 @@ impl Fixture {
                 node_id: NodeId(*id),
                 segment_bytes: 4096,
                 can_repair: false,
+                has_majority_of_others: false,
                 new_incarnation: Incarnation(*id as u128),
                 formats: FormatRange::OWN,
             };
