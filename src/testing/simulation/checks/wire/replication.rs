@@ -302,7 +302,7 @@ impl Replication {
     /// The memberships by which a leader may have counted that its first `length` entries are
     /// committed: the one in force after them, and all later ones of its log. The end of its log
     /// may not have been sent yet. When a joint membership is committed, the one that ends it
-    /// follows at once.
+    /// follows at once, and may count before the leader has announced the commit of the first.
     fn counted_by(
         &self,
         leader: NodeId,
@@ -324,11 +324,24 @@ impl Replication {
         let last = newest(&log).zip(in_force.last().cloned());
         if let Some((at, joint)) = last
             && joint.is_joint()
-            && self.is_known_committed(at)
+            && (self.is_known_committed(at) || self.is_held(&log, at, &joint, disks))
         {
             in_force.push(Arc::new(second_half(&joint)));
         }
         in_force
+    }
+
+    /// True when a quorum of the membership holds the entry of a log at this position.
+    fn is_held(
+        &self,
+        log: &[Slot],
+        at: LogPosition,
+        membership: &Membership,
+        disks: &mut Disks,
+    ) -> bool {
+        let Some(place) = (at.index.0 as usize).checked_sub(1) else { return false };
+        let holders = self.holders(|other| other.get(place) == log.get(place), disks);
+        is_quorum(membership, |id| holders.contains(&id))
     }
 
     /// True when a leader has announced that the entry is committed.

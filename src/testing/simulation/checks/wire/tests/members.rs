@@ -73,6 +73,23 @@ fn a_joint_membership_is_committed_by_both_halves() {
     }
 }
 
+/// The leader announces both commits together: that of the joint membership, and that of the entry
+/// behind it, which the second half alone holds.
+#[test]
+fn the_second_half_counts_when_both_halves_hold_the_joint_membership() {
+    for (holds_joint, wrong) in [(true, None), (false, Some(Check::DurableQuorum))] {
+        let mut f = Fixture::with_learners();
+        let all = [entry(1, 1), members(2, 1, learning()), members(3, 1, joint()), entry(4, 1)];
+        f.hold(&[1], &all[2..]);
+        f.hold(&[4], &all);
+        if holds_joint {
+            f.hold(&[2], &all[2..3]);
+        }
+        assert_eq!(f.send(1, 3, 1, append(2, 1, 2, all[2..].to_vec())), None);
+        assert_eq!(f.send(1, 3, 1, append(4, 1, 4, vec![])), wrong, "{holds_joint}");
+    }
+}
+
 #[test]
 fn a_leader_outside_of_the_voters_does_not_count_itself() {
     let without_1 =
