@@ -7,6 +7,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
 use http::{Method, Request, Uri};
 use tokio::net::TcpStream;
 
@@ -21,6 +22,14 @@ pub struct Channel {
     put: Uri,
     range: Uri,
     status: Uri,
+    watch: Uri,
+}
+
+/// A watch. It ends when it is dropped.
+pub struct Watch {
+    _requests: SendStream<Bytes>,
+    body: RecvStream,
+    buffer: BytesMut,
 }
 
 const LOST: Fault = Fault("connection lost");
@@ -50,6 +59,7 @@ impl Channel {
             put: uri("KV/Put")?,
             range: uri("KV/Range")?,
             status: uri("Maintenance/Status")?,
+            watch: uri("Watch/Watch")?,
         })
     }
 
@@ -76,8 +86,30 @@ impl Channel {
         read_leads(&reply)
     }
 
+    /// Begins a watch of the keys that begin with `prefix`, and waits until it is there.
+    pub async fn watch(&mut self, prefix: &[u8]) -> Result<Watch, Fault> {
+        let mut create = BytesMut::new();
+        put_bytes(&mut create, 1, prefix);
+        let mut end = prefix.to_vec();
+        *end.last_mut().ok_or(MALFORMED)? += 1;
+        put_bytes(&mut create, 2, &end);
+        let mut message = begin_message();
+        put_bytes(&mut message, 1, &create);
+        let (response, mut requests) = self.begin(self.watch.clone()).await?;
+        requests.send_data(end_message(message), false).map_err(|_| LOST)?;
+        let body = response.await.map_err(|_| LOST)?.into_body();
+        let mut watch = Watch { _requests: requests, body, buffer: BytesMut::new() };
+        watch.message().await.map(|_created| watch)
+    }
+
     /// Sends a message and returns the one that answers it.
     async fn call(&mut self, uri: Uri, message: BytesMut) -> Result<Bytes, Fault> {
+        let (response, mut body) = self.begin(uri).await?;
+        body.send_data(end_message(message), true).map_err(|_| LOST)?;
+        receive(response).await
+    }
+
+    async fn begin(&self, uri: Uri) -> Result<(ResponseFuture, SendStream<Bytes>), Fault> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(uri)
@@ -86,10 +118,51 @@ impl Channel {
             .body(())
             .map_err(|_| MALFORMED)?;
         let mut requests = self.requests.clone().ready().await.map_err(|_| LOST)?;
-        let (response, mut body) = requests.send_request(request, false).map_err(|_| LOST)?;
-        body.send_data(end_message(message), true).map_err(|_| LOST)?;
-        receive(response).await
+        requests.send_request(request, false).map_err(|_| LOST)
     }
+}
+
+impl Watch {
+    /// The revisions of the changes in the next message.
+    pub async fn next(&mut self) -> Result<Vec<u64>, Fault> {
+        let message = self.message().await?;
+        // The events are the eleventh field of WatchResponse.
+        let events = fields(&message).filter_map(|field| match field {
+            Ok((11, Content::Bytes(event))) => Some(revision(event)),
+            Ok(_) => None,
+            Err(fault) => Some(Err(fault)),
+        });
+        events.collect()
+    }
+
+    async fn message(&mut self) -> Result<Bytes, Fault> {
+        loop {
+            if let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() {
+                let [_, length @ ..] = *header;
+                let end = HEADER_BYTES + u32::from_be_bytes(length) as usize;
+                if self.buffer.len() >= end {
+                    let mut message = self.buffer.split_to(end);
+                    return Ok(message.split_off(HEADER_BYTES).freeze());
+                }
+            }
+            let data = self.body.data().await.ok_or(LOST)?.map_err(|_| LOST)?;
+            self.body.flow_control().release_capacity(data.len()).map_err(|_| LOST)?;
+            self.buffer.extend_from_slice(&data);
+        }
+    }
+}
+
+/// The revision of a change: the third field of its key, which is the second field of the event.
+fn revision(event: &[u8]) -> Result<u64, Fault> {
+    for field in fields(event) {
+        let (2, Content::Bytes(kv)) = field? else { continue };
+        for field in fields(kv) {
+            if let (3, Content::Number(revision)) = field? {
+                return Ok(revision);
+            }
+        }
+    }
+    Err(MALFORMED)
 }
 
 async fn receive(response: ResponseFuture) -> Result<Bytes, Fault> {

@@ -10,6 +10,7 @@
 //! begins at etcd's leader. Reads are linearizable, which is etcd's default.
 
 mod grpc;
+mod rush;
 /// The parts of `coracle bench` that this program shares.
 #[allow(dead_code)]
 #[path = "../../src/cli/bench"]
@@ -67,6 +68,12 @@ struct Options {
     /// Time to load it before
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     warmup_s: f64,
+    /// Instead of the load of `coracle bench`: number of watches that see every write
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    watches: u64,
+    /// Writes a second that the watches see
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    rate: u64,
     /// Instead of a load: print the leader's client address
     #[arg(long)]
     leader: bool,
@@ -129,6 +136,15 @@ async fn run(options: &Options) -> Result<String, Fault> {
         .map_err(|_| Fault("no member says that it leads"))?;
     if options.leader {
         return Ok(format!("{}\n", endpoints[leader]));
+    }
+    if options.watches > 0 {
+        let load = rush::Load {
+            watches: options.watches,
+            rate: options.rate,
+            seconds: options.duration_s,
+            value_bytes: options.value_bytes,
+        };
+        return rush::play(&endpoints[leader], load).await;
     }
     let (keys, read_percent) = (options.keys, options.read_percent);
     let run = Run {

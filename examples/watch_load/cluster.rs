@@ -47,6 +47,17 @@ impl Cluster {
         Ok(Cluster { fleet, _directory: directory })
     }
 
+    /// Waits until every server counts revisions: a new cluster passes through the formats before.
+    pub fn wait_for_revisions(&mut self) -> Result<(), Failure> {
+        self.fleet.wait_for("the highest format at every server", |fleet| {
+            let statuses = fleet.statuses()?;
+            statuses.values().try_for_each(|status| {
+                let (_, last) = status.get("reads_formats")?.split_once("..")?;
+                (status.get("format")? == last).then_some(())
+            })
+        })
+    }
+
     /// Stops the servers.
     pub fn end(mut self) -> Result<(), Failure> {
         self.fleet.stop_all(Stop::Term)

@@ -75,6 +75,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let mut cluster = Cluster::start(&options.program, options.servers, &options.settings)?;
     let leader = cluster.fleet.wait_for_leader()?;
+    cluster.wait_for_revisions()?;
     let watched = match options.follower {
         true => cluster.fleet.ids().into_iter().find(|id| *id != leader).unwrap_or(leader),
         false => leader,
