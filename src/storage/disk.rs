@@ -207,7 +207,7 @@ impl Disk for RealDisk {
             Err(error) => return Err(error),
         };
         match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
+            Ok(()) => Ok(Some(Box::new(LockedFile(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -273,3 +273,23 @@ impl DiskFile for File {
         let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
     }
 }
+
+/// A file that is locked. It is unlocked before it is closed: a process that was forked and has not
+/// become another program yet has the file, too, and would keep the lock for that long.
+struct LockedFile(File);
+
+impl Named for LockedFile {
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.0.is_at(path)
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // When it fails, closing the file unlocks it.
+        let _ = self.0.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -132,7 +132,8 @@ impl Serialize for AnswerMap<'_> {
         let (kind, body) = (payload.kind(), payload.body());
         let mut map = s.serialize_map(Some(entries))?;
         map.serialize_entry(kind::CLUSTER_KEY, cluster)?;
-        map.serialize_entry(kind::FORMAT_KEY, &(format.format, &format.since))?;
+        // The mark behind the version is for the store alone, and other versions refuse it here.
+        map.serialize_entry(kind::FORMAT_KEY, &(format.format, format.version()))?;
         map.serialize_entry(kind::MEMBERSHIP_KEY, &(kind, serde_bytes::Bytes::new(&body)))?;
         map.serialize_entry(kind::AT_KEY, at)?;
         if let Some(cluster_id) = cluster_id {

@@ -15,7 +15,7 @@ fn a_message_is_what_protocol_buffers_say() {
 
 #[test]
 fn a_member_leads_when_it_says_that_it_is_the_leader() {
-    let status = |leader| [0x0a, 4, 0x10, 0x96, 0x01, 0x18, 0x20, leader, 0x01, 0x28, 9];
+    let status = |leader| [0x0a, 5, 0x10, 0x96, 0x01, 0x18, 7, 0x20, leader, 0x01, 0x28, 9];
     assert_eq!(read_leads(&status(0x96)), Ok(true));
     assert_eq!(read_leads(&status(0x97)), Ok(false));
     assert_eq!(read_leads(&[]), Ok(false));

@@ -368,6 +368,16 @@ fn the_largest_frames_of_joining_fit_into_their_bounds() {
     assert_eq!(through(&removed, HELLO_FRAME_BYTES_MAX), Some(removed));
 }
 
+/// A format that came into force in a new cluster has a mark behind its version, which is for the
+/// store alone.
+#[test]
+fn an_answer_names_the_version_of_the_format_and_nothing_else() {
+    let format = FormatInForce::of(Format(4));
+    let plain = Frame::Joined(JoinAnswer { format: format.clone(), ..join_answer() });
+    let marked = JoinAnswer { format: format.in_unwritten_log(), ..join_answer() };
+    assert_eq!(through(&Frame::Joined(marked), JOINED_FRAME_BYTES_MAX), Some(plain));
+}
+
 /// The facts go to a file, to logs and to sentences.
 #[test]
 fn frames_of_joining_with_facts_that_no_server_has_are_errors() {
