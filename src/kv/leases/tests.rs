@@ -145,6 +145,20 @@ fn a_renewal_begins_the_time_anew_and_none_revives_a_lease_that_is_due() {
     assert!(!log.store.has_hidden() && log.store.next_deadline_ms().is_none());
 }
 
+/// An entry ends one lease that has keys, so another one that is due is still there when the
+/// command is executed.
+#[test]
+fn no_renewal_revives_a_lease_that_is_due_and_has_not_ended() {
+    let mut log = with_history();
+    for (id, key) in [(7, "a"), (8, "b")] {
+        log.apply(&grant(id, 5));
+        log.apply(&leased(key, id, 0));
+    }
+    log.advance(5_000);
+    assert_eq!(log.apply(&renew(&[8])), Outcome::Renewed(vec![None]));
+    assert_eq!((keys_at(&log.store, 0).len(), lease(&log.store, 8)), (0, None));
+}
+
 #[test]
 fn the_keys_of_a_lease_go_in_one_revision_whether_it_is_due_or_revoked() {
     for is_revoked in [false, true] {
