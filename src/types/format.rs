@@ -129,7 +129,7 @@ pub struct FormatInForce {
     /// The format.
     pub format: Format,
     /// The version of the oldest program that reads it. A server that does not read the format
-    /// knows from this text which program does. [`UNWRITTEN`] may follow.
+    /// knows from this text which program does. The mark of a log without commands may follow.
     pub since: String,
 }
 
