@@ -398,6 +398,25 @@ impl History {
         self.changes.push(change);
     }
 
+    /// Puts another record in the place of the one that the same change wrote, if that change is
+    /// kept.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn write_again(&mut self, record: &Arc<Record>) {
+        let (first, forgotten) = (self.changes.first(), self.forgotten.clone());
+        let mut history = History::restored(self.numbers(), first, forgotten);
+        for (number, change) in self.changes.from(first) {
+            let mut change = change.clone();
+            if let Action::Put { record: written, .. } = &mut change.action
+                && number == record.change
+            {
+                *written = Arc::clone(record);
+            }
+            history.add_change(change);
+        }
+        history.gone.clone_from(&self.gone);
+        *self = history;
+    }
+
     /// Adds a key of a snapshot that is gone.
     pub fn restore_gone(&mut self, key: KeyBytes, number: u64) {
         self.gone.insert(key, number);

@@ -279,17 +279,17 @@ impl Records {
     }
 
     /// Changes a stored record with its hash and the digest, as an entry that is applied wrongly
-    /// does. Returns false when there is no record.
-    pub fn diverge(&mut self, seed: u64) -> bool {
-        let Some(key) = self.key_at(seed) else { return false };
-        let Some(record) = self.by_key.get(&key).cloned() else { return false };
+    /// does. Returns the record that takes its place; `None` when there is no record.
+    pub fn diverge(&mut self, seed: u64) -> Option<Arc<Record>> {
+        let key = self.key_at(seed)?;
+        let record = self.by_key.get(&key).cloned()?;
         let Record { create_revision, mod_revision, version, lease, deadline_ms, change, .. } =
             *record;
         let value = &[&record.value[..], b"!"].concat();
         let new =
             NewRecord { value, create_revision, mod_revision, version, lease, deadline_ms, change };
         self.put(&key, new);
-        true
+        self.by_key.get(&key).cloned()
     }
 
     /// One of the keys.

@@ -311,7 +311,9 @@ impl Store {
     /// Changes a stored record with its hash and the digest, as an entry that is applied wrongly
     /// does. Returns false when there is no record.
     pub fn diverge(&mut self, seed: u64) -> bool {
-        self.records.diverge(seed)
+        let Some(record) = self.records.diverge(seed) else { return false };
+        self.history.write_again(&record);
+        true
     }
 }
 

@@ -310,3 +310,17 @@ proptest! {
         }
     }
 }
+
+/// An entry that was applied wrongly has changed the history as well: the snapshot of such a store
+/// is that store again, also when the record has been replaced meanwhile.
+#[test]
+fn the_snapshot_of_a_store_that_has_diverged_is_whole() {
+    let mut log = Log::with_history();
+    log.apply(&set("key", "a"));
+    let before = log.store.digest();
+    assert!(log.store.diverge(0));
+    assert_ne!(log.store.digest(), before);
+    assert_eq!(load(blocks_of(&log.store)).as_ref(), Ok(&log.store));
+    log.apply(&set("key", "b"));
+    assert_eq!(load(blocks_of(&log.store)), Ok(log.store));
+}
