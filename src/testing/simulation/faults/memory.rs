@@ -3,7 +3,7 @@
 //! others have. Nobody reads a wrong value from a record whose bit has flipped.
 //!
 //! A store that differs may give wrong answers until the stores are compared. So the clients are
-//! quiesced while that of a leader does.
+//! quiesced as long as its node lives, whatever its role is: every server answers them.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +23,8 @@ const WALK: Duration = Duration::from_secs(1);
 const COMPARISON: Duration = Duration::from_secs(5);
 /// The longest time that a node may take to answer a message of a test.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// A node whose store differs is found in this time, or its store is written again by then.
+const END_MAX: Duration = Duration::from_secs(30);
 /// The time between two looks.
 const INTERVAL: Duration = Duration::from_millis(20);
 
@@ -45,7 +47,7 @@ impl TargetedFaults {
             if is_leader { Some(leader.id) } else { self.others(leader.id).first().copied() };
         let Some(id) = chosen else { return false };
         let machine = Rc::clone(&self.world.machines[&id]);
-        if fault == StoreFault::Divergence && is_leader {
+        if fault == StoreFault::Divergence {
             self.world.phase.is_quiesced.set(true);
             let timeout_ms = self.world.plan.settings.limits.request_timeout_ms;
             sleep(Duration::from_millis(timeout_ms + 100)).await;
@@ -78,7 +80,10 @@ impl TargetedFaults {
         self.world.trace.say(&format_args!("{fault:?} in the memory of n{id}"));
         match fault {
             StoreFault::FlippedBit => self.expect_walk_to_find(&machine, life).await,
-            StoreFault::Divergence => self.expect_comparison_to_find(&machine, &leader).await,
+            StoreFault::Divergence => {
+                self.expect_comparison_to_find(&machine, &leader).await;
+                self.wait_for_end(&machine, life).await;
+            }
         }
         true
     }
@@ -115,6 +120,14 @@ impl TargetedFaults {
                 self.world.violate(Check::Memory, what);
             }
             return;
+        }
+    }
+
+    /// The stores may not be compared before other machines are back.
+    async fn wait_for_end(&self, machine: &Machine, life: u64) {
+        let deadline = Instant::now() + END_MAX;
+        while machine.lives.get() == life && machine.is_up() && Instant::now() < deadline {
+            sleep(INTERVAL).await;
         }
     }
 
