@@ -103,8 +103,8 @@ pub enum StorageError {
         "{damage}; nothing was changed, and nobody can repair it: by the log before that byte, the \
          cluster has one or two servers, and can do nothing without this one; keep a copy of the \
          directory; if the cluster has more servers by now, start this one with an empty directory \
-         by `coracle serve --join ADDRESS`; otherwise put back a backup by `coracle snapshot \
-         restore FILE --all`, or see what is left by `coracle recover plan DIR`; {SEE}"
+         and --join; otherwise put back a backup by `coracle snapshot restore FILE --all`, or see \
+         what is left by `coracle recover plan DIR`; {SEE}"
     )]
     Irreparable {
         /// The damage, as [`StorageError::Damaged`] says it.

@@ -631,6 +631,11 @@ fn next_to_settle(world: &World) -> Settling {
         let absent = ids.find(|id| place(*id) != Some(Place::Serving) || !is_machine(*id));
         let Some(id) = absent else {
             if let Some(change) = change {
+                // A learner that is elsewhere than the log says, and does not find the others
+                // either, never catches up; and nothing else is changed meanwhile.
+                if moved_member(world).is_some_and(|moved| !membership.is_voter(NodeId(moved))) {
+                    return Settling::Commands(format!("member cancel {}", change.number));
+                }
                 return Settling::Waits(format!("{:?} in {membership:?}", change.what));
             }
             continue;
