@@ -484,12 +484,16 @@ pub(crate) fn end_faults_but_absence(world: &Rc<World>) {
 }
 
 /// Starts the nodes that were kept down when a membership comes to light that needs one of them: it
-/// was in the memory of a leader only, when they were drawn.
+/// was in the memory of a leader only, when they were drawn. Or when nobody can be elected without
+/// them for a second: a server that is a learner by its own log has the latest one, and those whose
+/// logs count it as a voter need its vote.
 async fn end_absence_in_need(world: Rc<World>) {
+    let mut looks = 0;
     while !world.phase.has_recovered.get() && !world.has_failed() {
         sleep(Duration::from_millis(100)).await;
         let is_here = |id: u64| world.machines.get(&id).is_some_and(|m| !m.site.is_away.get());
-        if !world.is_quorum(is_here) {
+        looks = if world.wire.can_elect(is_here) { 0 } else { looks + 1 };
+        if !world.is_quorum(is_here) || looks > 10 {
             world.trace.say(&"those who stayed away are needed");
             return end_absence(&world);
         }

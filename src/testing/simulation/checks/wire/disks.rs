@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::durable::{Archive, Durable, Slot, newest};
+use super::durable::{Archive, Durable, Slot, last, newest};
 use crate::testing::SimDisk;
 use crate::testing::simulation::checks::violation::{Check, Violation};
 use crate::testing::simulation::plan::Plan;
@@ -76,6 +76,16 @@ impl Disks {
         let log = self.of(node).log();
         let at = newest(log.get(..length).unwrap_or(log));
         at.map_or_else(|| self.initial(node), |at| self.membership(at))
+    }
+
+    /// The end of each node's log, and the membership in force there.
+    pub fn ends_in_force(&mut self) -> BTreeMap<NodeId, (LogPosition, Arc<Membership>)> {
+        let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
+        let end = |node: NodeId| {
+            let end = last(self.of(node).log());
+            (node, (end, self.in_force_on_disk(node, usize::MAX)))
+        };
+        nodes.into_iter().map(end).collect()
     }
 
     /// The membership in force at the end of each log that is not empty.

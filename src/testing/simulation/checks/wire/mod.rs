@@ -303,6 +303,18 @@ impl WireChecker {
         self.state().disks.of(NodeId(node)).log().len() as u64
     }
 
+    /// True when a node among those for which `is_here` holds can be elected by them: it is a voter
+    /// by its own log, and a quorum by that log has logs that are not later (§5.4.1).
+    pub(crate) fn can_elect(&self, is_here: impl Fn(u64) -> bool) -> bool {
+        let disks = &mut self.state().disks;
+        let ends = disks.ends_in_force();
+        ends.iter().any(|(node, (end, membership))| {
+            let votes =
+                |id: NodeId| is_here(id.0) && ends.get(&id).is_none_or(|(other, _)| other <= end);
+            membership.is_voter(*node) && is_quorum(membership, votes) && is_here(node.0)
+        })
+    }
+
     /// True when a quorum of other nodes holds all entries of a node's durable log.
     pub(crate) fn is_log_held_by_others(&self, node: u64) -> bool {
         let disks = &mut self.state().disks;
