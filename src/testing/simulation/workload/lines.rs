@@ -151,13 +151,18 @@ impl LineReader {
         mut line: String,
         parts: &[Part],
     ) -> io::Result<Result<String, String>> {
+        let mut is_spoilt = false;
         for place in 0..=parts.len() {
-            if line != if place == 0 { "OK" } else { "QUEUED" } {
+            // A server without memory refuses a command of a transaction, and all of it at the end.
+            if place > 0 && line == "ERR_BUSY" {
+                is_spoilt = true;
+            } else if line != if place == 0 { "OK" } else { "QUEUED" } {
                 return Ok(Err(line));
             }
             line = self.line().await?;
         }
-        Ok(Ok(line))
+        let is_refused = is_spoilt && line.contains("ERR");
+        Ok(if is_refused { Err("ERR_BUSY".to_owned()) } else { Ok(line) })
     }
 }
 
