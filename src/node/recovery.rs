@@ -185,10 +185,7 @@ impl SnapshotLoss {
 /// True when the other servers are a majority without this one. The members in the log take
 /// precedence over the settings.
 fn can_rejoin(settings: &Settings, id: NodeId, log: &LogSummary) -> bool {
-    match &log.cluster.newest().membership {
-        Some((_, membership)) => membership.is_quorum_without(id),
-        None => settings.servers.len() > 2,
-    }
+    log.cluster.newest().is_quorum_without(id, settings.servers.len() > 2)
 }
 
 /// Checks that the server is not alone in its settings while it has no data. Such a server would

@@ -3,7 +3,7 @@
 use super::entry::Payload;
 use super::format::{Format, FormatInForce};
 use super::identity::ClusterId;
-use super::ids::LogIndex;
+use super::ids::{LogIndex, NodeId};
 use super::membership::Membership;
 
 /// The facts about the cluster after one entry of its log.
@@ -24,6 +24,14 @@ impl ClusterState {
     pub fn members_at(&self) -> LogIndex {
         let with_addresses = self.membership.as_ref().filter(|(_, members)| !members.is_seed());
         with_addresses.map_or(LogIndex(0), |(index, _)| *index)
+    }
+
+    /// True when the others are a quorum without `id`, and so have all that was acknowledged. The
+    /// members in the log count, and `configured` only while it says nothing about them: a cluster
+    /// may have grown.
+    pub fn is_quorum_without(&self, id: NodeId, configured: bool) -> bool {
+        let logged = self.membership.as_ref().map(|(_, members)| members.is_quorum_without(id));
+        logged.unwrap_or(configured)
     }
 
     /// Takes over what the entry at `index` says. Returns false when it says nothing about the

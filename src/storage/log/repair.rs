@@ -23,8 +23,7 @@ use crate::types::{LogPosition, NodeId};
 /// Cuts a damaged log before the damage, if the other servers can send the rest again.
 ///
 /// # Errors
-/// When they cannot, when the hard state is older than the log,
-/// and when the disk fails.
+/// When they cannot, when the hard state is older than the log, and when the disk fails.
 pub(crate) fn repair_if_damaged(
     disk: &dyn Disk,
     dir: &Path,
@@ -56,10 +55,8 @@ fn decide(
     scanned: &Scanned,
     damage: &StorageError,
 ) -> Result<String, StorageError> {
-    let members = scanned.summary.cluster.newest().membership.as_ref();
-    // The members in the log take precedence over the settings: a cluster may have grown.
-    let by_log = members.map(|(_, membership)| membership.is_quorum_without(node_id));
-    if !by_log.unwrap_or(has_majority_of_others) {
+    let cluster = scanned.summary.cluster.newest();
+    if !cluster.is_quorum_without(node_id, has_majority_of_others) {
         return Err(StorageError::Irreparable { damage: damage.finding() });
     }
     let lost = find_lost(disk, dir, node_id, scanned)?;
