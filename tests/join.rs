@@ -195,21 +195,25 @@ fn a_server_that_never_heard_of_its_removal_is_told_when_it_starts() {
     cluster.wait_for_log(4, &["removed from the cluster by entry", &status["removed_at"]]);
 }
 
-/// Whatever a peer has open is closed with it.
+/// The connections of a peer are closed with it.
 #[test]
-fn servers_that_come_and_go_leave_no_descriptors() {
+fn servers_that_come_and_go_leave_no_connections() {
     let mut cluster = three();
     let leader = cluster.wait_for_leader();
+    for follower in cluster.ids().into_iter().filter(|id| *id != leader) {
+        cluster.wait_for_log(leader, &["accepted peer", &format!("peer={follower}")]);
+    }
     let mut before = None;
     for _ in 0..6 {
         let id = cluster.add_learner();
-        cluster.wait_for_role(id, "learner");
+        // The leader has dialled it: it has the entry with itself.
+        cluster.wait_for_equal_lists(&[leader, id]);
         cluster.change(&format!("member remove {id}"));
         cluster.wait_for_role(id, "removed");
         cluster.kill(id);
-        let least = *before.get_or_insert_with(|| cluster.open_descriptors(leader));
-        cluster.wait_for("the descriptors to be as few as after the first", || {
-            (cluster.open_descriptors(leader) <= least).then_some(())
+        let least = *before.get_or_insert_with(|| cluster.open_sockets(leader));
+        cluster.wait_for("the sockets to be as few as after the first", || {
+            (cluster.open_sockets(leader) <= least).then_some(())
         });
     }
 }

@@ -240,6 +240,16 @@ impl Cluster {
         fs::read_dir(path).expect("our child's descriptors can be listed").count()
     }
 
+    /// Number of sockets that a running server has open. Its files are not among them: a log's
+    /// segment is opened when it is first read.
+    pub fn open_sockets(&self, id: u64) -> usize {
+        let path = format!("/proc/{}/fd", self.pid(id));
+        let open = fs::read_dir(path).expect("our child's descriptors can be listed");
+        // A descriptor may be closed before its link is read.
+        let links = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    }
+
     /// The process id of a running server.
     pub fn pid(&self, id: u64) -> u32 {
         self.nodes[&id].process.as_ref().expect("only what runs has a process").id()
