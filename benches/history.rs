@@ -1,6 +1,7 @@
-//! Measures what the history costs: the time of `apply` for overwrites and for new keys, and the
-//! memory a key, without a history and with one. Each case runs in a process of its own, so that
-//! none inherits the memory of another.
+//! Measures what the history costs: the time of `apply` for overwrites and for new keys, the
+//! memory a key, the time in which a snapshot is encoded and the one in which the scrub walks the
+//! store, without a history and with one. Each case runs in a process of its own, so that none
+//! inherits the memory of another.
 //!
 //! ```sh
 //! cargo bench --bench history
@@ -10,7 +11,8 @@ use std::process::Command as Process;
 use std::time::Instant;
 
 use bytes::Bytes;
-use coracle::kv::{Command, HistoryLimits, HistoryView, Operation, Store};
+use coracle::actors::kv::SCRUB_BUDGET;
+use coracle::kv::{Command, HistoryLimits, HistoryView, Operation, Scrub, Store};
 use coracle::types::{Entry, Format, FormatInForce, LogIndex, Payload, Term};
 
 /// Number of keys in the store.
@@ -89,6 +91,12 @@ fn apply(store: &mut Store, sets: u64, has_views: bool) -> u64 {
     spent / sets
 }
 
+/// Verifies the whole store, as the steps of the scrub do.
+fn walk(store: &Store) {
+    let mut scrub = Scrub::default();
+    while !store.scrub(&mut scrub, SCRUB_BUDGET).expect("nothing has changed in memory") {}
+}
+
 fn run(case: &str) {
     let has_views = case == "default, views";
     let mut store = prepare(case);
@@ -98,12 +106,21 @@ fn run(case: &str) {
     let full_bytes = resident_bytes() - empty_bytes;
     let overwrite_ns = apply(&mut store, OVERWRITES, has_views);
     let after_bytes = resident_bytes() - empty_bytes;
+    let begin = Instant::now();
+    let snapshot_bytes: usize =
+        store.snapshot_blocks().map(|block| block.expect("it is whole").len()).sum();
+    let snapshot_ms = begin.elapsed().as_millis();
+    let begin = Instant::now();
+    walk(&store);
+    let walk_ms = begin.elapsed().as_millis();
     let status = store.status();
     println!(
         "{case:16} new key {new_ns:>5} ns  overwrite {overwrite_ns:>5} ns  bytes a key {:>4}, \
-         after overwrites {:>4}  changes {}, weighing {} MiB",
+         after overwrites {:>4}  snapshot {snapshot_ms:>3} ms, {} MiB  scrub {walk_ms:>3} ms  \
+         changes {}, weighing {} MiB",
         full_bytes / keys,
         after_bytes / keys,
+        snapshot_bytes >> 20,
         status.history_changes,
         status.history_bytes >> 20
     );

@@ -15,6 +15,13 @@ use crate::types::{Entry, LogIndex, LogPosition};
 /// log grows would not keep up with the log either.
 const HELD_LOG_FACTOR: u64 = 4;
 
+/// A snapshot of more than [`CHEAP_BYTES`] is due after so many times its bytes of log, or after
+/// `snapshot_bytes_max` of log (docs/adr/0008).
+const WORTH_FACTOR: u64 = 8;
+
+/// A snapshot of so many bytes takes a hundredth of a second, and is worth as many bytes of log.
+const CHEAP_BYTES: u64 = 4 << 20;
+
 /// The shortest pause between a snapshot and one that a client wants, in seconds.
 const WANTED_PAUSE_SECONDS: u64 = 1;
 
@@ -126,11 +133,20 @@ impl SnapshotPolicy {
         };
         let is_enough = submitted_index.0 - since.0 >= settings.snapshot_entries_max
             || self.bytes_since >= settings.snapshot_bytes_max;
-        // At least as many bytes of log as the last snapshot has. So all snapshots together
-        // write no more bytes than the log.
-        let is_worth_it = self.bytes_since >= self.newest_bytes;
+        let is_worth_it = self.bytes_since >= self.least_bytes(settings);
         let is_lost = matches!(self.loss, Some(Loss::Older | Loss::Newest));
         is_enough && is_worth_it || is_lost || self.is_wanted_now(settings)
+    }
+
+    /// The weight of the entries that is worth a snapshot as large as the last one. So all
+    /// snapshots together write no more bytes than the log; and where `snapshot_bytes_max` allows
+    /// a longer log, a part of them, because a busy store has another history in each snapshot.
+    fn least_bytes(&self, settings: &RaftSettings) -> u64 {
+        if self.newest_bytes <= CHEAP_BYTES {
+            return self.newest_bytes;
+        }
+        let seldom = self.newest_bytes.saturating_mul(WORTH_FACTOR);
+        seldom.min(self.newest_bytes.max(settings.snapshot_bytes_max))
     }
 
     /// True when a client waits for a snapshot. The one that is being taken may be enough

@@ -65,6 +65,22 @@ fn no_snapshot_is_due_before_as_much_log_as_the_last_one_has_bytes() {
     assert!(is_due(&policy, 200));
 }
 
+/// It is taken after a multiple of its bytes, as far as the setting allows.
+#[test]
+fn a_snapshot_that_takes_long_is_taken_seldom() {
+    let least = |newest_bytes, snapshot_bytes_max| {
+        let mut policy = policy();
+        policy.begin_saving();
+        policy.on_taken(at(100), newest_bytes);
+        policy.least_bytes(&RaftSettings { snapshot_bytes_max, ..settings() })
+    };
+    const MIB: u64 = 1 << 20;
+    assert_eq!(least(4 * MIB, 256 * MIB), 4 * MIB, "it is cheap");
+    assert_eq!(least(5 * MIB, 256 * MIB), 40 * MIB);
+    assert_eq!(least(100 * MIB, 256 * MIB), 256 * MIB, "no longer log than the setting allows");
+    assert_eq!(least(300 * MIB, 256 * MIB), 300 * MIB, "never more snapshots than log");
+}
+
 #[test]
 fn after_a_failure_the_next_snapshot_waits_for_as_many_entries() {
     let mut policy = policy();
