@@ -10,6 +10,7 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::actors::peers::{PeersActor, PeersPorts, PeersSettings};
 use crate::actors::raft::RaftActor;
 use crate::config::Settings;
+use crate::metrics::NodeMetrics;
 use crate::net::{Listener, Network};
 use crate::wire::LocalNode;
 
@@ -20,6 +21,7 @@ pub(super) struct PeerNetwork {
     pub(super) listener: Box<dyn Listener>,
     /// Seeds the jitter of dials.
     pub(super) seed: u64,
+    pub(super) metrics: NodeMetrics,
 }
 
 /// Starts PeersActor in the context `ctx`. It listens from here on, and dials as soon as RaftActor,
@@ -27,7 +29,7 @@ pub(super) struct PeerNetwork {
 pub(super) fn start(
     settings: &Settings,
     local: LocalNode,
-    PeerNetwork { network, listener, seed }: PeerNetwork,
+    PeerNetwork { network, listener, seed, metrics }: PeerNetwork,
     storage: &StorageSide,
     raft: &Addr<RaftActor>,
     memory: &MemoryBudget,
@@ -47,6 +49,7 @@ pub(super) fn start(
         memory: actor_settings::peer_memory(settings, memory),
         configured: configured.collect(),
         seed,
+        metrics,
     };
     ctx.run(PeersActor::new(local, network, listener, peers_settings, ports))
 }

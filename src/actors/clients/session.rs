@@ -35,6 +35,7 @@ use actix::{
 use log::debug;
 use tokio::time::Instant;
 
+use crate::actors::clients::request_times::RequestTimes;
 use crate::actors::clients::session_io::CountedConnection;
 use crate::actors::clients::stall_timer::{CHECK_INTERVAL, Offer, StallTimer};
 use crate::actors::io::connection::Connection;
@@ -47,6 +48,7 @@ use crate::actors::messages::clients::{
 };
 use crate::actors::messages::watch::{BeginWatch, WatchCommand, WatchNews};
 use crate::clock::Clock;
+use crate::metrics::ClientMetrics;
 use crate::net::Stream;
 use crate::protocol::{Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome};
 use crate::types::Incarnation;
@@ -68,6 +70,8 @@ pub struct SessionConfig {
     pub version: String,
     /// The id of the node's data directory.
     pub incarnation: Incarnation,
+    /// Measures the commands.
+    pub metrics: ClientMetrics,
 }
 
 /// The outgoing ports of SessionActor.
@@ -96,6 +100,9 @@ pub struct SessionActor {
     is_turn_due: bool,
     stall_timer: Option<StallTimer>,
     watch: WatchState,
+    times: RequestTimes,
+    /// Bytes of the connection that are counted: received ones and sent ones.
+    counted_bytes: (u64, u64),
 }
 
 /// The state of the session's watch, as far as WatchHubActor was told.
@@ -132,6 +139,8 @@ impl SessionActor {
             is_turn_due: false,
             stall_timer: None,
             watch: WatchState::None,
+            times: RequestTimes::new(config.metrics.clone()),
+            counted_bytes: (0, 0),
             config,
         }
     }
@@ -196,6 +205,7 @@ impl Handler<ClientReplies> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, message: ClientReplies, ctx: &mut Context<Self>) {
+        self.times.end(message.replies.iter().map(|(slot, _)| *slot));
         for (slot, reply) in message.replies {
             if !self.take_reply(slot, reply) {
                 debug!("ignored a reply that nobody waits for session={} slot={slot}", self.id.0);
@@ -262,7 +272,17 @@ impl SessionActor {
             arm_read(self, ctx);
         }
         self.session.update_memory(&mut self.io);
+        self.count_bytes();
         self.arm_stall_timer(ctx);
+    }
+
+    fn count_bytes(&mut self) {
+        let connection = &self.io.connection;
+        let (received, sent) = (connection.received_bytes(), connection.sent_bytes());
+        let (received_before, sent_before) =
+            std::mem::replace(&mut self.counted_bytes, (received, sent));
+        self.config.metrics.on_received(received - received_before);
+        self.config.metrics.on_sent(sent - sent_before);
     }
 
     fn arm_turn(&mut self, ctx: &mut Context<Self>) {
@@ -281,6 +301,7 @@ impl SessionActor {
             self.session.end_without_answers(&mut self.io);
             return;
         }
+        self.times.begin(&requests);
         // The window bounds the number of requests that are under way.
         self.ports.raft.do_send(ClientRequests {
             session: self.id,

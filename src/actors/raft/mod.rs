@@ -35,6 +35,7 @@
 //! | `held` | the commands that wait while the leadership is handed over |
 //! | `any_server` | reads and writes at a node that does not lead (docs/adr/0031) |
 //! | `forwards` | the commands on their way to the leader, and those from peers |
+//! | `observation` | what it measures of itself |
 //! | `order` | the order of a session's commands on a node that does not lead |
 //! | `renewals` | the renewals of leases that share an entry |
 //! | `transfers` | the commands of operators about the leadership that wait |
@@ -60,6 +61,7 @@ mod held;
 mod history;
 mod member_commands;
 mod members;
+mod observation;
 mod order;
 mod pending;
 mod refusals;
@@ -91,12 +93,14 @@ use crate::actors::messages::snapshots::{
 };
 use crate::clock::Clock;
 use crate::kv::{Command, Operation, Store};
+use crate::metrics::ProposalFailure;
 use crate::raft::{Raft, ReceiveSnapshot, Role};
 use crate::types::{Address, NodeId, Payload};
 use backups::PendingBackups;
 use expiry::{Expiry, Now};
 use history::HistoryBounds;
 use members::PendingMembers;
+use observation::Observation;
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
 use transfers::PendingTransfers;
@@ -154,6 +158,7 @@ pub struct RaftActor {
     /// Messages since the last flush. Invariant: a `Flush` is in the mailbox exactly when
     /// this is not 0.
     batched_messages: u32,
+    observation: Observation,
 }
 
 /// The entries of this node's own that the store needs.
@@ -203,6 +208,7 @@ impl RaftActor {
             upkeep: Upkeep::default(),
             received_store: None,
             batched_messages: 0,
+            observation: Observation::default(),
         }
     }
 }
@@ -255,6 +261,7 @@ impl Handler<Tick> for RaftActor {
         self.maybe_set_history();
         self.retry_transfers();
         self.time_out();
+        self.observe_tick();
         self.flush_soon(ctx);
     }
 }
@@ -495,6 +502,7 @@ impl Handler<Flush> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, _flush: Flush, ctx: &mut Context<Self>) {
+        self.observation.on_batch(self.batched_messages);
         self.batched_messages = 0;
         self.execute(ctx);
     }
@@ -511,7 +519,10 @@ impl RaftActor {
     /// gone, and be counted nowhere.
     fn time_out(&mut self) {
         let mut cancelled = Vec::new();
+        let before = self.pending.writes();
         self.pending.time_out(self.ticks, &mut cancelled).send();
+        let timed_out = before - self.pending.writes();
+        self.observation.on_failed(ProposalFailure::Timeout, timed_out);
         self.backups.time_out(self.ticks, &mut cancelled).send();
         self.upgrades.time_out(self.ticks).send();
         self.time_out_held();

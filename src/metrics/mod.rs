@@ -1,0 +1,100 @@
+//! What a node measures, and the registry that the HTTP port prints.
+//!
+//! Each node has metrics of its own: many nodes run in one process in tests. The actors hold
+//! handles and change them as they work. A scrape reads the handles and enters no mailbox, so it
+//! is answered however busy or stuck the node is (docs/adr/0032).
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `raft` | role, term, positions, elections, proposals, and the pulse of the main thread |
+//! | `log` | syncs and writes of the log, and for how long the disk is silent |
+//! | `peers` | the connections to peers, and how far each has the log |
+//! | `clients` | connections, commands and their durations |
+//! | `store` | keys, history, leases, memory; how long entries take to apply |
+//! | `snapshots` | snapshots that were saved |
+//! | `process` | processor, memory and files of the process, and the disk's free space |
+//! | `etcd` | the same numbers by the names that etcd's dashboards and alerts use |
+//! | `buckets` | the bounds of histograms |
+
+mod buckets;
+mod clients;
+mod etcd;
+mod log;
+mod peers;
+mod process;
+mod raft;
+mod snapshots;
+mod store;
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+
+pub use clients::{ClientMetrics, CommandMetrics};
+pub use log::LogMetrics;
+pub use peers::{PeerMetrics, PeersMetrics};
+pub use process::ProcessMetrics;
+pub use raft::{ProposalFailure, RaftMetrics, RaftState};
+pub use snapshots::SnapshotMetrics;
+pub use store::{StoreMetrics, StoreState};
+
+use crate::clock::{Clock, SystemClock};
+
+/// Everything that a node measures. Clones share the numbers.
+#[derive(Clone)]
+pub struct NodeMetrics {
+    /// Measured by RaftActor.
+    pub raft: RaftMetrics,
+    /// Measured by LogActor.
+    pub log: LogMetrics,
+    /// Measured by the actors of each peer.
+    pub peers: PeersMetrics,
+    /// Measured by the acceptor and the sessions of clients.
+    pub clients: ClientMetrics,
+    /// Measured by KvActor.
+    pub store: StoreMetrics,
+    /// Measured by SnapshotWriterActor.
+    pub snapshots: SnapshotMetrics,
+}
+
+impl NodeMetrics {
+    /// The metrics of a node that measures time by this clock.
+    pub fn new(clock: &Arc<dyn Clock>) -> NodeMetrics {
+        NodeMetrics {
+            raft: RaftMetrics::new(Arc::clone(clock)),
+            log: LogMetrics::new(Arc::clone(clock)),
+            peers: PeersMetrics::default(),
+            clients: ClientMetrics::new(Arc::clone(clock)),
+            store: StoreMetrics::new(Arc::clone(clock)),
+            snapshots: SnapshotMetrics::default(),
+        }
+    }
+
+    /// A registry with all of them.
+    pub fn registry(&self, process: ProcessMetrics) -> Registry {
+        let mut registry = Registry::default();
+        self.raft.register(&mut registry);
+        self.log.register(&mut registry);
+        self.peers.register(&mut registry);
+        self.clients.register(&mut registry);
+        self.store.register(&mut registry);
+        self.snapshots.register(&mut registry);
+        etcd::register(self, &mut registry);
+        registry.register_collector(Box::new(process));
+        registry
+    }
+}
+
+impl Default for NodeMetrics {
+    fn default() -> NodeMetrics {
+        NodeMetrics::new(&system_clock())
+    }
+}
+
+/// The clock of metrics that belong to no node.
+fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,379 @@
+//! What RaftActor measures.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::{buckets, system_clock};
+use crate::clock::Clock;
+use crate::raft::{Event, Role};
+use crate::types::{LogIndex, NodeId, Term};
+
+/// All roles, each of which has a time series.
+const ROLES: [Role; 7] = [
+    Role::Follower,
+    Role::PreCandidate,
+    Role::Candidate,
+    Role::Leader,
+    Role::Rejoining,
+    Role::Learner,
+    Role::Removed,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoleLabel {
+    role: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabel {
+    cause: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+/// The reason why a write of a client of this node came to nothing, or to nothing that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProposalFailure {
+    /// It was not committed in time.
+    Timeout,
+    /// The leadership ended before it was committed.
+    LeadershipLost,
+    /// Too many commands waited.
+    Busy,
+}
+
+impl ProposalFailure {
+    const ALL: [ProposalFailure; 3] =
+        [ProposalFailure::Timeout, ProposalFailure::LeadershipLost, ProposalFailure::Busy];
+
+    fn name(self) -> &'static str {
+        match self {
+            ProposalFailure::Timeout => "timeout",
+            ProposalFailure::LeadershipLost => "leadership_lost",
+            ProposalFailure::Busy => "busy",
+        }
+    }
+}
+
+/// The state of the core at one tick.
+#[derive(Clone, Copy, Debug)]
+pub struct RaftState {
+    /// The role.
+    pub role: Role,
+    /// The current term.
+    pub term: Term,
+    /// The leader of that term, when it is known.
+    pub leader_id: Option<NodeId>,
+    /// The end of the log.
+    pub last_log_index: LogIndex,
+    /// The newest entry that is known to be committed.
+    pub commit_index: LogIndex,
+    /// The newest entry that the store has applied.
+    pub last_applied: LogIndex,
+    /// The last entry of the newest snapshot.
+    pub snapshot_index: LogIndex,
+    /// The format in force.
+    pub format: u64,
+    /// True while the server is drained.
+    pub is_draining: bool,
+    /// Number of writes that wait for their commit.
+    pub proposals_pending: usize,
+    /// Bytes of memory of the commands that wait.
+    pub pending_bytes: u64,
+}
+
+/// What RaftActor measures. Clones share the numbers.
+#[derive(Clone)]
+pub struct RaftMetrics {
+    clock: Arc<dyn Clock>,
+    /// When the last tick was handled, in milliseconds of the clock; 0 before the first.
+    ticked_at_ms: Arc<AtomicU64>,
+    id: Gauge,
+    term: Gauge,
+    roles: Family<RoleLabel, Gauge>,
+    pub(super) is_leader: Gauge,
+    pub(super) is_learner: Gauge,
+    pub(super) has_leader: Gauge,
+    leader_id: Gauge,
+    commit_index: Gauge,
+    last_applied: Gauge,
+    last_log_index: Gauge,
+    snapshot_index: Gauge,
+    format: Gauge,
+    is_draining: Gauge,
+    is_removed: Gauge,
+    pub(super) proposals_pending: Gauge,
+    pending_bytes: Gauge,
+    pub(super) leader_changes: Counter,
+    pre_votes: Counter,
+    elections: Family<CauseLabel, Counter>,
+    leaderships_lost: Family<ReasonLabel, Counter>,
+    pub(super) committed: Counter,
+    pub(super) applied: Counter,
+    failures: Family<ReasonLabel, Counter>,
+    pub(super) failed: Counter,
+    pub(super) append_rejections: Counter,
+    pub(super) snapshots_sent: Counter,
+    commit_duration: Histogram,
+    tick_interval: Histogram,
+    batch_messages: Histogram,
+    /// The term of the newest pre-vote: an election of another term was asked for by the leader.
+    pre_vote_term: Arc<AtomicU64>,
+}
+
+impl RaftMetrics {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> RaftMetrics {
+        let metrics = RaftMetrics {
+            clock,
+            ticked_at_ms: Arc::default(),
+            id: Gauge::default(),
+            term: Gauge::default(),
+            roles: Family::default(),
+            is_leader: Gauge::default(),
+            is_learner: Gauge::default(),
+            has_leader: Gauge::default(),
+            leader_id: Gauge::default(),
+            commit_index: Gauge::default(),
+            last_applied: Gauge::default(),
+            last_log_index: Gauge::default(),
+            snapshot_index: Gauge::default(),
+            format: Gauge::default(),
+            is_draining: Gauge::default(),
+            is_removed: Gauge::default(),
+            proposals_pending: Gauge::default(),
+            pending_bytes: Gauge::default(),
+            leader_changes: Counter::default(),
+            pre_votes: Counter::default(),
+            elections: Family::default(),
+            leaderships_lost: Family::default(),
+            committed: Counter::default(),
+            applied: Counter::default(),
+            failures: Family::default(),
+            failed: Counter::default(),
+            append_rejections: Counter::default(),
+            snapshots_sent: Counter::default(),
+            commit_duration: buckets::durations(),
+            tick_interval: buckets::durations(),
+            batch_messages: buckets::counts(),
+            pre_vote_term: Arc::default(),
+        };
+        // A series that is there from the start can be graphed before its first event.
+        for cause in ["timeout", "transfer"] {
+            drop(metrics.elections.get_or_create(&CauseLabel { cause }));
+        }
+        for failure in ProposalFailure::ALL {
+            drop(metrics.failures.get_or_create(&ReasonLabel { reason: failure.name() }));
+        }
+        metrics
+    }
+
+    /// Says which node it is.
+    pub fn set_id(&self, id: NodeId) {
+        self.id.set(to_gauge(id.0));
+    }
+
+    /// Takes the state at a tick, which also proves that the main thread makes progress.
+    pub fn on_tick(&self, state: &RaftState) {
+        let now_ms = self.now_ms();
+        let before_ms = self.ticked_at_ms.swap(now_ms, Ordering::Relaxed);
+        if before_ms > 0 {
+            self.tick_interval.observe(now_ms.saturating_sub(before_ms) as f64 / 1e3);
+        }
+        self.set_role(state.role);
+        self.term.set(to_gauge(state.term.0));
+        self.has_leader.set(i64::from(state.leader_id.is_some()));
+        self.leader_id.set(state.leader_id.map_or(0, |id| to_gauge(id.0)));
+        self.commit_index.set(to_gauge(state.commit_index.0));
+        self.last_applied.set(to_gauge(state.last_applied.0));
+        self.last_log_index.set(to_gauge(state.last_log_index.0));
+        self.snapshot_index.set(to_gauge(state.snapshot_index.0));
+        self.format.set(to_gauge(state.format));
+        self.is_draining.set(i64::from(state.is_draining));
+        self.proposals_pending.set(to_gauge(state.proposals_pending as u64));
+        self.pending_bytes.set(to_gauge(state.pending_bytes));
+        self.committed.inner().fetch_max(state.commit_index.0, Ordering::Relaxed);
+        self.applied.inner().fetch_max(state.last_applied.0, Ordering::Relaxed);
+    }
+
+    fn set_role(&self, role: Role) {
+        for of in ROLES {
+            let gauge = self.roles.get_or_create_owned(&RoleLabel { role: of.to_string() });
+            gauge.set(i64::from(of == role));
+        }
+        self.is_leader.set(i64::from(role == Role::Leader));
+        self.is_learner.set(i64::from(role == Role::Learner));
+        self.is_removed.set(i64::from(role == Role::Removed));
+    }
+
+    /// Counts an event of the core, if it is one of those that are counted.
+    pub fn on_event(&self, event: &Event) {
+        match event {
+            Event::BecameLeader { .. } | Event::FollowsLeader { .. } => {
+                self.leader_changes.inc();
+            }
+            Event::StartedPreVote { term } => {
+                self.pre_vote_term.store(term.0, Ordering::Relaxed);
+                self.pre_votes.inc();
+            }
+            Event::StartedElection { term } => {
+                let is_asked_for = self.pre_vote_term.load(Ordering::Relaxed) != term.0;
+                let cause = if is_asked_for { "transfer" } else { "timeout" };
+                self.elections.get_or_create(&CauseLabel { cause }).inc();
+            }
+            Event::SteppedDown { reason, .. } => {
+                self.leaderships_lost.get_or_create(&ReasonLabel { reason }).inc();
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts writes of clients that have failed.
+    pub fn on_failed(&self, failure: ProposalFailure, count: usize) {
+        let count = count as u64;
+        self.failed.inc_by(count);
+        self.failures.get_or_create(&ReasonLabel { reason: failure.name() }).inc_by(count);
+    }
+
+    /// Takes the time from the proposal of an entry to its commit.
+    pub fn on_committed(&self, duration: Duration) {
+        self.commit_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Takes the number of messages of one mailbox drain.
+    pub fn on_batch(&self, messages: u32) {
+        self.batch_messages.observe(f64::from(messages));
+    }
+
+    /// Counts a follower that has refused entries.
+    pub fn on_append_rejected(&self) {
+        self.append_rejections.inc();
+    }
+
+    /// Counts a snapshot that a peer has got.
+    pub fn on_snapshot_sent(&self) {
+        self.snapshots_sent.inc();
+    }
+
+    /// The time since the main thread has handled a tick; `None` before the first.
+    pub fn tick_age(&self) -> Option<Duration> {
+        match self.ticked_at_ms.load(Ordering::Relaxed) {
+            0 => None,
+            at_ms => Some(Duration::from_millis(self.now_ms().saturating_sub(at_ms))),
+        }
+    }
+
+    /// The leader that the node knows, as of the last tick.
+    pub fn leader_id(&self) -> Option<NodeId> {
+        match from_gauge(&self.leader_id) {
+            0 => None,
+            id => Some(NodeId(id)),
+        }
+    }
+
+    /// The newest committed entry that the node knows, and the newest that it has applied.
+    pub fn positions(&self) -> (LogIndex, LogIndex) {
+        (LogIndex(from_gauge(&self.commit_index)), LogIndex(from_gauge(&self.last_applied)))
+    }
+
+    /// The id of the node.
+    pub fn id(&self) -> NodeId {
+        NodeId(from_gauge(&self.id))
+    }
+
+    /// The format in force; 0 before the first tick.
+    pub fn format(&self) -> u64 {
+        from_gauge(&self.format)
+    }
+
+    /// True while the server is drained.
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.get() != 0
+    }
+
+    /// True when the node knows that it was removed from the cluster.
+    pub fn is_removed(&self) -> bool {
+        self.is_removed.get() != 0
+    }
+
+    fn now_ms(&self) -> u64 {
+        // Never 0, which stands for no tick at all.
+        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            ("raft_node_id", "Id of the node", &self.id),
+            ("raft_term", "Current term", &self.term),
+            ("raft_is_leader", "1 when the node leads its term", &self.is_leader),
+            ("raft_has_leader", "1 when the node knows a leader of its term", &self.has_leader),
+            ("raft_leader_id", "Id of the leader that the node knows, 0 for none", &self.leader_id),
+            ("raft_commit_index", "Newest entry that is known to be committed", &self.commit_index),
+            ("raft_last_applied", "Newest entry that the store has applied", &self.last_applied),
+            ("raft_last_log_index", "End of the log", &self.last_log_index),
+            ("raft_snapshot_index", "Last entry of the newest snapshot", &self.snapshot_index),
+            ("raft_format", "Format of the cluster that is in force", &self.format),
+            ("raft_is_draining", "1 while the server is drained", &self.is_draining),
+            (
+                "raft_proposals_pending",
+                "Writes that wait for their commit",
+                &self.proposals_pending,
+            ),
+            ("raft_pending_bytes", "Memory of the commands that wait", &self.pending_bytes),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+        let counters = [
+            ("raft_leader_changes", "Leaders that the node has seen begin", &self.leader_changes),
+            ("raft_pre_votes_started", "Rounds of pre-votes that the node began", &self.pre_votes),
+            ("raft_proposals_committed", "Entries of the log that are committed", &self.committed),
+            ("raft_proposals_applied", "Entries of the log that are applied", &self.applied),
+            ("raft_append_rejections", "Requests that peers refused", &self.append_rejections),
+            ("raft_snapshots_sent", "Snapshots that peers have got", &self.snapshots_sent),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        registry.register("raft_role", "1 for the role of the node", self.roles.clone());
+        let help = "Elections that the node began, by their cause";
+        registry.register("raft_elections_started", help, self.elections.clone());
+        let help = "Leaderships of the node that ended, by the reason";
+        registry.register("raft_leaderships_lost", help, self.leaderships_lost.clone());
+        let help = "Writes of clients that failed, or may have, by the reason";
+        registry.register("raft_proposals_failed", help, self.failures.clone());
+        let histograms = [
+            ("raft_commit_duration_seconds", "From proposal to commit", &self.commit_duration),
+            ("raft_tick_interval_seconds", "Time between two ticks", &self.tick_interval),
+            ("raft_batch_messages", "Messages of one mailbox drain", &self.batch_messages),
+        ];
+        for (name, help, histogram) in histograms {
+            registry.register(name, help, histogram.clone());
+        }
+    }
+}
+
+impl Default for RaftMetrics {
+    fn default() -> RaftMetrics {
+        RaftMetrics::new(system_clock())
+    }
+}
+
+/// A number as a gauge has it.
+pub(super) fn to_gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn from_gauge(gauge: &Gauge) -> u64 {
+    u64::try_from(gauge.get()).unwrap_or(0)
+}
