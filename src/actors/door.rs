@@ -4,7 +4,7 @@
 //! | in | from | out | to |
 //! | --- | --- | --- | --- |
 //! | [`Ask`] | the HTTP port's thread | [`ClientRequests`] | RaftActor |
-//! | [`ClientReplies`] | RaftActor, KvActor | the answer to [`Ask`] | the HTTP port's thread |
+//! | [`ClientReplies`] | RaftActor, KvActor | the reply | the HTTP port's thread |
 //!
 //! It owns the commands that wait for their replies, at most [`ASKS_MAX`]. It runs on the main
 //! arbiter. RaftActor answers every command within `request_timeout_ms`, so none waits for ever,

@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 
+use super::answers::{plain, typed};
 use super::checks::{Check, Checks};
 use super::read_probe::ReadProbe;
-use super::router::{plain, typed};
 use super::{HttpLimits, HttpServices};
 
 /// The health of one node.

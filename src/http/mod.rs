@@ -8,7 +8,7 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `server` | the thread, the connections and their bounds |
-//! | `router` | the paths |
+//! | `router`, `answers` | the paths, and the forms of answers |
 //! | `metrics` | `/metrics` |
 //! | `health` | `/livez`, `/readyz`, `/health` |
 //! | `checks` | the named checks of health |
@@ -20,6 +20,7 @@
 //! one request at a time, 16 KiB of headers at most, and a time limit for each step. No path reads
 //! a body, and a request that has a large one ends the connection. No line is logged for a request.
 
+mod answers;
 mod checks;
 mod health;
 mod metrics;
@@ -47,7 +48,7 @@ pub struct HttpLimits {
     pub disk_stall_max: Duration,
 }
 
-/// What the HTTP port shows and asks.
+/// The sources of what the HTTP port shows and asks.
 #[derive(Clone)]
 pub struct HttpServices {
     /// The numbers of the node.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 
+use super::answers::plain;
 use super::health::{self, Health};
 use super::metrics::{self, Exposition};
 use super::version;
@@ -35,19 +35,4 @@ pub(super) fn router(
 /// The paths, for a person who looks here first.
 async fn index(State(version): State<&'static str>) -> Response {
     plain(format!("Coracle {version}\n/metrics\n/livez\n/readyz\n/health\n/version\n"))
-}
-
-/// An answer of plain text.
-pub(super) fn plain(text: String) -> Response {
-    typed("text/plain; charset=utf-8", text)
-}
-
-/// An answer that no cache keeps, and no browser takes for something else.
-pub(super) fn typed(content_type: &'static str, text: String) -> Response {
-    let headers = [
-        (CONTENT_TYPE, content_type),
-        (CACHE_CONTROL, "no-store"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, text).into_response()
 }

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::HttpServices;
-use super::router::typed;
+use super::answers::typed;
 
 /// The answer.
 #[derive(Serialize)]

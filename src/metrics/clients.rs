@@ -1,4 +1,4 @@
-//! What the acceptor and the sessions of clients measure.
+//! The measurements of the acceptor and of the sessions of clients.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{buckets, system_clock};
+use super::measures::{self, system_clock};
 use crate::clock::Clock;
 
 /// The commands, by the names that the protocol has for them. Those of operators share one.
@@ -32,7 +32,7 @@ pub struct CommandMetrics {
     duration: Histogram,
 }
 
-/// What sessions measure. Clones share the numbers.
+/// The measurements of sessions. Clones share the numbers.
 #[derive(Clone)]
 pub struct ClientMetrics {
     clock: Arc<dyn Clock>,
@@ -50,7 +50,7 @@ impl ClientMetrics {
     pub(super) fn new(clock: Arc<dyn Clock>) -> ClientMetrics {
         let requests = Family::<CommandLabel, Counter>::default();
         let durations = Family::<CommandLabel, Histogram, fn() -> Histogram>::new_with_constructor(
-            buckets::durations,
+            measures::durations,
         );
         let handles = |command: &'static str| {
             let label = CommandLabel { command };

@@ -11,16 +11,16 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::NodeMetrics;
+use super::measures::to_gauge;
 use super::peers::{ETCD, PeerTable, PeersMetrics};
-use super::raft::to_gauge;
 
 pub(super) fn register(metrics: &NodeMetrics, registry: &mut Registry) {
     let NodeMetrics { raft, log, peers, clients, store, snapshots } = metrics;
     let gauges = [
-        ("etcd_server_has_leader", "1 when a leader is known", &raft.has_leader),
-        ("etcd_server_is_leader", "1 when the server leads", &raft.is_leader),
-        ("etcd_server_is_learner", "1 when the server is a learner", &raft.is_learner),
-        ("etcd_server_proposals_pending", "Writes that wait", &raft.proposals_pending),
+        ("etcd_server_has_leader", "1 when a leader is known", &raft.state.has_leader),
+        ("etcd_server_is_leader", "1 when the server leads", &raft.state.is_leader),
+        ("etcd_server_is_learner", "1 when the server is a learner", &raft.state.is_learner),
+        ("etcd_server_proposals_pending", "Writes that wait", &raft.proposals.pending),
         ("etcd_server_quota_backend_bytes", "Bound on the store, 0 for none", &store.bytes_max),
         ("etcd_mvcc_db_total_size_in_bytes", "Store and history", &store.total_bytes),
         ("etcd_mvcc_db_total_size_in_use_in_bytes", "Store without history", &store.bytes),
@@ -29,10 +29,10 @@ pub(super) fn register(metrics: &NodeMetrics, registry: &mut Registry) {
         registry.register(name, help, gauge.clone());
     }
     let counters = [
-        ("etcd_server_leader_changes_seen", "Leaders seen", &raft.leader_changes),
-        ("etcd_server_proposals_committed", "Entries committed", &raft.committed),
-        ("etcd_server_proposals_applied", "Entries applied", &raft.applied),
-        ("etcd_server_proposals_failed", "Writes that failed", &raft.failed),
+        ("etcd_server_leader_changes_seen", "Leaders seen", &raft.elections.leader_changes),
+        ("etcd_server_proposals_committed", "Entries committed", &raft.proposals.committed),
+        ("etcd_server_proposals_applied", "Entries applied", &raft.proposals.applied),
+        ("etcd_server_proposals_failed", "Writes that failed", &raft.proposals.failed),
         ("etcd_disk_wal_write_bytes", "Bytes written to the log", &log.written_bytes),
         ("etcd_network_client_grpc_received_bytes", "From clients", &clients.received_bytes),
         ("etcd_network_client_grpc_sent_bytes", "To clients", &clients.sent_bytes),

@@ -1,4 +1,4 @@
-//! What LogActor measures.
+//! The measurements of LogActor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +9,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::raft::to_gauge;
-use super::{buckets, system_clock};
+use super::measures::{self, system_clock, to_gauge};
 use crate::clock::Clock;
 
-/// What LogActor measures. Clones share the numbers.
+/// The measurements of LogActor. Clones share the numbers.
 #[derive(Clone)]
 pub struct LogMetrics {
     clock: Arc<dyn Clock>,
@@ -31,8 +30,8 @@ impl LogMetrics {
         LogMetrics {
             clock,
             busy_since_us: Arc::default(),
-            fsync_duration: buckets::durations(),
-            flush_entries: buckets::counts(),
+            fsync_duration: measures::durations(),
+            flush_entries: measures::counts(),
             written_bytes: Counter::default(),
             first_index: Gauge::default(),
         }

@@ -1,4 +1,4 @@
-//! What a node measures, and the registry that the HTTP port prints.
+//! The measurements of a node, and the registry that the HTTP port prints.
 //!
 //! Each node has metrics of its own: many nodes run in one process in tests. The actors hold
 //! handles and change them as they work. A scrape reads the handles and enters no mailbox, so it
@@ -14,21 +14,21 @@
 //! | `snapshots` | snapshots that were saved |
 //! | `process` | processor, memory and files of the process, and the disk's free space |
 //! | `etcd` | the same numbers by the names that etcd's dashboards and alerts use |
-//! | `buckets` | the bounds of histograms |
+//! | `registry` | all of them together |
+//! | `measures` | the bounds of histograms, and the clock |
 
-mod buckets;
 mod clients;
 mod etcd;
 mod log;
+mod measures;
 mod peers;
 mod process;
 mod raft;
+mod registry;
 mod snapshots;
 mod store;
 
 use std::sync::Arc;
-
-use prometheus_client::registry::Registry;
 
 pub use clients::{ClientMetrics, CommandMetrics};
 pub use log::LogMetrics;
@@ -38,7 +38,8 @@ pub use raft::{ProposalFailure, RaftMetrics, RaftState};
 pub use snapshots::SnapshotMetrics;
 pub use store::{StoreMetrics, StoreState};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
+use measures::system_clock;
 
 /// Everything that a node measures. Clones share the numbers.
 #[derive(Clone)]
@@ -69,31 +70,12 @@ impl NodeMetrics {
             snapshots: SnapshotMetrics::default(),
         }
     }
-
-    /// A registry with all of them.
-    pub fn registry(&self, process: ProcessMetrics) -> Registry {
-        let mut registry = Registry::default();
-        self.raft.register(&mut registry);
-        self.log.register(&mut registry);
-        self.peers.register(&mut registry);
-        self.clients.register(&mut registry);
-        self.store.register(&mut registry);
-        self.snapshots.register(&mut registry);
-        etcd::register(self, &mut registry);
-        registry.register_collector(Box::new(process));
-        registry
-    }
 }
 
 impl Default for NodeMetrics {
     fn default() -> NodeMetrics {
         NodeMetrics::new(&system_clock())
     }
-}
-
-/// The clock of metrics that belong to no node.
-fn system_clock() -> Arc<dyn Clock> {
-    Arc::new(SystemClock)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the actors of each peer measure.
+//! The measurements of the actors of each peer.
 //!
 //! A peer has its numbers from the start of its actors to their end, so a cluster whose members
 //! change for years has as many time series as members.
@@ -15,8 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::buckets;
-use super::raft::to_gauge;
+use super::measures::{self, to_gauge};
 use crate::types::{LogIndex, NodeId};
 
 /// The numbers of one peer. Clones share them.
@@ -46,7 +45,7 @@ impl Default for PeerMetrics {
             received_bytes: Counter::default(),
             unsent_bytes: Gauge::default(),
             send_queue_frames: Gauge::default(),
-            round_trip: buckets::durations(),
+            round_trip: measures::durations(),
             match_index: Gauge::default(),
             next_index: Gauge::default(),
             inflight_entries: Gauge::default(),
@@ -74,7 +73,8 @@ impl PeerMetrics {
         self.send_failures.inc();
     }
 
-    /// Counts bytes that the kernel has taken, and takes what waits: bytes, and chunks of snapshots.
+    /// Counts bytes that the kernel has taken. Takes the bytes that wait, and the chunks of
+    /// snapshots.
     pub fn on_sent(&self, bytes: u64, unsent_bytes: usize, chunks: usize) {
         self.sent_bytes.inc_by(bytes);
         self.unsent_bytes.set(to_gauge(unsent_bytes as u64));

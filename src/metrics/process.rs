@@ -1,4 +1,4 @@
-//! What the kernel knows of the process and of its disk.
+//! The facts that the kernel knows of the process and of its disk.
 //!
 //! The numbers of the process are read when they are asked for: the kernel has them in memory.
 //! Those of the disk are read by [`ProcessMetrics::measure_disk`], which blocks for as long as the
@@ -18,12 +18,12 @@ use rustix::fs::statvfs;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::raft::to_gauge;
+use super::measures::to_gauge;
 
 /// Maximum number of files of a directory whose sizes are added up.
 const FILES_MAX: usize = 100_000;
 
-/// What the kernel knows of the process and of its disk. Clones share the numbers.
+/// The facts that the kernel knows of the process and of its disk. Clones share the numbers.
 #[derive(Clone)]
 pub struct ProcessMetrics(Arc<Facts>);
 
@@ -35,11 +35,14 @@ struct Facts {
     disk: Vec<DiskGauge>,
 }
 
+/// Reads a number from the disk of a data directory.
+type ReadDisk = fn(&Path) -> Option<u64>;
+
 /// A number that is read from the disk.
 struct DiskGauge {
     name: &'static str,
     help: &'static str,
-    read: fn(&Path) -> Option<u64>,
+    read: ReadDisk,
     gauge: Gauge,
 }
 
@@ -47,7 +50,7 @@ impl ProcessMetrics {
     /// The metrics of this process, whose version this is, and which keeps its files there.
     pub fn new(version: &'static str, data_dir: PathBuf) -> ProcessMetrics {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let disk: [(_, _, fn(&Path) -> Option<u64>); 6] = [
+        let disk: [(_, _, ReadDisk); 6] = [
             ("disk_free_bytes", "Free space of the disk that has the data directory", free_bytes),
             ("disk_size_bytes", "Size of the disk that has the data directory", size_bytes),
             ("log_bytes", "Size of the files of the log", |dir| Some(files_in(&dir.join("log")).1)),

@@ -1,4 +1,4 @@
-//! What RaftActor measures.
+//! The measurements of RaftActor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{buckets, system_clock};
+use super::measures::{self, from_gauge, system_clock, to_gauge};
 use crate::clock::Clock;
 use crate::raft::{Event, Role};
 use crate::types::{LogIndex, NodeId, Term};
@@ -93,12 +93,9 @@ pub struct RaftState {
     pub pending_bytes: u64,
 }
 
-/// What RaftActor measures. Clones share the numbers.
-#[derive(Clone)]
-pub struct RaftMetrics {
-    clock: Arc<dyn Clock>,
-    /// When the last tick was handled, in milliseconds of the clock; 0 before the first.
-    ticked_at_ms: Arc<AtomicU64>,
+/// The state of the core at the last tick.
+#[derive(Clone, Default)]
+pub(super) struct StateGauges {
     id: Gauge,
     term: Gauge,
     roles: Family<RoleLabel, Gauge>,
@@ -113,74 +110,81 @@ pub struct RaftMetrics {
     format: Gauge,
     is_draining: Gauge,
     is_removed: Gauge,
-    pub(super) proposals_pending: Gauge,
-    pending_bytes: Gauge,
+}
+
+/// The elections that the node has seen.
+#[derive(Clone, Default)]
+pub(super) struct ElectionCounters {
     pub(super) leader_changes: Counter,
     pre_votes: Counter,
     elections: Family<CauseLabel, Counter>,
     leaderships_lost: Family<ReasonLabel, Counter>,
-    pub(super) committed: Counter,
-    pub(super) applied: Counter,
-    failures: Family<ReasonLabel, Counter>,
-    pub(super) failed: Counter,
-    pub(super) append_rejections: Counter,
-    pub(super) snapshots_sent: Counter,
-    commit_duration: Histogram,
-    tick_interval: Histogram,
-    batch_messages: Histogram,
     /// The term of the newest pre-vote: an election of another term was asked for by the leader.
     pre_vote_term: Arc<AtomicU64>,
 }
 
+/// The writes of clients, and what became of them.
+#[derive(Clone)]
+pub(super) struct ProposalMetrics {
+    pub(super) pending: Gauge,
+    pending_bytes: Gauge,
+    pub(super) committed: Counter,
+    pub(super) applied: Counter,
+    failures: Family<ReasonLabel, Counter>,
+    pub(super) failed: Counter,
+    commit_duration: Histogram,
+}
+
+/// The measurements of RaftActor. Clones share the numbers.
+#[derive(Clone)]
+pub struct RaftMetrics {
+    clock: Arc<dyn Clock>,
+    /// When the last tick was handled, in milliseconds of the clock; 0 before the first.
+    ticked_at_ms: Arc<AtomicU64>,
+    pub(super) state: StateGauges,
+    pub(super) elections: ElectionCounters,
+    pub(super) proposals: ProposalMetrics,
+    append_rejections: Counter,
+    snapshots_sent: Counter,
+    tick_interval: Histogram,
+    batch_messages: Histogram,
+}
+
 impl RaftMetrics {
     pub(super) fn new(clock: Arc<dyn Clock>) -> RaftMetrics {
-        let metrics = RaftMetrics {
-            clock,
-            ticked_at_ms: Arc::default(),
-            id: Gauge::default(),
-            term: Gauge::default(),
-            roles: Family::default(),
-            is_leader: Gauge::default(),
-            is_learner: Gauge::default(),
-            has_leader: Gauge::default(),
-            leader_id: Gauge::default(),
-            commit_index: Gauge::default(),
-            last_applied: Gauge::default(),
-            last_log_index: Gauge::default(),
-            snapshot_index: Gauge::default(),
-            format: Gauge::default(),
-            is_draining: Gauge::default(),
-            is_removed: Gauge::default(),
-            proposals_pending: Gauge::default(),
+        let elections = ElectionCounters::default();
+        let proposals = ProposalMetrics {
+            pending: Gauge::default(),
             pending_bytes: Gauge::default(),
-            leader_changes: Counter::default(),
-            pre_votes: Counter::default(),
-            elections: Family::default(),
-            leaderships_lost: Family::default(),
             committed: Counter::default(),
             applied: Counter::default(),
             failures: Family::default(),
             failed: Counter::default(),
-            append_rejections: Counter::default(),
-            snapshots_sent: Counter::default(),
-            commit_duration: buckets::durations(),
-            tick_interval: buckets::durations(),
-            batch_messages: buckets::counts(),
-            pre_vote_term: Arc::default(),
+            commit_duration: measures::durations(),
         };
         // A series that is there from the start can be graphed before its first event.
         for cause in ["timeout", "transfer"] {
-            drop(metrics.elections.get_or_create(&CauseLabel { cause }));
+            drop(elections.elections.get_or_create(&CauseLabel { cause }));
         }
         for failure in ProposalFailure::ALL {
-            drop(metrics.failures.get_or_create(&ReasonLabel { reason: failure.name() }));
+            drop(proposals.failures.get_or_create(&ReasonLabel { reason: failure.name() }));
         }
-        metrics
+        RaftMetrics {
+            clock,
+            ticked_at_ms: Arc::default(),
+            state: StateGauges::default(),
+            elections,
+            proposals,
+            append_rejections: Counter::default(),
+            snapshots_sent: Counter::default(),
+            tick_interval: measures::durations(),
+            batch_messages: measures::counts(),
+        }
     }
 
     /// Says which node it is.
     pub fn set_id(&self, id: NodeId) {
-        self.id.set(to_gauge(id.0));
+        self.state.id.set(to_gauge(id.0));
     }
 
     /// Takes the state at a tick, which also proves that the main thread makes progress.
@@ -191,48 +195,48 @@ impl RaftMetrics {
             self.tick_interval.observe(now_ms.saturating_sub(before_ms) as f64 / 1e3);
         }
         self.set_role(state.role);
-        self.term.set(to_gauge(state.term.0));
-        self.has_leader.set(i64::from(state.leader_id.is_some()));
-        self.leader_id.set(state.leader_id.map_or(0, |id| to_gauge(id.0)));
-        self.commit_index.set(to_gauge(state.commit_index.0));
-        self.last_applied.set(to_gauge(state.last_applied.0));
-        self.last_log_index.set(to_gauge(state.last_log_index.0));
-        self.snapshot_index.set(to_gauge(state.snapshot_index.0));
-        self.format.set(to_gauge(state.format));
-        self.is_draining.set(i64::from(state.is_draining));
-        self.proposals_pending.set(to_gauge(state.proposals_pending as u64));
-        self.pending_bytes.set(to_gauge(state.pending_bytes));
-        self.committed.inner().fetch_max(state.commit_index.0, Ordering::Relaxed);
-        self.applied.inner().fetch_max(state.last_applied.0, Ordering::Relaxed);
+        self.state.term.set(to_gauge(state.term.0));
+        self.state.has_leader.set(i64::from(state.leader_id.is_some()));
+        self.state.leader_id.set(state.leader_id.map_or(0, |id| to_gauge(id.0)));
+        self.state.commit_index.set(to_gauge(state.commit_index.0));
+        self.state.last_applied.set(to_gauge(state.last_applied.0));
+        self.state.last_log_index.set(to_gauge(state.last_log_index.0));
+        self.state.snapshot_index.set(to_gauge(state.snapshot_index.0));
+        self.state.format.set(to_gauge(state.format));
+        self.state.is_draining.set(i64::from(state.is_draining));
+        self.proposals.pending.set(to_gauge(state.proposals_pending as u64));
+        self.proposals.pending_bytes.set(to_gauge(state.pending_bytes));
+        self.proposals.committed.inner().fetch_max(state.commit_index.0, Ordering::Relaxed);
+        self.proposals.applied.inner().fetch_max(state.last_applied.0, Ordering::Relaxed);
     }
 
     fn set_role(&self, role: Role) {
         for of in ROLES {
-            let gauge = self.roles.get_or_create_owned(&RoleLabel { role: of.to_string() });
+            let gauge = self.state.roles.get_or_create_owned(&RoleLabel { role: of.to_string() });
             gauge.set(i64::from(of == role));
         }
-        self.is_leader.set(i64::from(role == Role::Leader));
-        self.is_learner.set(i64::from(role == Role::Learner));
-        self.is_removed.set(i64::from(role == Role::Removed));
+        self.state.is_leader.set(i64::from(role == Role::Leader));
+        self.state.is_learner.set(i64::from(role == Role::Learner));
+        self.state.is_removed.set(i64::from(role == Role::Removed));
     }
 
     /// Counts an event of the core, if it is one of those that are counted.
     pub fn on_event(&self, event: &Event) {
         match event {
             Event::BecameLeader { .. } | Event::FollowsLeader { .. } => {
-                self.leader_changes.inc();
+                self.elections.leader_changes.inc();
             }
             Event::StartedPreVote { term } => {
-                self.pre_vote_term.store(term.0, Ordering::Relaxed);
-                self.pre_votes.inc();
+                self.elections.pre_vote_term.store(term.0, Ordering::Relaxed);
+                self.elections.pre_votes.inc();
             }
             Event::StartedElection { term } => {
-                let is_asked_for = self.pre_vote_term.load(Ordering::Relaxed) != term.0;
+                let is_asked_for = self.elections.pre_vote_term.load(Ordering::Relaxed) != term.0;
                 let cause = if is_asked_for { "transfer" } else { "timeout" };
-                self.elections.get_or_create(&CauseLabel { cause }).inc();
+                self.elections.elections.get_or_create(&CauseLabel { cause }).inc();
             }
             Event::SteppedDown { reason, .. } => {
-                self.leaderships_lost.get_or_create(&ReasonLabel { reason }).inc();
+                self.elections.leaderships_lost.get_or_create(&ReasonLabel { reason }).inc();
             }
             _ => {}
         }
@@ -241,13 +245,16 @@ impl RaftMetrics {
     /// Counts writes of clients that have failed.
     pub fn on_failed(&self, failure: ProposalFailure, count: usize) {
         let count = count as u64;
-        self.failed.inc_by(count);
-        self.failures.get_or_create(&ReasonLabel { reason: failure.name() }).inc_by(count);
+        self.proposals.failed.inc_by(count);
+        self.proposals
+            .failures
+            .get_or_create(&ReasonLabel { reason: failure.name() })
+            .inc_by(count);
     }
 
     /// Takes the time from the proposal of an entry to its commit.
     pub fn on_committed(&self, duration: Duration) {
-        self.commit_duration.observe(duration.as_secs_f64());
+        self.proposals.commit_duration.observe(duration.as_secs_f64());
     }
 
     /// Takes the number of messages of one mailbox drain.
@@ -275,7 +282,7 @@ impl RaftMetrics {
 
     /// The leader that the node knows, as of the last tick.
     pub fn leader_id(&self) -> Option<NodeId> {
-        match from_gauge(&self.leader_id) {
+        match from_gauge(&self.state.leader_id) {
             0 => None,
             id => Some(NodeId(id)),
         }
@@ -283,27 +290,30 @@ impl RaftMetrics {
 
     /// The newest committed entry that the node knows, and the newest that it has applied.
     pub fn positions(&self) -> (LogIndex, LogIndex) {
-        (LogIndex(from_gauge(&self.commit_index)), LogIndex(from_gauge(&self.last_applied)))
+        (
+            LogIndex(from_gauge(&self.state.commit_index)),
+            LogIndex(from_gauge(&self.state.last_applied)),
+        )
     }
 
     /// The id of the node.
     pub fn id(&self) -> NodeId {
-        NodeId(from_gauge(&self.id))
+        NodeId(from_gauge(&self.state.id))
     }
 
     /// The format in force; 0 before the first tick.
     pub fn format(&self) -> u64 {
-        from_gauge(&self.format)
+        from_gauge(&self.state.format)
     }
 
     /// True while the server is drained.
     pub fn is_draining(&self) -> bool {
-        self.is_draining.get() != 0
+        self.state.is_draining.get() != 0
     }
 
     /// True when the node knows that it was removed from the cluster.
     pub fn is_removed(&self) -> bool {
-        self.is_removed.get() != 0
+        self.state.is_removed.get() != 0
     }
 
     fn now_ms(&self) -> u64 {
@@ -312,6 +322,25 @@ impl RaftMetrics {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        self.state.register(registry);
+        self.elections.register(registry);
+        self.proposals.register(registry);
+        let counters = [
+            ("raft_append_rejections", "Requests that peers refused", &self.append_rejections),
+            ("raft_snapshots_sent", "Snapshots that peers have got", &self.snapshots_sent),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        let help = "Time between two ticks";
+        registry.register("raft_tick_interval_seconds", help, self.tick_interval.clone());
+        let help = "Messages of one mailbox drain";
+        registry.register("raft_batch_messages", help, self.batch_messages.clone());
+    }
+}
+
+impl StateGauges {
+    fn register(&self, registry: &mut Registry) {
         let gauges = [
             ("raft_node_id", "Id of the node", &self.id),
             ("raft_term", "Current term", &self.term),
@@ -324,42 +353,41 @@ impl RaftMetrics {
             ("raft_snapshot_index", "Last entry of the newest snapshot", &self.snapshot_index),
             ("raft_format", "Format of the cluster that is in force", &self.format),
             ("raft_is_draining", "1 while the server is drained", &self.is_draining),
-            (
-                "raft_proposals_pending",
-                "Writes that wait for their commit",
-                &self.proposals_pending,
-            ),
-            ("raft_pending_bytes", "Memory of the commands that wait", &self.pending_bytes),
         ];
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
-        let counters = [
-            ("raft_leader_changes", "Leaders that the node has seen begin", &self.leader_changes),
-            ("raft_pre_votes_started", "Rounds of pre-votes that the node began", &self.pre_votes),
-            ("raft_proposals_committed", "Entries of the log that are committed", &self.committed),
-            ("raft_proposals_applied", "Entries of the log that are applied", &self.applied),
-            ("raft_append_rejections", "Requests that peers refused", &self.append_rejections),
-            ("raft_snapshots_sent", "Snapshots that peers have got", &self.snapshots_sent),
-        ];
-        for (name, help, counter) in counters {
-            registry.register(name, help, counter.clone());
-        }
         registry.register("raft_role", "1 for the role of the node", self.roles.clone());
+    }
+}
+
+impl ElectionCounters {
+    fn register(&self, registry: &mut Registry) {
+        let help = "Leaders that the node has seen begin";
+        registry.register("raft_leader_changes", help, self.leader_changes.clone());
+        let help = "Rounds of pre-votes that the node began";
+        registry.register("raft_pre_votes_started", help, self.pre_votes.clone());
         let help = "Elections that the node began, by their cause";
         registry.register("raft_elections_started", help, self.elections.clone());
         let help = "Leaderships of the node that ended, by the reason";
         registry.register("raft_leaderships_lost", help, self.leaderships_lost.clone());
+    }
+}
+
+impl ProposalMetrics {
+    fn register(&self, registry: &mut Registry) {
+        let help = "Writes that wait for their commit";
+        registry.register("raft_proposals_pending", help, self.pending.clone());
+        let help = "Memory of the commands that wait";
+        registry.register("raft_pending_bytes", help, self.pending_bytes.clone());
+        let help = "Entries of the log that are committed";
+        registry.register("raft_proposals_committed", help, self.committed.clone());
+        let help = "Entries of the log that are applied";
+        registry.register("raft_proposals_applied", help, self.applied.clone());
         let help = "Writes of clients that failed, or may have, by the reason";
         registry.register("raft_proposals_failed", help, self.failures.clone());
-        let histograms = [
-            ("raft_commit_duration_seconds", "From proposal to commit", &self.commit_duration),
-            ("raft_tick_interval_seconds", "Time between two ticks", &self.tick_interval),
-            ("raft_batch_messages", "Messages of one mailbox drain", &self.batch_messages),
-        ];
-        for (name, help, histogram) in histograms {
-            registry.register(name, help, histogram.clone());
-        }
+        let help = "Time from an entry's proposal to its commit, as the leader sees it";
+        registry.register("raft_commit_duration_seconds", help, self.commit_duration.clone());
     }
 }
 
@@ -367,13 +395,4 @@ impl Default for RaftMetrics {
     fn default() -> RaftMetrics {
         RaftMetrics::new(system_clock())
     }
-}
-
-/// A number as a gauge has it.
-pub(super) fn to_gauge(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn from_gauge(gauge: &Gauge) -> u64 {
-    u64::try_from(gauge.get()).unwrap_or(0)
 }

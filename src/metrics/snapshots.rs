@@ -1,4 +1,4 @@
-//! What SnapshotWriterActor measures.
+//! The measurements of SnapshotWriterActor.
 
 use std::time::Duration;
 
@@ -7,10 +7,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::buckets;
-use super::raft::to_gauge;
+use super::measures::{self, to_gauge};
 
-/// What SnapshotWriterActor measures. Clones share the numbers.
+/// The measurements of SnapshotWriterActor. Clones share the numbers.
 #[derive(Clone)]
 pub struct SnapshotMetrics {
     pub(super) duration: Histogram,
@@ -52,7 +51,7 @@ impl SnapshotMetrics {
 impl Default for SnapshotMetrics {
     fn default() -> SnapshotMetrics {
         SnapshotMetrics {
-            duration: buckets::durations(),
+            duration: measures::durations(),
             bytes: Gauge::default(),
             failed: Counter::default(),
             installed: Counter::default(),

@@ -1,4 +1,4 @@
-//! What KvActor measures.
+//! The measurements of KvActor.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::raft::to_gauge;
-use super::{buckets, system_clock};
+use super::measures::{self, system_clock, to_gauge};
 use crate::clock::Clock;
 
 /// The state of the store at one point in time.
@@ -36,7 +35,7 @@ pub struct StoreState {
     pub memory_bytes_max: u64,
 }
 
-/// What KvActor measures. Clones share the numbers.
+/// The measurements of KvActor. Clones share the numbers.
 #[derive(Clone)]
 pub struct StoreMetrics {
     clock: Arc<dyn Clock>,
@@ -74,7 +73,7 @@ impl StoreMetrics {
             memory_used_bytes: Gauge::default(),
             memory_bytes_max: Gauge::default(),
             scans_waiting: Gauge::default(),
-            apply_duration: buckets::durations(),
+            apply_duration: measures::durations(),
         }
     }
 

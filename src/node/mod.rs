@@ -44,7 +44,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Recipient};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
@@ -60,6 +60,7 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::actors::kv::KvActor;
 use crate::actors::log::LogActor;
 use crate::actors::messages::lifecycle::{HandOver, Shutdown, StopAccepting};
+use crate::actors::messages::peers::Announce;
 use crate::actors::peers::PeersActor;
 use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
@@ -76,7 +77,7 @@ use http_side::HttpSide;
 use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
-use storage_side::Opened;
+use storage_side::{Opened, StorageSide};
 
 /// The time between two looks at an actor that is about to end.
 const ENDED_LOOK: Duration = Duration::from_millis(2);
@@ -178,7 +179,7 @@ pub async fn start(
 ) -> Result<Node, NodeError> {
     let server = settings.servers.get(&id).ok_or(NodeError::UnknownId(id))?;
     let Environment { network, clock, disk, placement, surroundings, open_files_max } = environment;
-    let connections_max = limits::connections_max(settings, open_files_max)?;
+    let connections_max = limits::connections_max(settings, server, open_files_max)?;
     let client_listener =
         listen(network.as_ref(), id, "client_port", &server.client_listen).await?;
     let peer_listener = listen(network.as_ref(), id, "log_port", &server.log_listen).await?;
@@ -201,18 +202,7 @@ pub async fn start(
     let storage = storage_side::start(opened, &placement, &memory, &raft, &metrics);
     let peers_ctx = Context::<PeersActor>::new();
     let kv = storage.kv.clone();
-    let ports = RaftPorts {
-        log: storage.log.clone().recipient(),
-        log_reads: storage.log.clone().recipient(),
-        snapshot: storage.snapshot_writer.clone().recipient(),
-        stores: storage.snapshot_writer.clone().recipient(),
-        snapshot_queries: storage.snapshot_reader.clone().recipient(),
-        kv: storage.kv.clone().recipient(),
-        peers: BTreeMap::new(),
-        announce: peers_ctx.address().recipient(),
-        must_stop: storage.must_stop.clone(),
-        memory: memory.reserve(0),
-    };
+    let ports = raft_ports(&storage, peers_ctx.address().recipient(), &memory);
     let raft_settings = actor_settings::raft_actor_settings(settings);
     let raft_actor = RaftActor::new(core, ports, raft_settings, clock);
     raft_ctx.run(raft_actor.with_metrics(metrics.raft.clone()));
@@ -244,6 +234,26 @@ pub async fn start(
         kv,
         failure,
     })
+}
+
+/// The ports of RaftActor; those of peers follow.
+fn raft_ports(
+    storage: &StorageSide,
+    announce: Recipient<Announce>,
+    memory: &MemoryBudget,
+) -> RaftPorts {
+    RaftPorts {
+        log: storage.log.clone().recipient(),
+        log_reads: storage.log.clone().recipient(),
+        snapshot: storage.snapshot_writer.clone().recipient(),
+        stores: storage.snapshot_writer.clone().recipient(),
+        snapshot_queries: storage.snapshot_reader.clone().recipient(),
+        kv: storage.kv.clone().recipient(),
+        peers: BTreeMap::new(),
+        announce,
+        must_stop: storage.must_stop.clone(),
+        memory: memory.reserve(0),
+    }
 }
 
 /// The core, and the rest of what was recovered, for the actors that keep it.

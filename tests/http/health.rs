@@ -30,6 +30,8 @@ fn a_server_without_a_quorum_is_live_and_not_ready_until_the_others_start() {
     let ports = HttpPorts::draw(&cluster);
     ports.start_server(&mut cluster, 1);
     cluster.wait_for("a live server", || (ports.status(1, "/livez") == 200).then_some(()));
+    let is_started = || (ports.status(1, "/readyz/started") == 200).then_some(());
+    cluster.wait_for("a server that has read its files", is_started);
     let unready = ports.get(1, "/readyz").unwrap();
     assert_eq!(unready.status, 503);
     assert!(unready.body.contains("[-]linearizable_read failed: "), "{}", unready.body);

@@ -1,4 +1,4 @@
-//! What the HTTP port asks of a node: commands, as a client of the text port sends them.
+//! The questions of the HTTP port to a node: commands, as a client of the text port sends them.
 
 use actix::Message;
 

@@ -177,7 +177,7 @@ impl RaftActor {
         expires_at_tick: u64,
     ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
-            self.observation.on_failed(ProposalFailure::Busy, 1);
+            self.upkeep.observation.on_failed(ProposalFailure::Busy, 1);
             return Err(self.busy_or_not_leader());
         }
         let bytes = command.len() as u64;

@@ -114,7 +114,7 @@ impl RaftActor {
             Effect::TransferFailed(failure) => self.on_transfer_failed(failure),
             Effect::Stop(reason) => self.stop(reason, tasks),
             Effect::Event(event) => {
-                self.observation.on_event(&event);
+                self.upkeep.observation.on_event(&event);
                 let level = if event.is_fault() { log::Level::Error } else { log::Level::Info };
                 log::log!(level, "{event} node={}", self.raft.id());
             }
@@ -157,7 +157,7 @@ impl RaftActor {
         let before = self.pending.writes();
         self.pending.lose_writes_of(order.term).send();
         let lost = before - self.pending.writes();
-        self.observation.on_failed(ProposalFailure::LeadershipLost, lost);
+        self.upkeep.observation.on_failed(ProposalFailure::LeadershipLost, lost);
         self.upgrades.lose_raises().send();
         self.members.lose_changes().send();
     }

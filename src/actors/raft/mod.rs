@@ -35,7 +35,7 @@
 //! | `held` | the commands that wait while the leadership is handed over |
 //! | `any_server` | reads and writes at a node that does not lead (docs/adr/0031) |
 //! | `forwards` | the commands on their way to the leader, and those from peers |
-//! | `observation` | what it measures of itself |
+//! | `observation`, `observed` | its measurements, and when they are taken |
 //! | `order` | the order of a session's commands on a node that does not lead |
 //! | `renewals` | the renewals of leases that share an entry |
 //! | `transfers` | the commands of operators about the leadership that wait |
@@ -62,6 +62,7 @@ mod history;
 mod member_commands;
 mod members;
 mod observation;
+mod observed;
 mod order;
 mod pending;
 mod refusals;
@@ -158,16 +159,17 @@ pub struct RaftActor {
     /// Messages since the last flush. Invariant: a `Flush` is in the mailbox exactly when
     /// this is not 0.
     batched_messages: u32,
-    observation: Observation,
 }
 
-/// The entries of this node's own that the store needs.
+/// The work beside commands and protocol: the entries of this node's own that the store needs, and
+/// the measurements.
 #[derive(Default)]
 struct Upkeep {
     /// The entries that let keys expire.
     expiry: Expiry,
     /// The entries that set the bounds of the history.
     history: HistoryBounds,
+    observation: Observation,
 }
 
 /// A connection that a peer has opened to this node.
@@ -208,7 +210,6 @@ impl RaftActor {
             upkeep: Upkeep::default(),
             received_store: None,
             batched_messages: 0,
-            observation: Observation::default(),
         }
     }
 }
@@ -502,7 +503,7 @@ impl Handler<Flush> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, _flush: Flush, ctx: &mut Context<Self>) {
-        self.observation.on_batch(self.batched_messages);
+        self.upkeep.observation.on_batch(self.batched_messages);
         self.batched_messages = 0;
         self.execute(ctx);
     }
@@ -522,7 +523,7 @@ impl RaftActor {
         let before = self.pending.writes();
         self.pending.time_out(self.ticks, &mut cancelled).send();
         let timed_out = before - self.pending.writes();
-        self.observation.on_failed(ProposalFailure::Timeout, timed_out);
+        self.upkeep.observation.on_failed(ProposalFailure::Timeout, timed_out);
         self.backups.time_out(self.ticks, &mut cancelled).send();
         self.upgrades.time_out(self.ticks).send();
         self.time_out_held();

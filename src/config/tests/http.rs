@@ -1,4 +1,4 @@
-//! Where a server listens for HTTP.
+//! The address at which a server listens for HTTP.
 
 use super::{ONE, parse, parse_with, refused};
 use crate::config::Overrides;

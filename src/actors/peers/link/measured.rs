@@ -1,4 +1,4 @@
-//! What a link measures of its connection: nothing here changes what it does.
+//! The measurements of a link: they change nothing of what it does.
 
 use tokio::time::Instant;
 
@@ -6,7 +6,7 @@ use crate::actors::io::connection::Connection;
 use crate::metrics::PeerMetrics;
 use crate::raft::{AppendEntries, Rpc};
 
-/// The metrics of a link, and what it remembers for them.
+/// The metrics of a link, and the facts that it remembers for them.
 #[derive(Default)]
 pub(super) struct Measured {
     metrics: PeerMetrics,
