@@ -38,6 +38,7 @@ pub struct ClientMetrics {
     clock: Arc<dyn Clock>,
     sessions: Gauge,
     refused: Counter,
+    watches: Gauge,
     pub(super) received_bytes: Counter,
     pub(super) sent_bytes: Counter,
     requests: Family<CommandLabel, Counter>,
@@ -63,6 +64,7 @@ impl ClientMetrics {
             clock,
             sessions: Gauge::default(),
             refused: Counter::default(),
+            watches: Gauge::default(),
             received_bytes: Counter::default(),
             sent_bytes: Counter::default(),
             requests,
@@ -84,6 +86,16 @@ impl ClientMetrics {
     /// Counts a client that was refused, because there are too many.
     pub fn on_refused(&self) {
         self.refused.inc();
+    }
+
+    /// Counts a watch that begins.
+    pub fn on_watch_began(&self) {
+        self.watches.inc();
+    }
+
+    /// Counts a watch that ends.
+    pub fn on_watch_ended(&self) {
+        self.watches.dec();
     }
 
     /// Counts bytes that were received from clients.
@@ -111,6 +123,8 @@ impl ClientMetrics {
         registry.register("client_sessions", help, self.sessions.clone());
         let help = "Clients that were refused, because there were too many";
         registry.register("client_sessions_refused", help, self.refused.clone());
+        let help = "Watches of clients";
+        registry.register("client_watches", help, self.watches.clone());
         let help = "Bytes received from clients of the text port";
         registry.register("client_received_bytes", help, self.received_bytes.clone());
         let help = "Bytes sent to clients of the text port";

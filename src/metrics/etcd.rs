@@ -1,7 +1,9 @@
 //! The names that etcd's own dashboard and alerts use, for the numbers that mean the same here.
 //!
 //! Where the two differ: the store is in memory, so what etcd calls the commit of its backend is
-//! the time in which the store executes what it is given at once; the quota is `store_bytes_max`.
+//! the time in which the store executes what it is given at once. The quota is `store_bytes_max`,
+//! or the memory of the machine when there is no bound, because etcd's alerts divide by it. Nothing
+//! has to be defragmented, so the size that is in use is the whole size.
 
 use std::fmt;
 
@@ -14,20 +16,25 @@ use super::NodeMetrics;
 use super::measures::to_gauge;
 use super::peers::{ETCD, PeerTable, PeersMetrics};
 
-pub(super) fn register(metrics: &NodeMetrics, registry: &mut Registry) {
+pub(super) fn register(metrics: &NodeMetrics, memory_bytes: u64, registry: &mut Registry) {
     let NodeMetrics { raft, log, peers, clients, store, snapshots } = metrics;
     let gauges = [
         ("etcd_server_has_leader", "1 when a leader is known", &raft.state.has_leader),
         ("etcd_server_is_leader", "1 when the server leads", &raft.state.is_leader),
         ("etcd_server_is_learner", "1 when the server is a learner", &raft.state.is_learner),
         ("etcd_server_proposals_pending", "Writes that wait", &raft.proposals.pending),
-        ("etcd_server_quota_backend_bytes", "Bound on the store, 0 for none", &store.bytes_max),
         ("etcd_mvcc_db_total_size_in_bytes", "Store and history", &store.total_bytes),
-        ("etcd_mvcc_db_total_size_in_use_in_bytes", "Store without history", &store.bytes),
+        ("etcd_mvcc_db_total_size_in_use_in_bytes", "Store and history", &store.total_bytes),
     ];
     for (name, help, gauge) in gauges {
         registry.register(name, help, gauge.clone());
     }
+    let quota = match store.bytes_max.get() {
+        0 => to_gauge(memory_bytes),
+        bytes_max => bytes_max,
+    };
+    let help = "Bound on the store, or the memory of the machine";
+    registry.register("etcd_server_quota_backend_bytes", help, ConstGauge::new(quota));
     let counters = [
         ("etcd_server_leader_changes_seen", "Leaders seen", &raft.elections.leader_changes),
         ("etcd_server_proposals_committed", "Entries committed", &raft.proposals.committed),

@@ -73,17 +73,16 @@ impl PeerMetrics {
         self.send_failures.inc();
     }
 
-    /// Counts bytes that the kernel has taken. Takes the bytes that wait, and the chunks of
-    /// snapshots.
-    pub fn on_sent(&self, bytes: u64, unsent_bytes: usize, chunks: usize) {
-        self.sent_bytes.inc_by(bytes);
-        self.unsent_bytes.set(to_gauge(unsent_bytes as u64));
-        self.send_queue_frames.set(to_gauge(chunks as u64));
+    /// Counts bytes that were sent to the peer and received from it.
+    pub fn on_moved(&self, sent_bytes: u64, received_bytes: u64) {
+        self.sent_bytes.inc_by(sent_bytes);
+        self.received_bytes.inc_by(received_bytes);
     }
 
-    /// Counts bytes that came from the peer.
-    pub fn on_received(&self, bytes: u64) {
-        self.received_bytes.inc_by(bytes);
+    /// Takes the bytes that wait for the kernel, and the chunks of a snapshot that wait for them.
+    pub fn set_waiting(&self, unsent_bytes: usize, chunks: usize) {
+        self.unsent_bytes.set(to_gauge(unsent_bytes as u64));
+        self.send_queue_frames.set(to_gauge(chunks as u64));
     }
 
     /// Takes the time between a heartbeat and its answer.
@@ -119,6 +118,11 @@ impl PeersMetrics {
     pub fn add(&self, peer: NodeId) -> PeerMetrics {
         let mut peers = self.0.write().unwrap_or_else(PoisonError::into_inner);
         peers.entry(peer).or_default().clone()
+    }
+
+    /// The numbers of a peer, if its actors run.
+    pub fn find(&self, peer: NodeId) -> Option<PeerMetrics> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&peer).cloned()
     }
 
     /// Removes the numbers of a peer whose actors end.
@@ -175,7 +179,7 @@ const OWN: &[Column] = &[
     },
     Column {
         name: "peer_received_bytes",
-        help: "Bytes received from the peer, as answers",
+        help: "Bytes received from the peer",
         label: "peer",
         metric: |peer| &peer.received_bytes,
     },

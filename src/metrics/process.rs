@@ -70,6 +70,11 @@ impl ProcessMetrics {
         ProcessMetrics(Arc::new(Facts { version, data_dir, started, disk: disk.into() }))
     }
 
+    /// The memory of the machine in bytes; 0 when the kernel does not say.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        kib_in("/proc/meminfo", "MemTotal:")
+    }
+
     /// Reads the numbers of the disk anew. It blocks for as long as the disk does.
     pub fn measure_disk(&self) {
         for DiskGauge { read, gauge, .. } in &self.0.disk {
@@ -104,8 +109,13 @@ fn cpu_seconds() -> f64 {
 
 /// The memory in bytes that the process occupies.
 fn resident_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    kib_in("/proc/self/status", "VmRSS:")
+}
+
+/// A number of bytes that the kernel gives in a file, in KiB; 0 when it does not.
+fn kib_in(path: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     kib.unwrap_or(0).saturating_mul(1024)
 }

@@ -14,7 +14,7 @@ impl NodeMetrics {
         self.clients.register(&mut registry);
         self.store.register(&mut registry);
         self.snapshots.register(&mut registry);
-        etcd::register(self, &mut registry);
+        etcd::register(self, process.memory_bytes(), &mut registry);
         registry.register_collector(Box::new(process));
         registry
     }

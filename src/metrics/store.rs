@@ -40,7 +40,7 @@ pub struct StoreState {
 pub struct StoreMetrics {
     clock: Arc<dyn Clock>,
     keys: Gauge,
-    pub(super) bytes: Gauge,
+    bytes: Gauge,
     /// The bound on the store; 0 for none.
     pub(super) bytes_max: Gauge,
     pub(super) total_bytes: Gauge,

@@ -100,7 +100,8 @@ fn an_election_after_a_pre_vote_was_caused_by_a_timeout_and_another_by_a_transfe
 fn a_peer_has_numbers_until_its_actors_end() {
     let metrics = NodeMetrics::default();
     let peer = metrics.peers.add(NodeId(2));
-    peer.on_sent(100, 20, 1);
+    peer.on_moved(100, 0);
+    peer.set_waiting(20, 1);
     peer.set_progress(LogIndex(9), LogIndex(10), 4);
     let text = printed(&metrics);
     assert_has(&text, "peer_sent_bytes_total{peer=\"2\"} 100");

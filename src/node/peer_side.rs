@@ -7,6 +7,7 @@ use actix::{Addr, Context};
 use super::actor_settings;
 use super::storage_side::StorageSide;
 use crate::actors::io::memory::MemoryBudget;
+use crate::actors::peers::settings::LinkSettings;
 use crate::actors::peers::{PeersActor, PeersPorts, PeersSettings};
 use crate::actors::raft::RaftActor;
 use crate::config::Settings;
@@ -44,7 +45,10 @@ pub(super) fn start(
     };
     let configured = settings.servers.values().map(|server| (server.id, server.member().peer));
     let peers_settings = PeersSettings {
-        link: actor_settings::link_settings(settings, memory),
+        link: LinkSettings {
+            metrics: metrics.peers.clone(),
+            ..actor_settings::link_settings(settings, memory)
+        },
         replicator: actor_settings::replicator_settings(settings),
         memory: actor_settings::peer_memory(settings, memory),
         configured: configured.collect(),

@@ -36,6 +36,7 @@ const NAMES: &[&str] = &[
     "peer_send_queue_frames",
     "peer_round_trip_seconds",
     "client_sessions",
+    "client_watches",
     "client_requests_total",
     "client_request_duration_seconds",
     "store_keys",
@@ -138,6 +139,11 @@ fn every_name_is_printed_and_the_numbers_move() {
         let was = value_of(&before, name).unwrap_or_else(|| panic!("{name} is not in\n{before}"));
         cluster.wait_for(name, || (ports.series(leader, name)? > was).then_some(()));
     }
+    // The leader's requests come on connections that the follower has accepted.
+    let from_leader = format!("peer_received_bytes_total{{peer=\"{leader}\"}}");
+    let was = ports.series(peer, &from_leader).expect("the leader is a peer");
+    cluster.wait_for("requests", || (ports.series(peer, &from_leader)? > was).then_some(()));
+    assert!(ports.series(leader, "etcd_server_quota_backend_bytes") > Some(0.0));
     assert_eq!(ports.series(leader, "raft_is_leader"), Some(1.0));
     assert_eq!(ports.series(leader, "raft_role{role=\"leader\"}"), Some(1.0));
     assert_eq!(ports.series(peer, "raft_is_leader"), Some(0.0));

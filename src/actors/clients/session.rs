@@ -39,6 +39,7 @@ use crate::actors::clients::request_times::RequestTimes;
 use crate::actors::clients::session_io::CountedConnection;
 use crate::actors::clients::stall_timer::{CHECK_INTERVAL, Offer, StallTimer};
 use crate::actors::io::connection::Connection;
+use crate::actors::io::counted_bytes::CountedBytes;
 use crate::actors::io::fair_queue::FairQueue;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::io::output::UNCOPIED_BYTES_MIN;
@@ -101,8 +102,7 @@ pub struct SessionActor {
     stall_timer: Option<StallTimer>,
     watch: WatchState,
     times: RequestTimes,
-    /// Bytes of the connection that are counted: received ones and sent ones.
-    counted_bytes: (u64, u64),
+    counted: CountedBytes,
 }
 
 /// The state of the session's watch, as far as WatchHubActor was told.
@@ -140,7 +140,7 @@ impl SessionActor {
             stall_timer: None,
             watch: WatchState::None,
             times: RequestTimes::new(config.metrics.clone()),
-            counted_bytes: (0, 0),
+            counted: CountedBytes::default(),
             config,
         }
     }
@@ -277,12 +277,9 @@ impl SessionActor {
     }
 
     fn count_bytes(&mut self) {
-        let connection = &self.io.connection;
-        let (received, sent) = (connection.received_bytes(), connection.sent_bytes());
-        let (received_before, sent_before) =
-            std::mem::replace(&mut self.counted_bytes, (received, sent));
-        self.config.metrics.on_received(received - received_before);
-        self.config.metrics.on_sent(sent - sent_before);
+        let (sent, received) = self.counted.take(&self.io.connection);
+        self.config.metrics.on_received(received);
+        self.config.metrics.on_sent(sent);
     }
 
     fn arm_turn(&mut self, ctx: &mut Context<Self>) {

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use crate::actors::io::connection::Connection;
+use crate::actors::io::counted_bytes::CountedBytes;
 use crate::metrics::PeerMetrics;
 use crate::raft::{AppendEntries, Rpc};
 
@@ -10,9 +11,7 @@ use crate::raft::{AppendEntries, Rpc};
 #[derive(Default)]
 pub(super) struct Measured {
     metrics: PeerMetrics,
-    /// Bytes of the connection that are counted.
-    sent_bytes: u64,
-    received_bytes: u64,
+    counted: CountedBytes,
     /// The heartbeat whose answer is waited for: its number, and when it was sent.
     heartbeat: Option<(u64, Instant)>,
 }
@@ -24,8 +23,7 @@ impl Measured {
 
     /// A new connection, on which nothing was counted.
     pub(super) fn on_connected(&mut self) {
-        self.sent_bytes = 0;
-        self.received_bytes = 0;
+        self.counted = CountedBytes::default();
         self.heartbeat = None;
         self.metrics.on_connected();
     }
@@ -66,11 +64,8 @@ impl Measured {
 
     /// Counts what the connection has moved.
     pub(super) fn on_moved(&mut self, connection: &Connection, chunks: usize) {
-        let (sent_bytes, received_bytes) = (connection.sent_bytes(), connection.received_bytes());
-        let sent = sent_bytes.saturating_sub(self.sent_bytes);
-        self.metrics.on_sent(sent, connection.unsent_bytes(), chunks);
-        self.metrics.on_received(received_bytes.saturating_sub(self.received_bytes));
-        self.sent_bytes = sent_bytes;
-        self.received_bytes = received_bytes;
+        let (sent, received) = self.counted.take(connection);
+        self.metrics.on_moved(sent, received);
+        self.metrics.set_waiting(connection.unsent_bytes(), chunks);
     }
 }
