@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::measures::{self, to_gauge};
+use super::measures::{self, KnownGauge, to_gauge};
 use crate::types::{LogIndex, NodeId};
 
 /// The numbers of one peer. Clones share them.
@@ -33,6 +33,8 @@ pub struct PeerMetrics {
     next_index: Gauge,
     inflight_entries: Gauge,
     snapshot_bytes_left: Gauge,
+    lag_entries: KnownGauge,
+    unheard: KnownGauge,
 }
 
 impl Default for PeerMetrics {
@@ -50,6 +52,8 @@ impl Default for PeerMetrics {
             next_index: Gauge::default(),
             inflight_entries: Gauge::default(),
             snapshot_bytes_left: Gauge::default(),
+            lag_entries: KnownGauge::default(),
+            unheard: KnownGauge::default(),
         }
     }
 }
@@ -102,6 +106,14 @@ impl PeerMetrics {
         self.snapshot_bytes_left.set(to_gauge(bytes));
     }
 
+    /// Takes the leader's view of the peer: the entries that it lacks, and the time since it was
+    /// heard last. Both are `None` on a node that does not lead, and the time also of a peer that
+    /// was not heard in this term.
+    pub fn set_view(&self, lag_entries: Option<u64>, unheard: Option<Duration>) {
+        self.lag_entries.set(lag_entries.map(|entries| entries as f64));
+        self.unheard.set(unheard.map(|unheard| unheard.as_secs_f64()));
+    }
+
     /// Forgets what only a leader knows.
     pub fn end_progress(&self) {
         self.set_progress(LogIndex(0), LogIndex(0), 0);
@@ -118,6 +130,13 @@ impl PeersMetrics {
     pub fn add(&self, peer: NodeId) -> PeerMetrics {
         let mut peers = self.0.write().unwrap_or_else(PoisonError::into_inner);
         peers.entry(peer).or_default().clone()
+    }
+
+    /// Forgets the leader's view of all peers.
+    pub fn end_views(&self) {
+        for peer in self.0.read().unwrap_or_else(PoisonError::into_inner).values() {
+            peer.set_view(None, None);
+        }
     }
 
     /// The numbers of a peer, if its actors run.
@@ -224,6 +243,18 @@ const OWN: &[Column] = &[
         help: "Bytes of a snapshot that the peer has yet to acknowledge",
         label: "peer",
         metric: |peer| &peer.snapshot_bytes_left,
+    },
+    Column {
+        name: "peer_lag_entries",
+        help: "Entries that the peer lacks, NaN when this node does not lead",
+        label: "peer",
+        metric: |peer| peer.lag_entries.printed(),
+    },
+    Column {
+        name: "peer_unheard_seconds",
+        help: "Time since the leader heard the peer, NaN when this node does not know",
+        label: "peer",
+        metric: |peer| peer.unheard.printed(),
     },
 ];
 

@@ -11,9 +11,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::measures::{self, from_gauge, system_clock, to_gauge};
+use super::measures::{self, KnownGauge, from_gauge, system_clock, to_gauge};
 use crate::clock::Clock;
-use crate::raft::{Event, Role};
+use crate::raft::{Event, Role, Tolerance};
 use crate::types::{LogIndex, NodeId, Term};
 
 /// All roles, each of which has a time series.
@@ -135,6 +135,15 @@ pub(super) struct ProposalMetrics {
     commit_duration: Histogram,
 }
 
+/// The voters, as only the leader knows them.
+#[derive(Clone, Default)]
+struct VoterGauges {
+    voters: KnownGauge,
+    needed: KnownGauge,
+    here: KnownGauge,
+    can_lose: KnownGauge,
+}
+
 /// The measurements of RaftActor. Clones share the numbers.
 #[derive(Clone)]
 pub struct RaftMetrics {
@@ -144,6 +153,7 @@ pub struct RaftMetrics {
     pub(super) state: StateGauges,
     pub(super) elections: ElectionCounters,
     pub(super) proposals: ProposalMetrics,
+    voters: VoterGauges,
     append_rejections: Counter,
     snapshots_sent: Counter,
     tick_interval: Histogram,
@@ -175,6 +185,7 @@ impl RaftMetrics {
             state: StateGauges::default(),
             elections,
             proposals,
+            voters: VoterGauges::default(),
             append_rejections: Counter::default(),
             snapshots_sent: Counter::default(),
             tick_interval: measures::durations(),
@@ -218,6 +229,17 @@ impl RaftMetrics {
         self.state.is_leader.set(i64::from(role == Role::Leader));
         self.state.is_learner.set(i64::from(role == Role::Learner));
         self.state.is_removed.set(i64::from(role == Role::Removed));
+    }
+
+    /// Takes what the leader knows of the voters; `None` on a node that does not lead.
+    pub fn set_tolerance(&self, tolerance: Option<Tolerance>) {
+        let known = |of: fn(&Tolerance) -> f64| tolerance.as_ref().map(of);
+        self.voters.voters.set(known(|tolerance| tolerance.voters as f64));
+        self.voters.needed.set(known(|tolerance| tolerance.needed as f64));
+        self.voters.here.set(known(|tolerance| tolerance.here as f64));
+        let can_lose =
+            |tolerance: &Tolerance| tolerance.can_lose.map_or(-1.0, |voters| voters as f64);
+        self.voters.can_lose.set(known(can_lose));
     }
 
     /// Counts an event of the core, if it is one of those that are counted.
@@ -325,6 +347,7 @@ impl RaftMetrics {
         self.state.register(registry);
         self.elections.register(registry);
         self.proposals.register(registry);
+        self.voters.register(registry);
         let counters = [
             ("raft_append_rejections", "Requests that peers refused", &self.append_rejections),
             ("raft_snapshots_sent", "Snapshots that peers have got", &self.snapshots_sent),
@@ -358,6 +381,20 @@ impl StateGauges {
             registry.register(name, help, gauge.clone());
         }
         registry.register("raft_role", "1 for the role of the node", self.roles.clone());
+    }
+}
+
+impl VoterGauges {
+    fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            ("raft_voters", "Voters, NaN when this node does not lead", &self.voters),
+            ("raft_voters_needed", "Voters that are needed to go on", &self.needed),
+            ("raft_voters_here", "Voters that the leader hears", &self.here),
+            ("raft_voters_can_lose", "Voters that can be lost, -1 for too few", &self.can_lose),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.printed().clone());
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus_client::encoding::prometheus_text;
 
 use super::*;
-use crate::raft::{Event, Role};
+use crate::raft::{Event, Role, Tolerance};
 use crate::types::{LogIndex, NodeId, Term};
 
 /// A clock that a test sets.
@@ -137,4 +137,22 @@ fn ticks_and_the_silence_of_the_disk_are_measured_by_the_clock_of_the_node() {
     assert_eq!(metrics.log.silence(), Duration::from_millis(2_500));
     metrics.log.end();
     assert_eq!(metrics.log.silence(), Duration::ZERO);
+}
+
+#[test]
+fn a_lag_that_nobody_knows_is_no_number() {
+    let metrics = NodeMetrics::default();
+    let peer = metrics.peers.add(NodeId(2));
+    assert_has(&printed(&metrics), "peer_lag_entries{peer=\"2\"} NaN");
+    assert_has(&printed(&metrics), "raft_voters_can_lose NaN");
+    peer.set_view(Some(7), Some(Duration::from_millis(1_500)));
+    let tolerance = Tolerance { voters: 5, needed: 3, here: 2, can_lose: None };
+    metrics.raft.set_tolerance(Some(tolerance));
+    let text = printed(&metrics);
+    assert_has(&text, "peer_lag_entries{peer=\"2\"} 7.0");
+    assert_has(&text, "peer_unheard_seconds{peer=\"2\"} 1.5");
+    assert_has(&text, "raft_voters_here 2.0");
+    assert_has(&text, "raft_voters_can_lose -1.0");
+    metrics.peers.end_views();
+    assert_has(&printed(&metrics), "peer_unheard_seconds{peer=\"2\"} NaN");
 }

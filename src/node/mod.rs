@@ -205,7 +205,7 @@ pub async fn start(
     let ports = raft_ports(&storage, peers_ctx.address().recipient(), &memory);
     let raft_settings = actor_settings::raft_actor_settings(settings);
     let raft_actor = RaftActor::new(core, ports, raft_settings, clock);
-    raft_ctx.run(raft_actor.with_metrics(metrics.raft.clone()));
+    raft_ctx.run(raft_actor.with_metrics(metrics.raft.clone(), metrics.peers.clone()));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
     let seed = surroundings.seed;

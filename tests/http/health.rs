@@ -112,6 +112,7 @@ fn a_follower_that_is_far_behind_is_not_ready_until_it_has_caught_up() {
     let follower = leader % 5 + 1;
     wait_for_ready(&cluster, &ports, follower);
     cluster.gates().slow(follower, &cluster.ids(), 10_000);
+    let lag = format!("peer_lag_entries{{peer=\"{follower}\"}}");
     let mut client = cluster.connect(leader).unwrap();
     let value = "v".repeat(100_000);
     for n in 0..20 {
@@ -120,8 +121,12 @@ fn a_follower_that_is_far_behind_is_not_ready_until_it_has_caught_up() {
     }
     wait_for_unready(&cluster, &ports, follower);
     assert_eq!(ports.status(follower, "/livez"), 200);
+    cluster.wait_for("a lag", || (ports.series(leader, &lag)? > 0.0).then_some(()));
+    let own_view = format!("peer_lag_entries{{peer=\"{leader}\"}}");
+    assert!(ports.series(follower, &own_view).unwrap().is_nan(), "a follower knows no lag");
     cluster.gates().heal();
     wait_for_ready(&cluster, &ports, follower);
+    cluster.wait_for("no lag", || (ports.series(leader, &lag)? == 0.0).then_some(()));
 }
 
 #[test]

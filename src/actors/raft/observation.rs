@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::metrics::{ProposalFailure, RaftMetrics, RaftState};
-use crate::raft::Event;
+use crate::metrics::{PeersMetrics, ProposalFailure, RaftMetrics, RaftState};
+use crate::raft::{Event, MembersStatus};
 use crate::types::LogIndex;
 
 /// Maximum number of batches whose commit is waited for. Those beyond it are not measured.
@@ -14,6 +14,7 @@ const BATCHES_MAX: usize = 4096;
 #[derive(Default)]
 pub(super) struct Observation {
     metrics: RaftMetrics,
+    peers: PeersMetrics,
     /// As the leader: the last entry of each batch that is not committed, and when it was
     /// proposed. By rising index.
     uncommitted: VecDeque<(LogIndex, Duration)>,
@@ -22,8 +23,8 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    pub(super) fn new(metrics: RaftMetrics) -> Observation {
-        Observation { metrics, ..Observation::default() }
+    pub(super) fn new(metrics: RaftMetrics, peers: PeersMetrics) -> Observation {
+        Observation { metrics, peers, ..Observation::default() }
     }
 
     pub(super) fn on_event(&self, event: &Event) {
@@ -32,6 +33,20 @@ impl Observation {
 
     pub(super) fn on_batch(&self, messages: u32) {
         self.metrics.on_batch(messages);
+    }
+
+    /// Takes the leader's view of the members.
+    pub(super) fn on_members(&self, status: &MembersStatus) {
+        self.metrics.set_tolerance(status.tolerance);
+        if !status.is_leader {
+            return self.peers.end_views();
+        }
+        for (id, view) in &status.peers {
+            if let Some(peer) = self.peers.find(*id) {
+                let unheard = view.seen_ms.map(Duration::from_millis);
+                peer.set_view(Some(view.behind_entries), unheard);
+            }
+        }
     }
 
     pub(super) fn on_failed(&self, failure: ProposalFailure, count: usize) {

@@ -2,20 +2,26 @@
 
 use super::RaftActor;
 use super::observation::Observation;
-use crate::metrics::{RaftMetrics, RaftState};
+use crate::metrics::{PeersMetrics, RaftMetrics, RaftState};
 use crate::raft::Role;
+
+/// Number of ticks between two looks at the members, which cost more than the other numbers.
+const MEMBERS_TICKS: u64 = 20;
 
 impl RaftActor {
     /// Measures its work by these metrics.
     #[must_use]
-    pub fn with_metrics(mut self, metrics: RaftMetrics) -> RaftActor {
+    pub fn with_metrics(mut self, metrics: RaftMetrics, peers: PeersMetrics) -> RaftActor {
         metrics.set_id(self.raft.id());
-        self.upkeep.observation = Observation::new(metrics);
+        self.upkeep.observation = Observation::new(metrics, peers);
         self
     }
 
     /// Shows the state at a tick.
     pub(super) fn observe_tick(&self) {
+        if self.ticks.is_multiple_of(MEMBERS_TICKS) {
+            self.upkeep.observation.on_members(&self.raft.members_status());
+        }
         self.upkeep.observation.on_tick(&RaftState {
             role: self.raft.role(),
             term: self.raft.term(),
