@@ -52,6 +52,7 @@ use crate::actors::messages::snapshots::{DropStore, StoreCommand, WriteSnapshot}
 use crate::actors::messages::waiters::Waiters;
 use crate::actors::messages::watch::{AskHistory, HistoryMark, HistoryNews};
 use crate::kv::{Answer, ApplyError, Corruption, DigestHistory, Query, Scrub, ScrubBudget, Store};
+use crate::metrics::{StoreMetrics, StoreState};
 use crate::protocol::Refusal;
 use crate::raft::ReadDigest;
 use crate::types::{Entry, LogIndex};
@@ -104,6 +105,7 @@ pub struct KvActor {
     once_alarm: OnceAlarm,
     /// The hubs that wait for another state of the history: each at most once.
     hubs: Vec<AskHistory>,
+    metrics: StoreMetrics,
 }
 
 /// A scan that has its view of the store and waits for its turn.
@@ -132,7 +134,14 @@ impl KvActor {
             turn_is_due: false,
             once_alarm: OnceAlarm::default(),
             hubs: Vec::new(),
+            metrics: StoreMetrics::default(),
         }
+    }
+
+    /// Measures its work by these metrics.
+    #[must_use]
+    pub fn with_metrics(self, metrics: StoreMetrics) -> KvActor {
+        KvActor { metrics, ..self }
     }
 }
 
@@ -151,6 +160,7 @@ impl Handler<Apply> for KvActor {
         if self.has_ended {
             return;
         }
+        let began = self.metrics.now();
         let mut replies = Replies::default();
         for task in message.tasks {
             if let Err(corruption) = self.execute(task, &mut replies) {
@@ -161,6 +171,7 @@ impl Handler<Apply> for KvActor {
             }
         }
         replies.send();
+        self.metrics.on_executed(began);
         self.tell_hubs();
         if let Some(warning) = self.once_alarm.observe(self.store.clients()) {
             log::warn!("{warning}");
@@ -238,11 +249,31 @@ impl KvActor {
             if actor.has_ended {
                 return;
             }
+            actor.measure();
             match actor.store.scrub(&mut actor.scrub, SCRUB_BUDGET) {
                 Ok(_) => KvActor::arm_scrub(ctx),
                 Err(corruption) => actor.end_corrupted(&corruption),
             }
         });
+    }
+
+    /// Shows the state of the store.
+    fn measure(&self) {
+        let status = self.store.status();
+        let memory = &self.ports.memory;
+        let state = StoreState {
+            keys: status.keys,
+            bytes: status.bytes,
+            revision: status.revision,
+            compacted_revision: status.compacted_revision,
+            history_changes: status.history_changes,
+            history_bytes: status.history_bytes,
+            leases: status.leases,
+            once_clients: status.clients,
+            memory_used_bytes: memory.used_bytes(),
+            memory_bytes_max: memory.used_bytes().saturating_add(memory.free_bytes()),
+        };
+        self.metrics.set_state(&state, self.scans.len());
     }
 
     /// Ends the work of this actor, because the store is of no use. The clients that wait get no

@@ -33,6 +33,7 @@ use crate::actors::messages::lifecycle::{Shutdown, StorageFailed};
 use crate::actors::messages::log::{
     EntriesRead, HoldSaved, LogCommand, LogCompacted, LogPersisted, ReadEntriesRequest,
 };
+use crate::metrics::LogMetrics;
 use crate::raft::{Append, CompactLog, PersistSeq, ReadEntries, ResetLog};
 use crate::storage::{Storage, StorageError};
 use crate::types::{Entry, HardState, LogIndex};
@@ -73,6 +74,7 @@ pub struct LogActor {
     flushes: u64,
     /// True when a timer for recording the durable end runs.
     record_end_armed: bool,
+    metrics: LogMetrics,
 }
 
 /// The appends since the last flush.
@@ -117,7 +119,18 @@ impl LogActor {
             flush_notified: false,
             flushes: 0,
             record_end_armed: false,
+            metrics: LogMetrics::default(),
         }
+    }
+
+    /// Measures its work by these metrics.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: LogMetrics) -> LogActor {
+        if let Some(storage) = &self.storage {
+            metrics.set_base(storage.base().index.0);
+        }
+        self.metrics = metrics;
+        self
     }
 }
 
@@ -214,16 +227,19 @@ impl LogActor {
     fn compact(&mut self, limit: LogIndex) {
         // Everything up to the limit was durable long ago, so none of it is in the batch.
         if let Some(base) = self.attempt(|storage, _| storage.compact(limit)) {
+            self.metrics.set_base(base.index.0);
             self.ports.compacted.do_send(LogCompacted { base });
         }
     }
 
     fn flush(&mut self, ctx: &mut Context<Self>) {
         let Some(seq) = self.batch.seq else { return };
-        if self.attempt(write_batch).is_none() {
+        let metrics = self.metrics.clone();
+        if self.attempt(|storage, batch| write_batch(storage, batch, &metrics)).is_none() {
             return;
         }
-        self.batch = Batch::default();
+        let batch = std::mem::take(&mut self.batch);
+        self.metrics.on_flushed(batch.entries.len(), batch.bytes);
         self.flushes += 1;
         self.ports.raft.do_send(LogPersisted { seq });
         self.arm_record_end(ctx);
@@ -252,7 +268,11 @@ impl LogActor {
         &mut self,
         operation: impl FnOnce(&mut Storage, &mut Batch) -> Result<T, StorageError>,
     ) -> Option<T> {
-        match operation(self.storage.as_mut()?, &mut self.batch) {
+        let storage = self.storage.as_mut()?;
+        self.metrics.begin();
+        let done = operation(storage, &mut self.batch);
+        self.metrics.end();
+        match done {
             Ok(done) => Some(done),
             Err(error) => {
                 log::error!("{error}; this server stops");
@@ -273,12 +293,16 @@ impl LogActor {
 /// that the entries never reached. The opposite, an entry of term 5 in a log whose term is 4,
 /// is a state that no node of Raft is ever in: the storage takes it for a lost hard state and
 /// does not start.
-fn write_batch(storage: &mut Storage, batch: &mut Batch) -> Result<(), StorageError> {
+fn write_batch(
+    storage: &mut Storage,
+    batch: &mut Batch,
+    metrics: &LogMetrics,
+) -> Result<(), StorageError> {
     if let Some(hard_state) = batch.hard_state {
         storage.save_hard_state(hard_state)?;
     }
     storage.append(&batch.entries)?;
-    storage.sync()
+    metrics.time_sync(|| storage.sync())
 }
 
 /// Reads entries of the log as it will be after `batch` is written.

@@ -10,6 +10,7 @@
 //! | `peers` | the connections to the other nodes, and the replication over them |
 //! | `clients` | the client connections |
 //! | `watch` | WatchHubActor: the watches of the client connections of one thread |
+//! | `door` | DoorActor: the way from the HTTP port into the node |
 //! | `ticker` | TickerActor: time, as a message |
 //! | `io` | parts that actors share: a connection, fair turns, the memory budget |
 //! | `messages` | every message between two actors |
@@ -20,6 +21,7 @@
 //! another actor only to start it.
 
 pub mod clients;
+pub mod door;
 pub mod io;
 pub mod kv;
 pub mod log;

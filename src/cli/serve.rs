@@ -55,6 +55,9 @@ struct Addresses {
     /// Listen for other servers here, if not where they reach this one, such as 0.0.0.0:9001
     #[arg(long, value_name = "ADDRESS")]
     log_listen: Option<Address>,
+    /// Listen for HTTP here: metrics and health. Without it http_listen or http_port counts
+    #[arg(long, value_name = "ADDRESS")]
+    http_listen: Option<Address>,
     /// Clients reach this server here, instead of hostname and client_port
     #[arg(long, value_name = "ADDRESS")]
     client_advertise: Option<Address>,
@@ -74,6 +77,7 @@ impl ServeCommand {
             election_timeout_ms_max: self.election_timeout_ms_max,
             client_listen: self.addresses.client_listen,
             log_listen: self.addresses.log_listen,
+            http_listen: self.addresses.http_listen,
             client_advertise: self.addresses.client_advertise,
             log_advertise: self.addresses.log_advertise,
         };

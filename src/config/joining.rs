@@ -89,6 +89,7 @@ impl JoinSettings {
                 },
                 client_listen: or(&flags.client_listen, &member.client),
                 log_listen: or(&flags.log_listen, &member.peer),
+                http_listen: flags.http_listen.clone(),
                 data_dir: self.directory(*member_id),
             };
             (*member_id, server)

@@ -6,10 +6,22 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         "",
         &[
             "cluster", "data_dir", "servers", "raft", "log", "snapshot", "history", "limits",
-            "session", "upgrade",
+            "session", "http", "upgrade",
         ],
     ),
-    ("[[servers]]", &["id", "hostname", "client_port", "log_port", "client_listen", "log_listen"]),
+    (
+        "[[servers]]",
+        &[
+            "id",
+            "hostname",
+            "client_port",
+            "log_port",
+            "http_port",
+            "client_listen",
+            "log_listen",
+            "http_listen",
+        ],
+    ),
     (
         "[raft]",
         &[
@@ -48,6 +60,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("[session]", &["threads"]),
+    ("[http]", &["connections_max", "disk_stall_ms_max"]),
     ("[upgrade]", &["raise_after_s"]),
 ];
 

@@ -13,7 +13,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `servers`, `raft`, `log`, `snapshot` | one table of the file each |
-//! | `history`, `limits`, `session`, `upgrade` | likewise |
+//! | `history`, `http`, `limits`, `session`, `upgrade` | likewise |
 //! | `overrides` | the flags that come before the file |
 //! | `joining` | the settings of a server that joins a cluster |
 //! | `keys` | the keys of each table |
@@ -23,6 +23,7 @@
 
 mod error;
 mod history;
+mod http;
 mod joining;
 mod keys;
 mod limits;
@@ -43,6 +44,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Place};
 pub use history::HistorySettings;
+pub use http::HttpSettings;
 pub use joining::JoinSettings;
 pub use limits::{AppendLimits, Limits, ModelLimits};
 pub use log::LogSettings;
@@ -78,6 +80,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The table `[session]`.
     pub session: SessionSettings,
+    /// The table `[http]`.
+    pub http: HttpSettings,
     /// The table `[upgrade]`.
     pub upgrade: UpgradeSettings,
 }
@@ -124,6 +128,7 @@ impl Settings {
         let limits = limits::read(file.table("limits")?, segment_bytes)?;
         let log = log::read(log, segment_bytes, &limits)?;
         let session = session::read(file.table("session")?)?;
+        let http = http::read(file.table("http")?)?;
         let upgrade = upgrade::read(file.table("upgrade")?)?;
         file.end();
         let servers = servers::read(sections, &data_dir, overrides)?;
@@ -139,6 +144,7 @@ impl Settings {
             history,
             limits,
             session,
+            http,
             upgrade,
         };
         Ok((settings, data_dir))

@@ -15,6 +15,8 @@ pub struct Overrides {
     pub client_listen: Option<Address>,
     /// The flag `--log-listen`.
     pub log_listen: Option<Address>,
+    /// The flag `--http-listen`.
+    pub http_listen: Option<Address>,
     /// The flag `--client-advertise`.
     pub client_advertise: Option<Address>,
     /// The flag `--log-advertise`.

@@ -24,6 +24,8 @@ pub struct Server {
     pub client_listen: Address,
     /// `log_listen`: where the server listens for other servers, if not where they reach it.
     pub log_listen: Address,
+    /// `http_listen`: where the server listens for HTTP; `None` when it does not.
+    pub http_listen: Option<Address>,
     /// The directory of the server's files: `<data_dir>/<id>`.
     pub data_dir: PathBuf,
 }
@@ -66,13 +68,19 @@ pub(super) fn read(
         let client_listen = listen(&mut section, "client_listen", &flags.client_listen, &client)?;
         let log_listen = listen(&mut section, "log_listen", &flags.log_listen, &log)?;
         check_apart(&section, flags, id, &client_listen, &log_listen)?;
+        let http = read_http_port(&mut section, &hostname)?;
+        if let Some(http) = &http {
+            listeners.add(&section, "http_port", id, http)?;
+        }
+        let http_listen = read_http_listen(&mut section, &flags.http_listen, http)?;
+        check_http_apart(&section, id, &http_listen, [&client_listen, &log_listen])?;
         let advertised = Member {
             peer: advertised("--log-advertise", &flags.log_advertise, &section, log)?,
             client: advertised("--client-advertise", &flags.client_advertise, &section, client)?,
         };
         section.end();
         let data_dir = data_dir.join(id.to_string());
-        let server = Server { id, advertised, client_listen, log_listen, data_dir };
+        let server = Server { id, advertised, client_listen, log_listen, http_listen, data_dir };
         if servers.insert(id, server).is_some() {
             return Err(ConfigError::DuplicateId { place, id: id.0 });
         }
@@ -136,15 +144,79 @@ fn listen(
         return Ok(flag.clone());
     }
     let Some(text) = in_file else { return Ok(reached.clone()) };
+    parse_listen(section, key, &text, reached.port)
+}
+
+/// Parses an address to listen at. `port` is that of the example in the error.
+fn parse_listen(
+    section: &Section<'_>,
+    key: &'static str,
+    text: &str,
+    port: u16,
+) -> Result<Address, ConfigError> {
     text.parse().map_err(|_| ConfigError::Conflict {
         place: section.place(key),
         value: format!("{text:?}"),
         bound: format!(
             "HOST:PORT, an address of this machine and a port from 1 to 65535, such as \
-             \"0.0.0.0:{}\"",
-            reached.port
+             \"0.0.0.0:{port}\""
         ),
     })
+}
+
+/// Reads `http_port`, the only port that a server need not have.
+fn read_http_port(
+    section: &mut Section<'_>,
+    hostname: &str,
+) -> Result<Option<Address>, ConfigError> {
+    let port = section.optional_number("http_port", PORT)?;
+    let port = port.map(|port| u16::try_from(port).expect("the range was checked"));
+    Ok(port.map(|port| Address { host: hostname.to_owned(), port }))
+}
+
+/// The address at which a server listens for HTTP: that of the flag, that at `http_listen`, or
+/// that of `http_port`.
+fn read_http_listen(
+    section: &mut Section<'_>,
+    flag: &Option<Address>,
+    http: Option<Address>,
+) -> Result<Option<Address>, ConfigError> {
+    let in_file = section.text("http_listen")?;
+    if flag.is_some() {
+        return Ok(flag.clone());
+    }
+    let Some(text) = in_file else { return Ok(http) };
+    let port = http.map_or(9100, |address| address.port);
+    parse_listen(section, "http_listen", &text, port).map(Some)
+}
+
+/// Checks that the listener for HTTP does not need the port of another listener of the server.
+fn check_http_apart(
+    section: &Section<'_>,
+    id: NodeId,
+    http: &Option<Address>,
+    others: [&Address; 2],
+) -> Result<(), ConfigError> {
+    let Some(http) = http else { return Ok(()) };
+    for (other, key) in others.into_iter().zip(["client_listen", "log_listen"]) {
+        if is_shared(http, other) {
+            return Err(ConfigError::DuplicatePort {
+                place: section.place("http_listen"),
+                hostname: http.host.clone(),
+                port: http.port,
+                first: format!("the {key} of server {id}"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// True when two listeners of one machine need the same port.
+fn is_shared(one: &Address, other: &Address) -> bool {
+    let is_same_host = one.host.eq_ignore_ascii_case(&other.host)
+        || is_unspecified(&one.host)
+        || is_unspecified(&other.host);
+    one.port == other.port && is_same_host
 }
 
 /// Checks that the two listeners of a server do not need the same port. Those of two servers may:
@@ -156,10 +228,7 @@ fn check_apart(
     client: &Address,
     log: &Address,
 ) -> Result<(), ConfigError> {
-    let is_shared = client.host.eq_ignore_ascii_case(&log.host)
-        || is_unspecified(&client.host)
-        || is_unspecified(&log.host);
-    if client.port != log.port || !is_shared {
+    if !is_shared(client, log) {
         return Ok(());
     }
     let place = match flags.log_listen {

@@ -7,6 +7,7 @@ use super::{ModelLimits, Overrides, Settings};
 use crate::testing::byte_mutation::mutation;
 use crate::types::{Address, NodeId};
 
+mod http;
 mod limits;
 
 const ONE: &str = "[[servers]]\nid = 1\nhostname = \"a\"\nclient_port = 1000\nlog_port = 1001\n";
@@ -69,7 +70,8 @@ fn every_key_is_read_into_its_own_place() {
         proposals_pending_max = 24\nappend_entries_max = 25\nappend_bytes_max = 26
         peer_inflight_entries_max = 27\npeer_inflight_bytes_max = 1028
         transaction_ops_max = 30\ntransaction_bytes_max = 31\nleases_max = 32\nwatches_max = 33
-        [session]\nthreads = 29"
+        [session]\nthreads = 29
+        [http]\nconnections_max = 36\ndisk_stall_ms_max = 1037"
     );
     let settings = parse(&text).unwrap();
     let (raft, limits) = (settings.raft, settings.limits);
@@ -95,6 +97,8 @@ fn every_key_is_read_into_its_own_place() {
         limits.model;
     assert_eq!((transaction_ops_max, transaction_bytes_max), (30, 31));
     assert_eq!((leases_max, watches_max), (32, 33));
+    let http = settings.http;
+    assert_eq!((http.connections_max, http.disk_stall_ms_max), (36, 1_037));
 }
 
 #[test]
@@ -109,7 +113,10 @@ fn the_committed_servers_toml_lists_five_servers_and_says_the_defaults() {
     let expected =
         [(1, 9000, 9001), (2, 9002, 9003), (3, 9004, 9005), (4, 9006, 9007), (5, 9008, 9009)];
     assert_eq!(ports, expected);
+    let http_ports = settings.servers.values().filter_map(|server| server.http_listen.clone());
+    assert!(http_ports.map(|address| address.port).eq(9100..=9104));
     let defaults = parse(ONE).unwrap();
+    assert_eq!(settings.http, defaults.http);
     assert_eq!(
         (settings.cluster, settings.raft, settings.log, settings.snapshot, settings.limits),
         (defaults.cluster, defaults.raft, defaults.log, defaults.snapshot, defaults.limits)
@@ -193,7 +200,7 @@ fn an_unknown_key_names_the_nearest_known_one() {
     refused(
         "port = 1",
         "servers.toml: [[servers]] number 1 port is not a key of this table: the keys are id, \
-         hostname, client_port, log_port, client_listen, log_listen",
+         hostname, client_port, log_port, http_port, client_listen, log_listen, http_listen",
     );
     assert_eq!(
         without_line(&parse(&format!("clustre = \"c\"\n{ONE}")).unwrap_err()),

@@ -98,6 +98,24 @@ pub fn needed_format(operation: u8) -> Option<Format> {
     OPERATIONS.iter().find(|(known, _)| *known == operation).map(|(_, needed)| *needed)
 }
 
+/// The name of an operation, which the first byte of a command names, as commands of clients have
+/// it; `other` for those that no client asks for, and for an operation that is not known.
+pub fn operation_name(operation: u8) -> &'static str {
+    match operation {
+        SET | LEASED_SET => "set",
+        ADD | LEASED_ADD => "add",
+        CAS | LEASED_CAS => "cas",
+        DELETE => "delete",
+        END => "end",
+        TRANSACTION => "commit",
+        GRANT => "grant",
+        RENEW => "renew",
+        REVOKE => "revoke",
+        COMPACT => "compact",
+        _ => "other",
+    }
+}
+
 impl Command {
     /// The command's bytes.
     ///

@@ -68,7 +68,7 @@ mod weight;
 pub use change::ChangeKind;
 pub use codec::{
     CLIENT_BYTES_MAX, CommandError, KEY_BYTES_MAX, LEASE_ID_MAX, LEASE_TTL, RENEWALS_MAX,
-    VALUE_BYTES_MAX, needed_format,
+    VALUE_BYTES_MAX, needed_format, operation_name,
 };
 pub use command::{Answer, Command, Item, Once, Operation, Outcome, Query, StoreStatus};
 pub use corruption::{Corruption, Totals};

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Server, Settings};
 use crate::kv::HistoryLimits;
 use crate::kv::TransactionLimits;
+use crate::metrics::NodeMetrics;
 use crate::protocol::{Limits, SessionSettings};
 use crate::raft::{GateSettings, Introduction, LeaseSettings, ProgressSettings, RaftSettings};
 use crate::types::{Membership, NodeId};
@@ -153,6 +154,7 @@ pub(super) fn session_config(
     memory: &MemoryBudget,
     clock: &Arc<dyn Clock>,
     introduction: &Introduction,
+    metrics: &NodeMetrics,
 ) -> SessionConfig {
     let limits = &settings.limits;
     SessionConfig {
@@ -178,5 +180,6 @@ pub(super) fn session_config(
         clock: Arc::clone(clock),
         version: introduction.binary.clone(),
         incarnation: introduction.incarnation,
+        metrics: metrics.clients.clone(),
     }
 }

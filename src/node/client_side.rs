@@ -57,7 +57,7 @@ fn hubs(
     kv: &Addr<KvActor>,
 ) -> Vec<Addr<WatchHubActor>> {
     let limits = actor_settings::watch_limits(settings);
-    let room = WatchRoom::new(settings.limits.model.watches_max);
+    let room = WatchRoom::new(settings.limits.model.watches_max, config.metrics.clone());
     let hub = || {
         let ports = WatchHubPorts { kv: kv.clone().recipient() };
         WatchHubActor::new(limits, config.memory.clone(), room.clone(), ports)

@@ -6,13 +6,17 @@ use super::error::NodeError;
 use crate::actors::clients::acceptor::REFUSALS_MAX;
 use crate::actors::clients::session_io::SESSION_BYTES;
 use crate::actors::peers::settings::LinkSettings;
-use crate::config::Settings;
+use crate::config::{Server, Settings};
 use crate::types::MEMBERS_MAX;
 
 /// Maximum number of files that a server has open in addition to its clients and peers: its
 /// log, the next segment, the lock file, directories being synced, its listeners and those of
 /// the runtime.
 const OWN_FILES: u64 = 64;
+
+/// Maximum number of files that the HTTP port has open in addition to its connections: its
+/// listener, those of its runtime, and those that it reads of the process and of the disk.
+const HTTP_FILES: usize = 16;
 
 /// Number of files that a process may have open for each member that a cluster can grow to.
 const FILES_PER_MEMBER: u64 = 32;
@@ -39,6 +43,7 @@ pub(super) fn raise_open_files_limit() -> u64 {
 /// When the limit on open files leaves none for clients.
 pub(super) fn connections_max(
     settings: &Settings,
+    server: &Server,
     open_files_max: u64,
 ) -> Result<usize, NodeError> {
     let wanted = connections_in_memory(settings);
@@ -47,7 +52,11 @@ pub(super) fn connections_max(
     let members = members_max(settings.servers.len(), open_files_max);
     let peers = 3 * members + LinkSettings::default().handshakes_max;
     let sessions = 4 * settings.session.threads + REFUSALS_MAX;
-    let own = OWN_FILES + (peers + sessions) as u64;
+    let http = match server.http_listen {
+        Some(_) => settings.http.connections_max + HTTP_FILES,
+        None => 0,
+    };
+    let own = OWN_FILES + (peers + sessions + http) as u64;
     match usize::try_from(open_files_max.saturating_sub(own)).unwrap_or(usize::MAX) {
         0 => Err(NodeError::OpenFiles { open_files_max, own }),
         room if room < wanted => {

@@ -18,6 +18,7 @@
 //! | `storage_side` | log, store and snapshots |
 //! | `peer_side` | the other nodes |
 //! | `client_side` | client connections |
+//! | `http_side` | the HTTP port |
 //! | `actor_settings` | the settings of each actor |
 //! | `signals` | the signals that stop a process, and those that do not |
 //! | `limits` | open files, and the number of clients |
@@ -29,6 +30,7 @@ mod actor_settings;
 mod client_side;
 mod environment;
 mod error;
+mod http_side;
 mod join;
 mod limits;
 mod peer_side;
@@ -42,7 +44,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Recipient};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
@@ -58,21 +60,24 @@ use crate::actors::io::memory::MemoryBudget;
 use crate::actors::kv::KvActor;
 use crate::actors::log::LogActor;
 use crate::actors::messages::lifecycle::{HandOver, Shutdown, StopAccepting};
+use crate::actors::messages::peers::Announce;
 use crate::actors::peers::PeersActor;
 use crate::actors::raft::{RaftActor, RaftPorts};
 use crate::actors::ticker::TickerActor;
 use crate::clock::SystemClock;
 use crate::config::{Server, Settings};
+use crate::metrics::NodeMetrics;
 use crate::net::{Listener, Network, Tcp};
 use crate::raft::{Introduction, Raft, RaftSettings};
 use crate::storage::RealDisk;
 use crate::types::{Address, Member, Membership, NodeId};
 use crate::wire::LocalNode;
 use client_side::ClientFront;
+use http_side::HttpSide;
 use peer_side::PeerNetwork;
 use recovery::Recovered;
 use signals::Signals;
-use storage_side::Opened;
+use storage_side::{Opened, StorageSide};
 
 /// The time between two looks at an actor that is about to end.
 const ENDED_LOOK: Duration = Duration::from_millis(2);
@@ -89,6 +94,7 @@ pub struct Node {
     /// The longest election timeout, by which the steps of a stop are bounded.
     election_timeout: Duration,
     memory: MemoryBudget,
+    http: HttpSide,
     #[cfg(any(test, feature = "testing"))]
     kv: Addr<KvActor>,
     failure: UnboundedReceiver<NodeError>,
@@ -103,6 +109,11 @@ impl Node {
     /// The port that peers connect to.
     pub fn log_port(&self) -> u16 {
         self.log_port
+    }
+
+    /// The port for HTTP, if it has one.
+    pub fn http_port(&self) -> Option<u16> {
+        self.http.port()
     }
 
     /// The memory that the node's clients may use together.
@@ -168,11 +179,14 @@ pub async fn start(
 ) -> Result<Node, NodeError> {
     let server = settings.servers.get(&id).ok_or(NodeError::UnknownId(id))?;
     let Environment { network, clock, disk, placement, surroundings, open_files_max } = environment;
-    let connections_max = limits::connections_max(settings, open_files_max)?;
+    let connections_max = limits::connections_max(settings, server, open_files_max)?;
     let client_listener =
         listen(network.as_ref(), id, "client_port", &server.client_listen).await?;
     let peer_listener = listen(network.as_ref(), id, "log_port", &server.log_listen).await?;
     let (client_port, log_port) = (client_listener.port(), peer_listener.port());
+    let metrics = NodeMetrics::new(&clock);
+    metrics.store.set_bytes_max(settings.limits.store_bytes_max);
+    let http = HttpSide::start(settings, server, &metrics)?;
     let recovered = recovery::recover(settings, server, disk, &surroundings)?;
     if !surroundings.is_new_cluster {
         recovery::check_not_alone_and_blank(settings, server, &recovered)?;
@@ -181,34 +195,27 @@ pub async fn start(
     let raft_ctx = Context::<RaftActor>::new();
     let raft = raft_ctx.address();
     let memory = MemoryBudget::new(settings.limits.client_bytes(settings.servers.len()));
-    let sessions = actor_settings::session_config(settings, &memory, &clock, &local.introduction);
+    let sessions =
+        actor_settings::session_config(settings, &memory, &clock, &local.introduction, &metrics);
     let raft_settings = actor_settings::raft_settings(settings, id, &surroundings, clock.as_ref());
     let (core, opened) = split(recovered, raft_settings, &local);
-    let storage = storage_side::start(opened, &placement, &memory, &raft);
+    let storage = storage_side::start(opened, &placement, &memory, &raft, &metrics);
     let peers_ctx = Context::<PeersActor>::new();
     let kv = storage.kv.clone();
-    let ports = RaftPorts {
-        log: storage.log.clone().recipient(),
-        log_reads: storage.log.clone().recipient(),
-        snapshot: storage.snapshot_writer.clone().recipient(),
-        stores: storage.snapshot_writer.clone().recipient(),
-        snapshot_queries: storage.snapshot_reader.clone().recipient(),
-        kv: storage.kv.clone().recipient(),
-        peers: BTreeMap::new(),
-        announce: peers_ctx.address().recipient(),
-        must_stop: storage.must_stop.clone(),
-        memory: memory.reserve(0),
-    };
+    let ports = raft_ports(&storage, peers_ctx.address().recipient(), &memory);
     let raft_settings = actor_settings::raft_actor_settings(settings);
-    raft_ctx.run(RaftActor::new(core, ports, raft_settings, clock));
+    let raft_actor = RaftActor::new(core, ports, raft_settings, clock);
+    raft_ctx.run(raft_actor.with_metrics(metrics.raft.clone(), metrics.peers.clone()));
     let tick = Duration::from_millis(settings.raft.tick_ms);
     TickerActor::new(tick, raft.clone().recipient()).start();
-    let peer_network = PeerNetwork { network, listener: peer_listener, seed: surroundings.seed };
+    let seed = surroundings.seed;
+    let peer_network = PeerNetwork { network, listener: peer_listener, seed, metrics };
     let peers =
         peer_side::start(settings, local, peer_network, &storage, &raft, &memory, peers_ctx);
     let front = ClientFront { listener: client_listener, connections_max };
     let (clients, session_arbiters) =
         client_side::start(settings, sessions, &placement, front, &raft, &kv);
+    http.open(&raft, &memory);
     let mut arbiters = storage.arbiters;
     arbiters.extend(session_arbiters);
     let (log, failure) = (storage.log, storage.failure);
@@ -222,10 +229,31 @@ pub async fn start(
         arbiters,
         election_timeout: Duration::from_millis(settings.raft.election_timeout_ms_max),
         memory,
+        http,
         #[cfg(any(test, feature = "testing"))]
         kv,
         failure,
     })
+}
+
+/// The ports of RaftActor; those of peers follow.
+fn raft_ports(
+    storage: &StorageSide,
+    announce: Recipient<Announce>,
+    memory: &MemoryBudget,
+) -> RaftPorts {
+    RaftPorts {
+        log: storage.log.clone().recipient(),
+        log_reads: storage.log.clone().recipient(),
+        snapshot: storage.snapshot_writer.clone().recipient(),
+        stores: storage.snapshot_writer.clone().recipient(),
+        snapshot_queries: storage.snapshot_reader.clone().recipient(),
+        kv: storage.kv.clone().recipient(),
+        peers: BTreeMap::new(),
+        announce,
+        must_stop: storage.must_stop.clone(),
+        memory: memory.reserve(0),
+    }
 }
 
 /// The core, and the rest of what was recovered, for the actors that keep it.
@@ -370,9 +398,10 @@ async fn run_until_stopped(
 ) -> Result<(), NodeError> {
     let mut node = start(settings, id, environment).await?;
     log::info!(
-        "listening node={id} client_port={} log_port={}",
+        "listening node={id} client_port={} log_port={} http_port={}",
         node.client_port(),
-        node.log_port()
+        node.log_port(),
+        node.http_port().map_or("none".to_owned(), |port| port.to_string())
     );
     tokio::select! {
         error = node.failed() => return Err(error),

@@ -21,6 +21,7 @@ use crate::actors::raft::RaftActor;
 use crate::actors::snapshot::reader::{SnapshotReaderActor, SnapshotReaderPorts};
 use crate::actors::snapshot::writer::{SnapshotWriterActor, SnapshotWriterPorts};
 use crate::kv::Store;
+use crate::metrics::NodeMetrics;
 use crate::storage::{SnapshotFile, SnapshotFiles, Storage};
 use crate::types::NodeId;
 
@@ -58,6 +59,7 @@ pub(super) fn start(
     placement: &Placement,
     memory: &MemoryBudget,
     raft: &Addr<RaftActor>,
+    metrics: &NodeMetrics,
 ) -> StorageSide {
     let (failed, failure) = unbounded_channel();
     let failure_actor = FailureActor { failed }.start();
@@ -88,10 +90,12 @@ pub(super) fn start(
         hold_saved: raft.clone().recipient(),
         fatal,
     };
-    let writer = SnapshotWriterActor::new(snapshots, owner, writer_ports);
+    let writer = SnapshotWriterActor::new(snapshots, owner, writer_ports)
+        .with_metrics(metrics.snapshots.clone());
     let reader = SnapshotReaderActor::new(snapshots_to_read, files, reader_ports);
     let mut arbiters = Vec::new();
-    arbiters.extend(run(LogActor::new(storage, log_ports), log_mailbox, placement));
+    let log_actor = LogActor::new(storage, log_ports).with_metrics(metrics.log.clone());
+    arbiters.extend(run(log_actor, log_mailbox, placement));
     arbiters.extend(run(writer, writer_mailbox, placement));
     arbiters.extend(run(reader, reader_mailbox, placement));
     let kv_ports = KvPorts {
@@ -101,7 +105,7 @@ pub(super) fn start(
         snapshots: snapshot_writer.clone().recipient(),
         memory: memory.clone(),
     };
-    let kv = KvActor::new(store, kv_ports).start();
+    let kv = KvActor::new(store, kv_ports).with_metrics(metrics.store.clone()).start();
     StorageSide { log, kv, snapshot_writer, snapshot_reader, arbiters, failure, must_stop }
 }
 

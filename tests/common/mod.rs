@@ -9,6 +9,7 @@
 pub mod clients;
 pub mod doors;
 pub mod gates;
+pub mod http;
 pub mod members;
 
 use std::collections::BTreeMap;

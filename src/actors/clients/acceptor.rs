@@ -128,6 +128,7 @@ impl Handler<SessionClosed> for ClientAcceptorActor {
 
     fn handle(&mut self, message: SessionClosed, ctx: &mut Context<Self>) {
         self.sessions.remove(&message.session);
+        self.session_config.metrics.set_sessions(self.sessions.len());
         self.refusals.remove(&message.session);
         self.stop_if_done(ctx);
     }
@@ -204,11 +205,14 @@ impl ClientAcceptorActor {
             debug!("client connected session={} from={from}", id.0);
             let session = self.start_session(id, stream, None, ctx);
             self.sessions.insert(id, Client { session, from });
+            self.session_config.metrics.set_sessions(self.sessions.len());
         } else if self.refusals.len() < REFUSALS_MAX {
             debug!("client refused: too many connections session={} from={from}", id.0);
+            self.session_config.metrics.on_refused();
             self.start_session(id, stream, Some(ErrorReply::Busy), ctx);
             self.refusals.insert(id);
         } else {
+            self.session_config.metrics.on_refused();
             debug!("client dropped: too many connections from={from}");
             return;
         }

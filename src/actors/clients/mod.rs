@@ -8,6 +8,7 @@
 //! | `stall_timer` | finds a client that does not read its replies |
 
 pub mod acceptor;
+mod request_times;
 pub mod session;
 pub mod session_io;
 mod stall_timer;

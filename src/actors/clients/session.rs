@@ -35,9 +35,11 @@ use actix::{
 use log::debug;
 use tokio::time::Instant;
 
+use crate::actors::clients::request_times::RequestTimes;
 use crate::actors::clients::session_io::CountedConnection;
 use crate::actors::clients::stall_timer::{CHECK_INTERVAL, Offer, StallTimer};
 use crate::actors::io::connection::Connection;
+use crate::actors::io::counted_bytes::CountedBytes;
 use crate::actors::io::fair_queue::FairQueue;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::io::output::UNCOPIED_BYTES_MIN;
@@ -47,6 +49,7 @@ use crate::actors::messages::clients::{
 };
 use crate::actors::messages::watch::{BeginWatch, WatchCommand, WatchNews};
 use crate::clock::Clock;
+use crate::metrics::ClientMetrics;
 use crate::net::Stream;
 use crate::protocol::{Closing, ErrorReply, Reply, Session, SessionSettings, Step, outcome};
 use crate::types::Incarnation;
@@ -68,6 +71,8 @@ pub struct SessionConfig {
     pub version: String,
     /// The id of the node's data directory.
     pub incarnation: Incarnation,
+    /// Measures the commands.
+    pub metrics: ClientMetrics,
 }
 
 /// The outgoing ports of SessionActor.
@@ -96,6 +101,8 @@ pub struct SessionActor {
     is_turn_due: bool,
     stall_timer: Option<StallTimer>,
     watch: WatchState,
+    times: RequestTimes,
+    counted: CountedBytes,
 }
 
 /// The state of the session's watch, as far as WatchHubActor was told.
@@ -132,6 +139,8 @@ impl SessionActor {
             is_turn_due: false,
             stall_timer: None,
             watch: WatchState::None,
+            times: RequestTimes::new(config.metrics.clone()),
+            counted: CountedBytes::default(),
             config,
         }
     }
@@ -196,6 +205,7 @@ impl Handler<ClientReplies> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, message: ClientReplies, ctx: &mut Context<Self>) {
+        self.times.end(message.replies.iter().map(|(slot, _)| *slot));
         for (slot, reply) in message.replies {
             if !self.take_reply(slot, reply) {
                 debug!("ignored a reply that nobody waits for session={} slot={slot}", self.id.0);
@@ -262,7 +272,14 @@ impl SessionActor {
             arm_read(self, ctx);
         }
         self.session.update_memory(&mut self.io);
+        self.count_bytes();
         self.arm_stall_timer(ctx);
+    }
+
+    fn count_bytes(&mut self) {
+        let (sent, received) = self.counted.take(&self.io.connection);
+        self.config.metrics.on_received(received);
+        self.config.metrics.on_sent(sent);
     }
 
     fn arm_turn(&mut self, ctx: &mut Context<Self>) {
@@ -281,6 +298,7 @@ impl SessionActor {
             self.session.end_without_answers(&mut self.io);
             return;
         }
+        self.times.begin(&requests);
         // The window bounds the number of requests that are under way.
         self.ports.raft.do_send(ClientRequests {
             session: self.id,

@@ -57,6 +57,8 @@ pub struct Connection {
     output: Output,
     /// Bytes that the kernel has taken since the beginning.
     sent_bytes: u64,
+    /// Bytes that were read since the beginning.
+    received_bytes: u64,
     /// True when the kernel had no room for more, at the last attempt or at an earlier one that
     /// nobody was told of yet.
     is_refused: bool,
@@ -99,6 +101,7 @@ impl Connection {
             is_reading: false,
             output: Output::default(),
             sent_bytes: 0,
+            received_bytes: 0,
             is_refused: false,
             pump: PumpState::Absent,
         }
@@ -147,6 +150,11 @@ impl Connection {
     /// other side reads.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
+    }
+
+    /// Bytes that were read since the beginning.
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes
     }
 
     /// True when the kernel has not taken all that it was offered since the last call: the other
@@ -257,6 +265,7 @@ impl Connection {
                 Progress::End(Ok(()))
             }
             Ok(read) => {
+                self.received_bytes += read as u64;
                 self.has_more = read == room;
                 *turn_bytes = turn_bytes.saturating_sub(read);
                 // Grows with a busy connection, and shrinks again with an idle one.

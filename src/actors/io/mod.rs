@@ -3,6 +3,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `connection` | the two halves of a stream, as an actor holds them |
+//! | `counted_bytes` | the bytes of a connection that were counted |
 //! | `output` | the bytes that a connection is about to write |
 //! | `pump` | moves the bytes of a connection |
 //! | `fair_queue` | fair turns for many connections |
@@ -10,6 +11,7 @@
 //! | `memory` | the memory that all clients may use together |
 
 pub mod connection;
+pub(super) mod counted_bytes;
 pub(super) mod fair_queue;
 pub(super) mod log_limit;
 pub mod memory;

@@ -4,6 +4,7 @@
 //! anything, and no actor is in here.
 
 pub mod clients;
+pub mod door;
 pub mod kv;
 pub mod lifecycle;
 pub mod log;

@@ -48,6 +48,7 @@
 
 mod backoff;
 mod chunk_queue;
+mod measured;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -69,12 +70,14 @@ use crate::actors::messages::peers::{Announce, EndConnection, PeerEvent, PeerInt
 use crate::actors::messages::replication::LinkEvent;
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::peers::stream::{Direction, PeerError, PeerStream, introduction_keys, kind_of};
+use crate::metrics::PeerMetrics;
 use crate::net::{Network, Stream};
 use crate::raft::{Envelope, Introduction, Rpc};
 use crate::types::{Address, Format, NodeId};
 use crate::wire::{Frame, Hello, LocalNode};
 use backoff::Backoff;
 use chunk_queue::{ChunkQueue, chunk_bytes};
+use measured::Measured;
 use targets::Targets;
 
 /// The time after which a connection that began with the short hello is dialled again with the
@@ -126,6 +129,7 @@ pub struct PeerLinkActor {
     generation: u64,
     /// The last failure at each address that was logged. The same failure is not logged again.
     complaints: BTreeMap<String, String>,
+    measured: Measured,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +183,14 @@ impl PeerLinkActor {
             is_introduced: false,
             generation: 0,
             complaints: BTreeMap::new(),
+            measured: Measured::default(),
         }
+    }
+
+    /// Measures its work by these metrics.
+    #[must_use]
+    pub fn with_metrics(self, metrics: PeerMetrics) -> PeerLinkActor {
+        PeerLinkActor { measured: Measured::new(metrics), ..self }
     }
 }
 
@@ -204,7 +215,7 @@ impl Handler<SendRpc> for PeerLinkActor {
 
     fn handle(&mut self, SendRpc { envelope }: SendRpc, ctx: &mut Context<Self>) {
         let Some(open) = self.open.as_mut().filter(|open| open.established.is_some()) else {
-            return;
+            return self.measured.on_send_failed();
         };
         if chunk_bytes(&envelope) == 0 {
             return self.put(envelope, ctx);
@@ -288,6 +299,7 @@ impl ConnectedActor for PeerLinkActor {
     }
 
     fn on_read(&mut self, ctx: &mut Context<Self>) {
+        self.measure();
         while let Some(open) = &mut self.open {
             let taken = match open.stream.next_frame() {
                 Ok(None) => return arm_read_after_others(self, ctx),
@@ -305,6 +317,7 @@ impl ConnectedActor for PeerLinkActor {
     }
 
     fn on_written(&mut self, ctx: &mut Context<Self>) {
+        self.measure();
         self.send_next_chunk(ctx);
     }
 
@@ -331,9 +344,18 @@ impl PeerLinkActor {
         introduction.member.as_ref().filter(|_| is_proven).map(|member| member.peer.clone())
     }
 
+    /// Counts what the connection has moved, once the peer is known to be the peer.
+    fn measure(&mut self) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.established.is_some()) {
+            let chunks = open.chunks.len();
+            self.measured.on_moved(open.stream.connection(), chunks);
+        }
+    }
+
     fn put(&mut self, envelope: Envelope, ctx: &mut Context<Self>) {
         let Some(open) = &mut self.open else { return };
         let has_response = envelope.rpc.has_response();
+        self.measured.on_request(&envelope.rpc);
         match open.stream.put(&Frame::Rpc(envelope)) {
             Ok(()) => {
                 if has_response {
@@ -365,7 +387,8 @@ impl PeerLinkActor {
     }
 
     /// The connection is gone, and with it all that was on it.
-    fn tell_down(&self) {
+    fn tell_down(&mut self) {
+        self.measured.on_disconnected();
         self.ports.replicator.do_send(LinkEvent::Down);
         self.ports.raft.do_send(PeerEvent::Lost { peer: self.peer });
     }
@@ -477,6 +500,7 @@ impl PeerLinkActor {
             open.introduction = introduction;
             open.stream.trust();
         }
+        self.measured.on_connected();
         self.backoff.on_established();
         self.complaints.clear();
         self.ports.replicator.do_send(LinkEvent::Up);
@@ -484,8 +508,9 @@ impl PeerLinkActor {
         Ok(())
     }
 
-    fn take_response(&self, envelope: Envelope) -> Result<(), PeerError> {
+    fn take_response(&mut self, envelope: Envelope) -> Result<(), PeerError> {
         Direction { from: self.peer, to: self.local.id }.check(&envelope)?;
+        self.measured.on_response(&envelope.rpc);
         match envelope.rpc {
             Rpc::AppendEntriesResponse(response) => {
                 let term = envelope.term;

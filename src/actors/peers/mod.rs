@@ -42,6 +42,7 @@ use crate::actors::messages::peers::{
 };
 use crate::actors::messages::replication::Replicated;
 use crate::actors::messages::snapshots::ReadSnapshotRequest;
+use crate::metrics::NodeMetrics;
 use crate::net::{Listener, Network};
 use crate::raft::{Announcement, Introduction};
 use crate::types::{Address, NodeId};
@@ -82,6 +83,8 @@ pub struct PeersSettings {
     pub configured: BTreeMap<NodeId, Address>,
     /// Seeds the jitter of dials, which differs from peer to peer.
     pub seed: u64,
+    /// Measures the work of these actors.
+    pub metrics: NodeMetrics,
 }
 
 /// The memory for the replication to peers (docs/adr/0010).
@@ -165,7 +168,8 @@ impl PeersActor {
         let configured = self.settings.configured.get(&peer).cloned();
         let addresses = PeerAddresses { logged, configured };
         let link = PeerLinkActor::new(local, peer, addresses, settings, network, link_ports, seed);
-        let link = link.start();
+        let metrics = self.settings.metrics.peers.add(peer);
+        let link = link.with_metrics(metrics.clone()).start();
         if let Some(introduction) = self.introduced.get(&peer).cloned() {
             link.do_send(PeerIntroduced { peer, introduction: Some(introduction) });
         }
@@ -177,7 +181,8 @@ impl PeersActor {
             snapshot: self.ports.snapshot.clone(),
         };
         let settings = self.settings.replicator;
-        replicator_ctx.run(ReplicatorActor::new(self.local.id, peer, settings, ports));
+        let actor = ReplicatorActor::new(self.local.id, peer, settings, ports);
+        replicator_ctx.run(actor.with_metrics(metrics, self.settings.metrics.raft.clone()));
         let actors = Peer { link: link.clone(), replicator: replicator.clone() };
         self.peers.insert(peer, actors);
         PeerPorts {
@@ -204,6 +209,7 @@ impl PeersActor {
         let is_gone = |peer: &NodeId| !wanted.contains_key(peer);
         let removed: Vec<NodeId> = self.peers.keys().copied().filter(is_gone).collect();
         for peer in &removed {
+            self.settings.metrics.peers.remove(*peer);
             if let Some(Peer { link, replicator }) = self.peers.remove(peer) {
                 link.do_send(Shutdown);
                 replicator.do_send(Shutdown);

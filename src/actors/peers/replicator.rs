@@ -23,9 +23,10 @@ use crate::actors::messages::log::{EntriesRead, ReadEntriesRequest};
 use crate::actors::messages::peers::{EndConnection, SendRpc};
 use crate::actors::messages::replication::{LinkEvent, Replicated, ReplicationCommand};
 use crate::actors::messages::snapshots::{ReadSnapshotRequest, SnapshotRead};
+use crate::metrics::{PeerMetrics, RaftMetrics};
 use crate::raft::{
-    Envelope, PeerFault, Progress, ProgressAction, ProgressSettings, ReplicationReport, Rpc,
-    SnapshotProgress, StartReplication,
+    AppendResult, Envelope, PeerFault, Progress, ProgressAction, ProgressSettings,
+    ReplicationReport, Rpc, SnapshotProgress, StartReplication,
 };
 use crate::types::{LogIndex, NodeId, Term};
 
@@ -67,6 +68,10 @@ pub struct ReplicatorActor {
     /// The progress of the snapshot that is being sent, as of the last report.
     snapshot_progress: Option<SnapshotProgress>,
     is_flush_pending: bool,
+    metrics: PeerMetrics,
+    raft_metrics: RaftMetrics,
+    /// The entries that the peer had when the sending of a snapshot began.
+    matched_before: LogIndex,
 }
 
 /// Sent by the actor to itself when the pause between two requests of `term` is over.
@@ -99,7 +104,16 @@ impl ReplicatorActor {
             progress: None,
             snapshot_progress: None,
             is_flush_pending: false,
+            metrics: PeerMetrics::default(),
+            raft_metrics: RaftMetrics::default(),
+            matched_before: LogIndex::default(),
         }
+    }
+
+    /// Measures its work by these metrics: those of the peer, and those that all peers share.
+    #[must_use]
+    pub fn with_metrics(self, metrics: PeerMetrics, raft_metrics: RaftMetrics) -> ReplicatorActor {
+        ReplicatorActor { metrics, raft_metrics, ..self }
     }
 }
 
@@ -138,6 +152,7 @@ impl Handler<ReplicationCommand> for ReplicatorActor {
             ReplicationCommand::Stop(order) => {
                 if self.progress_of(order.term).is_some() {
                     self.progress = None;
+                    self.metrics.end_progress();
                 }
             }
         }
@@ -163,6 +178,9 @@ impl Handler<LinkEvent> for ReplicatorActor {
                 }
             }
             LinkEvent::AppendResponse { term, response } => {
+                if matches!(response.result, AppendResult::Conflict { .. }) {
+                    self.raft_metrics.on_append_rejected();
+                }
                 if let Some(progress) = self.progress_answered_in(term) {
                     let taken = progress.on_response(response);
                     self.on_taken(taken, ctx);
@@ -233,6 +251,11 @@ impl Handler<Flush> for ReplicatorActor {
         self.is_flush_pending = false;
         let Some(progress) = &mut self.progress else { return };
         let term = progress.term();
+        self.metrics.set_progress(
+            progress.match_index(),
+            progress.next_index(),
+            progress.inflight_entries(),
+        );
         for action in progress.take_actions() {
             match action {
                 ProgressAction::Send(request) => self.send(term, Rpc::AppendEntries(request)),
@@ -295,6 +318,16 @@ impl ReplicatorActor {
         match_index: LogIndex,
     ) {
         let (id, peer) = (self.id, self.peer);
+        let left = snapshot_progress.map_or(0, |to| to.bytes.saturating_sub(to.acked_bytes));
+        self.metrics.set_snapshot_bytes_left(left);
+        match (self.snapshot_progress, snapshot_progress) {
+            (None, Some(_)) => self.matched_before = match_index,
+            // It has the entries that the snapshot stands for.
+            (Some(_), None) if match_index > self.matched_before => {
+                self.raft_metrics.on_snapshot_sent();
+            }
+            _ => {}
+        }
         match (std::mem::replace(&mut self.snapshot_progress, snapshot_progress), snapshot_progress)
         {
             (None, Some(SnapshotProgress { acked_bytes, bytes })) => log::info!(

@@ -32,6 +32,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 
 use crate::actors::io::connection::Connection;
+use crate::actors::io::counted_bytes::CountedBytes;
 use crate::actors::io::log_limit::LogLimit;
 use crate::actors::io::pump::{ConnectedActor, arm_read, arm_read_after_others, arm_write};
 use crate::actors::messages::lifecycle::Shutdown;
@@ -40,6 +41,7 @@ use crate::actors::messages::peers::{
 };
 use crate::actors::peers::settings::LinkSettings;
 use crate::actors::peers::stream::{Direction, PeerError, PeerStream, introduction_keys, kind_of};
+use crate::metrics::{PeerMetrics, PeersMetrics};
 use crate::net::Stream;
 use crate::raft::Introduction;
 use crate::types::NodeId;
@@ -69,6 +71,10 @@ pub struct PeerSessionActor {
     introduction: Option<Introduction>,
     /// Bounds the lines about sessions that never authenticated.
     strangers: LogLimit,
+    metrics: PeersMetrics,
+    /// The numbers of the peer, once it is known.
+    measured: Option<PeerMetrics>,
+    counted: CountedBytes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +109,9 @@ impl PeerSessionActor {
             state: SessionState::Handshake,
             introduction: None,
             strangers: LogLimit::default(),
+            metrics: settings.metrics.clone(),
+            measured: None,
+            counted: CountedBytes::default(),
         }
     }
 
@@ -188,6 +197,7 @@ impl ConnectedActor for PeerSessionActor {
     }
 
     fn on_read(&mut self, ctx: &mut Context<Self>) {
+        self.count_bytes();
         while self.state != SessionState::Ending {
             let taken = match self.stream.next_frame() {
                 Ok(None) => return arm_read_after_others(self, ctx),
@@ -206,6 +216,7 @@ impl ConnectedActor for PeerSessionActor {
     }
 
     fn on_written(&mut self, ctx: &mut Context<Self>) {
+        self.count_bytes();
         if self.state == SessionState::Ending {
             ctx.stop();
         }
@@ -225,6 +236,14 @@ impl PeerSessionActor {
             SessionState::Handshake | SessionState::Ending => {
                 format!("node={node} address={address}")
             }
+        }
+    }
+
+    /// Counts the bytes of a peer. Those of the hello are counted with what follows.
+    fn count_bytes(&mut self) {
+        if let Some(measured) = &self.measured {
+            let (sent, received) = self.counted.take(self.stream.connection());
+            measured.on_moved(sent, received);
         }
     }
 
@@ -258,6 +277,7 @@ impl PeerSessionActor {
         self.stream.put(&Frame::Hello(answer))?;
         self.stream.trust();
         self.state = SessionState::Attached(peer);
+        self.measured = self.metrics.find(peer);
         self.introduction.clone_from(&introduction);
         arm_write(self, ctx);
         log::info!("accepted peer {} {}", self.keys(), introduction_keys(introduction.as_ref()));

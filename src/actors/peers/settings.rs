@@ -1,9 +1,10 @@
 //! The settings that the actors of the peers share.
 
 use crate::actors::io::memory::MemoryBudget;
+use crate::metrics::PeersMetrics;
 
 /// The bounds and times of the connections between nodes, dialled and accepted ones.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LinkSettings {
     /// Maximum size in bytes of a frame that the memory for replication has room for. Larger
     /// frames are sent and taken as well, and what they hold in addition counts in `memory`.
@@ -28,6 +29,8 @@ pub struct LinkSettings {
     /// Maximum number of accepted connections without a good hello; above, the newest are
     /// dropped.
     pub handshakes_max: usize,
+    /// Measures the connections that peers open.
+    pub metrics: PeersMetrics,
 }
 
 impl Default for LinkSettings {
@@ -42,6 +45,7 @@ impl Default for LinkSettings {
             backoff_ms_min: 20,
             backoff_ms_max: 500,
             handshakes_max: 64,
+            metrics: PeersMetrics::default(),
         }
     }
 }

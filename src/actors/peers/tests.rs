@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::peers::SendRpc;
+use crate::metrics::NodeMetrics;
 use crate::raft::{Announcement, ProgressSettings};
 use crate::testing::peer_connection::*;
 use crate::testing::{Inbox, introduction, probe, settle};
@@ -34,6 +35,7 @@ fn settings(memory: &MemoryBudget) -> PeersSettings {
         memory: PeerMemory { peers: 2, peer_bytes: 10, bytes_max: 15, reservation },
         configured: BTreeMap::new(),
         seed: 1,
+        metrics: NodeMetrics::default(),
     }
 }
 
@@ -190,7 +192,7 @@ fn a_removed_leader_keeps_its_connections_and_gets_new_ones_until_it_has_handed_
         accepted.send(&Frame::Hello(long_hello(3, 1))).await;
         accepted.receive().await;
         let (_, gone) = bench.announce(&[2, 3], removed(Some(NodeId(3)))).await;
-        assert_eq!(gone, []);
+        assert!(gone.is_empty());
         assert!(!linked[1].is_closed().await && !accepted.is_closed().await);
         let mut again = bench.listener.dial(1024);
         again.send(&Frame::Hello(long_hello(3, 1))).await;

@@ -16,6 +16,7 @@ use crate::actors::messages::replies::{Replies, reply};
 use crate::actors::messages::snapshots::QuerySnapshots;
 use crate::actors::messages::waiters::Waiters;
 use crate::kv::{self, Command, Operation, Query};
+use crate::metrics::ProposalFailure;
 use crate::protocol::{ClientRequest, Refusal, SnapshotQuery};
 use crate::raft::{Raise, RaiseRefusal, Role};
 use crate::types::Payload;
@@ -176,6 +177,7 @@ impl RaftActor {
         expires_at_tick: u64,
     ) -> Result<(), Refusal> {
         if self.pending.is_full(&self.settings) {
+            self.upkeep.observation.on_failed(ProposalFailure::Busy, 1);
             return Err(self.busy_or_not_leader());
         }
         let bytes = command.len() as u64;

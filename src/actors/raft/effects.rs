@@ -11,6 +11,7 @@ use crate::actors::messages::log::{LogCommand, ReadEntriesRequest};
 use crate::actors::messages::peers::{Announce, EndConnection, SendRpc};
 use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
+use crate::metrics::ProposalFailure;
 use crate::raft::{
     Announcement, Effect, Envelope, ReadToken, RefusePeer, ResetLog, StartPeer, StopReason,
     StopReplication, TakeSnapshot,
@@ -34,6 +35,7 @@ impl RaftActor {
             "the core keeps the reads whose clients wait, and no other (docs/bugs.md C10)"
         );
         self.ports.memory.set(self.pending.weight_bytes());
+        self.observe_batch();
     }
 
     fn execute_effects(&mut self, ctx: &Context<Self>) {
@@ -111,10 +113,11 @@ impl RaftActor {
             Effect::ForwardAnswered(answer) => self.on_forward_answered(answer),
             Effect::TransferFailed(failure) => self.on_transfer_failed(failure),
             Effect::Stop(reason) => self.stop(reason, tasks),
-            Effect::Event(event) if event.is_fault() => {
-                log::error!("{event} node={}", self.raft.id());
+            Effect::Event(event) => {
+                self.upkeep.observation.on_event(&event);
+                let level = if event.is_fault() { log::Level::Error } else { log::Level::Info };
+                log::log!(level, "{event} node={}", self.raft.id());
             }
-            Effect::Event(event) => log::info!("{event} node={}", self.raft.id()),
         }
     }
 
@@ -151,7 +154,10 @@ impl RaftActor {
 
     fn stop_replication(&mut self, order: StopReplication) {
         self.command_all(&ReplicationCommand::Stop(order));
+        let before = self.pending.writes();
         self.pending.lose_writes_of(order.term).send();
+        let lost = before - self.pending.writes();
+        self.upkeep.observation.on_failed(ProposalFailure::LeadershipLost, lost);
         self.upgrades.lose_raises().send();
         self.members.lose_changes().send();
     }

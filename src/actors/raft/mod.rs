@@ -35,6 +35,7 @@
 //! | `held` | the commands that wait while the leadership is handed over |
 //! | `any_server` | reads and writes at a node that does not lead (docs/adr/0031) |
 //! | `forwards` | the commands on their way to the leader, and those from peers |
+//! | `observation`, `observed` | its measurements, and when they are taken |
 //! | `order` | the order of a session's commands on a node that does not lead |
 //! | `renewals` | the renewals of leases that share an entry |
 //! | `transfers` | the commands of operators about the leadership that wait |
@@ -60,6 +61,8 @@ mod held;
 mod history;
 mod member_commands;
 mod members;
+mod observation;
+mod observed;
 mod order;
 mod pending;
 mod refusals;
@@ -91,12 +94,14 @@ use crate::actors::messages::snapshots::{
 };
 use crate::clock::Clock;
 use crate::kv::{Command, Operation, Store};
+use crate::metrics::ProposalFailure;
 use crate::raft::{Raft, ReceiveSnapshot, Role};
 use crate::types::{Address, NodeId, Payload};
 use backups::PendingBackups;
 use expiry::{Expiry, Now};
 use history::HistoryBounds;
 use members::PendingMembers;
+use observation::Observation;
 use pending::PendingCommands;
 pub use settings::RaftActorSettings;
 use transfers::PendingTransfers;
@@ -156,13 +161,15 @@ pub struct RaftActor {
     batched_messages: u32,
 }
 
-/// The entries of this node's own that the store needs.
+/// The work beside commands and protocol: the entries of this node's own that the store needs, and
+/// the measurements.
 #[derive(Default)]
 struct Upkeep {
     /// The entries that let keys expire.
     expiry: Expiry,
     /// The entries that set the bounds of the history.
     history: HistoryBounds,
+    observation: Observation,
 }
 
 /// A connection that a peer has opened to this node.
@@ -255,6 +262,7 @@ impl Handler<Tick> for RaftActor {
         self.maybe_set_history();
         self.retry_transfers();
         self.time_out();
+        self.observe_tick();
         self.flush_soon(ctx);
     }
 }
@@ -495,6 +503,7 @@ impl Handler<Flush> for RaftActor {
     type Result = ();
 
     fn handle(&mut self, _flush: Flush, ctx: &mut Context<Self>) {
+        self.upkeep.observation.on_batch(self.batched_messages);
         self.batched_messages = 0;
         self.execute(ctx);
     }
@@ -511,7 +520,10 @@ impl RaftActor {
     /// gone, and be counted nowhere.
     fn time_out(&mut self) {
         let mut cancelled = Vec::new();
+        let before = self.pending.writes();
         self.pending.time_out(self.ticks, &mut cancelled).send();
+        let timed_out = before - self.pending.writes();
+        self.upkeep.observation.on_failed(ProposalFailure::Timeout, timed_out);
         self.backups.time_out(self.ticks, &mut cancelled).send();
         self.upgrades.time_out(self.ticks).send();
         self.time_out_held();

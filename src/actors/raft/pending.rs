@@ -109,6 +109,11 @@ impl PendingCommands {
         own + waiting + self.forwards.len() + self.here.len() + self.at_once.len()
     }
 
+    /// The number of writes that wait for their commit.
+    pub(super) fn writes(&self) -> usize {
+        self.writes.len()
+    }
+
     /// Adds a write whose entry has this index.
     pub(super) fn add_write(&mut self, index: LogIndex, write: PendingWrite) {
         for session in write.waiters.sessions() {

@@ -35,6 +35,7 @@ use crate::actors::messages::snapshots::{
     StoreCommand, StoredSnapshot, WriteSnapshot, WriterReport,
 };
 use crate::kv::{Corruption, Store};
+use crate::metrics::SnapshotMetrics;
 use crate::raft::{InstallSnapshot, ReceiveSnapshot, SnapshotRefusal};
 use crate::storage::{IncomingSnapshot, SnapshotFile, SnapshotFiles, SnapshotHead, StorageError};
 use crate::types::{LogPosition, NodeId, SnapshotId, SnapshotPoint};
@@ -75,6 +76,7 @@ pub struct SnapshotWriterActor {
     stored: Vec<(LogPosition, u64)>,
     /// The number of the file that was stored last; 0 before the first.
     last_number: u64,
+    metrics: SnapshotMetrics,
 }
 
 impl SnapshotWriterActor {
@@ -94,7 +96,14 @@ impl SnapshotWriterActor {
             completed: None,
             stored: Vec::new(),
             last_number: 0,
+            metrics: SnapshotMetrics::default(),
         }
+    }
+
+    /// Measures its work by these metrics.
+    #[must_use]
+    pub fn with_metrics(self, metrics: SnapshotMetrics) -> SnapshotWriterActor {
+        SnapshotWriterActor { metrics, ..self }
     }
 }
 
@@ -137,6 +146,7 @@ impl Handler<ReceiveSnapshot> for SnapshotWriterActor {
                 let point = SnapshotPoint { last, cluster: state };
                 let answer = SnapshotReceived { from, term, request_seq, point, stamp_ms, store };
                 // The reader first: the second rule in snapshot/mod.rs.
+                self.metrics.on_received(file.bytes);
                 let stored = self.number(file);
                 self.ports.reader.do_send(WriterReport::Received(stored));
                 self.ports.received.do_send(answer);
@@ -188,6 +198,7 @@ impl SnapshotWriterActor {
         }
         let written = written.flatten();
         if let Some(file) = &written {
+            self.metrics.on_saved(file.bytes, began.elapsed());
             log::info!(
                 "took snapshot node={} last_included_index={} last_included_term={} bytes={} \
                  seconds={:.3}",
@@ -204,7 +215,10 @@ impl SnapshotWriterActor {
         let bytes = written.as_ref().map(|file| file.bytes);
         let report = match written {
             Some(file) => WriterReport::Written(self.number(file)),
-            None => WriterReport::NoRoom,
+            None => {
+                self.metrics.on_failed();
+                WriterReport::NoRoom
+            }
         };
         // The reader first: the second rule in snapshot/mod.rs.
         self.ports.reader.do_send(report);

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::kv::KeyRange;
+use crate::metrics::ClientMetrics;
 use crate::testing::store_model::{Log, set};
 use crate::testing::{Inbox, probe, settle};
 
@@ -24,7 +25,7 @@ impl World {
     fn with_room(watches_max: usize) -> World {
         let (kv, asked) = probe();
         let limits = WatchLimits { event_bytes_max: 2 * MIB as usize };
-        let room = WatchRoom::new(watches_max);
+        let room = WatchRoom::new(watches_max, ClientMetrics::default());
         let memory = MemoryBudget::new(64 * MIB);
         let hub = WatchHubActor::new(limits, memory, room, WatchHubPorts { kv });
         World { log: Log::with_history(), hub: hub.start(), asked }

@@ -17,9 +17,9 @@ fn confirmed(questions: &mut PeerQuestions, seq: u64, commit_index: u64) -> Vec<
 fn a_question_is_confirmed_by_its_round_or_by_an_entry_after_it() {
     let mut questions = PeerQuestions::default();
     questions.add(PEER, question(1, 5, 3));
-    assert_eq!(confirmed(&mut questions, 2, 5), []);
+    assert!(confirmed(&mut questions, 2, 5).is_empty());
     assert_eq!(confirmed(&mut questions, 3, 5), [1]);
-    assert_eq!(confirmed(&mut questions, 3, 5), [], "it is answered once");
+    assert!(confirmed(&mut questions, 3, 5).is_empty(), "it is answered once");
     questions.add(PEER, question(2, 5, 4));
     assert_eq!(confirmed(&mut questions, 3, 6), [2]);
 }

@@ -131,7 +131,10 @@ fn a_round_that_was_never_started_is_not_confirmed() {
     for token in 1..=3 {
         solo.raft.read(ReadToken(token), i(0)).expect("it leads");
         solo.settle();
-        assert_eq!(confirm(&mut solo, u64::MAX), [], "round {token} was sent, and not answered");
+        assert!(
+            confirm(&mut solo, u64::MAX).is_empty(),
+            "round {token} was sent, and not answered"
+        );
         assert_eq!(confirm(&mut solo, token), [token]);
     }
 }

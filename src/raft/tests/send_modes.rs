@@ -135,5 +135,5 @@ fn peers_that_are_equally_far_keep_their_places() {
 #[test]
 fn no_peer_is_batched_when_batching_is_off() {
     let mut leader = Leader::from(Solo::new(5, &[], 0), 5);
-    assert_eq!(leader.batched(), []);
+    assert!(leader.batched().is_empty());
 }

@@ -183,6 +183,7 @@ fn server(machine: &Machine, port: u16) -> Server {
         client_listen: client.clone(),
         log_listen: peer.clone(),
         advertised: Member { peer, client },
+        http_listen: None,
         data_dir: machine.site.dir.clone(),
     }
 }
@@ -214,7 +215,8 @@ async fn join(
     let of_member = |(id, member): (NodeId, Member)| {
         let (client_listen, log_listen) = (member.client.clone(), member.peer.clone());
         let data_dir = machine.site.dir.with_file_name(id.to_string());
-        (id, Server { id, advertised: member, client_listen, log_listen, data_dir })
+        let http_listen = None;
+        (id, Server { id, advertised: member, client_listen, log_listen, http_listen, data_dir })
     };
     settings.servers = joined.members.into_iter().map(of_member).collect();
     if let Some(world) = world.upgrade() {

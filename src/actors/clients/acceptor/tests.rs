@@ -16,6 +16,7 @@ use super::*;
 use crate::actors::io::memory::MemoryBudget;
 use crate::actors::messages::clients::{ClientReplies, ClientReply};
 use crate::clock::SystemClock;
+use crate::metrics::ClientMetrics;
 use crate::net::{Network, Tcp};
 use crate::protocol::{Limits, SessionSettings};
 use crate::testing::{Inbox, probe, settle};
@@ -67,6 +68,7 @@ fn session_config() -> Arc<SessionConfig> {
         clock: Arc::new(SystemClock),
         version: "0.2.0".to_owned(),
         incarnation: Incarnation(0xab),
+        metrics: ClientMetrics::default(),
     })
 }
 

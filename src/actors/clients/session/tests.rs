@@ -53,6 +53,7 @@ pub(super) fn config() -> SessionConfig {
         clock: Arc::new(StoppedClock),
         version: "0.2.0".to_owned(),
         incarnation: Incarnation(0xab),
+        metrics: ClientMetrics::default(),
     }
 }
 

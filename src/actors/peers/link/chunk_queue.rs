@@ -26,6 +26,11 @@ impl ChunkQueue {
         }
     }
 
+    /// The number of chunks that wait.
+    pub fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// Removes the oldest chunk.
     pub fn pop(&mut self) -> Option<Envelope> {
         let chunk = self.chunks.pop_front()?;

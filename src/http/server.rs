@@ -1,0 +1,236 @@
+//! The thread of the HTTP port, its connections and their bounds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{self, AbortHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
+
+use super::{HttpLimits, HttpServices, router};
+use crate::metrics::ProcessMetrics;
+
+/// The time for the headers of a request, counted from the end of the one before: a connection
+/// that is idle for so long ends as well.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum size in bytes of what a connection buffers, the headers of a request among it.
+const BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// Maximum number of headers of a request.
+const HEADERS_MAX: usize = 64;
+/// The time in which a request is answered, whatever it asks for.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time for which a client may take nothing of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause after an accept that failed, say because no descriptor is free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The time between two measurements of the disk.
+const DISK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The running HTTP port of a node. It ends when it is dropped.
+pub struct HttpServer {
+    port: u16,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl HttpServer {
+    /// Serves the connections that come to `listener`.
+    ///
+    /// # Errors
+    /// When the system gives no thread, or nothing to wait for sockets with.
+    pub fn start(
+        listener: std::net::TcpListener,
+        services: HttpServices,
+        limits: HttpLimits,
+    ) -> io::Result<HttpServer> {
+        let port = listener.local_addr()?.port();
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
+        let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(listener, services, limits) => {}
+                    // An error says that the owner is gone.
+                    _ = stopped => {}
+                }
+            });
+            // A measurement of a disk that does not answer must not keep the thread.
+            runtime.shutdown_background();
+        })?;
+        Ok(HttpServer { port, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The port that it listens to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let joined = self.thread.take().map(JoinHandle::join);
+        if joined.is_some_and(|joined| joined.is_err()) {
+            log::error!("the thread of the HTTP port has panicked");
+        }
+    }
+}
+
+/// Accepts and serves connections, for ever.
+async fn serve(listener: TcpListener, services: HttpServices, limits: HttpLimits) {
+    let process = ProcessMetrics::new(services.version, services.data_dir.clone());
+    task::spawn(measure_disk(process.clone()));
+    let router = router::router(services, process, limits);
+    let mut connections = Connections::new(limits.connections_max);
+    loop {
+        tokio::select! {
+            ended = connections.next_ended() => connections.remove(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => connections.add(stream, &router),
+                Err(error) => {
+                    log::debug!("accepting an HTTP connection failed error={error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+/// Measures the disk again and again, on a thread that may block. While the disk does not answer
+/// there is one such thread, and the numbers stay what they were.
+async fn measure_disk(process: ProcessMetrics) {
+    loop {
+        let process = process.clone();
+        // An error says that the measurement has panicked: the next one may not.
+        let _ = task::spawn_blocking(move || process.measure_disk()).await;
+        tokio::time::sleep(DISK_INTERVAL).await;
+    }
+}
+
+/// The connections, of which there is a maximum.
+struct Connections {
+    connections_max: usize,
+    /// By the order in which they were accepted.
+    open: BTreeMap<u64, Open>,
+    numbers: HashMap<task::Id, u64>,
+    tasks: JoinSet<()>,
+    last_number: u64,
+}
+
+struct Open {
+    abort: AbortHandle,
+    /// True while a request is answered.
+    is_busy: Arc<AtomicBool>,
+}
+
+impl Connections {
+    fn new(connections_max: usize) -> Connections {
+        Connections {
+            connections_max,
+            open: BTreeMap::new(),
+            numbers: HashMap::new(),
+            tasks: JoinSet::new(),
+            last_number: 0,
+        }
+    }
+
+    /// Waits for the end of a connection.
+    async fn next_ended(&mut self) -> task::Id {
+        match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => error.id(),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn remove(&mut self, ended: task::Id) {
+        if let Some(number) = self.numbers.remove(&ended) {
+            self.open.remove(&number);
+        }
+    }
+
+    /// Serves a connection, in the place of one that waits if there are as many as may be. When
+    /// all of them are answered something, the new one is closed.
+    fn add(&mut self, stream: TcpStream, router: &Router) {
+        if self.open.len() >= self.connections_max && !self.end_oldest_idle() {
+            return;
+        }
+        let is_busy = Arc::new(AtomicBool::new(false));
+        let connection = serve_connection(stream, router.clone(), Arc::clone(&is_busy));
+        let abort = self.tasks.spawn(connection);
+        self.last_number += 1;
+        self.numbers.insert(abort.id(), self.last_number);
+        self.open.insert(self.last_number, Open { abort, is_busy });
+    }
+
+    fn end_oldest_idle(&mut self) -> bool {
+        let is_idle = |(_, open): &(&u64, &Open)| !open.is_busy.load(Ordering::Relaxed);
+        let Some(number) = self.open.iter().find(is_idle).map(|(number, _)| *number) else {
+            return false;
+        };
+        if let Some(Open { abort, .. }) = self.open.remove(&number) {
+            self.numbers.remove(&abort.id());
+            abort.abort();
+        }
+        true
+    }
+}
+
+/// Serves one connection, a request at a time.
+async fn serve_connection(stream: TcpStream, router: Router, is_busy: Arc<AtomicBool>) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (router, is_busy) = (router.clone(), Arc::clone(&is_busy));
+        async move {
+            is_busy.store(true, Ordering::Relaxed);
+            let response = answer(&router, request).await;
+            is_busy.store(false, Ordering::Relaxed);
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .await;
+    if let Err(error) = served {
+        log::debug!("an HTTP connection broke error={error}");
+    }
+}
+
+/// Answers one request, in time.
+async fn answer(
+    router: &TowerToHyperService<Router>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let answered = timeout(REQUEST_TIMEOUT, hyper::service::Service::call(router, request)).await;
+    match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not answered in time\n").into_response(),
+    }
+}

@@ -1,0 +1,143 @@
+//! The measurements of the acceptor and of the sessions of clients.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::measures::{self, system_clock};
+use crate::clock::Clock;
+
+/// The commands, by the names that the protocol has for them. Those of operators share one.
+const COMMANDS: [&str; 16] = [
+    "add", "cas", "commit", "compact", "delete", "end", "get", "getm", "grant", "lease", "other",
+    "range", "renew", "revoke", "scan", "set",
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CommandLabel {
+    command: &'static str,
+}
+
+/// The numbers of one command.
+#[derive(Clone)]
+pub struct CommandMetrics {
+    requests: Counter,
+    duration: Histogram,
+}
+
+/// The measurements of sessions. Clones share the numbers.
+#[derive(Clone)]
+pub struct ClientMetrics {
+    clock: Arc<dyn Clock>,
+    sessions: Gauge,
+    refused: Counter,
+    watches: Gauge,
+    pub(super) received_bytes: Counter,
+    pub(super) sent_bytes: Counter,
+    requests: Family<CommandLabel, Counter>,
+    durations: Family<CommandLabel, Histogram, fn() -> Histogram>,
+    /// The handles of each command, so that no session has to lock a family.
+    commands: Arc<BTreeMap<&'static str, CommandMetrics>>,
+}
+
+impl ClientMetrics {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> ClientMetrics {
+        let requests = Family::<CommandLabel, Counter>::default();
+        let durations = Family::<CommandLabel, Histogram, fn() -> Histogram>::new_with_constructor(
+            measures::durations,
+        );
+        let handles = |command: &'static str| {
+            let label = CommandLabel { command };
+            let requests = requests.get_or_create_owned(&label);
+            let duration = durations.get_or_create_owned(&label);
+            (command, CommandMetrics { requests, duration })
+        };
+        let commands = Arc::new(COMMANDS.into_iter().map(handles).collect());
+        ClientMetrics {
+            clock,
+            sessions: Gauge::default(),
+            refused: Counter::default(),
+            watches: Gauge::default(),
+            received_bytes: Counter::default(),
+            sent_bytes: Counter::default(),
+            requests,
+            durations,
+            commands,
+        }
+    }
+
+    /// The time of the clock by which commands are measured.
+    pub fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Takes the number of clients that are connected.
+    pub fn set_sessions(&self, sessions: usize) {
+        self.sessions.set(i64::try_from(sessions).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a client that was refused, because there are too many.
+    pub fn on_refused(&self) {
+        self.refused.inc();
+    }
+
+    /// Counts a watch that begins.
+    pub fn on_watch_began(&self) {
+        self.watches.inc();
+    }
+
+    /// Counts a watch that ends.
+    pub fn on_watch_ended(&self) {
+        self.watches.dec();
+    }
+
+    /// Counts bytes that were received from clients.
+    pub fn on_received(&self, bytes: u64) {
+        self.received_bytes.inc_by(bytes);
+    }
+
+    /// Counts bytes that were sent to clients.
+    pub fn on_sent(&self, bytes: u64) {
+        self.sent_bytes.inc_by(bytes);
+    }
+
+    /// Counts a command that was answered after this time. A name that no command has counts as
+    /// `other`.
+    pub fn on_answered(&self, command: &str, duration: Duration) {
+        let known = self.commands.get(command).or_else(|| self.commands.get("other"));
+        if let Some(CommandMetrics { requests, duration: durations }) = known {
+            requests.inc();
+            durations.observe(duration.as_secs_f64());
+        }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let help = "Clients that are connected to the text port";
+        registry.register("client_sessions", help, self.sessions.clone());
+        let help = "Clients that were refused, because there were too many";
+        registry.register("client_sessions_refused", help, self.refused.clone());
+        let help = "Watches of clients";
+        registry.register("client_watches", help, self.watches.clone());
+        let help = "Bytes received from clients of the text port";
+        registry.register("client_received_bytes", help, self.received_bytes.clone());
+        let help = "Bytes sent to clients of the text port";
+        registry.register("client_sent_bytes", help, self.sent_bytes.clone());
+        let help = "Commands that were answered, refusals included";
+        registry.register("client_requests", help, self.requests.clone());
+        let help = "Time from a command's arrival to its answer";
+        registry.register("client_request_duration_seconds", help, self.durations.clone());
+    }
+}
+
+impl Default for ClientMetrics {
+    fn default() -> ClientMetrics {
+        ClientMetrics::new(system_clock())
+    }
+}

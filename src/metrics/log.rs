@@ -1,0 +1,98 @@
+//! The measurements of LogActor.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::measures::{self, system_clock, to_gauge};
+use crate::clock::Clock;
+
+/// The measurements of LogActor. Clones share the numbers.
+#[derive(Clone)]
+pub struct LogMetrics {
+    clock: Arc<dyn Clock>,
+    /// When the operation began that the disk has not finished, in microseconds of the clock; 0
+    /// while there is none.
+    busy_since_us: Arc<AtomicU64>,
+    pub(super) fsync_duration: Histogram,
+    flush_entries: Histogram,
+    pub(super) written_bytes: Counter,
+    first_index: Gauge,
+}
+
+impl LogMetrics {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> LogMetrics {
+        LogMetrics {
+            clock,
+            busy_since_us: Arc::default(),
+            fsync_duration: measures::durations(),
+            flush_entries: measures::counts(),
+            written_bytes: Counter::default(),
+            first_index: Gauge::default(),
+        }
+    }
+
+    /// Notes that an operation of the disk begins.
+    pub fn begin(&self) {
+        self.busy_since_us.store(self.now_us(), Ordering::Relaxed);
+    }
+
+    /// Notes that it has ended.
+    pub fn end(&self) {
+        self.busy_since_us.store(0, Ordering::Relaxed);
+    }
+
+    /// Runs `sync`, and takes the time that it needs.
+    pub fn time_sync<T>(&self, sync: impl FnOnce() -> T) -> T {
+        let began = self.clock.monotonic();
+        let done = sync();
+        self.fsync_duration.observe(self.clock.monotonic().saturating_sub(began).as_secs_f64());
+        done
+    }
+
+    /// Counts a batch that was written.
+    pub fn on_flushed(&self, entries: usize, bytes: u64) {
+        self.flush_entries.observe(entries as f64);
+        self.written_bytes.inc_by(bytes);
+    }
+
+    /// Takes the position before the first entry that the log has.
+    pub fn set_base(&self, index: u64) {
+        self.first_index.set(to_gauge(index.saturating_add(1)));
+    }
+
+    /// The time for which the disk has not finished an operation; zero while it is idle.
+    pub fn silence(&self) -> Duration {
+        match self.busy_since_us.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_micros(self.now_us().saturating_sub(since)),
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        // Never 0, which stands for an idle disk.
+        u64::try_from(self.clock.monotonic().as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let help = "Time of a sync of the log";
+        registry.register("log_fsync_duration_seconds", help, self.fsync_duration.clone());
+        let help = "Entries that one sync made durable";
+        registry.register("log_flush_entries", help, self.flush_entries.clone());
+        let help = "Bytes of entries that were written to the log";
+        registry.register("log_bytes_written", help, self.written_bytes.clone());
+        let help = "Oldest entry that the log still has";
+        registry.register("log_first_index", help, self.first_index.clone());
+    }
+}
+
+impl Default for LogMetrics {
+    fn default() -> LogMetrics {
+        LogMetrics::new(system_clock())
+    }
+}

@@ -1,0 +1,82 @@
+//! The measurements of a node, and the registry that the HTTP port prints.
+//!
+//! Each node has metrics of its own: many nodes run in one process in tests. The actors hold
+//! handles and change them as they work. A scrape reads the handles and enters no mailbox, so it
+//! is answered however busy or stuck the node is (docs/adr/0032).
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `raft` | role, term, positions, elections, proposals, and the pulse of the main thread |
+//! | `log` | syncs and writes of the log, and for how long the disk is silent |
+//! | `peers` | the connections to peers, and how far each has the log |
+//! | `clients` | connections, commands and their durations |
+//! | `store` | keys, history, leases, memory; how long entries take to apply |
+//! | `snapshots` | snapshots that were saved |
+//! | `process` | processor, memory and files of the process, and the disk's free space |
+//! | `etcd` | the same numbers by the names that etcd's dashboards and alerts use |
+//! | `registry` | all of them together |
+//! | `measures` | the bounds of histograms, and the clock |
+
+mod clients;
+mod etcd;
+mod log;
+mod measures;
+mod peers;
+mod process;
+mod raft;
+mod registry;
+mod snapshots;
+mod store;
+
+use std::sync::Arc;
+
+pub use clients::{ClientMetrics, CommandMetrics};
+pub use log::LogMetrics;
+pub use peers::{PeerMetrics, PeersMetrics};
+pub use process::ProcessMetrics;
+pub use raft::{ProposalFailure, RaftMetrics, RaftState};
+pub use snapshots::SnapshotMetrics;
+pub use store::{StoreMetrics, StoreState};
+
+use crate::clock::Clock;
+use measures::system_clock;
+
+/// Everything that a node measures. Clones share the numbers.
+#[derive(Clone)]
+pub struct NodeMetrics {
+    /// Measured by RaftActor.
+    pub raft: RaftMetrics,
+    /// Measured by LogActor.
+    pub log: LogMetrics,
+    /// Measured by the actors of each peer.
+    pub peers: PeersMetrics,
+    /// Measured by the acceptor and the sessions of clients.
+    pub clients: ClientMetrics,
+    /// Measured by KvActor.
+    pub store: StoreMetrics,
+    /// Measured by SnapshotWriterActor.
+    pub snapshots: SnapshotMetrics,
+}
+
+impl NodeMetrics {
+    /// The metrics of a node that measures time by this clock.
+    pub fn new(clock: &Arc<dyn Clock>) -> NodeMetrics {
+        NodeMetrics {
+            raft: RaftMetrics::new(Arc::clone(clock)),
+            log: LogMetrics::new(Arc::clone(clock)),
+            peers: PeersMetrics::default(),
+            clients: ClientMetrics::new(Arc::clone(clock)),
+            store: StoreMetrics::new(Arc::clone(clock)),
+            snapshots: SnapshotMetrics::default(),
+        }
+    }
+}
+
+impl Default for NodeMetrics {
+    fn default() -> NodeMetrics {
+        NodeMetrics::new(&system_clock())
+    }
+}
+
+#[cfg(test)]
+mod tests;

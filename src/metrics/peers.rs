@@ -1,0 +1,318 @@
+//! The measurements of the actors of each peer.
+//!
+//! A peer has its numbers from the start of its actors to their end, so a cluster whose members
+//! change for years has as many time series as members.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::measures::{self, KnownGauge, to_gauge};
+use crate::types::{LogIndex, NodeId};
+
+/// The numbers of one peer. Clones share them.
+#[derive(Clone)]
+pub struct PeerMetrics {
+    connected: Gauge,
+    disconnects: Counter,
+    send_failures: Counter,
+    sent_bytes: Counter,
+    received_bytes: Counter,
+    unsent_bytes: Gauge,
+    send_queue_frames: Gauge,
+    round_trip: Histogram,
+    match_index: Gauge,
+    next_index: Gauge,
+    inflight_entries: Gauge,
+    snapshot_bytes_left: Gauge,
+    lag_entries: KnownGauge,
+    unheard: KnownGauge,
+}
+
+impl Default for PeerMetrics {
+    fn default() -> PeerMetrics {
+        PeerMetrics {
+            connected: Gauge::default(),
+            disconnects: Counter::default(),
+            send_failures: Counter::default(),
+            sent_bytes: Counter::default(),
+            received_bytes: Counter::default(),
+            unsent_bytes: Gauge::default(),
+            send_queue_frames: Gauge::default(),
+            round_trip: measures::durations(),
+            match_index: Gauge::default(),
+            next_index: Gauge::default(),
+            inflight_entries: Gauge::default(),
+            snapshot_bytes_left: Gauge::default(),
+            lag_entries: KnownGauge::default(),
+            unheard: KnownGauge::default(),
+        }
+    }
+}
+
+impl PeerMetrics {
+    /// Notes that the connection to the peer is good.
+    pub fn on_connected(&self) {
+        self.connected.set(1);
+    }
+
+    /// Notes that it has ended.
+    pub fn on_disconnected(&self) {
+        self.connected.set(0);
+        self.unsent_bytes.set(0);
+        self.send_queue_frames.set(0);
+        self.disconnects.inc();
+    }
+
+    /// Counts a request that could not be sent, because there is no connection.
+    pub fn on_send_failed(&self) {
+        self.send_failures.inc();
+    }
+
+    /// Counts bytes that were sent to the peer and received from it.
+    pub fn on_moved(&self, sent_bytes: u64, received_bytes: u64) {
+        self.sent_bytes.inc_by(sent_bytes);
+        self.received_bytes.inc_by(received_bytes);
+    }
+
+    /// Takes the bytes that wait for the kernel, and the chunks of a snapshot that wait for them.
+    pub fn set_waiting(&self, unsent_bytes: usize, chunks: usize) {
+        self.unsent_bytes.set(to_gauge(unsent_bytes as u64));
+        self.send_queue_frames.set(to_gauge(chunks as u64));
+    }
+
+    /// Takes the time between a heartbeat and its answer.
+    pub fn on_round_trip(&self, duration: Duration) {
+        self.round_trip.observe(duration.as_secs_f64());
+    }
+
+    /// Takes what the leader knows of the peer's log.
+    pub fn set_progress(&self, matched: LogIndex, next: LogIndex, inflight_entries: usize) {
+        self.match_index.set(to_gauge(matched.0));
+        self.next_index.set(to_gauge(next.0));
+        self.inflight_entries.set(to_gauge(inflight_entries as u64));
+    }
+
+    /// Takes the bytes of a snapshot that the peer has yet to acknowledge.
+    pub fn set_snapshot_bytes_left(&self, bytes: u64) {
+        self.snapshot_bytes_left.set(to_gauge(bytes));
+    }
+
+    /// Takes the leader's view of the peer: the entries that it lacks, and the time since it was
+    /// heard last. Both are `None` on a node that does not lead, and the time also of a peer that
+    /// was not heard in this term.
+    pub fn set_view(&self, lag_entries: Option<u64>, unheard: Option<Duration>) {
+        self.lag_entries.set(lag_entries.map(|entries| entries as f64));
+        self.unheard.set(unheard.map(|unheard| unheard.as_secs_f64()));
+    }
+
+    /// Forgets what only a leader knows.
+    pub fn end_progress(&self) {
+        self.set_progress(LogIndex(0), LogIndex(0), 0);
+        self.set_snapshot_bytes_left(0);
+    }
+}
+
+/// The numbers of all peers. Clones share them.
+#[derive(Clone, Default)]
+pub struct PeersMetrics(Arc<RwLock<BTreeMap<NodeId, PeerMetrics>>>);
+
+impl PeersMetrics {
+    /// The numbers of a peer whose actors begin.
+    pub fn add(&self, peer: NodeId) -> PeerMetrics {
+        let mut peers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        peers.entry(peer).or_default().clone()
+    }
+
+    /// Forgets the leader's view of all peers.
+    pub fn end_views(&self) {
+        for peer in self.0.read().unwrap_or_else(PoisonError::into_inner).values() {
+            peer.set_view(None, None);
+        }
+    }
+
+    /// The numbers of a peer, if its actors run.
+    pub fn find(&self, peer: NodeId) -> Option<PeerMetrics> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&peer).cloned()
+    }
+
+    /// Removes the numbers of a peer whose actors end.
+    pub fn remove(&self, peer: NodeId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+    }
+
+    /// The number of peers with a good connection.
+    pub(super) fn connected(&self) -> u64 {
+        let peers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        peers.values().filter(|peer| peer.connected.get() != 0).count() as u64
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(PeerTable { peers: self.clone(), columns: OWN }));
+    }
+}
+
+/// One metric of all peers.
+pub(super) struct Column {
+    /// The name, without `_total`.
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    /// The label that has the peer's id.
+    pub(super) label: &'static str,
+    pub(super) metric: fn(&PeerMetrics) -> &dyn EncodeMetric,
+}
+
+/// The metrics by our own names.
+const OWN: &[Column] = &[
+    Column {
+        name: "peer_connected",
+        help: "1 while the connection to the peer is good",
+        label: "peer",
+        metric: |peer| &peer.connected,
+    },
+    Column {
+        name: "peer_disconnects",
+        help: "Connections to the peer that ended",
+        label: "peer",
+        metric: |peer| &peer.disconnects,
+    },
+    Column {
+        name: "peer_send_failures",
+        help: "Requests that were not sent, because there was no connection",
+        label: "peer",
+        metric: |peer| &peer.send_failures,
+    },
+    Column {
+        name: "peer_sent_bytes",
+        help: "Bytes sent to the peer",
+        label: "peer",
+        metric: |peer| &peer.sent_bytes,
+    },
+    Column {
+        name: "peer_received_bytes",
+        help: "Bytes received from the peer",
+        label: "peer",
+        metric: |peer| &peer.received_bytes,
+    },
+    Column {
+        name: "peer_unsent_bytes",
+        help: "Bytes for the peer that the kernel has not taken yet",
+        label: "peer",
+        metric: |peer| &peer.unsent_bytes,
+    },
+    Column {
+        name: "peer_send_queue_frames",
+        help: "Chunks of a snapshot that wait until there is nothing else to send",
+        label: "peer",
+        metric: |peer| &peer.send_queue_frames,
+    },
+    Column {
+        name: "peer_round_trip_seconds",
+        help: "Time between a heartbeat and its answer",
+        label: "peer",
+        metric: |peer| &peer.round_trip,
+    },
+    Column {
+        name: "peer_match_index",
+        help: "Newest entry that the peer is known to have, 0 when this node does not lead",
+        label: "peer",
+        metric: |peer| &peer.match_index,
+    },
+    Column {
+        name: "peer_next_index",
+        help: "Next entry to send to the peer, 0 when this node does not lead",
+        label: "peer",
+        metric: |peer| &peer.next_index,
+    },
+    Column {
+        name: "peer_inflight_entries",
+        help: "Entries that were sent to the peer and are not acknowledged",
+        label: "peer",
+        metric: |peer| &peer.inflight_entries,
+    },
+    Column {
+        name: "peer_snapshot_left_bytes",
+        help: "Bytes of a snapshot that the peer has yet to acknowledge",
+        label: "peer",
+        metric: |peer| &peer.snapshot_bytes_left,
+    },
+    Column {
+        name: "peer_lag_entries",
+        help: "Entries that the peer lacks, NaN when this node does not lead",
+        label: "peer",
+        metric: |peer| peer.lag_entries.printed(),
+    },
+    Column {
+        name: "peer_unheard_seconds",
+        help: "Time since the leader heard the peer, NaN when this node does not know",
+        label: "peer",
+        metric: |peer| peer.unheard.printed(),
+    },
+];
+
+/// The metrics by the names of etcd.
+pub(super) const ETCD: &[Column] = &[
+    Column {
+        name: "etcd_network_peer_sent_bytes",
+        help: "Bytes sent to the peer",
+        label: "To",
+        metric: |peer| &peer.sent_bytes,
+    },
+    Column {
+        name: "etcd_network_peer_received_bytes",
+        help: "Bytes received from the peer",
+        label: "From",
+        metric: |peer| &peer.received_bytes,
+    },
+    Column {
+        name: "etcd_network_peer_sent_failures",
+        help: "Requests that were not sent to the peer",
+        label: "To",
+        metric: |peer| &peer.send_failures,
+    },
+    Column {
+        name: "etcd_network_peer_round_trip_time_seconds",
+        help: "Time between a heartbeat and its answer",
+        label: "To",
+        metric: |peer| &peer.round_trip,
+    },
+];
+
+/// Prints metrics of all peers.
+pub(super) struct PeerTable {
+    pub(super) peers: PeersMetrics,
+    pub(super) columns: &'static [Column],
+}
+
+impl fmt::Debug for PeerTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PeerTable")
+    }
+}
+
+impl Collector for PeerTable {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let peers = self.peers.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if peers.is_empty() {
+            return Ok(());
+        }
+        let empty = PeerMetrics::default();
+        for Column { name, help, label, metric } in self.columns {
+            let kind = metric(&empty).metric_type();
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for (id, peer) in &peers {
+                let labels = [(*label, id.0)];
+                metric(peer).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! The HTTP port of real servers: metrics, health, and strangers who mean no good.
+
+mod common;
+
+/// One file for each topic.
+mod http {
+    mod health;
+    mod hostile;
+    mod metrics;
+    mod stalled_disk;
+}
