@@ -156,13 +156,15 @@ pub struct RaftActor {
     batched_messages: u32,
 }
 
-/// The entries of this node's own that the store needs.
+/// The entries of this node's own that the store needs, and the end of its history.
 #[derive(Default)]
 struct Upkeep {
     /// The entries that let keys expire.
     expiry: Expiry,
     /// The entries that set the bounds of the history.
     history: HistoryBounds,
+    /// True when KvActor was told that this server was removed.
+    has_history_ended: bool,
 }
 
 /// A connection that a peer has opened to this node.
