@@ -24,7 +24,7 @@ use tempfile::TempDir;
 const TERM: Term = Term(1);
 
 fn format(format: u32) -> FormatInForce {
-    FormatInForce { format: Format(format), since: format!("0.{format}.0") }
+    FormatInForce::read(Format(format), &format!("0.{format}.0"))
 }
 
 fn members() -> Payload {

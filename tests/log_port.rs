@@ -125,7 +125,7 @@ fn a_server_that_is_sent_a_format_that_it_cannot_read_ends_and_keeps_its_files()
     let listens = |cluster: &Cluster| TcpStream::connect(cluster.log_address(2)).ok();
     cluster.start_server(2);
     cluster.wait_for("the log port", || listens(&cluster));
-    let needed = FormatInForce { format: Format(99), since: "9.0.0".to_owned() };
+    let needed = FormatInForce::read(Format(99), "9.0.0");
     let payload = Payload::Format(needed);
     let entry = Entry { index: LogIndex(1), term: Term(1), stamp_ms: 0, payload };
     let request = AppendEntries {

@@ -105,6 +105,8 @@ pub struct KvActor {
     once_alarm: OnceAlarm,
     /// The hubs that wait for another state of the history: each at most once.
     hubs: Vec<AskHistory>,
+    /// True when the history does not go on here: this server was removed from the cluster.
+    has_history_ended: bool,
     metrics: StoreMetrics,
 }
 
@@ -134,6 +136,7 @@ impl KvActor {
             turn_is_due: false,
             once_alarm: OnceAlarm::default(),
             hubs: Vec::new(),
+            has_history_ended: false,
             metrics: StoreMetrics::default(),
         }
     }
@@ -195,7 +198,8 @@ impl Handler<AskHistory> for KvActor {
         if self.has_ended {
             return;
         }
-        if message.seen.is_none_or(|seen| seen != self.history_mark()) {
+        let has_news = message.seen.is_none_or(|seen| seen != self.history_mark());
+        if has_news || self.has_history_ended {
             self.send_history(&message);
         } else {
             self.hubs.push(message);
@@ -225,6 +229,7 @@ impl KvActor {
             view: self.store.history_view(),
             last_applied: self.store.last_applied(),
             is_at_once: ask.seen.is_none(),
+            has_ended: self.has_history_ended,
         });
     }
 
@@ -379,6 +384,10 @@ impl KvActor {
             ApplyTask::ClientDigest { index, reply_handle } => {
                 let digest = self.digests.at(index);
                 replies.add(reply_handle, ClientReply::Digest { index, digest });
+            }
+            ApplyTask::EndHistory => {
+                self.has_history_ended = true;
+                std::mem::take(&mut self.hubs).iter().for_each(|ask| self.send_history(ask));
             }
             ApplyTask::End => self.end(),
             ApplyTask::Status { status, reply_handle } => {

@@ -317,7 +317,7 @@ impl Backup {
         if head.state.format.format > Format::FIRST {
             let cluster_id = state.cluster_id.map(|id| id.to_string()).unwrap_or_default();
             facts.push(("format", state.format.format.to_string(), false));
-            facts.push(("format_since", state.format.version().to_owned(), true));
+            facts.push(("format_since", state.format.since.clone(), true));
             facts.push(("cluster_id", cluster_id, true));
         }
         // Before format 4 no revisions are counted.

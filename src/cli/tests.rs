@@ -70,7 +70,7 @@ fn refusals() -> Vec<StorageError> {
         E::Gone { path: path("lock"), data_dir: path("") },
         E::Unreadable {
             path: path("log"),
-            needed: FormatInForce { format: Format(3), since: "0.3.0".into() },
+            needed: FormatInForce::read(Format(3), "0.3.0"),
             reads: FormatRange::OWN,
         },
         E::Diverged {

@@ -123,7 +123,7 @@ impl Store {
         if counted_before || !self.counts_revisions() {
             return;
         }
-        let revision = if raised.is_in_unwritten_log() { 1 } else { self.last_applied.0 };
+        let revision = if raised.is_in_unwritten_log { 1 } else { self.last_applied.0 };
         self.history.begin(revision, self.clock_ms());
     }
 

@@ -23,6 +23,7 @@ use crate::storage::{
 };
 use crate::types::{
     ClusterHistory, HardState, LogIndex, LogPosition, LogSummary, NodeId, Term, TermRuns,
+    is_quorum_without,
 };
 
 /// The contents of a data directory, recovered.
@@ -71,7 +72,8 @@ pub(super) fn recover(
     }
     let beginning = newest.as_ref().map_or(LogPosition::default(), |(file, _)| file.head.last);
     if let Some(loss) = SnapshotLoss::find(beginning, &listed, &damaged, &log) {
-        if !can_rejoin(settings, server.id, &log) {
+        let head = newest.as_ref().map(|(file, _)| &file.head);
+        if !can_rejoin(settings, server.id, &log, head) {
             return Err(snapshots.missing(loss.needed));
         }
         hard_state = storage.rejoin(loss.new_base, loss.lost)?;
@@ -182,10 +184,17 @@ impl SnapshotLoss {
     }
 }
 
-/// True when the other servers are a majority without this one. The members in the log take
-/// precedence over the settings.
-fn can_rejoin(settings: &Settings, id: NodeId, log: &LogSummary) -> bool {
-    log.cluster.newest().is_quorum_without(id, settings.servers.len() > 2)
+/// True when the other servers are a majority without this one. The members in the log and in the
+/// newest snapshot take precedence over the settings.
+fn can_rejoin(
+    settings: &Settings,
+    id: NodeId,
+    log: &LogSummary,
+    newest: Option<&SnapshotHead>,
+) -> bool {
+    let in_snapshot = newest.map(|head| &head.state).into_iter();
+    let known = in_snapshot.chain([log.cluster.newest()]);
+    is_quorum_without(known, id, settings.servers.len() > 2)
 }
 
 /// Checks that the server is not alone in its settings while it has no data. Such a server would

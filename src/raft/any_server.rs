@@ -63,8 +63,9 @@ impl Raft {
     /// The leader that commands can be forwarded to.
     pub fn forwards_to(&self) -> Option<NodeId> {
         let in_force = self.log.cluster().at(self.commit_index).format.format;
-        let is_leader = matches!(self.role, RoleState::Leader(_));
-        self.leader_id().filter(|_| !is_leader && in_force >= ANY_SERVER_SINCE)
+        // The log of a server that was removed does not go on: no answer would come.
+        let is_part = !matches!(self.role, RoleState::Leader(_)) && self.removed_at().is_none();
+        self.leader_id().filter(|_| is_part && in_force >= ANY_SERVER_SINCE)
     }
 
     /// Forwards a command to the leader. Returns its number, which [`Effect::ForwardAnswered`]
@@ -223,8 +224,8 @@ impl Raft {
         self.send(peer, Rpc::Forwarded(Forwarded { boot, number, outcome }));
     }
 
-    /// A peer's clients wait: for a while it is sent everything at once, even if no quorum needs
-    /// it (docs/adr/0014).
+    /// A peer's clients wait: for a while it is sent entries at once, even if no quorum needs it
+    /// (docs/adr/0014).
     fn on_asking(&mut self, peer: NodeId) {
         let (term, ticks) = (self.term(), self.settings.ticks_per_second);
         let RoleState::Leader(leadership) = &mut self.role else { return };

@@ -103,7 +103,7 @@ struct PeerState {
     /// The newest entry that its clients wait for, until it is told that it is committed; 0 for
     /// none.
     awaited_index: LogIndex,
-    /// Ticks for which it is sent everything at once, because its clients have asked lately.
+    /// Ticks for which it is sent entries at once, because its clients have asked lately.
     asking_ticks: u32,
 }
 
@@ -383,13 +383,16 @@ impl Leadership {
 
     // Peers whose clients wait (docs/adr/0031).
 
-    /// The peer's clients wait for something: for `ticks` it is sent everything at once. Returns
-    /// the send mode if that is another one than before.
+    /// The peer's clients wait for something: for `ticks` it is sent entries at once. Returns the
+    /// send mode if that is another one than before.
     pub(super) fn on_asking(&mut self, id: NodeId, ticks: u32) -> Option<SendMode> {
         let peer = self.peers.get_mut(&id)?;
         peer.asking_ticks = ticks;
-        let before = std::mem::replace(&mut peer.send_mode, SendMode::Immediate);
-        (before != SendMode::Immediate).then_some(SendMode::Immediate)
+        if peer.send_mode != SendMode::Batched {
+            return None;
+        }
+        peer.send_mode = SendMode::EntriesAtOnce;
+        Some(SendMode::EntriesAtOnce)
     }
 
     /// The peer's clients wait for the entry at `index`.
@@ -417,7 +420,7 @@ impl Leadership {
     /// a quorum with this leader: those that are furthest are sent everything at once, and
     /// the others are sent batches (docs/adr/0014). A peer in the quorum that falls behind
     /// a batched one changes places with it. A peer whose clients have asked lately is sent
-    /// everything at once, too.
+    /// entries at once, too: they wait for entries, and not for its answers.
     pub(super) fn choose_send_modes(
         &mut self,
         own_id: NodeId,
@@ -434,8 +437,11 @@ impl Leadership {
         for (id, peer) in order {
             let is_needed = !quorum.is_met(|voter| nearest.contains(&voter));
             nearest.insert(id);
-            let is_immediate = is_needed || peer.asking_ticks > 0;
-            let mode = if is_immediate { SendMode::Immediate } else { SendMode::Batched };
+            let mode = match (is_needed, peer.asking_ticks) {
+                (true, _) => SendMode::Immediate,
+                (false, 0) => SendMode::Batched,
+                (false, _) => SendMode::EntriesAtOnce,
+            };
             if peer.send_mode != mode {
                 changes.push((id, mode));
             }

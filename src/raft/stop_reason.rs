@@ -9,7 +9,7 @@ pub enum StopReason {
     #[error(
         "the cluster has format {}, and this server reads formats {reads}: start version {} or a \
          later one; nothing of that format was stored here",
-        needed.format, needed.version().escape_default()
+        needed.format, needed.since.escape_default()
     )]
     Unreadable {
         /// The format of the cluster.

@@ -89,9 +89,7 @@ pub(super) fn set_aside(
     has_majority_of_others: bool,
 ) -> Result<Option<String>, StorageError> {
     let Some(Divergence { index, found }) = read(disk, dir)? else { return Ok(None) };
-    // The members in the log take precedence over the settings.
-    let by_log = examined.membership().map(|members| members.is_quorum_without(node_id));
-    if !by_log.unwrap_or(has_majority_of_others) {
+    if !examined.is_quorum_without(node_id, has_majority_of_others) {
         remove_mark(disk, dir)?;
         return Ok(Some(format!(
             "{} was marked: {found}; nobody can send its data again, because the others are no \

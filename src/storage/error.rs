@@ -275,7 +275,7 @@ fn id_of(dir: &Path) -> &str {
 fn unreadable(path: &Path, needed: &FormatInForce, reads: FormatRange) -> String {
     let FormatInForce { format, .. } = needed;
     // The text may be from a peer or a file, so nothing in it may reach a terminal as it is.
-    let since = needed.version().escape_default();
+    let since = needed.since.escape_default();
     let cure = if *format > reads.highest {
         format!("start version {since} or a later one")
     } else {

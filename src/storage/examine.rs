@@ -8,7 +8,7 @@ use super::error::StorageError;
 use super::log::files::log_dir;
 use super::log::recovery::{self, Scanned};
 use super::snapshot::{self, SnapshotHead};
-use crate::types::{FormatInForce, FormatRange, Membership, NodeId};
+use crate::types::{FormatInForce, FormatRange, NodeId, is_quorum_without};
 
 /// The contents of a data directory.
 pub(super) struct Examined {
@@ -28,11 +28,12 @@ impl Examined {
         in_snapshot.filter(|found| found.format > in_log.format).unwrap_or(in_log)
     }
 
-    /// The members of the cluster, as the log says, or the newest snapshot if the log says nothing.
-    pub fn membership(&self) -> Option<&Membership> {
-        let in_log = self.scanned.summary.cluster.newest().membership.as_ref();
-        let in_snapshot = self.newest_head.as_ref().and_then(|head| head.state.membership.as_ref());
-        in_log.or(in_snapshot).map(|(_, membership)| membership)
+    /// True when the others are a quorum without `id`. `configured` counts while neither the log
+    /// nor the newest snapshot says who the members are.
+    pub fn is_quorum_without(&self, id: NodeId, configured: bool) -> bool {
+        let in_log = self.scanned.summary.cluster.newest();
+        let in_snapshot = self.newest_head.as_ref().map(|head| &head.state);
+        is_quorum_without(in_snapshot.into_iter().chain([in_log]), id, configured)
     }
 }
 

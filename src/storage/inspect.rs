@@ -15,7 +15,8 @@ use super::incarnation;
 use super::log::files::{log_dir, segment_numbers};
 use super::log::recovery::Scanned;
 use crate::types::{
-    Entry, FormatRange, HardState, LogIndex, LogPosition, LogSummary, NodeId, Payload,
+    Entry, FormatInForce, FormatRange, HardState, LogIndex, LogPosition, LogSummary, NodeId,
+    Payload,
 };
 
 /// Maximum number of bytes of a command that are shown.
@@ -183,8 +184,9 @@ fn line(entry: &Entry) -> String {
             ("command", format!(" body=\"{}\"{cut}", shown.escape_ascii()))
         }
         Payload::Membership(membership) => ("membership", format!(" {membership}")),
-        Payload::Format(format) => {
-            ("format", format!(" format={} since={:?}", format.format, format.since))
+        Payload::Format(FormatInForce { format, since, is_in_unwritten_log }) => {
+            let mark = if *is_in_unwritten_log { " in_unwritten_log=true" } else { "" };
+            ("format", format!(" format={format} since={since:?}{mark}"))
         }
         Payload::ClusterId(cluster_id) => ("cluster_id", format!(" cluster_id={cluster_id}")),
     };

@@ -233,7 +233,7 @@ pub(crate) fn long_hello(from: u64, to: u64) -> Hello {
 
 /// The facts of a cluster of the nodes 1 to 3 in which this format is in force.
 pub(crate) fn announcement(format: u32) -> Announcement {
-    let format = FormatInForce { format: Format(format), since: format!("0.{format}.0") };
+    let format = FormatInForce::read(Format(format), &format!("0.{format}.0"));
     Announcement { format, membership: three_voters(), ..Announcement::default() }
 }
 

@@ -26,14 +26,6 @@ impl ClusterState {
         with_addresses.map_or(LogIndex(0), |(index, _)| *index)
     }
 
-    /// True when the others are a quorum without `id`, and so have all that was acknowledged. The
-    /// members in the log count, and `configured` only while it says nothing about them: a cluster
-    /// may have grown.
-    pub fn is_quorum_without(&self, id: NodeId, configured: bool) -> bool {
-        let logged = self.membership.as_ref().map(|(_, members)| members.is_quorum_without(id));
-        logged.unwrap_or(configured)
-    }
-
     /// Takes over what the entry at `index` says. Returns false when it says nothing about the
     /// cluster.
     fn take(&mut self, index: LogIndex, payload: &Payload) -> bool {
@@ -45,6 +37,20 @@ impl ClusterState {
         }
         true
     }
+}
+
+/// True when the others are a quorum without `id`, and so have all that was acknowledged. Of
+/// `known`, the facts in the log and in a snapshot, the newest members count: a compacted log may
+/// say nothing about them, and one that is damaged may end before they changed. `configured` counts
+/// only while nothing says who they are: a cluster may have grown.
+pub fn is_quorum_without<'a>(
+    known: impl IntoIterator<Item = &'a ClusterState>,
+    id: NodeId,
+    configured: bool,
+) -> bool {
+    let memberships = known.into_iter().filter_map(|state| state.membership.as_ref());
+    let newest = memberships.max_by_key(|(index, _)| *index);
+    newest.map_or(configured, |(_, members)| members.is_quorum_without(id))
 }
 
 /// The facts about the cluster after every entry of a log.

@@ -38,7 +38,7 @@ impl Entry {
             Payload::Noop => 0,
             Payload::Command(bytes) => bytes.len(),
             Payload::Membership(membership) => membership_bytes(membership),
-            Payload::Format(format) => format.since.len(),
+            Payload::Format(format) => format.text().len(),
             Payload::ClusterId(_) => 16,
         };
         payload as u64 + ENTRY_OVERHEAD_BYTES
@@ -153,7 +153,7 @@ impl Payload {
             }
             3 => {
                 let format: FormatInForce = decode_exact(&body).map_err(PayloadError::Format)?;
-                if format.format.0 == 0 || format.since.len() > SINCE_BYTES_MAX {
+                if format.format.0 == 0 || format.text().len() > SINCE_BYTES_MAX {
                     return Err(PayloadError::Format("a format of 0, or a long version".into()));
                 }
                 Ok(Payload::Format(format))

@@ -124,21 +124,32 @@ pub const FORMATS: &[FormatRow] = &[
 
 /// A format as an entry of the log puts it in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "WrittenFormat", into = "WrittenFormat")]
 pub struct FormatInForce {
     /// The format.
     pub format: Format,
     /// The version of the oldest program that reads it. A server that does not read the format
-    /// knows from this text which program does. The mark of a log without commands may follow.
+    /// knows from this text which program does.
     pub since: String,
+    /// True when no entry before this one has a command: nobody was given a version.
+    pub is_in_unwritten_log: bool,
 }
 
-/// The end of [`FormatInForce::since`] when no entry before this one has a command. It stands in
-/// this text because programs that know no such mark refuse an entry with another field, and show
-/// this text as it is.
+/// A format in force as the log, the wire and snapshots have it. Programs that do not know the mark
+/// of an unwritten log refuse an entry with another field, and show the text as it is: so there the
+/// mark follows the version.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFormat {
+    format: Format,
+    since: String,
+}
+
+/// The mark of a log that has no command before the entry.
 const UNWRITTEN: &str = " (new cluster)";
 
-/// Maximum length of [`FormatInForce::since`] in bytes.
+/// Maximum length in bytes of the version of a [`FormatInForce`], with the mark that is written
+/// behind it.
 pub const SINCE_BYTES_MAX: usize = 64;
 
 impl FormatInForce {
@@ -149,26 +160,38 @@ impl FormatInForce {
     pub fn of(format: Format) -> FormatInForce {
         let row = FORMATS.iter().find(|row| row.format == format);
         let row = row.expect("only a format of the table is put in force");
-        FormatInForce { format, since: row.since.to_owned() }
+        FormatInForce::read(format, row.since)
+    }
+
+    /// The format `format` with the text that is written beside it.
+    pub fn read(format: Format, text: &str) -> FormatInForce {
+        let version = text.strip_suffix(UNWRITTEN);
+        let since = version.unwrap_or(text).to_owned();
+        FormatInForce { format, since, is_in_unwritten_log: version.is_some() }
+    }
+
+    /// The text that is written beside the format, of at most [`SINCE_BYTES_MAX`] bytes.
+    pub fn text(&self) -> String {
+        let mark = if self.is_in_unwritten_log { UNWRITTEN } else { "" };
+        format!("{}{mark}", self.since)
+    }
+
+    /// The same, in a log that has no command before this entry.
+    #[must_use]
+    pub fn in_unwritten_log(self) -> FormatInForce {
+        FormatInForce { is_in_unwritten_log: true, ..self }
     }
 }
 
-impl FormatInForce {
-    /// The same, in a log that has no command before this entry.
-    #[must_use]
-    pub fn in_unwritten_log(mut self) -> FormatInForce {
-        self.since.push_str(UNWRITTEN);
-        self
+impl From<WrittenFormat> for FormatInForce {
+    fn from(WrittenFormat { format, since }: WrittenFormat) -> FormatInForce {
+        FormatInForce::read(format, &since)
     }
+}
 
-    /// True when no entry before this one has a command: nobody was given a version.
-    pub fn is_in_unwritten_log(&self) -> bool {
-        self.since.ends_with(UNWRITTEN)
-    }
-
-    /// The version of the oldest program that reads the format.
-    pub fn version(&self) -> &str {
-        self.since.strip_suffix(UNWRITTEN).unwrap_or(&self.since)
+impl From<FormatInForce> for WrittenFormat {
+    fn from(in_force: FormatInForce) -> WrittenFormat {
+        WrittenFormat { format: in_force.format, since: in_force.text() }
     }
 }
 

@@ -34,7 +34,7 @@ mod snapshot;
 mod term_runs;
 
 pub use address::{Address, AddressError, HOST_BYTES_MAX};
-pub use cluster_state::{ClusterHistory, ClusterState};
+pub use cluster_state::{ClusterHistory, ClusterState, is_quorum_without};
 pub use divergence::Divergence;
 pub use entry::{
     ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, Payload, PayloadError, STAMP_MS_MAX,

@@ -298,7 +298,7 @@ pub struct OtherFormats {
 impl fmt::Display for OtherFormats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let OtherFormats { in_force, peer, formats, .. } = self;
-        let (format, since) = (in_force.format, in_force.version());
+        let (format, since) = (in_force.format, &in_force.since);
         write!(f, "format {format} is in force, and node {peer}, ")?;
         match &self.binary {
             Some(binary) => write!(f, "version {binary}, reads the formats {formats}: ")?,

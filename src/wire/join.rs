@@ -132,8 +132,8 @@ impl Serialize for AnswerMap<'_> {
         let (kind, body) = (payload.kind(), payload.body());
         let mut map = s.serialize_map(Some(entries))?;
         map.serialize_entry(kind::CLUSTER_KEY, cluster)?;
-        // The mark behind the version is for the store alone, and other versions refuse it here.
-        map.serialize_entry(kind::FORMAT_KEY, &(format.format, format.version()))?;
+        // The mark of an unwritten log is for the store alone, and other versions refuse it here.
+        map.serialize_entry(kind::FORMAT_KEY, &(format.format, &format.since))?;
         map.serialize_entry(kind::MEMBERSHIP_KEY, &(kind, serde_bytes::Bytes::new(&body)))?;
         map.serialize_entry(kind::AT_KEY, at)?;
         if let Some(cluster_id) = cluster_id {
@@ -186,7 +186,7 @@ impl<'de> Visitor<'de> for AnswerVisitor {
         Ok(JoinAnswer {
             cluster: there(cluster, kind::CLUSTER_KEY)?,
             cluster_id,
-            format: FormatInForce { format, since },
+            format: FormatInForce { format, since, is_in_unwritten_log: false },
             membership: membership(kind, body)?,
             at: there(at, kind::AT_KEY)?,
             promise: promise_ms.map(Duration::from_millis),

@@ -63,7 +63,7 @@ fn validate_join(request: &JoinRequest) -> Result<(), WireError> {
 /// The facts go to a file of lines, and the version into sentences.
 fn validate_joined(answer: &JoinAnswer) -> Result<(), WireError> {
     validate_cluster(&answer.cluster)?;
-    let FormatInForce { format, since } = &answer.format;
+    let FormatInForce { format, since, .. } = &answer.format;
     let is_printable = since.bytes().all(|byte| byte.is_ascii_graphic());
     if *format < Format::FIRST || since.len() > SINCE_BYTES_MAX || !is_printable {
         return Err(WireError::FormatInForce);

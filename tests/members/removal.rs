@@ -146,6 +146,40 @@ fn a_leader_that_is_cut_off_acknowledges_neither_its_own_removal_nor_writes() {
     cluster.assert_equal_stores(&cluster.ids());
 }
 
+/// A server that was removed has nothing new to tell: whoever watches or reads there is sent on.
+#[test]
+fn a_removed_server_ends_its_watches_and_answers_no_data_command() {
+    let mut cluster = Cluster::prepare_like(3, "127.0.0.1", BRISK);
+    cluster.start_members();
+    cluster.wait_until_named();
+    let away = cluster.wait_for_leader() % 3 + 1;
+    let asked = |mode: &str| {
+        let mut connection = cluster.connect(away).unwrap();
+        assert_eq!(connection.ask(&format!("mode {mode}\r\n")).unwrap(), "OK\r\n");
+        connection
+    };
+    let (mut anywhere, mut stale) = (asked("any"), asked("stale"));
+    let set = "set key 0 5\r\nvalue\r\n";
+    assert_eq!(anywhere.ask(set).unwrap(), "OK 2\r\n");
+    let mut watcher = cluster.connect(away).unwrap();
+    let watch = "watch prefix * from 3\r\n";
+    assert_eq!(watcher.ask(watch).unwrap(), "WATCHING 3\r\n");
+    cluster.change(&format!("member remove {away} can-lose 0"));
+    cluster.wait_for_role(away, "removed");
+    let mut last = watcher.hear(watch).unwrap();
+    while last.starts_with("END ") {
+        last = watcher.hear(watch).unwrap();
+    }
+    assert_eq!(last, "ERR_NO_LEADER\r\n");
+    assert!(watcher.hear(watch).is_err(), "the stream has ended, and so has the connection");
+    let no_leader = "ERR_NO_LEADER\r\n";
+    for command in ["get key\r\n", "get key at 2\r\n", set, watch] {
+        assert_eq!(anywhere.ask(command).unwrap(), no_leader, "{command}");
+    }
+    assert_eq!(stale.ask("get key\r\n").unwrap(), no_leader);
+    assert_eq!(stale.ask("ping\r\n").unwrap(), "PONG\r\n");
+}
+
 /// Row A28: the removal of the last voter never comes into the log.
 #[test]
 fn the_only_server_cannot_be_removed_or_demoted_and_starts_again() {

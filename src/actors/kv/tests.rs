@@ -596,6 +596,12 @@ impl Hub {
         let revision = |news: HistoryNews| (news.view.revision(), news.is_at_once);
         self.inbox.drain().into_iter().map(revision).collect()
     }
+
+    /// True for each answer that says that the history has ended.
+    async fn ends(&self) -> Vec<bool> {
+        settle().await;
+        self.inbox.drain().iter().map(|news| news.has_ended).collect()
+    }
 }
 
 fn apply(kv: &Addr<KvActor>, entries: Vec<Entry>) {
@@ -638,4 +644,20 @@ async fn the_history_of_an_installed_snapshot_is_told() {
     newer.apply(&store_model::set("k", "v"));
     kv.do_send(Apply { tasks: vec![ApplyTask::Install { store: Box::new(newer.store) }] });
     assert_eq!(hub.told().await, [(2, false)]);
+}
+
+/// The server was removed: nothing new comes, and whoever waits for it is told so.
+#[actix::test]
+async fn hubs_are_told_at_once_that_the_history_has_ended() {
+    let log = store_model::Log::with_history();
+    let (raft, _applied) = probe();
+    let kv = KvActor::new(log.store, ports(raft)).start();
+    let (waits, late) = (Hub::new(), Hub::new());
+    waits.ask(&kv, Some(1));
+    assert!(waits.ends().await.is_empty());
+    kv.do_send(Apply { tasks: vec![ApplyTask::EndHistory] });
+    assert_eq!(waits.ends().await, [true]);
+    late.ask(&kv, None);
+    late.ask(&kv, Some(1));
+    assert_eq!(late.ends().await, [true, true]);
 }

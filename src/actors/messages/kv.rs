@@ -59,6 +59,9 @@ pub enum ApplyTask {
         /// The client that asked.
         reply_handle: ReplyHandle,
     },
+    /// Tell the watches that nothing more comes: this server was removed from the cluster. All
+    /// that it knows to be committed was among the tasks before.
+    EndHistory,
     /// Do and answer nothing more: the node stops.
     End,
     /// Report the state of the store, together with that of the node.

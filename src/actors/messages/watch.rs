@@ -101,4 +101,6 @@ pub struct HistoryNews {
     pub last_applied: LogIndex,
     /// True when the hub asked for an answer at once.
     pub is_at_once: bool,
+    /// True when the history does not go on here: this server was removed from the cluster.
+    pub has_ended: bool,
 }

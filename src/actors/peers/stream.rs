@@ -60,7 +60,7 @@ pub(super) enum PeerError {
         "it ended the connection at this server's hello: it is just stopping, or it is a version \
          from before {INTRODUCED_SINCE}, which reads format {} only; if that lasts, start version \
          {} or a newer one there, because format {} is in force",
-        Format::FIRST, .0.version(), .0.format
+        Format::FIRST, .0.since, .0.format
     )]
     TooOld(FormatInForce),
     #[error(

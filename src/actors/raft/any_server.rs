@@ -126,6 +126,10 @@ impl RaftActor {
         reply_handle: &ReplyHandle,
         expires_at_tick: u64,
     ) -> Result<(), Refusal> {
+        if self.raft.role() == Role::Removed {
+            // The store stays here as it is, while the cluster goes on.
+            return Err(self.not_leader());
+        }
         let after = self.pending.last_proposed(reply_handle.session);
         if self.raft.role() == Role::Leader && after > self.pending.forwards.passed() {
             return self.read(query, reply_handle, expires_at_tick, true);

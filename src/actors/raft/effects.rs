@@ -13,7 +13,7 @@ use crate::actors::messages::replication::ReplicationCommand;
 use crate::actors::messages::replies::reply;
 use crate::metrics::ProposalFailure;
 use crate::raft::{
-    Announcement, Effect, Envelope, ReadToken, RefusePeer, ResetLog, StartPeer, StopReason,
+    Announcement, Effect, Envelope, ReadToken, RefusePeer, ResetLog, Role, StartPeer, StopReason,
     StopReplication, TakeSnapshot,
 };
 use crate::types::{Divergence, Entry, LogIndex};
@@ -47,9 +47,18 @@ impl RaftActor {
         if !self.raft.has_stopped() {
             // After the entries: some of these reads waited for them.
             tasks.extend(at_once);
+            self.end_history_once(&mut tasks);
         }
         if !tasks.is_empty() {
             self.ports.kv.do_send(Apply { tasks });
+        }
+    }
+
+    /// Ends the history of a server that was removed, after the last entries that it knows of.
+    fn end_history_once(&mut self, tasks: &mut Vec<ApplyTask>) {
+        if self.raft.role() == Role::Removed && !self.upkeep.has_history_ended {
+            self.upkeep.has_history_ended = true;
+            tasks.push(ApplyTask::EndHistory);
         }
     }
 

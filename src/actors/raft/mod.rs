@@ -161,14 +161,16 @@ pub struct RaftActor {
     batched_messages: u32,
 }
 
-/// The work beside commands and protocol: the entries of this node's own that the store needs, and
-/// the measurements.
+/// The work beside commands and protocol: the entries of this node's own that the store needs, the
+/// end of its history, and the measurements.
 #[derive(Default)]
 struct Upkeep {
     /// The entries that let keys expire.
     expiry: Expiry,
     /// The entries that set the bounds of the history.
     history: HistoryBounds,
+    /// True when KvActor was told that this server was removed.
+    has_history_ended: bool,
     observation: Observation,
 }
 

@@ -310,6 +310,7 @@ impl Fixture {
             }
             ApplyTask::Status { reply_handle, .. } => format!("status for {reply_handle:?}"),
             ApplyTask::Digest(order) => format!("digest at {}", order.index),
+            ApplyTask::EndHistory => "end of the history".to_owned(),
             ApplyTask::End => "end".to_owned(),
             ApplyTask::ClientDigest { index, reply_handle } => {
                 format!("digest at {index} for {reply_handle:?}")

@@ -128,7 +128,10 @@ impl Handler<HistoryNews> for WatchHubActor {
     type Result = ();
 
     fn handle(&mut self, message: HistoryNews, ctx: &mut Context<Self>) {
-        let HistoryNews { view, last_applied, is_at_once } = message;
+        let HistoryNews { view, last_applied, is_at_once, has_ended } = message;
+        if has_ended {
+            return self.end_all();
+        }
         if is_at_once {
             self.is_asking = false;
         } else {
@@ -181,6 +184,16 @@ impl WatchHubActor {
         self.watches.end(session);
         self.arriving.retain(|(begin, _)| begin.session != session);
         self.asked.retain(|(begin, _)| begin.session != session);
+    }
+
+    /// Ends all watches: this server was removed from the cluster, and another one has what comes.
+    fn end_all(&mut self) {
+        (self.is_asking, self.is_told) = (false, false);
+        self.watches.end_all(&ErrorReply::NoLeader);
+        let beginning = self.asked.drain(..).chain(self.arriving.drain(..));
+        for (begin, _) in beginning {
+            begin.reply_to.do_send(WatchNews::Refused(ErrorReply::NoLeader));
+        }
     }
 
     /// Begins a watch, with the view that has just come.

@@ -48,8 +48,12 @@ impl World {
     }
 
     async fn tell(&self, is_at_once: bool) {
+        self.tell_about(is_at_once, false).await;
+    }
+
+    async fn tell_about(&self, is_at_once: bool, has_ended: bool) {
         let (view, last_applied) = (self.log.store.history_view(), self.log.store.last_applied());
-        self.hub.do_send(HistoryNews { view, last_applied, is_at_once });
+        self.hub.do_send(HistoryNews { view, last_applied, is_at_once, has_ended });
         settle().await;
     }
 
@@ -164,4 +168,24 @@ async fn a_silent_watch_is_told_how_far_it_has_come() {
     tokio::time::advance(Duration::from_millis(2)).await;
     settle().await;
     assert_eq!(texts(&inbox), ["END 1\r\n"]);
+}
+
+/// A server that was removed hears of no change any more, and another one does.
+#[actix::test]
+async fn watches_end_with_the_history_and_none_begins_after_it() {
+    let world = World::with_room(1);
+    let runs = world.begin(1, None).await;
+    world.tell(true).await;
+    assert_eq!(world.asked().await, [true, false]);
+    runs.drain();
+    world.tell_about(false, true).await;
+    assert_eq!(runs.drain(), [WatchNews::Ended(ErrorReply::NoLeader)]);
+    assert_eq!(world.asked().await, [] as [bool; 0]);
+    let late = world.begin(2, None).await;
+    assert_eq!(world.asked().await, [true], "the place of the first one is free again");
+    world.tell_about(true, true).await;
+    assert_eq!(late.drain(), [WatchNews::Refused(ErrorReply::NoLeader)]);
+    let last = world.begin(3, None).await;
+    world.tell_about(true, true).await;
+    assert_eq!(last.drain(), [WatchNews::Refused(ErrorReply::NoLeader)]);
 }

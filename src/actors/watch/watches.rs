@@ -224,6 +224,17 @@ impl<P: Port, H> Watches<P, H> {
         self.forget_if_empty();
     }
 
+    /// Ends all watches, and tells each of them why.
+    pub(super) fn end_all(&mut self, error: &ErrorReply) {
+        let sessions: Vec<SessionId> = self.watches.keys().copied().collect();
+        for session in sessions {
+            if let Some(watch) = self.watches.get(&session) {
+                watch.port.send(WatchNews::Ended(error.clone()));
+            }
+            self.end(session);
+        }
+    }
+
     /// Forgets the view when there is no watch: it would keep alive what the store replaces.
     pub(super) fn forget_if_empty(&mut self) {
         if self.watches.is_empty() {

@@ -376,6 +376,22 @@ fn a_log_begins_anew_after_a_snapshot_from_before_its_beginning() {
 
 /// The crash came when the snapshot had its name and the log had not been told. The entries
 /// of the log after the snapshot were never committed (§7).
+/// The settings are those of the two servers that the cluster began with. The compacted log says
+/// nothing about the members, and the snapshot says that there are three.
+#[test]
+fn a_cluster_that_has_grown_replaces_lost_snapshots_whatever_its_settings_say() {
+    let disk = disk_with(100, &[40, 80]);
+    compact(&disk, 40);
+    (0..2).for_each(|_| disk.lose(&snapshot_path(&disk, 0)));
+    let snapshots = SnapshotFiles::open(Box::new(disk.clone()), Path::new("data/1")).unwrap();
+    write_snapshot(&snapshots, at(5, 1));
+    let settings = settings_of(&[1, 2]);
+    let server = settings.servers[&NodeId(1)].clone();
+    let recovered = recover(&settings, &server, Box::new(disk.clone()), &surroundings()).unwrap();
+    assert!(recovered.hard_state.is_rejoining);
+    assert_eq!(recovered.storage.base(), at(5, 1));
+}
+
 #[test]
 fn an_installation_that_a_crash_interrupted_is_finished() {
     for (entries, last) in [(20, at(50, 1)), (60, at(50, 3)), (0, at(50, 1))] {

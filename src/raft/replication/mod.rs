@@ -437,19 +437,22 @@ impl Progress {
         self.pacing.end_pause();
     }
 
-    /// Sends entries, and the question for a round of reads. A heartbeat is sent in either
-    /// mode at once.
+    /// Sends entries, and the question for a round of reads, which a request with entries asks as
+    /// well. A heartbeat is sent in every mode at once.
     fn send_by_mode(&mut self) {
-        let is_batched = self.pacing.is_batched() && self.state == ProgressState::Replicate;
-        if is_batched && (self.pacing.is_paused() || self.requests.is_unanswered()) {
-            return;
-        }
+        let is_replicating = self.state == ProgressState::Replicate;
+        let batches_entries = is_replicating && self.pacing.batches_entries();
+        let batches_rounds = is_replicating && self.pacing.batches_rounds();
+        let must_wait = self.pacing.is_paused() || self.requests.is_unanswered();
         let sent_seq = self.requests.sent_seq();
-        self.send_entries();
-        if self.announcements.has_new_round() {
+        if !(batches_entries && must_wait) {
+            self.send_entries();
+        }
+        if self.announcements.has_new_round() && !(batches_rounds && must_wait) {
             self.send(Vec::new());
         }
-        if is_batched && self.requests.sent_seq() > sent_seq {
+        let has_sent = self.requests.sent_seq() > sent_seq;
+        if batches_rounds && has_sent && !self.pacing.is_paused() {
             self.pacing.begin_pause();
             self.actions.push(ProgressAction::Pause);
         }

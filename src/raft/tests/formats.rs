@@ -157,7 +157,7 @@ fn a_leader_says_whether_its_log_is_unwritten_when_revisions_begin() {
     let is_marked = |cluster: &Cluster| {
         let raise = |entry: &Entry| match &entry.payload {
             Payload::Format(raised) if raised.format == Format::REVISIONS => {
-                Some(raised.is_in_unwritten_log())
+                Some(raised.is_in_unwritten_log)
             }
             _ => None,
         };

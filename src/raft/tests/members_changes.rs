@@ -85,6 +85,7 @@ fn a_removed_server_hears_of_it_and_rests() {
     cluster.pass_until(|cluster| cluster.role(3) == Role::Removed);
     let at = cluster.members_of(1).removed[&n(3)];
     assert_eq!(cluster.raft(n(3)).status().removed_at, Some(at));
+    assert_eq!(cluster.raft(n(3)).forwards_to(), None, "it would hear of no entry");
     let term = cluster.raft(n(1)).term();
     cluster.pass(10 * ELECTION_TICKS_MAX);
     assert_eq!(cluster.raft(n(1)).term(), term, "it disturbs nobody");

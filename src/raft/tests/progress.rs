@@ -271,6 +271,28 @@ fn a_batched_peer_is_asked_for_the_newest_round_only_but_always_gets_heartbeats(
     assert_eq!(peer.sent(), [(0, 0)]);
 }
 
+/// docs/adr/0031: the peer's clients wait for entries, and no read waits for the peer's answers.
+#[test]
+fn a_peer_whose_clients_wait_is_sent_entries_at_once_and_rounds_in_batches() {
+    let mut peer = Peer::replicating(WIDE);
+    peer.sent();
+    peer.progress.set_send_mode(SendMode::EntriesAtOnce);
+    for read_seq in 1..=3 {
+        peer.order(Arc::new([]), read_seq, false);
+        peer.settle();
+    }
+    assert_eq!((peer.rounds(), peer.pauses), (vec![1], 1));
+    peer.succeed(2, 0);
+    assert!(peer.rounds().is_empty(), "it has answered, but the pause is not over");
+    peer.end_pause();
+    assert_eq!((peer.rounds(), peer.pauses), (vec![3], 2));
+    peer.replicate(&["a"], false);
+    peer.replicate(&["b"], false);
+    assert_eq!((peer.sent(), peer.pauses), (vec![(0, 1), (1, 1)], 2), "entries wait for nothing");
+    peer.end_pause();
+    assert!(peer.rounds().is_empty(), "no round is new");
+}
+
 /// A commit waits for the peer from here on.
 #[test]
 fn a_peer_that_is_no_longer_batched_is_sent_at_once_what_it_lacks() {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster::command;
+use super::cluster::{command, settings_of};
 use super::solo::Solo;
-use crate::raft::{Effect, ReadToken, ReplicationReport, SendMode, SetSendMode};
-use crate::types::{LogIndex, NodeId};
+use crate::raft::{
+    Effect, ReadIndexRequest, ReadToken, ReplicationReport, Rpc, SendMode, SetSendMode,
+};
+use crate::types::{BootId, LogIndex, NodeId};
 
 /// A leader, its peers, and the send mode of each.
 struct Leader {
@@ -51,6 +53,14 @@ impl Leader {
         let term = self.solo.raft.status().term;
         self.solo.raft.on_replicated(NodeId(peer), term, report);
         self.solo.settle();
+    }
+
+    /// The peer asks for an index for reads of its clients.
+    fn ask(&mut self, peer: u64) {
+        let term = self.solo.raft.status().term.0;
+        let question = ReadIndexRequest { boot: BootId(1), number: 1 };
+        self.solo.receive(peer, term, Rpc::ReadIndex(question));
+        self.note_send_modes();
     }
 
     fn propose(&mut self, entries: u64) {
@@ -136,4 +146,31 @@ fn peers_that_are_equally_far_keep_their_places() {
 fn no_peer_is_batched_when_batching_is_off() {
     let mut leader = Leader::from(Solo::new(5, &[], 0), 5);
     assert!(leader.batched().is_empty());
+}
+
+/// docs/adr/0031: the clients of a peer that asks wait for entries. Its answers to rounds are
+/// needed as little as before.
+#[test]
+fn a_batched_peer_that_asks_is_sent_entries_at_once_until_it_has_not_asked_for_a_second() {
+    let mut leader = Leader::of(5);
+    let batched = leader.batched();
+    let before = leader.send_modes.clone();
+    for peer in 2..=5 {
+        leader.ask(peer);
+    }
+    for _ in 0..2 {
+        for (peer, mode) in &leader.send_modes {
+            let is_needed = !batched.contains(peer);
+            let expected = if is_needed { SendMode::Immediate } else { SendMode::EntriesAtOnce };
+            assert_eq!(*mode, expected, "of {peer}");
+        }
+        assert!(leader.batched().is_empty(), "they have just asked");
+    }
+    for _ in 0..settings_of(1, 5, 1).ticks_per_second {
+        for peer in 2..=5 {
+            leader.acknowledge(peer, 0, 0);
+        }
+        leader.batched();
+    }
+    assert_eq!(leader.send_modes, before);
 }

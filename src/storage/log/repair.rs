@@ -21,6 +21,7 @@ use crate::storage::hard_state::{DurableEnd, HardStateCopy, HardStateFile, LogSt
 use crate::types::{LogPosition, NodeId};
 
 /// Cuts a damaged log before the damage, if the other servers can send the rest again.
+/// `has_majority_of_others` counts while neither the log nor a snapshot says who the members are.
 ///
 /// # Errors
 /// When they cannot, when the hard state is older than the log, and when the disk fails.
@@ -31,9 +32,13 @@ pub(crate) fn repair_if_damaged(
     has_majority_of_others: bool,
     examined: Examined,
 ) -> Result<Scanned, StorageError> {
+    let can_be_repaired = examined.is_quorum_without(node_id, has_majority_of_others);
     let Examined { scanned: damaged, damage, .. } = examined;
     let Some(damage) = damage else { return Ok(damaged) };
-    let note = decide(disk, dir, node_id, has_majority_of_others, &damaged, &damage)?;
+    if !can_be_repaired {
+        return Err(StorageError::Irreparable { damage: damage.finding() });
+    }
+    let note = decide(disk, dir, node_id, &damaged, &damage)?;
     let mut scanned = recovery::scan(disk, dir, node_id)?;
     scanned.notes = damaged.notes;
     scanned.notes.push(note);
@@ -41,24 +46,17 @@ pub(crate) fn repair_if_damaged(
 }
 
 /// Decides, durably, where the log ends from now on: after the entries that are in `scanned`.
-/// `has_majority_of_others` counts while the log says nothing about the members. Returns a sentence
-/// for people.
+/// Returns a sentence for people.
 ///
 /// # Errors
-/// When no other server has what is lost, when the hard state is older than the log, and when
-/// the disk fails.
+/// When the hard state is older than the log, and when the disk fails.
 fn decide(
     disk: &dyn Disk,
     dir: &Path,
     node_id: NodeId,
-    has_majority_of_others: bool,
     scanned: &Scanned,
     damage: &StorageError,
 ) -> Result<String, StorageError> {
-    let cluster = scanned.summary.cluster.newest();
-    if !cluster.is_quorum_without(node_id, has_majority_of_others) {
-        return Err(StorageError::Irreparable { damage: damage.finding() });
-    }
     let lost = find_lost(disk, dir, node_id, scanned)?;
     recovery::check_term(dir, &scanned.loaded, lost.position)?;
     let mut hard_state = HardStateFile::open(disk, dir, &scanned.loaded)?;

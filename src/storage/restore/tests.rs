@@ -205,7 +205,7 @@ fn a_restored_directory_keeps_the_format_and_gets_ids_of_its_own() {
 
 #[test]
 fn a_backup_of_a_later_format_makes_no_directory_and_names_the_program() {
-    let disk = disk_of_format(FormatInForce { format: Format(5), since: "0.5.0".into() });
+    let disk = disk_of_format(FormatInForce::read(Format(5), "0.5.0"));
     let paths = disk.paths();
     let said = restored(&disk, "new").unwrap_err().to_string();
     assert!(said.contains("has format 5") && said.contains("start version 0.5.0"), "{said}");

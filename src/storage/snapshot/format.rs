@@ -199,22 +199,23 @@ fn from_seed((index, seed): (LogIndex, SeedMembership)) -> (LogIndex, Membership
 
 /// Appends the format of a snapshot. From layout 3 on, every layout has it right after the number
 /// of the layout, for ever. So a program that does not know a layout can name one that does.
-fn encode_format(FormatInForce { format, since }: &FormatInForce, out: &mut Vec<u8>) {
-    let length = u8::try_from(since.len()).expect("a version has at most SINCE_BYTES_MAX bytes");
-    out.extend_from_slice(&format.0.to_le_bytes());
+fn encode_format(in_force: &FormatInForce, out: &mut Vec<u8>) {
+    let text = in_force.text();
+    let length = u8::try_from(text.len()).expect("the text has at most SINCE_BYTES_MAX bytes");
+    out.extend_from_slice(&in_force.format.0.to_le_bytes());
     out.push(length);
-    out.extend_from_slice(since.as_bytes());
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// Returns the format, and the bytes after it.
 fn decode_format(bytes: &[u8]) -> Option<(FormatInForce, &[u8])> {
     let (format, bytes) = bytes.split_first_chunk::<4>()?;
     let (length, bytes) = bytes.split_first()?;
-    let (since, bytes) = bytes.split_at_checked(usize::from(*length))?;
-    let since = std::str::from_utf8(since).ok()?;
+    let (text, bytes) = bytes.split_at_checked(usize::from(*length))?;
+    let text = std::str::from_utf8(text).ok()?;
     let format = Format(u32::from_le_bytes(*format));
-    let is_valid = format >= Format::FIRST && since.len() <= SINCE_BYTES_MAX;
-    is_valid.then(|| (FormatInForce { format, since: since.to_owned() }, bytes))
+    let is_valid = format >= Format::FIRST && text.len() <= SINCE_BYTES_MAX;
+    is_valid.then(|| (FormatInForce::read(format, text), bytes))
 }
 
 /// The checksum of a frame. It covers the number of the frame, so that no frame passes for

@@ -206,7 +206,7 @@ proptest! {
 /// The layout and the head are of a later program, all but the format, which has its place.
 #[test]
 fn a_head_of_a_later_layout_names_the_oldest_program() {
-    let format = FormatInForce { format: Format(9), since: "0.9.0".into() };
+    let format = FormatInForce::read(Format(9), "0.9.0");
     for layout in [SNAPSHOT_FORMAT_VERSION, SNAPSHOT_FORMAT_VERSION + 1, 77] {
         let mut later = layout.to_le_bytes().to_vec();
         later.extend_from_slice(&9_u32.to_le_bytes());

@@ -11,6 +11,7 @@ use crate::storage::log::recovery::scan;
 use crate::storage::log::sectors::{SectorOwner, end_place_of, place_of};
 use crate::testing::byte_mutation::mutation;
 use crate::testing::{DirectoryContents, RecordPlace};
+use crate::types::ClusterState;
 
 fn repairing() -> StorageOptions {
     StorageOptions { can_repair: true, has_majority_of_others: true, ..options() }
@@ -566,6 +567,42 @@ fn a_cluster_that_has_grown_repairs_a_log_whatever_its_settings_say() {
     let grown = StorageOptions { has_majority_of_others: false, ..repairing() };
     let opened = Storage::open(Box::new(disk), dir(), grown);
     assert!(opened.unwrap().1.hard_state.is_rejoining);
+}
+
+/// A compacted log may say nothing about the members, and one that ends before the damage may say
+/// what is no longer so: the newest snapshot knows better than both, and than the settings.
+#[test]
+fn the_members_in_the_newest_snapshot_decide_about_a_log_that_knows_less() {
+    for (voters, is_repaired) in [(vec![1, 2, 3], true), (vec![1, 2], false)] {
+        for logged in [None, Some(if is_repaired { vec![1, 2] } else { vec![1, 2, 3] })] {
+            let disk = SimDisk::new();
+            let (mut storage, _) = reopen(&disk);
+            storage.save_hard_state(term(1)).unwrap();
+            let seed = |ids: &[u64]| Membership::seed(ids.iter().copied().map(NodeId));
+            let first = logged.map_or(Payload::Noop, |ids| Payload::Membership(seed(&ids)));
+            storage.append(&[Entry { payload: first, ..entry(1, 1) }]).unwrap();
+            storage.append(&entries(2..=8, 1)).unwrap();
+            storage.sync().unwrap();
+            let end = storage.tail.end();
+            drop(storage);
+            let snapshots = SnapshotFiles::open(Box::new(disk.clone()), dir()).unwrap();
+            let membership = Some((LogIndex(3), seed(&voters)));
+            let state = ClusterState { membership, ..ClusterState::default() };
+            let last = LogPosition { term: Term(1), index: LogIndex(6) };
+            let head = SnapshotHead { cluster: options().cluster, last, stamp_ms: 60, state };
+            snapshots.write(&head, [Ok::<_, StorageError>(vec![0])].into_iter()).unwrap();
+            disk.flip_bit(&segment(1), end_place_of(end) - 20, 0);
+            let settings = StorageOptions { has_majority_of_others: !is_repaired, ..repairing() };
+            let opened = Storage::open(Box::new(disk), dir(), settings);
+            match opened {
+                Ok((_, recovered)) => assert!(is_repaired && recovered.hard_state.is_rejoining),
+                Err(error) => {
+                    assert!(!is_repaired, "{voters:?}: {error}");
+                    assert!(matches!(error, StorageError::Irreparable { .. }), "{error}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn open_reading(disk: &SimDisk, formats: FormatRange) -> Result<(), StorageError
 }
 
 fn newer(format: u32) -> FormatInForce {
-    FormatInForce { format: Format(format), since: format!("0.{format}.0") }
+    FormatInForce::read(Format(format), &format!("0.{format}.0"))
 }
 
 /// A log with these entries, of one segment.

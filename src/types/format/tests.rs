@@ -22,11 +22,16 @@ fn a_log_that_names_no_format_has_the_first() {
 }
 
 #[test]
-fn a_mark_beside_the_version_is_no_part_of_it() {
+fn the_mark_of_an_unwritten_log_is_written_behind_the_version_and_is_no_part_of_it() {
     let plain = FormatInForce::of(Format::REVISIONS);
-    assert!(!plain.is_in_unwritten_log());
     let marked = plain.clone().in_unwritten_log();
-    assert!(marked.is_in_unwritten_log());
-    assert_eq!((marked.format, marked.version()), (plain.format, plain.version()));
-    assert!(marked.since.len() <= SINCE_BYTES_MAX);
+    assert!(marked.is_in_unwritten_log && !plain.is_in_unwritten_log);
+    assert_eq!((marked.format, &marked.since), (plain.format, &plain.since));
+    assert_eq!((plain.text(), marked.text()), ("0.4.0".into(), "0.4.0 (new cluster)".into()));
+    for in_force in [plain, marked] {
+        assert_eq!(FormatInForce::read(in_force.format, &in_force.text()), in_force);
+        let bytes = rmp_serde::to_vec_named(&in_force).unwrap();
+        assert_eq!(rmp_serde::from_slice::<FormatInForce>(&bytes).unwrap(), in_force);
+        assert_eq!(bytes[0], 0x82, "a map of two keys, which earlier programs read");
+    }
 }

@@ -112,7 +112,7 @@ fn local(format: u32, cluster_id: Option<u128>) -> LocalNode {
         seeds: BTreeSet::new(),
         restore_id: None,
         promise: None,
-        format: FormatInForce { format: Format(format), since },
+        format: FormatInForce::read(Format(format), &since),
         introduction: Introduction { cluster_id, ..introduction() },
     }
 }
@@ -200,7 +200,7 @@ fn the_refusal_of_a_format_names_the_programs_and_the_way_out() {
 #[test]
 fn what_is_announced_is_in_force_and_in_the_next_hello() {
     let mut local = local(1, None);
-    let format = FormatInForce { format: Format(2), since: "0.2.0".into() };
+    let format = FormatInForce::read(Format(2), "0.2.0");
     let cluster_id = Some(ClusterId(5));
     local.take(&Announcement {
         format: format.clone(),

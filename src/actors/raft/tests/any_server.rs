@@ -630,3 +630,19 @@ async fn a_leader_sets_the_bounds_of_the_history_when_others_are_in_force() {
         assert_eq!(commands(&f), vec![set; expected]);
     }
 }
+
+/// Nothing new comes to it, so whoever reads or watches there is to ask another server.
+#[actix::test]
+async fn a_server_that_was_removed_ends_its_history_once_and_answers_no_command_of_the_data() {
+    let f = Fixture::following().await;
+    f.raft.do_send(PeerEvent::Removed { peer: PEER, at: LogIndex(2) });
+    settle().await;
+    assert_eq!(f.tasks(), ["end of the history"]);
+    let client = Client::new(1);
+    f.request(&client, vec![(1, read_applied()), (2, read_anywhere()), (3, named_write("w"))])
+        .await;
+    let nobody = Refusal::NotLeader { leader: None };
+    assert_eq!(client.refusals(), [1, 2, 3].map(|slot| refused(slot, nobody.clone())));
+    assert_eq!(f.tasks(), [] as [&str; 0]);
+    assert_eq!(f.sent(PEER), [] as [&str; 0], "no forwarded command would be answered");
+}

@@ -5,9 +5,11 @@ use super::*;
 #[test]
 fn entries_are_sent_at_once_by_default() {
     let mut pacing = Pacing::default();
-    assert!(!pacing.is_batched() && !pacing.is_paused());
+    assert!(!pacing.batches_entries() && !pacing.batches_rounds() && !pacing.is_paused());
     pacing.set_mode(SendMode::Batched);
-    assert!(pacing.is_batched());
+    assert!(pacing.batches_entries() && pacing.batches_rounds());
+    pacing.set_mode(SendMode::EntriesAtOnce);
+    assert!(!pacing.batches_entries() && pacing.batches_rounds());
 }
 
 /// A peer that is batched again before its pause is over is not sent more than one

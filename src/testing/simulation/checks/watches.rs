@@ -13,7 +13,8 @@ pub(crate) fn check(world: &World, reference: &ReferenceStore) {
     let agreed_revision = reference.revision(world.seen.agreed_index.get());
     let all = world.seen.streams.borrow();
     for stream in all.iter().filter(|stream| !world.may_differ(stream.server)) {
-        if let Err(what) = check_stream(reference, stream, agreed_revision) {
+        let is_removed = world.is_removed(stream.server.id);
+        if let Err(what) = check_stream(reference, stream, agreed_revision, is_removed) {
             let WatchStream { watcher, server, wants, from, begun, .. } = stream;
             let of =
                 format!("watcher {watcher} of {wants:?} at {server:?}, from {from:?}, {begun:?}");
@@ -23,11 +24,12 @@ pub(crate) fn check(world: &World, reference: &ReferenceStore) {
 }
 
 /// Checks a stream. A watcher that goes on does so behind the last `END`, so that each stream can
-/// be checked by itself.
+/// be checked by itself. A server that `is_removed` may end it for want of a leader.
 fn check_stream(
     reference: &ReferenceStore,
     stream: &WatchStream,
     agreed_revision: u64,
+    is_removed: bool,
 ) -> Result<(), String> {
     let last_revision = reference.revision(reference.last_index());
     // Without a beginning the reply was that the revision of `from` is not kept.
@@ -68,6 +70,7 @@ fn check_stream(
                     return Err(format!("compacted {revision} after {complete_to}, not {kept_to}"));
                 }
             }
+            WatchPart::Ended(ErrorReply::NoLeader) if is_removed => {}
             WatchPart::Ended(error) => return Err(format!("it ended with {error:?}")),
         }
     }

@@ -73,7 +73,7 @@ pub(super) async fn watch(world: Rc<World>, number: u64, mut rng: StdRng) {
 impl Watcher {
     /// Watches at one server. Returns true when it stayed there for all the time.
     async fn follow(&mut self, from: &SimHost, stay: Duration, is_last: bool) -> bool {
-        // A server that was removed goes on serving what it had, and hears of nothing new.
+        // A server that was removed takes no watch.
         let ids = if is_last { self.world.members() } else { self.world.serving() };
         let id = ids[self.rng.random_range(0..ids.len())];
         let node = host(id);

@@ -349,7 +349,7 @@ fn join_answer() -> JoinAnswer {
     JoinAnswer {
         cluster: "c".repeat(CLUSTER_BYTES_MAX),
         cluster_id: Some(ClusterId(u128::MAX)),
-        format: FormatInForce { format: Format(u32::MAX), since },
+        format: FormatInForce::read(Format(u32::MAX), &since),
         membership: largest(),
         at: LogIndex::MAX,
         promise: Some(Duration::from_millis(u64::MAX)),
@@ -402,7 +402,7 @@ fn frames_of_joining_with_facts_that_no_server_has_are_errors() {
     }
     let long = "9".repeat(SINCE_BYTES_MAX + 1);
     for (format, since) in [(0, "0.3.0"), (3, "0.3.0\n"), (3, &long)] {
-        let format = FormatInForce { format: Format(format), since: since.into() };
+        let format = FormatInForce::read(Format(format), since);
         let in_force = answer(JoinAnswer { format, ..join_answer() });
         assert!(matches!(in_force, Err(WireError::FormatInForce)));
     }

@@ -56,7 +56,7 @@ fn samples_of_format_2() -> Vec<(&'static str, Frame)> {
         ..hello(from, to)
     };
     let entries = vec![
-        entry(5, 3, Payload::Format(FormatInForce { format: Format(2), since: "0.2.0".into() })),
+        entry(5, 3, Payload::Format(FormatInForce::read(Format(2), "0.2.0"))),
         entry(6, 3, Payload::ClusterId(ClusterId(0xcd << 120 | 2))),
     ];
     let digest = 0x0102_0304_0506_0708;
@@ -93,7 +93,7 @@ fn samples_of_format_3() -> Vec<(&'static str, Frame)> {
     let answer = JoinAnswer {
         cluster: "coracle".into(),
         cluster_id: None,
-        format: FormatInForce { format: Format(3), since: "0.3.0".into() },
+        format: FormatInForce::read(Format(3), "0.3.0"),
         membership: membership(&[1], &[]),
         at: LogIndex(6),
         promise: None,

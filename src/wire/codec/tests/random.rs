@@ -30,7 +30,7 @@ fn any_payload() -> impl Strategy<Value = Payload> {
             .prop_map(|bytes| Payload::Command(bytes.into())),
         voters.prop_map(|voters| Payload::Membership(Membership::seed(voters))),
         (1..=u32::MAX, "[ -~]{0,64}").prop_map(|(format, since)| {
-            Payload::Format(FormatInForce { format: Format(format), since })
+            Payload::Format(FormatInForce::read(Format(format), &since))
         }),
         any::<u128>().prop_map(|id| Payload::ClusterId(ClusterId(id))),
         any_membership().prop_map(Payload::Membership),
@@ -168,7 +168,7 @@ fn any_join_answer() -> impl Strategy<Value = JoinAnswer> {
             JoinAnswer {
                 cluster,
                 cluster_id: cluster_id.map(ClusterId),
-                format: FormatInForce { format: Format(format), since },
+                format: FormatInForce::read(Format(format), &since),
                 membership,
                 at,
                 promise: promise_ms.map(Duration::from_millis),

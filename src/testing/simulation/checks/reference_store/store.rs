@@ -137,7 +137,7 @@ impl ReferenceStore {
         let (index, before, format) = (self.last_index(), self.format, raised.format.0);
         self.format = format;
         if before < REVISIONS && format >= REVISIONS {
-            let is_new = raised.is_in_unwritten_log() && !self.is_written;
+            let is_new = raised.is_in_unwritten_log && !self.is_written;
             let revision = if is_new { 1 } else { index };
             (self.current().revision, self.current().compacted) = (revision, revision);
             self.keep_revisions = KEEP_REVISIONS;

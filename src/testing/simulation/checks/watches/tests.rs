@@ -55,6 +55,11 @@ fn end(revision: u64) -> WatchPart {
 }
 
 fn is_good(from: u64, is_last: bool, parts: &[WatchPart]) -> bool {
+    is_good_of(false, from, is_last, parts)
+}
+
+/// The same of a server that was removed, or was not.
+fn is_good_of(is_removed: bool, from: u64, is_last: bool, parts: &[WatchPart]) -> bool {
     let wants = WatchWish { key: Bytes::from("k"), is_prefix: true, wants_previous: true };
     let stream = WatchStream {
         watcher: 1,
@@ -65,7 +70,7 @@ fn is_good(from: u64, is_last: bool, parts: &[WatchPart]) -> bool {
         parts: parts.to_vec(),
         is_last,
     };
-    check_stream(&reference(), &stream, 3).is_ok()
+    check_stream(&reference(), &stream, 3, is_removed).is_ok()
 }
 
 #[test]
@@ -92,4 +97,7 @@ fn a_stream_with_any_mistake_is_found() {
     let compacted = |revision| WatchPart::Ended(ErrorReply::Compacted { revision });
     assert!(!is_good(2, false, &[compacted(2)]), "all is kept from 1 on");
     assert!(is_good(1, false, &[compacted(1)]));
+    let leaderless = [WatchPart::Ended(ErrorReply::NoLeader)];
+    assert!(!is_good_of(false, 2, false, &leaderless), "a member goes on");
+    assert!(is_good_of(true, 2, false, &leaderless));
 }

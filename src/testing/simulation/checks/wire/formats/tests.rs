@@ -60,7 +60,7 @@ impl Fixture {
 
     fn raise_in(&mut self, term: Term, format: u32) -> Option<Check> {
         let since = "0.2.0".to_owned();
-        let payload = Payload::Format(FormatInForce { format: Format(format), since });
+        let payload = Payload::Format(FormatInForce::read(Format(format), &since));
         let entry = Entry { index: LogIndex(5), term: TERM, stamp_ms: 7, payload };
         let members = (1..=3).map(NodeId).collect();
         let found = self.formats.on_entry(LEADER, term, &entry, Some(&[]), &members);
