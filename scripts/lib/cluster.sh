@@ -7,6 +7,7 @@ binary=
 dir=
 config=
 tables= # further tables of servers.toml
+has_http=no # whether the servers have HTTP ports
 launcher=() # a command that starts each server, if it is not started directly
 ids=()
 pids=()  # the pids of the servers, by id
@@ -67,9 +68,13 @@ write_config() {
         printf '\n[[servers]]\nid = %d\nhostname = "127.0.0.1"\n' "$id"
         printf 'client_port = %d\nlog_port = %d\n' \
             $((first_port + 2 * id - 2)) $((first_port + 2 * id - 1))
+        if [ $has_http = yes ]; then printf 'http_port = %d\n' "$(http_port "$id")"; fi
     done
     printf '%s' "$tables"
 }
+
+# Prints the HTTP port of a server.
+http_port() { echo $((first_port + 2 * ${#ids[@]} + $1 - 1)); }
 
 start_server() {
     local founds=()
@@ -87,7 +92,7 @@ new_cluster() {
     pids=()
     rm -rf -- "$dir/data"
     mapfile -t ids < <(seq "$1")
-    find_ports $((2 * $1))
+    find_ports $((3 * $1))
     write_config >"$config"
     for id in "${ids[@]}"; do start_server "$id"; done
     wait_until_caught_up
