@@ -85,7 +85,7 @@ export class MockServers {
 export function fillStore(store) {
   const put = (key, value, options) => store.put(Buffer.from(key), Buffer.from(value), options);
   put("config/checkout/currency", "EUR");
-  put("config/checkout/limits", JSON.stringify({ max_items: 40, max_total: 9999999999999999, regions: ["de", "fr", "nl"], strict: true }));
+  put("config/checkout/limits", '{"max_items":40,"max_total":9007199254740993,"regions":["de","fr","nl"],"strict":true}');
   put("config/feature/new-search", "off");
   put("config/feature/new-search", "10%");
   put("config/feature/new-search", "50%");

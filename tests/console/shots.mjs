@@ -22,6 +22,9 @@ const PLACES = {
   key: "keys?prefix=config%2F&key=config%2Fcheckout%2Flimits",
   versions: "keys?prefix=config%2F&key=config%2Ffeature%2Fnew-search&pane=versions",
   watch: "keys?prefix=orders%2F&pane=watch",
+  editor: "keys?prefix=config%2F&key=config%2Ffeature%2Fnew-search",
+  conflict: "keys?prefix=config%2F&key=config%2Fmotd",
+  remove: "servers",
   terms: "terms",
 };
 
@@ -41,7 +44,24 @@ for (const { name, ...options } of SCENES) {
       for (let number = 0; number < 9; number += 1) servers.cluster.store.put(Buffer.from(`orders/2026/${20_000 + number}`), Buffer.from(`{"state":"new","n":${number}}`));
       await page.waitForTimeout(300);
     }
-    await page.screenshot({ path: join(DIRECTORY, `${name}-${place}.png`), fullPage: true });
+    if (place === "editor" || place === "conflict") {
+      await page.getByRole("button", { name: "Edit" }).click();
+      await page.getByLabel("Value", { exact: true }).fill("Welcome to the harbour.\nIt opens at seven.\n");
+    }
+    if (place === "conflict") {
+      const text = `Welcome aboard.\nThe harbour is closed on day ${name.length}.\n`;
+      servers.cluster.store.put(Buffer.from("config/motd"), Buffer.from(text));
+      await page.waitForTimeout(300);
+    }
+    if (place === "remove") {
+      await page.getByRole("button", { name: "Remove" }).nth(1).click();
+      await page.waitForTimeout(200);
+    }
+    await page.screenshot({ path: join(DIRECTORY, `${name}-${place}.png`), fullPage: place !== "remove" });
+    if (place === "editor" || place === "conflict") {
+      page.once("dialog", (dialog) => dialog.accept());
+      await page.reload();
+    }
   }
   await page.close();
 }

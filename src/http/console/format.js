@@ -3,6 +3,9 @@
 /** The sign for a value that is not known. */
 export const UNKNOWN = "–";
 
+/** A space at which a line is not broken, between a number and its unit. */
+const SPACE = "\u00a0";
+
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /** A whole number with separators. */
@@ -31,23 +34,23 @@ export function bytes(value) {
     rest /= 1024;
     unit += 1;
   }
-  return `${unit === 0 ? Math.round(rest) : trim(rest)} ${BYTE_UNITS[unit]}`;
+  return `${unit === 0 ? Math.round(rest) : trim(rest)}${SPACE}${BYTE_UNITS[unit]}`;
 }
 
 /** A latency in milliseconds. */
 export function latency(value) {
   if (!isNumber(value)) return UNKNOWN;
-  if (value >= 999.5) return `${trim(value / 1000)} s`;
-  if (value < 0.0995 && value > 0) return `${Math.max(1, Math.round(value * 1000))} µs`;
-  return `${trim(value)} ms`;
+  if (value >= 999.5) return `${trim(value / 1000)}${SPACE}s`;
+  if (value < 0.0995 && value > 0) return `${Math.max(1, Math.round(value * 1000))}${SPACE}µs`;
+  return `${trim(value)}${SPACE}ms`;
 }
 
 /** A duration in milliseconds, in its two largest units. */
 export function duration(value) {
   if (!isNumber(value)) return UNKNOWN;
   const seconds = Math.floor(Math.max(0, value) / 1000);
-  if (value < 1000) return `${Math.max(0, Math.round(value))} ms`;
-  if (seconds < 60) return `${seconds} s`;
+  if (value < 1000) return `${Math.max(0, Math.round(value))}${SPACE}ms`;
+  if (seconds < 60) return `${seconds}${SPACE}s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return join(minutes, "min", seconds % 60, "s");
   const hours = Math.floor(minutes / 60);
@@ -67,7 +70,7 @@ export function moment(atMs, nowMs) {
 /** A part of a whole, in percent. */
 export function percent(part, whole) {
   if (!isNumber(part) || !isNumber(whole) || whole <= 0) return UNKNOWN;
-  return `${Math.round((100 * part) / whole)} %`;
+  return `${Math.round((100 * part) / whole)}${SPACE}%`;
 }
 
 /** `1 server`, `2 servers`. */
@@ -81,12 +84,12 @@ export function list(items) {
   return `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
 }
 
-/** How far a member is behind: entries, and time when that is known. */
-export function behind(entries, ms) {
+/** How far a member is behind: entries, and time when that is known. `unit` follows the number. */
+export function behind(entries, ms, unit = "") {
   if (!isNumber(entries)) return "unknown";
-  if (entries === 0) return "0";
+  if (entries === 0) return `0${unit}`;
   const time = isNumber(ms) && ms >= 100 ? ` (${duration(ms)})` : "";
-  return `${count(entries)}${time}`;
+  return `${count(entries)}${unit}${time}`;
 }
 
 /** True for a number that can be shown. */
@@ -95,7 +98,8 @@ export function isNumber(value) {
 }
 
 function join(first, firstUnit, second, secondUnit) {
-  return second === 0 ? `${first} ${firstUnit}` : `${first} ${firstUnit} ${second} ${secondUnit}`;
+  const parts = second === 0 ? [first, firstUnit] : [first, firstUnit, second, secondUnit];
+  return parts.join(SPACE);
 }
 
 function two(number) {

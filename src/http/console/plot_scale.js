@@ -6,14 +6,19 @@ export const HEIGHT = 100;
 /** Samples come each second; a line is not drawn across a longer gap. */
 const GAP_MS = 2_500;
 
-/** The least upper end of an axis that is not below `value`, and reads well: 1, 2 or 5 times a
- * power of ten, or of two for bytes. An axis never ends at 0. */
+/** The factors of a power of ten, or of two for bytes, at which an axis may end. */
+const FACTORS = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
+const BYTE_FACTORS = [1, 1.25, 1.5, 1.75, 2];
+
+/** The least upper end of an axis that is not below `value`, and reads well. An axis never ends
+ * at 0. */
 export function axisEnd(value, { isBytes = false, least = 1 } = {}) {
   const wanted = Math.max(value, least);
-  if (isBytes) return 2 ** Math.ceil(Math.log2(wanted));
-  const power = 10 ** Math.floor(Math.log10(wanted));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= wanted * (1 - 1e-9));
-  return Number((step * power).toPrecision(3));
+  const power = isBytes ? 2 ** Math.floor(Math.log2(wanted)) : 10 ** Math.floor(Math.log10(wanted));
+  const factors = isBytes ? BYTE_FACTORS : FACTORS;
+  // The product is rounded, so the last factor stands in for one that seems to be too small.
+  const factor = factors.find((it) => it * power >= wanted * (1 - 1e-9)) ?? factors.at(-1);
+  return Number((factor * power).toPrecision(15));
 }
 
 /** The largest value of several series, or 0. */

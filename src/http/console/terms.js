@@ -39,7 +39,7 @@ export const terms = {
         rowClass: (term) => (term.ended_at_ms === null && term.leader !== null ? "is-leader" : null),
         empty: "This server has seen no term yet.",
         columns: [
-          { title: "Term", cell: (term) => count(term.term) },
+          { title: "Term", cell: (term) => `Term ${count(term.term)}` },
           { title: "Leader", cell: leaderOf },
           { title: "Began", class: "number", cell: (term) => moment(term.began_at_ms, now) },
           { title: "Elected after", class: "number", cell: (term) => (

@@ -122,7 +122,7 @@ export function whyBehind(member) {
       ? "How far it is behind is not known."
       : member.behind_entries === 0
         ? ""
-        : `It is ${behind(member.behind_entries, member.behind_ms)} entries behind.`;
+        : `It is ${behind(member.behind_entries, member.behind_ms, " entries")} behind.`;
   // The leader's own sentence about a member that it does not hear says the same again.
   const cause = member.cause === "unseen" && fact !== "" ? "" : member.cause_text ?? "";
   return [fact, cause].filter((it) => it !== "").join(" ");
