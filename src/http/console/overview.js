@@ -60,7 +60,7 @@ function figures(state, samples) {
     ["Leader", state.leader === null ? "none" : `Server ${state.leader}`],
     ["Term", `${count(state.term)}, for ${duration(state.leader_age_ms)}`],
     ["Entries committed", `${short(last?.committed_per_second)} /s`],
-    ["Write, 99 of 100", latency(known?.commit_p99_ms)],
+    ["Write latency, 99 %", latency(known?.commit_p99_ms)],
     ["Keys", count(known?.keys)],
     ["Revision", count(known?.revision)],
     ["Store", bytes(known?.store_bytes)],

@@ -79,8 +79,8 @@ function drawing(samples, series, frame, chosen) {
       y2: part * HEIGHT,
     })),
     chosen && h("line", { key: "cursor", class: "cursor", x1: x, x2: x, y1: 0, y2: HEIGHT }),
-    // The first series is drawn last, above the others.
-    [...series].reverse().map(({ name, value, look }) => h("path", {
+    // The first series is drawn last, above the others. A line of failures is drawn when there is one.
+    [...series].reverse().filter((it) => it.look !== "bad" || largest(samples, [it]) > 0).map(({ name, value, look }) => h("path", {
       key: `series-${name}`,
       class: `series series-${look}`,
       d: path(samples, value, frame),

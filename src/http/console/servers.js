@@ -227,7 +227,7 @@ function planTable(answer) {
   return h(
     "table",
     { class: "plan" },
-    h("thead", null, h("tr", null, ["", "now", "after"].map((text) => h("th", { key: text, scope: "col" }, text)))),
+    h("thead", null, h("tr", null, ["", "now", "after"].map((text) => h("th", { key: text, scope: "col", class: "number" }, text)))),
     h("tbody", null, rows.map(([name, before, after]) => h(
       "tr",
       { key: name },
