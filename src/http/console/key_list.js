@@ -57,6 +57,7 @@ export class KeyList {
     };
     try {
       const page = await this.api.get("/keys", params, abort.signal);
+      if (abort.signal.aborted) return;
       this.keys = isNextPage ? [...this.keys, ...page.keys] : page.keys;
       this.revision = page.revision;
       this.hasMore = page.more;
